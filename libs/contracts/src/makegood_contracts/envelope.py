@@ -1,0 +1,142 @@
+"""CloudEvents 1.0 in the Kafka binary mode: attributes in `ce_…` record headers, the payload as JSON in the value.
+
+https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/bindings/kafka-protocol-binding.md
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import cache
+from typing import Any, Generic, TypeVar
+
+import msgspec
+
+from makegood_contracts.events import EVENT_TYPES, Event
+from makegood_contracts.ids import new_id
+
+E_co = TypeVar("E_co", bound=Event, covariant=True)
+
+CONTENT_TYPE = "application/json"
+
+_encoder = msgspec.json.Encoder()
+
+
+class MalformedEvent(ValueError):
+    """A record that is no event of these contracts: headers missing, a type nobody knows, a payload that does not fit."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """What led to an event: passed on from request to event to event.
+
+    `correlation_id` is the id of the first request or deadline of the story, `causation_id` of the direct cause.
+    """
+
+    correlation_id: str
+    causation_id: str
+    traceparent: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Received(Generic[E_co]):
+    """An event with its attributes, as a consumer sees it."""
+
+    event: E_co
+    id: str
+    key: str
+    sequence: int
+    time: datetime
+    correlation_id: str
+    causation_id: str
+    traceparent: str | None = None
+    redrive: int = 0
+    """How often it was put back from dead letters."""
+    headers: Mapping[str, str] = field(default_factory=dict, compare=False, repr=False)
+
+    @property
+    def cause(self) -> Cause:
+        """The cause of whatever this event leads to."""
+        return Cause(self.correlation_id, self.id, self.traceparent)
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """An event ready for its topic."""
+
+    topic: str
+    key: str
+    headers: list[tuple[str, str]]
+    value: bytes
+
+    @property
+    def id(self) -> str:
+        return dict(self.headers)["ce_id"]
+
+
+@cache
+def schema_uri(event: type[Event]) -> str:
+    """Where the JSON Schema of the event's payload stands, relative to the published contracts."""
+    return f"/schemas/{event.type}.json"
+
+
+@cache
+def _decoder(event: type[Event]) -> msgspec.json.Decoder[Any]:
+    return msgspec.json.Decoder(event)
+
+
+def encode(
+    event: Event, *, sequence: int, cause: Cause, event_id: str | None = None, time: datetime | None = None
+) -> Record:
+    """The record for `event`. `sequence` is the entity's own count; `time` defaults to the moment of encoding (real time)."""
+    kind = type(event)
+    moment = (time or datetime.now(UTC)).isoformat(timespec="microseconds").replace("+00:00", "Z")
+    headers = [
+        ("ce_specversion", "1.0"),
+        ("ce_id", event_id or new_id()),
+        ("ce_source", f"/makegood/{kind.topic.owner}"),
+        ("ce_type", kind.type),
+        ("ce_subject", event.key),
+        ("ce_time", moment),
+        ("ce_dataschema", schema_uri(kind)),
+        ("ce_correlationid", cause.correlation_id),
+        ("ce_causationid", cause.causation_id),
+        ("ce_sequence", str(sequence)),
+        ("ce_dataclassification", kind.classification),
+        ("content-type", CONTENT_TYPE),
+    ]
+    if cause.traceparent:
+        headers.append(("traceparent", cause.traceparent))
+    return Record(kind.topic.name, event.key, headers, _encoder.encode(event))
+
+
+def event_type(headers: Iterable[tuple[str, bytes]]) -> str | None:
+    """The CloudEvents type of a record, without decoding the rest."""
+    for name, value in headers:
+        if name == "ce_type":
+            return value.decode(errors="replace")
+    return None
+
+
+def decode(key: bytes | None, headers: Iterable[tuple[str, bytes]], value: bytes | None) -> Received[Event]:
+    """The event in a Kafka record. Raises MalformedEvent for anything that these contracts do not know."""
+    try:
+        attributes = {name: raw.decode() for name, raw in headers}
+        kind = EVENT_TYPES[attributes["ce_type"]]
+        return Received(
+            event=_decoder(kind).decode(value or b""),
+            id=attributes["ce_id"],
+            key=(key or b"").decode(),
+            sequence=int(attributes["ce_sequence"]),
+            time=datetime.fromisoformat(attributes["ce_time"]),
+            correlation_id=attributes["ce_correlationid"],
+            causation_id=attributes["ce_causationid"],
+            traceparent=attributes.get("traceparent"),
+            redrive=int(attributes.get("makegood_redrive", "0")),
+            headers=attributes,
+        )
+    except KeyError as missing:
+        raise MalformedEvent(f"not an event of these contracts: {missing} is missing or unknown") from missing
+    except (ValueError, msgspec.MsgspecError) as error:
+        raise MalformedEvent(f"not an event of these contracts: {error}") from error

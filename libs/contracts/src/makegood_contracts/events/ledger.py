@@ -1,0 +1,103 @@
+"""`credits.ledger.v1`: settled movements of a member's credits, and charges. Amounts count credits; money is minor units."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from typing import ClassVar, Literal
+
+from makegood_contracts.events.base import Event
+from makegood_contracts.topics import LEDGER, Topic
+
+LotSource = Literal["plan", "purchase", "adjustment", "make_good"]
+SettleCause = Literal[
+    "rejected",
+    "declined",
+    "expired",
+    "cancelled",
+    "completed",
+    "provider_missed",
+    "member_no_show",
+    "lapsed",
+    "support",
+]
+
+
+class LedgerFact(Event, frozen=True, kw_only=True):
+    """One movement. `available_after` and `held_after` are the member's balances once it is entered."""
+
+    topic: ClassVar[Topic] = LEDGER
+
+    entry_id: str
+    member_id: str
+    lot_id: str
+    amount: int
+    available_after: int
+    held_after: int
+
+
+class CreditGranted(LedgerFact, frozen=True, kw_only=True):
+    """The plan gave credits for a period (PLAN-1)."""
+
+    source: LotSource
+    length_minutes: int | None
+    expires_at: datetime | None
+
+
+class CreditExpired(LedgerFact, frozen=True, kw_only=True):
+    """Credits lapsed unused."""
+
+
+class CreditReturned(LedgerFact, frozen=True, kw_only=True):
+    """A held credit came back (MISS-2, CANC-1). `lot_id` is where it now lies; `expires_at` when it lapses there."""
+
+    session_id: str
+    hold_id: str
+    cause: SettleCause
+    source: LotSource
+    expires_at: datetime | None
+
+
+class CreditForfeited(LedgerFact, frozen=True, kw_only=True):
+    """A held credit is lost (CANC-1, NOSH-1)."""
+
+    session_id: str
+    hold_id: str
+    cause: SettleCause
+
+
+class CreditSpent(LedgerFact, frozen=True, kw_only=True):
+    """A held credit was used (JOIN-2)."""
+
+    session_id: str
+    hold_id: str
+
+
+class CreditAdjusted(LedgerFact, frozen=True, kw_only=True):
+    """Support changed the balance (CRED-5); why stands in the ledger, not here."""
+
+    session_id: str | None = None
+    made_by: str
+
+
+class InvoiceFact(Event, frozen=True, kw_only=True):
+    """What every event of an invoice says."""
+
+    topic: ClassVar[Topic] = LEDGER
+
+    invoice_id: str
+    member_id: str
+    session_id: str | None = None
+    amount_minor: int
+    currency: str
+
+
+class InvoiceIssued(InvoiceFact, frozen=True, kw_only=True):
+    """A charge is due."""
+
+    due_on: date
+
+
+class InvoiceVoided(InvoiceFact, frozen=True, kw_only=True):
+    """A charge is void: nothing is owed (MISS-3)."""
+
+    cause: SettleCause

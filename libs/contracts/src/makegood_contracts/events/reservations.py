@@ -1,0 +1,46 @@
+"""`availability.reservations.v1`: slots held, refused and released for sessions."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import ClassVar, Literal
+
+from makegood_contracts.events.base import Event
+from makegood_contracts.reasons import Reason
+from makegood_contracts.topics import RESERVATIONS, Topic
+
+ReleaseCause = Literal[
+    "rejected", "declined", "expired", "cancelled", "completed", "provider_missed", "member_no_show", "lapsed"
+]
+
+
+class SlotFact(Event, frozen=True, kw_only=True):
+    """What every event of a slot says. The slot is [starts_at, ends_at) of the provider's time, buffers not included."""
+
+    topic: ClassVar[Topic] = RESERVATIONS
+
+    session_id: str
+    provider_id: str
+    member_id: str
+    venue_id: str | None = None
+    starts_at: datetime
+    ends_at: datetime
+
+
+class SlotHeld(SlotFact, frozen=True, kw_only=True):
+    """The slot is set aside for the session; nothing that overlaps can be held until it is released (AVAIL-3)."""
+
+    hold_until: datetime
+
+
+class SlotRefused(SlotFact, frozen=True, kw_only=True):
+    """The slot could not be held."""
+
+    reasons: list[Reason]
+
+
+class SlotReleased(SlotFact, frozen=True, kw_only=True):
+    """The hold is over. `reopened`: some of the slot still lies ahead, so others can book it (CANC-3)."""
+
+    cause: ReleaseCause
+    reopened: bool

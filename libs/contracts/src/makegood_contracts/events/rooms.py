@@ -1,0 +1,32 @@
+"""`booking.rooms.v1`: the lasting pair of one member and one provider."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import ClassVar
+
+from makegood_contracts.events.base import Event
+from makegood_contracts.topics import ROOMS, Topic
+
+
+class RoomFact(Event, frozen=True, kw_only=True):
+    """What every event of a room says."""
+
+    topic: ClassVar[Topic] = ROOMS
+
+    room_id: str
+    member_id: str
+    provider_id: str
+    room_version: int
+
+
+class RoomOpened(RoomFact, frozen=True, kw_only=True):
+    """A member and a provider share a room (ROOM-1)."""
+
+    opened_at: datetime
+
+
+class RoomClosed(RoomFact, frozen=True, kw_only=True):
+    """No more bookings in this room (ROOM-1)."""
+
+    closed_at: datetime
