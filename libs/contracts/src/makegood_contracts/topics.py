@@ -40,9 +40,7 @@ SCHEDULES: Final = Topic(
     "provider_id",
     "What providers publish of their working time.",
 )
-HOLDS: Final = Topic(
-    "credits.holds.v1", "credits", "session_id", "Credits or co-pays held or refused for sessions."
-)
+HOLDS: Final = Topic("credits.holds.v1", "credits", "session_id", "Credits or co-pays held or refused for sessions.")
 LEDGER: Final = Topic(
     "credits.ledger.v1", "credits", "member_id", "Every settled movement of a member's credits and charges."
 )
@@ -68,9 +66,7 @@ EVENT_TOPICS: Final[tuple[Topic, ...]] = (
 
 def dead_letters(service: Service) -> Topic:
     """Where the events go that `service` could not take; a record keeps the key it came with."""
-    return Topic(
-        f"{service}.dead-letters.v1", service, "original key", f"Events that {service} could not take.", 1
-    )
+    return Topic(f"{service}.dead-letters.v1", service, "original key", f"Events that {service} could not take.", 1)
 
 
 TOPICS: Final[tuple[Topic, ...]] = (*EVENT_TOPICS, *(dead_letters(service) for service in SERVICES))

@@ -1,0 +1,41 @@
+"""Product time. In production it is real time; in development it can be moved, for all processes of a service together.
+
+Only the product's rules read this clock. Tokens, leases, idempotency and rate limits live in real time.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+
+class Clock:
+    """`now()` is real time plus an offset. The offset is kept in the service's database and followed by each process."""
+
+    def __init__(self) -> None:
+        self._offset = timedelta()
+
+    @property
+    def offset(self) -> timedelta:
+        return self._offset
+
+    def now(self) -> datetime:
+        """The product's present moment, in UTC."""
+        return datetime.now(UTC) + self._offset
+
+    def real(self, moment: datetime) -> datetime:
+        """The real moment at which product time is `moment`, if the offset stays."""
+        return moment - self._offset
+
+    def set_offset(self, offset: timedelta) -> None:
+        self._offset = offset
+
+
+class FixedClock(Clock):
+    """A clock that stands still until it is told otherwise, for tests of rules."""
+
+    def __init__(self, moment: datetime) -> None:
+        super().__init__()
+        self.moment = moment
+
+    def now(self) -> datetime:
+        return self.moment

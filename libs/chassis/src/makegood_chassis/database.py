@@ -1,0 +1,178 @@
+"""One service's PostgreSQL: a pool of asyncpg connections, and units of work that commit once, at the edge.
+
+SQLAlchemy Core statements and plain SQL with `$1` parameters run on the same connection, in the same transaction.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from contextlib import asynccontextmanager
+from datetime import datetime
+from typing import Any, cast
+
+import asyncpg
+import msgspec
+from asyncpg.pool import PoolConnectionProxy
+from makegood_contracts.envelope import Cause, Record, encode
+from makegood_contracts.events import Event
+from sqlalchemy.dialects.postgresql.asyncpg import PGDialect_asyncpg
+from sqlalchemy.sql import ClauseElement
+
+from makegood_chassis.clock import Clock
+from makegood_chassis.messaging import tables
+
+Connection = asyncpg.Connection[asyncpg.Record] | PoolConnectionProxy[asyncpg.Record]
+Row = asyncpg.Record
+
+_DIALECT = PGDialect_asyncpg(paramstyle="numeric_dollar")  # type: ignore[no-untyped-call]
+
+_json_encode = msgspec.json.Encoder().encode
+_json_decode = msgspec.json.Decoder().decode
+
+
+def compile_statement(statement: ClauseElement) -> tuple[str, list[Any]]:
+    """SQL text and positional arguments of a SQLAlchemy Core statement, in asyncpg's own form."""
+    compiled = statement.compile(dialect=_DIALECT, compile_kwargs={"render_postcompile": True})
+    values = compiled.params
+    return str(compiled), [values[name] for name in cast(Any, compiled).positiontup or ()]
+
+
+class Queries:
+    """Runs statements on one connection: plain SQL with `$n` parameters, or SQLAlchemy Core without arguments."""
+
+    def __init__(self, connection: Connection) -> None:
+        self.connection = connection
+
+    async def fetch(self, statement: str | ClauseElement, *args: Any) -> list[Row]:
+        sql, values = _prepared(statement, args)
+        return await self.connection.fetch(sql, *values)
+
+    async def fetch_one(self, statement: str | ClauseElement, *args: Any) -> Row | None:
+        sql, values = _prepared(statement, args)
+        return await self.connection.fetchrow(sql, *values)
+
+    async def fetch_value(self, statement: str | ClauseElement, *args: Any) -> Any:
+        sql, values = _prepared(statement, args)
+        return await self.connection.fetchval(sql, *values)
+
+    async def execute(self, statement: str | ClauseElement, *args: Any) -> str:
+        """Runs the statement; answers PostgreSQL's command tag, such as `UPDATE 3`."""
+        sql, values = _prepared(statement, args)
+        return await self.connection.execute(sql, *values)
+
+
+def _prepared(statement: str | ClauseElement, args: Sequence[Any]) -> tuple[str, Sequence[Any]]:
+    return (statement, args) if isinstance(statement, str) else compile_statement(statement)
+
+
+class UnitOfWork(Queries):
+    """One transaction and all that must happen with it: rows, events, deadlines.
+
+    `now` is the product time of the whole unit. What is published or scheduled is written just before the one commit;
+    `after_commit` callbacks run after it and only then.
+    """
+
+    def __init__(self, connection: Connection, now: datetime, cause: Cause) -> None:
+        super().__init__(connection)
+        self.now = now
+        self.cause = cause
+        self._records: list[Record] = []
+        self._deadlines: dict[tuple[str, str], datetime | None] = {}
+        self._after_commit: list[Callable[[], None]] = []
+
+    def publish(self, event: Event, *, sequence: int, cause: Cause | None = None) -> None:
+        """Publishes `event` with this transaction. `sequence` is the entity's own count, rising by one.
+
+        The entity's row must be locked or version-checked before, so that events of one key keep their order.
+        """
+        self._records.append(encode(event, sequence=sequence, cause=cause or self.cause))
+
+    def publish_record(self, record: Record) -> None:
+        """Publishes a record that is encoded already (dead letters)."""
+        self._records.append(record)
+
+    def set_deadline(self, kind: str, entity_id: str, due_at: datetime | None) -> None:
+        """Sets the one deadline of `kind` that the entity has, in product time; None takes it away."""
+        self._deadlines[kind, entity_id] = due_at
+
+    def after_commit(self, callback: Callable[[], None]) -> None:
+        """Calls `callback` once the transaction is committed; it must not block and not raise."""
+        self._after_commit.append(callback)
+
+    async def flush(self) -> bool:
+        """Writes what was collected; True if an outbox row was among it."""
+        await tables.write_deadlines(self.connection, self._deadlines)
+        await tables.write_outbox(self.connection, self._records)
+        published = bool(self._records)
+        self._records, self._deadlines = [], {}
+        return published
+
+    def committed(self) -> None:
+        callbacks, self._after_commit = self._after_commit, []
+        for callback in callbacks:
+            callback()
+
+
+class Database:
+    """The pool. `on_publish` is called after each commit that left outbox rows, `on_deadline` after one that set deadlines."""
+
+    def __init__(self, url: str, clock: Clock, *, pool_size: int = 16, application_name: str = "makegood") -> None:
+        self.url = url
+        self.clock = clock
+        self._pool_size = pool_size
+        self._application_name = application_name
+        self._pool: asyncpg.Pool[asyncpg.Record] | None = None
+        self.on_publish: list[Callable[[], None]] = []
+
+    async def open(self) -> None:
+        """Opens the pool. Raises OSError or asyncpg.PostgresError where the server cannot be reached."""
+        self._pool = await asyncpg.create_pool(
+            self.url,
+            min_size=1,
+            max_size=self._pool_size,
+            init=_prepare_connection,
+            command_timeout=30,
+            max_inactive_connection_lifetime=300,
+            server_settings={"application_name": self._application_name, "jit": "off", "timezone": "UTC"},
+        )
+
+    async def close(self) -> None:
+        if self._pool is not None:
+            pool, self._pool = self._pool, None
+            await pool.close()
+
+    @property
+    def pool(self) -> asyncpg.Pool[asyncpg.Record]:
+        if self._pool is None:
+            raise RuntimeError("the database is not open")
+        return self._pool
+
+    @asynccontextmanager
+    async def reading(self) -> AsyncIterator[Queries]:
+        """A connection outside any transaction, for single statements that only read."""
+        async with self.pool.acquire(timeout=10) as connection:
+            yield Queries(connection)
+
+    @asynccontextmanager
+    async def transaction(self, cause: Cause) -> AsyncIterator[UnitOfWork]:
+        """A unit of work, committed at the end of the block, rolled back if it raises."""
+        async with self.pool.acquire(timeout=10) as connection, connection.transaction():
+            unit = UnitOfWork(connection, self.clock.now(), cause)
+            yield unit
+            published = await unit.flush()
+        unit.committed()
+        if published:
+            for wake in self.on_publish:
+                wake()
+
+
+async def _prepare_connection(connection: Connection) -> None:
+    for name in ("json", "jsonb"):
+        await connection.set_type_codec(
+            name, schema="pg_catalog", encoder=lambda value: _json_encode(value).decode(), decoder=_json_decode
+        )
+
+
+def column(rows: Iterable[Any], name: str) -> list[Any]:
+    """The values of one attribute, in order: what `unnest` takes."""
+    return [getattr(row, name) for row in rows]

@@ -1,0 +1,119 @@
+"""Settings of a service process, from the environment. An impossible value is refused at start, with advice.
+
+The one table of all settings is made from these classes: `python -m makegood_chassis.settings`.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import Field, PositiveFloat, PositiveInt, computed_field, field_validator, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+Port = Annotated[int, Field(ge=1, le=65535)]
+
+
+class ServiceSettings(BaseSettings):
+    """What every service takes. Durations are seconds."""
+
+    model_config = SettingsConfigDict(extra="ignore", frozen=True, populate_by_name=True)
+
+    environment: Literal["development", "production"] = Field(
+        "production",
+        validation_alias="MAKEGOOD_ENVIRONMENT",
+        description="`development` lets the product's clock be moved; never set it where people are served.",
+    )
+    database_url: str = Field(description="PostgreSQL of this service, `postgresql://login:secret@host:port/database`.")
+    database_pool: PositiveInt = Field(
+        16, validation_alias="DATABASE_POOL", description="Most connections of one process to PostgreSQL."
+    )
+    kafka_bootstrap_servers: str = Field(
+        validation_alias="KAFKA_BOOTSTRAP_SERVERS", description="Kafka brokers, `host:port[,host:port]`."
+    )
+    kafka_topic_prefix: str = Field(
+        "",
+        validation_alias="KAFKA_TOPIC_PREFIX",
+        description="Put before every topic and group name on a shared cluster.",
+    )
+    redis_url: str = Field(
+        "", validation_alias="REDIS_URL", description="Redis for wake-ups across processes; empty: work without."
+    )
+    jwks_url: str = Field(
+        validation_alias="JWKS_URL",
+        description="Where the keys that sign access tokens stand: http(s) address or file.",
+    )
+    token_issuer: str = Field(
+        "https://identity.makegood.invalid", validation_alias="TOKEN_ISSUER", description="`iss` of access tokens."
+    )
+    token_audience: str = Field("makegood", validation_alias="TOKEN_AUDIENCE", description="`aud` of access tokens.")
+    http_host: str = Field(
+        "127.0.0.1", validation_alias="HTTP_HOST", description="Address that the process listens on."
+    )
+    http_port: Port = Field(8000, validation_alias="HTTP_PORT", description="Port that the process listens on.")
+    public_base_url: str = Field(
+        "http://127.0.0.1:8080",
+        validation_alias="PUBLIC_BASE_URL",
+        description="Address of the gateway as people's devices see it; links in messages start with it.",
+    )
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", validation_alias="LOG_LEVEL")
+    request_deadline: PositiveFloat = Field(
+        30.0, validation_alias="REQUEST_DEADLINE", description="Longest that a request may take, seconds."
+    )
+    stop_timeout: PositiveFloat = Field(
+        12.0,
+        validation_alias="STOP_TIMEOUT",
+        description="Longest that a process takes to finish its work at SIGTERM, seconds.",
+    )
+    consumer_batch: PositiveInt = Field(
+        500, validation_alias="CONSUMER_BATCH", description="Most events of one poll, and so of one transaction."
+    )
+    relay_batch: PositiveInt = Field(
+        1000, validation_alias="RELAY_BATCH", description="Most rows the relay sends at once."
+    )
+    poison_limit: PositiveInt = Field(
+        200,
+        validation_alias="POISON_LIMIT",
+        description="Most dead letters in `poison_window` before the consumer stops instead.",
+    )
+    poison_window: PositiveFloat = Field(
+        60.0, validation_alias="POISON_WINDOW", description="Seconds; see `poison_limit`."
+    )
+    inbox_retention: PositiveFloat = Field(
+        14 * 86400.0,
+        validation_alias="INBOX_RETENTION",
+        description="How long the ids of handled events are kept, seconds; longer than the topics keep events.",
+    )
+    otlp_endpoint: str = Field(
+        "",
+        validation_alias="OTEL_EXPORTER_OTLP_ENDPOINT",
+        description="OpenTelemetry collector; empty: no traces leave.",
+    )
+
+    @field_validator("database_url")
+    @classmethod
+    def _postgresql_only(cls, url: str) -> str:
+        if not url.startswith(("postgresql://", "postgres://")):
+            raise ValueError(
+                "must be a postgresql:// address, for example postgresql://booking:secret@127.0.0.1/makegood_booking"
+            )
+        return url
+
+    @model_validator(mode="after")
+    def _sensible_together(self) -> Self:
+        if self.stop_timeout >= 15:
+            raise ValueError("STOP_TIMEOUT must be under 15 seconds, or orchestrators kill the process while it drains")
+        return self
+
+    @computed_field  # type: ignore[prop-decorator]
+    @property
+    def development(self) -> bool:
+        return self.environment == "development"
+
+
+def table(settings: type[ServiceSettings]) -> list[tuple[str, str, str]]:
+    """(variable, default, meaning) of every setting, for the documentation."""
+    rows: list[tuple[str, str, str]] = []
+    for name, info in settings.model_fields.items():
+        default: Any = "required" if info.is_required() else info.default
+        rows.append((str(info.validation_alias or name).upper(), str(default), info.description or ""))
+    return rows
