@@ -1,0 +1,85 @@
+"use strict";
+const list = document.getElementById("list"), pane = document.getElementById("mail");
+const query = document.getElementById("query"), count = document.getElementById("count");
+let open = location.hash.slice(1), shown = "";
+
+function make(tag, properties = {}, ...children) {
+  const node = Object.assign(document.createElement(tag), properties);
+  node.append(...children);
+  return node;
+}
+
+function who(people) {
+  return people.map((p) => (p.Name ? `${p.Name} <${p.Address}>` : p.Address)).join(", ");
+}
+
+async function refresh() {
+  const words = query.value.trim();
+  const path = words ? `/api/v1/search?limit=200&query=${encodeURIComponent(words)}` : "/api/v1/messages?limit=200";
+  let page;
+  try {
+    page = await (await fetch(path)).json();
+  } catch {
+    count.textContent = "the mail server does not answer";
+    return;
+  }
+  const state = JSON.stringify([words, open, page.messages_count, page.messages[0]?.ID]);
+  if (state === shown) return;
+  shown = state;
+  count.textContent = `${page.messages_count} ${page.messages_count === 1 ? "mail" : "mails"}`;
+  list.replaceChildren(...page.messages.map((mail) => {
+    const button = make("button", {},
+      make("b", { textContent: mail.Subject || "(no subject)" }),
+      make("span", {}, make("span", { textContent: who(mail.To) }),
+        make("time", { textContent: new Date(mail.Created).toLocaleTimeString() })));
+    button.setAttribute("aria-current", mail.ID === open);
+    button.onclick = () => { location.hash = mail.ID; };
+    return make("li", {}, button);
+  }));
+  if (!page.messages.length) list.append(make("li", { className: "empty", textContent: "No mail yet." }));
+}
+
+async function show() {
+  open = location.hash.slice(1);
+  refresh();
+  if (!open) return;
+  const answer = await fetch(`/api/v1/message/${open}`);
+  if (!answer.ok) {
+    pane.replaceChildren(make("p", { className: "empty", textContent: "This mail is gone." }));
+    return;
+  }
+  const mail = await answer.json();
+  const details = make("dl");
+  for (const [name, value] of [["From", who([mail.From])], ["To", who(mail.To)], ["Date", new Date(mail.Date).toLocaleString()]]) {
+    details.append(make("dt", { textContent: name }), make("dd", { textContent: value }));
+  }
+  const frame = make("iframe", { title: "The mail", src: `/view/${open}.html` });
+  frame.setAttribute("sandbox", "allow-popups");
+  const views = { HTML: frame, Text: make("pre", { textContent: mail.Text }) };
+  const tabs = make("nav"), place = make("div", { style: "display:contents" });
+  for (const name of Object.keys(views).filter((n) => mail[n])) {
+    const tab = make("button", { textContent: name });
+    tab.onclick = () => {
+      place.replaceChildren(views[name]);
+      for (const other of tabs.querySelectorAll("button")) other.setAttribute("aria-pressed", other === tab);
+    };
+    tabs.append(tab);
+  }
+  for (const part of [...mail.Attachments, ...mail.Inline]) {
+    tabs.append(make("a", { href: `/api/v1/message/${open}/part/${part.PartID}`, textContent: `⬇ ${part.FileName || part.ContentType} (${part.Size} bytes)` }));
+  }
+  tabs.append(make("a", { href: `/api/v1/message/${open}/raw`, target: "_blank", textContent: "Source" }));
+  pane.replaceChildren(make("h2", { textContent: mail.Subject || "(no subject)" }), details, tabs, place);
+  tabs.querySelector("button")?.click();
+}
+
+document.getElementById("clear").onclick = async () => {
+  await fetch("/api/v1/messages", { method: "DELETE" });
+  location.hash = "";
+  pane.replaceChildren(make("p", { className: "empty", textContent: "Choose a mail." }));
+  refresh();
+};
+query.oninput = refresh;
+window.onhashchange = show;
+setInterval(refresh, 2000);
+show();

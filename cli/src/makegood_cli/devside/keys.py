@@ -1,0 +1,109 @@
+"""The development identity: RSA key pairs in a folder, their public halves as a JWKS, and tokens signed with the newest.
+
+To rotate: make another key (`makegood token --new-key`); tokens of the old one stay good while its file stays.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import os
+import time
+import uuid
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import jwt
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
+
+ISSUER = "https://identity.makegood.invalid"
+AUDIENCE = "makegood"
+ROLES = ("member", "provider", "support", "ops")
+
+
+@dataclass(frozen=True)
+class Key:
+    """One key pair; `kid` is derived from the public half."""
+
+    kid: str
+    private: rsa.RSAPrivateKey
+
+
+def _kid(public: rsa.RSAPublicKey) -> str:
+    der = public.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
+    return hashlib.sha256(der).hexdigest()[:16]
+
+
+def make_key(folder: Path) -> Key:
+    """Makes a key pair that is the newest from now on. The file is readable by its owner alone."""
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    private = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    pem = private.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    kid = _kid(private.public_key())
+    path = folder / f"{time.time_ns():020d}-{kid}.pem"
+    part = path.with_suffix(".part")
+    handle = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(handle, "wb") as stream:
+        stream.write(pem)
+    part.replace(path)
+    return Key(kid, private)
+
+
+def load_keys(folder: Path) -> list[Key]:
+    """All keys of the folder, oldest first."""
+    keys = []
+    for path in sorted(folder.glob("*.pem")):
+        private = serialization.load_pem_private_key(path.read_bytes(), password=None)
+        if isinstance(private, rsa.RSAPrivateKey):
+            keys.append(Key(_kid(private.public_key()), private))
+    return keys
+
+
+def newest_key(folder: Path) -> Key:
+    """The key that signs; made at the first use."""
+    keys = load_keys(folder)
+    return keys[-1] if keys else make_key(folder)
+
+
+def _number(value: int) -> str:
+    return base64.urlsafe_b64encode(value.to_bytes((value.bit_length() + 7) // 8, "big")).rstrip(b"=").decode()
+
+
+def jwks(folder: Path) -> dict[str, Any]:
+    """The public halves of all keys as a JSON Web Key Set (RFC 7517)."""
+    keys = []
+    for key in load_keys(folder):
+        numbers = key.private.public_key().public_numbers()
+        common = {"kty": "RSA", "use": "sig", "alg": "RS256", "kid": key.kid}
+        keys.append({**common, "n": _number(numbers.n), "e": _number(numbers.e)})
+    return {"keys": keys}
+
+
+def write_jwks(folder: Path, target: Path) -> Path:
+    """Writes the key set to a file, for services that are told a path instead of an address."""
+    target.write_text(json.dumps(jwks(folder)))
+    return target
+
+
+def token(
+    folder: Path, role: str, subject: str, lifetime: timedelta = timedelta(hours=1), *, issuer: str = ISSUER
+) -> str:
+    """An access token as the identity provider would issue it: claims `iss aud sub roles iat exp jti`, RS256."""
+    key = newest_key(folder)
+    now = int(time.time())
+    claims = {
+        "iss": issuer,
+        "aud": AUDIENCE,
+        "sub": subject,
+        "roles": [role],
+        "iat": now,
+        "exp": now + int(lifetime.total_seconds()),
+        "jti": str(uuid.uuid4()),
+    }
+    return jwt.encode(claims, key.private, algorithm="RS256", headers={"kid": key.kid})

@@ -1,0 +1,74 @@
+"""The `makegood` command. Each group of commands has a module in `commands`; errors are one clear line, no traceback."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from typing import Annotated
+
+import typer
+from click.exceptions import ClickException
+from rich.console import Console
+
+from makegood_cli.commands import register_all
+from makegood_cli.errors import UserError
+
+app = typer.Typer(
+    name="makegood",
+    help="The Makegood platform on this machine.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+
+@app.callback()
+def main(
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+) -> None:
+    """The Makegood platform on this machine."""
+    if debug:
+        os.environ["MAKEGOOD_DEBUG"] = "1"
+
+
+register_all(app)
+
+
+def run() -> None:
+    """The entry point. Exit codes: 0 good, 1 refused or failed, 2 wrong usage, 3 not on this platform, 130 Ctrl-C."""
+    errors = Console(stderr=True, highlight=False, soft_wrap=True)
+    try:
+        code = app(standalone_mode=False)
+        sys.exit(code if isinstance(code, int) else 0)
+    except UserError as error:
+        _raise_if_debugging()
+        errors.print(f"makegood: {error.message}", style="red", markup=False)
+        sys.exit(error.exit_code)
+    except ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except (KeyboardInterrupt, typer.Abort):
+        errors.print("makegood: interrupted; the same command goes on from here", markup=False)
+        sys.exit(130)
+    except BrokenPipeError:
+        # The reader of a pipe went away (`| head`): nothing to tell.
+        with contextlib.suppress(OSError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)
+    except Exception as error:
+        _raise_if_debugging()
+        errors.print(
+            f"makegood: unexpected {type(error).__name__}: {error} (more with makegood --debug …)", markup=False
+        )
+        sys.exit(1)
+
+
+def _raise_if_debugging() -> None:
+    if os.environ.get("MAKEGOOD_DEBUG"):
+        raise
+
+
+if __name__ == "__main__":
+    run()

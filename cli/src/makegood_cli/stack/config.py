@@ -1,0 +1,115 @@
+"""What a stack consists of: its ports, scale and role, and which servers are ours or somebody else's."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+
+from makegood_cli.errors import UserError
+from makegood_cli.stack import kafka, postgres, redis
+from makegood_cli.stack.home import Home
+from makegood_cli.stack.ports import LISTEN, SERVICES, Ports
+
+ROLES = ("all", "serve", "work")
+PARTS = (kafka.NAME, postgres.NAME, redis.NAME, "mail", *SERVICES, "gateway")
+
+
+@dataclass(frozen=True)
+class Choices:
+    """What the user chose at `up`; remembered, so that later commands agree."""
+
+    port_offset: int = 0
+    role: str = "all"
+    scale: dict[str, int] = field(default_factory=dict)
+
+    @classmethod
+    def remembered(cls, home: Home) -> Choices:
+        try:
+            return cls(**json.loads((home.state / "choices.json").read_text()))
+        except (OSError, ValueError, TypeError):
+            return cls()
+
+    def remember(self, home: Home) -> None:
+        path = home.state / "choices.json"
+        fresh = path.with_suffix(".part")
+        fresh.write_text(json.dumps(asdict(self)))
+        fresh.replace(path)
+
+    def changed(self, port_offset: int | None, role: str | None, scale: list[str]) -> Choices:
+        """These choices with those of a command line; what is not given stays. Raises UserError for a wrong word."""
+        new = self
+        if port_offset is not None:
+            new = replace(new, port_offset=port_offset)
+        if role is not None:
+            if role not in ROLES:
+                raise UserError(f"--role is one of {', '.join(ROLES)}")
+            new = replace(new, role=role)
+        counts = dict(new.scale)
+        for item in scale:
+            service, _, number = item.partition("=")
+            if service not in SERVICES or not number.isdecimal() or not 1 <= int(number) <= 9:
+                raise UserError(f"--scale {item}: say SERVICE=N, a service of {', '.join(SERVICES)} and 1 to 9")
+            counts[service] = int(number)
+        return replace(new, scale=counts)
+
+
+@dataclass(frozen=True)
+class Stack:
+    """One stack: everything that can be said about it without looking at its processes."""
+
+    home: Home
+    choices: Choices
+    external: dict[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, home: Home, choices: Choices | None = None) -> Stack:
+        """The stack of this home. Servers that the environment names are used instead of ours."""
+        names = ["KAFKA_BOOTSTRAP_SERVERS", "REDIS_URL", *(f"{s.upper()}_DATABASE_URL" for s in SERVICES)]
+        external = {n: os.environ[n] for n in names if os.environ.get(n)}
+        return cls(home, choices or Choices.remembered(home), external)
+
+    @property
+    def ports(self) -> Ports:
+        return Ports(self.choices.port_offset)
+
+    @property
+    def bootstrap(self) -> str:
+        return self.external.get("KAFKA_BOOTSTRAP_SERVERS") or f"{LISTEN}:{self.ports.of('kafka')}"
+
+    @property
+    def redis_url(self) -> str:
+        return self.external.get("REDIS_URL") or redis.url(self.ports.of("redis"))
+
+    def database_url(self, service: str) -> str:
+        given = self.external.get(f"{service.upper()}_DATABASE_URL")
+        return given or postgres.service_url(self.ports.of("postgresql"), service)
+
+    @property
+    def base_url(self) -> str:
+        """The gateway's address."""
+        return f"http://{LISTEN}:{self.ports.of('gateway')}"
+
+    @property
+    def mail_url(self) -> str:
+        return f"http://{LISTEN}:{self.ports.of('mail')}"
+
+    def count(self, service: str) -> int:
+        return self.choices.scale.get(service, 1)
+
+    def is_embedded(self, part: str) -> bool:
+        """Whether `part` is started by us on this machine."""
+        if part == kafka.NAME:
+            return "KAFKA_BOOTSTRAP_SERVERS" not in self.external
+        if part == redis.NAME:
+            return "REDIS_URL" not in self.external
+        if part == postgres.NAME:
+            return any(f"{s.upper()}_DATABASE_URL" not in self.external for s in SERVICES)
+        return True
+
+    def topic_prefix(self) -> str:
+        return os.environ.get("KAFKA_TOPIC_PREFIX", "")
+
+    def folder(self, part: str) -> Path:
+        return self.home.postgres_folder() if part == postgres.NAME else self.home.state / part

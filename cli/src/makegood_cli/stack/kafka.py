@@ -1,0 +1,139 @@
+"""Apache Kafka, one combined KRaft node on the loopback."""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+from pathlib import Path
+
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
+
+from makegood_cli.errors import UserError
+from makegood_cli.stack.packages import Programs
+from makegood_cli.stack.ports import LISTEN
+from makegood_cli.stack.processes import Spec
+
+NAME = "kafka"
+_CLUSTER = "bWFrZWdvb2QtZGV2LTAwMQ"
+_JVM = (
+    "-Xms192m",
+    "-Xmx512m",
+    "-XX:+UseSerialGC",
+    "-XX:TieredStopAtLevel=1",
+    "-XX:+ExitOnOutOfMemoryError",
+    "-Djava.awt.headless=true",
+    # Warnings about internals that newer Java versions deprecate say nothing to a user.
+    "--sun-misc-unsafe-memory-access=allow",
+    "--enable-native-access=ALL-UNNAMED",
+)
+_LOGGING = """\
+Configuration:
+  Appenders:
+    Console:
+      name: stdout
+      PatternLayout: { pattern: "[%d] %p %m (%c)%n" }
+  Loggers:
+    Root: { level: WARN, AppenderRef: { ref: stdout } }
+    Logger:
+      - { name: kafka.server.KafkaRaftServer, level: INFO }
+"""
+
+
+def _properties(data: Path, port: int, controller: int) -> dict[str, object]:
+    return {
+        "process.roles": "broker,controller",
+        "node.id": 1,
+        "controller.quorum.voters": f"1@{LISTEN}:{controller}",
+        "listeners": f"PLAINTEXT://{LISTEN}:{port},CONTROLLER://{LISTEN}:{controller}",
+        "advertised.listeners": f"PLAINTEXT://{LISTEN}:{port}",
+        "controller.listener.names": "CONTROLLER",
+        "listener.security.protocol.map": "CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT",
+        "log.dirs": data,
+        "auto.create.topics.enable": "false",
+        "group.initial.rebalance.delay.ms": 0,
+        "offsets.topic.replication.factor": 1,
+        "offsets.topic.num.partitions": 8,
+        "transaction.state.log.replication.factor": 1,
+        "transaction.state.log.min.isr": 1,
+        "transaction.state.log.num.partitions": 2,
+        "share.coordinator.state.topic.replication.factor": 1,
+        "share.coordinator.state.topic.min.isr": 1,
+        "num.network.threads": 2,
+        "num.io.threads": 4,
+        "num.recovery.threads.per.data.dir": 2,
+        "background.threads": 2,
+        "socket.send.buffer.bytes": 131072,
+        "socket.receive.buffer.bytes": 131072,
+        "log.segment.bytes": 64 << 20,
+        "log.index.size.max.bytes": 1 << 20,
+        "controlled.shutdown.max.retries": 1,
+        "log.cleaner.dedupe.buffer.size": 8 << 20,
+    }
+
+
+def spec(folder: Path, programs: Programs, port: int, controller: int) -> Spec:
+    """Writes the configuration, formats the data folder at its first use, and says how to start the broker."""
+    folder.mkdir(parents=True, exist_ok=True)
+    data = folder / "data"
+    properties = folder / "server.properties"
+    text = "".join(f"{key}={value}\n" for key, value in _properties(data, port, controller).items())
+    properties.write_text(text)
+    logging = folder / "log4j2.yaml"
+    logging.write_text(_LOGGING)
+    classpath = ":".join(str(jar) for jar in programs.kafka_jars)
+    java = (str(programs.java), *_JVM, f"-Dlog4j2.configurationFile={logging}", "-cp", classpath)
+    if not (data / "meta.properties").exists():
+        _format(java, properties)
+    return Spec(
+        name=NAME,
+        command=(*java, "kafka.Kafka", str(properties)),
+        ports={"Kafka": port, "Kafka's controller": controller},
+        folder=folder,
+        stop_seconds=15,
+        version=text,
+    )
+
+
+def _format(java: tuple[str, ...], properties: Path) -> None:
+    command = (*java, "kafka.tools.StorageTool", "format", "--ignore-formatted", "-t", _CLUSTER, "-c", str(properties))
+    result = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - our own command
+    if result.returncode:
+        lines = (result.stderr or result.stdout).strip().splitlines()[-3:]
+        raise UserError("Kafka's data folder could not be prepared: " + " ".join(lines))
+
+
+async def answers(bootstrap: str) -> bool:
+    """Whether a broker answers a metadata request at `bootstrap`."""
+    host, _, port = bootstrap.split(",")[0].rpartition(":")
+    try:
+        _, writer = await asyncio.open_connection(host, int(port))
+        writer.close()
+    except OSError:
+        return False
+    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap, request_timeout_ms=3000)
+    try:
+        await admin.start()
+        return bool((await admin.describe_cluster())["brokers"])
+    except (KafkaError, OSError):
+        return False
+    finally:
+        await admin.close()
+
+
+async def make_topics(bootstrap: str, topics: list[NewTopic]) -> list[str]:
+    """Creates the topics that do not exist yet; answers their names. Raises KafkaError."""
+    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
+    await admin.start()
+    try:
+        existing = set(await admin.list_topics())
+        missing = [t for t in topics if t.name not in existing]
+        if not missing:
+            return []
+        response = await admin.create_topics(missing, timeout_ms=30000)
+        for name, code, *_ in response.topic_errors:
+            if code and for_code(code) is not TopicAlreadyExistsError:
+                raise for_code(code)(name)
+        return [t.name for t in missing]
+    finally:
+        await admin.close()

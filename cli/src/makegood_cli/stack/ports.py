@@ -1,0 +1,96 @@
+"""Which port each part listens on, and a clear word when one is taken."""
+
+from __future__ import annotations
+
+import socket
+from dataclasses import dataclass
+
+import psutil
+
+from makegood_cli.errors import UserError
+
+SERVICES = ("booking", "availability", "credits", "notifications")
+_BASE = {
+    "gateway": 8080,
+    "gateway_admin": 9901,
+    "kafka": 9092,
+    "kafka_controller": 9093,
+    "postgresql": 5432,
+    "redis": 6379,
+    "smtp": 1025,
+    "mail": 8025,
+    "booking": 8101,
+    "availability": 8102,
+    "credits": 8103,
+    "notifications": 8104,
+}
+LISTEN = "127.0.0.1"
+
+
+@dataclass(frozen=True)
+class Ports:
+    """The ports of one stack: the defaults, all moved by `offset`."""
+
+    offset: int = 0
+
+    def __post_init__(self) -> None:
+        highest = max(_BASE.values()) + 90
+        if not 0 <= self.offset <= 65535 - highest:
+            raise UserError(f"--port-offset must lie between 0 and {65535 - highest}")
+
+    def of(self, name: str) -> int:
+        return _BASE[name] + self.offset
+
+    def of_service(self, service: str, number: int) -> int:
+        """The HTTP port of the `number`-th process of a service, counted from 1: ten apart."""
+        return self.of(service) + 10 * (number - 1)
+
+
+def is_free(port: int) -> bool:
+    """Whether a server could listen on the port now."""
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((LISTEN, port))
+        except OSError:
+            return False
+    return True
+
+
+def holder(port: int) -> str | None:
+    """Who listens on the port, as `name (pid N)`, if this user may see it."""
+    try:
+        connections = psutil.net_connections("tcp")
+    except (psutil.Error, OSError):
+        return None
+    for connection in connections:
+        if connection.status == psutil.CONN_LISTEN and connection.laddr and connection.laddr.port == port:
+            if connection.pid is None:
+                return None
+            try:
+                return f"{psutil.Process(connection.pid).name()} (pid {connection.pid})"
+            except psutil.Error:
+                return f"pid {connection.pid}"
+    return None
+
+
+def require_free(wanted: dict[str, int], offset: int) -> None:
+    """Raises UserError naming every port of `wanted` (what for → port) that is taken, who holds it, and what helps."""
+    taken = {what: port for what, port in wanted.items() if not is_free(port)}
+    if not taken:
+        return
+    lines = [f"port {port} for {what} is taken by {holder(port) or 'another program'}" for what, port in taken.items()]
+    lines.append(f"stop it, or move all ports: makegood up --port-offset {offset + 10000}")
+    raise UserError("\n".join(lines))
+
+
+def free_ports(count: int) -> list[int]:
+    """Ports that are free at this moment, for servers of a test."""
+    probes = [socket.socket() for _ in range(count)]
+    try:
+        for probe in probes:
+            probe.bind((LISTEN, 0))
+        return [probe.getsockname()[1] for probe in probes]
+    finally:
+        for probe in probes:
+            probe.close()

@@ -1,0 +1,166 @@
+"""PostgreSQL: the cluster's first preparation, the databases and logins of the services, and how it is started."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import shutil
+import signal
+import subprocess
+import tempfile
+from pathlib import Path
+
+import asyncpg
+import psutil
+
+from makegood_cli.errors import UserError
+from makegood_cli.stack.packages import Programs
+from makegood_cli.stack.ports import LISTEN, SERVICES
+from makegood_cli.stack.processes import Spec
+
+NAME = "postgresql"
+SUPERUSER = "postgres"
+# Development only: the server listens on the loopback alone, and the documented addresses hold these words.
+PASSWORD = "secret"  # noqa: S105
+_SETTINGS = {
+    "listen_addresses": LISTEN,
+    "unix_socket_directories": "",
+    "max_connections": "200",
+    "shared_buffers": "256MB",
+    "synchronous_commit": "on",
+    "max_wal_senders": "0",
+    "wal_level": "minimal",
+    "min_wal_size": "256MB",
+    "max_wal_size": "2GB",
+    "checkpoint_timeout": "15min",
+    "checkpoint_completion_target": "0.9",
+    "random_page_cost": "1.1",
+    "jit": "off",
+    "timezone": "UTC",
+    "log_timezone": "UTC",
+    "lc_messages": "C",
+    "log_checkpoints": "off",
+    "idle_in_transaction_session_timeout": "60s",
+}
+_WITHOUT_DURABILITY = {"fsync": "off", "full_page_writes": "off", "shared_buffers": "128MB"}
+
+
+def admin_url(port: int, database: str = "postgres") -> str:
+    return f"postgresql://{SUPERUSER}:{PASSWORD}@{LISTEN}:{port}/{database}"
+
+
+def service_url(port: int, service: str) -> str:
+    return f"postgresql://{service}:{PASSWORD}@{LISTEN}:{port}/makegood_{service}"
+
+
+def _other_user() -> tuple[int | None, int | None]:
+    """The user to run as: PostgreSQL refuses root. None: the user that we are."""
+    if os.geteuid() != 0:
+        return None, None
+    try:
+        nobody = pwd.getpwnam("nobody")
+        return nobody.pw_uid, nobody.pw_gid
+    except KeyError:
+        return 65534, 65534
+
+
+def spec(folder: Path, programs: Programs, port: int, *, durable: bool = True) -> Spec:
+    """Prepares the cluster at its first use and says how to start the server.
+
+    `durable=False` is for tests whose data nobody misses: it saves waiting for the disk.
+    """
+    user, group = _other_user()
+    folder.mkdir(parents=True, exist_ok=True)
+    data = folder / "data"
+    if not (data / "PG_VERSION").exists():
+        _prepare(folder, data, programs, user, group)
+    _forget_dead_postmaster(data)
+    settings = _SETTINGS | ({} if durable else _WITHOUT_DURABILITY) | {"port": str(port)}
+    command = [str(programs.postgres / "bin" / "postgres"), "-D", str(data)]
+    for key, value in settings.items():
+        command += ["-c", f"{key}={value}"]
+    return Spec(
+        name=NAME,
+        command=tuple(command),
+        environment={"LC_ALL": "C.UTF-8", "PGTZ": "UTC"},
+        ports={"PostgreSQL": port},
+        folder=folder,
+        user=user,
+        group=group,
+        # "Fast" shutdown: sessions are ended, work in flight is rolled back, a checkpoint is written.
+        stop_signal=signal.SIGINT,
+        stop_seconds=20,
+    )
+
+
+def _prepare(folder: Path, data: Path, programs: Programs, user: int | None, group: int | None) -> None:
+    """initdb into a folder of another name, renamed when complete: an interrupted one is never used."""
+    fresh = folder / "data.part"
+    shutil.rmtree(fresh, ignore_errors=True)
+    shutil.rmtree(data, ignore_errors=True)
+    fresh.mkdir(mode=0o700)
+    if user is not None and group is not None:
+        os.chown(fresh, user, group)
+    with tempfile.NamedTemporaryFile("w", suffix=".txt") as password:
+        password.write(PASSWORD + "\n")
+        password.flush()
+        if user is not None and group is not None:
+            os.chown(password.name, user, group)
+        command = (
+            str(programs.postgres / "bin" / "initdb"),
+            *("-D", str(fresh), "-U", SUPERUSER, "-E", "UTF8", "--no-sync", "--no-instructions"),
+            *("--auth=scram-sha-256", f"--pwfile={password.name}"),
+            *("--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--locale=C"),
+        )
+        result = subprocess.run(  # noqa: S603 - our own command
+            command, capture_output=True, text=True, check=False, user=user, group=group, cwd=folder,
+            extra_groups=[] if user is not None else None,
+        )  # fmt: skip
+    if result.returncode:
+        raise UserError("PostgreSQL could not be prepared: " + result.stderr.strip()[-400:])
+    fresh.replace(data)
+
+
+def _forget_dead_postmaster(data: Path) -> None:
+    """Removes the pid file of a server that was killed, if its number now belongs to some other program."""
+    path = data / "postmaster.pid"
+    try:
+        pid = int(path.read_text().split()[0])
+        if psutil.pid_exists(pid) and str(data) in " ".join(psutil.Process(pid).cmdline()):
+            return
+        path.unlink()
+    except (OSError, ValueError, IndexError, psutil.Error):
+        return
+
+
+async def answers(url: str) -> bool:
+    """Whether the server accepts this login now."""
+    try:
+        connection = await asyncpg.connect(url, timeout=3)
+    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError):
+        return False
+    await connection.close()
+    return True
+
+
+async def make_databases(port: int) -> None:
+    """A database and a login per service; no login may connect to another's. What exists is left alone."""
+    admin = await asyncpg.connect(admin_url(port))
+    try:
+        roles = {r["rolname"] for r in await admin.fetch("SELECT rolname FROM pg_roles")}
+        databases = {r["datname"] for r in await admin.fetch("SELECT datname FROM pg_database")}
+        for service in SERVICES:
+            if service not in roles:
+                await admin.execute(f"CREATE ROLE {service} LOGIN PASSWORD '{PASSWORD}'")
+            if f"makegood_{service}" not in databases:
+                # The faster strategy for small templates, without a checkpoint.
+                await admin.execute(f"CREATE DATABASE makegood_{service} OWNER {service} STRATEGY wal_log")
+            await admin.execute(f"REVOKE ALL ON DATABASE makegood_{service} FROM PUBLIC")
+        await admin.execute("REVOKE ALL ON DATABASE postgres FROM PUBLIC")
+    finally:
+        await admin.close()
+    availability = await asyncpg.connect(admin_url(port, "makegood_availability"))
+    try:
+        await availability.execute("CREATE EXTENSION IF NOT EXISTS btree_gist")
+    finally:
+        await availability.close()

@@ -1,0 +1,132 @@
+"""How the four services, the development side and the gateway are started."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from makegood_cli.errors import UserError
+from makegood_cli.stack.config import Stack
+from makegood_cli.stack.packages import Programs
+from makegood_cli.stack.ports import LISTEN, SERVICES
+from makegood_cli.stack.processes import Spec
+
+
+def process_name(service: str, number: int) -> str:
+    return service if number == 1 else f"{service}-{number}"
+
+
+def environment(stack: Stack, service: str) -> dict[str, str]:
+    """The settings of a service's process, apart from its own port."""
+    values = {
+        "MAKEGOOD_ENVIRONMENT": os.environ.get("MAKEGOOD_ENVIRONMENT", "development"),
+        "KAFKA_BOOTSTRAP_SERVERS": stack.bootstrap,
+        "KAFKA_TOPIC_PREFIX": stack.topic_prefix(),
+        f"{service.upper()}_DATABASE_URL": stack.database_url(service),
+        "REDIS_URL": stack.redis_url,
+        "JWKS_URL": os.environ.get("JWKS_URL", f"{stack.mail_url}/.well-known/jwks.json"),
+        "HTTP_HOST": LISTEN,
+        "PUBLIC_BASE_URL": os.environ.get("PUBLIC_BASE_URL", stack.base_url),
+        "PYTHONUNBUFFERED": "1",
+    }
+    if service == "notifications":
+        values["SMTP_HOST"] = os.environ.get("SMTP_HOST", LISTEN)
+        values["SMTP_PORT"] = os.environ.get("SMTP_PORT", str(stack.ports.of("smtp")))
+    return values
+
+
+def service_specs(stack: Stack, service: str) -> list[Spec]:
+    """One process for each of the chosen number, ports ten apart."""
+    specs = []
+    for number in range(1, stack.count(service) + 1):
+        port = stack.ports.of_service(service, number)
+        specs.append(
+            Spec(
+                name=process_name(service, number),
+                command=(sys.executable, "-m", f"makegood_{service}", stack.choices.role),
+                environment=environment(stack, service) | {"HTTP_PORT": str(port)},
+                ports={f"{service} ({process_name(service, number)})": port},
+                folder=stack.home.root,
+                stop_seconds=15,
+                version=_code_version(stack.home.root, service),
+            )
+        )
+    return specs
+
+
+def _code_version(root: Path, service: str) -> str:
+    """The newest change to the code that a service runs: after one, `up` starts it again."""
+    folders = [root / "services" / service, root / "libs" / "chassis", root / "libs" / "contracts"]
+    files = [p for folder in folders for p in folder.rglob("*.py") if "tests" not in p.parts]
+    return str(max((p.stat().st_mtime_ns for p in files), default=0))
+
+
+def migrate(stack: Stack, service: str) -> None:
+    """Brings the service's database up to date. Raises UserError with the end of what it printed."""
+    values = {**os.environ, **environment(stack, service), "HTTP_PORT": str(stack.ports.of(service))}
+    command = (sys.executable, "-m", f"makegood_{service}", "migrate")
+    log = stack.home.log(f"{service}-migrate")
+    result = subprocess.run(  # noqa: S603 - our own command
+        command, env=values, cwd=stack.home.root, capture_output=True, text=True, check=False
+    )
+    output = result.stdout + result.stderr
+    log.write_text(output)
+    if result.returncode:
+        end = "\n".join(output.strip().splitlines()[-8:])
+        raise UserError(f"the migrations of {service} failed:\n{end}\nall of it: {log}")
+
+
+def mail_spec(stack: Stack) -> Spec:
+    """The development mail server with its page, which also serves the development identity's keys."""
+    smtp, web = stack.ports.of("smtp"), stack.ports.of("mail")
+    command = (sys.executable, "-m", "makegood_cli.devside", "--smtp-port", str(smtp), "--http-port", str(web))
+    sources = sorted((Path(__file__).parents[1] / "devside").glob("*.*"))
+    return Spec(
+        name="mail",
+        command=(*command, "--keys", str(stack.home.identity)),
+        ports={"mail (SMTP)": smtp, "the mail page": web},
+        folder=stack.home.root,
+        stop_seconds=5,
+        version=str(max(p.stat().st_mtime_ns for p in sources)),
+    )
+
+
+def gateway_spec(stack: Stack, programs: Programs) -> Spec:
+    """Renders the gateway's configuration for this stack and says how to start Envoy with it."""
+    folder = stack.folder("gateway")
+    folder.mkdir(parents=True, exist_ok=True)
+    out = folder / "envoy.yaml"
+    renderer = stack.home.root / "deploy" / "gateway" / "render.py"
+    if not renderer.is_file():
+        raise UserError(f"the gateway's configuration is missing: {renderer}")
+    port, admin = stack.ports.of("gateway"), stack.ports.of("gateway_admin")
+    options: Mapping[str, str] = {
+        "--out": str(out),
+        "--gateway-port": str(port),
+        "--admin-port": str(admin),
+        "--listen": LISTEN,
+        "--identity": f"{LISTEN}:{stack.ports.of('mail')}",
+        **{f"--{service}": ",".join(_addresses(stack, service)) for service in SERVICES},
+    }
+    command = [sys.executable, str(renderer), *(word for pair in options.items() for word in pair)]
+    result = subprocess.run(command, capture_output=True, text=True, check=False, cwd=stack.home.root)  # noqa: S603
+    if result.returncode:
+        raise UserError(f"the gateway's configuration could not be written:\n{result.stderr.strip()[-600:]}")
+    command = [str(programs.envoy), "-c", str(out), "--use-dynamic-base-id", "--concurrency", "1"]
+    command += ["--log-level", "warning", "--drain-time-s", "3", "--parent-shutdown-time-s", "5"]
+    return Spec(
+        name="gateway",
+        command=tuple(command),
+        ports={"the gateway": port, "the gateway's administration": admin},
+        folder=folder,
+        stop_seconds=8,
+        version=json.dumps(options) + out.read_text(),
+    )
+
+
+def _addresses(stack: Stack, service: str) -> list[str]:
+    return [f"{LISTEN}:{stack.ports.of_service(service, n)}" for n in range(1, stack.count(service) + 1)]
