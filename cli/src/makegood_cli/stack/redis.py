@@ -35,9 +35,9 @@ def spec(folder: Path, programs: Programs, port: int) -> Spec:
     return Spec(name=NAME, command=tuple(command), ports={"Redis": port}, folder=folder, stop_seconds=5)
 
 
-async def answers(port: int) -> bool:
+async def answers(port: int, host: str = LISTEN) -> bool:
     try:
-        reader, writer = await asyncio.open_connection(LISTEN, port)
+        reader, writer = await asyncio.open_connection(host, port)
         try:
             writer.write(b"PING\r\n")
             await writer.drain()

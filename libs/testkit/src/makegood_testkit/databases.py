@@ -1,0 +1,111 @@
+"""Fresh databases for tests: copied from a template that was migrated once, and dropped after the test."""
+
+from __future__ import annotations
+
+import inspect
+import os
+import subprocess
+import sys
+from collections.abc import Awaitable, Callable
+from urllib.parse import urlsplit, urlunsplit
+from uuid import uuid4
+
+import asyncpg
+
+Prepare = Callable[[str], Awaitable[object] | object]
+_PASSWORD = "secret"  # noqa: S105 - of servers that live as long as the tests
+
+
+def with_parts(url: str, *, database: str, user: str | None = None) -> str:
+    """The same server's address for another database, and another login if given."""
+    parts = urlsplit(url)
+    host = parts.netloc.rpartition("@")[2]
+    login = f"{user}:{_PASSWORD}" if user else parts.netloc.rpartition("@")[0]
+    return urlunsplit((parts.scheme, f"{login}@{host}", f"/{database}", "", ""))
+
+
+def migrate_service(service: str) -> Prepare:
+    """Runs the service's own migrations, as an operator would."""
+
+    def prepare(url: str) -> None:
+        values = {
+            **os.environ,
+            f"{service.upper()}_DATABASE_URL": url,
+            "MAKEGOOD_ENVIRONMENT": "development",
+            "KAFKA_BOOTSTRAP_SERVERS": os.environ.get("KAFKA_BOOTSTRAP_SERVERS", "127.0.0.1:1"),
+            "JWKS_URL": os.environ.get("JWKS_URL", "http://127.0.0.1:1/jwks.json"),
+        }
+        command = (sys.executable, "-m", f"makegood_{service}", "migrate")
+        result = subprocess.run(command, env=values, capture_output=True, text=True, check=False)  # noqa: S603
+        if result.returncode:
+            raise RuntimeError(f"the migrations of {service} failed:\n{(result.stdout + result.stderr)[-3000:]}")
+
+    return prepare
+
+
+class Databases:
+    """Makes databases on one server. A template is prepared at its first use and kept for the session."""
+
+    def __init__(self, admin_url: str) -> None:
+        self._admin_url = admin_url
+        self._templates: dict[str, str] = {}
+        self._made: list[str] = []
+        self._session = uuid4().hex[:8]
+
+    async def _admin(self, database: str | None = None) -> asyncpg.Connection:
+        url = with_parts(self._admin_url, database=database) if database else self._admin_url
+        return await asyncpg.connect(url)
+
+    async def _template(self, name: str, prepare: Prepare | None) -> str:
+        if name in self._templates:
+            return self._templates[name]
+        template = f"template_{name}_{self._session}"
+        admin = await self._admin()
+        try:
+            if not await admin.fetchval("SELECT 1 FROM pg_roles WHERE rolname = $1", name):
+                await admin.execute(f"CREATE ROLE \"{name}\" LOGIN PASSWORD '{_PASSWORD}'")
+            await admin.execute(f'CREATE DATABASE "{template}" OWNER "{name}"')
+        finally:
+            await admin.close()
+        inside = await self._admin(template)
+        try:
+            await inside.execute("CREATE EXTENSION IF NOT EXISTS btree_gist")
+        finally:
+            await inside.close()
+        url = with_parts(self._admin_url, database=template, user=name)
+        result = (prepare or migrate_service(name))(url)
+        if inspect.isawaitable(result):
+            await result
+        self._templates[name] = template
+        return template
+
+    async def make(self, name: str, prepare: Prepare | None = None) -> str:
+        """A fresh database; answers its address with the login `name`, which owns it.
+
+        The template of this name is prepared once by `prepare(url)`, plain or async, by default the migrations of the
+        service `name`. The extension btree_gist is there already.
+        """
+        template = await self._template(name, prepare)
+        database = f"test_{name}_{uuid4().hex[:12]}"
+        admin = await self._admin()
+        try:
+            # A template must have no sessions; those that prepared it may be closing still.
+            await admin.execute(
+                "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = $1", template
+            )
+            await admin.execute(f'CREATE DATABASE "{database}" TEMPLATE "{template}" OWNER "{name}"')
+        finally:
+            await admin.close()
+        self._made.append(database)
+        return with_parts(self._admin_url, database=database, user=name)
+
+    async def drop(self, url: str) -> None:
+        """Drops a database that was made here, whoever is still connected."""
+        database = urlsplit(url).path.lstrip("/")
+        admin = await self._admin()
+        try:
+            await admin.execute(f'DROP DATABASE IF EXISTS "{database}" WITH (FORCE)')
+        finally:
+            await admin.close()
+        if database in self._made:
+            self._made.remove(database)

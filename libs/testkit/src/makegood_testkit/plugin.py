@@ -1,0 +1,141 @@
+"""The pytest plugin: real servers through one family of fixtures, and the report of rules without a test.
+
+Session: `server_mode`, `kafka_servers` (bootstrap address), `postgres_admin` (superuser's address), `redis_url`, `databases`.
+Test: `database_factory`, `topic_prefix`, `make_topics`, `own_servers`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
+from typing import TYPE_CHECKING
+from uuid import uuid4
+
+import pytest
+import pytest_asyncio
+
+from makegood_testkit import rules
+
+if TYPE_CHECKING:
+    from makegood_cli.stack.embedded import EmbeddedServers
+
+    from makegood_testkit.databases import Databases, Prepare
+    from makegood_testkit.servers import Mode, Servers
+
+DatabaseFactory = Callable[..., Awaitable[str]]
+TopicMaker = Callable[..., Awaitable[None]]
+_TEST_PARTITIONS = 3
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    rules.add_options(parser)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.pluginmanager.register(rules.RulesReport(config), "makegood-rules")
+
+
+@pytest.fixture(scope="session")
+def server_mode() -> Mode:
+    """`containers` or `embedded`; see MAKEGOOD_TEST_SERVERS."""
+    from makegood_testkit.servers import decide
+
+    return decide()
+
+
+@pytest.fixture(scope="session")
+def _servers(server_mode: Mode) -> Iterator[Servers]:
+    from makegood_testkit.servers import servers
+
+    with servers(server_mode) as shared:
+        yield shared
+
+
+@pytest.fixture(scope="session")
+def kafka_servers(_servers: Servers) -> str:
+    """The bootstrap address of the session's broker. Use `topic_prefix`: other tests share it."""
+    return _servers.kafka()
+
+
+@pytest.fixture(scope="session")
+def postgres_admin(_servers: Servers) -> str:
+    """The superuser's address of the session's PostgreSQL. For a database of one's own: `database_factory`."""
+    return _servers.postgres()
+
+
+@pytest.fixture(scope="session")
+def redis_url(_servers: Servers) -> str:
+    """The session's Redis."""
+    return _servers.redis()
+
+
+@pytest.fixture(scope="session")
+def databases(postgres_admin: str) -> Databases:
+    """Makes databases that live longer than one test."""
+    from makegood_testkit.databases import Databases
+
+    return Databases(postgres_admin)
+
+
+@pytest_asyncio.fixture
+async def database_factory(databases: Databases) -> AsyncIterator[DatabaseFactory]:
+    """`await database_factory("booking")` → address of a fresh migrated database, dropped after the test.
+
+    `await database_factory("name", prepare)` prepares the template of that name by `prepare(url)` instead.
+    """
+    made: list[str] = []
+
+    async def make(name: str, prepare: Prepare | None = None) -> str:
+        url = await databases.make(name, prepare)
+        made.append(url)
+        return url
+
+    yield make
+    for url in made:
+        await databases.drop(url)
+
+
+@pytest_asyncio.fixture
+async def make_topics(kafka_servers: str) -> AsyncIterator[TopicMaker]:
+    """`await make_topics(["a", "b"], partitions=3)` makes topics that go after the test."""
+    from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+    from makegood_cli.stack.kafka import make_topics as create
+
+    made: list[str] = []
+
+    async def make(names: Iterable[str], partitions: int = _TEST_PARTITIONS) -> None:
+        wanted = list(names)
+        await create(kafka_servers, [NewTopic(name, partitions, 1) for name in wanted])
+        made.extend(wanted)
+
+    yield make
+    if made:
+        admin = AIOKafkaAdminClient(bootstrap_servers=kafka_servers)
+        await admin.start()
+        try:
+            await admin.delete_topics(made)
+        finally:
+            await admin.close()
+
+
+@pytest_asyncio.fixture
+async def topic_prefix(make_topics: TopicMaker) -> str:
+    """A prefix of this test's own (KAFKA_TOPIC_PREFIX) under which every topic of the contracts exists, 3 partitions each."""
+    from makegood_contracts.topics import TOPICS
+
+    prefix = f"t{uuid4().hex[:10]}."
+    for partitions in {min(t.partitions, _TEST_PARTITIONS) for t in TOPICS}:
+        names = [prefix + t.name for t in TOPICS if min(t.partitions, _TEST_PARTITIONS) == partitions]
+        await make_topics(names, partitions=partitions)
+    return prefix
+
+
+@pytest.fixture
+def own_servers() -> Iterator[EmbeddedServers]:
+    """Servers that this test alone may stop, kill and start again: `own_servers.kafka()`, `.postgres()`, `.redis()`.
+
+    Each answers a `Server` with `url`, `start()`, `stop()`, `kill()`, `pause()`, `resume()`. Data is durable.
+    """
+    from makegood_cli.stack.embedded import EmbeddedServers
+
+    with EmbeddedServers(durable=True) as servers:
+        yield servers
