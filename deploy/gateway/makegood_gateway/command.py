@@ -1,0 +1,83 @@
+"""The command line of `render.py`."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from makegood_gateway.config import Endpoint, GatewaySettings, render
+from makegood_gateway.routes import SERVICES
+
+
+def _endpoints(text: str) -> tuple[Endpoint, ...]:
+    try:
+        return tuple(Endpoint.parse(part) for part in text.split(","))
+    except ValueError as wrong:
+        raise argparse.ArgumentTypeError(str(wrong)) from None
+
+
+def _parser() -> argparse.ArgumentParser:
+    known = GatewaySettings
+    parser = argparse.ArgumentParser(
+        prog="render.py", description="Writes the gateway's Envoy configuration and, beside it, the pages it serves."
+    )
+    parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="where to write the configuration")
+    for service in SERVICES:
+        parser.add_argument(
+            f"--{service}",
+            type=_endpoints,
+            required=True,
+            metavar="HOST:PORT[,HOST:PORT]",
+            help=f"where {service} listens; a host may be a name with several addresses",
+        )
+    parser.add_argument(
+        "--identity",
+        type=_endpoints,
+        required=True,
+        metavar="HOST:PORT",
+        help="who answers /.well-known/jwks.json with the keys that sign access tokens",
+    )
+    parser.add_argument("--listen", default=known.listen, help="address of the gateway (default %(default)s)")
+    parser.add_argument("--gateway-port", type=int, default=known.gateway_port, help="default %(default)s")
+    parser.add_argument("--admin-listen", default=known.admin_listen, help="address of Envoy's admin page (%(default)s)")
+    parser.add_argument("--admin-port", type=int, default=known.admin_port, help="default %(default)s")
+    parser.add_argument(
+        "--cors-origin",
+        action="append",
+        metavar="REGEX",
+        help="an origin whose pages may call, as a full-match RE2 pattern; repeatable (default: any port of localhost)",
+    )
+    parser.add_argument("--issuer", default=known.issuer, help="`iss` of access tokens (default %(default)s)")
+    parser.add_argument("--audience", default=known.audience, help="`aud` of access tokens (default %(default)s)")
+    parser.add_argument(
+        "--jwks-seconds",
+        type=int,
+        default=known.jwks_seconds,
+        help="how old the signing keys may be; publish a new key this long before its first use (default %(default)s)",
+    )
+    parser.add_argument("--rate-limit", type=int, default=known.rate_limit, help="requests a second (%(default)s)")
+    parser.add_argument("--rate-burst", type=int, default=known.rate_burst, help="requests at once (%(default)s)")
+    parser.add_argument("--route-timeout", type=float, default=known.route_timeout, help="seconds (%(default)s)")
+    parser.add_argument(
+        "--trusted-hops", type=int, default=known.trusted_hops, help="proxies before this one (default %(default)s)"
+    )
+    parser.add_argument("--otlp", type=_endpoints, metavar="HOST:PORT", help="OpenTelemetry collector (OTLP over HTTP)")
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Renders as the arguments say. Exit code 0, or 2 with advice for a value that cannot be."""
+    given = vars(_parser().parse_args(arguments))
+    out: Path = given.pop("out")
+    services = {service: given.pop(service) for service in SERVICES}
+    origins = given.pop("cors_origin")
+    if origins:
+        given["cors_origins"] = tuple(origins)
+    try:
+        render(GatewaySettings(services=services, **given), out)
+    except ValueError as wrong:
+        sys.stderr.write(f"render.py: {wrong}\n")
+        return 2
+    return 0

@@ -1,0 +1,83 @@
+"""The pages the gateway serves itself: the index, the API's documentation, and one page for each problem type."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+from pathlib import Path
+from typing import Final
+
+import jinja2
+from makegood_contracts.problems import PROBLEMS
+from markupsafe import Markup, escape
+
+from makegood_gateway.routes import SERVICES
+
+HTML: Final = "text/html; charset=utf-8"
+_ASSETS: Final = Path(__file__).resolve().parent / "assets"
+_MEDIA: Final = {".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=utf-8", ".svg": "image/svg+xml"}
+
+# Nothing from anywhere else. Swagger UI sets style attributes and draws its icons from data: addresses.
+_POLICY: Final = (
+    "default-src 'none'; script-src 'self'; connect-src 'self'; img-src 'self' data:; style-src 'self'{style}; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+PLAIN_POLICY: Final = _POLICY.format(style="")
+DOCS_POLICY: Final = _POLICY.format(style=" 'unsafe-inline'")
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One page: its addresses, the file it is kept in, and what it is."""
+
+    paths: tuple[str, ...]
+    file: str
+    media_type: str
+    body: bytes
+    policy: str = PLAIN_POLICY
+    max_age: int = 300
+
+
+def _code(text: str) -> Markup:
+    """Text with `code` marked as in the sources."""
+    return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(text))))  # noqa: S704 (escaped just here)
+
+
+def _asset(name: str) -> Page:
+    return Page((f"/assets/{name}",), name, _MEDIA[Path(name).suffix], (_ASSETS / name).read_bytes())
+
+
+def _swagger(name: str) -> Page:
+    """Swagger UI (Apache-2.0), as the package `fastapi-swagger` ships it."""
+    body = resources.files("fastapi_swagger").joinpath("resources", name).read_bytes()
+    return Page((f"/assets/{name}",), name, _MEDIA[Path(name).suffix], body, max_age=86400)
+
+
+@cache
+def pages() -> tuple[Page, ...]:
+    """Every page, read and filled in once."""
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(_ASSETS), undefined=jinja2.StrictUndefined, autoescape=True, trim_blocks=True
+    )
+    environment.filters["code"] = _code
+
+    def html(template: str, **values: object) -> bytes:
+        return environment.get_template(template).render(services=SERVICES, **values).encode()
+
+    problems = sorted(PROBLEMS.values(), key=lambda problem: (problem.status, problem.slug))
+    return (
+        Page(("/",), "index.html", HTML, html("index.html.j2")),
+        Page(("/docs", "/docs/"), "docs.html", HTML, html("docs.html.j2"), DOCS_POLICY),
+        Page(("/problems", "/problems/"), "problems.html", HTML, html("problems.html.j2", problems=problems)),
+        *(
+            Page((problem.uri,), f"problem-{problem.slug}.html", HTML, html("problem.html.j2", problem=problem))
+            for problem in problems
+        ),
+        _asset("pages.css"),
+        _asset("docs.js"),
+        _asset("icon.svg"),
+        _swagger("swagger-ui-bundle.js"),
+        _swagger("swagger-ui.css"),
+    )

@@ -1,0 +1,75 @@
+"""The gateway's own refusals: which status of Envoy's becomes which problem (RFC 9457)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from makegood_contracts.problems import PROBLEMS
+
+RETRY_AFTER_SECONDS: Final = 1
+
+# The id is always a UUID here: one that a client sends and that is none is replaced before anything reads it.
+INSTANCE: Final = "urn:uuid:%REQ(X-REQUEST-ID)%"
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Envoy's answers of status `first` to `last` become problem `slug` with status `status`."""
+
+    first: int
+    last: int
+    slug: str
+    status: int
+    detail: str
+    headers: tuple[tuple[str, str], ...] = ()
+    with_token: bool | None = None
+
+    @property
+    def body(self) -> dict[str, object]:
+        problem = PROBLEMS[self.slug]
+        return {
+            "type": problem.uri,
+            "title": problem.title,
+            "status": self.status,
+            "detail": self.detail,
+            "instance": INSTANCE,
+        }
+
+
+_TRY_AGAIN: Final = (("retry-after", str(RETRY_AFTER_SECONDS)),)
+_BAD_TOKEN: Final = "The access token is expired, for another audience, or not signed by the identity provider."
+
+
+def _unauthenticated(status: int, *, with_token: bool) -> Refusal:
+    challenge = 'Bearer realm="makegood", error="invalid_token"' if with_token else 'Bearer realm="makegood"'
+    detail = _BAD_TOKEN if with_token else "The request carries no access token."
+    return Refusal(status, status, "unauthenticated", 401, detail, (("www-authenticate", challenge),), with_token)
+
+
+# First match wins. Envoy answers 403 where a good signature is for another audience; to the client that is a token
+# that does not count, as any other is.
+REFUSALS: Final[tuple[Refusal, ...]] = (
+    _unauthenticated(401, with_token=True),
+    _unauthenticated(401, with_token=False),
+    _unauthenticated(403, with_token=True),
+    _unauthenticated(403, with_token=False),
+    Refusal(404, 404, "not-found", 404, "Nothing is served at this address."),
+    Refusal(
+        405, 405, "method-not-allowed", 405, "This page can only be read.", (("allow", "GET, HEAD"),)
+    ),
+    Refusal(408, 408, "deadline-exceeded", 408, "The request did not arrive in full in time."),
+    Refusal(413, 413, "payload-too-large", 413, "The request body is larger than 1 MiB."),
+    Refusal(
+        429,
+        429,
+        "rate-limited",
+        429,
+        "More requests than one person may send.",
+        _TRY_AGAIN,
+    ),
+    Refusal(431, 431, "payload-too-large", 431, "The request line and headers are larger than 16 KiB together."),
+    Refusal(400, 499, "validation", 400, "The request is not well-formed HTTP, or its path is ambiguous."),
+    Refusal(504, 504, "deadline-exceeded", 504, "The service did not answer in time."),
+    Refusal(500, 599, "unavailable", 503, "The service that owns this address is not answering.", _TRY_AGAIN),
+)

@@ -1,0 +1,61 @@
+"""Which service owns which path (the table of the interface), and who may call it without a token.
+
+The first route that matches wins, so the narrow ones of a path shared by services stand before the wide one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final, Literal
+
+SERVICES: Final = ("booking", "availability", "credits", "notifications")
+
+Match = Literal["exact", "below", "pattern"]
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One line of the routing table.
+
+    `match`: `exact` is the path alone, `below` the path and everything under it, `pattern` an RE2 pattern for the
+    whole path. `public`: needs no token, and is rate-limited by address instead of by person. `streaming`: the
+    answer may last for ever.
+    """
+
+    service: str
+    match: Match
+    path: str
+    public: bool = False
+    streaming: bool = False
+
+    @property
+    def name(self) -> str:
+        """What the access log and the statistics call it."""
+        return f"{self.service}:{self.path}"
+
+
+_ID: Final = "[^/]+"
+
+ROUTES: Final[tuple[Route, ...]] = (
+    *(Route(service, "exact", f"/v1/{service}/openapi.json", public=True) for service in SERVICES),
+    # Paths that another service owns below rooms and sessions.
+    Route("notifications", "pattern", f"/v1/rooms/{_ID}/(?:messages|time-request)(?:/.*)?"),
+    Route("availability", "pattern", f"/v1/rooms/{_ID}/waitlist(?:/.*)?"),
+    Route("notifications", "pattern", f"/v1/sessions/{_ID}/reminders(?:/.*)?"),
+    Route("booking", "below", "/v1/sessions"),
+    Route("booking", "below", "/v1/rooms"),
+    Route("booking", "below", "/v1/policies"),
+    Route("availability", "below", "/v1/providers"),
+    Route("availability", "below", "/v1/venues"),
+    Route("credits", "below", "/v1/members"),
+    Route("credits", "below", "/v1/plans"),
+    Route("credits", "below", "/v1/purchases"),
+    Route("credits", "below", "/v1/invoices"),
+    # The payment provider signs its calls itself.
+    Route("credits", "exact", "/v1/webhooks/payments", public=True),
+    Route("notifications", "exact", "/v1/stream", streaming=True),
+    Route("notifications", "below", "/v1/people"),
+    Route("notifications", "below", "/v1/deliveries"),
+    # What a service has for itself: the development clock.
+    *(Route(service, "below", f"/v1/{service}") for service in SERVICES),
+)
