@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
-from typing import Any, cast
+from typing import Any, Final, cast
 
 import asyncpg
 import msgspec
@@ -19,12 +19,15 @@ from sqlalchemy.dialects.postgresql.asyncpg import PGDialect_asyncpg
 from sqlalchemy.sql import ClauseElement
 
 from makegood_chassis.clock import Clock
-from makegood_chassis.messaging import tables
+from makegood_chassis.messaging import points, tables
 
 Connection = asyncpg.Connection[asyncpg.Record] | PoolConnectionProxy[asyncpg.Record]
 Row = asyncpg.Record
 
 _DIALECT = PGDialect_asyncpg(paramstyle="numeric_dollar")  # type: ignore[no-untyped-call]
+
+MAX_RECORD: Final = 900_000
+"""Longest payload of one event in bytes; the broker's own limit is 1 MiB with headers."""
 
 _json_encode = msgspec.json.Encoder().encode
 _json_decode = msgspec.json.Decoder().decode
@@ -79,13 +82,19 @@ class UnitOfWork(Queries):
         self._records: list[Record] = []
         self._deadlines: dict[tuple[str, str], datetime | None] = {}
         self._after_commit: list[Callable[[], None]] = []
+        self.earliest_deadline: datetime | None = None
+        """The first of the deadlines that were written, in product time."""
 
     def publish(self, event: Event, *, sequence: int, cause: Cause | None = None) -> None:
         """Publishes `event` with this transaction. `sequence` is the entity's own count, rising by one.
 
         The entity's row must be locked or version-checked before, so that events of one key keep their order.
+        Raises ValueError for a payload that no broker would take.
         """
-        self._records.append(encode(event, sequence=sequence, cause=cause or self.cause))
+        record = encode(event, sequence=sequence, cause=cause or self.cause)
+        if len(record.value) > MAX_RECORD:
+            raise ValueError(f"an event of {len(record.value)} bytes is longer than {MAX_RECORD}")
+        self._records.append(record)
 
     def publish_record(self, record: Record) -> None:
         """Publishes a record that is encoded already (dead letters)."""
@@ -101,7 +110,11 @@ class UnitOfWork(Queries):
 
     async def flush(self) -> bool:
         """Writes what was collected; True if an outbox row was among it."""
-        await tables.write_deadlines(self.connection, self._deadlines)
+        if self._deadlines:
+            await tables.write_deadlines(self.connection, self._deadlines)
+            due = [due_at for due_at in self._deadlines.values() if due_at is not None]
+            if due and (self.earliest_deadline is None or min(due) < self.earliest_deadline):
+                self.earliest_deadline = min(due)
         await tables.write_outbox(self.connection, self._records)
         published = bool(self._records)
         self._records, self._deadlines = [], {}
@@ -114,7 +127,8 @@ class UnitOfWork(Queries):
 
 
 class Database:
-    """The pool. `on_publish` is called after each commit that left outbox rows, `on_deadline` after one that set deadlines."""
+    """The pool. `on_publish` is called after each commit that left outbox rows, `on_deadline` after one that set deadlines,
+    with the first of their moments."""
 
     def __init__(self, url: str, clock: Clock, *, pool_size: int = 16, application_name: str = "makegood") -> None:
         self.url = url
@@ -123,6 +137,7 @@ class Database:
         self._application_name = application_name
         self._pool: asyncpg.Pool[asyncpg.Record] | None = None
         self.on_publish: list[Callable[[], None]] = []
+        self.on_deadline: list[Callable[[datetime], None]] = []
 
     async def open(self) -> None:
         """Opens the pool. Raises OSError or asyncpg.PostgresError where the server cannot be reached."""
@@ -160,10 +175,15 @@ class Database:
             unit = UnitOfWork(connection, self.clock.now(), cause)
             yield unit
             published = await unit.flush()
-        unit.committed()
+            points.reached("unit.flushed")
+        points.reached("unit.committed")
         if published:
             for wake in self.on_publish:
                 wake()
+        if unit.earliest_deadline is not None:
+            for set_ in self.on_deadline:
+                set_(unit.earliest_deadline)
+        unit.committed()
 
 
 async def _prepare_connection(connection: Connection) -> None:

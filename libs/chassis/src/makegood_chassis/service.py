@@ -11,6 +11,7 @@ from fastapi import FastAPI
 
 from makegood_chassis.clock import Clock
 from makegood_chassis.database import Database
+from makegood_chassis.health import Health
 from makegood_chassis.messaging.handlers import DeadlineHandlers, EventHandlers
 from makegood_chassis.settings import ServiceSettings
 from makegood_chassis.signals import Signals
@@ -36,6 +37,8 @@ class Service:
     app: Callable[[Service], FastAPI] | None = None
     workers: Sequence[Callable[[Service], Awaitable[None]]] = field(default_factory=tuple)
     """Further endless tasks of the `work` role, such as sending queued messages; cancelled at stop."""
+    health: Health = field(default_factory=Health)
+    """Whether the process is started and ready, and why not."""
     on_start: Sequence[Callable[[Service], Awaitable[None]]] = field(default_factory=tuple)
     """Runs once after the database is open, before anything else (seeding)."""
 

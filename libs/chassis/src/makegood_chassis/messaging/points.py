@@ -1,0 +1,39 @@
+"""Named points between two steps of consume → effect → outbox → send → mark → offset commit.
+
+In a running process they do nothing. Tests put a hook there that raises or kills, to prove that no step can be lost.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final, Literal
+
+Point = Literal[
+    "consumer.polled",
+    "consumer.inbox",
+    "consumer.handled",
+    "unit.flushed",
+    "unit.committed",
+    "consumer.before_offsets",
+    "consumer.after_offsets",
+    "relay.fetched",
+    "relay.sending",
+    "relay.sent",
+    "relay.deleted",
+    "deadlines.taken",
+]
+
+Hook = Callable[[Point], None]
+
+_hooks: Final[list[Hook]] = []
+
+
+def reached(point: Point) -> None:
+    for hook in _hooks:
+        hook(point)
+
+
+def install(hook: Hook) -> Callable[[], None]:
+    """Calls `hook` at every point from now on; answers the function that takes it away again."""
+    _hooks.append(hook)
+    return lambda: _hooks.remove(hook)
