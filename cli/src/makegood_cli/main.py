@@ -8,11 +8,11 @@ import sys
 from typing import Annotated
 
 import typer
-from click.exceptions import ClickException
-from rich.console import Console
+from typer.exceptions import TyperException
 
 from makegood_cli.commands import register_all
 from makegood_cli.errors import UserError
+from makegood_cli.terminal import console, quiet_libraries
 
 app = typer.Typer(
     name="makegood",
@@ -38,17 +38,20 @@ register_all(app)
 
 def run() -> None:
     """The entry point. Exit codes: 0 good, 1 refused or failed, 2 wrong usage, 3 not on this platform, 130 Ctrl-C."""
-    errors = Console(stderr=True, highlight=False, soft_wrap=True)
+    errors = console(stderr=True)
+    quiet_libraries()
     try:
-        code = app(standalone_mode=False)
+        code = app(prog_name="makegood", standalone_mode=False)
         sys.exit(code if isinstance(code, int) else 0)
     except UserError as error:
         _raise_if_debugging()
         errors.print(f"makegood: {error.message}", style="red", markup=False)
         sys.exit(error.exit_code)
-    except ClickException as error:
-        error.show()
-        sys.exit(error.exit_code)
+    except TyperException as error:
+        # Wrong usage: typer's errors know how to show themselves.
+        show = getattr(error, "show", None)
+        show() if show else errors.print(str(error), markup=False)
+        sys.exit(getattr(error, "exit_code", 2))
     except (KeyboardInterrupt, typer.Abort):
         errors.print("makegood: interrupted; the same command goes on from here", markup=False)
         sys.exit(130)

@@ -8,11 +8,10 @@ import time
 from typing import Annotated
 
 import typer
-from rich.console import Console
-
 from makegood_cli.errors import UserError
 from makegood_cli.stack.config import PARTS, Choices, Stack
 from makegood_cli.stack.home import Home
+from makegood_cli.terminal import console
 
 
 def addresses(stack: Stack) -> list[tuple[str, str]]:
@@ -36,24 +35,24 @@ def up(
     """Start what is not running; data of earlier runs is still there."""
     from makegood_cli.stack import up as starting
 
-    console = Console(highlight=False, soft_wrap=True)
+    output = console()
     unknown = set(only or ()) - set(PARTS)
     if unknown:
         raise UserError(f"--only {', '.join(sorted(unknown))}: the parts are {', '.join(PARTS)}", exit_code=2)
     home = Home.find()
     choices = Choices.remembered(home).changed(port_offset, role, scale or [])
     begun = time.monotonic()
-    stack = starting.up(home, choices, console, frozenset(only) if only else None)
-    console.print(f"Makegood is up ({time.monotonic() - begun:.1f} s)")
+    stack = starting.up(home, choices, output, frozenset(only) if only else None)
+    output.print(f"Makegood is up ({time.monotonic() - begun:.1f} s)")
     for what, where in addresses(stack):
-        console.print(f"  {what:<16} {where}")
+        output.print(f"  {what:<16} {where}")
 
 
 def down() -> None:
     """Stop everything. Data stays for the next `up`."""
     from makegood_cli.stack import up as starting
 
-    starting.down(Home.find(), Console(highlight=False, soft_wrap=True))
+    starting.down(Home.find(), console())
 
 
 def logs(

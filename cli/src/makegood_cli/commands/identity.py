@@ -1,0 +1,44 @@
+"""`token`: a development access token."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Annotated
+
+import typer
+
+from makegood_cli.duration import parse_duration
+from makegood_cli.errors import UserError
+
+
+def token(
+    role: Annotated[str, typer.Option(help="member, provider, support or ops.")],
+    subject: Annotated[str, typer.Option(metavar="ID", help="Whose token: the `sub` claim.")],
+    expires: Annotated[str, typer.Option(metavar="DURATION", help="How long it is good.")] = "1h",
+    new_key: Annotated[
+        bool, typer.Option("--new-key", help="Make a new signing key first; the old stays good.")
+    ] = False,
+) -> None:
+    """Print a development access token, and nothing else."""
+    from makegood_cli.devside import keys
+    from makegood_cli.stack.home import Home
+
+    if role not in keys.ROLES:
+        raise UserError(f"--role {role}: the roles are {', '.join(keys.ROLES)}", exit_code=2)
+    if not subject.strip():
+        raise UserError("--subject must not be empty", exit_code=2)
+    home = Home.find()
+    lifetime = parse_duration(expires)
+    try:
+        home.make()
+        if new_key:
+            keys.make_key(home.identity)
+        issuer = os.environ.get("TOKEN_ISSUER", keys.ISSUER)
+        sys.stdout.write(keys.token(home.identity, role, subject, lifetime, issuer=issuer) + "\n")
+    except OSError as error:
+        raise UserError(f"cannot use the keys in {home.identity}: {error.strerror}") from error
+
+
+def register(app: typer.Typer) -> None:
+    app.command()(token)

@@ -1,0 +1,152 @@
+"""`topics`: what they are, and what passes on them."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from datetime import datetime
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from makegood_cli.duration import human
+from makegood_cli.errors import UserError
+from makegood_cli.terminal import console
+
+if TYPE_CHECKING:
+    from makegood_contracts.topics import Topic
+
+    from makegood_cli.stack.config import Stack
+    from makegood_cli.tail import Seen
+
+topics = typer.Typer(help="Topics, their contracts, and live events.", no_args_is_help=True)
+_COLOURS = {"booking": "cyan", "availability": "green", "credits": "yellow", "notifications": "magenta"}
+
+
+def _stack() -> Stack:
+    from makegood_cli.stack.config import Stack
+    from makegood_cli.stack.home import Home
+
+    return Stack.of(Home.find())
+
+
+def _find(names: list[str]) -> list[Topic]:
+    """The topics of these names, or of names that contain them. Raises UserError for a word that fits none."""
+    from makegood_contracts.topics import TOPICS
+
+    found = []
+    for name in names:
+        fitting = [t for t in TOPICS if t.name == name] or [t for t in TOPICS if name in t.name]
+        if not fitting:
+            raise UserError(f"there is no topic {name}; makegood topics list names them", exit_code=2)
+        found += [t for t in fitting if t not in found]
+    return found
+
+
+@topics.command("list")
+def list_topics(as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False) -> None:
+    """List the topics with owner, key and what they carry."""
+    from makegood_contracts.topics import TOPICS
+
+    if as_json:
+        rows = [{"name": t.name, "owner": t.owner, "key": t.key, "about": t.about} for t in TOPICS]
+        sys.stdout.write(json.dumps(rows, indent=2) + "\n")
+        return
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for heading in ("topic", "owner", "key", "about"):
+        table.add_column(heading, overflow="fold")
+    for topic in TOPICS:
+        table.add_row(topic.name, topic.owner, topic.key, topic.about)
+    console().print(table)
+
+
+@topics.command()
+def describe(topic: Annotated[str, typer.Argument(help="The name, or a part of it.")]) -> None:
+    """Show a topic's contract: its events and their fields, and what stands in it now."""
+    import msgspec
+    from makegood_contracts.events import EVENT_TYPES
+
+    from makegood_cli.topic_state import partition_ends
+
+    output = console()
+    stack = _stack()
+    for found in _find([topic]):
+        output.print(f"[bold]{found.name}[/]  {found.about}")
+        output.print(f"  owner {found.owner}, key {found.key}, {found.partitions} partitions")
+        ends = asyncio.run(partition_ends(stack.bootstrap, stack.topic_prefix() + found.name))
+        if ends is None:
+            output.print("  the broker does not answer, or the topic is not made yet: makegood up")
+        else:
+            held = sum(end - start for start, end in ends.values())
+            output.print(f"  {held} events are in it, in {len(ends)} partitions")
+        for kind in sorted((k for k in EVENT_TYPES.values() if k.topic == found), key=lambda k: k.type):
+            output.print(f"  [{_COLOURS[found.owner]}]{kind.type}[/]")
+            fields = ", ".join(f.name if f.required else f"{f.name}?" for f in msgspec.structs.fields(kind))
+            output.print(f"      {fields}")
+        output.print()
+
+
+@topics.command()
+def tail(
+    names: Annotated[list[str] | None, typer.Argument(help="Topics, or parts of their names; all if none.")] = None,
+    key: Annotated[str | None, typer.Option(help="Only events with this key.")] = None,
+    correlation: Annotated[str | None, typer.Option(help="Only events of this story.")] = None,
+    from_beginning: Annotated[bool, typer.Option("--from-beginning", help="All that is there first.")] = False,
+    until_end: Annotated[bool, typer.Option("--until-end", help="Stop where the topics end now.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line, with the payload.")] = False,
+    payload: Annotated[bool, typer.Option("--payload", help="Show the payload too.")] = False,
+) -> None:
+    """Show events as they pass, until Ctrl-C."""
+    from makegood_contracts.topics import TOPICS
+
+    from makegood_cli.tail import Tail
+
+    stack = _stack()
+    wanted = [t.name for t in (_find(names) if names else TOPICS)]
+    output = console()
+
+    async def follow() -> None:
+        async with Tail(
+            stack.bootstrap, wanted, prefix=stack.topic_prefix(), from_beginning=from_beginning or until_end
+        ) as reader:
+            quiet = 0
+            while not until_end or quiet < 3:
+                batch = await reader.batch()
+                quiet = 0 if batch else quiet + 1
+                for event in batch:
+                    if key is not None and event.key != key:
+                        continue
+                    if correlation is not None and event.correlation_id != correlation:
+                        continue
+                    if as_json:
+                        sys.stdout.write(json.dumps(event.as_json(), default=str) + "\n")
+                    else:
+                        _show(event, output, payload)
+                sys.stdout.flush()
+
+    asyncio.run(follow())
+
+
+def _show(event: Seen, output: Console, payload: bool) -> None:
+    from rich.markup import escape
+
+    try:
+        moment = datetime.fromisoformat(event.time).strftime("%H:%M:%S.%f")[:-3]
+    except ValueError:
+        moment = "--:--:--.---"
+    colour = _COLOURS.get(event.topic.split(".")[0], "white")
+    output.print(
+        f"{moment}  [{colour}]{event.topic:<30}[/] [bold]{escape(event.fact):<20}[/] key {escape(event.key)}  "
+        f"[dim]{human(event.latency)} · id {escape(event.id)} · story {escape(event.correlation_id)}[/]"
+    )
+    if event.malformed:
+        output.print(f"              [red]{escape(event.malformed)}[/]")
+    if payload:
+        output.print(f"              {escape(json.dumps(event.payload, default=str))}")
+
+
+def register(app: typer.Typer) -> None:
+    app.add_typer(topics, name="topics")

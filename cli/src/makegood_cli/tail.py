@@ -1,0 +1,142 @@
+"""Reading topics as they pass, with a consumer that belongs to no group and so disturbs nobody."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+from aiokafka import AIOKafkaConsumer
+from aiokafka.errors import KafkaError
+from aiokafka.structs import ConsumerRecord
+from makegood_contracts.envelope import MalformedEvent, decode
+
+from makegood_cli.errors import UserError
+
+
+@dataclass(frozen=True)
+class Seen:
+    """One record as it passed. `latency` is the seconds from the event's time to its arrival here."""
+
+    topic: str
+    partition: int
+    offset: int
+    key: str
+    type: str
+    time: str
+    latency: float | None
+    id: str
+    correlation_id: str
+    causation_id: str
+    sequence: str
+    payload: Any
+    malformed: str | None = None
+
+    @property
+    def fact(self) -> str:
+        """The short name of the fact: `SessionRequested`."""
+        pieces = self.type.split(".")
+        return pieces[2] if len(pieces) >= 4 else self.type or "?"
+
+    def as_json(self) -> dict[str, Any]:
+        return {name: getattr(self, name) for name in self.__dataclass_fields__}
+
+
+def seen(record: ConsumerRecord[bytes, bytes], prefix: str = "") -> Seen:
+    """What a record says, decoded by the contracts; one that they do not know is shown with the reason."""
+    headers = {name: value.decode(errors="replace") for name, value in record.headers}
+    malformed = None
+    payload: Any = None
+    try:
+        payload = msgspec.to_builtins(decode(record.key, record.headers, record.value).event)
+    except MalformedEvent as error:
+        malformed = str(error)
+        try:
+            payload = msgspec.json.decode(record.value or b"null")
+        except msgspec.DecodeError:
+            payload = (record.value or b"").decode(errors="replace")
+    latency = None
+    with contextlib.suppress(ValueError):
+        latency = (datetime.now(UTC) - datetime.fromisoformat(headers.get("ce_time", ""))).total_seconds()
+    return Seen(
+        topic=record.topic.removeprefix(prefix),
+        partition=record.partition,
+        offset=record.offset,
+        key=(record.key or b"").decode(errors="replace"),
+        type=headers.get("ce_type", ""),
+        time=headers.get("ce_time", ""),
+        latency=latency,
+        id=headers.get("ce_id", ""),
+        correlation_id=headers.get("ce_correlationid", ""),
+        causation_id=headers.get("ce_causationid", ""),
+        sequence=headers.get("ce_sequence", ""),
+        payload=payload,
+        malformed=malformed,
+    )
+
+
+class Tail:
+    """A consumer at the end (or the beginning) of topics. Use as `async with`, then iterate."""
+
+    def __init__(
+        self, bootstrap: str, topics: Sequence[str], *, prefix: str = "", from_beginning: bool = False
+    ) -> None:
+        self._bootstrap = bootstrap
+        self._topics = [prefix + t for t in topics]
+        self._prefix = prefix
+        self._from_beginning = from_beginning
+        self._consumer: AIOKafkaConsumer[bytes, bytes] | None = None
+
+    async def __aenter__(self) -> Tail:
+        consumer: AIOKafkaConsumer[bytes, bytes] = AIOKafkaConsumer(
+            bootstrap_servers=self._bootstrap,
+            group_id=None,
+            enable_auto_commit=False,
+            fetch_max_wait_ms=50,
+            auto_offset_reset="earliest" if self._from_beginning else "latest",
+        )
+        try:
+            await consumer.start()
+            existing = await consumer.topics()
+            partitions = []
+            for topic in self._topics:
+                if topic in existing:
+                    from aiokafka.structs import TopicPartition
+
+                    partitions += [TopicPartition(topic, p) for p in consumer.partitions_for_topic(topic) or ()]
+            if not partitions:
+                await consumer.stop()
+                raise UserError("none of these topics exists yet; makegood up makes them")
+            consumer.assign(partitions)
+            if self._from_beginning:
+                await consumer.seek_to_beginning(*partitions)
+            else:
+                # Positions are taken now, so that nothing that follows is missed.
+                await consumer.seek_to_end(*partitions)
+                for partition in partitions:
+                    await consumer.position(partition)
+        except (KafkaError, OSError) as error:
+            await consumer.stop()
+            raise UserError(f"Kafka at {self._bootstrap} does not answer ({error}); is it up? makegood up") from error
+        self._consumer = consumer
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        if self._consumer is not None:
+            await self._consumer.stop()
+
+    async def batch(self, timeout_ms: int = 200) -> list[Seen]:
+        """What has arrived, at most a few hundred records, waiting up to `timeout_ms` for the first."""
+        if self._consumer is None:
+            raise RuntimeError("use `async with`")
+        polled = await self._consumer.getmany(timeout_ms=timeout_ms, max_records=500)
+        records = [r for part in polled.values() for r in part]
+        return [seen(r, self._prefix) for r in sorted(records, key=lambda r: r.timestamp)]
+
+    async def __aiter__(self) -> AsyncIterator[Seen]:
+        while True:
+            for item in await self.batch():
+                yield item
