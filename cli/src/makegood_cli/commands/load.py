@@ -1,0 +1,108 @@
+"""`makegood load`: load scenarios against the running platform, bounded in time; figures as JSON on standard output."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Coroutine
+from datetime import datetime, timedelta
+from typing import Annotated, Any
+
+import typer
+import uvloop
+from rich.console import Console
+
+from makegood_cli.errors import UserError
+from makegood_cli.stack.config import Stack
+from makegood_cli.stack.home import Home
+
+load = typer.Typer(help="Load scenarios against the running platform.", no_args_is_help=True)
+
+
+def _run(work: Coroutine[Any, Any, dict[str, Any]]) -> None:
+    result = uvloop.run(work)
+    sys.stdout.write(json.dumps(result, indent=2) + "\n")
+
+
+def _notes() -> Console:
+    return Console(stderr=True, highlight=False, soft_wrap=True)
+
+
+@load.command()
+def bookings(
+    seconds: Annotated[float, typer.Option(min=1, max=600, help="How long is measured.")] = 15,
+    concurrency: Annotated[int, typer.Option(min=1, max=1024, help="Clients at once.")] = 128,
+    members: Annotated[int, typer.Option(min=1, max=4096, help="Members who book.")] = 256,
+    providers: Annotated[int, typer.Option(min=1, max=1024, help="Providers who are booked.")] = 64,
+) -> None:
+    """Book as fast as the platform answers; each booking waits for its whole saga (`Prefer: wait`)."""
+    _run(_bookings(seconds, concurrency, max(members, concurrency), providers))
+
+
+async def _bookings(seconds: float, concurrency: int, members: int, providers: int) -> dict[str, Any]:
+    from makegood_cli.client import Gateway
+    from makegood_cli.commands.clock import DevelopmentClock
+    from makegood_cli.load import bookings as scenario
+    from makegood_cli.load.figures import ProcessorTime
+    from makegood_cli.load.seeding import populate
+    from makegood_cli.stack.processes import Supervisor
+
+    stack = Stack.of(Home.find())
+    async with Gateway(stack.base_url, stack.home.identity) as gateway, DevelopmentClock.of(stack) as clock:
+        now = datetime.fromisoformat(str((await clock.now())["booking"]["now"]))
+        _notes().print(f"making {members} members and {providers} providers")
+        population = await populate(gateway, now, members=members, providers=providers, credits=100_000)
+        pids = {name: running.pid for name, running in Supervisor(stack.home).running().items()}
+        _notes().print(f"booking with {concurrency} clients for {seconds:g} s")
+        return await scenario.measure(
+            "127.0.0.1",
+            stack.ports.of("gateway"),
+            population,
+            concurrency=concurrency,
+            seconds=seconds,
+            processes=ProcessorTime(pids),
+        )
+
+
+@load.command()
+def misses(
+    sessions: Annotated[int, typer.Option(min=20, max=20_000, help="Sessions that are missed.")] = 2_000,
+    rate: Annotated[int, typer.Option(min=10, max=1_000, help="Sessions missed a second.")] = 200,
+) -> None:
+    """Sessions are missed at a steady rate: how soon are credit and e-mail there? Moves the development clock."""
+    if rate % 10:
+        raise UserError("--rate is a multiple of 10", exit_code=2)
+    _run(_misses(sessions, rate))
+
+
+async def _misses(sessions: int, rate: int) -> dict[str, Any]:
+    from makegood_cli.client import Gateway
+    from makegood_cli.commands.clock import DevelopmentClock
+    from makegood_cli.load import misses as scenario
+    from makegood_cli.load.seeding import populate
+
+    stack = Stack.of(Home.find())
+    async with Gateway(stack.base_url, stack.home.identity) as gateway, DevelopmentClock.of(stack) as clock:
+        now = datetime.fromisoformat(str((await clock.now())["booking"]["now"]))
+        providers = rate // scenario.STEPS_A_SECOND
+        _notes().print(f"making {providers} providers, as many members, and {sessions} confirmed sessions")
+        population = await populate(
+            gateway, now, members=providers, providers=providers, credits=100_000, mailboxes=True
+        )
+        await clock.advance(population.first_day - now - timedelta(minutes=1))
+
+        async def move_booking_clock(moment: datetime) -> None:
+            await clock.move(("booking",), moment)
+
+        _notes().print(f"missing {rate} sessions a second")
+        try:
+            return await scenario.measure(
+                gateway, stack.bootstrap, stack.topic_prefix(), population, move_booking_clock, sessions=sessions
+            )
+        finally:
+            # The other services' clocks follow, so that all agree again.
+            await clock.advance(timedelta(seconds=1))
+
+
+def register(app: typer.Typer) -> None:
+    app.add_typer(load, name="load")

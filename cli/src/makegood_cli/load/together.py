@@ -1,0 +1,21 @@
+"""Many calls at once, but not too many."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable
+from typing import TypeVar
+
+A = TypeVar("A")
+T = TypeVar("T")
+
+
+async def together(limit: int, call: Callable[[A], Awaitable[T]], arguments: Iterable[A]) -> list[T]:
+    """The results of `call` for each argument, in order, at most `limit` under way at a time."""
+    gate = asyncio.Semaphore(limit)
+
+    async def one(argument: A) -> T:
+        async with gate:
+            return await call(argument)
+
+    return list(await asyncio.gather(*(one(argument) for argument in arguments)))
