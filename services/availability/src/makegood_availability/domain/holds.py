@@ -1,0 +1,111 @@
+"""The life of a hold: held until its request's `hold_until`, firm once the session is reserved, over at its ending."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+from makegood_contracts.events import (
+    Event,
+    MemberNoShow,
+    ProviderMissed,
+    ReleaseCause,
+    SessionCancelled,
+    SessionCompleted,
+    SessionDeclined,
+    SessionExpired,
+    SessionRejected,
+)
+from makegood_contracts.reasons import Reason
+
+from makegood_availability.domain.hours import Span
+
+ENDINGS: Final[Mapping[type[Event], ReleaseCause]] = {
+    SessionRejected: "rejected",
+    SessionDeclined: "declined",
+    SessionExpired: "expired",
+    SessionCancelled: "cancelled",
+    SessionCompleted: "completed",
+    ProviderMissed: "provider_missed",
+    MemberNoShow: "member_no_show",
+}
+"""Every ending of a session releases its slot. CANC-3"""
+
+HELD_SEQUENCE: Final = 1
+RELEASED_SEQUENCE: Final = 2
+"""A hold's events: it is held or refused first, released second, and nothing after that."""
+
+SLOT_TAKEN = Reason(code="slot-taken", detail="Another session or its buffers take that time.")
+VENUE_TAKEN = Reason(code="venue-taken", detail="Another session takes the venue at that time.")
+MEMBER_BUSY = Reason(code="member-busy", detail="The member has another session at that time.")
+_CODES: Final = ("slot-not-offered", "slot-taken", "venue-taken", "member-busy")
+
+_SECOND = timedelta(seconds=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """A hold that the schedule allows. `blocked` is the provider's time with buffers, [starts_at, ends_at) the session's."""
+
+    session_id: str
+    provider_id: str
+    member_id: str
+    venue_id: str | None
+    starts_at: datetime
+    ends_at: datetime
+    blocked: Span
+    hold_until: datetime
+
+
+def lapses(hold_until: datetime) -> datetime:
+    """When a hold that is not firm by then is taken back: `hold_until`, up to the next full second. AVAIL-4
+
+    Never before, for booking may still reserve until then. Whole seconds let the holds of a second share one deadline.
+    """
+    whole = hold_until.replace(microsecond=0)
+    return whole if whole == hold_until else whole + _SECOND
+
+
+def reopened(ends_at: datetime, now: datetime) -> bool:
+    """Whether some of a released slot still lies ahead, for others to book. CANC-3"""
+    return ends_at > now
+
+
+def in_order(reasons: Sequence[Reason]) -> list[Reason]:
+    """One reason a code, the schedule's first: the first one becomes the session's reason."""
+    by_code: dict[str, Reason] = {}
+    for reason in reasons:
+        by_code.setdefault(reason.code, reason)
+    return [by_code[code] for code in _CODES if code in by_code]
+
+
+def first_come(wishes: Sequence[Wish]) -> tuple[list[Wish], list[Wish]]:
+    """Parts the wishes of a batch: those that no earlier one of the batch is in the way of, and the others. AVAIL-3
+
+    The first are inserted together, in an order that keeps workers from waiting for each other in a circle; the others
+    after them, each in its turn. Whether any of them is held, the database's constraints decide.
+    """
+    taken: dict[tuple[str, str], list[Span]] = {}
+    first: list[Wish] = []
+    later: list[Wish] = []
+    for wish in wishes:
+        session = (wish.starts_at, wish.ends_at)
+        claims: list[tuple[tuple[str, str], Span]] = [
+            (("provider", wish.provider_id), wish.blocked),
+            (("member", wish.member_id), session),
+        ]
+        if wish.venue_id is not None:
+            claims.append((("venue", wish.venue_id), session))
+        if any(_meets(span, taken.get(key, ())) for key, span in claims):
+            later.append(wish)
+            continue
+        first.append(wish)
+        for key, span in claims:
+            taken.setdefault(key, []).append(span)
+    return first, later
+
+
+def _meets(span: Span, others: Sequence[Span]) -> bool:
+    return any(start < span[1] and span[0] < end for start, end in others)

@@ -1,0 +1,104 @@
+"""Working hours: a week that repeats in its own zone, and dates that differ from it (AVAIL-1)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+from makegood_availability.domain.zones import instant
+
+Stretch = tuple[int, int]
+"""Minutes of a local day, [from, to): (540, 1020) is 09:00 to 17:00, and 1440 is `24:00`."""
+Span = tuple[datetime, datetime]
+"""Instants, [from, to)."""
+
+_ONE_DAY = timedelta(days=1)
+_REMEMBERED_DAYS = 16
+
+
+def joined(spans: Iterable[Span]) -> tuple[Span, ...]:
+    """The same time in as few spans as possible, in order: spans that touch or overlap become one."""
+    whole: list[Span] = []
+    for start, end in sorted(spans):
+        if whole and start <= whole[-1][1]:
+            if end > whole[-1][1]:
+                whole[-1] = (whole[-1][0], end)
+        else:
+            whole.append((start, end))
+    return tuple(whole)
+
+
+def overlaps(stretches: Sequence[Stretch]) -> bool:
+    """Whether two stretches of one day share a minute; stretches that only touch do not."""
+    ordered = sorted(stretches)
+    return any(later[0] < earlier[1] for earlier, later in zip(ordered, ordered[1:], strict=False))
+
+
+@dataclass(frozen=True)
+class Hours:
+    """Weekly hours in `zone`; the stretches of an exception replace those of its date, none at all closes it. AVAIL-1
+
+    `weekly` has seven entries, Monday first. A stretch that a clock change leaves no time for is empty that day.
+    """
+
+    zone: ZoneInfo
+    weekly: tuple[tuple[Stretch, ...], ...]
+    exceptions: Mapping[date, tuple[Stretch, ...]] = field(default_factory=dict)
+    _near: dict[date, tuple[tuple[Span, ...], tuple[Span, ...]]] = field(
+        default_factory=dict, compare=False, repr=False
+    )
+
+    def on(self, day: date) -> tuple[Span, ...]:
+        """The stretches of one local date, as they were given: each starts a row of slots of its own."""
+        stretches = self.exceptions.get(day)
+        if stretches is None:
+            stretches = self.weekly[day.weekday()]
+        spans = ((instant(day, start, self.zone), instant(day, end, self.zone)) for start, end in stretches)
+        return tuple(span for span in spans if span[0] < span[1])
+
+    def near(self, moment: datetime) -> tuple[tuple[Span, ...], tuple[Span, ...]]:
+        """The stretches of the local date at `moment` and its two neighbours: as given, and joined.
+
+        Joined, hours to `24:00` and on from `00:00` are one, so that a session may run over midnight.
+        """
+        day = moment.astimezone(self.zone).date()
+        found = self._near.get(day)
+        if found is None:
+            given = (*self.on(day - _ONE_DAY), *self.on(day), *self.on(day + _ONE_DAY))
+            if len(self._near) >= _REMEMBERED_DAYS:
+                self._near.clear()
+            found = self._near[day] = given, joined(given)
+        return found
+
+    def covers(self, start: datetime, end: datetime) -> bool:
+        """Whether all of [start, end), at most a day, lies within the hours."""
+        return any(opens <= start and end <= closes for opens, closes in self.near(start)[1])
+
+    def starts(self, moment: datetime, step: timedelta) -> bool:
+        """Whether `moment` is on the grid: `step` after `step` from the start of a stretch, before its end."""
+        return any(
+            opens <= moment < closes and not (moment - opens) % step for opens, closes in self.near(moment)[0]
+        )
+
+    def grid(self, start: datetime, end: datetime, step: timedelta) -> Iterator[datetime]:
+        """The moments within [start, end) for which `starts` is true, in order."""
+        day = start.astimezone(self.zone).date() - _ONE_DAY
+        last = end.astimezone(self.zone).date() + _ONE_DAY
+        latest = start - step
+        while day <= last:
+            moments: set[datetime] = set()
+            for opens, closes in self.on(day):
+                if closes <= start or opens >= end:
+                    continue
+                moment = opens if opens >= start else opens - (opens - start) // step * step
+                stop = min(closes, end)
+                while moment < stop:
+                    moments.add(moment)
+                    moment += step
+            for moment in sorted(moments):
+                if moment > latest:
+                    yield moment
+                    latest = moment
+            day += _ONE_DAY

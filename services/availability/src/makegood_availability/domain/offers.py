@@ -1,0 +1,140 @@
+"""Does the schedule offer this session? Slot search, the availability check and the hold all ask here, so they agree."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Literal
+
+from makegood_contracts.events import Modality
+from makegood_contracts.reasons import Reason
+
+from makegood_availability.domain.hours import Hours, Span
+
+Specialty = Literal["therapy", "psychiatry"]
+
+IN_PERSON: Modality = "in_person"
+
+NOT_PUBLISHED = Reason(code="slot-not-offered", detail="The provider has published no schedule.")
+NOT_THIS_KIND = Reason(
+    code="slot-not-offered", detail="The provider does not offer sessions of this length and modality."
+)
+NEEDS_VENUE = Reason(code="slot-not-offered", detail="A session in person needs a venue.")
+TAKES_NO_VENUE = Reason(code="slot-not-offered", detail="Only a session in person takes a venue.")
+TOO_SOON = Reason(code="slot-not-offered", detail="The provider asks for more notice.")
+TOO_FAR = Reason(code="slot-not-offered", detail="The provider's calendar does not reach that far.")
+NO_SLOT = Reason(code="slot-not-offered", detail="No slot of the provider starts at that time.")
+OUTSIDE_HOURS = Reason(code="slot-not-offered", detail="The provider's hours end before the session would.")
+TIME_OFF = Reason(code="slot-not-offered", detail="The provider has time off.")
+NO_VENUE = Reason(code="venue-taken", detail="There is no such venue.")
+VENUE_CLOSED = Reason(code="venue-taken", detail="The venue is closed at that time.")
+TOO_LATE = Reason(code="slot-not-offered", detail="The request came through too late to be held.")
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """What a provider offers. Buffers are kept free before and after each session, whatever the hours say. AVAIL-1"""
+
+    hours: Hours
+    step: timedelta
+    buffer_before: timedelta
+    buffer_after: timedelta
+    minimum_notice: timedelta
+    horizon: timedelta
+    lengths: Mapping[int, frozenset[Modality]]
+    """Length in minutes → how it can take place."""
+    specialty: Specialty = "therapy"
+
+    def blocked(self, start: datetime, end: datetime) -> Span:
+        """The provider's time that a session takes, buffers included.
+
+        No two of these overlap, so between two sessions lie the first one's buffer after and the second one's before.
+        """
+        return start - self.buffer_before, end + self.buffer_after
+
+
+@dataclass(frozen=True)
+class Venue:
+    """A room that sessions take place in; without hours it is always open."""
+
+    hours: Hours | None = None
+
+
+class Offer:
+    """What the provider offers of one kind of session at the moment `now`. AVAIL-1, AVAIL-2
+
+    `time_off` must hold what touches the sessions asked about; `venue` is None where `venue_id` names nothing.
+    """
+
+    __slots__ = ("_earliest", "_latest", "_time_off", "_venue_hours", "kind_refusals", "length", "schedule")
+
+    def __init__(
+        self,
+        schedule: Schedule,
+        time_off: Sequence[Span],
+        venue: Venue | None,
+        *,
+        length_minutes: int,
+        modality: Modality,
+        venue_id: str | None,
+        now: datetime,
+    ) -> None:
+        self.schedule = schedule
+        self.length = timedelta(minutes=length_minutes)
+        self._time_off = time_off
+        self._venue_hours = venue.hours if venue is not None else None
+        self._earliest = now + schedule.minimum_notice
+        self._latest = now + schedule.horizon
+        refusals: list[Reason] = []
+        if modality not in schedule.lengths.get(length_minutes, ()):
+            refusals.append(NOT_THIS_KIND)
+        if modality == IN_PERSON and venue_id is None:
+            refusals.append(NEEDS_VENUE)
+        elif modality != IN_PERSON and venue_id is not None:
+            refusals.append(TAKES_NO_VENUE)
+        elif venue_id is not None and venue is None:
+            refusals.append(NO_VENUE)
+        self.kind_refusals: tuple[Reason, ...] = tuple(refusals)
+        """Why no moment at all is offered; empty if some can be."""
+
+    @property
+    def bounds(self) -> Span:
+        """The first moment at which a session may start now, and the last."""
+        return self._earliest, self._latest
+
+    def refusals(self, start: datetime) -> tuple[Reason, ...]:
+        """Why a session at `start` is not offered, one reason a code; empty if it is. AVAIL-1
+
+        Says nothing of other sessions: whether the slot is free is known by the holds alone (AVAIL-3).
+        """
+        if not self.kind_refusals:
+            return self._refusals_at(start)
+        first: dict[str, Reason] = {}
+        for reason in (*self.kind_refusals, *self._refusals_at(start)):
+            first.setdefault(reason.code, reason)
+        return tuple(first.values())
+
+    def _refusals_at(self, start: datetime) -> tuple[Reason, ...]:
+        own = self._refusal(start)
+        if own is TOO_SOON or own is TOO_FAR or self._venue_hours is None:
+            return () if own is None else (own,)
+        if self._venue_hours.covers(start, start + self.length):
+            return () if own is None else (own,)
+        return (VENUE_CLOSED,) if own is None else (own, VENUE_CLOSED)
+
+    def _refusal(self, start: datetime) -> Reason | None:
+        # Notice and horizon come first: within them, no arithmetic on instants can leave the calendar.
+        if start < self._earliest:
+            return TOO_SOON
+        if start > self._latest:
+            return TOO_FAR
+        if not self.schedule.hours.starts(start, self.schedule.step):
+            return NO_SLOT
+        end = start + self.length
+        if not self.schedule.hours.covers(start, end):
+            return OUTSIDE_HOURS
+        for off_from, off_to in self._time_off:
+            if off_from < end and start < off_to:
+                return TIME_OFF
+        return None

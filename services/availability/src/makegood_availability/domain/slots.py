@@ -1,0 +1,71 @@
+"""Slot search: the starts that are offered and free (AVAIL-2)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from makegood_availability.domain.hours import Span
+from makegood_availability.domain.offers import Offer
+
+
+@dataclass(frozen=True, slots=True)
+class Busy:
+    """What is taken already: the provider's time with the buffers of its sessions, and other time without any.
+
+    `others` is the venue's, and that of the member who searches.
+    """
+
+    provider: Sequence[Span] = ()
+    others: Sequence[Span] = ()
+
+
+def window(offer: Offer, start: datetime, end: datetime) -> Span | None:
+    """The part of [start, end) in which a session can start at all, or None: what a search has to look at."""
+    earliest, latest = offer.bounds
+    first = max(start, earliest)
+    # The horizon itself is still offered, and `end` is exclusive.
+    last = min(end, latest + latest.resolution)
+    return (first, last) if first < last and not offer.kind_refusals else None
+
+
+def free_starts(offer: Offer, within: Span, busy: Busy) -> Iterator[datetime]:
+    """Every start within [from, to) that can be booked, in order. AVAIL-2"""
+    closed = _closed_to_starts(offer, busy)
+    at, count = 0, len(closed)
+    for start in offer.schedule.hours.grid(*within, offer.schedule.step):
+        while at < count and closed[at][1] <= start:
+            at += 1
+        if at < count and closed[at][0] < start:
+            continue
+        if not offer.refusals(start):
+            yield start
+
+
+def is_free(offer: Offer, start: datetime, busy: Busy) -> bool:
+    """Whether a session at `start` would overlap nothing that is taken."""
+    return not any(opens < start < closes for opens, closes in _closed_to_starts(offer, busy))
+
+
+def _closed_to_starts(offer: Offer, busy: Busy) -> Sequence[Span]:
+    """The open intervals in which a start would overlap something taken, in order, none overlapping another."""
+    before = offer.schedule.buffer_before
+    after = offer.length + offer.schedule.buffer_after
+    spans: Iterable[Span] = (
+        *((opens - after, closes + before) for opens, closes in busy.provider),
+        *((opens - offer.length, closes) for opens, closes in busy.others),
+    )
+    return _joined_open(spans)
+
+
+def _joined_open(spans: Iterable[Span]) -> Sequence[Span]:
+    """Joins what overlaps, but not what only touches: the point between two open intervals belongs to neither."""
+    whole: list[Span] = []
+    for start, end in sorted(spans):
+        if whole and start < whole[-1][1]:
+            if end > whole[-1][1]:
+                whole[-1] = (whole[-1][0], end)
+        else:
+            whole.append((start, end))
+    return whole

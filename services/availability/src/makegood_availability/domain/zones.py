@@ -1,0 +1,31 @@
+"""Local time and instants. Every instant here is a datetime in UTC."""
+
+from __future__ import annotations
+
+import zoneinfo
+from datetime import UTC, date, datetime, timedelta
+from functools import cache
+from zoneinfo import ZoneInfo
+
+DAY_MINUTES = 24 * 60
+
+
+@cache
+def zone_names() -> frozenset[str]:
+    """Every IANA zone name that this installation knows."""
+    return frozenset(zoneinfo.available_timezones())
+
+
+def instant(day: date, minute: int, zone: ZoneInfo) -> datetime:
+    """The instant at which `minute` (0 to 1440, from midnight) of the local `day` is shown by clocks in `zone`. BOOK-2
+
+    A wall time that a clock change skips is read with the offset before the change, one that it repeats means the
+    first of the two (RFC 5545 §3.3.5): just what `fold=0` says.
+    """
+    wall = datetime(day.year, day.month, day.day) + timedelta(minutes=minute)  # noqa: DTZ001
+    return wall.replace(tzinfo=zone, fold=0).astimezone(UTC)
+
+
+def local_text(moment: datetime, zone: ZoneInfo) -> str:
+    """What clocks in `zone` show at `moment`: `2026-11-24T10:00`."""
+    return moment.astimezone(zone).replace(tzinfo=None).isoformat(timespec="minutes")
