@@ -41,7 +41,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--listen", default=known.listen, help="address of the gateway (default %(default)s)")
     parser.add_argument("--gateway-port", type=int, default=known.gateway_port, help="default %(default)s")
-    parser.add_argument("--admin-listen", default=known.admin_listen, help="address of Envoy's admin page (%(default)s)")
+    parser.add_argument(
+        "--admin-listen", default=known.admin_listen, help="address of Envoy's admin page (%(default)s)"
+    )
     parser.add_argument("--admin-port", type=int, default=known.admin_port, help="default %(default)s")
     parser.add_argument(
         "--cors-origin",

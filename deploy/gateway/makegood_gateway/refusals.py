@@ -38,12 +38,12 @@ class Refusal:
 
 
 _TRY_AGAIN: Final = (("retry-after", str(RETRY_AFTER_SECONDS)),)
-_BAD_TOKEN: Final = "The access token is expired, for another audience, or not signed by the identity provider."
+_REFUSED: Final = "The access token is expired, for another audience, or not signed by the identity provider."
 
 
 def _unauthenticated(status: int, *, with_token: bool) -> Refusal:
     challenge = 'Bearer realm="makegood", error="invalid_token"' if with_token else 'Bearer realm="makegood"'
-    detail = _BAD_TOKEN if with_token else "The request carries no access token."
+    detail = _REFUSED if with_token else "The request carries no access token."
     return Refusal(status, status, "unauthenticated", 401, detail, (("www-authenticate", challenge),), with_token)
 
 
@@ -55,9 +55,7 @@ REFUSALS: Final[tuple[Refusal, ...]] = (
     _unauthenticated(403, with_token=True),
     _unauthenticated(403, with_token=False),
     Refusal(404, 404, "not-found", 404, "Nothing is served at this address."),
-    Refusal(
-        405, 405, "method-not-allowed", 405, "This page can only be read.", (("allow", "GET, HEAD"),)
-    ),
+    Refusal(405, 405, "method-not-allowed", 405, "This page can only be read.", (("allow", "GET, HEAD"),)),
     Refusal(408, 408, "deadline-exceeded", 408, "The request did not arrive in full in time."),
     Refusal(413, 413, "payload-too-large", 413, "The request body is larger than 1 MiB."),
     Refusal(

@@ -1,0 +1,87 @@
+"""The configuration itself: Envoy accepts every form of it, and impossible settings are refused with advice."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import httpx
+import pytest
+from gateway_harness import envoy_binary
+from makegood_contracts.problems import PROBLEMS
+
+RENDER = Path(__file__).resolve().parents[2] / "deploy" / "gateway" / "render.py"
+EMBEDDED = [
+    *("--listen", "127.0.0.1", "--gateway-port", "18080", "--admin-port", "19901"),
+    *("--booking", "127.0.0.1:8101,127.0.0.1:8111", "--availability", "127.0.0.1:8102"),
+    *("--credits", "127.0.0.1:8103", "--notifications", "127.0.0.1:8104", "--identity", "127.0.0.1:8025"),
+]
+COMPOSE = [
+    *("--listen", "0.0.0.0", "--admin-listen", "0.0.0.0"),
+    *("--booking", "booking:8101", "--availability", "availability:8102", "--credits", "credits:8103"),
+    *("--notifications", "notifications:8104", "--identity", "mail:8025", "--otlp", "collector:4318"),
+    *("--cors-origin", r"https://app\.example\.org", "--trusted-hops", "1"),
+]
+
+
+def _render(out: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, str(RENDER), "--out", str(out), *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+@pytest.mark.parametrize("form", [EMBEDDED, COMPOSE], ids=["embedded", "compose"])
+def test_envoy_accepts_it_without_a_warning(tmp_path: Path, form: list[str]) -> None:
+    out = tmp_path / "envoy.yaml"
+    rendered = _render(out, *form)
+    assert rendered.returncode == 0, rendered.stderr
+    command = [str(envoy_binary()), "-c", str(out), "--mode", "validate", "--log-level", "warning"]
+    checked = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert checked.returncode == 0, checked.stderr
+    assert "warning" not in checked.stderr.lower()
+
+
+@pytest.mark.parametrize(
+    ("wrong", "advice"),
+    [
+        (["--booking", "nowhere"], "host:port"),
+        (["--gateway-port", "70000"], "1 to 65535"),
+        (["--jwks-seconds", "1"], "at least 6"),
+        (["--rate-burst", "1"], "--rate-burst"),
+        (["--route-timeout", "0"], "--route-timeout"),
+    ],
+)
+def test_impossible_settings_are_refused_with_advice(tmp_path: Path, wrong: list[str], advice: str) -> None:
+    refused = _render(tmp_path / "envoy.yaml", *EMBEDDED, *wrong)
+    assert refused.returncode == 2
+    assert advice in refused.stderr
+    assert not (tmp_path / "envoy.yaml").exists()
+
+
+@pytest.mark.parametrize("slug", sorted(PROBLEMS))
+def test_each_problem_type_has_its_page(client: httpx.Client, slug: str) -> None:
+    answer = client.get(f"/problems/{slug}")
+    assert answer.status_code == 200
+    assert answer.headers["content-type"] == "text/html; charset=utf-8"
+    assert "script-src 'self'" in answer.headers["content-security-policy"]
+    assert f"/problems/{slug}" in answer.text
+    assert "What to do" in answer.text
+
+
+def test_the_index_lists_every_problem_type(client: httpx.Client) -> None:
+    text = client.get("/problems/").text
+    assert all(f'href="/problems/{slug}"' in text for slug in PROBLEMS)
+    assert client.get("/problems/of-another-kind").status_code == 404
+
+
+def test_the_documentation_needs_nothing_from_elsewhere(client: httpx.Client) -> None:
+    page = client.get("/docs")
+    assert page.status_code == 200
+    assert "booking availability credits notifications" in page.text
+    for asset in ("swagger-ui-bundle.js", "swagger-ui.css", "docs.js", "pages.css", "icon.svg"):
+        assert f"/assets/{asset}" in page.text
+        assert client.get(f"/assets/{asset}").status_code == 200
+    assert "http://" not in page.text
+    assert "https://" not in page.text
+    assert client.head("/docs").status_code == 200
+    assert client.get("/").status_code == 200
