@@ -1,0 +1,230 @@
+"""PERF-6: rows/s of the outbox relay, and its lag at 500 events a second.
+
+    python benchmarks/relay.py [--rows 200000] [--runs 3] [--rate 500] [--seconds 20]
+
+Servers: `--postgres URL --kafka HOST:PORT` (a superuser's URL), or whatever the tests' fixtures would start. Lag is the time
+from the row's insertion (before its commit) until the broker acknowledged it. The writer and the relay are two processes, as
+`serve` and `work` are, so the wake-up is the NOTIFY.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import os
+import statistics
+import subprocess
+import sys
+import time
+import uuid
+from contextlib import ExitStack, suppress
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import asyncpg
+import uvloop
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from makegood_chassis.clock import Clock
+from makegood_chassis.database import Database
+from makegood_chassis.messaging.relay import Relay
+from makegood_chassis.messaging.sender import Outcome, Sender
+from makegood_chassis.messaging.tables import SCHEMA
+from makegood_contracts.envelope import Cause
+from makegood_contracts.events import SessionConfirmed
+from makegood_contracts.ids import new_id
+from makegood_contracts.topics import SESSIONS
+
+START = datetime(2030, 5, 6, 9, tzinfo=UTC)
+
+
+def event(session_id: str) -> SessionConfirmed:
+    return SessionConfirmed(
+        session_id=session_id,
+        room_id=new_id(),
+        member_id="member-1",
+        provider_id="provider-1",
+        starts_at=START,
+        ends_at=START + timedelta(minutes=50),
+        length_minutes=50,
+        modality="video",
+        time_zone="Europe/Berlin",
+        session_version=2,
+        confirmed_by="provider",
+    )
+
+
+class TimedSender(Sender):
+    """Notes each row's lag when the broker has it."""
+
+    def __init__(self, servers: str, prefix: str) -> None:
+        super().__init__(servers, prefix=prefix)
+        self.lags: list[float] = []
+        self.sent = 0
+        self.last = 0.0
+
+    async def send(self, rows: Any) -> Outcome:
+        outcome = await super().send(rows)
+        now = datetime.now(UTC)
+        self.sent += len(outcome.sent)
+        self.last = time.perf_counter()
+        if len(self.lags) < 200_000:
+            self.lags.extend((now - row["created_at"]).total_seconds() for row in rows)
+        return outcome
+
+
+async def fresh_database(admin: str) -> str:
+    name = f"bench_relay_{uuid.uuid4().hex[:8]}"
+    connection = await asyncpg.connect(admin)
+    await connection.execute(f'CREATE DATABASE "{name}"')
+    await connection.close()
+    url = admin.rsplit("/", 1)[0] + "/" + name
+    connection = await asyncpg.connect(url)
+    await connection.execute(SCHEMA)
+    await connection.close()
+    return url
+
+
+async def drop_database(admin: str, url: str) -> None:
+    connection = await asyncpg.connect(admin)
+    await connection.execute(f'DROP DATABASE "{url.rsplit("/", 1)[1]}" WITH (FORCE)')
+    await connection.close()
+
+
+async def make_topics(servers: str, prefix: str) -> None:
+    client = AIOKafkaAdminClient(bootstrap_servers=servers)
+    await client.start()
+    await client.create_topics([NewTopic(prefix + SESSIONS.name, SESSIONS.partitions, 1)])
+    await client.close()
+
+
+async def fill(url: str, rows: int) -> None:
+    database = Database(url, Clock(), pool_size=2)
+    await database.open()
+    for start in range(0, rows, 1000):
+        async with database.transaction(Cause(new_id(), new_id())) as unit:
+            for _ in range(min(1000, rows - start)):
+                unit.publish(event(new_id()), sequence=1)
+    await database.close()
+
+
+async def throughput(url: str, servers: str, prefix: str, rows: int, batch: int) -> float:
+    """Rows/s over a full outbox."""
+    await fill(url, rows)
+    database = Database(url, Clock(), pool_size=4)
+    await database.open()
+    sender = TimedSender(servers, prefix)
+    await sender.open()
+    relay = Relay(database, sender, holder="bench", batch=batch)
+    started = time.perf_counter()
+    running = asyncio.create_task(relay.run())
+    while sender.sent < rows:
+        await asyncio.sleep(0.01)
+    seconds = sender.last - started
+    relay.stop()
+    await running
+    left = await database.pool.fetchval("SELECT count(*) FROM outbox")
+    await database.close()
+    if left:
+        raise SystemExit(f"{left} rows were left")
+    return rows / seconds
+
+
+async def write_at(url: str, rate: float, seconds: float) -> None:
+    """One event a transaction at an even rate, a few at once."""
+    database = Database(url, Clock(), pool_size=8)
+    await database.open()
+    from makegood_chassis.messaging.wake import OutboxWake
+
+    wake = OutboxWake(url, listen=False)
+    database.on_publish.append(wake.published)
+    waking = asyncio.create_task(wake.run())
+
+    async def one() -> None:
+        async with database.transaction(Cause(new_id(), new_id())) as unit:
+            unit.publish(event(new_id()), sequence=1)
+
+    started = time.perf_counter()
+    running: set[asyncio.Task[None]] = set()
+    for number in range(int(rate * seconds)):
+        if (pause := started + number / rate - time.perf_counter()) > 0:
+            await asyncio.sleep(pause)
+        task = asyncio.create_task(one())
+        running.add(task)
+        task.add_done_callback(running.discard)
+    await asyncio.gather(*running)
+    waking.cancel()
+    with suppress(asyncio.CancelledError):
+        await waking
+    await database.close()
+
+
+async def lag(url: str, servers: str, prefix: str, rate: float, seconds: float) -> list[float]:
+    database = Database(url, Clock(), pool_size=4)
+    await database.open()
+    sender = TimedSender(servers, prefix)
+    relay = Relay(database, sender, holder="bench")
+    running = asyncio.create_task(relay.run())
+    waking = asyncio.create_task(relay.wake.run())
+    while not relay.leading:
+        await asyncio.sleep(0.01)
+    writer = await asyncio.create_subprocess_exec(
+        sys.executable, __file__, "--write", json.dumps([url, rate, seconds])
+    )
+    await writer.wait()
+    while sender.sent < int(rate * seconds):
+        await asyncio.sleep(0.01)
+    relay.stop()
+    await running
+    waking.cancel()
+    await database.close()
+    return sender.lags[int(rate) :]
+
+
+async def measure(arguments: argparse.Namespace, postgres: str, kafka: str) -> None:
+    rates, p50, p99 = [], [], []
+    for _ in range(arguments.runs):
+        prefix = f"bench-{uuid.uuid4().hex[:8]}."
+        await make_topics(kafka, prefix)
+        url = await fresh_database(postgres)
+        try:
+            rates.append(await throughput(url, kafka, prefix, arguments.rows, arguments.batch))
+            lags = sorted(await lag(url, kafka, prefix, arguments.rate, arguments.seconds))
+        finally:
+            await drop_database(postgres, url)
+        p50.append(lags[len(lags) // 2] * 1000)
+        p99.append(lags[int(len(lags) * 0.99)] * 1000)
+        print(f"{rates[-1]:,.0f} rows/s   lag at {arguments.rate:g}/s: p50 {p50[-1]:.1f} ms  p99 {p99[-1]:.1f} ms")
+    print(
+        f"median of {arguments.runs}: {statistics.median(rates):,.0f} rows/s, "
+        f"p50 {statistics.median(p50):.1f} ms, p99 {statistics.median(p99):.1f} ms"
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--postgres", default=os.environ.get("BENCH_POSTGRES_URL"))
+    parser.add_argument("--kafka", default=os.environ.get("BENCH_KAFKA_SERVERS"))
+    parser.add_argument("--rows", type=int, default=200_000)
+    parser.add_argument("--batch", type=int, default=1000)
+    parser.add_argument("--runs", type=int, default=3)
+    parser.add_argument("--rate", type=float, default=500)
+    parser.add_argument("--seconds", type=float, default=20)
+    parser.add_argument("--write", help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.write:
+        uvloop.run(write_at(*json.loads(arguments.write)))
+        return
+    with ExitStack() as stack:
+        postgres, kafka = arguments.postgres, arguments.kafka
+        if not (postgres and kafka):
+            from makegood_testkit.servers import start_servers
+
+            servers = stack.enter_context(start_servers())
+            postgres, kafka = servers.postgres_admin, servers.kafka
+        uvloop.run(measure(arguments, postgres, kafka))
+
+
+if __name__ == "__main__":
+    with suppress(KeyboardInterrupt, subprocess.SubprocessError):
+        main()

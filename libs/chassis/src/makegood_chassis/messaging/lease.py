@@ -1,0 +1,88 @@
+"""One holder at a time, over processes and machines: a row with a fencing number, in real time of the database."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import Final
+
+from makegood_chassis.database import Database
+
+_TAKE: Final = """
+INSERT INTO leases AS lease (name, holder, fence, expires_at)
+VALUES ($1, $2, 1, clock_timestamp() + make_interval(secs => $3))
+ON CONFLICT (name) DO UPDATE
+SET holder = excluded.holder, fence = lease.fence + 1, expires_at = excluded.expires_at
+WHERE lease.expires_at <= clock_timestamp()
+RETURNING fence
+"""
+_FREE: Final = "SELECT coalesce((SELECT expires_at <= clock_timestamp() FROM leases WHERE name = $1), true)"
+_RENEW: Final = """
+UPDATE leases SET expires_at = clock_timestamp() + make_interval(secs => $4)
+WHERE name = $1 AND holder = $2 AND fence = $3
+"""
+_RELEASE: Final = """
+WITH released AS (
+    UPDATE leases SET expires_at = clock_timestamp() WHERE name = $1 AND holder = $2 AND fence = $3 RETURNING 1
+)
+SELECT pg_notify($4, '') FROM released
+"""
+
+
+class Lease:
+    """`held` is judged by this process' own clock from before the last renewal was sent, so it ends here first."""
+
+    def __init__(self, database: Database, name: str, holder: str, *, seconds: float = 4.0) -> None:
+        self._database = database
+        self.name = name
+        self.holder = holder
+        self.seconds = seconds
+        self.fence = 0
+        self._until = 0.0
+
+    @property
+    def held(self) -> bool:
+        return time.monotonic() < self._until
+
+    async def take(self) -> bool:
+        """Tries to become the holder; True if it worked. The fence has then risen by one."""
+        asked = time.monotonic()
+        async with self._database.reading() as queries:
+            if not await queries.fetch_value(_FREE, self.name):
+                return False
+            fence = await queries.fetch_value(_TAKE, self.name, self.holder, self.seconds)
+        if fence is None:
+            return False
+        self.fence, self._until = fence, asked + self.seconds
+        return True
+
+    async def renew(self) -> bool:
+        """Prolongs the lease; False if somebody else took it meanwhile."""
+        asked = time.monotonic()
+        async with self._database.reading() as queries:
+            done = await queries.execute(_RENEW, self.name, self.holder, self.fence, self.seconds)
+        if done != "UPDATE 1":
+            self._until = 0.0
+            return False
+        self._until = asked + self.seconds
+        return True
+
+    def lost(self) -> None:
+        self._until = 0.0
+
+    async def release(self, channel: str) -> None:
+        """Ends the lease at once and wakes those who wait for it on `channel`."""
+        self._until = 0.0
+        async with self._database.reading() as queries:
+            await queries.execute(_RELEASE, self.name, self.holder, self.fence, channel)
+
+    async def keep(self) -> None:
+        """Renews well before the end; returns once the lease is lost. A database away is tried again until the end."""
+        while self.held:
+            await asyncio.sleep(self.seconds / 4)
+            try:
+                if not await self.renew():
+                    return
+            except Exception:
+                # Whatever went wrong, the lease ends by itself if no later try succeeds.
+                await asyncio.sleep(0.1)

@@ -1,0 +1,187 @@
+"""The relay: sends the outbox to Kafka. One leader a service; rows go out in the order of their ids and are then deleted.
+
+There is no memory of a last id: whatever is in the table is unsent, so a row that commits late is not lost. Events of one
+key get rising ids because the entity is locked before its event is inserted; so reading in id order keeps each key's order.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from datetime import UTC, datetime
+from typing import Final, TypeVar
+
+import structlog
+
+from makegood_chassis import metrics
+from makegood_chassis.database import Database
+from makegood_chassis.health import Health
+from makegood_chassis.messaging import points
+from makegood_chassis.messaging.failures import Stopped, until_it_passes
+from makegood_chassis.messaging.lease import Lease
+from makegood_chassis.messaging.sender import TOPIC_TROUBLE, Outcome, Sender
+from makegood_chassis.messaging.wake import CHANNEL, OutboxWake
+
+_FETCH: Final = """
+SELECT id, topic, key, headers, payload, created_at FROM outbox WHERE topic <> ALL($2::text[]) ORDER BY id LIMIT $1
+"""
+_DELETE: Final = """
+DELETE FROM outbox WHERE id = ANY($1::bigint[])
+AND EXISTS (SELECT FROM leases WHERE name = 'relay' AND holder = $2 AND fence = $3)
+"""
+_POLL: Final = 0.5
+_LARGE: Final = 24
+_COALESCE: Final = 0.003
+_BLOCKED: Final = 2.0
+
+_log = structlog.get_logger(__name__)
+T = TypeVar("T")
+
+
+class Relay:
+    """Run `run()` in one task and `wake.run()` in another. `stop()` lets it send what it has and hand over the lease.
+
+    `database` is best a small pool of its own, so that busy handlers never keep the lease from being renewed; `watch` is then
+    the one whose commits wake the relay.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        sender: Sender,
+        *,
+        holder: str,
+        watch: Database | None = None,
+        batch: int = 1000,
+        lease_seconds: float = 4.0,
+        health: Health | None = None,
+    ) -> None:
+        self._database = database
+        self._watch = watch or database
+        self._sender = sender
+        self._batch = batch
+        self._lease = Lease(database, "relay", holder, seconds=lease_seconds)
+        self._health = health or Health()
+        self._stopping = False
+        self._blocked: dict[str, float] = {}
+        self.wake = OutboxWake(database.url, leads_here=lambda: self.leading)
+
+    @property
+    def leading(self) -> bool:
+        """Whether this process may send now."""
+        return self._lease.held
+
+    def stop(self) -> None:
+        self._stopping = True
+        self.wake.event.set()
+
+    async def run(self) -> None:
+        """Follows until the lease is free, then leads; returns after `stop()`. Servers away are waited for."""
+        self._watch.on_publish.append(self.wake.published)
+        try:
+            while not self._stopping:
+                with suppress(Stopped):
+                    if await self._patiently(self._lease.take):
+                        await self._lead()
+                        continue
+                self._health.fine("relay")
+                await self._wait(_POLL)
+        finally:
+            self._watch.on_publish.remove(self.wake.published)
+            metrics.RELAY_LEADER.set(0)
+            await self._sender.close()
+
+    async def _lead(self) -> None:
+        metrics.RELAY_LEADER.set(1)
+        _log.info("relay leads", fence=self._lease.fence)
+        keeping = asyncio.create_task(self._lease.keep())
+        try:
+            while self._lease.held:
+                sent = await self._patiently(self._turn)
+                if self._stopping and sent < self._batch:
+                    break
+                if not sent:
+                    await self._wait(_POLL)
+                elif _LARGE <= sent < self._batch and not self._stopping:
+                    # Under load a broker's cost is by the request: what gathers meanwhile goes with the next one.
+                    await asyncio.sleep(_COALESCE)
+        finally:
+            keeping.cancel()
+            metrics.RELAY_LEADER.set(0)
+            if self._lease.held:
+                with suppress(Exception):
+                    async with asyncio.timeout(2):
+                        await self._lease.release(CHANNEL)
+            self._lease.lost()
+            _log.info("relay no longer leads", fence=self._lease.fence)
+
+    async def _turn(self) -> int:
+        """One batch: fetch, send, delete. How many rows the broker took."""
+        self.wake.event.clear()
+        now = asyncio.get_running_loop().time()
+        self._blocked = {topic: until for topic, until in self._blocked.items() if until > now}
+        async with self._database.reading() as queries:
+            rows = await queries.fetch(_FETCH, self._batch, list(self._blocked))
+        if not rows:
+            # The broker is looked for before there is something to send, so that the first event need not wait.
+            await self._sender.open()
+            self._health.fine("relay")
+            return 0
+        points.reached("relay.fetched")
+        if not self._lease.held:
+            return 0
+        outcome = await self._sender.send(rows)
+        points.reached("relay.sent")
+        if outcome.sent:
+            metrics.RELAY_LAG.observe(max(0.0, (datetime.now(UTC) - rows[0]["created_at"]).total_seconds()))
+            await self._delete(outcome)
+        self._note_failures(outcome)
+        return len(outcome.sent)
+
+    async def _delete(self, outcome: Outcome) -> None:
+        async with self._database.reading() as queries:
+            done = await queries.execute(_DELETE, outcome.sent, self._lease.holder, self._lease.fence)
+        points.reached("relay.deleted")
+        if done == "DELETE 0":
+            # Somebody else leads, or a leader before us sent the same rows; the lease itself tells which.
+            await self._lease.renew()
+        metrics.RELAY_BATCH.observe(len(outcome.sent))
+        for topic, count in outcome.per_topic.items():
+            metrics.PUBLISHED.labels(topic).inc(count)
+
+    def _note_failures(self, outcome: Outcome) -> None:
+        if not outcome.failed:
+            self._health.fine("relay")
+            return
+        for error in outcome.failed.values():
+            if not isinstance(error, TOPIC_TROUBLE):
+                raise error
+        until = asyncio.get_running_loop().time() + _BLOCKED
+        for topic, error in outcome.failed.items():
+            metrics.RELAY_FAILURES.labels(type(error).__name__).inc()
+            _log.warning("topic not sent", topic=topic, error=type(error).__name__)
+            self._blocked[topic] = until
+        self._health.broken("relay", f"not sent: {', '.join(sorted(outcome.failed))}")
+
+    async def _patiently(self, operation: Callable[[], Awaitable[T]]) -> T:
+        """Tries again while servers are away; raises Stopped at stop, or once a lease that was held is lost."""
+        led = self._lease.held
+
+        def failed(error: BaseException, attempts: int) -> None:
+            metrics.RELAY_FAILURES.labels(type(error).__name__).inc()
+            self._health.broken("relay", f"waits for a server: {type(error).__name__}")
+            if attempts == 1:
+                _log.warning("relay tries again", error=type(error).__name__)
+
+        return await until_it_passes(
+            operation, given_up=lambda: self._stopping or (led and not self._lease.held), failed=failed, longest=1.0
+        )
+
+    async def _wait(self, seconds: float) -> None:
+        """Until rows may be there, at most so long."""
+        if self._stopping:
+            return
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self.wake.event.wait()

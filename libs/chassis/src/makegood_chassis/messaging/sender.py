@@ -1,0 +1,195 @@
+"""Sends outbox rows with one idempotent producer, a batch a partition, and says which of them the broker has."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from functools import lru_cache
+from typing import Any, Final
+
+import asyncpg
+import msgspec
+import structlog
+from aiokafka import AIOKafkaProducer
+from aiokafka.errors import (
+    InvalidTopicError,
+    KafkaError,
+    MessageSizeTooLargeError,
+    RecordListTooLargeError,
+    TopicAuthorizationFailedError,
+    UnknownTopicOrPartitionError,
+)
+from aiokafka.partitioner import murmur2
+
+from makegood_chassis.messaging import points
+
+TOPIC_TROUBLE: Final = (
+    InvalidTopicError,
+    MessageSizeTooLargeError,
+    RecordListTooLargeError,
+    TopicAuthorizationFailedError,
+    UnknownTopicOrPartitionError,
+)
+"""Errors that concern one topic while the broker is well: the others go on."""
+
+_BATCH_BYTES: Final = 900_000
+_decode_headers = msgspec.json.Decoder(list[tuple[str, str]]).decode
+_log = structlog.get_logger(__name__)
+
+
+@lru_cache(maxsize=1 << 16)
+def _hash(key: str) -> int:
+    # The Java client's default partitioner, so that any producer agrees on a key's partition.
+    return int(murmur2(key.encode()) & 0x7FFFFFFF)
+
+
+class Outcome:
+    """What became of a batch: ids that the broker has, and the error of each topic that has some it does not have."""
+
+    def __init__(self) -> None:
+        self.sent: list[int] = []
+        self.per_topic: dict[str, int] = {}
+        self.failed: dict[str, BaseException] = {}
+
+
+class _Part:
+    """The rows of one partition in a batch."""
+
+    __slots__ = ("builder", "full", "ids", "partition", "topic")
+
+    def __init__(self, topic: str, partition: int, builder: Any) -> None:
+        self.topic, self.partition, self.builder = topic, partition, builder
+        self.ids: list[int] = []
+        self.full = False
+
+
+class Sender:
+    """Not for use by several tasks at once. After any failure the producer is replaced: an idempotent one whose sequence
+    has a gap refuses everything from then on."""
+
+    def __init__(
+        self, servers: str, *, prefix: str = "", client_id: str = "makegood", ack_timeout: float = 15.0
+    ) -> None:
+        self._servers = servers
+        self._prefix = prefix
+        self._client_id = client_id
+        self._ack_timeout = ack_timeout
+        self._producer: Any = None
+
+    async def open(self) -> Any:
+        """The producer, connected. Raises KafkaError where no broker answers."""
+        if self._producer is None:
+            producer = AIOKafkaProducer(
+                bootstrap_servers=self._servers,
+                client_id=self._client_id,
+                enable_idempotence=True,
+                acks="all",
+                linger_ms=0,
+                max_batch_size=_BATCH_BYTES,
+                request_timeout_ms=int(self._ack_timeout * 1000),
+                retry_backoff_ms=50,
+                metadata_max_age_ms=60_000,
+            )
+            try:
+                async with asyncio.timeout(self._ack_timeout):
+                    await producer.start()
+            except BaseException:
+                await _discard(producer)
+                raise
+            self._producer = producer
+        return self._producer
+
+    async def close(self) -> None:
+        if self._producer is not None:
+            producer, self._producer = self._producer, None
+            await _discard(producer)
+
+    async def send(self, rows: Sequence[asyncpg.Record]) -> Outcome:
+        """Sends rows (id, topic, key, headers, payload, created_at) in their order per partition; returns once each is answered.
+
+        Rows that did not fit, or whose topic failed, are not in `sent`; nothing of their partition that comes after them is.
+        """
+        outcome = Outcome()
+        producer = await self.open()
+        parts = await self._parts(producer, rows, outcome)
+        points.reached("relay.sending")
+        futures = {}
+        try:
+            async with asyncio.timeout(self._ack_timeout):
+                for part in parts:
+                    futures[await producer.send_batch(part.builder, part.topic, partition=part.partition)] = part
+            await asyncio.wait(futures, timeout=self._ack_timeout)
+        except (KafkaError, TimeoutError, AssertionError) as error:
+            unsent = [part for part in parts if part not in futures.values()]
+            outcome.failed.update((part.topic.removeprefix(self._prefix), error) for part in unsent)
+        for future, part in futures.items():
+            failure = future.exception() if future.done() else TimeoutError()
+            if failure is None:
+                outcome.sent.extend(part.ids)
+                topic = part.topic.removeprefix(self._prefix)
+                outcome.per_topic[topic] = outcome.per_topic.get(topic, 0) + len(part.ids)
+            else:
+                outcome.failed[part.topic.removeprefix(self._prefix)] = failure
+        if outcome.failed:
+            await self.close()
+        return outcome
+
+    async def _parts(self, producer: Any, rows: Sequence[asyncpg.Record], outcome: Outcome) -> list[_Part]:
+        now = int(time.time() * 1000)
+        parts: dict[tuple[str, int], _Part] = {}
+        counts: dict[str, int] = {}
+        for row_id, name, key, headers, payload, _ in rows:
+            count = counts.get(name)
+            if count is None:
+                count = counts[name] = await self._partitions(producer, name, outcome)
+            if not count:
+                continue
+            where = (name, _hash(key) % count)
+            part = parts.get(where)
+            if part is None:
+                part = parts[where] = _Part(self._prefix + name, where[1], producer.create_batch())
+            elif part.full:
+                continue
+            added = part.builder.append(
+                key=key.encode(),
+                value=payload,
+                timestamp=now,
+                headers=[(header, value.encode()) for header, value in _decode_headers(headers)],
+            )
+            if added is None:
+                part.full = True
+            else:
+                part.ids.append(row_id)
+        return list(parts.values())
+
+    async def _partitions(self, producer: Any, name: str, outcome: Outcome) -> int:
+        """How many partitions the topic has; 0 if the broker does not know it."""
+        known = producer.client.cluster.partitions_for_topic(self._prefix + name)
+        if not known:
+            with suppress(KafkaError, TimeoutError):
+                async with asyncio.timeout(5):
+                    await producer.client.add_topic(self._prefix + name)
+            known = producer.client.cluster.partitions_for_topic(self._prefix + name)
+        if not known:
+            outcome.failed[name] = UnknownTopicOrPartitionError(name)
+            return 0
+        return len(known)
+
+
+async def _discard(producer: Any) -> None:
+    """Closes a producer that may be wedged: `stop()` alone waits without end for batches that will never be taken."""
+    try:
+        async with asyncio.timeout(1.0):
+            await producer.stop()
+            return
+    except Exception:
+        _log.info("producer abandoned")
+    task = producer._sender.sender_task
+    if task is not None:
+        task.cancel()
+    with suppress(Exception):
+        async with asyncio.timeout(2.0):
+            await producer.client.close()
+    producer._closed = True

@@ -1,0 +1,83 @@
+"""Telling the relay that the outbox has rows: within the process by a callback, to other processes by NOTIFY.
+
+NOTIFY takes a lock over the whole server at commit, so it is never sent inside an effect's transaction, never twice at
+once, and at most every few milliseconds. Losing one costs no more than the relay's fallback poll.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Final
+
+import asyncpg
+import structlog
+
+from makegood_chassis.messaging.failures import is_transient
+
+CHANNEL: Final = "outbox"
+_PAUSE: Final = 0.003
+_log = structlog.get_logger(__name__)
+
+
+class OutboxWake:
+    """Holds one connection that listens and notifies. `event` is set whenever there may be rows."""
+
+    def __init__(self, url: str, *, leads_here: Callable[[], bool] = lambda: False, listen: bool = True) -> None:
+        self._url = url
+        self._leads_here = leads_here
+        self._listen = listen
+        self.event = asyncio.Event()
+        self._tell = asyncio.Event()
+
+    def published(self) -> None:
+        """For `Database.on_publish`: rows were committed in this process."""
+        if self._leads_here():
+            self.event.set()
+        else:
+            self._tell.set()
+
+    async def run(self) -> None:
+        """Keeps the connection and sends notifications until cancelled."""
+        pause = 0.1
+        while True:
+            try:
+                await self._connected()
+            except Exception as error:
+                if not is_transient(error):
+                    raise
+                _log.info("outbox wake-up connection lost", error=type(error).__name__)
+            await asyncio.sleep(pause)
+            pause = min(pause * 2, 2.0)
+
+    async def _connected(self) -> None:
+        connection = await asyncpg.connect(
+            self._url,
+            timeout=5,
+            command_timeout=10,
+            # The notification is worth nothing after a crash, so its commit need not wait for the disk.
+            server_settings={"application_name": "makegood-wake", "synchronous_commit": "off"},
+        )
+        try:
+            closed = asyncio.Event()
+            connection.add_termination_listener(lambda _: closed.set())
+            if self._listen:
+                await connection.add_listener(CHANNEL, lambda *_: self.event.set())
+                self.event.set()
+            ending = asyncio.ensure_future(closed.wait())
+            try:
+                while not closed.is_set():
+                    telling = asyncio.ensure_future(self._tell.wait())
+                    await asyncio.wait((ending, telling), return_when=asyncio.FIRST_COMPLETED)
+                    telling.cancel()
+                    if self._tell.is_set() and not closed.is_set():
+                        self._tell.clear()
+                        if self._leads_here():
+                            self.event.set()
+                        else:
+                            await connection.execute(f"NOTIFY {CHANNEL}")
+                            await asyncio.sleep(_PAUSE)
+            finally:
+                ending.cancel()
+        finally:
+            connection.terminate()
