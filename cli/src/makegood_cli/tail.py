@@ -15,6 +15,7 @@ from aiokafka.structs import ConsumerRecord
 from makegood_contracts.envelope import MalformedEvent, decode
 
 from makegood_cli.errors import UserError
+from makegood_cli.topic_state import existing_topics
 
 
 @dataclass(frozen=True)
@@ -91,37 +92,26 @@ class Tail:
         self._consumer: AIOKafkaConsumer[bytes, bytes] | None = None
 
     async def __aenter__(self) -> Tail:
-        consumer: AIOKafkaConsumer[bytes, bytes] = AIOKafkaConsumer(
-            bootstrap_servers=self._bootstrap,
-            group_id=None,
-            enable_auto_commit=False,
-            fetch_max_wait_ms=50,
-            auto_offset_reset="earliest" if self._from_beginning else "latest",
-        )
         try:
-            await consumer.start()
-            existing = await consumer.topics()
-            partitions = []
-            for topic in self._topics:
-                if topic in existing:
-                    from aiokafka.structs import TopicPartition
-
-                    partitions += [TopicPartition(topic, p) for p in consumer.partitions_for_topic(topic) or ()]
-            if not partitions:
-                await consumer.stop()
+            existing = await existing_topics(self._bootstrap, self._topics)
+            if not existing:
                 raise UserError("none of these topics exists yet; makegood up makes them")
-            consumer.assign(partitions)
-            if self._from_beginning:
-                await consumer.seek_to_beginning(*partitions)
-            else:
-                # Positions are taken now, so that nothing that follows is missed.
-                await consumer.seek_to_end(*partitions)
-                for partition in partitions:
-                    await consumer.position(partition)
+            consumer: AIOKafkaConsumer[bytes, bytes] = AIOKafkaConsumer(
+                *existing,
+                bootstrap_servers=self._bootstrap,
+                group_id=None,
+                enable_auto_commit=False,
+                fetch_max_wait_ms=50,
+                auto_offset_reset="earliest" if self._from_beginning else "latest",
+            )
+            self._consumer = consumer
+            await consumer.start()
+            # Positions are taken now, so that nothing that follows is missed.
+            for partition in consumer.assignment():
+                await consumer.position(partition)
         except (KafkaError, OSError) as error:
-            await consumer.stop()
+            await self.__aexit__()
             raise UserError(f"Kafka at {self._bootstrap} does not answer ({error}); is it up? makegood up") from error
-        self._consumer = consumer
         return self
 
     async def __aexit__(self, *_: object) -> None:

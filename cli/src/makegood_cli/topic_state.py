@@ -2,18 +2,35 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from aiokafka import AIOKafkaConsumer
+from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 from aiokafka.structs import TopicPartition
 
 
+async def existing_topics(bootstrap: str, names: Iterable[str]) -> list[str]:
+    """Those of the names that the broker has. Raises KafkaError."""
+    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap, request_timeout_ms=5000)
+    try:
+        await admin.start()
+        known = set(await admin.list_topics())
+        return [n for n in names if n in known]
+    finally:
+        await admin.close()
+
+
 async def partition_ends(bootstrap: str, topic: str) -> dict[int, tuple[int, int]] | None:
     """First and next offset of each partition; None if the broker is away or the topic does not exist."""
-    consumer: AIOKafkaConsumer[bytes, bytes] = AIOKafkaConsumer(bootstrap_servers=bootstrap, request_timeout_ms=5000)
+    # A consumer without a group is assigned every partition of the topics that it is made with.
+    consumer: AIOKafkaConsumer[bytes, bytes] = AIOKafkaConsumer(
+        topic, bootstrap_servers=bootstrap, group_id=None, request_timeout_ms=5000
+    )
     try:
-        await consumer.start()
-        if topic not in await consumer.topics():
+        if not await existing_topics(bootstrap, [topic]):
             return None
+        await consumer.start()
         partitions = [TopicPartition(topic, p) for p in consumer.partitions_for_topic(topic) or ()]
         begin, end = await consumer.beginning_offsets(partitions), await consumer.end_offsets(partitions)
         return {p.partition: (begin[p], end[p]) for p in partitions}

@@ -8,6 +8,7 @@ import time
 from typing import Annotated
 
 import typer
+
 from makegood_cli.errors import UserError
 from makegood_cli.stack.config import PARTS, Choices, Stack
 from makegood_cli.stack.home import Home

@@ -12,14 +12,14 @@ from makegood_cli.errors import UserError
 
 
 def find_root() -> Path:
-    """The project's root: MAKEGOOD_HOME, else the checkout that this package is installed from, else the folder one is in."""
-    configured = os.environ.get("MAKEGOOD_HOME")
-    if configured:
-        return Path(configured).resolve()
+    """The project's code: the checkout that this package is installed from, else the one that one stands in."""
     for start in (Path(__file__).resolve(), Path.cwd() / "x"):
         for folder in start.parents:
             if (folder / "requirements.lock").is_file() and (folder / "services").is_dir():
                 return folder
+    configured = os.environ.get("MAKEGOOD_HOME")
+    if configured:
+        return Path(configured).resolve()
     raise UserError("cannot find the project: run inside the checkout, or set MAKEGOOD_HOME to its folder")
 
 
@@ -41,8 +41,10 @@ class Home:
 
     @classmethod
     def find(cls) -> Home:
+        """The installation of this checkout; its files go to MAKEGOOD_HOME instead if that is set."""
         root = find_root()
-        return cls(root=root, state=root / ".makegood")
+        place = os.environ.get("MAKEGOOD_HOME")
+        return cls(root=root, state=(Path(place).resolve() if place else root) / ".makegood")
 
     @property
     def cache(self) -> Path:
