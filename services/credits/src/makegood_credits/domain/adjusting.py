@@ -1,0 +1,69 @@
+"""CRED-5, MISS-5: support adjusts a balance, with a reason."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Literal
+
+from makegood_credits.domain.book import Book, Entry
+from makegood_credits.domain.enrolling import catch_up
+
+Refused = Literal["no-session-credits", "credit-already-returned", "still-held", "nothing-taken"]
+
+
+def adjust(
+    book: Book, amount: int, *, length_minutes: int | None, reason: str, made_by: str, now: datetime
+) -> list[Entry] | Refused:
+    """CRED-5: gives credits in a lot of their own that does not lapse, or takes some away, those that lapse first.
+
+    Never takes more than is available (of that length, if one is named): `no-session-credits`, and nothing changes.
+    """
+    catch_up(book, now)
+    if amount > 0:
+        lot = book.open_lot("adjustment", length_minutes, None)
+        return [book.post("adjust", amount, credit=lot, at=now, made_by=made_by, reason=reason)]
+    lots = [
+        lot
+        for lot in book.lots.values()
+        if lot.available and (length_minutes is None or lot.length_minutes in (None, length_minutes))
+    ]
+    if sum(lot.available for lot in lots) < -amount:
+        return "no-session-credits"
+    lots.sort(key=lambda lot: (lot.expires_at is None, lot.expires_at, lot.id))
+    entries, left = [], -amount
+    for lot in lots:
+        part = min(left, lot.available)
+        if part:
+            entries.append(book.post("adjust", part, debit=lot, at=now, made_by=made_by, reason=reason))
+            left -= part
+    return entries
+
+
+def return_by_hand(
+    book: Book,
+    *,
+    session_id: str,
+    hold_state: str | None,
+    co_pay: bool,
+    returned_before: bool,
+    length_minutes: int | None,
+    reason: str,
+    made_by: str,
+    now: datetime,
+) -> list[Entry] | Refused:
+    """MISS-5: gives back the credit of a session that was spent or forfeited, once, in a lot of its own.
+
+    `hold_state` is that of the member's hold for the session, None without one. A credit that came back, by itself or by
+    hand, does not come back again; one that is still held is settled when the session ends.
+    """
+    if hold_state == "returned" or returned_before:
+        return "credit-already-returned"
+    if hold_state == "held":
+        return "still-held"
+    if co_pay or hold_state not in ("spent", "forfeited"):
+        return "nothing-taken"
+    catch_up(book, now)
+    lot = book.open_lot("adjustment", length_minutes, None)
+    return [
+        book.post("adjust", 1, credit=lot, at=now, made_by=made_by, reason=reason, session_id=session_id)
+    ]

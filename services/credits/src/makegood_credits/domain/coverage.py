@@ -1,0 +1,100 @@
+"""When a plan covers a member, and when its credits come and lapse. Days are those of the enrolment's time zone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+from makegood_credits.domain.plans import PLANS, Plan
+
+
+def start_of_day(day: date, time_zone: str) -> datetime:
+    """The first instant of a day in a zone, in UTC. A midnight that is skipped is read as RFC 5545 §3.3.5 says."""
+    return datetime(day.year, day.month, day.day, tzinfo=ZoneInfo(time_zone)).astimezone(UTC)
+
+
+def local_day(moment: datetime, time_zone: str) -> date:
+    """The day on which an instant falls in a zone."""
+    return moment.astimezone(ZoneInfo(time_zone)).date()
+
+
+@dataclass(frozen=True, slots=True)
+class Period:
+    """A stretch of coverage with its own credits: [starts_at, ends_at); an open end where coverage has none."""
+
+    number: int
+    first_day: date
+    starts_at: datetime
+    ends_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Enrolment:
+    """A member's coverage by one plan, as agreed from `starts_on` to `ends_on` (inclusive).
+
+    It counts in [covers_from, covers_until): a later enrolment ends it sooner than agreed, even before it began.
+    `next_period` is the number of the first period not granted yet, `next_grant` when that is due; None: nothing comes.
+    """
+
+    id: str
+    member_id: str
+    plan_id: str
+    starts_on: date
+    ends_on: date | None
+    time_zone: str
+    covers_from: datetime
+    covers_until: datetime | None
+    next_period: int = 0
+    next_grant: datetime | None = None
+
+    @property
+    def plan(self) -> Plan:
+        return PLANS[self.plan_id]
+
+    def period(self, number: int) -> Period | None:
+        """The period of that number, counted from `starts_on`; None after the end of coverage.
+
+        Each is counted from the first day anew, so that the 31st comes back after a short month.
+        """
+        plan = self.plan
+        if number and plan.months is None:
+            return None
+        first_day = self.starts_on + plan.step(number)
+        starts_at = start_of_day(first_day, self.time_zone)
+        ends_at = self.covers_until
+        if ends_at is not None and starts_at >= ends_at:
+            return None
+        if plan.months is not None:
+            next_start = start_of_day(self.starts_on + plan.step(number + 1), self.time_zone)
+            ends_at = next_start if ends_at is None else min(ends_at, next_start)
+        return Period(number, first_day, starts_at, ends_at)
+
+    def current(self, now: datetime) -> int:
+        """The number of the period that `now` lies in; 0 before the first."""
+        months = self.plan.months
+        if months is None:
+            return 0
+        today = local_day(now, self.time_zone)
+        elapsed = (today.year - self.starts_on.year) * 12 + today.month - self.starts_on.month
+        number = max(0, elapsed // months)
+        return number - 1 if number and self.starts_on + self.plan.step(number) > today else number
+
+    def awaiting(self, number: int) -> Enrolment:
+        """The same, with the grant of that period as the next to come, if there is one."""
+        period = self.period(number) if self.plan.live_credits else None
+        return replace(self, next_period=number, next_grant=period.starts_at if period else None)
+
+
+def end_of(ends_on: date | None, time_zone: str) -> datetime | None:
+    """The first instant after the last day; None without one."""
+    return None if ends_on is None else start_of_day(ends_on + timedelta(days=1), time_zone)
+
+
+def covering(enrolments: Iterable[Enrolment], moment: datetime) -> Enrolment | None:
+    """The enrolment that covers an instant; they never overlap."""
+    for enrolment in enrolments:
+        if enrolment.covers_from <= moment and (enrolment.covers_until is None or moment < enrolment.covers_until):
+            return enrolment
+    return None

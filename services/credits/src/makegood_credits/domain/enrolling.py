@@ -1,0 +1,145 @@
+"""PLAN-1: enrolling a member, and the credits that come and lapse by themselves."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import date, datetime
+from typing import Final
+
+from makegood_contracts.ids import new_id
+
+from makegood_credits.domain.book import Book, Lot
+from makegood_credits.domain.coverage import Enrolment, end_of, start_of_day
+
+SYSTEM: Final = "system"
+
+
+@dataclass(frozen=True, slots=True)
+class Coverage:
+    """What an enrolment asks for. Days are those of `time_zone`, inclusive."""
+
+    plan_id: str
+    starts_on: date
+    ends_on: date | None
+    time_zone: str
+
+
+@dataclass(frozen=True, slots=True)
+class Enrolled:
+    """The enrolment that holds now; `changed` is false where it did already. `ended`: those it took the place of."""
+
+    enrolment: Enrolment
+    changed: bool
+    ended: tuple[Enrolment, ...] = ()
+
+
+def enrol(book: Book, coverage: Coverage, now: datetime) -> Enrolled:
+    """PLAN-1: the member is covered as asked, and no longer by any earlier enrolment.
+
+    Credits of the present period are granted at once; a start in the past brings none for the periods before. The earlier
+    enrolment's coverage and unspent credits end where the new one begins; credits that are held stay held. The same plan
+    from the same day is the same enrolment: only its end moves, and nothing is granted twice.
+    """
+    latest = max(book.enrolments, key=lambda each: each.id, default=None)
+    if latest is not None and (latest.plan_id, latest.starts_on, latest.time_zone) == (
+        coverage.plan_id,
+        coverage.starts_on,
+        coverage.time_zone,
+    ):
+        if latest.ends_on == coverage.ends_on:
+            return Enrolled(latest, changed=False)
+        return Enrolled(_extend(book, latest, coverage.ends_on, now), changed=True)
+    enrolment = Enrolment(
+        new_id(),
+        book.member_id,
+        coverage.plan_id,
+        coverage.starts_on,
+        coverage.ends_on,
+        coverage.time_zone,
+        start_of_day(coverage.starts_on, coverage.time_zone),
+        end_of(coverage.ends_on, coverage.time_zone),
+    )
+    enrolment = enrolment.awaiting(enrolment.current(now))
+    ended = tuple(
+        _end(book, each, enrolment.covers_from)
+        for each in list(book.enrolments)
+        if each.covers_until is None or each.covers_until > enrolment.covers_from
+    )
+    book.put(enrolment)
+    catch_up(book, now)
+    return Enrolled(next(each for each in book.enrolments if each.id == enrolment.id), changed=True, ended=ended)
+
+
+def catch_up(book: Book, now: datetime) -> None:
+    """Enters what time has done up to `now`, in its order: credits lapse, and each period's grant arrives (CRED-1, PLAN-1).
+
+    After a leap over several periods each of them is granted and lapses, so that the ledger tells the whole story. Needs
+    every lot with credits available and every enrolment with a grant to come.
+    """
+    while True:
+        lapsing = min(
+            (lot for lot in book.lots.values() if lot.available and lot.expires_at is not None and lot.expires_at <= now),
+            key=lambda lot: (lot.expires_at, lot.id),
+            default=None,
+        )
+        granting = min(
+            (each for each in book.enrolments if each.next_grant is not None and each.next_grant <= now),
+            key=lambda each: (each.next_grant, each.id),
+            default=None,
+        )
+        if lapsing is not None and (granting is None or lapsing.expires_at <= granting.next_grant):  # type: ignore[operator]
+            expire(book, lapsing, now)
+        elif granting is not None:
+            _grant(book, granting, now)
+        else:
+            break
+    book.next_due = min(
+        (
+            *(lot.expires_at for lot in book.lots.values() if lot.available and lot.expires_at is not None),
+            *(each.next_grant for each in book.enrolments if each.next_grant is not None),
+        ),
+        default=None,
+    )
+
+
+def expire(book: Book, lot: Lot, now: datetime) -> None:
+    """What is available of a lot lapses; what is held of it stays held (CRED-2)."""
+    reason = "Lapsed unused." if lot.source != "plan" else "Lapsed unused with its period."
+    book.post("expire", lot.available, debit=lot, at=now, made_by=SYSTEM, reason=reason)
+
+
+def _grant(book: Book, enrolment: Enrolment, now: datetime) -> None:
+    plan, period = enrolment.plan, enrolment.period(enrolment.next_period)
+    if period is not None and plan.live_credits:
+        lot = book.open_lot(
+            "plan", plan.lot_length, period.ends_at, enrolment_id=enrolment.id, period=period.number
+        )
+        reason = f"Plan {plan.id}, period from {period.first_day}." if plan.months else f"Plan {plan.id}."
+        book.post("grant", plan.live_credits, credit=lot, at=now, made_by=SYSTEM, reason=reason)
+    book.put(enrolment.awaiting(enrolment.next_period + 1))
+
+
+def _end(book: Book, enrolment: Enrolment, at: datetime) -> Enrolment:
+    """Ends coverage at an instant; what is unspent of its credits lapses then."""
+    ended = replace(enrolment, covers_until=at)
+    ended = ended.awaiting(ended.next_period)
+    book.put(ended)
+    for lot in book.lots.values():
+        if lot.enrolment_id == enrolment.id and (lot.expires_at is None or lot.expires_at > at):
+            lot.expires_at = at
+            book.changed_lots[lot.id] = lot
+    return ended
+
+
+def _extend(book: Book, enrolment: Enrolment, ends_on: date | None, now: datetime) -> Enrolment:
+    """Moves the agreed end of an enrolment, and with it the end of its lots that are not used up."""
+    moved = replace(enrolment, ends_on=ends_on, covers_until=end_of(ends_on, enrolment.time_zone))
+    moved = moved.awaiting(max(moved.next_period, moved.current(now)))
+    book.put(moved)
+    for lot in book.lots.values():
+        if lot.enrolment_id == enrolment.id and lot.period is not None:
+            period = moved.period(lot.period)
+            lot.expires_at = period.ends_at if period else moved.covers_until
+            book.changed_lots[lot.id] = lot
+    catch_up(book, now)
+    return next(each for each in book.enrolments if each.id == enrolment.id)

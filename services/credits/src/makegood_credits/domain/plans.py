@@ -1,0 +1,102 @@
+"""PLAN-1: the plans that every installation has, and what each covers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from dateutil.relativedelta import relativedelta
+from makegood_contracts.events import Modality, PlanKind
+
+
+@dataclass(frozen=True, slots=True)
+class Money:
+    """An amount in minor units of an ISO 4217 currency."""
+
+    amount_minor: int
+    currency: str
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a member's coverage allows. Lengths are minutes.
+
+    `live_credits` counts credits a period, or in all where there is no period; None where a co-pay is asked instead.
+    `months` is the period's length (`P1M`); None: one lot for the whole coverage.
+    """
+
+    id: str
+    kind: PlanKind
+    name: str
+    lengths: tuple[int, ...]
+    modalities: tuple[Modality, ...]
+    live_credits: int | None
+    months: int | None = None
+    psychiatry_lengths: tuple[int, ...] = ()
+    purchasable: bool = False
+    unit_price: Money | None = None
+    co_pay: Money | None = None
+
+    @property
+    def period(self) -> str | None:
+        """The period as an ISO 8601 duration."""
+        return f"P{self.months}M" if self.months else None
+
+    @property
+    def has_live_sessions(self) -> bool:
+        return bool(self.lengths or self.psychiatry_lengths)
+
+    @property
+    def lot_length(self) -> int | None:
+        """The length that a granted credit is for: the only one of the plan, or None where it fits each of them."""
+        lengths = {*self.lengths, *self.psychiatry_lengths}
+        return lengths.pop() if len(lengths) == 1 else None
+
+    def step(self, periods: int) -> relativedelta:
+        """The time from the start of coverage to the start of the period of that number."""
+        return relativedelta(months=(self.months or 0) * periods)
+
+
+_TALKING: Final[tuple[Modality, ...]] = ("video", "audio", "chat")
+_MEETING: Final[tuple[Modality, ...]] = ("video", "audio", "in_person")
+_ALL: Final[tuple[Modality, ...]] = ("video", "audio", "chat", "in_person")
+
+PLANS: Final[dict[str, Plan]] = {
+    plan.id: plan
+    for plan in (
+        Plan(
+            "out-of-pocket-4",
+            "out_of_pocket",
+            "Out of pocket, 4 live sessions a month",
+            lengths=(30,),
+            modalities=_TALKING,
+            live_credits=4,
+            months=1,
+            purchasable=True,
+            unit_price=Money(6500, "USD"),
+        ),
+        Plan("eap-6", "eap", "Employee assistance, 6 sessions", lengths=(45,), modalities=_TALKING, live_credits=6),
+        Plan(
+            "insurance-copay",
+            "health_insurance",
+            "Health insurance with a co-pay",
+            lengths=(45, 60),
+            modalities=_MEETING,
+            live_credits=None,
+            psychiatry_lengths=(30, 60),
+            co_pay=Money(2500, "USD"),
+        ),
+        Plan(
+            "insurance-credits",
+            "health_insurance",
+            "Health insurance, 8 sessions a month",
+            lengths=(45, 60),
+            modalities=_MEETING,
+            live_credits=8,
+            months=1,
+            psychiatry_lengths=(30, 60),
+        ),
+        Plan("sponsored-12", "sponsored", "Sponsored, 12 sessions", lengths=(45,), modalities=_ALL, live_credits=12),
+        Plan("messaging-only", "out_of_pocket", "Messaging only", lengths=(), modalities=(), live_credits=0),
+    )
+}

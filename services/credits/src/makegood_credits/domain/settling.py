@@ -1,0 +1,87 @@
+"""CRED-3: a hold is settled exactly once: spent, returned or forfeited; a co-pay becomes due or void."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final, Literal
+
+from makegood_contracts.events import SettleCause
+
+from makegood_credits.domain.book import Book, Entry, Lot
+from makegood_credits.domain.enrolling import expire
+from makegood_credits.domain.holding import Hold, Invoice
+
+MAKE_GOOD: Final = timedelta(days=30)
+"""MISS-2: how long a credit is valid that a missed session gave back too late to be used."""
+
+Outcome = Literal["spent", "returned", "forfeited"]
+
+REASONS: Final[dict[SettleCause, str]] = {
+    "rejected": "The booking was refused.",
+    "declined": "The provider declined the session.",
+    "expired": "The provider did not confirm the session in time.",
+    "cancelled": "The session was cancelled.",
+    "completed": "The session took place.",
+    "provider_missed": "The provider missed the session.",
+    "member_no_show": "The member did not come to the session.",
+    "lapsed": "The booking was not finished in time.",
+    "support": "Returned by support.",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How a session ended for its credit, and by whom. `ended_at` counts for MISS-2."""
+
+    outcome: Outcome
+    cause: SettleCause
+    ended_at: datetime
+    made_by: str = "system"
+
+
+def settle(book: Book, hold: Hold, ending: Ending, now: datetime) -> Entry | Invoice | None:
+    """CRED-3: settles the hold; None if it was settled before. The book must have the hold's lot.
+
+    CANC-1, NOSH-1: forfeited. JOIN-2: spent. MISS-2, CANC-2 and all else: back to the lot it came from; if that lot has
+    lapsed, the credit lapses with it, save where MISS-2 gives it thirty days. MISS-3: a co-pay that was pending is void
+    where a credit would return, and due otherwise.
+    """
+    if hold.state != "held":
+        return None
+    hold.state = ending.outcome
+    if hold.invoice is not None:
+        hold.invoice.status = "void" if ending.outcome == "returned" else "issued"
+        return hold.invoice
+    lot = book.lots[hold.lot_id or ""]
+    kind: Literal["spend", "return", "forfeit"] = "return"
+    target: Lot | None = None
+    if ending.outcome == "spent":
+        kind = "spend"
+    elif ending.outcome == "forfeited":
+        kind = "forfeit"
+    else:
+        target = return_lot(book, lot, ending)
+    entry = book.post(
+        kind,
+        1,
+        debit=lot,
+        credit=target,
+        at=now,
+        made_by=ending.made_by,
+        reason=REASONS[ending.cause],
+        session_id=hold.session_id,
+        hold_id=hold.id,
+    )
+    if target is not None and target.expires_at is not None and target.expires_at <= now:
+        expire(book, target, now)
+    return entry
+
+
+def return_lot(book: Book, lot: Lot, ending: Ending) -> Lot:
+    """CRED-2: a return goes back to its lot. MISS-2: a missed session whose lot has lapsed or lapses within thirty days
+    of the miss gives a lot of its own instead, valid for thirty days."""
+    until = ending.ended_at + MAKE_GOOD
+    if ending.cause != "provider_missed" or lot.expires_at is None or lot.expires_at > until:
+        return lot
+    return book.open_lot("make_good", lot.length_minutes, until)
