@@ -1,0 +1,174 @@
+"""What is offered: examples for each reason, and slot search against a model that looks at every minute."""
+
+from __future__ import annotations
+
+import random
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from makegood_availability.domain.hours import Hours, Span
+from makegood_availability.domain.offers import Offer, Schedule, Venue
+from makegood_availability.domain.slots import Busy, free_starts, is_free, window
+
+NOW = datetime(2027, 1, 4, 8, 0, tzinfo=UTC)
+NINE = datetime(2027, 1, 5, 9, 0, tzinfo=UTC)
+MINUTE = timedelta(minutes=1)
+
+
+def schedule(**changes: Any) -> Schedule:
+    values: dict[str, Any] = {
+        "hours": Hours(ZoneInfo("UTC"), (((540, 1020),),) * 7),
+        "step": 15 * MINUTE,
+        "buffer_before": 5 * MINUTE,
+        "buffer_after": 10 * MINUTE,
+        "minimum_notice": timedelta(hours=2),
+        "horizon": timedelta(days=30),
+        "lengths": {30: frozenset({"video", "in_person"}), 45: frozenset({"audio"})},
+    }
+    return Schedule(**(values | changes))
+
+
+def offer(
+    length: int = 30,
+    modality: Any = "video",
+    *,
+    venue_id: str | None = None,
+    venue: Venue | None = None,
+    time_off: list[Span] | None = None,
+    now: datetime = NOW,
+    **changes: Any,
+) -> Offer:
+    return Offer(
+        schedule(**changes),
+        time_off or [],
+        venue,
+        length_minutes=length,
+        modality=modality,
+        venue_id=venue_id,
+        now=now,
+    )
+
+
+def codes(offered: Offer, start: datetime = NINE) -> list[str]:
+    return [reason.code for reason in offered.refusals(start)]
+
+
+@pytest.mark.rule("AVAIL-1")
+@pytest.mark.parametrize(
+    ("offered", "start"),
+    [
+        (offer(60), NINE),
+        (offer(45, "video"), NINE),
+        (offer(30, "chat"), NINE),
+        (offer(30, "in_person"), NINE),
+        (offer(30, "video", venue_id="v", venue=Venue()), NINE),
+        (offer(), NINE + 5 * MINUTE),
+        (offer(), NINE + timedelta(microseconds=1)),
+        (offer(), NINE - 15 * MINUTE),
+        (offer(), NINE + timedelta(hours=7, minutes=45)),
+        (offer(), NINE + timedelta(hours=8)),
+        (offer(now=NINE - timedelta(minutes=119)), NINE),
+        (offer(now=NINE + MINUTE, minimum_notice=timedelta()), NINE),
+        (offer(now=NINE - timedelta(days=30, seconds=1)), NINE),
+        (offer(time_off=[(NINE + 29 * MINUTE, NINE + timedelta(hours=1))]), NINE),
+        (offer(now=NINE - timedelta(days=30)), datetime.max.replace(tzinfo=UTC)),
+        (offer(), datetime.min.replace(tzinfo=UTC)),
+    ],
+)
+def test_a_session_that_the_schedule_does_not_offer_is_refused(offered: Offer, start: datetime) -> None:
+    assert codes(offered, start) == ["slot-not-offered"]
+
+
+@pytest.mark.rule("AVAIL-1")
+@pytest.mark.parametrize(
+    ("offered", "start"),
+    [
+        (offer(), NINE),
+        (offer(45, "audio"), NINE + 15 * MINUTE),
+        (offer(), NINE + timedelta(hours=7, minutes=30)),
+        (offer(now=NINE - timedelta(hours=2)), NINE),
+        (offer(now=NINE, minimum_notice=timedelta()), NINE),
+        (offer(now=NINE - timedelta(days=30)), NINE),
+        (offer(time_off=[(NINE + 30 * MINUTE, NINE + timedelta(hours=1))]), NINE),
+        (offer(30, "in_person", venue_id="v", venue=Venue()), NINE),
+    ],
+)
+def test_a_session_within_the_schedule_is_offered_up_to_each_limit(offered: Offer, start: datetime) -> None:
+    assert codes(offered, start) == []
+
+
+@pytest.mark.rule("AVAIL-1")
+def test_a_venue_that_is_closed_or_unknown_is_the_venues_reason_beside_the_providers() -> None:
+    closed = Venue(Hours(ZoneInfo("UTC"), (((600, 660),),) * 7))
+    assert codes(offer(30, "in_person", venue_id="v", venue=closed)) == ["venue-taken"]
+    assert codes(offer(30, "in_person", venue_id="v", venue=closed), NINE + timedelta(hours=1)) == []
+    assert codes(offer(30, "in_person", venue_id="v")) == ["venue-taken"]
+    assert codes(offer(30, "in_person", venue_id="v", venue=closed), NINE + 5 * MINUTE) == [
+        "slot-not-offered",
+        "venue-taken",
+    ]
+
+
+@pytest.mark.rule("AVAIL-3")
+def test_between_two_sessions_lie_the_buffer_after_the_first_and_the_buffer_before_the_second() -> None:
+    taken = [schedule().blocked(NINE, NINE + 30 * MINUTE)]
+    assert taken == [(NINE - 5 * MINUTE, NINE + 40 * MINUTE)]
+    free = [start for start in free_starts(offer(), (NINE, NINE + timedelta(hours=1)), Busy(taken))]
+    assert free == [NINE + 45 * MINUTE]
+    touching = Busy([(NINE - timedelta(hours=1), NINE - 5 * MINUTE)])
+    assert is_free(offer(), NINE, touching)
+    assert not is_free(offer(), NINE, Busy([(NINE - timedelta(hours=1), NINE - 4 * MINUTE)]))
+
+
+@pytest.mark.rule("AVAIL-2")
+def test_nothing_is_searched_for_a_kind_that_is_not_offered() -> None:
+    assert window(offer(60), NINE, NINE + timedelta(days=1)) is None
+    assert window(offer(), NINE, NINE + timedelta(days=1)) is not None
+    assert window(offer(), NINE - timedelta(days=9), NINE - timedelta(days=2)) is None
+
+
+@pytest.mark.rule("AVAIL-2")
+def test_the_end_of_the_search_bounds_starts_and_is_exclusive() -> None:
+    found = list(free_starts(offer(), (NINE, NINE + 30 * MINUTE), Busy()))
+    assert found == [NINE, NINE + 15 * MINUTE]
+
+
+@pytest.mark.rule("AVAIL-2", "BOOK-2")
+@settings(max_examples=150, deadline=None)
+@given(seed=st.integers(0, 2**32))
+def test_search_finds_what_a_minute_by_minute_model_finds(
+    seed: int, random_schedule: Any, random_venue: Any, naive_model: Any
+) -> None:
+    rng = random.Random(seed)
+    published, middle = random_schedule(rng)
+    noon = datetime(middle.year, middle.month, middle.day, 12, tzinfo=UTC)
+    begin = noon - timedelta(days=1, minutes=rng.randrange(1440))
+    within = begin, begin + timedelta(minutes=rng.choice([1, 90, 1440, 2600]))
+    now = begin - timedelta(minutes=rng.choice([-300, 0, 60, 1500, 4320]), seconds=rng.randrange(60))
+
+    def spans(most: int, longest: int) -> list[Span]:
+        starts = (begin + rng.randrange(-120, 2700) * MINUTE for _ in range(rng.randint(0, most)))
+        return [(start, start + rng.randint(1, longest) * MINUTE) for start in starts]
+
+    venue = random_venue(rng, middle) if rng.random() < 0.5 else None
+    length = 45
+    time_off, sessions, others = spans(2, 400), spans(6, 90), spans(3, 90)
+    asked = Offer(
+        published,
+        time_off,
+        venue,
+        length_minutes=length,
+        modality="in_person" if venue else "video",
+        venue_id="venue" if venue else None,
+        now=now,
+    )
+    searched = window(asked, *within)
+    busy = Busy([published.blocked(*span) for span in sessions], others)
+    found = list(free_starts(asked, searched, busy)) if searched else []
+    model = naive_model(published, middle, now, time_off, venue, sessions, others)
+    assert found == model.starts(within, length)
+    assert all(is_free(asked, start, busy) for start in found)
