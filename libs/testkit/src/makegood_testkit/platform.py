@@ -1,0 +1,280 @@
+"""The whole platform for stories: four services, gateway and mail, started as `makegood up` starts them, in a place apart."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import subprocess
+import sys
+import uuid
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from makegood_cli.client import Answer, Gateway, Person
+from makegood_cli.commands.clock import DevelopmentClock
+from makegood_cli.demo.mailbox import Mailbox
+from makegood_cli.demo.ticker import Ticker
+from makegood_cli.stack import up as starting
+from makegood_cli.stack.config import Choices, Stack
+from makegood_cli.stack.home import Home, find_root
+from makegood_cli.stack.ports import is_free
+from makegood_cli.stack.processes import Supervisor
+from makegood_contracts.envelope import Received
+from rich.console import Console
+
+_PORTS = (8080, 9901, 9092, 9093, 5432, 6379, 1025, 8025, 8101, 8102, 8103, 8104, 8111, 8112, 8113, 8114)
+
+
+def free_offset() -> int:
+    """A port offset at which every port of a stack is free now."""
+    for offset in range(20_000, 50_000, 137):
+        if all(is_free(port + offset) for port in _PORTS):
+            return offset
+    raise RuntimeError("no port offset is free")
+
+
+@dataclass
+class Platform:
+    """A running platform. People, rooms and plans are made anew by each story, so that stories never meet."""
+
+    home: Home
+    choices: Choices
+    environment: Mapping[str, str] = field(default_factory=dict)
+    console: Console = field(default_factory=lambda: Console(quiet=True))
+    _gateway: Gateway | None = None
+    _clock: DevelopmentClock | None = None
+
+    @classmethod
+    def at(cls, state: Path, environment: Mapping[str, str] | None = None, **choices: Any) -> Platform:
+        """A platform whose files all stand in `state`. `environment` may name servers to use instead of embedded ones."""
+        home = Home(root=find_root(), state=state)
+        return cls(home, Choices(port_offset=free_offset(), **choices), environment or {})
+
+    @property
+    def stack(self) -> Stack:
+        names = ("KAFKA_BOOTSTRAP_SERVERS", "REDIS_URL")
+        external = {k: v for k, v in self.environment.items() if k in names or k.endswith("_DATABASE_URL")}
+        return Stack(self.home, self.choices, external)
+
+    @property
+    def topic_prefix(self) -> str:
+        return self.environment.get("KAFKA_TOPIC_PREFIX", "")
+
+    def up(self) -> None:
+        """Starts what is not running."""
+        before = dict(os.environ)
+        os.environ.update(self.environment)
+        try:
+            starting.up(self.home, self.choices, self.console)
+        finally:
+            os.environ.clear()
+            os.environ.update(before)
+
+    def down(self) -> None:
+        starting.down(self.home, self.console)
+
+    def pid(self, process: str) -> int:
+        """The process id of a part, by its name in `makegood status`. Raises KeyError if it does not run."""
+        return Supervisor(self.home).running()[process].pid
+
+    def command(self, *words: str) -> subprocess.CompletedProcess[str]:
+        """Runs `makegood …` against this platform."""
+        environment = {**os.environ, **self.environment, "MAKEGOOD_HOME": str(self.home.state)}
+        command = [sys.executable, "-m", "makegood_cli.main", *words]
+        return subprocess.run(  # noqa: S603 - our own command
+            command, env=environment, cwd=self.home.root, capture_output=True, text=True, check=False
+        )
+
+    def audit(self) -> list[str]:
+        """The violations that `makegood audit` finds."""
+        result = self.command("audit", "--json")
+        if result.returncode not in (0, 1):
+            raise RuntimeError(f"audit failed: {result.stderr[-2000:]}")
+        return [str(violation) for violation in json.loads(result.stdout)["violations"]]
+
+    # -- inside the event loop
+
+    @property
+    def gateway(self) -> Gateway:
+        if self._gateway is None:
+            self._gateway = Gateway(self.stack.base_url, self.home.identity)
+        return self._gateway
+
+    @property
+    def clock(self) -> DevelopmentClock:
+        if self._clock is None:
+            self._clock = DevelopmentClock.of(self.stack)
+        return self._clock
+
+    async def close(self) -> None:
+        """Closes connections; the platform runs on."""
+        if self._gateway is not None:
+            await self._gateway.http.aclose()
+        if self._clock is not None:
+            await self._clock.__aexit__()
+        self._gateway = self._clock = None
+
+    def person(self, role: str, subject: str) -> Person:
+        return self.gateway.person(role, subject)
+
+    def mailbox(self, address: str) -> Mailbox:
+        return Mailbox(self.stack.mail_url, address)
+
+    def ticker(self, about: Callable[[Received[Any]], bool]) -> Ticker:
+        return Ticker(self.stack.bootstrap, self.topic_prefix, about)
+
+    async def now(self) -> datetime:
+        """Product time."""
+        return datetime.fromisoformat(str((await self.clock.now())["booking"]["now"]))
+
+    async def advance(self, by: timedelta) -> None:
+        """Moves the development clock; comes back when what was due has been taken up."""
+        await self.clock.advance(by)
+
+    async def advance_to(self, moment: datetime) -> None:
+        await self.advance(moment - await self.now())
+
+    async def cast(self, **options: Any) -> Cast:
+        """A member and a provider with plan, schedule, contact details and a room of their own."""
+        return await Cast.assemble(self, **options)
+
+
+_DAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
+ROUND_THE_CLOCK = [{"day": day, "from": "00:00", "to": "24:00"} for day in _DAYS]
+
+
+@dataclass
+class Cast:
+    """Who plays in a story."""
+
+    platform: Platform
+    member: Person
+    provider: Person
+    support: Person
+    room_id: str
+    length: int
+    modality: str
+    zone: str
+
+    @classmethod
+    async def assemble(
+        cls,
+        platform: Platform,
+        *,
+        plan: str | None = "out-of-pocket-4",
+        length: int = 30,
+        modality: str = "video",
+        zone: str = "Europe/Berlin",
+        schedule: Mapping[str, Any] | None = None,
+        provider: Person | None = None,
+        ends_in: timedelta | None = None,
+    ) -> Cast:
+        """`plan=None`: not enrolled. `provider`: one who has a schedule already. `ends_in`: coverage ends so long from now."""
+        run = uuid.uuid4().hex[:8]
+        member = platform.person("member", f"member-{run}")
+        support = platform.person("support", f"support-{run}")
+        now = await platform.now()
+        if provider is None:
+            provider = platform.person("provider", f"provider-{run}")
+            body = {
+                "time_zone": "UTC",
+                "weekly": ROUND_THE_CLOCK,
+                "minimum_notice_minutes": 0,
+                "horizon_days": 365,
+                "session_types": [{"length_minutes": length, "modalities": [modality]}],
+                **(schedule or {}),
+            }
+            await provider.put(f"/v1/providers/{provider.subject}/schedule", body)
+        for person, name in ((member, "Robin"), (provider, "Dr. Lee")):
+            contact = {"name": name, "email": f"{person.subject}@example.com", "time_zone": zone}
+            await person.put(f"/v1/people/{person.subject}/contact", contact)
+        if plan is not None:
+            enrolment = {"plan_id": plan, "starts_on": now.date().isoformat()}
+            if ends_in is not None:
+                enrolment["ends_on"] = (now + ends_in).date().isoformat()
+            await support.put(f"/v1/members/{member.subject}/enrolment", enrolment)
+        room = await support.post("/v1/rooms", {"member_id": member.subject, "provider_id": provider.subject})
+        return cls(platform, member, provider, support, str(room["id"]), length, modality, zone)
+
+    def about(self, received: Received[Any]) -> bool:
+        """Whether an event is about the people of this cast."""
+        people = {self.member.subject, self.provider.subject}
+        return any(getattr(received.event, name, None) in people for name in ("member_id", "provider_id", "person_id"))
+
+    def ticker(self) -> Ticker:
+        return self.platform.ticker(self.about)
+
+    def inbox(self, person: Person | None = None) -> Mailbox:
+        return self.platform.mailbox(f"{(person or self.member).subject}@example.com")
+
+    async def start_in(self, notice: timedelta) -> datetime:
+        """The first moment on the schedule's grid of quarter hours that is at least `notice` away."""
+        earliest = (await self.platform.now()) + notice
+        quarter = timedelta(minutes=15)
+        midnight = earliest.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+        return midnight + -(-(earliest - midnight) // quarter) * quarter
+
+    def wish(self, starts_at: datetime, **changes: Any) -> dict[str, Any]:
+        """The body of a booking."""
+        return {
+            "room_id": self.room_id,
+            "starts_at": starts_at.isoformat(),
+            "length_minutes": self.length,
+            "modality": self.modality,
+            "time_zone": self.zone,
+            **changes,
+        }
+
+    async def book(self, notice: timedelta = timedelta(days=4), **changes: Any) -> dict[str, Any]:
+        """A reserved session that starts at least `notice` from now."""
+        answer = await self.member.post("/v1/sessions", self.wish(await self.start_in(notice), **changes), wait=15)
+        return dict(answer.body)
+
+    async def confirmed(self, notice: timedelta = timedelta(days=4), **changes: Any) -> dict[str, Any]:
+        """A confirmed session."""
+        session = await self.book(notice, **changes)
+        return dict((await self.provider.post(f"/v1/sessions/{session['id']}/confirm")).body)
+
+    async def session(self, session: Mapping[str, Any]) -> dict[str, Any]:
+        return dict((await self.member.get(f"/v1/sessions/{session['id']}")).body)
+
+    async def credits(self) -> dict[str, Any]:
+        return dict((await self.member.get(f"/v1/members/{self.member.subject}/credits")).body)
+
+    async def ledger(self) -> list[dict[str, Any]]:
+        """The member's statement, oldest first."""
+        answer = await self.member.get(f"/v1/members/{self.member.subject}/ledger", limit=200)
+        return list(reversed(answer["items"]))
+
+    async def chat(self) -> list[dict[str, Any]]:
+        answer = await self.member.get(f"/v1/rooms/{self.room_id}/messages", limit=200)
+        return list(answer["items"])
+
+    async def eventually(self, look: Callable[[], Any], good: Callable[[Any], bool], *, seconds: float = 15) -> Any:
+        """What `look` (an async function) answers once it is `good`. Raises AssertionError with the last answer."""
+        seen: Any = None
+        try:
+            async with asyncio.timeout(seconds):
+                while True:
+                    seen = await look()
+                    if good(seen):
+                        return seen
+                    await asyncio.sleep(0.05)
+        except TimeoutError:
+            raise AssertionError(f"not so after {seconds:g} s; last seen: {seen}") from None
+
+    async def settled(self, session: Mapping[str, Any], status: str, credit: str) -> dict[str, Any]:
+        """The session, once it has this status and its credit this state."""
+        return dict(
+            await self.eventually(
+                lambda: self.session(session),
+                lambda seen: seen["status"] == status and seen["credit"]["state"] == credit,
+            )
+        )
+
+
+__all__ = ["Answer", "Cast", "Platform", "free_offset"]

@@ -1,0 +1,43 @@
+"""The platform that the stories share: started once, on the servers that all suites use."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+from makegood_cli.stack.ports import SERVICES
+from makegood_testkit.databases import Databases
+from makegood_testkit.platform import Cast, Platform
+
+
+@pytest.fixture(scope="session")
+def platform_servers(kafka_servers: str, redis_url: str) -> dict[str, str]:
+    """The servers that the platform uses besides PostgreSQL, as settings."""
+    return {"KAFKA_BOOTSTRAP_SERVERS": kafka_servers, "REDIS_URL": redis_url, "KAFKA_TOPIC_PREFIX": "stories."}
+
+
+@pytest_asyncio.fixture(scope="session")
+async def platform(
+    platform_servers: dict[str, str], databases: Databases, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[Platform]:
+    """The whole platform behind its gateway. Its clock only ever moves forward; stories make people of their own."""
+    urls = {f"{service.upper()}_DATABASE_URL": await databases.make(service) for service in SERVICES}
+    state: Path = tmp_path_factory.mktemp("platform", numbered=True)
+    running = Platform.at(state, {**platform_servers, **urls})
+    await asyncio.to_thread(running.up)
+    try:
+        yield running
+    finally:
+        await running.close()
+        await asyncio.to_thread(running.down)
+        for url in urls.values():
+            await databases.drop(url)
+
+
+@pytest_asyncio.fixture
+async def cast(platform: Platform) -> Cast:
+    """A member on out-of-pocket-4 and a provider who works around the clock, in a room."""
+    return await platform.cast()

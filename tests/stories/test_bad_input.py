@@ -1,0 +1,137 @@
+"""Bad input gets the documented problem through the gateway, never a 500, and never a row half written."""
+
+from __future__ import annotations
+
+import json
+import time
+import uuid
+from datetime import timedelta
+from typing import Any
+
+import httpx
+import jwt
+import pytest
+from cryptography.hazmat.primitives.asymmetric import rsa
+from makegood_cli.devside import keys
+from makegood_testkit.platform import Cast
+
+BAD_BODIES: list[tuple[str, dict[str, Any], int, str]] = [
+    ("a field is missing", {"length_minutes": None}, 422, "validation"),
+    ("a wrong type", {"length_minutes": "half an hour"}, 422, "validation"),
+    ("an unknown field", {"colour": "blue"}, 422, "validation"),
+    ("a time without an offset", {"starts_at": "2031-05-01T10:00:00"}, 422, "validation"),
+    ("a time in the past", {"starts_at": "2020-05-01T10:00:00Z"}, 422, "validation"),
+    ("beyond the horizon", {"starts_at": "2099-05-01T10:00:00Z"}, 422, "validation"),
+    ("a zone that does not exist", {"time_zone": "Mars/Olympus"}, 422, "validation"),
+    ("an unknown modality", {"modality": "telepathy"}, 422, "validation"),
+    ("in person without a venue", {"modality": "in_person"}, 422, "validation"),
+    ("a room that does not exist", {"room_id": str(uuid.uuid4())}, 404, "not-found"),
+    ("a room id that is none", {"room_id": "kitchen"}, 404, "not-found"),
+    ("a NUL in a string", {"time_zone": "Europe/Ber\x00lin"}, 422, "validation"),
+]
+
+
+def slug(response: httpx.Response) -> str:
+    assert response.headers["content-type"].startswith("application/problem+json"), response.text
+    return str(response.json()["type"]).rsplit("/", 1)[-1]
+
+
+@pytest.mark.parametrize(
+    ("change", "status", "problem"), [case[1:] for case in BAD_BODIES], ids=[case[0] for case in BAD_BODIES]
+)
+async def test_a_bad_booking_is_refused_and_leaves_nothing(
+    cast: Cast, change: dict[str, Any], status: int, problem: str
+) -> None:
+    wish = cast.wish(await cast.start_in(timedelta(days=4)), **change)
+    wish = {name: value for name, value in wish.items() if value is not None}
+    answer = await cast.member.send("POST", "/v1/sessions", wish, key=str(uuid.uuid4()), wait=15)
+    assert (answer.status_code, slug(answer)) == (status, problem)
+    assert (await cast.member.get("/v1/sessions"))["items"] == []
+    assert (await cast.credits())["held"] == 0
+
+
+async def test_a_length_that_is_not_offered_is_refused_with_its_reason(cast: Cast) -> None:
+    wish = cast.wish(await cast.start_in(timedelta(days=4)), length_minutes=60)
+    answer = await cast.member.send("POST", "/v1/sessions", wish, key=str(uuid.uuid4()), wait=15)
+    assert answer.status_code == 409
+    assert {reason["code"] for reason in answer.json()["reasons"]} == {"slot-not-offered", "length-not-in-plan"}
+
+
+async def test_somebody_elses_room_is_not_found(cast: Cast) -> None:
+    other = await cast.platform.cast()
+    wish = cast.wish(await cast.start_in(timedelta(days=4)), room_id=other.room_id)
+    answer = await cast.member.send("POST", "/v1/sessions", wish, key=str(uuid.uuid4()), wait=15)
+    assert (answer.status_code, slug(answer)) == (404, "not-found")
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "problem"),
+    [
+        (b"{not json", 400, "validation"),
+        (b"\xff\xfe", 400, "validation"),
+        (b"[" * 100_000, 400, "validation"),
+        (b'"text"', 422, "validation"),
+        (b'{"room_id": "' + b"x" * 2_000_000 + b'"}', 413, "payload-too-large"),
+    ],
+    ids=["no JSON", "no UTF-8", "deeply nested", "no object", "2 MB"],
+)
+async def test_a_body_that_is_none(cast: Cast, body: bytes, status: int, problem: str) -> None:
+    headers = {
+        "Authorization": f"Bearer {cast.member.token}",
+        "Idempotency-Key": str(uuid.uuid4()),
+        "Content-Type": "application/json",
+    }
+    answer = await cast.platform.gateway.http.post("/v1/sessions", content=body, headers=headers)
+    assert (answer.status_code, slug(answer)) == (status, problem)
+
+
+def _token(cast: Cast, kind: str) -> str | None:
+    now = int(time.time())
+    claims: dict[str, Any] = {
+        "iss": keys.ISSUER,
+        "aud": keys.AUDIENCE,
+        "sub": cast.member.subject,
+        "roles": ["member"],
+        "iat": now,
+        "exp": now + 600,
+        "jti": str(uuid.uuid4()),
+    }
+    real = keys.newest_key(cast.platform.home.identity)
+    match kind:
+        case "expired":
+            return jwt.encode({**claims, "exp": now - 600}, real.private, "RS256", headers={"kid": real.kid})
+        case "another audience":
+            return jwt.encode({**claims, "aud": "elsewhere"}, real.private, "RS256", headers={"kid": real.kid})
+        case "signed by nobody we know":
+            stranger = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+            return jwt.encode(claims, stranger, "RS256", headers={"kid": real.kid})
+        case "alg none":
+            return jwt.encode(claims, None, "none", headers={"kid": real.kid})
+        case "garbage":
+            return "a.b.c"
+    return None
+
+
+@pytest.mark.rule("SEC-2")
+@pytest.mark.parametrize(
+    "kind", ["expired", "another audience", "signed by nobody we know", "alg none", "garbage", "missing"]
+)
+async def test_a_token_that_is_no_good_is_refused(cast: Cast, kind: str) -> None:
+    token = _token(cast, kind)
+    headers = {"X-Subject": cast.member.subject, "X-Roles": "ops", "Idempotency-Key": str(uuid.uuid4())}
+    if token is not None:
+        headers["Authorization"] = f"Bearer {token}"
+    wish = cast.wish(await cast.start_in(timedelta(days=4)))
+    answer = await cast.platform.gateway.http.post(
+        "/v1/sessions", content=json.dumps(wish), headers={**headers, "Content-Type": "application/json"}
+    )
+    assert (answer.status_code, slug(answer)) == (401, "unauthenticated")
+    assert (await cast.credits())["held"] == 0
+
+
+async def test_what_does_not_exist_is_a_problem_too(cast: Cast) -> None:
+    for path, status in (("/v1/nothing", 404), ("/v1/sessions/kitchen", 404), (f"/v1/sessions/{uuid.uuid4()}", 404)):
+        answer = await cast.member.send("GET", path)
+        assert (answer.status_code, slug(answer)) == (status, "not-found")
+    answer = await cast.member.send("DELETE", "/v1/sessions")
+    assert (answer.status_code, slug(answer)) == (405, "method-not-allowed")

@@ -1,0 +1,80 @@
+"""Cancelling (CANC)."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+import pytest
+from makegood_cli.client import Refused
+from makegood_testkit.platform import Cast
+
+
+@pytest.mark.rule("CANC-1")
+async def test_the_member_cancels_with_notice_and_the_credit_returns(cast: Cast) -> None:
+    session = await cast.confirmed(timedelta(hours=49))
+    answer = await cast.member.post(f"/v1/sessions/{session['id']}/cancel", wait=15)
+    assert (answer["status"], answer["credit"]["state"]) == ("cancelled", "returned")
+    assert (await cast.credits())["available"] == 4
+
+
+@pytest.mark.rule("CANC-1")
+async def test_with_less_notice_the_request_must_accept_the_forfeit(cast: Cast) -> None:
+    session = await cast.confirmed(timedelta(hours=47))
+    path = f"/v1/sessions/{session['id']}/cancel"
+    with pytest.raises(Refused) as refusal:
+        await cast.member.post(path, wait=15)
+    assert (refusal.value.status, refusal.value.slug) == (409, "forfeit-not-accepted")
+    assert refusal.value.problem["policy"]["forfeits_now"] is True
+    assert (await cast.session(session))["status"] == "confirmed"
+    answer = await cast.member.post(path, {"accept_forfeit": True}, wait=15)
+    assert (answer["status"], answer["credit"]["state"]) == ("cancelled", "forfeited")
+    assert (await cast.credits())["available"] == 3
+
+
+@pytest.mark.rule("CANC-1")
+async def test_notice_is_elapsed_time_at_the_very_moment(cast: Cast) -> None:
+    session = await cast.confirmed(timedelta(days=4))
+    starts_at = datetime.fromisoformat(session["starts_at"])
+    await cast.platform.advance_to(starts_at - timedelta(hours=48) + timedelta(seconds=1))
+    with pytest.raises(Refused) as refusal:
+        await cast.member.post(f"/v1/sessions/{session['id']}/cancel", wait=15)
+    assert refusal.value.slug == "forfeit-not-accepted"
+
+
+@pytest.mark.rule("CANC-2", "CANC-3", "NOTE-1")
+async def test_the_provider_cancels_at_any_time_and_everything_returns(cast: Cast) -> None:
+    session = await cast.confirmed(timedelta(hours=3))
+    canary = "a private remark"
+    async with cast.ticker() as ticker:
+        answer = await cast.provider.post(f"/v1/sessions/{session['id']}/cancel", {"remark": canary}, wait=15)
+        seen = await ticker.until("SessionCancelled", "SlotReleased", "CreditReturned", "MessageDelivered")
+    assert (answer["status"], answer["credit"]["state"]) == ("cancelled", "returned")
+    assert not any(canary in str(item.received.event) for item in seen)
+    mails = await cast.eventually(
+        cast.inbox().all, lambda mails: any("cancelled" in mail["Subject"].lower() for mail in mails)
+    )
+    assert mails
+    # The slot is open again: another member takes it.
+    other = await cast.platform.cast(provider=cast.provider)
+    again = await other.member.post("/v1/sessions", other.wish(datetime.fromisoformat(session["starts_at"])), wait=15)
+    assert again["status"] == "reserved"
+
+
+@pytest.mark.rule("CANC-1")
+async def test_a_session_that_is_over_cannot_be_cancelled(cast: Cast) -> None:
+    session = await cast.confirmed()
+    path = f"/v1/sessions/{session['id']}/cancel"
+    await cast.member.post(path, wait=15)
+    with pytest.raises(Refused) as refusal:
+        await cast.member.post(path, wait=15)
+    assert refusal.value.slug == "session-over"
+
+
+@pytest.mark.rule("CANC-1")
+async def test_a_change_honours_if_match(cast: Cast) -> None:
+    session = await cast.confirmed()
+    path = f"/v1/sessions/{session['id']}/cancel"
+    stale = await cast.member.send("POST", path, {}, version=session["version"] - 1)
+    assert (stale.status_code, stale.json()["type"]) == (412, "/problems/version-mismatch")
+    fresh = await cast.member.post(path, version=session["version"], wait=15)
+    assert fresh["status"] == "cancelled"
