@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Final, Self
 
 import jinja2
-import yaml
 
 from makegood_gateway.pages import Page, pages
 from makegood_gateway.refusals import REFUSALS
@@ -130,7 +129,6 @@ def render(settings: GatewaySettings, out: Path) -> Path:
         untrusted=UNTRUSTED_HEADERS,
         largest_page=max(len(page.body) for page in pages()),
     )
-    yaml.safe_load(text)
     temporary = out.with_name(f".{out.name}.new")
     temporary.write_text(text, encoding="utf-8")
     temporary.replace(out)
