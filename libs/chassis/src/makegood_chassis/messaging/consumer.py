@@ -1,0 +1,214 @@
+"""Reads the topics of a service: poll, process in the database, then commit the offsets of just these records.
+
+Delivery is at least once; the inbox makes it effectively once. Offsets follow the database, never lead it, so they may be
+committed a moment later and together for several polls.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+from contextlib import suppress
+from typing import Any, Final
+
+import structlog
+from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener
+from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError
+from aiokafka.structs import ConsumerRecord, TopicPartition
+
+from makegood_chassis import metrics
+from makegood_chassis.health import Health
+from makegood_chassis.messaging import points
+from makegood_chassis.messaging.dead_letters import Flood
+from makegood_chassis.messaging.failures import Stopped, is_transient
+from makegood_chassis.messaging.processor import Processor
+
+_POLL_MS: Final = 200
+_OFFSETS_EVERY: Final = 0.1
+_DRAIN: Final = 8.0
+_DAY_MS: Final = 86_400_000
+_log = structlog.get_logger(__name__)
+
+
+class Consumer:
+    """`run()` until `stop()`. Brokers that are away are waited for; a flood of failures pauses it (`cool_down` seconds)."""
+
+    def __init__(
+        self,
+        servers: str,
+        group: str,
+        topics: Iterable[str],
+        processor: Processor,
+        *,
+        batch: int = 500,
+        cool_down: float = 60.0,
+        client_id: str = "makegood",
+        health: Health | None = None,
+    ) -> None:
+        self._servers = servers
+        self._group = group
+        self._topics = sorted(topics)
+        self._processor = processor
+        self._batch = batch
+        self._cool_down = cool_down
+        self._client_id = client_id
+        self._health = health or Health()
+        self._stopping = asyncio.Event()
+        self._ours = False
+        self._kafka: Any = None
+        self._work: asyncio.Task[None] | None = None
+        self._offsets: dict[TopicPartition, int] = {}
+        self._committing = asyncio.Lock()
+        processor.given_up = lambda: self._stopping.is_set() or not self._ours
+        processor.waiting = self._waits
+
+    def stop(self) -> None:
+        """Ends after the current poll, whose offsets are committed, and leaves the group."""
+        self._stopping.set()
+
+    async def run(self) -> None:
+        pause = 0.1
+        while not self._stopping.is_set():
+            try:
+                await self._member()
+                pause = 0.1
+            except Flood:
+                _log.error("consumer stopped by a flood of failures", cool_down=self._cool_down)
+                metrics.CONSUMER_STOPPED.set(1)
+                self._health.broken("consumer", "stopped: too many events failed; see the dead letters")
+                await self._rest(self._cool_down)
+                metrics.CONSUMER_STOPPED.set(0)
+            except Exception as error:
+                if not is_transient(error):
+                    raise
+                self._health.broken("consumer", f"waits for Kafka: {type(error).__name__}")
+                await self._rest(pause)
+                pause = min(pause * 2, 2.0)
+
+    async def _rest(self, seconds: float) -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._stopping.wait()
+
+    async def _member(self) -> None:
+        """One membership of the group, from join to leave."""
+        self._kafka = kafka = AIOKafkaConsumer(
+            bootstrap_servers=self._servers,
+            group_id=self._group,
+            client_id=self._client_id,
+            enable_auto_commit=False,
+            auto_offset_reset="earliest",
+            fetch_max_wait_ms=20,
+            fetch_max_bytes=4 << 20,
+            max_partition_fetch_bytes=1 << 20,
+            # A dead member keeps its partitions for this long; what the handlers do never blocks the heart-beat.
+            session_timeout_ms=6000,
+            heartbeat_interval_ms=1500,
+            rebalance_timeout_ms=15_000,
+            max_poll_interval_ms=_DAY_MS,
+            metadata_max_age_ms=30_000,
+            retry_backoff_ms=50,
+        )
+        offsets: asyncio.Task[None] | None = None
+        try:
+            kafka.subscribe(self._topics, listener=_Listener(self))
+            async with asyncio.timeout(20):
+                await kafka.start()
+            offsets = asyncio.create_task(self._keep_offsets())
+            while not self._stopping.is_set():
+                polled = await kafka.getmany(timeout_ms=_POLL_MS, max_records=self._batch)
+                if polled and self._ours:
+                    await self._process(polled)
+            await self._commit()
+        finally:
+            self._ours = False
+            if offsets is not None:
+                offsets.cancel()
+            self._offsets.clear()
+            with suppress(Exception):
+                async with asyncio.timeout(5):
+                    await kafka.stop()
+
+    async def _process(self, polled: dict[TopicPartition, list[ConsumerRecord]]) -> None:
+        points.reached("consumer.polled")
+        self._work = asyncio.create_task(self._handle(polled))
+        try:
+            await asyncio.wait({self._work})
+        except asyncio.CancelledError:
+            self._work.cancel()
+            raise
+        work, self._work = self._work, None
+        if work.cancelled():
+            return
+        with suppress(Stopped):
+            work.result()
+
+    async def _handle(self, polled: dict[TopicPartition, list[ConsumerRecord]]) -> None:
+        await self._processor.process([record for part in polled.values() for record in part])
+        for partition, part in polled.items():
+            self._offsets[partition] = part[-1].offset + 1
+
+    async def _keep_offsets(self) -> None:
+        while True:
+            await asyncio.sleep(_OFFSETS_EVERY)
+            await self._commit()
+
+    async def _commit(self) -> None:
+        """Commits what was processed; what cannot be committed now is kept, or was taken over by another member."""
+        async with self._committing:
+            offsets = {part: at for part, at in self._offsets.items() if part in self._kafka.assignment()}
+            if not offsets:
+                return
+            points.reached("consumer.before_offsets")
+            try:
+                await self._kafka.commit(offsets)
+            except (CommitFailedError, IllegalStateError):
+                self._offsets.clear()
+                return
+            except KafkaError as error:
+                _log.info("offsets not committed yet", error=type(error).__name__)
+                return
+            points.reached("consumer.after_offsets")
+            for part, at in offsets.items():
+                if self._offsets.get(part) == at:
+                    del self._offsets[part]
+
+    def _waits(self, waiting: bool) -> None:
+        """While a poll is tried again nothing more is fetched; the heart-beat goes on."""
+        if self._kafka is None:
+            return
+        if waiting:
+            self._kafka.pause(*self._kafka.assignment())
+            self._health.broken("consumer", "waits for a server")
+        else:
+            self._kafka.resume(*(self._kafka.paused() & self._kafka.assignment()))
+            if self._ours:
+                self._health.fine("consumer")
+
+    async def revoked(self) -> None:
+        """Finishes or abandons the poll in hand and commits, before another member may take over."""
+        if self._ours:
+            metrics.REBALANCES.inc()
+        self._ours = False
+        if self._work is not None:
+            _, unfinished = await asyncio.wait({self._work}, timeout=_DRAIN)
+            for work in unfinished:
+                work.cancel()
+                await asyncio.wait({work})
+        await self._commit()
+        self._offsets.clear()
+
+    def assigned(self) -> None:
+        self._ours = True
+        self._health.fine("consumer")
+
+
+class _Listener(ConsumerRebalanceListener):  # type: ignore[misc]
+    def __init__(self, consumer: Consumer) -> None:
+        self._consumer = consumer
+
+    async def on_partitions_revoked(self, revoked: list[TopicPartition]) -> None:
+        await self._consumer.revoked()
+
+    async def on_partitions_assigned(self, assigned: list[TopicPartition]) -> None:
+        self._consumer.assigned()

@@ -1,0 +1,99 @@
+"""Events that a service gives up: kept whole on its dead-letter topic, with reason and origin, and counted against floods."""
+
+from __future__ import annotations
+
+import base64
+import time
+from collections import deque
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from typing import Final
+
+from aiokafka.structs import ConsumerRecord
+from makegood_contracts.envelope import Cause, Record
+
+from makegood_chassis.database import MAX_RECORD, Database
+from makegood_chassis.messaging import inbox
+
+REASON: Final = "makegood_dead_reason"
+TOPIC: Final = "makegood_dead_topic"
+PARTITION: Final = "makegood_dead_partition"
+OFFSET: Final = "makegood_dead_offset"
+AT: Final = "makegood_dead_at"
+ATTEMPTS: Final = "makegood_dead_attempts"
+KEY: Final = "makegood_dead_key"
+CUT: Final = "makegood_dead_cut"
+REDRIVE: Final = "makegood_redrive"
+HEADERS: Final = frozenset({REASON, TOPIC, PARTITION, OFFSET, AT, ATTEMPTS, KEY, CUT})
+"""What a dead letter has beyond the headers of the event."""
+
+
+class Flood(Exception):
+    """So many events failed in a while that the fault is not theirs: the consumer stops instead of giving up more."""
+
+
+class FloodGuard:
+    """At most `limit` dead letters in `window` seconds (REL-7)."""
+
+    def __init__(self, limit: int, window: float) -> None:
+        self._limit = limit
+        self.window = window
+        self._moments: deque[float] = deque()
+
+    def check(self) -> None:
+        """Raises Flood when one more would be too many."""
+        now = time.monotonic()
+        while self._moments and self._moments[0] <= now - self.window:
+            self._moments.popleft()
+        if len(self._moments) >= self._limit:
+            raise Flood
+
+    def count(self) -> None:
+        self._moments.append(time.monotonic())
+
+
+def dead_letter(record: ConsumerRecord, *, service: str, topic: str, error: BaseException, attempts: int) -> Record:
+    """The record as it came, with why and whence. The reason is the error's class: its text may hold personal data."""
+    key, exact = _text(record.key)
+    headers = [(name, _text(value)[0]) for name, value in record.headers if name not in HEADERS]
+    headers += [
+        (REASON, type(error).__name__),
+        (TOPIC, topic),
+        (PARTITION, str(record.partition)),
+        (OFFSET, str(record.offset)),
+        (AT, datetime.now(UTC).isoformat(timespec="milliseconds")),
+        (ATTEMPTS, str(attempts)),
+    ]
+    if not exact:
+        headers.append((KEY, base64.b64encode(record.key or b"").decode()))
+    value = record.value or b""
+    if len(value) > MAX_RECORD:
+        # Only its place on the topic can be kept of what no broker would take again with more headers.
+        headers.append((CUT, str(len(value))))
+        value = b""
+    return Record(f"{service}.dead-letters.v1", key, headers, value)
+
+
+def _text(raw: bytes | None) -> tuple[str, bool]:
+    """Text that PostgreSQL can hold, and whether it says exactly the same."""
+    text = (raw or b"").decode(errors="replace").replace("\0", "\ufffd")
+    return text, text.encode() == (raw or b"")
+
+
+async def give_up(
+    database: Database, record: ConsumerRecord, event_id: str, redrive: int, *, service: str, topic: str,
+    error: BaseException, attempts: int,
+) -> bool:  # fmt: skip
+    """Marks the event dead and publishes its dead letter in one transaction; False if that was done before."""
+    async with database.transaction(Cause(event_id, event_id)) as unit:
+        if not await inbox.bury(event_id, redrive, unit):
+            return False
+        unit.publish_record(dead_letter(record, service=service, topic=topic, error=error, attempts=attempts))
+    return True
+
+
+def restored(headers: Iterable[tuple[str, bytes]]) -> list[tuple[str, bytes]]:
+    """The event's own headers, `makegood_redrive` risen by one."""
+    kept = [(name, value) for name, value in headers if name not in HEADERS and name != REDRIVE]
+    before = next((value for name, value in headers if name == REDRIVE), b"0")
+    return [*kept, (REDRIVE, str(int(before) + 1 if before.isdigit() else 1).encode())]

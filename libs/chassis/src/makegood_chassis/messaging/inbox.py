@@ -1,0 +1,80 @@
+"""The inbox: which events a service has handled, so that none has its effect twice."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any, Final
+
+from makegood_contracts.envelope import Received
+
+from makegood_chassis.database import Database, UnitOfWork
+
+_INSERT: Final = """
+INSERT INTO inbox (event_id) SELECT unnest($1::uuid[]) ON CONFLICT DO NOTHING RETURNING event_id
+"""
+_REDRIVE: Final = """
+INSERT INTO inbox (event_id, redrive) SELECT * FROM unnest($1::uuid[], $2::integer[])
+ON CONFLICT (event_id) DO UPDATE
+SET state = 'done', redrive = excluded.redrive, handled_at = clock_timestamp()
+WHERE inbox.state = 'dead' AND excluded.redrive > inbox.redrive
+RETURNING event_id
+"""
+_BURY: Final = """
+INSERT INTO inbox (event_id, state, redrive) VALUES ($1::uuid, 'dead', $2)
+ON CONFLICT (event_id) DO UPDATE SET redrive = excluded.redrive, handled_at = clock_timestamp()
+WHERE inbox.state = 'dead' AND excluded.redrive > inbox.redrive
+RETURNING event_id
+"""
+_PRUNE: Final = """
+DELETE FROM inbox WHERE ctid = ANY(ARRAY(
+    SELECT ctid FROM inbox WHERE handled_at < clock_timestamp() - $1::interval AND state = 'done' LIMIT $2
+))
+"""
+
+
+async def claim(received: Sequence[Received[Any]], unit: UnitOfWork) -> Sequence[Received[Any]]:
+    """Those that were not handled before, in their order; they count as handled once `unit` commits.
+
+    A dead letter that was put back (`redrive` risen) counts as new, once for each time it was put back.
+    """
+    first: dict[str, Received[Any]] = {}
+    for one in received:
+        known = first.get(one.id)
+        if known is None or one.redrive > known.redrive:
+            first[one.id] = one
+    plain = [one.id for one in first.values() if not one.redrive]
+    again = [(one.id, one.redrive) for one in first.values() if one.redrive]
+    taken: set[str] = set()
+    # In one order everywhere, so that two processes that both see an event never wait for each other in a ring.
+    if plain:
+        rows = await unit.fetch(_INSERT, sorted(plain))
+        if len(rows) == len(received):
+            return received
+        taken.update(str(row[0]) for row in rows)
+    if again:
+        again.sort()
+        rows = await unit.fetch(_REDRIVE, [pair[0] for pair in again], [pair[1] for pair in again])
+        taken.update(str(row[0]) for row in rows)
+    return [one for one in first.values() if _canonical(one.id) in taken]
+
+
+def _canonical(event_id: str) -> str:
+    return event_id if len(event_id) == 36 and event_id.islower() else str(uuid.UUID(event_id))
+
+
+async def bury(event_id: str, redrive: int, unit: UnitOfWork) -> bool:
+    """Marks the event as a dead letter; False if it was handled, or buried, before."""
+    return bool(await unit.fetch(_BURY, event_id, redrive))
+
+
+async def prune(database: Database, older_than: timedelta, *, at_once: int = 5000) -> int:
+    """Forgets events that were handled longer ago, in small steps; dead letters are kept. How many went."""
+    gone = 0
+    while True:
+        async with database.reading() as queries:
+            step = int((await queries.execute(_PRUNE, older_than, at_once)).rpartition(" ")[2])
+        gone += step
+        if step < at_once:
+            return gone

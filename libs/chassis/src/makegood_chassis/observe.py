@@ -1,0 +1,172 @@
+"""Logs as JSON, metrics, and traces that cross Kafka. Nothing here ever holds what a person wrote or is called.
+
+Errors are logged by class and place, without their text: a database or a parser quotes values in it.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+import time
+import traceback
+from collections.abc import Mapping, MutableMapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final, Self
+
+import structlog
+from makegood_contracts.envelope import Received
+from opentelemetry import trace
+from opentelemetry.trace import SpanKind
+from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+
+_propagator: Final = TraceContextTextMapPropagator()
+_tracer: trace.Tracer | None = None
+
+
+def frames(error: BaseException, most: int = 12) -> list[str]:
+    """Where the error came from, innermost last: `file:line function`, without any values."""
+    stack = traceback.extract_tb(error.__traceback__)
+    return [f"{Path(frame.filename).name}:{frame.lineno} {frame.name}" for frame in stack[-most:]]
+
+
+def _errors_without_text(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    info = event.pop("exc_info", None)
+    if info is True:
+        info = sys.exc_info()
+    if isinstance(info, tuple):
+        info = info[1]
+    if isinstance(info, BaseException):
+        event["error"] = type(info).__name__
+        event["stack"] = frames(info)
+    return event
+
+
+def configure_logs(service: str, level: str = "INFO", *, process: str = "") -> None:
+    """Sends structlog's and the standard library's records to stdout, one JSON object a line."""
+    shared: list[structlog.typing.Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        _errors_without_text,
+    ]
+    structlog.configure(
+        processors=[*shared, structlog.processors.JSONRenderer()],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level]),
+        logger_factory=structlog.PrintLoggerFactory(sys.stdout),
+        cache_logger_on_first_use=True,
+    )
+    structlog.contextvars.bind_contextvars(service=service, **({"process": process} if process else {}))
+    handler = logging.StreamHandler(sys.stdout)
+    handler.setFormatter(_JsonFormatter(service))
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(level)
+    for noisy, least in (("aiokafka", "ERROR"), ("uvicorn.access", "CRITICAL"), ("alembic", "WARNING")):
+        logging.getLogger(noisy).setLevel(least)
+
+
+class _JsonFormatter(logging.Formatter):
+    """Records of libraries: the template of the message, never its arguments, which may be anything."""
+
+    def __init__(self, service: str) -> None:
+        super().__init__()
+        self._service = service
+        self._render = structlog.processors.JSONRenderer()
+
+    def format(self, record: logging.LogRecord) -> str:
+        event: dict[str, Any] = {
+            "service": self._service,
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "timestamp": time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created)) + f".{int(record.msecs):03d}Z",
+            "event": str(record.msg),
+        }
+        if record.exc_info and record.exc_info[1] is not None:
+            event["error"] = type(record.exc_info[1]).__name__
+            event["stack"] = frames(record.exc_info[1])
+        return str(self._render(None, "", event))
+
+
+def configure_traces(service: str, endpoint: str) -> None:
+    """Spans go to the OpenTelemetry collector at `endpoint`; without one no span is ever made."""
+    global _tracer
+    if not endpoint:
+        return
+    from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+    from opentelemetry.sdk.resources import Resource
+    from opentelemetry.sdk.trace import TracerProvider
+    from opentelemetry.sdk.trace.export import BatchSpanProcessor
+
+    provider = TracerProvider(resource=Resource.create({"service.name": f"makegood-{service}"}))
+    provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter(endpoint=endpoint.rstrip("/") + "/v1/traces")))
+    trace.set_tracer_provider(provider)
+    _tracer = provider.get_tracer("makegood")
+
+
+def tracing() -> bool:
+    return _tracer is not None
+
+
+class Span:
+    """A server span around a request, or nothing where no traces leave. `traceparent` is what goes on to events."""
+
+    def __init__(self, name: str, traceparent: str | None, attributes: Mapping[str, str | int] | None = None) -> None:
+        self.traceparent = traceparent
+        self._span = None
+        if _tracer is not None:
+            context = _propagator.extract({"traceparent": traceparent} if traceparent else {})
+            self._span = _tracer.start_span(name, context, SpanKind.SERVER, dict(attributes or {}))
+            self.traceparent = _carrier(self._span)
+
+    def end(self, *, status: int | None = None) -> None:
+        if self._span is not None:
+            if status is not None:
+                self._span.set_attribute("http.response.status_code", status)
+            self._span.end()
+
+
+def _carrier(span: trace.Span) -> str | None:
+    carrier: dict[str, str] = {}
+    _propagator.inject(carrier, trace.set_span_in_context(span))
+    return carrier.get("traceparent")
+
+
+class Receiving:
+    """A consumer span for each event of a batch; the events' `traceparent` becomes that span, so effects are its children."""
+
+    def __init__(self, received: Sequence[Received[Any]], service: str) -> None:
+        self.received = received
+        self._spans: list[trace.Span] = []
+        if _tracer is not None:
+            changed = []
+            for one in received:
+                context = _propagator.extract({"traceparent": one.traceparent} if one.traceparent else {})
+                attributes: dict[str, str | int] = {
+                    "messaging.system": "kafka",
+                    "messaging.operation.type": "process",
+                    "messaging.destination.name": type(one.event).topic.name,
+                    "messaging.message.id": one.id,
+                    "messaging.consumer.group.name": service,
+                }
+                span = _tracer.start_span(f"process {type(one.event).__name__}", context, SpanKind.CONSUMER, attributes)
+                self._spans.append(span)
+                changed.append(replace(one, traceparent=_carrier(span)))
+            self.received = changed
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, stack: TracebackType | None
+    ) -> None:
+        for span in self._spans:
+            if kind is not None:
+                span.set_status(trace.StatusCode.ERROR, kind.__name__)
+            span.end()
+
+
+def receive(received: Sequence[Received[Any]], service: str) -> Receiving:
+    """Spans around the handling of a batch; costs nothing where no traces leave."""
+    return Receiving(received, service)
