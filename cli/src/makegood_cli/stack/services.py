@@ -95,6 +95,11 @@ def mail_spec(stack: Stack) -> Spec:
     )
 
 
+# This build of Envoy asks the kernel to end it with its parent, which would be our command: a shell stays as its parent
+# and passes the signal on.
+_HOLDER = 'trap "kill -TERM \\$child" TERM INT; "$@" & child=$!; wait $child; wait $child'
+
+
 def gateway_spec(stack: Stack, programs: Programs) -> Spec:
     """Renders the gateway's configuration for this stack and says how to start Envoy with it."""
     folder = stack.folder("gateway")
@@ -116,7 +121,18 @@ def gateway_spec(stack: Stack, programs: Programs) -> Spec:
     result = subprocess.run(command, capture_output=True, text=True, check=False, cwd=stack.home.root)  # noqa: S603
     if result.returncode:
         raise UserError(f"the gateway's configuration could not be written:\n{result.stderr.strip()[-600:]}")
-    command = [str(programs.envoy), "-c", str(out), "--use-dynamic-base-id", "--concurrency", "1"]
+    command = [
+        "/bin/sh",
+        "-c",
+        _HOLDER,
+        "gateway",
+        str(programs.envoy),
+        "-c",
+        str(out),
+        "--use-dynamic-base-id",
+        "--concurrency",
+        "1",
+    ]
     command += ["--log-level", "warning", "--drain-time-s", "3", "--parent-shutdown-time-s", "5"]
     return Spec(
         name="gateway",
