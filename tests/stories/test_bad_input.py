@@ -106,7 +106,7 @@ def _token(cast: Cast, kind: str) -> str | None:
             stranger = rsa.generate_private_key(public_exponent=65537, key_size=2048)
             return jwt.encode(claims, stranger, "RS256", headers={"kid": real.kid})
         case "alg none":
-            return jwt.encode(claims, None, "none", headers={"kid": real.kid})
+            return jwt.encode(claims, "", "none", headers={"kid": real.kid})
         case "garbage":
             return "a.b.c"
     return None

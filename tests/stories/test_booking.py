@@ -48,7 +48,7 @@ async def test_a_taken_slot_is_refused_and_costs_nothing(cast: Cast) -> None:
         await rival.member.post("/v1/sessions", rival.wish(datetime.fromisoformat(session["starts_at"])), wait=15)
     assert (refusal.value.status, refusal.value.slug) == (409, "slot-taken")
     assert [reason["code"] for reason in refusal.value.problem["reasons"]] == ["slot-taken"]
-    await rival.eventually(rival.credits, lambda credits: (credits["available"], credits["held"]) == (4, 0))
+    await rival.balance(available=4, held=0)
 
 
 @pytest.mark.rule("BOOK-1")
@@ -188,6 +188,4 @@ async def test_many_clients_for_overlapping_slots_have_one_winner_each(platform:
     # Whoever lost has everything back.
     for cast in members:
         held = sum(1 for status, _, body in answers if status == 201 and body["member_id"] == cast.member.subject)
-        await cast.eventually(
-            cast.credits, lambda credits, held=held: (credits["available"], credits["held"]) == (4 - held, held)
-        )
+        await cast.balance(available=4 - held, held=held)

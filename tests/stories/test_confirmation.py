@@ -103,7 +103,7 @@ async def invitation(cast: Cast, mail: dict[str, object]) -> dict[str, object]:
                 return {
                     "method": str(calendar["METHOD"]),
                     "uid": str(event["UID"]),
-                    "sequence": int(event["SEQUENCE"]),
+                    "sequence": int(str(event["SEQUENCE"])),
                     "start": event.decoded("DTSTART"),
                 }
     return {}

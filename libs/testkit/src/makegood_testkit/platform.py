@@ -267,6 +267,11 @@ class Cast:
         except TimeoutError:
             raise AssertionError(f"not so after {seconds:g} s; last seen: {seen}") from None
 
+    async def balance(self, *, available: int, held: int) -> dict[str, Any]:
+        """The member's credits, once they stand so."""
+        wanted = (available, held)
+        return dict(await self.eventually(self.credits, lambda seen: (seen["available"], seen["held"]) == wanted))
+
     async def settled(self, session: Mapping[str, Any], status: str, credit: str) -> dict[str, Any]:
         """The session, once it has this status and its credit this state."""
         return dict(
