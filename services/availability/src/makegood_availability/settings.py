@@ -1,0 +1,15 @@
+"""Settings of the availability service."""
+
+from __future__ import annotations
+
+from makegood_chassis.settings import ServiceSettings
+from pydantic import Field
+
+
+class AvailabilitySettings(ServiceSettings):
+    """What every service takes, with this one's database."""
+
+    database_url: str = Field(
+        validation_alias="AVAILABILITY_DATABASE_URL",
+        description="PostgreSQL of the availability service, `postgresql://login:secret@host:port/database`.",
+    )

@@ -1,0 +1,137 @@
+"""Schedules and time off."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from makegood_chassis.database import Queries, Row, UnitOfWork
+from sqlalchemy import select, tuple_
+
+from makegood_availability.domain.hours import Span
+from makegood_availability.domain.offers import Schedule
+from makegood_availability.store.bodies import schedule_of
+from makegood_availability.store.cache import Parsed
+from makegood_availability.store.tables import time_off
+
+_VERSIONS = "SELECT provider_id, version FROM schedules WHERE provider_id = ANY($1::text[]) AND body IS NOT NULL"
+_BODIES = "SELECT provider_id, version, body FROM schedules WHERE provider_id = ANY($1::text[]) AND body IS NOT NULL"
+_TIME_OFF = """
+SELECT provider_id, starts_at, ends_at FROM time_off
+WHERE provider_id = ANY($1::text[]) AND ends_at > $2 AND starts_at < $3
+"""
+_LOCK = "SELECT version, body FROM schedules WHERE provider_id = $1 FOR UPDATE"
+_PUBLISH = """
+INSERT INTO schedules (provider_id, version, body, changed_at) VALUES ($1, 1, $2, $3)
+ON CONFLICT (provider_id) DO UPDATE SET version = schedules.version + 1, body = excluded.body, changed_at = excluded.changed_at
+RETURNING version
+"""
+_TOUCH = """
+INSERT INTO schedules (provider_id, version, changed_at) VALUES ($1, 1, $2)
+ON CONFLICT (provider_id) DO UPDATE SET version = schedules.version + 1, changed_at = excluded.changed_at
+RETURNING version
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """A provider's schedule row; `body` is None while only time off was entered."""
+
+    version: int
+    body: Mapping[str, Any] | None
+
+
+@dataclass(frozen=True, slots=True)
+class TimeOff:
+    """Time that a provider takes off, with a note for nobody else."""
+
+    id: str
+    starts_at: datetime
+    ends_at: datetime
+    note: str | None
+
+
+class Schedules:
+    """The providers' schedules, parsed once a version."""
+
+    def __init__(self, most: int = 4096) -> None:
+        self._parsed: Parsed[Schedule] = Parsed(most)
+
+    async def load(self, queries: Queries, provider_ids: Collection[str]) -> dict[str, Schedule]:
+        """The published schedules of these providers, as they stand now; a provider without one is left out."""
+        versions = {row[0]: row[1] for row in await queries.fetch(_VERSIONS, list(provider_ids))}
+
+        async def read(missing: Collection[str]) -> dict[str, tuple[int, Schedule]]:
+            rows = await queries.fetch(_BODIES, list(missing))
+            return {row[0]: (row[1], schedule_of(row[2])) for row in rows}
+
+        return await self._parsed.get(versions, read)
+
+
+async def load_time_off(
+    queries: Queries, provider_ids: Collection[str], start: datetime, end: datetime
+) -> dict[str, list[Span]]:
+    """The providers' time off that touches [start, end)."""
+    found: dict[str, list[Span]] = {}
+    for provider_id, starts_at, ends_at in await queries.fetch(_TIME_OFF, list(provider_ids), start, end):
+        found.setdefault(provider_id, []).append((starts_at, ends_at))
+    return found
+
+
+async def lock(unit: UnitOfWork, provider_id: str) -> Published | None:
+    """The provider's row, locked, so that changes and their events keep one order."""
+    row = await unit.fetch_one(_LOCK, provider_id)
+    return None if row is None else Published(row[0], row[1])
+
+
+async def read(queries: Queries, provider_id: str) -> Published | None:
+    """The provider's row; None for a provider who never published anything."""
+    row = await queries.fetch_one("SELECT version, body FROM schedules WHERE provider_id = $1", provider_id)
+    return None if row is None else Published(row[0], row[1])
+
+
+async def publish(unit: UnitOfWork, provider_id: str, body: Mapping[str, Any]) -> int:
+    """Replaces the schedule; answers its version."""
+    return int(await unit.fetch_value(_PUBLISH, provider_id, body, unit.now))
+
+
+async def touch(unit: UnitOfWork, provider_id: str) -> int:
+    """Raises the version of the schedule for a change of time off; answers it."""
+    return int(await unit.fetch_value(_TOUCH, provider_id, unit.now))
+
+
+async def add_time_off(unit: UnitOfWork, provider_id: str, entry: TimeOff) -> None:
+    """Enters time off. The provider's row must be there (`touch`)."""
+    await unit.execute(
+        "INSERT INTO time_off (id, provider_id, starts_at, ends_at, note) VALUES ($1, $2, $3, $4, $5)",
+        entry.id,
+        provider_id,
+        entry.starts_at,
+        entry.ends_at,
+        entry.note,
+    )
+
+
+async def remove_time_off(unit: UnitOfWork, provider_id: str, time_off_id: str) -> bool:
+    """Takes time off back; False if there is none of this id."""
+    done = await unit.execute("DELETE FROM time_off WHERE id = $1 AND provider_id = $2", time_off_id, provider_id)
+    return done == "DELETE 1"
+
+
+async def list_time_off(
+    queries: Queries, provider_id: str, after: tuple[datetime, str] | None, most: int
+) -> Sequence[TimeOff]:
+    """The provider's time off by start, behind the position `after`."""
+    statement = select(time_off.c.id, time_off.c.starts_at, time_off.c.ends_at, time_off.c.note).where(
+        time_off.c.provider_id == provider_id
+    )
+    if after is not None:
+        statement = statement.where(tuple_(time_off.c.starts_at, time_off.c.id) > tuple_(*after))
+    rows = await queries.fetch(statement.order_by(time_off.c.starts_at, time_off.c.id).limit(most))
+    return [_time_off(row) for row in rows]
+
+
+def _time_off(row: Row) -> TimeOff:
+    return TimeOff(str(row["id"]), row["starts_at"], row["ends_at"], row["note"])

@@ -1,0 +1,28 @@
+"""Tables as SQLAlchemy Core sees them, for reads and lists. The migrations make them."""
+
+from __future__ import annotations
+
+from sqlalchemy import BigInteger, Column, DateTime, MetaData, Table, Text
+from sqlalchemy.dialects.postgresql import JSONB, UUID
+
+metadata = MetaData()
+
+time_off = Table(
+    "time_off",
+    metadata,
+    Column("id", UUID(as_uuid=False), primary_key=True),
+    Column("provider_id", Text),
+    Column("starts_at", DateTime(timezone=True)),
+    Column("ends_at", DateTime(timezone=True)),
+    Column("note", Text),
+)
+
+venues = Table(
+    "venues",
+    metadata,
+    Column("id", UUID(as_uuid=False), primary_key=True),
+    Column("version", BigInteger),
+    Column("name", Text),
+    Column("time_zone", Text),
+    Column("weekly", JSONB),
+)
