@@ -1,4 +1,4 @@
-"""CRED-5, MISS-5: support adjusts a balance, with a reason."""
+"""CRED-5: support adjusts a balance, with a reason."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Literal
 from makegood_credits.domain.book import Book, Entry
 from makegood_credits.domain.enrolling import catch_up
 
-Refused = Literal["no-session-credits", "credit-already-returned", "still-held", "nothing-taken"]
+Refused = Literal["no-session-credits"]
 
 
 def adjust(
@@ -37,33 +37,3 @@ def adjust(
             entries.append(book.post("adjust", part, debit=lot, at=now, made_by=made_by, reason=reason))
             left -= part
     return entries
-
-
-def return_by_hand(
-    book: Book,
-    *,
-    session_id: str,
-    hold_state: str | None,
-    co_pay: bool,
-    returned_before: bool,
-    length_minutes: int | None,
-    reason: str,
-    made_by: str,
-    now: datetime,
-) -> list[Entry] | Refused:
-    """MISS-5: gives back the credit of a session that was spent or forfeited, once, in a lot of its own.
-
-    `hold_state` is that of the member's hold for the session, None without one. A credit that came back, by itself or by
-    hand, does not come back again; one that is still held is settled when the session ends.
-    """
-    if hold_state == "returned" or returned_before:
-        return "credit-already-returned"
-    if hold_state == "held":
-        return "still-held"
-    if co_pay or hold_state not in ("spent", "forfeited"):
-        return "nothing-taken"
-    catch_up(book, now)
-    lot = book.open_lot("adjustment", length_minutes, None)
-    return [
-        book.post("adjust", 1, credit=lot, at=now, made_by=made_by, reason=reason, session_id=session_id)
-    ]

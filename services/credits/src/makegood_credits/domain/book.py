@@ -27,7 +27,8 @@ MOVES: Final[dict[EntryKind, tuple[str, str]]] = {
     "adjust": ("platform:adjusted", AVAILABLE),
 }
 """Kind of entry → the account that is debited (the credit leaves it) and the one that is credited (it arrives there).
-An adjustment that takes credits away goes the other way round."""
+An adjustment that takes credits away goes the other way round; a credit that support returns comes out of what it was
+settled as."""
 
 
 class Overdrawn(Exception):
@@ -98,6 +99,20 @@ class Book:
     """Entered since the book was loaded."""
     changed_lots: dict[str, Lot] = field(default_factory=dict)
     changed_enrolments: dict[str, Enrolment] = field(default_factory=dict)
+    loaded: tuple[object, ...] | None = None
+    """`counts` as they were loaded; None for a member without an account."""
+
+    @property
+    def counts(self) -> tuple[object, ...]:
+        """What the account's row keeps."""
+        return (
+            self.available,
+            self.held,
+            self.entry_count,
+            self.ledger_sequence,
+            self.enrolment_sequence,
+            self.next_due,
+        )
 
     def post(
         self,
@@ -111,12 +126,15 @@ class Book:
         credit: Lot | None = None,
         session_id: str | None = None,
         hold_id: str | None = None,
+        out_of: str | None = None,
     ) -> Entry:
         """CRED-1: enters one movement and moves the balances with it. Raises Overdrawn, changing nothing.
 
         `debit` and `credit` are the lots it leaves and arrives in, where the account on that side is the member's.
+        `out_of` is the account that is debited, where it is not the usual one of the kind.
         """
         debit_account, credit_account = MOVES[kind]
+        debit_account = out_of or debit_account
         if kind == "adjust" and credit is None:
             debit_account, credit_account = credit_account, debit_account
         if amount <= 0 or (debit is not None and amount > (debit.available if debit_account == AVAILABLE else debit.held)):
@@ -133,7 +151,7 @@ class Book:
             if credit_account == AVAILABLE:
                 credit.available += amount
                 self.available += amount
-                if debit is not credit:
+                if credit is not debit and (kind != "return" or not credit.granted):
                     credit.granted += amount
                 self.due_by(credit.expires_at)
             else:

@@ -16,6 +16,7 @@ MAKE_GOOD: Final = timedelta(days=30)
 """MISS-2: how long a credit is valid that a missed session gave back too late to be used."""
 
 Outcome = Literal["spent", "returned", "forfeited"]
+HandRefusal = Literal["credit-already-returned", "still-held", "nothing-taken"]
 
 REASONS: Final[dict[SettleCause, str]] = {
     "rejected": "The booking was refused.",
@@ -80,8 +81,36 @@ def settle(book: Book, hold: Hold, ending: Ending, now: datetime) -> Entry | Inv
 
 def return_lot(book: Book, lot: Lot, ending: Ending) -> Lot:
     """CRED-2: a return goes back to its lot. MISS-2: a missed session whose lot has lapsed or lapses within thirty days
-    of the miss gives a lot of its own instead, valid for thirty days."""
+    of the miss gives a lot of its own instead, valid for thirty days; so does one that support returns."""
     until = ending.ended_at + MAKE_GOOD
-    if ending.cause != "provider_missed" or lot.expires_at is None or lot.expires_at > until:
+    keeps = ending.cause not in ("provider_missed", "support")
+    if keeps or lot.expires_at is None or lot.expires_at > until:
         return lot
     return book.open_lot("make_good", lot.length_minutes, until)
+
+
+def return_by_hand(book: Book, hold: Hold, *, reason: str, made_by: str, now: datetime) -> Entry | HandRefusal:
+    """MISS-5: support gives back a credit that was spent or forfeited, once; where to, MISS-2 says as for a miss.
+
+    What came back, by itself or by hand, does not come back again. What is still held is settled as the session ends.
+    """
+    if hold.state == "returned":
+        return "credit-already-returned"
+    if hold.state == "held":
+        return "still-held"
+    if hold.lot_id is None:
+        return "nothing-taken"
+    out_of = "platform:spent" if hold.state == "spent" else "platform:forfeited"
+    hold.state = "returned"
+    target = return_lot(book, book.lots[hold.lot_id], Ending("returned", "support", now, made_by))
+    return book.post(
+        "return",
+        1,
+        credit=target,
+        out_of=out_of,
+        at=now,
+        made_by=made_by,
+        reason=reason,
+        session_id=hold.session_id,
+        hold_id=hold.id,
+    )

@@ -1,0 +1,1 @@
+"""What credits does with events and deadlines."""

@@ -1,0 +1,34 @@
+"""The two kinds of deadline that credits keeps, and when they are set."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Final
+
+from makegood_chassis.database import UnitOfWork
+
+LAPSE: Final = "hold-lapse"
+"""Looks for holds that lapse (AVAIL-4). One deadline a minute serves all holds of that minute, so that a hold needs no row
+of its own; a hold lapses at most a minute after its `hold_until`."""
+
+MEMBER: Final = "member"
+"""When a member's next credits come or lapse (PLAN-1, CRED-2); one deadline a member."""
+
+_MINUTE: Final = 60
+
+
+def lapse_bucket(hold_until: datetime) -> datetime:
+    """The full minute at or after the moment."""
+    return datetime.fromtimestamp(-(-hold_until.timestamp() // _MINUTE) * _MINUTE, UTC)
+
+
+def set_lapse(unit: UnitOfWork, moment: datetime) -> None:
+    """Has the holds looked at that lapse by that full minute."""
+    unit.set_deadline(LAPSE, moment.isoformat(), moment)
+
+
+def set_due(unit: UnitOfWork, member: str, before: datetime | None, after: datetime | None) -> None:
+    """Moves the member's deadline to where the book says now. One that is due already moves itself when it is taken up,
+    and is left alone: whoever takes it up has its row and waits for the account that is locked here."""
+    if before != after and (before is None or before > unit.now):
+        unit.set_deadline(MEMBER, member, after)

@@ -1,0 +1,142 @@
+"""Entries and charges as the events that others hear. Each takes the next number of the member's ledger."""
+
+from __future__ import annotations
+
+from makegood_chassis.database import UnitOfWork
+from makegood_contracts.envelope import Cause
+from makegood_contracts.events import (
+    CreditAdjusted,
+    CreditExpired,
+    CreditForfeited,
+    CreditGranted,
+    CreditReturned,
+    CreditSpent,
+    Event,
+    InvoiceIssued,
+    InvoiceVoided,
+    SettleCause,
+)
+
+from makegood_credits.domain.book import AVAILABLE, Book, Entry
+from makegood_credits.domain.holding import Invoice
+
+
+def publish_entries(
+    unit: UnitOfWork, book: Book, entries: list[Entry], cause: Cause, settled_by: SettleCause = "support"
+) -> None:
+    """Publishes the entries, save holds: those are told by CreditHeld in their own topic."""
+    for entry in entries:
+        if entry.kind != "hold":
+            _publish(unit, book, _fact(book, entry, settled_by), cause)
+
+
+def publish_charge(unit: UnitOfWork, book: Book, invoice: Invoice, cause: Cause, settled_by: SettleCause) -> None:
+    """Publishes that a pending charge is due now, or void (MISS-3)."""
+    event: Event
+    if invoice.status == "void":
+        event = InvoiceVoided(
+            invoice_id=invoice.id,
+            member_id=invoice.member_id,
+            session_id=invoice.session_id,
+            amount_minor=invoice.amount.amount_minor,
+            currency=invoice.amount.currency,
+            cause=settled_by,
+        )
+    else:
+        event = InvoiceIssued(
+            invoice_id=invoice.id,
+            member_id=invoice.member_id,
+            session_id=invoice.session_id,
+            amount_minor=invoice.amount.amount_minor,
+            currency=invoice.amount.currency,
+            due_on=invoice.due_on,
+        )
+    _publish(unit, book, event, cause)
+
+
+def _publish(unit: UnitOfWork, book: Book, event: Event, cause: Cause) -> None:
+    book.ledger_sequence += 1
+    unit.publish(event, sequence=book.ledger_sequence, cause=cause)
+
+
+def signed_amount(kind: str, amount: int, credit_account: str) -> int:
+    """Credits of a movement as people read them: an adjustment that takes some away is negative."""
+    return -amount if kind == "adjust" and credit_account != AVAILABLE else amount
+
+
+def _fact(book: Book, entry: Entry, settled_by: SettleCause) -> Event:
+    lot = book.lots[entry.lot_id]
+    entry_id, member_id, lot_id = entry.id, entry.member_id, entry.lot_id
+    amount = signed_amount(entry.kind, entry.amount, entry.credit_account)
+    available, held = entry.available_after, entry.held_after
+    session_id, hold_id = entry.session_id or "", entry.hold_id or ""
+    match entry.kind:
+        case "return":
+            return CreditReturned(
+                entry_id=entry_id,
+                member_id=member_id,
+                lot_id=lot_id,
+                amount=amount,
+                available_after=available,
+                held_after=held,
+                session_id=session_id,
+                hold_id=hold_id,
+                cause=settled_by,
+                source=lot.source,
+                expires_at=lot.expires_at,
+            )
+        case "spend":
+            return CreditSpent(
+                entry_id=entry_id,
+                member_id=member_id,
+                lot_id=lot_id,
+                amount=amount,
+                available_after=available,
+                held_after=held,
+                session_id=session_id,
+                hold_id=hold_id,
+            )
+        case "forfeit":
+            return CreditForfeited(
+                entry_id=entry_id,
+                member_id=member_id,
+                lot_id=lot_id,
+                amount=amount,
+                available_after=available,
+                held_after=held,
+                session_id=session_id,
+                hold_id=hold_id,
+                cause=settled_by,
+            )
+        case "expire":
+            return CreditExpired(
+                entry_id=entry_id,
+                member_id=member_id,
+                lot_id=lot_id,
+                amount=amount,
+                available_after=available,
+                held_after=held,
+            )
+        case "adjust":
+            return CreditAdjusted(
+                entry_id=entry_id,
+                member_id=member_id,
+                lot_id=lot_id,
+                amount=amount,
+                available_after=available,
+                held_after=held,
+                session_id=entry.session_id,
+                made_by=entry.made_by,
+            )
+        case _:
+            return CreditGranted(
+                entry_id=entry_id,
+                member_id=member_id,
+                lot_id=lot_id,
+                amount=amount,
+                available_after=available,
+                held_after=held,
+                source=lot.source,
+                length_minutes=lot.length_minutes,
+                expires_at=lot.expires_at,
+            )

@@ -1,0 +1,165 @@
+"""Members' books: locked, loaded and saved with one statement a table, however many members."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from makegood_chassis.database import UnitOfWork, column
+
+from makegood_credits.domain.book import Book, Lot
+from makegood_credits.domain.coverage import Enrolment
+
+_OPEN_ACCOUNT = "INSERT INTO accounts (member_id) VALUES ($1) ON CONFLICT DO NOTHING"
+
+_LOCK_ACCOUNTS = """
+SELECT member_id, available, held, entry_count, ledger_sequence, enrolment_sequence, next_due
+FROM accounts WHERE member_id = ANY($1::text[]) ORDER BY member_id FOR UPDATE
+"""
+
+_LOT = "id::text, member_id, source, length_minutes, expires_at, enrolment_id::text, period, granted, available, held"
+
+_LOTS_TO_TAKE_FROM = f"SELECT {_LOT} FROM lots WHERE member_id = ANY($1::text[]) AND available > 0"  # noqa: S608
+_LOTS_IN_USE = f"SELECT {_LOT} FROM lots WHERE member_id = ANY($1::text[]) AND (available > 0 OR held > 0)"  # noqa: S608
+_LOTS_BY_ID = f"SELECT {_LOT} FROM lots WHERE id = ANY($1::uuid[])"  # noqa: S608
+
+_ENROLMENT = """
+SELECT id::text, member_id, plan_id, starts_on, ends_on, time_zone, covers_from, covers_until, next_period, next_grant
+FROM enrolments WHERE member_id = ANY($1::text[])
+"""
+_ENROLMENTS_THAT_COUNT = (
+    _ENROLMENT + " AND (covers_until IS NULL OR covers_until > $2 OR next_grant IS NOT NULL) ORDER BY id"
+)
+
+_OPEN_LOTS = """
+INSERT INTO lots (
+    id, member_id, source, length_minutes, expires_at, enrolment_id, period, granted, available, held)
+SELECT * FROM unnest(
+    $1::uuid[], $2::text[], $3::text[], $4::int[], $5::timestamptz[], $6::uuid[], $7::int[], $8::int[], $9::int[],
+    $10::int[])
+"""
+
+_SAVE = """
+WITH books AS (
+    UPDATE accounts SET available = new.available, held = new.held, entry_count = new.entry_count,
+        ledger_sequence = new.ledger_sequence, enrolment_sequence = new.enrolment_sequence, next_due = new.next_due
+    FROM unnest($1::text[], $2::int[], $3::int[], $4::bigint[], $5::bigint[], $6::bigint[], $7::timestamptz[])
+        AS new (member_id, available, held, entry_count, ledger_sequence, enrolment_sequence, next_due)
+    WHERE accounts.member_id = new.member_id
+), moved AS (
+    UPDATE lots SET available = new.available, held = new.held, expires_at = new.expires_at
+    FROM unnest($8::uuid[], $9::int[], $10::int[], $11::timestamptz[]) AS new (id, available, held, expires_at)
+    WHERE lots.id = new.id
+)
+INSERT INTO ledger_entries (
+    id, member_id, number, kind, amount, debit_account, debit_lot, credit_account, credit_lot, session_id, hold_id,
+    reason, made_by, made_at, available_after, held_after)
+SELECT * FROM unnest(
+    $12::uuid[], $13::text[], $14::bigint[], $15::text[], $16::int[], $17::text[], $18::uuid[], $19::text[],
+    $20::uuid[], $21::uuid[], $22::uuid[], $23::text[], $24::text[], $25::timestamptz[], $26::int[], $27::int[])
+"""
+_ENTRY_COLUMNS = 16
+
+_SAVE_ENROLMENTS = """
+INSERT INTO enrolments (
+    id, member_id, plan_id, starts_on, ends_on, time_zone, covers_from, covers_until, next_period, next_grant)
+SELECT * FROM unnest(
+    $1::uuid[], $2::text[], $3::text[], $4::date[], $5::date[], $6::text[], $7::timestamptz[], $8::timestamptz[],
+    $9::int[], $10::timestamptz[])
+ON CONFLICT (id) DO UPDATE SET ends_on = excluded.ends_on, covers_until = excluded.covers_until,
+    next_period = excluded.next_period, next_grant = excluded.next_grant
+"""
+
+
+async def lock(unit: UnitOfWork, members: Iterable[str]) -> dict[str, Book]:
+    """The members' accounts, locked in one order everywhere; a member without one has an empty book that isn't saved."""
+    wanted = set(members)
+    books = {member: Book(member) for member in wanted}
+    for member, *counts in await unit.fetch(_LOCK_ACCOUNTS, list(wanted)):
+        books[member] = Book(member, *counts)
+        books[member].loaded = books[member].counts
+    return books
+
+
+async def load(unit: UnitOfWork, members: Iterable[str]) -> dict[str, Book]:
+    """The locked books with what a hold and the passing of time need: lots with credits left, enrolments that count."""
+    books = await lock(unit, members)
+    known = [member for member, book in books.items() if book.loaded is not None]
+    if known:
+        _add_lots(books, await unit.fetch(_LOTS_TO_TAKE_FROM, known))
+        for row in await unit.fetch(_ENROLMENTS_THAT_COUNT, known, unit.now):
+            books[row[1]].enrolments.append(Enrolment(*row))
+    return books
+
+
+async def open_and_load(unit: UnitOfWork, member: str) -> Book:
+    """The member's whole book, locked; the account is opened if there is none."""
+    await unit.execute(_OPEN_ACCOUNT, member)
+    books = await lock(unit, [member])
+    _add_lots(books, await unit.fetch(_LOTS_IN_USE, [member]))
+    books[member].enrolments = [Enrolment(*row) for row in await unit.fetch(_ENROLMENT + " ORDER BY id", [member])]
+    return books[member]
+
+
+async def add_lots(unit: UnitOfWork, books: dict[str, Book], lots: Iterable[str]) -> None:
+    """Loads these lots into the books of their members, which must be locked."""
+    if wanted := set(lots):
+        _add_lots(books, await unit.fetch(_LOTS_BY_ID, list(wanted)))
+
+
+def _add_lots(books: dict[str, Book], rows: Iterable[Iterable[object]]) -> None:
+    for row in rows:
+        lot = Lot(*row)  # type: ignore[arg-type]
+        lot.stored = True
+        books[lot.member_id].lots.setdefault(lot.id, lot)
+
+
+async def save(unit: UnitOfWork, books: Iterable[Book]) -> None:
+    """Writes what changed in the books. Accounts, lots and entries go in one statement."""
+    changed = sorted(
+        (book for book in books if book.loaded is not None and book.loaded != book.counts),
+        key=lambda book: book.member_id,
+    )
+    enrolments = [each for book in changed for each in book.changed_enrolments.values()]
+    if enrolments:
+        await _save_enrolments(unit, enrolments)
+    lots = [lot for book in changed for lot in book.changed_lots.values()]
+    new = [lot for lot in lots if not lot.stored]
+    if new:
+        await _open_lots(unit, new)
+    known = [lot for lot in lots if lot.stored]
+    entries = [entry for book in changed for entry in book.entries]
+    columns = list(zip(*entries, strict=True)) if entries else [()] * _ENTRY_COLUMNS
+    if changed:
+        await unit.execute(
+            _SAVE,
+            *_columns(changed, "member_id", "available", "held", "entry_count"),
+            *_columns(changed, "ledger_sequence", "enrolment_sequence", "next_due"),
+            *_columns(known, "id", "available", "held", "expires_at"),
+            *columns,
+        )
+    for lot in new:
+        lot.stored = True
+    for book in changed:
+        book.entries, book.changed_lots, book.changed_enrolments = [], {}, {}
+        book.loaded = book.counts
+
+
+async def _open_lots(unit: UnitOfWork, lots: list[Lot]) -> None:
+    await unit.execute(
+        _OPEN_LOTS,
+        *_columns(lots, "id", "member_id", "source", "length_minutes", "expires_at"),
+        *_columns(lots, "enrolment_id", "period", "granted", "available", "held"),
+    )
+
+
+async def _save_enrolments(unit: UnitOfWork, enrolments: list[Enrolment]) -> None:
+    await unit.execute(
+        _SAVE_ENROLMENTS,
+        *_columns(enrolments, "id", "member_id", "plan_id", "starts_on", "ends_on", "time_zone"),
+        *_columns(enrolments, "covers_from", "covers_until", "next_period", "next_grant"),
+    )
+
+
+def _columns(rows: Iterable[object], *names: str) -> list[list[object]]:
+    rows = list(rows)
+    return [column(rows, name) for name in names]

@@ -1,0 +1,142 @@
+"""Holds and their pending charges, set by set."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+
+from makegood_chassis.database import UnitOfWork, column
+
+from makegood_credits.domain.holding import Hold, Invoice
+from makegood_credits.domain.plans import Money
+
+_KNOWN = "SELECT session_id::text FROM holds WHERE session_id = ANY($1::uuid[])"
+
+_INSERT = """
+INSERT INTO holds (session_id, id, member_id, plan_id, state, hold_until, lot_id, invoice_id)
+SELECT * FROM unnest(
+    $1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::text[], $6::timestamptz[], $7::uuid[], $8::uuid[])
+"""
+
+_CLOSE = """
+INSERT INTO holds (session_id, member_id, state)
+SELECT session_id, member_id, $3 FROM unnest($1::uuid[], $2::text[]) AS new (session_id, member_id)
+ORDER BY session_id
+ON CONFLICT DO NOTHING
+"""
+
+_HOLD = """
+SELECT holds.session_id::text, holds.id::text, holds.member_id, holds.plan_id, holds.state, holds.hold_until,
+    holds.lot_id::text, holds.firm, invoices.id::text, invoices.status, invoices.amount_minor, invoices.currency,
+    invoices.due_on
+FROM holds LEFT JOIN invoices ON invoices.id = holds.invoice_id
+"""
+_BY_SESSION = _HOLD + " WHERE holds.session_id = ANY($1::uuid[]) ORDER BY holds.session_id FOR UPDATE OF holds"
+
+_LAPSED = """
+SELECT session_id::text, member_id FROM holds
+WHERE hold_until <= $1 AND state = 'held' AND NOT firm ORDER BY hold_until LIMIT $2
+"""
+
+_SETTLE = """
+UPDATE holds SET state = new.state
+FROM unnest($1::uuid[], $2::text[], $3::text[]) AS new (session_id, state, before)
+WHERE holds.session_id = new.session_id AND holds.state = new.before
+"""
+
+_CONFIRM = """
+WITH kept AS (
+    SELECT session_id FROM holds WHERE session_id = ANY($1::uuid[]) AND state = 'held' AND NOT firm
+    ORDER BY session_id FOR UPDATE
+)
+UPDATE holds SET firm = true FROM kept WHERE holds.session_id = kept.session_id
+"""
+
+_OPEN_INVOICES = """
+INSERT INTO invoices (id, member_id, session_id, status, amount_minor, currency, due_on)
+SELECT * FROM unnest($1::uuid[], $2::text[], $3::uuid[], $4::text[], $5::bigint[], $6::text[], $7::date[])
+"""
+
+_MOVE_INVOICES = """
+UPDATE invoices SET status = new.status FROM unnest($1::uuid[], $2::text[]) AS new (id, status)
+WHERE invoices.id = new.id AND invoices.status = 'pending'
+"""
+
+
+class SettledTwice(Exception):
+    """A hold or charge was settled by somebody else although its account was locked: a bug, never a state of the data."""
+
+
+async def known(unit: UnitOfWork, sessions: Sequence[str]) -> set[str]:
+    """Those of the sessions that were answered before, or are over."""
+    return {row[0] for row in await unit.fetch(_KNOWN, sessions)}
+
+
+async def insert(unit: UnitOfWork, holds: Sequence[Hold]) -> None:
+    """New holds, and the pending charges of those that are co-pays."""
+    if not holds:
+        return
+    invoices = [hold.invoice for hold in holds if hold.invoice is not None]
+    if invoices:
+        await unit.execute(
+            _OPEN_INVOICES,
+            column(invoices, "id"),
+            column(invoices, "member_id"),
+            column(invoices, "session_id"),
+            column(invoices, "status"),
+            [invoice.amount.amount_minor for invoice in invoices],
+            [invoice.amount.currency for invoice in invoices],
+            column(invoices, "due_on"),
+        )
+    await unit.execute(
+        _INSERT,
+        column(holds, "session_id"),
+        column(holds, "id"),
+        column(holds, "member_id"),
+        column(holds, "plan_id"),
+        column(holds, "state"),
+        column(holds, "hold_until"),
+        column(holds, "lot_id"),
+        [hold.invoice.id if hold.invoice else None for hold in holds],
+    )
+
+
+async def remember(unit: UnitOfWork, sessions: Mapping[str, str], state: str) -> None:
+    """Keeps session → member as `refused` or `ended`, so that nothing is ever held for it again."""
+    if sessions:
+        await unit.execute(_CLOSE, list(sessions), list(sessions.values()), state)
+
+
+async def by_session(unit: UnitOfWork, sessions: Sequence[str]) -> dict[str, Hold]:
+    """The sessions' holds, locked. Lock their members' accounts first."""
+    holds = {}
+    for row in await unit.fetch(_BY_SESSION, sessions):
+        invoice = None
+        if row[8] is not None:
+            invoice = Invoice(row[8], row[2], row[0], row[9], Money(row[10], row[11]), row[12])
+        holds[row[0]] = Hold(row[0], row[1], row[2], row[3], row[4], row[5], row[6], invoice, row[7])
+    return holds
+
+
+async def lapsed(unit: UnitOfWork, until: datetime, most: int) -> dict[str, str]:
+    """Session → member of holds that lapse by then and aren't firm; not locked, so look again under the lock."""
+    return {row[0]: row[1] for row in await unit.fetch(_LAPSED, until, most)}
+
+
+async def settle(unit: UnitOfWork, holds: Sequence[Hold], before: Sequence[str]) -> None:
+    """CRED-3: writes the holds' states where they are still as before, and their charges. Raises SettledTwice."""
+    if not holds:
+        return
+    done = await unit.execute(_SETTLE, column(holds, "session_id"), column(holds, "state"), list(before))
+    if done != f"UPDATE {len(holds)}":
+        raise SettledTwice(f"{len(holds)} holds to settle, {done}")
+    invoices = [hold.invoice for hold in holds if hold.invoice is not None]
+    if invoices:
+        done = await unit.execute(_MOVE_INVOICES, column(invoices, "id"), column(invoices, "status"))
+        if done != f"UPDATE {len(invoices)}":
+            raise SettledTwice(f"{len(invoices)} charges to settle, {done}")
+
+
+async def make_firm(unit: UnitOfWork, sessions: Sequence[str]) -> None:
+    """The sessions are reserved: their holds don't lapse any more (AVAIL-4)."""
+    await unit.execute(_CONFIRM, sessions)
