@@ -3,21 +3,124 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from functools import cache
+from typing import TYPE_CHECKING, Any
 
-from fastapi import APIRouter, FastAPI
+from fastapi import APIRouter, FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.routing import APIRoute
+from starlette.exceptions import HTTPException
+from starlette.routing import Match
 
-from makegood_chassis.http.rights import Rights
+from makegood_chassis.auth import Authenticator
+from makegood_chassis.http import dev_clock, openapi
+from makegood_chassis.http.changes import completions
+from makegood_chassis.http.edge import Edge
+from makegood_chassis.http.probes import probes
+from makegood_chassis.http.rights import Operation, Rights
 
 if TYPE_CHECKING:
     from makegood_chassis.service import Service
 
+_WITHOUT_TOKEN = ("/v1/webhooks/",)
+"""Callers of these prove themselves in their own way."""
+
 
 def create_app(
-    service: Service, *, title: str, description: str, routers: Sequence[APIRouter], rights: Rights
+    service: Service,
+    *,
+    title: str,
+    description: str,
+    routers: Sequence[APIRouter],
+    rights: Rights,
+    authenticator: Authenticator | None = None,
 ) -> FastAPI:
     """The app. `request.app.state.service` is the service; routers reach their own parts through `service.parts`.
 
     Serves also /livez /readyz /startupz /metrics, /v1/<service>/openapi.json and, in development, /v1/<service>/dev/clock.
+    Raises ValueError for a /v1 route that asks for no operation of the table, or for more than one.
     """
-    raise NotImplementedError
+    app = FastAPI(
+        title=title,
+        description=description,
+        version="1",
+        openapi_url=f"/v1/{service.name}/openapi.json",
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+    )
+    inner = [*routers, probes(service)]
+    if service.settings.development:
+        inner.append(dev_clock.dev_clock(service))
+        rights = {**rights, **dev_clock.RIGHTS}
+    for router in inner:
+        app.router.routes.extend(router.routes)  # as they are: an included router would match every path twice
+    _check_operations(app, rights)
+    settings = service.settings
+    app.state.service = service
+    app.state.rights = rights
+    app.state.completions = cache(lambda: completions(service))
+    app.state.authenticator = authenticator or Authenticator(
+        settings.jwks_url, issuer=settings.token_issuer, audience=settings.token_audience
+    )
+    _prepare(app, service)
+    return app
+
+
+def health_app(service: Service) -> FastAPI:
+    """The app of a process that serves no requests (role `work`): health and metrics alone."""
+    app = FastAPI(title=service.name, openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False)
+    app.router.routes.extend(probes(service).routes)
+    _prepare(app, service)
+    return app
+
+
+def _prepare(app: FastAPI, service: Service) -> None:
+    app.add_exception_handler(HTTPException, _reraise_http)
+    app.add_exception_handler(RequestValidationError, _reraise)
+    app.add_middleware(Edge, service=service)
+    app.openapi = lambda: _document(app)  # type: ignore[method-assign]
+
+
+async def _reraise(request: Request, error: Exception) -> Response:
+    """Instead of the framework's own answers: the edge knows how to answer."""
+    raise error
+
+
+async def _reraise_http(request: Request, error: Exception) -> Response:
+    if isinstance(error, HTTPException) and error.status_code == 405:
+        allowed = _allowed(request)
+        raise HTTPException(405, headers={"Allow": ", ".join(allowed)} if allowed else None) from error
+    raise error
+
+
+def _allowed(request: Request) -> list[str]:
+    """The methods of all routes at the request's path (the framework names those of the first one alone)."""
+    methods: set[str] = set()
+    for route in request.app.routes:
+        if route.matches(request.scope)[0] != Match.NONE:
+            methods |= getattr(route, "methods", None) or set()
+    return sorted(methods)
+
+
+def _document(app: FastAPI) -> dict[str, Any]:
+    if app.openapi_schema is None:
+        app.openapi_schema = openapi.document(app)
+    return app.openapi_schema
+
+
+def _check_operations(app: FastAPI, rights: Rights) -> None:
+    for route in app.routes:
+        path = getattr(route, "path", "")
+        if not path.startswith("/v1/") or path == app.openapi_url or path.startswith(_WITHOUT_TOKEN):
+            continue
+        if not isinstance(route, APIRoute):
+            raise ValueError(f"{path} is no plain route, so its rights cannot be checked")
+        operations = openapi.route_operations(route)
+        name = f"{'/'.join(sorted(route.methods or ()))} {path}"
+        if len(operations) != 1:
+            raise ValueError(f"{name} must ask for exactly one operation, and asks for {operations or 'none'}")
+        if operations[0] not in rights:
+            raise ValueError(f"{name} asks for `{operations[0]}`, which is not in the table of rights")
+        # Who may comes before what is asked: 401 and 403 stand before any complaint about the request.
+        route.dependant.dependencies.sort(key=lambda inner: not isinstance(inner.call, Operation))

@@ -1,93 +1,191 @@
-"""Changes over HTTP: idempotency keys kept in the effect's transaction, If-Match, Prefer: wait, and the answer's shape."""
+"""Changes over HTTP: idempotency keys kept in the effect's transaction, If-Match, Prefer: wait, and the answer's shape.
+
+A route whose outcome is known at once:
+
+    async with change.unit() as unit:
+        ...
+        return change.answer(200, view, version=session.version)
+
+One whose outcome comes over topics: `unit(resource=path)`, wait up to `change.wait` seconds, then
+`return await change.complete(change.answer(...))`. Many concurrent ones in one transaction: `claim_many` with each
+`change.claim` inside the group's `apply`, then `complete` likewise.
+"""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING, Final
 
-import msgspec
+import structlog
 from fastapi import Request, Response
 from makegood_contracts.envelope import Cause
-from pydantic import BaseModel
 
 from makegood_chassis.database import UnitOfWork
+from makegood_chassis.group_commit import GroupCommit
+from makegood_chassis.http import answers, preconditions
+from makegood_chassis.http.context import RequestContext, context
+from makegood_chassis.http.idempotency import (
+    Claim,
+    Replay,
+    claim_many,
+    fingerprint,
+    read_key,
+    release_many,
+    store_many,
+)
+from makegood_chassis.http.problems import Problem
+from makegood_chassis.http.rights import authenticate
+from makegood_chassis.messaging.failures import is_transient
+
+if TYPE_CHECKING:
+    from makegood_chassis.service import Service
+
+__all__ = ["Change", "Changes", "Claim", "Replay", "changes", "claim_many", "release_many", "store_many"]
+
+MARGIN: Final = 0.5
+"""Seconds before the request's deadline at which a wait ends, so that the 202 still leaves in time."""
+
+_log = structlog.get_logger(__name__)
+
+Completions = GroupCommit[tuple[Claim, Response], None]
 
 
-@dataclass(frozen=True, slots=True)
-class Claim:
-    """An idempotency key as the request sent it, with the fingerprint of method, path and body."""
+def completions(service: Service) -> Completions:
+    """Stores the answers of changes whose outcome came after their commit: those of many requests in one transaction."""
 
-    caller: str
-    key: str
-    fingerprint: bytes
+    async def apply(answered: Sequence[tuple[Claim, Response]], unit: UnitOfWork) -> Sequence[None]:
+        await store_many(answered, unit)
+        return [None] * len(answered)
 
-
-class Replay(Exception):
-    """The change was made before; carries the first answer. Answered with `Idempotent-Replayed: true`."""
-
-    def __init__(self, response: Response) -> None:
-        self.response = response
-
-
-async def claim_many(
-    claims: Sequence[Claim | None], resources: Sequence[str], unit: UnitOfWork
-) -> Sequence[Exception | None]:
-    """Claims keys in `unit` with one statement, for batches. Per claim: None where the key is new (or None was passed), else
-    what to raise: Replay, `idempotency-key-reused`, or `idempotency-in-flight`. A key whose first request died unanswered
-    longer ago than the request deadline is answered by reading `resource` anew."""
-    raise NotImplementedError
+    return GroupCommit(service.database, apply, at_once=1)
 
 
 class Change:
     """One change: from FastAPI, `change: Annotated[Change, Depends(changes())]`."""
 
+    def __init__(
+        self,
+        request: Request,
+        claim: Claim | None,
+        if_match: Sequence[str],
+        prefer: Sequence[str],
+    ) -> None:
+        self._state = request.scope["app"].state
+        self._context: RequestContext = context(request)
+        self._claim = claim
+        self._if_match = if_match
+        self._asked = preconditions.wait_seconds(prefer)
+        self._answer: Response | None = None
+
     @property
     def claim(self) -> Claim | None:
         """None where the caller sent no key."""
-        raise NotImplementedError
+        return self._claim
 
     @property
     def cause(self) -> Cause:
         """The request as the cause of the events it leads to (request id, traceparent)."""
-        raise NotImplementedError
+        return self._context.cause
 
     @property
     def wait(self) -> float:
         """Seconds the caller wants to wait (`Prefer: wait=N`), cut to the request's deadline; 0 without."""
-        raise NotImplementedError
+        return 0.0 if not self._asked else max(0.0, min(float(self._asked), self._context.remaining() - MARGIN))
 
     def expect_version(self, version: int, *, required: bool = False) -> None:
         """Checks `If-Match` against the entity's version: 412 `version-mismatch`; 428 `version-required` if it must be sent."""
-        raise NotImplementedError
+        preconditions.check_version(self._if_match, version, required=required)
 
     @asynccontextmanager
     async def unit(self, *, resource: str | None = None) -> AsyncIterator[UnitOfWork]:
         """A transaction that claims the key first and stores the answer given by `answer` with the effect.
 
         Raises Replay or the idempotency problems. Where the answer comes later (`Prefer: wait`), pass `resource`, the path
-        that tells the outcome, and call `complete` when it is known.
+        that tells the outcome, and call `complete` when it is known. Whatever is raised inside rolls back and frees the key.
         """
-        raise NotImplementedError
-        yield
+        service: Service = self._state.service
+        async with service.database.transaction(self.cause) as unit:
+            if self._claim is not None:
+                (refusal,) = await claim_many([self._claim], [resource], unit)
+                if refusal is not None:
+                    raise refusal
+            self._answer = None
+            yield unit
+            if self._answer is not None:
+                if self._claim is not None:
+                    await store_many([(self._claim, self._answer)], unit)
+            elif resource is None:
+                raise RuntimeError("call change.answer() inside the unit, or pass `resource` and complete() later")
 
     def answer(
         self,
         status: int,
-        content: BaseModel | msgspec.Struct | None = None,
+        content: answers.Content = None,
         *,
         version: int | None = None,
         location: str | None = None,
         headers: dict[str, str] | None = None,
     ) -> Response:
         """The response (ETag from `version`), remembered as the first answer for the key."""
-        raise NotImplementedError
+        self._answer = self._prefer_applied(
+            answers.answer(status, content, version=version, location=location, headers=headers)
+        )
+        return self._answer
 
-    async def complete(self, response: Response) -> Response:
-        """Stores the answer of a change whose unit was committed before the outcome was known."""
-        raise NotImplementedError
+    async def complete(self, response: Response | Problem) -> Response:
+        """Stores the answer of a change whose unit was committed before the outcome was known, and returns it.
+
+        A `Problem` is the outcome of a change that took place and was refused over topics. The change has happened: if its
+        answer cannot be stored now, the caller gets it all the same, and a repeat reads the resource anew.
+        """
+        if isinstance(response, Problem):
+            response = self._prefer_applied(response.response())
+        if self._claim is not None:
+            stored: Completions = self._state.completions()
+            try:
+                await stored.submit((self._claim, response))
+            except Exception as error:
+                if not is_transient(error):
+                    raise
+                _log.warning("answer not stored", error=type(error).__name__)
+        return response
+
+    def _prefer_applied(self, response: Response) -> Response:
+        if self._asked:
+            response.headers["Preference-Applied"] = f"wait={self._asked}"
+        return response
 
 
-def changes(*, key_required: bool = False) -> Callable[[Request], Awaitable[Change]]:
+class Changes:
+    """The dependency that `changes` answers."""
+
+    def __init__(self, key_required: bool) -> None:
+        self.key_required = key_required
+
+    async def __call__(self, request: Request) -> Change:
+        caller = await authenticate(request)
+        keys: list[str] = []
+        if_match: list[str] = []
+        prefer: list[str] = []
+        wanted = {b"idempotency-key": keys, b"if-match": if_match, b"prefer": prefer}
+        for name, value in request.scope["headers"]:
+            if name in wanted:
+                wanted[name].append(value.decode("latin-1"))
+        key = read_key(keys, required=self.key_required)
+        claim = None
+        if key is not None:
+            scope = request.scope
+            target = f"{scope['path']}?{scope['query_string'].decode('latin-1')}"
+            patience: float = scope["app"].state.service.settings.request_deadline
+            claim = Claim(
+                caller.subject, key, fingerprint(scope["method"], target, await request.body()), patience + MARGIN
+            )
+        return Change(request, claim, if_match, prefer)
+
+
+@cache
+def changes(*, key_required: bool = False) -> Changes:
     """FastAPI dependency. `key_required`: without `Idempotency-Key` the answer is 400 `idempotency-key-required`."""
-    raise NotImplementedError
+    return Changes(key_required)

@@ -2,14 +2,28 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
 from typing import Annotated, Any, Generic, TypeVar
 
+import msgspec
 from fastapi import Query
 from pydantic import BaseModel
 
+from makegood_chassis.http.problems import invalid
+
 V = TypeVar("V")
+R = TypeVar("R")
 
 Limit = Annotated[int, Query(ge=1, le=200, description="Most items of one page.")]
+Cursor = Annotated[
+    str | None, Query(max_length=1024, description="`next_cursor` of the page before; without it the first page.")
+]
+
+_CHECK = 6
+_BIGGEST = 2**63
 
 
 class Page(BaseModel, Generic[V]):
@@ -19,11 +33,58 @@ class Page(BaseModel, Generic[V]):
     next_cursor: str | None = None
 
 
+def page(
+    rows: Sequence[R], limit: int, view: Callable[[R], V], position: Callable[[R], tuple[Any, ...]]
+) -> tuple[list[V], str | None]:
+    """(items, next_cursor) of `rows`, which were read with `LIMIT limit + 1` behind the cursor's position.
+
+    `position` gives the sort values of a row. They must be unique together (end with the id), so that no page skips or
+    repeats an item.
+    """
+    shown = rows[:limit]
+    following = encode_cursor(*position(shown[-1])) if len(rows) > limit else None
+    return [view(row) for row in shown], following
+
+
 def encode_cursor(*position: Any) -> str:
-    """An opaque cursor for the position after the last item: its sort values (str, int, datetime)."""
-    raise NotImplementedError
+    """An opaque cursor for the position after the last item: its sort values (str, int, datetime, None)."""
+    content = msgspec.json.encode([v.astimezone(UTC) if isinstance(v, datetime) else v for v in position])
+    return base64.urlsafe_b64encode(_checksum(content) + content).rstrip(b"=").decode()
 
 
 def decode_cursor(cursor: str | None, *types: type) -> tuple[Any, ...] | None:
-    """The sort values in the cursor, as these types; None without one. Raises the 422 problem for one that is not ours."""
-    raise NotImplementedError
+    """The sort values in the cursor, as these types (None is allowed for each); None without a cursor.
+
+    Raises the 422 problem for one that is not ours. The checksum finds a damaged cursor; it is no secret, and need not be: a
+    cursor only says where to go on in a list whose items the caller may read.
+    """
+    if cursor is None:
+        return None
+    try:
+        raw = base64.b64decode(cursor.encode("ascii") + b"=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
+        content = raw[_CHECK:]
+        if raw[:_CHECK] != _checksum(content):
+            raise ValueError("checksum")
+        values = msgspec.json.decode(content, type=list[Any])
+        if len(values) != len(types):
+            raise ValueError("length")
+        return tuple(_value(value, kind) for value, kind in zip(values, types, strict=True))
+    except (ValueError, msgspec.MsgspecError) as error:
+        raise invalid("#/cursor", "Send `next_cursor` as it came, on the same list.", where="query") from error
+
+
+def _value(value: Any, kind: type) -> Any:
+    if value is None:
+        return None
+    found: Any = msgspec.convert(value, kind, strict=True)
+    if isinstance(found, str) and "\x00" in found:
+        raise ValueError("NUL")
+    if isinstance(found, int) and not -_BIGGEST <= found < _BIGGEST:
+        raise ValueError("out of range")
+    if isinstance(found, datetime) and found.tzinfo is None:
+        raise ValueError("no offset")
+    return found
+
+
+def _checksum(content: bytes) -> bytes:
+    return hashlib.blake2s(content, digest_size=_CHECK, person=b"cursor").digest()

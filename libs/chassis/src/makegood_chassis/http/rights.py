@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache, lru_cache
 from typing import Literal
 
 from fastapi import Request
 
-Role = Literal["member", "provider", "support", "ops"]
+from makegood_chassis.auth import Authenticator, Caller, InvalidToken, KeysUnavailable, Role
+from makegood_chassis.http.context import SCOPE_KEY, RequestContext
+from makegood_chassis.http.problems import Problem, not_found
+
+__all__ = ["Access", "Caller", "Grant", "Operation", "Relation", "Rights", "Role", "authenticate", "operation"]
+
 Relation = Literal["any", "self", "party"]
 """`any`: the role alone is enough. `self`: the thing is about the caller. `party`: the caller is the member (role member)
 or the provider (role provider) of the room or session."""
@@ -22,14 +28,6 @@ class Grant:
 
 Rights = Mapping[str, tuple[Grant, ...]]
 """Operation, such as `session.confirm` → who may."""
-
-
-@dataclass(frozen=True, slots=True)
-class Caller:
-    """Who calls, as the token says."""
-
-    subject: str
-    roles: frozenset[Role]
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,18 +62,65 @@ class Access:
         provider_id: str | None = None,
     ) -> Role:
         """As `role_for`; raises the 404 problem where there is none, so that strangers learn nothing."""
-        from makegood_chassis.http.problems import not_found
-
         role = self.role_for(person_id=person_id, member_id=member_id, provider_id=provider_id)
         if role is None:
             raise not_found(what)
         return role
 
 
-def operation(name: str) -> Callable[[Request], Awaitable[Access]]:
+class Operation:
+    """The dependency that `operation` answers: knows its name, so that the app can check the routes against the table."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    async def __call__(self, request: Request) -> Access:
+        caller = await authenticate(request)
+        rights: Rights = request.scope["app"].state.rights
+        grants = _granted(rights[self.name], caller.roles)
+        if not grants:
+            raise Problem("forbidden", "Your role never has this operation.")
+        return Access(caller, self.name, grants)
+
+
+@lru_cache(maxsize=4096)
+def _granted(grants: tuple[Grant, ...], roles: frozenset[Role]) -> tuple[Grant, ...]:
+    return tuple(grant for grant in grants if grant.role in roles)
+
+
+@cache
+def operation(name: str) -> Operation:
     """FastAPI dependency of a route: `access: Annotated[Access, Depends(operation("session.confirm"))]`.
 
     401 without a valid token, 403 for a role that never has the operation. The table is the app's (`create_app(rights=…)`);
-    an operation that is not in it fails at start.
+    an operation that is not in it fails at start, and so does a route without one.
     """
-    raise NotImplementedError
+    return Operation(name)
+
+
+async def authenticate(request: Request) -> Caller:
+    """Who calls, from the access token alone. Raises the 401 problem, or 503 while nobody can tell."""
+    context: RequestContext = request.scope[SCOPE_KEY]
+    if context.caller is not None:
+        return context.caller
+    sent = [value for name, value in request.scope["headers"] if name == b"authorization"]
+    if not sent:
+        raise _unauthenticated("There is no access token.", "Bearer")
+    scheme, _, token = sent[0].decode("latin-1").partition(" ")
+    if len(sent) > 1 or scheme.lower() != "bearer" or not token:
+        raise _unauthenticated("Send one `Authorization: Bearer` header.", 'Bearer error="invalid_request"')
+    authenticator: Authenticator = request.scope["app"].state.authenticator
+    try:
+        caller = authenticator.remembered(token) or await authenticator.verify(token.strip())
+    except InvalidToken as error:
+        raise _unauthenticated(f"The access token is not valid: {error}.", 'Bearer error="invalid_token"') from error
+    except KeysUnavailable as error:
+        raise Problem(
+            "unavailable", "The identity provider cannot be reached.", headers={"Retry-After": "2"}
+        ) from error
+    context.caller = caller
+    return caller
+
+
+def _unauthenticated(detail: str, challenge: str) -> Problem:
+    return Problem("unauthenticated", detail, headers={"WWW-Authenticate": challenge})

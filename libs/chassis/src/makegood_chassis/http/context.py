@@ -1,0 +1,55 @@
+"""What the chassis knows of one request while it is handled."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from fastapi import Request
+from makegood_contracts.envelope import Cause
+from makegood_contracts.ids import new_id
+
+if TYPE_CHECKING:
+    from makegood_chassis.auth import Caller
+
+SCOPE_KEY = "makegood"
+
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,64}")
+_TRACEPARENT = re.compile(r"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
+
+
+@dataclass(slots=True)
+class RequestContext:
+    """One request. `deadline` is a moment of the event loop's clock."""
+
+    request_id: str
+    traceparent: str | None
+    deadline: float
+    caller: Caller | None = None
+
+    @property
+    def cause(self) -> Cause:
+        """The request as the first cause of a story."""
+        return Cause(self.request_id, self.request_id, self.traceparent)
+
+    def remaining(self) -> float:
+        """Seconds until the request's deadline, never below 0."""
+        return max(0.0, self.deadline - asyncio.get_running_loop().time())
+
+
+def request_id(sent: str | None) -> str:
+    """The id as sent by the gateway, or a new one where none or an odd one came."""
+    return sent if sent and _REQUEST_ID.fullmatch(sent) else new_id()
+
+
+def traceparent(sent: str | None) -> str | None:
+    """The W3C trace parent, if it is one."""
+    return sent if sent and _TRACEPARENT.fullmatch(sent) else None
+
+
+def context(request: Request) -> RequestContext:
+    """The request's context, for dependencies and routes."""
+    found: Any = request.scope[SCOPE_KEY]
+    return found  # type: ignore[no-any-return]

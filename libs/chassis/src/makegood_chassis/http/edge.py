@@ -1,0 +1,177 @@
+"""Outermost layer of a service's application, plain ASGI: what every request gets, whatever route it is for."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING, Any, Final
+
+import structlog
+from fastapi import Response
+from prometheus_client import Histogram
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from makegood_chassis.http.bodies import ClientGone, check_body, read_body, replayed
+from makegood_chassis.http.context import SCOPE_KEY, RequestContext, request_id, traceparent
+from makegood_chassis.http.failures import response_to
+from makegood_chassis.http.idempotency import Replay
+from makegood_chassis.http.problems import Problem, invalid
+from makegood_chassis.metrics import HTTP_ACTIVE, HTTP_DURATION
+
+if TYPE_CHECKING:
+    from makegood_chassis.service import Service
+
+_BODYLESS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
+_SECURITY_HEADERS: Final = (
+    (b"x-content-type-options", b"nosniff"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
+)
+_NO_STORE: Final = (b"cache-control", b"no-store")
+_WANTED: Final = frozenset(
+    {
+        b"x-request-id",
+        b"traceparent",
+        b"content-length",
+        b"content-type",
+        b"content-encoding",
+        b"transfer-encoding",
+        b"x-envoy-expected-rq-timeout-ms",
+    }
+)
+_CONNECTION: Final = ("type", "asgi", "http_version", "scheme", "server", "client", "root_path")
+_LONGEST_TIMEOUT_TEXT: Final = 9
+
+_log = structlog.get_logger(__name__)
+
+
+class Edge:
+    """Request id and trace, deadline, body limits, problems for every error, security headers, the duration's metric."""
+
+    def __init__(self, app: ASGIApp, *, service: Service) -> None:
+        self._app = app
+        self._health = service.health
+        self._deadline = service.settings.request_deadline
+        self._durations: dict[tuple[str, str, int], Histogram] = {}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            if scope["type"] == "lifespan":
+                await self._app(scope, receive, send)
+            return
+        begun = time.perf_counter()
+        sent: dict[bytes, bytes] = {name: value for name, value in scope["headers"] if name in _WANTED}
+        ends = asyncio.get_running_loop().time() + self._seconds(sent)
+        context = RequestContext(
+            request_id(_text(sent.get(b"x-request-id"))), traceparent(_text(sent.get(b"traceparent"))), ends
+        )
+        scope[SCOPE_KEY] = context
+        status = 0
+        deadline = asyncio.timeout_at(ends)
+
+        async def reply(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                deadline.reschedule(None)  # from here on it is the client's pace; a stream may last
+                self._complete_headers(message, context)
+            await send(message)
+
+        HTTP_ACTIVE.inc()
+        try:
+            async with deadline:
+                await self._handle(scope, receive, reply, sent)
+        except ClientGone:
+            pass
+        except Exception as error:
+            if status:
+                _log.error("answer broken off", error=type(error).__name__, request_id=context.request_id)
+                raise
+            response = self._response_to(error, deadline, context)
+            await response(scope, receive, reply)
+        finally:
+            HTTP_ACTIVE.dec()
+            self._observe(scope, status, time.perf_counter() - begun)
+
+    async def _handle(self, scope: Scope, receive: Receive, send: Send, sent: dict[bytes, bytes]) -> None:
+        if b"%" in scope["query_string"] and b"%00" in scope["query_string"]:
+            raise invalid("#", "A parameter cannot hold the character NUL.", where="query")
+        if "\x00" in scope["path"]:
+            raise Problem("not-found")
+        if scope["method"] not in _BODYLESS or b"content-length" in sent or b"transfer-encoding" in sent:
+            body = await read_body(receive, sent.get(b"content-length"))
+            if body:
+                check_body(body, sent.get(b"content-type"), sent.get(b"content-encoding"))
+            receive = replayed(body, receive)
+        try:
+            await self._app(scope, receive, send)
+        except Replay as replay:
+            response = replay.response if replay.resource is None else await self._read_anew(scope, replay)
+            await response(scope, receive, send)
+
+    async def _read_anew(self, scope: Scope, replay: Replay) -> Response:
+        """The resource of a change that never answered, read by the same caller: 202 with it, or what the read answered."""
+        path = str(replay.resource)
+        read: Scope = {
+            **{name: scope[name] for name in _CONNECTION if name in scope},
+            "method": "GET",
+            "path": path,
+            "raw_path": path.encode(),
+            "query_string": b"",
+            "headers": [pair for pair in scope["headers"] if pair[0] in (b"authorization", b"host")],
+            SCOPE_KEY: scope[SCOPE_KEY],
+        }
+        status, headers, body = 0, {}, bytearray()
+
+        async def nothing() -> Message:
+            return {"type": "http.request", "body": b"", "more_body": False}
+
+        async def collect(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                headers.update({name.decode("latin-1"): value.decode("latin-1") for name, value in message["headers"]})
+            else:
+                body.extend(message.get("body", b""))
+
+        await self._app(read, nothing, collect)
+        headers.pop("content-length", None)
+        if status == 200:
+            status, headers = 202, headers | {"location": path, "idempotent-replayed": "true"}
+        return Response(bytes(body), status, headers=headers)
+
+    def _seconds(self, sent: dict[bytes, bytes]) -> float:
+        """Until the deadline: our own, or the gateway's where that is nearer."""
+        expected = sent.get(b"x-envoy-expected-rq-timeout-ms")
+        if expected is not None and expected.isdigit() and len(expected) <= _LONGEST_TIMEOUT_TEXT and int(expected) > 0:
+            return min(self._deadline, int(expected) / 1000)
+        return self._deadline
+
+    def _response_to(self, error: Exception, deadline: asyncio.Timeout, context: RequestContext) -> Response:
+        if isinstance(error, TimeoutError) and deadline.expired():
+            return Problem("deadline-exceeded", headers={"Retry-After": "1"}).response()
+        if not self._health.started and isinstance(error, RuntimeError):
+            return Problem("unavailable", "The service is starting.", headers={"Retry-After": "1"}).response()
+        return response_to(error, context.request_id)
+
+    def _complete_headers(self, message: Message, context: RequestContext) -> None:
+        headers: list[tuple[bytes, bytes]] = [
+            *message["headers"],
+            *_SECURITY_HEADERS,
+            (b"x-request-id", context.request_id.encode()),
+        ]
+        if not any(name == b"cache-control" for name, _ in message["headers"]):
+            headers.append(_NO_STORE)
+        message["headers"] = headers
+
+    def _observe(self, scope: Scope, status: int, seconds: float) -> None:
+        route: Any = scope.get("route")
+        labels = (scope["method"] if route else "other", getattr(route, "path", "none"), status)
+        duration = self._durations.get(labels)
+        if duration is None:
+            duration = self._durations[labels] = HTTP_DURATION.labels(*labels)
+        duration.observe(seconds)
+
+
+def _text(value: bytes | None) -> str | None:
+    return None if value is None else value.decode("latin-1")

@@ -1,0 +1,184 @@
+"""Idempotency keys, kept in the service's own database, in the transaction of the effect (REL-4).
+
+A key belongs to its caller. The first request claims it; the effect and, where it is known, the answer are committed with the
+claim. A request that repeats it gets the first answer; a changed one 422; one that comes while the first is not finished 409.
+A request that was refused by a rule claims nothing: its transaction is rolled back, so the same key may try again later.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import msgspec
+from fastapi import Response
+
+from makegood_chassis.database import Row, UnitOfWork
+from makegood_chassis.http.problems import Problem, invalid
+
+PATIENCE: Final = 30.0
+_KEY = re.compile(r"[\x21-\x7e]{1,255}")
+
+_CLAIM = """
+INSERT INTO idempotency_keys (caller, key, fingerprint, resource)
+SELECT * FROM unnest($1::text[], $2::text[], $3::bytea[], $4::text[])
+ON CONFLICT (caller, key) DO NOTHING
+RETURNING caller, key
+"""
+_FIND = """
+SELECT k.caller, k.key, k.fingerprint, k.resource, k.status, k.headers, k.body,
+       extract(epoch FROM clock_timestamp() - k.created_at)::float8 AS age
+FROM idempotency_keys AS k JOIN unnest($1::text[], $2::text[]) AS wanted (caller, key) USING (caller, key)
+"""
+_STORE = """
+UPDATE idempotency_keys AS k SET status = a.status, headers = a.headers, body = a.body
+FROM unnest($1::text[], $2::text[], $3::smallint[], $4::jsonb[], $5::bytea[]) AS a (caller, key, status, headers, body)
+WHERE k.caller = a.caller AND k.key = a.key AND k.status IS NULL
+"""
+_RELEASE = """
+DELETE FROM idempotency_keys AS k USING unnest($1::text[], $2::text[]) AS r (caller, key)
+WHERE k.caller = r.caller AND k.key = r.key AND k.status IS NULL
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """An idempotency key as the request sent it, with the fingerprint of method, path and body.
+
+    `patience`: seconds of real time after which a first request that never answered counts as dead; its request deadline.
+    """
+
+    caller: str
+    key: str
+    fingerprint: bytes
+    patience: float = PATIENCE
+
+
+class Replay(Exception):
+    """The change was made before; carries the first answer. Answered with `Idempotent-Replayed: true`.
+
+    With `resource` the first request died before it could answer: the app reads the resource as the caller's GET would and
+    answers 202 with it, which is true whatever came of it, and shows the outcome as far as it is known.
+    """
+
+    def __init__(self, response: Response, resource: str | None = None) -> None:
+        super().__init__("made before")
+        self.response = response
+        self.resource = resource
+        response.headers["Idempotent-Replayed"] = "true"
+
+
+def read_key(sent: Sequence[str], *, required: bool) -> str | None:
+    """The key out of the `Idempotency-Key` header lines; 400 where it must be there and is not, 422 for an odd one."""
+    if not sent:
+        if required:
+            raise Problem("idempotency-key-required")
+        return None
+    if len(sent) > 1 or not _KEY.fullmatch(sent[0]):
+        raise invalid("#/idempotency-key", "One key of 1 to 255 visible ASCII characters.", where="header")
+    return sent[0]
+
+
+def fingerprint(method: str, path: str, body: bytes) -> bytes:
+    """SHA-256 of what the request asks for; spacing and the order of members make no difference."""
+    try:
+        canonical = msgspec.json.encode(msgspec.json.decode(body), order="sorted")
+    except msgspec.MsgspecError:
+        canonical = body
+    return hashlib.sha256(f"{method} {path}\n".encode(errors="surrogateescape") + canonical).digest()
+
+
+async def claim_many(
+    claims: Sequence[Claim | None], resources: Sequence[str | None], unit: UnitOfWork
+) -> Sequence[Exception | None]:
+    """Claims keys in `unit` with one statement, for batches. Per claim: None where the key is new (or None was passed), else
+    what to raise: Replay, `idempotency-key-reused`, or `idempotency-in-flight`. A key whose first request died unanswered
+    longer ago than the request deadline is answered by reading `resource` anew.
+
+    Claim before anything else is locked in the transaction: it waits for another one that is about to claim the same key.
+    A batch that refuses one of its commands afterwards must `release_many` its claim, or the key stays taken.
+    """
+    first: dict[tuple[str, str], int] = {}
+    for index, claim in enumerate(claims):
+        if claim is not None:
+            first.setdefault((claim.caller, claim.key), index)
+    if not first:
+        return [None] * len(claims)
+    pairs = sorted(first)  # one order for all, so that no two batches wait for each other
+    chosen = [claims[first[pair]] for pair in pairs]
+    rows = await unit.fetch(
+        _CLAIM,
+        [pair[0] for pair in pairs],
+        [pair[1] for pair in pairs],
+        [claim.fingerprint for claim in chosen if claim is not None],
+        [resources[first[pair]] for pair in pairs],
+    )
+    taken: dict[tuple[str, str], Row] = {}
+    if len(rows) < len(pairs):
+        new = {(row[0], row[1]) for row in rows}
+        old = [pair for pair in pairs if pair not in new]
+        found = await unit.fetch(_FIND, [pair[0] for pair in old], [pair[1] for pair in old])
+        taken = {(row[0], row[1]): row for row in found}
+        # A key that was released between the two statements is not among them: its repeat is told to come again.
+        first = {pair: index for pair, index in first.items() if pair in new}
+    return [
+        None
+        if claim is None or first.get((claim.caller, claim.key)) == index
+        else _refusal(claim, index, first, claims, taken)
+        for index, claim in enumerate(claims)
+    ]
+
+
+def _refusal(
+    claim: Claim,
+    index: int,
+    first: dict[tuple[str, str], int],
+    claims: Sequence[Claim | None],
+    taken: dict[tuple[str, str], Row],
+) -> Exception:
+    pair = (claim.caller, claim.key)
+    if pair in first:  # claimed by another command of this very batch
+        before = claims[first[pair]]
+        same = before is not None and before.fingerprint == claim.fingerprint
+        return _in_flight() if same else Problem("idempotency-key-reused")
+    row = taken.get(pair)
+    if row is None:
+        return _in_flight()
+    if row["fingerprint"] != claim.fingerprint:
+        return Problem("idempotency-key-reused")
+    if row["status"] is not None:
+        return Replay(Response(row["body"] or b"", row["status"], headers=row["headers"]))
+    if row["resource"] is not None and row["age"] > claim.patience:
+        return Replay(Response(status_code=202, headers={"Location": row["resource"]}), row["resource"])
+    return _in_flight()
+
+
+def _in_flight() -> Problem:
+    return Problem("idempotency-in-flight", headers={"Retry-After": "1"})
+
+
+async def store_many(answers: Sequence[tuple[Claim, Response]], unit: UnitOfWork) -> None:
+    """Stores first answers for claimed keys; a key that has one keeps it."""
+    ordered = sorted(answers, key=lambda pair: (pair[0].caller, pair[0].key))
+    await unit.execute(
+        _STORE,
+        [claim.caller for claim, _ in ordered],
+        [claim.key for claim, _ in ordered],
+        [response.status_code for _, response in ordered],
+        [_headers(response) for _, response in ordered],
+        [bytes(response.body) for _, response in ordered],
+    )
+
+
+async def release_many(claims: Sequence[Claim | None], unit: UnitOfWork) -> None:
+    """Gives unanswered keys back that were claimed in `unit` for commands that it refuses after all."""
+    pairs = sorted({(claim.caller, claim.key) for claim in claims if claim is not None})
+    if pairs:
+        await unit.execute(_RELEASE, [pair[0] for pair in pairs], [pair[1] for pair in pairs])
+
+
+def _headers(response: Response) -> dict[str, Any]:
+    return {name: value for name, value in response.headers.items() if name != "content-length"}

@@ -1,0 +1,70 @@
+"""What a request header asks of a change: `If-Match` (RFC 9110 §13.1.1) and `Prefer` (RFC 7240)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from makegood_chassis.http.problems import Problem, invalid
+
+_TAGS = re.compile(r'\s*(?:(?:W/)?"[\x21\x23-\x7e\x80-\xff]*"\s*(?:,\s*|$))+')
+_TAG = re.compile(r'(W/)?"([^"]*)"')
+_PREFERENCE = re.compile(r'([!#$%&\'*+.^_`|~0-9A-Za-z-]+)(?:\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s;,"]*)))?')
+_LONGEST_WAIT = 3600
+
+
+def etag(version: int) -> str:
+    """The strong entity tag of a version."""
+    return f'"{version}"'
+
+
+def check_version(sent: Sequence[str], version: int, *, required: bool = False) -> None:
+    """Compares `If-Match` (all its header lines) with the entity's version, strongly.
+
+    Raises 412 `version-mismatch`; 428 `version-required` where it must be sent and was not; 422 where it is malformed.
+    """
+    if not sent:
+        if required:
+            raise Problem("version-required")
+        return
+    value = ", ".join(sent).strip()
+    if value == "*":
+        return
+    if not _TAGS.fullmatch(value):
+        raise invalid("#/if-match", 'Send the ETag as it came, in its quotation marks: `"3"`.', where="header")
+    if not any(not weak and tag == str(version) for weak, tag in _TAG.findall(value)):
+        raise Problem("version-mismatch", headers={"ETag": etag(version)})
+
+
+def preferences(sent: Sequence[str]) -> dict[str, str]:
+    """The preferences of all `Prefer` lines by lower-case name; of one named twice the first counts."""
+    found: dict[str, str] = {}
+    for line in sent:
+        for part in _outside_quotes(line, ","):
+            match = _PREFERENCE.match(_outside_quotes(part, ";")[0].strip())
+            if match:
+                quoted, plain = match[2], match[3]
+                found.setdefault(match[1].lower(), re.sub(r"\\(.)", r"\1", quoted) if quoted else plain or "")
+    return found
+
+
+def wait_seconds(sent: Sequence[str]) -> int | None:
+    """`N` of `Prefer: wait=N`, whole seconds; None where it was not asked for, or not in this form (then it is ignored)."""
+    value = preferences(sent).get("wait", "") if sent else ""
+    return min(int(value), _LONGEST_WAIT) if value.isascii() and value.isdigit() and len(value) < 10 else None
+
+
+def _outside_quotes(text: str, separator: str) -> list[str]:
+    """Splits at separators that do not stand in a quoted string."""
+    parts, start, quoted, escaped = [], 0, False, False
+    for index, character in enumerate(text):
+        if escaped:
+            escaped = False
+        elif quoted and character == "\\":
+            escaped = True
+        elif character == '"':
+            quoted = not quoted
+        elif character == separator and not quoted:
+            parts.append(text[start:index])
+            start = index + 1
+    return [*parts, text[start:]]
