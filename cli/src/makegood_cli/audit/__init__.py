@@ -1,0 +1,1 @@
+"""`makegood audit`: the invariants across the four databases and the topics, checked from outside the services."""

@@ -1,0 +1,68 @@
+"""`makegood audit`: checks the invariants across all services' data and names every violation; exit code 1 if any."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+import time
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from makegood_cli.stack.config import Stack
+from makegood_cli.stack.home import Home
+from makegood_cli.stack.ports import SERVICES
+
+if TYPE_CHECKING:
+    from makegood_cli.audit.topics import TopicWitness
+
+_PATIENCE = 15.0
+
+
+def audit(
+    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+    topics: Annotated[bool, typer.Option(help="Read the topics too, from their beginning.")] = True,
+    patience: Annotated[
+        float, typer.Option(min=0, max=600, help="Seconds that what is under way gets to finish; a violation lasts.")
+    ] = _PATIENCE,
+) -> None:
+    """Check the invariants across the four databases and the topics."""
+    violations, facts = asyncio.run(_audit(Stack.of(Home.find()), topics, patience))
+    if as_json:
+        sys.stdout.write(json.dumps({"violations": violations, **facts}, indent=2) + "\n")
+    else:
+        for violation in violations:
+            sys.stdout.write(f"violation: {violation}\n")
+        told = ", ".join(f"{count} {what}" for what, count in facts.items())
+        sys.stdout.write(f"{'no violations' if not violations else f'{len(violations)} violations'} ({told})\n")
+    if violations:
+        raise typer.Exit(1)
+
+
+async def _audit(stack: Stack, with_topics: bool, patience: float) -> tuple[list[str], dict[str, int]]:
+    """Looks again while there are violations: what is only under way passes, what is wrong stays."""
+    from makegood_cli.audit import topics
+    from makegood_cli.audit.invariants import INVARIANTS
+    from makegood_cli.audit.snapshot import take
+
+    urls = {service: stack.database_url(service) for service in SERVICES}
+    until = time.monotonic() + patience
+    while True:
+        witness: TopicWitness | None = None
+        data = await take(urls)
+        if with_topics:
+            witness = await topics.read(stack.bootstrap, stack.topic_prefix())
+        found = [violation for invariant in INVARIANTS for violation in invariant(data)]
+        if witness is not None:
+            found += topics.against(witness, data)
+        if not found or time.monotonic() > until:
+            facts = {"sessions": len(data.sessions), "credit holds": len(data.credit_holds)}
+            if witness is not None:
+                facts |= {"events": witness.events, "duplicates": witness.duplicates}
+            return found, facts
+        await asyncio.sleep(1)
+
+
+def register(app: typer.Typer) -> None:
+    app.command()(audit)
