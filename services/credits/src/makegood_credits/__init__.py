@@ -1,0 +1,1 @@
+"""Credits: what a member's plan allows, what is left of it, and the ledger that says why."""

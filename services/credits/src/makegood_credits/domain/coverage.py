@@ -87,6 +87,11 @@ class Enrolment:
         return replace(self, next_period=number, next_grant=period.starts_at if period else None)
 
 
+def day_before(day: date) -> date:
+    """The day before."""
+    return day - timedelta(days=1)
+
+
 def end_of(ends_on: date | None, time_zone: str) -> datetime | None:
     """The first instant after the last day; None without one."""
     return None if ends_on is None else start_of_day(ends_on + timedelta(days=1), time_zone)

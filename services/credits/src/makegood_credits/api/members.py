@@ -1,0 +1,244 @@
+"""/v1/members/{member_id}/…: credits, ledger, invoices, enrolment, adjustments."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+from uuid import UUID
+
+from fastapi import APIRouter, Depends, Request, Response
+from makegood_chassis.database import Database
+from makegood_chassis.http.changes import Change, changes
+from makegood_chassis.http.openapi import problems
+from makegood_chassis.http.pages import Cursor, Limit, Page, decode_cursor, page
+from makegood_chassis.http.problems import Problem, invalid
+from makegood_chassis.http.rights import Access, operation
+from makegood_contracts.ids import is_id
+
+from makegood_credits.api.models import (
+    AdjustmentBody,
+    AdjustmentView,
+    CreditsView,
+    EnrolmentBody,
+    EnrolmentView,
+    InvoiceView,
+    LedgerItem,
+    LotView,
+    MemberId,
+    MoneyView,
+)
+from makegood_credits.domain.book import Book, Entry
+from makegood_credits.domain.enrolling import Coverage
+from makegood_credits.domain.plans import PLANS
+from makegood_credits.handlers.commands import adjust_member, enrol_member, return_to_member
+from makegood_credits.handlers.facts import signed_amount
+from makegood_credits.store import reads
+from makegood_credits.store.books import open_and_load
+
+router = APIRouter(tags=["credits"])
+
+
+def _database(request: Request) -> Database:
+    database: Database = request.app.state.service.database
+    return database
+
+
+Data = Annotated[Database, Depends(_database)]
+
+
+@router.get(
+    "/v1/members/{member_id}/credits",
+    summary="What is left and held",
+    response_model=CreditsView,
+    responses=problems("not-found", "validation"),
+)
+async def read_credits(
+    member_id: MemberId, access: Annotated[Access, Depends(operation("credits.read"))], data: Data
+) -> CreditsView:
+    """CRED-4: what is left, what is held, and when it lapses."""
+    access.require("member", member_id=member_id)
+    async with data.reading() as queries:
+        rows = await reads.credits_of(queries, member_id)
+    lots = [
+        LotView(
+            id=row[2],
+            source=row[3],
+            length_minutes=row[4],
+            granted=row[5],
+            available=row[6],
+            held=row[7],
+            expires_at=row[8],
+        )
+        for row in rows
+        if row[2] is not None
+    ]
+    return CreditsView(available=rows[0][0], held=rows[0][1], lots=lots)
+
+
+@router.get(
+    "/v1/members/{member_id}/ledger",
+    summary="Every movement, newest first",
+    response_model=Page[LedgerItem],
+    responses=problems("not-found", "validation"),
+)
+async def read_ledger(
+    member_id: MemberId,
+    access: Annotated[Access, Depends(operation("ledger.read"))],
+    data: Data,
+    limit: Limit = 50,
+    cursor: Cursor = None,
+) -> Page[LedgerItem]:
+    """CRED-4: why each entry was made, and by whom."""
+    access.require("member", member_id=member_id)
+    position = decode_cursor(cursor, int)
+    async with data.reading() as queries:
+        rows = await reads.entries_of(queries, member_id, position[0] if position else None, limit + 1)
+    items, following = page(rows, limit, _item, lambda row: (row["number"],))
+    return Page(items=items, next_cursor=following)
+
+
+@router.get(
+    "/v1/members/{member_id}/invoices",
+    summary="Charges, newest first",
+    response_model=Page[InvoiceView],
+    responses=problems("not-found", "validation"),
+)
+async def read_invoices(
+    member_id: MemberId,
+    access: Annotated[Access, Depends(operation("invoices.read"))],
+    data: Data,
+    limit: Limit = 50,
+    cursor: Cursor = None,
+) -> Page[InvoiceView]:
+    """Co-pays: pending, due or void (MISS-3)."""
+    access.require("member", member_id=member_id)
+    position = decode_cursor(cursor, int)
+    async with data.reading() as queries:
+        rows = await reads.invoices_of(queries, member_id, position[0] if position else None, limit + 1)
+    items, following = page(rows, limit, _invoice, lambda row: (row["number"],))
+    return Page(items=items, next_cursor=following)
+
+
+@router.put(
+    "/v1/members/{member_id}/enrolment",
+    summary="Enrol in a plan",
+    response_model=EnrolmentView,
+    responses=problems("plan-unknown", "validation"),
+)
+async def put_enrolment(
+    member_id: MemberId,
+    body: EnrolmentBody,
+    access: Annotated[Access, Depends(operation("enrolment.set"))],
+    change: Annotated[Change, Depends(changes())],
+) -> Response:
+    """PLAN-1: the member is covered as asked from here, and no longer by an earlier enrolment.
+
+    Credits of the present period are granted at once, those of later periods at their start; none for periods that were over
+    before. Unspent credits of the earlier plan lapse where the new coverage begins; held ones stay held. Sending the same
+    again changes nothing; the same plan from the same day with another `ends_on` moves the end of the same enrolment.
+    """
+    if body.plan_id not in PLANS:
+        raise Problem("plan-unknown")
+    async with change.unit() as unit:
+        book = await open_and_load(unit, member_id)
+        change.expect_version(book.enrolment_sequence)
+        coverage = Coverage(body.plan_id, body.starts_on, body.ends_on, body.time_zone)
+        enrolled = await enrol_member(unit, book, coverage)
+        view = EnrolmentView.model_validate(enrolled.enrolment)
+        return change.answer(200, view, version=book.enrolment_sequence)
+
+
+@router.post(
+    "/v1/members/{member_id}/adjustments",
+    summary="Give or take credits",
+    status_code=201,
+    response_model=AdjustmentView,
+    responses=problems("no-session-credits", "credit-already-returned", "not-found", "validation"),
+)
+async def post_adjustment(
+    member_id: MemberId,
+    body: AdjustmentBody,
+    access: Annotated[Access, Depends(operation("adjustment.make"))],
+    change: Annotated[Change, Depends(changes(key_required=True))],
+) -> Response:
+    """CRED-5: who did it and why is kept. Never takes more than is there. With `session_id` (MISS-5) it gives back what the
+    session cost, once; a credit that is still held comes back, or not, as the session ends."""
+    made_by = access.caller.subject
+    async with change.unit() as unit:
+        book = await open_and_load(unit, member_id)
+        if body.session_id is None:
+            adjusted = await adjust_member(
+                unit,
+                book,
+                body.amount,
+                length_minutes=body.length_minutes,
+                reason=body.reason,
+                made_by=made_by,
+            )
+            if isinstance(adjusted, str):
+                raise _refused(adjusted, "Fewer credits are left than the adjustment takes away.")
+            return change.answer(201, _adjustment(book, adjusted))
+        if not is_id(body.session_id):
+            raise _no_credit()
+        returned = await return_to_member(
+            unit, book, str(UUID(body.session_id)), reason=body.reason, made_by=made_by
+        )
+        if returned is None or returned == "nothing-taken":
+            raise _no_credit()
+        if returned == "still-held":
+            raise invalid("#/session_id", "The session's credit is held; it is settled when the session ends.")
+        if isinstance(returned, str):
+            raise _refused(returned, "The credit of this session came back already.")
+        return change.answer(201, _adjustment(book, returned))
+
+
+def _refused(code: str, detail: str) -> Problem:
+    return Problem(code, detail, reasons=[{"code": code, "detail": detail}])
+
+
+def _no_credit() -> Problem:
+    return invalid("#/session_id", "No credit of this member was taken for such a session.")
+
+
+def _adjustment(book: Book, entries: list[Entry]) -> AdjustmentView:
+    items = [
+        LedgerItem(
+            id=entry.id,
+            kind=entry.kind,
+            amount=signed_amount(entry.kind, entry.amount, entry.credit_account),
+            lot_id=entry.lot_id,
+            session_id=entry.session_id,
+            reason=entry.reason,
+            made_by=entry.made_by,
+            made_at=entry.made_at,
+            available_after=entry.available_after,
+            held_after=entry.held_after,
+        )
+        for entry in entries
+    ]
+    return AdjustmentView(available=book.available, held=book.held, entries=items)
+
+
+def _item(row: Any) -> LedgerItem:
+    return LedgerItem(
+        id=str(row["id"]),
+        kind=row["kind"],
+        amount=signed_amount(row["kind"], row["amount"], row["credit_account"]),
+        lot_id=str(row["credit_lot"] or row["debit_lot"]),
+        session_id=str(row["session_id"]) if row["session_id"] else None,
+        reason=row["reason"],
+        made_by=row["made_by"],
+        made_at=row["made_at"],
+        available_after=row["available_after"],
+        held_after=row["held_after"],
+    )
+
+
+def _invoice(row: Any) -> InvoiceView:
+    return InvoiceView(
+        id=str(row["id"]),
+        member_id=row["member_id"],
+        session_id=str(row["session_id"]) if row["session_id"] else None,
+        status=row["status"],
+        amount=MoneyView(amount_minor=row["amount_minor"], currency=row["currency"]),
+        due_on=row["due_on"],
+    )

@@ -1,0 +1,18 @@
+"""Who may do what with plans, enrolments and credits (interfaces.md, "Rights")."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from makegood_chassis.http.rights import Grant, Rights
+
+_OWN: Final = (Grant("member", "self"), Grant("support"))
+
+RIGHTS: Final[Rights] = {
+    "plan.list": (Grant("member"), Grant("provider"), Grant("support"), Grant("ops")),
+    "enrolment.set": (Grant("support"), Grant("ops")),
+    "credits.read": _OWN,
+    "ledger.read": _OWN,
+    "invoices.read": _OWN,
+    "adjustment.make": (Grant("support"),),
+}

@@ -1,0 +1,71 @@
+"""Wires the credits service."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from fastapi import FastAPI
+from makegood_chassis.clock import Clock
+from makegood_chassis.http.app import create_app
+from makegood_chassis.messaging.handlers import DeadlineHandlers, EventHandlers
+from makegood_chassis.service import Service, base
+from makegood_contracts.events import (
+    MemberNoShow,
+    ProviderMissed,
+    SessionCancelled,
+    SessionCompleted,
+    SessionDeclined,
+    SessionExpired,
+    SessionRejected,
+    SessionRequested,
+    SessionReserved,
+)
+
+from makegood_credits.api import members, plans
+from makegood_credits.api.rights import RIGHTS
+from makegood_credits.handlers.due import LAPSE, MEMBER
+from makegood_credits.handlers.endings import on_ended
+from makegood_credits.handlers.moments import on_lapse, on_member_due
+from makegood_credits.handlers.requested import on_requested, on_reserved
+from makegood_credits.settings import CreditsSettings
+
+EVENTS: EventHandlers = {
+    SessionRequested: on_requested,
+    SessionReserved: on_reserved,
+    SessionRejected: on_ended,
+    SessionDeclined: on_ended,
+    SessionExpired: on_ended,
+    SessionCancelled: on_ended,
+    SessionCompleted: on_ended,
+    ProviderMissed: on_ended,
+    MemberNoShow: on_ended,
+}
+
+DEADLINES: DeadlineHandlers = {LAPSE: on_lapse, MEMBER: on_member_due}
+
+
+def bootstrap(settings: CreditsSettings, clock: Clock | None = None) -> Service:
+    """Everything wired, nothing started."""
+    clock, database, signals = base("credits", settings, clock)
+    return Service(
+        name="credits",
+        settings=settings,
+        clock=clock,
+        database=database,
+        signals=signals,
+        events=EVENTS,
+        deadlines=DEADLINES,
+        migrations=Path(__file__).parents[2] / "migrations",
+        app=application,
+    )
+
+
+def application(service: Service) -> FastAPI:
+    """The HTTP side."""
+    return create_app(
+        service,
+        title="Makegood credits",
+        description="Plans, enrolments, credit lots, the ledger, invoices.",
+        routers=[plans.router, members.router],
+        rights=RIGHTS,
+    )

@@ -1,0 +1,95 @@
+"""What people change: enrolments and adjustments."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from makegood_chassis.database import UnitOfWork
+from makegood_contracts.events import EnrolmentEnded, MemberEnrolled
+
+from makegood_credits.domain.adjusting import Refused, adjust
+from makegood_credits.domain.book import Book, Entry
+from makegood_credits.domain.coverage import Enrolment, day_before
+from makegood_credits.domain.enrolling import Coverage, Enrolled, enrol
+from makegood_credits.domain.settling import HandRefusal, return_by_hand
+from makegood_credits.handlers.due import set_due
+from makegood_credits.handlers.facts import publish_entries
+from makegood_credits.store import books as book_store
+from makegood_credits.store import holds as hold_store
+
+
+async def enrol_member(unit: UnitOfWork, book: Book, coverage: Coverage) -> Enrolled:
+    """PLAN-1: covers the member as asked; see `enrol`. The book must be whole."""
+    due_before = book.next_due
+    enrolled = enrol(book, coverage, unit.now)
+    if enrolled.changed:
+        for ended in enrolled.ended:
+            book.enrolment_sequence += 1
+            unit.publish(
+                EnrolmentEnded(
+                    enrolment_id=ended.id,
+                    member_id=ended.member_id,
+                    plan_id=ended.plan_id,
+                    ended_on=day_before(coverage.starts_on),
+                ),
+                sequence=book.enrolment_sequence,
+            )
+        book.enrolment_sequence += 1
+        unit.publish(_enrolled(enrolled.enrolment), sequence=book.enrolment_sequence)
+        await _save(unit, book, due_before)
+    return enrolled
+
+
+async def adjust_member(
+    unit: UnitOfWork, book: Book, amount: int, *, length_minutes: int | None, reason: str, made_by: str
+) -> list[Entry] | Refused:
+    """CRED-5: gives or takes credits; a refusal changes nothing."""
+    due_before = book.next_due
+    entries = adjust(
+        book, amount, length_minutes=length_minutes, reason=reason, made_by=made_by, now=unit.now
+    )
+    if isinstance(entries, list):
+        await _save(unit, book, due_before)
+    return entries
+
+
+async def return_to_member(
+    unit: UnitOfWork, book: Book, session_id: str, *, reason: str, made_by: str
+) -> list[Entry] | HandRefusal | None:
+    """MISS-5: gives back a session's credit once; None where the member had no credit held for such a session."""
+    hold = (await hold_store.by_session(unit, [session_id])).get(session_id)
+    if hold is None or hold.member_id != book.member_id or hold.state in ("refused", "ended"):
+        return None
+    if hold.lot_id is not None:
+        await book_store.add_lots(unit, {book.member_id: book}, [hold.lot_id])
+    due_before, before = book.next_due, hold.state
+    outcome = return_by_hand(book, hold, reason=reason, made_by=made_by, now=unit.now)
+    if isinstance(outcome, str):
+        return outcome
+    await _save(unit, book, due_before)
+    await hold_store.settle(unit, [hold], [before])
+    return [outcome]
+
+
+async def _save(unit: UnitOfWork, book: Book, due_before: datetime | None) -> None:
+    publish_entries(unit, book, book.entries, unit.cause)
+    await book_store.save(unit, [book])
+    set_due(unit, book.member_id, due_before, book.next_due)
+
+
+def _enrolled(enrolment: Enrolment) -> MemberEnrolled:
+    plan = enrolment.plan
+    return MemberEnrolled(
+        enrolment_id=enrolment.id,
+        member_id=enrolment.member_id,
+        plan_id=plan.id,
+        plan_kind=plan.kind,
+        starts_on=enrolment.starts_on,
+        ends_on=enrolment.ends_on,
+        time_zone=enrolment.time_zone,
+        lengths=list(plan.lengths),
+        psychiatry_lengths=list(plan.psychiatry_lengths),
+        modalities=list(plan.modalities),
+        live_credits=plan.live_credits,
+        purchasable=plan.purchasable,
+    )

@@ -1,0 +1,47 @@
+"""What members see: balances with their lots, the ledger, invoices."""
+
+from __future__ import annotations
+
+from makegood_chassis.database import Queries, Row
+from sqlalchemy import select
+
+from makegood_credits.store.tables import invoices, ledger_entries
+
+_CREDITS = """
+SELECT coalesce(accounts.available, 0), coalesce(accounts.held, 0), lots.id::text, lots.source, lots.length_minutes,
+    lots.granted, lots.available, lots.held, lots.expires_at
+FROM (SELECT $1::text AS member_id) AS member
+LEFT JOIN accounts USING (member_id)
+LEFT JOIN lots ON lots.member_id = member.member_id AND (lots.available > 0 OR lots.held > 0)
+ORDER BY lots.expires_at NULLS LAST, lots.id
+"""
+
+_IMBALANCES = "SELECT what, id FROM ledger_imbalances"
+
+
+async def credits_of(queries: Queries, member: str) -> list[Row]:
+    """One row a lot that is in use, each with the member's balances first; a single row with lot NULL where there is none."""
+    return await queries.fetch(_CREDITS, member)
+
+
+async def entries_of(queries: Queries, member: str, before: int | None, limit: int) -> list[Row]:
+    """The member's entries, newest first, from below the number `before`."""
+    table = ledger_entries
+    statement = select(table).where(table.c.member_id == member).order_by(table.c.number.desc()).limit(limit)
+    if before is not None:
+        statement = statement.where(table.c.number < before)
+    return await queries.fetch(statement)
+
+
+async def invoices_of(queries: Queries, member: str, before: int | None, limit: int) -> list[Row]:
+    """The member's invoices, newest first, from below the number `before`."""
+    table = invoices
+    statement = select(table).where(table.c.member_id == member).order_by(table.c.number.desc()).limit(limit)
+    if before is not None:
+        statement = statement.where(table.c.number < before)
+    return await queries.fetch(statement)
+
+
+async def imbalances(queries: Queries) -> list[tuple[str, str]]:
+    """CRED-1: balances that differ from the sum of their entries, rebuilt from all of them; empty where all is well."""
+    return [(row[0], row[1]) for row in await queries.fetch(_IMBALANCES)]
