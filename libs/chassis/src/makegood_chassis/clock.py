@@ -5,6 +5,7 @@ Only the product's rules read this clock. Tokens, leases, idempotency and rate l
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 
@@ -13,6 +14,8 @@ class Clock:
 
     def __init__(self) -> None:
         self._offset = timedelta()
+        self.on_move: list[Callable[[], None]] = []
+        """Called after the offset has changed."""
 
     @property
     def offset(self) -> timedelta:
@@ -27,7 +30,10 @@ class Clock:
         return moment - self._offset
 
     def set_offset(self, offset: timedelta) -> None:
-        self._offset = offset
+        if offset != self._offset:
+            self._offset = offset
+            for moved in self.on_move:
+                moved()
 
 
 class FixedClock(Clock):

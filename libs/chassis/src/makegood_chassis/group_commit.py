@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Generic, TypeVar
 
+import asyncpg
+from makegood_contracts.envelope import Cause
+from makegood_contracts.ids import new_id
+
+from makegood_chassis import metrics
 from makegood_chassis.database import Database, UnitOfWork
+from makegood_chassis.messaging.failures import is_transient
 
 C = TypeVar("C")
 R = TypeVar("R")
@@ -13,7 +21,11 @@ R = TypeVar("R")
 
 class GroupCommit(Generic[C, R]):
     """`apply(commands, unit)` answers one result a command, in order; a result that is an exception is raised to its caller
-    alone. If `apply` itself raises, each command is tried again by itself, so that one cannot spoil the others."""
+    alone. If `apply` itself raises, each command is tried again by itself, so that one cannot spoil the others.
+
+    Where the database is away, all callers of the batch get that error at once: whether the commit came through is then
+    unknown, and only the caller's idempotency key can tell. `most` commands make a batch, `at_once` batches run together.
+    """
 
     def __init__(
         self,
@@ -22,9 +34,69 @@ class GroupCommit(Generic[C, R]):
         *,
         most: int = 128,
         at_once: int = 2,
+        name: str = "commands",
     ) -> None:
-        raise NotImplementedError
+        self._database = database
+        self._apply = apply
+        self._most = most
+        self._free = at_once
+        self._waiting: deque[tuple[C, asyncio.Future[R]]] = deque()
+        self._running: set[asyncio.Task[None]] = set()
+        self._size = metrics.GROUP_COMMIT_SIZE.labels(name)
 
     async def submit(self, command: C) -> R:
         """The command's result, once committed. A caller that is cancelled does not cancel the batch."""
-        raise NotImplementedError
+        result: asyncio.Future[R] = asyncio.get_running_loop().create_future()
+        self._waiting.append((command, result))
+        if self._free:
+            self._start()
+        # A result that nobody waits for any more is dropped by the future itself.
+        return await result
+
+    def _start(self) -> None:
+        self._free -= 1
+        task = asyncio.create_task(self._work())
+        self._running.add(task)
+        task.add_done_callback(self._running.discard)
+
+    async def _work(self) -> None:
+        """Commits batches until none waits."""
+        try:
+            while self._waiting:
+                batch = [self._waiting.popleft() for _ in range(min(self._most, len(self._waiting)))]
+                await self._settle(batch)
+        finally:
+            self._free += 1
+
+    async def _settle(self, batch: Sequence[tuple[C, asyncio.Future[R]]]) -> None:
+        self._size.observe(len(batch))
+        try:
+            await self._commit(batch)
+        except Exception as error:
+            rolled_back = not is_transient(error) or isinstance(error, asyncpg.TransactionRollbackError)
+            if not rolled_back or len(batch) == 1:
+                for _, result in batch:
+                    _fail(result, error)
+                return
+            for one in batch:
+                await self._settle([one])
+        except BaseException:
+            for _, result in batch:
+                result.cancel()
+            raise
+
+    async def _commit(self, batch: Sequence[tuple[C, asyncio.Future[R]]]) -> None:
+        async with self._database.transaction(Cause(new_id(), new_id())) as unit:
+            results = await self._apply([command for command, _ in batch], unit)
+            if len(results) != len(batch):
+                raise RuntimeError(f"{len(batch)} commands, {len(results)} results")
+        for (_, waiter), result in zip(batch, results, strict=True):
+            if isinstance(result, Exception):
+                _fail(waiter, result)
+            elif not waiter.done():
+                waiter.set_result(result)
+
+
+def _fail(waiter: asyncio.Future[R], error: Exception) -> None:
+    if not waiter.done():
+        waiter.set_exception(error)

@@ -5,47 +5,223 @@ Whoever waits also looks for itself now and then, so that without Redis everythi
 
 from __future__ import annotations
 
+import asyncio
+from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager
-from typing import Any, Generic, TypeVar
+from contextlib import asynccontextmanager, suppress
+from typing import Any, Final, Generic, TypeVar
+
+import msgspec
+import structlog
+from makegood_contracts.ids import new_id
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+
+from makegood_chassis import metrics
 
 T = TypeVar("T")
+
+_BUFFER: Final = 256
+_LONGEST_LOOK: Final = 2.0
+_MOST_KEYS: Final = 500
+_log = structlog.get_logger(__name__)
+_encode = msgspec.json.Encoder().encode
+_decode = msgspec.json.Decoder(tuple[str, list[str]]).decode
 
 
 class Waiter(Generic[T]):
     """Waits for one key's signal."""
 
+    def __init__(self, ending: Callable[[], bool]) -> None:
+        self._woken = asyncio.Event()
+        self._values: list[T] = []
+        self._ending = ending
+
+    def wake(self, value: T | None) -> None:
+        if value is not None:
+            self._values.append(value)
+        self._woken.set()
+
     async def result(self, timeout: float, look: Callable[[], Awaitable[T | None]], *, every: float = 0.5) -> T | None:
         """The value signalled in this process, or what `look()` finds after a signal from another one or `every` seconds.
 
-        None once `timeout` seconds are over. `look` answers None as long as the outcome is open.
+        None once `timeout` seconds are over, or the process stops. `look` answers None as long as the outcome is open; it
+        is asked less and less often.
         """
-        raise NotImplementedError
+        loop = asyncio.get_running_loop()
+        end = loop.time() + timeout
+        while True:
+            left = end - loop.time()
+            if not self._woken.is_set() and left > 0:
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(min(every, left)):
+                        await self._woken.wait()
+            if self._values:
+                return self._values[-1]
+            self._woken.clear()
+            found = await look()
+            if found is not None:
+                return found
+            if loop.time() >= end or self._ending():
+                return None
+            every = min(every * 1.5, _LONGEST_LOOK)
+
+
+class _Stream:
+    """A listener's own buffer."""
+
+    def __init__(self) -> None:
+        self.values: deque[Any] = deque(maxlen=_BUFFER)
+        self.woken = asyncio.Event()
+
+    def wake(self, value: Any) -> None:
+        self.values.append(value)
+        self.woken.set()
 
 
 class Signals:
     """Signals by key. `service` separates the services' keys in a shared Redis."""
 
     def __init__(self, redis_url: str, service: str) -> None:
-        raise NotImplementedError
+        self._url = redis_url
+        self._channel = f"makegood:{service}:signals"
+        self._self = new_id()
+        self._listeners: dict[str, set[Waiter[Any] | _Stream]] = {}
+        self._unsent: dict[str, None] = {}
+        self._have_unsent = asyncio.Event()
+        self._tasks: list[asyncio.Task[None]] = []
+        self._redis: Redis | None = None
+        self._ending = False
+        self.connected = False
+        """Whether other processes hear from this one and it from them; for operators only."""
 
     async def open(self) -> None:
         """Subscribes; a Redis that is gone is not an error, now or later."""
-        raise NotImplementedError
+        if not self._url:
+            return
+        self._redis = Redis.from_url(
+            self._url, socket_connect_timeout=2, socket_timeout=2, socket_keepalive=True, retry=None
+        )
+        self._tasks = [asyncio.create_task(self._receive()), asyncio.create_task(self._publish())]
 
     async def close(self) -> None:
-        raise NotImplementedError
+        self.end_waits()
+        tasks, self._tasks = self._tasks, []
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        if self._redis is not None:
+            redis, self._redis = self._redis, None
+            with suppress(RedisError, OSError):
+                await redis.aclose()
+
+    def end_waits(self) -> None:
+        """The process stops: who waits looks once more and gets what there is."""
+        self._ending = True
+        for listeners in list(self._listeners.values()):
+            for listener in list(listeners):
+                listener.wake(None)
 
     def send(self, values: Mapping[str, Any]) -> None:
         """Wakes who waits for these keys: here with the value, in other processes without. Never blocks, never raises."""
-        raise NotImplementedError
+        for key, value in values.items():
+            self._wake(key, value)
+        if self._url:
+            if len(self._unsent) > _BUFFER * _MOST_KEYS:
+                metrics.SIGNALS_LOST.inc(len(values))
+                return
+            self._unsent.update(dict.fromkeys(values))
+            self._have_unsent.set()
+
+    def _wake(self, key: str, value: Any) -> None:
+        for listener in tuple(self._listeners.get(key, ())):
+            listener.wake(value)
+
+    def _add(self, key: str, listener: Waiter[Any] | _Stream) -> None:
+        self._listeners.setdefault(key, set()).add(listener)
+
+    def _remove(self, key: str, listener: Waiter[Any] | _Stream) -> None:
+        listeners = self._listeners[key]
+        listeners.discard(listener)
+        if not listeners:
+            del self._listeners[key]
 
     @asynccontextmanager
     async def waiting(self, key: str) -> AsyncIterator[Waiter[Any]]:
         """Registers before the change is made, so that no signal is missed between change and wait."""
-        raise NotImplementedError
-        yield
+        waiter: Waiter[Any] = Waiter(lambda: self._ending)
+        self._add(key, waiter)
+        try:
+            yield waiter
+        finally:
+            self._remove(key, waiter)
 
-    def listen(self, key: str) -> AsyncIterator[Any]:
-        """Endless stream of signals for one key (server-sent events); bounded buffer, oldest dropped."""
-        raise NotImplementedError
+    async def listen(self, key: str) -> AsyncIterator[Any]:
+        """Endless stream of signals for one key (server-sent events); bounded buffer, oldest dropped.
+
+        A signal from another process comes as None: look for yourself. Ends when the process stops.
+        """
+        stream = _Stream()
+        self._add(key, stream)
+        try:
+            while not self._ending:
+                await stream.woken.wait()
+                stream.woken.clear()
+                while stream.values:
+                    yield stream.values.popleft()
+        finally:
+            self._remove(key, stream)
+
+    async def _publish(self) -> None:
+        """One message at a time, with all keys that gathered meanwhile."""
+        assert self._redis is not None
+        while True:
+            await self._have_unsent.wait()
+            keys = list(self._unsent)[:_MOST_KEYS]
+            for key in keys:
+                del self._unsent[key]
+            if not self._unsent:
+                self._have_unsent.clear()
+            try:
+                await self._redis.publish(self._channel, _encode((self._self, keys)))
+            except (RedisError, OSError):
+                metrics.SIGNALS_LOST.inc(len(keys) + len(self._unsent))
+                self._unsent.clear()
+                self._have_unsent.clear()
+                await asyncio.sleep(0.5)
+
+    async def _receive(self) -> None:
+        assert self._redis is not None
+        pause = 0.1
+        while True:
+            try:
+                async with self._redis.pubsub() as subscription:
+                    await subscription.subscribe(self._channel)
+                    self.connected, pause = True, 0.1
+                    # What was signalled while nobody listened is found by looking.
+                    self._wake_all()
+                    while True:
+                        message = await subscription.get_message(ignore_subscribe_messages=True, timeout=10)
+                        if message is None:
+                            await subscription.ping()
+                        elif message["type"] == "message":
+                            self._received(message["data"])
+            except (RedisError, OSError, TimeoutError) as error:
+                if self.connected:
+                    _log.warning("signals from other processes are lost", error=type(error).__name__)
+                self.connected = False
+                await asyncio.sleep(pause)
+                pause = min(pause * 2, 2.0)
+
+    def _wake_all(self) -> None:
+        for key in list(self._listeners):
+            self._wake(key, None)
+
+    def _received(self, data: bytes) -> None:
+        try:
+            sender, keys = _decode(data)
+        except msgspec.MsgspecError:
+            return
+        if sender != self._self:
+            for key in keys:
+                self._wake(key, None)
