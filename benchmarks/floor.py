@@ -107,7 +107,8 @@ async def measure(server_url: str, *, lanes: int, bookings: int) -> float:
 
         began = time.monotonic()
         requests = (
-            connections[lane].execute("CALL request_bookings($1, $2, $3)", lane, lanes, bookings) for lane in range(lanes)
+            connections[lane].execute("CALL request_bookings($1, $2, $3)", lane, lanes, bookings)
+            for lane in range(lanes)
         )
         await asyncio.gather(*requests, *(consumer(connection) for connection in connections[lanes:]))
         elapsed = time.monotonic() - began
@@ -123,7 +124,8 @@ def main() -> None:
     parser.add_argument("--bookings", type=int, default=20_000)
     options = parser.parse_args()
     results = {
-        lanes: round(uvloop.run(measure(options.server, lanes=lanes, bookings=options.bookings))) for lanes in options.lanes
+        lanes: round(uvloop.run(measure(options.server, lanes=lanes, bookings=options.bookings)))
+        for lanes in options.lanes
     }
     print(json.dumps({"bookings_per_second_by_lanes": results, "best": max(results.values())}))
 

@@ -34,6 +34,7 @@ from makegood_contracts.envelope import Cause
 from makegood_contracts.events import SessionConfirmed
 from makegood_contracts.ids import new_id
 from makegood_contracts.topics import SESSIONS
+from makegood_testkit.servers import decide, servers
 
 START = datetime(2030, 5, 6, 9, tzinfo=UTC)
 
@@ -168,9 +169,7 @@ async def lag(url: str, servers: str, prefix: str, rate: float, seconds: float) 
     waking = asyncio.create_task(relay.wake.run())
     while not relay.leading:
         await asyncio.sleep(0.01)
-    writer = await asyncio.create_subprocess_exec(
-        sys.executable, __file__, "--write", json.dumps([url, rate, seconds])
-    )
+    writer = await asyncio.create_subprocess_exec(sys.executable, __file__, "--write", json.dumps([url, rate, seconds]))
     await writer.wait()
     while sender.sent < int(rate * seconds):
         await asyncio.sleep(0.01)
@@ -218,10 +217,8 @@ def main() -> None:
     with ExitStack() as stack:
         postgres, kafka = arguments.postgres, arguments.kafka
         if not (postgres and kafka):
-            from makegood_testkit.servers import start_servers
-
-            servers = stack.enter_context(start_servers())
-            postgres, kafka = servers.postgres_admin, servers.kafka
+            shared = stack.enter_context(servers(decide()))
+            postgres, kafka = shared.postgres(), shared.kafka()
         uvloop.run(measure(arguments, postgres, kafka))
 
 
