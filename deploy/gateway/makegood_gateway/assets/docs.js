@@ -64,11 +64,13 @@
     const merged = {
       openapi: "3.1.0",
       info: { title: "Makegood", version: "1", description: "All services, through the gateway." },
-      servers: [{ url: "/" }],
       tags: [],
       paths: {},
       components: {},
     };
+    // What a document says of security itself goes before this.
+    merged.components.securitySchemes = { token: { type: "http", scheme: "bearer", bearerFormat: "JWT" } };
+    merged.security = [{ token: [] }];
     const documents = await Promise.allSettled(services.map(read));
     const missing = services.filter((_, index) => documents[index].status === "rejected");
     documents.forEach((document, index) => {
