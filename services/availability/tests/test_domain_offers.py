@@ -117,7 +117,7 @@ def test_a_venue_that_is_closed_or_unknown_is_the_venues_reason_beside_the_provi
 def test_between_two_sessions_lie_the_buffer_after_the_first_and_the_buffer_before_the_second() -> None:
     taken = [schedule().blocked(NINE, NINE + 30 * MINUTE)]
     assert taken == [(NINE - 5 * MINUTE, NINE + 40 * MINUTE)]
-    free = [start for start in free_starts(offer(), (NINE, NINE + timedelta(hours=1)), Busy(taken))]
+    free = list(free_starts(offer(), (NINE, NINE + timedelta(hours=1)), Busy(taken)))
     assert free == [NINE + 45 * MINUTE]
     touching = Busy([(NINE - timedelta(hours=1), NINE - 5 * MINUTE)])
     assert is_free(offer(), NINE, touching)

@@ -1,0 +1,1 @@
+"""HTTP: schedules, time off, slots and venues."""

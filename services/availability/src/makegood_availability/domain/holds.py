@@ -17,10 +17,12 @@ from makegood_contracts.events import (
     SessionDeclined,
     SessionExpired,
     SessionRejected,
+    SessionRequested,
 )
 from makegood_contracts.reasons import Reason
 
 from makegood_availability.domain.hours import Span
+from makegood_availability.domain.offers import NOT_PUBLISHED, TOO_LATE, Offer, Schedule, Venue
 
 ENDINGS: Final[Mapping[type[Event], ReleaseCause]] = {
     SessionRejected: "rejected",
@@ -57,6 +59,45 @@ class Wish:
     ends_at: datetime
     blocked: Span
     hold_until: datetime
+
+
+def wish_of(request: SessionRequested, schedule: Schedule | None) -> Wish:
+    """The hold that a request asks for."""
+    session = (request.starts_at, request.ends_at)
+    return Wish(
+        session_id=request.session_id,
+        provider_id=request.provider_id,
+        member_id=request.member_id,
+        venue_id=request.venue_id,
+        starts_at=request.starts_at,
+        ends_at=request.ends_at,
+        blocked=session if schedule is None else schedule.blocked(*session),
+        hold_until=request.hold_until,
+    )
+
+
+def withheld(
+    request: SessionRequested,
+    schedule: Schedule | None,
+    time_off: Sequence[Span],
+    venue: Venue | None,
+    now: datetime,
+) -> Sequence[Reason]:
+    """Why the request is not offered, whoever else wants the time; empty if it is. AVAIL-1, AVAIL-2"""
+    if request.hold_until <= now:
+        return (TOO_LATE,)
+    if schedule is None:
+        return (NOT_PUBLISHED,)
+    offer = Offer(
+        schedule,
+        time_off,
+        venue,
+        length_minutes=request.length_minutes,
+        modality=request.modality,
+        venue_id=request.venue_id,
+        now=now,
+    )
+    return offer.refusals(request.starts_at)
 
 
 def lapses(hold_until: datetime) -> datetime:

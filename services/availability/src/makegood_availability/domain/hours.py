@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
+from itertools import pairwise
 from zoneinfo import ZoneInfo
 
 from makegood_availability.domain.zones import instant
@@ -33,7 +34,7 @@ def joined(spans: Iterable[Span]) -> tuple[Span, ...]:
 def overlaps(stretches: Sequence[Stretch]) -> bool:
     """Whether two stretches of one day share a minute; stretches that only touch do not."""
     ordered = sorted(stretches)
-    return any(later[0] < earlier[1] for earlier, later in zip(ordered, ordered[1:], strict=False))
+    return any(later[0] < earlier[1] for earlier, later in pairwise(ordered))
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,1 @@
+"""What availability does with events and deadlines, a batch at a time."""

@@ -1,0 +1,198 @@
+"""Request and answer models."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Annotated, Any, Final, Literal, Self
+
+from makegood_chassis.http.models import Instant, RequestModel, View
+from makegood_contracts.events import Modality
+from pydantic import AfterValidator, ConfigDict, Field, StringConstraints, model_validator
+
+from makegood_availability.api.parameters import Zone
+from makegood_availability.domain.hours import overlaps
+from makegood_availability.domain.offers import Specialty
+from makegood_availability.store.bodies import minutes_of
+
+Day = Literal["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"]
+Step = Literal[5, 10, 15, 20, 30, 60]
+From = Annotated[str, Field(alias="from", pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$", examples=["09:00"])]
+To = Annotated[str, Field(pattern=r"^(([01][0-9]|2[0-3]):[0-5][0-9]|24:00)$", examples=["17:00"])]
+Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
+
+MOST_STRETCHES: Final = 14
+"""Stretches of hours in one day."""
+
+
+def _once(values: list[Any]) -> list[Any]:
+    if len(set(values)) != len(values):
+        raise ValueError("holds something twice")
+    return values
+
+
+class Stretch(RequestModel):
+    """Hours of one day, local time; `to` may be `24:00`, and hours from `00:00` of the next day go on from there."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True, serialize_by_alias=True)
+
+    from_: From
+    to: To
+
+    @model_validator(mode="after")
+    def _ends_later(self) -> Self:
+        if minutes_of(self.from_) >= minutes_of(self.to):
+            raise ValueError("`to` must be later than `from`; hours past midnight are two stretches, the first to 24:00")
+        return self
+
+    @property
+    def minutes(self) -> tuple[int, int]:
+        return minutes_of(self.from_), minutes_of(self.to)
+
+
+class DayStretch(Stretch):
+    """Hours of one day of the week."""
+
+    day: Day
+
+
+class Exception_(RequestModel):
+    """One date's own hours in place of its weekday's; none at all closes it."""
+
+    date: dt.date
+    hours: Annotated[list[Stretch], Field(max_length=MOST_STRETCHES)]
+
+    @model_validator(mode="after")
+    def _apart(self) -> Self:
+        _check_day(self.hours, f"on {self.date}")
+        return self
+
+
+class SessionType(RequestModel):
+    """A length that the provider offers, and how."""
+
+    length_minutes: Annotated[int, Field(ge=5, le=480, examples=[45])]
+    modalities: Annotated[list[Modality], Field(min_length=1), AfterValidator(_once)]
+
+
+def _check_day(stretches: list[Any], when: str) -> None:
+    if len(stretches) > MOST_STRETCHES:
+        raise ValueError(f"more than {MOST_STRETCHES} stretches {when}")
+    if overlaps([stretch.minutes for stretch in stretches]):
+        raise ValueError(f"stretches overlap {when}")
+
+
+def _check_week(weekly: list[DayStretch]) -> list[DayStretch]:
+    for day in {stretch.day for stretch in weekly}:
+        _check_day([stretch for stretch in weekly if stretch.day == day], f"on {day}")
+    return weekly
+
+
+def _dates_once(exceptions: list[Exception_]) -> list[Exception_]:
+    _once([exception.date for exception in exceptions])
+    return exceptions
+
+
+def _lengths_once(types: list[SessionType]) -> list[SessionType]:
+    _once([kind.length_minutes for kind in types])
+    return types
+
+
+Weekly = Annotated[list[DayStretch], Field(max_length=7 * MOST_STRETCHES), AfterValidator(_check_week)]
+
+
+class ScheduleBody(RequestModel):
+    """A provider's schedule (AVAIL-1): replaces the one before; sessions that are booked stay."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+        json_schema_extra={
+            "examples": [
+                {
+                    "time_zone": "America/New_York",
+                    "weekly": [{"day": "monday", "from": "09:00", "to": "17:00"}],
+                    "exceptions": [{"date": "2026-12-24", "hours": [{"from": "09:00", "to": "12:00"}]}],
+                    "buffer_after_minutes": 15,
+                    "minimum_notice_minutes": 120,
+                    "session_types": [{"length_minutes": 45, "modalities": ["video", "audio"]}],
+                }
+            ]
+        },
+    )
+
+    time_zone: Annotated[Zone, Field(examples=["America/New_York"])]
+    weekly: Weekly
+    exceptions: Annotated[list[Exception_], Field(max_length=400), AfterValidator(_dates_once)] = Field(
+        default_factory=list
+    )
+    buffer_before_minutes: Annotated[int, Field(ge=0, le=240)] = 0
+    buffer_after_minutes: Annotated[int, Field(ge=0, le=240)] = 0
+    minimum_notice_minutes: Annotated[int, Field(ge=0, le=43_200)] = 0
+    horizon_days: Annotated[int, Field(ge=1, le=365)] = 365
+    slot_step_minutes: Step = 15
+    specialty: Specialty = "therapy"
+    session_types: Annotated[list[SessionType], Field(min_length=1, max_length=20), AfterValidator(_lengths_once)]
+
+
+class ScheduleView(ScheduleBody):
+    """The schedule as it stands; `version` rises with each change of it or of time off."""
+
+    model_config = ConfigDict(json_schema_extra=None)
+
+    provider_id: str
+    version: int
+
+
+class TimeOffBody(RequestModel):
+    """Time that the provider takes off; the note is for the provider and support alone."""
+
+    starts_at: Instant
+    ends_at: Instant
+    note: Annotated[str | None, Field(max_length=500)] = None
+
+    @model_validator(mode="after")
+    def _ends_later(self) -> Self:
+        if self.starts_at >= self.ends_at:
+            raise ValueError("`ends_at` must be later than `starts_at`")
+        return self
+
+
+class TimeOffView(View):
+    """Time off that was entered."""
+
+    id: str
+    starts_at: Instant
+    ends_at: Instant
+    note: str | None
+
+
+class SlotView(View):
+    """A session that can be booked. `local_start` is in the zone asked for, else in the provider's."""
+
+    starts_at: Instant
+    ends_at: Instant
+    local_start: Annotated[str, Field(examples=["2026-11-24T10:00"])]
+
+
+class AvailabilityView(View):
+    """Whether this session could take place (RESC-2)."""
+
+    available: bool
+    message: Literal["Slot available", "Provider is not available", "Venue is not available"]
+
+
+class VenueBody(RequestModel):
+    """A place for sessions in person; without hours it is always open."""
+
+    name: Name
+    time_zone: Annotated[Zone, Field(examples=["Europe/Berlin"])]
+    weekly: Weekly | None = None
+
+
+class VenueView(VenueBody):
+    """A venue as it stands."""
+
+    model_config = ConfigDict(frozen=True, from_attributes=True)
+
+    id: str
+    version: int

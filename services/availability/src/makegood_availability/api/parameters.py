@@ -1,0 +1,58 @@
+"""What the routes share: ids in paths, moments and lengths in queries."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Annotated, Any, Final, cast
+
+from fastapi import Depends, Path, Query, Request
+from makegood_chassis.http.problems import invalid, not_found
+from makegood_contracts.events import Modality
+from makegood_contracts.ids import is_id
+from pydantic import AfterValidator
+
+from makegood_availability.domain.zones import zone_names
+from makegood_availability.parts import Parts
+
+_PERSON: Final = re.compile(r"[A-Za-z0-9._:@-]{1,128}")
+
+
+def parts(request: Request) -> Parts:
+    """The service's own parts."""
+    return cast("Parts", request.app.state.service.parts)
+
+
+def provider_id(provider_id: Annotated[str, Path(description="`sub` of the provider's token.")]) -> str:
+    """The provider in the path; one that cannot be any is not there."""
+    if not _PERSON.fullmatch(provider_id):
+        raise not_found("provider")
+    return provider_id
+
+
+def known_zone(name: str) -> str:
+    if name not in zone_names():
+        raise ValueError("is no IANA time zone")
+    return name
+
+
+def check_cursor_id(position: Sequence[Any] | None) -> None:
+    """The last value of a cursor's position is an id; raises the 422 problem where it cannot be one."""
+    if position is not None and not is_id(str(position[-1])):
+        raise invalid("#/cursor", "Send `next_cursor` as it came, on the same list.", where="query")
+
+
+def optional_id(pointer: str, text: str | None) -> str | None:
+    """An id in the query; raises the 422 problem for what cannot be one."""
+    if text is not None and not is_id(text):
+        raise invalid(pointer, "This is no id.", where="query")
+    return text
+
+
+ProviderId = Annotated[str, Depends(provider_id)]
+PartsOf = Annotated[Parts, Depends(parts)]
+Zone = Annotated[str, AfterValidator(known_zone)]
+"""The name of an IANA time zone."""
+Length = Annotated[int, Query(ge=5, le=480, description="Length of the session, minutes.", examples=[45])]
+How = Annotated[Modality, Query(description="How the session takes place; `in_person` needs `venue_id`.")]
+VenueOf = Annotated[str | None, Query(max_length=64, description="The venue of a session in person.")]

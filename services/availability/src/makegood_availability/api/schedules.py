@@ -1,0 +1,157 @@
+"""Schedules and time off: what providers publish of their working time (AVAIL-1)."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Response
+from makegood_chassis.http.answers import answer
+from makegood_chassis.http.changes import Change, changes
+from makegood_chassis.http.openapi import problems
+from makegood_chassis.http.pages import Cursor, Limit, Page, decode_cursor, page
+from makegood_chassis.http.problems import not_found
+from makegood_chassis.http.rights import Access, operation
+from makegood_contracts.events import SchedulePublished, SessionType, TimeOffAdded, TimeOffRemoved
+from makegood_contracts.ids import is_id, new_id
+
+from makegood_availability.api.models import ScheduleBody, ScheduleView, TimeOffBody, TimeOffView
+from makegood_availability.api.parameters import PartsOf, ProviderId, check_cursor_id
+from makegood_availability.store import schedules
+from makegood_availability.store.schedules import TimeOff
+
+router = APIRouter(tags=["schedules"])
+
+
+@router.put(
+    "/v1/providers/{provider_id}/schedule",
+    response_model=ScheduleView,
+    responses={201: {"model": ScheduleView, "description": "The first one"}, **problems("validation", "not-found")},
+)
+async def publish_schedule(
+    provider_id: ProviderId,
+    body: ScheduleBody,
+    access: Annotated[Access, Depends(operation("schedule.publish"))],
+    change: Annotated[Change, Depends(changes())],
+) -> Response:
+    """Replaces the provider's schedule. Sessions and holds that exist are never touched."""
+    access.require("provider", provider_id=provider_id)
+    async with change.unit() as unit:
+        before = await schedules.lock(unit, provider_id)
+        change.expect_version(before.version if before else 0)
+        kept = body.model_dump(mode="json")
+        version = await schedules.publish(unit, provider_id, kept)
+        unit.publish(_published(provider_id, version, body), sequence=version)
+        first = before is None or before.body is None
+        return change.answer(201 if first else 200, _view(provider_id, version, kept), version=version)
+
+
+@router.get(
+    "/v1/providers/{provider_id}/schedule", response_model=ScheduleView, responses=problems("validation", "not-found")
+)
+async def read_schedule(
+    provider_id: ProviderId, access: Annotated[Access, Depends(operation("schedule.read"))], parts: PartsOf
+) -> Response:
+    """The provider's schedule as it stands."""
+    access.require("provider", provider_id=provider_id)
+    async with parts.database.reading() as queries:
+        found = await schedules.read(queries, provider_id)
+    if found is None or found.body is None:
+        raise not_found("schedule")
+    return answer(200, _view(provider_id, found.version, found.body), version=found.version)
+
+
+@router.post(
+    "/v1/providers/{provider_id}/time-off",
+    status_code=201,
+    response_model=TimeOffView,
+    responses=problems("validation", "not-found"),
+)
+async def add_time_off(
+    provider_id: ProviderId,
+    body: TimeOffBody,
+    access: Annotated[Access, Depends(operation("time-off.add"))],
+    change: Annotated[Change, Depends(changes())],
+) -> Response:
+    """Takes time off: nothing is offered in it any more. Sessions that are booked in it stay."""
+    access.require("provider", provider_id=provider_id)
+    entry = TimeOff(new_id(), body.starts_at, body.ends_at, body.note)
+    async with change.unit() as unit:
+        before = await schedules.lock(unit, provider_id)
+        change.expect_version(before.version if before else 0)
+        version = await schedules.touch(unit, provider_id)
+        await schedules.add_time_off(unit, provider_id, entry)
+        unit.publish(
+            TimeOffAdded(provider_id=provider_id, schedule_version=version, time_off_id=entry.id), sequence=version
+        )
+        return change.answer(
+            201, TimeOffView.model_validate(entry), location=f"/v1/providers/{provider_id}/time-off/{entry.id}"
+        )
+
+
+@router.get(
+    "/v1/providers/{provider_id}/time-off",
+    response_model=Page[TimeOffView],
+    responses=problems("validation", "not-found"),
+)
+async def list_time_off(
+    provider_id: ProviderId,
+    access: Annotated[Access, Depends(operation("time-off.read"))],
+    parts: PartsOf,
+    limit: Limit = 100,
+    cursor: Cursor = None,
+) -> Response:
+    """The provider's time off, by its start."""
+    access.require("provider", provider_id=provider_id)
+    after: Any = decode_cursor(cursor, datetime, str)
+    check_cursor_id(after)
+    async with parts.database.reading() as queries:
+        rows = await schedules.list_time_off(queries, provider_id, after, limit + 1)
+    items, following = page(rows, limit, TimeOffView.model_validate, lambda entry: (entry.starts_at, entry.id))
+    return answer(200, Page[TimeOffView](items=items, next_cursor=following))
+
+
+@router.delete(
+    "/v1/providers/{provider_id}/time-off/{time_off_id}", status_code=204, responses=problems("not-found")
+)
+async def remove_time_off(
+    provider_id: ProviderId,
+    time_off_id: str,
+    access: Annotated[Access, Depends(operation("time-off.remove"))],
+    change: Annotated[Change, Depends(changes())],
+) -> Response:
+    """Takes time off back: the schedule's hours are offered again."""
+    access.require("provider", provider_id=provider_id)
+    if not is_id(time_off_id):
+        raise not_found("time off")
+    async with change.unit() as unit:
+        # The provider's row first, like every other change, so that no two changes wait for each other in a circle.
+        before = await schedules.lock(unit, provider_id)
+        if before is None or not await schedules.remove_time_off(unit, provider_id, time_off_id):
+            raise not_found("time off")
+        change.expect_version(before.version)
+        version = await schedules.touch(unit, provider_id)
+        unit.publish(
+            TimeOffRemoved(provider_id=provider_id, schedule_version=version, time_off_id=time_off_id),
+            sequence=version,
+        )
+        return change.answer(204)
+
+
+def _view(provider_id: str, version: int, body: Any) -> ScheduleView:
+    return ScheduleView.model_validate({**body, "provider_id": provider_id, "version": version})
+
+
+def _published(provider_id: str, version: int, body: ScheduleBody) -> SchedulePublished:
+    return SchedulePublished(
+        provider_id=provider_id,
+        schedule_version=version,
+        time_zone=body.time_zone,
+        specialty=body.specialty,
+        session_types=[
+            SessionType(length_minutes=kind.length_minutes, modalities=kind.modalities)
+            for kind in body.session_types
+        ],
+        minimum_notice_minutes=body.minimum_notice_minutes,
+        horizon_days=body.horizon_days,
+    )

@@ -1,0 +1,186 @@
+"""Slot search and the availability check (AVAIL-2, RESC-2)."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from itertools import islice
+from typing import Annotated, Final
+from zoneinfo import ZoneInfo
+
+from fastapi import APIRouter, Depends, Query, Response
+from makegood_chassis.database import Queries
+from makegood_chassis.http.answers import answer
+from makegood_chassis.http.models import Instant
+from makegood_chassis.http.openapi import problems
+from makegood_chassis.http.pages import Cursor, Limit, Page, decode_cursor, page
+from makegood_chassis.http.problems import invalid, not_found
+from makegood_chassis.http.rights import Access, operation
+from makegood_contracts.events import Modality
+
+from makegood_availability.api.models import AvailabilityView, SlotView
+from makegood_availability.api.parameters import (
+    How,
+    Length,
+    PartsOf,
+    ProviderId,
+    VenueOf,
+    Zone,
+    optional_id,
+)
+from makegood_availability.domain.offers import IN_PERSON, Offer, Schedule, Venue
+from makegood_availability.domain.slots import Busy, free_starts, is_free, window
+from makegood_availability.domain.zones import local_text
+from makegood_availability.parts import Parts
+from makegood_availability.store import schedules
+from makegood_availability.store.calendar import Taken, taken
+
+router = APIRouter(tags=["slots"])
+
+LONGEST_RANGE: Final = timedelta(days=62)
+AVAILABLE: Final = AvailabilityView(available=True, message="Slot available")
+NO_PROVIDER: Final = AvailabilityView(available=False, message="Provider is not available")
+NO_VENUE: Final = AvailabilityView(available=False, message="Venue is not available")
+
+
+@router.get(
+    "/v1/providers/{provider_id}/slots",
+    response_model=Page[SlotView],
+    responses=problems("validation", "not-found"),
+)
+async def search_slots(
+    provider_id: ProviderId,
+    access: Annotated[Access, Depends(operation("slots.search"))],
+    parts: PartsOf,
+    start: Annotated[Instant, Query(alias="from", description="First moment at which a slot may start.")],
+    end: Annotated[Instant, Query(alias="to", description="Slots start before this; at most 62 days after `from`.")],
+    length_minutes: Length,
+    modality: How,
+    venue_id: VenueOf = None,
+    time_zone: Annotated[Zone | None, Query(description="Zone of `local_start`; default: the provider's.")] = None,
+    limit: Limit = 100,
+    cursor: Cursor = None,
+) -> Response:
+    """The slots that can be booked now: what is offered here can be booked, and what can be booked is offered.
+
+    For a member the times of the member's own sessions are left out, since they could not be booked.
+    """
+    if start >= end:
+        raise invalid("#/to", "`to` must be later than `from`.", where="query")
+    if end - start > LONGEST_RANGE:
+        raise invalid("#/to", "A search reaches over at most 62 days.", where="query")
+    _check_venue(modality, venue_id)
+    last = decode_cursor(cursor, datetime)
+    if last is not None:
+        start = max(start, last[0] + datetime.resolution)
+    now = parts.clock.now()
+    length = timedelta(minutes=length_minutes)
+    async with parts.database.reading() as queries:
+        schedule = await _schedule(parts, queries, provider_id)
+        venue = await _venue(parts, queries, venue_id)
+        if schedule is None:
+            return answer(200, Page[SlotView](items=[]))
+        within = window(_offer(schedule, Taken(), venue, length_minutes, modality, venue_id, now), start, end)
+        if within is None:
+            return answer(200, Page[SlotView](items=[]))
+        found = await taken(
+            queries,
+            provider_id,
+            within[0] - schedule.buffer_before,
+            within[1] + length + schedule.buffer_after,
+            venue_id=venue_id,
+            member_id=access.caller.subject if "member" in access.caller.roles else None,
+        )
+    offer = _offer(schedule, found, venue, length_minutes, modality, venue_id, now)
+    busy = Busy(found.provider, [*found.venue, *found.member])
+    zone = schedule.hours.zone if time_zone is None else ZoneInfo(time_zone)
+    starts = list(islice(free_starts(offer, within, busy), limit + 1))
+    items, following = page(
+        starts,
+        limit,
+        lambda at: SlotView(starts_at=at, ends_at=at + length, local_start=local_text(at, zone)),
+        lambda at: (at,),
+    )
+    return answer(200, Page[SlotView](items=items, next_cursor=following))
+
+
+@router.get(
+    "/v1/providers/{provider_id}/availability",
+    response_model=AvailabilityView,
+    responses=problems("validation", "not-found"),
+)
+async def check_availability(
+    provider_id: ProviderId,
+    access: Annotated[Access, Depends(operation("slots.check"))],
+    parts: PartsOf,
+    starts_at: Annotated[Instant, Query(description="Start of the session.")],
+    length_minutes: Length,
+    modality: How,
+    venue_id: VenueOf = None,
+    session_id: Annotated[
+        str | None, Query(max_length=64, description="A session that would move here: its own slot counts as free.")
+    ] = None,
+) -> Response:
+    """Whether provider and venue are free for this session. Of two obstacles the provider's is told."""
+    _check_venue(modality, venue_id)
+    optional_id("#/session_id", session_id)
+    now = parts.clock.now()
+    length = timedelta(minutes=length_minutes)
+    async with parts.database.reading() as queries:
+        schedule = await _schedule(parts, queries, provider_id)
+        venue = await _venue(parts, queries, venue_id)
+        if schedule is None:
+            return answer(200, NO_PROVIDER)
+        first, last = _offer(schedule, Taken(), venue, length_minutes, modality, venue_id, now).bounds
+        if not first <= starts_at <= last:
+            return answer(200, NO_PROVIDER)
+        blocked_from, blocked_to = schedule.blocked(starts_at, starts_at + length)
+        found = await taken(
+            queries, provider_id, blocked_from, blocked_to, venue_id=venue_id, except_session=session_id
+        )
+    offer = _offer(schedule, found, venue, length_minutes, modality, venue_id, now)
+    refused = {reason.code for reason in offer.refusals(starts_at)}
+    if "slot-not-offered" in refused or not is_free(offer, starts_at, Busy(found.provider)):
+        return answer(200, NO_PROVIDER)
+    if "venue-taken" in refused or not is_free(offer, starts_at, Busy((), found.venue)):
+        return answer(200, NO_VENUE)
+    return answer(200, AVAILABLE)
+
+
+def _check_venue(modality: Modality, venue_id: str | None) -> None:
+    if modality == IN_PERSON and venue_id is None:
+        raise invalid("#/venue_id", "A session in person needs a venue.", where="query")
+    if modality != IN_PERSON and venue_id is not None:
+        raise invalid("#/venue_id", "Only a session in person takes a venue.", where="query")
+    optional_id("#/venue_id", venue_id)
+
+
+async def _schedule(parts: Parts, queries: Queries, provider_id: str) -> Schedule | None:
+    """The provider's schedule; None while nothing but time off is known. Raises the 404 problem for a stranger."""
+    found = (await parts.schedules.load(queries, [provider_id])).get(provider_id)
+    if found is None and await schedules.read(queries, provider_id) is None:
+        raise not_found("provider")
+    return found
+
+
+async def _venue(parts: Parts, queries: Queries, venue_id: str | None) -> Venue | None:
+    """The venue asked for. Raises the 404 problem for one that is not there."""
+    if venue_id is None:
+        return None
+    found = (await parts.venues.load(queries, [venue_id])).get(venue_id)
+    if found is None:
+        raise not_found("venue")
+    return found
+
+
+def _offer(
+    schedule: Schedule,
+    found: Taken,
+    venue: Venue | None,
+    length_minutes: int,
+    modality: Modality,
+    venue_id: str | None,
+    now: datetime,
+) -> Offer:
+    return Offer(
+        schedule, found.time_off, venue, length_minutes=length_minutes, modality=modality, venue_id=venue_id, now=now
+    )

@@ -1,0 +1,21 @@
+"""The parts of the service that its routers and handlers share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from makegood_chassis.clock import Clock
+from makegood_chassis.database import Database
+
+from makegood_availability.store.schedules import Schedules
+from makegood_availability.store.venues import Venues
+
+
+@dataclass(frozen=True)
+class Parts:
+    """Made by `bootstrap`."""
+
+    database: Database
+    clock: Clock
+    schedules: Schedules = field(default_factory=Schedules)
+    venues: Venues = field(default_factory=Venues)

@@ -1,0 +1,56 @@
+"""What is taken of a provider's, a venue's and a member's time, for searches: always within a window, by index."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from makegood_chassis.database import Queries
+
+from makegood_availability.domain.hours import Span
+
+# A venue or member that is NULL equals nothing, and costs nothing.
+_TAKEN = """
+SELECT 0, lower(blocked), upper(blocked) FROM slot_holds
+WHERE live AND provider_key = hashtextextended($1, 0) AND blocked && tstzrange($2, $3)
+    AND session_id IS DISTINCT FROM $4::uuid
+UNION ALL
+SELECT 1, starts_at, ends_at FROM time_off WHERE provider_id = $1 AND ends_at > $2 AND starts_at < $3
+UNION ALL
+SELECT 2, starts_at, ends_at FROM slot_holds
+WHERE live AND venue_id = $5 AND tstzrange(starts_at, ends_at) && tstzrange($2, $3)
+    AND session_id IS DISTINCT FROM $4::uuid
+UNION ALL
+SELECT 3, starts_at, ends_at FROM slot_holds
+WHERE live AND member_key = hashtextextended($6, 0) AND tstzrange(starts_at, ends_at) && tstzrange($2, $3)
+    AND session_id IS DISTINCT FROM $4::uuid
+"""
+
+
+@dataclass(slots=True)
+class Taken:
+    """Spans that are taken: the provider's with buffers, the others' without."""
+
+    provider: list[Span] = field(default_factory=list)
+    time_off: list[Span] = field(default_factory=list)
+    venue: list[Span] = field(default_factory=list)
+    member: list[Span] = field(default_factory=list)
+
+
+async def taken(
+    queries: Queries,
+    provider_id: str,
+    start: datetime,
+    end: datetime,
+    *,
+    venue_id: str | None = None,
+    member_id: str | None = None,
+    except_session: str | None = None,
+) -> Taken:
+    """What touches [start, end), in one statement; `except_session` leaves out one session's own hold."""
+    found = Taken()
+    lists = (found.provider, found.time_off, found.venue, found.member)
+    rows = await queries.fetch(_TAKEN, provider_id, start, end, except_session, venue_id, member_id)
+    for whose, opens, closes in rows:
+        lists[whose].append((opens, closes))
+    return found

@@ -1,0 +1,170 @@
+"""Slot holds: the hot path of bookings, each step one statement a batch. The exclusion constraints decide (AVAIL-3)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from makegood_chassis.database import Row, UnitOfWork
+from makegood_contracts.events import ReleaseCause
+from makegood_contracts.reasons import Reason
+
+from makegood_availability.domain.holds import MEMBER_BUSY, SLOT_TAKEN, VENUE_TAKEN, Wish
+from makegood_availability.domain.hours import Span
+
+# A conflict makes PostgreSQL wait for the other transaction, so workers insert in one order: by provider, then start.
+# With it no two can wait for each other in a circle over one provider's time; over members and venues they could, and
+# then the whole batch is tried again.
+_HOLD = """
+INSERT INTO slot_holds
+    (session_id, provider_id, member_id, venue_id, starts_at, ends_at, blocked, hold_until, live)
+SELECT session_id, provider_id, member_id, venue_id, starts_at, ends_at, tstzrange(blocked_from, blocked_to),
+    hold_until, true
+FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::timestamptz[], $6::timestamptz[],
+    $7::timestamptz[], $8::timestamptz[], $9::timestamptz[])
+    AS wish (session_id, provider_id, member_id, venue_id, starts_at, ends_at, blocked_from, blocked_to, hold_until)
+ON CONFLICT DO NOTHING
+RETURNING session_id::text
+"""
+
+_CONFLICTS = """
+SELECT wish.session_id::text,
+    EXISTS (SELECT FROM slot_holds h WHERE h.session_id = wish.session_id),
+    EXISTS (SELECT FROM slot_holds h WHERE h.live AND h.provider_key = hashtextextended(wish.provider_id, 0)
+        AND h.blocked && tstzrange(wish.blocked_from, wish.blocked_to)),
+    wish.venue_id IS NOT NULL AND EXISTS (SELECT FROM slot_holds h WHERE h.live AND h.venue_id = wish.venue_id
+        AND tstzrange(h.starts_at, h.ends_at) && tstzrange(wish.starts_at, wish.ends_at)),
+    EXISTS (SELECT FROM slot_holds h WHERE h.live AND h.member_key = hashtextextended(wish.member_id, 0)
+        AND tstzrange(h.starts_at, h.ends_at) && tstzrange(wish.starts_at, wish.ends_at))
+FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::timestamptz[], $6::timestamptz[],
+    $7::timestamptz[], $8::timestamptz[])
+    AS wish (session_id, provider_id, member_id, venue_id, starts_at, ends_at, blocked_from, blocked_to)
+"""
+
+_FIRM = """
+WITH locked AS (
+    SELECT session_id FROM slot_holds WHERE session_id = ANY($1::uuid[]) AND live AND NOT firm
+    ORDER BY session_id FOR UPDATE
+)
+UPDATE slot_holds SET firm = true FROM locked WHERE slot_holds.session_id = locked.session_id
+"""
+
+_RELEASE = """
+WITH locked AS (
+    SELECT session_id FROM slot_holds WHERE session_id = ANY($1::uuid[]) AND live ORDER BY session_id FOR UPDATE
+)
+UPDATE slot_holds SET live = false, cause = $2, ended_at = $3 FROM locked
+WHERE slot_holds.session_id = locked.session_id
+RETURNING slot_holds.session_id::text, provider_id, member_id, venue_id, starts_at, ends_at
+"""
+
+_REMEMBER = """
+INSERT INTO slot_holds (session_id, provider_id, member_id, starts_at, ends_at, blocked, live, cause, ended_at)
+SELECT session_id, provider_id, member_id, starts_at, ends_at, 'empty', false, $6, $7
+FROM unnest($1::uuid[], $2::text[], $3::text[], $4::timestamptz[], $5::timestamptz[])
+    AS ended (session_id, provider_id, member_id, starts_at, ends_at)
+ORDER BY session_id
+ON CONFLICT DO NOTHING
+"""
+
+# Each deadline answers for the holds of one second: the window keeps the scan from the firm ones of all days before.
+_LAPSE = """
+WITH locked AS (
+    SELECT session_id FROM slot_holds
+    JOIN unnest($1::timestamptz[], $2::timestamptz[]) AS due (after, until)
+        ON hold_until > due.after AND hold_until <= due.until
+    WHERE live AND NOT firm
+    ORDER BY session_id FOR UPDATE OF slot_holds
+)
+UPDATE slot_holds SET live = false, cause = 'lapsed', ended_at = $3 FROM locked
+WHERE slot_holds.session_id = locked.session_id
+RETURNING slot_holds.session_id::text, provider_id, member_id, venue_id, starts_at, ends_at
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Released:
+    """A hold that has just ended."""
+
+    session_id: str
+    provider_id: str
+    member_id: str
+    venue_id: str | None
+    starts_at: datetime
+    ends_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """A session that is over, as its last event says."""
+
+    session_id: str
+    provider_id: str
+    member_id: str
+    starts_at: datetime
+    ends_at: datetime
+
+
+async def hold(unit: UnitOfWork, wishes: Sequence[Wish]) -> set[str]:
+    """Inserts the holds in their order, one after the other; answers the sessions whose slot is theirs now."""
+    if not wishes:
+        return set()
+    rows = await unit.fetch(_HOLD, *_columns(wishes), [wish.hold_until for wish in wishes])
+    return {row[0] for row in rows}
+
+
+async def conflicts(unit: UnitOfWork, wishes: Sequence[Wish]) -> Mapping[str, list[Reason] | None]:
+    """What is in the way of each wish that is not held; None for a session that was held, or ended, before."""
+    found: dict[str, list[Reason] | None] = {}
+    for session_id, known, slot, venue, member in await unit.fetch(_CONFLICTS, *_columns(wishes)):
+        applies = ((slot, SLOT_TAKEN), (venue, VENUE_TAKEN), (member, MEMBER_BUSY))
+        found[session_id] = None if known else [reason for there, reason in applies if there]
+    return found
+
+
+def _columns(wishes: Sequence[Wish]) -> list[list[object]]:
+    return [
+        [wish.session_id for wish in wishes],
+        [wish.provider_id for wish in wishes],
+        [wish.member_id for wish in wishes],
+        [wish.venue_id for wish in wishes],
+        [wish.starts_at for wish in wishes],
+        [wish.ends_at for wish in wishes],
+        [wish.blocked[0] for wish in wishes],
+        [wish.blocked[1] for wish in wishes],
+    ]
+
+
+async def make_firm(unit: UnitOfWork, session_ids: Sequence[str]) -> None:
+    """These sessions are reserved: their holds do not lapse any more."""
+    await unit.execute(_FIRM, session_ids)
+
+
+async def release(unit: UnitOfWork, session_ids: Sequence[str], cause: ReleaseCause) -> list[Released]:
+    """Ends these sessions' holds; answers those that were live until now."""
+    return [_released(row) for row in await unit.fetch(_RELEASE, session_ids, cause, unit.now)]
+
+
+async def remember_ended(unit: UnitOfWork, sessions: Sequence[Ended], cause: ReleaseCause) -> None:
+    """Keeps that these sessions are over, so that a request that is handled later never holds a slot."""
+    await unit.execute(
+        _REMEMBER,
+        [session.session_id for session in sessions],
+        [session.provider_id for session in sessions],
+        [session.member_id for session in sessions],
+        [session.starts_at for session in sessions],
+        [session.ends_at for session in sessions],
+        cause,
+        unit.now,
+    )
+
+
+async def lapse(unit: UnitOfWork, due: Sequence[Span]) -> list[Released]:
+    """Ends the holds whose `hold_until` lies in one of the windows (after, until] and that never became firm. AVAIL-4"""
+    rows = await unit.fetch(_LAPSE, [span[0] for span in due], [span[1] for span in due], unit.now)
+    return [_released(row) for row in rows]
+
+
+def _released(row: Row) -> Released:
+    return Released(row[0], row[1], row[2], row[3], row[4], row[5])
