@@ -1,0 +1,197 @@
+"""Deadlines: moments that nobody triggers. Any worker takes due ones, and each is handled once: deleting the row and its
+handler's effects are one transaction.
+
+Whoever changes an entity locks it first and its deadline last; this worker goes the other way round. So that the two never
+wait for each other in a ring, the worker alone gives way: its waits for locks are short, and it starts anew.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from contextlib import suppress
+from datetime import datetime, timedelta
+from typing import Final
+
+import structlog
+from makegood_contracts.envelope import Cause
+from makegood_contracts.ids import new_id
+
+from makegood_chassis import metrics, observe
+from makegood_chassis.database import Database, Row, UnitOfWork
+from makegood_chassis.health import Health
+from makegood_chassis.messaging import points
+from makegood_chassis.messaging.failures import Stopped, is_transient, until_it_passes
+from makegood_chassis.messaging.handlers import DeadlineHandlers, Due
+
+_TAKE: Final = """
+DELETE FROM deadlines WHERE ctid = ANY(ARRAY(
+    SELECT ctid FROM deadlines WHERE due_at <= $1 AND kind = ANY($2::text[])
+    ORDER BY due_at LIMIT $3 FOR UPDATE SKIP LOCKED
+))
+RETURNING kind, entity_id, due_at
+"""
+_TAKE_THESE: Final = """
+DELETE FROM deadlines WHERE ctid = ANY(ARRAY(
+    SELECT d.ctid FROM deadlines AS d
+    JOIN unnest($2::text[], $3::text[]) AS these (kind, entity_id) USING (kind, entity_id)
+    WHERE d.due_at <= $1 FOR UPDATE OF d SKIP LOCKED
+))
+RETURNING kind, entity_id, due_at
+"""
+_NEXT: Final = "SELECT due_at FROM deadlines WHERE kind = ANY($1::text[]) ORDER BY due_at LIMIT 1"
+_PUT_OFF: Final = """
+UPDATE deadlines SET attempts = attempts + 1, due_at = $3 + least(300, power(2, attempts)) * interval '1 second'
+WHERE kind = $1 AND entity_id = $2
+"""
+_LOCK_TIMEOUT: Final = "SELECT set_config('lock_timeout', $1, true)"
+_POLL: Final = 0.5
+_BUSY: Final = 0.02
+
+_log = structlog.get_logger(__name__)
+_Pair = tuple[str, str]
+
+
+class _Failed(Exception):
+    """Handlers failed on these deadlines; the transaction is rolled back."""
+
+    def __init__(self, pairs: Sequence[_Pair], error: Exception) -> None:
+        self.pairs = pairs
+        self.error = error
+        super().__init__(type(error).__name__)
+
+
+class Deadlines:
+    """`run()` until `stop()`. Sleeps until the next deadline is due, and looks at least every half second for those that
+    other processes set."""
+
+    def __init__(
+        self, database: Database, handlers: DeadlineHandlers, *, batch: int = 500, health: Health | None = None
+    ) -> None:
+        self._database = database
+        self._clock = database.clock
+        self._handlers = handlers
+        self._kinds = sorted(handlers)
+        self._batch = batch
+        self._health = health or Health()
+        self._stopping = False
+        self._wake = asyncio.Event()
+        self._planned: datetime | None = None
+        self._patience = 0.25
+
+    def stop(self) -> None:
+        self._stopping = True
+        self._wake.set()
+
+    def wake(self) -> None:
+        """Looks at once: the clock was moved."""
+        self._wake.set()
+
+    def _set(self, due_at: datetime) -> None:
+        if self._planned is None or due_at < self._planned:
+            self._wake.set()
+
+    async def run(self) -> None:
+        if not self._kinds:
+            return
+        self._database.on_deadline.append(self._set)
+        self._clock.on_move.append(self.wake)
+        try:
+            with suppress(Stopped):
+                while not self._stopping:
+                    await self._patiently()
+        finally:
+            self._database.on_deadline.remove(self._set)
+            self._clock.on_move.remove(self.wake)
+
+    async def _patiently(self) -> None:
+        def failed(error: BaseException, attempts: int) -> None:
+            self._patience = min(0.8, 0.25 * 2**attempts)
+            if attempts == 3:
+                self._health.broken("deadlines", f"waits for a server: {type(error).__name__}")
+
+        await until_it_passes(self._turn, given_up=lambda: self._stopping, failed=failed, longest=1.0)
+        self._patience = 0.25
+        self._health.fine("deadlines")
+
+    async def _turn(self) -> None:
+        """One batch of due deadlines, or the wait for the next."""
+        self._wake.clear()
+        taken = await self._take()
+        if taken < self._batch and not self._stopping:
+            await self._sleep(taken)
+
+    async def _sleep(self, taken: int) -> None:
+        async with self._database.reading() as queries:
+            following = await queries.fetch_value(_NEXT, self._kinds)
+        pause = _POLL
+        if following is not None:
+            pause = min(_POLL, (following - self._clock.now()).total_seconds())
+            if pause <= 0:
+                # Due, and either set this moment or in another worker's hands.
+                pause = 0 if taken else _BUSY
+        self._planned = self._clock.now() + timedelta(seconds=pause)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(pause):
+                await self._wake.wait()
+
+    async def _take(self) -> int:
+        """Handles the first due ones; how many there were."""
+        try:
+            return await self._handle(None)
+        except _Failed as failure:
+            await self._apart(failure)
+            return len(failure.pairs)
+
+    async def _apart(self, failure: _Failed) -> None:
+        """A batch that failed is split until the culprit stands alone; that one is put off, the others go on."""
+        parts = [(list(failure.pairs), failure.error)]
+        while parts:
+            pairs, error = parts.pop()
+            if len(pairs) == 1:
+                await self._put_off(pairs[0], error)
+                continue
+            middle = len(pairs) // 2
+            for half in (pairs[middle:], pairs[:middle]):
+                try:
+                    await self._handle(half)
+                except _Failed as again:
+                    parts.append((list(again.pairs), again.error))
+
+    async def _handle(self, these: Sequence[_Pair] | None) -> int:
+        pairs: list[_Pair] = []
+        story = new_id()
+        async with self._database.transaction(Cause(story, story)) as unit:
+            await unit.fetch(_LOCK_TIMEOUT, f"{int(self._patience * 1000)}ms")
+            rows = await self._rows(unit, these)
+            points.reached("deadlines.taken")
+            by_kind: dict[str, list[Due]] = {}
+            for kind, entity_id, due_at in sorted(rows, key=lambda row: row["due_at"]):
+                pairs.append((kind, entity_id))
+                by_kind.setdefault(kind, []).append(Due(entity_id, due_at))
+            try:
+                for kind, due in by_kind.items():
+                    await self._handlers[kind](due, unit)
+                await unit.flush()
+            except Exception as error:
+                if is_transient(error):
+                    raise
+                raise _Failed(pairs, error) from error
+        for kind, due in by_kind.items():
+            metrics.DEADLINES_HANDLED.labels(kind).inc(len(due))
+            metrics.DEADLINES_LATENESS.labels(kind).observe(max(0.0, (unit.now - due[0].due_at).total_seconds()))
+        return len(pairs)
+
+    async def _rows(self, unit: UnitOfWork, these: Sequence[_Pair] | None) -> list[Row]:
+        if these is None:
+            return await unit.fetch(_TAKE, unit.now, self._kinds, self._batch)
+        return await unit.fetch(_TAKE_THESE, unit.now, [pair[0] for pair in these], [pair[1] for pair in these])
+
+    async def _put_off(self, pair: _Pair, error: Exception) -> None:
+        kind, entity_id = pair
+        async with self._database.reading() as queries:
+            await queries.execute(_PUT_OFF, kind, entity_id, self._clock.now())
+        metrics.DEADLINES_FAILED.labels(kind, type(error).__name__).inc()
+        _log.error(
+            "deadline put off", kind=kind, entity_id=entity_id, error=type(error).__name__, stack=observe.frames(error)
+        )
