@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
+import sys
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Final, NoReturn, TypeVar
 
+import structlog
+import uvloop
 from fastapi import FastAPI
+from pydantic import ValidationError
 
+from makegood_chassis import observe
 from makegood_chassis.clock import Clock
 from makegood_chassis.database import Database
 from makegood_chassis.health import Health
@@ -17,6 +23,8 @@ from makegood_chassis.settings import ServiceSettings
 from makegood_chassis.signals import Signals
 
 S = TypeVar("S", bound=ServiceSettings)
+
+ROLES: Final = ("serve", "work", "all", "migrate")
 
 
 @dataclass
@@ -48,7 +56,44 @@ def run(bootstrap: Callable[[S], Service], settings: type[S], argv: Sequence[str
 
     Settings that cannot work end the process with exit code 2 and a message that names variable and advice.
     """
-    raise NotImplementedError
+    words = list(sys.argv[1:] if argv is None else argv)
+    if len(words) != 1 or words[0] not in ROLES:
+        _refuse(f"say one of the roles: {', '.join(ROLES)}")
+    role = words[0]
+    try:
+        values = settings()
+    except ValidationError as error:
+        _refuse("\n".join(_advice(settings, problem) for problem in error.errors()))
+    service = bootstrap(values)
+    observe.configure_logs(service.name, values.log_level)
+    if role == "migrate":
+        from makegood_chassis.migrations import migrate
+
+        try:
+            asyncio.run(migrate(values.database_url, service.migrations))
+        except OSError as error:
+            structlog.get_logger(__name__).error("the database cannot be reached", error=type(error).__name__)
+            sys.exit(1)
+        return
+    from makegood_chassis.runtime import Runtime
+
+    observe.configure_traces(service.name, values.otlp_endpoint)
+    uvloop.run(Runtime(service, role).run())
+
+
+def _refuse(message: str) -> NoReturn:
+    sys.stderr.write(message + "\n")
+    sys.exit(2)
+
+
+def _advice(settings: type[ServiceSettings], problem: Any) -> str:
+    """`VARIABLE: what is wrong (what it is for)`; never the value, which may be a secret."""
+    name = str(problem["loc"][0]) if problem["loc"] else ""
+    for key, info in settings.model_fields.items():
+        if name in (key, info.validation_alias):
+            about = f" ({info.description})" if info.description else ""
+            return f"{info.validation_alias or key.upper()}: {problem['msg']}{about}"
+    return f"{name}: {problem['msg']}" if name else str(problem["msg"])
 
 
 def base(name: str, settings: ServiceSettings, clock: Clock | None = None) -> tuple[Clock, Database, Signals]:

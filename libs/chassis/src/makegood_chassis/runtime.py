@@ -1,0 +1,319 @@
+"""The process of a service: HTTP, consumer, relay, deadlines and workers in one event loop, from start to SIGTERM.
+
+It starts without its servers and waits for them; readiness tells what is missing. At SIGTERM it stops taking requests and
+events, finishes what it has, sends what is in the outbox, and hands over.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import socket
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import suppress
+from datetime import timedelta
+from functools import partial
+from typing import Final
+
+import structlog
+import uvicorn
+
+from makegood_chassis import metrics, observe
+from makegood_chassis.database import Database
+from makegood_chassis.http.app import health_app
+from makegood_chassis.messaging.consumer import Consumer
+from makegood_chassis.messaging.dead_letters import FloodGuard
+from makegood_chassis.messaging.deadlines import Deadlines
+from makegood_chassis.messaging.failures import Stopped, until_it_passes
+from makegood_chassis.messaging.processor import Processor
+from makegood_chassis.messaging.relay import Relay
+from makegood_chassis.messaging.sender import Sender
+from makegood_chassis.messaging.upkeep import Upkeep
+from makegood_chassis.messaging.wake import OutboxWake
+from makegood_chassis.service import Service
+
+_LEAVE_TRAFFIC: Final = 0.3
+"""Seconds in which the gateway learns that this process stops, before it takes no more connections."""
+_FINISH_REQUESTS: Final = 2.0
+_WATCH: Final = 2.0
+_log = structlog.get_logger(__name__)
+
+
+class _Server(uvicorn.Server):
+    """The HTTP server, without signal handlers of its own."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+class Runtime:
+    """`run()` ends after SIGTERM or SIGINT, within the settings' `stop_timeout`."""
+
+    def __init__(self, service: Service, role: str) -> None:
+        self._service = service
+        self._role = role
+        self._settings = service.settings
+        self._serves = role in ("serve", "all")
+        self._works = role in ("work", "all")
+        self.process = f"{service.name}-{role}-{socket.gethostname()}-{os.getpid()}"
+        self._stop = asyncio.Event()
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._server = self._make_server()
+        self._wake: OutboxWake | None = None
+        self._relay: Relay | None = None
+        self._consumer: Consumer | None = None
+        self._deadlines: Deadlines | None = None
+        self._relay_database: Database | None = None
+        self._upkeep: Upkeep | None = None
+
+    def stop(self) -> None:
+        self._stop.set()
+
+    async def run(self) -> None:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self.stop)
+        health = self._service.health
+        health.expect("database")
+        serving = asyncio.create_task(self._server.serve())
+        serving.add_done_callback(lambda _: self.stop())
+        starting = asyncio.create_task(self._start())
+        starting.add_done_callback(self._started)
+        await self._stop.wait()
+        health.drain()
+        _log.info("stops")
+        starting.cancel()
+        try:
+            async with asyncio.timeout(self._settings.stop_timeout):
+                await self._drain(serving)
+        except TimeoutError:
+            _log.warning("stopped with work unfinished")
+        for task in (*self._tasks.values(), serving, starting):
+            task.cancel()
+        await asyncio.gather(*self._tasks.values(), serving, starting, return_exceptions=True)
+        _log.info("stopped")
+        if not serving.cancelled() and serving.exception() is not None:
+            raise SystemExit(1)
+
+    def _make_server(self) -> _Server:
+        app = self._service.app(self._service) if self._serves and self._service.app else health_app(self._service)
+        config = uvicorn.Config(
+            app,
+            host=self._settings.http_host,
+            port=self._settings.http_port,
+            loop="none",
+            http="httptools",
+            ws="none",
+            lifespan="off",
+            access_log=False,
+            log_config=None,
+            server_header=False,
+            date_header=False,
+            timeout_keep_alive=75,
+            backlog=2048,
+        )
+        return _Server(config)
+
+    def _started(self, task: asyncio.Task[None]) -> None:
+        if not task.cancelled() and (error := task.exception()) is not None:
+            _log.error("cannot start", error=type(error).__name__, stack=observe.frames(error))
+            self._service.health.broken("process", f"cannot start: {type(error).__name__}")
+
+    async def _start(self) -> None:
+        service, health = self._service, self._service.health
+        _log.info("starts", role=self._role, port=self._settings.http_port)
+        await service.signals.open()
+        with suppress(Stopped):
+            await self._when_reachable(service.database.open)
+            for hook in service.on_start:
+                await self._when_reachable(partial(hook, service))
+        if self._stop.is_set():
+            return
+        health.fine("database")
+        self._component("upkeep", self._run_upkeep)
+        self._component("watch", self._watch_servers)
+        if self._works:
+            health.expect("consumer", "relay", "kafka")
+            await self._start_work()
+        else:
+            self._wake = OutboxWake(self._settings.database_url, listen=False)
+            service.database.on_publish.append(self._wake.published)
+            self._component("wake", self._wake.run)
+        health.started = True
+        _log.info("started", role=self._role)
+
+    async def _start_work(self) -> None:
+        service, settings = self._service, self._settings
+        self._relay_database = Database(
+            settings.database_url, service.clock, pool_size=3, application_name=f"makegood-{service.name}-relay"
+        )
+        with suppress(Stopped):
+            await self._when_reachable(self._relay_database.open)
+        self._component("relay", self._run_relay)
+        if service.events:
+            self._component("consumer", self._run_consumer)
+        else:
+            service.health.fine("consumer")
+        if service.deadlines:
+            self._component("deadlines", self._run_deadlines)
+        for worker in service.workers:
+            name = getattr(worker, "__name__", "worker")
+            self._component(name, partial(worker, service))
+
+    async def _when_reachable(self, operation: Callable[[], Awaitable[None]]) -> None:
+        def failed(error: BaseException, attempts: int) -> None:
+            self._service.health.broken("database", f"cannot be reached: {type(error).__name__}")
+
+        await until_it_passes(operation, given_up=self._stop.is_set, failed=failed, longest=1.0)
+
+    def _component(self, name: str, body: Callable[[], Awaitable[None]]) -> None:
+        self._tasks[name] = asyncio.create_task(self._supervise(name, body), name=name)
+
+    async def _supervise(self, name: str, body: Callable[[], Awaitable[None]]) -> None:
+        """Starts a part anew, with back-off, when it ends by an error that nobody expected."""
+        loop = asyncio.get_running_loop()
+        pause = 0.2
+        while True:
+            started = loop.time()
+            try:
+                await body()
+            except Exception as error:
+                metrics.COMPONENT_RESTARTS.labels(name, type(error).__name__).inc()
+                _log.error("part failed", part=name, error=type(error).__name__, stack=observe.frames(error))
+                self._service.health.broken(name, f"failed: {type(error).__name__}")
+                pause = 0.2 if loop.time() - started > 60 else min(pause * 2, 10.0)
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(pause):
+                        await self._stop.wait()
+                if self._stop.is_set():
+                    return
+                self._service.health.fine(name)
+            else:
+                return
+
+    async def _run_relay(self) -> None:
+        settings = self._settings
+        assert self._relay_database is not None
+        sender = Sender(settings.kafka_bootstrap_servers, prefix=settings.kafka_topic_prefix, client_id=self.process)
+        self._relay = relay = Relay(
+            self._relay_database,
+            sender,
+            watch=self._service.database,
+            holder=self.process,
+            batch=settings.relay_batch,
+            health=self._service.health,
+        )
+        waking = asyncio.create_task(relay.wake.run())
+        try:
+            await relay.run()
+        finally:
+            waking.cancel()
+
+    async def _run_consumer(self) -> None:
+        service, settings = self._service, self._settings
+        prefix = settings.kafka_topic_prefix
+        processor = Processor(
+            service.database,
+            service.events,
+            service=service.name,
+            guard=FloodGuard(settings.poison_limit, settings.poison_window),
+            prefix=prefix,
+        )
+        self._consumer = Consumer(
+            settings.kafka_bootstrap_servers,
+            prefix + service.name,
+            {prefix + kind.topic.name for kind in service.events},
+            processor,
+            batch=settings.consumer_batch,
+            cool_down=settings.poison_window,
+            client_id=self.process,
+            health=service.health,
+        )
+        await self._consumer.run()
+
+    async def _run_deadlines(self) -> None:
+        self._deadlines = Deadlines(self._service.database, self._service.deadlines, health=self._service.health)
+        await self._deadlines.run()
+
+    async def _run_upkeep(self) -> None:
+        settings = self._settings
+        self._upkeep = Upkeep(
+            self._service.database,
+            process=self.process,
+            role=self._role,
+            development=settings.development,
+            inbox_retention=timedelta(seconds=settings.inbox_retention),
+            prunes=self._works,
+        )
+        await self._upkeep.run()
+
+    async def _watch_servers(self) -> None:
+        """Readiness tells the truth about the servers even while there is nothing to do with them."""
+        health = self._service.health
+        while True:
+            await self._look("database", self._ask_database)
+            if self._works:
+                await self._look("kafka", self._ask_kafka)
+            await asyncio.sleep(_WATCH)
+            health.fine("watch")
+
+    async def _look(self, name: str, ask: Callable[[], Awaitable[object]]) -> None:
+        try:
+            async with asyncio.timeout(_WATCH):
+                await ask()
+        except Exception as error:
+            self._service.health.broken(name, f"does not answer: {type(error).__name__}")
+        else:
+            self._service.health.fine(name)
+
+    async def _ask_database(self) -> None:
+        async with self._service.database.reading() as queries:
+            await queries.fetch_value("SELECT 1")
+
+    async def _ask_kafka(self) -> None:
+        failure: OSError | None = None
+        for server in self._settings.kafka_bootstrap_servers.split(","):
+            host, _, port = server.strip().rpartition(":")
+            try:
+                _, writer = await asyncio.open_connection(host.strip("[]"), int(port))
+            except OSError as error:
+                failure = error
+            else:
+                writer.close()
+                return
+        if failure is not None:
+            raise failure
+
+    async def _drain(self, serving: asyncio.Task[None]) -> None:
+        """Requests first, for they may need the consumer; then events and deadlines; the relay last, with what they left."""
+        if self._serves:
+            await asyncio.sleep(_LEAVE_TRAFFIC)
+        self._server.should_exit = True
+        await asyncio.wait({serving}, timeout=_FINISH_REQUESTS)
+        self._service.signals.end_waits()
+        await asyncio.wait({serving}, timeout=_FINISH_REQUESTS)
+        for part in (self._consumer, self._deadlines):
+            if part is not None:
+                part.stop()
+        for name in ("consumer", "deadlines"):
+            if name in self._tasks:
+                await asyncio.wait({self._tasks[name]})
+        if self._relay is not None:
+            self._relay.stop()
+            await asyncio.wait({self._tasks["relay"]})
+        if self._wake is not None:
+            await asyncio.sleep(0.02)
+        for task in self._tasks.values():
+            task.cancel()
+        await asyncio.gather(*self._tasks.values(), return_exceptions=True)
+        if self._upkeep is not None:
+            with suppress(Exception):
+                await self._upkeep.leave()
+        await self._service.signals.close()
+        if self._relay_database is not None:
+            await self._relay_database.close()
+        with suppress(Exception):
+            await self._service.database.close()
