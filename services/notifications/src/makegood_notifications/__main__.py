@@ -1,0 +1,9 @@
+"""`python -m makegood_notifications serve|work|migrate|all`."""
+
+from makegood_chassis.service import run
+
+from makegood_notifications.bootstrap import bootstrap
+from makegood_notifications.settings import NotificationsSettings
+
+if __name__ == "__main__":
+    run(bootstrap, NotificationsSettings)

@@ -1,0 +1,159 @@
+"""Requests and answers."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from datetime import datetime
+from typing import Annotated, Literal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from email_validator import EmailNotValidError, validate_email
+from fastapi import Path
+from makegood_chassis.http.models import Instant, RequestModel, View
+from pydantic import AfterValidator, ConfigDict, Field, StringConstraints
+
+LONGEST_TEXT = 4000
+LOCAL_NAMES = ("invalid", "localhost", "test", "local", "example", "internal")
+"""Names that only reach mailboxes of one's own; development and private installations use them."""
+
+
+def _printable(text: str) -> str:
+    if any(unicodedata.category(character) in ("Cc", "Cs", "Zl", "Zp") for character in text):
+        raise ValueError("must not hold control characters or line breaks")
+    return text
+
+
+def _readable(text: str) -> str:
+    if any(unicodedata.category(character) in ("Cc", "Cs") and character not in "\n\t" for character in text):
+        raise ValueError("must not hold control characters other than line breaks and tabs")
+    if not text.strip():
+        raise ValueError("must hold something to read")
+    return text
+
+
+def _address(text: str) -> str:
+    """A syntactically right address; one on a private name is taken as it is."""
+    local, _, domain = text.rpartition("@")
+    private = domain.lower().rpartition(".")[2] in LOCAL_NAMES
+    try:
+        checked = validate_email(
+            f"{local}@private.example.org" if private else text, check_deliverability=False, allow_smtputf8=False
+        )
+    except EmailNotValidError:
+        raise ValueError("must be an e-mail address, such as `ada@example.org`") from None
+    if private and not re.fullmatch(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,200}[A-Za-z0-9])?", domain):
+        raise ValueError("must be an e-mail address, such as `ada@example.org`")
+    return text if private else (checked.ascii_email or checked.normalized)
+
+
+def _zone(name: str) -> str:
+    try:
+        ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise ValueError("must be an IANA time zone, such as `Europe/Berlin`") from None
+    return name
+
+
+PersonId = Annotated[str, Path(pattern=r"^[A-Za-z0-9._:@-]{1,128}$", description="The `sub` of the person's token.")]
+Name = Annotated[
+    str, StringConstraints(min_length=1, max_length=200, strip_whitespace=True), AfterValidator(_printable)
+]
+Address = Annotated[str, StringConstraints(max_length=254), AfterValidator(_address)]
+Phone = Annotated[str, StringConstraints(pattern=r"^\+?[0-9 ()./-]{5,32}$")]
+Zone = Annotated[str, StringConstraints(min_length=1, max_length=64), AfterValidator(_zone)]
+Locale = Annotated[str, StringConstraints(pattern=r"^[A-Za-z]{2,3}([-_][A-Za-z0-9]{2,8}){0,3}$")]
+
+
+class ChannelChoice(RequestModel):
+    """Channels that the person wants."""
+
+    email: bool = True
+    whatsapp: bool = False
+    chat: bool = True
+
+
+class ContactRequest(RequestModel):
+    """How a person is reached."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [{"name": "Ada Example", "email": "ada@example.org", "time_zone": "Europe/Berlin"}]
+        }
+    )
+
+    name: Name
+    email: Address
+    phone: Phone | None = None
+    time_zone: Zone
+    locale: Locale = Field("en", description="Language of messages, such as `en` or `en-GB`.")
+    channels: ChannelChoice = ChannelChoice()
+
+
+class ChannelsView(View):
+    """Channels that the person wants."""
+
+    email: bool
+    whatsapp: bool
+    chat: bool
+
+
+class ContactView(View):
+    """How a person is reached."""
+
+    name: str
+    email: str
+    phone: str | None
+    time_zone: str
+    locale: str
+    channels: ChannelsView
+
+
+class MessageRequest(RequestModel):
+    """A message to the other party."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"text": "See you on Tuesday."}]})
+
+    text: Annotated[str, StringConstraints(min_length=1, max_length=LONGEST_TEXT), AfterValidator(_readable)]
+
+
+class MessageView(View):
+    """A message in a room's chat. `sender_id` is missing for system messages, `template` for people's."""
+
+    id: str
+    room_id: str
+    kind: Literal["text", "system"]
+    template: str | None = None
+    text: str
+    sender_id: str | None = None
+    sent_at: Instant
+
+
+class DeliveryView(View):
+    """A message to a person: by which channel, and what became of it."""
+
+    id: str
+    person_id: str
+    channel: Literal["email", "chat", "whatsapp", "in_app"]
+    template: str
+    subject: str | None
+    status: Literal["queued", "sent", "failed", "skipped"]
+    session_id: str | None
+    sent_at: Instant | None
+
+
+def message_view(row: tuple[object, ...]) -> MessageView:
+    """From a row (id, room_id, kind, template, text, sender_id, sent_at)."""
+    identifier, room_id, kind, template, text, sender_id, sent_at = row
+    assert isinstance(sent_at, datetime)
+    return MessageView.model_validate(
+        {
+            "id": str(identifier),
+            "room_id": str(room_id),
+            "kind": kind,
+            "template": template,
+            "text": text,
+            "sender_id": sender_id,
+            "sent_at": sent_at,
+        }
+    )

@@ -1,0 +1,20 @@
+"""Who may do what here (table of rights)."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from makegood_chassis.http.rights import Grant, Rights
+
+PERSON: Final = (Grant("member", "self"), Grant("provider", "self"))
+PARTIES: Final = (Grant("member", "party"), Grant("provider", "party"))
+
+RIGHTS: Final[Rights] = {
+    "contact.read": PERSON,
+    "contact.write": PERSON,
+    "message.read": PARTIES,
+    "message.write": PARTIES,
+    "delivery.list": (Grant("support"), *PERSON),
+    "stream.follow": PERSON,
+}
+"""Support reads deliveries, never chat; contacts are the person's alone."""

@@ -1,0 +1,46 @@
+"""Calendar invitations of a session: what is sent, and under which SEQUENCE (RESC-4, RFC 5546)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from makegood_contracts.events import (
+    MemberNoShow,
+    ProviderMissed,
+    SessionCancelled,
+    SessionConfirmed,
+    SessionDeclined,
+    SessionExpired,
+)
+from makegood_contracts.events.sessions import SessionFact
+
+Method = Literal["REQUEST", "CANCEL"]
+
+ENDINGS: Final = (SessionCancelled, SessionDeclined, SessionExpired, ProviderMissed, MemberNoShow)
+"""Endings that take the appointment out of the calendar. One that took place (SessionCompleted) stays there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Invitation:
+    """One calendar message; of two with the same UID the higher SEQUENCE holds."""
+
+    method: Method
+    sequence: int
+
+
+def uid(session_id: str) -> str:
+    """The UID of the session's appointment: the same for its whole life."""
+    return f"{session_id}@makegood"
+
+
+def next_invitation(event: SessionFact, sequence: int | None) -> Invitation | None:
+    """The calendar message that follows from `event`, if any (RESC-4).
+
+    `sequence` is that of the last invitation, None if the session was never invited to. It starts at 0 and rises by one.
+    """
+    if isinstance(event, SessionConfirmed):
+        return Invitation("REQUEST", 0 if sequence is None else sequence + 1)
+    if isinstance(event, ENDINGS) and sequence is not None:
+        return Invitation("CANCEL", sequence + 1)
+    return None

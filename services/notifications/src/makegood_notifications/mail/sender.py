@@ -1,0 +1,248 @@
+"""Takes queued e-mails and hands them to the mail server: woken at once by what queues them, and by itself now and then."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from email.utils import parseaddr
+from typing import Final
+
+import structlog
+from makegood_chassis.database import Database, UnitOfWork
+from makegood_chassis.group_commit import GroupCommit
+from makegood_chassis.messaging.failures import is_transient
+from makegood_contracts.envelope import Cause
+from makegood_contracts.events import MessageDelivered, MessageFailed
+
+from makegood_notifications.domain.delivering import no_longer_true, retry_after
+from makegood_notifications.mail.calendar import calendar_message
+from makegood_notifications.mail.composer import Mail, Part, compose
+from makegood_notifications.mail.smtp import Mailer, MailTrouble, Refused, Unreachable
+from makegood_notifications.mail.wording import Wording
+from makegood_notifications.store import deliveries
+from makegood_notifications.store.deliveries import Taken
+
+POLL: Final = 1.0
+"""Seconds between looks into the queue that nothing asked for."""
+LONGEST_PAUSE: Final = 30.0
+"""Longest pause between two knocks at a mail server that is away, seconds."""
+AT_ONCE: Final = 64
+"""Most deliveries in hand."""
+DRAIN: Final = 5.0
+"""Seconds that deliveries in hand have at a stop."""
+
+_log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of one attempt. `pause` is set where there will be another one; `counts` if it was one of many."""
+
+    delivery: Taken
+    status: str = "queued"
+    reason: str | None = None
+    pause: timedelta | None = None
+    counts: bool = True
+
+
+class Sender:
+    """Sends what is queued, in order for each person and session, with `AT_ONCE` in hand."""
+
+    def __init__(
+        self, database: Database, mailer: Mailer, wording: Wording, *, mail_from: str, give_up_after: timedelta
+    ) -> None:
+        self._database = database
+        self._mailer = mailer
+        self._wording = wording
+        self._mail_from = mail_from
+        self._domain = parseaddr(mail_from)[1].rpartition("@")[2]
+        self._give_up_after = give_up_after
+        self._woken = asyncio.Event()
+        self._in_hand: set[asyncio.Task[None]] = set()
+        self._closed_until = 0.0
+        self._knocks = 0
+        self._finish: GroupCommit[Outcome, None] = GroupCommit(database, self._record, at_once=2)
+
+    def wake(self) -> None:
+        """Something was queued."""
+        self._woken.set()
+
+    async def run(self) -> None:
+        """Sends until cancelled; then what is in hand gets its end."""
+        try:
+            while True:
+                self._woken.clear()
+                try:
+                    full = await self._take()
+                except Exception as error:
+                    if not is_transient(error):
+                        raise
+                    _log.warning("queue not readable", error=type(error).__name__)
+                    full = False
+                await self._rest(full)
+        finally:
+            if self._in_hand:
+                await asyncio.wait(self._in_hand, timeout=DRAIN)
+            for task in self._in_hand:
+                task.cancel()
+            await self._mailer.close()
+
+    async def _take(self) -> bool:
+        """Takes what there is room for; whether there may be more. A server that was away is tried with one e-mail first."""
+        if time.monotonic() < self._closed_until:
+            return False
+        room = (AT_ONCE if not self._knocks else 1) - len(self._in_hand)
+        if room <= 0:
+            return True
+        async with self._database.reading() as queries:
+            taken = await deliveries.take(queries, room)
+        for delivery in taken:
+            task = asyncio.create_task(self._deliver(delivery))
+            self._in_hand.add(task)
+            task.add_done_callback(self._done)
+        return len(taken) == room
+
+    async def _rest(self, full: bool) -> None:
+        pause = max(POLL, self._closed_until - time.monotonic())
+        if full and self._in_hand:
+            await asyncio.wait(self._in_hand, timeout=pause, return_when=asyncio.FIRST_COMPLETED)
+            return
+        try:
+            await asyncio.wait_for(self._woken.wait(), timeout=pause)
+        except TimeoutError:
+            return
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        self._in_hand.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            _log.error("delivery not recorded", error=type(error).__name__)  # its lease ends, then it is taken again
+        self._woken.set()  # the next message to the same person may have waited for this one
+
+    async def _deliver(self, delivery: Taken) -> None:
+        outcome = await self._attempt(delivery)
+        await self._finish.submit(outcome)
+
+    async def _attempt(self, delivery: Taken) -> Outcome:
+        waited = datetime.now(UTC) - delivery.occurred_at
+        if delivery.email is None:
+            return Outcome(delivery, "skipped", "no-contact")
+        if not delivery.by_email:
+            return Outcome(delivery, "skipped", "not-wanted")
+        if no_longer_true(delivery.template, delivery.session_status, waited):
+            return Outcome(delivery, "skipped", "no-longer-true")
+        try:
+            await self._mailer.send(self._compose(delivery, delivery.email))
+        except Unreachable as trouble:
+            return self._unreachable(delivery, str(trouble))
+        except Refused as trouble:
+            _log.warning("e-mail refused", delivery_id=delivery.id, answer=str(trouble))
+            return Outcome(delivery, "failed", "refused")
+        except MailTrouble as trouble:
+            return self._put_off(delivery, waited, str(trouble))
+        except Exception as error:
+            _log.exception("e-mail not composed", delivery_id=delivery.id, exc_info=type(error))
+            return self._put_off(delivery, waited, type(error).__name__)
+        self._knocks = 0
+        return Outcome(delivery, "sent")
+
+    def _unreachable(self, delivery: Taken, trouble: str) -> Outcome:
+        """The mail server is away: everything waits, and no message is blamed."""
+        if time.monotonic() >= self._closed_until:
+            self._knocks += 1
+            pause = min(2.0 ** (self._knocks - 1), LONGEST_PAUSE)
+            self._closed_until = time.monotonic() + pause
+            _log.warning("mail server away", trouble=trouble, pause_seconds=pause)
+        return Outcome(delivery, pause=timedelta(seconds=max(self._closed_until - time.monotonic(), 0)), counts=False)
+
+    def _put_off(self, delivery: Taken, waited: timedelta, trouble: str) -> Outcome:
+        if waited > self._give_up_after:
+            _log.warning("e-mail given up", delivery_id=delivery.id, trouble=trouble)
+            return Outcome(delivery, "failed", "unreachable")
+        _log.info("e-mail put off", delivery_id=delivery.id, trouble=trouble, attempts=delivery.attempts)
+        return Outcome(delivery, pause=retry_after(delivery.attempts) * random.uniform(0.9, 1.1))
+
+    def _compose(self, delivery: Taken, email: str) -> Mail:
+        facts = delivery.facts
+        text = self._wording.email(
+            delivery.template, facts, name=delivery.name, provider=delivery.provider_name, locale=delivery.locale
+        )
+        calendar = None
+        if facts.method is not None:
+            content = calendar_message(
+                facts,
+                method=facts.method,
+                sequence=facts.sequence,
+                summary=text.summary,
+                organiser=self._mail_from,
+                attendee=(delivery.name, email),
+                link=text.link,
+                made_at=delivery.occurred_at,
+            )
+            calendar = Part(facts.method, content)
+        return compose(
+            message_id=f"{delivery.id}@{self._domain}",
+            sent_at=delivery.occurred_at,
+            sender=self._mail_from,
+            recipient=(delivery.name, email),
+            subject=text.subject,
+            text=text.text,
+            html=text.html,
+            language=text.language,
+            calendar=calendar,
+        )
+
+    async def _record(self, outcomes: Sequence[Outcome], unit: UnitOfWork) -> Sequence[None]:
+        """Many outcomes in one transaction: rows and events."""
+        done = [one for one in outcomes if one.status != "queued"]
+        later = [one for one in outcomes if one.status == "queued"]
+        if later:
+            await deliveries.put_off(
+                unit,
+                [(one.delivery.id, one.delivery.attempts, one.pause or timedelta(), one.counts) for one in later],
+            )
+        if done:
+            rows = [
+                (
+                    one.delivery.id,
+                    one.delivery.attempts,
+                    one.status,
+                    one.reason,
+                    unit.now if one.status == "sent" else None,
+                )
+                for one in done
+            ]
+            ended = await deliveries.finish(unit, rows)
+            for one in done:
+                if one.delivery.id in ended:
+                    _publish(one, unit)
+        return [None] * len(outcomes)
+
+
+def _publish(outcome: Outcome, unit: UnitOfWork) -> None:
+    """MessageDelivered or MessageFailed; of a message that was left out nobody hears."""
+    delivery = outcome.delivery
+    cause = Cause(delivery.correlation_id, delivery.event_id, delivery.traceparent)
+    if outcome.status == "sent":
+        delivered = MessageDelivered(
+            delivery_id=delivery.id,
+            person_id=delivery.person_id,
+            channel="email",
+            template=delivery.template,
+            session_id=delivery.session_id,
+            delivered_at=unit.now,
+        )
+        unit.publish(delivered, sequence=1, cause=cause)
+    elif outcome.status == "failed":
+        failed = MessageFailed(
+            delivery_id=delivery.id,
+            person_id=delivery.person_id,
+            channel="email",
+            template=delivery.template,
+            session_id=delivery.session_id,
+            failure="refused" if outcome.reason == "refused" else "unreachable",
+        )
+        unit.publish(failed, sequence=1, cause=cause)

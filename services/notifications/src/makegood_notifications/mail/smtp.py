@@ -1,0 +1,146 @@
+"""E-mail over SMTP: the port `Mailer`, and its adapter with a few connections that are kept (NOTE-1)."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+import aiosmtplib
+from aiosmtplib import errors
+
+from makegood_notifications.mail.composer import Mail
+
+
+class MailTrouble(Exception):
+    """An e-mail that was not taken. The text never holds addresses: servers repeat them in their answers."""
+
+
+class Unreachable(MailTrouble):
+    """The mail server is away or takes nothing from us now: wait, whatever the message."""
+
+
+class PutOff(MailTrouble):
+    """The server does not take this message now (4xx): try again later."""
+
+
+class Refused(MailTrouble):
+    """The server will never take this message (5xx)."""
+
+
+class Mailer(Protocol):
+    """Hands e-mails over."""
+
+    async def send(self, mail: Mail) -> None:
+        """Returns once the server answers for the message. Raises Unreachable, PutOff or Refused."""
+
+    async def close(self) -> None:
+        """Says goodbye to the server."""
+
+
+@dataclass(frozen=True, slots=True)
+class SmtpServer:
+    """Where e-mails go; durations are seconds."""
+
+    host: str
+    port: int
+    username: str = ""
+    password: str = ""
+    tls: Literal["none", "starttls", "tls"] = "none"
+    connections: int = 8
+    timeout: float = 20.0
+    idle: float = 30.0
+    """A connection that was idle for longer is not trusted any more: servers drop them silently."""
+
+
+class SmtpMailer:
+    """Sends over at most `connections` connections, the one used last first, so that a quiet service keeps one."""
+
+    def __init__(self, server: SmtpServer) -> None:
+        self._server = server
+        self._free = asyncio.Semaphore(server.connections)
+        self._idle: list[tuple[aiosmtplib.SMTP, float]] = []
+
+    async def send(self, mail: Mail) -> None:
+        async with self._free:
+            client, fresh = await self._connection()
+            try:
+                try:
+                    await self._hand_over(client, mail)
+                except errors.SMTPServerDisconnected:
+                    if fresh:
+                        raise
+                    # It went away while it was idle. The message may have been taken: then it repeats with its Message-ID.
+                    client = await self._connect()
+                    await self._hand_over(client, mail)
+            except MailTrouble:
+                self._keep(client)
+                raise
+            except (errors.SMTPException, OSError, TimeoutError) as error:
+                client.close()
+                raise Unreachable(type(error).__name__) from None
+            except BaseException:
+                client.close()
+                raise
+            self._keep(client)
+
+    async def close(self) -> None:
+        clients, self._idle = self._idle, []
+        for client, _ in clients:
+            try:
+                await client.quit(timeout=1)
+            except (errors.SMTPException, OSError, TimeoutError):
+                client.close()
+
+    async def _connection(self) -> tuple[aiosmtplib.SMTP, bool]:
+        while self._idle:
+            client, since = self._idle.pop()
+            if client.is_connected and time.monotonic() - since < self._server.idle:
+                return client, False
+            client.close()
+        return await self._connect(), True
+
+    async def _connect(self) -> aiosmtplib.SMTP:
+        server = self._server
+        client = aiosmtplib.SMTP(
+            hostname=server.host,
+            port=server.port,
+            username=server.username or None,
+            password=server.password or None,
+            use_tls=server.tls == "tls",
+            start_tls=server.tls == "starttls",
+            timeout=server.timeout,
+            local_hostname="makegood",
+        )
+        try:
+            await client.connect()
+        except (errors.SMTPException, OSError, TimeoutError) as error:
+            client.close()
+            raise Unreachable(type(error).__name__) from None
+        return client
+
+    def _keep(self, client: aiosmtplib.SMTP) -> None:
+        if client.is_connected:
+            self._idle.append((client, time.monotonic()))
+        else:
+            client.close()
+
+    @staticmethod
+    async def _hand_over(client: aiosmtplib.SMTP, mail: Mail) -> None:
+        """One SMTP transaction; an answer about this message or recipient is told apart from one about the server."""
+        try:
+            await client.sendmail(mail.sender, [mail.recipient], mail.content)
+        except errors.SMTPRecipientsRefused as refusal:
+            raise _verdict(refusal.recipients[0].code) from None
+        except errors.SMTPSenderRefused as refusal:
+            # Nothing the recipient could change (login needed, sender not allowed): an operator will put it right.
+            raise Unreachable(f"sender refused with {refusal.code}") from None
+        except errors.SMTPResponseException as refusal:
+            raise _verdict(refusal.code) from None
+
+
+def _verdict(code: int) -> MailTrouble:
+    if code == 421:
+        return Unreachable("421")
+    return Refused(str(code)) if code >= 500 else PutOff(str(code))

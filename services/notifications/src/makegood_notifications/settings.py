@@ -1,0 +1,67 @@
+"""Settings of the notifications service, beside those that every service takes."""
+
+from __future__ import annotations
+
+from email.utils import parseaddr
+from typing import Annotated, Literal, Self
+
+from makegood_chassis.settings import Port, ServiceSettings
+from pydantic import Field, PositiveFloat, PositiveInt, field_validator, model_validator
+
+Hours = Annotated[float, Field(gt=0, le=24 * 14)]
+
+
+class NotificationsSettings(ServiceSettings):
+    """Durations are seconds where the name says nothing else."""
+
+    database_url: str = Field(
+        validation_alias="NOTIFICATIONS_DATABASE_URL",
+        description="PostgreSQL of this service, `postgresql://login:secret@host:port/database`.",
+    )
+    smtp_host: str = Field("127.0.0.1", validation_alias="SMTP_HOST", description="Mail server that takes e-mails.")
+    smtp_port: Port = Field(1025, validation_alias="SMTP_PORT", description="Its port.")
+    smtp_username: str = Field("", validation_alias="SMTP_USERNAME", description="Login there; empty: none.")
+    smtp_password: str = Field("", validation_alias="SMTP_PASSWORD", description="Its password.", repr=False)
+    smtp_tls: Literal["none", "starttls", "tls"] = Field(
+        "none", validation_alias="SMTP_TLS", description="How the connection is secured."
+    )
+    smtp_connections: PositiveInt = Field(
+        8, validation_alias="SMTP_CONNECTIONS", description="Most connections of one process to the mail server."
+    )
+    smtp_timeout: PositiveFloat = Field(
+        20.0, validation_alias="SMTP_TIMEOUT", description="Longest wait for one answer of the mail server, seconds."
+    )
+    mail_from: str = Field(
+        "Makegood <no-reply@makegood.invalid>",
+        validation_alias="MAIL_FROM",
+        description="Sender of e-mails, and organiser of invitations.",
+    )
+    mail_give_up_hours: Hours = Field(
+        72.0,
+        validation_alias="MAIL_GIVE_UP_HOURS",
+        description="How long an e-mail that the mail server puts off is tried again.",
+    )
+    client_app_url: str = Field(
+        "",
+        validation_alias="CLIENT_APP_URL",
+        description="Start of the links in messages (`…/rooms/<id>/book`, `…/sessions/<id>`); empty: PUBLIC_BASE_URL.",
+    )
+
+    @field_validator("mail_from")
+    @classmethod
+    def _an_address(cls, value: str) -> str:
+        name, address = parseaddr(value)
+        if "@" not in address or not address.isascii() or not (name + address).isprintable():
+            raise ValueError("must be an e-mail address, for example `Makegood <no-reply@example.org>`")
+        return value
+
+    @model_validator(mode="after")
+    def _no_secret_in_the_clear(self) -> Self:
+        if not self.development and self.smtp_username and self.smtp_tls == "none":
+            raise ValueError("SMTP_USERNAME needs SMTP_TLS=starttls or tls, or the password travels in the clear")
+        return self
+
+    @property
+    def links_start(self) -> str:
+        """The client app's address, without a slash at its end."""
+        return (self.client_app_url or self.public_base_url).rstrip("/")

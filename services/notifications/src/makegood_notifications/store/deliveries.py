@@ -1,0 +1,154 @@
+"""The queue of deliveries, and the list of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+import msgspec
+import sqlalchemy as sa
+from makegood_chassis.database import Queries, Row
+
+from makegood_notifications.domain.facts import Facts
+
+LEASE: Final = timedelta(seconds=90)
+"""How long a taken delivery is its taker's alone; longer than any attempt lasts."""
+
+_TAKE = """
+WITH due AS (
+    SELECT id FROM deliveries AS candidate
+    WHERE status = 'queued' AND next_attempt_at <= clock_timestamp()
+      AND NOT EXISTS (
+          SELECT FROM deliveries AS earlier
+          WHERE earlier.status = 'queued' AND earlier.person_id = candidate.person_id
+            AND earlier.session_id = candidate.session_id AND earlier.position < candidate.position)
+    ORDER BY next_attempt_at, position
+    LIMIT $1
+    FOR UPDATE SKIP LOCKED
+), taken AS (
+    UPDATE deliveries SET next_attempt_at = clock_timestamp() + $2::interval, attempts = attempts + 1
+    FROM due WHERE deliveries.id = due.id
+    RETURNING deliveries.*
+)
+SELECT taken.id, taken.event_id, taken.person_id, taken.template, taken.session_id, taken.facts, taken.correlation_id,
+       taken.traceparent, taken.occurred_at, taken.attempts, taken.position, sessions.status AS session_status,
+       people.name, people.email, people.locale, people.by_email,
+       (SELECT name FROM people WHERE people.id = taken.facts->>'provider_id') AS provider_name
+FROM taken
+LEFT JOIN people ON people.id = taken.person_id
+LEFT JOIN sessions ON sessions.id = taken.session_id
+ORDER BY taken.position
+"""
+
+_FINISH = """
+UPDATE deliveries SET status = done.status, reason = done.reason, sent_at = done.sent_at
+FROM unnest($1::uuid[], $2::int[], $3::text[], $4::text[], $5::timestamptz[]) AS done (id, attempts, status, reason, sent_at)
+WHERE deliveries.id = done.id AND deliveries.attempts = done.attempts AND deliveries.status = 'queued'
+RETURNING deliveries.id
+"""
+
+_PUT_OFF = """
+UPDATE deliveries SET next_attempt_at = clock_timestamp() + later.pause,
+    attempts = deliveries.attempts - CASE WHEN later.counts THEN 0 ELSE 1 END
+FROM unnest($1::uuid[], $2::int[], $3::interval[], $4::boolean[]) AS later (id, attempts, pause, counts)
+WHERE deliveries.id = later.id AND deliveries.attempts = later.attempts AND deliveries.status = 'queued'
+"""
+
+_NEXT = "SELECT extract(epoch FROM min(next_attempt_at) - clock_timestamp()) FROM deliveries WHERE status = 'queued'"
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """A delivery that was taken to be sent, with all that it needs. `email` is None where the person has no contact."""
+
+    id: str
+    event_id: str
+    person_id: str
+    template: str
+    session_id: str | None
+    facts: Facts
+    correlation_id: str
+    traceparent: str | None
+    occurred_at: datetime
+    attempts: int
+    session_status: str | None
+    name: str
+    email: str | None
+    locale: str
+    by_email: bool
+    provider_name: str
+
+
+async def take(queries: Queries, most: int) -> list[Taken]:
+    """Takes due deliveries for LEASE, oldest first. Of one person and session only the first: the next waits for its end."""
+    return [_taken(row) for row in await queries.fetch(_TAKE, most, LEASE)]
+
+
+def _taken(row: Row) -> Taken:
+    return Taken(
+        id=str(row["id"]),
+        event_id=str(row["event_id"]),
+        person_id=row["person_id"],
+        template=row["template"],
+        session_id=str(row["session_id"]) if row["session_id"] else None,
+        facts=msgspec.convert(row["facts"], Facts),
+        correlation_id=row["correlation_id"],
+        traceparent=row["traceparent"],
+        occurred_at=row["occurred_at"],
+        attempts=row["attempts"],
+        session_status=row["session_status"],
+        name=row["name"] or "",
+        email=row["email"],
+        locale=row["locale"] or "en",
+        by_email=bool(row["by_email"]),
+        provider_name=row["provider_name"] or "",
+    )
+
+
+async def seconds_to_next(queries: Queries) -> float | None:
+    """Seconds until the next delivery is due (negative: it is); None if the queue is empty."""
+    value = await queries.fetch_value(_NEXT)
+    return None if value is None else float(value)
+
+
+async def finish(queries: Queries, done: Sequence[tuple[str, int, str, str | None, datetime | None]]) -> set[str]:
+    """Ends deliveries: (id, attempts, status, reason, sent_at). Answers those that were still their taker's."""
+    rows = await queries.fetch(_FINISH, *[list(values) for values in zip(*done, strict=True)])
+    return {str(row[0]) for row in rows}
+
+
+async def put_off(queries: Queries, later: Sequence[tuple[str, int, timedelta, bool]]) -> None:
+    """Queues deliveries again: (id, attempts, pause, whether the attempt counts)."""
+    await queries.execute(_PUT_OFF, *[list(values) for values in zip(*later, strict=True)])
+
+
+_deliveries: Final = sa.table(
+    "deliveries",
+    *(sa.column(name) for name in ("person_id", "channel", "template", "subject", "status", "sent_at")),
+    sa.column("id", sa.UUID(as_uuid=False)),
+    sa.column("session_id", sa.UUID(as_uuid=False)),
+)
+
+
+async def listed(
+    queries: Queries, *, person_id: str | None, session_id: str | None, before: str | None, limit: int
+) -> Sequence[Row]:
+    """Newest first, `limit` at most, older than `before`."""
+    table = _deliveries.c
+    statement = (
+        sa.select(
+            table.id, table.person_id, table.channel, table.template, table.subject, table.status, table.session_id,
+            table.sent_at,
+        )
+        .order_by(table.id.desc())
+        .limit(limit)
+    )  # fmt: skip
+    if person_id is not None:
+        statement = statement.where(table.person_id == person_id)
+    if session_id is not None:
+        statement = statement.where(table.session_id == session_id)
+    if before is not None:
+        statement = statement.where(table.id < before)
+    return await queries.fetch(statement)

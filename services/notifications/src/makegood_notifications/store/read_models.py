@@ -1,0 +1,111 @@
+"""What this service learns from booking's topics: rooms with their parties, sessions with their invitation."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from makegood_chassis.database import Queries, column
+from makegood_contracts.events.rooms import RoomFact
+from makegood_contracts.events.sessions import SessionFact
+
+_KNOWN = """
+SELECT wanted.id, sessions.version, sessions.invitation_sequence, people.locale
+FROM unnest($1::uuid[], $2::text[]) AS wanted (id, member_id)
+LEFT JOIN sessions ON sessions.id = wanted.id
+LEFT JOIN people ON people.id = wanted.member_id
+"""
+
+_FOLLOW = """
+INSERT INTO sessions (id, room_id, member_id, provider_id, status, starts_at, ends_at, length_minutes, modality,
+                      time_zone, venue_id, version, invitation_sequence)
+SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::text[], $6::timestamptz[], $7::timestamptz[],
+                     $8::int[], $9::text[], $10::text[], $11::text[], $12::int[], $13::int[]) AS new (id)
+ORDER BY new.id
+ON CONFLICT (id) DO UPDATE SET
+    status = excluded.status, starts_at = excluded.starts_at, ends_at = excluded.ends_at,
+    length_minutes = excluded.length_minutes, modality = excluded.modality, time_zone = excluded.time_zone,
+    venue_id = excluded.venue_id, version = excluded.version, invitation_sequence = excluded.invitation_sequence
+WHERE sessions.version < excluded.version
+"""
+
+_ROOMS = """
+INSERT INTO rooms (id, member_id, provider_id, status, version)
+SELECT * FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::int[]) AS new (id)
+ORDER BY new.id
+ON CONFLICT (id) DO UPDATE SET status = excluded.status, version = excluded.version
+WHERE rooms.version < excluded.version
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class KnownSession:
+    """`invitation_sequence` is that of the last invitation; `locale` that of the member, if they said."""
+
+    version: int
+    invitation_sequence: int | None
+    locale: str
+
+
+@dataclass(frozen=True, slots=True)
+class FollowedSession:
+    """A session as it stands after an event."""
+
+    fact: SessionFact
+    status: str
+    invitation_sequence: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """A room and its two parties."""
+
+    id: str
+    member_id: str
+    provider_id: str
+    status: str
+
+
+async def known_sessions(unit: Queries, facts: Sequence[SessionFact]) -> dict[str, KnownSession]:
+    """What is known of the events' sessions. One that is new here has version 0."""
+    rows = await unit.fetch(_KNOWN, column(facts, "session_id"), column(facts, "member_id"))
+    return {str(row[0]): KnownSession(row[1] or 0, row[2], row[3] or "en") for row in rows}
+
+
+async def follow_sessions(unit: Queries, sessions: Sequence[FollowedSession]) -> None:
+    """Saves the sessions, each at most once; an older version never replaces a newer one."""
+    facts = [session.fact for session in sessions]
+    await unit.execute(
+        _FOLLOW,
+        column(facts, "session_id"),
+        column(facts, "room_id"),
+        column(facts, "member_id"),
+        column(facts, "provider_id"),
+        column(sessions, "status"),
+        column(facts, "starts_at"),
+        column(facts, "ends_at"),
+        column(facts, "length_minutes"),
+        column(facts, "modality"),
+        column(facts, "time_zone"),
+        column(facts, "venue_id"),
+        column(facts, "session_version"),
+        column(sessions, "invitation_sequence"),
+    )
+
+
+async def follow_rooms(unit: Queries, rooms: Sequence[RoomFact], status: str) -> None:
+    """Saves the rooms, each at most once."""
+    await unit.execute(
+        _ROOMS,
+        column(rooms, "room_id"),
+        column(rooms, "member_id"),
+        column(rooms, "provider_id"),
+        [status] * len(rooms),
+        column(rooms, "room_version"),
+    )
+
+
+async def find_room(queries: Queries, room_id: str) -> Room | None:
+    """The room, if this service has heard of it."""
+    row = await queries.fetch_one("SELECT member_id, provider_id, status FROM rooms WHERE id = $1", room_id)
+    return Room(room_id, row[0], row[1], row[2]) if row else None

@@ -1,0 +1,67 @@
+"""Credits that came back for sessions of which this service has not heard yet."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from makegood_chassis.database import Queries, column
+
+from makegood_notifications.domain.facts import Facts
+from makegood_notifications.domain.origin import Origin
+
+_FACTS = """
+SELECT id, room_id, member_id, provider_id, starts_at, ends_at, length_minutes, modality, time_zone, venue_id,
+       (SELECT locale FROM people WHERE people.id = sessions.member_id)
+FROM sessions WHERE id = ANY($1::uuid[])
+"""
+
+_KEEP = """
+INSERT INTO returns_to_tell (event_id, session_id, correlation_id, traceparent, occurred_at)
+SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::timestamptz[])
+ON CONFLICT DO NOTHING
+"""
+
+_TAKE = """
+DELETE FROM returns_to_tell WHERE session_id = ANY($1::uuid[])
+RETURNING event_id, session_id, correlation_id, traceparent, occurred_at
+"""
+
+_FORGET = "DELETE FROM returns_to_tell WHERE occurred_at < clock_timestamp() - interval '7 days'"
+
+
+@dataclass(frozen=True, slots=True)
+class ReturnToTell:
+    """A return of a credit that the room's chat tells of."""
+
+    session_id: str
+    origin: Origin
+
+
+async def facts_of_sessions(queries: Queries, session_ids: Sequence[str]) -> dict[str, tuple[Facts, str]]:
+    """Facts and the member's locale of those sessions that are known."""
+    rows = await queries.fetch(_FACTS, list(session_ids))
+    return {
+        str(row[0]): (Facts(str(row[0]), str(row[1]), *list(row)[2:10]), row[10] or "en")  # in the order of _FACTS
+        for row in rows
+    }
+
+
+async def keep(queries: Queries, returns: Sequence[ReturnToTell]) -> None:
+    """Keeps them until their session is known; a session that never is (it was rejected) is forgotten after a week."""
+    await queries.execute(_FORGET)
+    origins = [one.origin for one in returns]
+    await queries.execute(
+        _KEEP,
+        column(origins, "event_id"),
+        column(returns, "session_id"),
+        column(origins, "correlation_id"),
+        column(origins, "traceparent"),
+        column(origins, "occurred_at"),
+    )
+
+
+async def take(queries: Queries, session_ids: Sequence[str]) -> list[ReturnToTell]:
+    """Those kept for these sessions; they are gone with the transaction."""
+    rows = await queries.fetch(_TAKE, list(session_ids))
+    return [ReturnToTell(str(row[1]), Origin(str(row[0]), row[2], row[3], row[4])) for row in rows]

@@ -1,0 +1,98 @@
+"""The stream that client apps follow (NOTE-4): entries of the last day and more, in an order that skips none."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+import structlog
+from makegood_chassis.database import Queries
+from makegood_chassis.messaging.failures import is_transient
+
+if TYPE_CHECKING:
+    from makegood_chassis.service import Service
+
+KEPT: Final = "48 hours"
+_BETWEEN_PRUNES: Final = 600.0
+_PRUNED_AT_ONCE: Final = 5000
+
+_log = structlog.get_logger(__name__)
+
+# A row is shown once no transaction older than its own is open, so a later commit never falls behind the cursor.
+_AFTER = """
+SELECT txid::text AS txid, position, kind, data FROM stream
+WHERE {party} = $1 AND (txid, position) > ($2::text::xid8, $3) AND txid < pg_snapshot_xmin(pg_current_snapshot())
+ORDER BY txid, position LIMIT $4
+"""
+_AFTER_OF = {party: _AFTER.format(party=f"{party}_id") for party in ("member", "provider")}
+
+_NOW = "SELECT pg_snapshot_xmin(pg_current_snapshot())::text"
+
+_PRUNE = f"""
+DELETE FROM stream WHERE position IN (
+    SELECT position FROM stream WHERE made_at < clock_timestamp() - interval '{KEPT}'
+    ORDER BY position LIMIT {_PRUNED_AT_ONCE}
+)
+"""  # noqa: S608 (constants)
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Position:
+    """A place in the stream, behind the entry it names; `text` is the id of a server-sent event."""
+
+    txid: int
+    number: int
+
+    @property
+    def text(self) -> str:
+        return f"{self.txid}-{self.number}"
+
+    @classmethod
+    def parse(cls, text: str) -> Position | None:
+        """The position in the id of an event; None if it is not one of ours."""
+        txid, dash, number = text.partition("-")
+        if not (dash and txid.isdecimal() and number.isdecimal() and txid.isascii() and number.isascii()):
+            return None
+        position = cls(int(txid), int(number))
+        return position if position.txid < 2**63 and position.number < 2**63 else None
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One entry: its place, its kind (`session.changed` …) and ids."""
+
+    position: Position
+    kind: str
+    data: dict[str, Any]
+
+
+async def end(queries: Queries) -> Position:
+    """The place behind everything that is shown now."""
+    return Position(int(await queries.fetch_value(_NOW)) - 1, 2**63 - 1)
+
+
+async def entries(queries: Queries, person_id: str, after: Position, limit: int) -> Sequence[Entry]:
+    """What follows `after` for the person, as a member or as a provider, in order; `limit` at most."""
+    found: dict[Position, Entry] = {}
+    for statement in _AFTER_OF.values():
+        for row in await queries.fetch(statement, person_id, str(after.txid), after.number, limit):
+            position = Position(int(row[0]), row[1])
+            found[position] = Entry(position, row[2], row[3])
+    return [found[position] for position in sorted(found)[:limit]]
+
+
+async def prune(service: Service) -> None:
+    """Endless: forgets entries older than KEPT, a few at a time."""
+    while True:
+        try:
+            async with service.database.reading() as queries:
+                gone = await queries.execute(_PRUNE)
+        except Exception as error:
+            if not is_transient(error):
+                raise
+            _log.warning("stream not pruned", error=type(error).__name__)
+            gone = "DELETE 0"
+        if gone != f"DELETE {_PRUNED_AT_ONCE}":
+            await asyncio.sleep(_BETWEEN_PRUNES)
