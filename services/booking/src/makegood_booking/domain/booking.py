@@ -1,0 +1,195 @@
+"""From a request to a reservation or a refusal (BOOK-1): the only place that decides."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Literal
+
+from makegood_contracts.events import (
+    Actor,
+    Modality,
+    SessionCancelled,
+    SessionRejected,
+    SessionRequested,
+    SessionReserved,
+    SettleCause,
+)
+from makegood_contracts.reasons import Reason
+
+from makegood_booking.domain.policy import Policy
+from makegood_booking.domain.rooms import Room
+from makegood_booking.domain.session import AGREED, Appointment, Changed, CreditState, Session, fact, happened
+from makegood_booking.domain.time import is_zone
+
+NOT_IN_TIME = Reason(
+    code="temporary-interruption", detail="The booking could not be finished in time; nothing was taken."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What is asked for: room, start, length, modality (with a venue), zone (BOOK-1)."""
+
+    room_id: str
+    starts_at: datetime
+    length_minutes: int
+    modality: Modality
+    time_zone: str
+    venue_id: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Unfit:
+    """A value of the wish that cannot be booked at all."""
+
+    field: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class RoomClosedRefusal:
+    """BOOK-1: bookings need an active room."""
+
+    code: Literal["room-closed"] = "room-closed"
+
+
+def unfit(wish: Wish, policy: Policy, now: datetime) -> Unfit | None:
+    """What makes the wish one that nobody could book, whatever room, plan and schedule say."""
+    if wish.starts_at <= now:
+        return Unfit("starts_at", "The start must lie in the future.")
+    if wish.starts_at > now + timedelta(days=policy.horizon_days):
+        return Unfit("starts_at", f"The start must lie within {policy.horizon_days} days.")
+    if not policy.shortest_minutes <= wish.length_minutes <= policy.longest_minutes:
+        return Unfit("length_minutes", f"From {policy.shortest_minutes} to {policy.longest_minutes} minutes.")
+    if not is_zone(wish.time_zone):
+        return Unfit("time_zone", "A time zone of the IANA database, such as `Europe/Berlin`.")
+    if wish.modality == "in_person" and wish.venue_id is None:
+        return Unfit("venue_id", "A session in person needs a venue.")
+    if wish.modality != "in_person" and wish.venue_id is not None:
+        return Unfit("venue_id", "Only a session in person has a venue.")
+    return None
+
+
+def request(
+    session_id: str, wish: Wish, room: Room, booked_by: Actor, policy: Policy, now: datetime
+) -> Changed | RoomClosedRefusal:
+    """BOOK-1: asks availability for the slot and credits for the credit."""
+    if room.status != "active":
+        return RoomClosedRefusal()
+    booked = Appointment(
+        session_id=session_id,
+        room_id=room.id,
+        member_id=room.member_id,
+        provider_id=room.provider_id,
+        starts_at=wish.starts_at,
+        ends_at=wish.starts_at + timedelta(minutes=wish.length_minutes),
+        length_minutes=wish.length_minutes,
+        modality=wish.modality,
+        time_zone=wish.time_zone,
+        venue_id=wish.venue_id,
+        booked_by=booked_by,
+        requested_at=now,
+        policy=policy,
+    )
+    session = Session(booked, "requested", 1)
+    event = fact(
+        session,
+        SessionRequested,
+        booked_by=booked_by,
+        hold_until=booked.hold_until,
+        policy_version=policy.version,
+    )
+    return Changed(session, (event,))
+
+
+def slot_held(session: Session, now: datetime) -> Changed:
+    """BOOK-1: availability set the slot aside."""
+    if session.slot != "asked":
+        return Changed(session)
+    return _decide(replace(session, slot="held"), now)
+
+
+def slot_refused(session: Session, reasons: Sequence[Reason], now: datetime) -> Changed:
+    """BOOK-1: availability refused."""
+    if session.slot != "asked":
+        return Changed(session)
+    return _decide(replace(session, slot="refused", slot_reasons=tuple(reasons)), now)
+
+
+def credit_held(session: Session, co_pay: bool, now: datetime) -> Changed:
+    """BOOK-1: credits set a credit aside, or a co-pay."""
+    if session.funding != "asked":
+        return Changed(session)
+    # The ledger's topic has another key, so the credit's end can be heard of before its hold: then the end stands.
+    credit: CreditState = "held" if not co_pay and session.credit == "none" else session.credit
+    return _decide(replace(session, funding="co_pay" if co_pay else "credit", credit=credit), now)
+
+
+def credit_refused(session: Session, reasons: Sequence[Reason], purchasable: bool, now: datetime) -> Changed:
+    """BOOK-4: no credit, why, and whether one can be purchased on this plan."""
+    if session.funding != "asked":
+        return Changed(session)
+    refused = replace(session, funding="refused", credit_reasons=tuple(reasons), purchasable=purchasable)
+    return _decide(refused, now)
+
+
+def slot_lapsed(session: Session, now: datetime) -> Changed:
+    """AVAIL-4: availability let go of a slot that it held for too long, so the session cannot take place."""
+    if session.slot == "released":
+        return Changed(session)
+    lost = replace(session, slot="released")
+    return _decide(lost, now) if lost.status == "requested" else _lost(lost, now)
+
+
+def credit_moved(session: Session, state: CreditState, cause: SettleCause | None, now: datetime) -> Changed:
+    """CRED-3: a hold was settled: spent, returned or forfeited, once. Support alone can return what was forfeited."""
+    open_ = session.credit in ("none", "held")
+    if not open_ and not (session.credit == "forfeited" and state == "returned" and cause == "support"):
+        return Changed(session)
+    moved = replace(session, credit=state)
+    if cause != "lapsed":
+        return Changed(moved)
+    return _decide(moved, now) if moved.status == "requested" else _lost(moved, now)
+
+
+def not_decided_in_time(session: Session) -> Changed:
+    """A booking that is still undecided when its time is up is refused, before any of its holds can lapse."""
+    return _reject(session, (NOT_IN_TIME,))
+
+
+def _decide(session: Session, now: datetime) -> Changed:
+    """BOOK-1: one slot and one credit, or a refusal with every reason and neither. Waits for both answers."""
+    if session.status != "requested" or session.slot == "asked" or session.funding == "asked":
+        return Changed(session)
+    if session.slot == "refused" or session.funding == "refused":
+        return _reject(session, session.reasons)
+    credit_lost = session.funding == "credit" and session.credit != "held"
+    if session.slot == "released" or credit_lost or now >= session.booked.hold_until:
+        return not_decided_in_time(session)
+    confirm_by = session.policy.confirm_by(session.booked.starts_at, session.booked.requested_at)
+    changes = {"status": "reserved", "confirm_by": confirm_by}
+    return happened(session, SessionReserved, changes, confirm_by=confirm_by)
+
+
+def _reject(session: Session, reasons: tuple[Reason, ...]) -> Changed:
+    changes: dict[str, object] = {"status": "rejected"}
+    if reasons != session.reasons:
+        changes |= {"slot_reasons": reasons, "credit_reasons": ()}
+    return happened(session, SessionRejected, changes, reasons=list(reasons))
+
+
+def _lost(session: Session, now: datetime) -> Changed:
+    """AVAIL-4: without its slot or its credit a live session is cancelled by the platform, at nobody's cost."""
+    if session.over:
+        return Changed(session)
+    return happened(
+        session,
+        SessionCancelled,
+        {"status": "cancelled"},
+        cancelled_by="system",
+        cancelled_at=now,
+        forfeits=False,
+        was_confirmed=session.status in AGREED,
+    )

@@ -1,0 +1,90 @@
+"""The cancellation and attendance policy: every number of the rules, in versions that never change."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """One version. A session keeps the version it was booked under, so a later one never changes it."""
+
+    id: str
+    version: int
+    notice_hours: int = 48
+    """CANC-1: with this much notice a member cancels without loss."""
+    confirm_hours: int = 24
+    """CONF-2: the provider confirms this long before the start."""
+    confirm_short_hours: int = 2
+    """CONF-2: and this long after the booking, where it was made with less notice than `short_notice_hours`."""
+    short_notice_hours: int = 26
+    join_minutes: int = 10
+    """JOIN-1: joining opens this long before the start."""
+    grace_minutes: int = 10
+    """MISS-1: how long after the start the provider is waited for."""
+    no_show_minutes: int = 15
+    """NOSH-1: how long after the start the member is waited for."""
+    inactivity_days: int = 25
+    offer_minutes: int = 120
+    hold_minutes: int = 15
+    """AVAIL-4: a hold that is never settled lapses this long after the request."""
+    decide_minutes: int = 10
+    """A booking that is not decided this long after the request is refused; less than `hold_minutes`."""
+    horizon_days: int = 366
+    shortest_minutes: int = 5
+    longest_minutes: int = 480
+
+    @property
+    def text(self) -> str:
+        """The policy in plain English, for people to read before they book (BOOK-3)."""
+        return (
+            f"Cancel {_many(self.notice_hours, 'hour')} or more before the start and your session credit comes back. "
+            f"With less notice you can still cancel, but the credit is forfeited. "
+            f"Your provider confirms at least {_many(self.confirm_hours, 'hour')} before the start; for a session booked "
+            f"less than {_many(self.short_notice_hours, 'hour')} ahead, within {_many(self.confirm_short_hours, 'hour')} "
+            f"of the booking and before the start. A session that is not confirmed in time ends, and your credit comes "
+            f"back. You can join from {_many(self.join_minutes, 'minute')} before the start. "
+            f"If your provider has not joined {_many(self.grace_minutes, 'minute')} after the start, the session counts "
+            f"as missed by the provider and your credit comes back by itself. "
+            f"If you have not joined {_many(self.no_show_minutes, 'minute')} after the start, the session counts as a "
+            f"no-show and the credit is forfeited. If your provider cancels, your credit always comes back."
+        )
+
+    def hold_until(self, requested_at: datetime) -> datetime:
+        """When a hold that nobody settled lapses (AVAIL-4)."""
+        return requested_at + timedelta(minutes=self.hold_minutes)
+
+    def decide_by(self, requested_at: datetime) -> datetime:
+        """When a booking that is still undecided is given up, well before its holds lapse."""
+        return requested_at + timedelta(minutes=self.decide_minutes)
+
+    def confirm_by(self, starts_at: datetime, requested_at: datetime) -> datetime:
+        """CONF-2: until when the provider confirms."""
+        if starts_at - requested_at < timedelta(hours=self.short_notice_hours):
+            return min(requested_at + timedelta(hours=self.confirm_short_hours), starts_at)
+        return starts_at - timedelta(hours=self.confirm_hours)
+
+    def free_until(self, starts_at: datetime) -> datetime:
+        """CANC-1: the last moment at which the member cancels without loss. Instants are subtracted, never wall times."""
+        return starts_at - timedelta(hours=self.notice_hours)
+
+    def join_opens(self, starts_at: datetime) -> datetime:
+        """JOIN-1: the first moment at which the parties can join."""
+        return starts_at - timedelta(minutes=self.join_minutes)
+
+    def provider_missed_at(self, starts_at: datetime) -> datetime:
+        """MISS-1: the moment from which an absent provider has missed the session."""
+        return starts_at + timedelta(minutes=self.grace_minutes)
+
+    def no_show_at(self, starts_at: datetime) -> datetime:
+        """NOSH-1: the moment from which an absent member is a no-show by itself."""
+        return starts_at + timedelta(minutes=self.no_show_minutes)
+
+
+def _many(count: int, unit: str) -> str:
+    return f"{count} {unit}{'' if count == 1 else 's'}"
+
+
+STANDARD = Policy("standard", 1)
+"""The policy that every installation starts with."""

@@ -1,0 +1,167 @@
+"""What a session is: the appointment, and where it stands. The rules that change it stand in the modules beside this one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any, Final, Literal
+
+from makegood_contracts.events import Actor, Event, Modality, Party
+from makegood_contracts.reasons import Reason
+
+from makegood_booking.domain.policy import Policy
+
+Status = Literal[
+    "requested",
+    "reserved",
+    "confirmed",
+    "in_session",
+    "completed",
+    "rejected",
+    "declined",
+    "expired",
+    "cancelled",
+    "provider_missed",
+    "member_no_show",
+]
+SlotState = Literal["asked", "held", "refused", "released"]
+Funding = Literal["asked", "credit", "co_pay", "refused"]
+"""How the session is paid for, as credits answered."""
+CreditState = Literal["none", "held", "spent", "returned", "forfeited"]
+AbsentParty = Literal["provider", "member", "both"]
+
+OVER: Final[frozenset[Status]] = frozenset(
+    {"completed", "rejected", "declined", "expired", "cancelled", "provider_missed", "member_no_show"}
+)
+"""A session in one of these has ended, for good."""
+AGREED: Final[frozenset[Status]] = frozenset({"confirmed", "in_session"})
+
+
+@dataclass(frozen=True, slots=True)
+class Appointment:
+    """What was booked, by whom and when, under which policy."""
+
+    session_id: str
+    room_id: str
+    member_id: str
+    provider_id: str
+    starts_at: datetime
+    ends_at: datetime
+    length_minutes: int
+    modality: Modality
+    time_zone: str
+    venue_id: str | None
+    booked_by: Actor
+    requested_at: datetime
+    policy: Policy
+
+    @property
+    def hold_until(self) -> datetime:
+        return self.policy.hold_until(self.requested_at)
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """One session. `version` rises by one with each event that is published of it."""
+
+    booked: Appointment
+    status: Status
+    version: int
+    slot: SlotState = "asked"
+    funding: Funding = "asked"
+    credit: CreditState = "none"
+    slot_reasons: tuple[Reason, ...] = ()
+    credit_reasons: tuple[Reason, ...] = ()
+    purchasable: bool | None = None
+    confirm_by: datetime | None = None
+    member_joined_at: datetime | None = None
+    member_left_at: datetime | None = None
+    provider_joined_at: datetime | None = None
+    provider_left_at: datetime | None = None
+    absent_party: AbsentParty | None = None
+
+    @property
+    def id(self) -> str:
+        return self.booked.session_id
+
+    @property
+    def policy(self) -> Policy:
+        return self.booked.policy
+
+    @property
+    def over(self) -> bool:
+        return self.status in OVER
+
+    @property
+    def both_came(self) -> bool:
+        """Whoever joined has come, even if they left again (JOIN-2)."""
+        return self.member_joined_at is not None and self.provider_joined_at is not None
+
+    @property
+    def reasons(self) -> tuple[Reason, ...]:
+        """Why the booking was refused: in one order, whichever answer came first."""
+        return self.slot_reasons + self.credit_reasons
+
+    @property
+    def credit_settled(self) -> bool:
+        """Whether nothing more is to be heard of the credit."""
+        return self.credit in ("spent", "returned", "forfeited") or self.funding in ("co_pay", "refused")
+
+
+@dataclass(frozen=True, slots=True)
+class Changed:
+    """A session after a rule, and what happened, in order. No events: nothing happened that others need to hear of."""
+
+    session: Session
+    events: tuple[Event, ...] = ()
+
+
+RefusalCode = Literal[
+    "forfeit-not-accepted",
+    "too-early-to-join",
+    "not-confirmed",
+    "session-over",
+    "no-show-not-possible",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """A command that the rules forbid; nothing changes."""
+
+    code: RefusalCode
+    detail: str | None = None
+    opens_at: datetime | None = None
+
+
+def happened(session: Session, kind: type[Event], /, changes: dict[str, Any], **facts: Any) -> Changed:
+    """The session with `changes` and the next version, and the event of `kind` that tells of it."""
+    after = replace(session, version=session.version + 1, **changes)
+    return Changed(after, (fact(after, kind, **facts),))
+
+
+def fact(session: Session, kind: type[Event], /, **facts: Any) -> Event:
+    """An event of the session as it stands now."""
+    booked = session.booked
+    return kind(
+        session_id=booked.session_id,
+        room_id=booked.room_id,
+        member_id=booked.member_id,
+        provider_id=booked.provider_id,
+        starts_at=booked.starts_at,
+        ends_at=booked.ends_at,
+        length_minutes=booked.length_minutes,
+        modality=booked.modality,
+        time_zone=booked.time_zone,
+        venue_id=booked.venue_id,
+        session_version=session.version,
+        **facts,
+    )
+
+
+def joined_at(session: Session, party: Party) -> datetime | None:
+    return session.member_joined_at if party == "member" else session.provider_joined_at
+
+
+def left_at(session: Session, party: Party) -> datetime | None:
+    return session.member_left_at if party == "member" else session.provider_left_at
