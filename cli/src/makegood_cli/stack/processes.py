@@ -1,7 +1,7 @@
 """Processes that outlive the command: started in sessions of their own, found again, and never mistaken for another.
 
-A process is known by its pid *and* its start time, so a recycled pid is never signalled. It also carries its name and
-its stack in its environment: one that was started a moment before its starter was killed is found by that.
+A process is known by its pid *and* its start time, so a recycled pid is never signalled. It also bears a mark (its log,
+its environment): one that was started a moment before its starter was killed is found by that.
 """
 
 from __future__ import annotations
@@ -173,36 +173,49 @@ class Supervisor:
             (self._home.run / f"{record.name}.json").unlink(missing_ok=True)
         return killed
 
+    def _name_of(self, process: psutil.Process) -> str | None:
+        """Which process of this stack it is, or a child of which; None for a stranger.
+
+        Some servers write over their environment; but whatever we start keeps its log as standard output.
+        """
+        if sys.platform == "linux":
+            with contextlib.suppress(OSError):
+                output = Path(f"/proc/{process.pid}/fd/1").readlink()
+                if output.parent == self._home.logs:
+                    return output.name.split(".log")[0]
+        with contextlib.suppress(psutil.Error, OSError):
+            marks = process.environ()
+            if marks.get(_MARK_HOME) == str(self._home.state):
+                return marks.get(_MARK_NAME)
+        return None
+
     def remove_remains(self, name: str | None = None) -> list[str]:
-        """Ends what carries our mark but is in no record: children of a killed server, or what a killed `up` had begun.
+        """Ends what is ours but in no record: children of a killed server, or what a killed `up` had begun.
 
         With `name` only remains of that process. Answers what was ended.
         """
-        known = {r.pid for r in self.running().values()}
-        remains = []
+        known = {r.pid for r in self.running().values()} | {os.getpid()}
+        remains: dict[int, tuple[str, str]] = {}
         for process in psutil.process_iter(["pid"]):
-            try:
-                if process.pid in known or process.pid == os.getpid() or identity(process.pid) is None:
-                    continue
-                marks = process.environ()
-                if marks.get(_MARK_HOME) != str(self._home.state):
-                    continue
-                if name is not None and marks.get(_MARK_NAME) != name:
-                    continue
-                if any(parent.pid in known or parent.pid == os.getpid() for parent in process.parents()):
-                    continue
-            except (psutil.Error, OSError):
+            started = identity(process.pid)
+            if started is None or process.pid in known:
                 continue
-            remains.append((process, marks.get(_MARK_NAME, "?")))
-        for process, _ in remains:
+            found = self._name_of(process)
+            if found is None or (name is not None and found != name):
+                continue
             with contextlib.suppress(psutil.Error):
-                process.terminate()
-        _, stubborn = psutil.wait_procs([p for p, _ in remains], timeout=5)
-        for process in stubborn:
-            with contextlib.suppress(psutil.Error):
-                process.kill()
-        psutil.wait_procs(stubborn, timeout=5)
-        return sorted({n for _, n in remains})
+                if not any(parent.pid in known for parent in process.parents()):
+                    remains[process.pid] = (started, found)
+        for number, patience in ((signal.SIGTERM, 5.0), (signal.SIGKILL, 2.0)):
+            until = time.monotonic() + patience
+            left = {pid for pid, (started, _) in remains.items() if identity(pid) == started}
+            for pid in left:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, number)
+            while left and time.monotonic() < until:
+                time.sleep(0.02)
+                left = {pid for pid in left if identity(pid) == remains[pid][0]}
+        return sorted({found for _, found in remains.values()})
 
     def last_lines(self, name: str, count: int = 12) -> str:
         """The end of a process's log, for a message about its death."""

@@ -1,0 +1,142 @@
+"""The development mail server: real SMTP in, Mailpit's shapes out."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator
+from email.message import EmailMessage
+from pathlib import Path
+
+import aiosmtplib
+import httpx
+import jwt
+import pytest
+from makegood_cli.devside import keys
+from makegood_cli.devside.mailbox import Mail, Mailbox
+from makegood_cli.stack.home import Home
+from makegood_cli.stack.ports import free_ports
+from makegood_cli.stack.processes import Spec, Supervisor
+
+ICS = b"BEGIN:VCALENDAR\r\nMETHOD:REQUEST\r\nEND:VCALENDAR\r\n"
+
+
+@pytest.fixture(scope="module")
+def server(home: Home) -> Iterator[tuple[int, httpx.Client]]:
+    """SMTP port and a client of the web side."""
+    smtp, web = free_ports(2)
+    command = (sys.executable, "-m", "makegood_cli.devside", "--smtp-port", str(smtp), "--http-port", str(web))
+    supervisor = Supervisor(home)
+    record = supervisor.start(Spec("mail", (*command, "--keys", str(home.identity))), die_with_parent=True)
+    client = httpx.Client(base_url=f"http://127.0.0.1:{web}")
+    until = time.monotonic() + 20
+    while True:
+        try:
+            client.get("/readyz").raise_for_status()
+            break
+        except httpx.TransportError:
+            assert supervisor.alive(record), supervisor.last_lines("mail")
+            assert time.monotonic() < until
+    yield smtp, client
+    client.close()
+    supervisor.stop([record])
+
+
+def invitation(recipient: str = "ana@example.test") -> EmailMessage:
+    mail = EmailMessage()
+    mail["From"] = "Makegood <no-reply@makegood.test>"
+    mail["To"] = f"Ána <{recipient}>"
+    mail["Subject"] = "Your session is confirmed! Mark your calendar."
+    mail["Message-ID"] = "<one@makegood.test>"
+    mail.set_content("See you — soon.")
+    mail.add_alternative("<p>See you <b>soon</b>.</p>", subtype="html")
+    mail.add_attachment(ICS, maintype="application", subtype="ics", filename="invite.ics")
+    return mail
+
+
+async def test_a_mail_is_listed_read_and_its_attachment_fetched(server: tuple[int, httpx.Client]) -> None:
+    smtp, web = server
+    web.delete("/api/v1/messages")
+    await aiosmtplib.send(invitation(), hostname="127.0.0.1", port=smtp)
+    page = web.get("/api/v1/messages", params={"limit": 10}).json()
+    assert page["total"] == 1
+    (item,) = page["messages"]
+    assert item["From"] == {"Name": "Makegood", "Address": "no-reply@makegood.test"}
+    assert item["To"] == [{"Name": "Ána", "Address": "ana@example.test"}]
+    assert item["Subject"] == "Your session is confirmed! Mark your calendar."
+    assert item["MessageID"] == "one@makegood.test"
+    assert item["Created"].endswith("Z")
+
+    mail = web.get(f"/api/v1/message/{item['ID']}").json()
+    assert mail["Text"].strip() == "See you — soon."
+    assert "<b>soon</b>" in mail["HTML"]
+    (attachment,) = mail["Attachments"]
+    assert (attachment["FileName"], attachment["ContentType"]) == ("invite.ics", "application/ics")
+    part = web.get(f"/api/v1/message/{item['ID']}/part/{attachment['PartID']}")
+    assert part.content == ICS
+    raw = web.get(f"/api/v1/message/{item['ID']}/raw").text
+    assert "Message-ID: <one@makegood.test>" in raw
+
+
+async def test_newest_first_search_limit_and_delete(server: tuple[int, httpx.Client]) -> None:
+    smtp, web = server
+    web.delete("/api/v1/messages")
+    async with aiosmtplib.SMTP(hostname="127.0.0.1", port=smtp) as client:
+        for name in ("a", "b", "c"):
+            await client.send_message(invitation(f"{name}@example.test"))
+    listed = web.get("/api/v1/messages", params={"limit": 2}).json()
+    assert [m["To"][0]["Address"] for m in listed["messages"]] == ["c@example.test", "b@example.test"]
+    found = web.get("/api/v1/search", params={"query": "to:a@example.test"}).json()["messages"]
+    assert [m["To"][0]["Address"] for m in found] == ["a@example.test"]
+    web.request("DELETE", "/api/v1/messages", json={"IDs": [found[0]["ID"]]})
+    assert web.get(f"/api/v1/message/{found[0]['ID']}").status_code == 404
+    assert web.get("/api/v1/messages").json()["total"] == 2
+
+
+async def test_a_mail_that_is_too_big_is_refused(server: tuple[int, httpx.Client]) -> None:
+    smtp, _ = server
+    mail = invitation()
+    mail.add_attachment(b"x" * (11 << 20), maintype="application", subtype="octet-stream", filename="big")
+    with pytest.raises(aiosmtplib.SMTPResponseException) as refused:
+        await aiosmtplib.send(mail, hostname="127.0.0.1", port=smtp)
+    assert refused.value.code == 552
+
+
+def test_the_page_is_self_contained_and_a_mail_runs_no_script(server: tuple[int, httpx.Client]) -> None:
+    _, web = server
+    page = web.get("/")
+    assert "Makegood inbox" in page.text
+    assert "://" not in page.text
+    assert "default-src 'none'" in page.headers["content-security-policy"]
+    assert "script-src 'self'" in page.headers["content-security-policy"]
+    assert web.get("/inbox.js").status_code == 200
+
+
+def test_the_key_set_verifies_tokens_before_and_after_a_rotation(server: tuple[int, httpx.Client], home: Home) -> None:
+    _, web = server
+    old = keys.token(home.identity, "member", "m-1")
+    keys.make_key(home.identity)
+    new = keys.token(home.identity, "member", "m-1")
+    published = jwt.PyJWKSet.from_dict(web.get("/.well-known/jwks.json").json())
+    kids = [jwt.get_unverified_header(t)["kid"] for t in (old, new)]
+    assert kids[0] != kids[1]
+    for token, kid in zip((old, new), kids, strict=True):
+        claims = jwt.decode(token, published[kid].key, ["RS256"], audience="makegood", issuer=keys.ISSUER)
+        assert claims["roles"] == ["member"]
+
+
+def test_keys_are_readable_by_their_owner_alone(tmp_path: Path) -> None:
+    keys.make_key(tmp_path / "keys")
+    (path,) = (tmp_path / "keys").glob("*.pem")
+    assert path.stat().st_mode & 0o077 == 0
+
+
+def test_memory_is_bounded_in_number_and_bytes() -> None:
+    box = Mailbox(most=3, most_bytes=1000)
+    mails = [Mail(b"Subject: x\r\n\r\n" + b"y" * 100, "f@x", ("t@x",)) for _ in range(5)]
+    for mail in mails:
+        box.add(mail)
+    assert [m.id for m in box.page(0, 10)] == [m.id for m in reversed(mails[2:])]
+    assert box.get(mails[0].id) is None
+    box.add(Mail(b"z" * 950, "f@x", ("t@x",)))
+    assert len(box) == 1

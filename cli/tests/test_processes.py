@@ -1,0 +1,129 @@
+"""Supervision: only our own processes are signalled, remains are found, one command at a time."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from makegood_cli.errors import UserError
+from makegood_cli.stack.home import Home, reachable_by_others
+from makegood_cli.stack.locks import exclusive
+from makegood_cli.stack.ports import free_ports, require_free
+from makegood_cli.stack.processes import Spec, Supervisor, identity
+
+SLEEP = (sys.executable, "-c", "import time; time.sleep(300)")
+STUBBORN = (
+    sys.executable,
+    "-c",
+    "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('on', flush=True); time.sleep(300)",
+)
+
+
+def test_a_recycled_pid_is_never_signalled(home: Home) -> None:
+    supervisor = Supervisor(home)
+    record = supervisor.start(Spec("one", SLEEP))
+    stranger = subprocess.Popen(SLEEP)
+    try:
+        path = home.run / "one.json"
+        content = json.loads(path.read_text()) | {"pid": stranger.pid}
+        path.write_text(json.dumps(content))
+        assert supervisor.running() == {}
+        forged = type(record)(**content)
+        assert supervisor.stop([forged]) == []
+        assert stranger.poll() is None
+    finally:
+        stranger.kill()
+        stranger.wait()
+        supervisor.stop([record])
+    assert identity(record.pid) != record.started
+
+
+def test_what_an_interrupted_up_left_is_found_by_its_mark(home: Home) -> None:
+    supervisor = Supervisor(home)
+    record = supervisor.start(Spec("two", SLEEP))
+    (home.run / "two.json").unlink()
+    # The parent is this process, which is alive: seen from another one it is a remainder.
+    script = (
+        "import sys; from pathlib import Path; from makegood_cli.stack.home import Home;"
+        "from makegood_cli.stack.processes import Supervisor;"
+        "print(Supervisor(Home(Path(sys.argv[1]), Path(sys.argv[2]))).remove_remains())"
+    )
+    command = [sys.executable, "-c", script, str(home.root), str(home.state)]
+    result = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert result.stdout.strip() == "['two']"
+    assert not supervisor.alive(record)
+
+
+def test_a_process_that_ignores_the_signal_is_killed_in_the_end(home: Home) -> None:
+    supervisor = Supervisor(home)
+    record = supervisor.start(Spec("three", STUBBORN, stop_seconds=0.3))
+    while "on" not in supervisor.last_lines("three"):
+        assert supervisor.alive(record)
+    assert supervisor.stop([record]) == ["three"]
+    assert supervisor.running() == {}
+
+
+def test_a_killed_process_is_not_running(home: Home) -> None:
+    supervisor = Supervisor(home)
+    record = supervisor.start(Spec("four", SLEEP))
+    os.kill(record.pid, signal.SIGKILL)
+    os.waitpid(record.pid, 0)
+    assert supervisor.running() == {}
+
+
+def test_a_stale_lock_is_harmless_and_a_held_one_names_its_holder(tmp_path: Path) -> None:
+    path = tmp_path / "lock"
+    path.write_text("makegood up, pid 999999\n")
+    with (
+        exclusive(path, "up"),
+        pytest.raises(UserError, match=rf"makegood up, pid {os.getpid()}"),
+        exclusive(path, "down"),
+    ):
+        pass
+    with exclusive(path, "down"):
+        pass
+
+
+def test_a_taken_port_is_named_with_its_holder() -> None:
+    (port,) = free_ports(1)
+    command = [sys.executable, "-m", "http.server", "--bind", "127.0.0.1", str(port)]
+    other = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        found = None
+        while found is None:
+            assert other.poll() is None
+            try:
+                require_free({"Kafka": port}, 0)
+            except UserError as error:
+                found = error
+        # Bound already, perhaps not listening yet: the holder is known as soon as it does.
+        while f"pid {other.pid}" not in found.message:
+            with pytest.raises(UserError) as caught:
+                require_free({"Kafka": port}, 0)
+            found = caught.value
+        assert f"port {port} for Kafka is taken by" in found.message
+        assert "--port-offset" in found.message
+    finally:
+        other.kill()
+        other.wait()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root has to hand PostgreSQL to another user")
+def test_below_a_folder_that_others_may_not_enter_postgresql_stands_elsewhere(tmp_path: Path) -> None:
+    closed = tmp_path / "closed"
+    closed.mkdir(mode=0o700)
+    inner = Home(closed, closed / ".makegood")
+    inner.make()
+    assert not reachable_by_others(inner.state)
+    folder = inner.postgres_folder()
+    try:
+        assert closed not in folder.parents
+        assert reachable_by_others(folder.parent)
+        assert inner.postgres_folder() == folder
+    finally:
+        folder.parent.rmdir()
