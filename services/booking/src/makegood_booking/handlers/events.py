@@ -1,0 +1,88 @@
+"""What booking does with the answers of availability and credits, and with credits that were settled."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import Any, TypeVar
+
+from makegood_chassis.database import UnitOfWork
+from makegood_chassis.messaging.handlers import EventHandler, EventHandlers
+from makegood_chassis.signals import Signals
+from makegood_contracts.envelope import Cause, Received
+from makegood_contracts.events import (
+    CreditForfeited,
+    CreditHeld,
+    CreditRefused,
+    CreditReturned,
+    CreditSpent,
+    Event,
+    SlotHeld,
+    SlotRefused,
+    SlotReleased,
+)
+
+from makegood_booking.domain.booking import (
+    credit_held,
+    credit_moved,
+    credit_refused,
+    slot_held,
+    slot_lapsed,
+    slot_refused,
+)
+from makegood_booking.domain.session import Changed, Session
+from makegood_booking.handlers.outcomes import announce
+from makegood_booking.store.sessions import Sessions
+
+E = TypeVar("E", bound=Event)
+Rule = Callable[[Session, Any, datetime], Changed]
+
+
+class UnknownSession(LookupError):
+    """An event of a session that booking never had: it cannot be taken."""
+
+
+def event_handlers(sessions: Sessions, signals: Signals) -> EventHandlers:
+    """Event type → handler."""
+    rules: dict[type[Event], Rule] = {
+        SlotHeld: lambda session, event, now: slot_held(session, now),
+        SlotRefused: lambda session, event, now: slot_refused(session, event.reasons, now),
+        CreditHeld: lambda session, event, now: credit_held(session, event.funding == "co_pay", now),
+        CreditRefused: lambda session, event, now: credit_refused(session, event.reasons, event.purchasable, now),
+        SlotReleased: lambda session, event, now: slot_lapsed(session, now),
+        CreditReturned: lambda session, event, now: credit_moved(session, "returned", event.cause, now),
+        CreditForfeited: lambda session, event, now: credit_moved(session, "forfeited", event.cause, now),
+        CreditSpent: lambda session, event, now: credit_moved(session, "spent", None, now),
+    }
+    return {kind: _handler(rule, sessions, signals) for kind, rule in rules.items()}
+
+
+def _handler(rule: Rule, sessions: Sessions, signals: Signals) -> EventHandler:
+    async def handle(batch: Sequence[Received[Any]], unit: UnitOfWork) -> None:
+        wanted = [received for received in batch if _concerns(received.event)]
+        if not wanted:
+            return
+        ids = {received.event.session_id for received in wanted}
+        before = await sessions.lock_many(sorted(ids), unit)
+        if len(before) < len(ids):
+            raise UnknownSession(f"{len(ids) - len(before)} of {len(ids)} sessions are not known here")
+        now = dict(before)
+        changes: list[tuple[Changed, Cause]] = []
+        for received in wanted:
+            session = now[received.event.session_id]
+            changed = rule(session, received.event, unit.now)
+            if changed.session is not session:
+                now[session.id] = changed.session
+                changes.append((changed, received.cause))
+        await sessions.save(changes, unit)
+        announce(list(before.values()), list(now.values()), signals, unit)
+
+    return handle
+
+
+def _concerns(event: Event) -> bool:
+    """Of released slots only those that lapsed: the others follow from what booking itself decided."""
+    if isinstance(event, SlotReleased):
+        return event.cause == "lapsed"
+    # A credit that support gave back without naming a session concerns none.
+    return not isinstance(event, CreditReturned) or bool(event.session_id)

@@ -1,0 +1,53 @@
+"""Policies, cached: a version never changes once it is written."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from dataclasses import fields
+from typing import Final
+
+from makegood_chassis.database import Queries, Row
+
+from makegood_booking.domain.policy import Policy
+
+_FRESH: Final = 5.0
+"""Seconds after which a process looks for a newer policy."""
+_NUMBERS = frozenset(field.name for field in fields(Policy)) - {"id", "version"}
+
+
+class Policies:
+    """All versions, as one process knows them."""
+
+    def __init__(self) -> None:
+        self._known: dict[int, Policy] = {}
+        self._current: Policy | None = None
+        self._read_at = 0.0
+
+    async def current(self, queries: Queries) -> Policy:
+        """The policy that a booking made now is under; a new one counts within seconds."""
+        if self._current is None or time.monotonic() - self._read_at > _FRESH:
+            row = await queries.fetch_one("SELECT version, id, numbers FROM policies ORDER BY version DESC LIMIT 1")
+            if row is None:
+                raise LookupError("the database has no policy; run the migrations")
+            self._current = self._learn(row)
+            self._read_at = time.monotonic()
+        return self._current
+
+    async def know(self, versions: Iterable[int], queries: Queries) -> None:
+        """Reads those versions that this process has not met yet."""
+        missing = sorted(set(versions) - self._known.keys())
+        if missing:
+            for row in await queries.fetch(
+                "SELECT version, id, numbers FROM policies WHERE version = ANY($1::int[])", missing
+            ):
+                self._learn(row)
+
+    def of(self, version: int) -> Policy:
+        """A version that is known. Raises KeyError for one that does not exist."""
+        return self._known[version]
+
+    def _learn(self, row: Row) -> Policy:
+        numbers = {name: int(value) for name, value in row["numbers"].items() if name in _NUMBERS}
+        policy = Policy(row["id"], row["version"], **numbers)
+        return self._known.setdefault(policy.version, policy)

@@ -1,0 +1,91 @@
+"""Rooms."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from typing import Final
+
+from makegood_chassis.database import Queries, Row, UnitOfWork
+from sqlalchemy import or_, select
+
+from makegood_booking.domain.rooms import Room
+from makegood_booking.store.tables import rooms
+
+_COLUMNS: Final = "id, member_id, provider_id, status, created_at, last_activity_at, version"
+_ADD = f"""
+INSERT INTO rooms ({_COLUMNS}) VALUES ($1, $2, $3, $4, $5, $6, $7)
+ON CONFLICT (member_id, provider_id) WHERE status = 'active' DO NOTHING RETURNING id
+"""  # noqa: S608
+_TOUCH = """
+UPDATE rooms SET last_activity_at = $2
+WHERE id IN (SELECT id FROM rooms
+             WHERE id = ANY($1::uuid[]) AND last_activity_at < $2::timestamptz - interval '1 hour'
+             ORDER BY id FOR UPDATE SKIP LOCKED)
+"""
+
+
+def _room(row: Row) -> Room:
+    return Room(str(row[0]), *row[1:])
+
+
+async def add_room(room: Room, unit: UnitOfWork) -> bool:
+    """Inserts the room; False where the pair has an active one."""
+    values = (room.member_id, room.provider_id, room.status, room.created_at, room.last_activity_at, room.version)
+    return await unit.fetch_value(_ADD, room.id, *values) is not None
+
+
+async def active_room(member_id: str, provider_id: str, queries: Queries) -> Room | None:
+    row = await queries.fetch_one(
+        f"SELECT {_COLUMNS} FROM rooms WHERE member_id = $1 AND provider_id = $2 AND status = 'active'",  # noqa: S608
+        member_id,
+        provider_id,
+    )
+    return _room(row) if row else None
+
+
+async def read_room(room_id: str, queries: Queries) -> Room | None:
+    row = await queries.fetch_one(f"SELECT {_COLUMNS} FROM rooms WHERE id = $1", room_id)  # noqa: S608
+    return _room(row) if row else None
+
+
+async def lock_room(room_id: str, unit: UnitOfWork) -> Room | None:
+    row = await unit.fetch_one(f"SELECT {_COLUMNS} FROM rooms WHERE id = $1 FOR UPDATE", room_id)  # noqa: S608
+    return _room(row) if row else None
+
+
+async def read_rooms(room_ids: Collection[str], queries: Queries) -> dict[str, Room]:
+    """The rooms of these ids by id."""
+    found = await queries.fetch(
+        f"SELECT {_COLUMNS} FROM rooms WHERE id = ANY($1::uuid[])",  # noqa: S608
+        list(room_ids),
+    )
+    return {str(row[0]): _room(row) for row in found}
+
+
+async def save_room(room: Room, unit: UnitOfWork) -> None:
+    """Writes a room that was locked in this unit."""
+    await unit.execute("UPDATE rooms SET status = $2, version = $3 WHERE id = $1", room.id, room.status, room.version)
+
+
+async def touch_rooms(room_ids: Collection[str], unit: UnitOfWork) -> None:
+    """The members of these rooms are active now (ROOM-2). Kept to the hour, so that busy rooms are seldom written."""
+    await unit.execute(_TOUCH, list(room_ids), unit.now)
+
+
+async def list_rooms(
+    member_id: str | None, provider_id: str | None, status: str | None, after: str | None, most: int, queries: Queries
+) -> Sequence[Room]:
+    """At most `most` rooms in the order of their making, of the member or the provider; of everybody where both are None."""
+    query = select(rooms)
+    whose = [
+        column == person
+        for column, person in ((rooms.c.member_id, member_id), (rooms.c.provider_id, provider_id))
+        if person is not None
+    ]
+    if whose:
+        query = query.where(or_(*whose))
+    if status is not None:
+        query = query.where(rooms.c.status == status)
+    if after is not None:
+        query = query.where(rooms.c.id > after)
+    return [_room(row) for row in await queries.fetch(query.order_by(rooms.c.id).limit(most))]

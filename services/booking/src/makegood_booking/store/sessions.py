@@ -1,0 +1,170 @@
+"""Sessions, their history and deadlines: one statement for however many there are."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, Final
+
+from makegood_chassis.database import Queries, Row, UnitOfWork
+from makegood_contracts.envelope import Cause
+from makegood_contracts.reasons import Reason
+from msgspec import convert, to_builtins
+
+from makegood_booking.domain.attendance import next_due
+from makegood_booking.domain.history import detail, made_by
+from makegood_booking.domain.session import Appointment, Changed, Session
+from makegood_booking.store.policies import Policies
+
+DEADLINE: Final = "session"
+
+COLUMNS: Final = (
+    "id, room_id, member_id, provider_id, starts_at, ends_at, length_minutes, modality, time_zone, venue_id, booked_by, "
+    "requested_at, policy_version, status, version, slot_state, funding, credit_state, reasons, purchasable, confirm_by, "
+    "member_joined_at, member_left_at, provider_joined_at, provider_left_at, absent_party"
+)
+_READ = f"SELECT {COLUMNS} FROM sessions WHERE id = $1"  # noqa: S608
+_READ_MANY = f"SELECT {COLUMNS} FROM sessions WHERE id = ANY($1::uuid[])"  # noqa: S608
+_LOCK = f"{_READ_MANY} ORDER BY id FOR UPDATE"
+_LOCK_ONE = f"{_READ} FOR UPDATE"
+_INSERT = """
+INSERT INTO sessions (id, room_id, member_id, provider_id, starts_at, ends_at, length_minutes, modality, time_zone, venue_id,
+                      booked_by, requested_at, policy_version, status, version, slot_state, funding, credit_state)
+SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::timestamptz[], $6::timestamptz[], $7::int[],
+                     $8::text[], $9::text[], $10::text[], $11::text[], $12::timestamptz[], $13::int[], $14::text[],
+                     $15::int[], $16::text[], $17::text[], $18::text[])
+"""
+_UPDATE = """
+UPDATE sessions AS s
+SET status = n.status, version = n.version, slot_state = n.slot_state, funding = n.funding, credit_state = n.credit_state,
+    reasons = n.reasons, purchasable = n.purchasable, confirm_by = n.confirm_by, member_joined_at = n.member_joined_at,
+    member_left_at = n.member_left_at, provider_joined_at = n.provider_joined_at,
+    provider_left_at = n.provider_left_at, absent_party = n.absent_party
+FROM unnest($1::uuid[], $2::text[], $3::int[], $4::text[], $5::text[], $6::text[], $7::jsonb[], $8::bool[],
+            $9::timestamptz[], $10::timestamptz[], $11::timestamptz[], $12::timestamptz[], $13::timestamptz[], $14::text[])
+     AS n (id, status, version, slot_state, funding, credit_state, reasons, purchasable, confirm_by, member_joined_at,
+           member_left_at, provider_joined_at, provider_left_at, absent_party)
+WHERE s.id = n.id
+"""
+_REMEMBER = """
+INSERT INTO session_history (session_id, version, at, type, by, detail)
+SELECT * FROM unnest($1::uuid[], $2::int[], $3::timestamptz[], $4::text[], $5::text[], $6::text[])
+"""
+
+
+class Sessions:
+    """The sessions of this service's database."""
+
+    def __init__(self, policies: Policies) -> None:
+        self.policies = policies
+
+    async def read(self, session_id: str, queries: Queries) -> Session | None:
+        """One session as it stands, not locked."""
+        row = await queries.fetch_one(_READ, session_id)
+        return (await self.of_rows([row], queries))[0] if row else None
+
+    async def lock(self, session_id: str, unit: UnitOfWork) -> Session | None:
+        """One session, locked until the unit ends."""
+        row = await unit.fetch_one(_LOCK_ONE, session_id)
+        return (await self.of_rows([row], unit))[0] if row else None
+
+    async def lock_many(self, session_ids: Sequence[str], unit: UnitOfWork) -> dict[str, Session]:
+        """The sessions of these ids by id, locked in one order for all."""
+        rows = await unit.fetch(_LOCK, session_ids)
+        return {session.id: session for session in await self.of_rows(rows, unit)}
+
+    async def of_rows(self, rows: Sequence[Row], queries: Queries) -> list[Session]:
+        """Sessions out of rows of COLUMNS."""
+        await self.policies.know({row[12] for row in rows}, queries)
+        return [self._session(row) for row in rows]
+
+    def _session(self, row: Row) -> Session:
+        # By position: this runs for each event. The order is that of COLUMNS.
+        values: tuple[Any, ...] = tuple(row)
+        booked = Appointment(str(values[0]), str(values[1]), *values[2:12], self.policies.of(values[12]))
+        if values[18] is None:
+            slot_reasons, credit_reasons = (), ()
+        else:
+            slot_reasons, credit_reasons = _reasons(values[18], "slot"), _reasons(values[18], "credit")
+        return Session(booked, *values[13:18], slot_reasons, credit_reasons, *values[19:26])
+
+    async def add(self, made: Sequence[tuple[Changed, Cause]], unit: UnitOfWork) -> None:
+        """Inserts new sessions, publishes their events and sets their deadlines."""
+        sessions = [changed.session for changed, _ in made]
+        booked = [session.booked for session in sessions]
+        await unit.execute(
+            _INSERT,
+            [b.session_id for b in booked],
+            [b.room_id for b in booked],
+            [b.member_id for b in booked],
+            [b.provider_id for b in booked],
+            [b.starts_at for b in booked],
+            [b.ends_at for b in booked],
+            [b.length_minutes for b in booked],
+            [b.modality for b in booked],
+            [b.time_zone for b in booked],
+            [b.venue_id for b in booked],
+            [b.booked_by for b in booked],
+            [b.requested_at for b in booked],
+            [b.policy.version for b in booked],
+            [s.status for s in sessions],
+            [s.version for s in sessions],
+            [s.slot for s in sessions],
+            [s.funding for s in sessions],
+            [s.credit for s in sessions],
+        )
+        await self._tell(made, unit)
+
+    async def save(self, changes: Sequence[tuple[Changed, Cause]], unit: UnitOfWork) -> None:
+        """Writes sessions that were locked in this unit, publishes their events and sets their deadlines.
+
+        A session that changed more than once stands there more than once, in order; its last state is written.
+        """
+        last = {changed.session.id: changed.session for changed, _ in changes}
+        sessions = list(last.values())
+        if not sessions:
+            return
+        await unit.execute(
+            _UPDATE,
+            list(last),
+            [s.status for s in sessions],
+            [s.version for s in sessions],
+            [s.slot for s in sessions],
+            [s.funding for s in sessions],
+            [s.credit for s in sessions],
+            [_plain_reasons(s) for s in sessions],
+            [s.purchasable for s in sessions],
+            [s.confirm_by for s in sessions],
+            [s.member_joined_at for s in sessions],
+            [s.member_left_at for s in sessions],
+            [s.provider_joined_at for s in sessions],
+            [s.provider_left_at for s in sessions],
+            [s.absent_party for s in sessions],
+        )
+        await self._tell(changes, unit)
+
+    async def _tell(self, changes: Sequence[tuple[Changed, Cause]], unit: UnitOfWork) -> None:
+        rows: list[tuple[str, int, datetime, str, str, str | None]] = []
+        for changed, cause in changes:
+            session = changed.session
+            if not changed.events:
+                continue
+            sequence = session.version - len(changed.events)
+            for event in changed.events:
+                sequence += 1
+                unit.publish(event, sequence=sequence, cause=cause)
+                name = type(event).__name__
+                rows.append((session.id, sequence, unit.now, name, made_by(event), detail(event)))
+            unit.set_deadline(DEADLINE, session.id, next_due(session))
+        if rows:
+            await unit.execute(_REMEMBER, *[list(values) for values in zip(*rows, strict=True)])
+
+
+def _reasons(stored: dict[str, Any], side: str) -> tuple[Reason, ...]:
+    return tuple(convert(stored.get(side, []), list[Reason]))
+
+
+def _plain_reasons(session: Session) -> dict[str, Any] | None:
+    if not session.slot_reasons and not session.credit_reasons:
+        return None
+    return {"slot": to_builtins(session.slot_reasons), "credit": to_builtins(session.credit_reasons)}

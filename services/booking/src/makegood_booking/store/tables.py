@@ -1,0 +1,51 @@
+"""The tables that lists and single reads are queried from. The migrations make them."""
+
+from __future__ import annotations
+
+from sqlalchemy import Column, DateTime, Integer, MetaData, Table, Text
+from sqlalchemy.dialects.postgresql import BOOLEAN, JSONB, UUID
+
+metadata = MetaData()
+
+rooms = Table(
+    "rooms",
+    metadata,
+    Column("id", UUID(as_uuid=False), primary_key=True),
+    Column("member_id", Text),
+    Column("provider_id", Text),
+    Column("status", Text),
+    Column("created_at", DateTime(timezone=True)),
+    Column("last_activity_at", DateTime(timezone=True)),
+    Column("version", Integer),
+)
+
+sessions = Table(
+    "sessions",
+    metadata,
+    Column("id", UUID(as_uuid=False), primary_key=True),
+    Column("room_id", UUID(as_uuid=False)),
+    Column("member_id", Text),
+    Column("provider_id", Text),
+    Column("starts_at", DateTime(timezone=True)),
+    Column("ends_at", DateTime(timezone=True)),
+    Column("length_minutes", Integer),
+    Column("modality", Text),
+    Column("time_zone", Text),
+    Column("venue_id", Text),
+    Column("booked_by", Text),
+    Column("requested_at", DateTime(timezone=True)),
+    Column("policy_version", Integer),
+    Column("status", Text),
+    Column("version", Integer),
+    Column("slot_state", Text),
+    Column("funding", Text),
+    Column("credit_state", Text),
+    Column("reasons", JSONB),
+    Column("purchasable", BOOLEAN),
+    Column("confirm_by", DateTime(timezone=True)),
+    Column("member_joined_at", DateTime(timezone=True)),
+    Column("member_left_at", DateTime(timezone=True)),
+    Column("provider_joined_at", DateTime(timezone=True)),
+    Column("provider_left_at", DateTime(timezone=True)),
+    Column("absent_party", Text),
+)
