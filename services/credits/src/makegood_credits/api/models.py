@@ -139,7 +139,7 @@ class AdjustmentBody(RequestModel):
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"amount": 1, "reason": "Goodwill after an outage"}]})
 
-    amount: Annotated[int, Field(strict=True, ge=-1000, le=1000)]
+    amount: Annotated[int, Field(strict=True, ge=-100_000, le=100_000)]
     session_id: Annotated[str, StringConstraints(max_length=64)] | None = None
     length_minutes: Annotated[int, Field(strict=True, ge=1, le=1440)] | None = None
     reason: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=500, pattern=r"^[^\x00]+$")]

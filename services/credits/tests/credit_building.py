@@ -1,0 +1,61 @@
+"""Members, requests and moments for the tests of rules."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+from makegood_contracts.ids import new_id
+from makegood_credits.domain.book import Book
+from makegood_credits.domain.enrolling import Coverage, enrol
+from makegood_credits.domain.holding import Hold, Refusal, Request, hold
+
+NOW = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
+
+
+def covered(
+    plan_id: str = "out-of-pocket-4",
+    starts_on: date = date(2026, 11, 1),
+    ends_on: date | None = None,
+    time_zone: str = "UTC",
+    *,
+    now: datetime = NOW,
+) -> Book:
+    """A member who was enrolled just now."""
+    book = Book("member-1")
+    enrol(book, Coverage(plan_id, starts_on, ends_on, time_zone), now)
+    return book
+
+
+def request(starts_at: datetime = NOW + timedelta(days=3), length: int = 30, **other: Any) -> Request:
+    """A booking by the member."""
+    values: dict[str, Any] = {
+        "session_id": new_id(),
+        "provider_id": "provider-1",
+        "starts_at": starts_at,
+        "ends_at": starts_at + timedelta(minutes=length),
+        "length_minutes": length,
+        "modality": "video",
+        "booked_by": "member",
+        "hold_until": NOW + timedelta(days=400),
+        **other,
+    }
+    return Request(**values)
+
+
+def held(book: Book, asked: Request | None = None, now: datetime = NOW) -> Hold:
+    outcome = hold(book, asked or request(), now)
+    assert isinstance(outcome, Hold), outcome
+    return outcome
+
+
+def refused(book: Book, asked: Request, now: datetime = NOW) -> list[str]:
+    """The codes of the refusal."""
+    outcome = hold(book, asked, now)
+    assert isinstance(outcome, Refusal), outcome
+    return [reason.code for reason in outcome.reasons]
+
+
+def story(book: Book) -> list[tuple[str, int]]:
+    """The entries as (kind, amount)."""
+    return [(entry.kind, entry.amount) for entry in book.entries]

@@ -1,0 +1,196 @@
+"""Drives the handlers as the consumer and the deadline worker do, on a real database."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from datetime import UTC, date, datetime, timedelta
+from typing import Any, TypeVar
+
+import msgspec
+from credit_building import NOW
+from makegood_chassis.clock import FixedClock
+from makegood_chassis.database import Database
+from makegood_chassis.messaging.handlers import Due
+from makegood_contracts.envelope import Cause, Received, decode
+from makegood_contracts.events import (
+    Event,
+    MemberNoShow,
+    ProviderMissed,
+    SessionCancelled,
+    SessionCompleted,
+    SessionDeclined,
+    SessionExpired,
+    SessionRejected,
+    SessionRequested,
+    SessionReserved,
+)
+from makegood_contracts.ids import new_id
+from makegood_credits.bootstrap import DEADLINES, EVENTS
+from makegood_credits.domain.enrolling import Coverage
+from makegood_credits.handlers.commands import enrol_member
+from makegood_credits.store import reads
+from makegood_credits.store.books import open_and_load
+
+E = TypeVar("E", bound=Event)
+CAUSE = Cause("test", "test")
+
+
+class World:
+    """One installation of credits: send it events, move its clock, look at what it says and keeps."""
+
+    def __init__(self, url: str) -> None:
+        self.clock = FixedClock(NOW)
+        self.database = Database(url, self.clock, pool_size=8)
+        self.said: list[Received[Any]] = []
+
+    async def enrol(
+        self, member: str = "member-1", plan_id: str = "eap-6", starts_on: date = date(2026, 11, 1), **other: Any
+    ) -> None:
+        coverage = Coverage(plan_id, starts_on, other.get("ends_on"), other.get("time_zone", "UTC"))
+        async with self.database.transaction(CAUSE) as unit:
+            await enrol_member(unit, await open_and_load(unit, member), coverage)
+
+    async def send(self, *events: Event) -> None:
+        """Hands events of one type to their handler as one batch."""
+        async with self.database.transaction(CAUSE) as unit:
+            await EVENTS[type(events[0])]([received(event) for event in events], unit)
+
+    async def move_to(self, moment: datetime) -> list[str]:
+        """Moves the clock and takes up what is due, as the deadline worker does; answers the kinds, in order."""
+        self.clock.moment = moment
+        taken: list[str] = []
+        while True:
+            async with self.database.transaction(CAUSE) as unit:
+                due = await unit.fetch_one(
+                    "SELECT kind, entity_id, due_at FROM deadlines WHERE due_at <= $1 ORDER BY due_at LIMIT 1", moment
+                )
+                if due is None:
+                    return taken
+                await unit.execute("DELETE FROM deadlines WHERE kind = $1 AND entity_id = $2", due[0], due[1])
+                await DEADLINES[due[0]]([Due(due[1], due[2])], unit)
+                taken.append(due[0])
+
+    async def heard(self, kind: type[E]) -> list[E]:
+        """All events of one type that were published so far, in order."""
+        return [each.event for each in await self.outbox() if type(each.event) is kind]
+
+    async def outbox(self) -> list[Received[Any]]:
+        async with self.database.reading() as queries:
+            rows = await queries.fetch("SELECT key, headers, payload FROM outbox ORDER BY id")
+        return [
+            decode(key.encode(), [(name, value.encode()) for name, value in msgspec.json.decode(headers)], payload)
+            for key, headers, payload in rows
+        ]
+
+    async def balance(self, member: str = "member-1") -> tuple[int, int]:
+        """(available, held)"""
+        async with self.database.reading() as queries:
+            rows = await reads.credits_of(queries, member)
+        return rows[0][0], rows[0][1]
+
+    async def ledger(self, member: str = "member-1") -> list[tuple[str, int]]:
+        """(kind, amount), oldest first."""
+        async with self.database.reading() as queries:
+            rows = await reads.entries_of(queries, member, None, 10_000)
+        return [(row["kind"], row["amount"]) for row in reversed(rows)]
+
+    async def state(self, session_id: str) -> str | None:
+        async with self.database.reading() as queries:
+            found: str | None = await queries.fetch_value("SELECT state FROM holds WHERE session_id = $1", session_id)
+            return found
+
+    async def invoice(self, session_id: str) -> str | None:
+        async with self.database.reading() as queries:
+            found: str | None = await queries.fetch_value(
+                "SELECT status FROM invoices WHERE session_id = $1", session_id
+            )
+            return found
+
+    async def imbalances(self) -> list[tuple[str, str]]:
+        async with self.database.reading() as queries:
+            return await reads.imbalances(queries)
+
+    async def together(self, *batches: Sequence[Event]) -> None:
+        """Handles several batches at the same time, as processes beside each other do."""
+        await asyncio.gather(*(self.send(*batch) for batch in batches))
+
+
+def received(event: Event) -> Received[Any]:
+    return Received(event, new_id(), event.key, 1, datetime.now(UTC), "story", "cause")
+
+
+def requested(
+    member: str = "member-1", *, starts_at: datetime = NOW + timedelta(days=3), length: int = 45, **other: Any
+) -> SessionRequested:
+    """A member asks for a session by video."""
+    values: dict[str, Any] = {
+        "session_id": new_id(),
+        "room_id": "room-1",
+        "member_id": member,
+        "provider_id": "provider-1",
+        "starts_at": starts_at,
+        "ends_at": starts_at + timedelta(minutes=length),
+        "length_minutes": length,
+        "modality": "video",
+        "time_zone": "UTC",
+        "session_version": 1,
+        "booked_by": "member",
+        "hold_until": NOW + timedelta(minutes=15),
+        "policy_version": 1,
+        **other,
+    }
+    return SessionRequested(**values)
+
+
+def _after(kind: type[E], request: SessionRequested, **other: Any) -> E:
+    shared = {
+        name: getattr(request, name)
+        for name in (
+            "session_id",
+            "room_id",
+            "member_id",
+            "provider_id",
+            "starts_at",
+            "ends_at",
+            "length_minutes",
+            "modality",
+            "time_zone",
+        )
+    }
+    return kind(**shared, session_version=2, **other)
+
+
+def reserved(request: SessionRequested) -> SessionReserved:
+    return _after(SessionReserved, request, confirm_by=request.starts_at)
+
+
+def rejected(request: SessionRequested) -> SessionRejected:
+    return _after(SessionRejected, request, reasons=[])
+
+
+def declined(request: SessionRequested) -> SessionDeclined:
+    return _after(SessionDeclined, request)
+
+
+def expired(request: SessionRequested) -> SessionExpired:
+    return _after(SessionExpired, request)
+
+
+def completed(request: SessionRequested) -> SessionCompleted:
+    return _after(SessionCompleted, request)
+
+
+def no_show(request: SessionRequested) -> MemberNoShow:
+    return _after(MemberNoShow, request, marked_by="provider")
+
+
+def missed(request: SessionRequested) -> ProviderMissed:
+    missed_at = request.starts_at + timedelta(minutes=10)
+    return _after(ProviderMissed, request, absent_party="provider", missed_at=missed_at, grace_minutes=10)
+
+
+def cancelled(request: SessionRequested, *, forfeits: bool = False, by: str = "member") -> SessionCancelled:
+    return _after(
+        SessionCancelled, request, cancelled_by=by, cancelled_at=NOW, forfeits=forfeits, was_confirmed=True
+    )

@@ -1,0 +1,239 @@
+"""Endings of sessions on a real database: each hold settled once, whatever comes, in whatever batch."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import asyncpg
+import pytest
+from credit_building import NOW
+from credit_world import (
+    CAUSE,
+    World,
+    cancelled,
+    completed,
+    declined,
+    expired,
+    missed,
+    no_show,
+    rejected,
+    requested,
+    reserved,
+)
+from makegood_contracts.events import (
+    CreditExpired,
+    CreditForfeited,
+    CreditReturned,
+    CreditSpent,
+    Event,
+    InvoiceIssued,
+    InvoiceVoided,
+    SessionRequested,
+)
+
+Ending = Callable[[SessionRequested], Event]
+
+
+def late_cancel(request: SessionRequested) -> Event:
+    return cancelled(request, forfeits=True)
+
+
+ENDINGS: list[Any] = [
+    pytest.param(rejected, CreditReturned, "returned", id="rejected", marks=pytest.mark.rule("BOOK-1")),
+    pytest.param(declined, CreditReturned, "returned", id="declined", marks=pytest.mark.rule("CONF-1")),
+    pytest.param(expired, CreditReturned, "returned", id="expired", marks=pytest.mark.rule("CONF-2")),
+    pytest.param(cancelled, CreditReturned, "returned", id="cancelled", marks=pytest.mark.rule("CANC-1", "CANC-2")),
+    pytest.param(late_cancel, CreditForfeited, "forfeited", id="late", marks=pytest.mark.rule("CANC-1")),
+    pytest.param(no_show, CreditForfeited, "forfeited", id="no-show", marks=pytest.mark.rule("NOSH-1")),
+    pytest.param(completed, CreditSpent, "spent", id="completed", marks=pytest.mark.rule("JOIN-2")),
+    pytest.param(missed, CreditReturned, "returned", id="missed", marks=pytest.mark.rule("MISS-2")),
+]
+
+
+@pytest.mark.rule("CRED-3")
+@pytest.mark.parametrize(("ending", "fact", "state"), ENDINGS)
+async def test_each_ending_settles_the_credit_once(world: World, ending: Ending, fact: type[Event], state: str) -> None:
+    await world.enrol()
+    asked = requested()
+    await world.send(asked)
+    await world.send(reserved(asked))
+    await world.send(ending(asked), ending(asked))
+    await world.send(ending(asked))
+    for other in (completed, no_show, missed, cancelled):
+        await world.send(other(asked))
+    (told,) = await world.heard(fact)
+    assert told.session_id == asked.session_id  # type: ignore[attr-defined]
+    assert await world.state(asked.session_id) == state
+    assert await world.balance() == ((6, 0) if state == "returned" else (5, 0))
+    assert len(await world.ledger()) == 3
+    assert await world.imbalances() == []
+
+
+@pytest.mark.rule("MISS-3", "NOSH-1", "CANC-1", "JOIN-2")
+@pytest.mark.parametrize(("ending", "fact", "state"), ENDINGS)
+async def test_each_ending_settles_the_co_pay_once(world: World, ending: Ending, fact: type[Event], state: str) -> None:
+    await world.enrol(plan_id="insurance-copay")
+    asked = requested()
+    await world.send(asked)
+    await world.send(ending(asked))
+    await world.send(completed(asked), missed(requested()))
+    voided, issued = await world.heard(InvoiceVoided), await world.heard(InvoiceIssued)
+    assert (len(voided), len(issued)) == ((1, 0) if state == "returned" else (0, 1))
+    assert await world.invoice(asked.session_id) == ("void" if state == "returned" else "issued")
+    assert await world.heard(fact) == []
+    assert await world.ledger() == []
+    for due in issued:
+        assert due.due_on == asked.ends_at.date()
+
+
+@pytest.mark.rule("MISS-2")
+async def test_a_missed_session_whose_lot_lapses_soon_gives_a_credit_valid_for_thirty_days(world: World) -> None:
+    await world.enrol(plan_id="out-of-pocket-4")
+    asked = requested(length=30)
+    await world.send(asked)
+    await world.send(reserved(asked))
+    happened = missed(asked)
+    world.clock.moment = happened.missed_at
+    await world.send(happened)
+    (returned,) = await world.heard(CreditReturned)
+    assert returned.source == "make_good"
+    assert returned.expires_at == happened.missed_at + timedelta(days=30)
+    assert await world.balance() == (4, 0)
+    await world.move_to(happened.missed_at + timedelta(days=29))
+    assert await world.balance() == (5, 0), "the period's credits lapsed and came anew, the made-good one stayed"
+    await world.move_to(happened.missed_at + timedelta(days=30))
+    (*_, lapsed) = await world.heard(CreditExpired)
+    assert lapsed.lot_id == returned.lot_id
+    assert await world.imbalances() == []
+
+
+@pytest.mark.rule("CRED-2")
+async def test_a_credit_that_returns_to_a_lapsed_lot_lapses_with_it(world: World) -> None:
+    await world.enrol(plan_id="out-of-pocket-4")
+    asked = requested(length=30)
+    await world.send(asked)
+    await world.send(reserved(asked))
+    await world.move_to(NOW + timedelta(days=9))
+    await world.send(cancelled(asked, by="provider"))
+    assert (await world.ledger())[-2:] == [("return", 1), ("expire", 1)]
+    assert await world.imbalances() == []
+
+
+@pytest.mark.rule("MISS-2", "CRED-3")
+async def test_an_outage_returns_each_credit_once_though_batches_overlap(world: World) -> None:
+    asked = []
+    for number in range(40):
+        await world.enrol(f"m-{number % 13}", plan_id="sponsored-12")
+        asked.append(requested(f"m-{number % 13}"))
+    await world.send(*asked)
+    events = [missed(each) for each in asked]
+    await world.together(events, list(reversed(events)), events[10:30], [completed(each) for each in asked[:5]])
+    returned = {each.session_id for each in await world.heard(CreditReturned)}
+    spent = {each.session_id for each in await world.heard(CreditSpent)}
+    assert len(await world.heard(CreditReturned)) + len(await world.heard(CreditSpent)) == 40
+    assert returned | spent == {each.session_id for each in asked}
+    assert await world.imbalances() == []
+
+
+@pytest.mark.rule("CRED-1")
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE ledger_entries SET amount = 9",
+        "DELETE FROM ledger_entries",
+        "TRUNCATE ledger_entries",
+        "UPDATE ledger_entries SET reason = 'better' WHERE false",
+    ],
+)
+async def test_the_database_refuses_to_change_an_entry(world: World, statement: str) -> None:
+    await world.enrol()
+    with pytest.raises(asyncpg.RestrictViolationError):
+        async with world.database.transaction(CAUSE) as unit:
+            await unit.execute(statement)
+    assert await world.ledger() == [("grant", 6)]
+
+
+@pytest.mark.rule("CRED-1", "CRED-3")
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE accounts SET available = -1",
+        "UPDATE lots SET available = -1",
+        "UPDATE lots SET held = -1",
+        # a second settlement, a second return, a movement that its kind does not make
+        "INSERT INTO ledger_entries SELECT member_id, number + 10, gen_random_uuid(), 'forfeit', amount, 'member:held', "
+        "debit_lot, 'platform:forfeited', NULL, session_id, hold_id, reason, made_by, made_at, 0, 0 "
+        "FROM ledger_entries WHERE kind = 'return'",
+        "INSERT INTO ledger_entries SELECT member_id, number + 10, gen_random_uuid(), kind, amount, 'platform:spent', "
+        "NULL, credit_account, credit_lot, session_id, hold_id, reason, made_by, made_at, 0, 0 "
+        "FROM ledger_entries WHERE kind = 'return'",
+        "INSERT INTO ledger_entries SELECT member_id, number + 10, gen_random_uuid(), 'grant', amount, 'member:available', "
+        "credit_lot, 'platform:granted', NULL, NULL, NULL, reason, made_by, made_at, 0, 0 "
+        "FROM ledger_entries WHERE kind = 'grant'",
+        "INSERT INTO lots SELECT gen_random_uuid(), member_id, source, length_minutes, expires_at, enrolment_id, period, 1, "
+        "1, 0 FROM lots",
+    ],
+)
+async def test_the_database_refuses_what_no_rule_allows(world: World, statement: str) -> None:
+    await world.enrol()
+    asked = requested()
+    await world.send(asked)
+    await world.send(missed(asked))
+    with pytest.raises(asyncpg.IntegrityConstraintViolationError):
+        async with world.database.transaction(CAUSE) as unit:
+            await unit.execute(statement)
+
+
+@pytest.mark.rule("CRED-1", "REL-3")
+async def test_balances_rebuilt_from_the_entries_are_equal_after_a_long_random_story(world: World) -> None:
+    chance = random.Random(20261123)
+    plans = ["out-of-pocket-4", "eap-6", "insurance-credits", "insurance-copay", "sponsored-12"]
+    members = [f"m-{number}" for number in range(12)]
+    open_sessions: list[SessionRequested] = []
+    settlements: list[Ending] = [rejected, declined, expired, cancelled, late_cancel, no_show, completed, missed]
+    operations = 0
+    for _ in range(120):
+        now = world.clock.moment
+        if chance.random() < 0.3:
+            start = now.date() - timedelta(days=chance.randrange(40))
+            await world.enrol(chance.choice(members), chance.choice(plans), start)
+        new = [
+            requested(
+                chance.choice(members),
+                starts_at=now + timedelta(hours=chance.randrange(1, 900)),
+                length=chance.choice([30, 45, 60]),
+                hold_until=now + timedelta(minutes=15),
+            )
+            for _ in range(chance.randrange(1, 40))
+        ]
+        await world.send(*new)
+        open_sessions += new
+        if chance.random() < 0.7:
+            await world.send(*(reserved(each) for each in chance.sample(new, len(new) // 2 + 1)))
+        chosen = chance.sample(open_sessions, min(len(open_sessions), chance.randrange(1, 40)))
+        await world.send(*map(chance.choice(settlements), chosen))
+        if chance.random() < 0.4:
+            await world.move_to(now + timedelta(hours=chance.randrange(1, 400)))
+        operations += len(new) + len(chosen)
+    assert operations > 3_000
+    assert await world.imbalances() == []
+    async with world.database.reading() as queries:
+        kinds = {row[0] for row in await queries.fetch("SELECT DISTINCT kind FROM ledger_entries")}
+        granted_sum, member_sum = await queries.connection.fetchrow(  # type: ignore[misc]
+            """SELECT sum(CASE kind WHEN 'grant' THEN amount WHEN 'expire' THEN -amount
+                   WHEN 'spend' THEN -amount WHEN 'forfeit' THEN -amount ELSE 0 END),
+                   (SELECT sum(available + held) FROM accounts) FROM ledger_entries"""
+        )
+    assert kinds == {"grant", "hold", "spend", "return", "forfeit", "expire"}
+    assert granted_sum == member_sum
+
+
+async def test_the_view_of_imbalances_finds_a_balance_that_was_tampered_with(world: World) -> None:
+    await world.enrol()
+    async with world.database.transaction(CAUSE) as unit:
+        await unit.execute("UPDATE accounts SET available = available + 1")
+        await unit.execute("UPDATE lots SET held = held + 1")
+    assert {what for what, _ in await world.imbalances()} == {"account", "lot", "holds of lot"}
