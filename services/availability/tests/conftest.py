@@ -1,178 +1,81 @@
-"""Schedules for the tests, and a naive model of what they offer: every minute looked at by itself."""
+"""The availability service on a real PostgreSQL, with a clock that stands still."""
 
 from __future__ import annotations
 
-import random
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, timedelta
-from zoneinfo import ZoneInfo
+import json
+import time
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any
 
+import httpx
+import jwt
 import pytest
-from makegood_availability.domain.hours import Hours, Span
-from makegood_availability.domain.offers import Schedule, Venue
+import pytest_asyncio
+from cryptography.hazmat.primitives.asymmetric import rsa
+from jwt.algorithms import RSAAlgorithm
+from makegood_availability.bootstrap import bootstrap
+from makegood_availability.settings import AvailabilitySettings
+from makegood_chassis.clock import FixedClock
 
-MINUTE = timedelta(minutes=1)
-CLOCK_CHANGES: tuple[tuple[str, date], ...] = (
-    ("America/New_York", date(2027, 3, 14)),
-    ("America/New_York", date(2026, 11, 1)),
-    ("America/St_Johns", date(2027, 3, 14)),
-    ("America/Santiago", date(2027, 4, 4)),
-    ("America/Santiago", date(2027, 9, 5)),
-    ("America/Havana", date(2027, 3, 14)),
-    ("Europe/Lisbon", date(2027, 10, 31)),
-    ("Europe/Berlin", date(2027, 3, 28)),
-    ("Africa/Cairo", date(2027, 4, 30)),
-    ("Asia/Kolkata", date(2027, 3, 28)),
-    ("Asia/Kathmandu", date(2027, 3, 28)),
-    ("Asia/Beirut", date(2027, 3, 28)),
-    ("Australia/Lord_Howe", date(2027, 4, 4)),
-    ("Australia/Lord_Howe", date(2026, 10, 4)),
-    ("Australia/Adelaide", date(2027, 10, 3)),
-    ("Pacific/Chatham", date(2027, 4, 4)),
-    ("Pacific/Auckland", date(2027, 9, 26)),
-    ("UTC", date(2027, 1, 1)),
-)
-"""Dates at which something happens to the clocks, or nothing, in both hemispheres, by whole, half and quarter hours."""
+from .desk import NOW, Desk
+
+ISSUER = "https://identity.makegood.invalid"
 
 
-class Wall:
-    """Wall times of one zone around a date, found by looking at each minute that passes there (RFC 5545 §3.3.5)."""
-
-    def __init__(self, zone: ZoneInfo, middle: date, days: int = 6) -> None:
-        start = datetime(middle.year, middle.month, middle.day, tzinfo=UTC) - timedelta(days=days)
-        self._shown = []
-        self._first: dict[datetime, datetime] = {}
-        for minute in range(2 * days * 1440):
-            moment = start + minute * MINUTE
-            shown = moment.astimezone(zone).replace(tzinfo=None)
-            self._shown.append((shown, moment))
-            self._first.setdefault(shown, moment)
-
-    def instant(self, wall: datetime) -> datetime:
-        """The first minute at which clocks show `wall`; if they skip it, as if they had not been changed yet."""
-        if wall in self._first:
-            return self._first[wall]
-        before = next(
-            earlier
-            for earlier, later in zip(self._shown, self._shown[1:], strict=False)
-            if earlier[0] < wall < later[0]
-        )
-        return before[1] + (wall - before[0])
+@pytest.fixture(scope="session")
+def key() -> rsa.RSAPrivateKey:
+    return rsa.generate_private_key(65537, 2048)
 
 
-@dataclass
-class Model:
-    """What a schedule offers around a date, minute by minute."""
-
-    schedule: Schedule
-    middle: date
-    now: datetime
-    time_off: Sequence[Span] = ()
-    venue: Venue | None = None
-    busy: Sequence[Span] = ()
-    """The provider's sessions, without buffers."""
-    others: Sequence[Span] = ()
-    """When the venue or the member is taken."""
-    _open: set[datetime] = field(default_factory=set)
-    _grid: set[datetime] = field(default_factory=set)
-    _venue_open: set[datetime] | None = None
-
-    def __post_init__(self) -> None:
-        for opens, closes in self._spans(self.schedule.hours):
-            self._open.update(minutes(opens, closes))
-            moment = opens
-            while moment < closes:
-                self._grid.add(moment)
-                moment += self.schedule.step
-        if self.venue is not None and self.venue.hours is not None:
-            self._venue_open = {
-                minute for span in self._spans(self.venue.hours) for minute in minutes(*span)
-            }
-
-    def _spans(self, hours: Hours) -> Iterable[Span]:
-        wall = Wall(hours.zone, self.middle)
-        for offset in range(-4, 5):
-            day = self.middle + timedelta(days=offset)
-            midnight = datetime(day.year, day.month, day.day)  # noqa: DTZ001
-            for opens, closes in hours.exceptions.get(day, hours.weekly[day.weekday()]):
-                yield wall.instant(midnight + opens * MINUTE), wall.instant(midnight + closes * MINUTE)
-
-    def starts(self, within: Span, length: int) -> list[datetime]:
-        """Every start within the window at which a session can be booked."""
-        return [moment for moment in minutes(*within) if self._bookable(moment, length)]
-
-    def _bookable(self, start: datetime, length: int) -> bool:
-        schedule = self.schedule
-        if start not in self._grid or not self.now + schedule.minimum_notice <= start <= self.now + schedule.horizon:
-            return False
-        session = list(minutes(start, start + length * MINUTE))
-        taken = minutes(start - schedule.buffer_before, start + length * MINUTE + schedule.buffer_after)
-        return (
-            all(minute in self._open for minute in session)
-            and (self._venue_open is None or all(minute in self._venue_open for minute in session))
-            and not any(a <= minute < b for minute in session for a, b in (*self.time_off, *self.others))
-            and not any(
-                a - schedule.buffer_before <= minute < b + schedule.buffer_after
-                for minute in taken
-                for a, b in self.busy
-            )
-        )
+@pytest.fixture(scope="session")
+def jwks(key: rsa.RSAPrivateKey, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("identity") / "jwks.json"
+    public = {**RSAAlgorithm.to_jwk(key.public_key(), as_dict=True), "kid": "test", "use": "sig", "alg": "RS256"}
+    path.write_text(json.dumps({"keys": [public]}))
+    return path
 
 
-def minutes(start: datetime, end: datetime) -> Iterable[datetime]:
-    while start < end:
-        yield start
-        start += MINUTE
-
-
-def _hours(rng: random.Random, zone: ZoneInfo, middle: date) -> Hours:
-    def day() -> tuple[tuple[int, int], ...]:
-        cuts = sorted(rng.sample(range(0, 1441, rng.choice([15, 20, 30, 60])), rng.choice([0, 2, 2, 4, 4, 6])))
-        stretches = [(a, b) for a, b in zip(cuts[::2], cuts[1::2], strict=True)]
-        if stretches and rng.random() < 0.3:
-            stretches = [(0, stretches[0][1]), *stretches[1:]]
-        if stretches and rng.random() < 0.3:
-            stretches = [*stretches[:-1], (stretches[-1][0], 1440)]
-        if len(stretches) == 1 and rng.random() < 0.3 and stretches[0][1] - stretches[0][0] > 60:
-            ((a, b),) = stretches
-            stretches = [(a, a + 50), (a + 50, b)]
-        return tuple(stretches)
-
-    exceptions = {middle + timedelta(days=rng.randint(-2, 2)): day() for _ in range(rng.choice([0, 0, 1, 2]))}
-    return Hours(zone, tuple(day() for _ in range(7)), exceptions)
-
-
-def make_schedule(rng: random.Random) -> tuple[Schedule, date]:
-    """A random schedule and a date to look at, often one at which its zone changes the clocks."""
-    name, middle = rng.choice(CLOCK_CHANGES)
-    schedule = Schedule(
-        hours=_hours(rng, ZoneInfo(name), middle),
-        step=timedelta(minutes=rng.choice([5, 10, 15, 20, 30, 60])),
-        buffer_before=timedelta(minutes=rng.choice([0, 0, 5, 10, 30])),
-        buffer_after=timedelta(minutes=rng.choice([0, 0, 5, 15])),
-        minimum_notice=timedelta(minutes=rng.choice([0, 60, 1440])),
-        horizon=timedelta(days=rng.choice([2, 30, 365])),
-        lengths={30: frozenset({"video"}), 45: frozenset({"video", "in_person"}), 90: frozenset({"in_person"})},
+@pytest_asyncio.fixture
+async def desk(database_factory: Any, jwks: Path) -> AsyncIterator[Desk]:
+    settings = AvailabilitySettings(
+        environment="development",
+        database_url=await database_factory("availability"),
+        kafka_bootstrap_servers="127.0.0.1:1",
+        jwks_url=str(jwks),
     )
-    return schedule, middle
+    service = bootstrap(settings, FixedClock(NOW))
+    service.health.started = True
+    await service.database.open()
+    yield Desk(service)
+    await service.database.close()
 
 
-def make_venue(rng: random.Random, middle: date) -> Venue:
-    name, _ = rng.choice(CLOCK_CHANGES)
-    return Venue(None if rng.random() < 0.3 else _hours(rng, ZoneInfo(name), middle))
+Client = Callable[[str, str], httpx.AsyncClient]
 
 
-@pytest.fixture(scope="session")
-def random_schedule() -> Callable[[random.Random], tuple[Schedule, date]]:
-    return make_schedule
+@pytest_asyncio.fixture
+async def client(desk: Desk, key: rsa.RSAPrivateKey) -> AsyncIterator[Client]:
+    """`client("member", "anna")` → an HTTP client of the service with that person's token."""
+    assert desk.service.app is not None
+    transport = httpx.ASGITransport(app=desk.service.app(desk.service))
+    made: list[httpx.AsyncClient] = []
 
+    def make(role: str, subject: str) -> httpx.AsyncClient:
+        claims = {
+            "iss": ISSUER,
+            "aud": "makegood",
+            "sub": subject,
+            "roles": [role],
+            "exp": int(time.time()) + 600,
+            "jti": "test",
+        }
+        token = jwt.encode(claims, key, "RS256", headers={"kid": "test"})
+        made.append(
+            httpx.AsyncClient(transport=transport, base_url="http://test", headers={"Authorization": f"Bearer {token}"})
+        )
+        return made[-1]
 
-@pytest.fixture(scope="session")
-def random_venue() -> Callable[[random.Random, date], Venue]:
-    return make_venue
-
-
-@pytest.fixture(scope="session")
-def naive_model() -> type[Model]:
-    return Model
+    yield make
+    for each in made:
+        await each.aclose()

@@ -52,9 +52,7 @@ def test_a_stretch_that_the_clock_change_swallows_is_empty() -> None:
 
 @pytest.mark.rule("AVAIL-1")
 def test_an_exception_replaces_the_hours_of_its_date_and_an_empty_one_closes_it() -> None:
-    hours = Hours(
-        NEW_YORK, (((540, 1020),),) * 7, {date(2027, 1, 4): ((600, 660), (720, 780)), date(2027, 1, 5): ()}
-    )
+    hours = Hours(NEW_YORK, (((540, 1020),),) * 7, {date(2027, 1, 4): ((600, 660), (720, 780)), date(2027, 1, 5): ()})
     assert [local_text(opens, NEW_YORK)[-5:] for opens, _ in hours.on(date(2027, 1, 4))] == ["10:00", "12:00"]
     assert hours.on(date(2027, 1, 5)) == ()
     assert len(hours.on(date(2027, 1, 6))) == 1

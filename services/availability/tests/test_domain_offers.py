@@ -14,6 +14,8 @@ from makegood_availability.domain.hours import Hours, Span
 from makegood_availability.domain.offers import Offer, Schedule, Venue
 from makegood_availability.domain.slots import Busy, free_starts, is_free, window
 
+from .model import Model, make_schedule, make_venue
+
 NOW = datetime(2027, 1, 4, 8, 0, tzinfo=UTC)
 NINE = datetime(2027, 1, 5, 9, 0, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
@@ -140,11 +142,9 @@ def test_the_end_of_the_search_bounds_starts_and_is_exclusive() -> None:
 @pytest.mark.rule("AVAIL-2", "BOOK-2")
 @settings(max_examples=150, deadline=None)
 @given(seed=st.integers(0, 2**32))
-def test_search_finds_what_a_minute_by_minute_model_finds(
-    seed: int, random_schedule: Any, random_venue: Any, naive_model: Any
-) -> None:
+def test_search_finds_what_a_minute_by_minute_model_finds(seed: int) -> None:
     rng = random.Random(seed)
-    published, middle = random_schedule(rng)
+    published, middle = make_schedule(rng)
     noon = datetime(middle.year, middle.month, middle.day, 12, tzinfo=UTC)
     begin = noon - timedelta(days=1, minutes=rng.randrange(1440))
     within = begin, begin + timedelta(minutes=rng.choice([1, 90, 1440, 2600]))
@@ -154,7 +154,7 @@ def test_search_finds_what_a_minute_by_minute_model_finds(
         starts = (begin + rng.randrange(-120, 2700) * MINUTE for _ in range(rng.randint(0, most)))
         return [(start, start + rng.randint(1, longest) * MINUTE) for start in starts]
 
-    venue = random_venue(rng, middle) if rng.random() < 0.5 else None
+    venue = make_venue(rng, middle) if rng.random() < 0.5 else None
     length = 45
     time_off, sessions, others = spans(2, 400), spans(6, 90), spans(3, 90)
     asked = Offer(
@@ -169,6 +169,6 @@ def test_search_finds_what_a_minute_by_minute_model_finds(
     searched = window(asked, *within)
     busy = Busy([published.blocked(*span) for span in sessions], others)
     found = list(free_starts(asked, searched, busy)) if searched else []
-    model = naive_model(published, middle, now, time_off, venue, sessions, others)
+    model = Model(published, middle, now, time_off, venue, sessions, others)
     assert found == model.starts(within, length)
     assert all(is_free(asked, start, busy) for start in found)

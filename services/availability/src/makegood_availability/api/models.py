@@ -41,7 +41,9 @@ class Stretch(RequestModel):
     @model_validator(mode="after")
     def _ends_later(self) -> Self:
         if minutes_of(self.from_) >= minutes_of(self.to):
-            raise ValueError("`to` must be later than `from`; hours past midnight are two stretches, the first to 24:00")
+            raise ValueError(
+                "`to` must be later than `from`; hours past midnight are two stretches, the first to 24:00"
+            )
         return self
 
     @property

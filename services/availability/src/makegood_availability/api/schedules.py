@@ -111,9 +111,7 @@ async def list_time_off(
     return answer(200, Page[TimeOffView](items=items, next_cursor=following))
 
 
-@router.delete(
-    "/v1/providers/{provider_id}/time-off/{time_off_id}", status_code=204, responses=problems("not-found")
-)
+@router.delete("/v1/providers/{provider_id}/time-off/{time_off_id}", status_code=204, responses=problems("not-found"))
 async def remove_time_off(
     provider_id: ProviderId,
     time_off_id: str,
@@ -149,8 +147,7 @@ def _published(provider_id: str, version: int, body: ScheduleBody) -> SchedulePu
         time_zone=body.time_zone,
         specialty=body.specialty,
         session_types=[
-            SessionType(length_minutes=kind.length_minutes, modalities=kind.modalities)
-            for kind in body.session_types
+            SessionType(length_minutes=kind.length_minutes, modalities=kind.modalities) for kind in body.session_types
         ],
         minimum_notice_minutes=body.minimum_notice_minutes,
         horizon_days=body.horizon_days,

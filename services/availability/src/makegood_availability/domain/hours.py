@@ -79,9 +79,7 @@ class Hours:
 
     def starts(self, moment: datetime, step: timedelta) -> bool:
         """Whether `moment` is on the grid: `step` after `step` from the start of a stretch, before its end."""
-        return any(
-            opens <= moment < closes and not (moment - opens) % step for opens, closes in self.near(moment)[0]
-        )
+        return any(opens <= moment < closes and not (moment - opens) % step for opens, closes in self.near(moment)[0])
 
     def grid(self, start: datetime, end: datetime, step: timedelta) -> Iterator[datetime]:
         """The moments within [start, end) for which `starts` is true, in order."""

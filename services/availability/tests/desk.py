@@ -1,0 +1,148 @@
+"""Drives the service's handlers as the chassis does, each batch in one transaction, and reads what they published."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any, TypeVar, cast
+
+from makegood_availability.parts import Parts
+from makegood_availability.store import schedules
+from makegood_chassis.clock import FixedClock
+from makegood_chassis.database import Database
+from makegood_chassis.messaging.handlers import Due
+from makegood_chassis.service import Service
+from makegood_contracts.envelope import Cause, Received, decode
+from makegood_contracts.events import Event, SessionRequested, SlotHeld, SlotRefused, SlotReleased
+from makegood_contracts.ids import new_id
+
+NOW = datetime(2027, 1, 4, 8, 0, tzinfo=UTC)
+"""A Monday."""
+MINUTE = timedelta(minutes=1)
+CAUSE = Cause("story", "test")
+DAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
+E = TypeVar("E", bound=Event)
+
+
+def body(**changes: Any) -> dict[str, Any]:
+    """A schedule: every day from 09:00 to 17:00 UTC, 30 and 60 minutes, by video or in person."""
+    return {
+        "time_zone": "UTC",
+        "weekly": [{"day": day, "from": "09:00", "to": "17:00"} for day in DAYS],
+        "exceptions": [],
+        "buffer_before_minutes": 0,
+        "buffer_after_minutes": 0,
+        "minimum_notice_minutes": 0,
+        "horizon_days": 365,
+        "slot_step_minutes": 15,
+        "specialty": "therapy",
+        "session_types": [{"length_minutes": length, "modalities": ["video", "in_person"]} for length in (30, 60)],
+        **changes,
+    }
+
+
+def at(hour: int, minute: int = 0, *, day: int = 5) -> datetime:
+    return datetime(2027, 1, day, hour, minute, tzinfo=UTC)
+
+
+def request(
+    starts_at: datetime,
+    length: int = 30,
+    *,
+    provider: str = "doc",
+    member: str = "anna",
+    session_id: str | None = None,
+    venue_id: str | None = None,
+    hold_until: datetime | None = None,
+) -> SessionRequested:
+    return SessionRequested(
+        session_id=session_id or new_id(),
+        room_id="00000000-0000-7000-8000-000000000001",
+        member_id=member,
+        provider_id=provider,
+        starts_at=starts_at,
+        ends_at=starts_at + length * MINUTE,
+        length_minutes=length,
+        modality="in_person" if venue_id else "video",
+        time_zone="UTC",
+        venue_id=venue_id,
+        session_version=1,
+        booked_by="member",
+        hold_until=hold_until or NOW + 15 * MINUTE,
+        policy_version=1,
+    )
+
+
+def later(kind: type[E], of: SessionRequested, **values: Any) -> E:
+    """Another event of the session that was requested."""
+    names = kind.__struct_fields__
+    kept = {name: getattr(of, name) for name in of.__struct_fields__ if name in names}
+    return kind(**{**kept, "session_version": 2, **values})
+
+
+def received(event: E) -> Received[E]:
+    return Received(event, new_id(), event.key, 1, datetime.now(UTC), "story", "test")
+
+
+class Desk:
+    """One service, its database and its clock."""
+
+    def __init__(self, service: Service) -> None:
+        self.service = service
+        self.database: Database = service.database
+        self.clock = cast("FixedClock", service.clock)
+        self.parts = cast("Parts", service.parts)
+
+    async def publish(self, provider: str = "doc", **changes: Any) -> None:
+        """The provider's schedule."""
+        async with self.database.transaction(CAUSE) as unit:
+            await schedules.publish(unit, provider, body(**changes))
+
+    async def handle(self, *events: Event) -> list[Event]:
+        """Hands the events, all of one type, to their handler as one batch; answers what that published."""
+        handler = self.service.events[type(events[0])]
+        async with self.database.transaction(CAUSE) as unit:
+            await handler([received(event) for event in events], unit)
+        return await self.outbox()
+
+    async def ask(self, *wanted: SessionRequested) -> list[SlotHeld | SlotRefused]:
+        """Asks for slots in one batch; the answers in the batch's order."""
+        answers = {cast("SlotHeld", event).session_id: event for event in await self.handle(*wanted)}
+        return [cast("SlotHeld | SlotRefused", answers[request.session_id]) for request in wanted]
+
+    async def outbox(self) -> list[Event]:
+        """What was published since the last look, in order."""
+        async with self.database.pool.acquire() as connection:
+            rows = await connection.fetch(
+                "WITH sent AS (DELETE FROM outbox RETURNING *) SELECT key, headers, payload FROM sent ORDER BY id"
+            )
+        return [
+            decode(row[0].encode(), [(name, text.encode()) for name, text in json.loads(row[1])], row[2]).event
+            for row in rows
+        ]
+
+    async def pass_time(self, moment: datetime) -> list[SlotReleased]:
+        """Moves the clock and runs what is due by then."""
+        self.clock.moment = moment
+        async with self.database.transaction(CAUSE) as unit:
+            rows = await unit.fetch(
+                "DELETE FROM deadlines WHERE due_at <= $1 RETURNING kind, entity_id, due_at", moment
+            )
+            for kind in {row["kind"] for row in rows}:
+                due = [Due(row["entity_id"], row["due_at"]) for row in rows if row["kind"] == kind]
+                await self.service.deadlines[kind](due, unit)
+        return [cast("SlotReleased", event) for event in await self.outbox()]
+
+    async def value(self, sql: str, *args: Any) -> Any:
+        async with self.database.reading() as queries:
+            return await queries.fetch_value(sql, *args)
+
+
+def codes(answer: SlotHeld | SlotRefused) -> list[str]:
+    """The refusal's codes; none for a slot that is held."""
+    return [reason.code for reason in answer.reasons] if isinstance(answer, SlotRefused) else []
+
+
+def all_codes(answers: Sequence[SlotHeld | SlotRefused]) -> list[list[str]]:
+    return [codes(answer) for answer in answers]

@@ -1,0 +1,310 @@
+"""Requests, endings and lapses against a real PostgreSQL."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from datetime import timedelta
+from typing import Any
+
+import asyncpg
+import pytest
+from makegood_availability.handlers.requests import Requests
+from makegood_availability.store.schedules import Schedules
+from makegood_availability.store.venues import Venues
+from makegood_chassis.messaging.failures import is_transient
+from makegood_contracts.events import (
+    Event,
+    MemberNoShow,
+    ProviderMissed,
+    SessionCancelled,
+    SessionCompleted,
+    SessionDeclined,
+    SessionExpired,
+    SessionRejected,
+    SessionRequested,
+    SessionReserved,
+    SlotHeld,
+    SlotRefused,
+    SlotReleased,
+)
+from makegood_contracts.ids import new_id
+
+from .desk import CAUSE, MINUTE, NOW, Desk, all_codes, at, codes, later, received, request
+
+OVERLAPPING = """
+SELECT count(*) FROM slot_holds a JOIN slot_holds b ON a.session_id < b.session_id AND a.live AND b.live
+WHERE (a.provider_id = b.provider_id AND a.blocked && b.blocked)
+    OR (a.member_id = b.member_id AND tstzrange(a.starts_at, a.ends_at) && tstzrange(b.starts_at, b.ends_at))
+    OR (a.venue_id = b.venue_id AND tstzrange(a.starts_at, a.ends_at) && tstzrange(b.starts_at, b.ends_at))
+"""
+ENDINGS: list[tuple[type[Event], str, dict[str, Any]]] = [
+    (SessionRejected, "rejected", {"reasons": []}),
+    (SessionDeclined, "declined", {}),
+    (SessionExpired, "expired", {}),
+    (
+        SessionCancelled,
+        "cancelled",
+        {"cancelled_by": "member", "cancelled_at": NOW, "forfeits": False, "was_confirmed": True},
+    ),
+    (SessionCompleted, "completed", {}),
+    (ProviderMissed, "provider_missed", {"absent_party": "provider", "missed_at": NOW, "grace_minutes": 10}),
+    (MemberNoShow, "member_no_show", {"marked_by": "system"}),
+]
+
+
+async def venue(desk: Desk, **hours: Any) -> str:
+    venue_id = new_id()
+    async with desk.database.transaction(CAUSE) as unit:
+        await unit.execute(
+            "INSERT INTO venues (id, version, name, time_zone, weekly) VALUES ($1, 1, 'Room 4', 'UTC', $2)",
+            venue_id,
+            hours.get("weekly"),
+        )
+    return venue_id
+
+
+@pytest.mark.rule("BOOK-1", "AVAIL-3")
+async def test_a_slot_that_is_offered_and_free_is_held_for_the_session(desk: Desk) -> None:
+    await desk.publish(buffer_before_minutes=10, buffer_after_minutes=20)
+    wanted = request(at(10), 60)
+    (answer,) = await desk.handle(wanted)
+    assert isinstance(answer, SlotHeld)
+    assert (answer.starts_at, answer.ends_at, answer.hold_until) == (at(10), at(11), wanted.hold_until)
+    blocked = await desk.value("SELECT blocked FROM slot_holds WHERE live")
+    assert (blocked.lower, blocked.upper) == (at(9, 50), at(11, 20))
+
+
+@pytest.mark.rule("BOOK-1", "AVAIL-1")
+async def test_what_the_schedule_does_not_offer_is_refused_and_nothing_is_held(desk: Desk) -> None:
+    await desk.publish()
+    wishes = [request(at(10, 5)), request(at(10), 45), request(at(18)), request(at(10), provider="stranger")]
+    assert all_codes(await desk.ask(*wishes)) == [["slot-not-offered"]] * 4
+    assert await desk.value("SELECT count(*) FROM slot_holds") == 0
+
+
+@pytest.mark.rule("AVAIL-3")
+async def test_buffers_keep_sessions_apart_by_the_first_ones_after_and_the_second_ones_before(desk: Desk) -> None:
+    await desk.publish(buffer_before_minutes=15, buffer_after_minutes=15)
+    first, near, far = (request(at(*t), member=m) for t, m in [((10, 0), "a"), ((10, 45), "b"), ((11, 0), "c")])
+    assert all_codes(await desk.ask(first, near, far)) == [[], ["slot-taken"], []]
+
+
+@pytest.mark.rule("AVAIL-3", "BOOK-1")
+async def test_every_reason_is_told_the_schedules_first(desk: Desk) -> None:
+    await desk.publish()
+    await desk.publish("other")
+    room = await venue(desk)
+    assert all_codes(await desk.ask(request(at(10), venue_id=room), request(at(10), provider="other", member="b"))) == [
+        [],
+        [],
+    ]
+    everything = request(at(10), 60, venue_id=room)
+    venue_and_member = request(at(10), 45, provider="other", venue_id=room)
+    member_only = request(at(10, 15), provider="other", member="anna")
+    assert all_codes(await desk.ask(everything, venue_and_member, member_only)) == [
+        ["slot-taken", "venue-taken", "member-busy"],
+        ["slot-not-offered", "slot-taken", "venue-taken", "member-busy"],
+        ["slot-taken", "member-busy"],
+    ]
+
+
+@pytest.mark.rule("AVAIL-3")
+async def test_of_two_requests_in_one_batch_the_earlier_in_topic_order_wins(desk: Desk) -> None:
+    await desk.publish()
+    late_start, early_start = request(at(10, 15), member="a"), request(at(10), member="b")
+    assert all_codes(await desk.ask(late_start, early_start)) == [[], ["slot-taken"]]
+    same_member = [request(at(14), provider=p, member="c") for p in ("zoe", "adam")]
+    for provider in ("zoe", "adam"):
+        await desk.publish(provider)
+    assert all_codes(await desk.ask(*same_member)) == [[], ["member-busy"]]
+
+
+@pytest.mark.rule("AVAIL-3")
+async def test_the_second_in_the_batch_gets_the_slot_if_the_first_cannot_have_it(desk: Desk) -> None:
+    await desk.publish()
+    await desk.publish("other")
+    await desk.ask(request(at(10), provider="other", member="busy"))
+    first, second = await desk.ask(request(at(10), member="busy"), request(at(10), member="free"))
+    assert isinstance(second, SlotHeld)
+    assert "member-busy" in codes(first)
+
+
+@pytest.mark.rule("AVAIL-1")
+async def test_a_change_of_schedule_or_time_off_counts_for_the_next_request_and_never_touches_held_slots(
+    desk: Desk,
+) -> None:
+    await desk.publish()
+    held = request(at(10))
+    assert all_codes(await desk.ask(held)) == [[]]
+    await desk.publish(weekly=[{"day": "tuesday", "from": "12:00", "to": "24:00"}])
+    assert all_codes(await desk.ask(request(at(11), member="b"), request(at(23, 30), member="c"))) == [
+        ["slot-not-offered"],
+        [],
+    ]
+    async with desk.database.transaction(CAUSE) as unit:
+        await unit.execute(
+            "INSERT INTO time_off (id, provider_id, starts_at, ends_at) VALUES ($1, 'doc', $2, $3)",
+            new_id(),
+            at(13),
+            at(14),
+        )
+    assert all_codes(await desk.ask(request(at(13, 45), member="d"), request(at(14), member="e"))) == [
+        ["slot-not-offered"],
+        [],
+    ]
+    assert await desk.value("SELECT live FROM slot_holds WHERE session_id = $1", held.session_id)
+
+
+@pytest.mark.rule("AVAIL-3")
+async def test_a_venue_is_held_by_one_session_and_only_while_it_is_open(desk: Desk) -> None:
+    await desk.publish()
+    await desk.publish("other")
+    room = await venue(desk, weekly=[{"day": "tuesday", "from": "10:00", "to": "12:00"}])
+    wishes = [
+        request(at(10), venue_id=room),
+        request(at(10, 15), provider="other", member="b", venue_id=room),
+        request(at(12), member="c", venue_id=room),
+        request(at(15), member="d", venue_id=new_id()),
+    ]
+    assert all_codes(await desk.ask(*wishes)) == [[], ["venue-taken"], ["venue-taken"], ["venue-taken"]]
+
+
+@pytest.mark.rule("CANC-3")
+@pytest.mark.parametrize(("kind", "cause", "values"), ENDINGS)
+async def test_every_ending_releases_the_slot_once_and_it_can_be_booked_again(
+    desk: Desk, kind: type[Event], cause: str, values: dict[str, Any]
+) -> None:
+    await desk.publish()
+    wanted = request(at(10))
+    await desk.ask(wanted)
+    ending = later(kind, wanted, **values)
+    (released,) = await desk.handle(ending)
+    assert isinstance(released, SlotReleased)
+    assert (released.cause, released.reopened) == (cause, True)
+    assert await desk.handle(ending) == []
+    assert all_codes(await desk.ask(request(at(10)))) == [[]]
+
+
+@pytest.mark.rule("CANC-3")
+async def test_a_slot_whose_end_has_passed_is_released_but_does_not_reopen(desk: Desk) -> None:
+    await desk.publish()
+    wanted = request(at(10))
+    await desk.ask(wanted)
+    desk.clock.moment = wanted.ends_at
+    (released,) = await desk.handle(later(SessionCompleted, wanted))
+    assert isinstance(released, SlotReleased)
+    assert not released.reopened
+
+
+@pytest.mark.rule("CANC-3")
+async def test_a_request_that_comes_after_its_sessions_end_holds_nothing_and_says_nothing(desk: Desk) -> None:
+    await desk.publish()
+    wanted = request(at(10))
+    assert await desk.handle(later(SessionRejected, wanted, reasons=[])) == []
+    assert await desk.handle(wanted) == []
+    assert await desk.value("SELECT count(*) FROM slot_holds WHERE live") == 0
+
+
+@pytest.mark.rule("BOOK-9")
+async def test_a_request_that_is_handled_again_holds_one_slot(desk: Desk) -> None:
+    await desk.publish()
+    wanted = request(at(10))
+    assert len(await desk.handle(wanted)) == 1
+    assert await desk.handle(wanted) == []
+    assert await desk.value("SELECT count(*) FROM slot_holds") == 1
+
+
+@pytest.mark.rule("AVAIL-4")
+async def test_a_hold_that_is_never_settled_lapses_by_itself_and_not_before_its_time(desk: Desk) -> None:
+    await desk.publish()
+    until = NOW + 15 * MINUTE + timedelta(microseconds=1)
+    abandoned, reserved = request(at(10), hold_until=until), request(at(11), hold_until=until)
+    await desk.ask(abandoned, reserved)
+    await desk.handle(later(SessionReserved, reserved, confirm_by=at(9)))
+    assert await desk.pass_time(NOW + 15 * MINUTE) == []
+    (released,) = await desk.pass_time(NOW + 15 * MINUTE + timedelta(seconds=1))
+    assert (released.session_id, released.cause, released.reopened) == (abandoned.session_id, "lapsed", True)
+    assert await desk.pass_time(NOW + timedelta(days=30)) == []
+    assert await desk.value("SELECT live AND firm FROM slot_holds WHERE session_id = $1", reserved.session_id)
+
+
+@pytest.mark.rule("AVAIL-4")
+async def test_each_of_many_holds_lapses_at_its_own_second(desk: Desk) -> None:
+    await desk.publish()
+    wishes = [
+        request(at(9 + i // 2, 30 * (i % 2)), member=f"m{i}", hold_until=NOW + timedelta(seconds=10 * (i // 4)))
+        for i in range(4, 16)
+    ]
+    await desk.ask(*wishes)
+    assert await desk.value("SELECT count(*) FROM deadlines") == 3
+    for batch in range(1, 4):
+        released = await desk.pass_time(NOW + timedelta(seconds=10 * batch))
+        assert {slot.session_id for slot in released} == {w.session_id for w in wishes[4 * batch - 4 : 4 * batch]}
+
+
+@pytest.mark.rule("AVAIL-4")
+async def test_a_request_that_comes_through_after_its_hold_would_have_lapsed_is_refused(desk: Desk) -> None:
+    await desk.publish()
+    assert all_codes(await desk.ask(request(at(10), hold_until=NOW))) == [["slot-not-offered"]]
+
+
+@pytest.mark.rule("AVAIL-3")
+async def test_the_database_itself_refuses_overlapping_holds(desk: Desk) -> None:
+    await desk.publish()
+    await desk.ask(request(at(10)))
+    with pytest.raises(asyncpg.ExclusionViolationError):
+        await desk.value(
+            "INSERT INTO slot_holds (session_id, provider_id, member_id, starts_at, ends_at, blocked, hold_until, live)"
+            " VALUES ($1, 'doc', 'else', $2, $3, tstzrange($2, $3), $2, true)",
+            new_id(),
+            at(10, 15),
+            at(10, 45),
+        )
+
+
+@pytest.mark.rule("AVAIL-3", "REL-2")
+async def test_200_concurrent_transactions_for_overlapping_slots_never_leave_an_overlapping_pair(desk: Desk) -> None:
+    for provider in ("p0", "p1", "p2"):
+        await desk.publish(provider, buffer_after_minutes=10)
+    rooms = [await venue(desk), await venue(desk)]
+    rng = random.Random(7)
+    requests = Requests(Schedules(), Venues())
+
+    def wish() -> SessionRequested:
+        start = at(9) + 15 * MINUTE * rng.randrange(16)
+        return request(
+            start,
+            rng.choice([30, 60]),
+            provider=f"p{rng.randrange(3)}",
+            member=f"m{rng.randrange(12)}",
+            venue_id=rng.choice([None, *rooms]),
+        )
+
+    async def one(batch: list[SessionRequested]) -> None:
+        while True:
+            try:
+                async with desk.database.transaction(CAUSE) as unit:
+                    await requests.requested([received(event) for event in batch], unit)
+                return
+            except asyncpg.PostgresError as error:
+                if not is_transient(error):
+                    raise
+
+    batches = [[wish() for _ in range(rng.randint(1, 4))] for _ in range(200)]
+    await asyncio.gather(*(one(batch) for batch in batches))
+    answers = await desk.outbox()
+    assert len(answers) == sum(map(len, batches))
+    assert await desk.value(OVERLAPPING) == 0
+    held = await desk.value("SELECT count(*) FROM slot_holds WHERE live")
+    assert held == sum(isinstance(answer, SlotHeld) for answer in answers) > 10
+    refused = {answer.session_id: answer for answer in answers if isinstance(answer, SlotRefused)}
+    assert all(codes(answer) for answer in refused.values())
+    again = [event for batch in batches for event in batch if event.session_id in refused]
+    still = await desk.ask(
+        *(
+            request(e.starts_at, e.length_minutes, provider=e.provider_id, member=e.member_id, venue_id=e.venue_id)
+            for e in again
+        )
+    )
+    assert not any(isinstance(answer, SlotHeld) for answer in still), "a slot was refused that nobody has"
