@@ -149,7 +149,7 @@ async def test_a_change_of_schedule_or_time_off_counts_for_the_next_request_and_
             at(13),
             at(14),
         )
-    assert all_codes(await desk.ask(request(at(13, 45), member="d"), request(at(14), member="e"))) == [
+    assert all_codes(await desk.ask(request(at(13, 15), member="d"), request(at(14), member="e"))) == [
         ["slot-not-offered"],
         [],
     ]
