@@ -39,7 +39,7 @@ def _errors_without_text(_: Any, __: str, event: MutableMapping[str, Any]) -> Mu
         info = info[1]
     if isinstance(info, BaseException):
         event["error"] = type(info).__name__
-        event["stack"] = frames(info)
+        event["frames"] = frames(info)
     return event
 
 
@@ -63,7 +63,7 @@ def configure_logs(service: str, level: str = "INFO", *, process: str = "") -> N
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level)
-    for noisy, least in (("aiokafka", "ERROR"), ("uvicorn.access", "CRITICAL"), ("alembic", "WARNING")):
+    for noisy, least in (("aiokafka", "ERROR"), ("uvicorn", "WARNING"), ("alembic", "WARNING")):
         logging.getLogger(noisy).setLevel(least)
 
 
@@ -85,7 +85,7 @@ class _JsonFormatter(logging.Formatter):
         }
         if record.exc_info and record.exc_info[1] is not None:
             event["error"] = type(record.exc_info[1]).__name__
-            event["stack"] = frames(record.exc_info[1])
+            event["frames"] = frames(record.exc_info[1])
         return str(self._render(None, "", event))
 
 

@@ -119,7 +119,7 @@ class Runtime:
 
     def _started(self, task: asyncio.Task[None]) -> None:
         if not task.cancelled() and (error := task.exception()) is not None:
-            _log.error("cannot start", error=type(error).__name__, stack=observe.frames(error))
+            _log.error("cannot start", error=type(error).__name__, frames=observe.frames(error))
             self._service.health.broken("process", f"cannot start: {type(error).__name__}")
 
     async def _start(self) -> None:
@@ -182,7 +182,7 @@ class Runtime:
                 await body()
             except Exception as error:
                 metrics.COMPONENT_RESTARTS.labels(name, type(error).__name__).inc()
-                _log.error("part failed", part=name, error=type(error).__name__, stack=observe.frames(error))
+                _log.error("part failed", part=name, error=type(error).__name__, frames=observe.frames(error))
                 self._service.health.broken(name, f"failed: {type(error).__name__}")
                 pause = 0.2 if loop.time() - started > 60 else min(pause * 2, 10.0)
                 with suppress(TimeoutError):

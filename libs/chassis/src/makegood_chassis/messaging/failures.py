@@ -77,7 +77,11 @@ async def until_it_passes(
         sleep=pause,
         reraise=True,
     )
-    return await retrying(operation)
+
+    async def again() -> T:
+        return await operation()
+
+    return await retrying(again)
 
 
 async def pause_unless(seconds: float, given_up: Callable[[], bool]) -> None:

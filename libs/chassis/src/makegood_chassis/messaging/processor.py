@@ -166,5 +166,5 @@ class Processor:
             partition=one.record.partition,
             offset=one.record.offset,
             error=type(error).__name__,
-            stack=observe.frames(error),
+            frames=observe.frames(error),
         )
