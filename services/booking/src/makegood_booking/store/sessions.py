@@ -80,13 +80,11 @@ class Sessions:
 
     def _session(self, row: Row) -> Session:
         # By position: this runs for each event. The order is that of COLUMNS.
-        values: tuple[Any, ...] = tuple(row)
-        booked = Appointment(str(values[0]), str(values[1]), *values[2:12], self.policies.of(values[12]))
-        if values[18] is None:
-            slot_reasons, credit_reasons = (), ()
-        else:
-            slot_reasons, credit_reasons = _reasons(values[18], "slot"), _reasons(values[18], "credit")
-        return Session(booked, *values[13:18], slot_reasons, credit_reasons, *values[19:26])
+        values: list[Any] = list(row)
+        values[0], values[1], values[12] = str(values[0]), str(values[1]), self.policies.of(values[12])
+        reasons = values[18]
+        values[18:19] = ((), ()) if reasons is None else (_reasons(reasons, "slot"), _reasons(reasons, "credit"))
+        return Session(Appointment(*values[:13]), *values[13:])
 
     async def add(self, made: Sequence[tuple[Changed, Cause]], unit: UnitOfWork) -> None:
         """Inserts new sessions, publishes their events and sets their deadlines."""

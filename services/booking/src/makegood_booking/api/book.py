@@ -1,0 +1,125 @@
+"""Booking a session (BOOK-1 to BOOK-4, BOOK-9)."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Response
+from makegood_chassis.http.changes import Change, changes
+from makegood_chassis.http.openapi import problems
+from makegood_chassis.http.problems import Problem, invalid, not_found
+from makegood_chassis.http.rights import Access, operation
+from makegood_contracts.ids import new_id
+from makegood_contracts.problems import PROBLEMS
+
+from makegood_booking.api.models import BookRequest, SessionView
+from makegood_booking.api.parameters import PartsOf, known_id, session_answer
+from makegood_booking.desk import Booking, NoSuchRoom, NotBookable, RoomClosed, session_path
+from makegood_booking.domain.booking import Wish, unfit
+from makegood_booking.domain.session import Session
+from makegood_booking.handlers.outcomes import decided, decided_key
+from makegood_booking.parts import Parts
+
+router = APIRouter(tags=["sessions"])
+
+_REFUSALS = (
+    "not-found",
+    "room-closed",
+    "slot-not-offered",
+    "slot-taken",
+    "venue-taken",
+    "member-busy",
+    "no-session-credits",
+    "coverage-ended",
+    "plan-excludes-live-sessions",
+    "length-not-in-plan",
+    "modality-not-in-plan",
+    "outstanding-charges",
+    "temporary-interruption",
+)
+
+
+@router.post(
+    "/v1/sessions",
+    status_code=201,
+    response_model=SessionView,
+    responses={
+        201: {"description": "With `Prefer: wait`: the session is `reserved`; slot and credit are held"},
+        202: {"model": SessionView, "description": "Asked for; the outcome will stand at `Location`"},
+        **problems(*_REFUSALS),
+    },
+)
+async def book(
+    body: BookRequest,
+    access: Annotated[Access, Depends(operation("session.book"))],
+    change: Annotated[Change, Depends(changes(key_required=True))],
+    parts: PartsOf,
+) -> Response:
+    """Books a session: one slot and one credit are held, or neither.
+
+    With `Prefer: wait=N` the answer is the outcome: 201, or 409 with every reason in `reasons`, `purchasable` where a
+    credit is missing, and the `session_id` of the rejected session. Without it, or when the time is up: 202.
+    """
+    wish = Wish(
+        room_id=known_id(body.room_id, "room"),
+        starts_at=body.starts_at,
+        length_minutes=body.length_minutes,
+        modality=body.modality,
+        time_zone=body.time_zone,
+        venue_id=body.venue_id,
+    )
+    session_id = new_id()
+    if not change.wait:
+        _, response = await _submit(parts, _booking(session_id, wish, access, change, waits=False))
+        return response or session_answer(change, 202, _, session_path(session_id))
+    async with parts.signals.waiting(decided_key(session_id)) as waiter:
+        session, _ = await _submit(parts, _booking(session_id, wish, access, change, waits=True))
+
+        async def look() -> Session | None:
+            async with parts.database.reading() as queries:
+                found = await parts.sessions.read(session_id, queries)
+            return found if found is not None and decided(found) else None
+
+        outcome = await waiter.result(change.wait, look)
+    if outcome is None:
+        return await change.complete(session_answer(change, 202, session, session_path(session_id)))
+    if outcome.status == "rejected":
+        return await change.complete(refused(outcome))
+    return await change.complete(session_answer(change, 201, outcome, session_path(session_id)))
+
+
+def _booking(session_id: str, wish: Wish, access: Access, change: Change, *, waits: bool) -> Booking:
+    return Booking(
+        session_id,
+        wish,
+        access.caller.subject,
+        change.cause,
+        change.claim,
+        None if waits else lambda session: session_answer(change, 202, session, session_path(session_id)),
+    )
+
+
+async def _submit(parts: Parts, booking: Booking) -> tuple[Session, Response | None]:
+    async with parts.database.reading() as queries:
+        policy = await parts.policies.current(queries)
+    fault = unfit(booking.wish, policy, parts.clock.now())
+    if fault is not None:
+        raise invalid(f"#/{fault.field}", fault.detail)
+    try:
+        return await parts.desk.submit(booking)
+    except NoSuchRoom:
+        raise not_found("room") from None
+    except NotBookable as error:
+        raise invalid(f"#/{error.unfit.field}", error.unfit.detail) from None
+    except RoomClosed:
+        detail = PROBLEMS["room-closed"].when
+        raise Problem("room-closed", detail, reasons=[{"code": "room-closed", "detail": detail}]) from None
+
+
+def refused(session: Session) -> Problem:
+    """BOOK-4: why there is no session, every reason of it, and whether a credit can be purchased."""
+    first = session.reasons[0]
+    members: dict[str, Any] = {"reasons": session.reasons, "session_id": session.id}
+    if session.purchasable is not None:
+        members["purchasable"] = session.purchasable
+    return Problem(first.code, first.detail, **members)

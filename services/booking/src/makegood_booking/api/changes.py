@@ -1,0 +1,214 @@
+"""Changes of a session by its parties: confirm, decline, cancel, join, leave, no-show."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Response
+from makegood_chassis.database import UnitOfWork
+from makegood_chassis.http.changes import Change, changes
+from makegood_chassis.http.openapi import problems
+from makegood_chassis.http.problems import not_found
+from makegood_chassis.http.rights import Access, operation
+from makegood_contracts.events import Party
+
+from makegood_booking.api.models import CancelRequest, JoinView, Nothing, SessionView
+from makegood_booking.api.parameters import PartsOf, SessionId, allowed, known_id, session_answer
+from makegood_booking.desk import session_path
+from makegood_booking.domain import attendance
+from makegood_booking.domain.session import Changed, Refusal, Session
+from makegood_booking.handlers.outcomes import settled, settled_key
+from makegood_booking.parts import Parts
+from makegood_booking.store.lists import join_token, keep_remark
+from makegood_booking.store.rooms import touch_rooms
+
+router = APIRouter(tags=["sessions"])
+
+ChangeOf = Annotated[Change, Depends(changes())]
+_LATER = {202: {"model": SessionView, "description": "Done; what follows for the credit will stand at `Location`"}}
+
+
+async def _locked(
+    parts: Parts, session_id: str, access: Access, change: Change, unit: UnitOfWork
+) -> tuple[Session, Party]:
+    """The session, locked, and as which party the caller changes it."""
+    session = await parts.sessions.lock(session_id, unit)
+    if session is None:
+        raise not_found("session")
+    role = access.require("session", member_id=session.booked.member_id, provider_id=session.booked.provider_id)
+    change.expect_version(session.version)
+    return session, "member" if role == "member" else "provider"
+
+
+async def _save(
+    parts: Parts, result: Changed | Refusal, before: Session, party: Party, change: Change, unit: UnitOfWork
+) -> Session:
+    changed = allowed(result, before, unit.now)
+    if changed.events:
+        await parts.sessions.save([(changed, change.cause)], unit)
+    if party == "member":
+        await touch_rooms([before.booked.room_id], unit)
+    return changed.session
+
+
+@router.post(
+    "/v1/sessions/{session_id}/confirm",
+    response_model=SessionView,
+    responses=problems("not-found", "not-confirmed", "session-over"),
+)
+async def confirm(
+    session_id: SessionId,
+    access: Annotated[Access, Depends(operation("session.confirm"))],
+    change: ChangeOf,
+    parts: PartsOf,
+    body: Nothing | None = None,
+) -> Response:
+    """The provider confirms a reserved session (CONF-1). Confirming again changes nothing."""
+    session_id = known_id(session_id, "session")
+    async with change.unit() as unit:
+        session, party = await _locked(parts, session_id, access, change, unit)
+        session = await _save(parts, attendance.confirm(session, unit.now), session, party, change, unit)
+        return session_answer(change, 200, session)
+
+
+@router.post(
+    "/v1/sessions/{session_id}/decline",
+    response_model=SessionView,
+    responses={**_LATER, **problems("not-found", "not-confirmed", "session-over")},
+)
+async def decline(
+    session_id: SessionId,
+    access: Annotated[Access, Depends(operation("session.decline"))],
+    change: ChangeOf,
+    parts: PartsOf,
+    body: Nothing | None = None,
+) -> Response:
+    """The provider declines a reserved session (CONF-1); slot and credit return.
+
+    With `Prefer: wait=N` the answer is 200 once the credit is settled; else 202.
+    """
+    session_id = known_id(session_id, "session")
+
+    async def apply(unit: UnitOfWork) -> Session:
+        session, party = await _locked(parts, session_id, access, change, unit)
+        return await _save(parts, attendance.decline(session, unit.now), session, party, change, unit)
+
+    return await _ending(parts, session_id, change, apply)
+
+
+@router.post(
+    "/v1/sessions/{session_id}/cancel",
+    response_model=SessionView,
+    responses={**_LATER, **problems("not-found", "session-over", "forfeit-not-accepted")},
+)
+async def cancel(
+    session_id: SessionId,
+    access: Annotated[Access, Depends(operation("session.cancel"))],
+    change: ChangeOf,
+    parts: PartsOf,
+    body: CancelRequest | None = None,
+) -> Response:
+    """A party cancels (CANC-1, CANC-2). With less notice than the policy asks the member must accept the forfeit.
+
+    With `Prefer: wait=N` the answer is 200 once the credit is settled; else 202.
+    """
+    session_id = known_id(session_id, "session")
+    asked = body or CancelRequest()
+
+    async def apply(unit: UnitOfWork) -> Session:
+        session, party = await _locked(parts, session_id, access, change, unit)
+        result = attendance.cancel(session, party, asked.accept_forfeit, unit.now)
+        session = await _save(parts, result, session, party, change, unit)
+        if asked.remark:
+            await keep_remark(session_id, asked.remark, unit)
+        return session
+
+    return await _ending(parts, session_id, change, apply)
+
+
+@router.post(
+    "/v1/sessions/{session_id}/join",
+    response_model=JoinView,
+    responses=problems("not-found", "not-confirmed", "too-early-to-join", "session-over"),
+)
+async def join(
+    session_id: SessionId,
+    access: Annotated[Access, Depends(operation("session.join"))],
+    change: ChangeOf,
+    parts: PartsOf,
+    body: Nothing | None = None,
+) -> Response:
+    """A party comes (JOIN-1); the answer says where its media client connects. Before the opening: `opens_at`."""
+    session_id = known_id(session_id, "session")
+    async with change.unit() as unit:
+        session, party = await _locked(parts, session_id, access, change, unit)
+        session = await _save(parts, attendance.join(session, party, unit.now), session, party, change, unit)
+        token = await join_token(session_id, party, unit)
+        view = JoinView.model_construct(
+            join_url=f"{parts.public_base_url}/join/{session_id}?token={token}", session=SessionView.of(session)
+        )
+        return change.answer(200, view, version=session.version)
+
+
+@router.post(
+    "/v1/sessions/{session_id}/leave",
+    response_model=SessionView,
+    responses=problems("not-found", "not-confirmed", "session-over"),
+)
+async def leave(
+    session_id: SessionId,
+    access: Annotated[Access, Depends(operation("session.leave"))],
+    change: ChangeOf,
+    parts: PartsOf,
+    body: Nothing | None = None,
+) -> Response:
+    """A party leaves (JOIN-1). Who came has come: leaving takes nothing back."""
+    session_id = known_id(session_id, "session")
+    async with change.unit() as unit:
+        session, party = await _locked(parts, session_id, access, change, unit)
+        session = await _save(parts, attendance.leave(session, party, unit.now), session, party, change, unit)
+        return session_answer(change, 200, session)
+
+
+@router.post(
+    "/v1/sessions/{session_id}/no-show",
+    response_model=SessionView,
+    responses=problems("not-found", "not-confirmed", "no-show-not-possible", "session-over"),
+)
+async def no_show(
+    session_id: SessionId,
+    access: Annotated[Access, Depends(operation("session.no-show"))],
+    change: ChangeOf,
+    parts: PartsOf,
+    body: Nothing | None = None,
+) -> Response:
+    """The provider marks that the member did not come (NOSH-1)."""
+    session_id = known_id(session_id, "session")
+    async with change.unit() as unit:
+        session, party = await _locked(parts, session_id, access, change, unit)
+        session = await _save(parts, attendance.mark_no_show(session, unit.now), session, party, change, unit)
+        return session_answer(change, 200, session)
+
+
+async def _ending(
+    parts: Parts, session_id: str, change: Change, apply: Callable[[UnitOfWork], Awaitable[Session]]
+) -> Response:
+    """Ends a session, and waits for what becomes of its credit as long as the caller wants to."""
+    path = session_path(session_id)
+    if not change.wait:
+        async with change.unit() as unit:
+            return session_answer(change, 202, await apply(unit), path)
+    async with parts.signals.waiting(settled_key(session_id)) as waiter:
+        async with change.unit(resource=path) as unit:
+            session = await apply(unit)
+        outcome: Session | None = session if settled(session) else None
+
+        async def look() -> Session | None:
+            async with parts.database.reading() as queries:
+                found = await parts.sessions.read(session_id, queries)
+            return found if found is not None and settled(found) else None
+
+        outcome = outcome or await waiter.result(change.wait, look)
+    response = session_answer(change, 200, outcome) if outcome else session_answer(change, 202, session, path)
+    return await change.complete(response)

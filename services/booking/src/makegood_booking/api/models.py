@@ -1,0 +1,224 @@
+"""Request and answer models."""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime
+from typing import Annotated, Any
+
+from makegood_chassis.http.models import Instant, RequestModel, View
+from makegood_contracts.events import Actor, Modality
+from pydantic import BeforeValidator, ConfigDict, Field
+
+from makegood_booking.domain.policy import Policy
+from makegood_booking.domain.rooms import Room, RoomStatus
+from makegood_booking.domain.session import AbsentParty, CreditState, Session, Status
+from makegood_booking.domain.time import local_text
+
+_RFC_3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
+
+
+def _rfc_3339(value: Any) -> Any:
+    """Numbers would pass as seconds since 1970, and an instant without an offset is none."""
+    if isinstance(value, datetime):
+        return value
+    if not isinstance(value, str) or not _RFC_3339.fullmatch(value):
+        raise ValueError("Input should be an instant in RFC 3339 with an offset, such as 2026-11-24T10:00:00+01:00")
+    return value
+
+
+Moment = Annotated[Instant, BeforeValidator(_rfc_3339)]
+PersonId = Annotated[
+    str, Field(min_length=1, max_length=128, pattern=r"^[A-Za-z0-9._:@-]+$", description="`sub` of the person's token.")
+]
+LocalTime = Annotated[str, Field(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d$", examples=["2026-11-24T10:00"])]
+
+
+class Nothing(RequestModel):
+    """A body without fields; it may be left out."""
+
+
+class RoomRequest(RequestModel):
+    """Who share the room."""
+
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, json_schema_extra={"example": {"member_id": "anna", "provider_id": "dr-lee"}}
+    )
+
+    member_id: PersonId
+    provider_id: PersonId
+
+
+class BookRequest(RequestModel):
+    """A session that a member wants (BOOK-1)."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+        json_schema_extra={
+            "example": {
+                "room_id": "019ab0c4-3f8e-7d6a-9d6b-0f3b7b1f4a11",
+                "starts_at": "2026-11-24T10:00:00+01:00",
+                "length_minutes": 30,
+                "modality": "video",
+                "time_zone": "Europe/Berlin",
+            }
+        },
+    )
+
+    room_id: Annotated[str, Field(min_length=1, max_length=128)]
+    starts_at: Annotated[Moment, Field(description="An instant in the future, with any offset.")]
+    length_minutes: Annotated[int, Field(ge=5, le=480, strict=True)]
+    modality: Modality
+    time_zone: Annotated[
+        str, Field(min_length=1, max_length=64, description="IANA time zone in which the session is always shown.")
+    ]
+    venue_id: Annotated[
+        str | None, Field(min_length=1, max_length=128, description="With `in_person`, and only then.")
+    ] = None
+
+
+class CancelRequest(RequestModel):
+    """How to cancel (CANC-1, CANC-2)."""
+
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, json_schema_extra={"example": {"remark": "I am ill.", "accept_forfeit": True}}
+    )
+
+    remark: Annotated[str | None, Field(max_length=2000, description="For the other party; nobody else reads it.")] = (
+        None
+    )
+    accept_forfeit: Annotated[
+        bool, Field(strict=True, description="The member accepts that the credit is lost (less notice than asked).")
+    ] = False
+
+
+class PolicyTerms(View):
+    """The numbers of a policy."""
+
+    id: str
+    version: int
+    notice_hours: int
+    confirm_hours: int
+    join_minutes: int
+    grace_minutes: int
+    no_show_minutes: int
+    inactivity_days: int
+    offer_minutes: int
+
+
+class PolicyView(PolicyTerms):
+    """A policy with its text, which can be read before booking (BOOK-3)."""
+
+    text: str
+
+    @classmethod
+    def of(cls, policy: Policy) -> PolicyView:
+        return cls.model_validate(policy)
+
+
+class SessionPolicyView(View):
+    """What cancelling means for this session now, for its member (CANC-1)."""
+
+    cancellable: bool
+    free_until: Annotated[Instant, Field(description="Until then the member cancels without loss.")]
+    forfeits_now: Annotated[bool, Field(description="Whether the member who cancels now loses the credit.")]
+    notice_hours: int
+    text: str
+
+
+class CreditView(View):
+    state: CreditState
+
+
+class SessionView(View):
+    """A session."""
+
+    id: str
+    room_id: str
+    member_id: str
+    provider_id: str
+    status: Status
+    starts_at: Instant
+    ends_at: Instant
+    length_minutes: int
+    modality: Modality
+    time_zone: str
+    local_start: Annotated[LocalTime, Field(description="The start in `time_zone`, wherever the reader is (BOOK-2).")]
+    venue_id: str | None
+    confirm_by: Annotated[Instant | None, Field(description="Until when the provider confirms (CONF-2).")]
+    policy: PolicyTerms
+    credit: CreditView
+    reason: Annotated[str | None, Field(description="Of a rejected session: the first reason's code.")]
+    absent_party: AbsentParty | None
+    version: int
+
+    @classmethod
+    def of(cls, session: Session) -> SessionView:
+        booked = session.booked
+        return cls.model_construct(
+            id=booked.session_id,
+            room_id=booked.room_id,
+            member_id=booked.member_id,
+            provider_id=booked.provider_id,
+            status=session.status,
+            starts_at=booked.starts_at,
+            ends_at=booked.ends_at,
+            length_minutes=booked.length_minutes,
+            modality=booked.modality,
+            time_zone=booked.time_zone,
+            local_start=local_text(booked.starts_at, booked.time_zone),
+            venue_id=booked.venue_id,
+            confirm_by=session.confirm_by,
+            policy=_terms(booked.policy),
+            credit=_CREDIT[session.credit],
+            reason=session.reasons[0].code if session.reasons else None,
+            absent_party=session.absent_party,
+            version=session.version,
+        )
+
+
+class JoinView(View):
+    """Where the party's media client connects. The link carries an opaque token of this party: keep it private."""
+
+    join_url: str
+    session: SessionView
+
+
+class HistoryItem(View):
+    """Something that happened to the session."""
+
+    at: Instant
+    type: Annotated[str, Field(examples=["SessionConfirmed"])]
+    by: Actor
+    detail: str | None
+
+
+class RoomView(View):
+    """A room."""
+
+    id: str
+    member_id: str
+    provider_id: str
+    status: RoomStatus
+    created_at: Instant
+    last_activity_at: Annotated[Instant, Field(description="When the member was last active here, to the hour.")]
+    version: int
+
+    @classmethod
+    def of(cls, room: Room) -> RoomView:
+        return cls.model_validate(room)
+
+
+_CREDIT: dict[str, CreditView] = {
+    state: CreditView(state=state)
+    for state in ("none", "held", "spent", "returned", "forfeited")  # type: ignore[arg-type]
+}
+_TERMS: dict[tuple[str, int], PolicyTerms] = {}
+
+
+def _terms(policy: Policy) -> PolicyTerms:
+    found = _TERMS.get((policy.id, policy.version))
+    if found is None:
+        found = _TERMS[policy.id, policy.version] = PolicyTerms.model_validate(policy)
+    return found

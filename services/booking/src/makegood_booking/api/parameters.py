@@ -1,0 +1,65 @@
+"""What the routes share: parameters, the service's parts, refusals as problems."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any
+
+from fastapi import Depends, Path, Request, Response
+from makegood_chassis.http.changes import Change
+from makegood_chassis.http.problems import Problem, not_found
+from makegood_contracts.ids import is_id
+from makegood_contracts.problems import PROBLEMS
+
+from makegood_booking.api.models import SessionPolicyView, SessionView
+from makegood_booking.domain.attendance import forfeits_now
+from makegood_booking.domain.session import Changed, Refusal, Session
+from makegood_booking.parts import Parts
+
+SessionId = Annotated[str, Path(max_length=128, description="Id of the session.")]
+RoomId = Annotated[str, Path(max_length=128, description="Id of the room.")]
+
+
+def _parts(request: Request) -> Parts:
+    parts: Parts = request.app.state.service.parts
+    return parts
+
+
+PartsOf = Annotated[Parts, Depends(_parts)]
+
+
+def known_id(text: str, what: str) -> str:
+    """The id in its canonical form; 404 for a text that cannot name anything."""
+    if len(text) != 36 or not is_id(text):
+        raise not_found(what)
+    return text.lower()
+
+
+def session_policy(session: Session, now: datetime) -> SessionPolicyView:
+    """What cancelling means for this session now (BOOK-3, CANC-1)."""
+    policy = session.policy
+    return SessionPolicyView(
+        cancellable=not session.over,
+        free_until=policy.free_until(session.booked.starts_at),
+        forfeits_now=forfeits_now(session, now),
+        notice_hours=policy.notice_hours,
+        text=policy.text,
+    )
+
+
+def allowed(result: Changed | Refusal, session: Session, now: datetime) -> Changed:
+    """The change; a refusal is raised as its problem."""
+    if isinstance(result, Changed):
+        return result
+    detail = result.detail or PROBLEMS[result.code].when
+    members: dict[str, Any] = {"reasons": [{"code": result.code, "detail": detail}]}
+    if result.code == "forfeit-not-accepted":
+        members["policy"] = session_policy(session, now)
+    if result.opens_at is not None:
+        members["opens_at"] = result.opens_at
+    raise Problem(result.code, detail, **members)
+
+
+def session_answer(change: Change, status: int, session: Session, location: str | None = None) -> Response:
+    """A session as the answer to a change."""
+    return change.answer(status, SessionView.of(session), version=session.version, location=location)

@@ -1,0 +1,31 @@
+"""Who may do what in booking. Booking by the provider or by support (BOOK-5, BOOK-6) is not there yet."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from makegood_chassis.http.rights import Grant, Rights
+
+_MEMBER: Final = Grant("member", "party")
+_PROVIDER: Final = Grant("provider", "party")
+_SUPPORT: Final = Grant("support")
+_OPS: Final = Grant("ops")
+
+RIGHTS: Final[Rights] = {
+    "policy.read": (Grant("member"), Grant("provider"), _SUPPORT, _OPS),
+    "room.open": (_SUPPORT, _OPS),
+    "room.read": (_MEMBER, _PROVIDER, _SUPPORT),
+    "room.list": (_MEMBER, _PROVIDER, _SUPPORT),
+    "room.close": (_MEMBER, _PROVIDER, _SUPPORT),
+    "session.book": (_MEMBER,),
+    "session.read": (_MEMBER, _PROVIDER, _SUPPORT),
+    "session.list": (_MEMBER, _PROVIDER, _SUPPORT),
+    "session.policy": (_MEMBER, _PROVIDER, _SUPPORT),
+    "session.history": (_MEMBER, _PROVIDER, _SUPPORT),
+    "session.confirm": (_PROVIDER,),
+    "session.decline": (_PROVIDER,),
+    "session.no-show": (_PROVIDER,),
+    "session.cancel": (_MEMBER, _PROVIDER),
+    "session.join": (_MEMBER, _PROVIDER),
+    "session.leave": (_MEMBER, _PROVIDER),
+}

@@ -1,0 +1,113 @@
+"""Reading sessions."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Query, Response
+from makegood_chassis.database import Queries, Row
+from makegood_chassis.http.answers import answer
+from makegood_chassis.http.openapi import problems
+from makegood_chassis.http.pages import Cursor, Limit, Page, decode_cursor, page
+from makegood_chassis.http.problems import not_found
+from makegood_chassis.http.rights import Access, operation
+
+from makegood_booking.api.models import HistoryItem, Moment, SessionPolicyView, SessionView
+from makegood_booking.api.parameters import PartsOf, SessionId, known_id, session_policy
+from makegood_booking.api.rooms import known_cursor_id
+from makegood_booking.domain.session import Session, Status
+from makegood_booking.parts import Parts
+from makegood_booking.store.lists import Filter, list_sessions, read_history, read_remark
+
+router = APIRouter(tags=["sessions"])
+
+
+async def _readable(parts: Parts, session_id: str, access: Access, queries: Queries) -> Session:
+    session = await parts.sessions.read(known_id(session_id, "session"), queries)
+    if session is None:
+        raise not_found("session")
+    access.require("session", member_id=session.booked.member_id, provider_id=session.booked.provider_id)
+    return session
+
+
+@router.get("/v1/sessions", response_model=Page[SessionView])
+async def sessions(
+    access: Annotated[Access, Depends(operation("session.list"))],
+    parts: PartsOf,
+    room_id: Annotated[str | None, Query(max_length=128, description="Only sessions of this room.")] = None,
+    status: Annotated[list[Status] | None, Query(max_length=20, description="Only these; can be repeated.")] = None,
+    starts_from: Annotated[Moment | None, Query(alias="from", description="Starts at or after this.")] = None,
+    starts_before: Annotated[Moment | None, Query(alias="to", description="Starts before this.")] = None,
+    limit: Limit = 50,
+    cursor: Cursor = None,
+) -> Response:
+    """The caller's sessions, for support everybody's, in the order of their start."""
+    position = decode_cursor(cursor, datetime, str)
+    who = {grant.role: access.caller.subject for grant in access.grants}
+    everybody = "support" in who
+    wanted = Filter(
+        member_id=None if everybody else who.get("member"),
+        provider_id=None if everybody else who.get("provider"),
+        room_id=known_id(room_id, "room") if room_id is not None else None,
+        status=status or (),
+        starts_from=starts_from,
+        starts_before=starts_before,
+        after=(position[0], known_cursor_id(position[1])) if position else None,
+    )
+    async with parts.database.reading() as queries:
+        found = await list_sessions(parts.sessions, wanted, limit + 1, queries)
+    items, following = page(found, limit, SessionView.of, lambda session: (session.booked.starts_at, session.id))
+    return answer(200, Page[SessionView].model_construct(items=items, next_cursor=following))
+
+
+@router.get("/v1/sessions/{session_id}", response_model=SessionView, responses=problems("not-found"))
+async def read_session(
+    session_id: SessionId, access: Annotated[Access, Depends(operation("session.read"))], parts: PartsOf
+) -> Response:
+    """One session, for its two parties and support."""
+    async with parts.database.reading() as queries:
+        session = await _readable(parts, session_id, access, queries)
+    return answer(200, SessionView.of(session), version=session.version)
+
+
+@router.get("/v1/sessions/{session_id}/policy", response_model=SessionPolicyView, responses=problems("not-found"))
+async def read_session_policy(
+    session_id: SessionId, access: Annotated[Access, Depends(operation("session.policy"))], parts: PartsOf
+) -> Response:
+    """What cancelling means for this session now, by the policy it was booked under."""
+    async with parts.database.reading() as queries:
+        session = await _readable(parts, session_id, access, queries)
+    return answer(200, session_policy(session, parts.clock.now()))
+
+
+@router.get("/v1/sessions/{session_id}/history", response_model=Page[HistoryItem], responses=problems("not-found"))
+async def history(
+    session_id: SessionId,
+    access: Annotated[Access, Depends(operation("session.history"))],
+    parts: PartsOf,
+    limit: Limit = 50,
+    cursor: Cursor = None,
+) -> Response:
+    """What happened to the session, oldest first. The remark of a cancellation is shown to the two parties alone."""
+    after = decode_cursor(cursor, int)
+    async with parts.database.reading() as queries:
+        session = await _readable(parts, session_id, access, queries)
+        rows = await read_history(session.id, min(after[0] or 0, 2**31 - 1) if after else 0, limit + 1, queries)
+        remark = None
+        if session.status == "cancelled" and _is_party(session, access):
+            remark = await read_remark(session.id, queries)
+    items, following = page(rows, limit, lambda row: _item(row, remark), lambda row: (row["version"],))
+    return answer(200, Page[HistoryItem](items=items, next_cursor=following))
+
+
+def _is_party(session: Session, access: Access) -> bool:
+    role = access.role_for(member_id=session.booked.member_id, provider_id=session.booked.provider_id)
+    return role in ("member", "provider")
+
+
+def _item(row: Row, remark: str | None) -> HistoryItem:
+    detail = row["detail"]
+    if remark is not None and row["type"] == "SessionCancelled":
+        detail = f"{detail}: {remark}"
+    return HistoryItem(at=row["at"], type=row["type"], by=row["by"], detail=detail)

@@ -1,0 +1,61 @@
+"""The one place where the booking service is put together."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from fastapi import FastAPI
+from makegood_chassis.clock import Clock
+from makegood_chassis.http.app import create_app
+from makegood_chassis.service import Service, base
+
+from makegood_booking.api import book, changes, policies, rooms, sessions
+from makegood_booking.api.rights import RIGHTS
+from makegood_booking.desk import Desk
+from makegood_booking.handlers.due import deadline_handlers
+from makegood_booking.handlers.events import event_handlers
+from makegood_booking.parts import Parts
+from makegood_booking.settings import BookingSettings
+from makegood_booking.store.policies import Policies
+from makegood_booking.store.sessions import Sessions
+
+NAME = "booking"
+MIGRATIONS = Path(__file__).parents[2] / "migrations"
+
+
+def bootstrap(settings: BookingSettings, clock: Clock | None = None) -> Service:
+    """Everything wired, nothing started."""
+    clock, database, signals = base(NAME, settings, clock)
+    known = Policies()
+    kept = Sessions(known)
+    return Service(
+        name=NAME,
+        settings=settings,
+        clock=clock,
+        database=database,
+        signals=signals,
+        events=event_handlers(kept, signals),
+        deadlines=deadline_handlers(kept, signals),
+        migrations=MIGRATIONS,
+        parts=Parts(
+            database=database,
+            clock=clock,
+            signals=signals,
+            policies=known,
+            sessions=kept,
+            desk=Desk(database, kept, known),
+            public_base_url=settings.public_base_url.rstrip("/"),
+        ),
+        app=app,
+    )
+
+
+def app(service: Service) -> FastAPI:
+    """The service's HTTP side."""
+    return create_app(
+        service,
+        title="Booking",
+        description="Rooms, sessions from request to end, attendance, and the policy they stand under.",
+        routers=[book.router, sessions.router, changes.router, rooms.router, policies.router],
+        rights=RIGHTS,
+    )

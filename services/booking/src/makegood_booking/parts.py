@@ -1,0 +1,25 @@
+"""The parts of a booking process that its routers and handlers share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from makegood_chassis.clock import Clock
+from makegood_chassis.database import Database
+from makegood_chassis.signals import Signals
+
+from makegood_booking.desk import Desk
+from makegood_booking.store.policies import Policies
+from makegood_booking.store.sessions import Sessions
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    database: Database
+    clock: Clock
+    signals: Signals
+    policies: Policies
+    sessions: Sessions
+    desk: Desk
+    """Takes booking requests, many in one transaction."""
+    public_base_url: str
