@@ -8,7 +8,6 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any, TypeVar
 
 import msgspec
-from credit_building import NOW
 from makegood_chassis.clock import FixedClock
 from makegood_chassis.database import Database
 from makegood_chassis.messaging.handlers import Due
@@ -31,6 +30,8 @@ from makegood_credits.domain.enrolling import Coverage
 from makegood_credits.handlers.commands import enrol_member
 from makegood_credits.store import reads
 from makegood_credits.store.books import open_and_load
+
+from .credit_building import NOW
 
 E = TypeVar("E", bound=Event)
 CAUSE = Cause("test", "test")
@@ -191,6 +192,4 @@ def missed(request: SessionRequested) -> ProviderMissed:
 
 
 def cancelled(request: SessionRequested, *, forfeits: bool = False, by: str = "member") -> SessionCancelled:
-    return _after(
-        SessionCancelled, request, cancelled_by=by, cancelled_at=NOW, forfeits=forfeits, was_confirmed=True
-    )
+    return _after(SessionCancelled, request, cancelled_by=by, cancelled_at=NOW, forfeits=forfeits, was_confirmed=True)

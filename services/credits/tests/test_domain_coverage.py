@@ -39,7 +39,9 @@ def enrolment(
         (date(2026, 11, 15), 2, date(2027, 1, 15)),
     ],
 )
-def test_a_period_starts_on_the_same_day_of_the_month_or_its_last(starts_on: date, number: int, first_day: date) -> None:
+def test_a_period_starts_on_the_same_day_of_the_month_or_its_last(
+    starts_on: date, number: int, first_day: date
+) -> None:
     period = enrolment(starts_on).period(number)
     assert period is not None
     assert period.first_day == first_day

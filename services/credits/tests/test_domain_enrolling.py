@@ -5,10 +5,11 @@ from __future__ import annotations
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
-from credit_building import NOW, covered, held, refused, request, story
 from makegood_credits.domain.enrolling import Coverage, catch_up, enrol
 from makegood_credits.domain.plans import PLANS
 from makegood_credits.domain.settling import Ending, settle
+
+from .credit_building import NOW, covered, held, refused, request, story
 
 
 @pytest.mark.rule("PLAN-1")

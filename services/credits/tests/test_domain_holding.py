@@ -5,10 +5,11 @@ from __future__ import annotations
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
-from credit_building import NOW, covered, held, refused, request, story
 from makegood_credits.domain.book import Book
 from makegood_credits.domain.enrolling import Coverage, enrol
 from makegood_credits.domain.holding import Refusal, hold
+
+from .credit_building import NOW, covered, held, refused, request, story
 
 
 @pytest.mark.rule("BOOK-1", "CRED-1")
@@ -23,7 +24,9 @@ def test_a_session_sets_one_credit_aside() -> None:
 
 
 @pytest.mark.rule("BOOK-4")
-@pytest.mark.parametrize(("plan_id", "credits", "length", "purchasable"), [("out-of-pocket-4", 4, 30, True), ("eap-6", 6, 45, False)])
+@pytest.mark.parametrize(
+    ("plan_id", "credits", "length", "purchasable"), [("out-of-pocket-4", 4, 30, True), ("eap-6", 6, 45, False)]
+)
 def test_with_no_credit_left_the_refusal_says_so_and_whether_one_can_be_bought(
     plan_id: str, credits: int, length: int, purchasable: bool
 ) -> None:

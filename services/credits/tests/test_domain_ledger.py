@@ -6,7 +6,6 @@ from collections import Counter
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
-from credit_building import NOW, request
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
@@ -16,6 +15,8 @@ from makegood_credits.domain.enrolling import Coverage, catch_up, enrol
 from makegood_credits.domain.holding import Hold, hold
 from makegood_credits.domain.plans import PLANS
 from makegood_credits.domain.settling import Ending, return_by_hand, settle
+
+from .credit_building import NOW, request
 
 CAUSES = ["rejected", "cancelled", "provider_missed", "lapsed"]
 

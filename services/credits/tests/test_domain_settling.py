@@ -5,10 +5,11 @@ from __future__ import annotations
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
-from credit_building import NOW, covered, held, request, story
 from makegood_contracts.events import SettleCause
 from makegood_credits.domain.book import Entry
 from makegood_credits.domain.settling import MAKE_GOOD, Ending, Outcome, return_by_hand, settle
+
+from .credit_building import NOW, covered, held, request, story
 
 
 @pytest.mark.rule("CRED-1", "CRED-3")
@@ -33,8 +34,9 @@ def test_each_ending_settles_the_hold_once(outcome: Outcome, cause: SettleCause,
     assert isinstance(entry, Entry)
     assert (entry.kind, hold.state, book.available, book.held) == (kind, outcome, available, 0)
     assert entry.lot_id == hold.lot_id, "back to the lot it came from"
-    for other in ("spent", "returned", "forfeited"):
-        assert settle(book, hold, Ending(other, "support", NOW), NOW) is None  # type: ignore[arg-type]
+    others: tuple[Outcome, ...] = ("spent", "returned", "forfeited")
+    for other in others:
+        assert settle(book, hold, Ending(other, "support", NOW), NOW) is None
     assert len(book.entries) == 3
 
 
@@ -111,7 +113,12 @@ def test_support_gives_a_settled_credit_back_once(outcome: Outcome, account: str
     settle(book, hold, Ending(outcome, "cancelled", NOW), NOW)
     entry = return_by_hand(book, hold, reason="Our fault", made_by="support-7", now=NOW)
     assert isinstance(entry, Entry)
-    assert (entry.kind, entry.debit_account, entry.reason, entry.made_by) == ("return", account, "Our fault", "support-7")
+    assert (entry.kind, entry.debit_account, entry.reason, entry.made_by) == (
+        "return",
+        account,
+        "Our fault",
+        "support-7",
+    )
     assert (book.available, book.held, hold.state, entry.lot_id) == (6, 0, "returned", hold.lot_id)
     assert book.lots[entry.lot_id].granted == 6
     again = return_by_hand(book, hold, reason="Again", made_by="support-7", now=NOW)

@@ -5,9 +5,10 @@ from __future__ import annotations
 from datetime import date, timedelta
 
 import pytest
-from credit_building import NOW
-from credit_world import World, expired, missed, rejected, requested, reserved
 from makegood_contracts.events import CreditHeld, CreditRefused, CreditReturned, InvoiceVoided
+
+from .credit_building import NOW
+from .credit_world import World, expired, missed, rejected, requested, reserved
 
 
 @pytest.mark.rule("BOOK-1", "CRED-2")
@@ -16,7 +17,12 @@ async def test_a_request_is_answered_with_a_hold(world: World) -> None:
     asked = requested()
     await world.send(asked)
     (held,) = await world.heard(CreditHeld)
-    assert (held.session_id, held.funding, held.plan_id, held.available_after) == (asked.session_id, "credit", "eap-6", 5)
+    assert (held.session_id, held.funding, held.plan_id, held.available_after) == (
+        asked.session_id,
+        "credit",
+        "eap-6",
+        5,
+    )
     assert held.lot_id is not None
     assert await world.balance() == (5, 1)
     assert await world.state(asked.session_id) == "held"
@@ -143,7 +149,11 @@ async def test_the_next_periods_credits_arrive_and_the_old_ones_lapse_by_themsel
     assert await world.ledger() == [("grant", 4), ("hold", 1), ("return", 1), ("expire", 4), ("grant", 4)]
     await world.move_to(NOW + timedelta(days=100))
     assert (await world.ledger())[5:] == [("expire", 4), ("grant", 4)] * 3
-    sequences = [each.sequence for each in await world.outbox() if each.key == "member-1" and "Credit" in type(each.event).__name__]
+    sequences = [
+        each.sequence
+        for each in await world.outbox()
+        if each.key == "member-1" and "Credit" in type(each.event).__name__
+    ]
     assert sequences == list(range(1, len(sequences) + 1)), "a member's ledger events are numbered without a gap"
     assert await world.imbalances() == []
 

@@ -9,8 +9,19 @@ from typing import Any
 
 import asyncpg
 import pytest
-from credit_building import NOW
-from credit_world import (
+from makegood_contracts.events import (
+    CreditExpired,
+    CreditForfeited,
+    CreditReturned,
+    CreditSpent,
+    Event,
+    InvoiceIssued,
+    InvoiceVoided,
+    SessionRequested,
+)
+
+from .credit_building import NOW
+from .credit_world import (
     CAUSE,
     World,
     cancelled,
@@ -22,16 +33,6 @@ from credit_world import (
     rejected,
     requested,
     reserved,
-)
-from makegood_contracts.events import (
-    CreditExpired,
-    CreditForfeited,
-    CreditReturned,
-    CreditSpent,
-    Event,
-    InvoiceIssued,
-    InvoiceVoided,
-    SessionRequested,
 )
 
 Ending = Callable[[SessionRequested], Event]

@@ -179,9 +179,7 @@ async def post_adjustment(
             return change.answer(201, _adjustment(book, adjusted))
         if not is_id(body.session_id):
             raise _no_credit()
-        returned = await return_to_member(
-            unit, book, str(UUID(body.session_id)), reason=body.reason, made_by=made_by
-        )
+        returned = await return_to_member(unit, book, str(UUID(body.session_id)), reason=body.reason, made_by=made_by)
         if returned is None or returned == "nothing-taken":
             raise _no_credit()
         if returned == "still-held":

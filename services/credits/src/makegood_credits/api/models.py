@@ -17,9 +17,7 @@ from makegood_credits.domain.book import EntryKind
 
 MemberId = Annotated[
     str,
-    Path(
-        pattern=r"^[A-Za-z0-9._:@-]{1,128}$", description="`sub` of the member's token.", examples=["member-42"]
-    ),
+    Path(pattern=r"^[A-Za-z0-9._:@-]{1,128}$", description="`sub` of the member's token.", examples=["member-42"]),
 ]
 
 _FIRST_DAY, _LAST_DAY = date(2000, 1, 1), date(2199, 12, 31)
@@ -142,7 +140,9 @@ class AdjustmentBody(RequestModel):
     amount: Annotated[int, Field(strict=True, ge=-100_000, le=100_000)]
     session_id: Annotated[str, StringConstraints(max_length=64)] | None = None
     length_minutes: Annotated[int, Field(strict=True, ge=1, le=1440)] | None = None
-    reason: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=500, pattern=r"^[^\x00]+$")]
+    reason: Annotated[
+        str, StringConstraints(strip_whitespace=True, min_length=1, max_length=500, pattern=r"^[^\x00]+$")
+    ]
 
     @model_validator(mode="after")
     def _makes_sense(self) -> Self:

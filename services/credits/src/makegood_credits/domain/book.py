@@ -137,7 +137,9 @@ class Book:
         debit_account = out_of or debit_account
         if kind == "adjust" and credit is None:
             debit_account, credit_account = credit_account, debit_account
-        if amount <= 0 or (debit is not None and amount > (debit.available if debit_account == AVAILABLE else debit.held)):
+        if amount <= 0 or (
+            debit is not None and amount > (debit.available if debit_account == AVAILABLE else debit.held)
+        ):
             raise Overdrawn(f"{kind} of {amount} from {debit_account}")
         if debit is not None:
             if debit_account == AVAILABLE:

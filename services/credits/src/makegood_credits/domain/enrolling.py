@@ -78,7 +78,11 @@ def catch_up(book: Book, now: datetime) -> None:
     """
     while True:
         lapsing = min(
-            (lot for lot in book.lots.values() if lot.available and lot.expires_at is not None and lot.expires_at <= now),
+            (
+                lot
+                for lot in book.lots.values()
+                if lot.available and lot.expires_at is not None and lot.expires_at <= now
+            ),
             key=lambda lot: (lot.expires_at, lot.id),
             default=None,
         )
@@ -111,9 +115,7 @@ def expire(book: Book, lot: Lot, now: datetime) -> None:
 def _grant(book: Book, enrolment: Enrolment, now: datetime) -> None:
     plan, period = enrolment.plan, enrolment.period(enrolment.next_period)
     if period is not None and plan.live_credits:
-        lot = book.open_lot(
-            "plan", plan.lot_length, period.ends_at, enrolment_id=enrolment.id, period=period.number
-        )
+        lot = book.open_lot("plan", plan.lot_length, period.ends_at, enrolment_id=enrolment.id, period=period.number)
         reason = f"Plan {plan.id}, period from {period.first_day}." if plan.months else f"Plan {plan.id}."
         book.post("grant", plan.live_credits, credit=lot, at=now, made_by=SYSTEM, reason=reason)
     book.put(enrolment.awaiting(enrolment.next_period + 1))

@@ -80,9 +80,7 @@ def hold(book: Book, request: Request, now: datetime) -> Hold | Refusal:
     held = Hold(request.session_id, new_id(), book.member_id, enrolment.plan_id, "held", request.hold_until)
     if enrolment.plan.co_pay is not None:
         day = local_day(request.ends_at, enrolment.time_zone)
-        held.invoice = Invoice(
-            new_id(), book.member_id, request.session_id, "pending", enrolment.plan.co_pay, day
-        )
+        held.invoice = Invoice(new_id(), book.member_id, request.session_id, "pending", enrolment.plan.co_pay, day)
         return held
     assert lot is not None, "no-session-credits was not among the reasons"
     held.lot_id = lot.id

@@ -45,9 +45,7 @@ async def adjust_member(
 ) -> list[Entry] | Refused:
     """CRED-5: gives or takes credits; a refusal changes nothing."""
     due_before = book.next_due
-    entries = adjust(
-        book, amount, length_minutes=length_minutes, reason=reason, made_by=made_by, now=unit.now
-    )
+    entries = adjust(book, amount, length_minutes=length_minutes, reason=reason, made_by=made_by, now=unit.now)
     if isinstance(entries, list):
         await _save(unit, book, due_before)
     return entries

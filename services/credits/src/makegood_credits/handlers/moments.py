@@ -25,8 +25,7 @@ async def on_lapse(batch: Sequence[Due], unit: UnitOfWork) -> None:
     until = max(due.due_at for due in batch)
     lapsed = await hold_store.lapsed(unit, until, MOST_LAPSES)
     ended = [
-        Ended(session, member, Ending("returned", "lapsed", unit.now), unit.cause)
-        for session, member in lapsed.items()
+        Ended(session, member, Ending("returned", "lapsed", unit.now), unit.cause) for session, member in lapsed.items()
     ]
     await settle_all(unit, ended, still=lambda hold: not hold.firm)
     if len(lapsed) == MOST_LAPSES:
