@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from fastapi import APIRouter, FastAPI, Request, Response
@@ -59,7 +58,7 @@ def create_app(
     settings = service.settings
     app.state.service = service
     app.state.rights = rights
-    app.state.completions = cache(lambda: completions(service))
+    app.state.completions = completions(service)
     app.state.authenticator = authenticator or Authenticator(
         settings.jwks_url, issuer=settings.token_issuer, audience=settings.token_audience
     )

@@ -59,7 +59,7 @@ def completions(service: Service) -> Completions:
         await store_many(answered, unit)
         return [None] * len(answered)
 
-    return GroupCommit(service.database, apply, at_once=1)
+    return GroupCommit(service.database, apply, at_once=1, name="answers")
 
 
 class Change:
@@ -143,7 +143,7 @@ class Change:
         if isinstance(response, Problem):
             response = self._prefer_applied(response.response())
         if self._claim is not None:
-            stored: Completions = self._state.completions()
+            stored: Completions = self._state.completions
             try:
                 await stored.submit((self._claim, response))
             except Exception as error:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 OPERATION: Final = "dev.clock"
 RIGHTS: Final[Rights] = {OPERATION: (Grant("ops"),)}
+Ops = Annotated[Access, Depends(operation(OPERATION))]
 _TEN_YEARS: Final = 3660 * 86400.0
 _ALIVE: Final = 5
 """Seconds since a process was last seen after which nobody waits for it."""
@@ -48,10 +49,9 @@ def dev_clock(service: Service) -> APIRouter:
     `settled`: every process of this service has the time, and nothing that was due up to it is still waiting.
     """
     router = APIRouter(prefix=f"/v1/{service.name}/dev/clock", include_in_schema=False)
-    ops = Annotated[Access, Depends(operation(OPERATION))]
 
     @router.get("")
-    async def read_clock(access: ops) -> Response:
+    async def read_clock(access: Ops) -> Response:
         async with service.database.reading() as queries:
             row = await queries.fetch_one(_READ)
         assert row is not None
@@ -61,7 +61,7 @@ def dev_clock(service: Service) -> APIRouter:
         )
 
     @router.put("")
-    async def move_clock(move: ClockMove, access: ops, request: Request) -> Response:
+    async def move_clock(move: ClockMove, access: Ops, request: Request) -> Response:
         async with service.database.transaction(context(request).cause) as unit:
             moved = await unit.fetch_one(_MOVE, move.offset_seconds)
             if moved is None and await unit.fetch_value("SELECT offset_seconds FROM clock") != move.offset_seconds:

@@ -39,7 +39,7 @@ _WANTED: Final = frozenset(
         b"x-envoy-expected-rq-timeout-ms",
     }
 )
-_CONNECTION: Final = ("type", "asgi", "http_version", "scheme", "server", "client", "root_path")
+_CONNECTION: Final = ("type", "asgi", "http_version", "scheme", "server", "client", "root_path", "app", "state")
 _LONGEST_TIMEOUT_TEXT: Final = 9
 
 _log = structlog.get_logger(__name__)
@@ -66,14 +66,15 @@ class Edge:
             request_id(_text(sent.get(b"x-request-id"))), traceparent(_text(sent.get(b"traceparent"))), ends
         )
         scope[SCOPE_KEY] = context
-        status = 0
+        status, handling = 0, True
         deadline = asyncio.timeout_at(ends)
 
         async def reply(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                deadline.reschedule(None)  # from here on it is the client's pace; a stream may last
+                if handling:
+                    deadline.reschedule(None)  # from here on it is the client's pace; a stream may last
                 self._complete_headers(message, context)
             await send(message)
 
@@ -87,6 +88,7 @@ class Edge:
             if status:
                 _log.error("answer broken off", error=type(error).__name__, request_id=context.request_id)
                 raise
+            handling = False
             response = self._response_to(error, deadline, context)
             await response(scope, receive, reply)
         finally:

@@ -1,0 +1,120 @@
+"""What an application is checked for when it is made, and what it serves beside its routes."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Annotated
+
+import httpx
+import pytest
+from fastapi import APIRouter, Depends
+from makegood_chassis.http.app import create_app, health_app
+from makegood_chassis.http.rights import Access, Grant, operation
+from makegood_chassis.service import Service
+
+from . import notes
+from .conftest import Identity, Make, serving
+
+known = Annotated[Access, Depends(operation("known"))]
+other = Annotated[Access, Depends(operation("other"))]
+
+
+async def _without() -> None: ...
+async def _with(access: known) -> None: ...
+async def _unknown(access: other) -> None: ...
+async def _both(one: known, two: other) -> None: ...
+
+
+@pytest.mark.rule("SEC-1")
+@pytest.mark.parametrize(
+    ("route", "message"),
+    [
+        (_without, "exactly one operation, and asks for none"),
+        (_unknown, "`other`, which is not in the table"),
+        (_both, "exactly one operation"),
+    ],
+)
+def test_a_route_without_its_operation_fails_at_start(make_service: Make, route: object, message: str) -> None:
+    router = APIRouter()
+    router.add_api_route("/v1/thing", route, response_model=None)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match=message):
+        create_app(make_service(), title="T", description="", routers=[router], rights={"known": (Grant("member"),)})
+
+
+def test_webhooks_need_no_operation(make_service: Make) -> None:
+    router = APIRouter()
+    router.add_api_route("/v1/webhooks/payments", _without, methods=["POST"], response_model=None)
+    router.add_api_route("/v1/thing", _with, response_model=None)
+    create_app(make_service(), title="T", description="", routers=[router], rights={"known": (Grant("member"),)})
+
+
+async def test_the_document_tells_security_problems_and_headers(client: httpx.AsyncClient) -> None:
+    del client.headers["authorization"]
+    document = (await client.get("/v1/notes/openapi.json")).json()
+    assert document["openapi"].startswith("3.1")
+    post = document["paths"]["/v1/notes"]["post"]
+    assert post["security"] == [{"token": []}]
+    assert {"201", "400", "401", "403", "409", "412", "413", "415", "422", "428", "429", "503", "504"} <= set(
+        post["responses"]
+    )
+    assert all("application/problem+json" in r["content"] for s, r in post["responses"].items() if s[0] in "45")
+    headers = {parameter["name"]: parameter["required"] for parameter in post["parameters"]}
+    assert headers == {"Idempotency-Key": True, "If-Match": False, "Prefer": False}
+    assert "404" in document["paths"]["/v1/notes/{id}"]["get"]["responses"]
+    assert "ValidationError" not in document["components"]["schemas"]
+    assert not any("dev" in path for path in document["paths"])
+
+
+async def test_probes_and_metrics_need_no_token(client: httpx.AsyncClient, service: Service) -> None:
+    await client.get("/v1/notes")
+    del client.headers["authorization"]
+    assert [(await client.get(path)).status_code for path in ("/livez", "/readyz", "/startupz")] == [200] * 3
+    service.health.broken("kafka", "no broker answers")
+    answer = await client.get("/readyz")
+    assert (answer.status_code, answer.json()["problems"]) == (503, {"kafka": "no broker answers"})
+    assert (await client.get("/livez")).status_code == 200
+    metrics = (await client.get("/metrics")).text
+    assert (
+        'http_server_request_duration_seconds_count{http_request_method="GET",http_response_status_code="200",http_route="/v1/notes"}'
+        in metrics
+    )
+    for path in ("/docs", "/redoc", "/openapi.json"):
+        assert (await client.get(path)).status_code == 404
+
+
+async def test_a_process_without_routes_serves_its_health(make_service: Make) -> None:
+    async with serving(health_app(make_service())) as client:
+        assert (await client.get("/readyz")).status_code == 200
+        answer = await client.get("/v1/notes")
+        assert (answer.status_code, answer.json()["type"]) == (404, "/problems/not-found")
+
+
+async def test_the_clock_moves_forward_and_settles(
+    client: httpx.AsyncClient, service: Service, identity: Identity
+) -> None:
+    path, ops = "/v1/notes/dev/clock", identity.bearer("otto", "ops")
+    async with service.database.reading() as queries:
+        await queries.execute("INSERT INTO processes (id, role) VALUES ('p', 'work'), ('dead', 'work')")
+        await queries.execute("UPDATE processes SET seen_at = now() - interval '1 minute' WHERE id = 'dead'")
+        due = datetime.now(UTC) + timedelta(hours=1)
+        await queries.execute("INSERT INTO deadlines VALUES ('note', '1', $1)", due)
+        assert (await client.get(path, headers=ops)).json()["settled"] is True
+        answer = (await client.put(path, json={"offset_seconds": 7200}, headers=ops)).json()
+        assert (answer["offset_seconds"], answer["settled"]) == (7200, False)
+        assert datetime.fromisoformat(answer["now"]) > due
+        await queries.execute("DELETE FROM deadlines")
+        assert (await client.get(path, headers=ops)).json()["settled"] is False
+        await queries.execute("UPDATE processes SET clock_revision = 1 WHERE id = 'p'")
+        assert (await client.get(path, headers=ops)).json()["settled"] is True
+        assert (await client.put(path, json={"offset_seconds": 7200}, headers=ops)).status_code == 200
+        assert await queries.fetch_value("SELECT revision FROM clock") == 1
+    for wrong in (7199, -1, 1e300, "soon", None):
+        assert (await client.put(path, json={"offset_seconds": wrong}, headers=ops)).status_code == 422
+    assert (await client.put(path, json={"offset_seconds": 8000})).status_code == 403
+
+
+async def test_production_has_no_clock_to_move(make_service: Make, identity: Identity) -> None:
+    service = make_service(environment="production")
+    async with serving(notes.app(service)) as client:
+        ops = identity.bearer("otto", "ops")
+        assert (await client.get("/v1/notes/dev/clock", headers=ops)).status_code == 404
