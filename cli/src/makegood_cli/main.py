@@ -33,14 +33,12 @@ def main(
         os.environ["MAKEGOOD_DEBUG"] = "1"
 
 
-register_all(app)
-
-
 def run() -> None:
     """The entry point. Exit codes: 0 good, 1 refused or failed, 2 wrong usage, 3 not on this platform, 130 Ctrl-C."""
     errors = console(stderr=True)
     quiet_libraries()
     try:
+        register_all(app, sys.argv[1:])
         code = app(prog_name="makegood", standalone_mode=False)
         sys.exit(code if isinstance(code, int) else 0)
     except UserError as error:

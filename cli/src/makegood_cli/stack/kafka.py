@@ -5,14 +5,16 @@ from __future__ import annotations
 import asyncio
 import subprocess
 from pathlib import Path
-
-from aiokafka.admin import AIOKafkaAdminClient, NewTopic
-from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
+from typing import TYPE_CHECKING
 
 from makegood_cli.errors import UserError
-from makegood_cli.stack.packages import Programs
 from makegood_cli.stack.ports import LISTEN
 from makegood_cli.stack.processes import Spec
+
+if TYPE_CHECKING:
+    from aiokafka.admin import NewTopic
+
+    from makegood_cli.stack.packages import Programs
 
 NAME = "kafka"
 _CLUSTER = "bWFrZWdvb2QtZGV2LTAwMQ"
@@ -105,6 +107,10 @@ def _format(java: tuple[str, ...], properties: Path) -> None:
 
 async def answers(bootstrap: str) -> bool:
     """Whether a broker answers a metadata request at `bootstrap`."""
+    # Imported at its use: it takes long, and most commands need none of it.
+    from aiokafka.admin import AIOKafkaAdminClient
+    from aiokafka.errors import KafkaError
+
     host, _, port = bootstrap.split(",")[0].rpartition(":")
     try:
         _, writer = await asyncio.open_connection(host, int(port))
@@ -123,6 +129,9 @@ async def answers(bootstrap: str) -> bool:
 
 async def make_topics(bootstrap: str, topics: list[NewTopic]) -> list[str]:
     """Creates the topics that do not exist yet; answers their names. Raises KafkaError."""
+    from aiokafka.admin import AIOKafkaAdminClient
+    from aiokafka.errors import TopicAlreadyExistsError, for_code
+
     admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
     await admin.start()
     try:

@@ -9,14 +9,17 @@ import signal
 import subprocess
 import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import asyncpg
 import psutil
 
 from makegood_cli.errors import UserError
-from makegood_cli.stack.packages import Programs
 from makegood_cli.stack.ports import LISTEN, SERVICES
 from makegood_cli.stack.processes import Spec
+
+if TYPE_CHECKING:
+    from makegood_cli.stack.packages import Programs
 
 NAME = "postgresql"
 SUPERUSER = "postgres"

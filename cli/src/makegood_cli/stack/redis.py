@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from makegood_cli.stack.packages import Programs
 from makegood_cli.stack.ports import LISTEN
 from makegood_cli.stack.processes import Spec
+
+if TYPE_CHECKING:
+    from makegood_cli.stack.packages import Programs
 
 NAME = "redis"
 
