@@ -15,7 +15,7 @@ from makegood_contracts.problems import PROBLEMS
 from makegood_booking.api.models import BookRequest, SessionView
 from makegood_booking.api.parameters import PartsOf, known_id, session_answer
 from makegood_booking.desk import Booking, NoSuchRoom, NotBookable, RoomClosed, session_path
-from makegood_booking.domain.booking import Wish, unfit
+from makegood_booking.domain.booking import Wish
 from makegood_booking.domain.session import Session
 from makegood_booking.handlers.outcomes import decided, decided_key
 from makegood_booking.parts import Parts
@@ -70,8 +70,8 @@ async def book(
     )
     session_id = new_id()
     if not change.wait:
-        _, response = await _submit(parts, _booking(session_id, wish, access, change, waits=False))
-        return response or session_answer(change, 202, _, session_path(session_id))
+        session, response = await _submit(parts, _booking(session_id, wish, access, change, waits=False))
+        return response or session_answer(change, 202, session, session_path(session_id))
     async with parts.signals.waiting(decided_key(session_id)) as waiter:
         session, _ = await _submit(parts, _booking(session_id, wish, access, change, waits=True))
 
@@ -100,11 +100,6 @@ def _booking(session_id: str, wish: Wish, access: Access, change: Change, *, wai
 
 
 async def _submit(parts: Parts, booking: Booking) -> tuple[Session, Response | None]:
-    async with parts.database.reading() as queries:
-        policy = await parts.policies.current(queries)
-    fault = unfit(booking.wish, policy, parts.clock.now())
-    if fault is not None:
-        raise invalid(f"#/{fault.field}", fault.detail)
     try:
         return await parts.desk.submit(booking)
     except NoSuchRoom:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Response
 from makegood_chassis.database import UnitOfWork
@@ -26,7 +26,9 @@ from makegood_booking.store.rooms import touch_rooms
 router = APIRouter(tags=["sessions"])
 
 ChangeOf = Annotated[Change, Depends(changes())]
-_LATER = {202: {"model": SessionView, "description": "Done; what follows for the credit will stand at `Location`"}}
+_LATER: dict[int | str, dict[str, Any]] = {
+    202: {"model": SessionView, "description": "Done; what follows for the credit will stand at `Location`"}
+}
 
 
 async def _locked(

@@ -211,8 +211,7 @@ class RoomView(View):
 
 
 _CREDIT: dict[str, CreditView] = {
-    state: CreditView(state=state)
-    for state in ("none", "held", "spent", "returned", "forfeited")  # type: ignore[arg-type]
+    state: CreditView(state=state) for state in ("none", "held", "spent", "returned", "forfeited")
 }
 _TERMS: dict[tuple[str, int], PolicyTerms] = {}
 

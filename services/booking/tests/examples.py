@@ -1,0 +1,78 @@
+"""Sessions for the tests of the rules."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from makegood_booking.domain import booking
+from makegood_booking.domain.attendance import confirm, join
+from makegood_booking.domain.booking import Wish
+from makegood_booking.domain.policy import STANDARD
+from makegood_booking.domain.rooms import Room
+from makegood_booking.domain.session import Changed, Session
+from makegood_contracts.events import Event, Party
+from makegood_contracts.ids import new_id
+
+NOW = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
+ROOM = Room(new_id(), "anna", "dr-lee", "active", NOW, NOW, 1)
+START = NOW + timedelta(days=4)
+MINUTE = timedelta(minutes=1)
+HOUR = timedelta(hours=1)
+
+
+def wish(starts_at: datetime = START, **other: Any) -> Wish:
+    values: dict[str, Any] = {
+        "room_id": ROOM.id,
+        "starts_at": starts_at,
+        "length_minutes": 30,
+        "modality": "video",
+        "time_zone": "Europe/Berlin",
+        "venue_id": None,
+        **other,
+    }
+    return Wish(**values)
+
+
+def done(result: object) -> Session:
+    """The session after a change that must not be refused."""
+    assert isinstance(result, Changed), result
+    return result.session
+
+
+def names(result: object) -> list[str]:
+    """The names of the events of a change that must not be refused."""
+    assert isinstance(result, Changed), result
+    return [type(event).__name__ for event in result.events]
+
+
+def only_event(result: object) -> Event:
+    assert isinstance(result, Changed), result
+    (event,) = result.events
+    return event
+
+
+def requested(starts_at: datetime = START, now: datetime = NOW, **other: Any) -> Session:
+    return done(booking.request(new_id(), wish(starts_at, **other), ROOM, "member", STANDARD, now))
+
+
+def reserved(starts_at: datetime = START, now: datetime = NOW, *, co_pay: bool = False, **other: Any) -> Session:
+    session = done(booking.slot_held(requested(starts_at, now, **other), now))
+    return done(booking.credit_held(session, co_pay, now))
+
+
+def confirmed(starts_at: datetime = START, now: datetime = NOW, **other: Any) -> Session:
+    return done(confirm(reserved(starts_at, now, **other), now))
+
+
+def attended(*parties: Party, late: timedelta = timedelta()) -> Session:
+    """A confirmed session that these joined, `late` after its start."""
+    session = confirmed()
+    for party in parties:
+        session = done(join(session, party, START + late))
+    return session
+
+
+def without_version(session: Session) -> Session:
+    return replace(session, version=0)
