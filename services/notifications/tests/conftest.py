@@ -1,0 +1,251 @@
+"""The service on a real PostgreSQL, a real SMTP server that keeps what it gets, and an identity provider's key."""
+
+from __future__ import annotations
+
+import asyncio
+import email
+import email.policy
+import json
+import time
+from collections import defaultdict
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from email.message import EmailMessage
+from pathlib import Path
+from typing import Any
+
+import httpx
+import jwt
+import pytest
+import pytest_asyncio
+from aiosmtpd.smtp import SMTP
+from cryptography.hazmat.primitives.asymmetric import rsa
+from jwt.algorithms import RSAAlgorithm
+from makegood_chassis.clock import FixedClock
+from makegood_chassis.service import Service
+from makegood_contracts import events as facts
+from makegood_contracts.envelope import Cause, Received, decode, encode
+from makegood_contracts.ids import new_id
+from makegood_notifications.bootstrap import bootstrap
+from makegood_notifications.settings import NotificationsSettings
+
+ISSUER = "https://identity.makegood.invalid"
+START = datetime(2026, 11, 24, 9, 0, tzinfo=UTC)
+PATIENCE = 10.0
+
+
+async def eventually(look: Callable[[], Awaitable[Any]]) -> Any:
+    """What `look` finds once it finds something."""
+    async with asyncio.timeout(PATIENCE):
+        while not (found := await look()):
+            await asyncio.sleep(0.01)
+    return found
+
+
+class Inbox:
+    """A mail server that keeps what it takes. `answers` gives the reply to the next DATA commands instead of taking them."""
+
+    def __init__(self) -> None:
+        self.mails: list[EmailMessage] = []
+        self.answers: list[str] = []
+        self.refused_recipients: set[str] = set()
+        self.seen_ids: list[str] = []
+        self.connections = 0
+        self.port = 0
+        self._server: asyncio.Server | None = None
+        self._arrived = asyncio.Condition()
+
+    async def handle_RCPT(self, server: Any, session: Any, envelope: Any, address: str, options: Any) -> str:  # noqa: N802
+        if address in self.refused_recipients:
+            return "550 5.1.1 no such mailbox"
+        envelope.rcpt_tos.append(address)
+        return "250 OK"
+
+    async def handle_DATA(self, server: Any, session: Any, envelope: Any) -> str:  # noqa: N802
+        mail: Any = email.message_from_bytes(envelope.content, policy=email.policy.default)
+        async with self._arrived:
+            self.seen_ids.append(mail["Message-ID"])
+            answer = self.answers.pop(0) if self.answers else "250 OK"
+            if answer.startswith("250"):
+                self.mails.append(mail)
+            self._arrived.notify_all()
+        return answer
+
+    async def open(self) -> None:
+        loop = asyncio.get_running_loop()
+
+        def protocol() -> SMTP:
+            self.connections += 1
+            return SMTP(self, enable_SMTPUTF8=False)
+
+        self._server = await loop.create_server(protocol, "127.0.0.1", self.port)
+        self.port = self._server.sockets[0].getsockname()[1]
+
+    async def close(self) -> None:
+        if self._server is not None:
+            self._server.close()
+            self._server = None
+
+    async def wait(self, count: int) -> list[EmailMessage]:
+        """The mails, once there are `count`."""
+        async with asyncio.timeout(PATIENCE), self._arrived:
+            await self._arrived.wait_for(lambda: len(self.mails) >= count)
+        return self.mails
+
+
+class Identity:
+    """Signs tokens."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._key = rsa.generate_private_key(65537, 2048)
+        jwk = RSAAlgorithm.to_jwk(self._key.public_key(), as_dict=True)
+        path.write_text(json.dumps({"keys": [{**jwk, "kid": "k", "use": "sig", "alg": "RS256"}]}))
+
+    def bearer(self, subject: str, role: str) -> dict[str, str]:
+        claims = {
+            "iss": ISSUER, "aud": "makegood", "sub": subject, "roles": [role], "exp": int(time.time()) + 600, "jti": new_id(),
+        }  # fmt: skip
+        return {"Authorization": f"Bearer {jwt.encode(claims, self._key, 'RS256', headers={'kid': 'k'})}"}
+
+
+class World:
+    """The service with its surroundings, and a story to tell in it."""
+
+    def __init__(self, service: Service, inbox: Inbox, identity: Identity, clock: FixedClock) -> None:
+        self.service, self.inbox, self.identity, self.clock = service, inbox, identity, clock
+        self.member, self.provider = "member-ada", "provider-grace"
+        self.room_id, self.session_id = new_id(), new_id()
+        self.versions: defaultdict[str, int] = defaultdict(int)
+
+    def session(self, kind: type[Any], **more: Any) -> Any:
+        """An event of the session, at its next version."""
+        values = {
+            "session_id": self.session_id, "room_id": self.room_id, "member_id": self.member, "provider_id": self.provider,
+            "starts_at": START, "ends_at": START + timedelta(minutes=30), "length_minutes": 30, "modality": "video",
+            "time_zone": "Europe/Berlin",
+        } | more  # fmt: skip
+        self.versions[values["session_id"]] += 1
+        return kind(**{"session_version": self.versions[values["session_id"]], **values})
+
+    def returned(self, cause: str = "provider_missed", **more: Any) -> Any:
+        values = {
+            "entry_id": new_id(), "member_id": self.member, "lot_id": new_id(), "amount": 1, "available_after": 1,
+            "held_after": 0, "session_id": self.session_id, "hold_id": new_id(), "cause": cause, "source": "plan",
+            "expires_at": None,
+        }  # fmt: skip
+        return facts.CreditReturned(**{**values, **more})
+
+    def received(self, event: Any, *, time: datetime | None = None) -> Received[Any]:
+        """The event as the consumer decodes it."""
+        record = encode(event, sequence=1, cause=Cause(new_id(), new_id()), time=time)
+        headers = [(name, value.encode()) for name, value in record.headers]
+        return decode(record.key.encode(), headers, record.value)
+
+    async def happen(self, *events: Any) -> list[Received[Any]]:
+        """Events arrive, each in a transaction of its own."""
+        return [one for event in events for one in await self.arrive([self.received(event)])]
+
+    async def arrive(self, batch: Sequence[Received[Any]]) -> list[Received[Any]]:
+        """A batch of one type arrives."""
+        async with self.service.database.transaction(batch[0].cause) as unit:
+            await self.service.events[type(batch[0].event)](batch, unit)
+        return list(batch)
+
+    async def reserved(self) -> None:
+        """The room is open and the session reserved."""
+        opened = facts.RoomOpened(
+            room_id=self.room_id, member_id=self.member, provider_id=self.provider, room_version=1, opened_at=START
+        )
+        await self.happen(opened, self.session(facts.SessionReserved, confirm_by=START))
+
+    async def confirmed(self) -> None:
+        """… and confirmed."""
+        await self.reserved()
+        await self.happen(self.session(facts.SessionConfirmed, confirmed_by="provider"))
+
+    def missed(self, **more: Any) -> Any:
+        return self.session(facts.ProviderMissed, absent_party="provider", missed_at=START, grace_minutes=10, **more)
+
+    def cancelled(self, by: str, *, forfeits: bool = False, was_confirmed: bool = True) -> Any:
+        return self.session(
+            facts.SessionCancelled,
+            cancelled_by=by,
+            cancelled_at=START,
+            forfeits=forfeits,
+            was_confirmed=was_confirmed,
+        )
+
+    async def register(self, person: str, name: str, address: str, **more: Any) -> None:
+        """The person says how they are reached, through the API."""
+        role = "member" if person.startswith("member") else "provider"
+        body = {"name": name, "email": address, "time_zone": "America/New_York", **more}
+        async with self.client(person, role) as client:
+            answer = await client.put(f"/v1/people/{person}/contact", json=body)
+        assert answer.status_code == 200, answer.text
+
+    async def everybody(self) -> None:
+        """Member and provider are known."""
+        await self.register(self.member, "Ada Canary", "ada.canary@example.org")
+        await self.register(self.provider, "Dr. Grace Canary", "grace.canary@example.org")
+
+    def client(self, subject: str | None, role: str = "member") -> httpx.AsyncClient:
+        assert self.service.app is not None
+        transport = httpx.ASGITransport(self.service.app(self.service))
+        headers = self.identity.bearer(subject, role) if subject else {}
+        return httpx.AsyncClient(transport=transport, base_url="http://service", headers=headers)
+
+    async def rows(self, statement: str, *values: Any) -> list[Any]:
+        async with self.service.database.reading() as queries:
+            return list(await queries.fetch(statement, *values))
+
+    async def settled(self) -> None:
+        """Nothing is queued any more."""
+
+        async def none_queued() -> bool:
+            rows = await self.rows("SELECT count(*) FROM deliveries WHERE status = 'queued'")
+            return bool(rows[0][0] == 0)
+
+        await eventually(none_queued)
+
+    @asynccontextmanager
+    async def sending(self) -> AsyncIterator[None]:
+        """The sender works."""
+        task = asyncio.create_task(self.service.parts.sender.run())
+        try:
+            yield
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
+
+@pytest_asyncio.fixture
+async def inbox() -> AsyncIterator[Inbox]:
+    server = Inbox()
+    await server.open()
+    yield server
+    await server.close()
+
+
+@pytest.fixture
+def identity(tmp_path: Path) -> Identity:
+    return Identity(tmp_path / "jwks.json")
+
+
+@pytest_asyncio.fixture
+async def world(database_factory: Any, inbox: Inbox, identity: Identity) -> AsyncIterator[World]:
+    settings = NotificationsSettings(
+        environment="development",
+        database_url=await database_factory("notifications"),
+        kafka_bootstrap_servers="127.0.0.1:1",
+        jwks_url=str(identity.path),
+        smtp_port=inbox.port,
+        smtp_timeout=5,
+        public_base_url="https://app.example.org",
+    )
+    clock = FixedClock(START - timedelta(days=3))
+    service = bootstrap(settings, clock=clock)
+    await service.database.open()
+    yield World(service, inbox, identity, clock)
+    await service.database.close()

@@ -1,0 +1,118 @@
+"""The rules by themselves."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from makegood_contracts import events as facts
+from makegood_notifications.domain.announcements import announcement
+from makegood_notifications.domain.delivering import HELD_UP, LONGEST_RETRY, no_longer_true, retry_after
+from makegood_notifications.domain.facts import Facts
+from makegood_notifications.domain.invitations import Invitation, next_invitation, uid
+from makegood_notifications.domain.links import Links
+
+START = datetime(2026, 11, 24, 9, 0, tzinfo=UTC)
+BASE: dict[str, Any] = {
+    "session_id": "s", "room_id": "r", "member_id": "m", "provider_id": "p", "starts_at": START,
+    "ends_at": START + timedelta(minutes=30), "length_minutes": 30, "modality": "video", "time_zone": "Europe/Berlin",
+    "session_version": 1,
+}  # fmt: skip
+CONFIRMED = facts.SessionConfirmed(**BASE, confirmed_by="provider")
+CANCEL: dict[str, Any] = {"cancelled_at": START, "forfeits": False, "was_confirmed": True}
+ENDINGS: list[facts.SessionConfirmed | Any] = [
+    facts.SessionCancelled(**BASE, **CANCEL, cancelled_by="member"),
+    facts.ProviderMissed(**BASE, absent_party="both", missed_at=START, grace_minutes=10),
+    facts.MemberNoShow(**BASE, marked_by="system"),
+]
+
+
+@pytest.mark.rule("RESC-4")
+@pytest.mark.parametrize("ending", ENDINGS, ids=lambda event: type(event).__name__)
+def test_each_ending_of_a_confirmed_session_cancels_the_invitation_one_higher(ending: Any) -> None:
+    assert next_invitation(CONFIRMED, None) == Invitation("REQUEST", 0)
+    assert next_invitation(ending, 0) == Invitation("CANCEL", 1)
+
+
+@pytest.mark.rule("RESC-4")
+@pytest.mark.parametrize("ending", ENDINGS, ids=lambda event: type(event).__name__)
+def test_who_was_never_invited_gets_no_cancellation(ending: Any) -> None:
+    assert next_invitation(ending, None) is None
+
+
+@pytest.mark.rule("RESC-4")
+def test_a_session_that_took_place_stays_in_the_calendar() -> None:
+    assert next_invitation(facts.SessionCompleted(**BASE), 0) is None
+
+
+@pytest.mark.rule("RESC-4")
+@given(st.lists(st.sampled_from([CONFIRMED, *ENDINGS]), max_size=12))
+def test_the_sequence_rises_by_one_with_each_calendar_message(story: list[Any]) -> None:
+    sequence: int | None = None
+    sent: list[int] = []
+    for event in story:
+        if invitation := next_invitation(event, sequence):
+            sequence = invitation.sequence
+            sent.append(sequence)
+    assert sent == list(range(len(sent)))
+
+
+@pytest.mark.rule("RESC-4")
+def test_the_uid_depends_on_the_session_alone() -> None:
+    assert uid("s-1") == uid("s-1") != uid("s-2")
+
+
+@pytest.mark.rule("CANC-2")
+@pytest.mark.parametrize(
+    ("by", "template"),
+    [
+        ("provider", "session-cancelled-by-provider"),
+        ("member", "session-cancelled-by-member"),
+        ("system", "session-cancelled-by-system"),
+    ],
+)
+def test_who_cancelled_decides_what_the_member_reads(by: Any, template: str) -> None:
+    news = announcement(facts.SessionCancelled(**BASE, **CANCEL, cancelled_by=by))
+    assert news is not None
+    assert news.template == template
+
+
+def test_what_the_client_sees_anyway_makes_no_message() -> None:
+    joined = facts.SessionJoined(**BASE, party="member", joined_at=START)
+    assert announcement(joined) is None
+    assert announcement(facts.SessionRejected(**BASE, reasons=[])) is None
+    assert announcement(facts.SessionCompleted(**BASE)) is None
+
+
+@given(st.integers(0, 10_000))
+def test_retries_slow_down_and_never_stop(attempts: int) -> None:
+    assert timedelta() < retry_after(attempts) <= retry_after(attempts + 1) <= LONGEST_RETRY
+
+
+@pytest.mark.rule("NOTE-3")
+@pytest.mark.parametrize(
+    ("template", "status", "waited", "expected"),
+    [
+        ("session-confirmed", "cancelled", HELD_UP * 2, True),
+        ("session-confirmed", "provider_missed", HELD_UP * 2, True),
+        ("session-confirmed", "confirmed", HELD_UP * 100, False),
+        ("session-confirmed", "cancelled", HELD_UP / 2, False),
+        ("provider-missed", "provider_missed", HELD_UP * 100, False),
+        ("session-confirmed", None, HELD_UP * 2, False),
+    ],
+)
+def test_a_confirmation_held_up_beyond_its_session_is_left_out(
+    template: str, status: str | None, waited: timedelta, expected: bool
+) -> None:
+    assert no_longer_true(template, status, waited) is expected
+
+
+@pytest.mark.rule("MISS-3", "MISS-4")
+def test_the_link_to_rebook_names_room_length_and_modality() -> None:
+    session = Facts("s", "r", "m", "p", START, START, 45, "in_person", "UTC", venue_id="v")
+    assert Links("https://app").rebook(session) == (
+        "https://app/rooms/r/book?length_minutes=45&modality=in_person&rebook=s&venue_id=v"
+    )
