@@ -7,6 +7,7 @@ import os
 import signal
 import socket
 import subprocess
+import sys
 from datetime import UTC, datetime
 from typing import Any
 
@@ -154,3 +155,26 @@ async def test_down_stops_all_frees_ports_and_up_names_who_took_one(
     assert result.returncode == 0, result.stderr
     assert cli("down").returncode == 0
     assert "nothing was running" in cli("down").stdout
+
+
+def test_ctrl_c_while_starting_is_a_clear_word_and_up_goes_on(cli: Cli, home: Home, offset: int, stack: Stack) -> None:
+    cli("down")
+    process = subprocess.Popen(
+        [sys.executable, "-m", "makegood_cli.main", "up", *ONLY],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=os.environ | {"MAKEGOOD_HOME": str(home.state.parent), "PYTHONUNBUFFERED": "1"},
+        # A test run in the background may have been told to ignore it.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
+    assert process.stdout is not None
+    assert "ready after" in process.stdout.readline()
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "interrupted" in errors
+    assert "Traceback" not in errors
+    result = up(cli, offset)
+    assert result.returncode == 0, result.stderr
+    assert set(pids(home)) == set(SERVERS)

@@ -33,6 +33,10 @@ def main(
         os.environ["MAKEGOOD_DEBUG"] = "1"
 
 
+# What typer answers after Ctrl-C, and the shells' custom: 128 + SIGINT.
+_INTERRUPTED = 130
+
+
 def run() -> None:
     """The entry point. Exit codes: 0 good, 1 refused or failed, 2 wrong usage, 3 not on this platform, 130 Ctrl-C."""
     errors = console(stderr=True)
@@ -40,6 +44,8 @@ def run() -> None:
     try:
         register_all(app, sys.argv[1:])
         code = app(prog_name="makegood", standalone_mode=False)
+        if code == _INTERRUPTED:
+            raise KeyboardInterrupt
         sys.exit(code if isinstance(code, int) else 0)
     except UserError as error:
         _raise_if_debugging()
@@ -52,7 +58,7 @@ def run() -> None:
         sys.exit(getattr(error, "exit_code", 2))
     except (KeyboardInterrupt, typer.Abort):
         errors.print("makegood: interrupted; the same command goes on from here", markup=False)
-        sys.exit(130)
+        sys.exit(_INTERRUPTED)
     except BrokenPipeError:
         # The reader of a pipe went away (`| head`): nothing to tell.
         with contextlib.suppress(OSError):

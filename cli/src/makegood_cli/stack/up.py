@@ -32,7 +32,11 @@ Ready = Callable[[], Awaitable[bool]]
 
 async def http_ok(url: str) -> bool:
     """Whether a GET answers 200 within two seconds."""
+    host, _, port = url.split("/")[2].partition(":")
     try:
+        # Cheap while nobody listens yet, which is most of the waiting.
+        _, writer = await asyncio.open_connection(host, int(port))
+        writer.close()
         async with (
             aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=2)) as client,
             client.get(url) as response,
@@ -82,7 +86,7 @@ class Starter:
             if time.monotonic() - begun > _PATIENCE:
                 end = self.supervisor.last_lines(spec.name, 5)
                 raise UserError(f"{spec.name} is not ready after {_PATIENCE:.0f} s:\n{end}")
-            await asyncio.sleep(0.05)
+            await asyncio.sleep(0.1)
         if fresh:
             ports = ", ".join(str(p) for p in spec.ports.values())
             self.console.print(f"  {spec.name:<16} ready after {time.monotonic() - self.begun:4.1f} s  port {ports}")
