@@ -25,7 +25,7 @@ async def run(minutes: float, services: int, servers: int, seed: int) -> int:
     victims = SERVICES * services + SERVERS * servers
     seconds = minutes * 60
     with tempfile.TemporaryDirectory() as folder:
-        platform = Platform.at(Path(folder) / "state")
+        platform = Platform.at(Path(folder))
         await asyncio.to_thread(platform.up)
         try:
             load = await MixedLoad.prepare(platform, seed=seed)

@@ -17,7 +17,7 @@ VICTIMS = ("booking", "availability", "credits", "notifications", "kafka", "post
 @pytest_asyncio.fixture
 async def doomed(tmp_path: Path) -> AsyncIterator[Platform]:
     """A platform of its own, on servers of its own that may die."""
-    platform = Platform.at(tmp_path / "state")
+    platform = Platform.at(tmp_path)
     await asyncio.to_thread(platform.up)
     try:
         yield platform

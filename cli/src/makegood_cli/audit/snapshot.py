@@ -14,7 +14,7 @@ from makegood_cli.errors import UserError
 Rows = list[asyncpg.Record]
 
 SESSIONS = """
-SELECT id::text, status, version, member_id, provider_id, venue_id::text, starts_at, ends_at, credit_state, credit_funding
+SELECT id::text, status, version, member_id, provider_id, venue_id, starts_at, ends_at, credit_state
 FROM sessions
 """
 SLOT_HOLDS = "SELECT session_id::text, provider_id, member_id, starts_at, ends_at, live, firm FROM slot_holds"
@@ -40,7 +40,7 @@ WHERE session_id IS NOT NULL AND kind = 'return' GROUP BY session_id HAVING coun
 IMBALANCES = "SELECT what, id, available, held, available_entered, held_entered FROM ledger_imbalances"
 MISSED_EMAILS = """
 SELECT session_id::text, count(*) AS times FROM deliveries
-WHERE channel = 'email' AND template = 'provider_missed' GROUP BY session_id
+WHERE channel = 'email' AND template = 'provider-missed' GROUP BY session_id
 """
 OUTBOX = "SELECT count(*) AS unsent, extract(epoch FROM clock_timestamp() - min(created_at)) AS age FROM outbox"
 OVERDUE = "SELECT count(*) FROM deadlines WHERE attempts > 0"

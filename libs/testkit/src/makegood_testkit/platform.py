@@ -49,9 +49,9 @@ class Platform:
     _clock: DevelopmentClock | None = None
 
     @classmethod
-    def at(cls, state: Path, environment: Mapping[str, str] | None = None, **choices: Any) -> Platform:
-        """A platform whose files all stand in `state`. `environment` may name servers to use instead of embedded ones."""
-        home = Home(root=find_root(), state=state)
+    def at(cls, folder: Path, environment: Mapping[str, str] | None = None, **choices: Any) -> Platform:
+        """A platform whose files all stand below `folder`. `environment` may name servers to use instead of embedded ones."""
+        home = Home(root=find_root(), state=folder / ".makegood")
         return cls(home, Choices(port_offset=free_offset(), **choices), environment or {})
 
     @property
@@ -83,7 +83,7 @@ class Platform:
 
     def command(self, *words: str) -> subprocess.CompletedProcess[str]:
         """Runs `makegood …` against this platform."""
-        environment = {**os.environ, **self.environment, "MAKEGOOD_HOME": str(self.home.state)}
+        environment = {**os.environ, **self.environment, "MAKEGOOD_HOME": str(self.home.state.parent)}
         command = [sys.executable, "-m", "makegood_cli.main", *words]
         return subprocess.run(  # noqa: S603 - our own command
             command, env=environment, cwd=self.home.root, capture_output=True, text=True, check=False
