@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import zoneinfo
 from datetime import UTC, date, datetime, timedelta
-from functools import cache
+from functools import cache, lru_cache
 from zoneinfo import ZoneInfo
 
 DAY_MINUTES = 24 * 60
@@ -16,6 +16,7 @@ def zone_names() -> frozenset[str]:
     return frozenset(zoneinfo.available_timezones())
 
 
+@lru_cache(maxsize=16_384)
 def instant(day: date, minute: int, zone: ZoneInfo) -> datetime:
     """The instant at which `minute` (0 to 1440, from midnight) of the local `day` is shown by clocks in `zone`. BOOK-2
 
