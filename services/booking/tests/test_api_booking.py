@@ -1,0 +1,294 @@
+"""Booking over HTTP (BOOK)."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import httpx
+import pytest
+from makegood_contracts.ids import new_id
+
+from .examples import NOW, START
+from .world import Answers, World, names, slug
+
+
+async def book(world: World, body: Any, *, wait: int | None = None, key: str | None = None) -> httpx.Response:
+    headers = {"Idempotency-Key": key or new_id()}
+    if wait is not None:
+        headers["Prefer"] = f"wait={wait}"
+    return await world.member.post("/v1/sessions", json=body, headers=headers)
+
+
+@pytest.mark.rule("BOOK-1")
+async def test_without_prefer_wait_the_session_is_asked_for_and_found_at_its_location(world: World) -> None:
+    room_id = await world.room()
+    await world.outbox()
+    answer = await book(world, world.wish(room_id))
+    session = answer.json()
+    assert (answer.status_code, session["status"], answer.headers["etag"]) == (202, "requested", '"1"')
+    assert answer.headers["location"] == f"/v1/sessions/{session['id']}"
+    assert (await world.member.get(answer.headers["location"])).json() == session
+    assert names(await world.outbox()) == ["SessionRequested"]
+
+
+@pytest.mark.rule("BOOK-1", "BOOK-2", "CONF-2")
+async def test_with_prefer_wait_the_answer_is_the_reserved_session(world: World) -> None:
+    room_id = await world.room()
+    asking = asyncio.create_task(book(world, world.wish(room_id), wait=10))
+    asked = await world.until_in_outbox("SessionRequested")
+    await world.handle(Answers.slot_held(asked))
+    await world.handle(Answers.credit_held(asked))
+    answer = await asking
+    session = answer.json()
+    assert (answer.status_code, answer.headers["preference-applied"]) == (201, "wait=10")
+    assert session == {
+        "id": asked["id"],
+        "room_id": room_id,
+        "member_id": "anna",
+        "provider_id": "dr-lee",
+        "status": "reserved",
+        "starts_at": "2026-11-27T09:00:00Z",
+        "ends_at": "2026-11-27T09:30:00Z",
+        "length_minutes": 30,
+        "modality": "video",
+        "time_zone": "Europe/Berlin",
+        "local_start": "2026-11-27T10:00",
+        "venue_id": None,
+        "confirm_by": "2026-11-26T09:00:00Z",
+        "policy": {
+            "id": "standard",
+            "version": 1,
+            "notice_hours": 48,
+            "confirm_hours": 24,
+            "join_minutes": 10,
+            "grace_minutes": 10,
+            "no_show_minutes": 15,
+            "inactivity_days": 25,
+            "offer_minutes": 120,
+        },
+        "credit": {"state": "held"},
+        "reason": None,
+        "absent_party": None,
+        "version": 2,
+    }
+    assert names(await world.outbox())[-2:] == ["SessionRequested", "SessionReserved"]
+
+
+@pytest.mark.rule("BOOK-1", "BOOK-4")
+@pytest.mark.parametrize("purchasable", [True, False])
+async def test_a_refused_booking_answers_every_reason_and_whether_a_credit_can_be_purchased(
+    world: World, purchasable: bool
+) -> None:
+    room_id = await world.room()
+    asking = asyncio.create_task(book(world, world.wish(room_id), wait=10))
+    asked = await world.until_in_outbox("SessionRequested")
+    await world.handle(
+        Answers.credit_refused(asked, "no-session-credits", "length-not-in-plan", purchasable=purchasable)
+    )
+    await world.handle(Answers.slot_held(asked))
+    answer = await asking
+    problem = answer.json()
+    assert (answer.status_code, slug(answer)) == (409, "no-session-credits")
+    assert [reason["code"] for reason in problem["reasons"]] == ["no-session-credits", "length-not-in-plan"]
+    assert (problem["purchasable"], problem["session_id"]) == (purchasable, asked["id"])
+    after = await world.read(asked)
+    assert (after["status"], after["reason"], after["credit"]) == ("rejected", "no-session-credits", {"state": "none"})
+
+
+@pytest.mark.rule("BOOK-1")
+async def test_a_slot_alone_that_is_refused_says_nothing_of_purchases(world: World) -> None:
+    room_id = await world.room()
+    asking = asyncio.create_task(book(world, world.wish(room_id), wait=10))
+    asked = await world.until_in_outbox("SessionRequested")
+    await world.handle(Answers.slot_refused(asked, "slot-taken"))
+    await world.handle(Answers.credit_held(asked))
+    answer = await asking
+    assert slug(answer) == "slot-taken"
+    assert "purchasable" not in answer.json()
+
+
+@pytest.mark.rule("BOOK-1")
+async def test_when_the_time_to_wait_is_up_the_answer_is_202(world: World) -> None:
+    key, body = new_id(), world.wish(await world.room())
+    answer = await book(world, body, wait=1, key=key)
+    assert (answer.status_code, answer.json()["status"]) == (202, "requested")
+    again = await book(world, body, wait=1, key=key)
+    assert (again.status_code, again.headers["idempotent-replayed"]) == (202, "true")
+
+
+@pytest.mark.rule("BOOK-9", "REL-4")
+async def test_a_repeated_request_has_one_effect_and_the_first_answer(world: World) -> None:
+    key, body = new_id(), world.wish(await world.room())
+    await world.outbox()
+    answers = await asyncio.gather(*(book(world, body, key=key) for _ in range(50)))
+    good = [answer for answer in answers if answer.status_code == 202]
+    assert {answer.json()["id"] for answer in good} == {good[0].json()["id"]}
+    assert {slug(answer) for answer in answers if answer.status_code != 202} <= {"idempotency-in-flight"}
+    assert names(await world.outbox()) == ["SessionRequested"]
+    changed = await book(world, {**body, "length_minutes": 45}, key=key)
+    assert (changed.status_code, slug(changed)) == (422, "idempotency-key-reused")
+    other = await world.room("bea")
+    answer = await world.person("member", "bea").post(
+        "/v1/sessions", json=world.wish(other), headers={"Idempotency-Key": key}
+    )
+    assert answer.status_code == 202, "keys are per caller"
+
+
+@pytest.mark.rule("BOOK-9")
+async def test_a_waiting_booking_is_repeated_with_its_outcome(world: World) -> None:
+    key, body = new_id(), world.wish(await world.room())
+    asking = asyncio.create_task(book(world, body, wait=10, key=key))
+    asked = await world.until_in_outbox("SessionRequested")
+    in_flight = await book(world, body, key=key)
+    assert (in_flight.status_code, slug(in_flight)) == (409, "idempotency-in-flight")
+    await world.handle(Answers.slot_refused(asked))
+    await world.handle(Answers.credit_held(asked))
+    first = await asking
+    again = await book(world, body, wait=10, key=key)
+    assert (again.status_code, again.json()) == (first.status_code, first.json())
+
+
+@pytest.mark.rule("BOOK-9")
+async def test_a_booking_needs_a_key(world: World) -> None:
+    answer = await world.member.post("/v1/sessions", json=world.wish(await world.room()))
+    assert (answer.status_code, slug(answer)) == (400, "idempotency-key-required")
+
+
+BAD: list[tuple[str, dict[str, Any], int, str]] = [
+    ("a field is missing", {"length_minutes": None}, 422, "validation"),
+    ("a wrong type", {"length_minutes": "thirty"}, 422, "validation"),
+    ("a number in a text", {"length_minutes": "30"}, 422, "validation"),
+    ("a truth for a number", {"length_minutes": True}, 422, "validation"),
+    ("an unknown field", {"colour": "blue"}, 422, "validation"),
+    ("a time without an offset", {"starts_at": "2026-11-27T10:00:00"}, 422, "validation"),
+    ("a time as a number", {"starts_at": 1795770000}, 422, "validation"),
+    ("a date", {"starts_at": "2026-11-27"}, 422, "validation"),
+    ("a day that does not exist", {"starts_at": "2026-02-30T10:00:00Z"}, 422, "validation"),
+    ("a time without a UTC form", {"starts_at": "9999-12-31T23:59:59-14:00"}, 422, "validation"),
+    ("now", {"starts_at": NOW.isoformat()}, 422, "validation"),
+    ("in the past", {"starts_at": "2020-01-01T10:00:00Z"}, 422, "validation"),
+    ("beyond the horizon", {"starts_at": "2099-01-01T10:00:00Z"}, 422, "validation"),
+    ("a zone that does not exist", {"time_zone": "Mars/Olympus"}, 422, "validation"),
+    ("a path as a zone", {"time_zone": "../../etc/passwd"}, 422, "validation"),
+    ("a NUL in a text", {"time_zone": "Europe/Ber\x00lin"}, 422, "validation"),
+    ("a length too short", {"length_minutes": 4}, 422, "validation"),
+    ("a length too long", {"length_minutes": 481}, 422, "validation"),
+    ("an unknown modality", {"modality": "telepathy"}, 422, "validation"),
+    ("in person without a venue", {"modality": "in_person"}, 422, "validation"),
+    ("a venue without in person", {"venue_id": "v"}, 422, "validation"),
+    ("a room that does not exist", {"room_id": new_id()}, 404, "not-found"),
+    ("a room id that is none", {"room_id": "kitchen"}, 404, "not-found"),
+]
+
+
+@pytest.mark.rule("BOOK-1", "BOOK-2")
+@pytest.mark.parametrize(("change", "status", "problem"), [c[1:] for c in BAD], ids=[c[0] for c in BAD])
+async def test_a_bad_booking_is_refused_and_leaves_nothing(
+    world: World, change: dict[str, Any], status: int, problem: str
+) -> None:
+    body, key = world.wish(await world.room(), **change), new_id()
+    body = {name: value for name, value in body.items() if value is not None}
+    await world.outbox()
+    answer = await book(world, body, key=key, wait=5)
+    assert (answer.status_code, slug(answer)) == (status, problem)
+    assert (await world.member.get("/v1/sessions")).json()["items"] == []
+    assert await world.outbox() == []
+    good = await book(world, world.wish(await world.room()), key=key)
+    assert good.status_code == 202, "what was refused does not use up its key"
+
+
+@pytest.mark.parametrize(
+    ("body", "status"), [(b"{not json", 400), (b"\xff\xfe", 400), (b"[" * 100_000, 400), (b'"text"', 422), (b"", 422)]
+)
+async def test_a_body_that_is_none(world: World, body: bytes, status: int) -> None:
+    headers = {"Idempotency-Key": new_id(), "Content-Type": "application/json"}
+    answer = await world.member.post("/v1/sessions", content=body, headers=headers)
+    assert (answer.status_code, slug(answer)) == (status, "validation")
+
+
+async def test_a_body_of_two_megabytes(world: World) -> None:
+    headers = {"Idempotency-Key": new_id(), "Content-Type": "application/json"}
+    answer = await world.member.post("/v1/sessions", content=b'{"a":"' + b"x" * 2_000_000 + b'"}', headers=headers)
+    assert (answer.status_code, slug(answer)) == (413, "payload-too-large")
+
+
+@pytest.mark.rule("BOOK-1")
+async def test_somebody_elses_room_is_not_found(world: World) -> None:
+    answer = await book(world, world.wish(await world.room("bea")))
+    assert (answer.status_code, slug(answer)) == (404, "not-found")
+
+
+@pytest.mark.rule("BOOK-1", "ROOM-1")
+async def test_a_closed_room_takes_no_booking(world: World) -> None:
+    room_id = await world.room()
+    await world.member.post(f"/v1/rooms/{room_id}/close")
+    answer = await book(world, world.wish(room_id))
+    assert (answer.status_code, slug(answer)) == (409, "room-closed")
+    assert [reason["code"] for reason in answer.json()["reasons"]] == ["room-closed"]
+
+
+async def test_who_may_not_book_yet(world: World) -> None:
+    room_id = await world.room()
+    for role, subject in (("provider", "dr-lee"), ("support", "sam"), ("ops", "olga")):
+        answer = await world.person(role, subject).post(
+            "/v1/sessions", json=world.wish(room_id), headers={"Idempotency-Key": new_id()}
+        )
+        assert (answer.status_code, slug(answer)) == (403, "forbidden")
+
+
+@pytest.mark.rule("BOOK-2")
+async def test_any_offset_names_the_same_instant_and_the_zone_shows_it(world: World) -> None:
+    other = START.astimezone(datetime.fromisoformat("2026-01-01T00:00:00+05:30").tzinfo)
+    answer = await book(world, world.wish(await world.room(), other, time_zone="Australia/Sydney"))
+    session = answer.json()
+    assert (session["starts_at"], session["local_start"]) == ("2026-11-27T09:00:00Z", "2026-11-27T20:00")
+    seen = (await world.provider.get(f"/v1/sessions/{session['id']}")).json()
+    assert seen["local_start"] == "2026-11-27T20:00"
+
+
+@pytest.mark.rule("BOOK-3")
+async def test_the_policy_can_be_read_before_booking_by_anyone_signed_in(world: World) -> None:
+    for role in ("member", "provider", "support", "ops"):
+        answer = await world.person(role, "x").get("/v1/policies/current")
+        policy = answer.json()
+        assert answer.status_code == 200
+        assert (policy["version"], policy["notice_hours"], policy["offer_minutes"]) == (1, 48, 120)
+        assert "48 hours" in policy["text"]
+    assert (
+        await httpx.AsyncClient(transport=world.transport, base_url="http://t").get("/v1/policies/current")
+    ).status_code == 401
+
+
+@pytest.mark.rule("BOOK-3", "CANC-1")
+async def test_a_session_keeps_the_policy_it_was_booked_under(world: World) -> None:
+    before = await world.reserved()
+    async with world.service.database.pool.acquire() as connection:
+        await connection.execute(
+            "INSERT INTO policies (version, id, numbers) "
+            "SELECT 2, 'strict', numbers || '{\"notice_hours\": 96}' FROM policies WHERE version = 1"
+        )
+    world.parts.policies._read_at = -1e9  # as if its few seconds of freshness were over
+    current = (await world.member.get("/v1/policies/current")).json()
+    assert (current["id"], current["notice_hours"]) == ("strict", 96)
+    after = await world.reserved(START + timedelta(days=1))
+    assert [(await world.read(s))["policy"]["notice_hours"] for s in (before, after)] == [48, 96]
+    applied = (await world.member.get(f"/v1/sessions/{before['id']}/policy")).json()
+    assert (applied["notice_hours"], applied["free_until"]) == (48, "2026-11-25T09:00:00Z")
+
+
+@pytest.mark.rule("BOOK-9")
+async def test_many_bookings_at_once_stand_each_for_itself(world: World) -> None:
+    """Good and bad ones share transactions; none spoils another, and each key is used or given back."""
+    room_id = await world.room()
+    bodies = [
+        world.wish(room_id, START + timedelta(hours=n)) if n % 3 else world.wish(new_id() if n % 2 else room_id, NOW)
+        for n in range(60)
+    ]
+    answers = await asyncio.gather(*(book(world, body) for body in bodies))
+    assert [answer.status_code for answer in answers] == [202 if n % 3 else 404 if n % 2 else 422 for n in range(60)]
+    listed = (await world.member.get("/v1/sessions", params={"limit": 200})).json()["items"]
+    assert len(listed) == 40
+    starts = [datetime.fromisoformat(item["starts_at"]).astimezone(UTC) for item in listed]
+    assert starts == sorted(starts)
