@@ -82,7 +82,7 @@ async def produce(servers: str, prefix: str, records: Iterable[Record]) -> None:
 
 async def read_topic(servers: str, topic: str) -> list[ConsumerRecord]:
     """All records of the topic as it is now, in order per partition."""
-    consumer = AIOKafkaConsumer(bootstrap_servers=servers, enable_auto_commit=False)
+    consumer = AIOKafkaConsumer(bootstrap_servers=servers, enable_auto_commit=False, auto_offset_reset="earliest")
     await consumer.start()
     try:
         client = consumer._client
@@ -91,7 +91,6 @@ async def read_topic(servers: str, topic: str) -> list[ConsumerRecord]:
         parts = [TopicPartition(topic, number) for number in consumer.partitions_for_topic(topic)]
         consumer.assign(parts)
         ends = await consumer.end_offsets(parts)
-        await consumer.seek_to_beginning(*parts)
         records: list[ConsumerRecord] = []
         while any([await consumer.position(part) < ends[part] for part in parts]):
             for found in (await consumer.getmany(timeout_ms=500)).values():

@@ -72,7 +72,6 @@ async def list_letters(servers: str, service: Service, *, prefix: str = "") -> A
         partitions = [TopicPartition(topic, number) for number in sorted(known)]
         consumer.assign(partitions)
         ends: dict[TopicPartition, int] = await consumer.end_offsets(partitions)
-        await consumer.seek_to_beginning(*partitions)
         for partition in partitions:
             while await consumer.position(partition) < ends[partition]:
                 polled = await consumer.getmany(partition, timeout_ms=1000, max_records=500)

@@ -120,7 +120,8 @@ class Sender:
             async with asyncio.timeout(self._ack_timeout):
                 for part in parts:
                     futures[await producer.send_batch(part.builder, part.topic, partition=part.partition)] = part
-            await asyncio.wait(futures, timeout=self._ack_timeout)
+            if futures:
+                await asyncio.wait(futures, timeout=self._ack_timeout)
         except (KafkaError, TimeoutError, AssertionError) as error:
             unsent = [part for part in parts if part not in futures.values()]
             outcome.failed.update((part.topic.removeprefix(self._prefix), error) for part in unsent)
