@@ -108,8 +108,9 @@ class Desk:
 
     async def ask(self, *wanted: SessionRequested) -> list[SlotHeld | SlotRefused]:
         """Asks for slots in one batch; the answers in the batch's order."""
-        answers = {cast("SlotHeld", event).session_id: event for event in await self.handle(*wanted)}
-        return [cast("SlotHeld | SlotRefused", answers[request.session_id]) for request in wanted]
+        published = await self.handle(*wanted)
+        answers = {event.session_id: event for event in published if isinstance(event, SlotHeld | SlotRefused)}
+        return [answers[request.session_id] for request in wanted]
 
     async def outbox(self) -> list[Event]:
         """What was published since the last look, in order."""

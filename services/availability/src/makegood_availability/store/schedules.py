@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from makegood_chassis.database import Queries, Row, UnitOfWork
-from sqlalchemy import select, tuple_
+from sqlalchemy import literal, select, tuple_
 
 from makegood_availability.domain.hours import Span
 from makegood_availability.domain.offers import Schedule
@@ -128,7 +128,10 @@ async def list_time_off(
         time_off.c.provider_id == provider_id
     )
     if after is not None:
-        statement = statement.where(tuple_(time_off.c.starts_at, time_off.c.id) > tuple_(*after))
+        statement = statement.where(
+            tuple_(time_off.c.starts_at, time_off.c.id)
+            > tuple_(literal(after[0], time_off.c.starts_at.type), literal(after[1], time_off.c.id.type))
+        )
     rows = await queries.fetch(statement.order_by(time_off.c.starts_at, time_off.c.id).limit(most))
     return [_time_off(row) for row in rows]
 
