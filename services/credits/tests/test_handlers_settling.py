@@ -8,6 +8,7 @@ from datetime import timedelta
 from typing import Any
 
 import asyncpg
+import msgspec
 import pytest
 from makegood_contracts.events import (
     CreditExpired,
@@ -137,6 +138,17 @@ async def test_an_outage_returns_each_credit_once_though_batches_overlap(world: 
     assert len(await world.heard(CreditReturned)) + len(await world.heard(CreditSpent)) == 40
     assert returned | spent == {each.session_id for each in asked}
     assert await world.imbalances() == []
+
+
+@pytest.mark.rule("CRED-3")
+async def test_an_ending_that_names_another_member_is_not_taken_for_right(world: World) -> None:
+    await world.enrol()
+    await world.enrol("member-2")
+    asked = requested()
+    await world.send(asked)
+    with pytest.raises(KeyError):
+        await world.send(missed(msgspec.structs.replace(asked, member_id="member-2")))
+    assert (await world.balance(), await world.balance("member-2")) == ((5, 1), (6, 0))
 
 
 @pytest.mark.rule("CRED-1")

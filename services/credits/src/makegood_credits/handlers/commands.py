@@ -55,11 +55,9 @@ async def return_to_member(
     unit: UnitOfWork, book: Book, session_id: str, *, reason: str, made_by: str
 ) -> list[Entry] | HandRefusal | None:
     """MISS-5: gives back a session's credit once; None where the member had no credit held for such a session."""
-    hold = (await hold_store.by_session(unit, [session_id])).get(session_id)
+    hold = (await hold_store.by_session(unit, [session_id], {book.member_id: book})).get(session_id)
     if hold is None or hold.member_id != book.member_id or hold.state in ("refused", "ended"):
         return None
-    if hold.lot_id is not None:
-        await book_store.add_lots(unit, {book.member_id: book}, [hold.lot_id])
     due_before, before = book.next_due, hold.state
     outcome = return_by_hand(book, hold, reason=reason, made_by=made_by, now=unit.now)
     if isinstance(outcome, str):

@@ -84,9 +84,7 @@ async def settle_all(
 ) -> set[str]:
     """Settles the sessions' holds, those that are still open and `still` so under the lock; answers the sessions known."""
     books = await book_store.lock(unit, (each.member_id for each in ended))
-    holds = await hold_store.by_session(unit, [each.session_id for each in ended])
-    lots = (hold.lot_id for hold in holds.values() if hold.state == "held" and hold.lot_id is not None)
-    await book_store.add_lots(unit, books, lots)
+    holds = await hold_store.by_session(unit, [each.session_id for each in ended], books)
     due_before = {member: book.next_due for member, book in books.items()}
     settled: list[Hold] = []
     before: list[HoldState] = []

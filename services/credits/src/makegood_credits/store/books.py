@@ -20,7 +20,6 @@ _LOT = "id::text, member_id, source, length_minutes, expires_at, enrolment_id::t
 
 _LOTS_TO_TAKE_FROM = f"SELECT {_LOT} FROM lots WHERE member_id = ANY($1::text[]) AND available > 0"  # noqa: S608
 _LOTS_IN_USE = f"SELECT {_LOT} FROM lots WHERE member_id = ANY($1::text[]) AND (available > 0 OR held > 0)"  # noqa: S608
-_LOTS_BY_ID = f"SELECT {_LOT} FROM lots WHERE id = ANY($1::uuid[])"  # noqa: S608
 
 _ENROLMENT = """
 SELECT id::text, member_id, plan_id, starts_on, ends_on, time_zone, covers_from, covers_until, next_period, next_grant
@@ -98,12 +97,6 @@ async def open_and_load(unit: UnitOfWork, member: str) -> Book:
     _add_lots(books, await unit.fetch(_LOTS_IN_USE, [member]))
     books[member].enrolments = [Enrolment(*row) for row in await unit.fetch(_ENROLMENT + " ORDER BY id", [member])]
     return books[member]
-
-
-async def add_lots(unit: UnitOfWork, books: dict[str, Book], lots: Iterable[str]) -> None:
-    """Loads these lots into the books of their members, which must be locked."""
-    if wanted := set(lots):
-        _add_lots(books, await unit.fetch(_LOTS_BY_ID, list(wanted)))
 
 
 def _add_lots(books: dict[str, Book], rows: Iterable[Iterable[object]]) -> None:

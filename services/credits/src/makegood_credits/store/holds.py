@@ -7,6 +7,7 @@ from datetime import datetime
 
 from makegood_chassis.database import UnitOfWork, column
 
+from makegood_credits.domain.book import Book, Lot
 from makegood_credits.domain.holding import Hold, Invoice
 from makegood_credits.domain.plans import Money
 
@@ -28,9 +29,11 @@ ON CONFLICT DO NOTHING
 _HOLD = """
 SELECT holds.session_id::text, holds.id::text, holds.member_id, holds.plan_id, holds.state, holds.hold_until,
     holds.lot_id::text, holds.firm, invoices.id::text, invoices.status, invoices.amount_minor, invoices.currency,
-    invoices.due_on
-FROM holds LEFT JOIN invoices ON invoices.id = holds.invoice_id
+    invoices.due_on, lots.id::text, lots.member_id, lots.source, lots.length_minutes, lots.expires_at,
+    lots.enrolment_id::text, lots.period, lots.granted, lots.available, lots.held
+FROM holds LEFT JOIN invoices ON invoices.id = holds.invoice_id LEFT JOIN lots ON lots.id = holds.lot_id
 """
+_LOT_FROM = 13
 _BY_SESSION = _HOLD + " WHERE holds.session_id = ANY($1::uuid[]) ORDER BY holds.session_id FOR UPDATE OF holds"
 
 _LAPSED = """
@@ -107,10 +110,14 @@ async def remember(unit: UnitOfWork, sessions: Mapping[str, str], state: str) ->
         await unit.execute(_CLOSE, list(sessions), list(sessions.values()), state)
 
 
-async def by_session(unit: UnitOfWork, sessions: Sequence[str]) -> dict[str, Hold]:
-    """The sessions' holds, locked. Lock their members' accounts first."""
+async def by_session(unit: UnitOfWork, sessions: Sequence[str], books: Mapping[str, Book]) -> dict[str, Hold]:
+    """The sessions' holds, locked, and their lots in the books of their members, which must be locked before."""
     holds = {}
     for row in await unit.fetch(_BY_SESSION, sessions):
+        book, lot_id = books.get(row[2]), row[_LOT_FROM]
+        if book is not None and lot_id is not None and lot_id not in book.lots:
+            lot = book.lots[lot_id] = Lot(*row[_LOT_FROM:])
+            lot.stored = True
         invoice = None
         if row[8] is not None:
             invoice = Invoice(row[8], row[2], row[0], row[9], Money(row[10], row[11]), row[12])

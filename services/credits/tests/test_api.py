@@ -1,0 +1,368 @@
+"""Credits over HTTP: shapes, rights, bad input, repeats; on a real database."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import httpx
+import jwt
+import pytest
+import pytest_asyncio
+from cryptography.hazmat.primitives.asymmetric import rsa
+from jwt.algorithms import RSAAlgorithm
+from makegood_contracts.events import CreditAdjusted, CreditReturned, EnrolmentEnded, MemberEnrolled
+from makegood_contracts.ids import new_id
+from makegood_credits.bootstrap import application, bootstrap
+from makegood_credits.settings import CreditsSettings
+
+from .credit_building import NOW
+from .credit_world import World, cancelled, missed, requested
+
+ISSUER = "https://identity.makegood.invalid"
+MEMBER = "/v1/members/member-1"
+
+
+class Api:
+    """The service's API as people of each role call it."""
+
+    def __init__(self, client: httpx.AsyncClient, key: rsa.RSAPrivateKey, world: World) -> None:
+        self.client = client
+        self.key = key
+        self.world = world
+
+    async def call(
+        self, method: str, path: str, role: str = "support", subject: str = "support-1", **other: Any
+    ) -> Any:
+        claims = {
+            "iss": ISSUER,
+            "aud": "makegood",
+            "sub": subject,
+            "roles": [role],
+            "exp": time.time() + 600,
+            "jti": "t",
+        }
+        token = jwt.encode(claims, self.key, "RS256", headers={"kid": "k"})
+        headers = {"Authorization": f"Bearer {token}", **other.pop("headers", {})}
+        return await self.client.request(method, path, headers=headers, **other)
+
+    async def enrol(self, **body: Any) -> httpx.Response:
+        answer: httpx.Response = await self.call(
+            "PUT", f"{MEMBER}/enrolment", json={"plan_id": "eap-6", "starts_on": "2026-11-01", **body}
+        )
+        return answer
+
+    async def adjust(self, body: dict[str, Any], key: str | None = None, **other: Any) -> httpx.Response:
+        headers = {"Idempotency-Key": key or new_id()}
+        answer: httpx.Response = await self.call("POST", f"{MEMBER}/adjustments", json=body, headers=headers, **other)
+        return answer
+
+    async def own(self, path: str) -> Any:
+        answer = await self.call("GET", MEMBER + path, "member", "member-1")
+        assert answer.status_code == 200, answer.text
+        return answer.json()
+
+
+@pytest_asyncio.fixture
+async def api(world: World, tmp_path: Path) -> AsyncIterator[Api]:
+    key = rsa.generate_private_key(65537, 2048)
+    jwks = {**RSAAlgorithm.to_jwk(key.public_key(), as_dict=True), "kid": "k", "alg": "RS256", "use": "sig"}
+    keys = tmp_path / "jwks.json"
+    keys.write_text(json.dumps({"keys": [jwks]}))
+    settings = CreditsSettings(
+        environment="development",
+        database_url=world.database.url,
+        kafka_bootstrap_servers="127.0.0.1:1",
+        jwks_url=str(keys),
+    )
+    service = bootstrap(settings, world.clock)
+    service.health.started = True
+    await service.database.open()
+    transport = httpx.ASGITransport(application(service))
+    async with httpx.AsyncClient(transport=transport, base_url="http://credits") as client:
+        yield Api(client, key, world)
+    await service.database.close()
+
+
+def slug(answer: httpx.Response) -> tuple[int, str]:
+    return answer.status_code, answer.json()["type"].removeprefix("/problems/")
+
+
+@pytest.mark.rule("PLAN-1")
+async def test_plans_are_listed_for_anyone_signed_in_by_cursor(api: Api) -> None:
+    first = (await api.call("GET", "/v1/plans?limit=4", "member")).json()
+    rest = (await api.call("GET", f"/v1/plans?limit=4&cursor={first['next_cursor']}", "provider")).json()
+    plans = {plan["id"]: plan for plan in first["items"] + rest["items"]}
+    assert sorted(plans) == [
+        "eap-6",
+        "insurance-copay",
+        "insurance-credits",
+        "messaging-only",
+        "out-of-pocket-4",
+        "sponsored-12",
+    ]
+    assert rest["next_cursor"] is None
+    assert plans["out-of-pocket-4"] == {
+        "id": "out-of-pocket-4",
+        "kind": "out_of_pocket",
+        "name": "Out of pocket, 4 live sessions a month",
+        "live_credits": 4,
+        "period": "P1M",
+        "lengths": [30],
+        "psychiatry_lengths": [],
+        "modalities": ["video", "audio", "chat"],
+        "purchasable": True,
+        "unit_price": {"amount_minor": 6500, "currency": "USD"},
+        "co_pay": None,
+    }
+    assert plans["insurance-copay"]["co_pay"] == {"amount_minor": 2500, "currency": "USD"}
+
+
+@pytest.mark.rule("PLAN-1")
+async def test_an_enrolment_is_told_and_grants_credits(api: Api) -> None:
+    answer = await api.enrol(plan_id="out-of-pocket-4", time_zone="Europe/Berlin", ends_on="2027-03-31")
+    assert answer.status_code == 200
+    body = answer.json()
+    assert {name: body[name] for name in ("member_id", "plan_id", "starts_on", "ends_on", "time_zone")} == {
+        "member_id": "member-1",
+        "plan_id": "out-of-pocket-4",
+        "starts_on": "2026-11-01",
+        "ends_on": "2027-03-31",
+        "time_zone": "Europe/Berlin",
+    }
+    again = await api.enrol(plan_id="out-of-pocket-4", time_zone="Europe/Berlin", ends_on="2027-03-31")
+    assert (again.json(), again.headers["etag"]) == (body, answer.headers["etag"])
+    (told,) = await api.world.heard(MemberEnrolled)
+    assert (told.enrolment_id, told.plan_kind, told.live_credits, told.lengths) == (
+        body["id"],
+        "out_of_pocket",
+        4,
+        [30],
+    )
+    await api.enrol()
+    (ended,) = await api.world.heard(EnrolmentEnded)
+    assert (ended.enrolment_id, ended.ended_on.isoformat()) == (body["id"], "2026-10-31")
+    assert (await api.own("/credits"))["available"] == 6
+    sequences = [each.sequence for each in await api.world.outbox() if "Enrol" in type(each.event).__name__]
+    assert sequences == [1, 2, 3]
+
+
+@pytest.mark.rule("CRED-4")
+async def test_the_member_sees_what_is_left_what_is_held_when_it_lapses_and_why(api: Api) -> None:
+    assert await api.own("/credits") == {"available": 0, "held": 0, "lots": []}
+    await api.enrol(plan_id="out-of-pocket-4")
+    asked = requested(length=30)
+    await api.world.send(asked)
+    credits = await api.own("/credits")
+    (lot,) = credits["lots"]
+    assert (credits["available"], credits["held"]) == (3, 1)
+    assert lot == {
+        "id": lot["id"],
+        "source": "plan",
+        "length_minutes": 30,
+        "granted": 4,
+        "available": 3,
+        "held": 1,
+        "expires_at": "2026-12-01T00:00:00Z",
+    }
+    ledger = await api.own("/ledger")
+    assert [
+        (item["kind"], item["amount"], item["available_after"], item["held_after"]) for item in ledger["items"]
+    ] == [
+        ("hold", 1, 3, 1),
+        ("grant", 4, 4, 0),
+    ]
+    newest = ledger["items"][0]
+    assert (newest["session_id"], newest["lot_id"], newest["made_by"]) == (asked.session_id, lot["id"], "member-1")
+    assert newest["reason"]
+    assert newest["made_at"] == "2026-11-23T09:00:00Z"
+
+
+@pytest.mark.rule("CRED-4")
+async def test_pages_of_the_ledger_neither_skip_nor_repeat_while_it_grows(api: Api) -> None:
+    await api.enrol()
+    for number in range(5):
+        await api.adjust({"amount": 1, "reason": f"number {number}"})
+    seen, cursor = [], ""
+    while True:
+        page = await api.own(f"/ledger?limit=2{cursor}")
+        seen += [item["reason"] for item in page["items"]]
+        await api.adjust({"amount": 1, "reason": "meanwhile"})
+        if page["next_cursor"] is None:
+            break
+        cursor = f"&cursor={page['next_cursor']}"
+    assert seen == ["number 4", "number 3", "number 2", "number 1", "number 0", "Plan eap-6."]
+
+
+@pytest.mark.rule("MISS-3")
+async def test_invoices_show_the_co_pay_pending_and_void_after_a_miss(api: Api) -> None:
+    await api.enrol(plan_id="insurance-copay")
+    asked = requested()
+    await api.world.send(asked)
+    (invoice,) = (await api.own("/invoices"))["items"]
+    assert invoice == {
+        "id": invoice["id"],
+        "member_id": "member-1",
+        "session_id": asked.session_id,
+        "status": "pending",
+        "amount": {"amount_minor": 2500, "currency": "USD"},
+        "due_on": "2026-11-26",
+    }
+    await api.world.send(missed(asked))
+    assert [each["status"] for each in (await api.own("/invoices"))["items"]] == ["void"]
+
+
+@pytest.mark.rule("CRED-5")
+async def test_support_adjusts_and_who_and_why_are_kept(api: Api) -> None:
+    answer = await api.adjust({"amount": 3, "reason": "Goodwill"})
+    assert answer.status_code == 201
+    assert (answer.json()["available"], answer.json()["entries"][0]["amount"]) == (3, 3)
+    taken = await api.adjust({"amount": -2, "reason": "Mistake"})
+    assert (taken.status_code, taken.json()["available"]) == (201, 1)
+    refused = await api.adjust({"amount": -2, "reason": "Mistake"})
+    assert slug(refused) == (409, "no-session-credits")
+    assert refused.json()["reasons"][0]["code"] == "no-session-credits"
+    items = (await api.own("/ledger"))["items"]
+    assert [(item["kind"], item["amount"], item["reason"], item["made_by"]) for item in items] == [
+        ("adjust", -2, "Mistake", "support-1"),
+        ("adjust", 3, "Goodwill", "support-1"),
+    ]
+    assert [each.amount for each in await api.world.heard(CreditAdjusted)] == [3, -2]
+    assert await api.world.imbalances() == []
+
+
+@pytest.mark.rule("MISS-5", "CRED-5")
+async def test_a_session_gives_its_credit_back_once_whoever_returns_it(api: Api) -> None:
+    await api.enrol()
+    lost, given, open_one = requested(), requested(starts_at=NOW + timedelta(days=4)), requested()
+    await api.world.send(lost, given, open_one)
+    await api.world.send(cancelled(lost, forfeits=True))
+    await api.world.send(missed(given))
+    body = {"amount": 1, "session_id": lost.session_id, "reason": "Our fault"}
+    answers = await asyncio.gather(*(api.adjust(body) for _ in range(4)))
+    assert sorted(answer.status_code for answer in answers) == [201, 409, 409, 409]
+    assert slug(await api.adjust(body)) == (409, "credit-already-returned")
+    assert slug(await api.adjust({**body, "session_id": given.session_id})) == (409, "credit-already-returned")
+    assert slug(await api.adjust({**body, "session_id": open_one.session_id})) == (422, "validation")
+    assert slug(await api.adjust({**body, "session_id": new_id()})) == (422, "validation")
+    by_hand = [each for each in await api.world.heard(CreditReturned) if each.cause == "support"]
+    assert [each.session_id for each in by_hand] == [lost.session_id]
+    assert await api.world.balance() == (5, 1)
+    assert await api.world.imbalances() == []
+
+
+@pytest.mark.rule("MISS-5", "CRED-5")
+async def test_an_adjustment_needs_a_key_and_happens_once(api: Api) -> None:
+    without = await api.call("POST", f"{MEMBER}/adjustments", json={"amount": 1, "reason": "r"})
+    assert slug(without) == (400, "idempotency-key-required")
+    body = {"amount": 1, "reason": "Goodwill"}
+    first = await api.adjust(body, "once")
+    again = await api.adjust(body, "once")
+    assert (again.status_code, again.json()) == (201, first.json())
+    assert slug(await api.adjust({**body, "amount": 2}, "once")) == (422, "idempotency-key-reused")
+    assert await api.world.balance() == (1, 0)
+
+
+@pytest.mark.rule("PLAN-1")
+@pytest.mark.parametrize(
+    ("body", "problem"),
+    [
+        ({"plan_id": "gold"}, "plan-unknown"),
+        ({"starts_on": None}, "validation"),
+        ({"starts_on": 1764000000}, "validation"),
+        ({"starts_on": "2026-02-30"}, "validation"),
+        ({"starts_on": "2026-11-01T00:00:00Z"}, "validation"),
+        ({"starts_on": "0001-01-01"}, "validation"),
+        ({"ends_on": "2026-10-31"}, "validation"),
+        ({"ends_on": "9999-12-31"}, "validation"),
+        ({"time_zone": "Mars/Olympus"}, "validation"),
+        ({"time_zone": "../../etc/passwd"}, "validation"),
+        ({"time_zone": ""}, "validation"),
+        ({"colour": "red"}, "validation"),
+        ({"plan_id": 7}, "validation"),
+        ({"plan_id": "a\x00b"}, "validation"),
+    ],
+)
+async def test_an_enrolment_that_makes_no_sense_is_refused_and_leaves_nothing(
+    api: Api, body: dict[str, Any], problem: str
+) -> None:
+    assert slug(await api.enrol(**body)) == (422, problem)
+    assert await api.world.ledger() == []
+
+
+@pytest.mark.rule("CRED-5")
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"amount": 0, "reason": "r"},
+        {"amount": "1", "reason": "r"},
+        {"amount": 1.5, "reason": "r"},
+        {"amount": True, "reason": "r"},
+        {"amount": 10**12, "reason": "r"},
+        {"amount": 1},
+        {"amount": 1, "reason": "  "},
+        {"amount": 1, "reason": "a\x00b"},
+        {"amount": 1, "reason": "r" * 501},
+        {"amount": 2, "reason": "r", "session_id": "0193f5b5-0000-7000-8000-000000000000"},
+        {"amount": 1, "reason": "r", "session_id": "not-an-id"},
+        {"amount": 1, "reason": "r", "session_id": "{0193f5b5-0000-7000-8000-000000000000}"},
+        {"amount": 1, "reason": "r", "length_minutes": 0},
+        {"amount": 1, "reason": "r", "made_by": "me"},
+    ],
+)
+async def test_an_adjustment_that_makes_no_sense_is_refused_and_leaves_nothing(api: Api, body: dict[str, Any]) -> None:
+    assert slug(await api.adjust(body)) == (422, "validation")
+    assert await api.world.ledger() == []
+
+
+@pytest.mark.rule("SEC-1")
+@pytest.mark.parametrize(
+    ("method", "path", "allowed"),
+    [
+        ("GET", "/v1/plans", {"owner": 200, "other": 200, "provider": 200, "support": 200, "ops": 200}),
+        ("GET", f"{MEMBER}/credits", {"owner": 200, "other": 404, "provider": 403, "support": 200, "ops": 403}),
+        ("GET", f"{MEMBER}/ledger", {"owner": 200, "other": 404, "provider": 403, "support": 200, "ops": 403}),
+        ("GET", f"{MEMBER}/invoices", {"owner": 200, "other": 404, "provider": 403, "support": 200, "ops": 403}),
+        ("PUT", f"{MEMBER}/enrolment", {"owner": 403, "other": 403, "provider": 403, "support": 200, "ops": 200}),
+        ("POST", f"{MEMBER}/adjustments", {"owner": 403, "other": 403, "provider": 403, "support": 201, "ops": 403}),
+    ],
+)
+async def test_who_may_do_what(api: Api, method: str, path: str, allowed: dict[str, int]) -> None:
+    bodies = {"PUT": {"plan_id": "eap-6", "starts_on": "2026-11-01"}, "POST": {"amount": 1, "reason": "r"}}
+    people = {
+        "owner": ("member", "member-1"),
+        "other": ("member", "member-2"),
+        "provider": ("provider", "member-1"),
+        "support": ("support", "support-1"),
+        "ops": ("ops", "ops-1"),
+    }
+    found = {}
+    for who, (role, subject) in people.items():
+        headers = {"Idempotency-Key": new_id()}
+        answer = await api.call(method, path, role, subject, json=bodies.get(method), headers=headers)
+        found[who] = answer.status_code
+    assert found == allowed
+    assert (await api.client.request(method, path)).status_code == 401
+
+
+@pytest.mark.rule("SEC-1")
+@pytest.mark.parametrize(("member", "status"), [("a%00b", 404), ("a b", 422), ("x" * 129, 422), ("%F0%9F%98%80", 422)])
+async def test_a_member_id_that_cannot_be_one_is_refused(api: Api, member: str, status: int) -> None:
+    assert (await api.call("GET", f"/v1/members/{member}/credits")).status_code == status
+
+
+async def test_the_openapi_document_names_every_path(api: Api) -> None:
+    document = (await api.client.get("/v1/credits/openapi.json")).json()
+    assert document["openapi"].startswith("3.1")
+    assert {path for path in document["paths"] if "/dev/" not in path and path.startswith("/v1/")} == {
+        "/v1/plans",
+        *(
+            f"/v1/members/{{member_id}}/{name}"
+            for name in ("credits", "ledger", "invoices", "enrolment", "adjustments")
+        ),
+    }
