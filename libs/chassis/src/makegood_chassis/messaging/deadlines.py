@@ -41,7 +41,7 @@ RETURNING kind, entity_id, due_at
 """
 _NEXT: Final = "SELECT due_at FROM deadlines WHERE kind = ANY($1::text[]) ORDER BY due_at LIMIT 1"
 _PUT_OFF: Final = """
-UPDATE deadlines SET attempts = attempts + 1, due_at = $3 + least(300, power(2, attempts)) * interval '1 second'
+UPDATE deadlines SET attempts = attempts + 1, due_at = $3::timestamptz + least(300, power(2, attempts)) * interval '1 second'
 WHERE kind = $1 AND entity_id = $2
 """
 _LOCK_TIMEOUT: Final = "SELECT set_config('lock_timeout', $1, true)"

@@ -1,0 +1,179 @@
+"""Deadlines: each once, in time, by any number of workers; a poisonous one holds up nobody."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from makegood_chassis.database import Database, UnitOfWork
+from makegood_chassis.messaging.deadlines import Deadlines
+from makegood_chassis.messaging.handlers import DeadlineHandler, Due
+from makegood_contracts.ids import new_id
+from messaging_helpers import cause, opened, until
+
+
+@asynccontextmanager
+async def running(database: Database, handler: DeadlineHandler, workers: int = 1) -> AsyncIterator[None]:
+    parts = [Deadlines(database, {"end": handler}, batch=100) for _ in range(workers)]
+    tasks = [asyncio.create_task(part.run()) for part in parts]
+    try:
+        yield
+    finally:
+        for part in parts:
+            part.stop()
+        await asyncio.wait_for(asyncio.gather(*tasks), 10)
+
+
+async def set_all(database: Database, ids: Sequence[str], due_at: datetime | None) -> None:
+    async with database.transaction(cause()) as unit:
+        for entity in ids:
+            unit.set_deadline("end", entity, due_at)
+
+
+async def left(database: Database) -> list[Any]:
+    async with database.reading() as queries:
+        return await queries.fetch("SELECT entity_id, due_at, attempts FROM deadlines")
+
+
+async def note(due: Sequence[Due], unit: UnitOfWork) -> None:
+    await unit.execute(
+        "INSERT INTO effects (event_id, key, sequence) SELECT '', unnest($1::text[]), 0", [one.entity_id for one in due]
+    )
+
+
+async def noted(database: Database) -> list[str]:
+    async with database.reading() as queries:
+        return [row[0] for row in await queries.fetch("SELECT key FROM effects ORDER BY position")]
+
+
+async def test_many_workers_handle_each_deadline_once(database: Database, database_url: str) -> None:
+    ids = [new_id() for _ in range(2000)]
+    await set_all(database, ids, datetime.now(UTC))
+    async with opened(database_url) as other, running(database, note, 3), running(other, note, 3):
+        await until(lambda: _empty(database))
+    assert sorted(await noted(database)) == sorted(ids)
+
+
+async def _empty(database: Database) -> bool:
+    return not await left(database)
+
+
+async def test_a_deadline_comes_in_time_and_not_before(database: Database) -> None:
+    moments: list[timedelta] = []
+
+    async def handler(due: Sequence[Due], unit: UnitOfWork) -> None:
+        moments.extend(unit.now - one.due_at for one in due)
+
+    async with running(database, handler):
+        await set_all(database, ["a"], datetime.now(UTC) + timedelta(seconds=0.7))
+        await set_all(database, ["b"], datetime.now(UTC) + timedelta(seconds=0.2))
+        await until(lambda: len(moments) == 2)
+    assert all(timedelta() <= late < timedelta(seconds=0.4) for late in moments)
+
+
+async def test_a_moved_clock_brings_deadlines_at_once(database: Database) -> None:
+    await set_all(database, ["a"], datetime.now(UTC) + timedelta(days=3))
+    async with running(database, note):
+        await until(lambda: left(database))
+        database.clock.set_offset(timedelta(days=4))
+        await until(lambda: noted(database), seconds=5)
+
+
+async def test_a_deadline_taken_away_or_put_later_does_not_come(database: Database) -> None:
+    soon = datetime.now(UTC) + timedelta(seconds=0.3)
+    await set_all(database, ["gone", "later", "stays"], soon)
+    await set_all(database, ["gone"], None)
+    await set_all(database, ["later"], soon + timedelta(days=1))
+    async with running(database, note):
+        await until(lambda: noted(database))
+    assert await noted(database) == ["stays"]
+    assert [row[0] for row in await left(database)] == ["later"]
+
+
+async def test_the_handler_may_set_the_deadline_anew(database: Database) -> None:
+    async def again(due: Sequence[Due], unit: UnitOfWork) -> None:
+        await note(due, unit)
+        if len(await unit.fetch("SELECT 1 FROM effects")) < 3:
+            for one in due:
+                unit.set_deadline("end", one.entity_id, unit.now)
+
+    await set_all(database, ["a"], datetime.now(UTC))
+    async with running(database, again):
+        await until(lambda: _empty(database))
+    assert await noted(database) == ["a", "a", "a"]
+
+
+async def test_a_poisonous_deadline_alone_is_put_off_more_and_more(database: Database) -> None:
+    async def handler(due: Sequence[Due], unit: UnitOfWork) -> None:
+        await note(due, unit)
+        if any(one.entity_id == "poison" for one in due):
+            raise ValueError("poison")
+
+    ids = [new_id() for _ in range(150)]
+    await set_all(database, ["poison", *ids], datetime.now(UTC))
+
+    async def tried_twice() -> bool:
+        rows = await left(database)
+        return len(rows) == 1 and rows[0]["attempts"] >= 2
+
+    async with running(database, handler):
+        await until(tried_twice)
+    assert sorted(await noted(database)) == sorted(ids)
+    (row,) = await left(database)
+    assert row["due_at"] > datetime.now(UTC)
+
+
+async def test_a_change_that_meets_its_deadline_is_never_the_one_to_fail(database: Database) -> None:
+    """The change holds the entity and wants its deadline; the worker holds the deadline and wants the entity."""
+    async with database.reading() as queries:
+        await queries.execute("CREATE TABLE entities (id text PRIMARY KEY)")
+        await queries.execute("INSERT INTO entities VALUES ('a')")
+    taken = asyncio.Event()
+
+    async def handler(due: Sequence[Due], unit: UnitOfWork) -> None:
+        taken.set()
+        await unit.fetch("SELECT 1 FROM entities WHERE id = 'a' FOR UPDATE")
+        await note(due, unit)
+
+    await set_all(database, ["a"], datetime.now(UTC))
+    async with database.transaction(cause()) as unit:
+        await unit.fetch("SELECT 1 FROM entities WHERE id = 'a' FOR UPDATE")
+        async with running(database, handler):
+            await until(taken.is_set)
+            unit.set_deadline("end", "a", datetime.now(UTC) + timedelta(days=1))
+            await asyncio.wait_for(unit.flush(), 0.9)
+    assert await noted(database) == []
+    assert len(await left(database)) == 1
+
+
+async def test_servers_away_are_waited_for(database: Database) -> None:
+    calls = 0
+
+    async def handler(due: Sequence[Due], unit: UnitOfWork) -> None:
+        nonlocal calls
+        calls += 1
+        if calls < 4:
+            raise ConnectionResetError
+        await note(due, unit)
+
+    await set_all(database, ["a"], datetime.now(UTC))
+    async with running(database, handler):
+        await until(lambda: noted(database))
+    assert calls == 4
+
+
+@pytest.mark.parametrize("count", [1000])
+async def test_a_batch_costs_one_call(database: Database, count: int) -> None:
+    sizes: list[int] = []
+
+    async def handler(due: Sequence[Due], unit: UnitOfWork) -> None:
+        sizes.append(len(due))
+
+    await set_all(database, [new_id() for _ in range(count)], datetime.now(UTC))
+    async with running(database, handler):
+        await until(lambda: _empty(database))
+    assert sizes == [100] * (count // 100)
