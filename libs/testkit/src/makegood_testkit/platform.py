@@ -218,11 +218,11 @@ class Cast:
         midnight = earliest.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
         return midnight + -(-(earliest - midnight) // quarter) * quarter
 
-    def wish(self, starts_at: datetime, **changes: Any) -> dict[str, Any]:
+    def wish(self, start: datetime, **changes: Any) -> dict[str, Any]:
         """The body of a booking."""
         return {
             "room_id": self.room_id,
-            "starts_at": starts_at.isoformat(),
+            "starts_at": start.isoformat(),
             "length_minutes": self.length,
             "modality": self.modality,
             "time_zone": self.zone,
