@@ -188,7 +188,7 @@ BAD: list[tuple[str, dict[str, Any], int, str]] = [
 async def test_a_bad_booking_is_refused_and_leaves_nothing(
     world: World, change: dict[str, Any], status: int, problem: str
 ) -> None:
-    body, key = world.wish(await world.room(), **change), new_id()
+    body, key = {**world.wish(await world.room()), **change}, new_id()
     body = {name: value for name, value in body.items() if value is not None}
     await world.outbox()
     answer = await book(world, body, key=key, wait=5)

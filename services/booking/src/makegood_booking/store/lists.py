@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from makegood_chassis.database import Queries, Row, UnitOfWork
-from sqlalchemy import or_, select, tuple_
+from sqlalchemy import literal, or_, select, tuple_
 
 from makegood_booking.domain.session import Session
 from makegood_booking.store.sessions import Sessions
@@ -48,7 +48,10 @@ async def list_sessions(store: Sessions, wanted: Filter, most: int, queries: Que
     if wanted.starts_before is not None:
         query = query.where(table.starts_at < wanted.starts_before)
     if wanted.after is not None:
-        query = query.where(tuple_(table.starts_at, table.id) > tuple_(*wanted.after))
+        query = query.where(
+            tuple_(table.starts_at, table.id)
+            > tuple_(literal(wanted.after[0], table.starts_at.type), literal(wanted.after[1], table.id.type))
+        )
     query = query.order_by(table.starts_at, table.id).limit(most)
     return await store.of_rows(await queries.fetch(query), queries)
 

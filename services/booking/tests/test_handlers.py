@@ -1,0 +1,237 @@
+"""Batches of events and deadlines, and the service as a process between real topics."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import sys
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from makegood_booking.handlers.events import UnknownSession
+from makegood_chassis.clock import Clock
+from makegood_contracts.envelope import Cause, decode, encode
+from makegood_contracts.events import ProviderMissed, SessionRequested
+from makegood_contracts.ids import new_id
+from makegood_contracts.topics import SESSIONS
+
+from .examples import HOUR, MINUTE, START
+from .world import CAUSE, Answers, World, names, received, slug
+
+
+async def asked(world: World, count: int) -> list[dict[str, Any]]:
+    return [await world.ask(START + n * HOUR) for n in range(count)]
+
+
+@pytest.mark.rule("BOOK-1")
+async def test_a_batch_is_decided_session_by_session_in_its_order(world: World) -> None:
+    one, two, three = await asked(world, 3)
+    await world.outbox()
+    await world.handle(*[Answers.slot_held(session) for session in (three, one)])
+    await world.handle(Answers.slot_refused(two))
+    await world.handle(*[Answers.credit_held(session) for session in (two, three, one)])
+    events = await world.outbox()
+    assert names(events) == ["SessionRejected", "SessionReserved", "SessionReserved"]
+    assert [event.key for event in events] == [two["id"], three["id"], one["id"]]
+    states = [(await world.read(session))["status"] for session in (one, two, three)]
+    assert states == ["reserved", "rejected", "reserved"]
+
+
+@pytest.mark.rule("CRED-3")
+async def test_two_events_of_one_session_in_one_batch_both_count_once(world: World) -> None:
+    session = await world.reserved()
+    await world.outbox()
+    await world.handle(Answers.slot_lapsed(session), Answers.slot_lapsed(session))
+    assert names(await world.outbox()) == ["SessionCancelled"]
+    assert (await world.read(session))["version"] == session["version"] + 1
+
+
+@pytest.mark.rule("AVAIL-4")
+async def test_a_slot_that_was_released_because_of_booking_itself_changes_nothing(world: World) -> None:
+    session = await world.reserved()
+    await world.outbox()
+    await world.handle(Answers.slot_lapsed(session, "completed"))
+    assert await world.outbox() == []
+    assert await world.read(session) == session
+
+
+async def test_an_event_of_a_session_that_never_was_is_not_taken_and_spoils_nothing_else(world: World) -> None:
+    (session,) = await asked(world, 1)
+    stranger = {**session, "id": new_id()}
+    with pytest.raises(UnknownSession):
+        await world.handle(Answers.slot_held(session), Answers.slot_held(stranger))
+    await world.handle(Answers.slot_held(session))
+    await world.handle(Answers.credit_held(session))
+    assert (await world.read(session))["status"] == "reserved"
+
+
+@pytest.mark.rule("BOOK-1")
+async def test_a_booking_that_nobody_answers_is_given_up_and_late_holds_reserve_nothing(world: World) -> None:
+    session = await world.ask()
+    await world.outbox()
+    assert names(await world.pass_time(world.clock.moment + 10 * MINUTE)) == ["SessionRejected"]
+    await world.handle(Answers.slot_held(session))
+    await world.handle(Answers.credit_held(session))
+    assert await world.outbox() == []
+    after = await world.read(session)
+    assert (after["status"], after["reason"]) == ("rejected", "temporary-interruption")
+
+
+@pytest.mark.rule("MISS-1")
+async def test_an_outage_is_caught_up_in_one_batch_each_session_once(world: World) -> None:
+    sessions = [await world.confirmed(START + n * HOUR) for n in range(6)]
+    events = await world.pass_time(START + timedelta(days=30))
+    assert names(events) == ["ProviderMissed"] * 6
+    assert {event.key for event in events} == {session["id"] for session in sessions}
+    assert all(
+        isinstance(event, ProviderMissed) and event.missed_at == event.starts_at + 10 * MINUTE for event in events
+    )
+
+
+@pytest.mark.rule("MISS-1", "JOIN-1")
+async def test_the_deadline_and_the_joining_provider_never_both_win(world: World) -> None:
+    session = await world.confirmed()
+    world.clock.moment = START + 10 * MINUTE - timedelta(milliseconds=1)
+    answers = await asyncio.gather(
+        world.provider.post(f"/v1/sessions/{session['id']}/join"), world.pass_time(START + 10 * MINUTE)
+    )
+    after = await world.read(session)
+    came = answers[0].status_code == 200
+    assert after["status"] == ("confirmed" if came else "provider_missed")
+    if not came:
+        assert slug(answers[0]) == "session-over"
+
+
+@pytest.mark.rule("BOOK-1")
+async def test_each_event_carries_its_cause_and_the_next_number_of_its_session(world: World) -> None:
+    session = await world.ask()
+    await world.outbox()
+    handler = world.service.events
+    first, second = received(Answers.slot_held(session)), received(Answers.credit_held(session))
+    async with world.service.database.transaction(CAUSE) as unit:
+        await handler[type(first.event)]([first], unit)
+        await handler[type(second.event)]([second], unit)
+    async with world.service.database.pool.acquire() as connection:
+        row = await connection.fetchrow("SELECT key, headers::json AS headers, payload FROM outbox")
+    headers = dict(row["headers"])
+    assert (headers["ce_sequence"], headers["ce_causationid"], headers["ce_correlationid"]) == ("2", second.id, "story")
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@asynccontextmanager
+async def process(url: str, kafka: str, prefix: str, jwks: Path) -> AsyncIterator[str]:
+    """`python -m makegood_booking all`, ready; answers its address."""
+    port = free_port()
+    values = {
+        **os.environ,
+        "MAKEGOOD_ENVIRONMENT": "development",
+        "BOOKING_DATABASE_URL": url,
+        "KAFKA_BOOTSTRAP_SERVERS": kafka,
+        "KAFKA_TOPIC_PREFIX": prefix,
+        "JWKS_URL": str(jwks),
+        "HTTP_PORT": str(port),
+        "LOG_LEVEL": "WARNING",
+    }
+    running = await asyncio.create_subprocess_exec(sys.executable, "-m", "makegood_booking", "all", env=values)
+    base = f"http://127.0.0.1:{port}"
+    try:
+        async with asyncio.timeout(60), httpx.AsyncClient(base_url=base, trust_env=False) as http:
+            while True:
+                try:
+                    if (await http.get("/readyz")).status_code == 200:
+                        break
+                except httpx.TransportError:
+                    pass
+                assert running.returncode is None, "the process ended"
+                await asyncio.sleep(0.1)
+        yield base
+    finally:
+        if running.returncode is None:
+            running.terminate()
+        assert await asyncio.wait_for(running.wait(), 20) == 0
+
+
+@pytest.mark.slow
+@pytest.mark.rule("BOOK-1", "BOOK-4")
+async def test_between_real_topics_a_booking_waits_for_both_answers(
+    world: World, database_factory: Any, kafka_servers: str, topic_prefix: str, jwks: Path
+) -> None:
+    """The service is a process of its own; availability and credits are played by a consumer that answers its requests."""
+    now = Clock().now()
+    producer = AIOKafkaProducer(bootstrap_servers=kafka_servers)
+    consumer = AIOKafkaConsumer(
+        topic_prefix + SESSIONS.name, bootstrap_servers=kafka_servers, auto_offset_reset="earliest"
+    )
+    seen: list[str] = []
+    all_seen = asyncio.Event()
+
+    async def answer_requests() -> None:
+        async for record in consumer:
+            event = decode(record.key, record.headers, record.value).event
+            seen.append(type(event).__name__)
+            if len(seen) == 4:
+                all_seen.set()
+            if not isinstance(event, SessionRequested):
+                continue
+            asked = {"id": event.session_id, "member_id": event.member_id, "provider_id": event.provider_id}
+            asked |= {"starts_at": event.starts_at.isoformat(), "ends_at": event.ends_at.isoformat()}
+            good = event.length_minutes == 30
+            for reply in (
+                Answers.slot_held(asked),
+                Answers.credit_held(asked) if good else Answers.credit_refused(asked, purchasable=True),
+            ):
+                made = encode(reply, sequence=1, cause=Cause("story", "test"))
+                await producer.send_and_wait(
+                    topic_prefix + made.topic,
+                    made.value,
+                    made.key.encode(),
+                    headers=[(n, v.encode()) for n, v in made.headers],
+                )
+
+    await producer.start()
+    await consumer.start()
+    playing = asyncio.create_task(answer_requests())
+    try:
+        async with process(await database_factory("booking"), kafka_servers, topic_prefix, jwks) as base:
+            people = {
+                role: httpx.AsyncClient(
+                    base_url=base, trust_env=False, timeout=30, headers=dict(world.person(role, who).headers)
+                )
+                for role, who in (("member", "anna"), ("support", "sam"))
+            }
+            room = await people["support"].post("/v1/rooms", json={"member_id": "anna", "provider_id": "dr-lee"})
+            outcomes = []
+            for length in (30, 45):
+                started = time.perf_counter()
+                outcomes.append(
+                    await people["member"].post(
+                        "/v1/sessions",
+                        json=world.wish(room.json()["id"], now + timedelta(days=2), length_minutes=length),
+                        headers={"Idempotency-Key": new_id(), "Prefer": "wait=20"},
+                    )
+                )
+                print(f"booking with outcome: {(time.perf_counter() - started) * 1000:.1f} ms")  # noqa: T201
+            good, bad = outcomes
+            assert (good.status_code, good.json()["status"]) == (201, "reserved")
+            assert (bad.status_code, slug(bad), bad.json()["purchasable"]) == (409, "no-session-credits", True)
+            await asyncio.wait_for(all_seen.wait(), 20)
+            assert seen == ["SessionRequested", "SessionReserved", "SessionRequested", "SessionRejected"]
+            for client in people.values():
+                await client.aclose()
+    finally:
+        playing.cancel()
+        await consumer.stop()
+        await producer.stop()
