@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from makegood_cli.stack.config import Stack
+from makegood_cli.stack.config import Choices, Stack
 from makegood_cli.stack.home import Home
 from makegood_cli.stack.ports import SERVICES
 
@@ -23,12 +23,17 @@ _PATIENCE = 15.0
 def audit(
     as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
     topics: Annotated[bool, typer.Option(help="Read the topics too, from their beginning.")] = True,
+    port_offset: Annotated[
+        int | None, typer.Option(metavar="N", help="Of the stack to look at; the remembered one without.")
+    ] = None,
     patience: Annotated[
         float, typer.Option(min=0, max=600, help="Seconds that what is under way gets to finish; a violation lasts.")
     ] = _PATIENCE,
 ) -> None:
     """Check the invariants across the four databases and the topics."""
-    violations, facts = asyncio.run(_audit(Stack.of(Home.find()), topics, patience))
+    home = Home.find()
+    stack = Stack.of(home, Choices.remembered(home).changed(port_offset, None, []))
+    violations, facts = asyncio.run(_audit(stack, topics, patience))
     if as_json:
         sys.stdout.write(json.dumps({"violations": violations, **facts}, indent=2) + "\n")
     else:

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import subprocess
 import time
 from datetime import datetime
 from typing import Annotated, Literal
 
-import httpx
 import typer
 from rich.console import Console
 
@@ -29,7 +27,7 @@ def demo(
     if stack == "embedded":
         running = _start_embedded(console, port_offset)
     elif stack == "compose":
-        running = _start_compose(console)
+        running = _start_compose(console, port_offset)
     else:
         raise UserError(f"--stack {stack}: say embedded or compose", exit_code=2)
     up_after = time.monotonic() - began
@@ -46,39 +44,10 @@ def _start_embedded(console: Console, port_offset: int | None) -> Stack:
     return starting.up(home, Choices.remembered(home).changed(port_offset, None, []), console)
 
 
-def _start_compose(console: Console) -> Stack:
-    """The same platform from images. Docker's own words are shown where it fails."""
-    home = Home.find()
-    home.make()
-    # The key that signs development tokens must exist before the containers mount its folder.
-    from makegood_cli.devside import keys
+def _start_compose(console: Console, port_offset: int | None) -> Stack:
+    from makegood_cli.stack import compose
 
-    keys.newest_key(home.identity)
-    console.print("starting containers (docker compose up); images are built at the first time")
-    command = ["docker", "compose", "up", "--detach", "--build", "--wait", "--wait-timeout", "240"]
-    try:
-        result = subprocess.run(command, cwd=home.root, check=False, capture_output=True, text=True)  # noqa: S603
-    except FileNotFoundError:
-        raise UserError("docker is not installed; without it: make demo") from None
-    if result.returncode:
-        raise UserError("docker compose up failed:\n" + "\n".join(result.stderr.splitlines()[-15:]))
-    stack = Stack.of(home, Choices())
-    _wait_for_gateway(stack)
-    return stack
-
-
-def _wait_for_gateway(stack: Stack, seconds: float = 60) -> None:
-    """Until a request passes through the gateway to each service."""
-    until = time.monotonic() + seconds
-    while time.monotonic() < until:
-        try:
-            paths = [f"/v1/{name}/openapi.json" for name in ("booking", "availability", "credits", "notifications")]
-            if all(httpx.get(stack.base_url + path, trust_env=False, timeout=5).is_success for path in paths):
-                return
-        except httpx.TransportError:
-            pass
-        time.sleep(0.25)
-    raise UserError(f"the gateway at {stack.base_url} does not reach all services after {seconds:g} s")
+    return compose.up(Home.find(), port_offset or 0, console)
 
 
 async def _play(stack: Stack, console: Console, first_booking: object) -> None:
