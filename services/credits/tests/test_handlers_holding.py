@@ -165,3 +165,17 @@ async def test_coverage_ahead_is_granted_at_its_start(world: World) -> None:
     assert await world.move_to(NOW + timedelta(days=30)) == []
     assert await world.move_to(NOW + timedelta(days=31)) == ["member"]
     assert await world.balance() == (6, 0)
+
+
+@pytest.mark.rule("AVAIL-4")
+async def test_holds_of_different_minutes_lapse_each_in_its_own(world: World) -> None:
+    await world.enrol()
+    seconds = [0, 1, 59, 60, 61]
+    for second in seconds:
+        await world.send(requested(hold_until=NOW + timedelta(minutes=15, seconds=second)))
+    assert await world.move_to(NOW + timedelta(minutes=15)) == ["hold-lapse"]
+    assert await world.balance() == (2, 4)
+    assert await world.move_to(NOW + timedelta(minutes=16)) == ["hold-lapse"]
+    assert await world.balance() == (5, 1)
+    assert await world.move_to(NOW + timedelta(minutes=17)) == ["hold-lapse"]
+    assert await world.balance() == (6, 0)

@@ -22,14 +22,15 @@ MOST_LAPSES: Final = 500
 
 async def on_lapse(batch: Sequence[Due], unit: UnitOfWork) -> None:
     """AVAIL-4: gives back what is held for sessions that were never reserved."""
-    until = max(due.due_at for due in batch)
-    lapsed = await hold_store.lapsed(unit, until, MOST_LAPSES)
+    minutes = [due.due_at for due in batch]
+    lapsed = await hold_store.lapsed(unit, minutes, MOST_LAPSES)
     ended = [
         Ended(session, member, Ending("returned", "lapsed", unit.now), unit.cause) for session, member in lapsed.items()
     ]
     await settle_all(unit, ended, still=lambda hold: not hold.firm)
     if len(lapsed) == MOST_LAPSES:
-        set_lapse(unit, until)
+        for minute in minutes:
+            set_lapse(unit, minute)
 
 
 async def on_member_due(batch: Sequence[Due], unit: UnitOfWork) -> None:

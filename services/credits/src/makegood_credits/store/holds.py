@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from makegood_chassis.database import UnitOfWork, column
 
@@ -38,7 +38,7 @@ _BY_SESSION = _HOLD + " WHERE holds.session_id = ANY($1::uuid[]) ORDER BY holds.
 
 _LAPSED = """
 SELECT session_id::text, member_id FROM holds
-WHERE hold_until <= $1 AND state = 'held' AND NOT firm ORDER BY hold_until LIMIT $2
+WHERE hold_until > $1 AND hold_until <= $2 AND state = 'held' AND NOT firm LIMIT $3
 """
 
 _SETTLE = """
@@ -125,9 +125,18 @@ async def by_session(unit: UnitOfWork, sessions: Sequence[str], books: Mapping[s
     return holds
 
 
-async def lapsed(unit: UnitOfWork, until: datetime, most: int) -> dict[str, str]:
-    """Session → member of holds that lapse by then and aren't firm; not locked, so look again under the lock."""
-    return {row[0]: row[1] for row in await unit.fetch(_LAPSED, until, most)}
+async def lapsed(unit: UnitOfWork, minutes: Sequence[datetime], most: int) -> dict[str, str]:
+    """Session → member of holds that lapse in the minutes that end then and aren't firm, at most so many.
+
+    They are not locked, so look again under the lock. Each minute is asked for by itself, with both its bounds, so that the
+    block range index is of use however many holds there ever were.
+    """
+    found: dict[str, str] = {}
+    for minute in minutes:
+        if len(found) < most:
+            rows = await unit.fetch(_LAPSED, minute - timedelta(minutes=1), minute, most - len(found))
+            found.update((row[0], row[1]) for row in rows)
+    return found
 
 
 async def settle(unit: UnitOfWork, holds: Sequence[Hold], before: Sequence[str]) -> None:
