@@ -1,0 +1,117 @@
+"""The AsyncAPI 3 document: every topic with its key, its messages and who sends them."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from makegood_contracts.envelope import CONTENT_TYPE
+from makegood_contracts.events import EVENT_TYPES, Event
+from makegood_contracts.publishing.examples import golden_of
+from makegood_contracts.topics import EVENT_TOPICS, TOPICS, Topic
+
+_ABOUT: Final = (
+    "Facts that Makegood's services tell each other and whoever listens. CloudEvents 1.0 in the Kafka binary mode: attributes "
+    "in `ce_` headers, the payload as JSON in the value. Order holds per key. Fields are only ever added; readers ignore what "
+    "they do not know. No topic holds names, addresses or texts."
+)
+_HEADERS: Final[dict[str, str]] = {
+    "ce_specversion": "CloudEvents version.",
+    "ce_id": "The event's own id; an event that comes twice has the same one.",
+    "ce_source": "The service that tells it.",
+    "ce_type": "Which fact, and the version of its shape.",
+    "ce_subject": "Id of the entity, the same as the record's key.",
+    "ce_time": "When it was published (real time).",
+    "ce_dataschema": "The JSON Schema of the payload.",
+    "ce_correlationid": "Id of the request or deadline with which the story began.",
+    "ce_causationid": "Id of the direct cause.",
+    "ce_sequence": "The entity's own count of its events; rises by one.",
+    "ce_dataclassification": "public, internal or pseudonymous.",
+    "content-type": "Media type of the payload.",
+}
+
+
+def document() -> dict[str, Any]:
+    """The whole document, as plain data."""
+    return {
+        "asyncapi": "3.0.0",
+        "info": {"title": "Makegood events", "version": "1", "description": _ABOUT},
+        "defaultContentType": CONTENT_TYPE,
+        "channels": {_id(topic): _channel(topic) for topic in TOPICS},
+        "operations": {f"{topic.owner}.sends.{_id(topic)}": _operation(topic) for topic in TOPICS},
+        "components": {
+            "messages": {kind.__name__: _message(kind) for kind in _kinds()} | {"DeadLetter": _dead_letter()},
+            "messageTraits": {"CloudEvent": _trait()},
+        },
+    }
+
+
+def _kinds(topic: Topic | None = None) -> list[type[Event]]:
+    return [kind for _, kind in sorted(EVENT_TYPES.items()) if topic is None or kind.topic is topic]
+
+
+def _id(topic: Topic) -> str:
+    return topic.name.replace(".", "-")
+
+
+def _names(topic: Topic) -> list[str]:
+    return [kind.__name__ for kind in _kinds(topic)] if topic in EVENT_TOPICS else ["DeadLetter"]
+
+
+def _channel(topic: Topic) -> dict[str, Any]:
+    return {
+        "address": topic.name,
+        "description": f"{topic.about} Owned by {topic.owner}; keyed by {topic.key}.",
+        "messages": {name: {"$ref": f"#/components/messages/{name}"} for name in _names(topic)},
+        "bindings": {"kafka": {"topic": topic.name, "partitions": topic.partitions, "bindingVersion": "0.5.0"}},
+    }
+
+
+def _operation(topic: Topic) -> dict[str, Any]:
+    channel = f"#/channels/{_id(topic)}"
+    return {
+        "action": "send",
+        "summary": f"{topic.owner} tells: {topic.about}",
+        "channel": {"$ref": channel},
+        "messages": [{"$ref": f"{channel}/messages/{name}"} for name in _names(topic)],
+    }
+
+
+def _message(kind: type[Event]) -> dict[str, Any]:
+    golden = golden_of(kind)
+    return {
+        "name": kind.type,
+        "title": kind.__name__,
+        "summary": (kind.__doc__ or "").strip(),
+        "contentType": CONTENT_TYPE,
+        "traits": [{"$ref": "#/components/messageTraits/CloudEvent"}],
+        "payload": {
+            "schemaFormat": "application/schema+json;version=draft-2020-12",
+            "schema": {"$ref": f"./schemas/{kind.type}.json"},
+        },
+        "bindings": {"kafka": {"key": {"type": "string", "description": kind.topic.key}, "bindingVersion": "0.5.0"}},
+        "examples": [{"name": kind.__name__, "headers": golden["headers"], "payload": golden["payload"]}],
+    }
+
+
+def _dead_letter() -> dict[str, Any]:
+    return {
+        "name": "dead-letter",
+        "title": "Dead letter",
+        "summary": "A record as it came, with why it could not be taken and where it came from in further headers.",
+        "contentType": CONTENT_TYPE,
+        "payload": {},
+        "bindings": {
+            "kafka": {"key": {"type": "string", "description": "the key it came with"}, "bindingVersion": "0.5.0"}
+        },
+    }
+
+
+def _trait() -> dict[str, Any]:
+    properties: dict[str, Any] = {name: {"type": "string", "description": about} for name, about in _HEADERS.items()}
+    return {
+        "headers": {
+            "type": "object",
+            "required": list(_HEADERS),
+            "properties": properties | {"traceparent": {"type": "string", "description": "W3C trace context."}},
+        }
+    }

@@ -1,0 +1,133 @@
+"""One golden example of each event: a whole record, headers and payload, made of fixed values."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime
+from typing import Any, Final, get_args, get_origin
+
+import msgspec
+
+from makegood_contracts.envelope import Cause, Record, encode
+from makegood_contracts.events import Event
+from makegood_contracts.reasons import Reason
+
+_EVENT_ID: Final = "01937b6e-0000-7000-8000-0000000000e1"
+_CAUSE: Final = Cause(
+    correlation_id="01937b6e-0000-7000-8000-0000000000c1",
+    causation_id="01937b6e-0000-7000-8000-0000000000c2",
+    traceparent="00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+)
+_TIME: Final = datetime(2026, 11, 24, 9, 10, 0, 123456, tzinfo=UTC)
+
+
+def _at(hour: int, minute: int = 0, day: int = 24) -> datetime:
+    return datetime(2026, 11, day, hour, minute, tzinfo=UTC)
+
+
+_BY_NAME: Final[dict[str, Any]] = {
+    "session_id": "01937b6e-0000-7000-8000-000000000001",
+    "room_id": "01937b6e-0000-7000-8000-000000000002",
+    "venue_id": None,
+    "hold_id": "01937b6e-0000-7000-8000-000000000003",
+    "lot_id": "01937b6e-0000-7000-8000-000000000004",
+    "entry_id": "01937b6e-0000-7000-8000-000000000005",
+    "invoice_id": "01937b6e-0000-7000-8000-000000000006",
+    "enrolment_id": "01937b6e-0000-7000-8000-000000000007",
+    "delivery_id": "01937b6e-0000-7000-8000-000000000008",
+    "time_off_id": "01937b6e-0000-7000-8000-000000000009",
+    "member_id": "member-7f3a",
+    "provider_id": "provider-21c9",
+    "person_id": "member-7f3a",
+    "made_by": "support-4",
+    "plan_id": "insurance-credits",
+    "plan_kind": "health_insurance",
+    "starts_at": _at(9),
+    "ends_at": _at(9, 45),
+    "confirm_by": _at(9, day=23),
+    "hold_until": _at(8, 15, day=20),
+    "cancelled_at": _at(12, day=22),
+    "joined_at": _at(8, 58),
+    "left_at": _at(9, 44),
+    "missed_at": _at(9, 10),
+    "delivered_at": _at(9, 10),
+    "opened_at": _at(8, day=1),
+    "closed_at": _at(8, day=30),
+    "expires_at": datetime(2026, 12, 31, 23, 0, tzinfo=UTC),
+    "starts_on": date(2026, 11, 1),
+    "ends_on": None,
+    "ended_on": date(2026, 11, 30),
+    "due_on": date(2026, 12, 8),
+    "time_zone": "Europe/Paris",
+    "length_minutes": 45,
+    "lengths": [45, 60],
+    "psychiatry_lengths": [30],
+    "live_credits": 8,
+    "session_version": 3,
+    "room_version": 1,
+    "schedule_version": 2,
+    "policy_version": 1,
+    "grace_minutes": 10,
+    "minimum_notice_minutes": 120,
+    "horizon_days": 90,
+    "amount": 1,
+    "amount_minor": 2500,
+    "currency": "USD",
+    "available_after": 3,
+    "held_after": 0,
+    "template": "provider-missed",
+    "reasons": [Reason(code="slot-taken", detail="The slot is taken.")],
+}
+_BY_EVENT: Final[dict[str, dict[str, Any]]] = {
+    "CreditRefused": {
+        "reasons": [Reason(code="no-session-credits", detail="No credit is left for a session of this length.")]
+    },
+    "CreditHeld": {"invoice_id": None},
+    "CreditReturned": {"cause": "provider_missed"},
+    "CreditForfeited": {"cause": "member_no_show"},
+    "InvoiceVoided": {"cause": "provider_missed"},
+    "SlotReleased": {"cause": "provider_missed"},
+    "MessageDelivered": {"template": "provider-missed"},
+}
+
+
+def example_of(kind: type[Event]) -> Event:
+    """An event whose every field has a plausible value; the same at every call."""
+    return kind(**_values(kind, _BY_NAME | _BY_EVENT.get(kind.__name__, {})))
+
+
+def record_of(kind: type[Event]) -> Record:
+    """The example as the record that would be sent."""
+    return encode(example_of(kind), sequence=3, cause=_CAUSE, event_id=_EVENT_ID, time=_TIME)
+
+
+def golden_of(kind: type[Event]) -> dict[str, Any]:
+    """The record as a document: `topic`, `key`, `headers`, `payload`."""
+    record = record_of(kind)
+    return {
+        "topic": record.topic,
+        "key": record.key,
+        "headers": dict(record.headers),
+        "payload": msgspec.json.decode(record.value),
+    }
+
+
+def _values(kind: type[msgspec.Struct], chosen: dict[str, Any]) -> dict[str, Any]:
+    return {
+        field.name: chosen[field.name] if field.name in chosen else _any(kind, field)
+        for field in msgspec.structs.fields(kind)
+    }
+
+
+def _any(kind: type[msgspec.Struct], field: msgspec.structs.FieldInfo) -> Any:
+    """A value for a field whose type says enough: truth values, closed sets, and lists of these or of structs."""
+    if field.type is bool:
+        return True
+    arguments = get_args(field.type)
+    if arguments and all(isinstance(choice, str) for choice in arguments):
+        return arguments[0]
+    item = arguments[0] if get_origin(field.type) is list else None
+    if get_args(item):
+        return list(get_args(item)[:2])
+    if isinstance(item, type) and issubclass(item, msgspec.Struct):
+        return [item(**_values(item, _BY_NAME))]
+    raise LookupError(f"{kind.__name__}.{field.name}: give it an example value in {__name__}")

@@ -1,0 +1,43 @@
+"""The JSON Schema (2020-12) of each event's payload."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, Final, get_args
+
+import msgspec
+
+from makegood_contracts.envelope import schema_uri
+from makegood_contracts.events import Event
+
+DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
+
+
+def schema_of(kind: type[Event]) -> dict[str, Any]:
+    """The schema, with topic, key and classification as `x-…` members. Members that it does not name are allowed: readers
+    ignore what they do not know."""
+    generated = msgspec.json.schema(kind)
+    definitions: dict[str, Any] = dict(generated["$defs"])
+    body = definitions.pop(kind.__name__)
+    for field in msgspec.structs.fields(kind):
+        if datetime in (field.type, *get_args(field.type)):
+            _mark_instant(body["properties"][field.encode_name])
+    schema: dict[str, Any] = {
+        "$schema": DIALECT,
+        "$id": schema_uri(kind),
+        **body,
+        "x-type": kind.type,
+        "x-topic": kind.topic.name,
+        "x-key": kind.topic.key,
+        "x-classification": kind.classification,
+    }
+    if definitions:
+        schema["$defs"] = definitions
+    return schema
+
+
+def _mark_instant(schema: dict[str, Any]) -> None:
+    """Instants are RFC 3339 texts with an offset; the generated schema says only that they are texts."""
+    for part in schema.get("anyOf", [schema]):
+        if part.get("type") == "string":
+            part["format"] = "date-time"

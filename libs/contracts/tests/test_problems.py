@@ -1,0 +1,36 @@
+"""The problem types are those that client developers were promised."""
+
+from __future__ import annotations
+
+from typing import get_args
+
+import pytest
+from makegood_contracts.problems import PROBLEMS, ProblemType
+from makegood_contracts.reasons import ReasonCode
+
+_PROMISED = """
+validation unauthenticated forbidden not-found rate-limited unavailable deadline-exceeded idempotency-key-reused
+idempotency-in-flight version-required version-mismatch no-session-credits coverage-ended outstanding-charges
+plan-excludes-live-sessions length-not-in-plan modality-not-in-plan room-closed room-inactive member-busy slot-taken
+slot-not-offered venue-taken forfeit-not-accepted too-early-to-join not-confirmed session-over support-may-not
+provider-unavailable temporary-interruption
+idempotency-key-required method-not-allowed payload-too-large unsupported-media-type restart-not-allowed
+no-show-not-possible credit-already-returned plan-unknown
+"""
+
+
+def test_every_promised_slug_is_there_and_no_other() -> None:
+    assert sorted(PROBLEMS) == sorted(_PROMISED.split())
+
+
+def test_every_reason_of_a_refusal_is_a_problem_type() -> None:
+    assert set(get_args(ReasonCode)) <= set(PROBLEMS)
+
+
+@pytest.mark.parametrize("problem", PROBLEMS.values(), ids=lambda problem: problem.slug)
+def test_a_problem_type_tells_a_person_what_happened_and_what_to_do(problem: ProblemType) -> None:
+    assert problem.uri == f"/problems/{problem.slug}"
+    assert 400 <= problem.status < 600
+    assert not problem.title.endswith(".")
+    assert problem.when.endswith(".")
+    assert problem.remedy.endswith(".")
