@@ -38,7 +38,7 @@ PATIENCE = 10.0
 async def eventually(look: Callable[[], Awaitable[Any]]) -> Any:
     """What `look` finds once it finds something."""
     async with asyncio.timeout(PATIENCE):
-        while not (found := await look()):
+        while not (found := await look()):  # noqa: ASYNC110 (what is looked at is in a database)
             await asyncio.sleep(0.01)
     return found
 
@@ -56,13 +56,13 @@ class Inbox:
         self._server: asyncio.Server | None = None
         self._arrived = asyncio.Condition()
 
-    async def handle_RCPT(self, server: Any, session: Any, envelope: Any, address: str, options: Any) -> str:  # noqa: N802
+    async def handle_RCPT(self, server: Any, session: Any, envelope: Any, address: str, options: Any) -> str:
         if address in self.refused_recipients:
             return "550 5.1.1 no such mailbox"
         envelope.rcpt_tos.append(address)
         return "250 OK"
 
-    async def handle_DATA(self, server: Any, session: Any, envelope: Any) -> str:  # noqa: N802
+    async def handle_DATA(self, server: Any, session: Any, envelope: Any) -> str:
         mail: Any = email.message_from_bytes(envelope.content, policy=email.policy.default)
         async with self._arrived:
             self.seen_ids.append(mail["Message-ID"])
@@ -121,7 +121,7 @@ class World:
 
     def session(self, kind: type[Any], **more: Any) -> Any:
         """An event of the session, at its next version."""
-        values = {
+        values: dict[str, Any] = {
             "session_id": self.session_id, "room_id": self.room_id, "member_id": self.member, "provider_id": self.provider,
             "starts_at": START, "ends_at": START + timedelta(minutes=30), "length_minutes": 30, "modality": "video",
             "time_zone": "Europe/Berlin",

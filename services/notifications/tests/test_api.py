@@ -166,7 +166,7 @@ async def test_a_message_right_after_the_rooms_opening_waits_for_the_news(world:
     async with world.client(world.member) as client:
         posting = asyncio.create_task(client.post(f"/v1/rooms/{world.room_id}/messages", json={"text": "first!"}))
         async with asyncio.timeout(5):
-            while f"room:{world.room_id}" not in world.service.signals._listeners:
+            while f"room:{world.room_id}" not in world.service.signals._listeners:  # noqa: ASYNC110
                 await asyncio.sleep(0)
         await world.reserved()
         assert (await posting).status_code == 201

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -10,8 +11,9 @@ from pathlib import Path
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
+from babel.core import UnknownLocaleError
 from babel.dates import format_date, format_time, get_timezone_gmt
-from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from makegood_notifications.domain.facts import Facts
 from makegood_notifications.domain.links import Links
@@ -60,6 +62,10 @@ def _clock(moment: datetime, language: str) -> str:
     return format_time(moment.replace(tzinfo=None), "short", locale=language).replace("\u202f", "\u00a0")
 
 
+Line = Callable[[dict[str, Any]], str]
+"""One text with its variables put in."""
+
+
 class Language:
     """The templates of one folder, compiled once."""
 
@@ -68,22 +74,26 @@ class Language:
         source = tomllib.loads((FOLDER / code / "messages.toml").read_text(encoding="utf-8"))
         words = source.pop("words")
         self.modalities: dict[str, str] = words.pop("modalities")
-        self.words = {name: plain.from_string(text) for name, text in words.items()}
+        self.words = {name: _line(text, plain) for name, text in words.items()}
+        self.paragraphs = {
+            template: [_line(text, plain) for text in parts.pop("paragraphs", ())] for template, parts in source.items()
+        }
         self.texts = {
-            template: {name: _compiled(part, plain) for name, part in parts.items()}
-            for template, parts in source.items()
+            template: {name: _line(text, plain) for name, text in parts.items()} for template, parts in source.items()
         }
 
     def word(self, name: str, variables: dict[str, Any]) -> str:
-        return self.words[name].render(variables)
+        return self.words[name](variables)
 
     def text(self, template: str, name: str, variables: dict[str, Any]) -> str:
-        part: Template = self.texts[template][name]
-        return part.render(variables)
+        return self.texts[template][name](variables)
 
 
-def _compiled(part: Any, plain: Environment) -> Any:
-    return [plain.from_string(line) for line in part] if isinstance(part, list) else plain.from_string(part)
+def _line(text: str, plain: Environment) -> Line:
+    """Most lines have no variables, and need no engine."""
+    if "{" not in text:
+        return lambda _variables: text
+    return plain.from_string(text).render
 
 
 class Wording:
@@ -108,12 +118,13 @@ class Wording:
 
     def language(self, locale: str) -> Language:
         """The language for a locale such as `en-GB`."""
-        return self._languages.get(locale.split("-")[0].lower()) or self._languages[DEFAULT]
+        return self._languages.get(locale.replace("_", "-").split("-")[0].lower()) or self._languages[DEFAULT]
 
     def chat(self, template: str, facts: Facts, locale: str) -> str:
         """The system message of the room's chat. It holds no names."""
         language = self.language(locale)
-        return language.text(template, "chat", self._variables(language, facts, locale, "", ""))
+        spoken = _speak(language, facts, locale)
+        return _chat(language, template, spoken)
 
     def subject(self, template: str, locale: str) -> str:
         """The e-mail's subject; subjects hold no personal data, so that they may be listed."""
@@ -123,7 +134,6 @@ class Wording:
         """The e-mail to the person `name` about their session with `provider`; either may be unknown (empty)."""
         language = self.language(locale)
         variables = self._variables(language, facts, locale, name, provider)
-        parts = language.texts[template]
         link = language.text(template, "link", {})
         content: dict[str, Any] = {
             "language": language.code,
@@ -131,9 +141,10 @@ class Wording:
             "preview": language.text(template, "preview", variables),
             "greeting": language.word("greeting" if name else "greeting_nameless", variables),
             "heading": language.text(template, "heading", variables),
-            "paragraphs": [line.render(variables) for line in parts["paragraphs"]],
+            "paragraphs": [line(variables) for line in language.paragraphs[template]],
             "details": [
-                (language.word("when", {}), f"{variables['date']}, {variables['times']}"),
+                (language.word("date", {}), variables["date"]),
+                (language.word("times", {}), variables["times"]),
                 (language.word("zone", {}), variables["zone"]),
                 (language.word("kind", {}), language.word("kind_line", variables)),
                 (language.word("with", {}), variables["provider"]),
@@ -153,7 +164,7 @@ class Wording:
         )
 
     def _variables(self, language: Language, facts: Facts, locale: str, name: str, provider: str) -> dict[str, Any]:
-        spoken = _speak_safely(facts, locale)
+        spoken = _speak(language, facts, locale)
         provider = provider or language.word("provider", {})
         variables: dict[str, Any] = {
             "name": name,
@@ -170,9 +181,17 @@ class Wording:
         return variables
 
 
-def _speak_safely(facts: Facts, locale: str) -> Spoken:
-    """In the locale if Babel knows it, else in English."""
+@lru_cache(maxsize=4096)
+def _chat(language: Language, template: str, spoken: Spoken) -> str:
+    """Many sessions start at the same moment, and their messages read the same."""
+    when = language.word("when_line", {"date": spoken.date, "times": spoken.times, "zone": spoken.zone})
+    return language.text(template, "chat", {"when": when})
+
+
+def _speak(language: Language, facts: Facts, locale: str) -> Spoken:
+    """As people of the locale write times, if it is one of the language that the message is in."""
+    own = locale.replace("_", "-").split("-")[0].lower() == language.code
     try:
-        return speak(facts.starts_at, facts.ends_at, facts.time_zone, locale)
-    except ValueError:  # babel.UnknownLocaleError is one, as is a zone that does not exist
-        return speak(facts.starts_at, facts.ends_at, facts.time_zone, DEFAULT)
+        return speak(facts.starts_at, facts.ends_at, facts.time_zone, locale if own else language.code)
+    except UnknownLocaleError:
+        return speak(facts.starts_at, facts.ends_at, facts.time_zone, language.code)

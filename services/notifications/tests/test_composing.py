@@ -1,0 +1,113 @@
+"""E-mails and invitations as other people's programs read them."""
+
+from __future__ import annotations
+
+import email
+import email.policy
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from icalendar import Calendar
+from makegood_notifications.domain.facts import Facts
+from makegood_notifications.domain.links import Links
+from makegood_notifications.mail.calendar import calendar_message
+from makegood_notifications.mail.composer import Part, compose
+from makegood_notifications.mail.wording import Wording
+
+START = datetime(2026, 11, 24, 9, 0, tzinfo=UTC)
+FACTS = Facts("s-1", "r-1", "m", "p", START, START.replace(minute=45), 45, "video", "America/New_York")
+names = st.text(st.characters(exclude_categories=("Cc", "Cs", "Zl", "Zp")), min_size=1, max_size=200).filter(str.strip)
+
+
+@pytest.mark.rule("RESC-4")
+@given(names, names)
+def test_an_invitation_says_the_same_whatever_the_names(name: str, provider: str) -> None:
+    text = calendar_message(
+        FACTS,
+        method="REQUEST",
+        sequence=3,
+        summary=f"Session with {provider}",
+        organiser="Makegood <no-reply@example.org>",
+        attendee=(name, "ada@example.org"),
+        link="https://app.example.org/sessions/s-1",
+        made_at=START,
+    )
+    assert all(len(line) <= 75 for line in text.split(b"\r\n"))
+    calendar: Any = Calendar.from_ical(text)
+    (event,) = calendar.events
+    assert not event.errors
+    assert calendar["METHOD"] == "REQUEST"
+    assert str(event["SUMMARY"]) == f"Session with {provider}"
+    assert str(event["ATTENDEE"]) == "mailto:ada@example.org"
+    assert str(event["ORGANIZER"]) == "mailto:no-reply@example.org"
+    assert (event["UID"], event["SEQUENCE"]) == ("s-1@makegood", 3)
+    assert (event["DTSTART"].dt, event["DTEND"].dt) == (FACTS.starts_at, FACTS.ends_at)
+    assert event["URL"] == "https://app.example.org/sessions/s-1"
+
+
+@pytest.mark.rule("NOTE-1")
+@given(names, st.text(st.characters(exclude_categories=("Cc", "Cs", "Zl", "Zp")), max_size=300))
+def test_a_mail_reads_back_as_it_was_written(name: str, line: str) -> None:
+    mail = compose(
+        message_id="d-1@example.org",
+        sent_at=START,
+        sender="Makegood <no-reply@example.org>",
+        recipient=(name, "ada@example.org"),
+        subject="Your session",
+        text=f"{line}\nsecond line",
+        html=f"<p>{line}</p>",
+        language="en",
+        calendar=Part("REQUEST", b"BEGIN:VCALENDAR\r\nEND:VCALENDAR\r\n"),
+    )
+    assert b"\n" not in mail.content.replace(b"\r\n", b"")
+    assert all(len(row) <= 998 for row in mail.content.split(b"\r\n"))
+    read: Any = email.message_from_bytes(mail.content, policy=email.policy.default)
+    assert [part.get_content_type() for part in read.walk()] == [
+        "multipart/mixed", "multipart/alternative", "text/plain", "text/html", "text/calendar", "application/ics",
+    ]  # fmt: skip
+    assert [part.defects for part in read.walk() if part.defects] == []
+    assert [address.addr_spec for address in read["To"].addresses] == ["ada@example.org"]
+    assert set(read.keys()) == {
+        "From", "To", "Subject", "Date", "Message-ID", "MIME-Version", "Auto-Submitted", "Content-Language", "Content-Type",
+    }  # fmt: skip
+    (plain,) = [part for part in read.walk() if part.get_content_type() == "text/plain"]
+    assert plain.get_content().splitlines() == [*(line.splitlines() or [""]), "second line"]
+
+
+@pytest.mark.rule("BOOK-2")
+@pytest.mark.parametrize(
+    ("zone", "instant", "shown"),
+    [
+        ("America/New_York", "2026-11-24T15:00:00+00:00", "10:00\u00a0AM"),
+        ("America/New_York", "2026-10-24T15:00:00+00:00", "11:00\u00a0AM"),
+        ("Asia/Kolkata", "2026-11-24T04:30:00+00:00", "10:00\u00a0AM"),
+        ("Australia/Lord_Howe", "2026-10-03T15:00:00+00:00", "1:30\u00a0AM"),
+    ],
+)
+def test_times_are_shown_in_the_zone_of_the_booking_and_name_it(zone: str, instant: str, shown: str) -> None:
+    start = datetime.fromisoformat(instant)
+    facts = Facts("s", "r", "m", "p", start, start, 30, "video", zone)
+    text = Wording(Links("https://app")).chat("session-confirmed", facts, "en")
+    assert shown in text
+    assert zone in text
+
+
+@pytest.mark.parametrize("locale", ["de", "xx", "en-XX", "en_GB", "zh-Hant-TW"])
+def test_a_language_without_templates_is_answered_in_english(locale: str) -> None:
+    mail = Wording(Links("https://app")).email("provider-missed", FACTS, name="", provider="", locale=locale)
+    assert mail.subject == "Your provider missed your scheduled session."
+    assert mail.text.startswith("Hello,\n")
+    assert "Your provider did not come" in mail.text
+    assert "November" in mail.text
+
+
+def test_names_cannot_become_templates_or_markup() -> None:
+    mail = Wording(Links("https://app")).email(
+        "provider-missed", FACTS, name="{{ 7 * 7 }}<script>", provider="{% raw %}", locale="en"
+    )
+    assert "{{ 7 * 7 }}<script>" in mail.text
+    assert "<script>" not in mail.html
+    assert "49" not in mail.text
