@@ -1,6 +1,6 @@
 """Settings of a service process, from the environment. An impossible value is refused at start, with advice.
 
-The one table of all settings is made from these classes: `python -m makegood_chassis.settings`.
+The one table of all settings, `docs/settings.md`, is made from these classes.
 """
 
 from __future__ import annotations
@@ -55,7 +55,9 @@ class ServiceSettings(BaseSettings):
         validation_alias="PUBLIC_BASE_URL",
         description="Address of the gateway as people's devices see it; links in messages start with it.",
     )
-    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", validation_alias="LOG_LEVEL")
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
+        "INFO", validation_alias="LOG_LEVEL", description="Least severe log line that is written."
+    )
     request_deadline: PositiveFloat = Field(
         30.0, validation_alias="REQUEST_DEADLINE", description="Longest that a request may take, seconds."
     )
