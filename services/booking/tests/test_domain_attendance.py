@@ -18,7 +18,7 @@ from makegood_booking.domain.attendance import (
     time_passed,
 )
 from makegood_booking.domain.session import Refusal
-from makegood_contracts.events import MemberNoShow, ProviderMissed, SessionCancelled
+from makegood_contracts.events import MemberNoShow, Party, ProviderMissed, SessionCancelled
 
 from .examples import HOUR, MINUTE, NOW, START, attended, confirmed, done, names, only_event, requested, reserved
 
@@ -124,12 +124,12 @@ def test_a_miss_cannot_be_turned_into_a_cancellation() -> None:
 
 @pytest.mark.rule("JOIN-1")
 @pytest.mark.parametrize("party", ["member", "provider"])
-def test_joining_opens_ten_minutes_before_the_start_and_closes_at_the_end(party) -> None:  # type: ignore[no-untyped-def]
+def test_joining_opens_ten_minutes_before_the_start_and_closes_at_the_end(party: Party) -> None:
     early = join(confirmed(), party, START - 10 * MINUTE - TICK)
     assert isinstance(early, Refusal)
     assert (early.code, early.opens_at) == ("too-early-to-join", START - 10 * MINUTE)
     assert names(join(confirmed(), party, START - 10 * MINUTE)) == ["SessionJoined"]
-    other = "provider" if party == "member" else "member"
+    other: Party = "provider" if party == "member" else "member"
     there = done(join(confirmed(), other, START))
     assert code(join(there, party, END)) == "session-over"
 
@@ -188,7 +188,9 @@ def test_a_worker_that_was_away_for_long_catches_up_with_everything() -> None:
 
 @pytest.mark.rule("MISS-1")
 @pytest.mark.parametrize(("there", "absent"), [(("member",), "provider"), ((), "both")])
-def test_a_provider_who_has_not_joined_ten_minutes_after_the_start_missed_it(there, absent) -> None:  # type: ignore[no-untyped-def]
+def test_a_provider_who_has_not_joined_ten_minutes_after_the_start_missed_it(
+    there: tuple[Party, ...], absent: str
+) -> None:
     session = attended(*there)
     assert next_due(session) == START + 10 * MINUTE
     assert time_passed(session, START + 10 * MINUTE - TICK).session is session

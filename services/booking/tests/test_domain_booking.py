@@ -10,6 +10,7 @@ import pytest
 from makegood_booking.domain import booking
 from makegood_booking.domain.booking import NOT_IN_TIME, RoomClosedRefusal, Unfit, unfit
 from makegood_booking.domain.policy import STANDARD
+from makegood_booking.domain.session import Session
 from makegood_contracts.events import SessionCancelled, SessionRejected, SessionRequested, SessionReserved
 from makegood_contracts.reasons import Reason
 
@@ -116,7 +117,7 @@ def test_a_credit_is_settled_once_but_support_can_return_what_was_forfeited() ->
 
 @pytest.mark.rule("AVAIL-4")
 @pytest.mark.parametrize("session", [reserved(), confirmed()], ids=["reserved", "confirmed"])
-def test_a_session_that_loses_its_slot_is_cancelled_by_the_platform_without_loss(session) -> None:  # type: ignore[no-untyped-def]
+def test_a_session_that_loses_its_slot_is_cancelled_by_the_platform_without_loss(session: Session) -> None:
     event = only_event(booking.slot_lapsed(session, NOW))
     assert isinstance(event, SessionCancelled)
     assert (event.cancelled_by, event.forfeits) == ("system", False)

@@ -10,8 +10,8 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 from makegood_booking.domain import attendance, booking
-from makegood_booking.domain.session import OVER, Changed, Refusal, Session
-from makegood_contracts.events import Event, SessionReserved
+from makegood_booking.domain.session import OVER, Changed, CreditState, Refusal, Session
+from makegood_contracts.events import Event, Party, SessionReserved
 from makegood_contracts.reasons import Reason
 
 from .examples import NOW, requested
@@ -102,7 +102,7 @@ class Life(RuleBasedStateMachine):
         self.take(booking.slot_lapsed(self.session, self.now))
 
     @rule(state=st.sampled_from(["returned", "forfeited", "spent"]), lapsed=st.booleans())
-    def settle(self, state, lapsed: bool) -> None:  # type: ignore[no-untyped-def]
+    def settle(self, state: CreditState, lapsed: bool) -> None:
         before = self.session.credit
         self.take(booking.credit_moved(self.session, state, "lapsed" if lapsed else "cancelled", self.now))
         if before not in ("none", "held"):
@@ -117,16 +117,16 @@ class Life(RuleBasedStateMachine):
         self.take(attendance.decline(self.session, self.now))
 
     @rule(party=PARTIES, accept=st.booleans())
-    def cancel(self, party, accept: bool) -> None:  # type: ignore[no-untyped-def]
+    def cancel(self, party: Party, accept: bool) -> None:
         self.take(attendance.cancel(self.session, party, accept, self.now))
 
     @rule(party=PARTIES, moment=st.integers(-12, 20))
-    def join(self, party, moment: int) -> None:  # type: ignore[no-untyped-def]
+    def join(self, party: Party, moment: int) -> None:
         self.now = max(self.now, self.session.booked.starts_at + timedelta(minutes=moment))
         self.take(attendance.join(self.session, party, self.now))
 
     @rule(party=PARTIES)
-    def leave(self, party) -> None:  # type: ignore[no-untyped-def]
+    def leave(self, party: Party) -> None:
         self.take(attendance.leave(self.session, party, self.now))
 
     @rule()
@@ -163,5 +163,5 @@ Life.TestCase.settings = settings(max_examples=300, stateful_step_count=25, dead
 
 
 @pytest.mark.rule("BOOK-1", "MISS-1", "CRED-3", "CONF-2")
-class TestLife(Life.TestCase):
+class TestLife(Life.TestCase):  # type: ignore[misc, valid-type]
     """A session is settled once, never leaves a terminal state, and always knows what is due next."""

@@ -121,6 +121,7 @@ async def test_each_event_carries_its_cause_and_the_next_number_of_its_session(w
         await handler[type(second.event)]([second], unit)
     async with world.service.database.pool.acquire() as connection:
         row = await connection.fetchrow("SELECT key, headers::json AS headers, payload FROM outbox")
+    assert row is not None
     headers = dict(row["headers"])
     assert (headers["ce_sequence"], headers["ce_causationid"], headers["ce_correlationid"]) == ("2", second.id, "story")
 
