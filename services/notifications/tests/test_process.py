@@ -1,0 +1,96 @@
+"""The whole process: an event on a topic becomes an e-mail, and a restart repeats nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+from aiokafka import AIOKafkaProducer
+from makegood_contracts import events as facts
+from makegood_contracts.envelope import Cause, encode
+from makegood_contracts.ids import new_id
+
+from .conftest import START, World
+
+
+@asynccontextmanager
+async def working(world: World, kafka: str, prefix: str) -> AsyncIterator[asyncio.subprocess.Process]:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    environment = os.environ | {
+        "MAKEGOOD_ENVIRONMENT": "development",
+        "NOTIFICATIONS_DATABASE_URL": world.service.settings.database_url,
+        "KAFKA_BOOTSTRAP_SERVERS": kafka,
+        "KAFKA_TOPIC_PREFIX": prefix,
+        "JWKS_URL": world.service.settings.jwks_url,
+        "SMTP_PORT": str(world.inbox.port),
+        "HTTP_PORT": str(port),
+    }
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "makegood_notifications", "work", env=environment, stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )  # fmt: skip
+    try:
+        yield process
+    finally:
+        process.terminate()
+        output, _ = await asyncio.wait_for(process.communicate(), 20)
+        assert process.returncode == 0, output.decode()[-3000:]
+        assert b"canary" not in output.lower()
+
+
+@pytest.mark.rule("MISS-3", "NOTE-1", "NOTE-2", "SEC-3")
+async def test_a_miss_on_the_topic_becomes_one_mail_across_a_restart(
+    world: World, kafka_servers: str, topic_prefix: str
+) -> None:
+    await world.everybody()
+    opened = facts.RoomOpened(
+        room_id=world.room_id, member_id=world.member, provider_id=world.provider, room_version=1, opened_at=START
+    )
+    events: list[Any] = [
+        opened,
+        world.session(facts.SessionReserved, confirm_by=START),
+        world.session(facts.SessionConfirmed, confirmed_by="provider"),
+        world.missed(),
+    ]
+    records = [encode(event, sequence=1, cause=Cause(new_id(), new_id())) for event in events]
+    producer = AIOKafkaProducer(bootstrap_servers=kafka_servers)
+    await producer.start()
+
+    async def send() -> None:
+        for record in records:
+            headers = [(name, value.encode()) for name, value in record.headers]
+            await producer.send_and_wait(
+                topic_prefix + record.topic, record.value, record.key.encode(), headers=headers
+            )
+
+    try:
+        async with working(world, kafka_servers, topic_prefix):
+            await send()
+            async with asyncio.timeout(60):
+                while len(world.inbox.mails) < 2:  # noqa: ASYNC110 (another process sends)
+                    await asyncio.sleep(0.05)
+            await world.settled()
+        await send()  # the same events again: a producer's retry
+        last = world.missed(session_id=new_id())
+        records = [encode(last, sequence=1, cause=Cause(new_id(), new_id()))]
+        async with working(world, kafka_servers, topic_prefix):
+            await send()
+            async with asyncio.timeout(60):
+                while len(world.inbox.mails) < 3:  # noqa: ASYNC110 (another process sends)
+                    await asyncio.sleep(0.05)
+            await world.settled()
+    finally:
+        await producer.stop()
+    assert [mail["Subject"] for mail in world.inbox.mails] == [
+        "Your session is confirmed! Mark your calendar.",
+        "Your provider missed your scheduled session.",
+        "Your provider missed your scheduled session.",
+    ]
