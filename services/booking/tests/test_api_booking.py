@@ -114,8 +114,19 @@ async def test_when_the_time_to_wait_is_up_the_answer_is_202(world: World) -> No
     key, body = new_id(), world.wish(await world.room())
     answer = await book(world, body, wait=1, key=key)
     assert (answer.status_code, answer.json()["status"]) == (202, "requested")
+    assert answer.headers["location"] == f"/v1/sessions/{answer.json()['id']}"
     again = await book(world, body, wait=1, key=key)
     assert (again.status_code, again.headers["idempotent-replayed"]) == (202, "true")
+
+
+@pytest.mark.rule("BOOK-1", "CANC-1")
+async def test_who_waits_hears_at_once_that_the_booking_was_cancelled_meanwhile(world: World) -> None:
+    room_id = await world.room()
+    asking = asyncio.create_task(book(world, world.wish(room_id), wait=10))
+    asked = await world.until_in_outbox("SessionRequested")
+    await world.member.post(f"/v1/sessions/{asked['id']}/cancel")
+    answer = await asking
+    assert (answer.status_code, answer.json()["status"]) == (201, "cancelled")
 
 
 @pytest.mark.rule("BOOK-9", "REL-4")

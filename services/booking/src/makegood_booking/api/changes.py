@@ -18,7 +18,7 @@ from makegood_booking.api.parameters import PartsOf, SessionId, allowed, known_i
 from makegood_booking.desk import session_path
 from makegood_booking.domain import attendance
 from makegood_booking.domain.session import Changed, Refusal, Session
-from makegood_booking.handlers.outcomes import settled, settled_key
+from makegood_booking.handlers.outcomes import announce, settled, settled_key
 from makegood_booking.parts import Parts
 from makegood_booking.store.lists import join_token, keep_remark
 from makegood_booking.store.rooms import touch_rooms
@@ -49,6 +49,7 @@ async def _save(
     changed = allowed(result, before, unit.now)
     if changed.events:
         await parts.sessions.save([(changed, change.cause)], unit)
+        announce([before], [changed.session], parts.signals, unit)
     if party == "member":
         await touch_rooms([before.booked.room_id], unit)
     return changed.session

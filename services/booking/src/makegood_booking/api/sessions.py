@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 from typing import Annotated
 
@@ -19,6 +20,7 @@ from makegood_booking.api.rooms import known_cursor_id
 from makegood_booking.domain.session import Session, Status
 from makegood_booking.parts import Parts
 from makegood_booking.store.lists import Filter, list_sessions, read_history, read_remark
+from makegood_booking.store.rooms import read_room
 
 router = APIRouter(tags=["sessions"])
 
@@ -46,16 +48,23 @@ async def sessions(
     position = decode_cursor(cursor, datetime, str)
     who = {grant.role: access.caller.subject for grant in access.grants}
     everybody = "support" in who
+    if room_id is not None:
+        room_id = known_id(room_id, "room")
     wanted = Filter(
         member_id=None if everybody else who.get("member"),
         provider_id=None if everybody else who.get("provider"),
-        room_id=known_id(room_id, "room") if room_id is not None else None,
+        room_id=room_id,
         status=status or (),
         starts_from=starts_from,
         starts_before=starts_before,
         after=(position[0], known_cursor_id(position[1])) if position else None,
     )
     async with parts.database.reading() as queries:
+        if everybody and room_id is not None:  # by its member, so that the room's sessions are found by an index
+            room = await read_room(room_id, queries)
+            if room is None:
+                return answer(200, Page[SessionView](items=[]))
+            wanted = replace(wanted, member_id=room.member_id)
         found = await list_sessions(parts.sessions, wanted, limit + 1, queries)
     items, following = page(found, limit, SessionView.of, lambda session: (session.booked.starts_at, session.id))
     return answer(200, Page[SessionView].model_construct(items=items, next_cursor=following))
