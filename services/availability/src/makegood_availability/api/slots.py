@@ -37,6 +37,7 @@ from makegood_availability.store.calendar import Taken, taken
 router = APIRouter(tags=["slots"])
 
 LONGEST_RANGE: Final = timedelta(days=62)
+FIRST_STRETCH: Final = timedelta(days=4)
 AVAILABLE: Final = AvailabilityView(available=True, message="Slot available")
 NO_PROVIDER: Final = AvailabilityView(available=False, message="Provider is not available")
 NO_VENUE: Final = AvailabilityView(available=False, message="Venue is not available")
@@ -79,21 +80,27 @@ async def search_slots(
         venue = await _venue(parts, queries, venue_id)
         if schedule is None:
             return answer(200, Page[SlotView](items=[]))
-        within = window(_offer(schedule, Taken(), venue, length_minutes, modality, venue_id, now), start, end)
-        if within is None:
-            return answer(200, Page[SlotView](items=[]))
-        found = await taken(
-            queries,
-            provider_id,
-            within[0] - schedule.buffer_before,
-            within[1] + length + schedule.buffer_after,
-            venue_id=venue_id,
-            member_id=access.caller.subject if "member" in access.caller.roles else None,
-        )
-    offer = _offer(schedule, found, venue, length_minutes, modality, venue_id, now)
-    busy = Busy(found.provider, [*found.venue, *found.member])
+        bare = _offer(schedule, Taken(), venue, length_minutes, modality, venue_id, now)
+        within = window(bare, start, end)
+        starts: list[datetime] = []
+        stretch = FIRST_STRETCH
+        # Nearly every page is full within the first days: what lies behind them is not even read.
+        while within is not None and len(starts) <= limit:
+            part = within[0], min(within[1], within[0] + stretch)
+            found = await taken(
+                queries,
+                provider_id,
+                part[0] - schedule.buffer_before,
+                part[1] + length + schedule.buffer_after,
+                venue_id=venue_id,
+                member_id=access.caller.subject if "member" in access.caller.roles else None,
+            )
+            offer = _offer(schedule, found, venue, length_minutes, modality, venue_id, now)
+            busy = Busy(found.provider, [*found.venue, *found.member])
+            starts += islice(free_starts(offer, part, busy), limit + 1 - len(starts))
+            within = (part[1], within[1]) if part[1] < within[1] else None
+            stretch *= 2
     zone = schedule.hours.zone if time_zone is None else ZoneInfo(time_zone)
-    starts = list(islice(free_starts(offer, within, busy), limit + 1))
     items, following = page(
         starts,
         limit,
