@@ -30,6 +30,7 @@ from makegood_chassis.database import Database
 from makegood_chassis.messaging.relay import Relay
 from makegood_chassis.messaging.sender import Outcome, Sender
 from makegood_chassis.messaging.tables import SCHEMA
+from makegood_chassis.messaging.wake import OutboxWake
 from makegood_contracts.envelope import Cause
 from makegood_contracts.events import SessionConfirmed
 from makegood_contracts.ids import new_id
@@ -135,8 +136,6 @@ async def write_at(url: str, rate: float, seconds: float) -> None:
     """One event a transaction at an even rate, a few at once."""
     database = Database(url, Clock(), pool_size=8)
     await database.open()
-    from makegood_chassis.messaging.wake import OutboxWake
-
     wake = OutboxWake(url, listen=False)
     database.on_publish.append(wake.published)
     waking = asyncio.create_task(wake.run())

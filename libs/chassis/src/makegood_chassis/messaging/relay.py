@@ -24,7 +24,8 @@ from makegood_chassis.messaging.sender import TOPIC_TROUBLE, Outcome, Sender
 from makegood_chassis.messaging.wake import CHANNEL, OutboxWake
 
 _FETCH: Final = """
-SELECT id, topic, key, headers, payload, created_at FROM outbox WHERE topic <> ALL($2::text[]) ORDER BY id LIMIT $1
+SELECT id, topic, key, headers, payload, created_at FROM outbox
+WHERE topic <> ALL($2::text[]) AND id <> ALL($3::bigint[]) ORDER BY id LIMIT $1
 """
 _DELETE: Final = """
 DELETE FROM outbox WHERE id = ANY($1::bigint[])
@@ -34,6 +35,8 @@ _POLL: Final = 0.5
 _LARGE: Final = 24
 _COALESCE: Final = 0.003
 _BLOCKED: Final = 2.0
+_FEW: Final = 64
+"""So many rows may still be on their way out of the table while the next batch is read past them."""
 
 _log = structlog.get_logger(__name__)
 T = TypeVar("T")
@@ -65,6 +68,9 @@ class Relay:
         self._health = health or Health()
         self._stopping = False
         self._blocked: dict[str, float] = {}
+        self._acked: list[int] = []
+        """Rows that the broker has and the table still holds."""
+        self._sweeping: asyncio.Task[None] | None = None
         self.wake = OutboxWake(database.url, leads_here=lambda: self.leading)
 
     @property
@@ -109,6 +115,7 @@ class Relay:
         finally:
             keeping.cancel()
             metrics.RELAY_LEADER.set(0)
+            await self._end_sweeping()
             if self._lease.held:
                 with suppress(Exception):
                     async with asyncio.timeout(2):
@@ -118,11 +125,15 @@ class Relay:
 
     async def _turn(self) -> int:
         """One batch: fetch, send, delete. How many rows the broker took."""
+        if len(self._acked) > _FEW:
+            await self._swept()
+        if self._sweeping is not None and self._sweeping.done():
+            self._sweeping.result()
         self.wake.event.clear()
         now = asyncio.get_running_loop().time()
         self._blocked = {topic: until for topic, until in self._blocked.items() if until > now}
         async with self._database.reading() as queries:
-            rows = await queries.fetch(_FETCH, self._batch, list(self._blocked))
+            rows = await queries.fetch(_FETCH, self._batch, list(self._blocked), self._acked)
         if not rows:
             # The broker is looked for before there is something to send, so that the first event need not wait.
             await self._sender.open()
@@ -135,17 +146,45 @@ class Relay:
         points.reached("relay.sent")
         if outcome.sent:
             metrics.RELAY_LAG.observe(max(0.0, (datetime.now(UTC) - rows[0]["created_at"]).total_seconds()))
-            await self._delete(outcome)
+            self._acked += outcome.sent
+            self._count(outcome)
+            if self._sweeping is None or self._sweeping.done():
+                self._sweeping = asyncio.create_task(self._sweep())
         self._note_failures(outcome)
         return len(outcome.sent)
 
-    async def _delete(self, outcome: Outcome) -> None:
+    async def _sweep(self) -> None:
+        """Deletes what was acknowledged, while the next batch is on its way."""
+        with suppress(Stopped):
+            while self._acked:
+                await self._patiently(self._delete)
+
+    async def _delete(self) -> None:
+        acked = tuple(self._acked)
         async with self._database.reading() as queries:
-            done = await queries.execute(_DELETE, outcome.sent, self._lease.holder, self._lease.fence)
+            done = await queries.execute(_DELETE, acked, self._lease.holder, self._lease.fence)
         points.reached("relay.deleted")
+        del self._acked[: len(acked)]
         if done == "DELETE 0":
             # Somebody else leads, or a leader before us sent the same rows; the lease itself tells which.
             await self._lease.renew()
+
+    async def _swept(self) -> None:
+        if self._sweeping is not None:
+            await asyncio.wait({self._sweeping})
+
+    async def _end_sweeping(self) -> None:
+        """What a lost leader did not delete is sent again by the next one, which the inboxes notice."""
+        if self._lease.held:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(2):
+                    await self._swept()
+        if self._sweeping is not None:
+            self._sweeping.cancel()
+            await self._swept()
+        self._sweeping, self._acked = None, []
+
+    def _count(self, outcome: Outcome) -> None:
         metrics.RELAY_BATCH.observe(len(outcome.sent))
         for topic, count in outcome.per_topic.items():
             metrics.PUBLISHED.labels(topic).inc(count)

@@ -6,7 +6,6 @@ import asyncio
 import time
 from collections.abc import Sequence
 from contextlib import suppress
-from functools import lru_cache
 from typing import Any, Final
 
 import asyncpg
@@ -21,9 +20,9 @@ from aiokafka.errors import (
     TopicAuthorizationFailedError,
     UnknownTopicOrPartitionError,
 )
-from aiokafka.partitioner import murmur2
 
 from makegood_chassis.messaging import points
+from makegood_chassis.messaging.partitions import partition_hash
 
 TOPIC_TROUBLE: Final = (
     InvalidTopicError,
@@ -37,12 +36,6 @@ TOPIC_TROUBLE: Final = (
 _BATCH_BYTES: Final = 900_000
 _decode_headers = msgspec.json.Decoder(list[tuple[str, str]]).decode
 _log = structlog.get_logger(__name__)
-
-
-@lru_cache(maxsize=1 << 16)
-def _hash(key: str) -> int:
-    # The Java client's default partitioner, so that any producer agrees on a key's partition.
-    return int(murmur2(key.encode()) & 0x7FFFFFFF)
 
 
 class Outcome:
@@ -147,7 +140,7 @@ class Sender:
                 count = counts[name] = await self._partitions(producer, name, outcome)
             if not count:
                 continue
-            where = (name, _hash(key) % count)
+            where = (name, partition_hash(key) % count)
             part = parts.get(where)
             if part is None:
                 part = parts[where] = _Part(self._prefix + name, where[1], producer.create_batch())

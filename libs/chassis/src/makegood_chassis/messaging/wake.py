@@ -39,7 +39,6 @@ class OutboxWake:
 
     async def run(self) -> None:
         """Keeps the connection and sends notifications until cancelled."""
-        pause = 0.1
         while True:
             try:
                 await self._connected()
@@ -47,8 +46,7 @@ class OutboxWake:
                 if not is_transient(error):
                     raise
                 _log.info("outbox wake-up connection lost", error=type(error).__name__)
-            await asyncio.sleep(pause)
-            pause = min(pause * 2, 2.0)
+            await asyncio.sleep(0.5)
 
     async def _connected(self) -> None:
         connection = await asyncpg.connect(
@@ -59,25 +57,20 @@ class OutboxWake:
             server_settings={"application_name": "makegood-wake", "synchronous_commit": "off"},
         )
         try:
-            closed = asyncio.Event()
-            connection.add_termination_listener(lambda _: closed.set())
+            # A connection that ends wakes the loop below like something to tell, which is then told on the next one.
+            connection.add_termination_listener(lambda _: self._tell.set())
             if self._listen:
                 await connection.add_listener(CHANNEL, lambda *_: self.event.set())
                 self.event.set()
-            ending = asyncio.ensure_future(closed.wait())
-            try:
-                while not closed.is_set():
-                    telling = asyncio.ensure_future(self._tell.wait())
-                    await asyncio.wait((ending, telling), return_when=asyncio.FIRST_COMPLETED)
-                    telling.cancel()
-                    if self._tell.is_set() and not closed.is_set():
-                        self._tell.clear()
-                        if self._leads_here():
-                            self.event.set()
-                        else:
-                            await connection.execute(f"NOTIFY {CHANNEL}")
-                            await asyncio.sleep(_PAUSE)
-            finally:
-                ending.cancel()
+            while True:
+                await self._tell.wait()
+                if connection.is_closed():
+                    raise ConnectionResetError
+                self._tell.clear()
+                if self._leads_here():
+                    self.event.set()
+                else:
+                    await connection.execute(f"NOTIFY {CHANNEL}")
+                    await asyncio.sleep(_PAUSE)
         finally:
             connection.terminate()
