@@ -18,12 +18,12 @@ from makegood_availability.parts import Parts
 _PERSON: Final = re.compile(r"[A-Za-z0-9._:@-]{1,128}")
 
 
-def parts(request: Request) -> Parts:
-    """The service's own parts."""
+async def parts(request: Request) -> Parts:
+    """The service's own parts. (A plain function would run in a thread.)"""
     return cast("Parts", request.app.state.service.parts)
 
 
-def provider_id(provider_id: Annotated[str, Path(description="`sub` of the provider's token.")]) -> str:
+async def provider_id(provider_id: Annotated[str, Path(description="`sub` of the provider's token.")]) -> str:
     """The provider in the path; one that cannot be any is not there."""
     if not _PERSON.fullmatch(provider_id):
         raise not_found("provider")

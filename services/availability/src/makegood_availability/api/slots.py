@@ -7,6 +7,7 @@ from itertools import islice
 from typing import Annotated, Final
 from zoneinfo import ZoneInfo
 
+import msgspec
 from fastapi import APIRouter, Depends, Query, Response
 from makegood_chassis.database import Queries
 from makegood_chassis.http.answers import answer
@@ -41,6 +42,14 @@ FIRST_STRETCH: Final = timedelta(days=4)
 AVAILABLE: Final = AvailabilityView(available=True, message="Slot available")
 NO_PROVIDER: Final = AvailabilityView(available=False, message="Provider is not available")
 NO_VENUE: Final = AvailabilityView(available=False, message="Venue is not available")
+
+
+class _Slot(msgspec.Struct):
+    """As `SlotView`, encoded at a tenth of the cost: searches are the most frequent reads."""
+
+    starts_at: datetime
+    ends_at: datetime
+    local_start: str
 
 
 @router.get(
@@ -101,13 +110,8 @@ async def search_slots(
             within = (part[1], within[1]) if part[1] < within[1] else None
             stretch *= 2
     zone = schedule.hours.zone if time_zone is None else ZoneInfo(time_zone)
-    items, following = page(
-        starts,
-        limit,
-        lambda at: SlotView(starts_at=at, ends_at=at + length, local_start=local_text(at, zone)),
-        lambda at: (at,),
-    )
-    return answer(200, Page[SlotView](items=items, next_cursor=following))
+    items, following = page(starts, limit, lambda at: _Slot(at, at + length, local_text(at, zone)), lambda at: (at,))
+    return answer(200, {"items": items, "next_cursor": following})
 
 
 @router.get(
