@@ -169,7 +169,8 @@ async def lag(url: str, servers: str, prefix: str, rate: float, seconds: float) 
     while not relay.leading:
         await asyncio.sleep(0.01)
     writer = await asyncio.create_subprocess_exec(sys.executable, __file__, "--write", json.dumps([url, rate, seconds]))
-    await writer.wait()
+    if await writer.wait():
+        raise SystemExit("the writer could not keep up")
     while sender.sent < int(rate * seconds):
         await asyncio.sleep(0.01)
     relay.stop()

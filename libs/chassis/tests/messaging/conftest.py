@@ -1,10 +1,5 @@
 """Fixtures of the messaging tests; their helpers stand in `messaging_helpers`."""
 
-from __future__ import annotations
+from .messaging_helpers import database, database_url
 
-import sys
-from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).parent))
-
-from messaging_helpers import database, database_url  # noqa: F401 - fixtures
+__all__ = ["database", "database_url"]

@@ -8,7 +8,6 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
 from typing import Any
 
-import messaging_example as example
 import pytest
 import pytest_asyncio
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
@@ -18,6 +17,8 @@ from makegood_chassis.database import Database
 from makegood_contracts.envelope import Cause, Record, encode
 from makegood_contracts.events import Event
 from makegood_contracts.ids import new_id
+
+from . import messaging_example as example
 
 
 async def until(condition: Callable[[], Awaitable[Any] | Any], *, seconds: float = 20.0, what: str = "") -> Any:

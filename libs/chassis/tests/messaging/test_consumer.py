@@ -19,8 +19,9 @@ from makegood_chassis.messaging.relay import Relay
 from makegood_chassis.messaging.sender import Sender
 from makegood_contracts.ids import new_id
 from makegood_contracts.topics import SESSIONS
-from messaging_example import POISON, Handlers, session_event
-from messaging_helpers import effects, opened, produce, record_of, until
+
+from .messaging_example import POISON, Handlers, session_event
+from .messaging_helpers import effects, opened, produce, record_of, until
 
 
 @asynccontextmanager
@@ -196,7 +197,8 @@ async def _all_read(servers: str, prefix: str, count: int) -> bool:
 async def test_broker_and_database_go_and_come_back(own_servers: Any) -> None:
     from aiokafka.admin import NewTopic
     from makegood_cli.stack.kafka import make_topics
-    from messaging_example import prepare
+
+    from .messaging_example import prepare
 
     broker, postgres = own_servers.kafka(), own_servers.postgres()
     await prepare(postgres.url)

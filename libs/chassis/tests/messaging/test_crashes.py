@@ -21,8 +21,9 @@ from makegood_chassis.database import Database
 from makegood_chassis.messaging.points import Point
 from makegood_contracts.ids import new_id
 from makegood_contracts.topics import RESERVATIONS
-from messaging_example import session_event
-from messaging_helpers import effects, first_of_each, produce, publish, read_topic, record_of, until, waiting_rows
+
+from .messaging_example import session_event
+from .messaging_helpers import effects, first_of_each, produce, publish, read_topic, record_of, until, waiting_rows
 
 EXAMPLE = Path(__file__).parent / "messaging_example.py"
 KEYS = 8
@@ -192,6 +193,6 @@ async def test_settings_that_cannot_work_are_refused_with_advice_and_without_sec
 
 
 def _cause() -> Any:
-    from messaging_helpers import cause
+    from .messaging_helpers import cause
 
     return cause()

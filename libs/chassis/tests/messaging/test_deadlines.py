@@ -13,7 +13,8 @@ from makegood_chassis.database import Database, UnitOfWork
 from makegood_chassis.messaging.deadlines import Deadlines
 from makegood_chassis.messaging.handlers import DeadlineHandler, Due
 from makegood_contracts.ids import new_id
-from messaging_helpers import cause, opened, until
+
+from .messaging_helpers import cause, opened, until
 
 
 @asynccontextmanager

@@ -9,7 +9,8 @@ import asyncpg
 import pytest
 from makegood_chassis.database import Database, UnitOfWork
 from makegood_chassis.group_commit import GroupCommit
-from messaging_helpers import effects
+
+from .messaging_helpers import effects
 
 
 class Commands:

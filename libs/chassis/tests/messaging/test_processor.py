@@ -14,8 +14,9 @@ from makegood_chassis.messaging.processor import Processor
 from makegood_contracts.envelope import Record, decode
 from makegood_contracts.events import SessionConfirmed, SessionLeft, SessionReserved
 from makegood_contracts.ids import new_id
-from messaging_example import MOMENT, POISON, Handlers, session_event
-from messaging_helpers import effects, polled, record_of
+
+from .messaging_example import MOMENT, POISON, Handlers, session_event
+from .messaging_helpers import effects, polled, record_of
 
 
 def make(database: Database, handlers: Handlers, limit: int = 1000) -> Processor:

@@ -6,6 +6,7 @@ import asyncio
 import random
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from functools import partial
 from typing import Any
 
 import pytest
@@ -16,8 +17,9 @@ from makegood_chassis.messaging.wake import OutboxWake
 from makegood_contracts.envelope import Record
 from makegood_contracts.ids import new_id
 from makegood_contracts.topics import SESSIONS
-from messaging_example import session_event
-from messaging_helpers import cause, first_of_each, ids, opened, publish, read_topic, record_of, until, waiting_rows
+
+from .messaging_example import session_event
+from .messaging_helpers import cause, first_of_each, ids, opened, publish, read_topic, record_of, until, waiting_rows
 
 
 @asynccontextmanager
@@ -94,13 +96,13 @@ async def test_order_per_key_holds_over_changes_of_leader(
     """Two processes' relays; each leader in turn stops, the other goes on."""
     keys = await entities(database, 6)
     writing = asyncio.gather(*(write_changes(database, keys, 60) for _ in range(4)))
-    leaders = []
+    leaders: list[str] = []
     async with opened(database_url) as other:
         while not writing.done():
             for one in (database, other):
                 holder = f"leader-{len(leaders)}"
                 async with running(one, kafka_servers, topic_prefix, holder=holder) as relay:
-                    await until(lambda relay=relay: relay.leading, what="leadership")
+                    await until(partial(_leads, relay), what="leadership")
                     leaders.append(holder)
                     if not writing.done():
                         await asyncio.wait({writing}, timeout=0.2)
@@ -112,6 +114,10 @@ async def test_order_per_key_holds_over_changes_of_leader(
     assert first_of_each(records) == {key: list(range(1, last + 1)) for key, last in keys.items()}
     async with database.reading() as queries:
         assert await queries.fetch_value("SELECT fence FROM leases") == len(leaders) + 1
+
+
+def _leads(relay: Relay) -> bool:
+    return relay.leading
 
 
 class Frozen(Sender):

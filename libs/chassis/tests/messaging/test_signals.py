@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 from makegood_chassis.signals import Signals
-from messaging_helpers import until
+
+from .messaging_helpers import until
 
 
 @asynccontextmanager
