@@ -52,7 +52,9 @@ RELAY_LAG: Final = Histogram(
 )
 RELAY_BATCH: Final = Histogram("outbox_relay_batch_size", "Rows sent at once.", buckets=_SIZES)
 RELAY_LEADER: Final = Gauge("outbox_relay_leader", "1 in the process that relays for its service.")
-RELAY_FAILURES: Final = Counter("outbox_relay_failures_total", "Sends that failed, by the class of the error.", ["error_type"])
+RELAY_FAILURES: Final = Counter(
+    "outbox_relay_failures_total", "Sends that failed, by the class of the error.", ["error_type"]
+)
 OUTBOX_DEPTH: Final = Gauge("outbox_depth", "Rows that wait for the relay (counted up to 100,000).")
 OUTBOX_AGE: Final = Gauge("outbox_age_seconds", "Age of the oldest row that waits for the relay.")
 
@@ -66,5 +68,7 @@ GROUP_COMMIT_SIZE: Final = Histogram("group_commit_size", "Commands of one trans
 SIGNALS_LOST: Final = Counter("signals_lost_total", "Wake-ups that could not be passed on.")
 DB_POOL_IN_USE: Final = Gauge("db_client_connections_in_use", "Connections to PostgreSQL that work.")
 COMPONENT_RESTARTS: Final = Counter(
-    "process_component_restarts_total", "Parts of the process started again after an error.", ["component", "error_type"]
+    "process_component_restarts_total",
+    "Parts of the process started again after an error.",
+    ["component", "error_type"],
 )

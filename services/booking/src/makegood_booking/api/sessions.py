@@ -9,12 +9,13 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Query, Response
 from makegood_chassis.database import Queries, Row
 from makegood_chassis.http.answers import answer
+from makegood_chassis.http.models import Instant
 from makegood_chassis.http.openapi import problems
 from makegood_chassis.http.pages import Cursor, Limit, Page, decode_cursor, page
 from makegood_chassis.http.problems import not_found
 from makegood_chassis.http.rights import Access, operation
 
-from makegood_booking.api.models import HistoryItem, Moment, SessionPolicyView, SessionView
+from makegood_booking.api.models import HistoryItem, SessionPolicyView, SessionView
 from makegood_booking.api.parameters import PartsOf, SessionId, known_id, session_policy
 from makegood_booking.api.rooms import known_cursor_id
 from makegood_booking.domain.session import Session, Status
@@ -39,8 +40,8 @@ async def sessions(
     parts: PartsOf,
     room_id: Annotated[str | None, Query(max_length=128, description="Only sessions of this room.")] = None,
     status: Annotated[list[Status] | None, Query(max_length=20, description="Only these; can be repeated.")] = None,
-    starts_from: Annotated[Moment | None, Query(alias="from", description="Starts at or after this.")] = None,
-    starts_before: Annotated[Moment | None, Query(alias="to", description="Starts before this.")] = None,
+    starts_from: Annotated[Instant | None, Query(alias="from", description="Starts at or after this.")] = None,
+    starts_before: Annotated[Instant | None, Query(alias="to", description="Starts before this.")] = None,
     limit: Limit = 50,
     cursor: Cursor = None,
 ) -> Response:

@@ -61,13 +61,13 @@ class Enrolment:
         plan = self.plan
         if number and plan.months is None:
             return None
-        first_day = self.starts_on + plan.step(number)
+        first_day = plan.period_start(self.starts_on, number)
         starts_at = start_of_day(first_day, self.time_zone)
         ends_at = self.covers_until
         if ends_at is not None and starts_at >= ends_at:
             return None
         if plan.months is not None:
-            next_start = start_of_day(self.starts_on + plan.step(number + 1), self.time_zone)
+            next_start = start_of_day(plan.period_start(self.starts_on, number + 1), self.time_zone)
             ends_at = next_start if ends_at is None else min(ends_at, next_start)
         return Period(number, first_day, starts_at, ends_at)
 
@@ -79,7 +79,7 @@ class Enrolment:
         today = local_day(now, self.time_zone)
         elapsed = (today.year - self.starts_on.year) * 12 + today.month - self.starts_on.month
         number = max(0, elapsed // months)
-        return number - 1 if number and self.starts_on + self.plan.step(number) > today else number
+        return number - 1 if number and self.plan.period_start(self.starts_on, number) > today else number
 
     def awaiting(self, number: int) -> Enrolment:
         """The same, with the grant of that period as the next to come, if there is one."""

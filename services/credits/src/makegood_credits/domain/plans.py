@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from calendar import monthrange
 from dataclasses import dataclass
+from datetime import date
 from typing import Final
 
-from dateutil.relativedelta import relativedelta
 from makegood_contracts.events import Modality, PlanKind
 
 
@@ -52,9 +53,11 @@ class Plan:
         lengths = {*self.lengths, *self.psychiatry_lengths}
         return lengths.pop() if len(lengths) == 1 else None
 
-    def step(self, periods: int) -> relativedelta:
-        """The time from the start of coverage to the start of the period of that number."""
-        return relativedelta(months=(self.months or 0) * periods)
+    def period_start(self, starts_on: date, number: int) -> date:
+        """The first day of the period of that number. A day that its month lacks becomes the month's last."""
+        months = starts_on.year * 12 + starts_on.month - 1 + (self.months or 0) * number
+        year, month = months // 12, months % 12 + 1
+        return date(year, month, min(starts_on.day, monthrange(year, month)[1]))
 
 
 _TALKING: Final[tuple[Modality, ...]] = ("video", "audio", "chat")
