@@ -71,6 +71,8 @@ class Relay:
         self._acked: list[int] = []
         """Rows that the broker has and the table still holds."""
         self._sweeping: asyncio.Task[None] | None = None
+        self._more = False
+        """Whether the table had more than was sent in the last turn."""
         self.wake = OutboxWake(database.url, leads_here=lambda: self.leading)
 
     @property
@@ -107,7 +109,7 @@ class Relay:
                 sent = await self._patiently(self._turn)
                 if self._stopping and sent < self._batch:
                     break
-                if not sent:
+                if not sent or not (self._more or self.wake.event.is_set()):
                     await self._wait(_POLL)
                 elif _LARGE <= sent < self._batch and not self._stopping:
                     # Under load a broker's cost is by the request: what gathers meanwhile goes with the next one.
@@ -144,6 +146,7 @@ class Relay:
             return 0
         outcome = await self._sender.send(rows)
         points.reached("relay.sent")
+        self._more = len(outcome.sent) < len(rows) or len(rows) == self._batch
         if outcome.sent:
             metrics.RELAY_LAG.observe(max(0.0, (datetime.now(UTC) - rows[0]["created_at"]).total_seconds()))
             self._acked += outcome.sent
