@@ -13,6 +13,8 @@ MANIFESTS := pyproject.toml $(addsuffix /pyproject.toml,$(PACKAGES))
 # Only this environment counts, whatever else is active in the shell.
 unexport VIRTUAL_ENV PYTHONPATH PYTHONHOME UV_PROJECT_ENVIRONMENT
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
+# Without its byte code every process would compile all it imports anew, seconds each.
+export PYTHONDONTWRITEBYTECODE :=
 
 .PHONY: help setup demo test lint format lock up down status clean
 

@@ -54,7 +54,7 @@ quietly "$venv/bin/python" -m pip install --quiet --require-hashes -r deploy/set
 uv="$venv/bin/uv"
 
 echo "installing $(grep -c '^[a-zA-Z0-9].*==' requirements.lock) packages"
-quietly "$uv" pip install --quiet --python "$venv/bin/python" --require-hashes -r requirements.lock
+quietly "$uv" pip install --quiet --compile-bytecode --python "$venv/bin/python" --require-hashes -r requirements.lock
 set -- $(printf ' -e %s' "$@")
 quietly "$uv" pip install --quiet --python "$venv/bin/python" --no-deps --no-build-isolation "$@"
 if ! "$venv/bin/makegood" --help >"$log" 2>&1; then
