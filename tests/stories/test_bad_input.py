@@ -15,6 +15,14 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from makegood_cli.devside import keys
 from makegood_testkit.platform import Cast
 
+ODD_IDS = (
+    "urn:uuid:0193f5b5-0000-7000-8000-00000000abcd",
+    "{0193f5b5-0000-7000-8000-0000000abcd}",
+    "0193f5b5-0000-7000-8000-0000_0000_ab",
+    "0193f5b5-0000-7000-8000-\uff10\uff10\uff10\uff10\uff10\uff10\uff10\uff10abcd",
+)
+"""Texts that some libraries take for a UUID, and PostgreSQL or others do not."""
+
 BAD_BODIES: list[tuple[str, dict[str, Any], int, str]] = [
     ("a field is missing", {"length_minutes": None}, 422, "validation"),
     ("a wrong type", {"length_minutes": "half an hour"}, 422, "validation"),
@@ -27,6 +35,11 @@ BAD_BODIES: list[tuple[str, dict[str, Any], int, str]] = [
     ("in person without a venue", {"modality": "in_person"}, 422, "validation"),
     ("a room that does not exist", {"room_id": str(uuid.uuid4())}, 404, "not-found"),
     ("a room id that is none", {"room_id": "kitchen"}, 404, "not-found"),
+    *[(f"a room id that is none: {text!a}", {"room_id": text}, 404, "not-found") for text in ODD_IDS],
+    *[
+        (f"a venue id that is none: {text!a}", {"modality": "in_person", "venue_id": text}, 422, "validation")
+        for text in ("kitchen", *ODD_IDS)
+    ],
     ("a NUL in a string", {"time_zone": "Europe/Ber\x00lin"}, 422, "validation"),
 ]
 
@@ -127,6 +140,19 @@ async def test_a_token_that_is_no_good_is_refused(cast: Cast, kind: str) -> None
     )
     assert (answer.status_code, slug(answer)) == (401, "unauthenticated")
     assert (await cast.credits())["held"] == 0
+
+
+@pytest.mark.parametrize("text", ODD_IDS)
+async def test_an_odd_id_is_never_more_than_not_found(cast: Cast, text: str) -> None:
+    for path in (
+        f"/v1/sessions/{text}",
+        f"/v1/sessions/{text}/history",
+        f"/v1/rooms/{text}",
+        f"/v1/rooms/{text}/messages",
+        f"/v1/venues/{text}",
+    ):
+        answer = await cast.member.send("GET", path)
+        assert (answer.status_code, slug(answer)) == (404, "not-found"), path
 
 
 async def test_what_does_not_exist_is_a_problem_too(cast: Cast) -> None:

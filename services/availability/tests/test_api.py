@@ -185,7 +185,10 @@ async def test_venues_are_made_by_ops_and_read_by_anyone_signed_in(client: Clien
         assert (await person.post("/v1/venues", json=room)).status_code == 403
         assert (await person.put(path, json=room)).status_code == 403
     assert (await ops.get(f"/v1/venues/{new_id()}")).status_code == 404
-    assert (await ops.put("/v1/venues/nonsense", json=room)).status_code == 404
+    for odd in ("nonsense", f"urn:uuid:{new_id()}", f"{{{new_id()}}}", "0197f000-0000-7000-8000-0000_0000_00"):
+        assert (await ops.put(f"/v1/venues/{odd}", json=room)).status_code == 404
+        assert (await ops.get(f"/v1/venues/{odd}")).status_code == 404
+        assert (await client("provider", "doc").delete(f"{TIME_OFF}/{odd}")).status_code == 404
 
 
 @pytest.mark.rule("AVAIL-2")
@@ -217,6 +220,9 @@ async def test_slots_are_shown_in_the_zone_asked_for_and_else_in_the_providers(c
         ({"modality": "telepathy"}, 422),
         ({"modality": "in_person"}, 422),
         ({"modality": "in_person", "venue_id": "nonsense"}, 422),
+        ({"modality": "in_person", "venue_id": "urn:uuid:0197f000-0000-7000-8000-000000000000"}, 422),
+        ({"modality": "in_person", "venue_id": "0197f000-0000-7000-8000-0000_0000_00"}, 422),
+        ({"modality": "in_person", "venue_id": "0197f000-0000-7000-8000-\uff10\uff10\uff10000000000"}, 422),
         ({"modality": "in_person", "venue_id": "0197f000-0000-7000-8000-000000000000"}, 404),
         ({"venue_id": "0197f000-0000-7000-8000-000000000000"}, 422),
         ({"time_zone": "Nowhere"}, 422),

@@ -8,6 +8,7 @@ from datetime import timedelta
 from typing import Any
 
 import asyncpg
+import msgspec
 import pytest
 from makegood_availability.handlers.requests import Requests
 from makegood_availability.store.schedules import Schedules
@@ -81,6 +82,17 @@ async def test_what_the_schedule_does_not_offer_is_refused_and_nothing_is_held(d
     wishes = [request(at(10, 5)), request(at(10), 45), request(at(18)), request(at(10), provider="stranger")]
     assert all_codes(await desk.ask(*wishes)) == [["slot-not-offered"]] * 4
     assert await desk.value("SELECT count(*) FROM slot_holds") == 0
+
+
+@pytest.mark.rule("BOOK-1", "AVAIL-2")
+@pytest.mark.parametrize("odd", ["kitchen", "urn:uuid:{}", "{{{}}}", "0197f000-0000-7000-8000-0000_0000_00", ""])
+async def test_a_venue_that_is_no_id_is_refused_and_spoils_no_other_request(desk: Desk, odd: str) -> None:
+    await desk.publish()
+    room = await venue(desk)
+    wishes = [request(at(10), venue_id=room), request(at(12), member="b")]
+    strange = request(at(11), member="c", venue_id=odd.format(room))
+    strange = msgspec.structs.replace(strange, modality="in_person")
+    assert all_codes(await desk.ask(wishes[0], strange, wishes[1])) == [[], ["venue-taken"], []]
 
 
 @pytest.mark.rule("AVAIL-3")

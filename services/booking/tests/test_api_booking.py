@@ -167,6 +167,13 @@ async def test_a_booking_needs_a_key(world: World) -> None:
     assert (answer.status_code, slug(answer)) == (400, "idempotency-key-required")
 
 
+NO_IDS = [
+    "v",
+    "urn:uuid:0193f5b5-0000-7000-8000-00000000abcd",
+    "{0193f5b5-0000-7000-8000-0000000abcd}",
+    "0193f5b5-0000-7000-8000-0000_0000_ab",
+    "0193f5b5-0000-7000-8000-\uff10\uff10\uff10\uff10\uff10\uff10\uff10\uff10abcd",
+]
 BAD: list[tuple[str, dict[str, Any], int, str]] = [
     ("a field is missing", {"length_minutes": None}, 422, "validation"),
     ("a wrong type", {"length_minutes": "thirty"}, 422, "validation"),
@@ -188,7 +195,12 @@ BAD: list[tuple[str, dict[str, Any], int, str]] = [
     ("a length too long", {"length_minutes": 481}, 422, "validation"),
     ("an unknown modality", {"modality": "telepathy"}, 422, "validation"),
     ("in person without a venue", {"modality": "in_person"}, 422, "validation"),
-    ("a venue without in person", {"venue_id": "v"}, 422, "validation"),
+    ("a venue without in person", {"venue_id": "0193f5b5-0000-7000-8000-00000000abcd"}, 422, "validation"),
+    *[
+        (f"a venue that is no id: {text!a}", {"modality": "in_person", "venue_id": text}, 422, "validation")
+        for text in NO_IDS
+    ],
+    *[(f"a room that is no id: {text!a}", {"room_id": text}, 404, "not-found") for text in NO_IDS],
     ("a room that does not exist", {"room_id": new_id()}, 404, "not-found"),
     ("a room id that is none", {"room_id": "kitchen"}, 404, "not-found"),
 ]
@@ -223,6 +235,27 @@ async def test_a_body_of_two_megabytes(world: World) -> None:
     headers = {"Idempotency-Key": new_id(), "Content-Type": "application/json"}
     answer = await world.member.post("/v1/sessions", content=b'{"a":"' + b"x" * 2_000_000 + b'"}', headers=headers)
     assert (answer.status_code, slug(answer)) == (413, "payload-too-large")
+
+
+@pytest.mark.parametrize("text", NO_IDS)
+async def test_a_path_with_an_odd_id_is_not_found(world: World, text: str) -> None:
+    key = {"Idempotency-Key": new_id()}
+    answers = [
+        await world.member.get(f"/v1/sessions/{text}"),
+        await world.member.get(f"/v1/sessions/{text}/history"),
+        await world.member.post(f"/v1/sessions/{text}/cancel", headers=key),
+        await world.member.get(f"/v1/rooms/{text}"),
+        await world.member.post(f"/v1/rooms/{text}/close", headers=key),
+        await world.member.get("/v1/sessions", params={"room_id": text}),
+    ]
+    assert [(answer.status_code, slug(answer)) for answer in answers] == [(404, "not-found")] * 6
+
+
+@pytest.mark.rule("AVAIL-3")
+async def test_a_venue_has_one_spelling_whoever_books_it(world: World) -> None:
+    venue = new_id()
+    session = await world.ask(modality="in_person", venue_id=venue.upper())
+    assert session["venue_id"] == venue
 
 
 @pytest.mark.rule("BOOK-1")

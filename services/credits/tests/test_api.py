@@ -311,6 +311,8 @@ async def test_an_enrolment_that_makes_no_sense_is_refused_and_leaves_nothing(
         {"amount": 2, "reason": "r", "session_id": "0193f5b5-0000-7000-8000-000000000000"},
         {"amount": 1, "reason": "r", "session_id": "not-an-id"},
         {"amount": 1, "reason": "r", "session_id": "{0193f5b5-0000-7000-8000-000000000000}"},
+        {"amount": 1, "reason": "r", "session_id": "urn:uuid:0193f5b5-0000-7000-8000-000000000000"},
+        {"amount": 1, "reason": "r", "session_id": "0193f5b5-0000-7000-8000-\uff10\uff10\uff10000000000"},
         {"amount": 1, "reason": "r", "length_minutes": 0},
         {"amount": 1, "reason": "r", "made_by": "me"},
     ],

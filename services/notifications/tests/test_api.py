@@ -172,10 +172,22 @@ async def test_a_message_right_after_the_rooms_opening_waits_for_the_news(world:
         assert (await posting).status_code == 201
 
 
-@pytest.mark.parametrize("room_id", ["no-uuid", "6f2b7c1e-0000-4000-8000-000000000000"])
+@pytest.mark.parametrize(
+    "room_id",
+    [
+        "no-uuid",
+        "6f2b7c1e-0000-4000-8000-000000000000",
+        "urn:uuid:6f2b7c1e-0000-4000-8000-000000000000",
+        "6f2b7c1e-0000-4000-8000-0000_0000_00",
+        "6f2b7c1e-0000-4000-8000-\uff10\uff10\uff10000000000",
+    ],
+)
 async def test_a_room_that_does_not_exist_is_not_found(world: World, room_id: str) -> None:
     async with world.client(world.member) as client:
         assert (await client.get(f"/v1/rooms/{room_id}/messages")).status_code == 404
+        assert (await client.post(f"/v1/rooms/{room_id}/messages", json={"text": "Hello?"})).status_code == 404
+        listed = await client.get("/v1/deliveries", params={"session_id": room_id})
+        assert (listed.status_code, listed.json()["items"]) == (200, [])
 
 
 async def test_deliveries_tell_what_was_sent_to_whom(world: World) -> None:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-import uuid
+import re
+from typing import Final
 
 from uuid_utils.compat import uuid7
+
+_CANONICAL: Final = re.compile(r"[0-9A-Fa-f]{8}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{12}")
 
 
 def new_id() -> str:
@@ -13,9 +16,9 @@ def new_id() -> str:
 
 
 def is_id(text: str) -> bool:
-    """Whether `text` is a UUID in a form that PostgreSQL takes; says nothing of whether it names something."""
-    try:
-        uuid.UUID(text)
-    except ValueError:
-        return False
-    return True
+    """Whether `text` is a UUID in its canonical form (RFC 9562 §4, either case); it may name nothing.
+
+    Stricter than `uuid.UUID`, which also takes braces, `urn:uuid:`, underscores and other scripts' digits: those would be
+    refused by the database only, or be kept as a second spelling of the same id.
+    """
+    return _CANONICAL.fullmatch(text) is not None

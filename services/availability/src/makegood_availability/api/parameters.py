@@ -55,4 +55,7 @@ Zone = Annotated[str, AfterValidator(known_zone)]
 """The name of an IANA time zone."""
 Length = Annotated[int, Query(ge=5, le=480, description="Length of the session, minutes.", examples=[45])]
 How = Annotated[Modality, Query(description="How the session takes place; `in_person` needs `venue_id`.")]
-VenueOf = Annotated[str | None, Query(max_length=64, description="The venue of a session in person.")]
+VenueOf = Annotated[
+    Annotated[str, AfterValidator(str.lower)] | None,
+    Query(max_length=64, description="The venue of a session in person."),
+]

@@ -6,7 +6,8 @@ from typing import Annotated
 
 from makegood_chassis.http.models import Instant, RequestModel, View
 from makegood_contracts.events import Actor, Modality
-from pydantic import ConfigDict, Field
+from makegood_contracts.ids import is_id
+from pydantic import AfterValidator, ConfigDict, Field
 
 from makegood_booking.domain.policy import Policy
 from makegood_booking.domain.rooms import Room, RoomStatus
@@ -17,6 +18,12 @@ PersonId = Annotated[
     str, Field(min_length=1, max_length=128, pattern=r"^[A-Za-z0-9._:@-]+$", description="`sub` of the person's token.")
 ]
 LocalTime = Annotated[str, Field(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d$", examples=["2026-11-24T10:00"])]
+
+
+def _id(text: str) -> str:
+    if not is_id(text):
+        raise ValueError("is no id")
+    return text.lower()
 
 
 class Nothing(RequestModel):
@@ -59,7 +66,8 @@ class BookRequest(RequestModel):
         str, Field(min_length=1, max_length=64, description="IANA time zone in which the session is always shown.")
     ]
     venue_id: Annotated[
-        str | None, Field(min_length=1, max_length=128, description="With `in_person`, and only then.")
+        Annotated[str, Field(max_length=128), AfterValidator(_id)] | None,
+        Field(description="With `in_person`, and only then."),
     ] = None
 
 

@@ -84,6 +84,7 @@ async def _room(service: Service, room_id: str, access: Access) -> Room:
     """The room, if the caller is one of its parties. The news of a new room may still be on its way: it is waited for."""
     if not is_id(room_id):
         raise not_found("room")
+    room_id = room_id.lower()
 
     async def look() -> Room | None:
         async with service.database.reading() as queries:

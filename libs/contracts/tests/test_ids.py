@@ -1,0 +1,35 @@
+"""What counts as an id."""
+
+from __future__ import annotations
+
+import pytest
+from makegood_contracts.ids import is_id, new_id
+
+KNOWN = "0193f5b5-0000-7000-8000-00000000abcd"
+
+
+@pytest.mark.parametrize("text", [KNOWN, KNOWN.upper(), new_id()])
+def test_the_canonical_form_is_an_id(text: str) -> None:
+    assert is_id(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "kitchen",
+        KNOWN.replace("-", ""),
+        f"{{{KNOWN}}}",
+        f"urn:uuid:{KNOWN}",
+        KNOWN + "\n",
+        " " + KNOWN,
+        KNOWN.replace("0193", "0_193").replace("abcd", "abc"),
+        KNOWN.replace("0", "\uff10"),
+        KNOWN.replace("0", "\u0660"),
+        KNOWN.replace("-", "\u2010"),
+        KNOWN.replace("a", "g"),
+        KNOWN.replace("0000-7000", "000-07000"),
+    ],
+)
+def test_no_other_spelling_is_one(text: str) -> None:
+    assert not is_id(text)
