@@ -10,8 +10,14 @@ import pytest
 from makegood_booking.domain import booking
 from makegood_booking.domain.booking import NOT_IN_TIME, RoomClosedRefusal, Unfit, unfit
 from makegood_booking.domain.policy import STANDARD
-from makegood_booking.domain.session import Session
-from makegood_contracts.events import SessionCancelled, SessionRejected, SessionRequested, SessionReserved
+from makegood_booking.domain.session import CreditState, Session
+from makegood_contracts.events import (
+    SessionCancelled,
+    SessionRejected,
+    SessionRequested,
+    SessionReserved,
+    SettleCause,
+)
 from makegood_contracts.reasons import Reason
 
 from .examples import HOUR, MINUTE, NOW, ROOM, START, confirmed, done, names, only_event, requested, reserved, wish
@@ -108,11 +114,16 @@ def test_a_credit_that_was_settled_before_its_hold_was_heard_of_stays_settled() 
     assert (late.credit, late.credit_settled, late.status) == ("returned", True, "rejected")
 
 
-@pytest.mark.rule("CRED-3")
-def test_a_credit_is_settled_once_but_support_can_return_what_was_forfeited() -> None:
-    forfeited = done(booking.credit_moved(reserved(), "forfeited", "cancelled", NOW))
-    assert booking.credit_moved(forfeited, "returned", "cancelled", NOW).session is forfeited
-    assert done(booking.credit_moved(forfeited, "returned", "support", NOW)).credit == "returned"
+@pytest.mark.rule("CRED-3", "MISS-5")
+@pytest.mark.parametrize(("state", "cause"), [("forfeited", "cancelled"), ("spent", None)])
+def test_a_credit_is_settled_once_but_support_can_return_what_was_taken(
+    state: CreditState, cause: SettleCause | None
+) -> None:
+    taken = done(booking.credit_moved(reserved(), state, cause, NOW))
+    assert booking.credit_moved(taken, "returned", "cancelled", NOW).session is taken
+    returned = done(booking.credit_moved(taken, "returned", "support", NOW))
+    assert returned.credit == "returned"
+    assert booking.credit_moved(returned, state, cause, NOW).session is returned
 
 
 @pytest.mark.rule("AVAIL-4")
@@ -130,6 +141,21 @@ def test_a_hold_that_lapsed_before_the_other_answer_came_rejects() -> None:
     session = done(booking.slot_lapsed(done(booking.slot_held(requested(), NOW)), NOW))
     assert session.status == "requested"
     assert names(booking.credit_held(session, False, NOW)) == ["SessionRejected"]
+
+
+@pytest.mark.rule("AVAIL-4")
+def test_a_co_pay_that_lapsed_ends_the_session_without_loss_and_an_undecided_booking_is_refused() -> None:
+    for session in (reserved(co_pay=True), confirmed(co_pay=True)):
+        event = only_event(booking.co_pay_lapsed(session, NOW))
+        assert isinstance(event, SessionCancelled)
+        assert (event.cancelled_by, event.forfeits) == ("system", False)
+    for undecided in (requested(), done(booking.credit_held(requested(), True, NOW))):
+        refused = only_event(booking.co_pay_lapsed(undecided, NOW))
+        assert isinstance(refused, SessionRejected)
+        assert refused.reasons == [NOT_IN_TIME]
+        rejected = done(booking.co_pay_lapsed(undecided, NOW))
+        assert names(booking.co_pay_lapsed(rejected, NOW)) == []
+        assert names(booking.credit_held(done(booking.slot_held(rejected, NOW)), True, NOW)) == []
 
 
 @pytest.mark.rule("CONF-2")

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import msgspec
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from makegood_booking.handlers.events import UnknownSession
@@ -61,6 +62,22 @@ async def test_a_slot_that_was_released_because_of_booking_itself_changes_nothin
     await world.handle(Answers.slot_lapsed(session, "completed"))
     assert await world.outbox() == []
     assert await world.read(session) == session
+
+
+@pytest.mark.rule("AVAIL-4")
+async def test_a_co_pay_that_lapsed_ends_its_session_and_any_other_void_one_changes_nothing(world: World) -> None:
+    session = await world.ask()
+    await world.handle(Answers.slot_held(session))
+    await world.handle(Answers.credit_held(session, co_pay=True))
+    session = await world.read(session)
+    assert (session["status"], session["credit"]) == ("reserved", {"state": "none"})
+    await world.outbox()
+    without_session = msgspec.structs.replace(Answers.co_pay_void(session), session_id=None)
+    await world.handle(Answers.co_pay_void(session, "provider_missed"), without_session)
+    assert await world.outbox() == []
+    await world.handle(Answers.co_pay_void(session), Answers.co_pay_void(session))
+    assert names(await world.outbox()) == ["SessionCancelled"]
+    assert (await world.read(session))["status"] == "cancelled"
 
 
 async def test_an_event_of_a_session_that_never_was_is_not_taken_and_spoils_nothing_else(world: World) -> None:

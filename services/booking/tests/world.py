@@ -25,6 +25,7 @@ from makegood_contracts.events import (
     CreditReturned,
     CreditSpent,
     Event,
+    InvoiceVoided,
     SettleCause,
     SlotHeld,
     SlotRefused,
@@ -83,6 +84,17 @@ class Answers:
     @staticmethod
     def credit_forfeited(session: Json, cause: SettleCause) -> CreditForfeited:
         return CreditForfeited(**_movement(session), cause=cause)
+
+    @staticmethod
+    def co_pay_void(session: Json, cause: SettleCause = "lapsed") -> InvoiceVoided:
+        return InvoiceVoided(
+            invoice_id=new_id(),
+            member_id=session["member_id"],
+            session_id=session["id"],
+            amount_minor=2500,
+            currency="USD",
+            cause=cause,
+        )
 
     @staticmethod
     def credit_spent(session: Json) -> CreditSpent:

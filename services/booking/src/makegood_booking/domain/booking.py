@@ -144,14 +144,24 @@ def slot_lapsed(session: Session, now: datetime) -> Changed:
 
 
 def credit_moved(session: Session, state: CreditState, cause: SettleCause | None, now: datetime) -> Changed:
-    """CRED-3: a hold was settled: spent, returned or forfeited, once. Support alone can return what was forfeited."""
+    """CRED-3: a hold was settled: spent, returned or forfeited, once. Support alone can return what was taken (MISS-5)."""
     open_ = session.credit in ("none", "held")
-    if not open_ and not (session.credit == "forfeited" and state == "returned" and cause == "support"):
+    by_hand = session.credit in ("spent", "forfeited") and state == "returned" and cause == "support"
+    if not open_ and not by_hand:
         return Changed(session)
     moved = replace(session, credit=state)
     if cause != "lapsed":
         return Changed(moved)
     return _decide(moved, now) if moved.status == "requested" else _lost(moved, now)
+
+
+def co_pay_lapsed(session: Session, now: datetime) -> Changed:
+    """AVAIL-4: credits let go of a co-pay that was pending for too long: as with a lapsed credit, nothing can take place.
+
+    A booking that is still undecided is refused at once: there is no state of a co-pay in which this could be kept until
+    the other answers come.
+    """
+    return not_decided_in_time(session) if session.status == "requested" else _lost(session, now)
 
 
 def not_decided_in_time(session: Session) -> Changed:

@@ -17,12 +17,14 @@ from makegood_contracts.events import (
     CreditReturned,
     CreditSpent,
     Event,
+    InvoiceVoided,
     SlotHeld,
     SlotRefused,
     SlotReleased,
 )
 
 from makegood_booking.domain.booking import (
+    co_pay_lapsed,
     credit_held,
     credit_moved,
     credit_refused,
@@ -53,6 +55,7 @@ def event_handlers(sessions: Sessions, signals: Signals) -> EventHandlers:
         CreditReturned: lambda session, event, now: credit_moved(session, "returned", event.cause, now),
         CreditForfeited: lambda session, event, now: credit_moved(session, "forfeited", event.cause, now),
         CreditSpent: lambda session, event, now: credit_moved(session, "spent", None, now),
+        InvoiceVoided: lambda session, event, now: co_pay_lapsed(session, now),
     }
     return {kind: _handler(rule, sessions, signals) for kind, rule in rules.items()}
 
@@ -81,8 +84,10 @@ def _handler(rule: Rule, sessions: Sessions, signals: Signals) -> EventHandler:
 
 
 def _concerns(event: Event) -> bool:
-    """Of released slots only those that lapsed: the others follow from what booking itself decided."""
+    """Of released slots and void co-pays only those that lapsed: the others follow from what booking itself decided."""
     if isinstance(event, SlotReleased):
         return event.cause == "lapsed"
+    if isinstance(event, InvoiceVoided):
+        return event.cause == "lapsed" and event.session_id is not None
     # A credit that support gave back without naming a session concerns none.
     return not isinstance(event, CreditReturned) or bool(event.session_id)
