@@ -245,7 +245,7 @@ def test_the_numbers_are_those_of_the_policy_that_was_booked_under() -> None:
 
 def test_a_booking_that_nobody_answers_is_given_up_before_its_holds_lapse() -> None:
     session = requested()
-    assert next_due(session) == NOW + 10 * MINUTE
-    after = time_passed(session, NOW + 10 * MINUTE)
+    assert next_due(session) == NOW + 5 * MINUTE
+    after = time_passed(session, NOW + 5 * MINUTE)
     assert names(after) == ["SessionRejected"]
     assert [reason.code for reason in done(after).reasons] == ["temporary-interruption"]

@@ -17,6 +17,7 @@ import httpx
 import msgspec
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from makegood_booking.domain.policy import STANDARD
 from makegood_booking.handlers.events import UnknownSession
 from makegood_chassis.clock import Clock
 from makegood_contracts.envelope import Cause, decode, encode
@@ -94,12 +95,18 @@ async def test_an_event_of_a_session_that_never_was_is_not_taken_and_spoils_noth
 async def test_a_booking_that_nobody_answers_is_given_up_and_late_holds_reserve_nothing(world: World) -> None:
     session = await world.ask()
     await world.outbox()
-    assert names(await world.pass_time(world.clock.moment + 10 * MINUTE)) == ["SessionRejected"]
+    assert names(await world.pass_time(world.clock.moment + 5 * MINUTE)) == ["SessionRejected"]
     await world.handle(Answers.slot_held(session))
     await world.handle(Answers.credit_held(session))
     assert await world.outbox() == []
     after = await world.read(session)
     assert (after["status"], after["reason"]) == ("rejected", "temporary-interruption")
+
+
+@pytest.mark.rule("BOOK-3")
+async def test_the_policy_that_is_installed_has_the_numbers_of_the_standard_one(world: World) -> None:
+    async with world.service.database.reading() as queries:
+        assert await world.parts.policies.current(queries) == STANDARD
 
 
 @pytest.mark.rule("MISS-1")

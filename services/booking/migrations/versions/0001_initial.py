@@ -20,7 +20,7 @@ CREATE TABLE policies (
 INSERT INTO policies (version, id, numbers) VALUES (1, 'standard', '{
     "notice_hours": 48, "confirm_hours": 24, "confirm_short_hours": 2, "short_notice_hours": 26,
     "join_minutes": 10, "grace_minutes": 10, "no_show_minutes": 15, "inactivity_days": 25, "offer_minutes": 120,
-    "hold_minutes": 15, "decide_minutes": 10, "horizon_days": 366, "shortest_minutes": 5, "longest_minutes": 480}');
+    "hold_minutes": 15, "decide_minutes": 5, "horizon_days": 366, "shortest_minutes": 5, "longest_minutes": 480}');
 COMMENT ON TABLE policies IS 'Versions are added, never changed: each session keeps the one it was booked under.';
 CREATE TABLE rooms (
     id uuid PRIMARY KEY,

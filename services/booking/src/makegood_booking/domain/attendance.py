@@ -135,7 +135,7 @@ def next_due(session: Session) -> datetime | None:
     booked, policy = session.booked, session.policy
     match session.status:
         case "requested":
-            return policy.decide_by(booked.requested_at)
+            return booked.decide_by
         case "reserved":
             return session.confirm_by
         case "confirmed" if session.both_came:

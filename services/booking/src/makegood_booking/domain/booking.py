@@ -170,13 +170,17 @@ def not_decided_in_time(session: Session) -> Changed:
 
 
 def _decide(session: Session, now: datetime) -> Changed:
-    """BOOK-1: one slot and one credit, or a refusal with every reason and neither. Waits for both answers."""
+    """BOOK-1: one slot and one credit, or a refusal with every reason and neither. Waits for both answers.
+
+    Answers that come when the booking should have been given up reserve nothing, even where nobody has given it up yet: a
+    reservation that late might reach the holds when they have lapsed.
+    """
     if session.status != "requested" or session.slot == "asked" or session.funding == "asked":
         return Changed(session)
     if session.slot == "refused" or session.funding == "refused":
         return _reject(session, session.reasons)
     credit_lost = session.funding == "credit" and session.credit != "held"
-    if session.slot == "released" or credit_lost or now >= session.booked.hold_until:
+    if session.slot == "released" or credit_lost or now >= session.booked.decide_by:
         return not_decided_in_time(session)
     confirm_by = session.policy.confirm_by(session.booked.starts_at, session.booked.requested_at)
     changes = {"status": "reserved", "confirm_by": confirm_by}

@@ -29,8 +29,9 @@ class Policy:
     offer_minutes: int = 120
     hold_minutes: int = 15
     """AVAIL-4: a hold that is never settled lapses this long after the request."""
-    decide_minutes: int = 10
-    """A booking that is not decided this long after the request is refused; less than `hold_minutes`."""
+    decide_minutes: int = 5
+    """A booking that is not decided this long after the request is refused. Less than half of `hold_minutes`: a decision
+    gets more time to reach the holds than it took."""
     horizon_days: int = 366
     shortest_minutes: int = 5
     longest_minutes: int = 480
@@ -56,7 +57,7 @@ class Policy:
         return requested_at + timedelta(minutes=self.hold_minutes)
 
     def decide_by(self, requested_at: datetime) -> datetime:
-        """When a booking that is still undecided is given up, well before its holds lapse."""
+        """From when on a booking that is still undecided is given up, well before its holds lapse."""
         return requested_at + timedelta(minutes=self.decide_minutes)
 
     def confirm_by(self, starts_at: datetime, requested_at: datetime) -> datetime:

@@ -59,6 +59,10 @@ class Appointment:
     def hold_until(self) -> datetime:
         return self.policy.hold_until(self.requested_at)
 
+    @property
+    def decide_by(self) -> datetime:
+        return self.policy.decide_by(self.requested_at)
+
 
 @dataclass(frozen=True, slots=True)
 class Session:
