@@ -8,6 +8,7 @@ from itertools import permutations
 
 import pytest
 from makegood_booking.domain import booking
+from makegood_booking.domain.attendance import next_due, time_passed
 from makegood_booking.domain.booking import NOT_IN_TIME, RoomClosedRefusal, Unfit, unfit
 from makegood_booking.domain.policy import STANDARD
 from makegood_booking.domain.session import CreditState, Session
@@ -96,6 +97,19 @@ def test_nothing_is_reserved_so_late_that_its_holds_may_have_lapsed_when_they_he
     event = only_event(booking.credit_held(held, False, NOW + 5 * MINUTE))
     assert isinstance(event, SessionRejected)
     assert event.reasons == [NOT_IN_TIME]
+
+
+@pytest.mark.rule("BOOK-1", "CONF-2")
+def test_nothing_is_reserved_at_its_start_only_to_expire_at_once() -> None:
+    start = NOW + 2 * MINUTE
+    held = done(booking.slot_held(requested(start), NOW))
+    assert names(booking.credit_held(held, False, start - timedelta(microseconds=1))) == ["SessionReserved"]
+    late = booking.credit_held(held, False, start)
+    event = only_event(late)
+    assert isinstance(event, SessionRejected)
+    assert [reason.code for reason in event.reasons] == ["temporary-interruption"]
+    assert next_due(held) == start
+    assert names(time_passed(held, start)) == ["SessionRejected"]
 
 
 @pytest.mark.rule("BOOK-9")

@@ -61,7 +61,8 @@ class Appointment:
 
     @property
     def decide_by(self) -> datetime:
-        return self.policy.decide_by(self.requested_at)
+        """From when on a booking that is still undecided is given up; a start is never waited past."""
+        return min(self.policy.decide_by(self.requested_at), self.starts_at)
 
 
 @dataclass(frozen=True, slots=True)
