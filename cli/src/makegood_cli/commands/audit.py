@@ -6,6 +6,7 @@ import asyncio
 import json
 import sys
 import time
+from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -15,7 +16,7 @@ from makegood_cli.stack.home import Home
 from makegood_cli.stack.ports import SERVICES
 
 if TYPE_CHECKING:
-    from makegood_cli.audit.topics import TopicWitness
+    from makegood_cli.audit.topics import Reader
 
 _PATIENCE = 15.0
 
@@ -46,27 +47,33 @@ def audit(
 
 
 async def _audit(stack: Stack, with_topics: bool, patience: float) -> tuple[list[str], dict[str, int]]:
-    """Looks again while there are violations: what is only under way passes, what is wrong stays."""
+    """Looks again while there are violations: what is only under way passes, what is wrong stays.
+
+    The patience begins when the first look, which reads everything, is over.
+    """
     from makegood_cli.audit import topics
+    from makegood_cli.audit.agreement import against
     from makegood_cli.audit.invariants import INVARIANTS
     from makegood_cli.audit.snapshot import take
 
     urls = {service: stack.database_url(service) for service in SERVICES}
-    until = time.monotonic() + patience
-    while True:
-        witness: TopicWitness | None = None
-        data = await take(urls)
+    until: float | None = None
+    async with AsyncExitStack() as opened:
+        reader: Reader | None = None
         if with_topics:
-            witness = await topics.read(stack.bootstrap, stack.topic_prefix())
-        found = [violation for invariant in INVARIANTS for violation in invariant(data)]
-        if witness is not None:
-            found += topics.against(witness, data)
-        if not found or time.monotonic() > until:
+            reader = await opened.enter_async_context(topics.reading(stack.bootstrap, stack.topic_prefix()))
+        while True:
+            data = await take(urls)
+            found = [violation for invariant in INVARIANTS for violation in invariant(data)]
             facts = {"sessions": len(data.sessions), "credit holds": len(data.credit_holds)}
-            if witness is not None:
+            if reader is not None:
+                witness = await reader.catch_up()
+                found += against(witness, data)
                 facts |= {"events": witness.events, "duplicates": witness.duplicates}
-            return found, facts
-        await asyncio.sleep(1)
+            until = until if until is not None else time.monotonic() + patience
+            if not found or time.monotonic() > until:
+                return found, facts
+            await asyncio.sleep(1)
 
 
 def register(app: typer.Typer) -> None:

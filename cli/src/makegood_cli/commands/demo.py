@@ -52,9 +52,9 @@ def _start_compose(console: Console, port_offset: int | None) -> Stack:
 
 async def _play(stack: Stack, console: Console, first_booking: object) -> None:
     from makegood_cli.client import Gateway
-    from makegood_cli.commands.clock import DevelopmentClock
     from makegood_cli.demo.provider_missed import Stage, play
     from makegood_cli.demo.screen import Screen
+    from makegood_cli.devclock import DevelopmentClock
 
     async with Gateway(stack.base_url, stack.home.identity) as gateway, DevelopmentClock.of(stack) as clock:
 

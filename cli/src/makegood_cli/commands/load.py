@@ -41,7 +41,7 @@ def bookings(
 
 async def _bookings(seconds: float, concurrency: int, members: int, providers: int) -> dict[str, Any]:
     from makegood_cli.client import Gateway
-    from makegood_cli.commands.clock import DevelopmentClock
+    from makegood_cli.devclock import DevelopmentClock
     from makegood_cli.load import bookings as scenario
     from makegood_cli.load.figures import ProcessorTime
     from makegood_cli.load.seeding import populate
@@ -77,7 +77,7 @@ def misses(
 
 async def _misses(sessions: int, rate: int) -> dict[str, Any]:
     from makegood_cli.client import Gateway
-    from makegood_cli.commands.clock import DevelopmentClock
+    from makegood_cli.devclock import DevelopmentClock
     from makegood_cli.load import misses as scenario
     from makegood_cli.load.seeding import populate
 

@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import tempfile
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -125,14 +126,33 @@ def _prepare(folder: Path, data: Path, programs: Programs, user: int | None, gro
 
 
 def _forget_dead_postmaster(data: Path) -> None:
-    """Removes the pid file of a server that was killed, if its number now belongs to some other program."""
+    """Removes the pid file of a server that was killed, if its number now belongs to a zombie or some other program."""
     path = data / "postmaster.pid"
     try:
         pid = int(path.read_text().split()[0])
-        if psutil.pid_exists(pid) and str(data) in " ".join(psutil.Process(pid).cmdline()):
-            return
-        path.unlink()
-    except (OSError, ValueError, IndexError, psutil.Error):
+        if not _is_server(pid, data):
+            path.unlink()
+    except (OSError, ValueError, IndexError):
+        return
+
+
+def _is_server(pid: int, data: Path) -> bool:
+    try:
+        process = psutil.Process(pid)
+        return process.status() != psutil.STATUS_ZOMBIE and str(data) in " ".join(process.cmdline())
+    except psutil.Error:
+        return False
+
+
+def await_end(folder: Path, seconds: float = 10) -> None:
+    """Waits for a server that was killed a moment ago and is not quite gone; the next one would refuse to start."""
+    data = folder / "data"
+    until = time.monotonic() + seconds
+    try:
+        pid = int((data / "postmaster.pid").read_text().split()[0])
+        while _is_server(pid, data) and time.monotonic() < until:
+            time.sleep(0.05)
+    except (OSError, ValueError, IndexError):
         return
 
 

@@ -72,9 +72,9 @@ def identity(pid: int) -> str | None:
             if fields[0] in "ZX":
                 return None
             boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-            return f"{boot}:{fields[19]}"
+            return f"{boot}:{pid}:{fields[19]}"
         process = psutil.Process(pid)
-        return None if process.status() == psutil.STATUS_ZOMBIE else f"{process.create_time():.2f}"
+        return None if process.status() == psutil.STATUS_ZOMBIE else f"{pid}:{process.create_time():.2f}"
     except (OSError, psutil.Error):
         return None
 

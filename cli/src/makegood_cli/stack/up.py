@@ -9,14 +9,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import aiohttp
-from aiokafka.admin import NewTopic
 from aiokafka.errors import KafkaError
-from makegood_contracts.topics import TOPICS
 from rich.console import Console
 
 from makegood_cli.devside.keys import newest_key
 from makegood_cli.errors import UserError
-from makegood_cli.stack import kafka, postgres, redis
+from makegood_cli.stack import kafka, postgres, redis, topics
 from makegood_cli.stack.config import PARTS, Choices, Stack
 from makegood_cli.stack.download import disk_error
 from makegood_cli.stack.home import Home
@@ -100,9 +98,8 @@ class Starter:
             spec = await asyncio.to_thread(kafka.spec, folder, self.programs, port, controller)
             await self.start(spec, lambda: kafka.answers(self.stack.bootstrap))
         prefix = self.stack.topic_prefix()
-        topics = [NewTopic(prefix + t.name, t.partitions, 1) for t in TOPICS]
         try:
-            await kafka.make_topics(self.stack.bootstrap, topics)
+            await topics.provide(self.stack.bootstrap, topics.wanted(prefix))
         except (KafkaError, OSError) as error:
             raise UserError(f"Kafka at {self.stack.bootstrap} cannot be used: {error}") from error
 
@@ -111,6 +108,7 @@ class Starter:
         if not self.wants(postgres.NAME):
             return
         if postgres.NAME not in self.running:
+            await asyncio.to_thread(postgres.await_end, self.stack.folder(postgres.NAME))
             require_free({"PostgreSQL": port}, self.stack.choices.port_offset)
         spec = await asyncio.to_thread(postgres.spec, self.stack.folder(postgres.NAME), self.programs, port)
         await self.start(spec, lambda: postgres.answers(postgres.admin_url(port)))

@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from makegood_cli.client import Answer, Gateway, Person
-from makegood_cli.commands.clock import DevelopmentClock
 from makegood_cli.demo.mailbox import Mailbox
 from makegood_cli.demo.ticker import Ticker
+from makegood_cli.devclock import DevelopmentClock
 from makegood_cli.stack import up as starting
 from makegood_cli.stack.config import Choices, Stack
 from makegood_cli.stack.home import Home, find_root

@@ -32,7 +32,8 @@ SELECT c.offset_seconds,
        NOT EXISTS (SELECT FROM processes AS p
                    WHERE p.seen_at > clock_timestamp() - interval '{_ALIVE} seconds' AND p.clock_revision < c.revision)
        AND NOT EXISTS (SELECT FROM deadlines AS d
-                       WHERE d.due_at <= clock_timestamp() + c.offset_seconds * interval '1 second') AS settled
+                       WHERE d.due_at <= clock_timestamp() + c.offset_seconds * interval '1 second')
+       AND NOT EXISTS (SELECT FROM outbox) AS settled
 FROM clock AS c
 """  # noqa: S608 - a constant of ours
 
@@ -46,7 +47,8 @@ class ClockMove(RequestModel):
 def dev_clock(service: Service) -> APIRouter:
     """GET and PUT /v1/<service>/dev/clock, for ops.
 
-    `settled`: every process of this service has the time, and nothing that was due up to it is still waiting.
+    `settled`: every process of this service has the time, nothing that was due up to it is still waiting, and all events
+    are sent.
     """
     router = APIRouter(prefix=f"/v1/{service.name}/dev/clock", include_in_schema=False)
 

@@ -1,0 +1,58 @@
+"""How many events the services have still to take from their topics; the clients stay connected between two looks."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+
+from aiokafka import AIOKafkaConsumer
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import KafkaError
+from aiokafka.structs import TopicPartition
+
+from makegood_cli.errors import UserError
+from makegood_cli.stack.ports import SERVICES
+
+
+class Backlog:
+    """Looks at the services' consumer groups. A partition of a topic that a group reads counts even before its first commit."""
+
+    def __init__(self, bootstrap: str, prefix: str) -> None:
+        self._bootstrap = bootstrap
+        self._prefix = prefix
+        self._admin: AIOKafkaAdminClient | None = None
+        self._consumer: AIOKafkaConsumer | None = None
+
+    async def close(self) -> None:
+        if self._consumer is not None:
+            await self._consumer.stop()
+        if self._admin is not None:
+            await self._admin.close()
+        self._admin = self._consumer = None
+
+    async def events(self) -> int:
+        """Events over all groups. Raises UserError if the broker does not answer."""
+        try:
+            return await self._look()
+        except (KafkaError, OSError) as error:
+            await self.close()
+            raise UserError(f"Kafka at {self._bootstrap} does not answer ({type(error).__name__})") from error
+
+    async def _look(self) -> int:
+        if self._admin is None or self._consumer is None:
+            self._admin = AIOKafkaAdminClient(bootstrap_servers=self._bootstrap)
+            await self._admin.start()
+            self._consumer = AIOKafkaConsumer(bootstrap_servers=self._bootstrap)
+            await self._consumer.start()
+        behind = 0
+        for service in SERVICES:
+            committed = await self._admin.list_consumer_group_offsets(self._prefix + service)
+            read: dict[TopicPartition, int] = {
+                part: meta.offset for part, meta in committed.items() if meta.offset >= 0
+            }
+            partitions: defaultdict[str, set[int]] = defaultdict(set)
+            for part in read:
+                partitions[part.topic] |= self._consumer.partitions_for_topic(part.topic) or {part.partition}
+            wanted = [TopicPartition(topic, number) for topic, numbers in partitions.items() for number in numbers]
+            ends: dict[TopicPartition, int] = await self._consumer.end_offsets(wanted) if wanted else {}
+            behind += sum(max(0, end - read.get(part, 0)) for part, end in ends.items())
+        return behind

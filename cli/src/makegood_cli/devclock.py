@@ -1,0 +1,100 @@
+"""The development clock of all four services, moved together through the gateway."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import aiohttp
+
+from makegood_cli.backlog import Backlog
+from makegood_cli.devside import keys
+from makegood_cli.errors import UserError
+from makegood_cli.stack.config import Stack
+from makegood_cli.stack.ports import SERVICES
+
+_PATIENCE = 120.0
+
+
+class DevelopmentClock:
+    """The clock of a running stack, through its gateway. Use as `async with`."""
+
+    def __init__(self, base_url: str, token: str, backlog: Backlog) -> None:
+        self._base_url = base_url
+        self._backlog = backlog
+        self._client = aiohttp.ClientSession(
+            headers={"Authorization": f"Bearer {token}"}, timeout=aiohttp.ClientTimeout(total=10)
+        )
+
+    @classmethod
+    def of(cls, stack: Stack) -> DevelopmentClock:
+        token = keys.token(stack.home.identity, "ops", "makegood-cli", timedelta(hours=12))
+        return cls(stack.base_url, token, Backlog(stack.bootstrap, stack.topic_prefix()))
+
+    async def __aenter__(self) -> DevelopmentClock:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._client.close()
+        await self._backlog.close()
+
+    async def _call(self, method: str, service: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
+        url = f"{self._base_url}/v1/{service}/dev/clock"
+        try:
+            async with self._client.request(method, url, json=body) as response:
+                if response.status == 200:
+                    answer: dict[str, Any] = await response.json()
+                    return answer
+                text = (await response.text())[:300]
+                if response.status in (403, 404, 405):
+                    raise UserError(
+                        f"{service} refuses to have its clock moved: that is for development alone "
+                        f"(MAKEGOOD_ENVIRONMENT=development); it answered {response.status}"
+                    )
+                raise UserError(f"the clock of {service} cannot be reached: {response.status} {text}")
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            raise UserError(
+                f"the gateway at {self._base_url} does not answer ({error}); is it up? makegood up"
+            ) from error
+
+    async def now(self) -> dict[str, dict[str, Any]]:
+        """What each service's clock says."""
+        answers = await asyncio.gather(*(self._call("GET", s) for s in SERVICES))
+        return dict(zip(SERVICES, answers, strict=True))
+
+    async def move(self, services: Sequence[str], to: datetime) -> None:
+        """Sets the clocks of these services alone, without waiting until they have settled: for load that meters time."""
+        offset = (to - datetime.now(UTC)).total_seconds()
+        await asyncio.gather(*(self._call("PUT", s, {"offset_seconds": offset}) for s in services))
+
+    async def advance(self, by: timedelta) -> str:
+        """Moves all four on by `by` from the furthest of them; answers the new time (RFC 3339) once all have settled.
+
+        Settled: every process has the new time, what was due up to it has been taken up, and so has what followed from it.
+        What is under way finishes before the clock moves, or a hold made a moment ago would lapse in the leap (AVAIL-4).
+        """
+        await self._settled("the clock is not moved: ")
+        clocks = await self.now()
+        offset = max(float(c["offset_seconds"]) for c in clocks.values()) + by.total_seconds()
+        body = {"offset_seconds": offset}
+        await asyncio.gather(*(self._call("PUT", s, body) for s in SERVICES))
+        return str((await self._settled("the clock is moved, but "))["booking"]["now"])
+
+    async def _settled(self, what: str) -> dict[str, dict[str, Any]]:
+        """The clocks, once each service has settled and no event waits for a reader, twice in a row."""
+        until = time.monotonic() + _PATIENCE
+        quiet = 0
+        while True:
+            behind = await self._backlog.events()
+            clocks = await self.now()
+            waiting = [s for s, c in clocks.items() if not c["settled"]]
+            quiet = 0 if waiting or behind else quiet + 1
+            if quiet == 2:
+                return clocks
+            if time.monotonic() > until:
+                who = ", ".join(waiting) or f"{behind} events"
+                raise UserError(f"{what}{who} not taken up after {_PATIENCE:.0f} s")
+            await asyncio.sleep(0.02 if quiet else 0.05)
