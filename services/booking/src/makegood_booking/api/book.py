@@ -44,6 +44,7 @@ _REFUSALS = (
     status_code=201,
     response_model=SessionView,
     responses={
+        200: {"model": SessionView, "description": "With `Prefer: wait`: it was cancelled before it was answered"},
         201: {"description": "With `Prefer: wait`: the session is `reserved`; slot and credit are held"},
         202: {"model": SessionView, "description": "Asked for; the outcome will stand at `Location`"},
         **problems(*_REFUSALS),
@@ -57,8 +58,9 @@ async def book(
 ) -> Response:
     """Books a session: one slot and one credit are held, or neither.
 
-    With `Prefer: wait=N` the answer is the outcome: 201, or 409 with every reason in `reasons`, `purchasable` where a
-    credit is missing, and the `session_id` of the rejected session. Without it, or when the time is up: 202.
+    With `Prefer: wait=N` the answer is the outcome: 201, 200 where another request cancelled the session meanwhile, or 409
+    with every reason in `reasons`, `purchasable` where a credit is missing, and the `session_id` of the rejected session.
+    Without it, or when the time is up: 202.
     """
     wish = Wish(
         room_id=known_id(body.room_id, "room"),
@@ -85,7 +87,10 @@ async def book(
         return await change.complete(session_answer(change, 202, session, session_path(session_id)))
     if outcome.status == "rejected":
         return await change.complete(refused(outcome))
-    return await change.complete(session_answer(change, 201, outcome, session_path(session_id)))
+    # 201 says that there is a session now; one that another request cancelled meanwhile is none.
+    return await change.complete(
+        session_answer(change, 200 if outcome.over else 201, outcome, session_path(session_id))
+    )
 
 
 def _booking(session_id: str, wish: Wish, access: Access, change: Change, *, waits: bool) -> Booking:
