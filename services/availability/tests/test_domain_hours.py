@@ -6,6 +6,8 @@ from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from makegood_availability.domain.hours import Hours, Stretch, joined, overlaps
 from makegood_availability.domain.zones import instant, local_text
 
@@ -30,10 +32,32 @@ def utc(*parts: int) -> datetime:
         ("America/Santiago", date(2027, 9, 5), 0, utc(2027, 9, 5, 4, 0)),  # midnight itself is skipped
         ("Asia/Kathmandu", date(2027, 1, 1), 540, utc(2027, 1, 1, 3, 15)),
         ("Europe/Berlin", date(2027, 3, 27), 1440, utc(2027, 3, 27, 23, 0)),
+        ("Europe/Berlin", date(2026, 11, 24), 600, utc(2026, 11, 24, 9, 0)),
+        ("Europe/Berlin", date(2027, 3, 28), 150, utc(2027, 3, 28, 1, 30)),  # skipped in the north
+        ("Europe/Berlin", date(2026, 10, 25), 150, utc(2026, 10, 25, 0, 30)),  # comes twice in the north: the first
+        ("America/New_York", date(2007, 3, 11), 150, utc(2007, 3, 11, 7, 30)),  # the RFC's own examples
+        ("America/New_York", date(2007, 11, 4), 90, utc(2007, 11, 4, 5, 30)),
+        ("Australia/Sydney", date(2026, 10, 4), 150, utc(2026, 10, 3, 16, 30)),  # skipped in the south
+        ("Australia/Sydney", date(2027, 4, 4), 150, utc(2027, 4, 3, 15, 30)),  # comes twice in the south
+        ("Pacific/Apia", date(2011, 12, 30), 600, utc(2011, 12, 30, 20, 0)),  # a whole day is skipped
+        ("Asia/Kolkata", date(2026, 7, 1), 600, utc(2026, 7, 1, 4, 30)),
     ],
 )
 def test_wall_times_are_resolved_as_rfc_5545_says(zone: str, day: date, minute: int, expected: datetime) -> None:
     assert instant(day, minute, ZoneInfo(zone)) == expected
+
+
+@pytest.mark.rule("BOOK-2")
+@given(
+    st.integers(0, 15 * 366 * 24 * 60).map(lambda minutes: utc(2020, 1, 1) + timedelta(minutes=minutes)),
+    st.sampled_from(["Europe/Berlin", "America/New_York", "Australia/Lord_Howe", "Asia/Kolkata", "Pacific/Chatham"]),
+)
+def test_a_wall_time_that_is_shown_is_resolved_to_the_first_moment_that_shows_it(moment: datetime, name: str) -> None:
+    zone = ZoneInfo(name)
+    shown = datetime.fromisoformat(local_text(moment, zone))
+    resolved = instant(shown.date(), shown.hour * 60 + shown.minute, zone)
+    assert local_text(resolved, zone) == local_text(moment, zone)
+    assert timedelta() <= moment - resolved <= timedelta(hours=1)
 
 
 @pytest.mark.rule("AVAIL-1")

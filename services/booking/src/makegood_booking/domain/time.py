@@ -1,8 +1,8 @@
-"""Wall times and instants (BOOK-2)."""
+"""How instants are shown (BOOK-2). Wall times become instants in schedules alone, so availability has that rule."""
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import cache
 from zoneinfo import ZoneInfo, available_timezones
 
@@ -20,17 +20,6 @@ def zone(name: str) -> ZoneInfo:
     if name not in _ZONES:
         raise LookupError("no such time zone")
     return ZoneInfo(name)
-
-
-def resolve_local(wall: datetime, name: str) -> datetime:
-    """The instant (UTC) of a wall time in a zone, as RFC 5545 §3.3.5 resolves it (BOOK-2).
-
-    A wall time that a clock change skips is read with the offset before the gap; one that is repeated is its first.
-    """
-    if wall.tzinfo is not None:
-        raise ValueError("a wall time has no offset")
-    # fold=0 takes the offset before the transition, which is just what the RFC asks for in gaps and in repetitions.
-    return wall.replace(tzinfo=zone(name), fold=0).astimezone(UTC)
 
 
 def local_text(moment: datetime, name: str) -> str:
