@@ -4,11 +4,21 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 
-from makegood_cli.audit.snapshot import Snapshot
+from makegood_cli.audit.snapshot import Row, Snapshot
 
 LIVE = frozenset({"reserved", "confirmed", "in_session"})
 """Statuses in which a session has its slot and its credit."""
+
+WAITING = LIVE | {"requested"}
+"""Statuses in which something happens to a session by itself."""
+
+ONCE_RESERVED = frozenset({"completed", "declined", "expired", "provider_missed", "member_no_show"})
+"""Endings that only a session comes to that was reserved."""
+
+LATE = timedelta(minutes=1)
+"""Product time after which what should have happened by itself is missing."""
 
 SETTLED_AS: dict[str, frozenset[str]] = {
     "completed": frozenset({"spent"}),
@@ -36,7 +46,7 @@ Invariant = Callable[[Snapshot], Iterator[str]]
 
 
 def live_sessions_have_one_slot_hold(data: Snapshot) -> Iterator[str]:
-    """BOOK-1: every live session has exactly one live slot hold, for the same people and the same time."""
+    """BOOK-1: every live session has exactly one live slot hold, for the same people, place and time."""
     holds = {row["session_id"]: row for row in data.slot_holds if row["live"]}
     for session in data.sessions:
         hold = holds.get(session["id"])
@@ -45,12 +55,13 @@ def live_sessions_have_one_slot_hold(data: Snapshot) -> Iterator[str]:
         if hold is None:
             yield f"session {session['id']} is {session['status']} and has no live slot hold"
             continue
-        if any(hold[name] != session[name] for name in ("provider_id", "member_id", "starts_at", "ends_at")):
-            yield f"session {session['id']} and its slot hold differ"
+        names = ("provider_id", "member_id", "venue_id", "starts_at", "ends_at")
+        if different := [name for name in names if hold[name] != session[name]]:
+            yield f"session {session['id']} and its slot hold differ in {', '.join(different)}"
 
 
 def live_sessions_have_their_credit(data: Snapshot) -> Iterator[str]:
-    """BOOK-1: every live session has its one credit hold, or its pending co-pay."""
+    """BOOK-1: every live session has its member's one credit hold, or the pending co-pay."""
     holds = {row["session_id"]: row for row in data.credit_holds}
     for session in data.sessions:
         if session["status"] not in LIVE:
@@ -60,34 +71,74 @@ def live_sessions_have_their_credit(data: Snapshot) -> Iterator[str]:
             yield f"session {session['id']} is {session['status']} and has no credit hold"
         elif not hold["is_credit"] and hold["invoice"] != "pending":
             yield f"session {session['id']} is {session['status']} and its co-pay is {hold['invoice']}"
+        elif hold["member_id"] != session["member_id"]:
+            yield f"session {session['id']} and its credit hold differ in member_id"
+
+
+def what_is_reserved_does_not_lapse(data: Snapshot) -> Iterator[str]:
+    """AVAIL-4: behind their `hold_until`, both holds of a live session are firm."""
+    live = {row["id"]: row["status"] for row in data.sessions if row["status"] in LIVE}
+    slots = ((row, "slot") for row in data.slot_holds if row["live"])
+    credits = ((row, "credit") for row in data.credit_holds if row["state"] == "held")
+    for hold, what in (*slots, *credits):
+        status = live.get(hold["session_id"])
+        if status is not None and not hold["firm"] and hold["hold_until"] < data.now - LATE:
+            yield f"session {hold['session_id']} is {status} and its {what} hold is not firm"
+
+
+def what_was_reserved_had_its_holds(data: Snapshot) -> Iterator[str]:
+    """BOOK-1: every session that is over and was once reserved had a slot, and a credit or co-pay."""
+    slots = {row["session_id"] for row in data.slot_holds if row["hold_until"] is not None}
+    paid = {row["session_id"] for row in data.credit_holds if row["state"] not in ("refused", "ended")}
+    for session in data.sessions:
+        status = session["status"]
+        if status in WAITING or (session["confirm_by"] is None and status not in ONCE_RESERVED):
+            continue
+        if session["id"] not in slots:
+            yield f"session {session['id']} is {status} and never had a slot hold"
+        if session["id"] not in paid:
+            yield f"session {session['id']} is {status} and never had a credit hold"
 
 
 def no_hold_without_session(data: Snapshot) -> Iterator[str]:
     """No slot and no credit is held for a session that does not exist or has ended."""
-    waiting = LIVE | {"requested"}
     statuses = {row["id"]: row["status"] for row in data.sessions}
     for row in data.slot_holds:
-        if row["live"] and statuses.get(row["session_id"]) not in waiting:
+        if row["live"] and statuses.get(row["session_id"]) not in WAITING:
             yield f"a slot is held for session {row['session_id']}, which is {statuses.get(row['session_id'], 'unknown')}"
     for row in data.credit_holds:
-        if row["state"] == "held" and statuses.get(row["session_id"]) not in waiting:
+        if row["state"] == "held" and statuses.get(row["session_id"]) not in WAITING:
             yield f"a credit is held for session {row['session_id']}, which is {statuses.get(row['session_id'], 'unknown')}"
 
 
+_BEFORE = {"platform:spent": "spent", "platform:forfeited": "forfeited"}
+"""How a credit had been settled that support gave back by hand, by the account that it came out of (MISS-5)."""
+
+
 def ended_sessions_are_settled_rightly(data: Snapshot) -> Iterator[str]:
-    """CRED-3, MISS-2, MISS-3: each hold is settled as the session's end demands; booking and credits agree on it."""
-    statuses = {row["id"]: row for row in data.sessions}
+    """CRED-3, MISS-2, MISS-3, MISS-5: each hold is settled as the session's end demands; booking and credits agree on it."""
+    sessions = {row["id"]: row for row in data.sessions}
     for hold in data.credit_holds:
-        session = statuses.get(hold["session_id"])
+        session = sessions.get(hold["session_id"])
         if session is None or session["status"] not in SETTLED_AS or hold["state"] in ("held", "refused", "ended"):
             continue
         if hold["is_credit"]:
-            if hold["state"] not in SETTLED_AS[session["status"]]:
-                yield f"session {session['id']} is {session['status']} and its credit was {hold['state']}"
-            elif session["credit_state"] != hold["state"]:
-                yield f"session {session['id']}: booking says its credit is {session['credit_state']}, credits says {hold['state']}"
+            yield from _credit_disagrees(session, hold)
         elif hold["invoice"] not in INVOICE_AS[session["status"]]:
             yield f"session {session['id']} is {session['status']} and its co-pay is {hold['invoice']}"
+
+
+def _credit_disagrees(session: Row, hold: Row) -> Iterator[str]:
+    state, status = hold["state"], session["status"]
+    if (state == "returned") != (hold["returned_from"] is not None):
+        yield f"session {session['id']}: its hold is {state}, and the ledger says otherwise about a return"
+    settled = _BEFORE.get(hold["returned_from"], state)
+    if not {state, settled} & SETTLED_AS[status]:
+        yield f"session {session['id']} is {status} and its credit was {state}"
+    # Booking learns of a credit given back, but what was spent stays spent to it.
+    known_as = {state, settled} if settled == "spent" else {state}
+    if session["credit_state"] not in known_as:
+        yield f"session {session['id']}: booking says its credit is {session['credit_state']}, credits says {state}"
 
 
 def nothing_is_settled_twice(data: Snapshot) -> Iterator[str]:
@@ -127,11 +178,31 @@ def requests_are_decided(data: Snapshot) -> Iterator[str]:
             yield f"session {row['id']} is still requested"
 
 
+def sessions_are_awaited(data: Snapshot) -> Iterator[str]:
+    """CONF-2, JOIN-2, MISS-1, NOSH-1: whatever comes next to a session by itself has its deadline, and in time."""
+    for row in data.sessions:
+        if row["status"] not in WAITING:
+            continue
+        if row["due_at"] is None:
+            yield f"session {row['id']} is {row['status']} and has no deadline"
+        elif row["moment"] is not None and row["due_at"] > row["moment"] + LATE:
+            yield f"session {row['id']} is {row['status']} and has its deadline at {row['due_at']}, not {row['moment']}"
+
+
+def deadlines_are_met(data: Snapshot) -> Iterator[str]:
+    """MISS-1, AVAIL-4: no deadline failed, and none is overdue."""
+    for service, rows in data.late_deadlines.items():
+        for row in rows:
+            said = f"{service}'s deadline {row['kind']} of {row['entity_id']}"
+            if row["attempts"]:
+                yield f"{said} failed {row['attempts']} times"
+            else:
+                yield f"{said} is overdue for {row['overdue']:.0f} s"
+
+
 def a_miss_is_told_once(data: Snapshot) -> Iterator[str]:
-    """MISS-3: one e-mail about each missed session, no more and no less."""
-    told = Counter({row["session_id"]: 0 for row in data.missed_emails})
-    for row in data.missed_emails:
-        told[row["session_id"]] += row["times"]
+    """MISS-3: one e-mail about each missed session, no more and no less, and it goes out to whoever has an address."""
+    told = Counter(row["session_id"] for row in data.missed_emails)
     missed = {row["id"] for row in data.sessions if row["status"] == "provider_missed"}
     for session in sorted(missed - told.keys()):
         yield f"session {session} was missed and no e-mail was made about it"
@@ -140,11 +211,18 @@ def a_miss_is_told_once(data: Snapshot) -> Iterator[str]:
             yield f"session {session}: {times} e-mails about one miss"
         if session not in missed:
             yield f"session {session}: an e-mail says it was missed, and it was not"
+    for row in data.missed_emails:
+        # Who wants no e-mails gets none (NOTE-1).
+        skipped = row["status"] == "skipped" and row["has_address"] and row["reason"] != "not-wanted"
+        if row["status"] == "failed" or skipped:
+            yield f"session {row['session_id']}: the e-mail about its miss was {row['status']} ({row['reason']})"
 
 
 INVARIANTS: tuple[Invariant, ...] = (
     live_sessions_have_one_slot_hold,
     live_sessions_have_their_credit,
+    what_is_reserved_does_not_lapse,
+    what_was_reserved_had_its_holds,
     no_hold_without_session,
     ended_sessions_are_settled_rightly,
     nothing_is_settled_twice,
@@ -152,5 +230,7 @@ INVARIANTS: tuple[Invariant, ...] = (
     no_holds_overlap,
     every_outbox_row_is_sent,
     requests_are_decided,
+    sessions_are_awaited,
+    deadlines_are_met,
     a_miss_is_told_once,
 )

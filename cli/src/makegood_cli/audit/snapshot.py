@@ -3,102 +3,93 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 import asyncpg
 
+from makegood_cli.audit import queries
 from makegood_cli.errors import UserError
 
-Rows = list[asyncpg.Record]
-
-SESSIONS = """
-SELECT id::text, status, version, member_id, provider_id, venue_id, starts_at, ends_at, credit_state
-FROM sessions
-"""
-SLOT_HOLDS = "SELECT session_id::text, provider_id, member_id, starts_at, ends_at, live, firm FROM slot_holds"
-OVERLAPS = """
-SELECT a.session_id::text AS one, b.session_id::text AS other
-FROM slot_holds a JOIN slot_holds b ON a.session_id < b.session_id AND a.live AND b.live
-    AND ((a.provider_id = b.provider_id AND a.blocked && b.blocked)
-      OR (a.member_id = b.member_id AND tstzrange(a.starts_at, a.ends_at) && tstzrange(b.starts_at, b.ends_at))
-      OR (a.venue_id = b.venue_id AND tstzrange(a.starts_at, a.ends_at) && tstzrange(b.starts_at, b.ends_at)))
-"""
-CREDIT_HOLDS = """
-SELECT holds.session_id::text, holds.member_id, holds.state, holds.lot_id IS NOT NULL AS is_credit, invoices.status AS invoice
-FROM holds LEFT JOIN invoices ON invoices.id = holds.invoice_id
-"""
-SETTLEMENTS = """
-SELECT session_id::text, count(*) AS times FROM ledger_entries
-WHERE session_id IS NOT NULL AND debit_account = 'member:held' GROUP BY session_id HAVING count(*) > 1
-"""
-RETURNS = """
-SELECT session_id::text, count(*) AS times FROM ledger_entries
-WHERE session_id IS NOT NULL AND kind = 'return' GROUP BY session_id HAVING count(*) > 1
-"""
-IMBALANCES = "SELECT what, id, available, held, available_entered, held_entered FROM ledger_imbalances"
-MISSED_EMAILS = """
-SELECT session_id::text, count(*) AS times FROM deliveries
-WHERE channel = 'email' AND template = 'provider-missed' GROUP BY session_id
-"""
-OUTBOX = "SELECT count(*) AS unsent, extract(epoch FROM clock_timestamp() - min(created_at)) AS age FROM outbox"
-OVERDUE = "SELECT count(*) FROM deadlines WHERE attempts > 0"
+Row = Mapping[str, Any]
+"""One row, read by the names of its columns."""
+Rows = Sequence[Row]
 
 
 @dataclass(frozen=True)
 class Snapshot:
-    """Rows by what they are, as plain records of asyncpg."""
+    """Rows by what they are; their columns are those of the queries of the same names."""
 
+    now: datetime
+    """Booking's product time."""
     sessions: Rows
+    rooms: Rows
     slot_holds: Rows
     overlaps: Rows
+    schedules: Rows
     credit_holds: Rows
+    accounts: Rows
     settlements: Rows
     returns: Rows
     imbalances: Rows
     missed_emails: Rows
-    outboxes: Mapping[str, asyncpg.Record]
+    finished_deliveries: Rows
+    outboxes: Mapping[str, Row]
+    """By service."""
+    late_deadlines: Mapping[str, Rows]
+    """By service."""
+
+
+_ASKED: Mapping[str, Mapping[str, str]] = {
+    "booking": {"now": queries.NOW, "sessions": queries.SESSIONS, "rooms": queries.ROOMS},
+    "availability": {
+        "slot_holds": queries.SLOT_HOLDS,
+        "overlaps": queries.OVERLAPS,
+        "schedules": queries.SCHEDULES,
+    },
+    "credits": {
+        "credit_holds": queries.CREDIT_HOLDS,
+        "accounts": queries.ACCOUNTS,
+        "settlements": queries.SETTLEMENTS,
+        "returns": queries.RETURNS,
+        "imbalances": queries.IMBALANCES,
+    },
+    "notifications": {
+        "missed_emails": queries.MISSED_EMAILS,
+        "finished_deliveries": queries.FINISHED_DELIVERIES,
+    },
+}
+_EACH = {"outbox": queries.OUTBOX, "late_deadlines": queries.LATE_DEADLINES}
 
 
 async def take(database_urls: Mapping[str, str]) -> Snapshot:
     """Reads all of it. Raises UserError for a database that does not answer."""
-    booking, availability, credits, notifications = await asyncio.gather(
-        _read(database_urls, "booking", SESSIONS, OUTBOX),
-        _read(database_urls, "availability", SLOT_HOLDS, OVERLAPS, OUTBOX),
-        _read(database_urls, "credits", CREDIT_HOLDS, SETTLEMENTS, RETURNS, IMBALANCES, OUTBOX),
-        _read(database_urls, "notifications", MISSED_EMAILS, OUTBOX),
+    answers = await asyncio.gather(
+        *(_read(database_urls[service], service, {**asked, **_EACH}) for service, asked in _ASKED.items())
     )
+    of = dict(zip(_ASKED, answers, strict=True))
+    rows = {name: of[service][name] for service, asked in _ASKED.items() for name in asked}
     return Snapshot(
-        sessions=booking[0],
-        slot_holds=availability[0],
-        overlaps=availability[1],
-        credit_holds=credits[0],
-        settlements=credits[1],
-        returns=credits[2],
-        imbalances=credits[3],
-        missed_emails=notifications[0],
-        outboxes={
-            "booking": booking[-1][0],
-            "availability": availability[-1][0],
-            "credits": credits[-1][0],
-            "notifications": notifications[-1][0],
-        },
+        **{**rows, "now": rows["now"][0]["now"]},
+        outboxes={service: found["outbox"][0] for service, found in of.items()},
+        late_deadlines={service: found["late_deadlines"] for service, found in of.items()},
     )
 
 
-async def _read(urls: Mapping[str, str], service: str, *queries: str) -> list[Rows]:
-    """The answers to the queries, all of one moment."""
+async def _read(url: str, service: str, asked: Mapping[str, str]) -> dict[str, Any]:
+    """The answers to the queries by their names, all of one moment."""
     connection: asyncpg.Connection[Any]
     try:
-        connection = await asyncpg.connect(urls[service], timeout=10)
+        connection = await asyncpg.connect(url, timeout=10)
     except (OSError, asyncpg.PostgresError, TimeoutError) as error:
         raise UserError(
             f"the database of {service} does not answer ({type(error).__name__}); is it up? makegood up"
         ) from error
     try:
         async with connection.transaction(isolation="repeatable_read", readonly=True):
-            return [await connection.fetch(query) for query in queries]
+            return {name: await connection.fetch(query) for name, query in asked.items()}
     except asyncpg.UndefinedTableError as error:
         raise UserError(f"the database of {service} is not migrated ({error}); makegood up") from error
     finally:

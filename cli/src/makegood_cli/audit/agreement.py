@@ -1,0 +1,124 @@
+"""What shows only when topics and databases are laid side by side: nothing that was done goes untold, and the reverse (REL-6)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+
+from makegood_contracts.topics import DELIVERIES, ENROLMENTS, HOLDS, LEDGER, RESERVATIONS, ROOMS, SCHEDULES, SESSIONS
+
+from makegood_cli.audit.snapshot import Row, Snapshot
+from makegood_cli.audit.topics import TopicWitness
+
+Check = Callable[[TopicWitness, Snapshot], Iterator[str]]
+
+MADE_GOOD_BY = frozenset({"provider_missed", "support", "lapsed"})
+"""Why the credit of a missed session can have come back: by the miss, by hand, or because its hold lapsed before."""
+
+
+def events_are_whole(witness: TopicWitness, data: Snapshot) -> Iterator[str]:
+    """REL-6: every record is an event, and the events of each key follow each other without a gap, from the first."""
+    if witness.malformed:
+        yield f"{witness.malformed} records are no events of the contracts"
+    yield from witness.disorders
+    for topic, key, sequence in witness.headless:
+        if topic not in witness.cut:
+            yield f"{topic}, key {key}: the first event has sequence {sequence}"
+
+
+def events_reach_as_far_as_the_tables(witness: TopicWitness, data: Snapshot) -> Iterator[str]:
+    """REL-6: the last event of each key is the last change of its row."""
+    counted: tuple[tuple[str, Iterable[tuple[str, int]]], ...] = (
+        (SESSIONS.name, ((row["id"], row["version"]) for row in data.sessions)),
+        (ROOMS.name, ((row["id"], row["version"]) for row in data.rooms)),
+        (SCHEDULES.name, ((row["provider_id"], row["version"]) for row in data.schedules)),
+        (LEDGER.name, ((row["member_id"], row["ledger_sequence"]) for row in data.accounts)),
+        (ENROLMENTS.name, ((row["member_id"], row["enrolment_sequence"]) for row in data.accounts)),
+    )
+    for topic, rows in counted:
+        told = witness.last[topic]
+        known = set()
+        for key, version in rows:
+            known.add(key)
+            last = told.get(key, 0)
+            if last != version and not (last == 0 and topic in witness.cut):
+                yield f"{topic}, key {key}: its last event has sequence {last}, its row {version}"
+        for key in sorted(told.keys() - known):
+            yield f"{topic}, key {key}: has events and no row"
+
+
+def slots_are_told(witness: TopicWitness, data: Snapshot) -> Iterator[str]:
+    """AVAIL-3, CANC-3: each slot that was held is told once as held, and once as released when it is over."""
+    for row in data.slot_holds:
+        if row["hold_until"] is None:
+            continue  # remembered as over; it never held anything
+        session_id = row["session_id"]
+        if session_id not in witness.slot_held and RESERVATIONS.name not in witness.cut:
+            yield f"the slot of session {session_id} was held and no event tells it"
+        expected, told = 0 if row["live"] else 1, witness.slot_released[session_id]
+        if told != expected and not (told == 0 and RESERVATIONS.name in witness.cut):
+            yield f"the slot of session {session_id} is {'held' if row['live'] else 'over'} and was released {told} times"
+
+
+def credits_are_told(witness: TopicWitness, data: Snapshot) -> Iterator[str]:
+    """CRED-2: each hold of a credit or co-pay is told."""
+    if HOLDS.name in witness.cut:
+        return
+    for row in data.credit_holds:
+        if row["state"] not in ("refused", "ended") and row["session_id"] not in witness.credit_held:
+            yield f"the credit of session {row['session_id']} was held and no event tells it"
+
+
+def deliveries_are_told(witness: TopicWitness, data: Snapshot) -> Iterator[str]:
+    """NOTE-1: each message that was sent, and each that was given up, is told."""
+    if DELIVERIES.name in witness.cut:
+        return
+    for row in data.finished_deliveries:
+        if row["id"] not in (witness.delivered if row["status"] == "sent" else witness.failed):
+            yield f"delivery {row['id']} is {row['status']} and no event tells it"
+
+
+def misses_are_made_good_once(witness: TopicWitness, data: Snapshot) -> Iterator[str]:
+    """MISS-2, MISS-3: the credit of a missed session comes back, or its co-pay is voided, exactly once."""
+    for session_id in sorted(witness.missed & witness.credit_held):
+        times = sum(cause in MADE_GOOD_BY for cause in witness.came_back.get(session_id, ()))
+        if times != 1 and not (times == 0 and LEDGER.name in witness.cut):
+            yield f"session {session_id} was missed and made good {times} times"
+
+
+def cancellations_cost_what_they_said(witness: TopicWitness, data: Snapshot) -> Iterator[str]:
+    """CANC-1, CANC-2: a cancellation that forfeits takes the credit or leaves the co-pay due; any other gives it back."""
+    for hold in data.credit_holds:
+        forfeits = witness.cancelled.get(hold["session_id"])
+        if forfeits is None or hold["state"] in ("held", "refused", "ended"):
+            continue
+        # A hold that lapsed was settled before the cancellation came.
+        if forfeits and "lapsed" in witness.came_back.get(hold["session_id"], ()):
+            continue
+        if _was_forfeited(hold) != forfeits:
+            said = "forfeits" if forfeits else "forfeits nothing"
+            became = f"credit was {hold['state']}" if hold["is_credit"] else f"co-pay is {hold['invoice']}"
+            yield f"the cancellation of session {hold['session_id']} {said}, and its {became}"
+
+
+def _was_forfeited(hold: Row) -> bool:
+    """Whether the hold was settled against the member, even if support gave the credit back since (MISS-5)."""
+    if hold["is_credit"]:
+        return "forfeited" in (hold["state"], str(hold["returned_from"]).removeprefix("platform:"))
+    return hold["invoice"] in ("issued", "paid", "overdue")
+
+
+CHECKS: tuple[Check, ...] = (
+    events_are_whole,
+    events_reach_as_far_as_the_tables,
+    slots_are_told,
+    credits_are_told,
+    deliveries_are_told,
+    misses_are_made_good_once,
+    cancellations_cost_what_they_said,
+)
+
+
+def against(witness: TopicWitness, data: Snapshot) -> Iterator[str]:
+    """All violations that the checks find."""
+    for check in CHECKS:
+        yield from check(witness, data)

@@ -1,0 +1,96 @@
+"""What is asked of each database. One transaction a database, so each answer is of one moment of it."""
+
+from __future__ import annotations
+
+NOW = "SELECT clock_timestamp() + make_interval(secs => offset_seconds) AS now FROM clock"
+"""Product time, as the service has it."""
+
+SESSIONS = """
+SELECT s.id::text, s.status, s.version, s.member_id, s.provider_id, s.venue_id, s.starts_at, s.ends_at, s.confirm_by,
+    s.credit_state, d.due_at,
+    CASE s.status
+        WHEN 'requested' THEN s.requested_at + make_interval(mins => (p.numbers->>'decide_minutes')::int)
+        WHEN 'reserved' THEN s.confirm_by
+        WHEN 'confirmed' THEN s.starts_at + make_interval(mins => CASE
+            WHEN s.member_joined_at IS NOT NULL AND s.provider_joined_at IS NOT NULL THEN 0
+            WHEN s.provider_joined_at IS NULL THEN (p.numbers->>'grace_minutes')::int
+            ELSE (p.numbers->>'no_show_minutes')::int END)
+        WHEN 'in_session' THEN s.ends_at
+    END AS moment
+FROM sessions s
+LEFT JOIN policies p ON p.version = s.policy_version
+LEFT JOIN deadlines d ON d.kind = 'session' AND d.entity_id = s.id::text
+"""
+"""`moment`: when something happens to the session by itself; `due_at`: when booking will look."""
+
+ROOMS = "SELECT id::text, version FROM rooms"
+
+LATE_DEADLINES = """
+SELECT kind, entity_id, attempts, extract(epoch FROM present.now - due_at)::float8 AS overdue
+FROM deadlines, (SELECT clock_timestamp() + make_interval(secs => offset_seconds) AS now FROM clock) AS present
+WHERE attempts > 0 OR due_at < present.now - interval '1 minute'
+"""
+
+OUTBOX = """
+SELECT count(*) AS unsent, extract(epoch FROM clock_timestamp() - min(created_at))::float8 AS age FROM outbox
+"""
+
+SLOT_HOLDS = """
+SELECT session_id::text, provider_id, member_id, venue_id, starts_at, ends_at, hold_until, live, firm FROM slot_holds
+"""
+
+# If any two of a person's spans overlap, two that follow each other by their start do. So one sort finds whom it concerns,
+# and the pairs are looked for among theirs alone: 10^6 rows take seconds, whatever the planner thinks of ranges.
+OVERLAPS = """
+WITH claims AS MATERIALIZED (
+    SELECT 1 AS whose, provider_key AS key, blocked AS span, session_id FROM slot_holds WHERE live
+    UNION ALL
+    SELECT 2, member_key, tstzrange(starts_at, ends_at), session_id FROM slot_holds WHERE live
+    UNION ALL
+    SELECT 3, hashtextextended(venue_id, 0), tstzrange(starts_at, ends_at), session_id
+    FROM slot_holds WHERE live AND venue_id IS NOT NULL
+), crowded AS MATERIALIZED (
+    SELECT DISTINCT whose, key FROM (
+        SELECT whose, key, span && lag(span) OVER (PARTITION BY whose, key ORDER BY lower(span)) AS meets FROM claims
+    ) AS neighbours WHERE meets
+), concerned AS MATERIALIZED (SELECT claims.* FROM claims JOIN crowded USING (whose, key))
+SELECT DISTINCT a.session_id::text AS one, b.session_id::text AS other
+FROM concerned a JOIN concerned b ON a.whose = b.whose AND a.key = b.key AND a.session_id < b.session_id
+    AND a.span && b.span
+"""
+
+SCHEDULES = "SELECT provider_id, version FROM schedules"
+
+CREDIT_HOLDS = """
+SELECT holds.session_id::text, holds.member_id, holds.state, holds.hold_until, holds.firm,
+    holds.lot_id IS NOT NULL AS is_credit, invoices.status AS invoice, back.debit_account AS returned_from
+FROM holds
+LEFT JOIN invoices ON invoices.id = holds.invoice_id
+LEFT JOIN (
+    SELECT session_id, min(debit_account) AS debit_account FROM ledger_entries
+    WHERE kind = 'return' AND session_id IS NOT NULL GROUP BY session_id
+) AS back ON back.session_id = holds.session_id
+"""
+"""`returned_from`: the account that the returned credit came out of, `member:held` unless support returned it later."""
+
+ACCOUNTS = "SELECT member_id, ledger_sequence, enrolment_sequence FROM accounts"
+
+SETTLEMENTS = """
+SELECT session_id::text, count(*) AS times FROM ledger_entries
+WHERE session_id IS NOT NULL AND debit_account = 'member:held' GROUP BY session_id HAVING count(*) > 1
+"""
+
+RETURNS = """
+SELECT session_id::text, count(*) AS times FROM ledger_entries
+WHERE session_id IS NOT NULL AND kind = 'return' GROUP BY session_id HAVING count(*) > 1
+"""
+
+IMBALANCES = "SELECT what, id, available, held, available_entered, held_entered FROM ledger_imbalances"
+
+MISSED_EMAILS = """
+SELECT deliveries.session_id::text, deliveries.status, deliveries.reason, people.email IS NOT NULL AS has_address
+FROM deliveries LEFT JOIN people ON people.id = deliveries.person_id
+WHERE deliveries.channel = 'email' AND deliveries.template = 'provider-missed'
+"""
+
+FINISHED_DELIVERIES = "SELECT id::text, status FROM deliveries WHERE status IN ('sent', 'failed')"

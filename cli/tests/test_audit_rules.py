@@ -1,0 +1,442 @@
+"""Each invariant and each check of the audit: silent on what is right, and loud at every single fault."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from copy import deepcopy
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from makegood_cli.audit import agreement, invariants
+from makegood_cli.audit.agreement import CHECKS, Check
+from makegood_cli.audit.invariants import INVARIANTS, Invariant
+from makegood_cli.audit.snapshot import Snapshot
+from makegood_cli.audit.topics import TopicWitness
+
+NOW = datetime(2027, 3, 1, 12, tzinfo=UTC)
+MINUTE = timedelta(minutes=1)
+HOUR = timedelta(hours=1)
+
+ENDS = {
+    # session: status, how its credit was settled, what became of its co-pay
+    "reserved": ("reserved", "held", "pending"),
+    "confirmed": ("confirmed", "held", "pending"),
+    "in_session": ("in_session", "held", "pending"),
+    "completed": ("completed", "spent", "issued"),
+    "no_show": ("member_no_show", "forfeited", "issued"),
+    "cancelled": ("cancelled", "returned", "void"),
+    "forfeited": ("cancelled", "forfeited", "issued"),
+    "missed": ("provider_missed", "returned", "void"),
+    "declined": ("declined", "returned", "void"),
+    "expired": ("expired", "returned", "void"),
+    "rejected": ("rejected", "returned", "void"),
+}
+LIVE = ("reserved", "confirmed", "in_session")
+
+
+class Case:
+    """Rows and a witness that agree, for a fault to be put into."""
+
+    def __init__(self) -> None:
+        self.witness = TopicWitness()
+        self.tables: dict[str, Any] = {
+            "now": NOW,
+            "sessions": [],
+            "slot_holds": [],
+            "credit_holds": [],
+            "overlaps": [],
+            "settlements": [],
+            "returns": [],
+            "imbalances": [],
+            "rooms": [{"id": "room", "version": 2}],
+            "schedules": [{"provider_id": "provider", "version": 3}],
+            "accounts": [
+                {"member_id": "member", "ledger_sequence": 9, "enrolment_sequence": 1},
+                {"member_id": "new", "ledger_sequence": 0, "enrolment_sequence": 0},
+            ],
+            "missed_emails": [],
+            "finished_deliveries": [{"id": "sent", "status": "sent"}, {"id": "failed", "status": "failed"}],
+            "outboxes": {name: {"unsent": 0, "age": None} for name in ("booking", "credits")},
+            "late_deadlines": {"booking": [], "credits": []},
+        }
+        last = self.witness.last
+        last["booking.rooms.v1"]["room"] = 2
+        last["availability.schedules.v1"]["provider"] = 3
+        last["credits.ledger.v1"]["member"] = 9
+        last["credits.enrolments.v1"]["member"] = 1
+        self.witness.delivered.add("sent")
+        self.witness.failed.add("failed")
+        for name, (status, settled, invoice) in ENDS.items():
+            self._add(name, status, settled, None)
+            self._add(f"{name}/co-pay", status, settled, invoice)
+        self._add("back/completed", "completed", "returned", None, returned_from="platform:spent", booking="spent")
+        self._add("back/no_show", "member_no_show", "returned", None, returned_from="platform:forfeited")
+        self._add("back/forfeited", "cancelled", "returned", None, returned_from="platform:forfeited")
+        self.witness.cancelled["back/forfeited"] = True
+        # Refused at once: neither side ever held anything.
+        refused = self._session("refused", "rejected", "none")
+        self._slot(refused, hold_until=None)
+        self._credit(refused, "refused", None, None, firm=False)
+        self.row("sessions", "refused")["confirm_by"] = None
+        for kind, session in (("sent", "missed"), ("skipped", "missed/co-pay")):
+            self.tables["missed_emails"].append(
+                {"session_id": session, "status": kind, "reason": "no-contact", "has_address": kind == "sent"}
+            )
+
+    def _session(self, name: str, status: str, credit_state: str) -> dict[str, Any]:
+        live = status in LIVE
+        session = {
+            "id": name, "status": status, "version": 4, "member_id": "member", "provider_id": "provider",
+            "venue_id": "venue", "starts_at": NOW + HOUR, "ends_at": NOW + 2 * HOUR, "confirm_by": NOW + MINUTE,
+            "credit_state": credit_state, "due_at": NOW + HOUR if live else None, "moment": NOW + HOUR if live else None,
+        }  # fmt: skip
+        if status == "rejected":
+            session["confirm_by"] = None
+        self.tables["sessions"].append(session)
+        self.witness.last["booking.sessions.v1"][name] = 4
+        return session
+
+    def _slot(self, session: dict[str, Any], hold_until: datetime | None) -> None:
+        shared = {key: session[key] for key in ("provider_id", "member_id", "venue_id", "starts_at", "ends_at")}
+        live = session["status"] in LIVE
+        self.tables["slot_holds"].append(
+            {**shared, "session_id": session["id"], "live": live, "firm": live, "hold_until": hold_until}
+        )
+        if hold_until is not None:
+            self.witness.slot_held.add(session["id"])
+            if not live:
+                self.witness.slot_released[session["id"]] = 1
+
+    def _credit(
+        self, session: dict[str, Any], state: str, invoice: str | None, returned_from: str | None, firm: bool = True
+    ) -> None:
+        self.tables["credit_holds"].append(
+            {
+                "session_id": session["id"],
+                "member_id": "member",
+                "state": state,
+                "is_credit": invoice is None,
+                "invoice": invoice,
+                "hold_until": NOW - HOUR,
+                "firm": firm,
+                "returned_from": returned_from,
+            }
+        )
+
+    def _add(
+        self,
+        name: str,
+        status: str,
+        settled: str,
+        invoice: str | None,
+        returned_from: str | None = None,
+        booking: str | None = None,
+    ) -> None:
+        session = self._session(name, status, booking or (settled if invoice is None else "none"))
+        self._slot(session, hold_until=NOW - HOUR)
+        if invoice is None and settled == "returned" and returned_from is None:
+            returned_from = "member:held"
+        self._credit(session, settled, invoice, returned_from)
+        self.witness.credit_held.add(name)
+        if settled == "returned":
+            cause = "support" if (returned_from or "").startswith("platform") else status
+            self.witness.came_back[name].append(cause)
+        if status == "cancelled":
+            self.witness.cancelled[name] = settled == "forfeited"
+        if status == "provider_missed":
+            self.witness.missed.add(name)
+
+    def row(self, table: str, session: str) -> dict[str, Any]:
+        """The session's row in the table."""
+        key = "id" if table == "sessions" else "session_id"
+        found: dict[str, Any] = next(row for row in self.tables[table] if row[key] == session)
+        return found
+
+    def without(self, table: str, session: str) -> None:
+        self.tables[table].remove(self.row(table, session))
+
+    def snapshot(self) -> Snapshot:
+        return Snapshot(**self.tables)
+
+
+GOOD = Case()
+Fault = Callable[[Case], object]
+
+
+def sets(table: str, session: str, **values: Any) -> Fault:
+    """The fault that the session's row says something else."""
+    return lambda case: case.row(table, session).update(values)
+
+
+def adds(table: str, **row: Any) -> Fault:
+    return lambda case: case.tables[table].append(row)
+
+
+def lacks(table: str, session: str) -> Fault:
+    return lambda case: case.without(table, session)
+
+
+i, c = invariants, agreement
+IN_TABLES: list[tuple[Invariant, Fault, str]] = [
+    (i.live_sessions_have_one_slot_hold, lacks("slot_holds", "reserved"), "has no live slot hold"),
+    (i.live_sessions_have_one_slot_hold, sets("slot_holds", "confirmed", live=False), "has no live slot hold"),
+    *(
+        (i.live_sessions_have_one_slot_hold, sets("slot_holds", "in_session", **{name: value}), f"differ in {name}")
+        for name, value in {
+            "provider_id": "x",
+            "member_id": "x",
+            "venue_id": None,
+            "starts_at": NOW,
+            "ends_at": NOW,
+        }.items()
+    ),
+    (i.live_sessions_have_their_credit, lacks("credit_holds", "reserved"), "has no credit hold"),
+    (i.live_sessions_have_their_credit, sets("credit_holds", "confirmed", state="returned"), "has no credit hold"),
+    (i.live_sessions_have_their_credit, sets("credit_holds", "confirmed/co-pay", invoice="void"), "co-pay is void"),
+    (i.live_sessions_have_their_credit, sets("credit_holds", "in_session", member_id="x"), "differ in member_id"),
+    (i.what_is_reserved_does_not_lapse, sets("slot_holds", "reserved", firm=False), "slot hold is not firm"),
+    (i.what_is_reserved_does_not_lapse, sets("credit_holds", "confirmed", firm=False), "credit hold is not firm"),
+    (i.what_was_reserved_had_its_holds, lacks("slot_holds", "completed"), "never had a slot hold"),
+    (i.what_was_reserved_had_its_holds, sets("slot_holds", "missed", hold_until=None), "never had a slot hold"),
+    (i.what_was_reserved_had_its_holds, lacks("credit_holds", "missed"), "never had a credit hold"),
+    (i.what_was_reserved_had_its_holds, sets("credit_holds", "cancelled", state="ended"), "never had a credit hold"),
+    (i.what_was_reserved_had_its_holds, sets("credit_holds", "no_show", state="refused"), "never had a credit hold"),
+    (i.no_hold_without_session, sets("slot_holds", "missed", live=True), "a slot is held for session missed"),
+    (i.no_hold_without_session, sets("credit_holds", "missed", state="held"), "a credit is held for session missed"),
+    (
+        i.no_hold_without_session,
+        lacks("sessions", "reserved"),
+        "a credit is held for session reserved, which is unknown",
+    ),
+    *(
+        (i.ended_sessions_are_settled_rightly, sets("credit_holds", name, state=state, returned_from=None), said)
+        for name, state, said in (
+            ("completed", "forfeited", "completed and its credit was forfeited"),
+            ("no_show", "spent", "member_no_show and its credit was spent"),
+            ("missed", "forfeited", "provider_missed and its credit was forfeited"),
+            ("cancelled", "spent", "cancelled and its credit was spent"),
+            ("declined", "spent", "declined and its credit was spent"),
+            ("expired", "forfeited", "expired and its credit was forfeited"),
+            ("rejected", "forfeited", "rejected and its credit was forfeited"),
+        )
+    ),
+    (
+        i.ended_sessions_are_settled_rightly,
+        sets("credit_holds", "completed", state="returned", returned_from="member:held"),
+        "completed and its credit was returned",
+    ),
+    (
+        i.ended_sessions_are_settled_rightly,
+        sets("credit_holds", "back/no_show", returned_from="platform:spent"),
+        "member_no_show and its credit was returned",
+    ),
+    (
+        i.ended_sessions_are_settled_rightly,
+        sets("credit_holds", "back/completed", state="spent"),
+        "the ledger says otherwise",
+    ),
+    (i.ended_sessions_are_settled_rightly, sets("credit_holds", "missed", returned_from=None), "says otherwise"),
+    (i.ended_sessions_are_settled_rightly, sets("sessions", "missed", credit_state="held"), "booking says"),
+    (i.ended_sessions_are_settled_rightly, sets("sessions", "back/no_show", credit_state="forfeited"), "booking says"),
+    (i.ended_sessions_are_settled_rightly, sets("credit_holds", "missed/co-pay", invoice="issued"), "co-pay is issued"),
+    (i.ended_sessions_are_settled_rightly, sets("credit_holds", "completed/co-pay", invoice="void"), "co-pay is void"),
+    (i.ended_sessions_are_settled_rightly, sets("credit_holds", "expired/co-pay", invoice="pending"), "is pending"),
+    (i.nothing_is_settled_twice, adds("settlements", session_id="missed", times=2), "settled 2 times"),
+    (i.nothing_is_settled_twice, adds("returns", session_id="missed", times=2), "came back 2 times"),
+    (
+        i.the_ledger_adds_up,
+        adds("imbalances", what="lot", id="lot", available=1, held=0, available_entered=2, held_entered=0),
+        "lot lot stands at 1 available",
+    ),
+    (i.no_holds_overlap, adds("overlaps", one="reserved", other="confirmed"), "reserved and confirmed overlap"),
+    (
+        i.every_outbox_row_is_sent,
+        lambda case: case.tables["outboxes"]["credits"].update(unsent=3, age=4.0),
+        "credits has 3 unsent events, the oldest for 4 s",
+    ),
+    (i.requests_are_decided, sets("sessions", "reserved", status="requested"), "still requested"),
+    (i.sessions_are_awaited, sets("sessions", "confirmed", due_at=None), "confirmed and has no deadline"),
+    (i.sessions_are_awaited, sets("sessions", "reserved", due_at=NOW + HOUR + 2 * MINUTE), "has its deadline at"),
+    (
+        i.deadlines_are_met,
+        lambda case: case.tables["late_deadlines"]["booking"].append(
+            {"kind": "session", "entity_id": "confirmed", "attempts": 2, "overdue": -5.0}
+        ),
+        "booking's deadline session of confirmed failed 2 times",
+    ),
+    (
+        i.deadlines_are_met,
+        lambda case: case.tables["late_deadlines"]["credits"].append(
+            {"kind": "hold-lapse", "entity_id": "x", "attempts": 0, "overdue": 61.2}
+        ),
+        "credits's deadline hold-lapse of x is overdue for 61 s",
+    ),
+    (i.a_miss_is_told_once, lacks("missed_emails", "missed"), "no e-mail was made about it"),
+    (
+        i.a_miss_is_told_once,
+        adds("missed_emails", session_id="missed", status="sent", reason=None, has_address=True),
+        "2 e-mails about one miss",
+    ),
+    (
+        i.a_miss_is_told_once,
+        adds("missed_emails", session_id="completed", status="sent", reason=None, has_address=True),
+        "an e-mail says it was missed",
+    ),
+    (i.a_miss_is_told_once, sets("missed_emails", "missed", status="failed"), "its miss was failed"),
+    (i.a_miss_is_told_once, sets("missed_emails", "missed/co-pay", has_address=True), "its miss was skipped"),
+]
+
+
+def last(topic: str, key: str, sequence: int | None) -> Fault:
+    """The fault that the key's last event has another sequence, or that it has none."""
+
+    def fault(case: Case) -> None:
+        if sequence is None:
+            del case.witness.last[topic][key]
+        else:
+            case.witness.last[topic][key] = sequence
+
+    return fault
+
+
+BETWEEN: list[tuple[Check, Fault, str]] = [
+    (c.events_are_whole, lambda case: setattr(case.witness, "malformed", 1), "1 records are no events"),
+    (c.events_are_whole, lambda case: case.witness.disorders.append("3 follows 1"), "3 follows 1"),
+    (
+        c.events_are_whole,
+        lambda case: case.witness.headless.append(("booking.rooms.v1", "room", 2)),
+        "booking.rooms.v1, key room: the first event has sequence 2",
+    ),
+    *(
+        (
+            c.events_reach_as_far_as_the_tables,
+            last(topic, key, sequence),
+            f"key {key}: its last event has sequence {told},",
+        )
+        for topic, key, whole in (
+            ("booking.sessions.v1", "missed", 4),
+            ("booking.rooms.v1", "room", 2),
+            ("availability.schedules.v1", "provider", 3),
+            ("credits.ledger.v1", "member", 9),
+            ("credits.enrolments.v1", "member", 1),
+        )
+        for sequence, told in ((None, 0), (whole - 1, whole - 1), (whole + 1, whole + 1))
+    ),
+    (c.events_reach_as_far_as_the_tables, last("booking.sessions.v1", "strange", 1), "has events and no row"),
+    (c.slots_are_told, lambda case: case.witness.slot_held.discard("missed"), "was held and no event tells it"),
+    (c.slots_are_told, lambda case: case.witness.slot_released.pop("missed"), "is over and was released 0 times"),
+    (c.slots_are_told, lambda case: case.witness.slot_released.update(["missed"]), "is over and was released 2 times"),
+    (
+        c.slots_are_told,
+        lambda case: case.witness.slot_released.update(["reserved"]),
+        "is held and was released 1 times",
+    ),
+    (c.credits_are_told, lambda case: case.witness.credit_held.discard("missed"), "the credit of session missed"),
+    (c.deliveries_are_told, lambda case: case.witness.delivered.clear(), "delivery sent is sent and no event"),
+    (c.deliveries_are_told, lambda case: case.witness.failed.clear(), "delivery failed is failed and no event"),
+    (c.misses_are_made_good_once, lambda case: case.witness.came_back.pop("missed"), "made good 0 times"),
+    (c.misses_are_made_good_once, lambda case: case.witness.came_back.pop("missed/co-pay"), "made good 0 times"),
+    (
+        c.misses_are_made_good_once,
+        lambda case: case.witness.came_back["missed"].append("support"),
+        "session missed was missed and made good 2 times",
+    ),
+    *(
+        (c.cancellations_cost_what_they_said, fault, said)
+        for fault, said in (
+            (lambda case: case.witness.cancelled.update(cancelled=True), "forfeits, and its credit was returned"),
+            (lambda case: case.witness.cancelled.update(forfeited=False), "nothing, and its credit was forfeited"),
+            (
+                lambda case: case.witness.cancelled.update({"cancelled/co-pay": True}),
+                "forfeits, and its co-pay is void",
+            ),
+            (
+                lambda case: case.witness.cancelled.update({"forfeited/co-pay": False}),
+                "forfeits nothing, and its co-pay is issued",
+            ),
+            (
+                lambda case: case.witness.cancelled.update({"back/forfeited": False}),
+                "forfeits nothing, and its credit was returned",
+            ),
+        )
+    ),
+]
+
+
+def names(table: list[Any]) -> list[str]:
+    return [f"{rule.__name__}-{index}" for index, (rule, _, _) in enumerate(table)]
+
+
+def with_fault(fault: Fault) -> Case:
+    case = deepcopy(GOOD)
+    fault(case)
+    return case
+
+
+def test_what_is_right_is_not_blamed() -> None:
+    data = GOOD.snapshot()
+    assert [said for invariant in INVARIANTS for said in invariant(data)] == []
+    assert list(agreement.against(GOOD.witness, data)) == []
+
+
+@pytest.mark.parametrize(("invariant", "fault", "expected"), IN_TABLES, ids=names(IN_TABLES))
+def test_an_invariant_names_its_fault(invariant: Invariant, fault: Fault, expected: str) -> None:
+    said = list(invariant(with_fault(fault).snapshot()))
+    assert len([each for each in said if expected in each]) == 1, said
+
+
+@pytest.mark.parametrize(("check", "fault", "expected"), BETWEEN, ids=names(BETWEEN))
+def test_a_check_of_the_topics_names_its_fault(check: Check, fault: Fault, expected: str) -> None:
+    case = with_fault(fault)
+    said = list(check(case.witness, case.snapshot()))
+    assert len([each for each in said if expected in each]) == 1, said
+    assert set(said) <= set(agreement.against(case.witness, case.snapshot()))
+
+
+def test_every_invariant_and_every_check_has_a_fault() -> None:
+    assert {rule for rule, _, _ in IN_TABLES} == set(INVARIANTS)
+    assert {rule for rule, _, _ in BETWEEN} == set(CHECKS)
+
+
+@pytest.mark.parametrize(
+    "allowed",
+    [
+        # Support gave the credit of a completed session back, and booking knows.
+        sets("sessions", "back/completed", credit_state="returned"),
+        # A hold may still lapse, so it need not be firm yet.
+        sets("slot_holds", "reserved", firm=False, hold_until=NOW + MINUTE),
+        # A deadline that is pushed a little is no harm, nor one that comes early.
+        sets("sessions", "confirmed", due_at=NOW + HOUR + MINUTE),
+        sets("sessions", "confirmed", due_at=NOW),
+        # The member wants no e-mails.
+        sets("missed_emails", "missed", status="skipped", reason="not-wanted"),
+        # It is on its way.
+        sets("missed_emails", "missed", status="queued", reason=None),
+        sets("credit_holds", "completed/co-pay", invoice="paid"),
+        sets("credit_holds", "no_show/co-pay", invoice="overdue"),
+    ],
+)
+def test_what_may_be_is_not_blamed(allowed: Fault) -> None:
+    data = with_fault(allowed).snapshot()
+    assert [said for invariant in INVARIANTS for said in invariant(data)] == []
+
+
+def test_a_cancellation_of_a_session_whose_hold_lapsed_costs_nothing() -> None:
+    case = deepcopy(GOOD)
+    case.witness.cancelled["cancelled"] = True
+    case.witness.came_back["cancelled"] = ["lapsed"]
+    assert list(agreement.against(case.witness, case.snapshot())) == []
+
+
+def test_what_retention_took_is_not_missed() -> None:
+    case = deepcopy(GOOD)
+    empty = TopicWitness(cut=set(case.witness.last))
+    empty.headless.append(("booking.rooms.v1", "room", 2))
+    empty.last["booking.rooms.v1"]["room"] = 2
+    empty.missed, empty.credit_held = {"missed"}, {"missed"}
+    assert list(agreement.against(empty, case.snapshot())) == []
+    empty.last["booking.rooms.v1"]["room"] = 1
+    assert list(agreement.against(empty, case.snapshot())) == [
+        "booking.rooms.v1, key room: its last event has sequence 1, its row 2"
+    ]
