@@ -5,10 +5,12 @@ from __future__ import annotations
 from datetime import date, timedelta
 
 import pytest
+from makegood_chassis.messaging.handlers import Due
 from makegood_contracts.events import CreditHeld, CreditRefused, CreditReturned, InvoiceVoided
+from makegood_credits.handlers import moments
 
 from .credit_building import NOW
-from .credit_world import World, expired, missed, rejected, requested, reserved
+from .credit_world import CAUSE, World, expired, missed, rejected, requested, reserved
 
 
 @pytest.mark.rule("BOOK-1", "CRED-2")
@@ -178,4 +180,27 @@ async def test_holds_of_different_minutes_lapse_each_in_its_own(world: World) ->
     assert await world.move_to(NOW + timedelta(minutes=16)) == ["hold-lapse"]
     assert await world.balance() == (5, 1)
     assert await world.move_to(NOW + timedelta(minutes=17)) == ["hold-lapse"]
+    assert await world.balance() == (6, 0)
+
+
+@pytest.mark.rule("AVAIL-4")
+async def test_a_deadline_that_was_put_off_still_looks_at_its_own_minute(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A failed try moves the moment of a deadline, never its name; and what is left over keeps that name."""
+    monkeypatch.setattr(moments, "MOST_LAPSES", 2)
+    await world.enrol()
+    for _ in range(3):
+        await world.send(requested())
+    minute = NOW + timedelta(minutes=15)
+    world.clock.moment = minute + timedelta(minutes=7)
+    put_off = Due(minute.isoformat(), world.clock.moment)
+    async with world.database.transaction(CAUSE) as unit:
+        await unit.execute("DELETE FROM deadlines WHERE kind = 'hold-lapse'")
+        await moments.on_lapse([put_off], unit)
+    assert await world.balance() == (5, 1)
+    async with world.database.reading() as queries:
+        left = await queries.fetch("SELECT entity_id, due_at FROM deadlines WHERE kind = 'hold-lapse'")
+    assert [tuple(row) for row in left] == [(minute.isoformat(), minute)]
+    assert await world.move_to(world.clock.moment) == ["hold-lapse"]
     assert await world.balance() == (6, 0)

@@ -27,6 +27,11 @@ def set_lapse(unit: UnitOfWork, moment: datetime) -> None:
     unit.set_deadline(LAPSE, moment.isoformat(), moment)
 
 
+def lapse_minute(entity_id: str) -> datetime:
+    """The minute that a deadline of `set_lapse` is about. Its `due_at` may be later: a failed try puts that off."""
+    return datetime.fromisoformat(entity_id)
+
+
 def set_due(unit: UnitOfWork, member: str, before: datetime | None, after: datetime | None) -> None:
     """Moves the member's deadline to where the book says now. One that is due already moves itself when it is taken up,
     and is left alone: whoever takes it up has its row and waits for the account that is locked here."""

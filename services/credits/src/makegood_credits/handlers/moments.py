@@ -10,7 +10,7 @@ from makegood_chassis.messaging.handlers import Due
 
 from makegood_credits.domain.enrolling import catch_up
 from makegood_credits.domain.settling import Ending
-from makegood_credits.handlers.due import MEMBER, set_lapse
+from makegood_credits.handlers.due import MEMBER, lapse_minute, set_lapse
 from makegood_credits.handlers.endings import Ended, settle_all
 from makegood_credits.handlers.facts import publish_entries
 from makegood_credits.store import books as book_store
@@ -22,7 +22,7 @@ MOST_LAPSES: Final = 500
 
 async def on_lapse(batch: Sequence[Due], unit: UnitOfWork) -> None:
     """AVAIL-4: gives back what is held for sessions that were never reserved."""
-    minutes = [due.due_at for due in batch]
+    minutes = [lapse_minute(due.entity_id) for due in batch]
     lapsed = await hold_store.lapsed(unit, minutes, MOST_LAPSES)
     ended = [
         Ended(session, member, Ending("returned", "lapsed", unit.now), unit.cause) for session, member in lapsed.items()
