@@ -98,6 +98,7 @@ def test_retries_slow_down_and_never_stop(attempts: int) -> None:
     [
         ("session-confirmed", "cancelled", HELD_UP * 2, True),
         ("session-confirmed", "provider_missed", HELD_UP * 2, True),
+        ("session-confirmed", "completed", HELD_UP * 2, True),
         ("session-confirmed", "confirmed", HELD_UP * 100, False),
         ("session-confirmed", "cancelled", HELD_UP / 2, False),
         ("provider-missed", "provider_missed", HELD_UP * 100, False),

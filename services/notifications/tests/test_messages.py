@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from icalendar import Calendar
 from makegood_contracts import events as facts
+from makegood_notifications.handlers.sessions import follow
 
 from .conftest import World
 
@@ -175,6 +176,37 @@ async def test_a_repeated_event_makes_no_second_message(world: World) -> None:
         await world.settled()
     assert len(world.inbox.mails) == 1
     assert await chat(world) == ["provider-missed"]
+
+
+@pytest.mark.rule("NOTE-3", "RESC-4")
+async def test_an_event_that_comes_after_later_news_of_its_session_tells_nothing(world: World) -> None:
+    """As one that was put back from the dead letters."""
+    await world.everybody()
+    await world.reserved()
+    late = world.session(facts.SessionConfirmed, confirmed_by="provider")
+    await world.happen(world.cancelled("provider"))
+    await world.happen(late)
+    async with world.sending():
+        await world.settled()
+    assert [mail["Subject"] for mail in world.inbox.mails] == ["Your provider cancelled your session."]
+    assert await chat(world) == ["session-cancelled-by-provider"]
+    assert await world.rows("SELECT status FROM sessions") == [("cancelled",)]
+
+
+@pytest.mark.rule("NOTE-2", "MISS-3", "RESC-4")
+async def test_news_that_a_replay_followed_first_is_still_told_once(world: World) -> None:
+    await world.everybody()
+    await world.confirmed()
+    received = world.received(world.missed())
+    async with world.service.database.transaction(received.cause) as unit:
+        await follow([received], unit)
+    await world.arrive([received])
+    async with world.sending():
+        await world.settled()
+    _, missed = world.inbox.mails
+    assert missed["Subject"] == "Your provider missed your scheduled session."
+    assert invitation(missed)[1]["SEQUENCE"] == 1
+    assert await chat(world) == ["session-confirmed", "provider-missed"]
 
 
 @pytest.mark.rule("NOTE-2")

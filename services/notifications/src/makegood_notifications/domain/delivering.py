@@ -11,7 +11,9 @@ LONGEST_RETRY: Final = timedelta(hours=1)
 HELD_UP: Final = timedelta(minutes=1)
 """A message that waited no longer than this is news, even if the next one follows on its heels."""
 
-OVER: Final[Set[str]] = frozenset({"declined", "expired", "cancelled", "provider_missed", "member_no_show"})
+OVER: Final[Set[str]] = frozenset(
+    {"completed", "declined", "expired", "cancelled", "provider_missed", "member_no_show"}
+)
 
 TRUE_ONLY_WHILE_IT_STANDS: Final[Set[str]] = frozenset({"session-confirmed"})
 """Templates that speak of a session which is still to come."""

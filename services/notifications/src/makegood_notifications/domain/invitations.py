@@ -34,13 +34,15 @@ def uid(session_id: str) -> str:
     return f"{session_id}@makegood"
 
 
-def next_invitation(event: SessionFact, sequence: int | None) -> Invitation | None:
+def next_invitation(event: SessionFact, sequence: int | None, *, again: bool = False) -> Invitation | None:
     """The calendar message that follows from `event`, if any (RESC-4).
 
-    `sequence` is that of the last invitation, None if the session was never invited to. It starts at 0 and rises by one.
+    `sequence` is that of the last invitation, None if the session was never invited to. It starts at 0 and rises by one;
+    not if the last invitation was of this very event (`again`).
     """
+    step = 0 if again else 1
     if isinstance(event, SessionConfirmed):
-        return Invitation("REQUEST", 0 if sequence is None else sequence + 1)
+        return Invitation("REQUEST", 0 if sequence is None else sequence + step)
     if isinstance(event, ENDINGS) and sequence is not None:
-        return Invitation("CANCEL", sequence + 1)
+        return Invitation("CANCEL", sequence + step)
     return None

@@ -48,11 +48,12 @@ STATUS: Final[dict[type[SessionFact], str]] = {
 
 @dataclass(frozen=True, slots=True)
 class Followed:
-    """An event with what its message needs."""
+    """An event with what its message needs. `old`: the session has been heard of at a later version already."""
 
     received: Received[SessionFact]
     invitation: Invitation | None
     locale: str
+    old: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,8 +86,10 @@ async def follow(batch: Sequence[Received[SessionFact]], unit: UnitOfWork) -> li
         for received in part:
             event = received.event
             before = known[event.session_id]
-            invitation = next_invitation(event, before.invitation_sequence)
-            followed.append(Followed(received, invitation, before.locale))
+            # The very version that is known comes again only where a replay was faster: that one still has to be told.
+            again = event.session_version == before.version
+            invitation = next_invitation(event, before.invitation_sequence, again=again)
+            followed.append(Followed(received, invitation, before.locale, event.session_version < before.version))
             sequence = invitation.sequence if invitation else before.invitation_sequence
             rows.append(FollowedSession(event, STATUS[type(event)], sequence))
         await read_models.follow_sessions(unit, rows)
@@ -140,7 +143,7 @@ class SessionMessages:
     def _announce(self, one: Followed, unit: UnitOfWork, outgoing: Outgoing) -> None:
         received, event = one.received, one.received.event
         news = announcement(event)
-        if news is None:
+        if news is None or one.old:  # NOTE-3: an event put back from the dead letters must not tell old news
             return
         invitation = one.invitation
         facts = facts_of(
