@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import email
 import email.policy
+import re
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,6 +15,7 @@ from hypothesis import strategies as st
 from icalendar import Calendar
 from makegood_notifications.domain.facts import Facts
 from makegood_notifications.domain.links import Links
+from makegood_notifications.mail import wording
 from makegood_notifications.mail.calendar import calendar_message
 from makegood_notifications.mail.composer import Part, compose
 from makegood_notifications.mail.wording import Wording
@@ -111,3 +114,12 @@ def test_names_cannot_become_templates_or_markup() -> None:
     assert "{{ 7 * 7 }}<script>" in mail.text
     assert "<script>" not in mail.html
     assert "49" not in mail.text
+
+
+@pytest.mark.rule("NOTE-1")
+def test_no_text_repeats_a_number_of_the_policy() -> None:
+    """Each session has its own policy; a number in a template would be wrong for some of them."""
+    templates = Path(wording.__file__).parents[1] / "templates"
+    texts = [path.read_text() for path in templates.glob("*/messages.toml")]
+    assert texts
+    assert not [line for text in texts for line in text.splitlines() if re.search(r"\d", line)]
