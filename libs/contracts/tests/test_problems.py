@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import get_args
 
 import pytest
@@ -34,3 +35,26 @@ def test_a_problem_type_tells_a_person_what_happened_and_what_to_do(problem: Pro
     assert not problem.title.endswith(".")
     assert problem.when.endswith(".")
     assert problem.remedy.endswith(".")
+
+
+@pytest.mark.parametrize("problem", PROBLEMS.values(), ids=lambda problem: problem.slug)
+def test_an_example_shows_the_reasons_that_a_rule_gives(problem: ProblemType) -> None:
+    by_rule = problem.slug in get_args(ReasonCode) or problem.slug in ("forfeit-not-accepted", "too-early-to-join")
+    if problem.status == 409 and by_rule:
+        assert problem.example["reasons"][0]["code"] == problem.slug
+        assert problem.body["detail"] == problem.example["reasons"][0]["detail"]
+    assert json.loads(json.dumps(problem.body))["type"] == problem.uri
+
+
+@pytest.mark.parametrize(
+    ("slug", "member"),
+    [
+        ("validation", "errors"),
+        ("forfeit-not-accepted", "policy"),
+        ("too-early-to-join", "opens_at"),
+        ("no-session-credits", "purchasable"),
+        ("slot-taken", "session_id"),
+    ],
+)
+def test_an_example_shows_the_members_of_its_type(slug: str, member: str) -> None:
+    assert member in PROBLEMS[slug].example

@@ -2,23 +2,31 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Final
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Final
 
 
 @dataclass(frozen=True, slots=True)
 class ProblemType:
-    """One problem type. `when`: what happened; `remedy`: what the caller can do."""
+    """One problem type. `when`: what happened; `remedy`: what the caller can do; `example`: of its extension members."""
 
     slug: str
     status: int
     title: str
     when: str
     remedy: str
+    example: Mapping[str, Any] = field(default_factory=dict, compare=False)
 
     @property
     def uri(self) -> str:
         return f"/problems/{self.slug}"
+
+    @property
+    def body(self) -> dict[str, Any]:
+        """A whole answer of this type, as the page and the API documents show it."""
+        detail = self.example["reasons"][0]["detail"] if "reasons" in self.example else self.when
+        return {"type": self.uri, "title": self.title, "status": self.status, "detail": detail, **self.example}
 
 
 # About the request itself.
@@ -313,6 +321,76 @@ _SESSIONS: Final = (
     ),
 )
 
-PROBLEMS: Final[dict[str, ProblemType]] = {
+_SESSION: Final = "01a206c1-b19b-711f-b1ca-ee43f21faf95"
+_BY_SLUG: Final = {
     problem.slug: problem for problem in (*_REQUEST, *_SERVER, *_CHANGES, *_COVERAGE, *_TIMES, *_SESSIONS)
+}
+
+
+def _refused(*slugs: str, **members: Any) -> dict[str, Any]:
+    """`reasons` as a rule's refusal lists them, and what else the first of them carries."""
+    return {"reasons": [{"code": slug, "detail": _BY_SLUG[slug].when} for slug in slugs], **members}
+
+
+# A refused booking names the session that was rejected; where credits refused it, whether a credit can be bought.
+_EXAMPLES: Final[dict[str, dict[str, Any]]] = {
+    "validation": {
+        "errors": [
+            {
+                "in": "body",
+                "pointer": "#/starts_at",
+                "detail": "An instant needs an offset, as in 2026-12-07T14:00:00Z.",
+            },
+            {"in": "body", "pointer": "#/colour", "detail": "There is no such field."},
+        ]
+    },
+    **{
+        slug: _refused(slug, session_id=_SESSION)
+        for slug in (
+            "slot-not-offered",
+            "venue-taken",
+            "member-busy",
+            "provider-unavailable",
+            "temporary-interruption",
+            "room-inactive",
+        )
+    },
+    "slot-taken": _refused("slot-taken", "member-busy", session_id=_SESSION),
+    "no-session-credits": _refused("no-session-credits", session_id=_SESSION, purchasable=True),
+    **{
+        slug: _refused(slug, session_id=_SESSION, purchasable=False)
+        for slug in (
+            "coverage-ended",
+            "outstanding-charges",
+            "plan-excludes-live-sessions",
+            "length-not-in-plan",
+            "modality-not-in-plan",
+        )
+    },
+    **{
+        slug: _refused(slug)
+        for slug in (
+            "room-closed",
+            "restart-not-allowed",
+            "credit-already-returned",
+            "not-confirmed",
+            "session-over",
+            "no-show-not-possible",
+        )
+    },
+    "too-early-to-join": _refused("too-early-to-join", opens_at="2026-12-07T13:50:00Z"),
+    "forfeit-not-accepted": _refused(
+        "forfeit-not-accepted",
+        policy={
+            "cancellable": True,
+            "free_until": "2026-12-05T14:00:00Z",
+            "forfeits_now": True,
+            "notice_hours": 48,
+            "text": "Cancel 48 hours or more before the start and your session credit comes back. …",
+        },
+    ),
+}
+
+PROBLEMS: Final[dict[str, ProblemType]] = {
+    slug: replace(problem, example=_EXAMPLES.get(slug, {})) for slug, problem in _BY_SLUG.items()
 }
