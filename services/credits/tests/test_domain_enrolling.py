@@ -154,6 +154,47 @@ def test_an_enrolment_ahead_leaves_the_present_one_until_then() -> None:
     assert story(book) == [("grant", 4), ("expire", 4), ("grant", 4), ("expire", 4), ("grant", 12)]
 
 
+@pytest.mark.rule("PLAN-1", "BOOK-9")
+def test_a_plan_that_is_taken_up_again_is_the_same_enrolment_and_grants_no_period_twice() -> None:
+    book = covered()
+    (first,) = book.enrolments
+    held(book)
+    for asked in range(3):
+        held(book, request(NOW + timedelta(days=4 + asked)))
+    used = [("grant", 4), *[("hold", 1)] * 4]
+    enrol(book, Coverage("sponsored-12", date(2026, 11, 28), None, "UTC"), NOW)
+    back = enrol(book, Coverage("out-of-pocket-4", date(2026, 11, 1), None, "UTC"), NOW)
+    assert (back.changed, back.enrolment.id, back.enrolment.covers_until) == (True, first.id, None)
+    assert [each.plan_id for each in back.ended] == ["sponsored-12"]
+    assert (story(book), book.available) == (used, 0), "four of four stay used"
+    again = enrol(book, Coverage("out-of-pocket-4", date(2026, 11, 1), None, "UTC"), NOW)
+    assert (again.changed, again.ended) == (False, ())
+    catch_up(book, datetime(2026, 12, 2, tzinfo=UTC))
+    assert story(book) == [*used, ("grant", 4)], "the next period comes as ever, and nothing of the plan given up"
+
+
+@pytest.mark.rule("PLAN-1")
+def test_unspent_credits_of_a_plan_that_goes_on_after_all_stand_to_the_end_of_their_period() -> None:
+    book = covered()
+    held(book)
+    enrol(book, Coverage("sponsored-12", date(2026, 11, 28), None, "UTC"), NOW)
+    assert [lot.expires_at for lot in book.lots.values()] == [datetime(2026, 11, 28, tzinfo=UTC)]
+    enrol(book, Coverage("out-of-pocket-4", date(2026, 11, 1), None, "UTC"), NOW)
+    assert [lot.expires_at for lot in book.lots.values()] == [datetime(2026, 12, 1, tzinfo=UTC)]
+    assert (story(book), book.available) == ([("grant", 4), ("hold", 1)], 3)
+
+
+@pytest.mark.rule("PLAN-1")
+def test_back_and_forth_between_running_plans_grants_each_once_a_period() -> None:
+    book = covered()
+    for _ in range(3):
+        enrol(book, Coverage("eap-6", date(2026, 11, 23), None, "UTC"), NOW)
+        enrol(book, Coverage("out-of-pocket-4", date(2026, 11, 1), None, "UTC"), NOW)
+    granted = [amount for kind, amount in story(book) if kind == "grant"]
+    assert granted == [4, 6]
+    assert sum(each.covers_until is None for each in book.enrolments) == 1
+
+
 @pytest.mark.rule("PLAN-1")
 def test_coverage_in_another_zone_leaves_no_gap_and_no_overlap() -> None:
     book = covered(starts_on=date(2026, 11, 1), time_zone="UTC")

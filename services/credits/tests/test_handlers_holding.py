@@ -204,3 +204,17 @@ async def test_a_deadline_that_was_put_off_still_looks_at_its_own_minute(
     assert [tuple(row) for row in left] == [(minute.isoformat(), minute)]
     assert await world.move_to(world.clock.moment) == ["hold-lapse"]
     assert await world.balance() == (6, 0)
+
+
+@pytest.mark.rule("PLAN-1")
+async def test_a_plan_that_is_taken_up_again_keeps_what_was_used_of_it(world: World) -> None:
+    """Over the database, where a lot that is used up is not loaded any more."""
+    await world.enrol()
+    for day in range(6):
+        await world.send(requested(starts_at=NOW + timedelta(days=3 + day)))
+    assert await world.balance() == (0, 6)
+    await world.enrol(plan_id="sponsored-12", starts_on=date(2026, 12, 20))
+    await world.enrol()
+    assert await world.balance() == (0, 6)
+    assert [kind for kind, _ in await world.ledger()] == ["grant", *["hold"] * 6]
+    assert await world.imbalances() == []

@@ -38,17 +38,19 @@ def enrol(book: Book, coverage: Coverage, now: datetime) -> Enrolled:
 
     Credits of the present period are granted at once; a start in the past brings none for the periods before. The earlier
     enrolment's coverage and unspent credits end where the new one begins; credits that are held stay held. The same plan
-    from the same day is the same enrolment: only its end moves, and nothing is granted twice.
+    from the same day is the same enrolment, also after another one took its place: it goes on with its agreed end, and no
+    period is granted twice. What lapsed meanwhile stays lapsed.
     """
-    latest = max(book.enrolments, key=lambda each: each.id, default=None)
-    if latest is not None and (latest.plan_id, latest.starts_on, latest.time_zone) == (
-        coverage.plan_id,
-        coverage.starts_on,
-        coverage.time_zone,
-    ):
-        if latest.ends_on == coverage.ends_on:
-            return Enrolled(latest, changed=False)
-        return Enrolled(_extend(book, latest, coverage.ends_on, now), changed=True)
+    asked = (coverage.plan_id, coverage.starts_on, coverage.time_zone)
+    same = next((each for each in book.enrolments if (each.plan_id, each.starts_on, each.time_zone) == asked), None)
+    if same is not None:
+        ended = _make_way(book, same)
+        if not ended and (same.ends_on, same.covers_until) == (
+            coverage.ends_on,
+            end_of(coverage.ends_on, same.time_zone),
+        ):
+            return Enrolled(same, changed=False)
+        return Enrolled(_extend(book, same, coverage.ends_on, now), changed=True, ended=ended)
     enrolment = Enrolment(
         new_id(),
         book.member_id,
@@ -60,11 +62,7 @@ def enrol(book: Book, coverage: Coverage, now: datetime) -> Enrolled:
         end_of(coverage.ends_on, coverage.time_zone),
     )
     enrolment = enrolment.awaiting(enrolment.current(now))
-    ended = tuple(
-        _end(book, each, enrolment.covers_from)
-        for each in list(book.enrolments)
-        if each.covers_until is None or each.covers_until > enrolment.covers_from
-    )
+    ended = _make_way(book, enrolment)
     book.put(enrolment)
     catch_up(book, now)
     return Enrolled(next(each for each in book.enrolments if each.id == enrolment.id), changed=True, ended=ended)
@@ -119,6 +117,15 @@ def _grant(book: Book, enrolment: Enrolment, now: datetime) -> None:
         reason = f"Plan {plan.id}, period from {period.first_day}." if plan.months else f"Plan {plan.id}."
         book.post("grant", plan.live_credits, credit=lot, at=now, made_by=SYSTEM, reason=reason)
     book.put(enrolment.awaiting(enrolment.next_period + 1))
+
+
+def _make_way(book: Book, enrolment: Enrolment) -> tuple[Enrolment, ...]:
+    """Ends every other coverage where this one begins; answers those that reached beyond."""
+    return tuple(
+        _end(book, each, enrolment.covers_from)
+        for each in list(book.enrolments)
+        if each.id != enrolment.id and (each.covers_until is None or each.covers_until > enrolment.covers_from)
+    )
 
 
 def _end(book: Book, enrolment: Enrolment, at: datetime) -> Enrolment:
