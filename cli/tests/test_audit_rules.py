@@ -33,6 +33,8 @@ ENDS = {
     "rejected": ("rejected", "returned", "void"),
 }
 LIVE = ("reserved", "confirmed", "in_session")
+BOTH = ("provider_id", "member_id", "venue_id", "starts_at", "ends_at")
+"""Columns of a session that its slot hold has too."""
 
 
 class Case:
@@ -70,14 +72,13 @@ class Case:
         for name, (status, settled, invoice) in ENDS.items():
             self._add(name, status, settled, None)
             self._add(f"{name}/co-pay", status, settled, invoice)
-        self._add("back/completed", "completed", "returned", None, returned_from="platform:spent", booking="spent")
-        self._add("back/no_show", "member_no_show", "returned", None, returned_from="platform:forfeited")
-        self._add("back/forfeited", "cancelled", "returned", None, returned_from="platform:forfeited")
-        self.witness.cancelled["back/forfeited"] = True
+        self._add("back/completed", "completed", "returned", None, "platform:spent", "spent")
+        self._add("back/no_show", "member_no_show", "returned", None, "platform:forfeited")
+        self._add("back/forfeited", "cancelled", "returned", None, "platform:forfeited")
         # Refused at once: neither side ever held anything.
         refused = self._session("refused", "rejected", "none")
         self._slot(refused, hold_until=None)
-        self._credit(refused, "refused", None, None, firm=False)
+        self._credit("refused", "refused", None)
         self.row("sessions", "refused")["confirm_by"] = None
         for kind, session in (("sent", "missed"), ("skipped", "missed/co-pay")):
             self.tables["missed_emails"].append(
@@ -98,7 +99,7 @@ class Case:
         return session
 
     def _slot(self, session: dict[str, Any], hold_until: datetime | None) -> None:
-        shared = {key: session[key] for key in ("provider_id", "member_id", "venue_id", "starts_at", "ends_at")}
+        shared = {key: session[key] for key in BOTH}
         live = session["status"] in LIVE
         self.tables["slot_holds"].append(
             {**shared, "session_id": session["id"], "live": live, "firm": live, "hold_until": hold_until}
@@ -108,42 +109,21 @@ class Case:
             if not live:
                 self.witness.slot_released[session["id"]] = 1
 
-    def _credit(
-        self, session: dict[str, Any], state: str, invoice: str | None, returned_from: str | None, firm: bool = True
-    ) -> None:
-        self.tables["credit_holds"].append(
-            {
-                "session_id": session["id"],
-                "member_id": "member",
-                "state": state,
-                "is_credit": invoice is None,
-                "invoice": invoice,
-                "hold_until": NOW - HOUR,
-                "firm": firm,
-                "returned_from": returned_from,
-            }
-        )
+    def _credit(self, session: str, state: str, invoice: str | None, back: str | None = None) -> None:
+        names = ("session_id", "member_id", "state", "is_credit", "invoice", "hold_until", "firm", "returned_from")
+        values = (session, "member", state, invoice is None, invoice, NOW - HOUR, True, back)
+        self.tables["credit_holds"].append(dict(zip(names, values, strict=True)))
 
-    def _add(
-        self,
-        name: str,
-        status: str,
-        settled: str,
-        invoice: str | None,
-        returned_from: str | None = None,
-        booking: str | None = None,
-    ) -> None:
-        session = self._session(name, status, booking or (settled if invoice is None else "none"))
+    def _add(self, name: str, status: str, settled: str, invoice: str | None, back: str = "", known: str = "") -> None:
+        session = self._session(name, status, known or settled)
         self._slot(session, hold_until=NOW - HOUR)
-        if invoice is None and settled == "returned" and returned_from is None:
-            returned_from = "member:held"
-        self._credit(session, settled, invoice, returned_from)
+        returns_itself = invoice is None and settled == "returned" and not back
+        self._credit(name, settled, invoice, "member:held" if returns_itself else back or None)
         self.witness.credit_held.add(name)
         if settled == "returned":
-            cause = "support" if (returned_from or "").startswith("platform") else status
-            self.witness.came_back[name].append(cause)
+            self.witness.came_back[name].append("support" if back else status)
         if status == "cancelled":
-            self.witness.cancelled[name] = settled == "forfeited"
+            self.witness.cancelled[name] = settled == "forfeited" or back == "platform:forfeited"
         if status == "provider_missed":
             self.witness.missed.add(name)
 
@@ -178,18 +158,14 @@ def lacks(table: str, session: str) -> Fault:
 
 
 i, c = invariants, agreement
+EMAIL = {"status": "sent", "reason": None, "has_address": True}
+ended = invariants.ended_sessions_are_settled_rightly
 IN_TABLES: list[tuple[Invariant, Fault, str]] = [
     (i.live_sessions_have_one_slot_hold, lacks("slot_holds", "reserved"), "has no live slot hold"),
     (i.live_sessions_have_one_slot_hold, sets("slot_holds", "confirmed", live=False), "has no live slot hold"),
     *(
         (i.live_sessions_have_one_slot_hold, sets("slot_holds", "in_session", **{name: value}), f"differ in {name}")
-        for name, value in {
-            "provider_id": "x",
-            "member_id": "x",
-            "venue_id": None,
-            "starts_at": NOW,
-            "ends_at": NOW,
-        }.items()
+        for name, value in zip(BOTH, ("x", "x", None, NOW, NOW), strict=True)
     ),
     (i.live_sessions_have_their_credit, lacks("credit_holds", "reserved"), "has no credit hold"),
     (i.live_sessions_have_their_credit, sets("credit_holds", "confirmed", state="returned"), "has no credit hold"),
@@ -204,13 +180,9 @@ IN_TABLES: list[tuple[Invariant, Fault, str]] = [
     (i.what_was_reserved_had_its_holds, sets("credit_holds", "no_show", state="refused"), "never had a credit hold"),
     (i.no_hold_without_session, sets("slot_holds", "missed", live=True), "a slot is held for session missed"),
     (i.no_hold_without_session, sets("credit_holds", "missed", state="held"), "a credit is held for session missed"),
-    (
-        i.no_hold_without_session,
-        lacks("sessions", "reserved"),
-        "a credit is held for session reserved, which is unknown",
-    ),
+    (i.no_hold_without_session, lacks("sessions", "reserved"), "a credit is held for session reserved, which is unk"),
     *(
-        (i.ended_sessions_are_settled_rightly, sets("credit_holds", name, state=state, returned_from=None), said)
+        (ended, sets("credit_holds", name, state=state, returned_from=None), said)
         for name, state, said in (
             ("completed", "forfeited", "completed and its credit was forfeited"),
             ("no_show", "spent", "member_no_show and its credit was spent"),
@@ -222,26 +194,22 @@ IN_TABLES: list[tuple[Invariant, Fault, str]] = [
         )
     ),
     (
-        i.ended_sessions_are_settled_rightly,
+        ended,
         sets("credit_holds", "completed", state="returned", returned_from="member:held"),
         "completed and its credit was returned",
     ),
     (
-        i.ended_sessions_are_settled_rightly,
+        ended,
         sets("credit_holds", "back/no_show", returned_from="platform:spent"),
         "member_no_show and its credit was returned",
     ),
-    (
-        i.ended_sessions_are_settled_rightly,
-        sets("credit_holds", "back/completed", state="spent"),
-        "the ledger says otherwise",
-    ),
-    (i.ended_sessions_are_settled_rightly, sets("credit_holds", "missed", returned_from=None), "says otherwise"),
-    (i.ended_sessions_are_settled_rightly, sets("sessions", "missed", credit_state="held"), "booking says"),
-    (i.ended_sessions_are_settled_rightly, sets("sessions", "back/no_show", credit_state="forfeited"), "booking says"),
-    (i.ended_sessions_are_settled_rightly, sets("credit_holds", "missed/co-pay", invoice="issued"), "co-pay is issued"),
-    (i.ended_sessions_are_settled_rightly, sets("credit_holds", "completed/co-pay", invoice="void"), "co-pay is void"),
-    (i.ended_sessions_are_settled_rightly, sets("credit_holds", "expired/co-pay", invoice="pending"), "is pending"),
+    (ended, sets("credit_holds", "back/completed", state="spent"), "the ledger says otherwise"),
+    (ended, sets("credit_holds", "missed", returned_from=None), "says otherwise"),
+    (ended, sets("sessions", "missed", credit_state="held"), "booking says"),
+    (ended, sets("sessions", "back/no_show", credit_state="forfeited"), "booking says"),
+    (ended, sets("credit_holds", "missed/co-pay", invoice="issued"), "co-pay is issued"),
+    (ended, sets("credit_holds", "completed/co-pay", invoice="void"), "co-pay is void"),
+    (ended, sets("credit_holds", "expired/co-pay", invoice="pending"), "is pending"),
     (i.nothing_is_settled_twice, adds("settlements", session_id="missed", times=2), "settled 2 times"),
     (i.nothing_is_settled_twice, adds("returns", session_id="missed", times=2), "came back 2 times"),
     (
@@ -273,19 +241,15 @@ IN_TABLES: list[tuple[Invariant, Fault, str]] = [
         "credits's deadline hold-lapse of x is overdue for 61 s",
     ),
     (i.a_miss_is_told_once, lacks("missed_emails", "missed"), "no e-mail was made about it"),
-    (
-        i.a_miss_is_told_once,
-        adds("missed_emails", session_id="missed", status="sent", reason=None, has_address=True),
-        "2 e-mails about one miss",
-    ),
-    (
-        i.a_miss_is_told_once,
-        adds("missed_emails", session_id="completed", status="sent", reason=None, has_address=True),
-        "an e-mail says it was missed",
-    ),
+    (i.a_miss_is_told_once, adds("missed_emails", **EMAIL, session_id="missed"), "2 e-mails about one miss"),
+    (i.a_miss_is_told_once, adds("missed_emails", **EMAIL, session_id="completed"), "an e-mail says it was missed"),
     (i.a_miss_is_told_once, sets("missed_emails", "missed", status="failed"), "its miss was failed"),
     (i.a_miss_is_told_once, sets("missed_emails", "missed/co-pay", has_address=True), "its miss was skipped"),
 ]
+
+
+def cancels(session: str, forfeits: bool) -> Fault:
+    return lambda case: case.witness.cancelled.update({session: forfeits})
 
 
 def last(topic: str, key: str, sequence: int | None) -> Fault:
@@ -343,22 +307,13 @@ BETWEEN: list[tuple[Check, Fault, str]] = [
         "session missed was missed and made good 2 times",
     ),
     *(
-        (c.cancellations_cost_what_they_said, fault, said)
-        for fault, said in (
-            (lambda case: case.witness.cancelled.update(cancelled=True), "forfeits, and its credit was returned"),
-            (lambda case: case.witness.cancelled.update(forfeited=False), "nothing, and its credit was forfeited"),
-            (
-                lambda case: case.witness.cancelled.update({"cancelled/co-pay": True}),
-                "forfeits, and its co-pay is void",
-            ),
-            (
-                lambda case: case.witness.cancelled.update({"forfeited/co-pay": False}),
-                "forfeits nothing, and its co-pay is issued",
-            ),
-            (
-                lambda case: case.witness.cancelled.update({"back/forfeited": False}),
-                "forfeits nothing, and its credit was returned",
-            ),
+        (c.cancellations_cost_what_they_said, cancels(session, forfeits), said)
+        for session, forfeits, said in (
+            ("cancelled", True, "forfeits, and its credit was returned"),
+            ("forfeited", False, "forfeits nothing, and its credit was forfeited"),
+            ("cancelled/co-pay", True, "forfeits, and its co-pay is void"),
+            ("forfeited/co-pay", False, "forfeits nothing, and its co-pay is issued"),
+            ("back/forfeited", False, "forfeits nothing, and its credit was returned"),
         )
     ),
 ]

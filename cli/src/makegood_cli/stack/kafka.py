@@ -140,9 +140,12 @@ async def make_topics(bootstrap: str, topics: list[NewTopic]) -> list[str]:
         if not missing:
             return []
         response = await admin.create_topics(missing, timeout_ms=30000)
+        made = []
         for name, code, *_ in response.topic_errors:
-            if code and for_code(code) is not TopicAlreadyExistsError:
+            if not code:
+                made.append(name)
+            elif for_code(code) is not TopicAlreadyExistsError:
                 raise for_code(code)(name)
-        return [t.name for t in missing]
+        return made
     finally:
         await admin.close()

@@ -1,0 +1,372 @@
+"""What the audit reads of real databases and real topics."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import uuid4
+
+import asyncpg
+import pytest
+import pytest_asyncio
+from aiokafka import AIOKafkaProducer
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic, RecordsToDelete
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
+from aiokafka.structs import TopicPartition
+from makegood_cli.audit import snapshot, topics
+from makegood_cli.audit.agreement import events_are_whole
+from makegood_cli.stack.kafka import make_topics as create
+from makegood_cli.stack.ports import SERVICES
+from makegood_cli.stack.topics import provide, wanted
+from makegood_contracts.envelope import Cause, Record, encode
+from makegood_contracts.events import (
+    CreditReturned,
+    Event,
+    InvoiceVoided,
+    MessageDelivered,
+    MessageFailed,
+    ProviderMissed,
+    RoomClosed,
+    RoomOpened,
+    SessionCancelled,
+    SlotReleased,
+)
+from makegood_contracts.topics import TOPICS
+from makegood_testkit.plugin import DatabaseFactory
+
+NOW = datetime.now(UTC)
+CAUSE = Cause("story", "story")
+SESSION = str(uuid4())
+Urls = Mapping[str, str]
+
+
+@pytest_asyncio.fixture
+async def urls(database_factory: DatabaseFactory) -> Urls:
+    return {service: await database_factory(service) for service in SERVICES}
+
+
+async def execute(url: str, *statements: str) -> None:
+    connection = await asyncpg.connect(url)
+    try:
+        for statement in statements:
+            await connection.execute(statement)
+    finally:
+        await connection.close()
+
+
+def session_row(session_id: str, status: str, **more: str) -> str:
+    values = {
+        "id": f"'{session_id}'", "room_id": f"'{uuid4()}'", "member_id": "'m'", "provider_id": "'p'",
+        "starts_at": "timestamptz '2030-01-01 10:00Z'", "ends_at": "timestamptz '2030-01-01 10:30Z'",
+        "length_minutes": "30", "modality": "'video'", "time_zone": "'UTC'", "booked_by": "'member'",
+        "requested_at": "timestamptz '2029-12-01 10:00Z'", "policy_version": "2", "status": f"'{status}'", "version": "1",
+        "slot_state": "'held'", "funding": "'credit'", "credit_state": "'held'",
+        "confirm_by": "timestamptz '2029-12-31 10:00Z'", **more,
+    }  # fmt: skip
+    return f"INSERT INTO sessions ({', '.join(values)}) VALUES ({', '.join(values.values())})"
+
+
+@pytest.mark.rule("MISS-1", "CONF-2", "NOSH-1", "JOIN-2")
+async def test_each_session_has_its_moment_and_late_deadlines_are_found(urls: Urls) -> None:
+    came = {"member_joined_at": "now()"}
+    moments = {
+        "requested": ("requested", {"confirm_by": "NULL"}, "2029-12-01T10:07"),
+        "reserved": ("reserved", {}, "2029-12-31T10:00"),
+        "nobody there": ("confirmed", {}, "2030-01-01T10:11"),
+        "member there": ("confirmed", came, "2030-01-01T10:11"),
+        "provider there": ("confirmed", {"provider_joined_at": "now()"}, "2030-01-01T10:16"),
+        "both there": ("confirmed", {**came, "provider_joined_at": "now()"}, "2030-01-01T10:00"),
+        "in session": ("in_session", came, "2030-01-01T10:30"),
+    }
+    ids = {name: str(uuid4()) for name in moments}
+    over = str(uuid4())
+    await execute(
+        urls["booking"],
+        'INSERT INTO policies VALUES (2, \'own\', \'{"decide_minutes": 7, "grace_minutes": 11, "no_show_minutes": 16}\')',
+        *(session_row(ids[name], status, **more) for name, (status, more, _) in moments.items()),
+        session_row(over, "completed"),
+        f"INSERT INTO deadlines VALUES ('session', '{ids['reserved']}', '2029-12-31 10:00Z')",
+        "INSERT INTO deadlines VALUES ('session', 'failed', '2050-01-01Z', 3)",
+        "INSERT INTO deadlines VALUES ('session', 'overdue', now() + interval '59 minutes - 10 seconds')",
+        "INSERT INTO deadlines VALUES ('session', 'nearly', now() + interval '59 minutes 30 seconds')",
+        "UPDATE clock SET offset_seconds = 3600",
+    )
+    data = await snapshot.take(urls)
+    assert timedelta(minutes=59) < data.now - datetime.now(UTC) < timedelta(minutes=61)
+    found = {row["id"]: row for row in data.sessions}
+    assert {name: found[ids[name]]["moment"].isoformat()[:16] for name in moments} == {
+        name: moment for name, (_, _, moment) in moments.items()
+    }
+    assert found[over]["moment"] is None
+    assert found[ids["reserved"]]["due_at"] == found[ids["reserved"]]["moment"]
+    assert found[ids["requested"]]["due_at"] is None
+    assert {row["entity_id"]: row["attempts"] for row in data.late_deadlines["booking"]} == {"failed": 3, "overdue": 0}
+    assert data.late_deadlines["credits"] == []
+
+
+@pytest.mark.rule("AVAIL-3")
+async def test_overlaps_of_provider_member_and_venue_are_found_where_no_constraint_stood(urls: Urls) -> None:
+    ids = [f"00000000-0000-0000-0000-00000000000{number}" for number in range(8)]
+    rows = [
+        # provider, member, venue, from, to, blocked to (minutes), live
+        ("p1", "m1", None, 0, 30, 40, True),
+        ("p1", "m2", None, 35, 65, 65, True),  # in the buffer of the first
+        ("p1", "m3", None, 65, 95, 95, True),  # touches the second
+        ("p2", "m3", "v1", 90, 120, 120, True),  # the member is in the third
+        ("p3", "m4", "v1", 100, 130, 130, True),  # the venue is taken by the fourth
+        ("p3", "m5", "v1", 130, 160, 160, True),
+        ("p1", "m1", "v1", 0, 160, 160, False),  # is over
+        ("p4", "m6", None, 0, 160, 160, True),
+    ]
+    insert = (
+        "INSERT INTO slot_holds (session_id, provider_id, member_id, venue_id, starts_at, ends_at, blocked, hold_until,"
+        " live, cause, ended_at) VALUES ($1, $2, $3, $4, $5, $6, tstzrange($5, $7), $5, $8, $9, $10)"
+    )
+    connection = await asyncpg.connect(urls["availability"])
+    try:
+        for name in ("one_session_of_a_provider", "one_session_of_a_member", "one_session_in_a_venue"):
+            await connection.execute(f"ALTER TABLE slot_holds DROP CONSTRAINT {name}")
+        for session_id, (provider, member, venue, *minutes, live) in zip(ids, rows, strict=True):
+            times = [NOW + timedelta(minutes=minute) for minute in minutes]
+            ended = (None, None) if live else ("completed", NOW)
+            await connection.execute(insert, session_id, provider, member, venue, *times, live, *ended)
+    finally:
+        await connection.close()
+    data = await snapshot.take(urls)
+    assert {(row["one"], row["other"]) for row in data.overlaps} == {
+        (ids[0], ids[1]),
+        (ids[2], ids[3]),
+        (ids[3], ids[4]),
+    }
+    assert len(data.slot_holds) == len(rows)
+
+
+@pytest.mark.rule("MISS-3", "MISS-5", "CRED-3")
+async def test_returns_and_emails_are_read_as_they_are(urls: Urls) -> None:
+    lot, invoiced, entry = (
+        uuid4(),
+        uuid4(),
+        "INSERT INTO ledger_entries VALUES ('m', {}, gen_random_uuid(), '{}', 1, {})",
+    )
+    tail = f"'{SESSION}', '{lot}', 'why', 'system', now(), 0, 0"
+    await execute(
+        urls["credits"],
+        "INSERT INTO accounts (member_id, ledger_sequence, enrolment_sequence) VALUES ('m', 2, 1)",
+        f"INSERT INTO holds VALUES ('{SESSION}', '{lot}', 'm', 'plan', 'returned', now(), true, '{lot}')",
+        "INSERT INTO invoices (id, member_id, status, amount_minor, currency, due_on)"
+        f" VALUES ('{invoiced}', 'm', 'pending', 1, 'EUR', now())",
+        f"INSERT INTO holds VALUES ('{invoiced}', '{lot}', 'm', 'plan', 'held', now(), false, NULL, '{invoiced}')",
+        entry.format(1, "spend", f"'member:held', '{lot}', 'platform:spent', NULL, {tail}"),
+        entry.format(2, "return", f"'platform:spent', NULL, 'member:available', '{lot}', {tail}"),
+    )
+    delivery = (
+        "INSERT INTO deliveries (id, event_id, person_id, channel, template, status, reason, session_id, facts,"
+        " correlation_id, occurred_at) VALUES (gen_random_uuid(), gen_random_uuid(), '{}', 'email', 'provider-missed',"
+        " '{}', '{}', '{}', '{{}}', 'story', now())"
+    )
+    await execute(
+        urls["notifications"],
+        "INSERT INTO people (id, name, email, time_zone, updated_at) VALUES ('known', 'A', 'a@example.org', 'UTC', now())",
+        delivery.format("known", "failed", "refused", SESSION),
+        delivery.format("unknown", "skipped", "no-contact", SESSION),
+    )
+    data = await snapshot.take(urls)
+    holds = {row["session_id"]: dict(row) for row in data.credit_holds}
+    assert (holds[SESSION]["returned_from"], holds[SESSION]["is_credit"], holds[SESSION]["firm"]) == (
+        "platform:spent",
+        True,
+        True,
+    )
+    assert (holds[str(invoiced)]["invoice"], holds[str(invoiced)]["returned_from"]) == ("pending", None)
+    assert [dict(row) for row in data.accounts] == [{"member_id": "m", "ledger_sequence": 2, "enrolment_sequence": 1}]
+    assert {(row["status"], row["reason"], row["has_address"]) for row in data.missed_emails} == {
+        ("failed", "refused", True),
+        ("skipped", "no-contact", False),
+    }
+    assert [row["status"] for row in data.finished_deliveries] == ["failed"]
+    assert data.imbalances != []
+
+
+@pytest_asyncio.fixture
+async def producer(kafka_servers: str) -> AsyncIterator[AIOKafkaProducer]:
+    async with AIOKafkaProducer(bootstrap_servers=kafka_servers) as made:
+        yield made
+
+
+async def send(producer: AIOKafkaProducer, prefix: str, *records: Record) -> None:
+    for record in records:
+        headers = [(name, value.encode()) for name, value in record.headers]
+        await producer.send_and_wait(
+            prefix + record.topic, record.value, record.key.encode(), partition=0, headers=headers
+        )
+
+
+def told(event: Event, sequence: int) -> Record:
+    return encode(event, sequence=sequence, cause=CAUSE)
+
+
+def opened(room: str) -> Event:
+    return RoomOpened(room_id=room, member_id="m", provider_id="p", room_version=1, opened_at=NOW)
+
+
+def closed(room: str) -> Event:
+    return RoomClosed(room_id=room, member_id="m", provider_id="p", room_version=2, closed_at=NOW)
+
+
+@pytest.mark.rule("REL-6")
+async def test_what_is_wrong_with_events_is_seen(
+    kafka_servers: str, topic_prefix: str, producer: AIOKafkaProducer
+) -> None:
+    twice = told(closed("whole"), 2)
+    broken = told(opened("broken"), 1)
+    await send(
+        producer,
+        topic_prefix,
+        told(opened("whole"), 1),
+        twice,
+        twice,
+        told(closed("headless"), 2),
+        told(opened("gap"), 1),
+        told(closed("gap"), 3),
+        Record(broken.topic, broken.key, broken.headers, b"{}"),
+        Record(broken.topic, "another key", broken.headers, broken.value),
+        Record(broken.topic, broken.key, [h for h in broken.headers if h[0] != "ce_time"], broken.value),
+        Record("booking.sessions.v1", broken.key, broken.headers, broken.value),
+    )
+    async with topics.reading(kafka_servers, topic_prefix) as reader:
+        witness = await reader.catch_up()
+        assert (witness.events, witness.duplicates, witness.malformed) == (6, 1, 4)
+        assert witness.last["booking.rooms.v1"] == {"whole": 2, "headless": 2, "gap": 3}
+        assert witness.headless == [("booking.rooms.v1", "headless", 2)]
+        assert witness.disorders == ["booking.rooms.v1, key gap: sequence 3 follows 1"]
+        # What comes later is read by the next look, and nothing twice.
+        await send(producer, topic_prefix, told(opened("later"), 1))
+        again = await reader.catch_up()
+        assert (again.events, again.duplicates, again.last["booking.rooms.v1"]["later"]) == (7, 1, 1)
+
+
+@pytest.mark.rule("MISS-2", "CANC-1")
+async def test_what_events_say_is_kept(kafka_servers: str, topic_prefix: str, producer: AIOKafkaProducer) -> None:
+    about: dict[str, Any] = {
+        "session_id": SESSION,
+        "member_id": "m",
+        "provider_id": "p",
+        "starts_at": NOW,
+        "ends_at": NOW,
+    }
+    session: dict[str, Any] = {**about, "room_id": "r", "length_minutes": 30, "modality": "video", "time_zone": "UTC"}
+    delivery: dict[str, Any] = {"person_id": "m", "channel": "email", "template": "provider-missed"}
+    entry: dict[str, Any] = {
+        "entry_id": "e",
+        "member_id": "m",
+        "lot_id": "l",
+        "amount": 1,
+        "available_after": 1,
+        "held_after": 0,
+    }
+    invoice: dict[str, Any] = {
+        "invoice_id": "i",
+        "member_id": "m",
+        "amount_minor": 1,
+        "currency": "EUR",
+        "cause": "cancelled",
+    }
+    events: list[Event] = [
+        ProviderMissed(**session, session_version=1, absent_party="both", missed_at=NOW, grace_minutes=10),
+        SessionCancelled(
+            **{**session, "session_id": "c"},
+            session_version=1, cancelled_by="member", cancelled_at=NOW, forfeits=True, was_confirmed=True,
+        ),
+        SlotReleased(**about, cause="provider_missed", reopened=False),
+        CreditReturned(
+            **entry, session_id=SESSION, hold_id="h", cause="provider_missed", source="plan", expires_at=None
+        ),
+        InvoiceVoided(**invoice, session_id="c"),
+        InvoiceVoided(**invoice),
+        MessageDelivered(**delivery, delivery_id="sent", delivered_at=NOW),
+        MessageFailed(**delivery, delivery_id="failed", failure="refused"),
+    ]  # fmt: skip
+    await send(producer, topic_prefix, *(told(event, 1) for event in events))
+    async with topics.reading(kafka_servers, topic_prefix) as reader:
+        witness = await reader.catch_up()
+    assert (witness.events, witness.malformed, witness.missed) == (len(events), 0, {SESSION})
+    assert (witness.cancelled, dict(witness.slot_released)) == ({"c": True}, {SESSION: 1})
+    assert witness.came_back == {SESSION: ["provider_missed"], "c": ["cancelled"]}
+    assert (witness.delivered, witness.failed) == ({"sent"}, {"failed"})
+
+
+async def test_a_topic_whose_beginning_is_gone_is_known_as_cut(
+    kafka_servers: str, topic_prefix: str, producer: AIOKafkaProducer
+) -> None:
+    await send(producer, topic_prefix, told(opened("room"), 1), told(closed("room"), 2))
+    admin = AIOKafkaAdminClient(bootstrap_servers=kafka_servers)
+    await admin.start()
+    try:
+        partition = TopicPartition(f"{topic_prefix}booking.rooms.v1", 0)
+        await admin.delete_records({partition: RecordsToDelete(before_offset=1)})
+    finally:
+        await admin.close()
+    async with topics.reading(kafka_servers, topic_prefix) as reader:
+        witness = await reader.catch_up()
+    assert witness.cut == {"booking.rooms.v1"}
+    assert witness.headless == [("booking.rooms.v1", "room", 2)]
+    assert list(events_are_whole(witness, None)) == []  # type: ignore[arg-type]
+
+
+async def own_settings(bootstrap: str, names: list[str]) -> dict[str, dict[str, str]]:
+    """What was set for the topics themselves."""
+    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
+    await admin.start()
+    try:
+        answers = await admin.describe_configs([ConfigResource(ConfigResourceType.TOPIC, name) for name in names])
+        if any(code for answer in answers for code, *_ in answer.resources):
+            return {}
+        return {
+            name: {key: value for key, value, _, source, *_ in values if source == 1}
+            for answer in answers
+            for *_, name, values in answer.resources
+        }
+    finally:
+        await admin.close()
+
+
+async def until(
+    look: Callable[[], Awaitable[dict[str, dict[str, str]]]], enough: Callable[[dict[str, dict[str, str]]], bool]
+) -> None:
+    """A broker answers from what it knows so far of its controller's log: looks again, for ten seconds at most."""
+    for _ in range(100):
+        settings = await look()
+        if settings and enough(settings):
+            return
+        await asyncio.sleep(0.1)
+
+
+async def test_topics_new_and_old_are_kept_for_good_unless_somebody_said_otherwise(kafka_servers: str) -> None:
+    prefix = f"kept{uuid4().hex[:8]}."
+    names = [prefix + topic.name for topic in TOPICS]
+    old, set_by_hand, *rest = names
+    await create(
+        kafka_servers,
+        [
+            NewTopic(old, 1, 1, topic_configs={"max.message.bytes": "2000000"}),
+            NewTopic(set_by_hand, 1, 1, topic_configs={"retention.ms": "60000"}),
+        ],
+    )
+    expected = {
+        old: {"max.message.bytes": "2000000", "retention.ms": "-1"},
+        set_by_hand: {"retention.ms": "60000"},
+        **{name: {"retention.ms": "-1"} for name in rest},
+    }
+    await until(lambda: own_settings(kafka_servers, [old, set_by_hand]), lambda settings: all(settings.values()))
+    assert set(await provide(kafka_servers, wanted(prefix))) == set(rest)
+    await until(lambda: own_settings(kafka_servers, names), lambda settings: settings == expected)
+    assert await own_settings(kafka_servers, names) == expected
+    assert await provide(kafka_servers, wanted(prefix)) == []
+    admin = AIOKafkaAdminClient(bootstrap_servers=kafka_servers)
+    await admin.start()
+    try:
+        await admin.delete_topics(names)
+    finally:
+        await admin.close()
