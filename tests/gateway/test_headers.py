@@ -55,7 +55,9 @@ def test_a_page_may_read_refusals_too(client: httpx.Client) -> None:
     answer = client.get("/v1/sessions", headers={"Origin": "http://localhost:5173"})
     assert answer.status_code == 401
     assert answer.headers["access-control-allow-origin"] == "http://localhost:5173"
-    assert "x-request-id" in answer.headers["access-control-expose-headers"]
+    exposed = set(answer.headers["access-control-expose-headers"].split(", "))
+    assert {"allow", "etag", "idempotent-replayed", "location", "preference-applied", "retry-after"} <= exposed
+    assert {"x-request-id", "x-ratelimit-limit", "x-ratelimit-remaining", "x-ratelimit-reset"} <= exposed
 
 
 def test_a_request_id_is_kept_made_or_replaced(gateway: Gateway, client: httpx.Client) -> None:

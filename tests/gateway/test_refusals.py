@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
+import uuid
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -54,7 +55,24 @@ def test_malformed_http_is_refused(gateway: Gateway) -> None:
         )
         answer = connection.recv(65536).decode()
     assert answer.startswith("HTTP/1.1 400")
-    assert json.loads(answer.partition("\r\n\r\n")[2])["type"] == "/problems/validation"
+    problem = json.loads(answer.partition("\r\n\r\n")[2])
+    assert problem["type"] == "/problems/validation"
+    assert "instance" not in problem, "it was refused before it had an id"
+
+
+def test_what_is_refused_early_tells_its_id_or_none(gateway: Gateway, client: httpx.Client) -> None:
+    """Never the words for "no id", and never a text of the client's that is no UUID."""
+    hidden = httpx.URL(gateway.url).copy_with(raw_path=b"/v1/rooms/r1%2Fmessages")
+    for sent in (
+        {},
+        {"x-request-id": "jane.doe@example.com"},
+        {"x-request-id": "01939f5e-7a4c-7c3e-9d2a-0123456789ab"},
+    ):
+        answer = client.send(httpx.Request("GET", hidden, headers={**gateway.headers("early"), **sent}))
+        assert answer.status_code == 400
+        instance = answer.json().get("instance", "urn:uuid:01939f5e-7a4c-7c3e-9d2a-0123456789ab")
+        assert uuid.UUID(instance.removeprefix("urn:uuid:"))
+        assert "jane" not in answer.text
 
 
 def test_each_person_has_a_limit_of_their_own(gateway: Gateway, client: httpx.Client) -> None:
@@ -75,6 +93,16 @@ def test_each_person_has_a_limit_of_their_own(gateway: Gateway, client: httpx.Cl
     assert client.get("/v1/plans", headers=gateway.headers("patient")).status_code == 200
 
 
+@pytest.mark.parametrize("token", [True, False])
+def test_an_unknown_address_has_the_limit_that_its_headers_tell(
+    gateway: Gateway, client: httpx.Client, token: bool
+) -> None:
+    answer = client.get("/v1/nothing-here", headers=gateway.headers("lost") if token else {})
+    assert_problem(answer, 404, "not-found")
+    assert answer.headers["x-ratelimit-limit"].startswith("100")
+    assert int(answer.headers["x-ratelimit-remaining"]) < 100
+
+
 def test_without_a_token_the_address_has_the_limit(tmp_path: Path) -> None:
     with (
         running_gateway(tmp_path, rate_limit=1, rate_burst=5) as gateway,
@@ -89,6 +117,7 @@ def test_without_a_token_the_address_has_the_limit(tmp_path: Path) -> None:
 def test_a_slow_service_is_not_waited_for_for_ever(gateway: Gateway, client: httpx.Client) -> None:
     answer = client.get("/v1/sessions/slow", headers=gateway.headers("slow"))
     assert_problem(answer, 504, "deadline-exceeded")
+    assert answer.headers["retry-after"] == "1"
 
 
 @pytest.mark.rule("REL-9")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import html
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -66,6 +68,8 @@ def test_each_problem_type_has_its_page(client: httpx.Client, slug: str) -> None
     assert "script-src 'self'" in answer.headers["content-security-policy"]
     assert f"/problems/{slug}" in answer.text
     assert "What to do" in answer.text
+    shown = html.unescape(answer.text.partition("<pre>")[2].partition("</pre>")[0])
+    assert json.loads(shown.partition("\n\n")[2]) == PROBLEMS[slug].body
 
 
 def test_the_index_lists_every_problem_type(client: httpx.Client) -> None:

@@ -105,6 +105,15 @@ def test_a_good_token_is_handed_on_for_the_service_to_check_again(gateway: Gatew
     assert seen["authorization"] == headers["Authorization"]
 
 
+@pytest.mark.parametrize("scheme", ["bearer", "BEARER"])
+def test_the_scheme_s_name_has_no_case(gateway: Gateway, client: httpx.Client, scheme: str) -> None:
+    token = gateway.identity.token("any-case")
+    answer = client.get("/v1/sessions", headers={"Authorization": f"{scheme} {token}"})
+    assert answer.status_code == 200
+    refused = client.get("/v1/sessions", headers={"Authorization": f"{scheme} {token[:-8]}"})
+    assert refused.status_code == 401
+
+
 @pytest.mark.rule("SEC-2")
 def test_a_token_that_was_good_is_refused_once_it_has_expired(gateway: Gateway, client: httpx.Client) -> None:
     """Its signature need not be checked again, its end must be. Clocks may differ by five seconds."""

@@ -10,7 +10,7 @@ from typing import Final, Self
 import jinja2
 
 from makegood_gateway.pages import Page, pages
-from makegood_gateway.refusals import REFUSALS
+from makegood_gateway.refusals import IDENTIFIED, REFUSALS
 from makegood_gateway.routes import ROUTES, SERVICES
 
 ANY_LOCALHOST: Final = r"https?://(?:localhost|127\.0\.0\.1|\[::1\])(?::\d+)?"
@@ -22,6 +22,22 @@ SECURITY_HEADERS: Final = (
     ("referrer-policy", "no-referrer"),
     ("content-security-policy", "default-src 'none'; frame-ancestors 'none'"),
     ("cross-origin-resource-policy", "cross-origin"),
+)
+
+# What a page of another origin may read of an answer, beside what every page may (content-type and the like).
+EXPOSED_HEADERS: Final = (
+    "allow",
+    "etag",
+    "idempotent-replayed",
+    "link",
+    "location",
+    "preference-applied",
+    "retry-after",
+    "www-authenticate",
+    "x-request-id",
+    "x-ratelimit-limit",
+    "x-ratelimit-remaining",
+    "x-ratelimit-reset",
 )
 
 # Addresses of people, and headers that services elsewhere take for a proxy's word.
@@ -124,6 +140,8 @@ def render(settings: GatewaySettings, out: Path) -> Path:
         services=SERVICES,
         routes=ROUTES,
         refusals=REFUSALS,
+        identified=IDENTIFIED,
+        exposed=", ".join(EXPOSED_HEADERS),
         pages=served,
         security_headers=SECURITY_HEADERS,
         untrusted=UNTRUSTED_HEADERS,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import dataclass
 from functools import cache
@@ -10,7 +11,7 @@ from pathlib import Path
 from typing import Final
 
 import jinja2
-from makegood_contracts.problems import PROBLEMS
+from makegood_contracts.problems import PROBLEMS, ProblemType
 from markupsafe import Markup, escape
 
 from makegood_gateway.routes import SERVICES
@@ -45,6 +46,10 @@ def _code(text: str) -> Markup:
     return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(text))))  # noqa: S704 (escaped just here)
 
 
+def _example(problem: ProblemType) -> str:
+    return json.dumps(problem.body, indent=2, ensure_ascii=False)
+
+
 def _asset(name: str) -> Page:
     return Page((f"/assets/{name}",), name, _MEDIA[Path(name).suffix], (_ASSETS / name).read_bytes())
 
@@ -72,7 +77,12 @@ def pages() -> tuple[Page, ...]:
         Page(("/docs", "/docs/"), "docs.html", HTML, html("docs.html.j2"), DOCS_POLICY),
         Page(("/problems", "/problems/"), "problems.html", HTML, html("problems.html.j2", problems=problems)),
         *(
-            Page((problem.uri,), f"problem-{problem.slug}.html", HTML, html("problem.html.j2", problem=problem))
+            Page(
+                (problem.uri,),
+                f"problem-{problem.slug}.html",
+                HTML,
+                html("problem.html.j2", problem=problem, example=_example(problem)),
+            )
             for problem in problems
         ),
         _asset("pages.css"),

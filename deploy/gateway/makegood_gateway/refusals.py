@@ -9,8 +9,10 @@ from makegood_contracts.problems import PROBLEMS
 
 RETRY_AFTER_SECONDS: Final = 1
 
-# The id is always a UUID here: one that a client sends and that is none is replaced before anything reads it.
 INSTANCE: Final = "urn:uuid:%REQ(X-REQUEST-ID)%"
+
+# What is no well-formed HTTP is refused before the request has an id of ours; then there is none to tell.
+IDENTIFIED: Final = "[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,16 +27,11 @@ class Refusal:
     headers: tuple[tuple[str, str], ...] = ()
     with_token: bool | None = None
 
-    @property
-    def body(self) -> dict[str, object]:
+    def body(self, *, identified: bool) -> dict[str, object]:
+        """The problem; with `instance` where the request has an id."""
         problem = PROBLEMS[self.slug]
-        return {
-            "type": problem.uri,
-            "title": problem.title,
-            "status": self.status,
-            "detail": self.detail,
-            "instance": INSTANCE,
-        }
+        members = {"type": problem.uri, "title": problem.title, "status": self.status, "detail": self.detail}
+        return members | {"instance": INSTANCE} if identified else members
 
 
 _TRY_AGAIN: Final = (("retry-after", str(RETRY_AFTER_SECONDS)),)
@@ -68,6 +65,6 @@ REFUSALS: Final[tuple[Refusal, ...]] = (
     ),
     Refusal(431, 431, "payload-too-large", 431, "The request line and headers are larger than 16 KiB together."),
     Refusal(400, 499, "validation", 400, "The request is not well-formed HTTP, or its path is ambiguous."),
-    Refusal(504, 504, "deadline-exceeded", 504, "The service did not answer in time."),
+    Refusal(504, 504, "deadline-exceeded", 504, "The service did not answer in time.", _TRY_AGAIN),
     Refusal(500, 599, "unavailable", 503, "The service that owns this address is not answering.", _TRY_AGAIN),
 )
