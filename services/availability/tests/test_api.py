@@ -83,6 +83,17 @@ async def test_a_schedule_is_kept_as_sent_and_published_with_its_version(desk: D
         {"session_types": [{"length_minutes": 45, "modalities": ["video"]}] * 2},
         {"specialty": "astrology"},
         {"surprise": True},
+        {"exceptions": [{"date": 20000, "hours": []}]},
+        {"exceptions": [{"date": "2026-12-24T00:00:00", "hours": []}]},
+        {"exceptions": [{"date": "20261224", "hours": []}]},
+        {"buffer_before_minutes": True},
+        {"buffer_after_minutes": "5"},
+        {"minimum_notice_minutes": 30.0},
+        {"horizon_days": "30"},
+        {"slot_step_minutes": 15.0},
+        {"slot_step_minutes": "15"},
+        {"session_types": [{"length_minutes": 30.0, "modalities": ["video"]}]},
+        {"session_types": [{"length_minutes": "30", "modalities": ["video"]}]},
     ],
 )
 @pytest.mark.rule("AVAIL-1")

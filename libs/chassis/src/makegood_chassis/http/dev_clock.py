@@ -41,7 +41,7 @@ FROM clock AS c
 class ClockMove(RequestModel):
     """How far the product's time is ahead of real time. It only ever moves forward."""
 
-    offset_seconds: float = Field(ge=0, le=_TEN_YEARS, allow_inf_nan=False)
+    offset_seconds: float = Field(ge=0, le=_TEN_YEARS, allow_inf_nan=False, strict=True)
 
 
 def dev_clock(service: Service) -> APIRouter:

@@ -3,10 +3,19 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime
-from typing import Annotated, Any
+from datetime import UTC, date, datetime
+from typing import Annotated, Any, ClassVar
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, PlainSerializer
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    Strict,
+)
 
 
 def _utc_text(moment: datetime) -> str:
@@ -40,14 +49,38 @@ Instant = Annotated[
 ]
 """An instant: RFC 3339 with any offset on input (one without is refused), UTC with `Z` on output."""
 
+_DAY = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
+
+
+def _iso_day(value: Any) -> Any:
+    """Numbers would pass as days since 1970, and an instant at midnight as its day."""
+    if type(value) is date:
+        return value
+    if not isinstance(value, str) or not _DAY.fullmatch(value):
+        raise ValueError("Input should be a day such as 2026-11-24")
+    return value
+
+
+Day = Annotated[date, BeforeValidator(_iso_day), Field(examples=["2026-11-24"])]
+"""A calendar day, as text `YYYY-MM-DD` alone."""
+
+Whole = Annotated[int, Strict()]
+"""A JSON integer: no text, no boolean, no `30.0`."""
+
+Flag = Annotated[bool, Strict()]
+"""A JSON boolean: no text and no number."""
+
 
 class RequestModel(BaseModel):
-    """A request body: unknown fields are refused."""
+    """A request body: unknown fields are refused. Its numbers and booleans are `Whole` and `Flag`, since pydantic
+    would take `"5"` and `"yes"` for them."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class View(BaseModel):
-    """An answer."""
+    """An answer. `has_etag`: it is sent with the `ETag` of its version."""
+
+    has_etag: ClassVar[bool] = False
 
     model_config = ConfigDict(frozen=True, from_attributes=True)

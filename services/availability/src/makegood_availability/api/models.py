@@ -2,26 +2,34 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from typing import Annotated, Any, Final, Literal, Self
 
-from makegood_chassis.http.models import Instant, RequestModel, View
+from makegood_chassis.http.models import Day, Instant, RequestModel, View, Whole
 from makegood_contracts.events import Modality
-from pydantic import AfterValidator, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
 
 from makegood_availability.api.parameters import Zone
 from makegood_availability.domain.hours import overlaps
 from makegood_availability.domain.offers import Specialty
 from makegood_availability.store.bodies import minutes_of
 
-Day = Literal["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"]
-Step = Literal[5, 10, 15, 20, 30, 60]
+Weekday = Literal["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"]
 From = Annotated[str, Field(alias="from", pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$", examples=["09:00"])]
 To = Annotated[str, Field(pattern=r"^(([01][0-9]|2[0-3]):[0-5][0-9]|24:00)$", examples=["17:00"])]
 Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
 
 MOST_STRETCHES: Final = 14
 """Stretches of hours in one day."""
+
+
+def _whole(value: Any) -> Any:
+    """A choice among integers would take `15.0` as well."""
+    if type(value) is not int:
+        raise ValueError("Input should be a whole number")
+    return value
+
+
+Step = Annotated[Literal[5, 10, 15, 20, 30, 60], BeforeValidator(_whole)]
 
 
 def _once(values: list[Any]) -> list[Any]:
@@ -54,13 +62,13 @@ class Stretch(RequestModel):
 class DayStretch(Stretch):
     """Hours of one day of the week."""
 
-    day: Day
+    day: Weekday
 
 
 class Exception_(RequestModel):
     """One date's own hours in place of its weekday's; none at all closes it."""
 
-    date: dt.date
+    date: Day
     hours: Annotated[list[Stretch], Field(max_length=MOST_STRETCHES)]
 
     @model_validator(mode="after")
@@ -72,7 +80,7 @@ class Exception_(RequestModel):
 class SessionType(RequestModel):
     """A length that the provider offers, and how."""
 
-    length_minutes: Annotated[int, Field(ge=5, le=480, examples=[45])]
+    length_minutes: Annotated[Whole, Field(ge=5, le=480, examples=[45])]
     modalities: Annotated[list[Modality], Field(min_length=1), AfterValidator(_once)]
 
 
@@ -127,10 +135,10 @@ class ScheduleBody(RequestModel):
     exceptions: Annotated[list[Exception_], Field(max_length=400), AfterValidator(_dates_once)] = Field(
         default_factory=list
     )
-    buffer_before_minutes: Annotated[int, Field(ge=0, le=240)] = 0
-    buffer_after_minutes: Annotated[int, Field(ge=0, le=240)] = 0
-    minimum_notice_minutes: Annotated[int, Field(ge=0, le=43_200)] = 0
-    horizon_days: Annotated[int, Field(ge=1, le=365)] = 365
+    buffer_before_minutes: Annotated[Whole, Field(ge=0, le=240)] = 0
+    buffer_after_minutes: Annotated[Whole, Field(ge=0, le=240)] = 0
+    minimum_notice_minutes: Annotated[Whole, Field(ge=0, le=43_200)] = 0
+    horizon_days: Annotated[Whole, Field(ge=1, le=365)] = 365
     slot_step_minutes: Step = 15
     specialty: Specialty = "therapy"
     session_types: Annotated[list[SessionType], Field(min_length=1, max_length=20), AfterValidator(_lengths_once)]

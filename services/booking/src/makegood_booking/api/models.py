@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from makegood_chassis.http.models import Instant, RequestModel, View
+from makegood_chassis.http.models import Flag, Instant, RequestModel, View, Whole
 from makegood_contracts.events import Actor, Modality
 from makegood_contracts.ids import is_id
 from pydantic import AfterValidator, ConfigDict, Field
@@ -60,7 +60,7 @@ class BookRequest(RequestModel):
 
     room_id: Annotated[str, Field(min_length=1, max_length=128)]
     starts_at: Annotated[Instant, Field(description="An instant in the future, with any offset.")]
-    length_minutes: Annotated[int, Field(ge=5, le=480, strict=True)]
+    length_minutes: Annotated[Whole, Field(ge=5, le=480)]
     modality: Modality
     time_zone: Annotated[
         str, Field(min_length=1, max_length=64, description="IANA time zone in which the session is always shown.")
@@ -82,7 +82,7 @@ class CancelRequest(RequestModel):
         None
     )
     accept_forfeit: Annotated[
-        bool, Field(strict=True, description="The member accepts that the credit is lost (less notice than asked).")
+        Flag, Field(description="The member accepts that the credit is lost (less notice than asked).")
     ] = False
 
 

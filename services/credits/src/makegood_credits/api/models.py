@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from datetime import date
 from functools import cache
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self
 from zoneinfo import available_timezones
 
 from fastapi import Path
-from makegood_chassis.http.models import Instant, RequestModel, View
+from makegood_chassis.http.models import Day, Instant, RequestModel, View, Whole
 from makegood_contracts.events import LotSource, Modality, PlanKind
-from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import AfterValidator, ConfigDict, Field, StringConstraints, model_validator
 
 from makegood_credits.domain.book import EntryKind
 
@@ -21,12 +20,6 @@ MemberId = Annotated[
 ]
 
 _FIRST_DAY, _LAST_DAY = date(2000, 1, 1), date(2199, 12, 31)
-
-
-def _iso_day(value: Any) -> Any:
-    if not isinstance(value, str) or not re.fullmatch(r"\d{4}-\d{2}-\d{2}", value, re.ASCII):
-        raise ValueError("must be a day such as 2026-11-24")
-    return value
 
 
 def _known_zone(value: str) -> str:
@@ -40,7 +33,7 @@ def _zones() -> frozenset[str]:
     return frozenset(available_timezones())
 
 
-Day = Annotated[date, BeforeValidator(_iso_day), Field(ge=_FIRST_DAY, le=_LAST_DAY)]
+CoveredDay = Annotated[Day, Field(ge=_FIRST_DAY, le=_LAST_DAY)]
 TimeZone = Annotated[str, StringConstraints(min_length=1, max_length=64), AfterValidator(_known_zone)]
 
 
@@ -75,8 +68,8 @@ class EnrolmentBody(RequestModel):
     )
 
     plan_id: Annotated[str, StringConstraints(min_length=1, max_length=64)]
-    starts_on: Day
-    ends_on: Day | None = None
+    starts_on: CoveredDay
+    ends_on: CoveredDay | None = None
     time_zone: TimeZone = "UTC"
 
     @model_validator(mode="after")
@@ -137,9 +130,9 @@ class AdjustmentBody(RequestModel):
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"amount": 1, "reason": "Goodwill after an outage"}]})
 
-    amount: Annotated[int, Field(strict=True, ge=-100_000, le=100_000)]
+    amount: Annotated[Whole, Field(ge=-100_000, le=100_000)]
     session_id: Annotated[str, StringConstraints(max_length=64)] | None = None
-    length_minutes: Annotated[int, Field(strict=True, ge=1, le=1440)] | None = None
+    length_minutes: Annotated[Whole, Field(ge=1, le=1440)] | None = None
     reason: Annotated[
         str, StringConstraints(strip_whitespace=True, min_length=1, max_length=500, pattern=r"^[^\x00]+$")
     ]

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from email_validator import EmailNotValidError, validate_email
 from fastapi import Path
-from makegood_chassis.http.models import Instant, RequestModel, View
+from makegood_chassis.http.models import Flag, Instant, RequestModel, View
 from pydantic import AfterValidator, ConfigDict, Field, StringConstraints
 
 LONGEST_TEXT = 4000
@@ -68,9 +68,9 @@ Locale = Annotated[str, StringConstraints(pattern=r"^[A-Za-z]{2,3}([-_][A-Za-z0-
 class ChannelChoice(RequestModel):
     """Channels that the person wants."""
 
-    email: bool = True
-    whatsapp: bool = False
-    chat: bool = True
+    email: Flag = True
+    whatsapp: Flag = False
+    chat: Flag = True
 
 
 class ContactRequest(RequestModel):
