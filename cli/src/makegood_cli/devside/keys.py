@@ -13,6 +13,7 @@ import time
 import uuid
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -57,12 +58,15 @@ def make_key(folder: Path) -> Key:
 
 def load_keys(folder: Path) -> list[Key]:
     """All keys of the folder, oldest first."""
-    keys = []
-    for path in sorted(folder.glob("*.pem")):
-        private = serialization.load_pem_private_key(path.read_bytes(), password=None)
-        if isinstance(private, rsa.RSAPrivateKey):
-            keys.append(Key(_kid(private.public_key()), private))
-    return keys
+    found = (_load(path, path.stat().st_mtime_ns) for path in sorted(folder.glob("*.pem")))
+    return [key for key in found if key is not None]
+
+
+@lru_cache(maxsize=64)
+def _load(path: Path, changed: int) -> Key | None:
+    """The key of a file as it was changed last; reading one checks it, which takes tens of milliseconds."""
+    private = serialization.load_pem_private_key(path.read_bytes(), password=None)
+    return Key(_kid(private.public_key()), private) if isinstance(private, rsa.RSAPrivateKey) else None
 
 
 def newest_key(folder: Path) -> Key:

@@ -23,6 +23,7 @@ T = TypeVar("T")
 
 _BUFFER: Final = 256
 _LONGEST_LOOK: Final = 2.0
+_OFTEN: Final = 0.5
 _MOST_KEYS: Final = 500
 _log = structlog.get_logger(__name__)
 _encode = msgspec.json.Encoder().encode
@@ -32,7 +33,8 @@ _decode = msgspec.json.Decoder(tuple[str, list[str]]).decode
 class Waiter(Generic[T]):
     """Waits for one key's signal."""
 
-    def __init__(self, ending: Callable[[], bool]) -> None:
+    def __init__(self, ending: Callable[[], bool], every: float) -> None:
+        self._every = every
         self._woken = asyncio.Event()
         self._values: list[T] = []
         self._ending = ending
@@ -42,14 +44,18 @@ class Waiter(Generic[T]):
             self._values.append(value)
         self._woken.set()
 
-    async def result(self, timeout: float, look: Callable[[], Awaitable[T | None]], *, every: float = 0.5) -> T | None:
-        """The value signalled in this process, or what `look()` finds after a signal from another one or `every` seconds.
+    async def result(
+        self, timeout: float, look: Callable[[], Awaitable[T | None]], *, every: float | None = None
+    ) -> T | None:
+        """The value signalled in this process, or what `look()` finds after a signal from another one or `every` seconds
+        (by default seldom while other processes can be heard, often while they cannot).
 
         None once `timeout` seconds are over, or the process stops. `look` answers None as long as the outcome is open; it
         is asked less and less often.
         """
         loop = asyncio.get_running_loop()
         end = loop.time() + timeout
+        every = every or self._every
         while True:
             left = end - loop.time()
             if not self._woken.is_set() and left > 0:
@@ -124,18 +130,21 @@ class Signals:
 
     def send(self, values: Mapping[str, Any]) -> None:
         """Wakes who waits for these keys: here with the value, in other processes without. Never blocks, never raises."""
-        for key, value in values.items():
-            self._wake(key, value)
-        if self._url:
+        elsewhere = [key for key, value in values.items() if not self._wake(key, value)]
+        if self._url and elsewhere:
             if len(self._unsent) > _BUFFER * _MOST_KEYS:
-                metrics.SIGNALS_LOST.inc(len(values))
+                metrics.SIGNALS_LOST.inc(len(elsewhere))
                 return
-            self._unsent.update(dict.fromkeys(values))
+            self._unsent.update(dict.fromkeys(elsewhere))
             self._have_unsent.set()
 
-    def _wake(self, key: str, value: Any) -> None:
+    def _wake(self, key: str, value: Any) -> bool:
+        """Whether a request that waits here was woken: one waits in one process alone, streams may in several."""
+        found = False
         for listener in tuple(self._listeners.get(key, ())):
             listener.wake(value)
+            found = found or isinstance(listener, Waiter)
+        return found
 
     def _add(self, key: str, listener: Waiter[Any] | _Stream) -> None:
         self._listeners.setdefault(key, set()).add(listener)
@@ -149,7 +158,7 @@ class Signals:
     @asynccontextmanager
     async def waiting(self, key: str) -> AsyncIterator[Waiter[Any]]:
         """Registers before the change is made, so that no signal is missed between change and wait."""
-        waiter: Waiter[Any] = Waiter(lambda: self._ending)
+        waiter: Waiter[Any] = Waiter(lambda: self._ending, _LONGEST_LOOK if self.connected else _OFTEN)
         self._add(key, waiter)
         try:
             yield waiter

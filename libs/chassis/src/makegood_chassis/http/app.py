@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
+from fastapi.telemetry import TelemetryConfig
 from starlette.exceptions import HTTPException
 from starlette.routing import Match
 
@@ -23,6 +24,10 @@ if TYPE_CHECKING:
 
 _WITHOUT_TOKEN = ("/v1/webhooks/",)
 """Callers of these prove themselves in their own way."""
+
+
+_OWN_TELEMETRY: Final[TelemetryConfig] = {"tracing": False, "metrics": False, "logs": False}
+"""The edge measures and traces requests itself; the framework's own would look for its providers at each request."""
 
 
 def create_app(
@@ -47,6 +52,7 @@ def create_app(
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
+        telemetry=_OWN_TELEMETRY,
     )
     inner = [*routers, probes(service)]
     if service.settings.development:
@@ -68,7 +74,14 @@ def create_app(
 
 def health_app(service: Service) -> FastAPI:
     """The app of a process that serves no requests (role `work`): health and metrics alone."""
-    app = FastAPI(title=service.name, openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False)
+    app = FastAPI(
+        title=service.name,
+        openapi_url=None,
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+        telemetry=_OWN_TELEMETRY,
+    )
     app.router.routes.extend(probes(service).routes)
     _prepare(app, service)
     return app

@@ -20,7 +20,7 @@ SessionId = Annotated[str, Path(max_length=128, description="Id of the session."
 RoomId = Annotated[str, Path(max_length=128, description="Id of the room.")]
 
 
-def _parts(request: Request) -> Parts:
+async def _parts(request: Request) -> Parts:
     parts: Parts = request.app.state.service.parts
     return parts
 
