@@ -72,7 +72,7 @@ class Case:
         for name, (status, settled, invoice) in ENDS.items():
             self._add(name, status, settled, None)
             self._add(f"{name}/co-pay", status, settled, invoice)
-        self._add("back/completed", "completed", "returned", None, "platform:spent", "spent")
+        self._add("back/completed", "completed", "returned", None, "platform:spent")
         self._add("back/no_show", "member_no_show", "returned", None, "platform:forfeited")
         self._add("back/forfeited", "cancelled", "returned", None, "platform:forfeited")
         # Refused at once: neither side ever held anything.
@@ -114,8 +114,8 @@ class Case:
         values = (session, "member", state, invoice is None, invoice, NOW - HOUR, True, back)
         self.tables["credit_holds"].append(dict(zip(names, values, strict=True)))
 
-    def _add(self, name: str, status: str, settled: str, invoice: str | None, back: str = "", known: str = "") -> None:
-        session = self._session(name, status, known or settled)
+    def _add(self, name: str, status: str, settled: str, invoice: str | None, back: str = "") -> None:
+        session = self._session(name, status, settled)
         self._slot(session, hold_until=NOW - HOUR)
         returns_itself = invoice is None and settled == "returned" and not back
         self._credit(name, settled, invoice, "member:held" if returns_itself else back or None)
@@ -207,6 +207,7 @@ IN_TABLES: list[tuple[Invariant, Fault, str]] = [
     (ended, sets("credit_holds", "missed", returned_from=None), "says otherwise"),
     (ended, sets("sessions", "missed", credit_state="held"), "booking says"),
     (ended, sets("sessions", "back/no_show", credit_state="forfeited"), "booking says"),
+    (ended, sets("sessions", "back/completed", credit_state="spent"), "booking says"),
     (ended, sets("credit_holds", "missed/co-pay", invoice="issued"), "co-pay is issued"),
     (ended, sets("credit_holds", "completed/co-pay", invoice="void"), "co-pay is void"),
     (ended, sets("credit_holds", "expired/co-pay", invoice="pending"), "is pending"),
@@ -357,8 +358,6 @@ def test_every_invariant_and_every_check_has_a_fault() -> None:
 @pytest.mark.parametrize(
     "allowed",
     [
-        # Support gave the credit of a completed session back, and booking knows.
-        sets("sessions", "back/completed", credit_state="returned"),
         # A hold may still lapse, so it need not be firm yet.
         sets("slot_holds", "reserved", firm=False, hold_until=NOW + MINUTE),
         # A deadline that is pushed a little is no harm, nor one that comes early.

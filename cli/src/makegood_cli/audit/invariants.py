@@ -135,9 +135,7 @@ def _credit_disagrees(session: Row, hold: Row) -> Iterator[str]:
     settled = _BEFORE.get(hold["returned_from"], state)
     if not {state, settled} & SETTLED_AS[status]:
         yield f"session {session['id']} is {status} and its credit was {state}"
-    # Booking learns of a credit given back, but what was spent stays spent to it.
-    known_as = {state, settled} if settled == "spent" else {state}
-    if session["credit_state"] not in known_as:
+    if session["credit_state"] != state:
         yield f"session {session['id']}: booking says its credit is {session['credit_state']}, credits says {state}"
 
 
