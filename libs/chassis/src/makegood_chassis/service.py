@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+import traceback
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -66,19 +67,30 @@ def run(bootstrap: Callable[[S], Service], settings: type[S], argv: Sequence[str
         _refuse("\n".join(_advice(settings, problem) for problem in error.errors()))
     service = bootstrap(values)
     observe.configure_logs(service.name, values.log_level)
+    if role == "migrate" or values.migrate:
+        _migrate(service)
     if role == "migrate":
-        from makegood_chassis.migrations import migrate
-
-        try:
-            asyncio.run(migrate(values.database_url, service.migrations))
-        except OSError as error:
-            structlog.get_logger(__name__).error("the database cannot be reached", error=type(error).__name__)
-            sys.exit(1)
         return
     from makegood_chassis.runtime import Runtime
 
     observe.configure_traces(service.name, values.otlp_endpoint)
     uvloop.run(Runtime(service, role).run())
+
+
+def _migrate(service: Service) -> None:
+    """Brings the database up to date, or ends the process with exit code 1 and the reason as its last words."""
+    from makegood_chassis.migrations import migrate
+
+    try:
+        asyncio.run(migrate(service.settings.database_url, service.migrations))
+    except OSError as error:
+        structlog.get_logger(__name__).error("the database cannot be reached", error=type(error).__name__)
+        sys.exit(1)
+    except Exception as error:
+        traceback.print_exc()
+        reason = str(error).partition("\n")[0]
+        sys.stderr.write(f"the migrations of {service.name} failed: {type(error).__name__}: {reason}\n")
+        sys.exit(1)
 
 
 def _refuse(message: str) -> NoReturn:

@@ -53,7 +53,18 @@ class ServiceSettings(BaseSettings):
     public_base_url: str = Field(
         "http://127.0.0.1:8080",
         validation_alias="PUBLIC_BASE_URL",
-        description="Address of the gateway as people's devices see it; links in messages start with it.",
+        description="Address of the gateway as people's devices see it.",
+    )
+    client_app_url: str = Field(
+        "",
+        validation_alias="CLIENT_APP_URL",
+        description="Start of the links that lead people into the client app (`…/sessions/<id>`, `…/rooms/<id>/book`, "
+        "`…/join/<id>`); empty: PUBLIC_BASE_URL.",
+    )
+    migrate: bool = Field(
+        False,
+        validation_alias="MAKEGOOD_MIGRATE",
+        description="Every role brings the database up to date at its start, as the role `migrate` does; for one machine.",
     )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         "INFO", validation_alias="LOG_LEVEL", description="Least severe log line that is written."
@@ -105,6 +116,11 @@ class ServiceSettings(BaseSettings):
         if self.stop_timeout >= 15:
             raise ValueError("STOP_TIMEOUT must be under 15 seconds, or orchestrators kill the process while it drains")
         return self
+
+    @property
+    def links_start(self) -> str:
+        """The client app's address, without a slash at its end."""
+        return (self.client_app_url or self.public_base_url).rstrip("/")
 
     @computed_field  # type: ignore[prop-decorator]
     @property

@@ -44,7 +44,7 @@ def bootstrap(settings: BookingSettings, clock: Clock | None = None) -> Service:
             policies=known,
             sessions=kept,
             desk=Desk(database, kept, known),
-            public_base_url=settings.public_base_url.rstrip("/"),
+            links_start=settings.links_start,
         ),
         app=app,
     )

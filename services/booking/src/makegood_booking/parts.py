@@ -22,4 +22,5 @@ class Parts:
     sessions: Sessions
     desk: Desk
     """Takes booking requests, many in one transaction."""
-    public_base_url: str
+    links_start: str
+    """The client app's address, where people join."""

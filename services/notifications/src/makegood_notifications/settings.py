@@ -41,11 +41,6 @@ class NotificationsSettings(ServiceSettings):
         validation_alias="MAIL_GIVE_UP_HOURS",
         description="How long an e-mail that the mail server puts off is tried again.",
     )
-    client_app_url: str = Field(
-        "",
-        validation_alias="CLIENT_APP_URL",
-        description="Start of the links in messages (`…/rooms/<id>/book`, `…/sessions/<id>`); empty: PUBLIC_BASE_URL.",
-    )
 
     @field_validator("mail_from")
     @classmethod
@@ -60,8 +55,3 @@ class NotificationsSettings(ServiceSettings):
         if not self.development and self.smtp_username and self.smtp_tls == "none":
             raise ValueError("SMTP_USERNAME needs SMTP_TLS=starttls or tls, or the password travels in the clear")
         return self
-
-    @property
-    def links_start(self) -> str:
-        """The client app's address, without a slash at its end."""
-        return (self.client_app_url or self.public_base_url).rstrip("/")

@@ -149,7 +149,7 @@ async def join(
         session = await _save(parts, attendance.join(session, party, unit.now), session, party, change, unit)
         token = await join_token(session_id, party, unit)
         view = JoinView.model_construct(
-            join_url=f"{parts.public_base_url}/join/{session_id}?token={token}", session=SessionView.of(session)
+            join_url=f"{parts.links_start}/join/{session_id}?token={token}", session=SessionView.of(session)
         )
         return change.answer(200, view, version=session.version)
 
