@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import time
 from datetime import timedelta
 
 import jwt
+import psutil
 import pytest
 from makegood_cli.devside import keys
 from makegood_cli.duration import parse_duration
 from makegood_cli.errors import UserError
+from makegood_cli.stack.config import Choices
 from makegood_cli.stack.home import Home
+from makegood_cli.stack.inspect import memory_of, missing_roles
 from makegood_testkit.cli import Cli
 
 
@@ -33,14 +38,27 @@ def test_token_prints_the_token_alone_with_the_documented_claims(cli: Cli, home:
     [
         (["token", "--role", "king", "--subject", "x"], 2, "the roles are member, provider, support, ops"),
         (["token", "--role", "ops", "--subject", "x", "--expires", "soon"], 2, "no duration"),
-        (["up", "--scale", "booking=many"], 1, "SERVICE=N"),
-        (["up", "--role", "sing"], 1, "--role is one of"),
+        (["token", "--role", "ops", "--subject", "Jane Doe"], 2, "--subject takes 1 to 128"),
+        (["token", "--role", "ops", "--subject", "x" * 129], 2, "--subject takes 1 to 128"),
+        (["token", "--role", "ops", "--subject", "x\n"], 2, "--subject takes 1 to 128"),
+        (["up", "--scale", "booking=many"], 2, "SERVICE=N"),
+        (["up", "--scale", "booking=0"], 2, "SERVICE=N"),
+        (["up", "--role", "sing"], 2, "say one of all, serve, work"),
         (["up", "--only", "piano"], 2, "the parts are"),
-        (["up", "--port-offset", "99999"], 1, "--port-offset must lie between"),
+        (["up", "--port-offset", "99999"], 2, "--port-offset must lie between"),
+        (["up", "--port-offset", "-1"], 2, "--port-offset must lie between"),
+        (["audit", "--port-offset", "99999"], 2, "--port-offset must lie between"),
+        (["demo", "--stack", "paper"], 2, "embedded or compose"),
+        (["topics", "redrive", "piano"], 2, "say one of booking"),
+        (["topics", "redrive", "credits"], 1, "is it up? makegood up"),
         (["topics", "describe", "nothing.like.it"], 2, "there is no topic"),
         (["topics", "tail"], 1, "is it up? makegood up"),
         (["clock", "advance", "48h"], 1, "is it up? makegood up"),
-        (["logs", "nobody"], 1, "there is no log of nobody"),
+        (["clock", "advance", "3661d"], 2, "3660 days ahead of real time at most"),
+        (["logs", "nobody"], 2, "there is no log of nobody"),
+        (["logs", "../choices"], 2, "there is no log of"),
+        (["logs", "booking-9"], 1, "there is no log of booking-9"),
+        (["logs", "booking", "-n", "-1"], 2, "-1"),
         (["fly"], 2, "No such command"),
     ],
 )
@@ -67,3 +85,67 @@ def test_durations(text: str, seconds: int) -> None:
 def test_what_is_no_duration(text: str) -> None:
     with pytest.raises(UserError):
         parse_duration(text)
+
+
+@pytest.mark.parametrize(
+    ("words", "shown"),
+    [
+        (["up"], ["all|serve|work", "SERVICE=N", "PART", "remembered", "kafka, postgresql"]),
+        (["token"], ["member|provider|support|ops", "DURATION"]),
+        (["demo"], ["embedded|compose"]),
+        (["logs"], ["SERVICE", "-n, --lines"]),
+        (["topics", "redrive"], ["SERVICE", "--id", "--reason"]),
+        (["clock", "advance"], ["DURATION"]),
+    ],
+)
+def test_help_names_what_a_word_takes(cli: Cli, words: list[str], shown: list[str]) -> None:
+    text = cli(*words, "--help", COLUMNS="200").stdout
+    assert [word for word in shown if word not in text] == []
+    assert [line for line in text.splitlines() if "TEXT" in line] == []
+
+
+def test_logs_shows_whole_lines_and_as_many_as_asked(cli: Cli, home: Home) -> None:
+    written = [f"{number} {'x' * 3000}" for number in range(100)]
+    home.log("kafka").write_text("\n".join(written))
+    assert cli("logs", "kafka", "-n", "0").stdout == ""
+    assert cli("logs", "kafka", "-n", "1").stdout == written[-1]
+    assert cli("logs", "kafka", "-n", "60").stdout.splitlines() == written[-60:]
+    home.log("kafka").write_text("\n".join(written) + "\n")
+    assert cli("logs", "kafka", "-n", "1").stdout == written[-1] + "\n"
+    assert cli("logs", "kafka", "-n", "1000").stdout.splitlines() == written
+
+
+def test_the_words_of_choices_name_what_is_not_the_default() -> None:
+    assert Choices().words == ""
+    choices = Choices().changed(24000, "serve", ["credits=2", "booking=1"])
+    assert choices.words == "--port-offset 24000 --role serve --scale credits=2"
+
+
+@pytest.mark.parametrize(
+    ("roles", "told"),
+    [
+        (["all"], ""),
+        (["serve", "work"], ""),
+        (["serve"], "no process of booking works on events and deadlines"),
+        (["work"], "no process of booking serves requests"),
+        ([], ""),
+    ],
+)
+def test_a_service_that_nobody_works_for_is_remarked(roles: list[str], told: str) -> None:
+    remarks = missing_roles("booking", frozenset(roles))
+    assert [r.partition(":")[0] for r in remarks] == ([told] if told else [])
+
+
+def test_memory_counts_the_children() -> None:
+    """A shell holds the gateway: its own memory says nothing."""
+    grown = "x = b'y' * (64 << 20); print('on', flush=True); import time; time.sleep(300)"
+    command = ["/bin/sh", "-c", '"$@" & wait', "holder", sys.executable, "-c", grown]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as holder:
+        try:
+            assert holder.stdout is not None
+            assert holder.stdout.readline() == "on\n"
+            process = psutil.Process(holder.pid)
+            assert memory_of(process) > 64 << 20 > process.memory_info().rss
+        finally:
+            for child in psutil.Process(holder.pid).children():
+                child.kill()

@@ -140,3 +140,27 @@ def test_memory_is_bounded_in_number_and_bytes() -> None:
     assert box.get(mails[0].id) is None
     box.add(Mail(b"z" * 950, "f@x", ("t@x",)))
     assert len(box) == 1
+
+
+@pytest.mark.parametrize(
+    ("path", "shown"),
+    [
+        ("/join/s-1?token=very-secret", ["Join the session", "s-1"]),
+        ("/sessions/s-2", ["GET /v1/sessions/{id}", "s-2"]),
+        (
+            "/rooms/r-1/book?length_minutes=30&modality=video&rebook=s-3",
+            ["Book a session", "r-1", "30", "video", "s-3"],
+        ),
+        ("/sessions/%3Cscript%3E", ["&lt;script&gt;"]),
+    ],
+)
+def test_links_in_messages_lead_to_a_page_in_the_client_app_s_place(
+    server: tuple[int, httpx.Client], path: str, shown: list[str]
+) -> None:
+    page = server[1].get(path)
+    assert page.status_code == 200
+    assert page.headers["content-type"].startswith("text/html")
+    assert [word for word in ["The client app answers here", "CLIENT_APP_URL", *shown] if word not in page.text] == []
+    assert "very-secret" not in page.text
+    assert "<script" not in page.text
+    assert "script-src" not in page.headers["content-security-policy"]

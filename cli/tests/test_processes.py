@@ -5,15 +5,17 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 from makegood_cli.errors import UserError
+from makegood_cli.stack.config import PARTS
 from makegood_cli.stack.home import Home, reachable_by_others
 from makegood_cli.stack.locks import exclusive
-from makegood_cli.stack.ports import free_ports, require_free
+from makegood_cli.stack.ports import LARGEST_OFFSET, Ports, free_offset, free_ports, is_free, require_free
 from makegood_cli.stack.processes import Spec, Supervisor, identity
 
 SLEEP = (sys.executable, "-c", "import time; time.sleep(300)")
@@ -111,6 +113,35 @@ def test_a_taken_port_is_named_with_its_holder() -> None:
     finally:
         other.kill()
         other.wait()
+
+
+def test_every_taken_port_is_named_and_the_offset_that_is_advised_works() -> None:
+    ports = dict(zip(("Kafka", "Redis", "the gateway"), free_ports(3), strict=True))
+    with socket.create_server(("127.0.0.1", ports["Kafka"])), socket.create_server(("127.0.0.1", ports["Redis"])):
+        with pytest.raises(UserError) as caught:
+            require_free(ports, 0, running=True)
+        lines = caught.value.message.splitlines()
+        assert [line.partition(" is taken")[0] for line in lines[:-1]] == [
+            f"port {ports['Kafka']} for Kafka",
+            f"port {ports['Redis']} for Redis",
+        ]
+        assert all(f"pid {os.getpid()}" in line for line in lines[:-1])
+        before, _, offset = lines[-1].rpartition(" ")
+        assert before == "stop it, or move all ports: makegood down && makegood up --port-offset"
+        assert all(is_free(port) for part in PARTS for port in Ports(int(offset)).of_part(part).values())
+
+
+def test_the_offset_that_is_advised_passes_over_what_is_taken_and_never_leaves_the_bounds() -> None:
+    first = free_offset(0)
+    assert first is not None
+    with socket.create_server(("127.0.0.1", Ports(first).of("redis"))):
+        second = free_offset(0)
+        assert second is not None
+        assert second > first
+        assert free_offset(0, {Ports(first).of("redis") - second}) not in (first, second)
+    last = free_offset(LARGEST_OFFSET)
+    assert last is not None
+    assert Ports(last)
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root has to hand PostgreSQL to another user")

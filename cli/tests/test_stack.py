@@ -73,6 +73,8 @@ async def test_status_tells_every_process_and_what_is_down(cli: Cli, stack: Stac
     assert result.returncode == 1
     assert [o["service"] for o in found["outboxes"]] == list(SERVICES)
     assert found["port_offset"] == stack.choices.port_offset
+    assert found["choices"] == f"--port-offset {stack.choices.port_offset}"
+    assert f"--port-offset {stack.choices.port_offset}" in cli("status").stdout
     assert "kafka" in cli("status").stdout
 
 
@@ -148,6 +150,8 @@ async def test_down_stops_all_frees_ports_and_up_names_who_took_one(
         thief.listen()
         result = up(cli, offset)
         assert result.returncode == 1
+        assert "ready after" not in result.stdout
+        assert pids(home) == {}
         assert f"port {stack.ports.of('redis')} for Redis is taken by" in result.stderr
         assert f"pid {os.getpid()}" in result.stderr
         assert "--port-offset" in result.stderr
@@ -178,3 +182,10 @@ def test_ctrl_c_while_starting_is_a_clear_word_and_up_goes_on(cli: Cli, home: Ho
     result = up(cli, offset)
     assert result.returncode == 0, result.stderr
     assert set(pids(home)) == set(SERVERS)
+
+
+def test_a_part_alone_needs_no_broker(cli: Cli, home: Home, offset: int, stack: Stack) -> None:
+    cli("down")
+    result = cli("up", "--port-offset", str(offset), "--only", "redis")
+    assert result.returncode == 0, result.stderr
+    assert set(pids(home)) == {"redis"}

@@ -35,7 +35,9 @@ class Backlog:
             return await self._look()
         except (KafkaError, OSError) as error:
             await self.close()
-            raise UserError(f"Kafka at {self._bootstrap} does not answer ({type(error).__name__})") from error
+            raise UserError(
+                f"Kafka at {self._bootstrap} does not answer ({type(error).__name__}); is it up? makegood up"
+            ) from error
 
     async def _look(self) -> int:
         if self._admin is None or self._consumer is None:

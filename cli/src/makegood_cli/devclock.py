@@ -17,6 +17,8 @@ from makegood_cli.stack.config import Stack
 from makegood_cli.stack.ports import SERVICES
 
 _PATIENCE = 120.0
+LONGEST = timedelta(days=3660)
+"""How far the services let their clock be moved ahead of real time: ten years."""
 
 
 class DevelopmentClock:
@@ -67,8 +69,23 @@ class DevelopmentClock:
 
     async def move(self, services: Sequence[str], to: datetime) -> None:
         """Sets the clocks of these services alone, without waiting until they have settled: for load that meters time."""
-        offset = (to - datetime.now(UTC)).total_seconds()
-        await asyncio.gather(*(self._call("PUT", s, {"offset_seconds": offset}) for s in services))
+        await self._put(services, (to - datetime.now(UTC)).total_seconds())
+
+    async def _put(self, services: Sequence[str], offset: float) -> None:
+        """Moves the clocks to this many seconds ahead of real time. Raises UserError telling whose have not moved."""
+        body = {"offset_seconds": offset}
+        results = await asyncio.gather(*(self._call("PUT", s, body) for s in services), return_exceptions=True)
+        failed = {s: r for s, r in zip(services, results, strict=True) if isinstance(r, BaseException)}
+        if not failed:
+            return
+        first = next(iter(failed.values()))
+        moved = [s for s in services if s not in failed]
+        if not moved or not isinstance(first, UserError):
+            raise first
+        raise UserError(
+            f"the clock of {', '.join(moved)} is moved, that of {', '.join(failed)} is not: {first.message}\n"
+            "makegood clock advance 1s brings all to the furthest of them"
+        )
 
     async def advance(self, by: timedelta) -> str:
         """Moves all four on by `by` from the furthest of them; answers the new time (RFC 3339) once all have settled.
@@ -76,12 +93,19 @@ class DevelopmentClock:
         Settled: every process has the new time, what was due up to it has been taken up, and so has what followed from it.
         What is under way finishes before the clock moves, or a hold made a moment ago would lapse in the leap (AVAIL-4).
         """
-        await self._settled("the clock is not moved: ")
-        clocks = await self.now()
-        offset = max(float(c["offset_seconds"]) for c in clocks.values()) + by.total_seconds()
-        body = {"offset_seconds": offset}
-        await asyncio.gather(*(self._call("PUT", s, body) for s in SERVICES))
+        if by > LONGEST:
+            raise _too_far()
+        self._offset(await self.now(), by)
+        offset = self._offset(await self._settled("the clock is not moved: "), by)
+        await self._put(SERVICES, offset)
         return str((await self._settled("the clock is moved, but "))["booking"]["now"])
+
+    @staticmethod
+    def _offset(clocks: dict[str, dict[str, Any]], by: timedelta) -> float:
+        offset = max(float(c["offset_seconds"]) for c in clocks.values()) + by.total_seconds()
+        if offset > LONGEST.total_seconds():
+            raise _too_far()
+        return offset
 
     async def _settled(self, what: str) -> dict[str, dict[str, Any]]:
         """The clocks, once each service has settled and no event waits for a reader, twice in a row."""
@@ -98,3 +122,7 @@ class DevelopmentClock:
                 who = ", ".join(waiting) or f"{behind} events"
                 raise UserError(f"{what}{who} not taken up after {_PATIENCE:.0f} s")
             await asyncio.sleep(0.02 if quiet else 0.05)
+
+
+def _too_far() -> UserError:
+    return UserError(f"the clock goes {LONGEST.days} days ahead of real time at most", exit_code=2)

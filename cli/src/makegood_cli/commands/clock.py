@@ -29,7 +29,7 @@ def now() -> None:
 
 @clock.command()
 def advance(
-    duration: Annotated[str, typer.Argument(help="90s, 15m, 48h, 25d …")],
+    duration: Annotated[str, typer.Argument(metavar="DURATION", help="90s, 15m, 48h, 25d …")],
 ) -> None:
     """Move the clock on; answers when what was due up to the new time has been taken up."""
     by = parse_duration(duration)

@@ -17,7 +17,7 @@ from makegood_cli.stack.home import Home
 
 def demo(
     stack: Annotated[
-        str, typer.Option(help="embedded (servers out of packages) or compose (containers).")
+        str, typer.Option(metavar="embedded|compose", help="Servers out of packages, or containers.")
     ] = "embedded",
     port_offset: Annotated[int | None, typer.Option(metavar="N", help="Added to every port; remembered.")] = None,
 ) -> None:
@@ -41,7 +41,12 @@ def _start_embedded(console: Console, port_offset: int | None) -> Stack:
     from makegood_cli.stack import up as starting
 
     home = Home.find()
-    return starting.up(home, Choices.remembered(home).changed(port_offset, None, []), console)
+    # The story needs everything done, whatever was chosen for an earlier `up`; the scale stays as given there.
+    choices = Choices.remembered(home).changed(port_offset, "all", [])
+    stack = starting.up(home, choices, console)
+    if choices.words:
+        console.print(f"  as chosen, and remembered: {choices.words}")
+    return stack
 
 
 def _start_compose(console: Console, port_offset: int | None) -> Stack:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from typing import Annotated
 
@@ -11,11 +12,16 @@ import typer
 from makegood_cli.duration import parse_duration
 from makegood_cli.errors import UserError
 
+# What the services take for a `sub`; a token with another one would be refused at every door.
+_SUBJECT = re.compile(r"[A-Za-z0-9._:@-]{1,128}")
+
 
 def token(
-    role: Annotated[str, typer.Option(help="member, provider, support or ops.")],
-    subject: Annotated[str, typer.Option(metavar="ID", help="Whose token: the `sub` claim.")],
-    expires: Annotated[str, typer.Option(metavar="DURATION", help="How long it is good.")] = "1h",
+    role: Annotated[str, typer.Option(metavar="member|provider|support|ops", help="What the person may do.")],
+    subject: Annotated[
+        str, typer.Option(metavar="ID", help="Whose token: the `sub` claim; letters, digits and . _ : @ - only.")
+    ],
+    expires: Annotated[str, typer.Option(metavar="DURATION", help="How long it is good: 90s, 15m, 48h, 25d.")] = "1h",
     new_key: Annotated[
         bool, typer.Option("--new-key", help="Make a new signing key first; the old stays good.")
     ] = False,
@@ -26,8 +32,8 @@ def token(
 
     if role not in keys.ROLES:
         raise UserError(f"--role {role}: the roles are {', '.join(keys.ROLES)}", exit_code=2)
-    if not subject.strip():
-        raise UserError("--subject must not be empty", exit_code=2)
+    if not _SUBJECT.fullmatch(subject):
+        raise UserError("--subject takes 1 to 128 letters, digits and . _ : @ -", exit_code=2)
     home = Home.find()
     lifetime = parse_duration(expires)
     try:

@@ -30,10 +30,10 @@ def _notes() -> Console:
 
 @load.command()
 def bookings(
-    seconds: Annotated[float, typer.Option(min=1, max=600, help="How long is measured.")] = 15,
-    concurrency: Annotated[int, typer.Option(min=1, max=1024, help="Clients at once.")] = 128,
-    members: Annotated[int, typer.Option(min=1, max=4096, help="Members who book.")] = 256,
-    providers: Annotated[int, typer.Option(min=1, max=1024, help="Providers who are booked.")] = 64,
+    seconds: Annotated[float, typer.Option(min=1, max=600, metavar="SECONDS", help="How long is measured.")] = 15,
+    concurrency: Annotated[int, typer.Option(min=1, max=1024, metavar="N", help="Clients at once.")] = 128,
+    members: Annotated[int, typer.Option(min=1, max=4096, metavar="N", help="Members who book.")] = 256,
+    providers: Annotated[int, typer.Option(min=1, max=1024, metavar="N", help="Providers who are booked.")] = 64,
 ) -> None:
     """Book as fast as the platform answers; each booking waits for its whole saga (`Prefer: wait`)."""
     _run(_bookings(seconds, concurrency, max(members, concurrency), providers))
@@ -66,8 +66,8 @@ async def _bookings(seconds: float, concurrency: int, members: int, providers: i
 
 @load.command()
 def misses(
-    sessions: Annotated[int, typer.Option(min=20, max=20_000, help="Sessions that are missed.")] = 2_000,
-    rate: Annotated[int, typer.Option(min=10, max=1_000, help="Sessions missed a second.")] = 200,
+    sessions: Annotated[int, typer.Option(min=20, max=20_000, metavar="N", help="Sessions that are missed.")] = 2_000,
+    rate: Annotated[int, typer.Option(min=10, max=1_000, metavar="N", help="Sessions missed a second.")] = 200,
 ) -> None:
     """Sessions are missed at a steady rate: how soon are credit and e-mail there? Moves the development clock."""
     if rate % 10:

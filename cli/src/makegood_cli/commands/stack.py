@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import re
 import sys
 import time
 from typing import Annotated
@@ -10,9 +10,12 @@ from typing import Annotated
 import typer
 
 from makegood_cli.errors import UserError
-from makegood_cli.stack.config import PARTS, Choices, Stack
+from makegood_cli.stack.config import PARTS, ROLES, Choices, Stack
 from makegood_cli.stack.home import Home
+from makegood_cli.stack.ports import SERVICES
 from makegood_cli.terminal import console
+
+_NUMBERED = re.compile(rf"(?:{'|'.join(SERVICES)})-[2-9]")
 
 
 def addresses(stack: Stack) -> list[tuple[str, str]]:
@@ -28,10 +31,22 @@ def addresses(stack: Stack) -> list[tuple[str, str]]:
 
 
 def up(
-    scale: Annotated[list[str] | None, typer.Option(metavar="SERVICE=N", help="Processes of a service.")] = None,
-    role: Annotated[str | None, typer.Option(help="What the services' processes do: all, serve or work.")] = None,
+    scale: Annotated[
+        list[str] | None,
+        typer.Option(metavar="SERVICE=N", help="Processes of a service, 1 to 9; repeatable; remembered."),
+    ] = None,
+    role: Annotated[
+        str | None,
+        typer.Option(
+            metavar="|".join(ROLES),
+            help="What the services' processes do: serve requests, work on events, or all; remembered.",
+        ),
+    ] = None,
     port_offset: Annotated[int | None, typer.Option(metavar="N", help="Added to every port; remembered.")] = None,
-    only: Annotated[list[str] | None, typer.Option(metavar="PART", help="Start only these parts.")] = None,
+    only: Annotated[
+        list[str] | None,
+        typer.Option(metavar="PART", help=f"Start only this part; repeatable. Parts: {', '.join(PARTS)}."),
+    ] = None,
 ) -> None:
     """Start what is not running; data of earlier runs is still there."""
     from makegood_cli.stack import up as starting
@@ -47,6 +62,11 @@ def up(
     output.print(f"Makegood is up ({time.monotonic() - begun:.1f} s)")
     for what, where in addresses(stack):
         output.print(f"  {what:<16} {where}")
+    if choices.words:
+        output.print(f"as chosen, and remembered for the next `up`: {choices.words}")
+    if choices.role != "all":
+        undone = "works on events and deadlines" if choices.role == "serve" else "serves requests"
+        output.print(f"[yellow]with --role {choices.role} no process here {undone}; back: makegood up --role all[/]")
 
 
 def down() -> None:
@@ -57,33 +77,21 @@ def down() -> None:
 
 
 def logs(
-    service: Annotated[str, typer.Argument(help="A process, as `makegood status` names it.")],
+    service: Annotated[str, typer.Argument(metavar="SERVICE", help="A process, as `makegood status` names it.")],
     follow: Annotated[bool, typer.Option("-f", "--follow", help="Go on with what is written from now.")] = False,
-    lines: Annotated[int, typer.Option("-n", "--lines", help="How many lines of the end.")] = 100,
+    lines: Annotated[int, typer.Option("-n", "--lines", min=0, metavar="N", help="How many lines of the end.")] = 100,
 ) -> None:
     """Show what a process has written."""
+    from makegood_cli.logfile import copy_end
+
     home = Home.find()
-    path = home.log(service)
-    if not path.exists():
-        known = ", ".join(sorted(p.stem for p in home.logs.glob("*.log"))) or "none yet"
-        raise UserError(f"there is no log of {service}; logs: {known}")
-    with path.open("rb") as stream:
-        size = stream.seek(0, os.SEEK_END)
-        start = max(0, size - max(lines, 1) * 400)
-        stream.seek(start)
-        tail = stream.read().splitlines(keepends=True)
-        sys.stdout.buffer.write(b"".join(tail[-lines:] if lines else []))
-        sys.stdout.buffer.flush()
-        while follow:
-            chunk = stream.read()
-            if chunk:
-                sys.stdout.buffer.write(chunk)
-                sys.stdout.buffer.flush()
-                continue
-            if path.exists() and path.stat().st_ino != os.fstat(stream.fileno()).st_ino:
-                follow = False
-                logs(service, follow=True, lines=100)
-            time.sleep(0.2)
+    written = sorted(p.stem for p in home.logs.glob("*.log"))
+    if service not in written:
+        possible = service in PARTS or _NUMBERED.fullmatch(service)
+        raise UserError(
+            f"there is no log of {service}; logs: {', '.join(written) or 'none yet'}", exit_code=1 if possible else 2
+        )
+    copy_end(home.log(service), lines, sys.stdout.buffer, goes_on=lambda: follow)
 
 
 def register(app: typer.Typer) -> None:

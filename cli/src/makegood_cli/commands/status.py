@@ -52,6 +52,10 @@ def _show(found: Status, output: Console) -> None:
         output.print(lag)
     else:
         output.print("no consumer groups")
+    if found.choices:
+        output.print(f"\nas chosen at `up` and remembered: {found.choices}")
+    for remark in found.remarks:
+        output.print(f"[red]{remark}[/]")
 
 
 def status(

@@ -1,12 +1,13 @@
-"""`topics`: what they are, and what passes on them."""
+"""`topics`: what they are, what passes on them, and dead letters put back."""
 
 from __future__ import annotations
 
 import asyncio
 import json
 import sys
+from collections.abc import Coroutine
 from datetime import datetime
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar, cast
 
 import typer
 from rich.console import Console
@@ -22,7 +23,8 @@ if TYPE_CHECKING:
     from makegood_cli.stack.config import Stack
     from makegood_cli.tail import Seen
 
-topics = typer.Typer(help="Topics, their contracts, and live events.", no_args_is_help=True)
+T = TypeVar("T")
+topics = typer.Typer(help="Topics, their contracts, live events, and dead letters put back.", no_args_is_help=True)
 _COLOURS = {"booking": "cyan", "availability": "green", "credits": "yellow", "notifications": "magenta"}
 
 
@@ -64,7 +66,7 @@ def list_topics(as_json: Annotated[bool, typer.Option("--json", help="For progra
 
 
 @topics.command()
-def describe(topic: Annotated[str, typer.Argument(help="The name, or a part of it.")]) -> None:
+def describe(topic: Annotated[str, typer.Argument(metavar="TOPIC", help="The name, or a part of it.")]) -> None:
     """Show a topic's contract: its events and their fields, and what stands in it now."""
     import msgspec
     from makegood_contracts.events import EVENT_TYPES
@@ -91,9 +93,11 @@ def describe(topic: Annotated[str, typer.Argument(help="The name, or a part of i
 
 @topics.command()
 def tail(
-    names: Annotated[list[str] | None, typer.Argument(help="Topics, or parts of their names; all if none.")] = None,
-    key: Annotated[str | None, typer.Option(help="Only events with this key.")] = None,
-    correlation: Annotated[str | None, typer.Option(help="Only events of this story.")] = None,
+    names: Annotated[
+        list[str] | None, typer.Argument(metavar="[TOPIC]...", help="Topics, or parts of their names; all if none.")
+    ] = None,
+    key: Annotated[str | None, typer.Option(metavar="KEY", help="Only events with this key.")] = None,
+    correlation: Annotated[str | None, typer.Option(metavar="ID", help="Only events of this story.")] = None,
     from_beginning: Annotated[bool, typer.Option("--from-beginning", help="All that is there first.")] = False,
     until_end: Annotated[bool, typer.Option("--until-end", help="Stop where the topics end now.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line, with the payload.")] = False,
@@ -146,6 +150,64 @@ def _show(event: Seen, output: Console, payload: bool) -> None:
         output.print(f"              [red]{escape(event.malformed)}[/]")
     if payload:
         output.print(f"              {escape(json.dumps(event.payload, default=str))}")
+
+
+@topics.command()
+def redrive(
+    service: Annotated[str, typer.Argument(metavar="SERVICE", help="Whose dead letters.")],
+    ids: Annotated[
+        list[str] | None, typer.Option("--id", metavar="ID", help="Only the event of this id; repeatable.")
+    ] = None,
+    reason: Annotated[
+        str | None, typer.Option(metavar="WORD", help="Only events that died of this, as `ValueError`.")
+    ] = None,
+) -> None:
+    """Put dead letters back on the topics they came from, once what they failed at is mended.
+
+    Without --id and --reason all of the service's. The letters stay; putting one back twice has one effect.
+    """
+    from makegood_chassis.messaging.redrive import DeadLetter
+    from makegood_chassis.messaging.redrive import redrive as put_back
+    from makegood_contracts.topics import Service, dead_letters
+
+    from makegood_cli.stack.ports import SERVICES
+    from makegood_cli.topic_state import existing_topics
+
+    if service not in SERVICES:
+        raise UserError(f"there is no service {service}: say one of {', '.join(SERVICES)}", exit_code=2)
+    owner = cast("Service", service)
+    stack = _stack()
+
+    async def work() -> list[DeadLetter]:
+        topic = stack.topic_prefix() + dead_letters(owner).name
+        if not await existing_topics(stack.bootstrap, [topic]):
+            raise UserError(f"there is no topic {topic} yet; makegood up makes it")
+        wanted = set(ids) if ids else None
+        return await put_back(stack.bootstrap, owner, prefix=stack.topic_prefix(), ids=wanted, reason=reason)
+
+    letters = _ask_broker(stack, work())
+    output = console()
+    for letter in letters:
+        key = letter.key.decode(errors="replace")
+        _line(output, f"{letter.topic:<30} {letter.event_type} key {key} · id {letter.event_id} · {letter.reason}")
+    count = len(letters)
+    output.print(f"{count} dead {'letter' if count == 1 else 'letters'} of {service} put back")
+    if missing := sorted(set(ids or ()) - {letter.event_id for letter in letters}):
+        raise UserError(f"no dead letter of {service} fits --id {', '.join(missing)}")
+
+
+def _line(output: Console, text: str) -> None:
+    output.print(text, markup=False)
+
+
+def _ask_broker(stack: Stack, work: Coroutine[Any, Any, T]) -> T:
+    """The work's result. Raises UserError where the broker does not answer."""
+    from aiokafka.errors import KafkaError
+
+    try:
+        return asyncio.run(work)
+    except (KafkaError, OSError, TimeoutError) as error:
+        raise UserError(f"Kafka at {stack.bootstrap} does not answer ({error}); is it up? makegood up") from error
 
 
 def register(app: typer.Typer) -> None:

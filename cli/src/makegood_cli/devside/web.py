@@ -1,4 +1,4 @@
-"""The web side: the inbox page, the API in Mailpit's shapes, and the development identity's key set."""
+"""The web side: the inbox page, the API in Mailpit's shapes, the client app's place, and the identity's key set."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
+from makegood_cli.devside.client_app import PAGE_POLICY, visit
 from makegood_cli.devside.keys import jwks
 from makegood_cli.devside.mailbox import Mail, Mailbox, payload
 
@@ -106,6 +107,9 @@ def web_app(mailbox: Mailbox, keys: Path) -> Starlette:
     async def script(_: Request) -> Response:
         return Response(_PAGE.with_name("inbox.js").read_text(), media_type="text/javascript", headers=_SAFE)
 
+    async def client_app(request: Request) -> Response:
+        return HTMLResponse(visit(request), headers={**_SAFE, "Content-Security-Policy": PAGE_POLICY})
+
     async def key_set(_: Request) -> Response:
         return JSONResponse(jwks(keys), headers={"Cache-Control": "max-age=60"})
 
@@ -123,6 +127,9 @@ def web_app(mailbox: Mailbox, keys: Path) -> Starlette:
             Route("/api/v1/message/{id}/raw", raw),
             Route("/api/v1/message/{id}/part/{part}", part),
             Route("/view/{id}.html", html),
+            Route("/join/{session_id}", client_app, name="join"),
+            Route("/rooms/{room_id}/book", client_app, name="book"),
+            Route("/sessions/{session_id}", client_app, name="session"),
             Route("/.well-known/jwks.json", key_set),
             Route("/livez", alive),
             Route("/readyz", alive),

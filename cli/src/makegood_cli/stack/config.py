@@ -44,15 +44,25 @@ class Choices:
             new = replace(new, port_offset=port_offset)
         if role is not None:
             if role not in ROLES:
-                raise UserError(f"--role is one of {', '.join(ROLES)}")
+                raise UserError(f"--role {role}: say one of {', '.join(ROLES)}", exit_code=2)
             new = replace(new, role=role)
         counts = dict(new.scale)
         for item in scale:
             service, _, number = item.partition("=")
             if service not in SERVICES or not number.isdecimal() or not 1 <= int(number) <= 9:
-                raise UserError(f"--scale {item}: say SERVICE=N, a service of {', '.join(SERVICES)} and 1 to 9")
+                raise UserError(
+                    f"--scale {item}: say SERVICE=N, a service of {', '.join(SERVICES)} and 1 to 9", exit_code=2
+                )
             counts[service] = int(number)
         return replace(new, scale=counts)
+
+    @property
+    def words(self) -> str:
+        """What differs from the defaults, as one would say it to `makegood up`; empty if nothing does."""
+        told = [f"--port-offset {self.port_offset}"] if self.port_offset else []
+        told += [f"--role {self.role}"] if self.role != "all" else []
+        told += [f"--scale {service}={count}" for service, count in sorted(self.scale.items()) if count != 1]
+        return " ".join(told)
 
 
 @dataclass(frozen=True)

@@ -47,19 +47,25 @@ class OutboxState:
 
 @dataclass
 class Status:
-    """All of it."""
+    """All of it. `choices`: what differs from the defaults; `remarks`: what is wrong though each process is well."""
 
     port_offset: int
+    choices: str = ""
     processes: list[ProcessState] = field(default_factory=list)
     lag: dict[str, int] = field(default_factory=dict)
     outboxes: list[OutboxState] = field(default_factory=list)
+    remarks: list[str] = field(default_factory=list)
 
     @property
     def healthy(self) -> bool:
-        return all(p.health in ("ready", "external") for p in self.processes)
+        return not self.remarks and all(p.health in ("ready", "external") for p in self.processes)
 
     def as_json(self) -> dict[str, Any]:
         return {**asdict(self), "healthy": self.healthy}
+
+
+_ROLES = "SELECT DISTINCT role FROM processes WHERE seen_at > clock_timestamp() - interval '10 seconds'"
+"""Processes tell every second that they are there."""
 
 
 async def look(stack: Stack) -> Status:
@@ -73,10 +79,29 @@ async def look(stack: Stack) -> Status:
     ]
     order = {name: index for index, name in enumerate(PARTS)}
     every = sorted([*processes, *absent], key=lambda p: (order.get(p.name.split("-")[0], 99), p.name))
-    lag, outboxes = await asyncio.gather(
-        consumer_lag(stack.bootstrap), asyncio.gather(*(_outbox(stack, s) for s in SERVICES))
+    lag, looks = await asyncio.gather(
+        consumer_lag(stack.bootstrap), asyncio.gather(*(_database(stack, s) for s in SERVICES))
     )
-    return Status(stack.choices.port_offset, every, lag, list(outboxes))
+    well = {p.name.partition("-")[0] for p in every if p.health == "ready"}
+    remarks = [
+        remark
+        for service, (_, roles) in zip(SERVICES, looks, strict=True)
+        if service in well
+        for remark in missing_roles(service, roles)
+    ]
+    outboxes = [outbox for outbox, _ in looks]
+    return Status(stack.choices.port_offset, stack.choices.words, every, lag, outboxes, remarks)
+
+
+def missing_roles(service: str, roles: frozenset[str] | None) -> list[str]:
+    """What nobody does for a service whose live processes have these roles; nothing where they are not known."""
+    if roles is None or "all" in roles or {"serve", "work"} <= roles:
+        return []
+    if "serve" in roles:
+        return [f"no process of {service} works on events and deadlines: makegood up --role all"]
+    if "work" in roles:
+        return [f"no process of {service} serves requests: makegood up --role all"]
+    return []
 
 
 async def _process(stack: Stack, record: Running) -> ProcessState:
@@ -85,10 +110,23 @@ async def _process(stack: Stack, record: Running) -> ProcessState:
     uptime = memory = None
     try:
         process = psutil.Process(record.pid)
-        uptime, memory = time.time() - process.create_time(), process.memory_info().rss >> 20
+        uptime, memory = time.time() - process.create_time(), memory_of(process) >> 20
     except psutil.Error:
         pass
     return ProcessState(record.name, "ready" if ready else "not ready", detail, record.pid, ports, uptime, memory)
+
+
+def memory_of(process: psutil.Process) -> int:
+    """Bytes of a process and all its children; what they share counts once, where the system tells (Linux)."""
+    total = 0
+    for one in (process, *process.children(recursive=True)):
+        try:
+            total += int(getattr(one.memory_full_info(), "pss", 0)) or one.memory_info().rss
+        except psutil.AccessDenied:
+            total += one.memory_info().rss
+        except psutil.NoSuchProcess:
+            continue
+    return total
 
 
 async def _health(stack: Stack, name: str, ports: tuple[int, ...]) -> tuple[bool, str]:
@@ -138,19 +176,22 @@ async def consumer_lag(bootstrap: str) -> dict[str, int]:
         await admin.close()
 
 
-async def _outbox(stack: Stack, service: str) -> OutboxState:
+async def _database(stack: Stack, service: str) -> tuple[OutboxState, frozenset[str] | None]:
+    """A service's outbox, and the roles of its processes that were seen a moment ago; None if that is not known."""
     try:
         connection = await asyncpg.connect(stack.database_url(service), timeout=3)
     except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError) as error:
-        return OutboxState(service, None, None, f"no database ({type(error).__name__})")
+        return OutboxState(service, None, None, f"no database ({type(error).__name__})"), None
     try:
         row = await connection.fetchrow(
             "SELECT count(*) AS depth, extract(epoch FROM clock_timestamp() - min(created_at)) AS age FROM outbox"
         )
+        roles = await connection.fetch(_ROLES)
         if row is None:
-            return OutboxState(service, None, None)
-        return OutboxState(service, row["depth"], float(row["age"]) if row["age"] is not None else None)
+            return OutboxState(service, None, None), None
+        age = float(row["age"]) if row["age"] is not None else None
+        return OutboxState(service, row["depth"], age), frozenset(r["role"] for r in roles)
     except asyncpg.UndefinedTableError:
-        return OutboxState(service, None, None, "not migrated")
+        return OutboxState(service, None, None, "not migrated"), None
     finally:
         await connection.close()

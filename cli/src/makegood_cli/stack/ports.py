@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import socket
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 import psutil
@@ -25,6 +27,8 @@ _BASE = {
     "notifications": 8104,
 }
 LISTEN = "127.0.0.1"
+_MOST_PROCESSES = 9
+LARGEST_OFFSET = 65535 - max(_BASE.values()) - 10 * (_MOST_PROCESSES - 1)
 
 
 @dataclass(frozen=True)
@@ -34,9 +38,8 @@ class Ports:
     offset: int = 0
 
     def __post_init__(self) -> None:
-        highest = max(_BASE.values()) + 90
-        if not 0 <= self.offset <= 65535 - highest:
-            raise UserError(f"--port-offset must lie between 0 and {65535 - highest}")
+        if not 0 <= self.offset <= LARGEST_OFFSET:
+            raise UserError(f"--port-offset must lie between 0 and {LARGEST_OFFSET}", exit_code=2)
 
     def of(self, name: str) -> int:
         return _BASE[name] + self.offset
@@ -44,6 +47,26 @@ class Ports:
     def of_service(self, service: str, number: int) -> int:
         """The HTTP port of the `number`-th process of a service, counted from 1: ten apart."""
         return self.of(service) + 10 * (number - 1)
+
+    def of_part(self, part: str, processes: int = 1) -> dict[str, int]:
+        """All ports of a part, what for → number, as messages call them. `processes`: of a service."""
+        if part in SERVICES:
+            return {process_name(part, n): self.of_service(part, n) for n in range(1, processes + 1)}
+        return {what: self.of(name) for what, name in _PARTS[part].items()}
+
+
+_PARTS = {
+    "kafka": {"Kafka": "kafka", "Kafka's controller": "kafka_controller"},
+    "postgresql": {"PostgreSQL": "postgresql"},
+    "redis": {"Redis": "redis"},
+    "mail": {"mail (SMTP)": "smtp", "the mail page": "mail"},
+    "gateway": {"the gateway": "gateway", "the gateway's administration": "gateway_admin"},
+}
+
+
+def process_name(service: str, number: int) -> str:
+    """What the `number`-th process of a service is called, counted from 1."""
+    return service if number == 1 else f"{service}-{number}"
 
 
 def is_free(port: int) -> bool:
@@ -74,14 +97,31 @@ def holder(port: int) -> str | None:
     return None
 
 
-def require_free(wanted: dict[str, int], offset: int) -> None:
-    """Raises UserError naming every port of `wanted` (what for → port) that is taken, who holds it, and what helps."""
+def require_free(wanted: Mapping[str, int], offset: int, *, running: bool = False) -> None:
+    """Raises UserError naming every port of `wanted` (what for → port) that is taken, who holds it, and what helps.
+
+    `running`: whether parts of this stack run, which keep their ports until they are stopped.
+    """
     taken = {what: port for what, port in wanted.items() if not is_free(port)}
     if not taken:
         return
     lines = [f"port {port} for {what} is taken by {holder(port) or 'another program'}" for what, port in taken.items()]
-    lines.append(f"stop it, or move all ports: makegood up --port-offset {offset + 10000}")
+    found = free_offset(offset, {port - offset for port in wanted.values()})
+    command = f"makegood up --port-offset {found if found is not None else 'N'}"
+    lines.append(f"stop it, or move all ports: {'makegood down && ' if running else ''}{command}")
     raise UserError("\n".join(lines))
+
+
+def free_offset(present: int, bases: Collection[int] = ()) -> int | None:
+    """Another offset at which all ports are free now, those of the defaults and `bases`; None if there is none."""
+    wanted = {*_BASE.values(), *bases}
+    upwards = range(present - present % 1000 + 1000, LARGEST_OFFSET + 1, 1000)
+    downwards = range(0, min(present, LARGEST_OFFSET + 1), 1000)
+    offset: int
+    for offset in itertools.chain(upwards, downwards):
+        if all(base + offset <= 65535 and is_free(base + offset) for base in wanted):
+            return offset
+    return None
 
 
 def free_ports(count: int) -> list[int]:

@@ -12,12 +12,8 @@ from pathlib import Path
 from makegood_cli.errors import UserError
 from makegood_cli.stack.config import Stack
 from makegood_cli.stack.packages import Programs
-from makegood_cli.stack.ports import LISTEN, SERVICES
+from makegood_cli.stack.ports import LISTEN, SERVICES, process_name
 from makegood_cli.stack.processes import Spec
-
-
-def process_name(service: str, number: int) -> str:
-    return service if number == 1 else f"{service}-{number}"
 
 
 def environment(stack: Stack, service: str) -> dict[str, str]:
@@ -31,6 +27,10 @@ def environment(stack: Stack, service: str) -> dict[str, str]:
         "JWKS_URL": os.environ.get("JWKS_URL", f"{stack.mail_url}/.well-known/jwks.json"),
         "HTTP_HOST": LISTEN,
         "PUBLIC_BASE_URL": os.environ.get("PUBLIC_BASE_URL", stack.base_url),
+        # The development side answers the client app's addresses, so that no link in a message leads nowhere.
+        "CLIENT_APP_URL": os.environ.get("CLIENT_APP_URL", stack.mail_url),
+        # Its first step, in the same process: a process of its own would import everything once more.
+        "MAKEGOOD_MIGRATE": "1",
         "PYTHONUNBUFFERED": "1",
         # Byte code is kept, whatever the shell says: without it a start takes seconds longer.
         "PYTHONDONTWRITEBYTECODE": "",
@@ -51,7 +51,7 @@ def service_specs(stack: Stack, service: str) -> list[Spec]:
                 name=process_name(service, number),
                 command=(sys.executable, "-m", f"makegood_{service}", stack.choices.role),
                 environment=environment(stack, service) | {"HTTP_PORT": str(port)},
-                ports={f"{service} ({process_name(service, number)})": port},
+                ports={process_name(service, number): port},
                 folder=stack.home.root,
                 stop_seconds=15,
                 version=_code_version(stack.home.root, service),
@@ -67,21 +67,6 @@ def _code_version(root: Path, service: str) -> str:
     return str(max((p.stat().st_mtime_ns for p in files), default=0))
 
 
-def migrate(stack: Stack, service: str) -> None:
-    """Brings the service's database up to date. Raises UserError with the end of what it printed."""
-    values = {**os.environ, **environment(stack, service), "HTTP_PORT": str(stack.ports.of(service))}
-    command = (sys.executable, "-m", f"makegood_{service}", "migrate")
-    log = stack.home.log(f"{service}-migrate")
-    result = subprocess.run(  # noqa: S603 - our own command
-        command, env=values, cwd=stack.home.root, capture_output=True, text=True, check=False
-    )
-    output = result.stdout + result.stderr
-    log.write_text(output)
-    if result.returncode:
-        end = "\n".join(output.strip().splitlines()[-8:])
-        raise UserError(f"the migrations of {service} failed:\n{end}\nall of it: {log}")
-
-
 def mail_spec(stack: Stack) -> Spec:
     """The development mail server with its page, which also serves the development identity's keys."""
     smtp, web = stack.ports.of("smtp"), stack.ports.of("mail")
@@ -90,7 +75,7 @@ def mail_spec(stack: Stack) -> Spec:
     return Spec(
         name="mail",
         command=(*command, "--keys", str(stack.home.identity)),
-        ports={"mail (SMTP)": smtp, "the mail page": web},
+        ports=stack.ports.of_part("mail"),
         folder=stack.home.root,
         stop_seconds=5,
         version=str(max(p.stat().st_mtime_ns for p in sources)),
@@ -139,7 +124,7 @@ def gateway_spec(stack: Stack, programs: Programs) -> Spec:
     return Spec(
         name="gateway",
         command=tuple(command),
-        ports={"the gateway": port, "the gateway's administration": admin},
+        ports=stack.ports.of_part("gateway"),
         folder=folder,
         stop_seconds=8,
         version=json.dumps(options) + out.read_text(),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -22,7 +22,7 @@ from makegood_cli.stack.locks import exclusive
 from makegood_cli.stack.packages import Programs, provide
 from makegood_cli.stack.ports import LISTEN, SERVICES, require_free
 from makegood_cli.stack.processes import Running, Spec, Supervisor
-from makegood_cli.stack.services import gateway_spec, mail_spec, migrate, service_specs
+from makegood_cli.stack.services import gateway_spec, mail_spec, service_specs
 
 _PATIENCE = 90.0
 Ready = Callable[[], Awaitable[bool]]
@@ -72,7 +72,6 @@ class Starter:
             record = None
         fresh = record is None
         if record is None:
-            require_free(dict(spec.ports), self.stack.choices.port_offset)
             try:
                 record = self.supervisor.start(spec)
             except OSError as error:
@@ -92,8 +91,6 @@ class Starter:
     async def kafka(self) -> None:
         port, controller = self.stack.ports.of("kafka"), self.stack.ports.of("kafka_controller")
         if self.wants(kafka.NAME):
-            if kafka.NAME not in self.running:
-                require_free({"Kafka": port, "Kafka's controller": controller}, self.stack.choices.port_offset)
             folder = self.stack.folder(kafka.NAME)
             spec = await asyncio.to_thread(kafka.spec, folder, self.programs, port, controller)
             await self.start(spec, lambda: kafka.answers(self.stack.bootstrap))
@@ -107,9 +104,6 @@ class Starter:
         port = self.stack.ports.of("postgresql")
         if not self.wants(postgres.NAME):
             return
-        if postgres.NAME not in self.running:
-            await asyncio.to_thread(postgres.await_end, self.stack.folder(postgres.NAME))
-            require_free({"PostgreSQL": port}, self.stack.choices.port_offset)
         spec = await asyncio.to_thread(postgres.spec, self.stack.folder(postgres.NAME), self.programs, port)
         await self.start(spec, lambda: postgres.answers(postgres.admin_url(port)))
         await postgres.make_databases(port)
@@ -129,11 +123,7 @@ class Starter:
 
     async def service(self, service: str, databases: asyncio.Task[None], rest: list[asyncio.Task[None]]) -> None:
         specs = service_specs(self.stack, service)
-        await databases
-        fresh = any(s.name not in self.running or self.running[s.name].fingerprint != s.fingerprint for s in specs)
-        if fresh:
-            await asyncio.to_thread(migrate, self.stack, service)
-        await asyncio.gather(*rest)
+        await asyncio.gather(databases, *rest)
 
         def ready(spec: Spec) -> Ready:
             url = f"http://{LISTEN}:{next(iter(spec.ports.values()))}/readyz"
@@ -156,13 +146,15 @@ class Starter:
         await asyncio.to_thread(self.supervisor.stop, surplus)
         try:
             async with asyncio.TaskGroup() as group:
-                broker = group.create_task(self.kafka())
+                # Only services need its topics; `--only redis` does without a broker.
+                needs_broker = bool(self.parts & {kafka.NAME, *SERVICES})
+                broker = [group.create_task(self.kafka())] if needs_broker else []
                 databases = group.create_task(self.postgres())
                 cache = group.create_task(self.redis())
                 mail = group.create_task(self.mail())
                 for service in SERVICES:
                     if service in self.parts:
-                        group.create_task(self.service(service, databases, [broker, cache, mail]))
+                        group.create_task(self.service(service, databases, [*broker, cache, mail]))
                 if "gateway" in self.parts:
                     group.create_task(self.gateway(mail))
         except BaseExceptionGroup as group_error:
@@ -184,6 +176,22 @@ def first_error(group: BaseExceptionGroup[BaseException]) -> BaseException:
     return next((e for e in leaves if isinstance(e, UserError)), leaves[0])
 
 
+def check_ports(stack: Stack, parts: frozenset[str], running: Mapping[str, Running]) -> None:
+    """Looks at the ports of all that is to be started, before anything is. Raises UserError naming every taken one."""
+    wanted: dict[str, int] = {}
+    for part in PARTS:
+        if part not in parts or not stack.is_embedded(part):
+            continue
+        if part == postgres.NAME and part not in running:
+            postgres.await_end(stack.folder(part))
+        found = stack.ports.of_part(part, stack.count(part))
+        if part in SERVICES:
+            wanted |= {name: port for name, port in found.items() if name not in running}
+        elif part not in running:
+            wanted |= found
+    require_free(wanted, stack.choices.port_offset, running=bool(running))
+
+
 def up(home: Home, choices: Choices, console: Console, only: frozenset[str] | None = None) -> Stack:
     """Makes the stack run as chosen; does nothing to what already runs so. Answers the stack. Raises UserError."""
     home.make()
@@ -196,11 +204,12 @@ def up(home: Home, choices: Choices, console: Console, only: frozenset[str] | No
                 f"the stack runs with port offset {previous.port_offset}; first: makegood down, then up with another"
             )
         stack = Stack.of(home, choices)
-        _ = stack.ports
+        parts = only or frozenset(PARTS)
         supervisor.remove_remains()
+        check_ports(stack, parts, running)
         programs = provide(home, console)
         choices.remember(home)
-        starter = Starter(stack, programs, supervisor, console, only or frozenset(PARTS), running)
+        starter = Starter(stack, programs, supervisor, console, parts, running)
         if stack.folder(postgres.NAME).parent != home.state:
             console.print(f"  PostgreSQL's files stand in {stack.folder(postgres.NAME)}: it may not run as root,")
             console.print(f"  and other users cannot reach {home.state}")

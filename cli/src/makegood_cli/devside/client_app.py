@@ -1,0 +1,55 @@
+"""What stands in the client app's place in development: a page at each address that messages lead to.
+
+It tells who answers there in an installation, what that app would do, and with which ids. The token of a join link is never
+shown.
+"""
+
+from __future__ import annotations
+
+from html import escape
+from pathlib import Path
+from string import Template
+
+from starlette.requests import Request
+
+PAGE_POLICY = (
+    "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+_PAGE = Path(__file__).with_name("client_app.html")
+_VISITS = {
+    "join": (
+        "Join the session",
+        "The app connects camera and microphone, or opens the chat, with the access that this link carries.",
+    ),
+    "book": (
+        "Book a session",
+        "The app shows the free slots of the room's provider, with what is listed here already chosen, and books one: "
+        "<code>GET /v1/providers/{id}/slots</code>, then <code>POST /v1/sessions</code>.",
+    ),
+    "session": (
+        "The session",
+        "The app shows the session and what can be done with it now: <code>GET /v1/sessions/{id}</code>; join, confirm, "
+        "move or cancel.",
+    ),
+}
+_NAMES = {
+    "session_id": "session",
+    "room_id": "room",
+    "rebook": "instead of session",
+    "length_minutes": "length in minutes",
+    "modality": "modality",
+    "venue_id": "venue",
+}
+_LONGEST = 200
+
+
+def visit(request: Request) -> str:
+    """The page for the address that was asked for."""
+    title, does = _VISITS[request.scope["route"].name]
+    given = {**request.query_params, **request.path_params}
+    rows = "".join(
+        f"<dt>{name}</dt><dd><code>{escape(str(given[key])[:_LONGEST])}</code></dd>"
+        for key, name in _NAMES.items()
+        if key in given
+    )
+    return Template(_PAGE.read_text()).substitute(title=escape(title), does=does, rows=rows)
