@@ -94,7 +94,7 @@ def describe(topic: Annotated[str, typer.Argument(metavar="TOPIC", help="The nam
 @topics.command()
 def tail(
     names: Annotated[
-        list[str] | None, typer.Argument(metavar="[TOPIC]...", help="Topics, or parts of their names; all if none.")
+        list[str] | None, typer.Argument(metavar="TOPIC", help="Topics, or parts of their names; all if none.")
     ] = None,
     key: Annotated[str | None, typer.Option(metavar="KEY", help="Only events with this key.")] = None,
     correlation: Annotated[str | None, typer.Option(metavar="ID", help="Only events of this story.")] = None,
