@@ -130,6 +130,18 @@ async def test_time_off_is_not_offered_and_is_offered_again_when_taken_back(desk
     assert "dentist" not in repr(events)
 
 
+@pytest.mark.rule("AVAIL-1")
+async def test_time_off_that_is_over_is_refused(desk: Desk, client: Client) -> None:
+    doc = client("provider", "doc")
+    past = {"starts_at": (NOW - timedelta(days=2)).isoformat(), "ends_at": NOW.isoformat()}
+    refused = await doc.post(TIME_OFF, json=past)
+    assert (refused.status_code, refused.json()["errors"][0]["pointer"]) == (422, "#/ends_at")
+    assert await desk.outbox() == []
+    begun = await doc.post(TIME_OFF, json={**past, "ends_at": (NOW + timedelta(minutes=1)).isoformat()})
+    assert begun.status_code == 201
+    assert "location" not in begun.headers  # no address shows one entry
+
+
 async def test_time_off_pages_by_start(client: Client) -> None:
     doc = client("provider", "doc")
     ids = [

@@ -246,9 +246,19 @@ async def test_a_path_with_an_odd_id_is_not_found(world: World, text: str) -> No
         await world.member.post(f"/v1/sessions/{text}/cancel", headers=key),
         await world.member.get(f"/v1/rooms/{text}"),
         await world.member.post(f"/v1/rooms/{text}/close", headers=key),
-        await world.member.get("/v1/sessions", params={"room_id": text}),
     ]
-    assert [(answer.status_code, slug(answer)) for answer in answers] == [(404, "not-found")] * 6
+    assert [(answer.status_code, slug(answer)) for answer in answers] == [(404, "not-found")] * 5
+    for person in (world.member, world.support):
+        listed = await person.get("/v1/sessions", params={"room_id": text})
+        assert (listed.status_code, listed.json()) == (200, {"items": [], "next_cursor": None})
+
+
+@pytest.mark.rule("BOOK-1")
+async def test_a_version_of_a_session_that_is_not_there_yet_cannot_match(world: World) -> None:
+    headers = {"Idempotency-Key": new_id(), "If-Match": '"1"'}
+    answer = await world.member.post("/v1/sessions", json=world.wish(await world.room()), headers=headers)
+    assert (answer.status_code, slug(answer)) == (412, "version-mismatch")
+    assert (await world.member.get("/v1/sessions")).json()["items"] == []
 
 
 @pytest.mark.rule("AVAIL-3")

@@ -122,7 +122,10 @@ async def test_a_booking_nobody_has_decided_yet_can_be_cancelled_at_no_cost(worl
 async def test_support_cancels_nothing(world: World) -> None:
     session = await world.confirmed()
     answer = await world.support.post(f"/v1/sessions/{session['id']}/cancel")
-    assert answer.status_code == 403
+    assert (answer.status_code, slug(answer)) == (403, "support-may-not")
+    other = await world.person("ops", "olga").post(f"/v1/sessions/{session['id']}/cancel")
+    assert (other.status_code, slug(other)) == (403, "forbidden")
+    assert (await world.read(session))["status"] == "confirmed"
 
 
 @pytest.mark.rule("JOIN-1")
@@ -328,6 +331,8 @@ async def test_a_room_is_opened_once_for_its_pair_and_closed_by_its_parties(worl
     body = {"member_id": "anna", "provider_id": "dr-lee"}
     opened = await world.support.post("/v1/rooms", json=body)
     room = opened.json()
+    matching = await world.support.post("/v1/rooms", json=body, headers={"If-Match": "*"})
+    assert (matching.status_code, slug(matching)) == (412, "version-mismatch")
     assert (opened.status_code, opened.headers["location"]) == (201, f"/v1/rooms/{room['id']}")
     assert (room["status"], room["version"], room["created_at"]) == ("active", 1, "2026-11-23T09:00:00Z")
     again = await world.person("ops", "olga").post("/v1/rooms", json=body)

@@ -139,7 +139,10 @@ async def test_a_repeated_message_is_written_once(world: World) -> None:
         again = await client.post(path, json={"text": "hello"}, headers=key)
         other = await client.post(path, json={"text": "other"}, headers=key)
         items = (await client.get(path)).json()["items"]
+        matching = await client.post(path, json={"text": "hello"}, headers={"If-Match": '"1"'})
     assert (first.json(), first.status_code) == (again.json(), again.status_code)
+    assert "location" not in first.headers  # no address shows one message
+    assert matching.status_code == 412
     assert other.status_code == 422
     assert len(items) == 1
 
@@ -191,6 +194,10 @@ async def test_a_room_that_does_not_exist_is_not_found(world: World, room_id: st
         assert (await client.get(f"/v1/rooms/{room_id}/messages")).status_code == 404
         assert (await client.post(f"/v1/rooms/{room_id}/messages", json={"text": "Hello?"})).status_code == 404
         listed = await client.get("/v1/deliveries", params={"session_id": room_id})
+        assert (listed.status_code, listed.json()["items"]) == (200, [])
+        assert (await client.get("/v1/people/no one/contact")).status_code == 404
+    async with world.client("support-1", "support") as support:
+        listed = await support.get("/v1/deliveries", params={"person_id": f"no one {room_id}" * 9})
         assert (listed.status_code, listed.json()["items"]) == (200, [])
 
 

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
 from typing import Annotated, Literal
 
 import asyncpg
-from fastapi import APIRouter, Depends, FastAPI, Request, Response
+from fastapi import APIRouter, Depends, FastAPI, Path, Request, Response
+from fastapi.responses import StreamingResponse
 from makegood_chassis.http.answers import answer
 from makegood_chassis.http.app import create_app
 from makegood_chassis.http.changes import Change, changes
 from makegood_chassis.http.models import Instant, RequestModel, View
 from makegood_chassis.http.pages import Cursor, Limit, decode_cursor, page
 from makegood_chassis.http.problems import Problem, not_found
-from makegood_chassis.http.rights import Access, Grant, Rights, operation
+from makegood_chassis.http.rights import Access, Denial, Grant, Rights, operation
 from makegood_chassis.service import Service
 from makegood_contracts.ids import is_id, new_id
 from pydantic import Field, field_validator
@@ -22,7 +24,7 @@ SCHEMA = """
 CREATE TABLE notes (id uuid PRIMARY KEY, owner text NOT NULL, text text NOT NULL, version int NOT NULL DEFAULT 1);
 """
 RIGHTS: Rights = {
-    "note.write": (Grant("member"),),
+    "note.write": (Grant("member"), Denial("support", "support-may-not")),
     "note.read": (Grant("member", "self"), Grant("support")),
     "note.list": (Grant("member"),),
     "trouble": (Grant("member"),),
@@ -55,6 +57,8 @@ class NewNote(RequestModel):
 
 
 class Note(View):
+    has_etag = True
+
     id: str
     owner: str
     text: str
@@ -69,8 +73,9 @@ writing = Annotated[Access, Depends(operation("note.write"))]
 reading = Annotated[Access, Depends(operation("note.read"))]
 listing = Annotated[Access, Depends(operation("note.list"))]
 troubled = Annotated[Access, Depends(operation("trouble"))]
-changing = Annotated[Change, Depends(changes())]
-keyed = Annotated[Change, Depends(changes(key_required=True))]
+changing = Annotated[Change, Depends(changes(if_match="required"))]
+keyed = Annotated[Change, Depends(changes(key_required=True, if_match="none"))]
+awaited = Annotated[Change, Depends(changes(key_required=True, if_match="none", waits=True))]
 
 
 def routes(service: Service) -> APIRouter:
@@ -87,7 +92,7 @@ def routes(service: Service) -> APIRouter:
             return change.answer(201, note, version=1, location=f"/v1/notes/{note.id}")
 
     @router.post("/v1/slow-notes", status_code=201, response_model=Note)
-    async def write_slowly(new: NewNote, change: keyed, access: writing) -> Response:
+    async def write_slowly(new: NewNote, change: awaited, access: writing) -> Response:
         """The outcome comes after the commit; `die` never answers, as a process that was killed."""
         note = Note(id=new_id(), owner=access.caller.subject, text=new.text, version=1)
         path = f"/v1/notes/{note.id}"
@@ -131,7 +136,7 @@ def routes(service: Service) -> APIRouter:
             row = await unit.fetch_one("SELECT * FROM notes WHERE id = $1 FOR UPDATE", id)
             if row is None:
                 raise not_found("note")
-            change.expect_version(row["version"], required=True)
+            change.expect_version(row["version"])
             row = await unit.fetch_one(
                 "UPDATE notes SET text = $2, version = version + 1 WHERE id = $1 RETURNING *", id, new.text
             )
@@ -139,7 +144,7 @@ def routes(service: Service) -> APIRouter:
             return change.answer(200, _note(row), version=row["version"])
 
     @router.get("/v1/trouble/{kind}")
-    async def trouble(kind: str, access: troubled, request: Request) -> Response:
+    async def trouble(kind: Annotated[str, Path(pattern="^[a-z]+$")], access: troubled, request: Request) -> Response:
         async with database.reading() as queries:
             if kind == "database":
                 await queries.execute("SELECT pg_terminate_backend(pg_backend_pid())")
@@ -148,6 +153,25 @@ def routes(service: Service) -> APIRouter:
         if kind == "bug":
             raise LookupError("Jane Doe, jane@example.org")
         raise not_found("trouble")
+
+    @router.get("/v1/ticks", response_class=StreamingResponse)
+    async def ticks(access: troubled) -> StreamingResponse:
+        """A stream without an end."""
+
+        async def endless() -> AsyncIterator[bytes]:
+            while True:
+                yield b": tick\n\n"
+                await asyncio.sleep(0)
+
+        return StreamingResponse(endless(), media_type="text/event-stream")
+
+    @router.post("/v1/notes/{id}/forgetful", response_model=Note)
+    async def forgetful(id: str, change: Annotated[Change, Depends(changes())], access: writing) -> Response:
+        """A change that forgets to compare the version."""
+        async with change.unit() as unit:
+            row = await unit.fetch_one("UPDATE notes SET text = 'forgot' WHERE id = $1 RETURNING *", id)
+            assert row is not None
+            return change.answer(200, _note(row), version=row["version"])
 
     return router
 

@@ -54,12 +54,39 @@ async def test_the_document_tells_security_problems_and_headers(client: httpx.As
     assert document["openapi"].startswith("3.1")
     post = document["paths"]["/v1/notes"]["post"]
     assert post["security"] == [{"token": []}]
-    assert {"201", "400", "401", "403", "409", "412", "413", "415", "422", "428", "429", "503", "504"} <= set(
-        post["responses"]
-    )
+    assert {"201", "400", "401", "403", "409", "413", "415", "422", "429", "503", "504"} <= set(post["responses"])
     assert all("application/problem+json" in r["content"] for s, r in post["responses"].items() if s[0] in "45")
     headers = {parameter["name"]: parameter["required"] for parameter in post["parameters"]}
-    assert headers == {"Idempotency-Key": True, "If-Match": False, "Prefer": False}
+    assert headers == {"Idempotency-Key": True}
+    assert not {"412", "428"} & set(post["responses"])
+    put = document["paths"]["/v1/notes/{id}"]["put"]
+    assert {p["name"]: p["required"] for p in put["parameters"] if p["in"] == "header"} == {
+        "Idempotency-Key": False,
+        "If-Match": True,
+    }
+    assert {"412", "428"} <= set(put["responses"])
+    slow = document["paths"]["/v1/slow-notes"]["post"]
+    assert {p["name"] for p in slow["parameters"]} == {"Idempotency-Key", "Prefer"}
+    assert "support-may-not" in slow["responses"]["403"]["content"]["application/problem+json"]["examples"]
+    told = {
+        (200, "ETag"): put,
+        (412, "ETag"): put,
+        (401, "WWW-Authenticate"): put,
+        (409, "Retry-After"): put,
+        (429, "Retry-After"): put,
+        (503, "Retry-After"): put,
+        (429, "X-RateLimit-Reset"): put,
+        (201, "Preference-Applied"): slow,
+        (409, "Preference-Applied"): slow,
+    }
+    assert [
+        pair for pair, operation in told.items() if pair[1] not in operation["responses"][str(pair[0])]["headers"]
+    ] == []
+    assert "Preference-Applied" not in put["responses"]["200"]["headers"]
+    for status, answer in slow["responses"].items():
+        examples = answer["content"].get("application/problem+json", {}).get("examples", {})
+        assert examples or status[0] == "2"
+        assert {example["value"]["status"] for example in examples.values()} <= {int(status)}
     assert "404" in document["paths"]["/v1/notes/{id}"]["get"]["responses"]
     assert "ValidationError" not in document["components"]["schemas"]
     assert not any("dev" in path for path in document["paths"])

@@ -9,6 +9,7 @@ from typing import Any
 import httpx
 import pytest
 import structlog
+from makegood_chassis.http.problems import Problem
 from makegood_chassis.service import Service
 
 from . import notes
@@ -151,8 +152,9 @@ async def test_unknown_addresses_and_methods(client: httpx.AsyncClient) -> None:
     assert (answer.status_code, _slug(answer)) == (404, "not-found")
     answer = await client.delete("/v1/notes")
     assert (answer.status_code, _slug(answer)) == (405, "method-not-allowed")
-    assert answer.headers["allow"] == "GET, POST"
+    assert answer.headers["allow"] == "GET, HEAD, POST"
     assert (await client.get("/v1/notes/a%00b")).status_code == 404
+    assert _slug(await client.get("/v1/trouble/NO-KIND")) == "not-found"
     assert (await client.get("/v1/notes?cursor=a%00b")).status_code == 422
     assert (await client.get("/v1/notes?limit=1&limit=2")).status_code == 200
 
@@ -220,6 +222,94 @@ async def test_no_request_hangs_past_its_deadline(make_service: Make, database_u
 async def test_the_gateways_nearer_deadline_holds(client: httpx.AsyncClient) -> None:
     answer = await client.get("/v1/trouble/hang", headers={"x-envoy-expected-rq-timeout-ms": "200"})
     assert (answer.status_code, _slug(answer)) == (504, "deadline-exceeded")
+
+
+async def test_head_is_get_without_its_body(client: httpx.AsyncClient) -> None:
+    made = await _post(client, b'{"text": "a"}')
+    for path in (made.headers["location"], "/v1/notes", "/v1/notes/openapi.json", "/livez", "/v1/nowhere"):
+        get, head = await client.get(path), await client.head(path)
+        assert (head.status_code, head.content) == (get.status_code, b"")
+        kept = ("etag", "content-type", "content-length", "cache-control")
+        assert [head.headers.get(name) for name in kept] == [get.headers.get(name) for name in kept]
+    head = await client.head("/v1/ticks")  # whose body never ends
+    assert (head.status_code, head.headers["content-type"].split(";")[0]) == (200, "text/event-stream")
+    assert (await client.head("/v1/slow-notes")).status_code == 405
+    del client.headers["authorization"]
+    assert (await client.head("/v1/notes")).status_code == 401
+
+
+async def test_a_parameter_that_the_route_does_not_know_is_refused(
+    client: httpx.AsyncClient, identity: Identity
+) -> None:
+    answer = await client.get("/v1/notes?limit=5&lmit=5&Cursor=")
+    assert (answer.status_code, _slug(answer)) == (422, "validation")
+    assert [(error["in"], error["pointer"]) for error in answer.json()["errors"]] == [
+        ("query", "#/Cursor"),
+        ("query", "#/lmit"),
+    ]
+    assert (await client.post("/v1/notes?x=1", json={"text": "a"}, headers=JSON)).status_code == 422
+    assert (await client.get("/v1/notes?x=1", headers=identity.bearer("otto", "ops"))).status_code == 403
+    assert (await client.get("/v1/notes?limit=5")).status_code == 200
+    assert (await client.get("/v1/notes?")).status_code == 200
+
+
+@pytest.mark.rule("SEC-1")
+async def test_a_role_that_is_told_why_it_may_not(client: httpx.AsyncClient, identity: Identity) -> None:
+    for roles, slug in (
+        (("support",), "support-may-not"),
+        (("ops",), "forbidden"),
+        (("ops", "support"), "support-may-not"),
+    ):
+        answer = await client.post("/v1/notes", json={"text": "a"}, headers={**JSON, **identity.bearer("sue", *roles)})
+        assert (answer.status_code, _slug(answer)) == (403, slug)
+    both = identity.bearer("sue", "support", "member")
+    assert (await client.post("/v1/notes", json={"text": "a"}, headers={**JSON, **both})).status_code == 201
+
+
+async def test_a_wait_names_the_seconds_that_are_granted(
+    make_service: Make, database_url: str, identity: Identity
+) -> None:
+    service = make_service(database_url, request_deadline=4.9)
+    await service.database.open()
+    async with serving(notes.app(service)) as client:
+        client.headers.update(identity.bearer())
+        granted = {}
+        for asked in ("wait=2", "wait=3000", "wait=0", "respond-async"):
+            headers = {"Idempotency-Key": asked, "Prefer": asked}
+            answer = await client.post("/v1/slow-notes", json={"text": "a"}, headers=headers)
+            assert answer.status_code == 201
+            granted[asked] = answer.headers.get("preference-applied")
+        plain = await client.post("/v1/notes", json={"text": "a"}, headers={**JSON, "Prefer": "wait=2"})
+    await service.database.close()
+    assert granted == {"wait=2": "wait=2", "wait=3000": "wait=4", "wait=0": None, "respond-async": None}
+    assert "preference-applied" not in plain.headers
+
+
+async def test_a_refusal_by_a_rule_has_its_reasons(client: httpx.AsyncClient) -> None:
+    answer = await client.post(
+        "/v1/slow-notes", json={"text": "late refusal"}, headers={"Idempotency-Key": "k", "Prefer": "wait=3"}
+    )
+    content = answer.json()
+    assert (answer.status_code, answer.headers["preference-applied"]) == (409, "wait=3")
+    assert content["reasons"] == [{"code": "no-session-credits", "detail": content["detail"]}]
+    assert "reasons" not in Problem("idempotency-in-flight").members
+    given = [{"code": "slot-taken", "detail": "It is taken."}, {"code": "member-busy", "detail": "So is she."}]
+    assert Problem("slot-taken", reasons=given).members["reasons"] == given
+    assert "reasons" not in Problem("support-may-not").members
+
+
+async def test_a_version_of_what_does_not_exist_yet_cannot_match(client: httpx.AsyncClient, service: Service) -> None:
+    for sent in ('"1"', "*"):
+        answer = await _post(client, b'{"text": "a"}', **{"If-Match": sent})
+        assert (answer.status_code, _slug(answer)) == (412, "version-mismatch")
+    assert (await client.get("/v1/notes")).json()["items"] == []
+
+
+async def test_a_route_that_forgets_to_compare_the_version_changes_nothing(client: httpx.AsyncClient) -> None:
+    path = (await _post(client, b'{"text": "a"}')).headers["location"]
+    answer = await client.post(f"{path}/forgetful", headers={"If-Match": '"1"'})
+    assert answer.status_code == 500
+    assert (await client.get(path)).json()["text"] == "a"
 
 
 async def test_versions(client: httpx.AsyncClient) -> None:

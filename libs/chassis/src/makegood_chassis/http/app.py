@@ -64,6 +64,9 @@ def create_app(
     settings = service.settings
     app.state.service = service
     app.state.rights = rights
+    app.state.parameters = {
+        id(route): openapi.query_parameters(route.dependant) for route in app.routes if isinstance(route, APIRoute)
+    }
     app.state.completions = completions(service)
     app.state.authenticator = authenticator or Authenticator(
         settings.jwks_url, issuer=settings.token_issuer, audience=settings.token_audience
@@ -112,7 +115,7 @@ def _allowed(request: Request) -> list[str]:
     for route in request.app.routes:
         if route.matches(request.scope)[0] != Match.NONE:
             methods |= getattr(route, "methods", None) or set()
-    return sorted(methods)
+    return sorted(methods | ({"HEAD"} if "GET" in methods else set()))
 
 
 def _document(app: FastAPI) -> dict[str, Any]:

@@ -8,8 +8,7 @@ from typing import Any, Final
 
 from starlette.types import Message, Receive
 
-from makegood_chassis.http.failures import pointer
-from makegood_chassis.http.problems import Problem, invalid
+from makegood_chassis.http.problems import Problem, invalid, pointer
 
 LIMIT: Final = 1 << 20
 """Most bytes of a body."""

@@ -16,7 +16,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from functools import cache
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Literal
 
 import structlog
 from fastapi import Request, Response
@@ -47,6 +47,10 @@ __all__ = ["Change", "Changes", "Claim", "Replay", "changes", "claim_many", "rel
 MARGIN: Final = 0.5
 """Seconds before the request's deadline at which a wait ends, so that the 202 still leaves in time."""
 
+IfMatch = Literal["honoured", "required", "none"]
+"""What a change does with `If-Match`. `honoured`: compares it where it is sent. `required`: it must be sent. `none`: for a
+change that makes something new: where it is sent nothing exists yet that could match, and the change is refused."""
+
 _log = structlog.get_logger(__name__)
 
 Completions = GroupCommit[tuple[Claim, Response], None]
@@ -71,12 +75,17 @@ class Change:
         claim: Claim | None,
         if_match: Sequence[str],
         prefer: Sequence[str],
+        *,
+        version_required: bool = False,
     ) -> None:
         self._state = request.scope["app"].state
         self._context: RequestContext = context(request)
         self._claim = claim
         self._if_match = if_match
-        self._asked = preconditions.wait_seconds(prefer)
+        self._version_required = version_required
+        self._compared = not if_match
+        asked = preconditions.wait_seconds(prefer)
+        self._granted = max(0, min(asked, int(self._context.remaining() - MARGIN))) if asked else 0
         self._answer: Response | None = None
 
     @property
@@ -92,11 +101,12 @@ class Change:
     @property
     def wait(self) -> float:
         """Seconds the caller wants to wait (`Prefer: wait=N`), cut to the request's deadline; 0 without."""
-        return 0.0 if not self._asked else max(0.0, min(float(self._asked), self._context.remaining() - MARGIN))
+        return 0.0 if not self._granted else max(0.0, min(float(self._granted), self._context.remaining() - MARGIN))
 
-    def expect_version(self, version: int, *, required: bool = False) -> None:
+    def expect_version(self, version: int) -> None:
         """Checks `If-Match` against the entity's version: 412 `version-mismatch`; 428 `version-required` if it must be sent."""
-        preconditions.check_version(self._if_match, version, required=required)
+        self._compared = True
+        preconditions.check_version(self._if_match, version, required=self._version_required)
 
     @asynccontextmanager
     async def unit(self, *, resource: str | None = None) -> AsyncIterator[UnitOfWork]:
@@ -113,6 +123,8 @@ class Change:
                     raise refusal
             self._answer = None
             yield unit
+            if not self._compared:
+                raise RuntimeError("call change.expect_version() inside the unit, or ask for changes(if_match='none')")
             if self._answer is not None:
                 if self._claim is not None:
                     await store_many([(self._claim, self._answer)], unit)
@@ -153,16 +165,18 @@ class Change:
         return response
 
     def _prefer_applied(self, response: Response) -> Response:
-        if self._asked:
-            response.headers["Preference-Applied"] = f"wait={self._asked}"
+        if self._granted:
+            response.headers["Preference-Applied"] = f"wait={self._granted}"
         return response
 
 
 class Changes:
     """The dependency that `changes` answers."""
 
-    def __init__(self, key_required: bool) -> None:
+    def __init__(self, key_required: bool, if_match: IfMatch, waits: bool) -> None:
         self.key_required = key_required
+        self.if_match = if_match
+        self.waits = waits
 
     async def __call__(self, request: Request) -> Change:
         caller = await authenticate(request)
@@ -174,6 +188,10 @@ class Changes:
             if name in wanted:
                 wanted[name].append(value.decode("latin-1"))
         key = read_key(keys, required=self.key_required)
+        if if_match and self.if_match == "none":
+            raise Problem(
+                "version-mismatch", "This makes something new: nothing exists yet that `If-Match` could match."
+            )
         claim = None
         if key is not None:
             scope = request.scope
@@ -182,10 +200,17 @@ class Changes:
             claim = Claim(
                 caller.subject, key, fingerprint(scope["method"], target, await request.body()), patience + MARGIN
             )
-        return Change(request, claim, if_match, prefer)
+        return Change(
+            request,
+            claim,
+            if_match,
+            prefer if self.waits else (),
+            version_required=self.if_match == "required",
+        )
 
 
 @cache
-def changes(*, key_required: bool = False) -> Changes:
-    """FastAPI dependency. `key_required`: without `Idempotency-Key` the answer is 400 `idempotency-key-required`."""
-    return Changes(key_required)
+def changes(*, key_required: bool = False, if_match: IfMatch = "honoured", waits: bool = False) -> Changes:
+    """FastAPI dependency. `key_required`: without `Idempotency-Key` the answer is 400 `idempotency-key-required`.
+    `waits`: the outcome comes later, and `Prefer: wait` is honoured."""
+    return Changes(key_required, if_match, waits)

@@ -66,6 +66,9 @@ class Edge:
             request_id(_text(sent.get(b"x-request-id"))), traceparent(_text(sent.get(b"traceparent"))), ends
         )
         scope[SCOPE_KEY] = context
+        inner = scope
+        if scope["method"] == "HEAD":
+            inner, send = {**scope, "method": "GET"}, _without_body(send)
         status, handling = 0, True
         deadline = asyncio.timeout_at(ends)
 
@@ -81,7 +84,7 @@ class Edge:
         HTTP_ACTIVE.inc()
         try:
             async with deadline:
-                await self._handle(scope, receive, reply, sent)
+                await self._handle(inner, receive, reply, sent)
         except ClientGone:
             pass
         except Exception as error:
@@ -93,7 +96,7 @@ class Edge:
             await response(scope, receive, reply)
         finally:
             HTTP_ACTIVE.dec()
-            self._observe(scope, status, time.perf_counter() - begun)
+            self._observe(scope["method"], inner.get("route"), status, time.perf_counter() - begun)
 
     async def _handle(self, scope: Scope, receive: Receive, send: Send, sent: dict[bytes, bytes]) -> None:
         if b"%" in scope["query_string"] and b"%00" in scope["query_string"]:
@@ -166,13 +169,26 @@ class Edge:
             headers.append(_NO_STORE)
         message["headers"] = headers
 
-    def _observe(self, scope: Scope, status: int, seconds: float) -> None:
-        route: Any = scope.get("route")
-        labels = (scope["method"] if route else "other", getattr(route, "path", "none"), status)
+    def _observe(self, method: str, route: Any, status: int, seconds: float) -> None:
+        labels = (method if route else "other", getattr(route, "path", "none"), status)
         duration = self._durations.get(labels)
         if duration is None:
             duration = self._durations[labels] = HTTP_DURATION.labels(*labels)
         duration.observe(seconds)
+
+
+def _without_body(send: Send) -> Send:
+    """HEAD is answered as GET without the body (RFC 9110 §9.3.2). A body that goes on, as a stream's, is broken off."""
+
+    async def headers_alone(message: Message) -> None:
+        if message["type"] != "http.response.body":
+            await send(message)
+            return
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
+        if message.get("more_body", False):
+            raise ClientGone
+
+    return headers_alone
 
 
 def _text(value: bytes | None) -> str | None:

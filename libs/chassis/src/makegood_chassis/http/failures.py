@@ -12,11 +12,8 @@ from fastapi import Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
-from makegood_chassis.http.problems import Problem, problem_response
+from makegood_chassis.http.problems import MOST_ERRORS, Problem, pointer, problem_response
 from makegood_chassis.messaging.failures import is_transient
-
-MOST_ERRORS: Final = 50
-"""Field errors that one answer lists at most."""
 
 _RETRY_AFTER: Final = {"Retry-After": "1"}
 _BY_STATUS: Final = {
@@ -69,6 +66,8 @@ def _invalid(error: RequestValidationError) -> Problem:
     found: Sequence[Mapping[str, Any]] = error.errors()
     if any(entry["type"] == "json_invalid" for entry in found):
         return Problem("validation", "The body is no JSON.", status=400)
+    if any(entry["loc"][0] == "path" for entry in found):
+        return Problem("not-found")  # an id that cannot be one names nothing
     errors = [_field_error(entry) for entry in found[:MOST_ERRORS]]
     return Problem("validation", "The request does not fit; see `errors`.", errors=errors)
 
@@ -76,11 +75,6 @@ def _invalid(error: RequestValidationError) -> Problem:
 def _field_error(entry: Mapping[str, Any]) -> dict[str, str]:
     where, *path = entry["loc"]
     return {"in": str(where), "pointer": pointer(path), "detail": _detail(entry)}
-
-
-def pointer(path: Sequence[Any]) -> str:
-    """A JSON pointer (RFC 6901) as a URI fragment, such as `#/weekly/0/day`."""
-    return "#" + "".join("/" + str(step)[:100].replace("~", "~0").replace("/", "~1") for step in path)
 
 
 def _detail(entry: Mapping[str, Any]) -> str:

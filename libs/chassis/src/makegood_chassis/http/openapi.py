@@ -9,57 +9,33 @@ from fastapi import FastAPI
 from fastapi.dependencies.models import Dependant
 from fastapi.openapi.utils import get_openapi
 from fastapi.routing import APIRoute
-from makegood_contracts.problems import PROBLEMS
 
 from makegood_chassis.http.changes import Changes
-from makegood_chassis.http.problems import MEDIA_TYPE
-from makegood_chassis.http.rights import Operation
+from makegood_chassis.http.described import (
+    LOCATION,
+    PROBLEM_SCHEMA,
+    answer_headers,
+    malformed,
+    problems,
+    request_headers,
+)
+from makegood_chassis.http.rights import Denial, Operation, Rights
+
+__all__ = ["LOCATION", "document", "problems"]
 
 _EVERY: Final = ("unavailable", "deadline-exceeded", "rate-limited")
 _SIGNED_IN: Final = ("unauthenticated", "forbidden")
 _CHANGE: Final = (
     "idempotency-key-reused",
     "idempotency-in-flight",
-    "version-mismatch",
-    "version-required",
     "payload-too-large",
     "unsupported-media-type",
 )
-_PROBLEM_SCHEMA: Final = {
-    "title": "Problem",
-    "description": "An error in the shape of RFC 9457. Each `type` is a page that says what happened and what to do.",
-    "type": "object",
-    "required": ["type", "title", "status", "detail"],
-    "properties": {
-        "type": {"type": "string", "examples": ["/problems/not-found"]},
-        "title": {"type": "string"},
-        "status": {"type": "integer"},
-        "detail": {"type": "string"},
-        "errors": {
-            "description": "With `validation`: the fields that do not fit, each by a JSON pointer.",
-            "type": "array",
-            "items": {
-                "type": "object",
-                "required": ["in", "pointer", "detail"],
-                "properties": {
-                    "in": {"enum": ["body", "query", "path", "header", "cookie"]},
-                    "pointer": {"type": "string", "examples": ["#/weekly/0/day"]},
-                    "detail": {"type": "string"},
-                },
-            },
-        },
-        "reasons": {
-            "description": "Where rules forbid it: every reason that applies.",
-            "type": "array",
-            "items": {
-                "type": "object",
-                "required": ["code", "detail"],
-                "properties": {"code": {"type": "string"}, "detail": {"type": "string"}},
-            },
-        },
-    },
+_VERSIONS: Final[Mapping[str, tuple[str, ...]]] = {
+    "none": (),
+    "honoured": ("version-mismatch",),
+    "required": ("version-mismatch", "version-required"),
 }
-_TEXT: Final = {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]+$"}
 
 
 def dependencies(dependant: Dependant) -> Iterator[Any]:
@@ -78,18 +54,16 @@ def route_operations(route: APIRoute) -> list[str]:
     return [call.name for call in dependencies(route.dependant) if isinstance(call, Operation)]
 
 
-def problems(*slugs: str) -> dict[int | str, dict[str, Any]]:
-    """`responses=` of a route: the problems that it can answer, by status."""
-    found: dict[int | str, dict[str, Any]] = {}
-    for slug in slugs:
-        problem = PROBLEMS[slug]
-        entry = found.setdefault(problem.status, {"description": "", "content": _content()})
-        entry["description"] += f"{'; ' if entry['description'] else ''}`{slug}`: {problem.title}"
-    return found
+def query_parameters(dependant: Dependant) -> frozenset[str]:
+    """Names of the query parameters that a route takes, at any depth."""
+    own = frozenset(parameter.alias for parameter in dependant.query_params)
+    return own.union(*(query_parameters(inner) for inner in dependant.dependencies))
 
 
-def _content() -> dict[str, Any]:
-    return {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
+def answer_model(route: APIRoute, status: int) -> Any:
+    """The model of a route's answer with this status; None where it has none."""
+    model = route.responses.get(status, {}).get("model")
+    return route.response_model if model is None and status == (route.status_code or 200) else model
 
 
 def document(app: FastAPI) -> dict[str, Any]:
@@ -101,7 +75,7 @@ def document(app: FastAPI) -> dict[str, Any]:
     schemas = components.setdefault("schemas", {})
     for name in ("HTTPValidationError", "ValidationError"):
         schemas.pop(name, None)
-    schemas["Problem"] = _PROBLEM_SCHEMA
+    schemas["Problem"] = PROBLEM_SCHEMA
     components["securitySchemes"] = {
         "token": {
             "type": "http",
@@ -113,21 +87,24 @@ def document(app: FastAPI) -> dict[str, Any]:
     for route in app.routes:
         if isinstance(route, APIRoute) and route.include_in_schema:
             for method in route.methods or ():
-                _complete(schema["paths"][route.path_format][method.lower()], route, method)
+                _complete(schema["paths"][route.path_format][method.lower()], route, app.state.rights)
+    for each in list(schemas.values()):
+        if "properties" in each:
+            _page_example(schemas, each)
     return schema
 
 
-def _complete(operation: dict[str, Any], route: APIRoute, method: str) -> None:
+def _complete(operation: dict[str, Any], route: APIRoute, rights: Rights) -> None:
     change = route_change(route)
     slugs = list(_EVERY)
-    if route_operations(route):
+    for name in route_operations(route):
         operation["security"] = [{"token": []}]
-        slugs += _SIGNED_IN
+        slugs += [*_SIGNED_IN, *(entry.slug for entry in rights[name] if isinstance(entry, Denial))]
     if route.dependant.path_params:
         slugs.append("not-found")
     if change is not None:
-        slugs += _CHANGE
-        operation.setdefault("parameters", []).extend(_change_headers(change))
+        slugs += [*_CHANGE, *_VERSIONS[change.if_match]]
+        operation.setdefault("parameters", []).extend(request_headers(change))
     if change is not None and change.key_required:
         slugs.append("idempotency-key-required")
     answered: dict[str, Any] = operation.setdefault("responses", {})
@@ -136,10 +113,11 @@ def _complete(operation: dict[str, Any], route: APIRoute, method: str) -> None:
     for status, response in problems("validation", *slugs).items():
         _add(answered, str(status), response)
     if route.dependant.body_params or change is not None:
-        _add(answered, "400", {"description": "`validation`: the body is no JSON", "content": _content()})
+        _add(answered, "400", malformed())
     for status, response in answered.items():
-        if status.startswith("2"):
-            _answer_headers(response, method)
+        has_etag = bool(getattr(answer_model(route, int(status)), "has_etag", False))
+        headers = answer_headers(status, change, has_etag=has_etag)
+        response["headers"] = {**headers, **response.get("headers", {})}
 
 
 def _add(answered: dict[str, Any], status: str, response: Mapping[str, Any]) -> None:
@@ -147,41 +125,18 @@ def _add(answered: dict[str, Any], status: str, response: Mapping[str, Any]) -> 
     if present is None:
         answered[status] = dict(response)
         return
-    present["content"] = {**response["content"], **present.get("content", {})}
-    present["description"] = f"{present.get('description', '')}; {response['description']}".removeprefix("; ")
+    content = present.setdefault("content", {})
+    for media_type, added in response["content"].items():
+        examples = {**added["examples"], **content.get(media_type, {}).get("examples", {})}
+        content[media_type] = {**added, **content.get(media_type, {}), "examples": examples}
+    known = present.get("description", "")
+    news = [part for part in response["description"].split("; ") if part not in known]
+    present["description"] = "; ".join(part for part in (known, *news) if part)
 
 
-def _answer_headers(response: dict[str, Any], method: str) -> None:
-    headers = response.setdefault("headers", {})
-    headers.setdefault("X-Request-Id", {"description": "The request's id in logs.", "schema": {"type": "string"}})
-    if method != "GET":
-        headers.setdefault(
-            "Idempotent-Replayed",
-            {"description": "`true` where this is the first answer to a repeated key.", "schema": {"type": "string"}},
-        )
-
-
-def _change_headers(change: Changes) -> list[dict[str, Any]]:
-    return [
-        {
-            "name": "Idempotency-Key",
-            "in": "header",
-            "required": change.key_required,
-            "description": "A fresh random value for each new intent; the same one when it is repeated.",
-            "schema": _TEXT,
-        },
-        {
-            "name": "If-Match",
-            "in": "header",
-            "required": False,
-            "description": "The ETag of the version to change.",
-            "schema": {"type": "string", "pattern": r'^(\*|"[0-9]+")$', "examples": ['"3"']},
-        },
-        {
-            "name": "Prefer",
-            "in": "header",
-            "required": False,
-            "description": "`wait=N` waits up to N seconds for the outcome where it comes later.",
-            "schema": {"type": "string", "pattern": "^wait=[0-9]{1,4}$", "examples": ["wait=10"]},
-        },
-    ]
+def _page_example(schemas: dict[str, Any], schema: dict[str, Any]) -> None:
+    """A page's example holds its item's."""
+    items = schema["properties"].get("items", {}).get("items", {})
+    item = schemas.get(str(items.get("$ref", "")).rpartition("/")[2], {})
+    if "next_cursor" in schema["properties"] and item.get("examples") and "examples" not in schema:
+        schema["examples"] = [{"items": item["examples"][:1], "next_cursor": None}]

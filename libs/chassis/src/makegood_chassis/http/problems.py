@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, Final
 
 import msgspec
 from fastapi import Response
 from makegood_contracts.problems import PROBLEMS
 from pydantic import BaseModel
 
-MEDIA_TYPE = "application/problem+json"
+MEDIA_TYPE: Final = "application/problem+json"
+MOST_ERRORS: Final = 50
+"""Field errors that one answer lists at most."""
 
 
 def _plain(value: Any) -> Any:
@@ -21,8 +24,15 @@ def _plain(value: Any) -> Any:
 _encode = msgspec.json.Encoder(enc_hook=_plain).encode
 
 
+_NO_RULE: Final = frozenset({"idempotency-in-flight"})
+"""Conflicts that no rule of the product makes."""
+
+
 class Problem(Exception):
-    """Raised anywhere below a request, answered as `application/problem+json`. `members` are extension members."""
+    """Raised anywhere below a request, answered as `application/problem+json`. `members` are extension members.
+
+    A rule's 409 always has `reasons`; where none are given, its own code is the one reason.
+    """
 
     def __init__(
         self,
@@ -38,6 +48,8 @@ class Problem(Exception):
         self.detail = detail or self.problem.when
         self.headers = headers or {}
         self.members = members
+        if self.status == 409 and slug not in _NO_RULE:
+            members.setdefault("reasons", [{"code": slug, "detail": self.detail}])
         super().__init__(f"{slug}: {self.detail}")
 
     def response(self) -> Response:
@@ -73,3 +85,8 @@ def invalid(pointer: str, detail: str, *, where: str = "body") -> Problem:
         "The request does not fit; see `errors`.",
         errors=[{"in": where, "pointer": pointer, "detail": detail}],
     )
+
+
+def pointer(path: Sequence[Any]) -> str:
+    """A JSON pointer (RFC 6901) as a URI fragment, such as `#/weekly/0/day`."""
+    return "#" + "".join("/" + str(step)[:100].replace("~", "~0").replace("/", "~1") for step in path)

@@ -11,9 +11,20 @@ from fastapi import Request
 
 from makegood_chassis.auth import Authenticator, Caller, InvalidToken, KeysUnavailable, Role
 from makegood_chassis.http.context import SCOPE_KEY, RequestContext
-from makegood_chassis.http.problems import Problem, not_found
+from makegood_chassis.http.problems import MOST_ERRORS, Problem, not_found, pointer
 
-__all__ = ["Access", "Caller", "Grant", "Operation", "Relation", "Rights", "Role", "authenticate", "operation"]
+__all__ = [
+    "Access",
+    "Caller",
+    "Denial",
+    "Grant",
+    "Operation",
+    "Relation",
+    "Rights",
+    "Role",
+    "authenticate",
+    "operation",
+]
 
 Relation = Literal["any", "self", "party"]
 """`any`: the role alone is enough. `self`: the thing is about the caller. `party`: the caller is the member (role member)
@@ -26,8 +37,16 @@ class Grant:
     relation: Relation = "any"
 
 
-Rights = Mapping[str, tuple[Grant, ...]]
-"""Operation, such as `session.confirm` → who may."""
+@dataclass(frozen=True, slots=True)
+class Denial:
+    """A role that has not the operation and is told so by a problem of its own (`slug`, a 403) instead of `forbidden`."""
+
+    role: Role
+    slug: str
+
+
+Rights = Mapping[str, tuple[Grant | Denial, ...]]
+"""Operation, such as `session.confirm` → who may, and who is told in particular that they may not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,23 +95,49 @@ class Operation:
 
     async def __call__(self, request: Request) -> Access:
         caller = await authenticate(request)
-        rights: Rights = request.scope["app"].state.rights
+        scope = request.scope
+        state = scope["app"].state
+        rights: Rights = state.rights
         grants = _granted(rights[self.name], caller.roles)
         if not grants:
-            raise Problem("forbidden", "Your role never has this operation.")
+            raise _denied(rights[self.name], caller.roles)
+        if scope["query_string"]:
+            _check_parameters(request, state.parameters[id(scope["route"])])
         return Access(caller, self.name, grants)
 
 
 @lru_cache(maxsize=4096)
-def _granted(grants: tuple[Grant, ...], roles: frozenset[Role]) -> tuple[Grant, ...]:
-    return tuple(grant for grant in grants if grant.role in roles)
+def _granted(entries: tuple[Grant | Denial, ...], roles: frozenset[Role]) -> tuple[Grant, ...]:
+    return tuple(entry for entry in entries if isinstance(entry, Grant) and entry.role in roles)
+
+
+def _denied(entries: tuple[Grant | Denial, ...], roles: frozenset[Role]) -> Problem:
+    for entry in entries:
+        if isinstance(entry, Denial) and entry.role in roles:
+            return Problem(entry.slug)
+    return Problem("forbidden", "Your role never has this operation.")
+
+
+def _check_parameters(request: Request, known: frozenset[str]) -> None:
+    """Unknown fields of a request are refused, in its query as in its body: one that is misspelt must not be ignored."""
+    unknown = request.query_params.keys() - known
+    if unknown:
+        raise Problem(
+            "validation",
+            "The request does not fit; see `errors`.",
+            errors=[
+                {"in": "query", "pointer": pointer([name]), "detail": "There is no such parameter."}
+                for name in sorted(unknown)[:MOST_ERRORS]
+            ],
+        )
 
 
 @cache
 def operation(name: str) -> Operation:
     """FastAPI dependency of a route: `access: Annotated[Access, Depends(operation("session.confirm"))]`.
 
-    401 without a valid token, 403 for a role that never has the operation. The table is the app's (`create_app(rights=…)`);
+    401 without a valid token, 403 for a role that never has the operation, 422 for a query parameter that the route does not
+    know. The table is the app's (`create_app(rights=…)`);
     an operation that is not in it fails at start, and so does a route without one.
     """
     return Operation(name)

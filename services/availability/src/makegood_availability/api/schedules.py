@@ -10,7 +10,7 @@ from makegood_chassis.http.answers import answer
 from makegood_chassis.http.changes import Change, changes
 from makegood_chassis.http.openapi import problems
 from makegood_chassis.http.pages import Cursor, Limit, Page, decode_cursor, page
-from makegood_chassis.http.problems import not_found
+from makegood_chassis.http.problems import invalid, not_found
 from makegood_chassis.http.rights import Access, operation
 from makegood_contracts.events import SchedulePublished, SessionType, TimeOffAdded, TimeOffRemoved
 from makegood_contracts.ids import is_id, new_id
@@ -77,6 +77,8 @@ async def add_time_off(
     access.require("provider", provider_id=provider_id)
     entry = TimeOff(new_id(), body.starts_at, body.ends_at, body.note)
     async with change.unit() as unit:
+        if entry.ends_at <= unit.now:
+            raise invalid("#/ends_at", "Time off that is over already takes nothing off.")
         before = await schedules.lock(unit, provider_id)
         change.expect_version(before.version if before else 0)
         version = await schedules.touch(unit, provider_id)
@@ -84,9 +86,7 @@ async def add_time_off(
         unit.publish(
             TimeOffAdded(provider_id=provider_id, schedule_version=version, time_off_id=entry.id), sequence=version
         )
-        return change.answer(
-            201, TimeOffView.model_validate(entry), location=f"/v1/providers/{provider_id}/time-off/{entry.id}"
-        )
+        return change.answer(201, TimeOffView.model_validate(entry))
 
 
 @router.get(

@@ -25,7 +25,7 @@ router = APIRouter(tags=["venues"])
 async def create_venue(
     body: VenueBody,
     access: Annotated[Access, Depends(operation("venues.change"))],
-    change: Annotated[Change, Depends(changes())],
+    change: Annotated[Change, Depends(changes(if_match="none"))],
 ) -> Response:
     """A new venue."""
     venue = _row(new_id(), 1, body)

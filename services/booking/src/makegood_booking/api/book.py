@@ -10,7 +10,6 @@ from makegood_chassis.http.openapi import problems
 from makegood_chassis.http.problems import Problem, invalid, not_found
 from makegood_chassis.http.rights import Access, operation
 from makegood_contracts.ids import new_id
-from makegood_contracts.problems import PROBLEMS
 
 from makegood_booking.api.models import BookRequest, SessionView
 from makegood_booking.api.parameters import PartsOf, known_id, session_answer
@@ -53,7 +52,7 @@ _REFUSALS = (
 async def book(
     body: BookRequest,
     access: Annotated[Access, Depends(operation("session.book"))],
-    change: Annotated[Change, Depends(changes(key_required=True))],
+    change: Annotated[Change, Depends(changes(key_required=True, if_match="none", waits=True))],
     parts: PartsOf,
 ) -> Response:
     """Books a session: one slot and one credit are held, or neither.
@@ -112,8 +111,7 @@ async def _submit(parts: Parts, booking: Booking) -> tuple[Session, Response | N
     except NotBookable as error:
         raise invalid(f"#/{error.unfit.field}", error.unfit.detail) from None
     except RoomClosed:
-        detail = PROBLEMS["room-closed"].when
-        raise Problem("room-closed", detail, reasons=[{"code": "room-closed", "detail": detail}]) from None
+        raise Problem("room-closed") from None
 
 
 def refused(session: Session) -> Problem:

@@ -26,6 +26,7 @@ from makegood_booking.store.rooms import touch_rooms
 router = APIRouter(tags=["sessions"])
 
 ChangeOf = Annotated[Change, Depends(changes())]
+EndingOf = Annotated[Change, Depends(changes(waits=True))]
 _LATER: dict[int | str, dict[str, Any]] = {
     202: {"model": SessionView, "description": "Done; what follows for the credit will stand at `Location`"}
 }
@@ -83,7 +84,7 @@ async def confirm(
 async def decline(
     session_id: SessionId,
     access: Annotated[Access, Depends(operation("session.decline"))],
-    change: ChangeOf,
+    change: EndingOf,
     parts: PartsOf,
     body: Nothing | None = None,
 ) -> Response:
@@ -108,7 +109,7 @@ async def decline(
 async def cancel(
     session_id: SessionId,
     access: Annotated[Access, Depends(operation("session.cancel"))],
-    change: ChangeOf,
+    change: EndingOf,
     parts: PartsOf,
     body: CancelRequest | None = None,
 ) -> Response:

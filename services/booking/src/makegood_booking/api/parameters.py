@@ -16,8 +16,8 @@ from makegood_booking.domain.attendance import forfeits_now
 from makegood_booking.domain.session import Changed, Refusal, Session
 from makegood_booking.parts import Parts
 
-SessionId = Annotated[str, Path(max_length=128, description="Id of the session.")]
-RoomId = Annotated[str, Path(max_length=128, description="Id of the room.")]
+SessionId = Annotated[str, Path(description="Id of the session.")]
+RoomId = Annotated[str, Path(description="Id of the room.")]
 
 
 async def _parts(request: Request) -> Parts:
@@ -52,7 +52,7 @@ def allowed(result: Changed | Refusal, session: Session, now: datetime) -> Chang
     if isinstance(result, Changed):
         return result
     detail = result.detail or PROBLEMS[result.code].when
-    members: dict[str, Any] = {"reasons": [{"code": result.code, "detail": detail}]}
+    members: dict[str, Any] = {}
     if result.code == "forfeit-not-accepted":
         members["policy"] = session_policy(session, now)
     if result.opens_at is not None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from makegood_chassis.http.rights import Grant, Rights
+from makegood_chassis.http.rights import Denial, Grant, Rights
 
 _MEMBER: Final = Grant("member", "party")
 _PROVIDER: Final = Grant("provider", "party")
@@ -25,7 +25,7 @@ RIGHTS: Final[Rights] = {
     "session.confirm": (_PROVIDER,),
     "session.decline": (_PROVIDER,),
     "session.no-show": (_PROVIDER,),
-    "session.cancel": (_MEMBER, _PROVIDER),
+    "session.cancel": (_MEMBER, _PROVIDER, Denial("support", "support-may-not")),
     "session.join": (_MEMBER, _PROVIDER),
     "session.leave": (_MEMBER, _PROVIDER),
 }

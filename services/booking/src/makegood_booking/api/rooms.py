@@ -34,7 +34,7 @@ def _path(room_id: str) -> str:
 async def open_a_room(
     body: RoomRequest,
     access: Annotated[Access, Depends(operation("room.open"))],
-    change: Annotated[Change, Depends(changes())],
+    change: Annotated[Change, Depends(changes(if_match="none"))],
     parts: PartsOf,
 ) -> Response:
     """Opens the room of a member and a provider. A pair has one active room: asked again, the answer is that one."""

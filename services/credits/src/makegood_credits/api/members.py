@@ -158,7 +158,7 @@ async def post_adjustment(
     member_id: MemberId,
     body: AdjustmentBody,
     access: Annotated[Access, Depends(operation("adjustment.make"))],
-    change: Annotated[Change, Depends(changes(key_required=True))],
+    change: Annotated[Change, Depends(changes(key_required=True, if_match="none"))],
 ) -> Response:
     """CRED-5: who did it and why is kept. Never takes more than is there. With `session_id` (MISS-5) it gives back what the
     session cost, once; a credit that is still held comes back, or not, as the session ends."""
@@ -175,7 +175,7 @@ async def post_adjustment(
                 made_by=made_by,
             )
             if isinstance(adjusted, str):
-                raise _refused(adjusted, "Fewer credits are left than the adjustment takes away.")
+                raise Problem(adjusted, "Fewer credits are left than the adjustment takes away.")
             return change.answer(201, _adjustment(book, adjusted))
         if not is_id(body.session_id):
             raise _no_credit()
@@ -185,12 +185,8 @@ async def post_adjustment(
         if returned == "still-held":
             raise invalid("#/session_id", "The session's credit is held; it is settled when the session ends.")
         if isinstance(returned, str):
-            raise _refused(returned, "The credit of this session came back already.")
+            raise Problem(returned, "The credit of this session came back already.")
         return change.answer(201, _adjustment(book, returned))
-
-
-def _refused(code: str, detail: str) -> Problem:
-    return Problem(code, detail, reasons=[{"code": code, "detail": detail}])
 
 
 def _no_credit() -> Problem:

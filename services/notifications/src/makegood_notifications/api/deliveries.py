@@ -22,8 +22,8 @@ router = APIRouter(tags=["deliveries"])
 async def list_deliveries(
     access: Annotated[Access, Depends(operation("delivery.list"))],
     request: Request,
-    person_id: Annotated[str | None, Query(pattern=r"^[A-Za-z0-9._:@-]{1,128}$")] = None,
-    session_id: Annotated[str | None, Query(max_length=64)] = None,
+    person_id: Annotated[str | None, Query(description="Only those to this person.")] = None,
+    session_id: Annotated[str | None, Query(description="Only those about this session.")] = None,
     limit: Limit = 50,
     cursor: Cursor = None,
 ) -> Page[DeliveryView]:

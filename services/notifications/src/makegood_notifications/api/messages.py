@@ -53,7 +53,7 @@ async def post_message(
     room_id: str,
     body: MessageRequest,
     access: Annotated[Access, Depends(operation("message.write"))],
-    change: Annotated[Change, Depends(changes())],
+    change: Annotated[Change, Depends(changes(if_match="none"))],
     request: Request,
 ) -> Response:
     """A message of one party to the other. A closed room can be read, not written."""
@@ -77,7 +77,7 @@ async def post_message(
         woken = {f"stream:{person}": True for person in (room.member_id, room.provider_id)}
         unit.after_commit(lambda: service.signals.send(woken))
         row = (message_id, room.id, "text", None, body.text, sender, unit.now)
-        return change.answer(201, message_view(row), location=f"/v1/rooms/{room.id}/messages")
+        return change.answer(201, message_view(row))
 
 
 async def _room(service: Service, room_id: str, access: Access) -> Room:

@@ -1,0 +1,159 @@
+"""Pieces of the OpenAPI documents that no route says itself: problems, and the headers of requests and answers."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import msgspec
+from makegood_contracts.problems import PROBLEMS
+
+from makegood_chassis.http.changes import Changes
+from makegood_chassis.http.problems import MEDIA_TYPE, Problem
+
+PROBLEM_SCHEMA: Final = {
+    "title": "Problem",
+    "description": "An error in the shape of RFC 9457. Each `type` is a page that says what happened and what to do.",
+    "type": "object",
+    "required": ["type", "title", "status", "detail"],
+    "properties": {
+        "type": {"type": "string", "examples": ["/problems/not-found"]},
+        "title": {"type": "string"},
+        "status": {"type": "integer"},
+        "detail": {"type": "string"},
+        "errors": {
+            "description": "With `validation`: the fields that do not fit, each by a JSON pointer.",
+            "type": "array",
+            "items": {
+                "type": "object",
+                "required": ["in", "pointer", "detail"],
+                "properties": {
+                    "in": {"enum": ["body", "query", "path", "header", "cookie"]},
+                    "pointer": {"type": "string", "examples": ["#/weekly/0/day"]},
+                    "detail": {"type": "string"},
+                },
+            },
+        },
+        "reasons": {
+            "description": "Where rules forbid it: every reason that applies.",
+            "type": "array",
+            "items": {
+                "type": "object",
+                "required": ["code", "detail"],
+                "properties": {"code": {"type": "string"}, "detail": {"type": "string"}},
+            },
+        },
+    },
+}
+_TEXT: Final = {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]+$"}
+Headers = dict[str, dict[str, Any]]
+
+
+def _header(name: str, description: str, example: str) -> Headers:
+    return {name: {"description": description, "schema": {"type": "string"}, "example": example}}
+
+
+LOCATION: Final = _header(
+    "Location", "Where the thing, or the outcome, can be read.", "/v1/things/019ab0c4-3f8e-7d6a-9d6b-0f3b7b1f4a11"
+)
+"""`headers` of a route's answer that tells where the thing can be read."""
+
+ETAG: Final = _header("ETag", "The version, for `If-Match`.", '"3"')
+PREFERENCE_APPLIED: Final = _header(
+    "Preference-Applied", "The seconds that the outcome was waited for at most.", "wait=10"
+)
+RETRY_AFTER: Final = _header("Retry-After", "Seconds after which to try again.", "1")
+REPEATED: Final = _header("Idempotent-Replayed", "`true` where this is the first answer to a repeated key.", "true")
+_REQUEST_ID: Final = _header("X-Request-Id", "The request's id in logs.", "019ab0c4-3f8e-7d6a-9d6b-0f3b7b1f4a11")
+_CHALLENGE: Final = _header("WWW-Authenticate", "What is wrong with the token.", 'Bearer error="invalid_token"')
+_LIMITS: Final = {
+    **_header("X-RateLimit-Limit", "Requests that the caller may send in a burst (from the gateway).", "100"),
+    **_header("X-RateLimit-Remaining", "Requests left (from the gateway).", "99"),
+    **_header("X-RateLimit-Reset", "Seconds until there are more (from the gateway).", "1"),
+}
+_RETRIED: Final = ("429", "503", "504")
+
+
+def answer_headers(status: str, change: Changes | None, *, has_etag: bool) -> Headers:
+    """The headers of a route's answer with this status. `has_etag`: its content has a version."""
+    found = {**_REQUEST_ID, **_LIMITS}
+    good = status.startswith("2")
+    if good and has_etag:
+        found |= ETAG
+    if status == "401":
+        found |= _CHALLENGE
+    if status in _RETRIED or (status == "409" and change is not None):
+        found |= RETRY_AFTER
+    if change is None:
+        return found
+    if good or status == "409":
+        found |= REPEATED
+        if change.waits:
+            found |= PREFERENCE_APPLIED
+    if status == "202":
+        found |= LOCATION
+    if status == "412":
+        found |= ETAG
+    return found
+
+
+def problems(*slugs: str) -> dict[int | str, dict[str, Any]]:
+    """`responses=` of a route: the problems that it can answer, by status, each with an example."""
+    found: dict[int | str, dict[str, Any]] = {}
+    for slug in slugs:
+        problem = PROBLEMS[slug]
+        entry = found.setdefault(problem.status, {"description": "", "content": problem_content()})
+        entry["description"] += f"{'; ' if entry['description'] else ''}`{slug}`: {problem.title}"
+        entry["content"][MEDIA_TYPE]["examples"][slug] = _example(slug)
+    return found
+
+
+def malformed() -> dict[str, Any]:
+    """The answer to a body that is no JSON."""
+    content = problem_content()
+    content[MEDIA_TYPE]["examples"]["malformed"] = _example("validation", status=400)
+    return {"description": "`validation`: the body is no JSON", "content": content}
+
+
+def problem_content() -> dict[str, Any]:
+    return {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}, "examples": {}}}
+
+
+def _example(slug: str, status: int | None = None) -> dict[str, Any]:
+    members: dict[str, Any] = {}
+    if slug == "validation" and status is None:
+        members["errors"] = [{"in": "body", "pointer": "#/starts_at", "detail": "Field required"}]
+    return {"value": msgspec.json.decode(Problem(slug, status=status, **members).response().body)}
+
+
+def request_headers(change: Changes) -> list[dict[str, Any]]:
+    """The headers that a change takes."""
+    found = [
+        {
+            "name": "Idempotency-Key",
+            "in": "header",
+            "required": change.key_required,
+            "description": "A fresh random value for each new intent; the same one when it is repeated.",
+            "schema": _TEXT,
+        }
+    ]
+    if change.if_match != "none":
+        found.append(
+            {
+                "name": "If-Match",
+                "in": "header",
+                "required": change.if_match == "required",
+                "description": "The ETag of the version to change.",
+                "schema": {"type": "string", "pattern": r'^(\*|"[0-9]+")$', "examples": ['"3"']},
+            }
+        )
+    if change.waits:
+        found.append(
+            {
+                "name": "Prefer",
+                "in": "header",
+                "required": False,
+                "description": "`wait=N` waits up to N seconds for the outcome; without it, or when they are over: 202.",
+                "schema": {"type": "string", "pattern": "^wait=[0-9]{1,4}$", "examples": ["wait=10"]},
+            }
+        )
+    return found
