@@ -32,7 +32,7 @@ DELETE FROM outbox WHERE id = ANY($1::bigint[])
 AND EXISTS (SELECT FROM leases WHERE name = 'relay' AND holder = $2 AND fence = $3)
 """
 _POLL: Final = 0.5
-_LARGE: Final = 24
+_LARGE: Final = 12
 _COALESCE: Final = 0.003
 _BLOCKED: Final = 2.0
 _FEW: Final = 64
