@@ -19,6 +19,7 @@ from makegood_chassis.http.described import (
     problems,
     request_headers,
 )
+from makegood_chassis.http.examples import complete_examples
 from makegood_chassis.http.rights import Denial, Operation, Rights
 
 __all__ = ["LOCATION", "document", "problems"]
@@ -84,13 +85,11 @@ def document(app: FastAPI) -> dict[str, Any]:
             "description": "RS256 or ES256, `aud: makegood`, `roles` out of member, provider, support, ops.",
         }
     }
-    for route in app.routes:
-        if isinstance(route, APIRoute) and route.include_in_schema:
-            for method in route.methods or ():
-                _complete(schema["paths"][route.path_format][method.lower()], route, app.state.rights)
-    for each in list(schemas.values()):
-        if "properties" in each:
-            _page_example(schemas, each)
+    routes = [route for route in app.routes if isinstance(route, APIRoute) and route.include_in_schema]
+    for route in routes:
+        for method in route.methods or ():
+            _complete(schema["paths"][route.path_format][method.lower()], route, app.state.rights)
+    complete_examples(schemas, routes)
     return schema
 
 
@@ -132,11 +131,3 @@ def _add(answered: dict[str, Any], status: str, response: Mapping[str, Any]) -> 
     known = present.get("description", "")
     news = [part for part in response["description"].split("; ") if part not in known]
     present["description"] = "; ".join(part for part in (known, *news) if part)
-
-
-def _page_example(schemas: dict[str, Any], schema: dict[str, Any]) -> None:
-    """A page's example holds its item's."""
-    items = schema["properties"].get("items", {}).get("items", {})
-    item = schemas.get(str(items.get("$ref", "")).rpartition("/")[2], {})
-    if "next_cursor" in schema["properties"] and item.get("examples") and "examples" not in schema:
-        schema["examples"] = [{"items": item["examples"][:1], "next_cursor": None}]

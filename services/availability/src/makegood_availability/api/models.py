@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Final, Literal, Self
+from typing import Annotated, Any, ClassVar, Final, Literal, Self
 
-from makegood_chassis.http.models import Day, Instant, RequestModel, View, Whole
+from makegood_chassis.http.models import Day, Instant, RequestModel, View, Whole, example
 from makegood_contracts.events import Modality
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
 
@@ -110,25 +110,35 @@ def _lengths_once(types: list[SessionType]) -> list[SessionType]:
 Weekly = Annotated[list[DayStretch], Field(max_length=7 * MOST_STRETCHES), AfterValidator(_check_week)]
 
 
+SCHEDULE: Final[dict[str, Any]] = {
+    "time_zone": "America/New_York",
+    "weekly": [{"day": "monday", "from": "09:00", "to": "17:00"}],
+    "exceptions": [{"date": "2026-12-24", "hours": [{"from": "09:00", "to": "12:00"}]}],
+    "buffer_before_minutes": 0,
+    "buffer_after_minutes": 15,
+    "minimum_notice_minutes": 120,
+    "horizon_days": 90,
+    "slot_step_minutes": 15,
+    "specialty": "therapy",
+    "session_types": [{"length_minutes": 45, "modalities": ["video", "audio"]}],
+}
+VENUE: Final[dict[str, Any]] = {
+    "name": "Room 4",
+    "time_zone": "Europe/Berlin",
+    "weekly": [{"day": "friday", "from": "08:00", "to": "24:00"}],
+}
+TIME_OFF: Final[dict[str, Any]] = {
+    "starts_at": "2026-12-24T11:00:00Z",
+    "ends_at": "2026-12-26T23:00:00Z",
+    "note": "Holidays",
+}
+"""Examples of the OpenAPI document."""
+
+
 class ScheduleBody(RequestModel):
     """A provider's schedule (AVAIL-1): replaces the one before; sessions that are booked stay."""
 
-    model_config = ConfigDict(
-        extra="forbid",
-        frozen=True,
-        json_schema_extra={
-            "examples": [
-                {
-                    "time_zone": "America/New_York",
-                    "weekly": [{"day": "monday", "from": "09:00", "to": "17:00"}],
-                    "exceptions": [{"date": "2026-12-24", "hours": [{"from": "09:00", "to": "12:00"}]}],
-                    "buffer_after_minutes": 15,
-                    "minimum_notice_minutes": 120,
-                    "session_types": [{"length_minutes": 45, "modalities": ["video", "audio"]}],
-                }
-            ]
-        },
-    )
+    model_config = example(**SCHEDULE)
 
     time_zone: Annotated[Zone, Field(examples=["America/New_York"])]
     weekly: Weekly
@@ -147,7 +157,8 @@ class ScheduleBody(RequestModel):
 class ScheduleView(ScheduleBody):
     """The schedule as it stands; `version` rises with each change of it or of time off."""
 
-    model_config = ConfigDict(json_schema_extra=None)
+    has_etag: ClassVar[bool] = True
+    model_config = example(**SCHEDULE, provider_id="dr-lee", version=1)
 
     provider_id: str
     version: int
@@ -155,6 +166,8 @@ class ScheduleView(ScheduleBody):
 
 class TimeOffBody(RequestModel):
     """Time that the provider takes off; the note is for the provider and support alone."""
+
+    model_config = example(**TIME_OFF)
 
     starts_at: Instant
     ends_at: Instant
@@ -170,6 +183,8 @@ class TimeOffBody(RequestModel):
 class TimeOffView(View):
     """Time off that was entered."""
 
+    model_config = example(id="019ab0c4-3f8e-7d6a-9d6b-0f3b7b1f4a11", **TIME_OFF)
+
     id: str
     starts_at: Instant
     ends_at: Instant
@@ -179,6 +194,10 @@ class TimeOffView(View):
 class SlotView(View):
     """A session that can be booked. `local_start` is in the zone asked for, else in the provider's."""
 
+    model_config = example(
+        starts_at="2026-11-24T09:00:00Z", ends_at="2026-11-24T09:30:00Z", local_start="2026-11-24T10:00"
+    )
+
     starts_at: Instant
     ends_at: Instant
     local_start: Annotated[str, Field(examples=["2026-11-24T10:00"])]
@@ -187,12 +206,16 @@ class SlotView(View):
 class AvailabilityView(View):
     """Whether this session could take place (RESC-2)."""
 
+    model_config = example(available=True, message="Slot available")
+
     available: bool
     message: Literal["Slot available", "Provider is not available", "Venue is not available"]
 
 
 class VenueBody(RequestModel):
     """A place for sessions in person; without hours it is always open."""
+
+    model_config = example(**VENUE)
 
     name: Name
     time_zone: Annotated[Zone, Field(examples=["Europe/Berlin"])]
@@ -202,7 +225,11 @@ class VenueBody(RequestModel):
 class VenueView(VenueBody):
     """A venue as it stands."""
 
-    model_config = ConfigDict(frozen=True, from_attributes=True)
+    has_etag: ClassVar[bool] = True
+    model_config = ConfigDict(
+        from_attributes=True,
+        json_schema_extra={"examples": [{"id": "019ab0c4-3f8e-7d6a-9d6b-0f3b7b1f4a11", **VENUE, "version": 1}]},
+    )
 
     id: str
     version: int

@@ -7,7 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Response
 from makegood_chassis.http.answers import answer
 from makegood_chassis.http.changes import Change, changes
-from makegood_chassis.http.openapi import problems
+from makegood_chassis.http.openapi import LOCATION, problems
 from makegood_chassis.http.pages import Cursor, Limit, Page, decode_cursor, page
 from makegood_chassis.http.problems import not_found
 from makegood_chassis.http.rights import Access, operation
@@ -21,7 +21,12 @@ from makegood_availability.store.venues import VenueRow
 router = APIRouter(tags=["venues"])
 
 
-@router.post("/v1/venues", status_code=201, response_model=VenueView, responses=problems("validation"))
+@router.post(
+    "/v1/venues",
+    status_code=201,
+    response_model=VenueView,
+    responses={201: {"description": "The new venue", "headers": LOCATION}, **problems("validation")},
+)
 async def create_venue(
     body: VenueBody,
     access: Annotated[Access, Depends(operation("venues.change"))],

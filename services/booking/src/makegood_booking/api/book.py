@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Response
 from makegood_chassis.http.changes import Change, changes
-from makegood_chassis.http.openapi import problems
+from makegood_chassis.http.openapi import LOCATION, problems
 from makegood_chassis.http.problems import Problem, invalid, not_found
 from makegood_chassis.http.rights import Access, operation
 from makegood_contracts.ids import new_id
@@ -43,8 +43,15 @@ _REFUSALS = (
     status_code=201,
     response_model=SessionView,
     responses={
-        200: {"model": SessionView, "description": "With `Prefer: wait`: it was cancelled before it was answered"},
-        201: {"description": "With `Prefer: wait`: the session is `reserved`; slot and credit are held"},
+        200: {
+            "model": SessionView,
+            "description": "With `Prefer: wait`: it was cancelled before it was answered",
+            "headers": LOCATION,
+        },
+        201: {
+            "description": "With `Prefer: wait`: the session is `reserved`; slot and credit are held",
+            "headers": LOCATION,
+        },
         202: {"model": SessionView, "description": "Asked for; the outcome will stand at `Location`"},
         **problems(*_REFUSALS),
     },

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any, Final
 
-from makegood_chassis.http.models import Flag, Instant, RequestModel, View, Whole
+from makegood_chassis.http.models import Flag, Instant, RequestModel, View, Whole, example
 from makegood_contracts.events import Actor, Modality
 from makegood_contracts.ids import is_id
-from pydantic import AfterValidator, ConfigDict, Field
+from pydantic import AfterValidator, Field
 
 from makegood_booking.domain.policy import Policy
 from makegood_booking.domain.rooms import Room, RoomStatus
@@ -19,6 +19,42 @@ PersonId = Annotated[
 ]
 LocalTime = Annotated[str, Field(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d$", examples=["2026-11-24T10:00"])]
 
+SESSION_ID: Final = "019ab0c7-51f2-7c11-8a3e-52d9a0c6e7b4"
+ROOM_ID: Final = "019ab0c4-3f8e-7d6a-9d6b-0f3b7b1f4a11"
+POLICY: Final[dict[str, Any]] = {
+    "id": "default",
+    "version": 1,
+    "notice_hours": 24,
+    "confirm_hours": 24,
+    "join_minutes": 10,
+    "grace_minutes": 15,
+    "no_show_minutes": 15,
+    "inactivity_days": 25,
+    "offer_minutes": 120,
+}
+POLICY_TEXT: Final = "Cancel at least 24 hours before the start to keep the credit."
+SESSION: Final[dict[str, Any]] = {
+    "id": SESSION_ID,
+    "room_id": ROOM_ID,
+    "member_id": "anna",
+    "provider_id": "dr-lee",
+    "status": "reserved",
+    "starts_at": "2026-11-24T09:00:00Z",
+    "ends_at": "2026-11-24T09:30:00Z",
+    "length_minutes": 30,
+    "modality": "video",
+    "time_zone": "Europe/Berlin",
+    "local_start": "2026-11-24T10:00",
+    "venue_id": None,
+    "confirm_by": "2026-11-23T18:00:00Z",
+    "policy": POLICY,
+    "credit": {"state": "held"},
+    "reason": None,
+    "absent_party": None,
+    "version": 2,
+}
+"""Examples of the OpenAPI document."""
+
 
 def _id(text: str) -> str:
     if not is_id(text):
@@ -29,13 +65,13 @@ def _id(text: str) -> str:
 class Nothing(RequestModel):
     """A body without fields; it may be left out."""
 
+    model_config = example()
+
 
 class RoomRequest(RequestModel):
     """Who share the room."""
 
-    model_config = ConfigDict(
-        extra="forbid", frozen=True, json_schema_extra={"example": {"member_id": "anna", "provider_id": "dr-lee"}}
-    )
+    model_config = example(member_id="anna", provider_id="dr-lee")
 
     member_id: PersonId
     provider_id: PersonId
@@ -44,18 +80,12 @@ class RoomRequest(RequestModel):
 class BookRequest(RequestModel):
     """A session that a member wants (BOOK-1)."""
 
-    model_config = ConfigDict(
-        extra="forbid",
-        frozen=True,
-        json_schema_extra={
-            "example": {
-                "room_id": "019ab0c4-3f8e-7d6a-9d6b-0f3b7b1f4a11",
-                "starts_at": "2026-11-24T10:00:00+01:00",
-                "length_minutes": 30,
-                "modality": "video",
-                "time_zone": "Europe/Berlin",
-            }
-        },
+    model_config = example(
+        room_id=ROOM_ID,
+        starts_at="2026-11-24T10:00:00+01:00",
+        length_minutes=30,
+        modality="video",
+        time_zone="Europe/Berlin",
     )
 
     room_id: Annotated[str, Field(min_length=1, max_length=128)]
@@ -74,9 +104,7 @@ class BookRequest(RequestModel):
 class CancelRequest(RequestModel):
     """How to cancel (CANC-1, CANC-2)."""
 
-    model_config = ConfigDict(
-        extra="forbid", frozen=True, json_schema_extra={"example": {"remark": "I am ill.", "accept_forfeit": True}}
-    )
+    model_config = example(remark="I am ill.", accept_forfeit=True)
 
     remark: Annotated[str | None, Field(max_length=2000, description="For the other party; nobody else reads it.")] = (
         None
@@ -88,6 +116,8 @@ class CancelRequest(RequestModel):
 
 class PolicyTerms(View):
     """The numbers of a policy."""
+
+    model_config = example(**POLICY)
 
     id: str
     version: int
@@ -103,6 +133,8 @@ class PolicyTerms(View):
 class PolicyView(PolicyTerms):
     """A policy with its text, which can be read before booking (BOOK-3)."""
 
+    model_config = example(**POLICY, text=POLICY_TEXT)
+
     text: str
 
     @classmethod
@@ -112,6 +144,14 @@ class PolicyView(PolicyTerms):
 
 class SessionPolicyView(View):
     """What cancelling means for this session now, for its member (CANC-1)."""
+
+    model_config = example(
+        cancellable=True,
+        free_until="2026-11-23T09:00:00Z",
+        forfeits_now=False,
+        notice_hours=24,
+        text=POLICY_TEXT,
+    )
 
     cancellable: bool
     free_until: Annotated[Instant, Field(description="Until then the member cancels without loss.")]
@@ -126,6 +166,9 @@ class CreditView(View):
 
 class SessionView(View):
     """A session."""
+
+    has_etag = True
+    model_config = example(**SESSION)
 
     id: str
     room_id: str
@@ -174,12 +217,17 @@ class SessionView(View):
 class JoinView(View):
     """Where the party's media client connects. The link carries an opaque token of this party: keep it private."""
 
+    has_etag = True
+    model_config = example(join_url=f"http://127.0.0.1:8080/join/{SESSION_ID}?token=opaque", session=SESSION)
+
     join_url: str
     session: SessionView
 
 
 class HistoryItem(View):
     """Something that happened to the session."""
+
+    model_config = example(at="2026-11-23T10:12:00Z", type="SessionConfirmed", by="provider", detail=None)
 
     at: Instant
     type: Annotated[str, Field(examples=["SessionConfirmed"])]
@@ -189,6 +237,17 @@ class HistoryItem(View):
 
 class RoomView(View):
     """A room."""
+
+    has_etag = True
+    model_config = example(
+        id=ROOM_ID,
+        member_id="anna",
+        provider_id="dr-lee",
+        status="active",
+        created_at="2026-11-20T08:00:00Z",
+        last_activity_at="2026-11-23T09:00:00Z",
+        version=1,
+    )
 
     id: str
     member_id: str

@@ -7,7 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Query, Response
 from makegood_chassis.http.answers import answer
 from makegood_chassis.http.changes import Change, changes
-from makegood_chassis.http.openapi import problems
+from makegood_chassis.http.openapi import LOCATION, problems
 from makegood_chassis.http.pages import Cursor, Limit, Page, decode_cursor, page
 from makegood_chassis.http.problems import Problem, invalid, not_found
 from makegood_chassis.http.rights import Access, operation
@@ -29,7 +29,14 @@ def _path(room_id: str) -> str:
     "/v1/rooms",
     status_code=201,
     response_model=RoomView,
-    responses={200: {"model": RoomView, "description": "The two share an active room already; this is it"}},
+    responses={
+        200: {
+            "model": RoomView,
+            "description": "The two share an active room already; this is it",
+            "headers": LOCATION,
+        },
+        201: {"description": "The new room", "headers": LOCATION},
+    },
 )
 async def open_a_room(
     body: RoomRequest,

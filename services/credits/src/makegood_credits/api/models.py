@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from datetime import date
 from functools import cache
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Final, Literal, Self
 from zoneinfo import available_timezones
 
 from fastapi import Path
-from makegood_chassis.http.models import Day, Instant, RequestModel, View, Whole
+from makegood_chassis.http.models import Day, Instant, RequestModel, View, Whole, example
 from makegood_contracts.events import LotSource, Modality, PlanKind
-from pydantic import AfterValidator, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
 from makegood_credits.domain.book import EntryKind
 
@@ -37,8 +37,34 @@ CoveredDay = Annotated[Day, Field(ge=_FIRST_DAY, le=_LAST_DAY)]
 TimeZone = Annotated[str, StringConstraints(min_length=1, max_length=64), AfterValidator(_known_zone)]
 
 
+LOT: Final[dict[str, Any]] = {
+    "id": "019ab0c2-77aa-7b1e-9c40-6f0d3a5b8e21",
+    "source": "plan",
+    "length_minutes": None,
+    "granted": 4,
+    "available": 3,
+    "held": 1,
+    "expires_at": "2026-12-01T00:00:00Z",
+}
+MOVEMENT: Final[dict[str, Any]] = {
+    "id": "019ab0c9-0c3d-7f52-b1d7-1e9f4c2a6d80",
+    "kind": "adjust",
+    "amount": 1,
+    "lot_id": LOT["id"],
+    "session_id": None,
+    "reason": "Goodwill after an outage",
+    "made_by": "support-7",
+    "made_at": "2026-11-23T09:00:00Z",
+    "available_after": 4,
+    "held_after": 1,
+}
+"""Examples of the OpenAPI document."""
+
+
 class MoneyView(View):
     """An amount of money in minor units (cents)."""
+
+    model_config = example(amount_minor=2500, currency="USD")
 
     amount_minor: int
     currency: str
@@ -46,6 +72,20 @@ class MoneyView(View):
 
 class PlanView(View):
     """What a plan covers. Lengths are minutes; `live_credits` count per `period`, or in all where it is null."""
+
+    model_config = example(
+        id="out-of-pocket-4",
+        kind="out_of_pocket",
+        name="Four sessions a month",
+        live_credits=4,
+        period="P1M",
+        lengths=[30],
+        psychiatry_lengths=[],
+        modalities=["video", "audio", "chat"],
+        purchasable=True,
+        unit_price={"amount_minor": 7900, "currency": "USD"},
+        co_pay=None,
+    )
 
     id: str
     kind: PlanKind
@@ -63,9 +103,7 @@ class PlanView(View):
 class EnrolmentBody(RequestModel):
     """The member's coverage: days are inclusive, in `time_zone`."""
 
-    model_config = ConfigDict(
-        json_schema_extra={"examples": [{"plan_id": "out-of-pocket-4", "starts_on": "2026-11-01"}]}
-    )
+    model_config = example(plan_id="out-of-pocket-4", starts_on="2026-11-01")
 
     plan_id: Annotated[str, StringConstraints(min_length=1, max_length=64)]
     starts_on: CoveredDay
@@ -82,6 +120,16 @@ class EnrolmentBody(RequestModel):
 class EnrolmentView(View):
     """The member's coverage as it holds now."""
 
+    has_etag = True
+    model_config = example(
+        id="019ab0c4-3f8e-7d6a-9d6b-0f3b7b1f4a11",
+        member_id="anna",
+        plan_id="out-of-pocket-4",
+        starts_on="2026-11-01",
+        ends_on=None,
+        time_zone="UTC",
+    )
+
     id: str
     member_id: str
     plan_id: str
@@ -92,6 +140,8 @@ class EnrolmentView(View):
 
 class LotView(View):
     """Credits that came together and lapse together; `length_minutes` null: for each length of the plan."""
+
+    model_config = example(**LOT)
 
     id: str
     source: LotSource
@@ -105,6 +155,8 @@ class LotView(View):
 class CreditsView(View):
     """What is left and what is held, by lots, those first that lapse first (CRED-4)."""
 
+    model_config = example(available=3, held=1, lots=[LOT])
+
     available: int
     held: int
     lots: list[LotView]
@@ -112,6 +164,8 @@ class CreditsView(View):
 
 class LedgerItem(View):
     """One movement. `amount` counts credits; `kind` tells the direction, save that an `adjust` that takes is negative."""
+
+    model_config = example(**MOVEMENT)
 
     id: str
     kind: EntryKind
@@ -128,7 +182,7 @@ class LedgerItem(View):
 class AdjustmentBody(RequestModel):
     """Credits given or taken by support. With `session_id`: the session's credit is given back, once."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [{"amount": 1, "reason": "Goodwill after an outage"}]})
+    model_config = example(amount=1, reason="Goodwill after an outage")
 
     amount: Annotated[Whole, Field(ge=-100_000, le=100_000)]
     session_id: Annotated[str, StringConstraints(max_length=64)] | None = None
@@ -149,6 +203,8 @@ class AdjustmentBody(RequestModel):
 class AdjustmentView(View):
     """The balances after the adjustment, and its entries."""
 
+    model_config = example(available=4, held=1, entries=[MOVEMENT])
+
     available: int
     held: int
     entries: list[LedgerItem]
@@ -156,6 +212,15 @@ class AdjustmentView(View):
 
 class InvoiceView(View):
     """A charge. A co-pay is pending from booking, due at completion, void when the provider misses (MISS-3)."""
+
+    model_config = example(
+        id="019ab0c4-3f8e-7d6a-9d6b-0f3b7b1f4a11",
+        member_id="anna",
+        session_id="019ab0c7-51f2-7c11-8a3e-52d9a0c6e7b4",
+        status="pending",
+        amount={"amount_minor": 2500, "currency": "USD"},
+        due_on="2026-11-24",
+    )
 
     id: str
     member_id: str

@@ -10,8 +10,8 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from email_validator import EmailNotValidError, validate_email
 from fastapi import Path
-from makegood_chassis.http.models import Flag, Instant, RequestModel, View
-from pydantic import AfterValidator, ConfigDict, Field, StringConstraints
+from makegood_chassis.http.models import Flag, Instant, RequestModel, View, example
+from pydantic import AfterValidator, Field, StringConstraints
 
 LONGEST_TEXT = 4000
 LOCAL_NAMES = ("invalid", "localhost", "test", "local", "example", "internal")
@@ -76,11 +76,7 @@ class ChannelChoice(RequestModel):
 class ContactRequest(RequestModel):
     """How a person is reached."""
 
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [{"name": "Ada Example", "email": "ada@example.org", "time_zone": "Europe/Berlin"}]
-        }
-    )
+    model_config = example(name="Ada Example", email="ada@example.org", time_zone="Europe/Berlin")
 
     name: Name
     email: Address
@@ -101,6 +97,16 @@ class ChannelsView(View):
 class ContactView(View):
     """How a person is reached."""
 
+    has_etag = True
+    model_config = example(
+        name="Ada Example",
+        email="ada@example.org",
+        phone=None,
+        time_zone="Europe/Berlin",
+        locale="en",
+        channels={"email": True, "whatsapp": False, "chat": True},
+    )
+
     name: str
     email: str
     phone: str | None
@@ -112,13 +118,23 @@ class ContactView(View):
 class MessageRequest(RequestModel):
     """A message to the other party."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [{"text": "See you on Tuesday."}]})
+    model_config = example(text="See you on Tuesday.")
 
     text: Annotated[str, StringConstraints(min_length=1, max_length=LONGEST_TEXT), AfterValidator(_readable)]
 
 
 class MessageView(View):
     """A message in a room's chat. `sender_id` is missing for system messages, `template` for people's."""
+
+    model_config = example(
+        id="019ab0c9-0c3d-7f52-b1d7-1e9f4c2a6d80",
+        room_id="019ab0c4-3f8e-7d6a-9d6b-0f3b7b1f4a11",
+        kind="text",
+        template=None,
+        text="See you on Tuesday.",
+        sender_id="anna",
+        sent_at="2026-11-23T09:00:00Z",
+    )
 
     id: str
     room_id: str
@@ -131,6 +147,17 @@ class MessageView(View):
 
 class DeliveryView(View):
     """A message to a person: by which channel, and what became of it."""
+
+    model_config = example(
+        id="019ab0c9-0c3d-7f52-b1d7-1e9f4c2a6d80",
+        person_id="anna",
+        channel="email",
+        template="session-confirmed",
+        subject="Your session is confirmed",
+        status="sent",
+        session_id="019ab0c7-51f2-7c11-8a3e-52d9a0c6e7b4",
+        sent_at="2026-11-23T09:00:00Z",
+    )
 
     id: str
     person_id: str
