@@ -58,7 +58,7 @@ def test_token_prints_the_token_alone_with_the_documented_claims(cli: Cli, home:
         (["logs", "nobody"], 2, "there is no log of nobody"),
         (["logs", "../choices"], 2, "there is no log of"),
         (["logs", "booking-9"], 1, "there is no log of booking-9"),
-        (["logs", "booking", "-n", "-1"], 2, "-1"),
+        (["logs", "booking", "-n", "-1"], 2, "greater than or equal to 0"),
         (["fly"], 2, "No such command"),
     ],
 )
@@ -90,7 +90,7 @@ def test_what_is_no_duration(text: str) -> None:
 @pytest.mark.parametrize(
     ("words", "shown"),
     [
-        (["up"], ["all|serve|work", "SERVICE=N", "PART", "remembered", "kafka, postgresql"]),
+        (["up"], ["all|serve|work", "SERVICE=N", "PART", "remembered", "Parts: kafka"]),
         (["token"], ["member|provider|support|ops", "DURATION"]),
         (["demo"], ["embedded|compose"]),
         (["logs"], ["SERVICE", "-n, --lines"]),
@@ -99,8 +99,8 @@ def test_what_is_no_duration(text: str) -> None:
     ],
 )
 def test_help_names_what_a_word_takes(cli: Cli, words: list[str], shown: list[str]) -> None:
-    text = cli(*words, "--help", COLUMNS="200").stdout
-    assert [word for word in shown if word not in text] == []
+    text = cli(*words, "--help").stdout
+    assert [word for word in shown if word not in " ".join(text.split())] == []
     assert [line for line in text.splitlines() if "TEXT" in line] == []
 
 
