@@ -30,10 +30,10 @@ async def doomed(tmp_path: Path) -> AsyncIterator[Platform]:
 @pytest.mark.rule("REL-1")
 async def test_everything_dies_twice_under_load(doomed: Platform) -> None:
     load = await MixedLoad.prepare(doomed)
-    killing = asyncio.create_task(kill_in_turn(doomed, VICTIMS * 2, pause=1.5))
-    loading = asyncio.create_task(load.run(45))
-    killed = await killing
-    await loading
+    async with asyncio.TaskGroup() as group:
+        killing = group.create_task(kill_in_turn(doomed, VICTIMS * 2, pause=1.5))
+        group.create_task(load.run(45))
+    killed = killing.result()
     assert killed == dict.fromkeys(VICTIMS, 2)
     await drained(doomed)
     assert len(load.ledger.booked) > 100

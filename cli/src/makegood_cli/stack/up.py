@@ -72,12 +72,12 @@ class Starter:
             record = None
         fresh = record is None
         if record is None:
-            try:
-                record = self.supervisor.start(spec)
-            except OSError as error:
-                raise disk_error(error, self.stack.home.state) from error
+            record = self._launch(spec)
         while not await ready():
             if not self.supervisor.alive(record):
+                if not fresh:  # it was just dying when we looked what runs
+                    fresh, record = True, self._launch(spec)
+                    continue
                 end = self.supervisor.last_lines(spec.name)
                 raise UserError(f"{spec.name} ended at its start:\n{end}\nall of it: makegood logs {spec.name}")
             if time.monotonic() - begun > _PATIENCE:
@@ -87,6 +87,12 @@ class Starter:
         if fresh:
             ports = ", ".join(str(p) for p in spec.ports.values())
             self.console.print(f"  {spec.name:<16} ready after {time.monotonic() - self.begun:4.1f} s  port {ports}")
+
+    def _launch(self, spec: Spec) -> Running:
+        try:
+            return self.supervisor.start(spec)
+        except OSError as error:
+            raise disk_error(error, self.stack.home.state) from error
 
     async def kafka(self) -> None:
         port, controller = self.stack.ports.of("kafka"), self.stack.ports.of("kafka_controller")
@@ -123,7 +129,7 @@ class Starter:
 
     async def service(self, service: str, databases: asyncio.Task[None], rest: list[asyncio.Task[None]]) -> None:
         specs = service_specs(self.stack, service)
-        await asyncio.gather(databases, *rest)
+        await databases
 
         def ready(spec: Spec) -> Ready:
             url = f"http://{LISTEN}:{next(iter(spec.ports.values()))}/readyz"

@@ -61,9 +61,11 @@ class MixedLoad:
         start = await self.platform.now()
         clients = [asyncio.create_task(self._client(number, start)) for number in range(len(self.population.members))]
         clock = asyncio.create_task(self._clock())
-        await asyncio.sleep(seconds)
-        self._stop.set()
-        await asyncio.gather(*clients, clock)
+        try:
+            await asyncio.sleep(seconds)
+        finally:
+            self._stop.set()
+            await asyncio.gather(*clients, clock)
 
     async def _clock(self) -> None:
         while not self._stop.is_set():
