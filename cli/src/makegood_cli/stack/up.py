@@ -129,7 +129,7 @@ class Starter:
 
     async def service(self, service: str, databases: asyncio.Task[None], rest: list[asyncio.Task[None]]) -> None:
         specs = service_specs(self.stack, service)
-        await databases
+        await asyncio.gather(databases, *rest)
 
         def ready(spec: Spec) -> Ready:
             url = f"http://{LISTEN}:{next(iter(spec.ports.values()))}/readyz"
