@@ -53,14 +53,14 @@ def one_round(options: argparse.Namespace) -> dict[str, Any]:
             found["floor"] = script("floor.py", "--server", server)["best"]
             found["dbos"] = script("peer_dbos.py", "--server", server, "--seconds", "8")
             platform.up()
+            if options.misses:  # first: what bookings leave behind would expire when the clock moves
+                found["misses"] = load(platform, "misses", "--sessions", str(options.misses))
             runs = [
                 load(platform, "bookings", "--concurrency", str(clients), "--seconds", str(options.seconds))
                 for clients in options.concurrency
             ]
             found["bookings"] = runs
             asyncio.run(drained(platform))
-            if options.misses:
-                found["misses"] = load(platform, "misses", "--sessions", str(options.misses))
             found["audit"] = platform.audit()
         finally:
             platform.down()

@@ -94,10 +94,15 @@ async def _misses(sessions: int, rate: int) -> dict[str, Any]:
         async def move_booking_clock(moment: datetime) -> None:
             await clock.move(("booking",), moment)
 
-        _notes().print(f"missing {rate} sessions a second")
         try:
             return await scenario.measure(
-                gateway, stack.bootstrap, stack.topic_prefix(), population, move_booking_clock, sessions=sessions
+                gateway,
+                stack.bootstrap,
+                stack.topic_prefix(),
+                population,
+                move_booking_clock,
+                sessions=sessions,
+                prepared=lambda: _notes().print(f"missing {rate} sessions a second"),
             )
         finally:
             # The other services' clocks follow, so that all agree again.

@@ -90,8 +90,10 @@ async def measure(
     move_booking_clock: Callable[[datetime], Awaitable[None]],
     *,
     sessions: int,
+    prepared: Callable[[], None] = lambda: None,
 ) -> dict[str, Any]:
-    """Milliseconds from the miss to credit and e-mail. `move_booking_clock` sets booking's product time.
+    """Milliseconds from the miss to credit and e-mail. `move_booking_clock` sets booking's product time; `prepared` is called
+    when all sessions are booked and confirmed and the misses begin.
 
     The rate is the number of providers times ten a second. Raises TimeoutError if not all is made good within 60 s of the
     last step.
@@ -114,6 +116,7 @@ async def measure(
     timeline = _Timeline(expected)
     reader = asyncio.create_task(_read(consumer, timeline))
     try:
+        prepared()
         began = time.monotonic()
         for step, start in enumerate(starts):
             due = began + step / STEPS_A_SECOND
