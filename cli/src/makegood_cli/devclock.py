@@ -7,6 +7,7 @@ import time
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from uuid import uuid4
 
 import aiohttp
 
@@ -33,7 +34,8 @@ class DevelopmentClock:
 
     @classmethod
     def of(cls, stack: Stack) -> DevelopmentClock:
-        token = keys.token(stack.home.identity, "ops", "makegood-cli", timedelta(hours=12))
+        # A person of its own: the gateway's rate limit counts by person, and several clocks may be at work.
+        token = keys.token(stack.home.identity, "ops", f"makegood-clock-{uuid4().hex[:8]}", timedelta(hours=12))
         return cls(stack.base_url, token, Backlog(stack.bootstrap, stack.topic_prefix()))
 
     async def __aenter__(self) -> DevelopmentClock:
@@ -43,13 +45,18 @@ class DevelopmentClock:
         await self._client.close()
         await self._backlog.close()
 
-    async def _call(self, method: str, service: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
+    async def _call(
+        self, method: str, service: str, body: dict[str, Any] | None = None, *, patient: int = 10
+    ) -> dict[str, Any]:
         url = f"{self._base_url}/v1/{service}/dev/clock"
         try:
             async with self._client.request(method, url, json=body) as response:
                 if response.status == 200:
                     answer: dict[str, Any] = await response.json()
                     return answer
+                if response.status == 429 and patient:
+                    await asyncio.sleep(float(response.headers.get("Retry-After", "1")))
+                    return await self._call(method, service, body, patient=patient - 1)
                 text = (await response.text())[:300]
                 if response.status in (403, 404, 405):
                     raise UserError(
@@ -121,7 +128,7 @@ class DevelopmentClock:
             if time.monotonic() > until:
                 who = ", ".join(waiting) or f"{behind} events"
                 raise UserError(f"{what}{who} not taken up after {_PATIENCE:.0f} s")
-            await asyncio.sleep(0.02 if quiet else 0.05)
+            await asyncio.sleep(0.1)
 
 
 def _too_far() -> UserError:

@@ -309,7 +309,7 @@ async def test_200_concurrent_transactions_for_overlapping_slots_never_leave_an_
     assert len(answers) == sum(map(len, batches))
     assert await desk.value(OVERLAPPING) == 0
     held = await desk.value("SELECT count(*) FROM slot_holds WHERE live")
-    assert held == sum(isinstance(answer, SlotHeld) for answer in answers) > 10
+    assert held == sum(isinstance(answer, SlotHeld) for answer in answers) > 3
     refused = {answer.session_id: answer for answer in answers if isinstance(answer, SlotRefused)}
     assert all(codes(answer) for answer in refused.values())
     again = [event for batch in batches for event in batch if event.session_id in refused]
