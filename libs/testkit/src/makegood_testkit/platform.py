@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import random
 import subprocess
 import sys
 import uuid
@@ -31,8 +32,9 @@ _PORTS = (8080, 9901, 9092, 9093, 5432, 6379, 1025, 8025, 8101, 8102, 8103, 8104
 
 def free_offset() -> int:
     """A port offset at which every port of a stack is free now."""
-    # All below the range that the kernel takes for outgoing connections, any of which could be there first.
-    for offset in range(11_000, 22_800, 137):
+    # All below the range that the kernel takes for outgoing connections, any of which could be there first; in an order of
+    # this process's own, so that two test runs that start together do not look at the same ports.
+    for offset in random.sample(range(11_000, 22_800, 137), k=87):
         if all(is_free(port + offset) for port in _PORTS):
             return offset
     raise RuntimeError("no port offset is free")
