@@ -200,6 +200,20 @@ _COVERAGE: Final = (
         remedy="Choose one of `GET /v1/plans`.",
     ),
     ProblemType(
+        slug="purchase-not-allowed",
+        status=409,
+        title="No purchase on this plan",
+        when="Single credits cannot be bought on the member's plan, or there is no coverage.",
+        remedy="See `remedy`.",
+    ),
+    ProblemType(
+        slug="invoice-not-payable",
+        status=409,
+        title="Nothing to pay",
+        when="The invoice is paid, void, or not due yet.",
+        remedy="Nothing to do.",
+    ),
+    ProblemType(
         slug="credit-already-returned",
         status=409,
         title="Credit already returned",
@@ -267,6 +281,13 @@ _TIMES: Final = (
         remedy="Message the provider.",
     ),
     ProblemType(
+        slug="sessions-in-time-off",
+        status=409,
+        title="Sessions lie inside",
+        when="Sessions lie inside the time off, and the request did not say what happens to them.",
+        remedy='Read `sessions`; repeat with `sessions: "keep"` or `sessions: "cancel"`.',
+    ),
+    ProblemType(
         slug="temporary-interruption",
         status=409,
         title="Temporary interruption",
@@ -311,6 +332,27 @@ _SESSIONS: Final = (
         title="No-show not possible",
         when="A no-show can be marked after the start, and only if the member never joined.",
         remedy="Wait for the start, or complete the session.",
+    ),
+    ProblemType(
+        slug="move-pending",
+        status=409,
+        title="A move is under way",
+        when="Another change of this session's time is still being decided.",
+        remedy="Repeat after `Retry-After`.",
+    ),
+    ProblemType(
+        slug="no-outcome",
+        status=409,
+        title="No outcome",
+        when="The session has no outcome that can be disputed or corrected.",
+        remedy="Wait until the session has ended.",
+    ),
+    ProblemType(
+        slug="reminder-not-possible",
+        status=409,
+        title="No reminder this way",
+        when="The member's plan or choices do not allow reminders by this channel.",
+        remedy="Use the other channel.",
     ),
     ProblemType(
         slug="support-may-not",
@@ -376,8 +418,19 @@ _EXAMPLES: Final[dict[str, dict[str, Any]]] = {
             "not-confirmed",
             "session-over",
             "no-show-not-possible",
+            "move-pending",
+            "no-outcome",
+            "reminder-not-possible",
+            "purchase-not-allowed",
+            "invoice-not-payable",
         )
     },
+    "sessions-in-time-off": _refused(
+        "sessions-in-time-off",
+        sessions=[
+            {"session_id": _SESSION, "starts_at": "2026-12-24T14:00:00Z", "ends_at": "2026-12-24T14:45:00Z"},
+        ],
+    ),
     "too-early-to-join": _refused("too-early-to-join", opens_at="2026-12-07T13:50:00Z"),
     "forfeit-not-accepted": _refused(
         "forfeit-not-accepted",

@@ -27,7 +27,9 @@ class Topic:
 SESSIONS: Final = Topic(
     "booking.sessions.v1", "booking", "session_id", "What happens to a session, from request to end."
 )
-ROOMS: Final = Topic("booking.rooms.v1", "booking", "room_id", "Rooms opened and closed.")
+ROOMS: Final = Topic(
+    "booking.rooms.v1", "booking", "room_id", "Rooms opened, closed, restarted and left for another provider."
+)
 RESERVATIONS: Final = Topic(
     "availability.reservations.v1",
     "availability",
@@ -38,7 +40,7 @@ SCHEDULES: Final = Topic(
     "availability.schedules.v1",
     "availability",
     "provider_id",
-    "What providers publish of their working time.",
+    "What providers publish of their working time, and who waits for some of it.",
 )
 HOLDS: Final = Topic("credits.holds.v1", "credits", "session_id", "Credits or co-pays held or refused for sessions.")
 LEDGER: Final = Topic(
@@ -51,6 +53,10 @@ DELIVERIES: Final = Topic(
     "delivery_id",
     "Messages handed over to their channel, or given up.",
 )
+MESSAGES: Final = Topic(
+    "notifications.messages.v1", "notifications", "room_id", "That somebody wrote in a room's chat; never what."
+)
+PEOPLE: Final = Topic("notifications.people.v1", "notifications", "person_id", "Personal data that was erased.")
 
 EVENT_TOPICS: Final[tuple[Topic, ...]] = (
     SESSIONS,
@@ -61,6 +67,8 @@ EVENT_TOPICS: Final[tuple[Topic, ...]] = (
     LEDGER,
     ENROLMENTS,
     DELIVERIES,
+    MESSAGES,
+    PEOPLE,
 )
 
 

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import ClassVar, Literal
 
 from makegood_contracts.events.base import Event
-from makegood_contracts.topics import DELIVERIES, Topic
+from makegood_contracts.topics import DELIVERIES, MESSAGES, PEOPLE, Topic
 
 Channel = Literal["email", "chat", "whatsapp", "in_app"]
 
@@ -33,3 +33,23 @@ class MessageFailed(DeliveryFact, frozen=True, kw_only=True):
     """The channel refused the message for good."""
 
     failure: Literal["refused", "unreachable"]
+
+
+class MessagePosted(Event, frozen=True, kw_only=True):
+    """Somebody wrote in a room's chat (ROOM-4): a sign that they are there (ROOM-2). What they wrote stands nowhere here."""
+
+    topic: ClassVar[Topic] = MESSAGES
+
+    message_id: str
+    room_id: str
+    sender_id: str
+    sent_at: datetime
+
+
+class PersonErased(Event, frozen=True, kw_only=True):
+    """All personal data of a person was erased; whoever keeps a remark or note of theirs erases it too."""
+
+    topic: ClassVar[Topic] = PEOPLE
+
+    person_id: str
+    erased_at: datetime

@@ -30,6 +30,8 @@ class MemberEnrolled(Event, frozen=True, kw_only=True):
     live_credits: int | None
     """Credits per period; None where the plan asks for a co-pay instead."""
     purchasable: bool
+    reminder_channels: tuple[Literal["email", "whatsapp"], ...] = ("email",)
+    """How the provider may remind the member by hand on this plan (REM-1)."""
 
 
 class EnrolmentEnded(Event, frozen=True, kw_only=True):

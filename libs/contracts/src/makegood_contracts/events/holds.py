@@ -36,3 +36,22 @@ class CreditRefused(HoldFact, frozen=True, kw_only=True):
 
     reasons: list[Reason]
     purchasable: bool
+
+
+class MoveCreditHeld(HoldFact, frozen=True, kw_only=True):
+    """What the session costs at its new time is set aside (RESC-1). `kept`: what is held already will do; `added`: another
+    credit or co-pay is held beside it, and takes its place with `SessionMoved`."""
+
+    move_id: str
+    hold_id: str
+    how: Literal["kept", "added"]
+    funding: Literal["credit", "co_pay"]
+    lot_id: str | None = None
+
+
+class MoveCreditRefused(HoldFact, frozen=True, kw_only=True):
+    """The session cannot be paid for at its new time; what is held stays. `purchasable`: a credit can be bought."""
+
+    move_id: str
+    reasons: list[Reason]
+    purchasable: bool

@@ -19,6 +19,8 @@ SettleCause = Literal[
     "member_no_show",
     "lapsed",
     "support",
+    "moved",
+    "corrected",
 ]
 
 
@@ -77,6 +79,19 @@ class CreditAdjusted(LedgerFact, frozen=True, kw_only=True):
 
     session_id: str | None = None
     made_by: str
+    source: LotSource = "adjustment"
+    length_minutes: int | None = None
+    expires_at: datetime | None = None
+
+
+class CreditCorrected(LedgerFact, frozen=True, kw_only=True):
+    """A corrected outcome changed what became of a session's credit (MISS-5). `state` is what it is from now on."""
+
+    session_id: str
+    hold_id: str
+    state: Literal["spent", "returned", "forfeited"]
+    source: LotSource
+    expires_at: datetime | None
 
 
 class InvoiceFact(Event, frozen=True, kw_only=True):
@@ -92,7 +107,20 @@ class InvoiceFact(Event, frozen=True, kw_only=True):
 
 
 class InvoiceIssued(InvoiceFact, frozen=True, kw_only=True):
-    """A charge is due."""
+    """A charge is due. `about`: what it is for (PLAN-1, EXT-1)."""
+
+    due_on: date
+    about: Literal["co_pay", "extension"] = "co_pay"
+
+
+class InvoicePaid(InvoiceFact, frozen=True, kw_only=True):
+    """The charge is paid (CRED-7)."""
+
+    paid_at: datetime
+
+
+class InvoiceOverdue(InvoiceFact, frozen=True, kw_only=True):
+    """The charge was not paid in time; until it is, nothing can be booked (CRED-7, BOOK-7)."""
 
     due_on: date
 

@@ -31,6 +31,9 @@ class SlotHeld(SlotFact, frozen=True, kw_only=True):
     """The slot is set aside for the session; nothing that overlaps can be held until it is released (AVAIL-3)."""
 
     hold_until: datetime
+    blocked_from: datetime | None = None
+    blocked_until: datetime | None = None
+    """The provider's time that it takes, buffers included."""
 
 
 class SlotRefused(SlotFact, frozen=True, kw_only=True):
@@ -44,3 +47,21 @@ class SlotReleased(SlotFact, frozen=True, kw_only=True):
 
     cause: ReleaseCause
     reopened: bool
+
+
+class SlotMoved(SlotFact, frozen=True, kw_only=True):
+    """The hold stands at another time, length or venue, from one step to the next (RESC-1, EXT-1); the facts are the new ones."""
+
+    move_id: str
+    old_starts_at: datetime
+    old_ends_at: datetime
+    old_venue_id: str | None = None
+    blocked_from: datetime
+    blocked_until: datetime
+
+
+class SlotMoveRefused(SlotFact, frozen=True, kw_only=True):
+    """The hold stays where it was; the facts are those of the hold as it stands (RESC-1, RESC-2)."""
+
+    move_id: str
+    reasons: list[Reason]

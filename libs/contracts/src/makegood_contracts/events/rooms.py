@@ -30,3 +30,17 @@ class RoomClosed(RoomFact, frozen=True, kw_only=True):
     """No more bookings in this room (ROOM-1)."""
 
     closed_at: datetime
+
+
+class RoomRestarted(RoomFact, frozen=True, kw_only=True):
+    """The member took up therapy again with the same provider (ROOM-1, ROOM-2)."""
+
+    restarted_at: datetime
+
+
+class ProviderChanged(RoomFact, frozen=True, kw_only=True):
+    """The member went on with another provider, in a room of its own (ROOM-3). This room is closed."""
+
+    new_room_id: str
+    new_provider_id: str
+    changed_at: datetime

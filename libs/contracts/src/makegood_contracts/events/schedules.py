@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import date, datetime
 from typing import ClassVar, Literal
 
 import msgspec
 
 from makegood_contracts.events.base import Event
-from makegood_contracts.events.sessions import Modality
+from makegood_contracts.events.sessions import Modality, Specialty
 from makegood_contracts.topics import SCHEDULES, Topic
 
 
@@ -18,6 +19,28 @@ class SessionType(msgspec.Struct, frozen=True, kw_only=True):
     modalities: list[Modality]
 
 
+class WeeklyHours(msgspec.Struct, frozen=True, kw_only=True):
+    """A stretch of hours of a weekday (0 is Monday), in minutes after local midnight; `until` may be 1440."""
+
+    weekday: int
+    start: int
+    until: int
+
+
+class Hours(msgspec.Struct, frozen=True, kw_only=True):
+    """A stretch of hours, in minutes after local midnight; `until` may be 1440."""
+
+    start: int
+    until: int
+
+
+class DateHours(msgspec.Struct, frozen=True, kw_only=True):
+    """A date's own hours in place of its weekday's; none: closed."""
+
+    day: date
+    hours: tuple[Hours, ...]
+
+
 class SchedulePublished(Event, frozen=True, kw_only=True):
     """The provider's schedule as it stands now; it replaces the one before (AVAIL-1)."""
 
@@ -26,20 +49,28 @@ class SchedulePublished(Event, frozen=True, kw_only=True):
     provider_id: str
     schedule_version: int
     time_zone: str
-    specialty: Literal["therapy", "psychiatry"]
+    specialty: Specialty
     session_types: list[SessionType]
     minimum_notice_minutes: int
     horizon_days: int
+    weekly: tuple[WeeklyHours, ...] = ()
+    exceptions: tuple[DateHours, ...] = ()
+    buffer_before_minutes: int = 0
+    buffer_after_minutes: int = 0
+    slot_step_minutes: int = 15
 
 
 class TimeOffAdded(Event, frozen=True, kw_only=True):
-    """The provider takes time off."""
+    """The provider takes time off. `cancels`: the sessions inside it that the provider chose to give up (AVAIL-1)."""
 
     topic: ClassVar[Topic] = SCHEDULES
 
     provider_id: str
     schedule_version: int
     time_off_id: str
+    starts_at: datetime | None = None
+    ends_at: datetime | None = None
+    cancels: tuple[str, ...] = ()
 
 
 class TimeOffRemoved(Event, frozen=True, kw_only=True):
@@ -50,3 +81,46 @@ class TimeOffRemoved(Event, frozen=True, kw_only=True):
     provider_id: str
     schedule_version: int
     time_off_id: str
+
+
+class WaitlistFact(Event, frozen=True, kw_only=True):
+    """What every event of a waitlist entry says (AVAIL-6)."""
+
+    topic: ClassVar[Topic] = SCHEDULES
+
+    entry_id: str
+    provider_id: str
+    member_id: str
+    room_id: str
+    length_minutes: int
+    modality: Modality
+
+
+class WaitlistJoined(WaitlistFact, frozen=True, kw_only=True):
+    """A member waits for a time in [waits_from, waits_until)."""
+
+    waits_from: datetime
+    waits_until: datetime
+
+
+class WaitlistOffered(WaitlistFact, frozen=True, kw_only=True):
+    """A slot opened and is held for the first in line until `lapses_at`; accepted by booking it."""
+
+    starts_at: datetime
+    ends_at: datetime
+    blocked_from: datetime
+    blocked_until: datetime
+    lapses_at: datetime
+
+
+class WaitlistEnded(WaitlistFact, frozen=True, kw_only=True):
+    """The member waits no more; an offer that was held for them is over. `starts_at`: of that offer."""
+
+    cause: Literal["booked", "lapsed", "left"]
+    starts_at: datetime | None = None
+
+
+class WaitlistOfferLapsed(WaitlistFact, frozen=True, kw_only=True):
+    """The offer was not taken in time, and goes to the next in line."""
+
+    starts_at: datetime

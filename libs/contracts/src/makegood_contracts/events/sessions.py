@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import ClassVar, Literal
+
+import msgspec
 
 from makegood_contracts.events.base import Event
 from makegood_contracts.reasons import Reason
@@ -12,6 +14,11 @@ from makegood_contracts.topics import SESSIONS, Topic
 Modality = Literal["video", "audio", "chat", "in_person"]
 Party = Literal["member", "provider"]
 Actor = Literal["member", "provider", "support", "system"]
+Specialty = Literal["therapy", "psychiatry"]
+CancelCause = Literal["asked", "time_off", "change_of_provider", "lost_hold"]
+Outcome = Literal["completed", "provider_missed", "member_no_show"]
+"""How a session that was to take place ended: what can be disputed and corrected (MISS-5)."""
+Claim = Literal["i_was_there", "they_were_not"]
 
 
 class SessionFact(Event, frozen=True, kw_only=True):
@@ -40,6 +47,8 @@ class SessionRequested(SessionFact, frozen=True, kw_only=True):
     hold_until: datetime
     """Product time at which a hold that was never settled lapses (AVAIL-4)."""
     policy_version: int
+    specialty: Specialty = "therapy"
+    """The provider's, as booking knew it: it decides which of a plan's lengths apply (PLAN-1)."""
 
 
 class SessionReserved(SessionFact, frozen=True, kw_only=True):
@@ -58,6 +67,16 @@ class SessionConfirmed(SessionFact, frozen=True, kw_only=True):
     """The session will take place (CONF-1)."""
 
     confirmed_by: Actor
+    remind_at: tuple[datetime, ...] = ()
+    """When both parties are reminded, as long as the session stands as it does now (REM-1)."""
+
+
+class ReconfirmationAsked(SessionFact, frozen=True, kw_only=True):
+    """The session comes near; the provider is asked whether the time still holds (CONF-3)."""
+
+
+class SessionReconfirmed(SessionFact, frozen=True, kw_only=True):
+    """The provider said that the time still holds (CONF-3)."""
 
 
 class SessionDeclined(SessionFact, frozen=True, kw_only=True):
@@ -75,6 +94,7 @@ class SessionCancelled(SessionFact, frozen=True, kw_only=True):
     cancelled_at: datetime
     forfeits: bool
     was_confirmed: bool
+    cause: CancelCause = "asked"
 
 
 class SessionJoined(SessionFact, frozen=True, kw_only=True):
@@ -111,3 +131,100 @@ class MemberNoShow(SessionFact, frozen=True, kw_only=True):
     """The member did not come; the credit is forfeited (NOSH-1)."""
 
     marked_by: Actor
+
+
+class MoveFact(SessionFact, frozen=True, kw_only=True):
+    """What every event of a move says: the session as it stands, and where it is to go. Until `SessionMoved` it stays."""
+
+    move_id: str
+    """Names one move; availability and credits answer with it."""
+    moved_by: Party
+    new_starts_at: datetime
+    new_ends_at: datetime
+    new_length_minutes: int
+    new_time_zone: str
+    new_venue_id: str | None = None
+    forfeits: bool
+    """Less notice than the policy asks, and accepted: the old credit is lost and a new one needed (RESC-1)."""
+    decide_by: datetime
+    """Product time from which on nobody grants this move any more."""
+    specialty: Specialty = "therapy"
+
+
+class SessionMoveRequested(MoveFact, frozen=True, kw_only=True):
+    """A move was asked for (RESC-1); credits sees first whether it is paid for."""
+
+
+class SessionMoveFunded(MoveFact, frozen=True, kw_only=True):
+    """What the moved session costs is set aside; availability now swaps the slots, or refuses."""
+
+
+class SessionMoveRefused(MoveFact, frozen=True, kw_only=True):
+    """The move is off and everything stays as it was (RESC-1); what was set aside for it goes back."""
+
+    reasons: list[Reason]
+
+
+class SessionMoved(SessionFact, frozen=True, kw_only=True):
+    """The session has another time, length or place (RESC-1); the facts are the new ones. RESC-4: SEQUENCE rises."""
+
+    move_id: str
+    moved_by: Party
+    moved_at: datetime
+    old_starts_at: datetime
+    old_ends_at: datetime
+    old_venue_id: str | None = None
+    forfeits: bool
+    confirmed: bool
+    """False: the provider has to confirm the new time until `confirm_by`."""
+    confirm_by: datetime | None
+    notify_member: bool = True
+    remind_at: tuple[datetime, ...] = ()
+
+
+class InvoiceWish(msgspec.Struct, frozen=True, kw_only=True):
+    """A charge that the provider asks for an extension; money in minor units of an ISO 4217 currency."""
+
+    amount_minor: int
+    currency: str
+    due_on: date
+
+
+class SessionExtensionRequested(SessionFact, frozen=True, kw_only=True):
+    """The provider wants to go on until `new_ends_at` (EXT-1); availability answers with `move_id`."""
+
+    move_id: str
+    new_ends_at: datetime
+    decide_by: datetime
+
+
+class SessionExtensionRefused(SessionFact, frozen=True, kw_only=True):
+    """The session ends as planned (EXT-1)."""
+
+    move_id: str
+    reasons: list[Reason]
+
+
+class SessionExtended(SessionFact, frozen=True, kw_only=True):
+    """The session has a later end (EXT-1); the facts are the new ones."""
+
+    move_id: str
+    old_ends_at: datetime
+    invoice: InvoiceWish | None = None
+
+
+class OutcomeDisputed(SessionFact, frozen=True, kw_only=True):
+    """A party says that the session did not end as recorded (MISS-5). What they wrote stands in booking alone."""
+
+    disputed_by: Party
+    claim: Claim
+    outcome: Outcome
+
+
+class OutcomeCorrected(SessionFact, frozen=True, kw_only=True):
+    """Support changed how the session ended (MISS-5); credits follow by new entries."""
+
+    old_outcome: Outcome
+    outcome: Outcome
+    corrected_by: str
+    corrected_at: datetime

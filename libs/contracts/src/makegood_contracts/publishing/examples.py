@@ -8,7 +8,7 @@ from typing import Any, Final, get_args, get_origin
 import msgspec
 
 from makegood_contracts.envelope import Cause, Record, encode
-from makegood_contracts.events import Event
+from makegood_contracts.events import Event, InvoiceWish
 from makegood_contracts.reasons import Reason
 
 _EVENT_ID: Final = "01937b6e-0000-7000-8000-0000000000e1"
@@ -75,6 +75,43 @@ _BY_NAME: Final[dict[str, Any]] = {
     "available_after": 3,
     "held_after": 0,
     "template": "provider-missed",
+    "move_id": "01937b6e-0000-7000-8000-00000000000a",
+    "message_id": "01937b6e-0000-7000-8000-00000000000b",
+    "new_room_id": "01937b6e-0000-7000-8000-00000000000c",
+    "new_provider_id": "provider-4b07",
+    "sender_id": "member-7f3a",
+    "corrected_by": "support-4",
+    "new_starts_at": _at(14),
+    "new_ends_at": _at(14, 45),
+    "new_length_minutes": 45,
+    "new_time_zone": "Europe/Paris",
+    "new_venue_id": None,
+    "old_starts_at": _at(14),
+    "old_ends_at": _at(14, 45),
+    "old_venue_id": None,
+    "decide_by": _at(8, 5, day=20),
+    "moved_at": _at(8, day=20),
+    "corrected_at": _at(12, day=25),
+    "restarted_at": _at(8, day=28),
+    "changed_at": _at(8, day=29),
+    "sent_at": _at(8, day=21),
+    "erased_at": _at(8, day=30),
+    "paid_at": _at(8, day=29),
+    "blocked_from": _at(8, 55),
+    "blocked_until": _at(10),
+    "waits_from": _at(7),
+    "waits_until": _at(18),
+    "lapses_at": _at(12, day=20),
+    "remind_at": (_at(9, day=23), _at(8)),
+    "invoice": InvoiceWish(amount_minor=2500, currency="USD", due_on=date(2026, 12, 8)),
+    "weekday": 0,
+    "start": 540,
+    "until": 1020,
+    "day": date(2026, 12, 24),
+    "buffer_before_minutes": 5,
+    "buffer_after_minutes": 15,
+    "slot_step_minutes": 15,
+    "cancels": (),
     "reasons": [Reason(code="slot-taken", detail="The slot is taken.")],
 }
 _BY_EVENT: Final[dict[str, dict[str, Any]]] = {
@@ -85,6 +122,14 @@ _BY_EVENT: Final[dict[str, dict[str, Any]]] = {
     "CreditReturned": {"cause": "provider_missed"},
     "CreditForfeited": {"cause": "member_no_show"},
     "InvoiceVoided": {"cause": "provider_missed"},
+    "SessionMoveRefused": {"forfeits": False},
+    "SessionExtensionRequested": {"new_ends_at": _at(10)},
+    "SessionExtended": {"ends_at": _at(10), "old_ends_at": _at(9, 45)},
+    "MoveCreditHeld": {"how": "kept"},
+    "MoveCreditRefused": {
+        "reasons": [Reason(code="no-session-credits", detail="No credit is left for a session of this length.")]
+    },
+    "CreditCorrected": {"state": "forfeited"},
     "SlotReleased": {"cause": "provider_missed"},
     "MessageDelivered": {"template": "provider-missed"},
 }
@@ -125,9 +170,10 @@ def _any(kind: type[msgspec.Struct], field: msgspec.structs.FieldInfo) -> Any:
     arguments = get_args(field.type)
     if arguments and all(isinstance(choice, str) for choice in arguments):
         return arguments[0]
-    item = arguments[0] if get_origin(field.type) is list else None
+    many = get_origin(field.type)
+    item = arguments[0] if many in (list, tuple) else None
     if get_args(item):
-        return list(get_args(item)[:2])
-    if isinstance(item, type) and issubclass(item, msgspec.Struct):
-        return [item(**_values(item, _BY_NAME))]
+        return many(get_args(item)[:2])
+    if isinstance(item, type) and issubclass(item, msgspec.Struct) and many is not None:
+        return many([item(**_values(item, _BY_NAME))])
     raise LookupError(f"{kind.__name__}.{field.name}: give it an example value in {__name__}")
