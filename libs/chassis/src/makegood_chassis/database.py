@@ -84,6 +84,8 @@ class UnitOfWork(Queries):
         self._after_commit: list[Callable[[], None]] = []
         self.earliest_deadline: datetime | None = None
         """The first of the deadlines that were written, in product time."""
+        self.published = False
+        """Whether outbox rows were written."""
 
     def publish(self, event: Event, *, sequence: int, cause: Cause | None = None) -> None:
         """Publishes `event` with this transaction. `sequence` is the entity's own count, rising by one.
@@ -108,17 +110,16 @@ class UnitOfWork(Queries):
         """Calls `callback` once the transaction is committed; it must not block and not raise."""
         self._after_commit.append(callback)
 
-    async def flush(self) -> bool:
-        """Writes what was collected; True if an outbox row was among it."""
+    async def flush(self) -> None:
+        """Writes what was collected."""
         if self._deadlines:
             await tables.write_deadlines(self.connection, self._deadlines)
             due = [due_at for due_at in self._deadlines.values() if due_at is not None]
             if due and (self.earliest_deadline is None or min(due) < self.earliest_deadline):
                 self.earliest_deadline = min(due)
         await tables.write_outbox(self.connection, self._records)
-        published = bool(self._records)
+        self.published = self.published or bool(self._records)
         self._records, self._deadlines = [], {}
-        return published
 
     def committed(self) -> None:
         callbacks, self._after_commit = self._after_commit, []
@@ -175,10 +176,10 @@ class Database:
         async with self.pool.acquire(timeout=10) as connection, connection.transaction():
             unit = UnitOfWork(connection, self.clock.now(), cause)
             yield unit
-            published = await unit.flush()
+            await unit.flush()
             points.reached("unit.flushed")
         points.reached("unit.committed")
-        if published:
+        if unit.published:
             for wake in self.on_publish:
                 wake()
         if unit.earliest_deadline is not None:

@@ -14,6 +14,7 @@ from makegood_chassis.messaging.deadlines import Deadlines
 from makegood_chassis.messaging.handlers import DeadlineHandler, Due
 from makegood_contracts.ids import new_id
 
+from .messaging_example import session_event
 from .messaging_helpers import cause, opened, until
 
 
@@ -149,6 +150,19 @@ async def test_a_change_that_meets_its_deadline_is_never_the_one_to_fail(databas
             await asyncio.wait_for(unit.flush(), 0.9)
     assert await noted(database) == []
     assert len(await left(database)) == 1
+
+
+async def test_what_a_deadline_publishes_wakes_the_relay(database: Database) -> None:
+    woken: list[None] = []
+    database.on_publish.append(lambda: woken.append(None))
+
+    async def handler(due: Sequence[Due], unit: UnitOfWork) -> None:
+        for one in due:
+            unit.publish(session_event(one.entity_id), sequence=1)
+
+    async with running(database, handler):
+        await set_all(database, [new_id()], datetime.now(UTC))
+        await until(lambda: woken)
 
 
 async def test_servers_away_are_waited_for(database: Database) -> None:
