@@ -7,7 +7,7 @@ SHELL := /bin/sh
 VENV := .venv
 BIN := $(VENV)/bin
 STACK ?= embedded
-PACKAGES := libs/contracts libs/chassis libs/testkit services/booking services/availability services/credits services/notifications cli
+PACKAGES := libs/contracts libs/calendar libs/chassis libs/testkit services/booking services/availability services/credits services/notifications cli
 STAMP := $(VENV)/.makegood-ready
 MANIFESTS := pyproject.toml $(addsuffix /pyproject.toml,$(PACKAGES))
 # Only this environment counts, whatever else is active in the shell.

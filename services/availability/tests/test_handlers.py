@@ -73,7 +73,7 @@ async def test_a_slot_that_is_offered_and_free_is_held_for_the_session(desk: Des
     assert isinstance(answer, SlotHeld)
     assert (answer.starts_at, answer.ends_at, answer.hold_until) == (at(10), at(11), wanted.hold_until)
     blocked = await desk.value("SELECT blocked FROM slot_holds WHERE live")
-    assert (blocked.lower, blocked.upper) == (at(9, 50), at(11, 20))
+    assert (blocked.lower, blocked.upper) == (at(9, 50), at(11, 20)) == (answer.blocked_from, answer.blocked_until)
 
 
 @pytest.mark.rule("BOOK-1", "AVAIL-1")

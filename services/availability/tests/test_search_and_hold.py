@@ -9,14 +9,15 @@ from typing import Any
 
 import httpx
 import pytest
-from makegood_availability.domain.hours import Hours
-from makegood_availability.domain.offers import Schedule
 from makegood_availability.store.bodies import DAYS
-from makegood_contracts.events import SessionCancelled, SlotHeld
+from makegood_calendar.hours import Hours
+from makegood_calendar.offers import Schedule
+from makegood_calendar.published import schedule_of
+from makegood_contracts.events import SchedulePublished, SessionCancelled, SlotHeld, TimeOffAdded
 from makegood_contracts.ids import new_id
+from makegood_testkit.schedules import make_schedule, make_venue
 
 from .desk import CAUSE, MINUTE, NOW, Desk, at, body, codes, later, request
-from .model import make_schedule, make_venue
 
 Client = Callable[[str, str], httpx.AsyncClient]
 LENGTH = 45
@@ -120,6 +121,26 @@ async def test_a_slot_can_be_held_if_and_only_if_it_is_offered(desk: Desk, clien
                 )
             )
     assert await offered() == slots
+
+
+@pytest.mark.rule("AVAIL-1", "BOOK-8")
+@pytest.mark.parametrize("seed", range(12))
+async def test_who_reads_the_events_knows_the_schedule_that_the_service_itself_goes_by(
+    desk: Desk, client: Client, seed: int
+) -> None:
+    written, _ = make_schedule(random.Random(seed))
+    provider = client("provider", "doc")
+    await provider.put("/v1/providers/doc/schedule", json=as_body(written))
+    (published,) = await desk.outbox()
+    assert isinstance(published, SchedulePublished)
+    async with desk.database.reading() as queries:
+        own = (await desk.parts.schedules.load(queries, ["doc"]))["doc"]
+    assert schedule_of(published) == own == written
+    off = {"starts_at": at(10).isoformat(), "ends_at": at(12).isoformat(), "note": "dentist"}
+    assert (await provider.post("/v1/providers/doc/time-off", json=off)).status_code == 201
+    (added,) = await desk.outbox()
+    assert isinstance(added, TimeOffAdded)
+    assert (added.starts_at, added.ends_at) == (at(10), at(12))
 
 
 @pytest.mark.rule("AVAIL-2", "CANC-3")

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from typing import Annotated, Any, ClassVar, Final, Literal, Self
 
+from makegood_calendar.hours import overlaps
 from makegood_chassis.http.models import Day, Instant, RequestModel, View, Whole, example
-from makegood_contracts.events import Modality
+from makegood_contracts.events import Modality, Specialty
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
 
 from makegood_availability.api.parameters import Zone
-from makegood_availability.domain.hours import overlaps
-from makegood_availability.domain.offers import Specialty
 from makegood_availability.store.bodies import minutes_of
 
 Weekday = Literal["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"]

@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from typing import Annotated, Any, Final, cast
 
 from fastapi import Depends, Path, Query, Request
+from makegood_calendar.zones import zone_names
 from makegood_chassis.http.problems import invalid, not_found
 from makegood_contracts.events import Modality
 from makegood_contracts.ids import is_id
 from pydantic import AfterValidator
 
-from makegood_availability.domain.zones import zone_names
 from makegood_availability.parts import Parts
 
 _PERSON: Final = re.compile(r"[A-Za-z0-9._:@-]{1,128}")

@@ -12,12 +12,21 @@ from makegood_chassis.http.openapi import problems
 from makegood_chassis.http.pages import Cursor, Limit, Page, decode_cursor, page
 from makegood_chassis.http.problems import invalid, not_found
 from makegood_chassis.http.rights import Access, operation
-from makegood_contracts.events import SchedulePublished, SessionType, TimeOffAdded, TimeOffRemoved
+from makegood_contracts.events import (
+    DateHours,
+    Hours,
+    SchedulePublished,
+    SessionType,
+    TimeOffAdded,
+    TimeOffRemoved,
+    WeeklyHours,
+)
 from makegood_contracts.ids import is_id, new_id
 
 from makegood_availability.api.models import ScheduleBody, ScheduleView, TimeOffBody, TimeOffView
 from makegood_availability.api.parameters import PartsOf, ProviderId, check_cursor_id
 from makegood_availability.store import schedules
+from makegood_availability.store.bodies import DAYS
 from makegood_availability.store.schedules import TimeOff
 
 router = APIRouter(tags=["schedules"])
@@ -84,7 +93,14 @@ async def add_time_off(
         version = await schedules.touch(unit, provider_id)
         await schedules.add_time_off(unit, provider_id, entry)
         unit.publish(
-            TimeOffAdded(provider_id=provider_id, schedule_version=version, time_off_id=entry.id), sequence=version
+            TimeOffAdded(
+                provider_id=provider_id,
+                schedule_version=version,
+                time_off_id=entry.id,
+                starts_at=entry.starts_at,
+                ends_at=entry.ends_at,
+            ),
+            sequence=version,
         )
         return change.answer(201, TimeOffView.model_validate(entry))
 
@@ -151,4 +167,18 @@ def _published(provider_id: str, version: int, body: ScheduleBody) -> SchedulePu
         ],
         minimum_notice_minutes=body.minimum_notice_minutes,
         horizon_days=body.horizon_days,
+        weekly=tuple(
+            WeeklyHours(weekday=DAYS.index(hours.day), start=hours.minutes[0], until=hours.minutes[1])
+            for hours in body.weekly
+        ),
+        exceptions=tuple(
+            DateHours(
+                day=exception.date,
+                hours=tuple(Hours(start=hours.minutes[0], until=hours.minutes[1]) for hours in exception.hours),
+            )
+            for exception in body.exceptions
+        ),
+        buffer_before_minutes=body.buffer_before_minutes,
+        buffer_after_minutes=body.buffer_after_minutes,
+        slot_step_minutes=body.slot_step_minutes,
     )

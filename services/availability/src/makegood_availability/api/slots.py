@@ -9,6 +9,9 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 from fastapi import APIRouter, Depends, Query, Response
+from makegood_calendar.offers import IN_PERSON, Offer, Schedule, Venue
+from makegood_calendar.slots import Busy, free_starts, is_free, window
+from makegood_calendar.zones import local_text
 from makegood_chassis.database import Queries
 from makegood_chassis.http.answers import answer
 from makegood_chassis.http.models import Instant
@@ -28,9 +31,6 @@ from makegood_availability.api.parameters import (
     Zone,
     optional_id,
 )
-from makegood_availability.domain.offers import IN_PERSON, Offer, Schedule, Venue
-from makegood_availability.domain.slots import Busy, free_starts, is_free, window
-from makegood_availability.domain.zones import local_text
 from makegood_availability.parts import Parts
 from makegood_availability.store import schedules
 from makegood_availability.store.calendar import Taken, taken

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
+from makegood_calendar.hours import Span
+from makegood_calendar.offers import NOT_PUBLISHED, TOO_LATE, Offer, Schedule, Venue
 from makegood_contracts.events import (
     Event,
     MemberNoShow,
@@ -20,9 +22,6 @@ from makegood_contracts.events import (
     SessionRequested,
 )
 from makegood_contracts.reasons import Reason
-
-from makegood_availability.domain.hours import Span
-from makegood_availability.domain.offers import NOT_PUBLISHED, TOO_LATE, Offer, Schedule, Venue
 
 ENDINGS: Final[Mapping[type[Event], ReleaseCause]] = {
     SessionRejected: "rejected",

@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import structlog
+from makegood_calendar.hours import Span
+from makegood_calendar.offers import Schedule, Venue
 from makegood_chassis.database import UnitOfWork
 from makegood_contracts.envelope import Received
 from makegood_contracts.events import SessionRequested, SlotHeld, SlotRefused
@@ -20,8 +22,6 @@ from makegood_availability.domain.holds import (
     wish_of,
     withheld,
 )
-from makegood_availability.domain.hours import Span
-from makegood_availability.domain.offers import Schedule, Venue
 from makegood_availability.handlers.lapses import plan_lapses
 from makegood_availability.store import holds
 from makegood_availability.store.schedules import Schedules, load_time_off
@@ -71,7 +71,9 @@ class Requests:
         for received in asked.values():
             request = received.event
             if request.session_id in held:
-                unit.publish(_held(request), sequence=HELD_SEQUENCE, cause=received.cause)
+                unit.publish(
+                    _held(request, wishes[request.session_id].blocked), sequence=HELD_SEQUENCE, cause=received.cause
+                )
                 continue
             in_the_way = conflicts[request.session_id]
             if in_the_way is None:
@@ -100,7 +102,7 @@ class Requests:
         return held | await holds.hold(unit, later)
 
 
-def _held(request: SessionRequested) -> SlotHeld:
+def _held(request: SessionRequested, blocked: Span) -> SlotHeld:
     return SlotHeld(
         session_id=request.session_id,
         provider_id=request.provider_id,
@@ -109,6 +111,8 @@ def _held(request: SessionRequested) -> SlotHeld:
         starts_at=request.starts_at,
         ends_at=request.ends_at,
         hold_until=request.hold_until,
+        blocked_from=blocked[0],
+        blocked_until=blocked[1],
     )
 
 

@@ -7,10 +7,9 @@ from datetime import date, timedelta
 from typing import Any, Final, cast
 from zoneinfo import ZoneInfo
 
+from makegood_calendar.hours import Hours, Stretch
+from makegood_calendar.offers import Schedule, Venue
 from makegood_contracts.events import Modality
-
-from makegood_availability.domain.hours import Hours, Stretch
-from makegood_availability.domain.offers import Schedule, Venue
 
 DAYS: Final = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 

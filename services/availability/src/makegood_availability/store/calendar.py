@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from makegood_calendar.hours import Span
 from makegood_chassis.database import Queries
-
-from makegood_availability.domain.hours import Span
 
 # A venue or member that is NULL equals nothing, and costs nothing.
 _TAKEN = """

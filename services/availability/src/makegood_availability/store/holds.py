@@ -6,12 +6,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from makegood_calendar.hours import Span
 from makegood_chassis.database import Row, UnitOfWork
 from makegood_contracts.events import ReleaseCause
 from makegood_contracts.reasons import Reason
 
 from makegood_availability.domain.holds import MEMBER_BUSY, SLOT_TAKEN, VENUE_TAKEN, Wish
-from makegood_availability.domain.hours import Span
 
 # A conflict makes PostgreSQL wait for the other transaction, so workers insert in one order: by provider, then start.
 # With it no two can wait for each other in a circle over one provider's time; over members and venues they could, and

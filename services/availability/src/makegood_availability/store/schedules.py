@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from makegood_calendar.hours import Span
+from makegood_calendar.offers import Schedule
 from makegood_chassis.database import Queries, Row, UnitOfWork
 from sqlalchemy import literal, select, tuple_
 
-from makegood_availability.domain.hours import Span
-from makegood_availability.domain.offers import Schedule
 from makegood_availability.store.bodies import schedule_of
 from makegood_availability.store.cache import Parsed
 from makegood_availability.store.tables import time_off

@@ -6,11 +6,11 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from makegood_calendar.offers import Venue
 from makegood_chassis.database import Queries, Row, UnitOfWork
 from makegood_contracts.ids import is_id
 from sqlalchemy import select
 
-from makegood_availability.domain.offers import Venue
 from makegood_availability.store.bodies import venue_of
 from makegood_availability.store.cache import Parsed
 from makegood_availability.store.tables import venues

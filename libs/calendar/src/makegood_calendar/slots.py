@@ -6,8 +6,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from makegood_availability.domain.hours import Span
-from makegood_availability.domain.offers import Offer
+from makegood_calendar.hours import Span
+from makegood_calendar.offers import Offer
 
 
 @dataclass(frozen=True, slots=True)

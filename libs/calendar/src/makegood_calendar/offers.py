@@ -5,14 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Literal
 
-from makegood_contracts.events import Modality
+from makegood_contracts.events import Modality, Specialty
 from makegood_contracts.reasons import Reason
 
-from makegood_availability.domain.hours import Hours, Span
-
-Specialty = Literal["therapy", "psychiatry"]
+from makegood_calendar.hours import Hours, Span
 
 IN_PERSON: Modality = "in_person"
 

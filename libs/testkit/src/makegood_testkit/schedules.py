@@ -1,4 +1,4 @@
-"""Schedules for the tests, and a naive model of what they offer: every minute looked at by itself."""
+"""Random schedules for the tests, and a naive model of what they offer: every minute looked at by itself."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from makegood_availability.domain.hours import Hours, Span
-from makegood_availability.domain.offers import Schedule, Venue
+from makegood_calendar.hours import Hours, Span
+from makegood_calendar.offers import Schedule, Venue
 
 MINUTE = timedelta(minutes=1)
 CLOCK_CHANGES: tuple[tuple[str, date], ...] = (

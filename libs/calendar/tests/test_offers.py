@@ -10,11 +10,10 @@ from zoneinfo import ZoneInfo
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from makegood_availability.domain.hours import Hours, Span
-from makegood_availability.domain.offers import Offer, Schedule, Venue
-from makegood_availability.domain.slots import Busy, free_starts, is_free, window
-
-from .model import Model, make_schedule, make_venue
+from makegood_calendar.hours import Hours, Span
+from makegood_calendar.offers import Offer, Schedule, Venue
+from makegood_calendar.slots import Busy, free_starts, is_free, window
+from makegood_testkit.schedules import Model, make_schedule, make_venue
 
 NOW = datetime(2027, 1, 4, 8, 0, tzinfo=UTC)
 NINE = datetime(2027, 1, 5, 9, 0, tzinfo=UTC)

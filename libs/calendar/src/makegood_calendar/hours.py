@@ -8,7 +8,7 @@ from datetime import date, datetime, timedelta
 from itertools import pairwise
 from zoneinfo import ZoneInfo
 
-from makegood_availability.domain.zones import instant
+from makegood_calendar.zones import instant
 
 Stretch = tuple[int, int]
 """Minutes of a local day, [from, to): (540, 1020) is 09:00 to 17:00, and 1440 is `24:00`."""

@@ -8,8 +8,8 @@ from zoneinfo import ZoneInfo
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from makegood_availability.domain.hours import Hours, Stretch, joined, overlaps
-from makegood_availability.domain.zones import instant, local_text
+from makegood_calendar.hours import Hours, Stretch, joined, overlaps
+from makegood_calendar.zones import instant, local_text
 
 NEW_YORK = ZoneInfo("America/New_York")
 
