@@ -15,7 +15,11 @@ import jwt
 import pytest
 import pytest_asyncio
 from cryptography.hazmat.primitives.asymmetric import rsa
+from fastapi import FastAPI
+from fastapi.routing import APIRoute
 from jwt.algorithms import RSAAlgorithm
+from makegood_chassis.http.access_log import access_log
+from makegood_chassis.http.openapi import dependencies
 from makegood_contracts.events import CreditAdjusted, CreditReturned, EnrolmentEnded, MemberEnrolled
 from makegood_contracts.ids import new_id
 from makegood_credits.bootstrap import application, bootstrap
@@ -31,8 +35,9 @@ MEMBER = "/v1/members/member-1"
 class Api:
     """The service's API as people of each role call it."""
 
-    def __init__(self, client: httpx.AsyncClient, key: rsa.RSAPrivateKey, world: World) -> None:
+    def __init__(self, client: httpx.AsyncClient, key: rsa.RSAPrivateKey, world: World, app: FastAPI) -> None:
         self.client = client
+        self.app = app
         self.key = key
         self.world = world
 
@@ -58,7 +63,7 @@ class Api:
         return answer
 
     async def adjust(self, body: dict[str, Any], key: str | None = None, **other: Any) -> httpx.Response:
-        headers = {"Idempotency-Key": key or new_id()}
+        headers = {"Idempotency-Key": key or new_id(), **other.pop("headers", {})}
         answer: httpx.Response = await self.call("POST", f"{MEMBER}/adjustments", json=body, headers=headers, **other)
         return answer
 
@@ -83,9 +88,10 @@ async def api(world: World, tmp_path: Path) -> AsyncIterator[Api]:
     service = bootstrap(settings, world.clock)
     service.health.started = True
     await service.database.open()
-    transport = httpx.ASGITransport(application(service))
+    app = application(service)
+    transport = httpx.ASGITransport(app)
     async with httpx.AsyncClient(transport=transport, base_url="http://credits") as client:
-        yield Api(client, key, world)
+        yield Api(client, key, world, app)
     await service.database.close()
 
 
@@ -370,11 +376,37 @@ async def test_a_version_of_an_adjustment_that_is_not_there_yet_cannot_match(api
     assert (await api.call("GET", f"{MEMBER}/ledger")).json()["items"] == []
 
 
+@pytest.mark.rule("SEC-5")
+async def test_each_read_and_change_of_credits_leaves_one_row(api: Api) -> None:
+    await api.enrol()
+    for path in ("/credits", "/ledger", "/invoices"):
+        await api.own(path)
+    await api.adjust({"amount": 1, "reason": "Goodwill"}, headers={"X-Access-Reason": "ticket 4711"})
+    await api.adjust({"amount": -100, "reason": "too much"})
+    await api.call("GET", "/v1/plans")
+    rows = (await api.call("GET", "/v1/credits/access?person_id=member-1")).json()["items"]
+    assert [(row["caller"], row["operation"], row["reason"]) for row in rows] == [
+        ("support-1", "adjustment.make", "ticket 4711"),
+        ("member-1", "invoices.read", "invoices.read"),
+        ("member-1", "ledger.read", "ledger.read"),
+        ("member-1", "credits.read", "credits.read"),
+        ("support-1", "enrolment.set", "enrolment.set"),
+    ]
+
+
+@pytest.mark.rule("SEC-5")
+async def test_every_route_about_a_member_keeps_the_access_log(api: Api) -> None:
+    routes = [route for route in api.app.routes if isinstance(route, APIRoute) and route.path.startswith("/v1/")]
+    without = {route.path for route in routes if access_log not in dependencies(route.dependant)}
+    assert {path for path in without if "/dev/" not in path} == {"/v1/plans"}
+
+
 async def test_the_openapi_document_names_every_path(api: Api) -> None:
     document = (await api.client.get("/v1/credits/openapi.json")).json()
     assert document["openapi"].startswith("3.1")
     assert {path for path in document["paths"] if "/dev/" not in path and path.startswith("/v1/")} == {
         "/v1/plans",
+        "/v1/credits/access",
         *(
             f"/v1/members/{{member_id}}/{name}"
             for name in ("credits", "ledger", "invoices", "enrolment", "adjustments")

@@ -128,6 +128,16 @@ class ServiceSettings(BaseSettings):
         return self.environment == "development"
 
 
+class AccessLogSettings(ServiceSettings):
+    """Further ones of a service that keeps personal data or credits, and so an access log (SEC-5)."""
+
+    access_retention: PositiveFloat = Field(
+        6 * 365 * 86400.0,
+        validation_alias="ACCESS_RETENTION",
+        description="How long the access log keeps who read or changed whose data (SEC-5), seconds; six years.",
+    )
+
+
 def table(settings: type[ServiceSettings]) -> list[tuple[str, str, str]]:
     """(variable, default, meaning) of every setting, for the documentation."""
     rows: list[tuple[str, str, str]] = []

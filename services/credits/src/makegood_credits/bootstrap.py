@@ -6,6 +6,7 @@ from pathlib import Path
 
 from fastapi import FastAPI
 from makegood_chassis.clock import Clock
+from makegood_chassis.http.access_log import access_rows, keep_pruned
 from makegood_chassis.http.app import create_app
 from makegood_chassis.messaging.handlers import DeadlineHandlers, EventHandlers
 from makegood_chassis.service import Service, base
@@ -57,6 +58,7 @@ def bootstrap(settings: CreditsSettings, clock: Clock | None = None) -> Service:
         deadlines=DEADLINES,
         migrations=Path(__file__).parents[2] / "migrations",
         app=application,
+        workers=(keep_pruned(settings.access_retention),),
     )
 
 
@@ -66,6 +68,6 @@ def application(service: Service) -> FastAPI:
         service,
         title="Makegood credits",
         description="Plans, enrolments, credit lots, the ledger, invoices.",
-        routers=[plans.router, members.router],
+        routers=[plans.router, members.router, access_rows(service)],
         rights=RIGHTS,
     )

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from makegood_chassis.settings import ServiceSettings
+from makegood_chassis.settings import AccessLogSettings
 from pydantic import Field
 
 
-class CreditsSettings(ServiceSettings):
+class CreditsSettings(AccessLogSettings):
     """What credits takes from the environment."""
 
     database_url: str = Field(

@@ -7,6 +7,7 @@ from uuid import UUID
 
 from fastapi import APIRouter, Depends, Request, Response
 from makegood_chassis.database import Database
+from makegood_chassis.http.access_log import AccessLog, access_log
 from makegood_chassis.http.changes import Change, changes
 from makegood_chassis.http.openapi import problems
 from makegood_chassis.http.pages import Cursor, Limit, Page, decode_cursor, page
@@ -43,6 +44,7 @@ def _database(request: Request) -> Database:
 
 
 Data = Annotated[Database, Depends(_database)]
+Log = Annotated[AccessLog, Depends(access_log)]
 
 
 @router.get(
@@ -52,12 +54,13 @@ Data = Annotated[Database, Depends(_database)]
     responses=problems("not-found", "validation"),
 )
 async def read_credits(
-    member_id: MemberId, access: Annotated[Access, Depends(operation("credits.read"))], data: Data
+    member_id: MemberId, access: Annotated[Access, Depends(operation("credits.read"))], data: Data, log: Log
 ) -> CreditsView:
     """CRED-4: what is left, what is held, and when it lapses."""
-    access.require("member", member_id=member_id)
+    role = access.require("member", member_id=member_id)
     async with data.reading() as queries:
         rows = await reads.credits_of(queries, member_id)
+        await log.record(queries, access, role, member_id)
     lots = [
         LotView(
             id=row[2],
@@ -84,14 +87,16 @@ async def read_ledger(
     member_id: MemberId,
     access: Annotated[Access, Depends(operation("ledger.read"))],
     data: Data,
+    log: Log,
     limit: Limit = 50,
     cursor: Cursor = None,
 ) -> Page[LedgerItem]:
     """CRED-4: why each entry was made, and by whom."""
-    access.require("member", member_id=member_id)
+    role = access.require("member", member_id=member_id)
     position = decode_cursor(cursor, int)
     async with data.reading() as queries:
         rows = await reads.entries_of(queries, member_id, position[0] if position else None, limit + 1)
+        await log.record(queries, access, role, member_id)
     items, following = page(rows, limit, _item, lambda row: (row["number"],))
     return Page(items=items, next_cursor=following)
 
@@ -106,14 +111,16 @@ async def read_invoices(
     member_id: MemberId,
     access: Annotated[Access, Depends(operation("invoices.read"))],
     data: Data,
+    log: Log,
     limit: Limit = 50,
     cursor: Cursor = None,
 ) -> Page[InvoiceView]:
     """Co-pays: pending, due or void (MISS-3)."""
-    access.require("member", member_id=member_id)
+    role = access.require("member", member_id=member_id)
     position = decode_cursor(cursor, int)
     async with data.reading() as queries:
         rows = await reads.invoices_of(queries, member_id, position[0] if position else None, limit + 1)
+        await log.record(queries, access, role, member_id)
     items, following = page(rows, limit, _invoice, lambda row: (row["number"],))
     return Page(items=items, next_cursor=following)
 
@@ -129,6 +136,7 @@ async def put_enrolment(
     body: EnrolmentBody,
     access: Annotated[Access, Depends(operation("enrolment.set"))],
     change: Annotated[Change, Depends(changes())],
+    log: Log,
 ) -> Response:
     """PLAN-1: the member is covered as asked from here, and no longer by an earlier enrolment.
 
@@ -143,6 +151,7 @@ async def put_enrolment(
         change.expect_version(book.enrolment_sequence)
         coverage = Coverage(body.plan_id, body.starts_on, body.ends_on, body.time_zone)
         enrolled = await enrol_member(unit, book, coverage)
+        await log.record(unit, access, None, member_id, entity=f"enrolment:{enrolled.enrolment.id}")
         view = EnrolmentView.model_validate(enrolled.enrolment)
         return change.answer(200, view, version=book.enrolment_sequence)
 
@@ -159,12 +168,15 @@ async def post_adjustment(
     body: AdjustmentBody,
     access: Annotated[Access, Depends(operation("adjustment.make"))],
     change: Annotated[Change, Depends(changes(key_required=True, if_match="none"))],
+    log: Log,
 ) -> Response:
     """CRED-5: who did it and why is kept. Never takes more than is there. With `session_id` (MISS-5) it gives back what the
     session cost, once; a credit that is still held comes back, or not, as the session ends."""
     made_by = access.caller.subject
+    about = None if body.session_id is None else f"session:{body.session_id.lower()}"
     async with change.unit() as unit:
         book = await open_and_load(unit, member_id)
+        await log.record(unit, access, None, member_id, entity=about)
         if body.session_id is None:
             adjusted = await adjust_member(
                 unit,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from makegood_chassis.http import access_log
 from makegood_chassis.http.rights import Grant, Rights
 
 _OWN: Final = (Grant("member", "self"), Grant("support"))
@@ -15,4 +16,5 @@ RIGHTS: Final[Rights] = {
     "ledger.read": _OWN,
     "invoices.read": _OWN,
     "adjustment.make": (Grant("support"),),
+    **access_log.RIGHTS,
 }
