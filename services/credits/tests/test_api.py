@@ -6,7 +6,7 @@ import asyncio
 import json
 import time
 from collections.abc import AsyncIterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,14 @@ from fastapi.routing import APIRoute
 from jwt.algorithms import RSAAlgorithm
 from makegood_chassis.http.access_log import access_log
 from makegood_chassis.http.openapi import dependencies
-from makegood_contracts.events import CreditAdjusted, CreditReturned, EnrolmentEnded, MemberEnrolled
+from makegood_contracts.events import (
+    CreditAdjusted,
+    CreditGranted,
+    CreditReturned,
+    EnrolmentEnded,
+    LotExpiryChanged,
+    MemberEnrolled,
+)
 from makegood_contracts.ids import new_id
 from makegood_credits.bootstrap import application, bootstrap
 from makegood_credits.settings import CreditsSettings
@@ -156,6 +163,20 @@ async def test_an_enrolment_is_told_and_grants_credits(api: Api) -> None:
     assert (await api.own("/credits"))["available"] == 6
     sequences = [each.sequence for each in await api.world.outbox() if "Enrol" in type(each.event).__name__]
     assert sequences == [1, 2, 3]
+
+
+@pytest.mark.rule("CRED-4")
+async def test_lots_that_lapse_sooner_or_later_than_was_told_are_told_again(api: Api) -> None:
+    await api.enrol(plan_id="eap-6", starts_on="2026-11-01", ends_on="2026-12-31")
+    (granted,) = await api.world.heard(CreditGranted)
+    assert granted.expires_at == datetime(2027, 1, 1, tzinfo=UTC)
+    await api.enrol(plan_id="eap-6", starts_on="2026-11-01", ends_on="2026-12-31")
+    assert await api.world.heard(LotExpiryChanged) == []
+    await api.enrol(plan_id="eap-6", starts_on="2026-11-01", ends_on="2027-03-31")
+    await api.enrol(plan_id="sponsored-12", starts_on="2026-12-01")
+    told = await api.world.heard(LotExpiryChanged)
+    assert {each.lot_id for each in told} == {granted.lot_id}
+    assert [each.expires_at for each in told] == [datetime(2027, 4, 1, tzinfo=UTC), datetime(2026, 12, 1, tzinfo=UTC)]
 
 
 @pytest.mark.rule("CRED-4")

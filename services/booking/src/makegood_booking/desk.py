@@ -12,10 +12,9 @@ from makegood_chassis.http.idempotency import Claim, claim_many, release_many, s
 from makegood_contracts.envelope import Cause
 
 from makegood_booking.domain.booking import RoomClosedRefusal, Unfit, Wish, request, unfit
-from makegood_booking.domain.rooms import Room
 from makegood_booking.domain.session import Changed, Session
 from makegood_booking.store.policies import Policies
-from makegood_booking.store.rooms import read_rooms, touch_rooms
+from makegood_booking.store.rooms import RoomToBook, read_rooms, touch_rooms
 from makegood_booking.store.sessions import Sessions
 
 
@@ -84,7 +83,7 @@ class Desk:
             room = rooms.get(wish.room_id)
             error = _error(room, booking) or ((fault := unfit(wish, policy, unit.now)) and NotBookable(fault))
             changed = (
-                request(booking.session_id, wish, room, "member", policy, unit.now)
+                request(booking.session_id, wish, room.room, "member", policy, unit.now, room.specialty)
                 if room is not None and error is None
                 else None
             )
@@ -106,5 +105,5 @@ class Desk:
         return results
 
 
-def _error(room: Room | None, booking: Booking) -> Exception | None:
-    return None if room is not None and room.member_id == booking.member_id else NoSuchRoom()
+def _error(room: RoomToBook | None, booking: Booking) -> Exception | None:
+    return None if room is not None and room.room.member_id == booking.member_id else NoSuchRoom()

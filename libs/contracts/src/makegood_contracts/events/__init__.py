@@ -16,6 +16,7 @@ from makegood_contracts.events.ledger import (
     InvoiceOverdue,
     InvoicePaid,
     InvoiceVoided,
+    LotExpiryChanged,
     LotSource,
     SettleCause,
 )
@@ -101,6 +102,7 @@ __all__ = [
     "InvoicePaid",
     "InvoiceVoided",
     "InvoiceWish",
+    "LotExpiryChanged",
     "LotSource",
     "MemberEnrolled",
     "MemberNoShow",

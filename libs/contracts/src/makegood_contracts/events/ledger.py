@@ -57,6 +57,8 @@ class CreditReturned(LedgerFact, frozen=True, kw_only=True):
     cause: SettleCause
     source: LotSource
     expires_at: datetime | None
+    length_minutes: int | None = None
+    """Of the lot, as `CreditGranted` has it."""
 
 
 class CreditForfeited(LedgerFact, frozen=True, kw_only=True):
@@ -91,6 +93,17 @@ class CreditCorrected(LedgerFact, frozen=True, kw_only=True):
     hold_id: str
     state: Literal["spent", "returned", "forfeited"]
     source: LotSource
+    expires_at: datetime | None
+    length_minutes: int | None = None
+
+
+class LotExpiryChanged(Event, frozen=True, kw_only=True):
+    """A lot lapses at another moment than was told before, since its plan's coverage ends at another one (PLAN-1)."""
+
+    topic: ClassVar[Topic] = LEDGER
+
+    member_id: str
+    lot_id: str
     expires_at: datetime | None
 
 

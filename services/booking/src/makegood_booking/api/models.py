@@ -254,7 +254,7 @@ class RoomView(View):
     provider_id: str
     status: RoomStatus
     created_at: Instant
-    last_activity_at: Annotated[Instant, Field(description="When the member was last active here, to the hour.")]
+    last_activity_at: Annotated[Instant, Field(description="When the member was last active here, to the minute.")]
     version: int
 
     @classmethod

@@ -15,6 +15,7 @@ from makegood_contracts.events import (
     SessionRequested,
     SessionReserved,
     SettleCause,
+    Specialty,
 )
 from makegood_contracts.reasons import Reason
 
@@ -73,7 +74,13 @@ def unfit(wish: Wish, policy: Policy, now: datetime) -> Unfit | None:
 
 
 def request(
-    session_id: str, wish: Wish, room: Room, booked_by: Actor, policy: Policy, now: datetime
+    session_id: str,
+    wish: Wish,
+    room: Room,
+    booked_by: Actor,
+    policy: Policy,
+    now: datetime,
+    specialty: Specialty = "therapy",
 ) -> Changed | RoomClosedRefusal:
     """BOOK-1: asks availability for the slot and credits for the credit."""
     if room.status != "active":
@@ -100,15 +107,18 @@ def request(
         booked_by=booked_by,
         hold_until=booked.hold_until,
         policy_version=policy.version,
+        specialty=specialty,
     )
     return Changed(session, (event,))
 
 
-def slot_held(session: Session, now: datetime) -> Changed:
-    """BOOK-1: availability set the slot aside."""
+def slot_held(
+    session: Session, now: datetime, blocked: tuple[datetime | None, datetime | None] = (None, None)
+) -> Changed:
+    """BOOK-1: availability set the slot aside; `blocked` is what it takes of the provider's time, with buffers."""
     if session.slot != "asked":
         return Changed(session)
-    return _decide(replace(session, slot="held"), now)
+    return _decide(replace(session, slot="held", blocked_from=blocked[0], blocked_until=blocked[1]), now)
 
 
 def slot_refused(session: Session, reasons: Sequence[Reason], now: datetime) -> Changed:
@@ -118,13 +128,14 @@ def slot_refused(session: Session, reasons: Sequence[Reason], now: datetime) -> 
     return _decide(replace(session, slot="refused", slot_reasons=tuple(reasons)), now)
 
 
-def credit_held(session: Session, co_pay: bool, now: datetime) -> Changed:
-    """BOOK-1: credits set a credit aside, or a co-pay."""
+def credit_held(session: Session, co_pay: bool, now: datetime, lot_id: str | None = None) -> Changed:
+    """BOOK-1: credits set a credit of the lot aside, or a co-pay."""
     if session.funding != "asked":
         return Changed(session)
     # The ledger's topic has another key, so the credit's end can be heard of before its hold: then the end stands.
     credit: CreditState = "held" if not co_pay and session.credit == "none" else session.credit
-    return _decide(replace(session, funding="co_pay" if co_pay else "credit", credit=credit), now)
+    held = replace(session, funding="co_pay" if co_pay else "credit", credit=credit, lot_id=lot_id)
+    return _decide(held, now)
 
 
 def credit_refused(session: Session, reasons: Sequence[Reason], purchasable: bool, now: datetime) -> Changed:

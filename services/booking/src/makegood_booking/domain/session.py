@@ -84,6 +84,11 @@ class Session:
     provider_joined_at: datetime | None = None
     provider_left_at: datetime | None = None
     absent_party: AbsentParty | None = None
+    lot_id: str | None = None
+    """The lot that its credit was first taken from."""
+    blocked_from: datetime | None = None
+    blocked_until: datetime | None = None
+    """The provider's time that it takes, buffers included."""
 
     @property
     def id(self) -> str:

@@ -34,6 +34,7 @@ from makegood_booking.domain.booking import (
 )
 from makegood_booking.domain.session import Changed, Session
 from makegood_booking.handlers.outcomes import announce
+from makegood_booking.handlers.read_models import READ_MODELS, together
 from makegood_booking.store.sessions import Sessions
 
 E = TypeVar("E", bound=Event)
@@ -47,9 +48,9 @@ class UnknownSession(LookupError):
 def event_handlers(sessions: Sessions, signals: Signals) -> EventHandlers:
     """Event type → handler."""
     rules: dict[type[Event], Rule] = {
-        SlotHeld: lambda session, event, now: slot_held(session, now),
+        SlotHeld: lambda session, event, now: slot_held(session, now, (event.blocked_from, event.blocked_until)),
         SlotRefused: lambda session, event, now: slot_refused(session, event.reasons, now),
-        CreditHeld: lambda session, event, now: credit_held(session, event.funding == "co_pay", now),
+        CreditHeld: lambda session, event, now: credit_held(session, event.funding == "co_pay", now, event.lot_id),
         CreditRefused: lambda session, event, now: credit_refused(session, event.reasons, event.purchasable, now),
         SlotReleased: lambda session, event, now: slot_lapsed(session, now),
         CreditReturned: lambda session, event, now: credit_moved(session, "returned", event.cause, now),
@@ -57,7 +58,7 @@ def event_handlers(sessions: Sessions, signals: Signals) -> EventHandlers:
         CreditSpent: lambda session, event, now: credit_moved(session, "spent", None, now),
         InvoiceVoided: lambda session, event, now: co_pay_lapsed(session, now),
     }
-    return {kind: _handler(rule, sessions, signals) for kind, rule in rules.items()}
+    return together({kind: _handler(rule, sessions, signals) for kind, rule in rules.items()}, READ_MODELS)
 
 
 def _handler(rule: Rule, sessions: Sessions, signals: Signals) -> EventHandler:

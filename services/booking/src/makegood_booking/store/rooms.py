@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Final
 
 from makegood_chassis.database import Queries, Row, UnitOfWork
+from makegood_contracts.events import Specialty
 from sqlalchemy import or_, select
 
 from makegood_booking.domain.rooms import Room
@@ -19,9 +22,35 @@ ON CONFLICT (member_id, provider_id) WHERE status = 'active' DO NOTHING RETURNIN
 _TOUCH = """
 UPDATE rooms SET last_activity_at = $2
 WHERE id IN (SELECT id FROM rooms
-             WHERE id = ANY($1::uuid[]) AND last_activity_at < $2::timestamptz - interval '1 hour'
+             WHERE id = ANY($1::uuid[]) AND last_activity_at < $2::timestamptz - interval '1 minute'
              ORDER BY id FOR UPDATE SKIP LOCKED)
 """
+_SEEN = """
+WITH seen AS (
+    SELECT room_id, person, max(at) AS at FROM unnest($1::uuid[], $2::text[], $3::timestamptz[]) AS told (room_id, person, at)
+    GROUP BY room_id, person
+), locked AS (
+    SELECT rooms.id, seen.at FROM rooms
+    JOIN seen ON seen.room_id = rooms.id AND seen.person = rooms.member_id AND rooms.last_activity_at < seen.at
+    ORDER BY rooms.id FOR UPDATE OF rooms
+)
+UPDATE rooms SET last_activity_at = greatest(rooms.last_activity_at, locked.at) FROM locked WHERE rooms.id = locked.id
+"""
+_BOOKABLE = f"""
+SELECT {_COLUMNS},
+    (SELECT max(other.last_activity_at) FROM rooms AS other WHERE other.member_id = rooms.member_id),
+    coalesce((SELECT specialty FROM provider_schedules AS s WHERE s.provider_id = rooms.provider_id), 'therapy')
+FROM rooms WHERE id = ANY($1::uuid[])
+"""  # noqa: S608
+
+
+@dataclass(frozen=True, slots=True)
+class RoomToBook:
+    """A room with what a booking needs to know beside it. `active_at`: when its member was last active, in any room."""
+
+    room: Room
+    active_at: datetime
+    specialty: Specialty
 
 
 def _room(row: Row) -> Room:
@@ -53,13 +82,10 @@ async def lock_room(room_id: str, unit: UnitOfWork) -> Room | None:
     return _room(row) if row else None
 
 
-async def read_rooms(room_ids: Collection[str], queries: Queries) -> dict[str, Room]:
+async def read_rooms(room_ids: Collection[str], queries: Queries) -> dict[str, RoomToBook]:
     """The rooms of these ids by id."""
-    found = await queries.fetch(
-        f"SELECT {_COLUMNS} FROM rooms WHERE id = ANY($1::uuid[])",  # noqa: S608
-        list(room_ids),
-    )
-    return {str(row[0]): _room(row) for row in found}
+    found = await queries.fetch(_BOOKABLE, list(room_ids))
+    return {str(row[0]): RoomToBook(Room(str(row[0]), *row[1:7]), row[7], row[8]) for row in found}
 
 
 async def save_room(room: Room, unit: UnitOfWork) -> None:
@@ -68,8 +94,13 @@ async def save_room(room: Room, unit: UnitOfWork) -> None:
 
 
 async def touch_rooms(room_ids: Collection[str], unit: UnitOfWork) -> None:
-    """The members of these rooms are active now (ROOM-2). Kept to the hour, so that busy rooms are seldom written."""
+    """The members of these rooms are active now (ROOM-2). Kept to the minute, so that busy rooms are seldom written."""
     await unit.execute(_TOUCH, list(room_ids), unit.now)
+
+
+async def touch_by_members(seen: Sequence[tuple[str, str, datetime]], unit: UnitOfWork) -> None:
+    """These people were active in these rooms then (room, person, moment); counts where the person is the room's member."""
+    await unit.execute(_SEEN, *(list(values) for values in zip(*seen, strict=True)))
 
 
 async def list_rooms(

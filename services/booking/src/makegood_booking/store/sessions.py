@@ -21,7 +21,8 @@ DEADLINE: Final = "session"
 COLUMNS: Final = (
     "id, room_id, member_id, provider_id, starts_at, ends_at, length_minutes, modality, time_zone, venue_id, booked_by, "
     "requested_at, policy_version, status, version, slot_state, funding, credit_state, reasons, purchasable, confirm_by, "
-    "member_joined_at, member_left_at, provider_joined_at, provider_left_at, absent_party"
+    "member_joined_at, member_left_at, provider_joined_at, provider_left_at, absent_party, "
+    "lot_id::text, blocked_from, blocked_until"
 )
 _READ = f"SELECT {COLUMNS} FROM sessions WHERE id = $1"  # noqa: S608
 _READ_MANY = f"SELECT {COLUMNS} FROM sessions WHERE id = ANY($1::uuid[])"  # noqa: S608
@@ -39,11 +40,13 @@ UPDATE sessions AS s
 SET status = n.status, version = n.version, slot_state = n.slot_state, funding = n.funding, credit_state = n.credit_state,
     reasons = n.reasons, purchasable = n.purchasable, confirm_by = n.confirm_by, member_joined_at = n.member_joined_at,
     member_left_at = n.member_left_at, provider_joined_at = n.provider_joined_at,
-    provider_left_at = n.provider_left_at, absent_party = n.absent_party
+    provider_left_at = n.provider_left_at, absent_party = n.absent_party, lot_id = n.lot_id,
+    blocked_from = n.blocked_from, blocked_until = n.blocked_until
 FROM unnest($1::uuid[], $2::text[], $3::int[], $4::text[], $5::text[], $6::text[], $7::jsonb[], $8::bool[],
-            $9::timestamptz[], $10::timestamptz[], $11::timestamptz[], $12::timestamptz[], $13::timestamptz[], $14::text[])
+            $9::timestamptz[], $10::timestamptz[], $11::timestamptz[], $12::timestamptz[], $13::timestamptz[], $14::text[],
+            $15::uuid[], $16::timestamptz[], $17::timestamptz[])
      AS n (id, status, version, slot_state, funding, credit_state, reasons, purchasable, confirm_by, member_joined_at,
-           member_left_at, provider_joined_at, provider_left_at, absent_party)
+           member_left_at, provider_joined_at, provider_left_at, absent_party, lot_id, blocked_from, blocked_until)
 WHERE s.id = n.id
 """
 _REMEMBER = """
@@ -138,6 +141,9 @@ class Sessions:
             [s.provider_joined_at for s in sessions],
             [s.provider_left_at for s in sessions],
             [s.absent_party for s in sessions],
+            [s.lot_id for s in sessions],
+            [s.blocked_from for s in sessions],
+            [s.blocked_until for s in sessions],
         )
         await self._tell(changes, unit)
 

@@ -48,4 +48,7 @@ sessions = Table(
     Column("provider_joined_at", DateTime(timezone=True)),
     Column("provider_left_at", DateTime(timezone=True)),
     Column("absent_party", Text),
+    Column("lot_id", UUID(as_uuid=False)),
+    Column("blocked_from", DateTime(timezone=True)),
+    Column("blocked_until", DateTime(timezone=True)),
 )

@@ -13,7 +13,7 @@ from makegood_credits.domain.coverage import Enrolment, day_before
 from makegood_credits.domain.enrolling import Coverage, Enrolled, enrol
 from makegood_credits.domain.settling import HandRefusal, return_by_hand
 from makegood_credits.handlers.due import set_due
-from makegood_credits.handlers.facts import publish_entries
+from makegood_credits.handlers.facts import publish_entries, publish_expiries
 from makegood_credits.store import books as book_store
 from makegood_credits.store import holds as hold_store
 
@@ -21,6 +21,7 @@ from makegood_credits.store import holds as hold_store
 async def enrol_member(unit: UnitOfWork, book: Book, coverage: Coverage) -> Enrolled:
     """PLAN-1: covers the member as asked; see `enrol`. The book must be whole."""
     due_before = book.next_due
+    told = {lot.id: lot.expires_at for lot in book.lots.values()}
     enrolled = enrol(book, coverage, unit.now)
     if enrolled.changed:
         for ended in enrolled.ended:
@@ -36,6 +37,7 @@ async def enrol_member(unit: UnitOfWork, book: Book, coverage: Coverage) -> Enro
             )
         book.enrolment_sequence += 1
         unit.publish(_enrolled(enrolled.enrolment), sequence=book.enrolment_sequence)
+        publish_expiries(unit, book, told)
         await _save(unit, book, due_before)
     return enrolled
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from datetime import datetime
+
 from makegood_chassis.database import UnitOfWork
 from makegood_contracts.envelope import Cause
 from makegood_contracts.events import (
@@ -14,6 +17,7 @@ from makegood_contracts.events import (
     Event,
     InvoiceIssued,
     InvoiceVoided,
+    LotExpiryChanged,
     SettleCause,
 )
 
@@ -28,6 +32,15 @@ def publish_entries(
     for entry in entries:
         if entry.kind != "hold":
             _publish(unit, book, _fact(book, entry, settled_by), cause)
+
+
+def publish_expiries(unit: UnitOfWork, book: Book, told: Mapping[str, datetime | None]) -> None:
+    """Publishes which lots lapse at another moment than was `told` of them, by lot."""
+    for lot_id, expires_at in told.items():
+        now = book.lots[lot_id].expires_at
+        if now != expires_at:
+            event = LotExpiryChanged(member_id=book.member_id, lot_id=lot_id, expires_at=now)
+            _publish(unit, book, event, unit.cause)
 
 
 def publish_charge(unit: UnitOfWork, book: Book, invoice: Invoice, cause: Cause, settled_by: SettleCause) -> None:
@@ -84,6 +97,7 @@ def _fact(book: Book, entry: Entry, settled_by: SettleCause) -> Event:
                 cause=settled_by,
                 source=lot.source,
                 expires_at=lot.expires_at,
+                length_minutes=lot.length_minutes,
             )
         case "spend":
             return CreditSpent(
@@ -127,6 +141,9 @@ def _fact(book: Book, entry: Entry, settled_by: SettleCause) -> Event:
                 held_after=held,
                 session_id=entry.session_id,
                 made_by=entry.made_by,
+                source=lot.source,
+                length_minutes=lot.length_minutes,
+                expires_at=lot.expires_at,
             )
         case _:
             return CreditGranted(

@@ -1,0 +1,105 @@
+"""What availability told of providers' time: schedules, time off, waitlist offers. The latest by its number counts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+import msgspec
+from makegood_calendar.hours import Span
+from makegood_chassis.database import Queries, UnitOfWork
+from makegood_contracts.envelope import Received
+from makegood_contracts.events import SchedulePublished, WaitlistOffered
+from makegood_contracts.events.schedules import WaitlistFact
+
+_PUBLISH = """
+INSERT INTO provider_schedules AS known (provider_id, version, specialty, body) VALUES ($1, $2, $3, $4)
+ON CONFLICT (provider_id) DO UPDATE SET version = excluded.version, specialty = excluded.specialty, body = excluded.body
+WHERE known.version < excluded.version
+"""
+_TIME_OFF = """
+INSERT INTO time_off AS known (id, provider_id, starts_at, ends_at, removed) VALUES ($1, $2, $3, $4, false)
+ON CONFLICT (id) DO UPDATE SET starts_at = excluded.starts_at, ends_at = excluded.ends_at
+"""
+_NO_TIME_OFF = """
+INSERT INTO time_off (id, provider_id, removed) VALUES ($1, $2, true)
+ON CONFLICT (id) DO UPDATE SET removed = true
+"""
+_OFFER = """
+INSERT INTO waitlist_offers AS known (entry_id, provider_id, member_id, sequence, starts_at, ends_at, blocked_from,
+    blocked_until, lapses_at)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+ON CONFLICT (entry_id) DO UPDATE SET sequence = excluded.sequence, starts_at = excluded.starts_at,
+    ends_at = excluded.ends_at, blocked_from = excluded.blocked_from, blocked_until = excluded.blocked_until,
+    lapses_at = excluded.lapses_at
+WHERE known.sequence < excluded.sequence
+"""
+# A session takes its time from the request on, whether availability has answered or not, and until it ends. What starts a
+# day before the window cannot reach into it: no session is longer than that, buffers included.
+_TAKEN = """
+SELECT 0, coalesce(blocked_from, starts_at), coalesce(blocked_until, ends_at) FROM sessions
+WHERE provider_id = $1 AND starts_at > $3::timestamptz - interval '1 day' AND starts_at < $4::timestamptz + interval '1 day'
+    AND status = ANY($6::text[]) AND slot_state IN ('asked', 'held')
+UNION ALL
+SELECT 0, blocked_from, blocked_until FROM waitlist_offers
+WHERE provider_id = $1 AND member_id <> $2 AND lapses_at > $5
+UNION ALL
+SELECT 1, starts_at, ends_at FROM time_off WHERE provider_id = $1 AND NOT removed AND ends_at > $3 AND starts_at < $4
+UNION ALL
+SELECT 2, starts_at, ends_at FROM sessions
+WHERE member_id = $2 AND starts_at > $3::timestamptz - interval '1 day' AND starts_at < $4
+    AND status = ANY($6::text[]) AND slot_state IN ('asked', 'held')
+"""
+_LIVE = ("requested", "reserved", "confirmed", "in_session")
+
+
+@dataclass(slots=True)
+class Taken:
+    """What is taken in a window: of the provider's time with buffers, time off, and of the member's time."""
+
+    provider: list[Span] = field(default_factory=list)
+    time_off: list[Span] = field(default_factory=list)
+    member: list[Span] = field(default_factory=list)
+
+
+async def publish(event: SchedulePublished, unit: UnitOfWork) -> None:
+    """Keeps the schedule, unless a later version was heard of before."""
+    await unit.execute(_PUBLISH, event.provider_id, event.schedule_version, event.specialty, msgspec.to_builtins(event))
+
+
+async def read_schedule(provider_id: str, queries: Queries) -> SchedulePublished | None:
+    """The provider's schedule as it was last published."""
+    body = await queries.fetch_value("SELECT body FROM provider_schedules WHERE provider_id = $1", provider_id)
+    return None if body is None else msgspec.convert(body, SchedulePublished)
+
+
+async def add_time_off(
+    time_off_id: str, provider_id: str, starts_at: datetime, ends_at: datetime, unit: UnitOfWork
+) -> None:
+    """Keeps time off; what was taken back before it was heard of stays so."""
+    await unit.execute(_TIME_OFF, time_off_id, provider_id, starts_at, ends_at)
+
+
+async def remove_time_off(time_off_id: str, provider_id: str, unit: UnitOfWork) -> None:
+    await unit.execute(_NO_TIME_OFF, time_off_id, provider_id)
+
+
+async def keep_offer(received: Received[WaitlistFact], unit: UnitOfWork) -> None:
+    """Keeps what is held for a waiting member after the event: an offer, or nothing any more."""
+    event = received.event
+    offer: tuple[datetime | None, ...] = (None,) * 5
+    if isinstance(event, WaitlistOffered):
+        offer = (event.starts_at, event.ends_at, event.blocked_from, event.blocked_until, event.lapses_at)
+    await unit.execute(_OFFER, event.entry_id, event.provider_id, event.member_id, received.sequence, *offer)
+
+
+async def read_taken(
+    provider_id: str, member_id: str, start: datetime, end: datetime, now: datetime, queries: Queries
+) -> Taken:
+    """What touches [start, end): sessions as booking itself knows them, offers to others that stand, time off."""
+    found = Taken()
+    lists: Sequence[list[Span]] = (found.provider, found.time_off, found.member)
+    for whose, opens, closes in await queries.fetch(_TAKEN, provider_id, member_id, start, end, now, _LIVE):
+        lists[whose].append((opens, closes))
+    return found

@@ -1,0 +1,120 @@
+"""What credits told of members: enrolments, movements of credits, overdue invoices. Each event counts once, in any order."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from makegood_chassis.database import Queries, UnitOfWork, column
+from makegood_contracts.envelope import Received
+from makegood_contracts.events import MemberEnrolled
+
+from makegood_booking.domain.coverage import Enrolment, Lot
+
+_ENROL = """
+INSERT INTO enrolments AS known (id, member_id, plan_id, plan_kind, starts_on, ends_on, time_zone, lengths,
+    psychiatry_lengths, modalities, live_credits, purchasable, sequence)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
+ON CONFLICT (id) DO UPDATE SET ends_on = excluded.ends_on, lengths = excluded.lengths,
+    psychiatry_lengths = excluded.psychiatry_lengths, modalities = excluded.modalities,
+    live_credits = excluded.live_credits, purchasable = excluded.purchasable, sequence = excluded.sequence
+WHERE known.sequence < excluded.sequence
+"""
+_ENROLMENTS = """
+SELECT id::text, member_id, plan_id, plan_kind, starts_on, ends_on, time_zone, lengths, psychiatry_lengths, modalities,
+    live_credits, purchasable, sequence
+FROM enrolments WHERE member_id = $1
+"""
+_MOVE = """
+INSERT INTO credit_movements (id, member_id, lot_id, amount, sequence, tells, length_minutes, expires_at)
+SELECT * FROM unnest($1::uuid[], $2::text[], $3::uuid[], $4::int[], $5::bigint[], $6::bool[], $7::int[], $8::timestamptz[])
+ON CONFLICT (id) DO NOTHING
+"""
+# The hold that each session began with is on its row; whatever happened to a credit since is a movement.
+_LOTS = """
+SELECT moved.lot_id::text, moved.amount - coalesce(begun.holds, 0) AS available, moved.length_minutes, moved.expires_at
+FROM (SELECT lot_id, sum(amount)::int AS amount, max(length_minutes) AS length_minutes,
+             (array_agg(expires_at ORDER BY sequence DESC) FILTER (WHERE tells))[1] AS expires_at
+      FROM credit_movements WHERE member_id = $1 GROUP BY lot_id) AS moved
+LEFT JOIN (SELECT lot_id, count(*)::int AS holds FROM sessions
+           WHERE member_id = $1 AND lot_id IS NOT NULL GROUP BY lot_id) AS begun USING (lot_id)
+WHERE moved.amount > coalesce(begun.holds, 0)
+"""
+_OVERDUE = """
+INSERT INTO overdue_invoices (id, member_id, settled)
+SELECT DISTINCT ON (1) * FROM unnest($1::uuid[], $2::text[]) AS told (id, member_id), (SELECT $3::bool) AS state
+ON CONFLICT (id) DO UPDATE SET settled = true WHERE excluded.settled
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Movement:
+    """What an event does to a lot: `amount` credits more, or fewer. `tells`: it says when the lot lapses."""
+
+    id: str
+    member_id: str
+    lot_id: str
+    amount: int
+    sequence: int
+    tells: bool = False
+    length_minutes: int | None = None
+    expires_at: datetime | None = None
+
+
+async def enrol(received: Received[MemberEnrolled], unit: UnitOfWork) -> None:
+    """Keeps the enrolment as it stands after the event, unless a later one was heard of before."""
+    event = received.event
+    await unit.execute(
+        _ENROL,
+        event.enrolment_id,
+        event.member_id,
+        event.plan_id,
+        event.plan_kind,
+        event.starts_on,
+        event.ends_on,
+        event.time_zone,
+        event.lengths,
+        event.psychiatry_lengths,
+        event.modalities,
+        event.live_credits,
+        event.purchasable,
+        received.sequence,
+    )
+
+
+async def read_enrolments(member_id: str, queries: Queries) -> list[Enrolment]:
+    """All enrolments of the member, also those that are over."""
+    return [Enrolment(*row) for row in await queries.fetch(_ENROLMENTS, member_id)]
+
+
+async def move_credits(movements: Sequence[Movement], unit: UnitOfWork) -> None:
+    """Keeps the movements; one that is known already is left as it is."""
+    await unit.execute(
+        _MOVE,
+        *(
+            column(movements, name)
+            for name in (
+                "id", "member_id", "lot_id", "amount", "sequence", "tells", "length_minutes", "expires_at",
+            )
+        ),
+    )  # fmt: skip
+
+
+async def read_lots(member_id: str, queries: Queries) -> list[Lot]:
+    """The member's lots with credits left, also those that have lapsed without being told so yet."""
+    return [Lot(*row) for row in await queries.fetch(_LOTS, member_id)]
+
+
+async def mark_invoices(invoices: Sequence[tuple[str, str]], settled: bool, unit: UnitOfWork) -> None:
+    """These invoices (id, member) are overdue, or settled; settled is for good."""
+    await unit.execute(_OVERDUE, [each[0] for each in invoices], [each[1] for each in invoices], settled)
+
+
+async def owes(member_id: str, queries: Queries) -> bool:
+    """Whether an invoice of the member is overdue (BOOK-7)."""
+    return bool(
+        await queries.fetch_value(
+            "SELECT EXISTS (SELECT FROM overdue_invoices WHERE member_id = $1 AND NOT settled)", member_id
+        )
+    )

@@ -1,0 +1,369 @@
+"""What booking learns of other services' topics: the same in the end, whatever the order and however often it is told."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterable
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+import pytest
+from makegood_booking.domain.coverage import Enrolment, covering, stretches
+from makegood_booking.store import calendars, coverage
+from makegood_contracts.envelope import Received
+from makegood_contracts.events import (
+    CreditAdjusted,
+    CreditCorrected,
+    CreditExpired,
+    CreditGranted,
+    CreditReturned,
+    Event,
+    InvoiceOverdue,
+    InvoicePaid,
+    InvoiceVoided,
+    LotExpiryChanged,
+    MemberEnrolled,
+    MessagePosted,
+    MoveCreditHeld,
+    SchedulePublished,
+    SessionRequested,
+    SessionType,
+    TimeOffAdded,
+    TimeOffRemoved,
+    WaitlistEnded,
+    WaitlistJoined,
+    WaitlistOffered,
+    WaitlistOfferLapsed,
+    WeeklyHours,
+)
+from makegood_contracts.events.base import EVENT_TYPES
+from makegood_contracts.ids import new_id
+from msgspec.structs import replace as altered
+
+from .examples import HOUR, NOW, START
+from .world import CAUSE, Answers, Json, World
+
+DAY = timedelta(days=1)
+LATER = NOW + 30 * DAY
+Told = Received[Any]
+
+
+def told(event: Event, sequence: int = 1) -> Told:
+    return Received(event, new_id(), event.key, sequence, datetime.now(UTC), "story", "test")
+
+
+async def hear(world: World, *news: Told) -> None:
+    """Each event in a transaction of its own, as it comes."""
+    for one in news:
+        async with world.service.database.transaction(CAUSE) as unit:
+            await world.service.events[type(one.event)]([one], unit)
+
+
+async def lots(world: World) -> dict[str, tuple[int, int | None, datetime | None]]:
+    async with world.service.database.reading() as queries:
+        found = await coverage.read_lots("anna", queries)
+    return {lot.id: (lot.available, lot.length_minutes, lot.expires_at) for lot in found}
+
+
+def orders(news: list[Told], count: int) -> Iterable[list[Told]]:
+    """The news in its order, then shuffled and with repeats."""
+    yield news
+    chance = random.Random(4)
+    for _ in range(count):
+        mixed = [*news, *chance.choices(news, k=len(news) // 2)]
+        chance.shuffle(mixed)
+        yield mixed
+
+
+def movement(lot: str, amount: int = 1, **other: Any) -> Json:
+    return {
+        "entry_id": new_id(),
+        "member_id": "anna",
+        "lot_id": lot,
+        "amount": amount,
+        "available_after": 0,
+        "held_after": 0,
+        **other,
+    }
+
+
+def held_of(session: Json, lot: str) -> Event:
+    return altered(Answers.credit_held(session), lot_id=lot)
+
+
+def returned(session: Json, lot: str, **other: Any) -> CreditReturned:
+    values = {"cause": "cancelled", "source": "plan", "expires_at": LATER, "length_minutes": 30, **other}
+    return CreditReturned(**movement(lot, session_id=session["id"], hold_id=new_id()), **values)
+
+
+@pytest.mark.rule("CRED-2")
+async def test_credits_left_of_each_lot_follow_grants_holds_returns_expiries_and_corrections(world: World) -> None:
+    plan, bought, good, given = (new_id() for _ in range(4))
+    one, two, three, four = [await world.ask(START + n * HOUR) for n in range(4)]
+    ledger: list[Event] = [
+        CreditGranted(**movement(plan, 4), source="plan", length_minutes=30, expires_at=LATER),
+        CreditGranted(**movement(bought, 2), source="purchase", length_minutes=30, expires_at=None),
+        CreditAdjusted(**movement(given, 3), made_by="sam", length_minutes=45),
+        CreditAdjusted(**movement(given, -1), made_by="sam"),
+        returned(one, plan),
+        returned(two, good, cause="provider_missed", source="make_good", expires_at=LATER + DAY),
+        returned(three, bought, cause="moved", source="purchase", expires_at=None),
+        CreditCorrected(
+            **movement(good, -1, session_id=two["id"], hold_id=new_id()),
+            state="spent",
+            source="make_good",
+            expires_at=LATER + DAY,
+        ),
+        CreditCorrected(
+            **movement(good, 1, session_id=two["id"], hold_id=new_id()),
+            state="returned",
+            source="make_good",
+            expires_at=LATER + DAY,
+            length_minutes=30,
+        ),
+        LotExpiryChanged(member_id="anna", lot_id=plan, expires_at=LATER - DAY),
+        CreditExpired(**movement(plan, 1)),
+    ]
+    news = [told(event, number) for number, event in enumerate(ledger, 1)]
+    # Four are held of the plan's; three moved on to a bought one, whose own came back, and four is still held.
+    news += [told(held_of(session, plan)) for session in (one, two, three, four)]
+    news += [
+        told(
+            MoveCreditHeld(
+                session_id=three["id"],
+                member_id="anna",
+                move_id=new_id(),
+                hold_id=new_id(),
+                how=how,
+                funding="credit",
+                lot_id=bought,
+            )
+        )
+        for how in ("added", "kept")
+    ]
+    wanted = {
+        bought: (2, 30, None),
+        good: (1, 30, LATER + DAY),
+        given: (2, 45, None),
+    }
+    # 4 granted, 4 held, 1 back, 1 lapsed: nothing is left of the plan's.
+    for order in orders(news, 12):
+        await _forget(world)
+        await hear(world, *order)
+        assert await lots(world) == wanted
+    await hear(world, told(returned(four, plan)))
+    assert await lots(world) == {**wanted, plan: (1, 30, LATER - DAY)}
+
+
+async def _forget(world: World) -> None:
+    """As booking was before it heard anything."""
+    async with world.service.database.transaction(CAUSE) as unit:
+        await unit.execute("DELETE FROM credit_movements")
+        await unit.execute("UPDATE sessions SET lot_id = NULL, funding = 'asked', credit_state = 'none'")
+
+
+def enrolled(enrolment: str, plan: str, starts_on: date, ends_on: date | None = None, **other: Any) -> MemberEnrolled:
+    values: Json = {
+        "member_id": "anna",
+        "plan_kind": "health_insurance",
+        "time_zone": "Europe/Berlin",
+        "lengths": [45, 60],
+        "psychiatry_lengths": [30, 60],
+        "modalities": ["video"],
+        "live_credits": 8,
+        "purchasable": False,
+        **other,
+    }
+    return MemberEnrolled(enrolment_id=enrolment, plan_id=plan, starts_on=starts_on, ends_on=ends_on, **values)
+
+
+@pytest.mark.rule("PLAN-1")
+async def test_coverage_ends_where_a_later_enrolment_begins_and_goes_on_where_the_plan_is_taken_up_again(
+    world: World,
+) -> None:
+    first, second = new_id(), new_id()
+    news = [
+        told(enrolled(first, "a", date(2026, 11, 1), date(2026, 12, 31)), 1),
+        told(enrolled(second, "b", date(2026, 12, 1), None, time_zone="America/New_York"), 3),
+    ]
+    again = told(enrolled(first, "a", date(2026, 11, 1), date(2027, 1, 31)), 4)
+    begins = datetime(2026, 12, 1, 5, tzinfo=UTC)
+
+    async def plan(moment: datetime) -> str | None:
+        async with world.service.database.reading() as queries:
+            found = covering(await coverage.read_enrolments("anna", queries), moment)
+        return found.plan_id if found else None
+
+    for order in orders(news, 4):
+        await hear(world, *order)
+        moments = (datetime(2026, 10, 31, 22, tzinfo=UTC), NOW, begins - timedelta(microseconds=1), begins)
+        assert [await plan(moment) for moment in moments] == [None, "a", "a", "b"]
+    await hear(world, again, *news)
+    moments = (NOW, begins, datetime(2027, 1, 31, 22, 59, tzinfo=UTC), datetime(2027, 1, 31, 23, tzinfo=UTC))
+    assert [await plan(moment) for moment in moments] == ["a", "a", "a", None]
+
+
+def test_of_enrolments_at_most_one_covers_an_instant() -> None:
+    base = Enrolment("1", "anna", "a", "eap", date(2026, 12, 1), None, "UTC", [45], [], ["video"], 6, False, 1)
+    earlier = replace(base, id="2", plan_id="b", starts_on=date(2026, 11, 1), sequence=2)
+    assert [stretch.enrolment.plan_id for stretch in stretches([base, earlier])] == ["b"]
+    later = replace(base, id="3", plan_id="c", starts_on=date(2027, 1, 1), sequence=3)
+    found = stretches([later, base, earlier])
+    assert [(stretch.enrolment.plan_id, stretch.covers_until) for stretch in found] == [
+        ("b", datetime(2027, 1, 1, tzinfo=UTC)),
+        ("c", None),
+    ]
+
+
+@pytest.mark.rule("CRED-7")
+async def test_who_owes_is_known_until_it_is_paid_or_void_in_any_order(world: World) -> None:
+    invoice: Json = {"invoice_id": new_id(), "member_id": "anna", "amount_minor": 2500, "currency": "USD"}
+    overdue = told(InvoiceOverdue(**invoice, due_on=date(2026, 11, 1)))
+
+    async def owes() -> bool:
+        async with world.service.database.reading() as queries:
+            return await coverage.owes("anna", queries)
+
+    await hear(world, overdue, told(InvoiceVoided(**{**invoice, "invoice_id": new_id()}, cause="provider_missed")))
+    assert await owes()
+    await hear(world, told(InvoicePaid(**invoice, paid_at=NOW)))
+    assert not await owes()
+    await hear(world, overdue)
+    assert not await owes()
+    await hear(
+        world,
+        told(InvoiceVoided(**{**invoice, "invoice_id": (other := new_id())}, cause="corrected")),
+        told(InvoiceOverdue(**{**invoice, "invoice_id": other}, due_on=date(2026, 11, 1))),
+    )
+    assert not await owes()
+
+
+def schedule(version: int = 1, **other: Any) -> SchedulePublished:
+    values: Json = {
+        "provider_id": "dr-lee",
+        "time_zone": "Europe/Berlin",
+        "specialty": "therapy",
+        "session_types": [SessionType(length_minutes=30, modalities=["video"])],
+        "minimum_notice_minutes": 60,
+        "horizon_days": 60,
+        "weekly": (WeeklyHours(weekday=0, start=540, until=1020),),
+        **other,
+    }
+    return SchedulePublished(schedule_version=version, **values)
+
+
+@pytest.mark.rule("AVAIL-1")
+async def test_the_latest_schedule_and_the_time_off_that_stands_are_known(world: World) -> None:
+    off, gone = new_id(), new_id()
+    span: Json = {"starts_at": START, "ends_at": START + HOUR}
+    news = [
+        told(schedule(1)),
+        told(TimeOffAdded(provider_id="dr-lee", schedule_version=2, time_off_id=off, **span)),
+        told(TimeOffAdded(provider_id="dr-lee", schedule_version=3, time_off_id=gone, **span)),
+        told(TimeOffRemoved(provider_id="dr-lee", schedule_version=4, time_off_id=gone)),
+        told(schedule(5, specialty="psychiatry")),
+    ]
+    for order in orders(news, 6):
+        await hear(world, *order)
+        async with world.service.database.reading() as queries:
+            assert await calendars.read_schedule("dr-lee", queries) == schedule(5, specialty="psychiatry")
+            assert await calendars.read_schedule("dr-no", queries) is None
+            taken = await calendars.read_taken("dr-lee", "anna", START - HOUR, START + HOUR, NOW, queries)
+        assert taken.time_off == [(START, START + HOUR)]
+
+
+@pytest.mark.rule("PLAN-1")
+async def test_a_request_says_what_kind_of_provider_it_is_for(world: World) -> None:
+    await world.ask()
+    await hear(world, told(schedule(1, specialty="psychiatry")))
+    await world.ask(START + HOUR)
+    asked = [event for event in await world.outbox() if isinstance(event, SessionRequested)]
+    assert [event.specialty for event in asked] == ["therapy", "psychiatry"]
+
+
+@pytest.mark.rule("AVAIL-6")
+async def test_what_is_held_for_others_on_the_waitlist_is_taken_until_it_lapses(world: World) -> None:
+    entry: Json = {
+        "entry_id": new_id(),
+        "provider_id": "dr-lee",
+        "member_id": "ben",
+        "room_id": new_id(),
+        "length_minutes": 30,
+        "modality": "video",
+    }
+    blocked = (START - HOUR, START + HOUR)
+    offer = WaitlistOffered(
+        **entry,
+        starts_at=START,
+        ends_at=START + HOUR / 2,
+        blocked_from=blocked[0],
+        blocked_until=blocked[1],
+        lapses_at=NOW + 2 * HOUR,
+    )
+
+    async def taken(member: str = "anna", now: datetime = NOW) -> list[Any]:
+        async with world.service.database.reading() as queries:
+            return (await calendars.read_taken("dr-lee", member, START, START + HOUR, now, queries)).provider
+
+    await hear(world, told(offer, 7))
+    assert (await taken(), await taken("ben"), await taken(now=NOW + 2 * HOUR)) == ([blocked], [], [])
+    await hear(world, told(WaitlistOfferLapsed(**entry, starts_at=START), 8), told(offer, 7))
+    assert await taken() == []
+    await hear(world, told(WaitlistEnded(**entry, cause="left"), 10), told(offer, 9))
+    assert await taken() == []
+
+
+@pytest.mark.rule("AVAIL-3")
+async def test_sessions_take_their_time_with_buffers_from_the_request_on_until_they_end(world: World) -> None:
+    session = await world.ask()
+
+    async def taken() -> tuple[list[Any], list[Any]]:
+        async with world.service.database.reading() as queries:
+            found = await calendars.read_taken("dr-lee", "anna", START - HOUR, START + HOUR, NOW, queries)
+        return found.provider, found.member
+
+    own = (START, START + HOUR / 2)
+    assert await taken() == ([own], [own])
+    blocked = (START - HOUR / 4, START + HOUR)
+    await hear(world, told(altered(Answers.slot_held(session), blocked_from=blocked[0], blocked_until=blocked[1])))
+    assert await taken() == ([blocked], [own])
+    await hear(world, told(Answers.credit_refused(session)))
+    assert await taken() == ([], [])
+
+
+@pytest.mark.rule("ROOM-2")
+async def test_what_the_member_writes_or_waits_for_is_activity_and_what_the_provider_writes_is_none(
+    world: World,
+) -> None:
+    room = await world.room()
+
+    async def seen() -> str:
+        return str((await world.member.get(f"/v1/rooms/{room}")).json()["last_activity_at"])
+
+    def posted(person: str, at: datetime) -> Told:
+        return told(MessagePosted(message_id=new_id(), room_id=room, sender_id=person, sent_at=at))
+
+    before = await seen()
+    await hear(world, posted("dr-lee", NOW + 2 * DAY), posted("anna", NOW - DAY))
+    assert await seen() == before
+    await hear(world, posted("anna", NOW + DAY), posted("anna", NOW + HOUR))
+    assert await seen() == "2026-11-24T09:00:00Z"
+    waits = WaitlistJoined(
+        entry_id=new_id(),
+        provider_id="dr-lee",
+        member_id="anna",
+        room_id=room,
+        length_minutes=30,
+        modality="video",
+        waits_from=START,
+        waits_until=START + DAY,
+    )
+    await hear(world, replace(told(waits), time=NOW + 2 * DAY))
+    assert await seen() == "2026-11-25T09:00:00Z"
+
+
+def test_the_topics_that_are_read_exist() -> None:
+    from makegood_booking.handlers.read_models import READ_MODELS
+
+    assert all(kind.type in EVENT_TYPES for kind in READ_MODELS)
