@@ -158,7 +158,7 @@ async def measure(kafka: str, postgres: str, sessions: int, batch: int, folder: 
     prefix = f"bench-{uuid.uuid4().hex[:8]}."
     await make_topics(kafka, [NewTopic(prefix + topic.name, topic.partitions, 1) for topic in TOPICS])
     identity = folder / "identity"
-    keys.newest_key(identity)
+    keys.signing_key(identity)
     environment = {
         "MAKEGOOD_ENVIRONMENT": "development",
         "CREDITS_DATABASE_URL": url,

@@ -26,7 +26,7 @@ def test_token_prints_the_token_alone_with_the_documented_claims(cli: Cli, home:
     token = result.stdout.strip()
     assert result.stdout == token + "\n"
     assert jwt.get_unverified_header(token)["alg"] == "RS256"
-    public = keys.newest_key(home.identity).private.public_key()
+    public = keys.signing_key(home.identity).private.public_key()
     claims = jwt.decode(token, public, ["RS256"], audience="makegood", issuer="https://identity.makegood.invalid")
     assert set(claims) == {"iss", "aud", "sub", "roles", "iat", "exp", "jti"}
     assert (claims["sub"], claims["roles"]) == ("p-7", ["provider"])

@@ -112,7 +112,24 @@ def test_the_page_is_self_contained_and_a_mail_runs_no_script(server: tuple[int,
     assert web.get("/inbox.js").status_code == 200
 
 
-def test_the_key_set_verifies_tokens_before_and_after_a_rotation(server: tuple[int, httpx.Client], home: Home) -> None:
+@pytest.mark.rule("SEC-2")
+def test_a_new_key_is_published_at_once_and_signs_when_everybody_can_know_it(
+    server: tuple[int, httpx.Client], home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, web = server
+    old = keys.signing_key(home.identity)
+    new = keys.make_key(home.identity)
+    assert [key["kid"] for key in web.get("/.well-known/jwks.json").json()["keys"]] == [old.kid, new.kid]
+    for later, signs in ((0.0, old), (keys.PUBLISHED_FOR - 0.1, old), (keys.PUBLISHED_FOR, new)):
+        monkeypatch.setattr(time, "time", lambda later=later: new.made + later)
+        assert keys.signing_key(home.identity).kid == signs.kid
+
+
+@pytest.mark.rule("SEC-2")
+def test_the_key_set_verifies_tokens_before_and_after_a_rotation(
+    server: tuple[int, httpx.Client], home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(keys, "PUBLISHED_FOR", 0)
     _, web = server
     old = keys.token(home.identity, "member", "m-1")
     keys.make_key(home.identity)

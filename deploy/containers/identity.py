@@ -10,13 +10,13 @@ import os
 import sys
 from pathlib import Path
 
-from makegood_cli.devside.keys import newest_key
+from makegood_cli.devside.keys import signing_key
 
 
 def main() -> None:
     state, person, group = Path(sys.argv[1]), Path(sys.argv[2]).stat(), int(sys.argv[3])
     identity = state / "identity"
-    newest_key(identity)
+    signing_key(identity)
     if state.stat().st_uid != person.st_uid:
         os.chown(state, person.st_uid, person.st_gid)
     # The state folder itself may be closed to others; the containers mount the folder of the keys alone.

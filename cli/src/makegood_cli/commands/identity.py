@@ -23,7 +23,11 @@ def token(
     ],
     expires: Annotated[str, typer.Option(metavar="DURATION", help="How long it is good: 90s, 15m, 48h, 25d.")] = "1h",
     new_key: Annotated[
-        bool, typer.Option("--new-key", help="Make a new signing key first; the old stays good.")
+        bool,
+        typer.Option(
+            "--new-key",
+            help="Make a new key first. It signs once everybody has read it, 20 s later; the old stays good.",
+        ),
     ] = False,
 ) -> None:
     """Print a development access token, and nothing else."""

@@ -12,7 +12,7 @@ import uvicorn
 import uvloop
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
-from makegood_cli.devside.keys import newest_key
+from makegood_cli.devside.keys import signing_key
 from makegood_cli.devside.mailbox import Mail, Mailbox
 from makegood_cli.devside.web import web_app
 
@@ -60,7 +60,7 @@ def main() -> None:
     options = parser.parse_args()
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     logging.getLogger("mail.log").setLevel(logging.ERROR)
-    newest_key(options.keys)
+    signing_key(options.keys)
     uvloop.run(serve(options.listen, options.smtp_port, options.http_port, options.keys, Mailbox()))
 
 

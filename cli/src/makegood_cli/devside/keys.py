@@ -1,6 +1,7 @@
-"""The development identity: RSA key pairs in a folder, their public halves as a JWKS, and tokens signed with the newest.
+"""The development identity: RSA key pairs in a folder, their public halves as a JWKS, and tokens signed with one of them.
 
-To rotate: make another key (`makegood token --new-key`); tokens of the old one stay good while its file stays.
+To rotate: make another key (`makegood token --new-key`). It is published at once and signs once everybody has had the time to
+read it; tokens of the old one stay good while its file stays.
 """
 
 from __future__ import annotations
@@ -24,14 +25,17 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 ISSUER = "https://identity.makegood.invalid"
 AUDIENCE = "makegood"
 ROLES = ("member", "provider", "support", "ops")
+PUBLISHED_FOR = 20.0
+"""Seconds that a key is published before it signs: the gateway reads the keys every ten, so no token comes too soon (SEC-2)."""
 
 
 @dataclass(frozen=True)
 class Key:
-    """One key pair; `kid` is derived from the public half."""
+    """One key pair; `kid` is derived from the public half. `made` in seconds since 1970."""
 
     kid: str
     private: rsa.RSAPrivateKey
+    made: float
 
 
 def _kid(public: rsa.RSAPublicKey) -> str:
@@ -47,13 +51,14 @@ def make_key(folder: Path) -> Key:
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
     kid = _kid(private.public_key())
-    path = folder / f"{time.time_ns():020d}-{kid}.pem"
+    made = time.time_ns()
+    path = folder / f"{made:020d}-{kid}.pem"
     part = path.with_suffix(".part")
     handle = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(handle, "wb") as stream:
         stream.write(pem)
     part.replace(path)
-    return Key(kid, private)
+    return Key(kid, private, made / 1e9)
 
 
 def load_keys(folder: Path) -> list[Key]:
@@ -66,13 +71,19 @@ def load_keys(folder: Path) -> list[Key]:
 def _load(path: Path, changed: int) -> Key | None:
     """The key of a file as it was changed last; reading one checks it, which takes tens of milliseconds."""
     private = serialization.load_pem_private_key(path.read_bytes(), password=None)
-    return Key(_kid(private.public_key()), private) if isinstance(private, rsa.RSAPrivateKey) else None
+    if not isinstance(private, rsa.RSAPrivateKey):
+        return None
+    named = path.name.partition("-")[0]
+    return Key(_kid(private.public_key()), private, (int(named) if named.isdigit() else changed) / 1e9)
 
 
-def newest_key(folder: Path) -> Key:
-    """The key that signs; made at the first use."""
+def signing_key(folder: Path) -> Key:
+    """The newest key that everybody can know by now, else the oldest; made at the first use."""
     keys = load_keys(folder)
-    return keys[-1] if keys else make_key(folder)
+    if not keys:
+        return make_key(folder)
+    known = [key for key in keys if time.time() - key.made >= PUBLISHED_FOR]
+    return known[-1] if known else keys[0]
 
 
 def _number(value: int) -> str:
@@ -99,7 +110,7 @@ def token(
     folder: Path, role: str, subject: str, lifetime: timedelta = timedelta(hours=1), *, issuer: str = ISSUER
 ) -> str:
     """An access token as the identity provider would issue it: claims `iss aud sub roles iat exp jti`, RS256."""
-    key = newest_key(folder)
+    key = signing_key(folder)
     now = int(time.time())
     claims = {
         "iss": issuer,

@@ -31,7 +31,7 @@ def up(home: Home, port_offset: int, console: Console) -> Stack:
     """Builds what is missing, starts the containers, waits until requests reach every service. Raises UserError."""
     home.make()
     # The key that signs development tokens must exist before the containers mount its folder.
-    keys.newest_key(home.identity)
+    keys.signing_key(home.identity)
     console.print("building images (minutes at the first time, seconds afterwards)")
     # One after the other: they share their first stage, and parallel builds would each make it.
     _compose(home, port_offset, "build", "--quiet", COMPOSE_PARALLEL_LIMIT="1")

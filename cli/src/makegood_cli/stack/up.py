@@ -12,7 +12,7 @@ import aiohttp
 from aiokafka.errors import KafkaError
 from rich.console import Console
 
-from makegood_cli.devside.keys import newest_key
+from makegood_cli.devside.keys import signing_key
 from makegood_cli.errors import UserError
 from makegood_cli.stack import kafka, postgres, redis, topics
 from makegood_cli.stack.config import PARTS, Choices, Stack
@@ -123,7 +123,7 @@ class Starter:
 
     async def mail(self) -> None:
         if self.wants("mail"):
-            await asyncio.to_thread(newest_key, self.stack.home.identity)
+            await asyncio.to_thread(signing_key, self.stack.home.identity)
             url = f"{self.stack.mail_url}/.well-known/jwks.json"
             await self.start(mail_spec(self.stack), lambda: http_ok(url))
 
