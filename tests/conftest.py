@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
@@ -12,11 +12,30 @@ from makegood_cli.stack.ports import SERVICES
 from makegood_testkit.databases import Databases
 from makegood_testkit.platform import Cast, Platform
 
+from .collector import Collector
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What looks at everything that the stories left behind comes last."""
+    items.sort(key=lambda item: "last" in item.keywords)
+
 
 @pytest.fixture(scope="session")
-def platform_servers(kafka_servers: str, redis_url: str) -> dict[str, str]:
+def traces() -> Iterator[Collector]:
+    """The collector that every span of the stories' platform goes to."""
+    with Collector() as collector:
+        yield collector
+
+
+@pytest.fixture(scope="session")
+def platform_servers(kafka_servers: str, redis_url: str, traces: Collector) -> dict[str, str]:
     """The servers that the platform uses besides PostgreSQL, as settings."""
-    return {"KAFKA_BOOTSTRAP_SERVERS": kafka_servers, "REDIS_URL": redis_url, "KAFKA_TOPIC_PREFIX": "stories."}
+    return {
+        "KAFKA_BOOTSTRAP_SERVERS": kafka_servers,
+        "REDIS_URL": redis_url,
+        "KAFKA_TOPIC_PREFIX": "stories.",
+        "OTEL_EXPORTER_OTLP_ENDPOINT": traces.endpoint,
+    }
 
 
 @pytest_asyncio.fixture(scope="session")

@@ -135,6 +135,7 @@ RIGHTS: Final[Mapping[str, Right]] = {
     "GET /v1/purchases": own("member", "support"),
     "GET /v1/purchases/{purchase_id}": may("member", "support"),
     "POST /v1/webhooks/payments": public(),
+    "GET /v1/credits/access": may("support"),
     # -- notifications
     "PUT /v1/people/{person_id}/contact": may("member", roles=PERSON),
     "GET /v1/people/{person_id}/contact": may("member", roles=PERSON),
@@ -149,6 +150,7 @@ RIGHTS: Final[Mapping[str, Right]] = {
     "GET /v1/calendar/{secret}.ics": public(),
     "GET /v1/deliveries": own(*PARTIES, "support"),
     "GET /v1/stream": own(*PARTIES),
+    "GET /v1/notifications/access": may("support"),
     # -- what ends something comes last
     "POST /v1/rooms/{room_id}/restart": may("member", "support"),
     "POST /v1/rooms/{room_id}/change-provider": may("member", "support"),

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 import pytest
 from makegood_cli.client import Refused
-from makegood_testkit.platform import Cast
+from makegood_testkit.platform import WHAT, Cast
 
 
 @pytest.mark.rule("CANC-1")
@@ -44,7 +44,7 @@ async def test_notice_is_elapsed_time_at_the_very_moment(cast: Cast) -> None:
 @pytest.mark.rule("CANC-2", "CANC-3", "NOTE-1")
 async def test_the_provider_cancels_at_any_time_and_everything_returns(cast: Cast) -> None:
     session = await cast.confirmed(timedelta(hours=3))
-    canary = "a private remark"
+    canary = WHAT
     async with cast.ticker() as ticker:
         answer = await cast.provider.post(f"/v1/sessions/{session['id']}/cancel", {"remark": canary}, wait=15)
         seen = await ticker.until("SessionCancelled", "SlotReleased", "CreditReturned", "MessageDelivered")

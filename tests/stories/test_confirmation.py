@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 import pytest
 from icalendar import Calendar
-from makegood_testkit.platform import Cast
+from makegood_testkit.platform import WHAT, Cast
 
 CONFIRMED = "Your session is confirmed! Mark your calendar."
 
@@ -32,7 +32,7 @@ async def test_a_cancelled_session_leaves_the_calendar(cast: Cast) -> None:
     session = await cast.confirmed()
     inbox = cast.inbox()
     request = await invitation(cast, await inbox.wait_for(CONFIRMED))
-    await cast.provider.post(f"/v1/sessions/{session['id']}/cancel", {"remark": "ill"}, wait=15)
+    await cast.provider.post(f"/v1/sessions/{session['id']}/cancel", {"remark": f"ill {WHAT}"}, wait=15)
 
     async def cancellation() -> list[dict[str, object]]:
         events = [await invitation(cast, mail) for mail in await inbox.all()]

@@ -146,8 +146,23 @@ class Platform:
         return await Cast.assemble(self, **options)
 
 
+WHO = "Quillfeather"
+"""A canary: the surname, address and number of everybody in a story, and in whatever they say in a chat. No log, topic, dead
+letter or trace may ever have it, and no database but that of notifications (SEC-3)."""
+
+WHAT = "Thistledown"
+"""A canary: stands in every remark, note and reason of a story. No log, topic, dead letter or trace may have it (SEC-3)."""
+
+PHONE = "+49157559"
+"""How every telephone number of a story begins; the rest are five digits. A canary like the others."""
+
 _DAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 ROUND_THE_CLOCK = [{"day": day, "from": "00:00", "to": "24:00"} for day in _DAYS]
+
+
+def address(person: Person) -> str:
+    """The e-mail address of somebody in a story."""
+    return f"{person.subject}@{WHO.lower()}.example"
 
 
 @dataclass
@@ -193,7 +208,12 @@ class Cast:
             }
             await provider.put(f"/v1/providers/{provider.subject}/schedule", body)
         for person, name in ((member, "Robin"), (provider, "Dr. Lee")):
-            contact = {"name": name, "email": f"{person.subject}@example.com", "time_zone": zone}
+            contact = {
+                "name": f"{name} {WHO}",
+                "email": address(person),
+                "phone": f"{PHONE}{random.randrange(10**5):05}",
+                "time_zone": zone,
+            }
             await person.put(f"/v1/people/{person.subject}/contact", contact)
         if plan is not None:
             enrolment = {"plan_id": plan, "starts_on": now.date().isoformat()}
@@ -212,7 +232,7 @@ class Cast:
         return self.platform.ticker(self.about)
 
     def inbox(self, person: Person | None = None) -> Mailbox:
-        return self.platform.mailbox(f"{(person or self.member).subject}@example.com")
+        return self.platform.mailbox(address(person or self.member))
 
     async def start_in(self, notice: timedelta) -> datetime:
         """The first moment on the schedule's grid of quarter hours that is at least `notice` away."""
@@ -285,4 +305,4 @@ class Cast:
         )
 
 
-__all__ = ["Answer", "Cast", "Platform", "free_offset"]
+__all__ = ["PHONE", "WHAT", "WHO", "Answer", "Cast", "Platform", "address", "free_offset"]
