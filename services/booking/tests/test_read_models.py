@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 from makegood_booking.domain.coverage import Enrolment, covering, stretches
 from makegood_booking.store import calendars, coverage
-from makegood_contracts.envelope import Received
 from makegood_contracts.events import (
     CreditAdjusted,
     CreditCorrected,
@@ -23,41 +22,26 @@ from makegood_contracts.events import (
     InvoicePaid,
     InvoiceVoided,
     LotExpiryChanged,
-    MemberEnrolled,
     MessagePosted,
     MoveCreditHeld,
-    SchedulePublished,
     SessionRequested,
-    SessionType,
     TimeOffAdded,
     TimeOffRemoved,
     WaitlistEnded,
     WaitlistJoined,
     WaitlistOffered,
     WaitlistOfferLapsed,
-    WeeklyHours,
 )
 from makegood_contracts.events.base import EVENT_TYPES
 from makegood_contracts.ids import new_id
 from msgspec.structs import replace as altered
 
 from .examples import HOUR, NOW, START
+from .news import Told, enrolled, hear, movement, schedule, told
 from .world import CAUSE, Answers, Json, World
 
 DAY = timedelta(days=1)
 LATER = NOW + 30 * DAY
-Told = Received[Any]
-
-
-def told(event: Event, sequence: int = 1) -> Told:
-    return Received(event, new_id(), event.key, sequence, datetime.now(UTC), "story", "test")
-
-
-async def hear(world: World, *news: Told) -> None:
-    """Each event in a transaction of its own, as it comes."""
-    for one in news:
-        async with world.service.database.transaction(CAUSE) as unit:
-            await world.service.events[type(one.event)]([one], unit)
 
 
 async def lots(world: World) -> dict[str, tuple[int, int | None, datetime | None]]:
@@ -74,18 +58,6 @@ def orders(news: list[Told], count: int) -> Iterable[list[Told]]:
         mixed = [*news, *chance.choices(news, k=len(news) // 2)]
         chance.shuffle(mixed)
         yield mixed
-
-
-def movement(lot: str, amount: int = 1, **other: Any) -> Json:
-    return {
-        "entry_id": new_id(),
-        "member_id": "anna",
-        "lot_id": lot,
-        "amount": amount,
-        "available_after": 0,
-        "held_after": 0,
-        **other,
-    }
 
 
 def held_of(session: Json, lot: str) -> Event:
@@ -163,21 +135,6 @@ async def _forget(world: World) -> None:
         await unit.execute("UPDATE sessions SET lot_id = NULL, funding = 'asked', credit_state = 'none'")
 
 
-def enrolled(enrolment: str, plan: str, starts_on: date, ends_on: date | None = None, **other: Any) -> MemberEnrolled:
-    values: Json = {
-        "member_id": "anna",
-        "plan_kind": "health_insurance",
-        "time_zone": "Europe/Berlin",
-        "lengths": [45, 60],
-        "psychiatry_lengths": [30, 60],
-        "modalities": ["video"],
-        "live_credits": 8,
-        "purchasable": False,
-        **other,
-    }
-    return MemberEnrolled(enrolment_id=enrolment, plan_id=plan, starts_on=starts_on, ends_on=ends_on, **values)
-
-
 @pytest.mark.rule("PLAN-1")
 async def test_coverage_ends_where_a_later_enrolment_begins_and_goes_on_where_the_plan_is_taken_up_again(
     world: World,
@@ -237,20 +194,6 @@ async def test_who_owes_is_known_until_it_is_paid_or_void_in_any_order(world: Wo
         told(InvoiceOverdue(**{**invoice, "invoice_id": other}, due_on=date(2026, 11, 1))),
     )
     assert not await owes()
-
-
-def schedule(version: int = 1, **other: Any) -> SchedulePublished:
-    values: Json = {
-        "provider_id": "dr-lee",
-        "time_zone": "Europe/Berlin",
-        "specialty": "therapy",
-        "session_types": [SessionType(length_minutes=30, modalities=["video"])],
-        "minimum_notice_minutes": 60,
-        "horizon_days": 60,
-        "weekly": (WeeklyHours(weekday=0, start=540, until=1020),),
-        **other,
-    }
-    return SchedulePublished(schedule_version=version, **values)
 
 
 @pytest.mark.rule("AVAIL-1")

@@ -235,8 +235,9 @@ class World:
                 )
                 if not rows:
                     break
-                due = [Due(row["entity_id"], row["due_at"]) for row in rows]
-                await self.service.deadlines["session"](due, unit)
+                for kind in sorted({row["kind"] for row in rows}):
+                    due = [Due(row["entity_id"], row["due_at"]) for row in rows if row["kind"] == kind]
+                    await self.service.deadlines[kind](due, unit)
         return await self.outbox()
 
     async def outbox(self) -> list[Event]:

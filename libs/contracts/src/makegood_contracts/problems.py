@@ -364,14 +364,18 @@ _SESSIONS: Final = (
 )
 
 _SESSION: Final = "01a206c1-b19b-711f-b1ca-ee43f21faf95"
+_ROOM: Final = "01a206c1-a7f0-7c11-8a3e-52d9a0c6e7b4"
 _BY_SLUG: Final = {
     problem.slug: problem for problem in (*_REQUEST, *_SERVER, *_CHANGES, *_COVERAGE, *_TIMES, *_SESSIONS)
 }
 
 
-def _refused(*slugs: str, **members: Any) -> dict[str, Any]:
-    """`reasons` as a rule's refusal lists them, and what else the first of them carries."""
-    return {"reasons": [{"code": slug, "detail": _BY_SLUG[slug].when} for slug in slugs], **members}
+def _refused(*slugs: str, remedy: dict[str, str] | None = None, **members: Any) -> dict[str, Any]:
+    """`reasons` as a rule's refusal lists them (the first with its remedy), and what else the first of them carries."""
+    reasons: list[dict[str, Any]] = [{"code": slug, "detail": _BY_SLUG[slug].when} for slug in slugs]
+    if remedy is not None:
+        reasons[0]["remedy"] = remedy
+    return {"reasons": reasons, **members}
 
 
 # A refused booking names the session that was rejected; where credits refused it, whether a credit can be bought.
@@ -394,7 +398,6 @@ _EXAMPLES: Final[dict[str, dict[str, Any]]] = {
             "member-busy",
             "provider-unavailable",
             "temporary-interruption",
-            "room-inactive",
         )
     },
     "slot-taken": _refused("slot-taken", "member-busy", session_id=_SESSION),
@@ -412,8 +415,6 @@ _EXAMPLES: Final[dict[str, dict[str, Any]]] = {
     **{
         slug: _refused(slug)
         for slug in (
-            "room-closed",
-            "restart-not-allowed",
             "credit-already-returned",
             "not-confirmed",
             "session-over",
@@ -425,6 +426,11 @@ _EXAMPLES: Final[dict[str, dict[str, Any]]] = {
             "invoice-not-payable",
         )
     },
+    "room-closed": _refused("room-closed", remedy={"action": "restart_therapy", "href": f"/v1/rooms/{_ROOM}/restart"}),
+    "room-inactive": _refused(
+        "room-inactive", remedy={"action": "restart_therapy", "href": f"/v1/rooms/{_ROOM}/restart"}
+    ),
+    "restart-not-allowed": _refused("restart-not-allowed", remedy={"action": "get_more_sessions"}),
     "sessions-in-time-off": _refused(
         "sessions-in-time-off",
         sessions=[

@@ -9,11 +9,13 @@ from makegood_chassis.clock import Clock
 from makegood_chassis.http.app import create_app
 from makegood_chassis.service import Service, base
 
-from makegood_booking.api import book, changes, policies, rooms, sessions
+from makegood_booking.api import book, bookability, changes, policies, restarts, rooms, sessions
 from makegood_booking.api.rights import RIGHTS
 from makegood_booking.desk import Desk
 from makegood_booking.handlers.due import deadline_handlers
 from makegood_booking.handlers.events import event_handlers
+from makegood_booking.handlers.left import left_handlers
+from makegood_booking.lookout import Lookout
 from makegood_booking.parts import Parts
 from makegood_booking.settings import BookingSettings
 from makegood_booking.store.policies import Policies
@@ -35,7 +37,7 @@ def bootstrap(settings: BookingSettings, clock: Clock | None = None) -> Service:
         database=database,
         signals=signals,
         events=event_handlers(kept, signals),
-        deadlines=deadline_handlers(kept, signals),
+        deadlines={**deadline_handlers(kept, signals), **left_handlers(kept, signals)},
         migrations=MIGRATIONS,
         parts=Parts(
             database=database,
@@ -44,6 +46,7 @@ def bootstrap(settings: BookingSettings, clock: Clock | None = None) -> Service:
             policies=known,
             sessions=kept,
             desk=Desk(database, kept, known),
+            lookout=Lookout(),
             links_start=settings.links_start,
         ),
         app=app,
@@ -56,6 +59,14 @@ def app(service: Service) -> FastAPI:
         service,
         title="Booking",
         description="Rooms, sessions from request to end, attendance, and the policy they stand under.",
-        routers=[book.router, sessions.router, changes.router, rooms.router, policies.router],
+        routers=[
+            book.router,
+            sessions.router,
+            changes.router,
+            rooms.router,
+            restarts.router,
+            bookability.router,
+            policies.router,
+        ],
         rights=RIGHTS,
     )

@@ -9,6 +9,7 @@ from makegood_chassis.database import Database
 from makegood_chassis.signals import Signals
 
 from makegood_booking.desk import Desk
+from makegood_booking.lookout import Lookout
 from makegood_booking.store.policies import Policies
 from makegood_booking.store.sessions import Sessions
 
@@ -22,5 +23,7 @@ class Parts:
     sessions: Sessions
     desk: Desk
     """Takes booking requests, many in one transaction."""
+    lookout: Lookout
+    """Answers why nothing can be booked."""
     links_start: str
     """The client app's address, where people join."""

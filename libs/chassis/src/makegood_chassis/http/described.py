@@ -39,7 +39,16 @@ PROBLEM_SCHEMA: Final = {
             "items": {
                 "type": "object",
                 "required": ["code", "detail"],
-                "properties": {"code": {"type": "string"}, "detail": {"type": "string"}},
+                "properties": {
+                    "code": {"type": "string"},
+                    "detail": {"type": "string"},
+                    "remedy": {
+                        "description": "What helps, where something does; `href` where it is done in this API.",
+                        "type": "object",
+                        "required": ["action"],
+                        "properties": {"action": {"type": "string"}, "href": {"type": "string"}},
+                    },
+                },
             },
         },
     },

@@ -6,6 +6,8 @@ from datetime import datetime
 from typing import Any
 
 from makegood_contracts.events import (
+    Actor,
+    CancelCause,
     MemberNoShow,
     Party,
     ProviderMissed,
@@ -77,6 +79,24 @@ def cancel(session: Session, by: Party, accept_forfeit: bool, now: datetime) -> 
         cancelled_at=now,
         forfeits=forfeits,
         was_confirmed=session.status in AGREED,
+    )
+    return _after(before, cancelled)
+
+
+def call_off(session: Session, by: Actor, cause: CancelCause, now: datetime) -> Changed:
+    """Cancels without loss because of something else: the provider's time off, a change of provider (ROOM-3)."""
+    session, before = _as_of(session, now)
+    if session.over:
+        return Changed(session, before)
+    cancelled = happened(
+        session,
+        SessionCancelled,
+        {"status": "cancelled"},
+        cancelled_by=by,
+        cancelled_at=now,
+        forfeits=False,
+        was_confirmed=session.status in AGREED,
+        cause=cause,
     )
     return _after(before, cancelled)
 

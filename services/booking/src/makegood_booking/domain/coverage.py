@@ -101,6 +101,13 @@ def covering(enrolments: Collection[Enrolment], moment: datetime) -> Enrolment |
     return _covering(stretches(enrolments), moment)
 
 
+def latest(enrolments: Collection[Enrolment], now: datetime) -> Enrolment | None:
+    """The member's plan as people speak of it: the present one, else the last there was, else the first to come."""
+    found = stretches(enrolments)
+    begun = [stretch for stretch in found if stretch.covers_from <= now]
+    return (begun[-1] if begun else found[0]).enrolment if found else None
+
+
 def _covering(found: Iterable[Stretch], moment: datetime) -> Enrolment | None:
     return next((stretch.enrolment for stretch in found if stretch.covers(moment)), None)
 

@@ -1,12 +1,15 @@
-"""Rooms: the lasting pair of one member and one provider (ROOM-1)."""
+"""Rooms: the lasting pair of one member and one provider; closed, restarted, left for another provider (ROOM-1 to 3)."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Literal
 
-from makegood_contracts.events import RoomClosed, RoomOpened
+from makegood_calendar.offers import Schedule
+from makegood_contracts.events import PlanKind, ProviderChanged, RoomClosed, RoomOpened, RoomRestarted
+
+from makegood_booking.domain.policy import Policy
 
 RoomStatus = Literal["active", "closed"]
 
@@ -41,4 +44,68 @@ def close_room(room: Room, now: datetime) -> tuple[Room, RoomClosed | None]:
         provider_id=room.provider_id,
         room_version=closed.version,
         closed_at=now,
+    )
+
+
+RestartRefusal = Literal["eap", "provider-gone", "another-room"]
+
+
+def is_inactive(active_at: datetime, policy: Policy, now: datetime) -> bool:
+    """ROOM-2: whether the member, last active at `active_at` in any room, has been away for too long to just book on."""
+    return now - active_at > timedelta(days=policy.inactivity_days)
+
+
+def is_available(schedule: Schedule | None, now: datetime) -> bool:
+    """ROOM-2: whether a provider still works here: has a published schedule with hours and kinds of sessions."""
+    if schedule is None or not any(schedule.lengths.values()):
+        return False
+    hours = schedule.hours
+    today = now.astimezone(hours.zone).date()
+    return any(hours.weekly) or any(stretches for day, stretches in hours.exceptions.items() if day >= today)
+
+
+def restart_room(
+    room: Room,
+    active_at: datetime,
+    policy: Policy,
+    now: datetime,
+    *,
+    plan_kind: PlanKind | None,
+    provider_available: bool,
+    another_room: bool,
+) -> tuple[Room, RoomRestarted | None] | RestartRefusal:
+    """ROOM-1, ROOM-2: therapy goes on in a closed or inactive room. In one that is neither nothing changes.
+
+    Not for EAP, whose members get more sessions instead; not with a provider who is no longer available; not where the two
+    have `another_room` that is active.
+    """
+    if another_room:
+        return "another-room"
+    if plan_kind == "eap":
+        return "eap"
+    if room.status == "active" and not is_inactive(active_at, policy, now):
+        return room, None
+    if not provider_available:
+        return "provider-gone"
+    restarted = replace(room, status="active", last_activity_at=now, version=room.version + 1)
+    return restarted, RoomRestarted(
+        room_id=room.id,
+        member_id=room.member_id,
+        provider_id=room.provider_id,
+        room_version=restarted.version,
+        restarted_at=now,
+    )
+
+
+def leave_room(room: Room, new: Room, now: datetime) -> tuple[Room, ProviderChanged]:
+    """ROOM-3: the member goes on with another provider in the room `new`; this one, closed already, says where."""
+    left = replace(room, version=room.version + 1)
+    return left, ProviderChanged(
+        room_id=room.id,
+        member_id=room.member_id,
+        provider_id=room.provider_id,
+        room_version=left.version,
+        new_room_id=new.id,
+        new_provider_id=new.provider_id,
+        changed_at=now,
     )

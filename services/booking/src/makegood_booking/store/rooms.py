@@ -90,7 +90,13 @@ async def read_rooms(room_ids: Collection[str], queries: Queries) -> dict[str, R
 
 async def save_room(room: Room, unit: UnitOfWork) -> None:
     """Writes a room that was locked in this unit."""
-    await unit.execute("UPDATE rooms SET status = $2, version = $3 WHERE id = $1", room.id, room.status, room.version)
+    await unit.execute(
+        "UPDATE rooms SET status = $2, version = $3, last_activity_at = greatest(last_activity_at, $4) WHERE id = $1",
+        room.id,
+        room.status,
+        room.version,
+        room.last_activity_at,
+    )
 
 
 async def touch_rooms(room_ids: Collection[str], unit: UnitOfWork) -> None:

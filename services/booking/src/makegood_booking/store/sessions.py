@@ -28,6 +28,11 @@ _READ = f"SELECT {COLUMNS} FROM sessions WHERE id = $1"  # noqa: S608
 _READ_MANY = f"SELECT {COLUMNS} FROM sessions WHERE id = ANY($1::uuid[])"  # noqa: S608
 _LOCK = f"{_READ_MANY} ORDER BY id FOR UPDATE"
 _LOCK_ONE = f"{_READ} FOR UPDATE"
+_LOCK_AHEAD = f"""
+SELECT {COLUMNS} FROM sessions
+WHERE member_id = $1 AND room_id = $2 AND starts_at > $3 AND status IN ('requested', 'reserved', 'confirmed')
+ORDER BY id FOR UPDATE
+"""  # noqa: S608
 _INSERT = """
 INSERT INTO sessions (id, room_id, member_id, provider_id, starts_at, ends_at, length_minutes, modality, time_zone, venue_id,
                       booked_by, requested_at, policy_version, status, version, slot_state, funding, credit_state)
@@ -75,6 +80,10 @@ class Sessions:
         """The sessions of these ids by id, locked in one order for all."""
         rows = await unit.fetch(_LOCK, session_ids)
         return {session.id: session for session in await self.of_rows(rows, unit)}
+
+    async def lock_ahead(self, room_id: str, member_id: str, unit: UnitOfWork) -> list[Session]:
+        """The sessions of a room (of this member) that lie ahead, locked in the order of all."""
+        return await self.of_rows(await unit.fetch(_LOCK_AHEAD, member_id, room_id, unit.now), unit)
 
     async def of_rows(self, rows: Sequence[Row], queries: Queries) -> list[Session]:
         """Sessions out of rows of COLUMNS."""

@@ -1,0 +1,145 @@
+"""Taking therapy up again: in the same room, or with another provider (ROOM-1 to ROOM-3)."""
+
+from __future__ import annotations
+
+from typing import Annotated, Final
+
+from fastapi import APIRouter, Depends, Response
+from makegood_chassis.http.changes import Change, changes
+from makegood_chassis.http.models import RequestModel, example
+from makegood_chassis.http.openapi import LOCATION, problems
+from makegood_chassis.http.problems import Problem, invalid, not_found
+from makegood_chassis.http.rights import Access, operation
+from makegood_contracts.ids import new_id
+
+from makegood_booking.api.bookability import plain_remedy
+from makegood_booking.api.models import Nothing, PersonId, RoomView
+from makegood_booking.api.parameters import PartsOf, RoomId, known_id
+from makegood_booking.domain.remedies import remedy
+from makegood_booking.domain.rooms import RestartRefusal, close_room, leave_room, open_room, restart_room
+from makegood_booking.handlers.left import LEFT, LOOKS_AGAIN_AFTER, call_off_ahead
+from makegood_booking.lookout import circumstances_for
+from makegood_booking.store import rooms
+
+router = APIRouter(tags=["rooms"])
+
+_WHY: Final[dict[RestartRefusal, str]] = {
+    "eap": "Therapy under an employee assistance program is not restarted here; get more sessions instead.",
+    "provider-gone": "The provider is no longer available; be matched with a new one.",
+    "another-room": "The two have another active room; book in that one.",
+}
+
+
+class ChangeProviderRequest(RequestModel):
+    """With whom to go on."""
+
+    model_config = example(provider_id="dr-kim")
+
+    provider_id: PersonId
+
+
+@router.post(
+    "/v1/rooms/{room_id}/restart",
+    response_model=RoomView,
+    responses=problems("not-found", "restart-not-allowed"),
+)
+async def restart(
+    room_id: RoomId,
+    access: Annotated[Access, Depends(operation("room.restart"))],
+    change: Annotated[Change, Depends(changes())],
+    parts: PartsOf,
+    body: Nothing | None = None,
+) -> Response:
+    """Restarts therapy in a closed room, or for a member who was away for too long (ROOM-1, ROOM-2).
+
+    A refusal's `reasons[].remedy` says what to do instead: `get_more_sessions` (EAP), `match_new_provider` (the provider is
+    no longer available), `use_active_room`. In a room that is active, of an active member, nothing changes.
+    """
+    room_id = known_id(room_id, "room")
+    async with change.unit() as unit:
+        room = await rooms.lock_room(room_id, unit)
+        if room is None:
+            raise not_found("room")
+        access.require("room", member_id=room.member_id, provider_id=room.provider_id)
+        change.expect_version(room.version)
+        policy = await parts.policies.current(unit)
+        place = (await rooms.read_rooms([room_id], unit))[room_id]
+        at = await circumstances_for(room, {"restart-not-allowed"}, policy, unit.now, unit)
+        outcome = restart_room(
+            room,
+            place.active_at,
+            policy,
+            unit.now,
+            plan_kind=at.plan_kind,
+            provider_available=at.provider_available,
+            another_room=at.active_room_id is not None,
+        )
+        if isinstance(outcome, str):
+            helps = plain_remedy(remedy("restart-not-allowed", at))
+            reason = {"code": "restart-not-allowed", "detail": _WHY[outcome], "remedy": helps}
+            raise Problem("restart-not-allowed", _WHY[outcome], reasons=[reason])
+        room, restarted = outcome
+        if restarted is not None:
+            await rooms.save_room(room, unit)
+            unit.publish(restarted, sequence=room.version)
+        return change.answer(200, RoomView.of(room), version=room.version)
+
+
+@router.post(
+    "/v1/rooms/{room_id}/change-provider",
+    status_code=201,
+    response_model=RoomView,
+    responses={
+        200: {
+            "model": RoomView,
+            "description": "The member shares an active room with that provider already; this is it",
+            "headers": LOCATION,
+        },
+        201: {"description": "The new room", "headers": LOCATION},
+        **problems("not-found"),
+    },
+)
+async def change_provider(
+    room_id: RoomId,
+    body: ChangeProviderRequest,
+    access: Annotated[Access, Depends(operation("room.change-provider"))],
+    change: Annotated[Change, Depends(changes())],
+    parts: PartsOf,
+) -> Response:
+    """The member goes on with another provider, in a room of its own (ROOM-3).
+
+    The old room is closed, and what lies ahead in it is cancelled without loss, whatever the notice. Repeated, the answer is
+    the same room, and nothing else changes.
+    """
+    room_id = known_id(room_id, "room")
+    async with change.unit() as unit:
+        room = await rooms.lock_room(room_id, unit)
+        if room is None:
+            raise not_found("room")
+        role = access.require("room", member_id=room.member_id, provider_id=room.provider_id)
+        change.expect_version(room.version)
+        if body.provider_id in (room.provider_id, room.member_id):
+            raise invalid("#/provider_id", "Another provider than the present one.")
+        new, opened = open_room(new_id(), room.member_id, body.provider_id, unit.now)
+        made = await rooms.add_room(new, unit)
+        if made:
+            unit.publish(opened, sequence=new.version)
+        else:
+            present = await rooms.active_room(room.member_id, body.provider_id, unit)
+            if present is None:  # closed between the two statements
+                raise Problem("unavailable", headers={"Retry-After": "1"})
+            new = present
+        was_open = room.status == "active"
+        room, closed = close_room(room, unit.now)
+        if closed is not None:
+            unit.publish(closed, sequence=room.version)
+        if was_open or made:
+            room, left = leave_room(room, new, unit.now)
+            unit.publish(left, sequence=room.version)
+            await rooms.save_room(room, unit)
+        await call_off_ahead(room, "member" if role == "member" else "system", parts.sessions, parts.signals, unit)
+        unit.set_deadline(LEFT, room.id, unit.now + LOOKS_AGAIN_AFTER)
+        if role == "member":
+            await rooms.touch_rooms([new.id], unit)
+        path = f"/v1/rooms/{new.id}"
+        return change.answer(201 if made else 200, RoomView.of(new), version=new.version, location=path)

@@ -1,0 +1,259 @@
+"""BOOK-7, BOOK-8: why can't I book? Every reason that applies, found as the services that decide would find them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Final
+
+from makegood_calendar.hours import Span
+from makegood_calendar.offers import NOT_PUBLISHED, Offer, Schedule, Venue
+from makegood_calendar.slots import Busy, free_starts, window
+from makegood_contracts.events import Modality
+from makegood_contracts.reasons import Reason
+
+from makegood_booking.domain.coverage import Enrolment, Lot, Stretch, stretches
+from makegood_booking.domain.policy import Policy
+from makegood_booking.domain.rooms import Room, is_inactive
+
+MOST_SLOTS: Final = 5
+NOTHING_TOLD: Final = Reason(
+    code="temporary-interruption", detail="What is needed to answer cannot be asked just now; try again later."
+)
+ROOM_CLOSED: Final = Reason(code="room-closed", detail="The room is closed.")
+OWES: Final = Reason(code="outstanding-charges", detail="An invoice is overdue.")
+SLOT_TAKEN: Final = Reason(code="slot-taken", detail="Another session or its buffers take that time.")
+MEMBER_BUSY: Final = Reason(code="member-busy", detail="The member has another session at that time.")
+NO_HOURS: Final = Reason(code="provider-unavailable", detail="The provider has published no hours.")
+NOT_OF_THE_PLAN: Final = Reason(
+    code="provider-unavailable", detail="The provider offers no sessions of a length and kind that the plan includes."
+)
+NO_TIME: Final = Reason(code="provider-unavailable", detail="The provider has no free time of that length.")
+_IN_PERSON: Final = "in_person"
+_SOME_VENUE: Final = "some"
+_ORDER: Final = ("slot-not-offered", "slot-taken", "member-busy")
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """What a session is of: its length and how it takes place."""
+
+    length_minutes: int
+    modality: Modality
+
+
+NO_KIND: Final = Kind(0, "video")
+"""Stands where neither plan nor provider has any, and nothing was asked."""
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What is asked: whether anything can be booked, or this start, length, modality."""
+
+    starts_at: datetime | None = None
+    length_minutes: int | None = None
+    modality: Modality | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What booking knows of a room's two people."""
+
+    room: Room
+    active_at: datetime
+    policy: Policy
+    enrolments: Sequence[Enrolment] = ()
+    lots: Sequence[Lot] = ()
+    owes: bool = False
+    schedule: Schedule | None = None
+
+    @property
+    def psychiatry(self) -> bool:
+        return self.schedule is not None and self.schedule.specialty == "psychiatry"
+
+    def lengths(self, enrolment: Enrolment) -> Sequence[int]:
+        """PLAN-1: the plan's lengths with this provider."""
+        return enrolment.psychiatry_lengths if self.psychiatry else enrolment.lengths
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """The answer. `slots`: starts that can be booked now as `kind`; none while anything forbids it."""
+
+    reasons: tuple[Reason, ...]
+    kind: Kind | None = None
+    slots: tuple[datetime, ...] = ()
+    can_purchase: bool = False
+
+
+@dataclass(slots=True)
+class Calendar:
+    """What is taken in a window of time."""
+
+    provider: Sequence[Span] = field(default_factory=list)
+    time_off: Sequence[Span] = field(default_factory=list)
+    member: Sequence[Span] = field(default_factory=list)
+
+
+def room_reasons(room: Room, active_at: datetime, policy: Policy, now: datetime) -> tuple[Reason, ...]:
+    """BOOK-7: booking needs an active room and a member who was active lately."""
+    reasons = []
+    if room.status != "active":
+        reasons.append(ROOM_CLOSED)
+    if is_inactive(active_at, policy, now):
+        detail = f"The member was not active for more than {policy.inactivity_days} days."
+        reasons.append(Reason(code="room-inactive", detail=detail))
+    return tuple(reasons)
+
+
+def pay_reasons(known: Known, starts_at: datetime, kind: Kind) -> tuple[Reason, ...]:
+    """BOOK-4, BOOK-7: why the member's plan does not pay for a session of this kind then; as credits decides it."""
+    reasons = [OWES] if known.owes else []
+    enrolment = plan_at(known, starts_at)
+    if enrolment is None:
+        detail = "The member's coverage does not reach the session's day."
+        return (*reasons, Reason(code="coverage-ended", detail=detail))
+    if not enrolment.has_live_sessions:
+        detail = "The member's plan has no live sessions."
+        return (*reasons, Reason(code="plan-excludes-live-sessions", detail=detail))
+    lengths = known.lengths(enrolment)
+    fits = kind.length_minutes in lengths
+    if not fits:
+        listed = f"sessions of {', '.join(map(str, lengths))} minutes" if lengths else "no sessions with this provider"
+        reasons.append(Reason(code="length-not-in-plan", detail=f"The plan includes {listed}."))
+    if kind.modality not in enrolment.modalities:
+        listed = ", ".join(enrolment.modalities)
+        reasons.append(Reason(code="modality-not-in-plan", detail=f"The plan includes sessions by {listed}."))
+    if not enrolment.co_pay and not any(
+        lot.pays(starts_at, kind.length_minutes) if fits else lot.stands(starts_at) for lot in known.lots
+    ):
+        more = "; one can be bought" if enrolment.purchasable else ""
+        detail = f"No credit is left for a session of this length on that day{more}."
+        reasons.append(Reason(code="no-session-credits", detail=detail))
+    return tuple(reasons)
+
+
+def slot_reasons(known: Known, starts_at: datetime, kind: Kind, taken: Calendar, now: datetime) -> tuple[Reason, ...]:
+    """AVAIL-1, AVAIL-3: why the provider's time cannot be had then; as availability decides it. Venues are not looked at."""
+    start, end = starts_at, starts_at + timedelta(minutes=kind.length_minutes)
+    reasons: list[Reason] = []
+    blocked = start, end
+    if known.schedule is None:
+        reasons.append(NOT_PUBLISHED)
+    else:
+        reasons.extend(_offer(known.schedule, kind, taken, now).refusals(start))
+        blocked = known.schedule.blocked(start, end)
+    if _meets(blocked, taken.provider):
+        reasons.append(SLOT_TAKEN)
+    if _meets((start, end), taken.member):
+        reasons.append(MEMBER_BUSY)
+    return tuple(sorted(reasons, key=lambda reason: _ORDER.index(reason.code)))
+
+
+def plan_at(known: Known, moment: datetime) -> Enrolment | None:
+    """The enrolment that covers the member then."""
+    return next((each.enrolment for each in stretches(known.enrolments) if each.covers(moment)), None)
+
+
+def coming(known: Known, now: datetime) -> list[Stretch]:
+    """The stretches of coverage that are not over, and begin within what can be booked at all."""
+    last = now + timedelta(days=known.policy.horizon_days)
+    return [
+        each
+        for each in stretches(known.enrolments)
+        if each.covers_from <= last and (each.covers_until is None or each.covers_until > now)
+    ]
+
+
+def kinds_in_plan(known: Known, asked: Question, now: datetime) -> list[Kind]:
+    """The lengths and modalities that the member's plan includes, of those asked about; in person last, for it needs a
+    venue."""
+    found: dict[Kind, None] = {}
+    for stretch in coming(known, now):
+        for length in known.lengths(stretch.enrolment):
+            for modality in stretch.enrolment.modalities:
+                if asked.length_minutes in (None, length) and asked.modality in (None, modality):
+                    found[Kind(length, modality)] = None
+    return sorted(found, key=lambda kind: kind.modality == _IN_PERSON)
+
+
+def offered(known: Known, kind: Kind) -> bool:
+    """Whether the provider offers sessions of this kind."""
+    return known.schedule is not None and kind.modality in known.schedule.lengths.get(kind.length_minutes, ())
+
+
+def kind_in_question(known: Known, asked: Question, now: datetime) -> Kind | None:
+    """What the reasons are about: as asked; else the first that the plan includes and the provider offers; else the plan's
+    first, or the provider's. None where there is neither."""
+    fitting = kinds_in_plan(known, asked, now)
+    in_plan = kinds_in_plan(known, Question(), now)
+    own = known.schedule.lengths if known.schedule is not None else {}
+    provided = [Kind(length, modality) for length in sorted(own) for modality in sorted(own[length])]
+    candidates = (*(kind for kind in fitting if offered(known, kind)), *fitting, *in_plan, *provided)
+    chosen = next(iter(candidates), None)
+    length = asked.length_minutes or (chosen.length_minutes if chosen else None)
+    modality = asked.modality or (chosen.modality if chosen else None)
+    return None if length is None or modality is None else Kind(length, modality)
+
+
+def payable(known: Known, kind: Kind, start: datetime, end: datetime) -> Iterator[Span]:
+    """The spans within [start, end) in which the member's plan pays for sessions of this kind (BOOK-7), in order."""
+    lasts: datetime | None = None
+    fitting = [lot for lot in known.lots if lot.pays(start, kind.length_minutes)]
+    if fitting and all(lot.expires_at is not None for lot in fitting):
+        lasts = max(lot.expires_at for lot in fitting if lot.expires_at is not None)
+    for stretch in stretches(known.enrolments):
+        enrolment = stretch.enrolment
+        if kind.length_minutes not in known.lengths(enrolment) or kind.modality not in enrolment.modalities:
+            continue
+        if not enrolment.co_pay and not fitting:
+            continue
+        ends = [end]
+        if stretch.covers_until is not None:
+            ends.append(stretch.covers_until)
+        if not enrolment.co_pay and lasts is not None:
+            ends.append(lasts)
+        span = max(start, stretch.covers_from), min(ends)
+        if span[0] < span[1]:
+            yield span
+
+
+def startable(known: Known, kind: Kind, now: datetime) -> Span | None:
+    """Within which the provider's schedule lets a session of this kind start at all."""
+    if known.schedule is None:
+        return None
+    soonest, latest = now + now.resolution, now + timedelta(days=known.policy.horizon_days)
+    return window(_offer(known.schedule, kind, Calendar(), now), soonest, latest)
+
+
+def free(known: Known, kind: Kind, within: Span, taken: Calendar, now: datetime) -> Iterator[datetime]:
+    """The starts within a span at which both are free, in order. `taken` must hold what touches the span."""
+    if known.schedule is not None:
+        yield from free_starts(_offer(known.schedule, kind, taken, now), within, Busy(taken.provider, taken.member))
+
+
+def nothing_free(known: Known, kind: Kind | None) -> Reason:
+    """Why the provider has no slot for this member, whatever the plan pays."""
+    if known.schedule is None or not known.schedule.lengths:
+        return NO_HOURS
+    if kind is None or not offered(known, kind):
+        return NOT_OF_THE_PLAN
+    return NO_TIME
+
+
+def _offer(schedule: Schedule, kind: Kind, taken: Calendar, now: datetime) -> Offer:
+    in_person = kind.modality == _IN_PERSON
+    return Offer(
+        schedule,
+        taken.time_off,
+        Venue() if in_person else None,
+        length_minutes=kind.length_minutes,
+        modality=kind.modality,
+        venue_id=_SOME_VENUE if in_person else None,
+        now=now,
+    )
+
+
+def _meets(span: Span, others: Sequence[Span]) -> bool:
+    return any(start < span[1] and span[0] < end for start, end in others)

@@ -1,0 +1,205 @@
+"""Answers "why can't I book?" (BOOK-8) out of what booking has learnt, without asking any other service."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from itertools import islice
+from typing import Final
+
+import structlog
+from makegood_calendar.hours import Span
+from makegood_calendar.offers import Schedule
+from makegood_calendar.published import schedule_of
+from makegood_chassis.database import Queries
+from makegood_contracts.reasons import Reason
+
+from makegood_booking.domain import bookability
+from makegood_booking.domain.bookability import (
+    MOST_SLOTS,
+    NO_KIND,
+    NOTHING_TOLD,
+    Calendar,
+    Kind,
+    Known,
+    Question,
+    Verdict,
+)
+from makegood_booking.domain.coverage import latest
+from makegood_booking.domain.policy import Policy
+from makegood_booking.domain.remedies import DEPENDS_ON_THE_PLAN, Circumstances
+from makegood_booking.domain.rooms import Room, is_available
+from makegood_booking.store import calendars, coverage
+from makegood_booking.store.rooms import RoomToBook, active_room
+
+FIRST_STRETCH: Final = timedelta(days=4)
+"""Nearly every answer is found in the first days; each further window is twice as long, up to the provider's horizon."""
+
+_log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A verdict, and what its remedies depend on."""
+
+    verdict: Verdict
+    circumstances: Circumstances
+    time_zone: str
+    """The provider's, or UTC where none is known."""
+
+
+class Lookout:
+    """Reads what is known of a room and judges it."""
+
+    async def judge(
+        self, place: RoomToBook, policy: Policy, question: Question, now: datetime, queries: Queries
+    ) -> Found:
+        """Never fails: what cannot be read or understood is a reason of its own, `temporary-interruption` (BOOK-8)."""
+        room = place.room
+        circumstances = Circumstances(room.id, room.member_id, room.provider_id)
+        known = Known(room, place.active_at, policy)
+        try:
+            known = await _known(known, queries)
+            circumstances = await circumstances_of(room, known, now, queries)
+            verdict = await _judge(known, question, now, queries)
+        except Exception as error:  # whatever it is: the member gets an answer, never a bare 500
+            _log.error("bookability could not be asked", room_id=room.id, error=type(error).__name__)
+            reasons = (*bookability.room_reasons(room, place.active_at, policy, now), NOTHING_TOLD)
+            verdict = Verdict(reasons)
+        zone = known.schedule.hours.zone.key if known.schedule is not None else "UTC"
+        return Found(verdict, circumstances, zone)
+
+
+async def _known(known: Known, queries: Queries) -> Known:
+    member = known.room.member_id
+    return replace(
+        known,
+        enrolments=await coverage.read_enrolments(member, queries),
+        lots=await coverage.read_lots(member, queries),
+        owes=await coverage.owes(member, queries),
+        schedule=await _schedule(known.room.provider_id, queries),
+    )
+
+
+async def _schedule(provider_id: str, queries: Queries) -> Schedule | None:
+    published = await calendars.read_schedule(provider_id, queries)
+    return None if published is None else schedule_of(published)
+
+
+async def circumstances_of(room: Room, known: Known, now: datetime, queries: Queries) -> Circumstances:
+    """What the remedies for this room depend on."""
+    plan = latest(known.enrolments, now)
+    other = await active_room(room.member_id, room.provider_id, queries)
+    return Circumstances(
+        room.id,
+        room.member_id,
+        room.provider_id,
+        plan_kind=plan.plan_kind if plan else None,
+        purchasable=plan.purchasable if plan else False,
+        provider_available=is_available(known.schedule, now),
+        active_room_id=other.id if other is not None and other.id != room.id else None,
+    )
+
+
+async def circumstances_for(
+    room: Room, codes: Iterable[str], policy: Policy, now: datetime, queries: Queries
+) -> Circumstances:
+    """What the remedies for these reasons depend on; read only where a reason's remedy does depend on it."""
+    if DEPENDS_ON_THE_PLAN.isdisjoint(codes):
+        return Circumstances(room.id, room.member_id, room.provider_id)
+    known = Known(
+        room,
+        now,
+        policy,
+        enrolments=await coverage.read_enrolments(room.member_id, queries),
+        schedule=await _schedule(room.provider_id, queries),
+    )
+    return await circumstances_of(room, known, now, queries)
+
+
+async def _judge(known: Known, question: Question, now: datetime, queries: Queries) -> Verdict:
+    kind = bookability.kind_in_question(known, question, now)
+    room = bookability.room_reasons(known.room, known.active_at, known.policy, now)
+    if question.starts_at is not None:
+        return await _judge_wish(known, question.starts_at, kind, room, now, queries)
+    kinds = [each for each in bookability.kinds_in_plan(known, question, now) if bookability.offered(known, each)]
+    search = _Search(known, now, queries)
+    for each in kinds:
+        slots = await search.payable(each, now, MOST_SLOTS)
+        if slots:
+            forbids = (*room, bookability.OWES) if known.owes else room
+            return Verdict(forbids, each, () if forbids else tuple(slots), _can_purchase(known, slots[0]))
+    first = await search.any(kind) if kind is not None else None
+    at = first or now
+    reasons = (*room, *bookability.pay_reasons(known, at, kind or NO_KIND))
+    if first is None:
+        reasons = (*reasons, bookability.nothing_free(known, kind))
+    return Verdict(reasons, kind, (), _can_purchase(known, at))
+
+
+async def _judge_wish(
+    known: Known, starts_at: datetime, asked: Kind | None, room: tuple[Reason, ...], now: datetime, queries: Queries
+) -> Verdict:
+    """One wish: whether this very session could be booked; `slots` are those that can, from there on."""
+    kind = asked or NO_KIND
+    search = _Search(known, now, queries)
+    taken = await search.taken((starts_at, starts_at), kind)
+    reasons = (
+        *room,
+        *bookability.slot_reasons(known, starts_at, kind, taken, now),
+        *bookability.pay_reasons(known, starts_at, kind),
+    )
+    slots = [] if known.owes or room else await search.payable(kind, starts_at, MOST_SLOTS)
+    return Verdict(reasons, asked, tuple(slots), _can_purchase(known, starts_at))
+
+
+def _can_purchase(known: Known, moment: datetime) -> bool:
+    plan = bookability.plan_at(known, moment)
+    return plan is not None and plan.purchasable
+
+
+class _Search:
+    """Looks for slots window by window."""
+
+    def __init__(self, known: Known, now: datetime, queries: Queries) -> None:
+        self._known = known
+        self._now = now
+        self._queries = queries
+
+    async def payable(self, kind: Kind, start: datetime, most: int) -> list[datetime]:
+        """The first starts from `start` on that are free and paid for by the plan."""
+        bounds = bookability.startable(self._known, kind, self._now)
+        found: list[datetime] = []
+        if bounds is not None and (start := max(start, bounds[0])) < bounds[1]:
+            for span in bookability.payable(self._known, kind, start, bounds[1]):
+                found += await self._within(kind, span, most - len(found))
+                if len(found) == most:
+                    break
+        return found
+
+    async def any(self, kind: Kind) -> datetime | None:
+        """The first start that is free, whoever pays."""
+        bounds = bookability.startable(self._known, kind, self._now)
+        found = await self._within(kind, bounds, 1) if bounds is not None else []
+        return found[0] if found else None
+
+    async def taken(self, span: Span, kind: Kind) -> Calendar:
+        """What touches sessions of this kind that start within a span, its end included."""
+        room, schedule = self._known.room, self._known.schedule
+        before = schedule.buffer_before if schedule else timedelta()
+        after = (schedule.buffer_after if schedule else timedelta()) + timedelta(minutes=kind.length_minutes)
+        found = await calendars.read_taken(
+            room.provider_id, room.member_id, span[0] - before, span[1] + after, self._now, self._queries
+        )
+        return Calendar(found.provider, found.time_off, found.member)
+
+    async def _within(self, kind: Kind, span: Span, most: int) -> list[datetime]:
+        found: list[datetime] = []
+        start, stretch = span[0], FIRST_STRETCH
+        while start < span[1] and len(found) < most:
+            part = start, min(span[1], start + stretch)
+            taken = await self.taken(part, kind)
+            found += islice(bookability.free(self._known, kind, part, taken, self._now), most - len(found))
+            start, stretch = part[1], stretch * 2
+        return found

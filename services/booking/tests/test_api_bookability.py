@@ -1,0 +1,250 @@
+"""Why can't I book? Every reason that applies, each with what the source documents say helps (BOOK-8)."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+from typing import Any
+
+import pytest
+from makegood_contracts.events import SessionType, WeeklyHours
+from makegood_contracts.ids import new_id
+from msgspec.structs import replace as altered
+
+from .examples import HOUR, NOW, START
+from .news import enrolled, granted, hear, overdue, schedule, told
+from .world import Answers, Json, World, slug
+
+DAY = timedelta(days=1)
+ALWAYS = tuple(WeeklyHours(weekday=day, start=0, until=1440) for day in range(7))
+OUT_OF_POCKET: Json = {
+    "plan_kind": "out_of_pocket",
+    "lengths": [30],
+    "psychiatry_lengths": [],
+    "modalities": ["video", "audio", "chat"],
+    "live_credits": 4,
+    "purchasable": True,
+    "time_zone": "UTC",
+}
+
+
+async def covered(world: World, credits: int = 4, **plan: Any) -> None:
+    await hear(world, told(enrolled(new_id(), "plan", date(2026, 11, 1), **{**OUT_OF_POCKET, **plan})))
+    if credits:
+        await hear(world, told(granted(credits)))
+
+
+async def working(world: World, **other: Any) -> None:
+    await hear(world, told(schedule(**{"weekly": ALWAYS, "minimum_notice_minutes": 0, **other})))
+
+
+async def bookability(world: World, room: str | None = None, **asked: Any) -> Json:
+    answer = await world.member.get(f"/v1/rooms/{room or await world.room()}/bookability", params=asked)
+    assert answer.status_code == 200, answer.text
+    found: Json = answer.json()
+    assert found["bookable"] == (found["reasons"] == [])
+    return found
+
+
+def reasons(found: Json) -> dict[str, str]:
+    """Code → action of its remedy."""
+    return {reason["code"]: reason["remedy"]["action"] for reason in found["reasons"]}
+
+
+@pytest.mark.rule("BOOK-8")
+async def test_nothing_in_the_way_the_next_slots_can_be_booked(world: World) -> None:
+    await covered(world)
+    await working(world)
+    found = await bookability(world, time_zone="America/New_York")
+    assert found == {
+        "bookable": True,
+        "reasons": [],
+        "can_purchase": True,
+        "next_slots": found["next_slots"],
+        "length_minutes": 30,
+        "modality": "video",
+    }
+    assert len(found["next_slots"]) == 5
+    assert found["next_slots"][0] == {
+        "starts_at": "2026-11-23T09:15:00Z",
+        "ends_at": "2026-11-23T09:45:00Z",
+        "local_start": "2026-11-23T04:15",
+    }
+
+
+@pytest.mark.rule("BOOK-8")
+async def test_every_reason_is_named_at_once(world: World) -> None:
+    room = await world.room()
+    await world.member.post(f"/v1/rooms/{room}/close")
+    world.clock.moment = NOW + 26 * DAY
+    await hear(world, told(overdue()))
+    found = await bookability(world, room)
+    assert reasons(found) == {
+        "room-closed": "match_new_provider",
+        "room-inactive": "match_new_provider",
+        "outstanding-charges": "pay_balance",
+        "coverage-ended": "choose_plan",
+        "provider-unavailable": "message_provider",
+    }
+    hrefs = {reason["code"]: reason["remedy"].get("href") for reason in found["reasons"]}
+    assert hrefs["outstanding-charges"] == "/v1/members/anna/invoices"
+    assert hrefs["provider-unavailable"] == f"/v1/rooms/{room}/time-request"
+    assert (found["next_slots"], found["can_purchase"]) == ([], False)
+
+
+@pytest.mark.rule("BOOK-8")
+@pytest.mark.parametrize(
+    ("kind", "action"),
+    [
+        ("health_insurance", "renew_insurance_coverage"),
+        ("eap", "get_more_sessions"),
+        ("sponsored", "renew_sponsored_benefits"),
+        ("out_of_pocket", "renew_plan"),
+    ],
+)
+async def test_coverage_that_ended_is_renewed_as_its_kind_asks(world: World, kind: str, action: str) -> None:
+    plan = {**OUT_OF_POCKET, "plan_kind": kind}
+    await hear(world, told(enrolled(new_id(), "plan", date(2026, 10, 1), date(2026, 11, 22), **plan)))
+    await working(world)
+    assert reasons(await bookability(world)) == {"coverage-ended": action}
+
+
+@pytest.mark.rule("BOOK-8", "BOOK-4")
+@pytest.mark.parametrize(
+    ("plan", "action", "can_purchase"),
+    [
+        ({}, "buy_credit", True),
+        ({"plan_kind": "eap", "purchasable": False}, "get_more_sessions", False),
+        ({"plan_kind": "sponsored", "purchasable": False}, "renew_sponsored_benefits", False),
+        ({"plan_kind": "health_insurance", "purchasable": False}, "check_credits", False),
+    ],
+)
+async def test_without_a_credit_one_is_bought_where_the_plan_allows(
+    world: World, plan: Json, action: str, can_purchase: bool
+) -> None:
+    await covered(world, 0, **plan)
+    await working(world)
+    found = await bookability(world)
+    assert (reasons(found), found["can_purchase"]) == ({"no-session-credits": action}, can_purchase)
+
+
+@pytest.mark.rule("BOOK-7")
+async def test_a_credit_that_is_held_is_not_there_twice_and_one_that_lapses_before_the_slot_is_none(
+    world: World,
+) -> None:
+    await covered(world, 0)
+    grant = granted(1, expires_at=START)
+    await hear(world, told(grant))
+    await working(world, minimum_notice_minutes=4 * 24 * 60)
+    assert reasons(await bookability(world)) == {"no-session-credits": "buy_credit"}
+    await hear(world, told(schedule(2, weekly=ALWAYS, minimum_notice_minutes=60)))
+    found = await bookability(world)
+    assert found["bookable"]
+    session = await world.ask()
+    await hear(world, told(altered(Answers.credit_held(session), lot_id=grant.lot_id)))
+    assert reasons(await bookability(world)) == {"no-session-credits": "buy_credit"}
+
+
+@pytest.mark.rule("BOOK-7", "PLAN-1")
+async def test_a_co_pay_needs_no_credit_and_messaging_no_live_session(world: World) -> None:
+    await working(world)
+    await covered(world, 0, live_credits=None)
+    assert (await bookability(world))["bookable"]
+    await hear(
+        world,
+        told(enrolled(new_id(), "m", date(2026, 11, 2), **{**OUT_OF_POCKET, "lengths": [], "modalities": []}), 2),
+    )
+    assert reasons(await bookability(world)) == {"plan-excludes-live-sessions": "change_plan"}
+
+
+@pytest.mark.rule("BOOK-8", "PLAN-1")
+async def test_psychiatry_has_lengths_of_its_own(world: World) -> None:
+    types = [SessionType(length_minutes=length, modalities=["video"]) for length in (30, 45)]
+    await working(world, session_types=types, specialty="psychiatry")
+    await covered(world, 0, live_credits=None, lengths=[45], psychiatry_lengths=[30])
+    found = await bookability(world)
+    assert (found["bookable"], found["length_minutes"]) == (True, 30)
+    assert reasons(await bookability(world, length_minutes=45)) == {"length-not-in-plan": "choose_plan_length"}
+
+
+@pytest.mark.rule("BOOK-8")
+async def test_the_provider_may_have_no_hours_no_such_sessions_or_no_time(world: World) -> None:
+    await covered(world)
+
+    async def why() -> list[tuple[str, str]]:
+        found = await bookability(world)
+        return [(reason["code"], reason["detail"]) for reason in found["reasons"]]
+
+    assert await why() == [("provider-unavailable", "The provider has published no hours.")]
+    long = [SessionType(length_minutes=50, modalities=["video"])]
+    await hear(world, told(schedule(1, weekly=ALWAYS, session_types=long)))
+    ((code, detail),) = await why()
+    assert (code, "length and kind" in detail) == ("provider-unavailable", True)
+    await hear(world, told(schedule(2, weekly=(), exceptions=())))
+    assert await why() == [("provider-unavailable", "The provider has no free time of that length.")]
+
+
+@pytest.mark.rule("BOOK-8")
+async def test_a_wish_is_refused_for_what_booking_it_would_be_refused_for(world: World) -> None:
+    await covered(world)
+    await working(world, buffer_after_minutes=15)
+    session = await world.ask()
+    held = altered(Answers.slot_held(session), blocked_from=START, blocked_until=START + 3 * HOUR / 4)
+    await hear(world, told(held), told(Answers.credit_held(session)))
+    wish = {"starts_at": START.isoformat(), "length_minutes": 30, "modality": "video"}
+    found = await bookability(world, **wish)
+    assert reasons(found) == {"slot-taken": "choose_another_slot", "member-busy": "choose_another_time"}
+    assert [slot["starts_at"] for slot in found["next_slots"]][:1] == ["2026-11-27T09:45:00Z"]
+    odd = {**wish, "starts_at": (START + 5 * HOUR / 12).isoformat(), "length_minutes": 50, "modality": "in_person"}
+    found = await bookability(world, **odd)
+    assert reasons(found) == {
+        "slot-not-offered": "choose_another_slot",
+        "slot-taken": "choose_another_slot",
+        "member-busy": "choose_another_time",
+        "length-not-in-plan": "choose_plan_length",
+        "modality-not-in-plan": "choose_plan_modality",
+    }
+    free = await bookability(world, **{**wish, "starts_at": (START + HOUR).isoformat()})
+    assert (free["bookable"], free["next_slots"][0]["starts_at"]) == (True, "2026-11-27T10:00:00Z")
+
+
+@pytest.mark.rule("BOOK-8")
+async def test_what_cannot_be_asked_is_a_reason_and_never_an_error(world: World) -> None:
+    room = await world.room()
+    async with world.service.database.pool.acquire() as connection:
+        await connection.execute("ALTER TABLE enrolments RENAME TO gone")
+    found = await bookability(world, room)
+    assert reasons(found) == {"temporary-interruption": "try_again_later"}
+    async with world.service.database.pool.acquire() as connection:
+        await connection.execute("ALTER TABLE gone RENAME TO enrolments")
+    await covered(world)
+    await hear(world, told(schedule(time_zone="Mars/Olympus", weekly=ALWAYS)))
+    assert reasons(await bookability(world, room)) == {"temporary-interruption": "try_again_later"}
+
+
+@pytest.mark.rule("BOOK-8")
+async def test_the_parties_and_support_ask_and_nobody_else(world: World) -> None:
+    path = f"/v1/rooms/{await world.room()}/bookability"
+    answers = {
+        role: (await world.person(role, subject).get(path)).status_code
+        for role, subject in (("member", "anna"), ("provider", "dr-lee"), ("support", "sam"), ("ops", "olga"))
+    }
+    assert answers == {"member": 200, "provider": 200, "support": 200, "ops": 403}
+    assert slug(await world.person("member", "ben").get(path)) == "not-found"
+    assert slug(await world.member.get(f"/v1/rooms/{new_id()}/bookability")) == "not-found"
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {"starts_at": NOW.isoformat()},
+        {"starts_at": (NOW + 400 * DAY).isoformat()},
+        {"starts_at": "2026-11-24T10:00:00"},
+        {"time_zone": "Mars/Olympus"},
+        {"length_minutes": 1},
+        {"modality": "telepathy"},
+        {"colour": "red"},
+    ],
+)
+async def test_a_question_that_makes_no_sense_is_refused(world: World, asked: Json) -> None:
+    answer = await world.member.get(f"/v1/rooms/{await world.room()}/bookability", params=asked)
+    assert (answer.status_code, slug(answer)) == (422, "validation")
