@@ -7,6 +7,7 @@ SHELL := /bin/sh
 VENV := .venv
 BIN := $(VENV)/bin
 STACK ?= embedded
+STORY ?= provider-missed
 PACKAGES := libs/contracts libs/calendar libs/chassis libs/testkit services/booking services/availability services/credits services/notifications cli
 STAMP := $(VENV)/.makegood-ready
 MANIFESTS := pyproject.toml $(addsuffix /pyproject.toml,$(PACKAGES))
@@ -20,6 +21,7 @@ export PYTHONDONTWRITEBYTECODE :=
 
 help:
 	@echo "make demo               the platform on this machine, and the story of a missed session"
+	@echo "make demo STORY=late-cancellation  another story"
 	@echo "make demo STACK=compose the same story against docker compose"
 	@echo "make test               every test"
 	@echo "make lint               ruff and mypy"
@@ -37,7 +39,7 @@ $(STAMP): requirements.lock $(MANIFESTS) deploy/setup.sh deploy/setup-requiremen
 	@sh deploy/setup.sh "$(VENV)" "$@" $(PACKAGES)
 
 demo: setup
-	@$(BIN)/makegood demo --stack "$(STACK)"
+	@$(BIN)/makegood demo "$(STORY)" --stack "$(STACK)"
 
 test: setup
 	@$(BIN)/pytest --rules-report $(ARGS)

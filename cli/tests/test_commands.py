@@ -49,6 +49,7 @@ def test_token_prints_the_token_alone_with_the_documented_claims(cli: Cli, home:
         (["up", "--port-offset", "-1"], 2, "--port-offset must lie between"),
         (["audit", "--port-offset", "99999"], 2, "--port-offset must lie between"),
         (["demo", "--stack", "paper"], 2, "embedded or compose"),
+        (["demo", "cinderella"], 2, "the stories are provider-missed, late-cancellation"),
         (["topics", "redrive", "piano"], 2, "say one of booking"),
         (["topics", "redrive", "credits"], 1, "is it up? makegood up"),
         (["topics", "describe", "nothing.like.it"], 2, "there is no topic"),

@@ -1,4 +1,4 @@
-"""How many events the services have still to take from their topics; the clients stay connected between two looks."""
+"""How many events the services have still to take from their topics: consumer lag, for whoever waits or shows it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,10 @@ from makegood_cli.stack.ports import SERVICES
 
 
 class Backlog:
-    """Looks at the services' consumer groups. A partition of a topic that a group reads counts even before its first commit."""
+    """Looks at the services' consumer groups; the clients stay connected between two looks.
+
+    A partition of a topic that a group reads counts even before its first commit.
+    """
 
     def __init__(self, bootstrap: str, prefix: str) -> None:
         self._bootstrap = bootstrap
@@ -31,6 +34,10 @@ class Backlog:
 
     async def events(self) -> int:
         """Events over all groups. Raises UserError if the broker does not answer."""
+        return sum((await self.groups()).values())
+
+    async def groups(self) -> dict[str, int]:
+        """Events by group, of those that have taken anything yet. Raises UserError if the broker does not answer."""
         try:
             return await self._look()
         except (KafkaError, OSError) as error:
@@ -39,22 +46,24 @@ class Backlog:
                 f"Kafka at {self._bootstrap} does not answer ({type(error).__name__}); is it up? makegood up"
             ) from error
 
-    async def _look(self) -> int:
+    async def _look(self) -> dict[str, int]:
         if self._admin is None or self._consumer is None:
             self._admin = AIOKafkaAdminClient(bootstrap_servers=self._bootstrap)
             await self._admin.start()
             self._consumer = AIOKafkaConsumer(bootstrap_servers=self._bootstrap)
             await self._consumer.start()
-        behind = 0
-        for service in SERVICES:
-            committed = await self._admin.list_consumer_group_offsets(self._prefix + service)
+        behind: dict[str, int] = {}
+        for group in (self._prefix + service for service in SERVICES):
+            committed = await self._admin.list_consumer_group_offsets(group)
             read: dict[TopicPartition, int] = {
                 part: meta.offset for part, meta in committed.items() if meta.offset >= 0
             }
+            if not read:
+                continue
             partitions: defaultdict[str, set[int]] = defaultdict(set)
             for part in read:
                 partitions[part.topic] |= self._consumer.partitions_for_topic(part.topic) or {part.partition}
             wanted = [TopicPartition(topic, number) for topic, numbers in partitions.items() for number in numbers]
-            ends: dict[TopicPartition, int] = await self._consumer.end_offsets(wanted) if wanted else {}
-            behind += sum(max(0, end - read.get(part, 0)) for part, end in ends.items())
+            ends: dict[TopicPartition, int] = await self._consumer.end_offsets(wanted)
+            behind[group] = sum(max(0, end - read.get(part, 0)) for part, end in ends.items())
         return behind

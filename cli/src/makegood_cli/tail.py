@@ -12,7 +12,7 @@ import msgspec
 from aiokafka import AIOKafkaConsumer
 from aiokafka.errors import KafkaError
 from aiokafka.structs import ConsumerRecord
-from makegood_contracts.envelope import MalformedEvent, decode
+from makegood_contracts.envelope import MalformedEvent, Received, decode
 
 from makegood_cli.errors import UserError
 from makegood_cli.topic_state import existing_topics
@@ -35,6 +35,8 @@ class Seen:
     sequence: str
     payload: Any
     malformed: str | None = None
+    received: Received[Any] | None = None
+    """The event itself; None where it is none of the contracts."""
 
     @property
     def fact(self) -> str:
@@ -43,7 +45,7 @@ class Seen:
         return pieces[2] if len(pieces) >= 4 else self.type or "?"
 
     def as_json(self) -> dict[str, Any]:
-        return {name: getattr(self, name) for name in self.__dataclass_fields__}
+        return {name: getattr(self, name) for name in self.__dataclass_fields__ if name != "received"}
 
 
 def seen(record: ConsumerRecord[bytes, bytes], prefix: str = "") -> Seen:
@@ -51,8 +53,10 @@ def seen(record: ConsumerRecord[bytes, bytes], prefix: str = "") -> Seen:
     headers = {name: value.decode(errors="replace") for name, value in record.headers}
     malformed = None
     payload: Any = None
+    received = None
     try:
-        payload = msgspec.to_builtins(decode(record.key, record.headers, record.value).event)
+        received = decode(record.key, record.headers, record.value)
+        payload = msgspec.to_builtins(received.event)
     except MalformedEvent as error:
         malformed = str(error)
         try:
@@ -76,19 +80,30 @@ def seen(record: ConsumerRecord[bytes, bytes], prefix: str = "") -> Seen:
         sequence=headers.get("ce_sequence", ""),
         payload=payload,
         malformed=malformed,
+        received=received,
     )
 
 
 class Tail:
-    """A consumer at the end (or the beginning) of topics. Use as `async with`, then iterate."""
+    """A consumer at the end (or the beginning) of topics. Use as `async with`, then iterate.
+
+    `wait_ms`: how long the broker may gather before it answers; what is shorter is seen sooner and asks more often.
+    """
 
     def __init__(
-        self, bootstrap: str, topics: Sequence[str], *, prefix: str = "", from_beginning: bool = False
+        self,
+        bootstrap: str,
+        topics: Sequence[str],
+        *,
+        prefix: str = "",
+        from_beginning: bool = False,
+        wait_ms: int = 50,
     ) -> None:
         self._bootstrap = bootstrap
         self._topics = [prefix + t for t in topics]
         self._prefix = prefix
         self._from_beginning = from_beginning
+        self._wait_ms = wait_ms
         self._consumer: AIOKafkaConsumer[bytes, bytes] | None = None
 
     async def __aenter__(self) -> Tail:
@@ -101,7 +116,7 @@ class Tail:
                 bootstrap_servers=self._bootstrap,
                 group_id=None,
                 enable_auto_commit=False,
-                fetch_max_wait_ms=50,
+                fetch_max_wait_ms=self._wait_ms,
                 auto_offset_reset="earliest" if self._from_beginning else "latest",
             )
             self._consumer = consumer

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Callable
 from datetime import datetime
 from typing import Annotated, Literal
 
@@ -14,14 +15,22 @@ from makegood_cli.errors import UserError
 from makegood_cli.stack.config import Choices, Stack
 from makegood_cli.stack.home import Home
 
+STORIES = ("provider-missed", "late-cancellation")
+"""The names in `demo/stories.py`, here so that `--help` need not load them."""
+
 
 def demo(
+    story: Annotated[
+        str, typer.Argument(metavar="STORY", help=f"Which one: {', '.join(STORIES)}.")
+    ] = "provider-missed",
     stack: Annotated[
         str, typer.Option(metavar="embedded|compose", help="Servers out of packages, or containers.")
     ] = "embedded",
     port_offset: Annotated[int | None, typer.Option(metavar="N", help="Added to every port; remembered.")] = None,
 ) -> None:
-    """Start the platform and walk the story "the provider missed my session" through the gateway."""
+    """Start the platform and walk a story through the gateway: "the provider missed my session", or another."""
+    if story not in STORIES:
+        raise UserError(f"{story}: the stories are {', '.join(STORIES)}", exit_code=2)
     console = Console(highlight=False, soft_wrap=True)
     began = time.monotonic()
     if stack == "embedded":
@@ -32,7 +41,7 @@ def demo(
         raise UserError(f"--stack {stack}: say embedded or compose", exit_code=2)
     up_after = time.monotonic() - began
     first_booking: list[float] = []
-    asyncio.run(_play(running, console, lambda: first_booking.append(time.monotonic() - began)))
+    asyncio.run(_play(story, running, console, lambda: first_booking.append(time.monotonic() - began)))
     _farewell(console, running, stack)
     console.print(f"\n[dim]ready after {up_after:.1f} s, first booking after {first_booking[0]:.1f} s[/]")
 
@@ -55,10 +64,11 @@ def _start_compose(console: Console, port_offset: int | None) -> Stack:
     return compose.up(Home.find(), port_offset or 0, console)
 
 
-async def _play(stack: Stack, console: Console, first_booking: object) -> None:
+async def _play(story: str, stack: Stack, console: Console, first_booking: Callable[[], None]) -> None:
     from makegood_cli.client import Gateway
-    from makegood_cli.demo.provider_missed import Stage, play
     from makegood_cli.demo.screen import Screen
+    from makegood_cli.demo.stage import Stage
+    from makegood_cli.demo.stories import tell
     from makegood_cli.devclock import DevelopmentClock
 
     async with Gateway(stack.base_url, stack.home.identity) as gateway, DevelopmentClock.of(stack) as clock:
@@ -69,7 +79,8 @@ async def _play(stack: Stack, console: Console, first_booking: object) -> None:
         async def advance_to(moment: datetime) -> None:
             await clock.advance(moment - await clock_now())
 
-        await play(
+        await tell(
+            story,
             Stage(
                 gateway=gateway,
                 bootstrap=stack.bootstrap,
@@ -78,8 +89,8 @@ async def _play(stack: Stack, console: Console, first_booking: object) -> None:
                 screen=Screen(console),
                 clock_now=clock_now,
                 advance_to=advance_to,
-                first_booking=first_booking,  # type: ignore[arg-type]
-            )
+                first_booking=first_booking,
+            ),
         )
 
 
@@ -92,6 +103,7 @@ def _farewell(console: Console, stack: Stack, form: Literal["embedded", "compose
     console.print("\n[bold]Try next:[/]")
     stop = "docker compose down" if form == "compose" else "makegood down"
     for command, about in (
+        ("makegood demo late-cancellation", "another story"),
         ("makegood status", "processes, health, consumer lag, outbox age"),
         ("makegood topics tail", "the events as they pass"),
         ("makegood audit", "the invariants across all services' data"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
@@ -11,7 +12,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from makegood_cli.demo.ticker import Seen
+from makegood_cli.client import Refused
+from makegood_cli.demo.ticker import Passed
 
 _COLOURS = {"booking": "cyan", "availability": "green", "credits": "yellow", "notifications": "magenta"}
 
@@ -33,25 +35,34 @@ class Screen:
         self.console.print(f"\n[bold]{self._chapter}. {escape(text)}[/]")
 
     def said(self, text: str) -> None:
-        self.console.print(f"   {escape(text)}")
+        width = min(max(self.console.width, 60), 110)
+        for line in textwrap.wrap(text, width, initial_indent="   ", subsequent_indent="   ") or [""]:
+            self.console.print(escape(line))
 
     def request(self, who: str, method: str, path: str, answer: str) -> None:
         self.console.print(f"   [dim]{escape(who):<9}[/] {method} {escape(path)}  [bold]→ {escape(answer)}[/]")
 
-    def events(self, seen: Iterable[Seen]) -> None:
-        """One line an event: topic, key, name, latency."""
-        table = Table.grid(padding=(0, 2))
-        for item in seen:
+    def refused(self, who: str, method: str, path: str, refusal: Refused) -> None:
+        """A request that was answered with a problem, in its own words."""
+        said = f"{refusal.status} {refusal.problem.get('type', refusal.slug)}"
+        self.console.print(f"   [dim]{escape(who):<9}[/] {method} {escape(path)}  [bold red]→ {escape(said)}[/]")
+        self.said(str(refusal.problem.get("detail") or refusal.problem.get("title", "")))
+
+    def mail(self, mail: dict[str, Any]) -> None:
+        """An e-mail that came."""
+        files = ", ".join(attachment["FileName"] for attachment in mail["Attachments"])
+        self.said(f"✉  {mail['Subject']}" + (f"  (attached: {files})" if files else ""))
+
+    def events(self, seen: Iterable[Passed]) -> None:
+        """One line an event: topic, name, key, latency. Nothing is cut off, however narrow the terminal."""
+        rows = list(seen)
+        topics, names = (max((len(text) for text in texts), default=0) for texts in _columns(rows))
+        for item in rows:
             colour = _COLOURS.get(item.topic.partition(".")[0], "white")
-            table.add_row(
-                "   [dim]topic[/]",
-                f"[{colour}]{item.topic}[/]",
-                f"[dim]key {escape(_short(item.received.key))}[/]",
-                f"[{colour}]{item.name}[/]",
-                f"[dim]{item.latency * 1000:.0f} ms[/]",
+            self.console.print(
+                f"   [{colour}]{item.topic:<{topics}}  {item.name:<{names}}[/]"
+                f"  [dim]key {escape(_short(item.received.key)):<16} {item.latency * 1000:4.0f} ms[/]"
             )
-        if table.row_count:
-            self.console.print(table)
 
     def list(self, rows: Iterable[tuple[str, str]]) -> None:
         table = Table.grid(padding=(0, 2))
@@ -60,8 +71,12 @@ class Screen:
         self.console.print(table)
 
 
+def _columns(rows: list[Passed]) -> tuple[list[str], list[str]]:
+    return [item.topic for item in rows], [item.name for item in rows]
+
+
 def _short(key: str) -> str:
-    return key if len(key) <= 20 else f"…{key[-12:]}"
+    return key if len(key) <= 16 else f"…{key[-12:]}"
 
 
 def local(instant: str | datetime, zone: str) -> str:

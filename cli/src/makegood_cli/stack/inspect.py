@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import defaultdict
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import aiohttp
 import asyncpg
 import psutil
-from aiokafka import AIOKafkaConsumer
-from aiokafka.admin import AIOKafkaAdminClient
-from aiokafka.errors import KafkaError
-from aiokafka.structs import TopicPartition
 
+from makegood_cli.backlog import Backlog
+from makegood_cli.errors import UserError
 from makegood_cli.stack import kafka, postgres, redis
 from makegood_cli.stack.config import PARTS, Stack
 from makegood_cli.stack.ports import LISTEN, SERVICES
@@ -79,9 +76,7 @@ async def look(stack: Stack) -> Status:
     ]
     order = {name: index for index, name in enumerate(PARTS)}
     every = sorted([*processes, *absent], key=lambda p: (order.get(p.name.split("-")[0], 99), p.name))
-    lag, looks = await asyncio.gather(
-        consumer_lag(stack.bootstrap), asyncio.gather(*(_database(stack, s) for s in SERVICES))
-    )
+    lag, looks = await asyncio.gather(consumer_lag(stack), asyncio.gather(*(_database(stack, s) for s in SERVICES)))
     well = {p.name.partition("-")[0] for p in every if p.health == "ready"}
     remarks = [
         remark
@@ -148,32 +143,17 @@ async def _health(stack: Stack, name: str, ports: tuple[int, ...]) -> tuple[bool
         return False, type(error).__name__
 
 
-async def consumer_lag(bootstrap: str) -> dict[str, int]:
-    """Events that each consumer group has still to take, over all its partitions; empty if the broker is away."""
-    if not await kafka.answers(bootstrap):
+async def consumer_lag(stack: Stack) -> dict[str, int]:
+    """Events that each service has still to take, by its consumer group; empty if the broker is away."""
+    if not await kafka.answers(stack.bootstrap):
         return {}
-    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap, request_timeout_ms=5000)
-    consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap, request_timeout_ms=5000)
+    backlog = Backlog(stack.bootstrap, stack.topic_prefix())
     try:
-        await admin.start()
-        await consumer.start()
-        groups = sorted(g[0] for g in await admin.list_consumer_groups())
-        committed: dict[str, dict[TopicPartition, int]] = {}
-        for group in groups:
-            offsets = await admin.list_consumer_group_offsets(group)
-            committed[group] = {p: meta.offset for p, meta in offsets.items() if meta.offset >= 0}
-        partitions = sorted({p for offsets in committed.values() for p in offsets})
-        ends: dict[TopicPartition, int] = await consumer.end_offsets(partitions) if partitions else {}
-        lag: defaultdict[str, int] = defaultdict(int)
-        for group, offsets in committed.items():
-            for partition, offset in offsets.items():
-                lag[group] += max(0, ends.get(partition, offset) - offset)
-        return dict(lag)
-    except (KafkaError, OSError):
+        return await backlog.groups()
+    except UserError:
         return {}
     finally:
-        await consumer.stop()
-        await admin.close()
+        await backlog.close()
 
 
 async def _database(stack: Stack, service: str) -> tuple[OutboxState, frozenset[str] | None]:

@@ -1,0 +1,80 @@
+"""The story "I have to cancel late": refused with the policy, accepted, forfeited; and what is different for the provider."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from makegood_cli.client import Refused
+from makegood_cli.demo.screen import local
+from makegood_cli.demo.stage import MEMBER_ZONE, Company, Stage, company
+from makegood_cli.errors import UserError
+
+TITLE = "I have to cancel late"
+_TOLD = ["MessageDelivered"] * 2
+"""By e-mail and in the room's chat."""
+
+
+async def play(stage: Stage) -> None:
+    """Plays the story."""
+    async with company(stage) as cast:
+        screen, member, ticker = cast.screen, cast.member, cast.ticker
+        screen.chapter("The member books two sessions, and the provider confirms both")
+        slots = await cast.slots(timedelta(days=4))
+        first = await cast.book(slots[0]["starts_at"])
+        await cast.confirm(first)
+        second = await cast.book(next(slot["starts_at"] for slot in slots if _a_day_later(slot, slots[0])))
+        await cast.confirm(second)
+
+        screen.chapter("Until when can they cancel without loss? The session says so itself")
+        path = f"/v1/sessions/{first['id']}"
+        policy = await member.get(f"{path}/policy")
+        free_until = local(policy["free_until"], MEMBER_ZONE)
+        screen.request("member", "GET", f"{path}/policy", f"free until {free_until}")
+        screen.said(policy["text"])
+
+        screen.chapter("A day and a half before the start something comes up. The member wants to cancel")
+        starts_at = datetime.fromisoformat(first["starts_at"])
+        await cast.time_passes(starts_at - timedelta(hours=36))
+        try:
+            await member.post(f"{path}/cancel", {}, wait=15)
+        except Refused as refusal:
+            if refusal.slug != "forfeit-not-accepted":
+                raise
+            screen.refused("member", "POST", f"{path}/cancel", refusal)
+            applies = refusal.problem["policy"]
+            screen.said(f"policy  free until {local(applies['free_until'], MEMBER_ZONE)}, forfeits now: yes")
+        else:
+            raise UserError("a late cancellation went through that nobody had accepted the loss of")
+        unchanged = await member.get(path)
+        screen.request(
+            "member", "GET", path, f"{unchanged['status']}, credit {unchanged['credit']['state']}: as it was"
+        )
+
+        screen.chapter("They read it, and accept: the session is off, the credit is lost, the slot is free for others")
+        body = {"accept_forfeit": True, "remark": "I have to travel."}
+        answer = await member.post(f"{path}/cancel", body, wait=15)
+        said = f"{answer.status} {answer['status']}, credit {answer['credit']['state']}"
+        screen.request("member", "POST", f"{path}/cancel  accept_forfeit", said)
+        screen.events(await ticker.until("SessionCancelled", "SlotReleased", "CreditForfeited", *_TOLD))
+        screen.said("The remark is for the provider to read. It is in none of these events.")
+        open_again = any(slot["starts_at"] == first["starts_at"] for slot in await cast.slots(timedelta(hours=3)))
+        screen.said(f"{local(starts_at, MEMBER_ZONE)} is {'offered again' if open_again else 'NOT offered again'}")
+        await cast.show_credits()
+
+        await _the_other_way_round(cast, second["id"])
+        await cast.show_statement()
+
+
+async def _the_other_way_round(cast: Company, session_id: str) -> None:
+    cast.screen.chapter("The provider cancels the second session, later still: nobody but the provider loses anything")
+    path = f"/v1/sessions/{session_id}"
+    answer = await cast.provider.post(f"{path}/cancel", {}, wait=15)
+    said = f"{answer.status} {answer['status']}, credit {answer['credit']['state']}"
+    cast.screen.request("provider", "POST", f"{path}/cancel", said)
+    cast.screen.events(await cast.ticker.until("SessionCancelled", "SlotReleased", "CreditReturned", *_TOLD, _TOLD[0]))
+    await cast.show_chat()
+
+
+def _a_day_later(slot: dict[str, str], first: dict[str, str]) -> bool:
+    starts = [datetime.fromisoformat(each["starts_at"]) for each in (slot, first)]
+    return starts[0] - starts[1] >= timedelta(hours=20)

@@ -1,0 +1,25 @@
+"""The stories that the demo can tell, by the names that the command line knows them by."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+from makegood_cli.demo import late_cancellation, provider_missed
+from makegood_cli.demo.stage import Stage
+
+Story = Callable[[Stage], Awaitable[None]]
+
+STORIES: dict[str, tuple[str, Story]] = {
+    "provider-missed": (provider_missed.TITLE, provider_missed.play),
+    "late-cancellation": (late_cancellation.TITLE, late_cancellation.play),
+}
+"""Name → title and story."""
+
+SUBTITLE = "Through the gateway, as a client app would. Below each step: the events, read from Kafka."
+
+
+async def tell(name: str, stage: Stage) -> None:
+    """Plays the story of that name."""
+    title, play = STORIES[name]
+    stage.screen.title(title, SUBTITLE)
+    await play(stage)
