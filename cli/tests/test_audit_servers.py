@@ -157,7 +157,7 @@ async def test_returns_and_emails_are_read_as_they_are(urls: Urls) -> None:
         f"INSERT INTO holds VALUES ('{SESSION}', '{lot}', 'm', 'plan', 'returned', now(), true, '{lot}')",
         "INSERT INTO invoices (id, member_id, status, amount_minor, currency, due_on)"
         f" VALUES ('{invoiced}', 'm', 'pending', 1, 'EUR', now())",
-        f"INSERT INTO holds VALUES ('{invoiced}', '{lot}', 'm', 'plan', 'held', now(), false, NULL, '{invoiced}')",
+        f"INSERT INTO holds VALUES ('{invoiced}', '{invoiced}', 'm', 'plan', 'held', now(), false, NULL, '{invoiced}')",
         entry.format(1, "spend", f"'member:held', '{lot}', 'platform:spent', NULL, {tail}"),
         entry.format(2, "return", f"'platform:spent', NULL, 'member:available', '{lot}', {tail}"),
     )

@@ -14,12 +14,20 @@ from makegood_chassis.messaging.handlers import Due
 from makegood_contracts.envelope import Cause, Received, decode
 from makegood_contracts.events import (
     Event,
+    InvoiceWish,
     MemberNoShow,
+    Outcome,
+    OutcomeCorrected,
     ProviderMissed,
     SessionCancelled,
     SessionCompleted,
     SessionDeclined,
     SessionExpired,
+    SessionExtended,
+    SessionMoved,
+    SessionMoveFunded,
+    SessionMoveRefused,
+    SessionMoveRequested,
     SessionRejected,
     SessionRequested,
     SessionReserved,
@@ -102,11 +110,20 @@ class World:
             return found
 
     async def invoice(self, session_id: str) -> str | None:
+        return next(iter(await self.invoices(session_id)), None)
+
+    async def invoices(self, session_id: str) -> list[str]:
+        """Statuses of the session's charges, in the order they were made."""
         async with self.database.reading() as queries:
-            found: str | None = await queries.fetch_value(
-                "SELECT status FROM invoices WHERE session_id = $1", session_id
-            )
-            return found
+            rows = await queries.fetch("SELECT status FROM invoices WHERE session_id = $1 ORDER BY number", session_id)
+        return [row[0] for row in rows]
+
+    async def hold_of(self, session_id: str) -> tuple[str, str, bool]:
+        """(state, id, firm) of the hold that is the session's now."""
+        async with self.database.reading() as queries:
+            row = await queries.fetch_one("SELECT state, id::text, firm FROM holds WHERE session_id = $1", session_id)
+        assert row is not None
+        return row[0], row[1], row[2]
 
     async def imbalances(self) -> list[tuple[str, str]]:
         async with self.database.reading() as queries:
@@ -193,3 +210,59 @@ def missed(request: SessionRequested) -> ProviderMissed:
 
 def cancelled(request: SessionRequested, *, forfeits: bool = False, by: str = "member") -> SessionCancelled:
     return _after(SessionCancelled, request, cancelled_by=by, cancelled_at=NOW, forfeits=forfeits, was_confirmed=True)
+
+
+def move(request: SessionRequested, **other: Any) -> SessionMoveRequested:
+    """The member wants the session a day later."""
+    starts_at = other.pop("new_starts_at", request.starts_at + timedelta(days=1))
+    length = other.pop("new_length_minutes", request.length_minutes)
+    values: dict[str, Any] = {
+        "move_id": new_id(),
+        "moved_by": "member",
+        "new_starts_at": starts_at,
+        "new_ends_at": starts_at + timedelta(minutes=length),
+        "new_length_minutes": length,
+        "new_time_zone": "UTC",
+        "forfeits": False,
+        "decide_by": NOW + timedelta(minutes=5),
+        **other,
+    }
+    return _after(SessionMoveRequested, request, **values)
+
+
+def _of_move(kind: type[E], asked: SessionMoveRequested, **other: Any) -> E:
+    shared = {name: getattr(asked, name) for name in SessionMoveRequested.__struct_fields__}
+    return kind(**{**shared, **other})
+
+
+def funded(asked: SessionMoveRequested) -> SessionMoveFunded:
+    return _of_move(SessionMoveFunded, asked)
+
+
+def move_refused(asked: SessionMoveRequested) -> SessionMoveRefused:
+    return _of_move(SessionMoveRefused, asked, reasons=[])
+
+
+def moved(asked: SessionMoveRequested) -> SessionMoved:
+    shared = {name: getattr(asked, name) for name in SessionMoved.__struct_fields__ if hasattr(asked, name)}
+    new = {
+        "starts_at": asked.new_starts_at,
+        "ends_at": asked.new_ends_at,
+        "length_minutes": asked.new_length_minutes,
+        "time_zone": asked.new_time_zone,
+        "moved_at": NOW,
+        "old_starts_at": asked.starts_at,
+        "old_ends_at": asked.ends_at,
+        "confirmed": False,
+        "confirm_by": asked.new_starts_at,
+    }
+    return SessionMoved(**{**shared, **new})
+
+
+def extended(request: SessionRequested, wish: InvoiceWish | None) -> SessionExtended:
+    return _after(SessionExtended, request, move_id=new_id(), old_ends_at=request.ends_at, invoice=wish)
+
+
+def corrected(request: SessionRequested, old: Outcome, new: Outcome) -> OutcomeCorrected:
+    other = {"corrected_by": "support-1", "corrected_at": NOW}
+    return _after(OutcomeCorrected, request, old_outcome=old, outcome=new, **other)

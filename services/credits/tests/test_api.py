@@ -127,7 +127,7 @@ async def test_plans_are_listed_for_anyone_signed_in_by_cursor(api: Api) -> None
         "live_credits": 4,
         "period": "P1M",
         "lengths": [30],
-        "psychiatry_lengths": [],
+        "psychiatry_lengths": [30],
         "modalities": ["video", "audio", "chat"],
         "purchasable": True,
         "unit_price": {"amount_minor": 6500, "currency": "USD"},

@@ -67,22 +67,23 @@ SELECT holds.session_id::text, holds.member_id, holds.state, holds.hold_until, h
 FROM holds
 LEFT JOIN invoices ON invoices.id = holds.invoice_id
 LEFT JOIN (
-    SELECT session_id, min(debit_account) AS debit_account FROM ledger_entries
-    WHERE kind = 'return' AND session_id IS NOT NULL GROUP BY session_id
-) AS back ON back.session_id = holds.session_id
+    SELECT DISTINCT ON (hold_id) hold_id, debit_account, credit_account FROM ledger_entries
+    WHERE hold_id IS NOT NULL AND kind <> 'hold' ORDER BY hold_id, number DESC
+) AS back ON back.hold_id = holds.id AND back.credit_account = 'member:available'
 """
-"""`returned_from`: the account that the returned credit came out of, `member:held` unless support returned it later."""
+"""`returned_from`: the account that the returned credit came out of, `member:held` unless support returned it later; NULL
+also where a corrected outcome took it away again (MISS-5)."""
 
 ACCOUNTS = "SELECT member_id, ledger_sequence, enrolment_sequence FROM accounts"
 
 SETTLEMENTS = """
-SELECT session_id::text, count(*) AS times FROM ledger_entries
-WHERE session_id IS NOT NULL AND debit_account = 'member:held' GROUP BY session_id HAVING count(*) > 1
+SELECT min(session_id::text) AS session_id, count(*) AS times FROM ledger_entries
+WHERE debit_account = 'member:held' GROUP BY hold_id HAVING count(*) > 1
 """
 
 RETURNS = """
-SELECT session_id::text, count(*) AS times FROM ledger_entries
-WHERE session_id IS NOT NULL AND kind = 'return' GROUP BY session_id HAVING count(*) > 1
+SELECT min(session_id::text) AS session_id, count(*) AS times FROM ledger_entries
+WHERE kind = 'return' GROUP BY hold_id HAVING count(*) > 1
 """
 
 IMBALANCES = "SELECT what, id, available, held, available_entered, held_entered FROM ledger_imbalances"

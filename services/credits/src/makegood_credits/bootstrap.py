@@ -12,11 +12,17 @@ from makegood_chassis.messaging.handlers import DeadlineHandlers, EventHandlers
 from makegood_chassis.service import Service, base
 from makegood_contracts.events import (
     MemberNoShow,
+    OutcomeCorrected,
     ProviderMissed,
     SessionCancelled,
     SessionCompleted,
     SessionDeclined,
     SessionExpired,
+    SessionExtended,
+    SessionMoved,
+    SessionMoveFunded,
+    SessionMoveRefused,
+    SessionMoveRequested,
     SessionRejected,
     SessionRequested,
     SessionReserved,
@@ -24,9 +30,12 @@ from makegood_contracts.events import (
 
 from makegood_credits.api import members, plans
 from makegood_credits.api.rights import RIGHTS
-from makegood_credits.handlers.due import LAPSE, MEMBER
+from makegood_credits.handlers.corrections import on_corrected
+from makegood_credits.handlers.due import LAPSE, MEMBER, MOVE_LAPSE, OVERDUE
 from makegood_credits.handlers.endings import on_ended
+from makegood_credits.handlers.invoices import on_extended, on_overdue
 from makegood_credits.handlers.moments import on_lapse, on_member_due
+from makegood_credits.handlers.moves import on_move_funded, on_move_lapse, on_move_refused, on_move_requested, on_moved
 from makegood_credits.handlers.requested import on_requested, on_reserved
 from makegood_credits.settings import CreditsSettings
 
@@ -40,9 +49,20 @@ EVENTS: EventHandlers = {
     SessionCompleted: on_ended,
     ProviderMissed: on_ended,
     MemberNoShow: on_ended,
+    SessionMoveRequested: on_move_requested,
+    SessionMoveFunded: on_move_funded,
+    SessionMoved: on_moved,
+    SessionMoveRefused: on_move_refused,
+    SessionExtended: on_extended,
+    OutcomeCorrected: on_corrected,
 }
 
-DEADLINES: DeadlineHandlers = {LAPSE: on_lapse, MEMBER: on_member_due}
+DEADLINES: DeadlineHandlers = {
+    LAPSE: on_lapse,
+    MEMBER: on_member_due,
+    MOVE_LAPSE: on_move_lapse,
+    OVERDUE: on_overdue,
+}
 
 
 def bootstrap(settings: CreditsSettings, clock: Clock | None = None) -> Service:

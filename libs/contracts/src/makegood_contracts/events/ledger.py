@@ -142,3 +142,5 @@ class InvoiceVoided(InvoiceFact, frozen=True, kw_only=True):
     """A charge is void: nothing is owed (MISS-3)."""
 
     cause: SettleCause
+    was_due: bool = False
+    """It was issued before, and may have been overdue; else it was pending until now."""

@@ -40,7 +40,7 @@ from makegood_booking.store.rooms import touch_by_members
 _PENDING_ONLY: Final[frozenset[SettleCause]] = frozenset(
     {"rejected", "declined", "expired", "cancelled", "lapsed", "provider_missed"}
 )
-"""A co-pay that these made void was pending until then, so it was never overdue."""
+"""A charge that these made void was pending until then, so it was never overdue; but for an extension's that was due."""
 
 
 async def on_enrolled(batch: Sequence[Received[MemberEnrolled]], unit: UnitOfWork) -> None:
@@ -103,7 +103,7 @@ async def on_settled(batch: Sequence[Received[InvoicePaid | InvoiceVoided]], uni
     settled = [
         (each.event.invoice_id, each.event.member_id)
         for each in batch
-        if not isinstance(each.event, InvoiceVoided) or each.event.cause not in _PENDING_ONLY
+        if not isinstance(each.event, InvoiceVoided) or each.event.was_due or each.event.cause not in _PENDING_ONLY
     ]
     if settled:
         await coverage.mark_invoices(settled, True, unit)

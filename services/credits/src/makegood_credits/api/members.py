@@ -210,7 +210,7 @@ def _adjustment(book: Book, entries: list[Entry]) -> AdjustmentView:
         LedgerItem(
             id=entry.id,
             kind=entry.kind,
-            amount=signed_amount(entry.kind, entry.amount, entry.credit_account),
+            amount=signed_amount(entry.kind, entry.amount, entry.debit_account, entry.credit_account),
             lot_id=entry.lot_id,
             session_id=entry.session_id,
             reason=entry.reason,
@@ -228,7 +228,7 @@ def _item(row: Any) -> LedgerItem:
     return LedgerItem(
         id=str(row["id"]),
         kind=row["kind"],
-        amount=signed_amount(row["kind"], row["amount"], row["credit_account"]),
+        amount=signed_amount(row["kind"], row["amount"], row["debit_account"], row["credit_account"]),
         lot_id=str(row["credit_lot"] or row["debit_lot"]),
         session_id=str(row["session_id"]) if row["session_id"] else None,
         reason=row["reason"],

@@ -80,7 +80,7 @@ class PlanView(View):
         live_credits=4,
         period="P1M",
         lengths=[30],
-        psychiatry_lengths=[],
+        psychiatry_lengths=[30],
         modalities=["video", "audio", "chat"],
         purchasable=True,
         unit_price={"amount_minor": 7900, "currency": "USD"},

@@ -28,7 +28,7 @@ MOVES: Final[dict[EntryKind, tuple[str, str]]] = {
 }
 """Kind of entry → the account that is debited (the credit leaves it) and the one that is credited (it arrives there).
 An adjustment that takes credits away goes the other way round; a credit that support returns comes out of what it was
-settled as."""
+settled as, and one that a corrected outcome takes back goes there again."""
 
 
 class Overdrawn(Exception):
@@ -93,6 +93,8 @@ class Book:
     ledger_sequence: int = 0
     enrolment_sequence: int = 0
     next_due: datetime | None = None
+    overdue: int = 0
+    """Invoices that are overdue: while there are any, nothing can be booked (BOOK-7)."""
     lots: dict[str, Lot] = field(default_factory=dict)
     enrolments: list[Enrolment] = field(default_factory=list)
     entries: list[Entry] = field(default_factory=list)
@@ -112,6 +114,7 @@ class Book:
             self.ledger_sequence,
             self.enrolment_sequence,
             self.next_due,
+            self.overdue,
         )
 
     def post(
@@ -127,16 +130,18 @@ class Book:
         session_id: str | None = None,
         hold_id: str | None = None,
         out_of: str | None = None,
+        into: str | None = None,
     ) -> Entry:
         """CRED-1: enters one movement and moves the balances with it. Raises Overdrawn, changing nothing.
 
         `debit` and `credit` are the lots it leaves and arrives in, where the account on that side is the member's.
-        `out_of` is the account that is debited, where it is not the usual one of the kind.
+        `out_of` and `into` are the accounts that are debited and credited, where they are not the usual ones of the kind.
         """
         debit_account, credit_account = MOVES[kind]
         debit_account = out_of or debit_account
         if kind == "adjust" and credit is None:
             debit_account, credit_account = credit_account, debit_account
+        credit_account = into or credit_account
         if amount <= 0 or (
             debit is not None and amount > (debit.available if debit_account == AVAILABLE else debit.held)
         ):
@@ -153,13 +158,52 @@ class Book:
             if credit_account == AVAILABLE:
                 credit.available += amount
                 self.available += amount
-                if credit is not debit and (kind != "return" or not credit.granted):
+                if credit is not debit and (out_of is None or not credit.granted):
                     credit.granted += amount
                 self.due_by(credit.expires_at)
             else:
                 credit.held += amount
                 self.held += amount
             self.changed_lots[credit.id] = credit
+        return self._enter(
+            kind,
+            amount,
+            (debit_account, debit.id if debit else None),
+            (credit_account, credit.id if credit else None),
+            session_id,
+            hold_id,
+            reason,
+            made_by,
+            at,
+        )
+
+    def rename(
+        self,
+        settled: str,
+        becomes: str,
+        *,
+        lot_id: str,
+        session_id: str,
+        hold_id: str,
+        at: datetime,
+        made_by: str,
+        reason: str,
+    ) -> Entry:
+        """MISS-5: enters that a credit that is gone anyway went another way (spent, not forfeited); no balance moves."""
+        return self._enter("adjust", 1, (settled, None), (becomes, lot_id), session_id, hold_id, reason, made_by, at)
+
+    def _enter(
+        self,
+        kind: EntryKind,
+        amount: int,
+        debit: tuple[str, str | None],
+        credit: tuple[str, str | None],
+        session_id: str | None,
+        hold_id: str | None,
+        reason: str,
+        made_by: str,
+        at: datetime,
+    ) -> Entry:
         self.entry_count += 1
         entry = Entry(
             new_id(),
@@ -167,10 +211,8 @@ class Book:
             self.entry_count,
             kind,
             amount,
-            debit_account,
-            debit.id if debit else None,
-            credit_account,
-            credit.id if credit else None,
+            *debit,
+            *credit,
             session_id,
             hold_id,
             reason,

@@ -1,19 +1,20 @@
-"""BOOK-4, CRED-2: what a booking costs is set aside, or refused with every reason that applies."""
+"""BOOK-4, BOOK-7, CRED-2: what a booking costs is set aside, or refused with every reason that applies."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import datetime
 from typing import Literal
 
-from makegood_contracts.events import Actor, Modality
+from makegood_contracts.events import Actor, Modality, Specialty
 from makegood_contracts.ids import new_id
 from makegood_contracts.reasons import Reason
 
 from makegood_credits.domain.book import Book, Lot
-from makegood_credits.domain.coverage import Enrolment, covering, local_day
+from makegood_credits.domain.coverage import Enrolment, covering
 from makegood_credits.domain.enrolling import catch_up
-from makegood_credits.domain.plans import Money
+from makegood_credits.domain.invoices import Invoice, pending_co_pay
+from makegood_credits.domain.plans import Plan
 
 HoldState = Literal["held", "spent", "returned", "forfeited", "refused", "ended"]
 """`refused`: nothing was set aside. `ended`: the session was over before it asked for anything."""
@@ -31,18 +32,7 @@ class Request:
     modality: Modality
     booked_by: Actor
     hold_until: datetime
-
-
-@dataclass(slots=True)
-class Invoice:
-    """A charge for a session."""
-
-    id: str
-    member_id: str
-    session_id: str
-    status: Literal["pending", "issued", "paid", "void", "overdue"]
-    amount: Money
-    due_on: date
+    specialty: Specialty = "therapy"
 
 
 @dataclass(slots=True)
@@ -58,6 +48,12 @@ class Hold:
     lot_id: str | None = None
     invoice: Invoice | None = None
     firm: bool = False
+    answers: int = 1
+    """Events about the session in the holds' topic so far."""
+    moving: bool = False
+    """Whether another hold was ever added beside it, for a move."""
+    extended: bool = False
+    """Whether an extension of the session was charged for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,10 +73,23 @@ def hold(book: Book, request: Request, now: datetime) -> Hold | Refusal:
     reasons = refusals(book, enrolment, request, now)
     if reasons or enrolment is None:
         return Refusal(tuple(reasons), enrolment is not None and enrolment.plan.purchasable)
+    return set_aside(book, enrolment, lot, request, now)
+
+
+def set_aside(
+    book: Book,
+    enrolment: Enrolment,
+    lot: Lot | None,
+    request: Request,
+    now: datetime,
+    reason: str = "Set aside for a session.",
+) -> Hold:
+    """Holds a credit of the lot, or a pending co-pay where the plan asks for one; nothing stands against it."""
     held = Hold(request.session_id, new_id(), book.member_id, enrolment.plan_id, "held", request.hold_until)
     if enrolment.plan.co_pay is not None:
-        day = local_day(request.ends_at, enrolment.time_zone)
-        held.invoice = Invoice(new_id(), book.member_id, request.session_id, "pending", enrolment.plan.co_pay, day)
+        held.invoice = pending_co_pay(
+            book.member_id, request.session_id, enrolment.plan.co_pay, request.ends_at, enrolment.time_zone
+        )
         return held
     assert lot is not None, "no-session-credits was not among the reasons"
     held.lot_id = lot.id
@@ -91,7 +100,7 @@ def hold(book: Book, request: Request, now: datetime) -> Hold | Refusal:
         credit=lot,
         at=now,
         made_by=_who(request, book.member_id),
-        reason="Set aside for a session.",
+        reason=reason,
         session_id=request.session_id,
         hold_id=held.id,
     )
@@ -102,7 +111,7 @@ def best_lot(book: Book, request: Request) -> Lot | None:
     """CRED-2: of the lots with a credit left for this length, the one that lapses first and still stands at the start."""
     best: Lot | None = None
     for lot in book.lots.values():
-        if not _stands(lot, request.starts_at) or lot.length_minutes not in (None, request.length_minutes):
+        if not lot.available or not fits(lot, request):
             continue
         if best is None or _sooner(lot, best):
             best = lot
@@ -110,40 +119,62 @@ def best_lot(book: Book, request: Request) -> Lot | None:
 
 
 def refusals(book: Book, enrolment: Enrolment | None, request: Request, now: datetime) -> list[Reason]:
-    """BOOK-4, BOOK-7: every reason why the member's plan does not pay for this session; empty if it does.
+    """BOOK-4, BOOK-7: every reason why this session cannot be booked on the member's plan; empty if it can.
 
     Where the length itself is not in the plan, a credit of any length counts as one that is left.
     """
     if now >= request.hold_until:
         return [Reason(code="temporary-interruption", detail="The booking took too long; nothing was taken.")]
+    reasons = not_covered(enrolment, request)
+    if book.overdue:
+        reasons.append(Reason(code="outstanding-charges", detail="An invoice is overdue."))
+    if enrolment is not None and enrolment.plan.has_live_sessions:
+        reasons += no_credit(book, enrolment.plan, request)
+    return reasons
+
+
+def not_covered(enrolment: Enrolment | None, request: Request) -> list[Reason]:
+    """BOOK-7, PLAN-1: why the plan does not include this session, whatever is left of its credits."""
     if enrolment is None:
         return [Reason(code="coverage-ended", detail="The member's coverage does not reach the session's day.")]
     plan = enrolment.plan
     if not plan.has_live_sessions:
         return [Reason(code="plan-excludes-live-sessions", detail="The member's plan has no live sessions.")]
     reasons = []
-    length_fits = request.length_minutes in plan.lengths
-    if not length_fits:
-        lengths = ", ".join(str(length) for length in plan.lengths)
-        reasons.append(Reason(code="length-not-in-plan", detail=f"The plan includes sessions of {lengths} minutes."))
+    lengths = plan.lengths_of(request.specialty)
+    if request.length_minutes not in lengths:
+        what = "sessions" if request.specialty == "therapy" else "psychiatry sessions"
+        of = f"{what} of {', '.join(map(str, lengths))} minutes" if lengths else f"no {what}"
+        reasons.append(Reason(code="length-not-in-plan", detail=f"The plan includes {of}."))
     if request.modality not in plan.modalities:
         modalities = ", ".join(plan.modalities)
         reasons.append(Reason(code="modality-not-in-plan", detail=f"The plan includes sessions by {modalities}."))
-    if plan.co_pay is None:
-        left = (
-            best_lot(book, request) is not None
-            if length_fits
-            else any(_stands(lot, request.starts_at) for lot in book.lots.values())
-        )
-        if not left:
-            more = "; one can be bought" if plan.purchasable else ""
-            detail = f"No credit is left for a session of this length on that day{more}."
-            reasons.append(Reason(code="no-session-credits", detail=detail))
     return reasons
 
 
-def _stands(lot: Lot, moment: datetime) -> bool:
-    return lot.available > 0 and (lot.expires_at is None or lot.expires_at > moment)
+def no_credit(book: Book, plan: Plan, request: Request) -> list[Reason]:
+    """BOOK-4: that no credit is left for the session, where the plan asks for one."""
+    if plan.co_pay is not None:
+        return []
+    if request.length_minutes in plan.lengths_of(request.specialty):
+        left = best_lot(book, request) is not None
+    else:
+        left = any(lot.available and stands(lot, request.starts_at) for lot in book.lots.values())
+    if left:
+        return []
+    more = "; one can be bought" if plan.purchasable else ""
+    detail = f"No credit is left for a session of this length on that day{more}."
+    return [Reason(code="no-session-credits", detail=detail)]
+
+
+def stands(lot: Lot, moment: datetime) -> bool:
+    """Whether the lot has not lapsed at that moment."""
+    return lot.expires_at is None or lot.expires_at > moment
+
+
+def fits(lot: Lot, request: Request) -> bool:
+    """CRED-2: whether a credit of this lot is for the session's length and still stands when it starts."""
+    return stands(lot, request.starts_at) and lot.length_minutes in (None, request.length_minutes)
 
 
 def _sooner(lot: Lot, other: Lot) -> bool:

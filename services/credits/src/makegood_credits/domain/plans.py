@@ -5,9 +5,9 @@ from __future__ import annotations
 from calendar import monthrange
 from dataclasses import dataclass
 from datetime import date
-from typing import Final
+from typing import Final, Literal
 
-from makegood_contracts.events import Modality, PlanKind
+from makegood_contracts.events import Modality, PlanKind, Specialty
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +37,8 @@ class Plan:
     purchasable: bool = False
     unit_price: Money | None = None
     co_pay: Money | None = None
+    reminder_channels: tuple[Literal["email", "whatsapp"], ...] = ("email",)
+    """How a provider may remind the member by hand (REM-1)."""
 
     @property
     def period(self) -> str | None:
@@ -46,6 +48,10 @@ class Plan:
     @property
     def has_live_sessions(self) -> bool:
         return bool(self.lengths or self.psychiatry_lengths)
+
+    def lengths_of(self, specialty: Specialty) -> tuple[int, ...]:
+        """The lengths that count with a provider of that specialty: psychiatry has its own."""
+        return self.psychiatry_lengths if specialty == "psychiatry" else self.lengths
 
     @property
     def lot_length(self) -> int | None:
@@ -75,8 +81,10 @@ PLANS: Final[dict[str, Plan]] = {
             modalities=_TALKING,
             live_credits=4,
             months=1,
+            psychiatry_lengths=(30,),
             purchasable=True,
             unit_price=Money(6500, "USD"),
+            reminder_channels=("email", "whatsapp"),
         ),
         Plan("eap-6", "eap", "Employee assistance, 6 sessions", lengths=(45,), modalities=_TALKING, live_credits=6),
         Plan(

@@ -10,7 +10,8 @@ from makegood_contracts.events import SettleCause
 
 from makegood_credits.domain.book import Book, Entry, Lot
 from makegood_credits.domain.enrolling import expire
-from makegood_credits.domain.holding import Hold, Invoice
+from makegood_credits.domain.holding import Hold
+from makegood_credits.domain.invoices import Invoice, issue, void
 
 MAKE_GOOD: Final = timedelta(days=30)
 """MISS-2: how long a credit is valid that a missed session gave back too late to be used."""
@@ -28,6 +29,8 @@ REASONS: Final[dict[SettleCause, str]] = {
     "member_no_show": "The member did not come to the session.",
     "lapsed": "The booking was not finished in time.",
     "support": "Returned by support.",
+    "moved": "The session was moved.",
+    "corrected": "The session's outcome was corrected.",
 }
 
 
@@ -39,6 +42,8 @@ class Ending:
     cause: SettleCause
     ended_at: datetime
     made_by: str = "system"
+    reason: str | None = None
+    """Why, where the usual sentence of the cause does not say it."""
 
 
 def settle(book: Book, hold: Hold, ending: Ending, now: datetime) -> Entry | Invoice | None:
@@ -52,7 +57,10 @@ def settle(book: Book, hold: Hold, ending: Ending, now: datetime) -> Entry | Inv
         return None
     hold.state = ending.outcome
     if hold.invoice is not None:
-        hold.invoice.status = "void" if ending.outcome == "returned" else "issued"
+        if ending.outcome == "returned":
+            void(book, hold.invoice)
+        else:
+            issue(hold.invoice)
         return hold.invoice
     lot = book.lots[hold.lot_id or ""]
     kind: Literal["spend", "return", "forfeit"] = "return"
@@ -70,7 +78,7 @@ def settle(book: Book, hold: Hold, ending: Ending, now: datetime) -> Entry | Inv
         credit=target,
         at=now,
         made_by=ending.made_by,
-        reason=REASONS[ending.cause],
+        reason=ending.reason or REASONS[ending.cause],
         session_id=hold.session_id,
         hold_id=hold.id,
     )
@@ -83,18 +91,21 @@ def return_lot(book: Book, lot: Lot, ending: Ending) -> Lot:
     """CRED-2: a return goes back to its lot. MISS-2: a missed session whose lot has lapsed or lapses within thirty days
     of the miss gives a lot of its own instead, valid for thirty days; so does one that support returns."""
     until = ending.ended_at + MAKE_GOOD
-    keeps = ending.cause not in ("provider_missed", "support")
+    keeps = ending.cause not in ("provider_missed", "support", "corrected")
     if keeps or lot.expires_at is None or lot.expires_at > until:
         return lot
     return book.open_lot("make_good", lot.length_minutes, until)
 
 
-def return_by_hand(book: Book, hold: Hold, *, reason: str, made_by: str, now: datetime) -> Entry | HandRefusal:
+def return_by_hand(
+    book: Book, hold: Hold, *, reason: str, made_by: str, now: datetime, came_back: bool = False
+) -> Entry | HandRefusal:
     """MISS-5: support gives back a credit that was spent or forfeited, once; where to, MISS-2 says as for a miss.
 
-    What came back, by itself or by hand, does not come back again. What is still held is settled as the session ends.
+    What came back, by itself or by hand, does not come back again, also where a corrected outcome took it away since
+    (`came_back`): then the outcome is to be corrected again. What is still held is settled as the session ends.
     """
-    if hold.state == "returned":
+    if hold.state == "returned" or came_back:
         return "credit-already-returned"
     if hold.state == "held":
         return "still-held"

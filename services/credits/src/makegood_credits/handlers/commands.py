@@ -16,6 +16,7 @@ from makegood_credits.handlers.due import set_due
 from makegood_credits.handlers.facts import publish_entries, publish_expiries
 from makegood_credits.store import books as book_store
 from makegood_credits.store import holds as hold_store
+from makegood_credits.store import reads
 
 
 async def enrol_member(unit: UnitOfWork, book: Book, coverage: Coverage) -> Enrolled:
@@ -61,7 +62,8 @@ async def return_to_member(
     if hold is None or hold.member_id != book.member_id or hold.state in ("refused", "ended"):
         return None
     due_before, before = book.next_due, hold.state
-    outcome = return_by_hand(book, hold, reason=reason, made_by=made_by, now=unit.now)
+    came_back = await reads.came_back_to(unit, book.member_id, hold.id) is not None
+    outcome = return_by_hand(book, hold, reason=reason, made_by=made_by, now=unit.now, came_back=came_back)
     if isinstance(outcome, str):
         return outcome
     await _save(unit, book, due_before)
@@ -90,4 +92,5 @@ def _enrolled(enrolment: Enrolment) -> MemberEnrolled:
         modalities=list(plan.modalities),
         live_credits=plan.live_credits,
         purchasable=plan.purchasable,
+        reminder_channels=plan.reminder_channels,
     )

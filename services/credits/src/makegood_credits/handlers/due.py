@@ -1,4 +1,4 @@
-"""The two kinds of deadline that credits keeps, and when they are set."""
+"""The kinds of deadline that credits keeps, and when they are set."""
 
 from __future__ import annotations
 
@@ -13,6 +13,12 @@ of its own; a hold lapses at most a minute after its `hold_until`."""
 
 MEMBER: Final = "member"
 """When a member's next credits come or lapse (PLAN-1, CRED-2); one deadline a member."""
+
+MOVE_LAPSE: Final = "move-lapse"
+"""When what was added for a move lapses (AVAIL-4); one deadline a move."""
+
+OVERDUE: Final = "invoice-overdue"
+"""When a charge that is not paid falls overdue (CRED-7); one deadline an invoice."""
 
 _MINUTE: Final = 60
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,12 +20,16 @@ from makegood_contracts.events import (
 )
 
 from makegood_credits.domain.book import Book
-from makegood_credits.domain.holding import Hold, HoldState, Invoice
+from makegood_credits.domain.holding import Hold, HoldState
+from makegood_credits.domain.invoices import Invoice
 from makegood_credits.domain.settling import Ending, settle
 from makegood_credits.handlers.due import set_due
 from makegood_credits.handlers.facts import publish_charge, publish_entries
+from makegood_credits.handlers.invoices import void_extensions
+from makegood_credits.handlers.moves import give_all_back
 from makegood_credits.store import books as book_store
 from makegood_credits.store import holds as hold_store
+from makegood_credits.store import moves as move_store
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,11 +100,26 @@ async def settle_all(
         before.append(hold.state)
         _settle(unit, book, hold, each)
         settled.append(hold)
+    await _settle_what_hangs_on_them(unit, books, settled, {each.session_id: each for each in ended})
     await book_store.save(unit, books.values())
     await hold_store.settle(unit, settled, before)
     for member, book in books.items():
         set_due(unit, member, due_before[member], book.next_due)
     return set(holds)
+
+
+async def _settle_what_hangs_on_them(
+    unit: UnitOfWork, books: Mapping[str, Book], settled: Sequence[Hold], ended: Mapping[str, Ended]
+) -> None:
+    """RESC-1: what was added for a move that is under way comes back. MISS-3: extensions that nobody owes are void."""
+    moving = [hold.session_id for hold in settled if hold.moving]
+    if moving:
+        added = await move_store.by_session(unit, moving, books)
+        await give_all_back(unit, books, added, lambda move: ended[added[move].session_id].cause)
+    extended = [hold.session_id for hold in settled if hold.extended and hold.state == "returned"]
+    if extended:
+        causes = {session: (ended[session].cause, ended[session].ending.cause) for session in extended}
+        await void_extensions(unit, books, causes)
 
 
 def _settle(unit: UnitOfWork, book: Book, hold: Hold, ended: Ended) -> None:

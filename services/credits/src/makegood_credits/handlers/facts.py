@@ -9,6 +9,7 @@ from makegood_chassis.database import UnitOfWork
 from makegood_contracts.envelope import Cause
 from makegood_contracts.events import (
     CreditAdjusted,
+    CreditCorrected,
     CreditExpired,
     CreditForfeited,
     CreditGranted,
@@ -16,13 +17,18 @@ from makegood_contracts.events import (
     CreditSpent,
     Event,
     InvoiceIssued,
+    InvoiceOverdue,
+    InvoicePaid,
     InvoiceVoided,
     LotExpiryChanged,
     SettleCause,
 )
 
 from makegood_credits.domain.book import AVAILABLE, Book, Entry
-from makegood_credits.domain.holding import Invoice
+from makegood_credits.domain.correcting import ACCOUNTS
+from makegood_credits.domain.invoices import Invoice
+from makegood_credits.domain.settling import Outcome
+from makegood_credits.handlers.due import OVERDUE
 
 
 def publish_entries(
@@ -43,8 +49,19 @@ def publish_expiries(unit: UnitOfWork, book: Book, told: Mapping[str, datetime |
             _publish(unit, book, event, unit.cause)
 
 
-def publish_charge(unit: UnitOfWork, book: Book, invoice: Invoice, cause: Cause, settled_by: SettleCause) -> None:
-    """Publishes that a pending charge is due now, or void (MISS-3)."""
+def publish_charge(
+    unit: UnitOfWork,
+    book: Book,
+    invoice: Invoice,
+    cause: Cause,
+    settled_by: SettleCause = "support",
+    *,
+    was_due: bool = False,
+) -> None:
+    """Publishes what became of a charge (CRED-7, MISS-3). One that is due now falls overdue by itself.
+
+    `was_due`: it was issued before it became void.
+    """
     event: Event
     if invoice.status == "void":
         event = InvoiceVoided(
@@ -54,8 +71,28 @@ def publish_charge(unit: UnitOfWork, book: Book, invoice: Invoice, cause: Cause,
             amount_minor=invoice.amount.amount_minor,
             currency=invoice.amount.currency,
             cause=settled_by,
+            was_due=was_due,
+        )
+    elif invoice.status == "paid":
+        event = InvoicePaid(
+            invoice_id=invoice.id,
+            member_id=invoice.member_id,
+            session_id=invoice.session_id,
+            amount_minor=invoice.amount.amount_minor,
+            currency=invoice.amount.currency,
+            paid_at=unit.now,
+        )
+    elif invoice.status == "overdue":
+        event = InvoiceOverdue(
+            invoice_id=invoice.id,
+            member_id=invoice.member_id,
+            session_id=invoice.session_id,
+            amount_minor=invoice.amount.amount_minor,
+            currency=invoice.amount.currency,
+            due_on=invoice.due_on,
         )
     else:
+        unit.set_deadline(OVERDUE, invoice.id, invoice.overdue_at)
         event = InvoiceIssued(
             invoice_id=invoice.id,
             member_id=invoice.member_id,
@@ -63,6 +100,7 @@ def publish_charge(unit: UnitOfWork, book: Book, invoice: Invoice, cause: Cause,
             amount_minor=invoice.amount.amount_minor,
             currency=invoice.amount.currency,
             due_on=invoice.due_on,
+            about=invoice.about,
         )
     _publish(unit, book, event, cause)
 
@@ -72,15 +110,23 @@ def _publish(unit: UnitOfWork, book: Book, event: Event, cause: Cause) -> None:
     unit.publish(event, sequence=book.ledger_sequence, cause=cause)
 
 
-def signed_amount(kind: str, amount: int, credit_account: str) -> int:
-    """Credits of a movement as people read them: an adjustment that takes some away is negative."""
-    return -amount if kind == "adjust" and credit_account != AVAILABLE else amount
+def signed_amount(kind: str, amount: int, debit_account: str, credit_account: str) -> int:
+    """Credits of a movement as people read them: an adjustment that takes some away is negative, and one that only says
+    that a credit went another way (spent, not forfeited) is 0."""
+    if kind != "adjust" or credit_account == AVAILABLE:
+        return amount
+    return -amount if debit_account == AVAILABLE else 0
+
+
+def _state_of(entry: Entry) -> Outcome:
+    """What a session's credit is after the entry."""
+    return next((state for state, account in ACCOUNTS.items() if account == entry.credit_account), "returned")
 
 
 def _fact(book: Book, entry: Entry, settled_by: SettleCause) -> Event:
     lot = book.lots[entry.lot_id]
     entry_id, member_id, lot_id = entry.id, entry.member_id, entry.lot_id
-    amount = signed_amount(entry.kind, entry.amount, entry.credit_account)
+    amount = signed_amount(entry.kind, entry.amount, entry.debit_account, entry.credit_account)
     available, held = entry.available_after, entry.held_after
     session_id, hold_id = entry.session_id or "", entry.hold_id or ""
     match entry.kind:
@@ -130,6 +176,21 @@ def _fact(book: Book, entry: Entry, settled_by: SettleCause) -> Event:
                 amount=amount,
                 available_after=available,
                 held_after=held,
+            )
+        case "adjust" if entry.hold_id is not None:
+            return CreditCorrected(
+                entry_id=entry_id,
+                member_id=member_id,
+                lot_id=lot_id,
+                amount=amount,
+                available_after=available,
+                held_after=held,
+                session_id=session_id,
+                hold_id=hold_id,
+                state=_state_of(entry),
+                source=lot.source,
+                expires_at=lot.expires_at,
+                length_minutes=lot.length_minutes,
             )
         case "adjust":
             return CreditAdjusted(

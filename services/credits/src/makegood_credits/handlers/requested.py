@@ -40,6 +40,7 @@ async def on_requested(batch: Sequence[Received[SessionRequested]], unit: UnitOf
                 event.modality,
                 event.booked_by,
                 event.hold_until,
+                event.specialty,
             ),
             unit.now,
         )

@@ -10,9 +10,10 @@ from makegood_credits.domain.book import Book, Lot
 from makegood_credits.domain.coverage import Enrolment
 
 _OPEN_ACCOUNT = "INSERT INTO accounts (member_id) VALUES ($1) ON CONFLICT DO NOTHING"
+_OPEN_ACCOUNTS = "INSERT INTO accounts (member_id) SELECT * FROM unnest($1::text[]) ON CONFLICT DO NOTHING"
 
 _LOCK_ACCOUNTS = """
-SELECT member_id, available, held, entry_count, ledger_sequence, enrolment_sequence, next_due
+SELECT member_id, available, held, entry_count, ledger_sequence, enrolment_sequence, next_due, overdue
 FROM accounts WHERE member_id = ANY($1::text[]) ORDER BY member_id FOR UPDATE
 """
 
@@ -20,6 +21,8 @@ _LOT = "id::text, member_id, source, length_minutes, expires_at, enrolment_id::t
 
 _LOTS_TO_TAKE_FROM = f"SELECT {_LOT} FROM lots WHERE member_id = ANY($1::text[]) AND available > 0"  # noqa: S608
 _LOTS_IN_USE = f"SELECT {_LOT} FROM lots WHERE member_id = ANY($1::text[]) AND (available > 0 OR held > 0)"  # noqa: S608
+
+_LOTS = f"SELECT {_LOT} FROM lots WHERE id = ANY($1::uuid[])"  # noqa: S608
 
 _ENROLMENT = """
 SELECT id::text, member_id, plan_id, starts_on, ends_on, time_zone, covers_from, covers_until, next_period, next_grant
@@ -40,9 +43,10 @@ SELECT * FROM unnest(
 _SAVE = """
 WITH books AS (
     UPDATE accounts SET available = new.available, held = new.held, entry_count = new.entry_count,
-        ledger_sequence = new.ledger_sequence, enrolment_sequence = new.enrolment_sequence, next_due = new.next_due
-    FROM unnest($1::text[], $2::int[], $3::int[], $4::bigint[], $5::bigint[], $6::bigint[], $7::timestamptz[])
-        AS new (member_id, available, held, entry_count, ledger_sequence, enrolment_sequence, next_due)
+        ledger_sequence = new.ledger_sequence, enrolment_sequence = new.enrolment_sequence, next_due = new.next_due,
+        overdue = new.overdue
+    FROM unnest($1::text[], $2::int[], $3::int[], $4::bigint[], $5::bigint[], $6::bigint[], $7::timestamptz[], $28::int[])
+        AS new (member_id, available, held, entry_count, ledger_sequence, enrolment_sequence, next_due, overdue)
     WHERE accounts.member_id = new.member_id
 ), moved AS (
     UPDATE lots SET available = new.available, held = new.held, expires_at = new.expires_at
@@ -99,6 +103,18 @@ async def open_and_load(unit: UnitOfWork, member: str) -> Book:
     return books[member]
 
 
+async def lock_open(unit: UnitOfWork, members: Iterable[str]) -> dict[str, Book]:
+    """As `lock`; who has no account gets one."""
+    wanted = sorted(set(members))
+    await unit.execute(_OPEN_ACCOUNTS, wanted)
+    return await lock(unit, wanted)
+
+
+async def add_lots(unit: UnitOfWork, books: dict[str, Book], lot_ids: Iterable[str]) -> None:
+    """Loads these lots into the locked books of their members."""
+    _add_lots(books, await unit.fetch(_LOTS, list(lot_ids)))
+
+
 def _add_lots(books: dict[str, Book], rows: Iterable[Iterable[object]]) -> None:
     for row in rows:
         lot = Lot(*row)  # type: ignore[arg-type]
@@ -129,6 +145,7 @@ async def save(unit: UnitOfWork, books: Iterable[Book]) -> None:
             *_columns(changed, "ledger_sequence", "enrolment_sequence", "next_due"),
             *_columns(known, "id", "available", "held", "expires_at"),
             *columns,
+            column(changed, "overdue"),
         )
     for lot in new:
         lot.stored = True

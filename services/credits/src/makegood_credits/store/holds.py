@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
-from makegood_chassis.database import UnitOfWork, column
+from makegood_chassis.database import Row, UnitOfWork, column
 
 from makegood_credits.domain.book import Book, Lot
-from makegood_credits.domain.holding import Hold, Invoice
-from makegood_credits.domain.plans import Money
+from makegood_credits.domain.holding import Hold
+from makegood_credits.store import invoices as invoice_store
 
 _KNOWN = "SELECT session_id::text FROM holds WHERE session_id = ANY($1::uuid[])"
 
@@ -26,15 +26,17 @@ ORDER BY session_id
 ON CONFLICT DO NOTHING
 """
 
-_HOLD = """
-SELECT holds.session_id::text, holds.id::text, holds.member_id, holds.plan_id, holds.state, holds.hold_until,
-    holds.lot_id::text, holds.firm, invoices.id::text, invoices.status, invoices.amount_minor, invoices.currency,
-    invoices.due_on, lots.id::text, lots.member_id, lots.source, lots.length_minutes, lots.expires_at,
-    lots.enrolment_id::text, lots.period, lots.granted, lots.available, lots.held
+COLUMNS = f"""holds.session_id::text, holds.id::text, holds.member_id, holds.plan_id, holds.state, holds.hold_until,
+    holds.lot_id::text, holds.firm, {invoice_store.COLUMNS}, lots.id::text, lots.member_id, lots.source,
+    lots.length_minutes, lots.expires_at, lots.enrolment_id::text, lots.period, lots.granted, lots.available, lots.held"""
+"""A hold with its charge and its lot, as `hold_of` reads them."""
+_INVOICE_FROM, _LOT_FROM, _LOT_TO = 8, 17, 27
+
+_BY_SESSION = f"""
+SELECT {COLUMNS}, holds.answers, holds.moving, holds.extended
 FROM holds LEFT JOIN invoices ON invoices.id = holds.invoice_id LEFT JOIN lots ON lots.id = holds.lot_id
-"""
-_LOT_FROM = 13
-_BY_SESSION = _HOLD + " WHERE holds.session_id = ANY($1::uuid[]) ORDER BY holds.session_id FOR UPDATE OF holds"
+WHERE holds.session_id = ANY($1::uuid[]) ORDER BY holds.session_id FOR UPDATE OF holds
+"""  # noqa: S608
 
 _LAPSED = """
 SELECT session_id::text, member_id FROM holds
@@ -55,19 +57,23 @@ WITH kept AS (
 UPDATE holds SET firm = true FROM kept WHERE holds.session_id = kept.session_id
 """
 
-_OPEN_INVOICES = """
-INSERT INTO invoices (id, member_id, session_id, status, amount_minor, currency, due_on)
-SELECT * FROM unnest($1::uuid[], $2::text[], $3::uuid[], $4::text[], $5::bigint[], $6::text[], $7::date[])
+_REPLACE = """
+UPDATE holds SET id = new.id, plan_id = new.plan_id, state = new.state, firm = new.firm, lot_id = new.lot_id,
+    invoice_id = new.invoice_id
+FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::boolean[], $6::uuid[], $7::uuid[])
+    AS new (session_id, id, plan_id, state, firm, lot_id, invoice_id)
+WHERE holds.session_id = new.session_id
 """
 
-_MOVE_INVOICES = """
-UPDATE invoices SET status = new.status FROM unnest($1::uuid[], $2::text[]) AS new (id, status)
-WHERE invoices.id = new.id AND invoices.status = 'pending'
+_MARK = """
+UPDATE holds SET answers = new.answers, moving = new.moving, extended = new.extended
+FROM unnest($1::uuid[], $2::int[], $3::boolean[], $4::boolean[]) AS new (session_id, answers, moving, extended)
+WHERE holds.session_id = new.session_id
 """
 
 
 class SettledTwice(Exception):
-    """A hold or charge was settled by somebody else although its account was locked: a bug, never a state of the data."""
+    """A hold was settled by somebody else although its account was locked: a bug, never a state of the data."""
 
 
 async def known(unit: UnitOfWork, sessions: Sequence[str]) -> set[str]:
@@ -79,18 +85,7 @@ async def insert(unit: UnitOfWork, holds: Sequence[Hold]) -> None:
     """New holds, and the pending charges of those that are co-pays."""
     if not holds:
         return
-    invoices = [hold.invoice for hold in holds if hold.invoice is not None]
-    if invoices:
-        await unit.execute(
-            _OPEN_INVOICES,
-            column(invoices, "id"),
-            column(invoices, "member_id"),
-            column(invoices, "session_id"),
-            column(invoices, "status"),
-            [invoice.amount.amount_minor for invoice in invoices],
-            [invoice.amount.currency for invoice in invoices],
-            column(invoices, "due_on"),
-        )
+    await invoice_store.insert(unit, [hold.invoice for hold in holds if hold.invoice is not None])
     await unit.execute(
         _INSERT,
         column(holds, "session_id"),
@@ -114,15 +109,19 @@ async def by_session(unit: UnitOfWork, sessions: Sequence[str], books: Mapping[s
     """The sessions' holds, locked, and their lots in the books of their members, which must be locked before."""
     holds = {}
     for row in await unit.fetch(_BY_SESSION, sessions):
-        book, lot_id = books.get(row[2]), row[_LOT_FROM]
-        if book is not None and lot_id is not None and lot_id not in book.lots:
-            lot = book.lots[lot_id] = Lot(*row[_LOT_FROM:])
-            lot.stored = True
-        invoice = None
-        if row[8] is not None:
-            invoice = Invoice(row[8], row[2], row[0], row[9], Money(row[10], row[11]), row[12])
-        holds[row[0]] = Hold(row[0], row[1], row[2], row[3], row[4], row[5], row[6], invoice, row[7])
+        hold = holds[row[0]] = hold_of(row, books)
+        hold.answers, hold.moving, hold.extended = row[_LOT_TO], row[_LOT_TO + 1], row[_LOT_TO + 2]
     return holds
+
+
+def hold_of(row: Row, books: Mapping[str, Book]) -> Hold:
+    """The hold in COLUMNS of a row; its lot goes into its member's book."""
+    book, lot_id = books.get(row[2]), row[_LOT_FROM]
+    if book is not None and lot_id is not None and lot_id not in book.lots:
+        lot = book.lots[lot_id] = Lot(*row[_LOT_FROM:_LOT_TO])
+        lot.stored = True
+    invoice = None if row[_INVOICE_FROM] is None else invoice_store.invoice_of(row, _INVOICE_FROM)
+    return Hold(row[0], row[1], row[2], row[3], row[4], row[5], row[6], invoice, row[7])
 
 
 async def lapsed(unit: UnitOfWork, minutes: Sequence[datetime], most: int) -> dict[str, str]:
@@ -146,13 +145,36 @@ async def settle(unit: UnitOfWork, holds: Sequence[Hold], before: Sequence[str])
     done = await unit.execute(_SETTLE, column(holds, "session_id"), column(holds, "state"), list(before))
     if done != f"UPDATE {len(holds)}":
         raise SettledTwice(f"{len(holds)} holds to settle, {done}")
-    invoices = [hold.invoice for hold in holds if hold.invoice is not None]
-    if invoices:
-        done = await unit.execute(_MOVE_INVOICES, column(invoices, "id"), column(invoices, "status"))
-        if done != f"UPDATE {len(invoices)}":
-            raise SettledTwice(f"{len(invoices)} charges to settle, {done}")
+    await invoice_store.save(unit, [hold.invoice for hold in holds if hold.invoice is not None])
 
 
 async def make_firm(unit: UnitOfWork, sessions: Sequence[str]) -> None:
     """The sessions are reserved: their holds don't lapse any more (AVAIL-4)."""
     await unit.execute(_CONFIRM, sessions)
+
+
+async def replace(unit: UnitOfWork, holds: Sequence[Hold]) -> None:
+    """RESC-1: other holds took the place of those that the sessions had."""
+    if holds:
+        await unit.execute(
+            _REPLACE,
+            column(holds, "session_id"),
+            column(holds, "id"),
+            column(holds, "plan_id"),
+            column(holds, "state"),
+            column(holds, "firm"),
+            column(holds, "lot_id"),
+            [hold.invoice.id if hold.invoice else None for hold in holds],
+        )
+
+
+async def mark(unit: UnitOfWork, holds: Sequence[Hold]) -> None:
+    """Writes how much was said about the sessions, and whether they were to be moved or are extended."""
+    if holds:
+        await unit.execute(
+            _MARK,
+            column(holds, "session_id"),
+            column(holds, "answers"),
+            column(holds, "moving"),
+            column(holds, "extended"),
+        )

@@ -16,6 +16,11 @@ LEFT JOIN lots ON lots.member_id = member.member_id AND (lots.available > 0 OR l
 ORDER BY lots.expires_at NULLS LAST, lots.id
 """
 
+_CAME_BACK_TO = """
+SELECT credit_lot::text FROM ledger_entries
+WHERE member_id = $1 AND hold_id = $2 AND credit_account = 'member:available' ORDER BY number DESC LIMIT 1
+"""
+
 _IMBALANCES = "SELECT what, id FROM ledger_imbalances"
 
 
@@ -40,6 +45,12 @@ async def invoices_of(queries: Queries, member: str, before: int | None, limit: 
     if before is not None:
         statement = statement.where(table.c.number < before)
     return await queries.fetch(statement)
+
+
+async def came_back_to(queries: Queries, member: str, hold_id: str) -> str | None:
+    """MISS-5: the lot in which a hold's credit arrived when it last came back; None where it never did."""
+    found: str | None = await queries.fetch_value(_CAME_BACK_TO, member, hold_id)
+    return found
 
 
 async def imbalances(queries: Queries) -> list[tuple[str, str]]:

@@ -1,0 +1,102 @@
+"""MISS-5: support corrects how a session ended; its credit or co-pay follows by new entries."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Final
+
+from makegood_contracts.events import Outcome as SessionOutcome
+
+from makegood_credits.domain.book import Book, Entry, Lot
+from makegood_credits.domain.holding import Hold
+from makegood_credits.domain.invoices import Invoice, issue_again, void
+from makegood_credits.domain.settling import REASONS, Ending, Outcome, return_lot
+
+IMPLIED: Final[dict[SessionOutcome, Outcome]] = {
+    "completed": "spent",
+    "provider_missed": "returned",
+    "member_no_show": "forfeited",
+}
+"""JOIN-2, MISS-2, NOSH-1: what becomes of a credit where a session ended so."""
+
+ACCOUNTS: Final[dict[Outcome, str]] = {"spent": "platform:spent", "forfeited": "platform:forfeited"}
+
+
+def correct(
+    book: Book,
+    hold: Hold,
+    old: SessionOutcome,
+    new: SessionOutcome,
+    *,
+    came_back_to: Lot | None,
+    made_by: str,
+    now: datetime,
+) -> Entry | Invoice | None:
+    """MISS-5: the session's credit or co-pay becomes what the new outcome implies; None where nothing changes.
+
+    `came_back_to`: the lot in which the session's credit arrived when it came back, if it ever did. The first time it comes
+    back it is a `return` (one a hold, as the database guarantees); every later movement is an `adjust` that names the
+    session. A credit that came back and was used since stays with the member: no balance becomes negative. So does one
+    that support gave back by hand whatever the outcome was.
+    """
+    target = IMPLIED[new]
+    by_hand = hold.state == "returned" and IMPLIED[old] != "returned"
+    if hold.state not in IMPLIED.values() or hold.state == target or by_hand:
+        return None
+    if hold.lot_id is None:
+        return _correct_charge(book, hold, target, now)
+    entry: Entry
+    if target == "returned":
+        lot = return_lot(book, book.lots[hold.lot_id], Ending(target, "corrected", now, made_by))
+        entry = book.post(
+            "return" if came_back_to is None else "adjust",
+            1,
+            credit=lot,
+            out_of=ACCOUNTS[hold.state],  # type: ignore[index]
+            at=now,
+            made_by=made_by,
+            reason=REASONS["corrected"],
+            session_id=hold.session_id,
+            hold_id=hold.id,
+        )
+    elif hold.state == "returned":
+        if came_back_to is None or not came_back_to.available:
+            return None
+        entry = book.post(
+            "adjust",
+            1,
+            debit=came_back_to,
+            into=ACCOUNTS[target],
+            at=now,
+            made_by=made_by,
+            reason=REASONS["corrected"],
+            session_id=hold.session_id,
+            hold_id=hold.id,
+        )
+    else:
+        entry = book.rename(
+            ACCOUNTS[hold.state],  # type: ignore[index]
+            ACCOUNTS[target],
+            lot_id=hold.lot_id,
+            session_id=hold.session_id,
+            hold_id=hold.id,
+            at=now,
+            made_by=made_by,
+            reason=REASONS["corrected"],
+        )
+    hold.state = target
+    return entry
+
+
+def _correct_charge(book: Book, hold: Hold, target: Outcome, now: datetime) -> Invoice | None:
+    """A co-pay is void where the provider missed the session, and due otherwise. One that is paid stays so."""
+    invoice, before = hold.invoice, hold.state
+    hold.state = target
+    if invoice is None:
+        return None
+    if target == "returned":
+        return invoice if void(book, invoice) else None
+    if before == "returned" and invoice.status == "void":
+        issue_again(invoice, now)
+        return invoice
+    return None

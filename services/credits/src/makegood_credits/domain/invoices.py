@@ -1,0 +1,99 @@
+"""CRED-7: charges: pending, issued, paid, void, overdue."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import Final, Literal
+
+from makegood_contracts.ids import new_id
+
+from makegood_credits.domain.book import Book
+from makegood_credits.domain.coverage import end_of, local_day
+from makegood_credits.domain.plans import Money
+
+InvoiceStatus = Literal["pending", "issued", "paid", "void", "overdue"]
+About = Literal["co_pay", "extension"]
+
+OPEN: Final[frozenset[InvoiceStatus]] = frozenset({"issued", "overdue"})
+"""What can be paid."""
+
+CORRECTION_TERM: Final = timedelta(days=14)
+"""How long there is to pay a charge that became due by a corrected outcome."""
+
+
+@dataclass(slots=True)
+class Invoice:
+    """A charge for a session. Due until the end of `due_on`; from `overdue_at` on it is overdue."""
+
+    id: str
+    member_id: str
+    session_id: str
+    status: InvoiceStatus
+    amount: Money
+    due_on: date
+    overdue_at: datetime | None = None
+    about: About = "co_pay"
+
+
+def pending_co_pay(member_id: str, session_id: str, amount: Money, ends_at: datetime, time_zone: str) -> Invoice:
+    """PLAN-1: a co-pay is pending from booking, and due on the day the session ends, in days of the coverage."""
+    day = local_day(ends_at, time_zone)
+    return Invoice(new_id(), member_id, session_id, "pending", amount, day, end_of(day, time_zone))
+
+
+def follow_move(invoice: Invoice, ends_at: datetime, time_zone: str) -> None:
+    """A co-pay that is kept at a move is due on the session's new day."""
+    invoice.due_on = local_day(ends_at, time_zone)
+    invoice.overdue_at = end_of(invoice.due_on, time_zone)
+
+
+def extension(invoice_id: str, member_id: str, session_id: str, amount: Money, due_on: date, time_zone: str) -> Invoice:
+    """EXT-1: what the provider asks for an extension is due at once, until a day of the session's own time zone."""
+    overdue_at = end_of(due_on, time_zone)
+    return Invoice(invoice_id, member_id, session_id, "issued", amount, due_on, overdue_at, "extension")
+
+
+def issue(invoice: Invoice) -> None:
+    """CRED-7: a pending charge becomes due."""
+    invoice.status = "issued"
+
+
+def issue_again(invoice: Invoice, now: datetime) -> None:
+    """MISS-5: a charge that was void is due after all, with two weeks to pay it at least."""
+    invoice.status = "issued"
+    day = (now + CORRECTION_TERM).date()
+    if day > invoice.due_on:
+        invoice.due_on, invoice.overdue_at = day, end_of(day, "UTC")
+
+
+def void(book: Book, invoice: Invoice) -> bool:
+    """MISS-3: nothing is owed any more; False where the charge is paid or void already."""
+    if invoice.status in ("paid", "void"):
+        return False
+    _no_longer_overdue(book, invoice)
+    invoice.status = "void"
+    return True
+
+
+def pay(book: Book, invoice: Invoice) -> bool:
+    """CRED-7: the money is there; False where nothing was owed, so that it has to go back."""
+    if invoice.status not in OPEN:
+        return False
+    _no_longer_overdue(book, invoice)
+    invoice.status = "paid"
+    return True
+
+
+def fall_overdue(book: Book, invoice: Invoice, now: datetime) -> bool:
+    """CRED-7: not paid until the end of the day it was due on. From then on it blocks booking (BOOK-7)."""
+    if invoice.status != "issued" or invoice.overdue_at is None or now < invoice.overdue_at:
+        return False
+    invoice.status = "overdue"
+    book.overdue += 1
+    return True
+
+
+def _no_longer_overdue(book: Book, invoice: Invoice) -> None:
+    if invoice.status == "overdue":
+        book.overdue -= 1

@@ -1,0 +1,89 @@
+"""RESC-1: what a session costs at another time: what is held already, or another credit or co-pay beside it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final, Literal
+
+from makegood_contracts.reasons import Reason
+
+from makegood_credits.domain.book import Book, Entry
+from makegood_credits.domain.coverage import Enrolment, covering
+from makegood_credits.domain.enrolling import catch_up
+from makegood_credits.domain.holding import Hold, Refusal, Request, best_lot, fits, no_credit, not_covered, set_aside
+from makegood_credits.domain.invoices import Invoice
+from makegood_credits.domain.settling import Ending, settle
+
+MARGIN: Final = timedelta(minutes=15)
+"""AVAIL-4: how long after a move's `decide_by` what was added for it stands, unless booking said before that it goes on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """A move that asks whether it is paid for. `request` is the session as it would be; its `hold_until` is `decide_by`."""
+
+    move_id: str
+    request: Request
+    forfeits: bool
+
+
+def fund(book: Book, hold: Hold | None, move: Move, now: datetime) -> Literal["kept"] | Hold | Refusal:
+    """RESC-1: `kept` where what is held will do; else another credit or co-pay that is held beside it from here.
+
+    Another one is needed where the move forfeits what is held (less notice than the policy asks), and where the credit that
+    is held has lapsed by the new time or is for another length. What is held already stays as it is, whatever comes.
+    An overdue invoice keeps nobody from moving what they have booked.
+    """
+    request = move.request
+    if hold is None or hold.state != "held" or now >= request.hold_until:
+        return Refusal((Reason(code="temporary-interruption", detail="The move took too long; nothing was changed."),))
+    if book.next_due is not None and book.next_due <= now:
+        catch_up(book, now)
+    enrolment = covering(book.enrolments, request.starts_at)
+    reasons = not_covered(enrolment, request)
+    if enrolment is not None and not reasons:
+        if not move.forfeits and _will_do(book, hold, enrolment, request):
+            return "kept"
+        reasons = no_credit(book, enrolment.plan, request)
+    if reasons or enrolment is None:
+        return Refusal(tuple(reasons), enrolment is not None and enrolment.plan.purchasable)
+    added = set_aside(
+        book, enrolment, best_lot(book, request), request, now, "Set aside for a session that is to be moved."
+    )
+    added.hold_until = request.hold_until + MARGIN
+    return added
+
+
+def _will_do(book: Book, hold: Hold, enrolment: Enrolment, request: Request) -> bool:
+    """Whether what is held pays for the session at its new time too. A co-pay does on its own plan."""
+    if hold.lot_id is None:
+        return hold.plan_id == enrolment.plan_id
+    return fits(book.lots[hold.lot_id], request)
+
+
+def take_place(
+    book: Book, hold: Hold, added: Hold, ending: Ending, now: datetime
+) -> tuple[Hold, Entry | Invoice | None]:
+    """RESC-1: the session has moved: what was held is settled (CRED-3: forfeited or returned), and the added hold is the
+    session's from now on, without an end. Answers the old hold, and how it was settled."""
+    old = Hold(
+        hold.session_id,
+        hold.id,
+        hold.member_id,
+        hold.plan_id,
+        hold.state,
+        hold.hold_until,
+        hold.lot_id,
+        hold.invoice,
+        hold.firm,
+    )
+    outcome = settle(book, old, ending, now)
+    hold.id, hold.plan_id, hold.state = added.id, added.plan_id, "held"
+    hold.lot_id, hold.invoice, hold.firm = added.lot_id, added.invoice, True
+    return old, outcome
+
+
+def give_back(ended_at: datetime) -> Ending:
+    """What was added for a move that does not take place comes back."""
+    return Ending("returned", "moved", ended_at, reason="The session was not moved after all.")

@@ -1,0 +1,87 @@
+"""CRED-6: single credits that a member buys."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Final, Literal
+
+from makegood_contracts.ids import new_id
+
+from makegood_credits.domain.book import Book, Entry
+from makegood_credits.domain.coverage import Enrolment, covering
+from makegood_credits.domain.plans import Money
+
+STANDS: Final = timedelta(days=365)
+"""How long a credit can be used that was bought: a year from the day it was paid."""
+
+PurchaseStatus = Literal["pending", "paid", "failed"]
+
+
+@dataclass(slots=True)
+class Purchase:
+    """Credits that a member wants to buy. `length_minutes` None: for each length of the plan."""
+
+    id: str
+    member_id: str
+    plan_id: str
+    quantity: int
+    length_minutes: int | None
+    amount: Money
+    status: PurchaseStatus = "pending"
+
+
+@dataclass(frozen=True, slots=True)
+class PurchaseRefusal:
+    """The plan does not let this be bought; `reason` as an answer lists it."""
+
+    reason: dict[str, Any]
+
+
+def purchase(book: Book, quantity: int, length_minutes: int | None, now: datetime) -> Purchase | PurchaseRefusal:
+    """CRED-6, PLAN-1: only on a plan that allows it, and while it covers the member; for one of its lengths."""
+    enrolment = covering(book.enrolments, now)
+    plan = enrolment.plan if enrolment is not None else None
+    if plan is None or not plan.purchasable or plan.unit_price is None:
+        return PurchaseRefusal(_not_allowed(book, enrolment))
+    lengths = sorted({*plan.lengths, *plan.psychiatry_lengths})
+    if length_minutes is not None and length_minutes not in lengths:
+        detail = f"The plan includes sessions of {', '.join(map(str, lengths))} minutes."
+        return PurchaseRefusal({"code": "length-not-in-plan", "detail": detail})
+    price = Money(plan.unit_price.amount_minor * quantity, plan.unit_price.currency)
+    return Purchase(new_id(), book.member_id, plan.id, quantity, length_minutes or plan.lot_length, price)
+
+
+def _not_allowed(book: Book, enrolment: Enrolment | None) -> dict[str, Any]:
+    """Why nothing can be bought, and what the member can do instead, as the help pages say it for each kind of plan."""
+    latest = enrolment or max(book.enrolments, key=lambda each: (each.covers_from, each.id), default=None)
+    detail = "There is no coverage now." if enrolment is None else "Single credits cannot be bought on this plan."
+    if latest is None:
+        action = "get_coverage"
+    elif latest.plan.kind == "eap":
+        action = "get_more_sessions"
+    elif enrolment is None:
+        action = "renew_coverage"
+    elif not enrolment.plan.has_live_sessions:
+        action = "change_plan"
+    elif enrolment.plan.co_pay is not None:
+        detail, action = "No credits are needed on this plan: a co-pay is due after each session.", "book_session"
+    else:
+        action = "wait_for_next_period" if enrolment.plan.months else "renew_coverage"
+    return {"code": "purchase-not-allowed", "detail": detail, "remedy": {"action": action}}
+
+
+def paid(book: Book, bought: Purchase, now: datetime) -> Entry | None:
+    """CRED-6: the money is there: the credits arrive in a lot of their own, once, whatever was said before."""
+    if bought.status == "paid":
+        return None
+    bought.status = "paid"
+    lot = book.open_lot("purchase", bought.length_minutes, now + STANDS)
+    reason = "Bought by the member."
+    return book.post("purchase", bought.quantity, credit=lot, at=now, made_by=book.member_id, reason=reason)
+
+
+def not_paid(bought: Purchase) -> None:
+    """CRED-6: the payment failed or was given up. One that is paid stays paid, whichever word comes last."""
+    if bought.status == "pending":
+        bought.status = "failed"

@@ -1,0 +1,64 @@
+"""OutcomeCorrected: credits and charges follow by new entries (MISS-5)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from makegood_chassis.database import UnitOfWork
+from makegood_contracts.envelope import Received
+from makegood_contracts.events import OutcomeCorrected
+
+from makegood_credits.domain.book import Entry
+from makegood_credits.domain.correcting import IMPLIED, correct
+from makegood_credits.domain.invoices import OPEN, Invoice
+from makegood_credits.domain.settling import Ending
+from makegood_credits.handlers.due import set_due
+from makegood_credits.handlers.endings import Ended, settle_all
+from makegood_credits.handlers.facts import publish_charge, publish_entries
+from makegood_credits.handlers.invoices import void_extensions
+from makegood_credits.store import books as book_store
+from makegood_credits.store import holds as hold_store
+from makegood_credits.store import reads
+
+
+async def on_corrected(batch: Sequence[Received[OutcomeCorrected]], unit: UnitOfWork) -> None:
+    """MISS-5: each by itself: corrections are rare, and one may follow another."""
+    for received in batch:
+        await _correct(received, unit)
+
+
+async def _correct(received: Received[OutcomeCorrected], unit: UnitOfWork) -> None:
+    event, cause = received.event, received.cause
+    books = await book_store.lock(unit, [event.member_id])
+    hold = (await hold_store.by_session(unit, [event.session_id], books)).get(event.session_id)
+    if hold is None or hold.id is None:
+        return
+    if hold.state == "held":  # its outcome never came through: the corrected one settles it
+        ending = Ending(IMPLIED[event.outcome], "corrected", event.corrected_at, event.corrected_by)
+        await settle_all(unit, [Ended(event.session_id, event.member_id, ending, cause)])
+        return
+    book = books[hold.member_id]
+    due_before, before = book.next_due, hold.state
+    lot_id = await reads.came_back_to(unit, hold.member_id, hold.id)
+    if lot_id is not None:
+        await book_store.add_lots(unit, books, [lot_id])
+    was_due = hold.invoice is not None and hold.invoice.status in OPEN
+    outcome = correct(
+        book,
+        hold,
+        event.old_outcome,
+        event.outcome,
+        came_back_to=book.lots[lot_id] if lot_id else None,
+        made_by=event.corrected_by,
+        now=unit.now,
+    )
+    if isinstance(outcome, Entry):
+        publish_entries(unit, book, [outcome], cause, "corrected")
+    elif isinstance(outcome, Invoice):
+        publish_charge(unit, book, outcome, cause, "corrected", was_due=was_due)
+    if hold.extended and hold.state == "returned":
+        await void_extensions(unit, books, {hold.session_id: (cause, "corrected")})
+    await book_store.save(unit, [book])
+    if hold.state != before:
+        await hold_store.settle(unit, [hold], [before])
+    set_due(unit, book.member_id, due_before, book.next_due)

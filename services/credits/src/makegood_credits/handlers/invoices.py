@@ -1,0 +1,74 @@
+"""Charges: those of extensions, those that are void again, those that fall overdue (EXT-1, MISS-3, CRED-7)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from makegood_chassis.database import UnitOfWork
+from makegood_chassis.messaging.handlers import Due
+from makegood_contracts.envelope import Cause, Received
+from makegood_contracts.events import SessionExtended, SettleCause
+
+from makegood_credits.domain.book import Book
+from makegood_credits.domain.invoices import OPEN, Invoice, extension, fall_overdue, void
+from makegood_credits.domain.plans import Money
+from makegood_credits.handlers.facts import publish_charge
+from makegood_credits.store import books as book_store
+from makegood_credits.store import holds as hold_store
+from makegood_credits.store import invoices as invoice_store
+
+
+async def on_extended(batch: Sequence[Received[SessionExtended]], unit: UnitOfWork) -> None:
+    """EXT-1: what the provider asks for the extension is charged. The invoice has the extension's own id, so that one
+    extension is never charged twice."""
+    charged: dict[str, tuple[Invoice, Cause]] = {}
+    for received in batch:
+        event, wish = received.event, received.event.invoice
+        if wish is not None:
+            amount = Money(wish.amount_minor, wish.currency)
+            invoice = extension(event.move_id, event.member_id, event.session_id, amount, wish.due_on, event.time_zone)
+            charged[invoice.id] = (invoice, received.cause)
+    if not charged:
+        return
+    invoices = [invoice for invoice, _ in charged.values()]
+    books = await book_store.lock_open(unit, (invoice.member_id for invoice in invoices))
+    holds = await hold_store.by_session(unit, [invoice.session_id for invoice in invoices], books)
+    new = await invoice_store.insert(unit, invoices)
+    for invoice, cause in charged.values():
+        if invoice.id in new:
+            publish_charge(unit, books[invoice.member_id], invoice, cause)
+    for hold in holds.values():
+        hold.extended = True
+    await hold_store.mark(unit, list(holds.values()))
+    await book_store.save(unit, books.values())
+
+
+async def void_extensions(
+    unit: UnitOfWork, books: Mapping[str, Book], sessions: Mapping[str, tuple[Cause, SettleCause]]
+) -> None:
+    """MISS-3: nothing is charged for sessions that gave their credit back: what is not paid of their extensions is void.
+
+    The books are locked; whoever calls this saves them.
+    """
+    voided = []
+    for invoice in await invoice_store.extensions(unit, list(sessions)):
+        book, was_due = books[invoice.member_id], invoice.status in OPEN
+        if void(book, invoice):
+            voided.append(invoice)
+            cause, settled_by = sessions[invoice.session_id]
+            publish_charge(unit, book, invoice, cause, settled_by, was_due=was_due)
+    await invoice_store.save(unit, voided)
+
+
+async def on_overdue(batch: Sequence[Due], unit: UnitOfWork) -> None:
+    """CRED-7: what is not paid by the end of the day it was due on is overdue, and blocks booking (BOOK-7)."""
+    ids = [due.entity_id for due in batch]
+    books = await book_store.lock(unit, await invoice_store.members_of(unit, ids))
+    late = []
+    for invoice in (await invoice_store.by_id(unit, ids)).values():
+        book = books[invoice.member_id]
+        if fall_overdue(book, invoice, unit.now):
+            late.append(invoice)
+            publish_charge(unit, book, invoice, unit.cause)
+    await book_store.save(unit, books.values())
+    await invoice_store.save(unit, late)

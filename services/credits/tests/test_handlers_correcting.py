@@ -1,0 +1,190 @@
+"""MISS-5: corrected outcomes, every old with every new one, credit and co-pay; by new entries, never below zero."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, timedelta
+from itertools import permutations
+from typing import Any, get_args
+
+import asyncpg
+import pytest
+from makegood_contracts.events import (
+    CreditCorrected,
+    CreditReturned,
+    InvoiceIssued,
+    InvoiceVoided,
+    InvoiceWish,
+    Outcome,
+    SessionRequested,
+)
+from makegood_credits.domain.correcting import IMPLIED
+from makegood_credits.handlers.commands import return_to_member
+from makegood_credits.store.books import open_and_load
+
+from .credit_building import NOW
+from .credit_world import CAUSE, World, completed, corrected, extended, missed, no_show, requested, reserved
+
+OUTCOMES: tuple[Outcome, ...] = get_args(Outcome)
+EVENTS: dict[Outcome, Any] = {"completed": completed, "provider_missed": missed, "member_no_show": no_show}
+PAIRS = list(permutations(OUTCOMES, 2))
+LEFT = {"spent": 5, "forfeited": 5, "returned": 6}
+
+
+async def ended(world: World, outcome: Outcome, plan_id: str = "eap-6") -> SessionRequested:
+    await world.enrol(plan_id=plan_id)
+    asked = requested()
+    await world.send(asked)
+    await world.send(reserved(asked))
+    await world.send(EVENTS[outcome](asked))
+    return asked
+
+
+async def by_hand(world: World, asked: SessionRequested) -> Any:
+    async with world.database.transaction(CAUSE) as unit:
+        book = await open_and_load(unit, asked.member_id)
+        return await return_to_member(unit, book, asked.session_id, reason="Our fault", made_by="support-1")
+
+
+@pytest.mark.rule("MISS-5", "CRED-1")
+@pytest.mark.parametrize(("old", "new"), PAIRS)
+async def test_a_credit_follows_the_corrected_outcome(world: World, old: Outcome, new: Outcome) -> None:
+    asked = await ended(world, old)
+    entries = await world.ledger()
+    await world.send(corrected(asked, old, new), corrected(asked, old, new))
+    state = IMPLIED[new]
+    assert await world.state(asked.session_id) == state
+    assert await world.balance() == (LEFT[state], 0)
+    grown = await world.ledger()
+    assert (grown[: len(entries)], len(grown)) == (entries, len(entries) + 1)
+    if state == "returned":
+        (*_, told) = await world.heard(CreditReturned)
+        assert (told.cause, grown[-1][0]) == ("corrected", "return")
+    else:
+        (fixed,) = await world.heard(CreditCorrected)
+        assert (fixed.state, fixed.session_id, grown[-1][0]) == (state, asked.session_id, "adjust")
+        assert fixed.amount == (-1 if IMPLIED[old] == "returned" else 0)
+        assert fixed.available_after == LEFT[state]
+    assert await world.imbalances() == []
+
+
+@pytest.mark.rule("MISS-5", "CRED-1")
+async def test_corrections_that_go_to_and_fro_leave_one_return_and_the_right_balance(world: World) -> None:
+    asked = await ended(world, "provider_missed")
+    current: Outcome = "provider_missed"
+    for new in ("completed", "provider_missed", "member_no_show", "provider_missed", "completed", "member_no_show"):
+        await world.send(corrected(asked, current, new))  # type: ignore[arg-type]
+        current = new  # type: ignore[assignment]
+        assert await world.balance() == (LEFT[IMPLIED[current]], 0)
+        assert await world.imbalances() == []
+    assert [kind for kind, _ in await world.ledger()].count("return") == 1
+    assert [each.state for each in await world.heard(CreditCorrected)] == [
+        "spent", "returned", "forfeited", "returned", "spent", "forfeited",
+    ]  # fmt: skip
+    assert await by_hand(world, asked) == "credit-already-returned", "once for a session, whoever returns it"
+
+
+@pytest.mark.rule("MISS-5", "CRED-1")
+async def test_a_returned_credit_that_was_used_meanwhile_stays_returned(world: World) -> None:
+    asked = await ended(world, "provider_missed")
+    await world.send(*(requested() for _ in range(6)))
+    assert await world.balance() == (0, 6)
+    await world.send(corrected(asked, "provider_missed", "completed"))
+    assert await world.balance() == (0, 6)
+    assert await world.state(asked.session_id) == "returned"
+    assert await world.heard(CreditCorrected) == []
+
+
+@pytest.mark.rule("MISS-5", "MISS-2")
+async def test_a_make_good_credit_is_the_one_that_is_taken_back(world: World) -> None:
+    await world.enrol(plan_id="out-of-pocket-4")
+    asked = requested(length=30)
+    await world.send(asked)
+    await world.send(reserved(asked))
+    world.clock.moment = missed(asked).missed_at
+    await world.send(missed(asked))
+    (told,) = await world.heard(CreditReturned)
+    await world.send(corrected(asked, "provider_missed", "member_no_show"))
+    (taken,) = await world.heard(CreditCorrected)
+    assert (taken.lot_id, taken.source, taken.amount) == (told.lot_id, "make_good", -1)
+    assert await world.balance() == (3, 0)
+    await world.move_to(datetime(2026, 12, 2, tzinfo=UTC))
+    await world.send(corrected(asked, "member_no_show", "provider_missed"))
+    (*_, given) = await world.heard(CreditCorrected)
+    assert (given.amount, given.state) == (1, "returned")
+    assert given.expires_at == world.clock.moment + timedelta(days=30), "the lot had lapsed: thirty days anew"
+    assert await world.imbalances() == []
+
+
+@pytest.mark.rule("MISS-5")
+async def test_what_support_gave_back_by_hand_stays_whatever_the_outcome(world: World) -> None:
+    asked = await ended(world, "member_no_show")
+    assert isinstance(await by_hand(world, asked), list)
+    for old, new in (("member_no_show", "completed"), ("completed", "provider_missed")):
+        await world.send(corrected(asked, old, new))  # type: ignore[arg-type]
+        assert await world.balance() == (6, 0)
+    assert await world.heard(CreditCorrected) == []
+    assert len(await world.heard(CreditReturned)) == 1
+
+
+@pytest.mark.rule("MISS-5", "MISS-3", "NOSH-1")
+@pytest.mark.parametrize(("old", "new"), PAIRS)
+async def test_a_co_pay_follows_the_corrected_outcome(world: World, old: Outcome, new: Outcome) -> None:
+    asked = await ended(world, old, "insurance-copay")
+    voided, issued = len(await world.heard(InvoiceVoided)), len(await world.heard(InvoiceIssued))
+    await world.send(corrected(asked, old, new), corrected(asked, old, new))
+    status = "void" if new == "provider_missed" else "issued"
+    assert await world.invoice(asked.session_id) == status
+    assert len(await world.heard(InvoiceVoided)) - voided == (new == "provider_missed")
+    assert len(await world.heard(InvoiceIssued)) - issued == (old == "provider_missed")
+    if old == "provider_missed":
+        assert (await world.heard(InvoiceIssued))[-1].due_on == date(2026, 12, 7), "two weeks to pay"
+    if new == "provider_missed":
+        assert (await world.heard(InvoiceVoided))[-1].was_due
+    assert await world.imbalances() == []
+
+
+@pytest.mark.rule("MISS-5", "CRED-7")
+async def test_an_overdue_charge_of_a_session_that_the_provider_missed_after_all_is_void(world: World) -> None:
+    asked = await ended(world, "completed", "insurance-copay")
+    wish = InvoiceWish(amount_minor=900, currency="USD", due_on=date(2026, 11, 25))
+    await world.send(extended(asked, wish))
+    await world.move_to(NOW + timedelta(days=9))
+    assert await world.invoices(asked.session_id) == ["overdue", "overdue"]
+    await world.send(corrected(asked, "completed", "provider_missed"))
+    assert await world.invoices(asked.session_id) == ["void", "void"]
+    assert await world.imbalances() == []
+
+
+@pytest.mark.rule("MISS-5")
+async def test_a_correction_settles_what_was_never_settled_and_leaves_what_was_never_held(world: World) -> None:
+    await world.enrol()
+    asked = requested()
+    await world.send(asked)
+    await world.send(corrected(asked, "completed", "provider_missed"), corrected(requested(), "completed", "completed"))
+    assert await world.state(asked.session_id) == "returned"
+    assert await world.balance() == (6, 0)
+
+
+@pytest.mark.rule("MISS-5", "CRED-1")
+@pytest.mark.parametrize(
+    "columns",
+    [
+        "'return', 'platform:spent', NULL, 'member:available', credit_lot, hold_id",
+        "'adjust', 'platform:spent', NULL, 'member:available', credit_lot, NULL",
+        "'adjust', 'member:available', NULL, 'platform:spent', credit_lot, hold_id",
+        "'adjust', 'platform:spent', NULL, 'platform:forfeited', NULL, hold_id",
+        "'adjust', 'member:held', credit_lot, 'platform:spent', NULL, hold_id",
+    ],
+)
+async def test_the_database_refuses_a_second_return_and_corrections_that_name_nothing(
+    world: World, columns: str
+) -> None:
+    await ended(world, "provider_missed")
+    with pytest.raises(asyncpg.IntegrityConstraintViolationError):
+        async with world.database.transaction(CAUSE) as unit:
+            await unit.execute(
+                "INSERT INTO ledger_entries (member_id, number, id, amount, session_id, reason, made_by, made_at, "
+                "available_after, held_after, kind, debit_account, debit_lot, credit_account, credit_lot, hold_id) "
+                f"SELECT member_id, 99, gen_random_uuid(), 1, session_id, 'r', 'm', made_at, 0, 0, {columns} "
+                "FROM ledger_entries WHERE kind = 'return'"
+            )

@@ -1,0 +1,277 @@
+"""RESC-1: what a move costs, on a real database: held beside, taking the place, or back as it was."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+import pytest
+from makegood_contracts.events import (
+    CreditForfeited,
+    CreditReturned,
+    CreditSpent,
+    Event,
+    InvoiceIssued,
+    InvoiceVoided,
+    MoveCreditHeld,
+    MoveCreditRefused,
+    SessionMoveRequested,
+    SessionRequested,
+)
+
+from .credit_building import NOW
+from .credit_world import (
+    World,
+    cancelled,
+    completed,
+    declined,
+    expired,
+    funded,
+    missed,
+    move,
+    move_refused,
+    moved,
+    no_show,
+    requested,
+    reserved,
+)
+
+
+async def booked(world: World, plan_id: str = "eap-6", **other: Any) -> SessionRequested:
+    """A member with a session that is reserved."""
+    await world.enrol(plan_id=plan_id)
+    length = {"out-of-pocket-4": 30}.get(plan_id, 45)
+    asked = requested(**{"length": length, **other})
+    await world.send(asked)
+    await world.send(reserved(asked))
+    return asked
+
+
+async def late_move(world: World, asked: SessionRequested) -> SessionMoveRequested:
+    """With less notice than the policy asks, and accepted."""
+    wish = move(asked, forfeits=True)
+    await world.send(wish)
+    return wish
+
+
+@pytest.mark.rule("RESC-1")
+async def test_with_notice_what_is_held_will_do(world: World) -> None:
+    asked = await booked(world)
+    _, hold_id, _ = await world.hold_of(asked.session_id)
+    wish = move(asked)
+    await world.send(wish, wish)
+    (told,) = await world.heard(MoveCreditHeld)
+    assert (told.how, told.move_id, told.hold_id, told.funding) == ("kept", wish.move_id, hold_id, "credit")
+    await world.send(funded(wish))
+    await world.send(moved(wish))
+    assert await world.hold_of(asked.session_id) == ("held", hold_id, True)
+    assert await world.ledger() == [("grant", 6), ("hold", 1)]
+    await world.send(completed(asked))
+    assert await world.balance() == (5, 0)
+
+
+@pytest.mark.rule("RESC-1", "CRED-3")
+async def test_a_late_move_forfeits_what_is_held_and_needs_another_credit(world: World) -> None:
+    asked = await booked(world)
+    _, first, _ = await world.hold_of(asked.session_id)
+    wish = await late_move(world, asked)
+    (told,) = await world.heard(MoveCreditHeld)
+    assert (told.how, told.funding) == ("added", "credit")
+    assert told.hold_id != first
+    assert await world.balance() == (4, 2)
+    await world.send(funded(wish))
+    await world.send(moved(wish), moved(wish))
+    (lost,) = await world.heard(CreditForfeited)
+    assert (lost.hold_id, lost.cause, lost.session_id) == (first, "moved", asked.session_id)
+    assert await world.hold_of(asked.session_id) == ("held", told.hold_id, True)
+    assert await world.balance() == (4, 1)
+    await world.send(completed(asked), completed(asked))
+    (spent,) = await world.heard(CreditSpent)
+    assert spent.hold_id == told.hold_id
+    assert await world.balance() == (4, 0)
+    assert await world.imbalances() == []
+
+
+@pytest.mark.rule("RESC-1", "MISS-2")
+async def test_a_session_that_was_moved_late_gives_back_the_credit_it_holds_and_no_other(world: World) -> None:
+    asked = await booked(world)
+    wish = await late_move(world, asked)
+    await world.send(moved(wish))
+    await world.send(missed(asked))
+    assert await world.balance() == (5, 0)
+    assert await world.imbalances() == []
+
+
+@pytest.mark.rule("RESC-1")
+async def test_a_refused_move_leaves_everything_as_it_was(world: World) -> None:
+    asked = await booked(world)
+    before = await world.hold_of(asked.session_id)
+    wish = await late_move(world, asked)
+    await world.send(move_refused(wish), move_refused(wish))
+    (back,) = await world.heard(CreditReturned)
+    assert back.cause == "moved"
+    assert await world.hold_of(asked.session_id) == before
+    assert await world.balance() == (5, 1)
+    await world.send(wish)
+    assert len(await world.heard(MoveCreditHeld)) == 1, "a move that is over asks for nothing any more"
+    again = await late_move(world, asked)
+    await world.send(moved(again))
+    assert await world.balance() == (4, 1)
+    assert await world.imbalances() == []
+
+
+@pytest.mark.rule("RESC-1", "CRED-2")
+async def test_a_credit_that_has_lapsed_by_the_new_day_is_replaced_and_comes_back(world: World) -> None:
+    asked = await booked(world, "out-of-pocket-4")
+    await world.send(move(asked, new_starts_at=datetime(2026, 12, 3, 10, tzinfo=UTC)))
+    (refused,) = await world.heard(MoveCreditRefused)
+    assert ([reason.code for reason in refused.reasons], refused.purchasable) == (["no-session-credits"], True)
+    await world.move_to(datetime(2026, 11, 25, tzinfo=UTC))
+    await world.enrol(plan_id="out-of-pocket-4", starts_on=date(2026, 11, 20))  # another agreement: until 20 December
+    wish = move(
+        asked,
+        new_starts_at=datetime(2026, 12, 3, 10, tzinfo=UTC),
+        moved_by="provider",
+        decide_by=world.clock.moment + timedelta(minutes=5),
+    )
+    await world.send(wish)
+    (told,) = await world.heard(MoveCreditHeld)
+    assert told.how == "added"
+    await world.send(moved(wish))
+    (back,) = await world.heard(CreditReturned)
+    assert (back.cause, await world.heard(CreditForfeited)) == ("moved", [])
+    state, hold_id, firm = await world.hold_of(asked.session_id)
+    assert (state, hold_id, firm) == ("held", told.hold_id, True)
+    assert await world.imbalances() == []
+
+
+@pytest.mark.rule("RESC-1", "PLAN-1")
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"new_length_minutes": 60}, "length-not-in-plan"),
+        ({"new_starts_at": datetime(2027, 6, 1, tzinfo=UTC)}, "coverage-ended"),
+        ({"decide_by": NOW}, "temporary-interruption"),
+        ({"specialty": "psychiatry"}, "length-not-in-plan"),
+    ],
+)
+async def test_a_move_that_the_plan_does_not_pay_for_is_refused(
+    world: World, change: dict[str, Any], reason: str
+) -> None:
+    await world.enrol(ends_on=date(2027, 5, 31))
+    asked = requested()
+    await world.send(asked)
+    await world.send(move(asked, **change))
+    (refused,) = await world.heard(MoveCreditRefused)
+    assert [each.code for each in refused.reasons] == [reason]
+    assert await world.balance() == (5, 1)
+
+
+@pytest.mark.rule("RESC-1")
+async def test_a_late_move_without_a_credit_left_is_refused_and_what_is_held_stays(world: World) -> None:
+    asked = await booked(world)
+    await world.send(*(requested() for _ in range(5)))
+    await late_move(world, asked)
+    (refused,) = await world.heard(MoveCreditRefused)
+    assert [each.code for each in refused.reasons] == ["no-session-credits"]
+    assert (await world.hold_of(asked.session_id))[0] == "held"
+
+
+@pytest.mark.rule("RESC-1", "PLAN-1")
+async def test_a_late_move_makes_the_old_co_pay_due_and_a_new_one_pending(world: World) -> None:
+    asked = await booked(world, "insurance-copay")
+    wish = await late_move(world, asked)
+    assert await world.invoices(asked.session_id) == ["pending", "pending"]
+    await world.send(funded(wish))
+    await world.send(moved(wish))
+    assert await world.invoices(asked.session_id) == ["issued", "pending"]
+    await world.send(missed(asked))
+    assert await world.invoices(asked.session_id) == ["issued", "void"]
+    assert [each.due_on for each in await world.heard(InvoiceIssued)] == [asked.ends_at.date()]
+
+
+@pytest.mark.rule("RESC-1", "PLAN-1")
+async def test_a_co_pay_that_is_kept_is_due_on_the_new_day(world: World) -> None:
+    asked = await booked(world, "insurance-copay")
+    wish = move(asked, new_length_minutes=60)
+    await world.send(wish)
+    await world.send(moved(wish))
+    assert await world.invoices(asked.session_id) == ["pending"]
+    await world.send(completed(asked))
+    (issued,) = await world.heard(InvoiceIssued)
+    assert issued.due_on == wish.new_ends_at.date()
+
+
+ENDINGS: list[Any] = [
+    pytest.param(completed, "spent", id="completed"),
+    pytest.param(missed, "returned", id="missed"),
+    pytest.param(no_show, "forfeited", id="no-show"),
+    pytest.param(cancelled, "returned", id="cancelled"),
+    pytest.param(lambda asked: cancelled(asked, forfeits=True), "forfeited", id="late"),
+    pytest.param(declined, "returned", id="declined"),
+    pytest.param(expired, "returned", id="expired"),
+]
+
+
+@pytest.mark.rule("RESC-1", "CRED-3")
+@pytest.mark.parametrize("plan_id", ["eap-6", "insurance-copay"])
+@pytest.mark.parametrize(("ending", "state"), ENDINGS)
+async def test_an_ending_while_a_move_is_under_way_settles_the_session_and_gives_back_what_was_added(
+    world: World, ending: Callable[[SessionRequested], Event], state: str, plan_id: str
+) -> None:
+    asked = await booked(world, plan_id)
+    wish = await late_move(world, asked)
+    await world.send(funded(wish))
+    await world.send(ending(asked))
+    await world.send(move_refused(wish))
+    assert (await world.hold_of(asked.session_id))[0] == state
+    if plan_id == "eap-6":
+        assert await world.balance() == (6 if state == "returned" else 5, 0)
+        causes = [each.cause for each in await world.heard(CreditReturned)]
+        assert causes.count("moved") == 1
+    else:
+        assert await world.invoices(asked.session_id) == ["void" if state == "returned" else "issued", "void"]
+        assert [each.cause for each in await world.heard(InvoiceVoided)].count("moved") == 1
+    assert await world.imbalances() == []
+
+
+@pytest.mark.rule("AVAIL-4", "RESC-1")
+async def test_what_was_added_lapses_by_itself_unless_the_move_goes_on(world: World) -> None:
+    asked, other = await booked(world), requested()
+    await world.send(other)
+    await world.send(reserved(other))
+    forgotten, going_on = await late_move(world, asked), await late_move(world, other)
+    await world.send(funded(going_on))
+    assert await world.balance() == (2, 4)
+    await world.move_to(NOW + timedelta(minutes=19))
+    assert await world.balance() == (2, 4)
+    await world.move_to(NOW + timedelta(hours=10))
+    assert await world.balance() == (3, 3)
+    assert [each.cause for each in await world.heard(CreditReturned)] == ["moved"]
+    await world.send(moved(going_on))
+    assert len(await world.heard(CreditForfeited)) == 1
+    # Late word of the one that lapsed: the session goes on with the credit it has.
+    await world.send(moved(forgotten))
+    assert (await world.hold_of(asked.session_id))[0] == "held"
+    assert await world.balance() == (3, 2)
+    assert await world.imbalances() == []
+
+
+@pytest.mark.rule("RESC-1")
+async def test_nothing_is_added_for_a_session_that_is_over_or_unknown(world: World) -> None:
+    asked = await booked(world)
+    await world.send(missed(asked))
+    await world.send(move(asked, forfeits=True), move(requested(), forfeits=True))
+    assert [each.reasons[0].code for each in await world.heard(MoveCreditRefused)] == ["temporary-interruption"] * 2
+    assert await world.balance() == (6, 0)
+
+
+@pytest.mark.rule("CRED-1", "RESC-1")
+async def test_answers_about_a_session_are_numbered_in_their_order(world: World) -> None:
+    asked = await booked(world)
+    for _ in range(3):
+        wish = await late_move(world, asked)
+        await world.send(move_refused(wish))
+    numbers = [each.sequence for each in await world.outbox() if each.headers["ce_subject"] == asked.session_id]
+    assert numbers == [1, 2, 3, 4]
