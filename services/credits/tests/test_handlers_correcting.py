@@ -72,8 +72,8 @@ async def test_corrections_that_go_to_and_fro_leave_one_return_and_the_right_bal
     asked = await ended(world, "provider_missed")
     current: Outcome = "provider_missed"
     for new in ("completed", "provider_missed", "member_no_show", "provider_missed", "completed", "member_no_show"):
-        await world.send(corrected(asked, current, new))  # type: ignore[arg-type]
-        current = new  # type: ignore[assignment]
+        await world.send(corrected(asked, current, new))
+        current = new
         assert await world.balance() == (LEFT[IMPLIED[current]], 0)
         assert await world.imbalances() == []
     assert [kind for kind, _ in await world.ledger()].count("return") == 1
