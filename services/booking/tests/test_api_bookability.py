@@ -190,11 +190,16 @@ async def test_a_wish_is_refused_for_what_booking_it_would_be_refused_for(world:
     session = await world.ask()
     held = altered(Answers.slot_held(session), blocked_from=START, blocked_until=START + 3 * HOUR / 4)
     await hear(world, told(held), told(Answers.credit_held(session)))
-    wish = {"starts_at": START.isoformat(), "length_minutes": 30, "modality": "video"}
+    wish: Json = {"starts_at": START.isoformat(), "length_minutes": 30, "modality": "video"}
     found = await bookability(world, **wish)
     assert reasons(found) == {"slot-taken": "choose_another_slot", "member-busy": "choose_another_time"}
     assert [slot["starts_at"] for slot in found["next_slots"]][:1] == ["2026-11-27T09:45:00Z"]
-    odd = {**wish, "starts_at": (START + 5 * HOUR / 12).isoformat(), "length_minutes": 50, "modality": "in_person"}
+    odd: Json = {
+        **wish,
+        "starts_at": (START + 5 * HOUR / 12).isoformat(),
+        "length_minutes": 50,
+        "modality": "in_person",
+    }
     found = await bookability(world, **odd)
     assert reasons(found) == {
         "slot-not-offered": "choose_another_slot",
