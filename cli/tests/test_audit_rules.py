@@ -48,6 +48,7 @@ class Case:
             "slot_holds": [],
             "credit_holds": [],
             "overlaps": [],
+            "offers": [],
             "settlements": [],
             "returns": [],
             "imbalances": [],
@@ -219,6 +220,16 @@ IN_TABLES: list[tuple[Invariant, Fault, str]] = [
         "lot lot stands at 1 available",
     ),
     (i.no_holds_overlap, adds("overlaps", one="reserved", other="confirmed"), "reserved and confirmed overlap"),
+    (
+        i.what_is_offered_is_held,
+        adds("offers", entry_id="e", offered=True, held=False),
+        "e is offered a slot that nothing",
+    ),
+    (
+        i.what_is_offered_is_held,
+        adds("offers", entry_id="e", offered=False, held=True),
+        "e holds a slot that it is not",
+    ),
     (
         i.every_outbox_row_is_sent,
         lambda case: case.tables["outboxes"]["credits"].update(unsent=3, age=4.0),

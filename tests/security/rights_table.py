@@ -121,7 +121,7 @@ RIGHTS: Final[Mapping[str, Right]] = {
     "POST /v1/venues": may("ops"),
     "PUT /v1/venues/{venue_id}": may("ops"),
     "POST /v1/rooms/{room_id}/waitlist": may("member"),
-    "GET /v1/rooms/{room_id}/waitlist": may("member"),
+    "GET /v1/rooms/{room_id}/waitlist": may("member", "provider", "support"),
     "DELETE /v1/rooms/{room_id}/waitlist/{entry_id}": may("member"),
     # -- credits
     "GET /v1/plans": anyone(),

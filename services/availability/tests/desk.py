@@ -14,7 +14,15 @@ from makegood_chassis.database import Database
 from makegood_chassis.messaging.handlers import Due
 from makegood_chassis.service import Service
 from makegood_contracts.envelope import Cause, Received, decode
-from makegood_contracts.events import Event, SessionRequested, SlotHeld, SlotRefused, SlotReleased
+from makegood_contracts.events import (
+    Event,
+    SessionMoveFunded,
+    SessionRequested,
+    SlotHeld,
+    SlotMoveRefused,
+    SlotRefused,
+    SlotReleased,
+)
 from makegood_contracts.ids import new_id
 
 NOW = datetime(2027, 1, 4, 8, 0, tzinfo=UTC)
@@ -81,6 +89,27 @@ def later(kind: type[E], of: SessionRequested, **values: Any) -> E:
     return kind(**{**kept, "session_version": 2, **values})
 
 
+def move(of: SessionRequested, starts_at: datetime, length: int | None = None, **values: Any) -> SessionMoveFunded:
+    """A funded move of the session that was requested, by its member if nothing else is said."""
+    length = length or of.length_minutes
+    return later(
+        SessionMoveFunded,
+        of,
+        **{
+            "move_id": new_id(),
+            "moved_by": "member",
+            "new_starts_at": starts_at,
+            "new_ends_at": starts_at + length * MINUTE,
+            "new_length_minutes": length,
+            "new_time_zone": "UTC",
+            "new_venue_id": of.venue_id,
+            "forfeits": False,
+            "decide_by": NOW + 5 * MINUTE,
+            **values,
+        },
+    )
+
+
 def received(event: E) -> Received[E]:
     return Received(event, new_id(), event.key, 1, datetime.now(UTC), "story", "test")
 
@@ -114,35 +143,45 @@ class Desk:
 
     async def outbox(self) -> list[Event]:
         """What was published since the last look, in order."""
+        return [record.event for record in await self.records()]
+
+    async def records(self) -> list[Received[Event]]:
+        """As `outbox`, with the events' attributes."""
         async with self.database.pool.acquire() as connection:
             rows = await connection.fetch(
                 "WITH sent AS (DELETE FROM outbox RETURNING *) SELECT key, headers, payload FROM sent ORDER BY id"
             )
         return [
-            decode(row[0].encode(), [(name, text.encode()) for name, text in json.loads(row[1])], row[2]).event
+            decode(row[0].encode(), [(name, text.encode()) for name, text in json.loads(row[1])], row[2])
             for row in rows
         ]
 
     async def pass_time(self, moment: datetime) -> list[SlotReleased]:
-        """Moves the clock and runs what is due by then."""
-        self.clock.moment = moment
-        async with self.database.transaction(CAUSE) as unit:
-            rows = await unit.fetch(
-                "DELETE FROM deadlines WHERE due_at <= $1 RETURNING kind, entity_id, due_at", moment
-            )
-            for kind in {row["kind"] for row in rows}:
-                due = [Due(row["entity_id"], row["due_at"]) for row in rows if row["kind"] == kind]
-                await self.service.deadlines[kind](due, unit)
-        return [cast("SlotReleased", event) for event in await self.outbox()]
+        """Moves the clock and runs what is due by then; answers what was released."""
+        return [event for event in await self.run_due(moment) if isinstance(event, SlotReleased)]
+
+    async def run_due(self, moment: datetime | None = None) -> list[Event]:
+        """Runs what is due, and what that makes due, by now or `moment`; answers what was published."""
+        self.clock.moment = moment or self.clock.moment
+        while True:
+            async with self.database.transaction(CAUSE) as unit:
+                rows = await unit.fetch(
+                    "DELETE FROM deadlines WHERE due_at <= $1 RETURNING kind, entity_id, due_at", self.clock.moment
+                )
+                for kind in sorted({row["kind"] for row in rows}):
+                    due = [Due(row["entity_id"], row["due_at"]) for row in rows if row["kind"] == kind]
+                    await self.service.deadlines[kind](due, unit)
+            if not rows:
+                return await self.outbox()
 
     async def value(self, sql: str, *args: Any) -> Any:
         async with self.database.reading() as queries:
             return await queries.fetch_value(sql, *args)
 
 
-def codes(answer: SlotHeld | SlotRefused) -> list[str]:
-    """The refusal's codes; none for a slot that is held."""
-    return [reason.code for reason in answer.reasons] if isinstance(answer, SlotRefused) else []
+def codes(answer: Event) -> list[str]:
+    """The refusal's codes; none for a slot that is held or has moved."""
+    return [reason.code for reason in answer.reasons] if isinstance(answer, SlotRefused | SlotMoveRefused) else []
 
 
 def all_codes(answers: Sequence[SlotHeld | SlotRefused]) -> list[list[str]]:

@@ -11,8 +11,6 @@ import asyncpg
 import msgspec
 import pytest
 from makegood_availability.handlers.requests import Requests
-from makegood_availability.store.schedules import Schedules
-from makegood_availability.store.venues import Venues
 from makegood_chassis.messaging.failures import is_transient
 from makegood_contracts.events import (
     Event,
@@ -281,7 +279,7 @@ async def test_200_concurrent_transactions_for_overlapping_slots_never_leave_an_
         await desk.publish(provider, buffer_after_minutes=10)
     rooms = [await venue(desk), await venue(desk)]
     rng = random.Random(7)
-    requests = Requests(Schedules(), Venues())
+    requests = Requests(desk.parts.schedules, desk.parts.venues, desk.parts.line)
 
     def wish() -> SessionRequested:
         start = at(9) + 15 * MINUTE * rng.randrange(16)

@@ -162,6 +162,13 @@ def no_holds_overlap(data: Snapshot) -> Iterator[str]:
         yield f"the slots of sessions {row['one']} and {row['other']} overlap"
 
 
+def what_is_offered_is_held(data: Snapshot) -> Iterator[str]:
+    """AVAIL-6: every offer of the waitlist holds its slot, and no slot is held for one that is over."""
+    for row in data.offers:
+        what = "is offered a slot that nothing holds" if row["offered"] else "holds a slot that it is not offered"
+        yield f"waitlist entry {row['entry_id']} {what}"
+
+
 def every_outbox_row_is_sent(data: Snapshot) -> Iterator[str]:
     """Nothing waits to be published."""
     for service, row in data.outboxes.items():
@@ -226,6 +233,7 @@ INVARIANTS: tuple[Invariant, ...] = (
     nothing_is_settled_twice,
     the_ledger_adds_up,
     no_holds_overlap,
+    what_is_offered_is_held,
     every_outbox_row_is_sent,
     requests_are_decided,
     sessions_are_awaited,

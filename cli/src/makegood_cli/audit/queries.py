@@ -37,6 +37,7 @@ SELECT count(*) AS unsent, extract(epoch FROM clock_timestamp() - min(created_at
 
 SLOT_HOLDS = """
 SELECT session_id::text, provider_id, member_id, venue_id, starts_at, ends_at, hold_until, live, firm FROM slot_holds
+WHERE offered_to IS NULL
 """
 
 # If any two of a person's spans overlap, two that follow each other by their start do. So one sort finds whom it concerns,
@@ -59,7 +60,15 @@ FROM concerned a JOIN concerned b ON a.whose = b.whose AND a.key = b.key AND a.s
     AND a.span && b.span
 """
 
-SCHEDULES = "SELECT provider_id, version FROM schedules"
+SCHEDULES = "SELECT provider_id, sequence AS version FROM schedules"
+
+OFFERS = """
+SELECT coalesce(w.id, h.entry_id)::text AS entry_id, w.id IS NOT NULL AS offered, h.entry_id IS NOT NULL AS held
+FROM (SELECT id FROM waitlist WHERE status = 'offered' AND session_id IS NULL) AS w
+FULL JOIN (SELECT entry_id FROM slot_holds WHERE live AND offered_to IS NOT NULL) AS h ON h.entry_id = w.id
+WHERE w.id IS NULL OR h.entry_id IS NULL
+"""
+"""Offers of the waitlist that one side knows and the other does not."""
 
 CREDIT_HOLDS = """
 SELECT holds.session_id::text, holds.member_id, holds.state, holds.hold_until, holds.firm,

@@ -28,6 +28,7 @@ class Snapshot:
     rooms: Rows
     slot_holds: Rows
     overlaps: Rows
+    offers: Rows
     schedules: Rows
     credit_holds: Rows
     accounts: Rows
@@ -47,6 +48,7 @@ _ASKED: Mapping[str, Mapping[str, str]] = {
     "availability": {
         "slot_holds": queries.SLOT_HOLDS,
         "overlaps": queries.OVERLAPS,
+        "offers": queries.OFFERS,
         "schedules": queries.SCHEDULES,
     },
     "credits": {

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Final, Literal
 
 from makegood_contracts.events import Modality, Specialty
 from makegood_contracts.reasons import Reason
@@ -12,6 +13,13 @@ from makegood_contracts.reasons import Reason
 from makegood_calendar.hours import Hours, Span
 
 IN_PERSON: Modality = "in_person"
+
+Terms = Literal["member", "provider", "provider_moves"]
+"""By whose terms a time is judged. Notice, grid and horizon protect the provider from others: by `provider`, only hours, time
+off and the kind of session count. `provider_moves`: a session that was booked already, so its kind was settled then (RESC-2).
+"""
+
+_AS_FAR_AS_ANYBODY: Final = timedelta(days=3650)
 
 NOT_PUBLISHED = Reason(code="slot-not-offered", detail="The provider has published no schedule.")
 NOT_THIS_KIND = Reason(
@@ -23,6 +31,8 @@ TOO_SOON = Reason(code="slot-not-offered", detail="The provider asks for more no
 TOO_FAR = Reason(code="slot-not-offered", detail="The provider's calendar does not reach that far.")
 NO_SLOT = Reason(code="slot-not-offered", detail="No slot of the provider starts at that time.")
 OUTSIDE_HOURS = Reason(code="slot-not-offered", detail="The provider's hours end before the session would.")
+NOT_WITHIN_HOURS = Reason(code="slot-not-offered", detail="The session would not lie within the provider's hours.")
+PASSED = Reason(code="slot-not-offered", detail="That time has passed.")
 TIME_OFF = Reason(code="slot-not-offered", detail="The provider has time off.")
 NO_VENUE = Reason(code="venue-taken", detail="There is no such venue.")
 VENUE_CLOSED = Reason(code="venue-taken", detail="The venue is closed at that time.")
@@ -58,13 +68,16 @@ class Venue:
     hours: Hours | None = None
 
 
+_OUT_OF_BOUNDS: Final = (TOO_SOON, TOO_FAR, PASSED)
+
+
 class Offer:
     """What the provider offers of one kind of session at the moment `now`. AVAIL-1, AVAIL-2
 
     `time_off` must hold what touches the sessions asked about; `venue` is None where `venue_id` names nothing.
     """
 
-    __slots__ = ("_earliest", "_latest", "_time_off", "_venue_hours", "kind_refusals", "length", "schedule")
+    __slots__ = ("_earliest", "_latest", "_terms", "_time_off", "_venue_hours", "kind_refusals", "length", "schedule")
 
     def __init__(
         self,
@@ -76,15 +89,17 @@ class Offer:
         modality: Modality,
         venue_id: str | None,
         now: datetime,
+        terms: Terms = "member",
     ) -> None:
         self.schedule = schedule
         self.length = timedelta(minutes=length_minutes)
         self._time_off = time_off
         self._venue_hours = venue.hours if venue is not None else None
-        self._earliest = now + schedule.minimum_notice
-        self._latest = now + schedule.horizon
+        self._terms = terms
+        self._earliest = now + schedule.minimum_notice if terms == "member" else now
+        self._latest = now + (schedule.horizon if terms == "member" else _AS_FAR_AS_ANYBODY)
         refusals: list[Reason] = []
-        if modality not in schedule.lengths.get(length_minutes, ()):
+        if terms != "provider_moves" and modality not in schedule.lengths.get(length_minutes, ()):
             refusals.append(NOT_THIS_KIND)
         if modality == IN_PERSON and venue_id is None:
             refusals.append(NEEDS_VENUE)
@@ -114,7 +129,7 @@ class Offer:
 
     def _refusals_at(self, start: datetime) -> tuple[Reason, ...]:
         own = self._refusal(start)
-        if own is TOO_SOON or own is TOO_FAR or self._venue_hours is None:
+        if self._venue_hours is None or own in _OUT_OF_BOUNDS:
             return () if own is None else (own,)
         if self._venue_hours.covers(start, start + self.length):
             return () if own is None else (own,)
@@ -122,15 +137,16 @@ class Offer:
 
     def _refusal(self, start: datetime) -> Reason | None:
         # Notice and horizon come first: within them, no arithmetic on instants can leave the calendar.
+        by_member = self._terms == "member"
         if start < self._earliest:
-            return TOO_SOON
+            return TOO_SOON if by_member else PASSED
         if start > self._latest:
             return TOO_FAR
-        if not self.schedule.hours.starts(start, self.schedule.step):
+        if by_member and not self.schedule.hours.starts(start, self.schedule.step):
             return NO_SLOT
         end = start + self.length
         if not self.schedule.hours.covers(start, end):
-            return OUTSIDE_HOURS
+            return OUTSIDE_HOURS if by_member else NOT_WITHIN_HOURS
         for off_from, off_to in self._time_off:
             if off_from < end and start < off_to:
                 return TIME_OFF

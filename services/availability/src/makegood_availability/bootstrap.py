@@ -8,14 +8,28 @@ from fastapi import FastAPI
 from makegood_chassis.clock import Clock
 from makegood_chassis.http.app import create_app
 from makegood_chassis.service import Service, base
-from makegood_contracts.events import SessionRequested, SessionReserved
+from makegood_contracts.events import (
+    PersonErased,
+    ProviderChanged,
+    RoomClosed,
+    RoomOpened,
+    RoomRestarted,
+    SessionExtensionRequested,
+    SessionMoveFunded,
+    SessionRequested,
+    SessionReserved,
+)
 
-from makegood_availability.api import schedules, slots, venues
+from makegood_availability.api import schedules, slots, venues, waitlist
 from makegood_availability.api.rights import RIGHTS
 from makegood_availability.domain.holds import ENDINGS
-from makegood_availability.handlers.endings import ended, reserved
-from makegood_availability.handlers.lapses import LAPSE, lapsed
+from makegood_availability.handlers.endings import Endings
+from makegood_availability.handlers.erasure import erased
+from makegood_availability.handlers.lapses import LAPSE, Lapses
+from makegood_availability.handlers.moves import Moves
 from makegood_availability.handlers.requests import Requests
+from makegood_availability.handlers.rooms import Rooms
+from makegood_availability.handlers.waitlist import ENTRY, HORIZON, LINE
 from makegood_availability.parts import Parts
 from makegood_availability.settings import AvailabilitySettings
 
@@ -27,7 +41,9 @@ def bootstrap(settings: AvailabilitySettings, clock: Clock | None = None) -> Ser
     """Everything wired, nothing started."""
     clock, database, signals = base(NAME, settings, clock)
     parts = Parts(database, clock)
-    requests = Requests(parts.schedules, parts.venues)
+    line = parts.line
+    endings, rooms = Endings(line), Rooms(line)
+    requests, moves = Requests(parts.schedules, parts.venues, line), Moves(parts.schedules, parts.venues, line)
     return Service(
         name=NAME,
         settings=settings,
@@ -36,10 +52,19 @@ def bootstrap(settings: AvailabilitySettings, clock: Clock | None = None) -> Ser
         signals=signals,
         events={
             SessionRequested: requests.requested,
-            SessionReserved: reserved,
-            **{event: ended(cause) for event, cause in ENDINGS.items()},
+            SessionReserved: endings.reserved,
+            SessionMoveFunded: moves.funded,
+            SessionExtensionRequested: moves.extended,
+            **{event: endings.ended(cause) for event, cause in ENDINGS.items()},
+            **dict.fromkeys((RoomOpened, RoomClosed, RoomRestarted, ProviderChanged), rooms.told),
+            PersonErased: erased,
         },
-        deadlines={LAPSE: lapsed},
+        deadlines={
+            LAPSE: Lapses(line).lapsed,
+            ENTRY: line.lapsed,
+            LINE: line.due,
+            HORIZON: line.due,
+        },
         migrations=MIGRATIONS,
         parts=parts,
         app=app,
@@ -51,7 +76,7 @@ def app(service: Service) -> FastAPI:
     return create_app(
         service,
         title="Availability",
-        description="Providers' schedules and time off, the slots they offer, and venues.",
-        routers=[schedules.router, slots.router, venues.router],
+        description="Providers' schedules and time off, the slots they offer, who waits for one, and venues.",
+        routers=[schedules.router, slots.router, venues.router, waitlist.router],
         rights=RIGHTS,
     )

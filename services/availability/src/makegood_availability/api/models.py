@@ -10,6 +10,7 @@ from makegood_contracts.events import Modality, Specialty
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
 
 from makegood_availability.api.parameters import Zone
+from makegood_availability.domain.waitlist import LONGEST_WAIT, Status
 from makegood_availability.store.bodies import minutes_of
 
 Weekday = Literal["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"]
@@ -131,6 +132,12 @@ TIME_OFF: Final[dict[str, Any]] = {
     "ends_at": "2026-12-26T23:00:00Z",
     "note": "Holidays",
 }
+WISH: Final[dict[str, Any]] = {
+    "from": "2026-11-24T08:00:00Z",
+    "to": "2026-11-27T18:00:00Z",
+    "length_minutes": 45,
+    "modality": "video",
+}
 """Examples of the OpenAPI document."""
 
 
@@ -166,11 +173,14 @@ class ScheduleView(ScheduleBody):
 class TimeOffBody(RequestModel):
     """Time that the provider takes off; the note is for the provider and support alone."""
 
-    model_config = example(**TIME_OFF)
+    model_config = example(**TIME_OFF, sessions="keep")
 
     starts_at: Instant
     ends_at: Instant
     note: Annotated[str | None, Field(max_length=500)] = None
+    sessions: Annotated[
+        Literal["keep", "cancel"] | None, Field(description="What becomes of sessions in it that have not begun.")
+    ] = None
 
     @model_validator(mode="after")
     def _ends_later(self) -> Self:
@@ -188,6 +198,14 @@ class TimeOffView(View):
     starts_at: Instant
     ends_at: Instant
     note: str | None
+
+
+class InsideView(View):
+    """A session that lies in the time off."""
+
+    session_id: str
+    starts_at: Instant
+    ends_at: Instant
 
 
 class SlotView(View):
@@ -209,6 +227,68 @@ class AvailabilityView(View):
 
     available: bool
     message: Literal["Slot available", "Provider is not available", "Venue is not available"]
+
+
+class WaitlistBody(RequestModel):
+    """A time that a member waits for: a session of this kind that starts from `from` on and before `to` (AVAIL-6)."""
+
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, populate_by_name=True, serialize_by_alias=True, **example(**WISH)
+    )
+
+    from_: Annotated[Instant, Field(alias="from")]
+    to: Instant
+    length_minutes: Annotated[Whole, Field(ge=5, le=480, examples=[45])]
+    modality: Modality
+
+    @model_validator(mode="after")
+    def _ends_later(self) -> Self:
+        if self.from_ >= self.to:
+            raise ValueError("`to` must be later than `from`")
+        if self.to - self.from_ > LONGEST_WAIT:
+            raise ValueError(f"a wish reaches over at most {LONGEST_WAIT.days} days")
+        return self
+
+
+class OfferView(View):
+    """A slot that is held for the member until `lapses_at`; booking it accepts the offer."""
+
+    starts_at: Instant
+    ends_at: Instant
+    lapses_at: Instant
+
+
+class WaitlistView(View):
+    """An entry of the waitlist. `position`: place in the provider's line, 1 for the first; null once nobody waits any more."""
+
+    model_config = ConfigDict(
+        frozen=True,
+        from_attributes=True,
+        populate_by_name=True,
+        serialize_by_alias=True,
+        **example(
+            id="019ab0c4-3f8e-7d6a-9d6b-0f3b7b1f4a11",
+            room_id="019ab0c4-3f8e-7d6a-9d6b-0f3b7b1f4a12",
+            **WISH,
+            status="offered",
+            position=1,
+            offer={
+                "starts_at": "2026-11-24T09:00:00Z",
+                "ends_at": "2026-11-24T09:45:00Z",
+                "lapses_at": "2026-11-23T12:00:00Z",
+            },
+        ),
+    )
+
+    id: str
+    room_id: str
+    from_: Annotated[Instant, Field(alias="from")]
+    to: Instant
+    length_minutes: int
+    modality: Modality
+    status: Status
+    position: int | None
+    offer: OfferView | None = None
 
 
 class VenueBody(RequestModel):

@@ -17,6 +17,9 @@ RIGHTS: Final[Rights] = {
     "time-off.remove": _PROVIDER_OR_SUPPORT,
     "slots.search": _ANYONE,
     "slots.check": _ANYONE,
+    "waitlist.join": (Grant("member", "party"),),
+    "waitlist.leave": (Grant("member", "party"),),
+    "waitlist.read": (Grant("member", "party"), Grant("provider", "party"), Grant("support")),
     "venues.read": _ANYONE,
     "venues.change": (Grant("ops"),),
 }

@@ -10,7 +10,7 @@ from makegood_chassis.http.answers import answer
 from makegood_chassis.http.changes import Change, changes
 from makegood_chassis.http.openapi import problems
 from makegood_chassis.http.pages import Cursor, Limit, Page, decode_cursor, page
-from makegood_chassis.http.problems import invalid, not_found
+from makegood_chassis.http.problems import Problem, invalid, not_found
 from makegood_chassis.http.rights import Access, operation
 from makegood_contracts.events import (
     DateHours,
@@ -23,10 +23,12 @@ from makegood_contracts.events import (
 )
 from makegood_contracts.ids import is_id, new_id
 
-from makegood_availability.api.models import ScheduleBody, ScheduleView, TimeOffBody, TimeOffView
+from makegood_availability.api.models import InsideView, ScheduleBody, ScheduleView, TimeOffBody, TimeOffView
 from makegood_availability.api.parameters import PartsOf, ProviderId, check_cursor_id
+from makegood_availability.handlers.waitlist import plan_look
 from makegood_availability.store import schedules
 from makegood_availability.store.bodies import DAYS
+from makegood_availability.store.holds import sessions_within
 from makegood_availability.store.schedules import TimeOff
 
 router = APIRouter(tags=["schedules"])
@@ -49,8 +51,9 @@ async def publish_schedule(
         before = await schedules.lock(unit, provider_id)
         change.expect_version(before.version if before else 0)
         kept = body.model_dump(mode="json")
-        version = await schedules.publish(unit, provider_id, kept)
-        unit.publish(_published(provider_id, version, body), sequence=version)
+        version, sequence = await schedules.publish(unit, provider_id, kept)
+        unit.publish(_published(provider_id, version, body), sequence=sequence)
+        plan_look(provider_id, unit)
         first = before is None or before.body is None
         return change.answer(201 if first else 200, _view(provider_id, version, kept), version=version)
 
@@ -74,7 +77,7 @@ async def read_schedule(
     "/v1/providers/{provider_id}/time-off",
     status_code=201,
     response_model=TimeOffView,
-    responses=problems("validation", "not-found"),
+    responses=problems("validation", "not-found", "sessions-in-time-off"),
 )
 async def add_time_off(
     provider_id: ProviderId,
@@ -82,7 +85,11 @@ async def add_time_off(
     access: Annotated[Access, Depends(operation("time-off.add"))],
     change: Annotated[Change, Depends(changes())],
 ) -> Response:
-    """Takes time off: nothing is offered in it any more. Sessions that are booked in it stay."""
+    """Takes time off: nothing is offered in it any more.
+
+    Where sessions that have not begun lie in it, the request must say what becomes of them: `sessions: "keep"`, or `"cancel"`,
+    which cancels them for the provider. Without that it is refused and names them.
+    """
     access.require("provider", provider_id=provider_id)
     entry = TimeOff(new_id(), body.starts_at, body.ends_at, body.note)
     async with change.unit() as unit:
@@ -90,8 +97,12 @@ async def add_time_off(
             raise invalid("#/ends_at", "Time off that is over already takes nothing off.")
         before = await schedules.lock(unit, provider_id)
         change.expect_version(before.version if before else 0)
-        version = await schedules.touch(unit, provider_id)
+        inside = await sessions_within(unit, provider_id, entry.starts_at, entry.ends_at)
+        if inside and body.sessions is None:
+            raise Problem("sessions-in-time-off", sessions=[InsideView.model_validate(session) for session in inside])
+        version, sequence = await schedules.touch(unit, provider_id)
         await schedules.add_time_off(unit, provider_id, entry)
+        plan_look(provider_id, unit)
         unit.publish(
             TimeOffAdded(
                 provider_id=provider_id,
@@ -99,8 +110,9 @@ async def add_time_off(
                 time_off_id=entry.id,
                 starts_at=entry.starts_at,
                 ends_at=entry.ends_at,
+                cancels=tuple(session.session_id for session in inside) if body.sessions == "cancel" else (),
             ),
-            sequence=version,
+            sequence=sequence,
         )
         return change.answer(201, TimeOffView.model_validate(entry))
 
@@ -144,10 +156,11 @@ async def remove_time_off(
         if before is None or not await schedules.remove_time_off(unit, provider_id, time_off_id):
             raise not_found("time off")
         change.expect_version(before.version)
-        version = await schedules.touch(unit, provider_id)
+        version, sequence = await schedules.touch(unit, provider_id)
+        plan_look(provider_id, unit)
         unit.publish(
             TimeOffRemoved(provider_id=provider_id, schedule_version=version, time_off_id=time_off_id),
-            sequence=version,
+            sequence=sequence,
         )
         return change.answer(204)
 

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 from fastapi import APIRouter, Depends, Query, Response
-from makegood_calendar.offers import IN_PERSON, Offer, Schedule, Venue
+from makegood_calendar.offers import IN_PERSON, Offer, Schedule, Terms, Venue
 from makegood_calendar.slots import Busy, free_starts, is_free, window
 from makegood_calendar.zones import local_text
 from makegood_chassis.database import Queries
@@ -102,7 +102,7 @@ async def search_slots(
                 part[0] - schedule.buffer_before,
                 part[1] + length + schedule.buffer_after,
                 venue_id=venue_id,
-                member_id=access.caller.subject if "member" in access.caller.roles else None,
+                member_id=_member(access),
             )
             offer = _offer(schedule, found, venue, length_minutes, modality, venue_id, now)
             busy = Busy(found.provider, [*found.venue, *found.member])
@@ -131,24 +131,37 @@ async def check_availability(
         str | None, Query(max_length=64, description="A session that would move here: its own slot counts as free.")
     ] = None,
 ) -> Response:
-    """Whether provider and venue are free for this session. Of two obstacles the provider's is told."""
+    """Whether provider and venue are free for this session. Of two obstacles the provider's is told.
+
+    Judged by the caller's terms: minimum notice, grid and horizon bind everybody but the provider, and a move of theirs keeps
+    the kind of session that was booked.
+    """
     _check_venue(modality, venue_id)
     optional_id("#/session_id", session_id)
     now = parts.clock.now()
     length = timedelta(minutes=length_minutes)
+    terms: Terms = "member"
+    if "provider" in access.caller.roles and access.caller.subject == provider_id:
+        terms = "provider" if session_id is None else "provider_moves"
     async with parts.database.reading() as queries:
         schedule = await _schedule(parts, queries, provider_id)
         venue = await _venue(parts, queries, venue_id)
         if schedule is None:
             return answer(200, NO_PROVIDER)
-        first, last = _offer(schedule, Taken(), venue, length_minutes, modality, venue_id, now).bounds
+        first, last = _offer(schedule, Taken(), venue, length_minutes, modality, venue_id, now, terms).bounds
         if not first <= starts_at <= last:
             return answer(200, NO_PROVIDER)
         blocked_from, blocked_to = schedule.blocked(starts_at, starts_at + length)
         found = await taken(
-            queries, provider_id, blocked_from, blocked_to, venue_id=venue_id, except_session=session_id
+            queries,
+            provider_id,
+            blocked_from,
+            blocked_to,
+            venue_id=venue_id,
+            member_id=_member(access),
+            except_session=session_id,
         )
-    offer = _offer(schedule, found, venue, length_minutes, modality, venue_id, now)
+    offer = _offer(schedule, found, venue, length_minutes, modality, venue_id, now, terms)
     refused = {reason.code for reason in offer.refusals(starts_at)}
     if "slot-not-offered" in refused or not is_free(offer, starts_at, Busy(found.provider)):
         return answer(200, NO_PROVIDER)
@@ -191,7 +204,19 @@ def _offer(
     modality: Modality,
     venue_id: str | None,
     now: datetime,
+    terms: Terms = "member",
 ) -> Offer:
     return Offer(
-        schedule, found.time_off, venue, length_minutes=length_minutes, modality=modality, venue_id=venue_id, now=now
+        schedule,
+        found.time_off,
+        venue,
+        length_minutes=length_minutes,
+        modality=modality,
+        venue_id=venue_id,
+        now=now,
+        terms=terms,
     )
+
+
+def _member(access: Access) -> str | None:
+    return access.caller.subject if "member" in access.caller.roles else None

@@ -35,8 +35,7 @@ ENDINGS: Final[Mapping[type[Event], ReleaseCause]] = {
 """Every ending of a session releases its slot. CANC-3"""
 
 HELD_SEQUENCE: Final = 1
-RELEASED_SEQUENCE: Final = 2
-"""A hold's events: it is held or refused first, released second, and nothing after that."""
+"""The first event about a session: held or refused. Answers to moves come between, its release is the last."""
 
 SLOT_TAKEN = Reason(code="slot-taken", detail="Another session or its buffers take that time.")
 VENUE_TAKEN = Reason(code="venue-taken", detail="Another session takes the venue at that time.")
@@ -95,6 +94,7 @@ def withheld(
         modality=request.modality,
         venue_id=request.venue_id,
         now=now,
+        terms="provider" if request.booked_by == "provider" else "member",
     )
     return offer.refusals(request.starts_at)
 

@@ -15,6 +15,7 @@ from makegood_chassis.messaging.handlers import Due
 
 from makegood_availability.domain.holds import Wish, lapses
 from makegood_availability.handlers.endings import publish_released
+from makegood_availability.handlers.waitlist import Line
 from makegood_availability.store import holds
 
 LAPSE: Final = "hold-lapse"
@@ -34,8 +35,16 @@ def plan_lapses(held: Iterable[Wish], unit: UnitOfWork) -> None:
         unit.set_deadline(LAPSE, f"{moment.isoformat()}/{session_id}", moment)
 
 
-async def lapsed(due: Sequence[Due], unit: UnitOfWork) -> None:
-    """Takes back the holds of these seconds that nobody made firm, and says so. AVAIL-4"""
-    moments = {datetime.fromisoformat(deadline.entity_id.partition("/")[0]) for deadline in due}
-    for slot in await holds.lapse(unit, [(moment - _SECOND, moment) for moment in sorted(moments)]):
-        publish_released(slot, "lapsed", unit.cause, unit)
+class Lapses:
+    """Ends holds that nobody settled."""
+
+    def __init__(self, line: Line) -> None:
+        self._line = line
+
+    async def lapsed(self, due: Sequence[Due], unit: UnitOfWork) -> None:
+        """Takes back the holds of these seconds that nobody made firm, and says so. AVAIL-4"""
+        moments = {datetime.fromisoformat(deadline.entity_id.partition("/")[0]) for deadline in due}
+        released = await holds.lapse(unit, [(moment - _SECOND, moment) for moment in sorted(moments)])
+        for slot in released:
+            publish_released(slot, "lapsed", unit.cause, unit)
+        await self._line.opened(released, {}, unit)

@@ -23,6 +23,7 @@ from makegood_availability.domain.holds import (
     withheld,
 )
 from makegood_availability.handlers.lapses import plan_lapses
+from makegood_availability.handlers.waitlist import Line
 from makegood_availability.store import holds
 from makegood_availability.store.schedules import Schedules, load_time_off
 from makegood_availability.store.venues import Venues
@@ -42,9 +43,10 @@ class _Known:
 class Requests:
     """Answers requests for slots."""
 
-    def __init__(self, schedules: Schedules, venues: Venues) -> None:
+    def __init__(self, schedules: Schedules, venues: Venues, line: Line) -> None:
         self._schedules = schedules
         self._venues = venues
+        self._line = line
 
     async def requested(self, batch: Sequence[Received[SessionRequested]], unit: UnitOfWork) -> None:
         """Holds what the schedules offer and nobody else has; of two in each other's way, the earlier in the batch wins."""
@@ -68,6 +70,12 @@ class Requests:
         held = await self._hold([wish for wish in wishes.values() if wish.session_id not in refusals], unit)
         others = [wish for wish in wishes.values() if wish.session_id not in held]
         conflicts = await holds.conflicts(unit, others) if others else {}
+        for wish in others:
+            # What the member was offered is in nobody's way but the others' (AVAIL-6).
+            found = conflicts[wish.session_id]
+            offered = found is not None and found.own_offer and not found.reasons and wish.session_id not in refusals
+            if offered and await self._line.take_offer(wish, unit):
+                held.add(wish.session_id)
         for received in asked.values():
             request = received.event
             if request.session_id in held:
@@ -80,7 +88,7 @@ class Requests:
                 _log.info("request of a session that is known already", session_id=request.session_id)
                 continue
             # What was in the way when the hold was tried may have gone since.
-            reasons = in_order([*refusals.get(request.session_id, ()), *in_the_way]) or [SLOT_TAKEN]
+            reasons = in_order([*refusals.get(request.session_id, ()), *in_the_way.reasons]) or [SLOT_TAKEN]
             unit.publish(_refused(request, reasons), sequence=HELD_SEQUENCE, cause=received.cause)
         plan_lapses([wishes[session_id] for session_id in held], unit)
 

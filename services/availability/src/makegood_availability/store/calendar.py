@@ -12,7 +12,7 @@ from makegood_chassis.database import Queries
 _TAKEN = """
 SELECT 0, lower(blocked), upper(blocked) FROM slot_holds
 WHERE live AND provider_key = hashtextextended($1, 0) AND blocked && tstzrange($2, $3)
-    AND session_id IS DISTINCT FROM $4::uuid
+    AND session_id IS DISTINCT FROM $4::uuid AND (offered_to = $6) IS NOT TRUE
 UNION ALL
 SELECT 1, starts_at, ends_at FROM time_off WHERE provider_id = $1 AND ends_at > $2 AND starts_at < $3
 UNION ALL
@@ -46,7 +46,10 @@ async def taken(
     member_id: str | None = None,
     except_session: str | None = None,
 ) -> Taken:
-    """What touches [start, end), in one statement; `except_session` leaves out one session's own hold."""
+    """What touches [start, end), in one statement; `except_session` leaves out one session's own hold.
+
+    What the waitlist offers is taken for all but its member (AVAIL-6).
+    """
     found = Taken()
     lists = (found.provider, found.time_off, found.venue, found.member)
     rows = await queries.fetch(_TAKEN, provider_id, start, end, except_session, venue_id, member_id)

@@ -32,11 +32,16 @@ _CONFLICTS = """
 SELECT wish.session_id::text,
     EXISTS (SELECT FROM slot_holds h WHERE h.session_id = wish.session_id),
     EXISTS (SELECT FROM slot_holds h WHERE h.live AND h.provider_key = hashtextextended(wish.provider_id, 0)
-        AND h.blocked && tstzrange(wish.blocked_from, wish.blocked_to)),
+        AND h.blocked && tstzrange(wish.blocked_from, wish.blocked_to)
+        AND h.session_id <> wish.session_id AND (h.offered_to = wish.member_id) IS NOT TRUE),
     wish.venue_id IS NOT NULL AND EXISTS (SELECT FROM slot_holds h WHERE h.live AND h.venue_id = wish.venue_id
-        AND tstzrange(h.starts_at, h.ends_at) && tstzrange(wish.starts_at, wish.ends_at)),
+        AND tstzrange(h.starts_at, h.ends_at) && tstzrange(wish.starts_at, wish.ends_at)
+        AND h.session_id <> wish.session_id),
     EXISTS (SELECT FROM slot_holds h WHERE h.live AND h.member_key = hashtextextended(wish.member_id, 0)
-        AND tstzrange(h.starts_at, h.ends_at) && tstzrange(wish.starts_at, wish.ends_at))
+        AND tstzrange(h.starts_at, h.ends_at) && tstzrange(wish.starts_at, wish.ends_at)
+        AND h.session_id <> wish.session_id),
+    EXISTS (SELECT FROM slot_holds h WHERE h.live AND h.provider_key = hashtextextended(wish.provider_id, 0)
+        AND h.blocked && tstzrange(wish.blocked_from, wish.blocked_to) AND h.offered_to = wish.member_id)
 FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::timestamptz[], $6::timestamptz[],
     $7::timestamptz[], $8::timestamptz[])
     AS wish (session_id, provider_id, member_id, venue_id, starts_at, ends_at, blocked_from, blocked_to)
@@ -46,17 +51,23 @@ _FIRM = """
 WITH locked AS (
     SELECT session_id FROM slot_holds WHERE session_id = ANY($1::uuid[]) AND live AND NOT firm
     ORDER BY session_id FOR UPDATE
+), firm AS (
+    UPDATE slot_holds SET firm = true FROM locked WHERE slot_holds.session_id = locked.session_id
+    RETURNING slot_holds.session_id, entry_id
 )
-UPDATE slot_holds SET firm = true FROM locked WHERE slot_holds.session_id = locked.session_id
+SELECT session_id::text FROM firm WHERE entry_id IS NOT NULL
 """
 
+# Whether anybody waits for something like the slot is a look into two indexes that hold nothing but those who wait.
 _RELEASE = """
 WITH locked AS (
     SELECT session_id FROM slot_holds WHERE session_id = ANY($1::uuid[]) AND live ORDER BY session_id FOR UPDATE
 )
-UPDATE slot_holds SET live = false, cause = $2, ended_at = $3 FROM locked
+UPDATE slot_holds SET live = false, cause = $2, ended_at = $3, sequence = sequence + 1 FROM locked
 WHERE slot_holds.session_id = locked.session_id
-RETURNING slot_holds.session_id::text, provider_id, member_id, venue_id, starts_at, ends_at
+RETURNING slot_holds.session_id::text, provider_id, member_id, venue_id, starts_at, ends_at, sequence, entry_id::text,
+    EXISTS (SELECT FROM waitlist w WHERE w.provider_id = slot_holds.provider_id AND w.status IN ('waiting', 'offered'))
+    OR EXISTS (SELECT FROM waitlist w WHERE w.member_id = slot_holds.member_id AND w.status IN ('waiting', 'offered'))
 """
 
 _REMEMBER = """
@@ -68,6 +79,13 @@ ORDER BY session_id
 ON CONFLICT DO NOTHING
 """
 
+_WITHIN = """
+SELECT session_id::text, starts_at, ends_at FROM slot_holds
+WHERE live AND provider_key = hashtextextended($1, 0) AND blocked && tstzrange($2, $3)
+    AND starts_at < $3 AND ends_at > $2 AND starts_at > $4 AND offered_to IS NULL
+ORDER BY starts_at
+"""
+
 # Each deadline answers for the holds of one second: the window keeps the scan from the firm ones of all days before.
 _LAPSE = """
 WITH locked AS (
@@ -77,9 +95,11 @@ WITH locked AS (
     WHERE live AND NOT firm
     ORDER BY session_id FOR UPDATE OF slot_holds
 )
-UPDATE slot_holds SET live = false, cause = 'lapsed', ended_at = $3 FROM locked
+UPDATE slot_holds SET live = false, cause = 'lapsed', ended_at = $3, sequence = sequence + 1 FROM locked
 WHERE slot_holds.session_id = locked.session_id
-RETURNING slot_holds.session_id::text, provider_id, member_id, venue_id, starts_at, ends_at
+RETURNING slot_holds.session_id::text, provider_id, member_id, venue_id, starts_at, ends_at, sequence, entry_id::text,
+    EXISTS (SELECT FROM waitlist w WHERE w.provider_id = slot_holds.provider_id AND w.status IN ('waiting', 'offered'))
+    OR EXISTS (SELECT FROM waitlist w WHERE w.member_id = slot_holds.member_id AND w.status IN ('waiting', 'offered'))
 """
 
 
@@ -91,6 +111,29 @@ class Released:
     provider_id: str
     member_id: str
     venue_id: str | None
+    starts_at: datetime
+    ends_at: datetime
+    sequence: int
+    """Of the event that tells it."""
+    entry_id: str | None
+    """The waitlist entry whose offer the session had taken."""
+    waited: bool
+    """Whether somebody waits for a time of the provider's, or the member for one of anybody's."""
+
+
+@dataclass(frozen=True, slots=True)
+class InTheWay:
+    """What keeps a wish from being held: other sessions and offers, and `own_offer`, which only its member can have."""
+
+    reasons: list[Reason]
+    own_offer: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Inside:
+    """A session that lies in a provider's time off."""
+
+    session_id: str
     starts_at: datetime
     ends_at: datetime
 
@@ -114,12 +157,16 @@ async def hold(unit: UnitOfWork, wishes: Sequence[Wish]) -> set[str]:
     return {row[0] for row in rows}
 
 
-async def conflicts(unit: UnitOfWork, wishes: Sequence[Wish]) -> Mapping[str, list[Reason] | None]:
-    """What is in the way of each wish that is not held; None for a session that was held, or ended, before."""
-    found: dict[str, list[Reason] | None] = {}
-    for session_id, known, slot, venue, member in await unit.fetch(_CONFLICTS, *_columns(wishes)):
+async def conflicts(
+    unit: UnitOfWork, wishes: Sequence[Wish], *, standing: bool = False
+) -> Mapping[str, InTheWay | None]:
+    """What is in the way of each wish; a session's own hold never is. None for a session that was held, or ended, before,
+    unless its hold is `standing` and about to move."""
+    found: dict[str, InTheWay | None] = {}
+    for session_id, known, slot, venue, member, own_offer in await unit.fetch(_CONFLICTS, *_columns(wishes)):
         applies = ((slot, SLOT_TAKEN), (venue, VENUE_TAKEN), (member, MEMBER_BUSY))
-        found[session_id] = None if known else [reason for there, reason in applies if there]
+        in_the_way = InTheWay([reason for there, reason in applies if there], own_offer)
+        found[session_id] = None if known and not standing else in_the_way
     return found
 
 
@@ -136,9 +183,9 @@ def _columns(wishes: Sequence[Wish]) -> list[list[object]]:
     ]
 
 
-async def make_firm(unit: UnitOfWork, session_ids: Sequence[str]) -> None:
-    """These sessions are reserved: their holds do not lapse any more."""
-    await unit.execute(_FIRM, session_ids)
+async def make_firm(unit: UnitOfWork, session_ids: Sequence[str]) -> list[str]:
+    """These sessions are reserved: their holds do not lapse any more. Answers those that took an offer of the waitlist."""
+    return [row[0] for row in await unit.fetch(_FIRM, session_ids)]
 
 
 async def release(unit: UnitOfWork, session_ids: Sequence[str], cause: ReleaseCause) -> list[Released]:
@@ -160,6 +207,12 @@ async def remember_ended(unit: UnitOfWork, sessions: Sequence[Ended], cause: Rel
     )
 
 
+async def sessions_within(unit: UnitOfWork, provider_id: str, start: datetime, end: datetime) -> list[Inside]:
+    """The provider's sessions that have not begun and that touch [start, end), by their start."""
+    rows = await unit.fetch(_WITHIN, provider_id, start, end, unit.now)
+    return [Inside(row[0], row[1], row[2]) for row in rows]
+
+
 async def lapse(unit: UnitOfWork, due: Sequence[Span]) -> list[Released]:
     """Ends the holds whose `hold_until` lies in one of the windows (after, until] and that never became firm. AVAIL-4"""
     rows = await unit.fetch(_LAPSE, [span[0] for span in due], [span[1] for span in due], unit.now)
@@ -167,4 +220,4 @@ async def lapse(unit: UnitOfWork, due: Sequence[Span]) -> list[Released]:
 
 
 def _released(row: Row) -> Released:
-    return Released(row[0], row[1], row[2], row[3], row[4], row[5])
+    return Released(row[0], row[1], row[2], row[3], row[4], row[5], row[6], row[7], row[8])

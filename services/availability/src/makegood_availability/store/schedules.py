@@ -24,14 +24,16 @@ WHERE provider_id = ANY($1::text[]) AND ends_at > $2 AND starts_at < $3
 """
 _LOCK = "SELECT version, body FROM schedules WHERE provider_id = $1 FOR UPDATE"
 _PUBLISH = """
-INSERT INTO schedules (provider_id, version, body, changed_at) VALUES ($1, 1, $2, $3)
-ON CONFLICT (provider_id) DO UPDATE SET version = schedules.version + 1, body = excluded.body, changed_at = excluded.changed_at
-RETURNING version
+INSERT INTO schedules (provider_id, version, sequence, body, changed_at) VALUES ($1, 1, 1, $2, $3)
+ON CONFLICT (provider_id) DO UPDATE SET version = schedules.version + 1, sequence = schedules.sequence + 1,
+    body = excluded.body, changed_at = excluded.changed_at
+RETURNING version, sequence
 """
 _TOUCH = """
-INSERT INTO schedules (provider_id, version, changed_at) VALUES ($1, 1, $2)
-ON CONFLICT (provider_id) DO UPDATE SET version = schedules.version + 1, changed_at = excluded.changed_at
-RETURNING version
+INSERT INTO schedules (provider_id, version, sequence, changed_at) VALUES ($1, 1, 1, $2)
+ON CONFLICT (provider_id) DO UPDATE SET version = schedules.version + 1, sequence = schedules.sequence + 1,
+    changed_at = excluded.changed_at
+RETURNING version, sequence
 """
 
 
@@ -92,14 +94,16 @@ async def read(queries: Queries, provider_id: str) -> Published | None:
     return None if row is None else Published(row[0], row[1])
 
 
-async def publish(unit: UnitOfWork, provider_id: str, body: Mapping[str, Any]) -> int:
-    """Replaces the schedule; answers its version."""
-    return int(await unit.fetch_value(_PUBLISH, provider_id, body, unit.now))
+async def publish(unit: UnitOfWork, provider_id: str, body: Mapping[str, Any]) -> tuple[int, int]:
+    """Replaces the schedule; answers its version and the sequence of the event that tells it."""
+    (row,) = await unit.fetch(_PUBLISH, provider_id, body, unit.now)
+    return row[0], row[1]
 
 
-async def touch(unit: UnitOfWork, provider_id: str) -> int:
-    """Raises the version of the schedule for a change of time off; answers it."""
-    return int(await unit.fetch_value(_TOUCH, provider_id, unit.now))
+async def touch(unit: UnitOfWork, provider_id: str) -> tuple[int, int]:
+    """Raises the version of the schedule for a change of time off; answers it and the sequence of the event that tells it."""
+    (row,) = await unit.fetch(_TOUCH, provider_id, unit.now)
+    return row[0], row[1]
 
 
 async def add_time_off(unit: UnitOfWork, provider_id: str, entry: TimeOff) -> None:
@@ -118,6 +122,13 @@ async def remove_time_off(unit: UnitOfWork, provider_id: str, time_off_id: str) 
     """Takes time off back; False if there is none of this id."""
     done = await unit.execute("DELETE FROM time_off WHERE id = $1 AND provider_id = $2", time_off_id, provider_id)
     return done == "DELETE 1"
+
+
+async def erase_notes(unit: UnitOfWork, provider_ids: Sequence[str]) -> None:
+    """Takes the notes off these providers' time off."""
+    await unit.execute(
+        "UPDATE time_off SET note = NULL WHERE provider_id = ANY($1::text[]) AND note IS NOT NULL", provider_ids
+    )
 
 
 async def list_time_off(

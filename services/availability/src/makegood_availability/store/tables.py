@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Column, DateTime, MetaData, Table, Text
+from sqlalchemy import BigInteger, Column, DateTime, Integer, MetaData, Table, Text
 from sqlalchemy.dialects.postgresql import JSONB, UUID
 
 metadata = MetaData()
@@ -25,4 +25,22 @@ venues = Table(
     Column("name", Text),
     Column("time_zone", Text),
     Column("weekly", JSONB),
+)
+
+waitlist = Table(
+    "waitlist",
+    metadata,
+    Column("id", UUID(as_uuid=False), primary_key=True),
+    Column("room_id", UUID(as_uuid=False)),
+    Column("provider_id", Text),
+    Column("member_id", Text),
+    Column("waits_from", DateTime(timezone=True)),
+    Column("waits_until", DateTime(timezone=True)),
+    Column("length_minutes", Integer),
+    Column("modality", Text),
+    Column("status", Text),
+    Column("offer_starts_at", DateTime(timezone=True)),
+    Column("offer_ends_at", DateTime(timezone=True)),
+    Column("lapses_at", DateTime(timezone=True)),
+    Column("session_id", UUID(as_uuid=False)),
 )

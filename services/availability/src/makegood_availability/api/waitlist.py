@@ -1,0 +1,125 @@
+"""The waitlist of a room: a member waits for a time of the provider's (AVAIL-6)."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Response
+from makegood_chassis.http.answers import answer
+from makegood_chassis.http.changes import Change, changes
+from makegood_chassis.http.openapi import problems
+from makegood_chassis.http.pages import Cursor, Limit, Page, decode_cursor, page
+from makegood_chassis.http.problems import Problem, invalid, not_found
+from makegood_chassis.http.rights import Access, operation
+from makegood_contracts.ids import is_id, new_id
+
+from makegood_availability.api.models import OfferView, WaitlistBody, WaitlistView
+from makegood_availability.api.parameters import PartsOf, check_cursor_id
+from makegood_availability.domain.waitlist import Entry, kind_offered
+from makegood_availability.store import rooms, waitlist
+from makegood_availability.store.rooms import Room
+from makegood_availability.store.waitlist import Listed
+
+router = APIRouter(tags=["waitlist"])
+
+
+@router.post(
+    "/v1/rooms/{room_id}/waitlist",
+    status_code=201,
+    response_model=WaitlistView,
+    responses=problems("validation", "not-found", "room-closed", "slot-not-offered"),
+)
+async def join_waitlist(
+    room_id: str,
+    body: WaitlistBody,
+    access: Annotated[Access, Depends(operation("waitlist.join"))],
+    change: Annotated[Change, Depends(changes(if_match="none"))],
+    parts: PartsOf,
+) -> Response:
+    """Waits for a time of the provider's. Where one is free already, the answer has the offer.
+
+    An offer is held for two hours, or as long as its slot can be booked; it is accepted by booking that slot.
+    """
+    async with change.unit() as unit:
+        room = _visible(await rooms.find(unit, room_id), access)
+        if not room.active:
+            raise Problem("room-closed")
+        if body.to <= unit.now:
+            raise invalid("#/to", "That time has passed.")
+        entry = Entry(
+            new_id(),
+            room.room_id,
+            room.provider_id,
+            room.member_id,
+            body.from_,
+            body.to,
+            body.length_minutes,
+            body.modality,
+            "waiting",
+        )
+        schedule = (await parts.schedules.load(unit, [room.provider_id])).get(room.provider_id)
+        if schedule is not None and not kind_offered(entry, schedule):
+            raise Problem("slot-not-offered", "The provider does not offer sessions of this length and modality.")
+        await parts.line.join(entry, unit)
+        (listed,) = await waitlist.list_of_room(unit, room.room_id, None, 1, only=entry.id)
+        return change.answer(201, _view(listed))
+
+
+@router.get(
+    "/v1/rooms/{room_id}/waitlist", response_model=Page[WaitlistView], responses=problems("validation", "not-found")
+)
+async def list_waitlist(
+    room_id: str,
+    access: Annotated[Access, Depends(operation("waitlist.read"))],
+    parts: PartsOf,
+    limit: Limit = 100,
+    cursor: Cursor = None,
+) -> Response:
+    """What the room's member waits for, and what came of it, in the order of its making."""
+    after = decode_cursor(cursor, str)
+    check_cursor_id(after)
+    async with parts.database.reading() as queries:
+        room = _visible(await rooms.find(queries, room_id), access)
+        rows = await waitlist.list_of_room(queries, room.room_id, None if after is None else after[0], limit + 1)
+    items, following = page(rows, limit, _view, lambda listed: (listed.entry.id,))
+    return answer(200, Page[WaitlistView](items=items, next_cursor=following))
+
+
+@router.delete("/v1/rooms/{room_id}/waitlist/{entry_id}", status_code=204, responses=problems("not-found"))
+async def leave_waitlist(
+    room_id: str,
+    entry_id: str,
+    access: Annotated[Access, Depends(operation("waitlist.leave"))],
+    change: Annotated[Change, Depends(changes(if_match="none"))],
+    parts: PartsOf,
+) -> Response:
+    """Waits no more; an offer passes on to the next in line."""
+    async with change.unit() as unit:
+        room = _visible(await rooms.find(unit, room_id), access)
+        entries = await waitlist.by_ids(unit, [entry_id]) if is_id(entry_id) else []
+        if [entry.room_id for entry in entries] != [room.room_id]:
+            raise not_found("entry")
+        await parts.line.leave(entries, unit)
+        return change.answer(204)
+
+
+def _visible(room: Room | None, access: Access) -> Room:
+    if room is None:
+        raise not_found("room")
+    access.require("room", member_id=room.member_id, provider_id=room.provider_id)
+    return room
+
+
+def _view(listed: Listed) -> WaitlistView:
+    entry = listed.entry
+    return WaitlistView(
+        id=entry.id,
+        room_id=entry.room_id,
+        from_=entry.waits_from,
+        to=entry.waits_until,
+        length_minutes=entry.length_minutes,
+        modality=entry.modality,
+        status=entry.status,
+        position=listed.position,
+        offer=OfferView.model_validate(entry.offer) if entry.offer is not None and entry.status == "offered" else None,
+    )

@@ -1,0 +1,89 @@
+"""Time off: what becomes of the sessions in it is said before it is taken (AVAIL-1)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import httpx
+import pytest
+from makegood_contracts.events import PersonErased, SessionReserved, TimeOffAdded
+
+from .desk import NOW, Desk, all_codes, at, body, later, request
+
+Client = Callable[[str, str], httpx.AsyncClient]
+TIME_OFF = "/v1/providers/doc/time-off"
+OFF: dict[str, Any] = {"starts_at": at(10).isoformat(), "ends_at": at(12).isoformat(), "note": "dentist"}
+
+
+async def _added(desk: Desk) -> TimeOffAdded:
+    (event,) = [event for event in await desk.outbox() if isinstance(event, TimeOffAdded)]
+    return event
+
+
+@pytest.mark.rule("AVAIL-1")
+async def test_time_off_with_sessions_in_it_is_refused_until_it_is_said_what_becomes_of_them(
+    desk: Desk, client: Client
+) -> None:
+    await desk.publish(buffer_after_minutes=15)
+    before, touching, requested, inside, after = (
+        request(at(9), member="a"),
+        request(at(9, 45), member="b", provider="busy"),
+        request(at(9, 45), member="c"),
+        request(at(11, 30), member="d"),
+        request(at(12, 30), member="e"),
+    )
+    await desk.publish("busy")
+    assert all_codes(await desk.ask(before, touching, requested, inside, after)) == [[]] * 5
+    await desk.handle(later(SessionReserved, inside, confirm_by=NOW))
+    doc = client("provider", "doc")
+    refused = await doc.post(TIME_OFF, json=OFF)
+    assert (refused.status_code, refused.json()["type"]) == (409, "/problems/sessions-in-time-off")
+    assert refused.json()["reasons"][0]["code"] == "sessions-in-time-off"
+    assert refused.json()["sessions"] == [
+        {"session_id": requested.session_id, "starts_at": "2027-01-05T09:45:00Z", "ends_at": "2027-01-05T10:15:00Z"},
+        {"session_id": inside.session_id, "starts_at": "2027-01-05T11:30:00Z", "ends_at": "2027-01-05T12:00:00Z"},
+    ]
+    assert (await doc.get(TIME_OFF)).json()["items"] == []
+    assert await desk.outbox() == []
+
+    kept = await doc.post(TIME_OFF, json={**OFF, "sessions": "keep"})
+    assert kept.status_code == 201
+    assert (await _added(desk)).cancels == ()
+    cancelled = await doc.post(TIME_OFF, json={**OFF, "sessions": "cancel"})
+    assert cancelled.status_code == 201
+    assert (await _added(desk)).cancels == (requested.session_id, inside.session_id)
+    assert await desk.value("SELECT count(*) FROM slot_holds WHERE live") == 5
+
+
+@pytest.mark.rule("AVAIL-1")
+async def test_a_session_that_has_begun_goes_on_and_is_not_asked_about(desk: Desk, client: Client) -> None:
+    await desk.publish()
+    await desk.ask(request(at(10)))
+    desk.clock.moment = at(10)
+    assert (await client("provider", "doc").post(TIME_OFF, json=OFF)).status_code == 201
+    assert (await _added(desk)).cancels == ()
+
+
+@pytest.mark.rule("AVAIL-1")
+@pytest.mark.parametrize("choice", ["cancel", "keep"])
+async def test_where_no_session_lies_in_it_the_choice_changes_nothing(desk: Desk, client: Client, choice: str) -> None:
+    await client("provider", "doc").put("/v1/providers/doc/schedule", json=body())
+    added = await client("support", "sam").post(TIME_OFF, json={**OFF, "sessions": choice})
+    assert added.status_code == 201
+    assert (await _added(desk)).cancels == ()
+    wrong = await client("provider", "doc").post(TIME_OFF, json={**OFF, "sessions": "move"})
+    assert wrong.status_code == 422
+
+
+async def test_the_notes_of_a_person_who_was_erased_are_erased_and_the_time_off_stays(
+    desk: Desk, client: Client
+) -> None:
+    doc, other = client("provider", "doc"), client("provider", "other")
+    await doc.post(TIME_OFF, json=OFF)
+    await other.post("/v1/providers/other/time-off", json=OFF)
+    await desk.outbox()
+    assert await desk.handle(PersonErased(person_id="doc", erased_at=NOW)) == []
+    (mine,) = (await doc.get(TIME_OFF)).json()["items"]
+    (theirs,) = (await other.get("/v1/providers/other/time-off")).json()["items"]
+    assert (mine["note"], mine["starts_at"], theirs["note"]) == (None, "2027-01-05T10:00:00Z", "dentist")

@@ -1,0 +1,509 @@
+"""The waitlist: who waits gets an offer when something opens, in the order of the line (AVAIL-6)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import timedelta
+from typing import Any
+
+import httpx
+import pytest
+from makegood_contracts.events import (
+    Event,
+    ProviderChanged,
+    RoomClosed,
+    RoomOpened,
+    RoomRestarted,
+    SessionCancelled,
+    SessionRejected,
+    SessionRequested,
+    SessionReserved,
+    SlotHeld,
+    SlotMoved,
+    WaitlistEnded,
+    WaitlistJoined,
+    WaitlistOffered,
+    WaitlistOfferLapsed,
+)
+from makegood_contracts.ids import new_id
+
+from .desk import CAUSE, DAYS, NOW, Desk, all_codes, at, body, codes, later, move, received, request
+
+Client = Callable[[str, str], httpx.AsyncClient]
+HOUR = timedelta(hours=1)
+ANNA, BEN, CLEO = (f"01a00000-0000-7000-8000-00000000000{n}" for n in range(1, 4))
+ROOMS = {"anna": ANNA, "ben": BEN, "cleo": CLEO}
+WISH: dict[str, Any] = {
+    "from": at(9).isoformat(),
+    "to": at(10).isoformat(),
+    "length_minutes": 60,
+    "modality": "video",
+}
+
+
+def opened(room_id: str, member: str, provider: str = "doc", version: int = 1) -> RoomOpened:
+    return RoomOpened(room_id=room_id, member_id=member, provider_id=provider, room_version=version, opened_at=NOW)
+
+
+def cancelled(of: SessionRequested) -> SessionCancelled:
+    values = {"cancelled_by": "member", "cancelled_at": NOW, "forfeits": False, "was_confirmed": True}
+    return later(SessionCancelled, of, **values)
+
+
+async def full_morning(desk: Desk) -> SessionRequested:
+    """Rooms of three members, and a day of one hour that somebody else has. Answers that booking."""
+    await desk.handle(*(opened(room, member) for member, room in ROOMS.items()))
+    await desk.publish(weekly=[{"day": "tuesday", "from": "09:00", "to": "10:00"}])
+    taken = request(at(9), 60, member="zoe", hold_until=at(8))
+    assert all_codes(await desk.ask(taken)) == [[]]
+    await desk.handle(later(SessionReserved, taken, confirm_by=at(8)))
+    return taken
+
+
+async def join(client: Client, member: str, **changes: Any) -> dict[str, Any]:
+    answer = await client("member", member).post(f"/v1/rooms/{ROOMS[member]}/waitlist", json={**WISH, **changes})
+    assert answer.status_code == 201, answer.text
+    found: dict[str, Any] = answer.json()
+    return found
+
+
+async def mine(client: Client, member: str) -> list[dict[str, Any]]:
+    answer = await client("member", member).get(f"/v1/rooms/{ROOMS[member]}/waitlist")
+    items: list[dict[str, Any]] = answer.json()["items"]
+    return items
+
+
+async def statuses(client: Client) -> list[tuple[str, int | None]]:
+    return [(entry["status"], entry["position"]) for member in ROOMS for entry in await mine(client, member)]
+
+
+def told(events: Sequence[Event]) -> list[tuple[str, str]]:
+    return [
+        (type(event).__name__.removeprefix("Waitlist"), event.member_id)
+        for event in events
+        if isinstance(event, WaitlistJoined | WaitlistOffered | WaitlistOfferLapsed | WaitlistEnded)
+    ]
+
+
+async def offered_to(client: Client, member: str) -> list[str]:
+    query: dict[str, Any] = {
+        "from": at(8).isoformat(),
+        "to": at(17).isoformat(),
+        "length_minutes": 60,
+        "modality": "video",
+    }
+    answer = await client("member", member).get("/v1/providers/doc/slots", params=query)
+    return [item["local_start"][-5:] for item in answer.json()["items"]]
+
+
+@pytest.mark.rule("AVAIL-6")
+async def test_when_a_slot_opens_the_first_in_line_gets_it_offered_and_it_is_out_of_everybody_elses_search(
+    desk: Desk, client: Client
+) -> None:
+    taken = await full_morning(desk)
+    entries = [await join(client, member) for member in ROOMS]
+    assert [(entry["status"], entry["position"], entry["offer"]) for entry in entries] == [
+        ("waiting", 1, None),
+        ("waiting", 2, None),
+        ("waiting", 3, None),
+    ]
+    assert told(await desk.outbox()) == [("Joined", member) for member in ROOMS]
+    events = await desk.handle(cancelled(taken))
+    assert told(events) == [("Offered", "anna")]
+    offer = events[-1]
+    assert isinstance(offer, WaitlistOffered)
+    assert (offer.starts_at, offer.ends_at, offer.lapses_at) == (at(9), at(10), NOW + 2 * HOUR)
+    (entry,) = await mine(client, "anna")
+    assert (entry["id"], entry["status"], entry["position"]) == (entries[0]["id"], "offered", 1)
+    assert entry["offer"] == {
+        "starts_at": "2027-01-05T09:00:00Z",
+        "ends_at": "2027-01-05T10:00:00Z",
+        "lapses_at": "2027-01-04T10:00:00Z",
+    }
+    assert await statuses(client) == [("offered", 1), ("waiting", 2), ("waiting", 3)]
+    assert await offered_to(client, "anna") == ["09:00"]
+    assert await offered_to(client, "ben") == []
+    assert all_codes(await desk.ask(request(at(9), 60, member="ben"))) == [["slot-taken"]]
+
+
+@pytest.mark.rule("AVAIL-6")
+async def test_an_offer_is_accepted_by_booking_it_and_ends_once_the_session_is_reserved(
+    desk: Desk, client: Client
+) -> None:
+    taken = await full_morning(desk)
+    await join(client, "anna")
+    await desk.handle(cancelled(taken))
+    wish = request(at(9), 60, member="anna", hold_until=at(8))
+    (held,) = await desk.handle(wish)
+    assert isinstance(held, SlotHeld)
+    assert await statuses(client) == [("offered", 1)]
+    events = await desk.handle(later(SessionReserved, wish, confirm_by=at(8)))
+    assert told(events) == [("Ended", "anna")]
+    assert isinstance(events[0], WaitlistEnded)
+    assert (events[0].cause, events[0].starts_at) == ("booked", at(9))
+    assert await statuses(client) == [("booked", None)]
+    assert await desk.run_due(at(23)) == []
+    assert await desk.value("SELECT count(*) FROM slot_holds WHERE live") == 1
+
+
+@pytest.mark.rule("AVAIL-6", "BOOK-1")
+async def test_a_booking_that_is_refused_gives_the_offer_back_for_the_rest_of_its_time(
+    desk: Desk, client: Client
+) -> None:
+    taken = await full_morning(desk)
+    for member in ("anna", "ben"):
+        await join(client, member)
+    await desk.handle(cancelled(taken))
+    wish = request(at(9), 60, member="anna", hold_until=NOW + 3 * HOUR)
+    await desk.ask(wish)
+    events = await desk.handle(later(SessionRejected, wish, reasons=[]))
+    assert told(events) == []
+    assert await statuses(client) == [("offered", 1), ("waiting", 2)]
+    assert await offered_to(client, "ben") == []
+    again = request(at(9), 60, member="anna", hold_until=NOW + 3 * HOUR)
+    assert all_codes(await desk.ask(again)) == [[]]
+    # Its time passes while the booking is undecided: whatever comes of that decides.
+    assert told(await desk.run_due(NOW + 2 * HOUR)) == []
+    events = await desk.handle(later(SessionRejected, again, reasons=[]))
+    assert told(events) == [("OfferLapsed", "anna"), ("Ended", "anna"), ("Offered", "ben")]
+    assert await statuses(client) == [("lapsed", None), ("offered", 1)]
+
+
+@pytest.mark.rule("AVAIL-6")
+async def test_an_offer_that_is_not_taken_in_time_lapses_and_passes_on_to_the_next(desk: Desk, client: Client) -> None:
+    taken = await full_morning(desk)
+    for member in ROOMS:
+        await join(client, member)
+    await desk.handle(cancelled(taken))
+    assert told(await desk.run_due(NOW + 2 * HOUR - timedelta(seconds=1))) == []
+    assert told(await desk.run_due(NOW + 2 * HOUR)) == [
+        ("OfferLapsed", "anna"),
+        ("Ended", "anna"),
+        ("Offered", "ben"),
+    ]
+    assert await statuses(client) == [("lapsed", None), ("offered", 1), ("waiting", 2)]
+    assert (await offered_to(client, "anna"), await offered_to(client, "ben")) == ([], ["09:00"])
+    assert told(await desk.run_due(NOW + 4 * HOUR))[2:] == [("Offered", "cleo")]
+    assert told(await desk.run_due(NOW + 6 * HOUR)) == [("OfferLapsed", "cleo"), ("Ended", "cleo")]
+    assert await offered_to(client, "anna") == ["09:00"]
+
+
+@pytest.mark.rule("AVAIL-6")
+async def test_an_offer_is_held_no_longer_than_its_slot_can_be_booked(desk: Desk, client: Client) -> None:
+    await full_morning(desk)
+    await desk.publish(minimum_notice_minutes=60)
+    entry = await join(client, "anna", **{"from": at(9, 30, day=4).isoformat(), "to": at(10, day=4).isoformat()})
+    assert entry["offer"]["starts_at"] == "2027-01-04T09:30:00Z"
+    assert entry["offer"]["lapses_at"] == "2027-01-04T08:30:00Z"
+
+
+@pytest.mark.rule("AVAIL-6")
+async def test_who_joins_while_something_is_free_is_told_right_away(desk: Desk, client: Client) -> None:
+    await full_morning(desk)
+    await desk.publish()
+    first = await join(client, "anna", **{"from": at(9, 5).isoformat(), "to": at(12).isoformat()})
+    assert (first["status"], first["offer"]["starts_at"]) == ("offered", "2027-01-05T10:00:00Z")
+    second = await join(client, "ben", **{"from": at(9, 5).isoformat(), "to": at(12).isoformat()})
+    assert (second["status"], second["offer"]["starts_at"]) == ("offered", "2027-01-05T11:00:00Z")
+    assert told(await desk.outbox()) == [
+        ("Joined", "anna"),
+        ("Offered", "anna"),
+        ("Joined", "ben"),
+        ("Offered", "ben"),
+    ]
+
+
+@pytest.mark.rule("AVAIL-6")
+@pytest.mark.parametrize("how", ["release", "lapse", "move", "time off", "schedule", "other provider"])
+async def test_whatever_opens_a_slot_those_who_wait_get_it(desk: Desk, client: Client, how: str) -> None:
+    taken = await full_morning(desk)
+    doc = client("provider", "doc")
+    if how == "lapse":
+        await desk.handle(cancelled(taken))
+        await desk.ask(request(at(9), 60, member="zoe", hold_until=NOW + HOUR))
+    if how == "time off":
+        off = {"starts_at": at(8).isoformat(), "ends_at": at(11).isoformat(), "sessions": "keep"}
+        made = (await doc.post("/v1/providers/doc/time-off", json=off)).json()
+        await desk.handle(cancelled(taken))
+    if how == "schedule":
+        await doc.put("/v1/providers/doc/schedule", json=body(weekly=[]))
+        await desk.handle(cancelled(taken))
+    if how == "other provider":
+        await desk.publish("other")
+        elsewhere = request(at(9, 30), 60, provider="other", member="anna", hold_until=at(8))
+        await desk.ask(elsewhere)
+        await desk.handle(cancelled(taken))
+    assert (await join(client, "anna"))["status"] == "waiting"
+    await desk.run_due()
+    if how == "release":
+        events = await desk.handle(cancelled(taken))
+    elif how == "lapse":
+        events = await desk.run_due(NOW + HOUR)
+    elif how == "move":
+        await desk.publish(weekly=[{"day": "tuesday", "from": "09:00", "to": "11:00"}])
+        events = await desk.handle(move(taken, at(10), moved_by="provider"))
+        assert isinstance(events[0], SlotMoved)
+    elif how == "time off":
+        await doc.delete(f"/v1/providers/doc/time-off/{made['id']}")
+        events = await desk.run_due()
+    elif how == "schedule":
+        wide = body(weekly=[{"day": day, "from": "08:00", "to": "12:00"} for day in DAYS])
+        await doc.put("/v1/providers/doc/schedule", json=wide)
+        events = await desk.run_due()
+    else:
+        events = await desk.handle(cancelled(elsewhere))
+    assert told(events) == [("Offered", "anna")]
+
+
+@pytest.mark.rule("AVAIL-6")
+async def test_a_schedule_that_grows_serves_those_who_wait(desk: Desk, client: Client) -> None:
+    await full_morning(desk)
+    later_that_day = {"from": at(13).isoformat(), "to": at(14).isoformat()}
+    assert (await join(client, "anna", **later_that_day))["status"] == "waiting"
+    await desk.run_due()
+    await client("provider", "doc").put("/v1/providers/doc/schedule", json=body())
+    assert told(await desk.run_due()) == [("Offered", "anna")]
+
+
+@pytest.mark.rule("AVAIL-6")
+async def test_the_first_whose_wish_fits_is_served_even_from_the_middle_of_the_line(desk: Desk, client: Client) -> None:
+    taken = await full_morning(desk)
+    await join(client, "anna", **{"from": at(9, day=12).isoformat(), "to": at(9, 5, day=12).isoformat()})
+    await join(
+        client, "ben", length_minutes=30, **{"from": at(9, day=13).isoformat(), "to": at(10, day=13).isoformat()}
+    )
+    await join(client, "cleo")
+    await desk.outbox()
+    assert told(await desk.handle(cancelled(taken))) == [("Offered", "cleo")]
+
+
+@pytest.mark.rule("AVAIL-6")
+async def test_an_entry_whose_time_has_passed_lapses(desk: Desk, client: Client) -> None:
+    await full_morning(desk)
+    await join(client, "anna")
+    assert told(await desk.run_due(at(9, 59)))[1:] == []
+    events = await desk.run_due(at(10))
+    assert told(events) == [("Ended", "anna")]
+    assert isinstance(events[0], WaitlistEnded)
+    assert (events[0].cause, events[0].starts_at) == ("lapsed", None)
+    assert await statuses(client) == [("lapsed", None)]
+
+
+@pytest.mark.rule("AVAIL-6")
+async def test_who_leaves_passes_the_offer_on(desk: Desk, client: Client) -> None:
+    taken = await full_morning(desk)
+    first = await join(client, "anna")
+    await join(client, "ben")
+    await desk.outbox()
+    await desk.handle(cancelled(taken))
+    anna, path = client("member", "anna"), f"/v1/rooms/{ANNA}/waitlist/{first['id']}"
+    assert (await client("member", "ben").delete(path)).status_code == 404
+    assert (await anna.delete(f"/v1/rooms/{ANNA}/waitlist/{new_id()}")).status_code == 404
+    gone = await anna.delete(path)
+    assert (gone.status_code, gone.content) == (204, b"")
+    assert told(await desk.outbox()) == [("Ended", "anna"), ("Offered", "ben")]
+    assert await mine(client, "anna") == []
+    assert (await anna.delete(path)).status_code == 404
+    assert await desk.run_due(NOW + HOUR) == []
+
+
+@pytest.mark.rule("AVAIL-6", "ROOM-1")
+@pytest.mark.parametrize("kind", [RoomClosed, ProviderChanged])
+async def test_nobody_waits_in_a_room_that_is_closed(desk: Desk, client: Client, kind: type[Event]) -> None:
+    taken = await full_morning(desk)
+    await join(client, "anna")
+    await join(client, "ben")
+    await desk.handle(cancelled(taken))
+    facts: dict[str, Any] = {"room_id": ANNA, "member_id": "anna", "provider_id": "doc", "room_version": 2}
+    if kind is RoomClosed:
+        closed: Event = RoomClosed(**facts, closed_at=NOW)
+    else:
+        closed = ProviderChanged(
+            **facts,
+            new_room_id=new_id(),
+            new_provider_id="other",
+            changed_at=NOW,
+        )
+    assert told(await desk.handle(closed)) == [("Ended", "anna"), ("Offered", "ben")]
+    anna = client("member", "anna")
+    refused = await anna.post(f"/v1/rooms/{ANNA}/waitlist", json=WISH)
+    assert (refused.status_code, refused.json()["type"]) == (409, "/problems/room-closed")
+    # Told again, or read anew from the start: the latest stands.
+    await desk.handle(opened(ANNA, "anna"))
+    assert (await anna.post(f"/v1/rooms/{ANNA}/waitlist", json=WISH)).status_code == 409
+    await desk.handle(
+        RoomRestarted(room_id=ANNA, member_id="anna", provider_id="doc", room_version=3, restarted_at=NOW)
+    )
+    assert (await anna.post(f"/v1/rooms/{ANNA}/waitlist", json=WISH)).status_code == 201
+
+
+@pytest.mark.rule("AVAIL-6", "AVAIL-1")
+async def test_an_offer_that_cannot_be_booked_any_more_is_taken_back_and_the_place_is_kept(
+    desk: Desk, client: Client
+) -> None:
+    taken = await full_morning(desk)
+    await join(client, "anna")
+    await desk.handle(cancelled(taken))
+    doc = client("provider", "doc")
+    off = {"starts_at": at(8).isoformat(), "ends_at": at(11).isoformat()}
+    added = await doc.post("/v1/providers/doc/time-off", json=off)
+    assert added.status_code == 201, "an offer is no session"
+    assert told(await desk.run_due()) == [("OfferLapsed", "anna")]
+    assert await statuses(client) == [("waiting", 1)]
+    await doc.delete(f"/v1/providers/doc/time-off/{added.json()['id']}")
+    assert told(await desk.run_due()) == [("Offered", "anna")]
+
+
+@pytest.mark.rule("AVAIL-6")
+async def test_a_member_can_move_a_session_to_what_was_offered(desk: Desk, client: Client) -> None:
+    taken = await full_morning(desk)
+    await desk.publish(weekly=[{"day": "tuesday", "from": "09:00", "to": "12:00"}])
+    own = request(at(11), 60, member="anna", hold_until=at(8))
+    await desk.ask(own)
+    await join(client, "anna")
+    await desk.handle(cancelled(taken))
+    events = await desk.handle(move(own, at(9)))
+    assert [codes(event) for event in events if isinstance(event, SlotMoved)] == [[]]
+    assert told(events) == [("Ended", "anna")]
+    assert await statuses(client) == [("booked", None)]
+
+
+@pytest.mark.rule("AVAIL-6")
+async def test_a_member_has_one_offer_of_a_provider_at_a_time(desk: Desk, client: Client) -> None:
+    await full_morning(desk)
+    await desk.publish()
+    day = {"from": at(9).isoformat(), "to": at(17).isoformat()}
+    assert (await join(client, "anna", **day))["status"] == "offered"
+    assert (await join(client, "anna", **day))["status"] == "waiting"
+
+
+@pytest.mark.rule("AVAIL-6")
+async def test_what_a_member_waits_for_beyond_the_horizon_is_offered_once_it_comes_within(
+    desk: Desk, client: Client
+) -> None:
+    await full_morning(desk)
+    await desk.publish(horizon_days=7)
+    far = {"from": at(9, day=20).isoformat(), "to": at(10, day=20).isoformat()}
+    assert (await join(client, "anna", **far))["status"] == "waiting"
+    assert told(await desk.run_due(at(8, day=13)))[1:] == []
+    assert told(await desk.run_due(at(9, day=13))) == [("Offered", "anna")]
+
+
+@pytest.mark.rule("AVAIL-6", "BOOK-9")
+async def test_a_wish_that_is_repeated_with_its_key_waits_once(desk: Desk, client: Client) -> None:
+    await full_morning(desk)
+    anna = client("member", "anna")
+    first, second = [
+        await anna.post(f"/v1/rooms/{ANNA}/waitlist", json=WISH, headers={"Idempotency-Key": "one"}) for _ in range(2)
+    ]
+    assert first.json() == second.json()
+    assert len(await mine(client, "anna")) == 1
+
+
+@pytest.mark.rule("AVAIL-6")
+@pytest.mark.parametrize(
+    ("changes", "status", "slug"),
+    [
+        ({"to": at(9).isoformat()}, 422, "validation"),
+        ({"from": (NOW - HOUR).isoformat(), "to": NOW.isoformat()}, 422, "validation"),
+        ({"to": (at(9) + timedelta(days=93)).isoformat()}, 422, "validation"),
+        ({"from": "2027-01-05T09:00:00"}, 422, "validation"),
+        ({"length_minutes": 4}, 422, "validation"),
+        ({"modality": "carrier pigeon"}, 422, "validation"),
+        ({"surprise": 1}, 422, "validation"),
+        ({"length_minutes": 45}, 409, "slot-not-offered"),
+        ({"modality": "chat"}, 409, "slot-not-offered"),
+    ],
+)
+async def test_a_wish_that_cannot_be_is_refused(
+    desk: Desk, client: Client, changes: dict[str, Any], status: int, slug: str
+) -> None:
+    await full_morning(desk)
+    answer = await client("member", "anna").post(f"/v1/rooms/{ANNA}/waitlist", json={**WISH, **changes})
+    assert (answer.status_code, answer.json()["type"]) == (status, f"/problems/{slug}")
+    assert await desk.value("SELECT count(*) FROM waitlist") == 0
+
+
+@pytest.mark.rule("AVAIL-6", "SEC-1")
+async def test_the_member_waits_and_the_parties_and_support_read(desk: Desk, client: Client) -> None:
+    await full_morning(desk)
+    entry = await join(client, "anna")
+    path = f"/v1/rooms/{ANNA}/waitlist"
+    for role, subject in (("member", "anna"), ("provider", "doc"), ("support", "sam")):
+        listed = await client(role, subject).get(path)
+        assert [item["id"] for item in listed.json()["items"]] == [entry["id"]], role
+    assert (await client("member", "ben").get(path)).status_code == 404
+    assert (await client("provider", "other").get(path)).status_code == 404
+    assert (await client("member", "ben").post(path, json=WISH)).status_code == 404
+    assert (await client("provider", "doc").post(path, json=WISH)).status_code == 403
+    assert (await client("ops", "olga").get(path)).status_code == 403
+    assert (await client("member", "anna").get("/v1/rooms/kitchen/waitlist")).status_code == 404
+
+
+@pytest.mark.rule("AVAIL-6")
+async def test_the_list_pages_in_the_order_of_its_making(desk: Desk, client: Client) -> None:
+    await full_morning(desk)
+    ids = [(await join(client, "anna"))["id"] for _ in range(5)]
+    anna, path = client("member", "anna"), f"/v1/rooms/{ANNA}/waitlist"
+    paged: list[str] = []
+    cursor: dict[str, str] = {}
+    while cursor is not None:
+        page = (await anna.get(path, params={"limit": 2, **cursor})).json()
+        paged += [item["id"] for item in page["items"]]
+        if page["next_cursor"] is None:
+            break
+        cursor = {"cursor": page["next_cursor"]}
+    assert paged == ids
+
+
+@pytest.mark.rule("AVAIL-6")
+async def test_a_session_in_person_is_offered_without_a_venue_and_booked_with_one(desk: Desk, client: Client) -> None:
+    taken = await full_morning(desk)
+    room = new_id()
+    async with desk.database.reading() as queries:
+        await queries.execute("INSERT INTO venues (id, version, name, time_zone) VALUES ($1, 1, 'Room', 'UTC')", room)
+    await join(client, "anna", modality="in_person")
+    assert told(await desk.handle(cancelled(taken))) == [("Joined", "anna"), ("Offered", "anna")]
+    assert all_codes(await desk.ask(request(at(9), 60, member="anna", venue_id=room))) == [[]]
+
+
+@pytest.mark.rule("AVAIL-6")
+async def test_the_events_of_a_provider_are_counted_without_a_gap(desk: Desk, client: Client) -> None:
+    taken = await full_morning(desk)
+    doc = client("provider", "doc")
+    await desk.records()
+    before = await desk.value("SELECT sequence FROM schedules WHERE provider_id = 'doc'")
+    for member in ROOMS:
+        await join(client, member)
+    handler = desk.service.events[SessionCancelled]
+    async with desk.database.transaction(CAUSE) as unit:
+        await handler([received(cancelled(taken))], unit)
+    off = {"starts_at": at(8).isoformat(), "ends_at": at(11).isoformat()}
+    await doc.post("/v1/providers/doc/time-off", json=off)
+    records = [record for record in await desk.records() if record.key == "doc"]
+    assert [record.sequence for record in records] == list(range(before + 1, before + 6))
+    read = await doc.get("/v1/providers/doc/schedule")
+    assert read.headers["etag"] == '"2"', "who waits changes nothing of the schedule's version"
+
+
+@pytest.mark.rule("AVAIL-6", "AVAIL-4")
+async def test_an_offer_is_no_session_and_lapses_with_nobodys_hold(desk: Desk, client: Client) -> None:
+    taken = await full_morning(desk)
+    await join(client, "anna")
+    await desk.handle(cancelled(taken))
+    await desk.publish("other")
+    # A hold that lapses in the same second as the offer.
+    await desk.ask(request(at(9), provider="other", member="b", hold_until=NOW + 2 * HOUR))
+    events = await desk.run_due(NOW + 2 * HOUR)
+    assert sorted(type(event).__name__ for event in events) == ["SlotReleased", "WaitlistEnded", "WaitlistOfferLapsed"]
+
+
+@pytest.mark.rule("AVAIL-6")
+async def test_what_is_only_offered_keeps_the_member_from_nothing_else(desk: Desk, client: Client) -> None:
+    taken = await full_morning(desk)
+    await join(client, "anna")
+    await desk.handle(cancelled(taken))
+    await desk.publish("other")
+    assert all_codes(await desk.ask(request(at(9), 60, provider="other", member="anna", hold_until=at(8)))) == [[]]
+    assert all_codes(await desk.ask(request(at(9), 60, member="anna", hold_until=at(8)))) == [["member-busy"]]
+    assert await statuses(client) == [("offered", 1)]
