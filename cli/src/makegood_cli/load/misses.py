@@ -112,7 +112,7 @@ async def measure(
     starts = sorted({member.slot(turn, population.first_day) for member in members for turn in range(turns)})
 
     topics = [topic_prefix + topic.name for topic in (SESSIONS, LEDGER, DELIVERIES)]
-    consumer = AIOKafkaConsumer(*topics, bootstrap_servers=bootstrap, fetch_max_wait_ms=10, auto_offset_reset="latest")
+    consumer = AIOKafkaConsumer(*topics, bootstrap_servers=bootstrap, fetch_max_wait_ms=100, auto_offset_reset="latest")
     await consumer.start()
     await consumer.seek_to_end()
     await asyncio.gather(*(consumer.position(partition) for partition in consumer.assignment()))

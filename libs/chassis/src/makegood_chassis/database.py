@@ -112,12 +112,11 @@ class UnitOfWork(Queries):
 
     async def flush(self) -> None:
         """Writes what was collected."""
+        await tables.write(self.connection, self._records, self._deadlines)
         if self._deadlines:
-            await tables.write_deadlines(self.connection, self._deadlines)
             due = [due_at for due_at in self._deadlines.values() if due_at is not None]
             if due and (self.earliest_deadline is None or min(due) < self.earliest_deadline):
                 self.earliest_deadline = min(due)
-        await tables.write_outbox(self.connection, self._records)
         self.published = self.published or bool(self._records)
         self._records, self._deadlines = [], {}
 

@@ -222,6 +222,7 @@ class Runtime:
             service=service.name,
             guard=FloodGuard(settings.poison_limit, settings.poison_window),
             prefix=prefix,
+            concerns=service.concerns,
         )
         self._consumer = Consumer(
             settings.kafka_bootstrap_servers,

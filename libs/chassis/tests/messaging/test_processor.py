@@ -45,6 +45,22 @@ async def test_an_event_that_comes_again_has_its_effect_once(database: Database)
     assert len(await outbox(database, "availability.reservations.v1")) == 20
 
 
+async def test_what_does_not_concern_the_service_touches_no_table(database: Database) -> None:
+    handlers = Handlers()
+    keys = [new_id(), new_id()]
+    processor = Processor(
+        database,
+        handlers.table(),
+        service="availability",
+        guard=FloodGuard(5, 60),
+        concerns=lambda event: event.key == keys[1],
+    )
+    await processor.process(polled([record_of(session_event(key)) for key in keys]))
+    assert [key for _, key, _ in await effects(database)] == keys[1:]
+    async with database.reading() as queries:
+        assert await queries.fetch_value("SELECT count(*) FROM inbox") == 1
+
+
 async def test_a_keys_order_holds_across_event_types(database: Database) -> None:
     keys = [new_id() for _ in range(10)]
     records = []

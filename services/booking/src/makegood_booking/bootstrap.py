@@ -13,7 +13,7 @@ from makegood_booking.api import book, bookability, changes, policies, restarts,
 from makegood_booking.api.rights import RIGHTS
 from makegood_booking.desk import Desk
 from makegood_booking.handlers.due import deadline_handlers
-from makegood_booking.handlers.events import event_handlers
+from makegood_booking.handlers.events import concerns, event_handlers
 from makegood_booking.handlers.left import left_handlers
 from makegood_booking.lookout import Lookout
 from makegood_booking.parts import Parts
@@ -39,6 +39,7 @@ def bootstrap(settings: BookingSettings, clock: Clock | None = None) -> Service:
         events=event_handlers(kept, signals),
         deadlines={**deadline_handlers(kept, signals), **left_handlers(kept, signals)},
         migrations=MIGRATIONS,
+        concerns=concerns,
         parts=Parts(
             database=database,
             clock=clock,

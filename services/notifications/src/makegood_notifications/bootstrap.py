@@ -15,7 +15,7 @@ from makegood_notifications.api.app import make_app
 from makegood_notifications.domain.links import Links
 from makegood_notifications.handlers.rooms import RoomModel
 from makegood_notifications.handlers.routing import event_handlers
-from makegood_notifications.handlers.sessions import SessionMessages, Wakes
+from makegood_notifications.handlers.sessions import Outlets, SessionMessages
 from makegood_notifications.mail.sender import Sender
 from makegood_notifications.mail.smtp import Mailer, SmtpMailer, SmtpServer
 from makegood_notifications.mail.wording import Wording
@@ -53,7 +53,7 @@ def bootstrap(settings: NotificationsSettings, *, clock: Clock | None = None, ma
     parts = Parts(
         sender=sender,
         rooms=RoomModel(signals),
-        messages=SessionMessages(wording, Wakes(sender.wake, wake_streams)),
+        messages=SessionMessages(wording, Outlets(sender.take_with, wake_streams)),
     )
 
     async def send(service: Service) -> None:

@@ -13,6 +13,8 @@ from makegood_contracts.envelope import MalformedEvent, Received, decode, event_
 from makegood_contracts.events import Event
 from makegood_contracts.ids import is_id
 
+from makegood_chassis.messaging.handlers import Concerns
+
 _UNNAMED: Final = uuid.UUID("6f0c2a44-52c5-5c37-9f0e-3d2b7f2d6a10")
 
 
@@ -41,11 +43,16 @@ class SortedOut:
     arrivals: list[Arrival]
     unreadable: list[Unreadable]
     skipped: dict[str, int]
-    """Events of types that the service does not handle, counted by topic."""
+    """Events that the service does not handle, counted by topic."""
 
 
-def sort_out(records: Iterable[ConsumerRecord], wanted: Collection[str], prefix: str = "") -> SortedOut:
-    """Decodes what the service handles (`wanted`: CloudEvents types), in order."""
+def sort_out(
+    records: Iterable[ConsumerRecord],
+    wanted: Collection[str],
+    prefix: str = "",
+    concerns: Concerns = lambda _: True,
+) -> SortedOut:
+    """Decodes what the service handles (`wanted`: CloudEvents types, and of these what `concerns` it), in order."""
     result = SortedOut([], [], {})
     for record in records:
         topic = record.topic.removeprefix(prefix)
@@ -62,8 +69,11 @@ def sort_out(records: Iterable[ConsumerRecord], wanted: Collection[str], prefix:
         except MalformedEvent as error:
             event_id, redrive = _identify(record)
             result.unreadable.append(Unreadable(record, topic, event_id, redrive, error))
-        else:
+            continue
+        if concerns(received.event):
             result.arrivals.append(Arrival(record, topic, received))
+        else:
+            result.skipped[topic] = result.skipped.get(topic, 0) + 1
     return result
 
 

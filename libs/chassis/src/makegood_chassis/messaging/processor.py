@@ -23,7 +23,7 @@ from makegood_chassis.messaging import inbox, points
 from makegood_chassis.messaging.batches import Arrival, Unreadable, in_waves, sort_out
 from makegood_chassis.messaging.dead_letters import FloodGuard, give_up
 from makegood_chassis.messaging.failures import Stopped, until_it_passes
-from makegood_chassis.messaging.handlers import EventHandlers
+from makegood_chassis.messaging.handlers import Concerns, EventHandlers
 
 _ATTEMPTS = 3
 _log = structlog.get_logger(__name__)
@@ -40,6 +40,7 @@ class Processor:
         service: str,
         guard: FloodGuard,
         prefix: str = "",
+        concerns: Concerns = lambda _: True,
         given_up: Callable[[], bool] = lambda: False,
         waiting: Callable[[bool], None] = lambda _: None,
     ) -> None:
@@ -48,6 +49,7 @@ class Processor:
         self._service = service
         self._guard = guard
         self._prefix = prefix
+        self._concerns = concerns
         self.given_up = given_up
         self.waiting = waiting
         self._wanted = frozenset(kind.type for kind in handlers)
@@ -59,7 +61,7 @@ class Processor:
         """Returns once each record is handled, skipped or a dead letter. Raises Stopped or Flood; then some may be handled,
         and those will be known as such when they come again."""
         started = time.perf_counter()
-        sorted_out = sort_out(records, self._wanted, self._prefix)
+        sorted_out = sort_out(records, self._wanted, self._prefix, self._concerns)
         for topic, count in sorted_out.skipped.items():
             metrics.CONSUMED.labels(topic, "skipped").inc(count)
         if sorted_out.arrivals:

@@ -35,7 +35,9 @@ _POLL: Final = 0.5
 _LARGE: Final = 12
 _COALESCE: Final = 0.003
 _BLOCKED: Final = 2.0
-_FEW: Final = 64
+_SWEEP_AFTER: Final = 0.04
+"""Seconds for which sent rows may stay in the table: deleting them can wait until what they led to is under way."""
+_FEW: Final = 128
 """So many rows may still be on their way out of the table while the next batch is read past them."""
 
 _log = structlog.get_logger(__name__)
@@ -70,6 +72,8 @@ class Relay:
         self._blocked: dict[str, float] = {}
         self._acked: list[int] = []
         """Rows that the broker has and the table still holds."""
+        self._many = asyncio.Event()
+        """Set while these are so many that they must go at once."""
         self._sweeping: asyncio.Task[None] | None = None
         self._more = False
         """Whether the table had more than was sent in the last turn."""
@@ -150,6 +154,8 @@ class Relay:
         if outcome.sent:
             metrics.RELAY_LAG.observe(max(0.0, (datetime.now(UTC) - rows[0]["created_at"]).total_seconds()))
             self._acked += outcome.sent
+            if len(self._acked) > _FEW:
+                self._many.set()
             self._count(outcome)
             if self._sweeping is None or self._sweeping.done():
                 self._sweeping = asyncio.create_task(self._sweep())
@@ -157,9 +163,13 @@ class Relay:
         return len(outcome.sent)
 
     async def _sweep(self) -> None:
-        """Deletes what was acknowledged, while the next batch is on its way."""
+        """Deletes what was acknowledged, while later batches are on their way."""
         with suppress(Stopped):
             while self._acked:
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(_SWEEP_AFTER):
+                        await self._many.wait()
+                self._many.clear()
                 await self._patiently(self._delete)
 
     async def _delete(self) -> None:
@@ -178,6 +188,7 @@ class Relay:
 
     async def _end_sweeping(self) -> None:
         """What a lost leader did not delete is sent again by the next one, which the inboxes notice."""
+        self._many.set()
         if self._lease.held:
             with suppress(TimeoutError):
                 async with asyncio.timeout(2):

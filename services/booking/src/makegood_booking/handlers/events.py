@@ -84,6 +84,11 @@ def _handler(rule: Rule, sessions: Sessions, signals: Signals) -> EventHandler:
     return handle
 
 
+def concerns(event: Event) -> bool:
+    """Of released slots only those that lapsed: every ending of a session releases one, and booking itself decided that."""
+    return not isinstance(event, SlotReleased) or event.cause == "lapsed"
+
+
 def _concerns(event: Event) -> bool:
     """Of released slots and void co-pays only those that lapsed: the others follow from what booking itself decided."""
     if isinstance(event, SlotReleased):

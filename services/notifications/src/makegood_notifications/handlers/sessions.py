@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -57,10 +57,10 @@ class Followed:
 
 
 @dataclass(frozen=True, slots=True)
-class Wakes:
-    """Whom to wake after the commit: the sender of e-mails, and the streams of people."""
+class Outlets:
+    """Where messages go on: `sender` takes the e-mails that the unit has queued, so many; `streams` wakes those of people after the commit."""
 
-    sender: Callable[[], None]
+    sender: Callable[[UnitOfWork, int], Awaitable[None]]
     streams: Callable[[Iterable[str]], None]
 
 
@@ -99,9 +99,9 @@ async def follow(batch: Sequence[Received[SessionFact]], unit: UnitOfWork) -> li
 class SessionMessages:
     """Tells people of sessions: e-mails are queued, system messages of the chat and stream entries are written."""
 
-    def __init__(self, wording: Wording, wakes: Wakes) -> None:
+    def __init__(self, wording: Wording, outlets: Outlets) -> None:
         self._wording = wording
-        self._wakes = wakes
+        self._outlets = outlets
 
     async def followed(self, batch: Sequence[Received[SessionFact]], unit: UnitOfWork) -> None:
         """Handler of events that change a session's standing."""
@@ -162,7 +162,6 @@ class SessionMessages:
             subject=self._wording.subject(news.template, one.locale),
         )
         self._system_message(news.template, facts, one.locale, origin_of(received), unit, outgoing)
-        unit.after_commit(self._wakes.sender)
 
     def _system_message(
         self, template: str, facts: Facts, locale: str, origin: Origin, unit: UnitOfWork, outgoing: Outgoing
@@ -206,8 +205,10 @@ class SessionMessages:
 
     async def _write(self, outgoing: Outgoing, unit: UnitOfWork) -> None:
         await outgoing.write(unit)
+        if outgoing.queued:
+            await self._outlets.sender(unit, outgoing.queued)
         people = {person for entry in outgoing.entries for person in entry[:2] if person}
-        unit.after_commit(lambda: self._wakes.streams(people))
+        unit.after_commit(lambda: self._outlets.streams(people))
 
 
 def _stream(event: SessionFact, outgoing: Outgoing) -> None:

@@ -1,4 +1,4 @@
-"""Takes queued e-mails and hands them to the mail server: woken at once by what queues them, and by itself now and then."""
+"""Hands e-mails to the mail server: takes them with the transaction that queues them, and looks into the queue now and then."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import parseaddr
+from functools import partial
 from typing import Final
 
 import structlog
@@ -65,14 +66,26 @@ class Sender:
         self._in_hand: set[asyncio.Task[None]] = set()
         self._closed_until = 0.0
         self._knocks = 0
-        self._finish: GroupCommit[Outcome, None] = GroupCommit(database, self._record, at_once=2)
+        self._finish: GroupCommit[Outcome, None] = GroupCommit(database, self._record, at_once=1)
+        self._running = False
 
     def wake(self) -> None:
         """Something was queued."""
         self._woken.set()
 
+    async def take_with(self, unit: UnitOfWork, queued: int) -> None:
+        """Takes what `unit` has just queued with its own commit: another transaction would take as long as the sending."""
+        room = self._room()
+        taken: list[Taken] = []
+        if room > 0 and self._running and time.monotonic() >= self._closed_until:
+            taken = await deliveries.take(unit, room)
+            unit.after_commit(lambda: self._start(taken))
+        if len(taken) < queued or len(taken) == room:
+            unit.after_commit(self.wake)
+
     async def run(self) -> None:
         """Sends until cancelled; then what is in hand gets its end."""
+        self._running = True
         try:
             while True:
                 self._woken.clear()
@@ -85,6 +98,7 @@ class Sender:
                     full = False
                 await self._rest(full)
         finally:
+            self._running = False
             if self._in_hand:
                 await asyncio.wait(self._in_hand, timeout=DRAIN)
             for task in self._in_hand:
@@ -95,16 +109,22 @@ class Sender:
         """Takes what there is room for; whether there may be more. A server that was away is tried with one e-mail first."""
         if time.monotonic() < self._closed_until:
             return False
-        room = (AT_ONCE if not self._knocks else 1) - len(self._in_hand)
+        room = self._room()
         if room <= 0:
             return True
         async with self._database.reading() as queries:
             taken = await deliveries.take(queries, room)
+        self._start(taken)
+        return len(taken) == room
+
+    def _room(self) -> int:
+        return (AT_ONCE if not self._knocks else 1) - len(self._in_hand)
+
+    def _start(self, taken: Sequence[Taken]) -> None:
         for delivery in taken:
             task = asyncio.create_task(self._deliver(delivery))
             self._in_hand.add(task)
             task.add_done_callback(self._done)
-        return len(taken) == room
 
     async def _rest(self, full: bool) -> None:
         pause = max(POLL, self._closed_until - time.monotonic())
@@ -120,7 +140,6 @@ class Sender:
         self._in_hand.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
             _log.error("delivery not recorded", error=type(error).__name__)  # its lease ends, then it is taken again
-        self._woken.set()  # the next message to the same person may have waited for this one
 
     async def _deliver(self, delivery: Taken) -> None:
         outcome = await self._attempt(delivery)
@@ -135,7 +154,8 @@ class Sender:
         if no_longer_true(delivery.template, delivery.session_status, waited):
             return Outcome(delivery, "skipped", "no-longer-true")
         try:
-            await self._mailer.send(self._compose(delivery, delivery.email))
+            # Composed when its turn comes, so that the first mails of many are on their way before the last is written.
+            await self._mailer.send(partial(self._compose, delivery, delivery.email))
         except Unreachable as trouble:
             return self._unreachable(delivery, str(trouble))
         except Refused as trouble:
@@ -215,7 +235,9 @@ class Sender:
                 )
                 for one in done
             ]
-            ended = await deliveries.finish(unit, rows)
+            ended, more = await deliveries.finish(unit, rows)
+            if more:
+                unit.after_commit(self.wake)
             for one in done:
                 if one.delivery.id in ended:
                     _publish(one, unit)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
@@ -32,8 +33,9 @@ class Refused(MailTrouble):
 class Mailer(Protocol):
     """Hands e-mails over."""
 
-    async def send(self, mail: Mail) -> None:
-        """Returns once the server answers for the message. Raises Unreachable, PutOff or Refused."""
+    async def send(self, compose: Callable[[], Mail]) -> None:
+        """Composes the message when its turn comes; returns once the server answers for it. Raises Unreachable, PutOff,
+        Refused, or what `compose` raises."""
 
     async def close(self) -> None:
         """Says goodbye to the server."""
@@ -62,8 +64,9 @@ class SmtpMailer:
         self._free = asyncio.Semaphore(server.connections)
         self._idle: list[tuple[aiosmtplib.SMTP, float]] = []
 
-    async def send(self, mail: Mail) -> None:
+    async def send(self, compose: Callable[[], Mail]) -> None:
         async with self._free:
+            mail = compose()
             client, fresh = await self._connection()
             try:
                 try:

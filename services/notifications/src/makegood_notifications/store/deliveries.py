@@ -46,7 +46,10 @@ _FINISH = """
 UPDATE deliveries SET status = done.status, reason = done.reason, sent_at = done.sent_at
 FROM unnest($1::uuid[], $2::int[], $3::text[], $4::text[], $5::timestamptz[]) AS done (id, attempts, status, reason, sent_at)
 WHERE deliveries.id = done.id AND deliveries.attempts = done.attempts AND deliveries.status = 'queued'
-RETURNING deliveries.id
+RETURNING deliveries.id, EXISTS (
+    SELECT FROM deliveries AS later
+    WHERE later.status = 'queued' AND later.person_id = deliveries.person_id AND later.session_id = deliveries.session_id
+      AND later.position > deliveries.position)
 """
 
 _PUT_OFF = """
@@ -113,10 +116,13 @@ async def seconds_to_next(queries: Queries) -> float | None:
     return None if value is None else float(value)
 
 
-async def finish(queries: Queries, done: Sequence[tuple[str, int, str, str | None, datetime | None]]) -> set[str]:
-    """Ends deliveries: (id, attempts, status, reason, sent_at). Answers those that were still their taker's."""
+async def finish(
+    queries: Queries, done: Sequence[tuple[str, int, str, str | None, datetime | None]]
+) -> tuple[set[str], bool]:
+    """Ends deliveries: (id, attempts, status, reason, sent_at). Answers those that were still their taker's, and whether any
+    other has waited for their end."""
     rows = await queries.fetch(_FINISH, *[list(values) for values in zip(*done, strict=True)])
-    return {str(row[0]) for row in rows}
+    return {str(row[0]) for row in rows}, any(row[1] for row in rows)
 
 
 async def put_off(queries: Queries, later: Sequence[tuple[str, int, timedelta, bool]]) -> None:
