@@ -174,25 +174,29 @@ def test_of_enrolments_at_most_one_covers_an_instant() -> None:
 
 
 @pytest.mark.rule("CRED-7")
-async def test_who_owes_is_known_until_it_is_paid_or_void_in_any_order(world: World) -> None:
+async def test_who_owes_is_known_until_it_is_paid_or_void_and_again_when_it_is_issued_again(world: World) -> None:
     invoice: Json = {"invoice_id": new_id(), "member_id": "anna", "amount_minor": 2500, "currency": "USD"}
-    overdue = told(InvoiceOverdue(**invoice, due_on=date(2026, 11, 1)))
+    due: Json = {"due_on": date(2026, 11, 1)}
+    news = [
+        told(InvoiceOverdue(**invoice, **due), 1),
+        told(InvoiceVoided(**{**invoice, "invoice_id": new_id()}, cause="provider_missed"), 2),
+        told(InvoiceVoided(**invoice, cause="corrected", was_due=True), 3),
+        told(InvoiceOverdue(**invoice, **due), 4),
+    ]
 
     async def owes() -> bool:
         async with world.service.database.reading() as queries:
             return await coverage.owes("anna", queries)
 
-    await hear(world, overdue, told(InvoiceVoided(**{**invoice, "invoice_id": new_id()}, cause="provider_missed")))
-    assert await owes()
-    await hear(world, told(InvoicePaid(**invoice, paid_at=NOW)))
-    assert not await owes()
-    await hear(world, overdue)
-    assert not await owes()
-    await hear(
-        world,
-        told(InvoiceVoided(**{**invoice, "invoice_id": (other := new_id())}, cause="corrected")),
-        told(InvoiceOverdue(**{**invoice, "invoice_id": other}, due_on=date(2026, 11, 1))),
-    )
+    seen = []
+    for one in news:
+        await hear(world, one)
+        seen.append(await owes())
+    assert seen == [True, True, False, True]
+    for order in orders(news, 6):
+        await hear(world, *order)
+        assert await owes()
+    await hear(world, told(InvoicePaid(**invoice, paid_at=NOW), 5), *news)
     assert not await owes()
 
 

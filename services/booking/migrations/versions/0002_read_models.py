@@ -46,9 +46,10 @@ COMMENT ON COLUMN credit_movements.tells IS 'Whether the event tells when the lo
 CREATE TABLE overdue_invoices (
     id uuid PRIMARY KEY,
     member_id text NOT NULL,
-    settled boolean NOT NULL
+    owed boolean NOT NULL,
+    sequence bigint NOT NULL
 );
-CREATE INDEX overdue_invoices_of_member ON overdue_invoices (member_id) WHERE NOT settled;
+CREATE INDEX overdue_invoices_of_member ON overdue_invoices (member_id) WHERE owed;
 CREATE TABLE provider_schedules (
     provider_id text PRIMARY KEY,
     version integer NOT NULL,

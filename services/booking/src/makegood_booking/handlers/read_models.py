@@ -23,7 +23,6 @@ from makegood_contracts.events import (
     MessagePosted,
     MoveCreditHeld,
     SchedulePublished,
-    SettleCause,
     TimeOffAdded,
     TimeOffRemoved,
     WaitlistEnded,
@@ -36,11 +35,6 @@ from makegood_contracts.events.schedules import WaitlistFact
 from makegood_booking.store import calendars, coverage
 from makegood_booking.store.coverage import Movement
 from makegood_booking.store.rooms import touch_by_members
-
-_PENDING_ONLY: Final[frozenset[SettleCause]] = frozenset(
-    {"rejected", "declined", "expired", "cancelled", "lapsed", "provider_missed"}
-)
-"""A charge that these made void was pending until then, so it was never overdue; but for an extension's that was due."""
 
 
 async def on_enrolled(batch: Sequence[Received[MemberEnrolled]], unit: UnitOfWork) -> None:
@@ -95,18 +89,14 @@ def movement(received: Received[Any]) -> Movement | None:
 
 async def on_overdue(batch: Sequence[Received[InvoiceOverdue]], unit: UnitOfWork) -> None:
     """CRED-7: who owes."""
-    await coverage.mark_invoices([(each.event.invoice_id, each.event.member_id) for each in batch], False, unit)
+    await coverage.mark_invoices(batch, True, unit)
 
 
 async def on_settled(batch: Sequence[Received[InvoicePaid | InvoiceVoided]], unit: UnitOfWork) -> None:
-    """CRED-7: and who does so no more."""
-    settled = [
-        (each.event.invoice_id, each.event.member_id)
-        for each in batch
-        if not isinstance(each.event, InvoiceVoided) or each.event.was_due or each.event.cause not in _PENDING_ONLY
-    ]
+    """CRED-7: and who does so no more. What was void before it was due was never overdue."""
+    settled = [each for each in batch if not isinstance(each.event, InvoiceVoided) or each.event.was_due]
     if settled:
-        await coverage.mark_invoices(settled, True, unit)
+        await coverage.mark_invoices(settled, False, unit)
 
 
 async def on_schedule(batch: Sequence[Received[SchedulePublished]], unit: UnitOfWork) -> None:

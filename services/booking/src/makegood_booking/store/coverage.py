@@ -9,6 +9,7 @@ from datetime import datetime
 from makegood_chassis.database import Queries, UnitOfWork, column
 from makegood_contracts.envelope import Received
 from makegood_contracts.events import MemberEnrolled
+from makegood_contracts.events.ledger import InvoiceFact
 
 from makegood_booking.domain.coverage import Enrolment, Lot
 
@@ -42,9 +43,10 @@ LEFT JOIN (SELECT lot_id, count(*)::int AS holds FROM sessions
 WHERE moved.amount > coalesce(begun.holds, 0)
 """
 _OVERDUE = """
-INSERT INTO overdue_invoices (id, member_id, settled)
-SELECT DISTINCT ON (1) * FROM unnest($1::uuid[], $2::text[]) AS told (id, member_id), (SELECT $3::bool) AS state
-ON CONFLICT (id) DO UPDATE SET settled = true WHERE excluded.settled
+INSERT INTO overdue_invoices AS known (id, member_id, owed, sequence)
+SELECT DISTINCT ON (id) id, member_id, $4, sequence FROM unnest($1::uuid[], $2::text[], $3::bigint[])
+    AS told (id, member_id, sequence) ORDER BY id, sequence DESC
+ON CONFLICT (id) DO UPDATE SET owed = excluded.owed, sequence = excluded.sequence WHERE known.sequence < excluded.sequence
 """
 
 
@@ -106,15 +108,21 @@ async def read_lots(member_id: str, queries: Queries) -> list[Lot]:
     return [Lot(*row) for row in await queries.fetch(_LOTS, member_id)]
 
 
-async def mark_invoices(invoices: Sequence[tuple[str, str]], settled: bool, unit: UnitOfWork) -> None:
-    """These invoices (id, member) are overdue, or settled; settled is for good."""
-    await unit.execute(_OVERDUE, [each[0] for each in invoices], [each[1] for each in invoices], settled)
+async def mark_invoices(told: Sequence[Received[InvoiceFact]], owed: bool, unit: UnitOfWork) -> None:
+    """These invoices are overdue, or not any more, unless a later word on them was heard before."""
+    await unit.execute(
+        _OVERDUE,
+        [received.event.invoice_id for received in told],
+        [received.event.member_id for received in told],
+        [received.sequence for received in told],
+        owed,
+    )
 
 
 async def owes(member_id: str, queries: Queries) -> bool:
     """Whether an invoice of the member is overdue (BOOK-7)."""
     return bool(
         await queries.fetch_value(
-            "SELECT EXISTS (SELECT FROM overdue_invoices WHERE member_id = $1 AND NOT settled)", member_id
+            "SELECT EXISTS (SELECT FROM overdue_invoices WHERE member_id = $1 AND owed)", member_id
         )
     )
