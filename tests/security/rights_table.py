@@ -99,7 +99,7 @@ RIGHTS: Final[Mapping[str, Right]] = {
     "GET /v1/sessions/{session_id}/history": may(*PARTIES, "support"),
     "GET /v1/sessions/{session_id}/fhir": may(*PARTIES, "support"),
     "POST /v1/sessions/{session_id}/confirm": may("provider"),
-    "POST /v1/sessions/{session_id}/extend": may("provider"),
+    "POST /v1/sessions/{session_id}/extend": may("provider", ends_at="{extended_end}", invoice=None),
     "POST /v1/sessions/{session_id}/no-show": may("provider"),
     "POST /v1/sessions/{session_id}/decline": may("provider"),
     "POST /v1/sessions/{session_id}/reschedule": may(*PARTIES, refused=SUPPORT_MAY_NOT),
@@ -153,7 +153,7 @@ RIGHTS: Final[Mapping[str, Right]] = {
     "GET /v1/notifications/access": may("support"),
     # -- what ends something comes last
     "POST /v1/rooms/{room_id}/restart": may("member", "support"),
-    "POST /v1/rooms/{room_id}/change-provider": may("member", "support"),
+    "POST /v1/rooms/{room_id}/change-provider": may("member", "support", provider_id="{other_provider_id}"),
     "POST /v1/rooms/{room_id}/close": may(*PARTIES, "support"),
     "DELETE /v1/people/{person_id}": may("member", roles=PERSON),
 }

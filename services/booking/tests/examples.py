@@ -63,7 +63,8 @@ def reserved(starts_at: datetime = START, now: datetime = NOW, *, co_pay: bool =
 
 
 def confirmed(starts_at: datetime = START, now: datetime = NOW, **other: Any) -> Session:
-    return done(confirm(reserved(starts_at, now, **other), now))
+    """Confirmed, and nobody asks the provider again (CONF-3 has tests of its own)."""
+    return replace(done(confirm(reserved(starts_at, now, **other), now)), reconfirmation=None)
 
 
 def attended(*parties: Party, late: timedelta = timedelta()) -> Session:

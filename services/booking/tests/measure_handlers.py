@@ -55,7 +55,7 @@ async def test_measure(world: World) -> None:
             Booking(
                 new_id(),
                 Wish(rooms[n % 50], starts_at, 30, "video", "Europe/Berlin", None),
-                f"member-{n % 50}",
+                lambda _room: "member",
                 CAUSE,
                 None,
             )
@@ -67,12 +67,12 @@ async def test_measure(world: World) -> None:
         sessions: list[Json] = [
             {
                 "id": booking.session_id,
-                "member_id": booking.member_id,
+                "member_id": f"member-{n % 50}",
                 "provider_id": "dr-lee",
                 "starts_at": booking.wish.starts_at.isoformat(),
                 "ends_at": (booking.wish.starts_at + 30 * MINUTE).isoformat(),
             }
-            for booking in bookings
+            for n, booking in enumerate(bookings)
         ]
         slots: list[Event] = [Answers.slot_held(session) for session in sessions]
         credits: list[Event] = [Answers.credit_held(session) for session in sessions]

@@ -147,7 +147,7 @@ async def test_joining_opens_ten_minutes_before_the_start(world: World) -> None:
     assert url.startswith(f"http://127.0.0.1:8080/join/{session['id']}?token=")
     assert (await world.member.post(path)).json()["join_url"] == url
     assert (await world.provider.post(path)).json()["join_url"] != url
-    assert names(await world.outbox()) == ["SessionJoined", "SessionJoined"]
+    assert names(await world.outbox()) == ["ReconfirmationAsked", "SessionJoined", "SessionJoined"]
     assert (await world.support.post(path)).status_code == 403
 
 
@@ -170,6 +170,7 @@ async def test_a_session_both_attended_is_completed_at_its_end(world: World) -> 
         ("SessionRequested", "member"),
         ("SessionReserved", "system"),
         ("SessionConfirmed", "provider"),
+        ("ReconfirmationAsked", "system"),
         ("SessionJoined", "member"),
         ("SessionJoined", "provider"),
         ("SessionStarted", "system"),

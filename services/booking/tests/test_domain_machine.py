@@ -3,15 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime, timedelta
+from typing import Any
 
 import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
-from makegood_booking.domain import attendance, booking
+from makegood_booking.domain import attendance, booking, disputes, moves, rescheduling
+from makegood_booking.domain.booking import Unfit
+from makegood_booking.domain.rescheduling import MoveWish
 from makegood_booking.domain.session import OVER, Changed, CreditState, Refusal, Session
-from makegood_contracts.events import Event, Party, SessionReserved
+from makegood_contracts.events import (
+    Event,
+    OutcomeCorrected,
+    Party,
+    SessionConfirmed,
+    SessionExtended,
+    SessionMoved,
+    SessionReserved,
+)
 from makegood_contracts.reasons import Reason
 
 from .examples import NOW, requested
@@ -41,19 +53,34 @@ WAITS = st.one_of(
 )
 
 
+OUTCOMES = ["completed", "provider_missed", "member_no_show"]
+MOVED_FROM = {"reserved", "confirmed", "in_session"}
+
+
 class Life(RuleBasedStateMachine):
     session: Session
     now: datetime
     told: list[Event]
+    place: tuple[datetime, datetime]
+    """Where availability's hold stands: only what it carried out moves it."""
+    asked: list[str]
+    """Moves that were asked for, the latest last."""
 
-    @initialize(ahead=st.integers(1, 5 * 24 * 60), length=st.sampled_from([5, 30, 60]))
-    def book(self, ahead: int, length: int) -> None:
+    @initialize(
+        ahead=st.integers(1, 5 * 24 * 60),
+        length=st.sampled_from([5, 30, 60]),
+        by=st.sampled_from(["member", "provider", "support"]),
+    )
+    def book(self, ahead: int, length: int, by: Any) -> None:
         self.now = NOW
-        self.session = requested(NOW + timedelta(minutes=ahead), length_minutes=length)
+        asked = requested(NOW + timedelta(minutes=ahead), length_minutes=length)
+        self.session = replace(asked, booked=replace(asked.booked, booked_by=by))
         self.told = []
+        self.place = (asked.booked.starts_at, asked.booked.ends_at)
+        self.asked = []
 
-    def take(self, result: Changed | Refusal) -> None:
-        if isinstance(result, Refusal):
+    def take(self, result: Changed | Refusal | Unfit) -> None:
+        if not isinstance(result, Changed):
             return
         status: str = self.session.status
         version = self.session.version
@@ -64,6 +91,15 @@ class Life(RuleBasedStateMachine):
             if name in BECOMES:
                 assert BECOMES[name] in FLOW.get(status, set()), f"{status} must not become {BECOMES[name]}"
                 status = BECOMES[name]
+            if isinstance(event, SessionMoved):
+                assert status in MOVED_FROM
+                status = "confirmed" if event.confirmed else "reserved"
+                assert event.confirmed or event.confirm_by is not None
+            if isinstance(event, OutcomeCorrected):
+                assert (status, event.outcome != event.old_outcome) == (event.old_outcome, True)
+                status = event.outcome
+            if isinstance(event, SessionMoved | SessionExtended):
+                self.place = (event.starts_at, event.ends_at)
         assert (result.session.status, result.session.version) == (status, version)
         self.session = result.session
         self.told += result.events
@@ -120,6 +156,68 @@ class Life(RuleBasedStateMachine):
     def cancel(self, party: Party, accept: bool) -> None:
         self.take(attendance.cancel(self.session, party, accept, self.now))
 
+    @rule(party=PARTIES, minutes=st.integers(-2 * 24 * 60, 4 * 24 * 60), longer=st.booleans(), accept=st.booleans())
+    def reschedule(self, party: Party, minutes: int, longer: bool, accept: bool) -> None:
+        booked = self.session.booked
+        wish = MoveWish(booked.starts_at + timedelta(minutes=minutes), 90 if longer else None, accept_forfeit=accept)
+        before, pending = self.session, self.session.move_pending
+        result = rescheduling.reschedule(self.session, wish, party, f"move {len(self.asked)}", "therapy", self.now)
+        self.take(result)
+        self.remember(pending)
+        if isinstance(result, Changed) and self.session.move_pending:
+            assert self.session.move is not None
+            assert not (party == "provider" and self.session.move.forfeits)
+            assert not (before.moved_by_provider and self.session.move.forfeits), "RESC-3"
+            assert not self.session.move.forfeits or accept
+
+    @rule(minutes=st.integers(1, 60))
+    def extend(self, minutes: int) -> None:
+        pending = self.session.move_pending
+        later = self.session.booked.ends_at + timedelta(minutes=minutes)
+        self.take(rescheduling.extend(self.session, later, None, f"move {len(self.asked)}", self.now))
+        self.remember(pending)
+
+    def remember(self, pending: bool) -> None:
+        if self.session.move is not None and self.session.move.id not in self.asked:
+            assert not pending, "one move at a time"
+            self.asked.append(self.session.move.id)
+
+    def a_move(self, which: int) -> str:
+        """The latest move that was asked for, or an old one whose answer comes late."""
+        return self.asked[-1 - which % len(self.asked)] if self.asked else "none"
+
+    @rule(which=st.integers(0, 2), how=st.sampled_from(["kept", "credit", "co_pay", "refused"]))
+    def move_credit(self, which: int, how: str) -> None:
+        move_id = self.a_move(which)
+        if how == "refused":
+            self.take(moves.not_paid_for(self.session, move_id, NO_CREDIT, True))
+        else:
+            added = None if how == "kept" else how
+            self.take(moves.paid_for(self.session, move_id, added, self.now))  # type: ignore[arg-type]
+
+    @rule(which=st.integers(0, 2), carried_out=st.booleans())
+    def move_slot(self, which: int, carried_out: bool) -> None:
+        move_id = self.a_move(which)
+        if carried_out:
+            self.take(moves.carried_out(self.session, move_id, self.now))
+        else:
+            self.take(moves.turned_down(self.session, move_id, REASON))
+
+    @rule(party=PARTIES, minutes=st.integers(1, 3 * 24 * 60))
+    def move(self, party: Party, minutes: int) -> None:
+        """The whole way, as it goes as a rule."""
+        self.reschedule(party, minutes, False, True)
+        self.move_credit(0, "kept")
+        self.move_slot(0, True)
+
+    @rule(party=PARTIES)
+    def dispute(self, party: Party) -> None:
+        self.take(disputes.dispute(self.session, party, "i_was_there", self.now))
+
+    @rule(outcome=st.sampled_from(OUTCOMES))
+    def correct(self, outcome: Any) -> None:
+        self.take(disputes.correct(self.session, outcome, "sam", self.now))
+
     @rule(party=PARTIES, moment=st.integers(-12, 20))
     def join(self, party: Party, moment: int) -> None:
         self.now = max(self.now, self.session.booked.starts_at + timedelta(minutes=moment))
@@ -150,7 +248,32 @@ class Life(RuleBasedStateMachine):
                 assert self.session.funding in ("credit", "co_pay")
 
     @invariant()
+    def it_stands_where_its_slot_is(self) -> None:
+        booked = self.session.booked
+        assert (booked.starts_at, booked.ends_at) == self.place
+        assert booked.ends_at - booked.starts_at == timedelta(minutes=booked.length_minutes)
+
+    @invariant()
+    def a_move_that_nobody_pays_for_does_not_stay(self) -> None:
+        move = self.session.move
+        if move is not None and move.state == "asked":
+            due = attendance.next_due(self.session)
+            assert due is not None
+            assert due <= move.decide_by <= min(move.starts_at, self.session.booked.starts_at)
+        if self.session.over:
+            assert move is None
+
+    @invariant()
+    def who_confirmed_early_is_asked_again_once(self) -> None:
+        if self.session.reconfirmation == "due" and not self.session.over:
+            assert self.session.status == "confirmed"
+        confirmed = [event for event in self.told if isinstance(event, SessionConfirmed)]
+        assert all(moment < event.starts_at for event in confirmed for moment in event.remind_at)
+
+    @invariant()
     def completed_means_both_came_and_missed_that_the_provider_did_not(self) -> None:
+        if any(isinstance(event, OutcomeCorrected) for event in self.told):
+            return
         if self.session.status == "completed":
             assert self.session.both_came
         if self.session.status == "provider_missed":
@@ -159,9 +282,9 @@ class Life(RuleBasedStateMachine):
             assert self.session.member_joined_at is None
 
 
-Life.TestCase.settings = settings(max_examples=300, stateful_step_count=25, deadline=None)
+Life.TestCase.settings = settings(max_examples=300, stateful_step_count=30, deadline=None)
 
 
-@pytest.mark.rule("BOOK-1", "MISS-1", "CRED-3", "CONF-2")
+@pytest.mark.rule("BOOK-1", "MISS-1", "CRED-3", "CONF-2", "RESC-1", "RESC-3", "EXT-1")
 class TestLife(Life.TestCase):  # type: ignore[misc, valid-type]
     """A session is settled once, never leaves a terminal state, and always knows what is due next."""

@@ -19,6 +19,7 @@ from makegood_chassis.messaging.handlers import Due
 from makegood_chassis.service import Service
 from makegood_contracts.envelope import Cause, Received, decode
 from makegood_contracts.events import (
+    CreditCorrected,
     CreditForfeited,
     CreditHeld,
     CreditRefused,
@@ -26,8 +27,12 @@ from makegood_contracts.events import (
     CreditSpent,
     Event,
     InvoiceVoided,
+    MoveCreditHeld,
+    MoveCreditRefused,
     SettleCause,
     SlotHeld,
+    SlotMoved,
+    SlotMoveRefused,
     SlotRefused,
     SlotReleased,
 )
@@ -95,6 +100,46 @@ class Answers:
             currency="USD",
             cause=cause,
         )
+
+    @staticmethod
+    def move_held(session: Json, move_id: str, how: Any = "kept", funding: Any = "credit") -> MoveCreditHeld:
+        return MoveCreditHeld(
+            session_id=session["id"],
+            member_id=session["member_id"],
+            move_id=move_id,
+            hold_id=new_id(),
+            how=how,
+            funding=funding,
+        )
+
+    @staticmethod
+    def move_unpaid(session: Json, move_id: str, *, purchasable: bool = False) -> MoveCreditRefused:
+        return MoveCreditRefused(
+            session_id=session["id"],
+            member_id=session["member_id"],
+            move_id=move_id,
+            reasons=_reasons(["no-session-credits"]),
+            purchasable=purchasable,
+        )
+
+    @staticmethod
+    def slot_moved(session: Json, move_id: str, starts_at: datetime, ends_at: datetime) -> SlotMoved:
+        return SlotMoved(
+            **{**_slot(session), "starts_at": starts_at, "ends_at": ends_at},
+            move_id=move_id,
+            old_starts_at=datetime.fromisoformat(session["starts_at"]),
+            old_ends_at=datetime.fromisoformat(session["ends_at"]),
+            blocked_from=starts_at,
+            blocked_until=ends_at,
+        )
+
+    @staticmethod
+    def slot_stays(session: Json, move_id: str, *codes: str) -> SlotMoveRefused:
+        return SlotMoveRefused(**_slot(session), move_id=move_id, reasons=_reasons(codes or ("slot-taken",)))
+
+    @staticmethod
+    def credit_corrected(session: Json, state: Any) -> CreditCorrected:
+        return CreditCorrected(**_movement(session), state=state, source="plan", expires_at=None)
 
     @staticmethod
     def credit_spent(session: Json) -> CreditSpent:
@@ -250,6 +295,19 @@ class World:
             decode(row[0].encode(), [(name, text.encode()) for name, text in json.loads(row[1])], row[2]).event
             for row in rows
         ]
+
+    async def published(self, name: str) -> Any:
+        """The first event of this name, once it is there; it is left in the outbox."""
+        async with asyncio.timeout(10):
+            while True:
+                async with self.service.database.pool.acquire() as connection:
+                    row = await connection.fetchrow(
+                        "SELECT key, headers, payload FROM outbox WHERE headers LIKE $1", f"%.{name}.v1%"
+                    )
+                if row is not None:
+                    headers = [(each, text.encode()) for each, text in json.loads(row[1])]
+                    return decode(row[0].encode(), headers, row[2]).event
+                await asyncio.sleep(0)
 
     async def until_in_outbox(self, name: str) -> Json:
         """The session of the first event of this name, once it is there; it is left in the outbox."""

@@ -9,7 +9,17 @@ from makegood_chassis.clock import Clock
 from makegood_chassis.http.app import create_app
 from makegood_chassis.service import Service, base
 
-from makegood_booking.api import book, bookability, changes, policies, restarts, rooms, sessions
+from makegood_booking.api import (
+    book,
+    bookability,
+    changes,
+    moving,
+    outcomes,
+    policies,
+    restarts,
+    rooms,
+    sessions,
+)
 from makegood_booking.api.rights import RIGHTS
 from makegood_booking.desk import Desk
 from makegood_booking.handlers.due import deadline_handlers
@@ -64,6 +74,8 @@ def app(service: Service) -> FastAPI:
             book.router,
             sessions.router,
             changes.router,
+            moving.router,
+            outcomes.router,
             rooms.router,
             restarts.router,
             bookability.router,

@@ -10,11 +10,15 @@ from makegood_chassis.database import Database, UnitOfWork
 from makegood_chassis.group_commit import GroupCommit
 from makegood_chassis.http.idempotency import Claim, claim_many, release_many, store_many
 from makegood_contracts.envelope import Cause
+from makegood_contracts.events import Actor, PlanKind
 
-from makegood_booking.domain.booking import RoomClosedRefusal, Unfit, Wish, request, unfit
+from makegood_booking.domain.booking import RoomClosedRefusal, Unfit, Wish, request, support_may_book, unfit
+from makegood_booking.domain.coverage import covering
+from makegood_booking.domain.rooms import Room
 from makegood_booking.domain.session import Changed, Session
+from makegood_booking.store.coverage import read_enrolments
 from makegood_booking.store.policies import Policies
-from makegood_booking.store.rooms import RoomToBook, read_rooms, touch_rooms
+from makegood_booking.store.rooms import read_rooms, touch_rooms
 from makegood_booking.store.sessions import Sessions
 
 
@@ -24,11 +28,12 @@ def session_path(session_id: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Booking:
-    """One member's request. `accepted`: the answer, where the caller does not wait for the outcome."""
+    """One request. `booked_by`: as whom the caller books in a room, None where it is not theirs. `accepted`: the answer,
+    where the caller does not wait for the outcome."""
 
     session_id: str
     wish: Wish
-    member_id: str
+    booked_by: Callable[[Room], Actor | None]
     cause: Cause
     claim: Claim | None
     accepted: Callable[[Session], Response] | None = None
@@ -40,6 +45,10 @@ class NoSuchRoom(Exception):
 
 class RoomClosed(Exception):
     """Bookings need an active room."""
+
+
+class SupportMayNot(Exception):
+    """Support books only video, and only for members with health insurance (BOOK-6)."""
 
 
 class NotBookable(Exception):
@@ -80,13 +89,18 @@ class Desk:
                 results.append(refusal)
                 continue
             wish = booking.wish
-            room = rooms.get(wish.room_id)
-            error = _error(room, booking) or ((fault := unfit(wish, policy, unit.now)) and NotBookable(fault))
-            changed = (
-                request(booking.session_id, wish, room.room, "member", policy, unit.now, room.specialty)
-                if room is not None and error is None
-                else None
-            )
+            found = rooms.get(wish.room_id)
+            booked_by = booking.booked_by(found.room) if found is not None else None
+            error: Exception | None = None
+            changed: Changed | RoomClosedRefusal | None = None
+            if found is None or booked_by is None:
+                error = NoSuchRoom()
+            elif fault := unfit(wish, policy, unit.now):
+                error = NotBookable(fault)
+            elif booked_by == "support" and not support_may_book(wish, await _plan_kind(found.room, wish, unit)):
+                error = SupportMayNot()
+            else:
+                changed = request(booking.session_id, wish, found.room, booked_by, policy, unit.now, found.specialty)
             if error is not None or not isinstance(changed, Changed):
                 results.append(RoomClosed() if isinstance(changed, RoomClosedRefusal) else error or NoSuchRoom())
                 released.append(booking.claim)
@@ -99,11 +113,17 @@ class Desk:
         await release_many(released, unit)
         if made:
             await self._sessions.add(made, unit)
-            await touch_rooms({changed.session.booked.room_id for changed, _ in made}, unit)
+            by_members = {
+                changed.session.booked.room_id for changed, _ in made if changed.session.booked.booked_by == "member"
+            }
+            if by_members:  # ROOM-2: what others book for them is no activity of theirs
+                await touch_rooms(by_members, unit)
         if answers:
             await store_many(answers, unit)
         return results
 
 
-def _error(room: RoomToBook | None, booking: Booking) -> Exception | None:
-    return None if room is not None and room.room.member_id == booking.member_id else NoSuchRoom()
+async def _plan_kind(room: Room, wish: Wish, unit: UnitOfWork) -> PlanKind | None:
+    """The kind of the plan that covers the room's member when the session starts."""
+    enrolment = covering(await read_enrolments(room.member_id, unit), wish.starts_at)
+    return enrolment.plan_kind if enrolment is not None else None

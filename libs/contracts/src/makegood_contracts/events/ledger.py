@@ -22,6 +22,9 @@ SettleCause = Literal[
     "moved",
     "corrected",
 ]
+"""Why a hold was settled. `moved`: because of a move alone, of the hold that the session no longer, or never, stood on: the old
+one whose place an added one took, or an added one that goes back, whatever ended the move. It is not the end of the
+session's credit (RESC-1)."""
 
 
 class LedgerFact(Event, frozen=True, kw_only=True):

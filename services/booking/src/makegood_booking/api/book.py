@@ -1,4 +1,4 @@
-"""Booking a session (BOOK-1 to BOOK-4, BOOK-9)."""
+"""Booking a session (BOOK-1 to BOOK-6, BOOK-9)."""
 
 from __future__ import annotations
 
@@ -9,12 +9,14 @@ from makegood_chassis.http.changes import Change, changes
 from makegood_chassis.http.openapi import LOCATION, problems
 from makegood_chassis.http.problems import Problem, invalid, not_found
 from makegood_chassis.http.rights import Access, operation
+from makegood_contracts.events import Actor
 from makegood_contracts.ids import new_id
 
 from makegood_booking.api.models import BookRequest, SessionView
 from makegood_booking.api.parameters import PartsOf, known_id, session_answer
-from makegood_booking.desk import Booking, NoSuchRoom, NotBookable, RoomClosed, session_path
+from makegood_booking.desk import Booking, NoSuchRoom, NotBookable, RoomClosed, SupportMayNot, session_path
 from makegood_booking.domain.booking import Wish
+from makegood_booking.domain.rooms import Room
 from makegood_booking.domain.session import Session
 from makegood_booking.handlers.outcomes import decided, decided_key
 from makegood_booking.parts import Parts
@@ -23,6 +25,7 @@ router = APIRouter(tags=["sessions"])
 
 _REFUSALS = (
     "not-found",
+    "support-may-not",
     "room-closed",
     "slot-not-offered",
     "slot-taken",
@@ -49,7 +52,8 @@ _REFUSALS = (
             "headers": LOCATION,
         },
         201: {
-            "description": "With `Prefer: wait`: the session is `reserved`; slot and credit are held",
+            "description": "With `Prefer: wait`: the session is `reserved`, or `confirmed` where the provider booked it; "
+            "slot and credit are held",
             "headers": LOCATION,
         },
         202: {"model": SessionView, "description": "Asked for; the outcome will stand at `Location`"},
@@ -63,6 +67,9 @@ async def book(
     parts: PartsOf,
 ) -> Response:
     """Books a session: one slot and one credit are held, or neither.
+
+    By the member; by the room's provider, and then it is confirmed at once (BOOK-5); by support, but only a `video` session
+    of a member whose plan is health insurance (BOOK-6).
 
     With `Prefer: wait=N` the answer is the outcome: 201, 200 where another request cancelled the session meanwhile, or 409
     with every reason in `reasons`, `purchasable` where a credit is missing, and the `session_id` of the rejected session.
@@ -100,10 +107,14 @@ async def book(
 
 
 def _booking(session_id: str, wish: Wish, access: Access, change: Change, *, waits: bool) -> Booking:
+    def booked_by(room: Room) -> Actor | None:
+        role = access.role_for(member_id=room.member_id, provider_id=room.provider_id)
+        return None if role is None or role == "ops" else role
+
     return Booking(
         session_id,
         wish,
-        access.caller.subject,
+        booked_by,
         change.cause,
         change.claim,
         None if waits else lambda session: session_answer(change, 202, session, session_path(session_id)),
@@ -119,6 +130,8 @@ async def _submit(parts: Parts, booking: Booking) -> tuple[Session, Response | N
         raise invalid(f"#/{error.unfit.field}", error.unfit.detail) from None
     except RoomClosed:
         raise Problem("room-closed") from None
+    except SupportMayNot:
+        raise Problem("support-may-not") from None
 
 
 def refused(session: Session) -> Problem:

@@ -17,6 +17,7 @@ from makegood_booking.api.models import CancelRequest, JoinView, Nothing, Sessio
 from makegood_booking.api.parameters import PartsOf, SessionId, allowed, known_id, session_answer
 from makegood_booking.desk import session_path
 from makegood_booking.domain import attendance
+from makegood_booking.domain.booking import Unfit
 from makegood_booking.domain.session import Changed, Refusal, Session
 from makegood_booking.handlers.outcomes import announce, settled, settled_key
 from makegood_booking.parts import Parts
@@ -32,7 +33,7 @@ _LATER: dict[int | str, dict[str, Any]] = {
 }
 
 
-async def _locked(
+async def locked(
     parts: Parts, session_id: str, access: Access, change: Change, unit: UnitOfWork
 ) -> tuple[Session, Party]:
     """The session, locked, and as which party the caller changes it."""
@@ -44,9 +45,10 @@ async def _locked(
     return session, "member" if role == "member" else "provider"
 
 
-async def _save(
-    parts: Parts, result: Changed | Refusal, before: Session, party: Party, change: Change, unit: UnitOfWork
+async def save(
+    parts: Parts, result: Changed | Refusal | Unfit, before: Session, party: Party, change: Change, unit: UnitOfWork
 ) -> Session:
+    """The session after a change that its rule allows, written and told."""
     changed = allowed(result, before, unit.now)
     if changed.events:
         await parts.sessions.save([(changed, change.cause)], unit)
@@ -71,8 +73,8 @@ async def confirm(
     """The provider confirms a reserved session (CONF-1). Confirming again changes nothing."""
     session_id = known_id(session_id, "session")
     async with change.unit() as unit:
-        session, party = await _locked(parts, session_id, access, change, unit)
-        session = await _save(parts, attendance.confirm(session, unit.now), session, party, change, unit)
+        session, party = await locked(parts, session_id, access, change, unit)
+        session = await save(parts, attendance.confirm(session, unit.now), session, party, change, unit)
         return session_answer(change, 200, session)
 
 
@@ -95,8 +97,8 @@ async def decline(
     session_id = known_id(session_id, "session")
 
     async def apply(unit: UnitOfWork) -> Session:
-        session, party = await _locked(parts, session_id, access, change, unit)
-        return await _save(parts, attendance.decline(session, unit.now), session, party, change, unit)
+        session, party = await locked(parts, session_id, access, change, unit)
+        return await save(parts, attendance.decline(session, unit.now), session, party, change, unit)
 
     return await _ending(parts, session_id, change, apply)
 
@@ -121,9 +123,9 @@ async def cancel(
     asked = body or CancelRequest()
 
     async def apply(unit: UnitOfWork) -> Session:
-        session, party = await _locked(parts, session_id, access, change, unit)
+        session, party = await locked(parts, session_id, access, change, unit)
         result = attendance.cancel(session, party, asked.accept_forfeit, unit.now)
-        session = await _save(parts, result, session, party, change, unit)
+        session = await save(parts, result, session, party, change, unit)
         if asked.remark:
             await keep_remark(session_id, asked.remark, unit)
         return session
@@ -146,8 +148,8 @@ async def join(
     """A party comes (JOIN-1); the answer says where its media client connects. Before the opening: `opens_at`."""
     session_id = known_id(session_id, "session")
     async with change.unit() as unit:
-        session, party = await _locked(parts, session_id, access, change, unit)
-        session = await _save(parts, attendance.join(session, party, unit.now), session, party, change, unit)
+        session, party = await locked(parts, session_id, access, change, unit)
+        session = await save(parts, attendance.join(session, party, unit.now), session, party, change, unit)
         token = await join_token(session_id, party, unit)
         view = JoinView.model_construct(
             join_url=f"{parts.links_start}/join/{session_id}?token={token}", session=SessionView.of(session)
@@ -170,8 +172,8 @@ async def leave(
     """A party leaves (JOIN-1). Who came has come: leaving takes nothing back."""
     session_id = known_id(session_id, "session")
     async with change.unit() as unit:
-        session, party = await _locked(parts, session_id, access, change, unit)
-        session = await _save(parts, attendance.leave(session, party, unit.now), session, party, change, unit)
+        session, party = await locked(parts, session_id, access, change, unit)
+        session = await save(parts, attendance.leave(session, party, unit.now), session, party, change, unit)
         return session_answer(change, 200, session)
 
 
@@ -190,8 +192,8 @@ async def no_show(
     """The provider marks that the member did not come (NOSH-1)."""
     session_id = known_id(session_id, "session")
     async with change.unit() as unit:
-        session, party = await _locked(parts, session_id, access, change, unit)
-        session = await _save(parts, attendance.mark_no_show(session, unit.now), session, party, change, unit)
+        session, party = await locked(parts, session_id, access, change, unit)
+        session = await save(parts, attendance.mark_no_show(session, unit.now), session, party, change, unit)
         return session_answer(change, 200, session)
 
 

@@ -6,9 +6,9 @@ from typing import Annotated, Any, Final
 
 from makegood_chassis.http.models import Flag, Instant, RequestModel, View, Whole, example
 from makegood_contracts.events import Actor, Modality
-from makegood_contracts.ids import is_id
-from pydantic import AfterValidator, Field
+from pydantic import Field
 
+from makegood_booking.api.moving_models import MoveView, VenueId
 from makegood_booking.domain.policy import Policy
 from makegood_booking.domain.rooms import Room, RoomStatus
 from makegood_booking.domain.session import AbsentParty, CreditState, Session, Status
@@ -32,6 +32,17 @@ POLICY: Final[dict[str, Any]] = {
     "inactivity_days": 25,
     "offer_minutes": 120,
 }
+MORE_OF_POLICY: Final[dict[str, Any]] = {
+    "confirm_short_hours": 2,
+    "short_notice_hours": 26,
+    "reconfirm_hours": 48,
+    "reminder_hours": [24, 1],
+    "hold_minutes": 15,
+    "decide_minutes": 5,
+    "horizon_days": 366,
+    "shortest_minutes": 5,
+    "longest_minutes": 480,
+}
 POLICY_TEXT: Final = "Cancel at least 24 hours before the start to keep the credit."
 SESSION: Final[dict[str, Any]] = {
     "id": SESSION_ID,
@@ -51,15 +62,10 @@ SESSION: Final[dict[str, Any]] = {
     "credit": {"state": "held"},
     "reason": None,
     "absent_party": None,
+    "move": None,
     "version": 2,
 }
 """Examples of the OpenAPI document."""
-
-
-def _id(text: str) -> str:
-    if not is_id(text):
-        raise ValueError("is no id")
-    return text.lower()
 
 
 class Nothing(RequestModel):
@@ -96,7 +102,7 @@ class BookRequest(RequestModel):
         str, Field(min_length=1, max_length=64, description="IANA time zone in which the session is always shown.")
     ]
     venue_id: Annotated[
-        Annotated[str, Field(max_length=128), AfterValidator(_id)] | None,
+        VenueId | None,
         Field(description="With `in_person`, and only then."),
     ] = None
 
@@ -133,8 +139,18 @@ class PolicyTerms(View):
 class PolicyView(PolicyTerms):
     """A policy with its text, which can be read before booking (BOOK-3)."""
 
-    model_config = example(**POLICY, text=POLICY_TEXT)
+    has_etag = True
+    model_config = example(**POLICY, **MORE_OF_POLICY, text=POLICY_TEXT)
 
+    confirm_short_hours: int
+    short_notice_hours: int
+    reconfirm_hours: int
+    reminder_hours: tuple[int, ...]
+    hold_minutes: int
+    decide_minutes: int
+    horizon_days: int
+    shortest_minutes: int
+    longest_minutes: int
     text: str
 
     @classmethod
@@ -187,6 +203,9 @@ class SessionView(View):
     credit: CreditView
     reason: Annotated[str | None, Field(description="Of a rejected session: the first reason's code.")]
     absent_party: AbsentParty | None
+    move: Annotated[
+        MoveView | None, Field(description="Another time that is being decided, or was refused last (RESC-1, EXT-1).")
+    ]
     version: int
 
     @classmethod
@@ -210,6 +229,7 @@ class SessionView(View):
             credit=_CREDIT[session.credit],
             reason=session.reasons[0].code if session.reasons else None,
             absent_party=session.absent_party,
+            move=MoveView.of(session),
             version=session.version,
         )
 

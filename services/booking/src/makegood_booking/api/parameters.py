@@ -7,12 +7,13 @@ from typing import Annotated, Any
 
 from fastapi import Depends, Path, Request, Response
 from makegood_chassis.http.changes import Change
-from makegood_chassis.http.problems import Problem, not_found
+from makegood_chassis.http.problems import Problem, invalid, not_found
 from makegood_contracts.ids import is_id
 from makegood_contracts.problems import PROBLEMS
 
 from makegood_booking.api.models import SessionPolicyView, SessionView
-from makegood_booking.domain.attendance import forfeits_now
+from makegood_booking.domain.attendance import forfeits_now, free_until
+from makegood_booking.domain.booking import Unfit
 from makegood_booking.domain.session import Changed, Refusal, Session
 from makegood_booking.parts import Parts
 
@@ -40,24 +41,27 @@ def session_policy(session: Session, now: datetime) -> SessionPolicyView:
     policy = session.policy
     return SessionPolicyView(
         cancellable=not session.over,
-        free_until=policy.free_until(session.booked.starts_at),
+        free_until=free_until(session),
         forfeits_now=forfeits_now(session, now),
         notice_hours=policy.notice_hours,
         text=policy.text,
     )
 
 
-def allowed(result: Changed | Refusal, session: Session, now: datetime) -> Changed:
+def allowed(result: Changed | Refusal | Unfit, session: Session, now: datetime) -> Changed:
     """The change; a refusal is raised as its problem."""
     if isinstance(result, Changed):
         return result
+    if isinstance(result, Unfit):
+        raise invalid(f"#/{result.field}", result.detail)
     detail = result.detail or PROBLEMS[result.code].when
     members: dict[str, Any] = {}
     if result.code == "forfeit-not-accepted":
         members["policy"] = session_policy(session, now)
     if result.opens_at is not None:
         members["opens_at"] = result.opens_at
-    raise Problem(result.code, detail, **members)
+    headers = {"Retry-After": "1"} if result.code == "move-pending" else None
+    raise Problem(result.code, detail, headers=headers, **members)
 
 
 def session_answer(change: Change, status: int, session: Session, location: str | None = None) -> Response:

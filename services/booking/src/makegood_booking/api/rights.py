@@ -1,4 +1,4 @@
-"""Who may do what in booking. Booking by the provider or by support (BOOK-5, BOOK-6) is not there yet."""
+"""Who may do what in booking."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ _OPS: Final = Grant("ops")
 
 RIGHTS: Final[Rights] = {
     "policy.read": (Grant("member"), Grant("provider"), _SUPPORT, _OPS),
+    "policy.list": (_OPS,),
+    "policy.change": (_OPS,),
     "room.open": (_SUPPORT, _OPS),
     "room.read": (_MEMBER, _PROVIDER, _SUPPORT),
     "room.list": (_MEMBER, _PROVIDER, _SUPPORT),
@@ -20,7 +22,7 @@ RIGHTS: Final[Rights] = {
     "room.restart": (_MEMBER, _SUPPORT),
     "room.change-provider": (_MEMBER, _SUPPORT),
     "room.bookability": (_MEMBER, _PROVIDER, _SUPPORT),
-    "session.book": (_MEMBER,),
+    "session.book": (_MEMBER, _PROVIDER, _SUPPORT),
     "session.read": (_MEMBER, _PROVIDER, _SUPPORT),
     "session.list": (_MEMBER, _PROVIDER, _SUPPORT),
     "session.policy": (_MEMBER, _PROVIDER, _SUPPORT),
@@ -29,6 +31,10 @@ RIGHTS: Final[Rights] = {
     "session.decline": (_PROVIDER,),
     "session.no-show": (_PROVIDER,),
     "session.cancel": (_MEMBER, _PROVIDER, Denial("support", "support-may-not")),
+    "session.reschedule": (_MEMBER, _PROVIDER, Denial("support", "support-may-not")),
+    "session.extend": (_PROVIDER,),
+    "session.dispute": (_MEMBER, _PROVIDER),
+    "session.correct": (_SUPPORT,),
     "session.join": (_MEMBER, _PROVIDER),
     "session.leave": (_MEMBER, _PROVIDER),
 }

@@ -13,7 +13,7 @@ from makegood_chassis.http.models import Instant
 from makegood_chassis.http.openapi import problems
 from makegood_chassis.http.pages import Cursor, Limit, Page, decode_cursor, page
 from makegood_chassis.http.problems import not_found
-from makegood_chassis.http.rights import Access, operation
+from makegood_chassis.http.rights import Access, Role, operation
 from makegood_contracts.ids import is_id
 
 from makegood_booking.api.models import HistoryItem, SessionPolicyView, SessionView
@@ -21,10 +21,12 @@ from makegood_booking.api.parameters import PartsOf, SessionId, known_id, sessio
 from makegood_booking.api.rooms import known_cursor_id
 from makegood_booking.domain.session import Session, Status
 from makegood_booking.parts import Parts
-from makegood_booking.store.lists import Filter, list_sessions, read_history, read_remark
+from makegood_booking.store.lists import Filter, list_sessions, read_history, read_notes, read_remark
 from makegood_booking.store.rooms import read_room
 
 router = APIRouter(tags=["sessions"])
+
+_WITH_NOTES = ("OutcomeDisputed", "OutcomeCorrected")
 
 
 async def _readable(parts: Parts, session_id: str, access: Access, queries: Queries) -> Session:
@@ -102,25 +104,38 @@ async def history(
     limit: Limit = 50,
     cursor: Cursor = None,
 ) -> Response:
-    """What happened to the session, oldest first. The remark of a cancellation is shown to the two parties alone."""
+    """What happened to the session, oldest first. The remark of a cancellation is shown to the two parties alone, the note
+    of a dispute to its party and support, the reason of a correction to all three."""
     after = decode_cursor(cursor, int)
     async with parts.database.reading() as queries:
         session = await _readable(parts, session_id, access, queries)
         rows = await read_history(session.id, min(after[0] or 0, 2**31 - 1) if after else 0, limit + 1, queries)
         remark = None
-        if session.status == "cancelled" and _is_party(session, access):
+        role = access.role_for(member_id=session.booked.member_id, provider_id=session.booked.provider_id)
+        if session.status == "cancelled" and role in ("member", "provider"):
             remark = await read_remark(session.id, queries)
-    items, following = page(rows, limit, lambda row: _item(row, remark), lambda row: (row["version"],))
+        written = [row["version"] for row in rows if row["type"] in _WITH_NOTES]
+        notes = await read_notes(session.id, written, queries) if written else {}
+    items, following = page(
+        rows, limit, lambda row: _item(row, remark, notes.get(row["version"]), role), lambda row: (row["version"],)
+    )
     return answer(200, Page[HistoryItem](items=items, next_cursor=following))
 
 
-def _is_party(session: Session, access: Access) -> bool:
-    role = access.role_for(member_id=session.booked.member_id, provider_id=session.booked.provider_id)
-    return role in ("member", "provider")
-
-
-def _item(row: Row, remark: str | None) -> HistoryItem:
+def _item(row: Row, remark: str | None, note: Row | None, reader: Role | None) -> HistoryItem:
     detail = row["detail"]
     if remark is not None and row["type"] == "SessionCancelled":
         detail = f"{detail}: {remark}"
+    if note is not None:
+        detail = _with_note(detail, note, reader)
     return HistoryItem(at=row["at"], type=row["type"], by=row["by"], detail=detail)
+
+
+def _with_note(detail: str, note: Row, reader: Role | None) -> str:
+    """MISS-5: a dispute's note is for who wrote it and support; a correction's reason for the parties and support, and
+    support sees who of them it was."""
+    if note["kind"] == "dispute" and reader not in ("support", note["role"]):
+        return detail
+    if note["kind"] == "correction" and reader == "support":
+        detail = f"{detail} ({note['author']})"
+    return detail if note["note"] is None else f"{detail}: {note['note']}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -11,63 +12,75 @@ from makegood_contracts.events import (
     MemberNoShow,
     Party,
     ProviderMissed,
+    ReconfirmationAsked,
     SessionCancelled,
     SessionCompleted,
-    SessionConfirmed,
     SessionDeclined,
     SessionExpired,
     SessionJoined,
     SessionLeft,
+    SessionReconfirmed,
     SessionStarted,
 )
 
-from makegood_booking.domain.booking import not_decided_in_time
+from makegood_booking.domain.booking import confirmed_by_provider, not_decided_in_time
+from makegood_booking.domain.moves import not_paid_for_in_time
 from makegood_booking.domain.session import AGREED, Changed, Refusal, Session, happened, joined_at, left_at
 
-_OVER = Refusal("session-over")
-_UNDECIDED = Refusal("not-confirmed", "The booking is still being decided.")
+OVER_ALREADY = Refusal("session-over")
+UNDECIDED = Refusal("not-confirmed", "The booking is still being decided.")
 
 
 def confirm(session: Session, now: datetime) -> Changed | Refusal:
-    """CONF-1: the provider confirms. Confirming again changes nothing."""
-    session, before = _as_of(session, now)
+    """CONF-1: the provider confirms. CONF-3: asked again, confirming again says that the time still holds; else it
+    changes nothing."""
+    session, before = as_of(session, now)
     if session.over:
-        return _OVER
+        return OVER_ALREADY
     if session.status == "requested":
-        return _UNDECIDED
+        return UNDECIDED
     if session.status != "reserved":
-        return Changed(session, before)
-    return _after(before, happened(session, SessionConfirmed, {"status": "confirmed"}, confirmed_by="provider"))
+        if session.reconfirmation != "asked":
+            return Changed(session, before)
+        return after(before, happened(session, SessionReconfirmed, {"reconfirmation": "given"}))
+    return after(before, confirmed_by_provider(session, now))
 
 
 def decline(session: Session, now: datetime) -> Changed | Refusal:
     """CONF-1: the provider declines, before confirming; afterwards the provider cancels instead (CANC-2)."""
-    session, before = _as_of(session, now)
+    session, before = as_of(session, now)
     if session.status == "declined":
         return Changed(session, before)
     if session.over:
-        return _OVER
+        return OVER_ALREADY
     if session.status == "requested":
-        return _UNDECIDED
+        return UNDECIDED
     if session.status != "reserved":
         return Refusal(
             "session-over", "The session was confirmed, so it cannot be declined any more; cancel it instead."
         )
-    return _after(before, happened(session, SessionDeclined, {"status": "declined"}))
+    return after(before, happened(session, SessionDeclined, {"status": "declined"}))
 
 
 def forfeits_now(session: Session, now: datetime) -> bool:
-    """CANC-1: whether the member who cancels now loses the credit. A booking that is not decided yet costs nothing."""
-    if session.over or session.status == "requested":
+    """CANC-1: whether the member who cancels or moves now loses the credit. A booking that is not decided yet costs
+    nothing, and neither does one that the provider moved (RESC-3)."""
+    if session.over or session.status == "requested" or session.moved_by_provider:
         return False
     return now > session.policy.free_until(session.booked.starts_at)
 
 
+def free_until(session: Session) -> datetime:
+    """CANC-1: until when the member cancels without loss; after a provider's move up to the start (RESC-3)."""
+    starts_at = session.booked.starts_at
+    return starts_at if session.moved_by_provider else session.policy.free_until(starts_at)
+
+
 def cancel(session: Session, by: Party, accept_forfeit: bool, now: datetime) -> Changed | Refusal:
     """CANC-1 for the member, who with less notice must accept the forfeit; CANC-2 for the provider, at any time."""
-    session, before = _as_of(session, now)
+    session, before = as_of(session, now)
     if session.over:
-        return _OVER
+        return OVER_ALREADY
     forfeits = by == "member" and forfeits_now(session, now)
     if forfeits and not accept_forfeit:
         return Refusal("forfeit-not-accepted")
@@ -80,12 +93,12 @@ def cancel(session: Session, by: Party, accept_forfeit: bool, now: datetime) -> 
         forfeits=forfeits,
         was_confirmed=session.status in AGREED,
     )
-    return _after(before, cancelled)
+    return after(before, cancelled)
 
 
 def call_off(session: Session, by: Actor, cause: CancelCause, now: datetime) -> Changed:
     """Cancels without loss because of something else: the provider's time off, a change of provider (ROOM-3)."""
-    session, before = _as_of(session, now)
+    session, before = as_of(session, now)
     if session.over:
         return Changed(session, before)
     cancelled = happened(
@@ -98,48 +111,48 @@ def call_off(session: Session, by: Actor, cause: CancelCause, now: datetime) -> 
         was_confirmed=session.status in AGREED,
         cause=cause,
     )
-    return _after(before, cancelled)
+    return after(before, cancelled)
 
 
 def join(session: Session, party: Party, now: datetime) -> Changed | Refusal:
     """JOIN-1: from 10 minutes before the start until the end, for the two parties of a confirmed session only."""
-    session, before = _as_of(session, now)
+    session, before = as_of(session, now)
     if session.over:
-        return _OVER
+        return OVER_ALREADY
     if session.status not in AGREED:
         return Refusal("not-confirmed")
     opens_at = session.policy.join_opens(session.booked.starts_at)
     if now < opens_at:
         return Refusal("too-early-to-join", opens_at=opens_at)
     if now >= session.booked.ends_at:
-        return _OVER
+        return OVER_ALREADY
     came, left = joined_at(session, party), left_at(session, party)
     if came is not None and left is None:
         return Changed(session, before)
     changes: dict[str, Any] = {f"{party}_joined_at": came or now, f"{party}_left_at": None}
     joined = happened(session, SessionJoined, changes, party=party, joined_at=now)
-    return _after(before + joined.events, time_passed(joined.session, now))
+    return after(before + joined.events, time_passed(joined.session, now))
 
 
 def leave(session: Session, party: Party, now: datetime) -> Changed | Refusal:
     """JOIN-1: leaving is recorded too, also just after the end. Who never came does not leave."""
-    session, before = _as_of(session, now)
+    session, before = as_of(session, now)
     if joined_at(session, party) is None:
         if session.over:
-            return _OVER
+            return OVER_ALREADY
         return Changed(session, before) if session.status in AGREED else Refusal("not-confirmed")
     if left_at(session, party) is not None:
         return Changed(session, before)
-    return _after(before, happened(session, SessionLeft, {f"{party}_left_at": now}, party=party, left_at=now))
+    return after(before, happened(session, SessionLeft, {f"{party}_left_at": now}, party=party, left_at=now))
 
 
 def mark_no_show(session: Session, now: datetime) -> Changed | Refusal:
     """NOSH-1: by the provider after the start, only if the member never joined."""
-    session, before = _as_of(session, now)
+    session, before = as_of(session, now)
     if session.status == "member_no_show":
         return Changed(session, before)
     if session.over:
-        return _OVER
+        return OVER_ALREADY
     if session.status not in AGREED:
         return Refusal("not-confirmed")
     if now < session.booked.starts_at:
@@ -147,17 +160,27 @@ def mark_no_show(session: Session, now: datetime) -> Changed | Refusal:
     if session.member_joined_at is not None:
         return Refusal("no-show-not-possible", "The member was there.")
     changes: dict[str, Any] = {"status": "member_no_show", "absent_party": "member"}
-    return _after(before, happened(session, MemberNoShow, changes, marked_by="provider"))
+    return after(before, happened(session, MemberNoShow, changes, marked_by="provider"))
 
 
 def next_due(session: Session) -> datetime | None:
     """The next moment at which something happens by itself; None once the session is over."""
+    due = _due_of_status(session)
+    move = session.move
+    if due is None or move is None or move.state != "asked":
+        return due
+    return min(due, move.decide_by)
+
+
+def _due_of_status(session: Session) -> datetime | None:
     booked, policy = session.booked, session.policy
     match session.status:
         case "requested":
             return booked.decide_by
         case "reserved":
             return session.confirm_by
+        case "confirmed" if session.reconfirmation == "due":
+            return policy.reconfirm_at(booked.starts_at)
         case "confirmed" if session.both_came:
             return booked.starts_at
         case "confirmed" if session.provider_joined_at is None:
@@ -172,6 +195,8 @@ def next_due(session: Session) -> datetime | None:
 
 def time_passed(session: Session, now: datetime) -> Changed:
     """All that happens by itself up to `now`, one thing after the other, however late it is looked at."""
+    if session.reconfirmation == "due" and now >= session.booked.starts_at:
+        session = replace(session, reconfirmation=None)  # found too late to ask anybody
     events: tuple[Any, ...] = ()
     while (due := next_due(session)) is not None and due <= now:
         step = _when_due(session, due)
@@ -181,6 +206,8 @@ def time_passed(session: Session, now: datetime) -> Changed:
 
 def _when_due(session: Session, moment: datetime) -> Changed:
     """What the moment that `next_due` names brings."""
+    if session.move is not None and session.move.state == "asked" and session.move.decide_by == moment:
+        return not_paid_for_in_time(session)
     match session.status:
         case "requested":
             return not_decided_in_time(session)
@@ -188,6 +215,8 @@ def _when_due(session: Session, moment: datetime) -> Changed:
             return happened(session, SessionExpired, {"status": "expired"})
         case "in_session":  # JOIN-2: both attended, and the end has come
             return happened(session, SessionCompleted, {"status": "completed"})
+        case _ if session.reconfirmation == "due":  # CONF-3
+            return happened(session, ReconfirmationAsked, {"reconfirmation": "asked"})
         case _ if session.both_came:
             return happened(session, SessionStarted, {"status": "in_session"})
         case _ if session.provider_joined_at is None:
@@ -210,11 +239,11 @@ def _provider_missed(session: Session, moment: datetime) -> Changed:
     )
 
 
-def _as_of(session: Session, now: datetime) -> tuple[Session, tuple[Any, ...]]:
+def as_of(session: Session, now: datetime) -> tuple[Session, tuple[Any, ...]]:
     """The session as it is by now: a command never overtakes what should have happened before it."""
     passed = time_passed(session, now)
     return passed.session, passed.events
 
 
-def _after(before: tuple[Any, ...], changed: Changed) -> Changed:
+def after(before: tuple[Any, ...], changed: Changed) -> Changed:
     return Changed(changed.session, before + changed.events)

@@ -10,7 +10,9 @@ from typing import Literal
 from makegood_contracts.events import (
     Actor,
     Modality,
+    PlanKind,
     SessionCancelled,
+    SessionConfirmed,
     SessionRejected,
     SessionRequested,
     SessionReserved,
@@ -73,6 +75,11 @@ def unfit(wish: Wish, policy: Policy, now: datetime) -> Unfit | None:
     return None
 
 
+def support_may_book(wish: Wish, plan: PlanKind | None) -> bool:
+    """BOOK-6: support books only video, and only for a member whose plan on that day is health insurance."""
+    return wish.modality == "video" and plan == "health_insurance"
+
+
 def request(
     session_id: str,
     wish: Wish,
@@ -82,7 +89,7 @@ def request(
     now: datetime,
     specialty: Specialty = "therapy",
 ) -> Changed | RoomClosedRefusal:
-    """BOOK-1: asks availability for the slot and credits for the credit."""
+    """BOOK-1: asks availability for the slot and credits for the credit, whoever books (BOOK-5)."""
     if room.status != "active":
         return RoomClosedRefusal()
     booked = Appointment(
@@ -155,15 +162,25 @@ def slot_lapsed(session: Session, now: datetime) -> Changed:
 
 
 def credit_moved(session: Session, state: CreditState, cause: SettleCause | None, now: datetime) -> Changed:
-    """CRED-3: a hold was settled: spent, returned or forfeited, once. Support alone can return what was taken (MISS-5)."""
+    """CRED-3: a hold was settled: spent, returned or forfeited, once. Support alone can return what was taken (MISS-5).
+
+    What a move did to a hold beside the session's own is not about the session's credit: another hold pays for it.
+    """
+    if cause == "moved":
+        return Changed(session)
     open_ = session.credit in ("none", "held")
-    by_hand = session.credit in ("spent", "forfeited") and state == "returned" and cause == "support"
+    by_hand = session.credit in ("spent", "forfeited") and state == "returned" and cause in ("support", "corrected")
     if not open_ and not by_hand:
         return Changed(session)
     moved = replace(session, credit=state)
     if cause != "lapsed":
         return Changed(moved)
     return _decide(moved, now) if moved.status == "requested" else _lost(moved, now)
+
+
+def credit_corrected(session: Session, state: CreditState) -> Changed:
+    """MISS-5: what became of the credit follows the outcome that support corrected."""
+    return Changed(session if session.credit == state else replace(session, credit=state))
 
 
 def co_pay_lapsed(session: Session, now: datetime) -> Changed:
@@ -178,6 +195,19 @@ def co_pay_lapsed(session: Session, now: datetime) -> Changed:
 def not_decided_in_time(session: Session) -> Changed:
     """A booking that is still undecided when its time is up is refused, before any of its holds can lapse."""
     return _reject(session, (NOT_IN_TIME,))
+
+
+def confirmed_by_provider(session: Session, now: datetime) -> Changed:
+    """The session will take place. CONF-3: who confirms early enough is asked again as it comes near."""
+    starts_at, policy = session.booked.starts_at, session.policy
+    early = now < policy.reconfirm_at(starts_at)
+    return happened(
+        session,
+        SessionConfirmed,
+        {"status": "confirmed", "reconfirmation": "due" if early else None},
+        confirmed_by="provider",
+        remind_at=policy.remind_at(starts_at, now),
+    )
 
 
 def _decide(session: Session, now: datetime) -> Changed:
@@ -195,7 +225,12 @@ def _decide(session: Session, now: datetime) -> Changed:
         return not_decided_in_time(session)
     confirm_by = session.policy.confirm_by(session.booked.starts_at, session.booked.requested_at)
     changes = {"status": "reserved", "confirm_by": confirm_by}
-    return happened(session, SessionReserved, changes, confirm_by=confirm_by)
+    reserved = happened(session, SessionReserved, changes, confirm_by=confirm_by)
+    if session.booked.booked_by != "provider":
+        return reserved
+    # BOOK-5: what the provider booked the provider need not confirm.
+    confirmed = confirmed_by_provider(reserved.session, now)
+    return Changed(confirmed.session, reserved.events + confirmed.events)
 
 
 def _reject(session: Session, reasons: tuple[Reason, ...]) -> Changed:
@@ -217,4 +252,5 @@ def _lost(session: Session, now: datetime) -> Changed:
         cancelled_at=now,
         forfeits=False,
         was_confirmed=session.status in AGREED,
+        cause="lost_hold",
     )

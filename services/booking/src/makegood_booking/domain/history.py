@@ -6,15 +6,31 @@ from makegood_contracts.events import (
     Actor,
     Event,
     MemberNoShow,
+    OutcomeCorrected,
+    OutcomeDisputed,
     ProviderMissed,
     SessionCancelled,
     SessionConfirmed,
     SessionDeclined,
+    SessionExtended,
+    SessionExtensionRefused,
+    SessionExtensionRequested,
     SessionJoined,
     SessionLeft,
+    SessionMoved,
+    SessionMoveRefused,
+    SessionMoveRequested,
+    SessionReconfirmed,
     SessionRejected,
     SessionRequested,
 )
+
+from makegood_booking.domain.time import local_text
+
+_CALLED_OFF = {
+    "time_off": "credit returned (time off)",
+    "change_of_provider": "credit returned (change of provider)",
+}
 
 
 def made_by(event: Event) -> Actor:
@@ -24,8 +40,14 @@ def made_by(event: Event) -> Actor:
             return event.booked_by
         case SessionConfirmed():
             return event.confirmed_by
-        case SessionDeclined():
+        case SessionDeclined() | SessionReconfirmed() | SessionExtensionRequested() | SessionExtended():
             return "provider"
+        case SessionMoveRequested() | SessionMoved():
+            return event.moved_by
+        case OutcomeDisputed():
+            return event.disputed_by
+        case OutcomeCorrected():
+            return "support"
         case SessionCancelled():
             return event.cancelled_by
         case SessionJoined() | SessionLeft():
@@ -39,10 +61,23 @@ def made_by(event: Event) -> Actor:
 def detail(event: Event) -> str | None:
     """A few words on the event."""
     match event:
-        case SessionRejected():
+        case SessionRejected() | SessionMoveRefused() | SessionExtensionRefused():
             return ", ".join(reason.code for reason in event.reasons)
         case SessionCancelled():
-            return "credit forfeited" if event.forfeits else "credit returned"
+            return _CALLED_OFF.get(event.cause) or ("credit forfeited" if event.forfeits else "credit returned")
+        case SessionMoveRequested():
+            return f"to {local_text(event.new_starts_at, event.new_time_zone)}"
+        case SessionMoved():
+            lost = ", credit forfeited" if event.forfeits else ""
+            return f"from {local_text(event.old_starts_at, event.time_zone)}{lost}"
+        case SessionExtensionRequested():
+            return f"until {local_text(event.new_ends_at, event.time_zone)}"
+        case SessionExtended():
+            return f"until {local_text(event.ends_at, event.time_zone)}"
+        case OutcomeDisputed():
+            return event.claim
+        case OutcomeCorrected():
+            return f"{event.outcome} instead of {event.old_outcome}"
         case ProviderMissed():
             return "nobody came" if event.absent_party == "both" else "the provider did not come"
         case _:

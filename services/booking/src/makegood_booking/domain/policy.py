@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
 
 
@@ -19,6 +19,10 @@ class Policy:
     confirm_short_hours: int = 2
     """CONF-2: and this long after the booking, where it was made with less notice than `short_notice_hours`."""
     short_notice_hours: int = 26
+    reconfirm_hours: int = 48
+    """CONF-3: the provider is asked again this long before the start."""
+    reminder_hours: tuple[int, ...] = (24, 1)
+    """REM-1: both parties are reminded this long before the start."""
     join_minutes: int = 10
     """JOIN-1: joining opens this long before the start."""
     grace_minutes: int = 10
@@ -42,6 +46,7 @@ class Policy:
         return (
             f"Cancel {_many(self.notice_hours, 'hour')} or more before the start and your session credit comes back. "
             f"With less notice you can still cancel, but the credit is forfeited. "
+            f"Moving a session asks for the same notice; with less, the new time costs another credit. "
             f"Your provider confirms at least {_many(self.confirm_hours, 'hour')} before the start; for a session booked "
             f"less than {_many(self.short_notice_hours, 'hour')} ahead, within {_many(self.confirm_short_hours, 'hour')} "
             f"of the booking and before the start. A session that is not confirmed in time ends, and your credit comes "
@@ -49,7 +54,8 @@ class Policy:
             f"If your provider has not joined {_many(self.grace_minutes, 'minute')} after the start, the session counts "
             f"as missed by the provider and your credit comes back by itself. "
             f"If you have not joined {_many(self.no_show_minutes, 'minute')} after the start, the session counts as a "
-            f"no-show and the credit is forfeited. If your provider cancels, your credit always comes back."
+            f"no-show and the credit is forfeited. If your provider cancels, your credit always comes back; "
+            f"after your provider moved the session, you can cancel or move it without loss."
         )
 
     def hold_until(self, requested_at: datetime) -> datetime:
@@ -65,6 +71,15 @@ class Policy:
         if starts_at - requested_at < timedelta(hours=self.short_notice_hours):
             return min(requested_at + timedelta(hours=self.confirm_short_hours), starts_at)
         return starts_at - timedelta(hours=self.confirm_hours)
+
+    def reconfirm_at(self, starts_at: datetime) -> datetime:
+        """CONF-3: when the provider is asked whether the time still holds."""
+        return starts_at - timedelta(hours=self.reconfirm_hours)
+
+    def remind_at(self, starts_at: datetime, now: datetime) -> tuple[datetime, ...]:
+        """REM-1: when both parties are reminded of a start; moments that have passed are left out."""
+        moments = (starts_at - timedelta(hours=hours) for hours in self.reminder_hours)
+        return tuple(sorted(moment for moment in moments if moment > now))
 
     def free_until(self, starts_at: datetime) -> datetime:
         """CANC-1: the last moment at which the member cancels without loss. Instants are subtracted, never wall times."""
@@ -83,9 +98,49 @@ class Policy:
         return starts_at + timedelta(minutes=self.no_show_minutes)
 
 
+def impossible(policy: Policy) -> tuple[str, str] | None:
+    """The first number that no policy can have, and why: numbers that contradict each other would end sessions at once or
+    leave holds that lapse before anybody decides."""
+    for field in fields(policy):
+        value = getattr(policy, field.name)
+        if field.name in _SMALLEST and not _SMALLEST[field.name] <= value <= _LARGEST:
+            return field.name, f"From {_SMALLEST[field.name]} to {_LARGEST}."
+    reminders = policy.reminder_hours
+    if len(reminders) > 8 or len(set(reminders)) < len(reminders) or not all(0 < hours <= 720 for hours in reminders):
+        return "reminder_hours", "At most 8 different hours, each from 1 to 720."
+    if policy.short_notice_hours <= policy.confirm_hours:
+        return "short_notice_hours", "More than `confirm_hours`: else the time to confirm is over when it begins."
+    if policy.no_show_minutes < policy.grace_minutes:
+        return "no_show_minutes", "At least `grace_minutes`: the member is not gone before the provider is waited for."
+    if policy.hold_minutes <= 2 * policy.decide_minutes:
+        return "hold_minutes", "More than twice `decide_minutes`: a hold must not lapse before its booking is decided."
+    if policy.longest_minutes < policy.shortest_minutes:
+        return "longest_minutes", "At least `shortest_minutes`."
+    return None
+
+
 def _many(count: int, unit: str) -> str:
     return f"{count} {unit}{'' if count == 1 else 's'}"
 
+
+_LARGEST = 10_000
+_SMALLEST = {
+    "notice_hours": 0,
+    "confirm_hours": 0,
+    "confirm_short_hours": 1,
+    "short_notice_hours": 1,
+    "reconfirm_hours": 1,
+    "join_minutes": 0,
+    "grace_minutes": 1,
+    "no_show_minutes": 1,
+    "inactivity_days": 1,
+    "offer_minutes": 1,
+    "hold_minutes": 1,
+    "decide_minutes": 1,
+    "horizon_days": 1,
+    "shortest_minutes": 1,
+    "longest_minutes": 1,
+}
 
 STANDARD = Policy("standard", 1)
 """The policy that every installation starts with."""

@@ -9,6 +9,7 @@ from typing import Any, Final, Literal
 from makegood_contracts.events import Actor, Event, Modality, Party
 from makegood_contracts.reasons import Reason
 
+from makegood_booking.domain.pending import Move
 from makegood_booking.domain.policy import Policy
 
 Status = Literal[
@@ -29,6 +30,8 @@ Funding = Literal["asked", "credit", "co_pay", "refused"]
 """How the session is paid for, as credits answered."""
 CreditState = Literal["none", "held", "spent", "returned", "forfeited"]
 AbsentParty = Literal["provider", "member", "both"]
+Reconfirmation = Literal["due", "asked", "given"]
+"""CONF-3: the provider will be asked whether the time still holds, was asked, or said that it does."""
 
 OVER: Final[frozenset[Status]] = frozenset(
     {"completed", "rejected", "declined", "expired", "cancelled", "provider_missed", "member_no_show"}
@@ -89,6 +92,11 @@ class Session:
     blocked_from: datetime | None = None
     blocked_until: datetime | None = None
     """The provider's time that it takes, buffers included."""
+    move: Move | None = None
+    """A change of time that is being decided, or the last one that was refused."""
+    moved_by_provider: bool = False
+    """RESC-3: the provider moved it, and the member has not moved it since."""
+    reconfirmation: Reconfirmation | None = None
 
     @property
     def id(self) -> str:
@@ -101,6 +109,10 @@ class Session:
     @property
     def over(self) -> bool:
         return self.status in OVER
+
+    @property
+    def move_pending(self) -> bool:
+        return self.move is not None and self.move.pending
 
     @property
     def both_came(self) -> bool:
@@ -132,6 +144,8 @@ RefusalCode = Literal[
     "not-confirmed",
     "session-over",
     "no-show-not-possible",
+    "move-pending",
+    "no-outcome",
 ]
 
 
@@ -145,7 +159,12 @@ class Refusal:
 
 
 def happened(session: Session, kind: type[Event], /, changes: dict[str, Any], **facts: Any) -> Changed:
-    """The session with `changes` and the next version, and the event of `kind` that tells of it."""
+    """The session with `changes` and the next version, and the event of `kind` that tells of it.
+
+    Whatever ends a session ends its move, too: the others follow from the ending.
+    """
+    if changes.get("status") in OVER:
+        changes = {"move": None, **changes}
     after = replace(session, version=session.version + 1, **changes)
     return Changed(after, (fact(after, kind, **facts),))
 

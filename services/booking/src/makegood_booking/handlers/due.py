@@ -30,7 +30,7 @@ def deadline_handlers(sessions: Sessions, signals: Signals) -> DeadlineHandlers:
                 story = new_id()
                 changes.append((changed, Cause(story, story, unit.cause.traceparent)))
             else:  # somebody was faster, or the clock went back: wait for what is next
-                unit.set_deadline(DEADLINE, session.id, next_due(session))
+                unit.set_deadline(DEADLINE, session.id, next_due(changed.session))
         await sessions.save(changes, unit)
         announce(list(before.values()), after, signals, unit)
 

@@ -11,6 +11,7 @@ from makegood_chassis.messaging.handlers import EventHandler, EventHandlers
 from makegood_chassis.signals import Signals
 from makegood_contracts.envelope import Cause, Received
 from makegood_contracts.events import (
+    CreditCorrected,
     CreditForfeited,
     CreditHeld,
     CreditRefused,
@@ -18,13 +19,21 @@ from makegood_contracts.events import (
     CreditSpent,
     Event,
     InvoiceVoided,
+    MoveCreditHeld,
+    MoveCreditRefused,
+    PersonErased,
     SlotHeld,
+    SlotMoved,
+    SlotMoveRefused,
     SlotRefused,
     SlotReleased,
+    TimeOffAdded,
 )
 
+from makegood_booking.domain.attendance import call_off
 from makegood_booking.domain.booking import (
     co_pay_lapsed,
+    credit_corrected,
     credit_held,
     credit_moved,
     credit_refused,
@@ -32,9 +41,11 @@ from makegood_booking.domain.booking import (
     slot_lapsed,
     slot_refused,
 )
+from makegood_booking.domain.moves import carried_out, not_paid_for, paid_for, turned_down
 from makegood_booking.domain.session import Changed, Session
 from makegood_booking.handlers.outcomes import announce
 from makegood_booking.handlers.read_models import READ_MODELS, together
+from makegood_booking.store.lists import erase_notes
 from makegood_booking.store.sessions import Sessions
 
 E = TypeVar("E", bound=Event)
@@ -57,8 +68,51 @@ def event_handlers(sessions: Sessions, signals: Signals) -> EventHandlers:
         CreditForfeited: lambda session, event, now: credit_moved(session, "forfeited", event.cause, now),
         CreditSpent: lambda session, event, now: credit_moved(session, "spent", None, now),
         InvoiceVoided: lambda session, event, now: co_pay_lapsed(session, now),
+        MoveCreditHeld: lambda session, event, now: paid_for(
+            session, event.move_id, event.funding if event.how == "added" else None, now
+        ),
+        MoveCreditRefused: lambda session, event, now: not_paid_for(
+            session, event.move_id, event.reasons, event.purchasable
+        ),
+        SlotMoved: lambda session, event, now: carried_out(
+            session, event.move_id, now, (event.blocked_from, event.blocked_until)
+        ),
+        SlotMoveRefused: lambda session, event, now: turned_down(session, event.move_id, event.reasons),
+        CreditCorrected: lambda session, event, now: credit_corrected(session, event.state),
     }
-    return together({kind: _handler(rule, sessions, signals) for kind, rule in rules.items()}, READ_MODELS)
+    handlers: dict[type[Event], EventHandler] = {
+        kind: _handler(rule, sessions, signals) for kind, rule in rules.items()
+    }
+    handlers |= {TimeOffAdded: _on_time_off(sessions, signals), PersonErased: on_person_erased}
+    return together(handlers, READ_MODELS)
+
+
+def _on_time_off(sessions: Sessions, signals: Signals) -> EventHandler:
+    """AVAIL-1: the sessions inside it that the provider chose to give up are cancelled as by the provider (CANC-2)."""
+
+    async def handle(batch: Sequence[Received[TimeOffAdded]], unit: UnitOfWork) -> None:
+        whose = {session_id: received for received in batch for session_id in received.event.cancels}
+        if not whose:
+            return
+        before = await sessions.lock_many(sorted(whose), unit)
+        changes: list[tuple[Changed, Cause]] = []
+        after: list[Session] = []
+        for session in before.values():
+            received = whose[session.id]
+            mine = session.booked.provider_id == received.event.provider_id
+            changed = call_off(session, "provider", "time_off", unit.now) if mine else Changed(session)
+            after.append(changed.session)
+            if changed.session is not session:
+                changes.append((changed, received.cause))
+        await sessions.save(changes, unit)
+        announce(list(before.values()), after, signals, unit)
+
+    return handle
+
+
+async def on_person_erased(batch: Sequence[Received[PersonErased]], unit: UnitOfWork) -> None:
+    """What a person wrote about sessions goes with their other personal data."""
+    await erase_notes([received.event.person_id for received in batch], unit)
 
 
 def _handler(rule: Rule, sessions: Sessions, signals: Signals) -> EventHandler:

@@ -1,4 +1,4 @@
-"""Wakes requests that wait for what comes over topics: a booking decided, a credit settled."""
+"""Wakes requests that wait for what comes over topics: a booking decided, a credit settled, a move."""
 
 from __future__ import annotations
 
@@ -16,6 +16,10 @@ def decided_key(session_id: str) -> str:
 
 def settled_key(session_id: str) -> str:
     return f"settled:{session_id}"
+
+
+def moved_key(session_id: str) -> str:
+    return f"moved:{session_id}"
 
 
 def decided(session: Session) -> bool:
@@ -36,5 +40,7 @@ def announce(before: Sequence[Session], after: Sequence[Session], signals: Signa
             values[decided_key(now.id)] = now
         if settled(now) and not settled(was):
             values[settled_key(now.id)] = now
+        if was.move_pending and not now.move_pending:
+            values[moved_key(now.id)] = now
     if values:
         unit.after_commit(lambda: signals.send(values))

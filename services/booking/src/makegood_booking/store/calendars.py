@@ -10,7 +10,7 @@ import msgspec
 from makegood_calendar.hours import Span
 from makegood_chassis.database import Queries, UnitOfWork
 from makegood_contracts.envelope import Received
-from makegood_contracts.events import SchedulePublished, WaitlistOffered
+from makegood_contracts.events import SchedulePublished, Specialty, WaitlistOffered
 from makegood_contracts.events.schedules import WaitlistFact
 
 _PUBLISH = """
@@ -72,6 +72,14 @@ async def read_schedule(provider_id: str, queries: Queries) -> SchedulePublished
     """The provider's schedule as it was last published."""
     body = await queries.fetch_value("SELECT body FROM provider_schedules WHERE provider_id = $1", provider_id)
     return None if body is None else msgspec.convert(body, SchedulePublished)
+
+
+async def specialty_of(provider_id: str, queries: Queries) -> Specialty:
+    """As what the provider works (PLAN-1); therapy where no schedule says otherwise."""
+    found: Specialty | None = await queries.fetch_value(
+        "SELECT specialty FROM provider_schedules WHERE provider_id = $1", provider_id
+    )
+    return found or "therapy"
 
 
 async def add_time_off(

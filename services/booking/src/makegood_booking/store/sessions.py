@@ -8,11 +8,13 @@ from typing import Any, Final
 
 from makegood_chassis.database import Queries, Row, UnitOfWork
 from makegood_contracts.envelope import Cause
+from makegood_contracts.events import SessionExtended, SessionMoved
 from makegood_contracts.reasons import Reason
 from msgspec import convert, to_builtins
 
 from makegood_booking.domain.attendance import next_due
 from makegood_booking.domain.history import detail, made_by
+from makegood_booking.domain.pending import Move
 from makegood_booking.domain.session import Appointment, Changed, Session
 from makegood_booking.store.policies import Policies
 
@@ -22,7 +24,7 @@ COLUMNS: Final = (
     "id, room_id, member_id, provider_id, starts_at, ends_at, length_minutes, modality, time_zone, venue_id, booked_by, "
     "requested_at, policy_version, status, version, slot_state, funding, credit_state, reasons, purchasable, confirm_by, "
     "member_joined_at, member_left_at, provider_joined_at, provider_left_at, absent_party, "
-    "lot_id::text, blocked_from, blocked_until"
+    "lot_id::text, blocked_from, blocked_until, move, moved_by_provider, reconfirmation"
 )
 _READ = f"SELECT {COLUMNS} FROM sessions WHERE id = $1"  # noqa: S608
 _READ_MANY = f"SELECT {COLUMNS} FROM sessions WHERE id = ANY($1::uuid[])"  # noqa: S608
@@ -46,14 +48,25 @@ SET status = n.status, version = n.version, slot_state = n.slot_state, funding =
     reasons = n.reasons, purchasable = n.purchasable, confirm_by = n.confirm_by, member_joined_at = n.member_joined_at,
     member_left_at = n.member_left_at, provider_joined_at = n.provider_joined_at,
     provider_left_at = n.provider_left_at, absent_party = n.absent_party, lot_id = n.lot_id,
-    blocked_from = n.blocked_from, blocked_until = n.blocked_until
+    blocked_from = n.blocked_from, blocked_until = n.blocked_until, move = n.move,
+    moved_by_provider = n.moved_by_provider, reconfirmation = n.reconfirmation
 FROM unnest($1::uuid[], $2::text[], $3::int[], $4::text[], $5::text[], $6::text[], $7::jsonb[], $8::bool[],
             $9::timestamptz[], $10::timestamptz[], $11::timestamptz[], $12::timestamptz[], $13::timestamptz[], $14::text[],
-            $15::uuid[], $16::timestamptz[], $17::timestamptz[])
+            $15::uuid[], $16::timestamptz[], $17::timestamptz[], $18::jsonb[], $19::bool[], $20::text[])
      AS n (id, status, version, slot_state, funding, credit_state, reasons, purchasable, confirm_by, member_joined_at,
-           member_left_at, provider_joined_at, provider_left_at, absent_party, lot_id, blocked_from, blocked_until)
+           member_left_at, provider_joined_at, provider_left_at, absent_party, lot_id, blocked_from, blocked_until,
+           move, moved_by_provider, reconfirmation)
 WHERE s.id = n.id
 """
+_REBOOK = """
+UPDATE sessions AS s
+SET starts_at = n.starts_at, ends_at = n.ends_at, length_minutes = n.length_minutes, time_zone = n.time_zone,
+    venue_id = n.venue_id
+FROM unnest($1::uuid[], $2::timestamptz[], $3::timestamptz[], $4::int[], $5::text[], $6::text[])
+     AS n (id, starts_at, ends_at, length_minutes, time_zone, venue_id)
+WHERE s.id = n.id
+"""
+_MOVING = (SessionMoved, SessionExtended)
 _REMEMBER = """
 INSERT INTO session_history (session_id, version, at, type, by, detail)
 SELECT * FROM unnest($1::uuid[], $2::int[], $3::timestamptz[], $4::text[], $5::text[], $6::text[])
@@ -96,6 +109,8 @@ class Sessions:
         values[0], values[1], values[12] = str(values[0]), str(values[1]), self.policies.of(values[12])
         reasons = values[18]
         values[18:19] = ((), ()) if reasons is None else (_reasons(reasons, "slot"), _reasons(reasons, "credit"))
+        if values[-3] is not None:
+            values[-3] = convert(values[-3], Move)
         return Session(Appointment(*values[:13]), *values[13:])
 
     async def add(self, made: Sequence[tuple[Changed, Cause]], unit: UnitOfWork) -> None:
@@ -153,8 +168,27 @@ class Sessions:
             [s.lot_id for s in sessions],
             [s.blocked_from for s in sessions],
             [s.blocked_until for s in sessions],
+            [None if s.move is None else to_builtins(s.move) for s in sessions],
+            [s.moved_by_provider for s in sessions],
+            [s.reconfirmation for s in sessions],
         )
+        moved = {
+            changed.session.id for changed, _ in changes if any(isinstance(event, _MOVING) for event in changed.events)
+        }
+        if moved:
+            await self._rebook([last[session_id].booked for session_id in moved], unit)
         await self._tell(changes, unit)
+
+    async def _rebook(self, booked: Sequence[Appointment], unit: UnitOfWork) -> None:
+        await unit.execute(
+            _REBOOK,
+            [b.session_id for b in booked],
+            [b.starts_at for b in booked],
+            [b.ends_at for b in booked],
+            [b.length_minutes for b in booked],
+            [b.time_zone for b in booked],
+            [b.venue_id for b in booked],
+        )
 
     async def _tell(self, changes: Sequence[tuple[Changed, Cause]], unit: UnitOfWork) -> None:
         rows: list[tuple[str, int, datetime, str, str, str | None]] = []

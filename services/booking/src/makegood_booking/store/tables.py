@@ -51,4 +51,7 @@ sessions = Table(
     Column("lot_id", UUID(as_uuid=False)),
     Column("blocked_from", DateTime(timezone=True)),
     Column("blocked_until", DateTime(timezone=True)),
+    Column("move", JSONB),
+    Column("moved_by_provider", BOOLEAN),
+    Column("reconfirmation", Text),
 )

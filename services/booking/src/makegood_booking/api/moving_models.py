@@ -1,0 +1,96 @@
+"""Request and answer models of moves and extensions."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from makegood_chassis.http.models import Day, Flag, Instant, RequestModel, View, Whole, example
+from makegood_contracts.ids import is_id
+from pydantic import AfterValidator, Field
+
+from makegood_booking.domain.session import Session
+
+
+def checked_id(text: str) -> str:
+    """An id in its canonical form."""
+    if not is_id(text):
+        raise ValueError("is no id")
+    return text.lower()
+
+
+VenueId = Annotated[str, Field(max_length=128), AfterValidator(checked_id)]
+
+
+class RescheduleRequest(RequestModel):
+    """Where the session is to go (RESC-1). What is left out stays as it is."""
+
+    model_config = example(starts_at="2026-11-25T10:00:00+01:00", accept_forfeit=False)
+
+    starts_at: Annotated[Instant, Field(description="An instant in the future, with any offset.")]
+    length_minutes: Annotated[Annotated[Whole, Field(ge=5, le=480)] | None, Field(description="Within the plan.")] = (
+        None
+    )
+    venue_id: Annotated[VenueId | None, Field(description="Another venue; for a session in person alone.")] = None
+    time_zone: Annotated[
+        Annotated[str, Field(min_length=1, max_length=64)] | None,
+        Field(description="IANA time zone in which the session is shown from now on."),
+    ] = None
+    accept_forfeit: Annotated[
+        Flag, Field(description="The member accepts that the credit is lost and another one needed (less notice).")
+    ] = False
+    notify_member: Annotated[Flag, Field(description="Whether the member gets an e-mail about the move.")] = True
+
+
+class InvoiceRequest(RequestModel):
+    """What the longer session costs the member."""
+
+    model_config = example(amount_minor=2500, currency="USD", due_on="2026-12-24")
+
+    amount_minor: Annotated[Whole, Field(ge=1, le=100_000_000, description="In the currency's minor unit.")]
+    currency: Annotated[str, Field(pattern=r"^[A-Z]{3}$", description="ISO 4217.")]
+    due_on: Day
+
+
+class ExtendRequest(RequestModel):
+    """Until when the session goes on (EXT-1)."""
+
+    model_config = example(
+        ends_at="2026-11-24T10:45:00+01:00", invoice={"amount_minor": 2500, "currency": "USD", "due_on": "2026-12-24"}
+    )
+
+    ends_at: Annotated[Instant, Field(description="Later than the end that stands, whole minutes after the start.")]
+    invoice: InvoiceRequest | None = None
+
+
+class MoveView(View):
+    """A move or an extension that is being decided, or the last one that was refused."""
+
+    model_config = example(
+        starts_at="2026-11-25T09:00:00Z",
+        ends_at="2026-11-25T09:30:00Z",
+        length_minutes=30,
+        venue_id=None,
+        state="pending",
+        reason=None,
+    )
+
+    starts_at: Instant
+    ends_at: Instant
+    length_minutes: int
+    venue_id: str | None
+    state: Literal["pending", "refused"]
+    reason: Annotated[str | None, Field(description="Where it was refused: the first reason's code.")]
+
+    @classmethod
+    def of(cls, session: Session) -> MoveView | None:
+        move = session.move
+        if move is None:
+            return None
+        return cls.model_construct(
+            starts_at=move.starts_at,
+            ends_at=move.ends_at,
+            length_minutes=move.length_minutes,
+            venue_id=move.venue_id,
+            state="pending" if move.pending else "refused",
+            reason=move.reasons[0].code if move.reasons else None,
+        )

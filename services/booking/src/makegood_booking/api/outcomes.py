@@ -1,0 +1,87 @@
+"""How a session ended, where somebody says that it ended otherwise (MISS-5)."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Response
+from makegood_chassis.http.changes import Change, changes
+from makegood_chassis.http.models import RequestModel, example
+from makegood_chassis.http.openapi import problems
+from makegood_chassis.http.problems import not_found
+from makegood_chassis.http.rights import Access, operation
+from makegood_contracts.events import Claim, Outcome
+from pydantic import Field
+
+from makegood_booking.api.changes import locked, save
+from makegood_booking.api.models import SessionView
+from makegood_booking.api.parameters import PartsOf, SessionId, allowed, known_id, session_answer
+from makegood_booking.domain.disputes import correct, dispute
+from makegood_booking.store.lists import keep_note
+
+router = APIRouter(tags=["sessions"])
+
+
+class DisputeRequest(RequestModel):
+    """What the party says against the outcome."""
+
+    model_config = example(claim="i_was_there", note="My connection broke after five minutes.")
+
+    claim: Claim
+    note: Annotated[str | None, Field(max_length=2000, description="For support; the other party never sees it.")] = (
+        None
+    )
+
+
+class CorrectionRequest(RequestModel):
+    """How the session ended, as support found."""
+
+    model_config = example(outcome="completed", reason="Both were there: the media server's log shows it.")
+
+    outcome: Outcome
+    reason: Annotated[str, Field(min_length=1, max_length=2000, description="For support and the two parties.")]
+
+
+@router.post(
+    "/v1/sessions/{session_id}/dispute", response_model=SessionView, responses=problems("not-found", "no-outcome")
+)
+async def dispute_outcome(
+    session_id: SessionId,
+    body: DisputeRequest,
+    access: Annotated[Access, Depends(operation("session.dispute"))],
+    change: Annotated[Change, Depends(changes())],
+    parts: PartsOf,
+) -> Response:
+    """A party says that the session did not end as recorded (MISS-5). The outcome stays until support corrects it."""
+    session_id = known_id(session_id, "session")
+    async with change.unit() as unit:
+        session, party = await locked(parts, session_id, access, change, unit)
+        session = await save(parts, dispute(session, party, body.claim, unit.now), session, party, change, unit)
+        await keep_note(session, "dispute", access.caller.subject, party, body.note, unit)
+        return session_answer(change, 200, session)
+
+
+@router.post(
+    "/v1/sessions/{session_id}/correct", response_model=SessionView, responses=problems("not-found", "no-outcome")
+)
+async def correct_outcome(
+    session_id: SessionId,
+    body: CorrectionRequest,
+    access: Annotated[Access, Depends(operation("session.correct"))],
+    change: Annotated[Change, Depends(changes())],
+    parts: PartsOf,
+) -> Response:
+    """Support says how the session ended (MISS-5). The credit follows by new entries of the ledger, in a moment."""
+    session_id = known_id(session_id, "session")
+    who = access.caller.subject
+    async with change.unit() as unit:
+        session = await parts.sessions.lock(session_id, unit)
+        if session is None:
+            raise not_found("session")
+        change.expect_version(session.version)
+        changed = allowed(correct(session, body.outcome, who, unit.now), session, unit.now)
+        if changed.session.status != session.status:
+            await keep_note(changed.session, "correction", who, "support", body.reason, unit)
+        if changed.events:
+            await parts.sessions.save([(changed, change.cause)], unit)
+        return session_answer(change, 200, changed.session)

@@ -1,0 +1,56 @@
+"""When somebody says that a session did not end as recorded (MISS-5)."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, Final
+
+from makegood_contracts.events import Claim, Outcome, OutcomeCorrected, OutcomeDisputed, Party
+
+from makegood_booking.domain.attendance import after, as_of
+from makegood_booking.domain.session import AbsentParty, Changed, Refusal, Session, happened
+
+_NONE: Final = Refusal("no-outcome")
+_ABSENT: Final[dict[Outcome, AbsentParty | None]] = {
+    "completed": None,
+    "provider_missed": "provider",
+    "member_no_show": "member",
+}
+
+
+def outcome(session: Session) -> Outcome | None:
+    """How a session that was to take place ended; None where it did not come to that."""
+    status = session.status
+    return status if status in ("completed", "provider_missed", "member_no_show") else None
+
+
+def dispute(session: Session, party: Party, claim: Claim, now: datetime) -> Changed | Refusal:
+    """MISS-5: a party says that it was there, or that the other one was not. Nothing changes until support decides."""
+    session, before = as_of(session, now)
+    ended = outcome(session)
+    if ended is None:
+        return _NONE
+    disputed = happened(session, OutcomeDisputed, {}, disputed_by=party, claim=claim, outcome=ended)
+    return after(before, disputed)
+
+
+def correct(session: Session, right: Outcome, corrected_by: str, now: datetime) -> Changed | Refusal:
+    """MISS-5: support says how the session ended. What was decided before stays in history and ledger. Correcting it to
+    what it is changes nothing."""
+    session, before = as_of(session, now)
+    ended = outcome(session)
+    if ended is None:
+        return _NONE
+    if ended == right:
+        return Changed(session, before)
+    changes: dict[str, Any] = {"status": right, "absent_party": _ABSENT[right]}
+    corrected = happened(
+        session,
+        OutcomeCorrected,
+        changes,
+        old_outcome=ended,
+        outcome=right,
+        corrected_by=corrected_by,
+        corrected_at=now,
+    )
+    return after(before, corrected)

@@ -1,0 +1,182 @@
+"""What becomes of a change of time that was asked for (RESC-1, EXT-1): it is paid for, carried out, or off.
+
+The session keeps its time until the move is carried out. Who asks for one stands in `rescheduling`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime
+from typing import Any, Literal
+
+from makegood_contracts.events import (
+    SessionExtended,
+    SessionExtensionRefused,
+    SessionExtensionRequested,
+    SessionMoved,
+    SessionMoveFunded,
+    SessionMoveRefused,
+    SessionMoveRequested,
+)
+from makegood_contracts.reasons import Reason
+
+from makegood_booking.domain.pending import Move
+from makegood_booking.domain.session import AGREED, Changed, Session, happened
+
+NOT_IN_TIME = Reason(
+    code="temporary-interruption", detail="The move could not be finished in time; everything is as it was."
+)
+
+
+def answer_in_words(reasons: Sequence[Reason]) -> str | None:
+    """RESC-2: a refusal in the words that providers know; None where neither provider nor venue is the reason."""
+    codes = {reason.code for reason in reasons}
+    if codes & {"slot-not-offered", "slot-taken", "provider-unavailable"}:
+        return "Provider is not available"
+    return "Venue is not available" if "venue-taken" in codes else None
+
+
+def asked(session: Session, move: Move) -> Changed:
+    """A move needs its credit first, then the slot (RESC-1); an extension needs the slot alone (EXT-1)."""
+    if move.kind == "extension":
+        return happened(
+            session,
+            SessionExtensionRequested,
+            {"move": move},
+            move_id=move.id,
+            new_ends_at=move.ends_at,
+            decide_by=move.decide_by,
+        )
+    return happened(session, SessionMoveRequested, {"move": move}, **_facts(move))
+
+
+def paid_for(session: Session, move_id: str, added: Literal["credit", "co_pay"] | None, now: datetime) -> Changed:
+    """RESC-1: what the session costs at its new time is set aside. `added`: another hold beside the one that stands."""
+    move = session.move
+    if move is None or move.id != move_id or move.state != "asked":
+        return Changed(session)
+    if now >= move.decide_by:
+        return not_paid_for_in_time(session)
+    funded = replace(move, state="funded", added=added)
+    return happened(session, SessionMoveFunded, {"move": funded}, **_facts(funded))
+
+
+def not_paid_for(session: Session, move_id: str, reasons: Sequence[Reason], purchasable: bool) -> Changed:
+    """RESC-1: without a credit for the new time the session stays where it is."""
+    move = session.move
+    if move is None or move.id != move_id or move.state != "asked":
+        return Changed(session)
+    return _refused(session, replace(move, purchasable=purchasable), tuple(reasons))
+
+
+def not_paid_for_in_time(session: Session) -> Changed:
+    """A move that credits did not answer in time is off. Once it is paid for, availability alone decides: it may have
+    carried the move out already."""
+    assert session.move is not None
+    return _refused(session, session.move, (NOT_IN_TIME,))
+
+
+def turned_down(session: Session, move_id: str, reasons: Sequence[Reason]) -> Changed:
+    """RESC-1, EXT-1: the new time cannot be had; everything stays as it was."""
+    move = session.move
+    if move is None or move.id != move_id or move.state != "funded":
+        return Changed(session)
+    return _refused(session, move, tuple(reasons))
+
+
+def carried_out(
+    session: Session, move_id: str, now: datetime, blocked: tuple[datetime | None, datetime | None] = (None, None)
+) -> Changed:
+    """RESC-1, EXT-1: availability swapped the slots, so the session has its new time from now on.
+
+    `blocked` is what it takes of the provider's time now, with buffers. Of a session that ended meanwhile nothing changes: its ending gives back whatever is held, wherever it stands.
+    """
+    move = session.move
+    if move is None or move.id != move_id or move.state != "funded":
+        return Changed(session)
+    session = replace(session, blocked_from=blocked[0], blocked_until=blocked[1])
+    return _extended(session, move) if move.kind == "extension" else _moved(session, move, now)
+
+
+def _moved(session: Session, move: Move, now: datetime) -> Changed:
+    """A provider's move of a confirmed session stays confirmed; any other needs the provider's word anew (CONF-2)."""
+    old, policy = session.booked, session.policy
+    confirmed = move.by == "provider" and session.status in AGREED
+    confirm_by = session.confirm_by if confirmed else policy.confirm_by(move.starts_at, now)
+    changes: dict[str, Any] = {
+        "booked": _rebooked(session, move),
+        "status": "confirmed" if confirmed else "reserved",
+        "confirm_by": confirm_by,
+        "move": None,
+        "moved_by_provider": move.by == "provider",
+        "reconfirmation": "due" if confirmed and now < policy.reconfirm_at(move.starts_at) else None,
+        # Whoever had come came for the old time.
+        "member_joined_at": None,
+        "member_left_at": None,
+        "provider_joined_at": None,
+        "provider_left_at": None,
+    }
+    if move.added is not None:  # its hold takes the place of the old one
+        changes |= {"funding": move.added, "credit": "held" if move.added == "credit" else "none"}
+    return happened(
+        session,
+        SessionMoved,
+        changes,
+        move_id=move.id,
+        moved_by=move.by,
+        moved_at=now,
+        old_starts_at=old.starts_at,
+        old_ends_at=old.ends_at,
+        old_venue_id=old.venue_id,
+        forfeits=move.forfeits,
+        confirmed=confirmed,
+        confirm_by=None if confirmed else confirm_by,
+        notify_member=move.notify_member,
+        remind_at=policy.remind_at(move.starts_at, now) if confirmed else (),
+    )
+
+
+def _extended(session: Session, move: Move) -> Changed:
+    changes = {"booked": _rebooked(session, move), "move": None}
+    return happened(
+        session,
+        SessionExtended,
+        changes,
+        move_id=move.id,
+        old_ends_at=session.booked.ends_at,
+        invoice=move.invoice,
+    )
+
+
+def _rebooked(session: Session, move: Move) -> Any:
+    return replace(
+        session.booked,
+        starts_at=move.starts_at,
+        ends_at=move.ends_at,
+        length_minutes=move.length_minutes,
+        time_zone=move.time_zone,
+        venue_id=move.venue_id,
+    )
+
+
+def _refused(session: Session, move: Move, reasons: tuple[Reason, ...]) -> Changed:
+    off = replace(move, state="refused", reasons=reasons)
+    if move.kind == "extension":
+        return happened(session, SessionExtensionRefused, {"move": off}, move_id=move.id, reasons=list(reasons))
+    return happened(session, SessionMoveRefused, {"move": off}, **_facts(off), reasons=list(reasons))
+
+
+def _facts(move: Move) -> dict[str, Any]:
+    return {
+        "move_id": move.id,
+        "moved_by": move.by,
+        "new_starts_at": move.starts_at,
+        "new_ends_at": move.ends_at,
+        "new_length_minutes": move.length_minutes,
+        "new_time_zone": move.time_zone,
+        "new_venue_id": move.venue_id,
+        "forfeits": move.forfeits,
+        "decide_by": move.decide_by,
+        "specialty": move.specialty,
+    }

@@ -1,0 +1,41 @@
+"""A change of a session's time that others have to agree to: a move (RESC-1) or an extension (EXT-1)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+from makegood_contracts.events import InvoiceWish, Party, Specialty
+from makegood_contracts.reasons import Reason
+
+MoveState = Literal["asked", "funded", "refused"]
+"""`asked`: credits is to answer. `funded`: availability is to answer, and alone decides. `refused`: it is off."""
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """One change of time. A session has at most one; that it was made is not a state: then the session has the new times."""
+
+    id: str
+    kind: Literal["move", "extension"]
+    state: MoveState
+    by: Party
+    starts_at: datetime
+    ends_at: datetime
+    length_minutes: int
+    time_zone: str
+    venue_id: str | None
+    decide_by: datetime
+    forfeits: bool = False
+    notify_member: bool = True
+    specialty: Specialty = "therapy"
+    invoice: InvoiceWish | None = None
+    added: Literal["credit", "co_pay"] | None = None
+    """What is held beside the session's own hold, to take its place when the move is made."""
+    reasons: tuple[Reason, ...] = ()
+    purchasable: bool | None = None
+
+    @property
+    def pending(self) -> bool:
+        return self.state != "refused"

@@ -1,0 +1,119 @@
+"""Asking for another time: a move by a party (RESC-1 to RESC-3), a longer session by the provider (EXT-1)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from makegood_contracts.events import InvoiceWish, Party, Specialty
+
+from makegood_booking.domain import moves
+from makegood_booking.domain.attendance import OVER_ALREADY, UNDECIDED, after, as_of, forfeits_now
+from makegood_booking.domain.booking import Unfit, Wish, unfit
+from makegood_booking.domain.pending import Move
+from makegood_booking.domain.session import AGREED, Changed, Refusal, Session
+
+_BEGUN = Refusal("session-over", "The session has begun, so it cannot be moved any more.")
+_PENDING = Refusal("move-pending")
+
+
+@dataclass(frozen=True, slots=True)
+class MoveWish:
+    """Where the session is to go. None: as it is."""
+
+    starts_at: datetime
+    length_minutes: int | None = None
+    time_zone: str | None = None
+    venue_id: str | None = None
+    accept_forfeit: bool = False
+    notify_member: bool = True
+
+
+def reschedule(
+    session: Session, wish: MoveWish, by: Party, move_id: str, specialty: Specialty, now: datetime
+) -> Changed | Refusal | Unfit:
+    """RESC-1: asks for another time, length or venue, up to the start. With less notice than the policy asks the member
+    must accept that the credit is lost and another one is needed, as with cancelling (CANC-1, RESC-3)."""
+    session, before = as_of(session, now)
+    if session.over:
+        return OVER_ALREADY
+    if session.status == "requested":
+        return UNDECIDED
+    booked = session.booked
+    if now >= booked.starts_at:
+        return _BEGUN
+    new = Wish(
+        room_id=booked.room_id,
+        starts_at=wish.starts_at,
+        length_minutes=wish.length_minutes or booked.length_minutes,
+        modality=booked.modality,
+        time_zone=wish.time_zone or booked.time_zone,
+        venue_id=wish.venue_id or booked.venue_id,
+    )
+    fault = unfit(new, session.policy, now)
+    if fault is not None:
+        return fault
+    if session.move_pending:
+        return _PENDING
+    old = (booked.starts_at, booked.length_minutes, booked.time_zone, booked.venue_id)
+    if old == (new.starts_at, new.length_minutes, new.time_zone, new.venue_id):
+        return Changed(session, before)
+    forfeits = by == "member" and forfeits_now(session, now)
+    if forfeits and not wish.accept_forfeit:
+        return Refusal("forfeit-not-accepted")
+    move = Move(
+        id=move_id,
+        kind="move",
+        state="asked",
+        by=by,
+        starts_at=new.starts_at,
+        ends_at=new.starts_at + timedelta(minutes=new.length_minutes),
+        length_minutes=new.length_minutes,
+        time_zone=new.time_zone,
+        venue_id=new.venue_id,
+        # Nothing is carried out once one of the two starts has come.
+        decide_by=min(session.policy.decide_by(now), booked.starts_at, new.starts_at),
+        forfeits=forfeits,
+        notify_member=wish.notify_member,
+        specialty=specialty,
+    )
+    return after(before, moves.asked(session, move))
+
+
+def extend(
+    session: Session, ends_at: datetime, invoice: InvoiceWish | None, move_id: str, now: datetime
+) -> Changed | Refusal | Unfit:
+    """EXT-1: the provider asks for a later end of a confirmed session, before the end that stands."""
+    session, before = as_of(session, now)
+    if session.over:
+        return OVER_ALREADY
+    if session.status not in AGREED:
+        return Refusal("not-confirmed")
+    booked = session.booked
+    if now >= booked.ends_at:
+        return OVER_ALREADY
+    length = ends_at - booked.starts_at
+    if ends_at <= booked.ends_at:
+        return Unfit("ends_at", "Later than the end that stands.")
+    if length % timedelta(minutes=1):
+        return Unfit("ends_at", "Whole minutes after the start.")
+    if length > timedelta(minutes=session.policy.longest_minutes):
+        return Unfit("ends_at", f"At most {session.policy.longest_minutes} minutes after the start.")
+    if invoice is not None and invoice.due_on < now.date():
+        return Unfit("invoice/due_on", "Not before today.")
+    if session.move_pending:
+        return _PENDING
+    move = Move(
+        id=move_id,
+        kind="extension",
+        state="funded",
+        by="provider",
+        starts_at=booked.starts_at,
+        ends_at=ends_at,
+        length_minutes=length // timedelta(minutes=1),
+        time_zone=booked.time_zone,
+        venue_id=booked.venue_id,
+        decide_by=min(session.policy.decide_by(now), booked.ends_at),
+        invoice=invoice,
+    )
+    return after(before, moves.asked(session, move))

@@ -1,0 +1,410 @@
+"""Moves and extensions over HTTP and topics (RESC, EXT)."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+from typing import Any
+
+import httpx
+import pytest
+from makegood_contracts.events import (
+    SchedulePublished,
+    SessionExtended,
+    SessionExtensionRequested,
+    SessionMoved,
+    SessionMoveFunded,
+    SessionMoveRefused,
+    SessionMoveRequested,
+)
+
+from .examples import HOUR, MINUTE, NOW, START
+from .world import Answers, World, names, slug
+
+NEW = START + 24 * HOUR
+END = NEW + 30 * MINUTE
+
+
+async def move(
+    person: httpx.AsyncClient, session: Any, starts_at: Any = NEW, *, wait: int = 0, key: str | None = None, **body: Any
+) -> httpx.Response:
+    headers = {"If-Match": f'"{session["version"]}"'}
+    if wait:
+        headers["Prefer"] = f"wait={wait}"
+    if key:
+        headers["Idempotency-Key"] = key
+    return await person.post(
+        f"/v1/sessions/{session['id']}/reschedule", json={"starts_at": starts_at.isoformat(), **body}, headers=headers
+    )
+
+
+async def moved(world: World, person: httpx.AsyncClient, session: Any, starts_at: Any = NEW, **body: Any) -> Any:
+    """The session after a move that everybody agreed to."""
+    await world.outbox()
+    assert (await move(person, session, starts_at, **body)).status_code == 202
+    asked = await world.published("SessionMoveRequested")
+    await world.handle(Answers.move_held(session, asked.move_id))
+    await world.handle(Answers.slot_moved(session, asked.move_id, asked.new_starts_at, asked.new_ends_at))
+    return await world.read(session)
+
+
+@pytest.mark.rule("RESC-1")
+async def test_a_move_is_pending_until_credit_and_slot_are_there(world: World) -> None:
+    session = await world.confirmed()
+    answer = await move(world.member, session, length_minutes=45)
+    pending = answer.json()
+    assert (answer.status_code, answer.headers["location"]) == (202, f"/v1/sessions/{session['id']}")
+    assert pending["move"] == {
+        "starts_at": "2026-11-28T09:00:00Z",
+        "ends_at": "2026-11-28T09:45:00Z",
+        "length_minutes": 45,
+        "venue_id": None,
+        "state": "pending",
+        "reason": None,
+    }
+    kept = ("status", "starts_at", "ends_at", "local_start", "confirm_by")
+    assert [pending[name] for name in kept] == [session[name] for name in kept]
+    (asked,) = await world.outbox()
+    assert isinstance(asked, SessionMoveRequested)
+    second = await move(world.provider, pending, NEW + HOUR)
+    assert (second.status_code, slug(second), second.headers["retry-after"]) == (409, "move-pending", "1")
+    await world.handle(Answers.move_held(session, asked.move_id))
+    (funded,) = await world.outbox()
+    assert isinstance(funded, SessionMoveFunded)
+    assert (await world.read(session))["starts_at"] == session["starts_at"]
+    await world.handle(Answers.slot_moved(session, asked.move_id, NEW, NEW + 45 * MINUTE))
+    (event,) = await world.outbox()
+    assert isinstance(event, SessionMoved)
+    after = await world.read(session)
+    assert (after["starts_at"], after["local_start"], after["length_minutes"], after["status"], after["move"]) == (
+        "2026-11-28T09:00:00Z",
+        "2026-11-28T10:00",
+        45,
+        "reserved",
+        None,
+    )
+    listed = (await world.member.get("/v1/sessions", params={"from": NEW.isoformat()})).json()["items"]
+    assert [item["id"] for item in listed] == [session["id"]]
+    items = (await world.provider.get(f"/v1/sessions/{session['id']}/history")).json()["items"]
+    assert [(item["type"], item["by"], item["detail"]) for item in items[3:]] == [
+        ("SessionMoveRequested", "member", "to 2026-11-28T10:00"),
+        ("SessionMoveFunded", "system", None),
+        ("SessionMoved", "member", "from 2026-11-27T10:00"),
+    ]
+    assert after["version"] == len(items)
+
+
+@pytest.mark.rule("RESC-1", "CONF-2")
+async def test_the_moved_session_has_its_deadlines_at_the_new_time(world: World) -> None:
+    session = await world.confirmed()
+    await moved(world, world.member, session)
+    assert names(await world.pass_time(NEW - 24 * HOUR)) == ["SessionExpired"]
+
+
+@pytest.mark.rule("RESC-1", "MISS-1")
+async def test_a_session_that_was_moved_away_is_not_missed_where_it_was(world: World) -> None:
+    session = await world.confirmed()
+    await moved(world, world.provider, session)
+    assert names(await world.pass_time(START + HOUR)) == ["ReconfirmationAsked"]
+    assert names(await world.pass_time(NEW + 10 * MINUTE)) == ["ProviderMissed"]
+
+
+@pytest.mark.rule("RESC-1")
+async def test_with_prefer_wait_the_answer_is_the_moved_session_and_repeats_get_it_again(world: World) -> None:
+    session = await world.confirmed()
+    asking = asyncio.create_task(move(world.provider, session, wait=10, key="k", notify_member=False))
+    asked = await world.published("SessionMoveRequested")
+    await world.handle(Answers.move_held(session, asked.move_id))
+    await world.handle(Answers.slot_moved(session, asked.move_id, NEW, END))
+    answer = await asking
+    assert (answer.status_code, answer.json()["starts_at"], answer.json()["status"]) == (
+        200,
+        "2026-11-28T09:00:00Z",
+        "confirmed",
+    )
+    event = await world.published("SessionMoved")
+    assert (event.notify_member, event.confirmed, event.moved_by) == (False, True, "provider")
+    again = await move(world.provider, session, wait=10, key="k", notify_member=False)
+    assert (again.status_code, again.json(), again.headers["idempotent-replayed"]) == (200, answer.json(), "true")
+
+
+@pytest.mark.rule("RESC-1", "RESC-2")
+@pytest.mark.parametrize(
+    ("code", "message"),
+    [
+        ("slot-taken", "Provider is not available"),
+        ("slot-not-offered", "Provider is not available"),
+        ("venue-taken", "Venue is not available"),
+        ("member-busy", None),
+    ],
+)
+async def test_a_move_that_availability_refuses_answers_in_the_known_words(
+    world: World, code: str, message: str | None
+) -> None:
+    session = await world.confirmed()
+    asking = asyncio.create_task(move(world.provider, session, wait=10))
+    asked = await world.published("SessionMoveRequested")
+    await world.handle(Answers.move_held(session, asked.move_id))
+    await world.handle(Answers.slot_stays(session, asked.move_id, code))
+    answer = await asking
+    assert (answer.status_code, slug(answer), answer.json().get("message")) == (409, code, message)
+    assert [reason["code"] for reason in answer.json()["reasons"]] == [code]
+    after = await world.read(session)
+    assert (after["move"]["state"], after["move"]["reason"]) == ("refused", code)
+    assert {**after, "move": None, "version": 0} == {**session, "version": 0}
+
+
+@pytest.mark.rule("RESC-1")
+async def test_a_move_without_a_credit_for_it_is_refused_and_says_whether_one_can_be_bought(world: World) -> None:
+    session = await world.confirmed()
+    world.clock.moment = START - HOUR
+    refused = await move(world.member, session)
+    assert (refused.status_code, slug(refused)) == (409, "forfeit-not-accepted")
+    assert refused.json()["policy"]["forfeits_now"] is True
+    asking = asyncio.create_task(move(world.member, session, wait=10, accept_forfeit=True))
+    asked = await world.published("SessionMoveRequested")
+    assert asked.forfeits is True
+    await world.handle(Answers.move_unpaid(session, asked.move_id, purchasable=True))
+    answer = await asking
+    assert (answer.status_code, slug(answer), answer.json()["purchasable"]) == (409, "no-session-credits", True)
+    assert (await world.read(session))["starts_at"] == session["starts_at"]
+
+
+@pytest.mark.rule("RESC-1")
+async def test_a_move_that_nobody_pays_for_in_time_is_off(world: World) -> None:
+    session = await world.confirmed()
+    await move(world.member, session)
+    assert names(await world.pass_time(NOW + 5 * MINUTE - timedelta(seconds=1))) == []
+    (event,) = await world.pass_time(NOW + 5 * MINUTE)
+    assert isinstance(event, SessionMoveRefused)
+    await world.handle(Answers.move_held(session, event.move_id))
+    assert await world.outbox() == []
+    assert (await world.read(session))["move"]["reason"] == "temporary-interruption"
+
+
+@pytest.mark.rule("RESC-1", "CANC-1")
+async def test_who_waits_for_a_move_hears_at_once_that_the_session_was_cancelled(world: World) -> None:
+    session = await world.confirmed()
+    asking = asyncio.create_task(move(world.provider, session, wait=10))
+    asked = await world.published("SessionMoveRequested")
+    await world.handle(Answers.move_held(session, asked.move_id))
+    assert (await world.member.post(f"/v1/sessions/{session['id']}/cancel")).status_code == 202
+    answer = await asking
+    assert (answer.status_code, slug(answer)) == (409, "session-over")
+    await world.outbox()
+    await world.handle(Answers.slot_moved(session, asked.move_id, NEW, END))
+    assert await world.outbox() == []
+    after = await world.read(session)
+    assert (after["status"], after["starts_at"], after["move"]) == ("cancelled", session["starts_at"], None)
+
+
+@pytest.mark.rule("RESC-3")
+async def test_after_a_providers_move_the_policy_says_that_nothing_is_lost(world: World) -> None:
+    session = await world.confirmed()
+    after = await moved(world, world.provider, session)
+    world.clock.moment = NEW - HOUR
+    policy = (await world.member.get(f"/v1/sessions/{session['id']}/policy")).json()
+    assert (policy["forfeits_now"], policy["free_until"]) == (False, after["starts_at"])
+    answer = await world.member.post(f"/v1/sessions/{session['id']}/cancel")
+    assert answer.status_code == 202
+    assert (await world.published("SessionCancelled")).forfeits is False
+
+
+@pytest.mark.rule("RESC-1", "CRED-3")
+async def test_what_a_move_does_to_the_old_hold_is_not_the_end_of_the_sessions_credit(world: World) -> None:
+    session = await world.confirmed()
+    world.clock.moment = START - HOUR
+    after = await moved(world, world.member, session, accept_forfeit=True)
+    await world.handle(Answers.credit_forfeited(session, "moved"))
+    assert (await world.read(session))["credit"] == {"state": "held"}
+    assert after["status"] == "reserved"
+
+
+@pytest.mark.rule("CANC-4")
+async def test_support_moves_nothing(world: World) -> None:
+    session = await world.confirmed()
+    answer = await move(world.support, session)
+    assert (answer.status_code, slug(answer)) == (403, "support-may-not")
+    other = await move(world.person("ops", "olga"), session)
+    assert (other.status_code, slug(other)) == (403, "forbidden")
+    assert await world.read(session) == session
+
+
+@pytest.mark.rule("RESC-1", "EXT-1")
+async def test_a_change_of_time_needs_the_version_it_changes(world: World) -> None:
+    session = await world.confirmed()
+    path = f"/v1/sessions/{session['id']}"
+    for action, body in (
+        ("reschedule", {"starts_at": NEW.isoformat()}),
+        ("extend", {"ends_at": (START + HOUR).isoformat()}),
+    ):
+        without = await world.provider.post(f"{path}/{action}", json=body)
+        assert (without.status_code, slug(without)) == (428, "version-required")
+        stale = await world.provider.post(f"{path}/{action}", json=body, headers={"If-Match": '"2"'})
+        assert (stale.status_code, slug(stale)) == (412, "version-mismatch")
+    assert await world.outbox() == []
+
+
+@pytest.mark.rule("RESC-1")
+@pytest.mark.parametrize(
+    "body",
+    [
+        {},
+        {"starts_at": "2026-11-28T09:00:00"},
+        {"starts_at": NOW.isoformat()},
+        {"starts_at": NEW.isoformat(), "length_minutes": 4},
+        {"starts_at": NEW.isoformat(), "length_minutes": "45"},
+        {"starts_at": NEW.isoformat(), "time_zone": "Mars/Olympus"},
+        {"starts_at": NEW.isoformat(), "venue_id": "kitchen"},
+        {"starts_at": NEW.isoformat(), "venue_id": "0193f5b5-0000-7000-8000-00000000abcd"},
+        {"starts_at": NEW.isoformat(), "modality": "audio"},
+        {"starts_at": NEW.isoformat(), "notify_member": "no"},
+    ],
+)
+async def test_a_bad_move_is_refused(world: World, body: Any) -> None:
+    session = await world.confirmed()
+    answer = await world.member.post(
+        f"/v1/sessions/{session['id']}/reschedule", json=body, headers={"If-Match": f'"{session["version"]}"'}
+    )
+    assert (answer.status_code, slug(answer)) == (422, "validation")
+    assert await world.read(session) == session
+
+
+@pytest.mark.rule("RESC-1")
+async def test_a_venue_moves_alone(world: World) -> None:
+    old, new = "0193f5b5-0000-7000-8000-00000000abcd", "0193f5b5-0000-7000-8000-00000000abce"
+    session = await world.confirmed(modality="in_person", venue_id=old)
+    after = await moved(world, world.provider, session, START, venue_id=new)
+    assert (after["venue_id"], after["starts_at"], after["status"]) == (new, session["starts_at"], "confirmed")
+    assert (await world.published("SessionMoved")).old_venue_id == old
+
+
+@pytest.mark.rule("RESC-1")
+async def test_a_move_to_where_the_session_is_changes_nothing(world: World) -> None:
+    session = await world.confirmed()
+    for wait in (0, 5):
+        answer = await move(world.member, session, START, wait=wait)
+        assert (answer.status_code, answer.json()) == (200, session)
+    assert await world.outbox() == []
+
+
+@pytest.mark.rule("RESC-1", "PLAN-1")
+async def test_a_move_names_the_specialty_that_decides_about_lengths(world: World) -> None:
+    session = await world.confirmed()
+    await world.handle(
+        SchedulePublished(
+            provider_id="dr-lee",
+            schedule_version=1,
+            time_zone="Europe/Berlin",
+            specialty="psychiatry",
+            session_types=[],
+            minimum_notice_minutes=0,
+            horizon_days=60,
+        )
+    )
+    await move(world.member, session)
+    assert (await world.published("SessionMoveRequested")).specialty == "psychiatry"
+
+
+async def extend(world: World, session: Any, ends_at: Any, *, wait: int = 0, **body: Any) -> httpx.Response:
+    headers = {"If-Match": f'"{session["version"]}"'} | ({"Prefer": f"wait={wait}"} if wait else {})
+    return await world.provider.post(
+        f"/v1/sessions/{session['id']}/extend", json={"ends_at": ends_at.isoformat(), **body}, headers=headers
+    )
+
+
+@pytest.mark.rule("EXT-1")
+async def test_the_provider_extends_a_session_with_an_invoice(world: World) -> None:
+    session = await world.confirmed()
+    invoice = {"amount_minor": 2500, "currency": "USD", "due_on": "2026-12-24"}
+    asking = asyncio.create_task(extend(world, session, START + HOUR, wait=10, invoice=invoice))
+    asked = await world.published("SessionExtensionRequested")
+    assert isinstance(asked, SessionExtensionRequested)
+    assert (asked.ends_at, asked.new_ends_at) == (START + 30 * MINUTE, START + HOUR)
+    assert (await world.read(session))["move"]["state"] == "pending"
+    await world.handle(Answers.slot_moved(session, asked.move_id, START, START + HOUR))
+    answer = await asking
+    assert (answer.status_code, answer.json()["ends_at"], answer.json()["length_minutes"]) == (
+        200,
+        "2026-11-27T10:00:00Z",
+        60,
+    )
+    event = await world.published("SessionExtended")
+    assert isinstance(event, SessionExtended)
+    assert event.invoice is not None
+    assert (event.invoice.amount_minor, event.invoice.currency, str(event.invoice.due_on)) == (
+        2500,
+        "USD",
+        "2026-12-24",
+    )
+
+
+@pytest.mark.rule("EXT-1", "JOIN-2")
+async def test_a_session_that_goes_on_longer_is_completed_at_its_new_end(world: World) -> None:
+    session = await world.confirmed()
+    await world.pass_time(START)
+    for person in (world.member, world.provider):
+        await person.post(f"/v1/sessions/{session['id']}/join")
+    world.clock.moment = START + 25 * MINUTE
+    assert (await extend(world, await world.read(session), START + 45 * MINUTE)).status_code == 202
+    asked = await world.published("SessionExtensionRequested")
+    await world.handle(Answers.slot_moved(session, asked.move_id, START, START + 45 * MINUTE))
+    assert names(await world.pass_time(START + 44 * MINUTE)) == []
+    assert names(await world.pass_time(START + 45 * MINUTE)) == ["SessionCompleted"]
+
+
+@pytest.mark.rule("EXT-1")
+async def test_a_refused_extension_ends_as_planned(world: World) -> None:
+    session = await world.confirmed()
+    asking = asyncio.create_task(extend(world, session, START + HOUR, wait=10))
+    asked = await world.published("SessionExtensionRequested")
+    await world.handle(Answers.slot_stays(session, asked.move_id, "venue-taken"))
+    answer = await asking
+    assert (answer.status_code, slug(answer), answer.json()["message"]) == (
+        409,
+        "venue-taken",
+        "Venue is not available",
+    )
+    assert (await world.read(session))["ends_at"] == session["ends_at"]
+
+
+@pytest.mark.rule("EXT-1")
+async def test_who_extends_what(world: World) -> None:
+    session = await world.reserved()
+    early = await extend(world, session, START + HOUR)
+    assert (early.status_code, slug(early)) == (409, "not-confirmed")
+    path = f"/v1/sessions/{session['id']}/extend"
+    body, headers = {"ends_at": (START + HOUR).isoformat()}, {"If-Match": "*"}
+    for person in (world.member, world.support):
+        assert (await person.post(path, json=body, headers=headers)).status_code == 403
+    stranger = world.person("provider", "stranger")
+    assert (await stranger.post(path, json=body, headers=headers)).status_code == 404
+
+
+@pytest.mark.rule("EXT-1")
+@pytest.mark.parametrize(
+    "body",
+    [
+        {},
+        {"ends_at": (START + 30 * MINUTE).isoformat()},
+        {"ends_at": (START + timedelta(hours=9)).isoformat()},
+        {
+            "ends_at": (START + HOUR).isoformat(),
+            "invoice": {"amount_minor": 0, "currency": "USD", "due_on": "2026-12-24"},
+        },
+        {
+            "ends_at": (START + HOUR).isoformat(),
+            "invoice": {"amount_minor": 5, "currency": "usd", "due_on": "2026-12-24"},
+        },
+        {
+            "ends_at": (START + HOUR).isoformat(),
+            "invoice": {"amount_minor": 5, "currency": "USD", "due_on": "2026-11-22"},
+        },
+        {"ends_at": (START + HOUR).isoformat(), "invoice": {"amount_minor": 5, "currency": "USD"}},
+    ],
+)
+async def test_a_bad_extension_is_refused(world: World, body: Any) -> None:
+    session = await world.confirmed()
+    answer = await world.provider.post(f"/v1/sessions/{session['id']}/extend", json=body, headers={"If-Match": "*"})
+    assert (answer.status_code, slug(answer)) == (422, "validation")
+    assert await world.read(session) == session

@@ -1,0 +1,341 @@
+"""Moves and extensions (RESC, EXT)."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import date, timedelta
+from typing import Any
+
+import pytest
+from makegood_booking.domain import moves
+from makegood_booking.domain.attendance import cancel, confirm, forfeits_now, free_until, join, next_due, time_passed
+from makegood_booking.domain.booking import Unfit, credit_moved
+from makegood_booking.domain.rescheduling import MoveWish, extend, reschedule
+from makegood_booking.domain.session import Changed, Refusal, Session
+from makegood_contracts.events import (
+    InvoiceWish,
+    Party,
+    SessionExtended,
+    SessionMoved,
+    SessionMoveFunded,
+    SessionMoveRefused,
+    SessionMoveRequested,
+)
+from makegood_contracts.reasons import Reason
+
+from .examples import (
+    HOUR,
+    MINUTE,
+    NOW,
+    START,
+    attended,
+    confirmed,
+    done,
+    names,
+    only_event,
+    requested,
+    reserved,
+    without_version,
+)
+
+TICK = timedelta(microseconds=1)
+NEW = START + 24 * HOUR
+TAKEN = Reason(code="slot-taken", detail="Another session takes that time.")
+NO_VENUE = Reason(code="venue-taken", detail="The venue is closed at that time.")
+NO_CREDIT = Reason(code="no-session-credits", detail="No credit is left.")
+
+
+def asked(session: Session, by: Party = "member", now: Any = NOW, **wish: Any) -> Any:
+    return reschedule(session, MoveWish(**{"starts_at": NEW, **wish}), by, "move", "psychiatry", now)
+
+
+def moved(session: Session, by: Party = "member", now: Any = NOW, **wish: Any) -> Session:
+    funded = moves.paid_for(done(asked(session, by, now, **wish)), "move", None, now)
+    return done(moves.carried_out(done(funded), "move", now))
+
+
+def code(result: object) -> str:
+    assert isinstance(result, Refusal), result
+    return result.code
+
+
+@pytest.mark.rule("RESC-1")
+def test_a_move_asks_for_its_credit_then_for_its_slot_and_keeps_the_session_until_both_are_there() -> None:
+    session = confirmed()
+    first = asked(session, length_minutes=45)
+    event = only_event(first)
+    assert isinstance(event, SessionMoveRequested)
+    assert (event.starts_at, event.new_starts_at, event.new_ends_at) == (START, NEW, NEW + 45 * MINUTE)
+    assert (event.move_id, event.forfeits, event.specialty) == ("move", False, "psychiatry")
+    assert event.decide_by == NOW + 5 * MINUTE
+    second = moves.paid_for(done(first), "move", None, NOW)
+    assert isinstance(only_event(second), SessionMoveFunded)
+    for waiting in (done(first), done(second)):
+        assert (waiting.booked, waiting.status, waiting.confirm_by) == (
+            session.booked,
+            session.status,
+            session.confirm_by,
+        )
+    third = moves.carried_out(done(second), "move", NOW + MINUTE)
+    event = only_event(third)
+    assert isinstance(event, SessionMoved)
+    assert (event.starts_at, event.ends_at, event.length_minutes) == (NEW, NEW + 45 * MINUTE, 45)
+    assert (event.old_starts_at, event.old_ends_at) == (START, START + 30 * MINUTE)
+    assert (event.moved_by, event.moved_at, event.forfeits) == ("member", NOW + MINUTE, False)
+    after = done(third)
+    assert (after.id, after.booked.starts_at, after.move) == (session.id, NEW, None)
+
+
+@pytest.mark.rule("RESC-1")
+@pytest.mark.parametrize("who", ["credits", "availability", "nobody"])
+def test_a_refused_move_leaves_everything_as_it_was(who: str) -> None:
+    session = confirmed()
+    pending = done(asked(session))
+    if who == "credits":
+        result = moves.not_paid_for(pending, "move", [NO_CREDIT], True)
+    elif who == "availability":
+        result = moves.turned_down(done(moves.paid_for(pending, "move", "credit", NOW)), "move", [TAKEN])
+    else:
+        assert next_due(pending) == NOW + 5 * MINUTE
+        assert time_passed(pending, NOW + 5 * MINUTE - TICK).session is pending
+        result = time_passed(pending, NOW + 5 * MINUTE)
+    event = only_event(result)
+    assert isinstance(event, SessionMoveRefused)
+    assert [reason.code for reason in event.reasons] == [
+        {"credits": "no-session-credits", "availability": "slot-taken", "nobody": "temporary-interruption"}[who]
+    ]
+    after = done(result)
+    assert after.move is not None
+    assert (after.move.state, after.move.purchasable) == ("refused", True if who == "credits" else None)
+    assert without_version(replace(after, move=None)) == without_version(session)
+    assert isinstance(asked(after), Changed), "another one may be asked for"
+
+
+@pytest.mark.rule("RESC-1")
+def test_answers_that_come_late_twice_or_of_another_move_change_nothing() -> None:
+    session = confirmed()
+    pending = done(asked(session))
+    funded = done(moves.paid_for(pending, "move", None, NOW))
+    refused = done(moves.turned_down(funded, "move", [TAKEN]))
+    there = done(moves.carried_out(funded, "move", NOW))
+    for state in (session, refused, there):
+        assert moves.paid_for(state, "move", "credit", NOW).session is state
+        assert moves.not_paid_for(state, "move", [NO_CREDIT], False).session is state
+        assert moves.carried_out(state, "move", NOW).session is state
+        assert moves.turned_down(state, "move", [TAKEN]).session is state
+    assert moves.paid_for(funded, "move", None, NOW).session is funded
+    assert moves.not_paid_for(funded, "move", [NO_CREDIT], False).session is funded
+    for state in (pending, funded):
+        assert moves.paid_for(state, "other", None, NOW).session is state
+        assert moves.carried_out(state, "other", NOW).session is state
+        assert moves.turned_down(state, "other", [TAKEN]).session is state
+    assert moves.carried_out(pending, "move", NOW).session is pending, "not before it is paid for"
+
+
+@pytest.mark.rule("RESC-1")
+def test_once_paid_for_only_availability_decides_and_a_late_credit_decides_nothing() -> None:
+    pending = done(asked(confirmed()))
+    late = moves.paid_for(pending, "move", "credit", NOW + 5 * MINUTE)
+    assert names(late) == ["SessionMoveRefused"]
+    funded = done(moves.paid_for(pending, "move", None, NOW))
+    assert time_passed(funded, NOW + HOUR).session is funded
+    assert names(moves.carried_out(funded, "move", NOW + HOUR)) == ["SessionMoved"]
+
+
+@pytest.mark.rule("RESC-1")
+def test_one_move_at_a_time_and_none_to_where_the_session_is() -> None:
+    pending = done(asked(confirmed()))
+    assert code(asked(pending, "provider", starts_at=NEW + HOUR)) == "move-pending"
+    assert code(extend(pending, START + HOUR, None, "other", NOW)) == "move-pending"
+    session = confirmed()
+    assert asked(session, starts_at=START) == Changed(session)
+    assert names(asked(session, starts_at=START, time_zone="Asia/Kolkata")) == ["SessionMoveRequested"]
+
+
+@pytest.mark.rule("RESC-1")
+@pytest.mark.parametrize(
+    ("wish", "field"),
+    [
+        ({"starts_at": NOW}, "starts_at"),
+        ({"starts_at": NOW + timedelta(days=367)}, "starts_at"),
+        ({"length_minutes": 481}, "length_minutes"),
+        ({"time_zone": "Mars/Olympus"}, "time_zone"),
+        ({"venue_id": "venue"}, "venue_id"),
+    ],
+)
+def test_where_nobody_can_move_to(wish: dict[str, Any], field: str) -> None:
+    fault = asked(confirmed(), **wish)
+    assert isinstance(fault, Unfit)
+    assert fault.field == field
+
+
+@pytest.mark.rule("RESC-1")
+def test_only_what_stands_and_has_not_begun_is_moved() -> None:
+    assert code(asked(requested())) == "not-confirmed"
+    assert code(asked(done(cancel(confirmed(), "member", False, NOW)))) == "session-over"
+    assert code(asked(confirmed(), "provider", START)) == "session-over"
+    assert names(asked(confirmed(), "provider", START - TICK)) == ["SessionMoveRequested"]
+    assert names(asked(reserved())) == ["SessionMoveRequested"]
+
+
+@pytest.mark.rule("RESC-1")
+def test_no_move_is_carried_out_after_one_of_the_two_starts() -> None:
+    assert done(asked(confirmed(), "provider", START - MINUTE)).move.decide_by == START  # type: ignore[union-attr]
+    soon = done(asked(confirmed(), starts_at=NOW + 2 * MINUTE))
+    assert soon.move is not None
+    assert soon.move.decide_by == NOW + 2 * MINUTE
+
+
+@pytest.mark.rule("RESC-1", "CANC-1")
+@pytest.mark.parametrize(("notice", "forfeits"), [(48 * HOUR, False), (48 * HOUR - TICK, True)])
+def test_with_less_notice_the_member_accepts_the_forfeit_as_with_cancelling(notice: timedelta, forfeits: bool) -> None:
+    session, now = confirmed(), START - notice
+    if forfeits:
+        assert code(asked(session, now=now)) == "forfeit-not-accepted"
+    event = only_event(asked(session, now=now, accept_forfeit=True))
+    assert isinstance(event, SessionMoveRequested)
+    assert event.forfeits is forfeits
+    by_provider = only_event(asked(session, "provider", now=now))
+    assert isinstance(by_provider, SessionMoveRequested)
+    assert by_provider.forfeits is False
+    told = only_event(moves.carried_out(_funded(session, now), "move", now))
+    assert isinstance(told, SessionMoved)
+    assert told.forfeits is forfeits
+
+
+def _funded(session: Session, now: Any) -> Session:
+    return done(moves.paid_for(done(asked(session, now=now, accept_forfeit=True)), "move", "credit", now))
+
+
+@pytest.mark.rule("RESC-1")
+def test_an_added_hold_takes_the_place_of_the_old_one_whose_end_is_not_the_sessions() -> None:
+    after = done(moves.carried_out(_funded(confirmed(), START - HOUR), "move", START - HOUR))
+    assert (after.funding, after.credit) == ("credit", "held")
+    for state in ("forfeited", "returned"):
+        assert credit_moved(after, state, "moved", NOW).session is after
+    assert done(credit_moved(after, "spent", None, NOW)).credit == "spent"
+    co_pay = done(moves.paid_for(done(asked(confirmed())), "move", "co_pay", NOW))
+    after = done(moves.carried_out(co_pay, "move", NOW))
+    assert (after.funding, after.credit) == ("co_pay", "none")
+
+
+@pytest.mark.rule("RESC-1", "CONF-2")
+def test_a_members_move_needs_the_providers_word_again_and_a_providers_does_not() -> None:
+    mine = moved(confirmed())
+    assert (mine.status, mine.confirm_by, mine.reconfirmation) == ("reserved", NEW - 24 * HOUR, None)
+    soon = moved(confirmed(), starts_at=NOW + 3 * HOUR)
+    assert soon.confirm_by == NOW + 2 * HOUR
+    theirs = moved(confirmed(), "provider")
+    assert (theirs.status, theirs.reconfirmation) == ("confirmed", "due")
+    for by in ("member", "provider"):
+        unconfirmed = moved(reserved(), by)
+        assert (unconfirmed.status, unconfirmed.confirm_by) == ("reserved", NEW - 24 * HOUR)
+
+
+@pytest.mark.rule("RESC-1", "REM-1")
+def test_reminders_follow_a_move_that_stays_confirmed() -> None:
+    pending = done(asked(confirmed(), "provider"))
+    event = only_event(moves.carried_out(done(moves.paid_for(pending, "move", None, NOW)), "move", NOW))
+    assert isinstance(event, SessionMoved)
+    assert (event.confirmed, event.confirm_by, event.remind_at) == (True, None, (NEW - 24 * HOUR, NEW - HOUR))
+    by_member = moved(confirmed())
+    again = only_event(confirm(by_member, NOW))
+    assert again.remind_at == (NEW - 24 * HOUR, NEW - HOUR)  # type: ignore[attr-defined]
+
+
+@pytest.mark.rule("RESC-3")
+def test_after_a_providers_move_the_member_cancels_or_moves_without_loss_until_moving_by_themselves() -> None:
+    session = replace(moved(confirmed(), "provider"), reconfirmation="given")
+    late = NEW - MINUTE
+    assert (forfeits_now(session, late), free_until(session)) == (False, NEW)
+    cancelled = only_event(cancel(session, "member", False, late))
+    assert cancelled.forfeits is False  # type: ignore[attr-defined]
+    event = only_event(asked(session, now=late, starts_at=NEW + HOUR))
+    assert isinstance(event, SessionMoveRequested)
+    assert event.forfeits is False
+    own = moved(session, now=late, starts_at=NEW + HOUR)
+    assert forfeits_now(own, late) is True
+    assert free_until(own) == NEW + HOUR - 48 * HOUR
+    by_provider_again = moved(own, "provider", late, starts_at=NEW + 2 * HOUR)
+    assert forfeits_now(by_provider_again, late) is False
+
+
+@pytest.mark.rule("RESC-1", "CANC-1", "MISS-1")
+def test_an_ending_ends_the_move_and_a_slot_that_was_moved_before_changes_no_ending() -> None:
+    funded = done(moves.paid_for(done(asked(confirmed())), "move", "credit", NOW))
+    for ended in (
+        done(cancel(funded, "member", True, NOW)),
+        done(cancel(funded, "provider", False, NOW)),
+        done(time_passed(funded, START + 10 * MINUTE)),
+    ):
+        assert (ended.over, ended.move) == (True, None)
+        assert moves.carried_out(ended, "move", NOW).session is ended
+        assert moves.turned_down(ended, "move", [TAKEN]).session is ended
+    waiting = done(asked(reserved(NOW + 60 * HOUR), "provider", NOW + 36 * HOUR - MINUTE))
+    assert names(time_passed(waiting, NOW + 36 * HOUR)) == ["SessionExpired"]
+
+
+@pytest.mark.rule("RESC-1", "JOIN-1")
+def test_who_had_come_before_the_session_was_moved_comes_again() -> None:
+    pending = done(asked(confirmed(), "provider", START - 5 * MINUTE, starts_at=START + HOUR))
+    there = done(join(done(join(pending, "member", START - MINUTE)), "provider", START - MINUTE))
+    funded = done(moves.paid_for(there, "move", None, START - MINUTE))
+    after = done(moves.carried_out(funded, "move", START - MINUTE))
+    assert (after.status, after.both_came, after.booked.starts_at) == ("confirmed", False, START + HOUR)
+    begun = done(time_passed(funded, START))
+    assert begun.status == "in_session"
+    assert done(moves.carried_out(begun, "move", START)).status == "confirmed"
+
+
+@pytest.mark.rule("RESC-2")
+@pytest.mark.parametrize(
+    ("reasons", "words"),
+    [
+        ([TAKEN], "Provider is not available"),
+        ([NO_VENUE], "Venue is not available"),
+        ([NO_VENUE, TAKEN], "Provider is not available"),
+        ([NO_CREDIT], None),
+    ],
+)
+def test_a_refused_move_says_so_in_the_words_that_providers_know(reasons: list[Reason], words: str | None) -> None:
+    assert moves.answer_in_words(reasons) == words
+
+
+@pytest.mark.rule("EXT-1")
+def test_the_provider_extends_with_an_invoice() -> None:
+    invoice = InvoiceWish(amount_minor=2500, currency="USD", due_on=date(2026, 12, 24))
+    session = attended("member", "provider")
+    pending = extend(session, START + HOUR, invoice, "move", START + MINUTE)
+    assert names(pending) == ["SessionExtensionRequested"]
+    waiting = done(pending)
+    assert waiting.booked == session.booked
+    event = only_event(moves.carried_out(waiting, "move", START + MINUTE))
+    assert isinstance(event, SessionExtended)
+    assert (event.ends_at, event.old_ends_at, event.length_minutes) == (START + HOUR, START + 30 * MINUTE, 60)
+    assert event.invoice == invoice
+    after = done(moves.carried_out(waiting, "move", START + MINUTE))
+    assert (after.status, next_due(after), after.moved_by_provider) == ("in_session", START + HOUR, False)
+    off = moves.turned_down(waiting, "move", [TAKEN])
+    assert names(off) == ["SessionExtensionRefused"]
+    assert done(off).booked == session.booked
+
+
+@pytest.mark.rule("EXT-1")
+def test_what_cannot_be_extended() -> None:
+    later = START + HOUR
+    assert code(extend(reserved(), later, None, "move", NOW)) == "not-confirmed"
+    assert code(extend(attended("member", "provider"), later, None, "move", START + 30 * MINUTE)) == "session-over"
+    assert names(extend(attended("member", "provider"), later, None, "m", START + 30 * MINUTE - TICK)) == [
+        "SessionExtensionRequested"
+    ]
+    past = InvoiceWish(amount_minor=1, currency="USD", due_on=date(2026, 11, 22))
+    for ends_at, invoice, field in (
+        (START + 30 * MINUTE, None, "ends_at"),
+        (START + 10 * MINUTE, None, "ends_at"),
+        (START + 40 * MINUTE + TICK, None, "ends_at"),
+        (START + 481 * MINUTE, None, "ends_at"),
+        (later, past, "invoice/due_on"),
+    ):
+        fault = extend(confirmed(), ends_at, invoice, "move", NOW)
+        assert isinstance(fault, Unfit)
+        assert fault.field == field
