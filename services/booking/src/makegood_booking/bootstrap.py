@@ -13,6 +13,7 @@ from makegood_booking.api import (
     book,
     bookability,
     changes,
+    fhir,
     moving,
     outcomes,
     policies,
@@ -73,6 +74,7 @@ def app(service: Service) -> FastAPI:
         routers=[
             book.router,
             sessions.router,
+            fhir.router,
             changes.router,
             moving.router,
             outcomes.router,

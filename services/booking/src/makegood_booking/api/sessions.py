@@ -29,7 +29,8 @@ router = APIRouter(tags=["sessions"])
 _WITH_NOTES = ("OutcomeDisputed", "OutcomeCorrected")
 
 
-async def _readable(parts: Parts, session_id: str, access: Access, queries: Queries) -> Session:
+async def readable(parts: Parts, session_id: str, access: Access, queries: Queries) -> Session:
+    """The session, if the caller may see it; else the 404 problem."""
     session = await parts.sessions.read(known_id(session_id, "session"), queries)
     if session is None:
         raise not_found("session")
@@ -82,7 +83,7 @@ async def read_session(
 ) -> Response:
     """One session, for its two parties and support."""
     async with parts.database.reading() as queries:
-        session = await _readable(parts, session_id, access, queries)
+        session = await readable(parts, session_id, access, queries)
     return answer(200, SessionView.of(session), version=session.version)
 
 
@@ -92,7 +93,7 @@ async def read_session_policy(
 ) -> Response:
     """What cancelling means for this session now, by the policy it was booked under."""
     async with parts.database.reading() as queries:
-        session = await _readable(parts, session_id, access, queries)
+        session = await readable(parts, session_id, access, queries)
     return answer(200, session_policy(session, parts.clock.now()))
 
 
@@ -108,7 +109,7 @@ async def history(
     of a dispute to its party and support, the reason of a correction to all three."""
     after = decode_cursor(cursor, int)
     async with parts.database.reading() as queries:
-        session = await _readable(parts, session_id, access, queries)
+        session = await readable(parts, session_id, access, queries)
         rows = await read_history(session.id, min(after[0] or 0, 2**31 - 1) if after else 0, limit + 1, queries)
         remark = None
         role = access.role_for(member_id=session.booked.member_id, provider_id=session.booked.provider_id)

@@ -112,6 +112,14 @@ async def keep_remark(session_id: str, remark: str, unit: UnitOfWork) -> None:
     await unit.execute("INSERT INTO session_remarks (session_id, remark) VALUES ($1, $2)", session_id, remark)
 
 
+async def read_canceller(session_id: str, queries: Queries) -> str | None:
+    """Who cancelled it: a party, or the platform."""
+    found: str | None = await queries.fetch_value(
+        "SELECT by FROM session_history WHERE session_id = $1 AND type = 'SessionCancelled'", session_id
+    )
+    return found
+
+
 async def read_remark(session_id: str, queries: Queries) -> str | None:
     found: str | None = await queries.fetch_value(
         "SELECT remark FROM session_remarks WHERE session_id = $1", session_id

@@ -1,0 +1,184 @@
+"""A session as a FHIR R4 Appointment, for systems that speak FHIR. How statuses map is explained in
+docs/how-to/client-developers.md."""
+
+from __future__ import annotations
+
+from typing import Annotated, Final, Literal
+
+from fastapi import APIRouter, Depends, Response
+from makegood_chassis.http.models import Instant, View, example
+from makegood_chassis.http.openapi import problems
+from makegood_chassis.http.preconditions import etag
+from makegood_chassis.http.rights import Access, operation
+from pydantic import Field
+
+from makegood_booking.api.models import SESSION_ID
+from makegood_booking.api.parameters import PartsOf, SessionId
+from makegood_booking.api.sessions import readable
+from makegood_booking.domain.session import AGREED, Session, Status
+from makegood_booking.store.lists import read_canceller
+
+router = APIRouter(tags=["sessions"])
+
+AppointmentStatus = Literal["proposed", "pending", "booked", "arrived", "fulfilled", "cancelled", "noshow"]
+STATUS: Final[dict[Status, AppointmentStatus]] = {
+    "requested": "proposed",
+    "reserved": "pending",
+    "confirmed": "booked",
+    "in_session": "arrived",
+    "completed": "fulfilled",
+    "rejected": "cancelled",
+    "declined": "cancelled",
+    "expired": "cancelled",
+    "cancelled": "cancelled",
+    # FHIR's `noshow` is read as the patient's. A session that the provider missed is cancelled for the provider's reason.
+    "provider_missed": "cancelled",
+    "member_no_show": "noshow",
+}
+PERSON: Final = "urn:makegood:person"
+VENUE: Final = "urn:makegood:venue"
+_REASONS: Final = "http://terminology.hl7.org/CodeSystem/appointment-cancellation-reason"
+_NAMES: Final = {"pat": "Patient", "prov": "Provider", "other": "Other"}
+_WHOSE: Final = {"member": "pat", "provider": "prov"}
+_PROVIDERS: Final = frozenset({"declined", "expired", "provider_missed"})
+
+
+class Identifier(View):
+    system: str
+    value: str
+
+
+class Reference(View):
+    type: Literal["Patient", "Practitioner", "Location"]
+    identifier: Identifier
+
+
+class Participant(View):
+    actor: Reference
+    required: Literal["required"] = "required"
+    status: Literal["accepted", "declined", "needs-action"]
+
+
+class Meta(View):
+    versionId: str
+
+
+class Coding(View):
+    system: str
+    code: str
+    display: str
+
+
+class CodeableConcept(View):
+    coding: list[Coding] | None = None
+    text: str
+
+
+class AppointmentView(View):
+    """An Appointment of FHIR R4. People are named by their `sub`, as logical references."""
+
+    has_etag = True
+    model_config = example(
+        resourceType="Appointment",
+        id=SESSION_ID,
+        meta={"versionId": "3"},
+        status="booked",
+        appointmentType={"text": "video"},
+        start="2026-11-24T09:00:00Z",
+        end="2026-11-24T09:30:00Z",
+        minutesDuration=30,
+        created="2026-11-23T08:00:00Z",
+        participant=[
+            {
+                "actor": {"type": "Patient", "identifier": {"system": PERSON, "value": "anna"}},
+                "required": "required",
+                "status": "accepted",
+            },
+            {
+                "actor": {"type": "Practitioner", "identifier": {"system": PERSON, "value": "dr-lee"}},
+                "required": "required",
+                "status": "accepted",
+            },
+        ],
+    )
+
+    resourceType: Literal["Appointment"] = "Appointment"
+    id: str
+    meta: Meta
+    status: AppointmentStatus
+    cancelationReason: Annotated[CodeableConcept | None, Field(description="`text` is the session's own status.")] = (
+        None
+    )
+    appointmentType: Annotated[CodeableConcept, Field(description="The modality.")]
+    start: Instant
+    end: Instant
+    minutesDuration: int
+    created: Instant
+    participant: list[Participant]
+
+    @classmethod
+    def of(cls, session: Session, canceller: str | None) -> AppointmentView:
+        """`canceller`: who cancelled a session that was cancelled."""
+        booked = session.booked
+        participants = [
+            _participant("Patient", PERSON, booked.member_id, "accepted"),
+            _participant("Practitioner", PERSON, booked.provider_id, _provider_status(session)),
+        ]
+        if booked.venue_id is not None:
+            participants.append(_participant("Location", VENUE, booked.venue_id, "accepted"))
+        return cls(
+            id=session.id,
+            meta=Meta(versionId=str(session.version)),
+            status=STATUS[session.status],
+            cancelationReason=_reason(session, canceller),
+            appointmentType=CodeableConcept(text=booked.modality),
+            start=booked.starts_at,
+            end=booked.ends_at,
+            minutesDuration=booked.length_minutes,
+            created=booked.requested_at,
+            participant=participants,
+        )
+
+
+class FhirResponse(Response):
+    media_type = "application/fhir+json"
+
+
+@router.get(
+    "/v1/sessions/{session_id}/fhir",
+    response_model=AppointmentView,
+    response_class=FhirResponse,
+    responses=problems("not-found"),
+)
+async def read_appointment(
+    session_id: SessionId, access: Annotated[Access, Depends(operation("session.read"))], parts: PartsOf
+) -> Response:
+    """The session as a FHIR R4 Appointment, for its two parties and support."""
+    async with parts.database.reading() as queries:
+        session = await readable(parts, session_id, access, queries)
+        canceller = await read_canceller(session.id, queries) if session.status == "cancelled" else None
+    content = AppointmentView.of(session, canceller).model_dump_json(exclude_none=True)
+    return FhirResponse(content, headers={"ETag": etag(session.version)})
+
+
+def _participant(
+    kind: Literal["Patient", "Practitioner", "Location"],
+    system: str,
+    value: str,
+    status: Literal["accepted", "declined", "needs-action"],
+) -> Participant:
+    return Participant(actor=Reference(type=kind, identifier=Identifier(system=system, value=value)), status=status)
+
+
+def _provider_status(session: Session) -> Literal["accepted", "declined", "needs-action"]:
+    if session.status == "declined":
+        return "declined"
+    agreed = session.status in AGREED | {"completed", "provider_missed", "member_no_show"}
+    return "accepted" if agreed else "needs-action"
+
+
+def _reason(session: Session, canceller: str | None) -> CodeableConcept | None:
+    if STATUS[session.status] != "cancelled":
+        return None
+    code = "prov" if session.status in _PROVIDERS else _WHOSE.get(canceller or "", "other")
+    return CodeableConcept(coding=[Coding(system=_REASONS, code=code, display=_NAMES[code])], text=session.status)
