@@ -10,6 +10,8 @@ from datetime import timedelta
 import jwt
 import psutil
 import pytest
+from makegood_cli.commands.demo import STORIES
+from makegood_cli.demo import stories
 from makegood_cli.devside import keys
 from makegood_cli.duration import parse_duration
 from makegood_cli.errors import UserError
@@ -33,6 +35,10 @@ def test_token_prints_the_token_alone_with_the_documented_claims(cli: Cli, home:
     assert 60 < claims["exp"] - time.time() <= 90
 
 
+def test_the_demo_offers_every_story_there_is() -> None:
+    assert tuple(stories.STORIES) == STORIES
+
+
 @pytest.mark.parametrize(
     ("words", "code", "says"),
     [
@@ -49,7 +55,7 @@ def test_token_prints_the_token_alone_with_the_documented_claims(cli: Cli, home:
         (["up", "--port-offset", "-1"], 2, "--port-offset must lie between"),
         (["audit", "--port-offset", "99999"], 2, "--port-offset must lie between"),
         (["demo", "--stack", "paper"], 2, "embedded or compose"),
-        (["demo", "cinderella"], 2, "the stories are provider-missed, late-cancellation"),
+        (["demo", "cinderella"], 2, "the stories are provider-missed, late-cancellation, why-cant-i-book"),
         (["topics", "redrive", "piano"], 2, "say one of booking"),
         (["topics", "redrive", "credits"], 1, "is it up? makegood up"),
         (["topics", "describe", "nothing.like.it"], 2, "there is no topic"),

@@ -15,7 +15,7 @@ from makegood_cli.errors import UserError
 from makegood_cli.stack.config import Choices, Stack
 from makegood_cli.stack.home import Home
 
-STORIES = ("provider-missed", "late-cancellation")
+STORIES = ("provider-missed", "late-cancellation", "why-cant-i-book")
 """The names in `demo/stories.py`, here so that `--help` need not load them."""
 
 
@@ -103,7 +103,7 @@ def _farewell(console: Console, stack: Stack, form: Literal["embedded", "compose
     console.print("\n[bold]Try next:[/]")
     stop = "docker compose down" if form == "compose" else "makegood down"
     for command, about in (
-        ("makegood demo late-cancellation", "another story"),
+        ("makegood demo late-cancellation", "another story; or why-cant-i-book"),
         ("makegood status", "processes, health, consumer lag, outbox age"),
         ("makegood topics tail", "the events as they pass"),
         ("makegood audit", "the invariants across all services' data"),

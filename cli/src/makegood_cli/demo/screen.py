@@ -48,6 +48,14 @@ class Screen:
         self.console.print(f"   [dim]{escape(who):<9}[/] {method} {escape(path)}  [bold red]→ {escape(said)}[/]")
         self.said(str(refusal.problem.get("detail") or refusal.problem.get("title", "")))
 
+    def reason(self, reason: dict[str, Any]) -> None:
+        """Why something cannot be, and what helps."""
+        remedy = reason["remedy"]
+        self.console.print(f"   ✗ [bold]{escape(reason['code'])}[/]  {escape(reason['detail'])}")
+        self.console.print(
+            f"     what helps: [bold green]{remedy['action']}[/]  [dim]{escape(remedy.get('href') or '')}[/]"
+        )
+
     def mail(self, mail: dict[str, Any]) -> None:
         """An e-mail that came."""
         files = ", ".join(attachment["FileName"] for attachment in mail["Attachments"])

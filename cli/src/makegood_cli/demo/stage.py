@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 from makegood_contracts.envelope import Received
 
@@ -15,6 +16,9 @@ from makegood_cli.client import Answer, Gateway, Person
 from makegood_cli.demo.mailbox import Mailbox
 from makegood_cli.demo.screen import Screen, credit_line, local
 from makegood_cli.demo.ticker import Ticker
+from makegood_cli.errors import UserError
+
+T = TypeVar("T")
 
 MEMBER_ZONE = "Europe/Berlin"
 PROVIDER_ZONE = "America/New_York"
@@ -85,8 +89,8 @@ class Company:
         )
         return list(slots["items"])
 
-    async def book(self, starts_at: str) -> Answer:
-        """A booking by the member, with the events that decide it."""
+    async def book(self, starts_at: str, *, quietly: bool = False) -> Answer:
+        """A booking by the member, with the events that decide it unless `quietly`."""
         wish = {
             "room_id": self.room_id,
             "starts_at": starts_at,
@@ -103,7 +107,9 @@ class Company:
             f"{session.status} {session['status']} for {local(session['starts_at'], MEMBER_ZONE)}, "
             f"credit {session['credit']['state']}",
         )
-        self.screen.events(await self.ticker.until("SessionRequested", "SlotHeld", "CreditHeld", "SessionReserved"))
+        seen = await self.ticker.until("SessionRequested", "SlotHeld", "CreditHeld", "SessionReserved")
+        if not quietly:
+            self.screen.events(seen)
         return session
 
     async def confirm(self, session: Answer) -> None:
@@ -114,6 +120,19 @@ class Company:
         mail = await self.mailbox.wait_for(CONFIRMED)
         self.screen.events(await self.ticker.until("SessionConfirmed", *["MessageDelivered"] * 2))
         self.screen.mail(mail)
+
+    async def once(self, look: Callable[[], Awaitable[T]], good: Callable[[T], bool]) -> T:
+        """What `look` answers as soon as it is `good`. Raises UserError with the last answer if it never is."""
+        seen: T | None = None
+        try:
+            async with asyncio.timeout(20):
+                while True:
+                    seen = await look()
+                    if good(seen):
+                        return seen
+                    await asyncio.sleep(0.1)
+        except TimeoutError:
+            raise UserError(f"not as it should be after 20 s: {seen}") from None
 
     async def time_passes(self, moment: datetime) -> None:
         """Moves the clock."""

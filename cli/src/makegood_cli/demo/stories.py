@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 
-from makegood_cli.demo import late_cancellation, provider_missed
+from makegood_cli.demo import late_cancellation, provider_missed, why_cant_i_book
 from makegood_cli.demo.stage import Stage
 
 Story = Callable[[Stage], Awaitable[None]]
@@ -12,6 +12,7 @@ Story = Callable[[Stage], Awaitable[None]]
 STORIES: dict[str, tuple[str, Story]] = {
     "provider-missed": (provider_missed.TITLE, provider_missed.play),
     "late-cancellation": (late_cancellation.TITLE, late_cancellation.play),
+    "why-cant-i-book": (why_cant_i_book.TITLE, why_cant_i_book.play),
 }
 """Name → title and story."""
 

@@ -1,0 +1,118 @@
+"""The story "why can't I book?": one obstacle after the other, what the answer says helps, and that it does."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from makegood_cli.client import Refused
+from makegood_cli.demo.screen import local
+from makegood_cli.demo.stage import MEMBER_ZONE, SCHEDULE, Company, Stage, company
+from makegood_cli.errors import UserError
+
+TITLE = "Why can't I book?"
+
+
+async def play(stage: Stage) -> None:
+    """Plays the story."""
+    async with company(stage) as cast:
+        screen, member = cast.screen, cast.member
+        screen.chapter("Nothing is in the way: the answer names the next slots, and the first of them can be booked")
+        found = await _ask(cast)
+        await cast.book(found["next_slots"][0]["starts_at"])
+
+        screen.chapter("All credits of the month are set aside")
+        for slot in await _one_a_day(cast, 3):
+            await cast.book(slot, quietly=True)
+        found = await _ask(cast, "no-session-credits")
+        await _refused(cast)
+        screen.said("What helps depends on the plan: this one sells single credits.")
+        await _cancel_one(cast)
+        await _ask(cast)
+
+        screen.chapter("The room is closed")
+        path = f"/v1/rooms/{cast.room_id}/close"
+        screen.request("member", "POST", path, str((await member.post(path)).status))
+        found = await _ask(cast, "room-closed")
+        await _do(cast, found, "room-closed")
+        screen.events(await cast.ticker.until("RoomClosed", "RoomRestarted"))
+
+        screen.chapter("The provider offers sessions of another length than the plan includes")
+        path = f"/v1/providers/{cast.provider.subject}/schedule"
+        other = SCHEDULE | {"session_types": [{"length_minutes": 50, "modalities": ["video"]}]}
+        answer = await cast.provider.put(path, other)
+        screen.request("provider", "PUT", path, f"{answer.status}  sessions of 50 minutes alone")
+        found = await _ask(cast, "provider-unavailable")
+        answer = await cast.provider.put(path, SCHEDULE)
+        screen.request("provider", "PUT", path, f"{answer.status}  sessions of 30 minutes again")
+        await _ask(cast)
+
+        screen.chapter("The coverage ends, and the member stays away for a month")
+        today = await stage.clock_now()
+        await cast.enrol("out-of-pocket-4", ends_on=f"{today + timedelta(days=2):%Y-%m-%d}")
+        await cast.time_passes(today + timedelta(days=30))
+        found = await _ask(cast, "room-inactive", "coverage-ended")
+        screen.said("Every reason at once, each with what helps: nobody mends one thing only to be told of the next.")
+
+        screen.chapter("They mend both, and book")
+        await _do(cast, found, "room-inactive")
+        await cast.enrol("out-of-pocket-4")
+        found = await _ask(cast)
+        await cast.ticker.until("MemberEnrolled", "RoomRestarted")
+        await cast.book(found["next_slots"][0]["starts_at"])
+
+
+async def _ask(cast: Company, *wanted: str) -> dict[str, Any]:
+    """Asks until the answer names just these reasons: it is made of what booking hears of others, a moment later."""
+    path = f"/v1/rooms/{cast.room_id}/bookability"
+
+    async def look() -> dict[str, Any]:
+        return dict((await cast.member.get(path, time_zone=MEMBER_ZONE)).body)
+
+    found = await cast.once(look, lambda found: {reason["code"] for reason in found["reasons"]} == set(wanted))
+    cast.screen.request("member", "GET", path, "bookable" if found["bookable"] else "not bookable")
+    for reason in found["reasons"]:
+        cast.screen.reason(reason)
+    if found["next_slots"]:
+        cast.screen.said(f"the next slots: {', '.join(slot['local_start'] for slot in found['next_slots'])}")
+    return found
+
+
+async def _one_a_day(cast: Company, days: int) -> list[str]:
+    """A start on each of so many days, from tomorrow's tomorrow on."""
+    starts: dict[str, str] = {}
+    for slot in await cast.slots(timedelta(days=3)):
+        starts.setdefault(slot["starts_at"][:10], slot["starts_at"])
+    return list(starts.values())[:days]
+
+
+async def _refused(cast: Company) -> None:
+    """Booking itself says the same."""
+    slots = await cast.slots(timedelta(days=3))
+    try:
+        await cast.book(slots[-1]["starts_at"])
+    except Refused as refusal:
+        cast.screen.refused("member", "POST", "/v1/sessions", refusal)
+        await cast.ticker.until("SessionRejected", "SlotReleased")
+    else:
+        raise UserError("a session was booked that bookability says cannot be")
+
+
+async def _cancel_one(cast: Company) -> None:
+    """The session that lies furthest ahead is given up in time, so its credit comes back."""
+    sessions = (await cast.member.get("/v1/sessions", room_id=cast.room_id, status="reserved"))["items"]
+    last = max(sessions, key=lambda session: str(session["starts_at"]))
+    path = f"/v1/sessions/{last['id']}/cancel"
+    answer = await cast.member.post(path, {}, wait=15)
+    await cast.ticker.until("SessionCancelled", "CreditReturned", "SlotReleased", *["MessageDelivered"] * 3)
+    said = f"{answer.status} {answer['status']}, credit {answer['credit']['state']}"
+    cast.screen.request(
+        "member", "POST", path, f"{said}  ({local(datetime.fromisoformat(last['starts_at']), MEMBER_ZONE)})"
+    )
+
+
+async def _do(cast: Company, found: dict[str, Any], code: str) -> None:
+    """Does what the answer says helps, where it says."""
+    href = next(reason["remedy"]["href"] for reason in found["reasons"] if reason["code"] == code)
+    answer = await cast.member.post(href)
+    cast.screen.request("member", "POST", href, f"{answer.status} {answer['status']}")
