@@ -90,7 +90,8 @@ RIGHTS: Final[Mapping[str, Right]] = {
     # -- booking: policies
     "GET /v1/policies/current": anyone(),
     "GET /v1/policies": may("ops"),
-    "POST /v1/policies": may("ops"),
+    # The numbers that stand: every other story is played under them.
+    "POST /v1/policies": may("ops", notice_hours=48, reminder_hours=[24, 1]),
     # -- booking: sessions
     "POST /v1/sessions": may(*PARTIES, "support"),
     "GET /v1/sessions": own(*PARTIES, "support"),

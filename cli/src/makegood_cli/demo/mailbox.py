@@ -27,6 +27,12 @@ class Mailbox:
         mails: list[dict[str, Any]] = answer.json()["messages"]
         return [mail for mail in mails if any(to["Address"] == self._address for to in mail["To"])]
 
+    async def calendars(self, mail: dict[str, Any]) -> list[bytes]:
+        """The `.ics` attachments of a mail."""
+        whole = (await self._http.get(f"/api/v1/message/{mail['ID']}")).json()
+        parts = [part["PartID"] for part in whole["Attachments"] if part["FileName"].endswith(".ics")]
+        return [(await self._http.get(f"/api/v1/message/{mail['ID']}/part/{part}")).content for part in parts]
+
     async def wait_for(self, subject: str, seconds: float = 20) -> dict[str, Any]:
         """The whole mail with this subject, once it is there. Raises UserError if it doesn't come."""
         try:

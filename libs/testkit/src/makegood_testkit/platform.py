@@ -265,6 +265,21 @@ class Cast:
     async def session(self, session: Mapping[str, Any]) -> dict[str, Any]:
         return dict((await self.member.get(f"/v1/sessions/{session['id']}")).body)
 
+    async def move(self, session: Mapping[str, Any], start: datetime, who: Person | None = None, **wish: Any) -> Answer:
+        """Moves a session, the member unless it is `who`, and waits for the outcome. Raises Refused."""
+        body = {"starts_at": start.isoformat(), **wish}
+        version = (await self.session(session))["version"]
+        path = f"/v1/sessions/{session['id']}/reschedule"
+        return await (who or self.member).post(path, body, version=version, wait=15)
+
+    async def attended(self, session: Mapping[str, Any]) -> dict[str, Any]:
+        """Lets both join and time pass to the session's end."""
+        await self.platform.advance_to(datetime.fromisoformat(session["starts_at"]) - timedelta(minutes=1))
+        for person in (self.member, self.provider):
+            await person.post(f"/v1/sessions/{session['id']}/join")
+        await self.platform.advance_to(datetime.fromisoformat(session["ends_at"]))
+        return dict(await self.eventually(lambda: self.session(session), lambda seen: seen["status"] == "completed"))
+
     async def credits(self) -> dict[str, Any]:
         return dict((await self.member.get(f"/v1/members/{self.member.subject}/credits")).body)
 
