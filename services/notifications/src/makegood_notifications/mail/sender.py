@@ -6,6 +6,7 @@ import asyncio
 import random
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import parseaddr
@@ -33,6 +34,8 @@ LONGEST_PAUSE: Final = 30.0
 """Longest pause between two knocks at a mail server that is away, seconds."""
 AT_ONCE: Final = 64
 """Most deliveries in hand."""
+GATHER: Final = 0.01
+"""Longest that an outcome waits for those of the other e-mails that are with the mail server, seconds: they commit together."""
 DRAIN: Final = 5.0
 """Seconds that deliveries in hand have at a stop."""
 
@@ -66,8 +69,10 @@ class Sender:
         self._in_hand: set[asyncio.Task[None]] = set()
         self._closed_until = 0.0
         self._knocks = 0
-        self._finish: GroupCommit[Outcome, None] = GroupCommit(database, self._record, at_once=1)
+        self._finish: GroupCommit[Outcome, None] = GroupCommit(database, self._record, at_once=1, gather=self._gather)
         self._running = False
+        self._attempts = 0
+        self._all_answered = asyncio.Event()
 
     def wake(self) -> None:
         """Something was queued."""
@@ -142,8 +147,21 @@ class Sender:
             _log.error("delivery not recorded", error=type(error).__name__)  # its lease ends, then it is taken again
 
     async def _deliver(self, delivery: Taken) -> None:
-        outcome = await self._attempt(delivery)
+        self._attempts += 1
+        self._all_answered.clear()
+        try:
+            outcome = await self._attempt(delivery)
+        finally:
+            self._attempts -= 1
+            if not self._attempts:
+                self._all_answered.set()
         await self._finish.submit(outcome)
+
+    async def _gather(self) -> None:
+        if self._attempts:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(GATHER):
+                    await self._all_answered.wait()
 
     async def _attempt(self, delivery: Taken) -> Outcome:
         waited = datetime.now(UTC) - delivery.occurred_at
