@@ -31,6 +31,14 @@ _VISITS = {
         "The app shows the session and what can be done with it now: <code>GET /v1/sessions/{id}</code>; join, confirm, "
         "move or cancel.",
     ),
+    "room": (
+        "The room",
+        "The app shows the chat of the room and its sessions: <code>GET /v1/rooms/{id}/messages</code>.",
+    ),
+    "invoices": (
+        "Your invoices",
+        "The app shows what is owed and how it is paid: <code>GET /v1/members/{id}/invoices</code>.",
+    ),
 }
 _NAMES = {
     "session_id": "session",
@@ -39,6 +47,7 @@ _NAMES = {
     "length_minutes": "length in minutes",
     "modality": "modality",
     "venue_id": "venue",
+    "starts_at": "start",
 }
 _LONGEST = 200
 

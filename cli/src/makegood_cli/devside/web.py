@@ -1,4 +1,4 @@
-"""The web side: the inbox page, the API in Mailpit's shapes, the client app's place, and the identity's key set."""
+"""The web side: the inbox page, the API in Mailpit's shapes, WhatsApp's API, the client app's place, and the identity's key set."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from starlette.routing import Route
 from makegood_cli.devside.client_app import PAGE_POLICY, visit
 from makegood_cli.devside.keys import jwks
 from makegood_cli.devside.mailbox import Mail, Mailbox, payload
+from makegood_cli.devside.whatsapp import WhatsApp
 
 _PAGE = Path(__file__).with_name("inbox.html")
 _POLICY = (
@@ -33,6 +34,8 @@ def _number(request: Request, name: str, default: int, most: int) -> int:
 
 def web_app(mailbox: Mailbox, keys: Path) -> Starlette:
     """The application over one mailbox; `keys` is the folder of the identity's key pairs."""
+
+    whatsapp = WhatsApp()
 
     def listing(mails: list[Mail], start: int, total: int) -> JSONResponse:
         body = {
@@ -127,9 +130,14 @@ def web_app(mailbox: Mailbox, keys: Path) -> Starlette:
             Route("/api/v1/message/{id}/raw", raw),
             Route("/api/v1/message/{id}/part/{part}", part),
             Route("/view/{id}.html", html),
+            Route("/whatsapp/{version}/{phone_number_id}/messages", whatsapp.take, methods=["POST"]),
+            Route("/api/v1/whatsapp", whatsapp.listed),
+            Route("/api/v1/whatsapp", whatsapp.delete, methods=["DELETE"]),
             Route("/join/{session_id}", client_app, name="join"),
             Route("/rooms/{room_id}/book", client_app, name="book"),
+            Route("/rooms/{room_id}", client_app, name="room"),
             Route("/sessions/{session_id}", client_app, name="session"),
+            Route("/invoices", client_app, name="invoices"),
             Route("/.well-known/jwks.json", key_set),
             Route("/livez", alive),
             Route("/readyz", alive),

@@ -38,6 +38,10 @@ def environment(stack: Stack, service: str) -> dict[str, str]:
     if service == "notifications":
         values["SMTP_HOST"] = os.environ.get("SMTP_HOST", LISTEN)
         values["SMTP_PORT"] = os.environ.get("SMTP_PORT", str(stack.ports.of("smtp")))
+        # The development side speaks like WhatsApp's API and takes any account.
+        values["WHATSAPP_URL"] = os.environ.get("WHATSAPP_URL", f"{stack.mail_url}/whatsapp")
+        values["WHATSAPP_PHONE_NUMBER_ID"] = os.environ.get("WHATSAPP_PHONE_NUMBER_ID", "100000000000000")
+        values["WHATSAPP_TOKEN"] = os.environ.get("WHATSAPP_TOKEN", "development")
     return values
 
 
