@@ -35,7 +35,11 @@ OWNERS = [
     ("notifications", "/v1/people/m1/contact"),
     ("notifications", "/v1/rooms/r1/messages"),
     ("notifications", "/v1/rooms/r1/time-request"),
+    ("notifications", "/v1/people/m1/calendar-feed"),
+    ("notifications", "/v1/people/m1/export"),
+    ("notifications", "/v1/people/m1"),
     ("notifications", "/v1/sessions/s1/reminders"),
+    ("notifications", "/v1/sessions/s1/calendar.ics"),
     ("notifications", "/v1/deliveries"),
     ("notifications", "/v1/notifications/dev/clock"),
 ]

@@ -11,7 +11,7 @@ import jinja2
 
 from makegood_gateway.pages import Page, pages
 from makegood_gateway.refusals import IDENTIFIED, REFUSALS
-from makegood_gateway.routes import ROUTES, SERVICES
+from makegood_gateway.routes import ROUTES, SERVICES, UNLOGGED
 
 ANY_LOCALHOST: Final = r"https?://(?:localhost|127\.0\.0\.1|\[::1\])(?::\d+)?"
 
@@ -141,6 +141,7 @@ def render(settings: GatewaySettings, out: Path) -> Path:
         routes=ROUTES,
         refusals=REFUSALS,
         identified=IDENTIFIED,
+        secret_paths=UNLOGGED,
         exposed=", ".join(EXPOSED_HEADERS),
         pages=served,
         security_headers=SECURITY_HEADERS,

@@ -19,7 +19,7 @@ class Route:
 
     `match`: `exact` is the path alone, `below` the path and everything under it, `pattern` an RE2 pattern for the
     whole path. `public`: needs no token, and is rate-limited by address instead of by person. `streaming`: the
-    answer may last for ever.
+    answer may last for ever. `secret`: the path itself is a secret, and stands in no log and no trace.
     """
 
     service: str
@@ -27,6 +27,7 @@ class Route:
     path: str
     public: bool = False
     streaming: bool = False
+    secret: bool = False
 
     @property
     def name(self) -> str:
@@ -35,13 +36,15 @@ class Route:
 
 
 _ID: Final = "[^/]+"
+UNLOGGED: Final = "/v1/calendar"
+"""What lies below is secret: an address that opens somebody's calendar."""
 
 ROUTES: Final[tuple[Route, ...]] = (
     *(Route(service, "exact", f"/v1/{service}/openapi.json", public=True) for service in SERVICES),
     # Paths that another service owns below rooms and sessions.
     Route("notifications", "pattern", f"/v1/rooms/{_ID}/(?:messages|time-request)(?:/.*)?"),
     Route("availability", "pattern", f"/v1/rooms/{_ID}/waitlist(?:/.*)?"),
-    Route("notifications", "pattern", f"/v1/sessions/{_ID}/reminders(?:/.*)?"),
+    Route("notifications", "pattern", f"/v1/sessions/{_ID}/(?:reminders(?:/.*)?|calendar\\.ics)"),
     Route("booking", "below", "/v1/sessions"),
     Route("booking", "below", "/v1/rooms"),
     Route("booking", "below", "/v1/policies"),
@@ -55,6 +58,8 @@ ROUTES: Final[tuple[Route, ...]] = (
     Route("credits", "exact", "/v1/webhooks/payments", public=True),
     Route("notifications", "exact", "/v1/stream", streaming=True),
     Route("notifications", "below", "/v1/people"),
+    # Calendar programs bring no token: whoever knows the address may follow.
+    Route("notifications", "below", UNLOGGED, public=True, secret=True),
     Route("notifications", "below", "/v1/deliveries"),
     # What a service has for itself: the development clock.
     *(Route(service, "below", f"/v1/{service}") for service in SERVICES),
