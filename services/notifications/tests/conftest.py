@@ -6,6 +6,7 @@ import asyncio
 import email
 import email.policy
 import json
+import socket
 import time
 from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -19,11 +20,15 @@ import httpx
 import jwt
 import pytest
 import pytest_asyncio
+import uvicorn
 from aiosmtpd.smtp import SMTP
 from cryptography.hazmat.primitives.asymmetric import rsa
 from jwt.algorithms import RSAAlgorithm
 from makegood_chassis.clock import FixedClock
+from makegood_chassis.messaging.handlers import Due
 from makegood_chassis.service import Service
+from makegood_cli.devside.mailbox import Mailbox
+from makegood_cli.devside.web import web_app
 from makegood_contracts import events as facts
 from makegood_contracts.envelope import Cause, Received, decode, encode
 from makegood_contracts.ids import new_id
@@ -93,6 +98,16 @@ class Inbox:
             await self._arrived.wait_for(lambda: len(self.mails) >= count)
         return self.mails
 
+    async def wait_for(self, address: str, count: int) -> list[EmailMessage]:
+        """The mails to this address, once there are `count`."""
+
+        def found() -> list[EmailMessage]:
+            return [mail for mail in self.mails if mail["To"].addresses[0].addr_spec == address]
+
+        async with asyncio.timeout(PATIENCE), self._arrived:
+            await self._arrived.wait_for(lambda: len(found()) >= count)
+        return found()
+
 
 class Identity:
     """Signs tokens."""
@@ -113,9 +128,13 @@ class Identity:
 class World:
     """The service with its surroundings, and a story to tell in it."""
 
-    def __init__(self, service: Service, inbox: Inbox, identity: Identity, clock: FixedClock) -> None:
+    def __init__(
+        self, service: Service, inbox: Inbox, identity: Identity, clock: FixedClock, whatsapp: WhatsAppSide
+    ) -> None:
         self.service, self.inbox, self.identity, self.clock = service, inbox, identity, clock
+        self.whatsapp = whatsapp
         self.member, self.provider = "member-ada", "provider-grace"
+        self.ada, self.grace = "ada.canary@example.org", "grace.canary@example.org"
         self.room_id, self.session_id = new_id(), new_id()
         self.versions: defaultdict[str, int] = defaultdict(int)
 
@@ -185,10 +204,10 @@ class World:
             answer = await client.put(f"/v1/people/{person}/contact", json=body)
         assert answer.status_code == 200, answer.text
 
-    async def everybody(self) -> None:
-        """Member and provider are known."""
-        await self.register(self.member, "Ada Canary", "ada.canary@example.org")
-        await self.register(self.provider, "Dr. Grace Canary", "grace.canary@example.org")
+    async def everybody(self, **member: Any) -> None:
+        """Member and provider are known; `member` is more of the member's contact."""
+        await self.register(self.member, "Ada Canary", self.ada, **member)
+        await self.register(self.provider, "Dr. Grace Canary", self.grace)
 
     def client(self, subject: str | None, role: str = "member") -> httpx.AsyncClient:
         assert self.service.app is not None
@@ -211,13 +230,36 @@ class World:
 
     @asynccontextmanager
     async def sending(self) -> AsyncIterator[None]:
-        """The sender works."""
-        task = asyncio.create_task(self.service.parts.sender.run())
+        """The senders work."""
+        parts = self.service.parts
+        tasks = [asyncio.create_task(sender.run()) for sender in (parts.sender, parts.whatsapp)]
         try:
             yield
         finally:
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def due(self) -> list[str]:
+        """The deadlines whose moment has come are handled, as the worker does; their kinds."""
+        taken = await self.rows("SELECT kind, entity_id, due_at FROM deadlines WHERE due_at <= $1", self.clock.now())
+        cause = Cause(new_id(), new_id())
+        async with self.service.database.transaction(cause) as unit:
+            for kind in sorted({row["kind"] for row in taken}):
+                batch = [Due(row["entity_id"], row["due_at"]) for row in taken if row["kind"] == kind]
+                await self.service.deadlines[kind](batch, unit)
+            await unit.execute("DELETE FROM deadlines WHERE due_at <= $1", self.clock.now())
+        return [row["kind"] for row in taken]
+
+    def moved(self, by: str, *, start: datetime | None = None, **more: Any) -> Any:
+        """The session stands an hour later, or at `start`."""
+        start = start or START + timedelta(hours=1)
+        values: dict[str, Any] = {
+            "starts_at": start, "ends_at": start + timedelta(minutes=30), "move_id": new_id(), "moved_by": by,
+            "moved_at": self.clock.now(), "old_starts_at": START, "old_ends_at": START + timedelta(minutes=30),
+            "forfeits": False, "confirmed": by == "provider", "confirm_by": None,
+        }  # fmt: skip
+        return self.session(facts.SessionMoved, **{**values, **more})
 
 
 @pytest_asyncio.fixture
@@ -228,13 +270,41 @@ async def inbox() -> AsyncIterator[Inbox]:
     await server.close()
 
 
+class WhatsAppSide:
+    """The development side's WhatsApp, over HTTP."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+
+    async def messages(self) -> list[dict[str, Any]]:
+        """What came, newest first."""
+        async with httpx.AsyncClient(base_url=self.url) as client:
+            found: list[dict[str, Any]] = (await client.get("/api/v1/whatsapp")).json()["messages"]
+        return found
+
+
+@pytest_asyncio.fixture
+async def whatsapp(tmp_path: Path) -> AsyncIterator[WhatsAppSide]:
+    listener = socket.socket()
+    listener.bind(("127.0.0.1", 0))
+    server = uvicorn.Server(
+        uvicorn.Config(web_app(Mailbox(), tmp_path), log_level="warning", lifespan="off", timeout_graceful_shutdown=1)
+    )
+    serving = asyncio.create_task(server.serve([listener]))
+    yield WhatsAppSide(f"http://127.0.0.1:{listener.getsockname()[1]}")
+    server.should_exit = True
+    await serving
+
+
 @pytest.fixture
 def identity(tmp_path: Path) -> Identity:
     return Identity(tmp_path / "jwks.json")
 
 
 @pytest_asyncio.fixture
-async def world(database_factory: Any, inbox: Inbox, identity: Identity) -> AsyncIterator[World]:
+async def world(
+    database_factory: Any, inbox: Inbox, identity: Identity, whatsapp: WhatsAppSide
+) -> AsyncIterator[World]:
     settings = NotificationsSettings(
         environment="development",
         database_url=await database_factory("notifications"),
@@ -243,9 +313,12 @@ async def world(database_factory: Any, inbox: Inbox, identity: Identity) -> Asyn
         smtp_port=inbox.port,
         smtp_timeout=5,
         public_base_url="https://app.example.org",
+        whatsapp_url=f"{whatsapp.url}/whatsapp",
+        whatsapp_phone_number_id="1000",
+        whatsapp_token="secret",
     )
     clock = FixedClock(START - timedelta(days=3))
     service = bootstrap(settings, clock=clock)
     await service.database.open()
-    yield World(service, inbox, identity, clock)
+    yield World(service, inbox, identity, clock, whatsapp)
     await service.database.close()

@@ -98,9 +98,9 @@ def test_times_are_shown_in_the_zone_of_the_booking_and_name_it(zone: str, insta
     assert zone in text
 
 
-@pytest.mark.parametrize("locale", ["de", "xx", "en-XX", "en_GB", "zh-Hant-TW"])
+@pytest.mark.parametrize("locale", ["fr", "xx", "en-XX", "en_GB", "zh-Hant-TW"])
 def test_a_language_without_templates_is_answered_in_english(locale: str) -> None:
-    mail = Wording(Links("https://app")).email("provider-missed", FACTS, name="", provider="", locale=locale)
+    mail = Wording(Links("https://app")).email("provider-missed", FACTS, name="", other="", locale=locale)
     assert mail.subject == "Your provider missed your scheduled session."
     assert mail.text.startswith("Hello,\n")
     assert "Your provider did not come" in mail.text
@@ -109,7 +109,7 @@ def test_a_language_without_templates_is_answered_in_english(locale: str) -> Non
 
 def test_names_cannot_become_templates_or_markup() -> None:
     mail = Wording(Links("https://app")).email(
-        "provider-missed", FACTS, name="{{ 7 * 7 }}<script>", provider="{% raw %}", locale="en"
+        "provider-missed", FACTS, name="{{ 7 * 7 }}<script>", other="{% raw %}", locale="en"
     )
     assert "{{ 7 * 7 }}<script>" in mail.text
     assert "<script>" not in mail.html

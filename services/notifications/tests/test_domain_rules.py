@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from makegood_contracts import events as facts
-from makegood_notifications.domain.announcements import announcement
-from makegood_notifications.domain.delivering import HELD_UP, LONGEST_RETRY, no_longer_true, retry_after
+from makegood_notifications.domain.announcements import announcements
+from makegood_notifications.domain.delivering import HELD_UP, LONGEST_RETRY, Standing, no_longer_true, retry_after
 from makegood_notifications.domain.facts import Facts
 from makegood_notifications.domain.invitations import Invitation, next_invitation, uid
 from makegood_notifications.domain.links import Links
@@ -75,16 +75,16 @@ def test_the_uid_depends_on_the_session_alone() -> None:
     ],
 )
 def test_who_cancelled_decides_what_the_member_reads(by: Any, template: str) -> None:
-    news = announcement(facts.SessionCancelled(**BASE, **CANCEL, cancelled_by=by))
-    assert news is not None
-    assert news.template == template
+    member, *others = announcements(facts.SessionCancelled(**BASE, **CANCEL, cancelled_by=by))
+    assert (member.template, member.to, member.mail, member.chat) == (template, "member", True, True)
+    assert [news.template for news in others] == ([] if by == "provider" else ["to-provider-cancelled"])
 
 
 def test_what_the_client_sees_anyway_makes_no_message() -> None:
     joined = facts.SessionJoined(**BASE, party="member", joined_at=START)
-    assert announcement(joined) is None
-    assert announcement(facts.SessionRejected(**BASE, reasons=[])) is None
-    assert announcement(facts.SessionCompleted(**BASE)) is None
+    assert announcements(joined) == ()
+    assert announcements(facts.SessionRejected(**BASE, reasons=[])) == ()
+    assert announcements(facts.SessionCompleted(**BASE)) == ()
 
 
 @given(st.integers(0, 10_000))
@@ -108,7 +108,8 @@ def test_retries_slow_down_and_never_stop(attempts: int) -> None:
 def test_a_confirmation_held_up_beyond_its_session_is_left_out(
     template: str, status: str | None, waited: timedelta, expected: bool
 ) -> None:
-    assert no_longer_true(template, status, waited) is expected
+    standing = Standing(status, START if status else None)
+    assert no_longer_true(template, START, standing, waited=waited, now=START - timedelta(days=1)) is expected
 
 
 @pytest.mark.rule("MISS-3", "MISS-4")

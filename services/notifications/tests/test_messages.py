@@ -83,7 +83,7 @@ async def test_the_end_of_a_confirmed_session_cancels_the_same_appointment(world
             await world.happen(world.missed())
         else:
             await world.happen(world.session(facts.MemberNoShow, marked_by="provider"))
-        first, second = await world.inbox.wait(2)
+        first, second = await world.inbox.wait_for(world.ada, 2)
     (_, invited), (calendar, event) = invitation(first), invitation(second)
     assert calendar["METHOD"] == "CANCEL"
     assert (event["UID"], event["SEQUENCE"], event["STATUS"]) == (invited["UID"], 1, "CANCELLED")
@@ -138,7 +138,7 @@ async def test_the_member_is_told_of_each_ending(
     async with world.sending():
         await world.reserved()
         await world.happen(world.session(kind, **more))
-        (mail,) = await world.inbox.wait(1)
+        (mail,) = await world.inbox.wait_for(world.ada, 1)
     assert mail["Subject"] == subject
     assert phrase in parts(mail)["text/plain"].get_content().replace("\n", " ")
 

@@ -14,7 +14,7 @@ import pytest
 import uvicorn
 from makegood_contracts import events as facts
 
-from .conftest import World
+from .conftest import World, eventually
 
 
 @asynccontextmanager
@@ -117,3 +117,49 @@ async def test_an_entry_of_a_slow_transaction_is_not_skipped(world: World) -> No
 async def test_an_id_that_is_none_of_ours_is_refused(world: World, last_id: str) -> None:
     async with world.client(world.member) as client:
         assert (await client.get("/v1/stream", headers={"Last-Event-ID": last_id})).status_code == 422
+
+
+@pytest.mark.rule("NOTE-4")
+async def test_more_than_a_day_is_replayed_in_order_and_what_is_older_than_two_is_forgotten(world: World) -> None:
+    from makegood_notifications.store import stream
+
+    await world.reserved()
+    async with world.service.database.reading() as queries:
+        start = await stream.end(queries)
+    for _ in range(4):
+        await world.happen(world.session(facts.SessionJoined, party="member", joined_at=world.clock.now()))
+    ages = {2: "49 hours", 3: "25 hours", 4: "24 hours"}
+    for version, age in ages.items():
+        await world.rows(
+            "UPDATE stream SET made_at = clock_timestamp() - $1::text::interval WHERE (data->>'version')::int = $2",
+            age,
+            version,
+        )
+    pruning = asyncio.create_task(stream.prune(world.service))
+
+    async def pruned() -> bool:
+        return (await world.rows("SELECT count(*) FROM stream WHERE (data->>'version')::int = 2")) == [(0,)]
+
+    await eventually(pruned)
+    pruning.cancel()
+    async with (
+        served(world) as base,
+        following(world, base, world.member, "member", start.text) as first,
+        following(world, base, world.member, "member", start.text) as second,
+    ):
+        for follower in (first, second):  # two devices of one person, each from where it was
+            assert [data["version"] for _, data in await follower.take(3)] == [3, 4, 5]
+        await world.happen(world.session(facts.SessionLeft, party="member", left_at=world.clock.now()))
+        assert [data["version"] for _, data in await first.take(1)] == [6]
+
+
+@pytest.mark.rule("NOTE-4")
+async def test_a_stream_begins_with_an_id_to_come_back_with_even_if_nothing_happens(world: World) -> None:
+    await world.reserved()
+    async with served(world) as base:
+        async with following(world, base, world.member, "member") as follower:
+            assert await follower.take(0) == []
+        assert follower.last_id
+        await world.happen(world.session(facts.SessionConfirmed, confirmed_by="provider"))
+        async with following(world, base, world.member, "member", follower.last_id) as again:
+            assert {name for name, _ in await again.take(2)} == {"session.changed", "room.message"}

@@ -3,61 +3,66 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import Final
 
 from makegood_chassis.clock import Clock
+from makegood_chassis.http.access_log import keep_pruned
 from makegood_chassis.service import Service, base
 
 from makegood_notifications.api.app import make_app
 from makegood_notifications.domain.links import Links
-from makegood_notifications.handlers.rooms import RoomModel
-from makegood_notifications.handlers.routing import event_handlers
-from makegood_notifications.handlers.sessions import Outlets, SessionMessages
+from makegood_notifications.handlers.credits import CreditMessages
+from makegood_notifications.handlers.plans import PlanModel, WaitlistMessages
+from makegood_notifications.handlers.reminders import Reminding
+from makegood_notifications.handlers.rooms import RoomMessages, RoomModel
+from makegood_notifications.handlers.routing import Handlers, event_handlers
+from makegood_notifications.handlers.sessions import SessionMessages
+from makegood_notifications.handlers.telling import Outlets, Teller
+from makegood_notifications.mail.carrier import EmailCarrier
 from makegood_notifications.mail.sender import Sender
 from makegood_notifications.mail.smtp import Mailer, SmtpMailer, SmtpServer
 from makegood_notifications.mail.wording import Wording
+from makegood_notifications.parts import Parts
 from makegood_notifications.settings import NotificationsSettings
 from makegood_notifications.store.stream import prune
+from makegood_notifications.whatsapp.carrier import Messages, WhatsAppCarrier
+from makegood_notifications.whatsapp.cloud_api import Account, CloudApi
 
 NAME: Final = "notifications"
 MIGRATIONS: Final = Path(__file__).resolve().parents[2] / "migrations"
 
 
-@dataclass(frozen=True, slots=True)
-class Parts:
-    """The service's own parts."""
-
-    sender: Sender
-    rooms: RoomModel
-    messages: SessionMessages
-
-
-def bootstrap(settings: NotificationsSettings, *, clock: Clock | None = None, mailer: Mailer | None = None) -> Service:
+def bootstrap(
+    settings: NotificationsSettings,
+    *,
+    clock: Clock | None = None,
+    mailer: Mailer | None = None,
+    whatsapp: Messages | None = None,
+) -> Service:
     """Everything wired, nothing started."""
     clock, database, signals = base(NAME, settings, clock)
     wording = Wording(Links(settings.links_start))
-    sender = Sender(
-        database,
-        mailer or SmtpMailer(smtp_server(settings)),
-        wording,
-        mail_from=settings.mail_from,
-        give_up_after=timedelta(hours=settings.mail_give_up_hours),
+    give_up_after = timedelta(hours=settings.mail_give_up_hours)
+    email = EmailCarrier(mailer or SmtpMailer(smtp_server(settings)), wording, mail_from=settings.mail_from)
+    sender = Sender(database, email, give_up_after=give_up_after)
+    whatsapp_sender = Sender(
+        database, WhatsAppCarrier(whatsapp or whatsapp_account(settings), wording), give_up_after=give_up_after
     )
 
     def wake_streams(people: Iterable[str]) -> None:
         signals.send({f"stream:{person}": True for person in people})
 
-    parts = Parts(
-        sender=sender,
-        rooms=RoomModel(signals),
-        messages=SessionMessages(wording, Outlets(sender.take_with, wake_streams)),
-    )
+    teller = Teller(wording, Outlets(sender.take_with, whatsapp_sender.wake, wake_streams))
+    credits_ = CreditMessages(teller)
+    rooms, plans = RoomModel(signals), PlanModel(signals)
 
     async def send(service: Service) -> None:
         await sender.run()
+
+    async def send_by_whatsapp(service: Service) -> None:
+        await whatsapp_sender.run()
 
     return Service(
         name=NAME,
@@ -65,12 +70,35 @@ def bootstrap(settings: NotificationsSettings, *, clock: Clock | None = None, ma
         clock=clock,
         database=database,
         signals=signals,
-        events=event_handlers(parts.rooms, parts.messages),
-        deadlines={},
+        events=event_handlers(
+            Handlers(
+                rooms=rooms,
+                plans=plans,
+                sessions=SessionMessages(teller, credits_),
+                room_messages=RoomMessages(rooms, teller),
+                credits=credits_,
+                waitlist=WaitlistMessages(plans, teller),
+            )
+        ),
+        deadlines=Reminding(teller).handlers,
         migrations=MIGRATIONS,
-        parts=parts,
+        parts=Parts(wording, sender, whatsapp_sender, settings.public_base_url.rstrip("/")),
         app=make_app,
-        workers=(send, prune),
+        workers=(send, send_by_whatsapp, prune, keep_pruned(settings.access_retention)),
+    )
+
+
+def whatsapp_account(settings: NotificationsSettings) -> CloudApi | None:
+    """The account that the settings name, if any."""
+    if not settings.whatsapp_url:
+        return None
+    return CloudApi(
+        Account(
+            url=settings.whatsapp_url,
+            version=settings.whatsapp_version,
+            phone_number_id=settings.whatsapp_phone_number_id,
+            token=settings.whatsapp_token,
+        )
     )
 
 

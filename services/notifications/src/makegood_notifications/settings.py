@@ -5,13 +5,13 @@ from __future__ import annotations
 from email.utils import parseaddr
 from typing import Annotated, Literal, Self
 
-from makegood_chassis.settings import Port, ServiceSettings
+from makegood_chassis.settings import AccessLogSettings, Port
 from pydantic import Field, PositiveFloat, PositiveInt, field_validator, model_validator
 
 Hours = Annotated[float, Field(gt=0, le=24 * 14)]
 
 
-class NotificationsSettings(ServiceSettings):
+class NotificationsSettings(AccessLogSettings):
     """Durations are seconds where the name says nothing else."""
 
     database_url: str = Field(
@@ -42,6 +42,19 @@ class NotificationsSettings(ServiceSettings):
         description="How long an e-mail that the mail server puts off is tried again.",
     )
 
+    whatsapp_url: str = Field(
+        "",
+        validation_alias="WHATSAPP_URL",
+        description="Start of WhatsApp's Business Cloud API, `https://graph.facebook.com`; empty: no WhatsApp.",
+    )
+    whatsapp_version: str = Field(
+        "v23.0", validation_alias="WHATSAPP_VERSION", pattern=r"^v\d+\.\d+$", description="Version of that API."
+    )
+    whatsapp_phone_number_id: str = Field(
+        "", validation_alias="WHATSAPP_PHONE_NUMBER_ID", description="Id of the sending phone number there."
+    )
+    whatsapp_token: str = Field("", validation_alias="WHATSAPP_TOKEN", description="Access token for it.", repr=False)
+
     @field_validator("mail_from")
     @classmethod
     def _an_address(cls, value: str) -> str:
@@ -49,6 +62,14 @@ class NotificationsSettings(ServiceSettings):
         if "@" not in address or not address.isascii() or not (name + address).isprintable():
             raise ValueError("must be an e-mail address, for example `Makegood <no-reply@example.org>`")
         return value
+
+    @model_validator(mode="after")
+    def _whole_account(self) -> Self:
+        if self.whatsapp_url and not (self.whatsapp_phone_number_id and self.whatsapp_token):
+            raise ValueError("WHATSAPP_URL needs WHATSAPP_PHONE_NUMBER_ID and WHATSAPP_TOKEN")
+        if self.whatsapp_url and not self.development and not self.whatsapp_url.startswith("https://"):
+            raise ValueError("WHATSAPP_URL must begin with https://, or the token travels in the clear")
+        return self
 
     @model_validator(mode="after")
     def _no_secret_in_the_clear(self) -> Self:

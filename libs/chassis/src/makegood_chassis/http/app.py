@@ -22,8 +22,8 @@ from makegood_chassis.http.rights import Operation, Rights
 if TYPE_CHECKING:
     from makegood_chassis.service import Service
 
-_WITHOUT_TOKEN = ("/v1/webhooks/",)
-"""Callers of these prove themselves in their own way."""
+_WITHOUT_TOKEN = ("/v1/webhooks/", "/v1/calendar/")
+"""Callers of these prove themselves in their own way: by a signature, or by the secret in the address."""
 
 
 _OWN_TELEMETRY: Final[TelemetryConfig] = {"tracing": False, "metrics": False, "logs": False}

@@ -3,16 +3,29 @@
 from __future__ import annotations
 
 from fastapi import FastAPI
+from makegood_chassis.http.access_log import access_rows
 from makegood_chassis.http.app import create_app
 from makegood_chassis.service import Service
 
-from makegood_notifications.api import contacts, deliveries, messages, stream
+from makegood_notifications.api import calendar, contacts, deliveries, inbox, messages, persons, reminders, stream
 from makegood_notifications.api.rights import RIGHTS
 
-DESCRIPTION = "Contact details, room chat, what was sent to whom, and the live stream of client apps."
+DESCRIPTION = (
+    "Contact details, room chat, reminders, calendars, what was sent to whom, and the live stream of client apps."
+)
 
 
 def make_app(service: Service) -> FastAPI:
     """The app with all routes and their rights."""
-    routers = [contacts.router, messages.router, deliveries.router, stream.router]
+    routers = [
+        contacts.router,
+        inbox.router,
+        persons.router,
+        messages.router,
+        reminders.router,
+        calendar.router,
+        deliveries.router,
+        stream.router,
+        access_rows(service),
+    ]
     return create_app(service, title="Makegood notifications", description=DESCRIPTION, routers=routers, rights=RIGHTS)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Response
+from makegood_chassis.http.access_log import AccessLog, access_log
 from makegood_chassis.http.changes import Change, changes
 from makegood_chassis.http.problems import not_found
 from makegood_chassis.http.rights import Access, operation
@@ -22,9 +23,10 @@ async def put_contact(
     body: ContactRequest,
     access: Annotated[Access, Depends(operation("contact.write"))],
     change: Annotated[Change, Depends(changes())],
+    log: Annotated[AccessLog, Depends(access_log)],
 ) -> Response:
     """Replaces the whole contact. Messages go to what stands here at the moment they are sent."""
-    access.require("person", person_id=person_id)
+    role = access.require("person", person_id=person_id)
     async with change.unit() as unit:
         before = await people.find(unit, person_id, lock=True)
         change.expect_version(before.version if before else 0)
@@ -39,6 +41,7 @@ async def put_contact(
             by_chat=body.channels.chat,
         )
         saved = await people.save(unit, person_id, contact, unit.now)
+        await log.record(unit, access, role, person_id)
         return change.answer(200, _view(saved), version=saved.version)
 
 
@@ -46,13 +49,16 @@ async def put_contact(
 async def get_contact(
     person_id: PersonId,
     access: Annotated[Access, Depends(operation("contact.read"))],
+    log: Annotated[AccessLog, Depends(access_log)],
     request: Request,
     response: Response,
 ) -> ContactView:
     """The person's own contact; nobody else reads it."""
-    access.require("person", person_id=person_id)
+    role = access.require("person", person_id=person_id)
     async with request.app.state.service.database.reading() as queries:
         contact = await people.find(queries, person_id)
+        if contact is not None:
+            await log.record(queries, access, role, person_id)
     if contact is None:
         raise not_found("contact")
     response.headers["ETag"] = f'"{contact.version}"'

@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 import unicodedata
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from email_validator import EmailNotValidError, validate_email
 from fastapi import Path
-from makegood_chassis.http.models import Flag, Instant, RequestModel, View, example
+from makegood_chassis.http.models import Flag, Instant, RequestModel, View, Whole, example
 from pydantic import AfterValidator, Field, StringConstraints
 
 LONGEST_TEXT = 4000
@@ -123,8 +123,25 @@ class MessageRequest(RequestModel):
     text: Annotated[str, StringConstraints(min_length=1, max_length=LONGEST_TEXT), AfterValidator(_readable)]
 
 
+class TimeRequest(RequestModel):
+    """The ready message to the provider; without a length it names all that the plan includes."""
+
+    model_config = example(length_minutes=45)
+
+    length_minutes: Annotated[Whole, Field(ge=1, le=1440)] | None = None
+
+
+class ReminderRequest(RequestModel):
+    """How the member is to be reminded."""
+
+    model_config = example(channel="email")
+
+    channel: Literal["email", "whatsapp"]
+
+
 class MessageView(View):
-    """A message in a room's chat. `sender_id` is missing for system messages, `template` for people's."""
+    """A message in a room's chat. `sender_id` is missing for system messages, `template` for people's own words. The text of
+    somebody whose data was erased is empty."""
 
     model_config = example(
         id="019ab0c9-0c3d-7f52-b1d7-1e9f4c2a6d80",
@@ -167,6 +184,77 @@ class DeliveryView(View):
     status: Literal["queued", "sent", "failed", "skipped"]
     session_id: str | None
     sent_at: Instant | None
+
+
+class InAppView(View):
+    """A message in the app that is for one person alone, in their language."""
+
+    model_config = example(
+        id="019ab0c9-0c3d-7f52-b1d7-1e9f4c2a6d80",
+        template="reminder",
+        title="Your session is coming up",
+        text="This is a reminder of your session with Dr. Grace. You can join shortly before the start.",
+        link="https://app.example.org/sessions/019ab0c7-51f2-7c11-8a3e-52d9a0c6e7b4",
+        session_id="019ab0c7-51f2-7c11-8a3e-52d9a0c6e7b4",
+        sent_at="2026-11-23T09:00:00Z",
+    )
+
+    id: str
+    template: str
+    title: str
+    text: str
+    link: str
+    session_id: str | None
+    sent_at: Instant
+
+
+class FeedView(View):
+    """The secret address of a person's calendar; it is shown this once."""
+
+    model_config = example(url="https://api.example.org/v1/calendar/3vYc0dZb9yJ3hVnq2Q1mW8xk5TgL7uRfEoSaPiBzCjM.ics")
+
+    url: str
+
+
+class ExportView(View):
+    """Everything that is held about a person. Lists hold rows as they stand, without the other party's words and details."""
+
+    model_config = example(
+        person_id="anna",
+        exported_at="2026-11-23T09:00:00Z",
+        contact=None,
+        rooms=[
+            {
+                "id": "019ab0c4-3f8e-7d6a-9d6b-0f3b7b1f4a11",
+                "member_id": "anna",
+                "provider_id": "grace",
+                "status": "active",
+            }
+        ],
+        sessions=[],
+        messages=[],
+        deliveries=[],
+        enrolments=[],
+        offers=[],
+        calendar_feed=None,
+        accesses=[],
+        erased_at=None,
+    )
+
+    person_id: str
+    exported_at: Instant
+    contact: dict[str, Any] | None
+    rooms: list[dict[str, Any]]
+    sessions: list[dict[str, Any]]
+    messages: list[dict[str, Any]] = Field(
+        description="What the person wrote, and what the platform wrote in their rooms."
+    )
+    deliveries: list[dict[str, Any]]
+    enrolments: list[dict[str, Any]]
+    offers: list[dict[str, Any]]
+    calendar_feed: dict[str, Any] | None
+    accesses: list[dict[str, Any]] = Field(description="Who read or changed the person's data here, when and why.")
+    erased_at: Instant | None
 
 
 def message_view(row: tuple[object, ...]) -> MessageView:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from makegood_chassis.http.access_log import RIGHTS as ACCESS_RIGHTS
 from makegood_chassis.http.rights import Grant, Rights
 
 PERSON: Final = (Grant("member", "self"), Grant("provider", "self"))
@@ -16,5 +17,13 @@ RIGHTS: Final[Rights] = {
     "message.write": PARTIES,
     "delivery.list": (Grant("support"), *PERSON),
     "stream.follow": PERSON,
+    "inbox.read": PERSON,
+    "time.request": (Grant("member", "party"),),
+    "reminder.send": (Grant("provider", "party"),),
+    "calendar.read": PARTIES,
+    "calendar.follow": PERSON,
+    "person.export": PERSON,
+    "person.erase": (Grant("support"), *PERSON),
+    **ACCESS_RIGHTS,
 }
-"""Support reads deliveries, never chat; contacts are the person's alone."""
+"""Support reads deliveries, never chat; contacts, exports and calendars are the person's alone."""

@@ -1,4 +1,8 @@
-"""What people are told of a session's events: the template, and by which channels (NOTE-1, ROOM-4)."""
+"""Who is told what of an event: the template, to whom, and by which channels (NOTE-1, ROOM-4).
+
+A message that both parties may read stands in the room's chat; one for a single person stands in the app's list of messages
+instead. Most go out by e-mail as well, and by WhatsApp to those who chose it.
+"""
 
 from __future__ import annotations
 
@@ -8,13 +12,21 @@ from typing import Literal
 from makegood_contracts.events import (
     CreditReturned,
     MemberNoShow,
+    OutcomeCorrected,
+    OutcomeDisputed,
     ProviderMissed,
+    ReconfirmationAsked,
     SessionCancelled,
     SessionConfirmed,
     SessionDeclined,
     SessionExpired,
+    SessionExtended,
+    SessionMoved,
+    SessionReconfirmed,
 )
-from makegood_contracts.events.sessions import SessionFact
+from makegood_contracts.events.sessions import Party, SessionFact
+
+from makegood_notifications.domain.facts import More
 
 Template = Literal[
     "session-confirmed",
@@ -23,48 +35,138 @@ Template = Literal[
     "session-cancelled-by-member",
     "session-cancelled-by-provider",
     "session-cancelled-by-system",
+    "session-cancelled-with-provider",
+    "session-moved-by-member",
+    "session-moved-by-provider",
+    "session-extended",
+    "session-reconfirmed",
     "provider-missed",
     "member-no-show",
+    "outcome-disputed",
+    "outcome-corrected",
     "credit-returned",
+    "credit-corrected",
+    "reminder",
+    "invoice-issued",
+    "invoice-overdue",
+    "waitlist-offered",
+    "room-restarted",
+    "provider-changed",
+    "reconfirm-asked",
+    "to-provider-confirm",
+    "to-provider-moved",
+    "to-provider-cancelled",
+    "to-provider-reminder",
+    "to-provider-changed",
 ]
-
-CANCELLED_BY: dict[str, Template] = {
-    "member": "session-cancelled-by-member",
-    "provider": "session-cancelled-by-provider",
-}
 
 
 @dataclass(frozen=True, slots=True)
 class Announcement:
-    """One event's message: an e-mail to the member, a system message in the room's chat, or both."""
+    """One message to one person. `mail`: by e-mail (and WhatsApp where chosen). `chat`: a system message in the room, which
+    both read; without it the message stands in the person's own list."""
 
     template: Template
+    to: Party = "member"
+    mail: bool = True
+    chat: bool = True
     forfeits: bool = False
+    tentative: bool = False
+    more: More | None = None
 
 
-def announcement(event: SessionFact) -> Announcement | None:
-    """What the member is told of `event` by e-mail and chat; None where nobody needs a message.
+Announcements = tuple[Announcement, ...]
 
-    A rejected booking is answered where it was asked for, so it makes no message.
+_CONFIRMED: Announcements = (Announcement("session-confirmed"),)
+_DECLINED: Announcements = (Announcement("session-declined"),)
+_EXPIRED: Announcements = (Announcement("session-expired"),)
+_MISSED: Announcements = (Announcement("provider-missed"),)
+_NO_SHOW: Announcements = (Announcement("member-no-show", forfeits=True),)
+_RECONFIRM: Announcements = (Announcement("reconfirm-asked", to="provider"),)
+_RECONFIRMED: Announcements = (Announcement("session-reconfirmed", mail=False),)
+
+REMINDERS: Announcements = (
+    Announcement("reminder", chat=False),
+    Announcement("to-provider-reminder", to="provider", chat=False),
+)
+"""To both parties, as the session comes near (REM-1)."""
+WAITS_FOR_CONFIRMATION = Announcement("to-provider-confirm", to="provider", chat=False)
+"""To a provider who did not answer a new booking at once."""
+INVOICE_ISSUED = Announcement("invoice-issued", chat=False)
+INVOICE_OVERDUE = Announcement("invoice-overdue", chat=False)
+"""What a member owes is no business of the room (EXT-1, CRED-7)."""
+WAITLIST_OFFERED = Announcement("waitlist-offered")
+ROOM_RESTARTED = Announcement("room-restarted", mail=False)
+PROVIDER_CHANGED: Announcements = (
+    Announcement("provider-changed", mail=False),
+    Announcement("to-provider-changed", to="provider", chat=False),
+)
+
+
+def announcements(event: SessionFact) -> Announcements:
+    """The messages of a session's event; none where nobody needs one.
+
+    A rejected booking and a refused move are answered where they were asked for, so they make no message.
     """
     match event:
-        case SessionConfirmed():  # CONF-1
-            return Announcement("session-confirmed")
-        case SessionDeclined():
-            return Announcement("session-declined")
-        case SessionExpired():  # CONF-2
-            return Announcement("session-expired")
-        case SessionCancelled():  # CANC-1, CANC-2
-            return Announcement(
-                CANCELLED_BY.get(event.cancelled_by, "session-cancelled-by-system"), forfeits=event.forfeits
-            )
         case ProviderMissed():  # MISS-3
-            return Announcement("provider-missed")
+            return _MISSED
+        case SessionConfirmed():  # CONF-1
+            return _CONFIRMED
+        case SessionCancelled():  # CANC-1, CANC-2, ROOM-3
+            return _cancelled(event)
+        case SessionMoved():  # RESC-1, RESC-2
+            return _moved(event)
+        case SessionDeclined():
+            return _DECLINED
+        case SessionExpired():  # CONF-2
+            return _EXPIRED
         case MemberNoShow():  # NOSH-1
-            return Announcement("member-no-show", forfeits=True)
-    return None
+            return _NO_SHOW
+        case SessionExtended():  # EXT-1
+            return (Announcement("session-extended"),)
+        case ReconfirmationAsked():  # CONF-3
+            return _RECONFIRM
+        case SessionReconfirmed():
+            return _RECONFIRMED
+        case OutcomeDisputed():  # MISS-5
+            more = More(party=event.disputed_by, outcome=event.outcome)
+            return (Announcement("outcome-disputed", mail=False, more=more),)
+        case OutcomeCorrected():  # MISS-5
+            more = More(outcome=event.outcome, old_outcome=event.old_outcome)
+            return (Announcement("outcome-corrected", more=more),)
+    return ()
+
+
+def _cancelled(event: SessionCancelled) -> Announcements:
+    """The member is told by e-mail, whoever cancelled; the provider where it was not their own doing."""
+    if event.cause == "change_of_provider":  # the provider is told once, of the change itself
+        return (Announcement("session-cancelled-with-provider"),)
+    if event.cancelled_by == "provider":
+        return (Announcement("session-cancelled-by-provider"),)
+    by_member = event.cancelled_by == "member"
+    told: Template = "session-cancelled-by-member" if by_member else "session-cancelled-by-system"
+    return (
+        Announcement(told, forfeits=event.forfeits),
+        Announcement("to-provider-cancelled", to="provider", chat=False, more=More(party=event.cancelled_by)),
+    )
+
+
+def _moved(event: SessionMoved) -> Announcements:
+    """RESC-2: `notify_member` decides about the member's e-mail alone. The provider hears of a member's move at once, for
+    they have to confirm it again."""
+    tentative = not event.confirmed
+    more = More(was_at=event.old_starts_at, confirm_by=event.confirm_by)
+    if event.moved_by == "provider":
+        mail = event.notify_member
+        return (Announcement("session-moved-by-provider", mail=mail, tentative=tentative, more=more),)
+    return (
+        Announcement("session-moved-by-member", forfeits=event.forfeits, tentative=tentative, more=more),
+        Announcement("to-provider-moved", to="provider", chat=False, tentative=tentative, more=more),
+    )
 
 
 def tells_of_return(event: CreditReturned) -> bool:
-    """Whether the room's chat tells of this return (ROOM-4): not of a booking that never came about."""
-    return event.cause != "rejected"
+    """Whether the room's chat tells of this return (ROOM-4): not of a booking that never came about, nor of a credit that
+    another one took the place of in a move."""
+    return event.cause not in ("rejected", "moved")

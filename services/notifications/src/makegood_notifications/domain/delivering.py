@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Set
-from datetime import timedelta
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Final
 
 FIRST_RETRY: Final = timedelta(seconds=15)
@@ -15,8 +16,24 @@ OVER: Final[Set[str]] = frozenset(
     {"completed", "declined", "expired", "cancelled", "provider_missed", "member_no_show"}
 )
 
-TRUE_ONLY_WHILE_IT_STANDS: Final[Set[str]] = frozenset({"session-confirmed"})
-"""Templates that speak of a session which is still to come."""
+NEWS_OF_WHAT_IS_TO_COME: Final[Set[str]] = frozenset(
+    {"session-confirmed", "session-moved-by-member", "session-moved-by-provider", "to-provider-moved"}
+)
+"""Templates that tell of a session which is still to come, and are news when they are sent at once."""
+REMINDS: Final[Set[str]] = frozenset({"reminder", "to-provider-reminder", "reconfirm-asked"})
+"""Templates that are only true before a session which stands confirmed at that very time (REM-1, CONF-3)."""
+ASKS_TO_CONFIRM: Final[Set[str]] = frozenset({"to-provider-confirm"})
+OFFERS: Final[Set[str]] = frozenset({"waitlist-offered"})
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How the thing that a message tells of stands when it is about to be sent. `status` is None for a session that is not
+    known; `offer_open` for anything but an offer."""
+
+    status: str | None = None
+    starts_at: datetime | None = None
+    offer_open: bool | None = None
 
 
 def retry_after(attempts: int) -> timedelta:
@@ -25,10 +42,20 @@ def retry_after(attempts: int) -> timedelta:
     return min(FIRST_RETRY * (1 << doublings), LONGEST_RETRY)
 
 
-def no_longer_true(template: str, session_status: str | None, waited: timedelta) -> bool:
-    """Whether the message must not go out any more (NOTE-3).
+def no_longer_true(template: str, starts_at: datetime, standing: Standing, *, waited: timedelta, now: datetime) -> bool:
+    """Whether the message must not go out any more (NOTE-3). `starts_at` is what it says, `now` product time.
 
-    A confirmation that was held up (mail server away, backlog) is left out once its session has ended; the ending has a
-    message of its own. One that is sent at once goes out before the ending's message, so the member's story has no gap.
+    News that was held up (mail server away, backlog) is left out once its session has ended or moved on, for that has a
+    message of its own. News that is sent at once goes out before the next, so the story that people read has no gap.
+    A reminder or a question is never sent for a session that does not stand as it says.
     """
-    return template in TRUE_ONLY_WHILE_IT_STANDS and session_status in OVER and waited > HELD_UP
+    if template in NEWS_OF_WHAT_IS_TO_COME:
+        moved_on = standing.starts_at is not None and standing.starts_at != starts_at
+        return waited > HELD_UP and (standing.status in OVER or moved_on)
+    if template in REMINDS:
+        return standing.status != "confirmed" or standing.starts_at != starts_at or now >= starts_at
+    if template in ASKS_TO_CONFIRM:
+        return standing.status != "reserved" or standing.starts_at != starts_at
+    if template in OFFERS:
+        return not standing.offer_open
+    return False

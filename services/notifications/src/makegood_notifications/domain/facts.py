@@ -3,18 +3,41 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 
 from makegood_contracts.events.sessions import SessionFact
 
-from makegood_notifications.domain.invitations import Method
+from makegood_notifications.domain.invitations import Invitation, Method
+
+
+@dataclass(frozen=True, slots=True)
+class More:
+    """What only some messages say. Ids, times, amounts and words out of closed lists; no names and no texts."""
+
+    was_at: datetime | None = None
+    """The start before a move."""
+    confirm_by: datetime | None = None
+    open_until: datetime | None = None
+    """When an offer of the waitlist lapses."""
+    entry_id: str | None = None
+    """The entry of the waitlist."""
+    amount_minor: int = 0
+    currency: str = ""
+    due_on: date | None = None
+    about: str = ""
+    party: str = ""
+    """Who did it: `member`, `provider` or `system`."""
+    outcome: str = ""
+    old_outcome: str = ""
+    state: str = ""
+    """What became of a credit."""
 
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """Ids and times, no names and no texts."""
+    """Ids and times, no names and no texts. `length_minutes` is 0 where the message is about no appointment."""
 
-    session_id: str
+    session_id: str | None
     room_id: str
     member_id: str
     provider_id: str
@@ -27,9 +50,19 @@ class Facts:
     forfeits: bool = False
     method: Method | None = None
     sequence: int = 0
+    tentative: bool = False
+    """The provider has still to confirm."""
+    more: More | None = None
 
 
-def facts_of(event: SessionFact, *, forfeits: bool, method: Method | None, sequence: int) -> Facts:
+def facts_of(
+    event: SessionFact,
+    *,
+    forfeits: bool = False,
+    invitation: Invitation | None = None,
+    tentative: bool = False,
+    more: More | None = None,
+) -> Facts:
     """The facts of `event`, with the calendar message that goes along."""
     return Facts(
         session_id=event.session_id,
@@ -43,6 +76,8 @@ def facts_of(event: SessionFact, *, forfeits: bool, method: Method | None, seque
         time_zone=event.time_zone,
         venue_id=event.venue_id,
         forfeits=forfeits,
-        method=method,
-        sequence=sequence,
+        method=invitation.method if invitation else None,
+        sequence=invitation.sequence if invitation else 0,
+        tentative=tentative,
+        more=more,
     )

@@ -12,6 +12,8 @@ from makegood_contracts.events import (
     SessionConfirmed,
     SessionDeclined,
     SessionExpired,
+    SessionExtended,
+    SessionMoved,
 )
 from makegood_contracts.events.sessions import SessionFact
 
@@ -19,6 +21,10 @@ Method = Literal["REQUEST", "CANCEL"]
 
 ENDINGS: Final = (SessionCancelled, SessionDeclined, SessionExpired, ProviderMissed, MemberNoShow)
 """Endings that take the appointment out of the calendar. One that took place (SessionCompleted) stays there."""
+CHANGES: Final = (SessionMoved, SessionExtended)
+"""Changes of an appointment that stays in the calendar."""
+
+Standing = Literal["TENTATIVE", "CONFIRMED", "CANCELLED"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,11 +44,30 @@ def next_invitation(event: SessionFact, sequence: int | None, *, again: bool = F
     """The calendar message that follows from `event`, if any (RESC-4).
 
     `sequence` is that of the last invitation, None if the session was never invited to. It starts at 0 and rises by one;
-    not if the last invitation was of this very event (`again`).
+    not if the last invitation was of this very event (`again`). Whether it is sent is another matter: a move that the
+    member is not to be mailed about raises it all the same (RESC-2).
     """
     step = 0 if again else 1
     if isinstance(event, SessionConfirmed):
         return Invitation("REQUEST", 0 if sequence is None else sequence + step)
-    if isinstance(event, ENDINGS) and sequence is not None:
+    if sequence is None:
+        return None
+    if isinstance(event, CHANGES):
+        return Invitation("REQUEST", sequence + step)
+    if isinstance(event, ENDINGS):
         return Invitation("CANCEL", sequence + step)
     return None
+
+
+_STANDINGS: Final[dict[str, Standing]] = {
+    "reserved": "TENTATIVE",
+    "confirmed": "CONFIRMED",
+    "completed": "CONFIRMED",
+    "member_no_show": "CONFIRMED",
+}
+
+
+def standing(status: str) -> Standing:
+    """The STATUS of a session in the calendar that a person follows. A no-show stays there, apart from what was cancelled
+    (NOSH-1)."""
+    return _STANDINGS.get(status, "CANCELLED")

@@ -2,10 +2,38 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC
+from typing import Any, Final
 from urllib.parse import urlencode
 
 from makegood_notifications.domain.facts import Facts
+
+
+def _rebook(facts: Facts) -> str:
+    query: dict[str, Any] = {"length_minutes": facts.length_minutes, "modality": facts.modality}
+    if facts.session_id:
+        query["rebook"] = facts.session_id
+    if facts.venue_id:
+        query["venue_id"] = facts.venue_id
+    return f"rooms/{facts.room_id}/book?{urlencode(query)}"
+
+
+def _slot(facts: Facts) -> str:
+    start = facts.starts_at.astimezone(UTC).isoformat().replace("+00:00", "Z")
+    query = {"length_minutes": facts.length_minutes, "modality": facts.modality, "starts_at": start}
+    return f"rooms/{facts.room_id}/book?{urlencode(query)}"
+
+
+PATHS: Final[dict[str, Callable[[Facts], str]]] = {
+    "session": lambda facts: f"sessions/{facts.session_id}",
+    "rebook": _rebook,
+    "slot": _slot,
+    "room": lambda facts: f"rooms/{facts.room_id}",
+    "invoices": lambda facts: "invoices",
+}
+"""What a template's `link` names, and the path it leads to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,13 +42,14 @@ class Links:
 
     start: str
 
+    def to(self, what: str, facts: Facts) -> str:
+        """The whole address of one of PATHS."""
+        return f"{self.start}/{PATHS[what](facts)}"
+
     def rebook(self, facts: Facts) -> str:
         """Book again with the same room, length and modality (MISS-3, MISS-4)."""
-        query = {"length_minutes": facts.length_minutes, "modality": facts.modality, "rebook": facts.session_id}
-        if facts.venue_id:
-            query["venue_id"] = facts.venue_id
-        return f"{self.start}/rooms/{facts.room_id}/book?{urlencode(query)}"
+        return self.to("rebook", facts)
 
     def session(self, facts: Facts) -> str:
         """The session's own page, where it is joined."""
-        return f"{self.start}/sessions/{facts.session_id}"
+        return self.to("session", facts)

@@ -1,4 +1,4 @@
-"""Rooms and their parties: who may read and write a chat (ROOM-4)."""
+"""Rooms and their parties: who may read and write a chat (ROOM-4), and what it tells of the room itself."""
 
 from __future__ import annotations
 
@@ -7,11 +7,17 @@ from collections.abc import Sequence
 from makegood_chassis.database import UnitOfWork
 from makegood_chassis.signals import Signals
 from makegood_contracts.envelope import Received
-from makegood_contracts.events import RoomClosed, RoomOpened
+from makegood_contracts.events import ProviderChanged, RoomClosed, RoomOpened, RoomRestarted
 from makegood_contracts.events.rooms import RoomFact
 
+from makegood_notifications.domain.announcements import PROVIDER_CHANGED, ROOM_RESTARTED, Announcements
+from makegood_notifications.domain.facts import Facts
+from makegood_notifications.domain.origin import origin_of
 from makegood_notifications.handlers.sessions import rounds
-from makegood_notifications.store import read_models
+from makegood_notifications.handlers.telling import Teller
+from makegood_notifications.store import people, read_models
+from makegood_notifications.store.outgoing import Outgoing
+from makegood_notifications.store.people import NOTHING_SAID
 
 
 class RoomModel:
@@ -26,8 +32,45 @@ class RoomModel:
     async def closed(self, batch: Sequence[Received[RoomClosed]], unit: UnitOfWork) -> None:
         await self._follow(batch, unit, "closed")
 
+    async def restarted(self, batch: Sequence[Received[RoomRestarted]], unit: UnitOfWork) -> None:
+        await self._follow(batch, unit, "active")
+
+    async def left(self, batch: Sequence[Received[ProviderChanged]], unit: UnitOfWork) -> None:
+        await self._follow(batch, unit, "closed")
+
     async def _follow(self, batch: Sequence[Received[RoomFact]], unit: UnitOfWork, status: str) -> None:
         for part in rounds(batch):
             await read_models.follow_rooms(unit, [received.event for received in part], status)
         keys = {f"room:{received.key}": True for received in batch}
         unit.after_commit(lambda: self._signals.send(keys))
+
+
+class RoomMessages:
+    """The room's chat tells that therapy goes on, or that it goes on elsewhere (ROOM-1, ROOM-3)."""
+
+    def __init__(self, rooms: RoomModel, teller: Teller) -> None:
+        self._rooms = rooms
+        self._teller = teller
+
+    async def restarted(self, batch: Sequence[Received[RoomRestarted]], unit: UnitOfWork) -> None:
+        await self._rooms.restarted(batch, unit)
+        await self._tell(batch, (ROOM_RESTARTED,), unit)
+
+    async def left(self, batch: Sequence[Received[ProviderChanged]], unit: UnitOfWork) -> None:
+        await self._rooms.left(batch, unit)
+        await self._tell(batch, PROVIDER_CHANGED, unit)
+
+    async def _tell(self, batch: Sequence[Received[RoomFact]], news: Announcements, unit: UnitOfWork) -> None:
+        outgoing = Outgoing()
+        parties = {person for one in batch for person in (one.event.member_id, one.event.provider_id)}
+        known = await people.preferences(unit, parties)
+        for received in batch:
+            event = received.event
+            facts = Facts(
+                None, event.room_id, event.member_id, event.provider_id, unit.now, unit.now, 0, "", "UTC"
+            )  # about no appointment
+            member = known.get(event.member_id, NOTHING_SAID)
+            for message in news:
+                person = member if message.to == "member" else known.get(event.provider_id, NOTHING_SAID)
+                self._teller.tell(message, facts, origin_of(received), person, member.locale, unit, outgoing)
+        await self._teller.write(outgoing, unit)

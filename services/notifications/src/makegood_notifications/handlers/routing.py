@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from makegood_chassis.database import UnitOfWork
@@ -10,46 +11,97 @@ from makegood_chassis.messaging.handlers import EventHandlers
 from makegood_contracts.envelope import Received
 from makegood_contracts.events import (
     CreditAdjusted,
+    CreditCorrected,
     CreditExpired,
     CreditForfeited,
     CreditGranted,
     CreditReturned,
     CreditSpent,
+    EnrolmentEnded,
     InvoiceIssued,
+    InvoiceOverdue,
+    InvoicePaid,
     InvoiceVoided,
+    MemberEnrolled,
+    ProviderChanged,
     RoomClosed,
     RoomOpened,
+    RoomRestarted,
+    SchedulePublished,
+    SessionExtensionRefused,
+    SessionExtensionRequested,
     SessionJoined,
     SessionLeft,
+    SessionMoveFunded,
+    SessionMoveRefused,
+    SessionMoveRequested,
     SessionRejected,
     SessionRequested,
     SessionStarted,
+    WaitlistEnded,
+    WaitlistOffered,
+    WaitlistOfferLapsed,
 )
 
-from makegood_notifications.handlers.rooms import RoomModel
-from makegood_notifications.handlers.sessions import STATUS, SessionMessages, follow
+from makegood_notifications.handlers.credits import CreditMessages
+from makegood_notifications.handlers.plans import PlanModel, WaitlistMessages
+from makegood_notifications.handlers.rooms import RoomMessages, RoomModel
+from makegood_notifications.handlers.sessions import FOLLOWED, SessionMessages, follow
 
-ONLY_STREAMED = (SessionRequested, SessionRejected, SessionJoined, SessionLeft, SessionStarted)
+ONLY_STREAMED = (
+    SessionRequested, SessionRejected, SessionJoined, SessionLeft, SessionStarted, SessionMoveRequested,
+    SessionMoveFunded, SessionMoveRefused, SessionExtensionRequested, SessionExtensionRefused,
+)  # fmt: skip
 CREDIT_MOVEMENTS = (
-    CreditGranted, CreditExpired, CreditForfeited, CreditSpent, CreditAdjusted, InvoiceIssued, InvoiceVoided,
+    CreditGranted, CreditExpired, CreditForfeited, CreditSpent, CreditAdjusted, InvoicePaid, InvoiceVoided,
 )  # fmt: skip
 
 
-def read_model_handlers(rooms: RoomModel) -> EventHandlers:
+@dataclass(frozen=True, slots=True)
+class Handlers:
+    """Everything that takes events."""
+
+    rooms: RoomModel
+    plans: PlanModel
+    sessions: SessionMessages
+    room_messages: RoomMessages
+    credits: CreditMessages
+    waitlist: WaitlistMessages
+
+
+def read_model_handlers(rooms: RoomModel, plans: PlanModel) -> EventHandlers:
     """What rebuilds the read models from the topics and tells nobody."""
 
     async def followed(batch: Sequence[Received[Any]], unit: UnitOfWork) -> None:
         await follow(batch, unit)
 
-    return {RoomOpened: rooms.opened, RoomClosed: rooms.closed, **dict.fromkeys(STATUS, followed)}
+    return {
+        RoomOpened: rooms.opened,
+        RoomClosed: rooms.closed,
+        RoomRestarted: rooms.restarted,
+        ProviderChanged: rooms.left,
+        MemberEnrolled: plans.enrolled,
+        EnrolmentEnded: plans.ended,
+        SchedulePublished: plans.published,
+        WaitlistOffered: plans.offered,
+        WaitlistOfferLapsed: plans.closed,
+        WaitlistEnded: plans.closed,
+        **dict.fromkeys(FOLLOWED, followed),
+    }
 
 
-def event_handlers(rooms: RoomModel, messages: SessionMessages) -> EventHandlers:
+def event_handlers(handlers: Handlers) -> EventHandlers:
     """What the service does with events as they happen."""
     return {
-        **read_model_handlers(rooms),
-        **dict.fromkeys(STATUS, messages.followed),
-        **dict.fromkeys(ONLY_STREAMED, messages.passing),
-        **dict.fromkeys(CREDIT_MOVEMENTS, messages.credits_changed),
-        CreditReturned: messages.credits_returned,
+        **read_model_handlers(handlers.rooms, handlers.plans),
+        **dict.fromkeys(FOLLOWED, handlers.sessions.followed),
+        **dict.fromkeys(ONLY_STREAMED, handlers.sessions.passing),
+        **dict.fromkeys(CREDIT_MOVEMENTS, handlers.credits.changed),
+        CreditReturned: handlers.credits.returned,
+        CreditCorrected: handlers.credits.corrected,
+        InvoiceIssued: handlers.credits.invoice_due,
+        InvoiceOverdue: handlers.credits.invoice_due,
+        RoomRestarted: handlers.room_messages.restarted,
+        ProviderChanged: handlers.room_messages.left,
+        WaitlistOffered: handlers.waitlist.offered,
     }

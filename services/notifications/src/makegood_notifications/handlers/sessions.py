@@ -2,36 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 from makegood_chassis.database import UnitOfWork
 from makegood_contracts.envelope import Received
 from makegood_contracts.events import (
-    CreditReturned,
     MemberNoShow,
+    OutcomeCorrected,
+    OutcomeDisputed,
     ProviderMissed,
+    ReconfirmationAsked,
     SessionCancelled,
     SessionCompleted,
     SessionConfirmed,
     SessionDeclined,
     SessionExpired,
+    SessionExtended,
+    SessionMoved,
+    SessionReconfirmed,
     SessionReserved,
 )
-from makegood_contracts.events.deliveries import MessageDelivered
 from makegood_contracts.events.sessions import SessionFact
-from makegood_contracts.ids import new_id
 
-from makegood_notifications.domain.announcements import announcement, tells_of_return
-from makegood_notifications.domain.facts import Facts, facts_of
+from makegood_notifications.domain.announcements import Announcements, announcements
+from makegood_notifications.domain.facts import facts_of
 from makegood_notifications.domain.invitations import Invitation, next_invitation
-from makegood_notifications.domain.origin import Origin, origin_of
-from makegood_notifications.mail.wording import Wording
-from makegood_notifications.store import read_models, returns
+from makegood_notifications.domain.origin import origin_of
+from makegood_notifications.handlers.credits import CreditMessages
+from makegood_notifications.handlers.reminders import plan
+from makegood_notifications.handlers.telling import Teller, session_entry
+from makegood_notifications.store import people, read_models
 from makegood_notifications.store.outgoing import Outgoing
+from makegood_notifications.store.people import NOTHING_SAID, Preferences
 from makegood_notifications.store.read_models import FollowedSession
-from makegood_notifications.store.returns import ReturnToTell
 
 STATUS: Final[dict[type[SessionFact], str]] = {
     SessionReserved: "reserved",
@@ -43,7 +48,12 @@ STATUS: Final[dict[type[SessionFact], str]] = {
     ProviderMissed: "provider_missed",
     MemberNoShow: "member_no_show",
 }
-"""Events that the read model of sessions follows, and the status each leads to."""
+"""Events that lead to one status, and which."""
+
+FOLLOWED: Final[tuple[type[SessionFact], ...]] = (
+    *STATUS, SessionMoved, SessionExtended, ReconfirmationAsked, SessionReconfirmed, OutcomeDisputed, OutcomeCorrected,
+)  # fmt: skip
+"""Events that the read model of sessions follows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,16 +62,17 @@ class Followed:
 
     received: Received[SessionFact]
     invitation: Invitation | None
-    locale: str
+    member: Preferences
     old: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Outlets:
-    """Where messages go on: `sender` takes the e-mails that the unit has queued, so many; `streams` wakes those of people after the commit."""
-
-    sender: Callable[[UnitOfWork, int], Awaitable[None]]
-    streams: Callable[[Iterable[str]], None]
+def status_after(event: SessionFact, before: str | None) -> str:
+    """The session's status after `event`; `before` where the event leaves it."""
+    if isinstance(event, SessionMoved):
+        return "confirmed" if event.confirmed else "reserved"
+    if isinstance(event, OutcomeCorrected):
+        return event.outcome
+    return STATUS.get(type(event)) or before or "confirmed"
 
 
 def rounds(batch: Sequence[Received[Any]]) -> list[list[Received[Any]]]:
@@ -89,128 +100,66 @@ async def follow(batch: Sequence[Received[SessionFact]], unit: UnitOfWork) -> li
             # The very version that is known comes again only where a replay was faster: that one still has to be told.
             again = event.session_version == before.version
             invitation = next_invitation(event, before.invitation_sequence, again=again)
-            followed.append(Followed(received, invitation, before.locale, event.session_version < before.version))
+            followed.append(Followed(received, invitation, before.member, event.session_version < before.version))
             sequence = invitation.sequence if invitation else before.invitation_sequence
-            rows.append(FollowedSession(event, STATUS[type(event)], sequence))
+            rows.append(FollowedSession(event, status_after(event, before.status), sequence))
         await read_models.follow_sessions(unit, rows)
     return followed
 
 
 class SessionMessages:
-    """Tells people of sessions: e-mails are queued, system messages of the chat and stream entries are written."""
+    """Tells people of sessions."""
 
-    def __init__(self, wording: Wording, outlets: Outlets) -> None:
-        self._wording = wording
-        self._outlets = outlets
+    def __init__(self, teller: Teller, credits_: CreditMessages) -> None:
+        self._teller = teller
+        self._credits = credits_
 
     async def followed(self, batch: Sequence[Received[SessionFact]], unit: UnitOfWork) -> None:
         """Handler of events that change a session's standing."""
         outgoing = Outgoing()
         followed = await follow(batch, unit)
-        for one in followed:
-            self._announce(one, unit, outgoing)
-            _stream(one.received.event, outgoing)
-        await self._tell_late_returns([one.received.event.session_id for one in followed], unit, outgoing)
-        await self._write(outgoing, unit)
+        # NOTE-3: an event put back from the dead letters must not tell old news.
+        told = [(one, () if one.old else announcements(one.received.event)) for one in followed]
+        providers = await _providers(told, unit)
+        for one, news in told:
+            self._announce(one, news, providers, unit, outgoing)
+            if not one.old:
+                plan(one.received.event, unit)
+            session_entry(one.received.event, outgoing)
+        await self._credits.tell_late_returns([one.received.event.session_id for one in followed], unit, outgoing)
+        await self._teller.write(outgoing, unit)
 
     async def passing(self, batch: Sequence[Received[SessionFact]], unit: UnitOfWork) -> None:
         """Handler of events that only the stream tells of."""
         outgoing = Outgoing()
         for received in batch:
-            _stream(received.event, outgoing)
-        await self._write(outgoing, unit)
+            session_entry(received.event, outgoing)
+        await self._teller.write(outgoing, unit)
 
-    async def credits_returned(self, batch: Sequence[Received[CreditReturned]], unit: UnitOfWork) -> None:
-        """The chat tells that the credit came back (ROOM-4); a session not heard of yet is told of once it is."""
-        outgoing = Outgoing()
-        told = [
-            ReturnToTell(received.event.session_id, origin_of(received))
-            for received in batch
-            if tells_of_return(received.event)
-        ]
-        for received in batch:
-            outgoing.entry(received.event.member_id, None, "credits.changed", {"member_id": received.event.member_id})
-        await self._tell_returns(told, unit, outgoing, keep=True)
-        await self._write(outgoing, unit)
-
-    async def credits_changed(self, batch: Sequence[Received[Any]], unit: UnitOfWork) -> None:
-        """Any other movement of a member's credits: their stream tells of it."""
-        outgoing = Outgoing()
-        for received in batch:
-            outgoing.entry(received.event.member_id, None, "credits.changed", {"member_id": received.event.member_id})
-        await self._write(outgoing, unit)
-
-    def _announce(self, one: Followed, unit: UnitOfWork, outgoing: Outgoing) -> None:
-        received, event = one.received, one.received.event
-        news = announcement(event)
-        if news is None or one.old:  # NOTE-3: an event put back from the dead letters must not tell old news
-            return
-        invitation = one.invitation
-        facts = facts_of(
-            event,
-            forfeits=news.forfeits,
-            method=invitation.method if invitation else None,
-            sequence=invitation.sequence if invitation else 0,
-        )
-        outgoing.delivery(
-            new_id(),
-            origin_of(received),
-            event.member_id,
-            "email",
-            news.template,
-            facts,
-            subject=self._wording.subject(news.template, one.locale),
-        )
-        self._system_message(news.template, facts, one.locale, origin_of(received), unit, outgoing)
-
-    def _system_message(
-        self, template: str, facts: Facts, locale: str, origin: Origin, unit: UnitOfWork, outgoing: Outgoing
+    def _announce(
+        self,
+        one: Followed,
+        news: Announcements,
+        providers: dict[str, Preferences],
+        unit: UnitOfWork,
+        outgoing: Outgoing,
     ) -> None:
-        """A system message in the chat, and its delivery to the member, who is the one it is for."""
-        message_id, delivery_id = new_id(), new_id()
-        text = self._wording.chat(template, facts, locale)
-        outgoing.message(message_id, facts.room_id, template, text, unit.now, origin.event_id)
-        outgoing.delivery(delivery_id, origin, facts.member_id, "chat", template, facts, sent_at=unit.now)
-        entry = {"room_id": facts.room_id, "message_id": message_id}
-        outgoing.entry(facts.member_id, facts.provider_id, "room.message", entry)
-        delivered = MessageDelivered(
-            delivery_id=delivery_id,
-            person_id=facts.member_id,
-            channel="chat",
-            template=template,
-            session_id=facts.session_id,
-            delivered_at=unit.now,
-        )
-        unit.publish(delivered, sequence=1, cause=origin.cause)
-
-    async def _tell_returns(
-        self, told: Sequence[ReturnToTell], unit: UnitOfWork, outgoing: Outgoing, *, keep: bool
-    ) -> None:
-        if not told:
-            return
-        known = await returns.facts_of_sessions(unit, [one.session_id for one in told])
-        unknown: list[ReturnToTell] = []
-        for one in told:
-            if one.session_id not in known:
-                unknown.append(one)
-                continue
-            facts, locale = known[one.session_id]
-            self._system_message("credit-returned", facts, locale, one.origin, unit, outgoing)
-        if keep and unknown:
-            await returns.keep(unit, unknown)
-
-    async def _tell_late_returns(self, session_ids: Sequence[str], unit: UnitOfWork, outgoing: Outgoing) -> None:
-        late = await returns.take(unit, session_ids)
-        await self._tell_returns(late, unit, outgoing, keep=False)
-
-    async def _write(self, outgoing: Outgoing, unit: UnitOfWork) -> None:
-        await outgoing.write(unit)
-        if outgoing.queued:
-            await self._outlets.sender(unit, outgoing.queued)
-        people = {person for entry in outgoing.entries for person in entry[:2] if person}
-        unit.after_commit(lambda: self._outlets.streams(people))
+        event = one.received.event
+        for message in news:
+            to_member = message.to == "member"
+            facts = facts_of(
+                event,
+                forfeits=message.forfeits,
+                invitation=one.invitation if to_member else None,
+                tentative=message.tentative,
+                more=message.more,
+            )
+            person = one.member if to_member else providers.get(event.provider_id, NOTHING_SAID)
+            origin = origin_of(one.received)
+            self._teller.tell(message, facts, origin, person, one.member.locale, unit, outgoing)
 
 
-def _stream(event: SessionFact, outgoing: Outgoing) -> None:
-    data = {"session_id": event.session_id, "room_id": event.room_id, "version": event.session_version}
-    outgoing.entry(event.member_id, event.provider_id, "session.changed", data)
+async def _providers(told: Sequence[tuple[Followed, Announcements]], unit: UnitOfWork) -> dict[str, Preferences]:
+    """Preferences of those providers who are told something; most events tell the member alone, and ask for none."""
+    ids = {one.received.event.provider_id for one, news in told if any(message.to == "provider" for message in news)}
+    return await people.preferences(unit, ids) if ids else {}

@@ -12,7 +12,7 @@ from icalendar import vText
 from icalendar.parser import Contentline
 
 from makegood_notifications.domain.facts import Facts
-from makegood_notifications.domain.invitations import Method, uid
+from makegood_notifications.domain.invitations import Method, Standing, uid
 
 PRODUCT = "-//Makegood//Makegood//EN"
 
@@ -30,7 +30,7 @@ def calendar_message(
 ) -> bytes:
     """One `VCALENDAR` as bytes. Times are instants in UTC, so every calendar shows them right wherever it is opened.
 
-    `attendee` is (name, address); `made_at` becomes DTSTAMP, the same at each repetition of the same message.
+    A REQUEST is TENTATIVE until the provider has confirmed. `attendee` is (name, address); `made_at` becomes DTSTAMP, the same at each repetition of the same message.
     """
     organiser_name, organiser_address = parseaddr(organiser)
     lines = [
@@ -39,13 +39,13 @@ def calendar_message(
         f"PRODID:{PRODUCT}",
         f"METHOD:{method}",
         "BEGIN:VEVENT",
-        f"UID:{uid(facts.session_id)}",
-        f"DTSTAMP:{_instant(made_at)}",
-        f"DTSTART:{_instant(facts.starts_at)}",
-        f"DTEND:{_instant(facts.ends_at)}",
+        f"UID:{uid(str(facts.session_id))}",
+        f"DTSTAMP:{instant_text(made_at)}",
+        f"DTSTART:{instant_text(facts.starts_at)}",
+        f"DTEND:{instant_text(facts.ends_at)}",
         f"SEQUENCE:{sequence}",
-        f"STATUS:{'CANCELLED' if method == 'CANCEL' else 'CONFIRMED'}",
-        f"SUMMARY:{_text(summary)}",
+        f"STATUS:{_status(facts, method)}",
+        f"SUMMARY:{text_value(summary)}",
         f"ORGANIZER{_name(organiser_name)}:mailto:{organiser_address}",
         f"ATTENDEE{_name(attendee[0])};PARTSTAT=ACCEPTED;ROLE=REQ-PARTICIPANT:mailto:{attendee[1]}",
         f"URL:{link}",
@@ -54,10 +54,16 @@ def calendar_message(
         "END:VCALENDAR",
         "",
     ]
-    return b"\r\n".join([_folded(line) for line in lines])
+    return b"\r\n".join([folded(line) for line in lines])
 
 
-def _folded(line: str) -> bytes:
+def _status(facts: Facts, method: Method) -> Standing:
+    if method == "CANCEL":
+        return "CANCELLED"
+    return "TENTATIVE" if facts.tentative else "CONFIRMED"
+
+
+def folded(line: str) -> bytes:
     """At most 75 octets a row; what is short enough in any encoding stays as it is."""
     folded: bytes = (
         line.encode() if len(line) <= 18 or (line.isascii() and len(line) <= 75) else Contentline(line).to_ical()  # type: ignore[no-untyped-call]
@@ -65,11 +71,11 @@ def _folded(line: str) -> bytes:
     return folded
 
 
-def _instant(moment: datetime) -> str:
+def instant_text(moment: datetime) -> str:
     return moment.astimezone(UTC).strftime("%Y%m%dT%H%M%SZ")
 
 
-def _text(value: str) -> str:
+def text_value(value: str) -> str:
     return vText(value).to_ical().decode()
 
 

@@ -1,4 +1,5 @@
-"""Hands e-mails to the mail server: takes them with the transaction that queues them, and looks into the queue now and then."""
+"""Hands over the messages of a channel: takes them with the transaction that queues them, or woken by it, and looks into the
+queue now and then."""
 
 from __future__ import annotations
 
@@ -9,8 +10,6 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from email.utils import parseaddr
-from functools import partial
 from typing import Final
 
 import structlog
@@ -20,18 +19,15 @@ from makegood_chassis.messaging.failures import is_transient
 from makegood_contracts.envelope import Cause
 from makegood_contracts.events import MessageDelivered, MessageFailed
 
+from makegood_notifications.channels import Carrier, Refused, Trouble, Unreachable
 from makegood_notifications.domain.delivering import no_longer_true, retry_after
-from makegood_notifications.mail.calendar import calendar_message
-from makegood_notifications.mail.composer import Mail, Part, compose
-from makegood_notifications.mail.smtp import Mailer, MailTrouble, Refused, Unreachable
-from makegood_notifications.mail.wording import Wording
 from makegood_notifications.store import deliveries
 from makegood_notifications.store.deliveries import Taken
 
 POLL: Final = 1.0
 """Seconds between looks into the queue that nothing asked for."""
 LONGEST_PAUSE: Final = 30.0
-"""Longest pause between two knocks at a mail server that is away, seconds."""
+"""Longest pause between two knocks at a channel that is away, seconds."""
 AT_ONCE: Final = 64
 """Most deliveries in hand."""
 GATHER: Final = 0.01
@@ -56,14 +52,10 @@ class Outcome:
 class Sender:
     """Sends what is queued, in order for each person and session, with `AT_ONCE` in hand."""
 
-    def __init__(
-        self, database: Database, mailer: Mailer, wording: Wording, *, mail_from: str, give_up_after: timedelta
-    ) -> None:
+    def __init__(self, database: Database, carrier: Carrier, *, give_up_after: timedelta) -> None:
         self._database = database
-        self._mailer = mailer
-        self._wording = wording
-        self._mail_from = mail_from
-        self._domain = parseaddr(mail_from)[1].rpartition("@")[2]
+        self._carrier = carrier
+        self._channel = carrier.channel
         self._give_up_after = give_up_after
         self._woken = asyncio.Event()
         self._in_hand: set[asyncio.Task[None]] = set()
@@ -83,7 +75,7 @@ class Sender:
         room = self._room()
         taken: list[Taken] = []
         if room > 0 and self._running and time.monotonic() >= self._closed_until:
-            taken = await deliveries.take(unit, room)
+            taken = await deliveries.take(unit, room, self._channel, unit.now)
             unit.after_commit(lambda: self._start(taken))
         if len(taken) < queued or len(taken) == room:
             unit.after_commit(self.wake)
@@ -108,7 +100,7 @@ class Sender:
                 await asyncio.wait(self._in_hand, timeout=DRAIN)
             for task in self._in_hand:
                 task.cancel()
-            await self._mailer.close()
+            await self._carrier.close()
 
     async def _take(self) -> bool:
         """Takes what there is room for; whether there may be more. A server that was away is tried with one e-mail first."""
@@ -118,7 +110,7 @@ class Sender:
         if room <= 0:
             return True
         async with self._database.reading() as queries:
-            taken = await deliveries.take(queries, room)
+            taken = await deliveries.take(queries, room, self._channel, self._database.clock.now())
         self._start(taken)
         return len(taken) == room
 
@@ -165,73 +157,47 @@ class Sender:
 
     async def _attempt(self, delivery: Taken) -> Outcome:
         waited = datetime.now(UTC) - delivery.occurred_at
-        if delivery.email is None:
-            return Outcome(delivery, "skipped", "no-contact")
-        if not delivery.by_email:
-            return Outcome(delivery, "skipped", "not-wanted")
-        if no_longer_true(delivery.template, delivery.session_status, waited):
+        if hindrance := self._carrier.hindrance(delivery):
+            return Outcome(delivery, *hindrance)
+        now = self._database.clock.now()
+        if no_longer_true(delivery.template, delivery.facts.starts_at, delivery.standing, waited=waited, now=now):
             return Outcome(delivery, "skipped", "no-longer-true")
         try:
-            # Composed when its turn comes, so that the first mails of many are on their way before the last is written.
-            await self._mailer.send(partial(self._compose, delivery, delivery.email))
+            await self._carrier.send(delivery)
         except Unreachable as trouble:
             return self._unreachable(delivery, str(trouble))
         except Refused as trouble:
-            _log.warning("e-mail refused", delivery_id=delivery.id, answer=str(trouble))
+            _log.warning("message refused", channel=self._channel, delivery_id=delivery.id, answer=str(trouble))
             return Outcome(delivery, "failed", "refused")
-        except MailTrouble as trouble:
+        except Trouble as trouble:
             return self._put_off(delivery, waited, str(trouble))
         except Exception as error:
-            _log.exception("e-mail not composed", delivery_id=delivery.id, exc_info=type(error))
+            _log.exception("message not composed", channel=self._channel, delivery_id=delivery.id, exc_info=type(error))
             return self._put_off(delivery, waited, type(error).__name__)
         self._knocks = 0
         return Outcome(delivery, "sent")
 
     def _unreachable(self, delivery: Taken, trouble: str) -> Outcome:
-        """The mail server is away: everything waits, and no message is blamed."""
+        """The channel is away: everything waits, and no message is blamed."""
         if time.monotonic() >= self._closed_until:
             self._knocks += 1
             pause = min(2.0 ** (self._knocks - 1), LONGEST_PAUSE)
             self._closed_until = time.monotonic() + pause
-            _log.warning("mail server away", trouble=trouble, pause_seconds=pause)
+            _log.warning("channel away", channel=self._channel, trouble=trouble, pause_seconds=pause)
         return Outcome(delivery, pause=timedelta(seconds=max(self._closed_until - time.monotonic(), 0)), counts=False)
 
     def _put_off(self, delivery: Taken, waited: timedelta, trouble: str) -> Outcome:
         if waited > self._give_up_after:
-            _log.warning("e-mail given up", delivery_id=delivery.id, trouble=trouble)
+            _log.warning("message given up", channel=self._channel, delivery_id=delivery.id, trouble=trouble)
             return Outcome(delivery, "failed", "unreachable")
-        _log.info("e-mail put off", delivery_id=delivery.id, trouble=trouble, attempts=delivery.attempts)
+        _log.info(
+            "message put off",
+            channel=self._channel,
+            delivery_id=delivery.id,
+            trouble=trouble,
+            attempts=delivery.attempts,
+        )
         return Outcome(delivery, pause=retry_after(delivery.attempts) * random.uniform(0.9, 1.1))
-
-    def _compose(self, delivery: Taken, email: str) -> Mail:
-        facts = delivery.facts
-        text = self._wording.email(
-            delivery.template, facts, name=delivery.name, provider=delivery.provider_name, locale=delivery.locale
-        )
-        calendar = None
-        if facts.method is not None:
-            content = calendar_message(
-                facts,
-                method=facts.method,
-                sequence=facts.sequence,
-                summary=text.summary,
-                organiser=self._mail_from,
-                attendee=(delivery.name, email),
-                link=text.link,
-                made_at=delivery.occurred_at,
-            )
-            calendar = Part(facts.method, content)
-        return compose(
-            message_id=f"{delivery.id}@{self._domain}",
-            sent_at=delivery.occurred_at,
-            sender=self._mail_from,
-            recipient=(delivery.name, email),
-            subject=text.subject,
-            text=text.text,
-            html=text.html,
-            language=text.language,
-            calendar=calendar,
-        )
 
     async def _record(self, outcomes: Sequence[Outcome], unit: UnitOfWork) -> Sequence[None]:
         """Many outcomes in one transaction: rows and events."""
@@ -258,31 +224,30 @@ class Sender:
                 unit.after_commit(self.wake)
             for one in done:
                 if one.delivery.id in ended:
-                    _publish(one, unit)
+                    self._publish(one, unit)
         return [None] * len(outcomes)
 
-
-def _publish(outcome: Outcome, unit: UnitOfWork) -> None:
-    """MessageDelivered or MessageFailed; of a message that was left out nobody hears."""
-    delivery = outcome.delivery
-    cause = Cause(delivery.correlation_id, delivery.event_id, delivery.traceparent)
-    if outcome.status == "sent":
-        delivered = MessageDelivered(
-            delivery_id=delivery.id,
-            person_id=delivery.person_id,
-            channel="email",
-            template=delivery.template,
-            session_id=delivery.session_id,
-            delivered_at=unit.now,
-        )
-        unit.publish(delivered, sequence=1, cause=cause)
-    elif outcome.status == "failed":
-        failed = MessageFailed(
-            delivery_id=delivery.id,
-            person_id=delivery.person_id,
-            channel="email",
-            template=delivery.template,
-            session_id=delivery.session_id,
-            failure="refused" if outcome.reason == "refused" else "unreachable",
-        )
-        unit.publish(failed, sequence=1, cause=cause)
+    def _publish(self, outcome: Outcome, unit: UnitOfWork) -> None:
+        """MessageDelivered or MessageFailed; of a message that was left out nobody hears."""
+        delivery = outcome.delivery
+        cause = Cause(delivery.correlation_id, delivery.event_id, delivery.traceparent)
+        if outcome.status == "sent":
+            delivered = MessageDelivered(
+                delivery_id=delivery.id,
+                person_id=delivery.person_id,
+                channel=self._channel,
+                template=delivery.template,
+                session_id=delivery.session_id,
+                delivered_at=unit.now,
+            )
+            unit.publish(delivered, sequence=1, cause=cause)
+        elif outcome.status == "failed":
+            failed = MessageFailed(
+                delivery_id=delivery.id,
+                person_id=delivery.person_id,
+                channel=self._channel,
+                template=delivery.template,
+                session_id=delivery.session_id,
+                failure="refused" if outcome.reason == "refused" else "unreachable",
+            )
+            unit.publish(failed, sequence=1, cause=cause)

@@ -11,23 +11,8 @@ from typing import Literal, Protocol
 import aiosmtplib
 from aiosmtplib import errors
 
+from makegood_notifications.channels import PutOff, Refused, Trouble, Unreachable
 from makegood_notifications.mail.composer import Mail
-
-
-class MailTrouble(Exception):
-    """An e-mail that was not taken. The text never holds addresses: servers repeat them in their answers."""
-
-
-class Unreachable(MailTrouble):
-    """The mail server is away or takes nothing from us now: wait, whatever the message."""
-
-
-class PutOff(MailTrouble):
-    """The server does not take this message now (4xx): try again later."""
-
-
-class Refused(MailTrouble):
-    """The server will never take this message (5xx)."""
 
 
 class Mailer(Protocol):
@@ -77,7 +62,7 @@ class SmtpMailer:
                     # It went away while it was idle. The message may have been taken: then it repeats with its Message-ID.
                     client = await self._connect()
                     await self._hand_over(client, mail)
-            except MailTrouble:
+            except Trouble:
                 self._keep(client)
                 raise
             except (errors.SMTPException, OSError, TimeoutError) as error:
@@ -143,7 +128,7 @@ class SmtpMailer:
             raise _verdict(refusal.code) from None
 
 
-def _verdict(code: int) -> MailTrouble:
+def _verdict(code: int) -> Trouble:
     if code == 421:
         return Unreachable("421")
     return Refused(str(code)) if code >= 500 else PutOff(str(code))

@@ -10,9 +10,14 @@ from makegood_chassis.database import Queries, Row
 
 _POST = """
 WITH message AS (
-    INSERT INTO chat_messages (id, room_id, kind, text, sender_id, sent_at) VALUES ($1, $2, 'text', $3, $4, $5)
+    INSERT INTO chat_messages (id, room_id, kind, text, sender_id, sent_at, template)
+    VALUES ($1, $2, 'text', $3, $4, $5, $9)
+), posted AS (
+    UPDATE rooms SET posted = posted + 1 WHERE id = $2 RETURNING posted
+), entry AS (
+    INSERT INTO stream (member_id, provider_id, kind, data) VALUES ($6, $7, 'room.message', $8)
 )
-INSERT INTO stream (member_id, provider_id, kind, data) VALUES ($6, $7, 'room.message', $8)
+SELECT posted FROM posted
 """
 
 _PAGE = """
@@ -32,9 +37,14 @@ async def post(
     sent_at: datetime,
     parties: tuple[str, str],
     entry: dict[str, Any],
-) -> None:
-    """A message of one party; both parties' streams tell of it. `parties` are (member, provider)."""
-    await queries.execute(_POST, message_id, room_id, text, sender_id, sent_at, *parties, entry)
+    template: str | None = None,
+) -> int:
+    """A message of one party; both parties' streams tell of it. `parties` are (member, provider); `template` names a ready
+    message. Answers how many people's messages the room has had with it: the room is locked, so that they keep their order."""
+    posted: int = await queries.fetch_value(
+        _POST, message_id, room_id, text, sender_id, sent_at, *parties, entry, template
+    )
+    return posted
 
 
 async def messages(queries: Queries, room_id: str, *, before: str | None, limit: int) -> Sequence[Row]:

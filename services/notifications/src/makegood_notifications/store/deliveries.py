@@ -10,7 +10,9 @@ from typing import Final
 import msgspec
 import sqlalchemy as sa
 from makegood_chassis.database import Queries, Row
+from makegood_contracts.events.deliveries import Channel
 
+from makegood_notifications.domain.delivering import Standing
 from makegood_notifications.domain.facts import Facts
 
 LEASE: Final = timedelta(seconds=90)
@@ -18,24 +20,30 @@ LEASE: Final = timedelta(seconds=90)
 
 _TAKE = """
 WITH due AS (
-    SELECT id FROM deliveries AS candidate
-    WHERE status = 'queued' AND next_attempt_at <= clock_timestamp()
+    SELECT id, reason FROM deliveries AS candidate
+    WHERE status = 'queued' AND channel = $3 AND next_attempt_at <= clock_timestamp()
       AND NOT EXISTS (
           SELECT FROM deliveries AS earlier
           WHERE earlier.status = 'queued' AND earlier.person_id = candidate.person_id
-            AND earlier.session_id = candidate.session_id AND earlier.position < candidate.position)
+            AND earlier.session_id = candidate.session_id AND earlier.position < candidate.position
+            AND earlier.channel = candidate.channel)
     ORDER BY next_attempt_at, position
     LIMIT $1
     FOR UPDATE SKIP LOCKED
 ), taken AS (
-    UPDATE deliveries SET next_attempt_at = clock_timestamp() + $2::interval, attempts = attempts + 1
+    UPDATE deliveries SET next_attempt_at = clock_timestamp() + $2::interval, attempts = attempts + 1, reason = 'in-hand'
     FROM due WHERE deliveries.id = due.id
-    RETURNING deliveries.*
+    RETURNING deliveries.*, due.reason AS before
 )
 SELECT taken.id, taken.event_id, taken.person_id, taken.template, taken.session_id, taken.facts, taken.correlation_id,
-       taken.traceparent, taken.occurred_at, taken.attempts, taken.position, sessions.status AS session_status,
-       people.name, people.email, people.locale, people.by_email,
-       (SELECT name FROM people WHERE people.id = taken.facts->>'provider_id') AS provider_name
+       taken.traceparent, taken.occurred_at, taken.attempts, taken.position, taken.before,
+       sessions.status AS session_status, sessions.starts_at AS session_starts_at,
+       people.name, people.email, people.phone, people.locale, people.by_email, people.by_whatsapp,
+       (SELECT name FROM people WHERE people.id = CASE taken.facts->>'provider_id'
+            WHEN taken.person_id THEN taken.facts->>'member_id' ELSE taken.facts->>'provider_id' END) AS other_name,
+       CASE WHEN taken.template = 'waitlist-offered' THEN EXISTS (
+            SELECT FROM offers WHERE offers.entry_id = taken.facts->'more'->>'entry_id'
+              AND offers.starts_at = (taken.facts->>'starts_at')::timestamptz AND offers.lapses_at > $4) END AS offer_open
 FROM taken
 LEFT JOIN people ON people.id = taken.person_id
 LEFT JOIN sessions ON sessions.id = taken.session_id
@@ -49,12 +57,12 @@ WHERE deliveries.id = done.id AND deliveries.attempts = done.attempts AND delive
 RETURNING deliveries.id, EXISTS (
     SELECT FROM deliveries AS later
     WHERE later.status = 'queued' AND later.person_id = deliveries.person_id AND later.session_id = deliveries.session_id
-      AND later.position > deliveries.position)
+      AND later.position > deliveries.position AND later.channel = deliveries.channel)
 """
 
 _PUT_OFF = """
 UPDATE deliveries SET next_attempt_at = clock_timestamp() + later.pause,
-    attempts = deliveries.attempts - CASE WHEN later.counts THEN 0 ELSE 1 END
+    reason = NULL, attempts = deliveries.attempts - CASE WHEN later.counts THEN 0 ELSE 1 END
 FROM unnest($1::uuid[], $2::int[], $3::interval[], $4::boolean[]) AS later (id, attempts, pause, counts)
 WHERE deliveries.id = later.id AND deliveries.attempts = later.attempts AND deliveries.status = 'queued'
 """
@@ -76,17 +84,23 @@ class Taken:
     traceparent: str | None
     occurred_at: datetime
     attempts: int
-    session_status: str | None
+    uncertain: bool
+    """An earlier attempt died midway, so nobody knows whether the channel took the message."""
+    standing: Standing
     name: str
     email: str | None
+    phone: str | None
     locale: str
     by_email: bool
-    provider_name: str
+    by_whatsapp: bool
+    other_name: str
+    """The name of the other party of the room."""
 
 
-async def take(queries: Queries, most: int) -> list[Taken]:
-    """Takes due deliveries for LEASE, oldest first. Of one person and session only the first: the next waits for its end."""
-    return [_taken(row) for row in await queries.fetch(_TAKE, most, LEASE)]
+async def take(queries: Queries, most: int, channel: Channel, now: datetime) -> list[Taken]:
+    """Takes due deliveries of a channel for LEASE, oldest first, with how what they tell of stands at that moment. Of one
+    person and session only the first: the next waits for its end. `now` is product time."""
+    return [_taken(row) for row in await queries.fetch(_TAKE, most, LEASE, channel, now)]
 
 
 def _taken(row: Row) -> Taken:
@@ -101,12 +115,15 @@ def _taken(row: Row) -> Taken:
         traceparent=row["traceparent"],
         occurred_at=row["occurred_at"],
         attempts=row["attempts"],
-        session_status=row["session_status"],
+        uncertain=row["before"] == "in-hand",
+        standing=Standing(row["session_status"], row["session_starts_at"], row["offer_open"]),
         name=row["name"] or "",
         email=row["email"],
+        phone=row["phone"],
         locale=row["locale"] or "en",
         by_email=bool(row["by_email"]),
-        provider_name=row["provider_name"] or "",
+        by_whatsapp=bool(row["by_whatsapp"]),
+        other_name=row["other_name"] or "",
     )
 
 
@@ -128,6 +145,39 @@ async def finish(
 async def put_off(queries: Queries, later: Sequence[tuple[str, int, timedelta, bool]]) -> None:
     """Queues deliveries again: (id, attempts, pause, whether the attempt counts)."""
     await queries.execute(_PUT_OFF, *[list(values) for values in zip(*later, strict=True)])
+
+
+_IN_APP = """
+SELECT deliveries.id, template, session_id, facts, sent_at,
+       (SELECT name FROM people WHERE people.id = CASE facts->>'provider_id'
+            WHEN person_id THEN facts->>'member_id' ELSE facts->>'provider_id' END) AS other_name
+FROM deliveries
+WHERE person_id = $1 AND channel = 'in_app' AND status = 'sent' AND ($2::uuid IS NULL OR deliveries.id < $2)
+ORDER BY deliveries.id DESC LIMIT $3
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class InApp:
+    """An entry of a person's list of messages."""
+
+    id: str
+    template: str
+    session_id: str | None
+    facts: Facts
+    sent_at: datetime
+    other_name: str
+
+
+async def in_app(queries: Queries, person_id: str, *, before: str | None, limit: int) -> list[InApp]:
+    """The person's own messages in the app, newest first, `limit` at most, older than `before`."""
+    rows = await queries.fetch(_IN_APP, person_id, before, limit)
+    return [
+        InApp(
+            str(row[0]), row[1], str(row[2]) if row[2] else None, msgspec.convert(row[3], Facts), row[4], row[5] or ""
+        )
+        for row in rows
+    ]
 
 
 _deliveries: Final = sa.table(

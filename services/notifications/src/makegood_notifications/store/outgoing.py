@@ -38,8 +38,8 @@ class Outgoing:
     deliveries: list[tuple[Any, ...]] = field(default_factory=list)
     messages: list[tuple[Any, ...]] = field(default_factory=list)
     entries: list[tuple[Any, ...]] = field(default_factory=list)
-    queued: int = 0
-    """Deliveries that wait to be sent."""
+    mails: int = 0
+    """E-mails that wait to be sent."""
 
     def delivery(
         self,
@@ -52,10 +52,12 @@ class Outgoing:
         *,
         subject: str | None = None,
         sent_at: datetime | None = None,
+        wanted: bool = True,
     ) -> None:
-        """A message to a person; `sent_at` if it is delivered with this transaction, else it is queued."""
-        status = "queued" if sent_at is None else "sent"
-        self.queued += sent_at is None
+        """A message to a person; `sent_at` if it is delivered with this transaction, else it is queued. Not `wanted`: it is
+        only noted that it was left out."""
+        status = "skipped" if not wanted else "queued" if sent_at is None else "sent"
+        self.mails += channel == "email" and status == "queued"
         self.deliveries.append(
             (delivery_id, origin.event_id, person_id, channel, template, subject, status, facts.session_id, facts,
              origin.correlation_id, origin.traceparent, origin.occurred_at, sent_at)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any, Final
 
 from makegood_chassis.database import Queries
 
@@ -33,6 +35,44 @@ class Contact:
     by_whatsapp: bool
     by_chat: bool
     version: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Preferences:
+    """What must be known of a person when a message to them is written down. Whether e-mail is wanted is asked when it is
+    sent."""
+
+    locale: str = "en"
+    whatsapp: bool = False
+    chat: bool = True
+
+
+NOTHING_SAID: Final = Preferences()
+
+
+def preferences_of(row: Sequence[Any]) -> Preferences:
+    """From (locale, by_whatsapp, by_chat); all None for a person who said nothing yet."""
+    return NOTHING_SAID if row[0] is None else Preferences(row[0], row[1], row[2])
+
+
+async def preferences(queries: Queries, people: Collection[str]) -> dict[str, Preferences]:
+    """Of those people who said something; for the others NOTHING_SAID holds."""
+    rows = await queries.fetch(
+        "SELECT id, locale, by_whatsapp, by_chat FROM people WHERE id = ANY($1::text[])", list(people)
+    )
+    return {row[0]: preferences_of(row[1:4]) for row in rows}
+
+
+async def names(queries: Queries, people: Collection[str]) -> dict[str, str]:
+    """The names of those people who said one."""
+    rows = await queries.fetch("SELECT id, name FROM people WHERE id = ANY($1::text[])", list(people))
+    return {row[0]: row[1] for row in rows}
+
+
+async def time_zones(queries: Queries, people: Collection[str]) -> dict[str, str]:
+    """The zones that those people said they live in."""
+    rows = await queries.fetch("SELECT id, time_zone FROM people WHERE id = ANY($1::text[])", list(people))
+    return {row[0]: row[1] for row in rows}
 
 
 async def find(queries: Queries, person_id: str, *, lock: bool = False) -> Contact | None:

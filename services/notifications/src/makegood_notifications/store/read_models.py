@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from makegood_chassis.database import Queries, column
 from makegood_contracts.events.rooms import RoomFact
 from makegood_contracts.events.sessions import SessionFact
 
+from makegood_notifications.domain.facts import Facts, More
+from makegood_notifications.store.people import Preferences, preferences_of
+
 _KNOWN = """
-SELECT wanted.id, sessions.version, sessions.invitation_sequence, people.locale
+SELECT wanted.id, sessions.version, sessions.invitation_sequence, sessions.status,
+       people.locale, people.by_whatsapp, people.by_chat
 FROM unnest($1::uuid[], $2::text[]) AS wanted (id, member_id)
 LEFT JOIN sessions ON sessions.id = wanted.id
 LEFT JOIN people ON people.id = wanted.member_id
@@ -29,6 +34,17 @@ ON CONFLICT (id) DO UPDATE SET
 WHERE sessions.version < excluded.version
 """
 
+_COLUMNS = """id, room_id, member_id, provider_id, status, starts_at, ends_at, length_minutes, modality, time_zone, venue_id,
+       version, invitation_sequence"""
+_SESSION = f"SELECT {_COLUMNS} FROM sessions WHERE id = $1"  # noqa: S608 (constant columns)
+_SESSIONS = f"SELECT {_COLUMNS} FROM sessions WHERE id = ANY($1::uuid[])"  # noqa: S608 (constant columns)
+_SESSIONS_OF = f"""
+SELECT {_COLUMNS} FROM sessions
+WHERE room_id IN (SELECT id FROM rooms WHERE member_id = $1 UNION ALL SELECT id FROM rooms WHERE provider_id = $1)
+  AND (member_id = $1 OR provider_id = $1) AND ends_at > $2
+ORDER BY starts_at, id
+"""  # noqa: S608 (constant columns)
+
 _ROOMS = """
 INSERT INTO rooms (id, member_id, provider_id, status, version)
 SELECT * FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::int[]) AS new (id)
@@ -40,11 +56,38 @@ WHERE rooms.version < excluded.version
 
 @dataclass(frozen=True, slots=True)
 class KnownSession:
-    """`invitation_sequence` is that of the last invitation; `locale` that of the member, if they said."""
+    """`invitation_sequence` is that of the last invitation; `member` what the member prefers."""
 
     version: int
     invitation_sequence: int | None
-    locale: str
+    status: str | None
+    member: Preferences
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """A session as it stands."""
+
+    id: str
+    room_id: str
+    member_id: str
+    provider_id: str
+    status: str
+    starts_at: datetime
+    ends_at: datetime
+    length_minutes: int
+    modality: str
+    time_zone: str
+    venue_id: str | None
+    version: int
+    invitation_sequence: int | None
+
+    def told(self, more: More | None = None) -> Facts:
+        """What messages say of it."""
+        return Facts(
+            self.id, self.room_id, self.member_id, self.provider_id, self.starts_at, self.ends_at, self.length_minutes,
+            self.modality, self.time_zone, self.venue_id, more=more,
+        )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +112,7 @@ class Room:
 async def known_sessions(unit: Queries, facts: Sequence[SessionFact]) -> dict[str, KnownSession]:
     """What is known of the events' sessions. One that is new here has version 0."""
     rows = await unit.fetch(_KNOWN, column(facts, "session_id"), column(facts, "member_id"))
-    return {str(row[0]): KnownSession(row[1] or 0, row[2], row[3] or "en") for row in rows}
+    return {str(row[0]): KnownSession(row[1] or 0, row[2], row[3], preferences_of(row[4:7])) for row in rows}
 
 
 async def follow_sessions(unit: Queries, sessions: Sequence[FollowedSession]) -> None:
@@ -103,6 +146,24 @@ async def follow_rooms(unit: Queries, rooms: Sequence[RoomFact], status: str) ->
         [status] * len(rooms),
         column(rooms, "room_version"),
     )
+
+
+async def find_session(queries: Queries, session_id: str) -> Session | None:
+    """The session as it stands, if this service has heard of it."""
+    row = await queries.fetch_one(_SESSION, session_id)
+    return Session(str(row[0]), str(row[1]), *list(row)[2:]) if row else None
+
+
+async def find_sessions(queries: Queries, session_ids: Sequence[str]) -> dict[str, Session]:
+    """Those of the sessions that are known."""
+    rows = await queries.fetch(_SESSIONS, list(session_ids))
+    return {str(row[0]): Session(str(row[0]), str(row[1]), *list(row)[2:]) for row in rows}
+
+
+async def sessions_of(queries: Queries, person_id: str, since: datetime) -> list[Session]:
+    """The person's sessions, as a member or as a provider, that end after `since`, in the order of their starts."""
+    rows = await queries.fetch(_SESSIONS_OF, person_id, since)
+    return [Session(str(row[0]), str(row[1]), *list(row)[2:]) for row in rows]
 
 
 async def find_room(queries: Queries, room_id: str) -> Room | None:

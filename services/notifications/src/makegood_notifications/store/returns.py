@@ -9,11 +9,13 @@ from makegood_chassis.database import Queries, column
 
 from makegood_notifications.domain.facts import Facts
 from makegood_notifications.domain.origin import Origin
+from makegood_notifications.store.people import Preferences, preferences_of
 
 _FACTS = """
-SELECT id, room_id, member_id, provider_id, starts_at, ends_at, length_minutes, modality, time_zone, venue_id,
-       (SELECT locale FROM people WHERE people.id = sessions.member_id)
-FROM sessions WHERE id = ANY($1::uuid[])
+SELECT sessions.id, room_id, member_id, provider_id, starts_at, ends_at, length_minutes, modality, sessions.time_zone, venue_id,
+       people.locale, people.by_whatsapp, people.by_chat
+FROM sessions LEFT JOIN people ON people.id = sessions.member_id
+WHERE sessions.id = ANY($1::uuid[])
 """
 
 _KEEP = """
@@ -38,12 +40,11 @@ class ReturnToTell:
     origin: Origin
 
 
-async def facts_of_sessions(queries: Queries, session_ids: Sequence[str]) -> dict[str, tuple[Facts, str]]:
-    """Facts and the member's locale of those sessions that are known."""
+async def facts_of_sessions(queries: Queries, session_ids: Sequence[str]) -> dict[str, tuple[Facts, Preferences]]:
+    """Facts of those sessions that are known, and what the member prefers."""
     rows = await queries.fetch(_FACTS, list(session_ids))
     return {
-        str(row[0]): (Facts(str(row[0]), str(row[1]), *list(row)[2:10]), row[10] or "en")  # in the order of _FACTS
-        for row in rows
+        str(row[0]): (Facts(str(row[0]), str(row[1]), *list(row)[2:10]), preferences_of(row[10:13])) for row in rows
     }
 
 

@@ -1,0 +1,138 @@
+"""Calendars: one session as a file, and a person's sessions behind a secret address."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Final
+
+from fastapi import APIRouter, Depends, Path, Request, Response
+from makegood_chassis.http.access_log import AccessLog, access_log
+from makegood_chassis.http.changes import Change, changes
+from makegood_chassis.http.problems import not_found
+from makegood_chassis.http.rights import Access, operation
+from makegood_chassis.service import Service
+
+from makegood_notifications.api.lookup import session_of
+from makegood_notifications.api.models import FeedView, PersonId
+from makegood_notifications.domain.invitations import standing
+from makegood_notifications.mail.published import Appointment, published
+from makegood_notifications.parts import Parts
+from makegood_notifications.store import feeds, people, read_models
+from makegood_notifications.store.read_models import Session
+
+router = APIRouter(tags=["calendar"])
+
+KEPT: Final = timedelta(days=90)
+"""How long a session stays in the calendar that a person follows, after its end."""
+NAME: Final = "Makegood"
+_ICS: Final = "text/calendar; charset=utf-8"
+_DESCRIBED: Final = {200: {"content": {"text/calendar": {}}, "description": "An iCalendar file (RFC 5545)."}}
+
+
+@router.get(
+    "/v1/sessions/{session_id}/calendar.ics",
+    summary="The session for a calendar",
+    response_class=Response,
+    responses=_DESCRIBED,  # type: ignore[arg-type]
+)
+async def session_calendar(
+    session_id: str,
+    access: Annotated[Access, Depends(operation("calendar.read"))],
+    log: Annotated[AccessLog, Depends(access_log)],
+    request: Request,
+) -> Response:
+    """As it stands now, with the UID and SEQUENCE of its invitation; of a session from its reservation on."""
+    service: Service = request.app.state.service
+    session, role = await session_of(service, session_id, access)
+    reader = access.caller.subject
+    async with service.database.reading() as queries:
+        await log.record(queries, access, role, session.member_id, session.provider_id, entity=f"session:{session.id}")
+        names = await people.names(queries, {session.member_id, session.provider_id})
+        known = await people.preferences(queries, {reader})
+    locale = known.get(reader, people.NOTHING_SAID).locale
+    content = published(_appointments(service, [session], reader, names, locale), made_at=datetime.now(UTC))
+    return Response(
+        content, media_type=_ICS, headers={"Content-Disposition": f'attachment; filename="session-{session.id}.ics"'}
+    )
+
+
+@router.post(
+    "/v1/people/{person_id}/calendar-feed", status_code=201, response_model=FeedView, summary="Follow my sessions"
+)
+async def make_feed(
+    person_id: PersonId,
+    access: Annotated[Access, Depends(operation("calendar.follow"))],
+    change: Annotated[Change, Depends(changes(if_match="none"))],
+    request: Request,
+) -> Response:
+    """A secret address that any calendar program can follow without a token. It is told once and kept nowhere; asking again
+    makes a new one, and the one before leads nowhere any more."""
+    access.require("person", person_id=person_id)
+    service: Service = request.app.state.service
+    parts: Parts = service.parts
+    secret = secrets.token_urlsafe(32)
+    async with change.unit() as unit:
+        await feeds.save(unit, person_id, secret, unit.now)
+        return change.answer(201, FeedView(url=f"{parts.base_url}/v1/calendar/{secret}.ics"))
+
+
+@router.delete(
+    "/v1/people/{person_id}/calendar-feed", status_code=204, summary="Let nobody follow my sessions any more"
+)
+async def revoke_feed(
+    person_id: PersonId,
+    access: Annotated[Access, Depends(operation("calendar.follow"))],
+    change: Annotated[Change, Depends(changes(if_match="none"))],
+) -> Response:
+    """The secret address leads nowhere from now on; without one there is nothing to do."""
+    access.require("person", person_id=person_id)
+    async with change.unit() as unit:
+        await feeds.revoke(unit, person_id)
+        return change.answer(204)
+
+
+@router.get(
+    "/v1/calendar/{secret}.ics",
+    summary="The calendar behind a secret address",
+    response_class=Response,
+    responses=_DESCRIBED,  # type: ignore[arg-type]
+)
+async def followed_calendar(
+    secret: Annotated[str, Path(max_length=128, description="From the address that was told.")], request: Request
+) -> Response:
+    """The person's sessions of the last 90 days and ahead, as they stand. Needs no token: the address is the secret."""
+    service: Service = request.app.state.service
+    async with service.database.reading() as queries:
+        person_id = await feeds.owner(queries, secret)
+        if person_id is None:
+            raise not_found("calendar")
+        sessions = await read_models.sessions_of(queries, person_id, service.clock.now() - KEPT)
+        parties = {party for session in sessions for party in (session.member_id, session.provider_id)}
+        names = await people.names(queries, parties)
+        known = await people.preferences(queries, {person_id})
+    locale = known.get(person_id, people.NOTHING_SAID).locale
+    appointments = _appointments(service, sessions, person_id, names, locale)
+    content = published(appointments, made_at=datetime.now(UTC), name=NAME)
+    return Response(content, media_type=_ICS, headers={"Cache-Control": "private, max-age=300"})
+
+
+def _appointments(
+    service: Service, sessions: Iterable[Session], reader: str, names: dict[str, str], locale: str
+) -> Iterable[Appointment]:
+    parts: Parts = service.parts
+    for session in sessions:
+        facts = session.told()
+        to, other = (
+            ("provider", session.member_id) if reader == session.provider_id else ("member", session.provider_id)
+        )
+        yield Appointment(
+            session_id=session.id,
+            starts_at=session.starts_at,
+            ends_at=session.ends_at,
+            sequence=session.invitation_sequence or 0,
+            standing=standing(session.status),
+            summary=parts.wording.summary(facts, session.status, other=names.get(other, ""), locale=locale, to=to),
+            link=parts.wording.link("session", facts),
+        )

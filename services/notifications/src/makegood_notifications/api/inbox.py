@@ -1,0 +1,60 @@
+"""The app's own list of messages to one person (NOTE-1, channel `in_app`)."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Request
+from makegood_chassis.http.access_log import AccessLog, access_log
+from makegood_chassis.http.pages import Cursor, Limit, Page, decode_cursor, page
+from makegood_chassis.http.problems import invalid
+from makegood_chassis.http.rights import Access, operation
+from makegood_chassis.service import Service
+from makegood_contracts.ids import is_id
+
+from makegood_notifications.api.models import InAppView, PersonId
+from makegood_notifications.parts import Parts
+from makegood_notifications.store import deliveries, people
+from makegood_notifications.store.deliveries import InApp
+
+router = APIRouter(tags=["in-app messages"])
+
+
+@router.get("/v1/people/{person_id}/messages", summary="Messages to me")
+async def list_in_app(
+    person_id: PersonId,
+    access: Annotated[Access, Depends(operation("inbox.read"))],
+    log: Annotated[AccessLog, Depends(access_log)],
+    request: Request,
+    limit: Limit = 50,
+    cursor: Cursor = None,
+) -> Page[InAppView]:
+    """What the platform told this person alone, newest first, in their language. What both parties may read stands in the
+    room's chat instead."""
+    role = access.require("person", person_id=person_id)
+    before = decode_cursor(cursor, str)
+    if before is not None and not (isinstance(before[0], str) and is_id(before[0])):
+        raise invalid("#/cursor", "Send `next_cursor` as it came, on the same list.", where="query")
+    service: Service = request.app.state.service
+    parts: Parts = service.parts
+    async with service.database.reading() as queries:
+        await log.record(queries, access, role, person_id)
+        known = await people.preferences(queries, {person_id})
+        rows = await deliveries.in_app(queries, person_id, before=before[0] if before else None, limit=limit + 1)
+    locale = known.get(person_id, people.NOTHING_SAID).locale
+
+    def view(message: InApp) -> InAppView:
+        to = "provider" if message.facts.provider_id == person_id else "member"
+        text = parts.wording.in_app(message.template, message.facts, other=message.other_name, locale=locale, to=to)
+        return InAppView(
+            id=message.id,
+            template=message.template,
+            title=text.title,
+            text=text.text,
+            link=text.link,
+            session_id=message.session_id,
+            sent_at=message.sent_at,
+        )
+
+    items, following = page(rows, limit, view, lambda message: (message.id,))
+    return Page(items=items, next_cursor=following)

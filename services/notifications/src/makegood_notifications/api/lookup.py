@@ -1,0 +1,80 @@
+"""Things that requests are about. The news of one that was made just now may still be on its way: it is waited for."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Awaitable, Callable
+from typing import Final, TypeVar
+from uuid import UUID
+
+from makegood_chassis.http.problems import not_found
+from makegood_chassis.http.rights import Access, Role
+from makegood_chassis.service import Service
+from makegood_contracts.ids import is_id
+
+from makegood_notifications.domain.plans import Enrolment
+from makegood_notifications.store import plans, read_models
+from makegood_notifications.store.read_models import Room, Session
+
+T = TypeVar("T")
+
+NEWS_LAG: Final = 2.0
+"""Seconds that a request waits for the news of a thing that was made just now."""
+JUST_NOW: Final = 30.0
+"""Seconds for which a thing counts as made just now."""
+
+
+async def room_of(service: Service, room_id: str, access: Access) -> tuple[Room, Role]:
+    """The room, if the caller is one of its parties, and as whom they come."""
+    if not is_id(room_id):
+        raise not_found("room")
+    room_id = room_id.lower()
+
+    async def look() -> Room | None:
+        async with service.database.reading() as queries:
+            return await read_models.find_room(queries, room_id)
+
+    room = await _news(service, f"room:{room_id}", look, wait=_made_just_now(UUID(room_id)))
+    if room is None:
+        raise not_found("room")
+    return room, access.require("room", member_id=room.member_id, provider_id=room.provider_id)
+
+
+async def session_of(service: Service, session_id: str, access: Access) -> tuple[Session, Role]:
+    """The session as this service knows it (from its reservation on), if the caller is one of its parties."""
+    if not is_id(session_id):
+        raise not_found("session")
+    session_id = session_id.lower()
+
+    async def look() -> Session | None:
+        async with service.database.reading() as queries:
+            return await read_models.find_session(queries, session_id)
+
+    session = await _news(service, f"session:{session_id}", look, wait=_made_just_now(UUID(session_id)))
+    if session is None:
+        raise not_found("session")
+    return session, access.require("session", member_id=session.member_id, provider_id=session.provider_id)
+
+
+async def enrolments_of(service: Service, member_id: str) -> list[Enrolment]:
+    """The member's enrolments, latest first; of a member without any, those that come within a moment."""
+
+    async def look() -> list[Enrolment] | None:
+        async with service.database.reading() as queries:
+            return await plans.enrolments_of(queries, member_id) or None
+
+    return await _news(service, f"plan:{member_id}", look, wait=True) or []
+
+
+async def _news(service: Service, key: str, look: Callable[[], Awaitable[T | None]], *, wait: bool) -> T | None:
+    found = await look()
+    if found is not None or not wait:
+        return found
+    async with service.signals.waiting(key) as waiter:
+        await waiter.result(NEWS_LAG, look, every=0.05)
+    return await look()
+
+
+def _made_just_now(identifier: UUID) -> bool:
+    """Whether the moment in the UUIDv7 is near (real time, and clocks of machines differ a little)."""
+    return identifier.version == 7 and abs((identifier.int >> 80) / 1000 - time.time()) < JUST_NOW

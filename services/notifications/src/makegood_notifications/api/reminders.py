@@ -1,0 +1,87 @@
+"""Reminders by the provider's hand."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Request, Response
+from makegood_chassis.http.changes import Change, changes
+from makegood_chassis.http.openapi import problems
+from makegood_chassis.http.problems import Problem, not_found
+from makegood_chassis.http.rights import Access, operation
+from makegood_chassis.service import Service
+from makegood_contracts.ids import new_id
+
+from makegood_notifications.api.lookup import session_of
+from makegood_notifications.api.models import DeliveryView, ReminderRequest
+from makegood_notifications.domain.origin import Origin
+from makegood_notifications.domain.plans import reminder_channels
+from makegood_notifications.domain.reminding import why_no_reminder
+from makegood_notifications.parts import Parts
+from makegood_notifications.store import people, plans, read_models
+from makegood_notifications.store.outgoing import Outgoing
+
+router = APIRouter(tags=["reminders"])
+
+
+@router.post(
+    "/v1/sessions/{session_id}/reminders",
+    status_code=201,
+    response_model=DeliveryView,
+    summary="Remind the member now",
+    responses=problems("not-confirmed", "session-over", "reminder-not-possible", "idempotency-in-flight"),
+)
+async def remind(
+    session_id: str,
+    body: ReminderRequest,
+    access: Annotated[Access, Depends(operation("reminder.send"))],
+    change: Annotated[Change, Depends(changes(if_match="none"))],
+    request: Request,
+) -> Response:
+    """REM-1: by e-mail or WhatsApp, as the member's plan allows and the member chose. Answers the delivery, queued."""
+    service: Service = request.app.state.service
+    parts: Parts = service.parts
+    known, _ = await session_of(service, session_id, access)
+    async with change.unit() as unit:
+        session = await read_models.find_session(unit, known.id)
+        if session is None:
+            raise not_found("session")
+        contact = await people.find(unit, session.member_id)
+        enrolments = await plans.enrolments_of(unit, session.member_id)
+        by_email = body.channel == "email"
+        reachable = contact is not None and (
+            contact.by_email if by_email else contact.by_whatsapp and bool(contact.phone)
+        )
+        why_not = why_no_reminder(
+            session.status,
+            session.starts_at,
+            unit.now,
+            body.channel,
+            reminder_channels(enrolments, session.starts_at),
+            reachable=reachable,
+        )
+        if why_not is not None:
+            raise Problem(why_not)
+        locale = contact.locale if contact else "en"
+        subject = parts.wording.subject("reminder", locale)
+        delivery_id = new_id()
+        cause = change.cause
+        origin = Origin(new_id(), cause.correlation_id, cause.traceparent, datetime.now(UTC))
+        outgoing = Outgoing()
+        outgoing.delivery(
+            delivery_id, origin, session.member_id, body.channel, "reminder", session.told(), subject=subject
+        )
+        await outgoing.write(unit)
+        unit.after_commit((parts.sender if by_email else parts.whatsapp).wake)
+        view = DeliveryView(
+            id=delivery_id,
+            person_id=session.member_id,
+            channel=body.channel,
+            template="reminder",
+            subject=subject,
+            status="queued",
+            session_id=session.id,
+            sent_at=None,
+        )
+        return change.answer(201, view)

@@ -1,0 +1,71 @@
+"""When people are reminded (REM-1), and when a provider is asked to answer a booking."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Final, Literal
+
+PATIENCE: Final = timedelta(minutes=10)
+"""How long a new booking waits for its provider before an e-mail asks them. Who works in the app has seen it by then."""
+
+HandChannel = Literal["email", "whatsapp"]
+WhyNot = Literal["not-confirmed", "session-over", "reminder-not-possible"]
+
+
+@dataclass(frozen=True, slots=True)
+class Reminder:
+    """One reminder that is to come. `text` names it among all deadlines: a session that moves leaves it behind."""
+
+    session_id: str
+    starts_at: datetime
+    number: int
+
+    @property
+    def text(self) -> str:
+        return f"{self.session_id}/{self.starts_at.timestamp():.6f}/{self.number}"
+
+    @classmethod
+    def parse(cls, text: str) -> Reminder:
+        session_id, start, number = text.split("/")
+        return cls(session_id, datetime.fromtimestamp(float(start), UTC), int(number))
+
+
+def reminders(
+    session_id: str, starts_at: datetime, moments: Iterable[datetime], now: datetime
+) -> list[tuple[Reminder, datetime]]:
+    """The reminders of a session that are still to come, each with its moment."""
+    ahead = sorted(moment for moment in moments if now < moment < starts_at)
+    return [(Reminder(session_id, starts_at, number), moment) for number, moment in enumerate(ahead)]
+
+
+def reminds(status: str, starts_at: datetime, told: datetime, now: datetime) -> bool:
+    """REM-1: whether a reminder of a session at `told` goes out: never after it was cancelled or moved, nor from its start
+    on."""
+    return status == "confirmed" and starts_at == told and now < starts_at
+
+
+def ask_at(now: datetime, confirm_by: datetime) -> datetime:
+    """When a provider who has not answered is asked to confirm: soon, and while there is time to do so."""
+    return now + min(PATIENCE, max(confirm_by - now, timedelta()) / 4)
+
+
+def why_no_reminder(
+    status: str,
+    starts_at: datetime,
+    now: datetime,
+    channel: HandChannel,
+    plan_channels: Sequence[str],
+    *,
+    reachable: bool,
+) -> WhyNot | None:
+    """REM-1: why the provider cannot remind the member by hand now, by this channel; None: they can.
+
+    `plan_channels` are those of the member's plan; `reachable`: the member has an address there and wants messages so.
+    """
+    if status in ("reserved", "requested"):
+        return "not-confirmed"
+    if status != "confirmed" or now >= starts_at:
+        return "session-over"
+    return None if channel in plan_channels and reachable else "reminder-not-possible"

@@ -1,0 +1,120 @@
+"""What follows from a member's ledger: the chat tells of credits that came back, the member of what they owe."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from makegood_chassis.database import UnitOfWork
+from makegood_contracts.envelope import Received
+from makegood_contracts.events import CreditCorrected, CreditReturned, InvoiceIssued, InvoiceOverdue
+
+from makegood_notifications.domain.announcements import INVOICE_ISSUED, INVOICE_OVERDUE, tells_of_return
+from makegood_notifications.domain.facts import Facts, More
+from makegood_notifications.domain.origin import origin_of
+from makegood_notifications.handlers.telling import Teller
+from makegood_notifications.store import people, read_models, returns
+from makegood_notifications.store.outgoing import Outgoing
+from makegood_notifications.store.people import NOTHING_SAID
+from makegood_notifications.store.returns import ReturnToTell
+
+
+class CreditMessages:
+    """Tells people of credits and invoices."""
+
+    def __init__(self, teller: Teller) -> None:
+        self._teller = teller
+
+    async def changed(self, batch: Sequence[Received[Any]], unit: UnitOfWork) -> None:
+        """A movement of a member's credits, or of an invoice, that only their stream tells of."""
+        outgoing = Outgoing()
+        _stream(batch, outgoing)
+        await self._teller.write(outgoing, unit)
+
+    async def returned(self, batch: Sequence[Received[CreditReturned]], unit: UnitOfWork) -> None:
+        """The chat tells that the credit came back (ROOM-4); a session not heard of yet is told of once it is."""
+        outgoing = Outgoing()
+        told = [
+            ReturnToTell(received.event.session_id, origin_of(received))
+            for received in batch
+            if tells_of_return(received.event)
+        ]
+        _stream(batch, outgoing)
+        await self._tell_returns(told, unit, outgoing, keep=True)
+        await self._teller.write(outgoing, unit)
+
+    async def corrected(self, batch: Sequence[Received[CreditCorrected]], unit: UnitOfWork) -> None:
+        """The chat tells what a correction made of a session's credit (MISS-5)."""
+        outgoing = Outgoing()
+        _stream(batch, outgoing)
+        sessions = await read_models.find_sessions(unit, [received.event.session_id for received in batch])
+        members = await people.preferences(unit, {received.event.member_id for received in batch})
+        for received in batch:
+            session = sessions.get(received.event.session_id)
+            if session is None:
+                continue
+            facts = session.told(More(state=received.event.state))
+            member = members.get(session.member_id, NOTHING_SAID)
+            self._teller.system_message(
+                "credit-corrected", session.member_id, facts, member.locale, origin_of(received), unit, outgoing,
+                member.chat,
+            )  # fmt: skip
+        await self._teller.write(outgoing, unit)
+
+    async def invoice_due(self, batch: Sequence[Received[InvoiceIssued | InvoiceOverdue]], unit: UnitOfWork) -> None:
+        """The member is told what they owe and until when (EXT-1, CRED-7)."""
+        outgoing = Outgoing()
+        _stream(batch, outgoing)
+        wanted = [received.event.session_id for received in batch if received.event.session_id is not None]
+        sessions = await read_models.find_sessions(unit, wanted)
+        members = await people.preferences(unit, {received.event.member_id for received in batch})
+        for received in batch:
+            event = received.event
+            overdue = isinstance(event, InvoiceOverdue)
+            more = More(
+                amount_minor=event.amount_minor,
+                currency=event.currency,
+                due_on=event.due_on,
+                about="" if isinstance(event, InvoiceOverdue) else event.about,
+            )
+            session = sessions.get(event.session_id or "")
+            nothing = Facts(event.session_id, "", event.member_id, "", unit.now, unit.now, 0, "", "UTC", more=more)
+            member = members.get(event.member_id, NOTHING_SAID)
+            self._teller.tell(
+                INVOICE_OVERDUE if overdue else INVOICE_ISSUED,
+                session.told(more) if session else nothing,
+                origin_of(received),
+                member,
+                member.locale,
+                unit,
+                outgoing,
+            )
+        await self._teller.write(outgoing, unit)
+
+    async def tell_late_returns(self, session_ids: Sequence[str], unit: UnitOfWork, outgoing: Outgoing) -> None:
+        """Returns that came before the news of their session."""
+        late = await returns.take(unit, session_ids)
+        await self._tell_returns(late, unit, outgoing, keep=False)
+
+    async def _tell_returns(
+        self, told: Sequence[ReturnToTell], unit: UnitOfWork, outgoing: Outgoing, *, keep: bool
+    ) -> None:
+        if not told:
+            return
+        known = await returns.facts_of_sessions(unit, [one.session_id for one in told])
+        unknown: list[ReturnToTell] = []
+        for one in told:
+            if one.session_id not in known:
+                unknown.append(one)
+                continue
+            facts, member = known[one.session_id]
+            self._teller.system_message(
+                "credit-returned", facts.member_id, facts, member.locale, one.origin, unit, outgoing, member.chat
+            )
+        if keep and unknown:
+            await returns.keep(unit, unknown)
+
+
+def _stream(batch: Sequence[Received[Any]], outgoing: Outgoing) -> None:
+    for received in batch:
+        outgoing.entry(received.event.member_id, None, "credits.changed", {"member_id": received.event.member_id})

@@ -1,0 +1,84 @@
+"""What this service must know of plans and schedules: lengths for the ready message, channels of reminders, open offers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from makegood_chassis.database import UnitOfWork
+from makegood_chassis.signals import Signals
+from makegood_contracts.envelope import Received
+from makegood_contracts.events import (
+    EnrolmentEnded,
+    MemberEnrolled,
+    SchedulePublished,
+    WaitlistEnded,
+    WaitlistOffered,
+    WaitlistOfferLapsed,
+)
+
+from makegood_notifications.domain.announcements import WAITLIST_OFFERED
+from makegood_notifications.domain.facts import Facts, More
+from makegood_notifications.domain.origin import origin_of
+from makegood_notifications.handlers.telling import Teller
+from makegood_notifications.store import people, plans
+from makegood_notifications.store.outgoing import Outgoing
+from makegood_notifications.store.people import NOTHING_SAID
+
+
+class PlanModel:
+    """Follows enrolments, specialties and offers; tells nobody."""
+
+    def __init__(self, signals: Signals) -> None:
+        self._signals = signals
+
+    async def enrolled(self, batch: Sequence[Received[MemberEnrolled]], unit: UnitOfWork) -> None:
+        await plans.follow_enrolments(unit, [received.event for received in batch])
+        keys = {f"plan:{received.event.member_id}": True for received in batch}
+        unit.after_commit(lambda: self._signals.send(keys))
+
+    async def ended(self, batch: Sequence[Received[EnrolmentEnded]], unit: UnitOfWork) -> None:
+        await plans.end_enrolments(unit, [received.event for received in batch])
+
+    async def published(self, batch: Sequence[Received[SchedulePublished]], unit: UnitOfWork) -> None:
+        await plans.follow_specialties(unit, [received.event for received in batch])
+
+    async def offered(self, batch: Sequence[Received[WaitlistOffered]], unit: UnitOfWork) -> None:
+        await plans.open_offers(unit, [received.event for received in batch])
+
+    async def closed(self, batch: Sequence[Received[WaitlistEnded | WaitlistOfferLapsed]], unit: UnitOfWork) -> None:
+        await plans.close_offers(unit, [received.event.entry_id for received in batch])
+
+
+class WaitlistMessages:
+    """Tells the first in line of a slot that is held for them (AVAIL-6)."""
+
+    def __init__(self, model: PlanModel, teller: Teller) -> None:
+        self._model = model
+        self._teller = teller
+
+    async def offered(self, batch: Sequence[Received[WaitlistOffered]], unit: UnitOfWork) -> None:
+        """By chat, e-mail and stream. The time is shown in the member's own zone: nothing was booked in another one."""
+        await self._model.offered(batch, unit)
+        outgoing = Outgoing()
+        members = {received.event.member_id for received in batch}
+        known = await people.preferences(unit, members)
+        zones = await people.time_zones(unit, members)
+        for received in batch:
+            event = received.event
+            facts = Facts(
+                session_id=None,
+                room_id=event.room_id,
+                member_id=event.member_id,
+                provider_id=event.provider_id,
+                starts_at=event.starts_at,
+                ends_at=event.ends_at,
+                length_minutes=event.length_minutes,
+                modality=event.modality,
+                time_zone=zones.get(event.member_id, "UTC"),
+                more=More(entry_id=event.entry_id, open_until=event.lapses_at),
+            )
+            member = known.get(event.member_id, NOTHING_SAID)
+            self._teller.tell(WAITLIST_OFFERED, facts, origin_of(received), member, member.locale, unit, outgoing)
+            data = {"entry_id": event.entry_id, "room_id": event.room_id}
+            outgoing.entry(event.member_id, None, "waitlist.offered", data)
+        await self._teller.write(outgoing, unit)

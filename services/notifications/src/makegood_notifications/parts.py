@@ -1,0 +1,19 @@
+"""The service's own parts, for its routers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from makegood_notifications.mail.sender import Sender
+from makegood_notifications.mail.wording import Wording
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What `bootstrap` made."""
+
+    wording: Wording
+    sender: Sender
+    whatsapp: Sender
+    base_url: str
+    """The gateway's address as people's devices see it, without a slash at its end."""

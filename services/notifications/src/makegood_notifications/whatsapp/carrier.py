@@ -1,0 +1,68 @@
+"""Carries messages by WhatsApp."""
+
+from __future__ import annotations
+
+from typing import Final, Protocol
+
+from makegood_contracts.events.deliveries import Channel
+
+from makegood_notifications.mail.wording import Wording
+from makegood_notifications.store.deliveries import Taken
+from makegood_notifications.whatsapp.cloud_api import TemplateMessage, number_of
+
+WHATSAPP: Final[Channel] = "whatsapp"
+
+
+class Messages(Protocol):
+    """Where template messages go: the Cloud API, or what speaks like it."""
+
+    async def send(self, message: TemplateMessage) -> str: ...
+
+    async def close(self) -> None: ...
+
+
+class WhatsAppCarrier:
+    """`api` is None where the installation has no account."""
+
+    channel: Final = WHATSAPP
+
+    def __init__(self, api: Messages | None, wording: Wording) -> None:
+        self._api = api
+        self._wording = wording
+
+    def hindrance(self, delivery: Taken) -> tuple[str, str] | None:
+        """NOTE-2: the API cannot be told that a message comes again. One whose sender died while sending it is not sent
+        again: people would read it twice, and the e-mail tells the same."""
+        if self._api is None:
+            return "skipped", "no-account"
+        if delivery.email is None or not delivery.phone:
+            return "skipped", "no-contact"
+        if not delivery.by_whatsapp:
+            return "skipped", "not-wanted"
+        return ("failed", "unknown") if delivery.uncertain else None
+
+    async def send(self, delivery: Taken) -> None:
+        if self._api is None:
+            raise RuntimeError("there is no account")
+        facts = delivery.facts
+        short = self._wording.short(
+            delivery.template,
+            facts,
+            other=delivery.other_name,
+            locale=delivery.locale,
+            to="provider" if delivery.person_id == facts.provider_id else "member",
+        )
+        await self._api.send(
+            TemplateMessage(
+                to=number_of(delivery.phone or ""),
+                template=short.template,
+                language=short.language,
+                parameters=short.parameters,
+                path=short.path,
+                reference=delivery.id,
+            )
+        )
+
+    async def close(self) -> None:
+        if self._api is not None:
+            await self._api.close()

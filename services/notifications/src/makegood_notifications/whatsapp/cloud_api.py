@@ -1,0 +1,138 @@
+"""WhatsApp through the Business Cloud API, in its own shapes: template messages, error codes, rate limits (NOTE-1).
+
+https://developers.facebook.com/docs/whatsapp/cloud-api/reference/messages and …/support/error-codes. In development the same
+client talks to the development side, which answers in the same shapes and needs no account.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Any, Final, Literal
+
+import httpx
+import msgspec
+
+from makegood_notifications.channels import PutOff, Refused, Trouble, Unreachable
+
+Verdict = Literal["wait", "later", "never"]
+"""`wait`: about the account or the service, whatever the message. `later`, `never`: about this message."""
+
+_CODES: Final[dict[int, Verdict]] = {
+    0: "wait", 3: "wait", 10: "wait", 190: "wait",  # the token or its permissions: an operator puts them right
+    368: "wait", 131031: "wait", 131042: "wait", 131045: "wait", 133010: "wait",  # the account: locked, unpaid, unregistered
+    4: "wait", 80007: "wait", 130429: "wait", 131048: "wait",  # too many calls or messages
+    1: "later", 2: "later", 131000: "later", 131016: "later", 131057: "later", 133004: "later",  # passing failures over there
+    131056: "later",  # too many messages to this one person
+    132015: "later",  # the template is paused
+}  # fmt: skip
+"""What the documented codes mean for us; any other code says that this message will never be taken (131026: not on
+WhatsApp, 132001: no such template …)."""
+
+
+class _Error(msgspec.Struct):
+    code: int = -1
+
+
+class _Sent(msgspec.Struct):
+    id: str
+
+
+class _Answer(msgspec.Struct):
+    messages: list[_Sent] = []
+    error: _Error | None = None
+
+
+_decode = msgspec.json.Decoder(_Answer).decode
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """Where messages go and under whose name. `url` is the API's start, `version` such as `v23.0`; seconds."""
+
+    url: str
+    version: str
+    phone_number_id: str
+    token: str
+    timeout: float = 20.0
+    connections: int = 8
+
+
+@dataclass(frozen=True, slots=True)
+class TemplateMessage:
+    """A message made of a registered template. `path` fills the address of its one button; `reference` comes back in the
+    API's own reports."""
+
+    to: str
+    template: str
+    language: str
+    parameters: tuple[str, ...]
+    path: str
+    reference: str
+
+    def body(self) -> dict[str, Any]:
+        """As the API takes it."""
+        components: list[dict[str, Any]] = []
+        if self.parameters:
+            components.append({"type": "body", "parameters": [_text(value) for value in self.parameters]})
+        components.append({"type": "button", "sub_type": "url", "index": "0", "parameters": [_text(self.path)]})
+        return {
+            "messaging_product": "whatsapp",
+            "recipient_type": "individual",
+            "to": self.to,
+            "type": "template",
+            "template": {"name": self.template, "language": {"code": self.language}, "components": components},
+            "biz_opaque_callback_data": self.reference,
+        }
+
+
+def _text(value: str) -> dict[str, str]:
+    """A parameter; the API refuses line breaks, tabs and more than four spaces in a row."""
+    return {"type": "text", "text": re.sub(r"\s+", " ", value)}
+
+
+class CloudApi:
+    """Sends over a few kept connections."""
+
+    def __init__(self, account: Account) -> None:
+        self._path = f"/{account.version}/{account.phone_number_id}/messages"
+        self._client = httpx.AsyncClient(
+            base_url=account.url,
+            headers={"Authorization": f"Bearer {account.token}"},
+            timeout=account.timeout,
+            limits=httpx.Limits(max_connections=account.connections, keepalive_expiry=30),
+        )
+
+    async def send(self, message: TemplateMessage) -> str:
+        """The id that WhatsApp gave the message. Raises Unreachable, PutOff or Refused."""
+        try:
+            answer = await self._client.post(self._path, json=message.body())
+        except httpx.HTTPError as error:
+            raise Unreachable(type(error).__name__) from None
+        try:
+            content = _decode(answer.content)
+        except msgspec.MsgspecError:
+            content = _Answer()
+        if answer.is_success and content.messages:
+            return content.messages[0].id
+        raise _trouble(answer.status_code, content.error.code if content.error else None)
+
+    async def close(self) -> None:
+        await self._client.aclose()
+
+
+def _trouble(status: int, code: int | None) -> Trouble:
+    """What an answer that is none of success means. The codes decide; without one, the status."""
+    if code is None:
+        return (
+            PutOff(str(status)) if 400 <= status < 500 and status not in (401, 403, 429) else Unreachable(str(status))
+        )
+    verdict = "wait" if 200 <= code <= 299 else _CODES.get(code, "never")
+    kind = {"wait": Unreachable, "later": PutOff, "never": Refused}[verdict]
+    return kind(f"code {code}")
+
+
+def number_of(phone: str) -> str:
+    """The digits of a number in international form, as the API takes them."""
+    digits = re.sub(r"\D", "", phone)
+    return digits.removeprefix("00")

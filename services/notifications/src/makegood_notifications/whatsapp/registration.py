@@ -1,0 +1,62 @@
+"""`python -m makegood_notifications.whatsapp.registration ADDRESS`: the templates as WhatsApp registers them, one a line.
+
+Each line is a body for `POST /{version}/{business account id}/message_templates`; ADDRESS is CLIENT_APP_URL. WhatsApp shows
+people nothing but registered templates, so this is done once for an account, and again where texts change.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from collections.abc import Iterator
+from typing import Any, Final
+
+from makegood_notifications.domain.links import Links
+from makegood_notifications.mail.wording import Wording, registered_name
+
+_VARIABLE: Final = re.compile(r"{{ (\w+) }}")
+_LONGEST_BUTTON: Final = 25
+
+
+def templates(address: str) -> Iterator[dict[str, Any]]:
+    """The registrations, by language and template: those that are also e-mails, for only these have a button."""
+    for language in Wording(Links(address)).languages:
+        for template, parts in language.texts.items():
+            if "button" in parts:
+                yield _registration(
+                    template, language.code, language.short_sources[template], parts["button"]({}), address
+                )
+
+
+def _registration(template: str, language: str, source: str, button: str, address: str) -> dict[str, Any]:
+    names = _VARIABLE.findall(source)
+    places = iter(range(1, len(names) + 1))
+    body: dict[str, Any] = {"type": "BODY", "text": _VARIABLE.sub(lambda _: f"{{{{{next(places)}}}}}", source)}
+    if names:
+        body["example"] = {"body_text": [[f"({name})" for name in names]]}
+    url = {
+        "type": "URL",
+        "text": button[:_LONGEST_BUTTON],
+        "url": f"{address}/{{{{1}}}}",
+        "example": [f"{address}/sessions/1"],
+    }
+    return {
+        "name": registered_name(template),
+        "language": language,
+        "category": "UTILITY",
+        "components": [body, {"type": "BUTTONS", "buttons": [url]}],
+    }
+
+
+def main() -> int:
+    if len(sys.argv) != 2 or not sys.argv[1].startswith("http"):
+        sys.stderr.write(f"{__doc__}\n")
+        return 2
+    for template in templates(sys.argv[1].rstrip("/")):
+        sys.stdout.write(json.dumps(template, ensure_ascii=False) + "\n")
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,306 @@
+"""What people are told of moves, extensions, corrections, offers, invoices and rooms."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, timedelta
+from email.message import EmailMessage
+from typing import Any
+
+import pytest
+from makegood_contracts import events as facts
+from makegood_contracts.ids import new_id
+
+from .conftest import START, World
+from .test_messages import chat, invitation, parts
+
+
+def text(mail: EmailMessage) -> str:
+    return " ".join(parts(mail)["text/plain"].get_content().split())
+
+
+async def told(world: World, person: str) -> list[tuple[str, str]]:
+    """(channel, template) of everything that was written down for the person, in order."""
+    rows = await world.rows("SELECT channel, template FROM deliveries WHERE person_id = $1 ORDER BY position", person)
+    return [(row[0], row[1]) for row in rows]
+
+
+@pytest.mark.rule("RESC-4", "RESC-1")
+async def test_a_members_move_is_tentative_until_the_provider_confirms_it_again(world: World) -> None:
+    await world.everybody()
+    async with world.sending():
+        await world.confirmed()
+        await world.happen(world.moved("member", confirm_by=START))
+        await world.happen(
+            world.session(facts.SessionConfirmed, confirmed_by="provider", starts_at=START + timedelta(hours=1))
+        )
+        confirmed, moved, again = await world.inbox.wait_for(world.ada, 3)
+        (asked,) = await world.inbox.wait_for(world.grace, 1)
+    (_, first), (calendar, tentative), (_, last) = invitation(confirmed), invitation(moved), invitation(again)
+    assert moved["Subject"] == "Your session was moved."
+    assert calendar["METHOD"] == "REQUEST"
+    assert [one["SEQUENCE"] for one in (first, tentative, last)] == [0, 1, 2]
+    assert [str(one["STATUS"]) for one in (first, tentative, last)] == ["CONFIRMED", "TENTATIVE", "CONFIRMED"]
+    assert len({str(one["UID"]) for one in (first, tentative, last)}) == 1
+    assert tentative["DTSTART"].dt == START + timedelta(hours=1)
+    assert asked["Subject"] == "Your client moved a session."
+    assert "Ada Canary moved the session" in text(asked)
+    assert "To be confirmed by: Tuesday, November 24, 2026, 10:00" in text(asked)
+    assert await world.rows("SELECT status FROM sessions") == [("confirmed",)]
+
+
+@pytest.mark.rule("RESC-2", "RESC-4")
+async def test_a_providers_move_stays_confirmed_and_mails_the_member(world: World) -> None:
+    await world.everybody()
+    async with world.sending():
+        await world.confirmed()
+        await world.happen(world.moved("provider"))
+        _, mail = await world.inbox.wait_for(world.ada, 2)
+        await world.settled()
+    _, event = invitation(mail)
+    assert mail["Subject"] == "Your provider moved your session."
+    assert (event["SEQUENCE"], str(event["STATUS"])) == (1, "CONFIRMED")
+    assert "Before: Tuesday, November 24, 2026, 10:00" in text(mail)
+    assert "without loss" in text(mail)  # RESC-3
+    assert await chat(world) == ["session-confirmed", "session-moved-by-provider"]
+    assert await told(world, world.provider) == []  # their own doing
+
+
+@pytest.mark.rule("RESC-2", "RESC-4")
+async def test_a_move_without_notice_sends_no_mail_and_raises_the_sequence_all_the_same(world: World) -> None:
+    await world.everybody()
+    async with world.sending():
+        await world.confirmed()
+        await world.happen(world.moved("provider", notify_member=False))
+        await world.happen(world.cancelled("provider", was_confirmed=True))
+        await world.settled()
+        confirmed, cancelled = await world.inbox.wait_for(world.ada, 2)
+    assert [invitation(mail)[1]["SEQUENCE"] for mail in (confirmed, cancelled)] == [0, 2]
+    assert await chat(world) == ["session-confirmed", "session-moved-by-provider", "session-cancelled-by-provider"]
+
+
+@pytest.mark.rule("RESC-4")
+async def test_a_moved_session_that_nobody_confirms_is_taken_out_of_the_calendar(world: World) -> None:
+    await world.everybody()
+    async with world.sending():
+        await world.confirmed()
+        await world.happen(world.moved("member", confirm_by=START), world.session(facts.SessionExpired))
+        mails = await world.inbox.wait_for(world.ada, 3)
+    calendar, event = invitation(mails[2])
+    assert (calendar["METHOD"], event["SEQUENCE"]) == ("CANCEL", 2)
+
+
+@pytest.mark.rule("RESC-4")
+async def test_a_session_that_was_never_confirmed_moves_without_an_invitation(world: World) -> None:
+    await world.everybody()
+    async with world.sending():
+        await world.reserved()
+        await world.happen(world.moved("member", confirm_by=START))
+        (mail,) = await world.inbox.wait_for(world.ada, 1)
+    assert "text/calendar" not in parts(mail)
+
+
+@pytest.mark.rule("RESC-1")
+async def test_a_refused_move_makes_no_message(world: World) -> None:
+    await world.everybody()
+    await world.confirmed()
+    before = await told(world, world.member)
+    move: dict[str, Any] = {
+        "move_id": new_id(), "moved_by": "member", "new_starts_at": START, "new_ends_at": START, "new_length_minutes": 30,
+        "new_time_zone": "UTC", "forfeits": False, "decide_by": START,
+    }  # fmt: skip
+    await world.happen(
+        world.session(facts.SessionMoveRequested, **move), world.session(facts.SessionMoveRefused, reasons=[], **move)
+    )
+    assert await told(world, world.member) == before
+    kinds = await world.rows("SELECT kind FROM stream ORDER BY position DESC LIMIT 2")
+    assert [row[0] for row in kinds] == ["session.changed", "session.changed"]
+
+
+@pytest.mark.rule("EXT-1", "RESC-4")
+async def test_an_extension_is_told_and_its_invoice_mailed_with_amount_and_due_date(world: World) -> None:
+    await world.everybody()
+    end = START + timedelta(minutes=60)
+    async with world.sending():
+        await world.confirmed()
+        extended = world.session(
+            facts.SessionExtended, ends_at=end, length_minutes=60, move_id=new_id(), old_ends_at=START
+        )
+        invoice = facts.InvoiceIssued(
+            invoice_id=new_id(), member_id=world.member, session_id=world.session_id, amount_minor=4050, currency="EUR",
+            due_on=date(2026, 12, 8), about="extension",
+        )  # fmt: skip
+        await world.happen(extended, invoice)
+        _, first, second = await world.inbox.wait_for(world.ada, 3)
+    assert first["Subject"] == "Your session was extended."
+    assert invitation(first)[1]["DTEND"].dt == end
+    assert invitation(first)[1]["SEQUENCE"] == 1
+    assert second["Subject"] == "Your invoice from Makegood."
+    assert "Amount: €40.50" in text(second)
+    assert "Due on: December 8, 2026" in text(second)
+    assert await world.rows("SELECT status FROM sessions") == [("confirmed",)]
+    assert await chat(world) == ["session-confirmed", "session-extended"]  # what is owed is no business of the room
+    assert ("in_app", "invoice-issued") in await told(world, world.member)
+
+
+@pytest.mark.rule("CRED-7")
+async def test_an_overdue_invoice_of_no_session_is_told(world: World) -> None:
+    await world.everybody(locale="de")
+    overdue = facts.InvoiceOverdue(
+        invoice_id=new_id(), member_id=world.member, amount_minor=2500, currency="USD", due_on=date(2026, 11, 1)
+    )
+    async with world.sending():
+        await world.happen(overdue)
+        (mail,) = await world.inbox.wait_for(world.ada, 1)
+    assert mail["Subject"] == "Eine Rechnung von dir ist überfällig."
+    assert "Betrag: 25,00 $" in text(mail)
+    assert "Uhrzeit" not in text(mail)
+
+
+@pytest.mark.rule("CONF-3")
+async def test_the_provider_is_asked_to_confirm_again_by_mail_and_chat(world: World) -> None:
+    await world.everybody()
+    async with world.sending():
+        await world.confirmed()
+        await world.happen(world.session(facts.ReconfirmationAsked), world.session(facts.SessionReconfirmed))
+        (mail,) = await world.inbox.wait_for(world.grace, 1)
+    assert mail["Subject"] == "Please confirm again that your session takes place."
+    assert "session with Ada Canary comes near" in text(mail)
+    assert await chat(world) == ["session-confirmed", "reconfirm-asked", "session-reconfirmed"]
+
+
+@pytest.mark.rule("CANC-1", "NOTE-1")
+async def test_the_provider_is_told_when_the_member_cancels(world: World) -> None:
+    await world.everybody()
+    async with world.sending():
+        await world.confirmed()
+        await world.happen(world.cancelled("member"))
+        (mail,) = await world.inbox.wait_for(world.grace, 1)
+    assert "Ada Canary cancelled this session." in text(mail)
+    assert "text/calendar" not in parts(mail)
+    assert await told(world, world.provider) == [
+        ("email", "to-provider-cancelled"),
+        ("in_app", "to-provider-cancelled"),
+    ]
+
+
+@pytest.mark.rule("MISS-5", "ROOM-4")
+async def test_disputes_and_corrections_are_told_to_the_room_and_the_member(world: World) -> None:
+    await world.everybody()
+    async with world.sending():
+        await world.confirmed()
+        await world.happen(
+            world.session(facts.MemberNoShow, marked_by="system"),
+            world.session(facts.OutcomeDisputed, disputed_by="member", claim="i_was_there", outcome="member_no_show"),
+            world.session(
+                facts.OutcomeCorrected, old_outcome="member_no_show", outcome="provider_missed", corrected_by="support-1",
+                corrected_at=START,
+            ),
+        )  # fmt: skip
+        corrected = facts.CreditCorrected(
+            entry_id=new_id(), member_id=world.member, lot_id=new_id(), amount=1, available_after=1, held_after=0,
+            session_id=world.session_id, hold_id=new_id(), state="returned", source="plan", expires_at=None,
+        )  # fmt: skip
+        await world.happen(corrected)
+        mails = await world.inbox.wait_for(world.ada, 3)
+    assert "now it is recorded that the provider missed it" in text(mails[2])
+    assert (await chat(world))[1:] == ["member-no-show", "outcome-disputed", "outcome-corrected", "credit-corrected"]
+    assert await world.rows("SELECT status FROM sessions") == [("provider_missed",)]
+
+
+@pytest.mark.rule("ROOM-1", "ROOM-3")
+async def test_the_room_tells_of_a_restart_and_of_another_provider(world: World) -> None:
+    await world.everybody()
+    await world.confirmed()
+    room = {"room_id": world.room_id, "member_id": world.member, "provider_id": world.provider}
+    changed = facts.ProviderChanged(
+        **room, room_version=3, new_room_id=new_id(), new_provider_id="provider-other", changed_at=START
+    )
+    cancelled = world.session(
+        facts.SessionCancelled, cancelled_by="member", cancelled_at=START, forfeits=False, was_confirmed=True,
+        cause="change_of_provider",
+    )  # fmt: skip
+    async with world.sending():
+        await world.happen(facts.RoomRestarted(**room, room_version=2, restarted_at=START), changed, cancelled)
+        _, mail = await world.inbox.wait_for(world.ada, 2)
+        (other,) = await world.inbox.wait_for(world.grace, 1)
+    assert mail["Subject"] == "Your session is cancelled because you changed your provider."
+    assert other["Subject"] == "A client goes on with another provider."
+    assert "Time zone" not in text(other)
+    expected = ["session-confirmed", "room-restarted", "provider-changed", "session-cancelled-with-provider"]
+    assert await chat(world) == expected
+    assert await world.rows("SELECT status FROM rooms") == [("closed",)]
+
+
+def offer(world: World, **more: Any) -> Any:
+    values: dict[str, Any] = {
+        "entry_id": new_id(), "provider_id": world.provider, "member_id": world.member, "room_id": world.room_id,
+        "length_minutes": 30, "modality": "video", "starts_at": START, "ends_at": START + timedelta(minutes=30),
+        "blocked_from": START, "blocked_until": START, "lapses_at": world.clock.now() + timedelta(hours=2),
+    }  # fmt: skip
+    return facts.WaitlistOffered(**{**values, **more})
+
+
+@pytest.mark.rule("AVAIL-6")
+async def test_an_offer_of_the_waitlist_is_told_by_chat_mail_and_stream(world: World) -> None:
+    await world.everybody()
+    await world.reserved()
+    made = offer(world)
+    async with world.sending():
+        await world.happen(made)
+        (mail,) = await world.inbox.wait_for(world.ada, 1)
+    assert mail["Subject"] == "A time you waited for is free."
+    assert "4:00" in text(mail)  # in New York, where the member lives
+    assert "America/New_York" in text(mail)
+    assert "Held for you until: Saturday, November 21, 2026, 6:00" in text(mail)
+    assert f"https://app.example.org/rooms/{world.room_id}/book?" in text(mail)
+    assert "starts_at=2026-11-24T09%3A00%3A00Z" in text(mail)
+    assert await chat(world) == ["waitlist-offered"]
+    rows = await world.rows("SELECT provider_id, data FROM stream WHERE kind = 'waitlist.offered'")
+    assert [tuple(row) for row in rows] == [(None, {"entry_id": made.entry_id, "room_id": world.room_id})]
+
+
+@pytest.mark.rule("NOTE-3", "AVAIL-6")
+@pytest.mark.parametrize("ending", ["lapsed by itself", "passed on", "booked"])
+async def test_an_offer_that_is_over_is_not_mailed_any_more(world: World, ending: str) -> None:
+    await world.everybody()
+    await world.reserved()
+    made = offer(world)
+    await world.happen(made)
+    entry = {
+        name: getattr(made, name)
+        for name in ("entry_id", "provider_id", "member_id", "room_id", "length_minutes", "modality")
+    }
+    if ending == "passed on":
+        await world.happen(facts.WaitlistOfferLapsed(**entry, starts_at=START))
+    elif ending == "booked":
+        await world.happen(facts.WaitlistEnded(**entry, cause="booked", starts_at=START))
+    else:
+        world.clock.moment += timedelta(hours=2)
+    async with world.sending():
+        await world.settled()
+    assert world.inbox.mails == []
+    reasons = await world.rows("SELECT reason FROM deliveries WHERE channel = 'email'")
+    assert reasons == [("no-longer-true",)]
+
+
+@pytest.mark.rule("NOTE-3")
+async def test_questions_and_reminders_that_came_too_late_are_not_sent(world: World) -> None:
+    """The mail server was away while the session was cancelled; each of them stands in the queue."""
+    await world.everybody()
+    await world.confirmed()
+    await world.happen(world.session(facts.ReconfirmationAsked))
+    earlier = datetime.now(UTC) - timedelta(hours=2)
+    await world.arrive([world.received(world.moved("member", confirm_by=START), time=earlier)])
+    await world.happen(world.session(facts.SessionDeclined))
+    async with world.sending():
+        await world.settled()
+    skipped = await world.rows("SELECT template FROM deliveries WHERE reason = 'no-longer-true' ORDER BY template")
+    assert [row[0] for row in skipped] == ["reconfirm-asked", "session-moved-by-member", "to-provider-moved"]
+
+
+@pytest.mark.rule("NOTE-1")
+async def test_who_wants_no_chat_messages_gets_none_and_the_room_keeps_its_history(world: World) -> None:
+    await world.everybody(channels={"chat": False})
+    await world.confirmed()
+    assert await chat(world) == ["session-confirmed"]
+    assert await world.rows("SELECT status FROM deliveries WHERE channel = 'chat'") == [("skipped",)]

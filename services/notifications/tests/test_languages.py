@@ -1,0 +1,117 @@
+"""Both languages say everything, with the same variables."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from datetime import UTC, date, datetime, timedelta
+from typing import Any, get_args
+
+import pytest
+from makegood_notifications.domain.announcements import Template
+from makegood_notifications.domain.facts import Facts, More
+from makegood_notifications.domain.links import PATHS, Links
+from makegood_notifications.mail.wording import FOLDER, Wording
+
+START = datetime(2026, 11, 24, 15, 0, tzinfo=UTC)
+MORE = More(
+    was_at=START - timedelta(days=1), confirm_by=START, open_until=START, entry_id="e", amount_minor=123456, currency="EUR",
+    due_on=date(2026, 12, 1), about="extension", party="member", outcome="completed", old_outcome="provider_missed",
+    state="returned",
+)  # fmt: skip
+FACTS = Facts("s", "r", "m", "p", START, START + timedelta(minutes=45), 45, "in_person", "Europe/Berlin", more=MORE)
+SOURCES: dict[str, dict[str, Any]] = {
+    path.parent.name: tomllib.loads(path.read_text()) for path in FOLDER.glob("*/messages.toml")
+}
+TEMPLATES = get_args(Template)
+OTHERS = sorted(SOURCES.keys() - {"en"})
+
+
+def variables(text: Any) -> set[str]:
+    return set(re.findall(r"{{ (\w+) }}|{% if (\w+)", str(text)))
+
+
+@pytest.mark.rule("NOTE-1")
+def test_there_are_two_languages() -> None:
+    assert OTHERS == ["de"]
+
+
+@pytest.mark.rule("NOTE-1")
+@pytest.mark.parametrize("language", OTHERS)
+def test_a_language_has_the_same_templates_lines_and_variables_as_english(language: str) -> None:
+    english, other = SOURCES["en"], SOURCES[language]
+    assert english.keys() == other.keys() == {*TEMPLATES, "words"}
+    for template in TEMPLATES:
+        assert english[template].keys() == other[template].keys(), template
+        for name, line in english[template].items():
+            allowed = {("Provider", ""), ("provider", ""), ("Member", ""), ("member", "")}
+            theirs = other[template][name]
+            assert variables(line) - allowed == variables(theirs) - allowed, (template, name)
+            words = re.sub(r"{{.*?}}|\W", "", str(line))
+            assert name == "link" or not words or line != theirs, (template, name, "not translated")
+    words, others = english["words"], other["words"]
+    assert words.keys() == others.keys()
+    for name, line in words.items():
+        if isinstance(line, dict):
+            assert line.keys() == others[name].keys()
+        else:
+            assert variables(line) == variables(others[name]), name
+
+
+@pytest.mark.rule("NOTE-1")
+@pytest.mark.parametrize("language", sorted(SOURCES))
+def test_every_message_is_whole(language: str) -> None:
+    """An e-mail has all its lines, a chat message its one, and whatever goes by WhatsApp can be registered."""
+    for template in TEMPLATES:
+        lines = SOURCES[language][template]
+        assert lines.keys() in (
+            {"chat"},
+            {"subject", "preview", "heading", "paragraphs", "button", "link", "chat"},
+            {"subject", "preview", "heading", "paragraphs", "button", "link", "short"},
+        )
+        assert "{" not in lines.get("subject", "")  # subjects are listed, so they hold nothing of a person
+        assert lines.get("link", "session") in PATHS
+        assert "{%" not in lines.get("short", "") + lines.get("chat", "")
+        assert len(lines.get("button", "")) <= 25
+        assert not variables(lines.get("chat", "")) & {("provider", ""), ("member", ""), ("name", "")}
+
+
+@pytest.mark.rule("CONF-1", "MISS-3")
+def test_the_two_subjects_that_are_fixed() -> None:
+    wording = Wording(Links("https://app"))
+    assert wording.subject("session-confirmed", "en-GB") == "Your session is confirmed! Mark your calendar."
+    assert wording.subject("provider-missed", "en") == "Your provider missed your scheduled session."
+
+
+@pytest.mark.rule("NOTE-1")
+@pytest.mark.parametrize("template", TEMPLATES)
+@pytest.mark.parametrize("language", sorted(SOURCES))
+def test_every_message_renders_for_both_parties(language: str, template: str) -> None:
+    wording = Wording(Links("https://app"))
+    lines = SOURCES[language][template]
+    if "chat" in lines:
+        assert "{" not in wording.chat(template, FACTS, language)
+    if "subject" in lines:
+        for to in ("member", "provider"):
+            mail = wording.email(template, FACTS, name="Ada", other="Grace", locale=language, to=to)
+            assert f'lang="{language}"' in mail.html
+            assert "{{" not in mail.text
+            assert "Grace" in mail.text
+            short = wording.short(template, FACTS, other="Grace", locale=language, to=to)
+            assert all(short.parameters)
+            assert wording.in_app(template, FACTS, other="", locale=language, to=to).title
+
+
+@pytest.mark.rule("NOTE-1")
+@pytest.mark.parametrize(
+    ("language", "expected"),
+    [
+        ("en", ["Tuesday, November 24, 2026", "4:00\u00a0PM – 4:45\u00a0PM", "€1,234.56", "December 1, 2026"]),
+        ("en-GB", ["Tuesday, 24 November 2026", "16:00 – 16:45"]),
+        ("de", ["Dienstag, 24. November 2026", "16:00 – 16:45", "1.234,56\u00a0€", "1. Dezember 2026"]),
+    ],
+)
+def test_dates_times_and_amounts_are_written_as_in_the_language(language: str, expected: list[str]) -> None:
+    mail = Wording(Links("https://app")).email("invoice-issued", FACTS, name="", other="", locale=language)
+    for text in expected:
+        assert text in mail.text

@@ -1,0 +1,196 @@
+"""REM-1: reminders by themselves, and by the provider's hand."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date, datetime, timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from makegood_contracts import events as facts
+from makegood_contracts.ids import new_id
+from makegood_notifications.domain.reminding import PATIENCE, Reminder, ask_at, reminders, reminds
+
+from .conftest import START, World
+from .test_changes import text, told
+
+DAY, HOUR = timedelta(hours=24), timedelta(hours=1)
+
+
+async def confirmed(world: World) -> None:
+    await world.everybody()
+    await world.reserved()
+    await world.happen(
+        world.session(facts.SessionConfirmed, confirmed_by="provider", remind_at=(START - DAY, START - HOUR))
+    )
+
+
+@pytest.mark.rule("REM-1")
+async def test_both_parties_are_reminded_a_day_and_an_hour_before(world: World) -> None:
+    await confirmed(world)
+    async with world.sending():
+        for count, moment in enumerate((START - DAY, START - HOUR), start=1):
+            world.clock.moment = moment - timedelta(seconds=1)
+            await world.due()
+            world.clock.moment = moment
+            assert await world.due() == ["reminder"]
+            ada = await world.inbox.wait_for(world.ada, 1 + count)
+            grace = await world.inbox.wait_for(world.grace, count)
+        await world.settled()
+    assert [mail["Subject"] for mail in ada[1:]] == ["Your session is coming up."] * 2
+    assert [mail["Subject"] for mail in grace] == ["Your session is coming up."] * 2
+    assert "with Dr. Grace Canary" in text(ada[1])
+    assert "with Ada Canary" in text(grace[0])
+    assert (await told(world, world.member)).count(("in_app", "reminder")) == 2
+
+
+@pytest.mark.rule("REM-1", "NOTE-3")
+@pytest.mark.parametrize("change", ["cancelled", "moved", "declined", "nothing"])
+async def test_no_reminder_goes_out_after_a_cancellation_or_a_move(world: World, change: str) -> None:
+    await confirmed(world)
+    if change == "cancelled":
+        await world.happen(world.cancelled("member"))
+    elif change == "moved":
+        await world.happen(world.moved("provider", remind_at=(START + HOUR - DAY, START)))
+    elif change == "declined":
+        await world.happen(world.session(facts.SessionDeclined))
+    world.clock.moment = START - HOUR
+    await world.due()
+    expected = {"nothing": 1, "moved": 1}.get(change, 0)
+    rows = await world.rows("SELECT facts FROM deliveries WHERE template = 'reminder' AND channel = 'email'")
+    assert len(rows) == expected
+    if change == "moved":
+        assert datetime.fromisoformat(rows[0][0]["starts_at"]) == START + HOUR
+
+
+@pytest.mark.rule("REM-1", "NOTE-3")
+async def test_a_reminder_in_the_queue_is_not_sent_once_the_session_is_cancelled(world: World) -> None:
+    """It was true when it was written down; it is looked at again by the statement that takes it to be sent."""
+    await confirmed(world)
+    world.clock.moment = START - HOUR
+    await world.due()
+    await world.happen(world.cancelled("provider"))
+    async with world.sending():
+        await world.settled()
+    assert "Your session is coming up." not in [mail["Subject"] for mail in world.inbox.mails]
+    rows = await world.rows(
+        "SELECT status, reason FROM deliveries WHERE template LIKE '%reminder' AND channel = 'email'"
+    )
+    assert [tuple(row) for row in rows] == [("skipped", "no-longer-true")] * 2
+
+
+@pytest.mark.rule("REM-1", "NOTE-3")
+async def test_of_reminders_that_are_due_together_one_goes_out_and_none_after_the_start(world: World) -> None:
+    await confirmed(world)
+    world.clock.moment = START - timedelta(minutes=30)
+    assert await world.due() == ["ask-to-confirm", "reminder", "reminder"]
+    assert (await told(world, world.member)).count(("email", "reminder")) == 1
+    await world.happen(
+        world.session(facts.SessionConfirmed, confirmed_by="provider", remind_at=(START - timedelta(minutes=5),))
+    )
+    world.clock.moment = START
+    assert await world.due() == ["reminder"]
+    assert (await told(world, world.member)).count(("email", "reminder")) == 1
+
+
+@pytest.mark.rule("REM-1")
+@given(st.lists(st.integers(-100, 100)), st.integers(-100, 100), st.integers(-100, 100))
+def test_reminders_lie_between_now_and_the_start(moments: list[int], now: int, start: int) -> None:
+    at = {number: START + timedelta(minutes=number) for number in (*moments, now, start)}
+    planned = reminders("s", at[start], [at[one] for one in moments], at[now])
+    assert [moment for _, moment in planned] == sorted(at[one] for one in moments if now < one < start)
+    for reminder, moment in planned:
+        assert Reminder.parse(reminder.text) == reminder
+        assert reminds("confirmed", at[start], reminder.starts_at, moment)
+        assert not reminds("confirmed", at[start] + HOUR, reminder.starts_at, moment)
+        assert not reminds("cancelled", at[start], reminder.starts_at, moment)
+        assert not reminds("confirmed", at[start], reminder.starts_at, at[start])
+
+
+@given(st.integers(0, 100_000))
+def test_a_provider_is_asked_while_there_is_time_to_answer(seconds: int) -> None:
+    confirm_by = START + timedelta(seconds=seconds)
+    assert START <= ask_at(START, confirm_by) <= min(confirm_by, START + PATIENCE)
+
+
+@pytest.mark.rule("NOTE-3")
+@pytest.mark.parametrize("answered", [False, True])
+async def test_a_provider_who_does_not_answer_a_booking_is_asked_by_mail(world: World, answered: bool) -> None:
+    await world.everybody()
+    await world.happen(world.session(facts.SessionReserved, confirm_by=START - DAY))
+    if answered:
+        await world.happen(world.session(facts.SessionConfirmed, confirmed_by="provider"))
+    world.clock.moment += PATIENCE
+    async with world.sending():
+        assert await world.due() == ["ask-to-confirm"]
+        if not answered:
+            (mail,) = await world.inbox.wait_for(world.grace, 1)
+            assert mail["Subject"] == "A session waits for your confirmation."
+            assert "To be confirmed by: Monday, November 23, 2026, 10:00" in text(mail)
+        await world.settled()
+    assert await told(world, world.provider) == (
+        [] if answered else [("email", "to-provider-confirm"), ("in_app", "to-provider-confirm")]
+    )
+
+
+def enrolled(world: World, channels: Sequence[Any], **more: Any) -> Any:
+    values: dict[str, Any] = {
+        "enrolment_id": new_id(), "member_id": world.member, "plan_id": "p", "plan_kind": "sponsored",
+        "starts_on": date(2026, 1, 1), "ends_on": None, "time_zone": "UTC", "lengths": [45], "psychiatry_lengths": [15, 60],
+        "modalities": ["video"], "live_credits": 12, "purchasable": False, "reminder_channels": tuple(channels),
+    }  # fmt: skip
+    return facts.MemberEnrolled(**{**values, **more})
+
+
+@pytest.mark.rule("REM-1")
+async def test_the_provider_reminds_by_hand_as_the_plan_allows(world: World) -> None:
+    await confirmed(world)
+    await world.register(
+        world.member, "Ada Canary", world.ada, phone="+49 30 1234567", channels={"email": True, "whatsapp": True}
+    )
+    path = f"/v1/sessions/{world.session_id}/reminders"
+    async with world.sending(), world.client(world.provider, "provider") as client:
+        await world.happen(enrolled(world, ["email"]))
+        refused = await client.post(path, json={"channel": "whatsapp"})
+        mailed = await client.post(path, json={"channel": "email"})
+        await world.happen(enrolled(world, ["email", "whatsapp"], starts_on=date(2026, 2, 1)))
+        sent = await client.post(path, json={"channel": "whatsapp"})
+        await world.inbox.wait_for(world.ada, 2)
+        await world.settled()
+    assert (refused.status_code, refused.json()["type"]) == (409, "/problems/reminder-not-possible")
+    assert [answer.status_code for answer in (mailed, sent)] == [201, 201], sent.text
+    assert mailed.json()["channel"] == "email"
+    assert mailed.json()["status"] == "queued"
+    (message,) = await world.whatsapp.messages()
+    assert (message["To"], message["Template"]) == ("49301234567", "makegood_reminder")
+
+
+@pytest.mark.rule("REM-1", "SEC-1")
+async def test_who_may_remind_by_hand_and_when(world: World) -> None:
+    await world.everybody()
+    await world.reserved()
+    path = f"/v1/sessions/{world.session_id}/reminders"
+    body = {"channel": "email"}
+    async with world.client(world.provider, "provider") as client:
+        assert (await client.post(path, json=body)).json()["type"] == "/problems/not-confirmed"
+        await world.happen(world.session(facts.SessionConfirmed, confirmed_by="provider"))
+        first = await client.post(path, json=body, headers={"Idempotency-Key": "one"})
+        again = await client.post(path, json=body, headers={"Idempotency-Key": "one"})
+        assert first.json() == again.json()
+        assert (await client.post(path, json={"channel": "pigeon"})).status_code == 422
+        await world.register(world.member, "Ada", world.ada, channels={"email": False})
+        assert (await client.post(path, json=body)).json()["type"] == "/problems/reminder-not-possible"
+        assert (await client.post(path, json={"channel": "whatsapp"})).status_code == 409
+        await world.happen(world.cancelled("member"))
+        over = await client.post(path, json=body)
+        assert (over.status_code, over.json()["type"]) == (409, "/problems/session-over")
+        assert (await client.post(f"/v1/sessions/{new_id()}/reminders", json=body)).status_code == 404
+    for subject, role, status in (
+        (world.member, "member", 403), ("provider-eve", "provider", 404), ("support-1", "support", 403),
+    ):  # fmt: skip
+        async with world.client(subject, role) as client:
+            assert (await client.post(path, json=body)).status_code == status
+    rows = await world.rows("SELECT count(*) FROM deliveries WHERE template = 'reminder'")
+    assert rows == [(1,)]

@@ -1,0 +1,200 @@
+"""WhatsApp in the Business Cloud API's own shapes, against the development side that speaks them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from makegood_contracts import events as facts
+from makegood_notifications.channels import PutOff, Refused, Unreachable
+from makegood_notifications.whatsapp.cloud_api import Account, CloudApi, TemplateMessage, number_of
+from makegood_notifications.whatsapp.registration import templates
+
+from .conftest import WhatsAppSide, World, eventually
+
+MESSAGE = TemplateMessage(
+    "4930123456", "makegood_reminder", "en", ("Dr. Grace", "Tuesday\n at  ten"), "sessions/s", "d-1"
+)
+
+
+def api(url: str, token: str = "secret") -> CloudApi:
+    return CloudApi(Account(f"{url}/whatsapp", "v23.0", "1000", token, timeout=2))
+
+
+@pytest.mark.rule("NOTE-1")
+async def test_a_message_has_the_shape_that_the_api_documents(whatsapp: WhatsAppSide) -> None:
+    assert MESSAGE.body() == {
+        "messaging_product": "whatsapp",
+        "recipient_type": "individual",
+        "to": "4930123456",
+        "type": "template",
+        "template": {
+            "name": "makegood_reminder",
+            "language": {"code": "en"},
+            "components": [
+                {"type": "body", "parameters": [
+                    {"type": "text", "text": "Dr. Grace"}, {"type": "text", "text": "Tuesday at ten"},
+                ]},
+                {"type": "button", "sub_type": "url", "index": "0", "parameters": [{"type": "text", "text": "sessions/s"}]},
+            ],
+        },
+        "biz_opaque_callback_data": "d-1",
+    }  # fmt: skip
+    client = api(whatsapp.url)
+    assert (await client.send(MESSAGE)).startswith("wamid.")
+    await client.close()
+    (message,) = await whatsapp.messages()
+    assert message["Parameters"] == ["Dr. Grace", "Tuesday at ten"]
+    assert message["Path"] == "sessions/s"
+
+
+@pytest.mark.rule("NOTE-1")
+@pytest.mark.parametrize(
+    ("number", "token", "trouble"),
+    [
+        ("49130429", "secret", Unreachable),
+        ("49131048", "secret", Unreachable),
+        ("49131031", "secret", Unreachable),
+        ("4930123456", "", Unreachable),
+        ("49131056", "secret", PutOff),
+        ("49131000", "secret", PutOff),
+        ("49132015", "secret", PutOff),
+        ("49131026", "secret", Refused),
+        ("49132001", "secret", Refused),
+        ("123", "secret", Refused),
+    ],
+)
+async def test_codes_tell_whether_to_wait_to_try_again_or_to_give_up(
+    whatsapp: WhatsAppSide, number: str, token: str, trouble: type[Exception]
+) -> None:
+    client = api(whatsapp.url, token)
+    message = TemplateMessage(number, "makegood_reminder", "en", (), "sessions/s", "d")
+    with pytest.raises(trouble) as raised:
+        await client.send(message)
+    assert number not in str(raised.value)  # SEC-3
+    await client.close()
+
+
+@pytest.mark.rule("NOTE-1")
+async def test_an_api_that_is_away_is_waited_for() -> None:
+    client = api("http://127.0.0.1:1")
+    with pytest.raises(Unreachable):
+        await client.send(MESSAGE)
+    await client.close()
+
+
+@pytest.mark.rule("NOTE-1")
+async def test_who_chose_whatsapp_is_told_there_too_in_their_language(world: World) -> None:
+    await world.everybody(locale="de", phone="+49 (30) 987 654", channels={"whatsapp": True})
+    async with world.sending():
+        await world.confirmed()
+        await world.happen(world.missed())
+        await world.inbox.wait(2)
+        await world.settled()
+    missed, confirmed = await world.whatsapp.messages()
+    assert (missed["Template"], missed["Language"]) == ("makegood_provider_missed", "de")
+    assert missed["To"] == "4930987654"
+    assert missed["Path"].startswith(f"rooms/{world.room_id}/book?")
+    assert confirmed["Parameters"] == ["Dienstag, 24. November 2026, 10:00 – 10:30 (Europe/Berlin, GMT+01:00)"]
+    rows = await world.rows(
+        "SELECT channel, status FROM deliveries WHERE template = 'provider-missed' ORDER BY channel"
+    )
+    assert [tuple(row) for row in rows] == [("chat", "sent"), ("email", "sent"), ("whatsapp", "sent")]
+
+
+@pytest.mark.rule("NOTE-1")
+async def test_a_number_that_is_not_on_whatsapp_fails_and_the_mail_goes_out(world: World) -> None:
+    await world.everybody(phone="+49 131026", channels={"whatsapp": True})
+    async with world.sending():
+        await world.confirmed()
+        await world.inbox.wait(1)
+        await world.settled()
+    rows = await world.rows("SELECT status, reason FROM deliveries WHERE channel = 'whatsapp'")
+    assert [tuple(row) for row in rows] == [("failed", "refused")]
+
+
+@pytest.mark.rule("NOTE-1")
+async def test_whatsapp_being_away_holds_up_no_mail_and_is_tried_again(world: World) -> None:
+    await world.everybody(phone="+49 130429", channels={"whatsapp": True})
+    async with world.sending():
+        await world.confirmed()
+        await world.happen(world.missed())
+        assert len(await world.inbox.wait(2)) == 2
+
+        async def knocked() -> bool:
+            return bool(world.service.parts.whatsapp._knocks)
+
+        await eventually(knocked)
+        await world.register(world.member, "Ada", world.ada, phone="+49 30 55555", channels={"whatsapp": True})
+        await world.rows("UPDATE deliveries SET next_attempt_at = clock_timestamp() WHERE status = 'queued'")
+        await world.settled()
+    assert [one["To"] for one in await world.whatsapp.messages()] == ["493055555"] * 2
+
+
+@pytest.mark.rule("NOTE-2")
+async def test_a_message_whose_sender_died_midway_is_not_sent_twice(world: World) -> None:
+    """The API cannot be told that a message comes again."""
+    await world.everybody(phone="+49 30 55555", channels={"whatsapp": True})
+    await world.confirmed()
+    sender = world.service.parts.whatsapp
+    real = sender._finish.submit
+
+    async def crash(outcome: Any) -> None:
+        raise RuntimeError("the process dies here")
+
+    sender._finish.submit = crash
+    async with world.sending():
+        await eventually(world.whatsapp.messages)
+    sender._finish.submit = real
+    await world.rows("UPDATE deliveries SET next_attempt_at = clock_timestamp() WHERE status = 'queued'")
+    async with world.sending():
+        await world.settled()
+    assert len(await world.whatsapp.messages()) == 1
+    rows = await world.rows("SELECT status, reason FROM deliveries WHERE channel = 'whatsapp'")
+    assert [tuple(row) for row in rows] == [("failed", "unknown")]
+
+
+@pytest.mark.parametrize(
+    ("phone", "digits"), [("+49 30 123456", "4930123456"), ("0049 30/123456", "4930123456"), ("(30) 1234", "301234")]
+)
+def test_numbers_are_sent_as_digits(phone: str, digits: str) -> None:
+    assert number_of(phone) == digits
+
+
+@pytest.mark.rule("NOTE-1")
+def test_every_template_is_registered_once_for_each_language_with_its_places_in_order(tmp_path: Path) -> None:
+    found = list(templates("https://app.example.org"))
+    names = [(one["name"], one["language"]) for one in found]
+    assert len(set(names)) == len(names)
+    assert {language for _, language in names} == {"en", "de"}
+    for one in found:
+        body, buttons = one["components"]
+        assert "{%" not in body["text"]
+        places = body.get("example", {"body_text": [[]]})["body_text"][0]
+        assert [f"{{{{{number}}}}}" in body["text"] for number in range(1, len(places) + 1)] == [True] * len(places)
+        assert buttons["buttons"][0]["url"] == "https://app.example.org/{{1}}"
+        json.dumps(one)
+
+
+async def test_the_development_side_refuses_what_is_no_template_message(whatsapp: WhatsAppSide) -> None:
+    path = "/whatsapp/v23.0/1000/messages"
+    bodies: list[Any] = ["{", "[]", "{}", json.dumps({**MESSAGE.body(), "type": "text"}), json.dumps({"to": 7})]
+    async with httpx.AsyncClient(base_url=whatsapp.url, headers={"Authorization": "Bearer x"}) as client:
+        for body in bodies:
+            answer = await client.post(path, content=body)
+            assert (answer.status_code, answer.json()["error"]["code"]) == (400, 100)
+    assert await whatsapp.messages() == []
+
+
+async def test_events_of_the_same_story_stay_in_order(world: World) -> None:
+    await world.everybody(phone="+49 30 55555", channels={"whatsapp": True})
+    await world.confirmed()
+    await world.happen(world.session(facts.MemberNoShow, marked_by="system"))
+    async with world.sending():
+        await world.settled()
+    assert [one["Template"] for one in await world.whatsapp.messages()] == [
+        "makegood_member_no_show", "makegood_session_confirmed",
+    ]  # fmt: skip
