@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from makegood_calendar.hours import Hours, Span
-from makegood_calendar.offers import Offer, Schedule, Venue
+from makegood_calendar.offers import Offer, Schedule, Terms, Venue
 from makegood_calendar.slots import Busy, free_starts, is_free, window
-from makegood_testkit.schedules import Model, make_schedule, make_venue
+from makegood_testkit.schedules import CLOCK_CHANGES, Model, make_schedule, make_venue
 
 NOW = datetime(2027, 1, 4, 8, 0, tzinfo=UTC)
 NINE = datetime(2027, 1, 5, 9, 0, tzinfo=UTC)
@@ -41,6 +41,7 @@ def offer(
     venue: Venue | None = None,
     time_off: list[Span] | None = None,
     now: datetime = NOW,
+    terms: Terms = "member",
     **changes: Any,
 ) -> Offer:
     return Offer(
@@ -51,6 +52,7 @@ def offer(
         modality=modality,
         venue_id=venue_id,
         now=now,
+        terms=terms,
     )
 
 
@@ -143,7 +145,18 @@ def test_the_end_of_the_search_bounds_starts_and_is_exclusive() -> None:
 @given(seed=st.integers(0, 2**32))
 def test_search_finds_what_a_minute_by_minute_model_finds(seed: int) -> None:
     rng = random.Random(seed)
-    published, middle = make_schedule(rng)
+    _compare(rng, *make_schedule(rng))
+
+
+@pytest.mark.rule("AVAIL-2", "BOOK-2")
+@pytest.mark.parametrize("change", CLOCK_CHANGES, ids=lambda change: f"{change[0]}-{change[1]}")
+def test_search_finds_what_the_model_finds_at_each_change_of_the_clocks(change: tuple[str, date]) -> None:
+    for seed in range(8):
+        rng = random.Random(seed)
+        _compare(rng, *make_schedule(rng, change))
+
+
+def _compare(rng: random.Random, published: Schedule, middle: date) -> None:
     noon = datetime(middle.year, middle.month, middle.day, 12, tzinfo=UTC)
     begin = noon - timedelta(days=1, minutes=rng.randrange(1440))
     within = begin, begin + timedelta(minutes=rng.choice([1, 90, 1440, 2600]))
@@ -171,3 +184,33 @@ def test_search_finds_what_a_minute_by_minute_model_finds(seed: int) -> None:
     model = Model(published, middle, now, time_off, venue, sessions, others)
     assert found == model.starts(within, length)
     assert all(is_free(asked, start, busy) for start in found)
+
+
+@pytest.mark.rule("RESC-2")
+@pytest.mark.parametrize("terms", ["provider", "provider_moves"])
+@pytest.mark.parametrize(
+    ("start", "now"),
+    [
+        (NINE + 7 * MINUTE, NOW),
+        (NINE, NINE - MINUTE),
+        (NINE, NINE),
+        (NINE, NINE - timedelta(days=400)),
+    ],
+)
+def test_notice_grid_and_horizon_do_not_bind_the_provider(start: datetime, now: datetime, terms: Terms) -> None:
+    assert codes(offer(now=now), start) == ["slot-not-offered"]
+    assert codes(offer(now=now, terms=terms), start) == []
+
+
+@pytest.mark.rule("RESC-2", "AVAIL-1")
+@pytest.mark.parametrize("terms", ["provider", "provider_moves"])
+def test_hours_time_off_and_venue_bind_the_provider_too(terms: Terms) -> None:
+    closed = Venue(Hours(ZoneInfo("UTC"), (((600, 660),),) * 7))
+    off = [(NINE, NINE + MINUTE)]
+    assert codes(offer(terms=terms), NINE - MINUTE) == ["slot-not-offered"]
+    assert codes(offer(terms=terms), NINE + timedelta(hours=7, minutes=31)) == ["slot-not-offered"]
+    assert codes(offer(terms=terms, time_off=off)) == ["slot-not-offered"]
+    assert codes(offer(terms=terms, now=NINE + MINUTE)) == ["slot-not-offered"]
+    assert codes(offer(terms=terms), datetime.max.replace(tzinfo=UTC)) == ["slot-not-offered"]
+    assert codes(offer(30, "in_person", venue_id="v", venue=closed, terms=terms)) == ["venue-taken"]
+    assert codes(offer(60, terms=terms)) == (["slot-not-offered"] if terms == "provider" else [])

@@ -16,11 +16,16 @@ CLOCK_CHANGES: tuple[tuple[str, date], ...] = (
     ("America/New_York", date(2027, 3, 14)),
     ("America/New_York", date(2026, 11, 1)),
     ("America/St_Johns", date(2027, 3, 14)),
+    ("America/St_Johns", date(2026, 11, 1)),
     ("America/Santiago", date(2027, 4, 4)),
     ("America/Santiago", date(2027, 9, 5)),
     ("America/Havana", date(2027, 3, 14)),
     ("Europe/Lisbon", date(2027, 10, 31)),
     ("Europe/Berlin", date(2027, 3, 28)),
+    ("Europe/Berlin", date(2026, 10, 25)),
+    ("Europe/Dublin", date(2027, 3, 28)),
+    ("Africa/Casablanca", date(2027, 2, 7)),
+    ("Antarctica/Troll", date(2027, 3, 28)),
     ("Africa/Cairo", date(2027, 4, 30)),
     ("Asia/Kolkata", date(2027, 3, 28)),
     ("Asia/Kathmandu", date(2027, 3, 28)),
@@ -28,11 +33,15 @@ CLOCK_CHANGES: tuple[tuple[str, date], ...] = (
     ("Australia/Lord_Howe", date(2027, 4, 4)),
     ("Australia/Lord_Howe", date(2026, 10, 4)),
     ("Australia/Adelaide", date(2027, 10, 3)),
+    ("Australia/Sydney", date(2027, 4, 4)),
+    ("Australia/Sydney", date(2026, 10, 4)),
     ("Pacific/Chatham", date(2027, 4, 4)),
+    ("Pacific/Chatham", date(2026, 9, 27)),
     ("Pacific/Auckland", date(2027, 9, 26)),
     ("UTC", date(2027, 1, 1)),
 )
-"""Dates at which something happens to the clocks, or nothing, in both hemispheres, by whole, half and quarter hours."""
+"""Dates at which something happens to the clocks, or nothing, in both hemispheres: zones that are whole, half and quarter hours
+from UTC, and changes by half an hour, one and two."""
 
 
 class Wall:
@@ -140,9 +149,9 @@ def _hours(rng: random.Random, zone: ZoneInfo, middle: date) -> Hours:
     return Hours(zone, tuple(day() for _ in range(7)), exceptions)
 
 
-def make_schedule(rng: random.Random) -> tuple[Schedule, date]:
-    """A random schedule and a date to look at, often one at which its zone changes the clocks."""
-    name, middle = rng.choice(CLOCK_CHANGES)
+def make_schedule(rng: random.Random, change: tuple[str, date] | None = None) -> tuple[Schedule, date]:
+    """A random schedule and a date to look at, often one at which its zone changes the clocks (`change`, else any)."""
+    name, middle = change or rng.choice(CLOCK_CHANGES)
     schedule = Schedule(
         hours=_hours(rng, ZoneInfo(name), middle),
         step=timedelta(minutes=rng.choice([5, 10, 15, 20, 30, 60])),
