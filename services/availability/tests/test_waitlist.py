@@ -8,6 +8,7 @@ from typing import Any
 
 import httpx
 import pytest
+from makegood_chassis.database import UnitOfWork
 from makegood_contracts.events import (
     Event,
     ProviderChanged,
@@ -507,3 +508,22 @@ async def test_what_is_only_offered_keeps_the_member_from_nothing_else(desk: Des
     assert all_codes(await desk.ask(request(at(9), 60, provider="other", member="anna", hold_until=at(8)))) == [[]]
     assert all_codes(await desk.ask(request(at(9), 60, member="anna", hold_until=at(8)))) == [["member-busy"]]
     assert await statuses(client) == [("offered", 1)]
+
+
+@pytest.mark.rule("AVAIL-6")
+async def test_where_nobody_waits_a_release_is_one_statement(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    await desk.publish()
+    sessions = [request(at(9 + n), 60, member=f"m{n}", hold_until=at(8)) for n in range(4)]
+    await desk.ask(*sessions)
+    asked: list[str] = []
+    fetch = UnitOfWork.fetch
+
+    async def counted(self: UnitOfWork, statement: Any, *args: Any) -> Any:
+        asked.append(str(statement))
+        return await fetch(self, statement, *args)
+
+    monkeypatch.setattr(UnitOfWork, "fetch", counted)
+    await desk.handle(*(later(SessionReserved, session, confirm_by=at(8)) for session in sessions))
+    assert len(asked) == 1
+    await desk.handle(*(cancelled(session) for session in sessions))
+    assert len(asked) == 2

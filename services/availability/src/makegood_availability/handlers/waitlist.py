@@ -94,12 +94,13 @@ class Line:
     ) -> None:
         """Offers what is free to those who wait, each line in its order; what was offered and cannot be booked any more is
         taken back first. `causes`: by provider."""
-        await waitlist.lock_lines(unit, provider_ids)
-        lines: dict[str, list[Entry]] = {}
-        for entry in await waitlist.open_entries(unit, provider_ids):
-            lines.setdefault(entry.provider_id, []).append(entry)
-        if not lines:
+        awaited = await waitlist.awaited(unit, provider_ids)
+        if not awaited:
             return
+        await waitlist.lock_lines(unit, awaited)
+        lines: dict[str, list[Entry]] = {}
+        for entry in await waitlist.open_entries(unit, awaited):
+            lines.setdefault(entry.provider_id, []).append(entry)
         known = await self._schedules.load(unit, lines.keys())
         changed: dict[str, Entry] = {}
         events: list[Event] = []

@@ -107,6 +107,12 @@ async def taken_by(queries: Queries, session_ids: Collection[str]) -> list[Entry
     return await _read(queries, entries.c.session_id.in_(list(session_ids)), _OPEN)
 
 
+async def awaited(queries: Queries, provider_ids: Collection[str]) -> set[str]:
+    """Those of these providers that somebody waits for."""
+    statement = select(entries.c.provider_id).where(entries.c.provider_id.in_(list(provider_ids)), _OPEN).distinct()
+    return {row[0] for row in await queries.fetch(statement)}
+
+
 async def awaited_by(queries: Queries, member_ids: Collection[str]) -> set[str]:
     """The providers that these members wait for."""
     statement = select(entries.c.provider_id).where(entries.c.member_id.in_(list(member_ids)), _OPEN).distinct()
