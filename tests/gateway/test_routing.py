@@ -31,6 +31,8 @@ OWNERS = [
     ("credits", "/v1/purchases/x1"),
     ("credits", "/v1/invoices/i1"),
     ("credits", "/v1/webhooks/payments"),
+    ("credits", "/v1/members/m1/invoices/i1/pay"),
+    ("credits", "/dev/checkouts/c1/pay"),
     ("credits", "/v1/credits/dev/clock"),
     ("notifications", "/v1/people/m1/contact"),
     ("notifications", "/v1/rooms/r1/messages"),

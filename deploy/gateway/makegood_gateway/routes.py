@@ -56,6 +56,8 @@ ROUTES: Final[tuple[Route, ...]] = (
     Route("credits", "below", "/v1/invoices"),
     # The payment provider signs its calls itself.
     Route("credits", "exact", "/v1/webhooks/payments", public=True),
+    # The page of the payment provider that development has; in production there is none, and credits answers 404.
+    Route("credits", "below", "/dev/checkouts", public=True),
     Route("notifications", "exact", "/v1/stream", streaming=True),
     Route("notifications", "below", "/v1/people"),
     # Calendar programs bring no token: whoever knows the address may follow.

@@ -7,9 +7,12 @@ from typing import TYPE_CHECKING
 
 import pytest_asyncio
 
+from .credit_api import Api, serving
 from .credit_world import World
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from makegood_testkit.plugin import DatabaseFactory
 
 
@@ -20,3 +23,10 @@ async def world(database_factory: DatabaseFactory) -> AsyncIterator[World]:
     await world.database.open()
     yield world
     await world.database.close()
+
+
+@pytest_asyncio.fixture
+async def api(world: World, tmp_path: Path) -> AsyncIterator[Api]:
+    """The service's API over the world's database."""
+    async with serving(world, tmp_path) as made:
+        yield made

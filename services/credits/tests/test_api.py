@@ -3,21 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import json
-import time
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
-import httpx
-import jwt
 import pytest
-import pytest_asyncio
-from cryptography.hazmat.primitives.asymmetric import rsa
-from fastapi import FastAPI
 from fastapi.routing import APIRoute
-from jwt.algorithms import RSAAlgorithm
 from makegood_chassis.http.access_log import access_log
 from makegood_chassis.http.openapi import dependencies
 from makegood_contracts.events import (
@@ -29,81 +19,10 @@ from makegood_contracts.events import (
     MemberEnrolled,
 )
 from makegood_contracts.ids import new_id
-from makegood_credits.bootstrap import application, bootstrap
-from makegood_credits.settings import CreditsSettings
 
+from .credit_api import MEMBER, Api, slug
 from .credit_building import NOW
-from .credit_world import World, cancelled, missed, requested
-
-ISSUER = "https://identity.makegood.invalid"
-MEMBER = "/v1/members/member-1"
-
-
-class Api:
-    """The service's API as people of each role call it."""
-
-    def __init__(self, client: httpx.AsyncClient, key: rsa.RSAPrivateKey, world: World, app: FastAPI) -> None:
-        self.client = client
-        self.app = app
-        self.key = key
-        self.world = world
-
-    async def call(
-        self, method: str, path: str, role: str = "support", subject: str = "support-1", **other: Any
-    ) -> Any:
-        claims = {
-            "iss": ISSUER,
-            "aud": "makegood",
-            "sub": subject,
-            "roles": [role],
-            "exp": time.time() + 600,
-            "jti": "t",
-        }
-        token = jwt.encode(claims, self.key, "RS256", headers={"kid": "k"})
-        headers = {"Authorization": f"Bearer {token}", **other.pop("headers", {})}
-        return await self.client.request(method, path, headers=headers, **other)
-
-    async def enrol(self, **body: Any) -> httpx.Response:
-        answer: httpx.Response = await self.call(
-            "PUT", f"{MEMBER}/enrolment", json={"plan_id": "eap-6", "starts_on": "2026-11-01", **body}
-        )
-        return answer
-
-    async def adjust(self, body: dict[str, Any], key: str | None = None, **other: Any) -> httpx.Response:
-        headers = {"Idempotency-Key": key or new_id(), **other.pop("headers", {})}
-        answer: httpx.Response = await self.call("POST", f"{MEMBER}/adjustments", json=body, headers=headers, **other)
-        return answer
-
-    async def own(self, path: str) -> Any:
-        answer = await self.call("GET", MEMBER + path, "member", "member-1")
-        assert answer.status_code == 200, answer.text
-        return answer.json()
-
-
-@pytest_asyncio.fixture
-async def api(world: World, tmp_path: Path) -> AsyncIterator[Api]:
-    key = rsa.generate_private_key(65537, 2048)
-    jwks = {**RSAAlgorithm.to_jwk(key.public_key(), as_dict=True), "kid": "k", "alg": "RS256", "use": "sig"}
-    keys = tmp_path / "jwks.json"
-    keys.write_text(json.dumps({"keys": [jwks]}))
-    settings = CreditsSettings(
-        environment="development",
-        database_url=world.database.url,
-        kafka_bootstrap_servers="127.0.0.1:1",
-        jwks_url=str(keys),
-    )
-    service = bootstrap(settings, world.clock)
-    service.health.started = True
-    await service.database.open()
-    app = application(service)
-    transport = httpx.ASGITransport(app)
-    async with httpx.AsyncClient(transport=transport, base_url="http://credits") as client:
-        yield Api(client, key, world, app)
-    await service.database.close()
-
-
-def slug(answer: httpx.Response) -> tuple[int, str]:
-    return answer.status_code, answer.json()["type"].removeprefix("/problems/")
+from .credit_world import cancelled, missed, requested
 
 
 @pytest.mark.rule("PLAN-1")
@@ -239,6 +158,7 @@ async def test_invoices_show_the_co_pay_pending_and_void_after_a_miss(api: Api) 
         "status": "pending",
         "amount": {"amount_minor": 2500, "currency": "USD"},
         "due_on": "2026-11-26",
+        "about": "co_pay",
     }
     await api.world.send(missed(asked))
     assert [each["status"] for each in (await api.own("/invoices"))["items"]] == ["void"]
@@ -419,7 +339,7 @@ async def test_each_read_and_change_of_credits_leaves_one_row(api: Api) -> None:
 async def test_every_route_about_a_member_keeps_the_access_log(api: Api) -> None:
     routes = [route for route in api.app.routes if isinstance(route, APIRoute) and route.path.startswith("/v1/")]
     without = {route.path for route in routes if access_log not in dependencies(route.dependant)}
-    assert {path for path in without if "/dev/" not in path} == {"/v1/plans"}
+    assert {path for path in without if "/dev/" not in path} == {"/v1/plans", "/v1/webhooks/payments"}
 
 
 async def test_the_openapi_document_names_every_path(api: Api) -> None:
@@ -428,6 +348,11 @@ async def test_the_openapi_document_names_every_path(api: Api) -> None:
     assert {path for path in document["paths"] if "/dev/" not in path and path.startswith("/v1/")} == {
         "/v1/plans",
         "/v1/credits/access",
+        "/v1/purchases",
+        "/v1/purchases/{purchase_id}",
+        "/v1/webhooks/payments",
+        "/v1/members/{member_id}/invoices/{invoice_id}",
+        "/v1/members/{member_id}/invoices/{invoice_id}/pay",
         *(
             f"/v1/members/{{member_id}}/{name}"
             for name in ("credits", "ledger", "invoices", "enrolment", "adjustments")

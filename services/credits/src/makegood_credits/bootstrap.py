@@ -28,7 +28,8 @@ from makegood_contracts.events import (
     SessionReserved,
 )
 
-from makegood_credits.api import members, plans
+from makegood_credits.api import invoices, members, plans, purchases, webhooks
+from makegood_credits.api.dev_checkouts import dev_checkouts
 from makegood_credits.api.rights import RIGHTS
 from makegood_credits.handlers.corrections import on_corrected
 from makegood_credits.handlers.due import LAPSE, MEMBER, MOVE_LAPSE, OVERDUE
@@ -37,6 +38,8 @@ from makegood_credits.handlers.invoices import on_extended, on_overdue
 from makegood_credits.handlers.moments import on_lapse, on_member_due
 from makegood_credits.handlers.moves import on_move_funded, on_move_lapse, on_move_refused, on_move_requested, on_moved
 from makegood_credits.handlers.requested import on_requested, on_reserved
+from makegood_credits.payments.choice import provider_of
+from makegood_credits.payments.development import DevelopmentPayments
 from makegood_credits.settings import CreditsSettings
 
 EVENTS: EventHandlers = {
@@ -78,16 +81,20 @@ def bootstrap(settings: CreditsSettings, clock: Clock | None = None) -> Service:
         deadlines=DEADLINES,
         migrations=Path(__file__).parents[2] / "migrations",
         app=application,
+        parts=provider_of(settings),
         workers=(keep_pruned(settings.access_retention),),
     )
 
 
 def application(service: Service) -> FastAPI:
     """The HTTP side."""
+    routers = [plans.router, members.router, invoices.router, purchases.router, webhooks.router, access_rows(service)]
+    if isinstance(service.parts, DevelopmentPayments) and service.settings.development:
+        routers.append(dev_checkouts(service, service.parts))
     return create_app(
         service,
         title="Makegood credits",
-        description="Plans, enrolments, credit lots, the ledger, invoices.",
-        routers=[plans.router, members.router, access_rows(service)],
+        description="Plans, enrolments, credit lots, the ledger, invoices, purchases.",
+        routers=routers,
         rights=RIGHTS,
     )

@@ -1,13 +1,11 @@
-"""/v1/members/{member_id}/…: credits, ledger, invoices, enrolment, adjustments."""
+"""/v1/members/{member_id}/…: credits, ledger, enrolment, adjustments."""
 
 from __future__ import annotations
 
 from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Request, Response
-from makegood_chassis.database import Database
-from makegood_chassis.http.access_log import AccessLog, access_log
+from fastapi import APIRouter, Depends, Response
 from makegood_chassis.http.changes import Change, changes
 from makegood_chassis.http.openapi import problems
 from makegood_chassis.http.pages import Cursor, Limit, Page, decode_cursor, page
@@ -15,17 +13,16 @@ from makegood_chassis.http.problems import Problem, invalid
 from makegood_chassis.http.rights import Access, operation
 from makegood_contracts.ids import is_id
 
+from makegood_credits.api.dependencies import Data, Log
 from makegood_credits.api.models import (
     AdjustmentBody,
     AdjustmentView,
     CreditsView,
     EnrolmentBody,
     EnrolmentView,
-    InvoiceView,
     LedgerItem,
     LotView,
     MemberId,
-    MoneyView,
 )
 from makegood_credits.domain.book import Book, Entry
 from makegood_credits.domain.enrolling import Coverage
@@ -36,15 +33,6 @@ from makegood_credits.store import reads
 from makegood_credits.store.books import open_and_load
 
 router = APIRouter(tags=["credits"])
-
-
-def _database(request: Request) -> Database:
-    database: Database = request.app.state.service.database
-    return database
-
-
-Data = Annotated[Database, Depends(_database)]
-Log = Annotated[AccessLog, Depends(access_log)]
 
 
 @router.get(
@@ -98,30 +86,6 @@ async def read_ledger(
         rows = await reads.entries_of(queries, member_id, position[0] if position else None, limit + 1)
         await log.record(queries, access, role, member_id)
     items, following = page(rows, limit, _item, lambda row: (row["number"],))
-    return Page(items=items, next_cursor=following)
-
-
-@router.get(
-    "/v1/members/{member_id}/invoices",
-    summary="Charges, newest first",
-    response_model=Page[InvoiceView],
-    responses=problems("not-found", "validation"),
-)
-async def read_invoices(
-    member_id: MemberId,
-    access: Annotated[Access, Depends(operation("invoices.read"))],
-    data: Data,
-    log: Log,
-    limit: Limit = 50,
-    cursor: Cursor = None,
-) -> Page[InvoiceView]:
-    """Co-pays: pending, due or void (MISS-3)."""
-    role = access.require("member", member_id=member_id)
-    position = decode_cursor(cursor, int)
-    async with data.reading() as queries:
-        rows = await reads.invoices_of(queries, member_id, position[0] if position else None, limit + 1)
-        await log.record(queries, access, role, member_id)
-    items, following = page(rows, limit, _invoice, lambda row: (row["number"],))
     return Page(items=items, next_cursor=following)
 
 
@@ -236,15 +200,4 @@ def _item(row: Any) -> LedgerItem:
         made_at=row["made_at"],
         available_after=row["available_after"],
         held_after=row["held_after"],
-    )
-
-
-def _invoice(row: Any) -> InvoiceView:
-    return InvoiceView(
-        id=str(row["id"]),
-        member_id=row["member_id"],
-        session_id=str(row["session_id"]) if row["session_id"] else None,
-        status=row["status"],
-        amount=MoneyView(amount_minor=row["amount_minor"], currency=row["currency"]),
-        due_on=row["due_on"],
     )

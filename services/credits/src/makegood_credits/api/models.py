@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import date
 from functools import cache
-from typing import Annotated, Any, Final, Literal, Self
+from typing import Annotated, Any, Final, Self
 from zoneinfo import available_timezones
 
 from fastapi import Path
@@ -13,6 +13,8 @@ from makegood_contracts.events import LotSource, Modality, PlanKind
 from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
 from makegood_credits.domain.book import EntryKind
+from makegood_credits.domain.invoices import About, InvoiceStatus
+from makegood_credits.domain.purchasing import PurchaseStatus
 
 MemberId = Annotated[
     str,
@@ -220,11 +222,69 @@ class InvoiceView(View):
         status="pending",
         amount={"amount_minor": 2500, "currency": "USD"},
         due_on="2026-11-24",
+        about="co_pay",
     )
 
     id: str
     member_id: str
     session_id: str | None
-    status: Literal["pending", "issued", "paid", "void", "overdue"]
+    status: InvoiceStatus
     amount: MoneyView
     due_on: date
+    about: About
+
+
+class PaymentView(View):
+    """Where a charge can be paid."""
+
+    model_config = example(
+        invoice_id="019ab0c4-3f8e-7d6a-9d6b-0f3b7b1f4a11",
+        status="issued",
+        amount={"amount_minor": 2500, "currency": "USD"},
+        checkout_url="https://checkout.stripe.com/c/pay/cs_test_a1b2c3",
+    )
+
+    invoice_id: str
+    status: InvoiceStatus
+    amount: MoneyView
+    checkout_url: str | None
+
+
+class PurchaseBody(RequestModel):
+    """Single credits to buy."""
+
+    model_config = example(quantity=1)
+
+    quantity: Annotated[Whole, Field(ge=1, le=20)]
+    length_minutes: Annotated[Whole, Field(ge=1, le=1440)] | None = None
+
+
+class PurchaseView(View):
+    """Credits that a member buys. `length_minutes` null: for each length of the plan. `checkout_url`: where to pay, while it
+    is pending."""
+
+    model_config = example(
+        id="019ab0c9-7a11-7c52-9b1d-3e5f2c4d6a70",
+        member_id="anna",
+        status="pending",
+        quantity=1,
+        length_minutes=30,
+        amount={"amount_minor": 6500, "currency": "USD"},
+        checkout_url="https://checkout.stripe.com/c/pay/cs_test_a1b2c3",
+    )
+
+    id: str
+    member_id: str
+    status: PurchaseStatus
+    quantity: int
+    length_minutes: int | None
+    amount: MoneyView
+    checkout_url: str | None
+
+
+class HookView(View):
+    """The web-hook is taken."""
+
+    model_config = example(received=True)
+
+    received: bool = True

@@ -15,6 +15,9 @@ RIGHTS: Final[Rights] = {
     "credits.read": _OWN,
     "ledger.read": _OWN,
     "invoices.read": _OWN,
+    "invoice.pay": (Grant("member", "self"),),
+    "purchase.make": (Grant("member"),),
+    "purchase.read": _OWN,
     "adjustment.make": (Grant("support"),),
     **access_log.RIGHTS,
 }

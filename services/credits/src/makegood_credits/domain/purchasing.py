@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final, Literal
 
-from makegood_contracts.ids import new_id
+from makegood_contracts.events import PlanKind
 
 from makegood_credits.domain.book import Book, Entry
 from makegood_credits.domain.coverage import Enrolment, covering
@@ -38,7 +38,9 @@ class PurchaseRefusal:
     reason: dict[str, Any]
 
 
-def purchase(book: Book, quantity: int, length_minutes: int | None, now: datetime) -> Purchase | PurchaseRefusal:
+def purchase(
+    book: Book, purchase_id: str, quantity: int, length_minutes: int | None, now: datetime
+) -> Purchase | PurchaseRefusal:
     """CRED-6, PLAN-1: only on a plan that allows it, and while it covers the member; for one of its lengths."""
     enrolment = covering(book.enrolments, now)
     plan = enrolment.plan if enrolment is not None else None
@@ -47,28 +49,38 @@ def purchase(book: Book, quantity: int, length_minutes: int | None, now: datetim
     lengths = sorted({*plan.lengths, *plan.psychiatry_lengths})
     if length_minutes is not None and length_minutes not in lengths:
         detail = f"The plan includes sessions of {', '.join(map(str, lengths))} minutes."
-        return PurchaseRefusal({"code": "length-not-in-plan", "detail": detail})
+        return PurchaseRefusal(
+            {"code": "length-not-in-plan", "detail": detail, "remedy": {"action": "choose_plan_length"}}
+        )
     price = Money(plan.unit_price.amount_minor * quantity, plan.unit_price.currency)
-    return Purchase(new_id(), book.member_id, plan.id, quantity, length_minutes or plan.lot_length, price)
+    return Purchase(purchase_id, book.member_id, plan.id, quantity, length_minutes or plan.lot_length, price)
 
 
 def _not_allowed(book: Book, enrolment: Enrolment | None) -> dict[str, Any]:
-    """Why nothing can be bought, and what the member can do instead, as the help pages say it for each kind of plan."""
+    """Why nothing can be bought, and what the member can do instead, as the help pages say it for each kind of plan.
+
+    The words for remedies are those of bookability (BOOK-8).
+    """
     latest = enrolment or max(book.enrolments, key=lambda each: (each.covers_from, each.id), default=None)
     detail = "There is no coverage now." if enrolment is None else "Single credits cannot be bought on this plan."
+    remedy = {"action": "check_credits", "href": f"/v1/members/{book.member_id}/credits"}
     if latest is None:
-        action = "get_coverage"
-    elif latest.plan.kind == "eap":
-        action = "get_more_sessions"
-    elif enrolment is None:
-        action = "renew_coverage"
-    elif not enrolment.plan.has_live_sessions:
-        action = "change_plan"
+        remedy = {"action": "choose_plan", "href": "/v1/plans"}
+    elif enrolment is not None and not enrolment.plan.has_live_sessions:
+        remedy = {"action": "change_plan", "href": "/v1/plans"}
+    elif enrolment is None or latest.plan.kind in ("eap", "sponsored"):
+        remedy = _RENEWALS[latest.plan.kind]
     elif enrolment.plan.co_pay is not None:
-        detail, action = "No credits are needed on this plan: a co-pay is due after each session.", "book_session"
-    else:
-        action = "wait_for_next_period" if enrolment.plan.months else "renew_coverage"
-    return {"code": "purchase-not-allowed", "detail": detail, "remedy": {"action": action}}
+        detail = "No credits are needed on this plan: a co-pay is due after each session."
+    return {"code": "purchase-not-allowed", "detail": detail, "remedy": remedy}
+
+
+_RENEWALS: Final[dict[PlanKind, dict[str, str]]] = {
+    "health_insurance": {"action": "renew_insurance_coverage"},
+    "eap": {"action": "get_more_sessions"},
+    "sponsored": {"action": "renew_sponsored_benefits"},
+    "out_of_pocket": {"action": "renew_plan", "href": "/v1/plans"},
+}
 
 
 def paid(book: Book, bought: Purchase, now: datetime) -> Entry | None:

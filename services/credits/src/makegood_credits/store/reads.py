@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from uuid import UUID
+
 from makegood_chassis.database import Queries, Row
 from sqlalchemy import select
 
@@ -45,6 +47,14 @@ async def invoices_of(queries: Queries, member: str, before: int | None, limit: 
     if before is not None:
         statement = statement.where(table.c.number < before)
     return await queries.fetch(statement)
+
+
+async def invoice(queries: Queries, member: str, invoice_id: str) -> Row | None:
+    """One invoice of the member's."""
+    table = invoices
+    return await queries.fetch_one(
+        select(table).where(table.c.id == UUID(invoice_id)).where(table.c.member_id == member)
+    )
 
 
 async def came_back_to(queries: Queries, member: str, hold_id: str) -> str | None:

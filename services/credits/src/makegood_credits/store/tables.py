@@ -38,4 +38,5 @@ invoices = Table(
     Column("amount_minor", BigInteger),
     Column("currency", Text),
     Column("due_on", Date),
+    Column("about", Text),
 )

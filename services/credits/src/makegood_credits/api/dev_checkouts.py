@@ -1,0 +1,93 @@
+"""The page of the development payment provider, on which anybody pays or declines. In production it does not exist."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from html import escape
+from typing import Final
+
+import httpx
+from fastapi import APIRouter, Response
+from makegood_chassis.http.problems import Problem, not_found
+from makegood_chassis.service import Service
+from makegood_contracts.ids import is_id
+
+from makegood_credits.domain.plans import Money
+from makegood_credits.payments.choice import PAGE
+from makegood_credits.payments.development import DevelopmentPayments
+from makegood_credits.payments.port import PaymentOutcome
+from makegood_credits.store import payments as payment_store
+from makegood_credits.store.payments import OpenCheckout
+
+Deliver = Callable[[bytes, dict[str, str]], Awaitable[int]]
+"""Sends a web-hook; answers the status."""
+
+_CHOICES: Final[dict[str, PaymentOutcome]] = {"pay": "paid", "decline": "failed"}
+_HOOK: Final = "/v1/webhooks/payments"
+
+
+def dev_checkouts(service: Service, payments: DevelopmentPayments, deliver: Deliver | None = None) -> APIRouter:
+    """GET /dev/checkouts/{id} shows it, POST /dev/checkouts/{id}/pay and …/decline send the signed web-hook."""
+    router = APIRouter(prefix=PAGE, include_in_schema=False)
+    send = deliver or _to_ourselves(service)
+
+    async def found(checkout_id: str) -> OpenCheckout:
+        checkout = None
+        if is_id(checkout_id):
+            async with service.database.reading() as queries:
+                checkout = await payment_store.checkout(queries, checkout_id)
+        if checkout is None:
+            raise not_found("checkout")
+        return checkout
+
+    @router.get("/{checkout_id}")
+    async def show(checkout_id: str) -> Response:
+        return _page(await found(checkout_id))
+
+    @router.post("/{checkout_id}/{choice}")
+    async def choose(checkout_id: str, choice: str) -> Response:
+        if choice not in _CHOICES:
+            raise not_found("choice")
+        checkout = await found(checkout_id)
+        try:
+            status = await send(*payments.hook(checkout.id, _CHOICES[choice], checkout.amount))
+        except httpx.HTTPError as error:
+            raise Problem("unavailable", "The web-hook could not be delivered.") from error
+        if status != 200:
+            raise Problem("unavailable", f"The web-hook was answered with {status}.")
+        return _page(await found(checkout_id))
+
+    return router
+
+
+def _to_ourselves(service: Service) -> Deliver:
+    host = service.settings.http_host
+    base = f"http://{'127.0.0.1' if host in ('0.0.0.0', '::') else host}:{service.settings.http_port}"  # noqa: S104
+
+    async def send(body: bytes, headers: dict[str, str]) -> int:
+        async with httpx.AsyncClient(timeout=10, trust_env=False) as client:
+            return (await client.post(base + _HOOK, content=body, headers=headers)).status_code
+
+    return send
+
+
+def _page(checkout: OpenCheckout) -> Response:
+    """Plain HTML: the service's own policy allows neither styles nor scripts."""
+    what = "Session charge" if checkout.quantity is None else f"{checkout.quantity} session credit(s)"
+    state = {"open": "Not paid yet.", "paid": "Paid.", "failed": "Declined."}[checkout.state]
+    buttons = "".join(
+        f'<form method="post" action="{PAGE}/{checkout.id}/{choice}"><p><button>{label}</button></p></form>'
+        for choice, label in (("pay", "Pay"), ("decline", "Decline"))
+        if checkout.state != "paid"
+    )
+    content = (
+        '<!doctype html><html lang="en"><head><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width"><title>Development payment</title></head><body>'
+        f"<h1>{escape(what)}: {escape(_money(checkout.amount))}</h1><p><strong>{state}</strong></p>{buttons}"
+        "<p>This page stands in for a payment provider in development. No money moves.</p></body></html>"
+    )
+    return Response(content, media_type="text/html; charset=utf-8")
+
+
+def _money(amount: Money) -> str:
+    return f"{amount.amount_minor / 100:.2f} {amount.currency}"

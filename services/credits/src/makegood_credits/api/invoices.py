@@ -1,0 +1,132 @@
+"""/v1/members/{member_id}/invoices: charges, and paying them."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Path, Response
+from makegood_chassis.http.changes import Change, changes, release_many
+from makegood_chassis.http.openapi import problems
+from makegood_chassis.http.pages import Cursor, Limit, Page, decode_cursor, page
+from makegood_chassis.http.problems import Problem, not_found
+from makegood_chassis.http.rights import Access, operation
+from makegood_contracts.ids import is_id
+
+from makegood_credits.api.dependencies import Data, Log, Provider, unavailable
+from makegood_credits.api.models import InvoiceView, MemberId, MoneyView, PaymentView
+from makegood_credits.handlers.payments import address_of, ask_to_pay
+from makegood_credits.payments.port import PaymentsUnavailable
+from makegood_credits.store import reads
+
+router = APIRouter(tags=["invoices"])
+
+InvoiceId = Annotated[str, Path(max_length=64, examples=["019ab0c4-3f8e-7d6a-9d6b-0f3b7b1f4a11"])]
+
+
+@router.get(
+    "/v1/members/{member_id}/invoices",
+    summary="Charges, newest first",
+    response_model=Page[InvoiceView],
+    responses=problems("not-found", "validation"),
+)
+async def read_invoices(
+    member_id: MemberId,
+    access: Annotated[Access, Depends(operation("invoices.read"))],
+    data: Data,
+    log: Log,
+    limit: Limit = 50,
+    cursor: Cursor = None,
+) -> Page[InvoiceView]:
+    """CRED-7: co-pays and what extensions cost: pending, issued, paid, void or overdue."""
+    role = access.require("member", member_id=member_id)
+    position = decode_cursor(cursor, int)
+    async with data.reading() as queries:
+        rows = await reads.invoices_of(queries, member_id, position[0] if position else None, limit + 1)
+        await log.record(queries, access, role, member_id)
+    items, following = page(rows, limit, _invoice, lambda row: (row["number"],))
+    return Page(items=items, next_cursor=following)
+
+
+@router.get(
+    "/v1/members/{member_id}/invoices/{invoice_id}",
+    summary="One charge",
+    response_model=InvoiceView,
+    responses=problems("not-found", "validation"),
+)
+async def read_invoice(
+    member_id: MemberId,
+    invoice_id: InvoiceId,
+    access: Annotated[Access, Depends(operation("invoices.read"))],
+    data: Data,
+    log: Log,
+) -> InvoiceView:
+    """CRED-7."""
+    role = access.require("member", member_id=member_id)
+    async with data.reading() as queries:
+        row = await reads.invoice(queries, member_id, invoice_id) if is_id(invoice_id) else None
+        if row is None:
+            raise not_found("invoice")
+        await log.record(queries, access, role, member_id, entity=f"invoice:{row['id']}")
+    return _invoice(row)
+
+
+@router.post(
+    "/v1/members/{member_id}/invoices/{invoice_id}/pay",
+    summary="Pay a charge",
+    response_model=PaymentView,
+    responses=problems("invoice-not-payable", "not-found", "validation"),
+)
+async def pay_invoice(
+    member_id: MemberId,
+    invoice_id: InvoiceId,
+    access: Annotated[Access, Depends(operation("invoice.pay"))],
+    change: Annotated[Change, Depends(changes(if_match="none"))],
+    data: Data,
+    log: Log,
+    provider: Provider,
+) -> Response:
+    """CRED-7: where the charge can be paid. Asked again, the answer is the same address while it stands.
+
+    The payment provider tells us when it is paid; from then on the charge is `paid`, and if it was overdue it blocks booking
+    no longer.
+    """
+    role = access.require("member", member_id=member_id)
+    if not is_id(invoice_id):
+        raise not_found("invoice")
+    invoice_id = invoice_id.lower()
+    async with change.unit(resource=f"/v1/members/{member_id}/invoices/{invoice_id}") as unit:
+        asked = await ask_to_pay(unit, member_id, invoice_id, provider)
+        if asked is None:
+            raise not_found("invoice")
+        invoice, checkout = asked
+        if checkout is None:
+            raise Problem("invoice-not-payable", _NOT_PAYABLE[invoice.status])
+        await log.record(unit, access, role, member_id, entity=f"invoice:{invoice_id}")
+    try:
+        url = await address_of(data, provider, checkout)
+    except PaymentsUnavailable as error:
+        async with data.transaction(change.cause) as unit:
+            await release_many([change.claim], unit)
+        raise unavailable() from error
+    amount = MoneyView(amount_minor=invoice.amount.amount_minor, currency=invoice.amount.currency)
+    view = PaymentView(invoice_id=invoice.id, status=invoice.status, amount=amount, checkout_url=url)
+    return await change.complete(change.answer(200, view))
+
+
+_NOT_PAYABLE = {
+    "pending": "The charge is not due yet: it becomes due when the session has taken place.",
+    "paid": "The charge is paid.",
+    "void": "The charge is void: nothing is owed.",
+}
+
+
+def _invoice(row: Any) -> InvoiceView:
+    return InvoiceView(
+        id=str(row["id"]),
+        member_id=row["member_id"],
+        session_id=str(row["session_id"]) if row["session_id"] else None,
+        status=row["status"],
+        amount=MoneyView(amount_minor=row["amount_minor"], currency=row["currency"]),
+        due_on=row["due_on"],
+        about=row["about"],
+    )

@@ -1,0 +1,144 @@
+"""/v1/purchases: single credits that members buy."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Path, Query, Response
+from makegood_chassis.database import Database
+from makegood_chassis.http.changes import Change, changes, release_many
+from makegood_chassis.http.openapi import LOCATION, problems
+from makegood_chassis.http.pages import Cursor, Limit, Page, decode_cursor, page
+from makegood_chassis.http.problems import Problem, not_found
+from makegood_chassis.http.rights import Access, operation
+from makegood_contracts.ids import is_id, new_id
+
+from makegood_credits.api.dependencies import Data, Log, MaybeProvider, Provider, unavailable
+from makegood_credits.api.models import MoneyView, PurchaseBody, PurchaseView
+from makegood_credits.domain.purchasing import Purchase, PurchaseRefusal
+from makegood_credits.handlers.payments import address_of, ask_for_credits
+from makegood_credits.payments.port import PaymentProvider, PaymentsUnavailable
+from makegood_credits.store import payments as payment_store
+
+router = APIRouter(tags=["purchases"])
+
+Buyer = Annotated[
+    str | None,
+    Query(min_length=1, max_length=128, description="For support: this member's alone.", examples=["member-42"]),
+]
+
+
+@router.post(
+    "/v1/purchases",
+    summary="Buy session credits",
+    status_code=201,
+    response_model=PurchaseView,
+    responses={
+        201: {"headers": LOCATION},
+        **problems("purchase-not-allowed", "length-not-in-plan", "validation"),
+    },
+)
+async def post_purchase(
+    body: PurchaseBody,
+    access: Annotated[Access, Depends(operation("purchase.make"))],
+    change: Annotated[Change, Depends(changes(key_required=True, if_match="none"))],
+    data: Data,
+    log: Log,
+    provider: Provider,
+) -> Response:
+    """CRED-6: where the credits can be paid, on a plan that lets them be bought. They arrive once they are paid, and stand
+    for a year. `length_minutes`: for sessions of this length; without it for each length of the plan."""
+    member = access.caller.subject
+    purchase_id = new_id()
+    path = f"/v1/purchases/{purchase_id}"
+    async with change.unit(resource=path) as unit:
+        asked = await ask_for_credits(unit, member, purchase_id, body.quantity, body.length_minutes, provider)
+        if isinstance(asked, PurchaseRefusal):
+            raise Problem(asked.reason["code"], asked.reason["detail"], reasons=[asked.reason])
+        bought, checkout = asked
+        await log.record(unit, access, None, member, entity=f"purchase:{bought.id}")
+    try:
+        url = await address_of(data, provider, checkout)
+    except PaymentsUnavailable as error:
+        async with data.transaction(change.cause) as unit:
+            await payment_store.withdraw_purchase(unit, bought.id)
+            await release_many([change.claim], unit)
+        raise unavailable() from error
+    answer = change.answer(201, _view(bought, url), location=path)
+    return await change.complete(answer)
+
+
+@router.get(
+    "/v1/purchases",
+    summary="Purchases, newest first",
+    response_model=Page[PurchaseView],
+    responses=problems("not-found", "validation"),
+)
+async def list_purchases(
+    access: Annotated[Access, Depends(operation("purchase.read"))],
+    data: Data,
+    log: Log,
+    member_id: Buyer = None,
+    limit: Limit = 50,
+    cursor: Cursor = None,
+) -> Page[PurchaseView]:
+    """A member's own; for support everybody's, or one member's."""
+    mine = access.caller.subject
+    role = access.role_for(member_id=member_id or mine)
+    if role is None:
+        raise not_found("member")
+    whose = mine if role == "member" else member_id
+    position = decode_cursor(cursor, int)
+    async with data.reading() as queries:
+        rows = await payment_store.purchase_rows(queries, whose, position[0] if position else None, limit + 1)
+        people = {whose} if whose is not None else {row["member_id"] for row in rows[:limit]}
+        await log.record(queries, access, role, *sorted(people))
+    items, following = page(rows, limit, _item, lambda row: (row["number"],))
+    return Page(items=items, next_cursor=following)
+
+
+@router.get(
+    "/v1/purchases/{purchase_id}",
+    summary="One purchase",
+    response_model=PurchaseView,
+    responses=problems("not-found"),
+)
+async def read_purchase(
+    purchase_id: Annotated[str, Path(max_length=64, examples=["019ab0c9-7a11-7c52-9b1d-3e5f2c4d6a70"])],
+    access: Annotated[Access, Depends(operation("purchase.read"))],
+    data: Data,
+    log: Log,
+    provider: MaybeProvider,
+) -> PurchaseView:
+    """CRED-6: `pending` until the payment provider says that it is paid, or failed."""
+    async with data.reading() as queries:
+        row = await payment_store.purchase_row(queries, purchase_id) if is_id(purchase_id) else None
+        if row is None:
+            raise not_found("purchase")
+        role = access.require("purchase", member_id=row["member_id"])
+        await log.record(queries, access, role, row["member_id"], entity=f"purchase:{row['id']}")
+    return _view(payment_store.purchase_of(row), row["url"] or await _address(data, provider, row))
+
+
+async def _address(data: Database, provider: PaymentProvider | None, row: Any) -> str | None:
+    """Of a purchase whose process died before it could ask for the address."""
+    try:
+        return await address_of(data, provider, row["checkout_id"]) if provider is not None else None
+    except PaymentsUnavailable:
+        return None
+
+
+def _item(row: Any) -> PurchaseView:
+    return _view(payment_store.purchase_of(row), row["url"])
+
+
+def _view(bought: Purchase, url: str | None) -> PurchaseView:
+    return PurchaseView(
+        id=bought.id,
+        member_id=bought.member_id,
+        status=bought.status,
+        quantity=bought.quantity,
+        length_minutes=bought.length_minutes,
+        amount=MoneyView(amount_minor=bought.amount.amount_minor, currency=bought.amount.currency),
+        checkout_url=url if bought.status == "pending" else None,
+    )

@@ -1,0 +1,45 @@
+"""POST /v1/webhooks/payments: what the payment provider tells."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Request
+from makegood_chassis.http.context import context
+from makegood_chassis.http.openapi import problems
+from makegood_chassis.http.problems import Problem
+
+from makegood_credits.api.dependencies import Data, Provider
+from makegood_credits.api.models import HookView
+from makegood_credits.handlers.payments import on_payment
+from makegood_credits.payments.port import NotSigned
+
+router = APIRouter(tags=["web-hooks"])
+
+_BODY = {
+    "requestBody": {
+        "required": True,
+        "content": {"application/json": {"schema": {"type": "object"}, "example": {"id": "evt_1", "type": "…"}}},
+    }
+}
+
+
+@router.post(
+    "/v1/webhooks/payments",
+    summary="Web-hooks of the payment provider",
+    response_model=HookView,
+    responses=problems("validation"),
+    openapi_extra=_BODY,
+)
+async def post_payment(request: Request, data: Data, provider: Provider) -> HookView:
+    """CRED-6: signed by the provider, each handled once; repeats and any order are harmless.
+
+    400 for one that is not signed, or was too long ago. One that concerns nothing here is taken and does nothing, so that
+    the provider does not send it for ever.
+    """
+    try:
+        event = provider.read(request.headers, await request.body())
+    except NotSigned as error:
+        raise Problem("validation", "The signature does not fit, or is too old.", status=400) from error
+    if event is not None:
+        async with data.transaction(context(request).cause) as unit:
+            await on_payment(unit, provider.name, event)
+    return HookView()

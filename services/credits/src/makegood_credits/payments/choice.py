@@ -1,0 +1,26 @@
+"""Which payment provider an installation has."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from makegood_credits.payments.development import DevelopmentPayments
+from makegood_credits.payments.port import PaymentProvider
+from makegood_credits.settings import CreditsSettings
+
+DEVELOPMENT_SECRET: Final = "development"  # noqa: S105 - in development anybody may sign
+PAGE: Final = "/dev/checkouts"
+
+
+def provider_of(settings: CreditsSettings) -> PaymentProvider | None:
+    """The provider of the settings; None: nothing can be paid here."""
+    chosen = settings.payment_provider or ("development" if settings.development else "none")
+    if chosen == "development":
+        return DevelopmentPayments(DEVELOPMENT_SECRET, settings.public_base_url.rstrip("/") + PAGE)
+    if chosen == "stripe":
+        from makegood_credits.payments.stripe_checkout import StripePayments  # only who uses it loads it
+
+        return StripePayments(
+            settings.stripe_secret_key, settings.stripe_webhook_secret, settings.links_start, settings.stripe_api_base
+        )
+    return None

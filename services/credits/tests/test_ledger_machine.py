@@ -1,0 +1,309 @@
+"""REL-3: the ledger under a state machine, ten thousand operations on a real PostgreSQL."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Coroutine, Iterator
+from datetime import timedelta
+from itertools import count
+from random import Random
+from typing import TYPE_CHECKING, Any, get_args
+
+import asyncpg
+import pytest
+from hypothesis import HealthCheck, Phase, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
+from makegood_contracts.events import InvoiceWish, Outcome, SessionMoveRequested, SessionRequested
+from makegood_contracts.ids import new_id
+from makegood_credits.domain.plans import PLANS, Money
+from makegood_credits.domain.purchasing import PurchaseRefusal
+from makegood_credits.handlers.commands import adjust_member, return_to_member
+from makegood_credits.handlers.payments import ask_for_credits, on_payment
+from makegood_credits.payments.development import DevelopmentPayments
+from makegood_credits.payments.port import PaymentEvent
+from makegood_credits.store.books import open_and_load
+
+from . import credit_world as events
+from .credit_building import NOW
+from .credit_world import CAUSE, World
+
+if TYPE_CHECKING:
+    from makegood_testkit.databases import Databases
+
+OPERATIONS = 10_000
+PAYMENTS = DevelopmentPayments("secret", "http://127.0.0.1/dev/checkouts")
+ENDINGS = (
+    events.rejected, events.declined, events.expired, events.cancelled, events.completed, events.no_show, events.missed,
+    lambda asked: events.cancelled(asked, forfeits=True),
+)  # fmt: skip
+BY_OUTCOME: dict[Outcome, Any] = {
+    "completed": events.completed,
+    "provider_missed": events.missed,
+    "member_no_show": events.no_show,
+}
+TAMPERING = (
+    "UPDATE ledger_entries SET amount = amount + 1",
+    "DELETE FROM ledger_entries",
+    "TRUNCATE ledger_entries",
+    "UPDATE accounts SET available = -1",
+    "UPDATE lots SET held = -1",
+)
+_ENTRIES = "SELECT * FROM ledger_entries WHERE member_id = ANY($1::text[]) ORDER BY member_id, number"
+_SUMS = """
+SELECT a.member_id, a.available, a.held, coalesce(l.available, 0), coalesce(l.held, 0), a.available_entered, a.held_entered
+FROM (
+    SELECT accounts.member_id, available, held,
+        coalesce(sum(CASE 'member:available' WHEN credit_account THEN amount WHEN debit_account THEN -amount END), 0)
+            AS available_entered,
+        coalesce(sum(CASE 'member:held' WHEN credit_account THEN amount WHEN debit_account THEN -amount END), 0)
+            AS held_entered
+    FROM accounts LEFT JOIN ledger_entries USING (member_id)
+    WHERE member_id = ANY($1::text[]) GROUP BY accounts.member_id
+) AS a LEFT JOIN (
+    SELECT member_id, sum(available) AS available, sum(held) AS held FROM lots GROUP BY member_id
+) AS l USING (member_id)
+"""
+_names = count()
+seeds = st.integers(0, 2**32 - 1)
+
+
+class LedgerMachine(RuleBasedStateMachine):
+    """Members who enrol, book, move, miss, buy and complain; whatever happens, the books agree."""
+
+    world: World
+    loop: asyncio.AbstractEventLoop
+    operations = 0
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.world.clock.moment = NOW
+        self.sessions: list[SessionRequested] = []
+        self.moves: list[SessionMoveRequested] = []
+        self.outcomes: dict[str, Outcome] = {}
+        self.checkouts: list[tuple[str, Money]] = []
+        number = next(_names)
+        self.members = [f"m{number}-{index}" for index in range(4)]
+
+    def run(self, work: Coroutine[Any, Any, Any]) -> Any:
+        return self.loop.run_until_complete(work)
+
+    def send(self, *batch: Any) -> None:
+        if batch:
+            self.run(self.world.send(*batch))
+            self.did(len(batch))
+
+    def did(self, some: int) -> None:
+        LedgerMachine.operations += some
+
+    def some(self, chance: Random, among: list[Any], most: int = 12) -> list[Any]:
+        return chance.sample(among, min(len(among), chance.randint(1, most)))
+
+    @initialize(seed=seeds)
+    def everybody_enrols(self, seed: int) -> None:
+        chance = Random(seed)
+        for member in self.members:
+            self.run(self.world.enrol(member, chance.choice(["out-of-pocket-4", "eap-6", "sponsored-12"])))
+            self.did(1)
+
+    @rule(seed=seeds)
+    def enrol(self, seed: int) -> None:
+        chance = Random(seed)
+        start = self.world.clock.moment.date() - timedelta(days=chance.randrange(40))
+        self.run(self.world.enrol(chance.choice(self.members), chance.choice(sorted(PLANS)), start))
+        self.did(1)
+
+    @rule(seed=seeds, reserved=st.booleans())
+    def book(self, seed: int, reserved: bool) -> None:
+        chance, now = Random(seed), self.world.clock.moment
+        asked = [
+            events.requested(
+                chance.choice(self.members),
+                starts_at=now + timedelta(hours=chance.randrange(1, 900)),
+                length=chance.choice([30, 45]),
+                hold_until=now + timedelta(minutes=15),
+            )
+            for _ in range(chance.randint(4, 16))
+        ]
+        self.send(*asked)
+        self.sessions += asked
+        if reserved:
+            self.send(*map(events.reserved, asked))
+
+    @rule(seed=seeds, ending=st.sampled_from(ENDINGS), again=st.booleans())
+    def end(self, seed: int, ending: Any, again: bool) -> None:
+        chosen = self.some(Random(seed), self.sessions)
+        for _ in range(1 + again):
+            self.send(*map(ending, chosen))
+
+    @rule(seed=seeds, outcome=st.sampled_from(get_args(Outcome)))
+    def take_place(self, seed: int, outcome: Outcome) -> None:
+        chosen = self.some(Random(seed), [each for each in self.sessions if each.session_id not in self.outcomes])
+        self.send(*map(BY_OUTCOME[outcome], chosen))
+        self.outcomes.update((each.session_id, outcome) for each in chosen)
+
+    @rule(seed=seeds, outcome=st.sampled_from(get_args(Outcome)))
+    def correct(self, seed: int, outcome: Outcome) -> None:
+        chosen = self.some(Random(seed), [each for each in self.sessions if each.session_id in self.outcomes])
+        self.send(*(events.corrected(each, self.outcomes[each.session_id], outcome) for each in chosen))
+        self.outcomes.update((each.session_id, outcome) for each in chosen)
+
+    @rule(seed=seeds, forfeits=st.booleans())
+    def ask_to_move(self, seed: int, forfeits: bool) -> None:
+        chance, now = Random(seed), self.world.clock.moment
+        moving = {each.session_id for each in self.moves}
+        chosen = self.some(chance, [each for each in self.sessions if each.session_id not in moving])
+        wishes = [
+            events.move(
+                each,
+                forfeits=forfeits,
+                new_starts_at=now + timedelta(hours=chance.randrange(1, 900)),
+                decide_by=now + timedelta(minutes=5),
+            )
+            for each in chosen
+        ]
+        self.send(*wishes)
+        self.moves += wishes
+
+    @rule(seed=seeds, to=st.sampled_from([events.moved, events.move_refused]), funded=st.booleans())
+    def finish_moves(self, seed: int, to: Any, funded: bool) -> None:
+        chosen = self.some(Random(seed), self.moves)
+        if funded:
+            self.send(*map(events.funded, chosen))
+        self.send(*map(to, chosen))
+        self.moves = [each for each in self.moves if each not in chosen]
+
+    @rule(seed=seeds)
+    def extend(self, seed: int) -> None:
+        chance = Random(seed)
+        due_on = self.world.clock.moment.date() + timedelta(days=chance.randrange(20))
+        wish = InvoiceWish(amount_minor=900, currency="USD", due_on=due_on)
+        self.send(*(events.extended(each, wish) for each in self.some(chance, self.sessions, 5)))
+
+    @rule(seed=seeds, amount=st.integers(-3, 3).filter(bool))
+    def adjust(self, seed: int, amount: int) -> None:
+        async def work() -> None:
+            async with self.world.database.transaction(CAUSE) as unit:
+                book = await open_and_load(unit, Random(seed).choice(self.members))
+                await adjust_member(unit, book, amount, length_minutes=None, reason="r", made_by="support")
+
+        self.run(work())
+        self.did(1)
+
+    @rule(seed=seeds)
+    def return_by_hand(self, seed: int) -> None:
+        async def work(asked: SessionRequested) -> None:
+            async with self.world.database.transaction(CAUSE) as unit:
+                book = await open_and_load(unit, asked.member_id)
+                await return_to_member(unit, book, asked.session_id, reason="r", made_by="support")
+
+        for asked in self.some(Random(seed), self.sessions, 4):
+            self.run(work(asked))
+            self.did(1)
+
+    @rule(seed=seeds)
+    def buy(self, seed: int) -> None:
+        chance = Random(seed)
+
+        async def work() -> None:
+            async with self.world.database.transaction(CAUSE) as unit:
+                asked = await ask_for_credits(
+                    unit, chance.choice(self.members), new_id(), chance.randint(1, 3), None, PAYMENTS
+                )
+            if not isinstance(asked, PurchaseRefusal):
+                self.checkouts.append((asked[1], asked[0].amount))
+
+        self.run(work())
+        self.did(1)
+
+    @rule(seed=seeds)
+    def hear_of_payments(self, seed: int) -> None:
+        chance = Random(seed)
+
+        async def work(event: PaymentEvent) -> None:
+            async with self.world.database.transaction(CAUSE) as unit:
+                await on_payment(unit, "development", event)
+
+        for checkout, amount in self.some(chance, self.checkouts, 6):
+            outcome: Any = chance.choice(["paid", "failed"])
+            self.run(work(PaymentEvent(f"{checkout}-{chance.randint(1, 3)}", checkout, outcome, amount)))
+            self.did(1)
+
+    @rule(hours=st.integers(0, 600))
+    def time_passes(self, hours: int) -> None:
+        self.did(len(self.run(self.world.move_to(self.world.clock.moment + timedelta(hours=hours)))))
+
+    @rule(statement=st.sampled_from(TAMPERING))
+    def tamper(self, statement: str) -> None:
+        async def work() -> None:
+            async with self.world.database.transaction(CAUSE) as unit:
+                await unit.execute(statement)
+
+        with pytest.raises(asyncpg.IntegrityConstraintViolationError):
+            self.run(work())
+        self.did(1)
+
+    @invariant()
+    def balances_rebuilt_from_the_entries_are_equal(self) -> None:
+        for member, available, held, *others in self.run(self._fetch(_SUMS)):
+            assert available >= 0
+            assert held >= 0
+            assert others == [available, held, available, held], member
+
+    def teardown(self) -> None:
+        running: defaultdict[str, int] = defaultdict(int)
+        accounts: defaultdict[str, int] = defaultdict(int)
+        settled: set[str] = set()
+        returned: set[str] = set()
+        for entry in self.run(self._fetch(_ENTRIES)):
+            for side, sign in (("debit", -1), ("credit", 1)):
+                account, lot = entry[f"{side}_account"], entry[f"{side}_lot"]
+                accounts[account] += sign * entry["amount"]
+                if account.startswith("member:"):
+                    for whose in (f"{entry['member_id']} {account}", f"{lot} {account}"):
+                        running[whose] += sign * entry["amount"]
+            assert min(running.values(), default=0) >= 0, "no balance is negative, at any moment"
+            for name in ("available", "held"):
+                assert entry[f"{name}_after"] == running[f"{entry['member_id']} member:{name}"]
+            if entry["debit_account"] == "member:held":
+                assert entry["hold_id"] not in settled, "a hold is settled once"
+                settled.add(entry["hold_id"])
+            if entry["kind"] == "return":
+                assert entry["hold_id"] not in returned, "and comes back once at most"
+                returned.add(entry["hold_id"])
+        assert sum(accounts.values()) == 0, "debits equal credits"
+
+    async def _fetch(self, statement: str) -> list[Any]:
+        async with self.world.database.reading() as queries:
+            return await queries.fetch(statement, self.members)
+
+
+@pytest.fixture
+def ledger(databases: Databases) -> Iterator[World]:
+    """A database for all examples; each has members of its own."""
+    loop = asyncio.new_event_loop()
+    url = loop.run_until_complete(databases.make("credits"))
+    world = World(url)
+    loop.run_until_complete(world.database.open())
+    LedgerMachine.world, LedgerMachine.loop, LedgerMachine.operations = world, loop, 0
+    yield world
+    loop.run_until_complete(world.database.close())
+    loop.run_until_complete(databases.drop(url))
+    loop.close()
+
+
+@pytest.mark.slow
+@pytest.mark.rule("REL-3", "CRED-1", "CRED-3")
+def test_ten_thousand_operations_leave_books_that_agree(ledger: World) -> None:
+    chosen = settings(
+        max_examples=12,
+        stateful_step_count=40,
+        deadline=None,
+        database=None,
+        phases=[Phase.generate, Phase.shrink],
+        suppress_health_check=list(HealthCheck),
+    )
+    while LedgerMachine.operations < OPERATIONS:
+        run_state_machine_as_test(LedgerMachine, settings=chosen)  # type: ignore[no-untyped-call]
+    assert LedgerMachine.loop.run_until_complete(ledger.imbalances()) == []
