@@ -24,7 +24,8 @@ Hook = tuple[bytes, dict[str, str]]
 class Harness(Protocol):
     """A provider, and what it would send."""
 
-    provider: PaymentProvider
+    @property
+    def provider(self) -> PaymentProvider: ...
 
     def hook(
         self, checkout_id: str, outcome: PaymentOutcome, amount: Money, *, event_id: str | None = None, age: int = 0

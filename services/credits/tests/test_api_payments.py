@@ -412,7 +412,7 @@ async def test_production_has_no_page_that_pays(provider: str, webhook: int) -> 
         database_url="postgresql://nobody@127.0.0.1:1/none",
         kafka_bootstrap_servers="127.0.0.1:1",
         jwks_url="x",
-        payment_provider=provider,  # type: ignore[arg-type]
+        payment_provider=provider,
         stripe_secret_key="sk",
         stripe_webhook_secret="whsec",
     )

@@ -305,5 +305,5 @@ def test_ten_thousand_operations_leave_books_that_agree(ledger: World) -> None:
         suppress_health_check=list(HealthCheck),
     )
     while LedgerMachine.operations < OPERATIONS:
-        run_state_machine_as_test(LedgerMachine, settings=chosen)  # type: ignore[no-untyped-call]
+        run_state_machine_as_test(LedgerMachine, settings=chosen)
     assert LedgerMachine.loop.run_until_complete(ledger.imbalances()) == []

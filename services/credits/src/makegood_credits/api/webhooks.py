@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from fastapi import APIRouter, Request
 from makegood_chassis.http.context import context
+from makegood_chassis.http.described import malformed
 from makegood_chassis.http.openapi import problems
 from makegood_chassis.http.problems import Problem
 
@@ -26,7 +27,7 @@ _BODY = {
     "/v1/webhooks/payments",
     summary="Web-hooks of the payment provider",
     response_model=HookView,
-    responses=problems("validation"),
+    responses={400: malformed(), **problems("validation")},
     openapi_extra=_BODY,
 )
 async def post_payment(request: Request, data: Data, provider: Provider) -> HookView:
