@@ -18,7 +18,7 @@ from makegood_notifications.store.read_models import Room, Session
 
 T = TypeVar("T")
 
-NEWS_LAG: Final = 2.0
+NEWS_LAG: Final = 1.0
 """Seconds that a request waits for the news of a thing that was made just now."""
 JUST_NOW: Final = 30.0
 """Seconds for which a thing counts as made just now."""
@@ -40,8 +40,11 @@ async def room_of(service: Service, room_id: str, access: Access) -> tuple[Room,
     return room, access.require("room", member_id=room.member_id, provider_id=room.provider_id)
 
 
-async def session_of(service: Service, session_id: str, access: Access) -> tuple[Session, Role]:
-    """The session as this service knows it (from its reservation on), if the caller is one of its parties."""
+async def session_of(
+    service: Service, session_id: str, access: Access, *, settled: bool = False
+) -> tuple[Session, Role]:
+    """The session as this service knows it (from its reservation on), if the caller is one of its parties. `settled`: one
+    that waits for its confirmation is looked at again for a moment, for that news may be on its way."""
     if not is_id(session_id):
         raise not_found("session")
     session_id = session_id.lower()
@@ -53,7 +56,15 @@ async def session_of(service: Service, session_id: str, access: Access) -> tuple
     session = await _news(service, f"session:{session_id}", look, wait=_made_just_now(UUID(session_id)))
     if session is None:
         raise not_found("session")
-    return session, access.require("session", member_id=session.member_id, provider_id=session.provider_id)
+    role = access.require("session", member_id=session.member_id, provider_id=session.provider_id)
+    if settled and session.status == "reserved":
+
+        async def answered() -> Session | None:
+            found = await look()
+            return None if found is None or found.status == "reserved" else found
+
+        session = await _news(service, f"session:{session_id}", answered, wait=True) or session
+    return session, role
 
 
 async def enrolments_of(service: Service, member_id: str) -> list[Enrolment]:

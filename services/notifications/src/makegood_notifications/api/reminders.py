@@ -42,7 +42,7 @@ async def remind(
     """REM-1: by e-mail or WhatsApp, as the member's plan allows and the member chose. Answers the delivery, queued."""
     service: Service = request.app.state.service
     parts: Parts = service.parts
-    known, _ = await session_of(service, session_id, access)
+    known, _ = await session_of(service, session_id, access, settled=True)
     async with change.unit() as unit:
         session = await read_models.find_session(unit, known.id)
         if session is None:

@@ -206,7 +206,7 @@ class Wording:
             "button": language.text(template, "button", variables),
             "link": self._links.to(language.text(template, "link", {}), facts),
             "sign_off": language.word("sign_off", {}),
-            "footer": language.word("footer" if facts.length_minutes else "footer_timeless", {}),
+            "footer": language.word("footer" if facts.session_id and facts.length_minutes else "footer_timeless", {}),
         }
         return EmailText(
             subject=content["subject"],
