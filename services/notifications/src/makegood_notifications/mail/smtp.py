@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
@@ -117,15 +118,28 @@ class SmtpMailer:
     @staticmethod
     async def _hand_over(client: aiosmtplib.SMTP, mail: Mail) -> None:
         """One SMTP transaction; an answer about this message or recipient is told apart from one about the server."""
+        # Not `sendmail`, which goes over the whole mail once more to tell its size in RFC 1870's way.
+        options = [f"SIZE={len(mail.content)}"] if client.supports_extension("size") else []
         try:
-            await client.sendmail(mail.sender, [mail.recipient], mail.content)
-        except errors.SMTPRecipientsRefused as refusal:
-            raise _verdict(refusal.recipients[0].code) from None
-        except errors.SMTPSenderRefused as refusal:
-            # Nothing the recipient could change (login needed, sender not allowed): an operator will put it right.
-            raise Unreachable(f"sender refused with {refusal.code}") from None
+            try:
+                await client.mail(mail.sender, options=options)
+            except errors.SMTPSenderRefused as refusal:
+                # Nothing the recipient could change (login needed, sender not allowed): an operator will put it right.
+                raise Unreachable(f"sender refused with {refusal.code}") from None
+            await client.rcpt(mail.recipient)
+            await client.data(mail.content)
         except errors.SMTPResponseException as refusal:
+            await _start_anew(client)
             raise _verdict(refusal.code) from None
+        except Unreachable:
+            await _start_anew(client)
+            raise
+
+
+async def _start_anew(client: aiosmtplib.SMTP) -> None:
+    """The next mail must not meet what is left of this one."""
+    with suppress(OSError, errors.SMTPException):
+        await client.rset()
 
 
 def _verdict(code: int) -> Trouble:
