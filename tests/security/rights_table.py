@@ -130,6 +130,7 @@ RIGHTS: Final[Mapping[str, Right]] = {
     "GET /v1/members/{member_id}/credits": may("member", "support"),
     "GET /v1/members/{member_id}/ledger": may("member", "support"),
     "GET /v1/members/{member_id}/invoices": may("member", "support"),
+    "GET /v1/members/{member_id}/invoices/{invoice_id}": may("member", "support"),
     "POST /v1/members/{member_id}/invoices/{invoice_id}/pay": may("member"),
     "POST /v1/members/{member_id}/adjustments": may("support"),
     "POST /v1/purchases": own("member"),

@@ -306,7 +306,9 @@ def _complaint(right: Right, actor: Actor, answer: httpx.Response, scene: Scene)
         # By rights alone; a rule may forbid it at this moment (409), or the payment provider's signature be missing (400).
         right_ = status not in (401, 403, 404, 405, 422) and status < 500
     elif expected == "own only":
-        right_ = (status, slug) == (404, "not-found") or (answer.is_success and not _shows(answer, scene))
+        # Or a rule forbids it to them, as to anybody.
+        let = answer.is_success or status == 409
+        right_ = (status, slug) == (404, "not-found") or (let and not _shows(answer, scene))
     elif expected == "forbidden":
         right_ = (status, slug) == (403, right.refused.get(ROLE[actor], "forbidden"))
     else:
