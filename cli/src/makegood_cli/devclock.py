@@ -107,6 +107,10 @@ class DevelopmentClock:
         await self._put(SERVICES, offset)
         return str((await self._settled("the clock is moved, but "))["booking"]["now"])
 
+    async def settle(self) -> None:
+        """Comes back once everything that happened so far has been taken up by whom it concerns; no clock is moved."""
+        await self._settled("")
+
     @staticmethod
     def _offset(clocks: dict[str, dict[str, Any]], by: timedelta) -> float:
         offset = max(float(c["offset_seconds"]) for c in clocks.values()) + by.total_seconds()

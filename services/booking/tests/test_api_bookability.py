@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import date, timedelta
 from typing import Any
 
 import pytest
-from makegood_contracts.events import SessionType, WeeklyHours
+from makegood_contracts.events import SessionRequested, SessionType, WeeklyHours
 from makegood_contracts.ids import new_id
 from msgspec.structs import replace as altered
 
@@ -253,3 +254,68 @@ async def test_the_parties_and_support_ask_and_nobody_else(world: World) -> None
 async def test_a_question_that_makes_no_sense_is_refused(world: World, asked: Json) -> None:
     answer = await world.member.get(f"/v1/rooms/{await world.room()}/bookability", params=asked)
     assert (answer.status_code, slug(answer)) == (422, "validation")
+
+
+async def book(world: World, person: Any, room: str, **other: Any) -> Json:
+    answer = await person.post(
+        "/v1/sessions",
+        json=world.wish(room, world.clock.moment + 4 * DAY, **other),
+        headers={"Idempotency-Key": new_id()},
+    )
+    body: Json = answer.json()
+    return {**body, "status": answer.status_code}
+
+
+@pytest.mark.rule("BOOK-7", "ROOM-2")
+async def test_nobody_books_in_a_closed_room_or_for_a_member_who_was_away_and_each_reason_has_its_remedy(
+    world: World,
+) -> None:
+    await hear(world, told(enrolled(new_id(), "plan", date(2026, 11, 1), **OUT_OF_POCKET)))
+    await working(world, horizon_days=200)
+    room = await world.room()
+    world.clock.moment = NOW + 26 * DAY
+    for person in (world.member, world.provider):
+        refused = await book(world, person, room)
+        assert (refused["status"], refused["type"]) == (409, "/problems/room-inactive")
+        (reason,) = refused["reasons"]
+        assert reason["remedy"] == {"action": "restart_therapy", "href": f"/v1/rooms/{room}/restart"}
+    await world.provider.post(f"/v1/rooms/{room}/close")
+    refused = await book(world, world.member, room)
+    assert [reason["code"] for reason in refused["reasons"]] == ["room-closed", "room-inactive"]
+    assert not [event for event in await world.outbox() if isinstance(event, SessionRequested)]
+    await world.member.post(f"/v1/rooms/{room}/restart")
+    assert (await book(world, world.member, room))["status"] == 202
+
+
+@pytest.mark.rule("BOOK-6", "BOOK-8")
+async def test_what_support_may_not_book_the_provider_is_asked_to(world: World) -> None:
+    room = await world.room()
+    refused = await book(world, world.support, room)
+    assert (refused["status"], refused["type"]) == (403, "/problems/support-may-not")
+    assert refused["reasons"][0]["remedy"] == {"action": "ask_provider_to_book", "href": f"/v1/rooms/{room}/messages"}
+
+
+@pytest.mark.rule("BOOK-4", "BOOK-8")
+@pytest.mark.parametrize(("kind", "purchasable"), [("eap", False), ("out_of_pocket", True)])
+async def test_a_refused_booking_names_the_remedies_that_bookability_names(
+    world: World, kind: str, purchasable: bool
+) -> None:
+    await covered(world, 0, plan_kind=kind, purchasable=purchasable)
+    await working(world)
+    room = await world.room()
+    said = await bookability(world, room)
+
+    async def answer() -> None:
+        session = await world.until_in_outbox("SessionRequested")
+        await hear(world, told(Answers.slot_refused(session, "slot-taken")))
+        await hear(world, told(Answers.credit_refused(session, "no-session-credits", purchasable=purchasable)))
+
+    wish = world.wish(room, START)
+    headers = {"Idempotency-Key": new_id(), "Prefer": "wait=10"}
+    refused, _ = await asyncio.gather(world.member.post("/v1/sessions", json=wish, headers=headers), answer())
+    assert refused.status_code == 409
+    taken, no_credit = refused.json()["reasons"]
+    assert taken["remedy"] == {"action": "choose_another_slot", "href": "/v1/providers/dr-lee/slots"}
+    (reason,) = said["reasons"]
+    told_before = {name: value for name, value in reason["remedy"].items() if value is not None}
+    assert (no_credit["code"], no_credit["remedy"]) == (reason["code"], told_before)

@@ -9,7 +9,7 @@ from itertools import permutations
 import pytest
 from makegood_booking.domain import booking
 from makegood_booking.domain.attendance import next_due, time_passed
-from makegood_booking.domain.booking import NOT_IN_TIME, RoomClosedRefusal, Unfit, unfit
+from makegood_booking.domain.booking import NOT_IN_TIME, Unfit, unfit
 from makegood_booking.domain.policy import STANDARD
 from makegood_booking.domain.session import CreditState, Session
 from makegood_contracts.events import (
@@ -34,12 +34,6 @@ def test_a_request_asks_for_slot_and_credit_until_a_moment() -> None:
     assert isinstance(event, SessionRequested)
     assert (event.hold_until, event.policy_version, event.session_version) == (NOW + 15 * MINUTE, 1, 1)
     assert (event.starts_at, event.ends_at) == (START, START + 30 * MINUTE)
-
-
-@pytest.mark.rule("BOOK-1")
-def test_a_closed_room_takes_no_booking() -> None:
-    closed = replace(ROOM, status="closed")
-    assert booking.request("id", wish(), closed, "member", STANDARD, NOW) == RoomClosedRefusal()
 
 
 @pytest.mark.rule("BOOK-1")

@@ -138,6 +138,10 @@ class Platform:
         """Moves the development clock; comes back when what was due has been taken up."""
         await self.clock.advance(by)
 
+    async def settle(self) -> None:
+        """Comes back once every service has taken up what happened so far."""
+        await self.clock.settle()
+
     async def advance_to(self, moment: datetime) -> None:
         await self.advance(moment - await self.now())
 

@@ -11,8 +11,10 @@ from makegood_chassis.group_commit import GroupCommit
 from makegood_chassis.http.idempotency import Claim, claim_many, release_many, store_many
 from makegood_contracts.envelope import Cause
 from makegood_contracts.events import Actor, PlanKind
+from makegood_contracts.reasons import Reason
 
-from makegood_booking.domain.booking import RoomClosedRefusal, Unfit, Wish, request, support_may_book, unfit
+from makegood_booking.domain.bookability import room_reasons
+from makegood_booking.domain.booking import Unfit, Wish, request, support_may_book, unfit
 from makegood_booking.domain.coverage import covering
 from makegood_booking.domain.rooms import Room
 from makegood_booking.domain.session import Changed, Session
@@ -43,12 +45,21 @@ class NoSuchRoom(Exception):
     """The room is not there, or not the caller's."""
 
 
-class RoomClosed(Exception):
-    """Bookings need an active room."""
+class RoomRefused(Exception):
+    """Bookings need an active room, and a member who was active lately (BOOK-7)."""
+
+    def __init__(self, room: Room, reasons: Sequence[Reason]) -> None:
+        super().__init__(room.id)
+        self.room = room
+        self.reasons = reasons
 
 
 class SupportMayNot(Exception):
     """Support books only video, and only for members with health insurance (BOOK-6)."""
+
+    def __init__(self, room: Room) -> None:
+        super().__init__(room.id)
+        self.room = room
 
 
 class NotBookable(Exception):
@@ -92,17 +103,19 @@ class Desk:
             found = rooms.get(wish.room_id)
             booked_by = booking.booked_by(found.room) if found is not None else None
             error: Exception | None = None
-            changed: Changed | RoomClosedRefusal | None = None
+            changed: Changed | None = None
             if found is None or booked_by is None:
                 error = NoSuchRoom()
             elif fault := unfit(wish, policy, unit.now):
                 error = NotBookable(fault)
             elif booked_by == "support" and not support_may_book(wish, await _plan_kind(found.room, wish, unit)):
-                error = SupportMayNot()
+                error = SupportMayNot(found.room)
+            elif reasons := room_reasons(found.room, found.active_at, policy, unit.now):
+                error = RoomRefused(found.room, reasons)
             else:
                 changed = request(booking.session_id, wish, found.room, booked_by, policy, unit.now, found.specialty)
-            if error is not None or not isinstance(changed, Changed):
-                results.append(RoomClosed() if isinstance(changed, RoomClosedRefusal) else error or NoSuchRoom())
+            if changed is None:
+                results.append(error or NoSuchRoom())
                 released.append(booking.claim)
                 continue
             made.append((changed, booking.cause))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from itertools import islice
@@ -26,10 +26,10 @@ from makegood_booking.domain.bookability import (
     Question,
     Verdict,
 )
-from makegood_booking.domain.coverage import latest
+from makegood_booking.domain.coverage import Enrolment, latest
 from makegood_booking.domain.policy import Policy
-from makegood_booking.domain.remedies import DEPENDS_ON_THE_PLAN, Circumstances
-from makegood_booking.domain.rooms import Room, is_available
+from makegood_booking.domain.remedies import Circumstances
+from makegood_booking.domain.rooms import is_available
 from makegood_booking.store import calendars, coverage
 from makegood_booking.store.rooms import RoomToBook, active_room
 
@@ -61,8 +61,9 @@ class Lookout:
         known = Known(room, place.active_at, policy)
         try:
             known = await _known(known, queries)
-            circumstances = await circumstances_of(room, known, now, queries)
+            circumstances = await _circumstances(circumstances, known.enrolments, known.schedule, now, queries)
             verdict = await _judge(known, question, now, queries)
+            circumstances = replace(circumstances, purchasable=verdict.can_purchase)
         except Exception as error:  # whatever it is: the member gets an answer, never a bare 500
             _log.error("bookability could not be asked", room_id=room.id, error=type(error).__name__)
             reasons = (*bookability.room_reasons(room, place.active_at, policy, now), NOTHING_TOLD)
@@ -87,35 +88,23 @@ async def _schedule(provider_id: str, queries: Queries) -> Schedule | None:
     return None if published is None else schedule_of(published)
 
 
-async def circumstances_of(room: Room, known: Known, now: datetime, queries: Queries) -> Circumstances:
-    """What the remedies for this room depend on."""
-    plan = latest(known.enrolments, now)
-    other = await active_room(room.member_id, room.provider_id, queries)
-    return Circumstances(
-        room.id,
-        room.member_id,
-        room.provider_id,
-        plan_kind=plan.plan_kind if plan else None,
-        purchasable=plan.purchasable if plan else False,
-        provider_available=is_available(known.schedule, now),
-        active_room_id=other.id if other is not None and other.id != room.id else None,
-    )
+async def circumstances_of(at: Circumstances, now: datetime, queries: Queries) -> Circumstances:
+    """All that remedies depend on, for these people in this room."""
+    enrolments = await coverage.read_enrolments(at.member_id, queries)
+    return await _circumstances(at, enrolments, await _schedule(at.provider_id, queries), now, queries)
 
 
-async def circumstances_for(
-    room: Room, codes: Iterable[str], policy: Policy, now: datetime, queries: Queries
+async def _circumstances(
+    at: Circumstances, enrolments: Collection[Enrolment], schedule: Schedule | None, now: datetime, queries: Queries
 ) -> Circumstances:
-    """What the remedies for these reasons depend on; read only where a reason's remedy does depend on it."""
-    if DEPENDS_ON_THE_PLAN.isdisjoint(codes):
-        return Circumstances(room.id, room.member_id, room.provider_id)
-    known = Known(
-        room,
-        now,
-        policy,
-        enrolments=await coverage.read_enrolments(room.member_id, queries),
-        schedule=await _schedule(room.provider_id, queries),
+    plan = latest(enrolments, now)
+    other = await active_room(at.member_id, at.provider_id, queries)
+    return replace(
+        at,
+        plan_kind=plan.plan_kind if plan else None,
+        provider_available=is_available(schedule, now),
+        active_room_id=other.id if other is not None and other.id != at.room_id else None,
     )
-    return await circumstances_of(room, known, now, queries)
 
 
 async def _judge(known: Known, question: Question, now: datetime, queries: Queries) -> Verdict:

@@ -11,10 +11,13 @@ from makegood_chassis.http.problems import Problem, invalid, not_found
 from makegood_chassis.http.rights import Access, operation
 from makegood_contracts.events import Actor
 from makegood_contracts.ids import new_id
+from makegood_contracts.problems import PROBLEMS
+from makegood_contracts.reasons import Reason
 
+from makegood_booking.api.bookability import about, at_room, refusal
 from makegood_booking.api.models import BookRequest, SessionView
 from makegood_booking.api.parameters import PartsOf, known_id, session_answer
-from makegood_booking.desk import Booking, NoSuchRoom, NotBookable, RoomClosed, SupportMayNot, session_path
+from makegood_booking.desk import Booking, NoSuchRoom, NotBookable, RoomRefused, SupportMayNot, session_path
 from makegood_booking.domain.booking import Wish
 from makegood_booking.domain.rooms import Room
 from makegood_booking.domain.session import Session
@@ -27,6 +30,7 @@ _REFUSALS = (
     "not-found",
     "support-may-not",
     "room-closed",
+    "room-inactive",
     "slot-not-offered",
     "slot-taken",
     "venue-taken",
@@ -99,7 +103,7 @@ async def book(
     if outcome is None:
         return await change.complete(session_answer(change, 202, session, session_path(session_id)))
     if outcome.status == "rejected":
-        return await change.complete(refused(outcome))
+        return await change.complete(await refused(parts, outcome))
     # 201 says that there is a session now; one that another request cancelled meanwhile is none.
     return await change.complete(
         session_answer(change, 200 if outcome.over else 201, outcome, session_path(session_id))
@@ -128,16 +132,16 @@ async def _submit(parts: Parts, booking: Booking) -> tuple[Session, Response | N
         raise not_found("room") from None
     except NotBookable as error:
         raise invalid(f"#/{error.unfit.field}", error.unfit.detail) from None
-    except RoomClosed:
-        raise Problem("room-closed") from None
-    except SupportMayNot:
-        raise Problem("support-may-not") from None
+    except RoomRefused as error:
+        raise await refusal(parts, at_room(error.room), error.reasons) from None
+    except SupportMayNot as error:
+        reason = Reason(code="support-may-not", detail=PROBLEMS["support-may-not"].when)
+        raise await refusal(parts, at_room(error.room), [reason]) from None
 
 
-def refused(session: Session) -> Problem:
-    """BOOK-4: why there is no session, every reason of it, and whether a credit can be purchased."""
-    first = session.reasons[0]
-    members: dict[str, Any] = {"reasons": session.reasons, "session_id": session.id}
+async def refused(parts: Parts, session: Session) -> Problem:
+    """BOOK-4: why there is no session, every reason of it with its remedy, and whether a credit can be purchased."""
+    members: dict[str, Any] = {"session_id": session.id}
     if session.purchasable is not None:
         members["purchasable"] = session.purchasable
-    return Problem(first.code, first.detail, **members)
+    return await refusal(parts, about(session, session.purchasable), session.reasons, **members)

@@ -20,11 +20,13 @@ from makegood_booking.api.models import ROOM_ID, LocalTime
 from makegood_booking.api.parameters import PartsOf, RoomId, known_id
 from makegood_booking.domain.bookability import Question
 from makegood_booking.domain.policy import Policy
-from makegood_booking.domain.remedies import Action, Circumstances, Remedy, remedy
+from makegood_booking.domain.remedies import Action, Circumstances, Remedy, needs_more, remedy
+from makegood_booking.domain.rooms import Room
+from makegood_booking.domain.session import Session
 from makegood_booking.domain.time import is_zone, local_text
-from makegood_booking.lookout import Found, circumstances_for
+from makegood_booking.lookout import Found, circumstances_of
 from makegood_booking.parts import Parts
-from makegood_booking.store.rooms import RoomToBook, read_rooms
+from makegood_booking.store.rooms import read_rooms
 
 router = APIRouter(tags=["rooms"])
 
@@ -177,11 +179,21 @@ def with_remedies(reasons: Iterable[Reason], at: Circumstances) -> list[dict[str
     ]
 
 
-async def refusal(parts: Parts, place: RoomToBook, reasons: Iterable[Reason], **members: Any) -> Problem:
-    """The 409 of a booking that these reasons forbid, the first as its type."""
+def at_room(room: Room) -> Circumstances:
+    """Whom a refusal in this room is about."""
+    return Circumstances(room.id, room.member_id, room.provider_id)
+
+
+def about(session: Session, purchasable: bool | None) -> Circumstances:
+    """Whom a refusal of this session's time is about; `purchasable`: as credits answered."""
+    booked = session.booked
+    return Circumstances(booked.room_id, booked.member_id, booked.provider_id, purchasable=bool(purchasable))
+
+
+async def refusal(parts: Parts, at: Circumstances, reasons: Iterable[Reason], **members: Any) -> Problem:
+    """The problem of a booking or move that these reasons forbid: the first is its type, each has its remedy (BOOK-8)."""
     listed = list(reasons)
-    async with parts.database.reading() as queries:
-        policy = await parts.policies.current(queries)
-        codes = {reason.code for reason in listed}
-        at = await circumstances_for(place.room, codes, policy, parts.clock.now(), queries)
+    if needs_more(reason.code for reason in listed):
+        async with parts.database.reading() as queries:
+            at = await circumstances_of(at, parts.clock.now(), queries)
     return Problem(listed[0].code, listed[0].detail, reasons=with_remedies(listed, at), **members)

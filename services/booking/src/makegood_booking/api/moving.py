@@ -14,6 +14,7 @@ from makegood_chassis.http.rights import Access, operation
 from makegood_contracts.events import InvoiceWish
 from makegood_contracts.ids import new_id
 
+from makegood_booking.api.bookability import about, refusal
 from makegood_booking.api.changes import locked, save
 from makegood_booking.api.models import SessionView
 from makegood_booking.api.moving_models import ExtendRequest, RescheduleRequest
@@ -138,19 +139,18 @@ async def _moving(
         outcome = await waiter.result(change.wait, look)
     if outcome is None:
         return await change.complete(session_answer(change, 202, session, path))
-    return await change.complete(_refused(outcome, asked) or session_answer(change, 200, outcome))
+    return await change.complete(await _refused(parts, outcome, asked) or session_answer(change, 200, outcome))
 
 
-def _refused(session: Session, asked: Move) -> Problem | None:
+async def _refused(parts: Parts, session: Session, asked: Move) -> Problem | None:
     """Why the session stays where it was; None where it was moved."""
     move = session.move
     if move is None or move.id != asked.id:
         there = (session.booked.starts_at, session.booked.ends_at) == (asked.starts_at, asked.ends_at)
         return Problem("session-over", "The session ended before it was moved.") if session.over and not there else None
-    first = move.reasons[0]
-    members: dict[str, Any] = {"reasons": move.reasons, "session_id": session.id}
+    members: dict[str, Any] = {"session_id": session.id}
     if (message := answer_in_words(move.reasons)) is not None:
         members["message"] = message
     if move.purchasable is not None:
         members["purchasable"] = move.purchasable
-    return Problem(first.code, first.detail, **members)
+    return await refusal(parts, about(session, move.purchasable), move.reasons, **members)

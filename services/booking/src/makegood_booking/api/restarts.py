@@ -12,13 +12,13 @@ from makegood_chassis.http.problems import Problem, invalid, not_found
 from makegood_chassis.http.rights import Access, operation
 from makegood_contracts.ids import new_id
 
-from makegood_booking.api.bookability import plain_remedy
+from makegood_booking.api.bookability import at_room, plain_remedy
 from makegood_booking.api.models import Nothing, PersonId, RoomView
 from makegood_booking.api.parameters import PartsOf, RoomId, known_id
 from makegood_booking.domain.remedies import remedy
 from makegood_booking.domain.rooms import RestartRefusal, close_room, leave_room, open_room, restart_room
 from makegood_booking.handlers.left import LEFT, LOOKS_AGAIN_AFTER, call_off_ahead
-from makegood_booking.lookout import circumstances_for
+from makegood_booking.lookout import circumstances_of
 from makegood_booking.store import rooms
 
 router = APIRouter(tags=["rooms"])
@@ -64,7 +64,7 @@ async def restart(
         change.expect_version(room.version)
         policy = await parts.policies.current(unit)
         place = (await rooms.read_rooms([room_id], unit))[room_id]
-        at = await circumstances_for(room, {"restart-not-allowed"}, policy, unit.now, unit)
+        at = await circumstances_of(at_room(room), unit.now, unit)
         outcome = restart_room(
             room,
             place.active_at,

@@ -120,10 +120,12 @@ async def close_a_room(
         room = await rooms.lock_room(room_id, unit)
         if room is None:
             raise not_found("room")
-        access.require("room", member_id=room.member_id, provider_id=room.provider_id)
+        role = access.require("room", member_id=room.member_id, provider_id=room.provider_id)
         change.expect_version(room.version)
         room, closed = close_room(room, unit.now)
         if closed is not None:
             await rooms.save_room(room, unit)
             unit.publish(closed, sequence=room.version)
+        if role == "member":  # ROOM-2: any change of theirs
+            await rooms.touch_rooms([room.id], unit)
         return change.answer(200, RoomView.of(room), version=room.version)

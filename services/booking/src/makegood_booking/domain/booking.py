@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Literal
 
 from makegood_contracts.events import (
     Actor,
@@ -51,13 +50,6 @@ class Unfit:
     detail: str
 
 
-@dataclass(frozen=True, slots=True)
-class RoomClosedRefusal:
-    """BOOK-1: bookings need an active room."""
-
-    code: Literal["room-closed"] = "room-closed"
-
-
 def unfit(wish: Wish, policy: Policy, now: datetime) -> Unfit | None:
     """What makes the wish one that nobody could book, whatever room, plan and schedule say."""
     if wish.starts_at <= now:
@@ -88,10 +80,9 @@ def request(
     policy: Policy,
     now: datetime,
     specialty: Specialty = "therapy",
-) -> Changed | RoomClosedRefusal:
-    """BOOK-1: asks availability for the slot and credits for the credit, whoever books (BOOK-5)."""
-    if room.status != "active":
-        return RoomClosedRefusal()
+) -> Changed:
+    """BOOK-1: asks availability for the slot and credits for the credit, whoever books (BOOK-5). The room must be one that
+    can be booked in (`room_reasons`)."""
     booked = Appointment(
         session_id=session_id,
         room_id=room.id,

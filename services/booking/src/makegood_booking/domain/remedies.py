@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final, Literal
 
@@ -115,7 +115,11 @@ _TABLE: Final[Mapping[str, Callable[[Circumstances], Remedy]]] = {
     "support-may-not": lambda at: Remedy("ask_provider_to_book", f"/v1/rooms/{at.room_id}/messages"),
     "temporary-interruption": lambda at: Remedy("try_again_later"),
 }
-DEPENDS_ON_THE_PLAN: Final = frozenset(
+_NEED_MORE: Final = frozenset(
     {"room-closed", "room-inactive", "restart-not-allowed", "coverage-ended", "no-session-credits"}
 )
-"""Reasons whose remedy needs more of the circumstances than the ids."""
+
+
+def needs_more(codes: Iterable[str]) -> bool:
+    """Whether the remedy of one of these depends on more of the circumstances than the ids."""
+    return not _NEED_MORE.isdisjoint(codes)
