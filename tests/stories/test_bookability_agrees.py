@@ -316,3 +316,16 @@ def test_of_the_states_that_were_tried_some_could_book_and_many_reasons_were_met
         pytest.skip(f"only {len(_tried)} states were tried")
     assert {bookable for bookable, _ in _tried} == {True, False}
     assert len(frozenset().union(*(said for _, said in _tried))) >= 6
+
+
+@pytest.mark.rule("ROOM-2")
+async def test_what_the_member_writes_keeps_the_room_open_for_booking(platform: Platform) -> None:
+    cast = await platform.cast()
+    path = f"/v1/rooms/{cast.room_id}"
+    await platform.advance(20 * DAY)
+    await cast.member.post(f"{path}/messages", {"text": "Still here."})
+    await platform.advance(20 * DAY)
+    now = codes((await cast.member.get(f"{path}/bookability"))["reasons"])
+    assert "room-inactive" not in now
+    await platform.advance(6 * DAY)
+    assert "room-inactive" in codes((await cast.member.get(f"{path}/bookability"))["reasons"])
