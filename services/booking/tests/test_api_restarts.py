@@ -98,6 +98,21 @@ async def test_after_25_days_away_the_member_restarts_before_booking_and_is_acti
     assert (await why(room), await why(other)) == ([], [])
 
 
+@pytest.mark.rule("ROOM-2")
+@pytest.mark.parametrize(("role", "subject", "seen"), [("member", "anna", True), ("provider", "dr-lee", False)])
+async def test_any_change_by_the_member_is_activity_and_none_by_others(
+    world: World, role: str, subject: str, seen: bool
+) -> None:
+    session = await world.confirmed(NOW + 2 * HOUR)
+    room = session["room_id"]
+    for minutes, path in ((110, f"/v1/sessions/{session['id']}/join"), (115, f"/v1/rooms/{room}/close")):
+        before = (await world.support.get(f"/v1/rooms/{room}")).json()["last_activity_at"]
+        world.clock.moment = NOW + minutes * HOUR / 60
+        assert (await world.person(role, subject).post(path)).status_code == 200
+        after = (await world.support.get(f"/v1/rooms/{room}")).json()["last_activity_at"]
+        assert (after > before) is seen
+
+
 @pytest.mark.rule("ROOM-3")
 async def test_a_change_of_provider_opens_a_room_closes_the_old_one_and_cancels_what_lies_ahead_without_loss(
     world: World,
