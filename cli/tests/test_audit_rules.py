@@ -45,6 +45,9 @@ class Case:
         self.tables: dict[str, Any] = {
             "now": NOW,
             "sessions": [],
+            "added_holds": [],
+            "debtors": [{"member_id": "member"}],
+            "invoices": [],
             "slot_holds": [],
             "credit_holds": [],
             "overlaps": [],
@@ -76,6 +79,23 @@ class Case:
         self._add("back/completed", "completed", "returned", None, "platform:spent")
         self._add("back/no_show", "member_no_show", "returned", None, "platform:forfeited")
         self._add("back/forfeited", "cancelled", "returned", None, "platform:forfeited")
+        # One that is being moved, after a move that was made.
+        self._add("moving", "confirmed", "held", None)
+        self.row("sessions", "moving").update(move_id="move", move_state="asked", decide_by=NOW + MINUTE)
+        self.tables["added_holds"].append(
+            {"move_id": "move", "session_id": "moving", "member_id": "member", "hold_until": NOW + HOUR, "firm": False}
+        )
+        self.witness.moves_asked |= {"made": "moving", "move": "moving"}
+        self.witness.moves_answered["made"] = 1
+        for name, status, session in (
+            ("late", "overdue", "completed/co-pay"),
+            ("open", "issued", "no_show/co-pay"),
+            ("nothing", "void", "missed/co-pay"),
+        ):
+            due = NOW - HOUR if status == "overdue" else NOW + HOUR
+            self.tables["invoices"].append(
+                {"id": name, "session_id": session, "member_id": "member", "status": status, "overdue_at": due}
+            )
         # Refused at once: neither side ever held anything.
         refused = self._session("refused", "rejected", "none")
         self._slot(refused, hold_until=None)
@@ -92,6 +112,7 @@ class Case:
             "id": name, "status": status, "version": 4, "member_id": "member", "provider_id": "provider",
             "venue_id": "venue", "starts_at": NOW + HOUR, "ends_at": NOW + 2 * HOUR, "confirm_by": NOW + MINUTE,
             "credit_state": credit_state, "due_at": NOW + HOUR if live else None, "moment": NOW + HOUR if live else None,
+            "move_id": None, "move_state": None, "decide_by": None, "corrected": False,
         }  # fmt: skip
         if status == "rejected":
             session["confirm_by"] = None
@@ -103,16 +124,36 @@ class Case:
         shared = {key: session[key] for key in BOTH}
         live = session["status"] in LIVE
         self.tables["slot_holds"].append(
-            {**shared, "session_id": session["id"], "live": live, "firm": live, "hold_until": hold_until}
+            {
+                **shared,
+                "session_id": session["id"],
+                "live": live,
+                "firm": live,
+                "hold_until": hold_until,
+                "sequence": 1 if live else 2,
+                "is_offer": False,
+            }
         )
         if hold_until is not None:
             self.witness.slot_held.add(session["id"])
+            self.witness.last["availability.reservations.v1"][session["id"]] = 1 if live else 2
             if not live:
                 self.witness.slot_released[session["id"]] = 1
 
     def _credit(self, session: str, state: str, invoice: str | None, back: str | None = None) -> None:
-        names = ("session_id", "member_id", "state", "is_credit", "invoice", "hold_until", "firm", "returned_from")
-        values = (session, "member", state, invoice is None, invoice, NOW - HOUR, True, back)
+        names = (
+            "session_id",
+            "member_id",
+            "state",
+            "is_credit",
+            "invoice",
+            "hold_until",
+            "firm",
+            "returned_from",
+            "answers",
+        )
+        values = (session, "member", state, invoice is None, invoice, NOW - HOUR, True, back, 1)
+        self.witness.last["credits.holds.v1"][session] = 1
         self.tables["credit_holds"].append(dict(zip(names, values, strict=True)))
 
     def _add(self, name: str, status: str, settled: str, invoice: str | None, back: str = "") -> None:
@@ -142,6 +183,13 @@ class Case:
 
 
 GOOD = Case()
+
+
+def corrected(session: str, outcome: str) -> Callable[[Case], object]:
+    """What may be: support said that the session ended so."""
+    return lambda case: case.row("sessions", session).update(status=outcome, corrected=True)
+
+
 Fault = Callable[[Case], object]
 
 
@@ -257,6 +305,35 @@ IN_TABLES: list[tuple[Invariant, Fault, str]] = [
     (i.a_miss_is_told_once, adds("missed_emails", **EMAIL, session_id="completed"), "an e-mail says it was missed"),
     (i.a_miss_is_told_once, sets("missed_emails", "missed", status="failed"), "its miss was failed"),
     (i.a_miss_is_told_once, sets("missed_emails", "missed/co-pay", has_address=True), "its miss was skipped"),
+    (i.moves_are_decided, sets("sessions", "moving", decide_by=NOW - 2 * MINUTE), "and is still asked"),
+    (
+        i.moves_are_decided,
+        sets("sessions", "moving", decide_by=NOW - 2 * MINUTE, move_state="funded"),
+        "and is still funded",
+    ),
+    (i.nothing_is_held_for_no_move, sets("sessions", "moving", move_state="refused"), "which is not being decided"),
+    (i.nothing_is_held_for_no_move, sets("sessions", "moving", move_id="another"), "which is not being decided"),
+    (i.nothing_is_held_for_no_move, sets("sessions", "moving", move_id=None, move_state=None), "not being decided"),
+    (
+        i.nothing_is_held_for_no_move,
+        sets("sessions", "moving", status="cancelled"),
+        "session moving, which is cancelled",
+    ),
+    (i.nothing_is_held_for_no_move, lacks("sessions", "moving"), "of session moving, which is unknown"),
+    (i.nothing_is_held_for_no_move, sets("added_holds", "moving", member_id="x"), "differ in member_id"),
+    (
+        i.charges_stand_as_they_must,
+        sets("invoices", "completed/co-pay", overdue_at=NOW + HOUR),
+        "late is overdue before",
+    ),
+    (i.charges_stand_as_they_must, sets("invoices", "no_show/co-pay", overdue_at=NOW - HOUR), "open was due until"),
+    (i.charges_stand_as_they_must, sets("invoices", "missed/co-pay", status="issued"), "invoice nothing is issued"),
+    (
+        i.booking_knows_who_owes,
+        lambda case: case.tables["debtors"].clear(),
+        "member owes an overdue charge and booking",
+    ),
+    (i.booking_knows_who_owes, adds("debtors", member_id="honest"), "booking takes member honest for owing"),
 ]
 
 
@@ -300,6 +377,26 @@ BETWEEN: list[tuple[Check, Fault, str]] = [
         for sequence, told in ((None, 0), (whole - 1, whole - 1), (whole + 1, whole + 1))
     ),
     (c.events_reach_as_far_as_the_tables, last("booking.sessions.v1", "strange", 1), "has events and no row"),
+    *(
+        (
+            c.holds_are_told_as_far_as_they_went,
+            last(topic, "missed", sequence),
+            f"key missed: its last event has {said}",
+        )
+        for topic, whole in (("availability.reservations.v1", 2), ("credits.holds.v1", 1))
+        for sequence, said in ((None, "sequence 0"), (whole + 1, f"sequence {whole + 1}"))
+    ),
+    (
+        c.moves_are_answered_once,
+        lambda case: case.witness.moves_answered.pop("made"),
+        "made of session moving was never",
+    ),
+    (c.moves_are_answered_once, lambda case: case.witness.moves_answered.update(["made"]), "was answered 2 times"),
+    (
+        c.moves_are_answered_once,
+        lambda case: case.witness.moves_answered.update(["x"]),
+        "move x was answered and nobody",
+    ),
     (c.slots_are_told, lambda case: case.witness.slot_held.discard("missed"), "was held and no event tells it"),
     (c.slots_are_told, lambda case: case.witness.slot_released.pop("missed"), "is over and was released 0 times"),
     (c.slots_are_told, lambda case: case.witness.slot_released.update(["missed"]), "is over and was released 2 times"),
@@ -380,6 +477,9 @@ def test_every_invariant_and_every_check_has_a_fault() -> None:
         sets("missed_emails", "missed", status="queued", reason=None),
         sets("credit_holds", "completed/co-pay", invoice="paid"),
         sets("credit_holds", "no_show/co-pay", invoice="overdue"),
+        # Support corrected it: its credit was used meanwhile and stays returned; the mails told what was recorded first.
+        corrected("missed", "completed"),
+        corrected("back/no_show", "provider_missed"),
     ],
 )
 def test_what_may_be_is_not_blamed(allowed: Fault) -> None:

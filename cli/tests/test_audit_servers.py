@@ -189,6 +189,34 @@ async def test_returns_and_emails_are_read_as_they_are(urls: Urls) -> None:
     assert data.imbalances != []
 
 
+@pytest.mark.rule("RESC-1", "CRED-7")
+async def test_moves_and_charges_are_read_as_they_are(urls: Urls) -> None:
+    move, invoice, refused = str(uuid4()), str(uuid4()), str(uuid4())
+    written = f'{{"id": "{move}", "state": "funded", "decide_by": "2029-12-20T10:00:00Z"}}'
+    await execute(
+        urls["booking"],
+        session_row(SESSION, "confirmed", move=f"'{written}'"),
+        f"INSERT INTO overdue_invoices (id, member_id, owed, sequence) VALUES ('{invoice}', 'm', true, 1)",
+        f"INSERT INTO overdue_invoices (id, member_id, owed, sequence) VALUES ('{uuid4()}', 'paid', false, 2)",
+    )
+    await execute(
+        urls["credits"],
+        "INSERT INTO accounts (member_id, ledger_sequence, enrolment_sequence) VALUES ('m', 0, 1)",
+        "INSERT INTO invoices (id, member_id, status, amount_minor, currency, due_on, overdue_at, session_id)"
+        f" VALUES ('{invoice}', 'm', 'overdue', 1, 'EUR', now(), '2029-12-01Z', '{SESSION}')",
+        "INSERT INTO move_holds (move_id, session_id, id, member_id, plan_id, state, hold_until, invoice_id)"
+        f" VALUES ('{move}', '{SESSION}', '{uuid4()}', 'm', 'plan', 'held', '2029-12-21Z', '{invoice}')",
+        f"INSERT INTO move_holds (move_id, session_id, member_id, state) VALUES ('{refused}', '{SESSION}', 'm', 'refused')",
+    )
+    data = await snapshot.take(urls)
+    (session,) = data.sessions
+    assert (session["move_id"], session["move_state"]) == (move, "funded")
+    assert session["decide_by"] == datetime(2029, 12, 20, 10, tzinfo=UTC)
+    assert [row["move_id"] for row in data.added_holds] == [move]
+    assert [(row["id"], row["session_id"], row["status"]) for row in data.invoices] == [(invoice, SESSION, "overdue")]
+    assert [dict(row) for row in data.debtors] == [{"member_id": "m"}]
+
+
 @pytest_asyncio.fixture
 async def producer(kafka_servers: str) -> AsyncIterator[AIOKafkaProducer]:
     async with AIOKafkaProducer(bootstrap_servers=kafka_servers) as made:

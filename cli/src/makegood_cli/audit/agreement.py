@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 
 from makegood_contracts.topics import DELIVERIES, ENROLMENTS, HOLDS, LEDGER, RESERVATIONS, ROOMS, SCHEDULES, SESSIONS
 
+from makegood_cli.audit.invariants import LIVE
 from makegood_cli.audit.snapshot import Row, Snapshot
 from makegood_cli.audit.topics import TopicWitness
 
@@ -46,10 +47,45 @@ def events_reach_as_far_as_the_tables(witness: TopicWitness, data: Snapshot) -> 
             yield f"{topic}, key {key}: has events and no row"
 
 
+def holds_are_told_as_far_as_they_went(witness: TopicWitness, data: Snapshot) -> Iterator[str]:
+    """REL-6, RESC-1: each hold's last event, be it held, moved, refused or released, is its row's last change."""
+    counted: tuple[tuple[str, Iterable[tuple[str, int]]], ...] = (
+        (
+            RESERVATIONS.name,
+            (
+                (row["session_id"], row["sequence"])
+                for row in data.slot_holds
+                if row["hold_until"] is not None and not row["is_offer"]
+            ),
+        ),
+        (HOLDS.name, ((row["session_id"], row["answers"]) for row in data.credit_holds if row["state"] != "ended")),
+    )
+    for topic, rows in counted:
+        for key, sequence in rows:
+            last = witness.last[topic].get(key, 0)
+            if last != sequence and not (last == 0 and topic in witness.cut):
+                yield f"{topic}, key {key}: its last event has sequence {last}, its row {sequence}"
+
+
+def moves_are_answered_once(witness: TopicWitness, data: Snapshot) -> Iterator[str]:
+    """RESC-1, EXT-1: whoever asked for another time is told one outcome, unless the session ended meanwhile."""
+    if SESSIONS.name in witness.cut:
+        return
+    sessions = {row["id"]: row for row in data.sessions}
+    for move, session_id in witness.moves_asked.items():
+        times, session = witness.moves_answered[move], sessions.get(session_id)
+        if times > 1:
+            yield f"move {move} of session {session_id} was answered {times} times"
+        elif times == 0 and session is not None and session["status"] in LIVE and session["move_id"] != move:
+            yield f"move {move} of session {session_id} was never answered"
+    for move in sorted(witness.moves_answered.keys() - witness.moves_asked.keys()):
+        yield f"move {move} was answered and nobody asked for it"
+
+
 def slots_are_told(witness: TopicWitness, data: Snapshot) -> Iterator[str]:
     """AVAIL-3, CANC-3: each slot that was held is told once as held, and once as released when it is over."""
     for row in data.slot_holds:
-        if row["hold_until"] is None:
+        if row["hold_until"] is None or row["is_offer"]:
             continue  # remembered as over; it never held anything
         session_id = row["session_id"]
         if session_id not in witness.slot_held and RESERVATIONS.name not in witness.cut:
@@ -110,6 +146,8 @@ def _was_forfeited(hold: Row) -> bool:
 CHECKS: tuple[Check, ...] = (
     events_are_whole,
     events_reach_as_far_as_the_tables,
+    holds_are_told_as_far_as_they_went,
+    moves_are_answered_once,
     slots_are_told,
     credits_are_told,
     deliveries_are_told,

@@ -133,7 +133,9 @@ def _credit_disagrees(session: Row, hold: Row) -> Iterator[str]:
     if (state == "returned") != (hold["returned_from"] is not None):
         yield f"session {session['id']}: its hold is {state}, and the ledger says otherwise about a return"
     settled = _BEFORE.get(hold["returned_from"], state)
-    if not {state, settled} & SETTLED_AS[status]:
+    # What came back and was used before a correction came stays returned: no balance is ever negative.
+    stays = session["corrected"] and state == "returned"
+    if not stays and not {state, settled} & SETTLED_AS[status]:
         yield f"session {session['id']} is {status} and its credit was {state}"
     if session["credit_state"] != state:
         yield f"session {session['id']}: booking says its credit is {session['credit_state']}, credits says {state}"
@@ -209,18 +211,68 @@ def a_miss_is_told_once(data: Snapshot) -> Iterator[str]:
     """MISS-3: one e-mail about each missed session, no more and no less, and it goes out to whoever has an address."""
     told = Counter(row["session_id"] for row in data.missed_emails)
     missed = {row["id"] for row in data.sessions if row["status"] == "provider_missed"}
-    for session in sorted(missed - told.keys()):
+    # What support corrected was told as it was recorded first, and then as it is.
+    corrected = {row["id"] for row in data.sessions if row["corrected"]}
+    for session in sorted(missed - told.keys() - corrected):
         yield f"session {session} was missed and no e-mail was made about it"
     for session, times in told.items():
         if times != 1:
             yield f"session {session}: {times} e-mails about one miss"
-        if session not in missed:
+        if session not in missed | corrected:
             yield f"session {session}: an e-mail says it was missed, and it was not"
     for row in data.missed_emails:
         # Who wants no e-mails gets none (NOTE-1).
         skipped = row["status"] == "skipped" and row["has_address"] and row["reason"] != "not-wanted"
         if row["status"] == "failed" or skipped:
             yield f"session {row['session_id']}: the e-mail about its miss was {row['status']} ({row['reason']})"
+
+
+PENDING = frozenset({"asked", "funded"})
+"""States of a change of time that is being decided."""
+
+
+def moves_are_decided(data: Snapshot) -> Iterator[str]:
+    """RESC-1, EXT-1: whoever asked for another time has an answer when it was promised."""
+    for row in data.sessions:
+        if row["status"] in LIVE and row["move_state"] in PENDING and row["decide_by"] < data.now - LATE:
+            yield f"session {row['id']}: its move was to be decided by {row['decide_by']} and is still {row['move_state']}"
+
+
+def nothing_is_held_for_no_move(data: Snapshot) -> Iterator[str]:
+    """RESC-1: another credit or co-pay is held beside a session's own as long as its move is being decided, and no longer."""
+    sessions = {row["id"]: row for row in data.sessions}
+    for row in data.added_holds:
+        session = sessions.get(row["session_id"])
+        if session is None or session["status"] not in LIVE:
+            status = "unknown" if session is None else session["status"]
+            yield f"a credit is held for move {row['move_id']} of session {row['session_id']}, which is {status}"
+        elif session["move_id"] != row["move_id"] or session["move_state"] not in PENDING:
+            yield f"a credit is held for move {row['move_id']} of session {row['session_id']}, which is not being decided"
+        elif session["member_id"] != row["member_id"]:
+            yield f"session {session['id']} and the credit held for its move differ in member_id"
+
+
+def charges_stand_as_they_must(data: Snapshot) -> Iterator[str]:
+    """CRED-7, MISS-3: overdue are the charges that are past due, and only they; nothing is charged for a missed session."""
+    missed = {row["id"] for row in data.sessions if row["status"] == "provider_missed"}
+    for row in data.invoices:
+        due = row["overdue_at"]
+        if row["status"] == "overdue" and (due is None or due > data.now + LATE):
+            yield f"invoice {row['id']} is overdue before it was due"
+        if row["status"] == "issued" and due is not None and due < data.now - LATE:
+            yield f"invoice {row['id']} was due until {due} and is not overdue"
+        if row["session_id"] in missed and row["status"] not in ("void", "paid"):
+            yield f"session {row['session_id']} was missed by its provider and invoice {row['id']} is {row['status']}"
+
+
+def booking_knows_who_owes(data: Snapshot) -> Iterator[str]:
+    """BOOK-7: whom credits counts as owing, booking does too."""
+    owing = {row["member_id"] for row in data.invoices if row["status"] == "overdue"}
+    known = {row["member_id"] for row in data.debtors}
+    for member in sorted(owing - known):
+        yield f"member {member} owes an overdue charge and booking has not heard of it"
+    for member in sorted(known - owing):
+        yield f"booking takes member {member} for owing, and no charge of theirs is overdue"
 
 
 INVARIANTS: tuple[Invariant, ...] = (
@@ -239,4 +291,8 @@ INVARIANTS: tuple[Invariant, ...] = (
     sessions_are_awaited,
     deadlines_are_met,
     a_miss_is_told_once,
+    moves_are_decided,
+    nothing_is_held_for_no_move,
+    charges_stand_as_they_must,
+    booking_knows_who_owes,
 )

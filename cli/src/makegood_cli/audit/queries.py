@@ -7,7 +7,9 @@ NOW = "SELECT clock_timestamp() + make_interval(secs => offset_seconds) AS now F
 
 SESSIONS = """
 SELECT s.id::text, s.status, s.version, s.member_id, s.provider_id, s.venue_id, s.starts_at, s.ends_at, s.confirm_by,
-    s.credit_state, d.due_at,
+    s.credit_state, d.due_at, s.move->>'id' AS move_id, s.move->>'state' AS move_state,
+    (s.move->>'decide_by')::timestamptz AS decide_by,
+    EXISTS (SELECT FROM session_notes n WHERE n.session_id = s.id AND n.kind = 'correction') AS corrected,
     CASE s.status
         WHEN 'requested' THEN s.requested_at + make_interval(mins => (p.numbers->>'decide_minutes')::int)
         WHEN 'reserved' THEN s.confirm_by
@@ -21,7 +23,11 @@ FROM sessions s
 LEFT JOIN policies p ON p.version = s.policy_version
 LEFT JOIN deadlines d ON d.kind = 'session' AND d.entity_id = s.id::text
 """
-"""`moment`: when something happens to the session by itself; `due_at`: when booking will look."""
+"""`moment`: when something happens to the session by itself; `due_at`: when booking will look. `move_…`: of a change of time
+that is being decided, or was refused. `corrected`: support said that it ended otherwise than recorded (MISS-5)."""
+
+DEBTORS = "SELECT DISTINCT member_id FROM overdue_invoices WHERE owed"
+"""Who owes, as booking has heard."""
 
 ROOMS = "SELECT id::text, version FROM rooms"
 
@@ -36,7 +42,9 @@ SELECT count(*) AS unsent, extract(epoch FROM clock_timestamp() - min(created_at
 """
 
 SLOT_HOLDS = """
-SELECT session_id::text, provider_id, member_id, venue_id, starts_at, ends_at, hold_until, live, firm FROM slot_holds
+SELECT session_id::text, provider_id, member_id, venue_id, starts_at, ends_at, hold_until, live, firm, sequence,
+    offered_to IS NOT NULL AS is_offer
+FROM slot_holds
 WHERE offered_to IS NULL
 """
 
@@ -71,7 +79,7 @@ WHERE w.id IS NULL OR h.entry_id IS NULL
 """Offers of the waitlist that one side knows and the other does not."""
 
 CREDIT_HOLDS = """
-SELECT holds.session_id::text, holds.member_id, holds.state, holds.hold_until, holds.firm,
+SELECT holds.session_id::text, holds.member_id, holds.state, holds.hold_until, holds.firm, holds.answers,
     holds.lot_id IS NOT NULL AS is_credit, invoices.status AS invoice, back.debit_account AS returned_from
 FROM holds
 LEFT JOIN invoices ON invoices.id = holds.invoice_id
@@ -82,6 +90,16 @@ LEFT JOIN (
 """
 """`returned_from`: the account that the returned credit came out of, `member:held` unless support returned it later; NULL
 also where a corrected outcome took it away again (MISS-5)."""
+
+ADDED_HOLDS = """
+SELECT move_id::text, session_id::text, member_id, hold_until, firm FROM move_holds WHERE state = 'held'
+"""
+"""What is held beside a session's own hold, for a move that is being decided (RESC-1)."""
+
+INVOICES = """
+SELECT id::text, session_id::text, member_id, status, overdue_at FROM invoices
+WHERE status IN ('issued', 'overdue') OR session_id IS NOT NULL
+"""
 
 ACCOUNTS = "SELECT member_id, ledger_sequence, enrolment_sequence FROM accounts"
 

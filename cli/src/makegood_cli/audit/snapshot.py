@@ -26,11 +26,14 @@ class Snapshot:
     """Booking's product time."""
     sessions: Rows
     rooms: Rows
+    debtors: Rows
     slot_holds: Rows
     overlaps: Rows
     offers: Rows
     schedules: Rows
     credit_holds: Rows
+    added_holds: Rows
+    invoices: Rows
     accounts: Rows
     settlements: Rows
     returns: Rows
@@ -44,7 +47,7 @@ class Snapshot:
 
 
 _ASKED: Mapping[str, Mapping[str, str]] = {
-    "booking": {"now": queries.NOW, "sessions": queries.SESSIONS, "rooms": queries.ROOMS},
+    "booking": {"now": queries.NOW, "sessions": queries.SESSIONS, "rooms": queries.ROOMS, "debtors": queries.DEBTORS},
     "availability": {
         "slot_holds": queries.SLOT_HOLDS,
         "overlaps": queries.OVERLAPS,
@@ -53,6 +56,8 @@ _ASKED: Mapping[str, Mapping[str, str]] = {
     },
     "credits": {
         "credit_holds": queries.CREDIT_HOLDS,
+        "added_holds": queries.ADDED_HOLDS,
+        "invoices": queries.INVOICES,
         "accounts": queries.ACCOUNTS,
         "settlements": queries.SETTLEMENTS,
         "returns": queries.RETURNS,

@@ -22,6 +22,12 @@ from makegood_contracts.events import (
     MessageFailed,
     ProviderMissed,
     SessionCancelled,
+    SessionExtended,
+    SessionExtensionRefused,
+    SessionExtensionRequested,
+    SessionMoved,
+    SessionMoveRefused,
+    SessionMoveRequested,
     SlotHeld,
     SlotReleased,
 )
@@ -61,6 +67,9 @@ class TopicWitness:
     slot_released: Counter[str] = field(default_factory=Counter)
     came_back: defaultdict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
     """Why, each time that a session's credit was returned or its co-pay voided."""
+    moves_asked: dict[str, str] = field(default_factory=dict)
+    """Session by move, or extension, that was asked for."""
+    moves_answered: Counter[str] = field(default_factory=Counter)
     delivered: set[str] = field(default_factory=set)
     failed: set[str] = field(default_factory=set)
     """Deliveries by what their events say."""
@@ -105,6 +114,10 @@ class TopicWitness:
                 self.missed.add(event.session_id)
             case SessionCancelled():
                 self.cancelled[event.session_id] = event.forfeits
+            case SessionMoveRequested() | SessionExtensionRequested():
+                self.moves_asked[event.move_id] = event.session_id
+            case SessionMoved() | SessionMoveRefused() | SessionExtended() | SessionExtensionRefused():
+                self.moves_answered[event.move_id] += 1
             case CreditHeld():
                 self.credit_held.add(event.session_id)
             case SlotHeld():

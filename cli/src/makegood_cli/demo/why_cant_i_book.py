@@ -43,6 +43,10 @@ async def play(stage: Stage) -> None:
         answer = await cast.provider.put(path, other)
         screen.request("provider", "PUT", path, f"{answer.status}  sessions of 50 minutes alone")
         found = await _ask(cast, "provider-unavailable")
+        href = found["reasons"][0]["remedy"]["href"]
+        message = await member.post(href)
+        screen.request("member", "POST", href, f"{message.status}, the ready message in the room's chat")
+        screen.said(f"💬 {message['text']}")
         answer = await cast.provider.put(path, SCHEDULE)
         screen.request("provider", "PUT", path, f"{answer.status}  sessions of 30 minutes again")
         await _ask(cast)
