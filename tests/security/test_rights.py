@@ -171,7 +171,11 @@ class Scene:
                 ],
             ),
         )
-        return {path: (await person.get(path)).body for person, paths in looks for path in paths}
+        state = {path: (await person.get(path)).body for person, paths in looks for path in paths}
+        # What the platform itself has to say comes a moment after what it is about.
+        chat = state[f"/v1/rooms/{cast.room_id}/messages"]
+        chat["items"] = [message for message in chat["items"] if message["kind"] != "system"]
+        return state
 
     def _in_days(self, days: int) -> str:
         return (datetime.fromisoformat(self.values["starts_at"]) + timedelta(days=days)).isoformat()

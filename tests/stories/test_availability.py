@@ -114,3 +114,16 @@ async def test_a_provider_is_told_of_sessions_in_time_off_and_cancelling_them_co
     with pytest.raises(Refused) as closed:
         await cast.member.post("/v1/sessions", cast.wish(start), wait=15)
     assert closed.value.slug == "slot-not-offered"
+
+
+@pytest.mark.rule("AVAIL-6")
+async def test_whoever_leaves_the_line_gives_their_offer_on(cast: Cast) -> None:
+    session = await cast.confirmed()
+    start = datetime.fromisoformat(session["starts_at"])
+    first, second = [await cast.platform.cast(provider=cast.provider) for _ in range(2)]
+    for member in (first, second):
+        await _join(member, start)
+    await cast.provider.post(f"/v1/sessions/{session['id']}/cancel", wait=15)
+    offered = await _entry(first, "offered")
+    await first.member.delete(f"/v1/rooms/{first.room_id}/waitlist/{offered['id']}")
+    await _entry(second, "offered")

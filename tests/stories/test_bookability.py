@@ -82,7 +82,8 @@ async def test_a_closed_room_is_restarted(cast: Cast) -> None:
     await cast.member.post(f"/v1/rooms/{cast.room_id}/close")
     found = await says(cast, room_closed="restart_therapy")
     assert found["next_slots"] == []
-    await is_refused(cast, "room-closed")
+    problem = await is_refused(cast, "room-closed")
+    assert problem["reasons"][0]["remedy"]["action"] == "restart_therapy"
     (reason,) = found["reasons"]
     restarted = await cast.member.post(reason["remedy"]["href"])
     assert (restarted["id"], restarted["status"]) == (cast.room_id, "active")
@@ -118,7 +119,8 @@ async def test_coverage_that_ended_is_renewed_as_its_kind_asks(
     await says(cast)
     await platform.advance(timedelta(days=2))
     await says(cast, coverage_ended=action)
-    await is_refused(cast, "coverage-ended")
+    problem = await is_refused(cast, "coverage-ended")
+    assert problem["reasons"][0]["remedy"]["action"] == action
 
 
 @pytest.mark.rule("ROOM-2")
@@ -129,8 +131,19 @@ async def test_after_twenty_five_days_away_the_member_restarts_with_the_same_pro
     await says(cast)
     await platform.advance(timedelta(hours=2))
     found = await says(cast, room_inactive="restart_therapy")
+    await is_refused(cast, "room-inactive")
     await cast.member.post(found["reasons"][0]["remedy"]["href"])
     await can_book(cast, await says(cast))
+
+
+@pytest.mark.rule("ROOM-2", "ROOM-4")
+async def test_a_message_is_a_sign_of_life(platform: Platform) -> None:
+    cast = await platform.cast(plan="sponsored-12", length=45)
+    await platform.advance(20 * DAY)
+    await cast.member.post(f"/v1/rooms/{cast.room_id}/messages", {"text": "I am still here."})
+    await platform.advance(20 * DAY)
+    await says(cast)
+    await can_book(cast, await ask(cast))
 
 
 @pytest.mark.rule("ROOM-2", "ROOM-3")

@@ -13,6 +13,7 @@ from makegood_cli.client import Person, Refused
 from makegood_testkit.platform import Cast, address
 
 REMINDER = "Your session is coming up."
+CONFIRMED = "Your session is confirmed! Mark your calendar."
 DAY, HOUR = timedelta(hours=24), timedelta(hours=1)
 
 
@@ -74,6 +75,7 @@ async def test_nobody_is_reminded_of_a_session_that_was_cancelled_or_moved(cast:
 @pytest.mark.rule("REM-1", "NOTE-1")
 async def test_the_provider_reminds_by_hand_by_mail_and_by_whatsapp_where_the_plan_allows(cast: Cast) -> None:
     session = await cast.confirmed()
+    await cast.inbox().wait_for(CONFIRMED)  # they have heard of it
     path = f"/v1/sessions/{session['id']}/reminders"
     await contact(cast, cast.member, locale="de", channels={"email": True, "whatsapp": True, "chat": True})
     phone = str((await cast.member.get(f"/v1/people/{cast.member.subject}/contact"))["phone"]).removeprefix("+")
@@ -86,6 +88,7 @@ async def test_the_provider_reminds_by_hand_by_mail_and_by_whatsapp_where_the_pl
     other = await cast.platform.cast(plan="eap-6", length=45)  # a plan of e-mails alone, whatever the member chose
     await contact(other, other.member, channels={"email": True, "whatsapp": True, "chat": True})
     theirs = await other.confirmed()
+    await other.inbox().wait_for(CONFIRMED)
     with pytest.raises(Refused) as refused:
         await other.provider.post(f"/v1/sessions/{theirs['id']}/reminders", {"channel": "whatsapp"})
     assert (refused.value.status, refused.value.slug) == (409, "reminder-not-possible")

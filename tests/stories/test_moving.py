@@ -5,14 +5,16 @@ from __future__ import annotations
 import asyncio
 import random
 from collections import Counter
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from typing import Any
 
 import pytest
+from icalendar import Calendar
 from makegood_cli.client import Answer, Refused
 from makegood_testkit.platform import Cast, Platform
 
+CONFIRMED = "Your session is confirmed! Mark your calendar."
 HOUR = timedelta(hours=1)
 
 
@@ -194,6 +196,65 @@ async def test_after_a_providers_move_the_member_moves_late_without_loss_once(ca
     with pytest.raises(Refused) as refusal:
         await cast.move(session, start(session) + 3 * HOUR)
     assert refusal.value.slug == "forfeit-not-accepted"
+
+
+@pytest.mark.rule("RESC-4", "RESC-2")
+async def test_invitations_follow_each_change_under_one_uid(cast: Cast) -> None:
+    session = await cast.confirmed(timedelta(days=4))
+    inbox = cast.inbox()
+    await inbox.wait_for(CONFIRMED)
+    # The provider moves it: told. Moves it again without an e-mail: the number rises all the same. The member cancels.
+    await cast.move(session, start(session) + HOUR, cast.provider)
+    await cast.eventually(lambda: invitations(cast), lambda seen: [item["sequence"] for item in seen] == [0, 1])
+    await cast.move(session, start(session) + 2 * HOUR, cast.provider, notify_member=False)
+    await cast.member.post(f"/v1/sessions/{session['id']}/cancel", wait=15)
+    seen = await cast.eventually(lambda: invitations(cast), lambda seen: len(seen) == 3)
+    assert [(item["sequence"], item["method"]) for item in seen] == [(0, "REQUEST"), (1, "REQUEST"), (3, "CANCEL")]
+    assert len({item["uid"] for item in seen}) == 1
+    assert [item["start"] for item in seen] == [
+        start(session),
+        start(session) + HOUR,
+        start(session) + 2 * HOUR,
+    ]
+    await inbox.close()
+
+
+@pytest.mark.rule("RESC-4")
+async def test_until_the_provider_confirms_again_the_invitation_is_tentative(cast: Cast) -> None:
+    session = await cast.confirmed(timedelta(days=4))
+    await cast.move(session, start(session) + 24 * HOUR)
+    seen = await cast.eventually(lambda: invitations(cast), lambda seen: len(seen) == 2)
+    assert [item["status"] for item in seen] == ["CONFIRMED", "TENTATIVE"]
+    await cast.provider.post(f"/v1/sessions/{session['id']}/confirm")
+    seen = await cast.eventually(lambda: invitations(cast), lambda seen: len(seen) == 3)
+    assert [(item["sequence"], item["status"]) for item in seen] == [
+        (0, "CONFIRMED"),
+        (1, "TENTATIVE"),
+        (2, "CONFIRMED"),
+    ]
+
+
+async def invitations(cast: Cast) -> list[dict[str, Any]]:
+    """The calendar parts of the member's mails, in the order of their SEQUENCE."""
+    inbox = cast.inbox()
+    found = []
+    try:
+        for mail in await inbox.all():
+            for content in await inbox.calendars(mail):
+                calendar = Calendar.from_ical(content)
+                (event,) = calendar.walk("VEVENT")
+                found.append(
+                    {
+                        "method": str(calendar["METHOD"]),
+                        "uid": str(event["UID"]),
+                        "sequence": int(str(event["SEQUENCE"])),
+                        "start": event.decoded("DTSTART").astimezone(UTC),
+                        "status": str(event["STATUS"]),
+                    }
+                )
+    finally:
+        await inbox.close()
+    return sorted(found, key=lambda item: item["sequence"])
 
 
 @pytest.mark.slow

@@ -33,18 +33,6 @@ async def test_sessions_inside_are_named_before_anything_happens(cast: Cast) -> 
     assert (await cast.session(session))["status"] == "confirmed"
 
 
-@pytest.mark.rule("AVAIL-1", "CANC-2")
-async def test_cancelled_with_it_they_cost_the_member_nothing(cast: Cast) -> None:
-    session = await cast.confirmed(timedelta(hours=20))
-    await away(cast, session, sessions="cancel")
-    await cast.settled(session, "cancelled", "returned")
-    await cast.balance(available=4, held=0)
-    mails = await cast.eventually(
-        cast.inbox().all, lambda mails: any("cancelled" in mail["Subject"].lower() for mail in mails)
-    )
-    assert mails
-
-
 @pytest.mark.rule("AVAIL-1", "AVAIL-2")
 async def test_kept_they_take_place_and_nothing_new_is_offered(cast: Cast) -> None:
     session = await cast.confirmed(timedelta(days=4))
