@@ -24,6 +24,7 @@ from makegood_contracts.envelope import Cause, Record, encode
 from makegood_contracts.events import (
     CreditReturned,
     Event,
+    InvoiceIssued,
     InvoiceVoided,
     MessageDelivered,
     MessageFailed,
@@ -301,6 +302,8 @@ async def test_what_events_say_is_kept(kafka_servers: str, topic_prefix: str, pr
         "currency": "EUR",
         "cause": "cancelled",
     }
+    longer = {name: value for name, value in invoice.items() if name != "cause"}
+    longer |= {"invoice_id": "longer", "session_id": SESSION}
     events: list[Event] = [
         ProviderMissed(**session, session_version=1, absent_party="both", missed_at=NOW, grace_minutes=10),
         SessionCancelled(
@@ -313,6 +316,9 @@ async def test_what_events_say_is_kept(kafka_servers: str, topic_prefix: str, pr
         ),
         InvoiceVoided(**invoice, session_id="c"),
         InvoiceVoided(**invoice),
+        # What a longer session cost more is no part of its price.
+        InvoiceIssued(**{**longer, "due_on": NOW.date(), "about": "extension"}),
+        InvoiceVoided(**longer, cause="provider_missed"),
         MessageDelivered(**delivery, delivery_id="sent", delivered_at=NOW),
         MessageFailed(**delivery, delivery_id="failed", failure="refused"),
     ]  # fmt: skip

@@ -17,6 +17,7 @@ from makegood_contracts.events import (
     CreditHeld,
     CreditReturned,
     Event,
+    InvoiceIssued,
     InvoiceVoided,
     MessageDelivered,
     MessageFailed,
@@ -73,6 +74,8 @@ class TopicWitness:
     delivered: set[str] = field(default_factory=set)
     failed: set[str] = field(default_factory=set)
     """Deliveries by what their events say."""
+    _extensions: set[str] = field(default_factory=set)
+    """Invoices for a longer session (EXT-1)."""
     _seen: set[str] = field(default_factory=set)
 
     def take(self, topic: str, key: bytes | None, headers: Iterable[tuple[str, bytes]], value: bytes | None) -> None:
@@ -124,6 +127,10 @@ class TopicWitness:
                 self.slot_held.add(event.session_id)
             case SlotReleased():
                 self.slot_released[event.session_id] += 1
+            case InvoiceIssued(about="extension"):
+                self._extensions.add(event.invoice_id)
+            case InvoiceVoided() if event.invoice_id in self._extensions:
+                pass  # beside the session's own price
             case CreditReturned(session_id=session, cause=cause) | InvoiceVoided(session_id=str(session), cause=cause):
                 self.came_back[session].append(cause)
             case MessageDelivered():
