@@ -98,6 +98,17 @@ async def test_lots_that_lapse_sooner_or_later_than_was_told_are_told_again(api:
     assert [each.expires_at for each in told] == [datetime(2027, 4, 1, tzinfo=UTC), datetime(2026, 12, 1, tzinfo=UTC)]
 
 
+@pytest.mark.rule("PLAN-1", "REM-1")
+@pytest.mark.parametrize(
+    ("plan_id", "channels"),
+    [("out-of-pocket-4", ("email", "whatsapp")), ("eap-6", ("email",)), ("insurance-copay", ("email",))],
+)
+async def test_a_plan_says_how_the_provider_may_remind(api: Api, plan_id: str, channels: tuple[str, ...]) -> None:
+    await api.enrol(plan_id=plan_id)
+    (told,) = await api.world.heard(MemberEnrolled)
+    assert told.reminder_channels == channels
+
+
 @pytest.mark.rule("CRED-4")
 async def test_the_member_sees_what_is_left_what_is_held_when_it_lapses_and_why(api: Api) -> None:
     assert await api.own("/credits") == {"available": 0, "held": 0, "lots": []}

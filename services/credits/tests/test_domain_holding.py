@@ -160,3 +160,40 @@ def test_after_a_change_of_plan_the_new_plan_decides_from_its_first_day() -> Non
         "length-not-in-plan",
         "no-session-credits",
     ]
+
+
+@pytest.mark.rule("PLAN-1", "BOOK-7")
+@pytest.mark.parametrize(
+    ("plan_id", "specialty", "length", "codes"),
+    [
+        ("insurance-credits", "therapy", 45, []),
+        ("insurance-credits", "therapy", 30, ["length-not-in-plan"]),
+        ("insurance-credits", "psychiatry", 30, []),
+        ("insurance-credits", "psychiatry", 45, ["length-not-in-plan"]),
+        ("insurance-copay", "psychiatry", 60, []),
+        ("out-of-pocket-4", "psychiatry", 30, []),
+        ("eap-6", "psychiatry", 45, ["length-not-in-plan"]),
+        ("messaging-only", "psychiatry", 30, ["plan-excludes-live-sessions"]),
+    ],
+)
+def test_psychiatry_has_lengths_of_its_own(plan_id: str, specialty: str, length: int, codes: list[str]) -> None:
+    outcome = hold(covered(plan_id), request(length=length, specialty=specialty), NOW)
+    assert [reason.code for reason in getattr(outcome, "reasons", ())] == codes
+
+
+@pytest.mark.rule("BOOK-7", "CRED-7")
+@pytest.mark.parametrize(
+    ("plan_id", "codes"),
+    [
+        ("eap-6", ["outstanding-charges"]),
+        ("insurance-copay", ["outstanding-charges"]),
+        ("messaging-only", ["plan-excludes-live-sessions", "outstanding-charges"]),
+    ],
+)
+def test_whoever_owes_something_overdue_books_nothing(plan_id: str, codes: list[str]) -> None:
+    book = covered(plan_id)
+    book.overdue = 1
+    outcome = hold(book, request(length=45), NOW)
+    assert isinstance(outcome, Refusal)
+    assert [reason.code for reason in outcome.reasons] == codes
+    assert (book.available, book.held) == (covered(plan_id).available, 0)

@@ -301,7 +301,7 @@ def test_ten_thousand_operations_leave_books_that_agree(ledger: World) -> None:
         stateful_step_count=40,
         deadline=None,
         database=None,
-        phases=[Phase.generate, Phase.shrink],
+        phases=[Phase.generate],  # a failure is told at once: to shrink it takes minutes with a database
         suppress_health_check=list(HealthCheck),
     )
     while LedgerMachine.operations < OPERATIONS:
