@@ -183,7 +183,7 @@ def _compare(rng: random.Random, published: Schedule, middle: date) -> None:
     found = list(free_starts(asked, searched, busy)) if searched else []
     model = Model(published, middle, now, time_off, venue, sessions, others)
     assert found == model.starts(within, length)
-    assert all(is_free(asked, start, busy) for start in found)
+    assert all(is_free(asked, start, busy) and not asked.refusals(start) for start in found)
 
 
 @pytest.mark.rule("RESC-2")

@@ -2,99 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from datetime import timedelta
 from typing import Any
 
-import httpx
 import pytest
 from makegood_chassis.database import UnitOfWork
 from makegood_contracts.events import (
     Event,
     ProviderChanged,
     RoomClosed,
-    RoomOpened,
     RoomRestarted,
-    SessionCancelled,
     SessionRejected,
-    SessionRequested,
     SessionReserved,
     SlotHeld,
     SlotMoved,
     WaitlistEnded,
-    WaitlistJoined,
     WaitlistOffered,
-    WaitlistOfferLapsed,
 )
 from makegood_contracts.ids import new_id
 
-from .desk import CAUSE, DAYS, NOW, Desk, all_codes, at, body, codes, later, move, received, request
-
-Client = Callable[[str, str], httpx.AsyncClient]
-HOUR = timedelta(hours=1)
-ANNA, BEN, CLEO = (f"01a00000-0000-7000-8000-00000000000{n}" for n in range(1, 4))
-ROOMS = {"anna": ANNA, "ben": BEN, "cleo": CLEO}
-WISH: dict[str, Any] = {
-    "from": at(9).isoformat(),
-    "to": at(10).isoformat(),
-    "length_minutes": 60,
-    "modality": "video",
-}
-
-
-def opened(room_id: str, member: str, provider: str = "doc", version: int = 1) -> RoomOpened:
-    return RoomOpened(room_id=room_id, member_id=member, provider_id=provider, room_version=version, opened_at=NOW)
-
-
-def cancelled(of: SessionRequested) -> SessionCancelled:
-    values = {"cancelled_by": "member", "cancelled_at": NOW, "forfeits": False, "was_confirmed": True}
-    return later(SessionCancelled, of, **values)
-
-
-async def full_morning(desk: Desk) -> SessionRequested:
-    """Rooms of three members, and a day of one hour that somebody else has. Answers that booking."""
-    await desk.handle(*(opened(room, member) for member, room in ROOMS.items()))
-    await desk.publish(weekly=[{"day": "tuesday", "from": "09:00", "to": "10:00"}])
-    taken = request(at(9), 60, member="zoe", hold_until=at(8))
-    assert all_codes(await desk.ask(taken)) == [[]]
-    await desk.handle(later(SessionReserved, taken, confirm_by=at(8)))
-    return taken
-
-
-async def join(client: Client, member: str, **changes: Any) -> dict[str, Any]:
-    answer = await client("member", member).post(f"/v1/rooms/{ROOMS[member]}/waitlist", json={**WISH, **changes})
-    assert answer.status_code == 201, answer.text
-    found: dict[str, Any] = answer.json()
-    return found
-
-
-async def mine(client: Client, member: str) -> list[dict[str, Any]]:
-    answer = await client("member", member).get(f"/v1/rooms/{ROOMS[member]}/waitlist")
-    items: list[dict[str, Any]] = answer.json()["items"]
-    return items
-
-
-async def statuses(client: Client) -> list[tuple[str, int | None]]:
-    return [(entry["status"], entry["position"]) for member in ROOMS for entry in await mine(client, member)]
-
-
-def told(events: Sequence[Event]) -> list[tuple[str, str]]:
-    return [
-        (type(event).__name__.removeprefix("Waitlist"), event.member_id)
-        for event in events
-        if isinstance(event, WaitlistJoined | WaitlistOffered | WaitlistOfferLapsed | WaitlistEnded)
-    ]
-
-
-async def offered_to(client: Client, member: str) -> list[str]:
-    query: dict[str, Any] = {
-        "from": at(8).isoformat(),
-        "to": at(17).isoformat(),
-        "length_minutes": 60,
-        "modality": "video",
-    }
-    answer = await client("member", member).get("/v1/providers/doc/slots", params=query)
-    return [item["local_start"][-5:] for item in answer.json()["items"]]
+from .desk import DAYS, NOW, Desk, all_codes, at, body, codes, later, move, request
+from .waiting import (
+    ANNA,
+    HOUR,
+    ROOMS,
+    WISH,
+    Client,
+    cancelled,
+    full_morning,
+    join,
+    mine,
+    offered_to,
+    opened,
+    statuses,
+    told,
+)
 
 
 @pytest.mark.rule("AVAIL-6")
@@ -290,24 +232,6 @@ async def test_an_entry_whose_time_has_passed_lapses(desk: Desk, client: Client)
     assert await statuses(client) == [("lapsed", None)]
 
 
-@pytest.mark.rule("AVAIL-6")
-async def test_who_leaves_passes_the_offer_on(desk: Desk, client: Client) -> None:
-    taken = await full_morning(desk)
-    first = await join(client, "anna")
-    await join(client, "ben")
-    await desk.outbox()
-    await desk.handle(cancelled(taken))
-    anna, path = client("member", "anna"), f"/v1/rooms/{ANNA}/waitlist/{first['id']}"
-    assert (await client("member", "ben").delete(path)).status_code == 404
-    assert (await anna.delete(f"/v1/rooms/{ANNA}/waitlist/{new_id()}")).status_code == 404
-    gone = await anna.delete(path)
-    assert (gone.status_code, gone.content) == (204, b"")
-    assert told(await desk.outbox()) == [("Ended", "anna"), ("Offered", "ben")]
-    assert await mine(client, "anna") == []
-    assert (await anna.delete(path)).status_code == 404
-    assert await desk.run_due(NOW + HOUR) == []
-
-
 @pytest.mark.rule("AVAIL-6", "ROOM-1")
 @pytest.mark.parametrize("kind", [RoomClosed, ProviderChanged])
 async def test_nobody_waits_in_a_room_that_is_closed(desk: Desk, client: Client, kind: type[Event]) -> None:
@@ -390,73 +314,6 @@ async def test_what_a_member_waits_for_beyond_the_horizon_is_offered_once_it_com
     assert told(await desk.run_due(at(9, day=13))) == [("Offered", "anna")]
 
 
-@pytest.mark.rule("AVAIL-6", "BOOK-9")
-async def test_a_wish_that_is_repeated_with_its_key_waits_once(desk: Desk, client: Client) -> None:
-    await full_morning(desk)
-    anna = client("member", "anna")
-    first, second = [
-        await anna.post(f"/v1/rooms/{ANNA}/waitlist", json=WISH, headers={"Idempotency-Key": "one"}) for _ in range(2)
-    ]
-    assert first.json() == second.json()
-    assert len(await mine(client, "anna")) == 1
-
-
-@pytest.mark.rule("AVAIL-6")
-@pytest.mark.parametrize(
-    ("changes", "status", "slug"),
-    [
-        ({"to": at(9).isoformat()}, 422, "validation"),
-        ({"from": (NOW - HOUR).isoformat(), "to": NOW.isoformat()}, 422, "validation"),
-        ({"to": (at(9) + timedelta(days=93)).isoformat()}, 422, "validation"),
-        ({"from": "2027-01-05T09:00:00"}, 422, "validation"),
-        ({"length_minutes": 4}, 422, "validation"),
-        ({"modality": "carrier pigeon"}, 422, "validation"),
-        ({"surprise": 1}, 422, "validation"),
-        ({"length_minutes": 45}, 409, "slot-not-offered"),
-        ({"modality": "chat"}, 409, "slot-not-offered"),
-    ],
-)
-async def test_a_wish_that_cannot_be_is_refused(
-    desk: Desk, client: Client, changes: dict[str, Any], status: int, slug: str
-) -> None:
-    await full_morning(desk)
-    answer = await client("member", "anna").post(f"/v1/rooms/{ANNA}/waitlist", json={**WISH, **changes})
-    assert (answer.status_code, answer.json()["type"]) == (status, f"/problems/{slug}")
-    assert await desk.value("SELECT count(*) FROM waitlist") == 0
-
-
-@pytest.mark.rule("AVAIL-6", "SEC-1")
-async def test_the_member_waits_and_the_parties_and_support_read(desk: Desk, client: Client) -> None:
-    await full_morning(desk)
-    entry = await join(client, "anna")
-    path = f"/v1/rooms/{ANNA}/waitlist"
-    for role, subject in (("member", "anna"), ("provider", "doc"), ("support", "sam")):
-        listed = await client(role, subject).get(path)
-        assert [item["id"] for item in listed.json()["items"]] == [entry["id"]], role
-    assert (await client("member", "ben").get(path)).status_code == 404
-    assert (await client("provider", "other").get(path)).status_code == 404
-    assert (await client("member", "ben").post(path, json=WISH)).status_code == 404
-    assert (await client("provider", "doc").post(path, json=WISH)).status_code == 403
-    assert (await client("ops", "olga").get(path)).status_code == 403
-    assert (await client("member", "anna").get("/v1/rooms/kitchen/waitlist")).status_code == 404
-
-
-@pytest.mark.rule("AVAIL-6")
-async def test_the_list_pages_in_the_order_of_its_making(desk: Desk, client: Client) -> None:
-    await full_morning(desk)
-    ids = [(await join(client, "anna"))["id"] for _ in range(5)]
-    anna, path = client("member", "anna"), f"/v1/rooms/{ANNA}/waitlist"
-    paged: list[str] = []
-    cursor: dict[str, str] = {}
-    while cursor is not None:
-        page = (await anna.get(path, params={"limit": 2, **cursor})).json()
-        paged += [item["id"] for item in page["items"]]
-        if page["next_cursor"] is None:
-            break
-        cursor = {"cursor": page["next_cursor"]}
-    assert paged == ids
-
-
 @pytest.mark.rule("AVAIL-6")
 async def test_a_session_in_person_is_offered_without_a_venue_and_booked_with_one(desk: Desk, client: Client) -> None:
     taken = await full_morning(desk)
@@ -466,25 +323,6 @@ async def test_a_session_in_person_is_offered_without_a_venue_and_booked_with_on
     await join(client, "anna", modality="in_person")
     assert told(await desk.handle(cancelled(taken))) == [("Joined", "anna"), ("Offered", "anna")]
     assert all_codes(await desk.ask(request(at(9), 60, member="anna", venue_id=room))) == [[]]
-
-
-@pytest.mark.rule("AVAIL-6")
-async def test_the_events_of_a_provider_are_counted_without_a_gap(desk: Desk, client: Client) -> None:
-    taken = await full_morning(desk)
-    doc = client("provider", "doc")
-    await desk.records()
-    before = await desk.value("SELECT sequence FROM schedules WHERE provider_id = 'doc'")
-    for member in ROOMS:
-        await join(client, member)
-    handler = desk.service.events[SessionCancelled]
-    async with desk.database.transaction(CAUSE) as unit:
-        await handler([received(cancelled(taken))], unit)
-    off = {"starts_at": at(8).isoformat(), "ends_at": at(11).isoformat()}
-    await doc.post("/v1/providers/doc/time-off", json=off)
-    records = [record for record in await desk.records() if record.key == "doc"]
-    assert [record.sequence for record in records] == list(range(before + 1, before + 6))
-    read = await doc.get("/v1/providers/doc/schedule")
-    assert read.headers["etag"] == '"2"', "who waits changes nothing of the schedule's version"
 
 
 @pytest.mark.rule("AVAIL-6", "AVAIL-4")

@@ -83,6 +83,10 @@ class Hours:
 
     def grid(self, start: datetime, end: datetime, step: timedelta) -> Iterator[datetime]:
         """The moments within [start, end) for which `starts` is true, in order."""
+        return self.fitting(start, end, step, timedelta())
+
+    def fitting(self, start: datetime, end: datetime, step: timedelta, length: timedelta) -> Iterator[datetime]:
+        """The moments of the grid within [start, end) from which on the hours cover `length`, at most a day, in order."""
         day = start.astimezone(self.zone).date() - _ONE_DAY
         last = end.astimezone(self.zone).date() + _ONE_DAY
         latest = start - step
@@ -93,7 +97,9 @@ class Hours:
                     continue
                 moment = opens if opens >= start else opens - (opens - start) // step * step
                 stop = min(closes, end)
-                while moment < stop:
+                # Where the hours go on without a gap a session may run over the end of its stretch.
+                fits = next(until for since, until in self.near(opens)[1] if since <= opens < until) - length
+                while moment < stop and moment <= fits:
                     moments.add(moment)
                     moment += step
             for moment in sorted(moments):

@@ -77,7 +77,7 @@ class Offer:
     `time_off` must hold what touches the sessions asked about; `venue` is None where `venue_id` names nothing.
     """
 
-    __slots__ = ("_earliest", "_latest", "_terms", "_time_off", "_venue_hours", "kind_refusals", "length", "schedule")
+    __slots__ = ("_earliest", "_latest", "_terms", "_venue_hours", "kind_refusals", "length", "schedule", "time_off")
 
     def __init__(
         self,
@@ -93,7 +93,7 @@ class Offer:
     ) -> None:
         self.schedule = schedule
         self.length = timedelta(minutes=length_minutes)
-        self._time_off = time_off
+        self.time_off = time_off
         self._venue_hours = venue.hours if venue is not None else None
         self._terms = terms
         self._earliest = now + schedule.minimum_notice if terms == "member" else now
@@ -127,11 +127,13 @@ class Offer:
             first.setdefault(reason.code, reason)
         return tuple(first.values())
 
+    def venue_is_open(self, start: datetime) -> bool:
+        """Whether the venue's own hours, if it has any, cover a session at `start`."""
+        return self._venue_hours is None or self._venue_hours.covers(start, start + self.length)
+
     def _refusals_at(self, start: datetime) -> tuple[Reason, ...]:
         own = self._refusal(start)
-        if self._venue_hours is None or own in _OUT_OF_BOUNDS:
-            return () if own is None else (own,)
-        if self._venue_hours.covers(start, start + self.length):
+        if own in _OUT_OF_BOUNDS or self.venue_is_open(start):
             return () if own is None else (own,)
         return (VENUE_CLOSED,) if own is None else (own, VENUE_CLOSED)
 
@@ -147,7 +149,7 @@ class Offer:
         end = start + self.length
         if not self.schedule.hours.covers(start, end):
             return OUTSIDE_HOURS if by_member else NOT_WITHIN_HOURS
-        for off_from, off_to in self._time_off:
+        for off_from, off_to in self.time_off:
             if off_from < end and start < off_to:
                 return TIME_OFF
         return None

@@ -8,6 +8,7 @@ from functools import cache, lru_cache
 from zoneinfo import ZoneInfo
 
 DAY_MINUTES = 24 * 60
+_LOCAL = len("2026-11-24T10:00")
 
 
 @cache
@@ -29,4 +30,4 @@ def instant(day: date, minute: int, zone: ZoneInfo) -> datetime:
 
 def local_text(moment: datetime, zone: ZoneInfo) -> str:
     """What clocks in `zone` show at `moment`: `2026-11-24T10:00`."""
-    return moment.astimezone(zone).replace(tzinfo=None).isoformat(timespec="minutes")
+    return moment.astimezone(zone).isoformat(timespec="minutes")[:_LOCAL]

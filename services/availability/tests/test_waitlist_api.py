@@ -1,0 +1,167 @@
+"""The waitlist over HTTP: who may wait, what is refused, how it is listed (AVAIL-6)."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+from typing import Any
+
+import asyncpg
+import pytest
+from makegood_chassis.messaging.failures import is_transient
+from makegood_contracts.events import (
+    SessionCancelled,
+)
+from makegood_contracts.ids import new_id
+
+from .desk import CAUSE, NOW, Desk, at, received
+from .waiting import (
+    ANNA,
+    HOUR,
+    ROOMS,
+    WISH,
+    Client,
+    cancelled,
+    full_morning,
+    join,
+    mine,
+    opened,
+    told,
+)
+
+
+@pytest.mark.rule("AVAIL-6")
+async def test_who_leaves_passes_the_offer_on(desk: Desk, client: Client) -> None:
+    taken = await full_morning(desk)
+    first = await join(client, "anna")
+    await join(client, "ben")
+    await desk.outbox()
+    await desk.handle(cancelled(taken))
+    anna, path = client("member", "anna"), f"/v1/rooms/{ANNA}/waitlist/{first['id']}"
+    assert (await client("member", "ben").delete(path)).status_code == 404
+    assert (await anna.delete(f"/v1/rooms/{ANNA}/waitlist/{new_id()}")).status_code == 404
+    gone = await anna.delete(path)
+    assert (gone.status_code, gone.content) == (204, b"")
+    assert told(await desk.outbox()) == [("Ended", "anna"), ("Offered", "ben")]
+    assert await mine(client, "anna") == []
+    assert (await anna.delete(path)).status_code == 404
+    assert await desk.run_due(NOW + HOUR) == []
+
+
+@pytest.mark.rule("AVAIL-6", "BOOK-9")
+async def test_a_wish_that_is_repeated_with_its_key_waits_once(desk: Desk, client: Client) -> None:
+    await full_morning(desk)
+    anna = client("member", "anna")
+    first, second = [
+        await anna.post(f"/v1/rooms/{ANNA}/waitlist", json=WISH, headers={"Idempotency-Key": "one"}) for _ in range(2)
+    ]
+    assert first.json() == second.json()
+    assert len(await mine(client, "anna")) == 1
+
+
+@pytest.mark.rule("AVAIL-6")
+@pytest.mark.parametrize(
+    ("changes", "status", "slug"),
+    [
+        ({"to": at(9).isoformat()}, 422, "validation"),
+        ({"from": (NOW - HOUR).isoformat(), "to": NOW.isoformat()}, 422, "validation"),
+        ({"to": (at(9) + timedelta(days=93)).isoformat()}, 422, "validation"),
+        ({"from": "2027-01-05T09:00:00"}, 422, "validation"),
+        ({"length_minutes": 4}, 422, "validation"),
+        ({"modality": "carrier pigeon"}, 422, "validation"),
+        ({"surprise": 1}, 422, "validation"),
+        ({"length_minutes": 45}, 409, "slot-not-offered"),
+        ({"modality": "chat"}, 409, "slot-not-offered"),
+    ],
+)
+async def test_a_wish_that_cannot_be_is_refused(
+    desk: Desk, client: Client, changes: dict[str, Any], status: int, slug: str
+) -> None:
+    await full_morning(desk)
+    answer = await client("member", "anna").post(f"/v1/rooms/{ANNA}/waitlist", json={**WISH, **changes})
+    assert (answer.status_code, answer.json()["type"]) == (status, f"/problems/{slug}")
+    assert await desk.value("SELECT count(*) FROM waitlist") == 0
+
+
+@pytest.mark.rule("AVAIL-6", "SEC-1")
+async def test_the_member_waits_and_the_parties_and_support_read(desk: Desk, client: Client) -> None:
+    await full_morning(desk)
+    entry = await join(client, "anna")
+    path = f"/v1/rooms/{ANNA}/waitlist"
+    for role, subject in (("member", "anna"), ("provider", "doc"), ("support", "sam")):
+        listed = await client(role, subject).get(path)
+        assert [item["id"] for item in listed.json()["items"]] == [entry["id"]], role
+    assert (await client("member", "ben").get(path)).status_code == 404
+    assert (await client("provider", "other").get(path)).status_code == 404
+    assert (await client("member", "ben").post(path, json=WISH)).status_code == 404
+    assert (await client("provider", "doc").post(path, json=WISH)).status_code == 403
+    assert (await client("ops", "olga").get(path)).status_code == 403
+    assert (await client("member", "anna").get("/v1/rooms/kitchen/waitlist")).status_code == 404
+
+
+@pytest.mark.rule("AVAIL-6")
+async def test_the_list_pages_in_the_order_of_its_making(desk: Desk, client: Client) -> None:
+    await full_morning(desk)
+    ids = [(await join(client, "anna"))["id"] for _ in range(5)]
+    anna, path = client("member", "anna"), f"/v1/rooms/{ANNA}/waitlist"
+    paged: list[str] = []
+    cursor: dict[str, str] = {}
+    while cursor is not None:
+        page = (await anna.get(path, params={"limit": 2, **cursor})).json()
+        paged += [item["id"] for item in page["items"]]
+        if page["next_cursor"] is None:
+            break
+        cursor = {"cursor": page["next_cursor"]}
+    assert paged == ids
+
+
+@pytest.mark.rule("AVAIL-6")
+async def test_the_events_of_a_provider_are_counted_without_a_gap(desk: Desk, client: Client) -> None:
+    taken = await full_morning(desk)
+    doc = client("provider", "doc")
+    await desk.records()
+    before = await desk.value("SELECT sequence FROM schedules WHERE provider_id = 'doc'")
+    for member in ROOMS:
+        await join(client, member)
+    handler = desk.service.events[SessionCancelled]
+    async with desk.database.transaction(CAUSE) as unit:
+        await handler([received(cancelled(taken))], unit)
+    off = {"starts_at": at(8).isoformat(), "ends_at": at(11).isoformat()}
+    await doc.post("/v1/providers/doc/time-off", json=off)
+    records = [record for record in await desk.records() if record.key == "doc"]
+    assert [record.sequence for record in records] == list(range(before + 1, before + 6))
+    read = await doc.get("/v1/providers/doc/schedule")
+    assert read.headers["etag"] == '"2"', "who waits changes nothing of the schedule's version"
+
+
+@pytest.mark.rule("AVAIL-6", "AVAIL-3")
+async def test_a_slot_that_opens_while_many_join_is_offered_to_one_of_them(desk: Desk, client: Client) -> None:
+    taken = await full_morning(desk)
+    members = {f"m{number}": new_id() for number in range(20)}
+    await desk.handle(*(opened(room, member) for member, room in members.items()))
+    release = desk.service.events[SessionCancelled]
+
+    async def wait(member: str, room: str) -> None:
+        while True:
+            answer = await client("member", member).post(f"/v1/rooms/{room}/waitlist", json=WISH)
+            if answer.status_code == 201:
+                return
+            assert answer.status_code == 503, answer.text
+
+    async def open_it() -> None:
+        while True:
+            try:
+                async with desk.database.transaction(CAUSE) as unit:
+                    await release([received(cancelled(taken))], unit)
+                return
+            except asyncpg.PostgresError as error:
+                if not is_transient(error):
+                    raise
+
+    waits = [wait(member, room) for member, room in members.items()]
+    await asyncio.gather(*waits[:10], open_it(), *waits[10:])
+    # Whoever joined while the release was being written, and neither saw the other, is found by the second look.
+    await desk.run_due(NOW + timedelta(seconds=5))
+    assert await desk.value("SELECT count(*) FROM waitlist WHERE status = 'offered'") == 1
+    assert await desk.value("SELECT count(*) FROM waitlist WHERE status = 'waiting'") == 19
+    assert await desk.value("SELECT count(*) FROM slot_holds WHERE live AND offered_to IS NOT NULL") == 1
