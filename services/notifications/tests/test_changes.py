@@ -156,6 +156,25 @@ async def test_an_overdue_invoice_of_no_session_is_told(world: World) -> None:
     assert "Uhrzeit" not in text(mail)
 
 
+@pytest.mark.rule("NOTE-3", "MISS-3")
+@pytest.mark.parametrize("settled", ["paid", "void"])
+async def test_what_is_queued_about_an_invoice_that_is_settled_is_not_sent(world: World, settled: str) -> None:
+    await world.everybody()
+    both = [new_id(), new_id()]
+    owed: dict[str, Any] = {"member_id": world.member, "amount_minor": 2500, "currency": "USD"}
+    for invoice_id in both:
+        await world.happen(facts.InvoiceOverdue(invoice_id=invoice_id, **owed, due_on=date(2026, 11, 1)))
+    if settled == "paid":
+        await world.happen(facts.InvoicePaid(invoice_id=both[0], **owed, paid_at=START))
+    else:
+        await world.happen(facts.InvoiceVoided(invoice_id=both[0], **owed, cause="provider_missed"))
+    async with world.sending():
+        await world.settled()
+    rows = await world.rows("SELECT status, reason FROM deliveries WHERE channel = 'email' ORDER BY position")
+    assert [tuple(row) for row in rows] == [("skipped", "no-longer-true"), ("sent", None)]
+    assert len(world.inbox.mails) == 1
+
+
 @pytest.mark.rule("CONF-3")
 async def test_the_provider_is_asked_to_confirm_again_by_mail_and_chat(world: World) -> None:
     await world.everybody()

@@ -21,6 +21,7 @@ class More:
     """When an offer of the waitlist lapses."""
     entry_id: str | None = None
     """The entry of the waitlist."""
+    invoice_id: str | None = None
     amount_minor: int = 0
     currency: str = ""
     due_on: date | None = None

@@ -7,13 +7,20 @@ from typing import Any
 
 from makegood_chassis.database import UnitOfWork
 from makegood_contracts.envelope import Received
-from makegood_contracts.events import CreditCorrected, CreditReturned, InvoiceIssued, InvoiceOverdue
+from makegood_contracts.events import (
+    CreditCorrected,
+    CreditReturned,
+    InvoiceIssued,
+    InvoiceOverdue,
+    InvoicePaid,
+    InvoiceVoided,
+)
 
 from makegood_notifications.domain.announcements import INVOICE_ISSUED, INVOICE_OVERDUE, tells_of_return
 from makegood_notifications.domain.facts import Facts, More
 from makegood_notifications.domain.origin import origin_of
 from makegood_notifications.handlers.telling import Teller
-from makegood_notifications.store import people, read_models, returns
+from makegood_notifications.store import deliveries, people, read_models, returns
 from makegood_notifications.store.outgoing import Outgoing
 from makegood_notifications.store.people import NOTHING_SAID
 from makegood_notifications.store.returns import ReturnToTell
@@ -72,6 +79,7 @@ class CreditMessages:
             event = received.event
             overdue = isinstance(event, InvoiceOverdue)
             more = More(
+                invoice_id=event.invoice_id,
                 amount_minor=event.amount_minor,
                 currency=event.currency,
                 due_on=event.due_on,
@@ -89,6 +97,14 @@ class CreditMessages:
                 unit,
                 outgoing,
             )
+        await self._teller.write(outgoing, unit)
+
+    async def invoice_settled(self, batch: Sequence[Received[InvoicePaid | InvoiceVoided]], unit: UnitOfWork) -> None:
+        """NOTE-3: what is still queued about an invoice that is paid or void by now is not sent."""
+        outgoing = Outgoing()
+        _stream(batch, outgoing)
+        events = [received.event for received in batch]
+        await deliveries.leave_out_invoices(unit, [(event.member_id, event.invoice_id) for event in events])
         await self._teller.write(outgoing, unit)
 
     async def tell_late_returns(self, session_ids: Sequence[str], unit: UnitOfWork, outgoing: Outgoing) -> None:

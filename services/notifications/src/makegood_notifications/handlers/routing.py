@@ -22,6 +22,7 @@ from makegood_contracts.events import (
     InvoiceOverdue,
     InvoicePaid,
     InvoiceVoided,
+    LotExpiryChanged,
     MemberEnrolled,
     ProviderChanged,
     RoomClosed,
@@ -53,7 +54,7 @@ ONLY_STREAMED = (
     SessionMoveFunded, SessionMoveRefused, SessionExtensionRequested, SessionExtensionRefused,
 )  # fmt: skip
 CREDIT_MOVEMENTS = (
-    CreditGranted, CreditExpired, CreditForfeited, CreditSpent, CreditAdjusted, InvoicePaid, InvoiceVoided,
+    CreditGranted, CreditExpired, CreditForfeited, CreditSpent, CreditAdjusted, LotExpiryChanged,
 )  # fmt: skip
 
 
@@ -101,6 +102,8 @@ def event_handlers(handlers: Handlers) -> EventHandlers:
         CreditCorrected: handlers.credits.corrected,
         InvoiceIssued: handlers.credits.invoice_due,
         InvoiceOverdue: handlers.credits.invoice_due,
+        InvoicePaid: handlers.credits.invoice_settled,
+        InvoiceVoided: handlers.credits.invoice_settled,
         RoomRestarted: handlers.room_messages.restarted,
         ProviderChanged: handlers.room_messages.left,
         WaitlistOffered: handlers.waitlist.offered,

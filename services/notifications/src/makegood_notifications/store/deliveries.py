@@ -147,6 +147,19 @@ async def put_off(queries: Queries, later: Sequence[tuple[str, int, timedelta, b
     await queries.execute(_PUT_OFF, *[list(values) for values in zip(*later, strict=True)])
 
 
+_LEAVE_OUT = """
+UPDATE deliveries SET status = 'skipped', reason = 'no-longer-true'
+FROM unnest($1::text[], $2::text[]) AS settled (person_id, invoice_id)
+WHERE deliveries.status = 'queued' AND deliveries.person_id = settled.person_id
+  AND deliveries.facts->'more'->>'invoice_id' = settled.invoice_id
+"""
+
+
+async def leave_out_invoices(queries: Queries, settled: Sequence[tuple[str, str]]) -> None:
+    """Leaves out what is queued about these invoices: (member, invoice). One that is just being sent goes out."""
+    await queries.execute(_LEAVE_OUT, *[list(values) for values in zip(*settled, strict=True)])
+
+
 _IN_APP = """
 SELECT deliveries.id, template, session_id, facts, sent_at,
        (SELECT name FROM people WHERE people.id = CASE facts->>'provider_id'
