@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Coroutine
 from datetime import datetime, timedelta
@@ -12,7 +13,6 @@ import typer
 import uvloop
 from rich.console import Console
 
-from makegood_cli.errors import UserError
 from makegood_cli.stack.config import Stack
 from makegood_cli.stack.home import Home
 
@@ -68,32 +68,31 @@ async def _bookings(seconds: float, concurrency: int, members: int, providers: i
 def misses(
     sessions: Annotated[int, typer.Option(min=20, max=20_000, metavar="N", help="Sessions that are missed.")] = 2_000,
     rate: Annotated[int, typer.Option(min=10, max=1_000, metavar="N", help="Sessions missed a second.")] = 200,
+    burst: Annotated[int, typer.Option(min=1, max=1_000, metavar="N", help="How many of them at one moment.")] = 1,
 ) -> None:
     """Sessions are missed at a steady rate: how soon are credit and e-mail there? Moves the development clock."""
-    if rate % 10:
-        raise UserError("--rate is a multiple of 10", exit_code=2)
-    _run(_misses(sessions, rate))
+    _run(_misses(sessions, rate, burst))
 
 
-async def _misses(sessions: int, rate: int) -> dict[str, Any]:
+async def _misses(sessions: int, rate: int, burst: int) -> dict[str, Any]:
     from makegood_cli.client import Gateway
     from makegood_cli.devclock import DevelopmentClock
     from makegood_cli.load import misses as scenario
+    from makegood_cli.load.figures import ProcessorTime
     from makegood_cli.load.seeding import populate
+    from makegood_cli.stack.processes import Supervisor
 
     stack = Stack.of(Home.find())
     async with Gateway(stack.base_url, stack.home.identity) as gateway, DevelopmentClock.of(stack) as clock:
         now = datetime.fromisoformat(str((await clock.now())["booking"]["now"]))
-        providers = rate // scenario.STEPS_A_SECOND
-        _notes().print(f"making {providers} providers, as many members, and {sessions} confirmed sessions")
-        population = await populate(
-            gateway, now, members=providers, providers=providers, credits=100_000, mailboxes=True
-        )
+        _notes().print(f"making {rate} providers, as many members, and {sessions} confirmed sessions")
+        population = await populate(gateway, now, members=rate, providers=rate, credits=100_000, mailboxes=True)
         await clock.advance(population.first_day - now - timedelta(minutes=1))
 
         async def move_booking_clock(moment: datetime) -> None:
             await clock.move(("booking",), moment)
 
+        pids = {name: running.pid for name, running in Supervisor(stack.home).running().items()}
         try:
             return await scenario.measure(
                 gateway,
@@ -102,7 +101,10 @@ async def _misses(sessions: int, rate: int) -> dict[str, Any]:
                 population,
                 move_booking_clock,
                 sessions=sessions,
+                burst=burst,
+                ahead=float((await clock.now())["notifications"]["offset_seconds"]),
                 prepared=lambda: _notes().print(f"missing {rate} sessions a second"),
+                processes=ProcessorTime({**pids, "load": os.getpid()}),
             )
         finally:
             # The other services' clocks follow, so that all agree again.

@@ -1,17 +1,19 @@
 """`makegood load misses`: providers miss sessions at a steady rate; how soon is everything made good?
 
-Sessions are booked and confirmed first. Then booking's development clock moves from one slot to the next, ten times a second,
-so that with each step one session of every provider is found missed by its deadline, with no request from anybody.
+As many providers as sessions are missed a second book a session each hour, each a little later than the one before. Once a
+second booking's development clock moves to the next hour's deadlines, which then come due one after the other as time passes:
+each session is found missed by its own deadline, with no request from anybody. With `burst` so many come due at one moment.
+
 Measured from `ProviderMissed` (its time) to `CreditReturned` read from its topic by a consumer, and to the e-mail handed to
-SMTP (the time of its `MessageDelivered`). What is measured by its own time is read when all is over: reading costs, and the
-consumer shares the machine with what it measures.
+SMTP (`delivered_at` of its `MessageDelivered`: the server's answer). How late a deadline was handled is told apart: `found_missed_after_ms`. What is
+measured by its own time is read when all is over: reading costs, and the consumer shares the machine with what it measures.
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -21,13 +23,14 @@ from makegood_contracts.envelope import MalformedEvent, decode, event_type
 from makegood_contracts.events import CreditReturned, MessageDelivered, ProviderMissed
 from makegood_contracts.topics import DELIVERIES, LEDGER, SESSIONS
 
-from makegood_cli.client import Gateway, Person
-from makegood_cli.load.figures import milliseconds
+from makegood_cli.client import Gateway
+from makegood_cli.load.figures import ProcessorTime, milliseconds
 from makegood_cli.load.seeding import LENGTH_MINUTES, LoadMember, Population
 from makegood_cli.load.together import together
 
-GRACE = timedelta(minutes=10, seconds=1)
-STEPS_A_SECOND = 10
+GRACE = timedelta(minutes=10)
+"""After this much of a session its provider has missed it (MISS-1)."""
+_HOURS = 23
 _TOLD_BY = frozenset(kind.type for kind in (ProviderMissed, CreditReturned, MessageDelivered))
 _PATIENCE = 60.0
 
@@ -37,6 +40,8 @@ class _Timeline:
     """What the topics told, in seconds of real time, by session."""
 
     expected: set[str]
+    ahead: float
+    """How far notifications' clock is ahead of real time."""
     missed: dict[str, float] = field(default_factory=dict)
     returned: dict[str, float] = field(default_factory=dict)
     mailed: dict[str, float] = field(default_factory=dict)
@@ -50,27 +55,26 @@ class _Timeline:
             case CreditReturned(session_id=session, cause="provider_missed"):
                 self.returned.setdefault(session, arrived)
             case MessageDelivered(session_id=str(session), channel="email", template=template) if "missed" in template:
-                self.mailed.setdefault(session, event_time)
+                self.mailed.setdefault(session, event.delivered_at.timestamp() - self.ahead)
         if len(self.returned) >= len(self.expected) and self.expected <= self.returned.keys():
             self.all_returned.set()
             if self.expected <= self.mailed.keys() and self.expected <= self.missed.keys():
                 self.whole.set()
 
 
-async def _book_and_confirm(gateway: Gateway, member: LoadMember, turns: range, first_day: datetime) -> list[str]:
-    person = Person(gateway.http, "member", member.subject, member.token)
+async def _book(gateway: Gateway, member: LoadMember, starts: Sequence[datetime]) -> list[str]:
+    """Books as the provider, for whom any instant is a start, and whose bookings are confirmed at once (BOOK-5)."""
     provider = gateway.person("provider", member.provider_id)
     sessions = []
-    for turn in turns:
+    for start in starts:
         body = {
             "room_id": member.room_id,
-            "starts_at": member.slot(turn, first_day).isoformat(),
+            "starts_at": start.isoformat(),
             "length_minutes": LENGTH_MINUTES,
             "modality": "video",
             "time_zone": "UTC",
         }
-        session = await person.post("/v1/sessions", body, wait=20)
-        await provider.post(f"/v1/sessions/{session['id']}/confirm")
+        session = await provider.post("/v1/sessions", body, wait=20)
         sessions.append(str(session["id"]))
     return sessions
 
@@ -107,37 +111,49 @@ async def measure(
     move_booking_clock: Callable[[datetime], Awaitable[None]],
     *,
     sessions: int,
+    burst: int = 1,
+    ahead: float = 0.0,
     prepared: Callable[[], None] = lambda: None,
+    processes: ProcessorTime | None = None,
 ) -> dict[str, Any]:
     """Milliseconds from the miss to credit and e-mail. `move_booking_clock` sets booking's product time; `prepared` is called
-    when all sessions are booked and confirmed and the misses begin.
+    when all sessions are booked and confirmed and the misses begin. `ahead`: how many seconds notifications' clock is ahead.
 
-    The rate is the number of providers times ten a second. Raises TimeoutError if not all is made good within 60 s of the
-    last step.
+    The rate is the number of members, each with a provider of their own. Raises TimeoutError if not all is made good within
+    60 s of the last one.
     """
     members = population.members
-    turns = max(1, sessions // len(members))
+    hours = [
+        population.first_day + timedelta(days=turn // _HOURS, hours=turn % _HOURS)
+        for turn in range(max(1, sessions // len(members)))
+    ]
 
-    async def prepare(member: LoadMember) -> list[str]:
-        return await _book_and_confirm(gateway, member, range(turns), population.first_day)
+    async def prepare(place: int) -> list[str]:
+        after = timedelta(seconds=offsets[place])
+        return await _book(gateway, members[place], [hour + after for hour in hours])
 
-    booked = await together(16, prepare, members)
+    offsets = [place // burst * burst / len(members) for place in range(len(members))]
+    booked = await together(16, prepare, range(len(members)))
     expected = {session for ids in booked for session in ids}
-    starts = sorted({member.slot(turn, population.first_day) for member in members for turn in range(turns)})
+    moved: list[float] = []
 
-    timeline = _Timeline(expected)
+    timeline = _Timeline(expected, ahead)
     returns = await _at_the_end(bootstrap, topic_prefix + LEDGER.name)
     others = await _at_the_end(bootstrap, topic_prefix + SESSIONS.name, topic_prefix + DELIVERIES.name)
     others.pause(*others.assignment())
     readers = [asyncio.create_task(_read(returns, timeline))]
     try:
         prepared()
+        if processes is not None:
+            processes.start()
         began = time.monotonic()
-        for step, start in enumerate(starts):
-            due = began + step / STEPS_A_SECOND
-            await asyncio.sleep(max(0.0, due - time.monotonic()))
-            await move_booking_clock(start + GRACE)
+        for second, hour in enumerate(hours):
+            await asyncio.sleep(max(0.0, began + second - time.monotonic()))
+            moved.append(time.time())
+            await move_booking_clock(hour + GRACE)
+        await asyncio.sleep(max(0.0, began + len(hours) - time.monotonic()))
         elapsed = time.monotonic() - began
+        cores = processes.stop() if processes is not None else {}
         async with asyncio.timeout(_PATIENCE):
             await timeline.all_returned.wait()
             others.resume(*others.assignment())
@@ -147,13 +163,21 @@ async def measure(
         for reader in readers:
             reader.cancel()
         await asyncio.gather(returns.stop(), others.stop())
+    due = {
+        session: moved[second] + offset
+        for ids, offset in zip(booked, offsets, strict=True)
+        for second, session in enumerate(ids)
+    }
     return {
         "scenario": "misses",
         "sessions": len(expected),
         "missed_per_second": round(len(expected) / elapsed, 1),
+        "at_once": burst,
+        "found_missed_after_ms": milliseconds([timeline.missed[s] - due[s] for s in expected]),
         "credit_returned_ms": milliseconds([timeline.returned[s] - timeline.missed[s] for s in expected]),
         "email_handed_over_ms": milliseconds([timeline.mailed[s] - timeline.missed[s] for s in expected]),
         "all_made_good_ms": milliseconds(
             [max(timeline.returned[s], timeline.mailed[s]) - timeline.missed[s] for s in expected]
         ),
+        "cores": cores,
     }
