@@ -205,6 +205,7 @@ class Runtime:
             watch=self._service.database,
             holder=self.process,
             batch=settings.relay_batch,
+            gather=self._service.gather,
             health=self._service.health,
         )
         waking = asyncio.create_task(relay.wake.run())

@@ -51,6 +51,8 @@ class Service:
     """Further endless tasks of the `work` role, such as sending queued messages; cancelled at stop."""
     health: Health = field(default_factory=Health)
     """Whether the process is started and ready, and why not."""
+    gather: float = 0.0
+    """Seconds that its events wait to go with one request; 0 unless nobody waits for them."""
     on_start: Sequence[Callable[[Service], Awaitable[None]]] = field(default_factory=tuple)
     """Runs once after the database is open, before anything else (seeding)."""
 

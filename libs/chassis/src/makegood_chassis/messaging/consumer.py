@@ -29,6 +29,9 @@ _FETCH_MS: Final = 100
 _BUSY: Final = 16
 _COALESCE: Final = 0.005
 _OFFSETS_EVERY: Final = 0.1
+"""Offsets are committed when this many seconds brought nothing new, and …"""
+_OFFSETS_AT_LEAST: Final = 0.8
+"""… this often while there is always something new: each commit costs the broker as much as a batch of events."""
 _DRAIN: Final = 8.0
 _DAY_MS: Final = 86_400_000
 _log = structlog.get_logger(__name__)
@@ -156,9 +159,15 @@ class Consumer:
             self._offsets[partition] = part[-1].offset + 1
 
     async def _keep_offsets(self) -> None:
+        loop = asyncio.get_running_loop()
+        committed = loop.time()
+        seen: dict[TopicPartition, int] = {}
         while True:
             await asyncio.sleep(_OFFSETS_EVERY)
-            await self._commit()
+            if self._offsets == seen or loop.time() - committed >= _OFFSETS_AT_LEAST:
+                await self._commit()
+                committed = loop.time()
+            seen = dict(self._offsets)
 
     async def _commit(self) -> None:
         """Commits what was processed; what cannot be committed now is kept, or was taken over by another member."""
