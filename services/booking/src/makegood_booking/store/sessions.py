@@ -35,14 +35,19 @@ SELECT {COLUMNS} FROM sessions
 WHERE member_id = $1 AND room_id = $2 AND starts_at > $3 AND status IN ('requested', 'reserved', 'confirmed')
 ORDER BY id FOR UPDATE
 """  # noqa: S608
-_INSERT = """
+_REMEMBER = """
+WITH remembered AS (
+    INSERT INTO session_history (session_id, version, at, type, by, detail)
+    SELECT * FROM unnest($1::uuid[], $2::int[], $3::timestamptz[], $4::text[], $5::text[], $6::text[])
+)"""
+_INSERT = f"""{_REMEMBER}
 INSERT INTO sessions (id, room_id, member_id, provider_id, starts_at, ends_at, length_minutes, modality, time_zone, venue_id,
                       booked_by, requested_at, policy_version, status, version, slot_state, funding, credit_state)
-SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::timestamptz[], $6::timestamptz[], $7::int[],
-                     $8::text[], $9::text[], $10::text[], $11::text[], $12::timestamptz[], $13::int[], $14::text[],
-                     $15::int[], $16::text[], $17::text[], $18::text[])
-"""
-_UPDATE = """
+SELECT * FROM unnest($7::uuid[], $8::uuid[], $9::text[], $10::text[], $11::timestamptz[], $12::timestamptz[], $13::int[],
+                     $14::text[], $15::text[], $16::text[], $17::text[], $18::timestamptz[], $19::int[], $20::text[],
+                     $21::int[], $22::text[], $23::text[], $24::text[])
+"""  # noqa: S608
+_UPDATE = f"""{_REMEMBER}
 UPDATE sessions AS s
 SET status = n.status, version = n.version, slot_state = n.slot_state, funding = n.funding, credit_state = n.credit_state,
     reasons = n.reasons, purchasable = n.purchasable, confirm_by = n.confirm_by, member_joined_at = n.member_joined_at,
@@ -50,14 +55,14 @@ SET status = n.status, version = n.version, slot_state = n.slot_state, funding =
     provider_left_at = n.provider_left_at, absent_party = n.absent_party, lot_id = n.lot_id,
     blocked_from = n.blocked_from, blocked_until = n.blocked_until, move = n.move,
     moved_by_provider = n.moved_by_provider, reconfirmation = n.reconfirmation
-FROM unnest($1::uuid[], $2::text[], $3::int[], $4::text[], $5::text[], $6::text[], $7::jsonb[], $8::bool[],
-            $9::timestamptz[], $10::timestamptz[], $11::timestamptz[], $12::timestamptz[], $13::timestamptz[], $14::text[],
-            $15::uuid[], $16::timestamptz[], $17::timestamptz[], $18::jsonb[], $19::bool[], $20::text[])
+FROM unnest($7::uuid[], $8::text[], $9::int[], $10::text[], $11::text[], $12::text[], $13::jsonb[], $14::bool[],
+            $15::timestamptz[], $16::timestamptz[], $17::timestamptz[], $18::timestamptz[], $19::timestamptz[], $20::text[],
+            $21::uuid[], $22::timestamptz[], $23::timestamptz[], $24::jsonb[], $25::bool[], $26::text[])
      AS n (id, status, version, slot_state, funding, credit_state, reasons, purchasable, confirm_by, member_joined_at,
            member_left_at, provider_joined_at, provider_left_at, absent_party, lot_id, blocked_from, blocked_until,
            move, moved_by_provider, reconfirmation)
 WHERE s.id = n.id
-"""
+"""  # noqa: S608
 _REBOOK = """
 UPDATE sessions AS s
 SET starts_at = n.starts_at, ends_at = n.ends_at, length_minutes = n.length_minutes, time_zone = n.time_zone,
@@ -67,10 +72,6 @@ FROM unnest($1::uuid[], $2::timestamptz[], $3::timestamptz[], $4::int[], $5::tex
 WHERE s.id = n.id
 """
 _MOVING = (SessionMoved, SessionExtended)
-_REMEMBER = """
-INSERT INTO session_history (session_id, version, at, type, by, detail)
-SELECT * FROM unnest($1::uuid[], $2::int[], $3::timestamptz[], $4::text[], $5::text[], $6::text[])
-"""
 
 
 class Sessions:
@@ -119,6 +120,7 @@ class Sessions:
         booked = [session.booked for session in sessions]
         await unit.execute(
             _INSERT,
+            *_tell(made, unit),
             [b.session_id for b in booked],
             [b.room_id for b in booked],
             [b.member_id for b in booked],
@@ -138,7 +140,6 @@ class Sessions:
             [s.funding for s in sessions],
             [s.credit for s in sessions],
         )
-        await self._tell(made, unit)
 
     async def save(self, changes: Sequence[tuple[Changed, Cause]], unit: UnitOfWork) -> None:
         """Writes sessions that were locked in this unit, publishes their events and sets their deadlines.
@@ -151,6 +152,7 @@ class Sessions:
             return
         await unit.execute(
             _UPDATE,
+            *_tell(changes, unit),
             list(last),
             [s.status for s in sessions],
             [s.version for s in sessions],
@@ -177,7 +179,6 @@ class Sessions:
         }
         if moved:
             await self._rebook([last[session_id].booked for session_id in moved], unit)
-        await self._tell(changes, unit)
 
     async def _rebook(self, booked: Sequence[Appointment], unit: UnitOfWork) -> None:
         await unit.execute(
@@ -190,21 +191,22 @@ class Sessions:
             [b.venue_id for b in booked],
         )
 
-    async def _tell(self, changes: Sequence[tuple[Changed, Cause]], unit: UnitOfWork) -> None:
-        rows: list[tuple[str, int, datetime, str, str, str | None]] = []
-        for changed, cause in changes:
-            session = changed.session
-            if not changed.events:
-                continue
-            sequence = session.version - len(changed.events)
-            for event in changed.events:
-                sequence += 1
-                unit.publish(event, sequence=sequence, cause=cause)
-                name = type(event).__name__
-                rows.append((session.id, sequence, unit.now, name, made_by(event), detail(event)))
-            unit.set_deadline(DEADLINE, session.id, next_due(session))
-        if rows:
-            await unit.execute(_REMEMBER, *[list(values) for values in zip(*rows, strict=True)])
+
+def _tell(changes: Sequence[tuple[Changed, Cause]], unit: UnitOfWork) -> list[list[Any]]:
+    """Publishes the changes' events and sets their deadlines; answers the columns of their history."""
+    rows: list[tuple[str, int, datetime, str, str, str | None]] = []
+    for changed, cause in changes:
+        session = changed.session
+        if not changed.events:
+            continue
+        sequence = session.version - len(changed.events)
+        for event in changed.events:
+            sequence += 1
+            unit.publish(event, sequence=sequence, cause=cause)
+            name = type(event).__name__
+            rows.append((session.id, sequence, unit.now, name, made_by(event), detail(event)))
+        unit.set_deadline(DEADLINE, session.id, next_due(session))
+    return [[row[place] for row in rows] for place in range(6)]
 
 
 def _reasons(stored: dict[str, Any], side: str) -> tuple[Reason, ...]:
