@@ -54,7 +54,7 @@ def bootstrap(
     def wake_streams(people: Iterable[str]) -> None:
         signals.send({f"stream:{person}": True for person in people})
 
-    teller = Teller(wording, Outlets(sender.take_with, whatsapp_sender.wake, wake_streams))
+    teller = Teller(wording, Outlets(sender, whatsapp_sender.wake, wake_streams))
     credits_ = CreditMessages(teller)
     rooms, plans = RoomModel(signals), PlanModel(signals)
 
@@ -84,6 +84,7 @@ def bootstrap(
         migrations=MIGRATIONS,
         parts=Parts(wording, sender, whatsapp_sender, settings.public_base_url.rstrip("/")),
         app=make_app,
+        gather=0.03,
         workers=(send, send_by_whatsapp, prune, keep_pruned(settings.access_retention)),
     )
 

@@ -58,12 +58,14 @@ FOLLOWED: Final[tuple[type[SessionFact], ...]] = (
 
 @dataclass(frozen=True, slots=True)
 class Followed:
-    """An event with what its message needs. `old`: the session has been heard of at a later version already."""
+    """An event with what its message needs. `old`: the session has been heard of at a later version already. `untold`: a return
+    of its credit may have come before."""
 
     received: Received[SessionFact]
     invitation: Invitation | None
     member: Preferences
     old: bool
+    untold: bool
 
 
 def status_after(event: SessionFact, before: str | None) -> str:
@@ -100,7 +102,8 @@ async def follow(batch: Sequence[Received[SessionFact]], unit: UnitOfWork) -> li
             # The very version that is known comes again only where a replay was faster: that one still has to be told.
             again = event.session_version == before.version
             invitation = next_invitation(event, before.invitation_sequence, again=again)
-            followed.append(Followed(received, invitation, before.member, event.session_version < before.version))
+            old = event.session_version < before.version
+            followed.append(Followed(received, invitation, before.member, old, before.untold))
             sequence = invitation.sequence if invitation else before.invitation_sequence
             rows.append(FollowedSession(event, status_after(event, before.status), sequence))
         await read_models.follow_sessions(unit, rows)
@@ -126,7 +129,9 @@ class SessionMessages:
             if not one.old:
                 plan(one.received.event, unit)
             session_entry(one.received.event, outgoing)
-        await self._credits.tell_late_returns([one.received.event.session_id for one in followed], unit, outgoing)
+        untold = [one.received.event.session_id for one in followed if one.untold]
+        if untold:
+            await self._credits.tell_late_returns(untold, unit, outgoing)
         await self._teller.write(outgoing, unit)
 
     async def passing(self, batch: Sequence[Received[SessionFact]], unit: UnitOfWork) -> None:

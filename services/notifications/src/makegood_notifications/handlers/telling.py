@@ -3,9 +3,9 @@ list are delivered with the transaction (NOTE-1, NOTE-2)."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from makegood_chassis.database import UnitOfWork
 from makegood_contracts.events.deliveries import Channel, MessageDelivered
@@ -15,16 +15,27 @@ from makegood_notifications.domain.announcements import Announcement
 from makegood_notifications.domain.facts import Facts
 from makegood_notifications.domain.origin import Origin
 from makegood_notifications.mail.wording import Wording
+from makegood_notifications.store.deliveries import Taken
 from makegood_notifications.store.outgoing import Outgoing
 from makegood_notifications.store.people import Preferences
 
 
+class Hands(Protocol):
+    """Sends e-mails that were taken with the transaction which queued them."""
+
+    def room(self) -> int:
+        """How many it can take now."""
+
+    def take_with(self, unit: UnitOfWork, taken: Sequence[Taken], queued: int) -> None:
+        """Sends `taken` once `unit` is committed; `queued` is how many there were to take."""
+
+
 @dataclass(frozen=True, slots=True)
 class Outlets:
-    """Where messages go on: `sender` takes the e-mails that the unit has queued, so many; `whatsapp` is woken after the
-    commit, and so are the `streams` of people."""
+    """Where messages go on: `mails` takes those e-mails that it has room for along with the transaction; `whatsapp` is woken
+    after the commit, and so are the `streams` of people."""
 
-    sender: Callable[[UnitOfWork, int], Awaitable[None]]
+    mails: Hands
     whatsapp: Callable[[], None]
     streams: Callable[[Iterable[str]], None]
 
@@ -106,9 +117,10 @@ class Teller:
 
     async def write(self, outgoing: Outgoing, unit: UnitOfWork) -> None:
         """Writes what was collected, and wakes the streams that it concerns."""
-        await outgoing.write(unit)
+        hands = self._outlets.mails
+        taken = await outgoing.write(unit, hands.room() if outgoing.mails else 0)
         if outgoing.mails:
-            await self._outlets.sender(unit, outgoing.mails)
+            hands.take_with(unit, taken, len(outgoing.mails))
         people = {person for entry in outgoing.entries for person in entry[:2] if person}
         unit.after_commit(lambda: self._outlets.streams(people))
 

@@ -6,15 +6,17 @@ The lines are listed here, since building the library's objects takes six times 
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from email.utils import parseaddr
 
 from icalendar import vText
 from icalendar.parser import Contentline
 
 from makegood_notifications.domain.facts import Facts
 from makegood_notifications.domain.invitations import Method, Standing, uid
+from makegood_notifications.mail.composer import mailbox
 
 PRODUCT = "-//Makegood//Makegood//EN"
+LONGEST_ROW = 75
+"""Octets (RFC 5545, 3.1)."""
 
 
 def calendar_message(
@@ -32,7 +34,7 @@ def calendar_message(
 
     A REQUEST is TENTATIVE until the provider has confirmed. `attendee` is (name, address); `made_at` becomes DTSTAMP, the same at each repetition of the same message.
     """
-    organiser_name, organiser_address = parseaddr(organiser)
+    organiser_name, organiser_address = mailbox(organiser)
     lines = [
         "BEGIN:VCALENDAR",
         "VERSION:2.0",
@@ -65,10 +67,13 @@ def _status(facts: Facts, method: Method) -> Standing:
 
 def folded(line: str) -> bytes:
     """At most 75 octets a row; what is short enough in any encoding stays as it is."""
-    folded: bytes = (
-        line.encode() if len(line) <= 18 or (line.isascii() and len(line) <= 75) else Contentline(line).to_ical()  # type: ignore[no-untyped-call]
-    )
-    return folded
+    if line.isascii():
+        content = line.encode()
+        if len(content) <= LONGEST_ROW:
+            return content
+        # Each further row begins with a blank that counts as well.
+        return b"\r\n ".join(content[at : at + LONGEST_ROW - 1] for at in range(0, len(content), LONGEST_ROW - 1))
+    return bytes(Contentline(line).to_ical())  # type: ignore[no-untyped-call]
 
 
 def instant_text(moment: datetime) -> str:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from email.header import Header
 from email.utils import format_datetime, formataddr, parseaddr
+from functools import lru_cache
 
 CRLF = b"\r\n"
 
@@ -45,7 +46,7 @@ def compose(
     calendar: Part | None = None,
 ) -> Mail:
     """The e-mail. `message_id` is without brackets (NOTE-2: the same at each repetition); `recipient` is (name, address)."""
-    sender_name, sender_address = parseaddr(sender)
+    sender_name, sender_address = mailbox(sender)
     boundary = message_id.split("@")[0]
     alternatives = [
         _text_part("plain", text),
@@ -78,6 +79,12 @@ def compose(
         ("Content-Type", f'{kind}; boundary="{outer}"'),
     )
     return Mail(sender_address, recipient[1], head + CRLF + body)
+
+
+@lru_cache(maxsize=8)
+def mailbox(text: str) -> tuple[str, str]:
+    """(name, address) of a sender: always the same few."""
+    return parseaddr(text)
 
 
 def _address(name: str, address: str) -> str:

@@ -47,6 +47,8 @@ class Outcome:
     reason: str | None = None
     pause: timedelta | None = None
     counts: bool = True
+    at: datetime | None = None
+    """When the channel took the message, in product time."""
 
 
 class Sender:
@@ -70,14 +72,18 @@ class Sender:
         """Something was queued."""
         self._woken.set()
 
-    async def take_with(self, unit: UnitOfWork, queued: int) -> None:
-        """Takes what `unit` has just queued with its own commit: another transaction would take as long as the sending."""
-        room = self._room()
-        taken: list[Taken] = []
-        if room > 0 and self._running and time.monotonic() >= self._closed_until:
-            taken = await deliveries.take(unit, room, self._channel, unit.now)
+    def room(self) -> int:
+        """How many more deliveries it can take now."""
+        if not self._running or time.monotonic() < self._closed_until:
+            return 0
+        # A channel that was away is tried with one delivery first.
+        return max(0, (AT_ONCE if not self._knocks else 1) - len(self._in_hand))
+
+    def take_with(self, unit: UnitOfWork, taken: Sequence[Taken], queued: int) -> None:
+        """Sends what was taken with the transaction that queued it: another one would take as long as the sending."""
+        if taken:
             unit.after_commit(lambda: self._start(taken))
-        if len(taken) < queued or len(taken) == room:
+        if len(taken) < queued:
             unit.after_commit(self.wake)
 
     async def run(self) -> None:
@@ -103,19 +109,14 @@ class Sender:
             await self._carrier.close()
 
     async def _take(self) -> bool:
-        """Takes what there is room for; whether there may be more. A server that was away is tried with one e-mail first."""
-        if time.monotonic() < self._closed_until:
-            return False
-        room = self._room()
-        if room <= 0:
-            return True
+        """Takes what there is room for; whether there may be more."""
+        room = self.room()
+        if not room:
+            return time.monotonic() >= self._closed_until
         async with self._database.reading() as queries:
             taken = await deliveries.take(queries, room, self._channel, self._database.clock.now())
         self._start(taken)
         return len(taken) == room
-
-    def _room(self) -> int:
-        return (AT_ONCE if not self._knocks else 1) - len(self._in_hand)
 
     def _start(self, taken: Sequence[Taken]) -> None:
         for delivery in taken:
@@ -175,7 +176,7 @@ class Sender:
             _log.exception("message not composed", channel=self._channel, delivery_id=delivery.id, exc_info=type(error))
             return self._put_off(delivery, waited, type(error).__name__)
         self._knocks = 0
-        return Outcome(delivery, "sent")
+        return Outcome(delivery, "sent", at=self._database.clock.now())
 
     def _unreachable(self, delivery: Taken, trouble: str) -> Outcome:
         """The channel is away: everything waits, and no message is blamed."""
@@ -215,7 +216,7 @@ class Sender:
                     one.delivery.attempts,
                     one.status,
                     one.reason,
-                    unit.now if one.status == "sent" else None,
+                    one.at,
                 )
                 for one in done
             ]
@@ -238,7 +239,7 @@ class Sender:
                 channel=self._channel,
                 template=delivery.template,
                 session_id=delivery.session_id,
-                delivered_at=unit.now,
+                delivered_at=outcome.at or unit.now,
             )
             unit.publish(delivered, sequence=1, cause=cause)
         elif outcome.status == "failed":

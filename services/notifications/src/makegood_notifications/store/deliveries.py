@@ -18,23 +18,7 @@ from makegood_notifications.domain.facts import Facts
 LEASE: Final = timedelta(seconds=90)
 """How long a taken delivery is its taker's alone; longer than any attempt lasts."""
 
-_TAKE = """
-WITH due AS (
-    SELECT id, reason FROM deliveries AS candidate
-    WHERE status = 'queued' AND channel = $3 AND next_attempt_at <= clock_timestamp()
-      AND NOT EXISTS (
-          SELECT FROM deliveries AS earlier
-          WHERE earlier.status = 'queued' AND earlier.person_id = candidate.person_id
-            AND earlier.session_id = candidate.session_id AND earlier.position < candidate.position
-            AND earlier.channel = candidate.channel)
-    ORDER BY next_attempt_at, position
-    LIMIT $1
-    FOR UPDATE SKIP LOCKED
-), taken AS (
-    UPDATE deliveries SET next_attempt_at = clock_timestamp() + $2::interval, attempts = attempts + 1, reason = 'in-hand'
-    FROM due WHERE deliveries.id = due.id
-    RETURNING deliveries.*, due.reason AS before
-)
+TAKEN: Final = """
 SELECT taken.id, taken.event_id, taken.person_id, taken.template, taken.session_id, taken.facts, taken.correlation_id,
        taken.traceparent, taken.occurred_at, taken.attempts, taken.position, taken.before,
        sessions.status AS session_status, sessions.starts_at AS session_starts_at,
@@ -43,12 +27,33 @@ SELECT taken.id, taken.event_id, taken.person_id, taken.template, taken.session_
             WHEN taken.person_id THEN taken.facts->>'member_id' ELSE taken.facts->>'provider_id' END) AS other_name,
        CASE WHEN taken.template = 'waitlist-offered' THEN EXISTS (
             SELECT FROM offers WHERE offers.entry_id = taken.facts->'more'->>'entry_id'
-              AND offers.starts_at = (taken.facts->>'starts_at')::timestamptz AND offers.lapses_at > $4) END AS offer_open
+              AND offers.starts_at = (taken.facts->>'starts_at')::timestamptz AND offers.lapses_at > $1) END AS offer_open
 FROM taken
 LEFT JOIN people ON people.id = taken.person_id
 LEFT JOIN sessions ON sessions.id = taken.session_id
 ORDER BY taken.position
 """
+"""Deliveries that were taken, with all that sending them needs; to be read with `taken_of`. `$1` is product time."""
+
+_TAKE = f"""
+WITH due AS (
+    SELECT id, reason FROM deliveries AS candidate
+    WHERE status = 'queued' AND channel = $4 AND next_attempt_at <= clock_timestamp()
+      AND NOT EXISTS (
+          SELECT FROM deliveries AS earlier
+          WHERE earlier.status = 'queued' AND earlier.person_id = candidate.person_id
+            AND earlier.session_id = candidate.session_id AND earlier.position < candidate.position
+            AND earlier.channel = candidate.channel)
+    ORDER BY next_attempt_at, position
+    LIMIT $2
+    FOR UPDATE SKIP LOCKED
+), taken AS (
+    UPDATE deliveries SET next_attempt_at = clock_timestamp() + $3::interval, attempts = attempts + 1, reason = 'in-hand'
+    FROM due WHERE deliveries.id = due.id
+    RETURNING deliveries.*, due.reason AS before
+)
+{TAKEN}
+"""  # noqa: S608 (constants)
 
 _FINISH = """
 UPDATE deliveries SET status = done.status, reason = done.reason, sent_at = done.sent_at
@@ -100,10 +105,11 @@ class Taken:
 async def take(queries: Queries, most: int, channel: Channel, now: datetime) -> list[Taken]:
     """Takes due deliveries of a channel for LEASE, oldest first, with how what they tell of stands at that moment. Of one
     person and session only the first: the next waits for its end. `now` is product time."""
-    return [_taken(row) for row in await queries.fetch(_TAKE, most, LEASE, channel, now)]
+    return [taken_of(row) for row in await queries.fetch(_TAKE, now, most, LEASE, channel)]
 
 
-def _taken(row: Row) -> Taken:
+def taken_of(row: Row) -> Taken:
+    """The delivery in a row of TAKEN."""
     return Taken(
         id=str(row["id"]),
         event_id=str(row["event_id"]),

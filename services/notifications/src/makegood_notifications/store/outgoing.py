@@ -6,29 +6,44 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from makegood_chassis.database import Queries
+from makegood_chassis.database import UnitOfWork
 from makegood_contracts.events.deliveries import Channel
 
 from makegood_notifications.domain.facts import Facts
 from makegood_notifications.domain.origin import Origin
+from makegood_notifications.store.deliveries import LEASE, TAKEN, Taken, taken_of
 
-_WRITE = """
-WITH delivery AS (
+_WRITE = f"""
+WITH taken AS (
     INSERT INTO deliveries (id, event_id, person_id, channel, template, subject, status, session_id, facts,
-                            correlation_id, traceparent, occurred_at, sent_at)
-    SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::uuid[],
-                         $9::jsonb[], $10::text[], $11::text[], $12::timestamptz[], $13::timestamptz[])
+                            correlation_id, traceparent, occurred_at, sent_at, attempts, reason, next_attempt_at)
+    SELECT id, event_id, person_id, channel, template, subject, status, session_id, facts, correlation_id, traceparent,
+           occurred_at, sent_at, in_hand::integer, CASE WHEN in_hand THEN 'in-hand' END,
+           clock_timestamp() + CASE WHEN in_hand THEN $2::interval ELSE interval '0' END
+    FROM (
+        SELECT new.*, taken AND NOT EXISTS (
+            SELECT FROM deliveries AS earlier
+            WHERE earlier.status = 'queued' AND earlier.person_id = new.person_id
+              AND earlier.session_id = new.session_id AND earlier.channel = new.channel) AS in_hand
+        FROM unnest($3::uuid[], $4::uuid[], $5::text[], $6::text[], $7::text[], $8::text[], $9::text[], $10::uuid[],
+                    $11::jsonb[], $12::text[], $13::text[], $14::timestamptz[], $15::timestamptz[], $16::boolean[])
+             AS new (id, event_id, person_id, channel, template, subject, status, session_id, facts, correlation_id,
+                     traceparent, occurred_at, sent_at, taken)
+    ) AS new
     ON CONFLICT (event_id, person_id, channel, template) DO NOTHING
+    RETURNING deliveries.*, NULL::text AS before
 ), message AS (
     INSERT INTO chat_messages (id, room_id, kind, template, text, sent_at, event_id)
     SELECT id, room_id, 'system', template, text, sent_at, event_id
-    FROM unnest($14::uuid[], $15::uuid[], $16::text[], $17::text[], $18::timestamptz[], $19::uuid[])
+    FROM unnest($17::uuid[], $18::uuid[], $19::text[], $20::text[], $21::timestamptz[], $22::uuid[])
          AS new (id, room_id, template, text, sent_at, event_id)
     ON CONFLICT (event_id, room_id, template) DO NOTHING
+), entry AS (
+    INSERT INTO stream (member_id, provider_id, kind, data)
+    SELECT * FROM unnest($23::text[], $24::text[], $25::text[], $26::jsonb[])
 )
-INSERT INTO stream (member_id, provider_id, kind, data)
-SELECT * FROM unnest($20::text[], $21::text[], $22::text[], $23::jsonb[])
-"""
+{TAKEN.replace("ORDER BY", "WHERE taken.reason = 'in-hand' ORDER BY")}
+"""  # noqa: S608 (constants)
 
 
 @dataclass(slots=True)
@@ -38,8 +53,8 @@ class Outgoing:
     deliveries: list[tuple[Any, ...]] = field(default_factory=list)
     messages: list[tuple[Any, ...]] = field(default_factory=list)
     entries: list[tuple[Any, ...]] = field(default_factory=list)
-    mails: int = 0
-    """E-mails that wait to be sent."""
+    mails: list[int] = field(default_factory=list)
+    """E-mails that wait to be sent: their places among `deliveries`."""
 
     def delivery(
         self,
@@ -57,7 +72,8 @@ class Outgoing:
         """A message to a person; `sent_at` if it is delivered with this transaction, else it is queued. Not `wanted`: it is
         only noted that it was left out."""
         status = "skipped" if not wanted else "queued" if sent_at is None else "sent"
-        self.mails += channel == "email" and status == "queued"
+        if channel == "email" and status == "queued":
+            self.mails.append(len(self.deliveries))
         self.deliveries.append(
             (delivery_id, origin.event_id, person_id, channel, template, subject, status, facts.session_id, facts,
              origin.correlation_id, origin.traceparent, origin.occurred_at, sent_at)
@@ -73,12 +89,34 @@ class Outgoing:
         """An entry of the stream of the member, and of the provider if one is named."""
         self.entries.append((member_id, provider_id, kind, data))
 
-    async def write(self, queries: Queries) -> None:
-        """Writes everything; repeated deliveries and messages of one event are left out (NOTE-2)."""
-        if self.deliveries or self.messages or self.entries:
-            await queries.execute(
-                _WRITE, *_columns(self.deliveries, 13), *_columns(self.messages, 6), *_columns(self.entries, 4)
-            )
+    async def write(self, unit: UnitOfWork, room: int = 0) -> list[Taken]:
+        """Writes everything; repeated deliveries and messages of one event are left out (NOTE-2).
+
+        Up to `room` of the e-mails are taken at once, as `deliveries.take` would: these are answered, with all that sending
+        them needs, and are their taker's once the unit is committed.
+        """
+        if not (self.deliveries or self.messages or self.entries):
+            return []
+        first = self._first_mails(room)
+        rows = await unit.fetch(
+            _WRITE,
+            unit.now,
+            LEASE,
+            *_columns(self.deliveries, 13),
+            [place in first for place in range(len(self.deliveries))],
+            *_columns(self.messages, 6),
+            *_columns(self.entries, 4),
+        )
+        return [taken_of(row) for row in rows]
+
+    def _first_mails(self, most: int) -> set[int]:
+        """The places of e-mails that need not wait for another one of this batch: of a person and session the first."""
+        first: dict[object, int] = {}
+        for place in self.mails:
+            delivery = self.deliveries[place]
+            person_id, session_id = delivery[2], delivery[7]
+            first.setdefault((person_id, session_id) if session_id else place, place)
+        return set(list(first.values())[:most])
 
 
 def _columns(rows: list[tuple[Any, ...]], width: int) -> list[list[Any]]:

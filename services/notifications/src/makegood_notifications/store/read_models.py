@@ -15,7 +15,8 @@ from makegood_notifications.store.people import Preferences, preferences_of
 
 _KNOWN = """
 SELECT wanted.id, sessions.version, sessions.invitation_sequence, sessions.status,
-       people.locale, people.by_whatsapp, people.by_chat
+       people.locale, people.by_whatsapp, people.by_chat,
+       EXISTS (SELECT FROM returns_to_tell AS kept WHERE kept.session_id = wanted.id)
 FROM unnest($1::uuid[], $2::text[]) AS wanted (id, member_id)
 LEFT JOIN sessions ON sessions.id = wanted.id
 LEFT JOIN people ON people.id = wanted.member_id
@@ -56,12 +57,14 @@ WHERE rooms.version < excluded.version
 
 @dataclass(frozen=True, slots=True)
 class KnownSession:
-    """`invitation_sequence` is that of the last invitation; `member` what the member prefers."""
+    """`invitation_sequence` is that of the last invitation; `member` what the member prefers; `untold`: a return of its credit
+    may still have to be told."""
 
     version: int
     invitation_sequence: int | None
     status: str | None
     member: Preferences
+    untold: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +115,11 @@ class Room:
 async def known_sessions(unit: Queries, facts: Sequence[SessionFact]) -> dict[str, KnownSession]:
     """What is known of the events' sessions. One that is new here has version 0."""
     rows = await unit.fetch(_KNOWN, column(facts, "session_id"), column(facts, "member_id"))
-    return {str(row[0]): KnownSession(row[1] or 0, row[2], row[3], preferences_of(row[4:7])) for row in rows}
+    return {
+        # While a session is new here, its return may be kept at this very moment.
+        str(row[0]): KnownSession(row[1] or 0, row[2], row[3], preferences_of(row[4:7]), row[7] or row[1] is None)
+        for row in rows
+    }
 
 
 async def follow_sessions(unit: Queries, sessions: Sequence[FollowedSession]) -> None:
