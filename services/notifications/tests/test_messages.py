@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from datetime import timedelta
 from email.message import EmailMessage
 from typing import Any
 
@@ -10,7 +12,7 @@ from icalendar import Calendar
 from makegood_contracts import events as facts
 from makegood_notifications.handlers.sessions import follow
 
-from .conftest import World
+from .conftest import START, World, eventually
 
 
 def parts(mail: EmailMessage) -> dict[str, Any]:
@@ -219,8 +221,6 @@ async def test_a_crash_between_sending_and_recording_repeats_only_with_the_same_
     async def crash(outcome: Any) -> None:
         raise asyncio.CancelledError
 
-    import asyncio
-
     world.service.parts.sender._finish.submit = crash
     async with world.sending():
         await world.inbox.wait(1)
@@ -246,8 +246,6 @@ async def test_the_order_of_one_members_mails_holds_while_another_ones_wait(worl
             return await world.rows(
                 "SELECT id FROM deliveries WHERE status = 'queued' AND next_attempt_at > now() + '5 s'"
             )
-
-        from .conftest import eventually
 
         await eventually(put_off)
         assert world.inbox.mails == []  # the cancellation waits for the confirmation
@@ -298,8 +296,6 @@ async def test_a_mail_server_that_is_away_loses_nothing_and_costs_no_attempts(wo
 
         async def knocked() -> bool:
             return bool(world.service.parts.sender._knocks)
-
-        from .conftest import eventually
 
         await eventually(knocked)
         await world.inbox.open()
@@ -356,3 +352,56 @@ async def test_names_addresses_and_texts_stay_here(world: World, capfd: pytest.C
     captured = capfd.readouterr()
     for line in [*(row[0] for row in published), captured.out, captured.err]:
         assert "canary" not in line.lower()
+
+
+@pytest.mark.rule("NOTE-2")
+async def test_a_mail_is_taken_with_the_transaction_that_writes_it_down_and_sent_once_it_is_committed(
+    world: World,
+) -> None:
+    await world.everybody()
+    async with world.sending():
+        await world.confirmed()
+        await world.inbox.wait(1)
+        await world.settled()
+        sender = world.service.parts.sender
+        real, held = sender._finish.submit, asyncio.Event()
+
+        async def hold(outcome: Any) -> None:
+            await held.wait()
+            await real(outcome)
+
+        sender._finish.submit = hold
+        await world.happen(world.missed())
+        await world.inbox.wait(2)
+        taken = "SELECT attempts, reason, next_attempt_at > now() + '60 s' FROM deliveries WHERE status = 'queued'"
+        assert await world.rows(taken) == [(1, "in-hand", True)]
+        held.set()
+        await world.settled()
+    sent = "SELECT attempts, reason, status FROM deliveries WHERE channel = 'email' ORDER BY position"
+    assert await world.rows(sent) == [(1, None, "sent"), (1, None, "sent")]
+
+
+@pytest.mark.rule("NOTE-1")
+async def test_of_two_mails_about_a_session_in_one_transaction_the_second_waits_for_the_first(world: World) -> None:
+    await world.everybody()
+    async with world.sending():
+        await world.confirmed()
+        await world.inbox.wait(1)
+        await world.settled()
+        world.inbox.answers = ["451 later"]
+        moves = [world.moved("provider"), world.moved("provider", start=START + timedelta(hours=2))]
+        await world.arrive([world.received(move) for move in moves])
+
+        async def put_off() -> list[Any]:
+            return await world.rows(
+                "SELECT id FROM deliveries WHERE status = 'queued' AND reason IS NULL AND next_attempt_at > now() + '5 s'"
+            )
+
+        await eventually(put_off)
+        attempts = "SELECT attempts FROM deliveries WHERE channel = 'email' AND status = 'queued' ORDER BY position"
+        assert await world.rows(attempts) == [(1,), (0,)]
+        await world.rows("UPDATE deliveries SET next_attempt_at = clock_timestamp() WHERE status = 'queued'")
+        world.service.parts.sender.wake()
+        mails = await world.inbox.wait(3)
+        await world.settled()
+    assert [invitation(mail)[1]["SEQUENCE"] for mail in mails] == [0, 1, 2]

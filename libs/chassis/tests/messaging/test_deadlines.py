@@ -192,3 +192,34 @@ async def test_a_batch_costs_one_call(database: Database, count: int) -> None:
     async with running(database, handler):
         await until(lambda: _empty(database))
     assert sizes == [100] * (count // 100)
+
+
+async def test_deadlines_that_follow_each_other_closely_are_handled_together(database: Database) -> None:
+    """The first at once; those of the next moments with one transaction, or few where the machine is slow."""
+    batches: list[int] = []
+
+    async def count(due: Sequence[Due], unit: UnitOfWork) -> None:
+        batches.append(len(due))
+
+    first = datetime.now(UTC) + timedelta(seconds=1)
+    for number in range(20):
+        await set_all(database, [str(number)], first + number * timedelta(milliseconds=5))
+    async with running(database, count):
+        await until(lambda: _empty(database))
+    assert sum(batches) == 20
+    assert len(batches) <= 6
+
+
+async def test_a_handler_of_deadlines_never_waits_long_for_a_lock(database: Database) -> None:
+    """So that a worker gives way to those who lock an entity first and its deadline last."""
+    patience: list[str] = []
+
+    async def look(due: Sequence[Due], unit: UnitOfWork) -> None:
+        patience.append(await unit.fetch_value("SHOW lock_timeout"))
+
+    await set_all(database, ["one"], datetime.now(UTC))
+    async with running(database, look):
+        await until(lambda: _empty(database))
+    assert patience == ["250ms"]
+    async with database.reading() as queries:
+        assert await queries.fetch_value("SHOW lock_timeout") == "0"
