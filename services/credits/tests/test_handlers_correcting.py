@@ -155,6 +155,41 @@ async def test_an_overdue_charge_of_a_session_that_the_provider_missed_after_all
     assert await world.imbalances() == []
 
 
+@pytest.mark.rule("MISS-5", "EXT-1", "MISS-3")
+@pytest.mark.parametrize("plan_id", ["insurance-copay", "eap-6"])
+@pytest.mark.parametrize("outcome", ["completed", "member_no_show"])
+async def test_an_extension_of_a_session_that_was_not_missed_after_all_is_due_again(
+    world: World, plan_id: str, outcome: Outcome
+) -> None:
+    await world.enrol(plan_id=plan_id)
+    asked = requested()
+    await world.send(asked, reserved(asked))
+    wish = InvoiceWish(amount_minor=900, currency="USD", due_on=date(2026, 11, 25))
+    await world.send(extended(asked, wish))
+    await world.send(missed(asked))
+    assert set(await world.invoices(asked.session_id)) == {"void"}
+    await world.send(corrected(asked, "provider_missed", outcome), corrected(asked, "provider_missed", outcome))
+    assert set(await world.invoices(asked.session_id)) == {"issued"}
+    told = [each for each in await world.heard(InvoiceIssued) if each.about == "extension"]
+    assert [each.due_on for each in told] == [date(2026, 11, 25), date(2026, 12, 7)], "two weeks to pay"
+    await world.send(corrected(asked, outcome, "provider_missed"))
+    assert set(await world.invoices(asked.session_id)) == {"void"}
+    assert await world.imbalances() == []
+
+
+@pytest.mark.rule("MISS-5", "EXT-1")
+@pytest.mark.parametrize(("new", "status"), [("member_no_show", "issued"), ("provider_missed", "void")])
+async def test_a_credit_that_came_back_by_hand_does_not_void_an_extension(
+    world: World, new: Outcome, status: str
+) -> None:
+    asked = await ended(world, "completed")
+    await world.send(extended(asked, InvoiceWish(amount_minor=900, currency="USD", due_on=date(2026, 11, 25))))
+    assert isinstance(await by_hand(world, asked), list)
+    await world.send(corrected(asked, "completed", new))
+    assert await world.invoices(asked.session_id) == [status]
+    assert await world.balance() == (6, 0)
+
+
 @pytest.mark.rule("MISS-5")
 async def test_a_correction_settles_what_was_never_settled_and_leaves_what_was_never_held(world: World) -> None:
     await world.enrol()

@@ -15,7 +15,7 @@ from makegood_credits.domain.settling import Ending
 from makegood_credits.handlers.due import set_due
 from makegood_credits.handlers.endings import Ended, settle_all
 from makegood_credits.handlers.facts import publish_charge, publish_entries
-from makegood_credits.handlers.invoices import void_extensions
+from makegood_credits.handlers.invoices import issue_extensions_again, void_extensions
 from makegood_credits.store import books as book_store
 from makegood_credits.store import holds as hold_store
 from makegood_credits.store import reads
@@ -56,8 +56,11 @@ async def _correct(received: Received[OutcomeCorrected], unit: UnitOfWork) -> No
         publish_entries(unit, book, [outcome], cause, "corrected")
     elif isinstance(outcome, Invoice):
         publish_charge(unit, book, outcome, cause, "corrected", was_due=was_due)
-    if hold.extended and hold.state == "returned":
-        await void_extensions(unit, books, {hold.session_id: (cause, "corrected")})
+    if hold.extended:  # the outcome decides, not the credit, which may have come back by hand or stay for it was used
+        if IMPLIED[event.outcome] == "returned":
+            await void_extensions(unit, books, {hold.session_id: (cause, "corrected")})
+        elif IMPLIED[event.old_outcome] == "returned":
+            await issue_extensions_again(unit, book, hold.session_id, cause)
     await book_store.save(unit, [book])
     if hold.state != before:
         await hold_store.settle(unit, [hold], [before])

@@ -10,7 +10,7 @@ from makegood_contracts.envelope import Cause, Received
 from makegood_contracts.events import SessionExtended, SettleCause
 
 from makegood_credits.domain.book import Book
-from makegood_credits.domain.invoices import OPEN, Invoice, extension, fall_overdue, void
+from makegood_credits.domain.invoices import OPEN, Invoice, extension, fall_overdue, issue_again, void
 from makegood_credits.domain.plans import Money
 from makegood_credits.handlers.facts import publish_charge
 from makegood_credits.store import books as book_store
@@ -58,6 +58,18 @@ async def void_extensions(
             cause, settled_by = sessions[invoice.session_id]
             publish_charge(unit, book, invoice, cause, settled_by, was_due=was_due)
     await invoice_store.save(unit, voided)
+
+
+async def issue_extensions_again(unit: UnitOfWork, book: Book, session_id: str, cause: Cause) -> None:
+    """MISS-5: the session was not missed after all, so what its extensions cost is due again, as its co-pay is.
+
+    The book is locked; whoever calls this saves it.
+    """
+    again = [invoice for invoice in await invoice_store.extensions(unit, [session_id]) if invoice.status == "void"]
+    for invoice in again:
+        issue_again(invoice, unit.now)
+        publish_charge(unit, book, invoice, cause, "corrected")
+    await invoice_store.save(unit, again)
 
 
 async def on_overdue(batch: Sequence[Due], unit: UnitOfWork) -> None:
