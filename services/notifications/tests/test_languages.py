@@ -31,6 +31,19 @@ def variables(text: Any) -> set[str]:
     return set(re.findall(r"{{ (\w+) }}|{% if (\w+)", str(text)))
 
 
+@pytest.mark.rule("NOTE-1", "BOOK-2")
+@pytest.mark.parametrize("locale", ["en-12", "en_US_GB", "de-12345678", "DE-x1-y2-z3", "en-ZZ", "tlh-Latn"])
+@pytest.mark.parametrize("template", ["provider-missed", "session-confirmed"])
+def test_a_locale_that_nobody_knows_is_answered_as_its_language_is(locale: str, template: str) -> None:
+    """A contact may hold it, so it must neither keep the person from being told nor stop the handler of the event."""
+    wording = Wording(Links("https://app.test"))
+    facts = Facts("s", "r", "m", "p", START, START + timedelta(minutes=45), 45, "video", "Europe/Berlin")
+    language = wording.language(locale).code
+    mail = wording.email(template, facts, name="Ada", other="Grace", locale=locale)
+    assert mail == wording.email(template, facts, name="Ada", other="Grace", locale=language)
+    assert wording.chat(template, facts, locale) == wording.chat(template, facts, language)
+
+
 @pytest.mark.rule("NOTE-1")
 def test_there_are_two_languages() -> None:
     assert OTHERS == ["de"]

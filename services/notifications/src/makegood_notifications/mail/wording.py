@@ -347,5 +347,5 @@ def _speak(language: Language, facts: Facts, locale: str) -> Spoken:
     own = locale.replace("_", "-").split("-")[0].lower() == language.code
     try:
         return speak(facts.starts_at, facts.ends_at, facts.time_zone, locale if own else language.code)
-    except UnknownLocaleError:
+    except (UnknownLocaleError, ValueError):  # such as `en-12`, in which Babel finds no locale at all
         return speak(facts.starts_at, facts.ends_at, facts.time_zone, language.code)
