@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from makegood_chassis.messaging.handlers import Due
 from makegood_contracts import events as facts
+from makegood_contracts.envelope import Cause
 from makegood_contracts.ids import new_id
 from makegood_notifications.domain.reminding import PATIENCE, Reminder, ask_at, reminders, reminds
 
@@ -63,6 +65,27 @@ async def test_no_reminder_goes_out_after_a_cancellation_or_a_move(world: World,
     assert len(rows) == expected
     if change == "moved":
         assert datetime.fromisoformat(rows[0][0]["starts_at"]) == START + HOUR
+
+
+@pytest.mark.rule("REM-1")
+@pytest.mark.parametrize("order", ["ASC", "DESC"])
+async def test_a_reminder_of_the_start_before_a_move_does_not_hide_that_of_the_new_one(
+    world: World, order: str
+) -> None:
+    """Moved by 23 hours: the new reminder a day before and the old one an hour before are due at the same moment."""
+    start = START + DAY - HOUR
+    await confirmed(world)
+    await world.happen(world.moved("provider", start=start, remind_at=(start - DAY, start - HOUR)))
+    world.clock.moment = START - HOUR
+    taken = await world.rows(
+        "SELECT entity_id, due_at FROM deadlines WHERE kind = 'reminder' AND due_at = $1 "
+        f"ORDER BY entity_id {order}", START - HOUR,
+    )  # fmt: skip
+    assert len(taken) == 2
+    async with world.service.database.transaction(Cause(new_id(), new_id())) as unit:
+        await world.service.deadlines["reminder"]([Due(*row) for row in taken], unit)
+    rows = await world.rows("SELECT facts FROM deliveries WHERE template = 'reminder' AND channel = 'email'")
+    assert [datetime.fromisoformat(row[0]["starts_at"]) for row in rows] == [start]
 
 
 @pytest.mark.rule("REM-1", "NOTE-3")

@@ -49,12 +49,14 @@ class Reminding:
     async def remind(self, batch: Sequence[Due], unit: UnitOfWork) -> None:
         """REM-1: both parties are reminded, if the session stands as it did. Of several reminders of a session that have
         come due together (nobody was there to send the first) one goes out."""
-        due = {reminder.session_id: reminder for reminder in (Reminder.parse(one.entity_id) for one in batch)}
+        due: dict[str, set[datetime]] = {}  # a session that moved may have one of each of its starts
+        for reminder in (Reminder.parse(one.entity_id) for one in batch):
+            due.setdefault(reminder.session_id, set()).add(reminder.starts_at)
         sessions = await read_models.find_sessions(unit, sorted(due))
         still = [
             (session, REMINDERS, None)
             for session in sessions.values()
-            if reminds(session.status, session.starts_at, due[session.id].starts_at, unit.now)
+            if any(reminds(session.status, session.starts_at, told, unit.now) for told in due[session.id])
         ]
         await self._tell(still, unit)
 
