@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
+from urllib.parse import urlsplit
 
 from makegood_cli.client import Refused
-from makegood_cli.demo.screen import local
 from makegood_cli.demo.stage import MEMBER_ZONE, SCHEDULE, Company, Stage, company
 from makegood_cli.errors import UserError
 
@@ -26,9 +26,12 @@ async def play(stage: Stage) -> None:
             await cast.book(slot, quietly=True)
         found = await _ask(cast, "no-session-credits")
         await _refused(cast)
-        screen.said("What helps depends on the plan: this one sells single credits.")
-        await _cancel_one(cast)
-        await _ask(cast)
+        screen.said(
+            "What helps depends on the plan: this one sells single credits. An EAP would have pointed elsewhere."
+        )
+        await _buy(cast)
+        found = await _ask(cast)
+        await cast.book(found["next_slots"][0]["starts_at"], quietly=True)
 
         screen.chapter("The room is closed")
         path = f"/v1/rooms/{cast.room_id}/close"
@@ -102,17 +105,17 @@ async def _refused(cast: Company) -> None:
         raise UserError("a session was booked that bookability says cannot be")
 
 
-async def _cancel_one(cast: Company) -> None:
-    """The session that lies furthest ahead is given up in time, so its credit comes back."""
-    sessions = (await cast.member.get("/v1/sessions", room_id=cast.room_id, status="reserved"))["items"]
-    last = max(sessions, key=lambda session: str(session["starts_at"]))
-    path = f"/v1/sessions/{last['id']}/cancel"
-    answer = await cast.member.post(path, {}, wait=15)
-    await cast.ticker.until("SessionCancelled", "CreditReturned", "SlotReleased", *["MessageDelivered"] * 3)
-    said = f"{answer.status} {answer['status']}, credit {answer['credit']['state']}"
-    cast.screen.request(
-        "member", "POST", path, f"{said}  ({local(datetime.fromisoformat(last['starts_at']), MEMBER_ZONE)})"
-    )
+async def _buy(cast: Company) -> None:
+    """One credit, paid on the page of the development payment provider, which tells credits by a signed web-hook."""
+    bought = await cast.member.post("/v1/purchases", {"quantity": 1})
+    price = f"{bought['amount']['amount_minor'] / 100:.2f} {bought['amount']['currency']}"
+    cast.screen.request("member", "POST", "/v1/purchases", f"{bought.status} {bought['status']}, {price}")
+    page = urlsplit(bought["checkout_url"]).path
+    paid = await cast.stage.gateway.http.post(f"{page}/pay")
+    cast.screen.request("browser", "POST", f"{page}/pay", f"{paid.status_code}, the payment provider's page")
+    cast.screen.events(await cast.ticker.until("CreditGranted"))
+    after = await cast.member.get(f"/v1/purchases/{bought['id']}")
+    cast.screen.request("member", "GET", f"/v1/purchases/{bought['id']}", after["status"])
 
 
 async def _do(cast: Company, found: dict[str, Any], code: str) -> None:

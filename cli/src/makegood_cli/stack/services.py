@@ -65,9 +65,10 @@ def service_specs(stack: Stack, service: str) -> list[Spec]:
 
 
 def _code_version(root: Path, service: str) -> str:
-    """The newest change to the code that a service runs: after one, `up` starts it again."""
-    folders = [root / "services" / service, root / "libs" / "chassis", root / "libs" / "contracts"]
-    files = [p for folder in folders for p in folder.rglob("*.py") if "tests" not in p.parts]
+    """The newest change to the code and the texts that a service runs with: after one, `up` starts it again."""
+    folders = [root / "services" / service, *(root / "libs" / name for name in ("chassis", "contracts", "calendar"))]
+    kinds = {".py", ".toml", ".j2"}
+    files = [p for folder in folders for p in folder.rglob("*") if p.suffix in kinds and "tests" not in p.parts]
     return str(max((p.stat().st_mtime_ns for p in files), default=0))
 
 
