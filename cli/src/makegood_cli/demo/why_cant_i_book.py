@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Any
 from urllib.parse import urlsplit
 
-from makegood_cli.client import Refused
+from makegood_cli.client import Answer, Refused
 from makegood_cli.demo.stage import MEMBER_ZONE, SCHEDULE, Company, Stage, company
 from makegood_cli.errors import UserError
 
@@ -45,10 +45,7 @@ async def play(stage: Stage) -> None:
         answer = await cast.provider.put(path, other)
         screen.request("provider", "PUT", path, f"{answer.status}  sessions of 50 minutes alone")
         found = await _ask(cast, "provider-unavailable")
-        href = found["reasons"][0]["remedy"]["href"]
-        message = await member.post(href)
-        screen.request("member", "POST", href, f"{message.status}, the ready message in the room's chat")
-        screen.said(f"💬 {message['text']}")
+        await _write(cast, found["reasons"][0]["remedy"]["href"])
         answer = await cast.provider.put(path, SCHEDULE)
         screen.request("provider", "PUT", path, f"{answer.status}  sessions of 30 minutes again")
         await _ask(cast)
@@ -115,6 +112,23 @@ async def _buy(cast: Company) -> None:
     cast.screen.events(await cast.ticker.until("CreditGranted"))
     after = await cast.member.get(f"/v1/purchases/{bought['id']}")
     cast.screen.request("member", "GET", f"/v1/purchases/{bought['id']}", after["status"])
+
+
+async def _write(cast: Company, href: str) -> None:
+    """The ready message; the chat opens again a moment after the room, when notifications has heard of it."""
+
+    async def write() -> Answer | None:
+        try:
+            return await cast.member.post(href)
+        except Refused as refusal:
+            if refusal.slug != "room-closed":
+                raise
+            return None
+
+    message = await cast.once(write, lambda answer: answer is not None)
+    assert message is not None
+    cast.screen.request("member", "POST", href, f"{message.status}, the ready message in the room's chat")
+    cast.screen.said(f"💬 {message['text']}")
 
 
 async def _do(cast: Company, found: dict[str, Any], code: str) -> None:
