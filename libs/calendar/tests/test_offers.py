@@ -140,6 +140,15 @@ def test_the_end_of_the_search_bounds_starts_and_is_exclusive() -> None:
     assert found == [NINE, NINE + 15 * MINUTE]
 
 
+@pytest.mark.rule("AVAIL-1", "AVAIL-2")
+def test_time_off_can_reach_from_the_first_instant_to_the_last() -> None:
+    always = (datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC))
+    day = (NINE, NINE + timedelta(days=1))
+    assert list(free_starts(offer(time_off=[always]), day, Busy())) == []
+    until_ten = (always[0], NINE + timedelta(hours=1))
+    assert next(free_starts(offer(time_off=[until_ten]), day, Busy())) == until_ten[1]
+
+
 @pytest.mark.rule("AVAIL-2", "BOOK-2")
 @settings(max_examples=150, deadline=None)
 @given(seed=st.integers(0, 2**32))

@@ -38,7 +38,9 @@ def free_starts(offer: Offer, within: Span, busy: Busy) -> Iterator[datetime]:
     part = window(offer, *within)
     if part is None:
         return
-    closed = _closed_to_starts(offer, Busy(busy.provider, (*busy.others, *offer.time_off)))
+    # Time off may reach back to the first of all instants, from which no length can be subtracted.
+    off = ((max(opens, part[0]), closes) for opens, closes in offer.time_off if closes > part[0])
+    closed = _closed_to_starts(offer, Busy(busy.provider, (*busy.others, *off)))
     at, count = 0, len(closed)
     for start in offer.schedule.hours.fitting(*part, offer.schedule.step, offer.length):
         while at < count and closed[at][1] <= start:
