@@ -48,6 +48,15 @@ async def test_who_leaves_passes_the_offer_on(desk: Desk, client: Client) -> Non
     assert await desk.run_due(NOW + HOUR) == []
 
 
+@pytest.mark.rule("AVAIL-6")
+async def test_a_wish_can_lie_at_the_end_of_all_time(desk: Desk, client: Client) -> None:
+    await full_morning(desk)
+    last = {"from": "9999-11-01T00:00:00Z", "to": "9999-12-31T23:59:59Z"}
+    answer = await client("member", "anna").post(f"/v1/rooms/{ANNA}/waitlist", json={**WISH, **last})
+    assert (answer.status_code, answer.json()["status"]) == (201, "waiting"), answer.text
+    assert answer.json()["to"] == last["to"]
+
+
 @pytest.mark.rule("AVAIL-6", "BOOK-9")
 async def test_a_wish_that_is_repeated_with_its_key_waits_once(desk: Desk, client: Client) -> None:
     await full_morning(desk)

@@ -58,7 +58,7 @@ async def join_waitlist(
             "waiting",
         )
         schedule = (await parts.schedules.load(unit, [room.provider_id])).get(room.provider_id)
-        if schedule is not None and not kind_offered(entry, schedule):
+        if schedule is not None and not kind_offered(entry, schedule, unit.now):
             raise Problem("slot-not-offered", "The provider does not offer sessions of this length and modality.")
         await parts.line.join(entry, unit)
         (listed,) = await waitlist.list_of_room(unit, room.room_id, None, 1, only=entry.id)

@@ -57,9 +57,9 @@ class Entry:
         return self.waits_until if self.offer is None else self.offer.lapses_at
 
 
-def kind_offered(entry: Entry, schedule: Schedule) -> bool:
+def kind_offered(entry: Entry, schedule: Schedule, now: datetime) -> bool:
     """Whether the provider offers sessions of this length and modality at all."""
-    return NOT_THIS_KIND not in _judged(entry, schedule, (), entry.waits_from).kind_refusals
+    return NOT_THIS_KIND not in _judged(entry, schedule, (), now).kind_refusals
 
 
 def still_stands(entry: Entry, offer: Held, schedule: Schedule, time_off: Sequence[Span], now: datetime) -> bool:
