@@ -15,6 +15,7 @@ from makegood_contracts.events import (
 from makegood_contracts.ids import new_id
 
 from .examples import HOUR, MINUTE, NOW, START
+from .test_api_moving import moved
 from .world import Answers, World, names, slug
 
 NOTE = "my neighbour's name is a canary"
@@ -159,7 +160,14 @@ async def test_time_off_cancels_the_sessions_that_the_provider_gave_up_without_l
     await world.outbox()
     world.clock.moment = START - HOUR
     ids = (inside["id"], over["id"], theirs["id"])
-    event = TimeOffAdded(provider_id="dr-lee", schedule_version=2, time_off_id=new_id(), cancels=ids)
+    event = TimeOffAdded(
+        provider_id="dr-lee",
+        schedule_version=2,
+        time_off_id=new_id(),
+        starts_at=START,
+        ends_at=START + 3 * HOUR,
+        cancels=ids,
+    )
     await world.handle(event)
     await world.handle(event)
     cancelled = [one for one in await world.outbox() if isinstance(one, SessionCancelled)]
@@ -171,6 +179,24 @@ async def test_time_off_cancels_the_sessions_that_the_provider_gave_up_without_l
     assert (await details(world, inside, "member", "anna")) == [
         ("SessionCancelled", "provider", "credit returned (time off)")
     ]
+
+
+@pytest.mark.rule("CANC-2", "RESC-1")
+async def test_time_off_does_not_cancel_a_session_that_was_moved_out_of_it_meanwhile(world: World) -> None:
+    session = await world.confirmed()
+    there = await moved(world, world.provider, session, START + 24 * HOUR)
+    await world.outbox()
+    off = TimeOffAdded(
+        provider_id="dr-lee",
+        schedule_version=2,
+        time_off_id=new_id(),
+        starts_at=START,
+        ends_at=START + HOUR,
+        cancels=(session["id"],),
+    )
+    await world.handle(off)
+    assert await world.outbox() == []
+    assert await world.read(session) == there
 
 
 async def test_what_an_erased_person_wrote_is_gone_and_nobody_elses(world: World) -> None:

@@ -99,8 +99,8 @@ def _on_time_off(sessions: Sessions, signals: Signals) -> EventHandler:
         after: list[Session] = []
         for session in before.values():
             received = whose[session.id]
-            mine = session.booked.provider_id == received.event.provider_id
-            changed = call_off(session, "provider", "time_off", unit.now) if mine else Changed(session)
+            off = _lies_in(session, received.event)
+            changed = call_off(session, "provider", "time_off", unit.now) if off else Changed(session)
             after.append(changed.session)
             if changed.session is not session:
                 changes.append((changed, received.cause))
@@ -108,6 +108,14 @@ def _on_time_off(sessions: Sessions, signals: Signals) -> EventHandler:
         announce(list(before.values()), after, signals, unit)
 
     return handle
+
+
+def _lies_in(session: Session, off: TimeOffAdded) -> bool:
+    """Whether it is the provider's and still touches the time off: it may have been moved out of it meanwhile."""
+    booked = session.booked
+    if booked.provider_id != off.provider_id or off.starts_at is None or off.ends_at is None:
+        return False
+    return booked.starts_at < off.ends_at and off.starts_at < booked.ends_at
 
 
 async def on_person_erased(batch: Sequence[Received[PersonErased]], unit: UnitOfWork) -> None:
