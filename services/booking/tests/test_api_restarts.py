@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import date, timedelta
 
 import pytest
@@ -76,6 +77,31 @@ async def test_where_the_two_have_another_active_room_that_one_is_used(world: Wo
     await world.member.post(f"/v1/rooms/{room}/close")
     other = await world.room()
     assert await restart_refused(world, room) == {"action": "use_active_room", "href": f"/v1/rooms/{other}"}
+
+
+@pytest.mark.rule("ROOM-1")
+async def test_of_two_closed_rooms_of_a_pair_that_are_restarted_at_once_one_is(world: World) -> None:
+    await plan(world, "out_of_pocket")
+    await hear(world, told(schedule()))
+    rooms = []
+    for _ in range(2):
+        rooms.append(await world.room())
+        await world.member.post(f"/v1/rooms/{rooms[-1]}/close")
+    await world.outbox()
+    pool = world.service.database.pool
+    waits = "SELECT count(*) FROM pg_locks WHERE locktype = 'transactionid' AND NOT granted"
+    async with pool.acquire() as first, pool.acquire() as watch:
+        async with first.transaction():
+            await first.execute("UPDATE rooms SET status = 'active' WHERE id = $1", rooms[0])
+            second = asyncio.create_task(world.member.post(f"/v1/rooms/{rooms[1]}/restart"))
+            async with asyncio.timeout(10):
+                while not (second.done() or await watch.fetchval(waits)):  # noqa: ASYNC110
+                    await asyncio.sleep(0)
+        answer = await second
+    assert (answer.status_code, slug(answer)) == (409, "restart-not-allowed"), answer.text
+    (reason,) = answer.json()["reasons"]
+    assert reason["remedy"] == {"action": "use_active_room", "href": f"/v1/rooms/{rooms[0]}"}
+    assert await world.outbox() == []
 
 
 @pytest.mark.rule("ROOM-2", "BOOK-7")

@@ -74,13 +74,15 @@ async def restart(
             provider_available=at.provider_available,
             another_room=at.active_room_id is not None,
         )
+        if not isinstance(outcome, str) and outcome[1] is not None and not await rooms.save_room(outcome[0], unit):
+            outcome = "another-room"  # it was a moment faster
+            at = await circumstances_of(at, unit.now, unit)
         if isinstance(outcome, str):
             helps = plain_remedy(remedy("restart-not-allowed", at))
             reason = {"code": "restart-not-allowed", "detail": _WHY[outcome], "remedy": helps}
             raise Problem("restart-not-allowed", _WHY[outcome], reasons=[reason])
         room, restarted = outcome
         if restarted is not None:
-            await rooms.save_room(room, unit)
             unit.publish(restarted, sequence=room.version)
         return change.answer(200, RoomView.of(room), version=room.version)
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
+import asyncpg
 from makegood_chassis.database import Queries, Row, UnitOfWork
 from makegood_contracts.events import Specialty
 from sqlalchemy import or_, select
@@ -88,8 +89,17 @@ async def read_rooms(room_ids: Collection[str], queries: Queries) -> dict[str, R
     return {str(row[0]): RoomToBook(Room(str(row[0]), *row[1:7]), row[7], row[8]) for row in found}
 
 
-async def save_room(room: Room, unit: UnitOfWork) -> None:
-    """Writes a room that was locked in this unit."""
+async def save_room(room: Room, unit: UnitOfWork) -> bool:
+    """Writes a room that was locked in this unit; False where it cannot be active, since the pair has another room that is."""
+    try:
+        async with unit.connection.transaction():
+            await _save_room(room, unit)
+    except asyncpg.UniqueViolationError:
+        return False
+    return True
+
+
+async def _save_room(room: Room, unit: UnitOfWork) -> None:
     await unit.execute(
         "UPDATE rooms SET status = $2, version = $3, last_activity_at = greatest(last_activity_at, $4) WHERE id = $1",
         room.id,
