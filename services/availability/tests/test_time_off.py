@@ -57,6 +57,23 @@ async def test_time_off_with_sessions_in_it_is_refused_until_it_is_said_what_bec
 
 
 @pytest.mark.rule("AVAIL-1")
+@pytest.mark.parametrize(
+    "wrong", [{"starts_at": "0001-01-01T00:00:00Z"}, {"ends_at": "9999-12-31T23:59:59.999999Z"}], ids=["first", "last"]
+)
+async def test_the_first_and_the_last_of_all_instants_which_the_database_reads_as_infinite_are_refused(
+    desk: Desk, client: Client, wrong: dict[str, str]
+) -> None:
+    await desk.publish()
+    doc = client("provider", "doc")
+    assert (await doc.post(TIME_OFF, json=OFF | wrong)).status_code == 422
+    nearly = OFF | {"starts_at": "0001-01-01T00:00:01Z", "ends_at": "9999-12-31T23:59:59Z"}
+    assert (await doc.post(TIME_OFF, json=nearly)).status_code == 201
+    asked = {"from": at(9).isoformat(), "to": at(17).isoformat(), "length_minutes": 30, "modality": "video"}
+    found = await doc.get("/v1/providers/doc/slots", params=asked)
+    assert (found.status_code, found.json()["items"]) == (200, [])
+
+
+@pytest.mark.rule("AVAIL-1")
 async def test_a_session_that_has_begun_goes_on_and_is_not_asked_about(desk: Desk, client: Client) -> None:
     await desk.publish()
     await desk.ask(request(at(10)))

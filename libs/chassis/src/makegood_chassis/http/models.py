@@ -22,11 +22,18 @@ def _utc_text(moment: datetime) -> str:
     return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
+_INFINITE = frozenset((datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)))
+"""asyncpg keeps these two as `-infinity` and `infinity`, and reads them back without a zone: nothing compares with that."""
+
+
 def _to_utc(moment: datetime) -> datetime:
     try:
-        return moment.astimezone(UTC)
+        moment = moment.astimezone(UTC)
     except OverflowError as error:  # 0001-01-01T00:00:00+14:00 has no UTC form
         raise ValueError("is out of range") from error
+    if moment in _INFINITE:
+        raise ValueError("is out of range")
+    return moment
 
 
 _RFC_3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
