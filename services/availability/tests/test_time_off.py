@@ -68,7 +68,7 @@ async def test_the_first_and_the_last_of_all_instants_which_the_database_reads_a
     assert (await doc.post(TIME_OFF, json=OFF | wrong)).status_code == 422
     nearly = OFF | {"starts_at": "0001-01-01T00:00:01Z", "ends_at": "9999-12-31T23:59:59Z"}
     assert (await doc.post(TIME_OFF, json=nearly)).status_code == 201
-    asked = {"from": at(9).isoformat(), "to": at(17).isoformat(), "length_minutes": 30, "modality": "video"}
+    asked = {"from": at(9).isoformat(), "to": at(17).isoformat(), "length_minutes": "30", "modality": "video"}
     found = await doc.get("/v1/providers/doc/slots", params=asked)
     assert (found.status_code, found.json()["items"]) == (200, [])
 
