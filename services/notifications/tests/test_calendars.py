@@ -157,6 +157,16 @@ async def test_the_address_is_secret_replaced_and_revoked(world: World) -> None:
         assert (await member.delete(f"/v1/people/{world.member}/calendar-feed")).status_code == 204
 
 
+async def test_a_secret_address_is_kept_nowhere_and_a_repeated_request_gets_one_that_works(world: World) -> None:
+    path = f"/v1/people/{world.member}/calendar-feed"
+    async with world.client(world.member) as member:
+        urls = [(await member.post(path, headers={"Idempotency-Key": "once"})).json()["url"] for _ in range(2)]
+        first, second = (url.removeprefix("https://app.example.org") for url in urls)
+        assert (await member.get(first)).status_code == 404
+        assert (await member.get(second)).status_code == 200
+    assert await world.rows("SELECT key FROM idempotency_keys WHERE key = 'once'") == []
+
+
 async def test_a_secret_is_found_by_its_hash_alone(world: World) -> None:
     """Two secrets that begin alike have nothing in common in the index, so the time that a guess takes tells nothing."""
     assert feeds._hash("a" * 43)[:4] != feeds._hash("a" * 42 + "b")[:4]

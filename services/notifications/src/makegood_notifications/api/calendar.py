@@ -9,7 +9,7 @@ from typing import Annotated, Final
 
 from fastapi import APIRouter, Depends, Path, Request, Response
 from makegood_chassis.http.access_log import AccessLog, access_log
-from makegood_chassis.http.changes import Change, changes
+from makegood_chassis.http.changes import Change, changes, release_many
 from makegood_chassis.http.problems import not_found
 from makegood_chassis.http.rights import Access, operation
 from makegood_chassis.service import Service
@@ -67,15 +67,17 @@ async def make_feed(
     change: Annotated[Change, Depends(changes(if_match="none"))],
     request: Request,
 ) -> Response:
-    """A secret address that any calendar program can follow without a token. It is told once and kept nowhere; asking again
-    makes a new one, and the one before leads nowhere any more."""
+    """A secret address that any calendar program can follow without a token. It is told once and kept nowhere, not even under
+    an `Idempotency-Key`; asking again makes a new one, and the one before leads nowhere any more."""
     access.require("person", person_id=person_id)
     service: Service = request.app.state.service
     parts: Parts = service.parts
     secret = secrets.token_urlsafe(32)
-    async with change.unit() as unit:
+    async with change.unit(resource=f"/v1/people/{person_id}/calendar-feed") as unit:
         await feeds.save(unit, person_id, secret, unit.now)
-        return change.answer(201, FeedView(url=f"{parts.base_url}/v1/calendar/{secret}.ics"))
+        # A stored answer would be a stored secret: the key is given back, and who repeats gets an address that works.
+        await release_many([change.claim], unit)
+    return change.answer(201, FeedView(url=f"{parts.base_url}/v1/calendar/{secret}.ics"))
 
 
 @router.delete(
