@@ -117,6 +117,17 @@ def test_the_lot_that_lapses_first_and_still_stands_at_the_session_is_taken() ->
     assert held(book, request(NOW + timedelta(days=1), length=45)).lot_id == endless.id
 
 
+@pytest.mark.rule("CRED-2")
+def test_of_the_lots_that_would_do_the_one_that_lapses_first_is_taken_whichever_came_first() -> None:
+    for days in ((2, 20, 9), (20, 9, 2), (9, 2, 20)):
+        book = covered("eap-6")
+        lots = {day: book.open_lot("make_good", 45, NOW + timedelta(days=day)) for day in days}
+        for lot in lots.values():
+            book.post("adjust", 1, credit=lot, at=NOW, made_by="test", reason="test")
+        taken = [held(book, request(NOW + timedelta(days=1), length=45)).lot_id for _ in days]
+        assert taken == [lots[day].id for day in sorted(days)]
+
+
 @pytest.mark.rule("CRED-2", "PLAN-1")
 def test_a_booking_in_the_moment_after_the_periods_end_finds_the_new_credits_though_no_deadline_ran() -> None:
     book = covered()
