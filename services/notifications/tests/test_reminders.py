@@ -158,6 +158,16 @@ async def test_a_provider_who_does_not_answer_a_booking_is_asked_by_mail(world: 
     )
 
 
+@pytest.mark.rule("NOTE-3")
+async def test_a_provider_is_not_asked_about_a_start_that_was_moved_meanwhile(world: World) -> None:
+    await world.everybody()
+    await world.happen(world.session(facts.SessionReserved, confirm_by=START - DAY))
+    await world.happen(world.moved("member", confirm_by=START - 2 * DAY))
+    world.clock.moment += PATIENCE
+    assert await world.due() == ["ask-to-confirm"]
+    assert [template for _, template in await told(world, world.provider)].count("to-provider-confirm") == 0
+
+
 def enrolled(world: World, channels: Sequence[Any], **more: Any) -> Any:
     values: dict[str, Any] = {
         "enrolment_id": new_id(), "member_id": world.member, "plan_id": "p", "plan_kind": "sponsored",

@@ -29,7 +29,7 @@ ASK: Final = "ask-to-confirm"
 def plan(event: SessionFact, unit: UnitOfWork) -> None:
     """Sets the deadlines that follow from `event`. One whose session changes is not taken away: it finds that out itself."""
     if isinstance(event, SessionReserved):
-        name = f"{event.session_id}/{event.confirm_by.timestamp():.6f}"
+        name = f"{event.session_id}/{event.confirm_by.timestamp():.6f}/{event.starts_at.timestamp():.6f}"
         unit.set_deadline(ASK, name, ask_at(unit.now, event.confirm_by))
     elif isinstance(event, SessionConfirmed | SessionMoved):
         for reminder, moment in reminders(event.session_id, event.starts_at, event.remind_at, unit.now):
@@ -61,16 +61,18 @@ class Reminding:
         await self._tell(still, unit)
 
     async def ask(self, batch: Sequence[Due], unit: UnitOfWork) -> None:
-        """A provider who has not answered a booking yet is asked to."""
+        """A provider who has not answered a booking yet is asked to. NOTE-3: not of a start that was moved meanwhile, for the
+        move itself told the provider until when to confirm."""
         due: dict[str, datetime] = {}
+        starts: dict[str, datetime] = {}
         for one in batch:
-            session_id, confirm_by = one.entity_id.split("/")
-            due[session_id] = datetime.fromtimestamp(float(confirm_by), UTC)
+            session_id, *moments = one.entity_id.split("/")
+            due[session_id], starts[session_id] = (datetime.fromtimestamp(float(moment), UTC) for moment in moments)
         sessions = await read_models.find_sessions(unit, sorted(due))
         still = [
             (session, (WAITS_FOR_CONFIRMATION,), More(confirm_by=due[session.id]))
             for session in sessions.values()
-            if session.status == "reserved" and unit.now < due[session.id]
+            if session.status == "reserved" and session.starts_at == starts[session.id] and unit.now < due[session.id]
         ]
         await self._tell(still, unit)
 
