@@ -38,7 +38,13 @@ async def test_an_export_holds_everything_about_the_person_and_nothing_of_the_ot
     assert {delivery["channel"] for delivery in held["deliveries"]} == {"email", "whatsapp", "chat"}
     assert held["enrolments"][0]["plan_kind"] == "sponsored"
     assert set(held["calendar_feed"]) == {"made_at"}
-    assert [access["operation"] for access in held["accesses"]] == ["contact.write", "person.export"]
+    assert [access["operation"] for access in held["accesses"]] == [
+        "contact.write",
+        "message.write",
+        "message.write",
+        "calendar.follow",
+        "person.export",
+    ]
     assert "canary of Grace" not in answer.text
     assert world.grace not in answer.text
 
@@ -120,6 +126,9 @@ async def test_every_look_at_personal_data_leaves_a_row_of_who_what_and_why(worl
     rows = [(row["caller"], row["operation"], row["reason"]) for row in reversed(found)]
     assert rows == [
         (member, "contact.write", "contact.write"),
+        (member, "message.write", "message.write"),
+        (provider, "message.write", "message.write"),
+        (member, "calendar.follow", "calendar.follow"),
         (member, "contact.read", "contact.read"),
         (member, "message.read", "message.read"),
         (member, "inbox.read", "inbox.read"),
@@ -128,7 +137,13 @@ async def test_every_look_at_personal_data_leaves_a_row_of_who_what_and_why(worl
         ("support-1", "delivery.list", "ticket 4711"),
         ("support-1", "person.erase", "person.erase"),
     ]
-    assert [row["operation"] for row in reversed(theirs)][:3] == ["contact.write", "message.read", "calendar.read"]
+    assert [row["operation"] for row in reversed(theirs)][:5] == [
+        "contact.write",
+        "message.write",
+        "message.write",
+        "message.read",
+        "calendar.read",
+    ]
 
 
 @pytest.mark.rule("NOTE-1")

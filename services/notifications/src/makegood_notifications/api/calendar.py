@@ -64,16 +64,18 @@ async def session_calendar(
 async def make_feed(
     person_id: PersonId,
     access: Annotated[Access, Depends(operation("calendar.follow"))],
+    log: Annotated[AccessLog, Depends(access_log)],
     change: Annotated[Change, Depends(changes(if_match="none"))],
     request: Request,
 ) -> Response:
     """A secret address that any calendar program can follow without a token. It is told once and kept nowhere, not even under
     an `Idempotency-Key`; asking again makes a new one, and the one before leads nowhere any more."""
-    access.require("person", person_id=person_id)
+    role = access.require("person", person_id=person_id)
     service: Service = request.app.state.service
     parts: Parts = service.parts
     secret = secrets.token_urlsafe(32)
     async with change.unit(resource=f"/v1/people/{person_id}/calendar-feed") as unit:
+        await log.record(unit, access, role, person_id)
         await feeds.save(unit, person_id, secret, unit.now)
         # A stored answer would be a stored secret: the key is given back, and who repeats gets an address that works.
         await release_many([change.claim], unit)
@@ -86,11 +88,13 @@ async def make_feed(
 async def revoke_feed(
     person_id: PersonId,
     access: Annotated[Access, Depends(operation("calendar.follow"))],
+    log: Annotated[AccessLog, Depends(access_log)],
     change: Annotated[Change, Depends(changes(if_match="none"))],
 ) -> Response:
     """The secret address leads nowhere from now on; without one there is nothing to do."""
-    access.require("person", person_id=person_id)
+    role = access.require("person", person_id=person_id)
     async with change.unit() as unit:
+        await log.record(unit, access, role, person_id)
         await feeds.revoke(unit, person_id)
         return change.answer(204)
 

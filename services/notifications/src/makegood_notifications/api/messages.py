@@ -55,13 +55,15 @@ async def post_message(
     room_id: str,
     body: MessageRequest,
     access: Annotated[Access, Depends(operation("message.write"))],
+    log: Annotated[AccessLog, Depends(access_log)],
     change: Annotated[Change, Depends(changes(if_match="none"))],
     request: Request,
 ) -> Response:
     """A message of one party to the other. A closed room can be read, not written."""
     service: Service = request.app.state.service
-    room, _ = await room_of(service, room_id, access)
+    room, role = await room_of(service, room_id, access)
     async with change.unit() as unit:
+        await log.record(unit, access, role, room.member_id, room.provider_id, entity=f"room:{room.id}")
         return change.answer(201, await write(service, unit, room, access.caller.subject, body.text))
 
 
@@ -78,6 +80,7 @@ async def request_time(
     room_id: str,
     body: TimeRequest,
     access: Annotated[Access, Depends(operation("time.request"))],
+    log: Annotated[AccessLog, Depends(access_log)],
     change: Annotated[Change, Depends(changes(if_match="none"))],
     request: Request,
 ) -> Response:
@@ -85,7 +88,7 @@ async def request_time(
     length that the plan includes. `length_minutes`: one of them."""
     service: Service = request.app.state.service
     parts: Parts = service.parts
-    room, _ = await room_of(service, room_id, access)
+    room, role = await room_of(service, room_id, access)
     enrolments = await enrolments_of(service, room.member_id)
     async with change.unit() as unit:
         specialty = await plans.specialty_of(unit, room.provider_id)
@@ -95,6 +98,7 @@ async def request_time(
         preferences = await people.preferences(unit, {room.member_id})
         locale = preferences.get(room.member_id, people.NOTHING_SAID).locale
         text = parts.wording.time_request(lengths, locale)
+        await log.record(unit, access, role, room.member_id, room.provider_id, entity=f"room:{room.id}")
         view = await write(service, unit, room, access.caller.subject, text, template="time-request")
         return change.answer(201, view)
 

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Request, Response
+from makegood_chassis.http.access_log import AccessLog, access_log
 from makegood_chassis.http.changes import Change, changes
 from makegood_chassis.http.openapi import problems
 from makegood_chassis.http.problems import Problem, not_found
@@ -36,17 +37,19 @@ async def remind(
     session_id: str,
     body: ReminderRequest,
     access: Annotated[Access, Depends(operation("reminder.send"))],
+    log: Annotated[AccessLog, Depends(access_log)],
     change: Annotated[Change, Depends(changes(if_match="none"))],
     request: Request,
 ) -> Response:
     """REM-1: by e-mail or WhatsApp, as the member's plan allows and the member chose. Answers the delivery, queued."""
     service: Service = request.app.state.service
     parts: Parts = service.parts
-    known, _ = await session_of(service, session_id, access, settled=True)
+    known, role = await session_of(service, session_id, access, settled=True)
     async with change.unit() as unit:
         session = await read_models.find_session(unit, known.id)
         if session is None:
             raise not_found("session")
+        await log.record(unit, access, role, session.member_id, entity=f"session:{session.id}")
         contact = await people.find(unit, session.member_id)
         enrolments = await plans.enrolments_of(unit, session.member_id)
         by_email = body.channel == "email"
