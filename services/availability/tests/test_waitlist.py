@@ -9,6 +9,7 @@ import pytest
 from makegood_chassis.database import UnitOfWork
 from makegood_contracts.events import (
     Event,
+    PolicyChanged,
     ProviderChanged,
     RoomClosed,
     RoomRestarted,
@@ -67,6 +68,34 @@ async def test_when_a_slot_opens_the_first_in_line_gets_it_offered_and_it_is_out
     assert await offered_to(client, "anna") == ["09:00"]
     assert await offered_to(client, "ben") == []
     assert all_codes(await desk.ask(request(at(9), 60, member="ben"))) == [["slot-taken"]]
+
+
+@pytest.mark.rule("AVAIL-6")
+async def test_an_offer_is_held_as_long_as_the_policy_says_when_it_is_made(desk: Desk, client: Client) -> None:
+    taken = await full_morning(desk)
+    await join(client, "anna")
+    for version, minutes in ((3, 45), (2, 300)):  # the older one comes again, after the newer
+        await desk.handle(policy(version, minutes))
+    (offer,) = (event for event in await desk.handle(cancelled(taken)) if isinstance(event, WaitlistOffered))
+    assert offer.lapses_at == NOW + timedelta(minutes=45)
+    await desk.handle(policy(4, 10))
+    (entry,) = await mine(client, "anna")
+    assert entry["offer"]["lapses_at"] == "2027-01-04T08:45:00Z"
+
+
+def policy(version: int, offer_minutes: int) -> PolicyChanged:
+    return PolicyChanged(
+        policy_id="standard",
+        policy_version=version,
+        in_force_from=NOW,
+        notice_hours=48,
+        confirm_hours=24,
+        join_minutes=10,
+        grace_minutes=10,
+        no_show_minutes=15,
+        inactivity_days=25,
+        offer_minutes=offer_minutes,
+    )
 
 
 @pytest.mark.rule("AVAIL-6")

@@ -6,6 +6,7 @@ import asyncio
 from typing import Any
 
 import pytest
+from makegood_contracts.events import PolicyChanged
 from makegood_contracts.ids import new_id
 
 from .examples import HOUR, MINUTE, START
@@ -26,8 +27,12 @@ async def test_ops_make_a_new_version_out_of_the_current_one(world: World) -> No
     assert [item["version"] for item in listed["items"]] == [2]
     rest = (await ops.get("/v1/policies", params={"cursor": listed["next_cursor"]})).json()
     assert (rest["items"], rest["next_cursor"]) == ([before], None)
+    (told,) = await world.outbox()
+    assert isinstance(told, PolicyChanged)
+    assert (told.policy_version, told.notice_hours, told.offer_minutes) == (2, 24, 120)
     same = await ops.post("/v1/policies", json={"notice_hours": 24})
     assert (same.status_code, same.json()) == (200, made.json())
+    assert await world.outbox() == []
 
 
 @pytest.mark.rule("CANC-1", "MISS-1", "BOOK-3")

@@ -30,6 +30,9 @@ SESSIONS: Final = Topic(
 ROOMS: Final = Topic(
     "booking.rooms.v1", "booking", "room_id", "Rooms opened, closed, restarted and left for another provider."
 )
+POLICIES: Final = Topic(
+    "booking.policies.v1", "booking", "scope", "The policy's numbers, each time ops changes them.", 1
+)
 RESERVATIONS: Final = Topic(
     "availability.reservations.v1",
     "availability",
@@ -61,6 +64,7 @@ PEOPLE: Final = Topic("notifications.people.v1", "notifications", "person_id", "
 EVENT_TOPICS: Final[tuple[Topic, ...]] = (
     SESSIONS,
     ROOMS,
+    POLICIES,
     RESERVATIONS,
     SCHEDULES,
     HOLDS,

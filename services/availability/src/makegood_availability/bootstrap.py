@@ -10,6 +10,7 @@ from makegood_chassis.http.app import create_app
 from makegood_chassis.service import Service, base
 from makegood_contracts.events import (
     PersonErased,
+    PolicyChanged,
     ProviderChanged,
     RoomClosed,
     RoomOpened,
@@ -27,6 +28,7 @@ from makegood_availability.handlers.endings import Endings
 from makegood_availability.handlers.erasure import erased
 from makegood_availability.handlers.lapses import LAPSE, Lapses
 from makegood_availability.handlers.moves import Moves
+from makegood_availability.handlers.policy import changed as policy_changed
 from makegood_availability.handlers.requests import Requests
 from makegood_availability.handlers.rooms import Rooms
 from makegood_availability.handlers.waitlist import ENTRY, HORIZON, LINE
@@ -58,6 +60,7 @@ def bootstrap(settings: AvailabilitySettings, clock: Clock | None = None) -> Ser
             **{event: endings.ended(cause) for event, cause in ENDINGS.items()},
             **dict.fromkeys((RoomOpened, RoomClosed, RoomRestarted, ProviderChanged), rooms.told),
             PersonErased: erased,
+            PolicyChanged: policy_changed,
         },
         deadlines={
             LAPSE: Lapses(line).lapsed,

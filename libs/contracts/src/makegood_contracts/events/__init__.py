@@ -20,6 +20,7 @@ from makegood_contracts.events.ledger import (
     LotSource,
     SettleCause,
 )
+from makegood_contracts.events.policies import PolicyChanged
 from makegood_contracts.events.reservations import (
     ReleaseCause,
     SlotHeld,
@@ -118,6 +119,7 @@ __all__ = [
     "Party",
     "PersonErased",
     "PlanKind",
+    "PolicyChanged",
     "ProviderChanged",
     "ProviderMissed",
     "ReconfirmationAsked",

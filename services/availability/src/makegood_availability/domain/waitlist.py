@@ -13,7 +13,7 @@ from makegood_calendar.slots import Busy, free_starts, window
 from makegood_contracts.events import Modality
 
 OFFER: Final = timedelta(minutes=120)
-"""How long an offer is held, unless its slot can be booked for a shorter time only."""
+"""How long an offer is held by the first policy, unless its slot can be booked for a shorter time only."""
 LONGEST_WAIT: Final = timedelta(days=92)
 LOOK_AGAIN: Final = timedelta(days=1)
 """How often somebody who waits beyond the provider's horizon is looked after: each day more comes within it."""
@@ -67,14 +67,16 @@ def still_stands(entry: Entry, offer: Held, schedule: Schedule, time_off: Sequen
     return offer.lapses_at <= now or not _judged(entry, schedule, time_off, now).refusals(offer.starts_at)
 
 
-def first_fit(entry: Entry, schedule: Schedule, time_off: Sequence[Span], busy: Busy, now: datetime) -> Held | None:
-    """The first slot that fits the wish and that nobody has, or None. AVAIL-6"""
+def first_fit(
+    entry: Entry, schedule: Schedule, time_off: Sequence[Span], busy: Busy, now: datetime, held_for: timedelta = OFFER
+) -> Held | None:
+    """The first slot that fits the wish and that nobody has, or None; `held_for` is the policy's. AVAIL-6"""
     offer = _judged(entry, schedule, time_off, now)
     within = window(offer, entry.waits_from, entry.waits_until)
     if within is None:
         return None
     for start in free_starts(offer, within, busy):
-        lapses_at = min(now + OFFER, start - schedule.minimum_notice)
+        lapses_at = min(now + held_for, start - schedule.minimum_notice)
         if lapses_at > now:
             return Held(start, start + offer.length, lapses_at)
     return None

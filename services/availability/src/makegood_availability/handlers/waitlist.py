@@ -25,7 +25,7 @@ from makegood_contracts.events import (
 from makegood_availability.domain.holds import Wish
 from makegood_availability.domain.moves import Standing, Target
 from makegood_availability.domain.waitlist import Entry, Held, first_fit, next_look, still_stands
-from makegood_availability.store import calendar, holds, moves, offers, waitlist
+from makegood_availability.store import calendar, holds, moves, offers, policy, waitlist
 from makegood_availability.store.holds import Released
 from makegood_availability.store.schedules import Schedules, load_time_off
 
@@ -152,11 +152,12 @@ class Line:
         within = _looked_through(waiting, schedule, unit.now)
         taken = await calendar.taken(unit, provider_id, *within)
         busy = await waitlist.busy_times(unit, {entry.member_id for entry in waiting}, *within)
+        held_for = await policy.offer_time(unit)
         for entry in waiting:
             if entry.member_id in with_offer:
                 continue
             mine = busy.get(entry.member_id, ())
-            while offer := first_fit(entry, schedule, taken.time_off, Busy(taken.provider, mine), unit.now):
+            while offer := first_fit(entry, schedule, taken.time_off, Busy(taken.provider, mine), unit.now, held_for):
                 blocked = schedule.blocked(offer.starts_at, offer.ends_at)
                 taken.provider.append(blocked)
                 if await offers.hold(unit, entry, offer, blocked):

@@ -17,7 +17,7 @@ from pydantic import Field
 
 from makegood_booking.api.models import PolicyView
 from makegood_booking.api.parameters import PartsOf
-from makegood_booking.domain.policy import impossible
+from makegood_booking.domain.policy import changed, impossible
 
 router = APIRouter(tags=["policies"])
 
@@ -106,4 +106,6 @@ async def change_policy(
             return change.answer(200, PolicyView.of(latest), version=latest.version)
         wanted = replace(wanted, version=latest.version + 1)
         await parts.policies.add(wanted, unit)
+        # Version 1 is told by nobody, so the second is the first event of its key.
+        unit.publish(changed(wanted, unit.now), sequence=latest.version, cause=change.cause)
         return change.answer(201, PolicyView.of(wanted), version=wanted.version, location="/v1/policies/current")

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
 
+from makegood_contracts.events import PolicyChanged
+
 
 @dataclass(frozen=True, slots=True)
 class Policy:
@@ -144,3 +146,19 @@ _SMALLEST = {
 
 STANDARD = Policy("standard", 1)
 """The policy that every installation starts with."""
+
+
+def changed(policy: Policy, now: datetime) -> PolicyChanged:
+    """What others are told of a new version."""
+    return PolicyChanged(
+        policy_id=policy.id,
+        policy_version=policy.version,
+        in_force_from=now,
+        notice_hours=policy.notice_hours,
+        confirm_hours=policy.confirm_hours,
+        join_minutes=policy.join_minutes,
+        grace_minutes=policy.grace_minutes,
+        no_show_minutes=policy.no_show_minutes,
+        inactivity_days=policy.inactivity_days,
+        offer_minutes=policy.offer_minutes,
+    )
