@@ -9,9 +9,7 @@ from typing import Any
 import asyncpg
 import pytest
 from makegood_chassis.messaging.failures import is_transient
-from makegood_contracts.events import (
-    SessionCancelled,
-)
+from makegood_contracts.events import RoomClosed, SessionCancelled
 from makegood_contracts.ids import new_id
 
 from .desk import CAUSE, NOW, Desk, at, received
@@ -174,3 +172,17 @@ async def test_a_slot_that_opens_while_many_join_is_offered_to_one_of_them(desk:
     assert await desk.value("SELECT count(*) FROM waitlist WHERE status = 'offered'") == 1
     assert await desk.value("SELECT count(*) FROM waitlist WHERE status = 'waiting'") == 19
     assert await desk.value("SELECT count(*) FROM slot_holds WHERE live AND offered_to IS NOT NULL") == 1
+
+
+@pytest.mark.rule("AVAIL-6", "ROOM-1")
+async def test_who_joins_while_the_room_is_closed_waits_no_more_once_it_is(desk: Desk, client: Client) -> None:
+    await full_morning(desk)
+    anna = client("member", "anna")
+    for _ in range(40):
+        room_id = new_id()
+        await desk.handle(opened(room_id, "anna"))
+        closed = RoomClosed(room_id=room_id, member_id="anna", provider_id="doc", room_version=2, closed_at=NOW)
+        joining = anna.post(f"/v1/rooms/{room_id}/waitlist", json=WISH)
+        answer, _ = await asyncio.gather(joining, desk.handle(closed))
+        assert answer.status_code in (201, 409)
+    assert await desk.value("SELECT count(*) FROM waitlist WHERE status IN ('waiting', 'offered')") == 0

@@ -41,7 +41,8 @@ async def join_waitlist(
     An offer is held for two hours, or as long as its slot can be booked; it is accepted by booking that slot.
     """
     async with change.unit() as unit:
-        room = _visible(await rooms.find(unit, room_id), access)
+        # News that the room is closed waits for the entry, and then ends it.
+        room = _visible(await rooms.find(unit, room_id, keep=True), access)
         if not room.active:
             raise Problem("room-closed")
         if body.to <= unit.now:

@@ -19,6 +19,9 @@ ON CONFLICT (room_id) DO UPDATE SET version = excluded.version, active = exclude
 WHERE rooms.version < excluded.version
 """
 
+_FIND = "SELECT room_id::text, member_id, provider_id, version, active FROM rooms WHERE room_id = $1"
+_FIND_AND_KEEP = _FIND + " FOR SHARE"
+
 
 @dataclass(frozen=True, slots=True)
 class Room:
@@ -43,11 +46,9 @@ async def save(unit: UnitOfWork, rooms: Sequence[Room]) -> None:
     )
 
 
-async def find(queries: Queries, room_id: str) -> Room | None:
-    """The room of this id."""
+async def find(queries: Queries, room_id: str, *, keep: bool = False) -> Room | None:
+    """The room of this id. `keep`: it stays as it is until the unit ends."""
     if not is_id(room_id):
         return None
-    row = await queries.fetch_one(
-        "SELECT room_id::text, member_id, provider_id, version, active FROM rooms WHERE room_id = $1", room_id
-    )
+    row = await queries.fetch_one(_FIND_AND_KEEP if keep else _FIND, room_id)
     return None if row is None else Room(row[0], row[1], row[2], row[3], row[4])
