@@ -47,7 +47,7 @@ WHERE kind = $1 AND entity_id = $2
 """
 _POLL: Final = 0.5
 _BUSY: Final = 0.02
-_BREATH: Final = 0.04
+_BREATH: Final = 0.03
 """Seconds between two turns that find something: moments that follow each other closely are handled together, for what a
 turn leads to in all services costs by the turn. The first after a rest is handled at once."""
 
