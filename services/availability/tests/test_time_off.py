@@ -57,6 +57,25 @@ async def test_time_off_with_sessions_in_it_is_refused_until_it_is_said_what_bec
 
 
 @pytest.mark.rule("AVAIL-1")
+async def test_of_many_sessions_in_it_the_first_hundred_are_named_with_their_number_and_all_are_cancelled(
+    desk: Desk, client: Client
+) -> None:
+    hours = [{"day": "tuesday", "from": "00:00", "to": "24:00"}]
+    await desk.publish(
+        weekly=hours, session_types=[{"length_minutes": 5, "modalities": ["video"]}], slot_step_minutes=5
+    )
+    asked = [request(at(number // 12, number % 12 * 5), 5, member=f"m{number}") for number in range(102)]
+    assert all_codes(await desk.ask(*asked)) == [[]] * 102
+    doc = client("provider", "doc")
+    off = {"starts_at": at(0).isoformat(), "ends_at": at(23).isoformat()}
+    refused = (await doc.post(TIME_OFF, json=off)).json()
+    assert [session["session_id"] for session in refused["sessions"]] == [each.session_id for each in asked[:100]]
+    assert refused["session_count"] == 102
+    assert (await doc.post(TIME_OFF, json={**off, "sessions": "cancel"})).status_code == 201
+    assert (await _added(desk)).cancels == tuple(each.session_id for each in asked)
+
+
+@pytest.mark.rule("AVAIL-1")
 @pytest.mark.parametrize(
     "wrong", [{"starts_at": "0001-01-01T00:00:00Z"}, {"ends_at": "9999-12-31T23:59:59.999999Z"}], ids=["first", "last"]
 )

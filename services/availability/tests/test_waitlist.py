@@ -328,7 +328,7 @@ async def test_a_member_has_one_offer_of_a_provider_at_a_time(desk: Desk, client
     await desk.publish()
     day = {"from": at(9).isoformat(), "to": at(17).isoformat()}
     assert (await join(client, "anna", **day))["status"] == "offered"
-    assert (await join(client, "anna", **day))["status"] == "waiting"
+    assert (await join(client, "anna", **day, length_minutes=30))["status"] == "waiting"
 
 
 @pytest.mark.rule("AVAIL-6")

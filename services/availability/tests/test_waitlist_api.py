@@ -67,6 +67,42 @@ async def test_a_wish_that_is_repeated_with_its_key_waits_once(desk: Desk, clien
 
 
 @pytest.mark.rule("AVAIL-6")
+async def test_the_same_wish_again_is_the_entry_that_stands(desk: Desk, client: Client) -> None:
+    taken = await full_morning(desk)
+    anna, path = client("member", "anna"), f"/v1/rooms/{ANNA}/waitlist"
+    first = await join(client, "anna")
+    again = await asyncio.gather(*(anna.post(path, json=WISH) for _ in range(10)))
+    assert {(answer.status_code, answer.json()["id"]) for answer in again} == {(200, first["id"])}
+    assert told(await desk.outbox()) == [("Joined", "anna")]
+
+    await desk.handle(cancelled(taken))
+    offered = await anna.post(path, json=WISH)
+    assert (offered.status_code, offered.json()["status"]) == (200, "offered")
+    assert (await anna.delete(f"{path}/{first['id']}")).status_code == 204
+    anew = await anna.post(path, json=WISH)
+    assert anew.status_code == 201
+    assert anew.json()["id"] != first["id"], "who left joins anew, at the end"
+
+
+@pytest.mark.rule("AVAIL-6")
+async def test_a_room_has_five_open_wishes_at_most_however_many_are_sent_at_once(desk: Desk, client: Client) -> None:
+    await full_morning(desk)
+    anna, path = client("member", "anna"), f"/v1/rooms/{ANNA}/waitlist"
+    wishes = [{**WISH, "to": at(10, minute).isoformat()} for minute in range(10)]
+    answers = await asyncio.gather(*(anna.post(path, json=wish) for wish in wishes))
+    assert sorted(answer.status_code for answer in answers) == [201] * 5 + [409] * 5
+    refused = next(answer for answer in answers if answer.status_code == 409)
+    assert refused.json()["type"] == "/problems/waitlist-full"
+    assert [reason["code"] for reason in refused.json()["reasons"]] == ["waitlist-full"]
+
+    first = (await mine(client, "anna"))[0]
+    await join(client, "ben")
+    assert (await anna.delete(f"{path}/{first['id']}")).status_code == 204
+    again = next(wish for wish, answer in zip(wishes, answers, strict=True) if answer.status_code == 409)
+    assert (await anna.post(path, json=again)).status_code == 201
+
+
+@pytest.mark.rule("AVAIL-6")
 @pytest.mark.parametrize(
     ("changes", "status", "slug"),
     [
@@ -109,7 +145,7 @@ async def test_the_member_waits_and_the_parties_and_support_read(desk: Desk, cli
 @pytest.mark.rule("AVAIL-6")
 async def test_the_list_pages_in_the_order_of_its_making(desk: Desk, client: Client) -> None:
     await full_morning(desk)
-    ids = [(await join(client, "anna"))["id"] for _ in range(5)]
+    ids = [(await join(client, "anna", to=at(10, minute).isoformat()))["id"] for minute in range(5)]
     anna, path = client("member", "anna"), f"/v1/rooms/{ANNA}/waitlist"
     paged: list[str] = []
     cursor: dict[str, str] = {}

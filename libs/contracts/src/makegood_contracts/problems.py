@@ -281,11 +281,21 @@ _TIMES: Final = (
         remedy="Message the provider.",
     ),
     ProblemType(
+        slug="waitlist-full",
+        status=409,
+        title="Too many wishes",
+        when="Five wishes of this room wait already.",
+        remedy="Take one off the waitlist, or wait for one that is open.",
+    ),
+    ProblemType(
         slug="sessions-in-time-off",
         status=409,
         title="Sessions lie inside",
         when="Sessions lie inside the time off, and the request did not say what happens to them.",
-        remedy='Read `sessions`; repeat with `sessions: "keep"` or `sessions: "cancel"`.',
+        remedy=(
+            'Read `sessions`, the first hundred of `session_count`; repeat with `sessions: "keep"` or '
+            '`sessions: "cancel"`.'
+        ),
     ),
     ProblemType(
         slug="temporary-interruption",
@@ -397,6 +407,7 @@ _EXAMPLES: Final[dict[str, dict[str, Any]]] = {
             "venue-taken",
             "member-busy",
             "provider-unavailable",
+            "waitlist-full",
             "temporary-interruption",
         )
     },
@@ -436,6 +447,7 @@ _EXAMPLES: Final[dict[str, dict[str, Any]]] = {
         sessions=[
             {"session_id": _SESSION, "starts_at": "2026-12-24T14:00:00Z", "ends_at": "2026-12-24T14:45:00Z"},
         ],
+        session_count=1,
     ),
     "too-early-to-join": _refused("too-early-to-join", opens_at="2026-12-07T13:50:00Z"),
     "forfeit-not-accepted": _refused(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Depends, Response
 from makegood_chassis.http.answers import answer
@@ -32,6 +32,9 @@ from makegood_availability.store.holds import sessions_within
 from makegood_availability.store.schedules import TimeOff
 
 router = APIRouter(tags=["schedules"])
+
+MOST_NAMED: Final = 100
+"""Sessions that the answer to time off names; how many there are it says too."""
 
 
 @router.put(
@@ -88,7 +91,8 @@ async def add_time_off(
     """Takes time off: nothing is offered in it any more.
 
     Where sessions that have not begun lie in it, the request must say what becomes of them: `sessions: "keep"`, or `"cancel"`,
-    which cancels them for the provider. Without that it is refused and names them.
+    which cancels them for the provider. Without that it is refused and names them, the first
+    hundred with their number.
     """
     access.require("provider", provider_id=provider_id)
     entry = TimeOff(new_id(), body.starts_at, body.ends_at, body.note)
@@ -99,7 +103,8 @@ async def add_time_off(
         change.expect_version(before.version if before else 0)
         inside = await sessions_within(unit, provider_id, entry.starts_at, entry.ends_at)
         if inside and body.sessions is None:
-            raise Problem("sessions-in-time-off", sessions=[InsideView.model_validate(session) for session in inside])
+            named = [InsideView.model_validate(session) for session in inside[:MOST_NAMED]]
+            raise Problem("sessions-in-time-off", sessions=named, session_count=len(inside))
         version, sequence = await schedules.touch(unit, provider_id)
         await schedules.add_time_off(unit, provider_id, entry)
         plan_look(provider_id, unit)

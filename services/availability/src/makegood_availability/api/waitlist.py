@@ -27,7 +27,10 @@ router = APIRouter(tags=["waitlist"])
     "/v1/rooms/{room_id}/waitlist",
     status_code=201,
     response_model=WaitlistView,
-    responses=problems("validation", "not-found", "room-closed", "slot-not-offered"),
+    responses={
+        200: {"model": WaitlistView, "description": "The same wish stands already"},
+        **problems("validation", "not-found", "room-closed", "slot-not-offered", "waitlist-full"),
+    },
 )
 async def join_waitlist(
     room_id: str,
@@ -38,7 +41,8 @@ async def join_waitlist(
 ) -> Response:
     """Waits for a time of the provider's. Where one is free already, the answer has the offer.
 
-    An offer is held for two hours, or as long as its slot can be booked; it is accepted by booking that slot.
+    An offer is held for two hours, or as long as its slot can be booked; it is accepted by booking that slot. The same wish
+    again is answered with the entry that stands. At most five wishes of a room are open at once.
     """
     async with change.unit() as unit:
         # News that the room is closed waits for the entry, and then ends it.
@@ -47,7 +51,7 @@ async def join_waitlist(
             raise Problem("room-closed")
         if body.to <= unit.now:
             raise invalid("#/to", "That time has passed.")
-        entry = Entry(
+        wish = Entry(
             new_id(),
             room.room_id,
             room.provider_id,
@@ -59,11 +63,13 @@ async def join_waitlist(
             "waiting",
         )
         schedule = (await parts.schedules.load(unit, [room.provider_id])).get(room.provider_id)
-        if schedule is not None and not kind_offered(entry, schedule, unit.now):
+        if schedule is not None and not kind_offered(wish, schedule, unit.now):
             raise Problem("slot-not-offered", "The provider does not offer sessions of this length and modality.")
-        await parts.line.join(entry, unit)
+        entry = await parts.line.join(wish, unit)
+        if entry == "full":
+            raise Problem("waitlist-full")
         (listed,) = await waitlist.list_of_room(unit, room.room_id, None, 1, only=entry.id)
-        return change.answer(201, _view(listed))
+        return change.answer(201 if entry is wish else 200, _view(listed))
 
 
 @router.get(

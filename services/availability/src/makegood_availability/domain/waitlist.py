@@ -15,6 +15,8 @@ from makegood_contracts.events import Modality
 OFFER: Final = timedelta(minutes=120)
 """How long an offer is held by the first policy, unless its slot can be booked for a shorter time only."""
 LONGEST_WAIT: Final = timedelta(days=92)
+MOST_WISHES: Final = 5
+"""Open entries of one room: enough to name the times that would do, and no way to fill a provider's line alone."""
 LOOK_AGAIN: Final = timedelta(days=1)
 """How often somebody who waits beyond the provider's horizon is looked after: each day more comes within it."""
 
@@ -55,6 +57,21 @@ class Entry:
     def looked_at(self) -> datetime:
         """When something happens to the entry by itself: its offer lapses, or its time has passed."""
         return self.waits_until if self.offer is None else self.offer.lapses_at
+
+
+def joins(wish: Entry, standing: Sequence[Entry]) -> Entry | Literal["full"]:
+    """The entry with which the member waits: that of the same wish if one stands, else the new one. AVAIL-6
+
+    `standing`: the room's open entries. `full`: there are as many as a room may have.
+    """
+    for entry in standing:
+        if _wanted(entry) == _wanted(wish):
+            return entry
+    return wish if len(standing) < MOST_WISHES else "full"
+
+
+def _wanted(entry: Entry) -> tuple[object, ...]:
+    return entry.waits_from, entry.waits_until, entry.length_minutes, entry.modality
 
 
 def kind_offered(entry: Entry, schedule: Schedule, now: datetime) -> bool:

@@ -24,7 +24,7 @@ from makegood_contracts.events import (
 
 from makegood_availability.domain.holds import Wish
 from makegood_availability.domain.moves import Standing, Target
-from makegood_availability.domain.waitlist import Entry, Held, first_fit, next_look, still_stands
+from makegood_availability.domain.waitlist import Entry, Held, first_fit, joins, next_look, still_stands
 from makegood_availability.store import calendar, holds, moves, offers, policy, waitlist
 from makegood_availability.store.holds import Released
 from makegood_availability.store.schedules import Schedules, load_time_off
@@ -50,15 +50,20 @@ class Line:
     def __init__(self, schedules: Schedules) -> None:
         self._schedules = schedules
 
-    async def join(self, entry: Entry, unit: UnitOfWork) -> None:
-        """Puts the entry at the end of its line, with an offer at once if something is free."""
-        await waitlist.make_line(unit, entry.provider_id)
+    async def join(self, wish: Entry, unit: UnitOfWork) -> Entry | Literal["full"]:
+        """Puts the wish at the end of its line, with an offer at once if something is free; answers the entry that waits,
+        which is the one that stood already where the wish is repeated."""
+        await waitlist.make_line(unit, wish.provider_id)
+        entry = joins(wish, await waitlist.open_of_rooms(unit, [wish.room_id]))
+        if entry is not wish:
+            return entry
         await waitlist.insert(unit, entry)
         unit.set_deadline(ENTRY, entry.id, entry.looked_at)
         joined = WaitlistJoined(**_facts(entry), waits_from=entry.waits_from, waits_until=entry.waits_until)
         await _tell([joined], {}, unit)
         await self.look([entry.provider_id], unit)
         unit.set_deadline(LINE, entry.provider_id, unit.now + UNSEEN)
+        return entry
 
     async def leave(
         self, entries: Sequence[Entry], unit: UnitOfWork, causes: Mapping[str, Cause] | None = None
