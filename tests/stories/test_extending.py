@@ -67,6 +67,22 @@ async def test_the_next_session_is_in_the_way(cast: Cast) -> None:
     assert (after["ends_at"], after["status"]) == (session["ends_at"], "confirmed")
 
 
+@pytest.mark.rule("EXT-1", "RESC-1", "MISS-4")
+async def test_what_was_extended_can_be_moved_by_both_and_rebooked_after_a_miss(cast: Cast) -> None:
+    session = await cast.confirmed(timedelta(days=3))
+    starts_at = datetime.fromisoformat(session["starts_at"])
+    await extend(cast, session, QUARTER)
+    for days, who in ((1, cast.member), (2, cast.provider)):
+        moved = await cast.move(session, starts_at + timedelta(days=days), who=who)
+        assert (moved["starts_at"][:10], moved["length_minutes"]) == (str((starts_at + timedelta(days)).date()), 45)
+    await cast.provider.post(f"/v1/sessions/{session['id']}/confirm")
+    await cast.platform.advance_to(starts_at + timedelta(days=2, minutes=10))
+    await cast.settled(session, "provider_missed", "returned")
+    mail = await cast.inbox().wait_for("Your provider missed your scheduled session.")
+    assert "length_minutes=30" in mail["Text"]
+    await cast.balance(available=4, held=0)
+
+
 @pytest.mark.rule("EXT-1", "CRED-7", "BOOK-7")
 async def test_an_invoice_that_is_not_paid_in_time_blocks_booking(cast: Cast) -> None:
     session = await begun(cast)

@@ -26,6 +26,7 @@ from makegood_contracts.events import (
     SlotMoveRefused,
 )
 from makegood_contracts.ids import new_id
+from msgspec import structs
 
 from .desk import CAUSE, MINUTE, NOW, Desk, all_codes, at, codes, later, move, received, request
 from .test_handlers import OVERLAPPING, venue
@@ -211,6 +212,20 @@ async def test_notice_grid_and_horizon_bind_the_member_and_not_the_provider(desk
     for why, start in targets.items():
         (by_provider,) = await desk.handle(move(wish, start, moved_by="provider"))
         assert codes(by_provider) == (["slot-not-offered"] if why in ("outside hours", "passed") else []), why
+
+
+@pytest.mark.rule("RESC-1", "EXT-1")
+async def test_a_member_moves_what_was_extended_to_where_all_of_it_fits(desk: Desk) -> None:
+    """Sessions of 30 minutes are offered; the provider made 60 of this one."""
+    await desk.publish(session_types=[{"length_minutes": 30, "modalities": ["video"]}])
+    wish = request(at(10))
+    await booked(desk, wish)
+    await desk.handle(extend(wish, 30))
+    ends_at = wish.starts_at + 60 * MINUTE
+    for start, length, expected in ((at(16, 30), 60, False), (at(14), 60, True), (at(9), 75, False)):
+        asked = move(wish, start, length, extended_minutes=30)
+        (answer,) = await desk.handle(structs.replace(asked, ends_at=ends_at, length_minutes=60))
+        assert codes(answer) == ([] if expected else ["slot-not-offered"]), start
 
 
 @pytest.mark.rule("BOOK-5")

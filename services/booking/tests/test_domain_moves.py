@@ -260,6 +260,17 @@ def test_after_a_providers_move_the_member_cancels_or_moves_without_loss_until_m
     assert forfeits_now(by_provider_again, late) is False
 
 
+@pytest.mark.rule("RESC-3", "CANC-1")
+def test_what_the_provider_moved_is_free_up_to_the_start_and_not_for_who_was_there() -> None:
+    session = moved(confirmed(), "provider")
+    assert not forfeits_now(session, NEW)
+    both = done(join(done(join(session, "member", NEW)), "provider", NEW))
+    for begun in (session, both):
+        assert forfeits_now(begun, NEW + TICK)
+        assert code(cancel(begun, "member", False, NEW + 5 * MINUTE)) == "forfeit-not-accepted"
+    assert only_event(cancel(both, "member", True, NEW + 5 * MINUTE)).forfeits is True  # type: ignore[attr-defined]
+
+
 @pytest.mark.rule("RESC-1", "CANC-1", "MISS-1")
 def test_an_ending_ends_the_move_and_a_slot_that_was_moved_before_changes_no_ending() -> None:
     funded = done(moves.paid_for(done(asked(confirmed())), "move", "credit", NOW))
@@ -320,6 +331,21 @@ def test_the_provider_extends_with_an_invoice() -> None:
     assert done(off).booked == session.booked
 
 
+@pytest.mark.rule("EXT-1", "RESC-1", "MISS-4")
+def test_what_extensions_added_is_told_apart_from_the_length_that_was_booked() -> None:
+    longer = confirmed()
+    for minutes in (45, 60):
+        longer = done(extend(longer, START + minutes * MINUTE, None, "move", NOW))
+        longer = done(moves.carried_out(longer, "move", NOW))
+    assert (longer.booked.length_minutes, longer.extended_minutes) == (60, 30)
+    missed = only_event(time_passed(longer, START + 10 * MINUTE))
+    assert missed.length_minutes - missed.extended_minutes == 30  # type: ignore[attr-defined]
+    asks = only_event(asked(longer))
+    assert (asks.new_length_minutes, asks.length_minutes, asks.extended_minutes) == (60, 60, 30)  # type: ignore[attr-defined]
+    assert moved(longer).extended_minutes == 30
+    assert moved(longer, length_minutes=45).extended_minutes == 0
+
+
 @pytest.mark.rule("EXT-1")
 def test_what_cannot_be_extended() -> None:
     later = START + HOUR
@@ -339,3 +365,15 @@ def test_what_cannot_be_extended() -> None:
         fault = extend(confirmed(), ends_at, invoice, "move", NOW)
         assert isinstance(fault, Unfit)
         assert fault.field == field
+
+
+@pytest.mark.rule("EXT-1", "CRED-7")
+@pytest.mark.parametrize(("zone", "today"), [("Pacific/Auckland", 24), ("Pacific/Honolulu", 22), ("UTC", 23)])
+def test_an_invoice_is_due_today_at_the_earliest_where_the_session_is(zone: str, today: int) -> None:
+    """On Nov 23 at 11:30 UTC it is the 24th in Auckland; half an hour before ten it is still the 22nd in Honolulu."""
+    now = NOW.replace(hour=11 if zone == "Pacific/Auckland" else 9, minute=30)
+    session = confirmed(time_zone=zone)
+    due = InvoiceWish(amount_minor=1, currency="USD", due_on=date(2026, 11, today))
+    assert names(extend(session, START + HOUR, due, "move", now)) == ["SessionExtensionRequested"]
+    past = InvoiceWish(amount_minor=1, currency="USD", due_on=date(2026, 11, today - 1))
+    assert isinstance(extend(session, START + HOUR, past, "move", now), Unfit)

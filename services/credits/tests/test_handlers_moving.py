@@ -19,6 +19,8 @@ from makegood_contracts.events import (
     SessionMoveRequested,
     SessionRequested,
 )
+from makegood_contracts.ids import new_id
+from msgspec import structs
 
 from .credit_building import NOW
 from .credit_world import (
@@ -69,6 +71,20 @@ async def test_with_notice_what_is_held_will_do(world: World) -> None:
     assert await world.ledger() == [("grant", 6), ("hold", 1)]
     await world.send(completed(asked))
     assert await world.balance() == (5, 0)
+
+
+@pytest.mark.rule("RESC-1", "EXT-1", "PLAN-1")
+@pytest.mark.parametrize("late", [False, True])
+async def test_an_extended_session_is_moved_on_what_the_plan_pays_for(world: World, late: bool) -> None:
+    """45 minutes are in the plan; the provider made 60 of it, and 60 it stays."""
+    asked = await booked(world)
+    longer = structs.replace(move(asked, forfeits=late, new_length_minutes=60), length_minutes=60, extended_minutes=15)
+    await world.send(longer)
+    (told,) = await world.heard(MoveCreditHeld)
+    assert told.how == ("added" if late else "kept")
+    await world.send(structs.replace(longer, move_id=new_id(), new_length_minutes=75))
+    (refused,) = await world.heard(MoveCreditRefused)
+    assert [reason.code for reason in refused.reasons] == ["length-not-in-plan"]
 
 
 @pytest.mark.rule("RESC-1", "CRED-3")

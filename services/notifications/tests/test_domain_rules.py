@@ -118,3 +118,9 @@ def test_the_link_to_rebook_names_room_length_and_modality() -> None:
     assert Links("https://app").rebook(session) == (
         "https://app/rooms/r/book?length_minutes=45&modality=in_person&rebook=s&venue_id=v"
     )
+
+
+@pytest.mark.rule("MISS-4", "EXT-1")
+def test_what_was_extended_is_rebooked_with_the_length_that_was_booked() -> None:
+    session = Facts("s", "r", "m", "p", START, START, 45, "video", "UTC", extended_minutes=15)
+    assert "length_minutes=30&" in Links("https://app").rebook(session)

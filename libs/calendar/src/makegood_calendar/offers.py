@@ -75,6 +75,7 @@ class Offer:
     """What the provider offers of one kind of session at the moment `now`. AVAIL-1, AVAIL-2
 
     `time_off` must hold what touches the sessions asked about; `venue` is None where `venue_id` names nothing.
+    `extended_minutes`: how much of the length an extension added (EXT-1); the rest is what the provider has to offer.
     """
 
     __slots__ = ("_earliest", "_latest", "_terms", "_venue_hours", "kind_refusals", "length", "schedule", "time_off")
@@ -90,6 +91,7 @@ class Offer:
         venue_id: str | None,
         now: datetime,
         terms: Terms = "member",
+        extended_minutes: int = 0,
     ) -> None:
         self.schedule = schedule
         self.length = timedelta(minutes=length_minutes)
@@ -99,7 +101,7 @@ class Offer:
         self._earliest = now + schedule.minimum_notice if terms == "member" else now
         self._latest = now + (schedule.horizon if terms == "member" else _AS_FAR_AS_ANYBODY)
         refusals: list[Reason] = []
-        if terms != "provider_moves" and modality not in schedule.lengths.get(length_minutes, ()):
+        if terms != "provider_moves" and modality not in schedule.lengths.get(length_minutes - extended_minutes, ()):
             refusals.append(NOT_THIS_KIND)
         if modality == IN_PERSON and venue_id is None:
             refusals.append(NEEDS_VENUE)

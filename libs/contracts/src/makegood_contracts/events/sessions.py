@@ -38,6 +38,8 @@ class SessionFact(Event, frozen=True, kw_only=True):
     venue_id: str | None = None
     session_version: int
     """The session's version after this change; rises by one with each."""
+    extended_minutes: int = 0
+    """EXT-1: what extensions added to the length that was booked, which is what a plan pays for."""
 
 
 class SessionRequested(SessionFact, frozen=True, kw_only=True):

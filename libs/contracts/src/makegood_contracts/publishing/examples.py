@@ -63,6 +63,7 @@ _BY_NAME: Final[dict[str, Any]] = {
     "psychiatry_lengths": [30],
     "live_credits": 8,
     "session_version": 3,
+    "extended_minutes": 0,
     "room_version": 1,
     "schedule_version": 2,
     "policy_version": 1,

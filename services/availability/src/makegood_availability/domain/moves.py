@@ -70,6 +70,8 @@ def move_withheld(
         return (NOT_IN_TIME,)
     if schedule is None:
         return (NOT_PUBLISHED,)
+    # What an extension added to a session that keeps its length was agreed to: the kind is that of what was booked.
+    kept = move.extended_minutes if move.new_length_minutes == move.length_minutes else 0
     offer = Offer(
         schedule,
         time_off,
@@ -79,6 +81,7 @@ def move_withheld(
         venue_id=move.new_venue_id,
         now=now,
         terms=terms_of(move.moved_by),
+        extended_minutes=kept,
     )
     return offer.refusals(move.new_starts_at)
 

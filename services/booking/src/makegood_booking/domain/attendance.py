@@ -64,14 +64,15 @@ def decline(session: Session, now: datetime) -> Changed | Refusal:
 
 def forfeits_now(session: Session, now: datetime) -> bool:
     """CANC-1: whether the member who cancels or moves now loses the credit. A booking that is not decided yet costs
-    nothing, and neither does one that the provider moved (RESC-3)."""
-    if session.over or session.status == "requested" or session.moved_by_provider:
+    nothing, and neither does one that the provider moved and that has not begun (RESC-3)."""
+    if session.over or session.status == "requested":
         return False
-    return now > session.policy.free_until(session.booked.starts_at)
+    return now > free_until(session)
 
 
 def free_until(session: Session) -> datetime:
-    """CANC-1: until when the member cancels without loss; after a provider's move up to the start (RESC-3)."""
+    """CANC-1: until when the member cancels without loss; after a provider's move up to the start (RESC-3): who
+    was there is not to have it for nothing."""
     starts_at = session.booked.starts_at
     return starts_at if session.moved_by_provider else session.policy.free_until(starts_at)
 

@@ -110,6 +110,8 @@ def _moved(session: Session, move: Move, now: datetime) -> Changed:
         "confirm_by": confirm_by,
         "move": None,
         "moved_by_provider": move.by == "provider",
+        # With another length than it had it is as booked anew.
+        "extended_minutes": session.extended_minutes if move.length_minutes == old.length_minutes else 0,
         "reconfirmation": "due" if confirmed and now < policy.reconfirm_at(move.starts_at) else None,
         # Whoever had come came for the old time.
         "member_joined_at": None,
@@ -138,7 +140,9 @@ def _moved(session: Session, move: Move, now: datetime) -> Changed:
 
 
 def _extended(session: Session, move: Move) -> Changed:
-    changes = {"booked": _rebooked(session, move), "move": None}
+    added = move.length_minutes - session.booked.length_minutes
+    extended = session.extended_minutes + added
+    changes = {"booked": _rebooked(session, move), "move": None, "extended_minutes": extended}
     return happened(
         session,
         SessionExtended,

@@ -12,6 +12,7 @@ from makegood_booking.domain.attendance import OVER_ALREADY, UNDECIDED, after, a
 from makegood_booking.domain.booking import Unfit, Wish, unfit
 from makegood_booking.domain.pending import Move
 from makegood_booking.domain.session import AGREED, Changed, Refusal, Session
+from makegood_booking.domain.time import zone
 
 _BEGUN = Refusal("session-over", "The session has begun, so it cannot be moved any more.")
 _PENDING = Refusal("move-pending")
@@ -99,7 +100,7 @@ def extend(
         return Unfit("ends_at", "Whole minutes after the start.")
     if length > timedelta(minutes=session.policy.longest_minutes):
         return Unfit("ends_at", f"At most {session.policy.longest_minutes} minutes after the start.")
-    if invoice is not None and invoice.due_on < now.date():
+    if invoice is not None and invoice.due_on < now.astimezone(zone(booked.time_zone)).date():
         return Unfit("invoice/due_on", "Not before today.")
     if session.move_pending:
         return _PENDING

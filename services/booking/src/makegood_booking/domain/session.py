@@ -97,6 +97,8 @@ class Session:
     moved_by_provider: bool = False
     """RESC-3: the provider moved it, and the member has not moved it since."""
     reconfirmation: Reconfirmation | None = None
+    extended_minutes: int = 0
+    """EXT-1: what extensions added to the length that was booked; no plan pays for it."""
 
     @property
     def id(self) -> str:
@@ -184,6 +186,7 @@ def fact(session: Session, kind: type[Event], /, **facts: Any) -> Event:
         time_zone=booked.time_zone,
         venue_id=booked.venue_id,
         session_version=session.version,
+        extended_minutes=session.extended_minutes,
         **facts,
     )
 

@@ -24,7 +24,7 @@ COLUMNS: Final = (
     "id, room_id, member_id, provider_id, starts_at, ends_at, length_minutes, modality, time_zone, venue_id, booked_by, "
     "requested_at, policy_version, status, version, slot_state, funding, credit_state, reasons, purchasable, confirm_by, "
     "member_joined_at, member_left_at, provider_joined_at, provider_left_at, absent_party, "
-    "lot_id::text, blocked_from, blocked_until, move, moved_by_provider, reconfirmation"
+    "lot_id::text, blocked_from, blocked_until, move, moved_by_provider, reconfirmation, extended_minutes"
 )
 _READ = f"SELECT {COLUMNS} FROM sessions WHERE id = $1"  # noqa: S608
 _READ_MANY = f"SELECT {COLUMNS} FROM sessions WHERE id = ANY($1::uuid[])"  # noqa: S608
@@ -66,9 +66,9 @@ WHERE s.id = n.id
 _REBOOK = """
 UPDATE sessions AS s
 SET starts_at = n.starts_at, ends_at = n.ends_at, length_minutes = n.length_minutes, time_zone = n.time_zone,
-    venue_id = n.venue_id
-FROM unnest($1::uuid[], $2::timestamptz[], $3::timestamptz[], $4::int[], $5::text[], $6::text[])
-     AS n (id, starts_at, ends_at, length_minutes, time_zone, venue_id)
+    venue_id = n.venue_id, extended_minutes = n.extended_minutes
+FROM unnest($1::uuid[], $2::timestamptz[], $3::timestamptz[], $4::int[], $5::text[], $6::text[], $7::int[])
+     AS n (id, starts_at, ends_at, length_minutes, time_zone, venue_id, extended_minutes)
 WHERE s.id = n.id
 """
 _MOVING = (SessionMoved, SessionExtended)
@@ -110,8 +110,8 @@ class Sessions:
         values[0], values[1], values[12] = str(values[0]), str(values[1]), self.policies.of(values[12])
         reasons = values[18]
         values[18:19] = ((), ()) if reasons is None else (_reasons(reasons, "slot"), _reasons(reasons, "credit"))
-        if values[-3] is not None:
-            values[-3] = convert(values[-3], Move)
+        if values[-4] is not None:
+            values[-4] = convert(values[-4], Move)
         return Session(Appointment(*values[:13]), *values[13:])
 
     async def add(self, made: Sequence[tuple[Changed, Cause]], unit: UnitOfWork) -> None:
@@ -178,9 +178,10 @@ class Sessions:
             changed.session.id for changed, _ in changes if any(isinstance(event, _MOVING) for event in changed.events)
         }
         if moved:
-            await self._rebook([last[session_id].booked for session_id in moved], unit)
+            await self._rebook([last[session_id] for session_id in moved], unit)
 
-    async def _rebook(self, booked: Sequence[Appointment], unit: UnitOfWork) -> None:
+    async def _rebook(self, sessions: Sequence[Session], unit: UnitOfWork) -> None:
+        booked = [session.booked for session in sessions]
         await unit.execute(
             _REBOOK,
             [b.session_id for b in booked],
@@ -189,6 +190,7 @@ class Sessions:
             [b.length_minutes for b in booked],
             [b.time_zone for b in booked],
             [b.venue_id for b in booked],
+            [s.extended_minutes for s in sessions],
         )
 
 

@@ -54,4 +54,5 @@ sessions = Table(
     Column("move", JSONB),
     Column("moved_by_provider", BOOLEAN),
     Column("reconfirmation", Text),
+    Column("extended_minutes", Integer),
 )

@@ -68,12 +68,14 @@ async def on_move_requested(batch: Sequence[Received[SessionMoveRequested]], uni
 
 
 def _move(event: SessionMoveRequested) -> Move:
+    # What an extension added stays with a session that keeps its length; the plan pays for what was booked (EXT-1).
+    kept = event.extended_minutes if event.new_length_minutes == event.length_minutes else 0
     request = Request(
         event.session_id,
         event.provider_id,
         event.new_starts_at,
         event.new_ends_at,
-        event.new_length_minutes,
+        event.new_length_minutes - kept,
         event.modality,
         event.moved_by,
         event.decide_by,

@@ -54,6 +54,8 @@ class Facts:
     tentative: bool = False
     """The provider has still to confirm."""
     more: More | None = None
+    extended_minutes: int = 0
+    """How much of the length extensions added."""
 
 
 def facts_of(
@@ -81,4 +83,5 @@ def facts_of(
         sequence=invitation.sequence if invitation else 0,
         tentative=tentative,
         more=more,
+        extended_minutes=event.extended_minutes,
     )

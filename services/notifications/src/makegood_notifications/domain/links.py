@@ -12,7 +12,9 @@ from makegood_notifications.domain.facts import Facts
 
 
 def _rebook(facts: Facts) -> str:
-    query: dict[str, Any] = {"length_minutes": facts.length_minutes, "modality": facts.modality}
+    # The length that was booked: what an extension added is in nobody's plan (EXT-1).
+    length = facts.length_minutes - facts.extended_minutes
+    query: dict[str, Any] = {"length_minutes": length, "modality": facts.modality}
     if facts.session_id:
         query["rebook"] = facts.session_id
     if facts.venue_id:
