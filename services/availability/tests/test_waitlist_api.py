@@ -8,8 +8,9 @@ from typing import Any
 
 import asyncpg
 import pytest
+from makegood_availability.store import rooms
 from makegood_chassis.messaging.failures import is_transient
-from makegood_contracts.events import RoomClosed, SessionCancelled
+from makegood_contracts.events import RoomClosed, RoomRestarted, SessionCancelled
 from makegood_contracts.ids import new_id
 
 from .desk import CAUSE, NOW, Desk, at, received
@@ -222,3 +223,26 @@ async def test_who_joins_while_the_room_is_closed_waits_no_more_once_it_is(desk:
         answer, _ = await asyncio.gather(joining, desk.handle(closed))
         assert answer.status_code in (201, 409)
     assert await desk.value("SELECT count(*) FROM waitlist WHERE status IN ('waiting', 'offered')") == 0
+
+
+@pytest.mark.rule("AVAIL-6", "ROOM-1")
+async def test_who_joins_right_after_the_restart_waits_for_its_news(
+    desk: Desk, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await full_morning(desk)
+    anna = {"room_id": ANNA, "member_id": "anna", "provider_id": "doc"}
+    await desk.handle(RoomClosed(**anna, room_version=2, closed_at=NOW))
+    find = rooms.find
+    seen = []
+
+    async def look(*args: Any, **kwargs: Any) -> rooms.Room | None:
+        found = await find(*args, **kwargs)
+        seen.append(found)
+        if len(seen) == 1:  # the first look was too early
+            await desk.handle(RoomRestarted(**anna, room_version=3, restarted_at=NOW))
+        return found
+
+    monkeypatch.setattr(rooms, "find", look)
+    answer = await client("member", "anna").post(f"/v1/rooms/{ANNA}/waitlist", json=WISH)
+    assert (answer.status_code, answer.json()["status"]) == (201, "waiting"), answer.text
+    assert [room is not None and room.active for room in seen] == [False, True, True]

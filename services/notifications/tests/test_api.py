@@ -179,6 +179,20 @@ async def test_a_message_right_after_the_rooms_opening_waits_for_the_news(world:
         assert (await posting).status_code == 201
 
 
+@pytest.mark.rule("ROOM-1", "ROOM-4")
+async def test_a_message_right_after_the_restart_waits_for_the_news(world: World) -> None:
+    await world.reserved()
+    room = {"room_id": world.room_id, "member_id": world.member, "provider_id": world.provider}
+    await world.happen(facts.RoomClosed(**room, room_version=2, closed_at=START))
+    async with world.client(world.member) as client:
+        posting = asyncio.create_task(client.post(f"/v1/rooms/{world.room_id}/messages", json={"text": "back!"}))
+        async with asyncio.timeout(5):
+            while f"room:{world.room_id}" not in world.service.signals._listeners:  # noqa: ASYNC110
+                await asyncio.sleep(0)
+        await world.happen(facts.RoomRestarted(**room, room_version=3, restarted_at=START))
+        assert (await posting).status_code == 201
+
+
 @pytest.mark.parametrize(
     "room_id",
     [

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+import asyncio
+import time
+from typing import Annotated, Final
+from uuid import UUID
 
 from fastapi import APIRouter, Depends, Response
 from makegood_chassis.http.answers import answer
@@ -16,11 +19,17 @@ from makegood_contracts.ids import is_id, new_id
 from makegood_availability.api.models import OfferView, WaitlistBody, WaitlistView
 from makegood_availability.api.parameters import PartsOf, check_cursor_id
 from makegood_availability.domain.waitlist import Entry, kind_offered
+from makegood_availability.parts import Parts
 from makegood_availability.store import rooms, waitlist
 from makegood_availability.store.rooms import Room
 from makegood_availability.store.waitlist import Listed
 
 router = APIRouter(tags=["waitlist"])
+
+NEWS_LAG: Final = 1.0
+"""Seconds that a wish waits for the news of a room that was opened or restarted just now."""
+_LOOKS_EVERY: Final = 0.05
+_JUST_NOW: Final = 30.0
 
 
 @router.post(
@@ -44,6 +53,7 @@ async def join_waitlist(
     An offer is held for two hours, or as long as its slot can be booked; it is accepted by booking that slot. The same wish
     again is answered with the entry that stands. At most five wishes of a room are open at once.
     """
+    await _room_to_be_open(parts, room_id)
     async with change.unit() as unit:
         # News that the room is closed waits for the entry, and then ends it.
         room = _visible(await rooms.find(unit, room_id, keep=True), access)
@@ -108,6 +118,24 @@ async def leave_waitlist(
             raise not_found("entry")
         await parts.line.leave(entries, unit)
         return change.answer(204)
+
+
+async def _room_to_be_open(parts: Parts, room_id: str) -> None:
+    """Comes back once the room is heard to be open, and anyway after a moment (ROOM-1)."""
+    end = time.monotonic() + NEWS_LAG
+    while True:
+        async with parts.database.reading() as queries:
+            room = await rooms.find(queries, room_id)
+        awaited = _made_just_now(room_id) if room is None else not room.active
+        if not awaited or time.monotonic() >= end:
+            return
+        await asyncio.sleep(_LOOKS_EVERY)
+
+
+def _made_just_now(room_id: str) -> bool:
+    """Whether the moment in a UUIDv7 is near (real time, and clocks of machines differ a little)."""
+    made = UUID(room_id) if is_id(room_id) else None
+    return made is not None and made.version == 7 and abs((made.int >> 80) / 1000 - time.time()) < _JUST_NOW
 
 
 def _visible(room: Room | None, access: Access) -> Room:

@@ -24,8 +24,9 @@ JUST_NOW: Final = 30.0
 """Seconds for which a thing counts as made just now."""
 
 
-async def room_of(service: Service, room_id: str, access: Access) -> tuple[Room, Role]:
-    """The room, if the caller is one of its parties, and as whom they come."""
+async def room_of(service: Service, room_id: str, access: Access, *, to_write: bool = False) -> tuple[Room, Role]:
+    """The room, if the caller is one of its parties, and as whom they come. `to_write`: one that is closed is looked at again
+    for a moment, for news that it was restarted may be on its way (ROOM-1)."""
     if not is_id(room_id):
         raise not_found("room")
     room_id = room_id.lower()
@@ -37,7 +38,15 @@ async def room_of(service: Service, room_id: str, access: Access) -> tuple[Room,
     room = await _news(service, f"room:{room_id}", look, wait=_made_just_now(UUID(room_id)))
     if room is None:
         raise not_found("room")
-    return room, access.require("room", member_id=room.member_id, provider_id=room.provider_id)
+    role = access.require("room", member_id=room.member_id, provider_id=room.provider_id)
+    if to_write and room.status == "closed":
+
+        async def reopened() -> Room | None:
+            found = await look()
+            return None if found is None or found.status == "closed" else found
+
+        room = await _news(service, f"room:{room_id}", reopened, wait=True) or room
+    return room, role
 
 
 async def session_of(

@@ -61,7 +61,7 @@ async def post_message(
 ) -> Response:
     """A message of one party to the other. A closed room can be read, not written."""
     service: Service = request.app.state.service
-    room, role = await room_of(service, room_id, access)
+    room, role = await room_of(service, room_id, access, to_write=True)
     async with change.unit() as unit:
         await log.record(unit, access, role, room.member_id, room.provider_id, entity=f"room:{room.id}")
         return change.answer(201, await write(service, unit, room, access.caller.subject, body.text))
@@ -88,7 +88,7 @@ async def request_time(
     length that the plan includes. `length_minutes`: one of them."""
     service: Service = request.app.state.service
     parts: Parts = service.parts
-    room, role = await room_of(service, room_id, access)
+    room, role = await room_of(service, room_id, access, to_write=True)
     enrolments = await enrolments_of(service, room.member_id)
     async with change.unit() as unit:
         specialty = await plans.specialty_of(unit, room.provider_id)
