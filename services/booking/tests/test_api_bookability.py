@@ -7,7 +7,8 @@ from datetime import date, timedelta
 from typing import Any
 
 import pytest
-from makegood_contracts.events import SessionRequested, SessionType, WeeklyHours
+from makegood_booking.store import calendars
+from makegood_contracts.events import SessionRequested, SessionType, TimeOffAdded, WeeklyHours
 from makegood_contracts.ids import new_id
 from msgspec.structs import replace as altered
 
@@ -319,3 +320,29 @@ async def test_a_refused_booking_names_the_remedies_that_bookability_names(
     (reason,) = said["reasons"]
     told_before = {name: value for name, value in reason["remedy"].items() if value is not None}
     assert (no_credit["code"], no_credit["remedy"]) == (reason["code"], told_before)
+
+
+@pytest.mark.rule("BOOK-8")
+async def test_a_year_without_a_free_hour_is_looked_through_once_for_each_length(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many modalities a plan has: the answer stays quick where there is little to find."""
+    modalities: Any = ["video", "audio", "chat", "in_person"]
+    await covered(world, lengths=[30, 45], modalities=modalities, live_credits=None)
+    kinds = [SessionType(length_minutes=length, modalities=modalities) for length in (30, 45)]
+    await working(world, session_types=kinds, horizon_days=365)
+    away = TimeOffAdded(
+        provider_id="dr-lee", schedule_version=2, time_off_id=new_id(), starts_at=NOW, ends_at=NOW + 400 * DAY
+    )
+    await hear(world, told(away))
+    looks: list[Any] = []
+    read_taken = calendars.read_taken
+
+    async def look(*args: Any) -> Any:
+        looks.append(args)
+        return await read_taken(*args)
+
+    monkeypatch.setattr(calendars, "read_taken", look)
+    assert reasons(await bookability(world)) == {"provider-unavailable": "message_provider"}
+    windows = 7  # 4 days, then twice as many each time: 4 + 8 + 16 + 32 + 64 + 128 + the rest
+    assert len(looks) == 2 * windows

@@ -155,6 +155,8 @@ class _Search:
         self._known = known
         self._now = now
         self._queries = queries
+        self._looked: dict[tuple[int, Span], tuple[int, list[datetime]]] = {}
+        """What is free depends on the length alone: kinds that differ in their modality share a search."""
 
     async def payable(self, kind: Kind, start: datetime, most: int) -> list[datetime]:
         """The first starts from `start` on that are free and paid for by the plan."""
@@ -184,6 +186,14 @@ class _Search:
         return Calendar(found.provider, found.time_off, found.member)
 
     async def _within(self, kind: Kind, span: Span, most: int) -> list[datetime]:
+        before, found = self._looked.get((kind.length_minutes, span), (0, []))
+        if len(found) >= most or len(found) < before:  # enough, or all there are
+            return found[:most]
+        found = await self._look_within(kind, span, most)
+        self._looked[kind.length_minutes, span] = most, found
+        return found
+
+    async def _look_within(self, kind: Kind, span: Span, most: int) -> list[datetime]:
         found: list[datetime] = []
         start, stretch = span[0], FIRST_STRETCH
         while start < span[1] and len(found) < most:
