@@ -94,7 +94,14 @@ class Case:
         ):
             due = NOW - HOUR if status == "overdue" else NOW + HOUR
             self.tables["invoices"].append(
-                {"id": name, "session_id": session, "member_id": "member", "status": status, "overdue_at": due}
+                {
+                    "id": name,
+                    "session_id": session,
+                    "member_id": "member",
+                    "status": status,
+                    "overdue_at": due,
+                    "kept": False,
+                }
             )
         # Refused at once: neither side ever held anything.
         refused = self._session("refused", "rejected", "none")
@@ -328,6 +335,8 @@ IN_TABLES: list[tuple[Invariant, Fault, str]] = [
     ),
     (i.charges_stand_as_they_must, sets("invoices", "no_show/co-pay", overdue_at=NOW - HOUR), "open was due until"),
     (i.charges_stand_as_they_must, sets("invoices", "missed/co-pay", status="issued"), "invoice nothing is issued"),
+    (i.charges_stand_as_they_must, sets("invoices", "missed/co-pay", status="paid"), "invoice nothing is paid"),
+    (i.charges_stand_as_they_must, sets("invoices", "missed/co-pay", kept=True), "nothing is void and what was paid"),
     (
         i.booking_knows_who_owes,
         lambda case: case.tables["debtors"].clear(),

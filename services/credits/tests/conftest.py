@@ -9,6 +9,7 @@ import pytest_asyncio
 
 from .credit_api import Api, serving
 from .credit_world import World
+from .payment_shop import shop, stripe_shop  # noqa: F401 - fixtures
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -54,11 +54,15 @@ class Development:
 
 
 class StripeServer:
-    """`POST /v1/checkout/sessions`, as far as credits uses it. `broken`: the status it answers instead."""
+    """Checkout sessions and refunds, as far as credits uses them. `broken`: the status it answers instead."""
 
     def __init__(self) -> None:
         self.asked: list[dict[str, str]] = []
         self.sessions: dict[str, dict[str, Any]] = {}
+        self.refunds: dict[str, dict[str, str]] = {}
+        """By idempotency key: what was asked."""
+        self.refused: str | None = None
+        """The code with which it refuses refunds."""
         self.broken: int | None = None
         self.lasts = 86_400
         self.url = ""
@@ -81,11 +85,17 @@ class StripeServer:
     def _session(self, request: str, headers: Mapping[str, str], body: str) -> tuple[int, dict[str, Any]]:
         if self.broken is not None:
             return self.broken, {"error": {"type": "api_error", "message": "down"}}
-        if not request.startswith("POST /v1/checkout/sessions ") or headers["authorization"] != "Bearer sk_test_1":
+        method, path, _ = request.split(" ")
+        if headers["authorization"] != "Bearer sk_test_1":
             return 401, {"error": {"type": "invalid_request_error", "message": "no"}}
+        if method == "GET":
+            session = path.removeprefix("/v1/checkout/sessions/")
+            return 200, {"id": session, "object": "checkout.session", "payment_intent": f"pi_{session}"}
         form = {name: values[0] for name, values in parse_qs(body).items()}
-        self.asked.append(form)
         key = headers["idempotency-key"]
+        if path == "/v1/refunds":
+            return self._refund(key, form)
+        self.asked.append(form)
         if key not in self.sessions:
             session = f"cs_test_{new_id()}"
             self.sessions[key] = {
@@ -96,6 +106,12 @@ class StripeServer:
                 "client_reference_id": form["client_reference_id"],
             }
         return 200, self.sessions[key]
+
+    def _refund(self, key: str, form: dict[str, str]) -> tuple[int, dict[str, Any]]:
+        if self.refused is not None:
+            return 400, {"error": {"type": "invalid_request_error", "code": self.refused, "message": "no"}}
+        self.refunds[key] = form
+        return 200, {"id": f"re_{key}", "object": "refund", "status": "succeeded"}
 
 
 @dataclass

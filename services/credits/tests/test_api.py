@@ -170,6 +170,7 @@ async def test_invoices_show_the_co_pay_pending_and_void_after_a_miss(api: Api) 
         "amount": {"amount_minor": 2500, "currency": "USD"},
         "due_on": "2026-11-26",
         "about": "co_pay",
+        "refund": None,
     }
     await api.world.send(missed(asked))
     assert [each["status"] for each in (await api.own("/invoices"))["items"]] == ["void"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, date, datetime, timedelta
-from itertools import permutations
+from itertools import pairwise, permutations
 from typing import Any, get_args
 
 import asyncpg
@@ -119,8 +119,9 @@ async def test_a_make_good_credit_is_the_one_that_is_taken_back(world: World) ->
 async def test_what_support_gave_back_by_hand_stays_whatever_the_outcome(world: World) -> None:
     asked = await ended(world, "member_no_show")
     assert isinstance(await by_hand(world, asked), list)
-    for old, new in (("member_no_show", "completed"), ("completed", "provider_missed")):
-        await world.send(corrected(asked, old, new))  # type: ignore[arg-type]
+    outcomes: list[Outcome] = ["member_no_show", "completed", "provider_missed", "completed", "provider_missed"]
+    for old, new in pairwise([*outcomes, "member_no_show"]):
+        await world.send(corrected(asked, old, new))
         assert await world.balance() == (6, 0)
     assert await world.heard(CreditCorrected) == []
     assert len(await world.heard(CreditReturned)) == 1

@@ -9,7 +9,7 @@ import pytest_asyncio
 from makegood_contracts.ids import new_id
 from makegood_credits.domain.plans import Money
 from makegood_credits.payments.choice import provider_of
-from makegood_credits.payments.port import NotSigned, Order, PaymentEvent, PaymentsUnavailable
+from makegood_credits.payments.port import NotSigned, Order, PaymentEvent, PaymentsUnavailable, RefundRefused
 from makegood_credits.settings import CreditsSettings
 from pydantic import ValidationError
 
@@ -113,6 +113,32 @@ async def test_stripe_that_does_not_take_the_order_is_unavailable(stripe_only: S
     stripe_only.server.broken = status
     with pytest.raises(PaymentsUnavailable):
         await stripe_only.provider.open(Order(new_id(), PRICE, "1 session credit"))
+
+
+@pytest.mark.rule("CRED-6", "MISS-3")
+async def test_what_was_paid_goes_back_once_however_often_it_is_asked(harness: Harness) -> None:
+    checkout = await harness.provider.open(Order(new_id(), PRICE, "Session charge"))
+    for _ in range(2):
+        await harness.provider.refund("refund-1", checkout.reference, PRICE)
+
+
+@pytest.mark.rule("CRED-6", "MISS-3")
+async def test_stripe_is_asked_to_give_back_what_was_paid_in_the_session(stripe_only: Stripe) -> None:
+    server = stripe_only.server
+    for _ in range(2):
+        await stripe_only.provider.refund("refund-1", "cs_1", PRICE)
+    assert {name: server.refunds["refund-1"][name] for name in ("payment_intent", "amount")} == {
+        "payment_intent": "pi_cs_1",
+        "amount": "6500",
+    }
+    server.refused = "charge_already_refunded"
+    await stripe_only.provider.refund("refund-1", "cs_1", PRICE)
+    server.refused = "charge_disputed"
+    with pytest.raises(RefundRefused):
+        await stripe_only.provider.refund("refund-1", "cs_1", PRICE)
+    server.broken = 500
+    with pytest.raises(PaymentsUnavailable):
+        await stripe_only.provider.refund("refund-1", "cs_1", PRICE)
 
 
 @pytest.mark.rule("CRED-6")

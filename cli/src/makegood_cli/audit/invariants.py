@@ -261,8 +261,10 @@ def charges_stand_as_they_must(data: Snapshot) -> Iterator[str]:
             yield f"invoice {row['id']} is overdue before it was due"
         if row["status"] == "issued" and due is not None and due < data.now - LATE:
             yield f"invoice {row['id']} was due until {due} and is not overdue"
-        if row["session_id"] in missed and row["status"] not in ("void", "paid"):
+        if row["session_id"] in missed and row["status"] != "void":
             yield f"session {row['session_id']} was missed by its provider and invoice {row['id']} is {row['status']}"
+        if row["kept"]:
+            yield f"invoice {row['id']} is void and what was paid of it is not given back"
 
 
 def booking_knows_who_owes(data: Snapshot) -> Iterator[str]:

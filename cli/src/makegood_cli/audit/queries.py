@@ -97,9 +97,12 @@ SELECT move_id::text, session_id::text, member_id, hold_until, firm FROM move_ho
 """What is held beside a session's own hold, for a move that is being decided (RESC-1)."""
 
 INVOICES = """
-SELECT id::text, session_id::text, member_id, status, overdue_at FROM invoices
-WHERE status IN ('issued', 'overdue') OR session_id IS NOT NULL
+SELECT id::text, session_id::text, member_id, status, overdue_at,
+    status = 'void' AND EXISTS (SELECT FROM checkouts c WHERE c.invoice_id = invoices.id AND c.state = 'paid'
+        AND NOT EXISTS (SELECT FROM refunds r WHERE r.checkout_id = c.id)) AS kept
+FROM invoices WHERE status IN ('issued', 'overdue') OR session_id IS NOT NULL
 """
+"""`kept`: nothing is charged, and what was paid neither went back nor is about to."""
 
 ACCOUNTS = "SELECT member_id, ledger_sequence, enrolment_sequence FROM accounts"
 

@@ -37,6 +37,7 @@ from makegood_credits.handlers.endings import on_ended
 from makegood_credits.handlers.invoices import on_extended, on_overdue
 from makegood_credits.handlers.moments import on_lapse, on_member_due
 from makegood_credits.handlers.moves import on_move_funded, on_move_lapse, on_move_refused, on_move_requested, on_moved
+from makegood_credits.handlers.refunds import keep_giving_back
 from makegood_credits.handlers.requested import on_requested, on_reserved
 from makegood_credits.payments.choice import provider_of
 from makegood_credits.payments.development import DevelopmentPayments
@@ -71,6 +72,7 @@ DEADLINES: DeadlineHandlers = {
 def bootstrap(settings: CreditsSettings, clock: Clock | None = None) -> Service:
     """Everything wired, nothing started."""
     clock, database, signals = base("credits", settings, clock)
+    payments = provider_of(settings)
     return Service(
         name="credits",
         settings=settings,
@@ -81,8 +83,8 @@ def bootstrap(settings: CreditsSettings, clock: Clock | None = None) -> Service:
         deadlines=DEADLINES,
         migrations=Path(__file__).parents[2] / "migrations",
         app=application,
-        parts=provider_of(settings),
-        workers=(keep_pruned(settings.access_retention),),
+        parts=payments,
+        workers=(keep_pruned(settings.access_retention), *((keep_giving_back(payments),) if payments else ())),
     )
 
 

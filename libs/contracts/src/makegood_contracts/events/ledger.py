@@ -146,4 +146,6 @@ class InvoiceVoided(InvoiceFact, frozen=True, kw_only=True):
 
     cause: SettleCause
     was_due: bool = False
-    """It was issued before, and may have been overdue; else it was pending until now."""
+    """It was issued before, and may have been overdue or paid; else it was pending until now."""
+    refunds: bool = False
+    """It was paid: the money goes back."""

@@ -13,7 +13,7 @@ from makegood_chassis.http.rights import Access, operation
 from makegood_contracts.ids import is_id
 
 from makegood_credits.api.dependencies import Data, Log, Provider, unavailable
-from makegood_credits.api.models import InvoiceView, MemberId, MoneyView, PaymentView
+from makegood_credits.api.models import InvoiceView, MemberId, MoneyView, PaymentView, RefundView
 from makegood_credits.handlers.payments import address_of, ask_to_pay
 from makegood_credits.payments.port import PaymentsUnavailable
 from makegood_credits.store import reads
@@ -129,4 +129,10 @@ def _invoice(row: Any) -> InvoiceView:
         amount=MoneyView(amount_minor=row["amount_minor"], currency=row["currency"]),
         due_on=row["due_on"],
         about=row["about"],
+        refund=None if row["refund"] is None else _refund(row),
     )
+
+
+def _refund(row: Any) -> RefundView:
+    amount = MoneyView(amount_minor=row["refund_minor"], currency=row["refund_currency"])
+    return RefundView(status=row["refund"], amount=amount)

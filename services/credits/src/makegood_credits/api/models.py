@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import date
 from functools import cache
-from typing import Annotated, Any, Final, Self
+from typing import Annotated, Any, Final, Literal, Self
 from zoneinfo import available_timezones
 
 from fastapi import Path
@@ -212,8 +212,18 @@ class AdjustmentView(View):
     entries: list[LedgerItem]
 
 
+class RefundView(View):
+    """Money that goes back to who paid it. `due`: asked of the payment provider; `by_hand`: support sees to it."""
+
+    model_config = example(status="done", amount={"amount_minor": 2500, "currency": "USD"})
+
+    status: Literal["due", "done", "by_hand"]
+    amount: MoneyView
+
+
 class InvoiceView(View):
-    """A charge. A co-pay is pending from booking, due at completion, void when the provider misses (MISS-3)."""
+    """A charge. A co-pay is pending from booking, due at completion, void when the provider misses (MISS-3). `refund`: what
+    was paid and goes back, or went; null where nothing does."""
 
     model_config = example(
         id="019ab0c4-3f8e-7d6a-9d6b-0f3b7b1f4a11",
@@ -223,6 +233,7 @@ class InvoiceView(View):
         amount={"amount_minor": 2500, "currency": "USD"},
         due_on="2026-11-24",
         about="co_pay",
+        refund=None,
     )
 
     id: str
@@ -232,6 +243,7 @@ class InvoiceView(View):
     amount: MoneyView
     due_on: date
     about: About
+    refund: RefundView | None = None
 
 
 class PaymentView(View):

@@ -37,11 +37,11 @@ def correct(
     `came_back_to`: the lot in which the session's credit arrived when it came back, if it ever did. The first time it comes
     back it is a `return` (one a hold, as the database guarantees); every later movement is an `adjust` that names the
     session. A credit that came back and was used since stays with the member: no balance becomes negative. So does one
-    that support gave back by hand whatever the outcome was.
+    that support gave back by hand, however often the outcome is corrected.
     """
     target = IMPLIED[new]
-    by_hand = hold.state == "returned" and IMPLIED[old] != "returned"
-    if hold.state not in IMPLIED.values() or hold.state == target or by_hand:
+    stays = hold.by_hand or (hold.state == "returned" and IMPLIED[old] != "returned")
+    if hold.state not in IMPLIED.values() or hold.state == target or stays:
         return None
     if hold.lot_id is None:
         return _correct_charge(book, hold, target, now)
@@ -89,7 +89,7 @@ def correct(
 
 
 def _correct_charge(book: Book, hold: Hold, target: Outcome, now: datetime) -> Invoice | None:
-    """A co-pay is void where the provider missed the session, and due otherwise. One that is paid stays so."""
+    """A co-pay is void where the provider missed the session, though it be paid (MISS-3), and due otherwise."""
     invoice, before = hold.invoice, hold.state
     hold.state = target
     if invoice is None:

@@ -54,6 +54,8 @@ class Hold:
     """Whether another hold was ever added beside it, for a move."""
     extended: bool = False
     """Whether an extension of the session was charged for."""
+    by_hand: bool = False
+    """Whether support gave the credit back by hand: no corrected outcome takes it away again (MISS-5)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -68,8 +68,8 @@ def issue_again(invoice: Invoice, now: datetime) -> None:
 
 
 def void(book: Book, invoice: Invoice) -> bool:
-    """MISS-3: nothing is owed any more; False where the charge is paid or void already."""
-    if invoice.status in ("paid", "void"):
+    """MISS-3: nothing is charged; False where the charge is void already. What was paid of it goes back."""
+    if invoice.status == "void":
         return False
     _no_longer_overdue(book, invoice)
     invoice.status = "void"

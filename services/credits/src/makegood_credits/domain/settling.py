@@ -112,7 +112,7 @@ def return_by_hand(
     if hold.lot_id is None:
         return "nothing-taken"
     out_of = "platform:spent" if hold.state == "spent" else "platform:forfeited"
-    hold.state = "returned"
+    hold.state, hold.by_hand = "returned", True
     target = return_lot(book, book.lots[hold.lot_id], Ending("returned", "support", now, made_by))
     return book.post(
         "return",

@@ -68,6 +68,7 @@ async def return_to_member(
         return outcome
     await _save(unit, book, due_before)
     await hold_store.settle(unit, [hold], [before])
+    await hold_store.mark_by_hand(unit, hold)
     return [outcome]
 
 

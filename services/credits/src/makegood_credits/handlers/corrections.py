@@ -19,6 +19,7 @@ from makegood_credits.handlers.invoices import issue_extensions_again, void_exte
 from makegood_credits.store import books as book_store
 from makegood_credits.store import holds as hold_store
 from makegood_credits.store import reads
+from makegood_credits.store import refunds as refund_store
 
 
 async def on_corrected(batch: Sequence[Received[OutcomeCorrected]], unit: UnitOfWork) -> None:
@@ -42,7 +43,7 @@ async def _correct(received: Received[OutcomeCorrected], unit: UnitOfWork) -> No
     lot_id = await reads.came_back_to(unit, hold.member_id, hold.id)
     if lot_id is not None:
         await book_store.add_lots(unit, books, [lot_id])
-    was_due = hold.invoice is not None and hold.invoice.status in OPEN
+    charged = None if hold.invoice is None else hold.invoice.status
     outcome = correct(
         book,
         hold,
@@ -55,7 +56,17 @@ async def _correct(received: Received[OutcomeCorrected], unit: UnitOfWork) -> No
     if isinstance(outcome, Entry):
         publish_entries(unit, book, [outcome], cause, "corrected")
     elif isinstance(outcome, Invoice):
-        publish_charge(unit, book, outcome, cause, "corrected", was_due=was_due)
+        if charged == "paid":
+            await refund_store.owe(unit, [outcome.id])
+        publish_charge(
+            unit,
+            book,
+            outcome,
+            cause,
+            "corrected",
+            was_due=charged in OPEN or charged == "paid",
+            refunds=charged == "paid",
+        )
     if hold.extended:  # the outcome decides, not the credit, which may have come back by hand or stay for it was used
         if IMPLIED[event.outcome] == "returned":
             await void_extensions(unit, books, {hold.session_id: (cause, "corrected")})

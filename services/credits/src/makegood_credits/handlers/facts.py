@@ -57,10 +57,11 @@ def publish_charge(
     settled_by: SettleCause = "support",
     *,
     was_due: bool = False,
+    refunds: bool = False,
 ) -> None:
     """Publishes what became of a charge (CRED-7, MISS-3). One that is due now falls overdue by itself.
 
-    `was_due`: it was issued before it became void.
+    `was_due`: it was issued before it became void; `refunds`: and paid, so that the money goes back.
     """
     event: Event
     if invoice.status == "void":
@@ -72,6 +73,7 @@ def publish_charge(
             currency=invoice.amount.currency,
             cause=settled_by,
             was_due=was_due,
+            refunds=refunds,
         )
     elif invoice.status == "paid":
         event = InvoicePaid(

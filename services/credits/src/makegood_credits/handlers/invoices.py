@@ -10,12 +10,13 @@ from makegood_contracts.envelope import Cause, Received
 from makegood_contracts.events import SessionExtended, SettleCause
 
 from makegood_credits.domain.book import Book
-from makegood_credits.domain.invoices import OPEN, Invoice, extension, fall_overdue, issue_again, void
+from makegood_credits.domain.invoices import Invoice, extension, fall_overdue, issue_again, void
 from makegood_credits.domain.plans import Money
 from makegood_credits.handlers.facts import publish_charge
 from makegood_credits.store import books as book_store
 from makegood_credits.store import holds as hold_store
 from makegood_credits.store import invoices as invoice_store
+from makegood_credits.store import refunds as refund_store
 
 
 async def on_extended(batch: Sequence[Received[SessionExtended]], unit: UnitOfWork) -> None:
@@ -46,18 +47,22 @@ async def on_extended(batch: Sequence[Received[SessionExtended]], unit: UnitOfWo
 async def void_extensions(
     unit: UnitOfWork, books: Mapping[str, Book], sessions: Mapping[str, tuple[Cause, SettleCause]]
 ) -> None:
-    """MISS-3: nothing is charged for sessions that gave their credit back: what is not paid of their extensions is void.
+    """MISS-3: nothing is charged for sessions that gave their credit back: their extensions are void, and what was paid of
+    them goes back.
 
     The books are locked; whoever calls this saves them.
     """
-    voided = []
+    voided, paid = [], []
     for invoice in await invoice_store.extensions(unit, list(sessions)):
-        book, was_due = books[invoice.member_id], invoice.status in OPEN
+        book, was_paid = books[invoice.member_id], invoice.status == "paid"
         if void(book, invoice):
             voided.append(invoice)
+            if was_paid:
+                paid.append(invoice.id)
             cause, settled_by = sessions[invoice.session_id]
-            publish_charge(unit, book, invoice, cause, settled_by, was_due=was_due)
+            publish_charge(unit, book, invoice, cause, settled_by, was_due=True, refunds=was_paid)
     await invoice_store.save(unit, voided)
+    await refund_store.owe(unit, paid)
 
 
 async def issue_extensions_again(unit: UnitOfWork, book: Book, session_id: str, cause: Cause) -> None:

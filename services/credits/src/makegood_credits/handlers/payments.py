@@ -17,6 +17,7 @@ from makegood_credits.payments.port import Order, PaymentEvent, PaymentProvider
 from makegood_credits.store import books as book_store
 from makegood_credits.store import invoices as invoice_store
 from makegood_credits.store import payments as payment_store
+from makegood_credits.store import refunds as refund_store
 from makegood_credits.store.payments import OpenCheckout
 
 Effect = Literal["granted", "paid", "failed", "none", "refund"]
@@ -82,7 +83,7 @@ async def on_payment(unit: UnitOfWork, provider: str, event: PaymentEvent) -> No
 
     That something is paid is true for good: it counts after a failure, and a failure after it changes nothing. One about a
     checkout that nobody asked for is kept and does nothing. Money for what is not owed (any more), or too much or little of
-    it, does nothing but stand in `payments_to_refund`.
+    it, does nothing and goes back.
     """
     if not await payment_store.hear(unit, provider, event):
         return
@@ -110,11 +111,15 @@ async def _apply(unit: UnitOfWork, book: Book, asked: OpenCheckout, event: Payme
     if asked.state == "paid":
         return "none"
     if event.amount is not None and event.amount != asked.amount:
+        await refund_store.owe_payment(unit, asked, event, "wrong_amount")
         return "refund"
     await payment_store.set_state(unit, asked.id, "paid")
     if asked.purchase_id is not None:
         return await _grant(unit, book, await _purchase(unit, asked.purchase_id))
-    return await _pay(unit, book, str(asked.invoice_id))
+    effect = await _pay(unit, book, str(asked.invoice_id))
+    if effect == "refund":
+        await refund_store.owe_payment(unit, asked, event, "not_owed")
+    return effect
 
 
 async def _purchase(unit: UnitOfWork, purchase_id: str) -> Purchase:

@@ -42,6 +42,9 @@ class DevelopmentPayments:
     async def open(self, order: Order) -> Checkout:
         return Checkout(order.checkout_id, f"{self._page}/{order.checkout_id}")
 
+    async def refund(self, refund_id: str, reference: str, amount: Money) -> None:
+        """No money ever moved."""
+
     def read(self, headers: Mapping[str, str], body: bytes) -> PaymentEvent | None:
         moment = self._check(headers.get(HEADER, ""), body)
         if abs(time.time() - moment) > TOLERANCE:

@@ -16,6 +16,10 @@ class PaymentsUnavailable(Exception):
     """The provider cannot be reached, or does not take orders now."""
 
 
+class RefundRefused(Exception):
+    """The provider does not give this payment back; a person has to look at it."""
+
+
 class NotSigned(Exception):
     """A web-hook that the provider did not send, or sent too long ago."""
 
@@ -57,6 +61,10 @@ class PaymentProvider(Protocol):
 
     async def open(self, order: Order) -> Checkout:
         """Opens a checkout. Raises PaymentsUnavailable."""
+
+    async def refund(self, refund_id: str, reference: str, amount: Money) -> None:
+        """Gives back what was paid in the checkout of that reference. `refund_id` is ours; asked for twice, the provider gives
+        it back once. Raises PaymentsUnavailable, or RefundRefused where it never will."""
 
     def read(self, headers: Mapping[str, str], body: bytes) -> PaymentEvent | None:
         """The event in a web-hook; None for one that is about something else. Raises NotSigned.

@@ -20,6 +20,7 @@ from makegood_credits.payments.port import (
     PaymentEvent,
     PaymentOutcome,
     PaymentsUnavailable,
+    RefundRefused,
 )
 
 _TIMEOUT: Final = 8.0
@@ -75,6 +76,26 @@ class StripePayments:
         if session.url is None:
             raise PaymentsUnavailable("the session has no address")
         return Checkout(session.id, session.url, datetime.fromtimestamp(session.expires_at, UTC))
+
+    async def refund(self, refund_id: str, reference: str, amount: Money) -> None:
+        try:
+            session = await self._client.v1.checkout.sessions.retrieve_async(reference)
+            intent = session.payment_intent
+            if intent is None:
+                raise RefundRefused("nothing was paid in this session")
+            await self._client.v1.refunds.create_async(
+                {
+                    "payment_intent": intent if isinstance(intent, str) else intent.id,
+                    "amount": amount.amount_minor,
+                    "metadata": {"refund_id": refund_id},
+                },
+                {"idempotency_key": refund_id},
+            )
+        except stripe.InvalidRequestError as error:
+            if error.code != "charge_already_refunded":  # by somebody in the dashboard, or by a key that Stripe forgot
+                raise RefundRefused(str(error.code)) from error
+        except stripe.StripeError as error:
+            raise PaymentsUnavailable(type(error).__name__) from error
 
     def read(self, headers: Mapping[str, str], body: bytes) -> PaymentEvent | None:
         signature = headers.get("stripe-signature", "")

@@ -33,7 +33,7 @@ COLUMNS = f"""holds.session_id::text, holds.id::text, holds.member_id, holds.pla
 _INVOICE_FROM, _LOT_FROM, _LOT_TO = 8, 17, 27
 
 _BY_SESSION = f"""
-SELECT {COLUMNS}, holds.answers, holds.moving, holds.extended
+SELECT {COLUMNS}, holds.answers, holds.moving, holds.extended, holds.by_hand
 FROM holds LEFT JOIN invoices ON invoices.id = holds.invoice_id LEFT JOIN lots ON lots.id = holds.lot_id
 WHERE holds.session_id = ANY($1::uuid[]) ORDER BY holds.session_id FOR UPDATE OF holds
 """  # noqa: S608
@@ -110,7 +110,7 @@ async def by_session(unit: UnitOfWork, sessions: Sequence[str], books: Mapping[s
     holds = {}
     for row in await unit.fetch(_BY_SESSION, sessions):
         hold = holds[row[0]] = hold_of(row, books)
-        hold.answers, hold.moving, hold.extended = row[_LOT_TO], row[_LOT_TO + 1], row[_LOT_TO + 2]
+        hold.answers, hold.moving, hold.extended, hold.by_hand = tuple(row)[_LOT_TO:]
     return holds
 
 
@@ -146,6 +146,11 @@ async def settle(unit: UnitOfWork, holds: Sequence[Hold], before: Sequence[str])
     if done != f"UPDATE {len(holds)}":
         raise SettledTwice(f"{len(holds)} holds to settle, {done}")
     await invoice_store.save(unit, [hold.invoice for hold in holds if hold.invoice is not None])
+
+
+async def mark_by_hand(unit: UnitOfWork, hold: Hold) -> None:
+    """MISS-5: support gave the credit back, and no corrected outcome takes it away again."""
+    await unit.execute("UPDATE holds SET by_hand = true WHERE session_id = $1", hold.session_id)
 
 
 async def make_firm(unit: UnitOfWork, sessions: Sequence[str]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 from makegood_chassis.database import Queries, Row, UnitOfWork
 from makegood_contracts.ids import new_id
@@ -25,6 +26,10 @@ _HEARD = """
 INSERT INTO payment_events (provider, event_id, checkout_id, outcome, effect) VALUES ($1, $2, $3, $4, 'none')
 ON CONFLICT DO NOTHING RETURNING true
 """
+
+
+_ALL: Final = 2**63 - 1
+"""Above every number."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +122,10 @@ async def purchase_row(queries: Queries, purchase_id: str) -> Row | None:
 
 async def purchase_rows(queries: Queries, member: str | None, before: int | None, limit: int) -> list[Row]:
     """Newest first; of everybody where no member is named."""
-    where = "WHERE ($1::text IS NULL OR p.member_id = $1) AND ($2::bigint IS NULL OR p.number < $2)"
+    before = _ALL if before is None else before
+    if member is None:
+        return await queries.fetch(f"{_PURCHASE}WHERE p.number < $1 ORDER BY p.number DESC LIMIT $2", before, limit)
+    where = "WHERE p.member_id = $1 AND p.number < $2"
     return await queries.fetch(f"{_PURCHASE}{where} ORDER BY p.number DESC LIMIT $3", member, before, limit)
 
 

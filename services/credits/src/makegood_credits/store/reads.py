@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from uuid import UUID
-
 from makegood_chassis.database import Queries, Row
 from sqlalchemy import select
 
-from makegood_credits.store.tables import invoices, ledger_entries
+from makegood_credits.store.tables import ledger_entries
 
 _CREDITS = """
 SELECT coalesce(accounts.available, 0), coalesce(accounts.held, 0), lots.id::text, lots.source, lots.length_minutes,
@@ -21,6 +19,15 @@ ORDER BY lots.expires_at NULLS LAST, lots.id
 _CAME_BACK_TO = """
 SELECT credit_lot::text FROM ledger_entries
 WHERE member_id = $1 AND hold_id = $2 AND credit_account = 'member:available' ORDER BY number DESC LIMIT 1
+"""
+
+_INVOICES = """
+SELECT invoices.id, number, member_id, session_id, status, invoices.amount_minor, invoices.currency, due_on, about,
+    refund.state AS refund, refund.amount_minor AS refund_minor, refund.currency AS refund_currency
+FROM invoices LEFT JOIN LATERAL (
+    SELECT state, amount_minor, currency FROM refunds WHERE invoice_id = invoices.id ORDER BY owed_at DESC, id DESC LIMIT 1
+) AS refund ON true
+WHERE member_id = $1
 """
 
 _IMBALANCES = "SELECT what, id FROM ledger_imbalances"
@@ -41,20 +48,15 @@ async def entries_of(queries: Queries, member: str, before: int | None, limit: i
 
 
 async def invoices_of(queries: Queries, member: str, before: int | None, limit: int) -> list[Row]:
-    """The member's invoices, newest first, from below the number `before`."""
-    table = invoices
-    statement = select(table).where(table.c.member_id == member).order_by(table.c.number.desc()).limit(limit)
-    if before is not None:
-        statement = statement.where(table.c.number < before)
-    return await queries.fetch(statement)
+    """The member's invoices, newest first, from below the number `before`, each with its latest refund."""
+    if before is None:
+        return await queries.fetch(f"{_INVOICES} ORDER BY number DESC LIMIT $2", member, limit)
+    return await queries.fetch(f"{_INVOICES} AND number < $3 ORDER BY number DESC LIMIT $2", member, limit, before)
 
 
 async def invoice(queries: Queries, member: str, invoice_id: str) -> Row | None:
     """One invoice of the member's."""
-    table = invoices
-    return await queries.fetch_one(
-        select(table).where(table.c.id == UUID(invoice_id)).where(table.c.member_id == member)
-    )
+    return await queries.fetch_one(f"{_INVOICES} AND invoices.id = $2", member, invoice_id)
 
 
 async def came_back_to(queries: Queries, member: str, hold_id: str) -> str | None:

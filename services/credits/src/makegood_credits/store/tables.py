@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Column, Date, DateTime, Integer, MetaData, Table, Text, Uuid
+from sqlalchemy import BigInteger, Column, DateTime, Integer, MetaData, Table, Text, Uuid
 
 metadata = MetaData()
 
@@ -25,18 +25,4 @@ ledger_entries = Table(
     Column("made_at", DateTime(timezone=True)),
     Column("available_after", Integer),
     Column("held_after", Integer),
-)
-
-invoices = Table(
-    "invoices",
-    metadata,
-    Column("id", Uuid),
-    Column("number", BigInteger),
-    Column("member_id", Text),
-    Column("session_id", Uuid),
-    Column("status", Text),
-    Column("amount_minor", BigInteger),
-    Column("currency", Text),
-    Column("due_on", Date),
-    Column("about", Text),
 )

@@ -1,0 +1,66 @@
+"""Gives money back through the payment provider, until it is done or a person has to see to it (MISS-3, CRED-7)."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+import structlog
+from makegood_chassis.database import Database
+from makegood_chassis.messaging.failures import is_transient
+from makegood_chassis.service import Service
+
+from makegood_credits.payments.port import PaymentProvider, PaymentsUnavailable, RefundRefused
+from makegood_credits.store import refunds
+
+EVERY: Final = 5.0
+"""Seconds of real time between two looks."""
+AT_ONCE: Final = 20
+
+_log = structlog.get_logger(__name__)
+
+
+async def give_back(database: Database, provider: PaymentProvider) -> int:
+    """Asks the provider for what is due now; answers how many refunds there were.
+
+    No transaction is open meanwhile. Two processes may ask for the same at once: the refund's id is the provider's
+    idempotency key.
+    """
+    async with database.reading() as queries:
+        found = await refunds.due(queries, provider.name, AT_ONCE)
+    for each in found:
+        try:
+            if each.reference is None:
+                raise RefundRefused("the checkout has no reference")
+            await provider.refund(each.id, each.reference, each.amount)
+        except PaymentsUnavailable as error:
+            _log.warning("refund has to wait", refund_id=each.id, tries=each.tries + 1, reason=str(error))
+            async with database.reading() as queries:
+                await refunds.try_again(queries, each.id)
+            continue
+        except RefundRefused as error:
+            _log.error("refund is refused", refund_id=each.id, reason=str(error))
+            state = "by_hand"
+        else:
+            state = "done"
+        async with database.reading() as queries:
+            await refunds.close(queries, each.id, state)  # type: ignore[arg-type]
+    return len(found)
+
+
+def keep_giving_back(provider: PaymentProvider) -> Callable[[Service], Awaitable[None]]:
+    """A worker of the service that does so for ever."""
+
+    async def refunding(service: Service) -> None:
+        while True:
+            try:
+                more = await give_back(service.database, provider) == AT_ONCE
+            except Exception as error:
+                if not is_transient(error):
+                    raise
+                more = False
+            if not more:
+                await asyncio.sleep(EVERY)
+
+    return refunding
