@@ -127,6 +127,39 @@ async def test_what_support_gave_back_by_hand_stays_whatever_the_outcome(world: 
     assert len(await world.heard(CreditReturned)) == 1
 
 
+@pytest.mark.rule("MISS-5", "PLAN-1", "MISS-2")
+@pytest.mark.parametrize("how", ["by hand", "corrected"])
+async def test_what_comes_back_of_a_used_up_lot_whose_coverage_ended_is_good_for_thirty_days(
+    world: World, how: str
+) -> None:
+    await world.enrol()
+    asked = [requested() for _ in range(6)]
+    await world.send(*asked)
+    await world.send(*(reserved(each) for each in asked))
+    await world.send(*(no_show(each) for each in asked))
+    await world.enrol(plan_id="insurance-copay", starts_on=NOW.date())
+    if how == "by hand":
+        assert isinstance(await by_hand(world, asked[0]), list)
+    else:
+        await world.send(corrected(asked[0], "member_no_show", "provider_missed"))
+    (told,) = await world.heard(CreditReturned)
+    assert (told.source, told.expires_at) == ("make_good", world.clock.moment + timedelta(days=30))
+    assert await world.imbalances() == []
+
+
+@pytest.mark.rule("MISS-5", "PLAN-1")
+async def test_what_comes_back_of_a_used_up_lot_whose_coverage_was_prolonged_stands_as_long(world: World) -> None:
+    await world.enrol(ends_on=date(2026, 12, 10))
+    asked = [requested() for _ in range(6)]
+    await world.send(*asked)
+    await world.send(*(reserved(each) for each in asked))
+    await world.send(*(no_show(each) for each in asked))
+    await world.enrol(ends_on=date(2027, 12, 31))
+    assert isinstance(await by_hand(world, asked[0]), list)
+    (told,) = await world.heard(CreditReturned)
+    assert (told.source, told.expires_at) == ("plan", datetime(2028, 1, 1, tzinfo=UTC))
+
+
 @pytest.mark.rule("MISS-5", "MISS-3", "NOSH-1")
 @pytest.mark.parametrize(("old", "new"), PAIRS)
 async def test_a_co_pay_follows_the_corrected_outcome(world: World, old: Outcome, new: Outcome) -> None:

@@ -141,7 +141,7 @@ def _end(book: Book, enrolment: Enrolment, at: datetime) -> Enrolment:
 
 
 def _extend(book: Book, enrolment: Enrolment, ends_on: date | None, now: datetime) -> Enrolment:
-    """Moves the agreed end of an enrolment, and with it the end of its lots that are not used up."""
+    """Moves the agreed end of an enrolment, and with it the end of its lots."""
     moved = replace(enrolment, ends_on=ends_on, covers_until=end_of(ends_on, enrolment.time_zone))
     moved = moved.awaiting(max(moved.next_period, moved.current(now)))
     book.put(moved)

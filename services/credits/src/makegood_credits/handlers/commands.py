@@ -21,6 +21,7 @@ from makegood_credits.store import reads
 
 async def enrol_member(unit: UnitOfWork, book: Book, coverage: Coverage) -> Enrolled:
     """PLAN-1: covers the member as asked; see `enrol`. The book must be whole."""
+    await book_store.add_lots_of_plans(unit, book)
     due_before = book.next_due
     told = {lot.id: lot.expires_at for lot in book.lots.values()}
     enrolled = enrol(book, coverage, unit.now)

@@ -22,6 +22,7 @@ _LOT = "id::text, member_id, source, length_minutes, expires_at, enrolment_id::t
 _LOTS_TO_TAKE_FROM = f"SELECT {_LOT} FROM lots WHERE member_id = ANY($1::text[]) AND available > 0"  # noqa: S608
 _LOTS_IN_USE = f"SELECT {_LOT} FROM lots WHERE member_id = ANY($1::text[]) AND (available > 0 OR held > 0)"  # noqa: S608
 
+_LOTS_OF_PLANS = f"SELECT {_LOT} FROM lots WHERE member_id = $1 AND enrolment_id IS NOT NULL"  # noqa: S608
 _LOTS = f"SELECT {_LOT} FROM lots WHERE id = ANY($1::uuid[])"  # noqa: S608
 
 _ENROLMENT = """
@@ -101,6 +102,11 @@ async def open_and_load(unit: UnitOfWork, member: str) -> Book:
     _add_lots(books, await unit.fetch(_LOTS_IN_USE, [member]))
     books[member].enrolments = [Enrolment(*row) for row in await unit.fetch(_ENROLMENT + " ORDER BY id", [member])]
     return books[member]
+
+
+async def add_lots_of_plans(unit: UnitOfWork, book: Book) -> None:
+    """Loads all that the member's plans ever granted into the locked book: what is used up may come back (MISS-5)."""
+    _add_lots({book.member_id: book}, await unit.fetch(_LOTS_OF_PLANS, book.member_id))
 
 
 async def lock_open(unit: UnitOfWork, members: Iterable[str]) -> dict[str, Book]:
