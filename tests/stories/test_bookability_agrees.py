@@ -199,7 +199,7 @@ class Scene:
     async def find_venue(self) -> None:
         """A venue for the wish, which may have no hours or somebody in it for most of the next day."""
         ops = self.person("ops", "ops")
-        hours = {"weekly": []} if self.state.venue == "closed" else {}
+        hours: dict[str, Any] = {"weekly": []} if self.state.venue == "closed" else {}
         self.venue = str((await ops.post("/v1/venues", {"name": "Room", "time_zone": "UTC", **hours}))["id"])
         if self.state.venue == "taken":
             modality = {"modality": "in_person", "length": 60, "plan": "insurance-copay"}
