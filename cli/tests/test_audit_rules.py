@@ -101,6 +101,7 @@ class Case:
                     "status": status,
                     "overdue_at": due,
                     "kept": False,
+                    "moved_late": False,
                 }
             )
         # Refused at once: neither side ever held anything.
@@ -486,6 +487,8 @@ def test_every_invariant_and_every_check_has_a_fault() -> None:
         sets("missed_emails", "missed", status="queued", reason=None),
         sets("credit_holds", "completed/co-pay", invoice="paid"),
         sets("credit_holds", "no_show/co-pay", invoice="overdue"),
+        # What a late move of a session cost is owed whatever came after.
+        sets("invoices", "missed/co-pay", status="issued", moved_late=True),
         # Support corrected it: its credit was used meanwhile and stays returned; the mails told what was recorded first.
         corrected("missed", "completed"),
         corrected("back/no_show", "provider_missed"),

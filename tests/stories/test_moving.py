@@ -198,6 +198,25 @@ async def test_after_a_providers_move_the_member_moves_late_without_loss_once(ca
     assert refusal.value.slug == "forfeit-not-accepted"
 
 
+@pytest.mark.rule("RESC-1", "MISS-3", "CRED-7")
+async def test_a_co_pay_that_a_late_move_forfeited_is_owed_though_the_provider_misses_the_new_time(
+    platform: Platform,
+) -> None:
+    cast = await platform.cast(plan="insurance-copay", length=45)
+    session = await cast.confirmed(timedelta(hours=47))
+    moved = await cast.move(session, start(session) + timedelta(days=1), accept_forfeit=True)
+    await cast.provider.post(f"/v1/sessions/{session['id']}/confirm")
+    await platform.advance_to(start(moved) + timedelta(minutes=10))
+    await cast.settled(session, "provider_missed", "none")
+
+    async def charges() -> list[str]:
+        answer = await cast.member.get(f"/v1/members/{cast.member.subject}/invoices")
+        return sorted(item["status"] for item in answer["items"])
+
+    await cast.eventually(charges, lambda seen: seen == ["overdue", "void"])
+    assert platform.audit() == []
+
+
 @pytest.mark.rule("RESC-4", "RESC-2")
 async def test_invitations_follow_each_change_under_one_uid(cast: Cast) -> None:
     session = await cast.confirmed(timedelta(days=4))

@@ -253,7 +253,8 @@ def nothing_is_held_for_no_move(data: Snapshot) -> Iterator[str]:
 
 
 def charges_stand_as_they_must(data: Snapshot) -> Iterator[str]:
-    """CRED-7, MISS-3: overdue are the charges that are past due, and only they; nothing is charged for a missed session."""
+    """CRED-7, MISS-3: overdue are the charges that are past due, and only they; nothing is charged for a missed session
+    but what its member owed before, for a move with too little notice (RESC-1)."""
     missed = {row["id"] for row in data.sessions if row["status"] == "provider_missed"}
     for row in data.invoices:
         due = row["overdue_at"]
@@ -261,7 +262,7 @@ def charges_stand_as_they_must(data: Snapshot) -> Iterator[str]:
             yield f"invoice {row['id']} is overdue before it was due"
         if row["status"] == "issued" and due is not None and due < data.now - LATE:
             yield f"invoice {row['id']} was due until {due} and is not overdue"
-        if row["session_id"] in missed and row["status"] != "void":
+        if row["session_id"] in missed and row["status"] != "void" and not row["moved_late"]:
             yield f"session {row['session_id']} was missed by its provider and invoice {row['id']} is {row['status']}"
         if row["kept"]:
             yield f"invoice {row['id']} is void and what was paid of it is not given back"

@@ -99,10 +99,12 @@ SELECT move_id::text, session_id::text, member_id, hold_until, firm FROM move_ho
 INVOICES = """
 SELECT id::text, session_id::text, member_id, status, overdue_at,
     status = 'void' AND EXISTS (SELECT FROM checkouts c WHERE c.invoice_id = invoices.id AND c.state = 'paid'
-        AND NOT EXISTS (SELECT FROM refunds r WHERE r.checkout_id = c.id)) AS kept
+        AND NOT EXISTS (SELECT FROM refunds r WHERE r.checkout_id = c.id)) AS kept,
+    id IN (SELECT invoice_id FROM move_holds WHERE state = 'forfeited' AND invoice_id IS NOT NULL) AS moved_late
 FROM invoices WHERE status IN ('issued', 'overdue') OR session_id IS NOT NULL
 """
-"""`kept`: nothing is charged, and what was paid neither went back nor is about to."""
+"""`kept`: nothing is charged, and what was paid neither went back nor is about to. `moved_late`: the co-pay that a move with too
+little notice forfeited (RESC-1)."""
 
 ACCOUNTS = "SELECT member_id, ledger_sequence, enrolment_sequence FROM accounts"
 
