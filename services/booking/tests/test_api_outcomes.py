@@ -10,6 +10,7 @@ from makegood_contracts.events import (
     OutcomeDisputed,
     PersonErased,
     SessionCancelled,
+    SessionMoveRequested,
     TimeOffAdded,
 )
 from makegood_contracts.ids import new_id
@@ -197,6 +198,28 @@ async def test_time_off_does_not_cancel_a_session_that_was_moved_out_of_it_meanw
     await world.handle(off)
     assert await world.outbox() == []
     assert await world.read(session) == there
+
+
+@pytest.mark.rule("CANC-2", "RESC-1")
+async def test_time_off_cancels_a_session_that_is_being_moved_into_it(world: World) -> None:
+    """Availability had moved the slot already when the provider took time off; that word is still on its way."""
+    session = await world.confirmed()
+    body = {"starts_at": (START + 24 * HOUR).isoformat()}
+    await world.member.post(f"/v1/sessions/{session['id']}/reschedule", json=body, headers={"If-Match": "*"})
+    (asked,) = [event for event in await world.outbox() if isinstance(event, SessionMoveRequested)]
+    await world.handle(Answers.move_held(session, asked.move_id))
+    off = TimeOffAdded(
+        provider_id="dr-lee",
+        schedule_version=2,
+        time_off_id=new_id(),
+        starts_at=asked.new_starts_at,
+        ends_at=asked.new_ends_at,
+        cancels=(session["id"],),
+    )
+    await world.handle(off)
+    await world.handle(Answers.slot_moved(session, asked.move_id, asked.new_starts_at, asked.new_ends_at))
+    after = await world.read(session)
+    assert (after["status"], after["move"]) == ("cancelled", None)
 
 
 async def test_what_an_erased_person_wrote_is_gone_and_nobody_elses(world: World) -> None:

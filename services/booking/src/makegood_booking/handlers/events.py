@@ -111,11 +111,12 @@ def _on_time_off(sessions: Sessions, signals: Signals) -> EventHandler:
 
 
 def _lies_in(session: Session, off: TimeOffAdded) -> bool:
-    """Whether it is the provider's and still touches the time off: it may have been moved out of it meanwhile."""
-    booked = session.booked
-    if booked.provider_id != off.provider_id or off.starts_at is None or off.ends_at is None:
+    """Whether it is the provider's and touches the time off: where it stands, for it may have been moved out of it meanwhile,
+    or where a pending move puts it, for of that availability tells on another topic."""
+    if session.booked.provider_id != off.provider_id or off.starts_at is None or off.ends_at is None:
         return False
-    return booked.starts_at < off.ends_at and off.starts_at < booked.ends_at
+    places = [session.booked, session.move] if session.move is not None and session.move.pending else [session.booked]
+    return any(place.starts_at < off.ends_at and off.starts_at < place.ends_at for place in places)
 
 
 async def on_person_erased(batch: Sequence[Received[PersonErased]], unit: UnitOfWork) -> None:
