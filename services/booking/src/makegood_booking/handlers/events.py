@@ -115,8 +115,10 @@ def _lies_in(session: Session, off: TimeOffAdded) -> bool:
     or where a pending move puts it, for of that availability tells on another topic."""
     if session.booked.provider_id != off.provider_id or off.starts_at is None or off.ends_at is None:
         return False
-    places = [session.booked, session.move] if session.move is not None and session.move.pending else [session.booked]
-    return any(place.starts_at < off.ends_at and off.starts_at < place.ends_at for place in places)
+    spans = [(session.booked.starts_at, session.booked.ends_at)]
+    if session.move is not None and session.move.pending:
+        spans.append((session.move.starts_at, session.move.ends_at))
+    return any(start < off.ends_at and off.starts_at < end for start, end in spans)
 
 
 async def on_person_erased(batch: Sequence[Received[PersonErased]], unit: UnitOfWork) -> None:
