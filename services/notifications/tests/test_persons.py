@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
 from makegood_contracts import events as facts
 
-from .conftest import START, World
+from .conftest import START, World, eventually
 from .test_reminders import enrolled
 
 
@@ -105,6 +106,40 @@ async def test_news_after_an_erasure_is_not_sent_and_a_new_contact_begins_anew(w
         await world.register(world.member, "Ada again", world.ada)
         await world.happen(world.missed())
         await world.inbox.wait_for(world.ada, 1)
+
+
+@pytest.mark.rule("NOTE-2", "NOTE-3")
+@pytest.mark.parametrize("goes", ["out", "not out"])
+async def test_a_mail_in_hand_while_its_person_is_erased_is_recorded_as_what_became_of_it(
+    world: World, goes: str
+) -> None:
+    await world.everybody()
+    await world.confirmed()
+    if goes == "not out":
+        world.inbox.answers = ["451 4.3.0 later"]
+    sender = world.service.parts.sender
+    real, attempted, held = sender._finish.submit, asyncio.Event(), asyncio.Event()
+
+    async def hold(outcome: Any) -> None:
+        attempted.set()
+        await held.wait()
+        await real(outcome)
+
+    sender._finish.submit = hold
+    async with world.sending():
+        await attempted.wait()
+        async with world.client(world.member) as client:
+            assert (await client.delete(f"/v1/people/{world.member}")).status_code == 204
+        await world.register(world.member, "Somebody new", world.ada)
+        held.set()
+        if goes == "not out":
+            await eventually(lambda: world.rows("SELECT FROM deliveries WHERE reason IS NULL AND status = 'queued'"))
+            await world.rows("UPDATE deliveries SET next_attempt_at = now() WHERE status = 'queued'")
+            sender.wake()
+        await world.settled()
+    sent = await world.rows("SELECT status, reason, subject FROM deliveries WHERE channel = 'email'")
+    assert [tuple(row) for row in sent] == [("sent", None, None) if goes == "out" else ("skipped", "erased", None)]
+    assert len(world.inbox.mails) == (1 if goes == "out" else 0)
 
 
 @pytest.mark.rule("SEC-5")

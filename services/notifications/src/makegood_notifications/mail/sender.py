@@ -158,6 +158,8 @@ class Sender:
 
     async def _attempt(self, delivery: Taken) -> Outcome:
         waited = datetime.now(UTC) - delivery.occurred_at
+        if delivery.withdrawn is not None:
+            return Outcome(delivery, "skipped", delivery.withdrawn)
         if hindrance := self._carrier.hindrance(delivery):
             return Outcome(delivery, *hindrance)
         now = self._database.clock.now()

@@ -20,7 +20,7 @@ LEASE: Final = timedelta(seconds=90)
 
 TAKEN: Final = """
 SELECT taken.id, taken.event_id, taken.person_id, taken.template, taken.session_id, taken.facts, taken.correlation_id,
-       taken.traceparent, taken.occurred_at, taken.attempts, taken.position, taken.before,
+       taken.traceparent, taken.occurred_at, taken.attempts, taken.position, taken.before, taken.withdrawn,
        sessions.status AS session_status, sessions.starts_at AS session_starts_at,
        people.name, people.email, people.phone, people.locale, people.by_email, people.by_whatsapp,
        (SELECT name FROM people WHERE people.id = CASE taken.facts->>'provider_id'
@@ -91,6 +91,8 @@ class Taken:
     attempts: int
     uncertain: bool
     """An earlier attempt died midway, so nobody knows whether the channel took the message."""
+    withdrawn: str | None
+    """Why it must not be tried again: so it was decided during an earlier attempt."""
     standing: Standing
     name: str
     email: str | None
@@ -122,6 +124,7 @@ def taken_of(row: Row) -> Taken:
         occurred_at=row["occurred_at"],
         attempts=row["attempts"],
         uncertain=row["before"] == "in-hand",
+        withdrawn=row["withdrawn"],
         standing=Standing(row["session_status"], row["session_starts_at"], row["offer_open"]),
         name=row["name"] or "",
         email=row["email"],
@@ -153,16 +156,24 @@ async def put_off(queries: Queries, later: Sequence[tuple[str, int, timedelta, b
     await queries.execute(_PUT_OFF, *[list(values) for values in zip(*later, strict=True)])
 
 
-_LEAVE_OUT = """
-UPDATE deliveries SET status = 'skipped', reason = 'no-longer-true'
+WITHDRAW: Final = """
+status = CASE WHEN deliveries.reason = 'in-hand' THEN 'queued' ELSE 'skipped' END,
+reason = CASE WHEN deliveries.reason = 'in-hand' THEN 'in-hand' ELSE '{why}' END,
+withdrawn = '{why}'
+"""
+"""Assignments to a queued delivery that must not be sent. Of one that is just being sent nobody knows yet whether it goes out:
+its sender says so, and it is not tried again."""
+
+_LEAVE_OUT = f"""
+UPDATE deliveries SET {WITHDRAW.format(why="no-longer-true")}
 FROM unnest($1::text[], $2::text[]) AS settled (person_id, invoice_id)
 WHERE deliveries.status = 'queued' AND deliveries.person_id = settled.person_id
   AND deliveries.facts->'more'->>'invoice_id' = settled.invoice_id
-"""
+"""  # noqa: S608 (constants)
 
 
 async def leave_out_invoices(queries: Queries, settled: Sequence[tuple[str, str]]) -> None:
-    """Leaves out what is queued about these invoices: (member, invoice). One that is just being sent goes out."""
+    """Leaves out what is queued about these invoices: (member, invoice). One that is just being sent is not tried again."""
     await queries.execute(_LEAVE_OUT, *[list(values) for values in zip(*settled, strict=True)])
 
 

@@ -9,6 +9,8 @@ from typing import Any, Final
 
 from makegood_chassis.database import Queries, UnitOfWork
 
+from makegood_notifications.store.deliveries import WITHDRAW
+
 _ROOMS: Final = "SELECT id FROM rooms WHERE member_id = $1 UNION ALL SELECT id FROM rooms WHERE provider_id = $1"
 
 _LISTS: Final = {
@@ -37,11 +39,8 @@ _ONES: Final = {
 _ERASURE: Final = (
     "DELETE FROM people WHERE id = $1",
     f"UPDATE chat_messages SET text = '' WHERE sender_id = $1 AND room_id IN ({_ROOMS})",
-    """
-    UPDATE deliveries SET subject = NULL, reason = CASE status WHEN 'queued' THEN 'erased' ELSE reason END,
-        status = CASE status WHEN 'queued' THEN 'skipped' ELSE status END
-    WHERE person_id = $1 AND (subject IS NOT NULL OR status = 'queued')
-    """,
+    f"UPDATE deliveries SET {WITHDRAW.format(why='erased')} WHERE person_id = $1 AND status = 'queued'",
+    "UPDATE deliveries SET subject = NULL WHERE person_id = $1 AND subject IS NOT NULL",
     "DELETE FROM calendar_feeds WHERE person_id = $1",
     "DELETE FROM offers WHERE member_id = $1",
     # Answers that were kept for repeated requests hold what was written and said; that of this very request comes later.
