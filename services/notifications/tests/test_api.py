@@ -53,6 +53,7 @@ async def test_a_contact_is_written_and_read_by_its_person(world: World) -> None
         {"time_zone": None},
         {"locale": "e n"},
         {"phone": "call me"},
+        {"phone": "()--//"},
         {"channels": {"pigeon": True}},
         {"channels": {"email": "yes"}},
         {"channels": {"email": 1}},

@@ -132,6 +132,26 @@ def test_reminders_lie_between_now_and_the_start(moments: list[int], now: int, s
         assert not reminds("confirmed", at[start], reminder.starts_at, at[start])
 
 
+@pytest.mark.rule("REM-1")
+async def test_a_session_that_is_confirmed_anew_after_the_first_reminder_would_have_been_due_has_the_other_once(
+    world: World,
+) -> None:
+    """Moved by its member, and confirmed less than a day before: planned twice, each time as what it is."""
+    await confirmed(world)
+    start = START + HOUR
+    moments = (start - DAY, start - HOUR)
+    await world.happen(world.moved("member", start=start, remind_at=moments, confirm_by=START - 2 * HOUR))
+    world.clock.moment = start - DAY + HOUR
+    await world.due()
+    await world.happen(
+        world.session(
+            facts.SessionConfirmed, confirmed_by="provider", starts_at=start, ends_at=start + HOUR, remind_at=moments
+        )
+    )
+    due = await world.rows("SELECT FROM deadlines WHERE kind = 'reminder' AND due_at = $1", start - HOUR)
+    assert len(due) == 1
+
+
 @given(st.integers(0, 100_000))
 def test_a_provider_is_asked_while_there_is_time_to_answer(seconds: int) -> None:
     confirm_by = START + timedelta(seconds=seconds)

@@ -158,10 +158,37 @@ async def test_a_message_whose_sender_died_midway_is_not_sent_twice(world: World
 
 
 @pytest.mark.parametrize(
-    ("phone", "digits"), [("+49 30 123456", "4930123456"), ("0049 30/123456", "4930123456"), ("(30) 1234", "301234")]
+    ("phone", "digits"),
+    [
+        ("+49 30 123456", "4930123456"),
+        ("0049 30/123456", "4930123456"),
+        ("+44 (0)20 7946 0958", "442079460958"),
+        ("+49 (30) 123-456", "4930123456"),
+        ("0044 (0)20.79460958", "442079460958"),
+    ],
 )
 def test_numbers_are_sent_as_digits(phone: str, digits: str) -> None:
     assert number_of(phone) == digits
+
+
+@pytest.mark.rule("NOTE-1")
+@pytest.mark.parametrize(
+    "phone", ["(30) 123456", "0176 1234567", "176 1234567", "+0 30 123456", "+49 12", "+" + "1" * 16]
+)
+def test_a_number_that_could_be_anybodys_is_dialled_by_nobody(phone: str) -> None:
+    assert number_of(phone) == ""
+
+
+@pytest.mark.rule("NOTE-1")
+async def test_who_gave_a_number_without_its_country_is_told_by_mail_alone(world: World) -> None:
+    await world.everybody(phone="0176 1234567", channels={"whatsapp": True})
+    async with world.sending():
+        await world.confirmed()
+        await world.inbox.wait(1)
+        await world.settled()
+    assert await world.whatsapp.messages() == []
+    rows = await world.rows("SELECT status, reason FROM deliveries WHERE channel = 'whatsapp'")
+    assert [tuple(row) for row in rows] == [("skipped", "no-contact")]
 
 
 @pytest.mark.rule("NOTE-1")

@@ -47,6 +47,12 @@ def _address(text: str) -> str:
     return text if private else (checked.ascii_email or checked.normalized)
 
 
+def _dialled(text: str) -> str:
+    if sum(character.isdigit() for character in text) < 5:
+        raise ValueError("must be a telephone number, such as `+49 30 123456`")
+    return text
+
+
 def _zone(name: str) -> str:
     try:
         ZoneInfo(name)
@@ -60,7 +66,7 @@ Name = Annotated[
     str, StringConstraints(min_length=1, max_length=200, strip_whitespace=True), AfterValidator(_printable)
 ]
 Address = Annotated[str, StringConstraints(max_length=254), AfterValidator(_address)]
-Phone = Annotated[str, StringConstraints(pattern=r"^\+?[0-9 ()./-]{5,32}$")]
+Phone = Annotated[str, StringConstraints(pattern=r"^\+?[0-9 ()./-]{5,32}$"), AfterValidator(_dialled)]
 Zone = Annotated[str, StringConstraints(min_length=1, max_length=64), AfterValidator(_zone)]
 Locale = Annotated[str, StringConstraints(pattern=r"^[A-Za-z]{2,3}([-_][A-Za-z0-9]{2,8}){0,3}$")]
 
@@ -80,7 +86,9 @@ class ContactRequest(RequestModel):
 
     name: Name
     email: Address
-    phone: Phone | None = None
+    phone: Phone | None = Field(
+        None, description="For WhatsApp in international form, `+49 …` or `0049 …`; another is reached by no channel."
+    )
     time_zone: Zone
     locale: Locale = Field("en", description="Language of messages, such as `en` or `en-GB`.")
     channels: ChannelChoice = ChannelChoice()

@@ -22,6 +22,7 @@ from makegood_notifications.domain.reminding import why_no_reminder
 from makegood_notifications.parts import Parts
 from makegood_notifications.store import people, plans, read_models
 from makegood_notifications.store.outgoing import Outgoing
+from makegood_notifications.whatsapp.cloud_api import number_of
 
 router = APIRouter(tags=["reminders"])
 
@@ -54,7 +55,7 @@ async def remind(
         enrolments = await plans.enrolments_of(unit, session.member_id)
         by_email = body.channel == "email"
         reachable = contact is not None and (
-            contact.by_email if by_email else contact.by_whatsapp and bool(contact.phone)
+            contact.by_email if by_email else contact.by_whatsapp and bool(number_of(contact.phone or ""))
         )
         why_not = why_no_reminder(
             session.status,

@@ -16,20 +16,21 @@ WhyNot = Literal["not-confirmed", "session-over", "reminder-not-possible"]
 
 @dataclass(frozen=True, slots=True)
 class Reminder:
-    """One reminder that is to come. `text` names it among all deadlines: a session that moves leaves it behind."""
+    """One reminder that is to come, minutes before the start. `text` names it among all deadlines: a session that moves leaves
+    it behind, and one that is confirmed anew has it once."""
 
     session_id: str
     starts_at: datetime
-    number: int
+    minutes: int
 
     @property
     def text(self) -> str:
-        return f"{self.session_id}/{self.starts_at.timestamp():.6f}/{self.number}"
+        return f"{self.session_id}/{self.starts_at.timestamp():.6f}/{self.minutes}"
 
     @classmethod
     def parse(cls, text: str) -> Reminder:
-        session_id, start, number = text.split("/")
-        return cls(session_id, datetime.fromtimestamp(float(start), UTC), int(number))
+        session_id, start, minutes = text.split("/")
+        return cls(session_id, datetime.fromtimestamp(float(start), UTC), int(minutes))
 
 
 def reminders(
@@ -37,7 +38,7 @@ def reminders(
 ) -> list[tuple[Reminder, datetime]]:
     """The reminders of a session that are still to come, each with its moment."""
     ahead = sorted(moment for moment in moments if now < moment < starts_at)
-    return [(Reminder(session_id, starts_at, number), moment) for number, moment in enumerate(ahead)]
+    return [(Reminder(session_id, starts_at, (starts_at - moment) // timedelta(minutes=1)), moment) for moment in ahead]
 
 
 def reminds(status: str, starts_at: datetime, told: datetime, now: datetime) -> bool:

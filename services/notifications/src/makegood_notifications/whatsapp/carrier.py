@@ -35,7 +35,7 @@ class WhatsAppCarrier:
         again: people would read it twice, and the e-mail tells the same."""
         if self._api is None:
             return "skipped", "no-account"
-        if delivery.email is None or not delivery.phone:
+        if delivery.email is None or not number_of(delivery.phone or ""):
             return "skipped", "no-contact"
         if not delivery.by_whatsapp:
             return "skipped", "not-wanted"

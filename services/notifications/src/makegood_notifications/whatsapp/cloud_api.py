@@ -133,6 +133,8 @@ def _trouble(status: int, code: int | None) -> Trouble:
 
 
 def number_of(phone: str) -> str:
-    """The digits of a number in international form, as the API takes them."""
-    digits = re.sub(r"\D", "", phone)
-    return digits.removeprefix("00")
+    """The digits of a number in international form, as the API takes them; empty for any other, which would reach a stranger
+    or nobody. The `(0)` of `+44 (0)20 …` is dialled at home alone."""
+    international = phone.strip().startswith(("+", "00"))
+    digits = re.sub(r"\D", "", phone.replace("(0)", "")).removeprefix("00")
+    return digits if international and not digits.startswith("0") and 7 <= len(digits) <= 15 else ""
