@@ -5,14 +5,17 @@ from __future__ import annotations
 import asyncio
 import json
 import socket
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from types import SimpleNamespace
 from typing import Any
 
 import httpx
 import pytest
 import uvicorn
 from makegood_contracts import events as facts
+from makegood_notifications.api import stream as api_stream
 
 from .conftest import World, eventually
 
@@ -163,3 +166,31 @@ async def test_a_stream_begins_with_an_id_to_come_back_with_even_if_nothing_happ
         await world.happen(world.session(facts.SessionConfirmed, confirmed_by="provider"))
         async with following(world, base, world.member, "member", follower.last_id) as again:
             assert {name for name, _ in await again.take(2)} == {"session.changed", "room.message"}
+
+
+@pytest.mark.rule("NOTE-4")
+async def test_an_id_from_beyond_the_end_is_the_end(world: World) -> None:
+    """As after a restore: it would be waited for in vain."""
+    await world.reserved()
+    async with served(world) as base, following(world, base, world.member, "member", f"{2**62}-7") as follower:
+        assert await follower.take(0) == []
+        await world.happen(world.session(facts.SessionConfirmed, confirmed_by="provider"))
+        assert len(await follower.take(2)) == 2
+
+
+@pytest.mark.rule("NOTE-4", "SEC-2")
+async def test_a_stream_ends_with_its_token(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who may no longer ask hears no more."""
+    headers = world.identity.bearer(world.member, "member")
+    async with (
+        served(world) as base,
+        httpx.AsyncClient(base_url=base, headers=headers, timeout=10) as client,
+        client.stream("GET", "/v1/stream") as answer,
+    ):
+        lines = answer.aiter_lines()
+        assert (await anext(lines)).startswith("retry")
+        now = time.time()
+        monkeypatch.setattr(api_stream, "time", SimpleNamespace(time=lambda: now + 3600))
+        async with asyncio.timeout(10):
+            rest = [line async for line in lines]
+        assert not [line for line in rest if line.startswith("data")]

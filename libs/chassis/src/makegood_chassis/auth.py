@@ -7,11 +7,12 @@ Tokens live in real time, whatever the product's clock says.
 from __future__ import annotations
 
 import asyncio
+import math
 import re
 import time
 import urllib.request
 from collections import OrderedDict
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from http.client import HTTPException
 from pathlib import Path
 from typing import Any, Final, Literal, get_args
@@ -49,6 +50,8 @@ class Caller:
 
     subject: str
     roles: frozenset[Role]
+    until: float = field(default=math.inf, compare=False)
+    """When the token ends, seconds of real time; what lasts longer than a request ends with it."""
 
 
 class InvalidToken(Exception):
@@ -194,8 +197,9 @@ class Authenticator:
             )
         except jwt.PyJWTError as error:
             raise InvalidToken(_advice(error)) from error
-        caller = _caller(claims)
-        self._remembered[token] = (caller, float(claims["exp"]) + LEEWAY, self._keys.generation)
+        until = float(claims["exp"]) + LEEWAY
+        caller = _caller(claims, until)
+        self._remembered[token] = (caller, until, self._keys.generation)
         if len(self._remembered) > REMEMBERED:
             self._remembered.popitem(last=False)
         return caller
@@ -220,13 +224,14 @@ class Authenticator:
         return key
 
 
-def _caller(claims: dict[str, Any]) -> Caller:
+def _caller(claims: dict[str, Any], until: float) -> Caller:
     subject, roles = claims["sub"], claims.get("roles")
     if not isinstance(subject, str) or not _SUBJECT.fullmatch(subject):
         raise InvalidToken("its `sub` is no subject of ours")
     if not isinstance(roles, list):
         raise InvalidToken("its `roles` is no list")
-    return Caller(subject, frozenset(role for role in roles if isinstance(role, str) and role in _ROLES))  # type: ignore[misc]
+    known: Any = frozenset(role for role in roles if isinstance(role, str) and role in _ROLES)
+    return Caller(subject, known, until)
 
 
 def _advice(error: jwt.PyJWTError) -> str:

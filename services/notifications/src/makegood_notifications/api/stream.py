@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Sequence
 from typing import Annotated, Final
 
@@ -10,7 +11,7 @@ import msgspec
 from fastapi import APIRouter, Depends, Header, Request
 from fastapi.responses import StreamingResponse
 from makegood_chassis.http.problems import invalid
-from makegood_chassis.http.rights import Access, operation
+from makegood_chassis.http.rights import Access, Caller, operation
 from makegood_chassis.messaging.failures import is_transient
 from makegood_chassis.service import Service
 
@@ -41,17 +42,19 @@ async def follow_stream(
     request: Request,
     last_event_id: Annotated[str | None, Header(max_length=64)] = None,
 ) -> StreamingResponse:
-    """Events `session.changed`, `room.message`, `credits.changed` of the caller. With `Last-Event-ID` those since then,
-    up to two days back; without, those from now on."""
+    """Events `session.changed`, `room.message`, `credits.changed`, `waitlist.offered` of the caller. With `Last-Event-ID` those
+    since then, up to two days back; without, those from now on. The stream ends when its access token does: come back with a
+    new one."""
     service: Service = request.app.state.service
     after = Position.parse(last_event_id) if last_event_id else None
     if last_event_id and after is None:
         raise invalid("#/Last-Event-ID", "Send the `id` of an event as it came.", where="header")
-    if after is None:
-        async with service.database.reading() as queries:
-            after = await stream.end(queries)
+    async with service.database.reading() as queries:
+        end = await stream.end(queries)
+    # An id from beyond the end is of another installation or of data that a restore took back; it would be waited for in vain.
+    after = end if after is None else min(after, end)
     return StreamingResponse(
-        _events(service, access.caller.subject, after),
+        _events(service, access.caller, after),
         media_type="text/event-stream",
         headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
     )
@@ -84,14 +87,16 @@ class Bell:
         self._listening.cancel()
 
 
-async def _events(service: Service, person_id: str, after: Position) -> AsyncIterator[bytes]:
-    """Entries as they come; ends when the process stops, and the client app comes back with its last id."""
+async def _events(service: Service, caller: Caller, after: Position) -> AsyncIterator[bytes]:
+    """Entries as they come; ends when the process stops or the caller's token does, and the client app comes back with its last
+    id."""
     loop = asyncio.get_running_loop()
+    person_id = caller.subject
     bell = Bell(service, person_id)
     try:
         yield f"retry: 1000\nid: {after.text}\n\n".encode()
         spoke, pause = loop.time(), LOOK
-        while not bell.over:
+        while not bell.over and time.time() < caller.until:
             if entries := await _look(service, person_id, after):
                 yield b"".join(_event(entry) for entry in entries)
                 after, spoke = entries[-1].position, loop.time()
