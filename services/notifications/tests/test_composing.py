@@ -6,6 +6,7 @@ import email
 import email.policy
 import re
 from datetime import UTC, datetime
+from email.header import decode_header, make_header
 from pathlib import Path
 from typing import Any
 
@@ -76,6 +77,8 @@ def test_a_mail_reads_back_as_it_was_written(name: str, line: str) -> None:
     assert set(read.keys()) == {
         "From", "To", "Subject", "Date", "Message-ID", "MIME-Version", "Auto-Submitted", "Content-Language", "Content-Type",
     }  # fmt: skip
+    words = re.findall(rb"=\?utf-8\?[bq]\?[^?]*\?=", mail.content.partition(b"\r\n\r\n")[0])
+    assert all(len(word) <= 75 for word in words)  # RFC 2047, 2
     (plain,) = [part for part in read.walk() if part.get_content_type() == "text/plain"]
     assert plain.get_content().splitlines() == [*(line.splitlines() or [""]), "second line"]
 
@@ -114,6 +117,28 @@ def test_names_cannot_become_templates_or_markup() -> None:
     assert "{{ 7 * 7 }}<script>" in mail.text
     assert "<script>" not in mail.html
     assert "49" not in mail.text
+
+
+@pytest.mark.rule("NOTE-1")
+def test_a_long_name_in_another_script_is_written_in_words_that_programs_read() -> None:
+    name = "Владимир Владимирович Преображенский-Белосельский " * 4
+    mail = compose(
+        message_id="d-1@example.org", sent_at=START, sender="Makegood <no-reply@example.org>",
+        recipient=(name, "ada@example.org"), subject="Your session", text="x", html="x", language="en",
+    )  # fmt: skip
+    words = re.findall(rb"=\?utf-8\?[bq]\?[^?]*\?=", mail.content)
+    assert len(words) > 1
+    assert all(len(word) <= 75 for word in words)  # RFC 2047, 2
+    raw = email.message_from_bytes(mail.content)["To"]  # the newer parsers of 3.11 put blanks between the words
+    assert str(make_header(decode_header(raw))) == f"{name.strip()} <ada@example.org>"
+
+
+@pytest.mark.rule("NOTE-1")
+def test_who_gave_no_name_is_named_as_the_sentence_needs_it() -> None:
+    mail = Wording(Links("https://app")).email("reminder", FACTS, name="", other="", locale="de")
+    assert "deine Sitzung mit deiner Behandlerin oder deinem Behandler." in mail.text
+    assert "Mit: deiner Behandlerin oder deinem Behandler" in mail.text
+    assert mail.summary == "Sitzung mit deiner Behandlerin oder deinem Behandler"
 
 
 @pytest.mark.rule("NOTE-1")

@@ -70,7 +70,7 @@ def compose(
     head = _head(
         ("From", _address(sender_name, sender_address)),
         ("To", _address(*recipient)),
-        ("Subject", subject if subject.isascii() else Header(subject, "utf-8").encode()),
+        ("Subject", subject if subject.isascii() else _encoded(subject)),
         ("Date", format_datetime(sent_at)),
         ("Message-ID", f"<{message_id}>"),
         ("MIME-Version", "1.0"),
@@ -88,7 +88,15 @@ def mailbox(text: str) -> tuple[str, str]:
 
 
 def _address(name: str, address: str) -> str:
-    return formataddr((" ".join(name.split()), address), "utf-8")
+    name = " ".join(name.split())
+    if name.isascii():
+        return formataddr((name, address))
+    return f"{_encoded(name)} <{address}>"
+
+
+def _encoded(text: str) -> str:
+    """Encoded words; one of more than 75 characters, as `formataddr` makes them of long names, would be none (RFC 2047, 2)."""
+    return Header(text, "utf-8", maxlinelen=75).encode()
 
 
 def _head(*fields: tuple[str, str]) -> bytes:

@@ -265,13 +265,17 @@ class Wording:
         spoken = _speak(language, facts, locale)
         provider = (other if to == "member" else "") or language.word("provider", {})
         member = (other if to == "provider" else "") or language.word("member", {})
+        with_provider = (other if to == "member" else "") or language.word("with_provider", {})
+        with_member = (other if to == "provider" else "") or language.word("with_member", {})
         variables: dict[str, Any] = {
             "name": name,
             "provider": provider,
             "Provider": provider[:1].upper() + provider[1:],
             "member": member,
             "Member": member[:1].upper() + member[1:],
-            "other": provider if to == "member" else member,
+            "with_provider": with_provider,
+            "with_member": with_member,
+            "with_other": with_provider if to == "member" else with_member,
             "date": spoken.date,
             "times": spoken.times,
             "zone": spoken.zone,
@@ -305,7 +309,7 @@ def _details(language: Language, facts: Facts, variables: dict[str, Any]) -> lis
             (language.word("times", {}), variables["times"]),
             (language.word("zone", {}), variables["zone"]),
             (language.word("kind", {}), language.word("kind_line", variables)),
-            (language.word("with", {}), variables["other"]),
+            (language.word("with", {}), variables["with_other"]),
         ]
     if more is not None and more.confirm_by is not None:
         rows.append((language.word("confirm_by", {}), variables["confirm_by"]))
