@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from typing import Any
 
 import httpx
 import pytest
-from makegood_contracts.events import PersonErased, SessionReserved, TimeOffAdded
+from makegood_availability.store import schedules
+from makegood_contracts.events import Event, PersonErased, SessionReserved, TimeOffAdded
+from makegood_contracts.ids import new_id
 
-from .desk import NOW, Desk, all_codes, at, body, later, request
+from .desk import CAUSE, NOW, Desk, all_codes, at, body, later, move, received, request
 
 Client = Callable[[str, str], httpx.AsyncClient]
 TIME_OFF = "/v1/providers/doc/time-off"
@@ -54,6 +57,45 @@ async def test_time_off_with_sessions_in_it_is_refused_until_it_is_said_what_bec
     assert cancelled.status_code == 201
     assert (await _added(desk)).cancels == (requested.session_id, inside.session_id)
     assert await desk.value("SELECT count(*) FROM slot_holds WHERE live") == 5
+
+
+async def _waits_or_ends(desk: Desk, task: asyncio.Task[Any]) -> None:
+    """Until the task has ended, or its transaction waits for another one."""
+    waiting = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    while not task.done() and not await desk.value(waiting):
+        await asyncio.sleep(0)
+
+
+@pytest.mark.rule("AVAIL-1")
+@pytest.mark.parametrize("how", ["booked", "moved"])
+async def test_a_session_that_is_being_held_while_time_off_is_entered_is_named(
+    desk: Desk, client: Client, how: str
+) -> None:
+    await desk.publish()
+    asked = request(at(10 if how == "booked" else 14))
+    event: Event = asked
+    if how == "moved":
+        await desk.ask(asked)
+        event = move(asked, at(10))
+    async with desk.database.transaction(CAUSE) as unit:
+        await desk.service.events[type(event)]([received(event)], unit)
+        entering = asyncio.create_task(client("provider", "doc").post(TIME_OFF, json=OFF))
+        await _waits_or_ends(desk, entering)
+    refused = await entering
+    assert refused.status_code == 409
+    assert [session["session_id"] for session in refused.json()["sessions"]] == [asked.session_id]
+
+
+@pytest.mark.rule("AVAIL-1")
+async def test_time_off_that_is_being_entered_while_a_session_is_asked_for_is_kept(desk: Desk) -> None:
+    await desk.publish()
+    async with desk.database.transaction(CAUSE) as unit:
+        assert await schedules.lock(unit, "doc") is not None
+        await schedules.touch(unit, "doc")
+        await schedules.add_time_off(unit, "doc", schedules.TimeOff(new_id(), at(10), at(12), None))
+        asking = asyncio.create_task(desk.ask(request(at(10)), request(at(13), member="b")))
+        await _waits_or_ends(desk, asking)
+    assert all_codes(await asking) == [["slot-not-offered"], []]
 
 
 @pytest.mark.rule("AVAIL-1")

@@ -45,7 +45,7 @@ class Moves:
         """The old slot and the new one change hands in one step, or everything stays as it was. RESC-1"""
         events = [received.event for received in batch]
         providers = {event.provider_id for event in events}
-        known = await self._schedules.load(unit, providers)
+        known = await self._schedules.load(unit, providers, to_go_by=True)
         first, last = min(event.new_starts_at for event in events), max(event.new_ends_at for event in events)
         time_off = await load_time_off(unit, providers, first, last)
         venues = await self._load_venues({event.new_venue_id for event in events}, unit)

@@ -98,7 +98,7 @@ class Requests:
         first = min(request.starts_at for request in requests)
         last = max(request.ends_at for request in requests)
         return _Known(
-            await self._schedules.load(unit, providers),
+            await self._schedules.load(unit, providers, to_go_by=True),
             await load_time_off(unit, providers, first, last),
             await self._venues.load(unit, venue_ids) if venue_ids else {},
         )

@@ -17,6 +17,8 @@ from makegood_availability.store.cache import Parsed
 from makegood_availability.store.tables import time_off
 
 _VERSIONS = "SELECT provider_id, version FROM schedules WHERE provider_id = ANY($1::text[]) AND body IS NOT NULL"
+# Who enters time off locks the row FOR UPDATE, and so waits for the bookings that go by what is read here, and they for it.
+_VERSIONS_TO_GO_BY = _VERSIONS + " ORDER BY provider_id FOR KEY SHARE"
 _BODIES = "SELECT provider_id, version, body FROM schedules WHERE provider_id = ANY($1::text[]) AND body IS NOT NULL"
 _TIME_OFF = """
 SELECT provider_id, starts_at, ends_at FROM time_off
@@ -61,9 +63,16 @@ class Schedules:
     def __init__(self, most: int = 4096) -> None:
         self._parsed: Parsed[Schedule] = Parsed(most)
 
-    async def load(self, queries: Queries, provider_ids: Collection[str]) -> dict[str, Schedule]:
-        """The published schedules of these providers, as they stand now; a provider without one is left out."""
-        versions = {row[0]: row[1] for row in await queries.fetch(_VERSIONS, list(provider_ids))}
+    async def load(
+        self, queries: Queries, provider_ids: Collection[str], *, to_go_by: bool = False
+    ) -> dict[str, Schedule]:
+        """The published schedules of these providers, as they stand now; a provider without one is left out.
+
+        `to_go_by`: until the transaction ends they stay so, and so does the time off that is read next: a session is either
+        held before time off is entered, and named to the provider, or refused for it (AVAIL-1).
+        """
+        statement = _VERSIONS_TO_GO_BY if to_go_by else _VERSIONS
+        versions = {row[0]: row[1] for row in await queries.fetch(statement, list(provider_ids))}
 
         async def read(missing: Collection[str]) -> dict[str, tuple[int, Schedule]]:
             rows = await queries.fetch(_BODIES, list(missing))
