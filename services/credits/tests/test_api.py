@@ -177,6 +177,24 @@ async def test_invoices_show_the_co_pay_pending_and_void_after_a_miss(api: Api) 
 
 
 @pytest.mark.rule("CRED-5")
+async def test_what_support_takes_away_is_what_lapses_first_of_the_length_that_is_named(api: Api) -> None:
+    await api.enrol(plan_id="insurance-credits")
+    await api.adjust({"amount": 3, "reason": "Goodwill"})
+    await api.adjust({"amount": 2, "length_minutes": 30, "reason": "Goodwill"})
+    assert (await api.adjust({"amount": -9, "reason": "Mistake"})).json()["available"] == 4
+
+    async def left() -> list[tuple[str, int | None, int]]:
+        lots = (await api.own("/credits"))["lots"]
+        return [(lot["source"], lot["length_minutes"], lot["available"]) for lot in lots]
+
+    assert await left() == [("adjustment", None, 2), ("adjustment", 30, 2)], "the plan's lapse first"
+    refused = await api.adjust({"amount": -3, "length_minutes": 60, "reason": "Mistake"})
+    assert slug(refused) == (409, "no-session-credits"), "two are for sessions of 30 minutes alone"
+    assert (await api.adjust({"amount": -2, "length_minutes": 60, "reason": "Mistake"})).status_code == 201
+    assert await left() == [("adjustment", 30, 2)]
+
+
+@pytest.mark.rule("CRED-5")
 async def test_support_adjusts_and_who_and_why_are_kept(api: Api) -> None:
     answer = await api.adjust({"amount": 3, "reason": "Goodwill"})
     assert answer.status_code == 201

@@ -253,6 +253,18 @@ async def test_an_overdue_charge_is_paid_and_booking_goes_on(shop: Shop) -> None
     assert await shop.world.imbalances() == []
 
 
+@pytest.mark.rule("CRED-7", "CRED-6")
+async def test_a_failure_after_the_payment_changes_nothing_of_a_charge_and_nothing_goes_back(shop: Shop) -> None:
+    path, _ = await invoiced(shop)
+    await pay(shop, path)
+    checkout = await shop.checkout_of("invoice_id", path.rpartition("/")[2])
+    for outcome in ("failed", "paid", "failed", "paid"):
+        await shop.tell(checkout, outcome, Money(1200, "EUR"))
+    assert await shop.effects() == ["failed", "paid", "none", "none"]
+    assert (await shop.api.own(path.removeprefix(MEMBER)))["status"] == "paid"
+    assert await shop.to_refund() == []
+
+
 @pytest.mark.rule("CRED-7")
 async def test_what_is_not_due_cannot_be_paid(shop: Shop) -> None:
     await shop.api.enrol(plan_id="insurance-copay", starts_on="2026-11-02")

@@ -48,6 +48,22 @@ def test_a_period_starts_on_the_same_day_of_the_month_or_its_last(
 
 
 @pytest.mark.rule("PLAN-1")
+@pytest.mark.parametrize(
+    ("moment", "number"),
+    [
+        (datetime(2026, 1, 1, tzinfo=UTC), 0),
+        (datetime(2026, 2, 27, 18, 29, 59, tzinfo=UTC), 0),
+        (datetime(2026, 2, 27, 18, 30, tzinfo=UTC), 1),
+        (datetime(2026, 3, 30, 18, 29, 59, tzinfo=UTC), 1),
+        (datetime(2026, 3, 30, 18, 30, tzinfo=UTC), 2),
+        (datetime(2026, 4, 29, 18, 30, tzinfo=UTC), 3),
+    ],
+)
+def test_the_present_period_is_the_one_whose_first_day_has_begun_there(moment: datetime, number: int) -> None:
+    assert enrolment(date(2026, 1, 31), time_zone="Asia/Kolkata").current(moment) == number
+
+
+@pytest.mark.rule("PLAN-1")
 def test_days_are_those_of_the_enrolments_zone() -> None:
     period = enrolment(date(2026, 3, 1), time_zone="America/New_York").period(0)
     assert period is not None

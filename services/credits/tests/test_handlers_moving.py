@@ -217,6 +217,11 @@ async def test_a_co_pay_that_is_kept_is_due_on_the_new_day(world: World) -> None
     await world.send(completed(asked))
     (issued,) = await world.heard(InvoiceIssued)
     assert issued.due_on == wish.new_ends_at.date()
+    midnight = datetime(wish.new_ends_at.year, wish.new_ends_at.month, wish.new_ends_at.day + 1, tzinfo=UTC)
+    await world.move_to(midnight - timedelta(seconds=1))
+    assert await world.invoices(asked.session_id) == ["issued"], "the old day's end is over, the new one's is not"
+    await world.move_to(midnight)
+    assert await world.invoices(asked.session_id) == ["overdue"]
 
 
 ENDINGS: list[Any] = [
