@@ -381,6 +381,9 @@ async def test_who_extends_what(world: World) -> None:
     assert (await stranger.post(path, json=body, headers=headers)).status_code == 404
 
 
+CHARGE = ("amount_minor", "currency", "due_on")
+
+
 @pytest.mark.rule("EXT-1")
 @pytest.mark.parametrize(
     "body",
@@ -388,19 +391,16 @@ async def test_who_extends_what(world: World) -> None:
         {},
         {"ends_at": (START + 30 * MINUTE).isoformat()},
         {"ends_at": (START + timedelta(hours=9)).isoformat()},
-        {
-            "ends_at": (START + HOUR).isoformat(),
-            "invoice": {"amount_minor": 0, "currency": "USD", "due_on": "2026-12-24"},
-        },
-        {
-            "ends_at": (START + HOUR).isoformat(),
-            "invoice": {"amount_minor": 5, "currency": "usd", "due_on": "2026-12-24"},
-        },
-        {
-            "ends_at": (START + HOUR).isoformat(),
-            "invoice": {"amount_minor": 5, "currency": "USD", "due_on": "2026-11-22"},
-        },
-        {"ends_at": (START + HOUR).isoformat(), "invoice": {"amount_minor": 5, "currency": "USD"}},
+        *(
+            {"ends_at": (START + HOUR).isoformat(), "invoice": dict(zip(CHARGE, values, strict=False))}
+            for values in (
+                (0, "USD", "2026-12-24"),
+                (5, "usd", "2026-12-24"),
+                (5, "USD", "2026-11-22"),
+                (5, "USD", "9999-12-31"),
+                (5, "USD"),
+            )
+        ),
     ],
 )
 async def test_a_bad_extension_is_refused(world: World, body: Any) -> None:

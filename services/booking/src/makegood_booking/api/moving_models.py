@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from datetime import date
+from typing import Annotated, Final, Literal
 
 from makegood_chassis.http.models import Day, Flag, Instant, RequestModel, View, Whole, example
 from makegood_contracts.ids import is_id
@@ -18,6 +19,8 @@ def checked_id(text: str) -> str:
     return text.lower()
 
 
+_LAST_DAY: Final = date(2199, 12, 31)
+"""Of coverage, too: the day after it must be one."""
 VenueId = Annotated[str, Field(max_length=128), AfterValidator(checked_id)]
 
 
@@ -48,7 +51,7 @@ class InvoiceRequest(RequestModel):
 
     amount_minor: Annotated[Whole, Field(ge=1, le=100_000_000, description="In the currency's minor unit.")]
     currency: Annotated[str, Field(pattern=r"^[A-Z]{3}$", description="ISO 4217.")]
-    due_on: Day
+    due_on: Annotated[Day, Field(le=_LAST_DAY)]
 
 
 class ExtendRequest(RequestModel):
