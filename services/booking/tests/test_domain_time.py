@@ -39,7 +39,10 @@ def test_what_is_shown_names_the_instant_with_one_of_the_zones_offsets(moment: d
     assert moment in {shown.replace(tzinfo=zone(name), fold=fold).astimezone(UTC) for fold in (0, 1)}
 
 
-@pytest.mark.parametrize("name", ["Mars/Olympus", "", "../etc/passwd", "europe/berlin", "Europe/Ber\x00lin", "+01:00"])
+@pytest.mark.parametrize(
+    "name",
+    ["Mars/Olympus", "", "../etc/passwd", "europe/berlin", "localtime", "posix/UTC", "Europe/Ber\x00lin", "+01:00"],
+)
 def test_a_zone_that_does_not_exist_is_none(name: str) -> None:
     assert not is_zone(name)
     with pytest.raises(LookupError):

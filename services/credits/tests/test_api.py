@@ -258,6 +258,7 @@ async def test_an_adjustment_needs_a_key_and_happens_once(api: Api) -> None:
         ({"ends_on": "2026-10-31"}, "validation"),
         ({"ends_on": "9999-12-31"}, "validation"),
         ({"time_zone": "Mars/Olympus"}, "validation"),
+        ({"time_zone": "localtime"}, "validation"),
         ({"time_zone": "../../etc/passwd"}, "validation"),
         ({"time_zone": ""}, "validation"),
         ({"colour": "red"}, "validation"),

@@ -2,19 +2,12 @@
 
 from __future__ import annotations
 
-import zoneinfo
 from datetime import UTC, date, datetime, timedelta
-from functools import cache, lru_cache
+from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 DAY_MINUTES = 24 * 60
 _LOCAL = len("2026-11-24T10:00")
-
-
-@cache
-def zone_names() -> frozenset[str]:
-    """Every IANA zone name that this installation knows."""
-    return frozenset(zoneinfo.available_timezones())
 
 
 @lru_cache(maxsize=16_384)

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from typing import Annotated, Any, Final, cast
 
 from fastapi import Depends, Path, Query, Request
-from makegood_calendar.zones import zone_names
 from makegood_chassis.http.problems import invalid, not_found
 from makegood_contracts.events import Modality
 from makegood_contracts.ids import is_id
+from makegood_contracts.zones import zone_names
 from pydantic import AfterValidator
 
 from makegood_availability.parts import Parts

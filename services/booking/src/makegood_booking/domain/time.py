@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from datetime import datetime
 from functools import cache
-from zoneinfo import ZoneInfo, available_timezones
+from zoneinfo import ZoneInfo
 
-_ZONES = frozenset(available_timezones())
+from makegood_contracts.zones import zone_names
 
 
 def is_zone(name: str) -> bool:
     """Whether `name` is a time zone of the IANA database, spelt as there."""
-    return name in _ZONES
+    return name in zone_names()
 
 
 @cache
 def zone(name: str) -> ZoneInfo:
     """The zone of this name. Raises LookupError for a name that is none."""
-    if name not in _ZONES:
+    if not is_zone(name):
         raise LookupError("no such time zone")
     return ZoneInfo(name)
 

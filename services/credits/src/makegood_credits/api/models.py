@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from datetime import date
-from functools import cache
 from typing import Annotated, Any, Final, Literal, Self
-from zoneinfo import available_timezones
 
 from fastapi import Path
 from makegood_chassis.http.models import Day, Instant, RequestModel, View, Whole, example
 from makegood_contracts.events import LotSource, Modality, PlanKind
+from makegood_contracts.zones import zone_names
 from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
 from makegood_credits.domain.book import EntryKind
@@ -25,14 +24,9 @@ _FIRST_DAY, _LAST_DAY = date(2000, 1, 1), date(2199, 12, 31)
 
 
 def _known_zone(value: str) -> str:
-    if value not in _zones():
+    if value not in zone_names():
         raise ValueError("must be an IANA time zone such as Europe/Berlin")
     return value
-
-
-@cache
-def _zones() -> frozenset[str]:
-    return frozenset(available_timezones())
 
 
 CoveredDay = Annotated[Day, Field(ge=_FIRST_DAY, le=_LAST_DAY)]
