@@ -60,6 +60,16 @@ def codes(offered: Offer, start: datetime = NINE) -> list[str]:
     return [reason.code for reason in offered.refusals(start)]
 
 
+@pytest.mark.rule("AVAIL-1", "AVAIL-2")
+def test_the_last_moment_of_the_horizon_is_found_and_offered_and_none_after_it() -> None:
+    last = NINE + timedelta(days=30)
+    for now, found in ((last, [last + timedelta(days=30)]), (last - timedelta(microseconds=1), [])):
+        offered = offer(now=now, horizon=timedelta(days=30))
+        day = last + timedelta(days=30)
+        assert list(free_starts(offered, (day, day + 15 * MINUTE), Busy())) == found
+        assert (codes(offered, day) == []) is bool(found)
+
+
 @pytest.mark.rule("AVAIL-1")
 @pytest.mark.parametrize(
     ("offered", "start"),

@@ -132,6 +132,22 @@ async def test_of_two_requests_in_one_batch_the_earlier_in_topic_order_wins(desk
 
 
 @pytest.mark.rule("AVAIL-3")
+async def test_of_two_requests_for_one_venue_or_member_the_earlier_wins_whatever_their_providers_are_called(
+    desk: Desk,
+) -> None:
+    for provider in ("a-doc", "z-doc"):
+        await desk.publish(provider)
+    room = await venue(desk)
+    wishes = [
+        request(at(10), provider="z-doc", member="a", venue_id=room),
+        request(at(10), provider="a-doc", member="b", venue_id=room),
+        request(at(12), provider="z-doc", member="c"),
+        request(at(12), provider="a-doc", member="c"),
+    ]
+    assert all_codes(await desk.ask(*wishes)) == [[], ["venue-taken"], [], ["member-busy"]]
+
+
+@pytest.mark.rule("AVAIL-3")
 async def test_the_second_in_the_batch_gets_the_slot_if_the_first_cannot_have_it(desk: Desk) -> None:
     await desk.publish()
     await desk.publish("other")

@@ -156,6 +156,24 @@ async def test_an_overdue_invoice_of_no_session_is_told(world: World) -> None:
     assert "Uhrzeit" not in text(mail)
 
 
+@pytest.mark.rule("MISS-3")
+async def test_of_money_that_goes_back_the_member_is_told(world: World) -> None:
+    await world.everybody()
+    charge: dict[str, Any] = {"member_id": world.member, "amount_minor": 2500, "currency": "USD", "cause": "corrected"}
+    async with world.sending():
+        await world.happen(
+            facts.InvoiceVoided(invoice_id=new_id(), **charge, was_due=True),
+            facts.InvoiceVoided(invoice_id=new_id(), **charge, was_due=True, refunds=True),
+        )
+        (mail,) = await world.inbox.wait_for(world.ada, 1)
+        await world.settled()
+    assert mail["Subject"] == "You get your money back."
+    assert "Amount: $25.00" in text(mail)
+    assert "Due on" not in text(mail)
+    assert ("in_app", "invoice-refunded") in await told(world, world.member)
+    assert len(world.inbox.mails) == 1
+
+
 @pytest.mark.rule("NOTE-3", "MISS-3")
 @pytest.mark.parametrize("settled", ["paid", "void"])
 async def test_what_is_queued_about_an_invoice_that_is_settled_is_not_sent(world: World, settled: str) -> None:

@@ -49,6 +49,7 @@ Template = Literal[
     "reminder",
     "invoice-issued",
     "invoice-overdue",
+    "invoice-refunded",
     "waitlist-offered",
     "room-restarted",
     "provider-changed",
@@ -94,7 +95,8 @@ WAITS_FOR_CONFIRMATION = Announcement("to-provider-confirm", to="provider", chat
 """To a provider who did not answer a new booking at once."""
 INVOICE_ISSUED = Announcement("invoice-issued", chat=False)
 INVOICE_OVERDUE = Announcement("invoice-overdue", chat=False)
-"""What a member owes is no business of the room (EXT-1, CRED-7)."""
+INVOICE_REFUNDED = Announcement("invoice-refunded", chat=False)
+"""What a member owes and gets back is no business of the room (EXT-1, CRED-7, MISS-3)."""
 WAITLIST_OFFERED = Announcement("waitlist-offered")
 ROOM_RESTARTED = Announcement("room-restarted", mail=False)
 PROVIDER_CHANGED: Announcements = (

@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
 
 from makegood_chassis.database import UnitOfWork
 from makegood_contracts.envelope import Received
 from makegood_contracts.events import (
     CreditCorrected,
     CreditReturned,
+    Event,
     InvoiceIssued,
     InvoiceOverdue,
     InvoicePaid,
     InvoiceVoided,
 )
 
-from makegood_notifications.domain.announcements import INVOICE_ISSUED, INVOICE_OVERDUE, tells_of_return
+from makegood_notifications.domain.announcements import (
+    INVOICE_ISSUED,
+    INVOICE_OVERDUE,
+    INVOICE_REFUNDED,
+    Announcement,
+    tells_of_return,
+)
 from makegood_notifications.domain.facts import Facts, More
 from makegood_notifications.domain.origin import origin_of
 from makegood_notifications.handlers.telling import Teller
@@ -24,6 +31,12 @@ from makegood_notifications.store import deliveries, people, read_models, return
 from makegood_notifications.store.outgoing import Outgoing
 from makegood_notifications.store.people import NOTHING_SAID
 from makegood_notifications.store.returns import ReturnToTell
+
+_CHARGES: Final[Mapping[type[Event], Announcement]] = {
+    InvoiceIssued: INVOICE_ISSUED,
+    InvoiceOverdue: INVOICE_OVERDUE,
+    InvoiceVoided: INVOICE_REFUNDED,
+}
 
 
 class CreditMessages:
@@ -72,24 +85,33 @@ class CreditMessages:
         """The member is told what they owe and until when (EXT-1, CRED-7)."""
         outgoing = Outgoing()
         _stream(batch, outgoing)
+        await self._tell_charges(batch, unit, outgoing)
+        await self._teller.write(outgoing, unit)
+
+    async def _tell_charges(
+        self,
+        batch: Sequence[Received[InvoiceIssued | InvoiceOverdue | InvoiceVoided]],
+        unit: UnitOfWork,
+        outgoing: Outgoing,
+    ) -> None:
         wanted = [received.event.session_id for received in batch if received.event.session_id is not None]
         sessions = await read_models.find_sessions(unit, wanted)
         members = await people.preferences(unit, {received.event.member_id for received in batch})
         for received in batch:
             event = received.event
-            overdue = isinstance(event, InvoiceOverdue)
+            announcement = _CHARGES[type(event)]
             more = More(
                 invoice_id=event.invoice_id,
                 amount_minor=event.amount_minor,
                 currency=event.currency,
-                due_on=event.due_on,
-                about="" if isinstance(event, InvoiceOverdue) else event.about,
+                due_on=None if isinstance(event, InvoiceVoided) else event.due_on,
+                about=event.about if isinstance(event, InvoiceIssued) else "",
             )
             session = sessions.get(event.session_id or "")
             nothing = Facts(event.session_id, "", event.member_id, "", unit.now, unit.now, 0, "", "UTC", more=more)
             member = members.get(event.member_id, NOTHING_SAID)
             self._teller.tell(
-                INVOICE_OVERDUE if overdue else INVOICE_ISSUED,
+                announcement,
                 session.told(more) if session else nothing,
                 origin_of(received),
                 member,
@@ -97,14 +119,19 @@ class CreditMessages:
                 unit,
                 outgoing,
             )
-        await self._teller.write(outgoing, unit)
 
     async def invoice_settled(self, batch: Sequence[Received[InvoicePaid | InvoiceVoided]], unit: UnitOfWork) -> None:
-        """NOTE-3: what is still queued about an invoice that is paid or void by now is not sent."""
+        """NOTE-3: what is still queued about an invoice that is paid or void by now is not sent. MISS-3: of money that goes back
+        its member is told."""
         outgoing = Outgoing()
         _stream(batch, outgoing)
         events = [received.event for received in batch]
         await deliveries.leave_out_invoices(unit, [(event.member_id, event.invoice_id) for event in events])
+        refunded = [
+            received for received in batch if isinstance(received.event, InvoiceVoided) and received.event.refunds
+        ]
+        if refunded:
+            await self._tell_charges(refunded, unit, outgoing)  # type: ignore[arg-type]
         await self._teller.write(outgoing, unit)
 
     async def tell_late_returns(self, session_ids: Sequence[str], unit: UnitOfWork, outgoing: Outgoing) -> None:

@@ -300,7 +300,9 @@ def _details(language: Language, facts: Facts, variables: dict[str, Any]) -> lis
     rows: list[tuple[str, str]] = []
     more = facts.more
     if more is not None and more.currency:
-        rows += [(language.word("amount", {}), variables["amount"]), (language.word("due", {}), variables["due"])]
+        rows.append((language.word("amount", {}), variables["amount"]))
+        if more.due_on is not None:
+            rows.append((language.word("due", {}), variables["due"]))
     if facts.length_minutes:
         if more is not None and more.was_at is not None:
             rows.append((language.word("was", {}), variables["was"]))
