@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 from makegood_contracts import events as facts
+from makegood_notifications.api.models import ExportView
+from makegood_notifications.store import persons
 
 from .conftest import START, World, eventually
 from .test_reminders import enrolled
@@ -48,6 +50,25 @@ async def test_an_export_holds_everything_about_the_person_and_nothing_of_the_ot
     ]
     assert "canary of Grace" not in answer.text
     assert world.grace not in answer.text
+
+
+async def test_an_export_of_any_length_is_whole(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is read a page at a time: each row once, and the last page may be full."""
+    await story(world)
+    path = f"/v1/people/{world.member}/export"
+    async with world.client(world.member) as client:
+        whole = (await client.get(path)).json()
+        for count in (1, 2, 3):
+            monkeypatch.setattr(persons, "_AT_ONCE", count)
+            answer = await client.get(path)
+            found = answer.json()
+            assert answer.headers["content-type"] == "application/json"
+            ExportView.model_validate(found)
+            assert len(found["accesses"]) == len(whole["accesses"]) + count
+            for name in persons.LISTS[:-1]:
+                assert found[name] == whole[name]
+            assert found["sessions"]
+            assert len({row["id"] for row in found["accesses"]}) == len(found["accesses"])
 
 
 @pytest.mark.rule("SEC-1")

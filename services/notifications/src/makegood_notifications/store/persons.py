@@ -1,35 +1,47 @@
-"""Everything that is held about a person: read whole, and erased whole."""
+"""Everything that is held about a person: read whole, page by page, and erased whole."""
 
 # ruff: noqa: S608 (every part of a statement is a constant)
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from datetime import datetime
 from typing import Any, Final
 
-from makegood_chassis.database import Queries, UnitOfWork
+from makegood_chassis.database import Database, Queries, UnitOfWork
 
 from makegood_notifications.store.deliveries import WITHDRAW
 
 _ROOMS: Final = "SELECT id FROM rooms WHERE member_id = $1 UNION ALL SELECT id FROM rooms WHERE provider_id = $1"
 
-_LISTS: Final = {
-    "rooms": f"SELECT id, member_id, provider_id, status FROM rooms WHERE id IN ({_ROOMS}) ORDER BY id",
+_AT_ONCE = 500
+
+_PAGES: Final = {
+    "rooms": f"""
+        SELECT id, member_id, provider_id, status FROM rooms
+        WHERE id IN ({_ROOMS}) AND ($2::uuid IS NULL OR id > $2) ORDER BY id LIMIT $3""",
     "sessions": f"""
         SELECT id, room_id, member_id, provider_id, status, starts_at, ends_at, length_minutes, modality, time_zone, venue_id
-        FROM sessions WHERE room_id IN ({_ROOMS}) ORDER BY starts_at, id""",
+        FROM sessions WHERE room_id IN ({_ROOMS}) AND ($2::uuid IS NULL OR id > $2) ORDER BY id LIMIT $3""",
     "messages": f"""
         SELECT id, room_id, kind, template, text, sender_id, sent_at FROM chat_messages
-        WHERE room_id IN ({_ROOMS}) AND (sender_id = $1 OR kind = 'system') ORDER BY id""",
+        WHERE room_id IN ({_ROOMS}) AND (sender_id = $1 OR kind = 'system') AND ($2::uuid IS NULL OR id > $2)
+        ORDER BY id LIMIT $3""",
     "deliveries": """
         SELECT id, channel, template, subject, status, reason, session_id, sent_at FROM deliveries
-        WHERE person_id = $1 ORDER BY id""",
+        WHERE person_id = $1 AND ($2::uuid IS NULL OR id > $2) ORDER BY id LIMIT $3""",
     "enrolments": """
-        SELECT id, plan_kind, starts_on, ends_on, time_zone, lengths, psychiatry_lengths, reminder_channels
-        FROM enrolments WHERE member_id = $1 ORDER BY starts_on, id""",
-    "offers": "SELECT entry_id, starts_at, lapses_at FROM offers WHERE member_id = $1 ORDER BY starts_at",
-    "accesses": "SELECT at, caller, role, operation, entity, reason FROM access_rows WHERE person_id = $1 ORDER BY id",
+        SELECT id, plan_kind, starts_on, ends_on, time_zone, lengths, psychiatry_lengths, reminder_channels FROM enrolments
+        WHERE member_id = $1 AND ($2::text IS NULL OR id > $2) ORDER BY id LIMIT $3""",
+    "offers": """
+        SELECT entry_id, starts_at, lapses_at FROM offers
+        WHERE member_id = $1 AND ($2::text IS NULL OR entry_id > $2) ORDER BY entry_id LIMIT $3""",
+    "accesses": """
+        SELECT id, at, caller, role, operation, entity, reason FROM access_rows
+        WHERE person_id = $1 AND ($2::bigint IS NULL OR id > $2) ORDER BY id LIMIT $3""",
 }
+"""Each list by its first column, from the one that was read last on; a person of many years has more of them than fit into memory."""
+LISTS: Final = tuple(_PAGES)
 _ONES: Final = {
     "contact": """
         SELECT name, email, phone, time_zone, locale, by_email, by_whatsapp, by_chat, updated_at FROM people WHERE id = $1""",
@@ -53,22 +65,27 @@ RETURNING times
 """
 
 
-async def everything(queries: Queries, person_id: str) -> dict[str, Any]:
-    """All of it, as lists and single rows by their names."""
+async def singles(queries: Queries, person_id: str) -> dict[str, Any]:
+    """What there is one of, by its name; None where there is none."""
     held: dict[str, Any] = {}
-    for name, statement in _LISTS.items():
-        held[name] = [_plain(row) for row in await queries.fetch(statement, person_id)]
     for name, statement in _ONES.items():
         row = await queries.fetch_one(statement, person_id)
-        held[name] = None if row is None else _plain(row)
+        held[name] = None if row is None else dict(row)
     held["erased_at"] = await queries.fetch_value("SELECT erased_at FROM erasures WHERE person_id = $1", person_id)
     return held
 
 
-def _plain(row: Any) -> dict[str, Any]:
-    return {
-        name: str(value) if name in ("id", "room_id", "session_id") and value else value for name, value in row.items()
-    }
+async def pages(database: Database, person_id: str, name: str) -> AsyncIterator[list[dict[str, Any]]]:
+    """One of LISTS, whole, a few at a time; no connection is held between them, however slowly they are read."""
+    last: Any = None
+    while True:
+        async with database.reading() as queries:
+            rows = await queries.fetch(_PAGES[name], person_id, last, _AT_ONCE)
+        if rows:
+            yield [dict(row) for row in rows]
+        if len(rows) < _AT_ONCE:
+            return
+        last = rows[-1][0]
 
 
 async def erase(unit: UnitOfWork, person_id: str, now: datetime) -> int:
