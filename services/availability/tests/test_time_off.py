@@ -159,10 +159,13 @@ async def test_the_notes_of_a_person_who_was_erased_are_erased_and_the_time_off_
     desk: Desk, client: Client
 ) -> None:
     doc, other = client("provider", "doc"), client("provider", "other")
-    await doc.post(TIME_OFF, json=OFF)
+    await doc.post(TIME_OFF, json=OFF, headers={"Idempotency-Key": "kept"})
     await other.post("/v1/providers/other/time-off", json=OFF)
     await desk.outbox()
+    kept = "SELECT count(*) FROM idempotency_keys WHERE convert_from(body, 'UTF8') LIKE '%dentist%'"
+    assert await desk.value(kept) == 1
     assert await desk.handle(PersonErased(person_id="doc", erased_at=NOW)) == []
     (mine,) = (await doc.get(TIME_OFF)).json()["items"]
     (theirs,) = (await other.get("/v1/providers/other/time-off")).json()["items"]
     assert (mine["note"], mine["starts_at"], theirs["note"]) == (None, "2027-01-05T10:00:00Z", "dentist")
+    assert await desk.value(kept) == 0

@@ -134,6 +134,17 @@ def test_a_long_name_in_another_script_is_written_in_words_that_programs_read() 
 
 
 @pytest.mark.rule("NOTE-1")
+def test_a_name_that_looks_like_an_encoded_word_is_read_as_it_is_written() -> None:
+    name = 'Dr. =?utf-8?q?X=0AY?= O\'Neil; "T"'
+    mail = compose(
+        message_id="d-1@example.org", sent_at=START, sender="Makegood <no-reply@example.org>",
+        recipient=(name, "ada@example.org"), subject="Your session", text="x", html="x", language="en",
+    )  # fmt: skip
+    raw = email.message_from_bytes(mail.content)["To"]
+    assert str(make_header(decode_header(raw))) == f"{name} <ada@example.org>"
+
+
+@pytest.mark.rule("NOTE-1")
 def test_who_gave_no_name_is_named_as_the_sentence_needs_it() -> None:
     mail = Wording(Links("https://app")).email("reminder", FACTS, name="", other="", locale="de")
     assert "deine Sitzung mit deiner Behandlerin oder deinem Behandler." in mail.text

@@ -134,9 +134,13 @@ async def remove_time_off(unit: UnitOfWork, provider_id: str, time_off_id: str) 
 
 
 async def erase_notes(unit: UnitOfWork, provider_ids: Sequence[str]) -> None:
-    """Takes the notes off these providers' time off."""
+    """Takes the notes off these providers' time off, and forgets the answers that are kept for their repeated requests: they
+    repeat the notes."""
     await unit.execute(
         "UPDATE time_off SET note = NULL WHERE provider_id = ANY($1::text[]) AND note IS NOT NULL", provider_ids
+    )
+    await unit.execute(
+        "DELETE FROM idempotency_keys WHERE caller = ANY($1::text[]) AND status IS NOT NULL", provider_ids
     )
 
 

@@ -89,7 +89,7 @@ def mailbox(text: str) -> tuple[str, str]:
 
 def _address(name: str, address: str) -> str:
     name = " ".join(name.split())
-    if name.isascii():
+    if name.isascii() and "=?" not in name:  # one that looks like an encoded word would be read as one
         return formataddr((name, address))
     return f"{_encoded(name)} <{address}>"
 
