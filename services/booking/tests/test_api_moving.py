@@ -1,4 +1,4 @@
-"""Moves and extensions over HTTP and topics (RESC, EXT)."""
+"""Moves over HTTP and topics (RESC)."""
 
 from __future__ import annotations
 
@@ -10,8 +10,6 @@ import httpx
 import pytest
 from makegood_contracts.events import (
     SchedulePublished,
-    SessionExtended,
-    SessionExtensionRequested,
     SessionMoved,
     SessionMoveFunded,
     SessionMoveRefused,
@@ -304,107 +302,3 @@ async def test_a_move_names_the_specialty_that_decides_about_lengths(world: Worl
     )
     await move(world.member, session)
     assert (await world.published("SessionMoveRequested")).specialty == "psychiatry"
-
-
-async def extend(world: World, session: Any, ends_at: Any, *, wait: int = 0, **body: Any) -> httpx.Response:
-    headers = {"If-Match": f'"{session["version"]}"'} | ({"Prefer": f"wait={wait}"} if wait else {})
-    return await world.provider.post(
-        f"/v1/sessions/{session['id']}/extend", json={"ends_at": ends_at.isoformat(), **body}, headers=headers
-    )
-
-
-@pytest.mark.rule("EXT-1")
-async def test_the_provider_extends_a_session_with_an_invoice(world: World) -> None:
-    session = await world.confirmed()
-    invoice = {"amount_minor": 2500, "currency": "USD", "due_on": "2026-12-24"}
-    asking = asyncio.create_task(extend(world, session, START + HOUR, wait=10, invoice=invoice))
-    asked = await world.published("SessionExtensionRequested")
-    assert isinstance(asked, SessionExtensionRequested)
-    assert (asked.ends_at, asked.new_ends_at) == (START + 30 * MINUTE, START + HOUR)
-    assert (await world.read(session))["move"]["state"] == "pending"
-    await world.handle(Answers.slot_moved(session, asked.move_id, START, START + HOUR))
-    answer = await asking
-    assert (answer.status_code, answer.json()["ends_at"], answer.json()["length_minutes"]) == (
-        200,
-        "2026-11-27T10:00:00Z",
-        60,
-    )
-    event = await world.published("SessionExtended")
-    assert isinstance(event, SessionExtended)
-    assert event.invoice is not None
-    assert (event.invoice.amount_minor, event.invoice.currency, str(event.invoice.due_on)) == (
-        2500,
-        "USD",
-        "2026-12-24",
-    )
-
-
-@pytest.mark.rule("EXT-1", "JOIN-2")
-async def test_a_session_that_goes_on_longer_is_completed_at_its_new_end(world: World) -> None:
-    session = await world.confirmed()
-    await world.pass_time(START)
-    for person in (world.member, world.provider):
-        await person.post(f"/v1/sessions/{session['id']}/join")
-    world.clock.moment = START + 25 * MINUTE
-    assert (await extend(world, await world.read(session), START + 45 * MINUTE)).status_code == 202
-    asked = await world.published("SessionExtensionRequested")
-    await world.handle(Answers.slot_moved(session, asked.move_id, START, START + 45 * MINUTE))
-    assert names(await world.pass_time(START + 44 * MINUTE)) == []
-    assert names(await world.pass_time(START + 45 * MINUTE)) == ["SessionCompleted"]
-
-
-@pytest.mark.rule("EXT-1")
-async def test_a_refused_extension_ends_as_planned(world: World) -> None:
-    session = await world.confirmed()
-    asking = asyncio.create_task(extend(world, session, START + HOUR, wait=10))
-    asked = await world.published("SessionExtensionRequested")
-    await world.handle(Answers.slot_stays(session, asked.move_id, "venue-taken"))
-    answer = await asking
-    assert (answer.status_code, slug(answer), answer.json()["message"]) == (
-        409,
-        "venue-taken",
-        "Venue is not available",
-    )
-    assert (await world.read(session))["ends_at"] == session["ends_at"]
-
-
-@pytest.mark.rule("EXT-1")
-async def test_who_extends_what(world: World) -> None:
-    session = await world.reserved()
-    early = await extend(world, session, START + HOUR)
-    assert (early.status_code, slug(early)) == (409, "not-confirmed")
-    path = f"/v1/sessions/{session['id']}/extend"
-    body, headers = {"ends_at": (START + HOUR).isoformat()}, {"If-Match": "*"}
-    for person in (world.member, world.support):
-        assert (await person.post(path, json=body, headers=headers)).status_code == 403
-    stranger = world.person("provider", "stranger")
-    assert (await stranger.post(path, json=body, headers=headers)).status_code == 404
-
-
-CHARGE = ("amount_minor", "currency", "due_on")
-
-
-@pytest.mark.rule("EXT-1")
-@pytest.mark.parametrize(
-    "body",
-    [
-        {},
-        {"ends_at": (START + 30 * MINUTE).isoformat()},
-        {"ends_at": (START + timedelta(hours=9)).isoformat()},
-        *(
-            {"ends_at": (START + HOUR).isoformat(), "invoice": dict(zip(CHARGE, values, strict=False))}
-            for values in (
-                (0, "USD", "2026-12-24"),
-                (5, "usd", "2026-12-24"),
-                (5, "USD", "2026-11-22"),
-                (5, "USD", "9999-12-31"),
-                (5, "USD"),
-            )
-        ),
-    ],
-)
-async def test_a_bad_extension_is_refused(world: World, body: Any) -> None:
-    session = await world.confirmed()
-    answer = await world.provider.post(f"/v1/sessions/{session['id']}/extend", json=body, headers={"If-Match": "*"})
-    assert (answer.status_code, slug(answer)) == (422, "validation")
-    assert await world.read(session) == session
