@@ -1,0 +1,181 @@
+"""E-mails on their way: order, repeats, outages, and what is no longer sent."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from makegood_contracts import events as facts
+
+from .conftest import START, World, eventually
+from .test_messages import invitation
+
+
+@pytest.mark.rule("NOTE-2")
+async def test_a_crash_between_sending_and_recording_repeats_only_with_the_same_message_id(world: World) -> None:
+    await world.everybody()
+    await world.reserved()
+    await world.happen(world.missed())
+    real = world.service.parts.sender._finish.submit
+
+    async def crash(outcome: Any) -> None:
+        raise asyncio.CancelledError
+
+    world.service.parts.sender._finish.submit = crash
+    async with world.sending():
+        await world.inbox.wait(1)
+    world.service.parts.sender._finish.submit = real
+    assert await world.rows("SELECT status, attempts FROM deliveries WHERE channel = 'email'") == [("queued", 1)]
+    await world.rows("UPDATE deliveries SET next_attempt_at = clock_timestamp()")  # the lease is over
+    async with world.sending():
+        await world.inbox.wait(2)
+        await world.settled()
+    assert len(world.inbox.mails) == 2
+    assert len(set(world.inbox.seen_ids)) == 1
+
+
+@pytest.mark.rule("NOTE-1")
+async def test_the_order_of_one_members_mails_holds_while_another_ones_wait(world: World) -> None:
+    await world.everybody()
+    await world.confirmed()
+    await world.happen(world.cancelled("provider"))
+    world.inbox.answers = ["451 later"]
+    async with world.sending():
+
+        async def put_off() -> list[Any]:
+            return await world.rows(
+                "SELECT id FROM deliveries WHERE status = 'queued' AND next_attempt_at > now() + '5 s'"
+            )
+
+        await eventually(put_off)
+        assert world.inbox.mails == []  # the cancellation waits for the confirmation
+        await world.rows("UPDATE deliveries SET next_attempt_at = clock_timestamp() WHERE status = 'queued'")
+        world.service.parts.sender.wake()
+        mails = await world.inbox.wait(2)
+    assert [mail["Subject"] for mail in mails] == [
+        "Your session is confirmed! Mark your calendar.",
+        "Your provider cancelled your session.",
+    ]
+
+
+@pytest.mark.rule("NOTE-3")
+async def test_a_confirmation_held_up_by_an_outage_is_not_sent_after_its_session_ended(world: World) -> None:
+    from datetime import UTC, datetime, timedelta
+
+    await world.everybody()
+    await world.reserved()
+    earlier = datetime.now(UTC) - timedelta(hours=2)
+    await world.arrive([world.received(world.session(facts.SessionConfirmed, confirmed_by="provider"), time=earlier)])
+    await world.happen(world.cancelled("provider"))
+    async with world.sending():
+        await world.settled()
+    assert [mail["Subject"] for mail in world.inbox.mails] == ["Your provider cancelled your session."]
+    assert await world.rows("SELECT reason FROM deliveries WHERE status = 'skipped'") == [("no-longer-true",)]
+
+
+async def test_somebody_without_a_contact_or_a_wish_for_mail_gets_none(world: World) -> None:
+    await world.reserved()
+    await world.happen(world.missed())
+    async with world.sending():
+        await world.settled()
+        await world.register(world.member, "Ada", "ada@example.org", channels={"email": False})
+        world.session_id = world.session_id[:-4] + "ffff"
+        await world.reserved()
+        await world.happen(world.missed())
+        await world.settled()
+    assert world.inbox.mails == []
+    reasons = await world.rows("SELECT status, reason FROM deliveries WHERE channel = 'email' ORDER BY position")
+    assert reasons == [("skipped", "no-contact"), ("skipped", "not-wanted")]
+
+
+async def test_a_mail_server_that_is_away_loses_nothing_and_costs_no_attempts(world: World) -> None:
+    await world.everybody()
+    await world.confirmed()
+    await world.inbox.close()
+    async with world.sending():
+
+        async def knocked() -> bool:
+            return bool(world.service.parts.sender._knocks)
+
+        await eventually(knocked)
+        await world.inbox.open()
+        await world.inbox.wait(1)
+        await world.settled()
+    assert await world.rows("SELECT status, attempts FROM deliveries WHERE channel = 'email'") == [("sent", 1)]
+
+
+async def test_a_mailbox_that_is_refused_for_good_fails_and_is_published(world: World) -> None:
+    await world.everybody()
+    world.inbox.refused_recipients = {"ada.canary@example.org"}
+    await world.reserved()
+    await world.happen(world.missed())
+    async with world.sending():
+        await world.settled()
+    assert await world.rows("SELECT status, reason FROM deliveries WHERE channel = 'email'") == [("failed", "refused")]
+    (_, payload) = (await world.rows("SELECT headers, payload FROM outbox WHERE headers LIKE '%MessageFailed%'"))[0]
+    assert b'"failure":"refused"' in payload
+
+
+async def test_one_connection_carries_many_mails(world: World) -> None:
+    await world.everybody()
+    async with world.sending():
+        await world.reserved()
+        for number in range(5):
+            await world.happen(world.missed())
+            await world.inbox.wait(number + 1)
+    assert world.inbox.connections == 1
+
+
+@pytest.mark.rule("NOTE-2")
+async def test_a_mail_is_taken_with_the_transaction_that_writes_it_down_and_sent_once_it_is_committed(
+    world: World,
+) -> None:
+    await world.everybody()
+    async with world.sending():
+        await world.confirmed()
+        await world.inbox.wait(1)
+        await world.settled()
+        sender = world.service.parts.sender
+        real, held = sender._finish.submit, asyncio.Event()
+
+        async def hold(outcome: Any) -> None:
+            await held.wait()
+            await real(outcome)
+
+        sender._finish.submit = hold
+        await world.happen(world.missed())
+        await world.inbox.wait(2)
+        taken = "SELECT attempts, reason, next_attempt_at > now() + '60 s' FROM deliveries WHERE status = 'queued'"
+        assert await world.rows(taken) == [(1, "in-hand", True)]
+        held.set()
+        await world.settled()
+    sent = "SELECT attempts, reason, status FROM deliveries WHERE channel = 'email' ORDER BY position"
+    assert await world.rows(sent) == [(1, None, "sent"), (1, None, "sent")]
+
+
+@pytest.mark.rule("NOTE-1")
+async def test_of_two_mails_about_a_session_in_one_transaction_the_second_waits_for_the_first(world: World) -> None:
+    await world.everybody()
+    async with world.sending():
+        await world.confirmed()
+        await world.inbox.wait(1)
+        await world.settled()
+        world.inbox.answers = ["451 later"]
+        moves = [world.moved("provider"), world.moved("provider", start=START + timedelta(hours=2))]
+        await world.arrive([world.received(move) for move in moves])
+
+        async def put_off() -> list[Any]:
+            return await world.rows(
+                "SELECT id FROM deliveries WHERE status = 'queued' AND reason IS NULL AND next_attempt_at > now() + '5 s'"
+            )
+
+        await eventually(put_off)
+        attempts = "SELECT attempts FROM deliveries WHERE channel = 'email' AND status = 'queued' ORDER BY position"
+        assert await world.rows(attempts) == [(1,), (0,)]
+        await world.rows("UPDATE deliveries SET next_attempt_at = clock_timestamp() WHERE status = 'queued'")
+        world.service.parts.sender.wake()
+        mails = await world.inbox.wait(3)
+        await world.settled()
+    assert [invitation(mail)[1]["SEQUENCE"] for mail in mails] == [0, 1, 2]
