@@ -1,0 +1,379 @@
+"""The problem types by what they are about; problems.py lists them all, with examples."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+
+@dataclass(frozen=True, slots=True)
+class ProblemType:
+    """One problem type. `when`: what happened; `remedy`: what the caller can do; `example`: of its extension members."""
+
+    slug: str
+    status: int
+    title: str
+    when: str
+    remedy: str
+    example: Mapping[str, Any] = field(default_factory=dict, compare=False)
+
+    @property
+    def uri(self) -> str:
+        return f"/problems/{self.slug}"
+
+    @property
+    def body(self) -> dict[str, Any]:
+        """A whole answer of this type, as the page and the API documents show it."""
+        detail = self.example["reasons"][0]["detail"] if "reasons" in self.example else self.when
+        return {"type": self.uri, "title": self.title, "status": self.status, "detail": detail, **self.example}
+
+
+# About the request itself.
+REQUEST: Final = (
+    ProblemType(
+        slug="validation",
+        status=422,
+        title="The request does not fit",
+        when="A field is missing, unknown, of the wrong type or out of its range; or the body is no JSON (then 400).",
+        remedy="Read `errors`: each names the field and what it takes.",
+    ),
+    ProblemType(
+        slug="unauthenticated",
+        status=401,
+        title="No valid token",
+        when="The access token is missing, expired, for another audience, or not signed by the identity provider.",
+        remedy="Fetch a new token and send it as `Authorization: Bearer`.",
+    ),
+    ProblemType(
+        slug="forbidden",
+        status=403,
+        title="Not allowed",
+        when="Your role never has this operation.",
+        remedy="Ask somebody whose role has it.",
+    ),
+    ProblemType(
+        slug="not-found",
+        status=404,
+        title="Not found",
+        when="There is nothing at this address, or it is not yours.",
+        remedy="Check the id.",
+    ),
+    ProblemType(
+        slug="method-not-allowed",
+        status=405,
+        title="Method not allowed",
+        when="The address exists, but not with this method.",
+        remedy="Use a method that `Allow` lists.",
+    ),
+    ProblemType(
+        slug="payload-too-large",
+        status=413,
+        title="Body too large",
+        when="The request body is larger than the gateway takes (1 MiB).",
+        remedy="Send less.",
+    ),
+    ProblemType(
+        slug="unsupported-media-type",
+        status=415,
+        title="Unsupported media type",
+        when="The body is not `application/json`.",
+        remedy="Send JSON with `Content-Type: application/json`.",
+    ),
+    ProblemType(
+        slug="rate-limited",
+        status=429,
+        title="Too many requests",
+        when="More requests than a person may send: 50 a second, bursts of 100.",
+        remedy="Wait as long as `Retry-After` says.",
+    ),
+)
+
+
+# About what the platform cannot do at the moment.
+SERVER: Final = (
+    ProblemType(
+        slug="unavailable",
+        status=503,
+        title="Temporarily unavailable",
+        when="Something this answer needs is down or restarting.",
+        remedy="Try again after `Retry-After`; changes are safe to repeat with the same `Idempotency-Key`.",
+    ),
+    ProblemType(
+        slug="deadline-exceeded",
+        status=504,
+        title="Took too long",
+        when="The answer was not ready before the request's deadline.",
+        remedy="Try again; changes are safe to repeat with the same `Idempotency-Key`.",
+    ),
+)
+
+
+# About changes that are repeated, or made to something that moved on.
+CHANGES: Final = (
+    ProblemType(
+        slug="idempotency-key-required",
+        status=400,
+        title="Idempotency-Key required",
+        when="This change must not happen twice, so it needs a key.",
+        remedy=(
+            "Send `Idempotency-Key` with a fresh random value for each new intent, and the same one when you repeat."
+        ),
+    ),
+    ProblemType(
+        slug="idempotency-key-reused",
+        status=422,
+        title="Idempotency-Key reused",
+        when="The key was used before with a different request.",
+        remedy="Use a fresh key for a new intent.",
+    ),
+    ProblemType(
+        slug="idempotency-in-flight",
+        status=409,
+        title="Still in flight",
+        when="The first request with this key is not finished.",
+        remedy="Repeat after `Retry-After`; you will get the first one's answer.",
+    ),
+    ProblemType(
+        slug="version-required",
+        status=428,
+        title="If-Match required",
+        when="This change needs to know which version it changes.",
+        remedy="Read the entity and send its `ETag` as `If-Match`.",
+    ),
+    ProblemType(
+        slug="version-mismatch",
+        status=412,
+        title="Changed in the meantime",
+        when="The entity is not at the version in `If-Match`.",
+        remedy="Read it again and decide anew.",
+    ),
+)
+
+
+# About what the member's plan pays for.
+COVERAGE: Final = (
+    ProblemType(
+        slug="no-session-credits",
+        status=409,
+        title="No session credits available",
+        when="No credit is left for a session of this length on that day.",
+        remedy="Where `purchasable` is true a credit can be bought; else wait for the next period.",
+    ),
+    ProblemType(
+        slug="coverage-ended",
+        status=409,
+        title="Coverage has ended",
+        when="The member's coverage does not reach the session's day.",
+        remedy="Renew the coverage.",
+    ),
+    ProblemType(
+        slug="outstanding-charges",
+        status=409,
+        title="Outstanding charges",
+        when="An invoice is overdue.",
+        remedy="Pay the balance.",
+    ),
+    ProblemType(
+        slug="plan-excludes-live-sessions",
+        status=409,
+        title="The plan has no live sessions",
+        when="The member's plan is for messaging only.",
+        remedy="Change the plan.",
+    ),
+    ProblemType(
+        slug="length-not-in-plan",
+        status=409,
+        title="Length not in the plan",
+        when="The plan does not include sessions of this length.",
+        remedy="Choose one of the plan's lengths.",
+    ),
+    ProblemType(
+        slug="modality-not-in-plan",
+        status=409,
+        title="Modality not in the plan",
+        when="The plan does not include sessions of this kind.",
+        remedy="Choose one of the plan's modalities.",
+    ),
+    ProblemType(
+        slug="plan-unknown",
+        status=422,
+        title="Unknown plan",
+        when="There is no plan of this id.",
+        remedy="Choose one of `GET /v1/plans`.",
+    ),
+    ProblemType(
+        slug="purchase-not-allowed",
+        status=409,
+        title="No purchase on this plan",
+        when="Single credits cannot be bought on the member's plan, or there is no coverage.",
+        remedy="See `remedy`.",
+    ),
+    ProblemType(
+        slug="invoice-not-payable",
+        status=409,
+        title="Nothing to pay",
+        when="The invoice is paid, void, or not due yet.",
+        remedy="Nothing to do.",
+    ),
+    ProblemType(
+        slug="credit-already-returned",
+        status=409,
+        title="Credit already returned",
+        when="The credit of this session came back already.",
+        remedy="Nothing to do.",
+    ),
+)
+
+
+# About rooms, times and places.
+TIMES: Final = (
+    ProblemType(
+        slug="room-closed",
+        status=409,
+        title="The room is closed",
+        when="Bookings need an active room.",
+        remedy="Restart therapy, or book in the active room.",
+    ),
+    ProblemType(
+        slug="room-inactive",
+        status=409,
+        title="The room is inactive",
+        when="The member was not active for more than 25 days.",
+        remedy="Restart therapy with the provider, or match with a new one.",
+    ),
+    ProblemType(
+        slug="restart-not-allowed",
+        status=409,
+        title="Restart not allowed",
+        when="Therapy cannot be restarted here on this plan.",
+        remedy="See `remedy`.",
+    ),
+    ProblemType(
+        slug="member-busy",
+        status=409,
+        title="The member is busy",
+        when="The member has another session at that time.",
+        remedy="Choose another time.",
+    ),
+    ProblemType(
+        slug="slot-taken",
+        status=409,
+        title="The slot is taken",
+        when="Another session or its buffers take that time.",
+        remedy="Choose another slot.",
+    ),
+    ProblemType(
+        slug="slot-not-offered",
+        status=409,
+        title="The slot is not offered",
+        when="The provider does not offer a session of this length and kind at that time.",
+        remedy="Choose one of the slots.",
+    ),
+    ProblemType(
+        slug="venue-taken",
+        status=409,
+        title="The venue is taken",
+        when="Another session takes the venue at that time.",
+        remedy="Choose another venue or time.",
+    ),
+    ProblemType(
+        slug="provider-unavailable",
+        status=409,
+        title="The provider is not available",
+        when="The provider offers no times now.",
+        remedy="Message the provider.",
+    ),
+    ProblemType(
+        slug="waitlist-full",
+        status=409,
+        title="Too many wishes",
+        when="Five wishes of this room wait already.",
+        remedy="Take one off the waitlist, or wait for one that is open.",
+    ),
+    ProblemType(
+        slug="sessions-in-time-off",
+        status=409,
+        title="Sessions lie inside",
+        when="Sessions lie inside the time off, and the request did not say what happens to them.",
+        remedy=(
+            'Read `sessions`, the first hundred of `session_count`; repeat with `sessions: "keep"` or '
+            '`sessions: "cancel"`.'
+        ),
+    ),
+    ProblemType(
+        slug="temporary-interruption",
+        status=409,
+        title="Temporary interruption",
+        when="The booking could not be finished in time; nothing was taken.",
+        remedy="Try again later.",
+    ),
+)
+
+
+# About what can be done with a session, by whom and when.
+SESSIONS: Final = (
+    ProblemType(
+        slug="forfeit-not-accepted",
+        status=409,
+        title="The credit would be forfeited",
+        when="With less notice than the policy asks, the credit is lost, and the request did not accept that.",
+        remedy="Read `policy`; repeat with `accept_forfeit: true` if you accept.",
+    ),
+    ProblemType(
+        slug="too-early-to-join",
+        status=409,
+        title="Too early to join",
+        when="Joining opens 10 minutes before the start.",
+        remedy="Come back at `opens_at`.",
+    ),
+    ProblemType(
+        slug="not-confirmed",
+        status=409,
+        title="Not confirmed",
+        when="The session is not confirmed.",
+        remedy="Wait for the provider to confirm.",
+    ),
+    ProblemType(
+        slug="session-over",
+        status=409,
+        title="The session is over",
+        when="The session has ended, so it cannot be changed any more.",
+        remedy="Book a new one.",
+    ),
+    ProblemType(
+        slug="no-show-not-possible",
+        status=409,
+        title="No-show not possible",
+        when="A no-show can be marked after the start, and only if the member never joined.",
+        remedy="Wait for the start, or complete the session.",
+    ),
+    ProblemType(
+        slug="move-pending",
+        status=409,
+        title="A move is under way",
+        when="Another change of this session's time is still being decided.",
+        remedy="Repeat after `Retry-After`.",
+    ),
+    ProblemType(
+        slug="no-outcome",
+        status=409,
+        title="No outcome",
+        when="The session has no outcome that can be disputed or corrected.",
+        remedy="Wait until the session has ended.",
+    ),
+    ProblemType(
+        slug="reminder-not-possible",
+        status=409,
+        title="No reminder this way",
+        when="The member's plan or choices do not allow reminders by this channel.",
+        remedy="Use the other channel.",
+    ),
+    ProblemType(
+        slug="support-may-not",
+        status=403,
+        title="Support may not",
+        when="Support books only video sessions for members with health insurance, and never cancels or moves one.",
+        remedy="Ask the member or the provider.",
+    ),
+)
