@@ -25,6 +25,7 @@ from .waiting import (
     join,
     mine,
     opened,
+    statuses,
     told,
 )
 
@@ -209,6 +210,19 @@ async def test_a_slot_that_opens_while_many_join_is_offered_to_one_of_them(desk:
     assert await desk.value("SELECT count(*) FROM waitlist WHERE status = 'offered'") == 1
     assert await desk.value("SELECT count(*) FROM waitlist WHERE status = 'waiting'") == 19
     assert await desk.value("SELECT count(*) FROM slot_holds WHERE live AND offered_to IS NOT NULL") == 1
+
+
+@pytest.mark.rule("AVAIL-6")
+async def test_who_joins_while_a_release_is_being_written_that_did_not_see_them_gets_the_slot(
+    desk: Desk, client: Client
+) -> None:
+    taken = await full_morning(desk)
+    async with desk.database.transaction(CAUSE) as unit:
+        await desk.service.events[SessionCancelled]([received(cancelled(taken))], unit)
+        assert (await join(client, "anna"))["status"] == "waiting", "neither sees the other yet"
+    assert await statuses(client) == [("waiting", 1)]
+    await desk.run_due(NOW + timedelta(seconds=5))
+    assert await statuses(client) == [("offered", 1)]
 
 
 @pytest.mark.rule("AVAIL-6", "ROOM-1")
