@@ -61,6 +61,8 @@ def test_the_provider_is_asked_again_48_hours_before_and_says_so_by_confirming()
     assert names(again) == ["SessionReconfirmed"]
     assert names(confirm(done(again), ASKED_AT + HOUR)) == []
     assert names(confirm(session, ASKED_AT - HOUR)) == []
+    assert names(confirm(asked, START - TICK)) == ["SessionReconfirmed"]
+    assert names(confirm(asked, START)) == []
 
 
 @pytest.mark.rule("CONF-3")

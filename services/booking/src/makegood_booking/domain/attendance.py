@@ -32,15 +32,15 @@ UNDECIDED = Refusal("not-confirmed", "The booking is still being decided.")
 
 
 def confirm(session: Session, now: datetime) -> Changed | Refusal:
-    """CONF-1: the provider confirms. CONF-3: asked again, confirming again says that the time still holds; else it
-    changes nothing."""
+    """CONF-1: the provider confirms. CONF-3: asked again, confirming again says that the time still holds, as long as
+    it lies ahead; else it changes nothing."""
     session, before = as_of(session, now)
     if session.over:
         return OVER_ALREADY
     if session.status == "requested":
         return UNDECIDED
     if session.status != "reserved":
-        if session.reconfirmation != "asked":
+        if session.reconfirmation != "asked" or now >= session.booked.starts_at:
             return Changed(session, before)
         return after(before, happened(session, SessionReconfirmed, {"reconfirmation": "given"}))
     return after(before, confirmed_by_provider(session, now))
