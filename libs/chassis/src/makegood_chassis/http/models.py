@@ -26,7 +26,8 @@ _INFINITE = frozenset((datetime.min.replace(tzinfo=UTC), datetime.max.replace(tz
 """asyncpg keeps these two as `-infinity` and `infinity`, and reads them back without a zone: nothing compares with that."""
 
 
-def _to_utc(moment: datetime) -> datetime:
+def to_utc(moment: datetime) -> datetime:
+    """The instant in UTC. Raises ValueError for one that has no UTC form or that the database would keep as infinite."""
     try:
         moment = moment.astimezone(UTC)
     except OverflowError as error:  # 0001-01-01T00:00:00+14:00 has no UTC form
@@ -51,7 +52,7 @@ def _rfc_3339(value: Any) -> Any:
 Instant = Annotated[
     AwareDatetime,
     BeforeValidator(_rfc_3339),
-    AfterValidator(_to_utc),
+    AfterValidator(to_utc),
     PlainSerializer(_utc_text, return_type=str),
 ]
 """An instant: RFC 3339 with any offset on input (one without is refused), UTC with `Z` on output."""

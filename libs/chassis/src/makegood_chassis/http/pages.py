@@ -12,6 +12,7 @@ import msgspec
 from fastapi import Query
 from pydantic import BaseModel
 
+from makegood_chassis.http.models import to_utc
 from makegood_chassis.http.problems import invalid
 
 V = TypeVar("V")
@@ -47,13 +48,13 @@ def page(
 
 
 def encode_cursor(*position: Any) -> str:
-    """An opaque cursor for the position after the last item: its sort values (str, int, datetime, None)."""
+    """An opaque cursor for the position after the last item: its sort values (str, int, datetime)."""
     content = msgspec.json.encode([v.astimezone(UTC) if isinstance(v, datetime) else v for v in position])
     return base64.urlsafe_b64encode(_checksum(content) + content).rstrip(b"=").decode()
 
 
 def decode_cursor(cursor: str | None, *types: type) -> tuple[Any, ...] | None:
-    """The sort values in the cursor, as these types (None is allowed for each); None without a cursor.
+    """The sort values in the cursor, as these types; None without a cursor.
 
     Raises the 422 problem for one that is not ours. The checksum finds a damaged cursor; it is no secret, and need not be: a
     cursor only says where to go on in a list whose items the caller may read.
@@ -74,15 +75,15 @@ def decode_cursor(cursor: str | None, *types: type) -> tuple[Any, ...] | None:
 
 
 def _value(value: Any, kind: type) -> Any:
-    if value is None:
-        return None
     found: Any = msgspec.convert(value, kind, strict=True)
     if isinstance(found, str) and "\x00" in found:
         raise ValueError("NUL")
     if isinstance(found, int) and not -_BIGGEST <= found < _BIGGEST:
         raise ValueError("out of range")
-    if isinstance(found, datetime) and found.tzinfo is None:
-        raise ValueError("no offset")
+    if isinstance(found, datetime):
+        if found.tzinfo is None:
+            raise ValueError("no offset")
+        return to_utc(found)
     return found
 
 

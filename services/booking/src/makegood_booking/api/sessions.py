@@ -110,7 +110,7 @@ async def history(
     after = decode_cursor(cursor, int)
     async with parts.database.reading() as queries:
         session = await readable(parts, session_id, access, queries)
-        rows = await read_history(session.id, min(after[0] or 0, 2**31 - 1) if after else 0, limit + 1, queries)
+        rows = await read_history(session.id, min(after[0], 2**31 - 1) if after else 0, limit + 1, queries)
         remark = None
         role = access.role_for(member_id=session.booked.member_id, provider_id=session.booked.provider_id)
         if session.status == "cancelled" and role in ("member", "provider"):

@@ -22,7 +22,7 @@ async def list_plans(
     position = decode_cursor(cursor, str)
     plans = sorted(PLANS.values(), key=lambda plan: plan.id)
     if position is not None:
-        plans = [plan for plan in plans if plan.id > (position[0] or "")]
+        plans = [plan for plan in plans if plan.id > position[0]]
     items, following = page(
         plans[: limit + 1], limit, lambda plan: PlanView.model_validate(plan), lambda plan: (plan.id,)
     )
