@@ -283,6 +283,7 @@ class Wording:
             "modality": language.one_of("modalities", facts.modality),
             "forfeits": facts.forfeits,
             "tentative": facts.tentative,
+            "invited": facts.method is not None,
         }
         if facts.more is not None:
             variables |= _more(language, facts, facts.more)
