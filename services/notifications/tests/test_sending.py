@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from makegood_contracts import events as facts
+from makegood_notifications.store import deliveries
 
 from .conftest import START, World, eventually
 from .test_messages import invitation
@@ -34,6 +35,33 @@ async def test_a_crash_between_sending_and_recording_repeats_only_with_the_same_
         await world.settled()
     assert len(world.inbox.mails) == 2
     assert len(set(world.inbox.seen_ids)) == 1
+
+
+@pytest.mark.rule("NOTE-2")
+async def test_a_mail_whose_turn_comes_too_late_waits_for_the_next(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Few connections and a slow server: sent now, it might be sent by another process at the same time."""
+    await world.everybody()
+    await world.confirmed()
+    sender = world.service.parts.sender
+    real, put_off = sender._finish.submit, asyncio.Event()
+
+    async def see(outcome: Any) -> None:
+        await real(outcome)
+        monkeypatch.setattr(deliveries, "TURN", 30.0)
+        put_off.set()
+
+    sender._finish.submit = see
+    monkeypatch.setattr(deliveries, "TURN", -1.0)
+    async with world.sending():
+        await put_off.wait()
+        assert world.inbox.mails == []
+        await world.inbox.wait(1)
+        await world.settled()
+    assert len(world.inbox.seen_ids) == 1
+    rows = await world.rows("SELECT status, attempts FROM deliveries WHERE channel = 'email'")
+    assert [tuple(row) for row in rows] == [("sent", 1)]
 
 
 @pytest.mark.rule("NOTE-1")

@@ -25,6 +25,10 @@ class PutOff(Trouble):
     """The channel does not take this message now: try again later."""
 
 
+class Late(Trouble):
+    """The message's turn came so late that somebody else may soon take it: nothing was sent."""
+
+
 class Refused(Trouble):
     """The channel will never take this message."""
 
@@ -39,7 +43,7 @@ class Carrier(Protocol):
         """(`skipped` or `failed`, reason) if the person is not to be told by this channel; None: they are."""
 
     async def send(self, delivery: Taken) -> None:
-        """Composes the message and hands it over. Raises Unreachable, PutOff or Refused."""
+        """Composes the message and hands it over. Raises Unreachable, PutOff, Late or Refused."""
 
     async def close(self) -> None:
         """Says goodbye."""

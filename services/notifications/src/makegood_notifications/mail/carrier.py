@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from email.utils import parseaddr
 from functools import partial
 from typing import Final
 
 from makegood_contracts.events.deliveries import Channel
 
+from makegood_notifications.channels import Late
 from makegood_notifications.mail.calendar import calendar_message
 from makegood_notifications.mail.composer import Mail, Part, compose
 from makegood_notifications.mail.smtp import Mailer
@@ -41,6 +43,8 @@ class EmailCarrier:
         await self._mailer.close()
 
     def _compose(self, delivery: Taken, email: str) -> Mail:
+        if time.monotonic() > delivery.turn_by:
+            raise Late("waited for a connection")
         facts = delivery.facts
         text = self._wording.email(
             delivery.template,

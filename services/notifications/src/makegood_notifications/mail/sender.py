@@ -19,7 +19,7 @@ from makegood_chassis.messaging.failures import is_transient
 from makegood_contracts.envelope import Cause
 from makegood_contracts.events import MessageDelivered, MessageFailed
 
-from makegood_notifications.channels import Carrier, Refused, Trouble, Unreachable
+from makegood_notifications.channels import Carrier, Late, Refused, Trouble, Unreachable
 from makegood_notifications.domain.delivering import no_longer_true, retry_after
 from makegood_notifications.store import deliveries
 from makegood_notifications.store.deliveries import Taken
@@ -169,6 +169,8 @@ class Sender:
             await self._carrier.send(delivery)
         except Unreachable as trouble:
             return self._unreachable(delivery, str(trouble))
+        except Late:
+            return Outcome(delivery, pause=timedelta(), counts=False)
         except Refused as trouble:
             _log.warning("message refused", channel=self._channel, delivery_id=delivery.id, answer=str(trouble))
             return Outcome(delivery, "failed", "refused")

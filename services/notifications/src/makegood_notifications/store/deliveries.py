@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -16,7 +17,10 @@ from makegood_notifications.domain.delivering import Standing
 from makegood_notifications.domain.facts import Facts
 
 LEASE: Final = timedelta(seconds=90)
-"""How long a taken delivery is its taker's alone; longer than any attempt lasts."""
+"""How long a taken delivery is its taker's alone."""
+TURN: Final = 30.0
+"""Seconds within which its sending must begin, so that it ends within LEASE: with a slow mail server many wait for few
+connections."""
 
 TAKEN: Final = """
 SELECT taken.id, taken.event_id, taken.person_id, taken.template, taken.session_id, taken.facts, taken.correlation_id,
@@ -93,6 +97,8 @@ class Taken:
     """An earlier attempt died midway, so nobody knows whether the channel took the message."""
     withdrawn: str | None
     """Why it must not be tried again: so it was decided during an earlier attempt."""
+    turn_by: float
+    """The moment, as `time.monotonic` tells it, after which its sending must not begin."""
     standing: Standing
     name: str
     email: str | None
@@ -125,6 +131,7 @@ def taken_of(row: Row) -> Taken:
         attempts=row["attempts"],
         uncertain=row["before"] == "in-hand",
         withdrawn=row["withdrawn"],
+        turn_by=time.monotonic() + TURN,
         standing=Standing(row["session_status"], row["session_starts_at"], row["offer_open"]),
         name=row["name"] or "",
         email=row["email"],
