@@ -81,6 +81,17 @@ async def test_it_is_due_again_when_the_outcome_is_corrected_again_and_each_paym
             assert await queries.fetch_value("SELECT count(*) FROM refunds WHERE state = 'done'") == payments
 
 
+@pytest.mark.rule("MISS-3", "CRED-6")
+async def test_what_was_tried_and_not_paid_does_not_go_back(shop: Shop) -> None:
+    path, asked = await invoiced(shop)
+    await pay(shop, path)
+    await shop.tell(await shop.checkout_of("invoice_id", path.rpartition("/")[2]), "failed", Money(1200, "EUR"))
+    await settle(shop, path, Money(1200, "EUR"))
+    await shop.world.send(missed(asked))
+    assert await shop.to_refund() == [1200]
+    assert await shop.give_back() == ["done"]
+
+
 @pytest.mark.rule("MISS-3", "EXT-1")
 async def test_an_extension_that_was_paid_goes_back_when_the_provider_misses_the_session(shop: Shop) -> None:
     path, asked = await invoiced(shop)
