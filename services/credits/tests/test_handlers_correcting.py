@@ -212,6 +212,17 @@ async def test_an_extension_of_a_session_that_was_not_missed_after_all_is_due_ag
 
 
 @pytest.mark.rule("MISS-5", "EXT-1")
+async def test_a_charge_that_is_due_again_is_never_due_sooner_than_was_said(world: World) -> None:
+    asked = requested()
+    await world.enrol()
+    await world.send(asked)
+    await world.send(extended(asked, InvoiceWish(amount_minor=900, currency="USD", due_on=date(2027, 1, 31))))
+    await world.send(missed(asked))
+    await world.send(corrected(asked, "provider_missed", "completed"))
+    assert [each.due_on for each in await world.heard(InvoiceIssued)] == [date(2027, 1, 31)] * 2
+
+
+@pytest.mark.rule("MISS-5", "EXT-1")
 @pytest.mark.parametrize(("new", "status"), [("member_no_show", "issued"), ("provider_missed", "void")])
 async def test_a_credit_that_came_back_by_hand_does_not_void_an_extension(
     world: World, new: Outcome, status: str
