@@ -10,10 +10,11 @@ import sys
 import time
 import traceback
 from collections.abc import Mapping, MutableMapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Final, Self
+from typing import Any, Final, Self, TextIO, cast
 
 import structlog
 from makegood_contracts.envelope import Received
@@ -43,8 +44,25 @@ def _errors_without_text(_: Any, __: str, event: MutableMapping[str, Any]) -> Mu
     return event
 
 
+class _Lines:
+    """Text written where it can be: a full disk under the log loses lines, never the work that wrote them."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        with suppress(OSError):
+            self._stream.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        with suppress(OSError):
+            self._stream.flush()
+
+
 def configure_logs(service: str, level: str = "INFO", *, process: str = "") -> None:
     """Sends structlog's and the standard library's records to stdout, one JSON object a line."""
+    lines = _Lines(sys.stdout)
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
@@ -54,11 +72,11 @@ def configure_logs(service: str, level: str = "INFO", *, process: str = "") -> N
     structlog.configure(
         processors=[*shared, structlog.processors.JSONRenderer()],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level]),
-        logger_factory=structlog.PrintLoggerFactory(sys.stdout),
+        logger_factory=structlog.PrintLoggerFactory(cast(TextIO, lines)),
         cache_logger_on_first_use=True,
     )
     structlog.contextvars.bind_contextvars(service=service, **({"process": process} if process else {}))
-    handler = logging.StreamHandler(sys.stdout)
+    handler = logging.StreamHandler(lines)
     handler.setFormatter(_JsonFormatter(service))
     root = logging.getLogger()
     root.handlers[:] = [handler]
