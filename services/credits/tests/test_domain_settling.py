@@ -6,7 +6,9 @@ from datetime import UTC, date, datetime, timedelta
 
 import pytest
 from makegood_contracts.events import SettleCause
-from makegood_credits.domain.book import Entry
+from makegood_credits.domain.book import Book, Entry
+from makegood_credits.domain.invoices import Invoice, fall_overdue
+from makegood_credits.domain.plans import Money
 from makegood_credits.domain.settling import MAKE_GOOD, Ending, Outcome, return_by_hand, settle
 
 from .credit_building import NOW, covered, held, request, story
@@ -138,3 +140,14 @@ def test_support_cannot_return_what_came_back_what_is_held_or_a_co_pay() -> None
     settle(charged, co_pay, Ending("spent", "completed", NOW), NOW)
     assert return_by_hand(charged, co_pay, reason="r", made_by="s", now=NOW) == "nothing-taken"
     assert co_pay.state == "spent"
+
+
+@pytest.mark.rule("CRED-7")
+def test_a_charge_falls_overdue_at_the_end_of_its_day_and_never_by_a_deadline_that_comes_too_soon() -> None:
+    book, end = Book("member-1"), datetime(2026, 12, 1, tzinfo=UTC)
+    charge = Invoice("i", "member-1", "s", "issued", Money(900, "USD"), date(2026, 11, 30), end)
+    assert not fall_overdue(book, charge, end - timedelta(seconds=1))
+    assert (charge.status, book.overdue) == ("issued", 0)
+    assert fall_overdue(book, charge, end)
+    assert (charge.status, book.overdue) == ("overdue", 1)
+    assert not fall_overdue(book, charge, end), "once"
