@@ -26,8 +26,8 @@ async def run(minutes: float, services: int, servers: int, seed: int) -> int:
     seconds = minutes * 60
     with tempfile.TemporaryDirectory() as folder:
         platform = Platform.at(Path(folder))
-        await asyncio.to_thread(platform.up)
         try:
+            await asyncio.to_thread(platform.up)
             load = await MixedLoad.prepare(platform, seed=seed)
             loading = asyncio.create_task(load.run(seconds))
             killed = await kill_in_turn(platform, victims, pause=max(0.2, seconds / len(victims) - 2), seed=seed)

@@ -18,8 +18,8 @@ VICTIMS = ("booking", "availability", "credits", "notifications", "kafka", "post
 async def doomed(tmp_path: Path) -> AsyncIterator[Platform]:
     """A platform of its own, on servers of its own that may die."""
     platform = Platform.at(tmp_path)
-    await asyncio.to_thread(platform.up)
     try:
+        await asyncio.to_thread(platform.up)
         yield platform
     finally:
         await platform.close()
