@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final, Literal
+from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
@@ -18,6 +19,7 @@ from makegood_testkit.platform import ROUND_THE_CLOCK, Platform
 BUDGET: Final = 150.0
 """Seconds after which no further state is tried; on a busy machine fewer are."""
 EXAMPLES: Final = 40
+ZONE = "Europe/Berlin"
 DAY = timedelta(days=1)
 QUARTER = timedelta(minutes=15)
 MARGIN = timedelta(minutes=2)
@@ -217,8 +219,8 @@ class Scene:
         start = _quarter(await self.platform.now()) + 60 * DAY
         answer = await self.member.post("/v1/sessions", self.wish(await self.room(other), start, 45, "video"), wait=15)
         await other.post(f"/v1/sessions/{answer['id']}/confirm")
-        today = (await self.platform.now()).date().isoformat()
-        invoice = {"amount_minor": 1500, "currency": "USD", "due_on": today}
+        today = (await self.platform.now()).astimezone(ZoneInfo(ZONE)).date()
+        invoice = {"amount_minor": 1500, "currency": "USD", "due_on": today.isoformat()}
         extension = {"ends_at": (start + timedelta(minutes=60)).isoformat(), "invoice": invoice}
         session = await self.member.get(f"/v1/sessions/{answer['id']}")
         await other.post(f"/v1/sessions/{answer['id']}/extend", extension, wait=15, version=int(session["version"]))
@@ -244,7 +246,7 @@ class Scene:
             "starts_at": start.isoformat(),
             "length_minutes": length,
             "modality": modality,
-            "time_zone": "Europe/Berlin",
+            "time_zone": ZONE,
             **({"venue_id": self.venue} if modality == "in_person" else {}),
         }
 
