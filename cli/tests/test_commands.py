@@ -21,6 +21,12 @@ from makegood_cli.stack.inspect import memory_of, missing_roles
 from makegood_testkit.cli import Cli
 
 
+@pytest.fixture(scope="module", autouse=True)
+def nothing_answers(home: Home, offset: int) -> None:
+    """On the usual ports somebody's own platform may run, such as the one that the demo leaves."""
+    Choices(port_offset=offset).remember(home)
+
+
 def test_token_prints_the_token_alone_with_the_documented_claims(cli: Cli, home: Home) -> None:
     result = cli("token", "--role", "provider", "--subject", "p-7", "--expires", "90s")
     assert result.returncode == 0
