@@ -138,7 +138,8 @@ async def until(url: str, state: str, number: int) -> None:
 async def enrol(base: str, identity: Path, credits: int) -> list[str]:
     run = uuid.uuid4().hex[:6]
     members = [f"member-{run}-{number}" for number in range(MEMBERS)]
-    headers = {"Authorization": f"Bearer {keys.token(identity, 'support', 'support-1')}"}
+    token = keys.token(identity, "support", "support-1")
+    headers = {"Authorization": f"Bearer {token}", "X-Access-Reason": "support_request"}
     async with httpx.AsyncClient(base_url=base, headers=headers, trust_env=False, timeout=30) as http:
         for member in members:
             enrolment = {"plan_id": "sponsored-12", "starts_on": datetime.now(UTC).date().isoformat()}

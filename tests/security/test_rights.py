@@ -12,7 +12,7 @@ from typing import Any
 import httpx
 import pytest
 import pytest_asyncio
-from makegood_cli.client import Person
+from makegood_cli.client import Person, access_reason
 from makegood_cli.stack.ports import SERVICES
 from makegood_testkit.platform import Cast, Platform
 
@@ -199,7 +199,7 @@ class Scene:
                 headers["Idempotency-Key"] = str(uuid.uuid4())
         person = self.people[actor]
         if person is not None:
-            headers["Authorization"] = f"Bearer {person.token}"
+            headers |= {"Authorization": f"Bearer {person.token}", **access_reason(person.role)}
         body = self._body(operation)
         http = self.cast.platform.gateway.http
         while True:

@@ -41,14 +41,20 @@ class Answer:
         return self.body[name]
 
 
+def access_reason(role: str, reason: str = "support_request") -> dict[str, str]:
+    """The header that support and ops send with every request about a person: why they look (SEC-5). Others need none."""
+    return {"X-Access-Reason": reason} if role in ("support", "ops") else {}
+
+
 @dataclass
 class Person:
-    """Somebody with a token: calls as this person."""
+    """Somebody with a token: calls as this person. `reason`: what support and ops give as theirs."""
 
     http: httpx.AsyncClient
     role: str
     subject: str
     token: str = field(repr=False)
+    reason: str = "support_request"
 
     async def send(
         self,
@@ -62,7 +68,7 @@ class Person:
         params: dict[str, Any] | None = None,
     ) -> httpx.Response:
         """The raw answer, whatever its status. `key`: Idempotency-Key; `wait`: seconds of `Prefer: wait`; `version`: If-Match."""
-        headers = {"Authorization": f"Bearer {self.token}"}
+        headers = {"Authorization": f"Bearer {self.token}", **access_reason(self.role, self.reason)}
         if key is not None:
             headers["Idempotency-Key"] = key
         if wait is not None:

@@ -17,6 +17,7 @@ from jwt.algorithms import RSAAlgorithm
 from makegood_availability.bootstrap import bootstrap
 from makegood_availability.settings import AvailabilitySettings
 from makegood_chassis.clock import FixedClock
+from makegood_cli.client import access_reason
 
 from .desk import NOW, Desk
 
@@ -71,9 +72,8 @@ async def client(desk: Desk, key: rsa.RSAPrivateKey) -> AsyncIterator[Client]:
             "jti": "test",
         }
         token = jwt.encode(claims, key, "RS256", headers={"kid": "test"})
-        made.append(
-            httpx.AsyncClient(transport=transport, base_url="http://test", headers={"Authorization": f"Bearer {token}"})
-        )
+        headers = {"Authorization": f"Bearer {token}", **access_reason(role)}
+        made.append(httpx.AsyncClient(transport=transport, base_url="http://test", headers=headers))
         return made[-1]
 
     yield make

@@ -18,6 +18,7 @@ from makegood_booking.parts import Parts
 from makegood_chassis.clock import FixedClock
 from makegood_chassis.messaging.handlers import Due
 from makegood_chassis.service import Service
+from makegood_cli.client import access_reason
 from makegood_contracts.envelope import Cause, Received, decode
 from makegood_contracts.events import (
     CreditCorrected,
@@ -199,7 +200,7 @@ class World:
         if (role, subject) not in self.people:
             claims = {"iss": ISSUER, "aud": "makegood", "sub": subject, "roles": [role], "jti": "t"}
             token = jwt.encode({**claims, "exp": int(time.time()) + 600}, self.key, "RS256", headers={"kid": "test"})
-            headers = {"Authorization": f"Bearer {token}"}
+            headers = {"Authorization": f"Bearer {token}", **access_reason(role)}
             self.people[role, subject] = httpx.AsyncClient(
                 transport=self.transport, base_url="http://test", headers=headers
             )

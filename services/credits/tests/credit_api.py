@@ -14,6 +14,7 @@ import jwt
 from cryptography.hazmat.primitives.asymmetric import rsa
 from fastapi import FastAPI
 from jwt.algorithms import RSAAlgorithm
+from makegood_cli.client import access_reason
 from makegood_contracts.ids import new_id
 from makegood_credits.bootstrap import application, bootstrap
 from makegood_credits.payments.port import PaymentProvider
@@ -46,7 +47,7 @@ class Api:
             "jti": "t",
         }
         token = jwt.encode(claims, self.key, "RS256", headers={"kid": "k"})
-        headers = {"Authorization": f"Bearer {token}", **other.pop("headers", {})}
+        headers = {"Authorization": f"Bearer {token}", **access_reason(role), **other.pop("headers", {})}
         return await self.client.request(method, path, headers=headers, **other)
 
     async def enrol(self, **body: Any) -> httpx.Response:

@@ -27,6 +27,7 @@ from jwt.algorithms import RSAAlgorithm
 from makegood_chassis.clock import FixedClock
 from makegood_chassis.messaging.handlers import Due
 from makegood_chassis.service import Service
+from makegood_cli.client import access_reason
 from makegood_cli.devside.mailbox import Mailbox
 from makegood_cli.devside.web import web_app
 from makegood_contracts import events as facts
@@ -122,7 +123,8 @@ class Identity:
         claims = {
             "iss": ISSUER, "aud": "makegood", "sub": subject, "roles": [role], "exp": int(time.time()) + 600, "jti": new_id(),
         }  # fmt: skip
-        return {"Authorization": f"Bearer {jwt.encode(claims, self._key, 'RS256', headers={'kid': 'k'})}"}
+        token = jwt.encode(claims, self._key, "RS256", headers={"kid": "k"})
+        return {"Authorization": f"Bearer {token}", **access_reason(role)}
 
 
 class World:
