@@ -81,14 +81,27 @@ async def test_a_member_who_does_not_come_is_a_no_show_after_fifteen_minutes(cas
 
 
 @pytest.mark.rule("NOSH-1")
-async def test_the_provider_marks_a_no_show_only_after_the_start_and_if_the_member_never_joined(cast: Cast) -> None:
+async def test_an_absent_provider_does_not_keep_the_credit_by_marking_a_no_show(cast: Cast) -> None:
     session = await cast.confirmed()
     path = f"/v1/sessions/{session['id']}"
+    await cast.platform.advance_to(start(session) + timedelta(seconds=47))
     with pytest.raises(Refused) as refusal:
         await cast.provider.post(f"{path}/no-show")
     assert refusal.value.slug == "no-show-not-possible"
+    await cast.platform.advance_to(start(session) + timedelta(minutes=10))
+    await cast.settled(session, "provider_missed", "returned")
+
+
+@pytest.mark.rule("NOSH-1")
+async def test_a_provider_in_the_room_marks_a_no_show_from_ten_minutes_after_the_start(cast: Cast) -> None:
+    session = await cast.confirmed()
+    path = f"/v1/sessions/{session['id']}"
     await cast.platform.advance_to(start(session) + timedelta(minutes=1))
     await cast.provider.post(f"{path}/join")
+    with pytest.raises(Refused) as refusal:
+        await cast.provider.post(f"{path}/no-show")
+    assert refusal.value.slug == "no-show-not-possible"
+    await cast.platform.advance_to(start(session) + timedelta(minutes=10))
     marked = await cast.provider.post(f"{path}/no-show")
     assert marked["status"] == "member_no_show"
     await cast.settled(session, "member_no_show", "forfeited")
@@ -102,6 +115,7 @@ async def test_a_member_who_was_there_is_no_no_show(cast: Cast) -> None:
     await cast.member.post(f"{path}/join")
     await cast.member.post(f"{path}/leave")
     await cast.provider.post(f"{path}/join")
+    await cast.platform.advance_to(start(session) + timedelta(minutes=10))
     with pytest.raises(Refused) as refusal:
         await cast.provider.post(f"{path}/no-show")
     assert refusal.value.slug == "no-show-not-possible"

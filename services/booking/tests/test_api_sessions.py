@@ -242,13 +242,17 @@ async def test_a_member_who_does_not_come_is_a_no_show_apart_from_cancellations(
 
 
 @pytest.mark.rule("NOSH-1")
-async def test_the_provider_marks_a_no_show_only_of_a_member_who_never_joined(world: World) -> None:
+async def test_the_provider_marks_a_no_show_from_within_the_room_once_the_member_was_waited_for(world: World) -> None:
     session = await world.confirmed()
     path = f"/v1/sessions/{session['id']}"
+    for moment in (START - HOUR, START + MINUTE):  # never there: nothing to mark, however soon
+        await world.pass_time(moment)
+        absent = await world.provider.post(f"{path}/no-show")
+        assert (absent.status_code, slug(absent)) == (409, "no-show-not-possible")
+    await world.provider.post(f"{path}/join")
     early = await world.provider.post(f"{path}/no-show")
     assert (early.status_code, slug(early)) == (409, "no-show-not-possible")
-    await world.pass_time(START + MINUTE)
-    await world.provider.post(f"{path}/join")
+    await world.pass_time(START + 10 * MINUTE)
     marked = await world.provider.post(f"{path}/no-show")
     assert (marked.status_code, marked.json()["status"]) == (200, "member_no_show")
     assert (await world.member.post(f"{path}/no-show")).status_code == 403

@@ -224,15 +224,52 @@ def test_a_member_who_has_not_joined_fifteen_minutes_after_the_start_is_a_no_sho
 
 
 @pytest.mark.rule("NOSH-1")
-def test_the_provider_marks_a_no_show_after_the_start_if_the_member_never_joined() -> None:
+def test_a_no_show_is_not_marked_before_the_member_was_waited_for() -> None:
     session = attended("provider")
-    event = only_event(mark_no_show(session, START + MINUTE))
+    assert code(mark_no_show(session, START - TICK)) == "no-show-not-possible"
+    assert code(mark_no_show(session, START + 10 * MINUTE - TICK)) == "no-show-not-possible"
+    event = only_event(mark_no_show(session, START + 10 * MINUTE))
     assert isinstance(event, MemberNoShow)
     assert event.marked_by == "provider"
-    assert code(mark_no_show(confirmed(), START - TICK)) == "no-show-not-possible"
-    left = done(leave(done(join(confirmed(), "member", START)), "member", START))
-    assert code(mark_no_show(left, START + MINUTE)) == "no-show-not-possible"
     assert code(mark_no_show(reserved(NOW + 3 * HOUR), NOW)) == "not-confirmed"
+
+
+@pytest.mark.rule("NOSH-1")
+def test_a_provider_who_is_not_in_the_room_marks_no_no_show() -> None:
+    assert code(mark_no_show(confirmed(), START + 10 * MINUTE - TICK)) == "no-show-not-possible"
+    left = done(leave(attended("provider"), "provider", START + 11 * MINUTE))
+    assert code(mark_no_show(left, START + 12 * MINUTE)) == "no-show-not-possible"
+    back = done(join(left, "provider", START + 13 * MINUTE))
+    assert names(mark_no_show(back, START + 14 * MINUTE)) == ["MemberNoShow"]
+
+
+@pytest.mark.rule("NOSH-1")
+@pytest.mark.parametrize(
+    ("joined", "left", "present"),
+    [
+        (-9, -5, False),
+        (-9, 0, True),
+        (-9, None, True),
+        (0, 0, True),
+        (5, 6, True),
+    ],
+)
+def test_a_member_who_was_in_the_room_from_the_start_on_is_no_no_show(
+    joined: int, left: int | None, present: bool
+) -> None:
+    session = done(join(attended("provider"), "member", START + joined * MINUTE))
+    if left is not None:
+        session = done(leave(session, "member", START + left * MINUTE))
+    marked = mark_no_show(session, START + 10 * MINUTE)
+    assert (code(marked) == "no-show-not-possible") if present else names(marked)[-1] == "MemberNoShow"
+
+
+@pytest.mark.rule("NOSH-1", "MISS-1")
+def test_no_no_show_comes_by_itself_while_the_provider_is_not_in_the_room() -> None:
+    left = done(leave(attended("provider"), "provider", START + 11 * MINUTE))
+    event = only_event(time_passed(left, START + 15 * MINUTE))
+    assert isinstance(event, ProviderMissed)
+    assert (event.absent_party, event.missed_at) == ("both", START + 15 * MINUTE)
 
 
 @pytest.mark.rule("MISS-1", "NOSH-1")

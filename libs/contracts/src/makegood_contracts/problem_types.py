@@ -345,8 +345,9 @@ SESSIONS: Final = (
         slug="no-show-not-possible",
         status=409,
         title="No-show not possible",
-        when="A no-show can be marked after the start, and only if the member never joined.",
-        remedy="Wait for the start, or complete the session.",
+        when="The provider can mark a no-show from 10 minutes after the start (the policy's `grace_minutes`), while they are in "
+        "the room, and only if the member has not been there since the start.",
+        remedy="Join the session and wait for the member, or complete the session.",
     ),
     ProblemType(
         slug="move-pending",

@@ -25,7 +25,18 @@ from makegood_contracts.events import (
 
 from makegood_booking.domain.booking import confirmed_by_provider, not_decided_in_time
 from makegood_booking.domain.moves import not_paid_for_in_time
-from makegood_booking.domain.session import AGREED, Changed, Refusal, Session, happened, joined_at, left_at
+from makegood_booking.domain.policy import many
+from makegood_booking.domain.session import (
+    AGREED,
+    Changed,
+    Refusal,
+    Session,
+    happened,
+    in_room,
+    joined_at,
+    left_at,
+    was_present,
+)
 
 OVER_ALREADY = Refusal("session-over")
 UNDECIDED = Refusal("not-confirmed", "The booking is still being decided.")
@@ -148,7 +159,7 @@ def leave(session: Session, party: Party, now: datetime) -> Changed | Refusal:
 
 
 def mark_no_show(session: Session, now: datetime) -> Changed | Refusal:
-    """NOSH-1: by the provider after the start, only if the member never joined."""
+    """NOSH-1: by a provider who is in the room, once the grace is over, and only if the member has not been present."""
     session, before = as_of(session, now)
     if session.status == "member_no_show":
         return Changed(session, before)
@@ -156,9 +167,13 @@ def mark_no_show(session: Session, now: datetime) -> Changed | Refusal:
         return OVER_ALREADY
     if session.status not in AGREED:
         return Refusal("not-confirmed")
-    if now < session.booked.starts_at:
-        return Refusal("no-show-not-possible", "A no-show can be marked after the start.")
-    if session.member_joined_at is not None:
+    policy = session.policy
+    if now < policy.provider_missed_at(session.booked.starts_at):
+        minutes = many(policy.grace_minutes, "minute")
+        return Refusal("no-show-not-possible", f"A no-show can be marked from {minutes} after the start.")
+    if not in_room(session, "provider"):
+        return Refusal("no-show-not-possible", "Join the session first: only who is in the room can mark a no-show.")
+    if was_present(session, "member"):
         return Refusal("no-show-not-possible", "The member was there.")
     changes: dict[str, Any] = {"status": "member_no_show", "absent_party": "member"}
     return after(before, happened(session, MemberNoShow, changes, marked_by="provider"))
@@ -222,13 +237,15 @@ def _when_due(session: Session, moment: datetime) -> Changed:
             return happened(session, SessionStarted, {"status": "in_session"})
         case _ if session.provider_joined_at is None:
             return _provider_missed(session, moment)
+        case _ if not in_room(session, "provider"):
+            return _provider_missed(session, moment)
         case _:  # NOSH-1: the provider is there, the member is not
             changes: dict[str, Any] = {"status": "member_no_show", "absent_party": "member"}
             return happened(session, MemberNoShow, changes, marked_by="system")
 
 
 def _provider_missed(session: Session, moment: datetime) -> Changed:
-    """MISS-1: confirmed, the grace is over, and the provider has not joined. That neither came is the provider's miss."""
+    """MISS-1: confirmed, the wait is over, and the provider is not there. That neither came is the provider's miss."""
     absent = "provider" if session.member_joined_at is not None else "both"
     return happened(
         session,

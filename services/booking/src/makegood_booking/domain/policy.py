@@ -46,17 +46,17 @@ class Policy:
     def text(self) -> str:
         """The policy in plain English, for people to read before they book (BOOK-3)."""
         return (
-            f"Cancel {_many(self.notice_hours, 'hour')} or more before the start and your session credit comes back. "
+            f"Cancel {many(self.notice_hours, 'hour')} or more before the start and your session credit comes back. "
             f"With less notice you can still cancel, but the credit is forfeited. "
             f"Moving a session asks for the same notice; with less, the new time costs another credit. "
-            f"Your provider confirms at least {_many(self.confirm_hours, 'hour')} before the start; for a session booked "
-            f"less than {_many(self.short_notice_hours, 'hour')} ahead, within {_many(self.confirm_short_hours, 'hour')} "
+            f"Your provider confirms at least {many(self.confirm_hours, 'hour')} before the start; for a session booked "
+            f"less than {many(self.short_notice_hours, 'hour')} ahead, within {many(self.confirm_short_hours, 'hour')} "
             f"of the booking and before the start. A session that is not confirmed in time ends, and your credit comes "
-            f"back. You can join from {_many(self.join_minutes, 'minute')} before the start. "
-            f"If your provider has not joined {_many(self.grace_minutes, 'minute')} after the start, the session counts "
+            f"back. You can join from {many(self.join_minutes, 'minute')} before the start. "
+            f"If your provider has not joined {many(self.grace_minutes, 'minute')} after the start, the session counts "
             f"as missed by the provider and your credit comes back by itself. "
-            f"If you have not joined {_many(self.no_show_minutes, 'minute')} after the start, the session counts as a "
-            f"no-show and the credit is forfeited. If your provider cancels, your credit always comes back; "
+            f"If your provider is there and you have not joined {many(self.no_show_minutes, 'minute')} after the start, the "
+            f"session counts as a no-show and the credit is forfeited. If your provider cancels, your credit always comes back; "
             f"after your provider moved the session, you can cancel or move it without loss."
         )
 
@@ -121,7 +121,8 @@ def impossible(policy: Policy) -> tuple[str, str] | None:
     return None
 
 
-def _many(count: int, unit: str) -> str:
+def many(count: int, unit: str) -> str:
+    """The count with its unit, such as `1 hour` or `2 hours`."""
     return f"{count} {unit}{'' if count == 1 else 's'}"
 
 

@@ -197,3 +197,15 @@ def joined_at(session: Session, party: Party) -> datetime | None:
 
 def left_at(session: Session, party: Party) -> datetime | None:
     return session.member_left_at if party == "member" else session.provider_left_at
+
+
+def in_room(session: Session, party: Party) -> bool:
+    """Whether the party is in the room now: it joined, and has not left since."""
+    return joined_at(session, party) is not None and left_at(session, party) is None
+
+
+def was_present(session: Session, party: Party) -> bool:
+    """Whether the party, asked after the start, was in the room at some moment from the start on. Who joined and left
+    before the start was not."""
+    left = left_at(session, party)
+    return joined_at(session, party) is not None and (left is None or left >= session.booked.starts_at)
