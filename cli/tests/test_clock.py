@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 from makegood_cli.backlog import Backlog
+from makegood_cli.devside.keys import Login
 from makegood_cli.devclock import DevelopmentClock
 from makegood_cli.errors import UserError
 from makegood_cli.stack.ports import SERVICES
@@ -35,14 +37,14 @@ class Clocks:
 
 
 @pytest.fixture
-async def clocks() -> AsyncIterator[tuple[Clocks, DevelopmentClock]]:
+async def clocks(tmp_path: Path) -> AsyncIterator[tuple[Clocks, DevelopmentClock]]:
     there = Clocks()
     app = web.Application()
     app.router.add_get("/v1/{service}/dev/clock", there.read)
     app.router.add_put("/v1/{service}/dev/clock", there.move)
     async with TestServer(app) as server:
         backlog = Backlog("127.0.0.1:1", "")
-        async with DevelopmentClock(str(server.make_url("")).rstrip("/"), "token", backlog) as clock:
+        async with DevelopmentClock(str(server.make_url("")).rstrip("/"), Login(tmp_path, "ops", "clock"), backlog) as clock:
             yield there, clock
 
 

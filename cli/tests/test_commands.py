@@ -50,6 +50,7 @@ def test_the_demo_offers_every_story_there_is() -> None:
     [
         (["token", "--role", "king", "--subject", "x"], 2, "the roles are member, provider, support, ops"),
         (["token", "--role", "ops", "--subject", "x", "--expires", "soon"], 2, "no duration"),
+        (["token", "--role", "ops", "--subject", "x", "--expires", "61m"], 2, "longer than 3600 s"),
         (["token", "--role", "ops", "--subject", "Jane Doe"], 2, "--subject takes 1 to 128"),
         (["token", "--role", "ops", "--subject", "x" * 129], 2, "--subject takes 1 to 128"),
         (["token", "--role", "ops", "--subject", "x\n"], 2, "--subject takes 1 to 128"),

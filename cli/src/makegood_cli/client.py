@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from dataclasses import dataclass, field
-from datetime import timedelta
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -48,13 +47,24 @@ def access_reason(role: str, reason: str = "support_request") -> dict[str, str]:
 
 @dataclass
 class Person:
-    """Somebody with a token: calls as this person. `reason`: what support and ops give as theirs."""
+    """Somebody who is signed in: calls as this person. `reason`: what support and ops give as theirs."""
 
     http: httpx.AsyncClient
-    role: str
-    subject: str
-    token: str = field(repr=False)
+    login: keys.Login
     reason: str = "support_request"
+
+    @property
+    def role(self) -> str:
+        return self.login.role
+
+    @property
+    def subject(self) -> str:
+        return self.login.subject
+
+    @property
+    def token(self) -> str:
+        """A good access token; a new one when the last has used up half its life."""
+        return self.login.token
 
     async def send(
         self,
@@ -113,8 +123,8 @@ class Gateway:
     async def __aexit__(self, *_: object) -> None:
         await self.http.aclose()
 
-    def token(self, role: str, subject: str, lifetime: timedelta = timedelta(hours=3)) -> str:
-        return keys.token(self._identity, role, subject, lifetime)
+    def login(self, role: str, subject: str) -> keys.Login:
+        return keys.Login(self._identity, role, subject)
 
     def person(self, role: str, subject: str) -> Person:
-        return Person(self.http, role, subject, self.token(role, subject))
+        return Person(self.http, self.login(role, subject))

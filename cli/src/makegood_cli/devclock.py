@@ -25,18 +25,17 @@ LONGEST = timedelta(days=3660)
 class DevelopmentClock:
     """The clock of a running stack, through its gateway. Use as `async with`."""
 
-    def __init__(self, base_url: str, token: str, backlog: Backlog) -> None:
+    def __init__(self, base_url: str, login: keys.Login, backlog: Backlog) -> None:
         self._base_url = base_url
+        self._login = login
         self._backlog = backlog
-        self._client = aiohttp.ClientSession(
-            headers={"Authorization": f"Bearer {token}"}, timeout=aiohttp.ClientTimeout(total=10)
-        )
+        self._client = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=10))
 
     @classmethod
     def of(cls, stack: Stack) -> DevelopmentClock:
         # A person of its own: the gateway's rate limit counts by person, and several clocks may be at work.
-        token = keys.token(stack.home.identity, "ops", f"makegood-clock-{uuid4().hex[:8]}", timedelta(hours=12))
-        return cls(stack.base_url, token, Backlog(stack.bootstrap, stack.topic_prefix()))
+        login = keys.Login(stack.home.identity, "ops", f"makegood-clock-{uuid4().hex[:8]}")
+        return cls(stack.base_url, login, Backlog(stack.bootstrap, stack.topic_prefix()))
 
     async def __aenter__(self) -> DevelopmentClock:
         return self
@@ -49,8 +48,9 @@ class DevelopmentClock:
         self, method: str, service: str, body: dict[str, Any] | None = None, *, patient: int = 10
     ) -> dict[str, Any]:
         url = f"{self._base_url}/v1/{service}/dev/clock"
+        headers = {"Authorization": f"Bearer {self._login.token}"}
         try:
-            async with self._client.request(method, url, json=body) as response:
+            async with self._client.request(method, url, json=body, headers=headers) as response:
                 if response.status == 200:
                     answer: dict[str, Any] = await response.json()
                     return answer

@@ -68,6 +68,7 @@ async def client(desk: Desk, key: rsa.RSAPrivateKey) -> AsyncIterator[Client]:
             "aud": "makegood",
             "sub": subject,
             "roles": [role],
+            "iat": int(time.time()),
             "exp": int(time.time()) + 600,
             "jti": "test",
         }

@@ -198,8 +198,9 @@ class World:
 
     def person(self, role: str, subject: str) -> httpx.AsyncClient:
         if (role, subject) not in self.people:
-            claims = {"iss": ISSUER, "aud": "makegood", "sub": subject, "roles": [role], "jti": "t"}
-            token = jwt.encode({**claims, "exp": int(time.time()) + 600}, self.key, "RS256", headers={"kid": "test"})
+            now = int(time.time())
+            claims = {"iss": ISSUER, "aud": "makegood", "sub": subject, "roles": [role], "jti": "t", "iat": now}
+            token = jwt.encode({**claims, "exp": now + 600}, self.key, "RS256", headers={"kid": "test"})
             headers = {"Authorization": f"Bearer {token}", **access_reason(role)}
             self.people[role, subject] = httpx.AsyncClient(
                 transport=self.transport, base_url="http://test", headers=headers

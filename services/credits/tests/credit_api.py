@@ -43,7 +43,8 @@ class Api:
             "aud": "makegood",
             "sub": subject,
             "roles": [role],
-            "exp": time.time() + 600,
+            "iat": int(time.time()),
+            "exp": int(time.time()) + 600,
             "jti": "t",
         }
         token = jwt.encode(claims, self.key, "RS256", headers={"kid": "k"})

@@ -120,8 +120,9 @@ class Identity:
         path.write_text(json.dumps({"keys": [{**jwk, "kid": "k", "use": "sig", "alg": "RS256"}]}))
 
     def bearer(self, subject: str, role: str) -> dict[str, str]:
+        now = int(time.time())
         claims = {
-            "iss": ISSUER, "aud": "makegood", "sub": subject, "roles": [role], "exp": int(time.time()) + 600, "jti": new_id(),
+            "iss": ISSUER, "aud": "makegood", "sub": subject, "roles": [role], "iat": now, "exp": now + 600, "jti": new_id(),
         }  # fmt: skip
         token = jwt.encode(claims, self._key, "RS256", headers={"kid": "k"})
         return {"Authorization": f"Bearer {token}", **access_reason(role)}

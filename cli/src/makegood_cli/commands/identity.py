@@ -21,7 +21,7 @@ def token(
     subject: Annotated[
         str, typer.Option(metavar="ID", help="Whose token: the `sub` claim; letters, digits and . _ : @ - only.")
     ],
-    expires: Annotated[str, typer.Option(metavar="DURATION", help="How long it is good: 90s, 15m, 48h, 25d.")] = "1h",
+    expires: Annotated[str, typer.Option(metavar="DURATION", help="How long it is good: 90s, 15m, 1h.")] = "1h",
     new_key: Annotated[
         bool,
         typer.Option(
@@ -39,7 +39,12 @@ def token(
     if not _SUBJECT.fullmatch(subject):
         raise UserError("--subject takes 1 to 128 letters, digits and . _ : @ -", exit_code=2)
     home = Home.find()
-    lifetime = parse_duration(expires)
+    lifetime, longest = parse_duration(expires), float(os.environ.get("TOKEN_MAX_LIFETIME", keys.LONGEST.total_seconds()))
+    if lifetime.total_seconds() > longest:
+        raise UserError(
+            f"--expires {expires}: the services refuse tokens that live longer than {longest:g} s (TOKEN_MAX_LIFETIME)",
+            exit_code=2,
+        )
     try:
         home.make()
         if new_key:

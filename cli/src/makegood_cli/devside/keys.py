@@ -12,7 +12,7 @@ import json
 import os
 import time
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import lru_cache
 from pathlib import Path
@@ -25,6 +25,8 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 ISSUER = "https://identity.makegood.invalid"
 AUDIENCE = "makegood"
 ROLES = ("member", "provider", "support", "ops")
+LONGEST = timedelta(hours=1)
+"""How long a token lives; the services refuse longer ones (TOKEN_MAX_LIFETIME)."""
 PUBLISHED_FOR = 20.0
 """Seconds that a key is published before it signs: the gateway reads the keys every ten, so no token comes too soon (SEC-2)."""
 
@@ -107,7 +109,7 @@ def write_jwks(folder: Path, target: Path) -> Path:
 
 
 def token(
-    folder: Path, role: str, subject: str, lifetime: timedelta = timedelta(hours=1), *, issuer: str = ISSUER
+    folder: Path, role: str, subject: str, lifetime: timedelta = LONGEST, *, issuer: str = ISSUER
 ) -> str:
     """An access token as the identity provider would issue it: claims `iss aud sub roles iat exp jti`, RS256."""
     key = signing_key(folder)
@@ -122,3 +124,21 @@ def token(
         "jti": str(uuid.uuid4()),
     }
     return jwt.encode(claims, key.private, algorithm="RS256", headers={"kid": key.kid})
+
+
+@dataclass
+class Login:
+    """Somebody who stays signed in: `token` is renewed when half of its life is over, as a client app would do."""
+
+    folder: Path = field(repr=False)
+    role: str
+    subject: str
+    _token: str = field(default="", init=False, repr=False)
+    _renewed: float = field(default=0.0, init=False, repr=False)
+
+    @property
+    def token(self) -> str:
+        """An access token that is good for half an hour at least."""
+        if not self._token or time.monotonic() - self._renewed > LONGEST.total_seconds() / 2:
+            self._token, self._renewed = token(self.folder, self.role, self.subject), time.monotonic()
+        return self._token

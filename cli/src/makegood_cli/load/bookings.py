@@ -58,7 +58,7 @@ class _Clients:
             "POST",
             "/v1/sessions",
             f"{self.host}:{self.port}",
-            member.token,
+            member.login.token,
             ("Idempotency-Key", str(uuid.uuid4())),
             ("Prefer", "wait=20"),
         )

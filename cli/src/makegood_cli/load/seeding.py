@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from makegood_cli.client import Gateway
+from makegood_cli.devside.keys import Login
 from makegood_cli.load.together import together
 
 LENGTH_MINUTES = 45
@@ -19,12 +20,15 @@ _DAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "su
 class LoadMember:
     """A member of the run, with a room of their own and a lane of slots that nobody else uses."""
 
-    subject: str
-    token: str
+    login: Login
     room_id: str
     provider_id: str
     lane: int
     lanes: int
+
+    @property
+    def subject(self) -> str:
+        return self.login.subject
 
     def slot(self, turn: int, first_day: datetime) -> datetime:
         """The start of the member's `turn`-th slot; slots of different lanes never meet."""
@@ -81,8 +85,7 @@ async def populate(
         room = await support.post("/v1/rooms", {"member_id": subject, "provider_id": provider_id})
         if mailboxes:
             await _contact(gateway, "member", subject)
-        token = gateway.token("member", subject)
-        return LoadMember(subject, token, room["id"], provider_id, number // providers, lanes)
+        return LoadMember(gateway.login("member", subject), room["id"], provider_id, number // providers, lanes)
 
     people = await together(32, member, range(members))
     midnight = now.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)

@@ -83,7 +83,7 @@ class MixedLoad:
     async def _client(self, number: int, start: datetime) -> None:
         chance = random.Random(f"{self.seed}-{number}")
         load_member = self.population.members[number]
-        member = Person(self.platform.gateway.http, "member", load_member.subject, load_member.token)
+        member = Person(self.platform.gateway.http, load_member.login)
         provider = self.platform.person("provider", load_member.provider_id)
         turn = 0
         while not self._stop.is_set():
@@ -188,7 +188,7 @@ async def verify(platform: Platform, load: MixedLoad) -> list[str]:
     wrong = [*ledger.unexpected, *(await asyncio.to_thread(platform.audit))]
     members = {member.subject: member for member in ledger.booked.values()}
     for subject, load_member in members.items():
-        person = Person(platform.gateway.http, "member", subject, load_member.token)
+        person = Person(platform.gateway.http, load_member.login)
         sessions = {item["id"]: item for item in await _all(person, "/v1/sessions")}
         entries = await _all(person, f"/v1/members/{subject}/ledger")
         wrong += _lost(ledger, subject, sessions)
