@@ -10,8 +10,8 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 from makegood_cli.backlog import Backlog
-from makegood_cli.devside.keys import Login
 from makegood_cli.devclock import DevelopmentClock
+from makegood_cli.devside.keys import Login
 from makegood_cli.errors import UserError
 from makegood_cli.stack.ports import SERVICES
 
@@ -44,7 +44,9 @@ async def clocks(tmp_path: Path) -> AsyncIterator[tuple[Clocks, DevelopmentClock
     app.router.add_put("/v1/{service}/dev/clock", there.move)
     async with TestServer(app) as server:
         backlog = Backlog("127.0.0.1:1", "")
-        async with DevelopmentClock(str(server.make_url("")).rstrip("/"), Login(tmp_path, "ops", "clock"), backlog) as clock:
+        async with DevelopmentClock(
+            str(server.make_url("")).rstrip("/"), Login(tmp_path, "ops", "clock"), backlog
+        ) as clock:
             yield there, clock
 
 

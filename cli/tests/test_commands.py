@@ -163,3 +163,15 @@ def test_memory_counts_the_children() -> None:
         finally:
             for child in psutil.Process(holder.pid).children():
                 child.kill()
+
+
+def test_whoever_stays_signed_in_renews_the_token_before_it_ends(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    now = time.monotonic()
+    monkeypatch.setattr(time, "monotonic", lambda: now)
+    login = keys.Login(home.identity, "member", "m-1")
+    first = login.token
+    now += 1790
+    assert login.token == first
+    now += 20
+    assert login.token != first
+    assert first not in repr(login)

@@ -86,7 +86,14 @@ class Identity:
 
     def token(self, subject: str = "member-1", *, kid: str = "first", key: Any = None, **changed: Any) -> str:
         now = int(time.time())
-        claims = {"iss": ISSUER, "aud": "makegood", "sub": subject, "roles": ["member"], "exp": now + 600, "jti": str(uuid.uuid4())}
+        claims = {
+            "iss": ISSUER,
+            "aud": "makegood",
+            "sub": subject,
+            "roles": ["member"],
+            "exp": now + 600,
+            "jti": str(uuid.uuid4()),
+        }
         claims = {name: value for name, value in {**claims, **changed}.items() if value is not None}
         return jwt.encode(claims, key or self.keys[kid], algorithm="RS256", headers={"kid": kid})
 

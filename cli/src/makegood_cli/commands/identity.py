@@ -39,7 +39,10 @@ def token(
     if not _SUBJECT.fullmatch(subject):
         raise UserError("--subject takes 1 to 128 letters, digits and . _ : @ -", exit_code=2)
     home = Home.find()
-    lifetime, longest = parse_duration(expires), float(os.environ.get("TOKEN_MAX_LIFETIME", keys.LONGEST.total_seconds()))
+    lifetime, longest = (
+        parse_duration(expires),
+        float(os.environ.get("TOKEN_MAX_LIFETIME", keys.LONGEST.total_seconds())),
+    )
     if lifetime.total_seconds() > longest:
         raise UserError(
             f"--expires {expires}: the services refuse tokens that live longer than {longest:g} s (TOKEN_MAX_LIFETIME)",

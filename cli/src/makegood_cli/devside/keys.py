@@ -108,9 +108,7 @@ def write_jwks(folder: Path, target: Path) -> Path:
     return target
 
 
-def token(
-    folder: Path, role: str, subject: str, lifetime: timedelta = LONGEST, *, issuer: str = ISSUER
-) -> str:
+def token(folder: Path, role: str, subject: str, lifetime: timedelta = LONGEST, *, issuer: str = ISSUER) -> str:
     """An access token as the identity provider would issue it: claims `iss aud sub roles iat exp jti`, RS256."""
     key = signing_key(folder)
     now = int(time.time())
