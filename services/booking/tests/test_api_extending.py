@@ -8,6 +8,7 @@ from typing import Any
 
 import httpx
 import pytest
+from makegood_booking.settings import BookingSettings
 from makegood_contracts.events import (
     SessionExtended,
     SessionExtensionRequested,
@@ -107,6 +108,10 @@ CHARGE = ("amount_minor", "currency", "due_on")
             for values in (
                 (0, "USD", "2026-12-24"),
                 (5, "usd", "2026-12-24"),
+                (5, "ZZZ", "2026-12-24"),
+                (5, "XXX", "2026-12-24"),
+                (5, "XAU", "2026-12-24"),
+                (100_001, "USD", "2026-12-24"),
                 (5, "USD", "2026-11-22"),
                 (5, "USD", "9999-12-31"),
                 (5, "USD"),
@@ -119,3 +124,30 @@ async def test_a_bad_extension_is_refused(world: World, body: Any) -> None:
     answer = await world.provider.post(f"/v1/sessions/{session['id']}/extend", json=body, headers={"If-Match": "*"})
     assert (answer.status_code, slug(answer)) == (422, "validation")
     assert await world.read(session) == session
+
+
+@pytest.mark.rule("EXT-1")
+async def test_many_small_invoices_of_a_session_come_to_no_more_than_its_policy_allows(world: World) -> None:
+    session = await world.confirmed()
+    ends = START + 30 * MINUTE
+    for amount, expected in ((60_000, 202), (40_001, 422), (40_000, 202), (1, 422)):
+        invoice = {"amount_minor": amount, "currency": "USD", "due_on": "2026-12-24"}
+        answer = await extend(world, await world.read(session), ends + 5 * MINUTE, invoice=invoice)
+        assert answer.status_code == expected, answer.text
+        if expected == 422:
+            (error,) = answer.json()["errors"]
+            assert error["pointer"] == "#/invoice/amount_minor"
+            continue
+        asked = next(event for event in await world.outbox() if isinstance(event, SessionExtensionRequested))
+        ends += 5 * MINUTE
+        await world.handle(Answers.slot_moved(session, asked.move_id, START, ends))
+
+
+@pytest.mark.rule("EXT-1")
+def test_a_platform_that_is_set_up_for_some_currencies_knows_only_those_of_iso_4217() -> None:
+    given: dict[str, Any] = {"MAKEGOOD_ENVIRONMENT": "development", "BOOKING_DATABASE_URL": "postgresql://b@127.0.0.1/b"}
+    given |= {"KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:9", "JWKS_URL": "/nowhere"}
+    assert BookingSettings(**given, CURRENCIES="USD, EUR").currency_codes == {"USD", "EUR"}
+    assert "JPY" in BookingSettings(**given).currency_codes
+    with pytest.raises(ValueError, match="not ZZZ"):
+        BookingSettings(**given, CURRENCIES="USD,ZZZ")

@@ -59,6 +59,7 @@ def bootstrap(settings: BookingSettings, clock: Clock | None = None) -> Service:
             sessions=kept,
             desk=Desk(database, kept, known),
             lookout=Lookout(),
+            currencies=settings.currency_codes,
             links_start=settings.links_start,
         ),
         app=app,

@@ -25,5 +25,7 @@ class Parts:
     """Takes booking requests, many in one transaction."""
     lookout: Lookout
     """Answers why nothing can be booked."""
+    currencies: frozenset[str]
+    """Those in which extensions are charged."""
     links_start: str
     """The client app's address, where people join."""

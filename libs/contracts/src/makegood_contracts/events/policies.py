@@ -29,3 +29,4 @@ class PolicyChanged(Event, frozen=True, kw_only=True):
     no_show_minutes: int
     inactivity_days: int
     offer_minutes: int
+    adjustment_limit: int = 10

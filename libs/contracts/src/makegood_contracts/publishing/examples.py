@@ -76,6 +76,7 @@ _BY_NAME: Final[dict[str, Any]] = {
     "no_show_minutes": 15,
     "inactivity_days": 25,
     "offer_minutes": 120,
+    "adjustment_limit": 10,
     "minimum_notice_minutes": 120,
     "horizon_days": 90,
     "amount": 1,

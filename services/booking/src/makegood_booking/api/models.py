@@ -42,6 +42,8 @@ MORE_OF_POLICY: Final[dict[str, Any]] = {
     "horizon_days": 366,
     "shortest_minutes": 5,
     "longest_minutes": 480,
+    "adjustment_limit": 10,
+    "invoice_limit_minor": 100_000,
 }
 POLICY_TEXT: Final = "Cancel at least 24 hours before the start to keep the credit."
 SESSION: Final[dict[str, Any]] = {
@@ -151,6 +153,13 @@ class PolicyView(PolicyTerms):
     horizon_days: int
     shortest_minutes: int
     longest_minutes: int
+    adjustment_limit: Annotated[
+        int, Field(description="Credits that one person of support adjusts within a day; more needs a second person.")
+    ]
+    invoice_limit_minor: Annotated[
+        int,
+        Field(description="What the invoices of a session's extensions come to at most, in the currency's minor unit."),
+    ]
     text: str
 
     @classmethod

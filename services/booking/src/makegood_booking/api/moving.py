@@ -9,7 +9,7 @@ from fastapi import APIRouter, Depends, Response
 from makegood_chassis.database import UnitOfWork
 from makegood_chassis.http.changes import Change, changes
 from makegood_chassis.http.openapi import problems
-from makegood_chassis.http.problems import Problem
+from makegood_chassis.http.problems import Problem, invalid
 from makegood_chassis.http.rights import Access, operation
 from makegood_contracts.events import InvoiceWish
 from makegood_contracts.ids import new_id
@@ -106,6 +106,8 @@ async def extend_session(
     """
     session_id = known_id(session_id, "session")
     invoice = InvoiceWish(**body.invoice.model_dump()) if body.invoice else None
+    if invoice and invoice.currency not in parts.currencies:
+        raise invalid("#/invoice/currency", "The platform is set up for no charges in this currency.")
 
     async def apply(unit: UnitOfWork) -> Session:
         session, party = await locked(parts, session_id, access, change, unit)

@@ -48,6 +48,8 @@ class PolicyRequest(RequestModel):
     horizon_days: _Number | None = None
     shortest_minutes: _Number | None = None
     longest_minutes: _Number | None = None
+    adjustment_limit: _Number | None = None
+    invoice_limit_minor: Annotated[Whole | None, Field(ge=0, le=100_000_000)] = None
 
 
 @router.get("/v1/policies/current", response_model=PolicyView)

@@ -141,8 +141,12 @@ def _moved(session: Session, move: Move, now: datetime) -> Changed:
 
 def _extended(session: Session, move: Move) -> Changed:
     added = move.length_minutes - session.booked.length_minutes
-    extended = session.extended_minutes + added
-    changes = {"booked": _rebooked(session, move), "move": None, "extended_minutes": extended}
+    changes = {
+        "booked": _rebooked(session, move),
+        "move": None,
+        "extended_minutes": session.extended_minutes + added,
+        "invoiced_minor": session.invoiced_minor + (move.invoice.amount_minor if move.invoice else 0),
+    }
     return happened(
         session,
         SessionExtended,

@@ -41,6 +41,10 @@ class Policy:
     horizon_days: int = 366
     shortest_minutes: int = 5
     longest_minutes: int = 480
+    adjustment_limit: int = 10
+    """CRED-5: credits that one person of support gives or takes within a day; more needs a second person."""
+    invoice_limit_minor: int = 100_000
+    """EXT-1: what the invoices of a session's extensions come to at most, together, in the currency's minor unit."""
 
     @property
     def text(self) -> str:
@@ -105,8 +109,9 @@ def impossible(policy: Policy) -> tuple[str, str] | None:
     leave holds that lapse before anybody decides."""
     for field in fields(policy):
         value = getattr(policy, field.name)
-        if field.name in _SMALLEST and not _SMALLEST[field.name] <= value <= _LARGEST:
-            return field.name, f"From {_SMALLEST[field.name]} to {_LARGEST}."
+        largest = _LARGEST_MONEY if field.name.endswith("_minor") else _LARGEST
+        if field.name in _SMALLEST and not _SMALLEST[field.name] <= value <= largest:
+            return field.name, f"From {_SMALLEST[field.name]} to {largest}."
     reminders = policy.reminder_hours
     if len(reminders) > 8 or len(set(reminders)) < len(reminders) or not all(0 < hours <= 720 for hours in reminders):
         return "reminder_hours", "At most 8 different hours, each from 1 to 720."
@@ -127,6 +132,7 @@ def many(count: int, unit: str) -> str:
 
 
 _LARGEST = 10_000
+_LARGEST_MONEY = 100_000_000
 _SMALLEST = {
     "notice_hours": 0,
     "confirm_hours": 0,
@@ -143,6 +149,8 @@ _SMALLEST = {
     "horizon_days": 1,
     "shortest_minutes": 1,
     "longest_minutes": 1,
+    "adjustment_limit": 0,
+    "invoice_limit_minor": 0,
 }
 
 STANDARD = Policy("standard", 1)
@@ -162,4 +170,5 @@ def changed(policy: Policy, now: datetime) -> PolicyChanged:
         no_show_minutes=policy.no_show_minutes,
         inactivity_days=policy.inactivity_days,
         offer_minutes=policy.offer_minutes,
+        adjustment_limit=policy.adjustment_limit,
     )

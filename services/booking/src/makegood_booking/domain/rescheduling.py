@@ -102,6 +102,9 @@ def extend(
         return Unfit("ends_at", f"At most {session.policy.longest_minutes} minutes after the start.")
     if invoice is not None and invoice.due_on < now.astimezone(zone(booked.time_zone)).date():
         return Unfit("invoice/due_on", "Not before today.")
+    if invoice is not None and session.invoiced_minor + invoice.amount_minor > session.policy.invoice_limit_minor:
+        limit = session.policy.invoice_limit_minor
+        return Unfit("invoice/amount_minor", f"The session's extensions cost at most {limit} together.")
     if session.move_pending:
         return _PENDING
     move = Move(

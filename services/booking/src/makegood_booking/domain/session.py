@@ -99,6 +99,8 @@ class Session:
     reconfirmation: Reconfirmation | None = None
     extended_minutes: int = 0
     """EXT-1: what extensions added to the length that was booked; no plan pays for it."""
+    invoiced_minor: int = 0
+    """EXT-1: what the invoices of its extensions come to, in the currency's minor unit."""
 
     @property
     def id(self) -> str:

@@ -24,8 +24,10 @@ COLUMNS: Final = (
     "id, room_id, member_id, provider_id, starts_at, ends_at, length_minutes, modality, time_zone, venue_id, booked_by, "
     "requested_at, policy_version, status, version, slot_state, funding, credit_state, reasons, purchasable, confirm_by, "
     "member_joined_at, member_left_at, provider_joined_at, provider_left_at, absent_party, "
-    "lot_id::text, blocked_from, blocked_until, move, moved_by_provider, reconfirmation, extended_minutes"
+    "lot_id::text, blocked_from, blocked_until, move, moved_by_provider, reconfirmation, extended_minutes, invoiced_minor"
 )
+_MOVE: Final = COLUMNS.split(", ").index("move") - len(COLUMNS.split(", "))
+"""Where the move stands, from the end."""
 _READ = f"SELECT {COLUMNS} FROM sessions WHERE id = $1"  # noqa: S608
 _READ_MANY = f"SELECT {COLUMNS} FROM sessions WHERE id = ANY($1::uuid[])"  # noqa: S608
 _LOCK = f"{_READ_MANY} ORDER BY id FOR UPDATE"
@@ -66,9 +68,9 @@ WHERE s.id = n.id
 _REBOOK = """
 UPDATE sessions AS s
 SET starts_at = n.starts_at, ends_at = n.ends_at, length_minutes = n.length_minutes, time_zone = n.time_zone,
-    venue_id = n.venue_id, extended_minutes = n.extended_minutes
-FROM unnest($1::uuid[], $2::timestamptz[], $3::timestamptz[], $4::int[], $5::text[], $6::text[], $7::int[])
-     AS n (id, starts_at, ends_at, length_minutes, time_zone, venue_id, extended_minutes)
+    venue_id = n.venue_id, extended_minutes = n.extended_minutes, invoiced_minor = n.invoiced_minor
+FROM unnest($1::uuid[], $2::timestamptz[], $3::timestamptz[], $4::int[], $5::text[], $6::text[], $7::int[], $8::bigint[])
+     AS n (id, starts_at, ends_at, length_minutes, time_zone, venue_id, extended_minutes, invoiced_minor)
 WHERE s.id = n.id
 """
 _MOVING = (SessionMoved, SessionExtended)
@@ -110,8 +112,8 @@ class Sessions:
         values[0], values[1], values[12] = str(values[0]), str(values[1]), self.policies.of(values[12])
         reasons = values[18]
         values[18:19] = ((), ()) if reasons is None else (_reasons(reasons, "slot"), _reasons(reasons, "credit"))
-        if values[-4] is not None:
-            values[-4] = convert(values[-4], Move)
+        if values[_MOVE] is not None:
+            values[_MOVE] = convert(values[_MOVE], Move)
         return Session(Appointment(*values[:13]), *values[13:])
 
     async def add(self, made: Sequence[tuple[Changed, Cause]], unit: UnitOfWork) -> None:
@@ -191,6 +193,7 @@ class Sessions:
             [b.time_zone for b in booked],
             [b.venue_id for b in booked],
             [s.extended_minutes for s in sessions],
+            [s.invoiced_minor for s in sessions],
         )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Column, DateTime, Integer, MetaData, Table, Text
+from sqlalchemy import BigInteger, Column, DateTime, Integer, MetaData, Table, Text
 from sqlalchemy.dialects.postgresql import BOOLEAN, JSONB, UUID
 
 metadata = MetaData()
@@ -55,4 +55,5 @@ sessions = Table(
     Column("moved_by_provider", BOOLEAN),
     Column("reconfirmation", Text),
     Column("extended_minutes", Integer),
+    Column("invoiced_minor", BigInteger),
 )
