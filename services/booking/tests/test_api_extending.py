@@ -145,7 +145,10 @@ async def test_many_small_invoices_of_a_session_come_to_no_more_than_its_policy_
 
 @pytest.mark.rule("EXT-1")
 def test_a_platform_that_is_set_up_for_some_currencies_knows_only_those_of_iso_4217() -> None:
-    given: dict[str, Any] = {"MAKEGOOD_ENVIRONMENT": "development", "BOOKING_DATABASE_URL": "postgresql://b@127.0.0.1/b"}
+    given: dict[str, Any] = {
+        "MAKEGOOD_ENVIRONMENT": "development",
+        "BOOKING_DATABASE_URL": "postgresql://b@127.0.0.1/b",
+    }
     given |= {"KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:9", "JWKS_URL": "/nowhere"}
     assert BookingSettings(**given, CURRENCIES="USD, EUR").currency_codes == {"USD", "EUR"}
     assert "JPY" in BookingSettings(**given).currency_codes

@@ -26,7 +26,7 @@ async def working(world: World, kafka: str, prefix: str) -> AsyncIterator[asynci
         port = free.getsockname()[1]
     environment = os.environ | {
         "MAKEGOOD_ENVIRONMENT": "development",
-        "NOTIFICATIONS_DATABASE_URL": world.service.settings.database_url,
+        "NOTIFICATIONS_DATABASE_URL": world.service.settings.database_url.get_secret_value(),
         "KAFKA_BOOTSTRAP_SERVERS": kafka,
         "KAFKA_TOPIC_PREFIX": prefix,
         "JWKS_URL": world.service.settings.jwks_url,

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from makegood_cli.errors import UserError
-from makegood_cli.stack.config import PARTS, ROLES, Choices, Stack
+from makegood_cli.stack.config import PARTS, ROLES, Choices, Stack, without_password
 from makegood_cli.stack.home import Home
 from makegood_cli.stack.ports import SERVICES
 from makegood_cli.terminal import console
@@ -20,13 +20,17 @@ _NUMBERED = re.compile(rf"(?:{'|'.join(SERVICES)})-[2-9]")
 
 def addresses(stack: Stack) -> list[tuple[str, str]]:
     """What a person wants to open, with the address."""
+    servers = (
+        ("PostgreSQL", "BOOKING_DATABASE_URL", stack.database_url("booking")),
+        ("Redis", "REDIS_URL", stack.redis_url),
+    )
     return [
         ("gateway", stack.base_url),
         ("API documents", f"{stack.base_url}/docs"),
         ("inbox page", stack.mail_url),
         ("Kafka", stack.bootstrap),
-        ("PostgreSQL", stack.database_url("booking")),
-        ("Redis", stack.redis_url),
+        # Passwords of servers of one's own are no secrets: everybody has them in the documentation.
+        *((what, without_password(url) if name in stack.external else url) for what, name, url in servers),
     ]
 
 

@@ -6,6 +6,7 @@ import json
 import os
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
 
 from makegood_cli.errors import UserError
 from makegood_cli.stack import kafka, postgres, redis
@@ -71,13 +72,13 @@ class Stack:
 
     home: Home
     choices: Choices
-    external: dict[str, str] = field(default_factory=dict)
+    external: dict[str, str] = field(default_factory=dict, repr=False)
 
     @classmethod
     def of(cls, home: Home, choices: Choices | None = None) -> Stack:
         """The stack of this home. Servers that the environment names are used instead of ours."""
         names = ["KAFKA_BOOTSTRAP_SERVERS", "REDIS_URL", *(f"{s.upper()}_DATABASE_URL" for s in SERVICES)]
-        external = {n: os.environ[n] for n in names if os.environ.get(n)}
+        external = {n: value for n in names if (value := _given(n))}
         return cls(home, choices or Choices.remembered(home), external)
 
     @property
@@ -123,3 +124,25 @@ class Stack:
 
     def folder(self, part: str) -> Path:
         return self.home.postgres_folder() if part == postgres.NAME else self.home.state / part
+
+
+def _given(name: str) -> str:
+    """What the environment says, or the file that `<name>_FILE` names; empty if nothing. Raises UserError for a bad file."""
+    if not os.environ.get(f"{name}_FILE"):
+        return os.environ.get(name, "")
+    # Imported at its use: it takes long, and most commands need none of it.
+    from makegood_chassis.secret_files import Unreadable, from_file
+
+    value = from_file(name)
+    if isinstance(value, Unreadable):
+        raise UserError(value.reason, exit_code=2)
+    return value or ""
+
+
+def without_password(url: str) -> str:
+    """An address as it may be shown."""
+    parts = urlsplit(url)
+    login, at, host = parts.netloc.rpartition("@")
+    if ":" not in login:
+        return url
+    return urlunsplit(parts._replace(netloc=f"{login.partition(':')[0]}:***{at}{host}"))

@@ -24,6 +24,9 @@ def environment(stack: Stack, service: str) -> dict[str, str]:
         "KAFKA_TOPIC_PREFIX": stack.topic_prefix(),
         f"{service.upper()}_DATABASE_URL": stack.database_url(service),
         "REDIS_URL": stack.redis_url,
+        # Where these came from files, the files were read already.
+        f"{service.upper()}_DATABASE_URL_FILE": "",
+        "REDIS_URL_FILE": "",
         "JWKS_URL": os.environ.get("JWKS_URL", f"{stack.mail_url}/.well-known/jwks.json"),
         "HTTP_HOST": LISTEN,
         "PUBLIC_BASE_URL": os.environ.get("PUBLIC_BASE_URL", stack.base_url),

@@ -140,7 +140,7 @@ class Runtime:
             health.expect("consumer", "relay", "kafka")
             await self._start_work()
         else:
-            self._wake = OutboxWake(self._settings.database_url, listen=False)
+            self._wake = OutboxWake(self._settings.database_url.get_secret_value(), listen=False)
             service.database.on_publish.append(self._wake.published)
             self._component("wake", self._wake.run)
         health.started = True
@@ -149,7 +149,10 @@ class Runtime:
     async def _start_work(self) -> None:
         service, settings = self._service, self._settings
         self._relay_database = Database(
-            settings.database_url, service.clock, pool_size=3, application_name=f"makegood-{service.name}-relay"
+            settings.database_url.get_secret_value(),
+            service.clock,
+            pool_size=3,
+            application_name=f"makegood-{service.name}-relay",
         )
         with suppress(Stopped):
             await self._when_reachable(self._relay_database.open)

@@ -92,7 +92,7 @@ def _migrate(service: Service) -> None:
     from makegood_chassis.migrations import migrate
 
     try:
-        asyncio.run(migrate(service.settings.database_url, service.migrations))
+        asyncio.run(migrate(service.settings.database_url.get_secret_value(), service.migrations))
     except OSError as error:
         structlog.get_logger(__name__).error("the database cannot be reached", error=type(error).__name__)
         sys.exit(1)
@@ -122,6 +122,9 @@ def base(name: str, settings: ServiceSettings, clock: Clock | None = None) -> tu
     """The parts that every bootstrap needs, made from the settings."""
     clock = clock or Clock()
     database = Database(
-        settings.database_url, clock, pool_size=settings.database_pool, application_name=f"makegood-{name}"
+        settings.database_url.get_secret_value(),
+        clock,
+        pool_size=settings.database_pool,
+        application_name=f"makegood-{name}",
     )
-    return clock, database, Signals(settings.redis_url, name)
+    return clock, database, Signals(settings.redis_url.get_secret_value(), name)

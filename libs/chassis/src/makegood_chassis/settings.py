@@ -1,29 +1,26 @@
-"""Settings of a service process, from the environment. An impossible value is refused at start, with advice.
+"""Settings of a service process, from the environment or, for secrets, from files. An impossible value is refused at start.
 
 The one table of all settings, `docs/settings.md`, is made from these classes.
 """
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, PositiveFloat, PositiveInt, computed_field, field_validator, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import Field, PositiveFloat, PositiveInt, SecretStr, field_validator, model_validator
+
+from makegood_chassis.checked_settings import CheckedSettings
+from makegood_chassis.secret_files import is_secret, variable
 
 Port = Annotated[int, Field(ge=1, le=65535)]
 
 
-class ServiceSettings(BaseSettings):
+class ServiceSettings(CheckedSettings):
     """What every service takes. Durations are seconds."""
 
-    model_config = SettingsConfigDict(extra="ignore", frozen=True, populate_by_name=True)
-
-    environment: Literal["development", "production"] = Field(
-        "production",
-        validation_alias="MAKEGOOD_ENVIRONMENT",
-        description="`development` lets the product's clock be moved; never set it where people are served.",
+    database_url: SecretStr = Field(
+        description="PostgreSQL of this service, `postgresql://login:secret@host:port/database`."
     )
-    database_url: str = Field(description="PostgreSQL of this service, `postgresql://login:secret@host:port/database`.")
     database_pool: PositiveInt = Field(
         16, validation_alias="DATABASE_POOL", description="Most connections of one process to PostgreSQL."
     )
@@ -35,8 +32,10 @@ class ServiceSettings(BaseSettings):
         validation_alias="KAFKA_TOPIC_PREFIX",
         description="Put before every topic and group name on a shared cluster.",
     )
-    redis_url: str = Field(
-        "", validation_alias="REDIS_URL", description="Redis for wake-ups across processes; empty: work without."
+    redis_url: SecretStr = Field(
+        SecretStr(""),
+        validation_alias="REDIS_URL",
+        description="Redis for wake-ups across processes; empty: work without.",
     )
     jwks_url: str = Field(
         validation_alias="JWKS_URL",
@@ -104,8 +103,8 @@ class ServiceSettings(BaseSettings):
 
     @field_validator("database_url")
     @classmethod
-    def _postgresql_only(cls, url: str) -> str:
-        if not url.startswith(("postgresql://", "postgres://")):
+    def _postgresql_only(cls, url: SecretStr) -> SecretStr:
+        if not url.get_secret_value().startswith(("postgresql://", "postgres://")):
             raise ValueError(
                 "must be a postgresql:// address, for example postgresql://booking:secret@127.0.0.1/makegood_booking"
             )
@@ -122,11 +121,6 @@ class ServiceSettings(BaseSettings):
         """The client app's address, without a slash at its end."""
         return (self.client_app_url or self.public_base_url).rstrip("/")
 
-    @computed_field  # type: ignore[prop-decorator]
-    @property
-    def development(self) -> bool:
-        return self.environment == "development"
-
 
 class AccessLogSettings(ServiceSettings):
     """Further ones of a service that keeps personal data or credits, and so an access log (SEC-5)."""
@@ -142,6 +136,7 @@ def table(settings: type[ServiceSettings]) -> list[tuple[str, str, str]]:
     """(variable, default, meaning) of every setting, for the documentation."""
     rows: list[tuple[str, str, str]] = []
     for name, info in settings.model_fields.items():
-        default: Any = "required" if info.is_required() else info.default
-        rows.append((str(info.validation_alias or name).upper(), str(default), info.description or ""))
+        default = "required" if info.is_required() else str(info.default)
+        meaning = info.description or ""
+        rows.append((variable(name, info), default, f"**Secret.** {meaning}" if is_secret(info) else meaning))
     return rows

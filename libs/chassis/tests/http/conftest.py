@@ -129,7 +129,7 @@ def make_service(identity: Identity) -> Make:
             name="notes",
             settings=chosen,
             clock=clock,
-            database=Database(chosen.database_url, clock, pool_size=chosen.database_pool),
+            database=Database(chosen.database_url.get_secret_value(), clock, pool_size=chosen.database_pool),
             signals=None,  # type: ignore[arg-type]
             events={},
             deadlines={},

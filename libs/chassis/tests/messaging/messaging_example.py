@@ -22,7 +22,7 @@ from makegood_chassis.service import Service, base, run
 from makegood_chassis.settings import ServiceSettings
 from makegood_contracts.envelope import Received
 from makegood_contracts.events import SessionConfirmed, SessionReserved, SlotReleased
-from pydantic import Field
+from pydantic import Field, SecretStr
 
 TABLES = """
 CREATE TABLE effects (
@@ -114,7 +114,7 @@ def session_event(
 
 
 class Settings(ServiceSettings):
-    database_url: str = Field(validation_alias="EXAMPLE_DATABASE_URL")
+    database_url: SecretStr = Field(validation_alias="EXAMPLE_DATABASE_URL")
 
 
 RIGHTS: Rights = {}

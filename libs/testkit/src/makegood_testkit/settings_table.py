@@ -21,6 +21,9 @@ _HEAD = """# Settings
 Every process of a service reads its settings from the environment. An impossible value ends it at its start with exit code 2 and a
 message that names the variable. Durations are seconds.
 
+A secret can come from a file instead: `REDIS_URL_FILE=/run/secrets/redis` in place of `REDIS_URL`. A newline at the file's end does not
+count. Both at once are refused, and so is a file that is missing or empty. No log and no error shows a secret.
+
 Made by `python -m makegood_testkit.settings_table > docs/settings.md`.
 """
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from makegood_chassis.settings import ServiceSettings
-from pydantic import Field
+from pydantic import Field, SecretStr
 
 
 class AvailabilitySettings(ServiceSettings):
     """What every service takes, with this one's database."""
 
-    database_url: str = Field(
+    database_url: SecretStr = Field(
         validation_alias="AVAILABILITY_DATABASE_URL",
         description="PostgreSQL of the availability service, `postgresql://login:secret@host:port/database`.",
     )

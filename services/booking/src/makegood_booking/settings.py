@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from makegood_chassis.settings import ServiceSettings
 from makegood_contracts.currencies import currency_codes
-from pydantic import Field, field_validator
+from pydantic import Field, SecretStr, field_validator
 
 
 class BookingSettings(ServiceSettings):
     """What booking takes from the environment."""
 
-    database_url: str = Field(
+    database_url: SecretStr = Field(
         validation_alias="BOOKING_DATABASE_URL",
         description="PostgreSQL of booking, `postgresql://login:secret@host:port/database`.",
     )

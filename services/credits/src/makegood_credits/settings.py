@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import Literal, Self
 
 from makegood_chassis.settings import AccessLogSettings
-from pydantic import Field, model_validator
+from pydantic import Field, SecretStr, model_validator
 
 
 class CreditsSettings(AccessLogSettings):
     """What credits takes from the environment."""
 
-    database_url: str = Field(
+    database_url: SecretStr = Field(
         validation_alias="CREDITS_DATABASE_URL",
         description="PostgreSQL of credits, `postgresql://login:secret@host:port/database`.",
     )
@@ -21,14 +21,13 @@ class CreditsSettings(AccessLogSettings):
         description="`stripe`, `none`, or `development`, whose page lets anybody decide whether a payment goes through "
         "(refused in production); empty: `development` in development, else `none`.",
     )
-    stripe_secret_key: str = Field(
-        "", validation_alias="STRIPE_SECRET_KEY", description="Stripe's secret API key, `sk_…`.", repr=False
+    stripe_secret_key: SecretStr = Field(
+        SecretStr(""), validation_alias="STRIPE_SECRET_KEY", description="Stripe's secret API key, `sk_…`."
     )
-    stripe_webhook_secret: str = Field(
-        "",
+    stripe_webhook_secret: SecretStr = Field(
+        SecretStr(""),
         validation_alias="STRIPE_WEBHOOK_SECRET",
         description="Signing secret of the web-hook endpoint `/v1/webhooks/payments` at Stripe, `whsec_…`.",
-        repr=False,
     )
     stripe_api_base: str = Field(
         "https://api.stripe.com", validation_alias="STRIPE_API_BASE", description="Address of Stripe's API."

@@ -98,7 +98,7 @@ def whatsapp_account(settings: NotificationsSettings) -> CloudApi | None:
             url=settings.whatsapp_url,
             version=settings.whatsapp_version,
             phone_number_id=settings.whatsapp_phone_number_id,
-            token=settings.whatsapp_token,
+            token=settings.whatsapp_token.get_secret_value(),
         )
     )
 
@@ -109,7 +109,7 @@ def smtp_server(settings: NotificationsSettings) -> SmtpServer:
         host=settings.smtp_host,
         port=settings.smtp_port,
         username=settings.smtp_username,
-        password=settings.smtp_password,
+        password=settings.smtp_password.get_secret_value(),
         tls=settings.smtp_tls,
         connections=settings.smtp_connections,
         timeout=settings.smtp_timeout,

@@ -6,7 +6,7 @@ from email.utils import parseaddr
 from typing import Annotated, Literal, Self
 
 from makegood_chassis.settings import AccessLogSettings, Port
-from pydantic import Field, PositiveFloat, PositiveInt, field_validator, model_validator
+from pydantic import Field, PositiveFloat, PositiveInt, SecretStr, field_validator, model_validator
 
 Hours = Annotated[float, Field(gt=0, le=24 * 14)]
 
@@ -14,14 +14,14 @@ Hours = Annotated[float, Field(gt=0, le=24 * 14)]
 class NotificationsSettings(AccessLogSettings):
     """Durations are seconds where the name says nothing else."""
 
-    database_url: str = Field(
+    database_url: SecretStr = Field(
         validation_alias="NOTIFICATIONS_DATABASE_URL",
         description="PostgreSQL of this service, `postgresql://login:secret@host:port/database`.",
     )
     smtp_host: str = Field("127.0.0.1", validation_alias="SMTP_HOST", description="Mail server that takes e-mails.")
     smtp_port: Port = Field(1025, validation_alias="SMTP_PORT", description="Its port.")
     smtp_username: str = Field("", validation_alias="SMTP_USERNAME", description="Login there; empty: none.")
-    smtp_password: str = Field("", validation_alias="SMTP_PASSWORD", description="Its password.", repr=False)
+    smtp_password: SecretStr = Field(SecretStr(""), validation_alias="SMTP_PASSWORD", description="Its password.")
     smtp_tls: Literal["none", "starttls", "tls"] = Field(
         "none", validation_alias="SMTP_TLS", description="How the connection is secured."
     )
@@ -53,7 +53,9 @@ class NotificationsSettings(AccessLogSettings):
     whatsapp_phone_number_id: str = Field(
         "", validation_alias="WHATSAPP_PHONE_NUMBER_ID", description="Id of the sending phone number there."
     )
-    whatsapp_token: str = Field("", validation_alias="WHATSAPP_TOKEN", description="Access token for it.", repr=False)
+    whatsapp_token: SecretStr = Field(
+        SecretStr(""), validation_alias="WHATSAPP_TOKEN", description="Access token for it."
+    )
 
     @field_validator("mail_from")
     @classmethod

@@ -21,6 +21,9 @@ def provider_of(settings: CreditsSettings) -> PaymentProvider | None:
         from makegood_credits.payments.stripe_checkout import StripePayments  # only who uses it loads it
 
         return StripePayments(
-            settings.stripe_secret_key, settings.stripe_webhook_secret, settings.links_start, settings.stripe_api_base
+            settings.stripe_secret_key.get_secret_value(),
+            settings.stripe_webhook_secret.get_secret_value(),
+            settings.links_start,
+            settings.stripe_api_base,
         )
     return None

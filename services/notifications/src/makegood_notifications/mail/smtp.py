@@ -6,7 +6,7 @@ import asyncio
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
 import aiosmtplib
@@ -34,7 +34,7 @@ class SmtpServer:
     host: str
     port: int
     username: str = ""
-    password: str = ""
+    password: str = field(default="", repr=False)
     tls: Literal["none", "starttls", "tls"] = "none"
     connections: int = 8
     timeout: float = 20.0

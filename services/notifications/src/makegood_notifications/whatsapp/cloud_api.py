@@ -7,7 +7,7 @@ client talks to the development side, which answers in the same shapes and needs
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
 import httpx
@@ -53,7 +53,7 @@ class Account:
     url: str
     version: str
     phone_number_id: str
-    token: str
+    token: str = field(repr=False)
     timeout: float = 20.0
     connections: int = 8
 

@@ -1,0 +1,110 @@
+"""Settings that are read and judged together: whoever starts a process sees everything that is wrong in one message."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Annotated, Any, Final, Literal, Self, cast
+
+from pydantic import (
+    Field,
+    ModelWrapValidatorHandler,
+    SecretStr,
+    TypeAdapter,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
+from pydantic_core import InitErrorDetails, PydanticCustomError
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from makegood_chassis.secret_files import SecretFiles, Unreadable, is_secret, variable
+
+UNSAFE: Final = "unsafe"
+"""Type of the errors that come from `faults`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """Why the process must not start: the variable, and advice that never quotes a value."""
+
+    variable: str
+    advice: str
+
+
+class CheckedSettings(BaseSettings):
+    """A secret is a `SecretStr`: it can come from a file too (`<VARIABLE>_FILE`), and nothing ever shows it."""
+
+    model_config = SettingsConfigDict(extra="ignore", frozen=True, populate_by_name=True, hide_input_in_errors=True)
+
+    environment: Literal["development", "production"] = Field(
+        "production",
+        validation_alias="MAKEGOOD_ENVIRONMENT",
+        description="`development` lets the product's clock be moved and takes links without protection; never set it "
+        "where people are served.",
+    )
+
+    def faults(self) -> Iterator[Fault]:
+        """What cannot work, or must not be in production. Subclasses begin with `yield from super().faults()`.
+
+        Some fields may be empty here, because what was given for them is refused already: an empty value is no fault unless
+        the field has it as its default.
+        """
+        yield from ()
+
+    @property
+    def development(self) -> bool:
+        return self.environment == "development"
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return init_settings, SecretFiles(settings_cls), env_settings
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _readable(cls, value: Any) -> Any:
+        if isinstance(value, Unreadable):
+            raise ValueError(value.reason)
+        return value
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _all_faults_together(cls, values: Any, handler: ModelWrapValidatorHandler[Self]) -> Self:
+        wrong: list[InitErrorDetails] = []
+        try:
+            made = handler(values)
+        except ValidationError as error:
+            wrong = [
+                InitErrorDetails(type=each["type"], loc=each["loc"], input=None, ctx=each.get("ctx", {}))
+                for each in error.errors(include_url=False)
+            ]
+            made = cls._as_far_as_valid(values, {str(each["loc"][0]) for each in wrong if each.get("loc")})
+        named = {str(each["loc"][0]).upper() for each in wrong if each.get("loc")}
+        for fault in made.faults():
+            if fault.variable not in named:
+                told = PydanticCustomError(UNSAFE, "{advice}", {"advice": fault.advice})
+                wrong.append(InitErrorDetails(type=told, loc=(fault.variable,), input=None))
+        if wrong:
+            raise ValidationError.from_exception_data(cls.__name__, wrong, hide_input=True)
+        return made
+
+    @classmethod
+    def _as_far_as_valid(cls, values: dict[str, Any], refused: set[str]) -> Self:
+        """The settings with those values that are valid by themselves; defaults or nothing in place of the others."""
+        valid: dict[str, Any] = {}
+        for name, info in cls.model_fields.items():
+            given = [values[key] for key in (variable(name, info), name) if key in values]
+            if given and not refused & {name, variable(name, info)}:
+                kind: Any = Annotated[info.annotation, *info.metadata] if info.metadata else info.annotation
+                valid[name] = TypeAdapter(kind).validate_python(given[0])
+            elif info.is_required():
+                valid[name] = SecretStr("") if is_secret(info) else ""
+        made: Any = cls.model_construct(**valid)
+        return cast(Self, made)
