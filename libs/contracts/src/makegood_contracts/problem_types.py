@@ -371,6 +371,13 @@ SESSIONS: Final = (
         remedy="Use the other channel.",
     ),
     ProblemType(
+        slug="too-soon",
+        status=409,
+        title="Too soon",
+        when="This reaches another person, so it is possible only now and then. It was done a short while ago.",
+        remedy="Wait as long as `Retry-After` says; `next_at` names the moment.",
+    ),
+    ProblemType(
         slug="support-may-not",
         status=403,
         title="Support may not",

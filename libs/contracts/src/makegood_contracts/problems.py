@@ -71,6 +71,7 @@ _EXAMPLES: Final[dict[str, dict[str, Any]]] = {
             "invoice-not-payable",
         )
     },
+    "too-soon": _refused("too-soon", next_at="2026-12-07T15:00:00Z"),
     "room-closed": _refused("room-closed", remedy={"action": "restart_therapy", "href": f"/v1/rooms/{_ROOM}/restart"}),
     "room-inactive": _refused(
         "room-inactive", remedy={"action": "restart_therapy", "href": f"/v1/rooms/{_ROOM}/restart"}

@@ -26,6 +26,7 @@ from makegood_notifications.mail.smtp import Mailer, SmtpMailer, SmtpServer
 from makegood_notifications.mail.wording import Wording
 from makegood_notifications.parts import Parts
 from makegood_notifications.settings import NotificationsSettings
+from makegood_notifications.store import allowances
 from makegood_notifications.store.stream import prune
 from makegood_notifications.whatsapp.carrier import Messages, WhatsAppCarrier
 from makegood_notifications.whatsapp.cloud_api import Account, CloudApi
@@ -85,7 +86,7 @@ def bootstrap(
         parts=Parts(wording, sender, whatsapp_sender, settings.public_base_url.rstrip("/")),
         app=make_app,
         gather=0.03,
-        workers=(send, send_by_whatsapp, prune, keep_pruned(settings.access_retention)),
+        workers=(send, send_by_whatsapp, prune, allowances.keep_pruned, keep_pruned(settings.access_retention)),
     )
 
 

@@ -18,6 +18,8 @@ from makegood_contracts.ids import is_id, new_id
 
 from makegood_notifications.api.lookup import enrolments_of, room_of
 from makegood_notifications.api.models import MessageRequest, MessageView, TimeRequest, message_view
+from makegood_notifications.api.pace import not_too_often
+from makegood_notifications.domain.allowances import TIME_REQUEST
 from makegood_notifications.domain.plans import ready_lengths
 from makegood_notifications.parts import Parts
 from makegood_notifications.store import chat, people, plans
@@ -73,7 +75,12 @@ async def post_message(
     response_model=MessageView,
     summary="Say that no time fits",
     responses=problems(
-        "room-closed", "coverage-ended", "plan-excludes-live-sessions", "length-not-in-plan", "idempotency-in-flight"
+        "room-closed",
+        "coverage-ended",
+        "plan-excludes-live-sessions",
+        "length-not-in-plan",
+        "too-soon",
+        "idempotency-in-flight",
     ),
 )
 async def request_time(
@@ -85,7 +92,7 @@ async def request_time(
     request: Request,
 ) -> Response:
     """AVAIL-5: the ready message "I can't find a time that works for me" to the provider, in the member's language, with the
-    length that the plan includes. `length_minutes`: one of them."""
+    length that the plan includes. `length_minutes`: one of them. At most three times an hour in a room."""
     service: Service = request.app.state.service
     parts: Parts = service.parts
     room, role = await room_of(service, room_id, access, to_write=True)
@@ -95,6 +102,7 @@ async def request_time(
         lengths = ready_lengths(body.length_minutes, enrolments, specialty, unit.now)
         if isinstance(lengths, str):
             raise Problem(lengths)
+        await not_too_often(unit, TIME_REQUEST, room.id)
         preferences = await people.preferences(unit, {room.member_id})
         locale = preferences.get(room.member_id, people.NOTHING_SAID).locale
         text = parts.wording.time_request(lengths, locale)

@@ -16,6 +16,8 @@ from makegood_contracts.ids import new_id
 
 from makegood_notifications.api.lookup import session_of
 from makegood_notifications.api.models import DeliveryView, ReminderRequest
+from makegood_notifications.api.pace import not_too_often
+from makegood_notifications.domain.allowances import REMINDER
 from makegood_notifications.domain.origin import Origin
 from makegood_notifications.domain.plans import reminder_channels
 from makegood_notifications.domain.reminding import why_no_reminder
@@ -32,7 +34,7 @@ router = APIRouter(tags=["reminders"])
     status_code=201,
     response_model=DeliveryView,
     summary="Remind the member now",
-    responses=problems("not-confirmed", "session-over", "reminder-not-possible", "idempotency-in-flight"),
+    responses=problems("not-confirmed", "session-over", "reminder-not-possible", "too-soon", "idempotency-in-flight"),
 )
 async def remind(
     session_id: str,
@@ -42,7 +44,8 @@ async def remind(
     change: Annotated[Change, Depends(changes(if_match="none"))],
     request: Request,
 ) -> Response:
-    """REM-1: by e-mail or WhatsApp, as the member's plan allows and the member chose. Answers the delivery, queued."""
+    """REM-1: by e-mail or WhatsApp, as the member's plan allows and the member chose; at most once an hour for each session and
+    channel. Answers the delivery, queued."""
     service: Service = request.app.state.service
     parts: Parts = service.parts
     known, role = await session_of(service, session_id, access, settled=True)
@@ -67,6 +70,7 @@ async def remind(
         )
         if why_not is not None:
             raise Problem(why_not)
+        await not_too_often(unit, REMINDER, f"{session.id}/{body.channel}")
         locale = contact.locale if contact else "en"
         subject = parts.wording.subject("reminder", locale)
         delivery_id = new_id()

@@ -1,0 +1,26 @@
+"""How often one person may cause messages to another: whoever asks sooner is told when."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+
+@dataclass(frozen=True, slots=True)
+class Allowance:
+    """`most` times in a `period` of product time, which begins with the first of them."""
+
+    kind: str
+    most: int
+    period: timedelta
+
+    def next_at(self, since: datetime) -> datetime:
+        """When it is possible again, if the period that began at `since` is used up."""
+        return since + self.period
+
+
+REMINDER: Final = Allowance("reminder", 1, timedelta(hours=1))
+"""Reminders by the provider's hand, of one session by one channel (REM-1)."""
+TIME_REQUEST: Final = Allowance("time-request", 3, timedelta(hours=1))
+"""The ready message of one room (AVAIL-5)."""

@@ -1,0 +1,48 @@
+"""Counts what is allowed only so often. The row is locked by the statement that counts, so parallel requests queue up."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Final
+
+from makegood_chassis.database import UnitOfWork
+from makegood_chassis.messaging.failures import is_transient
+
+from makegood_notifications.domain.allowances import Allowance
+
+if TYPE_CHECKING:
+    from makegood_chassis.service import Service
+
+_USE: Final = """
+INSERT INTO allowances AS a (kind, entity_id, since, used) VALUES ($1, $2, $3, 1)
+ON CONFLICT (kind, entity_id) DO UPDATE SET
+    since = CASE WHEN a.since <= $3 - $4::interval THEN $3 ELSE a.since END,
+    used = CASE WHEN a.since <= $3 - $4::interval THEN 1 ELSE a.used + 1 END
+WHERE a.since <= $3 - $4::interval OR a.used < $5
+RETURNING since
+"""
+_SINCE: Final = "SELECT since FROM allowances WHERE kind = $1 AND entity_id = $2"
+_PRUNE: Final = "DELETE FROM allowances WHERE since < $1"
+_PRUNE_EVERY: Final = 3600.0
+_KEPT: Final = timedelta(days=2)
+
+
+async def use(unit: UnitOfWork, allowance: Allowance, entity_id: str) -> datetime | None:
+    """Uses the allowance of an entity once; None if it was left. Else when it is possible again, in product time."""
+    if await unit.fetch_value(_USE, allowance.kind, entity_id, unit.now, allowance.period, allowance.most) is not None:
+        return None
+    return allowance.next_at(await unit.fetch_value(_SINCE, allowance.kind, entity_id))
+
+
+async def keep_pruned(service: Service) -> None:
+    """Endless: forgets what began longer ago than any period lasts, once an hour."""
+    while True:
+        await asyncio.sleep(_PRUNE_EVERY * (0.5 + random.random()))
+        try:
+            async with service.database.reading() as queries:
+                await queries.execute(_PRUNE, service.clock.now() - _KEPT)
+        except Exception as error:
+            if not is_transient(error):
+                raise

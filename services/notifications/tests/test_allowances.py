@@ -1,0 +1,65 @@
+"""Nobody fills another person's mailbox: what reaches somebody else is possible only now and then."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import datetime, timedelta
+
+import pytest
+from makegood_contracts.ids import new_id
+
+from .conftest import World
+from .test_reminders import confirmed, enrolled
+
+HOUR = timedelta(hours=1)
+
+
+@pytest.mark.rule("REM-1")
+async def test_forty_reminders_at_once_send_one(world: World) -> None:
+    await confirmed(world)
+    path, body = f"/v1/sessions/{world.session_id}/reminders", {"channel": "email"}
+    async with world.client(world.provider, "provider") as client:
+        answers = await asyncio.gather(*(client.post(path, json=body) for _ in range(40)))
+    refused = [answer for answer in answers if answer.status_code == 409]
+    assert sorted(answer.status_code for answer in answers) == [201] + [409] * 39
+    assert {answer.json()["type"] for answer in refused} == {"/problems/too-soon"}
+    assert {answer.headers["Retry-After"] for answer in refused} == {"3600"}
+    assert {datetime.fromisoformat(answer.json()["next_at"]) for answer in refused} == {world.clock.now() + HOUR}
+    assert await world.rows("SELECT count(*) FROM deliveries WHERE template = 'reminder'") == [(1,)]
+
+
+@pytest.mark.rule("REM-1", "REL-4")
+async def test_a_reminder_is_possible_again_after_an_hour_and_by_another_channel_at_once(world: World) -> None:
+    await world.everybody(phone="+49 30 1234567", channels={"email": True, "whatsapp": True})
+    await world.confirmed()
+    await world.happen(enrolled(world, ["email", "whatsapp"]))
+    path = f"/v1/sessions/{world.session_id}/reminders"
+    async with world.client(world.provider, "provider") as client:
+
+        async def remind(channel: str = "email", key: str | None = None) -> int:
+            headers = {"Idempotency-Key": key or new_id()}
+            return (await client.post(path, json={"channel": channel}, headers=headers)).status_code
+
+        assert await remind(key="first") == 201
+        assert await remind() == 409
+        assert await remind("whatsapp") == 201
+        assert await remind(key="first") == 201, "a repeat gets its first answer"
+        world.clock.moment += HOUR - timedelta(seconds=1)
+        refused = await client.post(path, json={"channel": "email"})
+        assert (refused.status_code, refused.headers["Retry-After"]) == (409, "1")
+        world.clock.moment += timedelta(seconds=1)
+        assert await remind() == 201
+        assert await remind() == 409
+    assert await world.rows("SELECT count(*) FROM deliveries WHERE template = 'reminder'") == [(3,)]
+
+
+@pytest.mark.rule("AVAIL-5")
+async def test_the_ready_message_is_written_three_times_an_hour(world: World) -> None:
+    await confirmed(world)
+    await world.happen(enrolled(world, ["email"]))
+    path = f"/v1/rooms/{world.room_id}/time-request"
+    async with world.client(world.member) as client:
+        answers = await asyncio.gather(*(client.post(path, json={}) for _ in range(10)))
+        assert sorted(answer.status_code for answer in answers) == [201] * 3 + [409] * 7
+        world.clock.moment += HOUR
+        assert (await client.post(path, json={})).status_code == 201
