@@ -24,3 +24,19 @@ async def test_forty_reminders_in_a_burst_are_one_mail(cast: Cast) -> None:
     await cast.inbox().wait_for(REMINDER)
     await cast.platform.settle()
     assert len([mail for mail in await cast.inbox().all() if mail["Subject"] == REMINDER]) == 1
+
+
+@pytest.mark.parametrize("name", ["https://evil.example/pay", "Ada www.evil.example", "x\u202egpj.exe", "\u200d\u200b\u3164"])
+async def test_names_that_lead_somewhere_steer_or_show_nothing_are_refused(cast: Cast, name: str) -> None:
+    path = f"/v1/people/{cast.member.subject}/contact"
+    body = {**(await cast.member.get(path)).body, "name": name}
+    assert (await cast.member.send("PUT", path, body)).status_code == 422
+    ops = cast.platform.person("ops", "ops-names")
+    assert (await ops.send("POST", "/v1/venues", {"name": name, "time_zone": "UTC"})).status_code == 422
+
+
+async def test_names_with_joiners_are_kept(cast: Cast) -> None:
+    path = f"/v1/people/{cast.member.subject}/contact"
+    for name in ("علی‌رضا", "👩‍👩‍👧‍👦 Ada", "क्‍ष"):
+        await cast.member.put(path, {**(await cast.member.get(path)).body, "name": name})
+        assert (await cast.member.get(path))["name"] == name

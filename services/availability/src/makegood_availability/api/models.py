@@ -6,8 +6,9 @@ from typing import Annotated, Any, ClassVar, Final, Literal, Self
 
 from makegood_calendar.hours import overlaps
 from makegood_chassis.http.models import Day, Instant, RequestModel, View, Whole, example
+from makegood_chassis.http.names import Name
 from makegood_contracts.events import Modality, Specialty
-from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, model_validator
 
 from makegood_availability.api.parameters import Zone
 from makegood_availability.domain.waitlist import LONGEST_WAIT, Status
@@ -16,7 +17,6 @@ from makegood_availability.store.bodies import minutes_of
 Weekday = Literal["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"]
 From = Annotated[str, Field(alias="from", pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$", examples=["09:00"])]
 To = Annotated[str, Field(pattern=r"^(([01][0-9]|2[0-3]):[0-5][0-9]|24:00)$", examples=["17:00"])]
-Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
 
 MOST_STRETCHES: Final = 14
 """Stretches of hours in one day."""
@@ -311,4 +311,5 @@ class VenueView(VenueBody):
     )
 
     id: str
+    name: str
     version: int

@@ -10,18 +10,13 @@ from typing import Annotated, Any, Literal
 from email_validator import EmailNotValidError, validate_email
 from fastapi import Path
 from makegood_chassis.http.models import Flag, Instant, RequestModel, View, Whole, example
+from makegood_chassis.http.names import Name
 from makegood_contracts.zones import zone_names
 from pydantic import AfterValidator, Field, StringConstraints
 
 LONGEST_TEXT = 4000
 LOCAL_NAMES = ("invalid", "localhost", "test", "local", "example", "internal")
 """Names that only reach mailboxes of one's own; development and private installations use them."""
-
-
-def _printable(text: str) -> str:
-    if any(unicodedata.category(character) in ("Cc", "Cs", "Zl", "Zp") for character in text):
-        raise ValueError("must not hold control characters or line breaks")
-    return text
 
 
 def _readable(text: str) -> str:
@@ -60,9 +55,6 @@ def _zone(name: str) -> str:
 
 
 PersonId = Annotated[str, Path(pattern=r"^[A-Za-z0-9._:@-]{1,128}$", description="The `sub` of the person's token.")]
-Name = Annotated[
-    str, StringConstraints(min_length=1, max_length=200, strip_whitespace=True), AfterValidator(_printable)
-]
 Address = Annotated[str, StringConstraints(max_length=254), AfterValidator(_address)]
 Phone = Annotated[str, StringConstraints(pattern=r"^\+?[0-9 ()./-]{5,32}$"), AfterValidator(_dialled)]
 Zone = Annotated[str, StringConstraints(min_length=1, max_length=64), AfterValidator(_zone)]

@@ -5,6 +5,7 @@ The lines are listed here, since building the library's objects takes six times 
 
 from __future__ import annotations
 
+import unicodedata
 from datetime import UTC, datetime
 
 from icalendar import vText
@@ -85,6 +86,6 @@ def text_value(value: str) -> str:
 
 
 def _name(name: str) -> str:
-    """The parameter CN; a parameter's value cannot hold quotes or control characters."""
-    shown = "".join(character for character in name if character.isprintable()).replace('"', "'")
+    """The parameter CN; a parameter's value cannot hold quotes or control characters, but whatever joins letters and emoji."""
+    shown = "".join(character for character in name if unicodedata.category(character) != "Cc").replace('"', "'")
     return f';CN="{shown}"' if shown else ""
