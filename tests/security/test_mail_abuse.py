@@ -26,7 +26,9 @@ async def test_forty_reminders_in_a_burst_are_one_mail(cast: Cast) -> None:
     assert len([mail for mail in await cast.inbox().all() if mail["Subject"] == REMINDER]) == 1
 
 
-@pytest.mark.parametrize("name", ["https://evil.example/pay", "Ada www.evil.example", "x\u202egpj.exe", "\u200d\u200b\u3164"])
+@pytest.mark.parametrize(
+    "name", ["https://evil.example/pay", "Ada www.evil.example", "x\u202egpj.exe", "\u200d\u200b\u3164"]
+)
 async def test_names_that_lead_somewhere_steer_or_show_nothing_are_refused(cast: Cast, name: str) -> None:
     path = f"/v1/people/{cast.member.subject}/contact"
     body = {**(await cast.member.get(path)).body, "name": name}
