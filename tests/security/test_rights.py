@@ -141,6 +141,11 @@ class Scene:
             case "entry_id":
                 wait = {name: self.values[name] for name in ("from", "to", "length_minutes", "modality")}
                 return (await self.cast.member.post(f"/v1/rooms/{self.cast.room_id}/waitlist", wait))["id"]
+            case "proposal_id":
+                colleague = self.cast.platform.person("support", f"support-{uuid.uuid4().hex[:8]}")
+                wish = {"amount": 100, "reason": "Goodwill"}
+                path = f"/v1/members/{self.cast.member.subject}/adjustments"
+                return (await colleague.post(path, wish))["id"]
             case "secret":
                 feed = await self.cast.member.post(f"/v1/people/{self.cast.member.subject}/calendar-feed")
                 return str(feed["url"]).rpartition("/")[2].removesuffix(".ics")

@@ -19,7 +19,8 @@ from makegood_contracts.events import InvoiceWish, Outcome, SessionMoveRequested
 from makegood_contracts.ids import new_id
 from makegood_credits.domain.plans import PLANS, Money
 from makegood_credits.domain.purchasing import PurchaseRefusal
-from makegood_credits.handlers.commands import adjust_member, return_to_member
+from makegood_credits.handlers.adjustments import adjust_member
+from makegood_credits.handlers.commands import return_to_member
 from makegood_credits.handlers.payments import ask_for_credits, on_payment
 from makegood_credits.payments.development import DevelopmentPayments
 from makegood_credits.payments.port import PaymentEvent

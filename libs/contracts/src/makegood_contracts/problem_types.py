@@ -378,6 +378,20 @@ SESSIONS: Final = (
         remedy="Wait as long as `Retry-After` says; `next_at` names the moment.",
     ),
     ProblemType(
+        slug="conflict-of-interest",
+        status=403,
+        title="Somebody else has to do this",
+        when="Support may not decide about their own sessions and credits, nor approve what they proposed themselves.",
+        remedy="Ask a colleague.",
+    ),
+    ProblemType(
+        slug="already-decided",
+        status=409,
+        title="Already decided",
+        when="The proposal was approved or rejected before.",
+        remedy="Read it again; propose anew if more is needed.",
+    ),
+    ProblemType(
         slug="support-may-not",
         status=403,
         title="Support may not",

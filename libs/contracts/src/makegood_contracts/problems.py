@@ -61,6 +61,7 @@ _EXAMPLES: Final[dict[str, dict[str, Any]]] = {
         slug: _refused(slug)
         for slug in (
             "credit-already-returned",
+            "already-decided",
             "not-confirmed",
             "session-over",
             "no-show-not-possible",

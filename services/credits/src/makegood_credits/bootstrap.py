@@ -13,6 +13,7 @@ from makegood_chassis.service import Service, base
 from makegood_contracts.events import (
     MemberNoShow,
     OutcomeCorrected,
+    PolicyChanged,
     ProviderMissed,
     SessionCancelled,
     SessionCompleted,
@@ -28,7 +29,7 @@ from makegood_contracts.events import (
     SessionReserved,
 )
 
-from makegood_credits.api import invoices, members, plans, purchases, webhooks
+from makegood_credits.api import adjustments, invoices, members, plans, purchases, webhooks
 from makegood_credits.api.dev_checkouts import dev_checkouts
 from makegood_credits.api.rights import RIGHTS
 from makegood_credits.handlers.corrections import on_corrected
@@ -37,6 +38,7 @@ from makegood_credits.handlers.endings import on_ended
 from makegood_credits.handlers.invoices import on_extended, on_overdue
 from makegood_credits.handlers.moments import on_lapse, on_member_due
 from makegood_credits.handlers.moves import on_move_funded, on_move_lapse, on_move_refused, on_move_requested, on_moved
+from makegood_credits.handlers.policies import on_policy_changed
 from makegood_credits.handlers.refunds import keep_giving_back
 from makegood_credits.handlers.requested import on_requested, on_reserved
 from makegood_credits.payments.choice import provider_of
@@ -59,6 +61,7 @@ EVENTS: EventHandlers = {
     SessionMoveRefused: on_move_refused,
     SessionExtended: on_extended,
     OutcomeCorrected: on_corrected,
+    PolicyChanged: on_policy_changed,
 }
 
 DEADLINES: DeadlineHandlers = {
@@ -90,7 +93,15 @@ def bootstrap(settings: CreditsSettings, clock: Clock | None = None) -> Service:
 
 def application(service: Service) -> FastAPI:
     """The HTTP side."""
-    routers = [plans.router, members.router, invoices.router, purchases.router, webhooks.router, access_rows(service)]
+    routers = [
+        plans.router,
+        members.router,
+        adjustments.router,
+        invoices.router,
+        purchases.router,
+        webhooks.router,
+        access_rows(service),
+    ]
     if isinstance(service.parts, DevelopmentPayments) and service.settings.development:
         routers.append(dev_checkouts(service, service.parts))
     return create_app(

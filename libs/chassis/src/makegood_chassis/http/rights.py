@@ -86,6 +86,11 @@ class Access:
             raise not_found(what)
         return role
 
+    def require_other(self, *people: str) -> None:
+        """Raises the 403 problem `conflict-of-interest` if the caller is one of the people that this is about."""
+        if self.caller.subject in people:
+            raise Problem("conflict-of-interest")
+
 
 class Operation:
     """The dependency that `operation` answers: knows its name, so that the app can check the routes against the table."""

@@ -62,7 +62,9 @@ async def dispute_outcome(
 
 
 @router.post(
-    "/v1/sessions/{session_id}/correct", response_model=SessionView, responses=problems("not-found", "no-outcome")
+    "/v1/sessions/{session_id}/correct",
+    response_model=SessionView,
+    responses=problems("not-found", "no-outcome", "conflict-of-interest"),
 )
 async def correct_outcome(
     session_id: SessionId,
@@ -78,6 +80,7 @@ async def correct_outcome(
         session = await parts.sessions.lock(session_id, unit)
         if session is None:
             raise not_found("session")
+        access.require_other(session.booked.member_id, session.booked.provider_id)
         change.expect_version(session.version)
         changed = allowed(correct(session, body.outcome, who, unit.now), session, unit.now)
         if changed.session.status != session.status:

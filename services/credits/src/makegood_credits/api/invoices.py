@@ -13,7 +13,8 @@ from makegood_chassis.http.rights import Access, operation
 from makegood_contracts.ids import is_id
 
 from makegood_credits.api.dependencies import Data, Log, Provider, unavailable
-from makegood_credits.api.models import InvoiceView, MemberId, MoneyView, PaymentView, RefundView
+from makegood_credits.api.models import InvoiceView, MemberId, MoneyView, PaymentView, RefundView, VoidBody
+from makegood_credits.handlers.invoices import void_by_support
 from makegood_credits.handlers.payments import address_of, ask_to_pay
 from makegood_credits.payments.port import PaymentsUnavailable
 from makegood_credits.store import reads
@@ -113,6 +114,34 @@ async def pay_invoice(
     return await change.complete(change.answer(200, view))
 
 
+@router.post(
+    "/v1/members/{member_id}/invoices/{invoice_id}/void",
+    summary="Void a charge",
+    response_model=InvoiceView,
+    responses=problems("conflict-of-interest", "not-found", "validation"),
+)
+async def void_invoice(
+    member_id: MemberId,
+    invoice_id: InvoiceId,
+    body: VoidBody,
+    access: Annotated[Access, Depends(operation("invoice.void"))],
+    change: Annotated[Change, Depends(changes(if_match="none"))],
+    log: Log,
+) -> Response:
+    """CRED-7: nothing is owed any more, whatever becomes of the session; what was paid goes back. A charge that is void
+    already stays as it is, with the reason it has."""
+    access.require_other(member_id)
+    if not is_id(invoice_id):
+        raise not_found("invoice")
+    async with change.unit() as unit:
+        voided = await void_by_support(unit, member_id, invoice_id, reason=body.reason, made_by=access.caller.subject)
+        row = await reads.invoice(unit, member_id, invoice_id) if voided else None
+        if row is None:
+            raise not_found("invoice")
+        await log.record(unit, access, None, member_id, entity=f"invoice:{row['id']}")
+        return change.answer(200, _invoice(row))
+
+
 _NOT_PAYABLE = {
     "pending": "The charge is not due yet: it becomes due when the session has taken place.",
     "paid": "The charge is paid.",
@@ -130,6 +159,7 @@ def _invoice(row: Any) -> InvoiceView:
         due_on=row["due_on"],
         about=row["about"],
         refund=None if row["refund"] is None else _refund(row),
+        void_reason=row["void_reason"],
     )
 
 

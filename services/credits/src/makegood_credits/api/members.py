@@ -1,22 +1,18 @@
-"""/v1/members/{member_id}/…: credits, ledger, enrolment, adjustments."""
+"""/v1/members/{member_id}/…: credits, ledger, enrolment."""
 
 from __future__ import annotations
 
 from typing import Annotated, Any
-from uuid import UUID
 
 from fastapi import APIRouter, Depends, Response
 from makegood_chassis.http.changes import Change, changes
 from makegood_chassis.http.openapi import problems
 from makegood_chassis.http.pages import Cursor, Limit, Page, decode_cursor, page
-from makegood_chassis.http.problems import Problem, invalid
+from makegood_chassis.http.problems import Problem
 from makegood_chassis.http.rights import Access, operation
-from makegood_contracts.ids import is_id
 
 from makegood_credits.api.dependencies import Data, Log
 from makegood_credits.api.models import (
-    AdjustmentBody,
-    AdjustmentView,
     CreditsView,
     EnrolmentBody,
     EnrolmentView,
@@ -24,10 +20,9 @@ from makegood_credits.api.models import (
     LotView,
     MemberId,
 )
-from makegood_credits.domain.book import Book, Entry
 from makegood_credits.domain.enrolling import Coverage
 from makegood_credits.domain.plans import PLANS
-from makegood_credits.handlers.commands import adjust_member, enrol_member, return_to_member
+from makegood_credits.handlers.commands import enrol_member
 from makegood_credits.handlers.facts import signed_amount
 from makegood_credits.store import reads
 from makegood_credits.store.books import open_and_load
@@ -93,7 +88,7 @@ async def read_ledger(
     "/v1/members/{member_id}/enrolment",
     summary="Enrol in a plan",
     response_model=EnrolmentView,
-    responses=problems("plan-unknown", "validation"),
+    responses=problems("plan-unknown", "conflict-of-interest", "validation"),
 )
 async def put_enrolment(
     member_id: MemberId,
@@ -108,6 +103,7 @@ async def put_enrolment(
     before. Unspent credits of the earlier plan lapse where the new coverage begins; held ones stay held. Sending the same
     again changes nothing; the same plan from the same day with another `ends_on` moves the end of the same enrolment.
     """
+    access.require_other(member_id)
     if body.plan_id not in PLANS:
         raise Problem("plan-unknown")
     async with change.unit() as unit:
@@ -118,74 +114,6 @@ async def put_enrolment(
         await log.record(unit, access, None, member_id, entity=f"enrolment:{enrolled.enrolment.id}")
         view = EnrolmentView.model_validate(enrolled.enrolment)
         return change.answer(200, view, version=book.enrolment_sequence)
-
-
-@router.post(
-    "/v1/members/{member_id}/adjustments",
-    summary="Give or take credits",
-    status_code=201,
-    response_model=AdjustmentView,
-    responses=problems("no-session-credits", "credit-already-returned", "not-found", "validation"),
-)
-async def post_adjustment(
-    member_id: MemberId,
-    body: AdjustmentBody,
-    access: Annotated[Access, Depends(operation("adjustment.make"))],
-    change: Annotated[Change, Depends(changes(key_required=True, if_match="none"))],
-    log: Log,
-) -> Response:
-    """CRED-5: who did it and why is kept. Never takes more than is there. With `session_id` (MISS-5) it gives back what the
-    session cost, once; a credit that is still held comes back, or not, as the session ends."""
-    made_by = access.caller.subject
-    about = None if body.session_id is None else f"session:{body.session_id.lower()}"
-    async with change.unit() as unit:
-        book = await open_and_load(unit, member_id)
-        await log.record(unit, access, None, member_id, entity=about)
-        if body.session_id is None:
-            adjusted = await adjust_member(
-                unit,
-                book,
-                body.amount,
-                length_minutes=body.length_minutes,
-                reason=body.reason,
-                made_by=made_by,
-            )
-            if isinstance(adjusted, str):
-                raise Problem(adjusted, "Fewer credits are left than the adjustment takes away.")
-            return change.answer(201, _adjustment(book, adjusted))
-        if not is_id(body.session_id):
-            raise _no_credit()
-        returned = await return_to_member(unit, book, str(UUID(body.session_id)), reason=body.reason, made_by=made_by)
-        if returned is None or returned == "nothing-taken":
-            raise _no_credit()
-        if returned == "still-held":
-            raise invalid("#/session_id", "The session's credit is held; it is settled when the session ends.")
-        if isinstance(returned, str):
-            raise Problem(returned, "The credit of this session came back already.")
-        return change.answer(201, _adjustment(book, returned))
-
-
-def _no_credit() -> Problem:
-    return invalid("#/session_id", "No credit of this member was taken for such a session.")
-
-
-def _adjustment(book: Book, entries: list[Entry]) -> AdjustmentView:
-    items = [
-        LedgerItem(
-            id=entry.id,
-            kind=entry.kind,
-            amount=signed_amount(entry.kind, entry.amount, entry.debit_account, entry.credit_account),
-            lot_id=entry.lot_id,
-            session_id=entry.session_id,
-            reason=entry.reason,
-            made_by=entry.made_by,
-            made_at=entry.made_at,
-            available_after=entry.available_after,
-            held_after=entry.held_after,
-        )
-        for entry in entries
-    ]
-    return AdjustmentView(available=book.available, held=book.held, entries=items)
 
 
 def _item(row: Any) -> LedgerItem:

@@ -32,6 +32,10 @@ def _known_zone(value: str) -> str:
 CoveredDay = Annotated[Day, Field(ge=_FIRST_DAY, le=_LAST_DAY)]
 TimeZone = Annotated[str, StringConstraints(min_length=1, max_length=64), AfterValidator(_known_zone)]
 
+ReasonText = Annotated[
+    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=500, pattern=r"^[^\x00]+$")
+]
+
 
 LOT: Final[dict[str, Any]] = {
     "id": "019ab0c2-77aa-7b1e-9c40-6f0d3a5b8e21",
@@ -175,37 +179,6 @@ class LedgerItem(View):
     held_after: int
 
 
-class AdjustmentBody(RequestModel):
-    """Credits given or taken by support. With `session_id`: the session's credit is given back, once."""
-
-    model_config = example(amount=1, reason="Goodwill after an outage")
-
-    amount: Annotated[Whole, Field(ge=-100_000, le=100_000)]
-    session_id: Annotated[str, StringConstraints(max_length=64)] | None = None
-    length_minutes: Annotated[Whole, Field(ge=1, le=1440)] | None = None
-    reason: Annotated[
-        str, StringConstraints(strip_whitespace=True, min_length=1, max_length=500, pattern=r"^[^\x00]+$")
-    ]
-
-    @model_validator(mode="after")
-    def _makes_sense(self) -> Self:
-        if self.amount == 0:
-            raise ValueError("amount must not be 0")
-        if self.session_id is not None and self.amount != 1:
-            raise ValueError("with session_id, amount must be 1: a session costs one credit")
-        return self
-
-
-class AdjustmentView(View):
-    """The balances after the adjustment, and its entries."""
-
-    model_config = example(available=4, held=1, entries=[MOVEMENT])
-
-    available: int
-    held: int
-    entries: list[LedgerItem]
-
-
 class RefundView(View):
     """Money that goes back to who paid it. `due`: asked of the payment provider; `by_hand`: support sees to it."""
 
@@ -228,6 +201,7 @@ class InvoiceView(View):
         due_on="2026-11-24",
         about="co_pay",
         refund=None,
+        void_reason=None,
     )
 
     id: str
@@ -238,6 +212,15 @@ class InvoiceView(View):
     due_on: date
     about: About
     refund: RefundView | None = None
+    void_reason: Annotated[str | None, Field(description="Why support voided it.")] = None
+
+
+class VoidBody(RequestModel):
+    """Why support voids a charge."""
+
+    model_config = example(reason="Charged twice")
+
+    reason: ReasonText
 
 
 class PaymentView(View):

@@ -15,9 +15,12 @@ RIGHTS: Final[Rights] = {
     "credits.read": _OWN,
     "ledger.read": _OWN,
     "invoices.read": _OWN,
+    "invoice.void": (Grant("support"),),
     "invoice.pay": (Grant("member", "self"),),
     "purchase.make": (Grant("member"),),
     "purchase.read": _OWN,
     "adjustment.make": (Grant("support"),),
+    "adjustment.read": (Grant("support"),),
+    "adjustment.decide": (Grant("support"),),
     **access_log.RIGHTS,
 }

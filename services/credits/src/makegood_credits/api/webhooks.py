@@ -10,8 +10,8 @@ from makegood_chassis.http.problems import Problem
 
 from makegood_credits.api.dependencies import Data, Provider
 from makegood_credits.api.models import HookView
-from makegood_credits.handlers.payments import on_payment
-from makegood_credits.payments.port import NotSigned
+from makegood_credits.handlers.payments import on_payment, refuse_payment
+from makegood_credits.payments.port import ImpossibleEvent, NotSigned
 
 router = APIRouter(tags=["web-hooks"])
 
@@ -33,13 +33,17 @@ _BODY = {
 async def post_payment(request: Request, data: Data, provider: Provider) -> HookView:
     """CRED-6: signed by the provider, each handled once; repeats and any order are harmless.
 
-    400 for one that is not signed, or was too long ago. One that concerns nothing here is taken and does nothing, so that
+    400 for one that is not signed, or was too long ago, and for one that says what cannot be, which is kept. One that concerns nothing here is taken and does nothing, so that
     the provider does not send it for ever.
     """
     try:
         event = provider.read(request.headers, await request.body())
     except NotSigned as error:
         raise Problem("validation", "The signature does not fit, or is too old.", status=400) from error
+    except ImpossibleEvent as error:
+        async with data.transaction(context(request).cause) as unit:
+            await refuse_payment(unit, provider.name, error)
+        raise Problem("validation", f"The event was kept, and has no effect: {error.fault}.", status=400) from error
     if event is not None:
         async with data.transaction(context(request).cause) as unit:
             await on_payment(unit, provider.name, event)

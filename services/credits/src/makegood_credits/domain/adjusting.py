@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-from typing import Literal
+from datetime import datetime, timedelta
+from typing import Final, Literal
 
 from makegood_credits.domain.book import Book, Entry
 from makegood_credits.domain.enrolling import catch_up
 
 Refused = Literal["no-session-credits"]
+
+LIMIT: Final = 10
+"""Credits that one person adjusts by the first policy without a second one."""
+DAY: Final = timedelta(days=1)
+
+
+def needs_second_person(amount: int, given: int, limit: int) -> bool:
+    """CRED-5: whether `amount` is more than one person of support gives or takes alone. What they gave the member within the
+    last day (`given`) counts, so that nobody splits a large gift into small ones."""
+    return abs(amount) > limit or (amount > 0 and given + amount > limit)
 
 
 def adjust(

@@ -96,7 +96,4 @@ def _correct_charge(book: Book, hold: Hold, target: Outcome, now: datetime) -> I
         return None
     if target == "returned":
         return invoice if void(book, invoice) else None
-    if before == "returned" and invoice.status == "void":
-        issue_again(invoice, now)
-        return invoice
-    return None
+    return invoice if before == "returned" and issue_again(invoice, now) else None

@@ -34,6 +34,8 @@ class Invoice:
     due_on: date
     overdue_at: datetime | None = None
     about: About = "co_pay"
+    voided_by: str | None = None
+    """Who of support voided it: it stays void, whatever becomes of the session."""
 
 
 def pending_co_pay(member_id: str, session_id: str, amount: Money, ends_at: datetime, time_zone: str) -> Invoice:
@@ -54,17 +56,24 @@ def extension(invoice_id: str, member_id: str, session_id: str, amount: Money, d
     return Invoice(invoice_id, member_id, session_id, "issued", amount, due_on, overdue_at, "extension")
 
 
-def issue(invoice: Invoice) -> None:
-    """CRED-7: a pending charge becomes due."""
+def issue(invoice: Invoice) -> bool:
+    """CRED-7: a pending charge becomes due; False where support voided it before."""
+    if invoice.voided_by is not None:
+        return False
     invoice.status = "issued"
+    return True
 
 
-def issue_again(invoice: Invoice, now: datetime) -> None:
-    """MISS-5: a charge that was void is due after all, with two weeks to pay it at least."""
+def issue_again(invoice: Invoice, now: datetime) -> bool:
+    """MISS-5: a charge that was void is due after all, with two weeks to pay it at least; False where nothing changes,
+    also because support voided it."""
+    if invoice.status != "void" or invoice.voided_by is not None:
+        return False
     invoice.status = "issued"
     day = (now + CORRECTION_TERM).date()
     if day > invoice.due_on:
         invoice.due_on, invoice.overdue_at = day, end_of(day, "UTC")
+    return True
 
 
 def void(book: Book, invoice: Invoice) -> bool:
@@ -73,6 +82,14 @@ def void(book: Book, invoice: Invoice) -> bool:
         return False
     _no_longer_overdue(book, invoice)
     invoice.status = "void"
+    return True
+
+
+def void_by_hand(book: Book, invoice: Invoice, made_by: str) -> bool:
+    """CRED-7: support voids a charge, whatever its status; False where it is void already."""
+    if not void(book, invoice):
+        return False
+    invoice.voided_by = made_by
     return True
 
 

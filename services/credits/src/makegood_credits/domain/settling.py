@@ -57,11 +57,8 @@ def settle(book: Book, hold: Hold, ending: Ending, now: datetime) -> Entry | Inv
         return None
     hold.state = ending.outcome
     if hold.invoice is not None:
-        if ending.outcome == "returned":
-            void(book, hold.invoice)
-        else:
-            issue(hold.invoice)
-        return hold.invoice
+        changed = void(book, hold.invoice) if ending.outcome == "returned" else issue(hold.invoice)
+        return hold.invoice if changed else None
     lot = book.lots[hold.lot_id or ""]
     kind: Literal["spend", "return", "forfeit"] = "return"
     target: Lot | None = None

@@ -1,4 +1,4 @@
-"""What people change: enrolments and adjustments."""
+"""What people change: enrolments, and credits that come back by hand."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from datetime import datetime
 from makegood_chassis.database import UnitOfWork
 from makegood_contracts.events import EnrolmentEnded, MemberEnrolled
 
-from makegood_credits.domain.adjusting import Refused, adjust
 from makegood_credits.domain.book import Book, Entry
 from makegood_credits.domain.coverage import Enrolment, day_before
 from makegood_credits.domain.enrolling import Coverage, Enrolled, enrol
@@ -40,19 +39,8 @@ async def enrol_member(unit: UnitOfWork, book: Book, coverage: Coverage) -> Enro
         book.enrolment_sequence += 1
         unit.publish(_enrolled(enrolled.enrolment), sequence=book.enrolment_sequence)
         publish_expiries(unit, book, told)
-        await _save(unit, book, due_before)
+        await save_book(unit, book, due_before)
     return enrolled
-
-
-async def adjust_member(
-    unit: UnitOfWork, book: Book, amount: int, *, length_minutes: int | None, reason: str, made_by: str
-) -> list[Entry] | Refused:
-    """CRED-5: gives or takes credits; a refusal changes nothing."""
-    due_before = book.next_due
-    entries = adjust(book, amount, length_minutes=length_minutes, reason=reason, made_by=made_by, now=unit.now)
-    if isinstance(entries, list):
-        await _save(unit, book, due_before)
-    return entries
 
 
 async def return_to_member(
@@ -67,13 +55,14 @@ async def return_to_member(
     outcome = return_by_hand(book, hold, reason=reason, made_by=made_by, now=unit.now, came_back=came_back)
     if isinstance(outcome, str):
         return outcome
-    await _save(unit, book, due_before)
+    await save_book(unit, book, due_before)
     await hold_store.settle(unit, [hold], [before])
     await hold_store.mark_by_hand(unit, hold)
     return [outcome]
 
 
-async def _save(unit: UnitOfWork, book: Book, due_before: datetime | None) -> None:
+async def save_book(unit: UnitOfWork, book: Book, due_before: datetime | None) -> None:
+    """Publishes what was entered, and writes the book and when it is due next."""
     publish_entries(unit, book, book.entries, unit.cause)
     await book_store.save(unit, [book])
     set_due(unit, book.member_id, due_before, book.next_due)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Literal
 
 from makegood_chassis.database import UnitOfWork
 from makegood_chassis.messaging.handlers import Due
@@ -10,7 +11,7 @@ from makegood_contracts.envelope import Cause, Received
 from makegood_contracts.events import SessionExtended, SettleCause
 
 from makegood_credits.domain.book import Book
-from makegood_credits.domain.invoices import Invoice, extension, fall_overdue, issue_again, void
+from makegood_credits.domain.invoices import Invoice, extension, fall_overdue, issue_again, void, void_by_hand
 from makegood_credits.domain.plans import Money
 from makegood_credits.handlers.facts import publish_charge
 from makegood_credits.store import books as book_store
@@ -70,11 +71,32 @@ async def issue_extensions_again(unit: UnitOfWork, book: Book, session_id: str, 
 
     The book is locked; whoever calls this saves it.
     """
-    again = [invoice for invoice in await invoice_store.extensions(unit, [session_id]) if invoice.status == "void"]
+    invoices = await invoice_store.extensions(unit, [session_id])
+    again = [invoice for invoice in invoices if issue_again(invoice, unit.now)]
     for invoice in again:
-        issue_again(invoice, unit.now)
         publish_charge(unit, book, invoice, cause, "corrected")
     await invoice_store.save(unit, again)
+
+
+async def void_by_support(
+    unit: UnitOfWork, member: str, invoice_id: str, *, reason: str, made_by: str
+) -> Literal["voided", "void"] | None:
+    """CRED-7: support voids a charge, with a reason; what was paid of it goes back. `void`: it was already. None: the member
+    has no such charge."""
+    book = (await book_store.lock(unit, [member])).get(member)
+    invoice = (await invoice_store.by_id(unit, [invoice_id])).get(invoice_id)
+    if book is None or invoice is None or invoice.member_id != member:
+        return None
+    was = invoice.status
+    if not void_by_hand(book, invoice, made_by):
+        return "void"
+    publish_charge(unit, book, invoice, unit.cause, was_due=was != "pending", refunds=was == "paid")
+    await invoice_store.save(unit, [invoice])
+    await invoice_store.keep_void(unit, invoice, reason)
+    if was == "paid":
+        await refund_store.owe(unit, [invoice.id])
+    await book_store.save(unit, [book])
+    return "voided"
 
 
 async def on_overdue(batch: Sequence[Due], unit: UnitOfWork) -> None:

@@ -13,7 +13,7 @@ from makegood_credits.domain.invoices import OPEN, Invoice, pay
 from makegood_credits.domain.purchasing import Purchase, PurchaseRefusal, not_paid, paid, purchase
 from makegood_credits.handlers.due import set_due
 from makegood_credits.handlers.facts import publish_charge, publish_entries
-from makegood_credits.payments.port import Order, PaymentEvent, PaymentProvider
+from makegood_credits.payments.port import ImpossibleEvent, Order, PaymentEvent, PaymentProvider
 from makegood_credits.store import books as book_store
 from makegood_credits.store import invoices as invoice_store
 from makegood_credits.store import payments as payment_store
@@ -96,6 +96,12 @@ async def on_payment(unit: UnitOfWork, provider: str, event: PaymentEvent) -> No
     await payment_store.keep_effect(unit, provider, event.id, effect)
     if effect in ("unknown", "refund"):
         _log.warning("payment without a use", provider=provider, event_id=event.id, effect=effect)
+
+
+async def refuse_payment(unit: UnitOfWork, provider: str, impossible: ImpossibleEvent) -> None:
+    """Keeps a signed web-hook that says what cannot be; it has no effect, however often it comes."""
+    await payment_store.keep_fault(unit, provider, impossible.event_id, impossible.fault)
+    _log.error("impossible payment event", provider=provider, event_id=impossible.event_id, fault=impossible.fault)
 
 
 async def _apply(unit: UnitOfWork, book: Book, asked: OpenCheckout, event: PaymentEvent) -> Effect:

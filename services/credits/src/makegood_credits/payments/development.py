@@ -15,7 +15,7 @@ import msgspec
 from makegood_contracts.ids import new_id
 
 from makegood_credits.domain.plans import Money
-from makegood_credits.payments.port import Checkout, NotSigned, Order, PaymentEvent, PaymentOutcome
+from makegood_credits.payments.port import Checkout, NotSigned, Order, PaymentEvent, PaymentOutcome, payment_event
 
 HEADER: Final = "makegood-signature"
 TOLERANCE: Final = 300
@@ -26,7 +26,7 @@ class _Hook(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     id: str
     checkout_id: str
     outcome: PaymentOutcome
-    amount_minor: int
+    amount_minor: int | float
     currency: str
 
 
@@ -53,7 +53,7 @@ class DevelopmentPayments:
             hook = msgspec.json.decode(body, type=_Hook)
         except msgspec.MsgspecError as error:
             raise NotSigned("the body is no event of this provider") from error
-        return PaymentEvent(hook.id, hook.checkout_id, hook.outcome, Money(hook.amount_minor, hook.currency))
+        return payment_event(body, hook.id, hook.checkout_id, hook.outcome, hook.amount_minor, hook.currency)
 
     def hook(
         self, checkout_id: str, outcome: PaymentOutcome, amount: Money, *, event_id: str | None = None

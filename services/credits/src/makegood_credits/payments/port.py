@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal, Protocol
+from typing import Final, Literal, Protocol
+
+from makegood_contracts.currencies import currency_codes
 
 from makegood_credits.domain.plans import Money
 
@@ -22,6 +26,18 @@ class RefundRefused(Exception):
 
 class NotSigned(Exception):
     """A web-hook that the provider did not send, or sent too long ago."""
+
+
+class ImpossibleEvent(Exception):
+    """A web-hook that the provider signed and that says what cannot be, such as an amount of no money.
+
+    `event_id` is the provider's, or made of the body's digest where that is none; `fault` says what is wrong.
+    """
+
+    def __init__(self, event_id: str, fault: str) -> None:
+        super().__init__(fault)
+        self.event_id = event_id
+        self.fault = fault
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +70,31 @@ class PaymentEvent:
     """What was paid, where the provider says it."""
 
 
+MOST_MINOR: Final = 10**11
+"""More than anybody is charged, in any currency's minor unit."""
+_ID = re.compile(r"[\x21-\x7e]{1,255}")
+
+
+def payment_event(
+    body: bytes, event_id: object, checkout_id: object, outcome: PaymentOutcome, amount: object, currency: object
+) -> PaymentEvent:
+    """The event in a web-hook whose signature fits. `amount` None: the provider does not say. Raises ImpossibleEvent.
+
+    A signature tells who wrote it, not that it makes sense: whatever does not is refused here, before it meets the database.
+    """
+    if not isinstance(event_id, str) or not _ID.fullmatch(event_id):
+        raise ImpossibleEvent(f"sha256:{hashlib.sha256(body).hexdigest()}", "the event has no usable id")
+    if not isinstance(checkout_id, str) or not _ID.fullmatch(checkout_id):
+        raise ImpossibleEvent(event_id, "the checkout has no usable id")
+    if amount is None:
+        return PaymentEvent(event_id, checkout_id, outcome)
+    if not isinstance(amount, int) or not 0 < amount <= MOST_MINOR:
+        raise ImpossibleEvent(event_id, f"the amount is not from 1 to {MOST_MINOR}")
+    if not isinstance(currency, str) or currency.upper() not in currency_codes():
+        raise ImpossibleEvent(event_id, "the currency is none of ISO 4217")
+    return PaymentEvent(event_id, checkout_id, outcome, Money(amount, currency.upper()))
+
+
 class PaymentProvider(Protocol):
     """A payment provider."""
 
@@ -67,7 +108,7 @@ class PaymentProvider(Protocol):
         it back once. Raises PaymentsUnavailable, or RefundRefused where it never will."""
 
     def read(self, headers: Mapping[str, str], body: bytes) -> PaymentEvent | None:
-        """The event in a web-hook; None for one that is about something else. Raises NotSigned.
+        """The event in a web-hook; None for one that is about something else. Raises NotSigned, ImpossibleEvent.
 
         The signature is checked over the bytes as they came, and is good for five minutes of real time.
         """

@@ -30,7 +30,7 @@ COLUMNS = f"""holds.session_id::text, holds.id::text, holds.member_id, holds.pla
     holds.lot_id::text, holds.firm, {invoice_store.COLUMNS}, lots.id::text, lots.member_id, lots.source,
     lots.length_minutes, lots.expires_at, lots.enrolment_id::text, lots.period, lots.granted, lots.available, lots.held"""
 """A hold with its charge and its lot, as `hold_of` reads them."""
-_INVOICE_FROM, _LOT_FROM, _LOT_TO = 8, 17, 27
+_INVOICE_FROM, _LOT_FROM, _LOT_TO = 8, 18, 28
 
 _BY_SESSION = f"""
 SELECT {COLUMNS}, holds.answers, holds.moving, holds.extended, holds.by_hand

@@ -10,7 +10,7 @@ from makegood_credits.domain.invoices import Invoice
 from makegood_credits.domain.plans import Money
 
 COLUMNS = """invoices.id::text, invoices.member_id, invoices.session_id::text, invoices.status, invoices.amount_minor,
-    invoices.currency, invoices.due_on, invoices.overdue_at, invoices.about"""
+    invoices.currency, invoices.due_on, invoices.overdue_at, invoices.about, invoices.voided_by"""
 
 _OPEN = """
 INSERT INTO invoices (id, member_id, session_id, status, amount_minor, currency, due_on, overdue_at, about)
@@ -63,6 +63,13 @@ async def save(unit: UnitOfWork, invoices: Sequence[Invoice]) -> None:
         )
 
 
+async def keep_void(unit: UnitOfWork, invoice: Invoice, reason: str) -> None:
+    """Who of support voided the charge, and why."""
+    await unit.execute(
+        "UPDATE invoices SET voided_by = $2, void_reason = $3 WHERE id = $1", invoice.id, invoice.voided_by, reason
+    )
+
+
 async def members_of(unit: UnitOfWork, ids: Sequence[str]) -> list[str]:
     """Whose charges these are."""
     return [row[0] for row in await unit.fetch(_MEMBERS, ids)]
@@ -80,5 +87,5 @@ async def extensions(unit: UnitOfWork, sessions: Sequence[str]) -> list[Invoice]
 
 def invoice_of(row: Row, start: int = 0) -> Invoice:
     """The charge in COLUMNS of a row, from that place on."""
-    id_, member, session, status, amount, currency, due_on, overdue_at, about = tuple(row)[start : start + 9]
-    return Invoice(id_, member, session, status, Money(amount, currency), due_on, overdue_at, about)
+    id_, member, session, status, amount, currency, *rest = tuple(row)[start : start + 10]
+    return Invoice(id_, member, session, status, Money(amount, currency), *rest)

@@ -169,3 +169,14 @@ async def keep_effect(unit: UnitOfWork, provider: str, event_id: str, effect: st
     await unit.execute(
         "UPDATE payment_events SET effect = $3 WHERE provider = $1 AND event_id = $2", provider, event_id, effect
     )
+
+
+async def keep_fault(unit: UnitOfWork, provider: str, event_id: str, fault: str) -> None:
+    """Keeps a web-hook that was refused for what it says, once."""
+    await unit.execute(
+        "INSERT INTO payment_events (provider, event_id, outcome, effect, fault) VALUES ($1, $2, 'unknown', 'refused', $3) "
+        "ON CONFLICT DO NOTHING",
+        provider,
+        event_id,
+        fault,
+    )

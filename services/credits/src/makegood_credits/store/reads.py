@@ -22,7 +22,7 @@ WHERE member_id = $1 AND hold_id = $2 AND credit_account = 'member:available' OR
 """
 
 _INVOICES = """
-SELECT invoices.id, number, member_id, session_id, status, invoices.amount_minor, invoices.currency, due_on, about,
+SELECT invoices.id, number, member_id, session_id, status, invoices.amount_minor, invoices.currency, due_on, about, void_reason,
     refund.state AS refund, refund.amount_minor AS refund_minor, refund.currency AS refund_currency
 FROM invoices LEFT JOIN LATERAL (
     SELECT state, amount_minor, currency FROM refunds WHERE invoice_id = invoices.id ORDER BY owed_at DESC, id DESC LIMIT 1

@@ -1,0 +1,246 @@
+"""/v1/members/{member_id}/adjustments: credits given or taken by support, and what needs a second person (CRED-5)."""
+
+from __future__ import annotations
+
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Depends, Path, Query, Response
+from makegood_chassis.http.changes import Change, changes
+from makegood_chassis.http.openapi import LOCATION, problems
+from makegood_chassis.http.pages import Cursor, Limit, Page, decode_cursor, page
+from makegood_chassis.http.problems import Problem, invalid, not_found
+from makegood_chassis.http.rights import Access, operation
+from makegood_contracts.ids import is_id
+
+from makegood_credits.api.adjustment_models import AdjustmentBody, AdjustmentView, ProposalView
+from makegood_credits.api.dependencies import Data, Log
+from makegood_credits.api.models import LedgerItem, MemberId
+from makegood_credits.domain.book import Book, Entry
+from makegood_credits.domain.proposing import Decision, Proposal, ProposalStatus
+from makegood_credits.handlers.adjustments import adjust_or_propose, decide_proposal
+from makegood_credits.handlers.commands import return_to_member
+from makegood_credits.handlers.facts import signed_amount
+from makegood_credits.store import proposals
+from makegood_credits.store.books import open_and_load
+
+router = APIRouter(tags=["adjustments"])
+
+ProposalId = Annotated[str, Path(max_length=64, examples=["019ab0c9-7a11-7c52-9b1d-3e5f2c4d6a70"])]
+Status = Annotated[ProposalStatus | None, Query(description="Only those of this status.")]
+
+
+@router.post(
+    "/v1/members/{member_id}/adjustments",
+    summary="Give or take credits",
+    status_code=201,
+    response_model=AdjustmentView,
+    responses={
+        202: {
+            "model": ProposalView,
+            "description": "More than one person may: a proposal, for a second person to approve at `Location`",
+            "headers": LOCATION,
+        },
+        **problems("no-session-credits", "credit-already-returned", "conflict-of-interest", "not-found", "validation"),
+    },
+)
+async def post_adjustment(
+    member_id: MemberId,
+    body: AdjustmentBody,
+    access: Annotated[Access, Depends(operation("adjustment.make"))],
+    change: Annotated[Change, Depends(changes(key_required=True, if_match="none"))],
+    log: Log,
+) -> Response:
+    """CRED-5: who did it and why is kept. Never takes more than is there. With `session_id` (MISS-5) it gives back what the
+    session cost, once; a credit that is still held comes back, or not, as the session ends.
+
+    Nobody adjusts their own credits. More than the policy's `adjustment_limit`, at once or in gifts to one member within a
+    day, becomes a proposal (202) that a second person of support approves."""
+    made_by = access.caller.subject
+    access.require_other(member_id)
+    about = None if body.session_id is None else f"session:{body.session_id.lower()}"
+    async with change.unit() as unit:
+        book = await open_and_load(unit, member_id)
+        await log.record(unit, access, None, member_id, entity=about)
+        if body.session_id is None:
+            adjusted = await adjust_or_propose(
+                unit,
+                book,
+                body.amount,
+                length_minutes=body.length_minutes,
+                reason=body.reason,
+                made_by=made_by,
+            )
+            if isinstance(adjusted, str):
+                raise Problem(adjusted, "Fewer credits are left than the adjustment takes away.")
+            if isinstance(adjusted, Proposal):
+                return change.answer(202, _view(adjusted), location=_path(adjusted))
+            return change.answer(201, _adjustment(book, adjusted))
+        if not is_id(body.session_id):
+            raise _no_credit()
+        returned = await return_to_member(unit, book, str(UUID(body.session_id)), reason=body.reason, made_by=made_by)
+        if returned is None or returned == "nothing-taken":
+            raise _no_credit()
+        if returned == "still-held":
+            raise invalid("#/session_id", "The session's credit is held; it is settled when the session ends.")
+        if isinstance(returned, str):
+            raise Problem(returned, "The credit of this session came back already.")
+        return change.answer(201, _adjustment(book, returned))
+
+
+def _no_credit() -> Problem:
+    return invalid("#/session_id", "No credit of this member was taken for such a session.")
+
+
+def _adjustment(book: Book, entries: list[Entry]) -> AdjustmentView:
+    items = [
+        LedgerItem(
+            id=entry.id,
+            kind=entry.kind,
+            amount=signed_amount(entry.kind, entry.amount, entry.debit_account, entry.credit_account),
+            lot_id=entry.lot_id,
+            session_id=entry.session_id,
+            reason=entry.reason,
+            made_by=entry.made_by,
+            made_at=entry.made_at,
+            available_after=entry.available_after,
+            held_after=entry.held_after,
+        )
+        for entry in entries
+    ]
+    return AdjustmentView(available=book.available, held=book.held, entries=items)
+
+
+@router.get(
+    "/v1/members/{member_id}/adjustment-proposals",
+    summary="A member's proposed adjustments, newest first",
+    response_model=Page[ProposalView],
+    responses=problems("validation"),
+)
+async def read_proposals(
+    member_id: MemberId,
+    access: Annotated[Access, Depends(operation("adjustment.read"))],
+    data: Data,
+    log: Log,
+    status: Status = None,
+    limit: Limit = 50,
+    cursor: Cursor = None,
+) -> Page[ProposalView]:
+    """CRED-5: what was proposed, by whom, and who decided."""
+    return await _proposals(data, access, log, member_id, status, limit, cursor)
+
+
+@router.get(
+    "/v1/credits/adjustment-proposals",
+    summary="Everybody's proposed adjustments, newest first",
+    response_model=Page[ProposalView],
+    responses=problems("validation"),
+)
+async def read_all_proposals(
+    access: Annotated[Access, Depends(operation("adjustment.read"))],
+    data: Data,
+    log: Log,
+    status: Status = None,
+    limit: Limit = 50,
+    cursor: Cursor = None,
+) -> Page[ProposalView]:
+    """CRED-5: with `status=proposed`, what waits for a second person."""
+    return await _proposals(data, access, log, None, status, limit, cursor)
+
+
+async def _proposals(
+    data: Data,
+    access: Access,
+    log: Log,
+    member_id: str | None,
+    status: ProposalStatus | None,
+    limit: int,
+    cursor: str | None,
+) -> Page[ProposalView]:
+    position = decode_cursor(cursor, int)
+    async with data.reading() as queries:
+        rows = await proposals.listed(queries, member_id, status, position[0] if position else None, limit + 1)
+        people = {row["member_id"] for row in rows[:limit]} | ({member_id} if member_id else set())
+        await log.record(queries, access, None, *sorted(people))
+    items, following = page(rows, limit, lambda row: _view(proposals.proposal_of(row)), lambda row: (row["number"],))
+    return Page(items=items, next_cursor=following)
+
+
+@router.get(
+    "/v1/members/{member_id}/adjustment-proposals/{proposal_id}",
+    summary="One proposed adjustment",
+    response_model=ProposalView,
+    responses=problems("not-found", "validation"),
+)
+async def read_proposal(
+    member_id: MemberId,
+    proposal_id: ProposalId,
+    access: Annotated[Access, Depends(operation("adjustment.read"))],
+    data: Data,
+    log: Log,
+) -> ProposalView:
+    """CRED-5."""
+    async with data.reading() as queries:
+        found = await proposals.one(queries, member_id, proposal_id) if is_id(proposal_id) else None
+        if found is None:
+            raise not_found("proposal")
+        await log.record(queries, access, None, member_id, entity=f"adjustment-proposal:{found.id}")
+    return _view(found)
+
+
+@router.post(
+    "/v1/members/{member_id}/adjustment-proposals/{proposal_id}/approve",
+    summary="Approve a proposed adjustment",
+    response_model=ProposalView,
+    responses=problems("conflict-of-interest", "already-decided", "no-session-credits", "not-found"),
+)
+async def approve(
+    member_id: MemberId,
+    proposal_id: ProposalId,
+    access: Annotated[Access, Depends(operation("adjustment.decide"))],
+    change: Annotated[Change, Depends(changes(if_match="none"))],
+    log: Log,
+) -> Response:
+    """CRED-5: gives or takes the credits. Only somebody else than who proposed it, and not the member."""
+    return await _decide(member_id, proposal_id, "approved", access, change, log)
+
+
+@router.post(
+    "/v1/members/{member_id}/adjustment-proposals/{proposal_id}/reject",
+    summary="Reject a proposed adjustment",
+    response_model=ProposalView,
+    responses=problems("conflict-of-interest", "already-decided", "not-found"),
+)
+async def reject(
+    member_id: MemberId,
+    proposal_id: ProposalId,
+    access: Annotated[Access, Depends(operation("adjustment.decide"))],
+    change: Annotated[Change, Depends(changes(if_match="none"))],
+    log: Log,
+) -> Response:
+    """CRED-5: nothing is given or taken. Whoever proposed it takes it back so."""
+    return await _decide(member_id, proposal_id, "rejected", access, change, log)
+
+
+async def _decide(
+    member_id: str, proposal_id: str, decision: Decision, access: Access, change: Change, log: Log
+) -> Response:
+    if not is_id(proposal_id):
+        raise not_found("proposal")
+    async with change.unit() as unit:
+        book = await open_and_load(unit, member_id)
+        decided = await decide_proposal(unit, book, proposal_id, decision, access.caller.subject)
+        if decided is None:
+            raise not_found("proposal")
+        if isinstance(decided, str):
+            raise Problem(decided)
+        await log.record(unit, access, None, member_id, entity=f"adjustment-proposal:{decided.id}")
+        return change.answer(200, _view(decided))
+
+
+def _view(proposal: Proposal) -> ProposalView:
+    return ProposalView.model_validate(proposal)
+
+
+def _path(proposal: Proposal) -> str:
+    return f"/v1/members/{proposal.member_id}/adjustment-proposals/{proposal.id}"

@@ -1,0 +1,36 @@
+"""CRED-5: an adjustment over the policy's limit is proposed by one person of support and decided by another one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Literal
+
+ProposalStatus = Literal["proposed", "approved", "rejected"]
+Decision = Literal["approved", "rejected"]
+DecisionRefusal = Literal["conflict-of-interest", "already-decided"]
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """`amount` counts credits, negative where it takes some away. `length_minutes` None: for each length of the plan."""
+
+    id: str
+    member_id: str
+    amount: int
+    length_minutes: int | None
+    reason: str
+    proposed_by: str
+    proposed_at: datetime
+    status: ProposalStatus = "proposed"
+    decided_by: str | None = None
+    decided_at: datetime | None = None
+
+
+def decide(proposal: Proposal, decision: Decision, by: str, now: datetime) -> Proposal | DecisionRefusal:
+    """Whoever proposed it may take it back, which is a rejection, but not approve it; the member may do neither."""
+    if by == proposal.member_id or (decision == "approved" and by == proposal.proposed_by):
+        return "conflict-of-interest"
+    if proposal.status != "proposed":
+        return proposal if (proposal.status, proposal.decided_by) == (decision, by) else "already-decided"
+    return replace(proposal, status=decision, decided_by=by, decided_at=now)

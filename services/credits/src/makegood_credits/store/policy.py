@@ -1,0 +1,25 @@
+"""What booking's topic told of the policy: how many credits one person of support adjusts alone."""
+
+from __future__ import annotations
+
+from makegood_chassis.database import Queries, UnitOfWork
+
+from makegood_credits.domain.adjusting import LIMIT
+
+# Of what was told twice, or out of a topic read anew, the latest version stands.
+_SAVE = """
+INSERT INTO policy (version, adjustment_limit) VALUES ($1, $2)
+ON CONFLICT (single) DO UPDATE SET version = excluded.version, adjustment_limit = excluded.adjustment_limit
+WHERE policy.version < excluded.version
+"""
+
+
+async def save(unit: UnitOfWork, version: int, adjustment_limit: int) -> None:
+    """Keeps the policy, unless a later one is known."""
+    await unit.execute(_SAVE, version, adjustment_limit)
+
+
+async def adjustment_limit(queries: Queries) -> int:
+    """Credits that one person of support adjusts without a second one."""
+    limit: int | None = await queries.fetch_value("SELECT adjustment_limit FROM policy")
+    return LIMIT if limit is None else limit
