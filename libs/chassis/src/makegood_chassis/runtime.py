@@ -21,8 +21,10 @@ import structlog
 import uvicorn
 
 from makegood_chassis import metrics, observe
+from makegood_chassis.auth import Authenticator
 from makegood_chassis.database import Database
 from makegood_chassis.http.app import health_app
+from makegood_chassis.http.revoked import follow_revocations
 from makegood_chassis.messaging.consumer import Consumer
 from makegood_chassis.messaging.dead_letters import FloodGuard
 from makegood_chassis.messaging.deadlines import Deadlines
@@ -61,6 +63,7 @@ class Runtime:
         self.process = f"{service.name}-{role}-{socket.gethostname()}-{os.getpid()}"
         self._stop = asyncio.Event()
         self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._authenticator: Authenticator | None = None
         self._server = self._make_server()
         self._wake: OutboxWake | None = None
         self._relay: Relay | None = None
@@ -100,6 +103,7 @@ class Runtime:
 
     def _make_server(self) -> _Server:
         app = self._service.app(self._service) if self._serves and self._service.app else health_app(self._service)
+        self._authenticator = getattr(app.state, "authenticator", None)
         config = uvicorn.Config(
             app,
             host=self._settings.http_host,
@@ -131,9 +135,14 @@ class Runtime:
             await self._when_reachable(service.database.open)
             for hook in service.on_start:
                 await self._when_reachable(partial(hook, service))
+            if self._authenticator is not None:
+                await self._when_reachable(partial(service.revocations.load, service.database))
         if self._stop.is_set():
             return
         health.fine("database")
+        if self._authenticator is not None:
+            self._component("keys", self._authenticator.keys.run)
+            self._component("revocations", partial(follow_revocations, service, self._authenticator))
         self._component("upkeep", self._run_upkeep)
         self._component("watch", self._watch_servers)
         if self._works:

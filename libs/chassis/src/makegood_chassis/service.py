@@ -20,7 +20,9 @@ from makegood_chassis import observe
 from makegood_chassis.clock import Clock
 from makegood_chassis.database import Database
 from makegood_chassis.health import Health
+from makegood_chassis.http.context import RequestContext
 from makegood_chassis.messaging.handlers import Concerns, DeadlineHandlers, EventHandlers
+from makegood_chassis.revocation import Revocations
 from makegood_chassis.settings import ServiceSettings
 from makegood_chassis.signals import Signals
 
@@ -53,8 +55,15 @@ class Service:
     """Whether the process is started and ready, and why not."""
     gather: float = 0.0
     """Seconds that its events wait to go with one request; 0 unless nobody waits for them."""
+    revocations: Revocations = field(init=False)
+    """Whose tokens this process refuses before their end."""
+    open_requests: set[RequestContext] = field(default_factory=set)
+    """What is being handled or streamed right now."""
     on_start: Sequence[Callable[[Service], Awaitable[None]]] = field(default_factory=tuple)
     """Runs once after the database is open, before anything else (seeding)."""
+
+    def __post_init__(self) -> None:
+        self.revocations = Revocations(self.settings.token_max_lifetime)
 
 
 def run(bootstrap: Callable[[S], Service], settings: type[S], argv: Sequence[str] | None = None) -> None:

@@ -5,12 +5,16 @@ The one table of all settings, `docs/settings.md`, is made from these classes.
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Final, Literal, Self
 
 from pydantic import Field, PositiveFloat, PositiveInt, SecretStr, field_validator, model_validator
 
 from makegood_chassis.checked_settings import CheckedSettings
+from makegood_chassis.keys import MAXIMUM_AGE, REFRESH
 from makegood_chassis.secret_files import is_secret, variable
+
+MAXIMUM_LIFETIME: Final = 3600.0
+"""Seconds that an access token may live."""
 
 Port = Annotated[int, Field(ge=1, le=65535)]
 
@@ -45,6 +49,27 @@ class ServiceSettings(CheckedSettings):
         "https://identity.makegood.invalid", validation_alias="TOKEN_ISSUER", description="`iss` of access tokens."
     )
     token_audience: str = Field("makegood", validation_alias="TOKEN_AUDIENCE", description="`aud` of access tokens.")
+    token_max_lifetime: float = Field(
+        MAXIMUM_LIFETIME,
+        validation_alias="TOKEN_MAX_LIFETIME",
+        gt=0,
+        le=12 * 3600,
+        description="Longest that an access token may live, seconds, 12 h at most; one that lives longer is refused.",
+    )
+    jwks_refresh: float = Field(
+        REFRESH,
+        validation_alias="JWKS_REFRESH",
+        gt=0,
+        le=MAXIMUM_AGE,
+        description="Seconds between two looks at JWKS_URL; a withdrawn key is refused that long after its withdrawal.",
+    )
+    jwks_max_age: float = Field(
+        MAXIMUM_AGE,
+        validation_alias="JWKS_MAX_AGE",
+        gt=0,
+        le=MAXIMUM_AGE,
+        description="Seconds, 300 at most: when JWKS_URL has not answered for so long, no key is used and requests get 503.",
+    )
     http_host: str = Field(
         "127.0.0.1", validation_alias="HTTP_HOST", description="Address that the process listens on."
     )
@@ -112,6 +137,8 @@ class ServiceSettings(CheckedSettings):
 
     @model_validator(mode="after")
     def _sensible_together(self) -> Self:
+        if self.jwks_refresh >= self.jwks_max_age:
+            raise ValueError("JWKS_REFRESH must be under JWKS_MAX_AGE, or the keys are too old between two looks")
         if self.stop_timeout >= 15:
             raise ValueError("STOP_TIMEOUT must be under 15 seconds, or orchestrators kill the process while it drains")
         return self

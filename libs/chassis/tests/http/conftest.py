@@ -23,6 +23,7 @@ from jwt.algorithms import ECAlgorithm, RSAAlgorithm
 from makegood_chassis.clock import Clock
 from makegood_chassis.database import Database
 from makegood_chassis.messaging.tables import SCHEMA
+from makegood_chassis.revocation import SCHEMA as REVOCATIONS
 from makegood_chassis.service import Service
 from makegood_chassis.settings import ServiceSettings
 
@@ -97,7 +98,7 @@ def identity(tmp_path: Path) -> Identity:
 async def _tables(url: str) -> None:
     connection = await asyncpg.connect(url)
     try:
-        await connection.execute(SCHEMA + notes.SCHEMA)
+        await connection.execute(SCHEMA + REVOCATIONS + notes.SCHEMA)
     finally:
         await connection.close()
 

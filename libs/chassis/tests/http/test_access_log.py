@@ -19,6 +19,7 @@ from makegood_chassis.http.changes import Change, changes
 from makegood_chassis.http.problems import Problem
 from makegood_chassis.http.rights import Access, Grant, operation
 from makegood_chassis.messaging.tables import SCHEMA
+from makegood_chassis.revocation import SCHEMA as REVOCATIONS
 from makegood_chassis.service import Service
 
 from .conftest import Identity, Make, serving
@@ -60,7 +61,7 @@ def diaries(service: Service) -> APIRouter:
 async def _tables(url: str) -> None:
     connection = await asyncpg.connect(url)
     try:
-        await connection.execute(SCHEMA + access_log.SCHEMA)
+        await connection.execute(SCHEMA + REVOCATIONS + access_log.SCHEMA)
     finally:
         await connection.close()
 

@@ -17,14 +17,15 @@ import jwt
 import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
-from makegood_chassis import auth
-from makegood_chassis.auth import Authenticator, Caller, InvalidToken, KeysUnavailable, read_keys
+from makegood_chassis import keys
+from makegood_chassis.auth import Authenticator, Caller, InvalidToken, KeysUnavailable
+from makegood_chassis.keys import Keys, read_keys
 
 from .conftest import ISSUER, Identity
 
 
 def _authenticator(identity: Identity) -> Authenticator:
-    return Authenticator(str(identity.path), issuer=ISSUER, audience="makegood")
+    return Authenticator(Keys(str(identity.path)), issuer=ISSUER, audience="makegood", longest=3600)
 
 
 def _part(content: Any) -> str:
@@ -61,6 +62,22 @@ def _changed(identity: Identity) -> str:
 BAD_TOKENS: dict[str, Any] = {
     "expired": lambda i: i.token(exp=int(time.time()) - 60),
     "without expiry": lambda i: i.token(exp=None),
+    "good for 31 years": lambda i: i.token(exp=int(time.time()) + 31 * 365 * 86400),
+    "good for 31 years, issued just now": lambda i: i.token(
+        iat=int(time.time()), exp=int(time.time()) + 31 * 365 * 86400
+    ),
+    "good for two hours": lambda i: i.token(exp=int(time.time()) + 7200),
+    "good for two hours, nearly over": lambda i: i.token(iat=int(time.time()) - 7000, exp=int(time.time()) + 200),
+    "issued in the future": lambda i: i.token(iat=int(time.time()) + 60),
+    "issued after its end": lambda i: i.token(iat=int(time.time()) + 3, exp=int(time.time()) + 2),
+    "issued some time": lambda i: i.token(iat="yesterday"),
+    "issued at true": lambda i: i.token(iat=True),
+    "expiry a text": lambda i: i.token(exp=str(int(time.time()) + 60)),
+    "expiry without end": lambda i: i.token(exp=float("inf")),
+    "no jti": lambda i: i.token(jti=None),
+    "empty jti": lambda i: i.token(jti=""),
+    "jti a number": lambda i: i.token(jti=7),
+    "jti too long": lambda i: i.token(jti="j" * 257),
     "not valid yet": lambda i: i.token(nbf=int(time.time()) + 60),
     "other audience": lambda i: i.token(aud="billing"),
     "no audience": lambda i: i.token(aud=None),
@@ -135,7 +152,7 @@ async def test_a_withdrawn_key_ends_its_tokens_too(identity: Identity, monkeypat
     token = identity.token()
     await authenticator.verify(token)
     identity.withdraw("first")
-    monkeypatch.setattr(auth, "MINIMUM_INTERVAL", 0.0)
+    monkeypatch.setattr(keys, "MINIMUM_INTERVAL", 0.0)
     with pytest.raises(InvalidToken):
         await authenticator.verify(identity.token(kid="second", headers={"kid": "makes it read the keys again"}))
     assert authenticator.remembered(token) is None
@@ -155,7 +172,9 @@ async def test_known_keys_stay_when_they_cannot_be_read(identity: Identity) -> N
 
 @pytest.mark.rule("REL-9")
 async def test_nobody_can_tell_without_keys(tmp_path: Path, identity: Identity) -> None:
-    authenticator = Authenticator("http://127.0.0.1:1/jwks.json", issuer=ISSUER, audience="makegood")
+    authenticator = Authenticator(
+        Keys("http://127.0.0.1:1/jwks.json"), issuer=ISSUER, audience="makegood", longest=3600
+    )
     with pytest.raises(KeysUnavailable):
         await authenticator.verify(identity.token())
 
@@ -179,7 +198,7 @@ async def test_many_unknown_keys_cause_one_fetch_over_http(identity: Identity) -
     thread.start()
     try:
         url = f"http://127.0.0.1:{server.server_port}/jwks.json"
-        authenticator = Authenticator(url, issuer=ISSUER, audience="makegood")
+        authenticator = Authenticator(Keys(url), issuer=ISSUER, audience="makegood", longest=3600)
         forged = [identity.token(headers={"kid": f"forged{i}"}) for i in range(50)]
         results = await asyncio.gather(*map(authenticator.verify, forged), return_exceptions=True)
         assert {type(result) for result in results} == {InvalidToken}

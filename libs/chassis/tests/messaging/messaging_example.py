@@ -18,6 +18,7 @@ from makegood_chassis.http.rights import Rights
 from makegood_chassis.messaging import points
 from makegood_chassis.messaging.handlers import Due, EventHandlers
 from makegood_chassis.messaging.tables import SCHEMA
+from makegood_chassis.revocation import SCHEMA as REVOCATIONS
 from makegood_chassis.service import Service, base, run
 from makegood_chassis.settings import ServiceSettings
 from makegood_contracts.envelope import Received
@@ -40,7 +41,7 @@ async def prepare(url: str) -> None:
     import asyncpg
 
     connection = await asyncpg.connect(url)
-    await connection.execute(SCHEMA + TABLES)
+    await connection.execute(SCHEMA + REVOCATIONS + TABLES)
     await connection.close()
 
 

@@ -59,7 +59,12 @@ DELIVERIES: Final = Topic(
 MESSAGES: Final = Topic(
     "notifications.messages.v1", "notifications", "room_id", "That somebody wrote in a room's chat; never what."
 )
-PEOPLE: Final = Topic("notifications.people.v1", "notifications", "person_id", "Personal data that was erased.")
+PEOPLE: Final = Topic(
+    "notifications.people.v1",
+    "notifications",
+    "person_id",
+    "Personal data that was erased, and sessions of people that were ended.",
+)
 
 EVENT_TOPICS: Final[tuple[Topic, ...]] = (
     SESSIONS,

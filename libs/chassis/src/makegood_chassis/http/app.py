@@ -18,6 +18,7 @@ from makegood_chassis.http.changes import completions
 from makegood_chassis.http.edge import Edge
 from makegood_chassis.http.probes import probes
 from makegood_chassis.http.rights import Operation, Rights
+from makegood_chassis.keys import Keys
 
 if TYPE_CHECKING:
     from makegood_chassis.service import Service
@@ -69,7 +70,11 @@ def create_app(
     }
     app.state.completions = completions(service)
     app.state.authenticator = authenticator or Authenticator(
-        settings.jwks_url, issuer=settings.token_issuer, audience=settings.token_audience
+        Keys(settings.jwks_url, refresh=settings.jwks_refresh, maximum_age=settings.jwks_max_age),
+        issuer=settings.token_issuer,
+        audience=settings.token_audience,
+        longest=settings.token_max_lifetime,
+        revocations=service.revocations,
     )
     _prepare(app, service)
     return app

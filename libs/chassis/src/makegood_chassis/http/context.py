@@ -13,6 +13,7 @@ from makegood_contracts.ids import new_id
 
 if TYPE_CHECKING:
     from makegood_chassis.auth import Caller
+    from makegood_chassis.http.problems import Problem
 
 SCOPE_KEY = "makegood"
 
@@ -20,7 +21,7 @@ _REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,64}")
 _TRACEPARENT = re.compile(r"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class RequestContext:
     """One request. `deadline` is a moment of the event loop's clock."""
 
@@ -28,11 +29,20 @@ class RequestContext:
     traceparent: str | None
     deadline: float
     caller: Caller | None = None
+    timeout: asyncio.Timeout | None = None
+    refusal: Problem | None = None
+    """Why it was ended while it was handled: its token is no longer good."""
 
     @property
     def cause(self) -> Cause:
         """The request as the first cause of a story."""
         return Cause(self.request_id, self.request_id, self.traceparent)
+
+    def refuse(self, refusal: Problem) -> None:
+        """Ends the request now: with this problem where no answer has begun, else with the end of the stream."""
+        self.refusal = refusal
+        if self.timeout is not None and not self.timeout.expired():
+            self.timeout.reschedule(asyncio.get_running_loop().time())
 
     def remaining(self) -> float:
         """Seconds until the request's deadline, never below 0."""

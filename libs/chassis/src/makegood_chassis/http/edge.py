@@ -51,6 +51,7 @@ class Edge:
     def __init__(self, app: ASGIApp, *, service: Service) -> None:
         self._app = app
         self._health = service.health
+        self._open = service.open_requests
         self._deadline = service.settings.request_deadline
         self._durations: dict[tuple[str, str, int], Histogram] = {}
 
@@ -70,13 +71,15 @@ class Edge:
         if scope["method"] == "HEAD":
             inner, send = {**scope, "method": "GET"}, _without_body(send)
         status, handling = 0, True
-        deadline = asyncio.timeout_at(ends)
+        deadline = context.timeout = asyncio.timeout_at(ends)
+        whole = False
 
         async def reply(message: Message) -> None:
-            nonlocal status
+            nonlocal status, whole
+            whole = message["type"] == "http.response.body" and not message.get("more_body", False)
             if message["type"] == "http.response.start":
                 status = message["status"]
-                if handling:
+                if handling and context.refusal is None:
                     deadline.reschedule(None)  # from here on it is the client's pace; a stream may last
                 self._complete_headers(message, context)
             await send(message)
@@ -84,10 +87,18 @@ class Edge:
         HTTP_ACTIVE.inc()
         try:
             async with deadline:
-                await self._handle(inner, receive, reply, sent)
+                self._open.add(context)
+                try:
+                    await self._handle(inner, receive, reply, sent)
+                finally:
+                    self._open.discard(context)
         except ClientGone:
             pass
         except Exception as error:
+            if status and context.refusal is not None and isinstance(error, TimeoutError):
+                if not whole:
+                    await send({"type": "http.response.body", "body": b"", "more_body": False})
+                return
             if status:
                 _log.error("answer broken off", error=type(error).__name__, request_id=context.request_id)
                 raise
@@ -153,6 +164,8 @@ class Edge:
         return self._deadline
 
     def _response_to(self, error: Exception, deadline: asyncio.Timeout, context: RequestContext) -> Response:
+        if context.refusal is not None and isinstance(error, TimeoutError):
+            return context.refusal.response()
         if isinstance(error, TimeoutError) and deadline.expired():
             return Problem("deadline-exceeded", headers={"Retry-After": "1"}).response()
         if not self._health.started and isinstance(error, RuntimeError):

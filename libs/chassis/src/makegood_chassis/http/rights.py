@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache, lru_cache
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from fastapi import Request
 
 from makegood_chassis.auth import Authenticator, Caller, InvalidToken, KeysUnavailable, Role
 from makegood_chassis.http.context import SCOPE_KEY, RequestContext
 from makegood_chassis.http.problems import MOST_ERRORS, Problem, not_found, pointer
+
+if TYPE_CHECKING:
+    from makegood_chassis.service import Service
 
 __all__ = [
     "Access",
@@ -159,18 +162,31 @@ async def authenticate(request: Request) -> Caller:
     scheme, _, token = sent[0].decode("latin-1").partition(" ")
     if len(sent) > 1 or scheme.lower() != "bearer" or not token:
         raise _unauthenticated("Send one `Authorization: Bearer` header.", 'Bearer error="invalid_request"')
-    authenticator: Authenticator = request.scope["app"].state.authenticator
+    state = request.scope["app"].state
+    authenticator: Authenticator = state.authenticator
+    service: Service = state.service
     try:
         caller = authenticator.remembered(token) or await authenticator.verify(token.strip())
+        if not service.revocations.loaded:  # nobody is let in before it is known who is not
+            await service.revocations.load(service.database)
+            caller = await authenticator.verify(token.strip())
     except InvalidToken as error:
-        raise _unauthenticated(f"The access token is not valid: {error}.", 'Bearer error="invalid_token"') from error
+        raise invalid_token(str(error)) from error
     except KeysUnavailable as error:
-        raise Problem(
-            "unavailable", "The identity provider cannot be reached.", headers={"Retry-After": "2"}
-        ) from error
+        raise no_keys() from error
     context.caller = caller
     return caller
 
 
 def _unauthenticated(detail: str, challenge: str) -> Problem:
     return Problem("unauthenticated", detail, headers={"WWW-Authenticate": challenge})
+
+
+def invalid_token(why: str) -> Problem:
+    """The 401 problem for a token that is not, or no longer, good."""
+    return _unauthenticated(f"The access token is not valid: {why}.", 'Bearer error="invalid_token"')
+
+
+def no_keys() -> Problem:
+    """The 503 problem while nobody can tell whether tokens are good."""
+    return Problem("unavailable", "The keys that sign access tokens cannot be fetched.", headers={"Retry-After": "2"})

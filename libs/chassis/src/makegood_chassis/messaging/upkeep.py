@@ -11,7 +11,7 @@ from typing import Final
 import asyncpg
 import structlog
 
-from makegood_chassis import metrics
+from makegood_chassis import metrics, revocation
 from makegood_chassis.database import Database
 from makegood_chassis.messaging import inbox
 from makegood_chassis.messaging.failures import is_transient
@@ -131,6 +131,7 @@ class Upkeep:
     async def _prune(self) -> None:
         gone = await inbox.prune(self._database, self._retention)
         keys = await prune_keys(self._database)
+        await revocation.prune(self._database)
         async with self._database.reading() as queries:
             await queries.execute(_FORGET)
         if gone or keys:

@@ -1,7 +1,14 @@
 """All events, by topic in the modules beside this one."""
 
 from makegood_contracts.events.base import EVENT_TYPES, Classification, Event
-from makegood_contracts.events.deliveries import Channel, MessageDelivered, MessageFailed, MessagePosted, PersonErased
+from makegood_contracts.events.deliveries import (
+    Channel,
+    MessageDelivered,
+    MessageFailed,
+    MessagePosted,
+    PersonErased,
+    TokensRevoked,
+)
 from makegood_contracts.events.enrolments import EnrolmentEnded, MemberEnrolled, PlanKind
 from makegood_contracts.events.holds import CreditHeld, CreditRefused, MoveCreditHeld, MoveCreditRefused
 from makegood_contracts.events.ledger import (
@@ -157,6 +164,7 @@ __all__ = [
     "Specialty",
     "TimeOffAdded",
     "TimeOffRemoved",
+    "TokensRevoked",
     "WaitlistEnded",
     "WaitlistJoined",
     "WaitlistOfferLapsed",

@@ -53,3 +53,15 @@ class PersonErased(Event, frozen=True, kw_only=True):
 
     person_id: str
     erased_at: datetime
+
+
+class TokensRevoked(Event, frozen=True, kw_only=True):
+    """An operator ended a person's sessions, or one of them: their access tokens are refused from now on, before their end."""
+
+    topic: ClassVar[Topic] = PEOPLE
+
+    person_id: str
+    jti: str | None
+    """The one token that is meant; null: all that were issued before `revoked_at`."""
+    revoked_at: datetime
+    """In real time, as tokens count it, whatever the development clock says."""

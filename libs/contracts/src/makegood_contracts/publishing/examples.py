@@ -38,6 +38,7 @@ _BY_NAME: Final[dict[str, Any]] = {
     "member_id": "member-7f3a",
     "provider_id": "provider-21c9",
     "person_id": "member-7f3a",
+    "jti": "3f1e0c52-7c3b-4b5e-9a55-6f0f2b8f5d11",
     "made_by": "support-4",
     "plan_id": "insurance-credits",
     "plan_kind": "health_insurance",

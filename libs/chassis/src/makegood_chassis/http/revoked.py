@@ -1,0 +1,36 @@
+"""A process that serves learns of revoked tokens, and ends what their callers have open: streams, waits, whatever takes long."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Final
+
+from makegood_chassis.auth import Authenticator
+from makegood_chassis.http.rights import invalid_token, no_keys
+from makegood_chassis.messaging.failures import is_transient
+
+if TYPE_CHECKING:
+    from makegood_chassis.service import Service
+
+EVERY: Final = 2.0
+"""Seconds between two looks; the whole way of a revocation must take less than ten (SEC-2)."""
+
+
+async def follow_revocations(service: Service, authenticator: Authenticator, *, every: float = EVERY) -> None:
+    """Until cancelled. While the database is away, what is known stays."""
+    while True:
+        await asyncio.sleep(every)
+        try:
+            await service.revocations.load(service.database)
+        except Exception as error:
+            if not is_transient(error):
+                raise
+        end_what_is_no_longer_good(service, authenticator)
+
+
+def end_what_is_no_longer_good(service: Service, authenticator: Authenticator) -> None:
+    """Ends requests whose token was revoked, or whose key was withdrawn or not confirmed lately."""
+    for request in list(service.open_requests):
+        if request.caller is not None and not authenticator.still_good(request.caller):
+            fresh = authenticator.keys.fresh
+            request.refuse(invalid_token("it was withdrawn; sign in again") if fresh else no_keys())

@@ -1,0 +1,161 @@
+"""The published keys that sign access tokens (JWKS): refreshed by a timer, and never used when nobody confirmed them lately."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+import urllib.request
+from collections.abc import Callable
+from http.client import HTTPException
+from pathlib import Path
+from typing import Any, Final
+
+import jwt
+import msgspec
+import structlog
+from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, EllipticCurvePublicKey
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+
+MAXIMUM_AGE: Final = 300.0
+"""Seconds since the last confirmed fetch after which no key is used any more (SEC-2)."""
+REFRESH: Final = 30.0
+"""Seconds between two fetches by the timer."""
+MINIMUM_INTERVAL: Final = 1.0
+"""Seconds between two fetches at least, however many unknown keys are named."""
+FETCH_TIMEOUT: Final = 3.0
+MAXIMUM_JWKS: Final = 1 << 20
+
+_log = structlog.get_logger(__name__)
+
+
+class UnknownKey(Exception):
+    """No published key has this `kid`."""
+
+
+class KeysUnavailable(Exception):
+    """The keys that could tell whether the token is valid cannot be fetched."""
+
+
+def read_keys(document: bytes) -> dict[str, jwt.PyJWK]:
+    """The keys of a JWKS that can verify access tokens, by `kid`. Raises ValueError where it is none or holds none."""
+    try:
+        entries = msgspec.json.decode(document)["keys"]
+    except (msgspec.MsgspecError, KeyError, TypeError) as error:
+        raise ValueError("the document is no JWKS") from error
+    keys: dict[str, jwt.PyJWK] = {}
+    for entry in entries if isinstance(entries, list) else ():
+        key = _usable(entry)
+        if key is not None:
+            keys[str(entry["kid"])] = key
+    if not keys:
+        raise ValueError("the JWKS holds no RS256 or ES256 key with a `kid`")
+    return keys
+
+
+def _usable(entry: Any) -> jwt.PyJWK | None:
+    if not isinstance(entry, dict) or not isinstance(entry.get("kid"), str) or entry.get("use", "sig") != "sig":
+        return None
+    try:
+        key = jwt.PyJWK(entry)
+    except (jwt.PyJWTError, ValueError, TypeError):
+        return None
+    strong = (isinstance(key.key, RSAPublicKey) and key.algorithm_name == "RS256" and key.key.key_size >= 2048) or (
+        isinstance(key.key, EllipticCurvePublicKey)
+        and key.algorithm_name == "ES256"
+        and isinstance(key.key.curve, SECP256R1)
+    )
+    return key if strong else None
+
+
+class Keys:
+    """The published keys: fetched every `refresh` seconds by `run`, when a token names an unknown one, and when all are too old.
+
+    One fetch at a time and at most one a second. Where a fetch fails, the known keys stay, until the last good fetch began
+    more than `maximum_age` seconds ago. A token signed by a key published a moment ago waits for the next fetch instead of being
+    refused, so that a rotation loses no request. `clock` counts seconds and never goes back.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        refresh: float = REFRESH,
+        maximum_age: float = MAXIMUM_AGE,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._url = url
+        self._every = refresh
+        self._maximum_age = maximum_age
+        self._clock = clock
+        self._keys: dict[str, jwt.PyJWK] = {}
+        self._fetched = -float("inf")
+        self._attempted = -float("inf")
+        self._attempt: asyncio.Task[bool] | None = None
+
+    @property
+    def fresh(self) -> bool:
+        """Whether the keys were confirmed lately."""
+        return self._clock() - self._fetched <= self._maximum_age
+
+    def known(self, kid: str) -> jwt.PyJWK | None:
+        """The key, if it is known and was confirmed lately. An unchanged key stays the same object from fetch to fetch."""
+        return self._keys.get(kid) if self.fresh else None
+
+    async def find(self, kid: str) -> jwt.PyJWK:
+        """The key, fetched if need be. Raises UnknownKey where it is not published, KeysUnavailable where nobody can tell."""
+        asked = self._clock()
+        while (key := self.known(kid)) is None:
+            if self._fetched >= asked:
+                raise UnknownKey
+            if not await asyncio.shield(self._start()):
+                raise KeysUnavailable
+        return key
+
+    async def run(self) -> None:
+        """Fetches by the timer until cancelled, whether anybody calls or not; sooner again where a fetch failed."""
+        try:
+            while True:
+                fetched = await asyncio.shield(self._start())
+                await asyncio.sleep(self._every if fetched else min(self._every, 2.0))
+        finally:
+            if self._attempt is not None:
+                self._attempt.cancel()
+
+    def _start(self) -> asyncio.Task[bool]:
+        if self._attempt is None or self._attempt.done():
+            self._attempt = asyncio.create_task(self._refresh(), name="jwks")
+        return self._attempt
+
+    async def _refresh(self) -> bool:
+        pause = self._attempted + MINIMUM_INTERVAL - self._clock()
+        if pause > 0:
+            await asyncio.sleep(pause)
+        self._attempted = begun = self._clock()
+        try:
+            async with asyncio.timeout(
+                2 * FETCH_TIMEOUT
+            ):  # an issuer that drips its answer is one that does not answer
+                keys = read_keys(await asyncio.to_thread(_fetch, self._url))
+        except (OSError, ValueError, HTTPException) as error:
+            age = round(begun - self._fetched) if self._keys else None
+            _log.warning("jwks unavailable", error=type(error).__name__, known_keys=len(self._keys), age=age)
+            return False
+        for kid, key in self._keys.items():
+            if kid in keys and keys[kid].key == key.key and keys[kid].algorithm_name == key.algorithm_name:
+                keys[kid] = key
+        gone = [kid for kid, key in self._keys.items() if keys.get(kid) is not key]
+        if gone:
+            _log.info("signing keys withdrawn", keys=gone)
+        self._keys, self._fetched = keys, begun
+        return True
+
+
+def _fetch(url: str) -> bytes:
+    """Reads the JWKS, which may be a file (`/path`, `file:///path`). Blocks; raises OSError or ValueError."""
+    if not url.startswith(("http://", "https://")):
+        return Path(url.removeprefix("file://")).read_bytes()
+    with urllib.request.urlopen(url, timeout=FETCH_TIMEOUT) as answer:  # noqa: S310 - the scheme is checked above
+        document = answer.read(MAXIMUM_JWKS + 1)
+    if len(document) > MAXIMUM_JWKS:
+        raise ValueError("the JWKS is too large")
+    return bytes(document)
