@@ -35,6 +35,7 @@ def platform_servers(kafka_servers: str, redis_url: str, traces: Collector) -> d
         "REDIS_URL": redis_url,
         "KAFKA_TOPIC_PREFIX": "stories.",
         "OTEL_EXPORTER_OTLP_ENDPOINT": traces.endpoint,
+        "JWKS_REFRESH": "2",
     }
 
 

@@ -151,6 +151,9 @@ RIGHTS: Final[Mapping[str, Right]] = {
     "GET /v1/people/{person_id}/export": may("member", roles=PERSON),
     "POST /v1/people/{person_id}/calendar-feed": may("member", roles=PERSON),
     "DELETE /v1/people/{person_id}/calendar-feed": may("member", roles=PERSON),
+    # A token that nobody has: the stories go on with theirs.
+    "POST /v1/people/{person_id}/revocations": may("ops", jti="nobody-has-it"),
+    "GET /v1/people/{person_id}/revocations": may("ops"),
     "GET /v1/rooms/{room_id}/messages": may(*PARTIES),
     "POST /v1/rooms/{room_id}/messages": may(*PARTIES),
     "POST /v1/rooms/{room_id}/time-request": may("member"),

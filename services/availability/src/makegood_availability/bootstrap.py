@@ -7,6 +7,7 @@ from pathlib import Path
 from fastapi import FastAPI
 from makegood_chassis.clock import Clock
 from makegood_chassis.http.app import create_app
+from makegood_chassis.revocation import on_tokens_revoked
 from makegood_chassis.service import Service, base
 from makegood_contracts.events import (
     PersonErased,
@@ -19,6 +20,7 @@ from makegood_contracts.events import (
     SessionMoveFunded,
     SessionRequested,
     SessionReserved,
+    TokensRevoked,
 )
 
 from makegood_availability.api import schedules, slots, venues, waitlist
@@ -61,6 +63,7 @@ def bootstrap(settings: AvailabilitySettings, clock: Clock | None = None) -> Ser
             **dict.fromkeys((RoomOpened, RoomClosed, RoomRestarted, ProviderChanged), rooms.told),
             PersonErased: erased,
             PolicyChanged: policy_changed,
+            TokensRevoked: on_tokens_revoked,
         },
         deadlines={
             LAPSE: Lapses(line).lapsed,

@@ -9,6 +9,7 @@ from makegood_chassis.clock import Clock
 from makegood_chassis.http.access_log import access_rows, keep_pruned
 from makegood_chassis.http.app import create_app
 from makegood_chassis.messaging.handlers import DeadlineHandlers, EventHandlers
+from makegood_chassis.revocation import on_tokens_revoked
 from makegood_chassis.service import Service, base
 from makegood_contracts.events import (
     MemberNoShow,
@@ -27,6 +28,7 @@ from makegood_contracts.events import (
     SessionRejected,
     SessionRequested,
     SessionReserved,
+    TokensRevoked,
 )
 
 from makegood_credits.api import adjustments, invoices, members, plans, purchases, webhooks
@@ -62,6 +64,7 @@ EVENTS: EventHandlers = {
     SessionExtended: on_extended,
     OutcomeCorrected: on_corrected,
     PolicyChanged: on_policy_changed,
+    TokensRevoked: on_tokens_revoked,
 }
 
 DEADLINES: DeadlineHandlers = {

@@ -50,6 +50,7 @@ _BY_NAME: Final[dict[str, Any]] = {
     "joined_at": _at(8, 58),
     "left_at": _at(9, 44),
     "missed_at": _at(9, 10),
+    "revoked_at": _at(9, 10),
     "delivered_at": _at(9, 10),
     "opened_at": _at(8, day=1),
     "closed_at": _at(8, day=30),

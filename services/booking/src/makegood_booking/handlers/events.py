@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 from makegood_chassis.database import UnitOfWork
 from makegood_chassis.messaging.handlers import EventHandler, EventHandlers
+from makegood_chassis.revocation import on_tokens_revoked
 from makegood_chassis.signals import Signals
 from makegood_contracts.envelope import Cause, Received
 from makegood_contracts.events import (
@@ -28,6 +29,7 @@ from makegood_contracts.events import (
     SlotRefused,
     SlotReleased,
     TimeOffAdded,
+    TokensRevoked,
 )
 
 from makegood_booking.domain.attendance import call_off
@@ -83,7 +85,11 @@ def event_handlers(sessions: Sessions, signals: Signals) -> EventHandlers:
     handlers: dict[type[Event], EventHandler] = {
         kind: _handler(rule, sessions, signals) for kind, rule in rules.items()
     }
-    handlers |= {TimeOffAdded: _on_time_off(sessions, signals), PersonErased: on_person_erased}
+    handlers |= {
+        TimeOffAdded: _on_time_off(sessions, signals),
+        PersonErased: on_person_erased,
+        TokensRevoked: on_tokens_revoked,
+    }
     return together(handlers, READ_MODELS)
 
 

@@ -7,7 +7,17 @@ from makegood_chassis.http.access_log import access_rows
 from makegood_chassis.http.app import create_app
 from makegood_chassis.service import Service
 
-from makegood_notifications.api import calendar, contacts, deliveries, inbox, messages, persons, reminders, stream
+from makegood_notifications.api import (
+    calendar,
+    contacts,
+    deliveries,
+    inbox,
+    messages,
+    persons,
+    reminders,
+    revocations,
+    stream,
+)
 from makegood_notifications.api.rights import RIGHTS
 
 DESCRIPTION = (
@@ -21,6 +31,7 @@ def make_app(service: Service) -> FastAPI:
         contacts.router,
         inbox.router,
         persons.router,
+        revocations.router,
         messages.router,
         reminders.router,
         calendar.router,

@@ -17,6 +17,7 @@ from makegood_contracts.events import PersonErased
 
 from makegood_notifications.api.models import ExportView, PersonId
 from makegood_notifications.store import people, persons
+from makegood_notifications.store.revocations import next_sequence
 
 router = APIRouter(tags=["personal data"])
 
@@ -72,7 +73,9 @@ async def erase(
     async with change.unit() as unit:
         contact = await people.find(unit, person_id, lock=True)
         change.expect_version(contact.version if contact else 0)
-        times = await persons.erase(unit, person_id, unit.now)
+        await persons.erase(unit, person_id, unit.now)
         await log.record(unit, access, role, person_id)
-        unit.publish(PersonErased(person_id=person_id, erased_at=unit.now), sequence=times)
+        unit.publish(
+            PersonErased(person_id=person_id, erased_at=unit.now), sequence=await next_sequence(unit, person_id)
+        )
         return change.answer(204)

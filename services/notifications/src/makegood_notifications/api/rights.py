@@ -24,6 +24,8 @@ RIGHTS: Final[Rights] = {
     "calendar.follow": PERSON,
     "person.export": PERSON,
     "person.erase": (Grant("support"), *PERSON),
+    "person.revoke": (Grant("ops"),),
+    "person.revocations": (Grant("ops"),),
     **ACCESS_RIGHTS,
 }
 """Support reads deliveries, never chat; contacts, exports and calendars are the person's alone."""

@@ -55,6 +55,7 @@ _ERASURE: Final = (
     "UPDATE deliveries SET subject = NULL WHERE person_id = $1 AND subject IS NOT NULL",
     "DELETE FROM calendar_feeds WHERE person_id = $1",
     "DELETE FROM offers WHERE member_id = $1",
+    "UPDATE revocations SET reason = '' WHERE person_id = $1",
     # Answers that were kept for repeated requests hold what was written and said; that of this very request comes later.
     "DELETE FROM idempotency_keys WHERE caller = $1 AND status IS NOT NULL",
 )
