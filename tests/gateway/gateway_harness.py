@@ -132,7 +132,7 @@ def running_gateway(
         identity_server = Server(application(Upstream("identity", identity.jwks)))
         for server in (*servers.values(), identity_server):
             stack.callback(server.stop)
-        addresses = {service: (Endpoint("127.0.0.1", server.port),) for service, server in servers.items()}
+        addresses = {service: (Endpoint("127.0.0.1", server.port, server.port),) for service, server in servers.items()}
         settings = GatewaySettings(
             services={**addresses, **(instead or {})},
             identity=(Endpoint("127.0.0.1", identity_server.port),),

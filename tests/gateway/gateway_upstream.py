@@ -51,6 +51,10 @@ def application(upstream: Upstream) -> Starlette:
         await asyncio.sleep(30)
         return Response("late")
 
+    async def soon(request: Request) -> Response:
+        await asyncio.sleep(0.3)
+        return Response("in time")
+
     async def openapi(request: Request) -> Response:
         return JSONResponse({"openapi": "3.1.0", "info": {"title": upstream.name, "version": "1"}, "paths": {}})
 
@@ -66,6 +70,7 @@ def application(upstream: Upstream) -> Starlette:
                 "headers": dict(request.headers),
                 "bytes": len(body),
             },
+            status_code=201 if request.url.path == "/v1/rooms/new/messages" else 200,
             headers={"ETag": '"1"'},
         )
 
@@ -79,6 +84,8 @@ def application(upstream: Upstream) -> Starlette:
             Route(f"/v1/{upstream.name}/openapi.json", openapi),
             Route("/v1/stream", stream),
             Route("/v1/sessions/slow", slow, methods=methods),
+            Route("/v1/sessions/slow/cancel", slow, methods=methods),
+            Route("/v1/sessions/soon", soon, methods=methods),
             Route("/{path:path}", echo, methods=methods),
         ]
     )

@@ -116,6 +116,7 @@ def test_the_access_log_tells_ids_and_nothing_personal(gateway: Gateway, client:
     text = gateway.log_text()
     assert canary not in text
     assert headers["Authorization"].removeprefix("Bearer ") not in text
+    assert (line["subject"], line["address"], line["token"]) == ("log-subject", "127.0.0.0/24", None)
     assert "127.0.0.1" not in json.dumps(line)
 
 

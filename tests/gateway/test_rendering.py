@@ -16,13 +16,13 @@ from makegood_contracts.problems import PROBLEMS
 RENDER = Path(__file__).resolve().parents[2] / "deploy" / "gateway" / "render.py"
 EMBEDDED = [
     *("--listen", "127.0.0.1", "--gateway-port", "18080", "--admin-port", "19901"),
-    *("--booking", "127.0.0.1:8101,127.0.0.1:8111", "--availability", "127.0.0.1:8102"),
-    *("--credits", "127.0.0.1:8103", "--notifications", "127.0.0.1:8104", "--identity", "127.0.0.1:8025"),
+    *("--booking", "127.0.0.1:8101/9101,127.0.0.1:8111/9111", "--availability", "127.0.0.1:8102/9102"),
+    *("--credits", "127.0.0.1:8103/9103", "--notifications", "127.0.0.1:8104/9104", "--identity", "127.0.0.1:8025"),
 ]
 COMPOSE = [
-    *("--listen", "0.0.0.0", "--admin-listen", "0.0.0.0"),
-    *("--booking", "booking:8101", "--availability", "availability:8102", "--credits", "credits:8103"),
-    *("--notifications", "notifications:8104", "--identity", "mail:8025", "--otlp", "collector:4318"),
+    *("--listen", "0.0.0.0", "--probe-listen", "0.0.0.0", "--probe-port", "9902"),
+    *("--booking", "booking:8101/9101", "--availability", "availability:8102/9102", "--credits", "credits:8103/9103"),
+    *("--notifications", "notifications:8104/9104", "--identity", "mail:8025", "--otlp", "collector:4318"),
     *("--cors-origin", r"https://app\.example\.org", "--trusted-hops", "1"),
 ]
 
@@ -47,6 +47,13 @@ def test_envoy_accepts_it_without_a_warning(tmp_path: Path, form: list[str]) -> 
     ("wrong", "advice"),
     [
         (["--booking", "nowhere"], "host:port"),
+        (["--booking", "127.0.0.1:8101/"], "host:port"),
+        (["--booking", "127.0.0.1:8101"], "probe port"),
+        (["--admin-listen", "0.0.0.0"], "loopback"),
+        (["--probe-port", "70000"], "1 to 65535"),
+        (["--tls-certificate", str(RENDER)], "--tls-key"),
+        (["--tls-certificate", str(RENDER), "--tls-key", "/nowhere.pem"], "PEM"),
+        (["--bad-tokens", "0"], "--bad-tokens"),
         (["--gateway-port", "70000"], "1 to 65535"),
         (["--jwks-seconds", "1"], "at least 6"),
         (["--rate-burst", "1"], "--rate-burst"),

@@ -49,7 +49,7 @@ def dying_booking(folder: Path) -> Iterator[tuple[Gateway, Dying, httpx.Client]]
     dying = Dying()
     try:
         with (
-            running_gateway(folder, instead={"booking": (Endpoint("127.0.0.1", dying.port),)}) as gateway,
+            running_gateway(folder, instead={"booking": (Endpoint("127.0.0.1", dying.port, dying.port),)}) as gateway,
             httpx.Client(base_url=gateway.url, headers=gateway.headers(), timeout=20) as client,
         ):
             yield gateway, dying, client

@@ -29,8 +29,8 @@ def _parser() -> argparse.ArgumentParser:
             f"--{service}",
             type=_endpoints,
             required=True,
-            metavar="HOST:PORT[,HOST:PORT]",
-            help=f"where {service} listens; a host may be a name with several addresses",
+            metavar="HOST:PORT/PROBE_PORT[,…]",
+            help=f"where {service} listens, and answers probes; a host may be a name with several addresses",
         )
     parser.add_argument(
         "--identity",
@@ -42,9 +42,15 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--listen", default=known.listen, help="address of the gateway (default %(default)s)")
     parser.add_argument("--gateway-port", type=int, default=known.gateway_port, help="default %(default)s")
     parser.add_argument(
-        "--admin-listen", default=known.admin_listen, help="address of Envoy's admin page (%(default)s)"
+        "--admin-listen", default=known.admin_listen, help="loopback address of Envoy's admin page (%(default)s)"
     )
     parser.add_argument("--admin-port", type=int, default=known.admin_port, help="default %(default)s")
+    parser.add_argument("--probe-listen", default=known.probe_listen, help="address for probes (default %(default)s)")
+    parser.add_argument(
+        "--probe-port", type=int, help="its port, for /ready and /stats/prometheus alone (default: none)"
+    )
+    parser.add_argument("--tls-certificate", type=Path, metavar="FILE", help="certificate chain, PEM: speak TLS alone")
+    parser.add_argument("--tls-key", type=Path, metavar="FILE", help="its private key, PEM")
     parser.add_argument(
         "--cors-origin",
         action="append",
@@ -61,6 +67,15 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--rate-limit", type=int, default=known.rate_limit, help="requests a second (%(default)s)")
     parser.add_argument("--rate-burst", type=int, default=known.rate_burst, help="requests at once (%(default)s)")
+    parser.add_argument(
+        "--bad-tokens",
+        type=int,
+        default=known.bad_tokens,
+        help="invalid tokens a minute from one address (%(default)s)",
+    )
+    parser.add_argument(
+        "--most-lasting", type=int, default=known.most_lasting, help="streams at once, as many waiting (%(default)s)"
+    )
     parser.add_argument("--route-timeout", type=float, default=known.route_timeout, help="seconds (%(default)s)")
     parser.add_argument(
         "--trusted-hops", type=int, default=known.trusted_hops, help="proxies before this one (default %(default)s)"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass, field
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Final, Self
 
@@ -23,6 +24,12 @@ SECURITY_HEADERS: Final = (
     ("content-security-policy", "default-src 'none'; frame-ancestors 'none'"),
     ("cross-origin-resource-policy", "cross-origin"),
 )
+HSTS: Final = ("strict-transport-security", "max-age=31536000; includeSubDomains")
+"""On every answer over TLS: for a year, browsers come back by TLS alone."""
+
+# What the administration's address answers to; everything else of it is closed.
+ADMIN_PATHS: Final = (r"/ready", r"/stats(?:\?.*)?", r"/stats/prometheus(?:\?.*)?")
+PROBE_PATHS: Final = ("/ready", "/stats/prometheus")
 
 # What a page of another origin may read of an answer, beside what every page may (content-type and the like).
 EXPOSED_HEADERS: Final = (
@@ -47,6 +54,7 @@ UNTRUSTED_HEADERS: Final = (
     "x-forwarded-host",
     "x-forwarded-port",
     "x-forwarded-prefix",
+    "x-envoy-external-address",
     "x-real-ip",
     "x-original-url",
     "x-rewrite-url",
@@ -59,18 +67,37 @@ _HERE: Final = Path(__file__).resolve().parent
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """One address that something listens on. The host may be a name; all of its addresses are used."""
+    """One address that something listens on. The host may be a name; all of its addresses are used.
+
+    `probe_port`: where the same process answers its probes; None where it has none.
+    """
 
     host: str
     port: int
+    probe_port: int | None = None
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Reads `host:port`. ValueError with advice for anything else."""
-        host, colon, port = text.strip().rpartition(":")
-        if not (colon and host and port.isdigit() and 0 < int(port) < 65536):
+        """Reads `host:port` or `host:port/probe port`. ValueError with advice for anything else."""
+        address, slash, probe = text.strip().partition("/")
+        host, colon, port = address.rpartition(":")
+        if not (colon and host and _is_port(port) and (_is_port(probe) or not slash)):
             raise ValueError(f"{text!r} is no host:port, as in 127.0.0.1:8101")
-        return cls(host, int(port))
+        return cls(host, int(port), int(probe) if slash else None)
+
+
+def _is_port(text: str) -> bool:
+    return text.isdecimal() and text.isascii() and 0 < int(text) < 65536
+
+
+@dataclass(frozen=True, slots=True)
+class Cluster:
+    """Where requests of one kind go. `most`: how many at once, where they last long; then they are refused with 503."""
+
+    name: str
+    addresses: tuple[Endpoint, ...]
+    of_service: bool = True
+    most: int | None = None
 
 
 @dataclass(frozen=True)
@@ -78,6 +105,9 @@ class GatewaySettings:
     """What differs between the forms of running. Durations are seconds.
 
     `rate_limit`/`rate_burst`: requests a second and at once, per person (by address where no token is asked for).
+    `bad_tokens`: invalid tokens at once from one address, and again in each minute. `most_lasting`: streams at once, and
+    as many requests that wait for their outcome. `probe_port`: a further address for probes and Prometheus alone.
+    `tls_certificate`/`tls_key`: files (PEM); with them the gateway speaks TLS and nothing else.
     `jwks_seconds`: how old the signing keys may get. `trusted_hops`: proxies in front whose X-Forwarded-For counts.
     `connect_tries`: how often a request that reached no service is tried again; nine last about four seconds, which
     outlives the restart of a service's only process.
@@ -89,12 +119,18 @@ class GatewaySettings:
     gateway_port: int = 8080
     admin_listen: str = "127.0.0.1"
     admin_port: int = 9901
+    probe_listen: str = "127.0.0.1"
+    probe_port: int | None = None
+    tls_certificate: Path | None = None
+    tls_key: Path | None = None
     cors_origins: tuple[str, ...] = (ANY_LOCALHOST,)
     issuer: str = "https://identity.makegood.invalid"
     audience: str = "makegood"
     jwks_seconds: int = 10
     rate_limit: int = 50
     rate_burst: int = 100
+    bad_tokens: int = 30
+    most_lasting: int = 2048
     route_timeout: float = 35.0
     connect_tries: int = 9
     trusted_hops: int = 0
@@ -105,9 +141,23 @@ class GatewaySettings:
             raise ValueError(f"every service needs an address: {', '.join(SERVICES)}")
         if not self.identity:
             raise ValueError("--identity needs an address: without the signing keys nobody can be let in")
-        for name in ("gateway_port", "admin_port"):
-            if not 0 < getattr(self, name) < 65536:
+        for name in ("gateway_port", "admin_port", "probe_port"):
+            if not 0 < (getattr(self, name) or 1) < 65536:
                 raise ValueError(f"--{name.replace('_', '-')} must be a port, 1 to 65535")
+        if not _is_loopback(self.admin_listen):
+            raise ValueError(
+                "--admin-listen must be a loopback address; for probes from elsewhere there is --probe-port"
+            )
+        for service in self.services.values():
+            if any(endpoint.probe_port is None for endpoint in service):
+                raise ValueError("a service's address tells its probe port, too, as in 127.0.0.1:8101/9101")
+        if (self.tls_certificate is None) != (self.tls_key is None):
+            raise ValueError("--tls-certificate and --tls-key belong together: give both or none")
+        for file in (self.tls_certificate, self.tls_key):
+            if file is not None and not file.is_file():
+                raise ValueError(f"{file} is no file: give the certificate and its key as PEM")
+        if self.bad_tokens < 1 or self.most_lasting < 1:
+            raise ValueError("--bad-tokens and --most-lasting must be at least 1")
         if self.jwks_seconds < 6:
             raise ValueError("--jwks-seconds must be at least 6: Envoy fetches the keys 5 seconds before that")
         if self.rate_limit < 1 or self.rate_burst < self.rate_limit:
@@ -115,11 +165,29 @@ class GatewaySettings:
         if self.route_timeout <= 0:
             raise ValueError("--route-timeout must be more than 0 seconds")
 
+    @property
+    def clusters(self) -> tuple[Cluster, ...]:
+        """Every place that requests go to."""
+        lasting = {route.cluster(route.waits): route for route in ROUTES if route.streaming or route.waits}
+        return (
+            *(Cluster(service, addresses) for service, addresses in self.services.items()),
+            *(Cluster(name, self.services[route.service], most=self.most_lasting) for name, route in lasting.items()),
+            Cluster("identity", self.identity, of_service=False),
+        )
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
 
 def render(settings: GatewaySettings, out: Path) -> Path:
     """Writes Envoy's configuration to `out` and the pages it serves to `out`'s neighbour folder `<name>.pages`.
 
-    Envoy reads the pages at its start by their absolute paths, so both must stand where they were written.
+    Envoy reads the pages at its start by their absolute paths, so both must stand where they were written. With TLS a third
+    file says where the certificate is.
     Answers `out`. OSError where it cannot be written.
     """
     out = out.absolute()
@@ -134,24 +202,50 @@ def render(settings: GatewaySettings, out: Path) -> Path:
         autoescape=False,  # noqa: S701 (YAML, not HTML; every value goes through `json`, which is YAML too)
     )
     environment.filters["json"] = lambda value: json.dumps(value, ensure_ascii=False)
+    tls_file = out.with_name(f"{out.name}.tls.yaml")
+    if settings.tls_certificate and settings.tls_key:
+        _replace(tls_file, json.dumps(_tls(settings.tls_certificate.absolute(), settings.tls_key.absolute())))
     text = environment.get_template("envoy.yaml.j2").render(
         settings=settings,
-        clusters={**settings.services, "identity": settings.identity},
-        services=SERVICES,
+        clusters=settings.clusters,
+        tls_file=str(tls_file),
+        admin_paths=ADMIN_PATHS,
+        probe_paths=PROBE_PATHS,
         routes=ROUTES,
         refusals=REFUSALS,
         identified=IDENTIFIED,
         secret_paths=UNLOGGED,
         exposed=", ".join(EXPOSED_HEADERS),
         pages=served,
-        security_headers=SECURITY_HEADERS,
+        security_headers=(*SECURITY_HEADERS, HSTS) if settings.tls_certificate else SECURITY_HEADERS,
         untrusted=UNTRUSTED_HEADERS,
         largest_page=max(len(page.body) for page in pages()),
     )
-    temporary = out.with_name(f".{out.name}.new")
-    temporary.write_text(text, encoding="utf-8")
-    temporary.replace(out)
+    _replace(out, text)
     return out
+
+
+def _replace(file: Path, text: str) -> None:
+    temporary = file.with_name(f".{file.name}.new")
+    temporary.write_text(text, encoding="utf-8")
+    temporary.replace(file)
+
+
+def _tls(certificate: Path, key: Path) -> dict[str, object]:
+    """Envoy's secret: where the certificate and its key stand, and the folder whose change means that they are renewed."""
+    return {
+        "resources": [
+            {
+                "@type": "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.Secret",
+                "name": "gateway",
+                "tls_certificate": {
+                    "certificate_chain": {"filename": str(certificate)},
+                    "private_key": {"filename": str(key)},
+                    "watched_directory": {"path": str(certificate.parent)},
+                },
+            }
+        ]
+    }
 
 
 def _write(page: Page, folder: Path) -> dict[str, object]:

@@ -8,6 +8,8 @@ from typing import Final
 from makegood_contracts.problems import PROBLEMS
 
 RETRY_AFTER_SECONDS: Final = 1
+BAD_TOKEN_RETRY_SECONDS: Final = 2
+OVERFLOW_RETRY_SECONDS: Final = 5
 
 INSTANCE: Final = "urn:uuid:%REQ(X-REQUEST-ID)%"
 
@@ -17,7 +19,11 @@ IDENTIFIED: Final = "[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """Envoy's answers of status `first` to `last` become problem `slug` with status `status`."""
+    """Envoy's answers of status `first` to `last` become problem `slug` with status `status`.
+
+    `with_token`: only where an Authorization header is there, or is not; `failed_token`: only where its token was checked
+    and refused. `flag`: only with this response flag of Envoy's.
+    """
 
     first: int
     last: int
@@ -26,6 +32,8 @@ class Refusal:
     detail: str
     headers: tuple[tuple[str, str], ...] = ()
     with_token: bool | None = None
+    failed_token: bool = False
+    flag: str = ""
 
     def body(self, *, identified: bool) -> dict[str, object]:
         """The problem; with `instance` where the request has an id."""
@@ -38,17 +46,17 @@ _TRY_AGAIN: Final = (("retry-after", str(RETRY_AFTER_SECONDS)),)
 _REFUSED: Final = "The access token is expired, for another audience, or not signed by the identity provider."
 
 
+_INVALID: Final = ("www-authenticate", 'Bearer realm="makegood", error="invalid_token"')
+
+
 def _unauthenticated(status: int, *, with_token: bool) -> Refusal:
-    challenge = 'Bearer realm="makegood", error="invalid_token"' if with_token else 'Bearer realm="makegood"'
+    challenge = _INVALID if with_token else ("www-authenticate", 'Bearer realm="makegood"')
     detail = _REFUSED if with_token else "The request carries no access token."
-    return Refusal(status, status, "unauthenticated", 401, detail, (("www-authenticate", challenge),), with_token)
+    return Refusal(status, status, "unauthenticated", 401, detail, (challenge,), with_token)
 
 
-# First match wins. Envoy answers 403 where a good signature is for another audience; to the client that is a token
-# that does not count, as any other is.
+# First match wins. Envoy answers 403 where no checked token is there; to the client that is a 401 as in any API.
 REFUSALS: Final[tuple[Refusal, ...]] = (
-    _unauthenticated(401, with_token=True),
-    _unauthenticated(401, with_token=False),
     _unauthenticated(403, with_token=True),
     _unauthenticated(403, with_token=False),
     Refusal(404, 404, "not-found", 404, "Nothing is served at this address."),
@@ -60,11 +68,22 @@ REFUSALS: Final[tuple[Refusal, ...]] = (
         429,
         "rate-limited",
         429,
-        "More requests than one person may send.",
-        _TRY_AGAIN,
+        "Too many requests with tokens that are not valid came from this address. Get a new token: valid ones pass.",
+        (("retry-after", str(BAD_TOKEN_RETRY_SECONDS)), _INVALID),
+        failed_token=True,
     ),
+    Refusal(429, 429, "rate-limited", 429, "More requests than one person may send.", _TRY_AGAIN),
     Refusal(431, 431, "payload-too-large", 431, "The request line and headers are larger than 16 KiB together."),
     Refusal(400, 499, "validation", 400, "The request is not well-formed HTTP, or its path is ambiguous."),
     Refusal(504, 504, "deadline-exceeded", 504, "The service did not answer in time.", _TRY_AGAIN),
+    Refusal(
+        503,
+        503,
+        "unavailable",
+        503,
+        "More requests and streams are open than are served at once.",
+        (("retry-after", str(OVERFLOW_RETRY_SECONDS)),),
+        flag="UO",
+    ),
     Refusal(500, 599, "unavailable", 503, "The service that owns this address is not answering.", _TRY_AGAIN),
 )

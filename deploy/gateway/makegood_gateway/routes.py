@@ -19,7 +19,8 @@ class Route:
 
     `match`: `exact` is the path alone, `below` the path and everything under it, `pattern` an RE2 pattern for the
     whole path. `public`: needs no token, and is rate-limited by address instead of by person. `streaming`: the
-    answer may last for ever. `secret`: the path itself is a secret, and stands in no log and no trace.
+    answer may last for ever. `waits`: changes there honour `Prefer: wait`. `secret`: the path itself is a secret, and
+    stands in no log and no trace.
     """
 
     service: str
@@ -27,12 +28,19 @@ class Route:
     path: str
     public: bool = False
     streaming: bool = False
+    waits: bool = False
     secret: bool = False
 
     @property
     def name(self) -> str:
         """What the access log and the statistics call it."""
         return f"{self.service}:{self.path}"
+
+    def cluster(self, waiting: bool = False) -> str:
+        """Where its requests go. What lasts long has connections of its own, so that it never takes those of the rest."""
+        if self.streaming:
+            return f"{self.service}-streams"
+        return f"{self.service}-waiting" if waiting else self.service
 
 
 _ID: Final = "[^/]+"
@@ -45,7 +53,7 @@ ROUTES: Final[tuple[Route, ...]] = (
     Route("notifications", "pattern", f"/v1/rooms/{_ID}/(?:messages|time-request)(?:/.*)?"),
     Route("availability", "pattern", f"/v1/rooms/{_ID}/waitlist(?:/.*)?"),
     Route("notifications", "pattern", f"/v1/sessions/{_ID}/(?:reminders(?:/.*)?|calendar\\.ics)"),
-    Route("booking", "below", "/v1/sessions"),
+    Route("booking", "below", "/v1/sessions", waits=True),
     Route("booking", "below", "/v1/rooms"),
     Route("booking", "below", "/v1/policies"),
     Route("availability", "below", "/v1/providers"),

@@ -140,4 +140,5 @@ def gateway_spec(stack: Stack, programs: Programs) -> Spec:
 
 
 def _addresses(stack: Stack, service: str) -> list[str]:
-    return [f"{LISTEN}:{stack.ports.of_service(service, n)}" for n in range(1, stack.count(service) + 1)]
+    ports = [stack.ports.of_service(service, n) for n in range(1, stack.count(service) + 1)]
+    return [f"{LISTEN}:{port}/{port}" for port in ports]
