@@ -199,6 +199,7 @@ def render(settings: GatewaySettings, out: Path) -> Path:
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
+        keep_trailing_newline=True,
         autoescape=False,  # noqa: S701 (YAML, not HTML; every value goes through `json`, which is YAML too)
     )
     environment.filters["json"] = lambda value: json.dumps(value, ensure_ascii=False)
