@@ -1,6 +1,7 @@
 """Makes the contracts' topics that do not exist yet; all of them are kept for good, save where somebody set a retention.
 
-Settings: KAFKA_BOOTSTRAP_SERVERS, KAFKA_TOPIC_PREFIX (optional), KAFKA_REPLICATION (copies of each partition, default 1).
+Settings: KAFKA_BOOTSTRAP_SERVERS and what else a service takes to reach Kafka (docs/settings.md), MAKEGOOD_ENVIRONMENT,
+KAFKA_TOPIC_PREFIX (optional), KAFKA_REPLICATION (copies of each partition, default 1).
 """
 
 from __future__ import annotations
@@ -9,12 +10,20 @@ import asyncio
 import os
 import sys
 
+from makegood_chassis.checked_settings import advice
+from makegood_chassis.kafka_settings import KafkaSettings
 from makegood_cli.stack.topics import provide, wanted
+from pydantic import ValidationError
 
 
 def main() -> None:
     topics = wanted(os.environ.get("KAFKA_TOPIC_PREFIX", ""), int(os.environ.get("KAFKA_REPLICATION", "1")))
-    made = asyncio.run(provide(os.environ["KAFKA_BOOTSTRAP_SERVERS"], topics))
+    try:
+        kafka = KafkaSettings().kafka
+    except ValidationError as error:
+        sys.stderr.write(advice(KafkaSettings, error) + "\n")
+        sys.exit(2)
+    made = asyncio.run(provide(kafka, topics))
     sys.stdout.write(f"topics made: {', '.join(made) or 'none, all exist'}\n")
 
 

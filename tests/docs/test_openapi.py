@@ -16,22 +16,17 @@ from makegood_credits import bootstrap as credits_
 from makegood_credits.settings import CreditsSettings
 from makegood_notifications import bootstrap as notifications
 from makegood_notifications.settings import NotificationsSettings
+from makegood_testkit.production import production_values
 
 Document = dict[str, Any]
 PROBLEM = "application/problem+json"
-SETTINGS: dict[str, Any] = {
-    "environment": "production",
-    "database_url": "postgresql://nobody@127.0.0.1:1/none",
-    "kafka_bootstrap_servers": "127.0.0.1:1",
-    "jwks_url": "https://identity.makegood.invalid/jwks.json",
-}
 
 
 def _services() -> Iterator[Service]:
-    yield availability.bootstrap(AvailabilitySettings(**SETTINGS))
-    yield booking.bootstrap(BookingSettings(**SETTINGS))
-    yield credits_.bootstrap(CreditsSettings(**SETTINGS))
-    yield notifications.bootstrap(NotificationsSettings(**SETTINGS))
+    yield availability.bootstrap(AvailabilitySettings(**production_values("availability")))
+    yield booking.bootstrap(BookingSettings(**production_values("booking")))
+    yield credits_.bootstrap(CreditsSettings(**production_values("credits")))
+    yield notifications.bootstrap(NotificationsSettings(**production_values("notifications")))
 
 
 def _documents() -> Iterator[Document]:

@@ -8,6 +8,7 @@ from aiokafka import AIOKafkaConsumer
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 from aiokafka.structs import TopicPartition
+from makegood_chassis.kafka_connection import Brokers, kafka_arguments
 
 from makegood_cli.errors import UserError
 from makegood_cli.stack.ports import SERVICES
@@ -19,7 +20,7 @@ class Backlog:
     A partition of a topic that a group reads counts even before its first commit.
     """
 
-    def __init__(self, bootstrap: str, prefix: str) -> None:
+    def __init__(self, bootstrap: Brokers, prefix: str) -> None:
         self._bootstrap = bootstrap
         self._prefix = prefix
         self._admin: AIOKafkaAdminClient | None = None
@@ -48,9 +49,9 @@ class Backlog:
 
     async def _look(self) -> dict[str, int]:
         if self._admin is None or self._consumer is None:
-            self._admin = AIOKafkaAdminClient(bootstrap_servers=self._bootstrap)
+            self._admin = AIOKafkaAdminClient(**kafka_arguments(self._bootstrap))
             await self._admin.start()
-            self._consumer = AIOKafkaConsumer(bootstrap_servers=self._bootstrap)
+            self._consumer = AIOKafkaConsumer(**kafka_arguments(self._bootstrap))
             await self._consumer.start()
         behind: dict[str, int] = {}
         for group in (self._prefix + service for service in SERVICES):

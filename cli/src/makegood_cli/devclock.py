@@ -35,7 +35,7 @@ class DevelopmentClock:
     def of(cls, stack: Stack) -> DevelopmentClock:
         # A person of its own: the gateway's rate limit counts by person, and several clocks may be at work.
         login = keys.Login(stack.home.identity, "ops", f"makegood-clock-{uuid4().hex[:8]}")
-        return cls(stack.base_url, login, Backlog(stack.bootstrap, stack.topic_prefix()))
+        return cls(stack.base_url, login, Backlog(stack.kafka, stack.topic_prefix()))
 
     async def __aenter__(self) -> DevelopmentClock:
         return self

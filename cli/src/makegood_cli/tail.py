@@ -12,6 +12,7 @@ import msgspec
 from aiokafka import AIOKafkaConsumer
 from aiokafka.errors import KafkaError
 from aiokafka.structs import ConsumerRecord
+from makegood_chassis.kafka_connection import Brokers, kafka_arguments
 from makegood_contracts.envelope import MalformedEvent, Received, decode
 
 from makegood_cli.errors import UserError
@@ -92,7 +93,7 @@ class Tail:
 
     def __init__(
         self,
-        bootstrap: str,
+        bootstrap: Brokers,
         topics: Sequence[str],
         *,
         prefix: str = "",
@@ -113,7 +114,7 @@ class Tail:
                 raise UserError("none of these topics exists yet; makegood up makes them")
             consumer: AIOKafkaConsumer[bytes, bytes] = AIOKafkaConsumer(
                 *existing,
-                bootstrap_servers=self._bootstrap,
+                **kafka_arguments(self._bootstrap),
                 group_id=None,
                 enable_auto_commit=False,
                 fetch_max_wait_ms=self._wait_ms,

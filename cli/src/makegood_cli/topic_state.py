@@ -8,11 +8,12 @@ from aiokafka import AIOKafkaConsumer
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 from aiokafka.structs import TopicPartition
+from makegood_chassis.kafka_connection import Brokers, kafka_arguments
 
 
-async def existing_topics(bootstrap: str, names: Iterable[str]) -> list[str]:
+async def existing_topics(bootstrap: Brokers, names: Iterable[str]) -> list[str]:
     """Those of the names that the broker has. Raises KafkaError."""
-    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap, request_timeout_ms=5000)
+    admin = AIOKafkaAdminClient(**kafka_arguments(bootstrap), request_timeout_ms=5000)
     try:
         await admin.start()
         known = set(await admin.list_topics())
@@ -21,11 +22,11 @@ async def existing_topics(bootstrap: str, names: Iterable[str]) -> list[str]:
         await admin.close()
 
 
-async def partition_ends(bootstrap: str, topic: str) -> dict[int, tuple[int, int]] | None:
+async def partition_ends(bootstrap: Brokers, topic: str) -> dict[int, tuple[int, int]] | None:
     """First and next offset of each partition; None if the broker is away or the topic does not exist."""
     # A consumer without a group is assigned every partition of the topics that it is made with.
     consumer: AIOKafkaConsumer[bytes, bytes] = AIOKafkaConsumer(
-        topic, bootstrap_servers=bootstrap, group_id=None, request_timeout_ms=5000
+        topic, **kafka_arguments(bootstrap), group_id=None, request_timeout_ms=5000
     )
     try:
         if not await existing_topics(bootstrap, [topic]):

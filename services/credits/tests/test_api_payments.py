@@ -16,6 +16,7 @@ from makegood_credits.api.dev_checkouts import dev_checkouts
 from makegood_credits.bootstrap import bootstrap
 from makegood_credits.domain.plans import Money
 from makegood_credits.settings import CreditsSettings
+from makegood_testkit.production import production_values
 
 from .credit_api import MEMBER, Api, slug
 from .credit_building import NOW
@@ -350,15 +351,7 @@ async def test_on_the_development_page_a_person_pays_or_declines(api: Api) -> No
 @pytest.mark.rule("CRED-6")
 @pytest.mark.parametrize(("provider", "webhook"), [("", 503), ("stripe", 400)])
 async def test_production_has_no_page_that_pays(provider: str, webhook: int) -> None:
-    settings = CreditsSettings(
-        environment="production",
-        database_url="postgresql://nobody@127.0.0.1:1/none",
-        kafka_bootstrap_servers="127.0.0.1:1",
-        jwks_url="x",
-        payment_provider=provider,
-        stripe_secret_key="sk",
-        stripe_webhook_secret="whsec",
-    )
+    settings = CreditsSettings(**{**production_values("credits"), "PAYMENT_PROVIDER": provider})
     service = bootstrap(settings)
     assert service.app is not None
     service.health.started = True

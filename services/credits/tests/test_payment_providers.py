@@ -11,11 +11,13 @@ from makegood_credits.domain.plans import Money
 from makegood_credits.payments.choice import provider_of
 from makegood_credits.payments.port import NotSigned, Order, PaymentEvent, PaymentsUnavailable, RefundRefused
 from makegood_credits.settings import CreditsSettings
+from makegood_testkit.production import PASSWORD, production_values
 from pydantic import ValidationError
 
 from .payment_providers import Development, Harness, Stripe, stripe_harness
 
 PRICE = Money(6500, "USD")
+STRIPE_KEY = f"sk_live_{PASSWORD}"
 
 
 @pytest_asyncio.fixture(params=["development", "stripe"])
@@ -162,22 +164,22 @@ async def test_slow_payments_and_events_of_others_at_stripe(stripe_only: Stripe)
 
 
 def _settings(**values: str) -> CreditsSettings:
-    shared = {"database_url": "postgresql://x/y", "kafka_bootstrap_servers": "x:1", "jwks_url": "x"}
-    return CreditsSettings(**shared, **values)  # type: ignore[arg-type]
+    without_stripe = {k: v for k, v in production_values("credits").items() if not k.startswith(("STRIPE", "PAYMENT"))}
+    return CreditsSettings(**without_stripe | {name.upper(): value for name, value in values.items()})
 
 
 @pytest.mark.rule("CRED-6")
 def test_each_installation_has_a_provider_that_fits() -> None:
     assert provider_of(_settings()) is None
-    development = provider_of(_settings(environment="development"))
+    development = provider_of(_settings(makegood_environment="development"))
     assert development is not None
     assert development.name == "development"
     with_stripe = provider_of(
-        _settings(payment_provider="stripe", stripe_secret_key="sk_1", stripe_webhook_secret="whsec_1")
+        _settings(payment_provider="stripe", stripe_secret_key=STRIPE_KEY, stripe_webhook_secret=f"whsec_{PASSWORD}")
     )
     assert with_stripe is not None
     assert with_stripe.name == "stripe"
     for wrong in ({"payment_provider": "development"}, {"payment_provider": "stripe"}, {"payment_provider": "paypal"}):
         with pytest.raises(ValidationError):
             _settings(**wrong)
-    assert "sk_1" not in repr(_settings(stripe_secret_key="sk_1"))
+    assert STRIPE_KEY not in repr(_settings(stripe_secret_key=STRIPE_KEY))

@@ -6,9 +6,8 @@ import asyncio
 import os
 
 from alembic import context
-from sqlalchemy import Connection, make_url
-from sqlalchemy.ext.asyncio import create_async_engine
-from sqlalchemy.pool import NullPool
+from makegood_chassis.migrations import engine_for
+from sqlalchemy import Connection
 
 
 def _migrate(connection: Connection) -> None:
@@ -18,7 +17,7 @@ def _migrate(connection: Connection) -> None:
 
 
 async def _connect_and_migrate(url: str) -> None:
-    engine = create_async_engine(make_url(url).set(drivername="postgresql+asyncpg"), poolclass=NullPool)
+    engine = engine_for(url)
     async with engine.connect() as connection:
         await connection.run_sync(_migrate)
         await connection.commit()

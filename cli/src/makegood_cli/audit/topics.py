@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
+from makegood_chassis.kafka_connection import Brokers, kafka_arguments
 from makegood_contracts.events import (
     EVENT_TYPES,
     CreditHeld,
@@ -178,11 +179,11 @@ class Reader:
 
 
 @asynccontextmanager
-async def reading(bootstrap: str, prefix: str) -> AsyncIterator[Reader]:
+async def reading(bootstrap: Brokers, prefix: str) -> AsyncIterator[Reader]:
     """A reader of the stack's topics. Raises UserError if the broker does not answer."""
     consumer = AIOKafkaConsumer(
         *(prefix + topic.name for topic in EVENT_TOPICS),
-        bootstrap_servers=bootstrap,
+        **kafka_arguments(bootstrap),
         auto_offset_reset="earliest",
         # A look again, when hardly anything is new, takes 30 ms so, and half a second with the default.
         fetch_max_wait_ms=10,

@@ -61,7 +61,7 @@ async def _audit(stack: Stack, with_topics: bool, patience: float) -> tuple[list
     async with AsyncExitStack() as opened:
         reader: Reader | None = None
         if with_topics:
-            reader = await opened.enter_async_context(topics.reading(stack.bootstrap, stack.topic_prefix()))
+            reader = await opened.enter_async_context(topics.reading(stack.kafka, stack.topic_prefix()))
         while True:
             data = await take(urls)
             found = [violation for invariant in INVARIANTS for violation in invariant(data)]

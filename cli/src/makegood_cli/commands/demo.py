@@ -83,7 +83,7 @@ async def _play(story: str, stack: Stack, console: Console, first_booking: Calla
             story,
             Stage(
                 gateway=gateway,
-                bootstrap=stack.bootstrap,
+                bootstrap=stack.kafka,
                 topic_prefix=stack.topic_prefix(),
                 mail_url=stack.mail_url,
                 screen=Screen(console),

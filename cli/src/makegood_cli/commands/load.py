@@ -96,7 +96,7 @@ async def _misses(sessions: int, rate: int, burst: int) -> dict[str, Any]:
         try:
             return await scenario.measure(
                 gateway,
-                stack.bootstrap,
+                stack.kafka,
                 stack.topic_prefix(),
                 population,
                 move_booking_clock,

@@ -78,7 +78,7 @@ def describe(topic: Annotated[str, typer.Argument(metavar="TOPIC", help="The nam
     for found in _find([topic]):
         output.print(f"[bold]{found.name}[/]  {found.about}")
         output.print(f"  owner {found.owner}, key {found.key}, {found.partitions} partitions")
-        ends = asyncio.run(partition_ends(stack.bootstrap, stack.topic_prefix() + found.name))
+        ends = asyncio.run(partition_ends(stack.kafka, stack.topic_prefix() + found.name))
         if ends is None:
             output.print("  the broker does not answer, or the topic is not made yet: makegood up")
         else:
@@ -114,7 +114,7 @@ def tail(
 
     async def follow() -> None:
         async with Tail(
-            stack.bootstrap, wanted, prefix=stack.topic_prefix(), from_beginning=from_beginning or until_end
+            stack.kafka, wanted, prefix=stack.topic_prefix(), from_beginning=from_beginning or until_end
         ) as reader:
             quiet = 0
             while not until_end or quiet < 3:
@@ -180,10 +180,10 @@ def redrive(
 
     async def work() -> list[DeadLetter]:
         topic = stack.topic_prefix() + dead_letters(owner).name
-        if not await existing_topics(stack.bootstrap, [topic]):
+        if not await existing_topics(stack.kafka, [topic]):
             raise UserError(f"there is no topic {topic} yet; makegood up makes it")
         wanted = set(ids) if ids else None
-        return await put_back(stack.bootstrap, owner, prefix=stack.topic_prefix(), ids=wanted, reason=reason)
+        return await put_back(stack.kafka, owner, prefix=stack.topic_prefix(), ids=wanted, reason=reason)
 
     letters = _ask_broker(stack, work())
     output = console()
@@ -207,7 +207,7 @@ def _ask_broker(stack: Stack, work: Coroutine[Any, Any, T]) -> T:
     try:
         return asyncio.run(work)
     except (KafkaError, OSError, TimeoutError) as error:
-        raise UserError(f"Kafka at {stack.bootstrap} does not answer ({error}); is it up? makegood up") from error
+        raise UserError(f"Kafka at {stack.kafka} does not answer ({error}); is it up? makegood up") from error
 
 
 def register(app: typer.Typer) -> None:

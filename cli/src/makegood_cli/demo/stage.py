@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
+from makegood_chassis.kafka_connection import Brokers
 from makegood_contracts.envelope import Received
 
 from makegood_cli.client import Answer, Gateway, Person
@@ -41,7 +42,7 @@ class Stage:
     """What a story is played on. `clock_now` and `advance_to` are the development clock."""
 
     gateway: Gateway
-    bootstrap: str
+    bootstrap: Brokers
     topic_prefix: str
     mail_url: str
     screen: Screen

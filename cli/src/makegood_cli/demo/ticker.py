@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from makegood_chassis.kafka_connection import Brokers
 from makegood_contracts.envelope import Received
 from makegood_contracts.topics import EVENT_TOPICS
 
@@ -31,7 +32,7 @@ class Passed:
 class Ticker:
     """Watches all event topics from now on and keeps what is `about` the story."""
 
-    def __init__(self, bootstrap: str, prefix: str, about: Callable[[Received[Any]], bool]) -> None:
+    def __init__(self, bootstrap: Brokers, prefix: str, about: Callable[[Received[Any]], bool]) -> None:
         self._about = about
         self._tail = Tail(bootstrap, [topic.name for topic in EVENT_TOPICS], prefix=prefix, wait_ms=10)
         self._new: list[Passed] = []

@@ -19,6 +19,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer
+from makegood_chassis.kafka_connection import Brokers, kafka_arguments
 from makegood_contracts.envelope import MalformedEvent, decode, event_type
 from makegood_contracts.events import CreditReturned, MessageDelivered, ProviderMissed
 from makegood_contracts.topics import DELIVERIES, LEDGER, SESSIONS
@@ -79,9 +80,11 @@ async def _book(gateway: Gateway, member: LoadMember, starts: Sequence[datetime]
     return sessions
 
 
-async def _at_the_end(bootstrap: str, *topics: str) -> AIOKafkaConsumer:
+async def _at_the_end(bootstrap: Brokers, *topics: str) -> AIOKafkaConsumer:
     """A consumer that reads what comes from now on."""
-    consumer = AIOKafkaConsumer(*topics, bootstrap_servers=bootstrap, fetch_max_wait_ms=100, auto_offset_reset="latest")
+    consumer = AIOKafkaConsumer(
+        *topics, **kafka_arguments(bootstrap), fetch_max_wait_ms=100, auto_offset_reset="latest"
+    )
     await consumer.start()
     await consumer.seek_to_end()
     await asyncio.gather(*(consumer.position(partition) for partition in consumer.assignment()))
@@ -105,7 +108,7 @@ async def _read(consumer: AIOKafkaConsumer, timeline: _Timeline) -> None:
 
 async def measure(
     gateway: Gateway,
-    bootstrap: str,
+    bootstrap: Brokers,
     topic_prefix: str,
     population: Population,
     move_booking_clock: Callable[[datetime], Awaitable[None]],

@@ -6,12 +6,16 @@ import json
 import os
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit, urlunsplit
 
 from makegood_cli.errors import UserError
 from makegood_cli.stack import kafka, postgres, redis
 from makegood_cli.stack.home import Home
 from makegood_cli.stack.ports import LISTEN, SERVICES, Ports
+
+if TYPE_CHECKING:
+    from makegood_chassis.kafka_connection import Brokers
 
 ROLES = ("all", "serve", "work")
 PARTS = (kafka.NAME, postgres.NAME, redis.NAME, "mail", *SERVICES, "gateway")
@@ -88,6 +92,23 @@ class Stack:
     @property
     def bootstrap(self) -> str:
         return self.external.get("KAFKA_BOOTSTRAP_SERVERS") or f"{LISTEN}:{self.ports.of('kafka')}"
+
+    @property
+    def kafka(self) -> Brokers:
+        """How to reach the brokers: with the protection and login of the environment (KAFKA_SECURITY_PROTOCOL …) for brokers
+        that it names. Raises UserError where that cannot work."""
+        if self.is_embedded(kafka.NAME) or not os.environ.get("KAFKA_SECURITY_PROTOCOL"):
+            return self.bootstrap
+        # Imported at its use: it takes long, and most commands need none of it.
+        from makegood_chassis.checked_settings import advice
+        from makegood_chassis.kafka_settings import KafkaSettings
+        from pydantic import ValidationError
+
+        environment: Any = os.environ.get("MAKEGOOD_ENVIRONMENT", "development")
+        try:
+            return KafkaSettings(environment=environment, kafka_bootstrap_servers=self.bootstrap).kafka
+        except ValidationError as error:
+            raise UserError(advice(KafkaSettings, error), exit_code=2) from None
 
     @property
     def redis_url(self) -> str:

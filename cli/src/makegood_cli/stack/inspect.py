@@ -126,7 +126,7 @@ def memory_of(process: psutil.Process) -> int:
 
 async def _health(stack: Stack, name: str, ports: tuple[int, ...]) -> tuple[bool, str]:
     if name == kafka.NAME:
-        return await kafka.answers(stack.bootstrap), ""
+        return await kafka.answers(stack.kafka), ""
     if name == postgres.NAME:
         return await postgres.answers(postgres.admin_url(ports[0])), ""
     if name == redis.NAME:
@@ -145,9 +145,9 @@ async def _health(stack: Stack, name: str, ports: tuple[int, ...]) -> tuple[bool
 
 async def consumer_lag(stack: Stack) -> dict[str, int]:
     """Events that each service has still to take, by its consumer group; empty if the broker is away."""
-    if not await kafka.answers(stack.bootstrap):
+    if not await kafka.answers(stack.kafka):
         return {}
-    backlog = Backlog(stack.bootstrap, stack.topic_prefix())
+    backlog = Backlog(stack.kafka, stack.topic_prefix())
     try:
         return await backlog.groups()
     except UserError:

@@ -7,6 +7,8 @@ import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from makegood_chassis.kafka_connection import Brokers, kafka_arguments
+
 from makegood_cli.errors import UserError
 from makegood_cli.stack.ports import LISTEN
 from makegood_cli.stack.processes import Spec
@@ -105,19 +107,19 @@ def _format(java: tuple[str, ...], properties: Path) -> None:
         raise UserError("Kafka's data folder could not be prepared: " + " ".join(lines))
 
 
-async def answers(bootstrap: str) -> bool:
+async def answers(bootstrap: Brokers) -> bool:
     """Whether a broker answers a metadata request at `bootstrap`."""
     # Imported at its use: it takes long, and most commands need none of it.
     from aiokafka.admin import AIOKafkaAdminClient
     from aiokafka.errors import KafkaError
 
-    host, _, port = bootstrap.split(",")[0].rpartition(":")
+    host, _, port = str(bootstrap).split(",")[0].rpartition(":")
     try:
         _, writer = await asyncio.open_connection(host, int(port))
         writer.close()
     except OSError:
         return False
-    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap, request_timeout_ms=3000)
+    admin = AIOKafkaAdminClient(**kafka_arguments(bootstrap), request_timeout_ms=3000)
     try:
         await admin.start()
         return bool((await admin.describe_cluster())["brokers"])
@@ -127,12 +129,12 @@ async def answers(bootstrap: str) -> bool:
         await admin.close()
 
 
-async def make_topics(bootstrap: str, topics: list[NewTopic]) -> list[str]:
+async def make_topics(bootstrap: Brokers, topics: list[NewTopic]) -> list[str]:
     """Creates the topics that do not exist yet; answers their names. Raises KafkaError."""
     from aiokafka.admin import AIOKafkaAdminClient
     from aiokafka.errors import TopicAlreadyExistsError, for_code
 
-    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
+    admin = AIOKafkaAdminClient(**kafka_arguments(bootstrap))
     await admin.start()
     try:
         existing = set(await admin.list_topics())

@@ -7,6 +7,7 @@ from typing import Any
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import for_code
+from makegood_chassis.kafka_connection import Brokers, kafka_arguments
 from makegood_contracts.topics import TOPICS
 
 from makegood_cli.stack import kafka
@@ -23,7 +24,7 @@ def wanted(prefix: str = "", replication: int = 1) -> list[NewTopic]:
     return [NewTopic(prefix + t.name, t.partitions, replication, topic_configs=KEPT_FOR_GOOD) for t in TOPICS]
 
 
-async def provide(bootstrap: str, topics: list[NewTopic]) -> list[str]:
+async def provide(bootstrap: Brokers, topics: list[NewTopic]) -> list[str]:
     """Makes those that do not exist yet, and has those that do kept for good; answers the names of the new ones.
 
     A retention that somebody set for a topic stays as it is. Raises KafkaError.
@@ -33,10 +34,10 @@ async def provide(bootstrap: str, topics: list[NewTopic]) -> list[str]:
     return made
 
 
-async def _keep(bootstrap: str, names: list[str]) -> None:
+async def _keep(bootstrap: Brokers, names: list[str]) -> None:
     if not names:
         return
-    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
+    admin = AIOKafkaAdminClient(**kafka_arguments(bootstrap))
     await admin.start()
     try:
         changes = []

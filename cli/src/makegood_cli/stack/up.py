@@ -99,12 +99,12 @@ class Starter:
         if self.wants(kafka.NAME):
             folder = self.stack.folder(kafka.NAME)
             spec = await asyncio.to_thread(kafka.spec, folder, self.programs, port, controller)
-            await self.start(spec, lambda: kafka.answers(self.stack.bootstrap))
+            await self.start(spec, lambda: kafka.answers(self.stack.kafka))
         prefix = self.stack.topic_prefix()
         try:
-            await topics.provide(self.stack.bootstrap, topics.wanted(prefix))
+            await topics.provide(self.stack.kafka, topics.wanted(prefix))
         except (KafkaError, OSError) as error:
-            raise UserError(f"Kafka at {self.stack.bootstrap} cannot be used: {error}") from error
+            raise UserError(f"Kafka at {self.stack.kafka} cannot be used: {error}") from error
 
     async def postgres(self) -> None:
         port = self.stack.ports.of("postgresql")

@@ -15,11 +15,14 @@ from pydantic import (
     field_validator,
     model_validator,
 )
+from pydantic.config import JsonDict
+from pydantic.fields import FieldInfo
 from pydantic_core import InitErrorDetails, PydanticCustomError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from makegood_chassis.secret_files import SecretFiles, Unreadable, is_secret, variable
 
+_DEVELOPMENT: Final = "makegood-development"
 UNSAFE: Final = "unsafe"
 """Type of the errors that come from `faults`."""
 
@@ -30,6 +33,17 @@ class Fault:
 
     variable: str
     advice: str
+
+
+def in_development(value: str) -> JsonDict:
+    """`json_schema_extra` of a field that has this default in development and none in production."""
+    return {_DEVELOPMENT: value}
+
+
+def development_default(info: FieldInfo) -> str:
+    """That default; empty for a field without one."""
+    extra = info.json_schema_extra
+    return str(extra.get(_DEVELOPMENT, "")) if isinstance(extra, dict) else ""
 
 
 class CheckedSettings(BaseSettings):
@@ -78,6 +92,7 @@ class CheckedSettings(BaseSettings):
     @classmethod
     def _all_faults_together(cls, values: Any, handler: ModelWrapValidatorHandler[Self]) -> Self:
         wrong: list[InitErrorDetails] = []
+        values = cls._with_defaults_of_development(values)
         try:
             made = handler(values)
         except ValidationError as error:
@@ -96,6 +111,14 @@ class CheckedSettings(BaseSettings):
         return made
 
     @classmethod
+    def _with_defaults_of_development(cls, values: dict[str, Any]) -> dict[str, Any]:
+        if "development" not in (values.get("MAKEGOOD_ENVIRONMENT"), values.get("environment")):
+            return values
+        fields = {variable(name, info): (name, info) for name, info in cls.model_fields.items()}
+        defaults = {key: development_default(info) for key, (name, info) in fields.items() if name not in values}
+        return {key: value for key, value in defaults.items() if value} | values
+
+    @classmethod
     def _as_far_as_valid(cls, values: dict[str, Any], refused: set[str]) -> Self:
         """The settings with those values that are valid by themselves; defaults or nothing in place of the others."""
         valid: dict[str, Any] = {}
@@ -108,3 +131,18 @@ class CheckedSettings(BaseSettings):
                 valid[name] = SecretStr("") if is_secret(info) else ""
         made: Any = cls.model_construct(**valid)
         return cast(Self, made)
+
+
+def advice(settings: type[CheckedSettings], error: ValidationError) -> str:
+    """One line for each thing that is wrong: `VARIABLE: what is wrong (what it is for)`; never a value, which may be a secret."""
+    return "\n".join(_line(settings, problem) for problem in error.errors(include_url=False, include_input=False))
+
+
+def _line(settings: type[CheckedSettings], problem: Any) -> str:
+    name = str(problem["loc"][0]) if problem["loc"] else ""
+    message = problem["msg"].removeprefix("Value error, ")
+    for key, info in settings.model_fields.items():
+        if name in (key, variable(key, info)):
+            about = f" ({info.description})" if info.description and problem["type"] != UNSAFE else ""
+            return f"{variable(key, info)}: {message}{about}"
+    return f"{name}: {message}" if name else message

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 import time
 import urllib.request
 from collections.abc import Callable
@@ -81,9 +82,11 @@ class Keys:
         *,
         refresh: float = REFRESH,
         maximum_age: float = MAXIMUM_AGE,
+        ca_file: str = "",
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._url = url
+        self._ca_file = ca_file
         self._every = refresh
         self._maximum_age = maximum_age
         self._clock = clock
@@ -135,7 +138,7 @@ class Keys:
             async with asyncio.timeout(
                 2 * FETCH_TIMEOUT
             ):  # an issuer that drips its answer is one that does not answer
-                keys = read_keys(await asyncio.to_thread(_fetch, self._url))
+                keys = read_keys(await asyncio.to_thread(_fetch, self._url, self._ca_file))
         except (OSError, ValueError, HTTPException) as error:
             age = round(begun - self._fetched) if self._keys else None
             _log.warning("jwks unavailable", error=type(error).__name__, known_keys=len(self._keys), age=age)
@@ -150,11 +153,25 @@ class Keys:
         return True
 
 
-def _fetch(url: str) -> bytes:
-    """Reads the JWKS, which may be a file (`/path`, `file:///path`). Blocks; raises OSError or ValueError."""
+class _StaysEncrypted(urllib.request.HTTPRedirectHandler):
+    """Follows no redirect from https to http: whoever sits on that link could give keys of their own."""
+
+    def redirect_request(
+        self, req: urllib.request.Request, fp: Any, code: int, msg: str, headers: Any, newurl: str
+    ) -> urllib.request.Request | None:
+        if req.type == "https" and not newurl.startswith("https://"):
+            raise ValueError("the JWKS was moved to an address without encryption")
+        return super().redirect_request(req, fp, code, msg, headers, newurl)
+
+
+def _fetch(url: str, ca_file: str = "") -> bytes:
+    """Reads the JWKS, which may be a file (`/path`, `file:///path`). `ca_file`: PEM file of the authorities to trust, if not
+    the system's. Blocks; raises OSError or ValueError."""
     if not url.startswith(("http://", "https://")):
         return Path(url.removeprefix("file://")).read_bytes()
-    with urllib.request.urlopen(url, timeout=FETCH_TIMEOUT) as answer:  # noqa: S310 - the scheme is checked above
+    trust = ssl.create_default_context(cafile=ca_file or None)
+    opener = urllib.request.build_opener(urllib.request.HTTPSHandler(context=trust), _StaysEncrypted())
+    with opener.open(url, timeout=FETCH_TIMEOUT) as answer:
         document = answer.read(MAXIMUM_JWKS + 1)
     if len(document) > MAXIMUM_JWKS:
         raise ValueError("the JWKS is too large")

@@ -10,8 +10,8 @@ import asyncpg
 import structlog
 from alembic import command
 from alembic.config import Config
-from sqlalchemy import Connection, make_url
-from sqlalchemy.ext.asyncio import create_async_engine
+from sqlalchemy import Connection
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import NullPool
 
 from makegood_chassis.messaging.failures import Stopped, until_it_passes
@@ -41,7 +41,7 @@ async def migrate(url: str, folder: Path) -> None:
     guard = await asyncpg.connect(url)
     try:
         await guard.execute("SELECT pg_advisory_lock($1)", _LOCK)
-        engine = create_async_engine(make_url(url).set(drivername="postgresql+asyncpg"), poolclass=NullPool)
+        engine = engine_for(url)
         try:
             async with engine.connect() as connection:
                 await connection.run_sync(_upgrade, folder)
@@ -51,6 +51,11 @@ async def migrate(url: str, folder: Path) -> None:
     finally:
         await guard.close()
     _log.info("migrated")
+
+
+def engine_for(url: str) -> AsyncEngine:
+    """An engine of SQLAlchemy for the migrations. asyncpg reads the address itself, for it knows `sslmode` and the like."""
+    return create_async_engine("postgresql+asyncpg://", async_creator=lambda: asyncpg.connect(url), poolclass=NullPool)
 
 
 async def _reachable(url: str) -> None:

@@ -210,7 +210,7 @@ class Runtime:
     async def _run_relay(self) -> None:
         settings = self._settings
         assert self._relay_database is not None
-        sender = Sender(settings.kafka_bootstrap_servers, prefix=settings.kafka_topic_prefix, client_id=self.process)
+        sender = Sender(settings.kafka, prefix=settings.kafka_topic_prefix, client_id=self.process)
         self._relay = relay = Relay(
             self._relay_database,
             sender,
@@ -238,7 +238,7 @@ class Runtime:
             concerns=service.concerns,
         )
         self._consumer = Consumer(
-            settings.kafka_bootstrap_servers,
+            settings.kafka,
             prefix + service.name,
             {prefix + kind.topic.name for kind in service.events},
             processor,

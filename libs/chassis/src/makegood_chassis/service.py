@@ -17,6 +17,7 @@ from fastapi import FastAPI
 from pydantic import ValidationError
 
 from makegood_chassis import observe
+from makegood_chassis.checked_settings import advice
 from makegood_chassis.clock import Clock
 from makegood_chassis.database import Database
 from makegood_chassis.health import Health
@@ -78,7 +79,7 @@ def run(bootstrap: Callable[[S], Service], settings: type[S], argv: Sequence[str
     try:
         values = settings()
     except ValidationError as error:
-        _refuse("\n".join(_advice(settings, problem) for problem in error.errors()))
+        _refuse(advice(settings, error))
     service = bootstrap(values)
     observe.configure_logs(service.name, values.log_level)
     if role == "migrate" or values.migrate:
@@ -117,16 +118,6 @@ def _refuse(message: str) -> NoReturn:
     sys.exit(2)
 
 
-def _advice(settings: type[ServiceSettings], problem: Any) -> str:
-    """`VARIABLE: what is wrong (what it is for)`; never the value, which may be a secret."""
-    name = str(problem["loc"][0]) if problem["loc"] else ""
-    for key, info in settings.model_fields.items():
-        if name in (key, info.validation_alias):
-            about = f" ({info.description})" if info.description else ""
-            return f"{info.validation_alias or key.upper()}: {problem['msg']}{about}"
-    return f"{name}: {problem['msg']}" if name else str(problem["msg"])
-
-
 def base(name: str, settings: ServiceSettings, clock: Clock | None = None) -> tuple[Clock, Database, Signals]:
     """The parts that every bootstrap needs, made from the settings."""
     clock = clock or Clock()
@@ -136,4 +127,4 @@ def base(name: str, settings: ServiceSettings, clock: Clock | None = None) -> tu
         pool_size=settings.database_pool,
         application_name=f"makegood-{name}",
     )
-    return clock, database, Signals(settings.redis_url.get_secret_value(), name)
+    return clock, database, Signals(settings.redis_url.get_secret_value(), name, ca_file=settings.redis_ca_file)

@@ -5,11 +5,14 @@ The one table of all settings, `docs/settings.md`, is made from these classes.
 
 from __future__ import annotations
 
-from typing import Annotated, Final, Literal, Self
+from collections.abc import Iterator
+from typing import Annotated, Final, Literal
 
-from pydantic import Field, PositiveFloat, PositiveInt, SecretStr, field_validator, model_validator
+from pydantic import Field, PositiveFloat, PositiveInt, SecretStr, field_validator
 
-from makegood_chassis.checked_settings import CheckedSettings
+from makegood_chassis import production
+from makegood_chassis.checked_settings import CheckedSettings, Fault, development_default, in_development
+from makegood_chassis.kafka_settings import KafkaSettings
 from makegood_chassis.keys import MAXIMUM_AGE, REFRESH
 from makegood_chassis.secret_files import is_secret, variable
 
@@ -18,8 +21,11 @@ MAXIMUM_LIFETIME: Final = 3600.0
 
 Port = Annotated[int, Field(ge=1, le=65535)]
 
+DEVELOPMENT_ISSUER: Final = "https://identity.makegood.invalid"
+"""`iss` of the tokens that `makegood token` makes. Its key lies on the developer's disk, so production never takes it."""
 
-class ServiceSettings(CheckedSettings):
+
+class ServiceSettings(KafkaSettings):
     """What every service takes. Durations are seconds."""
 
     database_url: SecretStr = Field(
@@ -27,9 +33,6 @@ class ServiceSettings(CheckedSettings):
     )
     database_pool: PositiveInt = Field(
         16, validation_alias="DATABASE_POOL", description="Most connections of one process to PostgreSQL."
-    )
-    kafka_bootstrap_servers: str = Field(
-        validation_alias="KAFKA_BOOTSTRAP_SERVERS", description="Kafka brokers, `host:port[,host:port]`."
     )
     kafka_topic_prefix: str = Field(
         "",
@@ -39,14 +42,29 @@ class ServiceSettings(CheckedSettings):
     redis_url: SecretStr = Field(
         SecretStr(""),
         validation_alias="REDIS_URL",
-        description="Redis for wake-ups across processes; empty: work without.",
+        description="Redis for wake-ups across processes, `redis://host:port/0`; empty: work without. Production: "
+        "`rediss://login:secret@host:port/0` unless it is on the loopback.",
+    )
+    redis_ca_file: str = Field(
+        "",
+        validation_alias="REDIS_CA_FILE",
+        description="PEM file of the authorities that sign Redis' certificate; empty: those that the system trusts.",
     )
     jwks_url: str = Field(
         validation_alias="JWKS_URL",
-        description="Where the keys that sign access tokens stand: http(s) address or file.",
+        description="Where the keys that sign access tokens stand: http(s) address or file. Production: https unless it is "
+        "on the loopback, or a file.",
+    )
+    jwks_ca_file: str = Field(
+        "",
+        validation_alias="JWKS_CA_FILE",
+        description="PEM file of the authorities that sign that address's certificate; empty: those that the system trusts.",
     )
     token_issuer: str = Field(
-        "https://identity.makegood.invalid", validation_alias="TOKEN_ISSUER", description="`iss` of access tokens."
+        "",
+        json_schema_extra=in_development(DEVELOPMENT_ISSUER),
+        validation_alias="TOKEN_ISSUER",
+        description="`iss` of access tokens. Production: required.",
     )
     token_audience: str = Field("makegood", validation_alias="TOKEN_AUDIENCE", description="`aud` of access tokens.")
     token_max_lifetime: float = Field(
@@ -77,21 +95,24 @@ class ServiceSettings(CheckedSettings):
     public_base_url: str = Field(
         "http://127.0.0.1:8080",
         validation_alias="PUBLIC_BASE_URL",
-        description="Address of the gateway as people's devices see it.",
+        description="Address of the gateway as people's devices see it. Production: required, and https.",
     )
     client_app_url: str = Field(
         "",
         validation_alias="CLIENT_APP_URL",
         description="Start of the links that lead people into the client app (`…/sessions/<id>`, `…/rooms/<id>/book`, "
-        "`…/join/<id>`); empty: PUBLIC_BASE_URL.",
+        "`…/join/<id>`); empty: PUBLIC_BASE_URL. Production: https.",
     )
     migrate: bool = Field(
         False,
         validation_alias="MAKEGOOD_MIGRATE",
-        description="Every role brings the database up to date at its start, as the role `migrate` does; for one machine.",
+        description="Every role brings the database up to date at its start, as the role `migrate` does; for one machine. "
+        "Refused in production, where the owner's login is for the role `migrate` alone.",
     )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
-        "INFO", validation_alias="LOG_LEVEL", description="Least severe log line that is written."
+        "INFO",
+        validation_alias="LOG_LEVEL",
+        description="Least severe log line that is written. Production: not `DEBUG`, at which libraries write what they send.",
     )
     request_deadline: PositiveFloat = Field(
         30.0, validation_alias="REQUEST_DEADLINE", description="Longest that a request may take, seconds."
@@ -123,7 +144,8 @@ class ServiceSettings(CheckedSettings):
     otlp_endpoint: str = Field(
         "",
         validation_alias="OTEL_EXPORTER_OTLP_ENDPOINT",
-        description="OpenTelemetry collector; empty: no traces leave.",
+        description="OpenTelemetry collector; empty: no traces leave. Production: https unless it is on the loopback. "
+        "`OTEL_EXPORTER_OTLP_CERTIFICATE` and the other variables of OpenTelemetry's exporter count too.",
     )
 
     @field_validator("database_url")
@@ -135,13 +157,68 @@ class ServiceSettings(CheckedSettings):
             )
         return url
 
-    @model_validator(mode="after")
-    def _sensible_together(self) -> Self:
+    def faults(self) -> Iterator[Fault]:
+        yield from super().faults()
         if self.jwks_refresh >= self.jwks_max_age:
-            raise ValueError("JWKS_REFRESH must be under JWKS_MAX_AGE, or the keys are too old between two looks")
+            yield Fault("JWKS_REFRESH", "must be under JWKS_MAX_AGE, or the keys are too old between two looks")
         if self.stop_timeout >= 15:
-            raise ValueError("STOP_TIMEOUT must be under 15 seconds, or orchestrators kill the process while it drains")
-        return self
+            yield Fault("STOP_TIMEOUT", "must be under 15 seconds, or orchestrators kill the process while it drains")
+        for name, url in self._databases().items():
+            if url and production.database_hosts(url) is None:
+                yield Fault(
+                    name,
+                    "must be postgresql://login:secret@host:port/database; write / # ? @ : in a secret as %2F %23 %3F %40 %3A",
+                )
+        if self.redis_url and production.split(self.redis_url.get_secret_value()) is None:
+            yield Fault(
+                "REDIS_URL",
+                "must be redis://login:secret@host:port/0; write / # ? @ : in a secret as %2F %23 %3F %40 %3A",
+            )
+        for name, path in (("REDIS_CA_FILE", self.redis_ca_file), ("JWKS_CA_FILE", self.jwks_ca_file)):
+            if path and (why := production.not_certificates(path)):
+                yield Fault(name, why)
+        strict = not self.development
+        if self.jwks_url.startswith(("http://", "https://")):
+            yield from production.web_address("JWKS_URL", self.jwks_url, production=strict, loopback=True)
+        yield from production.web_address("PUBLIC_BASE_URL", self.public_base_url, production=strict)
+        yield from production.web_address("CLIENT_APP_URL", self.client_app_url, production=strict)
+        yield from production.web_address(
+            "OTEL_EXPORTER_OTLP_ENDPOINT", self.otlp_endpoint, production=strict, loopback=True
+        )
+        if strict:
+            yield from self._unsafe()
+
+    def _unsafe(self) -> Iterator[Fault]:
+        """What must not be in production, beside what is said of each address."""
+        for name, url in self._databases().items():
+            yield from production.postgresql(name, url)
+        yield from production.redis("REDIS_URL", self.redis_url.get_secret_value())
+        if not self.jwks_url.startswith(("http://", "https://")):
+            why = self.jwks_url and production.unreadable(self.jwks_url.removeprefix("file://"))
+            if why:
+                yield Fault("JWKS_URL", f"must be an https address or a file: {why}")
+        if not self.token_issuer:
+            yield Fault("TOKEN_ISSUER", "is required in production: the `iss` of your identity provider's tokens")
+        elif (production.host(self.token_issuer) or self.token_issuer).endswith(".invalid"):
+            yield Fault(
+                "TOKEN_ISSUER", "is the development identity, whose key anybody can have; name your identity provider's"
+            )
+        if self.migrate:
+            yield Fault(
+                "MAKEGOOD_MIGRATE",
+                "is refused in production; run the role `migrate` once, as a job with the owner's login",
+            )
+        if self.log_level == "DEBUG":
+            yield Fault("LOG_LEVEL", "DEBUG is refused in production: libraries write down what they send; say INFO")
+
+    def _databases(self) -> dict[str, str]:
+        """The address of each database login, by its variable."""
+        urls = {}
+        for name, info in type(self).model_fields.items():
+            value = getattr(self, name)
+            if name.endswith("database_url") and isinstance(value, SecretStr):
+                urls[variable(name, info)] = value.get_secret_value()
+        return urls
 
     @property
     def links_start(self) -> str:
@@ -159,11 +236,11 @@ class AccessLogSettings(ServiceSettings):
     )
 
 
-def table(settings: type[ServiceSettings]) -> list[tuple[str, str, str]]:
+def table(settings: type[CheckedSettings]) -> list[tuple[str, str, str]]:
     """(variable, default, meaning) of every setting, for the documentation."""
     rows: list[tuple[str, str, str]] = []
     for name, info in settings.model_fields.items():
-        default = "required" if info.is_required() else str(info.default)
+        default = "required" if info.is_required() else development_default(info) or str(info.default)
         meaning = info.description or ""
         rows.append((variable(name, info), default, f"**Secret.** {meaning}" if is_secret(info) else meaning))
     return rows

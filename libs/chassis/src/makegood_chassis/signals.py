@@ -88,8 +88,12 @@ class _Stream:
 class Signals:
     """Signals by key. `service` separates the services' keys in a shared Redis."""
 
-    def __init__(self, redis_url: str, service: str) -> None:
+    def __init__(self, redis_url: str, service: str, *, ca_file: str = "") -> None:
         self._url = redis_url
+        # The server's name is checked in any case (redis-py's default).
+        self._authorities: dict[str, Any] = (
+            {"ssl_ca_certs": ca_file} if ca_file and redis_url.startswith("rediss://") else {}
+        )
         self._channel = f"makegood:{service}:signals"
         self._self = new_id()
         self._listeners: dict[str, set[Waiter[Any] | _Stream]] = {}
@@ -106,7 +110,12 @@ class Signals:
         if not self._url:
             return
         self._redis = Redis.from_url(
-            self._url, socket_connect_timeout=2, socket_timeout=2, socket_keepalive=True, retry=None
+            self._url,
+            socket_connect_timeout=2,
+            socket_timeout=2,
+            socket_keepalive=True,
+            retry=None,
+            **self._authorities,
         )
         self._tasks = [asyncio.create_task(self._receive()), asyncio.create_task(self._publish())]
 

@@ -128,7 +128,7 @@ class Platform:
         return Mailbox(self.stack.mail_url, address)
 
     def ticker(self, about: Callable[[Received[Any]], bool]) -> Ticker:
-        return Ticker(self.stack.bootstrap, self.topic_prefix, about)
+        return Ticker(self.stack.kafka, self.topic_prefix, about)
 
     async def now(self) -> datetime:
         """Product time."""

@@ -10,7 +10,7 @@ from makegood_chassis.settings import ServiceSettings, table
 from makegood_credits.settings import CreditsSettings
 from makegood_notifications.settings import NotificationsSettings
 
-_SERVICES: dict[str, type[ServiceSettings]] = {
+SETTINGS: dict[str, type[ServiceSettings]] = {
     "booking": BookingSettings,
     "availability": AvailabilitySettings,
     "credits": CreditsSettings,
@@ -30,7 +30,7 @@ Made by `python -m makegood_testkit.settings_table > docs/settings.md`.
 
 def render() -> str:
     """The page as Markdown."""
-    rows = {service: {row[0]: row for row in table(kind)} for service, kind in _SERVICES.items()}
+    rows = {service: {row[0]: row for row in table(kind)} for service, kind in SETTINGS.items()}
     shared = [row for name, row in rows["booking"].items() if all(name in other for other in rows.values())]
     parts = [_HEAD, _section("Every service", shared)]
     for service, own in rows.items():

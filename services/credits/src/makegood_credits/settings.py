@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Literal, Self
+from collections.abc import Iterator
+from typing import Final, Literal
 
+from makegood_chassis import production
+from makegood_chassis.checked_settings import Fault
 from makegood_chassis.settings import AccessLogSettings
-from pydantic import Field, SecretStr, model_validator
+from pydantic import Field, SecretStr
+
+STRIPE: Final = "api.stripe.com"
 
 
 class CreditsSettings(AccessLogSettings):
@@ -30,15 +35,29 @@ class CreditsSettings(AccessLogSettings):
         description="Signing secret of the web-hook endpoint `/v1/webhooks/payments` at Stripe, `whsec_…`.",
     )
     stripe_api_base: str = Field(
-        "https://api.stripe.com", validation_alias="STRIPE_API_BASE", description="Address of Stripe's API."
+        "https://api.stripe.com",
+        validation_alias="STRIPE_API_BASE",
+        description="Address of Stripe's API. Production: only this one.",
     )
 
-    @model_validator(mode="after")
-    def _payments_can_work(self) -> Self:
-        if self.payment_provider == "development" and not self.development:
-            raise ValueError(
-                "PAYMENT_PROVIDER=development lets anybody pay with nothing: in production say stripe or none"
+    def faults(self) -> Iterator[Fault]:
+        yield from super().faults()
+        strict = not self.development
+        if self.payment_provider == "development" and strict:
+            yield Fault(
+                "PAYMENT_PROVIDER", "development lets anybody pay with nothing: in production say stripe or none"
             )
-        if self.payment_provider == "stripe" and not (self.stripe_secret_key and self.stripe_webhook_secret):
-            raise ValueError("PAYMENT_PROVIDER=stripe needs STRIPE_SECRET_KEY and STRIPE_WEBHOOK_SECRET")
-        return self
+        if self.payment_provider == "stripe" and not self.stripe_secret_key:
+            yield Fault("STRIPE_SECRET_KEY", "PAYMENT_PROVIDER=stripe needs it")
+        if self.payment_provider == "stripe" and not self.stripe_webhook_secret:
+            yield Fault("STRIPE_WEBHOOK_SECRET", "PAYMENT_PROVIDER=stripe needs it")
+        yield from production.web_address("STRIPE_API_BASE", self.stripe_api_base, production=strict, only=STRIPE)
+        if strict:
+            for name, secret, starts in (
+                ("STRIPE_SECRET_KEY", self.stripe_secret_key.get_secret_value(), ("sk_", "rk_")),
+                ("STRIPE_WEBHOOK_SECRET", self.stripe_webhook_secret.get_secret_value(), ("whsec_",)),
+            ):
+                if secret and not secret.startswith(starts):
+                    yield Fault(name, f"begins with {' or '.join(starts)} at Stripe; copy it from Stripe's dashboard")
+                elif secret and (why := production.weakness(secret, *starts)):
+                    yield Fault(name, why)

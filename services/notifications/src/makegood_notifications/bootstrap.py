@@ -112,6 +112,7 @@ def smtp_server(settings: NotificationsSettings) -> SmtpServer:
         username=settings.smtp_username,
         password=settings.smtp_password.get_secret_value(),
         tls=settings.smtp_tls,
+        ca_file=settings.smtp_ca_file,
         connections=settings.smtp_connections,
         timeout=settings.smtp_timeout,
     )

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from email.utils import parseaddr
-from typing import Annotated, Literal, Self
+from typing import Annotated, Final, Literal
 
+from makegood_chassis import production
+from makegood_chassis.checked_settings import Fault, in_development
 from makegood_chassis.settings import AccessLogSettings, Port
-from pydantic import Field, PositiveFloat, PositiveInt, SecretStr, field_validator, model_validator
+from pydantic import Field, PositiveFloat, PositiveInt, SecretStr, field_validator
+
+WHATSAPP: Final = "graph.facebook.com"
+DEVELOPMENT_SMTP_PORT: Final = 1025
 
 Hours = Annotated[float, Field(gt=0, le=24 * 14)]
 
@@ -18,12 +24,29 @@ class NotificationsSettings(AccessLogSettings):
         validation_alias="NOTIFICATIONS_DATABASE_URL",
         description="PostgreSQL of this service, `postgresql://login:secret@host:port/database`.",
     )
-    smtp_host: str = Field("127.0.0.1", validation_alias="SMTP_HOST", description="Mail server that takes e-mails.")
-    smtp_port: Port = Field(1025, validation_alias="SMTP_PORT", description="Its port.")
-    smtp_username: str = Field("", validation_alias="SMTP_USERNAME", description="Login there; empty: none.")
+    smtp_host: str = Field(
+        "",
+        json_schema_extra=in_development("127.0.0.1"),
+        validation_alias="SMTP_HOST",
+        description="Mail server that takes e-mails. Production: required.",
+    )
+    smtp_port: Port = Field(DEVELOPMENT_SMTP_PORT, validation_alias="SMTP_PORT", description="Its port.")
+    smtp_username: str = Field(
+        "",
+        validation_alias="SMTP_USERNAME",
+        description="Login there; empty: none. Production: required unless the server is on the loopback.",
+    )
     smtp_password: SecretStr = Field(SecretStr(""), validation_alias="SMTP_PASSWORD", description="Its password.")
     smtp_tls: Literal["none", "starttls", "tls"] = Field(
-        "none", validation_alias="SMTP_TLS", description="How the connection is secured."
+        "none",
+        validation_alias="SMTP_TLS",
+        description="How the connection is secured. Production: `starttls` or `tls` unless the server is on the loopback and needs "
+        "no login.",
+    )
+    smtp_ca_file: str = Field(
+        "",
+        validation_alias="SMTP_CA_FILE",
+        description="PEM file of the authorities that sign its certificate; empty: those that the system trusts.",
     )
     smtp_connections: PositiveInt = Field(
         8, validation_alias="SMTP_CONNECTIONS", description="Most connections of one process to the mail server."
@@ -34,7 +57,7 @@ class NotificationsSettings(AccessLogSettings):
     mail_from: str = Field(
         "Makegood <no-reply@makegood.invalid>",
         validation_alias="MAIL_FROM",
-        description="Sender of e-mails, and organiser of invitations.",
+        description="Sender of e-mails, and organiser of invitations. Production: required.",
     )
     mail_give_up_hours: Hours = Field(
         72.0,
@@ -45,7 +68,8 @@ class NotificationsSettings(AccessLogSettings):
     whatsapp_url: str = Field(
         "",
         validation_alias="WHATSAPP_URL",
-        description="Start of WhatsApp's Business Cloud API, `https://graph.facebook.com`; empty: no WhatsApp.",
+        description="Start of WhatsApp's Business Cloud API, `https://graph.facebook.com`; empty: no WhatsApp. "
+        "Production: only that address.",
     )
     whatsapp_version: str = Field(
         "v23.0", validation_alias="WHATSAPP_VERSION", pattern=r"^v\d+\.\d+$", description="Version of that API."
@@ -65,16 +89,43 @@ class NotificationsSettings(AccessLogSettings):
             raise ValueError("must be an e-mail address, for example `Makegood <no-reply@example.org>`")
         return value
 
-    @model_validator(mode="after")
-    def _whole_account(self) -> Self:
-        if self.whatsapp_url and not (self.whatsapp_phone_number_id and self.whatsapp_token):
-            raise ValueError("WHATSAPP_URL needs WHATSAPP_PHONE_NUMBER_ID and WHATSAPP_TOKEN")
-        if self.whatsapp_url and not self.development and not self.whatsapp_url.startswith("https://"):
-            raise ValueError("WHATSAPP_URL must begin with https://, or the token travels in the clear")
-        return self
+    def faults(self) -> Iterator[Fault]:
+        yield from super().faults()
+        for name, value in (
+            ("WHATSAPP_PHONE_NUMBER_ID", self.whatsapp_phone_number_id),
+            ("WHATSAPP_TOKEN", self.whatsapp_token.get_secret_value()),
+        ):
+            if self.whatsapp_url and not value:
+                yield Fault(name, "WHATSAPP_URL needs it")
+        if bool(self.smtp_username) != bool(self.smtp_password):
+            missing = "SMTP_PASSWORD" if self.smtp_username else "SMTP_USERNAME"
+            yield Fault(missing, "SMTP_USERNAME and SMTP_PASSWORD go together; set both or neither")
+        if self.smtp_ca_file and (why := production.not_certificates(self.smtp_ca_file)):
+            yield Fault("SMTP_CA_FILE", why)
+        yield from production.web_address(
+            "WHATSAPP_URL", self.whatsapp_url, production=not self.development, only=WHATSAPP
+        )
+        if not self.development:
+            yield from self._unsafe_channels()
 
-    @model_validator(mode="after")
-    def _no_secret_in_the_clear(self) -> Self:
-        if not self.development and self.smtp_username and self.smtp_tls == "none":
-            raise ValueError("SMTP_USERNAME needs SMTP_TLS=starttls or tls, or the password travels in the clear")
-        return self
+    def _unsafe_channels(self) -> Iterator[Fault]:
+        """What mail and WhatsApp must not be in production."""
+        away = not production.is_loopback(self.smtp_host)
+        if not self.smtp_host:
+            yield Fault("SMTP_HOST", "is required in production: the mail server that takes e-mails")
+        elif not away and self.smtp_port == DEVELOPMENT_SMTP_PORT and self.smtp_tls == "none":
+            yield Fault("SMTP_PORT", "is that of development's mail server, which shows every e-mail to anybody")
+        if self.smtp_tls == "none" and self.smtp_host and (away or self.smtp_username):
+            yield Fault("SMTP_TLS", "none shows e-mails and login to the network; say starttls or tls")
+        if away and self.smtp_host and not self.smtp_username and not self.smtp_password:
+            yield Fault("SMTP_USERNAME", "a mail server elsewhere needs a login (SMTP_USERNAME, SMTP_PASSWORD)")
+        for name, secret, login in (
+            ("SMTP_PASSWORD", self.smtp_password.get_secret_value(), self.smtp_username),
+            ("WHATSAPP_TOKEN", self.whatsapp_token.get_secret_value(), self.whatsapp_phone_number_id),
+        ):
+            if secret and (why := production.weakness(secret, login)):
+                yield Fault(name, why)
+        if parseaddr(self.mail_from)[1].endswith(".invalid"):
+            yield Fault(
+                "MAIL_FROM", "is required in production: an address that people may see and your mail server may use"
+            )

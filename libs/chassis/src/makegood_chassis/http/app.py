@@ -70,7 +70,12 @@ def create_app(
     }
     app.state.completions = completions(service)
     app.state.authenticator = authenticator or Authenticator(
-        Keys(settings.jwks_url, refresh=settings.jwks_refresh, maximum_age=settings.jwks_max_age),
+        Keys(
+            settings.jwks_url,
+            refresh=settings.jwks_refresh,
+            maximum_age=settings.jwks_max_age,
+            ca_file=settings.jwks_ca_file,
+        ),
         issuer=settings.token_issuer,
         audience=settings.token_audience,
         longest=settings.token_max_lifetime,

@@ -18,6 +18,7 @@ from aiokafka.structs import ConsumerRecord, TopicPartition
 
 from makegood_chassis import metrics
 from makegood_chassis.health import Health
+from makegood_chassis.kafka_connection import Brokers, kafka_arguments
 from makegood_chassis.messaging import points
 from makegood_chassis.messaging.dead_letters import Flood
 from makegood_chassis.messaging.failures import Stopped, is_transient
@@ -42,7 +43,7 @@ class Consumer:
 
     def __init__(
         self,
-        servers: str,
+        servers: Brokers,
         group: str,
         topics: Iterable[str],
         processor: Processor,
@@ -100,7 +101,7 @@ class Consumer:
     async def _member(self) -> None:
         """One membership of the group, from join to leave."""
         self._kafka = kafka = AIOKafkaConsumer(
-            bootstrap_servers=self._servers,
+            **kafka_arguments(self._servers),
             group_id=self._group,
             client_id=self._client_id,
             enable_auto_commit=False,

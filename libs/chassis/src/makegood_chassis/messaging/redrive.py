@@ -18,6 +18,7 @@ from aiokafka.structs import ConsumerRecord, TopicPartition
 from makegood_contracts.topics import Service, dead_letters
 
 from makegood_chassis import metrics
+from makegood_chassis.kafka_connection import Brokers, kafka_arguments
 from makegood_chassis.messaging.dead_letters import AT, ATTEMPTS, CUT, KEY, OFFSET, PARTITION, REASON, TOPIC, restored
 
 _PATIENCE: Final = 30.0
@@ -64,7 +65,7 @@ def read_letter(record: ConsumerRecord) -> DeadLetter:
     )
 
 
-async def list_letters(servers: str, service: Service, *, prefix: str = "") -> AsyncIterator[DeadLetter]:
+async def list_letters(servers: Brokers, service: Service, *, prefix: str = "") -> AsyncIterator[DeadLetter]:
     """All dead letters of a service that the topic still has, oldest first. Raises KafkaError where no broker answers."""
     topic = prefix + dead_letters(service).name
     async with _reader(servers) as consumer:
@@ -81,7 +82,7 @@ async def list_letters(servers: str, service: Service, *, prefix: str = "") -> A
 
 
 async def redrive(
-    servers: str,
+    servers: Brokers,
     service: Service,
     *,
     prefix: str = "",
@@ -127,9 +128,9 @@ async def _partitions(consumer: Any, topic: str) -> set[int]:
 
 
 @asynccontextmanager
-async def _reader(servers: str) -> AsyncIterator[Any]:
+async def _reader(servers: Brokers) -> AsyncIterator[Any]:
     consumer = AIOKafkaConsumer(
-        bootstrap_servers=servers, enable_auto_commit=False, auto_offset_reset="earliest", fetch_max_wait_ms=50
+        **kafka_arguments(servers), enable_auto_commit=False, auto_offset_reset="earliest", fetch_max_wait_ms=50
     )
     await consumer.start()
     try:
@@ -139,8 +140,8 @@ async def _reader(servers: str) -> AsyncIterator[Any]:
 
 
 @asynccontextmanager
-async def _writer(servers: str) -> AsyncIterator[Any]:
-    producer = AIOKafkaProducer(bootstrap_servers=servers, enable_idempotence=True, acks="all")
+async def _writer(servers: Brokers) -> AsyncIterator[Any]:
+    producer = AIOKafkaProducer(**kafka_arguments(servers), enable_idempotence=True, acks="all")
     await producer.start()
     try:
         yield producer

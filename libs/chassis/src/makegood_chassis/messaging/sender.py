@@ -21,6 +21,7 @@ from aiokafka.errors import (
     UnknownTopicOrPartitionError,
 )
 
+from makegood_chassis.kafka_connection import Brokers, kafka_arguments
 from makegood_chassis.messaging import points
 from makegood_chassis.messaging.partitions import partition_hash
 
@@ -63,7 +64,7 @@ class Sender:
     has a gap refuses everything from then on."""
 
     def __init__(
-        self, servers: str, *, prefix: str = "", client_id: str = "makegood", ack_timeout: float = 15.0
+        self, servers: Brokers, *, prefix: str = "", client_id: str = "makegood", ack_timeout: float = 15.0
     ) -> None:
         self._servers = servers
         self._prefix = prefix
@@ -75,7 +76,7 @@ class Sender:
         """The producer, connected. Raises KafkaError where no broker answers."""
         if self._producer is None:
             producer = AIOKafkaProducer(
-                bootstrap_servers=self._servers,
+                **kafka_arguments(self._servers),
                 client_id=self._client_id,
                 enable_idempotence=True,
                 acks="all",

@@ -36,6 +36,8 @@ class SmtpServer:
     username: str = ""
     password: str = field(default="", repr=False)
     tls: Literal["none", "starttls", "tls"] = "none"
+    ca_file: str = ""
+    """PEM file of the authorities that sign the server's certificate; empty: those that the system trusts."""
     connections: int = 8
     timeout: float = 20.0
     idle: float = 30.0
@@ -99,6 +101,7 @@ class SmtpMailer:
             password=server.password or None,
             use_tls=server.tls == "tls",
             start_tls=server.tls == "starttls",
+            cert_bundle=server.ca_file or None,
             timeout=server.timeout,
             local_hostname="makegood",
         )

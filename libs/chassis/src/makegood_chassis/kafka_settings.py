@@ -1,0 +1,133 @@
+"""The settings behind a connection to Kafka."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from pydantic import Field, SecretStr
+
+from makegood_chassis import production
+from makegood_chassis.checked_settings import CheckedSettings, Fault
+from makegood_chassis.kafka_connection import KafkaConnection, Mechanism, Protocol
+
+
+class KafkaSettings(CheckedSettings):
+    """The settings behind a KafkaConnection."""
+
+    kafka_bootstrap_servers: str = Field(
+        validation_alias="KAFKA_BOOTSTRAP_SERVERS", description="Kafka brokers, `host:port[,host:port]`."
+    )
+    kafka_security_protocol: Protocol = Field(
+        "PLAINTEXT",
+        validation_alias="KAFKA_SECURITY_PROTOCOL",
+        description="`PLAINTEXT`, `SSL`, `SASL_PLAINTEXT` or `SASL_SSL`. Production: `SASL_SSL`, or `SSL` with "
+        "KAFKA_SSL_CERTFILE, unless the brokers are on the loopback.",
+    )
+    kafka_sasl_mechanism: Mechanism = Field(
+        "SCRAM-SHA-512",
+        validation_alias="KAFKA_SASL_MECHANISM",
+        description="`SCRAM-SHA-512`, `SCRAM-SHA-256` or `PLAIN`.",
+    )
+    kafka_sasl_username: str = Field("", validation_alias="KAFKA_SASL_USERNAME", description="Login at Kafka.")
+    kafka_sasl_password: SecretStr = Field(
+        SecretStr(""), validation_alias="KAFKA_SASL_PASSWORD", description="Its password."
+    )
+    kafka_ssl_cafile: str = Field(
+        "",
+        validation_alias="KAFKA_SSL_CAFILE",
+        description="PEM file of the authorities that sign the brokers' certificates; empty: those that the system trusts.",
+    )
+    kafka_ssl_certfile: str = Field(
+        "",
+        validation_alias="KAFKA_SSL_CERTFILE",
+        description="PEM file of the service's own certificate, for brokers that know their clients by it (mTLS).",
+    )
+    kafka_ssl_keyfile: str = Field(
+        "", validation_alias="KAFKA_SSL_KEYFILE", description="PEM file of that certificate's key."
+    )
+    kafka_ssl_key_password: SecretStr = Field(
+        SecretStr(""), validation_alias="KAFKA_SSL_KEY_PASSWORD", description="Password of that key, if it has one."
+    )
+
+    @property
+    def kafka(self) -> KafkaConnection:
+        return KafkaConnection(
+            servers=self.kafka_bootstrap_servers,
+            protocol=self.kafka_security_protocol,
+            mechanism=self.kafka_sasl_mechanism,
+            username=self.kafka_sasl_username,
+            password=self.kafka_sasl_password.get_secret_value(),
+            ca_file=self.kafka_ssl_cafile,
+            certificate_file=self.kafka_ssl_certfile,
+            key_file=self.kafka_ssl_keyfile,
+            key_password=self.kafka_ssl_key_password.get_secret_value(),
+        )
+
+    def faults(self) -> Iterator[Fault]:
+        yield from super().faults()
+        servers = production.servers(self.kafka_bootstrap_servers)
+        if servers is None:
+            yield Fault("KAFKA_BOOTSTRAP_SERVERS", "must be host:port, for several brokers with commas between them")
+        yield from _incomplete(self.kafka)
+        if not self.development and servers:
+            yield from _unsafe(self.kafka, all(map(production.is_loopback, servers)))
+
+
+def _incomplete(kafka: KafkaConnection) -> Iterator[Fault]:
+    """What does not fit together, in whatever environment."""
+    login = {"KAFKA_SASL_USERNAME": kafka.username, "KAFKA_SASL_PASSWORD": kafka.password}
+    files = {
+        "KAFKA_SSL_CAFILE": kafka.ca_file,
+        "KAFKA_SSL_CERTFILE": kafka.certificate_file,
+        "KAFKA_SSL_KEYFILE": kafka.key_file,
+    }
+    for name, value in login.items():
+        if kafka.logs_in and not value:
+            yield Fault(name, f"KAFKA_SECURITY_PROTOCOL={kafka.protocol} needs it")
+        if not kafka.logs_in and value:
+            yield Fault(name, f"KAFKA_SECURITY_PROTOCOL={kafka.protocol} sends no login; say SASL_SSL, or unset it")
+    for name, value in files.items():
+        if not kafka.encrypted and value:
+            yield Fault(name, f"KAFKA_SECURITY_PROTOCOL={kafka.protocol} uses no certificates; say SASL_SSL or SSL")
+    for name, value, other in (
+        ("KAFKA_SSL_CERTFILE", kafka.certificate_file, kafka.key_file),
+        ("KAFKA_SSL_KEYFILE", kafka.key_file, kafka.certificate_file),
+    ):
+        if other and not value:
+            yield Fault(name, "a certificate and its key go together; set both or neither")
+    if kafka.key_password and not kafka.key_file:
+        yield Fault("KAFKA_SSL_KEY_PASSWORD", "there is no KAFKA_SSL_KEYFILE that it could open")
+    if kafka.encrypted and bool(kafka.certificate_file) == bool(kafka.key_file):
+        yield from _unusable(kafka, files)
+
+
+def _unusable(kafka: KafkaConnection, files: dict[str, str]) -> Iterator[Fault]:
+    """Files that cannot be read, or hold something else."""
+    whys = {name: production.unreadable(path) for name, path in files.items() if path}
+    if kafka.ca_file:
+        whys["KAFKA_SSL_CAFILE"] = production.not_certificates(kafka.ca_file)
+    yield from (Fault(name, why) for name, why in whys.items() if why)
+    if not any(whys.values()):
+        try:
+            kafka.context()
+        except OSError:
+            yield Fault(
+                "KAFKA_SSL_KEYFILE", "is no key of KAFKA_SSL_CERTFILE in PEM form, or KAFKA_SSL_KEY_PASSWORD is wrong"
+            )
+
+
+def _unsafe(kafka: KafkaConnection, on_loopback: bool) -> Iterator[Fault]:
+    """What must not be in production."""
+    if kafka.protocol == "SASL_PLAINTEXT":
+        # Even on the loopback: brokers tell clients other addresses to go on with.
+        yield Fault("KAFKA_SECURITY_PROTOCOL", "SASL_PLAINTEXT shows the login to the network; say SASL_SSL")
+    elif kafka.protocol == "PLAINTEXT" and not on_loopback:
+        yield Fault(
+            "KAFKA_SECURITY_PROTOCOL", "anybody could read and forge events; say SASL_SSL, or SSL with a certificate"
+        )
+    elif kafka.protocol == "SSL" and not kafka.certificate_file and not on_loopback:
+        yield Fault(
+            "KAFKA_SSL_CERTFILE", "without a login the broker knows a service by its certificate alone; or say SASL_SSL"
+        )
+    if kafka.logs_in and kafka.password and (why := production.weakness(kafka.password, kafka.username)):
+        yield Fault("KAFKA_SASL_PASSWORD", why)

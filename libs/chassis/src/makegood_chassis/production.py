@@ -1,0 +1,184 @@
+"""What production demands of addresses and secrets.
+
+A link without protection is accepted on the loopback alone, where a proxy beside the process may protect it further on.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import ssl
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
+
+from makegood_chassis.checked_settings import Fault
+
+SHORTEST_SECRET: Final = 12
+_LEFT_OVER: Final = 8
+_KNOWN: Final = (
+    "availability", "booking", "credits", "notifications", "makegood", "postgres", "redis", "kafka", "stripe", "whatsapp",
+    "administrator", "admin", "root", "user", "guest", "service", "server", "owner", "login", "database",
+    "passphrase", "password", "passwort", "passw0rd", "p4ssw0rd", "secret", "s3cret", "changeme", "change", "default", "example",
+    "development", "production", "staging", "test", "temp", "letmein", "welcome", "hunter2", "qwertyuiop", "qwerty", "asdf",
+    "1234567890", "123456789", "12345678", "123456", "12345", "1234", "0000",
+)  # fmt: skip
+"""Words that those who guess try first."""
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host is this machine: an address of the loopback, `localhost`, or the path of a socket."""
+    if host == "localhost" or host.startswith("/"):
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def weakness(secret: str, *names: str) -> str:
+    """Why a secret is easy to guess, as advice; empty if it is not. `names`: the login, the database and so on."""
+    if len(secret) < SHORTEST_SECRET:
+        return (
+            f"the secret has fewer than {SHORTEST_SECRET} characters; make one: openssl rand -base64 24 | tr '+/' '-_'"
+        )
+    left = secret.casefold()
+    for word in (*sorted((name.casefold() for name in names if name), key=len, reverse=True), *_KNOWN):
+        left = left.replace(word, "")
+    if len(left) < _LEFT_OVER or len(set(left)) < 5:
+        return "the secret is made of words that everybody tries; make one: openssl rand -base64 24 | tr '+/' '-_'"
+    return ""
+
+
+def unreadable(path: str) -> str:
+    """Why a file cannot be read, as advice; empty if it can."""
+    try:
+        with Path(path).open("rb") as file:
+            file.read(1)
+    except OSError as error:
+        return f"the file cannot be read ({error.strerror}); check path and rights"
+    return ""
+
+
+def not_certificates(path: str) -> str:
+    """Why a file does not hold certificates in PEM form, as advice; empty if it does."""
+    if why := unreadable(path):
+        return why
+    try:
+        ssl.create_default_context(cafile=path)
+    except OSError:
+        return "the file holds no certificate in PEM form"
+    return ""
+
+
+def servers(list_of_them: str) -> list[str] | None:
+    """The hosts of `host:port[,host:port]`; None where it cannot be read."""
+    hosts = []
+    for server in filter(None, list_of_them.split(",")):
+        parts = split(f"kafka://{server.strip()}")
+        if parts is None or not parts.hostname or not parts.port or parts.username is not None or parts.path:
+            return None
+        hosts.append(parts.hostname)
+    return hosts
+
+
+def split(url: str) -> SplitResult | None:
+    """The parts of an address; None where it is none. Python's own errors would quote it."""
+    try:
+        parts = urlsplit(url)
+        _ = parts.port, parts.hostname
+    except ValueError:
+        return None
+    return parts
+
+
+def host(url: str) -> str:
+    """The host of an address, empty if it has none."""
+    parts = split(url)
+    return (parts.hostname or "") if parts else ""
+
+
+def web_address(
+    variable: str, url: str, *, production: bool, loopback: bool = False, only: str = ""
+) -> Iterator[Fault]:
+    """Faults of an http(s) address that is no secret; an empty one has none.
+
+    `loopback`: http is accepted there even in production. `only`: the one host that production accepts.
+    """
+    if not url:
+        return
+    parts = split(url)
+    if parts is None or parts.scheme not in ("http", "https") or not parts.hostname:
+        yield Fault(variable, "must be an address such as https://example.org")
+    elif "@" in parts.netloc:
+        yield Fault(variable, "must hold no login: this setting is no secret and may be shown")
+    elif production and only and (parts.scheme, parts.netloc) != ("https", only):
+        yield Fault(variable, f"production talks to https://{only} alone, or somebody else gets the secret")
+    elif production and parts.scheme != "https" and not (loopback and is_loopback(parts.hostname)):
+        yield Fault(
+            variable, "must begin with https:// in production" + (" unless it is on the loopback" if loopback else "")
+        )
+
+
+def database_hosts(url: str) -> list[str] | None:
+    """The hosts of PostgreSQL's address, which may be several with commas between them; None where it cannot be read."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return None
+    if parts.netloc.count("@") > 1:
+        # Readers disagree about which of them ends the secret.
+        return None
+    hosts = []
+    for each in parts.netloc.rpartition("@")[2].split(","):
+        name = unquote(each)
+        found = None if name.startswith("/") else split(f"//{each}")
+        if found is None and not name.startswith("/"):
+            return None
+        hosts.append(name if found is None else found.hostname or "")
+    return hosts
+
+
+def postgresql(variable: str, url: str) -> Iterator[Fault]:
+    """Faults of PostgreSQL's address in production; one that is empty or cannot be read has none here."""
+    hosts = database_hosts(url)
+    if not url or hosts is None:
+        return
+    parts = urlsplit(url)
+    options = dict(parse_qsl(parts.query))
+    if hosts == [""]:
+        hosts = [options.get("host", "")]
+    if "service" in options or not all(hosts):
+        yield Fault(variable, "must name the host itself: postgresql://login:secret@host:port/database")
+        return
+    on_loopback = all(map(is_loopback, hosts))
+    if not on_loopback and options.get("sslmode") != "verify-full":
+        yield Fault(variable, "must end with ?sslmode=verify-full&sslrootcert=/path/of/authority.pem")
+    elif not on_loopback and (why := not_certificates(options.get("sslrootcert", ""))):
+        yield Fault(variable, f"sslrootcert must name the authority that signs the server's certificate: {why}")
+    secret = unquote(parts.password or "") or options.get("password", "")
+    if secret and (why := weakness(secret, parts.username or "", parts.path.strip("/"))):
+        yield Fault(variable, why)
+    elif not secret and not {"sslcert", "passfile"} & options.keys() and not on_loopback:
+        yield Fault(variable, "must hold a password, or say sslcert and sslkey of a client's certificate")
+
+
+def redis(variable: str, url: str) -> Iterator[Fault]:
+    """Faults of Redis' address in production; an empty one has none."""
+    parts = split(url)
+    if parts is None or not url:
+        return
+    options = dict(parse_qsl(parts.query))
+    on_loopback = parts.scheme == "unix" or is_loopback(parts.hostname or "")
+    secret = unquote(parts.password or "") or options.get("password", "")
+    if not on_loopback and parts.scheme != "rediss":
+        yield Fault(variable, "must begin with rediss:// unless it is on the loopback")
+    elif (
+        options.get("ssl_cert_reqs", "required") != "required"
+        or options.get("ssl_check_hostname", "true").lower() != "true"
+    ):
+        yield Fault(variable, "must not switch the check of the server's certificate off")
+    if secret and (why := weakness(secret, parts.username or "")):
+        yield Fault(variable, why)
+    elif not secret and not on_loopback:
+        yield Fault(variable, "must hold a password: rediss://login:secret@host:port/0")
