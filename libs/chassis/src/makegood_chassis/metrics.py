@@ -65,6 +65,11 @@ DEADLINES_LATENESS: Final = Histogram(
 )
 
 GROUP_COMMIT_SIZE: Final = Histogram("group_commit_size", "Commands of one transaction.", ["name"], buckets=_SIZES)
+REQUESTS_REFUSED: Final = Counter(
+    "http_server_requests_refused_total",
+    "Requests refused because a person, or all together, asked for too much.",
+    ["limit", "what"],
+)
 SIGNALS_LOST: Final = Counter("signals_lost_total", "Wake-ups that could not be passed on.")
 DB_POOL_IN_USE: Final = Gauge("db_client_connections_in_use", "Connections to PostgreSQL that work.")
 COMPONENT_RESTARTS: Final = Counter(

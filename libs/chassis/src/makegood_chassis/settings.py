@@ -141,6 +141,43 @@ class ServiceSettings(KafkaSettings):
         validation_alias="INBOX_RETENTION",
         description="How long the ids of handled events are kept, seconds; longer than the topics keep events.",
     )
+    person_requests: PositiveInt = Field(
+        4,
+        validation_alias="PERSON_REQUESTS",
+        description="Most requests of one person that one process works on at the same time; further ones wait in line.",
+    )
+    requests_at_once: PositiveInt = Field(
+        2000,
+        validation_alias="REQUESTS_AT_ONCE",
+        description="Most requests that one process works on at the same time.",
+    )
+    expensive_requests_at_once: PositiveInt = Field(
+        4,
+        validation_alias="EXPENSIVE_REQUESTS_AT_ONCE",
+        description="Most expensive requests (slot search, bookability, exports, calendars) that one process works on at the "
+        "same time; of one person it works on one.",
+    )
+    person_waits: PositiveInt = Field(
+        10,
+        validation_alias="PERSON_WAITS",
+        description="Most requests of one person that wait for their outcome (`Prefer: wait`) in one process; further ones "
+        "are answered 202.",
+    )
+    waits_at_once: PositiveInt = Field(
+        2000,
+        validation_alias="WAITS_AT_ONCE",
+        description="Most requests that wait for their outcome in one process; further ones are answered 202.",
+    )
+    person_work: PositiveFloat = Field(
+        0.2,
+        validation_alias="PERSON_WORK",
+        description="Share of one process's time that one person may use: seconds of work a second.",
+    )
+    person_work_burst: PositiveFloat = Field(
+        1.0,
+        validation_alias="PERSON_WORK_BURST",
+        description="Seconds of work that one person may use at once; see PERSON_WORK.",
+    )
     otlp_endpoint: str = Field(
         "",
         validation_alias="OTEL_EXPORTER_OTLP_ENDPOINT",

@@ -8,6 +8,7 @@ import socket
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -112,34 +113,36 @@ async def database_url(database_factory: Any) -> str:
 Make = Callable[..., Service]
 
 
+def service_of(jwks: Path, database_url: str = "postgresql://nobody@127.0.0.1:1/none", **settings: Any) -> Service:
+    """The notes' service, started, with its database still to be opened."""
+    chosen = ServiceSettings(
+        **{
+            "environment": "development",
+            "database_url": database_url,
+            "kafka_bootstrap_servers": "127.0.0.1:1",
+            "jwks_url": str(jwks),
+            "database_pool": 8,
+            **settings,
+        }
+    )
+    clock = Clock()
+    service = Service(
+        name="notes",
+        settings=chosen,
+        clock=clock,
+        database=Database(chosen.database_url.get_secret_value(), clock, pool_size=chosen.database_pool),
+        signals=None,  # type: ignore[arg-type]
+        events={},
+        deadlines={},
+        migrations=Path(),
+    )
+    service.health.started = True
+    return service
+
+
 @pytest.fixture
 def make_service(identity: Identity) -> Make:
-    def make(database_url: str = "postgresql://nobody@127.0.0.1:1/none", **settings: Any) -> Service:
-        chosen = ServiceSettings(
-            **{
-                "environment": "development",
-                "database_url": database_url,
-                "kafka_bootstrap_servers": "127.0.0.1:1",
-                "jwks_url": str(identity.path),
-                "database_pool": 8,
-                **settings,
-            }
-        )
-        clock = Clock()
-        service = Service(
-            name="notes",
-            settings=chosen,
-            clock=clock,
-            database=Database(chosen.database_url.get_secret_value(), clock, pool_size=chosen.database_pool),
-            signals=None,  # type: ignore[arg-type]
-            events={},
-            deadlines={},
-            migrations=Path(),
-        )
-        service.health.started = True
-        return service
-
-    return make
+    return partial(service_of, identity.path)
 
 
 @pytest_asyncio.fixture

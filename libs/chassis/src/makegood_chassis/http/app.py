@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from fastapi import APIRouter, FastAPI, Request, Response
@@ -13,9 +13,10 @@ from starlette.exceptions import HTTPException
 from starlette.routing import Match
 
 from makegood_chassis.auth import Authenticator
-from makegood_chassis.http import dev_clock, openapi
+from makegood_chassis.http import dev_clock, gate, openapi
 from makegood_chassis.http.changes import completions
 from makegood_chassis.http.edge import Edge
+from makegood_chassis.http.limits import Limits
 from makegood_chassis.http.probes import probes
 from makegood_chassis.http.rights import Operation, Rights
 from makegood_chassis.keys import Keys
@@ -23,7 +24,7 @@ from makegood_chassis.keys import Keys
 if TYPE_CHECKING:
     from makegood_chassis.service import Service
 
-_WITHOUT_TOKEN = ("/v1/webhooks/", "/v1/calendar/")
+_WITHOUT_TOKEN = (gate.WEBHOOKS, "/v1/calendar/")
 """Callers of these prove themselves in their own way: by a signature, or by the secret in the address."""
 
 
@@ -38,12 +39,14 @@ def create_app(
     description: str,
     routers: Sequence[APIRouter],
     rights: Rights,
+    expensive: Collection[str] = (),
     authenticator: Authenticator | None = None,
 ) -> FastAPI:
     """The app. `request.app.state.service` is the service; routers reach their own parts through `service.parts`.
 
     Serves also /livez /readyz /startupz /metrics, /v1/<service>/openapi.json and, in development, /v1/<service>/dev/clock.
-    Raises ValueError for a /v1 route that asks for no operation of the table, or for more than one.
+    `expensive`: operations (or paths of routes that need no token) whose requests are limited more narrowly. Raises ValueError
+    for a /v1 route that asks for no operation of the table, or for more than one, and for something expensive that is no route.
     """
     app = FastAPI(
         title=title,
@@ -69,6 +72,7 @@ def create_app(
         id(route): openapi.query_parameters(route.dependant) for route in app.routes if isinstance(route, APIRoute)
     }
     app.state.completions = completions(service)
+    _put_gates(app, Limits(settings), expensive)
     app.state.authenticator = authenticator or Authenticator(
         Keys(
             settings.jwks_url,
@@ -105,6 +109,17 @@ def _prepare(app: FastAPI, service: Service) -> None:
     app.add_exception_handler(RequestValidationError, _reraise)
     app.add_middleware(Edge, service=service)
     app.openapi = lambda: _document(app)  # type: ignore[method-assign]
+
+
+def _put_gates(app: FastAPI, limits: Limits, expensive: Collection[str]) -> None:
+    found: set[str] = set()
+    for route in app.routes:
+        if isinstance(route, APIRoute) and route.path.startswith("/v1/"):  # probes are answered whatever happens
+            names = {route.path, *openapi.route_operations(route)} & set(expensive)
+            gate.put_before(route, limits, expensive=bool(names))
+            found |= names
+    if unknown := set(expensive) - found:
+        raise ValueError(f"expensive, but no route asks for it: {sorted(unknown)}")
 
 
 async def _reraise(request: Request, error: Exception) -> Response:

@@ -25,6 +25,7 @@ from makegood_contracts.envelope import Cause
 from makegood_chassis.database import UnitOfWork
 from makegood_chassis.group_commit import GroupCommit
 from makegood_chassis.http import answers, preconditions
+from makegood_chassis.http.bodies import BodyRequest
 from makegood_chassis.http.context import RequestContext, context
 from makegood_chassis.http.idempotency import (
     Claim,
@@ -71,8 +72,8 @@ class Change:
 
     def __init__(
         self,
-        request: Request,
-        claim: Claim | None,
+        request: BodyRequest,
+        key: str | None,
         if_match: Sequence[str],
         prefer: Sequence[str],
         *,
@@ -80,18 +81,32 @@ class Change:
     ) -> None:
         self._state = request.scope["app"].state
         self._context: RequestContext = context(request)
-        self._claim = claim
+        self._request = request
+        self._key = key
+        self._made_claim: Claim | None = None
         self._if_match = if_match
         self._version_required = version_required
         self._compared = not if_match
         asked = preconditions.wait_seconds(prefer)
+        stay = self._context.stay
+        if asked and stay is not None and not stay.may_wait():
+            asked = 0  # too many wait already; the preference is not applied, and the outcome stands at `Location`
         self._granted = max(0, min(asked, int(self._context.remaining() - MARGIN))) if asked else 0
         self._answer: Response | None = None
 
     @property
     def claim(self) -> Claim | None:
-        """None where the caller sent no key."""
-        return self._claim
+        """None where the caller sent no key. Made when it is first asked for: by then the body has been validated."""
+        if self._key is None:
+            return None
+        if self._made_claim is None:
+            request, scope, caller = self._request, self._request.scope, self._context.caller
+            assert caller is not None
+            target = f"{scope['path']}?{scope['query_string'].decode('latin-1')}"
+            patience: float = self._state.service.settings.request_deadline + MARGIN
+            made = fingerprint(scope["method"], target, request.content, request.parsed)
+            self._made_claim = Claim(caller.subject, self._key, made, patience)
+        return self._made_claim
 
     @property
     def cause(self) -> Cause:
@@ -117,8 +132,8 @@ class Change:
         """
         service: Service = self._state.service
         async with service.database.transaction(self.cause) as unit:
-            if self._claim is not None:
-                (refusal,) = await claim_many([self._claim], [resource], unit)
+            if self.claim is not None:
+                (refusal,) = await claim_many([self.claim], [resource], unit)
                 if refusal is not None:
                     raise refusal
             self._answer = None
@@ -126,8 +141,8 @@ class Change:
             if not self._compared:
                 raise RuntimeError("call change.expect_version() inside the unit, or ask for changes(if_match='none')")
             if self._answer is not None:
-                if self._claim is not None:
-                    await store_many([(self._claim, self._answer)], unit)
+                if self.claim is not None:
+                    await store_many([(self.claim, self._answer)], unit)
             elif resource is None:
                 raise RuntimeError("call change.answer() inside the unit, or pass `resource` and complete() later")
 
@@ -154,10 +169,10 @@ class Change:
         """
         if isinstance(response, Problem):
             response = self._prefer_applied(response.response())
-        if self._claim is not None:
+        if self.claim is not None:
             stored: Completions = self._state.completions
             try:
-                await stored.submit((self._claim, response))
+                await stored.submit((self.claim, response))
             except Exception as error:
                 if not is_transient(error):
                     raise
@@ -179,7 +194,8 @@ class Changes:
         self.waits = waits
 
     async def __call__(self, request: Request) -> Change:
-        caller = await authenticate(request)
+        assert isinstance(request, BodyRequest)
+        await authenticate(request)
         keys: list[str] = []
         if_match: list[str] = []
         prefer: list[str] = []
@@ -192,17 +208,9 @@ class Changes:
             raise Problem(
                 "version-mismatch", "This makes something new: nothing exists yet that `If-Match` could match."
             )
-        claim = None
-        if key is not None:
-            scope = request.scope
-            target = f"{scope['path']}?{scope['query_string'].decode('latin-1')}"
-            patience: float = scope["app"].state.service.settings.request_deadline
-            claim = Claim(
-                caller.subject, key, fingerprint(scope["method"], target, await request.body()), patience + MARGIN
-            )
         return Change(
             request,
-            claim,
+            key,
             if_match,
             prefer if self.waits else (),
             version_required=self.if_match == "required",

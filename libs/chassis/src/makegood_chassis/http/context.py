@@ -13,6 +13,7 @@ from makegood_contracts.ids import new_id
 
 if TYPE_CHECKING:
     from makegood_chassis.auth import Caller
+    from makegood_chassis.http.limits import Stay
     from makegood_chassis.http.problems import Problem
 
 SCOPE_KEY = "makegood"
@@ -32,6 +33,7 @@ class RequestContext:
     timeout: asyncio.Timeout | None = None
     refusal: Problem | None = None
     """Why it was ended while it was handled: its token is no longer good."""
+    stay: Stay | None = None
 
     @property
     def cause(self) -> Cause:

@@ -11,7 +11,7 @@ from fastapi import Response
 from prometheus_client import Histogram
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from makegood_chassis.http.bodies import ClientGone, check_body, read_body, replayed
+from makegood_chassis.http.bodies import ClientGone
 from makegood_chassis.http.context import SCOPE_KEY, RequestContext, request_id, traceparent
 from makegood_chassis.http.failures import response_to
 from makegood_chassis.http.idempotency import Replay
@@ -21,7 +21,6 @@ from makegood_chassis.metrics import HTTP_ACTIVE, HTTP_DURATION
 if TYPE_CHECKING:
     from makegood_chassis.service import Service
 
-_BODYLESS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 _SECURITY_HEADERS: Final = (
     (b"x-content-type-options", b"nosniff"),
     (b"referrer-policy", b"no-referrer"),
@@ -32,10 +31,6 @@ _WANTED: Final = frozenset(
     {
         b"x-request-id",
         b"traceparent",
-        b"content-length",
-        b"content-type",
-        b"content-encoding",
-        b"transfer-encoding",
         b"x-envoy-expected-rq-timeout-ms",
     }
 )
@@ -46,7 +41,7 @@ _log = structlog.get_logger(__name__)
 
 
 class Edge:
-    """Request id and trace, deadline, body limits, problems for every error, security headers, the duration's metric."""
+    """Request id and trace, deadline, problems for every error, security headers, the duration's metric."""
 
     def __init__(self, app: ASGIApp, *, service: Service) -> None:
         self._app = app
@@ -89,7 +84,7 @@ class Edge:
             async with deadline:
                 self._open.add(context)
                 try:
-                    await self._handle(inner, receive, reply, sent)
+                    await self._handle(inner, receive, reply)
                 finally:
                     self._open.discard(context)
         except ClientGone:
@@ -109,16 +104,11 @@ class Edge:
             HTTP_ACTIVE.dec()
             self._observe(scope["method"], inner.get("route"), status, time.perf_counter() - begun)
 
-    async def _handle(self, scope: Scope, receive: Receive, send: Send, sent: dict[bytes, bytes]) -> None:
+    async def _handle(self, scope: Scope, receive: Receive, send: Send) -> None:
         if b"%" in scope["query_string"] and b"%00" in scope["query_string"]:
             raise invalid("#", "A parameter cannot hold the character NUL.", where="query")
         if "\x00" in scope["path"]:
             raise Problem("not-found")
-        if scope["method"] not in _BODYLESS or b"content-length" in sent or b"transfer-encoding" in sent:
-            body = await read_body(receive, sent.get(b"content-length"))
-            if body:
-                check_body(body, sent.get(b"content-type"), sent.get(b"content-encoding"))
-            receive = replayed(body, receive)
         try:
             await self._app(scope, receive, send)
         except Replay as replay:

@@ -28,6 +28,8 @@ _BY_STATUS: Final = {
     504: "deadline-exceeded",
 }
 
+_LONG_TEXT: Final = 1000
+
 _log = structlog.get_logger(__name__)
 
 
@@ -86,10 +88,12 @@ def _detail(entry: Mapping[str, Any]) -> str:
     if kind == "value_error" and "reason" in context:  # e-mail addresses: the reason quotes them
         message = message.split(":", 1)[0]
     message = message.removeprefix("Value error, ")
-    if kind in ("value_error", "assertion_error") and isinstance(sent, str) and _quotes(message, sent):
+    if kind in ("value_error", "assertion_error") and isinstance(sent, str) and _may_quote(message, sent):
         return "The value is not acceptable"
     return message
 
 
-def _quotes(message: str, sent: str) -> bool:
+def _may_quote(message: str, sent: str) -> bool:
+    if len(sent) > _LONG_TEXT:  # not worth a look at each of its words
+        return True
     return any(len(word) > 3 and word in message for word in (sent, *re.split(r"\s+", sent)))

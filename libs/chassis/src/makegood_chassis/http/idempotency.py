@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -82,12 +83,13 @@ def read_key(sent: Sequence[str], *, required: bool) -> str | None:
     return sent[0]
 
 
-def fingerprint(method: str, path: str, body: bytes) -> bytes:
-    """SHA-256 of what the request asks for; spacing and the order of members make no difference."""
-    try:
-        canonical = msgspec.json.encode(msgspec.json.decode(body), order="sorted")
-    except msgspec.MsgspecError:
-        canonical = body
+def fingerprint(method: str, path: str, body: bytes, content: Any = None) -> bytes:
+    """SHA-256 of what the request asks for. `content`: the body where it was parsed; then spacing and the order of members
+    make no difference."""
+    canonical = body
+    if content is not None:
+        with suppress(OverflowError, UnicodeEncodeError, msgspec.MsgspecError):  # such as integers beyond 64 bits
+            canonical = msgspec.json.encode(content, order="sorted")
     return hashlib.sha256(f"{method} {path}\n".encode(errors="surrogateescape") + canonical).digest()
 
 

@@ -27,11 +27,11 @@ _BODY = {
     "/v1/webhooks/payments",
     summary="Web-hooks of the payment provider",
     response_model=HookView,
-    responses={400: malformed(), **problems("validation")},
+    responses={400: malformed(), **problems("validation", "payload-too-large")},
     openapi_extra=_BODY,
 )
 async def post_payment(request: Request, data: Data, provider: Provider) -> HookView:
-    """CRED-6: signed by the provider, each handled once; repeats and any order are harmless.
+    """CRED-6: at most 64 KiB, signed by the provider, each handled once; repeats and any order are harmless.
 
     400 for one that is not signed, or was too long ago, and for one that says what cannot be, which is kept. One that concerns nothing here is taken and does nothing, so that
     the provider does not send it for ever.

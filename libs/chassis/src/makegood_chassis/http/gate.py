@@ -1,0 +1,114 @@
+"""What stands before each route, in this order: who calls and whether they may, how much they ask for, and the body.
+
+A body is read only after its sender was admitted. Web-hooks are the exception: their signature is in the body's company, so at
+most 64 KiB are read, and their route checks the signature before it parses anything.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, Final
+
+from fastapi import Request, Response
+from fastapi._compat import ModelField
+from fastapi.responses import StreamingResponse
+from fastapi.routing import APIRoute, request_response
+from pydantic import ValidationError
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from makegood_chassis.http import openapi
+from makegood_chassis.http.bodies import WEBHOOK_LIMIT, BodyRequest
+from makegood_chassis.http.context import SCOPE_KEY, RequestContext
+from makegood_chassis.http.limits import Limits, Stay
+from makegood_chassis.http.problems import MOST_ERRORS, Problem
+from makegood_chassis.http.rights import Operation
+
+WEBHOOKS: Final = "/v1/webhooks/"
+_BODYLESS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
+_MOST_FIELDS: Final = 200
+"""Most members of the object that a body is. No request has a tenth of them."""
+_MOST_FAULTS: Final = 4 * MOST_ERRORS
+"""Beyond this many faults they are not told one by one, for telling costs more than finding them."""
+
+
+def put_before(route: APIRoute, limits: Limits, *, expensive: bool) -> None:
+    """Lets the route be reached through the gate alone."""
+    operation = next(
+        (call for call in openapi.dependencies(route.dependant) if isinstance(call, Operation)),
+        None,
+    )
+    takes_body = not (route.methods or set()) <= _BODYLESS
+    signed = route.path.startswith(WEBHOOKS)
+    parses = route.body_field is not None
+    fields = route.dependant.body_params
+    fields[:] = [_BodyField(field.field_info, field.name, field.mode, field.config) for field in fields]
+    handle: Callable[[Request], Awaitable[Response]] = route.get_route_handler()
+
+    async def admitted(outer: Request) -> Response:
+        request = BodyRequest(outer.scope, outer.receive)
+        context: RequestContext = request.scope[SCOPE_KEY]
+        stay = context.stay
+        assert stay is not None
+        if operation is not None:
+            await operation(request)
+        await stay.enter(_person(context, request.scope, expensive), expensive=expensive)
+        if signed:
+            await request.read(limit=WEBHOOK_LIMIT)
+        elif takes_body:
+            await request.read()
+            request.check(parse=parses)
+        response = await handle(request)
+        if isinstance(response, StreamingResponse):
+            if expensive:
+                response.body_iterator = stay.paced(response.body_iterator)
+            else:
+                stay.leave()  # it may last for hours, and has limits of its own
+        return response
+
+    route.app = _Accounted(request_response(admitted), limits)
+
+
+def _person(context: RequestContext, scope: Scope, expensive: bool) -> str | None:
+    """Whose limits count: the caller's. What is expensive and needs no token is asked for by a secret in its address."""
+    if context.caller is not None:
+        return context.caller.subject
+    return str(scope["path"]) if expensive else None
+
+
+class _Accounted:
+    """Measures what a request costs, and gives back its place at its end."""
+
+    def __init__(self, app: ASGIApp, limits: Limits) -> None:
+        self._app = app
+        self._limits = limits
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        context: RequestContext = scope[SCOPE_KEY]
+        context.stay = stay = Stay(self._limits)
+        try:
+            await stay.measured(self._app(scope, receive, send))  # type: ignore[arg-type]
+        finally:
+            stay.leave()
+
+
+class _BodyField(ModelField):
+    """A body's model, whose faults are bounded before they are told."""
+
+    def validate(
+        self, value: Any, values: dict[str, Any] | None = None, *, loc: tuple[int | str, ...] = ()
+    ) -> tuple[Any, list[dict[str, Any]]]:
+        if isinstance(value, dict) and len(value) > _MOST_FIELDS:
+            raise _too_faulty()
+        try:
+            return self._type_adapter.validate_python(value), []
+        except ValidationError as error:
+            if error.error_count() > _MOST_FAULTS:
+                raise _too_faulty() from None
+            return None, [{**fault, "loc": loc + fault["loc"]} for fault in error.errors(include_url=False)]
+
+
+def _too_faulty() -> Problem:
+    errors: Sequence[dict[str, str]] = [
+        {"in": "body", "pointer": "#", "detail": f"More than {_MOST_FAULTS} fields do not fit, or are unknown."}
+    ]
+    return Problem("validation", "The request does not fit; see `errors`.", errors=errors)

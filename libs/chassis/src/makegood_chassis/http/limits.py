@@ -1,0 +1,298 @@
+"""How much of a process one person may use, so that everybody else is still served (SEC-8).
+
+Three limits a person, each with one in total:
+
+- **Places.** A few requests of one person are worked on at the same time; further ones wait in line, and beyond the line they
+  are answered 429. Expensive operations have a narrower line of their own.
+- **Waits.** A request that waits for its outcome (`Prefer: wait`) does no work while it waits, so it takes another kind of
+  place. Where none is left the preference is not applied: the change is made and answered 202.
+- **Work.** What a person's requests cost is measured, in seconds of the process's one event loop, and has a budget. It holds
+  for whatever is expensive, known or not.
+
+All of it is kept in the process, for it is the process's event loop that is protected.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import time
+from collections import OrderedDict, deque
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Coroutine, Generator
+from types import coroutine
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+from makegood_chassis import metrics
+from makegood_chassis.http.problems import Problem
+
+if TYPE_CHECKING:
+    from makegood_chassis.settings import ServiceSettings
+
+T = TypeVar("T")
+
+PERSON_LINE: Final = 200
+"""Most requests of one person that wait in line; the gateway lets a person send 100 at once."""
+EXPENSIVE_LINE: Final = 20
+"""Most expensive requests of one person that wait in line."""
+TOTAL_LINE: Final = 200
+"""Most requests that wait in line for a place in total."""
+_PEOPLE: Final = 10_000
+"""People whose budgets are remembered."""
+
+
+class _Full(Exception):
+    """There are no places, and too many wait for one."""
+
+
+class _Line:
+    """A number of places, and those who wait for one in the order in which they came."""
+
+    __slots__ = ("_free", "_longest", "_waiting", "places")
+
+    def __init__(self, places: int, longest: int) -> None:
+        self.places = self._free = places
+        self._longest = longest
+        self._waiting: deque[asyncio.Future[None]] = deque()
+
+    @property
+    def idle(self) -> bool:
+        return self._free == self.places
+
+    async def enter(self) -> None:
+        """Takes a place, in turn. Raises _Full."""
+        if self._free:
+            self._free -= 1
+            return
+        if len(self._waiting) >= self._longest:
+            raise _Full
+        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.append(turn)
+        try:
+            await turn
+        except asyncio.CancelledError:
+            if turn.done() and not turn.cancelled():
+                self.leave()
+            raise
+
+    def leave(self) -> None:
+        """Gives the place to who is next."""
+        while self._waiting:
+            turn = self._waiting.popleft()
+            if not turn.done():
+                turn.set_result(None)
+                return
+        self._free += 1
+
+
+class Places:
+    """Places for requests: `each` for one person, `total` for all. Who finds none waits in line, and is refused beyond it."""
+
+    def __init__(self, name: str, *, each: int, line: int, total: int) -> None:
+        self._name = name
+        self._each = each
+        self._line = line
+        self._everybody = _Line(total, TOTAL_LINE)
+        self._people: dict[str, _Line] = {}
+
+    async def enter(self, person: str | None) -> None:
+        """Takes a place; without a person one of the total alone. Raises 429 `rate-limited` or 503 `unavailable`."""
+        if person is not None:
+            await self._enter_own(person)
+        try:
+            await self._everybody.enter()
+        except BaseException as error:
+            self._leave_own(person)
+            if isinstance(error, _Full):
+                raise _too_many(self._name) from None
+            raise
+
+    def leave(self, person: str | None) -> None:
+        self._everybody.leave()
+        self._leave_own(person)
+
+    async def _enter_own(self, person: str) -> None:
+        own = self._people.get(person)
+        if own is None:
+            own = self._people[person] = _Line(self._each, self._line)
+        try:
+            await own.enter()
+        except _Full:
+            raise _too_much(
+                self._name, "You have too many requests under way; wait for some of them to be answered.", 1
+            ) from None
+
+    def _leave_own(self, person: str | None) -> None:
+        if person is not None:
+            own = self._people[person]
+            own.leave()
+            if own.idle:
+                del self._people[person]
+
+
+class Counted:
+    """Places that nobody waits for: who finds none does without."""
+
+    def __init__(self, *, each: int, total: int) -> None:
+        self._each = each
+        self._free = total
+        self._people: dict[str, int] = {}
+
+    def enter(self, person: str) -> bool:
+        """Whether there was a place."""
+        taken = self._people.get(person, 0)
+        if not self._free or taken >= self._each:
+            return False
+        self._free -= 1
+        self._people[person] = taken + 1
+        return True
+
+    def leave(self, person: str) -> None:
+        self._free += 1
+        if self._people[person] == 1:
+            del self._people[person]
+        else:
+            self._people[person] -= 1
+
+
+class WorkBudget:
+    """Seconds of work for each person: `share` of every second, and `burst` at once. What was used is known afterwards, so a
+    budget can be overdrawn; nothing more is done for that person until the debt is paid off."""
+
+    def __init__(self, share: float, burst: float, *, now: Callable[[], float] = time.monotonic) -> None:
+        self._share = share
+        self._burst = burst
+        self._now = now
+        self._left: OrderedDict[str, tuple[float, float]] = OrderedDict()
+
+    def check(self, person: str) -> None:
+        """Raises 429 `rate-limited` with `Retry-After` while the person's budget is used up."""
+        left = self.left(person)
+        if left <= 0:
+            raise _too_much(
+                "work",
+                "Your requests of the last seconds were more work than one person may ask for.",
+                math.ceil((self._share / 10 - left) / self._share),
+            )
+
+    def left(self, person: str) -> float:
+        """Seconds of work that the person may still ask for."""
+        left, at = self._left.get(person, (self._burst, 0.0))
+        return min(self._burst, left + (self._now() - at) * self._share)
+
+    def until_half(self, person: str) -> float:
+        """Seconds until half of the person's budget is there."""
+        return max(0.0, (self._burst / 2 - self.left(person)) / self._share)
+
+    def charge(self, person: str, seconds: float) -> None:
+        self._left[person] = self.left(person) - seconds, self._now()
+        self._left.move_to_end(person)
+        if len(self._left) > _PEOPLE:
+            self._left.popitem(last=False)
+
+
+class Limits:
+    """The limits of one process."""
+
+    def __init__(self, settings: ServiceSettings) -> None:
+        self.ordinary = Places(
+            "requests", each=settings.person_requests, line=PERSON_LINE, total=settings.requests_at_once
+        )
+        self.expensive = Places(
+            "expensive requests", each=1, line=EXPENSIVE_LINE, total=settings.expensive_requests_at_once
+        )
+        self.waits = Counted(each=settings.person_waits, total=settings.waits_at_once)
+        self.work = WorkBudget(settings.person_work, settings.person_work_burst)
+
+
+class Stay:
+    """One request's place, from its admission until nothing is done for it any more."""
+
+    __slots__ = ("_limits", "_places", "_waiting", "person", "spent")
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        self._places: Places | None = None
+        self._waiting = False
+        self.person: str | None = None
+        self.spent = 0.0
+
+    async def enter(self, person: str | None, *, expensive: bool) -> None:
+        """Raises 429 `rate-limited` where the person asks for too much, 503 `unavailable` where all together do."""
+        self.person = person
+        if person is not None:
+            self._limits.work.check(person)
+        places = self._limits.expensive if expensive else self._limits.ordinary
+        await places.enter(person)
+        self._places = places
+
+    def may_wait(self) -> bool:
+        """Whether the request may wait for its outcome; then it gives its place to another one."""
+        if self.person is None or self._places is None or not self._limits.waits.enter(self.person):
+            return False
+        self._waiting = True
+        self._leave_place()
+        return True
+
+    def leave(self) -> None:
+        """The request is over: gives back what it holds, and accounts for what it cost."""
+        if self._waiting:
+            assert self.person is not None
+            self._limits.waits.leave(self.person)
+            self._waiting = False
+        self._leave_place()
+        self._account()
+
+    def _leave_place(self) -> None:
+        places, self._places = self._places, None
+        if places is not None:
+            places.leave(self.person)
+
+    async def paced(self, chunks: AsyncIterable[Any]) -> AsyncIterator[Any]:
+        """A long answer in many pieces, as fast as the person's budget allows; half of it is left for other requests."""
+        following = aiter(chunks)
+        while True:
+            try:
+                chunk: Any = await self.measured(anext(following))  # type: ignore[arg-type]
+            except StopAsyncIteration:
+                return
+            yield chunk
+            await asyncio.sleep(self._account())
+
+    def _account(self) -> float:
+        """Charges what was spent so far; seconds after which the person's budget is half full again."""
+        if self.person is None:
+            return 0.0
+        spent, self.spent = self.spent, 0.0
+        self._limits.work.charge(self.person, spent)
+        return self._limits.work.until_half(self.person)
+
+    @coroutine
+    def measured(self, work: Coroutine[Any, Any, T]) -> Generator[Any, Any, T]:
+        """Awaits `work` and adds up the processor time between its waits."""
+        failure: BaseException | None = None
+        while True:
+            begun = time.thread_time()
+            try:
+                waited_for = work.send(None) if failure is None else work.throw(failure)
+            except StopIteration as done:
+                return done.value  # type: ignore[no-any-return]
+            finally:
+                failure = None
+                self.spent += time.thread_time() - begun
+            try:
+                yield waited_for
+            except GeneratorExit:
+                work.close()
+                raise
+            except BaseException as error:
+                failure = error
+
+
+def _too_much(what: str, detail: str, seconds: int) -> Problem:
+    metrics.REQUESTS_REFUSED.labels("person", what).inc()
+    return Problem("rate-limited", detail, headers={"Retry-After": str(max(1, seconds))})
+
+
+def _too_many(what: str) -> Problem:
+    metrics.REQUESTS_REFUSED.labels("total", what).inc()
+    return Problem("unavailable", f"Too many {what} are under way; try again.", headers={"Retry-After": "1"})
