@@ -8,7 +8,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from makegood_cli.audit.snapshot import Snapshot
-from makegood_cli.audit.topics import TopicWitness
+from makegood_cli.audit.topics import Told, TopicWitness
+from makegood_cli.audit.trail import Trail
 
 NOW = datetime(2027, 3, 1, 12, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
@@ -31,6 +32,10 @@ ENDS = {
 LIVE = ("reserved", "confirmed", "in_session")
 BOTH = ("provider_id", "member_id", "venue_id", "starts_at", "ends_at")
 """Columns of a session that its slot hold has too."""
+
+
+TRAIL = {number: Told(number + 10, f"row {number}", f"link {number}") for number in (1, 2, 3)}
+"""Seals of an access log, and what was told of them."""
 
 
 class Case:
@@ -61,7 +66,10 @@ class Case:
             "finished_deliveries": [{"id": "sent", "status": "sent"}, {"id": "failed", "status": "failed"}],
             "outboxes": {name: {"unsent": 0, "age": None} for name in ("booking", "credits")},
             "late_deadlines": {"booking": [], "credits": []},
+            "trails": {"booking": Trail(seals=dict(TRAIL)), "credits": Trail(pruned=9)},
         }
+        self.witness.accesses["booking"] = dict(TRAIL)
+        self.witness.accesses["credits"] = {9: Told(4, "c", "c")}
         last = self.witness.last
         last["booking.rooms.v1"]["room"] = 2
         last["availability.schedules.v1"]["provider"] = 3
@@ -212,6 +220,23 @@ def lacks(table: str, session: str) -> Fault:
 
 def cancels(session: str, forfeits: bool) -> Fault:
     return lambda case: case.witness.cancelled.update({session: forfeits})
+
+
+def told(number: int, copy: Told | None) -> Fault:
+    """The fault that the copy of booking's access log says something else of one row, or nothing."""
+
+    def fault(case: Case) -> None:
+        if copy is None:
+            del case.witness.accesses["booking"][number]
+        else:
+            case.witness.accesses["booking"][number] = copy
+
+    return fault
+
+
+def trail(**values: Any) -> Fault:
+    """The fault that booking's access log is found so."""
+    return lambda case: case.tables["trails"].update(booking=Trail(**{"seals": dict(TRAIL), **values}))
 
 
 def last(topic: str, key: str, sequence: int | None) -> Fault:

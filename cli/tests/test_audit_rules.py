@@ -8,7 +8,7 @@ import pytest
 from makegood_cli.audit import agreement, invariants
 from makegood_cli.audit.agreement import CHECKS, Check
 from makegood_cli.audit.invariants import INVARIANTS, Invariant
-from makegood_cli.audit.topics import TopicWitness
+from makegood_cli.audit.topics import Told, TopicWitness
 
 from .audit_case import (
     BOTH,
@@ -24,6 +24,8 @@ from .audit_case import (
     last,
     names,
     sets,
+    told,
+    trail,
     with_fault,
 )
 
@@ -31,6 +33,9 @@ i, c = invariants, agreement
 EMAIL = {"status": "sent", "reason": None, "has_address": True}
 ended = invariants.ended_sessions_are_settled_rightly
 IN_TABLES: list[tuple[Invariant, Fault, str]] = [
+    (i.access_logs_are_whole, trail(broken="row 7 was changed"), "booking's access log: row 7 was changed"),
+    (i.access_logs_are_whole, trail(unsealed=[7]), "row 7 is not in the chain"),
+    (i.access_logs_are_whole, trail(vanished=[7]), "row 7 was removed before it was sealed"),
     (i.live_sessions_have_one_slot_hold, lacks("slot_holds", "reserved"), "has no live slot hold"),
     (i.live_sessions_have_one_slot_hold, sets("slot_holds", "confirmed", live=False), "has no live slot hold"),
     *(
@@ -161,6 +166,11 @@ IN_TABLES: list[tuple[Invariant, Fault, str]] = [
 
 
 BETWEEN: list[tuple[Check, Fault, str]] = [
+    (c.the_access_log_is_as_it_was_told, told(2, None), "row 12 has seal 2, and no event tells it: it was inserted"),
+    (c.the_access_log_is_as_it_was_told, told(2, Told(12, "x", "link 2")), "is another now: it was changed"),
+    (c.the_access_log_is_as_it_was_told, told(2, Told(12, "row 2", "x")), "the chain was made anew since"),
+    (c.the_access_log_is_as_it_was_told, told(4, Told(14, "d", "d")), "row 14 was told with seal 4 and is gone"),
+    (c.the_access_log_is_as_it_was_told, trail(seals={}), "row 11 was told with seal 1 and is gone: it was removed"),
     (c.events_are_whole, lambda case: setattr(case.witness, "malformed", 1), "1 records are no events"),
     (c.events_are_whole, lambda case: case.witness.disorders.append("3 follows 1"), "3 follows 1"),
     (

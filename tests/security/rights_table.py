@@ -109,6 +109,7 @@ RIGHTS: Final[Mapping[str, Right]] = {
     "POST /v1/sessions/{session_id}/dispute": may(*PARTIES),
     "POST /v1/sessions/{session_id}/correct": may("support"),
     "POST /v1/sessions/{session_id}/cancel": may(*PARTIES, refused=SUPPORT_MAY_NOT),
+    "GET /v1/booking/access": may("support"),
     # -- availability
     "PUT /v1/providers/{provider_id}/schedule": may("provider", "support"),
     "GET /v1/providers/{provider_id}/schedule": may("provider", "support"),
@@ -124,6 +125,7 @@ RIGHTS: Final[Mapping[str, Right]] = {
     "POST /v1/rooms/{room_id}/waitlist": may("member"),
     "GET /v1/rooms/{room_id}/waitlist": may("member", "provider", "support"),
     "DELETE /v1/rooms/{room_id}/waitlist/{entry_id}": may("member"),
+    "GET /v1/availability/access": may("support"),
     # -- credits
     "GET /v1/plans": anyone(),
     "PUT /v1/members/{member_id}/enrolment": may("support", "ops"),

@@ -41,7 +41,7 @@ async def test_everything_is_read_by_the_person_and_then_erased(cast: Cast) -> N
 @pytest.mark.rule("SEC-5")
 async def test_who_looked_at_whose_data_is_kept(cast: Cast) -> None:
     member = f"/v1/members/{cast.member.subject}"
-    reason = "ticket 4711"
+    reason = "complaint; ticket 4711"
     for path in (f"{member}/credits", f"{member}/ledger", f"{member}/invoices"):
         headers = {"Authorization": f"Bearer {cast.support.token}", "X-Access-Reason": reason}
         assert (await cast.platform.gateway.http.get(path, headers=headers)).status_code == 200
@@ -57,7 +57,7 @@ async def test_who_looked_at_whose_data_is_kept(cast: Cast) -> None:
         return list(answer["items"])
 
     credits = [row for row in await rows("credits") if row["caller"] == cast.support.subject]
-    told = sorted((row["operation"], row["reason"]) for row in credits)
+    told = sorted((row["operation"], f"{row['reason']}; {row['remark']}") for row in credits)
     wanted = {"credits.read", "ledger.read", "invoices.read"}
     assert wanted <= {operation for operation, why in told if why == reason}
     assert sum(operation == "credits.read" and why == reason for operation, why in told) == 1

@@ -10,6 +10,7 @@ from makegood_contracts.problems import PROBLEMS, ProblemType
 from makegood_contracts.reasons import ReasonCode
 
 _PROMISED = """
+access-reason-required
 validation unauthenticated forbidden not-found rate-limited unavailable deadline-exceeded idempotency-key-reused
 idempotency-in-flight version-required version-mismatch no-session-credits coverage-ended outstanding-charges
 plan-excludes-live-sessions length-not-in-plan modality-not-in-plan room-closed room-inactive member-busy slot-taken

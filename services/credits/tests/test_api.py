@@ -354,16 +354,16 @@ async def test_each_read_and_change_of_credits_leaves_one_row(api: Api) -> None:
     await api.enrol()
     for path in ("/credits", "/ledger", "/invoices"):
         await api.own(path)
-    await api.adjust({"amount": 1, "reason": "Goodwill"}, headers={"X-Access-Reason": "ticket 4711"})
+    await api.adjust({"amount": 1, "reason": "Goodwill"}, headers={"X-Access-Reason": "billing; ticket 4711"})
     await api.adjust({"amount": -9, "reason": "too much"})
     await api.call("GET", "/v1/plans")
     rows = (await api.call("GET", "/v1/credits/access?person_id=member-1")).json()["items"]
-    assert [(row["caller"], row["operation"], row["reason"]) for row in rows] == [
-        ("support-1", "adjustment.make", "ticket 4711"),
-        ("member-1", "invoices.read", "invoices.read"),
-        ("member-1", "ledger.read", "ledger.read"),
-        ("member-1", "credits.read", "credits.read"),
-        ("support-1", "enrolment.set", "support_request"),
+    assert [(row["caller"], row["operation"], row["reason"], row["remark"], row["outcome"]) for row in rows] == [
+        ("support-1", "adjustment.make", "billing", "ticket 4711", "changed"),
+        ("member-1", "invoices.read", None, None, "shown"),
+        ("member-1", "ledger.read", None, None, "shown"),
+        ("member-1", "credits.read", None, None, "shown"),
+        ("support-1", "enrolment.set", "support_request", None, "changed"),
     ]
 
 

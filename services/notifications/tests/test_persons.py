@@ -174,24 +174,24 @@ async def test_every_look_at_personal_data_leaves_a_row_of_who_what_and_why(worl
         await client.get(f"/v1/people/{member}/export")
         await client.get(f"/v1/sessions/{world.session_id}/calendar.ics")
     async with world.client("support-1", "support") as client:
-        why = {"X-Access-Reason": "ticket 4711"}
+        why = {"X-Access-Reason": "complaint; ticket 4711"}
         await client.get("/v1/deliveries", params={"session_id": world.session_id}, headers=why)
         await client.delete(f"/v1/people/{member}")
         found = (await client.get("/v1/notifications/access", params={"person_id": member})).json()["items"]
         theirs = (await client.get("/v1/notifications/access", params={"person_id": provider})).json()["items"]
-    rows = [(row["caller"], row["operation"], row["reason"]) for row in reversed(found)]
+    rows = [(row["caller"], row["operation"], row["reason"], row["remark"]) for row in reversed(found)]
     assert rows == [
-        (member, "contact.write", "contact.write"),
-        (member, "message.write", "message.write"),
-        (provider, "message.write", "message.write"),
-        (member, "calendar.follow", "calendar.follow"),
-        (member, "contact.read", "contact.read"),
-        (member, "message.read", "message.read"),
-        (member, "inbox.read", "inbox.read"),
-        (member, "person.export", "person.export"),
-        (member, "calendar.read", "calendar.read"),
-        ("support-1", "delivery.list", "ticket 4711"),
-        ("support-1", "person.erase", "person.erase"),
+        (member, "contact.write", None, None),
+        (member, "message.write", None, None),
+        (provider, "message.write", None, None),
+        (member, "calendar.follow", None, None),
+        (member, "contact.read", None, None),
+        (member, "message.read", None, None),
+        (member, "inbox.read", None, None),
+        (member, "person.export", None, None),
+        (member, "calendar.read", None, None),
+        ("support-1", "delivery.list", "complaint", "ticket 4711"),
+        ("support-1", "person.erase", "support_request", None),
     ]
     assert [row["operation"] for row in reversed(theirs)][:5] == [
         "contact.write",

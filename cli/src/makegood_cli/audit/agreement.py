@@ -3,12 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from typing import cast
 
-from makegood_contracts.topics import DELIVERIES, ENROLMENTS, HOLDS, LEDGER, RESERVATIONS, ROOMS, SCHEDULES, SESSIONS
+from makegood_contracts.events import ACCESS_RECORDED
+from makegood_contracts.topics import (
+    DELIVERIES,
+    ENROLMENTS,
+    HOLDS,
+    LEDGER,
+    RESERVATIONS,
+    ROOMS,
+    SCHEDULES,
+    SESSIONS,
+    Service,
+)
 
 from makegood_cli.audit.invariants import LIVE
 from makegood_cli.audit.snapshot import Row, Snapshot
-from makegood_cli.audit.topics import TopicWitness
+from makegood_cli.audit.topics import Told, TopicWitness
 
 Check = Callable[[TopicWitness, Snapshot], Iterator[str]]
 
@@ -143,6 +155,31 @@ def _was_forfeited(hold: Row) -> bool:
     return hold["invoice"] in ("issued", "paid", "overdue")
 
 
+def the_access_log_is_as_it_was_told(witness: TopicWitness, data: Snapshot) -> Iterator[str]:
+    """SEC-5: what a service's topic says of its access log is what the service has; the first row that differs is named."""
+    for service, trail in data.trails.items():
+        topic, told = ACCESS_RECORDED[cast("Service", service)].topic.name, witness.accesses[service]
+        for number in sorted(told.keys() | trail.seals.keys()):
+            if number <= trail.pruned:
+                continue
+            copy, kept = told.get(number), trail.seals.get(number)
+            if copy is None and topic in witness.cut:
+                continue
+            if copy != kept:
+                yield f"{service}'s access log: {_differs(number, copy, kept)}"
+                break
+
+
+def _differs(number: int, copy: Told | None, kept: Told | None) -> str:
+    if copy is None:
+        return f"row {kept.row_id if kept else '?'} has seal {number}, and no event tells it: it was inserted"
+    if kept is None:
+        return f"row {copy.row_id} was told with seal {number} and is gone: it was removed"
+    if (copy.row_id, copy.row_hash) != (kept.row_id, kept.row_hash):
+        return f"row {copy.row_id} was told with seal {number} and is another now: it was changed"
+    return f"row {copy.row_id} was told with seal {number}, and the chain was made anew since"
+
+
 CHECKS: tuple[Check, ...] = (
     events_are_whole,
     events_reach_as_far_as_the_tables,
@@ -153,6 +190,7 @@ CHECKS: tuple[Check, ...] = (
     deliveries_are_told,
     misses_are_made_good_once,
     cancellations_cost_what_they_said,
+    the_access_log_is_as_it_was_told,
 )
 
 

@@ -278,7 +278,19 @@ def booking_knows_who_owes(data: Snapshot) -> Iterator[str]:
         yield f"booking takes member {member} for owing, and no charge of theirs is overdue"
 
 
+def access_logs_are_whole(data: Snapshot) -> Iterator[str]:
+    """SEC-5: the chain over each access log holds, and every row is in it a moment after its commit."""
+    for service, trail in data.trails.items():
+        if trail.broken is not None:
+            yield f"{service}'s access log: {trail.broken}"
+        for row_id in trail.unsealed:
+            yield f"{service}'s access log: row {row_id} is not in the chain"
+        for row_id in trail.vanished:
+            yield f"{service}'s access log: row {row_id} was removed before it was sealed"
+
+
 INVARIANTS: tuple[Invariant, ...] = (
+    access_logs_are_whole,
     live_sessions_have_one_slot_hold,
     live_sessions_have_their_credit,
     what_is_reserved_does_not_lapse,

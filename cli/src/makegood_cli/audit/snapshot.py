@@ -11,6 +11,7 @@ from typing import Any
 import asyncpg
 
 from makegood_cli.audit import queries
+from makegood_cli.audit.trail import Trail, read_trail
 from makegood_cli.errors import UserError
 
 Row = Mapping[str, Any]
@@ -44,6 +45,8 @@ class Snapshot:
     """By service."""
     late_deadlines: Mapping[str, Rows]
     """By service."""
+    trails: Mapping[str, Trail]
+    """The access logs, by service."""
 
 
 _ASKED: Mapping[str, Mapping[str, str]] = {
@@ -82,6 +85,7 @@ async def take(database_urls: Mapping[str, str]) -> Snapshot:
         **{**rows, "now": rows["now"][0]["now"]},
         outboxes={service: found["outbox"][0] for service, found in of.items()},
         late_deadlines={service: found["late_deadlines"] for service, found in of.items()},
+        trails={service: found["trail"] for service, found in of.items()},
     )
 
 
@@ -96,7 +100,8 @@ async def _read(url: str, service: str, asked: Mapping[str, str]) -> dict[str, A
         ) from error
     try:
         async with connection.transaction(isolation="repeatable_read", readonly=True):
-            return {name: await connection.fetch(query) for name, query in asked.items()}
+            found: dict[str, Any] = {name: await connection.fetch(query) for name, query in asked.items()}
+            return {**found, "trail": await read_trail(connection)}
     except asyncpg.UndefinedTableError as error:
         raise UserError(f"the database of {service} is not migrated ({error}); makegood up") from error
     finally:

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -15,6 +15,7 @@ from aiokafka.errors import KafkaError
 from makegood_chassis.kafka_connection import Brokers, kafka_arguments
 from makegood_contracts.events import (
     EVENT_TYPES,
+    AccessRecordedFact,
     CreditHeld,
     CreditReturned,
     Event,
@@ -46,6 +47,14 @@ def _decoder(kind: type[Event]) -> msgspec.json.Decoder[Any]:
     return msgspec.json.Decoder(kind)
 
 
+class Told(NamedTuple):
+    """What the copy says of one row of an access log: its hashes, in hexadecimal digits."""
+
+    row_id: int
+    row_hash: str
+    hash: str
+
+
 @dataclass
 class TopicWitness:
     """What was read of all event topics. Topics are named without the stack's prefix."""
@@ -75,6 +84,8 @@ class TopicWitness:
     delivered: set[str] = field(default_factory=set)
     failed: set[str] = field(default_factory=set)
     """Deliveries by what their events say."""
+    accesses: dict[str, dict[int, Told]] = field(default_factory=lambda: defaultdict(dict))
+    """The copy of each service's access log, by the number of the seal."""
     _extensions: set[str] = field(default_factory=set)
     """Invoices for a longer session (EXT-1)."""
     _seen: set[str] = field(default_factory=set)
@@ -114,6 +125,8 @@ class TopicWitness:
 
     def _remember(self, event: Event) -> None:
         match event:
+            case AccessRecordedFact():
+                self.accesses[event.chain][event.number] = Told(event.row_id, event.row_hash, event.hash)
             case ProviderMissed():
                 self.missed.add(event.session_id)
             case SessionCancelled():

@@ -21,6 +21,7 @@ import structlog
 import uvicorn
 
 from makegood_chassis import metrics, observe
+from makegood_chassis.access import sealer
 from makegood_chassis.auth import Authenticator
 from makegood_chassis.database import Database
 from makegood_chassis.http.app import health_app
@@ -172,6 +173,8 @@ class Runtime:
             service.health.fine("consumer")
         if service.deadlines:
             self._component("deadlines", self._run_deadlines)
+        if service.audited:
+            self._component("sealer", partial(sealer.keep_sealed, service))
         for worker in service.workers:
             name = getattr(worker, "__name__", "worker")
             self._component(name, partial(worker, service))
@@ -316,6 +319,11 @@ class Runtime:
         for name in ("consumer", "deadlines"):
             if name in self._tasks:
                 await asyncio.wait({self._tasks[name]})
+        if self._service.audited:
+            with suppress(Exception):
+                await self._service.refusals.flush()
+                if self._works:
+                    await sealer.drain(self._service)
         if self._relay is not None:
             self._relay.stop()
             await asyncio.wait({self._tasks["relay"]})

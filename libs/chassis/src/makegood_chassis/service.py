@@ -17,6 +17,7 @@ from fastapi import FastAPI
 from pydantic import ValidationError
 
 from makegood_chassis import observe
+from makegood_chassis.access.refusals import Refusals
 from makegood_chassis.checked_settings import advice
 from makegood_chassis.clock import Clock
 from makegood_chassis.database import Database
@@ -52,6 +53,8 @@ class Service:
     app: Callable[[Service], FastAPI] | None = None
     workers: Sequence[Callable[[Service], Awaitable[None]]] = field(default_factory=tuple)
     """Further endless tasks of the `work` role, such as sending queued messages; cancelled at stop."""
+    audited: bool = False
+    """Whether it holds anything about people, and so keeps an access log (SEC-5)."""
     health: Health = field(default_factory=Health)
     """Whether the process is started and ready, and why not."""
     gather: float = 0.0
@@ -62,8 +65,11 @@ class Service:
     """What is being handled or streamed right now."""
     on_start: Sequence[Callable[[Service], Awaitable[None]]] = field(default_factory=tuple)
     """Runs once after the database is open, before anything else (seeding)."""
+    refusals: Refusals = field(init=False)
+    """Writes down what was refused to whom."""
 
     def __post_init__(self) -> None:
+        self.refusals = Refusals(self.database)
         self.revocations = Revocations(self.settings.token_max_lifetime)
 
 

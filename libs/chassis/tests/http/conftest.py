@@ -88,7 +88,8 @@ class Identity:
         )
 
     def bearer(self, subject: str = "anna", *roles: str) -> dict[str, str]:
-        return {"Authorization": f"Bearer {self.token(subject, *roles)}"}
+        why = {"X-Access-Reason": "support_request"} if {"support", "ops"} & set(roles) else {}
+        return {"Authorization": f"Bearer {self.token(subject, *roles)}", **why}
 
 
 @pytest.fixture

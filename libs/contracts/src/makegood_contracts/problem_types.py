@@ -53,6 +53,14 @@ REQUEST: Final = (
         remedy="Ask somebody whose role has it.",
     ),
     ProblemType(
+        slug="access-reason-required",
+        status=400,
+        title="Say why",
+        when="Support and ops say why they look at or change something of a person's, and this request does not.",
+        remedy="Send `X-Access-Reason` with `support_request`, `complaint`, `billing`, `legal`, `incident` or `audit`, and a "
+        "few words behind a `;` if they help.",
+    ),
+    ProblemType(
         slug="not-found",
         status=404,
         title="Not found",

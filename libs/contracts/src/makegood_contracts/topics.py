@@ -65,6 +65,11 @@ PEOPLE: Final = Topic(
     "person_id",
     "Personal data that was erased, and sessions of people that were ended.",
 )
+ACCESS: Final[dict[Service, Topic]] = {
+    service: Topic(f"{service}.access.v1", service, "chain", f"Who looked at or changed whose data in {service}.", 1)
+    for service in SERVICES
+}
+"""By service. One partition, for its events are one chain."""
 
 EVENT_TOPICS: Final[tuple[Topic, ...]] = (
     SESSIONS,
@@ -78,6 +83,7 @@ EVENT_TOPICS: Final[tuple[Topic, ...]] = (
     DELIVERIES,
     MESSAGES,
     PEOPLE,
+    *ACCESS.values(),
 )
 
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from fastapi import FastAPI
+from makegood_chassis.access.pruning import keep_pruned
 from makegood_chassis.clock import Clock
+from makegood_chassis.http.access_log import access_rows
 from makegood_chassis.http.app import create_app
 from makegood_chassis.revocation import on_tokens_revoked
 from makegood_chassis.service import Service, base
@@ -74,6 +76,8 @@ def bootstrap(settings: AvailabilitySettings, clock: Clock | None = None) -> Ser
         migrations=MIGRATIONS,
         parts=parts,
         app=app,
+        audited=True,
+        workers=(keep_pruned(settings.access_retention),),
     )
 
 
@@ -83,6 +87,6 @@ def app(service: Service) -> FastAPI:
         service,
         title="Availability",
         description="Providers' schedules and time off, the slots they offer, who waits for one, and venues.",
-        routers=[schedules.router, slots.router, venues.router, waitlist.router],
+        routers=[schedules.router, slots.router, venues.router, waitlist.router, access_rows(service)],
         rights=RIGHTS,
     )

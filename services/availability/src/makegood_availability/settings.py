@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from makegood_chassis.settings import ServiceSettings
+from makegood_chassis.settings import AccessLogSettings
 from pydantic import Field, SecretStr
 
 
-class AvailabilitySettings(ServiceSettings):
+class AvailabilitySettings(AccessLogSettings):
     """What every service takes, with this one's database."""
 
     database_url: SecretStr = Field(

@@ -5,7 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from fastapi import FastAPI
+from makegood_chassis.access.pruning import keep_pruned
 from makegood_chassis.clock import Clock
+from makegood_chassis.http.access_log import access_rows
 from makegood_chassis.http.app import create_app
 from makegood_chassis.service import Service, base
 
@@ -63,6 +65,8 @@ def bootstrap(settings: BookingSettings, clock: Clock | None = None) -> Service:
             links_start=settings.links_start,
         ),
         app=app,
+        audited=True,
+        workers=(keep_pruned(settings.access_retention),),
     )
 
 
@@ -83,6 +87,7 @@ def app(service: Service) -> FastAPI:
             restarts.router,
             bookability.router,
             policies.router,
+            access_rows(service),
         ],
         rights=RIGHTS,
     )

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from fastapi import Response
+from makegood_chassis.access.request import Accesses
 from makegood_chassis.database import Database, UnitOfWork
 from makegood_chassis.group_commit import GroupCommit
 from makegood_chassis.http.idempotency import Claim, claim_many, release_many, store_many
@@ -39,6 +40,8 @@ class Booking:
     cause: Cause
     claim: Claim | None
     accepted: Callable[[Session], Response] | None = None
+    accesses: Accesses | None = None
+    """What of it belongs into the access log; nothing where the member books."""
 
 
 class NoSuchRoom(Exception):
@@ -119,6 +122,8 @@ class Desk:
                 released.append(booking.claim)
                 continue
             made.append((changed, booking.cause))
+            if booking.accesses is not None and booking.accesses.pending:
+                await booking.accesses.keep_in(unit)
             response = booking.accepted(changed.session) if booking.accepted else None
             if response is not None and booking.claim is not None:
                 answers.append((booking.claim, response))

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from makegood_chassis.settings import ServiceSettings
+from makegood_chassis.settings import AccessLogSettings
 from makegood_contracts.currencies import currency_codes
 from pydantic import Field, SecretStr, field_validator
 
 
-class BookingSettings(ServiceSettings):
+class BookingSettings(AccessLogSettings):
     """What booking takes from the environment."""
 
     database_url: SecretStr = Field(

@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from fastapi import FastAPI
+from makegood_chassis.access.pruning import keep_pruned
 from makegood_chassis.clock import Clock
-from makegood_chassis.http.access_log import access_rows, keep_pruned
+from makegood_chassis.http.access_log import access_rows
 from makegood_chassis.http.app import create_app
 from makegood_chassis.messaging.handlers import DeadlineHandlers, EventHandlers
 from makegood_chassis.revocation import on_tokens_revoked
@@ -90,6 +91,7 @@ def bootstrap(settings: CreditsSettings, clock: Clock | None = None) -> Service:
         migrations=Path(__file__).parents[2] / "migrations",
         app=application,
         parts=payments,
+        audited=True,
         workers=(keep_pruned(settings.access_retention), *((keep_giving_back(payments),) if payments else ())),
     )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, cast
 
 from alembic import op
-from makegood_chassis.http.access_log import SCHEMA as ACCESS_SCHEMA
+from makegood_chassis.access.tables import SCHEMA as ACCESS_SCHEMA
 
 revision = "0002"
 down_revision = "0001"

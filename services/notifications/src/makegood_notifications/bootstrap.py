@@ -7,8 +7,8 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Final
 
+from makegood_chassis.access.pruning import keep_pruned
 from makegood_chassis.clock import Clock
-from makegood_chassis.http.access_log import keep_pruned
 from makegood_chassis.service import Service, base
 
 from makegood_notifications.api.app import make_app
@@ -85,6 +85,7 @@ def bootstrap(
         migrations=MIGRATIONS,
         parts=Parts(wording, sender, whatsapp_sender, settings.public_base_url.rstrip("/")),
         app=make_app,
+        audited=True,
         gather=0.03,
         workers=(send, send_by_whatsapp, prune, allowances.keep_pruned, keep_pruned(settings.access_retention)),
     )

@@ -145,6 +145,8 @@ class Change:
                     await store_many([(self.claim, self._answer)], unit)
             elif resource is None:
                 raise RuntimeError("call change.answer() inside the unit, or pass `resource` and complete() later")
+            if service.audited and self._context.accesses is not None:
+                await self._context.accesses.keep_in(unit)
 
     def answer(
         self,

@@ -12,6 +12,7 @@ from makegood_contracts.envelope import Cause
 from makegood_contracts.ids import new_id
 
 if TYPE_CHECKING:
+    from makegood_chassis.access.request import Accesses
     from makegood_chassis.auth import Caller
     from makegood_chassis.http.limits import Stay
     from makegood_chassis.http.problems import Problem
@@ -34,6 +35,8 @@ class RequestContext:
     refusal: Problem | None = None
     """Why it was ended while it was handled: its token is no longer good."""
     stay: Stay | None = None
+    accesses: Accesses | None = None
+    """What it shows, changes or is refused of people's data; from the moment that its operation is known."""
 
     @property
     def cause(self) -> Cause:

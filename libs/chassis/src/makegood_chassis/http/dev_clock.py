@@ -12,13 +12,13 @@ from makegood_chassis.http.answers import answer
 from makegood_chassis.http.context import context
 from makegood_chassis.http.models import RequestModel
 from makegood_chassis.http.problems import invalid
-from makegood_chassis.http.rights import Access, Grant, Rights, operation
+from makegood_chassis.http.rights import AboutNobody, Access, Grant, Rights, operation
 
 if TYPE_CHECKING:
     from makegood_chassis.service import Service
 
 OPERATION: Final = "dev.clock"
-RIGHTS: Final[Rights] = {OPERATION: (Grant("ops"),)}
+RIGHTS: Final[Rights] = {OPERATION: AboutNobody((Grant("ops"),))}
 Ops = Annotated[Access, Depends(operation(OPERATION))]
 _TEN_YEARS: Final = 3660 * 86400.0
 _ALIVE: Final = 5

@@ -45,6 +45,7 @@ class Edge:
 
     def __init__(self, app: ASGIApp, *, service: Service) -> None:
         self._app = app
+        self._service = service
         self._health = service.health
         self._open = service.open_requests
         self._deadline = service.settings.request_deadline
@@ -73,6 +74,7 @@ class Edge:
             nonlocal status, whole
             whole = message["type"] == "http.response.body" and not message.get("more_body", False)
             if message["type"] == "http.response.start":
+                await self._keep_access(message["status"], context)
                 status = message["status"]
                 if handling and context.refusal is None:
                     deadline.reschedule(None)  # from here on it is the client's pace; a stream may last
@@ -99,6 +101,8 @@ class Edge:
                 raise
             handling = False
             response = self._response_to(error, deadline, context)
+            if self._service.audited and context.accesses is not None and context.accesses.refused:
+                await self._service.refusals.keep(context.accesses)
             await response(scope, receive, reply)
         finally:
             HTTP_ACTIVE.dec()
@@ -112,6 +116,8 @@ class Edge:
         try:
             await self._app(scope, receive, send)
         except Replay as replay:
+            if (accesses := scope[SCOPE_KEY].accesses) is not None:
+                accesses.repeated = True
             response = replay.response if replay.resource is None else await self._read_anew(scope, replay)
             await response(scope, receive, send)
 
@@ -124,7 +130,9 @@ class Edge:
             "path": path,
             "raw_path": path.encode(),
             "query_string": b"",
-            "headers": [pair for pair in scope["headers"] if pair[0] in (b"authorization", b"host")],
+            "headers": [
+                pair for pair in scope["headers"] if pair[0] in (b"authorization", b"host", b"x-access-reason")
+            ],
             SCOPE_KEY: scope[SCOPE_KEY],
         }
         status, headers, body = 0, {}, bytearray()
@@ -145,6 +153,12 @@ class Edge:
         if status == 200:
             status, headers = 202, headers | {"location": path, "idempotent-replayed": "true"}
         return Response(bytes(body), status, headers=headers)
+
+    async def _keep_access(self, status: int, context: RequestContext) -> None:
+        """What could not be written down is not shown (SEC-5)."""
+        if self._service.audited and status < 400 and (accesses := context.accesses) is not None and accesses.pending:
+            async with self._service.database.reading() as queries:
+                await accesses.keep(queries)
 
     def _seconds(self, sent: dict[bytes, bytes]) -> float:
         """Until the deadline: our own, or the gateway's where that is nearer."""

@@ -10,6 +10,7 @@ from fastapi.dependencies.models import Dependant
 from fastapi.openapi.utils import get_openapi
 from fastapi.routing import APIRoute
 
+from makegood_chassis.access.reasons import PARAMETER
 from makegood_chassis.http.changes import Changes
 from makegood_chassis.http.described import (
     LOCATION,
@@ -20,7 +21,7 @@ from makegood_chassis.http.described import (
     request_headers,
 )
 from makegood_chassis.http.examples import complete_examples
-from makegood_chassis.http.rights import Denial, Operation, Rights
+from makegood_chassis.http.rights import Denial, Operation, Rights, asks_why
 
 __all__ = ["LOCATION", "document", "problems"]
 
@@ -99,6 +100,9 @@ def _complete(operation: dict[str, Any], route: APIRoute, rights: Rights) -> Non
     for name in route_operations(route):
         operation["security"] = [{"token": []}]
         slugs += [*_SIGNED_IN, *(entry.slug for entry in rights[name] if isinstance(entry, Denial))]
+        if asks_why(rights[name]):
+            slugs.append("access-reason-required")
+            operation.setdefault("parameters", []).append(PARAMETER)
     if route.dependant.path_params:
         slugs.append("not-found")
     if change is not None:

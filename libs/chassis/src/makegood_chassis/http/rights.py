@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache, lru_cache
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 from fastapi import Request
 
+from makegood_chassis.access.reasons import read_reason
+from makegood_chassis.access.request import Accesses
 from makegood_chassis.auth import Authenticator, Caller, InvalidToken, KeysUnavailable, Role
 from makegood_chassis.http.context import SCOPE_KEY, RequestContext
 from makegood_chassis.http.problems import MOST_ERRORS, Problem, not_found, pointer
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
     from makegood_chassis.service import Service
 
 __all__ = [
+    "AboutNobody",
     "Access",
     "Caller",
     "Denial",
@@ -49,7 +52,26 @@ class Denial:
 
 
 Rights = Mapping[str, tuple[Grant | Denial, ...]]
-"""Operation, such as `session.confirm` → who may, and who is told in particular that they may not."""
+"""Operation, such as `session.confirm` → who may, and who is told in particular that they may not.
+
+Every operation is about people, so that support and ops must say why (SEC-5), unless its entry is `AboutNobody`."""
+
+
+class AboutNobody(tuple[Grant | Denial, ...]):
+    """Who may do what concerns nobody in particular, as plans, policies and venues: it needs no reason."""
+
+    __slots__ = ()
+
+
+def asks_why(entries: tuple[Grant | Denial, ...]) -> bool:
+    """Whether somebody who has the operation must send `X-Access-Reason`."""
+    return not isinstance(entries, AboutNobody) and any(
+        isinstance(entry, Grant) and entry.role in _ELEVATED for entry in entries
+    )
+
+
+_ELEVATED: Final = frozenset({"support", "ops"})
+"""Roles that see other people's things by the role alone, and say why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +81,8 @@ class Access:
     caller: Caller
     operation: str
     grants: tuple[Grant, ...]
+    accesses: Accesses | None = None
+    """Of the request, for the access log."""
 
     def role_for(
         self, *, person_id: str | None = None, member_id: str | None = None, provider_id: str | None = None
@@ -83,15 +107,46 @@ class Access:
         member_id: str | None = None,
         provider_id: str | None = None,
     ) -> Role:
-        """As `role_for`; raises the 404 problem where there is none, so that strangers learn nothing."""
-        role = self.role_for(person_id=person_id, member_id=member_id, provider_id=provider_id)
+        """As `noted_role`; raises the 404 problem where there is none, so that strangers learn nothing."""
+        role = self.noted_role(person_id=person_id, member_id=member_id, provider_id=provider_id)
         if role is None:
             raise not_found(what)
         return role
 
+    def noted_role(
+        self,
+        *,
+        person_id: str | None = None,
+        member_id: str | None = None,
+        provider_id: str | None = None,
+        entity: str | None = None,
+    ) -> Role | None:
+        """As `role_for`, and noted for the access log: whose thing it is, and who is shown it or refused (SEC-5)."""
+        role = self.role_for(person_id=person_id, member_id=member_id, provider_id=provider_id)
+        if role is None:
+            self.refuse(person_id, member_id, provider_id)
+        elif role == "provider" and member_id is not None:
+            self.note(member_id, role=role, entity=entity)
+        elif role in _ELEVATED:
+            self.note(person_id, member_id, provider_id, role=role, entity=entity)
+        return role
+
+    def note(self, *people: str | None, role: Role | None = None, entity: str | None = None) -> None:
+        """Notes for the access log that these people's data is shown or changed. For what `require` does not see: lists, and
+        things that the request makes. `entity`: which part of it, such as `session:<id>`."""
+        if self.accesses is not None:
+            others = (person for person in people if person is not None and person != self.caller.subject)
+            self.accesses.note(role, others, entity)
+
+    def refuse(self, *people: str | None) -> None:
+        """Notes for the access log that the request is refused, for it is not the caller's to make."""
+        if self.accesses is not None:
+            self.accesses.refuse(*people)
+
     def require_other(self, *people: str) -> None:
         """Raises the 403 problem `conflict-of-interest` if the caller is one of the people that this is about."""
         if self.caller.subject in people:
+            self.refuse(*people)
             raise Problem("conflict-of-interest")
 
 
@@ -106,17 +161,30 @@ class Operation:
         scope = request.scope
         state = scope["app"].state
         rights: Rights = state.rights
-        grants = _granted(rights[self.name], caller.roles)
+        entries = rights[self.name]
+        grants, elevated = _granted(entries, caller.roles)
+        role = grants[0].role if grants else min(caller.roles, default="none")
+        context: RequestContext = scope[SCOPE_KEY]
+        accesses = context.accesses = Accesses(scope, context.request_id, caller.subject, role, self.name, elevated)
         if not grants:
-            raise _denied(rights[self.name], caller.roles)
+            accesses.refuse()
+            raise _denied(entries, caller.roles)
+        if elevated:
+            try:
+                accesses.reason = read_reason(scope["headers"])
+            except Problem:
+                accesses.refuse()
+                raise
         if scope["query_string"]:
             _check_parameters(request, state.parameters[id(scope["route"])])
-        return Access(caller, self.name, grants)
+        return Access(caller, self.name, grants, accesses)
 
 
 @lru_cache(maxsize=4096)
-def _granted(entries: tuple[Grant | Denial, ...], roles: frozenset[Role]) -> tuple[Grant, ...]:
-    return tuple(entry for entry in entries if isinstance(entry, Grant) and entry.role in roles)
+def _granted(entries: tuple[Grant | Denial, ...], roles: frozenset[Role]) -> tuple[tuple[Grant, ...], bool]:
+    """What the roles have of the operation; and whether one of them is support's or ops', and it is about people."""
+    grants = tuple(entry for entry in entries if isinstance(entry, Grant) and entry.role in roles)
+    return grants, asks_why(entries) and any(grant.role in _ELEVATED for grant in grants)
 
 
 def _denied(entries: tuple[Grant | Denial, ...], roles: frozenset[Role]) -> Problem:
@@ -144,7 +212,8 @@ def _check_parameters(request: Request, known: frozenset[str]) -> None:
 def operation(name: str) -> Operation:
     """FastAPI dependency of a route: `access: Annotated[Access, Depends(operation("session.confirm"))]`.
 
-    401 without a valid token, 403 for a role that never has the operation, 422 for a query parameter that the route does not
+    401 without a valid token, 403 for a role that never has the operation, 400 for support and ops who do not say why they look
+    at a person's things (`access-reason-required`), 422 for a query parameter that the route does not
     know. The table is the app's (`create_app(rights=…)`);
     an operation that is not in it fails at start, and so does a route without one.
     """

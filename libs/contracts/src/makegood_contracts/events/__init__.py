@@ -1,5 +1,6 @@
 """All events, by topic in the modules beside this one."""
 
+from makegood_contracts.events.accesses import ACCESS_RECORDED, AccessOutcome, AccessReason, AccessRecordedFact
 from makegood_contracts.events.base import EVENT_TYPES, Classification, Event
 from makegood_contracts.events.deliveries import (
     Channel,
@@ -86,7 +87,11 @@ from makegood_contracts.events.sessions import (
 )
 
 __all__ = [
+    "ACCESS_RECORDED",
     "EVENT_TYPES",
+    "AccessOutcome",
+    "AccessReason",
+    "AccessRecordedFact",
     "Actor",
     "CancelCause",
     "Channel",

@@ -39,7 +39,7 @@ def document() -> dict[str, Any]:
         "channels": {_id(topic): _channel(topic) for topic in TOPICS},
         "operations": {f"{topic.owner}.sends.{_id(topic)}": _operation(topic) for topic in TOPICS},
         "components": {
-            "messages": {kind.__name__: _message(kind) for kind in _kinds()} | {"DeadLetter": _dead_letter()},
+            "messages": {_name(kind): _message(kind) for kind in _kinds()} | {"DeadLetter": _dead_letter()},
             "messageTraits": {"CloudEvent": _trait()},
         },
     }
@@ -53,8 +53,14 @@ def _id(topic: Topic) -> str:
     return topic.name.replace(".", "-")
 
 
+def _name(kind: type[Event]) -> str:
+    """The fact's name, with its service where several tell the same fact."""
+    shared = sum(other.__name__ == kind.__name__ for other in EVENT_TYPES.values()) > 1
+    return f"{kind.topic.owner}.{kind.__name__}" if shared else kind.__name__
+
+
 def _names(topic: Topic) -> list[str]:
-    return [kind.__name__ for kind in _kinds(topic)] if topic in EVENT_TOPICS else ["DeadLetter"]
+    return [_name(kind) for kind in _kinds(topic)] if topic in EVENT_TOPICS else ["DeadLetter"]
 
 
 def _channel(topic: Topic) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, date, datetime
+from hashlib import sha256
 from typing import Any, Final, get_args, get_origin
 
 import msgspec
@@ -127,6 +128,21 @@ _BY_NAME: Final[dict[str, Any]] = {
     "reasons": [Reason(code="slot-taken", detail="The slot is taken.")],
 }
 _BY_EVENT: Final[dict[str, dict[str, Any]]] = {
+    "AccessRecorded": {
+        "number": 4711,
+        "row_id": 4712,
+        "at": _at(9, 10),
+        "caller": "support-4",
+        "role": "support",
+        "operation": "session.read",
+        "entity": "session:01937b6e-0000-7000-8000-000000000001",
+        "outcome": "shown",
+        "reason": "support_request",
+        "times": 1,
+        "request_id": "01937b6e-0000-7000-8000-00000000000d",
+        "row_hash": sha256(b"the row").hexdigest(),
+        "hash": sha256(b"the hash before, then the row").hexdigest(),
+    },
     "CreditRefused": {
         "reasons": [Reason(code="no-session-credits", detail="No credit is left for a session of this length.")]
     },
@@ -149,7 +165,8 @@ _BY_EVENT: Final[dict[str, dict[str, Any]]] = {
 
 def example_of(kind: type[Event]) -> Event:
     """An event whose every field has a plausible value; the same at every call."""
-    return kind(**_values(kind, _BY_NAME | _BY_EVENT.get(kind.__name__, {})))
+    chosen = _BY_NAME | {"chain": kind.topic.owner} | _BY_EVENT.get(kind.__name__, {})
+    return kind(**_values(kind, chosen))
 
 
 def record_of(kind: type[Event]) -> Record:

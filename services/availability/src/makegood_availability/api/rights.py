@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Final
 
-from makegood_chassis.http.rights import Grant, Rights
+from makegood_chassis.http import access_log
+from makegood_chassis.http.rights import AboutNobody, Grant, Rights
 
-_ANYONE: Final = (Grant("member"), Grant("provider"), Grant("support"), Grant("ops"))
+_ANYONE: Final = AboutNobody((Grant("member"), Grant("provider"), Grant("support"), Grant("ops")))
+"""What is offered is for everybody to see."""
 _PROVIDER_OR_SUPPORT: Final = (Grant("provider", "self"), Grant("support"))
 
 RIGHTS: Final[Rights] = {
@@ -21,5 +23,6 @@ RIGHTS: Final[Rights] = {
     "waitlist.leave": (Grant("member", "party"),),
     "waitlist.read": (Grant("member", "party"), Grant("provider", "party"), Grant("support")),
     "venues.read": _ANYONE,
-    "venues.change": (Grant("ops"),),
+    "venues.change": AboutNobody((Grant("ops"),)),
+    **access_log.RIGHTS,
 }

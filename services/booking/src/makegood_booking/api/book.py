@@ -112,7 +112,8 @@ async def book(
 
 def _booking(session_id: str, wish: Wish, access: Access, change: Change, *, waits: bool) -> Booking:
     def booked_by(room: Room) -> Actor | None:
-        role = access.role_for(member_id=room.member_id, provider_id=room.provider_id)
+        about = f"session:{session_id}"
+        role = access.noted_role(member_id=room.member_id, provider_id=room.provider_id, entity=about)
         return None if role is None or role == "ops" else role
 
     return Booking(
@@ -122,6 +123,7 @@ def _booking(session_id: str, wish: Wish, access: Access, change: Change, *, wai
         change.cause,
         change.claim,
         None if waits else lambda session: session_answer(change, 202, session, session_path(session_id)),
+        access.accesses,
     )
 
 

@@ -80,6 +80,7 @@ async def correct_outcome(
         session = await parts.sessions.lock(session_id, unit)
         if session is None:
             raise not_found("session")
+        access.require("session", member_id=session.booked.member_id, provider_id=session.booked.provider_id)
         access.require_other(session.booked.member_id, session.booked.provider_id)
         change.expect_version(session.version)
         changed = allowed(correct(session, body.outcome, who, unit.now), session, unit.now)

@@ -143,5 +143,7 @@ async def change_provider(
         unit.set_deadline(LEFT, room.id, unit.now + LOOKS_AGAIN_AFTER)
         if role == "member":
             await rooms.touch_rooms([new.id], unit)
+        if role != "member":
+            access.note(new.member_id, new.provider_id, role=role, entity=f"room:{new.id}")
         path = f"/v1/rooms/{new.id}"
         return change.answer(201 if made else 200, RoomView.of(new), version=new.version, location=path)

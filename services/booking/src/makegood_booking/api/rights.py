@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from makegood_chassis.http.rights import Denial, Grant, Rights
+from makegood_chassis.http import access_log
+from makegood_chassis.http.rights import AboutNobody, Denial, Grant, Rights
 
 _MEMBER: Final = Grant("member", "party")
 _PROVIDER: Final = Grant("provider", "party")
@@ -12,9 +13,9 @@ _SUPPORT: Final = Grant("support")
 _OPS: Final = Grant("ops")
 
 RIGHTS: Final[Rights] = {
-    "policy.read": (Grant("member"), Grant("provider"), _SUPPORT, _OPS),
-    "policy.list": (_OPS,),
-    "policy.change": (_OPS,),
+    "policy.read": AboutNobody((Grant("member"), Grant("provider"), _SUPPORT, _OPS)),
+    "policy.list": AboutNobody((_OPS,)),
+    "policy.change": AboutNobody((_OPS,)),
     "room.open": (_SUPPORT, _OPS),
     "room.read": (_MEMBER, _PROVIDER, _SUPPORT),
     "room.list": (_MEMBER, _PROVIDER, _SUPPORT),
@@ -37,4 +38,5 @@ RIGHTS: Final[Rights] = {
     "session.correct": (_SUPPORT,),
     "session.join": (_MEMBER, _PROVIDER),
     "session.leave": (_MEMBER, _PROVIDER),
+    **access_log.RIGHTS,
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query, Response
@@ -51,10 +52,12 @@ async def open_a_room(
         room, opened = open_room(new_id(), body.member_id, body.provider_id, unit.now)
         if await rooms.add_room(room, unit):
             unit.publish(opened, sequence=room.version)
+            access.note(room.member_id, room.provider_id, entity=f"room:{room.id}")
             return change.answer(201, RoomView.of(room), version=room.version, location=_path(room.id))
         present = await rooms.active_room(body.member_id, body.provider_id, unit)
         if present is None:  # closed between the two statements
             raise Problem("unavailable", headers={"Retry-After": "1"})
+        access.note(present.member_id, present.provider_id, entity=f"room:{present.id}")
         return change.answer(200, RoomView.of(present), version=present.version, location=_path(present.id))
 
 
@@ -82,7 +85,18 @@ async def list_rooms(
             queries,
         )
     items, following = page(found, limit, RoomView.of, lambda room: (room.id,))
+    note_parties(access, ((room.member_id, room.provider_id) for room in found[:limit]))
     return answer(200, Page[RoomView](items=items, next_cursor=following))
+
+
+def note_parties(access: Access, shown: Iterable[tuple[str, str]]) -> None:
+    """Notes whose things a list shows (SEC-5), each person once: support sees both parties', a provider the members'."""
+    roles = {grant.role for grant in access.grants}
+    if roles == {"member"}:
+        return
+    pairs = list(shown)
+    members, providers = ({pair[place] for pair in pairs} for place in (0, 1))
+    access.note(*sorted(members | providers if "support" in roles else members))
 
 
 def known_cursor_id(text: str) -> str:

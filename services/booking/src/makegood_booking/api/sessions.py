@@ -18,7 +18,7 @@ from makegood_contracts.ids import is_id
 
 from makegood_booking.api.models import HistoryItem, SessionPolicyView, SessionView
 from makegood_booking.api.parameters import PartsOf, SessionId, known_id, session_policy
-from makegood_booking.api.rooms import known_cursor_id
+from makegood_booking.api.rooms import known_cursor_id, note_parties
 from makegood_booking.domain.session import Session, Status
 from makegood_booking.parts import Parts
 from makegood_booking.store.lists import Filter, list_sessions, read_history, read_notes, read_remark
@@ -74,6 +74,7 @@ async def sessions(
             wanted = replace(wanted, member_id=room.member_id)
         found = await list_sessions(parts.sessions, wanted, limit + 1, queries)
     items, following = page(found, limit, SessionView.of, lambda session: (session.booked.starts_at, session.id))
+    note_parties(access, ((session.booked.member_id, session.booked.provider_id) for session in found[:limit]))
     return answer(200, Page[SessionView].model_construct(items=items, next_cursor=following))
 
 

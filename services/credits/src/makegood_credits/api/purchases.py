@@ -84,9 +84,7 @@ async def list_purchases(
 ) -> Page[PurchaseView]:
     """A member's own; for support everybody's, or one member's."""
     mine = access.caller.subject
-    role = access.role_for(member_id=member_id or mine)
-    if role is None:
-        raise not_found("member")
+    role = access.require("member", member_id=member_id or mine)
     whose = mine if role == "member" else member_id
     position = decode_cursor(cursor, int)
     async with data.reading() as queries:

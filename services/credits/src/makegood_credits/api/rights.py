@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Final
 
 from makegood_chassis.http import access_log
-from makegood_chassis.http.rights import Grant, Rights
+from makegood_chassis.http.rights import AboutNobody, Grant, Rights
 
 _OWN: Final = (Grant("member", "self"), Grant("support"))
 
 RIGHTS: Final[Rights] = {
-    "plan.list": (Grant("member"), Grant("provider"), Grant("support"), Grant("ops")),
+    "plan.list": AboutNobody((Grant("member"), Grant("provider"), Grant("support"), Grant("ops"))),
     "enrolment.set": (Grant("support"), Grant("ops")),
     "credits.read": _OWN,
     "ledger.read": _OWN,

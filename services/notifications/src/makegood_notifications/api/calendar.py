@@ -8,8 +8,10 @@ from datetime import UTC, datetime, timedelta
 from typing import Annotated, Final
 
 from fastapi import APIRouter, Depends, Path, Request, Response
+from makegood_chassis.access.request import Accesses
 from makegood_chassis.http.access_log import AccessLog, access_log
 from makegood_chassis.http.changes import Change, changes, release_many
+from makegood_chassis.http.context import context
 from makegood_chassis.http.problems import not_found
 from makegood_chassis.http.rights import Access, operation
 from makegood_chassis.service import Service
@@ -29,6 +31,8 @@ KEPT: Final = timedelta(days=90)
 NAME: Final = "Makegood"
 _ICS: Final = "text/calendar; charset=utf-8"
 _DESCRIBED: Final = {200: {"content": {"text/calendar": {}}, "description": "An iCalendar file (RFC 5545)."}}
+BY_ADDRESS: Final = "calendar"
+"""Role in the access log of whoever follows a calendar: its secret address, and no token, says who they are."""
 
 
 @router.get(
@@ -118,6 +122,9 @@ async def followed_calendar(
         parties = {party for session in sessions for party in (session.member_id, session.provider_id)}
         names = await people.names(queries, parties)
         known = await people.preferences(queries, {person_id})
+        # Whoever has the address sees whom its owner meets, as the owner.
+        seen = Accesses(request.scope, context(request).request_id, person_id, BY_ADDRESS, "calendar.feed")
+        await seen.write(queries, [(person, None) for person in sorted(parties | {person_id})])
     locale = known.get(person_id, people.NOTHING_SAID).locale
     appointments = _appointments(service, sessions, person_id, names, locale)
     content = published(appointments, made_at=datetime.now(UTC), name=NAME)

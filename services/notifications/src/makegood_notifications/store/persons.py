@@ -37,7 +37,7 @@ _PAGES: Final = {
         SELECT entry_id, starts_at, lapses_at FROM offers
         WHERE member_id = $1 AND ($2::text IS NULL OR entry_id > $2) ORDER BY entry_id LIMIT $3""",
     "accesses": """
-        SELECT id, at, caller, role, operation, entity, reason FROM access_rows
+        SELECT id, at, caller, role, operation, entity, outcome, reason FROM access_rows
         WHERE person_id = $1 AND ($2::bigint IS NULL OR id > $2) ORDER BY id LIMIT $3""",
 }
 """Each list by its first column, from the one that was read last on; a person of many years has more of them than fit into memory."""

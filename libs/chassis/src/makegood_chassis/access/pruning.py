@@ -1,0 +1,76 @@
+"""Forgets access rows after the retention, so that the rest of the chain can still be checked.
+
+Rows go from the chain's beginning alone. The seal of the last one stays as what the chain hangs on, and a row of its own
+says that it was done: sealed and told like any other, it tells the topic's readers which rows are rightly gone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final
+
+import structlog
+from makegood_contracts.envelope import Cause
+from makegood_contracts.ids import new_id
+
+from makegood_chassis.access.chain import PRUNE
+from makegood_chassis.access.tables import RECORD
+from makegood_chassis.database import Database
+from makegood_chassis.messaging.failures import is_transient
+
+if TYPE_CHECKING:
+    from makegood_chassis.service import Service
+
+_LAST_OLD: Final = """
+SELECT max(number) FROM (
+    SELECT number, bool_and(at IS NULL OR at < clock_timestamp() - $1::interval) OVER (ORDER BY number) AS old, at
+    FROM (
+        SELECT number, at FROM access_seals LEFT JOIN access_rows ON id = row_id ORDER BY number LIMIT $2
+    ) AS first
+) AS judged WHERE old AND at IS NOT NULL
+"""
+_FORGET: Final = """
+WITH old AS (SELECT number, row_id FROM access_seals WHERE number <= $1),
+remarks AS (DELETE FROM access_remarks WHERE row_id IN (SELECT row_id FROM old)),
+seals AS (DELETE FROM access_seals WHERE number < $1)
+DELETE FROM access_rows WHERE id IN (SELECT row_id FROM old)
+"""
+_EVERY: Final = 3600.0
+_BY: Final = "makegood"
+
+_log = structlog.get_logger(__name__)
+
+
+async def prune(database: Database, older_than: timedelta, *, at_once: int = 5000) -> int:
+    """Forgets rows that are older, in small steps. How many went."""
+    gone = 0
+    while True:
+        story = new_id()
+        async with database.transaction(Cause(story, story)) as unit:
+            last = await unit.fetch_value(_LAST_OLD, older_than, at_once)
+            if last is None:
+                return gone
+            gone += int((await unit.execute(_FORGET, last)).rpartition(" ")[2])
+            about = ([None], [f"seal:{last}"])
+            await unit.execute(RECORD, _BY, "system", PRUNE, *about, "changed", None, None, None, None, 1, story)
+
+
+def keep_pruned(retention_seconds: float) -> Callable[[Service], Awaitable[None]]:
+    """A worker of the service that forgets rows after so long, once an hour."""
+
+    async def work(service: Service) -> None:
+        while True:
+            await asyncio.sleep(_EVERY * (0.5 + random.random()))
+            try:
+                gone = await prune(service.database, timedelta(seconds=retention_seconds))
+            except Exception as error:
+                if not is_transient(error):
+                    raise
+            else:
+                if gone:
+                    _log.info("access rows pruned", rows=gone)
+
+    return work

@@ -1,0 +1,62 @@
+"""`X-Access-Reason: <code>[; free text]`: why support or ops look (SEC-5)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final, get_args
+
+from makegood_contracts.events import AccessReason
+
+from makegood_chassis.http.problems import Problem
+
+HEADER: Final = "X-Access-Reason"
+CODES: Final[tuple[AccessReason, ...]] = get_args(AccessReason)
+MOST: Final = 200
+"""Characters of the free text."""
+_NAME: Final = HEADER.lower().encode()
+
+PARAMETER: Final[dict[str, Any]] = {
+    "name": HEADER,
+    "in": "header",
+    "required": False,
+    "description": "Why support or ops look: a code and, behind a `;`, a few words if they help. They must send it; members "
+    "and providers need none.",
+    "schema": {
+        "type": "string",
+        "pattern": rf"^({'|'.join(CODES)})( *; *[!-~]([ -~]{{0,{MOST - 2}}}[!-~])?)?$",
+        "examples": ["support_request; ticket 4711"],
+    },
+}
+"""How the OpenAPI documents describe it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """Why: one of the codes, and what else was said. The free text stays in the access log: no topic or log has it."""
+
+    code: AccessReason
+    remark: str | None = None
+
+
+def read_reason(headers: Sequence[tuple[bytes, bytes]]) -> Reason:
+    """The reason that a request gives. Raises the 400 problem `access-reason-required` without one that fits."""
+    sent = [value for name, value in headers if name == _NAME]
+    if not sent:
+        raise Problem("access-reason-required")
+    if len(sent) > 1:
+        raise _malformed("Send one `X-Access-Reason`.")
+    try:
+        text = sent[0].decode()
+    except UnicodeDecodeError:
+        raise _malformed("The free text of `X-Access-Reason` is not UTF-8.") from None
+    code, _, remark = (part.strip() for part in text.partition(";"))
+    if code not in CODES:
+        raise _malformed(f"`X-Access-Reason` begins with one of {', '.join(CODES)}.")
+    if len(remark) > MOST or not remark.isprintable():
+        raise _malformed(f"The free text of `X-Access-Reason` is longer than {MOST} characters or not printable.")
+    return Reason(code, remark or None)
+
+
+def _malformed(detail: str) -> Problem:
+    return Problem("access-reason-required", detail)

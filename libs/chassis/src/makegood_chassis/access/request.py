@@ -1,0 +1,124 @@
+"""What one request shows, changes or is refused of people's data: noted while it is handled, written before it is answered.
+
+Nobody's route has to think of it: `Access.require` notes whose thing it was and under which role, `Change.unit` writes the
+note in the effect's transaction, and the outermost layer writes what is left before the answer goes out. A member's and a
+provider's look at what is their own is no note; a service that keeps those, too, records them itself (`AccessLog`).
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+
+from makegood_chassis.access.chain import remark_digest
+from makegood_chassis.access.reasons import Reason
+from makegood_chassis.access.tables import RECORD
+
+if TYPE_CHECKING:
+    from starlette.types import Scope
+
+    from makegood_chassis.auth import Role
+    from makegood_chassis.database import Queries, UnitOfWork
+
+_READS: Final = frozenset({"GET", "HEAD"})
+_PEOPLE: Final = ("person_id", "member_id", "provider_id")
+_PLAIN: Final = re.compile(r"[A-Za-z0-9._:-]{1,128}")
+"""What an address may name as an id, to be kept of a look that was refused: anything else is only what somebody typed."""
+
+
+@dataclass(slots=True)
+class Accesses:
+    """The accesses of one request. `elevated`: by support or ops, to an operation about people."""
+
+    scope: Scope
+    request_id: str
+    caller: str
+    role: str
+    operation: str
+    elevated: bool = False
+    reason: Reason | None = None
+    notes: dict[tuple[str | None, str | None], None] = field(default_factory=dict)
+    """Person and entity."""
+    refused: bool = False
+    repeated: bool = False
+    """The answer of an earlier request with the same key is shown once more."""
+    written: bool = False
+
+    def note(self, role: Role | None, people: Iterable[str], entity: str | None = None) -> None:
+        """These people's data is shown or changed. `entity`: which part, such as `session:<id>`; else what the address names."""
+        self.role = role or self.role
+        about = entity or self._addressed()
+        for person in people:
+            self.notes[person, about] = None
+
+    def refuse(self, *people: str | None) -> None:
+        """The request is refused, for it is not the caller's to make; these are whose thing it is, as far as is known."""
+        self.refused = True
+        known: list[str | None] = [person for person in people if person is not None and _PLAIN.fullmatch(person)]
+        if not known:
+            named = self.scope.get("path_params", {})
+            known = [named[name] for name in _PEOPLE if _PLAIN.fullmatch(str(named.get(name, "")))]
+        self.notes = {(person, self._addressed()): None for person in known or [None]}
+
+    @property
+    def pending(self) -> bool:
+        """Whether something has to be written before the answer."""
+        return not self.written and (bool(self.notes) or self.elevated)
+
+    async def keep(self, queries: Queries, *, times: int = 1) -> None:
+        """Writes what was noted, with one statement."""
+        await self.write(queries, list(self.notes) or [(None, self._addressed())], times=times)
+
+    async def keep_in(self, unit: UnitOfWork) -> None:
+        """The same in the effect's transaction, so that both happen or neither."""
+        if self.pending:
+            await self.keep(unit)
+            self.written = False
+            unit.after_commit(self._kept)
+
+    def _kept(self) -> None:
+        self.written = True
+
+    async def write(
+        self,
+        queries: Queries,
+        about: Sequence[tuple[str | None, str | None]],
+        *,
+        times: int = 1,
+        role: str | None = None,
+    ) -> None:
+        """One row each of `about`, a person and an entity."""
+        await queries.execute(RECORD, *self.values(about, times=times, role=role))
+        self.written = True
+
+    def values(
+        self, about: Sequence[tuple[str | None, str | None]], *, times: int = 1, role: str | None = None
+    ) -> tuple[Any, ...]:
+        """The arguments of `RECORD`."""
+        remark = self.reason.remark if self.reason else None
+        salt = os.urandom(16) if remark is not None else None
+        changes = self.scope["method"] not in _READS and not self.repeated
+        return (
+            self.caller,
+            role or self.role,
+            self.operation,
+            [person for person, _ in about],
+            [entity for _, entity in about],
+            "refused" if self.refused else "changed" if changes else "shown",
+            self.reason.code if self.reason else None,
+            remark_digest(salt, remark) if salt is not None and remark is not None else None,
+            salt,
+            remark,
+            times,
+            self.request_id,
+        )
+
+    def _addressed(self) -> str | None:
+        """What the address names beside a person: `session:<id>` and the like."""
+        for name, value in self.scope.get("path_params", {}).items():
+            if name.endswith("_id") and name not in _PEOPLE and _PLAIN.fullmatch(str(value)):
+                return f"{name.removesuffix('_id').replace('_', '-')}:{value}"
+        return None

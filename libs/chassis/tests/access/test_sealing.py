@@ -1,0 +1,200 @@
+"""SEC-5: rows are sealed after their commit, told to the topic, pruned from the chain's beginning; refusals fill no disk."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from typing import Any
+
+import asyncpg
+import msgspec
+import pytest
+import pytest_asyncio
+from makegood_chassis.access.chain import PRUNE, Seal, breaks
+from makegood_chassis.access.pruning import prune
+from makegood_chassis.access.refusals import Refusals
+from makegood_chassis.access.request import Accesses
+from makegood_chassis.access.sealer import seal_once
+from makegood_chassis.access.tables import CHAIN, COLUMNS
+from makegood_chassis.access.tables import SCHEMA as ACCESS_SCHEMA
+from makegood_chassis.clock import Clock
+from makegood_chassis.database import Database
+from makegood_chassis.messaging.tables import SCHEMA
+from makegood_contracts.events import ACCESS_RECORDED
+
+pytestmark = pytest.mark.rule("SEC-5")
+
+RECORDED = ACCESS_RECORDED["credits"]
+
+
+async def _tables(url: str) -> None:
+    connection = await asyncpg.connect(url)
+    try:
+        await connection.execute(SCHEMA + ACCESS_SCHEMA)
+        await connection.execute(
+            "INSERT INTO access_rows (caller, role, operation, person_id, reason, request_id) VALUES "
+            "('sue', 'support', 'credits.read', 'anna', 'ticket 4711', 'r'), "
+            "('anna', 'member', 'contact.write', 'anna', 'contact.write', 'r')"
+        )
+        await connection.execute(CHAIN)
+    finally:
+        await connection.close()
+
+
+@pytest_asyncio.fixture
+async def database(database_factory: Any) -> AsyncIterator[Database]:
+    made = Database(await database_factory("accesses", _tables), Clock(), pool_size=8)
+    await made.open()
+    yield made
+    await made.close()
+
+
+def access(caller: str = "eve", *, refused: bool = False, request_id: str = "r") -> Accesses:
+    scope: Any = {"method": "GET", "path_params": {}}
+    made = Accesses(scope, request_id, caller, "support", "session.read", elevated=True)
+    made.note(None, ["anna"])
+    if refused:
+        made.refuse("anna")
+    return made
+
+
+async def write(database: Database, *accesses: Accesses) -> None:
+    async with database.reading() as queries:
+        for each in accesses:
+            await each.keep(queries)
+
+
+async def state(database: Database) -> tuple[list[Seal], dict[int, dict[str, Any]], list[Any]]:
+    """Seals, rows, and the payloads of what was told."""
+    async with database.reading() as queries:
+        seals = [
+            Seal(**row)
+            for row in await queries.fetch("SELECT number, row_id, row_hash, hash FROM access_seals ORDER BY number")
+        ]
+        rows = {row["id"]: dict(row) for row in await queries.fetch(f"SELECT {COLUMNS} FROM access_rows ORDER BY id")}
+        told = [
+            msgspec.json.decode(row["payload"]) for row in await queries.fetch("SELECT payload FROM outbox ORDER BY id")
+        ]
+    return seals, rows, told
+
+
+async def test_rows_from_before_keep_their_words_and_get_their_seal(database: Database) -> None:
+    assert await seal_once(database, RECORDED) == 2
+    _, rows, told = await state(database)
+    assert [(row["outcome"], row["reason"], row["remark_digest"] is None) for row in rows.values()] == [
+        ("shown", None, False),
+        ("changed", None, True),
+    ]
+    async with database.reading() as queries:
+        assert await queries.fetch_value("SELECT remark FROM access_remarks") == "ticket 4711"
+    assert "4711" not in str(told)
+
+
+async def test_each_row_is_sealed_once_and_told_with_its_hashes(database: Database) -> None:
+    await write(database, *(access(request_id=f"r-{number}") for number in range(5)))
+    sealed = [await seal_once(database, RECORDED, at_once=3) for _ in range(4)]
+    assert sealed == [3, 3, 1, 0]
+    seals, rows, told = await state(database)
+    assert list(breaks(seals, rows, 0)) == []
+    assert [(each["number"], each["row_id"], each["row_hash"], each["hash"]) for each in told] == [
+        (link.number, link.row_id, link.row_hash.hex(), link.hash.hex()) for link in seals
+    ]
+    assert [each["number"] for each in told] == list(range(1, 8))
+    assert told[-1]["request_id"] == "r-4"
+    assert told[-1]["chain"] == "credits"
+
+
+async def test_a_row_that_commits_late_comes_later_and_breaks_nothing(database: Database) -> None:
+    late = await asyncpg.connect(database.url)
+    try:
+        transaction = late.transaction()
+        await transaction.start()
+        await late.execute(
+            "INSERT INTO access_rows (caller, role, operation, request_id) VALUES ('late', 'ops', 'o', 'r')"
+        )
+        await write(database, access())
+        assert await seal_once(database, RECORDED) == 3
+        await transaction.commit()
+    finally:
+        await late.close()
+    assert await seal_once(database, RECORDED) == 1
+    seals, rows, _ = await state(database)
+    assert list(breaks(seals, rows, 0)) == []
+    assert [rows[link.row_id]["caller"] for link in seals][2:] == ["eve", "late"]
+    assert seals[2].row_id > seals[3].row_id
+
+
+async def test_many_sealers_make_one_chain(database: Database) -> None:
+    await write(database, *(access() for _ in range(60)))
+
+    async def work() -> None:
+        while True:
+            async with database.reading() as queries:
+                if not await queries.fetch_value("SELECT count(*) FROM access_unsealed"):
+                    return
+            await seal_once(database, RECORDED, at_once=7)
+
+    await asyncio.gather(*(work() for _ in range(4)))
+    seals, rows, told = await state(database)
+    assert list(breaks(seals, rows, 0)) == []
+    assert [each["number"] for each in told] == list(range(1, 63))
+
+
+async def test_rows_and_seals_are_never_changed(database: Database) -> None:
+    await seal_once(database, RECORDED)
+    async with database.reading() as queries:
+        for statement in ("UPDATE access_rows SET reason = 'better'", "UPDATE access_seals SET hash = ''"):
+            with pytest.raises(asyncpg.RestrictViolationError):
+                await queries.execute(statement)
+
+
+async def test_pruning_forgets_the_beginning_says_so_and_leaves_the_chain_whole(database: Database) -> None:
+    async with database.reading() as queries:
+        for days in (500, 450, 440, 10, 460):
+            await queries.execute(
+                "INSERT INTO access_rows (at, caller, role, operation, request_id) "
+                "VALUES (now() - $1 * interval '1 day', 'c', 'support', 'o', 'r')",
+                days,
+            )
+        await queries.execute("DELETE FROM access_unsealed WHERE row_id <= 2")  # those of today
+    assert await seal_once(database, RECORDED) == 5
+    assert await prune(database, timedelta(days=365), at_once=2) == 3
+    assert await prune(database, timedelta(days=365), at_once=2) == 0, "rows go from the beginning alone"
+    await seal_once(database, RECORDED)
+    seals, rows, told = await state(database)
+    assert [link.number for link in seals] == [3, 4, 5, 6, 7]
+    assert told[-2]["operation"] == told[-1]["operation"] == PRUNE
+    assert [each["entity"] for each in told[-2:]] == ["seal:2", "seal:3"]
+    assert list(breaks(seals, rows, 3)) == []
+
+
+async def test_refusals_beyond_a_measure_are_counted_and_not_written(database: Database) -> None:
+    now = 0.0
+    refusals = Refusals(database, clock=lambda: now)
+    for _ in range(1000):
+        await refusals.keep(access("eve", refused=True))
+    await refusals.keep(access("bert", refused=True))
+
+    async def written() -> list[tuple[str, int, str | None]]:
+        async with database.reading() as queries:
+            rows = await queries.fetch(
+                "SELECT caller, times, person_id FROM access_rows WHERE outcome = 'refused' ORDER BY id"
+            )
+        return [tuple(row) for row in rows]
+
+    assert await written() == [("eve", 1, "anna")] * 30 + [("bert", 1, "anna")]
+    await refusals.flush()
+    assert (await written())[31:] == [("eve", 970, None)]
+    now = 30.0
+    for _ in range(5):
+        await refusals.keep(access("eve", refused=True))
+    now = 60.0
+    await refusals.keep(access("eve", refused=True))
+    assert (await written())[32:] == [("eve", 1, "anna"), ("eve", 1, "anna"), ("eve", 4, None)]
+
+
+async def test_a_refusal_is_answered_though_it_cannot_be_written(database: Database) -> None:
+    async with database.reading() as queries:
+        await queries.execute("DROP TABLE access_rows")
+    await Refusals(database).keep(access(refused=True))
