@@ -17,14 +17,16 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # Without its byte code every process would compile all it imports anew, seconds each.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: help setup demo test lint format lock up down status clean
+.PHONY: help setup demo test lint sbom known-vulnerabilities format lock up down status clean
 
 help:
 	@echo "make demo               the platform on this machine, and the story of a missed session"
 	@echo "make demo STORY=late-cancellation  another story"
 	@echo "make demo STACK=compose the same story against docker compose"
 	@echo "make test               every test"
-	@echo "make lint               ruff and mypy"
+	@echo "make lint               ruff, mypy and bandit"
+	@echo "make sbom               the software bill of materials of the locked packages (CycloneDX)"
+	@echo "make known-vulnerabilities  which locked packages have any, where the network allows it"
 	@echo "make setup              the environment alone (.venv)"
 	@echo "make up, down, status   the platform without the story"
 	@echo "make format             let ruff format the code"
@@ -48,6 +50,18 @@ lint: setup
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check --quiet . || { echo "some files are not formatted: make format"; exit 1; }
 	@$(BIN)/mypy $(wildcard libs services cli tests benchmarks deploy/gateway)
+	@$(BIN)/bandit -q -c pyproject.toml -r $(wildcard libs services cli deploy benchmarks) 2>/dev/null # there: marks of parts of a line that have no finding
+
+# What the locked packages are, as CycloneDX: made when somebody asks, so that it cannot be older than the lock.
+SBOM ?= .makegood/sbom.cdx.json
+sbom: setup
+	@mkdir -p "$(dir $(SBOM))"
+	@$(BIN)/python -W ignore -m cyclonedx_py requirements requirements.lock --pyproject pyproject.toml \
+		--output-format JSON --spec-version 1.6 --output-reproducible --output-file "$(SBOM)"
+	@echo "$(SBOM): the software bill of materials"
+
+known-vulnerabilities: setup
+	@$(BIN)/python deploy/known_vulnerabilities.py
 
 format: setup
 	@$(BIN)/ruff check --quiet --fix-only .

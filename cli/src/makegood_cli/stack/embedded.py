@@ -9,12 +9,13 @@ import signal
 import tempfile
 import threading
 import time
-from collections.abc import Awaitable, Callable, Coroutine
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, Self, TypeVar
 
+from makegood_chassis.kafka_connection import KafkaConnection
 from rich.console import Console
 
 from makegood_cli.errors import UserError
@@ -133,24 +134,25 @@ class EmbeddedServers:
         server.start()
         return server
 
-    def kafka(self) -> Server:
-        """A broker; `url` is its bootstrap address."""
+    def kafka(self, protection: kafka.Protection | None = None, login: KafkaConnection | None = None) -> Server:
+        """A broker; `url` is its bootstrap address. One that is protected is asked whether it answers with `login`."""
         programs, home = self._place()
         port, controller = free_ports(2)
         bootstrap = f"{LISTEN}:{port}"
+        asked = replace(login, servers=bootstrap) if login else bootstrap
         return self._add(
             Server(
                 "kafka",
                 bootstrap,
                 port,
                 Supervisor(home),
-                lambda: kafka.spec(home.state / "kafka", programs, port, controller),
-                lambda: kafka.answers(bootstrap),
+                lambda: kafka.spec(home.state / "kafka", programs, port, controller, protection),
+                lambda: kafka.answers(asked),
             )
         )
 
-    def postgres(self) -> Server:
-        """A PostgreSQL server; `url` is its superuser's."""
+    def postgres(self, settings: Mapping[str, str] | None = None) -> Server:
+        """A PostgreSQL server; `url` is its superuser's. `settings`: those of the server that shall differ."""
         programs, home = self._place()
         (port,) = free_ports(1)
         url = postgres.admin_url(port)
@@ -160,7 +162,7 @@ class EmbeddedServers:
                 url,
                 port,
                 Supervisor(home),
-                lambda: postgres.spec(home.postgres_folder(), programs, port, durable=self._durable),
+                lambda: postgres.spec(home.postgres_folder(), programs, port, durable=self._durable, changes=settings),
                 lambda: postgres.answers(url),
             )
         )

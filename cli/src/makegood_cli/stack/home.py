@@ -85,7 +85,7 @@ class Home:
         if os.geteuid() != 0 or reachable_by_others(self.state):
             return inside
         digest = hashlib.sha256(str(self.state).encode()).hexdigest()[:12]
-        base = Path("/var/tmp") if Path("/var/tmp").is_dir() else Path(tempfile.gettempdir())  # noqa: S108 - see below
+        base = Path("/var/tmp") if Path("/var/tmp").is_dir() else Path(tempfile.gettempdir())  # noqa: S108 - see below  # nosec B108
         folder = base / f"makegood-{digest}"
         folder.mkdir(mode=0o755, exist_ok=True)
         status = folder.lstat()

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -44,6 +46,43 @@ Configuration:
 """
 
 
+@dataclass(frozen=True)
+class Protection:
+    """A broker that takes protected links alone: logins (SCRAM-SHA-512) over TLS at its port, and clients' certificates at
+    another one."""
+
+    keys: Path
+    """PEM file of the broker's certificate and key."""
+    authority: Path
+    """PEM file of the authority that signs the clients' certificates, and the broker's own."""
+    certificates_port: int
+    logins: Mapping[str, str]
+    """Login → password."""
+
+    def properties(self, port: int, controller: int) -> dict[str, object]:
+        """What differs from a broker without protection."""
+        module = "org.apache.kafka.common.security.scram.ScramLoginModule required;"
+        listeners = f"SASL_SSL://{LISTEN}:{port},SSL://{LISTEN}:{self.certificates_port}"
+        return {
+            "listeners": f"{listeners},CONTROLLER://{LISTEN}:{controller}",
+            "advertised.listeners": listeners,
+            "listener.security.protocol.map": "CONTROLLER:PLAINTEXT,SASL_SSL:SASL_SSL,SSL:SSL",
+            "inter.broker.listener.name": "SSL",
+            "listener.name.ssl.ssl.client.auth": "required",
+            "listener.name.sasl_ssl.sasl.enabled.mechanisms": "SCRAM-SHA-512",
+            "listener.name.sasl_ssl.scram-sha-512.sasl.jaas.config": module,
+            "ssl.keystore.type": "PEM",
+            "ssl.keystore.location": self.keys,
+            "ssl.truststore.type": "PEM",
+            "ssl.truststore.location": self.authority,
+        }
+
+    def format_options(self) -> list[str]:
+        """What makes the logins when the data folder is formatted."""
+        users = [f"SCRAM-SHA-512=[name={name},password={password}]" for name, password in self.logins.items()]
+        return [word for user in users for word in ("--add-scram", user)]
+
+
 def _properties(data: Path, port: int, controller: int) -> dict[str, object]:
     return {
         "process.roles": "broker,controller",
@@ -76,19 +115,20 @@ def _properties(data: Path, port: int, controller: int) -> dict[str, object]:
     }
 
 
-def spec(folder: Path, programs: Programs, port: int, controller: int) -> Spec:
+def spec(folder: Path, programs: Programs, port: int, controller: int, protection: Protection | None = None) -> Spec:
     """Writes the configuration, formats the data folder at its first use, and says how to start the broker."""
     folder.mkdir(parents=True, exist_ok=True)
     data = folder / "data"
     properties = folder / "server.properties"
-    text = "".join(f"{key}={value}\n" for key, value in _properties(data, port, controller).items())
+    values = _properties(data, port, controller) | (protection.properties(port, controller) if protection else {})
+    text = "".join(f"{key}={value}\n" for key, value in values.items())
     properties.write_text(text)
     logging = folder / "log4j2.yaml"
     logging.write_text(_LOGGING)
     classpath = ":".join(str(jar) for jar in programs.kafka_jars)
     java = (str(programs.java), *_JVM, f"-Dlog4j2.configurationFile={logging}", "-cp", classpath)
     if not (data / "meta.properties").exists():
-        _format(java, properties)
+        _format(java, properties, protection.format_options() if protection else [])
     return Spec(
         name=NAME,
         command=(*java, "kafka.Kafka", str(properties)),
@@ -99,8 +139,9 @@ def spec(folder: Path, programs: Programs, port: int, controller: int) -> Spec:
     )
 
 
-def _format(java: tuple[str, ...], properties: Path) -> None:
-    command = (*java, "kafka.tools.StorageTool", "format", "--ignore-formatted", "-t", _CLUSTER, "-c", str(properties))
+def _format(java: tuple[str, ...], properties: Path, options: list[str]) -> None:
+    tool = (*java, "kafka.tools.StorageTool", "format", "--ignore-formatted")
+    command = (*tool, "-t", _CLUSTER, "-c", str(properties), *options)
     result = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - our own command
     if result.returncode:
         lines = (result.stderr or result.stdout).strip().splitlines()[-3:]

@@ -111,7 +111,7 @@ def _unpack_postgres(archive: Path, target: Path) -> Path:
         with jar.open(inner) as stream, tarfile.open(fileobj=stream, mode="r|xz") as tar:
             # Python before 3.11.4 (Debian 12's) knows no filter; this archive is the lock's own, by its SHA-256.
             safely: dict[str, Any] = {"filter": "data"} if hasattr(tarfile, "data_filter") else {}
-            tar.extractall(fresh, **safely)  # noqa: S202
+            tar.extractall(fresh, **safely)  # noqa: S202 - its hash is the locked one  # nosec B202
     # Whoever runs it may be another user than the one who unpacked it.
     for path in (fresh, *fresh.rglob("*")):
         if not path.is_symlink():

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import tempfile
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 NAME = "postgresql"
 SUPERUSER = "postgres"
 # Development only: the server listens on the loopback alone, and the documented addresses hold these words.
-PASSWORD = "secret"  # noqa: S105
+PASSWORD = "secret"  # noqa: S105 - for development
 _SETTINGS = {
     "listen_addresses": LISTEN,
     "unix_socket_directories": "",
@@ -68,7 +69,9 @@ def _other_user() -> tuple[int | None, int | None]:
         return 65534, 65534
 
 
-def spec(folder: Path, programs: Programs, port: int, *, durable: bool = True) -> Spec:
+def spec(
+    folder: Path, programs: Programs, port: int, *, durable: bool = True, changes: Mapping[str, str] | None = None
+) -> Spec:
     """Prepares the cluster at its first use and says how to start the server.
 
     `durable=False` is for tests whose data nobody misses: it saves waiting for the disk.
@@ -79,7 +82,7 @@ def spec(folder: Path, programs: Programs, port: int, *, durable: bool = True) -
     if not (data / "PG_VERSION").exists():
         _prepare(folder, data, programs, user, group)
     _forget_dead_postmaster(data)
-    settings = _SETTINGS | ({} if durable else _WITHOUT_DURABILITY) | {"port": str(port)}
+    settings = _SETTINGS | ({} if durable else _WITHOUT_DURABILITY) | {"port": str(port)} | dict(changes or {})
     command = [str(programs.postgres / "bin" / "postgres"), "-D", str(data)]
     for key, value in settings.items():
         command += ["-c", f"{key}={value}"]

@@ -151,10 +151,10 @@ class Wording:
 
     def __init__(self, links: Links) -> None:
         self._links = links
-        plain = Environment(undefined=StrictUndefined, autoescape=False)  # noqa: S701 (plain text; HTML has its own)
+        plain = Environment(undefined=StrictUndefined, autoescape=False)  # noqa: S701 - plain text; HTML has its own  # nosec B701
         loader = FileSystemLoader(FOLDER)
         html = Environment(undefined=StrictUndefined, autoescape=True, loader=loader, auto_reload=False)
-        text = Environment(
+        text = Environment(  # plain text - no HTML  # nosec B701
             undefined=StrictUndefined,
             autoescape=False,  # noqa: S701 (plain text)
             loader=loader,

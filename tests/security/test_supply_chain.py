@@ -1,0 +1,211 @@
+"""The supply chain: what is in it, what is known of it, and that nothing in it moves unnoticed."""
+
+from __future__ import annotations
+
+import json
+import re
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from cyclonedx.schema import SchemaVersion
+from cyclonedx.validation.json import JsonStrictValidator
+
+ROOT = Path(__file__).parents[2]
+LOCKED = dict(re.findall(r"^([A-Za-z0-9][\w.-]*)==([^\s;\\]+)", (ROOT / "requirements.lock").read_text(), flags=re.M))
+DIGEST = re.compile(r"@sha256:[0-9a-f]{64}$")
+
+
+def run(*command: str, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False, timeout=120)
+
+
+@pytest.mark.slow
+def test_the_sbom_is_valid_and_names_every_locked_package_with_its_hashes(tmp_path: Path) -> None:
+    made = run("make", "--no-print-directory", "sbom", f"SBOM={tmp_path / 'sbom.json'}")
+    assert made.returncode == 0, made.stderr
+    text = (tmp_path / "sbom.json").read_text()
+    assert JsonStrictValidator(SchemaVersion.V1_6).validate_str(text) is None
+    bill = json.loads(text)
+    assert (bill["bomFormat"], bill["specVersion"]) == ("CycloneDX", "1.6")
+    assert {each["name"]: each["version"] for each in bill["components"]} == LOCKED
+    assert len(LOCKED) > 100
+    for each in bill["components"]:
+        hashes = [known for place in each["externalReferences"] for known in place.get("hashes", [])]
+        assert hashes, each["name"]
+        assert each["purl"] == f"pkg:pypi/{each['name']}@{each['version']}"
+    assert str(ROOT) not in text
+
+
+def test_the_lock_names_no_registry_and_no_place_of_one_machine() -> None:
+    lock = (ROOT / "requirements.lock").read_text()
+    assert not re.findall(
+        r"^ *(?:--(?:index|extra-index|find-links|trusted)|-i |-f |-e )|://|file:|/home/|/work/", lock, flags=re.M
+    )
+    entries = re.findall(r"^[A-Za-z0-9].*(?:\n[ \t].*)*", lock, flags=re.M)
+    assert [entry.split("==")[0] for entry in entries if "--hash=sha256:" not in entry] == []
+
+
+@pytest.mark.slow
+def test_bandit_finds_nothing() -> None:
+    """`make lint` runs it too; every exception in the sources names its rule and says why."""
+    found = run(sys.executable, "-m", "bandit", "-q", "-c", "pyproject.toml", "-r", "libs", "services", "cli", "deploy")
+    assert found.returncode == 0, found.stdout
+    sources = [path for folder in ("libs", "services", "cli", "deploy") for path in (ROOT / folder).rglob("*.py")]
+    marks = [line for path in sources for line in path.read_text().splitlines() if "# nosec" in line]
+    assert marks
+    assert [line for line in marks if not re.search(r"\S - \S.*# nosec B\d{3}", line)] == []
+
+
+# -- known vulnerabilities
+
+
+@contextmanager
+def vulnerability_data(vulnerable: str) -> Iterator[str]:
+    """An API like that of osv.dev, to which one package is vulnerable."""
+
+    class Answers(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            name = asked.get("package", {}).get("name")
+            body = json.dumps({"vulns": [_vulnerability(name)]} if name == vulnerable else {}).encode()
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: Any) -> None:
+            """Silence."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Answers)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}/v1/query"
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+def _vulnerability(name: str) -> dict[str, Any]:
+    ranges = [{"type": "ECOSYSTEM", "events": [{"introduced": "0"}, {"fixed": "99.1"}]}]
+    package = {"name": name, "ecosystem": "PyPI"}
+    return {
+        "id": "PYSEC-2000-1",
+        "modified": "2000-01-01T00:00:00Z",
+        "summary": "For the test.",
+        "affected": [{"package": package, "ranges": ranges}],
+    }
+
+
+@pytest.fixture
+def lock(tmp_path: Path) -> Path:
+    path = tmp_path / "two.lock"
+    path.write_text("".join(f"{name}=={LOCKED[name]} --hash=sha256:{'0' * 64}\n" for name in ("fastapi", "redis")))
+    return path
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("vulnerable", "code", "says"), [("redis", 1, "PYSEC-2000-1"), ("flask", 0, "0 of 2 packages")]
+)
+def test_a_known_vulnerability_fails_the_build(vulnerable: str, code: int, says: str, lock: Path) -> None:
+    with vulnerability_data(vulnerable) as url:
+        done = run(sys.executable, "deploy/known_vulnerabilities.py", str(lock), "--data", url)
+    assert (done.returncode, says in done.stdout) == (code, True), done.stdout + done.stderr
+    if code:
+        assert f"redis {LOCKED['redis']}" in done.stdout
+        assert "99.1" in done.stdout
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("silent", [False, True], ids=["closed", "silent"])
+def test_without_the_data_the_build_goes_on_and_says_so(silent: bool, lock: Path) -> None:
+    with socket.socket() as nobody:
+        nobody.bind(("127.0.0.1", 0))
+        if silent:
+            nobody.listen()
+        begun = time.monotonic()
+        url = f"http://127.0.0.1:{nobody.getsockname()[1]}/v1/query"
+        done = run(sys.executable, "deploy/known_vulnerabilities.py", str(lock), "--data", url)
+    assert done.returncode == 0
+    assert "SKIPPED" in done.stdout
+    assert time.monotonic() - begun < 40
+
+
+def test_ci_asks_for_known_vulnerabilities_and_bandit() -> None:
+    makefile, ci = (ROOT / "Makefile").read_text(), (ROOT / ".ci" / "run").read_text()
+    assert "known-vulnerabilities" in ci
+    assert "bandit" in makefile.partition("\nlint:")[2].partition("\n\n")[0]
+
+
+# -- images
+
+
+def _images(text: str) -> list[str]:
+    """The images of a Dockerfile or of Kubernetes' manifests and charts."""
+    stages = set(re.findall(r"^FROM \S+ AS (\S+)", text, flags=re.M))
+    named = re.findall(r"^FROM (\S+)|^\s*(?:- )?image:\s*[\"']?([^\s\"']+)", text, flags=re.M)
+    return [image for pair in named for image in pair if image and image not in stages]
+
+
+def _without_version(images: list[str]) -> list[str]:
+    return [image for image in images if not re.search(r":(?!latest$)[\w.-]*\d[\w.-]*(@sha256:\w+)?$", image)]
+
+
+def test_every_public_image_is_named_by_version() -> None:
+    """Images of our own are built beside, so they have none."""
+    files = [
+        *ROOT.glob("services/*/Dockerfile"),
+        *ROOT.glob("deploy/containers/Dockerfile"),
+        ROOT / "docker-compose.yml",
+    ]
+    images = {image for path in files for image in _images(path.read_text()) if not image.startswith("makegood-")}
+    assert len(images) > 4
+    assert _without_version(sorted(images)) == []
+
+
+def unpinned(folder: Path) -> list[str]:
+    """Images of charts that are not pinned by digest: in values (`image:` with repository, tag, digest) and in templates."""
+    found = []
+    for path in sorted(folder.rglob("values*.yaml")):
+        found += [f"{path.name}: {each}" for each in _unpinned_values(yaml.safe_load(path.read_text()) or {})]
+    for path in sorted(folder.rglob("templates/*")):
+        images = [image for image in _images(path.read_text()) if not image.startswith("{{")]
+        found += [f"{path.name}: {image}" for image in images if not DIGEST.search(image)]
+    return found
+
+
+def _unpinned_values(value: Any, key: str = "") -> Iterator[str]:
+    if isinstance(value, dict):
+        if "repository" in value and not DIGEST.search("@" + str(value.get("digest", ""))):
+            yield str(value["repository"])
+        for name, each in value.items():
+            yield from _unpinned_values(each, name)
+    elif isinstance(value, list):
+        for each in value:
+            yield from _unpinned_values(each, key)
+    elif key == "image" and isinstance(value, str) and not DIGEST.search(value):
+        yield value
+
+
+def test_images_of_the_charts_are_pinned_by_digest(tmp_path: Path) -> None:
+    """Holds for the charts in deploy/helm as soon as there are any; until then for an example with everything wrong and right."""
+    assert unpinned(ROOT / "deploy" / "helm") == []
+    digest = "sha256:" + "ab" * 32
+    chart = tmp_path / "chart" / "templates"
+    chart.mkdir(parents=True)
+    (chart.parent / "values.yaml").write_text(
+        f"good: {{image: {{repository: a/b, digest: '{digest}'}}}}\nbad: {{image: {{repository: c/d, tag: '1.2'}}}}\n"
+        f"jobs: [{{image: 'e/f:1@{digest}'}}, {{image: 'g/h:1.2'}}]\n"
+    )
+    (chart / "job.yaml").write_text(f"  image: i/j:1@{digest}\n  - image: k/l:latest\n  image: {{{{ .Values.x }}}}\n")
+    assert unpinned(tmp_path) == ["values.yaml: c/d", "values.yaml: g/h:1.2", "job.yaml: k/l:latest"]
