@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Annotated, Any, Final, Literal, Self, cast
+from urllib.parse import unquote
 
 from pydantic import (
     Field,
@@ -25,6 +27,9 @@ from makegood_chassis.secret_files import SecretFiles, Unreadable, is_secret, va
 _DEVELOPMENT: Final = "makegood-development"
 UNSAFE: Final = "unsafe"
 """Type of the errors that come from `faults`."""
+
+
+_PASSWORD: Final = re.compile(r"//[^/@:]*:([^@]*)@")
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +70,19 @@ class CheckedSettings(BaseSettings):
         the field has it as its default.
         """
         yield from ()
+
+    def without_secrets(self, text: str) -> str:
+        """`text`, such as an error of a library, with `***` for each secret of these settings and each password within one."""
+        hidden: set[str] = set()
+        for name, info in type(self).model_fields.items():
+            if is_secret(info) and isinstance(value := getattr(self, name), SecretStr):
+                secret = value.get_secret_value()
+                password = _PASSWORD.search(secret)
+                within = (password[1], unquote(password[1])) if password else ()
+                hidden |= {secret, repr(secret)[1:-1], *within}
+        for secret in sorted(hidden - {""}, key=len, reverse=True):
+            text = text.replace(secret, "***")
+        return text
 
     @property
     def development(self) -> bool:

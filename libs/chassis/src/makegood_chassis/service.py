@@ -86,7 +86,16 @@ def run(bootstrap: Callable[[S], Service], settings: type[S], argv: Sequence[str
         values = settings()
     except ValidationError as error:
         _refuse(advice(settings, error))
-    service = bootstrap(values)
+    try:
+        _run(bootstrap(values), role)
+    except Exception:
+        # As Python would write it, but for secrets: errors of libraries quote addresses.
+        sys.stderr.write(values.without_secrets(traceback.format_exc()))
+        sys.exit(1)
+
+
+def _run(service: Service, role: str) -> None:
+    values = service.settings
     observe.configure_logs(service.name, values.log_level)
     if role == "migrate" or values.migrate:
         _migrate(service)
@@ -113,9 +122,9 @@ def _migrate(service: Service) -> None:
         structlog.get_logger(__name__).error("the database cannot be reached", error=type(error).__name__)
         sys.exit(1)
     except Exception as error:
-        traceback.print_exc()
         reason = str(error).partition("\n")[0]
-        sys.stderr.write(f"the migrations of {service.name} failed: {type(error).__name__}: {reason}\n")
+        told = f"{traceback.format_exc()}the migrations of {service.name} failed: {type(error).__name__}: {reason}\n"
+        sys.stderr.write(service.settings.without_secrets(told))
         sys.exit(1)
 
 

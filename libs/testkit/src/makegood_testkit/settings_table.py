@@ -24,6 +24,9 @@ message that names the variable. Durations are seconds.
 A secret can come from a file instead: `REDIS_URL_FILE=/run/secrets/redis` in place of `REDIS_URL`. A newline at the file's end does not
 count. Both at once are refused, and so is a file that is missing or empty. No log and no error shows a secret.
 
+Without `MAKEGOOD_ENVIRONMENT` a process is in production, which refuses values that do not protect people. What it demands stands with each
+variable; [Run in production](how-to/operators.md#run-in-production) has a whole example. Addresses that are no secret hold no login.
+
 Made by `python -m makegood_testkit.settings_table > docs/settings.md`.
 """
 
