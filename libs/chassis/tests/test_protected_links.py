@@ -122,7 +122,9 @@ async def test_signals_go_through_redis_with_tls_and_a_password(authority: Autho
     with EmbeddedServers() as servers:
         plain = servers.redis().url
         async with Redis.from_url(plain) as admin, redis_with_tls(plain, authority.issue("redis")) as port:
-            await admin.execute_command("ACL", "SETUSER", "makegood", "on", f">{PASSWORD}", "~*", "&*", "+@all")
+            await admin.acl_setuser(
+                "makegood", enabled=True, passwords=[f"+{PASSWORD}"], categories=["+@all"], keys=["*"], channels=["*"]
+            )
             await admin.config_set("requirepass", PASSWORD[::-1])
             good = f"rediss://makegood:{PASSWORD}@127.0.0.1:{port}/0"
             assert await _hears(good, str(authority.file))
@@ -156,7 +158,7 @@ class _Keys(BaseHTTPRequestHandler):
         moved = self.path == "/moved"
         self.send_response(302 if moved else 200)
         if moved:
-            self.send_header("Location", f"http://127.0.0.1:{self.server.server_address[1]}/jwks.json")
+            self.send_header("Location", "http://127.0.0.1:1/jwks.json")
         self.end_headers()
         self.wfile.write(b"keys")
 

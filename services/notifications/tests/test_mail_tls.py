@@ -40,7 +40,7 @@ class Inbox:
 async def mail_server(inbox: Inbox, tls: Tls | Literal["none"], certificate: Certificate) -> AsyncIterator[int]:
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.load_cert_chain(certificate.certificate, certificate.key)
-    offered = {"tls_context": context, "require_starttls": True} if tls == "starttls" else {}
+    offered: dict[str, Any] = {"tls_context": context, "require_starttls": True} if tls == "starttls" else {}
 
     def session() -> SMTP:
         return SMTP(
