@@ -51,6 +51,7 @@ FAULTS = [
     ("booking", "REDIS_URL", "rediss://:redis-password@redis.example.org:6379/0", "everybody tries"),
     ("booking", "REDIS_URL", f"rediss://:{PASSWORD}@redis.example.org/0?ssl_cert_reqs=none", "check of the server"),
     ("booking", "REDIS_URL", f"rediss://:{PASSWORD}@redis.example.org/0?ssl_check_hostname=False", "check of the server"),
+    ("booking", "REDIS_URL", f"rediss://:{PASSWORD}@r.example.org/0?ssl_cert_reqs=none&ssl_cert_reqs=required", "check of"),
     ("booking", "KAFKA_SASL_PASSWORD", "kafka-secret-1", "everybody tries"),
     ("booking", "KAFKA_SASL_PASSWORD", None, "needs it"),
     ("booking", "PUBLIC_BASE_URL", None, "https://"),

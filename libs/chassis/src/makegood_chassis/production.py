@@ -163,6 +163,9 @@ def postgresql(variable: str, url: str) -> Iterator[Fault]:
         yield Fault(variable, "must hold a password, or say sslcert and sslkey of a client's certificate")
 
 
+_CHECKED: Final = {"ssl_cert_reqs": "required", "ssl_check_hostname": "true"}
+
+
 def redis(variable: str, url: str) -> Iterator[Fault]:
     """Faults of Redis' address in production; an empty one has none."""
     parts = split(url)
@@ -173,10 +176,7 @@ def redis(variable: str, url: str) -> Iterator[Fault]:
     secret = unquote(parts.password or "") or options.get("password", "")
     if not on_loopback and parts.scheme != "rediss":
         yield Fault(variable, "must begin with rediss:// unless it is on the loopback")
-    elif (
-        options.get("ssl_cert_reqs", "required") != "required"
-        or options.get("ssl_check_hostname", "true").lower() != "true"
-    ):
+    elif any(value.lower() != _CHECKED.get(name, value.lower()) for name, value in parse_qsl(parts.query)):
         yield Fault(variable, "must not switch the check of the server's certificate off")
     if secret and (why := weakness(secret, parts.username or "")):
         yield Fault(variable, why)
