@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 from makegood_cli.stack.ports import SERVICES
-from makegood_testkit.databases import Databases
+from makegood_testkit.databases import Databases, settings_of
 from makegood_testkit.platform import Cast, Platform
 
 from .collector import Collector
@@ -44,9 +44,10 @@ async def platform(
     platform_servers: dict[str, str], databases: Databases, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[Platform]:
     """The whole platform behind its gateway. Its clock only ever moves forward; stories make people of their own."""
-    urls = {f"{service.upper()}_DATABASE_URL": await databases.make(service) for service in SERVICES}
+    urls = {service: await databases.make(service) for service in SERVICES}
+    settings = {name: value for service, url in urls.items() for name, value in settings_of(service, url).items()}
     state: Path = tmp_path_factory.mktemp("platform", numbered=True)
-    running = Platform.at(state, {**platform_servers, **urls})
+    running = Platform.at(state, {**platform_servers, **settings})
     await asyncio.to_thread(running.up)
     try:
         yield running

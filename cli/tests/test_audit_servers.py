@@ -11,6 +11,7 @@ import pytest
 import pytest_asyncio
 from makegood_cli.audit import snapshot
 from makegood_cli.stack.ports import SERVICES
+from makegood_testkit.databases import as_login
 from makegood_testkit.plugin import DatabaseFactory
 
 NOW = datetime.now(UTC)
@@ -24,12 +25,17 @@ async def urls(database_factory: DatabaseFactory) -> Urls:
 
 
 async def execute(url: str, *statements: str) -> None:
-    connection = await asyncpg.connect(url)
+    """As the owner: most of it is what no service would do."""
+    connection = await asyncpg.connect(as_login(url, "owner"))
     try:
         for statement in statements:
             await connection.execute(statement)
     finally:
         await connection.close()
+
+
+def auditors(urls: Urls) -> Urls:
+    return {service: as_login(url, "auditor") for service, url in urls.items()}
 
 
 def session_row(session_id: str, status: str, **more: str) -> str:
@@ -69,7 +75,7 @@ async def test_each_session_has_its_moment_and_late_deadlines_are_found(urls: Ur
         "INSERT INTO deadlines VALUES ('session', 'nearly', now() + interval '59 minutes 30 seconds')",
         "UPDATE clock SET offset_seconds = 3600",
     )
-    data = await snapshot.take(urls)
+    data = await snapshot.take(auditors(urls))
     assert timedelta(minutes=59) < data.now - datetime.now(UTC) < timedelta(minutes=61)
     found = {row["id"]: row for row in data.sessions}
     assert {name: found[ids[name]]["moment"].isoformat()[:16] for name in moments} == {
@@ -100,7 +106,7 @@ async def test_overlaps_of_provider_member_and_venue_are_found_where_no_constrai
         "INSERT INTO slot_holds (session_id, provider_id, member_id, venue_id, starts_at, ends_at, blocked, hold_until,"
         " live, cause, ended_at) VALUES ($1, $2, $3, $4, $5, $6, tstzrange($5, $7), $5, $8, $9, $10)"
     )
-    connection = await asyncpg.connect(urls["availability"])
+    connection = await asyncpg.connect(as_login(urls["availability"], "owner"))
     try:
         for name in ("one_session_of_a_provider", "one_session_of_a_member", "one_session_in_a_venue"):
             await connection.execute(f"ALTER TABLE slot_holds DROP CONSTRAINT {name}")
@@ -110,7 +116,7 @@ async def test_overlaps_of_provider_member_and_venue_are_found_where_no_constrai
             await connection.execute(insert, session_id, provider, member, venue, *times, live, *ended)
     finally:
         await connection.close()
-    data = await snapshot.take(urls)
+    data = await snapshot.take(auditors(urls))
     assert {(row["one"], row["other"]) for row in data.overlaps} == {
         (ids[0], ids[1]),
         (ids[2], ids[3]),
@@ -148,7 +154,7 @@ async def test_returns_and_emails_are_read_as_they_are(urls: Urls) -> None:
         delivery.format("known", "failed", "refused", SESSION),
         delivery.format("unknown", "skipped", "no-contact", SESSION),
     )
-    data = await snapshot.take(urls)
+    data = await snapshot.take(auditors(urls))
     holds = {row["session_id"]: dict(row) for row in data.credit_holds}
     assert (holds[SESSION]["returned_from"], holds[SESSION]["is_credit"], holds[SESSION]["firm"]) == (
         "platform:spent",
@@ -184,7 +190,7 @@ async def test_moves_and_charges_are_read_as_they_are(urls: Urls) -> None:
         f" VALUES ('{move}', '{SESSION}', '{uuid4()}', 'm', 'plan', 'held', '2029-12-21Z', '{invoice}')",
         f"INSERT INTO move_holds (move_id, session_id, member_id, state) VALUES ('{refused}', '{SESSION}', 'm', 'refused')",
     )
-    data = await snapshot.take(urls)
+    data = await snapshot.take(auditors(urls))
     (session,) = data.sessions
     assert (session["move_id"], session["move_state"]) == (move, "funded")
     assert session["decide_by"] == datetime(2029, 12, 20, 10, tzinfo=UTC)

@@ -34,11 +34,12 @@ from makegood_contracts.events import (
 )
 from makegood_contracts.events.base import EVENT_TYPES
 from makegood_contracts.ids import new_id
+from makegood_testkit.databases import as_owner
 from msgspec.structs import replace as altered
 
 from .examples import HOUR, NOW, START
 from .news import Told, enrolled, hear, movement, schedule, told
-from .world import CAUSE, Answers, Json, World
+from .world import Answers, Json, World
 
 DAY = timedelta(days=1)
 LATER = NOW + 30 * DAY
@@ -130,9 +131,9 @@ async def test_credits_left_of_each_lot_follow_grants_holds_returns_expiries_and
 
 async def _forget(world: World) -> None:
     """As booking was before it heard anything."""
-    async with world.service.database.transaction(CAUSE) as unit:
-        await unit.execute("DELETE FROM credit_movements")
-        await unit.execute("UPDATE sessions SET lot_id = NULL, funding = 'asked', credit_state = 'none'")
+    async with as_owner(world.service.database.url) as owner:
+        await owner.execute("DELETE FROM credit_movements")
+        await owner.execute("UPDATE sessions SET lot_id = NULL, funding = 'asked', credit_state = 'none'")
 
 
 @pytest.mark.rule("PLAN-1")

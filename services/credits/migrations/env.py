@@ -29,5 +29,9 @@ if given is not None:
     _migrate(given)
 else:
     asyncio.run(
-        _connect_and_migrate(context.config.get_main_option("sqlalchemy.url") or os.environ["CREDITS_DATABASE_URL"])
+        _connect_and_migrate(
+            context.config.get_main_option("sqlalchemy.url")
+            or os.environ.get("CREDITS_OWNER_DATABASE_URL")
+            or os.environ["CREDITS_DATABASE_URL"]
+        )
     )

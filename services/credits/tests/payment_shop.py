@@ -12,6 +12,7 @@ import pytest_asyncio
 from makegood_contracts.events import InvoiceWish
 from makegood_credits.domain.plans import Money
 from makegood_credits.handlers.refunds import give_back
+from makegood_testkit.databases import as_owner
 
 from .credit_api import MEMBER, Api, serving
 from .credit_world import World, extended, requested, reserved
@@ -51,8 +52,8 @@ class Shop:
             return [row[0] for row in await queries.fetch("SELECT effect FROM payment_events ORDER BY received_at")]
 
     async def to_refund(self) -> list[int]:
-        async with self.world.database.reading() as queries:
-            rows = await queries.fetch("SELECT amount_minor FROM payments_to_refund ORDER BY owed_at, amount_minor")
+        async with as_owner(self.world.database.url) as owner:
+            rows = await owner.fetch("SELECT amount_minor FROM payments_to_refund ORDER BY owed_at, amount_minor")
         return [row[0] for row in rows]
 
     async def give_back(self) -> list[str]:

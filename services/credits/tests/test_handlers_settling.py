@@ -20,6 +20,7 @@ from makegood_contracts.events import (
     InvoiceVoided,
     SessionRequested,
 )
+from makegood_testkit.databases import as_owner
 
 from .credit_building import NOW
 from .credit_world import (
@@ -163,9 +164,9 @@ async def test_an_ending_that_names_another_member_is_not_taken_for_right(world:
 )
 async def test_the_database_refuses_to_change_an_entry(world: World, statement: str) -> None:
     await world.enrol()
-    with pytest.raises(asyncpg.RestrictViolationError):
-        async with world.database.transaction(CAUSE) as unit:
-            await unit.execute(statement)
+    async with as_owner(world.database.url) as owner:
+        with pytest.raises(asyncpg.RestrictViolationError):
+            await owner.execute(statement)
     assert await world.ledger() == [("grant", 6)]
 
 

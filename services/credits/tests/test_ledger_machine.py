@@ -25,6 +25,7 @@ from makegood_credits.handlers.payments import ask_for_credits, on_payment
 from makegood_credits.payments.development import DevelopmentPayments
 from makegood_credits.payments.port import PaymentEvent
 from makegood_credits.store.books import open_and_load
+from makegood_testkit.databases import as_owner
 
 from . import credit_world as events
 from .credit_building import NOW
@@ -238,8 +239,8 @@ class LedgerMachine(RuleBasedStateMachine):
     @rule(statement=st.sampled_from(TAMPERING))
     def tamper(self, statement: str) -> None:
         async def work() -> None:
-            async with self.world.database.transaction(CAUSE) as unit:
-                await unit.execute(statement)
+            async with as_owner(self.world.database.url) as owner:
+                await owner.execute(statement)
 
         with pytest.raises(asyncpg.IntegrityConstraintViolationError):
             self.run(work())

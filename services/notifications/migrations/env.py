@@ -30,6 +30,8 @@ if given is not None:
 else:
     asyncio.run(
         _connect_and_migrate(
-            context.config.get_main_option("sqlalchemy.url") or os.environ["NOTIFICATIONS_DATABASE_URL"]
+            context.config.get_main_option("sqlalchemy.url")
+            or os.environ.get("NOTIFICATIONS_OWNER_DATABASE_URL")
+            or os.environ["NOTIFICATIONS_DATABASE_URL"]
         )
     )

@@ -35,6 +35,7 @@ from makegood_contracts.envelope import Cause, Received, decode, encode
 from makegood_contracts.ids import new_id
 from makegood_notifications.bootstrap import bootstrap
 from makegood_notifications.settings import NotificationsSettings
+from makegood_testkit.databases import as_login
 
 ISSUER = "https://identity.makegood.invalid"
 START = datetime(2026, 11, 24, 9, 0, tzinfo=UTC)
@@ -308,9 +309,11 @@ def identity(tmp_path: Path) -> Identity:
 async def world(
     database_factory: Any, inbox: Inbox, identity: Identity, whatsapp: WhatsAppSide
 ) -> AsyncIterator[World]:
+    url = await database_factory("notifications")
     settings = NotificationsSettings(
         environment="development",
-        database_url=await database_factory("notifications"),
+        database_url=url,
+        pruner_database_url=as_login(url, "pruner"),
         kafka_bootstrap_servers="127.0.0.1:1",
         jwks_url=str(identity.path),
         smtp_port=inbox.port,

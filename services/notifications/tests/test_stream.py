@@ -16,6 +16,7 @@ import pytest
 import uvicorn
 from makegood_contracts import events as facts
 from makegood_notifications.api import stream as api_stream
+from makegood_testkit.databases import as_owner
 
 from .conftest import World, eventually
 
@@ -132,12 +133,14 @@ async def test_more_than_a_day_is_replayed_in_order_and_what_is_older_than_two_i
     for _ in range(4):
         await world.happen(world.session(facts.SessionJoined, party="member", joined_at=world.clock.now()))
     ages = {2: "49 hours", 3: "25 hours", 4: "24 hours"}
-    for version, age in ages.items():
-        await world.rows(
-            "UPDATE stream SET made_at = clock_timestamp() - $1::text::interval WHERE (data->>'version')::int = $2",
-            age,
-            version,
-        )
+    async with as_owner(world.service.database.url) as owner:
+        for version, age in ages.items():
+            await owner.execute(
+                "UPDATE stream SET made_at = clock_timestamp() - $1::text::interval WHERE (data->>'version')::int = $2",
+                age,
+                version,
+            )
+    await world.service.pruner.open()
     pruning = asyncio.create_task(stream.prune(world.service))
 
     async def pruned() -> bool:
@@ -145,6 +148,7 @@ async def test_more_than_a_day_is_replayed_in_order_and_what_is_older_than_two_i
 
     await eventually(pruned)
     pruning.cancel()
+    await world.service.pruner.close()
     async with (
         served(world) as base,
         following(world, base, world.member, "member", start.text) as first,

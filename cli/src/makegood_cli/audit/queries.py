@@ -121,7 +121,7 @@ WHERE kind = 'return' GROUP BY hold_id HAVING count(*) > 1
 IMBALANCES = "SELECT what, id, available, held, available_entered, held_entered FROM ledger_imbalances"
 
 MISSED_EMAILS = """
-SELECT deliveries.session_id::text, deliveries.status, deliveries.reason, people.email IS NOT NULL AS has_address
+SELECT deliveries.session_id::text, deliveries.status, deliveries.reason, people.id IS NOT NULL AS has_address
 FROM deliveries LEFT JOIN people ON people.id = deliveries.person_id
 WHERE deliveries.channel = 'email' AND deliveries.template = 'provider-missed'
 """

@@ -56,7 +56,7 @@ async def _audit(stack: Stack, with_topics: bool, patience: float) -> tuple[list
     from makegood_cli.audit.invariants import INVARIANTS
     from makegood_cli.audit.snapshot import take
 
-    urls = {service: stack.database_url(service) for service in SERVICES}
+    urls = {service: stack.database_url(service, "auditor") for service in SERVICES}
     until: float | None = None
     async with AsyncExitStack() as opened:
         reader: Reader | None = None

@@ -21,6 +21,14 @@ ROLES = ("all", "serve", "work")
 PARTS = (kafka.NAME, postgres.NAME, redis.NAME, "mail", *SERVICES, "gateway")
 
 
+_JOBS = ("", *postgres.JOBS)
+
+
+def _address_of(service: str, job: str = "") -> str:
+    """The setting that names the database with the login of this job."""
+    return f"{service.upper()}_{job.upper() + '_' if job else ''}DATABASE_URL"
+
+
 @dataclass(frozen=True)
 class Choices:
     """What the user chose at `up`; remembered, so that later commands agree."""
@@ -81,7 +89,7 @@ class Stack:
     @classmethod
     def of(cls, home: Home, choices: Choices | None = None) -> Stack:
         """The stack of this home. Servers that the environment names are used instead of ours."""
-        names = ["KAFKA_BOOTSTRAP_SERVERS", "REDIS_URL", *(f"{s.upper()}_DATABASE_URL" for s in SERVICES)]
+        names = ["KAFKA_BOOTSTRAP_SERVERS", "REDIS_URL", *(_address_of(s, job) for s in SERVICES for job in _JOBS)]
         external = {n: value for n in names if (value := _given(n))}
         return cls(home, choices or Choices.remembered(home), external)
 
@@ -114,9 +122,13 @@ class Stack:
     def redis_url(self) -> str:
         return self.external.get("REDIS_URL") or redis.url(self.ports.of("redis"))
 
-    def database_url(self, service: str) -> str:
-        given = self.external.get(f"{service.upper()}_DATABASE_URL")
-        return given or postgres.service_url(self.ports.of("postgresql"), service)
+    def database_url(self, service: str, job: str = "") -> str:
+        """A service's database with the service's login, or that of a job: `owner`, `pruner`, `auditor`.
+
+        Somebody else's server that has no login for the job is used with the service's.
+        """
+        given = self.external.get(_address_of(service, job)) or self.external.get(_address_of(service))
+        return given or postgres.service_url(self.ports.of("postgresql"), service, job)
 
     @property
     def base_url(self) -> str:

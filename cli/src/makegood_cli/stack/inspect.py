@@ -159,7 +159,7 @@ async def consumer_lag(stack: Stack) -> dict[str, int]:
 async def _database(stack: Stack, service: str) -> tuple[OutboxState, frozenset[str] | None]:
     """A service's outbox, and the roles of its processes that were seen a moment ago; None if that is not known."""
     try:
-        connection = await asyncpg.connect(stack.database_url(service), timeout=3)
+        connection = await asyncpg.connect(stack.database_url(service, "auditor"), timeout=3)
     except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError) as error:
         return OutboxState(service, None, None, f"no database ({type(error).__name__})"), None
     try:

@@ -27,6 +27,8 @@ NAME = "postgresql"
 SUPERUSER = "postgres"
 # Development only: the server listens on the loopback alone, and the documented addresses hold these words.
 PASSWORD = "secret"  # noqa: S105 - for development
+JOBS = ("owner", "pruner", "auditor")
+"""What a service has logins for beside the one that runs it: `<service>_<job>`."""
 _SETTINGS = {
     "listen_addresses": LISTEN,
     "unix_socket_directories": "",
@@ -45,6 +47,13 @@ _SETTINGS = {
     "log_timezone": "UTC",
     "lc_messages": "C",
     "log_checkpoints": "off",
+    "password_encryption": "scram-sha-256",
+    # A log holds no values: neither parameters, nor the rows of an error's detail, nor a statement with a password in it.
+    "log_statement": "none",
+    "log_min_error_statement": "panic",
+    "log_error_verbosity": "terse",
+    "log_parameter_max_length": "0",
+    "log_parameter_max_length_on_error": "0",
     "idle_in_transaction_session_timeout": "60s",
 }
 _WITHOUT_DURABILITY = {"fsync": "off", "full_page_writes": "off", "shared_buffers": "128MB"}
@@ -54,8 +63,10 @@ def admin_url(port: int, database: str = "postgres") -> str:
     return f"postgresql://{SUPERUSER}:{PASSWORD}@{LISTEN}:{port}/{database}"
 
 
-def service_url(port: int, service: str) -> str:
-    return f"postgresql://{service}:{PASSWORD}@{LISTEN}:{port}/makegood_{service}"
+def service_url(port: int, service: str, job: str = "") -> str:
+    """The address of a service's database with the service's login, or that of another of JOBS."""
+    login = f"{service}_{job}" if job else service
+    return f"postgresql://{login}:{PASSWORD}@{LISTEN}:{port}/makegood_{service}"
 
 
 def _other_user() -> tuple[int | None, int | None]:
@@ -170,23 +181,38 @@ async def answers(url: str) -> bool:
 
 
 async def make_databases(port: int) -> None:
-    """A database and a login per service; no login may connect to another's. What exists is left alone."""
+    """A database per service with an owner, and the logins of its jobs; `migrate` says what these may do.
+
+    No login may connect to another service's. A database of an earlier release, whose tables belong to the service's own
+    login, is taken over by its owner.
+    """
     admin = await asyncpg.connect(admin_url(port))
     try:
         roles = {r["rolname"] for r in await admin.fetch("SELECT rolname FROM pg_roles")}
-        databases = {r["datname"] for r in await admin.fetch("SELECT datname FROM pg_database")}
+        owners = {r["datname"]: r["owner"] for r in await admin.fetch(_OWNERS)}
         for service in SERVICES:
-            if service not in roles:
-                await admin.execute(f"CREATE ROLE {service} LOGIN PASSWORD '{PASSWORD}'")
-            if f"makegood_{service}" not in databases:
+            for role in (service, *(f"{service}_{job}" for job in JOBS)):
+                if role not in roles:
+                    await admin.execute(f"CREATE ROLE {role} LOGIN PASSWORD '{PASSWORD}'")
+            if f"makegood_{service}" not in owners:
                 # The faster strategy for small templates, without a checkpoint.
-                await admin.execute(f"CREATE DATABASE makegood_{service} OWNER {service} STRATEGY wal_log")
-            await admin.execute(f"REVOKE ALL ON DATABASE makegood_{service} FROM PUBLIC")
+                await admin.execute(f"CREATE DATABASE makegood_{service} OWNER {service}_owner STRATEGY wal_log")
+                await admin.execute(f"REVOKE ALL ON DATABASE makegood_{service} FROM PUBLIC")
         await admin.execute("REVOKE ALL ON DATABASE postgres FROM PUBLIC")
     finally:
         await admin.close()
-    availability = await asyncpg.connect(admin_url(port, "makegood_availability"))
+    for service in SERVICES:
+        if owners.get(f"makegood_{service}") == service:
+            await _as_superuser(port, service, f"REASSIGN OWNED BY {service} TO {service}_owner")
+    await _as_superuser(port, "availability", "CREATE EXTENSION IF NOT EXISTS btree_gist")
+
+
+_OWNERS = "SELECT datname, pg_get_userbyid(datdba) AS owner FROM pg_database"
+
+
+async def _as_superuser(port: int, service: str, statement: str) -> None:
+    connection = await asyncpg.connect(admin_url(port, f"makegood_{service}"))
     try:
-        await availability.execute("CREATE EXTENSION IF NOT EXISTS btree_gist")
+        await connection.execute(statement)
     finally:
-        await availability.close()
+        await connection.close()

@@ -23,9 +23,13 @@ def environment(stack: Stack, service: str) -> dict[str, str]:
         "KAFKA_BOOTSTRAP_SERVERS": stack.bootstrap,
         "KAFKA_TOPIC_PREFIX": stack.topic_prefix(),
         f"{service.upper()}_DATABASE_URL": stack.database_url(service),
+        f"{service.upper()}_OWNER_DATABASE_URL": stack.database_url(service, "owner"),
+        f"{service.upper()}_PRUNER_DATABASE_URL": stack.database_url(service, "pruner"),
         "REDIS_URL": stack.redis_url,
         # Where these came from files, the files were read already.
         f"{service.upper()}_DATABASE_URL_FILE": "",
+        f"{service.upper()}_OWNER_DATABASE_URL_FILE": "",
+        f"{service.upper()}_PRUNER_DATABASE_URL_FILE": "",
         "REDIS_URL_FILE": "",
         "JWKS_URL": os.environ.get("JWKS_URL", f"{stack.mail_url}/.well-known/jwks.json"),
         "HTTP_HOST": LISTEN,

@@ -26,6 +26,9 @@ Row = asyncpg.Record
 
 _DIALECT = PGDialect_asyncpg(paramstyle="numeric_dollar")  # type: ignore[no-untyped-call]
 
+SEARCH_PATH: Final = "public, pg_temp"
+"""Named last, a temporary table stands in no other's place."""
+
 MAX_RECORD: Final = 900_000
 """Longest payload of one event in bytes; the broker's own limit is 1 MiB with headers."""
 
@@ -149,7 +152,12 @@ class Database:
             reset=_leave_as_it_is,
             command_timeout=30,
             max_inactive_connection_lifetime=300,
-            server_settings={"application_name": self._application_name, "jit": "off", "timezone": "UTC"},
+            server_settings={
+                "application_name": self._application_name,
+                "jit": "off",
+                "timezone": "UTC",
+                "search_path": SEARCH_PATH,
+            },
         )
 
     async def close(self) -> None:

@@ -1,10 +1,13 @@
-"""Role `migrate`: brings the service's database to the newest revision. Several at once wait for each other."""
+"""Role `migrate`: brings the service's database to the newest revision, and the rights of its logins to what is stated.
+
+Several at once wait for each other.
+"""
 
 from __future__ import annotations
 
 import asyncio
 from pathlib import Path
-from typing import Final
+from typing import Any, Final, cast
 
 import asyncpg
 import structlog
@@ -14,17 +17,22 @@ from sqlalchemy import Connection
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import NullPool
 
+from makegood_chassis import grants as rights
+from makegood_chassis.database import SEARCH_PATH
+from makegood_chassis.grants import Grants, Logins
 from makegood_chassis.messaging.failures import Stopped, until_it_passes
 
 _LOCK: Final = 0x6D676D69
 _PATIENCE: Final = 60.0
+_SESSION: Final = {"search_path": SEARCH_PATH}
 _log = structlog.get_logger(__name__)
 
 
-async def migrate(url: str, folder: Path) -> None:
-    """Runs Alembic's `upgrade head` in one transaction. Waits up to a minute for the database.
+async def migrate(url: str, folder: Path, grants: Grants, logins: Logins, *, development: bool) -> None:
+    """Runs Alembic's `upgrade head` and puts the grants in force, in one transaction. Waits up to a minute for the database.
 
-    Raises what the last try raised where it cannot be reached.
+    `url` is the owner's. Raises what the last try raised where it cannot be reached, NotTheOwner where the tables belong to
+    another login.
     """
     loop = asyncio.get_running_loop()
     end = loop.time() + _PATIENCE
@@ -38,14 +46,16 @@ async def migrate(url: str, folder: Path) -> None:
         )
     except Stopped:
         raise last[-1] from None
-    guard = await asyncpg.connect(url)
+    guard = await asyncpg.connect(url, server_settings=_SESSION)
     try:
         await guard.execute("SELECT pg_advisory_lock($1)", _LOCK)
+        await rights.require_ownership(guard)
         engine = engine_for(url)
         try:
-            async with engine.connect() as connection:
+            async with engine.begin() as connection:
                 await connection.run_sync(_upgrade, folder)
-                await connection.commit()
+                raw = await connection.get_raw_connection()
+                await rights.apply(cast(Any, raw.driver_connection), grants, logins, development=development)
         finally:
             await engine.dispose()
     finally:
@@ -55,7 +65,11 @@ async def migrate(url: str, folder: Path) -> None:
 
 def engine_for(url: str) -> AsyncEngine:
     """An engine of SQLAlchemy for the migrations. asyncpg reads the address itself, for it knows `sslmode` and the like."""
-    return create_async_engine("postgresql+asyncpg://", async_creator=lambda: asyncpg.connect(url), poolclass=NullPool)
+    return create_async_engine(
+        "postgresql+asyncpg://",
+        async_creator=lambda: asyncpg.connect(url, server_settings=_SESSION),
+        poolclass=NullPool,
+    )
 
 
 async def _reachable(url: str) -> None:

@@ -166,6 +166,8 @@ class Runtime:
         )
         with suppress(Stopped):
             await self._when_reachable(self._relay_database.open)
+            if service.pruner is not service.database:
+                await self._when_reachable(service.pruner.open)
         self._component("relay", self._run_relay)
         if service.events:
             self._component("consumer", self._run_consumer)
@@ -264,7 +266,7 @@ class Runtime:
             role=self._role,
             development=settings.development,
             inbox_retention=timedelta(seconds=settings.inbox_retention),
-            prunes=self._works,
+            pruner=self._service.pruner if self._works else None,
         )
         await self._upkeep.run()
 
@@ -338,5 +340,7 @@ class Runtime:
         await self._service.signals.close()
         if self._relay_database is not None:
             await self._relay_database.close()
+        with suppress(Exception):
+            await self._service.pruner.close()
         with suppress(Exception):
             await self._service.database.close()

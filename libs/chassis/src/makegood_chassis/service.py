@@ -21,6 +21,7 @@ from makegood_chassis.access.refusals import Refusals
 from makegood_chassis.checked_settings import advice
 from makegood_chassis.clock import Clock
 from makegood_chassis.database import Database
+from makegood_chassis.grants import CHASSIS, Grants, Logins
 from makegood_chassis.health import Health
 from makegood_chassis.http.context import RequestContext
 from makegood_chassis.messaging.handlers import Concerns, DeadlineHandlers, EventHandlers
@@ -46,6 +47,8 @@ class Service:
     deadlines: DeadlineHandlers
     migrations: Path
     """Folder of the Alembic scripts."""
+    grants: Grants = field(default_factory=lambda: CHASSIS)
+    """What the logins may do with each table; in force after each migration."""
     concerns: Concerns = lambda _: True
     """Of the events that it handles, those with which it has anything to do."""
     parts: Any = None
@@ -67,10 +70,15 @@ class Service:
     """Runs once after the database is open, before anything else (seeding)."""
     refusals: Refusals = field(init=False)
     """Writes down what was refused to whom."""
+    pruner: Database = field(init=False)
+    """The same database with the login that may delete what was kept long enough; `database` where there is none."""
 
     def __post_init__(self) -> None:
         self.refusals = Refusals(self.database)
         self.revocations = Revocations(self.settings.token_max_lifetime)
+        url = self.settings.pruner_database_url.get_secret_value()
+        name = f"makegood-{self.name}-pruner"
+        self.pruner = Database(url, self.clock, pool_size=2, application_name=name) if url else self.database
 
 
 def run(bootstrap: Callable[[S], Service], settings: type[S], argv: Sequence[str] | None = None) -> None:
@@ -116,8 +124,19 @@ def _migrate(service: Service) -> None:
     """Brings the database up to date, or ends the process with exit code 1 and the reason as its last words."""
     from makegood_chassis.migrations import migrate
 
+    settings = service.settings
     try:
-        asyncio.run(migrate(service.settings.database_url.get_secret_value(), service.migrations))
+        runtime_url = settings.database_url.get_secret_value()
+        logins = Logins.of(runtime_url, settings.pruner_database_url.get_secret_value() or runtime_url)
+        asyncio.run(
+            migrate(
+                settings.owner_database_url.get_secret_value() or runtime_url,
+                service.migrations,
+                service.grants,
+                logins,
+                development=settings.development,
+            )
+        )
     except OSError as error:
         structlog.get_logger(__name__).error("the database cannot be reached", error=type(error).__name__)
         sys.exit(1)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Annotated, Final, Literal
 
-from pydantic import Field, PositiveFloat, PositiveInt, SecretStr, field_validator
+from pydantic import Field, PositiveFloat, PositiveInt, SecretStr, ValidationInfo, field_validator
 
 from makegood_chassis import production
 from makegood_chassis.checked_settings import CheckedSettings, Fault, development_default, in_development
@@ -18,7 +18,10 @@ from makegood_chassis.secret_files import is_secret, variable
 
 MAXIMUM_LIFETIME: Final = 3600.0
 """Seconds that an access token may live."""
-
+OWNER: Final = (
+    "The same database with the login that owns its tables, which `migrate` alone uses; empty: the service's own login."
+)
+PRUNER: Final = "The same database with the login that deletes what was kept long enough (role `work`); empty: the service's own login."
 Port = Annotated[int, Field(ge=1, le=65535)]
 
 DEVELOPMENT_ISSUER: Final = "https://identity.makegood.invalid"
@@ -31,6 +34,8 @@ class ServiceSettings(KafkaSettings):
     database_url: SecretStr = Field(
         description="PostgreSQL of this service, `postgresql://login:secret@host:port/database`."
     )
+    owner_database_url: SecretStr = Field(SecretStr(""), description=OWNER)
+    pruner_database_url: SecretStr = Field(SecretStr(""), description=PRUNER)
     database_pool: PositiveInt = Field(
         16, validation_alias="DATABASE_POOL", description="Most connections of one process to PostgreSQL."
     )
@@ -185,9 +190,11 @@ class ServiceSettings(KafkaSettings):
         "`OTEL_EXPORTER_OTLP_CERTIFICATE` and the other variables of OpenTelemetry's exporter count too.",
     )
 
-    @field_validator("database_url")
+    @field_validator("database_url", "owner_database_url", "pruner_database_url")
     @classmethod
-    def _postgresql_only(cls, url: SecretStr) -> SecretStr:
+    def _postgresql_only(cls, url: SecretStr, info: ValidationInfo) -> SecretStr:
+        if not url.get_secret_value() and info.field_name != "database_url":
+            return url
         if not url.get_secret_value().startswith(("postgresql://", "postgres://")):
             raise ValueError(
                 "must be a postgresql:// address, for example postgresql://booking:secret@127.0.0.1/makegood_booking"

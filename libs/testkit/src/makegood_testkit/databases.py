@@ -6,13 +6,16 @@ import inspect
 import os
 import subprocess
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from urllib.parse import urlsplit, urlunsplit
 from uuid import uuid4
 
 import asyncpg
 
 Prepare = Callable[[str], Awaitable[object] | object]
+JOBS = ("owner", "pruner", "auditor")
+"""What the logins of a service are for, beside the one that runs it."""
 _PASSWORD = "secret"  # noqa: S105 - of servers that live as long as the tests
 
 
@@ -24,13 +27,38 @@ def with_parts(url: str, *, database: str, user: str | None = None) -> str:
     return urlunsplit((parts.scheme, f"{login}@{host}", f"/{database}", "", ""))
 
 
+def as_login(url: str, job: str) -> str:
+    """The address of a service's test database with the login of another job: `owner`, `pruner`, `auditor`."""
+    parts = urlsplit(url)
+    return with_parts(url, database=parts.path.lstrip("/"), user=f"{parts.username}_{job}")
+
+
+@asynccontextmanager
+async def as_owner(url: str) -> AsyncIterator[asyncpg.Connection]:
+    """A connection to a service's test database as its owner: for what no service does, and tests do on purpose."""
+    connection = await asyncpg.connect(as_login(url, "owner"))
+    try:
+        yield connection
+    finally:
+        await connection.close()
+
+
+def settings_of(service: str, url: str) -> dict[str, str]:
+    """The addresses of a service's test database, by the names of the settings."""
+    name = service.upper()
+    return {
+        f"{name}_DATABASE_URL": url,
+        **{f"{name}_{job.upper()}_DATABASE_URL": as_login(url, job) for job in JOBS},
+    }
+
+
 def migrate_service(service: str) -> Prepare:
     """Runs the service's own migrations, as an operator would."""
 
     def prepare(url: str) -> None:
         values = {
             **os.environ,
-            f"{service.upper()}_DATABASE_URL": url,
+            **settings_of(service, url),
             "MAKEGOOD_ENVIRONMENT": "development",
             "KAFKA_BOOTSTRAP_SERVERS": os.environ.get("KAFKA_BOOTSTRAP_SERVERS", "127.0.0.1:1"),
             "JWKS_URL": os.environ.get("JWKS_URL", "http://127.0.0.1:1/jwks.json"),
@@ -49,6 +77,7 @@ class Databases:
     def __init__(self, admin_url: str) -> None:
         self._admin_url = admin_url
         self._templates: dict[str, str] = {}
+        self._owners: dict[str, str] = {}
         self._made: list[str] = []
         self._session = uuid4().hex[:8]
 
@@ -62,9 +91,13 @@ class Databases:
         template = f"template_{name}_{self._session}"
         admin = await self._admin()
         try:
-            if not await admin.fetchval("SELECT 1 FROM pg_roles WHERE rolname = $1", name):
-                await admin.execute(f"CREATE ROLE \"{name}\" LOGIN PASSWORD '{_PASSWORD}'")
-            await admin.execute(f'CREATE DATABASE "{template}" OWNER "{name}"')
+            there = {row[0] for row in await admin.fetch("SELECT rolname FROM pg_roles")}
+            for role in [name] if prepare else [name, *(f"{name}_{job}" for job in JOBS)]:
+                if role not in there:
+                    await admin.execute(f"CREATE ROLE \"{role}\" LOGIN PASSWORD '{_PASSWORD}'")
+            owner = name if prepare else f"{name}_owner"
+            self._owners[name] = owner
+            await admin.execute(f'CREATE DATABASE "{template}" OWNER "{owner}"')
         finally:
             await admin.close()
         inside = await self._admin(template)
@@ -80,10 +113,10 @@ class Databases:
         return template
 
     async def make(self, name: str, prepare: Prepare | None = None) -> str:
-        """A fresh database; answers its address with the login `name`, which owns it.
+        """A fresh database of the service `name`; answers its address with the service's login, for others see `as_login`.
 
-        The template of this name is prepared once by `prepare(url)`, plain or async, by default the migrations of the
-        service `name`. The extension btree_gist is there already.
+        Its template is prepared once by the service's own migrations, or by `prepare(url)`, plain or async: then the login
+        `name` owns all. The extension btree_gist is there already.
         """
         template = await self._template(name, prepare)
         database = f"test_{name}_{uuid4().hex[:12]}"
@@ -93,7 +126,13 @@ class Databases:
             await admin.execute(
                 "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = $1", template
             )
-            await admin.execute(f'CREATE DATABASE "{database}" TEMPLATE "{template}" OWNER "{name}"')
+            await admin.execute(f'CREATE DATABASE "{database}" TEMPLATE "{template}" OWNER "{self._owners[name]}"')
+            # What may be done with the database as a whole is all that a copy does not take over.
+            if prepare is None:
+                logins = f'"{name}", "{name}_pruner", "{name}_auditor"'
+                await admin.execute(
+                    f'REVOKE ALL ON DATABASE "{database}" FROM PUBLIC; GRANT CONNECT ON DATABASE "{database}" TO {logins}'
+                )
         finally:
             await admin.close()
         self._made.append(database)

@@ -38,6 +38,7 @@ from makegood_availability.handlers.rooms import Rooms
 from makegood_availability.handlers.waitlist import ENTRY, HORIZON, LINE
 from makegood_availability.parts import Parts
 from makegood_availability.settings import AvailabilitySettings
+from makegood_availability.store.grants import GRANTS
 
 NAME = "availability"
 MIGRATIONS = Path(__file__).parents[2] / "migrations"
@@ -74,6 +75,7 @@ def bootstrap(settings: AvailabilitySettings, clock: Clock | None = None) -> Ser
             HORIZON: line.due,
         },
         migrations=MIGRATIONS,
+        grants=GRANTS,
         parts=parts,
         app=app,
         audited=True,

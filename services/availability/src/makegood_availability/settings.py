@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from makegood_chassis.settings import AccessLogSettings
+from makegood_chassis.settings import OWNER, PRUNER, AccessLogSettings
 from pydantic import Field, SecretStr
 
 
@@ -12,4 +12,12 @@ class AvailabilitySettings(AccessLogSettings):
     database_url: SecretStr = Field(
         validation_alias="AVAILABILITY_DATABASE_URL",
         description="PostgreSQL of the availability service, `postgresql://login:secret@host:port/database`.",
+    )
+    owner_database_url: SecretStr = Field(
+        SecretStr(""), validation_alias="AVAILABILITY_OWNER_DATABASE_URL", description=OWNER
+    )
+    pruner_database_url: SecretStr = Field(
+        SecretStr(""), validation_alias="AVAILABILITY_PRUNER_DATABASE_URL", description=PRUNER
+    )
+        "", validation_alias="AVAILABILITY_PRUNER_DATABASE_URL", description=PRUNER, repr=False
     )

@@ -31,6 +31,7 @@ from makegood_booking.handlers.left import left_handlers
 from makegood_booking.lookout import Lookout
 from makegood_booking.parts import Parts
 from makegood_booking.settings import BookingSettings
+from makegood_booking.store.grants import GRANTS
 from makegood_booking.store.policies import Policies
 from makegood_booking.store.sessions import Sessions
 
@@ -52,6 +53,7 @@ def bootstrap(settings: BookingSettings, clock: Clock | None = None) -> Service:
         events=event_handlers(kept, signals),
         deadlines={**deadline_handlers(kept, signals), **left_handlers(kept, signals)},
         migrations=MIGRATIONS,
+        grants=GRANTS,
         concerns=concerns,
         parts=Parts(
             database=database,

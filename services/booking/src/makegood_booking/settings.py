@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from makegood_chassis.settings import AccessLogSettings
+from makegood_chassis.settings import OWNER, PRUNER, AccessLogSettings
 from makegood_contracts.currencies import currency_codes
 from pydantic import Field, SecretStr, field_validator
 
@@ -13,6 +13,12 @@ class BookingSettings(AccessLogSettings):
     database_url: SecretStr = Field(
         validation_alias="BOOKING_DATABASE_URL",
         description="PostgreSQL of booking, `postgresql://login:secret@host:port/database`.",
+    )
+    owner_database_url: SecretStr = Field(
+        SecretStr(""), validation_alias="BOOKING_OWNER_DATABASE_URL", description=OWNER
+    )
+    pruner_database_url: SecretStr = Field(
+        SecretStr(""), validation_alias="BOOKING_PRUNER_DATABASE_URL", description=PRUNER
     )
     currencies: str = Field(
         "",

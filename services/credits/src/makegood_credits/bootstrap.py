@@ -47,6 +47,7 @@ from makegood_credits.handlers.requested import on_requested, on_reserved
 from makegood_credits.payments.choice import provider_of
 from makegood_credits.payments.development import DevelopmentPayments
 from makegood_credits.settings import CreditsSettings
+from makegood_credits.store.grants import GRANTS
 
 EVENTS: EventHandlers = {
     SessionRequested: on_requested,
@@ -89,6 +90,7 @@ def bootstrap(settings: CreditsSettings, clock: Clock | None = None) -> Service:
         events=EVENTS,
         deadlines=DEADLINES,
         migrations=Path(__file__).parents[2] / "migrations",
+        grants=GRANTS,
         app=application,
         parts=payments,
         audited=True,

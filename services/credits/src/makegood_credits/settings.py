@@ -7,7 +7,7 @@ from typing import Final, Literal
 
 from makegood_chassis import production
 from makegood_chassis.checked_settings import Fault
-from makegood_chassis.settings import AccessLogSettings
+from makegood_chassis.settings import OWNER, PRUNER, AccessLogSettings
 from pydantic import Field, SecretStr
 
 STRIPE: Final = "api.stripe.com"
@@ -19,6 +19,12 @@ class CreditsSettings(AccessLogSettings):
     database_url: SecretStr = Field(
         validation_alias="CREDITS_DATABASE_URL",
         description="PostgreSQL of credits, `postgresql://login:secret@host:port/database`.",
+    )
+    owner_database_url: SecretStr = Field(
+        SecretStr(""), validation_alias="CREDITS_OWNER_DATABASE_URL", description=OWNER
+    )
+    pruner_database_url: SecretStr = Field(
+        SecretStr(""), validation_alias="CREDITS_PRUNER_DATABASE_URL", description=PRUNER
     )
     payment_provider: Literal["", "development", "stripe", "none"] = Field(
         "",

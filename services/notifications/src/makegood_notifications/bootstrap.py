@@ -27,6 +27,7 @@ from makegood_notifications.mail.wording import Wording
 from makegood_notifications.parts import Parts
 from makegood_notifications.settings import NotificationsSettings
 from makegood_notifications.store import allowances
+from makegood_notifications.store.grants import GRANTS
 from makegood_notifications.store.stream import prune
 from makegood_notifications.whatsapp.carrier import Messages, WhatsAppCarrier
 from makegood_notifications.whatsapp.cloud_api import Account, CloudApi
@@ -83,6 +84,7 @@ def bootstrap(
         ),
         deadlines=Reminding(teller).handlers,
         migrations=MIGRATIONS,
+        grants=GRANTS,
         parts=Parts(wording, sender, whatsapp_sender, settings.public_base_url.rstrip("/")),
         app=make_app,
         audited=True,

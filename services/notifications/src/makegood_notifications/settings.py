@@ -8,7 +8,7 @@ from typing import Annotated, Final, Literal
 
 from makegood_chassis import production
 from makegood_chassis.checked_settings import Fault, in_development
-from makegood_chassis.settings import AccessLogSettings, Port
+from makegood_chassis.settings import OWNER, PRUNER, AccessLogSettings, Port
 from pydantic import Field, PositiveFloat, PositiveInt, SecretStr, field_validator
 
 WHATSAPP: Final = "graph.facebook.com"
@@ -23,6 +23,12 @@ class NotificationsSettings(AccessLogSettings):
     database_url: SecretStr = Field(
         validation_alias="NOTIFICATIONS_DATABASE_URL",
         description="PostgreSQL of this service, `postgresql://login:secret@host:port/database`.",
+    )
+    owner_database_url: SecretStr = Field(
+        SecretStr(""), validation_alias="NOTIFICATIONS_OWNER_DATABASE_URL", description=OWNER
+    )
+    pruner_database_url: SecretStr = Field(
+        SecretStr(""), validation_alias="NOTIFICATIONS_PRUNER_DATABASE_URL", description=PRUNER
     )
     smtp_host: str = Field(
         "",

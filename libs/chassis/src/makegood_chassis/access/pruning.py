@@ -65,7 +65,7 @@ def keep_pruned(retention_seconds: float) -> Callable[[Service], Awaitable[None]
         while True:
             await asyncio.sleep(_EVERY * (0.5 + random.random()))
             try:
-                gone = await prune(service.database, timedelta(seconds=retention_seconds))
+                gone = await prune(service.pruner, timedelta(seconds=retention_seconds))
             except Exception as error:
                 if not is_transient(error):
                     raise

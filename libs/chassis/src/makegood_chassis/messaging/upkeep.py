@@ -6,6 +6,7 @@ import asyncio
 import random
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
+from functools import partial
 from typing import Final
 
 import asyncpg
@@ -51,7 +52,7 @@ async def prune_keys(database: Database, older_than: timedelta = KEYS_KEPT, *, a
 
 
 class Upkeep:
-    """`run()` until cancelled, then `leave()`. Servers that are away are waited for."""
+    """`run()` until cancelled, then `leave()`. Servers that are away are waited for. Prunes if it is given a `pruner`."""
 
     def __init__(
         self,
@@ -61,20 +62,20 @@ class Upkeep:
         role: str,
         development: bool,
         inbox_retention: timedelta,
-        prunes: bool = True,
+        pruner: Database | None = None,
     ) -> None:
         self._database = database
         self._process = process
         self._role = role
         self._development = development
         self._retention = inbox_retention
-        self._prunes = prunes
+        self._pruner = pruner
         self._moved = asyncio.Event()
 
     async def run(self) -> None:
         jobs = [self._every(_SEEN_EVERY, self.seen, wake=self._moved), self._every(_MEASURE_EVERY, self._measure)]
-        if self._prunes:
-            jobs.append(self._every(_PRUNE_EVERY, self._prune, soon=False))
+        if self._pruner is not None:
+            jobs.append(self._every(_PRUNE_EVERY, partial(self._prune, self._pruner), soon=False))
         if self._development:
             jobs.append(self._listen())
         async with asyncio.TaskGroup() as group:
@@ -128,11 +129,11 @@ class Upkeep:
         pool = self._database.pool
         metrics.DB_POOL_IN_USE.set(pool.get_size() - pool.get_idle_size())
 
-    async def _prune(self) -> None:
-        gone = await inbox.prune(self._database, self._retention)
-        keys = await prune_keys(self._database)
-        await revocation.prune(self._database)
-        async with self._database.reading() as queries:
+    async def _prune(self, pruner: Database) -> None:
+        gone = await inbox.prune(pruner, self._retention)
+        keys = await prune_keys(pruner)
+        await revocation.prune(pruner)
+        async with pruner.reading() as queries:
             await queries.execute(_FORGET)
         if gone or keys:
             _log.info("pruned", inbox=gone, idempotency_keys=keys)

@@ -12,6 +12,7 @@ from makegood_chassis.database import Queries, Row, UnitOfWork
 from makegood_booking.domain.policy import Policy
 
 _FRESH: Final = 5.0
+_LOCK: Final = 0x706F6C69
 """Seconds after which a process looks for a newer policy."""
 _LATEST = "SELECT version, id, numbers FROM policies ORDER BY version DESC LIMIT 1"
 _NUMBERS = frozenset(field.name for field in fields(Policy)) - {"id", "version"}
@@ -37,7 +38,8 @@ class Policies:
 
     async def lock_latest(self, unit: UnitOfWork) -> Policy:
         """The latest policy; nobody else adds one until the unit ends."""
-        await unit.execute("LOCK TABLE policies IN SHARE ROW EXCLUSIVE MODE")
+        # Not a lock of the table: that takes the right to change it.
+        await unit.execute("SELECT pg_advisory_xact_lock($1)", _LOCK)
         row = await unit.fetch_one(_LATEST)
         if row is None:
             raise LookupError("the database has no policy; run the migrations")

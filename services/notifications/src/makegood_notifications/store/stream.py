@@ -87,7 +87,7 @@ async def prune(service: Service) -> None:
     """Endless: forgets entries older than KEPT, a few at a time."""
     while True:
         try:
-            async with service.database.reading() as queries:
+            async with service.pruner.reading() as queries:
                 gone = await queries.execute(_PRUNE)
         except Exception as error:
             if not is_transient(error):

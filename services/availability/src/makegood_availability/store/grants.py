@@ -1,0 +1,30 @@
+"""What the service's logins may do with each table."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from makegood_chassis.grants import CHASSIS, Allowed, Grants
+
+GRANTS: Final[Grants] = {
+    **CHASSIS,
+    "schedules": Allowed(
+        "SELECT, INSERT, UPDATE (version, sequence, body, changed_at)",
+        auditor="SELECT (provider_id, version, sequence)",
+    ),
+    "time_off": Allowed("SELECT, INSERT, UPDATE (note), DELETE"),
+    "venues": Allowed("SELECT, INSERT, UPDATE (version, name, time_zone, weekly)"),
+    # Whose slot it is stays as it was written; only offers of the waitlist are deleted.
+    "slot_holds": Allowed(
+        "SELECT, INSERT, DELETE, "
+        "UPDATE (venue_id, starts_at, ends_at, blocked, live, firm, cause, ended_at, sequence, entry_id)",
+        auditor="SELECT",
+    ),
+    "slot_moves": Allowed("SELECT, INSERT"),
+    "rooms": Allowed("SELECT, INSERT, UPDATE (version, active)"),
+    "waitlist": Allowed(
+        "SELECT, INSERT, UPDATE (status, offer_starts_at, offer_ends_at, lapses_at, session_id), DELETE",
+        auditor="SELECT (id, status, session_id)",
+    ),
+    "policy": Allowed("SELECT, INSERT (version, offer_minutes), UPDATE (version, offer_minutes)"),
+}

@@ -1,0 +1,36 @@
+"""What the service's logins may do with each table. Policies and what happened to a session are added, never changed."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from makegood_chassis.grants import CHASSIS, Allowed, Grants
+
+_OF_A_SESSION: Final = (
+    "status, version, slot_state, funding, credit_state, reasons, purchasable, confirm_by, member_joined_at, member_left_at, "
+    "provider_joined_at, provider_left_at, absent_party, lot_id, blocked_from, blocked_until, move, moved_by_provider, "
+    "reconfirmation, starts_at, ends_at, length_minutes, time_zone, venue_id, extended_minutes, invoiced_minor"
+)
+
+GRANTS: Final[Grants] = {
+    **CHASSIS,
+    "policies": Allowed("SELECT, INSERT", auditor="SELECT"),
+    "rooms": Allowed("SELECT, INSERT, UPDATE (status, version, last_activity_at)", auditor="SELECT"),
+    # Whose it is, who booked it and under which policy stays as it was written.
+    "sessions": Allowed(f"SELECT, INSERT, UPDATE ({_OF_A_SESSION})", auditor="SELECT"),
+    "session_history": Allowed("SELECT, INSERT"),
+    "session_remarks": Allowed("SELECT, INSERT, DELETE"),
+    "session_notes": Allowed("SELECT, INSERT, UPDATE (note)", auditor="SELECT (session_id, version, kind)"),
+    "session_links": Allowed("SELECT, INSERT, UPDATE (token)"),
+    # What other services told.
+    "enrolments": Allowed(
+        "SELECT, INSERT, UPDATE (ends_on, lengths, psychiatry_lengths, modalities, live_credits, purchasable, sequence)"
+    ),
+    "credit_movements": Allowed("SELECT, INSERT"),
+    "overdue_invoices": Allowed("SELECT, INSERT, UPDATE (owed, sequence)", auditor="SELECT"),
+    "provider_schedules": Allowed("SELECT, INSERT, UPDATE (version, specialty, body)"),
+    "time_off": Allowed("SELECT, INSERT, UPDATE (starts_at, ends_at, removed)"),
+    "waitlist_offers": Allowed(
+        "SELECT, INSERT, UPDATE (sequence, starts_at, ends_at, blocked_from, blocked_until, lapses_at)"
+    ),
+}

@@ -1,0 +1,37 @@
+"""What the service's logins may do with each table. The ledger grows; nobody but its owner could change it, and nobody does."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from makegood_chassis.grants import CHASSIS, Allowed, Grants
+from makegood_chassis.http import access_log
+
+GRANTS: Final[Grants] = {
+    **CHASSIS,
+    **access_log.GRANTS,
+    "ledger_entries": Allowed("SELECT, INSERT", auditor="SELECT"),
+    "ledger_imbalances": Allowed("SELECT", auditor="SELECT"),
+    "accounts": Allowed(
+        "SELECT, INSERT (member_id), UPDATE (available, held, entry_count, ledger_sequence, enrolment_sequence, next_due, "
+        "overdue)",
+        auditor="SELECT",
+    ),
+    "enrolments": Allowed("SELECT, INSERT, UPDATE (ends_on, covers_until, next_period, next_grant)"),
+    "lots": Allowed("SELECT, INSERT, UPDATE (available, held, expires_at)"),
+    # What a session took, and where it went to.
+    "holds": Allowed(
+        "SELECT, INSERT, UPDATE (id, plan_id, state, firm, lot_id, invoice_id, answers, moving, extended, by_hand)",
+        auditor="SELECT",
+    ),
+    "move_holds": Allowed("SELECT, INSERT, UPDATE (id, plan_id, state, firm, lot_id, invoice_id)", auditor="SELECT"),
+    # Whom a charge, a purchase or a payment is of, and how much: never changed.
+    "invoices": Allowed("SELECT, INSERT, UPDATE (status, due_on, overdue_at)", auditor="SELECT"),
+    "purchases": Allowed("SELECT, INSERT, UPDATE (status, lot_id), DELETE"),
+    "checkouts": Allowed("SELECT, INSERT, UPDATE (state, reference, url, url_until), DELETE", auditor="SELECT"),
+    "payment_events": Allowed(
+        "SELECT, INSERT (provider, event_id, checkout_id, outcome, effect), UPDATE (effect)", auditor="SELECT"
+    ),
+    "refunds": Allowed("SELECT, INSERT, UPDATE (state, tries, try_at)", auditor="SELECT"),
+    "payments_to_refund": Allowed(auditor="SELECT"),
+}

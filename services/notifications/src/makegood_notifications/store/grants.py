@@ -1,0 +1,40 @@
+"""What the service's logins may do with each table. Nobody but the service itself reads names, addresses and messages."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from makegood_chassis.grants import CHASSIS, Allowed, Grants
+from makegood_chassis.http import access_log
+
+GRANTS: Final[Grants] = {
+    **CHASSIS,
+    **access_log.GRANTS,
+    "people": Allowed(
+        "SELECT, INSERT, DELETE, "
+        "UPDATE (name, email, phone, time_zone, locale, by_email, by_whatsapp, by_chat, version, updated_at)",
+        auditor="SELECT (id)",
+    ),
+    "calendar_feeds": Allowed("SELECT, INSERT, UPDATE (secret_hash, made_at), DELETE"),
+    "erasures": Allowed("SELECT, INSERT, UPDATE (erased_at, times)"),
+    "chat_messages": Allowed("SELECT, INSERT, UPDATE (text)"),
+    "deliveries": Allowed(
+        "SELECT, INSERT, UPDATE (status, reason, withdrawn, subject, attempts, next_attempt_at, sent_at)",
+        auditor="SELECT (id, person_id, session_id, channel, template, status, reason)",
+    ),
+    "stream": Allowed(
+        "SELECT, INSERT (member_id, provider_id, kind, data)", pruner="SELECT (position, made_at), DELETE"
+    ),
+    "returns_to_tell": Allowed("SELECT, INSERT, DELETE"),
+    # What other services told.
+    "rooms": Allowed("SELECT, INSERT, UPDATE (status, version, posted)"),
+    "sessions": Allowed(
+        "SELECT, INSERT, UPDATE (status, starts_at, ends_at, length_minutes, modality, time_zone, venue_id, version, "
+        "invitation_sequence)"
+    ),
+    "enrolments": Allowed(
+        "SELECT, INSERT, UPDATE (plan_kind, starts_on, ends_on, time_zone, lengths, psychiatry_lengths, reminder_channels)"
+    ),
+    "specialties": Allowed("SELECT, INSERT, UPDATE (specialty, version)"),
+    "offers": Allowed("SELECT, INSERT, UPDATE (starts_at, lapses_at), DELETE"),
+}
