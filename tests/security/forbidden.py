@@ -20,7 +20,6 @@ ON_A_TABLE: Final = (
     "CREATE RULE planted AS ON INSERT TO public.{0} DO INSTEAD NOTHING",
     "CREATE POLICY planted ON public.{0} USING (true)",
     "CREATE TRIGGER planted BEFORE INSERT ON public.{0} EXECUTE FUNCTION suppress_redundant_updates_trigger()",
-    "LOCK TABLE public.{0} IN ACCESS EXCLUSIVE MODE",
 )
 """On each table. `{0}`: the table, `{column}`: its first column."""
 

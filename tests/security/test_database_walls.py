@@ -7,7 +7,7 @@ grants do not name: a table that is added is covered by itself.
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from importlib import import_module
@@ -19,7 +19,7 @@ from makegood_chassis.grants import Allowed, Grants
 from makegood_cli.stack.ports import SERVICES
 from makegood_testkit.databases import Databases, as_login, with_parts
 
-from .forbidden import EVERYWHERE, ON_A_TABLE
+from .forbidden import EVERYWHERE, ON_A_TABLE, OUTSIDE_TRANSACTIONS
 
 pytestmark = pytest.mark.rule("SEC-7")
 
@@ -41,6 +41,8 @@ UNION ALL
 SELECT proname::text FROM pg_proc AS p WHERE p.pronamespace = 'public'::regnamespace AND pg_get_userbyid(proowner) <> $1
     AND NOT EXISTS (SELECT FROM pg_depend AS d WHERE d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e')
 """
+_NOTHING_GRANTED = frozenset({"01006", "01007"})
+"""How the server refuses a `GRANT` to somebody who has the right without the right to pass it on."""
 _SEQUENCE = ("SELECT nextval('public.{0}')", "SELECT setval('public.{0}', 1)", "SELECT last_value FROM public.{0}")
 
 
@@ -86,6 +88,7 @@ class Walls:
                 continue
             if "DELETE" not in granted:
                 yield f"DELETE FROM public.{table}"
+                yield f"LOCK TABLE public.{table} IN ACCESS EXCLUSIVE MODE"
             yield from (statement.format(table, column=columns[0]) for statement in ON_A_TABLE)
 
 
@@ -98,10 +101,19 @@ async def connected(url: str) -> AsyncIterator[asyncpg.Connection]:
         await connection.close()
 
 
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def addresses(databases: Databases) -> AsyncIterator[dict[str, str]]:
+    """A fresh database of each service."""
+    made = {service: await databases.make(service) for service in SERVICES}
+    yield made
+    for url in made.values():
+        await databases.drop(url)
+
+
 @pytest_asyncio.fixture(scope="module", params=SERVICES, loop_scope="session")
-async def walls(request: pytest.FixtureRequest, databases: Databases) -> AsyncIterator[Walls]:
+async def walls(request: pytest.FixtureRequest, addresses: dict[str, str]) -> AsyncIterator[Walls]:
     service: str = request.param
-    url = await databases.make(service)
+    url = addresses[service]
     async with AsyncExitStack() as stack:
         owner = await stack.enter_async_context(connected(as_login(url, "owner")))
         tables: dict[str, list[str]] = {}
@@ -112,15 +124,19 @@ async def walls(request: pytest.FixtureRequest, databases: Databases) -> AsyncIt
         urls = {"runtime": url, "pruner": as_login(url, "pruner"), "auditor": as_login(url, "auditor")}
         logins = {job: await stack.enter_async_context(connected(address)) for job, address in urls.items()}
         yield Walls(service, url, tables, frozenset(views), owner, logins)
-    await databases.drop(url)
 
 
-async def permitted(connection: asyncpg.Connection, statements: Iterator[str]) -> list[str]:
-    """Those of the statements that the server does not refuse for want of a right; none of them lasts."""
-    done = []
+async def permitted(
+    connection: asyncpg.Connection, statements: Iterable[str], *, in_transactions: bool = True
+) -> list[str]:
+    """Those of the statements that the server does not refuse for want of a right; in transactions, none of them lasts."""
+    done, warnings = [], []
+    connection.add_log_listener(lambda _, message: warnings.append(message.sqlstate))
     for statement in statements:
         step = connection.transaction()
-        await step.start()
+        if in_transactions:
+            await step.start()
+        warnings.clear()
         try:
             await connection.execute(statement)
         except asyncpg.InsufficientPrivilegeError:
@@ -128,9 +144,11 @@ async def permitted(connection: asyncpg.Connection, statements: Iterator[str]) -
         except asyncpg.PostgresError as error:
             done.append(f"{statement} ({type(error).__name__}: {error})")
         else:
-            done.append(statement)
+            if not _NOTHING_GRANTED.intersection(warnings):
+                done.append(statement)
         finally:
-            await step.rollback()
+            if in_transactions:
+                await step.rollback()
     return done
 
 
@@ -142,7 +160,10 @@ async def test_no_login_does_to_a_table_what_its_grants_do_not_name(walls: Walls
 @pytest.mark.parametrize("job", JOBS)
 async def test_no_login_changes_the_database_the_server_or_its_own_rights(walls: Walls, job: str) -> None:
     names = {"service": walls.service, "database": walls.url.rpartition("/")[2]}
-    assert await permitted(walls.logins[job], (statement.format(**names) for statement in EVERYWHERE)) == []
+    login = walls.logins[job]
+    assert await permitted(login, (statement.format(**names) for statement in EVERYWHERE)) == []
+    outside = (statement.format(**names) for statement in OUTSIDE_TRANSACTIONS)
+    assert await permitted(login, outside, in_transactions=False) == []
 
 
 @pytest.mark.parametrize("job", JOBS)
@@ -166,10 +187,10 @@ async def test_money_and_audit_rows_are_written_once_and_for_all(walls: Walls) -
             f"DROP TABLE {table}",
         ):
             for job, login in walls.logins.items():
-                assert await permitted(login, iter([statement])) == [], (job, statement)
-        assert await permitted(walls.logins["runtime"], iter([f"DELETE FROM {table}"])) == []
+                assert await permitted(login, [statement]) == [], (job, statement)
+        assert await permitted(walls.logins["runtime"], [f"DELETE FROM {table}"]) == []
     if "ledger_entries" in walls.tables:
-        assert await permitted(walls.logins["pruner"], iter(["DELETE FROM ledger_entries"])) == []
+        assert await permitted(walls.logins["pruner"], ["DELETE FROM ledger_entries"]) == []
     with pytest.raises(asyncpg.InsufficientPrivilegeError):
         await walls.logins["pruner"].fetch("SELECT body FROM idempotency_keys")
 

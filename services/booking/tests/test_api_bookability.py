@@ -10,6 +10,7 @@ import pytest
 from makegood_booking.store import calendars
 from makegood_contracts.events import SessionRequested, SessionType, TimeOffAdded, WeeklyHours
 from makegood_contracts.ids import new_id
+from makegood_testkit.databases import as_owner
 from msgspec.structs import replace as altered
 
 from .examples import HOUR, NOW, START
@@ -217,12 +218,12 @@ async def test_a_wish_is_refused_for_what_booking_it_would_be_refused_for(world:
 @pytest.mark.rule("BOOK-8")
 async def test_what_cannot_be_asked_is_a_reason_and_never_an_error(world: World) -> None:
     room = await world.room()
-    async with world.service.database.pool.acquire() as connection:
-        await connection.execute("ALTER TABLE enrolments RENAME TO gone")
+    async with as_owner(world.service.database.url) as owner:
+        await owner.execute("ALTER TABLE enrolments RENAME TO gone")
     found = await bookability(world, room)
     assert reasons(found) == {"temporary-interruption": "try_again_later"}
-    async with world.service.database.pool.acquire() as connection:
-        await connection.execute("ALTER TABLE gone RENAME TO enrolments")
+    async with as_owner(world.service.database.url) as owner:
+        await owner.execute("ALTER TABLE gone RENAME TO enrolments")
     await covered(world)
     await hear(world, told(schedule(time_zone="Mars/Olympus", weekly=ALWAYS)))
     assert reasons(await bookability(world, room)) == {"temporary-interruption": "try_again_later"}

@@ -198,6 +198,8 @@ async def make_databases(port: int) -> None:
                 # The faster strategy for small templates, without a checkpoint.
                 await admin.execute(f"CREATE DATABASE makegood_{service} OWNER {service}_owner STRATEGY wal_log")
                 await admin.execute(f"REVOKE ALL ON DATABASE makegood_{service} FROM PUBLIC")
+                logins = ", ".join((service, f"{service}_pruner", f"{service}_auditor"))
+                await admin.execute(f"GRANT CONNECT ON DATABASE makegood_{service} TO {logins}")
         await admin.execute("REVOKE ALL ON DATABASE postgres FROM PUBLIC")
     finally:
         await admin.close()

@@ -19,5 +19,3 @@ class AvailabilitySettings(AccessLogSettings):
     pruner_database_url: SecretStr = Field(
         SecretStr(""), validation_alias="AVAILABILITY_PRUNER_DATABASE_URL", description=PRUNER
     )
-        "", validation_alias="AVAILABILITY_PRUNER_DATABASE_URL", description=PRUNER, repr=False
-    )
