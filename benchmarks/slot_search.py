@@ -35,7 +35,7 @@ from makegood_availability.bootstrap import bootstrap
 from makegood_availability.settings import AvailabilitySettings
 from makegood_chassis.clock import FixedClock
 from makegood_chassis.service import Service
-from makegood_testkit.databases import Databases
+from makegood_testkit.databases import Databases, as_login
 from makegood_testkit.servers import decide, servers
 
 PROVIDERS = 1000
@@ -74,7 +74,7 @@ FROM generate_series(0, $1 - 1) AS provider, generate_series(0, $2 - 1) AS turn,
 
 async def fill(url: str, sessions: int) -> None:
     """The schedules and sessions; the constraints are made anew behind them, which is faster and checks as much."""
-    connection = await asyncpg.connect(url)
+    connection = await asyncpg.connect(as_login(url, "owner"))
     try:
         await connection.executemany(
             "INSERT INTO schedules (provider_id, version, sequence, body, changed_at) VALUES ($1, 1, 1, $2, $3)",

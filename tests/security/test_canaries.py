@@ -156,7 +156,7 @@ async def test_no_trace_has_any_of_it(cast: Cast, traces: Collector) -> None:
 
 @pytest.mark.parametrize("service", ["booking", "availability", "credits"])
 async def test_no_database_but_that_of_notifications_knows_who_anybody_is(platform: Platform, service: str) -> None:
-    connection = await asyncpg.connect(platform.stack.database_url(service))
+    connection = await asyncpg.connect(platform.stack.database_url(service, "owner"))
     try:
         tables = await connection.fetch("SELECT tablename FROM pg_tables WHERE schemaname = 'public' ORDER BY 1")
         found = []

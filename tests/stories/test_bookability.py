@@ -228,7 +228,7 @@ async def test_every_reason_is_named_at_once(platform: Platform) -> None:
 
 async def test_what_cannot_be_found_out_is_an_interruption_and_never_a_500(platform: Platform, cast: Cast) -> None:
     await says(cast)
-    connection = await asyncpg.connect(platform.stack.database_url("booking"))
+    connection = await asyncpg.connect(platform.stack.database_url("booking", "owner"))
     try:
         await connection.execute("ALTER TABLE enrolments RENAME TO enrolments_away")
         try:
