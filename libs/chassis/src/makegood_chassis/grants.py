@@ -46,6 +46,9 @@ CHASSIS: Final[Grants] = {
         "SELECT, INSERT (caller, key, fingerprint, resource), UPDATE (status, headers, body), DELETE",
         pruner="SELECT (ctid, created_at), DELETE",
     ),
+    "revoked_tokens": Allowed(
+        "SELECT, INSERT (person_id, jti, revoked_at), UPDATE (revoked_at, kept_at)", pruner="SELECT (kept_at), DELETE"
+    ),
     "clock": Allowed("SELECT", auditor="SELECT", development="UPDATE (offset_seconds, revision)"),
     "processes": Allowed(
         "SELECT, INSERT (id, role, clock_revision), UPDATE (clock_revision, seen_at), DELETE",
@@ -53,7 +56,7 @@ CHASSIS: Final[Grants] = {
         auditor="SELECT",
     ),
 }
-"""The tables of `messaging.tables`, which stand in every service's database."""
+"""The tables that stand in every service's database: those of `messaging.tables`, and `revocation`'s."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,12 +26,16 @@ GRANTS: Final[Grants] = {
     ),
     "move_holds": Allowed("SELECT, INSERT, UPDATE (id, plan_id, state, firm, lot_id, invoice_id)", auditor="SELECT"),
     # Whom a charge, a purchase or a payment is of, and how much: never changed.
-    "invoices": Allowed("SELECT, INSERT, UPDATE (status, due_on, overdue_at)", auditor="SELECT"),
+    "invoices": Allowed(
+        "SELECT, INSERT, UPDATE (status, due_on, overdue_at, voided_by, void_reason)", auditor="SELECT"
+    ),
     "purchases": Allowed("SELECT, INSERT, UPDATE (status, lot_id), DELETE"),
     "checkouts": Allowed("SELECT, INSERT, UPDATE (state, reference, url, url_until), DELETE", auditor="SELECT"),
     "payment_events": Allowed(
-        "SELECT, INSERT (provider, event_id, checkout_id, outcome, effect), UPDATE (effect)", auditor="SELECT"
+        "SELECT, INSERT (provider, event_id, checkout_id, outcome, effect, fault), UPDATE (effect)", auditor="SELECT"
     ),
+    "adjustment_proposals": Allowed("SELECT, INSERT, UPDATE (status, decided_by, decided_at)"),
+    "policy": Allowed("SELECT, INSERT (version, adjustment_limit), UPDATE (version, adjustment_limit)"),
     "refunds": Allowed("SELECT, INSERT, UPDATE (state, tries, try_at)", auditor="SELECT"),
     "payments_to_refund": Allowed(auditor="SELECT"),
 }

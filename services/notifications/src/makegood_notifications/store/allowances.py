@@ -41,7 +41,7 @@ async def keep_pruned(service: Service) -> None:
     while True:
         await asyncio.sleep(_PRUNE_EVERY * (0.5 + random.random()))
         try:
-            async with service.database.reading() as queries:
+            async with service.pruner.reading() as queries:
                 await queries.execute(_PRUNE, service.clock.now() - _KEPT)
         except Exception as error:
             if not is_transient(error):

@@ -16,6 +16,9 @@ GRANTS: Final[Grants] = {
         auditor="SELECT (id)",
     ),
     "calendar_feeds": Allowed("SELECT, INSERT, UPDATE (secret_hash, made_at), DELETE"),
+    "allowances": Allowed("SELECT, INSERT, UPDATE (since, used)", pruner="SELECT (since), DELETE"),
+    "revocations": Allowed("SELECT, INSERT, UPDATE (reason)"),
+    "person_sequences": Allowed("SELECT, INSERT, UPDATE (sequence)"),
     "erasures": Allowed("SELECT, INSERT, UPDATE (erased_at, times)"),
     "chat_messages": Allowed("SELECT, INSERT, UPDATE (text)"),
     "deliveries": Allowed(
