@@ -32,6 +32,9 @@ class Allowed(NamedTuple):
 
 Grants = Mapping[str, Allowed]
 
+_OF_AN_ACCESS: Final = "caller, role, operation, person_id, entity, outcome, reason, remark_digest, times, request_id"
+"""When it was and its number are the database's to say."""
+
 CHASSIS: Final[Grants] = {
     "alembic_version": Allowed(),
     "outbox": Allowed("SELECT, INSERT (topic, key, headers, payload), DELETE", auditor="SELECT (id, created_at)"),
@@ -49,6 +52,19 @@ CHASSIS: Final[Grants] = {
     "revoked_tokens": Allowed(
         "SELECT, INSERT (person_id, jti, revoked_at), UPDATE (revoked_at, kept_at)", pruner="SELECT (kept_at), DELETE"
     ),
+    # Rows of the access log and the links of their chain are added; the pruner forgets the oldest, and says so in a row.
+    "access_rows": Allowed(
+        f"SELECT, INSERT ({_OF_AN_ACCESS})",
+        pruner=f"SELECT (id, at), INSERT ({_OF_AN_ACCESS}), DELETE",
+        auditor="SELECT",
+    ),
+    "access_remarks": Allowed(
+        "SELECT, INSERT, DELETE", pruner="SELECT (row_id), INSERT (row_id, salt, remark), DELETE"
+    ),
+    "access_unsealed": Allowed("SELECT, INSERT (row_id), DELETE", pruner="INSERT (row_id)", auditor="SELECT"),
+    "access_seals": Allowed(
+        "SELECT, INSERT (number, row_id, row_hash, hash)", pruner="SELECT (number, row_id), DELETE", auditor="SELECT"
+    ),
     "clock": Allowed("SELECT", auditor="SELECT", development="UPDATE (offset_seconds, revision)"),
     "processes": Allowed(
         "SELECT, INSERT (id, role, clock_revision), UPDATE (clock_revision, seen_at), DELETE",
@@ -56,7 +72,7 @@ CHASSIS: Final[Grants] = {
         auditor="SELECT",
     ),
 }
-"""The tables that stand in every service's database: those of `messaging.tables`, and `revocation`'s."""
+"""The tables that stand in every service's database: those of `messaging.tables`, `access.tables` and `revocation`."""
 
 
 @dataclass(frozen=True, slots=True)

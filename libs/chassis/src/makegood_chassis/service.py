@@ -74,10 +74,7 @@ class Service:
     """The same database with the login that may delete what was kept long enough; `database` where there is none."""
 
     def __post_init__(self) -> None:
-<<<<<<< HEAD
         self.refusals = Refusals(self.database)
-=======
->>>>>>> b85e758 (Grants for the tables of revocations, allowances and proposals)
         self.revocations = Revocations(self.settings.token_max_lifetime)
         url = self.settings.pruner_database_url.get_secret_value()
         name = f"makegood-{self.name}-pruner"

@@ -5,11 +5,9 @@ from __future__ import annotations
 from typing import Final
 
 from makegood_chassis.grants import CHASSIS, Allowed, Grants
-from makegood_chassis.http import access_log
 
 GRANTS: Final[Grants] = {
     **CHASSIS,
-    **access_log.GRANTS,
     "ledger_entries": Allowed("SELECT, INSERT", auditor="SELECT"),
     "ledger_imbalances": Allowed("SELECT", auditor="SELECT"),
     "accounts": Allowed(

@@ -5,11 +5,9 @@ from __future__ import annotations
 from typing import Final
 
 from makegood_chassis.grants import CHASSIS, Allowed, Grants
-from makegood_chassis.http import access_log
 
 GRANTS: Final[Grants] = {
     **CHASSIS,
-    **access_log.GRANTS,
     "people": Allowed(
         "SELECT, INSERT, DELETE, "
         "UPDATE (name, email, phone, time_zone, locale, by_email, by_whatsapp, by_chat, version, updated_at)",
