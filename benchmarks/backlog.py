@@ -100,13 +100,14 @@ async def produce(kafka: str, prefix: str, records: list[Record]) -> None:
 
 @asynccontextmanager
 async def credits_service(environment: dict[str, str], role: str, batch: int) -> AsyncIterator[str]:
-    """A process of the credits service; answers its address once it is ready."""
-    (port,) = free_ports(1)
-    settings = {**os.environ, **environment, "HTTP_PORT": str(port), "CONSUMER_BATCH": str(batch)}
+    """A process of the credits service; answers the address of its probes once it is ready."""
+    port, probes = free_ports(2)
+    ports = {"HTTP_PORT": str(port), "PROBE_PORT": str(probes)}
+    settings = {**os.environ, **environment, **ports, "CONSUMER_BATCH": str(batch)}
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "makegood_credits", role, env=settings, stdout=asyncio.subprocess.DEVNULL
     )
-    base = f"http://127.0.0.1:{port}"
+    base = f"http://127.0.0.1:{probes}"
     try:
         async with httpx.AsyncClient(base_url=base, trust_env=False) as http, asyncio.timeout(60):
             while True:

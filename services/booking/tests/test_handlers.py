@@ -159,7 +159,7 @@ def free_port() -> int:
 @asynccontextmanager
 async def process(url: str, kafka: str, prefix: str, jwks: Path) -> AsyncIterator[str]:
     """`python -m makegood_booking all`, ready; answers its address."""
-    port = free_port()
+    port, probes = free_port(), free_port()
     values = {
         **os.environ,
         "MAKEGOOD_ENVIRONMENT": "development",
@@ -168,15 +168,16 @@ async def process(url: str, kafka: str, prefix: str, jwks: Path) -> AsyncIterato
         "KAFKA_TOPIC_PREFIX": prefix,
         "JWKS_URL": str(jwks),
         "HTTP_PORT": str(port),
+        "PROBE_PORT": str(probes),
         "LOG_LEVEL": "WARNING",
     }
     running = await asyncio.create_subprocess_exec(sys.executable, "-m", "makegood_booking", "all", env=values)
     base = f"http://127.0.0.1:{port}"
     try:
-        async with asyncio.timeout(60), httpx.AsyncClient(base_url=base, trust_env=False) as http:
+        async with asyncio.timeout(60), httpx.AsyncClient(trust_env=False) as http:
             while True:
                 try:
-                    if (await http.get("/readyz")).status_code == 200:
+                    if (await http.get(f"http://127.0.0.1:{probes}/readyz")).status_code == 200:
                         break
                 except httpx.TransportError:
                     pass

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import socket
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -12,6 +11,7 @@ from typing import Any
 
 import pytest
 from aiokafka import AIOKafkaProducer
+from makegood_cli.stack.ports import free_ports
 from makegood_contracts import events as facts
 from makegood_contracts.envelope import Cause, encode
 from makegood_contracts.ids import new_id
@@ -21,9 +21,7 @@ from .conftest import START, World
 
 @asynccontextmanager
 async def working(world: World, kafka: str, prefix: str) -> AsyncIterator[asyncio.subprocess.Process]:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port, probes = free_ports(2)
     environment = os.environ | {
         "MAKEGOOD_ENVIRONMENT": "development",
         "NOTIFICATIONS_DATABASE_URL": world.service.settings.database_url.get_secret_value(),
@@ -32,6 +30,7 @@ async def working(world: World, kafka: str, prefix: str) -> AsyncIterator[asynci
         "JWKS_URL": world.service.settings.jwks_url,
         "SMTP_PORT": str(world.inbox.port),
         "HTTP_PORT": str(port),
+        "PROBE_PORT": str(probes),
     }
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "makegood_notifications", "work", env=environment, stdout=asyncio.subprocess.PIPE,

@@ -27,6 +27,9 @@ _BASE = {
     "notifications": 8104,
 }
 LISTEN = "127.0.0.1"
+PROBES = "probes"
+PROBES_ABOVE = 1000
+"""How far above its HTTP port a service's process answers probes."""
 _MOST_PROCESSES = 9
 LARGEST_OFFSET = 65535 - max(_BASE.values()) - 10 * (_MOST_PROCESSES - 1)
 
@@ -48,10 +51,15 @@ class Ports:
         """The HTTP port of the `number`-th process of a service, counted from 1: ten apart."""
         return self.of(service) + 10 * (number - 1)
 
+    def of_process(self, service: str, number: int) -> dict[str, int]:
+        """All ports of the `number`-th process of a service; that of its probes comes last."""
+        name, port = process_name(service, number), self.of_service(service, number)
+        return {name: port, f"{name}'s {PROBES}": port + PROBES_ABOVE}
+
     def of_part(self, part: str, processes: int = 1) -> dict[str, int]:
         """All ports of a part, what for → number, as messages call them. `processes`: of a service."""
         if part in SERVICES:
-            return {process_name(part, n): self.of_service(part, n) for n in range(1, processes + 1)}
+            return {what: port for n in range(1, processes + 1) for what, port in self.of_process(part, n).items()}
         return {what: self.of(name) for what, name in _PARTS[part].items()}
 
 
@@ -114,7 +122,7 @@ def require_free(wanted: Mapping[str, int], offset: int, *, running: bool = Fals
 
 def free_offset(present: int, bases: Collection[int] = ()) -> int | None:
     """Another offset at which all ports are free now, those of the defaults and `bases`; None if there is none."""
-    wanted = {*_BASE.values(), *bases}
+    wanted = {*_BASE.values(), *(_BASE[service] + PROBES_ABOVE for service in SERVICES), *bases}
     upwards = range(present - present % 1000 + 1000, LARGEST_OFFSET + 1, 1000)
     downwards = range(0, min(present, LARGEST_OFFSET + 1), 1000)
     offset: int

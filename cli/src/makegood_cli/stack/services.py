@@ -56,13 +56,14 @@ def service_specs(stack: Stack, service: str) -> list[Spec]:
     """One process for each of the chosen number, ports ten apart."""
     specs = []
     for number in range(1, stack.count(service) + 1):
-        port = stack.ports.of_service(service, number)
+        ports = stack.ports.of_process(service, number)
+        port, probes = ports.values()
         specs.append(
             Spec(
                 name=process_name(service, number),
                 command=(sys.executable, "-m", f"makegood_{service}", stack.choices.role),
-                environment=environment(stack, service) | {"HTTP_PORT": str(port)},
-                ports={process_name(service, number): port},
+                environment=environment(stack, service) | {"HTTP_PORT": str(port), "PROBE_PORT": str(probes)},
+                ports=ports,
                 folder=stack.home.root,
                 stop_seconds=15,
                 version=_code_version(stack.home.root, service),
@@ -144,5 +145,5 @@ def gateway_spec(stack: Stack, programs: Programs) -> Spec:
 
 
 def _addresses(stack: Stack, service: str) -> list[str]:
-    ports = [stack.ports.of_service(service, n) for n in range(1, stack.count(service) + 1)]
-    return [f"{LISTEN}:{port}/{port}" for port in ports]
+    processes = [stack.ports.of_process(service, n).values() for n in range(1, stack.count(service) + 1)]
+    return [f"{LISTEN}:{port}/{probes}" for port, probes in processes]

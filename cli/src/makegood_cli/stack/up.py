@@ -132,7 +132,7 @@ class Starter:
         await asyncio.gather(databases, *rest)
 
         def ready(spec: Spec) -> Ready:
-            url = f"http://{LISTEN}:{next(iter(spec.ports.values()))}/readyz"
+            url = f"http://{LISTEN}:{list(spec.ports.values())[-1]}/readyz"
             return lambda: http_ok(url)
 
         async with asyncio.TaskGroup() as group:
@@ -192,7 +192,7 @@ def check_ports(stack: Stack, parts: frozenset[str], running: Mapping[str, Runni
             postgres.await_end(stack.folder(part))
         found = stack.ports.of_part(part, stack.count(part))
         if part in SERVICES:
-            wanted |= {name: port for name, port in found.items() if name not in running}
+            wanted |= {what: port for what, port in found.items() if what.partition("'")[0] not in running}
         elif part not in running:
             wanted |= found
     require_free(wanted, stack.choices.port_offset, running=bool(running))

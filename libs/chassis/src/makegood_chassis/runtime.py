@@ -19,6 +19,7 @@ from typing import Final
 
 import structlog
 import uvicorn
+from fastapi import FastAPI
 
 from makegood_chassis import metrics, observe
 from makegood_chassis.access import sealer
@@ -66,6 +67,7 @@ class Runtime:
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._authenticator: Authenticator | None = None
         self._server = self._make_server()
+        self._probes = self._serve_on(health_app(service), self._settings.probes_at)
         self._wake: OutboxWake | None = None
         self._relay: Relay | None = None
         self._consumer: Consumer | None = None
@@ -82,8 +84,10 @@ class Runtime:
             loop.add_signal_handler(number, self.stop)
         health = self._service.health
         health.expect("database")
-        serving = asyncio.create_task(self._server.serve())
-        serving.add_done_callback(lambda _: self.stop())
+        probing = asyncio.create_task(self._probes.serve())
+        serving = asyncio.create_task(self._server.serve()) if self._server else probing
+        for task in {probing, serving}:
+            task.add_done_callback(lambda _: self.stop())
         starting = asyncio.create_task(self._start())
         starting.add_done_callback(self._started)
         await self._stop.wait()
@@ -95,20 +99,33 @@ class Runtime:
                 await self._drain(serving)
         except TimeoutError:
             _log.warning("stopped with work unfinished")
+        await self._stop_probes(probing)
         for task in (*self._tasks.values(), serving, starting):
             task.cancel()
         await asyncio.gather(*self._tasks.values(), serving, starting, return_exceptions=True)
         _log.info("stopped")
-        if not serving.cancelled() and serving.exception() is not None:
+        if any(not task.cancelled() and task.exception() is not None for task in (serving, probing)):
             raise SystemExit(1)
 
-    def _make_server(self) -> _Server:
-        app = self._service.app(self._service) if self._serves and self._service.app else health_app(self._service)
+    async def _stop_probes(self, probing: asyncio.Task[None]) -> None:
+        """Last, so that whoever asks is told to the end that this process drains."""
+        self._probes.should_exit = self._probes.force_exit = True
+        await asyncio.wait({probing}, timeout=_FINISH_REQUESTS)
+        probing.cancel()
+
+    def _make_server(self) -> _Server | None:
+        """The server of requests; None in a process that serves none."""
+        if not (self._serves and self._service.app):
+            return None
+        app = self._service.app(self._service)
         self._authenticator = getattr(app.state, "authenticator", None)
+        return self._serve_on(app, self._settings.http_port)
+
+    def _serve_on(self, app: FastAPI, port: int) -> _Server:
         config = uvicorn.Config(
             app,
             host=self._settings.http_host,
-            port=self._settings.http_port,
+            port=port,
             loop="none",
             http="httptools",
             ws="none",
@@ -130,7 +147,9 @@ class Runtime:
 
     async def _start(self) -> None:
         service, health = self._service, self._service.health
-        _log.info("starts", role=self._role, port=self._settings.http_port)
+        settings = self._settings
+        port = settings.http_port if self._server else None
+        _log.info("starts", role=self._role, port=port, probe_port=settings.probes_at)
         await service.signals.open()
         with suppress(Stopped):
             await self._when_reachable(service.database.open)
@@ -309,12 +328,12 @@ class Runtime:
 
     async def _drain(self, serving: asyncio.Task[None]) -> None:
         """Requests first, for they may need the consumer; then events and deadlines; the relay last, with what they left."""
-        if self._serves:
+        if self._server is not None:
             await asyncio.sleep(_LEAVE_TRAFFIC)
-        self._server.should_exit = True
-        await asyncio.wait({serving}, timeout=_FINISH_REQUESTS)
-        self._service.signals.end_waits()
-        await asyncio.wait({serving}, timeout=_FINISH_REQUESTS)
+            self._server.should_exit = True
+            await asyncio.wait({serving}, timeout=_FINISH_REQUESTS)
+            self._service.signals.end_waits()
+            await asyncio.wait({serving}, timeout=_FINISH_REQUESTS)
         for part in (self._consumer, self._deadlines):
             if part is not None:
                 part.stop()

@@ -22,6 +22,10 @@ OWNER: Final = (
     "The same database with the login that owns its tables, which `migrate` alone uses; empty: the service's own login."
 )
 PRUNER: Final = "The same database with the login that deletes what was kept long enough (role `work`); empty: the service's own login."
+
+PROBES_ABOVE: Final = 1000
+"""How far above HTTP_PORT the port of probes is where nothing else is said: two processes whose ports differ never meet."""
+
 Port = Annotated[int, Field(ge=1, le=65535)]
 
 DEVELOPMENT_ISSUER: Final = "https://identity.makegood.invalid"
@@ -97,6 +101,13 @@ class ServiceSettings(KafkaSettings):
         "127.0.0.1", validation_alias="HTTP_HOST", description="Address that the process listens on."
     )
     http_port: Port = Field(8000, validation_alias="HTTP_PORT", description="Port that the process listens on.")
+    probe_port: int = Field(
+        0,
+        validation_alias="PROBE_PORT",
+        ge=0,
+        le=65535,
+        description="Port of /livez, /readyz, /startupz and /metrics, on HTTP_HOST; 0: HTTP_PORT + 1000.",
+    )
     public_base_url: str = Field(
         "http://127.0.0.1:8080",
         validation_alias="PUBLIC_BASE_URL",
@@ -207,6 +218,8 @@ class ServiceSettings(KafkaSettings):
             yield Fault("JWKS_REFRESH", "must be under JWKS_MAX_AGE, or the keys are too old between two looks")
         if self.stop_timeout >= 15:
             yield Fault("STOP_TIMEOUT", "must be under 15 seconds, or orchestrators kill the process while it drains")
+        if self.probes_at == self.http_port or self.probes_at > 65535:
+            yield Fault("PROBE_PORT", "must be another port than HTTP_PORT, 1 to 65535; 0 stands for HTTP_PORT + 1000")
         for name, url in self._databases().items():
             if url and production.database_hosts(url) is None:
                 yield Fault(
@@ -263,6 +276,11 @@ class ServiceSettings(KafkaSettings):
             if name.endswith("database_url") and isinstance(value, SecretStr):
                 urls[variable(name, info)] = value.get_secret_value()
         return urls
+
+    @property
+    def probes_at(self) -> int:
+        """The port of probes and metrics."""
+        return self.probe_port or self.http_port + PROBES_ABOVE
 
     @property
     def links_start(self) -> str:

@@ -92,20 +92,25 @@ async def test_the_document_tells_security_problems_and_headers(client: httpx.As
     assert not any("dev" in path for path in document["paths"])
 
 
-async def test_probes_and_metrics_need_no_token(client: httpx.AsyncClient, service: Service) -> None:
+PROBES = ("/livez", "/readyz", "/startupz", "/metrics")
+
+
+async def test_probes_and_metrics_need_no_token_and_are_not_where_requests_are(
+    client: httpx.AsyncClient, service: Service
+) -> None:
     await client.get("/v1/notes")
-    del client.headers["authorization"]
-    assert [(await client.get(path)).status_code for path in ("/livez", "/readyz", "/startupz")] == [200] * 3
-    service.health.broken("kafka", "no broker answers")
-    answer = await client.get("/readyz")
-    assert (answer.status_code, answer.json()["problems"]) == (503, {"kafka": "no broker answers"})
-    assert (await client.get("/livez")).status_code == 200
-    metrics = (await client.get("/metrics")).text
+    async with serving(health_app(service)) as inside:
+        assert [(await inside.get(path)).status_code for path in PROBES] == [200] * 4
+        service.health.broken("kafka", "no broker answers")
+        answer = await inside.get("/readyz")
+        assert (answer.status_code, answer.json()["problems"]) == (503, {"kafka": "no broker answers"})
+        assert (await inside.get("/livez")).status_code == 200
+        metrics = (await inside.get("/metrics")).text
     assert (
         'http_server_request_duration_seconds_count{http_request_method="GET",http_response_status_code="200",http_route="/v1/notes"}'
         in metrics
     )
-    for path in ("/docs", "/redoc", "/openapi.json"):
+    for path in (*PROBES, "/docs", "/redoc", "/openapi.json"):
         assert (await client.get(path)).status_code == 404
 
 

@@ -40,8 +40,8 @@ def free_port() -> int:
 async def process(
     url: str, servers: str, prefix: str, role: str = "all", **extra: str
 ) -> AsyncIterator[tuple[asyncio.subprocess.Process, str]]:
-    """The example service as a process of its own, and its address."""
-    port = free_port()
+    """The example service as a process of its own, and the address of its probes."""
+    port, probes = free_port(), free_port()
     environment = {
         **os.environ,
         "EXAMPLE_DATABASE_URL": url,
@@ -49,6 +49,7 @@ async def process(
         "KAFKA_TOPIC_PREFIX": prefix,
         "JWKS_URL": "/nowhere.json",
         "HTTP_PORT": str(port),
+        "PROBE_PORT": str(probes),
         "MAKEGOOD_ENVIRONMENT": "development",
         **extra,
     }
@@ -56,7 +57,7 @@ async def process(
         sys.executable, str(EXAMPLE), role, env=environment, stdout=asyncio.subprocess.DEVNULL
     )
     try:
-        yield running, f"http://127.0.0.1:{port}"
+        yield running, f"http://127.0.0.1:{probes}"
     finally:
         if running.returncode is None:
             running.kill()

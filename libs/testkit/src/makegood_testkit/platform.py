@@ -22,12 +22,13 @@ from makegood_cli.devclock import DevelopmentClock
 from makegood_cli.stack import up as starting
 from makegood_cli.stack.config import Choices, Stack
 from makegood_cli.stack.home import Home, find_root
-from makegood_cli.stack.ports import is_free
+from makegood_cli.stack.ports import PROBES_ABOVE, is_free
 from makegood_cli.stack.processes import Supervisor
 from makegood_contracts.envelope import Received
 from rich.console import Console
 
-_PORTS = (8080, 9901, 9092, 9093, 5432, 6379, 1025, 8025, 8101, 8102, 8103, 8104, 8111, 8112, 8113, 8114)
+_SERVING = (8101, 8102, 8103, 8104, 8111, 8112, 8113, 8114)
+_PORTS = (8080, 9901, 9092, 9093, 5432, 6379, 1025, 8025, *_SERVING, *(port + PROBES_ABOVE for port in _SERVING))
 
 
 def free_offset() -> int:

@@ -44,7 +44,7 @@ def create_app(
 ) -> FastAPI:
     """The app. `request.app.state.service` is the service; routers reach their own parts through `service.parts`.
 
-    Serves also /livez /readyz /startupz /metrics, /v1/<service>/openapi.json and, in development, /v1/<service>/dev/clock.
+    Serves also /v1/<service>/openapi.json and, in development, /v1/<service>/dev/clock; probes are `health_app`'s.
     `expensive`: operations (or paths of routes that need no token) whose requests are limited more narrowly. Raises ValueError
     for a /v1 route that asks for no operation of the table, or for more than one, and for something expensive that is no route.
     """
@@ -58,7 +58,7 @@ def create_app(
         redirect_slashes=False,
         telemetry=_OWN_TELEMETRY,
     )
-    inner = [*routers, probes(service)]
+    inner = [*routers]
     if service.settings.development:
         inner.append(dev_clock.dev_clock(service))
         rights = {**rights, **dev_clock.RIGHTS}
@@ -90,7 +90,7 @@ def create_app(
 
 
 def health_app(service: Service) -> FastAPI:
-    """The app of a process that serves no requests (role `work`): health and metrics alone."""
+    """What every process, of whatever role, serves on its port for probes: health and metrics alone."""
     app = FastAPI(
         title=service.name,
         openapi_url=None,

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def probes(service: Service) -> APIRouter:
-    """/livez, /readyz, /startupz, /metrics: without a token, and reachable only inside (the gateway routes none of them)."""
+    """/livez, /readyz, /startupz, /metrics: without a token, and so on a port of their own that nobody outside reaches."""
     router = APIRouter(include_in_schema=False)
     health = service.health
 
