@@ -15,7 +15,7 @@ class KafkaSettings(CheckedSettings):
     """The settings behind a KafkaConnection."""
 
     kafka_bootstrap_servers: str = Field(
-        validation_alias="KAFKA_BOOTSTRAP_SERVERS", description="Kafka brokers, `host:port[,host:port]`."
+        validation_alias="KAFKA_BOOTSTRAP_SERVERS", min_length=1, description="Kafka brokers, `host:port[,host:port]`."
     )
     kafka_security_protocol: Protocol = Field(
         "PLAINTEXT",

@@ -169,9 +169,10 @@ def _fetch(url: str, ca_file: str = "") -> bytes:
     the system's. Blocks; raises OSError or ValueError."""
     if not url.startswith(("http://", "https://")):
         return Path(url.removeprefix("file://")).read_bytes()
-    trust = ssl.create_default_context(cafile=ca_file or None)
-    opener = urllib.request.build_opener(urllib.request.HTTPSHandler(context=trust), _StaysEncrypted())
-    with opener.open(url, timeout=FETCH_TIMEOUT) as answer:
+    handlers: list[urllib.request.BaseHandler] = [_StaysEncrypted()]
+    if url.startswith("https://"):
+        handlers.append(urllib.request.HTTPSHandler(context=ssl.create_default_context(cafile=ca_file or None)))
+    with urllib.request.build_opener(*handlers).open(url, timeout=FETCH_TIMEOUT) as answer:
         document = answer.read(MAXIMUM_JWKS + 1)
     if len(document) > MAXIMUM_JWKS:
         raise ValueError("the JWKS is too large")

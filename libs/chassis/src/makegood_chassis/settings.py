@@ -61,6 +61,7 @@ class ServiceSettings(KafkaSettings):
     )
     jwks_url: str = Field(
         validation_alias="JWKS_URL",
+        min_length=1,
         description="Where the keys that sign access tokens stand: http(s) address or file. Production: https unless it is "
         "on the loopback, or a file.",
     )
@@ -75,7 +76,9 @@ class ServiceSettings(KafkaSettings):
         validation_alias="TOKEN_ISSUER",
         description="`iss` of access tokens. Production: required.",
     )
-    token_audience: str = Field("makegood", validation_alias="TOKEN_AUDIENCE", description="`aud` of access tokens.")
+    token_audience: str = Field(
+        "makegood", validation_alias="TOKEN_AUDIENCE", min_length=1, description="`aud` of access tokens."
+    )
     token_max_lifetime: float = Field(
         MAXIMUM_LIFETIME,
         validation_alias="TOKEN_MAX_LIFETIME",
@@ -260,6 +263,8 @@ class ServiceSettings(KafkaSettings):
             yield Fault(
                 "TOKEN_ISSUER", "is the development identity, whose key anybody can have; name your identity provider's"
             )
+        if not self.public_base_url:
+            yield Fault("PUBLIC_BASE_URL", "is required in production: the https address of the gateway")
         if self.migrate:
             yield Fault(
                 "MAKEGOOD_MIGRATE",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -28,6 +29,7 @@ from .test_crashes import EXAMPLE, process, ready
 
 pytestmark = pytest.mark.slow
 
+ROOT = Path(__file__).parents[4]
 LOGIN, PASSWORD = "availability", "kX9-vT2qLm7_Rb4wZc"
 
 
@@ -97,6 +99,41 @@ async def test_dead_letters_are_read_through_tls(way: str, broker: Broker) -> No
     connection = broker.by_login if way == "login" else broker.by_certificate
     letters = [letter async for letter in list_letters(connection, "availability", prefix=f"{way}.")]
     assert letters == []
+
+
+async def test_the_job_that_makes_topics_and_the_command_line_take_the_same_variables(broker: Broker) -> None:
+    environment = {
+        **{name: value for name, value in os.environ.items() if not name.startswith("KAFKA_")},
+        **variables(broker.by_login),
+        "KAFKA_BOOTSTRAP_SERVERS": broker.by_login.servers,
+        "KAFKA_TOPIC_PREFIX": "job.",
+        "MAKEGOOD_ENVIRONMENT": "production",
+    }
+    job = await _run(sys.executable, str(ROOT / "deploy/kafka/make_topics.py"), environment=environment)
+    assert "job.booking.sessions.v1" in job
+    makegood = str(Path(sys.executable).with_name("makegood"))
+    shown = await _run(makegood, "topics", "describe", "booking.sessions.v1", environment=environment)
+    assert re.search(r"0 events are in it, in \d+ partitions", shown)
+    refused = await _run(
+        sys.executable,
+        str(ROOT / "deploy/kafka/make_topics.py"),
+        environment={
+            **environment,
+            "KAFKA_BOOTSTRAP_SERVERS": "kafka:9092",
+            "KAFKA_SECURITY_PROTOCOL": "SASL_PLAINTEXT",
+        },
+        code=2,
+    )
+    assert "KAFKA_SECURITY_PROTOCOL: SASL_PLAINTEXT" in refused
+
+
+async def _run(*command: str, environment: dict[str, str], code: int = 0) -> str:
+    running = await asyncio.create_subprocess_exec(
+        *command, env=environment, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
+    )
+    said, _ = await running.communicate()
+    assert running.returncode == code, said.decode()
+    return said.decode()
 
 
 def _wrong(broker: Broker, tmp_path: Path) -> dict[str, KafkaConnection]:

@@ -43,6 +43,7 @@ class CreditsSettings(AccessLogSettings):
     stripe_api_base: str = Field(
         "https://api.stripe.com",
         validation_alias="STRIPE_API_BASE",
+        min_length=1,
         description="Address of Stripe's API. Production: only this one.",
     )
 
