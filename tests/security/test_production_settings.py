@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from makegood_chassis.checked_settings import advice
+from makegood_chassis.settings import ROLE
 from makegood_cli.stack.ports import SERVICES
 from makegood_testkit.certificates import Authority
 from makegood_testkit.production import PASSWORD, production_environment
@@ -238,6 +239,21 @@ def test_the_process_ends_with_exit_code_2_and_the_whole_list(service: str) -> N
     assert {*environment, "KAFKA_SECURITY_PROTOCOL", "TOKEN_ISSUER", "PUBLIC_BASE_URL"} - told == {
         "PATH", "KAFKA_BOOTSTRAP_SERVERS"
     }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("role", "owner", "refused"),
+    [("migrate", "booking_owner", False), ("migrate", "", True), ("migrate", "booking", True)]
+    + [(role, owner, bool(owner)) for role in ("serve", "work", "all") for owner in ("", "booking_owner")],
+)  # fmt: skip
+def test_the_owner_of_the_tables_is_for_migrations_alone(role: str, owner: str, refused: bool, judge: Judge) -> None:
+    url = f"postgresql://{owner}:{PASSWORD}@127.0.0.1/makegood_booking"
+    running = ROLE.set(role)
+    try:
+        told = judge("booking", BOOKING_OWNER_DATABASE_URL=url if owner else None)
+    finally:
+        ROLE.reset(running)
+    assert told.keys() == ({"BOOKING_OWNER_DATABASE_URL"} if refused else set())
 
 
 def test_the_example_of_the_operators_guide_is_accepted(judge: Judge, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -139,6 +139,11 @@ def database_hosts(url: str) -> list[str] | None:
     return hosts
 
 
+def login(url: str) -> str:
+    """Who logs in at PostgreSQL's address; empty if it does not say."""
+    return unquote(urlsplit(url).username or "") if url and database_hosts(url) is not None else ""
+
+
 def postgresql(variable: str, url: str) -> Iterator[Fault]:
     """Faults of PostgreSQL's address in production; one that is empty or cannot be read has none here."""
     hosts = database_hosts(url)

@@ -26,7 +26,7 @@ from makegood_chassis.health import Health
 from makegood_chassis.http.context import RequestContext
 from makegood_chassis.messaging.handlers import Concerns, DeadlineHandlers, EventHandlers
 from makegood_chassis.revocation import Revocations
-from makegood_chassis.settings import ServiceSettings
+from makegood_chassis.settings import ROLE, ServiceSettings
 from makegood_chassis.signals import Signals
 
 S = TypeVar("S", bound=ServiceSettings)
@@ -90,6 +90,7 @@ def run(bootstrap: Callable[[S], Service], settings: type[S], argv: Sequence[str
     if len(words) != 1 or words[0] not in ROLES:
         _refuse(f"say one of the roles: {', '.join(ROLES)}")
     role = words[0]
+    ROLE.set(role)
     try:
         values = settings()
     except ValidationError as error:

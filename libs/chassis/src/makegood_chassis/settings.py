@@ -6,6 +6,7 @@ The one table of all settings, `docs/settings.md`, is made from these classes.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextvars import ContextVar
 from typing import Annotated, Final, Literal
 
 from pydantic import Field, PositiveFloat, PositiveInt, SecretStr, ValidationInfo, field_validator
@@ -19,7 +20,8 @@ from makegood_chassis.secret_files import is_secret, variable
 MAXIMUM_LIFETIME: Final = 3600.0
 """Seconds that an access token may live."""
 OWNER: Final = (
-    "The same database with the login that owns its tables, which `migrate` alone uses; empty: the service's own login."
+    "The same database with the login that owns its tables, which `migrate` alone uses; empty: the service's own login. "
+    "Production: required for `migrate`, refused elsewhere."
 )
 PRUNER: Final = "The same database with the login that deletes what was kept long enough (role `work`); empty: the service's own login."
 
@@ -27,6 +29,9 @@ PROBES_ABOVE: Final = 1000
 """How far above HTTP_PORT the port of probes is where nothing else is said: two processes whose ports differ never meet."""
 
 Port = Annotated[int, Field(ge=1, le=65535)]
+
+ROLE: Final[ContextVar[str]] = ContextVar("role", default="")
+"""The role of the process while its settings are read; empty where no process starts."""
 
 DEVELOPMENT_ISSUER: Final = "https://identity.makegood.invalid"
 """`iss` of the tokens that `makegood token` makes. Its key lies on the developer's disk, so production never takes it."""
@@ -250,8 +255,10 @@ class ServiceSettings(KafkaSettings):
 
     def _unsafe(self) -> Iterator[Fault]:
         """What must not be in production, beside what is said of each address."""
-        for name, url in self._databases().items():
+        databases = self._databases()
+        for name, url in databases.items():
             yield from production.postgresql(name, url)
+        yield from self._owner_elsewhere(databases)
         yield from production.redis("REDIS_URL", self.redis_url.get_secret_value())
         if not self.jwks_url.startswith(("http://", "https://")):
             why = self.jwks_url and production.unreadable(self.jwks_url.removeprefix("file://"))
@@ -272,6 +279,20 @@ class ServiceSettings(KafkaSettings):
             )
         if self.log_level == "DEBUG":
             yield Fault("LOG_LEVEL", "DEBUG is refused in production: libraries write down what they send; say INFO")
+
+    def _owner_elsewhere(self, databases: dict[str, str]) -> Iterator[Fault]:
+        """The owner may change and drop what the service's own login must not, so it is where `migrate` runs and nowhere else."""
+        name = variable("owner_database_url", type(self).model_fields["owner_database_url"])
+        owner, own = databases.get(name, ""), self.database_url.get_secret_value()
+        role = ROLE.get()
+        if role == "migrate" and not owner:
+            yield Fault(name, "is required for the role `migrate` in production: the login that owns the tables")
+        elif role not in ("", "migrate") and owner:
+            yield Fault(
+                name, f"is for the role `migrate` alone; unset it for `{role}`, or the process could drop its tables"
+            )
+        elif owner and production.login(owner) == production.login(own):
+            yield Fault(name, "must name another login than the service's own")
 
     def _databases(self) -> dict[str, str]:
         """The address of each database login, by its variable."""
