@@ -31,6 +31,7 @@ OWNERS = [
     ("credits", "/v1/purchases/x1"),
     ("credits", "/v1/invoices/i1"),
     ("credits", "/v1/webhooks/payments"),
+    ("booking", "/v1/join-links/verify"),
     ("credits", "/v1/members/m1/invoices/i1/pay"),
     ("credits", "/dev/checkouts/c1/pay"),
     ("credits", "/v1/credits/dev/clock"),

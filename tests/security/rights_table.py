@@ -106,6 +106,7 @@ RIGHTS: Final[Mapping[str, Right]] = {
     "POST /v1/sessions/{session_id}/reschedule": may(*PARTIES, refused=SUPPORT_MAY_NOT),
     "POST /v1/sessions/{session_id}/join": may(*PARTIES),
     "POST /v1/sessions/{session_id}/leave": may(*PARTIES),
+    "POST /v1/join-links/verify": public(),
     "POST /v1/sessions/{session_id}/dispute": may(*PARTIES),
     "POST /v1/sessions/{session_id}/correct": may("support"),
     "POST /v1/sessions/{session_id}/cancel": may(*PARTIES, refused=SUPPORT_MAY_NOT),

@@ -56,6 +56,8 @@ ROUTES: Final[tuple[Route, ...]] = (
     Route("booking", "below", "/v1/sessions", waits=True),
     Route("booking", "below", "/v1/rooms"),
     Route("booking", "below", "/v1/policies"),
+    # The video room asks whether a join link opens its session; the link is the proof.
+    Route("booking", "exact", "/v1/join-links/verify", public=True),
     Route("availability", "below", "/v1/providers"),
     Route("availability", "below", "/v1/venues"),
     Route("credits", "below", "/v1/members"),

@@ -37,7 +37,7 @@ async def play(stage: Stage) -> None:
         screen.chapter("The day comes: five minutes before the start the member joins, alone")
         await cast.time_passes(starts_at - timedelta(minutes=5))
         joined = await member.post(f"{path}/join")
-        screen.request("member", "POST", f"{path}/join", f"{joined.status}  {joined['join_url'].partition('?')[0]}")
+        screen.request("member", "POST", f"{path}/join", f"{joined.status}  {joined['join_url'].partition('#')[0]}")
         screen.events(await ticker.until("SessionJoined"))
 
         screen.chapter("Ten minutes past the start the provider has not come. Nobody asks for anything")

@@ -1,7 +1,7 @@
 """What stands in the client app's place in development: a page at each address that messages lead to.
 
-It tells who answers there in an installation, what that app would do, and with which ids. The token of a join link is never
-shown.
+It tells who answers there in an installation, what that app would do, and with which ids. The token of a join link stands in
+the URL's fragment: the page takes it out of the address and asks booking, as a video room does, whether it opens the session.
 """
 
 from __future__ import annotations
@@ -10,16 +10,23 @@ from html import escape
 from pathlib import Path
 from string import Template
 
+import httpx
 from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
 
 PAGE_POLICY = (
-    "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    "default-src 'none'; style-src 'unsafe-inline'; script-src 'self'; connect-src 'self'; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
+JOIN_SCRIPT = Path(__file__).with_name("join.js")
 _PAGE = Path(__file__).with_name("client_app.html")
 _VISITS = {
     "join": (
         "Join the session",
-        "The app connects camera and microphone, or opens the chat, with the access that this link carries.",
+        "The app connects camera and microphone, or opens the chat, with the access that this link carries. Its video room asks "
+        "first: <code>POST /v1/join-links/verify</code>. "
+        '<strong id="answer"></strong>'
+        '<script src="/join.js"></script>',
     ),
     "book": (
         "Book a session",
@@ -62,3 +69,23 @@ def visit(request: Request) -> str:
         if key in given
     )
     return Template(_PAGE.read_text()).substitute(title=escape(title), does=does, rows=rows)
+
+
+class VideoRoom:
+    """Asks booking about join links, in the place of a video room's server. `api`: the gateway's address; empty: nobody is asked."""
+
+    def __init__(self, api: str) -> None:
+        self._api = api.rstrip("/")
+
+    async def verify(self, request: Request) -> Response:
+        """What booking says of the token in the body."""
+        if not self._api:
+            return JSONResponse({"detail": "This development side knows no gateway to ask."}, 503)
+        body = await request.body()
+        try:
+            async with httpx.AsyncClient(timeout=10, trust_env=False) as client:
+                headers = {"Content-Type": "application/json"}
+                answer = await client.post(f"{self._api}/v1/join-links/verify", content=body[:4096], headers=headers)
+        except httpx.HTTPError:
+            return JSONResponse({"detail": "The gateway does not answer."}, 503)
+        return Response(answer.content, answer.status_code, media_type=answer.headers.get("content-type"))

@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
-from makegood_cli.devside.client_app import PAGE_POLICY, visit
+from makegood_cli.devside.client_app import JOIN_SCRIPT, PAGE_POLICY, VideoRoom, visit
 from makegood_cli.devside.keys import jwks
 from makegood_cli.devside.mailbox import Mail, Mailbox, payload
 from makegood_cli.devside.whatsapp import WhatsApp
@@ -32,8 +32,8 @@ def _number(request: Request, name: str, default: int, most: int) -> int:
         return default
 
 
-def web_app(mailbox: Mailbox, keys: Path) -> Starlette:
-    """The application over one mailbox; `keys` is the folder of the identity's key pairs."""
+def web_app(mailbox: Mailbox, keys: Path, api: str = "") -> Starlette:
+    """The application over one mailbox; `keys` is the folder of the identity's key pairs, `api` the gateway's address."""
 
     whatsapp = WhatsApp()
 
@@ -113,6 +113,9 @@ def web_app(mailbox: Mailbox, keys: Path) -> Starlette:
     async def client_app(request: Request) -> Response:
         return HTMLResponse(visit(request), headers={**_SAFE, "Content-Security-Policy": PAGE_POLICY})
 
+    async def join_script(_: Request) -> Response:
+        return Response(JOIN_SCRIPT.read_text(), media_type="text/javascript", headers=_SAFE)
+
     async def key_set(_: Request) -> Response:
         return JSONResponse(jwks(keys), headers={"Cache-Control": "max-age=60"})
 
@@ -133,6 +136,8 @@ def web_app(mailbox: Mailbox, keys: Path) -> Starlette:
             Route("/whatsapp/{version}/{phone_number_id}/messages", whatsapp.take, methods=["POST"]),
             Route("/api/v1/whatsapp", whatsapp.listed),
             Route("/api/v1/whatsapp", whatsapp.delete, methods=["DELETE"]),
+            Route("/join.js", join_script),
+            Route("/join/verify", VideoRoom(api).verify, methods=["POST"]),
             Route("/join/{session_id}", client_app, name="join"),
             Route("/rooms/{room_id}/book", client_app, name="book"),
             Route("/rooms/{room_id}", client_app, name="room"),

@@ -87,7 +87,7 @@ def mail_spec(stack: Stack) -> Spec:
     sources = sorted((Path(__file__).parents[1] / "devside").glob("*.*"))
     return Spec(
         name="mail",
-        command=(*command, "--keys", str(stack.home.identity)),
+        command=(*command, "--keys", str(stack.home.identity), "--api", stack.base_url),
         ports=stack.ports.of_part("mail"),
         folder=stack.home.root,
         stop_seconds=5,

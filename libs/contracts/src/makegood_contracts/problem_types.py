@@ -336,6 +336,13 @@ SESSIONS: Final = (
         remedy="Come back at `opens_at`.",
     ),
     ProblemType(
+        slug="join-link-invalid",
+        status=400,
+        title="The join link opens nothing",
+        when="The token of the join link is forged, has expired or was revoked.",
+        remedy="Let the person join again (`POST /v1/sessions/{id}/join`), which answers a new link.",
+    ),
+    ProblemType(
         slug="not-confirmed",
         status=409,
         title="Not confirmed",

@@ -16,6 +16,7 @@ from makegood_booking.api import (
     bookability,
     changes,
     fhir,
+    join_links,
     moving,
     outcomes,
     policies,
@@ -28,6 +29,7 @@ from makegood_booking.desk import Desk
 from makegood_booking.handlers.due import deadline_handlers
 from makegood_booking.handlers.events import concerns, event_handlers
 from makegood_booking.handlers.left import left_handlers
+from makegood_booking.join_links import JoinLinks
 from makegood_booking.lookout import Lookout
 from makegood_booking.parts import Parts
 from makegood_booking.settings import BookingSettings
@@ -64,7 +66,7 @@ def bootstrap(settings: BookingSettings, clock: Clock | None = None) -> Service:
             desk=Desk(database, kept, known),
             lookout=Lookout(),
             currencies=settings.currency_codes,
-            links_start=settings.links_start,
+            join_links=JoinLinks(settings.join_key, settings.links_start),
         ),
         app=app,
         audited=True,
@@ -83,6 +85,7 @@ def app(service: Service) -> FastAPI:
             sessions.router,
             fhir.router,
             changes.router,
+            join_links.router,
             moving.router,
             outcomes.router,
             rooms.router,

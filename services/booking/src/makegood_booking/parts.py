@@ -9,6 +9,7 @@ from makegood_chassis.database import Database
 from makegood_chassis.signals import Signals
 
 from makegood_booking.desk import Desk
+from makegood_booking.join_links import JoinLinks
 from makegood_booking.lookout import Lookout
 from makegood_booking.store.policies import Policies
 from makegood_booking.store.sessions import Sessions
@@ -27,5 +28,5 @@ class Parts:
     """Answers why nothing can be booked."""
     currencies: frozenset[str]
     """Those in which extensions are charged."""
-    links_start: str
-    """The client app's address, where people join."""
+    join_links: JoinLinks
+    """Lets parties into their sessions."""

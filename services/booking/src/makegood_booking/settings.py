@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+import secrets
+from collections.abc import Iterator
+from typing import Final
+
+from makegood_chassis.checked_settings import Fault
 from makegood_chassis.settings import OWNER, PRUNER, AccessLogSettings
 from makegood_contracts.currencies import currency_codes
 from pydantic import Field, SecretStr, field_validator
+
+SHORTEST_KEY: Final = 32
 
 
 class BookingSettings(AccessLogSettings):
@@ -25,6 +32,24 @@ class BookingSettings(AccessLogSettings):
         validation_alias="CURRENCIES",
         description="Currencies in which extensions are charged, as in `USD,EUR`; empty: every currency of ISO 4217.",
     )
+
+    join_link_key: SecretStr = Field(
+        SecretStr(""),
+        validation_alias="JOIN_LINK_KEY",
+        description="Signs join links; 32 random characters or more, the same for all processes of booking. A new one ends the "
+        "links that are out: people join again. Required in production; in development empty: made anew by each process.",
+    )
+
+    def faults(self) -> Iterator[Fault]:
+        yield from super().faults()
+        length = len(self.join_link_key.get_secret_value())
+        if 0 < length < SHORTEST_KEY or not (length or self.development):
+            yield Fault("JOIN_LINK_KEY", f"set at least {SHORTEST_KEY} random characters: openssl rand -base64 32")
+
+    @property
+    def join_key(self) -> bytes:
+        """The key that signs join links."""
+        return self.join_link_key.get_secret_value().encode() or secrets.token_bytes(SHORTEST_KEY)
 
     @field_validator("currencies")
     @classmethod

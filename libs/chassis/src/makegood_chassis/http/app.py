@@ -24,8 +24,9 @@ from makegood_chassis.keys import Keys
 if TYPE_CHECKING:
     from makegood_chassis.service import Service
 
-_WITHOUT_TOKEN = (gate.WEBHOOKS, "/v1/calendar/")
-"""Callers of these prove themselves in their own way: by a signature, or by the secret in the address."""
+_WITHOUT_TOKEN = (gate.WEBHOOKS, "/v1/calendar/", "/v1/join-links/")
+"""Callers of these prove themselves in their own way: by a signature, by the secret in the address, or by the link that they
+ask about."""
 
 
 _OWN_TELEMETRY: Final[TelemetryConfig] = {"tracing": False, "metrics": False, "logs": False}

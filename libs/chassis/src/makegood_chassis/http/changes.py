@@ -28,6 +28,7 @@ from makegood_chassis.http import answers, preconditions
 from makegood_chassis.http.bodies import BodyRequest
 from makegood_chassis.http.context import RequestContext, context
 from makegood_chassis.http.idempotency import (
+    REPLAYED,
     Claim,
     Replay,
     claim_many,
@@ -93,6 +94,8 @@ class Change:
             asked = 0  # too many wait already; the preference is not applied, and the outcome stands at `Location`
         self._granted = max(0, min(asked, int(self._context.remaining() - MARGIN))) if asked else 0
         self._answer: Response | None = None
+        self.repeated = False
+        """Inside a `secret` unit: the change was made before under this key, and only its answer is to be made anew."""
 
     @property
     def claim(self) -> Claim | None:
@@ -121,28 +124,35 @@ class Change:
     def expect_version(self, version: int) -> None:
         """Checks `If-Match` against the entity's version: 412 `version-mismatch`; 428 `version-required` if it must be sent."""
         self._compared = True
+        if self.repeated:
+            return  # it was compared when the change was made, which raised the version since
         preconditions.check_version(self._if_match, version, required=self._version_required)
 
     @asynccontextmanager
-    async def unit(self, *, resource: str | None = None) -> AsyncIterator[UnitOfWork]:
+    async def unit(self, *, resource: str | None = None, secret: bool = False) -> AsyncIterator[UnitOfWork]:
         """A transaction that claims the key first and stores the answer given by `answer` with the effect.
 
         Raises Replay or the idempotency problems. Where the answer comes later (`Prefer: wait`), pass `resource`, the path
         that tells the outcome, and call `complete` when it is known. Whatever is raised inside rolls back and frees the key.
+
+        `secret`: of the answer nothing but its status is stored. A repeat comes in here too, with `repeated`: it must change
+        nothing and make its answer anew.
         """
         service: Service = self._state.service
         async with service.database.transaction(self.cause) as unit:
             if self.claim is not None:
                 (refusal,) = await claim_many([self.claim], [resource], unit)
-                if refusal is not None:
+                self.repeated = secret and isinstance(refusal, Replay)
+                if refusal is not None and not self.repeated:
                     raise refusal
             self._answer = None
             yield unit
             if not self._compared:
                 raise RuntimeError("call change.expect_version() inside the unit, or ask for changes(if_match='none')")
             if self._answer is not None:
-                if self.claim is not None:
-                    await store_many([(self.claim, self._answer)], unit)
+                if self.claim is not None and not self.repeated:
+                    kept = Response(status_code=self._answer.status_code) if secret else self._answer
+                    await store_many([(self.claim, kept)], unit)
             elif resource is None:
                 raise RuntimeError("call change.answer() inside the unit, or pass `resource` and complete() later")
             if service.audited and self._context.accesses is not None:
@@ -158,6 +168,8 @@ class Change:
         headers: dict[str, str] | None = None,
     ) -> Response:
         """The response (ETag from `version`), remembered as the first answer for the key."""
+        if self.repeated:
+            headers = {**(headers or {}), REPLAYED: "true"}
         self._answer = self._prefer_applied(
             answers.answer(status, content, version=version, location=location, headers=headers)
         )

@@ -21,6 +21,7 @@ from makegood_chassis.database import Row, UnitOfWork
 from makegood_chassis.http.problems import Problem, invalid
 
 PATIENCE: Final = 30.0
+REPLAYED: Final = "Idempotent-Replayed"
 _KEY = re.compile(r"[\x21-\x7e]{1,255}")
 
 _CLAIM = """
@@ -69,7 +70,7 @@ class Replay(Exception):
         super().__init__("made before")
         self.response = response
         self.resource = resource
-        response.headers["Idempotent-Replayed"] = "true"
+        response.headers[REPLAYED] = "true"
 
 
 def read_key(sent: Sequence[str], *, required: bool) -> str | None:

@@ -21,7 +21,7 @@ from makegood_booking.domain.booking import Unfit
 from makegood_booking.domain.session import Changed, Refusal, Session
 from makegood_booking.handlers.outcomes import announce, settled, settled_key
 from makegood_booking.parts import Parts
-from makegood_booking.store.lists import join_token, keep_remark
+from makegood_booking.store.lists import keep_remark
 from makegood_booking.store.rooms import touch_rooms
 
 router = APIRouter(tags=["sessions"])
@@ -145,15 +145,19 @@ async def join(
     parts: PartsOf,
     body: Nothing | None = None,
 ) -> Response:
-    """A party comes (JOIN-1); the answer says where its media client connects. Before the opening: `opens_at`."""
+    """A party comes (JOIN-1); the answer says where its media client connects. Before the opening: `opens_at`.
+
+    The link is good until the session ends. It is kept nowhere: a repeated request gets a new one and joins no second time.
+    """
     session_id = known_id(session_id, "session")
-    async with change.unit() as unit:
+    async with change.unit(secret=True) as unit:
         session, party = await locked(parts, session_id, access, change, unit)
-        session = await save(parts, attendance.join(session, party, unit.now), session, party, change, unit)
-        token = await join_token(session_id, party, unit)
-        view = JoinView.model_construct(
-            join_url=f"{parts.links_start}/join/{session_id}?token={token}", session=SessionView.of(session)
-        )
+        if change.repeated:
+            still = attendance.entry_refused(attendance.as_of(session, unit.now)[0], unit.now)
+            allowed(still or Changed(session), session, unit.now)
+        else:
+            session = await save(parts, attendance.join(session, party, unit.now), session, party, change, unit)
+        view = JoinView.model_construct(join_url=parts.join_links.make(session, party), session=SessionView.of(session))
         return change.answer(200, view, version=session.version)
 
 

@@ -244,10 +244,12 @@ class SessionView(View):
 
 
 class JoinView(View):
-    """Where the party's media client connects. The link carries an opaque token of this party: keep it private."""
+    """Where the party's media client connects. What stands after `#` lets its bearer in as this party: keep it private."""
 
     has_etag = True
-    model_config = example(join_url=f"http://127.0.0.1:8080/join/{SESSION_ID}?token=opaque", session=SESSION)
+    model_config = example(
+        join_url=f"http://127.0.0.1:8080/join/{SESSION_ID}#eyJhbGciOiJIUzI1NiJ9.e30.c2ln", session=SESSION
+    )
 
     join_url: str
     session: SessionView

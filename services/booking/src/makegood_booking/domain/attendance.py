@@ -126,9 +126,8 @@ def call_off(session: Session, by: Actor, cause: CancelCause, now: datetime) -> 
     return after(before, cancelled)
 
 
-def join(session: Session, party: Party, now: datetime) -> Changed | Refusal:
-    """JOIN-1: from 10 minutes before the start until the end, for the two parties of a confirmed session only."""
-    session, before = as_of(session, now)
+def entry_refused(session: Session, now: datetime) -> Refusal | None:
+    """Why nobody enters the session now, if so (JOIN-1)."""
     if session.over:
         return OVER_ALREADY
     if session.status not in AGREED:
@@ -136,8 +135,15 @@ def join(session: Session, party: Party, now: datetime) -> Changed | Refusal:
     opens_at = session.policy.join_opens(session.booked.starts_at)
     if now < opens_at:
         return Refusal("too-early-to-join", opens_at=opens_at)
-    if now >= session.booked.ends_at:
-        return OVER_ALREADY
+    return OVER_ALREADY if now >= session.booked.ends_at else None
+
+
+def join(session: Session, party: Party, now: datetime) -> Changed | Refusal:
+    """JOIN-1: from 10 minutes before the start until the end, for the two parties of a confirmed session only."""
+    session, before = as_of(session, now)
+    refusal = entry_refused(session, now)
+    if refusal is not None:
+        return refusal
     came, left = joined_at(session, party), left_at(session, party)
     if came is not None and left is None:
         return Changed(session, before)

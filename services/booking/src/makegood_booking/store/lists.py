@@ -1,8 +1,7 @@
-"""Lists and what stands beside a session: pages of sessions, history, remarks, join tokens."""
+"""Lists and what stands beside a session: pages of sessions, history, remarks."""
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -125,15 +124,3 @@ async def read_remark(session_id: str, queries: Queries) -> str | None:
         "SELECT remark FROM session_remarks WHERE session_id = $1", session_id
     )
     return found
-
-
-async def join_token(session_id: str, party: str, unit: UnitOfWork) -> str:
-    """The token of the party's join link: made once, the same each time."""
-    token: str = await unit.fetch_value(
-        "INSERT INTO session_links (session_id, party, token) VALUES ($1, $2, $3) "
-        "ON CONFLICT (session_id, party) DO UPDATE SET token = session_links.token RETURNING token",
-        session_id,
-        party,
-        secrets.token_urlsafe(24),
-    )
-    return token

@@ -1,0 +1,91 @@
+"""POST /v1/join-links/verify: the video room asks whether a join link opens a session now."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Request
+from makegood_chassis.http.models import Instant, RequestModel, View, example
+from makegood_chassis.http.openapi import problems
+from makegood_chassis.http.problems import Problem
+from makegood_chassis.service import Service
+from makegood_contracts.events import Modality, Party
+from makegood_contracts.problems import PROBLEMS
+from pydantic import Field
+
+from makegood_booking.api.models import SESSION_ID
+from makegood_booking.api.parameters import PartsOf
+from makegood_booking.domain.attendance import as_of, entry_refused
+from makegood_booking.join_links import MAXIMUM_TOKEN, InvalidLink
+
+router = APIRouter(tags=["sessions"])
+
+
+class LinkRequest(RequestModel):
+    """A link that somebody came with."""
+
+    model_config = example(token="eyJhbGciOiJIUzI1NiJ9.e30.c2lnbmF0dXJl")  # noqa: S106 - an example
+
+    token: Annotated[
+        str, Field(min_length=1, max_length=MAXIMUM_TOKEN, description="What stands after `#` in `join_url`.")
+    ]
+
+
+class OpenedView(View):
+    """Whom the link lets into which session, and how long."""
+
+    model_config = example(
+        session_id=SESSION_ID,
+        person_id="anna",
+        party="member",
+        modality="video",
+        ends_at="2026-11-27T09:45:00Z",
+    )
+
+    session_id: str
+    person_id: str
+    party: Party
+    modality: Modality
+    ends_at: Instant
+
+
+@router.post(
+    "/v1/join-links/verify",
+    summary="Whether a join link opens its session now",
+    response_model=OpenedView,
+    responses=problems("join-link-invalid", "not-confirmed", "too-early-to-join", "session-over"),
+)
+async def verify(asked: LinkRequest, request: Request, parts: PartsOf) -> OpenedView:
+    """For the video room, before it lets somebody in; needs no access token, for the link is the proof. 400 for a link that is
+    forged, expired or revoked; 409 where the session is not joined now, as after it was cancelled. It changes nothing, so ask
+    as often as you like: a link dies at once when its session ends."""
+    service: Service = request.app.state.service
+    now = parts.clock.now()
+    try:
+        link = parts.join_links.read(asked.token, now)
+    except InvalidLink as error:
+        raise _refused(str(error)) from error
+    if not service.revocations.loaded:
+        await service.revocations.load(parts.database)
+    if service.revocations.refuses(link.person_id, link.jti, link.issued_at):
+        raise _refused("the person's sessions were ended; sign in and join again")
+    async with parts.database.reading() as queries:
+        session = await parts.sessions.read(link.session_id, queries)
+    if session is None:
+        raise _refused("its session is not known")
+    session, _ = as_of(session, now)
+    refusal = entry_refused(session, now)
+    if refusal is not None:
+        members: dict[str, Any] = {} if refusal.opens_at is None else {"opens_at": refusal.opens_at}
+        raise Problem(refusal.code, PROBLEMS[refusal.code].when, **members)
+    return OpenedView(
+        session_id=session.id,
+        person_id=link.person_id,
+        party=link.party,
+        modality=session.booked.modality,
+        ends_at=session.booked.ends_at,
+    )
+
+
+def _refused(why: str) -> Problem:
+    return Problem("join-link-invalid", f"The join link opens nothing: {why}.")

@@ -1,0 +1,91 @@
+"""Join links: short-lived proof that its bearer is a party of a session that is joined now (JOIN-1).
+
+A link is made when a party joins and stands nowhere: not in the database, not in a kept answer, not in a log. Its token is in
+the URL's fragment, which no browser sends to a server. The video room shows it to booking, which alone can read it.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final, get_args
+
+import jwt
+from makegood_contracts.events import Party
+from makegood_contracts.ids import new_id
+
+from makegood_booking.domain.session import Session
+
+ISSUER: Final = "makegood-booking"
+AUDIENCE: Final = "makegood-join"
+MAXIMUM_TOKEN: Final = 1024
+_ALGORITHM: Final = "HS256"
+_CLAIMS: Final = ("iss", "aud", "sub", "session_id", "party", "iat", "nbf", "exp", "jti")
+
+
+class InvalidLink(Exception):
+    """The token opens nothing; the message says why, without quoting it."""
+
+
+@dataclass(frozen=True, slots=True)
+class JoinToken:
+    """What a link says. `issued_at`: seconds of real time since 1970."""
+
+    session_id: str
+    person_id: str
+    party: Party
+    jti: str
+    issued_at: float
+
+
+class JoinLinks:
+    """Makes links and reads them back. `key`: 32 bytes or more that all processes of booking share; `start`: the client app's
+    address; `now`: seconds of real time since 1970."""
+
+    def __init__(self, key: bytes, start: str, *, now: Callable[[], float] = time.time) -> None:
+        self._key = key
+        self._start = start
+        self._now = now
+
+    def make(self, session: Session, party: Party) -> str:
+        """The party's link, good from when joining opens until the session's end. Those two are product time, as `exp` and
+        `nbf`; `iat` is real time, as sign-in counts it."""
+        booked = session.booked
+        claims = {
+            "iss": ISSUER,
+            "aud": AUDIENCE,
+            "sub": booked.member_id if party == "member" else booked.provider_id,
+            "session_id": session.id,
+            "party": party,
+            "iat": self._now(),
+            "nbf": int(session.policy.join_opens(booked.starts_at).timestamp()),
+            "exp": int(booked.ends_at.timestamp()),
+            "jti": new_id(),
+        }
+        return f"{self._start}/join/{session.id}#{jwt.encode(claims, self._key, algorithm=_ALGORITHM)}"
+
+    def read(self, token: str, now: datetime) -> JoinToken:
+        """What the link's token says at `now`, product time. Raises InvalidLink."""
+        try:
+            claims = jwt.decode(
+                token,
+                self._key,
+                algorithms=[_ALGORITHM],
+                audience=AUDIENCE,
+                issuer=ISSUER,
+                # Its times are the product's, which development moves.
+                options={"require": list(_CLAIMS), "verify_exp": False, "verify_nbf": False, "verify_iat": False},
+            )
+        except (jwt.PyJWTError, ValueError) as error:
+            raise InvalidLink("it was not made here") from error
+        if claims["party"] not in get_args(Party):
+            raise InvalidLink("it was not made here")
+        if now.timestamp() >= claims["exp"]:
+            raise InvalidLink("it has expired; join again")
+        if now.timestamp() < claims["nbf"]:
+            raise InvalidLink("it is not valid yet")
+        return JoinToken(
+            claims["session_id"], claims["sub"], claims["party"], jti=claims["jti"], issued_at=float(claims["iat"])
+        )

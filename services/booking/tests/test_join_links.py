@@ -1,0 +1,180 @@
+"""JOIN-1: a join link opens its session for its party, from ten minutes before the start until the end, and stands nowhere."""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import httpx
+import jwt
+import pytest
+from makegood_booking.join_links import ISSUER
+from makegood_chassis.revocation import keep
+from makegood_contracts.ids import new_id
+
+from .examples import MINUTE, START
+from .world import World, slug
+
+pytestmark = pytest.mark.rule("JOIN-1")
+
+END = START + 30 * MINUTE
+VERIFY = "/v1/join-links/verify"
+
+
+async def join(world: World, person: httpx.AsyncClient, session: dict[str, Any], **headers: str) -> str:
+    """The token of the link that a join answers."""
+    answer = await person.post(f"/v1/sessions/{session['id']}/join", headers=headers)
+    assert answer.status_code == 200, answer.text
+    return str(answer.json()["join_url"]).partition("#")[2]
+
+
+async def verify(world: World, token: str) -> httpx.Response:
+    """As the video room does: without anybody's access token."""
+    async with httpx.AsyncClient(transport=world.transport, base_url="http://test") as room:
+        return await room.post(VERIFY, json={"token": token})
+
+
+async def opened(world: World) -> dict[str, Any]:
+    """A confirmed session that can be joined now."""
+    session = await world.confirmed()
+    world.clock.moment = START - 10 * MINUTE
+    return session
+
+
+async def test_the_link_tells_the_room_who_comes_in_and_how_long(world: World) -> None:
+    session = await opened(world)
+    for person, subject, party in ((world.member, "anna", "member"), (world.provider, "dr-lee", "provider")):
+        token = await join(world, person, session)
+        answer = await verify(world, token)
+        assert answer.status_code == 200, answer.text
+        assert answer.json() == {
+            "session_id": session["id"],
+            "person_id": subject,
+            "party": party,
+            "modality": session["modality"],
+            "ends_at": session["ends_at"],
+        }
+        claims = jwt.decode(token, options={"verify_signature": False})
+        assert (claims["nbf"], claims["exp"]) == ((START - 10 * MINUTE).timestamp(), END.timestamp())
+        assert abs(claims["iat"] - time.time()) < 60
+
+
+async def test_the_link_ends_with_the_session_s_time(world: World) -> None:
+    token = await join(world, world.member, await opened(world))
+    world.clock.moment = END - timedelta(seconds=1)
+    await join(world, world.provider, {"id": jwt.decode(token, options={"verify_signature": False})["session_id"]})
+    world.clock.moment = END
+    answer = await verify(world, token)
+    assert (answer.status_code, slug(answer)) == (400, "join-link-invalid")
+
+
+async def test_the_link_dies_when_the_session_is_cancelled_missed_or_moved(world: World) -> None:
+    session = await opened(world)
+    token = await join(world, world.member, session)
+    # Nobody triggers the miss, and no deadline has been worked off yet: the room is told all the same.
+    world.clock.moment = START + 11 * MINUTE
+    answer = await verify(world, token)
+    assert (answer.status_code, slug(answer)) == (409, "session-over")
+    world.clock.moment = START - 5 * MINUTE
+    assert (await verify(world, token)).status_code == 200
+    cancelled = await world.provider.post(f"/v1/sessions/{session['id']}/cancel")
+    assert cancelled.status_code == 202
+    answer = await verify(world, token)
+    assert (answer.status_code, slug(answer)) == (409, "session-over")
+
+
+async def test_a_link_that_was_not_made_here_opens_nothing(world: World) -> None:
+    session = await opened(world)
+    token = await join(world, world.member, session)
+    claims = jwt.decode(token, options={"verify_signature": False})
+    head, _, signature = token.split(".")
+    stranger = jwt.encode({**claims, "party": "provider", "sub": "dr-lee"}, "x" * 32, "HS256")
+    forged = {
+        "another key": stranger,
+        "another's claims": f"{head}.{stranger.split('.')[1]}.{signature}",
+        "unsigned": jwt.encode(claims, "", "none"),
+        "no token": "nonsense",
+        "an access token": world.member.headers["Authorization"].removeprefix("Bearer "),
+        "cut": token[:-4],
+    }
+    for kind, each in forged.items():
+        answer = await verify(world, each)
+        assert (answer.status_code, slug(answer)) == (400, "join-link-invalid"), kind
+    key = world.parts.join_links._key
+    wrong: list[tuple[str, Any]] = [
+        ("aud", "makegood"), ("iss", f"{ISSUER}s"), ("party", "support"), ("session_id", new_id()), ("jti", None),
+        ("exp", claims["exp"] - 3600), ("exp", None), ("nbf", claims["exp"] - 1), ("iat", None), ("sub", None),
+    ]  # fmt: skip
+    for name, value in wrong:
+        changed = {claim: each for claim, each in {**claims, name: value}.items() if each is not None}
+        answer = await verify(world, jwt.encode(changed, key, "HS256"))
+        assert (answer.status_code, slug(answer)) == (400, "join-link-invalid"), name
+    assert (await verify(world, jwt.encode(claims, key, "HS256"))).status_code == 200
+    async with httpx.AsyncClient(transport=world.transport, base_url="http://test") as room:
+        assert (await room.post(VERIFY, json={"token": "t" * 1025})).status_code == 422
+        assert (await room.post(VERIFY, json={})).status_code == 422
+
+
+async def test_a_link_is_no_access_token(world: World) -> None:
+    token = await join(world, world.member, await opened(world))
+    async with httpx.AsyncClient(transport=world.transport, base_url="http://test") as client:
+        answer = await client.get("/v1/sessions", headers={"Authorization": f"Bearer {token}"})
+    assert answer.status_code == 401
+
+
+async def test_the_link_stands_nowhere_and_a_repeat_gets_a_new_one(world: World) -> None:
+    session = await opened(world)
+    path = f"/v1/sessions/{session['id']}/join"
+    keyed = {"Idempotency-Key": "knock", "If-Match": f'"{session["version"]}"'}
+    first = await world.member.post(path, headers=keyed)
+    assert first.status_code == 200, first.text
+    again = await world.member.post(path, headers=keyed)
+    assert again.status_code == 200, again.text
+    assert again.headers["idempotent-replayed"] == "true"
+    assert (first.headers["etag"], again.json()["session"]) == (again.headers["etag"], first.json()["session"])
+    tokens = [str(answer.json()["join_url"]).partition("#")[2] for answer in (first, again)]
+    assert tokens[0] != tokens[1]
+    for token in tokens:
+        assert (await verify(world, token)).status_code == 200
+
+    async with world.service.database.reading() as queries:
+        tables = await queries.fetch("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")
+        for table in (row["tablename"] for row in tables):
+            dump = await queries.fetch(f"SELECT t::text AS line FROM {table} AS t")
+            text = "\n".join(row["line"] for row in dump)
+            for token in tokens:
+                assert token not in text, table
+                assert token.encode().hex() not in text, table
+                assert token.rpartition(".")[2] not in text, table
+        kept = await queries.fetch_one("SELECT status, body, headers FROM idempotency_keys WHERE key = 'knock'")
+    assert kept is not None
+    assert (kept["status"], kept["body"], kept["headers"]) == (200, b"", {})
+
+
+async def test_a_repeat_joins_no_second_time(world: World) -> None:
+    session = await opened(world)
+    path = f"/v1/sessions/{session['id']}"
+    await join(world, world.member, session, **{"Idempotency-Key": "knock"})
+    assert (await world.member.post(f"{path}/leave")).status_code == 200
+    await join(world, world.member, session, **{"Idempotency-Key": "knock"})
+    history = (await world.member.get(f"{path}/history")).json()["items"]
+    assert [item["type"] for item in history][-2:] == ["SessionJoined", "SessionLeft"]
+    changed = await world.provider.post(f"{path}/join", headers={"Idempotency-Key": "other"})
+    assert changed.status_code == 200
+    world.clock.moment = END
+    late = await world.member.post(f"{path}/join", headers={"Idempotency-Key": "knock"})
+    assert (late.status_code, slug(late)) == (409, "session-over")
+
+
+@pytest.mark.rule("SEC-2")
+async def test_a_revoked_person_s_link_opens_nothing(world: World) -> None:
+    session = await opened(world)
+    token, others = await join(world, world.member, session), await join(world, world.provider, session)
+    revocations, database = world.service.revocations, world.service.database
+    async with database.reading() as queries:
+        await keep(queries, [("anna", "", datetime.now(UTC))])
+    await revocations.load(database)
+    answer = await verify(world, token)
+    assert (answer.status_code, slug(answer)) == (400, "join-link-invalid")
+    assert (await verify(world, others)).status_code == 200
