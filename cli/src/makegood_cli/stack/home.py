@@ -62,6 +62,10 @@ class Home:
     def identity(self) -> Path:
         return self.state / "identity"
 
+    @property
+    def join_links(self) -> Path:
+        return self.state / "join-links"
+
     def log(self, process: str) -> Path:
         return self.logs / f"{process}.log"
 

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+from makegood_cli.devside.join_key import join_key_file
 from makegood_cli.errors import UserError
 from makegood_cli.stack.config import Stack
 from makegood_cli.stack.packages import Programs
@@ -42,6 +43,9 @@ def environment(stack: Stack, service: str) -> dict[str, str]:
         # Byte code is kept, whatever the shell says: without it a start takes seconds longer.
         "PYTHONDONTWRITEBYTECODE": "",
     }
+    if service == "booking":
+        values["JOIN_LINK_KEY"] = ""
+        values["JOIN_LINK_KEY_FILE"] = str(join_key_file(stack.home.join_links))
     if service == "notifications":
         values["SMTP_HOST"] = os.environ.get("SMTP_HOST", LISTEN)
         values["SMTP_PORT"] = os.environ.get("SMTP_PORT", str(stack.ports.of("smtp")))

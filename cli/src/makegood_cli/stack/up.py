@@ -12,6 +12,7 @@ import aiohttp
 from aiokafka.errors import KafkaError
 from rich.console import Console
 
+from makegood_cli.devside.join_key import make_join_key
 from makegood_cli.devside.keys import signing_key
 from makegood_cli.errors import UserError
 from makegood_cli.stack import kafka, postgres, redis, topics
@@ -150,6 +151,8 @@ class Starter:
         expected = {s.name for service in SERVICES for s in service_specs(self.stack, service)} | set(PARTS)
         surplus = [r for name, r in self.running.items() if name not in expected]
         await asyncio.to_thread(self.supervisor.stop, surplus)
+        if "booking" in self.parts:
+            await asyncio.to_thread(make_join_key, self.stack.home.join_links)
         try:
             async with asyncio.TaskGroup() as group:
                 # Only services need its topics; `--only redis` does without a broker.
