@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import time
 from collections.abc import Iterator
@@ -179,5 +180,16 @@ def test_links_in_messages_lead_to_a_page_in_the_client_app_s_place(
     assert page.headers["content-type"].startswith("text/html")
     assert [word for word in ["The client app answers here", "CLIENT_APP_URL", *shown] if word not in page.text] == []
     assert "very-secret" not in page.text
-    assert "<script" not in page.text
-    assert "script-src" not in page.headers["content-security-policy"]
+    # Only the join page asks something: whether its link is good.
+    asks = path.startswith("/join/")
+    assert re.findall("<script[^>]*>", page.text) == (['<script src="/join.js">'] if asks else [])
+    assert ("script-src 'self'" in page.headers["content-security-policy"]) is asks
+
+
+def test_the_join_page_takes_the_token_out_of_the_address_and_asks(server: tuple[int, httpx.Client]) -> None:
+    _, web = server
+    script = web.get("/join.js")
+    assert script.headers["content-type"].startswith("text/javascript")
+    assert script.text.index("history.replaceState") < script.text.index("fetch(")
+    asked = web.post("/join/verify", json={"token": "t"})
+    assert (asked.status_code, asked.json()["detail"]) == (503, "This development side knows no gateway to ask.")

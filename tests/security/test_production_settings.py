@@ -66,6 +66,9 @@ FAULTS = [
     ("booking", "OTEL_EXPORTER_OTLP_ENDPOINT", "http://otel.example.org:4318", "https://"),
     ("booking", "MAKEGOOD_MIGRATE", "1", "migrate"),
     ("booking", "LOG_LEVEL", "DEBUG", "INFO"),
+    ("booking", "JOIN_LINK_KEY", None, "openssl"),
+    ("booking", "JOIN_LINK_KEY", PASSWORD, "at least 32"),
+    ("booking", "JOIN_LINK_KEY", "join-link-secret-join-link-secret-", "everybody tries"),
     ("credits", "PAYMENT_PROVIDER", "development", "stripe or none"),
     ("credits", "STRIPE_API_BASE", "https://api.stripe.com.example.org", "https://api.stripe.com"),
     ("credits", "STRIPE_API_BASE", "http://api.stripe.com", "https://api.stripe.com"),
@@ -285,4 +288,6 @@ def _of_a_kind(name: str) -> str:
         return f"postgresql://{service}:{PASSWORD}@127.0.0.1/makegood_{service}"
     if name == "REDIS_URL_FILE":
         return f"rediss://makegood:{PASSWORD}@redis.example.org:6379/0"
+    if name == "JOIN_LINK_KEY_FILE":
+        return PASSWORD * 2
     return {"STRIPE_SECRET_KEY_FILE": "sk_live_", "STRIPE_WEBHOOK_SECRET_FILE": "whsec_"}.get(name, "") + PASSWORD

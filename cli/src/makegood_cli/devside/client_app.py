@@ -14,10 +14,7 @@ import httpx
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-PAGE_POLICY = (
-    "default-src 'none'; style-src 'unsafe-inline'; script-src 'self'; connect-src 'self'; "
-    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-)
+_POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 JOIN_SCRIPT = Path(__file__).with_name("join.js")
 _PAGE = Path(__file__).with_name("client_app.html")
 _VISITS = {
@@ -57,6 +54,12 @@ _NAMES = {
     "starts_at": "start",
 }
 _LONGEST = 200
+
+
+def page_policy(request: Request) -> str:
+    """What the page may load: nothing, but for the script that asks about a join link."""
+    asks = request.scope["route"].name == "join"
+    return f"{_POLICY}; script-src 'self'; connect-src 'self'" if asks else _POLICY
 
 
 def visit(request: Request) -> str:

@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
-from makegood_cli.devside.client_app import JOIN_SCRIPT, PAGE_POLICY, VideoRoom, visit
+from makegood_cli.devside.client_app import JOIN_SCRIPT, VideoRoom, page_policy, visit
 from makegood_cli.devside.keys import jwks
 from makegood_cli.devside.mailbox import Mail, Mailbox, payload
 from makegood_cli.devside.whatsapp import WhatsApp
@@ -111,7 +111,7 @@ def web_app(mailbox: Mailbox, keys: Path, api: str = "") -> Starlette:
         return Response(_PAGE.with_name("inbox.js").read_text(), media_type="text/javascript", headers=_SAFE)
 
     async def client_app(request: Request) -> Response:
-        return HTMLResponse(visit(request), headers={**_SAFE, "Content-Security-Policy": PAGE_POLICY})
+        return HTMLResponse(visit(request), headers={**_SAFE, "Content-Security-Policy": page_policy(request)})
 
     async def join_script(_: Request) -> Response:
         return Response(JOIN_SCRIPT.read_text(), media_type="text/javascript", headers=_SAFE)

@@ -40,6 +40,8 @@ def production_environment(service: str, authority: Path) -> dict[str, str]:
         "CLIENT_APP_URL": "https://app.example.org",
         "OTEL_EXPORTER_OTLP_ENDPOINT": "https://otel.example.org:4318",
     }
+    if service == "booking":
+        values["JOIN_LINK_KEY"] = PASSWORD * 2
     if service == "credits":
         values |= {
             "PAYMENT_PROVIDER": "stripe",

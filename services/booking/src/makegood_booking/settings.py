@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from makegood_chassis.checked_settings import Fault
+from makegood_chassis.production import weakness
 from makegood_chassis.settings import OWNER, PRUNER, AccessLogSettings
 from makegood_contracts.currencies import currency_codes
 from pydantic import Field, SecretStr, field_validator
@@ -42,9 +43,11 @@ class BookingSettings(AccessLogSettings):
 
     def faults(self) -> Iterator[Fault]:
         yield from super().faults()
-        length = len(self.join_link_key.get_secret_value())
-        if 0 < length < SHORTEST_KEY or not (length or self.development):
+        key = self.join_link_key.get_secret_value()
+        if 0 < len(key) < SHORTEST_KEY or not (key or self.development):
             yield Fault("JOIN_LINK_KEY", f"set at least {SHORTEST_KEY} random characters: openssl rand -base64 32")
+        elif key and not self.development and (why := weakness(key, "join", "link", "key", "booking")):
+            yield Fault("JOIN_LINK_KEY", why)
 
     @property
     def join_key(self) -> bytes:
