@@ -116,6 +116,7 @@ async def test_a_link_that_was_not_made_here_opens_nothing(world: World) -> None
     async with httpx.AsyncClient(transport=world.transport, base_url="http://test") as room:
         assert (await room.post(VERIFY, json={"token": "t" * 1025})).status_code == 422
         assert (await room.post(VERIFY, json={})).status_code == 422
+        assert (await room.post(VERIFY, content=b" " * (64 << 10) + b"{}")).status_code == 413
 
 
 async def test_a_link_is_no_access_token(world: World) -> None:

@@ -1,7 +1,7 @@
 """What stands before each route, in this order: who calls and whether they may, how much they ask for, and the body.
 
-A body is read only after its sender was admitted. Web-hooks are the exception: their signature is in the body's company, so at
-most 64 KiB are read, and their route checks the signature before it parses anything.
+A body is read only after its sender was admitted. Routes that need no token are the exception: at most 64 KiB are read. Of
+these, web-hooks check the signature before they parse anything.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from pydantic import ValidationError
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from makegood_chassis.http import openapi
-from makegood_chassis.http.bodies import WEBHOOK_LIMIT, BodyRequest
+from makegood_chassis.http.bodies import LIMIT, WEBHOOK_LIMIT, BodyRequest
 from makegood_chassis.http.context import SCOPE_KEY, RequestContext
 from makegood_chassis.http.limits import Limits, Stay
 from makegood_chassis.http.problems import MOST_ERRORS, Problem
@@ -55,7 +55,7 @@ def put_before(route: APIRoute, limits: Limits, *, expensive: bool) -> None:
         if signed:
             await request.read(limit=WEBHOOK_LIMIT)
         elif takes_body:
-            await request.read()
+            await request.read(limit=LIMIT if operation is not None else WEBHOOK_LIMIT)
             request.check(parse=parses)
         response = await handle(request)
         if isinstance(response, StreamingResponse):
