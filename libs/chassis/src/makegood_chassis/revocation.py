@@ -48,7 +48,7 @@ _PRUNE: Final = "DELETE FROM revoked_tokens WHERE kept_at < clock_timestamp() - 
 KEPT: Final = timedelta(days=1)
 LIMIT: Final = 100_000
 """Revocations in memory. Beyond it the oldest are widened to everybody: all must sign in again, and none is forgotten."""
-_LOOK_BACK: Final = 60.0
+_LOOK_BACK: Final = 300.0
 """Seconds that a transaction may take to commit after it took the time of its row: each look reads so far back."""
 _MARGIN: Final = 60.0
 """Seconds that a revocation counts beyond the longest lifetime; clocks differ."""
