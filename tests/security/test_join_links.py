@@ -8,10 +8,10 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import asyncpg
 import httpx
 import pytest
 from makegood_cli.stack.ports import SERVICES
+from makegood_testkit.databases import tables_with
 from makegood_testkit.platform import Cast, Platform, address
 
 pytestmark = pytest.mark.rule("JOIN-1")
@@ -83,7 +83,7 @@ async def test_the_link_stands_nowhere_and_a_repeat_gets_another(cast: Cast) -> 
         assert not any(secret in repr(passed) for secret in secrets)
     assert _logs_with(cast.platform.home.logs, secrets) == []
     for service in SERVICES:
-        found = await _found(cast.platform.stack.database_url(service), secrets)
+        found = await tables_with(cast.platform.stack.database_url(service), *secrets)
         assert found == [], service
     for person in (cast.member, cast.provider):
         mails = await _mails(cast, person)
@@ -104,20 +104,3 @@ async def _mails(cast: Cast, person: Any) -> list[str]:
         query = {"query": f"to:{address(person)}"}
         found = (await http.get("/api/v1/search", params=query)).json()["messages"]
         return [(await http.get(f"/api/v1/message/{mail['ID']}/raw")).text for mail in found]
-
-
-async def _found(url: str, secrets: list[str]) -> list[str]:
-    """Tables with any of the secrets in any column, as text or as bytes."""
-    connection = await asyncpg.connect(url)
-    try:
-        tables = await connection.fetch("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")
-        found = []
-        for table in (row["tablename"] for row in tables):
-            for secret in secrets:
-                marks = [f"%{secret}%", f"%{secret.encode().hex()}%"]
-                statement = f"SELECT count(*) FROM {table} AS t WHERE t::text LIKE ANY($1)"
-                if await connection.fetchval(statement, marks):
-                    found.append(table)
-        return found
-    finally:
-        await connection.close()

@@ -43,6 +43,15 @@ async def as_owner(url: str) -> AsyncIterator[asyncpg.Connection]:
         await connection.close()
 
 
+async def tables_with(url: str, *words: str) -> list[str]:
+    """The tables of a service's database with any of the words in any column, as text or as bytes."""
+    marks = [mark for word in words for mark in (f"%{word}%", f"%{word.encode().hex()}%")]
+    async with as_owner(url) as owner:
+        tables = await owner.fetch("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")
+        statement = "SELECT EXISTS (SELECT FROM {} AS t WHERE t::text LIKE ANY($1))"
+        return [name for (name,) in tables if await owner.fetchval(statement.format(name), marks)]
+
+
 def settings_of(service: str, url: str) -> dict[str, str]:
     """The addresses of a service's test database, by the names of the settings."""
     name = service.upper()

@@ -21,7 +21,6 @@ GRANTS: Final[Grants] = {
     "session_history": Allowed("SELECT, INSERT"),
     "session_remarks": Allowed("SELECT, INSERT, DELETE"),
     "session_notes": Allowed("SELECT, INSERT, UPDATE (note)", auditor="SELECT (session_id, version, kind)"),
-    "session_links": Allowed("SELECT, INSERT, UPDATE (token)"),
     # What other services told.
     "enrolments": Allowed(
         "SELECT, INSERT, UPDATE (ends_on, lengths, psychiatry_lengths, modalities, live_credits, purchasable, sequence)"
