@@ -10,6 +10,7 @@ STACK ?= embedded
 STORY ?= provider-missed
 PACKAGES := libs/contracts libs/calendar libs/chassis libs/testkit services/booking services/availability services/credits services/notifications cli
 STAMP := $(VENV)/.makegood-ready
+TOOLS := $(VENV)/supply-chain
 MANIFESTS := pyproject.toml $(addsuffix /pyproject.toml,$(PACKAGES))
 # Only this environment counts, whatever else is active in the shell.
 unexport VIRTUAL_ENV PYTHONPATH PYTHONHOME UV_PROJECT_ENVIRONMENT
@@ -17,7 +18,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # Without its byte code every process would compile all it imports anew, seconds each.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: help setup demo test lint sbom known-vulnerabilities format lock up down status clean
+.PHONY: help setup demo test lint supply-chain-tools sbom known-vulnerabilities format lock up down status clean
 
 help:
 	@echo "make demo               the platform on this machine, and the story of a missed session"
@@ -46,34 +47,43 @@ demo: setup
 test: setup
 	@$(BIN)/pytest --rules-report $(ARGS)
 
-lint: setup
+lint: setup supply-chain-tools
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check --quiet . || { echo "some files are not formatted: make format"; exit 1; }
 	@$(BIN)/mypy $(wildcard libs services cli tests benchmarks deploy/gateway)
-	@$(BIN)/bandit -q -c pyproject.toml -r $(wildcard libs services cli deploy benchmarks) 2>/dev/null # there: marks of parts of a line that have no finding
+	@$(TOOLS)/bin/bandit -q -c pyproject.toml -r $(wildcard libs services cli deploy benchmarks) 2>/dev/null # there: marks of parts of a line that have no finding
+
+# Tools that nothing needs to run: an environment of their own, made by whoever asks for one of them.
+supply-chain-tools: $(TOOLS)/.ready
+	@:
+$(TOOLS)/.ready: deploy/supply-chain-requirements.lock | setup
+	@$(BIN)/uv venv --quiet --clear --python $(BIN)/python $(TOOLS)
+	@$(BIN)/uv pip install --quiet --python $(TOOLS)/bin/python --require-hashes -r deploy/supply-chain-requirements.lock
+	@touch $@
 
 # What the locked packages are, as CycloneDX: made when somebody asks, so that it cannot be older than the lock.
 SBOM ?= .makegood/sbom.cdx.json
-sbom: setup
+sbom: supply-chain-tools
 	@mkdir -p "$(dir $(SBOM))"
-	@$(BIN)/python -W ignore -m cyclonedx_py requirements requirements.lock --pyproject pyproject.toml \
+	@$(TOOLS)/bin/python -W ignore -m cyclonedx_py requirements requirements.lock --pyproject pyproject.toml \
 		--output-format JSON --spec-version 1.6 --output-reproducible --output-file "$(SBOM)"
 	@echo "$(SBOM): the software bill of materials"
 
-known-vulnerabilities: setup
-	@$(BIN)/python deploy/known_vulnerabilities.py
+known-vulnerabilities: supply-chain-tools
+	@$(TOOLS)/bin/python deploy/known_vulnerabilities.py
 
 format: setup
 	@$(BIN)/ruff check --quiet --fix-only .
 	@$(BIN)/ruff format --quiet .
 
+COMPILE := uv pip compile --universal --generate-hashes --no-annotate --no-header --quiet --no-emit-index-url --no-emit-find-links
 lock: setup
-	@$(BIN)/uv pip compile pyproject.toml --group dev --universal --generate-hashes --no-annotate --no-header --quiet \
-		--no-emit-index-url --no-emit-find-links \
+	@$(BIN)/$(COMPILE) pyproject.toml --group dev \
 		$(foreach package,$(PACKAGES),--no-emit-package makegood-$(notdir $(package))) -o requirements.lock
-	@if grep -nE '^ *(--(index|extra-index|find-links|trusted)|-i |-f )|://' requirements.lock; then \
-		echo "requirements.lock must hold no address"; exit 1; fi
-	@echo "requirements.lock is up to date"
+	@$(BIN)/$(COMPILE) deploy/supply-chain-requirements.in --python-version 3.11 -o deploy/supply-chain-requirements.lock
+	@if grep -nE '^ *(--(index|extra-index|find-links|trusted)|-i |-f )|://' requirements.lock deploy/supply-chain-requirements.lock; then \
+		echo "a lock must hold no address"; exit 1; fi
+	@echo "the locks are up to date"
 
 up: setup
 	@$(BIN)/makegood up
