@@ -174,6 +174,15 @@ RIGHTS: Final[Mapping[str, Right]] = {
 }
 """Operation, as the OpenAPI documents spell it → who may. Requests that change something are made in this order."""
 
+ABOUT_NOBODY: Final = frozenset(
+    {
+        "GET /v1/policies/current", "GET /v1/policies", "POST /v1/policies",
+        "GET /v1/venues", "GET /v1/venues/{venue_id}", "POST /v1/venues", "PUT /v1/venues/{venue_id}",
+        "GET /v1/providers/{provider_id}/slots", "GET /v1/providers/{provider_id}/availability", "GET /v1/plans",
+    }
+)  # fmt: skip
+"""Operations that support and ops need no reason for: what they show is for everybody to see (SEC-5)."""
+
 HIDDEN: Final = tuple(
     f"{method} /v1/{service}/dev/clock"
     for service in ("booking", "availability", "credits", "notifications")

@@ -184,8 +184,10 @@ class Scene:
     def _in_days(self, days: int) -> str:
         return (datetime.fromisoformat(self.values["starts_at"]) + timedelta(days=days)).isoformat()
 
-    async def ask(self, operation: Operation, actor: Actor, *, filtered: bool = False) -> httpx.Response:
-        """The answer to a request that is right in every other way."""
+    async def ask(
+        self, operation: Operation, actor: Actor, *, filtered: bool = False, why: str | None = "support_request"
+    ) -> httpx.Response:
+        """The answer to a request that is right in every other way. `why`: the reason that support and ops give."""
         query: dict[str, Any] = {}
         path = operation.path
         headers: dict[str, str] = {}
@@ -204,7 +206,9 @@ class Scene:
                 headers["Idempotency-Key"] = str(uuid.uuid4())
         person = self.people[actor]
         if person is not None:
-            headers |= {"Authorization": f"Bearer {person.token}", **access_reason(person.role)}
+            headers |= {"Authorization": f"Bearer {person.token}", **access_reason(person.role, why or "")}
+        if why is None:
+            headers.pop("X-Access-Reason", None)
         body = self._body(operation)
         http = self.cast.platform.gateway.http
         while True:

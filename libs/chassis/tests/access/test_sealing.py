@@ -125,6 +125,17 @@ async def test_a_row_that_commits_late_comes_later_and_breaks_nothing(database: 
     assert seals[2].row_id > seals[3].row_id
 
 
+async def test_what_is_put_among_the_unsealed_by_hand_stops_nobody(database: Database) -> None:
+    assert await seal_once(database, RECORDED) == 2
+    async with database.reading() as queries:
+        await queries.execute("INSERT INTO access_unsealed (row_id) VALUES (1), (4711)")
+    await write(database, access())
+    await seal_once(database, RECORDED, at_once=2)
+    seals, rows, _ = await state(database)
+    assert [link.row_id for link in seals] == [1, 2, 3]
+    assert list(breaks(seals, rows, 0)) == []
+
+
 async def test_many_sealers_make_one_chain(database: Database) -> None:
     await write(database, *(access() for _ in range(60)))
 

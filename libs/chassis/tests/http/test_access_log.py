@@ -33,7 +33,7 @@ RIGHTS = {
     "page.read": (Grant("member", "party"), Grant("provider", "party"), Grant("support")),
     "page.change": (Grant("member", "party"), Grant("provider", "party"), Grant("support")),
     "shelf.list": (Grant("support"),),
-    "weather.read": AboutNobody((Grant("member"), Grant("support"), Grant("ops"))),
+    "weather.read": AboutNobody((Grant("support"),)),
     **access_log.RIGHTS,
 }
 Log = Annotated[AccessLog, Depends(access_log.access_log)]

@@ -17,7 +17,6 @@ from makegood_contracts.envelope import Cause
 from makegood_contracts.ids import new_id
 
 from makegood_chassis.access.chain import PRUNE
-from makegood_chassis.access.tables import RECORD
 from makegood_chassis.database import Database
 from makegood_chassis.messaging.failures import is_transient
 
@@ -38,8 +37,11 @@ remarks AS (DELETE FROM access_remarks WHERE row_id IN (SELECT row_id FROM old))
 seals AS (DELETE FROM access_seals WHERE number < $1)
 DELETE FROM access_rows WHERE id IN (SELECT row_id FROM old)
 """
+_SAY: Final = """
+INSERT INTO access_rows (caller, role, operation, entity, outcome, request_id)
+VALUES ('makegood', 'system', $1, $2, 'changed', $3)
+"""
 _EVERY: Final = 3600.0
-_BY: Final = "makegood"
 
 _log = structlog.get_logger(__name__)
 
@@ -54,8 +56,7 @@ async def prune(database: Database, older_than: timedelta, *, at_once: int = 500
             if last is None:
                 return gone
             gone += int((await unit.execute(_FORGET, last)).rpartition(" ")[2])
-            about = ([None], [f"seal:{last}"])
-            await unit.execute(RECORD, _BY, "system", PRUNE, *about, "changed", None, None, None, None, 1, story)
+            await unit.execute(_SAY, PRUNE, f"seal:{last}", story)
 
 
 def keep_pruned(retention_seconds: float) -> Callable[[Service], Awaitable[None]]:

@@ -25,11 +25,12 @@ if TYPE_CHECKING:
 _LOCK: Final = "SELECT pg_try_advisory_xact_lock(hashtext('access_seals'))"
 _LAST: Final = "SELECT number, row_id, row_hash, hash FROM access_seals ORDER BY number DESC LIMIT 1"
 _UNSEALED: Final = f"""
-SELECT {COLUMNS} FROM access_rows WHERE id = ANY(ARRAY(SELECT row_id FROM access_unsealed ORDER BY row_id LIMIT $1))
-ORDER BY id
+SELECT {COLUMNS}, EXISTS (SELECT FROM access_seals AS s WHERE s.row_id = id) AS is_sealed
+FROM access_unsealed JOIN access_rows ON id = row_id ORDER BY id LIMIT $1
 """  # noqa: S608 - constants of ours
+"""Whoever puts a row here that is sealed already, or none at all, must not stop the others."""
 _SEAL: Final = """
-WITH sealed AS (DELETE FROM access_unsealed WHERE row_id = ANY($2::bigint[]))
+WITH sealed AS (DELETE FROM access_unsealed WHERE row_id = ANY($5::bigint[]))
 INSERT INTO access_seals (number, row_id, row_hash, hash)
 SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::bytea[], $4::bytea[])
 """
@@ -56,6 +57,8 @@ async def seal_once(database: Database, recorded: type[AccessRecordedFact], *, a
         last = Seal(**found) if found is not None else None
         seals: list[Seal] = []
         for row in rows:
+            if row["is_sealed"]:
+                continue
             last = seal(dict(row), last)
             seals.append(last)
             _tell(unit, recorded, row, last)
@@ -65,6 +68,7 @@ async def seal_once(database: Database, recorded: type[AccessRecordedFact], *, a
             [each.row_id for each in seals],
             [each.row_hash for each in seals],
             [each.hash for each in seals],
+            [row["id"] for row in rows],
         )
     return len(seals)
 

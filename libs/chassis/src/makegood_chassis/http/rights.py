@@ -180,7 +180,7 @@ class Operation:
         return Access(caller, self.name, grants, accesses)
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=4096, typed=True)  # by type, too: what is about nobody equals what is not
 def _granted(entries: tuple[Grant | Denial, ...], roles: frozenset[Role]) -> tuple[tuple[Grant, ...], bool]:
     """What the roles have of the operation; and whether one of them is support's or ops', and it is about people."""
     grants = tuple(entry for entry in entries if isinstance(entry, Grant) and entry.role in roles)
