@@ -45,7 +45,7 @@ async def rows(platform: Platform, where: str, *values: Any) -> list[asyncpg.Rec
 @asynccontextmanager
 async def database(platform: Platform, service: str) -> AsyncIterator[asyncpg.Connection[Any]]:
     """A service's database, as its owner."""
-    connection = await asyncpg.connect(platform.stack.database_url(service))
+    connection = await asyncpg.connect(platform.stack.database_url(service, "owner"))
     try:
         yield connection
     finally:

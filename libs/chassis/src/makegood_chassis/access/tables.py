@@ -101,6 +101,6 @@ FROM access_rows LEFT JOIN access_remarks ON row_id = id
 WHERE person_id = $1 AND id < $2 ORDER BY id DESC LIMIT $3
 """
 ERASE_REMARKS: Final = """
-DELETE FROM access_remarks USING access_rows WHERE row_id = id AND person_id = $1
+DELETE FROM access_remarks USING access_rows WHERE row_id = id AND person_id = ANY($1::text[])
 """
 """What an erasure takes away of the access log: the words. Who, what, when and the code of why are kept."""

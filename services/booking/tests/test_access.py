@@ -1,0 +1,61 @@
+"""SEC-5, SEC-7: the access log lives with the rights that the service's logins have."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import asyncpg
+import pytest
+from makegood_chassis.access.erasure import erase_remarks
+from makegood_chassis.access.pruning import prune
+from makegood_chassis.access.sealer import seal_once
+from makegood_chassis.clock import Clock
+from makegood_chassis.database import Database
+from makegood_contracts.events import ACCESS_RECORDED
+from makegood_testkit.databases import as_login, as_owner
+
+from .world import World
+
+RECORDED = ACCESS_RECORDED["booking"]
+
+
+async def kept(world: World, table: str) -> list[Any]:
+    async with world.parts.database.reading() as queries:
+        return [row[0] for row in await queries.fetch(f"SELECT count(*) FROM {table}")]
+
+
+@pytest.mark.rule("SEC-5", "SEC-7")
+async def test_the_service_seals_and_the_pruner_forgets_each_with_its_own_login(world: World) -> None:
+    database = world.parts.database
+    async with as_owner(database.url) as owner:
+        await owner.execute(
+            "INSERT INTO access_rows (at, caller, role, operation, person_id, request_id) "
+            "SELECT now() - interval '7 years', 'sue', 'support', 'session.read', 'anna', 'r' FROM generate_series(1, 3)"
+        )
+    assert await seal_once(database, RECORDED) == 3
+    pruner = Database(as_login(database.url, "pruner"), Clock(), pool_size=1)
+    await pruner.open()
+    try:
+        assert await prune(pruner, timedelta(days=365)) == 3
+    finally:
+        await pruner.close()
+    assert await seal_once(database, RECORDED) == 1
+    assert (await kept(world, "access_rows"), await kept(world, "access_seals")) == ([1], [2])
+    async with database.reading() as queries:
+        for statement in ("DELETE FROM access_rows", "DELETE FROM access_seals", "UPDATE access_seals SET hash = ''"):
+            with pytest.raises(asyncpg.InsufficientPrivilegeError):
+                await queries.execute(statement)
+
+
+@pytest.mark.rule("SEC-5")
+async def test_an_erasure_takes_the_words_and_leaves_the_rows(world: World) -> None:
+    room = await world.room()
+    answer = await world.support.get(f"/v1/rooms/{room}", headers={"X-Access-Reason": "complaint; she called Anna"})
+    assert answer.status_code == 200
+    assert await kept(world, "access_remarks") == [2], "about the two parties"
+    rows = await kept(world, "access_rows")
+    async with world.parts.database.reading() as queries:
+        await erase_remarks(queries, ["anna", "dr-lee"])
+    assert await kept(world, "access_remarks") == [0]
+    assert await kept(world, "access_rows") == rows
