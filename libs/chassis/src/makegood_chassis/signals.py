@@ -6,8 +6,9 @@ Whoever waits also looks for itself now and then, so that without Redis everythi
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from typing import Any, Final, Generic, TypeVar
 
@@ -25,6 +26,8 @@ _BUFFER: Final = 256
 _LONGEST_LOOK: Final = 2.0
 _OFTEN: Final = 0.5
 _MOST_KEYS: Final = 500
+_PATIENCE: Final = 0.5
+"""Seconds that somebody waits for what Redis knows."""
 _log = structlog.get_logger(__name__)
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(tuple[str, list[str]]).decode
@@ -100,6 +103,7 @@ class Signals:
         self._unsent: dict[str, None] = {}
         self._have_unsent = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
+        self._leaving: set[asyncio.Task[None]] = set()
         self._redis: Redis | None = None
         self._ending = False
         self.connected = False
@@ -177,7 +181,8 @@ class Signals:
     async def listen(self, key: str) -> AsyncIterator[Any]:
         """Endless stream of signals for one key (server-sent events); bounded buffer, oldest dropped.
 
-        A signal from another process comes as None: look for yourself. Ends when the process stops.
+        A signal from another process comes as the key: look for yourself. None: some may have been lost. Ends when the process
+        stops.
         """
         stream = _Stream()
         self._add(key, stream)
@@ -189,6 +194,37 @@ class Signals:
                     yield stream.values.popleft()
         finally:
             self._remove(key, stream)
+
+    async def enlist(self, key: str, name: str, *, most: int, seconds: float) -> Sequence[str]:
+        """Adds a name to those that all processes know under a key, each for `seconds` at most. Takes out and answers those
+        beyond the newest `most`, the oldest first; none while Redis is away, for then each process knows its own alone."""
+        if self._redis is None or not self.connected:
+            return ()
+        listed, now = f"{self._channel}:{key}", time.time()
+        try:
+            async with asyncio.timeout(_PATIENCE), self._redis.pipeline() as pipeline:
+                pipeline.zadd(listed, {name: now})
+                pipeline.zremrangebyscore(listed, "-inf", now - seconds)
+                pipeline.zrange(listed, 0, -most - 1)
+                pipeline.zremrangebyrank(listed, 0, -most - 1)
+                pipeline.expire(listed, int(seconds))
+                surplus = (await pipeline.execute())[2]
+        except (RedisError, OSError, TimeoutError):
+            return ()
+        return [found.decode() for found in surplus]
+
+    def delist(self, key: str, name: str) -> None:
+        """Takes a name out again, some time soon."""
+        if self._redis is not None and self.connected:
+            task = asyncio.create_task(self._delist(f"{self._channel}:{key}", name))
+            self._leaving.add(task)
+            task.add_done_callback(self._leaving.discard)
+
+    async def _delist(self, listed: str, name: str) -> None:
+        redis = self._redis
+        if redis is not None:
+            with suppress(RedisError, OSError):
+                await redis.zrem(listed, name)
 
     async def _publish(self) -> None:
         """One message at a time, with all keys that gathered meanwhile."""
@@ -242,4 +278,5 @@ class Signals:
             return
         if sender != self._self:
             for key in keys:
-                self._wake(key, None)
+                for listener in tuple(self._listeners.get(key, ())):
+                    listener.wake(None if isinstance(listener, Waiter) else key)

@@ -29,6 +29,7 @@ from makegood_notifications.settings import NotificationsSettings
 from makegood_notifications.store import allowances
 from makegood_notifications.store.grants import GRANTS
 from makegood_notifications.store.stream import prune
+from makegood_notifications.streams import Streams
 from makegood_notifications.whatsapp.carrier import Messages, WhatsAppCarrier
 from makegood_notifications.whatsapp.cloud_api import Account, CloudApi
 
@@ -58,6 +59,7 @@ def bootstrap(
 
     teller = Teller(wording, Outlets(sender, whatsapp_sender.wake, wake_streams))
     credits_ = CreditMessages(teller)
+    streams = Streams(signals, each=settings.person_streams, total=settings.streams_at_once)
     rooms, plans = RoomModel(signals), PlanModel(signals)
 
     async def send(service: Service) -> None:
@@ -85,7 +87,7 @@ def bootstrap(
         deadlines=Reminding(teller).handlers,
         migrations=MIGRATIONS,
         grants=GRANTS,
-        parts=Parts(wording, sender, whatsapp_sender, settings.public_base_url.rstrip("/")),
+        parts=Parts(wording, sender, whatsapp_sender, streams, settings.public_base_url.rstrip("/")),
         app=make_app,
         audited=True,
         gather=0.03,

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from makegood_notifications.mail.sender import Sender
 from makegood_notifications.mail.wording import Wording
+from makegood_notifications.streams import Streams
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,5 +16,6 @@ class Parts:
     wording: Wording
     sender: Sender
     whatsapp: Sender
+    streams: Streams
     base_url: str
     """The gateway's address as people's devices see it, without a slash at its end."""

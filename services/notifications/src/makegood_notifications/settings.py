@@ -30,6 +30,16 @@ class NotificationsSettings(AccessLogSettings):
     pruner_database_url: SecretStr = Field(
         SecretStr(""), validation_alias="NOTIFICATIONS_PRUNER_DATABASE_URL", description=PRUNER
     )
+    person_streams: PositiveInt = Field(
+        5,
+        validation_alias="PERSON_STREAMS",
+        description="Most streams (`GET /v1/stream`) of one person; one more closes the oldest.",
+    )
+    streams_at_once: PositiveInt = Field(
+        1000,
+        validation_alias="STREAMS_AT_ONCE",
+        description="Most streams that one process serves; further ones are answered 503.",
+    )
     smtp_host: str = Field(
         "",
         json_schema_extra=in_development("127.0.0.1"),

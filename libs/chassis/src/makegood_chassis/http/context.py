@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -37,6 +38,8 @@ class RequestContext:
     stay: Stay | None = None
     accesses: Accesses | None = None
     """What it shows, changes or is refused of people's data; from the moment that its operation is known."""
+    at_end: Callable[[], None] | None = None
+    """Called when nothing is done for the request any more, an answer that lasts included."""
 
     @property
     def cause(self) -> Cause:
@@ -46,6 +49,11 @@ class RequestContext:
     def refuse(self, refusal: Problem) -> None:
         """Ends the request now: with this problem where no answer has begun, else with the end of the stream."""
         self.refusal = refusal
+        if self.timeout is not None and not self.timeout.expired():
+            self.timeout.reschedule(asyncio.get_running_loop().time())
+
+    def break_off(self) -> None:
+        """Ends an answer that has begun and does not come to its end, such as one that nobody reads."""
         if self.timeout is not None and not self.timeout.expired():
             self.timeout.reschedule(asyncio.get_running_loop().time())
 

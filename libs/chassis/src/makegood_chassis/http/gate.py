@@ -89,6 +89,8 @@ class _Accounted:
             await stay.measured(self._app(scope, receive, send))  # type: ignore[arg-type]
         finally:
             stay.leave()
+            if context.at_end is not None:
+                context.at_end()
 
 
 class _BodyField(ModelField):

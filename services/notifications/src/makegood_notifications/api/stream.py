@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Sequence
+from functools import partial
 from typing import Annotated, Final
 
 import msgspec
 from fastapi import APIRouter, Depends, Header, Request
 from fastapi.responses import StreamingResponse
+from makegood_chassis.http.context import context
 from makegood_chassis.http.problems import invalid
 from makegood_chassis.http.rights import Access, Caller, operation
 from makegood_chassis.messaging.failures import is_transient
@@ -17,11 +19,18 @@ from makegood_chassis.service import Service
 
 from makegood_notifications.store import stream
 from makegood_notifications.store.stream import Entry, Position
+from makegood_notifications.streams import OpenStream, Streams
 
 router = APIRouter(tags=["stream"])
 
 LOOK: Final = 1.0
 """Seconds between looks that no wake-up asked for; what a stream falls back to without Redis."""
+SELDOM: Final = 5.0
+"""The same while other processes can be heard: then a look is for the wake-up that was lost."""
+RETRY: Final = 1000
+"""Milliseconds after which a client app comes back when its connection breaks."""
+LATER: Final = 60_000
+"""The same when its stream was closed because the person has too many: coming back at once would close another one."""
 HEARTBEAT: Final = 15.0
 """Seconds of silence after which a comment shows that the connection lives."""
 AT_ONCE: Final = 100
@@ -44,7 +53,10 @@ async def follow_stream(
 ) -> StreamingResponse:
     """Events `session.changed`, `room.message`, `credits.changed`, `waitlist.offered` of the caller. With `Last-Event-ID` those
     since then, up to two days back; without, those from now on. The stream ends when its access token does: come back with a
-    new one."""
+    new one.
+
+    A person can have five streams open. One more closes the oldest, which ends with the event `stream.closed` and
+    `{"reason": "too-many-streams"}`: do not come back at once, for that would close another one."""
     service: Service = request.app.state.service
     after = Position.parse(last_event_id) if last_event_id else None
     if last_event_id and after is None:
@@ -53,60 +65,38 @@ async def follow_stream(
         end = await stream.end(queries)
     # An id from beyond the end is of another installation or of data that a restore took back; it would be waited for in vain.
     after = end if after is None else min(after, end)
+    streams: Streams = service.parts.streams
+    here = context(request)
+    opened = streams.enter(access.caller.subject, here.break_off)
+    here.at_end = partial(streams.leave, opened)
     return StreamingResponse(
-        _events(service, access.caller, after),
+        _events(service, access.caller, opened, after),
         media_type="text/event-stream",
         headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
     )
 
 
-class Bell:
-    """Rings when something may have happened for a person; `over` once the process stops."""
-
-    def __init__(self, service: Service, person_id: str) -> None:
-        self._rung = asyncio.Event()
-        self.over = False
-        self._listening = asyncio.create_task(self._listen(service, f"stream:{person_id}"))
-
-    async def _listen(self, service: Service, key: str) -> None:
-        async for _ in service.signals.listen(key):
-            self._rung.set()
-        self.over = True
-        self._rung.set()
-
-    async def rest(self, seconds: float) -> bool:
-        """Waits until it rings, `seconds` at most; whether it rang."""
-        try:
-            await asyncio.wait_for(self._rung.wait(), seconds)
-        except TimeoutError:
-            return False
-        self._rung.clear()
-        return True
-
-    def close(self) -> None:
-        self._listening.cancel()
-
-
-async def _events(service: Service, caller: Caller, after: Position) -> AsyncIterator[bytes]:
+async def _events(service: Service, caller: Caller, stream: OpenStream, after: Position) -> AsyncIterator[bytes]:
     """Entries as they come; ends when the process stops or the caller's token does, and the client app comes back with its last
-    id."""
+    id. Ends with the reason when the person opened too many others."""
     loop = asyncio.get_running_loop()
-    person_id = caller.subject
-    bell = Bell(service, person_id)
-    try:
-        yield f"retry: 1000\nid: {after.text}\n\n".encode()
-        spoke, pause = loop.time(), LOOK
-        while not bell.over and time.time() < caller.until:
-            if entries := await _look(service, person_id, after):
+    streams: Streams = service.parts.streams
+    look = LOOK if not service.signals.connected else SELDOM
+    async with streams.following(stream):
+        yield f"retry: {RETRY}\nid: {after.text}\n\n".encode()
+        spoke, pause = loop.time(), look
+        while not stream.over and stream.closed_because is None and time.time() < caller.until:
+            if entries := await _look(service, caller.subject, after):
                 yield b"".join(_event(entry) for entry in entries)
                 after, spoke = entries[-1].position, loop.time()
                 continue
             if loop.time() - spoke > HEARTBEAT:
                 yield b": still here\n\n"
                 spoke = loop.time()
-            pause = SETTLE if await bell.rest(pause) else min(pause * 2, LOOK)
-    finally:
-        bell.close()
+            look = SELDOM if service.signals.connected else LOOK
+            pause = SETTLE if await stream.rest(min(pause, look)) else min(pause * 2, look)
+        if stream.closed_because is not None:
+            yield b"event: stream.closed\nretry: %d\ndata: %b\n\n" % (LATER, _encode({"reason": stream.closed_because}))
 
 
 async def _look(service: Service, person_id: str, after: Position) -> Sequence[Entry]:
