@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import sys
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -233,3 +234,32 @@ def test_hours_time_off_and_venue_bind_the_provider_too(terms: Terms) -> None:
     assert codes(offer(terms=terms), datetime.max.replace(tzinfo=UTC)) == ["slot-not-offered"]
     assert codes(offer(30, "in_person", venue_id="v", venue=closed, terms=terms)) == ["venue-taken"]
     assert codes(offer(60, terms=terms)) == (["slot-not-offered"] if terms == "provider" else [])
+
+
+@pytest.mark.rule("SEC-8", "AVAIL-2")
+@pytest.mark.parametrize("why", ["full", "one long time off", "venue closed", "hours too short"])
+def test_two_months_without_a_slot_are_skipped_not_looked_at_slot_by_slot(why: str) -> None:
+    """Counted in comparisons of moments, which do not depend on the machine: 17,856 starts lie in them, each looked at once."""
+    days, all_day = 62, (((0, 1440),),) * 7
+    hours = (tuple((hour * 60, hour * 60 + 20) for hour in range(14)),) * 7 if why == "hours too short" else all_day
+    closed = Venue(Hours(ZoneInfo("UTC"), ((),) * 7)) if why == "venue closed" else None
+    offered = offer(
+        modality="in_person" if closed else "video", venue_id="v" if closed else None, venue=closed,
+        hours=Hours(ZoneInfo("UTC"), hours), step=5 * MINUTE, horizon=timedelta(days=90),
+        time_off=[(NOW, NOW + timedelta(days=70))] if why == "one long time off" else None,
+    )  # fmt: skip
+    sessions = [(NOW + timedelta(hours=at), NOW + timedelta(hours=at + 1)) for at in range(24 * days)]
+    busy = Busy(sessions if why == "full" else ())
+    looks = 0
+
+    def count(frame: Any, event: str, argument: Any) -> Any:
+        nonlocal looks
+        looks += event == "line"
+        return count
+
+    sys.settrace(count)
+    try:
+        assert list(free_starts(offered, (NOW, NOW + timedelta(days=days)), busy)) == []
+    finally:
+        sys.settrace(None)
+    assert looks < 60 * days * 14

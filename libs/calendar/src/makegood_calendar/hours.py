@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from itertools import pairwise
+from operator import itemgetter
 from zoneinfo import ZoneInfo
 
 from makegood_calendar.zones import instant
@@ -16,7 +18,8 @@ Span = tuple[datetime, datetime]
 """Instants, [from, to)."""
 
 _ONE_DAY = timedelta(days=1)
-_REMEMBERED_DAYS = 16
+_REMEMBERED_DAYS = 80
+"""More than the longest search looks at."""
 
 
 def joined(spans: Iterable[Span]) -> tuple[Span, ...]:
@@ -47,17 +50,23 @@ class Hours:
     zone: ZoneInfo
     weekly: tuple[tuple[Stretch, ...], ...]
     exceptions: Mapping[date, tuple[Stretch, ...]] = field(default_factory=dict)
+    _days: dict[date, tuple[Span, ...]] = field(default_factory=dict, compare=False, repr=False)
     _near: dict[date, tuple[tuple[Span, ...], tuple[Span, ...]]] = field(
         default_factory=dict, compare=False, repr=False
     )
 
     def on(self, day: date) -> tuple[Span, ...]:
         """The stretches of one local date, as they were given: each starts a row of slots of its own."""
-        stretches = self.exceptions.get(day)
-        if stretches is None:
-            stretches = self.weekly[day.weekday()]
-        spans = ((instant(day, start, self.zone), instant(day, end, self.zone)) for start, end in stretches)
-        return tuple(span for span in spans if span[0] < span[1])
+        found = self._days.get(day)
+        if found is None:
+            stretches = self.exceptions.get(day)
+            if stretches is None:
+                stretches = self.weekly[day.weekday()]
+            spans = ((instant(day, start, self.zone), instant(day, end, self.zone)) for start, end in stretches)
+            if len(self._days) >= _REMEMBERED_DAYS:
+                self._days.clear()
+            found = self._days[day] = tuple(span for span in spans if span[0] < span[1])
+        return found
 
     def near(self, moment: datetime) -> tuple[tuple[Span, ...], tuple[Span, ...]]:
         """The stretches of the local date at `moment` and its two neighbours: as given, and joined.
@@ -85,8 +94,14 @@ class Hours:
         """The moments within [start, end) for which `starts` is true, in order."""
         return self.fitting(start, end, step, timedelta())
 
-    def fitting(self, start: datetime, end: datetime, step: timedelta, length: timedelta) -> Iterator[datetime]:
-        """The moments of the grid within [start, end) from which on the hours cover `length`, at most a day, in order."""
+    def fitting(
+        self, start: datetime, end: datetime, step: timedelta, length: timedelta, closed: Sequence[Span] = ()
+    ) -> Iterator[datetime]:
+        """The moments of the grid within [start, end) from which on the hours cover `length`, at most a day, in order.
+
+        Leaves out those within the open intervals `closed`, which are in order and do not overlap. What lies within is skipped,
+        not looked at: a month that is full costs no more than an empty one.
+        """
         day = start.astimezone(self.zone).date() - _ONE_DAY
         last = end.astimezone(self.zone).date() + _ONE_DAY
         latest = start - step
@@ -100,10 +115,32 @@ class Hours:
                 # Where the hours go on without a gap a session may run over the end of its stretch.
                 fits = next(until for since, until in self.near(opens)[1] if since <= opens < until) - length
                 while moment < stop and moment <= fits:
-                    moments.add(moment)
-                    moment += step
+                    before = bisect_left(closed, moment, key=itemgetter(0)) - 1
+                    if before < 0 or closed[before][1] <= moment:
+                        moments.add(moment)
+                        moment += step
+                    elif closed[before][1] < stop:
+                        moment -= (moment - closed[before][1]) // step * step
+                    else:
+                        break
             for moment in sorted(moments):
                 if moment > latest:
                     yield moment
                     latest = moment
             day += _ONE_DAY
+
+    def gaps(self, start: datetime, end: datetime, length: timedelta) -> Iterator[Span]:
+        """The open intervals around and within [start, end) in which nothing of `length`, at most a day, can start."""
+        day = start.astimezone(self.zone).date() - _ONE_DAY
+        last = end.astimezone(self.zone).date() + _ONE_DAY
+        spans: list[Span] = []
+        while day <= last:
+            spans.extend(self.on(day))
+            day += _ONE_DAY
+        since = start - _ONE_DAY
+        for opens, closes in joined(spans):
+            if opens <= closes - length:
+                if since < opens:
+                    yield since, opens
+                since = closes - length
+        yield since, max(since, end) + _ONE_DAY

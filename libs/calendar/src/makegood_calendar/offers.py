@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final, Literal
@@ -132,6 +132,10 @@ class Offer:
     def venue_is_open(self, start: datetime) -> bool:
         """Whether the venue's own hours, if it has any, cover a session at `start`."""
         return self._venue_hours is None or self._venue_hours.covers(start, start + self.length)
+
+    def venue_gaps(self, start: datetime, end: datetime) -> Iterable[Span]:
+        """The open intervals around and within [start, end) in which the venue's hours let no session start."""
+        return () if self._venue_hours is None else self._venue_hours.gaps(start, end, self.length)
 
     def _refusals_at(self, start: datetime) -> tuple[Reason, ...]:
         own = self._refusal(start)

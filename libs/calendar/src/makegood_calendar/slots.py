@@ -40,13 +40,8 @@ def free_starts(offer: Offer, within: Span, busy: Busy) -> Iterator[datetime]:
         return
     # Time off may reach back to the first of all instants, from which no length can be subtracted.
     off = ((max(opens, part[0]), closes) for opens, closes in offer.time_off if closes > part[0])
-    closed = _closed_to_starts(offer, Busy(busy.provider, (*busy.others, *off)))
-    at, count = 0, len(closed)
-    for start in offer.schedule.hours.fitting(*part, offer.schedule.step, offer.length):
-        while at < count and closed[at][1] <= start:
-            at += 1
-        if (at == count or closed[at][0] >= start) and offer.venue_is_open(start):
-            yield start
+    closed = _closed_to_starts(offer, Busy(busy.provider, (*busy.others, *off)), offer.venue_gaps(*part))
+    yield from offer.schedule.hours.fitting(*part, offer.schedule.step, offer.length, closed)
 
 
 def is_free(offer: Offer, start: datetime, busy: Busy) -> bool:
@@ -54,13 +49,14 @@ def is_free(offer: Offer, start: datetime, busy: Busy) -> bool:
     return not any(opens < start < closes for opens, closes in _closed_to_starts(offer, busy))
 
 
-def _closed_to_starts(offer: Offer, busy: Busy) -> Sequence[Span]:
-    """The open intervals in which a start would overlap something taken, in order, none overlapping another."""
+def _closed_to_starts(offer: Offer, busy: Busy, more: Iterable[Span] = ()) -> Sequence[Span]:
+    """The open intervals in which a start would overlap something taken, and `more` such, in order, none overlapping another."""
     before = offer.schedule.buffer_before
     after = offer.length + offer.schedule.buffer_after
     spans: Iterable[Span] = (
         *((opens - after, closes + before) for opens, closes in busy.provider),
         *((opens - offer.length, closes) for opens, closes in busy.others),
+        *more,
     )
     return _joined_open(spans)
 

@@ -175,11 +175,16 @@ class ServiceSettings(KafkaSettings):
         validation_alias="REQUESTS_AT_ONCE",
         description="Most requests that one process works on at the same time.",
     )
+    person_expensive_requests: PositiveInt = Field(
+        1,
+        validation_alias="PERSON_EXPENSIVE_REQUESTS",
+        description="Most expensive requests (slot search, bookability, exports, calendars) of one person that one process "
+        "works on at the same time; further ones wait in line.",
+    )
     expensive_requests_at_once: PositiveInt = Field(
-        4,
+        8,
         validation_alias="EXPENSIVE_REQUESTS_AT_ONCE",
-        description="Most expensive requests (slot search, bookability, exports, calendars) that one process works on at the "
-        "same time; of one person it works on one.",
+        description="Most expensive requests that one process works on at the same time; further ones wait in line.",
     )
     person_waits: PositiveInt = Field(
         10,

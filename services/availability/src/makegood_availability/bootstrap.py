@@ -26,7 +26,7 @@ from makegood_contracts.events import (
 )
 
 from makegood_availability.api import schedules, slots, venues, waitlist
-from makegood_availability.api.rights import RIGHTS
+from makegood_availability.api.rights import EXPENSIVE, RIGHTS
 from makegood_availability.domain.holds import ENDINGS
 from makegood_availability.handlers.endings import Endings
 from makegood_availability.handlers.erasure import erased
@@ -91,4 +91,5 @@ def app(service: Service) -> FastAPI:
         description="Providers' schedules and time off, the slots they offer, who waits for one, and venues.",
         routers=[schedules.router, slots.router, venues.router, waitlist.router, access_rows(service)],
         rights=RIGHTS,
+        expensive=EXPENSIVE,
     )

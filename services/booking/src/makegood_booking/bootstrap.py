@@ -24,7 +24,7 @@ from makegood_booking.api import (
     rooms,
     sessions,
 )
-from makegood_booking.api.rights import RIGHTS
+from makegood_booking.api.rights import EXPENSIVE, RIGHTS
 from makegood_booking.desk import Desk
 from makegood_booking.handlers.due import deadline_handlers
 from makegood_booking.handlers.events import concerns, event_handlers
@@ -95,4 +95,5 @@ def app(service: Service) -> FastAPI:
             access_rows(service),
         ],
         rights=RIGHTS,
+        expensive=EXPENSIVE,
     )

@@ -34,7 +34,7 @@ from makegood_contracts.events import (
 
 from makegood_credits.api import adjustments, invoices, members, plans, purchases, webhooks
 from makegood_credits.api.dev_checkouts import dev_checkouts
-from makegood_credits.api.rights import RIGHTS
+from makegood_credits.api.rights import EXPENSIVE, RIGHTS
 from makegood_credits.handlers.corrections import on_corrected
 from makegood_credits.handlers.due import LAPSE, MEMBER, MOVE_LAPSE, OVERDUE
 from makegood_credits.handlers.endings import on_ended
@@ -117,4 +117,5 @@ def application(service: Service) -> FastAPI:
         description="Plans, enrolments, credit lots, the ledger, invoices, purchases.",
         routers=routers,
         rights=RIGHTS,
+        expensive=EXPENSIVE,
     )

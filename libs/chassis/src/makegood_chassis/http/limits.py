@@ -198,7 +198,10 @@ class Limits:
             "requests", each=settings.person_requests, line=PERSON_LINE, total=settings.requests_at_once
         )
         self.expensive = Places(
-            "expensive requests", each=1, line=EXPENSIVE_LINE, total=settings.expensive_requests_at_once
+            "expensive requests",
+            each=settings.person_expensive_requests,
+            line=EXPENSIVE_LINE,
+            total=settings.expensive_requests_at_once,
         )
         self.waits = Counted(each=settings.person_waits, total=settings.waits_at_once)
         self.work = WorkBudget(settings.person_work, settings.person_work_burst)

@@ -11,6 +11,9 @@ _ANYONE: Final = AboutNobody((Grant("member"), Grant("provider"), Grant("support
 """What is offered is for everybody to see."""
 _PROVIDER_OR_SUPPORT: Final = (Grant("provider", "self"), Grant("support"))
 
+EXPENSIVE: Final = frozenset({"slots.search"})
+"""What is worked on for one person at a time."""
+
 RIGHTS: Final[Rights] = {
     "schedule.publish": _PROVIDER_OR_SUPPORT,
     "schedule.read": _PROVIDER_OR_SUPPORT,

@@ -12,6 +12,9 @@ _PROVIDER: Final = Grant("provider", "party")
 _SUPPORT: Final = Grant("support")
 _OPS: Final = Grant("ops")
 
+EXPENSIVE: Final = frozenset({"room.bookability"})
+"""What is worked on for one person at a time."""
+
 RIGHTS: Final[Rights] = {
     "policy.read": AboutNobody((Grant("member"), Grant("provider"), _SUPPORT, _OPS)),
     "policy.list": AboutNobody((_OPS,)),

@@ -9,6 +9,9 @@ from makegood_chassis.http.rights import AboutNobody, Grant, Rights
 
 _OWN: Final = (Grant("member", "self"), Grant("support"))
 
+EXPENSIVE: Final = frozenset({access_log.OPERATION})
+"""What is worked on for one person at a time."""
+
 RIGHTS: Final[Rights] = {
     "plan.list": AboutNobody((Grant("member"), Grant("provider"), Grant("support"), Grant("ops"))),
     "enrolment.set": (Grant("support"), Grant("ops")),

@@ -18,7 +18,7 @@ from makegood_notifications.api import (
     revocations,
     stream,
 )
-from makegood_notifications.api.rights import RIGHTS
+from makegood_notifications.api.rights import EXPENSIVE, RIGHTS
 
 DESCRIPTION = (
     "Contact details, room chat, reminders, calendars, what was sent to whom, and the live stream of client apps."
@@ -39,4 +39,11 @@ def make_app(service: Service) -> FastAPI:
         stream.router,
         access_rows(service),
     ]
-    return create_app(service, title="Makegood notifications", description=DESCRIPTION, routers=routers, rights=RIGHTS)
+    return create_app(
+        service,
+        title="Makegood notifications",
+        description=DESCRIPTION,
+        routers=routers,
+        rights=RIGHTS,
+        expensive=EXPENSIVE,
+    )

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from typing import Final
 
+from makegood_chassis.http.access_log import OPERATION as ACCESS_OPERATION
 from makegood_chassis.http.access_log import RIGHTS as ACCESS_RIGHTS
 from makegood_chassis.http.rights import Grant, Rights
 
 PERSON: Final = (Grant("member", "self"), Grant("provider", "self"))
 PARTIES: Final = (Grant("member", "party"), Grant("provider", "party"))
+
+EXPENSIVE: Final = frozenset({"person.export", ACCESS_OPERATION, "/v1/calendar/{secret}.ics"})
+"""What is worked on for one person at a time; a path where no token is asked for."""
 
 RIGHTS: Final[Rights] = {
     "contact.read": PERSON,
