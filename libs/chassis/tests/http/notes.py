@@ -78,6 +78,10 @@ keyed = Annotated[Change, Depends(changes(key_required=True, if_match="none"))]
 awaited = Annotated[Change, Depends(changes(key_required=True, if_match="none", waits=True))]
 
 
+def work() -> None:
+    """What `/v1/trouble/burn` does; tests put something else here."""
+
+
 def routes(service: Service) -> APIRouter:
     router = APIRouter()
     database = service.database
@@ -150,6 +154,8 @@ def routes(service: Service) -> APIRouter:
                 await queries.execute("SELECT pg_terminate_backend(pg_backend_pid())")
             if kind == "hang":
                 await queries.execute("SELECT pg_sleep(60)")
+        if kind == "burn":
+            work()
         if kind == "bug":
             raise LookupError("Jane Doe, jane@example.org")
         raise not_found("trouble")
