@@ -11,7 +11,7 @@ from makegood_chassis.access.erasure import erase_remarks
 from makegood_chassis.access.pruning import prune
 from makegood_chassis.access.sealer import seal_once
 from makegood_chassis.clock import Clock
-from makegood_chassis.database import Database
+from makegood_chassis.database import Database, Queries
 from makegood_contracts.events import ACCESS_RECORDED
 from makegood_testkit.databases import as_login, as_owner
 
@@ -59,3 +59,35 @@ async def test_an_erasure_takes_the_words_and_leaves_the_rows(world: World) -> N
         await erase_remarks(queries, ["anna", "dr-lee"])
     assert await kept(world, "access_remarks") == [0]
     assert await kept(world, "access_rows") == rows
+
+
+@pytest.mark.rule("SEC-5")
+async def test_a_member_on_the_booking_path_costs_no_statement_of_the_access_log(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+    for name in ("fetch", "fetch_one", "fetch_value", "execute"):
+        monkeypatch.setattr(Queries, name, _noting(getattr(Queries, name), asked))
+    room = await world.room()
+    assert sum("access_rows" in text for text in asked) == 1, "support's"
+    asked.clear()
+    booked = await world.member.post("/v1/sessions", json=world.wish(room), headers={"Idempotency-Key": "k"})
+    assert booked.status_code == 202
+    session = f"/v1/sessions/{booked.json()['id']}"
+    for path in (session, "/v1/sessions", f"{session}/history", f"{session}/policy", f"/v1/rooms/{room}/bookability"):
+        assert (await world.member.get(path)).status_code == 200
+    assert (await world.member.post(f"{session}/cancel", json={})).status_code == 202
+    assert asked
+    assert [text for text in asked if "access_" in text] == []
+    await world.provider.get(session)
+    assert sum("access_rows" in text for text in asked) == 1
+    await world.provider.get("/v1/sessions")
+    assert sum("access_rows" in text for text in asked) == 2, "one statement, however many people"
+
+
+def _noting(method: Any, asked: list[str]) -> Any:
+    async def noted(queries: Queries, statement: Any, *args: Any) -> Any:
+        asked.append(str(statement))
+        return await method(queries, statement, *args)
+
+    return noted
