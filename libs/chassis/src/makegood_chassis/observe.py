@@ -86,7 +86,10 @@ def configure_logs(service: str, level: str = "INFO", *, process: str = "") -> N
 
 
 class _JsonFormatter(logging.Formatter):
-    """Records of libraries: the template of the message, never its arguments, which may be anything."""
+    """Records of libraries: the first line of the message's template, never its arguments, which may be anything.
+
+    asyncio adds lines with an error's own text.
+    """
 
     def __init__(self, service: str) -> None:
         super().__init__()
@@ -99,7 +102,7 @@ class _JsonFormatter(logging.Formatter):
             "level": record.levelname.lower(),
             "logger": record.name,
             "timestamp": time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created)) + f".{int(record.msecs):03d}Z",
-            "event": str(record.msg),
+            "event": str(record.msg).partition("\n")[0],
         }
         if record.exc_info and record.exc_info[1] is not None:
             event["error"] = type(record.exc_info[1]).__name__
