@@ -11,6 +11,8 @@ import msgspec
 from makegood_chassis.clock import FixedClock
 from makegood_chassis.database import Database
 from makegood_chassis.messaging.handlers import Due
+from makegood_chassis.personal_data.master_keys import MasterKeys
+from makegood_chassis.personal_data.sealing import PersonalData
 from makegood_contracts.envelope import Cause, Received, decode
 from makegood_contracts.events import (
     Event,
@@ -50,7 +52,7 @@ class World:
 
     def __init__(self, url: str) -> None:
         self.clock = FixedClock(NOW)
-        self.database = Database(url, self.clock, pool_size=8)
+        self.database = Database(url, self.clock, pool_size=8, personal_data=PersonalData.of(MasterKeys.development()))
         self.said: list[Received[Any]] = []
 
     async def enrol(

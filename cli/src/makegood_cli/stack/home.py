@@ -66,6 +66,11 @@ class Home:
     def join_links(self) -> Path:
         return self.state / "join-links"
 
+    @property
+    def data_keys(self) -> Path:
+        """The file with the master keys of this installation's personal data."""
+        return self.state / "data-keys"
+
     def log(self, process: str) -> Path:
         return self.logs / f"{process}.log"
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
+import secrets
 import subprocess
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from makegood_cli.devside.join_key import join_key_file
@@ -32,6 +35,7 @@ def environment(stack: Stack, service: str) -> dict[str, str]:
         f"{service.upper()}_OWNER_DATABASE_URL_FILE": "",
         f"{service.upper()}_PRUNER_DATABASE_URL_FILE": "",
         "REDIS_URL_FILE": "",
+        **_data_keys(stack),
         "JWKS_URL": os.environ.get("JWKS_URL", f"{stack.mail_url}/.well-known/jwks.json"),
         "HTTP_HOST": LISTEN,
         "PUBLIC_BASE_URL": os.environ.get("PUBLIC_BASE_URL", stack.base_url),
@@ -54,6 +58,21 @@ def environment(stack: Stack, service: str) -> dict[str, str]:
         values["WHATSAPP_PHONE_NUMBER_ID"] = os.environ.get("WHATSAPP_PHONE_NUMBER_ID", "100000000000000")
         values["WHATSAPP_TOKEN"] = os.environ.get("WHATSAPP_TOKEN", "development")
     return values
+
+
+def _data_keys(stack: Stack) -> dict[str, str]:
+    """The master keys that the environment gives, else those of this installation, made at its first start."""
+    given = {name: value for name in ("DATA_KEYS", "DATA_KEYS_FILE") if (value := os.environ.get(name))}
+    if given:
+        return given
+    path = stack.home.data_keys
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with suppress(FileExistsError):
+            handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            with os.fdopen(handle, "w") as file:
+                file.write(f"first:{base64.b64encode(secrets.token_bytes(32)).decode()}\n")
+    return {"DATA_KEYS_FILE": str(path)}
 
 
 def service_specs(stack: Stack, service: str) -> list[Spec]:

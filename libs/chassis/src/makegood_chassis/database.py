@@ -20,6 +20,7 @@ from sqlalchemy.sql import ClauseElement
 
 from makegood_chassis.clock import Clock
 from makegood_chassis.messaging import points, tables
+from makegood_chassis.personal_data.sealing import PersonalData
 
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record] | PoolConnectionProxy[asyncpg.Record]"
 Row = asyncpg.Record
@@ -46,8 +47,16 @@ def compile_statement(statement: ClauseElement) -> tuple[str, list[Any]]:
 class Queries:
     """Runs statements on one connection: plain SQL with `$n` parameters, or SQLAlchemy Core without arguments."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, personal_data: PersonalData | None = None) -> None:
         self.connection = connection
+        self._personal_data = personal_data
+
+    @property
+    def personal_data(self) -> PersonalData:
+        """Seals and opens the words of people."""
+        if self._personal_data is None:
+            raise RuntimeError("this database was opened without keys for personal data")
+        return self._personal_data
 
     async def fetch(self, statement: str | ClauseElement, *args: Any) -> list[Row]:
         sql, values = _prepared(statement, args)
@@ -78,8 +87,10 @@ class UnitOfWork(Queries):
     `after_commit` callbacks run after it and only then.
     """
 
-    def __init__(self, connection: Connection, now: datetime, cause: Cause) -> None:
-        super().__init__(connection)
+    def __init__(
+        self, connection: Connection, now: datetime, cause: Cause, personal_data: PersonalData | None = None
+    ) -> None:
+        super().__init__(connection, personal_data)
         self.now = now
         self.cause = cause
         self._records: list[Record] = []
@@ -133,9 +144,18 @@ class Database:
     """The pool. `on_publish` is called after each commit that left outbox rows, `on_deadline` after one that set deadlines,
     with the first of their moments."""
 
-    def __init__(self, url: str, clock: Clock, *, pool_size: int = 16, application_name: str = "makegood") -> None:
+    def __init__(
+        self,
+        url: str,
+        clock: Clock,
+        *,
+        pool_size: int = 16,
+        application_name: str = "makegood",
+        personal_data: PersonalData | None = None,
+    ) -> None:
         self.url = url
         self.clock = clock
+        self.personal_data = personal_data
         self._pool_size = pool_size
         self._application_name = application_name
         self._pool: asyncpg.Pool[asyncpg.Record] | None = None
@@ -175,13 +195,13 @@ class Database:
     async def reading(self) -> AsyncIterator[Queries]:
         """A connection outside any transaction, for single statements that only read."""
         async with self.pool.acquire(timeout=10) as connection:
-            yield Queries(connection)
+            yield Queries(connection, self.personal_data)
 
     @asynccontextmanager
     async def transaction(self, cause: Cause) -> AsyncIterator[UnitOfWork]:
         """A unit of work, committed at the end of the block, rolled back if it raises."""
         async with self.pool.acquire(timeout=10) as connection, connection.transaction():
-            unit = UnitOfWork(connection, self.clock.now(), cause)
+            unit = UnitOfWork(connection, self.clock.now(), cause, self.personal_data)
             yield unit
             await unit.flush()
             points.reached("unit.flushed")

@@ -25,6 +25,7 @@ from makegood_chassis.grants import CHASSIS, Grants, Logins
 from makegood_chassis.health import Health
 from makegood_chassis.http.context import RequestContext
 from makegood_chassis.messaging.handlers import Concerns, DeadlineHandlers, EventHandlers
+from makegood_chassis.personal_data.sealing import PersonalData
 from makegood_chassis.revocation import Revocations
 from makegood_chassis.settings import ROLE, ServiceSettings
 from makegood_chassis.signals import Signals
@@ -161,5 +162,6 @@ def base(name: str, settings: ServiceSettings, clock: Clock | None = None) -> tu
         clock,
         pool_size=settings.database_pool,
         application_name=f"makegood-{name}",
+        personal_data=PersonalData.of(settings.master_keys),
     )
     return clock, database, Signals(settings.redis_url.get_secret_value(), name, ca_file=settings.redis_ca_file)

@@ -15,6 +15,7 @@ from makegood_chassis import production
 from makegood_chassis.checked_settings import CheckedSettings, Fault, development_default, in_development
 from makegood_chassis.kafka_settings import KafkaSettings
 from makegood_chassis.keys import MAXIMUM_AGE, REFRESH
+from makegood_chassis.personal_data.master_keys import FORM, MasterKeys
 from makegood_chassis.secret_files import is_secret, variable
 
 MAXIMUM_LIFETIME: Final = 3600.0
@@ -52,6 +53,12 @@ class ServiceSettings(KafkaSettings):
         "",
         validation_alias="KAFKA_TOPIC_PREFIX",
         description="Put before every topic and group name on a shared cluster.",
+    )
+    data_keys: SecretStr = Field(
+        SecretStr(""),
+        validation_alias="DATA_KEYS",
+        description="Master keys that wrap the keys of people, `<id>:<32 bytes in base64>[,…]`; the first wraps, the others "
+        "only unwrap. Required in production; in development a key stands in that protects nothing.",
     )
     redis_url: SecretStr = Field(
         SecretStr(""),
@@ -227,6 +234,14 @@ class ServiceSettings(KafkaSettings):
 
     def faults(self) -> Iterator[Fault]:
         yield from super().faults()
+        given = self.data_keys.get_secret_value()
+        if given:
+            try:
+                MasterKeys.parse(given)
+            except ValueError as error:
+                yield Fault("DATA_KEYS", str(error))
+        elif not self.development:
+            yield Fault("DATA_KEYS", f"words of people must be encrypted at rest: {FORM}")
         if self.jwks_refresh >= self.jwks_max_age:
             yield Fault("JWKS_REFRESH", "must be under JWKS_MAX_AGE, or the keys are too old between two looks")
         if self.stop_timeout >= 15:
@@ -312,6 +327,12 @@ class ServiceSettings(KafkaSettings):
     def probes_at(self) -> int:
         """The port of probes and metrics."""
         return self.probe_port or self.http_port + PROBES_ABOVE
+
+    @property
+    def master_keys(self) -> MasterKeys:
+        """The keys that wrap the keys of people."""
+        given = self.data_keys.get_secret_value()
+        return MasterKeys.parse(given) if given else MasterKeys.development()
 
     @property
     def links_start(self) -> str:

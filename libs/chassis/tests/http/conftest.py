@@ -24,6 +24,7 @@ from jwt.algorithms import ECAlgorithm, RSAAlgorithm
 from makegood_chassis.clock import Clock
 from makegood_chassis.database import Database
 from makegood_chassis.messaging.tables import SCHEMA
+from makegood_chassis.personal_data.key_store import SCHEMA as KEYS_SCHEMA
 from makegood_chassis.revocation import SCHEMA as REVOCATIONS
 from makegood_chassis.service import Service
 from makegood_chassis.settings import ServiceSettings
@@ -100,7 +101,7 @@ def identity(tmp_path: Path) -> Identity:
 async def _tables(url: str) -> None:
     connection = await asyncpg.connect(url)
     try:
-        await connection.execute(SCHEMA + REVOCATIONS + notes.SCHEMA)
+        await connection.execute(SCHEMA + KEYS_SCHEMA + REVOCATIONS + notes.SCHEMA)
     finally:
         await connection.close()
 

@@ -22,6 +22,7 @@ from makegood_chassis.http.changes import Change, changes
 from makegood_chassis.http.problems import Problem
 from makegood_chassis.http.rights import AboutNobody, Access, Grant, operation
 from makegood_chassis.messaging.tables import SCHEMA
+from makegood_chassis.personal_data.key_store import SCHEMA as KEYS_SCHEMA
 from makegood_chassis.revocation import SCHEMA as REVOCATIONS
 from makegood_chassis.service import Service
 
@@ -97,7 +98,7 @@ def diaries(service: Service) -> APIRouter:
 async def _tables(url: str) -> None:
     connection = await asyncpg.connect(url)
     try:
-        await connection.execute(SCHEMA + REVOCATIONS + ACCESS_SCHEMA + CHAIN)
+        await connection.execute(SCHEMA + KEYS_SCHEMA + REVOCATIONS + ACCESS_SCHEMA + CHAIN)
     finally:
         await connection.close()
 

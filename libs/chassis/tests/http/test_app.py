@@ -147,7 +147,12 @@ async def test_the_clock_moves_forward_and_settles(
 
 async def test_production_has_no_clock_to_move(make_service: Make, identity: Identity) -> None:
     issuer = "https://identity.example.org"
-    service = make_service(environment="production", token_issuer=issuer, public_base_url="https://api.example.org")
+    service = make_service(
+        environment="production",
+        data_keys=f"test:{'A' * 43}=",
+        token_issuer=issuer,
+        public_base_url="https://api.example.org",
+    )
     async with serving(notes.app(service)) as client:
         ops = {"Authorization": f"Bearer {identity.token('otto', 'ops', iss=issuer)}"}
         assert (await client.get("/v1/notes/dev/clock", headers=ops)).status_code == 404

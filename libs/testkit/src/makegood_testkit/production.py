@@ -27,6 +27,7 @@ def production_environment(service: str, authority: Path) -> dict[str, str]:
             f"postgresql://{service}:{PASSWORD}@db.example.org:5432/makegood_{service}"
             f"?sslmode=verify-full&sslrootcert={authority}"
         ),
+        "DATA_KEYS": f"2026-11:{'A' * 43}=",
         "KAFKA_BOOTSTRAP_SERVERS": "kafka-1.example.org:9093,kafka-2.example.org:9093",
         "KAFKA_SECURITY_PROTOCOL": "SASL_SSL",
         "KAFKA_SASL_USERNAME": service,

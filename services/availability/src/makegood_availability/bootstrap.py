@@ -9,6 +9,7 @@ from makegood_chassis.access.pruning import keep_pruned
 from makegood_chassis.clock import Clock
 from makegood_chassis.http.access_log import access_rows
 from makegood_chassis.http.app import create_app
+from makegood_chassis.personal_data.upkeep import keep_sealed
 from makegood_chassis.revocation import on_tokens_revoked
 from makegood_chassis.service import Service, base
 from makegood_contracts.events import (
@@ -39,6 +40,7 @@ from makegood_availability.handlers.waitlist import ENTRY, HORIZON, LINE
 from makegood_availability.parts import Parts
 from makegood_availability.settings import AvailabilitySettings
 from makegood_availability.store.grants import GRANTS
+from makegood_availability.store.schedules import seal_notes
 
 NAME = "availability"
 MIGRATIONS = Path(__file__).parents[2] / "migrations"
@@ -79,7 +81,7 @@ def bootstrap(settings: AvailabilitySettings, clock: Clock | None = None) -> Ser
         parts=parts,
         app=app,
         audited=True,
-        workers=(keep_pruned(settings.access_retention),),
+        workers=(keep_pruned(settings.access_retention), keep_sealed(seal_notes)),
     )
 
 

@@ -9,6 +9,7 @@ from makegood_chassis.access.pruning import keep_pruned
 from makegood_chassis.clock import Clock
 from makegood_chassis.http.access_log import access_rows
 from makegood_chassis.http.app import create_app
+from makegood_chassis.personal_data.upkeep import keep_sealed
 from makegood_chassis.service import Service, base
 
 from makegood_booking.api import (
@@ -34,6 +35,7 @@ from makegood_booking.lookout import Lookout
 from makegood_booking.parts import Parts
 from makegood_booking.settings import BookingSettings
 from makegood_booking.store.grants import GRANTS
+from makegood_booking.store import personal_data
 from makegood_booking.store.policies import Policies
 from makegood_booking.store.sessions import Sessions
 
@@ -70,7 +72,7 @@ def bootstrap(settings: BookingSettings, clock: Clock | None = None) -> Service:
         ),
         app=app,
         audited=True,
-        workers=(keep_pruned(settings.access_retention),),
+        workers=(keep_pruned(settings.access_retention), keep_sealed(personal_data.seal_remarks, personal_data.seal_notes)),
     )
 
 

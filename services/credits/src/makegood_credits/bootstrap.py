@@ -10,11 +10,13 @@ from makegood_chassis.clock import Clock
 from makegood_chassis.http.access_log import access_rows
 from makegood_chassis.http.app import create_app
 from makegood_chassis.messaging.handlers import DeadlineHandlers, EventHandlers
+from makegood_chassis.personal_data.upkeep import keep_sealed
 from makegood_chassis.revocation import on_tokens_revoked
 from makegood_chassis.service import Service, base
 from makegood_contracts.events import (
     MemberNoShow,
     OutcomeCorrected,
+    PersonErased,
     PolicyChanged,
     ProviderMissed,
     SessionCancelled,
@@ -38,6 +40,7 @@ from makegood_credits.api.rights import EXPENSIVE, RIGHTS
 from makegood_credits.handlers.corrections import on_corrected
 from makegood_credits.handlers.due import LAPSE, MEMBER, MOVE_LAPSE, OVERDUE
 from makegood_credits.handlers.endings import on_ended
+from makegood_credits.handlers.erasure import on_person_erased
 from makegood_credits.handlers.invoices import on_extended, on_overdue
 from makegood_credits.handlers.moments import on_lapse, on_member_due
 from makegood_credits.handlers.moves import on_move_funded, on_move_lapse, on_move_refused, on_move_requested, on_moved
@@ -48,6 +51,7 @@ from makegood_credits.payments.choice import provider_of
 from makegood_credits.payments.development import DevelopmentPayments
 from makegood_credits.settings import CreditsSettings
 from makegood_credits.store.grants import GRANTS
+from makegood_credits.store.personal_data import seal_reasons
 
 EVENTS: EventHandlers = {
     SessionRequested: on_requested,
@@ -65,6 +69,7 @@ EVENTS: EventHandlers = {
     SessionMoveRefused: on_move_refused,
     SessionExtended: on_extended,
     OutcomeCorrected: on_corrected,
+    PersonErased: on_person_erased,
     PolicyChanged: on_policy_changed,
     TokensRevoked: on_tokens_revoked,
 }
@@ -94,7 +99,11 @@ def bootstrap(settings: CreditsSettings, clock: Clock | None = None) -> Service:
         app=application,
         parts=payments,
         audited=True,
-        workers=(keep_pruned(settings.access_retention), *((keep_giving_back(payments),) if payments else ())),
+        workers=(
+            keep_pruned(settings.access_retention),
+            keep_sealed(seal_reasons),
+            *((keep_giving_back(payments),) if payments else ()),
+        ),
     )
 
 

@@ -9,6 +9,7 @@ from typing import Final
 
 from makegood_chassis.access.pruning import keep_pruned
 from makegood_chassis.clock import Clock
+from makegood_chassis.personal_data.upkeep import keep_sealed
 from makegood_chassis.service import Service, base
 
 from makegood_notifications.api.app import make_app
@@ -26,7 +27,7 @@ from makegood_notifications.mail.smtp import Mailer, SmtpMailer, SmtpServer
 from makegood_notifications.mail.wording import Wording
 from makegood_notifications.parts import Parts
 from makegood_notifications.settings import NotificationsSettings
-from makegood_notifications.store import allowances
+from makegood_notifications.store import allowances, chat
 from makegood_notifications.store.grants import GRANTS
 from makegood_notifications.store.stream import prune
 from makegood_notifications.streams import Streams
@@ -91,7 +92,14 @@ def bootstrap(
         app=make_app,
         audited=True,
         gather=0.03,
-        workers=(send, send_by_whatsapp, prune, allowances.keep_pruned, keep_pruned(settings.access_retention)),
+        workers=(
+            send,
+            send_by_whatsapp,
+            prune,
+            allowances.keep_pruned,
+            keep_sealed(chat.seal_messages),
+            keep_pruned(settings.access_retention),
+        ),
     )
 
 

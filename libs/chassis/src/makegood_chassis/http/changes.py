@@ -33,9 +33,11 @@ from makegood_chassis.http.idempotency import (
     Replay,
     claim_many,
     fingerprint,
+    opened,
     read_key,
     release_many,
     store_many,
+    store_sealed,
 )
 from makegood_chassis.http.problems import Problem
 from makegood_chassis.http.rights import authenticate
@@ -96,6 +98,7 @@ class Change:
         self._answer: Response | None = None
         self.repeated = False
         """Inside a `secret` unit: the change was made before under this key, and only its answer is to be made anew."""
+        self._personal_of: str | None = None
 
     @property
     def claim(self) -> Claim | None:
@@ -143,14 +146,18 @@ class Change:
             if self.claim is not None:
                 (refusal,) = await claim_many([self.claim], [resource], unit)
                 self.repeated = secret and isinstance(refusal, Replay)
+                if isinstance(refusal, Replay) and not secret:
+                    raise await opened(refusal, self.claim, unit)
                 if refusal is not None and not self.repeated:
                     raise refusal
-            self._answer = None
+            self._answer, self._personal_of = None, None
             yield unit
             if not self._compared:
                 raise RuntimeError("call change.expect_version() inside the unit, or ask for changes(if_match='none')")
             if self._answer is not None:
-                if self.claim is not None and not self.repeated:
+                if self.claim is not None and self._personal_of is not None:
+                    await store_sealed(self.claim, self._answer, self._personal_of, unit)
+                elif self.claim is not None and not self.repeated:
                     kept = Response(status_code=self._answer.status_code) if secret else self._answer
                     await store_many([(self.claim, kept)], unit)
             elif resource is None:
@@ -166,8 +173,11 @@ class Change:
         version: int | None = None,
         location: str | None = None,
         headers: dict[str, str] | None = None,
+        personal_of: str | None = None,
     ) -> Response:
-        """The response (ETag from `version`), remembered as the first answer for the key."""
+        """The response (ETag from `version`), remembered as the first answer for the key. `personal_of`: the person whose
+        words or details it holds; it is kept encrypted with their key."""
+        self._personal_of = personal_of
         if self.repeated:
             headers = {**(headers or {}), REPLAYED: "true"}
         self._answer = self._prefer_applied(

@@ -18,7 +18,8 @@ import msgspec
 from fastapi import Response
 
 from makegood_chassis.database import Row, UnitOfWork
-from makegood_chassis.http.problems import Problem, invalid
+from makegood_chassis.http.problems import Problem, invalid, not_found
+from makegood_chassis.personal_data.sealing import Place
 
 PATIENCE: Final = 30.0
 REPLAYED: Final = "Idempotent-Replayed"
@@ -31,13 +32,14 @@ ON CONFLICT (caller, key) DO NOTHING
 RETURNING caller, key
 """
 _FIND = """
-SELECT k.caller, k.key, k.fingerprint, k.resource, k.status, k.headers, k.body,
+SELECT k.caller, k.key, k.fingerprint, k.resource, k.status, k.headers, k.body, k.sealed_for,
        extract(epoch FROM clock_timestamp() - k.created_at)::float8 AS age
 FROM idempotency_keys AS k JOIN unnest($1::text[], $2::text[]) AS wanted (caller, key) USING (caller, key)
 """
 _STORE = """
-UPDATE idempotency_keys AS k SET status = a.status, headers = a.headers, body = a.body
-FROM unnest($1::text[], $2::text[], $3::smallint[], $4::jsonb[], $5::bytea[]) AS a (caller, key, status, headers, body)
+UPDATE idempotency_keys AS k SET status = a.status, headers = a.headers, body = a.body, sealed_for = a.sealed_for
+FROM unnest($1::text[], $2::text[], $3::smallint[], $4::jsonb[], $5::bytea[], $6::text[])
+     AS a (caller, key, status, headers, body, sealed_for)
 WHERE k.caller = a.caller AND k.key = a.key AND k.status IS NULL
 """
 _RELEASE = """
@@ -63,13 +65,15 @@ class Replay(Exception):
     """The change was made before; carries the first answer. Answered with `Idempotent-Replayed: true`.
 
     With `resource` the first request died before it could answer: the app reads the resource as the caller's GET would and
-    answers 202 with it, which is true whatever came of it, and shows the outcome as far as it is known.
+    answers 202 with it, which is true whatever came of it, and shows the outcome as far as it is known. `sealed_for`: the
+    body is encrypted with this person's key still.
     """
 
-    def __init__(self, response: Response, resource: str | None = None) -> None:
+    def __init__(self, response: Response, resource: str | None = None, *, sealed_for: str | None = None) -> None:
         super().__init__("made before")
         self.response = response
         self.resource = resource
+        self.sealed_for = sealed_for
         response.headers[REPLAYED] = "true"
 
 
@@ -153,7 +157,8 @@ def _refusal(
     if row["fingerprint"] != claim.fingerprint:
         return Problem("idempotency-key-reused")
     if row["status"] is not None:
-        return Replay(Response(row["body"] or b"", row["status"], headers=row["headers"]))
+        answer = Response(row["body"] or b"", row["status"], headers=row["headers"])
+        return Replay(answer, sealed_for=row["sealed_for"])
     if row["resource"] is not None and row["age"] > claim.patience:
         return Replay(Response(status_code=202, headers={"Location": row["resource"]}), row["resource"])
     return _in_flight()
@@ -163,8 +168,33 @@ def _in_flight() -> Problem:
     return Problem("idempotency-in-flight", headers={"Retry-After": "1"})
 
 
+async def store_sealed(claim: Claim, answer: Response, person_id: str, unit: UnitOfWork) -> None:
+    """Stores a first answer that holds words or details of a person: encrypted with their key."""
+    place = _place(claim, person_id)
+    (body,) = await unit.personal_data.seal(unit, [(place, bytes(answer.body).decode())])
+    await unit.execute(
+        _STORE, [claim.caller], [claim.key], [answer.status_code], [_headers(answer)], [body], [person_id]
+    )
+
+
+async def opened(replay: Replay, claim: Claim, unit: UnitOfWork) -> Exception:
+    """The same with its body in the clear; 404 if the person was erased since."""
+    if replay.sealed_for is None:
+        return replay
+    stored = replay.response
+    (body,) = await unit.personal_data.open(unit, [(_place(claim, replay.sealed_for), bytes(stored.body))])
+    if body is None:
+        return not_found("answer any more: the data was erased")
+    headers = {name: value for name, value in stored.headers.items() if name != "content-length"}
+    return Replay(Response(body.encode(), stored.status_code, headers=headers))
+
+
+def _place(claim: Claim, person_id: str) -> Place:
+    return Place("idempotency_keys", f"{claim.caller}\0{claim.key}", person_id)
+
+
 async def store_many(answers: Sequence[tuple[Claim, Response]], unit: UnitOfWork) -> None:
-    """Stores first answers for claimed keys; a key that has one keeps it."""
+    """Stores first answers for claimed keys; a key that has one keeps it. For answers that hold nothing personal."""
     ordered = sorted(answers, key=lambda pair: (pair[0].caller, pair[0].key))
     await unit.execute(
         _STORE,
@@ -173,6 +203,7 @@ async def store_many(answers: Sequence[tuple[Claim, Response]], unit: UnitOfWork
         [response.status_code for _, response in ordered],
         [_headers(response) for _, response in ordered],
         [bytes(response.body) for _, response in ordered],
+        [None] * len(ordered),
     )
 
 

@@ -119,7 +119,7 @@ async def add_time_off(
             ),
             sequence=sequence,
         )
-        return change.answer(201, TimeOffView.model_validate(entry))
+        return change.answer(201, TimeOffView.model_validate(entry), personal_of=provider_id)
 
 
 @router.get(

@@ -9,13 +9,22 @@ from typing import Any
 
 from makegood_calendar.hours import Span
 from makegood_calendar.offers import Schedule
-from makegood_chassis.database import Queries, Row, UnitOfWork
+from makegood_chassis.database import Queries, UnitOfWork
+from makegood_chassis.personal_data.sealing import Place
+from makegood_chassis.service import Service
 from sqlalchemy import literal, select, tuple_
 
 from makegood_availability.store.bodies import schedule_of
 from makegood_availability.store.cache import Parsed
 from makegood_availability.store.tables import time_off
 
+_IN_THE_CLEAR = """
+SELECT id, provider_id, note FROM time_off WHERE note IS NOT NULL ORDER BY id LIMIT $1 FOR UPDATE SKIP LOCKED
+"""
+_SEAL = """
+UPDATE time_off SET sealed = new.sealed, note = NULL FROM unnest($1::uuid[], $2::bytea[]) AS new (id, sealed)
+WHERE time_off.id = new.id
+"""
 _VERSIONS = "SELECT provider_id, version FROM schedules WHERE provider_id = ANY($1::text[]) AND body IS NOT NULL"
 # Who enters time off locks the row FOR UPDATE, and so waits for the bookings that go by what is read here, and they for it.
 _VERSIONS_TO_GO_BY = _VERSIONS + " ORDER BY provider_id FOR KEY SHARE"
@@ -117,13 +126,15 @@ async def touch(unit: UnitOfWork, provider_id: str) -> tuple[int, int]:
 
 async def add_time_off(unit: UnitOfWork, provider_id: str, entry: TimeOff) -> None:
     """Enters time off. The provider's row must be there (`touch`)."""
+    texts = [(Place("time_off", entry.id, provider_id), entry.note)] if entry.note is not None else []
+    sealed = await unit.personal_data.seal(unit, texts)
     await unit.execute(
-        "INSERT INTO time_off (id, provider_id, starts_at, ends_at, note) VALUES ($1, $2, $3, $4, $5)",
+        "INSERT INTO time_off (id, provider_id, starts_at, ends_at, sealed) VALUES ($1, $2, $3, $4, $5)",
         entry.id,
         provider_id,
         entry.starts_at,
         entry.ends_at,
-        entry.note,
+        sealed[0] if sealed else None,
     )
 
 
@@ -134,31 +145,40 @@ async def remove_time_off(unit: UnitOfWork, provider_id: str, time_off_id: str) 
 
 
 async def erase_notes(unit: UnitOfWork, provider_ids: Sequence[str]) -> None:
-    """Takes the notes off these providers' time off, and forgets the answers that are kept for their repeated requests: they
-    repeat the notes."""
+    """Takes the notes off these providers' time off, with their keys and the answers that are kept for repeated requests."""
+    await unit.personal_data.erase(unit, provider_ids)
     await unit.execute(
-        "UPDATE time_off SET note = NULL WHERE provider_id = ANY($1::text[]) AND note IS NOT NULL", provider_ids
+        "UPDATE time_off SET note = NULL, sealed = NULL "
+        "WHERE provider_id = ANY($1::text[]) AND (note IS NOT NULL OR sealed IS NOT NULL)",
+        provider_ids,
     )
-    await unit.execute(
-        "DELETE FROM idempotency_keys WHERE caller = ANY($1::text[]) AND status IS NOT NULL", provider_ids
-    )
+
+
+async def seal_notes(service: Service, unit: UnitOfWork, at_once: int) -> int:
+    """Seals notes that an older version left in the clear; how many there were."""
+    rows = await unit.fetch(_IN_THE_CLEAR, at_once)
+    if rows:
+        texts = [(Place("time_off", str(row["id"]), row["provider_id"]), row["note"]) for row in rows]
+        await unit.execute(_SEAL, [row["id"] for row in rows], await unit.personal_data.seal(unit, texts))
+    return len(rows)
 
 
 async def list_time_off(
     queries: Queries, provider_id: str, after: tuple[datetime, str] | None, most: int
 ) -> Sequence[TimeOff]:
     """The provider's time off by start, behind the position `after`."""
-    statement = select(time_off.c.id, time_off.c.starts_at, time_off.c.ends_at, time_off.c.note).where(
-        time_off.c.provider_id == provider_id
-    )
+    statement = select(
+        time_off.c.id, time_off.c.starts_at, time_off.c.ends_at, time_off.c.note, time_off.c.sealed
+    ).where(time_off.c.provider_id == provider_id)
     if after is not None:
         statement = statement.where(
             tuple_(time_off.c.starts_at, time_off.c.id)
             > tuple_(literal(after[0], time_off.c.starts_at.type), literal(after[1], time_off.c.id.type))
         )
     rows = await queries.fetch(statement.order_by(time_off.c.starts_at, time_off.c.id).limit(most))
-    return [_time_off(row) for row in rows]
-
-
-def _time_off(row: Row) -> TimeOff:
-    return TimeOff(str(row["id"]), row["starts_at"], row["ends_at"], row["note"])
+    places = [(Place("time_off", str(row["id"]), provider_id), row["sealed"]) for row in rows]
+    notes = await queries.personal_data.open(queries, places)
+    return [
+        TimeOff(str(row["id"]), row["starts_at"], row["ends_at"], row["note"] if note is None else note)
+        for row, note in zip(rows, notes, strict=True)
+    ]

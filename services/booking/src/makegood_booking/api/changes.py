@@ -21,7 +21,7 @@ from makegood_booking.domain.booking import Unfit
 from makegood_booking.domain.session import Changed, Refusal, Session
 from makegood_booking.handlers.outcomes import announce, settled, settled_key
 from makegood_booking.parts import Parts
-from makegood_booking.store.lists import keep_remark
+from makegood_booking.store.personal_data import keep_remark
 from makegood_booking.store.rooms import touch_rooms
 
 router = APIRouter(tags=["sessions"])
@@ -127,7 +127,7 @@ async def cancel(
         result = attendance.cancel(session, party, asked.accept_forfeit, unit.now)
         session = await save(parts, result, session, party, change, unit)
         if asked.remark:
-            await keep_remark(session_id, asked.remark, unit)
+            await keep_remark(session_id, access.caller.subject, asked.remark, unit)
         return session
 
     return await _ending(parts, session_id, change, apply)

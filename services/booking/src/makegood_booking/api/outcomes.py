@@ -17,7 +17,7 @@ from makegood_booking.api.changes import locked, save
 from makegood_booking.api.models import SessionView
 from makegood_booking.api.parameters import PartsOf, SessionId, allowed, known_id, session_answer
 from makegood_booking.domain.disputes import correct, dispute
-from makegood_booking.store.lists import keep_note
+from makegood_booking.store.personal_data import keep_note
 
 router = APIRouter(tags=["sessions"])
 

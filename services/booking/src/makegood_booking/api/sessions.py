@@ -21,7 +21,8 @@ from makegood_booking.api.parameters import PartsOf, SessionId, known_id, sessio
 from makegood_booking.api.rooms import known_cursor_id, note_parties
 from makegood_booking.domain.session import Session, Status
 from makegood_booking.parts import Parts
-from makegood_booking.store.lists import Filter, list_sessions, read_history, read_notes, read_remark
+from makegood_booking.store.lists import Filter, list_sessions, read_history
+from makegood_booking.store.personal_data import Note, read_notes, read_remark
 from makegood_booking.store.rooms import read_room
 
 router = APIRouter(tags=["sessions"])
@@ -124,7 +125,7 @@ async def history(
     return answer(200, Page[HistoryItem](items=items, next_cursor=following))
 
 
-def _item(row: Row, remark: str | None, note: Row | None, reader: Role | None) -> HistoryItem:
+def _item(row: Row, remark: str | None, note: Note | None, reader: Role | None) -> HistoryItem:
     detail = row["detail"]
     if remark is not None and row["type"] == "SessionCancelled":
         detail = f"{detail}: {remark}"
@@ -133,11 +134,11 @@ def _item(row: Row, remark: str | None, note: Row | None, reader: Role | None) -
     return HistoryItem(at=row["at"], type=row["type"], by=row["by"], detail=detail)
 
 
-def _with_note(detail: str, note: Row, reader: Role | None) -> str:
+def _with_note(detail: str, note: Note, reader: Role | None) -> str:
     """MISS-5: a dispute's note is for who wrote it and support; a correction's reason for the parties and support, and
     support sees who of them it was."""
-    if note["kind"] == "dispute" and reader not in ("support", note["role"]):
+    if note.kind == "dispute" and reader not in ("support", note.role):
         return detail
-    if note["kind"] == "correction" and reader == "support":
-        detail = f"{detail} ({note['author']})"
-    return detail if note["note"] is None else f"{detail}: {note['note']}"
+    if note.kind == "correction" and reader == "support":
+        detail = f"{detail} ({note.author})"
+    return detail if note.text is None else f"{detail}: {note.text}"

@@ -47,7 +47,7 @@ from makegood_booking.domain.moves import carried_out, not_paid_for, paid_for, t
 from makegood_booking.domain.session import Changed, Session
 from makegood_booking.handlers.outcomes import announce
 from makegood_booking.handlers.read_models import READ_MODELS, together
-from makegood_booking.store.lists import erase_notes
+from makegood_booking.store import personal_data
 from makegood_booking.store.sessions import Sessions
 
 E = TypeVar("E", bound=Event)
@@ -128,8 +128,8 @@ def _lies_in(session: Session, off: TimeOffAdded) -> bool:
 
 
 async def on_person_erased(batch: Sequence[Received[PersonErased]], unit: UnitOfWork) -> None:
-    """What a person wrote about sessions goes with their other personal data."""
-    await erase_notes([received.event.person_id for received in batch], unit)
+    """What a person wrote about sessions, and what was written about them, goes with their other personal data."""
+    await personal_data.erase([received.event.person_id for received in batch], unit)
 
 
 def _handler(rule: Rule, sessions: Sessions, signals: Signals) -> EventHandler:

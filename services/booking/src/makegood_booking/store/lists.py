@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal
 
 from makegood_chassis.database import Queries, Row, UnitOfWork
 from sqlalchemy import literal, or_, select, tuple_
@@ -67,50 +66,6 @@ async def read_history(session_id: str, after: int, most: int, queries: Queries)
     )
 
 
-_ERASE_REMARKS = """
-DELETE FROM session_remarks AS r USING sessions AS s, session_history AS h
-WHERE r.session_id = s.id AND h.session_id = s.id AND h.type = 'SessionCancelled'
-    AND ((h.by = 'member' AND s.member_id = ANY($1::text[])) OR (h.by = 'provider' AND s.provider_id = ANY($1::text[])))
-"""
-
-
-async def keep_note(
-    session: Session, kind: Literal["dispute", "correction"], author: str, role: str, note: str | None, unit: UnitOfWork
-) -> None:
-    """What somebody wrote with the change that led to this version of the session."""
-    await unit.execute(
-        "INSERT INTO session_notes (session_id, version, kind, author, role, note) VALUES ($1, $2, $3, $4, $5, $6)",
-        session.id,
-        session.version,
-        kind,
-        author,
-        role,
-        note,
-    )
-
-
-async def read_notes(session_id: str, versions: Sequence[int], queries: Queries) -> dict[int, Row]:
-    """The notes (kind, author, role, note) by the version that they led to."""
-    rows = await queries.fetch(
-        "SELECT version, kind, author, role, note FROM session_notes WHERE session_id = $1 AND version = ANY($2::int[])",
-        session_id,
-        list(versions),
-    )
-    return {row["version"]: row for row in rows}
-
-
-async def erase_notes(people: Sequence[str], unit: UnitOfWork) -> None:
-    """Deletes the remarks and dispute notes that these people wrote; that they disputed stays."""
-    await unit.execute(_ERASE_REMARKS, list(people))
-    await unit.execute(
-        "UPDATE session_notes SET note = NULL WHERE author = ANY($1::text[]) AND kind = 'dispute'", list(people)
-    )
-
-
-async def keep_remark(session_id: str, remark: str, unit: UnitOfWork) -> None:
-    await unit.execute("INSERT INTO session_remarks (session_id, remark) VALUES ($1, $2)", session_id, remark)
-
-
 async def read_canceller(session_id: str, queries: Queries) -> str | None:
     """Who cancelled it: a party, or the platform."""
     found: str | None = await queries.fetch_value(
@@ -119,8 +74,3 @@ async def read_canceller(session_id: str, queries: Queries) -> str | None:
     return found
 
 
-async def read_remark(session_id: str, queries: Queries) -> str | None:
-    found: str | None = await queries.fetch_value(
-        "SELECT remark FROM session_remarks WHERE session_id = $1", session_id
-    )
-    return found

@@ -74,8 +74,8 @@ async def post_adjustment(
             if isinstance(adjusted, str):
                 raise Problem(adjusted, "Fewer credits are left than the adjustment takes away.")
             if isinstance(adjusted, Proposal):
-                return change.answer(202, _view(adjusted), location=_path(adjusted))
-            return change.answer(201, _adjustment(book, adjusted))
+                return change.answer(202, _view(adjusted), location=_path(adjusted), personal_of=member_id)
+            return change.answer(201, _adjustment(book, adjusted), personal_of=member_id)
         if not is_id(body.session_id):
             raise _no_credit()
         returned = await return_to_member(unit, book, str(UUID(body.session_id)), reason=body.reason, made_by=made_by)
@@ -85,7 +85,7 @@ async def post_adjustment(
             raise invalid("#/session_id", "The session's credit is held; it is settled when the session ends.")
         if isinstance(returned, str):
             raise Problem(returned, "The credit of this session came back already.")
-        return change.answer(201, _adjustment(book, returned))
+        return change.answer(201, _adjustment(book, returned), personal_of=member_id)
 
 
 def _no_credit() -> Problem:
@@ -160,9 +160,9 @@ async def _proposals(
     position = decode_cursor(cursor, int)
     async with data.reading() as queries:
         rows = await proposals.listed(queries, member_id, status, position[0] if position else None, limit + 1)
-        people = {row["member_id"] for row in rows[:limit]} | ({member_id} if member_id else set())
+        people = {proposal.member_id for _, proposal in rows[:limit]} | ({member_id} if member_id else set())
         await log.record(queries, access, None, *sorted(people))
-    items, following = page(rows, limit, lambda row: _view(proposals.proposal_of(row)), lambda row: (row["number"],))
+    items, following = page(rows, limit, lambda row: _view(row[1]), lambda row: (row[0],))
     return Page(items=items, next_cursor=following)
 
 
@@ -235,7 +235,7 @@ async def _decide(
         if isinstance(decided, str):
             raise Problem(decided)
         await log.record(unit, access, None, member_id, entity=f"adjustment-proposal:{decided.id}")
-        return change.answer(200, _view(decided))
+        return change.answer(200, _view(decided), personal_of=member_id)
 
 
 def _view(proposal: Proposal) -> ProposalView:

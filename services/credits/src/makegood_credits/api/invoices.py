@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Path, Response
+from makegood_chassis.database import Queries
 from makegood_chassis.http.changes import Change, changes, release_many
 from makegood_chassis.http.openapi import problems
 from makegood_chassis.http.pages import Cursor, Limit, Page, decode_cursor, page
@@ -18,6 +20,7 @@ from makegood_credits.handlers.invoices import void_by_support
 from makegood_credits.handlers.payments import address_of, ask_to_pay
 from makegood_credits.payments.port import PaymentsUnavailable
 from makegood_credits.store import reads
+from makegood_credits.store.personal_data import read_reasons
 
 router = APIRouter(tags=["invoices"])
 
@@ -44,7 +47,8 @@ async def read_invoices(
     async with data.reading() as queries:
         rows = await reads.invoices_of(queries, member_id, position[0] if position else None, limit + 1)
         await log.record(queries, access, role, member_id)
-    items, following = page(rows, limit, _invoice, lambda row: (row["number"],))
+        reasons = await _reasons(queries, rows)
+    items, following = page(rows, limit, lambda row: _invoice(row, reasons), lambda row: (row["number"],))
     return Page(items=items, next_cursor=following)
 
 
@@ -68,7 +72,8 @@ async def read_invoice(
         if row is None:
             raise not_found("invoice")
         await log.record(queries, access, role, member_id, entity=f"invoice:{row['id']}")
-    return _invoice(row)
+        reasons = await _reasons(queries, [row])
+    return _invoice(row, reasons)
 
 
 @router.post(
@@ -139,7 +144,7 @@ async def void_invoice(
         if row is None:
             raise not_found("invoice")
         await log.record(unit, access, None, member_id, entity=f"invoice:{row['id']}")
-        return change.answer(200, _invoice(row))
+        return change.answer(200, _invoice(row, await _reasons(unit, [row])), personal_of=member_id)
 
 
 _NOT_PAYABLE = {
@@ -149,7 +154,11 @@ _NOT_PAYABLE = {
 }
 
 
-def _invoice(row: Any) -> InvoiceView:
+async def _reasons(queries: Queries, rows: Sequence[Any]) -> dict[str, str]:
+    return await read_reasons(queries, "invoice", [row["id"] for row in rows if row["void_reason"] is not None])
+
+
+def _invoice(row: Any, reasons: Mapping[str, str]) -> InvoiceView:
     return InvoiceView(
         id=str(row["id"]),
         member_id=row["member_id"],
@@ -159,7 +168,7 @@ def _invoice(row: Any) -> InvoiceView:
         due_on=row["due_on"],
         about=row["about"],
         refund=None if row["refund"] is None else _refund(row),
-        void_reason=row["void_reason"],
+        void_reason=reasons.get(str(row["id"]), row["void_reason"]),
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Response
@@ -26,6 +27,7 @@ from makegood_credits.handlers.commands import enrol_member
 from makegood_credits.handlers.facts import signed_amount
 from makegood_credits.store import reads
 from makegood_credits.store.books import open_and_load
+from makegood_credits.store.personal_data import BY_HAND, read_reasons
 
 router = APIRouter(tags=["credits"])
 
@@ -80,7 +82,8 @@ async def read_ledger(
     async with data.reading() as queries:
         rows = await reads.entries_of(queries, member_id, position[0] if position else None, limit + 1)
         await log.record(queries, access, role, member_id)
-    items, following = page(rows, limit, _item, lambda row: (row["number"],))
+        reasons = await read_reasons(queries, "entry", [row["id"] for row in rows if row["reason"] == BY_HAND])
+    items, following = page(rows, limit, lambda row: _item(row, reasons), lambda row: (row["number"],))
     return Page(items=items, next_cursor=following)
 
 
@@ -116,14 +119,14 @@ async def put_enrolment(
         return change.answer(200, view, version=book.enrolment_sequence)
 
 
-def _item(row: Any) -> LedgerItem:
+def _item(row: Any, reasons: Mapping[str, str]) -> LedgerItem:
     return LedgerItem(
         id=str(row["id"]),
         kind=row["kind"],
         amount=signed_amount(row["kind"], row["amount"], row["debit_account"], row["credit_account"]),
         lot_id=str(row["credit_lot"] or row["debit_lot"]),
         session_id=str(row["session_id"]) if row["session_id"] else None,
-        reason=row["reason"],
+        reason=reasons.get(str(row["id"]), row["reason"]),
         made_by=row["made_by"],
         made_at=row["made_at"],
         available_after=row["available_after"],

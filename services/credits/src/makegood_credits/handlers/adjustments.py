@@ -8,9 +8,10 @@ from makegood_contracts.ids import new_id
 from makegood_credits.domain.adjusting import DAY, Refused, adjust, needs_second_person
 from makegood_credits.domain.book import Book, Entry
 from makegood_credits.domain.proposing import Decision, DecisionRefusal, Proposal, decide
-from makegood_credits.handlers.commands import save_book
+from makegood_credits.handlers.commands import save_book, with_reason
 from makegood_credits.store import policy
 from makegood_credits.store import proposals as proposal_store
+from makegood_credits.store.personal_data import BY_HAND
 
 
 async def adjust_or_propose(
@@ -30,10 +31,11 @@ async def adjust_member(
 ) -> list[Entry] | Refused:
     """Gives or takes credits; a refusal changes nothing."""
     due_before = book.next_due
-    entries = adjust(book, amount, length_minutes=length_minutes, reason=reason, made_by=made_by, now=unit.now)
-    if isinstance(entries, list):
-        await save_book(unit, book, due_before)
-    return entries
+    entries = adjust(book, amount, length_minutes=length_minutes, reason=BY_HAND, made_by=made_by, now=unit.now)
+    if isinstance(entries, str):
+        return entries
+    await save_book(unit, book, due_before)
+    return await with_reason(unit, book, entries, reason)
 
 
 async def decide_proposal(

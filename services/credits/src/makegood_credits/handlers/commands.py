@@ -16,6 +16,7 @@ from makegood_credits.handlers.facts import publish_entries, publish_expiries
 from makegood_credits.store import books as book_store
 from makegood_credits.store import holds as hold_store
 from makegood_credits.store import reads
+from makegood_credits.store.personal_data import BY_HAND, keep_reason
 
 
 async def enrol_member(unit: UnitOfWork, book: Book, coverage: Coverage) -> Enrolled:
@@ -52,13 +53,19 @@ async def return_to_member(
         return None
     due_before, before = book.next_due, hold.state
     came_back = await reads.came_back_to(unit, book.member_id, hold.id) is not None
-    outcome = return_by_hand(book, hold, reason=reason, made_by=made_by, now=unit.now, came_back=came_back)
+    outcome = return_by_hand(book, hold, reason=BY_HAND, made_by=made_by, now=unit.now, came_back=came_back)
     if isinstance(outcome, str):
         return outcome
     await save_book(unit, book, due_before)
     await hold_store.settle(unit, [hold], [before])
     await hold_store.mark_by_hand(unit, hold)
-    return [outcome]
+    return await with_reason(unit, book, [outcome], reason)
+
+
+async def with_reason(unit: UnitOfWork, book: Book, entries: list[Entry], reason: str) -> list[Entry]:
+    """Keeps what was written with the entries; answers them as their reader sees them."""
+    await keep_reason(unit, "entry", book.member_id, [entry.id for entry in entries], reason)
+    return [entry._replace(reason=reason) for entry in entries]
 
 
 async def save_book(unit: UnitOfWork, book: Book, due_before: datetime | None) -> None:

@@ -8,6 +8,7 @@ from makegood_chassis.database import Row, UnitOfWork, column
 
 from makegood_credits.domain.invoices import Invoice
 from makegood_credits.domain.plans import Money
+from makegood_credits.store.personal_data import BY_HAND, keep_reason
 
 COLUMNS = """invoices.id::text, invoices.member_id, invoices.session_id::text, invoices.status, invoices.amount_minor,
     invoices.currency, invoices.due_on, invoices.overdue_at, invoices.about, invoices.voided_by"""
@@ -66,8 +67,9 @@ async def save(unit: UnitOfWork, invoices: Sequence[Invoice]) -> None:
 async def keep_void(unit: UnitOfWork, invoice: Invoice, reason: str) -> None:
     """Who of support voided the charge, and why."""
     await unit.execute(
-        "UPDATE invoices SET voided_by = $2, void_reason = $3 WHERE id = $1", invoice.id, invoice.voided_by, reason
+        "UPDATE invoices SET voided_by = $2, void_reason = $3 WHERE id = $1", invoice.id, invoice.voided_by, BY_HAND
     )
+    await keep_reason(unit, "invoice", invoice.member_id, [invoice.id], reason)
 
 
 async def members_of(unit: UnitOfWork, ids: Sequence[str]) -> list[str]:

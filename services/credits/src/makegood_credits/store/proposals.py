@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Final
 
 from makegood_chassis.database import Queries, Row, UnitOfWork
 
 from makegood_credits.domain.proposing import Proposal, ProposalStatus
+from makegood_credits.store.personal_data import BY_HAND, keep_reason, read_reasons
 
 _COLUMNS: Final = """id::text, member_id, amount, length_minutes, reason, proposed_by, proposed_at, status, decided_by,
     decided_at, number"""
@@ -37,28 +40,34 @@ async def insert(unit: UnitOfWork, proposal: Proposal) -> None:
         proposal.member_id,
         proposal.amount,
         proposal.length_minutes,
-        proposal.reason,
+        BY_HAND,
         proposal.proposed_by,
         proposal.proposed_at,
     )
+    await keep_reason(unit, "proposal", proposal.member_id, [proposal.id], proposal.reason)
 
 
 async def one(queries: Queries, member: str, proposal_id: str, *, lock: bool = False) -> Proposal | None:
     """The member's proposal; locked if asked for."""
     row = await queries.fetch_one(_ONE + (" FOR UPDATE" if lock else ""), member, proposal_id)
-    return None if row is None else proposal_of(row)
+    return None if row is None else (await _proposals(queries, [row]))[0][1]
 
 
 async def listed(
     queries: Queries, member: str | None, status: ProposalStatus | None, before: int | None, most: int
-) -> list[Row]:
-    """Newest first, from below the number `before`; of everybody where no member is named."""
-    return await queries.fetch(_LIST, member, status, _NEWEST if before is None else before, most)
+) -> list[tuple[int, Proposal]]:
+    """Each with its number, newest first, from below the number `before`; of everybody where no member is named."""
+    rows = await queries.fetch(_LIST, member, status, _NEWEST if before is None else before, most)
+    return await _proposals(queries, rows)
 
 
-def proposal_of(row: Row) -> Proposal:
-    """The proposal in a row of the list, which has its number beside it."""
-    return Proposal(*tuple(row)[:-1])
+async def _proposals(queries: Queries, rows: Sequence[Row]) -> list[tuple[int, Proposal]]:
+    reasons = await read_reasons(queries, "proposal", [row["id"] for row in rows])
+    proposals = [Proposal(*tuple(row)[:-1]) for row in rows]
+    return [
+        (row["number"], replace(one, reason=reasons.get(one.id, one.reason)))
+        for row, one in zip(rows, proposals, strict=True)
+    ]
 
 
 async def decide(unit: UnitOfWork, proposal: Proposal) -> None:

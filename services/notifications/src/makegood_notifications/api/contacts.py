@@ -42,7 +42,7 @@ async def put_contact(
         )
         saved = await people.save(unit, person_id, contact, unit.now)
         await log.record(unit, access, role, person_id)
-        return change.answer(200, _view(saved), version=saved.version)
+        return change.answer(200, _view(saved), version=saved.version, personal_of=person_id)
 
 
 @router.get("/v1/people/{person_id}/contact", summary="How I am reached")

@@ -17,7 +17,7 @@ from makegood_contracts.events import MessagePosted
 from makegood_contracts.ids import is_id, new_id
 
 from makegood_notifications.api.lookup import enrolments_of, room_of
-from makegood_notifications.api.models import MessageRequest, MessageView, TimeRequest, message_view
+from makegood_notifications.api.models import MessageRequest, MessageView, TimeRequest
 from makegood_notifications.api.pace import not_too_often
 from makegood_notifications.domain.allowances import TIME_REQUEST
 from makegood_notifications.domain.plans import ready_lengths
@@ -46,7 +46,7 @@ async def list_messages(
     async with service.database.reading() as queries:
         await log.record(queries, access, role, room.member_id, room.provider_id, entity=f"room:{room.id}")
         rows = await chat.messages(queries, room_id, before=before[0] if before else None, limit=limit + 1)
-    items, following = page(rows, limit, lambda row: message_view(tuple(row)), lambda row: (str(row["id"]),))
+    items, following = page(rows, limit, MessageView.model_validate, lambda message: (message.id,))
     return Page(items=items, next_cursor=following)
 
 
@@ -66,7 +66,8 @@ async def post_message(
     room, role = await room_of(service, room_id, access, to_write=True)
     async with change.unit() as unit:
         await log.record(unit, access, role, room.member_id, room.provider_id, entity=f"room:{room.id}")
-        return change.answer(201, await write(service, unit, room, access.caller.subject, body.text))
+        view = await write(service, unit, room, access.caller.subject, body.text)
+        return change.answer(201, view, personal_of=access.caller.subject)
 
 
 @router.post(
@@ -108,7 +109,7 @@ async def request_time(
         text = parts.wording.time_request(lengths, locale)
         await log.record(unit, access, role, room.member_id, room.provider_id, entity=f"room:{room.id}")
         view = await write(service, unit, room, access.caller.subject, text, template="time-request")
-        return change.answer(201, view)
+        return change.answer(201, view, personal_of=access.caller.subject)
 
 
 async def write(
@@ -133,4 +134,6 @@ async def write(
     unit.publish(said, sequence=posted)
     woken = {f"stream:{person}": True for person in (room.member_id, room.provider_id)}
     unit.after_commit(lambda: service.signals.send(woken))
-    return message_view((message_id, room.id, "text", template, text, sender, unit.now))
+    return MessageView(
+        id=message_id, room_id=room.id, kind="text", template=template, text=text, sender_id=sender, sent_at=unit.now
+    )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from datetime import datetime
 from typing import Annotated, Any, Literal
 
 from email_validator import EmailNotValidError, validate_email
@@ -253,20 +252,3 @@ class ExportView(View):
     calendar_feed: dict[str, Any] | None
     accesses: list[dict[str, Any]] = Field(description="Who read or changed the person's data here, when and why.")
     erased_at: Instant | None
-
-
-def message_view(row: tuple[object, ...]) -> MessageView:
-    """From a row (id, room_id, kind, template, text, sender_id, sent_at)."""
-    identifier, room_id, kind, template, text, sender_id, sent_at = row
-    assert isinstance(sent_at, datetime)
-    return MessageView.model_validate(
-        {
-            "id": str(identifier),
-            "room_id": str(room_id),
-            "kind": kind,
-            "template": template,
-            "text": text,
-            "sender_id": sender_id,
-            "sent_at": sent_at,
-        }
-    )

@@ -1,17 +1,21 @@
-"""The chat of rooms (ROOM-4)."""
+"""The chat of rooms (ROOM-4). What people wrote is sealed with the key of who wrote it; what the platform says is in the clear."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Final, Literal
 
-from makegood_chassis.database import Queries, Row
+from makegood_chassis.database import Queries, Row, UnitOfWork
+from makegood_chassis.personal_data.sealing import Place
+from makegood_chassis.service import Service
 
-_POST = """
+_TABLE: Final = "chat_messages"
+_POST: Final = """
 WITH message AS (
-    INSERT INTO chat_messages (id, room_id, kind, text, sender_id, sent_at, template)
-    VALUES ($1, $2, 'text', $3, $4, $5, $9)
+    INSERT INTO chat_messages (id, room_id, kind, text, sealed, sender_id, sent_at, template)
+    VALUES ($1, $2, 'text', '', $3, $4, $5, $9)
 ), posted AS (
     UPDATE rooms SET posted = posted + 1 WHERE id = $2 RETURNING posted
 ), entry AS (
@@ -19,16 +23,37 @@ WITH message AS (
 )
 SELECT posted FROM posted
 """
-
-_PAGE = """
-SELECT id, room_id, kind, template, text, sender_id, sent_at FROM chat_messages
+COLUMNS: Final = "id, room_id, kind, template, text, sealed, sender_id, sent_at"
+_PAGE: Final = f"""
+SELECT {COLUMNS} FROM chat_messages
 WHERE room_id = $1 AND ($2::uuid IS NULL OR id < $2)
 ORDER BY id DESC LIMIT $3
+"""  # noqa: S608 (constant columns)
+_IN_THE_CLEAR: Final = """
+SELECT id, sender_id, text FROM chat_messages WHERE kind = 'text' AND text <> ''
+ORDER BY id LIMIT $1 FOR UPDATE SKIP LOCKED
+"""
+_SEAL: Final = """
+UPDATE chat_messages SET sealed = new.sealed, text = '' FROM unnest($1::uuid[], $2::bytea[]) AS new (id, sealed)
+WHERE chat_messages.id = new.id
 """
 
 
+@dataclass(frozen=True, slots=True)
+class Message:
+    """A message of a chat. `text` is empty if its author was erased."""
+
+    id: str
+    room_id: str
+    kind: Literal["text", "system"]
+    template: str | None
+    text: str
+    sender_id: str | None
+    sent_at: datetime
+
+
 async def post(
-    queries: Queries,
+    unit: UnitOfWork,
     *,
     message_id: str,
     room_id: str,
@@ -41,12 +66,35 @@ async def post(
 ) -> int:
     """A message of one party; both parties' streams tell of it. `parties` are (member, provider); `template` names a ready
     message. Answers how many people's messages the room has had with it: the room is locked, so that they keep their order."""
-    posted: int = await queries.fetch_value(
-        _POST, message_id, room_id, text, sender_id, sent_at, *parties, entry, template
+    (sealed,) = await unit.personal_data.seal(unit, [(Place(_TABLE, message_id, sender_id), text)])
+    posted: int = await unit.fetch_value(
+        _POST, message_id, room_id, sealed, sender_id, sent_at, *parties, entry, template
     )
     return posted
 
 
-async def messages(queries: Queries, room_id: str, *, before: str | None, limit: int) -> Sequence[Row]:
+async def messages(queries: Queries, room_id: str, *, before: str | None, limit: int) -> list[Message]:
     """Newest first, `limit` at most, older than the message `before`."""
-    return await queries.fetch(_PAGE, room_id, before, limit)
+    return await opened(queries, await queries.fetch(_PAGE, room_id, before, limit))
+
+
+async def opened(queries: Queries, rows: Sequence[Row]) -> list[Message]:
+    """The messages in rows of COLUMNS."""
+    places = [(Place(_TABLE, str(row["id"]), row["sender_id"] or ""), row["sealed"]) for row in rows]
+    texts = await queries.personal_data.open(queries, places)
+    return [
+        Message(
+            str(row["id"]), str(row["room_id"]), row["kind"], row["template"], row["text"] if text is None else text,
+            row["sender_id"], row["sent_at"],
+        )
+        for row, text in zip(rows, texts, strict=True)
+    ]  # fmt: skip
+
+
+async def seal_messages(service: Service, unit: UnitOfWork, at_once: int) -> int:
+    """Seals messages that an older version left in the clear; how many there were."""
+    rows = await unit.fetch(_IN_THE_CLEAR, at_once)
+    if rows:
+        texts = [(Place(_TABLE, str(row["id"]), row["sender_id"]), row["text"]) for row in rows]
+        await unit.execute(_SEAL, [row["id"] for row in rows], await unit.personal_data.seal(unit, texts))
+    return len(rows)

@@ -5,11 +5,13 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from dataclasses import asdict
 from datetime import datetime
 from typing import Any, Final
 
 from makegood_chassis.database import Database, Queries, UnitOfWork
 
+from makegood_notifications.store import chat
 from makegood_notifications.store.deliveries import WITHDRAW
 
 _ROOMS: Final = "SELECT id FROM rooms WHERE member_id = $1 UNION ALL SELECT id FROM rooms WHERE provider_id = $1"
@@ -24,7 +26,7 @@ _PAGES: Final = {
         SELECT id, room_id, member_id, provider_id, status, starts_at, ends_at, length_minutes, modality, time_zone, venue_id
         FROM sessions WHERE room_id IN ({_ROOMS}) AND ($2::uuid IS NULL OR id > $2) ORDER BY id LIMIT $3""",
     "messages": f"""
-        SELECT id, room_id, kind, template, text, sender_id, sent_at FROM chat_messages
+        SELECT id, room_id, kind, template, text, sealed, sender_id, sent_at FROM chat_messages
         WHERE room_id IN ({_ROOMS}) AND (sender_id = $1 OR kind = 'system') AND ($2::uuid IS NULL OR id > $2)
         ORDER BY id LIMIT $3""",
     "deliveries": """
@@ -50,14 +52,12 @@ _ONES: Final = {
 
 _ERASURE: Final = (
     "DELETE FROM people WHERE id = $1",
-    f"UPDATE chat_messages SET text = '' WHERE sender_id = $1 AND room_id IN ({_ROOMS})",
+    f"UPDATE chat_messages SET text = '', sealed = NULL WHERE sender_id = $1 AND room_id IN ({_ROOMS})",
     f"UPDATE deliveries SET {WITHDRAW.format(why='erased')} WHERE person_id = $1 AND status = 'queued'",
     "UPDATE deliveries SET subject = NULL WHERE person_id = $1 AND subject IS NOT NULL",
     "DELETE FROM calendar_feeds WHERE person_id = $1",
     "DELETE FROM offers WHERE member_id = $1",
     "UPDATE revocations SET reason = '' WHERE person_id = $1",
-    # Answers that were kept for repeated requests hold what was written and said; that of this very request comes later.
-    "DELETE FROM idempotency_keys WHERE caller = $1 AND status IS NOT NULL",
 )
 _NOTE: Final = """
 INSERT INTO erasures (person_id, erased_at) VALUES ($1, $2)
@@ -82,15 +82,20 @@ async def pages(database: Database, person_id: str, name: str) -> AsyncIterator[
     while True:
         async with database.reading() as queries:
             rows = await queries.fetch(_PAGES[name], person_id, last, _AT_ONCE)
-        if rows:
-            yield [dict(row) for row in rows]
+            items = (
+                [asdict(one) for one in await chat.opened(queries, rows)] if name == "messages" else [*map(dict, rows)]
+            )
+        if items:
+            yield items
         if len(rows) < _AT_ONCE:
             return
         last = rows[-1][0]
 
 
 async def erase(unit: UnitOfWork, person_id: str, now: datetime) -> int:
-    """Erases details, words, subjects, addresses and kept answers; queued messages are not sent. How often it was done."""
+    """Erases details, words with their key, subjects, addresses and kept answers; queued messages are not sent. How often it
+    was done."""
+    await unit.personal_data.erase(unit, [person_id])
     for statement in _ERASURE:
         await unit.execute(statement, person_id)
     times: int = await unit.fetch_value(_NOTE, person_id, now)

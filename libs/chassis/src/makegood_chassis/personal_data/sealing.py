@@ -1,0 +1,139 @@
+"""Seals texts with the key of the person whose words they are, and opens them (AES-256-GCM).
+
+A sealed text names its key and is bound to its table, row and person: in another row it does not open.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from makegood_chassis.personal_data.key_store import KeyStore, PostgresKeyStore
+from makegood_chassis.personal_data.master_keys import NONCE, MasterKeys
+
+if TYPE_CHECKING:
+    from makegood_chassis.database import Queries, UnitOfWork
+
+REMEMBERED: Final = 5.0
+"""Seconds for which a process reads with a key that it has seen: an erasure holds everywhere so soon."""
+MOST_REMEMBERED: Final = 1000
+_VERSION: Final = b"\x01"
+_FORGET_ANSWERS: Final = """
+DELETE FROM idempotency_keys
+WHERE status IS NOT NULL AND (caller = ANY($1::text[]) OR sealed_for = ANY($1::text[]))
+"""
+"""That of the very request which erases comes later."""
+_NAME: Final = 8
+"""Bytes that tell one key of a person from a later one."""
+
+
+class Tampered(Exception):
+    """A sealed text that was changed, or that stands in a place which is not its own."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a text stands, and whose words it is: `table` without its schema, `row` by its key."""
+
+    table: str
+    row: str
+    person_id: str
+
+    @property
+    def bound(self) -> bytes:
+        return "\0".join((self.table, self.row, self.person_id)).encode()
+
+
+class PersonalData:
+    """Seals and opens. Reading asks for all keys at once and remembers them for REMEMBERED seconds; writing always asks."""
+
+    def __init__(self, keys: KeyStore, master_keys: MasterKeys, *, time: Callable[[], float] = time.monotonic) -> None:
+        self.keys = keys
+        self.master_keys = master_keys
+        self._time = time
+        self._remembered: OrderedDict[str, tuple[float, bytes]] = OrderedDict()
+
+    @classmethod
+    def of(cls, master_keys: MasterKeys) -> PersonalData:
+        """With the keys of people in the service's own database."""
+        return cls(PostgresKeyStore(master_keys), master_keys)
+
+    async def seal(self, unit: UnitOfWork, texts: Sequence[tuple[Place, str]]) -> list[bytes]:
+        """The sealed texts, in order. Who has no key yet gets one with `unit`."""
+        if not texts:
+            return []
+        keys = await self.keys.obtain(unit, {place.person_id for place, _ in texts})
+        return [seal(keys[place.person_id], place, text) for place, text in texts]
+
+    async def open(self, queries: Queries, sealed: Sequence[tuple[Place, bytes | None]]) -> list[str | None]:
+        """The texts, in order; None where there is none, or where its key was destroyed. Raises Tampered."""
+        people = {place.person_id for place, content in sealed if content}
+        keys = await self._keys(queries, people) if people else {}
+        return [
+            unseal(keys[place.person_id], place, content) if content and place.person_id in keys else None
+            for place, content in sealed
+        ]
+
+    async def destroy(self, unit: UnitOfWork, people: Collection[str]) -> None:
+        """What these people's keys sealed can be read by nobody any more, here and in every copy without the keys."""
+        await self.keys.destroy(unit, people)
+
+        def forget() -> None:
+            for person in people:
+                self._remembered.pop(person, None)
+
+        forget()
+        unit.after_commit(forget)
+
+    async def erase(self, unit: UnitOfWork, people: Collection[str]) -> None:
+        """The same, and the answers that are kept for repeated requests of these people, or about them, are forgotten."""
+        await self.destroy(unit, people)
+        await unit.execute(_FORGET_ANSWERS, sorted(people))
+
+    async def _keys(self, queries: Queries, people: Collection[str]) -> dict[str, bytes]:
+        now = self._time()
+        found = {
+            person: known[1]
+            for person in people
+            if (known := self._remembered.get(person)) is not None and known[0] > now
+        }
+        missing = [person for person in people if person not in found]
+        if missing:
+            fresh = await self.keys.find(queries, missing)
+            for person, key in fresh.items():
+                self._remembered.pop(person, None)
+                self._remembered[person] = (now + REMEMBERED, key)
+            while len(self._remembered) > MOST_REMEMBERED:
+                self._remembered.popitem(last=False)
+            found |= fresh
+        return found
+
+
+def seal(key: bytes, place: Place, text: str) -> bytes:
+    nonce = os.urandom(NONCE)
+    return _VERSION + _name(key) + nonce + AESGCM(key).encrypt(nonce, text.encode(), place.bound)
+
+
+def unseal(key: bytes, place: Place, sealed: bytes) -> str | None:
+    """The text; None if another key of the person sealed it, which is destroyed. Raises Tampered."""
+    head = len(_VERSION) + _NAME
+    if sealed[: len(_VERSION)] != _VERSION or len(sealed) < head + NONCE:
+        raise Tampered(f"a text of {place.table} is not sealed as it should be")
+    if sealed[len(_VERSION) : head] != _name(key):
+        return None
+    try:
+        return AESGCM(key).decrypt(sealed[head : head + NONCE], sealed[head + NONCE :], place.bound).decode()
+    except InvalidTag:
+        raise Tampered(f"a sealed text of {place.table} is not in its place, or was changed") from None
+
+
+def _name(key: bytes) -> bytes:
+    return hashlib.sha256(b"name of a key\0" + key).digest()[:_NAME]

@@ -1,0 +1,62 @@
+"""Follows a change of the master key, and seals what older versions left in the clear."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TYPE_CHECKING, Final, TypeAlias
+
+import structlog
+from makegood_contracts.envelope import Cause
+from makegood_contracts.ids import new_id
+
+from makegood_chassis.database import UnitOfWork
+from makegood_chassis.messaging.failures import is_transient
+from makegood_chassis.personal_data.master_keys import UnknownMasterKey
+
+if TYPE_CHECKING:
+    from makegood_chassis.service import Service
+
+AT_ONCE: Final = 200
+_PAUSE: Final = 60.0
+_log = structlog.get_logger(__name__)
+
+Step: TypeAlias = "Callable[[Service, UnitOfWork, int], Awaitable[int]]"
+"""Seals some rows that stand in the clear, so many at most; answers how many there were."""
+
+
+async def rewrap(service: Service, unit: UnitOfWork, at_once: int) -> int:
+    return await unit.personal_data.keys.rewrap(unit, at_once)
+
+
+async def seal_all(service: Service, steps: Sequence[Step]) -> int:
+    """Does every step until nothing is left; how many rows there were."""
+    done = 0
+    for step in steps:
+        while True:
+            story = new_id()
+            async with service.database.transaction(Cause(story, story)) as unit:
+                count = await step(service, unit, AT_ONCE)
+            done += count
+            if count < AT_ONCE:
+                break
+    return done
+
+
+def keep_sealed(*steps: Step) -> Callable[[Service], Awaitable[None]]:
+    """A worker that does so at its start and every minute: while versions are changed, an old one may still write."""
+
+    async def work(service: Service) -> None:
+        while True:
+            try:
+                if done := await seal_all(service, (*steps, rewrap)):
+                    _log.info("personal data sealed", rows=done)
+            except UnknownMasterKey as error:
+                _log.error("a master key is missing in DATA_KEYS", master_key=str(error))
+            except Exception as error:
+                if not is_transient(error):
+                    raise
+            await asyncio.sleep(_PAUSE * (0.5 + random.random()))
+
+    return work
