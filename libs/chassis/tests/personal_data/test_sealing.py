@@ -146,7 +146,7 @@ async def test_the_master_key_is_changed_step_by_step(database: Database) -> Non
     with pytest.raises(UnknownMasterKey, match="a"):
         await new.open(places[0], sealed[0])
     assert await both.open(places[0], sealed[0]) == "0"
-    counts = []
+    counts: list[int] = []
     while not counts or counts[-1]:
         async with database.transaction(CAUSE) as unit:
             counts.append(await both.personal_data.keys.rewrap(unit, 2))
@@ -169,7 +169,7 @@ async def test_a_page_of_texts_costs_one_look_at_the_keys_and_then_none(database
             looks += 1
             return await real(*args)
 
-        queries.fetch = counted  # type: ignore[method-assign]
+        queries.fetch = counted  # type: ignore[method-assign, assignment]
         for expected in (1, 1):
             assert await world.personal_data.open(queries, sealed) == [place.row for place in places]
             assert looks == expected
