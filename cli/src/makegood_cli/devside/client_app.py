@@ -39,6 +39,16 @@ _VISITS = {
         "The room",
         "The app shows the chat of the room and its sessions: <code>GET /v1/rooms/{id}/messages</code>.",
     ),
+    "contact": (
+        "How you are reached",
+        "The app shows name, address and channels: <code>GET /v1/people/{id}/contact</code>, "
+        "<code>PUT /v1/people/{id}/contact</code>; and takes back an erasure: <code>DELETE /v1/people/{id}/erasure</code>.",
+    ),
+    "confirm": (
+        "Confirm your new address",
+        "The app asks you to sign in, takes the secret behind the <code>#</code> of this address and sends it once you press a "
+        "button: <code>POST /v1/people/{id}/contact/confirmations</code> <code>{token}</code>.",
+    ),
     "invoices": (
         "Your invoices",
         "The app shows what is owed and how it is paid: <code>GET /v1/members/{id}/invoices</code>.",

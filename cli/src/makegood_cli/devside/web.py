@@ -143,6 +143,8 @@ def web_app(mailbox: Mailbox, keys: Path, api: str = "") -> Starlette:
             Route("/rooms/{room_id}", client_app, name="room"),
             Route("/sessions/{session_id}", client_app, name="session"),
             Route("/invoices", client_app, name="invoices"),
+            Route("/contact", client_app, name="contact"),
+            Route("/contact/confirm", client_app, name="confirm"),
             Route("/.well-known/jwks.json", key_set),
             Route("/livez", alive),
             Route("/readyz", alive),

@@ -386,6 +386,13 @@ SESSIONS: Final = (
         remedy="Use the other channel.",
     ),
     ProblemType(
+        slug="confirmation-invalid",
+        status=409,
+        title="The link does not confirm anything",
+        when="The link was used, has expired, belongs to another person, or a newer one was sent.",
+        remedy="Change the address again; a new link is sent.",
+    ),
+    ProblemType(
         slug="too-soon",
         status=409,
         title="Too soon",

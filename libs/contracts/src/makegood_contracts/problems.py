@@ -68,6 +68,7 @@ _EXAMPLES: Final[dict[str, dict[str, Any]]] = {
             "move-pending",
             "no-outcome",
             "reminder-not-possible",
+            "confirmation-invalid",
             "purchase-not-allowed",
             "invoice-not-payable",
         )

@@ -15,6 +15,7 @@ from makegood_chassis.service import Service, base
 from makegood_notifications.api.app import make_app
 from makegood_notifications.domain.links import Links
 from makegood_notifications.handlers.credits import CreditMessages
+from makegood_notifications.handlers.erasures import ERASURE, on_erasure_due
 from makegood_notifications.handlers.plans import PlanModel, WaitlistMessages
 from makegood_notifications.handlers.reminders import Reminding
 from makegood_notifications.handlers.rooms import RoomMessages, RoomModel
@@ -49,7 +50,7 @@ def bootstrap(
     clock, database, signals = base(NAME, settings, clock)
     wording = Wording(Links(settings.links_start))
     give_up_after = timedelta(hours=settings.mail_give_up_hours)
-    email = EmailCarrier(mailer or SmtpMailer(smtp_server(settings)), wording, mail_from=settings.mail_from)
+    email = EmailCarrier(mailer or SmtpMailer(smtp_server(settings)), wording, mail_from=settings.mail_from, master_keys=settings.master_keys)
     sender = Sender(database, email, give_up_after=give_up_after)
     whatsapp_sender = Sender(
         database, WhatsAppCarrier(whatsapp or whatsapp_account(settings), wording), give_up_after=give_up_after
@@ -85,10 +86,18 @@ def bootstrap(
                 waitlist=WaitlistMessages(plans, teller),
             )
         ),
-        deadlines=Reminding(teller).handlers,
+        deadlines={**Reminding(teller).handlers, ERASURE: on_erasure_due},
         migrations=MIGRATIONS,
         grants=GRANTS,
-        parts=Parts(wording, sender, whatsapp_sender, streams, settings.public_base_url.rstrip("/")),
+        parts=Parts(
+            wording,
+            sender,
+            whatsapp_sender,
+            streams,
+            settings.public_base_url.rstrip("/"),
+            timedelta(hours=settings.contact_confirm_hours),
+            timedelta(days=settings.erasure_wait_days),
+        ),
         app=make_app,
         audited=True,
         gather=0.03,

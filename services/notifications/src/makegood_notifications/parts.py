@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 
 from makegood_notifications.mail.sender import Sender
 from makegood_notifications.mail.wording import Wording
@@ -19,3 +20,7 @@ class Parts:
     streams: Streams
     base_url: str
     """The gateway's address as people's devices see it, without a slash at its end."""
+    confirm_within: timedelta
+    """How long the link that confirms an address is good."""
+    erasure_waits: timedelta
+    """How long an erasure can be taken back."""

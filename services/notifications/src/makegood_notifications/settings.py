@@ -81,6 +81,18 @@ class NotificationsSettings(AccessLogSettings):
         description="How long an e-mail that the mail server puts off is tried again.",
     )
 
+    contact_confirm_hours: Hours = Field(
+        48.0,
+        validation_alias="CONTACT_CONFIRM_HOURS",
+        description="How long the link that confirms a changed e-mail address is good, hours of product time.",
+    )
+    erasure_wait_days: float = Field(
+        7.0,
+        ge=0,
+        le=30,
+        validation_alias="ERASURE_WAIT_DAYS",
+        description="How long an erasure waits and can be taken back, days of product time.",
+    )
     whatsapp_url: str = Field(
         "",
         validation_alias="WHATSAPP_URL",

@@ -2,37 +2,52 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Response
 from makegood_chassis.http.access_log import AccessLog, access_log
 from makegood_chassis.http.changes import Change, changes
-from makegood_chassis.http.problems import not_found
+from makegood_chassis.http.openapi import problems
+from makegood_chassis.http.problems import Problem, not_found
 from makegood_chassis.http.rights import Access, operation
 from starlette.requests import Request
 
-from makegood_notifications.api.models import ChannelsView, ContactRequest, ContactView, PersonId
-from makegood_notifications.store import people
+from makegood_notifications.api.pace import not_too_often
+from makegood_notifications.domain.allowances import ADDRESS_CHANGE
+from makegood_notifications.domain.contacts import hash_of, same_address
+from makegood_notifications.handlers.account import ask_to_confirm
+from makegood_notifications.parts import Parts
+from makegood_notifications.api.models import ChannelsView, ConfirmationRequest, ContactRequest, ContactView, PersonId
+from makegood_notifications.store import contact_changes, people
 
 router = APIRouter(tags=["contact"])
 
 
-@router.put("/v1/people/{person_id}/contact", response_model=ContactView, summary="Say how I am reached")
+@router.put("/v1/people/{person_id}/contact", response_model=ContactView, summary="Say how I am reached", responses=problems("too-soon"))
 async def put_contact(
     person_id: PersonId,
     body: ContactRequest,
     access: Annotated[Access, Depends(operation("contact.write"))],
     change: Annotated[Change, Depends(changes())],
     log: Annotated[AccessLog, Depends(access_log)],
+    request: Request,
 ) -> Response:
-    """Replaces the whole contact. Messages go to what stands here at the moment they are sent."""
+    """Replaces the whole contact. Messages go to what stands here at the moment they are sent.
+
+    A person's first address counts at once. A changed one is `pending_email` until its owner follows the link that is sent
+    there; the old one is told, and used meanwhile. Another change, also back to the old address, takes this one's place. An
+    address can be changed five times a day.
+    """
     role = access.require("person", person_id=person_id)
+    parts: Parts = request.app.state.service.parts
     async with change.unit() as unit:
         before = await people.find(unit, person_id, lock=True)
         change.expect_version(before.version if before else 0)
+        waits = before is not None and not same_address(before.email, body.email)
         contact = people.Contact(
             name=body.name,
-            email=body.email,
+            email=before.email if waits and before else body.email,
             phone=body.phone,
             time_zone=body.time_zone,
             locale=body.locale,
@@ -42,7 +57,40 @@ async def put_contact(
         )
         saved = await people.save(unit, person_id, contact, unit.now)
         await log.record(unit, access, role, person_id)
-        return change.answer(200, _view(saved), version=saved.version, personal_of=person_id)
+        if not waits:
+            await contact_changes.drop(unit, person_id)
+        elif await contact_changes.pending(unit, person_id, unit.now) != body.email:
+            await not_too_often(unit, ADDRESS_CHANGE, person_id)
+            await ask_to_confirm(unit, parts, person_id, saved, body.email, change.cause)
+        view = _view(saved, body.email if waits else None)
+        return change.answer(200, view, version=saved.version, personal_of=person_id)
+
+
+@router.post(
+    "/v1/people/{person_id}/contact/confirmations",
+    response_model=ContactView,
+    summary="Confirm my new address",
+    responses=problems("not-found", "confirmation-invalid"),
+)
+async def confirm_address(
+    person_id: PersonId,
+    body: ConfirmationRequest,
+    access: Annotated[Access, Depends(operation("contact.write"))],
+    change: Annotated[Change, Depends(changes(if_match="none"))],
+    log: Annotated[AccessLog, Depends(access_log)],
+) -> Response:
+    """With the secret out of the link, once. Only the person themself: who merely reads the mail cannot."""
+    role = access.require("person", person_id=person_id)
+    async with change.unit() as unit:
+        contact = await people.find(unit, person_id, lock=True)
+        if contact is None:
+            raise not_found("contact")
+        email = await contact_changes.confirm(unit, person_id, hash_of(body.token))
+        if email is None:
+            raise Problem("confirmation-invalid")
+        saved = await people.save(unit, person_id, replace(contact, email=email), unit.now)
+        await log.record(unit, access, role, person_id)
+        return change.answer(200, _view(saved, None), version=saved.version, personal_of=person_id)
 
 
 @router.get("/v1/people/{person_id}/contact", summary="How I am reached")
@@ -58,14 +106,15 @@ async def get_contact(
     async with request.app.state.service.database.reading() as queries:
         contact = await people.find(queries, person_id)
         if contact is not None:
+            pending = await contact_changes.pending(queries, person_id, request.app.state.service.clock.now())
             await log.record(queries, access, role, person_id)
     if contact is None:
         raise not_found("contact")
     response.headers["ETag"] = f'"{contact.version}"'
-    return _view(contact)
+    return _view(contact, pending)
 
 
-def _view(contact: people.Contact) -> ContactView:
+def _view(contact: people.Contact, pending: str | None) -> ContactView:
     channels = ChannelsView(email=contact.by_email, whatsapp=contact.by_whatsapp, chat=contact.by_chat)
     return ContactView(
         name=contact.name,
@@ -74,4 +123,5 @@ def _view(contact: people.Contact) -> ContactView:
         time_zone=contact.time_zone,
         locale=contact.locale,
         channels=channels,
+        pending_email=pending,
     )

@@ -102,6 +102,7 @@ class ContactView(View):
         time_zone="Europe/Berlin",
         locale="en",
         channels={"email": True, "whatsapp": False, "chat": True},
+        pending_email=None,
     )
 
     name: str
@@ -110,6 +111,40 @@ class ContactView(View):
     time_zone: str
     locale: str
     channels: ChannelsView
+    pending_email: str | None = Field(
+        None, description="A new address that waits for its link to be followed. Until then `email` is used."
+    )
+
+
+class ConfirmationRequest(RequestModel):
+    """The secret of the link, from behind its `#`."""
+
+    model_config = example(token="3vYc0dZb9yJ3hVnq2Q1mW8xk5TgL7uRfEoSaPiBzCjM")
+
+    token: Annotated[str, StringConstraints(min_length=1, max_length=128)]
+
+
+ErasureReason = Literal["person_asked", "consent_withdrawn", "no_longer_needed", "law_requires_it"]
+
+
+class ErasureView(View):
+    """How the erasure of a person stands."""
+
+    model_config = example(
+        person_id="anna",
+        state="pending",
+        reason="person_asked",
+        requested_by="anna",
+        due_at="2026-11-30T09:00:00Z",
+        erased_at=None,
+    )
+
+    person_id: str
+    state: Literal["pending", "erased"]
+    reason: ErasureReason | None = Field(description="None for an erasure of an older version.")
+    requested_by: str | None
+    due_at: Instant | None = Field(description="Of one that waits: until then it can be taken back.")
+    erased_at: Instant | None
 
 
 class MessageRequest(RequestModel):

@@ -59,6 +59,9 @@ Template = Literal[
     "to-provider-cancelled",
     "to-provider-reminder",
     "to-provider-changed",
+    "address-confirm",
+    "address-changed",
+    "erasure-requested",
 ]
 
 

@@ -32,6 +32,10 @@ class More:
     old_outcome: str = ""
     state: str = ""
     """What became of a credit."""
+    erase_at: datetime | None = None
+    """When a person's data is erased."""
+    change_id: str | None = None
+    """The change of an address."""
 
 
 @dataclass(frozen=True, slots=True)

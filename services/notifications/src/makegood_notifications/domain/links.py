@@ -34,6 +34,8 @@ PATHS: Final[dict[str, Callable[[Facts], str]]] = {
     "slot": _slot,
     "room": lambda facts: f"rooms/{facts.room_id}",
     "invoices": lambda facts: "invoices",
+    "contact": lambda facts: "contact",
+    "confirm": lambda facts: "contact/confirm",
 }
 """What a template's `link` names, and the path it leads to."""
 

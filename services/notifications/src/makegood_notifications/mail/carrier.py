@@ -7,9 +7,12 @@ from email.utils import parseaddr
 from functools import partial
 from typing import Final
 
+from makegood_chassis.personal_data.master_keys import MasterKeys
 from makegood_contracts.events.deliveries import Channel
 
 from makegood_notifications.channels import Late
+from makegood_notifications.domain.contacts import CONFIRM, PURPOSE, secret_of
+from makegood_notifications.domain.delivering import ALWAYS
 from makegood_notifications.mail.calendar import calendar_message
 from makegood_notifications.mail.composer import Mail, Part, compose
 from makegood_notifications.mail.smtp import Mailer
@@ -24,23 +27,34 @@ class EmailCarrier:
 
     channel: Final = EMAIL
 
-    def __init__(self, mailer: Mailer, wording: Wording, *, mail_from: str) -> None:
+    def __init__(self, mailer: Mailer, wording: Wording, *, mail_from: str, master_keys: MasterKeys) -> None:
         self._mailer = mailer
         self._wording = wording
         self._mail_from = mail_from
+        self._master_keys = master_keys
         self._domain = parseaddr(mail_from)[1].rpartition("@")[2]
 
     def hindrance(self, delivery: Taken) -> tuple[str, str] | None:
+        if delivery.template == CONFIRM:
+            return None if delivery.pending else ("skipped", "no-longer-true")
         if delivery.email is None:
             return "skipped", "no-contact"
-        return None if delivery.by_email else ("skipped", "not-wanted")
+        return None if delivery.by_email or delivery.template in ALWAYS else ("skipped", "not-wanted")
 
     async def send(self, delivery: Taken) -> None:
         # Composed when its turn comes, so that the first mails of many are on their way before the last is written.
-        await self._mailer.send(partial(self._compose, delivery, delivery.email or ""))
+        recipient = delivery.pending.email if delivery.pending else delivery.email
+        await self._mailer.send(partial(self._compose, delivery, recipient or ""))
 
     async def close(self) -> None:
         await self._mailer.close()
+
+    def _secret(self, delivery: Taken) -> str | None:
+        """What the link of a confirmation carries. It is made when the mail is, so that it lies in no queue."""
+        if delivery.pending is None:
+            return None
+        key = self._master_keys.secret(PURPOSE, delivery.pending.master_key)
+        return secret_of(key, delivery.person_id, delivery.pending.change_id)
 
     def _compose(self, delivery: Taken, email: str) -> Mail:
         if time.monotonic() > delivery.turn_by:
@@ -53,6 +67,7 @@ class EmailCarrier:
             other=delivery.other_name,
             locale=delivery.locale,
             to="provider" if delivery.person_id == facts.provider_id else "member",
+            secret=self._secret(delivery),
         )
         calendar = None
         if facts.method is not None:

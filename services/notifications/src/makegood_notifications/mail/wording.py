@@ -189,10 +189,18 @@ class Wording:
         return self.language(locale).text(template, "subject", {})
 
     def email(
-        self, template: str, facts: Facts, *, name: str, other: str, locale: str, to: str = "member"
+        self,
+        template: str,
+        facts: Facts,
+        *,
+        name: str,
+        other: str,
+        locale: str,
+        to: str = "member",
+        secret: str | None = None,
     ) -> EmailText:
         """The e-mail to the person `name`, who is `to` in the room, about their session with `other`; either name may be
-        unknown (empty)."""
+        unknown (empty). `secret` goes behind the `#` of the link, which no server and no proxy gets to see."""
         language = self.language(locale)
         variables = self._variables(language, facts, locale, name, other, to)
         content: dict[str, Any] = {
@@ -204,7 +212,7 @@ class Wording:
             "paragraphs": [line(variables) for line in language.paragraphs[template]],
             "details": _details(language, facts, variables),
             "button": language.text(template, "button", variables),
-            "link": self._links.to(language.text(template, "link", {}), facts),
+            "link": self._links.to(language.text(template, "link", {}), facts) + (f"#{secret}" if secret else ""),
             "sign_off": language.word("sign_off", {}),
             "footer": language.word("footer" if facts.session_id and facts.length_minutes else "footer_timeless", {}),
         }
@@ -318,6 +326,8 @@ def _details(language: Language, facts: Facts, variables: dict[str, Any]) -> lis
         rows.append((language.word("confirm_by", {}), variables["confirm_by"]))
     if more is not None and more.open_until is not None:
         rows.append((language.word("open_until", {}), variables["open_until"]))
+    if more is not None and more.erase_at is not None:
+        rows.append((language.word("erase_at", {}), variables["erase_at"]))
     return rows
 
 
@@ -328,6 +338,7 @@ def _more(language: Language, facts: Facts, more: More) -> dict[str, Any]:
         "was": moment(more.was_at, zone, code) if more.was_at else "",
         "confirm_by": moment(more.confirm_by, zone, code) if more.confirm_by else "",
         "open_until": moment(more.open_until, zone, code) if more.open_until else "",
+        "erase_at": moment(more.erase_at, zone, code) if more.erase_at else "",
         "amount": money(more.amount_minor, more.currency, code) if more.currency else "",
         "due": format_date(more.due_on, "long", locale=code) if more.due_on else "",
         "about": more.about,

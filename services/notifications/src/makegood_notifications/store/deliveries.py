@@ -31,7 +31,11 @@ SELECT taken.id, taken.event_id, taken.person_id, taken.template, taken.session_
             WHEN taken.person_id THEN taken.facts->>'member_id' ELSE taken.facts->>'provider_id' END) AS other_name,
        CASE WHEN taken.template = 'waitlist-offered' THEN EXISTS (
             SELECT FROM offers WHERE offers.entry_id = taken.facts->'more'->>'entry_id'
-              AND offers.starts_at = (taken.facts->>'starts_at')::timestamptz AND offers.lapses_at > $1) END AS offer_open
+              AND offers.starts_at = (taken.facts->>'starts_at')::timestamptz AND offers.lapses_at > $1) END AS offer_open,
+       CASE WHEN taken.template = 'address-confirm' THEN (
+            SELECT jsonb_build_object('email', email, 'change_id', change_id, 'master_key', master_key) FROM contact_changes
+            WHERE contact_changes.person_id = taken.person_id AND expires_at > $1
+              AND change_id::text = taken.facts->'more'->>'change_id') END AS pending
 FROM taken
 LEFT JOIN people ON people.id = taken.person_id
 LEFT JOIN sessions ON sessions.id = taken.session_id
@@ -80,6 +84,15 @@ _NEXT = "SELECT extract(epoch FROM min(next_attempt_at) - clock_timestamp()) FRO
 
 
 @dataclass(frozen=True, slots=True)
+class PendingAddress:
+    """A new address, and what the secret is derived from that confirms it."""
+
+    email: str
+    change_id: str
+    master_key: str
+
+
+@dataclass(frozen=True, slots=True)
 class Taken:
     """A delivery that was taken to be sent, with all that it needs. `email` is None where the person has no contact."""
 
@@ -108,6 +121,8 @@ class Taken:
     by_whatsapp: bool
     other_name: str
     """The name of the other party of the room."""
+    pending: PendingAddress | None = None
+    """The address that is to be confirmed by this message; None also if it is not any more."""
 
 
 async def take(queries: Queries, most: int, channel: Channel, now: datetime) -> list[Taken]:
@@ -140,6 +155,7 @@ def taken_of(row: Row) -> Taken:
         by_email=bool(row["by_email"]),
         by_whatsapp=bool(row["by_whatsapp"]),
         other_name=row["other_name"] or "",
+        pending=PendingAddress(**row["pending"]) if row["pending"] else None,
     )
 
 

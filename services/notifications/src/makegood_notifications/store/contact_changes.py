@@ -1,0 +1,55 @@
+"""Addresses that wait to be confirmed by whoever reads the mail there."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from makegood_chassis.database import Queries, UnitOfWork
+
+_SAVE: Final = """
+INSERT INTO contact_changes (person_id, change_id, email, secret_hash, master_key, expires_at) VALUES ($1, $2, $3, $4, $5, $6)
+ON CONFLICT (person_id) DO UPDATE SET change_id = excluded.change_id, email = excluded.email,
+    secret_hash = excluded.secret_hash, master_key = excluded.master_key, expires_at = excluded.expires_at
+"""
+_PENDING: Final = "SELECT email FROM contact_changes WHERE person_id = $1 AND expires_at > $2"
+_CONFIRM: Final = """
+DELETE FROM contact_changes WHERE person_id = $1 AND secret_hash = $2 AND expires_at > $3 RETURNING email
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class ContactChange:
+    """A new address of a person, until `expires_at` (product time). `master_key` is the id of the one that the secret comes from."""
+
+    person_id: str
+    change_id: str
+    email: str
+    secret_hash: bytes
+    master_key: str
+    expires_at: datetime
+
+
+async def save(unit: UnitOfWork, change: ContactChange) -> None:
+    """Keeps the change, in place of one that waited."""
+    await unit.execute(
+        _SAVE, change.person_id, change.change_id, change.email, change.secret_hash, change.master_key, change.expires_at
+    )
+
+
+async def drop(unit: UnitOfWork, person_id: str) -> None:
+    """Takes the change back that waits, if one does: its link leads nowhere."""
+    await unit.execute("DELETE FROM contact_changes WHERE person_id = $1", person_id)
+
+
+async def pending(queries: Queries, person_id: str, now: datetime) -> str | None:
+    """The address that waits."""
+    found: str | None = await queries.fetch_value(_PENDING, person_id, now)
+    return found
+
+
+async def confirm(unit: UnitOfWork, person_id: str, secret_hash: bytes) -> str | None:
+    """The address that the secret confirms, once; None for a secret that is wrong, used or too old."""
+    found: str | None = await unit.fetch_value(_CONFIRM, person_id, secret_hash, unit.now)
+    return found

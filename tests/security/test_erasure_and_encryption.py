@@ -1,0 +1,122 @@
+"""What people wrote, at rest and after an erasure: looked for in everything that the four databases hold, as a thief of a dump or
+of a backup would (see docs/decisions/0023)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
+from urllib.parse import urlsplit
+
+import asyncpg
+import pytest
+from makegood_cli.stack.ports import SERVICES
+from makegood_contracts.ids import new_id
+from makegood_testkit.platform import Cast, Platform
+
+CANARY = "xylophone canary"
+"""In every text that anybody can write here; each with its own end."""
+
+_TABLES = """
+SELECT table_name FROM information_schema.tables WHERE table_schema = 'public' AND table_type = 'BASE TABLE' ORDER BY 1
+"""
+
+
+def _urls(platform: Platform) -> Iterator[tuple[str, str]]:
+    for service in SERVICES:
+        yield service, platform.stack.external.get(f"{service.upper()}_OWNER_DATABASE_URL", platform.stack.database_url(service))
+
+
+async def dump(platform: Platform) -> dict[str, dict[str, list[bytes]]]:
+    """Every row of every table of all four databases, as bytes: what is text, and what lies in binary columns."""
+    found: dict[str, dict[str, list[bytes]]] = {}
+    for service, url in _urls(platform):
+        connection = await asyncpg.connect(url)
+        try:
+            for (table,) in await connection.fetch(_TABLES):
+                rows = await connection.fetch(f'SELECT * FROM "{table}"')  # noqa: S608 (names of our own tables)
+                found.setdefault(service, {})[table] = [_raw(row) for row in rows]
+        finally:
+            await connection.close()
+    return found
+
+
+def _raw(row: Any) -> bytes:
+    return b"|".join(value if isinstance(value, bytes) else str(value).encode() for value in tuple(row))
+
+
+def places(dumped: dict[str, dict[str, list[bytes]]], text: str) -> list[str]:
+    """The tables in which the text stands."""
+    return [
+        f"{service}.{table}"
+        for service, tables in dumped.items()
+        for table, rows in tables.items()
+        if any(text.encode() in row for row in rows)
+    ]
+
+
+async def write_everything(cast: Cast) -> dict[str, str]:
+    """Every text that people can write, each with a key so that its answer is kept; what was written, by what it is."""
+    room, member, doc = f"/v1/rooms/{cast.room_id}", cast.member.subject, cast.provider.subject
+    said = {
+        name: f"{CANARY} {name} {new_id()}"
+        for name in ("member's chat", "provider's chat", "remark", "dispute", "correction", "time off", "adjustment", "proposal")
+    }
+    await cast.member.post(f"{room}/messages", {"text": said["member's chat"]}, key=new_id())
+    await cast.provider.post(f"{room}/messages", {"text": said["provider's chat"]}, key=new_id())
+    cancelled = await cast.confirmed(timedelta(days=6))
+    await cast.member.post(f"/v1/sessions/{cancelled['id']}/cancel", {"remark": said["remark"]}, wait=15)
+    start = await cast.start_in(timedelta(days=20))
+    off = {"starts_at": start.isoformat(), "ends_at": (start + timedelta(hours=2)).isoformat(), "note": said["time off"]}
+    await cast.provider.post(f"/v1/providers/{doc}/time-off", off, key=new_id())
+    await cast.support.post(f"/v1/members/{member}/adjustments", {"amount": 1, "reason": said["adjustment"]}, key=new_id())
+    await cast.support.post(f"/v1/members/{member}/adjustments", {"amount": 50, "reason": said["proposal"]}, key=new_id())
+    missed = await cast.confirmed(timedelta(days=3))
+    await cast.platform.advance_to(await _after_grace(missed))
+    await cast.settled(missed, "provider_missed", "returned")
+    await cast.provider.post(f"/v1/sessions/{missed['id']}/dispute", {"claim": "i_was_there", "note": said["dispute"]})
+    await cast.support.post(
+        f"/v1/sessions/{missed['id']}/correct", {"outcome": "member_no_show", "reason": said["correction"]}
+    )
+    return said
+
+
+async def _after_grace(session: dict[str, Any]) -> Any:
+    from datetime import datetime
+
+    return datetime.fromisoformat(session["starts_at"]) + timedelta(minutes=11)
+
+
+@pytest.mark.rule("SEC-3")
+async def test_a_dump_of_all_databases_holds_no_word_that_anybody_wrote(cast: Cast) -> None:
+    said = await write_everything(cast)
+    dumped = await dump(cast.platform)
+    assert places(dumped, CANARY) == []
+    # The words are there for whom they are meant: the dump is not clean because nothing was kept.
+    chat = [message["text"] for message in await cast.chat()]
+    assert {said["member's chat"], said["provider's chat"]} <= set(chat)
+    reasons = {item["reason"] for item in await cast.ledger()}
+    assert said["adjustment"] in reasons
+    assert urlsplit(cast.platform.stack.base_url).hostname == "127.0.0.1"
+
+
+@pytest.mark.rule("SEC-3")
+async def test_a_sealed_text_in_another_row_does_not_open(cast: Cast) -> None:
+    """Whoever can write to the database cannot put one person's words into another one's mouth."""
+    first, second = f"{CANARY} one", f"{CANARY} two"
+    for text in (first, second):
+        await cast.member.post(f"/v1/rooms/{cast.room_id}/messages", {"text": text})
+    url = dict(_urls(cast.platform))["notifications"]
+    connection = await asyncpg.connect(url)
+    try:
+        rows = await connection.fetch(
+            "SELECT id, sealed FROM chat_messages WHERE room_id = $1 AND kind = 'text' ORDER BY id DESC LIMIT 2", cast.room_id
+        )
+        await connection.execute("UPDATE chat_messages SET sealed = $2 WHERE id = $1", rows[0]["id"], rows[1]["sealed"])
+        answer = await cast.provider.send("GET", f"/v1/rooms/{cast.room_id}/messages")
+        assert answer.status_code == 500
+        assert CANARY not in answer.text
+        await connection.execute("UPDATE chat_messages SET sealed = $2 WHERE id = $1", rows[0]["id"], rows[0]["sealed"])
+    finally:
+        await connection.close()
+    assert (await cast.chat())[0]["text"] == second
