@@ -152,6 +152,8 @@ RIGHTS: Final[Mapping[str, Right]] = {
     "GET /v1/people/{person_id}/contact": may("member", roles=PERSON),
     "GET /v1/people/{person_id}/messages": may("member", roles=PERSON),
     "GET /v1/people/{person_id}/export": may("member", roles=PERSON),
+    "GET /v1/people/{person_id}/erasure": may("member", "support", roles=PERSON),
+    "POST /v1/people/{person_id}/contact/confirmations": may("member", roles=PERSON),
     "POST /v1/people/{person_id}/calendar-feed": may("member", roles=PERSON),
     "DELETE /v1/people/{person_id}/calendar-feed": may("member", roles=PERSON),
     # A token that nobody has: the stories go on with theirs.
@@ -171,6 +173,7 @@ RIGHTS: Final[Mapping[str, Right]] = {
     "POST /v1/rooms/{room_id}/change-provider": may("member", "support", provider_id="{other_provider_id}"),
     "POST /v1/rooms/{room_id}/close": may(*PARTIES, "support"),
     "DELETE /v1/people/{person_id}": may("member", "support", roles=PERSON),
+    "DELETE /v1/people/{person_id}/erasure": may("member", "support", roles=PERSON),
 }
 """Operation, as the OpenAPI documents spell it → who may. Requests that change something are made in this order."""
 

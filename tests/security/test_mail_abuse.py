@@ -42,3 +42,20 @@ async def test_names_with_joiners_are_kept(cast: Cast) -> None:
     for name in ("علی‌رضا", "👩‍👩‍👧‍👦 Ada", "क्‍ष"):
         await cast.member.put(path, {**(await cast.member.get(path)).body, "name": name})
         assert (await cast.member.get(path))["name"] == name
+
+
+async def test_a_changed_address_is_used_once_its_owner_has_followed_the_link(cast: Cast) -> None:
+    path = f"/v1/people/{cast.member.subject}/contact"
+    before = (await cast.member.get(path)).body
+    new = f"new-{before['email']}"
+    answer = await cast.member.put(path, {**before, "email": new})
+    assert (answer["email"], answer["pending_email"]) == (before["email"], new)
+    await cast.inbox().wait_for("Your e-mail address is about to change.")
+    link = await cast.platform.mailbox(new).wait_for("Please confirm your new e-mail address.")
+    await cast.confirmed()
+    await cast.inbox().wait_for(CONFIRMED)
+    token = str(link["Text"]).partition("/contact/confirm#")[2].split()[0]
+    assert (await cast.provider.send("POST", f"{path}/confirmations", {"token": token})).status_code == 404
+    confirmed = await cast.member.post(f"{path}/confirmations", {"token": token})
+    assert (confirmed["email"], confirmed["pending_email"]) == (new, None)
+    assert (await cast.member.send("POST", f"{path}/confirmations", {"token": token})).status_code == 409

@@ -120,6 +120,7 @@ class Scene:
             "ends_at": (start + timedelta(minutes=cast.length)).isoformat(),
             "extended_end": (datetime.fromisoformat(session["ends_at"]) + timedelta(minutes=15)).isoformat(),
             "from": start.isoformat(),
+            "reason": "person_asked",
             "to": (start + timedelta(days=2)).isoformat(),
         }
         return cls(cast, stranger, people, values)

@@ -21,7 +21,10 @@ async def test_everything_is_read_by_the_person_and_then_erased(cast: Cast) -> N
     for said in (f"Robin {WHO}", PHONE, f"I am {WHO}.", session["id"]):
         assert said in held
     async with cast.ticker() as ticker:
-        await cast.member.delete(person)
+        asked = await cast.member.delete(person, params={"reason": "person_asked"})
+        assert asked["state"] == "pending"
+        assert (await cast.member.get(f"{person}/contact"))["name"] == f"Robin {WHO}"
+        await cast.platform.advance(timedelta(days=7))
         await ticker.until("PersonErased")
     assert (await cast.member.send("GET", f"{person}/contact")).status_code == 404
     left = json.dumps((await cast.member.get(f"{person}/export")).body)

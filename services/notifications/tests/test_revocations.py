@@ -74,9 +74,9 @@ async def test_an_erased_person_s_orders_keep_no_words(world: World) -> None:
     path = f"/v1/people/{world.member}/revocations"
     async with world.client("ops-1", "ops") as ops:
         assert (await ops.post(path, json={"reason": REASON})).status_code == 201
-    rows = await world.rows("SELECT reason FROM revocations")
-    assert [row["reason"] for row in rows] == [REASON]
+    rows = await world.rows("SELECT reason, sealed IS NOT NULL AS sealed FROM revocations")
+    assert [(row["reason"], row["sealed"]) for row in rows] == [("", True)]
     async with world.service.database.transaction(world.received(world.missed()).cause) as unit:
-        await persons.erase(unit, world.member, unit.now)
-    rows = await world.rows("SELECT reason FROM revocations")
-    assert [row["reason"] for row in rows] == [""]
+        await persons.erase(unit, world.member, unit.now, "person_asked", world.member)
+    rows = await world.rows("SELECT reason, sealed FROM revocations")
+    assert [tuple(row) for row in rows] == [("", None)]

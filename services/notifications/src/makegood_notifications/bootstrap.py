@@ -28,7 +28,7 @@ from makegood_notifications.mail.smtp import Mailer, SmtpMailer, SmtpServer
 from makegood_notifications.mail.wording import Wording
 from makegood_notifications.parts import Parts
 from makegood_notifications.settings import NotificationsSettings
-from makegood_notifications.store import allowances, chat
+from makegood_notifications.store import allowances, chat, revocations
 from makegood_notifications.store.grants import GRANTS
 from makegood_notifications.store.stream import prune
 from makegood_notifications.streams import Streams
@@ -50,7 +50,12 @@ def bootstrap(
     clock, database, signals = base(NAME, settings, clock)
     wording = Wording(Links(settings.links_start))
     give_up_after = timedelta(hours=settings.mail_give_up_hours)
-    email = EmailCarrier(mailer or SmtpMailer(smtp_server(settings)), wording, mail_from=settings.mail_from, master_keys=settings.master_keys)
+    email = EmailCarrier(
+        mailer or SmtpMailer(smtp_server(settings)),
+        wording,
+        mail_from=settings.mail_from,
+        master_keys=settings.master_keys,
+    )
     sender = Sender(database, email, give_up_after=give_up_after)
     whatsapp_sender = Sender(
         database, WhatsAppCarrier(whatsapp or whatsapp_account(settings), wording), give_up_after=give_up_after
@@ -106,7 +111,7 @@ def bootstrap(
             send_by_whatsapp,
             prune,
             allowances.keep_pruned,
-            keep_sealed(chat.seal_messages),
+            keep_sealed(chat.seal_messages, revocations.seal_reasons),
             keep_pruned(settings.access_retention),
         ),
     )

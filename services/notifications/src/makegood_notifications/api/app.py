@@ -11,6 +11,7 @@ from makegood_notifications.api import (
     calendar,
     contacts,
     deliveries,
+    erasures,
     inbox,
     messages,
     persons,
@@ -30,6 +31,7 @@ def make_app(service: Service) -> FastAPI:
     routers = [
         contacts.router,
         inbox.router,
+        erasures.router,
         persons.router,
         revocations.router,
         messages.router,

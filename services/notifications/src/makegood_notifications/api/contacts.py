@@ -13,18 +13,23 @@ from makegood_chassis.http.problems import Problem, not_found
 from makegood_chassis.http.rights import Access, operation
 from starlette.requests import Request
 
+from makegood_notifications.api.models import ChannelsView, ConfirmationRequest, ContactRequest, ContactView, PersonId
 from makegood_notifications.api.pace import not_too_often
 from makegood_notifications.domain.allowances import ADDRESS_CHANGE
 from makegood_notifications.domain.contacts import hash_of, same_address
 from makegood_notifications.handlers.account import ask_to_confirm
 from makegood_notifications.parts import Parts
-from makegood_notifications.api.models import ChannelsView, ConfirmationRequest, ContactRequest, ContactView, PersonId
 from makegood_notifications.store import contact_changes, people
 
 router = APIRouter(tags=["contact"])
 
 
-@router.put("/v1/people/{person_id}/contact", response_model=ContactView, summary="Say how I am reached", responses=problems("too-soon"))
+@router.put(
+    "/v1/people/{person_id}/contact",
+    response_model=ContactView,
+    summary="Say how I am reached",
+    responses=problems("too-soon"),
+)
 async def put_contact(
     person_id: PersonId,
     body: ContactRequest,
@@ -57,12 +62,14 @@ async def put_contact(
         )
         saved = await people.save(unit, person_id, contact, unit.now)
         await log.record(unit, access, role, person_id)
-        if not waits:
+        pending = await contact_changes.pending(unit, person_id, unit.now)
+        wanted = body.email if waits else body.pending_email if body.pending_email == pending else None
+        if wanted is None:
             await contact_changes.drop(unit, person_id)
-        elif await contact_changes.pending(unit, person_id, unit.now) != body.email:
+        elif wanted != pending:
             await not_too_often(unit, ADDRESS_CHANGE, person_id)
-            await ask_to_confirm(unit, parts, person_id, saved, body.email, change.cause)
-        view = _view(saved, body.email if waits else None)
+            await ask_to_confirm(unit, parts, person_id, saved, wanted, change.cause)
+        view = _view(saved, wanted)
         return change.answer(200, view, version=saved.version, personal_of=person_id)
 
 

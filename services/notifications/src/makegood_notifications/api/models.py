@@ -81,6 +81,9 @@ class ContactRequest(RequestModel):
     time_zone: Zone
     locale: Locale = Field("en", description="Language of messages, such as `en` or `en-GB`.")
     channels: ChannelChoice = ChannelChoice()
+    pending_email: Address | None = Field(
+        None, description="As it was read: then an address that waits to be confirmed goes on waiting. Never a new one."
+    )
 
 
 class ChannelsView(View):
@@ -119,7 +122,7 @@ class ContactView(View):
 class ConfirmationRequest(RequestModel):
     """The secret of the link, from behind its `#`."""
 
-    model_config = example(token="3vYc0dZb9yJ3hVnq2Q1mW8xk5TgL7uRfEoSaPiBzCjM")
+    model_config = example(token="3vYc0dZb9yJ3hVnq2Q1mW8xk5TgL7uRfEoSaPiBzCjM")  # noqa: S106 (an example)
 
     token: Annotated[str, StringConstraints(min_length=1, max_length=128)]
 
@@ -140,8 +143,8 @@ class ErasureView(View):
     )
 
     person_id: str
-    state: Literal["pending", "erased"]
-    reason: ErasureReason | None = Field(description="None for an erasure of an older version.")
+    state: Literal["none", "pending", "erased"]
+    reason: ErasureReason | None
     requested_by: str | None
     due_at: Instant | None = Field(description="Of one that waits: until then it can be taken back.")
     erased_at: Instant | None

@@ -1,4 +1,4 @@
-"""A person's data: all of it to read, and none of it any more."""
+"""A person's data: all of it to read."""
 
 from __future__ import annotations
 
@@ -6,18 +6,15 @@ from collections.abc import AsyncIterator
 from typing import Annotated, Any
 
 import msgspec
-from fastapi import APIRouter, Depends, Request, Response
+from fastapi import APIRouter, Depends, Request
 from fastapi.responses import StreamingResponse
 from makegood_chassis.database import Database
 from makegood_chassis.http.access_log import AccessLog, access_log
-from makegood_chassis.http.changes import Change, changes
 from makegood_chassis.http.rights import Access, operation
 from makegood_chassis.service import Service
-from makegood_contracts.events import PersonErased
 
 from makegood_notifications.api.models import ExportView, PersonId
-from makegood_notifications.store import people, persons
-from makegood_notifications.store.revocations import next_sequence
+from makegood_notifications.store import persons
 
 router = APIRouter(tags=["personal data"])
 
@@ -58,24 +55,3 @@ async def _export(database: Database, person_id: str, first: dict[str, Any]) -> 
             between = b","
         yield b"]"
     yield b"}"
-
-
-@router.delete("/v1/people/{person_id}", status_code=204, summary="Erase my data")
-async def erase(
-    person_id: PersonId,
-    access: Annotated[Access, Depends(operation("person.erase"))],
-    change: Annotated[Change, Depends(changes())],
-    log: Annotated[AccessLog, Depends(access_log)],
-) -> Response:
-    """Erases contact, the words that the person wrote, subjects of what they were sent and their calendar's address. What is
-    queued for them is not sent. Sessions stay, with ids alone; other services erase remarks and notes. Cannot be undone."""
-    role = access.require("person", person_id=person_id)
-    async with change.unit() as unit:
-        contact = await people.find(unit, person_id, lock=True)
-        change.expect_version(contact.version if contact else 0)
-        await persons.erase(unit, person_id, unit.now)
-        await log.record(unit, access, role, person_id)
-        unit.publish(
-            PersonErased(person_id=person_id, erased_at=unit.now), sequence=await next_sequence(unit, person_id)
-        )
-        return change.answer(204)

@@ -7,7 +7,6 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Request, Response
 from makegood_chassis import revocation
-from makegood_chassis.database import Row
 from makegood_chassis.http.access_log import AccessLog, access_log
 from makegood_chassis.http.changes import Change, changes
 from makegood_chassis.http.models import Instant, RequestModel, View, example
@@ -93,7 +92,7 @@ async def revoke(
             TokensRevoked(person_id=person_id, jti=made.jti, revoked_at=made.revoked_at),
             sequence=await revocations.next_sequence(unit, person_id),
         )
-        return change.answer(201, made)
+        return change.answer(201, made, personal_of=person_id)
 
 
 @router.get("/v1/people/{person_id}/revocations", summary="When a person's sessions were ended")
@@ -113,9 +112,5 @@ async def list_revocations(
     async with service.database.reading() as queries:
         rows = await revocations.listed(queries, person_id, before[0] if before else None, limit + 1)
         await log.record(queries, access, None, person_id)
-    items, following = page(rows, limit, _view, lambda row: (str(row["id"]),))
+    items, following = page(rows, limit, RevocationView.model_validate, lambda row: (row["id"],))
     return Page(items=items, next_cursor=following)
-
-
-def _view(row: Row) -> RevocationView:
-    return RevocationView.model_validate({**row, "id": str(row["id"])})

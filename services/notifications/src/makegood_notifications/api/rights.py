@@ -28,6 +28,7 @@ RIGHTS: Final[Rights] = {
     "calendar.follow": PERSON,
     "person.export": PERSON,
     "person.erase": (Grant("support"), *PERSON),
+    "erasure.read": (Grant("support"), *PERSON),
     "person.revoke": (Grant("ops"),),
     "person.revocations": (Grant("ops"),),
     **ACCESS_RIGHTS,

@@ -10,7 +10,7 @@ from makegood_chassis.messaging.handlers import Due
 from makegood_contracts.events import PersonErased
 
 from makegood_notifications.store import erasures, persons
-from makegood_notifications.store.sequences import next_sequence
+from makegood_notifications.store.revocations import next_sequence
 
 ERASURE: Final = "erasure"
 

@@ -34,7 +34,13 @@ class ContactChange:
 async def save(unit: UnitOfWork, change: ContactChange) -> None:
     """Keeps the change, in place of one that waited."""
     await unit.execute(
-        _SAVE, change.person_id, change.change_id, change.email, change.secret_hash, change.master_key, change.expires_at
+        _SAVE,
+        change.person_id,
+        change.change_id,
+        change.email,
+        change.secret_hash,
+        change.master_key,
+        change.expires_at,
     )
 
 

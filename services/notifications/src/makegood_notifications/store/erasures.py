@@ -40,15 +40,15 @@ async def request(unit: UnitOfWork, person_id: str, reason: str, requested_by: s
     return await unit.execute(_REQUEST, person_id, reason, requested_by, unit.now, due_at) == "INSERT 0 1"
 
 
-async def take_back(unit: UnitOfWork, person_id: str) -> bool:
-    """Forgets the erasure that waits; False if none does."""
-    return await unit.execute("DELETE FROM erasure_requests WHERE person_id = $1", person_id) == "DELETE 1"
+async def take_back(unit: UnitOfWork, person_id: str) -> None:
+    """Forgets the erasure that waits, if one does."""
+    await unit.execute("DELETE FROM erasure_requests WHERE person_id = $1", person_id)
 
 
-async def state(queries: Queries, person_id: str) -> Erasure | None:
-    """The one that waits, else the last that was done."""
+async def state(queries: Queries, person_id: str) -> Erasure:
+    """The one that waits, else the last that was done, else `none`."""
     row = await queries.fetch_one(_STATE, person_id)
-    return None if row is None else Erasure(*row)
+    return Erasure("none", None, None, None, None) if row is None else Erasure(*row)
 
 
 async def due(unit: UnitOfWork, people: Sequence[str]) -> list[tuple[str, str, str]]:

@@ -57,11 +57,14 @@ _ERASURE: Final = (
     "UPDATE deliveries SET subject = NULL WHERE person_id = $1 AND subject IS NOT NULL",
     "DELETE FROM calendar_feeds WHERE person_id = $1",
     "DELETE FROM offers WHERE member_id = $1",
-    "UPDATE revocations SET reason = '' WHERE person_id = $1",
+    "DELETE FROM contact_changes WHERE person_id = $1",
+    "DELETE FROM erasure_requests WHERE person_id = $1",
+    "UPDATE revocations SET reason = '', sealed = NULL WHERE person_id = $1",
 )
 _NOTE: Final = """
-INSERT INTO erasures (person_id, erased_at) VALUES ($1, $2)
-ON CONFLICT (person_id) DO UPDATE SET erased_at = excluded.erased_at, times = erasures.times + 1
+INSERT INTO erasures (person_id, erased_at, reason, requested_by) VALUES ($1, $2, $3, $4)
+ON CONFLICT (person_id) DO UPDATE SET erased_at = excluded.erased_at, reason = excluded.reason,
+    requested_by = excluded.requested_by, times = erasures.times + 1
 RETURNING times
 """
 
@@ -92,11 +95,11 @@ async def pages(database: Database, person_id: str, name: str) -> AsyncIterator[
         last = rows[-1][0]
 
 
-async def erase(unit: UnitOfWork, person_id: str, now: datetime) -> int:
+async def erase(unit: UnitOfWork, person_id: str, now: datetime, reason: str, requested_by: str) -> int:
     """Erases details, words with their key, subjects, addresses and kept answers; queued messages are not sent. How often it
     was done."""
     await unit.personal_data.erase(unit, [person_id])
     for statement in _ERASURE:
         await unit.execute(statement, person_id)
-    times: int = await unit.fetch_value(_NOTE, person_id, now)
+    times: int = await unit.fetch_value(_NOTE, person_id, now, reason, requested_by)
     return times

@@ -6,8 +6,8 @@ from typing import Any, cast
 
 from alembic import op
 
-revision = "0007"
-down_revision = "0006"
+revision = "0008"
+down_revision = "0007"
 
 SCHEMA = """
 CREATE TABLE contact_changes (
@@ -31,6 +31,10 @@ CREATE TABLE erasure_requests (
 );
 CREATE INDEX erasure_requests_due ON erasure_requests (due_at, person_id);
 COMMENT ON TABLE erasure_requests IS 'Erasures that wait and can be taken back; product time.';
+ALTER TABLE revocations ADD COLUMN sealed bytea, ALTER COLUMN reason SET DEFAULT '';
+CREATE INDEX revocations_in_the_clear ON revocations (id) WHERE reason <> '';
+COMMENT ON COLUMN revocations.reason IS 'Of an older version, in the clear: the worker seals it.';
+COMMENT ON COLUMN revocations.sealed IS 'Why, encrypted with the key of the person whose sessions were ended.';
 ALTER TABLE erasures ADD COLUMN reason text, ADD COLUMN requested_by text;
 """
 
