@@ -72,7 +72,10 @@ def bootstrap(settings: BookingSettings, clock: Clock | None = None) -> Service:
         ),
         app=app,
         audited=True,
-        workers=(keep_pruned(settings.access_retention), keep_sealed(personal_data.seal_remarks, personal_data.seal_notes)),
+        workers=(
+            keep_pruned(settings.access_retention),
+            keep_sealed(personal_data.seal_remarks, personal_data.seal_notes),
+        ),
     )
 
 

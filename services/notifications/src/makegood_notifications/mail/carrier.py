@@ -60,10 +60,12 @@ class EmailCarrier:
         if time.monotonic() > delivery.turn_by:
             raise Late("waited for a connection")
         facts = delivery.facts
+        # Whoever reads mail at an address that is not confirmed may know nothing of it: they get no words of a stranger.
+        name = "" if delivery.pending else delivery.name
         text = self._wording.email(
             delivery.template,
             facts,
-            name=delivery.name,
+            name=name,
             other=delivery.other_name,
             locale=delivery.locale,
             to="provider" if delivery.person_id == facts.provider_id else "member",
@@ -86,7 +88,7 @@ class EmailCarrier:
             message_id=f"{delivery.id}@{self._domain}",
             sent_at=delivery.occurred_at,
             sender=self._mail_from,
-            recipient=(delivery.name, email),
+            recipient=(name, email),
             subject=text.subject,
             text=text.text,
             html=text.html,

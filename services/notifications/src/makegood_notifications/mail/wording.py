@@ -328,6 +328,8 @@ def _details(language: Language, facts: Facts, variables: dict[str, Any]) -> lis
         rows.append((language.word("open_until", {}), variables["open_until"]))
     if more is not None and more.erase_at is not None:
         rows.append((language.word("erase_at", {}), variables["erase_at"]))
+    if not facts.length_minutes and more is not None and (more.confirm_by or more.erase_at):
+        rows.append((language.word("zone", {}), variables["zone"]))
     return rows
 
 
