@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 import pytest
 from makegood_contracts.ids import new_id
 
-from .conftest import World
+from .conftest import START, World
 from .test_reminders import confirmed, enrolled
 
 HOUR = timedelta(hours=1)
@@ -51,6 +51,26 @@ async def test_a_reminder_is_possible_again_after_an_hour_and_by_another_channel
         assert await remind() == 201
         assert await remind() == 409
     assert await world.rows("SELECT count(*) FROM deliveries WHERE template = 'reminder'") == [(3,)]
+
+
+@pytest.mark.rule("RESC-2", "MISS-3")
+async def test_moves_back_and_forth_send_thirty_mails_an_hour_and_a_miss_is_always_told(world: World) -> None:
+    await world.everybody()
+    await world.confirmed()  # the first of them
+    moves = [world.moved("provider", start=START + timedelta(hours=2 + number % 2)) for number in range(40)]
+    await world.arrive([world.received(move) for move in moves[:20]])
+    await world.happen(*moves[20:])
+    mailed = "SELECT count(*) FROM deliveries WHERE channel = 'email' AND status <> 'skipped' AND template <> 'provider-missed'"
+    assert await world.rows(mailed) == [(30,)]
+    assert await world.rows("SELECT count(*) FROM chat_messages WHERE template = 'session-moved-by-provider'") == [
+        (40,)
+    ]
+    await world.happen(world.missed())
+    missed = "SELECT status FROM deliveries WHERE channel = 'email' AND template = 'provider-missed'"
+    assert await world.rows(missed) == [("queued",)]
+    world.clock.moment += HOUR
+    await world.happen(world.moved("provider"))
+    assert await world.rows(mailed) == [(31,)]
 
 
 @pytest.mark.rule("AVAIL-5")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Set
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
@@ -26,3 +27,12 @@ ADDRESS_CHANGE: Final = Allowance("address-change", 5, timedelta(hours=24))
 """Changes of a person's e-mail address: each sends a link to somebody who may know nothing of it."""
 TIME_REQUEST: Final = Allowance("time-request", 3, timedelta(hours=1))
 """The ready message of one room (AVAIL-5)."""
+MAILS: Final = Allowance("mail", 30, timedelta(hours=1))
+"""Mails (and WhatsApp messages) to one person about one room that the room's parties can cause as often as they like. Those beyond are
+left out; chat and list of messages have them all."""
+CAUSED: Final[Set[str]] = frozenset({
+    "session-confirmed", "session-declined", "session-cancelled-by-member", "session-cancelled-by-provider",
+    "session-moved-by-member", "session-moved-by-provider", "session-extended", "invoice-issued", "waitlist-offered",
+    "to-provider-confirm", "to-provider-moved", "to-provider-cancelled",
+})  # fmt: skip
+"""Their templates. What only time can cause, such as a provider's miss, always goes out."""

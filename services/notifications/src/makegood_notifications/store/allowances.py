@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
@@ -23,6 +24,14 @@ ON CONFLICT (kind, entity_id) DO UPDATE SET
 WHERE a.since <= $3 - $4::interval OR a.used < $5
 RETURNING since
 """
+_USE_MANY: Final = """
+INSERT INTO allowances AS a (kind, entity_id, since, used)
+SELECT $1, entity_id, $4, used FROM unnest($2::text[], $3::int[]) AS wanted (entity_id, used)
+ON CONFLICT (kind, entity_id) DO UPDATE SET
+    since = CASE WHEN a.since <= $4 - $5::interval THEN $4 ELSE a.since END,
+    used = CASE WHEN a.since <= $4 - $5::interval THEN excluded.used ELSE a.used + excluded.used END
+RETURNING entity_id, used
+"""
 _SINCE: Final = "SELECT since FROM allowances WHERE kind = $1 AND entity_id = $2"
 _PRUNE: Final = "DELETE FROM allowances WHERE since < $1"
 _PRUNE_EVERY: Final = 3600.0
@@ -34,6 +43,14 @@ async def use(unit: UnitOfWork, allowance: Allowance, entity_id: str) -> datetim
     if await unit.fetch_value(_USE, allowance.kind, entity_id, unit.now, allowance.period, allowance.most) is not None:
         return None
     return allowance.next_at(await unit.fetch_value(_SINCE, allowance.kind, entity_id))
+
+
+async def use_many(unit: UnitOfWork, allowance: Allowance, wanted: Mapping[str, int]) -> dict[str, int]:
+    """Uses the allowances of many entities so often each; answers how much each had left before, which may be less."""
+    entities = sorted(wanted)  # one order for all, so that no two batches wait for each other
+    counts = [wanted[entity] for entity in entities]
+    rows = await unit.fetch(_USE_MANY, allowance.kind, entities, counts, unit.now, allowance.period)
+    return {row[0]: max(0, allowance.most - (row[1] - wanted[row[0]])) for row in rows}
 
 
 async def keep_pruned(service: Service) -> None:

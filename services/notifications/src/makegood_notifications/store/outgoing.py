@@ -6,12 +6,17 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+import structlog
 from makegood_chassis.database import UnitOfWork
 from makegood_contracts.events.deliveries import Channel
 
+from makegood_notifications.domain.allowances import CAUSED, MAILS
 from makegood_notifications.domain.facts import Facts
 from makegood_notifications.domain.origin import Origin
+from makegood_notifications.store import allowances
 from makegood_notifications.store.deliveries import LEASE, TAKEN, Taken, taken_of
+
+_log = structlog.get_logger(__name__)
 
 _WRITE = f"""
 WITH taken AS (
@@ -97,6 +102,7 @@ class Outgoing:
         """
         if not (self.deliveries or self.messages or self.entries):
             return []
+        await self._leave_out_too_many(unit)
         first = self._first_mails(room)
         rows = await unit.fetch(
             _WRITE,
@@ -108,6 +114,23 @@ class Outgoing:
             *_columns(self.entries, 4),
         )
         return [taken_of(row) for row in rows]
+
+    async def _leave_out_too_many(self, unit: UnitOfWork) -> None:
+        """Nobody fills another's mailbox: of what people cause, only so much goes out to one person about one room."""
+        caused: dict[str, list[int]] = {}
+        for place, (_, _, person_id, channel, template, _, status, _, facts, *_) in enumerate(self.deliveries):
+            if status == "queued" and template in CAUSED:
+                caused.setdefault(f"{person_id}/{facts.room_id}/{channel}", []).append(place)
+        if not caused:
+            return
+        left = await allowances.use_many(unit, MAILS, {entity: len(places) for entity, places in caused.items()})
+        beyond = {place for entity, places in caused.items() for place in places[left[entity] :]}
+        for place in beyond:
+            row = self.deliveries[place]
+            self.deliveries[place] = (*row[:6], "skipped", *row[7:])
+        if beyond:
+            self.mails = [place for place in self.mails if place not in beyond]
+            _log.warning("mails left out: too many", count=len(beyond))
 
     def _first_mails(self, most: int) -> set[int]:
         """The places of e-mails that need not wait for another one of this batch: of a person and session the first."""
