@@ -46,9 +46,11 @@ CHASSIS: Final[Grants] = {
     "deadlines": Allowed("SELECT, INSERT, UPDATE (due_at, attempts), DELETE", auditor="SELECT"),
     "leases": Allowed("SELECT, INSERT, UPDATE (holder, fence, expires_at)"),
     "idempotency_keys": Allowed(
-        "SELECT, INSERT (caller, key, fingerprint, resource), UPDATE (status, headers, body), DELETE",
+        "SELECT, INSERT (caller, key, fingerprint, resource), UPDATE (status, headers, body, sealed_for), DELETE",
         pruner="SELECT (ctid, created_at), DELETE",
     ),
+    # Nobody but the service itself reads keys of people, wrapped or not.
+    "personal_keys": Allowed("SELECT, INSERT (person_id, wrapped, master_key), UPDATE (wrapped, master_key), DELETE"),
     "revoked_tokens": Allowed(
         "SELECT, INSERT (person_id, jti, revoked_at), UPDATE (revoked_at, kept_at)", pruner="SELECT (kept_at), DELETE"
     ),

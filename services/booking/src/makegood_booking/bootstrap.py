@@ -34,8 +34,8 @@ from makegood_booking.join_links import JoinLinks
 from makegood_booking.lookout import Lookout
 from makegood_booking.parts import Parts
 from makegood_booking.settings import BookingSettings
-from makegood_booking.store.grants import GRANTS
 from makegood_booking.store import personal_data
+from makegood_booking.store.grants import GRANTS
 from makegood_booking.store.policies import Policies
 from makegood_booking.store.sessions import Sessions
 

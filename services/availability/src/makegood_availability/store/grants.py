@@ -12,7 +12,7 @@ GRANTS: Final[Grants] = {
         "SELECT, INSERT, UPDATE (version, sequence, body, changed_at)",
         auditor="SELECT (provider_id, version, sequence)",
     ),
-    "time_off": Allowed("SELECT, INSERT, UPDATE (note), DELETE"),
+    "time_off": Allowed("SELECT, INSERT, UPDATE (note, sealed), DELETE"),
     "venues": Allowed("SELECT, INSERT, UPDATE (version, name, time_zone, weekly)"),
     # Whose slot it is stays as it was written; only offers of the waitlist are deleted.
     "slot_holds": Allowed(

@@ -19,8 +19,10 @@ GRANTS: Final[Grants] = {
     # Whose it is, who booked it and under which policy stays as it was written.
     "sessions": Allowed(f"SELECT, INSERT, UPDATE ({_OF_A_SESSION})", auditor="SELECT"),
     "session_history": Allowed("SELECT, INSERT"),
-    "session_remarks": Allowed("SELECT, INSERT, DELETE"),
-    "session_notes": Allowed("SELECT, INSERT, UPDATE (note)", auditor="SELECT (session_id, version, kind)"),
+    "session_remarks": Allowed("SELECT, INSERT, UPDATE (author, remark, sealed), DELETE"),
+    "session_notes": Allowed(
+        "SELECT, INSERT, UPDATE (note, person_id, sealed)", auditor="SELECT (session_id, version, kind)"
+    ),
     # What other services told.
     "enrolments": Allowed(
         "SELECT, INSERT, UPDATE (ends_on, lengths, psychiatry_lengths, modalities, live_credits, purchasable, sequence)"

@@ -33,6 +33,8 @@ GRANTS: Final[Grants] = {
         "SELECT, INSERT (provider, event_id, checkout_id, outcome, effect, fault), UPDATE (effect)", auditor="SELECT"
     ),
     "adjustment_proposals": Allowed("SELECT, INSERT, UPDATE (status, decided_by, decided_at)"),
+    # What support wrote, which goes with its member.
+    "support_reasons": Allowed("SELECT, INSERT, UPDATE (reason, sealed), DELETE"),
     "policy": Allowed("SELECT, INSERT (version, adjustment_limit), UPDATE (version, adjustment_limit)"),
     "refunds": Allowed("SELECT, INSERT, UPDATE (state, tries, try_at)", auditor="SELECT"),
     "payments_to_refund": Allowed(auditor="SELECT"),

@@ -15,10 +15,14 @@ GRANTS: Final[Grants] = {
     ),
     "calendar_feeds": Allowed("SELECT, INSERT, UPDATE (secret_hash, made_at), DELETE"),
     "allowances": Allowed("SELECT, INSERT, UPDATE (since, used)", pruner="SELECT (since), DELETE"),
-    "revocations": Allowed("SELECT, INSERT, UPDATE (reason)"),
+    "revocations": Allowed("SELECT, INSERT, UPDATE (reason, sealed)"),
+    "contact_changes": Allowed(
+        "SELECT, INSERT, UPDATE (change_id, email, secret_hash, master_key, expires_at), DELETE"
+    ),
+    "erasure_requests": Allowed("SELECT, INSERT, UPDATE (due_at), DELETE"),
     "person_sequences": Allowed("SELECT, INSERT, UPDATE (sequence)"),
-    "erasures": Allowed("SELECT, INSERT, UPDATE (erased_at, times)"),
-    "chat_messages": Allowed("SELECT, INSERT, UPDATE (text)"),
+    "erasures": Allowed("SELECT, INSERT, UPDATE (erased_at, times, reason, requested_by)"),
+    "chat_messages": Allowed("SELECT, INSERT, UPDATE (text, sealed)"),
     "deliveries": Allowed(
         "SELECT, INSERT, UPDATE (status, reason, withdrawn, subject, attempts, next_attempt_at, sent_at)",
         auditor="SELECT (id, person_id, session_id, channel, template, status, reason)",
