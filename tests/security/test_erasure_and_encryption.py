@@ -11,6 +11,7 @@ import asyncpg
 import pytest
 from makegood_cli.stack.ports import SERVICES
 from makegood_contracts.ids import new_id
+from makegood_testkit.databases import as_login
 from makegood_testkit.platform import Cast, Platform
 
 CANARY = "xylophone canary"
@@ -22,11 +23,9 @@ SELECT table_name FROM information_schema.tables WHERE table_schema = 'public' A
 
 
 def _urls(platform: Platform) -> Iterator[tuple[str, str]]:
+    """Each service's database, as its owner: a thief of a dump sees every table."""
     for service in SERVICES:
-        yield (
-            service,
-            platform.stack.external.get(f"{service.upper()}_OWNER_DATABASE_URL", platform.stack.database_url(service)),
-        )
+        yield service, as_login(platform.stack.database_url(service), "owner")
 
 
 async def dump(platform: Platform) -> dict[str, dict[str, list[bytes]]]:
