@@ -9,6 +9,8 @@ from typing import Any
 import httpx
 import pytest
 from makegood_availability.store import schedules
+from makegood_availability.store.schedules import seal_notes
+from makegood_chassis.personal_data.upkeep import seal_all
 from makegood_contracts.events import Event, PersonErased, SessionReserved, TimeOffAdded
 from makegood_contracts.ids import new_id
 
@@ -169,3 +171,17 @@ async def test_the_notes_of_a_person_who_was_erased_are_erased_and_the_time_off_
     (theirs,) = (await other.get("/v1/providers/other/time-off")).json()["items"]
     assert (mine["note"], mine["starts_at"], theirs["note"]) == (None, "2027-01-05T10:00:00Z", "dentist")
     assert await desk.value(kept) == 0
+
+
+@pytest.mark.rule("SEC-3")
+async def test_a_note_of_an_older_version_is_sealed_by_the_worker(desk: Desk, client: Client) -> None:
+    doc = client("provider", "doc")
+    await doc.post(TIME_OFF, json=OFF)
+    in_the_clear = "SELECT count(*) FROM time_off WHERE note IS NOT NULL OR position('dentist'::bytea IN sealed) > 0"
+    assert await desk.value(in_the_clear) == 0
+    await desk.value("UPDATE time_off SET sealed = NULL, note = 'dentist'")
+    before = (await doc.get(TIME_OFF)).json()
+    assert await seal_all(desk.service, [seal_notes]) == 1
+    assert await desk.value(in_the_clear) == 0
+    assert (await doc.get(TIME_OFF)).json() == before
+    assert before["items"][0]["note"] == "dentist"

@@ -1,0 +1,59 @@
+"""What support writes: beside the ledger, sealed, and gone with its member; the ledger stays as it is."""
+
+from __future__ import annotations
+
+import pytest
+from makegood_chassis.database import UnitOfWork
+from makegood_contracts.envelope import Cause
+from makegood_credits.store import personal_data
+
+from .credit_api import Api
+from .test_two_people import propose
+
+ENTRIES = "SELECT id, kind, amount, reason, made_by, made_at, available_after FROM ledger_entries ORDER BY number"
+
+
+async def fetch(api: Api, sql: str) -> list[tuple[object, ...]]:
+    async with api.world.database.reading() as queries:
+        return [tuple(row) for row in await queries.fetch(sql)]
+
+
+@pytest.mark.rule("CRED-5", "SEC-3")
+async def test_a_reason_is_read_by_member_and_support_and_kept_sealed_beside_the_ledger(api: Api) -> None:
+    await api.adjust({"amount": 2, "reason": "canary of support"}, key="kept")
+    again = await api.adjust({"amount": 2, "reason": "canary of support"}, key="kept")
+    assert again.json()["entries"][0]["reason"] == "canary of support"
+    assert (await api.own("/ledger"))["items"][0]["reason"] == "canary of support"
+    assert [row[3] for row in await fetch(api, ENTRIES)] == ["Made by support."]
+    await propose(api)
+    for table in ("ledger_entries", "support_reasons", "adjustment_proposals", "idempotency_keys"):
+        assert "canary" not in repr(await fetch(api, f"SELECT * FROM {table}")), table
+    assert "Goodwill" not in repr(await fetch(api, "SELECT * FROM adjustment_proposals"))
+
+
+@pytest.mark.rule("CRED-1", "SEC-3")
+async def test_an_erasure_takes_the_reason_and_leaves_the_ledger(api: Api) -> None:
+    await api.adjust({"amount": 2, "reason": "canary of support"})
+    before = await fetch(api, ENTRIES)
+    async with api.world.database.transaction(Cause("erasure", "erasure")) as unit:
+        await personal_data.erase(unit, ["member-1"])
+    assert (await api.own("/ledger"))["items"][0]["reason"] == "Made by support."
+    assert await fetch(api, ENTRIES) == before
+    assert await fetch(api, "SELECT * FROM support_reasons") == []
+    assert await fetch(api, "SELECT * FROM personal_keys") == []
+
+
+@pytest.mark.rule("SEC-3")
+async def test_a_reason_of_an_older_version_is_sealed_by_the_worker(api: Api) -> None:
+    await api.adjust({"amount": 2, "reason": "Goodwill"})
+    async with api.world.database.transaction(Cause("old", "old")) as unit:
+        await unit.execute("UPDATE support_reasons SET sealed = NULL, reason = 'old canary'")
+    assert (await api.own("/ledger"))["items"][0]["reason"] == "old canary"
+
+    async def seal(unit: UnitOfWork) -> int:
+        return await personal_data.seal_reasons(None, unit, 10)  # type: ignore[arg-type]
+
+    async with api.world.database.transaction(Cause("seal", "seal")) as unit:
+        assert (await seal(unit), await seal(unit)) == (1, 0)
+    assert (await api.own("/ledger"))["items"][0]["reason"] == "old canary"
+    assert "canary" not in repr(await fetch(api, "SELECT * FROM support_reasons"))
