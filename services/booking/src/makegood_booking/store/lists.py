@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from makegood_chassis.database import Queries, Row, UnitOfWork
+from makegood_chassis.database import Queries, Row
 from sqlalchemy import literal, or_, select, tuple_
 
 from makegood_booking.domain.session import Session
@@ -72,5 +72,3 @@ async def read_canceller(session_id: str, queries: Queries) -> str | None:
         "SELECT by FROM session_history WHERE session_id = $1 AND type = 'SessionCancelled'", session_id
     )
     return found
-
-
