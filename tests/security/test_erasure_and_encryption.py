@@ -194,9 +194,9 @@ async def test_an_erasure_reaches_every_service_after_its_wait_and_what_is_kept_
         for content in sealed:
             assert not any(content in row for rows in dumped[service].values() for row in rows), service
     assert (await cast.member.send("GET", f"/v1/people/{cast.member.subject}/contact")).status_code == 404
-    assert {item["reason"] for item in await cast.ledger()}.isdisjoint(said.values())
-    adjustments = [item for item in await cast.ledger() if item["made_by"] == cast.support.subject]
-    assert [item["reason"] for item in adjustments if item["kind"] == "adjust"] == ["Made by support."]
+    reasons = {item["reason"] for item in await cast.ledger() if item["made_by"] == cast.support.subject}
+    assert reasons.isdisjoint(said.values())
+    assert "Made by support." in reasons
 
 
 @pytest.mark.rule("SEC-3")
