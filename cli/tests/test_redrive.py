@@ -33,13 +33,12 @@ def _as_consumed(record: Record, offset: int) -> ConsumerRecord[bytes, bytes]:
 
 async def _bury(servers: str, prefix: str, records: dict[str, Record]) -> None:
     """Dead letters of availability, each with the reason that is its key here."""
-    errors: dict[str, Exception] = {"ValueError": ValueError("no"), "KeyError": KeyError("no")}
     producer = AIOKafkaProducer(bootstrap_servers=servers)
     await producer.start()
     try:
         for offset, (reason, record) in enumerate(records.items()):
             letter = dead_letter(
-                _as_consumed(record, offset), service="availability", topic=ROOMS, error=errors[reason], attempts=1
+                _as_consumed(record, offset), service="availability", topic=ROOMS, reason=reason, attempts=1
             )
             headers = [(name, value.encode()) for name, value in letter.headers]
             await producer.send_and_wait(prefix + letter.topic, letter.value, key=letter.key.encode(), headers=headers)

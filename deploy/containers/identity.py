@@ -1,7 +1,7 @@
-"""Makes the development identity's key and that of join links where there are none, and lets the containers read it.
+"""Makes development's keys where there are none (identity, join links, signed events), and lets the containers read them.
 
 `python identity.py STATE_FOLDER FILE_OF_THE_PERSON GROUP`: what stands in the folder afterwards belongs to whom the file
-belongs, so that `makegood token` on the host can sign with the key, and the group can read it.
+belongs, so that `makegood token` on the host can sign with the key, and the group can read it. Each service mounts its own folder alone.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import os
 import sys
 from pathlib import Path
 
+from makegood_cli.devside.event_keys import make_event_keys
 from makegood_cli.devside.join_key import make_join_key
 from makegood_cli.devside.keys import signing_key
 
@@ -18,12 +19,15 @@ def main() -> None:
     state, person, group = Path(sys.argv[1]), Path(sys.argv[2]).stat(), int(sys.argv[3])
     identity = state / "identity"
     join_links = state / "join-links"
+    event_keys = state / "event-keys"
     signing_key(identity)
     make_join_key(join_links)
+    make_event_keys(event_keys)
     if state.stat().st_uid != person.st_uid:
         os.chown(state, person.st_uid, person.st_gid)
-    # The state folder itself may be closed to others; the containers mount the folder of the keys alone.
-    for path in (identity, *identity.iterdir(), join_links, *join_links.iterdir()):
+    # The state folder itself may be closed to others; the containers mount the folders of the keys alone.
+    folders = (identity, join_links, event_keys)
+    for path in (*folders, *(inside for folder in folders for inside in folder.rglob("*"))):
         os.chown(path, person.st_uid, group)
         path.chmod(0o750 if path.is_dir() else 0o640)
 

@@ -14,11 +14,12 @@ from typing import Any
 
 import asyncpg
 import pytest
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
-from makegood_contracts.envelope import Cause, encode
+from aiokafka import AIOKafkaConsumer
+from makegood_contracts.envelope import Cause, Record, encode
 from makegood_contracts.events import SessionConfirmed
 from makegood_contracts.ids import new_id
 from makegood_contracts.topics import SERVICES, TOPICS, dead_letters
+from makegood_testkit.forging import write
 from makegood_testkit.platform import PHONE, WHAT, WHO, Cast, Platform
 
 from ..collector import Collector
@@ -86,12 +87,9 @@ async def test_an_event_that_fails_is_kept_without_anybodys_data(cast: Cast) -> 
     )  # fmt: skip
     record = encode(event, sequence=1, cause=Cause("canary", "canary"))
     platform = cast.platform
-    headers = [(name, value.encode()) for name, value in record.headers]
-    async with AIOKafkaProducer(bootstrap_servers=platform.stack.bootstrap) as producer:
-        topic = platform.topic_prefix + record.topic
-        await producer.send_and_wait(topic, record.value, record.key.encode(), headers=headers)
-        # And one that is no event at all, which every reader of the topic gives up.
-        await producer.send_and_wait(topic, b"{}", record.key.encode(), headers=headers[:3])
+    await write(platform, record, signed_by="booking")
+    # And one that is no event at all, which every reader of the topic gives up.
+    await write(platform, Record(record.topic, record.key, record.headers[:3], b"{}"), signed_by="booking")
 
     letters = [dead_letters(service).name for service in SERVICES]
 

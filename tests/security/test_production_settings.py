@@ -29,6 +29,11 @@ FAULTS = [
     ("booking", "JWKS_URL", "http://identity.example.org/jwks.json", "https://"),
     ("booking", "JWKS_URL", "https://me:word@identity.example.org/jwks.json", "no login"),
     ("booking", "JWKS_URL", "/nowhere/jwks.json", "No such file"),
+    ("booking", "EVENT_SIGNING_KEY", None, "must be set"),
+    ("booking", "EVENT_SIGNING_KEY", "no key", "private key in PEM"),
+    ("booking", "EVENT_KEYS_URL", None, "must be set"),
+    ("booking", "EVENT_KEYS_URL", "http://identity.example.org/event-keys.json", "https://"),
+    ("booking", "EVENT_KEYS_URL", "/nowhere/event-keys.json", "No such file"),
     ("booking", DATABASE, f"postgresql://booking:{PASSWORD}@{AWAY}", "verify-full"),
     ("booking", DATABASE, f"postgresql://booking:{PASSWORD}@{AWAY}?sslmode=disable", "verify-full"),
     ("booking", DATABASE, f"postgresql://booking:{PASSWORD}@{AWAY}?sslmode=prefer", "verify-full"),
@@ -290,4 +295,6 @@ def _of_a_kind(name: str) -> str:
         return f"rediss://makegood:{PASSWORD}@redis.example.org:6379/0"
     if name == "JOIN_LINK_KEY_FILE":
         return PASSWORD * 2
+    if name == "EVENT_SIGNING_KEY_FILE":
+        return production_environment("booking", Path())["EVENT_SIGNING_KEY"]
     return {"STRIPE_SECRET_KEY_FILE": "sk_live_", "STRIPE_WEBHOOK_SECRET_FILE": "whsec_"}.get(name, "") + PASSWORD

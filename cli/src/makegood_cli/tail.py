@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 from aiokafka import AIOKafkaConsumer
@@ -17,6 +17,9 @@ from makegood_contracts.envelope import MalformedEvent, Received, decode
 
 from makegood_cli.errors import UserError
 from makegood_cli.topic_state import existing_topics
+
+if TYPE_CHECKING:
+    from makegood_chassis.messaging.verification import Verifier
 
 
 @dataclass(frozen=True)
@@ -36,6 +39,8 @@ class Seen:
     sequence: str
     payload: Any
     malformed: str | None = None
+    signature: str | None = None
+    """`genuine`, or why it is not; None where nobody looked."""
     received: Received[Any] | None = None
     """The event itself; None where it is none of the contracts."""
 
@@ -49,7 +54,7 @@ class Seen:
         return {name: getattr(self, name) for name in self.__dataclass_fields__ if name != "received"}
 
 
-def seen(record: ConsumerRecord[bytes, bytes], prefix: str = "") -> Seen:
+def seen(record: ConsumerRecord[bytes, bytes], prefix: str = "", verifier: Verifier | None = None) -> Seen:
     """What a record says, decoded by the contracts; one that they do not know is shown with the reason."""
     headers = {name: value.decode(errors="replace") for name, value in record.headers}
     malformed = None
@@ -67,6 +72,8 @@ def seen(record: ConsumerRecord[bytes, bytes], prefix: str = "") -> Seen:
     latency = None
     with contextlib.suppress(ValueError):
         latency = (datetime.now(UTC) - datetime.fromisoformat(headers.get("ce_time", ""))).total_seconds()
+    topic = record.topic.removeprefix(prefix)
+    refusal = None if verifier is None else verifier.check(topic, record.key, record.headers, record.value)
     return Seen(
         topic=record.topic.removeprefix(prefix),
         partition=record.partition,
@@ -81,6 +88,7 @@ def seen(record: ConsumerRecord[bytes, bytes], prefix: str = "") -> Seen:
         sequence=headers.get("ce_sequence", ""),
         payload=payload,
         malformed=malformed,
+        signature=None if verifier is None else refusal or "genuine",
         received=received,
     )
 
@@ -99,12 +107,14 @@ class Tail:
         prefix: str = "",
         from_beginning: bool = False,
         wait_ms: int = 50,
+        verifier: Verifier | None = None,
     ) -> None:
         self._bootstrap = bootstrap
         self._topics = [prefix + t for t in topics]
         self._prefix = prefix
         self._from_beginning = from_beginning
         self._wait_ms = wait_ms
+        self._verifier = verifier
         self._consumer: AIOKafkaConsumer[bytes, bytes] | None = None
 
     async def __aenter__(self) -> Tail:
@@ -140,7 +150,7 @@ class Tail:
             raise RuntimeError("use `async with`")
         polled = await self._consumer.getmany(timeout_ms=timeout_ms, max_records=500)
         records = [r for part in polled.values() for r in part]
-        return [seen(r, self._prefix) for r in sorted(records, key=lambda r: r.timestamp)]
+        return [seen(r, self._prefix, self._verifier) for r in sorted(records, key=lambda r: r.timestamp)]
 
     async def __aiter__(self) -> AsyncIterator[Seen]:
         while True:

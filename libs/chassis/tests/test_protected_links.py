@@ -17,7 +17,7 @@ import asyncpg
 import pytest
 from makegood_chassis.clock import Clock
 from makegood_chassis.database import Database
-from makegood_chassis.keys import _fetch
+from makegood_chassis.keys import fetch_document
 from makegood_chassis.migrations import engine_for
 from makegood_chassis.signals import Signals
 from makegood_cli.stack.embedded import EmbeddedServers
@@ -183,16 +183,16 @@ def test_keys_come_only_from_the_server_that_the_authority_vouches_for(
     identity_with_tls: int, authority: Authority, stranger: Authority
 ) -> None:
     url = f"https://127.0.0.1:{identity_with_tls}/jwks.json"
-    assert _fetch(url, str(authority.file)) == b"keys"
+    assert fetch_document(url, str(authority.file)) == b"keys"
     for address, trusted in (
         (url, str(stranger.file)),
         (url, ""),
         (url.replace("127.0.0.1", "localhost"), str(authority.file)),
     ):
         with pytest.raises(OSError, match="CERTIFICATE_VERIFY_FAILED"):
-            _fetch(address, trusted)
+            fetch_document(address, trusted)
     with pytest.raises(ValueError, match="without encryption"):
-        _fetch(url.replace("jwks.json", "moved"), str(authority.file))
+        fetch_document(url.replace("jwks.json", "moved"), str(authority.file))
 
 
 def test_certificates_of_the_tests_are_what_they_say(authority: Authority, tmp_path: Path) -> None:

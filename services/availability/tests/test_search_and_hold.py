@@ -143,7 +143,7 @@ async def test_a_slot_can_be_held_if_and_only_if_it_is_offered(desk: Desk, clien
                     SessionCancelled,
                     wish,
                     cancelled_by="member",
-                    cancelled_at=begin,
+                    cancelled_at=desk.clock.moment,
                     forfeits=False,
                     was_confirmed=False,
                 )

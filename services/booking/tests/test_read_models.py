@@ -39,7 +39,7 @@ from msgspec.structs import replace as altered
 
 from .examples import HOUR, NOW, START
 from .news import Told, enrolled, hear, movement, schedule, told
-from .world import Answers, Json, World
+from .world import CAUSE, Answers, Json, World
 
 DAY = timedelta(days=1)
 LATER = NOW + 30 * DAY
@@ -74,6 +74,9 @@ def returned(session: Json, lot: str, **other: Any) -> CreditReturned:
 async def test_credits_left_of_each_lot_follow_grants_holds_returns_expiries_and_corrections(world: World) -> None:
     plan, bought, good, given = (new_id() for _ in range(4))
     one, two, three, four = [await world.ask(START + n * HOUR) for n in range(4)]
+    async with world.service.database.transaction(CAUSE) as unit:
+        over = [one["id"], two["id"]]
+        await unit.execute("UPDATE sessions SET status = 'cancelled' WHERE id = ANY($1::uuid[])", over)
     ledger: list[Event] = [
         CreditGranted(**movement(plan, 4), source="plan", length_minutes=30, expires_at=LATER),
         CreditGranted(**movement(bought, 2), source="purchase", length_minutes=30, expires_at=None),

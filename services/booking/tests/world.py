@@ -267,10 +267,14 @@ class World:
         return found
 
     async def handle(self, *events: Event) -> None:
-        """Hands the events, all of one type, to their handler as one batch."""
+        """Hands the events, all of one type, to their handler as one batch; what lapsed, once it can have."""
         handler = self.service.events[type(events[0])]
+        before = self.clock.moment
+        if any(getattr(event, "cause", None) == "lapsed" for event in events):
+            self.clock.moment = max(before, NOW + timedelta(minutes=15))
         async with self.service.database.transaction(CAUSE) as unit:
             await handler([received(event) for event in events], unit)
+        self.clock.moment = before
 
     async def pass_time(self, moment: datetime) -> list[Event]:
         """Moves the clock and runs what is due by then, until nothing is; answers what that published."""

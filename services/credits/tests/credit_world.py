@@ -34,12 +34,14 @@ from makegood_contracts.events import (
     SessionRequested,
     SessionReserved,
 )
+from makegood_contracts.events.possible import possible_after
 from makegood_contracts.ids import new_id
 from makegood_credits.bootstrap import DEADLINES, EVENTS
 from makegood_credits.domain.enrolling import Coverage
 from makegood_credits.handlers.commands import enrol_member
 from makegood_credits.store import reads
 from makegood_credits.store.books import open_and_load
+from makegood_testkit.moments import possible_at
 
 from .credit_building import NOW
 
@@ -54,6 +56,7 @@ class World:
         self.clock = FixedClock(NOW)
         self.database = Database(url, self.clock, pool_size=8, personal_data=PersonalData.of(MasterKeys.development()))
         self.said: list[Received[Any]] = []
+        self.moved_to: dict[str, dict[str, datetime]] = {}
 
     async def enrol(
         self, member: str = "member-1", plan_id: str = "eap-6", starts_on: date = date(2026, 11, 1), **other: Any
@@ -63,9 +66,24 @@ class World:
             await enrol_member(unit, await open_and_load(unit, member), coverage)
 
     async def send(self, *events: Event) -> None:
-        """Hands events of one type to their handler as one batch."""
+        """Hands events of one type to their handler as one batch, at a moment when they can be."""
+        standing = [
+            msgspec.structs.replace(event, **self.moved_to.get(event.key, {})) if possible_after(event) else event
+            for event in events
+        ]
+        before, self.clock.moment = self.clock.moment, possible_at(standing, self.clock.moment)
+        await self.send_now(*events)
+        self.clock.moment = before
+        for event in events:
+            if isinstance(event, SessionMoved):
+                self.moved_to[event.key] = {"starts_at": event.starts_at, "ends_at": event.ends_at}
+
+    async def send_now(self, *events: Event) -> dict[str, str]:
+        """As `send`, whatever the clock says; answers which events were refused, by id of their session, and why."""
+        batch = [received(event) for event in events]
         async with self.database.transaction(CAUSE) as unit:
-            await EVENTS[type(events[0])]([received(event) for event in events], unit)
+            await EVENTS[type(events[0])](batch, unit)
+        return {one.key: unit.refused[one.id] for one in batch if one.id in unit.refused}
 
     async def move_to(self, moment: datetime) -> list[str]:
         """Moves the clock and takes up what is due, as the deadline worker does; answers the kinds, in order."""

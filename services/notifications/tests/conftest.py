@@ -36,6 +36,7 @@ from makegood_contracts.ids import new_id
 from makegood_notifications.bootstrap import bootstrap
 from makegood_notifications.settings import NotificationsSettings
 from makegood_testkit.databases import as_login
+from makegood_testkit.moments import possible_at
 
 ISSUER = "https://identity.makegood.invalid"
 START = datetime(2026, 11, 24, 9, 0, tzinfo=UTC)
@@ -171,10 +172,22 @@ class World:
         return [one for event in events for one in await self.arrive([self.received(event)])]
 
     async def arrive(self, batch: Sequence[Received[Any]]) -> list[Received[Any]]:
-        """A batch of one type arrives."""
+        """A batch of one type arrives, at a moment when it can be."""
+        before, self.clock.moment = self.clock.moment, possible_at([one.event for one in batch], self.clock.moment)
         async with self.service.database.transaction(batch[0].cause) as unit:
             await self.service.events[type(batch[0].event)](batch, unit)
+        self.clock.moment = before
         return list(batch)
+
+    async def refused(self, *events: Any) -> dict[str, str]:
+        """Events arrive, whatever the clock says; which of them nobody believes, by key, and why."""
+        why: dict[str, str] = {}
+        for event in events:
+            one = self.received(event)
+            async with self.service.database.transaction(one.cause) as unit:
+                await self.service.events[type(event)]([one], unit)
+            why.update((one.key, reason) for reason in unit.refused.values())
+        return why
 
     async def reserved(self) -> None:
         """The room is open and the session reserved."""

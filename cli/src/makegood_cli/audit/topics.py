@@ -12,7 +12,9 @@ from typing import Any, NamedTuple
 import msgspec
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
+from aiokafka.structs import ConsumerRecord
 from makegood_chassis.kafka_connection import Brokers, kafka_arguments
+from makegood_chassis.messaging.verification import Verifier
 from makegood_contracts.events import (
     EVENT_TYPES,
     AccessRecordedFact,
@@ -62,6 +64,8 @@ class TopicWitness:
     events: int = 0
     duplicates: int = 0
     malformed: int = 0
+    forged: int = 0
+    """Records that their topic's owner did not sign; nothing else was read of them."""
     cut: set[str] = field(default_factory=set)
     """Topics whose beginning is gone: retention took it."""
     last: dict[str, dict[str, int]] = field(default_factory=lambda: {topic.name: {} for topic in EVENT_TOPICS})
@@ -156,8 +160,10 @@ class TopicWitness:
 class Reader:
     """Follows all event topics from their beginning; each look goes on where the one before ended."""
 
-    def __init__(self, consumer: AIOKafkaConsumer, prefix: str) -> None:
+    def __init__(self, consumer: AIOKafkaConsumer, prefix: str, verifier: Verifier | None = None) -> None:
         self._consumer = consumer
+        self._verifier = verifier
+        self._signed: set[TopicPartition] = set()
         self._prefix = prefix
         self.witness = TopicWitness()
 
@@ -185,15 +191,28 @@ class Reader:
             for partition, records in polled.items():
                 topic = self._name(partition)
                 for record in records:
+                    if self._verifier is not None and self._forged(self._verifier, topic, partition, record):
+                        self.witness.forged += 1
+                        continue
                     take(topic, record.key, record.headers, record.value)
+
+    def _forged(self, verifier: Verifier, topic: str, partition: TopicPartition, record: ConsumerRecord) -> bool:
+        """What stands before the first signed event of its partition may be of a release that did not sign."""
+        refusal = verifier.check(topic, record.key, record.headers, record.value)
+        if refusal is None:
+            self._signed.add(partition)
+        return refusal is not None and (refusal != "unsigned" or partition in self._signed)
 
     def _name(self, partition: TopicPartition) -> str:
         return str(partition.topic).removeprefix(self._prefix)
 
 
 @asynccontextmanager
-async def reading(bootstrap: Brokers, prefix: str) -> AsyncIterator[Reader]:
-    """A reader of the stack's topics. Raises UserError if the broker does not answer."""
+async def reading(bootstrap: Brokers, prefix: str, verifier: Verifier | None = None) -> AsyncIterator[Reader]:
+    """A reader of the stack's topics. Forged events are left out where there is a `verifier`, as the services leave them out.
+
+    Raises UserError if the broker does not answer.
+    """
     consumer = AIOKafkaConsumer(
         *(prefix + topic.name for topic in EVENT_TOPICS),
         **kafka_arguments(bootstrap),
@@ -211,6 +230,6 @@ async def reading(bootstrap: Brokers, prefix: str) -> AsyncIterator[Reader]:
             f"Kafka at {bootstrap} does not answer ({type(error).__name__}); is it up? makegood up"
         ) from error
     try:
-        yield Reader(consumer, prefix)
+        yield Reader(consumer, prefix, verifier)
     finally:
         await consumer.stop()

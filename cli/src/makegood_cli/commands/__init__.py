@@ -10,7 +10,7 @@ import typer
 
 _FIRST = ("demo", "stack", "status")
 # Where a command stands, if not in the module of its name. Only what is asked for is imported: it makes commands quick.
-_HOME_OF = {"up": "stack", "down": "stack", "logs": "stack", "token": "identity"}
+_HOME_OF = {"up": "stack", "down": "stack", "logs": "stack", "token": "identity", "event-key": "identity"}
 
 
 def register_all(app: typer.Typer, words: Sequence[str]) -> None:

@@ -11,11 +11,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from makegood_cli.errors import UserError
 from makegood_cli.stack.config import Choices, Stack
 from makegood_cli.stack.home import Home
 from makegood_cli.stack.ports import SERVICES
 
 if TYPE_CHECKING:
+    from makegood_chassis.messaging.verification import Verifier
+
     from makegood_cli.audit.topics import Reader
 
 _PATIENCE = 15.0
@@ -46,6 +49,16 @@ def audit(
         raise typer.Exit(1)
 
 
+def _verifier(stack: Stack) -> Verifier | None:
+    """None where the platform that publishes the keys is down: then the topics are read as they are."""
+    from makegood_cli.event_verifier import verifier_of
+
+    try:
+        return verifier_of(stack)
+    except UserError:
+        return None
+
+
 async def _audit(stack: Stack, with_topics: bool, patience: float) -> tuple[list[str], dict[str, int]]:
     """Looks again while there are violations: what is only under way passes, what is wrong stays.
 
@@ -61,7 +74,9 @@ async def _audit(stack: Stack, with_topics: bool, patience: float) -> tuple[list
     async with AsyncExitStack() as opened:
         reader: Reader | None = None
         if with_topics:
-            reader = await opened.enter_async_context(topics.reading(stack.kafka, stack.topic_prefix()))
+            reader = await opened.enter_async_context(
+                topics.reading(stack.kafka, stack.topic_prefix(), _verifier(stack))
+            )
         while True:
             data = await take(urls)
             found = [violation for invariant in INVARIANTS for violation in invariant(data)]
@@ -70,6 +85,8 @@ async def _audit(stack: Stack, with_topics: bool, patience: float) -> tuple[list
                 witness = await reader.catch_up()
                 found += against(witness, data)
                 facts |= {"events": witness.events, "duplicates": witness.duplicates}
+                if witness.forged:
+                    facts["forged records, which the services refuse"] = witness.forged
             until = until if until is not None else time.monotonic() + patience
             if not found or time.monotonic() > until:
                 return found, facts

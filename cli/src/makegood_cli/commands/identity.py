@@ -1,10 +1,12 @@
-"""`token`: a development access token."""
+"""`token`: a development access token. `event-key`: the public half of a key that signs events."""
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import sys
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -58,5 +60,25 @@ def token(
         raise UserError(f"cannot use the keys in {home.identity}: {error.strerror}") from error
 
 
+def event_key(
+    service: Annotated[str, typer.Argument(metavar="SERVICE", help="Whose events the key signs.")],
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="Its private key: Ed25519, PKCS #8, PEM.")],
+) -> None:
+    """Print the public half of a key that signs events, as an entry for the key set at EVENT_KEYS_URL."""
+    from makegood_chassis.messaging.signatures import Signer, jwk
+    from makegood_contracts.topics import SERVICES
+
+    if service not in SERVICES:
+        raise UserError(f"there is no service {service}: say one of {', '.join(SERVICES)}", exit_code=2)
+    try:
+        public = Signer.of(file.read_text()).public
+    except OSError as error:
+        raise UserError(f"cannot read {file}: {error.strerror}") from error
+    except ValueError as error:
+        raise UserError(f"{file} {error}") from error
+    sys.stdout.write(json.dumps(jwk(public, service), indent=2) + "\n")
+
+
 def register(app: typer.Typer) -> None:
     app.command()(token)
+    app.command("event-key")(event_key)

@@ -102,19 +102,28 @@ def tail(
     until_end: Annotated[bool, typer.Option("--until-end", help="Stop where the topics end now.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line, with the payload.")] = False,
     payload: Annotated[bool, typer.Option("--payload", help="Show the payload too.")] = False,
+    verify: Annotated[
+        bool, typer.Option("--verify", help="Show whether the topic's owner signed it, by the keys at EVENT_KEYS_URL.")
+    ] = False,
 ) -> None:
     """Show events as they pass, until Ctrl-C."""
     from makegood_contracts.topics import TOPICS
 
+    from makegood_cli.event_verifier import verifier_of
     from makegood_cli.tail import Tail
 
     stack = _stack()
+    verifier = verifier_of(stack) if verify else None
     wanted = [t.name for t in (_find(names) if names else TOPICS)]
     output = console()
 
     async def follow() -> None:
         async with Tail(
-            stack.kafka, wanted, prefix=stack.topic_prefix(), from_beginning=from_beginning or until_end
+            stack.kafka,
+            wanted,
+            prefix=stack.topic_prefix(),
+            from_beginning=from_beginning or until_end,
+            verifier=verifier,
         ) as reader:
             quiet = 0
             while not until_end or quiet < 3:
@@ -146,6 +155,9 @@ def _show(event: Seen, output: Console, payload: bool) -> None:
         f"{moment}  [{colour}]{event.topic:<30}[/] [bold]{escape(event.fact):<20}[/] key {escape(event.key)}  "
         f"[dim]{human(event.latency)} · id {escape(event.id)} · story {escape(event.correlation_id)}[/]"
     )
+    if event.signature is not None:
+        colour = "green" if event.signature == "genuine" else "red"
+        output.print(f"              [{colour}]{event.signature}[/]")
     if event.malformed:
         output.print(f"              [red]{escape(event.malformed)}[/]")
     if payload:

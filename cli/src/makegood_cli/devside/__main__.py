@@ -16,12 +16,19 @@ from makegood_cli.devside.smtp import Receiver
 from makegood_cli.devside.web import web_app
 
 
-async def serve(listen: str, smtp_port: int, http_port: int, keys: Path, api: str, mailbox: Mailbox) -> None:
+async def serve(
+    listen: str, smtp_port: int, http_port: int, keys: Path, event_keys: Path | None, api: str, mailbox: Mailbox
+) -> None:
     """Serves until SIGTERM or SIGINT."""
     loop = asyncio.get_running_loop()
     smtp = await loop.create_server(lambda: Receiver(mailbox), listen, smtp_port)
     config = uvicorn.Config(
-        web_app(mailbox, keys, api), host=listen, port=http_port, log_level="warning", access_log=False, lifespan="off"
+        web_app(mailbox, keys, api, event_keys),
+        host=listen,
+        port=http_port,
+        log_level="warning",
+        access_log=False,
+        lifespan="off",
     )
     config.timeout_graceful_shutdown = 2
     async with smtp:
@@ -34,11 +41,13 @@ def main() -> None:
     parser.add_argument("--smtp-port", type=int, default=1025)
     parser.add_argument("--http-port", type=int, default=8025)
     parser.add_argument("--keys", type=Path, required=True, help="folder of the development identity's keys")
+    parser.add_argument("--event-keys", type=Path, help="file of the public keys that sign events (JWKS)")
     parser.add_argument("--api", default="", help="address of the gateway, which is asked about join links")
     options = parser.parse_args()
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     signing_key(options.keys)
-    uvloop.run(serve(options.listen, options.smtp_port, options.http_port, options.keys, options.api, Mailbox()))
+    ports = (options.smtp_port, options.http_port)
+    uvloop.run(serve(options.listen, *ports, options.keys, options.event_keys, options.api, Mailbox()))
 
 
 if __name__ == "__main__":

@@ -32,8 +32,9 @@ def _number(request: Request, name: str, default: int, most: int) -> int:
         return default
 
 
-def web_app(mailbox: Mailbox, keys: Path, api: str = "") -> Starlette:
-    """The application over one mailbox; `keys` is the folder of the identity's key pairs, `api` the gateway's address."""
+def web_app(mailbox: Mailbox, keys: Path, api: str = "", event_keys: Path | None = None) -> Starlette:
+    """The application over one mailbox; `keys` is the folder of the identity's key pairs, `api` the gateway's address,
+    `event_keys` the file of the public keys that sign events."""
 
     whatsapp = WhatsApp()
 
@@ -119,6 +120,11 @@ def web_app(mailbox: Mailbox, keys: Path, api: str = "") -> Starlette:
     async def key_set(_: Request) -> Response:
         return JSONResponse(jwks(keys), headers={"Cache-Control": "max-age=60"})
 
+    def event_key_set(_: Request) -> Response:
+        if event_keys is None or not event_keys.is_file():
+            return PlainTextResponse("no keys that sign events were made here", 404)
+        return Response(event_keys.read_bytes(), media_type="application/jwk-set+json")
+
     async def alive(_: Request) -> Response:
         return PlainTextResponse("ok")
 
@@ -146,6 +152,7 @@ def web_app(mailbox: Mailbox, keys: Path, api: str = "") -> Starlette:
             Route("/contact", client_app, name="contact"),
             Route("/contact/confirm", client_app, name="confirm"),
             Route("/.well-known/jwks.json", key_set),
+            Route("/.well-known/event-keys.json", event_key_set),
             Route("/livez", alive),
             Route("/readyz", alive),
         ]

@@ -10,6 +10,7 @@ import httpx
 from rich.console import Console
 
 from makegood_cli.devside import keys
+from makegood_cli.devside.event_keys import make_event_keys
 from makegood_cli.devside.join_key import make_join_key
 from makegood_cli.errors import UserError
 from makegood_cli.stack.config import Choices, Stack
@@ -34,6 +35,7 @@ def up(home: Home, port_offset: int, console: Console) -> Stack:
     # The key that signs development tokens must exist before the containers mount its folder.
     keys.signing_key(home.identity)
     make_join_key(home.join_links)
+    make_event_keys(home.event_keys)
     console.print("building images (minutes at the first time, seconds afterwards)")
     # One after the other: they share their first stage, and parallel builds would each make it.
     _compose(home, port_offset, "build", "--quiet", COMPOSE_PARALLEL_LIMIT="1")

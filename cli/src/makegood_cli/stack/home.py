@@ -71,6 +71,10 @@ class Home:
         """The file with the master keys of this installation's personal data."""
         return self.state / "data-keys"
 
+    @property
+    def event_keys(self) -> Path:
+        return self.state / "event-keys"
+
     def log(self, process: str) -> Path:
         return self.logs / f"{process}.log"
 

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
+from makegood_cli.devside.event_keys import private_key_file, public_keys_file
 from makegood_cli.devside.join_key import join_key_file
 from makegood_cli.errors import UserError
 from makegood_cli.stack.config import Stack
@@ -37,6 +38,10 @@ def environment(stack: Stack, service: str) -> dict[str, str]:
         "REDIS_URL_FILE": "",
         **_data_keys(stack),
         "JWKS_URL": os.environ.get("JWKS_URL", f"{stack.mail_url}/.well-known/jwks.json"),
+        # Each service gets its own private key and everybody's public ones.
+        "EVENT_KEYS_URL": os.environ.get("EVENT_KEYS_URL", f"{stack.mail_url}/.well-known/event-keys.json"),
+        "EVENT_SIGNING_KEY": "",
+        "EVENT_SIGNING_KEY_FILE": str(private_key_file(stack.home.event_keys, service)),
         "HTTP_HOST": LISTEN,
         "PUBLIC_BASE_URL": os.environ.get("PUBLIC_BASE_URL", stack.base_url),
         # The development side answers the client app's addresses, so that no link in a message leads nowhere.
@@ -107,10 +112,19 @@ def mail_spec(stack: Stack) -> Spec:
     """The development mail server with its page, which also serves the development identity's keys."""
     smtp, web = stack.ports.of("smtp"), stack.ports.of("mail")
     command = (sys.executable, "-m", "makegood_cli.devside", "--smtp-port", str(smtp), "--http-port", str(web))
+    event_keys = str(public_keys_file(stack.home.event_keys))
     sources = sorted((Path(__file__).parents[1] / "devside").glob("*.*"))
     return Spec(
         name="mail",
-        command=(*command, "--keys", str(stack.home.identity), "--api", stack.base_url),
+        command=(
+            *command,
+            "--keys",
+            str(stack.home.identity),
+            "--event-keys",
+            event_keys,
+            "--api",
+            stack.base_url,
+        ),
         ports=stack.ports.of_part("mail"),
         folder=stack.home.root,
         stop_seconds=5,

@@ -12,6 +12,7 @@ import aiohttp
 from aiokafka.errors import KafkaError
 from rich.console import Console
 
+from makegood_cli.devside.event_keys import make_event_keys
 from makegood_cli.devside.join_key import make_join_key
 from makegood_cli.devside.keys import signing_key
 from makegood_cli.errors import UserError
@@ -153,6 +154,8 @@ class Starter:
         await asyncio.to_thread(self.supervisor.stop, surplus)
         if "booking" in self.parts:
             await asyncio.to_thread(make_join_key, self.stack.home.join_links)
+        if self.parts & {"mail", *SERVICES}:
+            await asyncio.to_thread(make_event_keys, self.stack.home.event_keys)
         try:
             async with asyncio.TaskGroup() as group:
                 # Only services need its topics; `--only redis` does without a broker.

@@ -20,6 +20,7 @@ from sqlalchemy.sql import ClauseElement
 
 from makegood_chassis.clock import Clock
 from makegood_chassis.messaging import points, tables
+from makegood_chassis.messaging.refusals import RefusalReason
 from makegood_chassis.personal_data.sealing import PersonalData
 
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record] | PoolConnectionProxy[asyncpg.Record]"
@@ -100,6 +101,8 @@ class UnitOfWork(Queries):
         """The first of the deadlines that were written, in product time."""
         self.published = False
         """Whether outbox rows were written."""
+        self.refused: dict[str, RefusalReason] = {}
+        """Events of the batch that cannot be, by id, and why."""
 
     def publish(self, event: Event, *, sequence: int, cause: Cause | None = None) -> None:
         """Publishes `event` with this transaction. `sequence` is the entity's own count, rising by one.
@@ -115,6 +118,13 @@ class UnitOfWork(Queries):
     def publish_record(self, record: Record) -> None:
         """Publishes a record that is encoded already (dead letters)."""
         self._records.append(record)
+
+    def refuse(self, event_id: str, reason: RefusalReason) -> None:
+        """Refuses an event of the batch in hand: it becomes a dead letter with this transaction, the others go on.
+
+        The handler must have changed nothing because of it, and must not later.
+        """
+        self.refused.setdefault(event_id, reason)
 
     def set_deadline(self, kind: str, entity_id: str, due_at: datetime | None) -> None:
         """Sets the one deadline of `kind` that the entity has, in product time; None takes it away."""

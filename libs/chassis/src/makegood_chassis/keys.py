@@ -138,7 +138,7 @@ class Keys:
             async with asyncio.timeout(
                 2 * FETCH_TIMEOUT
             ):  # an issuer that drips its answer is one that does not answer
-                keys = read_keys(await asyncio.to_thread(_fetch, self._url, self._ca_file))
+                keys = read_keys(await asyncio.to_thread(fetch_document, self._url, self._ca_file))
         except (OSError, ValueError, HTTPException) as error:
             age = round(begun - self._fetched) if self._keys else None
             _log.warning("jwks unavailable", error=type(error).__name__, known_keys=len(self._keys), age=age)
@@ -164,7 +164,7 @@ class _StaysEncrypted(urllib.request.HTTPRedirectHandler):
         return super().redirect_request(req, fp, code, msg, headers, newurl)
 
 
-def _fetch(url: str, ca_file: str = "") -> bytes:
+def fetch_document(url: str, ca_file: str = "") -> bytes:
     """Reads the JWKS, which may be a file (`/path`, `file:///path`). `ca_file`: PEM file of the authorities to trust, if not
     the system's. Blocks; raises OSError or ValueError."""
     if not url.startswith(("http://", "https://")):

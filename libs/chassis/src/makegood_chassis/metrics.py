@@ -21,7 +21,7 @@ HTTP_ACTIVE: Final = Gauge("http_server_active_requests", "Requests that are bei
 
 CONSUMED: Final = Counter(
     "messaging_client_consumed_messages_total",
-    "Events taken from topics, by what became of them: handled, duplicate, skipped, dead.",
+    "Events taken from topics, by what became of them: handled, skipped, dead, refused.",
     ["messaging_destination_name", "outcome"],
 )
 CONSUMER_BATCH: Final = Histogram(
@@ -40,7 +40,9 @@ CONSUMER_STOPPED: Final = Gauge("messaging_consumer_stopped", "1 while a flood o
 REBALANCES: Final = Counter("messaging_consumer_rebalances_total", "Times that partitions were taken away.")
 INBOX_DUPLICATES: Final = Counter("inbox_duplicates_total", "Events that had been handled before.")
 DEAD_LETTERS: Final = Counter(
-    "dead_letters_total", "Events given up, by the class of the error.", ["messaging_destination_name", "error_type"]
+    "dead_letters_total",
+    "Events given up, by the class of the error or the reason for which they were refused.",
+    ["messaging_destination_name", "error_type"],
 )
 REDRIVEN: Final = Counter("dead_letters_redriven_total", "Dead letters put back on their topics.")
 

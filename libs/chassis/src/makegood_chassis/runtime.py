@@ -30,11 +30,14 @@ from makegood_chassis.http.revoked import follow_revocations
 from makegood_chassis.messaging.consumer import Consumer
 from makegood_chassis.messaging.dead_letters import FloodGuard
 from makegood_chassis.messaging.deadlines import Deadlines
+from makegood_chassis.messaging.event_keys import EventKeys
 from makegood_chassis.messaging.failures import Stopped, until_it_passes
 from makegood_chassis.messaging.processor import Processor
 from makegood_chassis.messaging.relay import Relay
 from makegood_chassis.messaging.sender import Sender
+from makegood_chassis.messaging.signatures import Signer
 from makegood_chassis.messaging.upkeep import Upkeep
+from makegood_chassis.messaging.verification import Verifier
 from makegood_chassis.messaging.wake import OutboxWake
 from makegood_chassis.service import Service
 
@@ -42,6 +45,8 @@ _LEAVE_TRAFFIC: Final = 0.3
 """Seconds in which the gateway learns that this process stops, before it takes no more connections."""
 _FINISH_REQUESTS: Final = 2.0
 _WATCH: Final = 2.0
+_CLOCK_PATIENCE: Final = 10.0
+"""Seconds in which development's clocks, moved one after the other, have all been moved."""
 _log = structlog.get_logger(__name__)
 
 
@@ -74,6 +79,8 @@ class Runtime:
         self._deadlines: Deadlines | None = None
         self._relay_database: Database | None = None
         self._upkeep: Upkeep | None = None
+        url = self._settings.event_keys_url
+        self._event_keys = EventKeys(url, self._settings.jwks_ca_file) if url and self._works else None
 
     def stop(self) -> None:
         self._stop.set()
@@ -167,6 +174,8 @@ class Runtime:
         self._component("watch", self._watch_servers)
         if self._works:
             health.expect("consumer", "relay", "kafka")
+            if self._event_keys is not None:
+                self._component("event-keys", self._event_keys.run)
             await self._start_work()
         else:
             self._wake = OutboxWake(self._settings.database_url.get_secret_value(), listen=False)
@@ -234,7 +243,11 @@ class Runtime:
     async def _run_relay(self) -> None:
         settings = self._settings
         assert self._relay_database is not None
-        sender = Sender(settings.kafka, prefix=settings.kafka_topic_prefix, client_id=self.process)
+        try:
+            signer = await self._published_signer()
+        except Stopped:
+            return
+        sender = Sender(settings.kafka, prefix=settings.kafka_topic_prefix, client_id=self.process, signer=signer)
         self._relay = relay = Relay(
             self._relay_database,
             sender,
@@ -250,6 +263,22 @@ class Runtime:
         finally:
             waking.cancel()
 
+    async def _published_signer(self) -> Signer | None:
+        """What signs this service's events, once its key is published: until then everybody would refuse them. Raises Stopped."""
+        pem = self._settings.event_signing_key.get_secret_value()
+        if not pem or self._event_keys is None:
+            return None
+        signer = Signer.of(pem)
+        while (key := self._event_keys.get(signer.kid)) is None or key.service != self._service.name:
+            told = "cannot be fetched" if not self._event_keys.fresh else f"lack {signer.kid} of {self._service.name}"
+            self._service.health.broken("event-keys", f"EVENT_KEYS_URL: the keys {told}; no event is sent until then")
+            with suppress(TimeoutError):
+                async with asyncio.timeout(0.5):
+                    await self._stop.wait()
+                    raise Stopped
+        self._service.health.fine("event-keys")
+        return signer
+
     async def _run_consumer(self) -> None:
         service, settings = self._service, self._settings
         prefix = settings.kafka_topic_prefix
@@ -260,6 +289,8 @@ class Runtime:
             guard=FloodGuard(settings.poison_limit, settings.poison_window),
             prefix=prefix,
             concerns=service.concerns,
+            verifier=None if self._event_keys is None else Verifier(self._event_keys),
+            clock_patience=_CLOCK_PATIENCE if settings.development else 0.0,
         )
         self._consumer = Consumer(
             settings.kafka,

@@ -17,6 +17,7 @@ from makegood_chassis.kafka_settings import KafkaSettings
 from makegood_chassis.keys import MAXIMUM_AGE, REFRESH
 from makegood_chassis.personal_data.master_keys import FORM, MasterKeys
 from makegood_chassis.secret_files import is_secret, variable
+from makegood_chassis.signing_settings import SigningSettings
 
 MAXIMUM_LIFETIME: Final = 3600.0
 """Seconds that an access token may live."""
@@ -38,7 +39,7 @@ DEVELOPMENT_ISSUER: Final = "https://identity.makegood.invalid"
 """`iss` of the tokens that `makegood token` makes. Its key lies on the developer's disk, so production never takes it."""
 
 
-class ServiceSettings(KafkaSettings):
+class ServiceSettings(SigningSettings, KafkaSettings):
     """What every service takes. Durations are seconds."""
 
     database_url: SecretStr = Field(

@@ -11,6 +11,7 @@ from fastapi import APIRouter, Depends
 from makegood_chassis.http.app import create_app, health_app
 from makegood_chassis.http.rights import Access, Grant, operation
 from makegood_chassis.service import Service
+from makegood_testkit.production import production_values
 
 from . import notes
 from .conftest import Identity, Make, serving
@@ -147,11 +148,13 @@ async def test_the_clock_moves_forward_and_settles(
 
 async def test_production_has_no_clock_to_move(make_service: Make, identity: Identity) -> None:
     issuer = "https://identity.example.org"
+    signing = {name.lower(): production_values("booking")[name] for name in ("EVENT_SIGNING_KEY", "EVENT_KEYS_URL")}
     service = make_service(
         environment="production",
         data_keys=f"test:{'A' * 43}=",
         token_issuer=issuer,
         public_base_url="https://api.example.org",
+        **signing,
     )
     async with serving(notes.app(service)) as client:
         ops = {"Authorization": f"Bearer {identity.token('otto', 'ops', iss=issuer)}"}

@@ -5,8 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+
 PASSWORD = "kX9-vT2qLm7_Rb4wZc"  # noqa: S105 - of no server
 """Of a kind that production accepts, and of no server."""
+_SIGNING_KEY = (
+    Ed25519PrivateKey.generate().private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode().strip()
+)
 
 
 def production_values(service: str) -> dict[str, Any]:
@@ -36,6 +42,8 @@ def production_environment(service: str, authority: Path) -> dict[str, str]:
         "REDIS_URL": f"rediss://{service}:{PASSWORD}@redis.example.org:6379/0",
         "REDIS_CA_FILE": str(authority),
         "JWKS_URL": "https://identity.example.org/.well-known/jwks.json",
+        "EVENT_SIGNING_KEY": _SIGNING_KEY,
+        "EVENT_KEYS_URL": "https://identity.example.org/.well-known/event-keys.json",
         "TOKEN_ISSUER": "https://identity.example.org",
         "PUBLIC_BASE_URL": "https://api.example.org",
         "CLIENT_APP_URL": "https://app.example.org",

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import uuid
 from bisect import bisect_left
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 from aiokafka.structs import ConsumerRecord
-from makegood_contracts.envelope import MalformedEvent, Received, decode, event_type
+from makegood_contracts.envelope import MalformedEvent, Received, decode, event_type, schema_uri
 from makegood_contracts.events import Event
 from makegood_contracts.ids import is_id
 
 from makegood_chassis.messaging.handlers import Concerns
+from makegood_chassis.messaging.refusals import EnvelopeRefusal, RefusedEvent, SignatureRefusal
+
+CheckSignature = Callable[[str, ConsumerRecord], SignatureRefusal | None]
+"""Why a record on a topic (without the prefix) is not its owner's."""
 
 _UNNAMED: Final = uuid.UUID("6f0c2a44-52c5-5c37-9f0e-3d2b7f2d6a10")
 
@@ -29,19 +33,34 @@ class Arrival:
 
 @dataclass(slots=True)
 class Unreadable:
-    """A record that is no event of the contracts. Its id is its own `ce_id` if it has a usable one, else made of its place."""
+    """A record that is no event of the contracts, or contradicts its envelope. Its id is its own `ce_id` if it has a usable
+    one, else made of its place."""
 
     record: ConsumerRecord
     topic: str
     event_id: str
     redrive: int
-    error: MalformedEvent
+    error: MalformedEvent | RefusedEvent
+
+
+@dataclass(slots=True)
+class Forged:
+    """A record that the owner of its topic did not sign. Its id is made of its place: what it says of itself counts for
+    nothing, or it could take a genuine event's id away."""
+
+    record: ConsumerRecord
+    topic: str
+    event_id: str
+    reason: SignatureRefusal
 
 
 @dataclass(slots=True)
 class SortedOut:
+    """The records of a poll, by what becomes of them."""
+
     arrivals: list[Arrival]
     unreadable: list[Unreadable]
+    forged: list[Forged]
     skipped: dict[str, int]
     """Events that the service does not handle, counted by topic."""
 
@@ -51,30 +70,68 @@ def sort_out(
     wanted: Collection[str],
     prefix: str = "",
     concerns: Concerns = lambda _: True,
+    check: CheckSignature | None = None,
 ) -> SortedOut:
-    """Decodes what the service handles (`wanted`: CloudEvents types, and of these what `concerns` it), in order."""
-    result = SortedOut([], [], {})
+    """Decodes what the service handles (`wanted`: CloudEvents types, and of these what `concerns` it), in order.
+
+    Only of that the signature is checked: what touches no table costs nothing.
+    """
+    result = SortedOut([], [], [], {})
     for record in records:
         topic = record.topic.removeprefix(prefix)
         kind = event_type(record.headers)
         if kind is not None and kind not in wanted:
             result.skipped[topic] = result.skipped.get(topic, 0) + 1
             continue
+        received: Received[Event] | None = None
+        error: MalformedEvent | RefusedEvent | None = None
         try:
-            received = decode(record.key, record.headers, record.value)
-            if not is_id(received.id):
-                raise MalformedEvent("not an event of these contracts: ce_id is no UUID")
-            if not 0 <= received.redrive < 2**31:
-                raise MalformedEvent("not an event of these contracts: makegood_redrive is out of range")
-        except MalformedEvent as error:
+            received = _read(record, topic)
+        except (MalformedEvent, RefusedEvent) as failure:
+            error = failure
+        if received is not None and not concerns(received.event):
+            result.skipped[topic] = result.skipped.get(topic, 0) + 1
+        elif check is not None and (reason := check(topic, record)) is not None:
+            result.forged.append(Forged(record, topic, _made_of_its_place(record), reason))
+        elif received is not None:
+            result.arrivals.append(Arrival(record, topic, received))
+        elif error is not None:
             event_id, redrive = _identify(record)
             result.unreadable.append(Unreadable(record, topic, event_id, redrive, error))
-            continue
-        if concerns(received.event):
-            result.arrivals.append(Arrival(record, topic, received))
-        else:
-            result.skipped[topic] = result.skipped.get(topic, 0) + 1
     return result
+
+
+def _read(record: ConsumerRecord, topic: str) -> Received[Event]:
+    """The event. Raises MalformedEvent or RefusedEvent."""
+    received = decode(record.key, record.headers, record.value)
+    if not is_id(received.id):
+        raise MalformedEvent("not an event of these contracts: ce_id is no UUID")
+    if not 0 <= received.redrive < 2**31:
+        raise MalformedEvent("not an event of these contracts: makegood_redrive is out of range")
+    if (contradiction := contradicts(received, topic)) is not None:
+        raise RefusedEvent(contradiction)
+    return received
+
+
+def contradicts(received: Received[Event], topic: str) -> EnvelopeRefusal | None:
+    """What the event's envelope says that its topic or its payload denies."""
+    event, attributes = received.event, received.headers
+    kind = type(event)
+    if kind.topic.name != topic:
+        return "wrong-topic"
+    if attributes.get("ce_source") != f"/makegood/{kind.topic.owner}":
+        return "wrong-source"
+    if received.key != event.key:
+        return "wrong-key"
+    if attributes.get("ce_subject") != received.key:
+        return "wrong-subject"
+    if attributes.get("ce_dataschema") != schema_uri(kind):
+        return "wrong-schema"
+    return None
+
+
+def _made_of_its_place(record: ConsumerRecord) -> str:
+    return str(uuid.uuid5(_UNNAMED, f"{record.topic}/{record.partition}/{record.offset}"))
 
 
 def _identify(record: ConsumerRecord) -> tuple[str, int]:
@@ -83,7 +140,7 @@ def _identify(record: ConsumerRecord) -> tuple[str, int]:
     count = int(redrive) if redrive.isascii() and redrive.isdigit() and len(redrive) < 9 else 0
     if is_id(attributes.get("ce_id", "")):
         return str(uuid.UUID(attributes["ce_id"])), count
-    return str(uuid.uuid5(_UNNAMED, f"{record.topic}/{record.partition}/{record.offset}")), count
+    return _made_of_its_place(record), count
 
 
 def in_waves(received: Sequence[Received[Any]]) -> list[tuple[type[Event], list[Received[Any]]]]:

@@ -14,6 +14,7 @@ from makegood_contracts.envelope import Cause, Record
 
 from makegood_chassis.database import MAX_RECORD, Database
 from makegood_chassis.messaging import inbox
+from makegood_chassis.messaging.refusals import RefusedEvent
 
 REASON: Final = "makegood_dead_reason"
 TOPIC: Final = "makegood_dead_topic"
@@ -23,8 +24,11 @@ AT: Final = "makegood_dead_at"
 ATTEMPTS: Final = "makegood_dead_attempts"
 KEY: Final = "makegood_dead_key"
 CUT: Final = "makegood_dead_cut"
+UNTIL: Final = "makegood_dead_until"
+COUNT: Final = "makegood_dead_count"
+"""Last offset and number of the records that one letter stands for, where there were too many for a letter each."""
 REDRIVE: Final = "makegood_redrive"
-HEADERS: Final = frozenset({REASON, TOPIC, PARTITION, OFFSET, AT, ATTEMPTS, KEY, CUT})
+HEADERS: Final = frozenset({REASON, TOPIC, PARTITION, OFFSET, AT, ATTEMPTS, KEY, CUT, UNTIL, COUNT})
 """What a dead letter has beyond the headers of the event."""
 
 
@@ -52,12 +56,17 @@ class FloodGuard:
         self._moments.append(time.monotonic())
 
 
-def dead_letter(record: ConsumerRecord, *, service: str, topic: str, error: BaseException, attempts: int) -> Record:
-    """The record as it came, with why and whence. The reason is the error's class: its text may hold personal data."""
+def reason_of(error: BaseException) -> str:
+    """Why an event was refused; else the error's class: its text may hold personal data."""
+    return error.reason if isinstance(error, RefusedEvent) else type(error).__name__
+
+
+def dead_letter(record: ConsumerRecord, *, service: str, topic: str, reason: str, attempts: int) -> Record:
+    """The record as it came, with why and whence."""
     key, exact = _text(record.key)
     headers = [(name, _text(value)[0]) for name, value in record.headers if name not in HEADERS]
     headers += [
-        (REASON, type(error).__name__),
+        (REASON, reason),
         (TOPIC, topic),
         (PARTITION, str(record.partition)),
         (OFFSET, str(record.offset)),
@@ -82,13 +91,13 @@ def _text(raw: bytes | None) -> tuple[str, bool]:
 
 async def give_up(
     database: Database, record: ConsumerRecord, event_id: str, redrive: int, *, service: str, topic: str,
-    error: BaseException, attempts: int,
+    reason: str, attempts: int,
 ) -> bool:  # fmt: skip
     """Marks the event dead and publishes its dead letter in one transaction; False if that was done before."""
     async with database.transaction(Cause(event_id, event_id)) as unit:
         if not await inbox.bury(event_id, redrive, unit):
             return False
-        unit.publish_record(dead_letter(record, service=service, topic=topic, error=error, attempts=attempts))
+        unit.publish_record(dead_letter(record, service=service, topic=topic, reason=reason, attempts=attempts))
     return True
 
 

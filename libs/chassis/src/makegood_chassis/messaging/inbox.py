@@ -27,6 +27,7 @@ ON CONFLICT (event_id) DO UPDATE SET redrive = excluded.redrive, handled_at = cl
 WHERE inbox.state = 'dead' AND excluded.redrive > inbox.redrive
 RETURNING event_id
 """
+_MARK_DEAD: Final = "UPDATE inbox SET state = 'dead' WHERE event_id = ANY($1::uuid[])"
 _PRUNE: Final = """
 DELETE FROM inbox WHERE ctid = ANY(ARRAY(
     SELECT ctid FROM inbox WHERE handled_at < clock_timestamp() - $1::interval AND state = 'done' LIMIT $2
@@ -67,6 +68,11 @@ def _canonical(event_id: str) -> str:
 async def bury(event_id: str, redrive: int, unit: UnitOfWork) -> bool:
     """Marks the event as a dead letter; False if it was handled, or buried, before."""
     return bool(await unit.fetch(_BURY, event_id, redrive))
+
+
+async def mark_dead(event_ids: Sequence[str], unit: UnitOfWork) -> None:
+    """Makes dead letters of events that `unit` has claimed."""
+    await unit.execute(_MARK_DEAD, event_ids)
 
 
 async def prune(database: Database, older_than: timedelta, *, at_once: int = 5000) -> int:

@@ -1,14 +1,15 @@
 """What happens with the events of one poll: one transaction, and if it fails, fewer events, until the culprit stands alone.
 
-consume → inbox → handlers → outbox → commit. Errors of servers are waited for; an event that fails by itself is tried a few
-times more and then given up, the others go on.
+consume → signatures → inbox → handlers → outbox → commit. Errors of servers are waited for; an event that fails by itself is
+tried a few times more and then given up, the others go on. What is refused, by its signature or by a rule, is never tried again.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import UTC, datetime
+from typing import TypeVar
 
 import structlog
 from aiokafka.structs import ConsumerRecord
@@ -18,19 +19,28 @@ from makegood_contracts.ids import new_id
 from tenacity import AsyncRetrying, retry_if_not_exception_type, stop_after_attempt, wait_exponential
 
 from makegood_chassis import metrics, observe
-from makegood_chassis.database import Database
+from makegood_chassis.database import Database, UnitOfWork
 from makegood_chassis.messaging import inbox, points
-from makegood_chassis.messaging.batches import Arrival, Unreadable, in_waves, sort_out
-from makegood_chassis.messaging.dead_letters import FloodGuard, give_up
+from makegood_chassis.messaging.batches import Arrival, SortedOut, Unreadable, in_waves, sort_out
+from makegood_chassis.messaging.dead_letters import FloodGuard, dead_letter, give_up, reason_of
 from makegood_chassis.messaging.failures import Stopped, until_it_passes
+from makegood_chassis.messaging.forgeries import Forgeries
 from makegood_chassis.messaging.handlers import Concerns, EventHandlers
+from makegood_chassis.messaging.refusals import RefusalReason, SignatureRefusal, TooEarly
+from makegood_chassis.messaging.sequences import Sequences
+from makegood_chassis.messaging.verification import Verifier
 
 _ATTEMPTS = 3
+T = TypeVar("T")
 _log = structlog.get_logger(__name__)
 
 
 class Processor:
-    """`given_up` is asked between two tries of a poll whose servers are away; `waiting(True)` tells that it waits."""
+    """`given_up` is asked between two tries of a poll whose servers are away; `waiting(True)` tells that it waits.
+
+    `verifier`: records must be signed. `clock_patience`: seconds for which an event that comes before its time is tried again,
+    where clocks can be moved (development).
+    """
 
     def __init__(
         self,
@@ -41,6 +51,8 @@ class Processor:
         guard: FloodGuard,
         prefix: str = "",
         concerns: Concerns = lambda _: True,
+        verifier: Verifier | None = None,
+        clock_patience: float = 0.0,
         given_up: Callable[[], bool] = lambda: False,
         waiting: Callable[[bool], None] = lambda _: None,
     ) -> None:
@@ -50,6 +62,11 @@ class Processor:
         self._guard = guard
         self._prefix = prefix
         self._concerns = concerns
+        self._verifier = verifier
+        self._forgeries = Forgeries(database, service)
+        self._sequences = Sequences()
+        self._clock_patience = clock_patience
+        self._early: dict[str, float] = {}
         self.given_up = given_up
         self.waiting = waiting
         self._wanted = frozenset(kind.type for kind in handlers)
@@ -61,15 +78,35 @@ class Processor:
         """Returns once each record is handled, skipped or a dead letter. Raises Stopped or Flood; then some may be handled,
         and those will be known as such when they come again."""
         started = time.perf_counter()
-        sorted_out = sort_out(records, self._wanted, self._prefix, self._concerns)
+        sorted_out = await self._sort_out(records)
         for topic, count in sorted_out.skipped.items():
             metrics.CONSUMED.labels(topic, "skipped").inc(count)
         if sorted_out.arrivals:
             await self._settle(sorted_out.arrivals)
         for one in sorted_out.unreadable:
             await self._bury(one, one.event_id, one.redrive, one.error, 1)
+        if self._verifier is not None:
+            await self._forgeries.keep(sorted_out.forged, self._until_it_passes)
         metrics.CONSUMER_BATCH.observe(len(records))
         metrics.CONSUMER_DURATION.observe(time.perf_counter() - started)
+
+    async def _sort_out(self, records: Sequence[ConsumerRecord]) -> SortedOut:
+        """Where a record names a key that nobody knows, the keys are fetched once more before it is refused."""
+        verifier = self._verifier
+        if verifier is None:
+            return sort_out(records, self._wanted, self._prefix, self._concerns)
+
+        def check(topic: str, record: ConsumerRecord) -> SignatureRefusal | None:
+            return verifier.check(topic, record.key, record.headers, record.value)
+
+        if not verifier.keys.fresh:
+            await self._waiting_for_a_server(verifier.keys.ensure, len(records))
+        found = sort_out(records, self._wanted, self._prefix, self._concerns, check)
+        if any(one.reason == "key-unknown" for one in found.forged) and await self._waiting_for_a_server(
+            verifier.keys.look_again, len(records)
+        ):
+            found = sort_out(records, self._wanted, self._prefix, self._concerns, check)
+        return found
 
     async def _settle(self, arrivals: list[Arrival]) -> None:
         parts = [arrivals]
@@ -87,6 +124,9 @@ class Processor:
                     await self._alone(part[0], error)
 
     async def _patiently(self, part: list[Arrival]) -> None:
+        await self._waiting_for_a_server(lambda: self._attempt(part), len(part))
+
+    async def _waiting_for_a_server(self, operation: Callable[[], Awaitable[T]], events: int) -> T:
         waited = False
 
         def failed(error: BaseException, attempts: int) -> None:
@@ -95,10 +135,10 @@ class Processor:
             if not waited:
                 waited = True
                 self.waiting(True)
-                _log.warning("events wait for a server", error=type(error).__name__, events=len(part))
+                _log.warning("events wait for a server", error=type(error).__name__, events=events)
 
         try:
-            await until_it_passes(lambda: self._attempt(part), given_up=self.given_up, failed=failed, longest=2.0)
+            return await until_it_passes(operation, given_up=self.given_up, failed=failed, longest=2.0)
         finally:
             if waited:
                 self.waiting(False)
@@ -109,17 +149,52 @@ class Processor:
         async with spans, self._database.transaction(Cause(new_id(), new_id())) as unit:
             fresh = await inbox.claim(spans.received, unit)
             points.reached("consumer.inbox")
-            for kind, group in in_waves(fresh):
+            taken = fresh
+            if repeated := self._sequences.repeated(fresh):
+                for event_id in repeated:
+                    unit.refuse(event_id, "sequence-repeated")
+                taken = [one for one in fresh if one.id not in repeated]
+            for kind, group in in_waves(taken):
                 await self._handlers[kind](group, unit)
             points.reached("consumer.handled")
-        self._count(part, len(fresh))
+            refused = dict(unit.refused)
+            if refused:
+                self._be_patient_with_clocks(refused)
+                await self._refuse(part, refused, unit)
+        self._sequences.handled(fresh if not refused else [one for one in fresh if one.id not in refused])
+        self._count(part, len(fresh), refused)
 
-    def _count(self, part: list[Arrival], fresh: int) -> None:
+    def _be_patient_with_clocks(self, refused: Mapping[str, RefusalReason]) -> None:
+        """Development's clocks move one after the other. Raises TooEarly for as long as that may be why."""
+        now = time.monotonic()
+        early = [event_id for event_id, reason in refused.items() if reason == "before-its-time"]
+        for event_id in early:
+            self._early.setdefault(event_id, now)
+        if any(now - self._early[event_id] < self._clock_patience for event_id in early):
+            raise TooEarly
+        for event_id in early:
+            del self._early[event_id]
+
+    async def _refuse(self, part: list[Arrival], refused: Mapping[str, RefusalReason], unit: UnitOfWork) -> None:
+        """The refused become dead letters with the transaction in which the others have their effect."""
+        self._guard.check()
+        arrivals = {arrival.received.id: arrival for arrival in part}
+        for event_id, reason in refused.items():
+            arrival = arrivals[event_id]
+            unit.publish_record(
+                dead_letter(arrival.record, service=self._service, topic=arrival.topic, reason=reason, attempts=1)
+            )
+        await inbox.mark_dead(list(refused), unit)
+
+    def _count(self, part: list[Arrival], fresh: int, refused: Mapping[str, RefusalReason]) -> None:
         if fresh < len(part):
             metrics.INBOX_DUPLICATES.inc(len(part) - fresh)
         topics: dict[str, int] = {}
         for arrival in part:
-            topics[arrival.topic] = topics.get(arrival.topic, 0) + 1
+            if (reason := refused.get(arrival.received.id)) is None:
+                topics[arrival.topic] = topics.get(arrival.topic, 0) + 1
+            else:
+                self._note_dead(arrival, arrival.received.id, reason, "refused")
         for topic, count in topics.items():
             metrics.CONSUMED.labels(topic, "handled").inc(count)
         oldest = min(arrival.record.timestamp for arrival in part) / 1000
@@ -147,26 +222,37 @@ class Processor:
         self, one: Arrival | Unreadable, event_id: str, redrive: int, error: BaseException, attempts: int
     ) -> None:
         self._guard.check()
-        buried = await until_it_passes(
+        reason = reason_of(error)
+        buried = await self._until_it_passes(
             lambda: give_up(
                 self._database, one.record, event_id, redrive,
-                service=self._service, topic=one.topic, error=error, attempts=attempts,
-            ),
-            given_up=self.given_up,
-            failed=lambda failure, _: metrics.CONSUMER_RETRIES.labels(type(failure).__name__).inc(),
+                service=self._service, topic=one.topic, reason=reason, attempts=attempts,
+            )
         )  # fmt: skip
         if not buried:
             metrics.INBOX_DUPLICATES.inc()
             return
+        self._note_dead(one, event_id, reason, "dead", observe.frames(error))
+
+    async def _until_it_passes(self, operation: Callable[[], Awaitable[bool]]) -> bool:
+        return await until_it_passes(
+            operation,
+            given_up=self.given_up,
+            failed=lambda failure, _: metrics.CONSUMER_RETRIES.labels(type(failure).__name__).inc(),
+        )
+
+    def _note_dead(
+        self, one: Arrival | Unreadable, event_id: str, reason: str, outcome: str, frames: Sequence[str] = ()
+    ) -> None:
         self._guard.count()
-        metrics.DEAD_LETTERS.labels(one.topic, type(error).__name__).inc()
-        metrics.CONSUMED.labels(one.topic, "dead").inc()
+        metrics.DEAD_LETTERS.labels(one.topic, reason).inc()
+        metrics.CONSUMED.labels(one.topic, outcome).inc()
         _log.error(
             "event given up",
             event_id=event_id,
             topic=one.topic,
             partition=one.record.partition,
             offset=one.record.offset,
-            error=type(error).__name__,
-            frames=observe.frames(error),
+            error=reason,
+            frames=list(frames),
         )

@@ -15,13 +15,26 @@ from typing import Any, Final
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.structs import ConsumerRecord, TopicPartition
-from makegood_contracts.topics import Service, dead_letters
+from makegood_contracts.topics import EVENT_TOPICS, Service, dead_letters
 
 from makegood_chassis import metrics
 from makegood_chassis.kafka_connection import Brokers, kafka_arguments
-from makegood_chassis.messaging.dead_letters import AT, ATTEMPTS, CUT, KEY, OFFSET, PARTITION, REASON, TOPIC, restored
+from makegood_chassis.messaging.dead_letters import (
+    AT,
+    ATTEMPTS,
+    CUT,
+    KEY,
+    OFFSET,
+    PARTITION,
+    REASON,
+    TOPIC,
+    UNTIL,
+    restored,
+)
 
 _PATIENCE: Final = 30.0
+_MOST_ORIGINALS: Final = 100_000
+_EVENT_TOPICS: Final = frozenset(topic.name for topic in EVENT_TOPICS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,29 +53,44 @@ class DeadLetter:
     attempts: int
     redrive: int
     record: ConsumerRecord
+    until: int = -1
+    """Last offset of the records that one letter stands for (forgeries beyond the first few); -1: it stands for itself."""
 
     @property
     def whole(self) -> bool:
-        """False for one that was too long to keep: its place of origin is all there is."""
+        """False for one of which the place of origin is all there is: too long to keep, or one of very many."""
         return CUT not in {name for name, _ in self.record.headers}
 
 
 def read_letter(record: ConsumerRecord) -> DeadLetter:
+    """Whoever reaches Kafka can write dead letters too, so nothing in one is relied upon."""
     headers = {name: value.decode(errors="replace") for name, value in record.headers}
     return DeadLetter(
         position=record.offset,
         event_id=headers.get("ce_id", ""),
         event_type=headers.get("ce_type", ""),
-        key=base64.b64decode(headers[KEY]) if KEY in headers else record.key or b"",
+        key=_exact_key(headers[KEY]) if KEY in headers else record.key or b"",
         reason=headers.get(REASON, ""),
         topic=headers.get(TOPIC, ""),
-        partition=int(headers.get(PARTITION, "-1")),
-        offset=int(headers.get(OFFSET, "-1")),
+        partition=_number(headers.get(PARTITION)),
+        offset=_number(headers.get(OFFSET)),
         at=headers.get(AT, ""),
-        attempts=int(headers.get(ATTEMPTS, "0")),
-        redrive=int(headers["makegood_redrive"]) if headers.get("makegood_redrive", "").isdigit() else 0,
+        attempts=max(0, _number(headers.get(ATTEMPTS))),
+        redrive=max(0, _number(headers.get("makegood_redrive"))),
         record=record,
+        until=_number(headers.get(UNTIL)),
     )
+
+
+def _number(text: str | None) -> int:
+    return int(text) if text is not None and text.isascii() and text.isdigit() and len(text) < 19 else -1
+
+
+def _exact_key(text: str) -> bytes:
+    try:
+        return base64.b64decode(text)
+    except ValueError:
+        return b""
 
 
 async def list_letters(servers: Brokers, service: Service, *, prefix: str = "") -> AsyncIterator[DeadLetter]:
@@ -92,30 +120,49 @@ async def redrive(
 ) -> list[DeadLetter]:
     """Puts letters back, those with these event ids, of this reason, and that `where` takes. Answers which.
 
-    An event that died several times is put back as it died last. Letters that were cut are left out.
+    An event that died several times is put back as it died last. Letters that were cut are left out. Where the reason is named,
+    records of which only the places were kept are put back from there, as long as their topics have them.
     """
     chosen: dict[tuple[str, int, int] | str, DeadLetter] = {}
     async for letter in list_letters(servers, service, prefix=prefix):
-        if not letter.whole or not letter.topic:
+        if letter.topic not in _EVENT_TOPICS or not (letter.whole or (letter.until >= 0 and reason is not None)):
             continue
         if (ids is None or letter.event_id in ids) and (reason is None or letter.reason == reason) and where(letter):
             chosen[letter.event_id or (letter.topic, letter.partition, letter.offset)] = letter
     if not chosen:
         return []
-    async with _writer(servers) as producer:
-        sent = [
-            await producer.send(
-                prefix + letter.topic,
-                key=letter.key,
-                value=letter.record.value,
-                headers=restored(letter.record.headers),
-            )
-            for letter in chosen.values()
-        ]
+    async with _writer(servers) as producer, _reader(servers) as reader:
+        sent = []
+        for letter in chosen.values():
+            records = [letter.record] if letter.whole else await _originals(reader, prefix + letter.topic, letter)
+            for record in records:
+                sent.append(
+                    await producer.send(
+                        prefix + letter.topic,
+                        key=letter.key if letter.whole else record.key,
+                        value=record.value,
+                        headers=restored(record.headers),
+                    )
+                )
         async with asyncio.timeout(_PATIENCE):
             await asyncio.gather(*sent)
     metrics.REDRIVEN.inc(len(chosen))
     return list(chosen.values())
+
+
+async def _originals(reader: Any, topic: str, letter: DeadLetter) -> list[ConsumerRecord]:
+    """The records for which the letter stands, as far as the topic still has them."""
+    place = TopicPartition(topic, letter.partition)
+    if letter.partition not in await _partitions(reader, topic):
+        return []
+    reader.assign([place])
+    end = min(letter.until + 1, (await reader.end_offsets([place]))[place])
+    reader.seek(place, max(letter.offset, (await reader.beginning_offsets([place]))[place]))
+    found: list[ConsumerRecord] = []
+    while await reader.position(place) < end and len(found) < _MOST_ORIGINALS:
+        polled = await reader.getmany(place, timeout_ms=1000, max_records=500)
+        found += [record for record in polled.get(place, []) if record.offset < end]
+    return found
 
 
 async def _partitions(consumer: Any, topic: str) -> set[int]:

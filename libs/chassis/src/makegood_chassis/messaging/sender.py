@@ -20,10 +20,12 @@ from aiokafka.errors import (
     TopicAuthorizationFailedError,
     UnknownTopicOrPartitionError,
 )
+from makegood_contracts.topics import EVENT_TOPICS
 
 from makegood_chassis.kafka_connection import Brokers, kafka_arguments
 from makegood_chassis.messaging import points
 from makegood_chassis.messaging.partitions import partition_hash
+from makegood_chassis.messaging.signatures import SIGNATURE, Signer, leaf
 
 TOPIC_TROUBLE: Final = (
     InvalidTopicError,
@@ -35,6 +37,8 @@ TOPIC_TROUBLE: Final = (
 """Errors that concern one topic while the broker is well: the others go on."""
 
 _BATCH_BYTES: Final = 900_000
+_SIGNED: Final = frozenset(topic.name for topic in EVENT_TOPICS)
+"""Dead letters are not: each keeps the signature that its event came with."""
 _decode_headers = msgspec.json.Decoder(list[tuple[str, str]]).decode
 _log = structlog.get_logger(__name__)
 
@@ -61,15 +65,22 @@ class _Part:
 
 class Sender:
     """Not for use by several tasks at once. After any failure the producer is replaced: an idempotent one whose sequence
-    has a gap refuses everything from then on."""
+    has a gap refuses everything from then on. With a `signer` every event carries a signature."""
 
     def __init__(
-        self, servers: Brokers, *, prefix: str = "", client_id: str = "makegood", ack_timeout: float = 15.0
+        self,
+        servers: Brokers,
+        *,
+        prefix: str = "",
+        client_id: str = "makegood",
+        ack_timeout: float = 15.0,
+        signer: Signer | None = None,
     ) -> None:
         self._servers = servers
         self._prefix = prefix
         self._client_id = client_id
         self._ack_timeout = ack_timeout
+        self._signer = signer
         self._producer: Any = None
 
     async def open(self) -> Any:
@@ -135,7 +146,7 @@ class Sender:
         now = int(time.time() * 1000)
         parts: dict[tuple[str, int], _Part] = {}
         counts: dict[str, int] = {}
-        for row_id, name, key, headers, payload, _ in rows:
+        for (row_id, name, key, _, payload, _), headers in zip(rows, self._headers(rows), strict=True):
             count = counts.get(name)
             if count is None:
                 count = counts[name] = await self._partitions(producer, name, outcome)
@@ -151,13 +162,29 @@ class Sender:
                 key=key.encode(),
                 value=payload,
                 timestamp=now,
-                headers=[(header, value.encode()) for header, value in _decode_headers(headers)],
+                headers=headers,
             )
             if added is None:
                 part.full = True
             else:
                 part.ids.append(row_id)
         return list(parts.values())
+
+    def _headers(self, rows: Sequence[asyncpg.Record]) -> list[list[tuple[str, bytes]]]:
+        """The rows' headers as the broker takes them, with their signatures."""
+        every = [
+            [(name, value.encode()) for name, value in _decode_headers(headers)] for _, _, _, headers, _, _ in rows
+        ]
+        if self._signer is not None:
+            events = [
+                (leaf(topic, key.encode(), headers, payload), headers)
+                for (_, topic, key, _, payload, _), headers in zip(rows, every, strict=True)
+                if topic in _SIGNED
+            ]
+            signatures = self._signer.sign([hashed for hashed, _ in events])
+            for (_, headers), signature in zip(events, signatures, strict=True):
+                headers.append((SIGNATURE, signature))
+        return every
 
     async def _partitions(self, producer: Any, name: str, outcome: Outcome) -> int:
         """How many partitions the topic has; 0 if the broker does not know it."""

@@ -29,6 +29,13 @@ _HEADERS: Final[dict[str, str]] = {
     "content-type": "Media type of the payload.",
 }
 
+_OPTIONAL = {
+    "traceparent": "W3C trace context.",
+    "makegood_signature": "Detached signature by the topic's owner (Ed25519 over a Merkle root of SHA-256): key id, sides, path and "
+    "signature with dots between them; the data teams' how-to verifies it.",
+    "makegood_redrive": "How often the event was put back from dead letters; not covered by the signature.",
+}
+
 
 def document() -> dict[str, Any]:
     """The whole document, as plain data."""
@@ -118,6 +125,7 @@ def _trait() -> dict[str, Any]:
         "headers": {
             "type": "object",
             "required": list(_HEADERS),
-            "properties": properties | {"traceparent": {"type": "string", "description": "W3C trace context."}},
+            "properties": properties
+            | {name: {"type": "string", "description": about} for name, about in _OPTIONAL.items()},
         }
     }

@@ -9,6 +9,7 @@ from makegood_chassis.database import UnitOfWork
 from makegood_contracts.envelope import Cause, Received
 from makegood_contracts.events import ReleaseCause, SessionReserved, SlotReleased
 
+from makegood_availability.domain.believing import MOVED_LATELY, Claim, claim_of, contradiction, disbelieved
 from makegood_availability.domain.holds import reopened
 from makegood_availability.handlers.waitlist import Line
 from makegood_availability.store import holds
@@ -31,18 +32,44 @@ class Endings:
         """The handler of one kind of ending."""
 
         async def handle(batch: Sequence[Received[Any]], unit: UnitOfWork) -> None:
-            causes = _causes(batch)
-            released = await holds.release(unit, list(causes), cause)
-            for slot in released:
-                publish_released(slot, cause, causes[slot.session_id], unit)
+            told: dict[str, Received[Any]] = {}
+            for received in batch:
+                if (why := contradiction(received.event, unit.now)) is not None:
+                    unit.refuse(received.id, why)
+                else:
+                    told[received.event.session_id] = received
+            causes = _causes(list(told.values()))
+            released = await holds.release(unit, [claim_of(r.event, unit.now) for r in told.values()], cause)
             if len(released) < len(causes):
                 held = {slot.session_id for slot in released}
-                events = (received.event for received in batch if received.event.session_id not in held)
-                without = [Ended(e.session_id, e.provider_id, e.member_id, e.starts_at, e.ends_at) for e in events]
-                await holds.remember_ended(unit, without, cause)
+                released += await self._others([told[session] for session in told if session not in held], cause, unit)
+            for slot in released:
+                publish_released(slot, cause, causes[slot.session_id], unit)
             await self._line.opened(released, causes, unit)
 
         return handle
+
+    async def _others(
+        self, batch: Sequence[Received[Any]], cause: ReleaseCause, unit: UnitOfWork
+    ) -> Sequence[Released]:
+        """Those that ended no hold: most have none, or none any more. Of a hold that stands it cannot be true (SEC-7), unless
+        it was moved before booking heard of it: then the ending gives back what is held, wherever it stands."""
+        events = [received.event for received in batch]
+        without = [Ended(e.session_id, e.provider_id, e.member_id, e.starts_at, e.ends_at) for e in events]
+        new = await holds.remember_ended(unit, without, cause)
+        known = {received.event.session_id: received for received in batch if received.event.session_id not in new}
+        if not known:
+            return []
+        standing = await holds.live(unit, sorted(known), unit.now - MOVED_LATELY)
+        claims: list[Claim] = []
+        for hold in standing:
+            received = known[hold.session_id]
+            why = disbelieved(received.event, hold, unit.now, moved_lately=hold.moved)
+            if why is not None:
+                unit.refuse(received.id, why)
+            else:
+                claims.append(Claim(hold.session_id, hold.provider_id, hold.member_id, None, None))
+        return await holds.release(unit, claims, cause) if claims else []
 
 
 def _causes(batch: Sequence[Received[Any]]) -> dict[str, Cause]:

@@ -13,6 +13,7 @@ from makegood_contracts.envelope import Cause, Received
 from makegood_contracts.events import SessionExtensionRequested, SessionMoveFunded, SlotMoved, SlotMoveRefused
 from makegood_contracts.reasons import Reason
 
+from makegood_availability.domain.believing import of_its_parties
 from makegood_availability.domain.holds import SLOT_TAKEN, Wish, in_order
 from makegood_availability.domain.moves import (
     NO_HOLD,
@@ -94,6 +95,9 @@ class Moves:
         for received in asked:
             event = received.event
             hold = standing.get(event.session_id)
+            if hold is not None and not of_its_parties(event, hold):
+                unit.refuse(received.id, "not-its-parties")
+                continue
             if hold is None or not hold.live:
                 await self._refuse(event, hold, [NO_HOLD], received.cause, unit)
                 continue

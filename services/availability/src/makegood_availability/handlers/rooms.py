@@ -25,10 +25,17 @@ class Rooms:
     async def told(self, batch: Sequence[Received[Any]], unit: UnitOfWork) -> None:
         """Keeps the latest of each room; who waits in one that was closed waits no more."""
         latest: dict[str, Received[Any]] = {}
+        parties = await rooms.parties(unit, [received.event.room_id for received in batch])
         for received in batch:
+            mine = (received.event.member_id, received.event.provider_id)
+            if parties.setdefault(received.event.room_id, mine) != mine:
+                unit.refuse(received.id, "not-its-parties")
+                continue
             known = latest.get(received.event.room_id)
             if known is None or known.event.room_version < received.event.room_version:
                 latest[received.event.room_id] = received
+        if not latest:
+            return
         await rooms.save(
             unit,
             [

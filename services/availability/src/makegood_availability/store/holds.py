@@ -11,6 +11,7 @@ from makegood_chassis.database import Row, UnitOfWork
 from makegood_contracts.events import ReleaseCause
 from makegood_contracts.reasons import Reason
 
+from makegood_availability.domain.believing import Claim
 from makegood_availability.domain.holds import MEMBER_BUSY, SLOT_TAKEN, VENUE_TAKEN, Wish
 
 # A conflict makes PostgreSQL wait for the other transaction, so workers insert in one order: by provider, then start.
@@ -61,7 +62,14 @@ SELECT session_id::text FROM firm WHERE entry_id IS NOT NULL
 # Whether anybody waits for something like the slot is a look into two indexes that hold nothing but those who wait.
 _RELEASE = """
 WITH locked AS (
-    SELECT session_id FROM slot_holds WHERE session_id = ANY($1::uuid[]) AND live ORDER BY session_id FOR UPDATE
+    SELECT held.session_id FROM slot_holds AS held
+    JOIN unnest($1::uuid[], $4::text[], $5::text[], $6::timestamptz[], $7::timestamptz[])
+        AS claim (session_id, provider_id, member_id, begun_by, ended_by) ON held.session_id = claim.session_id
+    WHERE held.session_id = ANY($1::uuid[]) AND held.live
+        AND held.provider_id = claim.provider_id AND held.member_id = claim.member_id
+        AND (claim.begun_by IS NULL OR held.starts_at <= claim.begun_by)
+        AND (claim.ended_by IS NULL OR held.ends_at <= claim.ended_by)
+    ORDER BY held.session_id FOR UPDATE OF held
 )
 UPDATE slot_holds SET live = false, cause = $2, ended_at = $3, sequence = sequence + 1 FROM locked
 WHERE slot_holds.session_id = locked.session_id
@@ -77,6 +85,13 @@ FROM unnest($1::uuid[], $2::text[], $3::text[], $4::timestamptz[], $5::timestamp
     AS ended (session_id, provider_id, member_id, starts_at, ends_at)
 ORDER BY session_id
 ON CONFLICT DO NOTHING
+RETURNING session_id::text
+"""
+
+_LIVE = """
+SELECT session_id::text, provider_id, member_id, starts_at, ends_at,
+    EXISTS (SELECT FROM slot_moves m WHERE m.session_id = slot_holds.session_id AND m.decided_at > $2)
+FROM slot_holds WHERE session_id = ANY($1::uuid[]) AND live ORDER BY session_id FOR UPDATE
 """
 
 _WITHIN = """
@@ -139,6 +154,18 @@ class Inside:
 
 
 @dataclass(frozen=True, slots=True)
+class Live:
+    """A hold that has not ended. `moved`: it was lately, so booking may still speak of its old time."""
+
+    session_id: str
+    provider_id: str
+    member_id: str
+    starts_at: datetime
+    ends_at: datetime
+    moved: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Ended:
     """A session that is over, as its last event says."""
 
@@ -188,14 +215,30 @@ async def make_firm(unit: UnitOfWork, session_ids: Sequence[str]) -> list[str]:
     return [row[0] for row in await unit.fetch(_FIRM, session_ids)]
 
 
-async def release(unit: UnitOfWork, session_ids: Sequence[str], cause: ReleaseCause) -> list[Released]:
-    """Ends these sessions' holds; answers those that were live until now."""
-    return [_released(row) for row in await unit.fetch(_RELEASE, session_ids, cause, unit.now)]
+async def release(unit: UnitOfWork, claims: Sequence[Claim], cause: ReleaseCause) -> list[Released]:
+    """Ends the holds of the sessions of which the claims can be true; answers those that were live until now."""
+    rows = await unit.fetch(
+        _RELEASE,
+        [claim.session_id for claim in claims],
+        cause,
+        unit.now,
+        [claim.provider_id for claim in claims],
+        [claim.member_id for claim in claims],
+        [claim.begun_by for claim in claims],
+        [claim.ended_by for claim in claims],
+    )
+    return [_released(row) for row in rows]
 
 
-async def remember_ended(unit: UnitOfWork, sessions: Sequence[Ended], cause: ReleaseCause) -> None:
-    """Keeps that these sessions are over, so that a request that is handled later never holds a slot."""
-    await unit.execute(
+async def live(unit: UnitOfWork, session_ids: Sequence[str], moved_since: datetime) -> list[Live]:
+    """Those of the sessions that have a hold, locked."""
+    return [Live(*row) for row in await unit.fetch(_LIVE, session_ids, moved_since)]
+
+
+async def remember_ended(unit: UnitOfWork, sessions: Sequence[Ended], cause: ReleaseCause) -> set[str]:
+    """Keeps that these sessions are over, so that a request that is handled later never holds a slot. Answers those of which
+    nothing was known."""
+    rows = await unit.fetch(
         _REMEMBER,
         [session.session_id for session in sessions],
         [session.provider_id for session in sessions],
@@ -205,6 +248,7 @@ async def remember_ended(unit: UnitOfWork, sessions: Sequence[Ended], cause: Rel
         cause,
         unit.now,
     )
+    return {row[0] for row in rows}
 
 
 async def sessions_within(unit: UnitOfWork, provider_id: str, start: datetime, end: datetime) -> list[Inside]:

@@ -19,6 +19,7 @@ ON CONFLICT (room_id) DO UPDATE SET version = excluded.version, active = exclude
 WHERE rooms.version < excluded.version
 """
 
+_PARTIES = "SELECT room_id::text, member_id, provider_id FROM rooms WHERE room_id = ANY($1::uuid[])"
 _FIND = "SELECT room_id::text, member_id, provider_id, version, active FROM rooms WHERE room_id = $1"
 _FIND_AND_KEEP = _FIND + " FOR SHARE"
 
@@ -44,6 +45,12 @@ async def save(unit: UnitOfWork, rooms: Sequence[Room]) -> None:
         [room.version for room in rooms],
         [room.active for room in rooms],
     )
+
+
+async def parties(queries: Queries, room_ids: Sequence[str]) -> dict[str, tuple[str, str]]:
+    """Room → (member, provider) of those that are known; they never change."""
+    rows = await queries.fetch(_PARTIES, room_ids)
+    return {row[0]: (row[1], row[2]) for row in rows}
 
 
 async def find(queries: Queries, room_id: str, *, keep: bool = False) -> Room | None:

@@ -33,6 +33,7 @@ from makegood_contracts.events import (
 )
 
 from makegood_booking.domain.attendance import call_off
+from makegood_booking.domain.believing import disbelieved
 from makegood_booking.domain.booking import (
     co_pay_lapsed,
     credit_corrected,
@@ -52,10 +53,6 @@ from makegood_booking.store.sessions import Sessions
 
 E = TypeVar("E", bound=Event)
 Rule = Callable[[Session, Any, datetime], Changed]
-
-
-class UnknownSession(LookupError):
-    """An event of a session that booking never had: it cannot be taken."""
 
 
 def event_handlers(sessions: Sessions, signals: Signals) -> EventHandlers:
@@ -139,12 +136,16 @@ def _handler(rule: Rule, sessions: Sessions, signals: Signals) -> EventHandler:
             return
         ids = {received.event.session_id for received in wanted}
         before = await sessions.lock_many(sorted(ids), unit)
-        if len(before) < len(ids):
-            raise UnknownSession(f"{len(ids) - len(before)} of {len(ids)} sessions are not known here")
         now = dict(before)
         changes: list[tuple[Changed, Cause]] = []
         for received in wanted:
-            session = now[received.event.session_id]
+            session = now.get(received.event.session_id)
+            if session is None:
+                unit.refuse(received.id, "unknown-session")
+                continue
+            if (why := disbelieved(received.event, session, unit.now)) is not None:
+                unit.refuse(received.id, why)
+                continue
             changed = rule(session, received.event, unit.now)
             if changed.session is not session:
                 now[session.id] = changed.session

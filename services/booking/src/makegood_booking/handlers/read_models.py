@@ -173,6 +173,8 @@ def together(*tables: EventHandlers) -> EventHandlers:
 def _all(handlers: Sequence[Callable[[Sequence[Received[Any]], UnitOfWork], Any]]) -> EventHandler:
     async def handle(batch: Sequence[Received[Any]], unit: UnitOfWork) -> None:
         for handler in handlers:
-            await handler(batch, unit)
+            believed = [received for received in batch if received.id not in unit.refused]
+            if believed:
+                await handler(believed, unit)
 
     return handle

@@ -54,6 +54,9 @@ class Hold:
     """Whether another hold was ever added beside it, for a move."""
     extended: bool = False
     """Whether an extension of the session was charged for."""
+    starts_at: datetime | None = None
+    ends_at: datetime | None = None
+    """When the session is, as it was asked for or last moved; None for holds of an earlier release."""
     by_hand: bool = False
     """Whether support gave the credit back by hand: no corrected outcome takes it away again (MISS-5)."""
 
@@ -88,6 +91,7 @@ def set_aside(
 ) -> Hold:
     """Holds a credit of the lot, or a pending co-pay where the plan asks for one; nothing stands against it."""
     held = Hold(request.session_id, new_id(), book.member_id, enrolment.plan_id, "held", request.hold_until)
+    held.starts_at, held.ends_at = request.starts_at, request.ends_at
     if enrolment.plan.co_pay is not None:
         held.invoice = pending_co_pay(
             book.member_id, request.session_id, enrolment.plan.co_pay, request.ends_at, enrolment.time_zone

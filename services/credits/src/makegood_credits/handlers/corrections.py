@@ -8,6 +8,7 @@ from makegood_chassis.database import UnitOfWork
 from makegood_contracts.envelope import Received
 from makegood_contracts.events import OutcomeCorrected
 
+from makegood_credits.domain.believing import disbelieved
 from makegood_credits.domain.book import Entry
 from makegood_credits.domain.correcting import IMPLIED, correct
 from makegood_credits.domain.invoices import OPEN, Invoice
@@ -32,6 +33,9 @@ async def _correct(received: Received[OutcomeCorrected], unit: UnitOfWork) -> No
     event, cause = received.event, received.cause
     books = await book_store.lock(unit, [event.member_id])
     hold = (await hold_store.by_session(unit, [event.session_id], books)).get(event.session_id)
+    if (why := disbelieved(event, hold, unit.now)) is not None:
+        unit.refuse(received.id, why)
+        return
     if hold is None or hold.id is None:
         return
     if hold.state == "held":  # its outcome never came through: the corrected one settles it

@@ -19,6 +19,7 @@ from makegood_contracts.events import (
     SessionRejected,
 )
 
+from makegood_credits.domain.believing import disbelieved
 from makegood_credits.domain.book import Book
 from makegood_credits.domain.holding import Hold, HoldState
 from makegood_credits.domain.invoices import Invoice
@@ -40,6 +41,8 @@ class Ended:
     member_id: str
     ending: Ending
     cause: Cause
+    told: Received[Any] | None = None
+    """The event that says so; None where credits itself decided it."""
 
 
 def ending_of(event: Event, received: Received[Any]) -> Ending:
@@ -75,6 +78,7 @@ async def on_ended(batch: Sequence[Received[Any]], unit: UnitOfWork) -> None:
             received.event.member_id,
             ending_of(received.event, received),
             received.cause,
+            received,
         )
         for received in batch
     ]
@@ -94,6 +98,9 @@ async def settle_all(
     before: list[HoldState] = []
     for each in ended:
         hold = holds.get(each.session_id)
+        if each.told is not None and (why := disbelieved(each.told.event, hold, unit.now)) is not None:
+            unit.refuse(each.told.id, why)
+            continue
         if hold is None or hold.state != "held" or not still(hold):
             continue
         book = books[hold.member_id]

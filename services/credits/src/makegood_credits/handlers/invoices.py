@@ -10,6 +10,7 @@ from makegood_chassis.messaging.handlers import Due
 from makegood_contracts.envelope import Cause, Received
 from makegood_contracts.events import SessionExtended, SettleCause
 
+from makegood_credits.domain.believing import disbelieved_charge
 from makegood_credits.domain.book import Book
 from makegood_credits.domain.invoices import Invoice, extension, fall_overdue, issue_again, void, void_by_hand
 from makegood_credits.domain.plans import Money
@@ -24,9 +25,13 @@ async def on_extended(batch: Sequence[Received[SessionExtended]], unit: UnitOfWo
     """EXT-1: what the provider asks for the extension is charged. The invoice has the extension's own id, so that one
     extension is never charged twice."""
     charged: dict[str, tuple[Invoice, Cause]] = {}
-    for received in batch:
+    asking = [received for received in batch if received.event.invoice is not None]
+    members = await hold_store.members_of(unit, [received.event.session_id for received in asking]) if asking else {}
+    for received in asking:
         event, wish = received.event, received.event.invoice
-        if wish is not None:
+        if (why := disbelieved_charge(event, members.get(event.session_id))) is not None:
+            unit.refuse(received.id, why)
+        elif wish is not None:
             amount = Money(wish.amount_minor, wish.currency)
             invoice = extension(event.move_id, event.member_id, event.session_id, amount, wish.due_on, event.time_zone)
             charged[invoice.id] = (invoice, received.cause)

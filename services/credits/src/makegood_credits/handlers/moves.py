@@ -16,6 +16,7 @@ from makegood_contracts.events import (
     SessionMoveRequested,
 )
 
+from makegood_credits.domain.believing import disbelieved, disbelieved_move
 from makegood_credits.domain.book import Book
 from makegood_credits.domain.coverage import covering
 from makegood_credits.domain.holding import Hold, Refusal, Request
@@ -42,8 +43,11 @@ async def on_move_requested(batch: Sequence[Received[SessionMoveRequested]], uni
         event = received.event
         if event.move_id in answered:
             continue
-        answered.add(event.move_id)
         book, hold = books[event.member_id], holds.get(event.session_id)
+        if (why := disbelieved(event, hold, unit.now)) is not None:
+            unit.refuse(received.id, why)
+            continue
+        answered.add(event.move_id)
         first = len(book.entries)
         outcome = fund(book, hold, _move(event), unit.now)
         publish_entries(unit, book, book.entries[first:], received.cause)
@@ -134,9 +138,17 @@ async def on_moved(batch: Sequence[Received[SessionMoved]], unit: UnitOfWork) ->
     rows: dict[str, Hold] = {}
     kept: list[Invoice] = []
     over: dict[str, tuple[str, str]] = {}
+    moved: dict[str, Hold] = {}
     for received in batch:
         event = received.event
-        hold, other = holds.get(event.session_id), added.pop(event.move_id, None)
+        hold, other = holds.get(event.session_id), added.get(event.move_id)
+        if (why := disbelieved_move(event, hold, other, unit.now)) is not None:
+            unit.refuse(received.id, why)
+            continue
+        added.pop(event.move_id, None)
+        if hold is not None:
+            hold.starts_at, hold.ends_at = event.starts_at, event.ends_at
+            moved[hold.session_id] = hold
         if hold is None or other is None:
             over[event.move_id] = (event.session_id, event.member_id)
             if hold is not None and hold.invoice is not None and hold.invoice.status == "pending":
@@ -157,6 +169,7 @@ async def on_moved(batch: Sequence[Received[SessionMoved]], unit: UnitOfWork) ->
     await move_store.remember(unit, over, "ended")
     await invoice_store.save(unit, kept)
     await hold_store.replace(unit, replaced)
+    await hold_store.take_times(unit, list(moved.values()))
     for member, book in books.items():
         set_due(unit, member, due_before[member], book.next_due)
 
@@ -166,9 +179,16 @@ async def on_move_refused(batch: Sequence[Received[SessionMoveRefused]], unit: U
     books = await book_store.lock(unit, (received.event.member_id for received in batch))
     moves = [received.event.move_id for received in batch]
     added = await move_store.by_move(unit, moves, books)
-    causes = {received.event.move_id: received.cause for received in batch}
+    believed = []
+    for received in batch:
+        if (why := disbelieved_move(received.event, None, added.get(received.event.move_id), unit.now)) is not None:
+            unit.refuse(received.id, why)
+            added.pop(received.event.move_id)
+        else:
+            believed.append(received)
+    causes = {received.event.move_id: received.cause for received in believed}
     await give_all_back(unit, books, added, lambda move: causes[move])
-    over = {r.event.move_id: (r.event.session_id, r.event.member_id) for r in batch if r.event.move_id not in added}
+    over = {r.event.move_id: (r.event.session_id, r.event.member_id) for r in believed if r.event.move_id not in added}
     await move_store.remember(unit, over, "ended")
 
 

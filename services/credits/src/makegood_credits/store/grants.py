@@ -19,7 +19,8 @@ GRANTS: Final[Grants] = {
     "lots": Allowed("SELECT, INSERT, UPDATE (available, held, expires_at)"),
     # What a session took, and where it went to.
     "holds": Allowed(
-        "SELECT, INSERT, UPDATE (id, plan_id, state, firm, lot_id, invoice_id, answers, moving, extended, by_hand)",
+        "SELECT, INSERT, UPDATE (id, plan_id, state, firm, lot_id, invoice_id, answers, moving, extended, by_hand, "
+        "starts_at, ends_at)",
         auditor="SELECT",
     ),
     "move_holds": Allowed("SELECT, INSERT, UPDATE (id, plan_id, state, firm, lot_id, invoice_id)", auditor="SELECT"),

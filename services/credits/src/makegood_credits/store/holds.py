@@ -12,11 +12,13 @@ from makegood_credits.domain.holding import Hold
 from makegood_credits.store import invoices as invoice_store
 
 _KNOWN = "SELECT session_id::text FROM holds WHERE session_id = ANY($1::uuid[])"
+_MEMBERS = "SELECT session_id::text, member_id FROM holds WHERE session_id = ANY($1::uuid[])"
 
 _INSERT = """
-INSERT INTO holds (session_id, id, member_id, plan_id, state, hold_until, lot_id, invoice_id)
+INSERT INTO holds (session_id, id, member_id, plan_id, state, hold_until, lot_id, invoice_id, starts_at, ends_at)
 SELECT * FROM unnest(
-    $1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::text[], $6::timestamptz[], $7::uuid[], $8::uuid[])
+    $1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::text[], $6::timestamptz[], $7::uuid[], $8::uuid[],
+    $9::timestamptz[], $10::timestamptz[])
 """
 
 _CLOSE = """
@@ -33,7 +35,7 @@ COLUMNS = f"""holds.session_id::text, holds.id::text, holds.member_id, holds.pla
 _INVOICE_FROM, _LOT_FROM, _LOT_TO = 8, 18, 28
 
 _BY_SESSION = f"""
-SELECT {COLUMNS}, holds.answers, holds.moving, holds.extended, holds.by_hand
+SELECT {COLUMNS}, holds.answers, holds.moving, holds.extended, holds.by_hand, holds.starts_at, holds.ends_at
 FROM holds LEFT JOIN invoices ON invoices.id = holds.invoice_id LEFT JOIN lots ON lots.id = holds.lot_id
 WHERE holds.session_id = ANY($1::uuid[]) ORDER BY holds.session_id FOR UPDATE OF holds
 """  # noqa: S608
@@ -71,6 +73,12 @@ FROM unnest($1::uuid[], $2::int[], $3::boolean[], $4::boolean[]) AS new (session
 WHERE holds.session_id = new.session_id
 """
 
+_TAKE_TIMES = """
+UPDATE holds SET starts_at = new.starts_at, ends_at = new.ends_at
+FROM unnest($1::uuid[], $2::timestamptz[], $3::timestamptz[]) AS new (session_id, starts_at, ends_at)
+WHERE holds.session_id = new.session_id
+"""
+
 
 class SettledTwice(Exception):
     """A hold was settled by somebody else although its account was locked: a bug, never a state of the data."""
@@ -79,6 +87,11 @@ class SettledTwice(Exception):
 async def known(unit: UnitOfWork, sessions: Sequence[str]) -> set[str]:
     """Those of the sessions that were answered before, or are over."""
     return {row[0] for row in await unit.fetch(_KNOWN, sessions)}
+
+
+async def members_of(unit: UnitOfWork, sessions: Sequence[str]) -> dict[str, str]:
+    """Session → the member it is held for, of those that are known; it never changes."""
+    return {row[0]: row[1] for row in await unit.fetch(_MEMBERS, sessions)}
 
 
 async def insert(unit: UnitOfWork, holds: Sequence[Hold]) -> None:
@@ -96,6 +109,8 @@ async def insert(unit: UnitOfWork, holds: Sequence[Hold]) -> None:
         column(holds, "hold_until"),
         column(holds, "lot_id"),
         [hold.invoice.id if hold.invoice else None for hold in holds],
+        column(holds, "starts_at"),
+        column(holds, "ends_at"),
     )
 
 
@@ -110,7 +125,7 @@ async def by_session(unit: UnitOfWork, sessions: Sequence[str], books: Mapping[s
     holds = {}
     for row in await unit.fetch(_BY_SESSION, sessions):
         hold = holds[row[0]] = hold_of(row, books)
-        hold.answers, hold.moving, hold.extended, hold.by_hand = tuple(row)[_LOT_TO:]
+        hold.answers, hold.moving, hold.extended, hold.by_hand, hold.starts_at, hold.ends_at = tuple(row)[_LOT_TO:]
     return holds
 
 
@@ -170,6 +185,14 @@ async def replace(unit: UnitOfWork, holds: Sequence[Hold]) -> None:
             column(holds, "firm"),
             column(holds, "lot_id"),
             [hold.invoice.id if hold.invoice else None for hold in holds],
+        )
+
+
+async def take_times(unit: UnitOfWork, holds: Sequence[Hold]) -> None:
+    """Writes when the sessions are now: they were moved or extended."""
+    if holds:
+        await unit.execute(
+            _TAKE_TIMES, column(holds, "session_id"), column(holds, "starts_at"), column(holds, "ends_at")
         )
 
 

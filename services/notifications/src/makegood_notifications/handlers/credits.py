@@ -48,7 +48,7 @@ class CreditMessages:
     async def changed(self, batch: Sequence[Received[Any]], unit: UnitOfWork) -> None:
         """A movement of a member's credits, or of an invoice, that only their stream tells of."""
         outgoing = Outgoing()
-        _stream(batch, outgoing)
+        _stream(batch, unit, outgoing)
         await self._teller.write(outgoing, unit)
 
     async def returned(self, batch: Sequence[Received[CreditReturned]], unit: UnitOfWork) -> None:
@@ -59,19 +59,22 @@ class CreditMessages:
             for received in batch
             if tells_of_return(received.event)
         ]
-        _stream(batch, outgoing)
-        await self._tell_returns(told, unit, outgoing, keep=True)
+        whose = {received.id: received.event.member_id for received in batch}
+        await self._tell_returns(told, unit, outgoing, whose=whose, keep=True)
+        _stream(batch, unit, outgoing)
         await self._teller.write(outgoing, unit)
 
     async def corrected(self, batch: Sequence[Received[CreditCorrected]], unit: UnitOfWork) -> None:
         """The chat tells what a correction made of a session's credit (MISS-5)."""
         outgoing = Outgoing()
-        _stream(batch, outgoing)
         sessions = await read_models.find_sessions(unit, [received.event.session_id for received in batch])
         members = await people.preferences(unit, {received.event.member_id for received in batch})
         for received in batch:
             session = sessions.get(received.event.session_id)
             if session is None:
+                continue
+            if session.member_id != received.event.member_id:
+                unit.refuse(received.id, "not-its-parties")
                 continue
             facts = session.told(More(state=received.event.state))
             member = members.get(session.member_id, NOTHING_SAID)
@@ -79,13 +82,14 @@ class CreditMessages:
                 "credit-corrected", session.member_id, facts, member.locale, origin_of(received), unit, outgoing,
                 member.chat,
             )  # fmt: skip
+        _stream(batch, unit, outgoing)
         await self._teller.write(outgoing, unit)
 
     async def invoice_due(self, batch: Sequence[Received[InvoiceIssued | InvoiceOverdue]], unit: UnitOfWork) -> None:
         """The member is told what they owe and until when (EXT-1, CRED-7)."""
         outgoing = Outgoing()
-        _stream(batch, outgoing)
         await self._tell_charges(batch, unit, outgoing)
+        _stream(batch, unit, outgoing)
         await self._teller.write(outgoing, unit)
 
     async def _tell_charges(
@@ -108,6 +112,9 @@ class CreditMessages:
                 about=event.about if isinstance(event, InvoiceIssued) else "",
             )
             session = sessions.get(event.session_id or "")
+            if session is not None and session.member_id != event.member_id:
+                unit.refuse(received.id, "not-its-parties")
+                continue
             nothing = Facts(event.session_id, "", event.member_id, "", unit.now, unit.now, 0, "", "UTC", more=more)
             member = members.get(event.member_id, NOTHING_SAID)
             self._teller.tell(
@@ -124,7 +131,6 @@ class CreditMessages:
         """NOTE-3: what is still queued about an invoice that is paid or void by now is not sent. MISS-3: of money that goes back
         its member is told."""
         outgoing = Outgoing()
-        _stream(batch, outgoing)
         events = [received.event for received in batch]
         await deliveries.leave_out_invoices(unit, [(event.member_id, event.invoice_id) for event in events])
         refunded = [
@@ -132,16 +138,24 @@ class CreditMessages:
         ]
         if refunded:
             await self._tell_charges(refunded, unit, outgoing)  # type: ignore[arg-type]
+        _stream(batch, unit, outgoing)
         await self._teller.write(outgoing, unit)
 
     async def tell_late_returns(self, session_ids: Sequence[str], unit: UnitOfWork, outgoing: Outgoing) -> None:
         """Returns that came before the news of their session."""
         late = await returns.take(unit, session_ids)
-        await self._tell_returns(late, unit, outgoing, keep=False)
+        await self._tell_returns(late, unit, outgoing, whose={}, keep=False)
 
     async def _tell_returns(
-        self, told: Sequence[ReturnToTell], unit: UnitOfWork, outgoing: Outgoing, *, keep: bool
+        self,
+        told: Sequence[ReturnToTell],
+        unit: UnitOfWork,
+        outgoing: Outgoing,
+        *,
+        whose: Mapping[str, str],
+        keep: bool,
     ) -> None:
+        """`whose`: event → the member that it names."""
         if not told:
             return
         known = await returns.facts_of_sessions(unit, [one.session_id for one in told])
@@ -151,6 +165,9 @@ class CreditMessages:
                 unknown.append(one)
                 continue
             facts, member = known[one.session_id]
+            if whose.get(one.origin.event_id, facts.member_id) != facts.member_id:
+                unit.refuse(one.origin.event_id, "not-its-parties")
+                continue
             self._teller.system_message(
                 "credit-returned", facts.member_id, facts, member.locale, one.origin, unit, outgoing, member.chat
             )
@@ -158,6 +175,7 @@ class CreditMessages:
             await returns.keep(unit, unknown)
 
 
-def _stream(batch: Sequence[Received[Any]], outgoing: Outgoing) -> None:
+def _stream(batch: Sequence[Received[Any]], unit: UnitOfWork, outgoing: Outgoing) -> None:
     for received in batch:
-        outgoing.entry(received.event.member_id, None, "credits.changed", {"member_id": received.event.member_id})
+        if received.id not in unit.refused:
+            outgoing.entry(received.event.member_id, None, "credits.changed", {"member_id": received.event.member_id})

@@ -39,6 +39,12 @@ class RoomModel:
         await self._follow(batch, unit, "closed")
 
     async def _follow(self, batch: Sequence[Received[RoomFact]], unit: UnitOfWork, status: str) -> None:
+        parties = await read_models.parties_of_rooms(unit, [received.key for received in batch])
+        for received in batch:
+            mine = (received.event.member_id, received.event.provider_id)
+            if parties.setdefault(received.key, mine) != mine:
+                unit.refuse(received.id, "not-its-parties")
+        batch = [received for received in batch if received.id not in unit.refused]
         for part in rounds(batch):
             await read_models.follow_rooms(unit, [received.event for received in part], status)
         keys = {f"room:{received.key}": True for received in batch}
@@ -54,10 +60,12 @@ class RoomMessages:
 
     async def restarted(self, batch: Sequence[Received[RoomRestarted]], unit: UnitOfWork) -> None:
         await self._rooms.restarted(batch, unit)
+        batch = [received for received in batch if received.id not in unit.refused]
         await self._tell(batch, (ROOM_RESTARTED,), unit)
 
     async def left(self, batch: Sequence[Received[ProviderChanged]], unit: UnitOfWork) -> None:
         await self._rooms.left(batch, unit)
+        batch = [received for received in batch if received.id not in unit.refused]
         await self._tell(batch, PROVIDER_CHANGED, unit)
 
     async def _tell(self, batch: Sequence[Received[RoomFact]], news: Announcements, unit: UnitOfWork) -> None:

@@ -27,6 +27,7 @@ from makegood_contracts.events import (
 from makegood_contracts.events.sessions import SessionFact
 
 from makegood_notifications.domain.announcements import Announcements, announcements
+from makegood_notifications.domain.believing import disbelieved
 from makegood_notifications.domain.facts import facts_of
 from makegood_notifications.domain.invitations import Invitation, next_invitation
 from makegood_notifications.domain.origin import origin_of
@@ -91,7 +92,7 @@ def rounds(batch: Sequence[Received[Any]]) -> list[list[Received[Any]]]:
 
 
 async def follow(batch: Sequence[Received[SessionFact]], unit: UnitOfWork) -> list[Followed]:
-    """Brings the read model up to date; sends nothing. Replays call this alone."""
+    """Brings the read model up to date; sends nothing. Replays call this alone. What cannot be is refused and left out."""
     followed: list[Followed] = []
     for part in rounds(batch):
         known = await read_models.known_sessions(unit, [received.event for received in part])
@@ -99,6 +100,9 @@ async def follow(batch: Sequence[Received[SessionFact]], unit: UnitOfWork) -> li
         for received in part:
             event = received.event
             before = known[event.session_id]
+            if (why := disbelieved(event, before.standing, unit.now)) is not None:
+                unit.refuse(received.id, why)
+                continue
             # The very version that is known comes again only where a replay was faster: that one still has to be told.
             again = event.session_version == before.version
             invitation = next_invitation(event, before.invitation_sequence, again=again)
@@ -106,7 +110,8 @@ async def follow(batch: Sequence[Received[SessionFact]], unit: UnitOfWork) -> li
             followed.append(Followed(received, invitation, before.member, old, before.untold))
             sequence = invitation.sequence if invitation else before.invitation_sequence
             rows.append(FollowedSession(event, status_after(event, before.status), sequence))
-        await read_models.follow_sessions(unit, rows)
+        if rows:
+            await read_models.follow_sessions(unit, rows)
     return followed
 
 

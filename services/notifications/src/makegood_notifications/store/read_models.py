@@ -10,13 +10,15 @@ from makegood_chassis.database import Queries, column
 from makegood_contracts.events.rooms import RoomFact
 from makegood_contracts.events.sessions import SessionFact
 
+from makegood_notifications.domain.believing import Standing
 from makegood_notifications.domain.facts import Facts, More
 from makegood_notifications.store.people import Preferences, preferences_of
 
 _KNOWN = """
 SELECT wanted.id, sessions.version, sessions.invitation_sequence, sessions.status,
        people.locale, people.by_whatsapp, people.by_chat,
-       EXISTS (SELECT FROM returns_to_tell AS kept WHERE kept.session_id = wanted.id)
+       EXISTS (SELECT FROM returns_to_tell AS kept WHERE kept.session_id = wanted.id),
+       sessions.room_id::text, sessions.member_id, sessions.provider_id, sessions.starts_at, sessions.ends_at
 FROM unnest($1::uuid[], $2::text[]) AS wanted (id, member_id)
 LEFT JOIN sessions ON sessions.id = wanted.id
 LEFT JOIN people ON people.id = wanted.member_id
@@ -65,6 +67,8 @@ class KnownSession:
     status: str | None
     member: Preferences
     untold: bool
+    standing: Standing | None = None
+    """Whose it is and when; None for one that is new here."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +121,14 @@ async def known_sessions(unit: Queries, facts: Sequence[SessionFact]) -> dict[st
     rows = await unit.fetch(_KNOWN, column(facts, "session_id"), column(facts, "member_id"))
     return {
         # While a session is new here, its return may be kept at this very moment.
-        str(row[0]): KnownSession(row[1] or 0, row[2], row[3], preferences_of(row[4:7]), row[7] or row[1] is None)
+        str(row[0]): KnownSession(
+            row[1] or 0,
+            row[2],
+            row[3],
+            preferences_of(row[4:7]),
+            row[7] or row[1] is None,
+            None if row[1] is None else Standing(*row[8:13]),
+        )
         for row in rows
     }
 
@@ -141,6 +152,12 @@ async def follow_sessions(unit: Queries, sessions: Sequence[FollowedSession]) ->
         column(facts, "session_version"),
         column(sessions, "invitation_sequence"),
     )
+
+
+async def parties_of_rooms(queries: Queries, room_ids: Sequence[str]) -> dict[str, tuple[str, str]]:
+    """Room → (member, provider) of those that are known; they never change."""
+    rows = await queries.fetch("SELECT id, member_id, provider_id FROM rooms WHERE id = ANY($1::uuid[])", room_ids)
+    return {str(row[0]): (row[1], row[2]) for row in rows}
 
 
 async def follow_rooms(unit: Queries, rooms: Sequence[RoomFact], status: str) -> None:

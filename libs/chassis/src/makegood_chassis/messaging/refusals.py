@@ -1,0 +1,39 @@
+"""Why a consumer refuses an event: a closed set, the same words in dead letters, metrics and logs."""
+
+from __future__ import annotations
+
+from typing import Final, Literal, get_args
+
+SignatureRefusal = Literal[
+    "unsigned", "signature-malformed", "signature-wrong", "key-unknown", "key-of-another-service"
+]
+"""The record does not come from the service that owns its topic, or was changed on its way."""
+
+EnvelopeRefusal = Literal["wrong-topic", "wrong-source", "wrong-key", "wrong-subject", "wrong-schema"]
+"""The event contradicts its own envelope."""
+
+FactRefusal = Literal["sequence-repeated", "before-its-time", "not-its-parties", "not-its-terms", "unknown-session"]
+"""What the event tells cannot be, whoever signed it:
+
+`sequence-repeated`: another event of the entity had this number, or a later one, before.
+`before-its-time`: the outcome comes before the moment from which it is possible.
+`not-its-parties`: its member, provider or room is not that of the session, hold or room it names.
+`not-its-terms`: times, forfeits or settlements that the entity as it stands does not allow.
+`unknown-session`: the session was never heard of here, though it must have been.
+"""
+
+RefusalReason = SignatureRefusal | EnvelopeRefusal | FactRefusal
+
+REASONS: Final[tuple[str, ...]] = (*get_args(SignatureRefusal), *get_args(EnvelopeRefusal), *get_args(FactRefusal))
+
+
+class RefusedEvent(Exception):
+    """An event that a rule refuses. It is never tried again; its dead letter bears `reason`."""
+
+    def __init__(self, reason: RefusalReason) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+class TooEarly(TimeoutError):
+    """An event came before its time while the development clocks of the services were being moved: tried again for a while."""

@@ -1,0 +1,53 @@
+"""The settings behind signed events."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+from pydantic import Field, SecretStr, field_validator
+
+from makegood_chassis import production
+from makegood_chassis.checked_settings import CheckedSettings, Fault
+from makegood_chassis.messaging.signatures import Signer
+
+_UNSIGNED: Final = "must be set: without it anybody who reaches Kafka can forge events (see the operators' how-to)"
+
+
+class SigningSettings(CheckedSettings):
+    """A service's own private key, and where everybody's public ones stand."""
+
+    event_signing_key: SecretStr = Field(
+        SecretStr(""),
+        validation_alias="EVENT_SIGNING_KEY",
+        description="Ed25519 private key (PKCS #8, PEM) that signs this service's events: `openssl genpkey -algorithm ed25519`. "
+        "Required in production.",
+    )
+    event_keys_url: str = Field(
+        "",
+        validation_alias="EVENT_KEYS_URL",
+        description="Where the public keys of all services stand (JWKS): http(s) address or file. Events that they did not sign "
+        "are refused. Required in production. In development both are empty, or neither.",
+    )
+
+    @field_validator("event_signing_key")
+    @classmethod
+    def _can_sign(cls, key: SecretStr) -> SecretStr:
+        if key.get_secret_value():
+            Signer.of(key.get_secret_value())
+        return key
+
+    def faults(self) -> Iterator[Fault]:
+        yield from super().faults()
+        signs, verifies = bool(self.event_signing_key.get_secret_value()), bool(self.event_keys_url)
+        needed = signs or verifies or not self.development
+        if needed and not signs:
+            yield Fault("EVENT_SIGNING_KEY", _UNSIGNED)
+        if needed and not verifies:
+            yield Fault("EVENT_KEYS_URL", _UNSIGNED)
+        if self.event_keys_url.startswith(("http://", "https://")):
+            yield from production.web_address(
+                "EVENT_KEYS_URL", self.event_keys_url, production=not self.development, loopback=True
+            )
+        elif verifies and (why := production.unreadable(self.event_keys_url.removeprefix("file://"))):
+            yield Fault("EVENT_KEYS_URL", f"must be an http(s) address or a file: {why}")

@@ -1,0 +1,23 @@
+"""When an event can be: tests of services that stand at one moment tell what happens later without moving their clock first."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any
+
+from makegood_contracts.events import Event
+from makegood_contracts.events.possible import possible_after, told_moment
+
+
+def possible_at(events: Iterable[Event], now: datetime) -> datetime:
+    """The first moment from `now` on at which all of the events can be, as far as they say themselves."""
+    moments = [now]
+    for event in events:
+        times: Any = event
+        told, after = told_moment(event), possible_after(event)
+        if told is not None:
+            moments.append(told)
+        if after is not None:
+            moments.append((times.starts_at if after[0] == "start" else times.ends_at) + after[1])
+    return max(moments)

@@ -1,0 +1,51 @@
+"""SEC-7: what booking believes of others' answers, however well they are signed: only what can be of its own session."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, Final
+
+from makegood_chassis.messaging.refusals import FactRefusal
+from makegood_contracts.events import (
+    CreditCorrected,
+    CreditForfeited,
+    CreditReturned,
+    CreditSpent,
+    InvoiceVoided,
+    SettleCause,
+    SlotHeld,
+    SlotMoved,
+    SlotRefused,
+    SlotReleased,
+)
+from makegood_contracts.events.possible import CLOCK_SKEW
+
+from makegood_booking.domain.session import Session
+
+_OF_ENDINGS: Final[frozenset[SettleCause]] = frozenset(
+    {"rejected", "declined", "expired", "cancelled", "completed", "provider_missed", "member_no_show", "corrected"}
+)
+"""Why a hold is settled once booking has told of the session's end, and not before."""
+
+
+def disbelieved(event: Any, session: Session, now: datetime) -> FactRefusal | None:
+    """Why the event cannot be of this session; None where it can."""
+    booked = session.booked
+    if event.member_id != booked.member_id or getattr(event, "provider_id", booked.provider_id) != booked.provider_id:
+        return "not-its-parties"
+    match event:
+        case SlotHeld() | SlotRefused() if session.slot == "asked":
+            right = (event.starts_at, event.ends_at) == (booked.starts_at, booked.ends_at)
+        case SlotMoved() if session.move is not None and session.move.id == event.move_id:
+            right = (event.starts_at, event.ends_at) == (session.move.starts_at, session.move.ends_at)
+        case CreditCorrected() | CreditSpent():
+            right = session.over
+        case CreditReturned() | CreditForfeited() if event.cause in _OF_ENDINGS:
+            right = session.over
+        case CreditReturned() | InvoiceVoided() | SlotReleased() if event.cause == "lapsed":
+            if now + CLOCK_SKEW < booked.hold_until:
+                return "before-its-time"
+            right = True
+        case _:
+            right = True
+    return None if right else "not-its-terms"

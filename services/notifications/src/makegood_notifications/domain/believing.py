@@ -1,0 +1,34 @@
+"""SEC-7: of what notifications tells people, however well it is signed: only what can be of the session as it is known here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from makegood_chassis.messaging.refusals import FactRefusal
+from makegood_contracts.events.possible import loses_without_reason, too_early
+from makegood_contracts.events.sessions import SessionFact
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """A session as it is known here: whose it is and when."""
+
+    room_id: str
+    member_id: str
+    provider_id: str
+    starts_at: datetime
+    ends_at: datetime
+
+
+def disbelieved(event: SessionFact, known: Standing | None, now: datetime) -> FactRefusal | None:
+    """Why nobody is told of the event; None where it can be. Of a session not heard of before the event's own times count."""
+    if known is None:
+        starts_at, ends_at = event.starts_at, event.ends_at
+    else:
+        starts_at, ends_at = known.starts_at, known.ends_at
+        if (event.room_id, event.member_id, event.provider_id) != (known.room_id, known.member_id, known.provider_id):
+            return "not-its-parties"
+    if loses_without_reason(event):
+        return "not-its-terms"
+    return "before-its-time" if too_early(event, now, starts_at, ends_at) else None
