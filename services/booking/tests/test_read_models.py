@@ -128,7 +128,7 @@ async def test_credits_left_of_each_lot_follow_grants_holds_returns_expiries_and
         await _forget(world)
         await hear(world, *order)
         assert await lots(world) == wanted
-    await hear(world, told(returned(four, plan)))
+    await hear(world, told(returned(four, plan, cause="support")))
     assert await lots(world) == {**wanted, plan: (1, 30, LATER - DAY)}
 
 
