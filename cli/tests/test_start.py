@@ -31,7 +31,7 @@ async def test_migrations_that_fail_end_the_process_with_the_reason_as_its_last_
     result = await asyncio.to_thread(
         subprocess.run,
         [sys.executable, "-m", "makegood_booking", role],
-        env={**os.environ, **values, "MAKEGOOD_MIGRATE": "1"},
+        env={**os.environ, **values, "MAKEGOOD_ENVIRONMENT": "development", "MAKEGOOD_MIGRATE": "1"},
         capture_output=True,
         text=True,
         check=False,

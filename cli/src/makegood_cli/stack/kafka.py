@@ -171,7 +171,10 @@ async def answers(bootstrap: Brokers) -> bool:
 
 
 async def make_topics(bootstrap: Brokers, topics: list[NewTopic]) -> list[str]:
-    """Creates the topics that do not exist yet; answers their names. Raises KafkaError."""
+    """Creates the topics that do not exist yet; answers their names once the broker lists them.
+
+    Raises KafkaError; TimeoutError where the broker lists them not even after half a minute.
+    """
     from aiokafka.admin import AIOKafkaAdminClient
     from aiokafka.errors import TopicAlreadyExistsError, for_code
 
@@ -189,6 +192,10 @@ async def make_topics(bootstrap: Brokers, topics: list[NewTopic]) -> list[str]:
                 made.append(name)
             elif for_code(code) is not TopicAlreadyExistsError:
                 raise for_code(code)(name)
+        # The broker answers before it tells clients of the new topics.
+        async with asyncio.timeout(30):
+            while not {t.name for t in missing} <= set(await admin.list_topics()):
+                await asyncio.sleep(0.05)
         return made
     finally:
         await admin.close()
