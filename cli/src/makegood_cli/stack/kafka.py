@@ -194,8 +194,9 @@ async def make_topics(bootstrap: Brokers, topics: list[NewTopic]) -> list[str]:
                 raise for_code(code)(name)
         # The broker answers before it tells clients of the new topics.
         async with asyncio.timeout(30):
-            while not {t.name for t in missing} <= set(await admin.list_topics()):
-                await asyncio.sleep(0.05)  # noqa: ASYNC110 - the broker offers nothing to wait for
+            names = {topic.name for topic in missing}
+            while not names <= set(await admin.list_topics()):  # noqa: ASYNC110 (the broker offers nothing to wait for)
+                await asyncio.sleep(0.05)
         return made
     finally:
         await admin.close()
