@@ -20,17 +20,18 @@ _NUMBERED = re.compile(rf"(?:{'|'.join(SERVICES)})-[2-9]")
 
 def addresses(stack: Stack) -> list[tuple[str, str]]:
     """What a person wants to open, with the address."""
-    servers = (
-        ("PostgreSQL", "BOOKING_DATABASE_URL", stack.database_url("booking")),
-        ("Redis", "REDIS_URL", stack.redis_url),
-    )
+    database = stack.database_url("booking")
     return [
         ("gateway", stack.base_url),
         ("API documents", f"{stack.base_url}/docs"),
         ("inbox page", stack.mail_url),
         ("Kafka", stack.bootstrap),
-        # Passwords of servers of one's own are no secrets: everybody has them in the documentation.
-        *((what, without_password(url) if name in stack.external else url) for what, name, url in servers),
+        # PostgreSQL's password here is no secret: everybody has it in the documentation. Redis' is in .makegood/redis/password.
+        (
+            "PostgreSQL",
+            without_password(database) if stack.logins or "BOOKING_DATABASE_URL" in stack.external else database,
+        ),
+        ("Redis", without_password(stack.redis_url)),
     ]
 
 

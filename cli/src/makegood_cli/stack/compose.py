@@ -13,7 +13,7 @@ from makegood_cli.devside import keys
 from makegood_cli.devside.event_keys import make_event_keys
 from makegood_cli.devside.join_key import make_join_key
 from makegood_cli.errors import UserError
-from makegood_cli.stack.config import Choices, Stack
+from makegood_cli.stack.config import Choices, Stack, logins_of_containers
 from makegood_cli.stack.home import Home
 from makegood_cli.stack.ports import SERVICES, Ports
 
@@ -41,7 +41,7 @@ def up(home: Home, port_offset: int, console: Console) -> Stack:
     _compose(home, port_offset, "build", "--quiet", COMPOSE_PARALLEL_LIMIT="1")
     console.print("starting containers")
     _compose(home, port_offset, "up", "--detach", "--wait", "--wait-timeout", "240")
-    stack = Stack(home, Choices(port_offset=port_offset))
+    stack = Stack(home, Choices(port_offset=port_offset), logins=logins_of_containers(home))
     _reachable(stack)
     return stack
 

@@ -85,13 +85,15 @@ class Stack:
     home: Home
     choices: Choices
     external: dict[str, str] = field(default_factory=dict, repr=False)
+    logins: dict[str, str] = field(default_factory=dict, repr=False)
+    """Passwords of PostgreSQL's logins in containers; empty where the server is ours."""
 
     @classmethod
     def of(cls, home: Home, choices: Choices | None = None) -> Stack:
         """The stack of this home. Servers that the environment names are used instead of ours."""
         names = ["KAFKA_BOOTSTRAP_SERVERS", "REDIS_URL", *(_address_of(s, job) for s in SERVICES for job in _JOBS)]
         external = {n: value for n in names if (value := _given(n))}
-        return cls(home, choices or Choices.remembered(home), external)
+        return cls(home, choices or Choices.remembered(home), external, logins_of_containers(home))
 
     @property
     def ports(self) -> Ports:
@@ -120,7 +122,7 @@ class Stack:
 
     @property
     def redis_url(self) -> str:
-        return self.external.get("REDIS_URL") or redis.url(self.ports.of("redis"))
+        return self.external.get("REDIS_URL") or redis.url(self.folder(redis.NAME), self.ports.of("redis"))
 
     def database_url(self, service: str, job: str = "") -> str:
         """A service's database with the service's login, or that of a job: `owner`, `pruner`, `auditor`.
@@ -128,7 +130,9 @@ class Stack:
         Somebody else's server that has no login for the job is used with the service's.
         """
         given = self.external.get(_address_of(service, job)) or self.external.get(_address_of(service))
-        return given or postgres.service_url(self.ports.of("postgresql"), service, job)
+        own = postgres.service_url(self.ports.of("postgresql"), service, job)
+        password = self.logins.get(f"{service}_{job}" if job else service, postgres.PASSWORD)
+        return given or own.replace(f":{postgres.PASSWORD}@", f":{password}@")
 
     @property
     def base_url(self) -> str:
@@ -157,6 +161,16 @@ class Stack:
 
     def folder(self, part: str) -> Path:
         return self.home.postgres_folder() if part == postgres.NAME else self.home.state / part
+
+
+def logins_of_containers(home: Home) -> dict[str, str]:
+    """What the job `passwords` of docker-compose.yml made; nothing where PostgreSQL runs as a process of ours instead."""
+    if (home.run / f"{postgres.NAME}.json").exists():
+        return {}
+    try:
+        return dict(json.loads((home.state / "secrets" / "logins.json").read_text()))
+    except (OSError, ValueError):
+        return {}
 
 
 def _given(name: str) -> str:

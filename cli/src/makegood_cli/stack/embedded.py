@@ -171,14 +171,16 @@ class EmbeddedServers:
         """A Redis server."""
         programs, home = self._place()
         (port,) = free_ports(1)
+        folder = home.state / "redis"
+        url = redis.url(folder, port)
         return self._add(
             Server(
                 "redis",
-                redis.url(port),
+                url,
                 port,
                 Supervisor(home),
-                lambda: redis.spec(home.state / "redis", programs, port),
-                lambda: redis.answers(port),
+                lambda: redis.spec(folder, programs, port),
+                lambda: redis.answers(url),
             )
         )
 

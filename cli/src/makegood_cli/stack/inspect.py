@@ -130,7 +130,7 @@ async def _health(stack: Stack, name: str, ports: tuple[int, ...]) -> tuple[bool
     if name == postgres.NAME:
         return await postgres.answers(postgres.admin_url(ports[0])), ""
     if name == redis.NAME:
-        return await redis.answers(ports[0]), ""
+        return await redis.answers(stack.redis_url), ""
     port, path = (ports[1], "/ready") if name == "gateway" else (ports[-1], "/readyz")
     try:
         async with (

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import aiohttp
@@ -118,10 +118,8 @@ class Starter:
 
     async def redis(self) -> None:
         if self.wants(redis.NAME):
-            port = self.stack.ports.of("redis")
-            await self.start(
-                redis.spec(self.stack.folder(redis.NAME), self.programs, port), lambda: redis.answers(port)
-            )
+            spec = redis.spec(self.stack.folder(redis.NAME), self.programs, self.stack.ports.of("redis"))
+            await self.start(spec, lambda: redis.answers(self.stack.redis_url))
 
     async def mail(self) -> None:
         if self.wants("mail"):
@@ -215,7 +213,7 @@ def up(home: Home, choices: Choices, console: Console, only: frozenset[str] | No
             raise UserError(
                 f"the stack runs with port offset {previous.port_offset}; first: makegood down, then up with another"
             )
-        stack = Stack.of(home, choices)
+        stack = replace(Stack.of(home, choices), logins={})
         parts = only or frozenset(PARTS)
         supervisor.remove_remains()
         check_ports(stack, parts, running)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import secrets
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -176,9 +177,11 @@ class FromContainers:
 
     def redis(self) -> str:
         (port,) = free_ports(1)
-        host = self._start(REDIS_IMAGE, 6379, port, "redis-server --save '' --appendonly no")
-        self._wait("Redis", lambda: run_apart(redis.answers(port, host)))
-        return f"redis://{host}:{port}/0"
+        secret = secrets.token_hex(16)
+        host = self._start(REDIS_IMAGE, 6379, port, f"redis-server --save '' --appendonly no --requirepass {secret}")
+        url = f"redis://:{secret}@{host}:{port}/0"
+        self._wait("Redis", lambda: run_apart(redis.answers(url)))
+        return url
 
 
 def _engine_host() -> str:
