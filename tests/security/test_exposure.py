@@ -117,13 +117,19 @@ async def test_the_platform_s_login_to_redis_wakes_others_and_does_nothing_else(
         await subscription.subscribe("makegood:booking:signals")
         assert (await subscription.get_message(timeout=5))["type"] == "subscribe"
         assert await client.publish("makegood:booking:signals", "x") == 1
+    async with client.pipeline() as pipeline:
+        pipeline.zadd("makegood:notifications:signals:streams:m1", {"s1": 1.0})
+        pipeline.zrange("makegood:notifications:signals:streams:m1", 0, -1)
+        pipeline.expire("makegood:notifications:signals:streams:m1", 60)
+        assert (await pipeline.execute())[1:] == [[b"s1"], True]
     for words in (
         "CONFIG GET dir",
         "CONFIG SET dir /tmp",
         "FLUSHALL",
         "KEYS *",
-        "GET a",
-        "SET a b",
+        "GET makegood:a",
+        "SET makegood:a b",
+        "ZADD other 1 a",
         "EVAL return(1) 0",
         "DEBUG SLEEP 0",
         "SHUTDOWN NOSAVE",

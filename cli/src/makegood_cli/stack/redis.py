@@ -19,6 +19,11 @@ if TYPE_CHECKING:
 
 NAME = "redis"
 LOGIN = "makegood"
+RIGHTS = (
+    "resetkeys ~makegood:* resetchannels &makegood:* "
+    "-@all +@connection +@pubsub +@sortedset +@transaction +expire -@blocking -@admin -@dangerous"
+)
+"""What the login may do (Redis' ACL): wake others, and keep lists of open streams, all below `makegood:`."""
 
 
 def password(folder: Path) -> str:
@@ -42,7 +47,7 @@ def url(folder: Path, port: int, host: str = LISTEN) -> str:
 
 
 def configuration(secret: str, folder: Path, port: int, listen: str = LISTEN) -> str:
-    """The server's configuration. Without the password nobody gets in; the login wakes others, and that is all it can do."""
+    """The server's configuration. Without the password nobody gets in."""
     digest = hashlib.sha256(secret.encode()).hexdigest()
     options = {
         "bind": listen,
@@ -55,7 +60,7 @@ def configuration(secret: str, folder: Path, port: int, listen: str = LISTEN) ->
         "maxmemory-policy": "allkeys-lru",
         "tcp-backlog": "128",
         "dir": f'"{folder}"',
-        f"user {LOGIN}": f"on #{digest} resetkeys resetchannels &makegood:* -@all +@connection +@pubsub -@admin -@dangerous",
+        f"user {LOGIN}": f"on #{digest} {RIGHTS}",
         "user default": "off resetpass -@all",
     }
     return "".join(f"{name} {value}\n" for name, value in options.items())
