@@ -295,6 +295,8 @@ def _of_a_kind(name: str) -> str:
         return f"rediss://makegood:{PASSWORD}@redis.example.org:6379/0"
     if name == "JOIN_LINK_KEY_FILE":
         return PASSWORD * 2
+    if name == "DATA_KEYS_FILE":
+        return production_environment("booking", Path())["DATA_KEYS"]
     if name == "EVENT_SIGNING_KEY_FILE":
         return production_environment("booking", Path())["EVENT_SIGNING_KEY"]
     return {"STRIPE_SECRET_KEY_FILE": "sk_live_", "STRIPE_WEBHOOK_SECRET_FILE": "whsec_"}.get(name, "") + PASSWORD
