@@ -293,6 +293,8 @@ def _of_a_kind(name: str) -> str:
         return f"postgresql://{service}:{PASSWORD}@127.0.0.1/makegood_{service}"
     if name == "REDIS_URL_FILE":
         return f"rediss://makegood:{PASSWORD}@redis.example.org:6379/0"
+    if name == "DATA_KEYS_FILE":
+        return production_environment("booking", Path())["DATA_KEYS"]
     if name == "JOIN_LINK_KEY_FILE":
         return PASSWORD * 2
     if name == "DATA_KEYS_FILE":
