@@ -99,6 +99,9 @@ async def test_a_link_of_somebody_else_an_old_one_or_a_late_one_confirms_nothing
         await change(world, "newer@example.org")
         await world.settled()
     first, second = (token_of(mail) for mail in mails(world, CONFIRM))
+    async with world.client(world.member) as client:
+        held = (await client.get(f"/v1/people/{world.member}/export")).json()
+    assert (held["contact_change"]["email"], held["erasure_request"]) == ("newer@example.org", None)
     assert (await confirm(world, first)).status_code == 409
     assert (await confirm(world, second, "member-eve")).status_code == 409
     assert (await confirm(world, "x")).status_code == 409

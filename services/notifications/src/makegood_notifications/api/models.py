@@ -271,6 +271,8 @@ class ExportView(View):
         deliveries=[],
         enrolments=[],
         offers=[],
+        contact_change=None,
+        erasure_request=None,
         calendar_feed=None,
         accesses=[],
         erased_at=None,
@@ -287,6 +289,8 @@ class ExportView(View):
     deliveries: list[dict[str, Any]]
     enrolments: list[dict[str, Any]]
     offers: list[dict[str, Any]]
+    contact_change: dict[str, Any] | None = Field(description="An address that waits to be confirmed.")
+    erasure_request: dict[str, Any] | None = Field(description="An erasure that waits.")
     calendar_feed: dict[str, Any] | None
     accesses: list[dict[str, Any]] = Field(description="Who read or changed the person's data here, when and why.")
     erased_at: Instant | None

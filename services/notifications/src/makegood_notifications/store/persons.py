@@ -47,6 +47,8 @@ LISTS: Final = tuple(_PAGES)
 _ONES: Final = {
     "contact": """
         SELECT name, email, phone, time_zone, locale, by_email, by_whatsapp, by_chat, updated_at FROM people WHERE id = $1""",
+    "contact_change": "SELECT email, expires_at FROM contact_changes WHERE person_id = $1",
+    "erasure_request": "SELECT reason, requested_by, requested_at, due_at FROM erasure_requests WHERE person_id = $1",
     "calendar_feed": "SELECT made_at FROM calendar_feeds WHERE person_id = $1",
 }
 
