@@ -35,6 +35,7 @@ async def test_a_contact_is_written_and_read_by_its_person(world: World) -> None
         "time_zone": "Europe/Berlin",
         "locale": "en",
         "channels": {"email": True, "whatsapp": False, "chat": True},
+        "pending_email": None,
     }
 
 
