@@ -10,7 +10,7 @@ from typing import Any
 
 from makegood_chassis.kafka_connection import Brokers
 from makegood_contracts.envelope import Received
-from makegood_contracts.topics import EVENT_TOPICS
+from makegood_contracts.topics import ACCESS, EVENT_TOPICS
 
 from makegood_cli.errors import UserError
 from makegood_cli.tail import Tail
@@ -30,11 +30,12 @@ class Passed:
 
 
 class Ticker:
-    """Watches all event topics from now on and keeps what is `about` the story."""
+    """Watches the topics from now on and keeps what is `about` the story; who looked at what (SEC-5) is none of it."""
 
     def __init__(self, bootstrap: Brokers, prefix: str, about: Callable[[Received[Any]], bool]) -> None:
         self._about = about
-        self._tail = Tail(bootstrap, [topic.name for topic in EVENT_TOPICS], prefix=prefix, wait_ms=10)
+        told = [topic.name for topic in EVENT_TOPICS if topic not in ACCESS.values()]
+        self._tail = Tail(bootstrap, told, prefix=prefix, wait_ms=10)
         self._new: list[Passed] = []
         self._arrived = asyncio.Event()
         self._reader: asyncio.Task[None] | None = None
