@@ -44,6 +44,7 @@ CREATE TABLE access_remarks (
     salt bytea NOT NULL,
     remark text NOT NULL
 );
+CREATE INDEX access_remarks_by_salt ON access_remarks (salt);
 COMMENT ON TABLE access_remarks IS 'What callers said beside their reason. The row has its digest, so that it can be erased.';
 ALTER TABLE access_rows DISABLE TRIGGER access_rows_stay;
 WITH salted AS (
@@ -101,6 +102,8 @@ FROM access_rows LEFT JOIN access_remarks ON row_id = id
 WHERE person_id = $1 AND id < $2 ORDER BY id DESC LIMIT $3
 """
 ERASE_REMARKS: Final = """
-DELETE FROM access_remarks USING access_rows WHERE row_id = id AND person_id = ANY($1::text[])
+DELETE FROM access_remarks WHERE salt IN (
+    SELECT salt FROM access_remarks JOIN access_rows ON id = row_id WHERE person_id = ANY($1::text[])
+)
 """
-"""What an erasure takes away of the access log: the words. Who, what, when and the code of why are kept."""
+"""What an erasure takes away of the access log: the words. Those of one request have one salt, whomever its rows are about."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from makegood_chassis.access.erasure import erase_remarks
 from makegood_chassis.database import UnitOfWork
 from makegood_contracts.envelope import Received
 from makegood_contracts.events import PersonErased
@@ -12,5 +13,7 @@ from makegood_availability.store import schedules
 
 
 async def erased(batch: Sequence[Received[PersonErased]], unit: UnitOfWork) -> None:
-    """Takes the notes off their time off; the time off itself stays."""
-    await schedules.erase_notes(unit, [received.event.person_id for received in batch])
+    """Takes the notes off their time off, and the words off the access log; time off and rows stay."""
+    people = [received.event.person_id for received in batch]
+    await schedules.erase_notes(unit, people)
+    await erase_remarks(unit, people)

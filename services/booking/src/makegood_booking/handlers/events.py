@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any, TypeVar
 
+from makegood_chassis.access.erasure import erase_remarks
 from makegood_chassis.database import UnitOfWork
 from makegood_chassis.messaging.handlers import EventHandler, EventHandlers
 from makegood_chassis.revocation import on_tokens_revoked
@@ -126,7 +127,9 @@ def _lies_in(session: Session, off: TimeOffAdded) -> bool:
 
 async def on_person_erased(batch: Sequence[Received[PersonErased]], unit: UnitOfWork) -> None:
     """What a person wrote about sessions, and what was written about them, goes with their other personal data."""
-    await personal_data.erase([received.event.person_id for received in batch], unit)
+    people = [received.event.person_id for received in batch]
+    await personal_data.erase(people, unit)
+    await erase_remarks(unit, people)
 
 
 def _handler(rule: Rule, sessions: Sessions, signals: Signals) -> EventHandler:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from makegood_chassis.access.erasure import erase_remarks
 from makegood_chassis.database import UnitOfWork
 from makegood_contracts.envelope import Received
 from makegood_contracts.events import PersonErased
@@ -12,4 +13,6 @@ from makegood_credits.store import personal_data
 
 
 async def on_person_erased(batch: Sequence[Received[PersonErased]], unit: UnitOfWork) -> None:
-    await personal_data.erase(unit, [received.event.person_id for received in batch])
+    people = [received.event.person_id for received in batch]
+    await personal_data.erase(unit, people)
+    await erase_remarks(unit, people)

@@ -9,6 +9,7 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import Any, Final
 
+from makegood_chassis.access.erasure import erase_remarks
 from makegood_chassis.database import Database, Queries, UnitOfWork
 
 from makegood_notifications.store import chat
@@ -103,5 +104,6 @@ async def erase(unit: UnitOfWork, person_id: str, now: datetime, reason: str, re
     await unit.personal_data.erase(unit, [person_id])
     for statement in _ERASURE:
         await unit.execute(statement, person_id)
+    await erase_remarks(unit, [person_id])
     times: int = await unit.fetch_value(_NOTE, person_id, now, reason, requested_by)
     return times
