@@ -135,9 +135,8 @@ class Keys:
             await asyncio.sleep(pause)
         self._attempted = begun = self._clock()
         try:
-            async with asyncio.timeout(
-                2 * FETCH_TIMEOUT
-            ):  # an issuer that drips its answer is one that does not answer
+            # An issuer that drips its answer is one that does not answer.
+            async with asyncio.timeout(2 * FETCH_TIMEOUT):
                 keys = read_keys(await asyncio.to_thread(fetch_document, self._url, self._ca_file))
         except (OSError, ValueError, HTTPException) as error:
             age = round(begun - self._fetched) if self._keys else None

@@ -9,9 +9,11 @@ from typing import Any
 import pytest
 from makegood_chassis import keys
 from makegood_chassis.auth import Authenticator, InvalidToken, KeysUnavailable
+from makegood_chassis.http.revoked import follow_revocations
 from makegood_chassis.keys import MAXIMUM_AGE, Keys
 
-from .conftest import ISSUER, Identity
+from . import notes
+from .conftest import ISSUER, Identity, Make, serving
 
 pytestmark = pytest.mark.rule("SEC-2")
 
@@ -148,3 +150,39 @@ async def test_the_timer_goes_on_after_failures(identity: Identity, seconds: Sec
         timer.cancel()
         await asyncio.gather(timer, return_exceptions=True)
     assert timer.cancelled()
+
+
+@pytest.mark.rule("REL-9")
+async def test_requests_and_streams_end_with_keys_that_nobody_confirms(
+    make_service: Make, database_url: str, identity: Identity
+) -> None:
+    """With settings of a second instead of five minutes, through HTTP: 503 and not a stale key, until the issuer is back."""
+    service = make_service(database_url, jwks_refresh=0.2, jwks_max_age=1.0)
+    await service.database.open()
+    app = notes.app(service)
+    authenticator: Authenticator = app.state.authenticator
+    document = identity.path.read_bytes()
+    async with serving(app) as client:
+        client.headers.update(identity.bearer())
+        background = [
+            asyncio.create_task(authenticator.keys.run()),
+            asyncio.create_task(follow_revocations(service, authenticator, every=0.05)),
+        ]
+        assert (await client.get("/v1/notes")).status_code == 200
+        async with client.stream("GET", "/v1/ticks") as stream:
+            identity.path.unlink()
+            async with asyncio.timeout(10):
+                async for _ in stream.aiter_bytes():
+                    pass
+        answer = await client.get("/v1/notes")
+        assert (answer.status_code, answer.json()["type"]) == (503, "/problems/unavailable")
+        assert answer.headers["retry-after"] == "2"
+        identity.path.write_bytes(document)
+        async with asyncio.timeout(10):
+            while True:
+                if (await client.get("/v1/notes")).status_code == 200:
+                    break
+                await asyncio.sleep(0.05)
+        for task in background:
+            task.cancel()
+    await service.database.close()
