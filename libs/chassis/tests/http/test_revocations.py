@@ -12,6 +12,7 @@ import pytest
 import pytest_asyncio
 from makegood_chassis.auth import Authenticator
 from makegood_chassis.http.revoked import follow_revocations
+from makegood_chassis.metrics import HTTP_ACTIVE
 from makegood_chassis.revocation import KEPT, Revocations, keep, on_tokens_revoked, prune
 from makegood_chassis.service import Service
 from makegood_contracts.envelope import Cause, Received
@@ -116,6 +117,28 @@ async def test_a_stream_and_a_wait_end_with_the_token(
             if not service.open_requests:
                 break
             await asyncio.sleep(0.01)
+
+
+async def test_a_stream_that_nobody_reads_ends_too(
+    service: Service, identity: Identity, followed: httpx.AsyncClient
+) -> None:
+    def active() -> float:
+        return float(next(iter(HTTP_ACTIVE.collect())).samples[0].value)
+
+    before = active()
+    address = followed.base_url
+    reader, writer = await asyncio.open_connection(address.host, address.port, limit=1024)
+    request = f"GET /v1/ticks HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {identity.token()}\r\n\r\n"
+    writer.write(request.encode())
+    assert (await reader.readline()).startswith(b"HTTP/1.1 200")
+    assert active() == before + 1
+    await revoke(service, "anna")
+    async with asyncio.timeout(10):
+        while True:
+            if active() == before:
+                break
+            await asyncio.sleep(0.02)
+    writer.close()
 
 
 async def test_a_process_that_starts_later_refuses_from_its_first_request(service: Service, identity: Identity) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
 import structlog
@@ -36,6 +37,8 @@ _WANTED: Final = frozenset(
 )
 _CONNECTION: Final = ("type", "asgi", "http_version", "scheme", "server", "client", "root_path", "app", "state")
 _LONGEST_TIMEOUT_TEXT: Final = 9
+_FAREWELL: Final = 1.0
+"""Seconds in which a client whose token ended can take the end of its stream."""
 
 _log = structlog.get_logger(__name__)
 
@@ -93,9 +96,11 @@ class Edge:
             pass
         except Exception as error:
             if status and context.refusal is not None and isinstance(error, TimeoutError):
-                if not whole:
-                    await send({"type": "http.response.body", "body": b"", "more_body": False})
-                return
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(_FAREWELL):  # whoever reads nothing is cut off
+                        if not whole:
+                            await send({"type": "http.response.body", "body": b"", "more_body": False})
+                        return
             if status:
                 _log.error("answer broken off", error=type(error).__name__, request_id=context.request_id)
                 raise
