@@ -62,7 +62,7 @@ def dev_checkouts(service: Service, payments: DevelopmentPayments, deliver: Deli
 
 def _to_ourselves(service: Service) -> Deliver:
     host = service.settings.http_host
-    base = f"http://{'127.0.0.1' if host in ('0.0.0.0', '::') else host}:{service.settings.http_port}"  # noqa: S104 - it is compared - not bound  # nosec B104
+    base = f"http://{'127.0.0.1' if host in ('0.0.0.0', '::') else host}:{service.settings.http_port}"  # noqa: S104
 
     async def send(body: bytes, headers: dict[str, str]) -> int:
         async with httpx.AsyncClient(timeout=10, trust_env=False) as client:
