@@ -10,13 +10,22 @@ import re
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from importlib import import_module
 
 import asyncpg
 import pytest
 import pytest_asyncio
+from makegood_chassis import revocation
+from makegood_chassis.access import pruning as access_log
+from makegood_chassis.access.sealer import seal_once
+from makegood_chassis.clock import Clock
+from makegood_chassis.database import Database
 from makegood_chassis.grants import Allowed, Grants
+from makegood_chassis.messaging import inbox
+from makegood_chassis.messaging.upkeep import prune_keys
 from makegood_cli.stack.ports import SERVICES
+from makegood_contracts.events import ACCESS_RECORDED
 from makegood_testkit.databases import Databases, as_login, with_parts
 
 from .forbidden import EVERYWHERE, ON_A_TABLE, OUTSIDE_TRANSACTIONS
@@ -41,6 +50,14 @@ UNION ALL
 SELECT proname::text FROM pg_proc AS p WHERE p.pronamespace = 'public'::regnamespace AND pg_get_userbyid(proowner) <> $1
     AND NOT EXISTS (SELECT FROM pg_depend AS d WHERE d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e')
 """
+_OLD = (
+    "INSERT INTO inbox (event_id, handled_at, state) VALUES (gen_random_uuid(), '-infinity', 'done'), "
+    "(gen_random_uuid(), '-infinity', 'dead'), (gen_random_uuid(), now(), 'done')",
+    "INSERT INTO idempotency_keys (caller, key, fingerprint, created_at) VALUES ('a', 'old', '', '2020-01-01'), ('a', 'new', '', now())",
+    "INSERT INTO access_rows (at, caller, role, operation, person_id, outcome, request_id) "
+    "VALUES ('2020-01-01', 'a', 'support', 'x', 'b', 'shown', 'r')",
+    "INSERT INTO revoked_tokens (person_id, jti, revoked_at, kept_at) VALUES ('a', 'old', now(), '2020-01-01'), ('a', 'new', now(), now())",
+)
 _NOTHING_GRANTED = frozenset({"01006", "01007"})
 """How the server refuses a `GRANT` to somebody who has the right without the right to pass it on."""
 _SEQUENCE = ("SELECT nextval('public.{0}')", "SELECT setval('public.{0}', 1)", "SELECT last_value FROM public.{0}")
@@ -99,6 +116,16 @@ async def connected(url: str) -> AsyncIterator[asyncpg.Connection]:
         yield connection
     finally:
         await connection.close()
+
+
+@asynccontextmanager
+async def opened(url: str) -> AsyncIterator[Database]:
+    database = Database(url, Clock(), pool_size=2)
+    await database.open()
+    try:
+        yield database
+    finally:
+        await database.close()
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
@@ -210,3 +237,22 @@ async def test_nobody_enters_another_services_database(walls: Walls) -> None:
             if stranger != walls.service:
                 with pytest.raises(asyncpg.InsufficientPrivilegeError):
                     await asyncpg.connect(with_parts(walls.url, database=database, user=stranger + job))
+
+
+async def test_the_pruner_forgets_what_is_old_and_the_service_itself_cannot(walls: Walls) -> None:
+    for statement in _OLD:
+        await walls.owner.execute(statement)
+    day = timedelta(days=1)
+    async with opened(walls.url) as service, opened(as_login(walls.url, "pruner")) as pruner:
+        await seal_once(service, ACCESS_RECORDED[walls.service])
+        with pytest.raises(asyncpg.InsufficientPrivilegeError):
+            await inbox.prune(service, day)
+        with pytest.raises(asyncpg.InsufficientPrivilegeError):
+            await access_log.prune(service, day)
+        assert await inbox.prune(pruner, day) == 1
+        assert await prune_keys(pruner, day) == 1
+        assert await access_log.prune(pruner, day) == 1
+        await revocation.prune(pruner, day)
+    assert await walls.owner.fetchval("SELECT count(*) FROM revoked_tokens") == 1
+    assert await walls.owner.fetchval("SELECT count(*) FROM inbox") == 2, "what is new, and dead letters"
+    assert await walls.owner.fetchval("SELECT count(*) FROM idempotency_keys") == 1
