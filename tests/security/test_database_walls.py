@@ -244,7 +244,7 @@ async def test_the_pruner_forgets_what_is_old_and_the_service_itself_cannot(wall
         await walls.owner.execute(statement)
     day = timedelta(days=1)
     async with opened(walls.url) as service, opened(as_login(walls.url, "pruner")) as pruner:
-        await seal_once(service, ACCESS_RECORDED[walls.service])
+        await seal_once(service, {str(name): event for name, event in ACCESS_RECORDED.items()}[walls.service])
         with pytest.raises(asyncpg.InsufficientPrivilegeError):
             await inbox.prune(service, day)
         with pytest.raises(asyncpg.InsufficientPrivilegeError):
