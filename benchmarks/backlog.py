@@ -36,7 +36,7 @@ from makegood_contracts.envelope import Cause, Record, encode
 from makegood_contracts.events import ProviderMissed, SessionRequested
 from makegood_contracts.ids import new_id
 from makegood_contracts.topics import TOPICS
-from makegood_testkit.databases import Databases
+from makegood_testkit.databases import Databases, settings_of
 from makegood_testkit.servers import decide, servers
 
 MEMBERS = 500
@@ -163,7 +163,7 @@ async def measure(kafka: str, postgres: str, sessions: int, batch: int, folder: 
     keys.signing_key(identity)
     environment = {
         "MAKEGOOD_ENVIRONMENT": "development",
-        "CREDITS_DATABASE_URL": url,
+        **settings_of("credits", url),
         "KAFKA_BOOTSTRAP_SERVERS": kafka,
         "KAFKA_TOPIC_PREFIX": prefix,
         "JWKS_URL": str(keys.write_jwks(identity, folder / "jwks.json")),

@@ -70,7 +70,7 @@ async def owner(database_factory: Any, postgres_admin: str) -> AsyncIterator[Ses
     await connection.close()
 
 
-async def put_in_force(owner: Session, logins: Logins = LOGINS, *, development: bool = False) -> None:
+async def put_in_force(owner: Session, logins: Logins | None = LOGINS, *, development: bool = False) -> None:
     async with owner.transaction():
         await apply(owner, GRANTS, logins, development=development)
 
@@ -133,8 +133,9 @@ async def test_a_service_without_a_pruner_prunes_with_its_own_login(owner: Sessi
 
 
 async def test_one_login_for_everything_keeps_what_an_owner_has(owner: Session, may: Any) -> None:
-    await put_in_force(owner, Logins("diary", "diary"))
-    assert await may("diary") == set(STATEMENTS)
+    for logins in (Logins("diary", "diary"), None):
+        await put_in_force(owner, logins)
+        assert await may("diary") == set(STATEMENTS)
     assert await may("stranger") == set()
 
 
@@ -165,6 +166,7 @@ async def test_who_does_not_own_the_tables_is_told_what_to_do(owner: Session, po
     [
         ("postgresql://anna:s%40cret@h:5432/d?sslmode=verify-full", "anna"),
         ("postgresql://an%2Fna@h/d", "an/na"),
+        ("postgresql://anna:secret@one:5432,two:5433/d", "anna"),
         ("postgresql:///d?host=/run/postgresql&user=anna", "anna"),
     ],
 )

@@ -23,6 +23,7 @@ from makegood_contracts.envelope import Cause, decode, encode
 from makegood_contracts.events import ProviderMissed, SessionRequested
 from makegood_contracts.ids import new_id
 from makegood_contracts.topics import SESSIONS
+from makegood_testkit.databases import settings_of
 
 from .examples import HOUR, MINUTE, START
 from .world import CAUSE, Answers, World, names, received, slug
@@ -160,7 +161,7 @@ async def process(url: str, kafka: str, prefix: str, jwks: Path) -> AsyncIterato
     values = {
         **os.environ,
         "MAKEGOOD_ENVIRONMENT": "development",
-        "BOOKING_DATABASE_URL": url,
+        **settings_of("booking", url),
         "KAFKA_BOOTSTRAP_SERVERS": kafka,
         "KAFKA_TOPIC_PREFIX": prefix,
         "JWKS_URL": str(jwks),

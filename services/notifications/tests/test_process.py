@@ -15,6 +15,7 @@ from makegood_cli.stack.ports import free_ports
 from makegood_contracts import events as facts
 from makegood_contracts.envelope import Cause, encode
 from makegood_contracts.ids import new_id
+from makegood_testkit.databases import settings_of
 
 from .conftest import START, World
 
@@ -24,7 +25,7 @@ async def working(world: World, kafka: str, prefix: str) -> AsyncIterator[asynci
     port, probes = free_ports(2)
     environment = os.environ | {
         "MAKEGOOD_ENVIRONMENT": "development",
-        "NOTIFICATIONS_DATABASE_URL": world.service.settings.database_url.get_secret_value(),
+        **settings_of("notifications", world.service.database.url),
         "KAFKA_BOOTSTRAP_SERVERS": kafka,
         "KAFKA_TOPIC_PREFIX": prefix,
         "JWKS_URL": world.service.settings.jwks_url,

@@ -15,9 +15,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final, NamedTuple
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 import asyncpg
-from sqlalchemy import make_url
 
 
 class Allowed(NamedTuple):
@@ -96,9 +96,9 @@ class Logins:
 
 def login_of(url: str) -> str:
     """The login in a database's address. Raises ValueError if there is none."""
-    parts = make_url(url)
-    login = parts.username or parts.query.get("user")
-    if not isinstance(login, str) or not login:
+    parts = urlsplit(url)
+    login = unquote(parts.username or "") or dict(parse_qsl(parts.query)).get("user", "")
+    if not login:
         raise ValueError("the database's address must name a login: postgresql://login:secret@host/database")
     return login
 
@@ -145,16 +145,19 @@ async def require_ownership(connection: asyncpg.Connection[asyncpg.Record]) -> N
 
 
 async def apply(
-    connection: asyncpg.Connection[asyncpg.Record], grants: Grants, logins: Logins, *, development: bool
+    connection: asyncpg.Connection[asyncpg.Record], grants: Grants, logins: Logins | None, *, development: bool
 ) -> None:
-    """Makes what is stated here the whole of what the logins may do. The connection is the owner's, in a transaction."""
-    place = await connection.fetchrow(_PLACE, logins.auditor)
+    """Makes what is stated here the whole of what the logins may do. The connection is the owner's, in a transaction.
+
+    `logins`: None if the owner's login is the only one.
+    """
+    place = await connection.fetchrow(_PLACE, logins.auditor if logins else "")
     assert place is not None
     statements = list(
         _statements(
             grants,
-            roles=_roles(logins, str(place["owner"]), has_auditor=bool(place["has_auditor"])),
-            prunes=logins.pruner == logins.runtime,
+            roles=_roles(logins, str(place["owner"]), has_auditor=bool(place["has_auditor"])) if logins else {},
+            prunes=logins is not None and logins.pruner == logins.runtime,
             database=str(place["database"]) if place["owns_database"] else None,
             relations=[(str(name), bool(is_sequence)) for name, is_sequence in await connection.fetch(_OWNED)],
             functions=[str(row[0]) for row in await connection.fetch(_FUNCTIONS)],

@@ -28,10 +28,10 @@ _SESSION: Final = {"search_path": SEARCH_PATH}
 _log = structlog.get_logger(__name__)
 
 
-async def migrate(url: str, folder: Path, grants: Grants, logins: Logins, *, development: bool) -> None:
+async def migrate(url: str, folder: Path, grants: Grants, logins: Logins | None, *, development: bool) -> None:
     """Runs Alembic's `upgrade head` and puts the grants in force, in one transaction. Waits up to a minute for the database.
 
-    `url` is the owner's. Raises what the last try raised where it cannot be reached, NotTheOwner where the tables belong to
+    `url` is the owner's; `logins` is None if there are no others. Raises what the last try raised where it cannot be reached, NotTheOwner where the tables belong to
     another login.
     """
     loop = asyncio.get_running_loop()

@@ -128,17 +128,12 @@ def _migrate(service: Service) -> None:
 
     settings = service.settings
     try:
-        runtime_url = settings.database_url.get_secret_value()
-        logins = Logins.of(runtime_url, settings.pruner_database_url.get_secret_value() or runtime_url)
-        asyncio.run(
-            migrate(
-                settings.owner_database_url.get_secret_value() or runtime_url,
-                service.migrations,
-                service.grants,
-                logins,
-                development=settings.development,
-            )
+        own, owner, pruner = (
+            url.get_secret_value()
+            for url in (settings.database_url, settings.owner_database_url, settings.pruner_database_url)
         )
+        logins = Logins.of(own, pruner or own) if owner or pruner else None
+        asyncio.run(migrate(owner or own, service.migrations, service.grants, logins, development=settings.development))
     except OSError as error:
         structlog.get_logger(__name__).error("the database cannot be reached", error=type(error).__name__)
         sys.exit(1)
