@@ -8,7 +8,12 @@ from makegood_chassis.grants import CHASSIS, Allowed, Grants
 
 GRANTS: Final[Grants] = {
     **CHASSIS,
-    "ledger_entries": Allowed("SELECT, INSERT", auditor="SELECT"),
+    "ledger_entries": Allowed(
+        "SELECT, INSERT",
+        # Everything but the words of a reason.
+        auditor="SELECT (member_id, number, id, kind, amount, debit_account, debit_lot, credit_account, credit_lot, "
+        "session_id, hold_id, made_by, made_at, available_after, held_after)",
+    ),
     "ledger_imbalances": Allowed("SELECT", auditor="SELECT"),
     "accounts": Allowed(
         "SELECT, INSERT (member_id), UPDATE (available, held, entry_count, ledger_sequence, enrolment_sequence, next_due, "
@@ -26,7 +31,8 @@ GRANTS: Final[Grants] = {
     "move_holds": Allowed("SELECT, INSERT, UPDATE (id, plan_id, state, firm, lot_id, invoice_id)", auditor="SELECT"),
     # Whom a charge, a purchase or a payment is of, and how much: never changed.
     "invoices": Allowed(
-        "SELECT, INSERT, UPDATE (status, due_on, overdue_at, voided_by, void_reason)", auditor="SELECT"
+        "SELECT, INSERT, UPDATE (status, due_on, overdue_at, voided_by, void_reason)",
+        auditor="SELECT (id, number, member_id, session_id, status, amount_minor, currency, due_on, overdue_at)",
     ),
     "purchases": Allowed("SELECT, INSERT, UPDATE (status, lot_id), DELETE"),
     "checkouts": Allowed("SELECT, INSERT, UPDATE (state, reference, url, url_until), DELETE", auditor="SELECT"),
