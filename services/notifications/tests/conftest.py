@@ -18,6 +18,7 @@ from typing import Any
 
 import httpx
 import jwt
+import msgspec
 import pytest
 import pytest_asyncio
 import uvicorn
@@ -32,6 +33,7 @@ from makegood_cli.devside.mailbox import Mailbox
 from makegood_cli.devside.web import web_app
 from makegood_contracts import events as facts
 from makegood_contracts.envelope import Cause, Received, decode, encode
+from makegood_contracts.events.possible import possible_after
 from makegood_contracts.ids import new_id
 from makegood_notifications.bootstrap import bootstrap
 from makegood_notifications.settings import NotificationsSettings
@@ -173,11 +175,19 @@ class World:
 
     async def arrive(self, batch: Sequence[Received[Any]]) -> list[Received[Any]]:
         """A batch of one type arrives, at a moment when it can be."""
-        before, self.clock.moment = self.clock.moment, possible_at([one.event for one in batch], self.clock.moment)
+        before = self.clock.moment
+        self.clock.moment = possible_at([await self._as_it_stands(one.event) for one in batch], before)
         async with self.service.database.transaction(batch[0].cause) as unit:
             await self.service.events[type(batch[0].event)](batch, unit)
         self.clock.moment = before
         return list(batch)
+
+    async def _as_it_stands(self, event: Any) -> Any:
+        """An outcome, with the times of its session as they are known: it may have been moved."""
+        if possible_after(event) is None:
+            return event
+        rows = await self.rows("SELECT starts_at, ends_at FROM sessions WHERE id = $1", event.session_id)
+        return msgspec.structs.replace(event, **dict(rows[0])) if rows else event
 
     async def refused(self, *events: Any) -> dict[str, str]:
         """Events arrive, whatever the clock says; which of them nobody believes, by key, and why."""

@@ -60,7 +60,8 @@ async def test_a_miss_on_the_topic_becomes_one_mail_across_a_restart(
         world.session(facts.SessionConfirmed, confirmed_by="provider"),
         world.missed(),
     ]
-    records = [encode(event, sequence=1, cause=Cause(new_id(), new_id())) for event in events]
+    causes = [Cause(new_id(), new_id()) for _ in events]
+    records = [encode(event, sequence=n, cause=causes[n]) for n, event in enumerate(events)]
     producer = AIOKafkaProducer(bootstrap_servers=kafka_servers)
     await producer.start()
 
