@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any, Final
 
-from makegood_contracts.problem_types import CHANGES, COVERAGE, REQUEST, SERVER, SESSIONS, TIMES, ProblemType
+from makegood_contracts.problem_types import CHANGES, REQUEST, SERVER, ProblemType
+from makegood_contracts.refusal_types import COVERAGE, SESSIONS, TIMES
 
 __all__ = ["PROBLEMS", "ProblemType"]
 
