@@ -78,7 +78,7 @@ REQUEST: Final = (
         slug="payload-too-large",
         status=413,
         title="Body too large",
-        when="The request body is larger than the gateway takes (1 MiB).",
+        when="The request body is longer than 1 MiB, or that of a web-hook than 64 KiB.",
         remedy="Send less.",
     ),
     ProblemType(
@@ -92,7 +92,7 @@ REQUEST: Final = (
         slug="rate-limited",
         status=429,
         title="Too many requests",
-        when="More requests than a person may send: 50 a second, bursts of 100.",
+        when="More requests than a person may send (50 a second, bursts of 100), or more work than one person may ask for.",
         remedy="Wait as long as `Retry-After` says.",
     ),
 )
