@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -69,3 +70,29 @@ async def test_who_looked_at_whose_data_is_kept(cast: Cast) -> None:
     personal = await rows("notifications")
     assert {"contact.read", "person.export"} <= {row["operation"] for row in personal}
     assert {row["caller"] for row in personal} >= {cast.member.subject}
+
+
+@pytest.mark.rule("SEC-5")
+async def test_the_words_of_a_reason_go_with_the_person_and_the_rows_stay(cast: Cast) -> None:
+    member = cast.member.subject
+    support = replace(cast.support, reason=f"complaint; {WHAT}")
+    looks = {
+        "booking": f"/v1/rooms/{cast.room_id}",
+        "availability": f"/v1/rooms/{cast.room_id}/waitlist",
+        "credits": f"/v1/members/{member}/credits",
+        "notifications": f"/v1/deliveries?person_id={member}",
+    }
+    await cast.eventually(lambda: support.send("GET", looks["availability"]), lambda answer: answer.status_code == 200)
+
+    async def remarks() -> dict[str, set[str | None]]:
+        found = {}
+        for service in looks:
+            rows = (await cast.support.get(f"/v1/{service}/access", person_id=member, limit=200))["items"]
+            found[service] = {row["remark"] for row in rows if row["reason"] == "complaint"}
+        return found
+
+    for path in looks.values():
+        assert (await support.send("GET", path)).is_success
+    assert await remarks() == {service: {WHAT} for service in looks}
+    await cast.support.delete(f"/v1/people/{member}", params={"reason": "law_requires_it", "now": "true"})
+    await cast.eventually(remarks, lambda found: found == {service: {None} for service in looks})

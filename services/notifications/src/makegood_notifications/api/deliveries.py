@@ -44,7 +44,7 @@ async def list_deliveries(
         rows = await deliveries.listed(
             queries, person_id=person_id, session_id=session_id, before=before[0] if before else None, limit=limit + 1
         )
-        whose = {row["person_id"] for row in rows[:limit]}
+        whose = {row["person_id"] for row in rows[:limit]} | ({person_id} if person_id is not None else set())
         await log.record(
             queries, access, role, *sorted(whose), entity=f"session:{session_id}" if session_id is not None else None
         )
