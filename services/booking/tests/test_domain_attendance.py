@@ -264,6 +264,25 @@ def test_a_member_who_was_in_the_room_from_the_start_on_is_no_no_show(
     assert (code(marked) == "no-show-not-possible") if present else names(marked)[-1] == "MemberNoShow"
 
 
+@pytest.mark.rule("NOSH-1", "JOIN-2")
+@pytest.mark.parametrize("late", [-9, 0, 5])
+def test_a_member_who_left_before_the_start_is_a_no_show_by_itself(late: int) -> None:
+    session = done(join(confirmed(), "member", START - 9 * MINUTE))
+    session = done(leave(session, "member", START - 5 * MINUTE))
+    session = done(join(session, "provider", START + late * MINUTE))
+    assert time_passed(session, START + 15 * MINUTE - TICK).session.status == "confirmed"
+    event = only_event(time_passed(session, START + 15 * MINUTE))
+    assert isinstance(event, MemberNoShow)
+    assert event.marked_by == "system"
+
+
+@pytest.mark.rule("JOIN-2")
+def test_a_member_who_left_before_the_start_and_comes_back_starts_the_session() -> None:
+    session = done(leave(done(join(confirmed(), "member", START - 9 * MINUTE)), "member", START - 5 * MINUTE))
+    session = done(join(session, "provider", START))
+    assert names(join(session, "member", START + 12 * MINUTE)) == ["SessionJoined", "SessionStarted"]
+
+
 @pytest.mark.rule("NOSH-1", "MISS-1")
 def test_no_no_show_comes_by_itself_while_the_provider_is_not_in_the_room() -> None:
     left = done(leave(attended("provider"), "provider", START + 11 * MINUTE))

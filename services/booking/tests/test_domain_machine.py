@@ -275,7 +275,7 @@ class Life(RuleBasedStateMachine):
         if any(isinstance(event, OutcomeCorrected) for event in self.told):
             return
         if self.session.status == "completed":
-            assert self.session.both_came
+            assert attendance.both_came(self.session)
         if self.session.status == "provider_missed":
             assert self.session.provider_joined_at is None
         if self.session.status == "member_no_show":

@@ -203,9 +203,9 @@ def _due_of_status(session: Session) -> datetime | None:
             return session.confirm_by
         case "confirmed" if session.reconfirmation == "due":
             return policy.reconfirm_at(booked.starts_at)
-        case "confirmed" if session.both_came:
+        case "confirmed" if both_came(session):
             return booked.starts_at
-        case "confirmed" if session.provider_joined_at is None:
+        case "confirmed" if not was_present(session, "provider"):
             return policy.provider_missed_at(booked.starts_at)
         case "confirmed":
             return policy.no_show_at(booked.starts_at)
@@ -213,6 +213,11 @@ def _due_of_status(session: Session) -> datetime | None:
             return booked.ends_at
         case _:
             return None
+
+
+def both_came(session: Session) -> bool:
+    """Whether each of the two was in the room at some moment from the start on (JOIN-2)."""
+    return was_present(session, "member") and was_present(session, "provider")
 
 
 def time_passed(session: Session, now: datetime) -> Changed:
@@ -239,10 +244,8 @@ def _when_due(session: Session, moment: datetime) -> Changed:
             return happened(session, SessionCompleted, {"status": "completed"})
         case _ if session.reconfirmation == "due":  # CONF-3
             return happened(session, ReconfirmationAsked, {"reconfirmation": "asked"})
-        case _ if session.both_came:
+        case _ if both_came(session):
             return happened(session, SessionStarted, {"status": "in_session"})
-        case _ if session.provider_joined_at is None:
-            return _provider_missed(session, moment)
         case _ if not in_room(session, "provider"):
             return _provider_missed(session, moment)
         case _:  # NOSH-1: the provider is there, the member is not
@@ -252,7 +255,7 @@ def _when_due(session: Session, moment: datetime) -> Changed:
 
 def _provider_missed(session: Session, moment: datetime) -> Changed:
     """MISS-1: confirmed, the wait is over, and the provider is not there. That neither came is the provider's miss."""
-    absent = "provider" if session.member_joined_at is not None else "both"
+    absent = "provider" if was_present(session, "member") else "both"
     return happened(
         session,
         ProviderMissed,

@@ -119,11 +119,6 @@ class Session:
         return self.move is not None and self.move.pending
 
     @property
-    def both_came(self) -> bool:
-        """Whoever joined has come, even if they left again (JOIN-2)."""
-        return self.member_joined_at is not None and self.provider_joined_at is not None
-
-    @property
     def reasons(self) -> tuple[Reason, ...]:
         """Why the booking was refused: in one order, whichever answer came first."""
         return self.slot_reasons + self.credit_reasons
@@ -207,7 +202,7 @@ def in_room(session: Session, party: Party) -> bool:
 
 
 def was_present(session: Session, party: Party) -> bool:
-    """Whether the party, asked after the start, was in the room at some moment from the start on. Who joined and left
-    before the start was not."""
+    """Whether the party was in the room at some moment from the start on, or will have been if it stays where it is. Who
+    joined and left before the start was not."""
     left = left_at(session, party)
     return joined_at(session, party) is not None and (left is None or left >= session.booked.starts_at)
