@@ -172,6 +172,8 @@ async def measure(options: argparse.Namespace, postgres: str) -> None:
                     database_url=url,
                     kafka_bootstrap_servers="127.0.0.1:1",
                     jwks_url=str(jwks),
+                    person_work=1000,  # one person asks all
+                    person_work_burst=1000,
                 )
                 searching[sessions] = Searching(bootstrap(settings, FixedClock(MONDAY)), token)
                 await searching[sessions].open()

@@ -58,7 +58,7 @@ SHAPES: dict[str, Callable[[int], bytes]] = {
     "deep": lambda size: _nested(size // 2),
     "as deep as allowed": lambda size: _list(_nested(MOST_DEPTH - 3), size),
     "a comb": lambda size: b"[0," * (size // 4) + b"0" + b"]" * (size // 4),
-    "deep with surrogates": lambda size: (b"[" + SURROGATES + b",") * DEEP + b"0" * size + b"]" * DEEP,
+    "deep with surrogates": lambda size: (b"[" + SURROGATES + b",") * DEEP + b"0," * (size // 2) + b"0" + b"]" * DEEP,
     "wide": lambda size: _list(b"0", size),
     "wide, of texts": lambda size: _list(b'""', size),
     "wide, of arrays": lambda size: _list(b"[]", size),

@@ -21,7 +21,7 @@ from makegood_chassis.http.bodies import LIMIT, WEBHOOK_LIMIT, BodyRequest
 from makegood_chassis.http.context import SCOPE_KEY, RequestContext
 from makegood_chassis.http.limits import Limits, Stay
 from makegood_chassis.http.problems import MOST_ERRORS, Problem
-from makegood_chassis.http.rights import Operation
+from makegood_chassis.http.rights import ACCESS_KEY, Operation
 
 WEBHOOKS: Final = "/v1/webhooks/"
 _BODYLESS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -50,7 +50,7 @@ def put_before(route: APIRoute, limits: Limits, *, expensive: bool) -> None:
         stay = context.stay
         assert stay is not None
         if operation is not None:
-            await operation(request)
+            request.scope[ACCESS_KEY] = await operation(request)
         await stay.enter(_person(context, request.scope, expensive), expensive=expensive)
         if signed:
             await request.read(limit=WEBHOOK_LIMIT)
