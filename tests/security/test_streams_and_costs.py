@@ -132,7 +132,7 @@ async def _latency(ask: Callable[[], Any]) -> float:
     """The 99th percentile of somebody's answers over SECONDS."""
     taken: list[float] = []
     until = time.perf_counter() + SECONDS
-    while time.perf_counter() < until:
+    while time.perf_counter() < until or len(taken) < 2:
         begun = time.perf_counter()
         assert (await ask()).status_code == 200
         taken.append(time.perf_counter() - begun)
