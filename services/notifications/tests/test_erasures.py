@@ -12,6 +12,7 @@ from .conftest import World
 from .test_persons import AT_ONCE, story
 
 WAIT = timedelta(days=7)
+ABOUT_TO_BE, KEPT = "Your data is about to be erased.", "Your data is kept after all."
 
 
 async def erased_events(world: World) -> int:
@@ -67,6 +68,55 @@ async def test_an_erasure_that_is_taken_back_does_not_happen(world: World, by: s
     world.clock.moment += WAIT
     assert "erasure" not in await world.due()
     assert await contact_status(world) == 200
+
+
+@pytest.mark.rule("SEC-3")
+async def test_asking_and_taking_back_again_and_again_sends_one_mail_a_day_of_each(world: World) -> None:
+    await story(world)
+    path = f"/v1/people/{world.member}"
+
+    def told() -> list[str]:
+        subjects = [mail["Subject"] for mail in world.inbox.mails]
+        return sorted(subject for subject in subjects if subject in (ABOUT_TO_BE, KEPT))
+
+    async with world.sending(), world.client(world.member) as client:
+        for _ in range(20):
+            assert (await client.delete(path, params={"reason": "person_asked"})).status_code == 202
+            assert (await client.get(f"{path}/erasure")).json()["state"] == "pending"
+            assert (await client.delete(f"{path}/erasure")).status_code == 204
+            assert (await client.get(f"{path}/erasure")).json()["state"] == "none"
+            await world.settled()
+        assert told() == [ABOUT_TO_BE, KEPT]
+        world.clock.moment += timedelta(days=1)
+        await client.delete(path, params={"reason": "person_asked"})
+        await world.settled()
+    assert told() == [ABOUT_TO_BE, ABOUT_TO_BE, KEPT]
+
+
+@pytest.mark.rule("SEC-1", "SEC-3")
+async def test_support_takes_back_only_what_support_asked_for_and_the_person_is_told(world: World) -> None:
+    await story(world)
+    path = f"/v1/people/{world.member}"
+    async with (
+        world.sending(),
+        world.client(world.member) as member,
+        world.client("support-1", "support") as one,
+        world.client("support-2", "support") as other,
+    ):
+        await member.delete(path, params={"reason": "person_asked"})
+        refused = await one.delete(f"{path}/erasure")
+        assert (refused.status_code, refused.json()["type"]) == (403, "/problems/forbidden")
+        assert (await member.get(f"{path}/erasure")).json()["state"] == "pending"
+        await world.settled()
+        assert [mail for mail in world.inbox.mails if mail["Subject"] == KEPT] == []
+        assert (await member.delete(f"{path}/erasure")).status_code == 204
+        assert (await one.delete(f"{path}/erasure")).status_code == 204, "there is nothing to take back"
+        world.clock.moment += timedelta(days=1)
+        await one.delete(path, params={"reason": "no_longer_needed"})
+        assert (await other.delete(f"{path}/erasure")).status_code == 204
+        await world.settled()
+    kept = [mail["To"].addresses[0].addr_spec for mail in world.inbox.mails if mail["Subject"] == KEPT]
+    assert kept == [world.ada, world.ada]
 
 
 @pytest.mark.rule("SEC-1", "SEC-3")

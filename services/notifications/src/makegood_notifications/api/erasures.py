@@ -14,7 +14,7 @@ from makegood_chassis.http.rights import Access, operation
 
 from makegood_notifications.api.models import ErasureReason, ErasureView, PersonId
 from makegood_notifications.domain.facts import More
-from makegood_notifications.handlers.account import ERASURE_REQUESTED, tell
+from makegood_notifications.handlers.account import ERASURE_REQUESTED, ERASURE_TAKEN_BACK, tell_of_erasure
 from makegood_notifications.handlers.erasures import ERASURE, erase
 from makegood_notifications.parts import Parts
 from makegood_notifications.store import erasures, people
@@ -68,9 +68,8 @@ async def request_erasure(
         due_at = unit.now + parts.erasure_waits
         if await erasures.request(unit, person_id, reason, by, due_at):
             unit.set_deadline(ERASURE, person_id, due_at)
-            if contact is not None:
-                more = More(erase_at=due_at)
-                await tell(unit, parts, person_id, contact, ERASURE_REQUESTED, more, change.cause)
+            more = More(erase_at=due_at)
+            await tell_of_erasure(unit, parts, person_id, contact, ERASURE_REQUESTED, more, change.cause)
         return change.answer(202, _view(person_id, await erasures.state(unit, person_id)))
 
 
@@ -98,12 +97,20 @@ async def take_erasure_back(
     access: Annotated[Access, Depends(operation("person.erase"))],
     change: Annotated[Change, Depends(changes(if_match="none"))],
     log: Annotated[AccessLog, Depends(access_log)],
+    request: Request,
 ) -> Response:
-    """Takes back an erasure that waits, whoever asked for it; without one there is nothing to do."""
+    """Takes back an erasure that waits, and the person is told by e-mail; without one there is nothing to do. The person takes
+    back any, support only one that support asked for."""
     role = access.require("person", person_id=person_id)
+    parts: Parts = request.app.state.service.parts
     async with change.unit() as unit:
-        await erasures.take_back(unit, person_id)
-        unit.set_deadline(ERASURE, person_id, None)
+        contact = await people.find(unit, person_id, lock=True)
+        taken_back = await erasures.take_back(unit, person_id, own=role != "support")
+        if taken_back:
+            unit.set_deadline(ERASURE, person_id, None)
+            await tell_of_erasure(unit, parts, person_id, contact, ERASURE_TAKEN_BACK, More(), change.cause)
+        elif (await erasures.state(unit, person_id)).state == "pending":
+            raise Problem("forbidden", "The person asked for this erasure: only they can take it back.")
         await log.record(unit, access, role, person_id)
         return change.answer(204)
 

@@ -25,6 +25,8 @@ REMINDER: Final = Allowance("reminder", 1, timedelta(hours=1))
 """Reminders by the provider's hand, of one session by one channel (REM-1)."""
 ADDRESS_CHANGE: Final = Allowance("address-change", 5, timedelta(hours=24))
 """Changes of a person's e-mail address: each sends a link to somebody who may know nothing of it."""
+ERASURE_MAIL: Final = Allowance("erasure-mail", 1, timedelta(hours=24))
+"""Mails of one kind about a person's erasure: it can be asked for and taken back as often as anybody likes."""
 TIME_REQUEST: Final = Allowance("time-request", 3, timedelta(hours=1))
 """The ready message of one room (AVAIL-5)."""
 MAILS: Final = Allowance("mail", 30, timedelta(hours=1))

@@ -62,6 +62,7 @@ Template = Literal[
     "address-confirm",
     "address-changed",
     "erasure-requested",
+    "erasure-taken-back",
 ]
 
 

@@ -23,7 +23,7 @@ NEWS_OF_WHAT_IS_TO_COME: Final[Set[str]] = frozenset(
 REMINDS: Final[Set[str]] = frozenset({"reminder", "to-provider-reminder", "reconfirm-asked"})
 """Templates that are only true before a session which stands confirmed at that very time (REM-1, CONF-3)."""
 ASKS_TO_CONFIRM: Final[Set[str]] = frozenset({"to-provider-confirm"})
-ALWAYS: Final[Set[str]] = frozenset({"address-confirm", "address-changed", "erasure-requested"})
+ALWAYS: Final[Set[str]] = frozenset({"address-confirm", "address-changed", "erasure-requested", "erasure-taken-back"})
 """Templates that go out whatever the person wants to be told: they protect the account."""
 OFFERS: Final[Set[str]] = frozenset({"waitlist-offered"})
 

@@ -8,16 +8,18 @@ from makegood_chassis.database import UnitOfWork
 from makegood_contracts.envelope import Cause
 from makegood_contracts.ids import new_id
 
+from makegood_notifications.domain.allowances import ERASURE_MAIL
 from makegood_notifications.domain.contacts import CHANGED, CONFIRM, PURPOSE, hash_of, secret_of
 from makegood_notifications.domain.facts import Facts, More
 from makegood_notifications.domain.origin import Origin
 from makegood_notifications.parts import Parts
-from makegood_notifications.store import contact_changes
+from makegood_notifications.store import allowances, contact_changes
 from makegood_notifications.store.contact_changes import ContactChange
 from makegood_notifications.store.outgoing import Outgoing
 from makegood_notifications.store.people import Contact
 
 ERASURE_REQUESTED = "erasure-requested"
+ERASURE_TAKEN_BACK = "erasure-taken-back"
 
 
 async def ask_to_confirm(
@@ -33,6 +35,14 @@ async def ask_to_confirm(
     )
     more = More(confirm_by=expires_at, change_id=change_id)
     for template in (CONFIRM, CHANGED):
+        await tell(unit, parts, person_id, contact, template, more, cause)
+
+
+async def tell_of_erasure(
+    unit: UnitOfWork, parts: Parts, person_id: str, contact: Contact | None, template: str, more: More, cause: Cause
+) -> None:
+    """Once a day of each kind; whoever has no contact is not told."""
+    if contact is not None and await allowances.use(unit, ERASURE_MAIL, f"{person_id}/{template}") is None:
         await tell(unit, parts, person_id, contact, template, more, cause)
 
 

@@ -22,6 +22,7 @@ ORDER BY state DESC LIMIT 1
 _DUE: Final = """
 DELETE FROM erasure_requests WHERE person_id = ANY($1::text[]) AND due_at <= $2 RETURNING person_id, reason, requested_by
 """
+_TAKE_BACK: Final = "DELETE FROM erasure_requests WHERE person_id = $1 AND ($2 OR requested_by <> person_id)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,9 +41,9 @@ async def request(unit: UnitOfWork, person_id: str, reason: str, requested_by: s
     return await unit.execute(_REQUEST, person_id, reason, requested_by, unit.now, due_at) == "INSERT 0 1"
 
 
-async def take_back(unit: UnitOfWork, person_id: str) -> None:
-    """Forgets the erasure that waits, if one does."""
-    await unit.execute("DELETE FROM erasure_requests WHERE person_id = $1", person_id)
+async def take_back(unit: UnitOfWork, person_id: str, *, own: bool) -> bool:
+    """Forgets the erasure that waits; with `own` also one that the person asked for. False if it forgot none."""
+    return await unit.execute(_TAKE_BACK, person_id, own) == "DELETE 1"
 
 
 async def state(queries: Queries, person_id: str) -> Erasure:
