@@ -60,7 +60,11 @@ class InvalidToken(Exception):
 
 
 class Authenticator:
-    """Tells who calls from the access token, and from nothing else."""
+    """Tells who calls from the access token, and from nothing else.
+
+    `dated`: tokens must say when they were issued. Without `iat` nobody can tell how long a token lives, so one that was made
+    to last could outlive its revocation.
+    """
 
     def __init__(
         self,
@@ -69,12 +73,14 @@ class Authenticator:
         issuer: str,
         audience: str,
         longest: float,
+        dated: bool = False,
         revocations: Revocations | None = None,
     ) -> None:
         self.keys = keys
         self._issuer = issuer
         self._audience = audience
         self._longest = longest
+        self._required = ["exp", "iss", "aud", "sub", "jti", *(["iat"] if dated else [])]
         self._revocations = revocations or Revocations(longest)
         self._remembered: OrderedDict[str, Caller] = OrderedDict()
 
@@ -112,7 +118,7 @@ class Authenticator:
                 audience=self._audience,
                 issuer=self._issuer,
                 leeway=LEEWAY,
-                options={"require": ["exp", "iss", "aud", "sub", "jti"]},
+                options={"require": self._required},
             )
         except jwt.PyJWTError as error:
             raise InvalidToken(_advice(error)) from error

@@ -170,6 +170,16 @@ async def test_known_keys_stay_when_they_cannot_be_read(identity: Identity) -> N
         await authenticator.verify(identity.token(headers={"kid": "newer"}))
 
 
+@pytest.mark.rule("SEC-2")
+async def test_production_takes_no_token_that_does_not_say_when_it_was_issued(identity: Identity) -> None:
+    """One that lasts too long would be taken once little of its life is left, and could outlive its revocation by then."""
+    keys = Keys(str(identity.path))
+    strict = Authenticator(keys, issuer=ISSUER, audience="makegood", longest=3600, dated=True)
+    with pytest.raises(InvalidToken, match="a claim is missing"):
+        await strict.verify(identity.token(iat=None))
+    assert (await strict.verify(identity.token(iat=int(time.time())))).subject == "anna"
+
+
 @pytest.mark.rule("REL-9")
 async def test_nobody_can_tell_without_keys(tmp_path: Path, identity: Identity) -> None:
     authenticator = Authenticator(

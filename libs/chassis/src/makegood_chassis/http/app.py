@@ -84,6 +84,7 @@ def create_app(
         issuer=settings.token_issuer,
         audience=settings.token_audience,
         longest=settings.token_max_lifetime,
+        dated=not settings.development,
         revocations=service.revocations,
     )
     _prepare(app, service)
