@@ -84,6 +84,10 @@ class CheckedSettings(BaseSettings):
             text = text.replace(secret, "***")
         return text
 
+    def variable_of(self, field: str) -> str:
+        """The variable that a field comes from."""
+        return variable(field, type(self).model_fields[field])
+
     @property
     def development(self) -> bool:
         return self.environment == "development"
@@ -162,5 +166,16 @@ def _line(settings: type[CheckedSettings], problem: Any) -> str:
     for key, info in settings.model_fields.items():
         if name in (key, variable(key, info)):
             about = f" ({info.description})" if info.description and problem["type"] != UNSAFE else ""
-            return f"{variable(key, info)}: {message}{about}"
+            return f"{variable(key, info)}: {_plainly(problem, variable(key, info), info) or message}{about}"
     return f"{name}: {message}" if name else message
+
+
+def _plainly(problem: Any, name: str, info: FieldInfo) -> str:
+    """What pydantic says in words of its own, as advice; empty for the rest."""
+    if problem["type"] == "missing":
+        return "is required: set it" + (
+            f", or {name}_FILE to the path of a file that holds it" if is_secret(info) else ""
+        )
+    if problem["type"] == "string_too_short" and problem["ctx"]["min_length"] == 1:
+        return "must not be empty"
+    return ""

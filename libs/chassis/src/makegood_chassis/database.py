@@ -19,6 +19,7 @@ from sqlalchemy.dialects.postgresql.asyncpg import PGDialect_asyncpg
 from sqlalchemy.sql import ClauseElement
 
 from makegood_chassis.clock import Clock
+from makegood_chassis.limited_logins import require_limited
 from makegood_chassis.messaging import points, tables
 from makegood_chassis.messaging.refusals import RefusalReason
 from makegood_chassis.personal_data.sealing import PersonalData
@@ -162,8 +163,11 @@ class Database:
         pool_size: int = 16,
         application_name: str = "makegood",
         personal_data: PersonalData | None = None,
+        limited: str = "",
     ) -> None:
+        """`limited`: the variable that holds `url`, if its login must be neither a superuser nor an owner."""
         self.url = url
+        self._limited = limited
         self.clock = clock
         self.personal_data = personal_data
         self._pool_size = pool_size
@@ -173,7 +177,10 @@ class Database:
         self.on_deadline: list[Callable[[datetime], None]] = []
 
     async def open(self) -> None:
-        """Opens the pool. Raises OSError or asyncpg.PostgresError where the server cannot be reached."""
+        """Opens the pool. Raises OSError or asyncpg.PostgresError where the server cannot be reached, UnlimitedLogin for a
+        login that may do too much."""
+        if self._limited:
+            await require_limited(self.url, self._limited)
         self._pool = await asyncpg.create_pool(
             self.url,
             min_size=1,

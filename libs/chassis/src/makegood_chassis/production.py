@@ -141,7 +141,10 @@ def database_hosts(url: str) -> list[str] | None:
 
 def login(url: str) -> str:
     """Who logs in at PostgreSQL's address; empty if it does not say."""
-    return unquote(urlsplit(url).username or "") if url and database_hosts(url) is not None else ""
+    if not url or database_hosts(url) is None:
+        return ""
+    parts = urlsplit(url)
+    return unquote(parts.username or "") or dict(parse_qsl(parts.query)).get("user", "")
 
 
 def postgresql(variable: str, url: str) -> Iterator[Fault]:

@@ -27,6 +27,7 @@ from makegood_chassis.auth import Authenticator
 from makegood_chassis.database import Database
 from makegood_chassis.http.app import health_app
 from makegood_chassis.http.revoked import follow_revocations
+from makegood_chassis.limited_logins import UnlimitedLogin
 from makegood_chassis.messaging.consumer import Consumer
 from makegood_chassis.messaging.dead_letters import FloodGuard
 from makegood_chassis.messaging.deadlines import Deadlines
@@ -59,7 +60,7 @@ class _Server(uvicorn.Server):
 
 
 class Runtime:
-    """`run()` ends after SIGTERM or SIGINT, within the settings' `stop_timeout`."""
+    """`run()` ends after SIGTERM or SIGINT, within the settings' `stop_timeout`. It raises UnlimitedLogin."""
 
     def __init__(self, service: Service, role: str) -> None:
         self._service = service
@@ -111,6 +112,8 @@ class Runtime:
             task.cancel()
         await asyncio.gather(*self._tasks.values(), serving, starting, return_exceptions=True)
         _log.info("stopped")
+        if not starting.cancelled() and isinstance(error := starting.exception(), UnlimitedLogin):
+            raise error
         if any(not task.cancelled() and task.exception() is not None for task in (serving, probing)):
             raise SystemExit(1)
 
@@ -149,12 +152,13 @@ class Runtime:
 
     def _started(self, task: asyncio.Task[None]) -> None:
         if not task.cancelled() and (error := task.exception()) is not None:
+            if isinstance(error, UnlimitedLogin):
+                self.stop()
             _log.error("cannot start", error=type(error).__name__, frames=observe.frames(error))
             self._service.health.broken("process", f"cannot start: {type(error).__name__}")
 
     async def _start(self) -> None:
-        service, health = self._service, self._service.health
-        settings = self._settings
+        service, settings, health = self._service, self._settings, self._service.health
         port = settings.http_port if self._server else None
         _log.info("starts", role=self._role, port=port, probe_port=settings.probes_at)
         await service.signals.open()
@@ -186,12 +190,8 @@ class Runtime:
 
     async def _start_work(self) -> None:
         service, settings = self._service, self._settings
-        self._relay_database = Database(
-            settings.database_url.get_secret_value(),
-            service.clock,
-            pool_size=3,
-            application_name=f"makegood-{service.name}-relay",
-        )
+        url, name = settings.database_url.get_secret_value(), f"makegood-{service.name}-relay"
+        self._relay_database = Database(url, service.clock, pool_size=3, application_name=name)
         with suppress(Stopped):
             await self._when_reachable(self._relay_database.open)
             if service.pruner is not service.database:

@@ -24,6 +24,7 @@ from makegood_chassis.database import Database
 from makegood_chassis.grants import CHASSIS, Grants, Logins
 from makegood_chassis.health import Health
 from makegood_chassis.http.context import RequestContext
+from makegood_chassis.limited_logins import UnlimitedLogin
 from makegood_chassis.messaging.handlers import Concerns, DeadlineHandlers, EventHandlers
 from makegood_chassis.personal_data.sealing import PersonalData
 from makegood_chassis.revocation import Revocations
@@ -78,14 +79,16 @@ class Service:
         self.refusals = Refusals(self.database)
         self.revocations = Revocations(self.settings.token_max_lifetime)
         url = self.settings.pruner_database_url.get_secret_value()
-        name = f"makegood-{self.name}-pruner"
-        self.pruner = Database(url, self.clock, pool_size=2, application_name=name) if url else self.database
+        name, limited = f"makegood-{self.name}-pruner", self.settings.limited("pruner_database_url")
+        pruner = Database(url, self.clock, pool_size=2, application_name=name, limited=limited)
+        self.pruner = pruner if url else self.database
 
 
 def run(bootstrap: Callable[[S], Service], settings: type[S], argv: Sequence[str] | None = None) -> None:
     """`python -m makegood_<name> serve|work|migrate|all`: reads settings, runs the role until SIGTERM, drains, exits 0.
 
-    Settings that cannot work end the process with exit code 2 and a message that names variable and advice.
+    Settings that cannot work end the process with exit code 2 and a message that names variable and advice. So do, in
+    production, logins that stand above the walls of the database.
     """
     words = list(sys.argv[1:] if argv is None else argv)
     if len(words) != 1 or words[0] not in ROLES:
@@ -98,6 +101,8 @@ def run(bootstrap: Callable[[S], Service], settings: type[S], argv: Sequence[str
         _refuse(advice(settings, error))
     try:
         _run(bootstrap(values), role)
+    except UnlimitedLogin as error:
+        _refuse(str(error))
     except Exception:
         # As Python would write it, but for secrets: errors of libraries quote addresses.
         sys.stderr.write(values.without_secrets(traceback.format_exc()))
@@ -158,5 +163,6 @@ def base(name: str, settings: ServiceSettings, clock: Clock | None = None) -> tu
         pool_size=settings.database_pool,
         application_name=f"makegood-{name}",
         personal_data=PersonalData.of(settings.master_keys),
+        limited=settings.limited("database_url"),
     )
     return clock, database, Signals(settings.redis_url.get_secret_value(), name, ca_file=settings.redis_ca_file)

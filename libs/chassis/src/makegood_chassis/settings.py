@@ -25,7 +25,10 @@ OWNER: Final = (
     "The same database with the login that owns its tables, which `migrate` alone uses; empty: the service's own login. "
     "Production: required for `migrate`, refused elsewhere."
 )
-PRUNER: Final = "The same database with the login that deletes what was kept long enough (role `work`); empty: the service's own login."
+PRUNER: Final = (
+    "The same database with the login that deletes what was kept long enough (role `work`); empty: the service's own login. "
+    "Production: required for `migrate`, `work` and `all`, with a login of its own."
+)
 
 PROBES_ABOVE: Final = 1000
 """How far above HTTP_PORT the port of probes is where nothing else is said: two processes whose ports differ never meet."""
@@ -87,7 +90,7 @@ class ServiceSettings(SigningSettings, KafkaSettings):
         "",
         json_schema_extra=in_development(DEVELOPMENT_ISSUER),
         validation_alias="TOKEN_ISSUER",
-        description="`iss` of access tokens. Production: required.",
+        description="`iss` of access tokens. Production: required, and https.",
     )
     token_audience: str = Field(
         "makegood", validation_alias="TOKEN_AUDIENCE", min_length=1, description="`aud` of access tokens."
@@ -125,7 +128,8 @@ class ServiceSettings(SigningSettings, KafkaSettings):
         description="Port of /livez, /readyz, /startupz and /metrics, on HTTP_HOST; 0: HTTP_PORT + 1000.",
     )
     public_base_url: str = Field(
-        "http://127.0.0.1:8080",
+        "",
+        json_schema_extra=in_development("http://127.0.0.1:8080"),
         validation_alias="PUBLIC_BASE_URL",
         description="Address of the gateway as people's devices see it. Production: required, and https.",
     )
@@ -280,17 +284,22 @@ class ServiceSettings(SigningSettings, KafkaSettings):
         for name, url in databases.items():
             yield from production.postgresql(name, url)
         yield from self._owner_elsewhere(databases)
+        yield from self._pruner_apart()
         yield from production.redis("REDIS_URL", self.redis_url.get_secret_value())
         if not self.jwks_url.startswith(("http://", "https://")):
             why = self.jwks_url and production.unreadable(self.jwks_url.removeprefix("file://"))
             if why:
                 yield Fault("JWKS_URL", f"must be an https address or a file: {why}")
-        if not self.token_issuer:
+        if not self.token_issuer.strip():
             yield Fault("TOKEN_ISSUER", "is required in production: the `iss` of your identity provider's tokens")
         elif (production.host(self.token_issuer) or self.token_issuer).endswith(".invalid"):
             yield Fault(
                 "TOKEN_ISSUER", "is the development identity, whose key anybody can have; name your identity provider's"
             )
+        elif self.token_issuer.strip() != self.token_issuer:
+            yield Fault("TOKEN_ISSUER", "must not begin or end with a blank, for no token's `iss` does")
+        else:
+            yield from production.web_address("TOKEN_ISSUER", self.token_issuer, production=True)
         if not self.public_base_url:
             yield Fault("PUBLIC_BASE_URL", "is required in production: the https address of the gateway")
         if self.migrate:
@@ -303,7 +312,7 @@ class ServiceSettings(SigningSettings, KafkaSettings):
 
     def _owner_elsewhere(self, databases: dict[str, str]) -> Iterator[Fault]:
         """The owner may change and drop what the service's own login must not, so it is where `migrate` runs and nowhere else."""
-        name = variable("owner_database_url", type(self).model_fields["owner_database_url"])
+        name = self.variable_of("owner_database_url")
         owner, own = databases.get(name, ""), self.database_url.get_secret_value()
         role = ROLE.get()
         if role == "migrate" and not owner:
@@ -314,6 +323,27 @@ class ServiceSettings(SigningSettings, KafkaSettings):
             )
         elif owner and production.login(owner) == production.login(own):
             yield Fault(name, "must name another login than the service's own")
+
+    def _pruner_apart(self) -> Iterator[Fault]:
+        """Where one login does both, `migrate` lets the service's own delete rows of the access log and ids of handled events."""
+        name = self.variable_of("pruner_database_url")
+        pruner = self.pruner_database_url.get_secret_value()
+        others = {
+            "",
+            *(production.login(url.get_secret_value()) for url in (self.database_url, self.owner_database_url)),
+        }
+        if pruner and production.login(pruner) in others:
+            yield Fault(name, "must name another login than the service's own and the owner's")
+        elif not pruner and ROLE.get() in ("migrate", "work", "all"):
+            yield Fault(
+                name,
+                f"is required for the role `{ROLE.get()}` in production: the login that deletes what was kept long enough, "
+                "or the service's own could delete rows of the access log",
+            )
+
+    def limited(self, field: str) -> str:
+        """For the address of a database in this field: its variable where the login must not stand above the walls."""
+        return "" if self.development else self.variable_of(field)
 
     def _databases(self) -> dict[str, str]:
         """The address of each database login, by its variable."""

@@ -18,21 +18,22 @@ _SIGNING_KEY = (
 def production_values(service: str) -> dict[str, Any]:
     """The same as arguments of the settings' class, for tests that connect to nothing: there is no file of an authority."""
     values = production_environment(service, Path("unused"))
-    url = f"postgresql://{service}:{PASSWORD}@127.0.0.1:1/none"
-    without = ("KAFKA_SSL_CAFILE", "REDIS_CA_FILE", "OTEL_EXPORTER_OTLP_ENDPOINT")
-    return {name: value for name, value in values.items() if name not in without} | {
-        f"{service.upper()}_DATABASE_URL": url
+    name = service.upper()
+    urls = {
+        f"{name}_DATABASE_URL": f"postgresql://{service}:{PASSWORD}@127.0.0.1:1/none",
+        f"{name}_PRUNER_DATABASE_URL": f"postgresql://{service}_pruner:{PASSWORD}@127.0.0.1:1/none",
     }
+    without = ("KAFKA_SSL_CAFILE", "REDIS_CA_FILE", "OTEL_EXPORTER_OTLP_ENDPOINT")
+    return {name: value for name, value in values.items() if name not in without} | urls
 
 
 def production_environment(service: str, authority: Path) -> dict[str, str]:
     """The variables that a service needs in production. `authority`: PEM file that signs its servers' certificates."""
+    database = f"db.example.org:5432/makegood_{service}?sslmode=verify-full&sslrootcert={authority}"
     values = {
         "MAKEGOOD_ENVIRONMENT": "production",
-        f"{service.upper()}_DATABASE_URL": (
-            f"postgresql://{service}:{PASSWORD}@db.example.org:5432/makegood_{service}"
-            f"?sslmode=verify-full&sslrootcert={authority}"
-        ),
+        f"{service.upper()}_DATABASE_URL": f"postgresql://{service}:{PASSWORD}@{database}",
+        f"{service.upper()}_PRUNER_DATABASE_URL": f"postgresql://{service}_pruner:{PASSWORD}@{database}",
         "DATA_KEYS": f"2026-11:{'A' * 43}=",
         "KAFKA_BOOTSTRAP_SERVERS": "kafka-1.example.org:9093,kafka-2.example.org:9093",
         "KAFKA_SECURITY_PROTOCOL": "SASL_SSL",

@@ -1,0 +1,36 @@
+"""Whether a login stands above the walls of its database: one that does can take every right that its grants withhold."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import asyncpg
+
+# Who logged in, not whom they act for just now: from that one can always come back.
+_POWER: Final = """
+SELECT session_user::text AS login, CASE
+    WHEN (SELECT rolsuper FROM pg_roles WHERE rolname = session_user) THEN 'is a superuser'
+    WHEN pg_has_role(session_user, d.datdba, 'MEMBER') THEN 'owns the database'
+    WHEN EXISTS (SELECT FROM pg_class AS c WHERE c.relnamespace = 'public'::regnamespace
+        AND pg_has_role(session_user, c.relowner, 'MEMBER')) THEN 'owns tables of the database'
+    END AS power
+FROM pg_database AS d WHERE d.datname = current_database()
+"""
+
+
+class UnlimitedLogin(Exception):
+    """A login that may do more than a running service's may; the message names the variable and says what to do."""
+
+
+async def require_limited(url: str, variable: str) -> None:
+    """Raises UnlimitedLogin if the login of `url`, the value of `variable`, is a superuser or owns what is in the database."""
+    connection = await asyncpg.connect(url, timeout=10)
+    try:
+        found = await connection.fetchrow(_POWER)
+    finally:
+        await connection.close()
+    if found is not None and found["power"]:
+        raise UnlimitedLogin(
+            f"{variable}: {found['login']} {found['power']}, so it could take the walls down; "
+            "use a login that has no more than `migrate` grants it (deploy/postgres/databases.sh makes them)"
+        )
