@@ -111,25 +111,32 @@ def encode(
     return Record(kind.topic.name, event.key, headers, _encoder.encode(event))
 
 
-def event_type(headers: Iterable[tuple[str, bytes]]) -> str | None:
-    """The CloudEvents type of a record, without decoding the rest."""
+def event_type(headers: Iterable[tuple[str, bytes | None]]) -> str | None:
+    """The CloudEvents type of a record, without decoding the rest. Kafka allows headers without a value."""
     for name, value in headers:
         if name == "ce_type":
-            return value.decode(errors="replace")
+            return None if value is None else value.decode(errors="replace")
     return None
 
 
-def decode(key: bytes | None, headers: Iterable[tuple[str, bytes]], value: bytes | None) -> Received[Event]:
+def decode(key: bytes | None, headers: Iterable[tuple[str, bytes | None]], value: bytes | None) -> Received[Event]:
     """The event in a Kafka record. Raises MalformedEvent for anything that these contracts do not know."""
     try:
-        attributes = {name: raw.decode() for name, raw in headers}
+        attributes = {}
+        for name, raw in headers:
+            if raw is None:
+                raise ValueError("a header has no value")
+            attributes[name] = raw.decode()
         kind = EVENT_TYPES[attributes["ce_type"]]
+        moment = datetime.fromisoformat(attributes["ce_time"])
+        if moment.tzinfo is None:
+            raise ValueError("ce_time has no offset")
         return Received(
             event=_decoder(kind).decode(value or b""),
             id=attributes["ce_id"],
             key=(key or b"").decode(),
             sequence=int(attributes["ce_sequence"]),
-            time=datetime.fromisoformat(attributes["ce_time"]),
+            time=moment,
             correlation_id=attributes["ce_correlationid"],
             causation_id=attributes["ce_causationid"],
             traceparent=attributes.get("traceparent"),
@@ -138,5 +145,5 @@ def decode(key: bytes | None, headers: Iterable[tuple[str, bytes]], value: bytes
         )
     except KeyError as missing:
         raise MalformedEvent(f"not an event of these contracts: {missing} is missing or unknown") from missing
-    except (ValueError, msgspec.MsgspecError) as error:
+    except (ValueError, msgspec.MsgspecError, RecursionError) as error:
         raise MalformedEvent(f"not an event of these contracts: {error}") from error

@@ -74,7 +74,7 @@ def sort_out(
 ) -> SortedOut:
     """Decodes what the service handles (`wanted`: CloudEvents types, and of these what `concerns` it), in order.
 
-    Only of that the signature is checked: what touches no table costs nothing.
+    Of that the signature is checked before anything is decoded: what its owner did not sign gets no further.
     """
     result = SortedOut([], [], [], {})
     for record in records:
@@ -83,21 +83,24 @@ def sort_out(
         if kind is not None and kind not in wanted:
             result.skipped[topic] = result.skipped.get(topic, 0) + 1
             continue
-        received: Received[Event] | None = None
-        error: MalformedEvent | RefusedEvent | None = None
+        if check is not None and (reason := check(topic, record)) is not None:
+            result.forged.append(Forged(record, topic, _made_of_its_place(record), reason))
+            continue
         try:
             received = _read(record, topic)
-        except (MalformedEvent, RefusedEvent) as failure:
-            error = failure
-        if received is not None and not concerns(received.event):
-            result.skipped[topic] = result.skipped.get(topic, 0) + 1
-        elif check is not None and (reason := check(topic, record)) is not None:
-            result.forged.append(Forged(record, topic, _made_of_its_place(record), reason))
-        elif received is not None:
-            result.arrivals.append(Arrival(record, topic, received))
-        elif error is not None:
-            event_id, redrive = _identify(record)
-            result.unreadable.append(Unreadable(record, topic, event_id, redrive, error))
+            skip = not concerns(received.event)
+        except (MalformedEvent, RefusedEvent) as error:
+            result.unreadable.append(Unreadable(record, topic, *_identify(record), error))
+        except Exception as fault:
+            # Whatever reading one record raises concerns this record alone: it must not stop those behind it.
+            unread = MalformedEvent(f"not an event of these contracts: {type(fault).__name__}")
+            unread.__cause__ = fault
+            result.unreadable.append(Unreadable(record, topic, *_identify(record), unread))
+        else:
+            if skip:
+                result.skipped[topic] = result.skipped.get(topic, 0) + 1
+            else:
+                result.arrivals.append(Arrival(record, topic, received))
     return result
 
 
@@ -135,7 +138,7 @@ def _made_of_its_place(record: ConsumerRecord) -> str:
 
 
 def _identify(record: ConsumerRecord) -> tuple[str, int]:
-    attributes = {name: raw.decode(errors="replace") for name, raw in record.headers}
+    attributes = {name: (raw or b"").decode(errors="replace") for name, raw in record.headers}
     redrive = attributes.get("makegood_redrive", "0")
     count = int(redrive) if redrive.isascii() and redrive.isdigit() and len(redrive) < 9 else 0
     if is_id(attributes.get("ce_id", "")):

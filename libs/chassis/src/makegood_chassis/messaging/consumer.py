@@ -14,7 +14,7 @@ from typing import Any, Final
 import structlog
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener
 from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError
-from aiokafka.structs import ConsumerRecord, TopicPartition
+from aiokafka.structs import TopicPartition
 
 from makegood_chassis import metrics
 from makegood_chassis.health import Health
@@ -23,6 +23,7 @@ from makegood_chassis.messaging import points
 from makegood_chassis.messaging.dead_letters import Flood
 from makegood_chassis.messaging.failures import Stopped, is_transient
 from makegood_chassis.messaging.processor import Processor
+from makegood_chassis.messaging.reading import Polled, RecordReader
 
 _POLL_MS: Final = 200
 _FETCH_MS: Final = 100
@@ -64,6 +65,7 @@ class Consumer:
         self._stopping = asyncio.Event()
         self._ours = False
         self._kafka: Any = None
+        self._reader = RecordReader(None)
         self._work: asyncio.Task[None] | None = None
         self._offsets: dict[TopicPartition, int] = {}
         self._committing = asyncio.Lock()
@@ -117,6 +119,7 @@ class Consumer:
             metadata_max_age_ms=30_000,
             retry_backoff_ms=50,
         )
+        self._reader = reader = RecordReader(kafka)
         offsets: asyncio.Task[None] | None = None
         try:
             kafka.subscribe(self._topics, listener=_Listener(self))
@@ -124,10 +127,10 @@ class Consumer:
                 await kafka.start()
             offsets = asyncio.create_task(self._keep_offsets())
             while not self._stopping.is_set():
-                polled = await kafka.getmany(timeout_ms=_POLL_MS, max_records=self._batch)
-                if polled and self._ours:
+                polled = await reader.poll(timeout_ms=_POLL_MS, max_records=self._batch)
+                if (polled.records or polled.stretches) and self._ours:
                     await self._process(polled)
-                    if _BUSY <= sum(map(len, polled.values())) < self._batch:
+                    if _BUSY <= sum(map(len, polled.records.values())) < self._batch:
                         # Under load a transaction costs by the poll: what arrives meanwhile goes with the next one.
                         await self._rest(_COALESCE)
             await self._commit()
@@ -140,7 +143,7 @@ class Consumer:
                 async with asyncio.timeout(5):
                     await kafka.stop()
 
-    async def _process(self, polled: dict[TopicPartition, list[ConsumerRecord]]) -> None:
+    async def _process(self, polled: Polled) -> None:
         points.reached("consumer.polled")
         self._work = asyncio.create_task(self._handle(polled))
         try:
@@ -154,10 +157,14 @@ class Consumer:
         with suppress(Stopped):
             work.result()
 
-    async def _handle(self, polled: dict[TopicPartition, list[ConsumerRecord]]) -> None:
-        await self._processor.process([record for part in polled.values() for record in part])
-        for partition, part in polled.items():
+    async def _handle(self, polled: Polled) -> None:
+        if polled.records:
+            await self._processor.process([record for part in polled.records.values() for record in part])
+        for partition, part in polled.records.items():
             self._offsets[partition] = part[-1].offset + 1
+        for stretch in polled.stretches:
+            await self._processor.pass_over(stretch)
+            self._offsets[stretch.partition] = stretch.last + 1
 
     async def _keep_offsets(self) -> None:
         loop = asyncio.get_running_loop()
@@ -214,6 +221,7 @@ class Consumer:
                 await asyncio.wait({work})
         await self._commit()
         self._offsets.clear()
+        self._reader.forget()
 
     def assigned(self) -> None:
         self._ours = True

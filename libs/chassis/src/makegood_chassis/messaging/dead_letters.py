@@ -76,10 +76,13 @@ def dead_letter(record: ConsumerRecord, *, service: str, topic: str, reason: str
     if not exact:
         headers.append((KEY, base64.b64encode(record.key or b"").decode()))
     value = record.value or b""
-    if len(value) > MAX_RECORD:
+    around = len(key.encode()) + sum(len(name.encode()) + len(text.encode()) for name, text in headers)
+    if around + len(value) > MAX_RECORD:
         # Only its place on the topic can be kept of what no broker would take again with more headers.
         headers.append((CUT, str(len(value))))
         value = b""
+    if around > MAX_RECORD:
+        key, headers = "", [one for one in headers if one[0] in HEADERS - {KEY}]
     return Record(f"{service}.dead-letters.v1", key, headers, value)
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
@@ -32,9 +32,12 @@ from makegood_chassis.messaging.dead_letters import (
     UNTIL,
     give_up,
 )
+from makegood_chassis.messaging.reading import Stretch
 
 WHOLE: Final = 20
 WINDOW: Final = 60.0
+UNREADABLE: Final = "unreadable"
+"""Reason of records that cannot be taken from their batch."""
 _log = structlog.get_logger(__name__)
 
 Patiently = Callable[[Callable[[], Awaitable[bool]]], Awaitable[bool]]
@@ -65,17 +68,13 @@ class Forgeries:
 
     async def keep(self, forged: Sequence[Forged], patiently: Patiently) -> None:
         """Writes letters of these, as far as the allowance goes."""
-        now = time.monotonic()
-        while self._letters and self._letters[0] <= now - self._window:
-            self._letters.popleft()
         for one in forged:
             metrics.DEAD_LETTERS.labels(one.topic, one.reason).inc()
             metrics.CONSUMED.labels(one.topic, "refused").inc()
-            if len(self._letters) < self._most:
-                self._letters.append(now)
+            if self._allowed():
                 await patiently(lambda one=one: self._whole(one))  # type: ignore[misc]
             else:
-                self._note(one)
+                self._note(one.reason, one.topic, one.record.partition, one.record.offset, one.record.offset)
         if forged:
             first = forged[0]
             _log.error(
@@ -87,20 +86,56 @@ class Forgeries:
                 offset=first.record.offset,
                 until_offset=forged[-1].record.offset,
             )
+        await self._tell(patiently)
+
+    async def keep_place(self, stretch: Stretch, topic: str, patiently: Patiently) -> None:
+        """Records that cannot be read, so that their place is all there is."""
+        count = stretch.last - stretch.first + 1
+        metrics.DEAD_LETTERS.labels(topic, UNREADABLE).inc(count)
+        metrics.CONSUMED.labels(topic, "refused").inc(count)
+        partition = stretch.partition.partition
+        _log.error(
+            "records that cannot be read",
+            count=count,
+            reason=stretch.reason,
+            topic=topic,
+            partition=partition,
+            offset=stretch.first,
+            until_offset=stretch.last,
+        )
+        if self._allowed():
+            places = {(topic, partition): _Places(UNREADABLE, stretch.first, stretch.last, count)}
+            await patiently(lambda: self._by_place(places))
+        else:
+            self._note(UNREADABLE, topic, partition, stretch.first, stretch.last)
+        await self._tell(patiently)
+
+    def _allowed(self) -> bool:
+        """Whether one more letter may be written now; then it counts."""
+        now = time.monotonic()
+        while self._letters and self._letters[0] <= now - self._window:
+            self._letters.popleft()
+        if len(self._letters) >= self._most:
+            return False
+        self._letters.append(now)
+        return True
+
+    async def _tell(self, patiently: Patiently) -> None:
+        now = time.monotonic()
         if self._places and now - self._told >= self._window:
             self._told = now
-            if await patiently(self._by_place):
+            if await patiently(lambda: self._by_place(self._places)):
                 self._places.clear()
 
-    def _note(self, one: Forged) -> None:
-        where = (one.topic, one.record.partition)
-        places = self._places.get(where)
+    def _note(self, reason: str, topic: str, partition: int, first: int, last: int) -> None:
+        count = last - first + 1
+        places = self._places.get((topic, partition))
         if places is None:
-            self._places[where] = _Places(one.reason, one.record.offset, one.record.offset)
+            self._places[topic, partition] = _Places(reason, first, last, count)
         else:
-            places.first = min(places.first, one.record.offset)
-            places.last = max(places.last, one.record.offset)
-            places.count += 1
+            places.first = min(places.first, first)
+            places.last = max(places.last, last)
+            places.count += count
 
     async def _whole(self, one: Forged) -> bool:
         return await give_up(
@@ -108,9 +143,9 @@ class Forgeries:
             service=self._service, topic=one.topic, reason=one.reason, attempts=1,
         )  # fmt: skip
 
-    async def _by_place(self) -> bool:
+    async def _by_place(self, told: Mapping[tuple[str, int], _Places]) -> bool:
         async with self._database.transaction(Cause(new_id(), new_id())) as unit:
-            for (topic, partition), places in self._places.items():
+            for (topic, partition), places in told.items():
                 headers = [
                     (REASON, places.reason),
                     (TOPIC, topic),

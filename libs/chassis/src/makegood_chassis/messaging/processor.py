@@ -26,6 +26,7 @@ from makegood_chassis.messaging.dead_letters import FloodGuard, dead_letter, giv
 from makegood_chassis.messaging.failures import Stopped, until_it_passes
 from makegood_chassis.messaging.forgeries import Forgeries
 from makegood_chassis.messaging.handlers import Concerns, EventHandlers
+from makegood_chassis.messaging.reading import Stretch
 from makegood_chassis.messaging.refusals import RefusalReason, SignatureRefusal, TooEarly
 from makegood_chassis.messaging.sequences import Sequences
 from makegood_chassis.messaging.verification import Verifier
@@ -89,6 +90,11 @@ class Processor:
             await self._forgeries.keep(sorted_out.forged, self._until_it_passes)
         metrics.CONSUMER_BATCH.observe(len(records))
         metrics.CONSUMER_DURATION.observe(time.perf_counter() - started)
+
+    async def pass_over(self, stretch: Stretch) -> None:
+        """Keeps the place of records that cannot be read. Raises Stopped."""
+        topic = stretch.partition.topic.removeprefix(self._prefix)
+        await self._forgeries.keep_place(stretch, topic, self._until_it_passes)
 
     async def _sort_out(self, records: Sequence[ConsumerRecord]) -> SortedOut:
         """Where a record names a key that nobody knows, the keys are fetched once more before it is refused."""

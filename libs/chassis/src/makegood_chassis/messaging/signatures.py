@@ -106,8 +106,10 @@ def tree(leaves: Sequence[bytes]) -> tuple[bytes, list[tuple[int, list[bytes]]]]
     return level[0], ways
 
 
-def read(header: bytes) -> Signature:
+def read(header: bytes | None) -> Signature:
     """Raises MalformedSignature."""
+    if header is None or len(header) > _LONGEST:
+        raise MalformedSignature
     try:
         kid, sides, path, signature = header.decode("ascii").split(".")
         hashes, signed = _decoded(path), _signature_of(signature)
@@ -115,15 +117,7 @@ def read(header: bytes) -> Signature:
     except ValueError as error:
         raise MalformedSignature from error
     depth, rest = divmod(len(hashes), 32)
-    if (
-        rest
-        or depth > _DEEPEST
-        or len(signed) != 64
-        or not kid
-        or turns < 0
-        or turns >> depth
-        or len(header) > _LONGEST
-    ):
+    if rest or depth > _DEEPEST or len(signed) != 64 or not kid or turns < 0 or turns >> depth:
         raise MalformedSignature
     if sides != f"{turns:x}":
         raise MalformedSignature

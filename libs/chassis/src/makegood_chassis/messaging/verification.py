@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Sequence
-from typing import Final
+from typing import Any, Final
 
 from cryptography.exceptions import InvalidSignature
 from makegood_contracts.topics import BY_NAME
@@ -26,7 +26,7 @@ class Verifier:
         self._generation = keys.generation
 
     def check(
-        self, topic: str, key: bytes | None, headers: Sequence[tuple[str, bytes]], value: bytes | None
+        self, topic: str, key: bytes | None, headers: Sequence[tuple[str, Any]], value: bytes | None
     ) -> SignatureRefusal | None:
         """Why the record is refused, None if its topic's owner signed just this. `topic` is without the cluster's prefix."""
         signatures = [content for name, content in headers if name == SIGNATURE]
@@ -44,6 +44,8 @@ class Verifier:
         owned = BY_NAME.get(topic)
         if owned is None or signer.service != owned.owner:
             return "key-of-another-service"
+        if None in [content for _, content in headers]:
+            return "signature-wrong"  # nobody signs a header without a value
         root = root_of(leaf(topic, key or b"", headers, value or b""), signature.sides, signature.path)
         if self._generation != self.keys.generation:
             self._generation = self.keys.generation
