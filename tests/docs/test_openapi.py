@@ -59,6 +59,35 @@ def _contents(operation: Document) -> Iterator[Document]:
             yield answer.get("content", {})
 
 
+def _unbounded(schema: Any, document: Document, path: str, seen: frozenset[str] = frozenset()) -> Iterator[str]:
+    """Where a request takes a list of any length."""
+    if isinstance(schema, list):
+        for choice in schema:
+            yield from _unbounded(choice, document, path, seen)
+        return
+    if not isinstance(schema, dict):
+        return
+    name = str(schema.get("$ref", "")).rpartition("/")[2]
+    if name:
+        if name not in seen:
+            yield from _unbounded(document["components"]["schemas"][name], document, name, seen | {name})
+        return
+    if schema.get("type") == "array" and "maxItems" not in schema:
+        yield path
+    for key in ("anyOf", "allOf", "oneOf", "items", "prefixItems"):
+        yield from _unbounded(schema.get(key, []), document, path, seen)
+    for field, inner in schema.get("properties", {}).items():
+        yield from _unbounded(inner, document, f"{path}.{field}", seen)
+
+
+@pytest.mark.rule("SEC-6")
+@pytest.mark.parametrize(("document", "operation"), OPERATIONS)
+def test_no_request_takes_a_list_of_any_length(document: Document, operation: Document) -> None:
+    """Each item that does not fit costs time, so 20,000 of them would cost too much."""
+    for content in operation.get("requestBody", {}).get("content", {}).values():
+        assert list(_unbounded(content.get("schema", {}), document, "body")) == []
+
+
 @pytest.mark.parametrize(("document", "operation"), OPERATIONS)
 def test_every_request_and_answer_has_an_example_that_fits(document: Document, operation: Document) -> None:
     schemas = document["components"]["schemas"]

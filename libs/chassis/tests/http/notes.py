@@ -45,7 +45,7 @@ class Hours(RequestModel):
 class NewNote(RequestModel):
     text: str = Field(max_length=50_000)
     at: Instant | None = None
-    weekly: list[Hours] = Field(default_factory=list)
+    weekly: list[Hours] = Field(default_factory=list, max_length=2000)
     zone: str | None = None
 
     @field_validator("zone")

@@ -65,6 +65,7 @@ SHAPES: dict[str, Callable[[int], bytes]] = {
     "wide, of objects": lambda size: _list(b"{}", size),
     "wide, of hours": lambda size: _list(b'{"day":"monday"}', size),
     "wide, of faults": lambda size: _list(b'{"day":0}', size),
+    "wide, of faults in a field": lambda size: b'{"text":"a","weekly":' + _list(b"0", size) + b"}",
     "wide, of small fractions": lambda size: _list(b"1.7e-308", size),
     "wide, of long numbers": lambda size: _list(b"7" * MOST_DIGITS, size),
     "wide, of pairs": lambda size: _list(SURROGATES, size),

@@ -37,7 +37,7 @@ def test_a_budget_is_a_share_of_each_second_and_something_at_once() -> None:
     budget.charge("anna", 1.5)
     budget.check("anna")
     budget.charge("anna", 1.5)  # what it costs is known afterwards
-    with pytest.raises(Problem, match="more work") as refused:
+    with pytest.raises(Problem, match="processing time") as refused:
         budget.check("anna")
     assert (refused.value.problem.slug, refused.value.status) == ("rate-limited", 429)
     seconds = int(refused.value.headers["Retry-After"])
@@ -162,6 +162,16 @@ async def test_nobody_gets_more_of_the_time_than_their_share(busy: httpx.AsyncCl
     assert len(refused) + round(worked / BURN) == len(answers)
     assert all(int(answer.headers["retry-after"]) >= 1 for answer in refused)
     assert {answer.status_code for answer in others} == {200}
+
+
+@pytest.mark.rule("SEC-8")
+async def test_a_whole_line_of_requests_gets_no_more_of_the_time_either(busy: httpx.AsyncClient) -> None:
+    begun = time.monotonic()
+    answers = await asyncio.gather(*(busy.get("/v1/trouble/burn") for _ in range(100)))
+    seconds = time.monotonic() - begun
+    worked = sum(answer.status_code == 404 for answer in answers) * BURN
+    assert 0.1 <= worked <= 0.1 + 0.2 * seconds + 4 * BURN
+    assert {answer.status_code for answer in answers} == {404, 429}
 
 
 async def test_a_wait_that_is_one_too_many_is_answered_without_it(

@@ -51,11 +51,12 @@ def put_before(route: APIRoute, limits: Limits, *, expensive: bool) -> None:
         assert stay is not None
         if operation is not None:
             request.scope[ACCESS_KEY] = await operation(request)
+        if takes_body and operation is None:
+            await request.read(limit=WEBHOOK_LIMIT)  # nobody's slow body takes a place
         await stay.enter(_person(context, request.scope, expensive), expensive=expensive)
-        if signed:
-            await request.read(limit=WEBHOOK_LIMIT)
-        elif takes_body:
-            await request.read(limit=LIMIT if operation is not None else WEBHOOK_LIMIT)
+        if takes_body and operation is not None:
+            await request.read(limit=LIMIT)
+        if takes_body and not signed:
             request.check(parse=parses)
         response = await handle(request)
         if isinstance(response, StreamingResponse):

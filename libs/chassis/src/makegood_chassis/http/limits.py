@@ -170,7 +170,7 @@ class WorkBudget:
         if left <= 0:
             raise _too_much(
                 "work",
-                "Your requests of the last seconds were more work than one person may ask for.",
+                "Your recent requests took more processing time than one person may use. Try again later.",
                 math.ceil((self._share / 10 - left) / self._share),
             )
 
@@ -227,6 +227,8 @@ class Stay:
         places = self._limits.expensive if expensive else self._limits.ordinary
         await places.enter(person)
         self._places = places
+        if person is not None:
+            self._limits.work.check(person)  # again: those before it in the line were work, too
 
     def may_wait(self) -> bool:
         """Whether the request may wait for its outcome; then it gives its place to another one."""

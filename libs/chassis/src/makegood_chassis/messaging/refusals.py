@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Final, Literal, get_args
 
+from makegood_contracts.event_refusals import FactRefusal
+
 SignatureRefusal = Literal[
     "unsigned", "signature-malformed", "signature-wrong", "key-unknown", "key-of-another-service"
 ]
@@ -11,16 +13,6 @@ SignatureRefusal = Literal[
 
 EnvelopeRefusal = Literal["wrong-topic", "wrong-source", "wrong-key", "wrong-subject", "wrong-schema"]
 """The event contradicts its own envelope."""
-
-FactRefusal = Literal["sequence-repeated", "before-its-time", "not-its-parties", "not-its-terms", "unknown-session"]
-"""What the event tells cannot be, whoever signed it:
-
-`sequence-repeated`: another event of the entity had this number, or a later one, before.
-`before-its-time`: the outcome comes before the moment from which it is possible.
-`not-its-parties`: its member, provider or room is not that of the session, hold or room it names.
-`not-its-terms`: times, forfeits or settlements that the entity as it stands does not allow.
-`unknown-session`: the session was never heard of here, though it must have been.
-"""
 
 RefusalReason = SignatureRefusal | EnvelopeRefusal | FactRefusal
 

@@ -81,7 +81,7 @@ class SessionType(RequestModel):
     """A length that the provider offers, and how."""
 
     length_minutes: Annotated[Whole, Field(ge=5, le=480, examples=[45])]
-    modalities: Annotated[list[Modality], Field(min_length=1), AfterValidator(_once)]
+    modalities: Annotated[list[Modality], Field(min_length=1, max_length=4), AfterValidator(_once)]
 
 
 def _check_day(stretches: list[Any], when: str) -> None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final, Protocol
 
-from makegood_chassis.messaging.refusals import FactRefusal
+from makegood_contracts.event_refusals import FactRefusal
 from makegood_contracts.events.possible import CLOCK_SKEW, loses_without_reason, possible_after, too_early
 from makegood_contracts.events.sessions import SessionFact
 

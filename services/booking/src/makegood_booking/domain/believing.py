@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any, Final
 
-from makegood_chassis.messaging.refusals import FactRefusal
+from makegood_contracts.event_refusals import FactRefusal
 from makegood_contracts.events import (
     CreditCorrected,
     CreditForfeited,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from makegood_chassis.messaging.refusals import FactRefusal
+from makegood_contracts.event_refusals import FactRefusal
 from makegood_contracts.events.possible import loses_without_reason, too_early
 from makegood_contracts.events.sessions import SessionFact
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from makegood_chassis.messaging.refusals import FactRefusal
+from makegood_contracts.event_refusals import FactRefusal
 from makegood_contracts.events.possible import loses_without_reason, too_early
 from makegood_contracts.events.sessions import SessionFact
 
