@@ -24,7 +24,7 @@ SECURITY_HEADERS: Final = (
     ("content-security-policy", "default-src 'none'; frame-ancestors 'none'"),
     ("cross-origin-resource-policy", "cross-origin"),
 )
-HSTS: Final = ("strict-transport-security", "max-age=31536000; includeSubDomains")
+HSTS: Final = ("strict-transport-security", "max-age=31536000")
 """On every answer over TLS: for a year, browsers come back by TLS alone."""
 
 # What the administration's address answers to; everything else of it is closed.
