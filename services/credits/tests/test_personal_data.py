@@ -43,6 +43,20 @@ async def test_an_erasure_takes_the_reason_and_leaves_the_ledger(api: Api) -> No
     assert await fetch(api, "SELECT * FROM personal_keys") == []
 
 
+@pytest.mark.rule("REL-4", "SEC-3")
+async def test_a_request_from_before_an_erasure_does_not_happen_again(api: Api) -> None:
+    first = await api.adjust({"amount": 2, "reason": "canary of support"}, key="kept")
+    async with api.world.database.transaction(Cause("erasure", "erasure")) as unit:
+        await personal_data.erase(unit, ["member-1"])
+    again = await api.adjust({"amount": 2, "reason": "canary of support"}, key="kept")
+    other = await api.adjust({"amount": 3, "reason": "canary of support"}, key="kept")
+    assert (first.status_code, again.status_code, other.status_code) == (201, 404, 422)
+    assert "erased" in again.json()["detail"]
+    assert [row[2] for row in await fetch(api, ENTRIES)] == [2]
+    kept = "SELECT caller, key, status, headers, body, sealed_for FROM idempotency_keys"
+    assert await fetch(api, kept) == [("support-1", "kept", 201, None, None, None)]
+
+
 @pytest.mark.rule("SEC-3")
 async def test_a_reason_of_an_older_version_is_sealed_by_the_worker(api: Api) -> None:
     await api.adjust({"amount": 2, "reason": "Goodwill"})

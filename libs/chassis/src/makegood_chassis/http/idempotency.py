@@ -156,12 +156,18 @@ def _refusal(
         return _in_flight()
     if row["fingerprint"] != claim.fingerprint:
         return Problem("idempotency-key-reused")
+    if row["status"] is not None and row["headers"] is None:
+        return _erased()
     if row["status"] is not None:
         answer = Response(row["body"] or b"", row["status"], headers=row["headers"])
         return Replay(answer, sealed_for=row["sealed_for"])
     if row["resource"] is not None and row["age"] > claim.patience:
         return Replay(Response(status_code=202, headers={"Location": row["resource"]}), row["resource"])
     return _in_flight()
+
+
+def _erased() -> Problem:
+    return not_found("answer any more: the data was erased")
 
 
 def _in_flight() -> Problem:
@@ -184,7 +190,7 @@ async def opened(replay: Replay, claim: Claim, unit: UnitOfWork) -> Exception:
     stored = replay.response
     (body,) = await unit.personal_data.open(unit, [(_place(claim, replay.sealed_for), bytes(stored.body))])
     if body is None:
-        return not_found("answer any more: the data was erased")
+        return _erased()
     headers = {name: value for name, value in stored.headers.items() if name != "content-length"}
     return Replay(Response(body.encode(), stored.status_code, headers=headers))
 

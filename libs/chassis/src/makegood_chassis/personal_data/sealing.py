@@ -27,10 +27,10 @@ REMEMBERED: Final = 5.0
 MOST_REMEMBERED: Final = 1000
 _VERSION: Final = b"\x01"
 _FORGET_ANSWERS: Final = """
-DELETE FROM idempotency_keys
+UPDATE idempotency_keys SET headers = NULL, body = NULL, sealed_for = NULL
 WHERE status IS NOT NULL AND (caller = ANY($1::text[]) OR sealed_for = ANY($1::text[]))
 """
-"""That of the very request which erases comes later."""
+"""The keys stay, or the same request would happen again. The answer of the very request which erases comes later."""
 _NAME: Final = 8
 """Bytes that tell one key of a person from a later one."""
 
@@ -94,7 +94,9 @@ class PersonalData:
         unit.after_commit(forget)
 
     async def erase(self, unit: UnitOfWork, people: Collection[str]) -> None:
-        """The same, and the answers that are kept for repeated requests of these people, or about them, are forgotten."""
+        """The same, and the answers that are kept for repeated requests of these people, or about them, are forgotten.
+
+        Their keys stay taken: a repeat is told that the data was erased."""
         await self.destroy(unit, people)
         await unit.execute(_FORGET_ANSWERS, sorted(people))
 
