@@ -19,6 +19,7 @@ from makegood_contracts.events import (
 )
 from makegood_contracts.events.possible import CLOCK_SKEW
 from makegood_contracts.ids import new_id
+from makegood_testkit.databases import as_owner
 
 from .desk import CAUSE, MINUTE, NOW, Desk, at, later, move, received, request
 
@@ -97,8 +98,8 @@ async def test_a_hold_that_was_just_moved_is_given_back_by_the_end_of_its_sessio
     moved_at = await desk.value("SELECT decided_at FROM slot_moves")
     assert desk.clock.moment - moved_at > timedelta(hours=1)
     assert await refused(desk, missed) == ["before-its-time"], "long after the move booking has heard of it"
-    async with desk.database.transaction(CAUSE) as unit:
-        await unit.execute("UPDATE slot_moves SET decided_at = $1", desk.clock.moment - MINUTE)
+    async with as_owner(desk.database.url) as owner:
+        await owner.execute("UPDATE slot_moves SET decided_at = $1", desk.clock.moment - MINUTE)
     [released] = await desk.handle(missed)
     assert isinstance(released, SlotReleased)
 
