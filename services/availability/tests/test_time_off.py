@@ -26,7 +26,7 @@ async def _added(desk: Desk) -> TimeOffAdded:
     return event
 
 
-@pytest.mark.rule("AVAIL-1")
+@pytest.mark.rule("AVAIL-1", "SEC-5")
 async def test_time_off_with_sessions_in_it_is_refused_until_it_is_said_what_becomes_of_them(
     desk: Desk, client: Client
 ) -> None:
@@ -51,6 +51,11 @@ async def test_time_off_with_sessions_in_it_is_refused_until_it_is_said_what_bec
     ]
     assert (await doc.get(TIME_OFF)).json()["items"] == []
     assert await desk.outbox() == []
+    assert await desk.value("SELECT count(*) FROM access_rows") == 0
+    assert (await client("support", "sam").post(TIME_OFF, json=OFF)).json()["sessions"] == refused.json()["sessions"]
+    async with desk.database.reading() as queries:
+        seen = await queries.fetch("SELECT caller, operation, person_id, outcome, reason FROM access_rows")
+    assert [tuple(row) for row in seen] == [("sam", "time-off.add", "doc", "shown", "support_request")]
 
     kept = await doc.post(TIME_OFF, json={**OFF, "sessions": "keep"})
     assert kept.status_code == 201

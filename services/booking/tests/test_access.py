@@ -91,3 +91,36 @@ def _noting(method: Any, asked: list[str]) -> Any:
         return await method(queries, statement, *args)
 
     return noted
+
+
+@pytest.mark.rule("SEC-5")
+async def test_what_support_is_refused_leaves_rows_whatever_refuses_it(world: World) -> None:
+    """A 403 is a refusal; a rule or a version that is not the present one tells support how the session stands."""
+    room = await world.room()
+    session = await world.reserved()
+    correction = {"outcome": "completed", "reason": "Both were there."}
+    told = []
+    for path, body, headers, status in (
+        ("/v1/sessions", world.wish(room, modality="audio"), {"Idempotency-Key": "k"}, 403),
+        (f"/v1/sessions/{session['id']}/correct", correction, {}, 409),
+        (f"/v1/sessions/{session['id']}/correct", correction, {"If-Match": '"99"'}, 412),
+        (f"/v1/rooms/{room}/close", {}, {"If-Match": '"99"'}, 412),
+    ):
+        answer = await world.support.post(path, json=body, headers=headers)
+        assert answer.status_code == status, answer.text
+        async with world.parts.database.reading() as queries:
+            rows = await queries.fetch(
+                "SELECT operation, person_id, outcome, times FROM access_rows WHERE request_id = $1 ORDER BY id",
+                answer.headers["x-request-id"],
+            )
+        told += [tuple(row) for row in rows]
+    assert told == [
+        (operation, person, outcome, 1)
+        for operation, outcome in (
+            ("session.book", "refused"),
+            ("session.correct", "shown"),
+            ("session.correct", "shown"),
+            ("room.close", "shown"),
+        )
+        for person in ("anna", "dr-lee")
+    ]

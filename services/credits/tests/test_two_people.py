@@ -28,6 +28,16 @@ async def decide(api: Api, path: str, decision: str, subject: str = "support-2")
     return await api.call("POST", f"{path}/{decision}", subject=subject)
 
 
+async def told(api: Api, answer: Any) -> list[tuple[Any, ...]]:
+    """What the access log says of a request."""
+    async with api.world.database.reading() as queries:
+        rows = await queries.fetch(
+            "SELECT caller, operation, person_id, outcome FROM access_rows WHERE request_id = $1",
+            answer.headers["x-request-id"],
+        )
+    return [tuple(row) for row in rows]
+
+
 @pytest.mark.rule("CRED-5")
 async def test_more_than_the_limit_waits_for_a_second_person(api: Api) -> None:
     assert (await api.adjust({"amount": 10, "reason": "Goodwill"})).status_code == 201
@@ -59,11 +69,13 @@ async def test_more_than_the_limit_waits_for_a_second_person(api: Api) -> None:
     assert (await api.call("GET", PROPOSALS)).json()["items"] == [approved.json()]
 
 
-@pytest.mark.rule("CRED-5")
+@pytest.mark.rule("CRED-5", "SEC-5")
 @pytest.mark.parametrize("subject", ["support-1", "member-1"])
 async def test_neither_who_proposed_it_nor_the_member_approves_it(api: Api, subject: str) -> None:
     path = await propose(api)
-    assert slug(await decide(api, path, "approve", subject)) == (403, "conflict-of-interest")
+    answer = await decide(api, path, "approve", subject)
+    assert slug(answer) == (403, "conflict-of-interest")
+    assert await told(api, answer) == [(subject, "adjustment.decide", "member-1", "refused")]
     assert await api.world.balance() == (0, 0)
     async with api.world.database.reading() as queries:
         with pytest.raises(asyncpg.CheckViolationError):
@@ -81,7 +93,9 @@ async def test_a_proposal_is_decided_once(api: Api) -> None:
     assert await api.world.balance() == (25, 0)
     (winner,) = [answer.json()["decided_by"] for answer in answers if answer.status_code == 200]
     assert (await decide(api, path, "approve", winner)).status_code == 200, "the same again changes nothing"
-    assert slug(await decide(api, path, "reject", winner)) == (409, "already-decided")
+    late = await decide(api, path, "reject", winner)
+    assert slug(late) == (409, "already-decided")
+    assert await told(api, late) == [(winner, "adjustment.decide", "member-1", "shown")]
     assert [event.amount for event in await api.world.heard(CreditAdjusted)] == [25]
 
 
@@ -109,7 +123,9 @@ async def test_a_large_gift_in_small_parts_needs_a_second_person_too(api: Api) -
 @pytest.mark.rule("CRED-5")
 async def test_what_is_taken_away_in_large_needs_a_second_person_and_never_more_than_is_there(api: Api) -> None:
     path = await propose(api, -11)
-    assert slug(await decide(api, path, "approve")) == (409, "no-session-credits")
+    answer = await decide(api, path, "approve")
+    assert slug(answer) == (409, "no-session-credits")
+    assert await told(api, answer) == [("support-2", "adjustment.decide", "member-1", "shown")]
     assert (await api.call("GET", path)).json()["status"] == "proposed"
 
 

@@ -11,6 +11,7 @@ import asyncpg
 import msgspec
 import pytest
 import pytest_asyncio
+from makegood_chassis.access import refusals as refusing
 from makegood_chassis.access.chain import PRUNE, Seal, breaks
 from makegood_chassis.access.pruning import prune
 from makegood_chassis.access.refusals import Refusals
@@ -180,29 +181,65 @@ async def test_pruning_forgets_the_beginning_says_so_and_leaves_the_chain_whole(
     assert list(breaks(seals, rows, 3)) == []
 
 
+def refused_look(at: str, caller: str = "eve") -> Accesses:
+    made = access(caller, refused=True)
+    made.refuse(at)
+    return made
+
+
+async def refused_rows(database: Database) -> list[tuple[str, int, str | None]]:
+    async with database.reading() as queries:
+        rows = await queries.fetch(
+            "SELECT caller, times, person_id FROM access_rows WHERE outcome = 'refused' ORDER BY id"
+        )
+    return [tuple(row) for row in rows]
+
+
 async def test_refusals_beyond_a_measure_are_counted_and_not_written(database: Database) -> None:
     now = 0.0
     refusals = Refusals(database, clock=lambda: now)
     for _ in range(1000):
         await refusals.keep(access("eve", refused=True))
     await refusals.keep(access("bert", refused=True))
-
-    async def written() -> list[tuple[str, int, str | None]]:
-        async with database.reading() as queries:
-            rows = await queries.fetch(
-                "SELECT caller, times, person_id FROM access_rows WHERE outcome = 'refused' ORDER BY id"
-            )
-        return [tuple(row) for row in rows]
-
-    assert await written() == [("eve", 1, "anna")] * 30 + [("bert", 1, "anna")]
+    assert await refused_rows(database) == [("eve", 1, "anna")] * 30 + [("bert", 1, "anna")]
     await refusals.flush()
-    assert (await written())[31:] == [("eve", 970, None)]
-    now = 30.0
+    await refusals.flush()
+    assert (await refused_rows(database))[31:] == [("eve", 970, "anna")]
+    now = 60.0
     for _ in range(5):
         await refusals.keep(access("eve", refused=True))
-    now = 60.0
-    await refusals.keep(access("eve", refused=True))
-    assert (await written())[32:] == [("eve", 1, "anna"), ("eve", 1, "anna"), ("eve", 4, None)]
+    await refusals.flush()
+    assert (await refused_rows(database))[32:] == [("eve", 1, "anna"), ("eve", 1, "anna"), ("eve", 3, "anna")]
+
+
+async def test_whoever_was_refused_often_does_not_look_at_others_without_a_trace_of_whom(database: Database) -> None:
+    refusals = Refusals(database, clock=lambda: 0.0)
+    for _ in range(31):
+        await refusals.keep(refused_look("pat"))
+    others = [f"member-{number}" for number in range(5)]
+    for other in (*others, *others):
+        await refusals.keep(refused_look(other))
+    assert await refused_rows(database) == [("eve", 1, "pat")] * 30 + [("eve", 1, other) for other in others]
+    await refusals.flush()
+    assert (await refused_rows(database))[35:] == [("eve", 1, each) for each in ("pat", *others)]
+
+
+async def test_whoever_names_ever_new_people_does_not_fill_the_log(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(refusing, "_A_DAY", 50.0)
+    now = 0.0
+    refusals = Refusals(database, clock=lambda: now)
+    for number in range(200):
+        await refusals.keep(refused_look(f"x-{number}"))
+    assert await refused_rows(database) == [("eve", 1, f"x-{number}") for number in range(30 + 50)]
+    for number in range(10):
+        await refusals.keep(refused_look(f"x-{number}"))
+    await refusals.flush()
+    assert (await refused_rows(database))[80:] == [("eve", 130, None)]
+    now = 24 * 3600.0
+    await refusals.keep(refused_look("x-500"))
+    assert (await refused_rows(database))[81:] == [("eve", 1, "x-500")]
 
 
 async def test_a_refusal_is_answered_though_it_cannot_be_written(database: Database) -> None:

@@ -75,13 +75,13 @@ def diaries(service: Service) -> APIRouter:
         page_id: str,
         access: Annotated[Access, Depends(operation("page.change"))],
         change: Annotated[Change, Depends(changes(if_match="none"))],
-        fails: bool = False,
+        fails: str | None = None,
     ) -> Response:
         async with change.unit() as unit:
             access.require("page", member_id="anna", provider_id="lee")
             await unit.execute("SELECT 1")
-            if fails:
-                raise Problem("session-over")
+            if fails is not None:
+                raise Problem(fails)
             return change.answer(200, {})
 
     @router.get("/v1/shelf")
@@ -186,17 +186,65 @@ async def test_a_route_that_thinks_of_nothing_leaves_its_rows_too(
 
 
 @pytest.mark.rule("SEC-5")
-async def test_a_change_and_its_row_happen_both_or_neither(
+async def test_what_could_not_be_written_down_is_not_shown(
     service: Service, client: httpx.AsyncClient, identity: Identity
 ) -> None:
-    assert (await client.put(f"{PAGE}?fails=true", headers=why(identity, "legal"), json={})).status_code == 409
-    assert (await client.put("/v1/diaries/refused", headers=why(identity, "legal"), json={})).status_code == 409
-    assert await written(service, "operation") == []
     async with service.database.reading() as queries:
         await queries.execute("ALTER TABLE access_rows RENAME TO elsewhere")
-    for method, path in (("GET", PAGE), ("PUT", PAGE), ("GET", "/v1/diaries/anna"), ("GET", "/v1/shelf")):
+    over = f"{PAGE}?fails=session-over"
+    for method, path in (
+        ("GET", PAGE),
+        ("PUT", PAGE),
+        ("GET", "/v1/diaries/anna"),
+        ("GET", "/v1/shelf"),
+        ("PUT", over),
+    ):
         answered = await client.request(method, path, headers=why(identity, "legal"), json={})
-        assert answered.status_code == 500, "what could not be written down was shown"
+        assert answered.status_code == 500, f"{method} {path}"
+
+
+@pytest.mark.rule("SEC-5")
+async def test_where_a_rule_refuses_support_or_a_provider_a_row_says_that_they_were_told_so(
+    service: Service, client: httpx.AsyncClient, identity: Identity
+) -> None:
+    """The answer tells how another person's thing stands. Nothing was changed, and what is one's own leaves no row."""
+    over, support = f"{PAGE}?fails=session-over", why(identity, "legal")
+    for path, headers, status in (
+        (over, support, 409),
+        ("/v1/diaries/refused", support, 409),
+        (over, identity.bearer("lee", "provider"), 409),
+        (over, identity.bearer("anna"), 409),
+        (f"{PAGE}?fails=not-found", support, 404),
+        ("/v1/diaries/anna?odd=1", support, 422),
+        ("/v1/diaries/anna?odd=1", identity.bearer("anna"), 403),
+    ):
+        assert (await client.put(path, headers=headers, json={})).status_code == status, path
+    assert await written(service, "caller", "operation", "person_id", "entity", "outcome", "reason") == [
+        ("support-1", "page.change", "anna", ABOUT, "shown", "legal"),
+        ("support-1", "page.change", "lee", ABOUT, "shown", "legal"),
+        ("support-1", "diary.write", "refused", "diary:1", "shown", "legal"),
+        ("support-1", "diary.write", "bob", "diary:1", "shown", "legal"),
+        ("lee", "page.change", "anna", ABOUT, "shown", None),
+        ("support-1", "page.change", "anna", ABOUT, "shown", "legal"),
+        ("support-1", "page.change", "lee", ABOUT, "shown", "legal"),
+        ("support-1", "diary.write", "anna", None, "refused", "legal"),
+        ("anna", "diary.write", "anna", None, "refused", None),
+    ]
+
+
+@pytest.mark.rule("SEC-5")
+async def test_whoever_is_forbidden_something_leaves_one_row_wherever_it_is_decided(
+    service: Service, client: httpx.AsyncClient, identity: Identity
+) -> None:
+    for headers in (why(identity, "legal"), identity.bearer("lee", "provider"), identity.bearer("anna")):
+        refused = await client.put(f"{PAGE}?fails=conflict-of-interest", headers=headers, json={})
+        assert refused.status_code == 403
+    assert await written(service, "caller", "operation", "person_id", "entity", "outcome", "times") == [
+        ("support-1", "page.change", "anna", ABOUT, "refused", 1),
+        ("support-1", "page.change", "lee", ABOUT, "refused", 1),
+        ("lee", "page.change", "anna", ABOUT, "refused", 1),
+        ("anna", "page.change", None, ABOUT, "refused", 1),
+    ]
 
 
 @pytest.mark.rule("SEC-5")

@@ -1,7 +1,9 @@
 """Writes down refused looks, at a pace that one caller cannot fill a disk with.
 
-A caller has `_BURST` rows at once and two a minute from then on. What comes faster is counted, and the count is written with
-the caller's next row, at the latest after a minute: the row's `times`. The count lives in the process; a kill loses it.
+A caller has `_BURST` rows at once and two a minute from then on. Beyond that a repeat about the same people is counted, and
+somebody new still gets a row: nobody is looked at without a trace of whom. Each count is written after a minute at the
+latest, about those people: the row's `times`. New people and counts have `_A_DAY` rows in a day. What is beyond that, too,
+is one count a caller, about nobody in particular. Counts live in the process; a kill loses them.
 """
 
 from __future__ import annotations
@@ -10,7 +12,7 @@ import asyncio
 import time
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 import structlog
@@ -20,20 +22,50 @@ from makegood_chassis.database import Database
 
 _BURST: Final = 30.0
 _A_SECOND: Final = 2 / 60
+_A_DAY: Final = 3000.0
+_DAY: Final = 24 * 3600.0
 _AT_LATEST: Final = 60.0
 _CALLERS: Final = 10_000
 """Callers that are remembered; the one who was refused longest ago is forgotten first."""
+_PEOPLE: Final = 10_000
+"""Groups of people that are remembered of one caller; as the callers."""
 _PATIENCE: Final = 2.0
 """Seconds that a refusal waits for its row; it is answered anyway."""
 
 _log = structlog.get_logger(__name__)
 
+People = tuple[str | None, ...]
+"""Whom a refused request was about."""
+
+
+@dataclass(slots=True)
+class _Allowance:
+    """Rows that may be written: so many at once, and as many again in `seconds`."""
+
+    most: float
+    seconds: float
+    left: float
+    seen: float
+
+    def take(self, now: float, rows: int = 1) -> bool:
+        self.left = min(self.most, self.left + (now - self.seen) * self.most / self.seconds)
+        self.seen = now
+        if self.left < rows:
+            return False
+        self.left -= rows
+        return True
+
 
 @dataclass(slots=True)
 class _Caller:
-    left: float
-    seen: float
-    counted: int = 0
+    detailed: _Allowance
+    """For rows whatever they are about."""
+    named: _Allowance
+    """For rows about new people, and for counts that name people."""
+    people: OrderedDict[People, int] = field(default_factory=OrderedDict)
+    """Whom the caller was refused, and how often since it was last written."""
+    others: int = 0
+    """Refusals that are counted without a name."""
     last: Accesses | None = None
 
 
@@ -48,48 +80,72 @@ class Refusals:
 
     async def keep(self, accesses: Accesses) -> None:
         """Writes the refusal, or counts it. Never raises: who is refused is told so, whatever becomes of the row."""
-        caller = self._caller(accesses.caller)
-        if caller.left < 1:
-            caller.counted, caller.last = caller.counted + 1, accesses
-            if self._flushing is None or self._flushing.done():
-                self._flushing = asyncio.create_task(self._flush_later())
+        now, caller = self._clock(), self._caller(accesses.caller)
+        people: People = tuple(sorted({person for person, _ in accesses.notes if person is not None})) or (None,)
+        counted = caller.people.pop(people, None)
+        written = caller.detailed.take(now) or (counted is None and caller.named.take(now, len(people)))
+        if written or counted is not None:
+            caller.people[people] = (counted or 0) + (not written)
+        else:
+            caller.others += 1
+        if len(caller.people) > _PEOPLE:
+            caller.others += caller.people.popitem(last=False)[1]
+        if written:
+            await self._write(accesses)
             return
-        caller.left -= 1
-        counted, caller.counted, caller.last = caller.counted, 0, None
-        await self._write(accesses, counted)
+        caller.last = accesses
+        if self._flushing is None or self._flushing.done():
+            self._flushing = asyncio.create_task(self._flush_later())
 
     def _caller(self, name: str) -> _Caller:
         now = self._clock()
-        caller = self._callers.pop(name, None) or _Caller(_BURST, now)
-        caller.left = min(_BURST, caller.left + (now - caller.seen) * _A_SECOND)
-        caller.seen = now
+        caller = self._callers.pop(name, None) or _Caller(
+            _Allowance(_BURST, _BURST / _A_SECOND, _BURST, now), _Allowance(_A_DAY, _DAY, _A_DAY, now)
+        )
         self._callers[name] = caller
         if len(self._callers) > _CALLERS:
             self._callers.popitem(last=False)
         return caller
 
-    async def _write(self, accesses: Accesses, counted: int) -> None:
+    async def _write(self, accesses: Accesses) -> None:
         try:
             async with asyncio.timeout(_PATIENCE), self._database.reading() as queries:
                 await accesses.keep(queries)
-                if counted:
-                    await accesses.write(queries, [(None, None)], times=counted)
         except Exception as error:
             _log.error("a refusal was not written down", error=type(error).__name__, operation=accesses.operation)
 
     async def flush(self) -> None:
-        """Writes every count, one row a caller."""
+        """Writes every count, one row each."""
         for caller in list(self._callers.values()):
-            counted, last = caller.counted, caller.last
-            caller.counted, caller.last = 0, None
-            if counted and last is not None:
-                last.notes = {(None, None): None}
-                try:
-                    async with self._database.reading() as queries:
-                        await last.keep(queries, times=counted)
-                except Exception as error:
-                    _log.error("refusals were not written down", error=type(error).__name__, refusals=counted)
+            last, counts = caller.last, self._counts(caller)
+            if last is None or not counts:
+                continue
+            try:
+                async with self._database.reading() as queries:
+                    for people, count in counts:
+                        await last.write(queries, [(person, None) for person in people], times=count)
+            except Exception as error:
+                _log.error(
+                    "refusals were not written down", error=type(error).__name__, refusals=sum(n for _, n in counts)
+                )
+
+    def _counts(self, caller: _Caller) -> list[tuple[People, int]]:
+        """Takes what was counted."""
+        now, counts = self._clock(), []
+        for people, count in caller.people.items():
+            if not count:
+                continue
+            caller.people[people] = 0
+            if caller.named.take(now, len(people)):
+                counts.append((people, count))
+            else:
+                caller.others += count
+        if caller.others:
+            counts.append(((None,), caller.others))
+        caller.others, caller.last = 0, None
+        return counts
 
     async def _flush_later(self) -> None:
-        await asyncio.sleep(_AT_LATEST)
-        await self.flush()
+        while any(caller.last is not None for caller in self._callers.values()):
+            await asyncio.sleep(_AT_LATEST)
+            await self.flush()

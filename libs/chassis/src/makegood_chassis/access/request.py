@@ -1,8 +1,9 @@
 """What one request shows, changes or is refused of people's data: noted while it is handled, written before it is answered.
 
 Nobody's route has to think of it: `Access.require` notes whose thing it was and under which role, `Change.unit` writes the
-note in the effect's transaction, and the outermost layer writes what is left before the answer goes out. A member's and a
-provider's look at what is their own is no note; a service that keeps those, too, records them itself (`AccessLog`).
+note in the effect's transaction, and the outermost layer writes what is left before the answer goes out, also where a rule
+refused and the transaction was rolled back. A member's and a provider's look at what is their own is no note; a service
+that keeps those, too, records them itself (`AccessLog`).
 """
 
 from __future__ import annotations
@@ -16,13 +17,14 @@ from typing import TYPE_CHECKING, Any, Final
 from makegood_chassis.access.chain import remark_digest
 from makegood_chassis.access.reasons import Reason
 from makegood_chassis.access.tables import RECORD
+from makegood_chassis.database import Queries, UnitOfWork
 
 if TYPE_CHECKING:
     from starlette.types import Scope
 
     from makegood_chassis.auth import Role
-    from makegood_chassis.database import Queries, UnitOfWork
 
+FORBIDDEN: Final = 403
 _READS: Final = frozenset({"GET", "HEAD"})
 _PEOPLE: Final = ("person_id", "member_id", "provider_id")
 _PLAIN: Final = re.compile(r"[A-Za-z0-9._:-]{1,128}")
@@ -45,7 +47,13 @@ class Accesses:
     refused: bool = False
     repeated: bool = False
     """The answer of an earlier request with the same key is shown once more."""
+    failed: bool = False
+    """A rule refused: nothing is changed, and the answer tells why."""
+    recorded: dict[tuple[str | None, str | None], None] = field(default_factory=dict)
+    """What rows were written about; with their transaction they may be gone."""
     written: bool = False
+    kept: bool = False
+    """Rows were written and committed."""
 
     def note(self, role: Role | None, people: Iterable[str], entity: str | None = None) -> None:
         """These people's data is shown or changed. `entity`: which part, such as `session:<id>`; else what the address names."""
@@ -63,6 +71,21 @@ class Accesses:
             known = [named[name] for name in _PEOPLE if _PLAIN.fullmatch(str(named.get(name, "")))]
         self.notes = {(person, self._addressed()): None for person in known or [None]}
 
+    def fail(self, status: int) -> None:
+        """The answer is an error of the request. A 403 is a refusal, wherever it was decided. Whoever else had found another
+        person's thing is shown by the answer how it stands; support and ops who had found none are refused."""
+        if self.refused:
+            return
+        self.notes = self.notes or (self.recorded if self.elevated else {})
+        if status == FORBIDDEN:
+            self.refuse(*(person for person, _ in self.notes))
+        elif self.kept:
+            return
+        elif self.notes or (self.elevated and self.repeated):
+            self.failed, self.written = True, False
+        elif self.elevated:
+            self.refuse()
+
     @property
     def pending(self) -> bool:
         """Whether something has to be written before the answer."""
@@ -77,10 +100,9 @@ class Accesses:
         if self.pending:
             await self.keep(unit)
             self.written = False
-            unit.after_commit(self._kept)
 
-    def _kept(self) -> None:
-        self.written = True
+    def _committed(self) -> None:
+        self.written = self.kept = True
 
     async def write(
         self,
@@ -93,6 +115,11 @@ class Accesses:
         """One row each of `about`, a person and an entity."""
         await queries.execute(RECORD, *self.values(about, times=times, role=role))
         self.written = True
+        self.recorded |= dict.fromkeys(about)
+        if isinstance(queries, UnitOfWork):
+            queries.after_commit(self._committed)
+        else:
+            self._committed()
 
     def values(
         self, about: Sequence[tuple[str | None, str | None]], *, times: int = 1, role: str | None = None
@@ -100,7 +127,7 @@ class Accesses:
         """The arguments of `RECORD`."""
         remark = self.reason.remark if self.reason else None
         salt = os.urandom(16) if remark is not None else None
-        changes = self.scope["method"] not in _READS and not self.repeated
+        changes = self.scope["method"] not in _READS and not self.repeated and not self.failed
         return (
             self.caller,
             role or self.role,

@@ -37,6 +37,8 @@ _WANTED: Final = frozenset(
 )
 _CONNECTION: Final = ("type", "asgi", "http_version", "scheme", "server", "client", "root_path", "app", "state")
 _LONGEST_TIMEOUT_TEXT: Final = 9
+_PATIENCE: Final = 3.0
+"""Seconds that a refusal waits for its rows."""
 _FAREWELL: Final = 1.0
 """Seconds in which a client whose token ended can take the end of its stream."""
 
@@ -77,7 +79,8 @@ class Edge:
             nonlocal status, whole
             whole = message["type"] == "http.response.body" and not message.get("more_body", False)
             if message["type"] == "http.response.start":
-                await self._keep_access(message["status"], context)
+                if handling:
+                    await self._keep_access(message["status"], context)
                 status = message["status"]
                 if handling and context.refusal is None:
                     deadline.reschedule(None)  # from here on it is the client's pace; a stream may last
@@ -106,8 +109,11 @@ class Edge:
                 raise
             handling = False
             response = self._response_to(error, deadline, context)
-            if self._service.audited and context.accesses is not None and context.accesses.refused:
-                await self._service.refusals.keep(context.accesses)
+            try:
+                async with asyncio.timeout(_PATIENCE):
+                    await self._keep_access(response.status_code, context)
+            except Exception as unwritten:
+                response = self._response_to(unwritten, deadline, context)
             await response(scope, receive, reply)
         finally:
             HTTP_ACTIVE.dec()
@@ -160,8 +166,15 @@ class Edge:
         return Response(bytes(body), status, headers=headers)
 
     async def _keep_access(self, status: int, context: RequestContext) -> None:
-        """What could not be written down is not shown (SEC-5)."""
-        if self._service.audited and status < 400 and (accesses := context.accesses) is not None and accesses.pending:
+        """What could not be written down is not shown (SEC-5). A fault of ours shows nobody's data."""
+        accesses = context.accesses
+        if accesses is None or not self._service.audited:
+            return
+        if 400 <= status < 500:
+            accesses.fail(status)
+        if accesses.refused and status >= 400:
+            await self._service.refusals.keep(accesses)
+        elif status < 500 and accesses.pending and (status < 400 or accesses.failed):
             async with self._service.database.reading() as queries:
                 await accesses.keep(queries)
 

@@ -144,10 +144,11 @@ class Access:
             self.accesses.refuse(*people)
 
     def require_other(self, *people: str) -> None:
-        """Raises the 403 problem `conflict-of-interest` if the caller is one of the people that this is about."""
+        """Raises the 403 problem `conflict-of-interest` if the caller is one of the people that this is about; else notes them."""
         if self.caller.subject in people:
             self.refuse(*people)
             raise Problem("conflict-of-interest")
+        self.note(*people)
 
 
 ACCESS_KEY: Final = "makegood.access"

@@ -232,6 +232,7 @@ async def _decide(
         decided = await decide_proposal(unit, book, proposal_id, decision, access.caller.subject)
         if decided is None:
             raise not_found("proposal")
+        access.note(member_id, entity=f"adjustment-proposal:{proposal_id.lower()}")
         if isinstance(decided, str):
             raise Problem(decided)
         await log.record(unit, access, None, member_id, entity=f"adjustment-proposal:{decided.id}")
