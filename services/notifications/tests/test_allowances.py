@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from datetime import datetime, timedelta
+from typing import Any, get_args
 
 import pytest
+from makegood_contracts import events as facts
 from makegood_contracts.ids import new_id
+from makegood_notifications.domain.allowances import UNCOUNTED
+from makegood_notifications.domain.announcements import Template
 
 from .conftest import START, World
 from .test_reminders import confirmed, enrolled
@@ -71,6 +75,65 @@ async def test_moves_back_and_forth_send_thirty_mails_an_hour_and_a_miss_is_alwa
     world.clock.moment += HOUR
     await world.happen(world.moved("provider"))
     assert await world.rows(mailed) == [(31,)]
+
+
+async def changes_provider(world: World) -> None:
+    """The member has a session in a room that is new, and goes on with another provider."""
+    world.room_id, world.session_id = new_id(), new_id()
+    await world.confirmed()
+    cancelled: dict[str, Any] = {
+        "cancelled_by": "member",
+        "cancelled_at": START,
+        "forfeits": False,
+        "was_confirmed": True,
+    }
+    room = {"room_id": world.room_id, "member_id": world.member, "provider_id": world.provider}
+    await world.happen(
+        world.session(facts.SessionCancelled, **cancelled, cause="change_of_provider"),
+        facts.ProviderChanged(
+            **room, room_version=2, new_room_id=new_id(), new_provider_id="provider-other", changed_at=START
+        ),
+    )
+
+
+@pytest.mark.rule("ROOM-3", "MISS-3")
+async def test_a_new_room_for_each_mail_is_no_way_around(world: World) -> None:
+    await world.everybody()
+    world.clock.moment = START  # nothing here may be later
+    for _ in range(35):
+        await changes_provider(world)
+    mailed = (
+        "SELECT count(*) FROM deliveries WHERE channel = 'email' AND status = 'queued' AND person_id = $1"
+        " AND template <> 'provider-missed'"
+    )
+    assert await world.rows(mailed, world.member) == [(30,)]
+    assert await world.rows(mailed, world.provider) == [(30,)]
+    chat = "SELECT count(*) FROM chat_messages WHERE template = 'session-cancelled-with-provider'"
+    assert await world.rows(chat) == [(35,)], "the chat has all of it"
+    ada = world.member
+    world.member = "member-eve"
+    await changes_provider(world)
+    assert await world.rows(mailed, world.provider) == [(31,)], "one member does not keep another's mails back"
+    world.member, world.room_id, world.session_id = ada, new_id(), new_id()
+    await world.confirmed()
+    await world.happen(world.missed())
+    missed = "SELECT status FROM deliveries WHERE channel = 'email' AND template = 'provider-missed'"
+    assert await world.rows(missed) == [("queued",)]
+
+
+COUNTED = {
+    "session-confirmed", "session-declined", "session-cancelled-by-member", "session-cancelled-by-provider",
+    "session-cancelled-by-system", "session-cancelled-with-provider", "session-moved-by-member", "session-moved-by-provider",
+    "session-extended", "session-reconfirmed", "outcome-disputed", "outcome-corrected", "credit-returned", "credit-corrected",
+    "invoice-issued", "invoice-refunded", "waitlist-offered", "room-restarted", "provider-changed", "to-provider-confirm",
+    "to-provider-moved", "to-provider-cancelled", "to-provider-changed",
+}  # fmt: skip
+"""What people can cause as often as they like."""
+
+
+def test_every_template_is_either_counted_or_has_a_reason_not_to_be() -> None:
+    assert sorted([*COUNTED, *UNCOUNTED]) == sorted(get_args(Template))
+    assert "provider-missed" in UNCOUNTED
 
 
 @pytest.mark.rule("AVAIL-5")

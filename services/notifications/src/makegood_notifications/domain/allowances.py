@@ -30,11 +30,12 @@ ERASURE_MAIL: Final = Allowance("erasure-mail", 1, timedelta(hours=24))
 TIME_REQUEST: Final = Allowance("time-request", 3, timedelta(hours=1))
 """The ready message of one room (AVAIL-5)."""
 MAILS: Final = Allowance("mail", 30, timedelta(hours=1))
-"""Mails (and WhatsApp messages) to one person about one room that the room's parties can cause as often as they like. Those beyond are
-left out; chat and list of messages have them all."""
-CAUSED: Final[Set[str]] = frozenset({
-    "session-confirmed", "session-declined", "session-cancelled-by-member", "session-cancelled-by-provider",
-    "session-moved-by-member", "session-moved-by-provider", "session-extended", "invoice-issued", "waitlist-offered",
-    "to-provider-confirm", "to-provider-moved", "to-provider-cancelled",
+"""Mails (and WhatsApp messages) to one person that people can cause as often as they like: over all rooms; to a provider, of one
+member. Those beyond are left out; chat and list of messages have them all."""
+UNCOUNTED: Final[Set[str]] = frozenset({
+    # What only time or an absence causes, once for each session or invoice.
+    "provider-missed", "member-no-show", "session-expired", "reconfirm-asked", "to-provider-reminder", "invoice-overdue",
+    # What has a limit of its own.
+    "reminder", "address-confirm", "address-changed", "erasure-requested", "erasure-taken-back",
 })  # fmt: skip
-"""Their templates. What only time can cause, such as a provider's miss, always goes out."""
+"""The templates that always go out. Every other one is counted."""

@@ -10,7 +10,7 @@ import structlog
 from makegood_chassis.database import UnitOfWork
 from makegood_contracts.events.deliveries import Channel
 
-from makegood_notifications.domain.allowances import CAUSED, MAILS
+from makegood_notifications.domain.allowances import MAILS, UNCOUNTED
 from makegood_notifications.domain.facts import Facts
 from makegood_notifications.domain.origin import Origin
 from makegood_notifications.store import allowances
@@ -116,11 +116,12 @@ class Outgoing:
         return [taken_of(row) for row in rows]
 
     async def _leave_out_too_many(self, unit: UnitOfWork) -> None:
-        """Nobody fills another's mailbox: of what people cause, only so much goes out to one person about one room."""
+        """Nobody fills another's mailbox: of what people cause, only so much goes out to one person; a room can be left for a new
+        one, so it is by their ids."""
         caused: dict[str, list[int]] = {}
         for place, (_, _, person_id, channel, template, _, status, _, facts, *_) in enumerate(self.deliveries):
-            if status == "queued" and template in CAUSED:
-                caused.setdefault(f"{person_id}/{facts.room_id}/{channel}", []).append(place)
+            if status == "queued" and template not in UNCOUNTED:
+                caused.setdefault(f"{person_id}/{facts.member_id}/{channel}", []).append(place)
         if not caused:
             return
         left = await allowances.use_many(unit, MAILS, {entity: len(places) for entity, places in caused.items()})
