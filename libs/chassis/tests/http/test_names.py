@@ -28,6 +28,8 @@ def refused(name: str) -> bool:
         "Evil.Com", "EVIL.COM", "see evil.io/now", "M.Sc/pay", "pay.evil.shop", "rechnung.online", "ada@example.org",
         "Ada <ada@example.org>", "mailto:ada@example.org", "ftp://x", "evil\uff0ecom", "evil\u3002com", "ev\u200dil.com",
         "h\u200cttps:/\u200d/evil.com", "ｗｗｗ．ｅｖｉｌ．ｃｏｍ", "аpple.com", "xn--80ak6aa92e.com",
+        "192.168.0.1", "Ada 10.0.0.1:80", "http:/evil", "javascript:alert(1)", "JavaScript:x", "tel:+4912345", "mailto:a",
+        "sms:110", "пример.рф", "см. пример.рф", "中国.中国", "BIT.LY", "T.me", "Bit.Ly", "T.ME", "t.me", "Goo.gl", "Dr.Com",
     ],
 )  # fmt: skip
 def test_a_name_that_leads_somewhere_is_refused(name: str) -> None:
@@ -58,6 +60,8 @@ def test_a_name_of_which_nothing_shows_is_refused(name: str) -> None:
     [
         "Ada O’Brien-Smith, M.Sc.", "Dr.med. Eva Müller", "Prof.Schmidt", "Dipl.-Psych. Jörg Groß", "J.R.R. Tolkien", "Dr.No",
         "Søren \\ Kierkegaard; \"the Dane\"", "علی‌رضا", "क्‍ष", "👩‍👩‍👧‍👦", "🏴󠁧󠁢󠁥󠁮󠁧󠁿 Anna", "❤️ Ben", "김철수", "St. John", "Anna & Ben", "X",
+        "Dr. Lee", "M.Sc. Anna", "B.Sc", "Prof.Dr. Kim", "Prof.Dr.Li", "Dipl.Ing. Ott", "J. R. R. Tolkien", "А.С.Пушкин", "А. Б.",
+        "Raum: 2", "S:t Erik", "Dr.No, Dr.med. Ott", "Therapeut:innen Mitte", "Room 1.2.3", "Ph.D. Ada", "M.A. Lee", "山田.太郎",
     ],
 )  # fmt: skip
 def test_what_people_are_called_is_kept_as_it_is(name: str) -> None:

@@ -20,8 +20,27 @@ _UNSEEN: Final = regex.compile(r"[\p{Default_Ignorable_Code_Point}\p{C}\p{Z}\u28
 _SEEN: Final = regex.compile(r"[\p{L}\p{N}\p{P}\p{S}]")
 _STOPS: Final = regex.compile(r"[\u3002\uff61]")
 """Full stops that browsers read as the dot of an address; normalization turns the others into it."""
-_LONGEST_TITLE: Final = 4
-"""Letters of the longest title before a dot (`Prof.`, `Dipl.`), which some write without the blank after it."""
+_ADDRESS: Final = regex.compile(
+    r"""
+    (?<![\d.]) \d{1,3} (?: \. \d{1,3} ){3} (?![\d.])           # an IPv4 address
+    | (?<!\p{L}) (?!\p{L}+:in) [a-z] [a-z\d+.-]+ : \S           # a scheme (no gender colon, as in `Therapeut:innen`)
+    """,
+    regex.VERBOSE | regex.IGNORECASE,
+)
+_UNICODE_DOMAIN: Final = regex.compile(
+    r"(?<![\p{L}\p{N}.-]) (?: [\p{L}\p{N}-]+ \. )+ (?: рф | бг | бел | мкд | мон | қаз | срб | укр | ею | рус | москва | сайт"
+    r" | онлайн | дети | орг | ком | католик | ελ | ευ | հայ | გე | 中国 | 中國 | 香港 | 台湾 | 台灣 | 新加坡 | 澳门 | 澳門 | 公司 | 网络 | 網絡"
+    r" | 网址 | 网站 | 在线 | 商城 | 中文网 | 移动 | 我爱你 | 集团 | 手机 | コム | みんな | ストア | クラウド | 世界 | 한국 | 닷컴 | 닷넷 | 삼성"
+    r" | भारत | भारतम् | ভারত | বাংলা | இந்தியா | இலங்கை | சிங்கப்பூர் | భారత్ | ಭಾರತ | ഭാരതം | ਭਾਰਤ | ભારત | ଭାରତ | ලංකා | संगठन | कॉम | नेट"
+    r" | ไทย | คอม | ລາວ | ישראל | קום | امارات | السعودية | مصر | قطر | ایران | پاکستان | عراق | عمان | الاردن | المغرب | الجزائر"
+    r" | تونس | سورية | سوريا | فلسطين | اليمن | بھارت | شبكة | موقع | بازار | كوم | ابوظبي | همراه )(?![\p{L}\p{N}\p{M}])",
+    regex.VERBOSE | regex.IGNORECASE,
+)
+"""Under the top-level domains in other scripts (IANA's root zone); the library knows none of them."""
+_TITLE: Final = regex.compile(
+    r"(?:(?:Dr|Prof|Dipl|Mag|Ing|Lic|St|Ste|Mr|Mrs|Ms|Fr|Sr|Rev|Hr|Priv)\.)+\p{L}+ | [BDM]\.Sc", regex.VERBOSE
+)
+"""Titles before a dot that some write without the blank after it; what follows them may be a top-level domain."""
 
 _common: Final = LinkifyIt()
 _every: Final = LinkifyIt().tlds(TLDS)
@@ -30,20 +49,19 @@ _every: Final = LinkifyIt().tlds(TLDS)
 def holds_address(text: str) -> bool:
     """Whether a mail program might make a link of something in the text: an address of the web or of a mailbox.
 
-    `M.Sc` and `Dr.No` could be domains as well; a short name with a capital and no path is taken for a title.
+    `M.Sc` and `Dr.No` could be domains as well; a title with its capital and no path is taken for one.
     """
     plain = _STOPS.sub(".", unicodedata.normalize("NFKC", text))
     plain = regex.sub(r"\p{Default_Ignorable_Code_Point}", "", plain)
-    if "://" in plain or "www." in plain.casefold():
+    if "://" in plain or "www." in plain.casefold() or _ADDRESS.search(plain) or _UNICODE_DOMAIN.search(plain):
         return True
     return any(_leads_somewhere(found.schema, found.raw) for found in _every.match(plain) or ())
 
 
 def _leads_somewhere(scheme: str, address: str) -> bool:
-    first, _, last = address.partition(".")
-    if scheme or "/" in address or "@" in address or len(first) > _LONGEST_TITLE or address == address.casefold():
+    if scheme or not _TITLE.fullmatch(address):
         return True
-    return len(last) > 2 and bool(_common.test(address))
+    return len(address.rpartition(".")[2]) > 2 and bool(_common.test(address))
 
 
 def _readable_name(name: str) -> str:
