@@ -1,4 +1,5 @@
-"""Says which locked packages have known vulnerabilities (pip-audit, data of osv.dev). Exit code 1 if there are any.
+"""Says which locked packages have known vulnerabilities (pip-audit, data of osv.dev). Exit code 1 if there are any, or if the lock
+could not be examined.
 
 `python deploy/known_vulnerabilities.py [LOCK] [--data URL]`. Where the data cannot be reached it says so and ends with 0: a closed
 network is no reason to stop a build. It never takes more than five minutes.
@@ -8,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import subprocess
 import sys
 import threading
@@ -19,6 +21,19 @@ from typing import Any, Final
 _DATA: Final = "https://api.osv.dev/v1/query"
 _PROBE_SECONDS: Final = 10
 _SECONDS: Final = 280
+_NETWORK: Final = re.compile(
+    r"^requests\.exceptions\.(\w*Timeout|ConnectionError|ProxyError|SSLError|ChunkedEncodingError)\b"
+    r"|your network may be blocking this service"
+)
+"""How pip-audit's last line tells that the data went away meanwhile."""
+
+
+class Unreachable(Exception):
+    """The data cannot be reached, for this reason."""
+
+
+class NotExamined(Exception):
+    """The lock could not be examined, although the data can be reached."""
 
 
 def unreachable(url: str) -> str:
@@ -42,17 +57,20 @@ def _try(url: str) -> str:
     return ""
 
 
-def ask(lock: Path, url: str) -> list[dict[str, Any]] | str:
-    """What pip-audit found of each package, or why it could not finish."""
+def ask(lock: Path, url: str) -> list[dict[str, Any]]:
+    """What pip-audit found of each package. Raises Unreachable or NotExamined."""
+    if why := unreachable(url):
+        raise Unreachable(why)
     tool = [sys.executable, "-m", "pip_audit", "--requirement", str(lock), "--disable-pip", "--require-hashes"]
     options = ["--vulnerability-service", "osv", "--osv-url", url, "--format", "json", "--progress-spinner", "off"]
     try:
         done = subprocess.run([*tool, *options], capture_output=True, text=True, check=False, timeout=_SECONDS)  # noqa: S603
         return list(json.loads(done.stdout)["dependencies"])
     except subprocess.TimeoutExpired:
-        return f"no answer to all questions in {_SECONDS} s"
+        raise Unreachable(f"no answer to all questions in {_SECONDS} s") from None
     except (ValueError, KeyError):
-        return (done.stderr.strip().splitlines() or ["no reason given"])[-1]
+        why = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
+        raise (Unreachable if _NETWORK.search(why) else NotExamined)(why) from None
 
 
 def main() -> int:
@@ -60,10 +78,21 @@ def main() -> int:
     options.add_argument("lock", nargs="?", type=Path, default=Path("requirements.lock"))
     options.add_argument("--data", default=_DATA, help="address of an API like that of osv.dev")
     given = options.parse_args()
-    found = unreachable(given.data) or ask(given.lock, given.data)
-    if isinstance(found, str):
-        sys.stdout.write(f"known vulnerabilities: SKIPPED, the data at {given.data} cannot be reached ({found})\n")
+    try:
+        answers = ask(given.lock, given.data)
+    except Unreachable as why:
+        sys.stdout.write(f"known vulnerabilities: SKIPPED, the data at {given.data} cannot be reached ({why})\n")
         return 0
+    except NotExamined as why:
+        sys.stdout.write(f"known vulnerabilities: FAILED, {given.lock} could not be examined ({why})\n")
+        return 1
+    if not answers:
+        sys.stdout.write(f"known vulnerabilities: FAILED, {given.lock} names no package\n")
+        return 1
+    for package in answers:
+        if "skip_reason" in package:
+            sys.stdout.write(f"{package['name']}: not examined ({package['skip_reason']})\n")
+    found = [package for package in answers if "skip_reason" not in package]
     bad = [package for package in found if package.get("vulns")]
     for package in bad:
         for each in package["vulns"]:

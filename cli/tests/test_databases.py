@@ -19,6 +19,11 @@ from makegood_cli.stack.home import find_root
 from makegood_cli.stack.ports import SERVICES
 from makegood_testkit.databases import settings_of, with_parts
 
+_STRANGERS = """
+SELECT format('%s may connect to %s', rolname, datname) FROM pg_roles, pg_database
+WHERE rolcanlogin AND NOT rolsuper AND datallowconn AND has_database_privilege(rolname, datname, 'CONNECT')
+    AND rolname !~ ('^' || replace(datname, 'makegood_', '') || '(_owner|_pruner|_auditor)?$')
+"""
 Make = Callable[[str], Awaitable[None]]
 _SCRIPT = Path("deploy/postgres/databases.sh")
 _TABLES = """
@@ -106,6 +111,7 @@ async def test_a_database_of_an_earlier_release_is_taken_over_and_a_new_one_is_m
             await execute(own, "DELETE FROM access_rows")
         with pytest.raises(asyncpg.InsufficientPrivilegeError):
             await execute(own, "CREATE TABLE planted (id integer)")
+    assert await fetch(admin, _STRANGERS) == set()
     assert await fetch(url, "SELECT member_id FROM accounts") == {"anna"}
     with pytest.raises(asyncpg.InsufficientPrivilegeError):
         await execute(url, "ALTER TABLE ledger_entries DISABLE TRIGGER ALL")

@@ -16,7 +16,7 @@ run() { # a database, then further arguments for psql; SQL comes from the standa
 # A statement with a password in it must not reach the server's log.
 export PGOPTIONS="${PGOPTIONS:-} -c log_statement=none -c log_min_duration_statement=-1 -c log_min_error_statement=panic"
 
-echo "REVOKE ALL ON DATABASE postgres FROM PUBLIC" | run postgres
+echo "REVOKE ALL ON DATABASE postgres, template1 FROM PUBLIC" | run postgres
 
 for service in booking availability credits notifications; do
     for login in "$service" "${service}_owner" "${service}_pruner" "${service}_auditor"; do

@@ -6,6 +6,7 @@ import json
 import re
 import socket
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -84,13 +85,16 @@ def test_bandit_finds_nothing(tools: str) -> None:
 
 
 @contextmanager
-def vulnerability_data(vulnerable: str) -> Iterator[str]:
-    """An API like that of osv.dev, to which one package is vulnerable."""
+def vulnerability_data(vulnerable: str, *, hangs_up: bool = False) -> Iterator[str]:
+    """An API like that of osv.dev, to which one package is vulnerable. `hangs_up`: on whoever asks about a package."""
 
     class Answers(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
             name = asked.get("package", {}).get("name")
+            if hangs_up and name:
+                self.close_connection = True
+                return
             body = json.dumps({"vulns": [_vulnerability(name)]} if name == vulnerable else {}).encode()
             self.send_response(200)
             self.send_header("Content-Length", str(len(body)))
@@ -153,6 +157,45 @@ def test_without_the_data_the_build_goes_on_and_says_so(silent: bool, tools: str
     assert done.returncode == 0
     assert "SKIPPED" in done.stdout
     assert time.monotonic() - begun < 40
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "line", ["fastapi==0.1", "fastapi ==", "-r nowhere.lock"],
+    ids=["without a hash", "broken", "of a file that is missing"],
+)  # fmt: skip
+def test_a_lock_that_cannot_be_examined_fails_the_build(line: str, tools: str, lock: Path) -> None:
+    lock.write_text(line + "\n")
+    with vulnerability_data("flask") as url:
+        done = run(tools, "deploy/known_vulnerabilities.py", str(lock), "--data", url)
+    assert (done.returncode, "FAILED" in done.stdout, "SKIPPED" in done.stdout) == (1, True, False), done.stdout
+
+
+def test_a_tool_that_is_missing_fails_the_build(tmp_path: Path, lock: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "pip_audit.py").write_text("import a_module_that_is_missing\n")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    with vulnerability_data("flask") as url:
+        done = run(sys.executable, "deploy/known_vulnerabilities.py", str(lock), "--data", url)
+    assert (done.returncode, "No module named" in done.stdout) == (1, True), done.stdout
+
+
+@pytest.mark.slow
+def test_data_that_go_away_meanwhile_skip_the_examination(tools: str, lock: Path) -> None:
+    with vulnerability_data("flask", hangs_up=True) as url:
+        done = run(tools, "deploy/known_vulnerabilities.py", str(lock), "--data", url)
+    assert (done.returncode, "SKIPPED" in done.stdout) == (0, True), done.stdout
+
+
+def test_packages_that_were_not_examined_are_told(tmp_path: Path, lock: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A tool that passes over one of the packages, as pip-audit does where a version cannot be read."""
+    answer = [{"name": "redis", "skip_reason": "no such version"}, {"name": "flask", "version": "1", "vulns": []}]
+    (tmp_path / "pip_audit.py").write_text(f"print({json.dumps({'dependencies': answer})!r})\n")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    with vulnerability_data("flask") as url:
+        done = run(sys.executable, "deploy/known_vulnerabilities.py", str(lock), "--data", url)
+    assert done.returncode == 0
+    assert "redis: not examined (no such version)" in done.stdout
+    assert "0 of 1 packages" in done.stdout
 
 
 def test_ci_asks_for_known_vulnerabilities_and_bandit() -> None:

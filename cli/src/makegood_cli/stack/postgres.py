@@ -183,7 +183,7 @@ async def answers(url: str) -> bool:
 async def make_databases(port: int) -> None:
     """A database per service with an owner, and the logins of its jobs; `migrate` says what these may do.
 
-    No login may connect to another service's. A database of an earlier release, whose tables belong to the service's own
+    No login may connect to another service's, nor to those that every server has. A database of an earlier release, whose tables belong to the service's own
     login, is taken over by its owner.
     """
     admin = await asyncpg.connect(admin_url(port))
@@ -200,7 +200,7 @@ async def make_databases(port: int) -> None:
                 await admin.execute(f"REVOKE ALL ON DATABASE makegood_{service} FROM PUBLIC")
                 logins = ", ".join((service, f"{service}_pruner", f"{service}_auditor"))
                 await admin.execute(f"GRANT CONNECT ON DATABASE makegood_{service} TO {logins}")
-        await admin.execute("REVOKE ALL ON DATABASE postgres FROM PUBLIC")
+        await admin.execute("REVOKE ALL ON DATABASE postgres, template1 FROM PUBLIC")
     finally:
         await admin.close()
     for service in SERVICES:
