@@ -13,6 +13,7 @@ from aiokafka import AIOKafkaConsumer
 from aiokafka.errors import KafkaError
 from aiokafka.structs import ConsumerRecord
 from makegood_chassis.kafka_connection import Brokers, kafka_arguments
+from makegood_chassis.messaging.reading import RecordReader
 from makegood_contracts.envelope import MalformedEvent, Received, decode
 
 from makegood_cli.errors import UserError
@@ -56,7 +57,7 @@ class Seen:
 
 def seen(record: ConsumerRecord[bytes, bytes], prefix: str = "", verifier: Verifier | None = None) -> Seen:
     """What a record says, decoded by the contracts; one that they do not know is shown with the reason."""
-    headers = {name: value.decode(errors="replace") for name, value in record.headers}
+    headers = {name: (value or b"").decode(errors="replace") for name, value in record.headers}
     malformed = None
     payload: Any = None
     received = None
@@ -67,10 +68,10 @@ def seen(record: ConsumerRecord[bytes, bytes], prefix: str = "", verifier: Verif
         malformed = str(error)
         try:
             payload = msgspec.json.decode(record.value or b"null")
-        except msgspec.DecodeError:
+        except (msgspec.DecodeError, RecursionError, ValueError):
             payload = (record.value or b"").decode(errors="replace")
     latency = None
-    with contextlib.suppress(ValueError):
+    with contextlib.suppress(ValueError, TypeError, OverflowError):
         latency = (datetime.now(UTC) - datetime.fromisoformat(headers.get("ce_time", ""))).total_seconds()
     topic = record.topic.removeprefix(prefix)
     refusal = None if verifier is None else verifier.check(topic, record.key, record.headers, record.value)
@@ -133,8 +134,8 @@ class Tail:
             self._consumer = consumer
             await consumer.start()
             # Positions are taken now, so that nothing that follows is missed.
-            for partition in consumer.assignment():
-                await consumer.position(partition)
+            self._reader = RecordReader(consumer)
+            await self._reader.start()
         except (KafkaError, OSError) as error:
             await self.__aexit__()
             raise UserError(f"Kafka at {self._bootstrap} does not answer ({error}); is it up? makegood up") from error
@@ -148,8 +149,8 @@ class Tail:
         """What has arrived, at most a few hundred records, waiting up to `timeout_ms` for the first."""
         if self._consumer is None:
             raise RuntimeError("use `async with`")
-        polled = await self._consumer.getmany(timeout_ms=timeout_ms, max_records=500)
-        records = [r for part in polled.values() for r in part]
+        polled = await self._reader.poll(timeout_ms=timeout_ms, max_records=500)
+        records = [r for part in polled.records.values() for r in part]
         return [seen(r, self._prefix, self._verifier) for r in sorted(records, key=lambda r: r.timestamp)]
 
     async def __aiter__(self) -> AsyncIterator[Seen]:

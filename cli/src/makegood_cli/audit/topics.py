@@ -14,6 +14,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 from aiokafka.structs import ConsumerRecord
 from makegood_chassis.kafka_connection import Brokers, kafka_arguments
+from makegood_chassis.messaging.reading import RecordReader
 from makegood_chassis.messaging.verification import Verifier
 from makegood_contracts.events import (
     EVENT_TYPES,
@@ -103,7 +104,7 @@ class TopicWitness:
             sequence = int(attributes["ce_sequence"])
             entity = (key or b"").decode()
             event = _decoder(kind).decode(value or b"")
-        except (KeyError, ValueError, msgspec.MsgspecError):
+        except (KeyError, ValueError, TypeError, AttributeError, RecursionError, msgspec.MsgspecError):
             self.malformed += 1
             return
         if kind.topic.name != topic or event.key != entity or not attributes.keys() >= _REQUIRED:
@@ -180,6 +181,8 @@ class Reader:
 
     async def _read_until(self, ends: dict[TopicPartition, int]) -> None:
         take = self.witness.take
+        reader = RecordReader(self._consumer)
+        await reader.start()
         unread = set(ends)
         while unread:
             for partition in list(unread):
@@ -187,8 +190,9 @@ class Reader:
                     unread.discard(partition)
             if not unread:
                 break
-            polled = await self._consumer.getmany(*unread, timeout_ms=200, max_records=5000)
-            for partition, records in polled.items():
+            polled = await reader.poll(*unread, timeout_ms=200, max_records=5000)
+            self.witness.malformed += sum(one.last - one.first + 1 for one in polled.stretches)
+            for partition, records in polled.records.items():
                 topic = self._name(partition)
                 for record in records:
                     if self._verifier is not None and self._forged(self._verifier, topic, partition, record):

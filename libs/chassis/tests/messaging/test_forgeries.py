@@ -10,7 +10,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from makegood_chassis.database import Database, UnitOfWork
 from makegood_chassis.messaging import forgeries
-from makegood_chassis.messaging.dead_letters import Flood, FloodGuard
+from makegood_chassis.messaging.dead_letters import Flood, FloodGuard, restored
 from makegood_chassis.messaging.event_keys import EventKey, EventKeys, KeysUnavailable
 from makegood_chassis.messaging.failures import Stopped
 from makegood_chassis.messaging.processor import Processor
@@ -263,3 +263,25 @@ async def test_a_clock_that_is_moved_a_moment_later_is_waited_for(database: Data
     impatient = make(database, Handlers(), table={SessionConfirmed: Judges("before-its-time").judge})
     await impatient.process(polled(sign([record_of(session_event(new_id(), member="other"))]), start=1))
     assert await reasons(database) == ["before-its-time"]
+
+
+@pytest.mark.rule("SEC-7", "REL-7")
+async def test_copies_that_claim_to_be_put_back_neither_stop_the_consumer_nor_bar_the_operator(
+    database: Database,
+) -> None:
+    judges = Judges()
+    processor = make(database, Handlers(), limit=5, table={SessionConfirmed: judges.judge})
+    [record] = sign([record_of(session_event(new_id(), member="other"))])
+    await processor.process(polled([record]))
+    copies = [with_header(record, "makegood_redrive", str(n)) for n in (2147483647, 5000, 1000, *range(1, 200))]
+    odd = [with_header(record, "other", "x") for _ in range(10)]
+    for start, copy in enumerate([*copies, *odd], 1):
+        await processor.process(polled([copy], start=start))
+    found = await letters(database)
+    assert len(found) <= 1 + forgeries.WHOLE
+    judges.judge = Handlers().effect  # type: ignore[method-assign, assignment]
+    mended = make(database, Handlers(), table={SessionConfirmed: judges.judge})
+    newest = [(name, value.encode()) for name, value in found[-1].items()]
+    back = [(name, value.decode()) for name, value in restored(newest)]
+    await mended.process(polled([Record(record.topic, record.key, back, record.value)] * 2, start=900))
+    assert [row[0] for row in await effects(database)] == [record.id]

@@ -13,12 +13,14 @@ from makegood_contracts.envelope import MalformedEvent, Received, decode, event_
 from makegood_contracts.events import Event
 from makegood_contracts.ids import is_id
 
+from makegood_chassis.messaging.dead_letters import MOST_REDRIVES, REDRIVE
 from makegood_chassis.messaging.handlers import Concerns
 from makegood_chassis.messaging.refusals import EnvelopeRefusal, RefusedEvent, SignatureRefusal
 
 CheckSignature = Callable[[str, ConsumerRecord], SignatureRefusal | None]
 """Why a record on a topic (without the prefix) is not its owner's."""
 
+_READ: Final = frozenset({"traceparent", "content-type", REDRIVE})
 _UNNAMED: Final = uuid.UUID("6f0c2a44-52c5-5c37-9f0e-3d2b7f2d6a10")
 
 
@@ -83,7 +85,7 @@ def sort_out(
         if kind is not None and kind not in wanted:
             result.skipped[topic] = result.skipped.get(topic, 0) + 1
             continue
-        if check is not None and (reason := check(topic, record)) is not None:
+        if check is not None and (reason := check(topic, record) or _forged_redrive(record)) is not None:
             result.forged.append(Forged(record, topic, _made_of_its_place(record), reason))
             continue
         try:
@@ -106,10 +108,12 @@ def sort_out(
 
 def _read(record: ConsumerRecord, topic: str) -> Received[Event]:
     """The event. Raises MalformedEvent or RefusedEvent."""
-    received = decode(record.key, record.headers, record.value)
+    # Other headers are not signed: whatever anybody adds to a genuine event must not make it unreadable.
+    known = [one for one in record.headers if one[0].startswith("ce_") or one[0] in _READ]
+    received = decode(record.key, known, record.value)
     if not is_id(received.id):
         raise MalformedEvent("not an event of these contracts: ce_id is no UUID")
-    if not 0 <= received.redrive < 2**31:
+    if not 0 <= received.redrive <= MOST_REDRIVES:
         raise MalformedEvent("not an event of these contracts: makegood_redrive is out of range")
     if (contradiction := contradicts(received, topic)) is not None:
         raise RefusedEvent(contradiction)
@@ -130,6 +134,14 @@ def contradicts(received: Received[Event], topic: str) -> EnvelopeRefusal | None
         return "wrong-subject"
     if attributes.get("ce_dataschema") != schema_uri(kind):
         return "wrong-schema"
+    return None
+
+
+def _forged_redrive(record: ConsumerRecord) -> SignatureRefusal | None:
+    """`makegood_redrive` is not signed, so a wrong one says nothing of the event that bears it."""
+    for name, value in record.headers:
+        if name == REDRIVE and not (value and len(value) <= 4 and value.isdigit() and int(value) <= MOST_REDRIVES):
+            return "redrive-malformed"
     return None
 
 

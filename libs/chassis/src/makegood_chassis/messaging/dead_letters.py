@@ -28,6 +28,8 @@ UNTIL: Final = "makegood_dead_until"
 COUNT: Final = "makegood_dead_count"
 """Last offset and number of the records that one letter stands for, where there were too many for a letter each."""
 REDRIVE: Final = "makegood_redrive"
+MOST_REDRIVES: Final = 1000
+"""Highest number in `makegood_redrive`. It says no more than that the record was put back, and is not signed."""
 HEADERS: Final = frozenset({REASON, TOPIC, PARTITION, OFFSET, AT, ATTEMPTS, KEY, CUT, UNTIL, COUNT})
 """What a dead letter has beyond the headers of the event."""
 
@@ -107,5 +109,6 @@ async def give_up(
 def restored(headers: Iterable[tuple[str, bytes]]) -> list[tuple[str, bytes]]:
     """The event's own headers, `makegood_redrive` risen by one."""
     kept = [(name, value) for name, value in headers if name not in HEADERS and name != REDRIVE]
-    before = next((value for name, value in headers if name == REDRIVE), b"0")
-    return [*kept, (REDRIVE, str(int(before) + 1 if before.isdigit() else 1).encode())]
+    before = next((value or b"0" for name, value in headers if name == REDRIVE), b"0")
+    count = int(before) if before.isdigit() and len(before) <= 4 else 0
+    return [*kept, (REDRIVE, str(min(count + 1, MOST_REDRIVES)).encode())]

@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from typing import Final
 
 import structlog
+from aiokafka.structs import ConsumerRecord
 from makegood_contracts.envelope import Cause, Record
 from makegood_contracts.ids import new_id
 
@@ -109,6 +110,14 @@ class Forgeries:
         else:
             self._note(UNREADABLE, topic, partition, stretch.first, stretch.last)
         await self._tell(patiently)
+
+    def allows(self, record: ConsumerRecord, topic: str, reason: str) -> bool:
+        """Whether one more letter may be written of an event that was put back, or copied as if it were: it has one already.
+        If not, its place is told later."""
+        allowed = self._allowed()
+        if not allowed:
+            self._note(reason, topic, record.partition, record.offset, record.offset)
+        return allowed
 
     def _allowed(self) -> bool:
         """Whether one more letter may be written now; then it counts."""

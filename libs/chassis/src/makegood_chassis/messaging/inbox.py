@@ -17,8 +17,8 @@ INSERT INTO inbox (event_id) SELECT unnest($1::uuid[]) ON CONFLICT DO NOTHING RE
 _REDRIVE: Final = """
 INSERT INTO inbox (event_id, redrive) SELECT * FROM unnest($1::uuid[], $2::integer[])
 ON CONFLICT (event_id) DO UPDATE
-SET state = 'done', redrive = excluded.redrive, handled_at = clock_timestamp()
-WHERE inbox.state = 'dead' AND excluded.redrive > inbox.redrive
+SET state = 'done', redrive = greatest(excluded.redrive, inbox.redrive), handled_at = clock_timestamp()
+WHERE inbox.state = 'dead'
 RETURNING event_id
 """
 _BURY: Final = """
@@ -38,7 +38,8 @@ DELETE FROM inbox WHERE ctid = ANY(ARRAY(
 async def claim(received: Sequence[Received[Any]], unit: UnitOfWork) -> Sequence[Received[Any]]:
     """Those that were not handled before, in their order; they count as handled once `unit` commits.
 
-    A dead letter that was put back (`redrive` risen) counts as new, once for each time it was put back.
+    A dead letter that was put back (`redrive` above 0) counts as new for as long as it is dead, whatever its number: numbers are
+    not signed, and a forged high one must not keep the operator's from counting.
     """
     first: dict[str, Received[Any]] = {}
     for one in received:

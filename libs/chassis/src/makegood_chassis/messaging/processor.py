@@ -183,10 +183,13 @@ class Processor:
 
     async def _refuse(self, part: list[Arrival], refused: Mapping[str, RefusalReason], unit: UnitOfWork) -> None:
         """The refused become dead letters with the transaction in which the others have their effect."""
-        self._guard.check()
         arrivals = {arrival.received.id: arrival for arrival in part}
         for event_id, reason in refused.items():
             arrival = arrivals[event_id]
+            if not arrival.received.redrive:
+                self._guard.check()
+            elif not self._forgeries.allows(arrival.record, arrival.topic, reason):
+                continue
             unit.publish_record(
                 dead_letter(arrival.record, service=self._service, topic=arrival.topic, reason=reason, attempts=1)
             )
@@ -200,7 +203,8 @@ class Processor:
             if (reason := refused.get(arrival.received.id)) is None:
                 topics[arrival.topic] = topics.get(arrival.topic, 0) + 1
             else:
-                self._note_dead(arrival, arrival.received.id, reason, "refused")
+                counts = not arrival.received.redrive
+                self._note_dead(arrival, arrival.received.id, reason, "refused", counts=counts)
         for topic, count in topics.items():
             metrics.CONSUMED.labels(topic, "handled").inc(count)
         oldest = min(arrival.record.timestamp for arrival in part) / 1000
@@ -227,8 +231,11 @@ class Processor:
     async def _bury(
         self, one: Arrival | Unreadable, event_id: str, redrive: int, error: BaseException, attempts: int
     ) -> None:
-        self._guard.check()
         reason = reason_of(error)
+        if not redrive:
+            self._guard.check()
+        elif not self._forgeries.allows(one.record, one.topic, reason):
+            return
         buried = await self._until_it_passes(
             lambda: give_up(
                 self._database, one.record, event_id, redrive,
@@ -238,7 +245,7 @@ class Processor:
         if not buried:
             metrics.INBOX_DUPLICATES.inc()
             return
-        self._note_dead(one, event_id, reason, "dead", observe.frames(error))
+        self._note_dead(one, event_id, reason, "dead", observe.frames(error), counts=not redrive)
 
     async def _until_it_passes(self, operation: Callable[[], Awaitable[bool]]) -> bool:
         return await until_it_passes(
@@ -248,9 +255,17 @@ class Processor:
         )
 
     def _note_dead(
-        self, one: Arrival | Unreadable, event_id: str, reason: str, outcome: str, frames: Sequence[str] = ()
+        self,
+        one: Arrival | Unreadable,
+        event_id: str,
+        reason: str,
+        outcome: str,
+        frames: Sequence[str] = (),
+        *,
+        counts: bool,
     ) -> None:
-        self._guard.count()
+        if counts:
+            self._guard.count()
         metrics.DEAD_LETTERS.labels(one.topic, reason).inc()
         metrics.CONSUMED.labels(one.topic, outcome).inc()
         _log.error(

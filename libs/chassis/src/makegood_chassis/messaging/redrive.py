@@ -31,6 +31,7 @@ from makegood_chassis.messaging.dead_letters import (
     UNTIL,
     restored,
 )
+from makegood_chassis.messaging.reading import RecordReader
 
 _PATIENCE: Final = 30.0
 _MOST_ORIGINALS: Final = 100_000
@@ -64,7 +65,7 @@ class DeadLetter:
 
 def read_letter(record: ConsumerRecord) -> DeadLetter:
     """Whoever reaches Kafka can write dead letters too, so nothing in one is relied upon."""
-    headers = {name: value.decode(errors="replace") for name, value in record.headers}
+    headers = {name: (value or b"").decode(errors="replace") for name, value in record.headers}
     return DeadLetter(
         position=record.offset,
         event_id=headers.get("ce_id", ""),
@@ -100,11 +101,13 @@ async def list_letters(servers: Brokers, service: Service, *, prefix: str = "") 
         known = await _partitions(consumer, topic)
         partitions = [TopicPartition(topic, number) for number in sorted(known)]
         consumer.assign(partitions)
+        records = RecordReader(consumer)
+        await records.start()
         ends: dict[TopicPartition, int] = await consumer.end_offsets(partitions)
         for partition in partitions:
             while await consumer.position(partition) < ends[partition]:
-                polled = await consumer.getmany(partition, timeout_ms=1000, max_records=500)
-                for record in polled.get(partition, []):
+                polled = await records.poll(partition, timeout_ms=1000, max_records=500)
+                for record in polled.records.get(partition, []):
                     if record.offset < ends[partition]:
                         yield read_letter(record)
 
@@ -158,10 +161,12 @@ async def _originals(reader: Any, topic: str, letter: DeadLetter) -> list[Consum
     reader.assign([place])
     end = min(letter.until + 1, (await reader.end_offsets([place]))[place])
     reader.seek(place, max(letter.offset, (await reader.beginning_offsets([place]))[place]))
+    records = RecordReader(reader)
+    await records.start()
     found: list[ConsumerRecord] = []
     while await reader.position(place) < end and len(found) < _MOST_ORIGINALS:
-        polled = await reader.getmany(place, timeout_ms=1000, max_records=500)
-        found += [record for record in polled.get(place, []) if record.offset < end]
+        polled = await records.poll(place, timeout_ms=1000, max_records=500)
+        found += [record for record in polled.records.get(place, []) if record.offset < end]
     return found
 
 
