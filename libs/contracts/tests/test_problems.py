@@ -61,3 +61,7 @@ def test_an_example_shows_the_reasons_that_a_rule_gives(problem: ProblemType) ->
 )
 def test_an_example_shows_the_members_of_its_type(slug: str, member: str) -> None:
     assert member in PROBLEMS[slug].example
+
+
+def test_too_soon_is_true_of_ones_own_address_as_well() -> None:
+    assert "another person" not in PROBLEMS["too-soon"].when

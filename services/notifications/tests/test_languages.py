@@ -90,6 +90,21 @@ def test_every_message_is_whole(language: str) -> None:
         assert not variables(lines.get("chat", "")) & {("provider", ""), ("member", ""), ("name", "")}
 
 
+@pytest.mark.parametrize(
+    ("language", "why"),
+    [
+        ("en", "You receive this e-mail because this address was entered on Makegood."),
+        ("de", "Du bekommst diese E-Mail, weil diese Adresse bei Makegood eingetragen wurde."),
+    ],
+)
+def test_a_mail_about_no_session_tells_a_stranger_the_truth(language: str, why: str) -> None:
+    """An address that is not confirmed yet may be somebody else's."""
+    facts = Facts(None, "", "m", "", START, START, 0, "", "Europe/Berlin", more=MORE)
+    mail = Wording(Links("https://app")).email("address-confirm", facts, name="Ada", other="", locale=language)
+    assert mail.text.rstrip().splitlines()[-1] == why
+    assert why in mail.html
+
+
 @pytest.mark.rule("CONF-1", "MISS-3")
 def test_the_two_subjects_that_are_fixed() -> None:
     wording = Wording(Links("https://app"))

@@ -243,7 +243,7 @@ SESSIONS: Final = (
         slug="too-soon",
         status=409,
         title="Too soon",
-        when="This reaches another person, so it is possible only now and then. It was done a short while ago.",
+        when="This sends a message to somebody, so it is possible only now and then. It was done a short while ago.",
         remedy="Wait as long as `Retry-After` says; `next_at` names the moment.",
     ),
     ProblemType(

@@ -1,4 +1,4 @@
-"""The answer to what reaches another person too often."""
+"""The answer to what sends messages too often."""
 
 from __future__ import annotations
 
