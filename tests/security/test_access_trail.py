@@ -188,7 +188,6 @@ async def test_everything_that_support_and_ops_see_or_change_leaves_a_row(
         if asked.answer.is_error and told not in allowed:
             wrong.append(f"{asked.actor}: {asked.name}: {asked.slug} left {told}")
     assert not wrong
-    # What a rule forbids at this moment changes nothing, and leaves its row too.
     assert {asked.name for asked in reads if asked.answer.is_error} == set()
     assert len({asked.name for asked in changes if asked.answer.is_success}) >= 8
 
