@@ -29,7 +29,7 @@ def refused(name: str) -> bool:
         "Ada <ada@example.org>", "mailto:ada@example.org", "ftp://x", "evil\uff0ecom", "evil\u3002com", "ev\u200dil.com",
         "h\u200cttps:/\u200d/evil.com", "ｗｗｗ．ｅｖｉｌ．ｃｏｍ", "аpple.com", "xn--80ak6aa92e.com",
         "192.168.0.1", "Ada 10.0.0.1:80", "http:/evil", "javascript:alert(1)", "JavaScript:x", "tel:+4912345", "mailto:a",
-        "sms:110", "пример.рф", "см. пример.рф", "中国.中国", "BIT.LY", "T.me", "Bit.Ly", "T.ME", "t.me", "Goo.gl", "Dr.Com",
+        "sms:110", "192.168.0.1.", ".192.168.0.1", "-пример.рф", "éhttp:/evil", "http:in/evil", "пример.рф", "см. пример.рф", "中国.中国", "BIT.LY", "T.me", "Bit.Ly", "T.ME", "t.me", "Goo.gl", "Dr.Com",
     ],
 )  # fmt: skip
 def test_a_name_that_leads_somewhere_is_refused(name: str) -> None:

@@ -22,13 +22,13 @@ _STOPS: Final = regex.compile(r"[\u3002\uff61]")
 """Full stops that browsers read as the dot of an address; normalization turns the others into it."""
 _ADDRESS: Final = regex.compile(
     r"""
-    (?<![\d.]) \d{1,3} (?: \. \d{1,3} ){3} (?![\d.])           # an IPv4 address
-    | (?<!\p{L}) (?!\p{L}+:in) [a-z] [a-z\d+.-]+ : \S           # a scheme (no gender colon, as in `Therapeut:innen`)
+    (?<!\d) (?<!\d\.) \d{1,3} (?: \. \d{1,3} ){3} (?! \.?\d)          # an IPv4 address
+    | (?! \p{L}+:in(?:nen)?(?:[\s,;)]|$) ) [a-z] [a-z\d+.-]+ : \S         # a scheme (no gender colon, as in `Therapeut:innen`)
     """,
     regex.VERBOSE | regex.IGNORECASE,
 )
 _UNICODE_DOMAIN: Final = regex.compile(
-    r"(?<![\p{L}\p{N}.-]) (?: [\p{L}\p{N}-]+ \. )+ (?: рф | бг | бел | мкд | мон | қаз | срб | укр | ею | рус | москва | сайт"
+    r"(?<![\p{L}\p{N}]) (?: [\p{L}\p{N}\p{M}-]+ \. )+ (?: рф | бг | бел | мкд | мон | қаз | срб | укр | ею | рус | москва | сайт"
     r" | онлайн | дети | орг | ком | католик | ελ | ευ | հայ | გე | 中国 | 中國 | 香港 | 台湾 | 台灣 | 新加坡 | 澳门 | 澳門 | 公司 | 网络 | 網絡"
     r" | 网址 | 网站 | 在线 | 商城 | 中文网 | 移动 | 我爱你 | 集团 | 手机 | コム | みんな | ストア | クラウド | 世界 | 한국 | 닷컴 | 닷넷 | 삼성"
     r" | भारत | भारतम् | ভারত | বাংলা | இந்தியா | இலங்கை | சிங்கப்பூர் | భారత్ | ಭಾರತ | ഭാരതം | ਭਾਰਤ | ભારત | ଭାରତ | ලංකා | संगठन | कॉम | नेट"
