@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
-from aiokafka.structs import ConsumerRecord
+from aiokafka.structs import ConsumerRecord, TopicPartition
 from makegood_chassis.messaging.dead_letters import restored
+from makegood_chassis.messaging.event_keys import EventKeys
 from makegood_chassis.messaging.redrive import read_letter
-from makegood_cli.audit.topics import TopicWitness
+from makegood_chassis.messaging.verification import Verifier
+from makegood_cli.audit.topics import Reader, TopicWitness
 from makegood_cli.tail import seen
 from makegood_contracts.events import SlotReleased
 
@@ -35,3 +39,33 @@ def test_a_hostile_record_is_shown_listed_and_counted(record: ConsumerRecord[byt
     witness = TopicWitness()
     witness.take("availability.reservations.v1", record.key, record.headers, record.value)
     assert witness.malformed == 1
+
+
+@pytest.mark.rule("SEC-7")
+async def test_the_audit_believes_no_unsigned_record_even_at_the_beginning() -> None:
+    verifier = Verifier(EventKeys.fixed({}))
+    topic, record = "availability.reservations.v1", hostile({}, b"{}")
+
+    class Polls:
+        """One partition with one record."""
+
+        at = 0
+
+        def assignment(self) -> set[TopicPartition]:
+            return {TopicPartition(topic, 0)}
+
+        async def position(self, _: TopicPartition) -> int:
+            return self.at
+
+        async def getmany(self, *_: Any, **__: Any) -> Any:
+            self.at = 1
+            return {TopicPartition(topic, 0): [record]}
+
+        async def beginning_offsets(self, parts: Any) -> Any:
+            return dict.fromkeys(parts, 0)
+
+        async def end_offsets(self, parts: Any) -> Any:
+            return dict.fromkeys(parts, 1)
+
+    witness = await Reader(Polls(), "", verifier).catch_up()
+    assert (witness.forged, witness.malformed, witness.events) == (1, 0, 0)

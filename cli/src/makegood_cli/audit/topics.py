@@ -164,7 +164,6 @@ class Reader:
     def __init__(self, consumer: AIOKafkaConsumer, prefix: str, verifier: Verifier | None = None) -> None:
         self._consumer = consumer
         self._verifier = verifier
-        self._signed: set[TopicPartition] = set()
         self._prefix = prefix
         self.witness = TopicWitness()
 
@@ -195,17 +194,14 @@ class Reader:
             for partition, records in polled.records.items():
                 topic = self._name(partition)
                 for record in records:
-                    if self._verifier is not None and self._forged(self._verifier, topic, partition, record):
+                    if self._verifier is not None and self._forged(self._verifier, topic, record):
                         self.witness.forged += 1
                         continue
                     take(topic, record.key, record.headers, record.value)
 
-    def _forged(self, verifier: Verifier, topic: str, partition: TopicPartition, record: ConsumerRecord) -> bool:
-        """What stands before the first signed event of its partition may be of a release that did not sign."""
-        refusal = verifier.check(topic, record.key, record.headers, record.value)
-        if refusal is None:
-            self._signed.add(partition)
-        return refusal is not None and (refusal != "unsigned" or partition in self._signed)
+    def _forged(self, verifier: Verifier, topic: str, record: ConsumerRecord) -> bool:
+        """Wherever it stands: no release that publishes keys has left an event unsigned."""
+        return verifier.check(topic, record.key, record.headers, record.value) is not None
 
     def _name(self, partition: TopicPartition) -> str:
         return str(partition.topic).removeprefix(self._prefix)

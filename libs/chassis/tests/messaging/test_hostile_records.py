@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
 import pytest
 from aiokafka import AIOKafkaProducer
 from makegood_chassis.database import Database
+from makegood_chassis.messaging import event_keys
 from makegood_chassis.messaging.consumer import Consumer
 from makegood_chassis.messaging.dead_letters import FloodGuard
+from makegood_chassis.messaging.partitions import partition_hash
 from makegood_chassis.messaging.processor import Processor
 from makegood_chassis.messaging.relay import Relay
 from makegood_chassis.messaging.sender import Sender
@@ -37,7 +40,7 @@ def hostile(signed: bool) -> list[Raw]:
     """Every header without a value, in turn; deep payloads; no key, value, headers; odd names and sizes."""
 
     def fresh() -> Raw:
-        record = record_of(session_event(new_id()))
+        record = at(0)
         return raw(sign([record])[0] if signed else record)
 
     found: list[Raw] = []
@@ -67,6 +70,13 @@ def hostile(signed: bool) -> list[Raw]:
 
 def _as_record(key: bytes | None, value: bytes, headers: list[tuple[str, bytes | None]]) -> Record:
     return Record(SESSIONS.name, (key or b"").decode(), [(n, (v or b"").decode()) for n, v in headers], value)
+
+
+def at(partition: int) -> Record:
+    """An event whose key belongs to the partition."""
+    while partition_hash(key := new_id()) % SESSIONS.partitions != partition:
+        pass
+    return record_of(session_event(key))
 
 
 class Running:
@@ -99,7 +109,7 @@ class Running:
         await write_batch(self.producer, self.topic, partition, records, change)
 
     async def write_good(self, partition: int = 0) -> None:
-        record = record_of(session_event(new_id()))
+        record = at(partition)
         self.good.append(record.id)
         await self.write([raw(sign([record])[0])], partition=partition)
 
@@ -161,7 +171,7 @@ async def test_records_that_cannot_be_taken_from_their_batch_are_stepped_over(
         await one.write([bad], odd)
         await one.write_good()
         # Genuine events stand before it in the same batch, as they could if an attacker copied them.
-        first = record_of(session_event(new_id()))
+        first = at(0)
         one.good.append(first.id)
         await one.write([raw(sign([first])[0]), bad, bad, bad], odd)
         for partition in (1, 2, 0, 1, 2):
@@ -175,3 +185,35 @@ async def test_records_that_cannot_be_taken_from_their_batch_are_stepped_over(
         assert {letter["makegood_dead_reason"] for letter in letters} == {b"unreadable"}
         assert sum(int(letter["makegood_dead_count"]) for letter in letters) == 10
         assert sorted(row[0] for row in await effects(database)) == sorted(one.good)
+
+
+@pytest.mark.rule("SEC-7", "REL-6")
+async def test_a_copy_on_another_partition_overtakes_nothing(
+    database: Database, kafka_servers: str, topic_prefix: str
+) -> None:
+    session = at(0).key
+    first, second = sign([record_of(session_event(session, number), number) for number in (1, 2)])
+    async with Running(database, kafka_servers, topic_prefix) as one:
+        await one.write([raw(second)], partition=1)
+        [letter] = await one.dead(1)
+        assert letter["makegood_dead_reason"] == b"wrong-partition"
+        await one.write([raw(first), raw(second)])
+        one.good += [first.id, second.id]
+        await one.all_good_handled()
+
+
+async def test_keys_that_come_in_drips_are_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def drip(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(ConnectionError):
+            writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 60\r\n\r\n")
+            for _n in range(60):
+                writer.write(b" ")
+                await writer.drain()
+                await asyncio.sleep(0.05)
+        writer.close()
+
+    monkeypatch.setattr(event_keys, "FETCH_TIMEOUT", 0.2, raising=False)
+    async with await asyncio.start_server(drip, "127.0.0.1", 0) as server:
+        keys = event_keys.EventKeys(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/keys")
+        async with asyncio.timeout(1.5):
+            assert not await keys.refresh()

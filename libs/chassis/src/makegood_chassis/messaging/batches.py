@@ -15,6 +15,7 @@ from makegood_contracts.ids import is_id
 
 from makegood_chassis.messaging.dead_letters import MOST_REDRIVES, REDRIVE
 from makegood_chassis.messaging.handlers import Concerns
+from makegood_chassis.messaging.partitions import partition_hash
 from makegood_chassis.messaging.refusals import EnvelopeRefusal, RefusedEvent, SignatureRefusal
 
 CheckSignature = Callable[[str, ConsumerRecord], SignatureRefusal | None]
@@ -73,10 +74,11 @@ def sort_out(
     prefix: str = "",
     concerns: Concerns = lambda _: True,
     check: CheckSignature | None = None,
+    partitions: Callable[[str], int] = lambda _: 0,
 ) -> SortedOut:
     """Decodes what the service handles (`wanted`: CloudEvents types, and of these what `concerns` it), in order.
 
-    Of that the signature is checked before anything is decoded: what its owner did not sign gets no further.
+    `partitions` says how many a topic (with the prefix) has. Of that the signature is checked before anything is decoded: what its owner did not sign gets no further.
     """
     result = SortedOut([], [], [], {})
     for record in records:
@@ -85,7 +87,15 @@ def sort_out(
         if kind is not None and kind not in wanted:
             result.skipped[topic] = result.skipped.get(topic, 0) + 1
             continue
-        if check is not None and (reason := check(topic, record) or _forged_redrive(record)) is not None:
+        if (
+            check is not None
+            and (
+                reason := check(topic, record)
+                or _forged_redrive(record)
+                or _misplaced(record, partitions(record.topic))
+            )
+            is not None
+        ):
             result.forged.append(Forged(record, topic, _made_of_its_place(record), reason))
             continue
         try:
@@ -142,6 +152,13 @@ def _forged_redrive(record: ConsumerRecord) -> SignatureRefusal | None:
     for name, value in record.headers:
         if name == REDRIVE and not (value and len(value) <= 4 and value.isdigit() and int(value) <= MOST_REDRIVES):
             return "redrive-malformed"
+    return None
+
+
+def _misplaced(record: ConsumerRecord, count: int) -> SignatureRefusal | None:
+    """A genuine record that was copied to another partition would overtake those of its key; 0: nobody knows how many there are."""
+    if count and partition_hash((record.key or b"").decode(errors="replace")) % count != record.partition:
+        return "wrong-partition"
     return None
 
 

@@ -71,6 +71,7 @@ class Consumer:
         self._committing = asyncio.Lock()
         processor.given_up = lambda: self._stopping.is_set() or not self._ours
         processor.waiting = self._waits
+        processor.partitions = self._partitions
 
     def stop(self) -> None:
         """Ends after the current poll, whose offsets are committed, and leaves the group."""
@@ -196,6 +197,9 @@ class Consumer:
             for part, at in offsets.items():
                 if self._offsets.get(part) == at:
                     del self._offsets[part]
+
+    def _partitions(self, topic: str) -> int:
+        return len(self._kafka.partitions_for_topic(topic) or ())
 
     def _waits(self, waiting: bool) -> None:
         """While a poll is tried again nothing more is fetched; the heart-beat goes on."""

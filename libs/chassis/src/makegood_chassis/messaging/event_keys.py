@@ -15,7 +15,7 @@ import structlog
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from makegood_contracts.topics import SERVICES
 
-from makegood_chassis.keys import fetch_document
+from makegood_chassis.keys import FETCH_TIMEOUT, fetch_document
 from makegood_chassis.messaging.signatures import thumbprint
 
 REFRESH: Final = 30.0
@@ -139,7 +139,9 @@ class EventKeys:
     async def _refresh(self) -> bool:
         begun = time.monotonic()
         try:
-            keys = await asyncio.to_thread(fetch_event_keys, self._url, self._ca_file)
+            # An answer that comes in drips is none: all who wait for keys wait for this fetch.
+            async with asyncio.timeout(2 * FETCH_TIMEOUT):
+                keys = await asyncio.to_thread(fetch_event_keys, self._url, self._ca_file)
         except (OSError, ValueError) as error:
             _log.warning("event keys unavailable", error=type(error).__name__, known_keys=len(self._keys))
             return False

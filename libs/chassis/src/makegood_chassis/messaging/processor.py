@@ -70,6 +70,8 @@ class Processor:
         self._early: dict[str, float] = {}
         self.given_up = given_up
         self.waiting = waiting
+        self.partitions: Callable[[str], int] = lambda _: 0
+        """How many partitions a topic has, as the consumer knows."""
         self._wanted = frozenset(kind.type for kind in handlers)
         unknown = self._wanted - EVENT_TYPES.keys()
         if unknown:
@@ -107,11 +109,11 @@ class Processor:
 
         if not verifier.keys.fresh:
             await self._waiting_for_a_server(verifier.keys.ensure, len(records))
-        found = sort_out(records, self._wanted, self._prefix, self._concerns, check)
+        found = sort_out(records, self._wanted, self._prefix, self._concerns, check, self.partitions)
         if any(one.reason == "key-unknown" for one in found.forged) and await self._waiting_for_a_server(
             verifier.keys.look_again, len(records)
         ):
-            found = sort_out(records, self._wanted, self._prefix, self._concerns, check)
+            found = sort_out(records, self._wanted, self._prefix, self._concerns, check, self.partitions)
         return found
 
     async def _settle(self, arrivals: list[Arrival]) -> None:

@@ -7,7 +7,13 @@ from typing import Final, Literal, get_args
 from makegood_contracts.event_refusals import FactRefusal
 
 SignatureRefusal = Literal[
-    "unsigned", "signature-malformed", "signature-wrong", "key-unknown", "key-of-another-service", "redrive-malformed"
+    "unsigned",
+    "signature-malformed",
+    "signature-wrong",
+    "key-unknown",
+    "key-of-another-service",
+    "redrive-malformed",
+    "wrong-partition",
 ]
 """The record does not come from the service that owns its topic, or was changed on its way."""
 
