@@ -359,6 +359,13 @@ async def test_each_read_and_change_of_credits_leaves_one_row(api: Api) -> None:
     await api.call("GET", "/v1/plans")
     rows = (await api.call("GET", "/v1/credits/access?person_id=member-1")).json()["items"]
     assert [(row["caller"], row["operation"], row["reason"], row["remark"], row["outcome"]) for row in rows] == [
+        (
+            "support-1",
+            "adjustment.make",
+            "support_request",
+            None,
+            "shown",
+        ),  # refused by a rule, which told of the balance
         ("support-1", "adjustment.make", "billing", "ticket 4711", "changed"),
         ("member-1", "invoices.read", None, None, "shown"),
         ("member-1", "ledger.read", None, None, "shown"),
