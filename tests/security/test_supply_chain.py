@@ -64,7 +64,9 @@ def test_the_sbom_is_valid_and_names_every_locked_package_with_its_hashes(tools:
 def test_the_locks_name_no_registry_and_no_place_of_one_machine(name: str) -> None:
     lock = (ROOT / name).read_text()
     assert not re.findall(
-        r"^ *(?:--(?:index|extra-index|find-links|trusted)|-i |-f |-e )|://|file:|(?<![A-Za-z0-9+/=])/[a-z]+/", lock, flags=re.M
+        r"^ *(?:--(?:index|extra-index|find-links|trusted)|-i |-f |-e )|://|file:|(?<![A-Za-z0-9+/=])/[a-z]+/",
+        lock,
+        flags=re.M,
     )
     entries = re.findall(r"^[A-Za-z0-9].*(?:\n[ \t].*)*", lock, flags=re.M)
     assert [entry.split("==")[0] for entry in entries if "--hash=sha256:" not in entry] == []
