@@ -6,17 +6,8 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 import pytest
-from makegood_booking.domain.attendance import (
-    cancel,
-    confirm,
-    decline,
-    forfeits_now,
-    join,
-    leave,
-    mark_no_show,
-    next_due,
-    time_passed,
-)
+from makegood_booking.domain.attendance import confirm, decline, join, leave, mark_no_show, next_due, time_passed
+from makegood_booking.domain.cancelling import cancel, forfeits_now
 from makegood_booking.domain.session import Refusal
 from makegood_contracts.events import MemberNoShow, Party, ProviderMissed, SessionCancelled
 

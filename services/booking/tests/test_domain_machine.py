@@ -11,7 +11,7 @@ import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
-from makegood_booking.domain import attendance, booking, disputes, moves, rescheduling
+from makegood_booking.domain import attendance, booking, cancelling, disputes, moves, rescheduling
 from makegood_booking.domain.booking import Unfit
 from makegood_booking.domain.rescheduling import MoveWish
 from makegood_booking.domain.session import OVER, Changed, CreditState, Refusal, Session
@@ -154,7 +154,7 @@ class Life(RuleBasedStateMachine):
 
     @rule(party=PARTIES, accept=st.booleans())
     def cancel(self, party: Party, accept: bool) -> None:
-        self.take(attendance.cancel(self.session, party, accept, self.now))
+        self.take(cancelling.cancel(self.session, party, accept, self.now))
 
     @rule(party=PARTIES, minutes=st.integers(-2 * 24 * 60, 4 * 24 * 60), longer=st.booleans(), accept=st.booleans())
     def reschedule(self, party: Party, minutes: int, longer: bool, accept: bool) -> None:

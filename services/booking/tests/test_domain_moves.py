@@ -8,17 +8,9 @@ from typing import Any
 
 import pytest
 from makegood_booking.domain import moves
-from makegood_booking.domain.attendance import (
-    both_came,
-    cancel,
-    confirm,
-    forfeits_now,
-    free_until,
-    join,
-    next_due,
-    time_passed,
-)
+from makegood_booking.domain.attendance import both_came, confirm, join, next_due, time_passed
 from makegood_booking.domain.booking import Unfit, credit_moved
+from makegood_booking.domain.cancelling import cancel, forfeits_now, free_until
 from makegood_booking.domain.rescheduling import MoveWish, extend, reschedule
 from makegood_booking.domain.session import Changed, Refusal, Session
 from makegood_contracts.events import (

@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 from makegood_booking.domain import booking
-from makegood_booking.domain.attendance import call_off, cancel, confirm, next_due, time_passed
+from makegood_booking.domain.attendance import confirm, next_due, time_passed
 from makegood_booking.domain.booking import credit_corrected, credit_moved, support_may_book
+from makegood_booking.domain.cancelling import call_off, cancel
 from makegood_booking.domain.disputes import correct, dispute
 from makegood_booking.domain.policy import STANDARD, impossible
 from makegood_booking.domain.session import Refusal, Session

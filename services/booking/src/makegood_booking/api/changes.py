@@ -16,7 +16,7 @@ from makegood_contracts.events import Party
 from makegood_booking.api.models import CancelRequest, JoinView, Nothing, SessionView
 from makegood_booking.api.parameters import PartsOf, SessionId, allowed, known_id, session_answer
 from makegood_booking.desk import session_path
-from makegood_booking.domain import attendance
+from makegood_booking.domain import attendance, cancelling
 from makegood_booking.domain.booking import Unfit
 from makegood_booking.domain.session import Changed, Refusal, Session
 from makegood_booking.handlers.outcomes import announce, settled, settled_key
@@ -124,7 +124,7 @@ async def cancel(
 
     async def apply(unit: UnitOfWork) -> Session:
         session, party = await locked(parts, session_id, access, change, unit)
-        result = attendance.cancel(session, party, asked.accept_forfeit, unit.now)
+        result = cancelling.cancel(session, party, asked.accept_forfeit, unit.now)
         session = await save(parts, result, session, party, change, unit)
         if asked.remark:
             await keep_remark(session_id, access.caller.subject, asked.remark, unit)

@@ -12,8 +12,8 @@ from makegood_contracts.ids import is_id
 from makegood_contracts.problems import PROBLEMS
 
 from makegood_booking.api.models import SessionPolicyView, SessionView
-from makegood_booking.domain.attendance import forfeits_now, free_until
 from makegood_booking.domain.booking import Unfit
+from makegood_booking.domain.cancelling import forfeits_now, free_until
 from makegood_booking.domain.session import Changed, Refusal, Session
 from makegood_booking.parts import Parts
 

@@ -1,4 +1,4 @@
-"""Confirming, cancelling, joining, leaving, no-shows, and what happens by itself when a moment comes."""
+"""Confirming, joining, leaving, no-shows, and what happens by itself when a moment comes."""
 
 from __future__ import annotations
 
@@ -7,13 +7,10 @@ from datetime import datetime
 from typing import Any
 
 from makegood_contracts.events import (
-    Actor,
-    CancelCause,
     MemberNoShow,
     Party,
     ProviderMissed,
     ReconfirmationAsked,
-    SessionCancelled,
     SessionCompleted,
     SessionDeclined,
     SessionExpired,
@@ -71,59 +68,6 @@ def decline(session: Session, now: datetime) -> Changed | Refusal:
             "session-over", "The session was confirmed, so it cannot be declined any more; cancel it instead."
         )
     return after(before, happened(session, SessionDeclined, {"status": "declined"}))
-
-
-def forfeits_now(session: Session, now: datetime) -> bool:
-    """CANC-1: whether the member who cancels or moves now loses the credit. A booking that is not decided yet costs
-    nothing, and neither does one that the provider moved and that has not begun (RESC-3)."""
-    if session.over or session.status == "requested":
-        return False
-    return now > free_until(session)
-
-
-def free_until(session: Session) -> datetime:
-    """CANC-1: until when the member cancels without loss; after a provider's move up to the start (RESC-3): who
-    was there is not to have it for nothing."""
-    starts_at = session.booked.starts_at
-    return starts_at if session.moved_by_provider else session.policy.free_until(starts_at)
-
-
-def cancel(session: Session, by: Party, accept_forfeit: bool, now: datetime) -> Changed | Refusal:
-    """CANC-1 for the member, who with less notice must accept the forfeit; CANC-2 for the provider, at any time."""
-    session, before = as_of(session, now)
-    if session.over:
-        return OVER_ALREADY
-    forfeits = by == "member" and forfeits_now(session, now)
-    if forfeits and not accept_forfeit:
-        return Refusal("forfeit-not-accepted")
-    cancelled = happened(
-        session,
-        SessionCancelled,
-        {"status": "cancelled"},
-        cancelled_by=by,
-        cancelled_at=now,
-        forfeits=forfeits,
-        was_confirmed=session.status in AGREED,
-    )
-    return after(before, cancelled)
-
-
-def call_off(session: Session, by: Actor, cause: CancelCause, now: datetime) -> Changed:
-    """Cancels without loss because of something else: the provider's time off, a change of provider (ROOM-3)."""
-    session, before = as_of(session, now)
-    if session.over:
-        return Changed(session, before)
-    cancelled = happened(
-        session,
-        SessionCancelled,
-        {"status": "cancelled"},
-        cancelled_by=by,
-        cancelled_at=now,
-        forfeits=False,
-        was_confirmed=session.status in AGREED,
-        cause=cause,
-    )
-    return after(before, cancelled)
 
 
 def entry_refused(session: Session, now: datetime) -> Refusal | None:

@@ -8,8 +8,9 @@ from datetime import datetime, timedelta
 from makegood_contracts.events import InvoiceWish, Party, Specialty
 
 from makegood_booking.domain import moves
-from makegood_booking.domain.attendance import OVER_ALREADY, UNDECIDED, after, as_of, forfeits_now
+from makegood_booking.domain.attendance import OVER_ALREADY, UNDECIDED, after, as_of
 from makegood_booking.domain.booking import Unfit, Wish, unfit
+from makegood_booking.domain.cancelling import forfeits_now
 from makegood_booking.domain.pending import Move
 from makegood_booking.domain.session import AGREED, Changed, Refusal, Session
 from makegood_booking.domain.time import zone

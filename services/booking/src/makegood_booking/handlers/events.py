@@ -33,7 +33,6 @@ from makegood_contracts.events import (
     TokensRevoked,
 )
 
-from makegood_booking.domain.attendance import call_off
 from makegood_booking.domain.believing import disbelieved
 from makegood_booking.domain.booking import (
     co_pay_lapsed,
@@ -45,6 +44,7 @@ from makegood_booking.domain.booking import (
     slot_lapsed,
     slot_refused,
 )
+from makegood_booking.domain.cancelling import call_off
 from makegood_booking.domain.moves import carried_out, not_paid_for, paid_for, turned_down
 from makegood_booking.domain.session import Changed, Session
 from makegood_booking.handlers.outcomes import announce

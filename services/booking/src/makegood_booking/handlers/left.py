@@ -11,7 +11,7 @@ from makegood_chassis.messaging.handlers import DeadlineHandlers, Due
 from makegood_chassis.signals import Signals
 from makegood_contracts.events import Actor
 
-from makegood_booking.domain.attendance import call_off
+from makegood_booking.domain.cancelling import call_off
 from makegood_booking.domain.rooms import Room
 from makegood_booking.handlers.outcomes import announce
 from makegood_booking.store.rooms import lock_room
