@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
+from urllib.parse import urlsplit
 from uuid import uuid4
 
 import asyncpg
@@ -33,7 +34,8 @@ KINDS = {
 async def logins(databases: Databases, postgres_admin: str) -> AsyncIterator[Mapping[str, str]]:
     """Kind → address of a migrated database of credits, with a login that has what this kind has."""
     database = await databases.make("credits")
-    where = database.rpartition("@")[2]
+    # Elsewhere production asks for TLS; a container's port is published on the loopback too.
+    where = f"127.0.0.1:{urlsplit(database).port}{urlsplit(database).path}"
     names = {kind: f"{kind}_{uuid4().hex[:8]}" for kind in KINDS}
     admin = await asyncpg.connect(postgres_admin)
     try:
