@@ -12,6 +12,7 @@ from uuid import uuid4
 
 import pytest
 import pytest_asyncio
+from hypothesis import HealthCheck, settings
 
 from makegood_testkit import rules
 
@@ -32,6 +33,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     config.pluginmanager.register(rules.RulesReport(config), "makegood-rules")
+    # A machine busy with servers is no reason for a property to fail.
+    settings.register_profile("busy", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+    if not config.getoption("--hypothesis-profile"):
+        settings.load_profile("busy")
 
 
 @pytest.fixture(scope="session")
