@@ -8,6 +8,8 @@ import pytest
 from makegood_cli.client import Refused
 from makegood_testkit.platform import WHAT, Cast
 
+COOLED_OFF = timedelta(minutes=16)
+
 
 @pytest.mark.rule("CANC-1")
 async def test_the_member_cancels_with_notice_and_the_credit_returns(cast: Cast) -> None:
@@ -21,6 +23,7 @@ async def test_the_member_cancels_with_notice_and_the_credit_returns(cast: Cast)
 async def test_with_less_notice_the_request_must_accept_the_forfeit(cast: Cast) -> None:
     session = await cast.confirmed(timedelta(hours=47))
     path = f"/v1/sessions/{session['id']}/cancel"
+    await cast.platform.advance(COOLED_OFF)
     with pytest.raises(Refused) as refusal:
         await cast.member.post(path, wait=15)
     assert (refusal.value.status, refusal.value.slug) == (409, "forfeit-not-accepted")
@@ -29,6 +32,27 @@ async def test_with_less_notice_the_request_must_accept_the_forfeit(cast: Cast) 
     answer = await cast.member.post(path, {"accept_forfeit": True}, wait=15)
     assert (answer["status"], answer["credit"]["state"]) == ("cancelled", "forfeited")
     assert (await cast.credits())["available"] == 3
+
+
+@pytest.mark.rule("CANC-1")
+async def test_what_was_booked_just_now_is_cancelled_without_loss_whatever_the_notice(cast: Cast) -> None:
+    session = await cast.confirmed(timedelta(hours=3))
+    answer = await cast.member.post(f"/v1/sessions/{session['id']}/cancel", wait=15)
+    assert (answer["status"], answer["credit"]["state"]) == ("cancelled", "returned")
+    await cast.balance(available=4, held=0)
+
+
+@pytest.mark.rule("CANC-1")
+async def test_a_member_who_waits_for_the_provider_goes_without_loss(cast: Cast) -> None:
+    session = await cast.confirmed(timedelta(hours=3))
+    path = f"/v1/sessions/{session['id']}"
+    await cast.platform.advance_to(datetime.fromisoformat(session["starts_at"]) + timedelta(minutes=5))
+    await cast.member.post(f"{path}/join")
+    policy = await cast.member.get(f"{path}/policy")
+    assert (policy["cancellable"], policy["forfeits_now"]) == (True, False)
+    answer = await cast.member.post(f"{path}/cancel", wait=15)
+    assert (answer["status"], answer["credit"]["state"]) == ("cancelled", "returned")
+    await cast.balance(available=4, held=0)
 
 
 @pytest.mark.rule("CANC-1")

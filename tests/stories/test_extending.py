@@ -95,3 +95,20 @@ async def test_an_invoice_that_is_not_paid_in_time_blocks_booking(cast: Cast) ->
     with pytest.raises(Refused) as refusal:
         await cast.book(timedelta(days=3))
     assert (refusal.value.status, refusal.value.slug) == (409, "outstanding-charges")
+
+
+@pytest.mark.rule("EXT-1", "CANC-1")
+async def test_who_gets_an_invoice_before_the_session_began_may_go_without_loss_and_owes_nothing(cast: Cast) -> None:
+    session = await cast.confirmed(timedelta(hours=30))
+    await cast.platform.advance(timedelta(minutes=16))  # past the time to cool off
+    path = f"/v1/sessions/{session['id']}"
+    assert (await cast.member.get(f"{path}/policy"))["forfeits_now"] is True
+    due_on = (datetime.fromisoformat(session["ends_at"]) + timedelta(days=14)).date().isoformat()
+    await extend(cast, session, QUARTER, invoice={"amount_minor": 1500, "currency": "EUR", "due_on": due_on})
+    await cast.eventually(lambda: invoices(cast), lambda seen: [item["status"] for item in seen] == ["issued"])
+    policy = await cast.member.get(f"{path}/policy")
+    assert (policy["forfeits_now"], policy["free_until"]) == (False, session["starts_at"])
+    answer = await cast.member.post(f"{path}/cancel", wait=15)
+    assert (answer["status"], answer["credit"]["state"]) == ("cancelled", "returned")
+    await cast.eventually(lambda: invoices(cast), lambda seen: [item["status"] for item in seen] == ["void"])
+    await cast.balance(available=4, held=0)

@@ -179,6 +179,7 @@ async def test_after_a_providers_move_the_member_cancels_late_without_loss(cast:
     session = await cast.confirmed(timedelta(hours=20))
     moved = await cast.move(session, start(session) + HOUR, cast.provider)
     assert (moved["status"], moved["credit"]["state"]) == ("confirmed", "held")
+    await cast.platform.advance(timedelta(minutes=16))  # past the time to cool off
     policy = await cast.member.get(f"/v1/sessions/{session['id']}/policy")
     assert policy["forfeits_now"] is False
     cancelled = await cast.member.post(f"/v1/sessions/{session['id']}/cancel", wait=15)

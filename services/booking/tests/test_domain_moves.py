@@ -248,7 +248,7 @@ def test_reminders_follow_a_move_that_stays_confirmed() -> None:
 def test_after_a_providers_move_the_member_cancels_or_moves_without_loss_until_moving_by_themselves() -> None:
     session = replace(moved(confirmed(), "provider"), reconfirmation="given")
     late = NEW - MINUTE
-    assert (forfeits_now(session, late), free_until(session)) == (False, NEW)
+    assert (forfeits_now(session, late), free_until(session, late)) == (False, NEW)
     cancelled = only_event(cancel(session, "member", False, late))
     assert cancelled.forfeits is False  # type: ignore[attr-defined]
     event = only_event(asked(session, now=late, starts_at=NEW + HOUR))
@@ -256,20 +256,9 @@ def test_after_a_providers_move_the_member_cancels_or_moves_without_loss_until_m
     assert event.forfeits is False
     own = moved(session, now=late, starts_at=NEW + HOUR)
     assert forfeits_now(own, late) is True
-    assert free_until(own) == NEW + HOUR - 48 * HOUR
+    assert free_until(own, late) == NEW + HOUR - 48 * HOUR
     by_provider_again = moved(own, "provider", late, starts_at=NEW + 2 * HOUR)
     assert forfeits_now(by_provider_again, late) is False
-
-
-@pytest.mark.rule("RESC-3", "CANC-1")
-def test_what_the_provider_moved_is_free_up_to_the_start_and_not_for_who_was_there() -> None:
-    session = moved(confirmed(), "provider")
-    assert not forfeits_now(session, NEW)
-    both = done(join(done(join(session, "member", NEW)), "provider", NEW))
-    for begun in (session, both):
-        assert forfeits_now(begun, NEW + TICK)
-        assert code(cancel(begun, "member", False, NEW + 5 * MINUTE)) == "forfeit-not-accepted"
-    assert only_event(cancel(both, "member", True, NEW + 5 * MINUTE)).forfeits is True  # type: ignore[attr-defined]
 
 
 @pytest.mark.rule("RESC-1", "CANC-1", "MISS-1")

@@ -27,6 +27,7 @@ class PolicyChanged(Event, frozen=True, kw_only=True):
     join_minutes: int
     grace_minutes: int
     no_show_minutes: int
+    cooling_off_minutes: int = 15
     inactivity_days: int
     offer_minutes: int
     adjustment_limit: int = 10

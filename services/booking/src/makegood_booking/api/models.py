@@ -29,6 +29,7 @@ POLICY: Final[dict[str, Any]] = {
     "join_minutes": 10,
     "grace_minutes": 15,
     "no_show_minutes": 15,
+    "cooling_off_minutes": 15,
     "inactivity_days": 25,
     "offer_minutes": 120,
 }
@@ -134,6 +135,7 @@ class PolicyTerms(View):
     join_minutes: int
     grace_minutes: int
     no_show_minutes: int
+    cooling_off_minutes: int
     inactivity_days: int
     offer_minutes: int
 

@@ -12,6 +12,7 @@ from makegood_contracts.ids import is_id
 from makegood_contracts.problems import PROBLEMS
 
 from makegood_booking.api.models import SessionPolicyView, SessionView
+from makegood_booking.domain.attendance import as_of
 from makegood_booking.domain.booking import Unfit
 from makegood_booking.domain.cancelling import forfeits_now, free_until
 from makegood_booking.domain.session import Changed, Refusal, Session
@@ -38,10 +39,10 @@ def known_id(text: str, what: str) -> str:
 
 def session_policy(session: Session, now: datetime) -> SessionPolicyView:
     """What cancelling means for this session now (BOOK-3, CANC-1)."""
-    policy = session.policy
+    session, policy = as_of(session, now)[0], session.policy
     return SessionPolicyView(
         cancellable=not session.over,
-        free_until=free_until(session),
+        free_until=free_until(session, now),
         forfeits_now=forfeits_now(session, now),
         notice_hours=policy.notice_hours,
         text=policy.text,
@@ -57,7 +58,8 @@ def allowed(result: Changed | Refusal | Unfit, session: Session, now: datetime) 
     detail = result.detail or PROBLEMS[result.code].when
     members: dict[str, Any] = {}
     if result.code == "forfeit-not-accepted":
-        members["policy"] = session_policy(session, now)
+        policy = session_policy(session, now)
+        members["policy"] = policy.model_copy(update={"forfeits_now": True, "free_until": result.free_until})
     if result.opens_at is not None:
         members["opens_at"] = result.opens_at
     headers = {"Retry-After": "1"} if result.code == "move-pending" else None

@@ -6,23 +6,68 @@ from datetime import datetime
 
 from makegood_contracts.events import Actor, CancelCause, Party, SessionCancelled
 
-from makegood_booking.domain.attendance import OVER_ALREADY, after, as_of
-from makegood_booking.domain.session import AGREED, Changed, Refusal, Session, happened
+from makegood_booking.domain.attendance import OVER_ALREADY, after, as_of, next_due
+from makegood_booking.domain.session import (
+    AGREED,
+    Changed,
+    Refusal,
+    Session,
+    happened,
+    in_room,
+    was_present,
+)
 
 
 def forfeits_now(session: Session, now: datetime) -> bool:
-    """CANC-1: whether the member who cancels or moves now loses the credit. A booking that is not decided yet costs
-    nothing, and neither does one that the provider moved and that has not begun (RESC-3)."""
+    """CANC-1: whether the member who cancels now loses the credit. A booking that is not decided yet costs nothing."""
+    return _forfeits(session, now, _cancels_free_until(session))
+
+
+def forfeits_by_moving(session: Session, now: datetime) -> bool:
+    """RESC-1: whether the member who moves now loses the credit: as with cancelling, but a booking does not cool off."""
+    return _forfeits(session, now, moves_free_until(session))
+
+
+def free_until(session: Session, now: datetime) -> datetime:
+    """CANC-1: until when the member cancels without loss, as things stand now. From the start on the next moment at which
+    something happens by itself ends that, if not somebody's coming does."""
+    starts_at, until = session.booked.starts_at, _cancels_free_until(session)
+    if session.over or now < starts_at or forfeits_now(session, now):
+        return min(until, starts_at)
+    ends = next_due(session) or session.booked.ends_at
+    return ends if _favoured(session) or _waits_for_provider(session) else min(until, ends)
+
+
+def moves_free_until(session: Session) -> datetime:
+    """RESC-1, RESC-3: until when the member moves the session without loss. Once it has begun nobody moves it."""
+    starts_at = session.booked.starts_at
+    return starts_at if _favoured(session) else session.policy.free_until(starts_at)
+
+
+def _cancels_free_until(session: Session) -> datetime:
+    """CANC-1: moves do not count; the time to think it over runs from the booking alone."""
+    return max(moves_free_until(session), session.policy.cooled_off_at(session.booked.requested_at))
+
+
+def _favoured(session: Session) -> bool:
+    """RESC-3, EXT-1: whether the provider changed what was agreed on."""
+    return session.moved_by_provider or session.invoiced_early
+
+
+def _waits_for_provider(session: Session) -> bool:
+    """CANC-1: whether the provider of a session that has begun is not there; after the two met, that is no waiting."""
+    return session.status != "in_session" and not in_room(session, "provider")
+
+
+def _forfeits(session: Session, now: datetime, until: datetime) -> bool:
+    """Whatever is free at short notice is so for a member who has not come: no session is had for nothing."""
     if session.over or session.status == "requested":
         return False
-    return now > free_until(session)
-
-
-def free_until(session: Session) -> datetime:
-    """CANC-1: until when the member cancels without loss; after a provider's move up to the start (RESC-3): who
-    was there is not to have it for nothing."""
-    starts_at = session.booked.starts_at
-    return starts_at if session.moved_by_provider else session.policy.free_until(starts_at)
+    if now < session.booked.starts_at:
+        return now > until
+    if _waits_for_provider(session):
+        return False
+    return was_present(session, "member") or not (_favoured(session) or now <= until)
 
 
 def cancel(session: Session, by: Party, accept_forfeit: bool, now: datetime) -> Changed | Refusal:
@@ -32,7 +77,7 @@ def cancel(session: Session, by: Party, accept_forfeit: bool, now: datetime) -> 
         return OVER_ALREADY
     forfeits = by == "member" and forfeits_now(session, now)
     if forfeits and not accept_forfeit:
-        return Refusal("forfeit-not-accepted")
+        return Refusal("forfeit-not-accepted", free_until=free_until(session, now))
     cancelled = happened(
         session,
         SessionCancelled,
@@ -45,8 +90,9 @@ def cancel(session: Session, by: Party, accept_forfeit: bool, now: datetime) -> 
     return after(before, cancelled)
 
 
-def call_off(session: Session, by: Actor, cause: CancelCause, now: datetime) -> Changed:
-    """Cancels without loss because of something else: the provider's time off, a change of provider (ROOM-3)."""
+def call_off(session: Session, by: Actor, cause: CancelCause, now: datetime, *, forfeits: bool = False) -> Changed:
+    """Cancels because of something else: the provider's time off, a change of provider (ROOM-3). Without loss, unless the
+    member accepted it."""
     session, before = as_of(session, now)
     if session.over:
         return Changed(session, before)
@@ -56,7 +102,7 @@ def call_off(session: Session, by: Actor, cause: CancelCause, now: datetime) -> 
         {"status": "cancelled"},
         cancelled_by=by,
         cancelled_at=now,
-        forfeits=False,
+        forfeits=forfeits,
         was_confirmed=session.status in AGREED,
         cause=cause,
     )

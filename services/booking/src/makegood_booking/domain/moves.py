@@ -96,7 +96,7 @@ def carried_out(
     if move is None or move.id != move_id or move.state != "funded":
         return Changed(session)
     session = replace(session, blocked_from=blocked[0], blocked_until=blocked[1])
-    return _extended(session, move) if move.kind == "extension" else _moved(session, move, now)
+    return _extended(session, move, now) if move.kind == "extension" else _moved(session, move, now)
 
 
 def _moved(session: Session, move: Move, now: datetime) -> Changed:
@@ -139,13 +139,14 @@ def _moved(session: Session, move: Move, now: datetime) -> Changed:
     )
 
 
-def _extended(session: Session, move: Move) -> Changed:
+def _extended(session: Session, move: Move, now: datetime) -> Changed:
     added = move.length_minutes - session.booked.length_minutes
     changes = {
         "booked": _rebooked(session, move),
         "move": None,
         "extended_minutes": session.extended_minutes + added,
         "invoiced_minor": session.invoiced_minor + (move.invoice.amount_minor if move.invoice else 0),
+        "invoiced_early": session.invoiced_early or (move.invoice is not None and now < session.booked.starts_at),
     }
     return happened(
         session,

@@ -31,6 +31,8 @@ class Policy:
     """MISS-1: how long after the start the provider is waited for."""
     no_show_minutes: int = 15
     """NOSH-1: how long after the start the member is waited for."""
+    cooling_off_minutes: int = 15
+    """CANC-1: how long after booking the member cancels without loss, whatever the notice."""
     inactivity_days: int = 25
     offer_minutes: int = 120
     hold_minutes: int = 15
@@ -51,7 +53,8 @@ class Policy:
         """The policy in plain English, for people to read before they book (BOOK-3)."""
         return (
             f"Cancel {many(self.notice_hours, 'hour')} or more before the start and your session credit comes back. "
-            f"With less notice you can still cancel, but the credit is forfeited. "
+            f"With less notice you can still cancel, but the credit is forfeited. {self._cooling_off}"
+            f"From the start on you can cancel without loss while your provider is not there. "
             f"Moving a session asks for the same notice; with less, the new time costs another credit. "
             f"Your provider confirms at least {many(self.confirm_hours, 'hour')} before the start; for a session booked "
             f"less than {many(self.short_notice_hours, 'hour')} ahead, within {many(self.confirm_short_hours, 'hour')} "
@@ -60,9 +63,17 @@ class Policy:
             f"If your provider has not joined {many(self.grace_minutes, 'minute')} after the start, the session counts "
             f"as missed by the provider and your credit comes back by itself. "
             f"If your provider is there and you have not joined {many(self.no_show_minutes, 'minute')} after the start, the "
-            f"session counts as a no-show and the credit is forfeited. If your provider cancels, your credit always comes back; "
-            f"after your provider moved the session, you can cancel or move it without loss."
+            f"session counts as a no-show and the credit is forfeited. If your provider cancels, your credit always comes back. "
+            f"After your provider moved the session, or added an invoice before it began, you can cancel or move it "
+            f"without loss, whatever the notice."
         )
+
+    @property
+    def _cooling_off(self) -> str:
+        if self.cooling_off_minutes == 0:
+            return ""
+        within = many(self.cooling_off_minutes, "minute")
+        return f"Within {within} of booking you can cancel without loss, whatever the notice; this does not apply to a move. "
 
     def hold_until(self, requested_at: datetime) -> datetime:
         """When a hold that nobody settled lapses (AVAIL-4)."""
@@ -90,6 +101,10 @@ class Policy:
     def free_until(self, starts_at: datetime) -> datetime:
         """CANC-1: the last moment at which the member cancels without loss. Instants are subtracted, never wall times."""
         return starts_at - timedelta(hours=self.notice_hours)
+
+    def cooled_off_at(self, requested_at: datetime) -> datetime:
+        """CANC-1: the last moment at which what was booked just now is cancelled without loss."""
+        return requested_at + timedelta(minutes=self.cooling_off_minutes)
 
     def join_opens(self, starts_at: datetime) -> datetime:
         """JOIN-1: the first moment at which the parties can join."""
@@ -142,6 +157,7 @@ _SMALLEST = {
     "join_minutes": 0,
     "grace_minutes": 1,
     "no_show_minutes": 1,
+    "cooling_off_minutes": 0,
     "inactivity_days": 1,
     "offer_minutes": 1,
     "hold_minutes": 1,
@@ -168,6 +184,7 @@ def changed(policy: Policy, now: datetime) -> PolicyChanged:
         join_minutes=policy.join_minutes,
         grace_minutes=policy.grace_minutes,
         no_show_minutes=policy.no_show_minutes,
+        cooling_off_minutes=policy.cooling_off_minutes,
         inactivity_days=policy.inactivity_days,
         offer_minutes=policy.offer_minutes,
         adjustment_limit=policy.adjustment_limit,

@@ -10,7 +10,7 @@ from makegood_contracts.events import InvoiceWish, Party, Specialty
 from makegood_booking.domain import moves
 from makegood_booking.domain.attendance import OVER_ALREADY, UNDECIDED, after, as_of
 from makegood_booking.domain.booking import Unfit, Wish, unfit
-from makegood_booking.domain.cancelling import forfeits_now
+from makegood_booking.domain.cancelling import forfeits_by_moving, moves_free_until
 from makegood_booking.domain.pending import Move
 from makegood_booking.domain.session import AGREED, Changed, Refusal, Session
 from makegood_booking.domain.time import zone
@@ -60,9 +60,9 @@ def reschedule(
     old = (booked.starts_at, booked.length_minutes, booked.time_zone, booked.venue_id)
     if old == (new.starts_at, new.length_minutes, new.time_zone, new.venue_id):
         return Changed(session, before)
-    forfeits = by == "member" and forfeits_now(session, now)
+    forfeits = by == "member" and forfeits_by_moving(session, now)
     if forfeits and not wish.accept_forfeit:
-        return Refusal("forfeit-not-accepted")
+        return Refusal("forfeit-not-accepted", free_until=moves_free_until(session))
     move = Move(
         id=move_id,
         kind="move",

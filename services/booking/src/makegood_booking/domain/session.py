@@ -101,6 +101,8 @@ class Session:
     """EXT-1: what extensions added to the length that was booked; no plan pays for it."""
     invoiced_minor: int = 0
     """EXT-1: what the invoices of its extensions come to, in the currency's minor unit."""
+    invoiced_early: bool = False
+    """EXT-1: one of them was added before the session began."""
 
     @property
     def id(self) -> str:
@@ -155,6 +157,8 @@ class Refusal:
     code: RefusalCode
     detail: str | None = None
     opens_at: datetime | None = None
+    free_until: datetime | None = None
+    """Until when it would have cost nothing."""
 
 
 def happened(session: Session, kind: type[Event], /, changes: dict[str, Any], **facts: Any) -> Changed:

@@ -24,7 +24,8 @@ COLUMNS: Final = (
     "id, room_id, member_id, provider_id, starts_at, ends_at, length_minutes, modality, time_zone, venue_id, booked_by, "
     "requested_at, policy_version, status, version, slot_state, funding, credit_state, reasons, purchasable, confirm_by, "
     "member_joined_at, member_left_at, provider_joined_at, provider_left_at, absent_party, "
-    "lot_id::text, blocked_from, blocked_until, move, moved_by_provider, reconfirmation, extended_minutes, invoiced_minor"
+    "lot_id::text, blocked_from, blocked_until, move, moved_by_provider, reconfirmation, extended_minutes, invoiced_minor, "
+    "invoiced_early"
 )
 _MOVE: Final = COLUMNS.split(", ").index("move") - len(COLUMNS.split(", "))
 """Where the move stands, from the end."""
@@ -68,9 +69,11 @@ WHERE s.id = n.id
 _REBOOK = """
 UPDATE sessions AS s
 SET starts_at = n.starts_at, ends_at = n.ends_at, length_minutes = n.length_minutes, time_zone = n.time_zone,
-    venue_id = n.venue_id, extended_minutes = n.extended_minutes, invoiced_minor = n.invoiced_minor
-FROM unnest($1::uuid[], $2::timestamptz[], $3::timestamptz[], $4::int[], $5::text[], $6::text[], $7::int[], $8::bigint[])
-     AS n (id, starts_at, ends_at, length_minutes, time_zone, venue_id, extended_minutes, invoiced_minor)
+    venue_id = n.venue_id, extended_minutes = n.extended_minutes, invoiced_minor = n.invoiced_minor,
+    invoiced_early = n.invoiced_early
+FROM unnest($1::uuid[], $2::timestamptz[], $3::timestamptz[], $4::int[], $5::text[], $6::text[], $7::int[], $8::bigint[],
+            $9::bool[])
+     AS n (id, starts_at, ends_at, length_minutes, time_zone, venue_id, extended_minutes, invoiced_minor, invoiced_early)
 WHERE s.id = n.id
 """
 _MOVING = (SessionMoved, SessionExtended)
@@ -194,6 +197,7 @@ class Sessions:
             [b.venue_id for b in booked],
             [s.extended_minutes for s in sessions],
             [s.invoiced_minor for s in sessions],
+            [s.invoiced_early for s in sessions],
         )
 
 

@@ -56,4 +56,5 @@ sessions = Table(
     Column("reconfirmation", Text),
     Column("extended_minutes", Integer),
     Column("invoiced_minor", BigInteger),
+    Column("invoiced_early", BOOLEAN),
 )

@@ -1,0 +1,163 @@
+"""What cancelling and moving cost the member (CANC-1, RESC-1, RESC-3, EXT-1)."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import date, datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from makegood_booking.domain import moves
+from makegood_booking.domain.attendance import as_of, join, leave
+from makegood_booking.domain.cancelling import cancel, forfeits_by_moving, forfeits_now, free_until
+from makegood_booking.domain.rescheduling import MoveWish, extend, reschedule
+from makegood_booking.domain.session import Changed, Refusal, Session
+from makegood_contracts.events import InvoiceWish, Party
+
+from .examples import HOUR, MINUTE, NOW, START, attended, confirmed, done, only_event
+
+TICK = timedelta(microseconds=1)
+BEFORE = START - 10 * MINUTE
+SOON = NOW + 3 * HOUR
+INVOICE = InvoiceWish(amount_minor=2500, currency="USD", due_on=date(2026, 12, 24))
+
+
+def moved_by_provider() -> Session:
+    asked = done(reschedule(confirmed(), MoveWish(SOON), "provider", "move", "therapy", NOW))
+    return done(moves.carried_out(done(moves.paid_for(asked, "move", None, NOW)), "move", NOW))
+
+
+def invoiced(now: datetime, session: Session | None = None) -> Session:
+    asked = done(extend(session or confirmed(), START + HOUR, INVOICE, "longer", now))
+    return done(moves.carried_out(asked, "longer", now))
+
+
+def costs(session: Session, now: datetime) -> bool:
+    """Whether cancelling does cost the member something: what is said and what is done are the same."""
+    said = forfeits_now(as_of(session, now)[0], now)
+    refused = cancel(session, "member", False, now)
+    if isinstance(refused, Refusal):
+        assert (refused.code, said) == ("forfeit-not-accepted", True)
+        assert refused.free_until is not None
+        assert refused.free_until < now
+        assert only_event(cancel(session, "member", True, now)).forfeits is True  # type: ignore[attr-defined]
+        return True
+    assert (refused.events[-1].forfeits, said) == (False, False)  # type: ignore[attr-defined]
+    return False
+
+
+@pytest.mark.rule("CANC-1")
+def test_a_booking_cools_off_whatever_the_notice() -> None:
+    session = confirmed(SOON)
+    assert free_until(session, NOW) == NOW + 15 * MINUTE
+    assert not costs(session, NOW + 15 * MINUTE)
+    assert costs(session, NOW + 15 * MINUTE + TICK)
+    assert free_until(session, NOW + HOUR) == NOW + 15 * MINUTE
+    assert free_until(confirmed(), NOW) == START - 48 * HOUR, "the later of the two counts"
+
+
+@pytest.mark.rule("CANC-1")
+def test_how_long_a_booking_cools_off_is_the_policys() -> None:
+    session = confirmed(SOON)
+    for minutes in (0, 60):
+        policy = replace(session.policy, cooling_off_minutes=minutes)
+        other = replace(session, booked=replace(session.booked, policy=policy))
+        assert costs(other, NOW + HOUR + TICK)
+        assert costs(other, NOW + MINUTE) is (minutes == 0)
+
+
+@pytest.mark.rule("CANC-1", "RESC-1")
+def test_cooling_off_is_not_for_a_move() -> None:
+    session = confirmed(SOON)
+    assert (forfeits_now(session, NOW), forfeits_by_moving(session, NOW)) == (False, True)
+    refused = reschedule(session, MoveWish(START), "member", "move", "therapy", NOW)
+    assert isinstance(refused, Refusal)
+    assert (refused.code, refused.free_until) == ("forfeit-not-accepted", SOON - 48 * HOUR)
+    asked = reschedule(session, MoveWish(SOON + HOUR, accept_forfeit=True), "member", "move", "therapy", NOW)
+    later = done(moves.carried_out(done(moves.paid_for(done(asked), "move", "credit", NOW)), "move", NOW))
+    assert not costs(later, NOW + 15 * MINUTE)
+    assert costs(later, NOW + 15 * MINUTE + TICK), "the time runs from the booking, not from the move"
+
+
+@pytest.mark.rule("CANC-1")
+@pytest.mark.parametrize("member_came", [True, False])
+def test_from_the_start_on_it_is_free_while_the_provider_is_not_there(member_came: bool) -> None:
+    session = done(join(confirmed(), "member", BEFORE)) if member_came else confirmed()
+    assert costs(session, START - TICK)
+    for now in (START, START + 10 * MINUTE - TICK):
+        assert not costs(session, now)
+        assert free_until(session, now) == START + 10 * MINUTE
+    there = done(join(session, "provider", START + MINUTE))
+    assert costs(there, START + 2 * MINUTE)
+
+
+@pytest.mark.rule("CANC-1")
+def test_a_provider_who_came_and_left_before_they_met_is_not_there() -> None:
+    session = done(join(confirmed(), "provider", BEFORE))
+    assert costs(session, START)
+    gone = done(leave(session, "provider", START + MINUTE))
+    assert not costs(gone, START + 2 * MINUTE)
+    assert costs(done(join(gone, "provider", START + 3 * MINUTE)), START + 4 * MINUTE)
+
+
+@pytest.mark.rule("CANC-1")
+def test_a_session_in_which_they_met_is_not_free_when_the_provider_drops_out() -> None:
+    session = done(leave(attended("member", "provider"), "provider", START + 20 * MINUTE))
+    assert costs(session, START + 25 * MINUTE)
+
+
+@pytest.mark.rule("RESC-3", "CANC-1")
+def test_what_the_provider_moved_is_free_whatever_the_notice_for_a_member_who_has_not_come() -> None:
+    session = moved_by_provider()
+    assert session.booked.starts_at == SOON
+    assert free_until(session, NOW) == SOON
+    there = done(join(session, "provider", SOON - MINUTE))
+    for state in (session, there):
+        for now in (NOW + HOUR, SOON - TICK, SOON, SOON + 9 * MINUTE):
+            assert not costs(state, now)
+    assert free_until(there, SOON + MINUTE) == SOON + 15 * MINUTE
+    both = done(join(there, "member", SOON + MINUTE))
+    assert costs(both, SOON + 2 * MINUTE), "no session is had for nothing"
+
+
+@pytest.mark.rule("EXT-1", "CANC-1")
+def test_an_invoice_before_the_session_began_lets_the_member_go_without_loss() -> None:
+    late = START - HOUR
+    session = invoiced(late)
+    assert (free_until(session, late), forfeits_by_moving(session, late)) == (START, False)
+    for now in (late, START - TICK):
+        assert not costs(session, now)
+    again = done(extend(session, START + 2 * HOUR, None, "again", late))
+    assert not costs(done(moves.carried_out(again, "again", late)), late)
+    assert costs(invoiced(START, done(join(confirmed(), "provider", BEFORE))), START + MINUTE), "it had begun"
+    without = done(extend(confirmed(), START + HOUR, None, "longer", late))
+    assert costs(done(moves.carried_out(without, "longer", late)), late), "no invoice, no charge to go from"
+
+
+STEPS = st.lists(
+    st.tuples(st.sampled_from(["member", "provider"]), st.sampled_from([join, leave]), st.integers(-10 * 60, 30 * 60)),
+    max_size=6,
+)
+
+
+@pytest.mark.rule("CANC-1", "RESC-3", "EXT-1")
+@given(steps=STEPS, at=st.integers(-3600, 30 * 60), favoured=st.booleans())
+def test_what_is_said_is_what_it_costs(steps: list[tuple[Party, object, int]], at: int, favoured: bool) -> None:
+    session = replace(confirmed(), moved_by_provider=favoured)
+    now = START + timedelta(seconds=at)
+    for party, step, second in sorted(steps, key=lambda each: each[2]):
+        moment = START + timedelta(seconds=second)
+        result = step(session, party, moment) if moment <= now else None  # type: ignore[operator]
+        session = result.session if isinstance(result, Changed) else session
+    session = as_of(session, now)[0]
+    if session.over:
+        return
+    if costs(session, now):
+        assert free_until(session, now) <= now
+        return
+    until = free_until(session, now)
+    assert until >= now
+    for moment in (now + (until - now) / 2, until - TICK):
+        still = as_of(session, moment)[0]
+        assert moment < now or still.over or not costs(still, moment), "free as long as was said"
