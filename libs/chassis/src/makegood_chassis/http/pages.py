@@ -20,7 +20,7 @@ R = TypeVar("R")
 
 Limit = Annotated[int, Query(ge=1, le=200, description="Most items of one page.")]
 Cursor = Annotated[
-    str | None, Query(max_length=1024, description="`next_cursor` of the page before; without it the first page.")
+    str | None, Query(max_length=4096, description="`next_cursor` of the page before; without it the first page.")
 ]
 
 _CHECK = 6

@@ -12,7 +12,7 @@ from makegood_chassis.http.answers import answer
 from makegood_chassis.http.models import Instant
 from makegood_chassis.http.openapi import problems
 from makegood_chassis.http.pages import Cursor, Limit, Page, decode_cursor, page
-from makegood_chassis.http.problems import not_found
+from makegood_chassis.http.problems import invalid, not_found
 from makegood_chassis.http.rights import Access, Role, operation
 from makegood_contracts.ids import is_id
 
@@ -21,7 +21,7 @@ from makegood_booking.api.parameters import PartsOf, SessionId, known_id, sessio
 from makegood_booking.api.rooms import known_cursor_id, note_parties
 from makegood_booking.domain.session import Session, Status
 from makegood_booking.parts import Parts
-from makegood_booking.store.lists import Filter, list_sessions, read_history
+from makegood_booking.store.lists import Filter, Place, is_snapshot, list_sessions, read_history
 from makegood_booking.store.personal_data import Note, read_notes, read_remark
 from makegood_booking.store.rooms import read_room
 
@@ -51,7 +51,7 @@ async def sessions(
     cursor: Cursor = None,
 ) -> Response:
     """The caller's sessions, for support everybody's, in the order of their start."""
-    position = decode_cursor(cursor, datetime, str)
+    position = decode_cursor(cursor, datetime, str, str)
     who = {grant.role: access.caller.subject for grant in access.grants}
     everybody = "support" in who
     if room_id is not None:
@@ -65,7 +65,7 @@ async def sessions(
         status=status or (),
         starts_from=starts_from,
         starts_before=starts_before,
-        after=(position[0], known_cursor_id(position[1])) if position else None,
+        after=_place(*position) if position else None,
     )
     async with parts.database.reading() as queries:
         if everybody and room_id is not None:  # by its member, so that the room's sessions are found by an index
@@ -74,9 +74,16 @@ async def sessions(
                 return answer(200, Page[SessionView](items=[]))
             wanted = replace(wanted, member_id=room.member_id)
         found = await list_sessions(parts.sessions, wanted, limit + 1, queries)
-    items, following = page(found, limit, SessionView.of, lambda session: (session.booked.starts_at, session.id))
-    note_parties(access, ((session.booked.member_id, session.booked.provider_id) for session in found[:limit]))
+    items, following = page(found, limit, lambda listed: SessionView.of(listed[0]), lambda listed: listed[1])
+    note_parties(access, ((session.booked.member_id, session.booked.provider_id) for session, _ in found[:limit]))
     return answer(200, Page[SessionView].model_construct(items=items, next_cursor=following))
+
+
+def _place(starts_at: datetime, session_id: str, snapshot: str) -> Place:
+    """The place that a cursor tells; 422 where it is none, since the cursor is not ours then."""
+    if not is_snapshot(snapshot):
+        raise invalid("#/cursor", "Send `next_cursor` as it came, on the same list.", where="query")
+    return Place(starts_at, known_cursor_id(session_id), snapshot)
 
 
 @router.get("/v1/sessions/{session_id}", response_model=SessionView, responses=problems("not-found"))

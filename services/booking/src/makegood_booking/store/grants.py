@@ -19,6 +19,7 @@ GRANTS: Final[Grants] = {
     # Whose it is, who booked it and under which policy stays as it was written.
     "sessions": Allowed(f"SELECT, INSERT, UPDATE ({_OF_A_SESSION})", auditor="SELECT"),
     "session_history": Allowed("SELECT, INSERT"),
+    "starts_before_moves": Allowed("SELECT, INSERT (session_id, starts_at)"),
     "session_remarks": Allowed("SELECT, INSERT, UPDATE (author, remark, sealed), DELETE"),
     "session_notes": Allowed(
         "SELECT, INSERT, UPDATE (note, person_id, sealed)", auditor="SELECT (session_id, version, kind)"

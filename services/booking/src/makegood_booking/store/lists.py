@@ -2,16 +2,66 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
+from typing import Any, Final, NamedTuple
 
 from makegood_chassis.database import Queries, Row
-from sqlalchemy import literal, or_, select, tuple_
+from sqlalchemy import (
+    ColumnElement,
+    FromClause,
+    Select,
+    Subquery,
+    Text,
+    cast,
+    func,
+    literal,
+    or_,
+    select,
+    tuple_,
+    union_all,
+)
+from sqlalchemy.dialects.postgresql import distinct_on
+from sqlalchemy.types import UserDefinedType
 
 from makegood_booking.domain.session import Session
 from makegood_booking.store.sessions import Sessions
-from makegood_booking.store.tables import sessions
+from makegood_booking.store.tables import sessions, starts_before_moves
+
+
+class _PgSnapshot(UserDefinedType[str]):
+    cache_ok = True
+
+    def get_col_spec(self, **_kw: Any) -> str:
+        return "pg_snapshot"
+
+
+_SNAPSHOT: Final = _PgSnapshot()
+
+
+_SNAPSHOT_FORM: Final = re.compile(r"[0-9]{1,19}:[0-9]{1,19}:([0-9]{1,19}(,[0-9]{1,19})*)?")
+_CURSORS_LIVE: Final = timedelta(days=1)
+
+
+def is_snapshot(text: str) -> bool:
+    """Whether PostgreSQL reads it as a pg_snapshot: `oldest running:next to come:those running`."""
+    if not _SNAPSHOT_FORM.fullmatch(text):
+        return False
+    oldest, following, running = text.split(":")
+    low, high = int(oldest), int(following)
+    between = [int(number) for number in filter(None, running.split(","))]
+    return 0 < low <= high < 2**63 and between == sorted(between) and all(low <= number < high for number in between)
+
+
+class Place(NamedTuple):
+    """Where a session stands in a list that is being paged: its start as the first page saw it, its id, and what that page
+    saw, as `pg_current_snapshot()` tells it."""
+
+    starts_at: datetime
+    id: str
+    snapshot: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,13 +74,57 @@ class Filter:
     status: Sequence[str] = ()
     starts_from: datetime | None = None
     starts_before: datetime | None = None
-    after: tuple[datetime, str] | None = None
+    after: Place | None = None
 
 
-async def list_sessions(store: Sessions, wanted: Filter, most: int, queries: Queries) -> list[Session]:
-    """At most `most` sessions in the order of their start, behind the position `after`."""
+async def list_sessions(store: Sessions, wanted: Filter, most: int, queries: Queries) -> list[tuple[Session, Place]]:
+    """At most `most` sessions behind the place `after`, in the order of their start.
+
+    A start can change between two pages. So every page sorts a session by the start that the first page saw: each session
+    that was there all the time comes exactly once.
+    """
+    snapshot = literal(wanted.after.snapshot, Text) if wanted.after else cast(func.pg_current_snapshot(), Text)
+    if wanted.after is None:
+        query = _ordered(wanted, sessions, sessions.c.starts_at, snapshot, most)
+    else:
+        moved = _moved_since(wanted.after.snapshot)
+        unmoved = sessions.outerjoin(moved, moved.c.session_id == sessions.c.id)
+        here = _ordered(wanted, unmoved, sessions.c.starts_at, snapshot, most).where(moved.c.session_id.is_(None))
+        was = sessions.join(moved, moved.c.session_id == sessions.c.id)
+        there = _ordered(wanted, was, moved.c.starts_at, snapshot, most)
+        both = union_all(here.subquery().select(), there.subquery().select()).subquery()
+        query = select(both).order_by(both.c.listed_at, both.c.id).limit(most)
+    rows = await queries.fetch(query)
+    found = await store.of_rows([row[:-2] for row in rows], queries)
+    return [
+        (session, Place(listed_at, session.id, seen))
+        for session, (listed_at, seen) in zip(found, (row[-2:] for row in rows), strict=True)
+    ]
+
+
+def _moved_since(snapshot: str) -> Subquery:
+    """The sessions that moved after the snapshot, with the start that it saw."""
+    table = starts_before_moves.c
+    seen = func.pg_visible_in_snapshot(table.moved_in, cast(literal(snapshot, Text), _SNAPSHOT))
+    return (
+        select(table.session_id, table.starts_at)
+        .ext(distinct_on(table.session_id))
+        .where(
+            table.moved_in >= func.pg_snapshot_xmin(cast(literal(snapshot, Text), _SNAPSHOT)),
+            ~seen,
+            # Numbers of transactions begin anew in a database that was restored.
+            table.moved_at > func.clock_timestamp() - literal(_CURSORS_LIVE),
+        )
+        .order_by(table.session_id, table.moved_in)
+        .subquery("moved")
+    )
+
+
+def _ordered(
+    wanted: Filter, source: FromClause, listed_at: ColumnElement[datetime], snapshot: ColumnElement[str], most: int
+) -> Select[Any]:
     table = sessions.c
-    query = select(sessions)
+    query = select(*table, listed_at.label("listed_at"), snapshot.label("snapshot")).select_from(source)
     whose = [
         column == person
         for column, person in ((table.member_id, wanted.member_id), (table.provider_id, wanted.provider_id))
@@ -47,12 +141,9 @@ async def list_sessions(store: Sessions, wanted: Filter, most: int, queries: Que
     if wanted.starts_before is not None:
         query = query.where(table.starts_at < wanted.starts_before)
     if wanted.after is not None:
-        query = query.where(
-            tuple_(table.starts_at, table.id)
-            > tuple_(literal(wanted.after[0], table.starts_at.type), literal(wanted.after[1], table.id.type))
-        )
-    query = query.order_by(table.starts_at, table.id).limit(most)
-    return await store.of_rows(await queries.fetch(query), queries)
+        place = literal(wanted.after.starts_at, table.starts_at.type), literal(wanted.after.id, table.id.type)
+        query = query.where(tuple_(listed_at, table.id) > tuple_(*place))
+    return query.order_by(listed_at, table.id).limit(most)
 
 
 async def read_history(session_id: str, after: int, most: int, queries: Queries) -> list[Row]:

@@ -67,14 +67,20 @@ FROM unnest($7::uuid[], $8::text[], $9::int[], $10::text[], $11::text[], $12::te
 WHERE s.id = n.id
 """  # noqa: S608
 _REBOOK = """
+WITH n AS (
+    SELECT * FROM unnest($1::uuid[], $2::timestamptz[], $3::timestamptz[], $4::int[], $5::text[], $6::text[], $7::int[],
+                         $8::bigint[], $9::bool[])
+        AS n (id, starts_at, ends_at, length_minutes, time_zone, venue_id, extended_minutes, invoiced_minor, invoiced_early)
+), kept AS (
+    INSERT INTO starts_before_moves (session_id, starts_at)
+    SELECT s.id, s.starts_at FROM sessions AS s JOIN n ON s.id = n.id WHERE s.starts_at <> n.starts_at
+    ON CONFLICT DO NOTHING
+)
 UPDATE sessions AS s
 SET starts_at = n.starts_at, ends_at = n.ends_at, length_minutes = n.length_minutes, time_zone = n.time_zone,
     venue_id = n.venue_id, extended_minutes = n.extended_minutes, invoiced_minor = n.invoiced_minor,
     invoiced_early = n.invoiced_early
-FROM unnest($1::uuid[], $2::timestamptz[], $3::timestamptz[], $4::int[], $5::text[], $6::text[], $7::int[], $8::bigint[],
-            $9::bool[])
-     AS n (id, starts_at, ends_at, length_minutes, time_zone, venue_id, extended_minutes, invoiced_minor, invoiced_early)
-WHERE s.id = n.id
+FROM n WHERE s.id = n.id
 """
 _MOVING = (SessionMoved, SessionExtended)
 
@@ -104,12 +110,12 @@ class Sessions:
         """The sessions of a room (of this member) that lie ahead, locked in the order of all."""
         return await self.of_rows(await unit.fetch(_LOCK_AHEAD, member_id, room_id, unit.now), unit)
 
-    async def of_rows(self, rows: Sequence[Row], queries: Queries) -> list[Session]:
+    async def of_rows(self, rows: Sequence[Row | tuple[Any, ...]], queries: Queries) -> list[Session]:
         """Sessions out of rows of COLUMNS."""
         await self.policies.know({row[12] for row in rows}, queries)
         return [self._session(row) for row in rows]
 
-    def _session(self, row: Row) -> Session:
+    def _session(self, row: Row | tuple[Any, ...]) -> Session:
         # By position: this runs for each event. The order is that of COLUMNS.
         values: list[Any] = list(row)
         values[0], values[1], values[12] = str(values[0]), str(values[1]), self.policies.of(values[12])

@@ -58,3 +58,13 @@ sessions = Table(
     Column("invoiced_minor", BigInteger),
     Column("invoiced_early", BOOLEAN),
 )
+
+starts_before_moves = Table(
+    "starts_before_moves",
+    metadata,
+    Column("session_id", UUID(as_uuid=False), primary_key=True),
+    Column("moved_in", Text, primary_key=True),
+    Column("moved_at", DateTime(timezone=True)),
+    Column("starts_at", DateTime(timezone=True)),
+)
+"""`moved_in` is an xid8, which SQLAlchemy has no type for: it is compared by PostgreSQL's functions alone."""
