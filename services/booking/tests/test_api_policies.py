@@ -6,7 +6,7 @@ import asyncio
 from typing import Any
 
 import pytest
-from makegood_contracts.events import PolicyChanged
+from makegood_contracts.events import PolicyChanged, SessionRequested
 from makegood_contracts.ids import new_id
 
 from .examples import HOUR, MINUTE, START
@@ -53,6 +53,15 @@ async def test_a_new_policy_changes_no_session_that_is_booked(world: World) -> N
     assert sorted(names(await world.pass_time(START + 10 * MINUTE))) == ["ProviderMissed", "ReconfirmationAsked"]
     assert names(await world.pass_time(START + 4 * HOUR + 14 * MINUTE)) == []
     assert names(await world.pass_time(START + 4 * HOUR + 15 * MINUTE)) == ["ProviderMissed"]
+
+
+@pytest.mark.rule("CRED-7")
+async def test_a_session_is_asked_for_with_the_days_that_its_own_policy_gives_for_the_co_pay(world: World) -> None:
+    await world.ask()
+    await world.person("ops", "olga").post("/v1/policies", json={"co_pay_due_days": 3})
+    await world.ask(START + 4 * HOUR)
+    asked = [event for event in await world.outbox() if isinstance(event, SessionRequested)]
+    assert [(event.policy_version, event.co_pay_due_days) for event in asked] == [(1, 14), (2, 3)]
 
 
 @pytest.mark.parametrize(

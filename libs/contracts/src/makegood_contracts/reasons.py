@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Literal
 
 import msgspec
@@ -41,8 +42,12 @@ ReasonCode = Literal[
 ]
 
 
-class Reason(msgspec.Struct, frozen=True, kw_only=True):
+class Reason(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One reason for a refusal: a code for machines and a sentence for people, without personal data."""
 
     code: ReasonCode
     detail: str
+    available_from: datetime | None = None
+    """With `no-session-credits`: when the next credits come that such a session could use (CRED-2); None: none are to come."""
+    credits: int | None = None
+    """How many come then."""

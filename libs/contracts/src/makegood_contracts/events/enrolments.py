@@ -30,6 +30,9 @@ class MemberEnrolled(Event, frozen=True, kw_only=True):
     live_credits: int | None
     """Credits per period; None where the plan asks for a co-pay instead."""
     purchasable: bool
+    period_months: int | None = None
+    """Months of a billing period: `live_credits` come anew at the start of each, counted from `starts_on`; a day that its month
+    lacks becomes the month's last. None: they come once, at the start."""
     reminder_channels: tuple[Literal["email", "whatsapp"], ...] = ("email",)
     """How the provider may remind the member by hand on this plan (REM-1)."""
 

@@ -62,6 +62,9 @@ class CreditReturned(LedgerFact, frozen=True, kw_only=True):
     expires_at: datetime | None
     length_minutes: int | None = None
     """Of the lot, as `CreditGranted` has it."""
+    made_for_minutes: int | None = None
+    """MISS-4: of a credit that was made good: it pays for a session of this length whatever the plan is by then, also after
+    coverage has ended, until `expires_at`; beside what `length_minutes` says."""
 
 
 class CreditForfeited(LedgerFact, frozen=True, kw_only=True):
@@ -98,6 +101,8 @@ class CreditCorrected(LedgerFact, frozen=True, kw_only=True):
     source: LotSource
     expires_at: datetime | None
     length_minutes: int | None = None
+    made_for_minutes: int | None = None
+    """As `CreditReturned` has it."""
 
 
 class LotExpiryChanged(Event, frozen=True, kw_only=True):

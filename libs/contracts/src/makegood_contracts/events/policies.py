@@ -31,3 +31,4 @@ class PolicyChanged(Event, frozen=True, kw_only=True):
     inactivity_days: int
     offer_minutes: int
     adjustment_limit: int = 10
+    co_pay_due_days: int = 14

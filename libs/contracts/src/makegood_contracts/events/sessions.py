@@ -51,6 +51,8 @@ class SessionRequested(SessionFact, frozen=True, kw_only=True):
     policy_version: int
     specialty: Specialty = "therapy"
     """The provider's, as booking knew it: it decides which of a plan's lengths apply (PLAN-1)."""
+    co_pay_due_days: int = 14
+    """CRED-7: how long after the session its co-pay is due, by the policy that it is booked under."""
 
 
 class SessionReserved(SessionFact, frozen=True, kw_only=True):

@@ -44,6 +44,7 @@ MORE_OF_POLICY: Final[dict[str, Any]] = {
     "shortest_minutes": 5,
     "longest_minutes": 480,
     "adjustment_limit": 10,
+    "co_pay_due_days": 14,
     "invoice_limit_minor": 100_000,
 }
 POLICY_TEXT: Final = "Cancel at least 24 hours before the start to keep the credit."
@@ -158,6 +159,7 @@ class PolicyView(PolicyTerms):
     adjustment_limit: Annotated[
         int, Field(description="Credits that one person of support adjusts within a day; more needs a second person.")
     ]
+    co_pay_due_days: Annotated[int, Field(description="A co-pay is due so many days after its session.")]
     invoice_limit_minor: Annotated[
         int,
         Field(description="What the invoices of a session's extensions come to at most, in the currency's minor unit."),

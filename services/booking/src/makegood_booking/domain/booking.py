@@ -105,6 +105,7 @@ def request(
         booked_by=booked_by,
         hold_until=booked.hold_until,
         policy_version=policy.version,
+        co_pay_due_days=policy.co_pay_due_days,
         specialty=specialty,
     )
     return Changed(session, (event,))

@@ -45,6 +45,8 @@ class Policy:
     longest_minutes: int = 480
     adjustment_limit: int = 10
     """CRED-5: credits that one person of support gives or takes within a day; more needs a second person."""
+    co_pay_due_days: int = 14
+    """CRED-7: how long after the session its co-pay is due."""
     invoice_limit_minor: int = 100_000
     """EXT-1: what the invoices of a session's extensions come to at most, together, in the currency's minor unit."""
 
@@ -166,6 +168,7 @@ _SMALLEST = {
     "shortest_minutes": 1,
     "longest_minutes": 1,
     "adjustment_limit": 0,
+    "co_pay_due_days": 1,
     "invoice_limit_minor": 0,
 }
 
@@ -188,4 +191,5 @@ def changed(policy: Policy, now: datetime) -> PolicyChanged:
         inactivity_days=policy.inactivity_days,
         offer_minutes=policy.offer_minutes,
         adjustment_limit=policy.adjustment_limit,
+        co_pay_due_days=policy.co_pay_due_days,
     )

@@ -90,5 +90,6 @@ def _enrolled(enrolment: Enrolment) -> MemberEnrolled:
         modalities=list(plan.modalities),
         live_credits=plan.live_credits,
         purchasable=plan.purchasable,
+        period_months=plan.months,
         reminder_channels=plan.reminder_channels,
     )
