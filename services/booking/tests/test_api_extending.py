@@ -93,6 +93,7 @@ async def test_who_extends_what(world: World) -> None:
     assert (await stranger.post(path, json=body, headers=headers)).status_code == 404
 
 
+NO_MONEY = ("ZZZ", "XXX", "XTS", "XAU", "XAG", "XPT", "XPD", "XDR", "CHE", "usd")
 CHARGE = ("amount_minor", "currency", "due_on")
 
 
@@ -152,5 +153,16 @@ def test_a_platform_that_is_set_up_for_some_currencies_knows_only_those_of_iso_4
     given |= {"KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:9", "JWKS_URL": "/nowhere"}
     assert BookingSettings(**given, CURRENCIES="USD, EUR").currency_codes == {"USD", "EUR"}
     assert "JPY" in BookingSettings(**given).currency_codes
-    with pytest.raises(ValueError, match="not ZZZ"):
-        BookingSettings(**given, CURRENCIES="USD,ZZZ")
+    for code in NO_MONEY:
+        with pytest.raises(ValueError, match=f"not {code}"):
+            BookingSettings(**given, CURRENCIES=f"USD,{code}")
+
+
+@pytest.mark.rule("EXT-1")
+@pytest.mark.parametrize("code", NO_MONEY)
+async def test_nothing_is_charged_in_what_is_no_money(world: World, code: str) -> None:
+    session = await world.confirmed()
+    invoice = {"amount_minor": 100, "currency": code, "due_on": "2026-12-24"}
+    answer = await extend(world, session, START + 35 * MINUTE, invoice=invoice)
+    assert (answer.status_code, slug(answer)) == (422, "validation")
+    assert answer.json()["errors"][0]["pointer"] == "#/invoice/currency"

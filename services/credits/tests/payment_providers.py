@@ -64,6 +64,8 @@ class StripeServer:
         self.refused: str | None = None
         """The code with which it refuses refunds."""
         self.broken: int | None = None
+        self.refused_orders: dict[str, str] | None = None
+        """Code and parameter of the error with which it refuses orders for good."""
         self.lasts = 86_400
         self.url = ""
 
@@ -96,6 +98,8 @@ class StripeServer:
         if path == "/v1/refunds":
             return self._refund(key, form)
         self.asked.append(form)
+        if self.refused_orders is not None:
+            return 400, {"error": {"type": "invalid_request_error", "message": "no", **self.refused_orders}}
         if key not in self.sessions:
             session = f"cs_test_{new_id()}"
             self.sessions[key] = {
@@ -141,7 +145,7 @@ class Stripe:
             "object": "checkout.session",
             "client_reference_id": checkout_id,
             "payment_status": payment_status if kind.endswith("completed") else "unpaid",
-            "amount_total": amount.amount_minor,
+            "amount_total": amount.amount_minor,  # as Stripe counts: tests that care give what it would say
             "currency": amount.currency.lower(),
         }
         event = {"id": event_id or f"evt_{new_id()}", "object": "event", "type": kind, "data": {"object": session}}

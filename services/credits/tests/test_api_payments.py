@@ -336,7 +336,7 @@ async def test_on_the_development_page_a_person_pays_or_declines(api: Api) -> No
         page = bought["checkout_url"].removeprefix("http://127.0.0.1:8080")
         looked = await api.client.get(page)
         assert (looked.status_code, looked.headers["content-type"]) == (200, "text/html; charset=utf-8")
-        assert "65.00 USD" in looked.text
+        assert "$65.00" in looked.text
         assert f'action="{page}/{choice}"' in looked.text
         form = {"content-type": "application/x-www-form-urlencoded"}
         answer = await api.client.post(f"{page}/{choice}", headers=form)

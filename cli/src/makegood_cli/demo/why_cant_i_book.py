@@ -6,6 +6,8 @@ from datetime import timedelta
 from typing import Any
 from urllib.parse import urlsplit
 
+from makegood_chassis.money import money_text
+
 from makegood_cli.client import Answer, Refused
 from makegood_cli.demo.stage import MEMBER_ZONE, SCHEDULE, Company, Stage, company
 from makegood_cli.errors import UserError
@@ -104,7 +106,7 @@ async def _refused(cast: Company) -> None:
 async def _buy(cast: Company) -> None:
     """One credit, paid on the page of the development payment provider, which tells credits by a signed web-hook."""
     bought = await cast.member.post("/v1/purchases", {"quantity": 1})
-    price = f"{bought['amount']['amount_minor'] / 100:.2f} {bought['amount']['currency']}"
+    price = money_text(bought["amount"]["amount_minor"], bought["amount"]["currency"])
     cast.screen.request("member", "POST", "/v1/purchases", f"{bought.status} {bought['status']}, {price}")
     page = urlsplit(bought["checkout_url"]).path
     paid = await cast.stage.gateway.http.post(f"{page}/pay")

@@ -74,6 +74,14 @@ _EXAMPLES: Final[dict[str, dict[str, Any]]] = {
             "invoice-not-payable",
         )
     },
+    "payment-refused": {
+        "reasons": [
+            {
+                "code": "amount-too-small",
+                "detail": "The amount is smaller than the payment provider takes in this currency.",
+            }
+        ]
+    },
     "too-soon": _refused("too-soon", next_at="2026-12-07T15:00:00Z"),
     "room-closed": _refused("room-closed", remedy={"action": "restart_therapy", "href": f"/v1/rooms/{_ROOM}/restart"}),
     "room-inactive": _refused(

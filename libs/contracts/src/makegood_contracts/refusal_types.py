@@ -72,6 +72,14 @@ COVERAGE: Final = (
         remedy="Nothing to do.",
     ),
     ProblemType(
+        slug="payment-refused",
+        status=409,
+        title="The payment provider refuses this payment",
+        when="The payment provider will never take this payment as it is. `reasons` says why: `amount-too-small`, "
+        "`amount-too-large`, `amount-not-divisible`, `currency-not-supported`, or `payment-refused` for anything else.",
+        remedy="Do not repeat it. Buy another quantity, or ask support how this charge can be paid.",
+    ),
+    ProblemType(
         slug="credit-already-returned",
         status=409,
         title="Credit already returned",

@@ -6,7 +6,7 @@ from datetime import date
 from typing import Annotated, Final, Literal
 
 from makegood_chassis.http.models import Day, Flag, Instant, RequestModel, View, Whole, example
-from makegood_contracts.currencies import currency_codes
+from makegood_contracts.currencies import checked_currency
 from makegood_contracts.ids import is_id
 from pydantic import AfterValidator, Field
 
@@ -22,12 +22,6 @@ def checked_id(text: str) -> str:
 
 _LAST_DAY: Final = date(2199, 12, 31)
 """Of coverage, too: the day after it must be one."""
-
-
-def _currency(code: str) -> str:
-    if code not in currency_codes():
-        raise ValueError("is no currency of ISO 4217")
-    return code
 
 
 VenueId = Annotated[str, Field(max_length=128), AfterValidator(checked_id)]
@@ -62,7 +56,7 @@ class InvoiceRequest(RequestModel):
     currency: Annotated[
         str,
         Field(min_length=3, max_length=3, description="ISO 4217, one that the platform is set up for."),
-        AfterValidator(_currency),
+        AfterValidator(checked_currency),
     ]
     due_on: Annotated[Day, Field(le=_LAST_DAY)]
 

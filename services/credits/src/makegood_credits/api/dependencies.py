@@ -9,7 +9,7 @@ from makegood_chassis.database import Database
 from makegood_chassis.http.access_log import AccessLog, access_log
 from makegood_chassis.http.problems import Problem
 
-from makegood_credits.payments.port import PaymentProvider
+from makegood_credits.payments.port import OrderRefused, PaymentProvider, PaymentsUnavailable
 
 
 def _database(request: Request) -> Database:
@@ -32,6 +32,13 @@ def _provider(request: Request) -> PaymentProvider:
 def unavailable(detail: str = "The payment provider cannot be reached.") -> Problem:
     """503: nothing was bought or paid."""
     return Problem("unavailable", detail, headers={"Retry-After": "30"})
+
+
+def not_payable(error: PaymentsUnavailable | OrderRefused) -> Problem:
+    """503 for what passes, 409 for what does not: only the former is worth a repetition."""
+    if isinstance(error, PaymentsUnavailable):
+        return unavailable()
+    return Problem("payment-refused", error.detail, reasons=[{"code": error.code, "detail": error.detail}])
 
 
 Data = Annotated[Database, Depends(_database)]

@@ -9,10 +9,10 @@ from typing import Final
 import httpx
 from fastapi import APIRouter, Response
 from makegood_chassis.http.problems import Problem, not_found
+from makegood_chassis.money import money_text
 from makegood_chassis.service import Service
 from makegood_contracts.ids import is_id
 
-from makegood_credits.domain.plans import Money
 from makegood_credits.payments.choice import PAGE
 from makegood_credits.payments.development import DevelopmentPayments
 from makegood_credits.payments.port import PaymentOutcome
@@ -75,6 +75,7 @@ def _page(checkout: OpenCheckout) -> Response:
     """Plain HTML: the service's own policy allows neither styles nor scripts."""
     what = "Session charge" if checkout.quantity is None else f"{checkout.quantity} session credit(s)"
     state = {"open": "Not paid yet.", "paid": "Paid.", "failed": "Declined."}[checkout.state]
+    price = money_text(checkout.amount.amount_minor, checkout.amount.currency)
     buttons = "".join(
         f'<form method="post" action="{PAGE}/{checkout.id}/{choice}"><p><button>{label}</button></p></form>'
         for choice, label in (("pay", "Pay"), ("decline", "Decline"))
@@ -83,11 +84,7 @@ def _page(checkout: OpenCheckout) -> Response:
     content = (
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width"><title>Development payment</title></head><body>'
-        f"<h1>{escape(what)}: {escape(_money(checkout.amount))}</h1><p><strong>{state}</strong></p>{buttons}"
+        f"<h1>{escape(what)}: {escape(price)}</h1><p><strong>{state}</strong></p>{buttons}"
         "<p>This page stands in for a payment provider in development. No money moves.</p></body></html>"
     )
     return Response(content, media_type="text/html; charset=utf-8")
-
-
-def _money(amount: Money) -> str:
-    return f"{amount.amount_minor / 100:.2f} {amount.currency}"

@@ -14,11 +14,11 @@ from makegood_chassis.http.problems import Problem, not_found
 from makegood_chassis.http.rights import Access, operation
 from makegood_contracts.ids import is_id
 
-from makegood_credits.api.dependencies import Data, Log, Provider, unavailable
+from makegood_credits.api.dependencies import Data, Log, Provider, not_payable
 from makegood_credits.api.models import InvoiceView, MemberId, MoneyView, PaymentView, RefundView, VoidBody
 from makegood_credits.handlers.invoices import void_by_support
 from makegood_credits.handlers.payments import address_of, ask_to_pay
-from makegood_credits.payments.port import PaymentsUnavailable
+from makegood_credits.payments.port import OrderRefused, PaymentsUnavailable
 from makegood_credits.store import reads
 from makegood_credits.store.personal_data import read_reasons
 
@@ -80,7 +80,7 @@ async def read_invoice(
     "/v1/members/{member_id}/invoices/{invoice_id}/pay",
     summary="Pay a charge",
     response_model=PaymentView,
-    responses=problems("invoice-not-payable", "not-found", "validation"),
+    responses=problems("invoice-not-payable", "payment-refused", "not-found", "validation"),
 )
 async def pay_invoice(
     member_id: MemberId,
@@ -110,10 +110,10 @@ async def pay_invoice(
         await log.record(unit, access, role, member_id, entity=f"invoice:{invoice_id}")
     try:
         url = await address_of(data, provider, checkout)
-    except PaymentsUnavailable as error:
+    except (PaymentsUnavailable, OrderRefused) as error:
         async with data.transaction(change.cause) as unit:
             await release_many([change.claim], unit)
-        raise unavailable() from error
+        raise not_payable(error) from error
     amount = MoneyView(amount_minor=invoice.amount.amount_minor, currency=invoice.amount.currency)
     view = PaymentView(invoice_id=invoice.id, status=invoice.status, amount=amount, checkout_url=url)
     return await change.complete(change.answer(200, view))

@@ -13,11 +13,11 @@ from makegood_chassis.http.problems import Problem, not_found
 from makegood_chassis.http.rights import Access, operation
 from makegood_contracts.ids import is_id, new_id
 
-from makegood_credits.api.dependencies import Data, Log, MaybeProvider, Provider, unavailable
+from makegood_credits.api.dependencies import Data, Log, MaybeProvider, Provider, not_payable
 from makegood_credits.api.models import MoneyView, PurchaseBody, PurchaseView
 from makegood_credits.domain.purchasing import Purchase, PurchaseRefusal
 from makegood_credits.handlers.payments import address_of, ask_for_credits
-from makegood_credits.payments.port import PaymentProvider, PaymentsUnavailable
+from makegood_credits.payments.port import OrderRefused, PaymentProvider, PaymentsUnavailable
 from makegood_credits.store import payments as payment_store
 
 router = APIRouter(tags=["purchases"])
@@ -35,7 +35,7 @@ Buyer = Annotated[
     response_model=PurchaseView,
     responses={
         201: {"headers": LOCATION},
-        **problems("purchase-not-allowed", "length-not-in-plan", "validation"),
+        **problems("payment-refused", "purchase-not-allowed", "length-not-in-plan", "validation"),
     },
 )
 async def post_purchase(
@@ -59,11 +59,11 @@ async def post_purchase(
         await log.record(unit, access, None, member, entity=f"purchase:{bought.id}")
     try:
         url = await address_of(data, provider, checkout)
-    except PaymentsUnavailable as error:
+    except (PaymentsUnavailable, OrderRefused) as error:
         async with data.transaction(change.cause) as unit:
             await payment_store.withdraw_purchase(unit, bought.id)
             await release_many([change.claim], unit)
-        raise unavailable() from error
+        raise not_payable(error) from error
     answer = change.answer(201, _view(bought, url), location=path)
     return await change.complete(answer)
 
@@ -122,7 +122,7 @@ async def _address(data: Database, provider: PaymentProvider | None, row: Any) -
     """Of a purchase whose process died before it could ask for the address."""
     try:
         return await address_of(data, provider, row["checkout_id"]) if provider is not None else None
-    except PaymentsUnavailable:
+    except (PaymentsUnavailable, OrderRefused):
         return None
 
 

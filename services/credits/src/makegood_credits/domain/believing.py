@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from makegood_contracts.currencies import currency_codes
 from makegood_contracts.event_refusals import FactRefusal
+from makegood_contracts.events import SessionExtended
 from makegood_contracts.events.possible import loses_without_reason, too_early
 from makegood_contracts.events.sessions import SessionFact
 
@@ -29,8 +31,13 @@ def disbelieved_move(event: SessionFact, hold: Hold | None, added: Hold | None, 
     return disbelieved(event, hold, now)
 
 
-def disbelieved_charge(event: SessionFact, member_id: str | None) -> FactRefusal | None:
-    """Why nothing is charged for the session, which is held for `member_id`: nobody pays for what credits never heard of."""
+def disbelieved_charge(event: SessionExtended, member_id: str | None) -> FactRefusal | None:
+    """Why nothing is charged for the session, which is held for `member_id`: nobody pays for what credits never heard of,
+    nor what is no money."""
     if member_id is None:
         return "unknown-session"
-    return None if event.member_id == member_id else "not-its-parties"
+    if event.member_id != member_id:
+        return "not-its-parties"
+    charge = event.invoice
+    owed = charge is None or (charge.amount_minor > 0 and charge.currency in currency_codes())
+    return None if owed else "not-its-terms"

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Final, Literal
 
+from makegood_contracts.currencies import checked_currency
 from makegood_contracts.events import Modality, PlanKind, Specialty
 
 
@@ -39,6 +40,11 @@ class Plan:
     co_pay: Money | None = None
     reminder_channels: tuple[Literal["email", "whatsapp"], ...] = ("email",)
     """How a provider may remind the member by hand (REM-1)."""
+
+    def __post_init__(self) -> None:
+        for money in (self.unit_price, self.co_pay):
+            if money is not None:
+                checked_currency(money.currency)
 
     @property
     def period(self) -> str | None:

@@ -13,7 +13,7 @@ from makegood_credits.domain.invoices import OPEN, Invoice, pay
 from makegood_credits.domain.purchasing import Purchase, PurchaseRefusal, not_paid, paid, purchase
 from makegood_credits.handlers.due import set_due
 from makegood_credits.handlers.facts import publish_charge, publish_entries
-from makegood_credits.payments.port import ImpossibleEvent, Order, PaymentEvent, PaymentProvider
+from makegood_credits.payments.port import ImpossibleEvent, Order, OrderRefused, PaymentEvent, PaymentProvider
 from makegood_credits.store import books as book_store
 from makegood_credits.store import invoices as invoice_store
 from makegood_credits.store import payments as payment_store
@@ -56,7 +56,8 @@ async def ask_to_pay(
 
 
 async def address_of(database: Database, provider: PaymentProvider, checkout_id: str) -> str | None:
-    """Where the payer pays; the checkout is opened at the provider if it is not yet. Raises PaymentsUnavailable.
+    """Where the payer pays; the checkout is opened at the provider if it is not yet. Raises
+    PaymentsUnavailable, or OrderRefused; then the checkout failed.
 
     Outside any transaction: the provider may be slow, and nobody is to wait for it with locks in hand.
     """
@@ -65,7 +66,13 @@ async def address_of(database: Database, provider: PaymentProvider, checkout_id:
     if asked is None:
         return None
     if asked.url is None and asked.state == "open":
-        opened = await provider.open(Order(asked.id, asked.amount, _what(asked)))
+        try:
+            opened = await provider.open(Order(asked.id, asked.amount, _what(asked)))
+        except OrderRefused as error:
+            _log.warning("payment refused for good", provider=provider.name, checkout_id=asked.id, code=error.code)
+            async with database.reading() as queries:
+                await payment_store.refuse(queries, checkout_id)
+            raise
         async with database.reading() as queries:
             await payment_store.keep_address(queries, checkout_id, opened)
         return opened.url

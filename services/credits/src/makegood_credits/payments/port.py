@@ -14,10 +14,23 @@ from makegood_contracts.currencies import currency_codes
 from makegood_credits.domain.plans import Money
 
 PaymentOutcome = Literal["paid", "failed"]
+OrderRefusal = Literal[
+    "amount-too-small", "amount-too-large", "amount-not-divisible", "currency-not-supported", "payment-refused"
+]
+"""Why a provider will never take an order."""
 
 
 class PaymentsUnavailable(Exception):
     """The provider cannot be reached, or does not take orders now."""
+
+
+class OrderRefused(Exception):
+    """The provider will never take this order as it is. `code` is one of ours, `detail` a sentence for the payer."""
+
+    def __init__(self, code: OrderRefusal, detail: str) -> None:
+        super().__init__(code)
+        self.code = code
+        self.detail = detail
 
 
 class RefundRefused(Exception):
@@ -101,7 +114,7 @@ class PaymentProvider(Protocol):
     name: str
 
     async def open(self, order: Order) -> Checkout:
-        """Opens a checkout. Raises PaymentsUnavailable."""
+        """Opens a checkout. Raises PaymentsUnavailable, which passes, or OrderRefused, which does not."""
 
     async def refund(self, refund_id: str, reference: str, amount: Money) -> None:
         """Gives back what was paid in the checkout of that reference. `refund_id` is ours; asked for twice, the provider gives

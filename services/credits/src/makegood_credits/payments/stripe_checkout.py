@@ -7,6 +7,7 @@ https://docs.stripe.com/payments/checkout and https://docs.stripe.com/webhooks; 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Final
 
@@ -16,14 +17,18 @@ import stripe
 from makegood_credits.domain.plans import Money
 from makegood_credits.payments.port import (
     Checkout,
+    ImpossibleEvent,
     NotSigned,
     Order,
+    OrderRefusal,
+    OrderRefused,
     PaymentEvent,
     PaymentOutcome,
     PaymentsUnavailable,
     RefundRefused,
     payment_event,
 )
+from makegood_credits.payments.stripe_amounts import money_of, stripe_amount
 
 _TIMEOUT: Final = 8.0
 _RETRIES: Final = 1
@@ -35,6 +40,11 @@ _OUTCOMES: Final[dict[str, PaymentOutcome]] = {
     "checkout.session.async_payment_failed": "failed",
     "checkout.session.expired": "failed",
 }
+_REFUSALS: Final[dict[str, tuple[OrderRefusal, str]]] = {
+    "amount_too_small": ("amount-too-small", "The amount is smaller than the payment provider takes in this currency."),
+    "amount_too_large": ("amount-too-large", "The amount is larger than the payment provider takes in this currency."),
+}
+"""Stripe's codes (https://docs.stripe.com/error-codes) that the payer can make something of."""
 
 
 class StripePayments:
@@ -54,6 +64,7 @@ class StripePayments:
         self._return_url = return_url
 
     async def open(self, order: Order) -> Checkout:
+        amount = stripe_amount(order.amount)
         back = f"{self._return_url}/payments/{order.checkout_id}"
         try:
             session = await self._client.v1.checkout.sessions.create_async(
@@ -67,7 +78,7 @@ class StripePayments:
                             "quantity": 1,
                             "price_data": {
                                 "currency": order.amount.currency.lower(),
-                                "unit_amount": order.amount.amount_minor,
+                                "unit_amount": amount,
                                 "product_data": {"name": order.what},
                             },
                         }
@@ -76,7 +87,7 @@ class StripePayments:
                 {"idempotency_key": order.checkout_id},
             )
         except stripe.StripeError as error:
-            raise PaymentsUnavailable(type(error).__name__) from error
+            raise _trouble(error) from error
         if session.url is None:
             raise PaymentsUnavailable("the session has no address")
         return Checkout(session.id, session.url, datetime.fromtimestamp(session.expires_at, UTC))
@@ -90,11 +101,13 @@ class StripePayments:
             await self._client.v1.refunds.create_async(
                 {
                     "payment_intent": intent if isinstance(intent, str) else intent.id,
-                    "amount": amount.amount_minor,
+                    "amount": stripe_amount(amount),
                     "metadata": {"refund_id": refund_id},
                 },
                 {"idempotency_key": refund_id},
             )
+        except OrderRefused as error:
+            raise RefundRefused(error.code) from error
         except stripe.InvalidRequestError as error:
             if error.code != "charge_already_refunded":  # by somebody in the dashboard, or by a key that Stripe forgot
                 raise RefundRefused(str(error.code)) from error
@@ -113,6 +126,16 @@ class StripePayments:
 
     async def close(self) -> None:
         await self._http.close_async()  # type: ignore[no-untyped-call]
+
+
+def _trouble(error: stripe.StripeError) -> PaymentsUnavailable | OrderRefused:
+    """Only what is wrong with the order itself is final: keys, limits and outages are put right without the payer."""
+    if not isinstance(error, stripe.InvalidRequestError | stripe.CardError):
+        return PaymentsUnavailable(type(error).__name__)
+    other: tuple[OrderRefusal, str] = ("payment-refused", "The payment provider does not take this payment.")
+    if error.param is not None and error.param.endswith("[currency]"):
+        other = ("currency-not-supported", "The payment provider takes no payments in this currency.")
+    return OrderRefused(*_REFUSALS.get(error.code or "", other))
 
 
 def _event(body: bytes) -> PaymentEvent | None:
@@ -136,6 +159,12 @@ def _event(body: bytes) -> PaymentEvent | None:
     checkout_id = session.get("client_reference_id")
     if checkout_id is None:
         return None  # not a checkout of ours: the account may serve others too
-    return payment_event(
+    heard = payment_event(
         body, event.get("id"), checkout_id, outcome, session.get("amount_total"), session.get("currency")
     )
+    if heard.amount is None:
+        return heard
+    try:
+        return replace(heard, amount=money_of(heard.amount.amount_minor, heard.amount.currency))
+    except OrderRefused as error:
+        raise ImpossibleEvent(heard.id, f"the amount cannot be: {error.code}") from error

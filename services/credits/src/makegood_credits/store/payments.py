@@ -27,6 +27,10 @@ INSERT INTO payment_events (provider, event_id, checkout_id, outcome, effect) VA
 ON CONFLICT DO NOTHING RETURNING true
 """
 
+_REFUSE = """
+WITH refused AS (UPDATE checkouts SET state = 'failed' WHERE id = $1 AND state = 'open' RETURNING purchase_id)
+UPDATE purchases SET status = 'failed' FROM refused WHERE purchases.id = refused.purchase_id AND status = 'pending'
+"""
 
 _ALL: Final = 2**63 - 1
 """Above every number."""
@@ -114,6 +118,11 @@ async def withdraw_purchase(unit: UnitOfWork, purchase_id: str) -> None:
     await unit.execute(
         "DELETE FROM purchases WHERE id = $1 AND NOT EXISTS (SELECT FROM checkouts WHERE purchase_id = $1)", purchase_id
     )
+
+
+async def refuse(queries: Queries, checkout_id: str) -> None:
+    """The payment provider will never take this checkout: it and its purchase failed. Asked again, there is a new one."""
+    await queries.execute(_REFUSE, checkout_id)
 
 
 async def purchase_row(queries: Queries, purchase_id: str) -> Row | None:

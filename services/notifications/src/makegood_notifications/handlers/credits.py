@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from makegood_chassis.database import UnitOfWork
+from makegood_contracts.currencies import currency_codes
 from makegood_contracts.envelope import Received
 from makegood_contracts.events import (
     CreditCorrected,
@@ -114,6 +115,9 @@ class CreditMessages:
             session = sessions.get(event.session_id or "")
             if session is not None and session.member_id != event.member_id:
                 unit.refuse(received.id, "not-its-parties")
+                continue
+            if event.amount_minor <= 0 or event.currency not in currency_codes():
+                unit.refuse(received.id, "not-its-terms")
                 continue
             nothing = Facts(event.session_id, "", event.member_id, "", unit.now, unit.now, 0, "", "UTC", more=more)
             member = members.get(event.member_id, NOTHING_SAID)

@@ -7,7 +7,6 @@ import tomllib
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from decimal import Decimal
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
@@ -15,8 +14,8 @@ from zoneinfo import ZoneInfo
 
 from babel.core import UnknownLocaleError
 from babel.dates import format_date, format_time, get_timezone_gmt
-from babel.numbers import format_currency, get_currency_precision
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from makegood_chassis.money import money_text
 
 from makegood_notifications.domain.facts import Facts, More
 from makegood_notifications.domain.links import PATHS, Links
@@ -92,12 +91,6 @@ def moment(at: datetime, time_zone: str, language: str) -> str:
     """A single instant, date and time, in a zone that the rest of the message names."""
     local = at.astimezone(UTC).astimezone(ZoneInfo(time_zone))
     return f"{format_date(local.date(), 'full', locale=language)}, {_clock(local, language)}"
-
-
-def money(amount_minor: int, currency: str, language: str) -> str:
-    """An amount as people of the language write it; a currency's own number of decimals."""
-    amount = Decimal(amount_minor).scaleb(-get_currency_precision(currency))
-    return str(format_currency(amount, currency, locale=language))
 
 
 Line = Callable[[dict[str, Any]], str]
@@ -341,7 +334,7 @@ def _more(language: Language, facts: Facts, more: More) -> dict[str, Any]:
         "confirm_by": moment(more.confirm_by, zone, code) if more.confirm_by else "",
         "open_until": moment(more.open_until, zone, code) if more.open_until else "",
         "erase_at": moment(more.erase_at, zone, code) if more.erase_at else "",
-        "amount": money(more.amount_minor, more.currency, code) if more.currency else "",
+        "amount": money_text(more.amount_minor, more.currency, code) if more.currency else "",
         "due": format_date(more.due_on, "long", locale=code) if more.due_on else "",
         "about": more.about,
         "party": more.party,
