@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import msgspec
 import pytest
@@ -12,6 +13,7 @@ from jsonschema import Draft202012Validator, FormatChecker
 from makegood_contracts.envelope import Cause, decode, encode
 from makegood_contracts.events import EVENT_TYPES, Event
 from makegood_contracts.generate import COMMAND, PUBLISHED, incompatible, main, stale, write
+from makegood_contracts.publishing.examples import example_of
 from makegood_contracts.topics import TOPICS
 
 EVENTS = sorted(EVENT_TYPES.values(), key=lambda kind: kind.type)
@@ -47,6 +49,17 @@ def test_the_golden_example_is_read_and_written_as_it_stands(kind: type[Event]) 
     )
     assert (again.topic, again.key, dict(again.headers)) == (golden["topic"], golden["key"], golden["headers"])
     assert msgspec.json.decode(again.value) == golden["payload"]
+
+
+@each_event
+def test_the_schema_has_an_absolute_address_that_every_event_names(kind: type[Event]) -> None:
+    """CloudEvents 1.0, `dataschema`; JSON Schema 2020-12 §8.2.1, `$id`."""
+    golden, schema = _read("examples", kind), _read("schemas", kind)
+    assert urlsplit(schema["$id"]).scheme == "https"
+    assert urlsplit(schema["$id"]).path == f"/schemas/{kind.type}.json"
+    assert golden["headers"]["ce_dataschema"] == schema["$id"]
+    elsewhere = encode(example_of(kind), sequence=1, cause=Cause.begin(), base_url="http://127.0.0.1:8080")
+    assert dict(elsewhere.headers)["ce_dataschema"] == f"http://127.0.0.1:8080/schemas/{kind.type}.json"
 
 
 @each_event

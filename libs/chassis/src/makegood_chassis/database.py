@@ -13,7 +13,7 @@ from typing import Any, Final, TypeAlias, cast
 import asyncpg
 import msgspec
 from asyncpg.pool import PoolConnectionProxy
-from makegood_contracts.envelope import Cause, Record, encode
+from makegood_contracts.envelope import EXAMPLE_BASE_URL, Cause, Record, encode
 from makegood_contracts.events import Event
 from sqlalchemy.dialects.postgresql.asyncpg import PGDialect_asyncpg
 from sqlalchemy.sql import ClauseElement
@@ -90,11 +90,17 @@ class UnitOfWork(Queries):
     """
 
     def __init__(
-        self, connection: Connection, now: datetime, cause: Cause, personal_data: PersonalData | None = None
+        self,
+        connection: Connection,
+        now: datetime,
+        cause: Cause,
+        personal_data: PersonalData | None = None,
+        base_url: str = EXAMPLE_BASE_URL,
     ) -> None:
         super().__init__(connection, personal_data)
         self.now = now
         self.cause = cause
+        self._base_url = base_url
         self._records: list[Record] = []
         self._deadlines: dict[tuple[str, str], datetime | None] = {}
         self._after_commit: list[Callable[[], None]] = []
@@ -111,7 +117,7 @@ class UnitOfWork(Queries):
         The entity's row must be locked or version-checked before, so that events of one key keep their order.
         Raises ValueError for a payload that no broker would take.
         """
-        record = encode(event, sequence=sequence, cause=cause or self.cause)
+        record = encode(event, sequence=sequence, cause=cause or self.cause, base_url=self._base_url)
         if len(record.value) > MAX_RECORD:
             raise ValueError(f"an event of {len(record.value)} bytes is longer than {MAX_RECORD}")
         self._records.append(record)
@@ -164,12 +170,15 @@ class Database:
         application_name: str = "makegood",
         personal_data: PersonalData | None = None,
         limited: str = "",
+        base_url: str = EXAMPLE_BASE_URL,
     ) -> None:
-        """`limited`: the variable that holds `url`, if its login must be neither a superuser nor an owner."""
+        """`limited`: the variable that holds `url`, if its login must be neither a superuser nor an owner. `base_url`: the
+        gateway at which readers of the events find their schemas."""
         self.url = url
         self._limited = limited
         self.clock = clock
         self.personal_data = personal_data
+        self._base_url = base_url
         self._pool_size = pool_size
         self._application_name = application_name
         self._pool: asyncpg.Pool[asyncpg.Record] | None = None
@@ -218,7 +227,7 @@ class Database:
     async def transaction(self, cause: Cause) -> AsyncIterator[UnitOfWork]:
         """A unit of work, committed at the end of the block, rolled back if it raises."""
         async with self.pool.acquire(timeout=10) as connection, connection.transaction():
-            unit = UnitOfWork(connection, self.clock.now(), cause, self.personal_data)
+            unit = UnitOfWork(connection, self.clock.now(), cause, self.personal_data, self._base_url)
             yield unit
             await unit.flush()
             points.reached("unit.flushed")

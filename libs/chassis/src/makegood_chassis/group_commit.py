@@ -9,7 +9,6 @@ from typing import Generic, TypeVar
 
 import asyncpg
 from makegood_contracts.envelope import Cause
-from makegood_contracts.ids import new_id
 
 from makegood_chassis import metrics
 from makegood_chassis.database import Database, UnitOfWork
@@ -91,7 +90,7 @@ class GroupCommit(Generic[C, R]):
             raise
 
     async def _commit(self, batch: Sequence[tuple[C, asyncio.Future[R]]]) -> None:
-        async with self._database.transaction(Cause(new_id(), new_id())) as unit:
+        async with self._database.transaction(Cause.begin()) as unit:
             results = await self._apply([command for command, _ in batch], unit)
             if len(results) != len(batch):
                 raise RuntimeError(f"{len(batch)} commands, {len(results)} results")

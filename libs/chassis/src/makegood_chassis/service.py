@@ -14,6 +14,7 @@ from typing import Any, Final, NoReturn, TypeVar
 import structlog
 import uvloop
 from fastapi import FastAPI
+from makegood_contracts.envelope import EXAMPLE_BASE_URL
 from pydantic import ValidationError
 
 from makegood_chassis import observe
@@ -164,5 +165,6 @@ def base(name: str, settings: ServiceSettings, clock: Clock | None = None) -> tu
         application_name=f"makegood-{name}",
         personal_data=PersonalData.of(settings.master_keys),
         limited=settings.limited("database_url"),
+        base_url=settings.public_base_url.rstrip("/") or EXAMPLE_BASE_URL,
     )
     return clock, database, Signals(settings.redis_url.get_secret_value(), name, ca_file=settings.redis_ca_file)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import re
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
@@ -62,6 +64,19 @@ async def test_many_workers_handle_each_deadline_once(database: Database, databa
 
 async def _empty(database: Database) -> bool:
     return not await left(database)
+
+
+async def test_what_a_deadline_leads_to_begins_a_trace(database: Database) -> None:
+    async def tell(due: Sequence[Due], unit: UnitOfWork) -> None:
+        for one in due:
+            unit.publish(session_event(one.entity_id), sequence=1)
+
+    await set_all(database, [new_id()], datetime.now(UTC))
+    async with running(database, tell):
+        await until(lambda: _empty(database))
+    async with database.reading() as queries:
+        headers = dict(json.loads(await queries.fetch_value("SELECT headers FROM outbox")))
+    assert re.fullmatch(r"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-01", headers["traceparent"])
 
 
 async def test_a_deadline_comes_in_time_and_not_before(database: Database) -> None:

@@ -5,11 +5,12 @@ https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/bindings/kafka-proto
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cache
-from typing import Any, Generic, TypeVar
+from typing import Any, Final, Generic, TypeVar
 
 import msgspec
 
@@ -19,6 +20,8 @@ from makegood_contracts.ids import new_id
 E_co = TypeVar("E_co", bound=Event, covariant=True)
 
 CONTENT_TYPE = "application/json"
+EXAMPLE_BASE_URL: Final = "https://api.example.org"
+"""Stands in the published contracts for the address of the gateway, which every installation has its own."""
 
 _encoder = msgspec.json.Encoder()
 
@@ -37,6 +40,12 @@ class Cause:
     correlation_id: str
     causation_id: str
     traceparent: str | None = None
+
+    @classmethod
+    def begin(cls) -> Cause:
+        """The beginning of a story that no request led to, with a trace of its own."""
+        story = new_id()
+        return cls(story, story, new_traceparent())
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,10 +84,28 @@ class Record:
         return dict(self.headers)["ce_id"]
 
 
+def new_traceparent() -> str:
+    """A W3C trace parent that begins a trace: https://www.w3.org/TR/trace-context/#traceparent-header."""
+    random = os.urandom(24).hex()
+    return f"00-{random[:32]}-{random[32:]}-01"
+
+
 @cache
-def schema_uri(event: type[Event]) -> str:
-    """Where the JSON Schema of the event's payload stands, relative to the published contracts."""
-    return f"/schemas/{event.type}.json"
+def schema_uri(event: type[Event], base_url: str = EXAMPLE_BASE_URL) -> str:
+    """The absolute address of the JSON Schema of the event's payload. `base_url`: the gateway that serves it, without a slash at
+    the end."""
+    return f"{base_url}/schemas/{event.type}.json"
+
+
+@cache
+def _schema_path(event: type[Event]) -> str:
+    return schema_uri(event, "")
+
+
+def names_schema_of(event: type[Event], uri: str) -> bool:
+    """Whether this is the address of the event's schema at any gateway: an installation's own address can change while its events
+    stay."""
+    return uri.endswith(_schema_path(event))
 
 
 @cache
@@ -87,9 +114,16 @@ def _decoder(event: type[Event]) -> msgspec.json.Decoder[Any]:
 
 
 def encode(
-    event: Event, *, sequence: int, cause: Cause, event_id: str | None = None, time: datetime | None = None
+    event: Event,
+    *,
+    sequence: int,
+    cause: Cause,
+    event_id: str | None = None,
+    time: datetime | None = None,
+    base_url: str = EXAMPLE_BASE_URL,
 ) -> Record:
-    """The record for `event`. `sequence` is the entity's own count; `time` defaults to the moment of encoding (real time)."""
+    """The record for `event`. `sequence` is the entity's own count; `time` defaults to the moment of encoding (real time).
+    `base_url`: the gateway that serves the schemas."""
     kind = type(event)
     moment = (time or datetime.now(UTC)).isoformat(timespec="microseconds").replace("+00:00", "Z")
     headers = [
@@ -99,7 +133,7 @@ def encode(
         ("ce_type", kind.type),
         ("ce_subject", event.key),
         ("ce_time", moment),
-        ("ce_dataschema", schema_uri(kind)),
+        ("ce_dataschema", schema_uri(kind, base_url)),
         ("ce_correlationid", cause.correlation_id),
         ("ce_causationid", cause.causation_id),
         ("ce_sequence", str(sequence)),

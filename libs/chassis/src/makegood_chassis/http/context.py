@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from fastapi import Request
-from makegood_contracts.envelope import Cause
+from makegood_contracts.envelope import Cause, new_traceparent
 from makegood_contracts.ids import new_id
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ class RequestContext:
     """One request. `deadline` is a moment of the event loop's clock."""
 
     request_id: str
-    traceparent: str | None
+    traceparent: str
     deadline: float
     caller: Caller | None = None
     timeout: asyncio.Timeout | None = None
@@ -67,9 +67,9 @@ def request_id(sent: str | None) -> str:
     return sent if sent and _REQUEST_ID.fullmatch(sent) else new_id()
 
 
-def traceparent(sent: str | None) -> str | None:
-    """The W3C trace parent, if it is one."""
-    return sent if sent and _TRACEPARENT.fullmatch(sent) else None
+def traceparent(sent: str | None) -> str:
+    """The W3C trace parent as sent, or the beginning of a trace where none or an odd one came."""
+    return sent if sent and _TRACEPARENT.fullmatch(sent) else new_traceparent()
 
 
 def context(request: Request) -> RequestContext:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from aiokafka.structs import ConsumerRecord
-from makegood_contracts.envelope import MalformedEvent, Received, decode, event_type, schema_uri
+from makegood_contracts.envelope import MalformedEvent, Received, decode, event_type, names_schema_of
 from makegood_contracts.events import Event
 from makegood_contracts.ids import is_id
 
@@ -142,7 +142,7 @@ def contradicts(received: Received[Event], topic: str) -> EnvelopeRefusal | None
         return "wrong-key"
     if attributes.get("ce_subject") != received.key:
         return "wrong-subject"
-    if attributes.get("ce_dataschema") != schema_uri(kind):
+    if not names_schema_of(kind, attributes.get("ce_dataschema", "")):
         return "wrong-schema"
     return None
 

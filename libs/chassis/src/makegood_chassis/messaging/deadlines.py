@@ -15,7 +15,6 @@ from typing import Final
 
 import structlog
 from makegood_contracts.envelope import Cause
-from makegood_contracts.ids import new_id
 
 from makegood_chassis import metrics, observe
 from makegood_chassis.database import Database, Row, UnitOfWork
@@ -165,8 +164,7 @@ class Deadlines:
 
     async def _handle(self, these: Sequence[_Pair] | None) -> int:
         pairs: list[_Pair] = []
-        story = new_id()
-        async with self._database.transaction(Cause(story, story)) as unit:
+        async with self._database.transaction(Cause.begin()) as unit:
             rows = await self._rows(unit, these)
             points.reached("deadlines.taken")
             by_kind: dict[str, list[Due]] = {}

@@ -16,7 +16,6 @@ from typing import Final
 import structlog
 from aiokafka.structs import ConsumerRecord
 from makegood_contracts.envelope import Cause, Record
-from makegood_contracts.ids import new_id
 
 from makegood_chassis import metrics
 from makegood_chassis.database import Database
@@ -153,7 +152,7 @@ class Forgeries:
         )  # fmt: skip
 
     async def _by_place(self, told: Mapping[tuple[str, int], _Places]) -> bool:
-        async with self._database.transaction(Cause(new_id(), new_id())) as unit:
+        async with self._database.transaction(Cause.begin()) as unit:
             for (topic, partition), places in told.items():
                 headers = [
                     (REASON, places.reason),

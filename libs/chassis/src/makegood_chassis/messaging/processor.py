@@ -15,7 +15,6 @@ import structlog
 from aiokafka.structs import ConsumerRecord
 from makegood_contracts.envelope import Cause
 from makegood_contracts.events import EVENT_TYPES
-from makegood_contracts.ids import new_id
 from tenacity import AsyncRetrying, retry_if_not_exception_type, stop_after_attempt, wait_exponential
 
 from makegood_chassis import metrics, observe
@@ -154,7 +153,7 @@ class Processor:
     async def _attempt(self, part: list[Arrival]) -> None:
         received = [arrival.received for arrival in part]
         spans = observe.receive(received, self._service)
-        async with spans, self._database.transaction(Cause(new_id(), new_id())) as unit:
+        async with spans, self._database.transaction(Cause.begin()) as unit:
             fresh = await inbox.claim(spans.received, unit)
             points.reached("consumer.inbox")
             taken = fresh

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 
 import structlog
 from makegood_contracts.envelope import Cause
-from makegood_contracts.ids import new_id
 
 from makegood_chassis.database import UnitOfWork
 from makegood_chassis.messaging.failures import is_transient
@@ -35,8 +34,7 @@ async def seal_all(service: Service, steps: Sequence[Step]) -> int:
     done = 0
     for step in steps:
         while True:
-            story = new_id()
-            async with service.database.transaction(Cause(story, story)) as unit:
+            async with service.database.transaction(Cause.begin()) as unit:
                 count = await step(service, unit, AT_ONCE)
             done += count
             if count < AT_ONCE:

@@ -8,7 +8,6 @@ from makegood_chassis.database import UnitOfWork
 from makegood_chassis.messaging.handlers import DeadlineHandlers, Due
 from makegood_chassis.signals import Signals
 from makegood_contracts.envelope import Cause
-from makegood_contracts.ids import new_id
 
 from makegood_booking.domain.attendance import next_due, time_passed
 from makegood_booking.domain.session import Changed
@@ -27,8 +26,7 @@ def deadline_handlers(sessions: Sessions, signals: Signals) -> DeadlineHandlers:
             changed = time_passed(session, unit.now)
             after.append(changed.session)
             if changed.events:
-                story = new_id()
-                changes.append((changed, Cause(story, story, unit.cause.traceparent)))
+                changes.append((changed, Cause.begin()))
             else:  # somebody was faster, or the clock went back: wait for what is next
                 unit.set_deadline(DEADLINE, session.id, next_due(changed.session))
         await sessions.save(changes, unit)
