@@ -52,14 +52,28 @@ def session_row(session_id: str, status: str, **more: str) -> str:
 
 @pytest.mark.rule("MISS-1", "CONF-2", "NOSH-1", "JOIN-2")
 async def test_each_session_has_its_moment_and_late_deadlines_are_found(urls: Urls) -> None:
-    came = {"member_joined_at": "now()"}
+    start = "timestamptz '2030-01-01 10:00Z'"
+    came = {"member_joined_at": start}
+    there = {"provider_joined_at": start}
     moments = {
         "requested": ("requested", {"confirm_by": "NULL"}, "2029-12-01T10:07"),
         "reserved": ("reserved", {}, "2029-12-31T10:00"),
         "nobody there": ("confirmed", {}, "2030-01-01T10:11"),
         "member there": ("confirmed", came, "2030-01-01T10:11"),
-        "provider there": ("confirmed", {"provider_joined_at": "now()"}, "2030-01-01T10:16"),
-        "both there": ("confirmed", {**came, "provider_joined_at": "now()"}, "2030-01-01T10:00"),
+        "provider there": ("confirmed", there, "2030-01-01T10:16"),
+        "provider left early": (
+            "confirmed",
+            {**there, "provider_left_at": f"{start} - interval '1 s'"},
+            "2030-01-01T10:11",
+        ),
+        "provider left": ("confirmed", {**came, **there, "provider_left_at": start}, "2030-01-01T10:16"),
+        "member left early": (
+            "confirmed",
+            {**came, **there, "member_left_at": f"{start} - interval '1 s'"},
+            "2030-01-01T10:16",
+        ),
+        "member left": ("confirmed", {**came, **there, "member_left_at": start}, "2030-01-01T10:30"),
+        "both there": ("confirmed", {**came, **there, "together_since": start}, "2030-01-01T10:00"),
         "in session": ("in_session", came, "2030-01-01T10:30"),
     }
     ids = {name: str(uuid4()) for name in moments}

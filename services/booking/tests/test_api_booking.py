@@ -66,6 +66,7 @@ async def test_with_prefer_wait_the_answer_is_the_reserved_session(world: World)
             "grace_minutes": 10,
             "no_show_minutes": 15,
             "cooling_off_minutes": 15,
+            "together_minutes": 5,
             "inactivity_days": 25,
             "offer_minutes": 120,
         },

@@ -134,14 +134,14 @@ def test_only_a_confirmed_session_is_joined() -> None:
 @pytest.mark.rule("JOIN-1")
 def test_coming_and_leaving_are_recorded() -> None:
     came = done(join(confirmed(), "member", START - 5 * MINUTE))
-    assert (came.member_joined_at, came.member_left_at) == (START - 5 * MINUTE, None)
+    assert (came.attendance.member_joined_at, came.attendance.member_left_at) == (START - 5 * MINUTE, None)
     assert names(join(came, "member", START)) == []
     left = done(leave(came, "member", START))
-    assert left.member_left_at == START
+    assert left.attendance.member_left_at == START
     assert names(leave(left, "member", START)) == []
     back = join(left, "member", START + MINUTE)
     assert names(back) == ["SessionJoined"]
-    assert (done(back).member_joined_at, done(back).member_left_at) == (START - 5 * MINUTE, None)
+    assert (done(back).attendance.member_joined_at, done(back).attendance.member_left_at) == (START - 5 * MINUTE, None)
 
 
 @pytest.mark.rule("JOIN-1")

@@ -14,7 +14,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from makegood_booking.domain import attendance, booking, cancelling, disputes, moves, rescheduling
 from makegood_booking.domain.booking import Unfit
 from makegood_booking.domain.rescheduling import MoveWish
-from makegood_booking.domain.session import OVER, Changed, CreditState, Refusal, Session
+from makegood_booking.domain.session import OVER, Changed, CreditState, Refusal, Session, was_present
 from makegood_contracts.events import (
     Event,
     OutcomeCorrected,
@@ -41,7 +41,7 @@ FLOW = {
     "requested": {"reserved", "rejected", "cancelled"},
     "reserved": {"confirmed", "declined", "expired", "cancelled"},
     "confirmed": {"in_session", "cancelled", "provider_missed", "member_no_show"},
-    "in_session": {"completed", "cancelled"},
+    "in_session": {"completed", "cancelled", "provider_missed"},
 }
 BECOMES = {**ENDINGS, "SessionReserved": "reserved", "SessionConfirmed": "confirmed", "SessionStarted": "in_session"}
 REASON = [Reason(code="slot-taken", detail="Taken.")]
@@ -271,15 +271,16 @@ class Life(RuleBasedStateMachine):
         assert all(moment < event.starts_at for event in confirmed for moment in event.remind_at)
 
     @invariant()
-    def completed_means_both_came_and_missed_that_the_provider_did_not(self) -> None:
+    def completed_means_that_they_met_and_a_no_show_that_the_member_was_not_there(self) -> None:
         if any(isinstance(event, OutcomeCorrected) for event in self.told):
             return
         if self.session.status == "completed":
-            assert attendance.both_came(self.session)
+            assert self.session.attendance.met
         if self.session.status == "provider_missed":
-            assert self.session.provider_joined_at is None
+            seen, least = self.session.attendance, timedelta(minutes=self.session.policy.together_minutes)
+            assert not seen.met or (seen.first_left == "provider" and seen.together < least)
         if self.session.status == "member_no_show":
-            assert self.session.member_joined_at is None
+            assert not was_present(self.session, "member")
 
 
 Life.TestCase.settings = settings(max_examples=300, stateful_step_count=30, deadline=None)

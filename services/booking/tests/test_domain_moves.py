@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from makegood_booking.domain import moves
-from makegood_booking.domain.attendance import both_came, confirm, join, next_due, time_passed
+from makegood_booking.domain.attendance import confirm, join, next_due, time_passed
 from makegood_booking.domain.booking import Unfit, credit_moved
 from makegood_booking.domain.cancelling import cancel, forfeits_now, free_until
 from makegood_booking.domain.rescheduling import MoveWish, extend, reschedule
@@ -282,7 +282,7 @@ def test_who_had_come_before_the_session_was_moved_comes_again() -> None:
     there = done(join(done(join(pending, "member", START - MINUTE)), "provider", START - MINUTE))
     funded = done(moves.paid_for(there, "move", None, START - MINUTE))
     after = done(moves.carried_out(funded, "move", START - MINUTE))
-    assert (after.status, both_came(after), after.booked.starts_at) == ("confirmed", False, START + HOUR)
+    assert (after.status, after.attendance.met, after.booked.starts_at) == ("confirmed", False, START + HOUR)
     begun = done(time_passed(funded, START))
     assert begun.status == "in_session"
     assert done(moves.carried_out(begun, "move", START)).status == "confirmed"

@@ -129,7 +129,7 @@ def test_support_corrects_an_outcome_and_nothing_of_what_was_is_lost(outcome: Ou
     after = done(result)
     absent = {"completed": None, "provider_missed": "provider", "member_no_show": "member"}[right]
     assert (after.status, after.absent_party, after.version) == (right, absent, session.version + 1)
-    assert after.member_joined_at == session.member_joined_at
+    assert after.attendance == session.attendance
     assert names(correct(after, outcome, "sam", START + HOUR)) == ["OutcomeCorrected"]
 
 

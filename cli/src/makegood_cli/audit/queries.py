@@ -13,15 +13,19 @@ SELECT s.id::text, s.status, s.version, s.member_id, s.provider_id, s.venue_id, 
     CASE s.status
         WHEN 'requested' THEN s.requested_at + make_interval(mins => (p.numbers->>'decide_minutes')::int)
         WHEN 'reserved' THEN s.confirm_by
-        WHEN 'confirmed' THEN s.starts_at + make_interval(mins => CASE
-            WHEN s.member_joined_at IS NOT NULL AND s.provider_joined_at IS NOT NULL THEN 0
-            WHEN s.provider_joined_at IS NULL THEN (p.numbers->>'grace_minutes')::int
-            ELSE (p.numbers->>'no_show_minutes')::int END)
-        WHEN 'in_session' THEN s.ends_at
+        WHEN 'confirmed' THEN CASE
+            WHEN s.together_since IS NOT NULL THEN s.starts_at
+            WHEN s.provider_joined_at IS NULL OR s.provider_left_at < s.starts_at THEN waits.grace_ends
+            WHEN s.provider_left_at < waits.no_show OR s.member_joined_at IS NULL OR s.member_left_at < s.starts_at
+                THEN waits.no_show
+            ELSE greatest(s.ends_at, waits.no_show) END
+        WHEN 'in_session' THEN greatest(s.ends_at, waits.grace_ends)
     END AS moment
 FROM sessions s
 LEFT JOIN policies p ON p.version = s.policy_version
 LEFT JOIN deadlines d ON d.kind = 'session' AND d.entity_id = s.id::text
+CROSS JOIN LATERAL (SELECT s.starts_at + make_interval(mins => (p.numbers->>'grace_minutes')::int) AS grace_ends,
+    s.starts_at + make_interval(mins => (p.numbers->>'no_show_minutes')::int) AS no_show) AS waits
 """
 """`moment`: when something happens to the session by itself; `due_at`: when booking will look. `move_…`: of a change of time
 that is being decided, or was refused. `corrected`: support said that it ended otherwise than recorded (MISS-5)."""

@@ -28,6 +28,7 @@ class PolicyChanged(Event, frozen=True, kw_only=True):
     grace_minutes: int
     no_show_minutes: int
     cooling_off_minutes: int = 15
+    together_minutes: int = 5
     inactivity_days: int
     offer_minutes: int
     adjustment_limit: int = 10

@@ -78,6 +78,7 @@ _BY_NAME: Final[dict[str, Any]] = {
     "join_minutes": 10,
     "no_show_minutes": 15,
     "cooling_off_minutes": 15,
+    "together_minutes": 5,
     "inactivity_days": 25,
     "offer_minutes": 120,
     "adjustment_limit": 10,

@@ -10,8 +10,9 @@ from pydantic import Field
 
 from makegood_booking.api.moving_models import MoveView, VenueId
 from makegood_booking.domain.policy import Policy
+from makegood_booking.domain.presence import AbsentParty
 from makegood_booking.domain.rooms import Room, RoomStatus
-from makegood_booking.domain.session import AbsentParty, CreditState, Session, Status
+from makegood_booking.domain.session import CreditState, Session, Status
 from makegood_booking.domain.time import local_text
 
 PersonId = Annotated[
@@ -30,6 +31,7 @@ POLICY: Final[dict[str, Any]] = {
     "grace_minutes": 15,
     "no_show_minutes": 15,
     "cooling_off_minutes": 15,
+    "together_minutes": 5,
     "inactivity_days": 25,
     "offer_minutes": 120,
 }
@@ -137,6 +139,7 @@ class PolicyTerms(View):
     grace_minutes: int
     no_show_minutes: int
     cooling_off_minutes: int
+    together_minutes: int
     inactivity_days: int
     offer_minutes: int
 

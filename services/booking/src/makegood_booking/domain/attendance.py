@@ -23,6 +23,7 @@ from makegood_contracts.events import (
 from makegood_booking.domain.booking import confirmed_by_provider, not_decided_in_time
 from makegood_booking.domain.moves import not_paid_for_in_time
 from makegood_booking.domain.policy import many
+from makegood_booking.domain.presence import Verdict, verdict
 from makegood_booking.domain.session import (
     AGREED,
     Changed,
@@ -30,8 +31,6 @@ from makegood_booking.domain.session import (
     Session,
     happened,
     in_room,
-    joined_at,
-    left_at,
     was_present,
 )
 
@@ -88,24 +87,24 @@ def join(session: Session, party: Party, now: datetime) -> Changed | Refusal:
     refusal = entry_refused(session, now)
     if refusal is not None:
         return refusal
-    came, left = joined_at(session, party), left_at(session, party)
-    if came is not None and left is None:
+    if in_room(session, party):
         return Changed(session, before)
-    changes: dict[str, Any] = {f"{party}_joined_at": came or now, f"{party}_left_at": None}
-    joined = happened(session, SessionJoined, changes, party=party, joined_at=now)
+    attendance = session.attendance.came(party, now, session.booked.starts_at)
+    joined = happened(session, SessionJoined, {"attendance": attendance}, party=party, joined_at=now)
     return after(before + joined.events, time_passed(joined.session, now))
 
 
 def leave(session: Session, party: Party, now: datetime) -> Changed | Refusal:
     """JOIN-1: leaving is recorded too, also just after the end. Who never came does not leave."""
     session, before = as_of(session, now)
-    if joined_at(session, party) is None:
+    if session.attendance.joined_at(party) is None:
         if session.over:
             return OVER_ALREADY
         return Changed(session, before) if session.status in AGREED else Refusal("not-confirmed")
-    if left_at(session, party) is not None:
+    if not in_room(session, party):
         return Changed(session, before)
-    return after(before, happened(session, SessionLeft, {f"{party}_left_at": now}, party=party, left_at=now))
+    attendance = session.attendance.went(party, now, session.booked.ends_at)
+    return after(before, happened(session, SessionLeft, {"attendance": attendance}, party=party, left_at=now))
 
 
 def mark_no_show(session: Session, now: datetime) -> Changed | Refusal:
@@ -147,21 +146,17 @@ def _due_of_status(session: Session) -> datetime | None:
             return session.confirm_by
         case "confirmed" if session.reconfirmation == "due":
             return policy.reconfirm_at(booked.starts_at)
-        case "confirmed" if both_came(session):
+        case "confirmed" if session.attendance.met:
             return booked.starts_at
-        case "confirmed" if not was_present(session, "provider"):
-            return policy.provider_missed_at(booked.starts_at)
-        case "confirmed":
-            return policy.no_show_at(booked.starts_at)
-        case "in_session":
-            return booked.ends_at
+        case "confirmed" | "in_session":
+            return _verdict(session).at
         case _:
             return None
 
 
-def both_came(session: Session) -> bool:
-    """Whether each of the two was in the room at some moment from the start on (JOIN-2)."""
-    return was_present(session, "member") and was_present(session, "provider")
+def _verdict(session: Session) -> Verdict:
+    booked = session.booked
+    return verdict(session.attendance, booked.policy, booked.starts_at, booked.ends_at)
 
 
 def time_passed(session: Session, now: datetime) -> Changed:
@@ -184,30 +179,30 @@ def _when_due(session: Session, moment: datetime) -> Changed:
             return not_decided_in_time(session)
         case "reserved":  # CONF-2: nobody confirmed in time
             return happened(session, SessionExpired, {"status": "expired"})
-        case "in_session":  # JOIN-2: both attended, and the end has come
-            return happened(session, SessionCompleted, {"status": "completed"})
-        case _ if session.reconfirmation == "due":  # CONF-3
+        case "confirmed" if session.reconfirmation == "due":  # CONF-3
             return happened(session, ReconfirmationAsked, {"reconfirmation": "asked"})
-        case _ if both_came(session):
+        case "confirmed" if session.attendance.met:
             return happened(session, SessionStarted, {"status": "in_session"})
-        case _ if not in_room(session, "provider"):
-            return _provider_missed(session, moment)
-        case _:  # NOSH-1: the provider is there, the member is not
-            changes: dict[str, Any] = {"status": "member_no_show", "absent_party": "member"}
+        case _:  # JOIN-2, MISS-1, NOSH-1
+            return _ended(session, _verdict(session))
+
+
+def _ended(session: Session, found: Verdict) -> Changed:
+    changes: dict[str, Any] = {"status": found.outcome, "absent_party": found.absent}
+    match found.outcome:
+        case "completed":
+            return happened(session, SessionCompleted, changes)
+        case "member_no_show":
             return happened(session, MemberNoShow, changes, marked_by="system")
-
-
-def _provider_missed(session: Session, moment: datetime) -> Changed:
-    """MISS-1: confirmed, the wait is over, and the provider is not there. That neither came is the provider's miss."""
-    absent = "provider" if was_present(session, "member") else "both"
-    return happened(
-        session,
-        ProviderMissed,
-        {"status": "provider_missed", "absent_party": absent},
-        absent_party=absent,
-        missed_at=moment,
-        grace_minutes=session.policy.grace_minutes,
-    )
+        case "provider_missed":
+            return happened(
+                session,
+                ProviderMissed,
+                changes,
+                absent_party=found.absent,
+                missed_at=found.at,
+                grace_minutes=session.policy.grace_minutes,
+            )
 
 
 def as_of(session: Session, now: datetime) -> tuple[Session, tuple[Any, ...]]:

@@ -8,7 +8,8 @@ from typing import Any, Final
 from makegood_contracts.events import Claim, Outcome, OutcomeCorrected, OutcomeDisputed, Party
 
 from makegood_booking.domain.attendance import after, as_of
-from makegood_booking.domain.session import AbsentParty, Changed, Refusal, Session, happened
+from makegood_booking.domain.presence import AbsentParty
+from makegood_booking.domain.session import Changed, Refusal, Session, happened
 
 _NONE: Final = Refusal("no-outcome")
 _ABSENT: Final[dict[Outcome, AbsentParty | None]] = {

@@ -22,6 +22,7 @@ from makegood_contracts.events import (
 from makegood_contracts.reasons import Reason
 
 from makegood_booking.domain.pending import Move
+from makegood_booking.domain.presence import NOBODY
 from makegood_booking.domain.session import AGREED, Changed, Session, happened
 
 NOT_IN_TIME = Reason(
@@ -114,10 +115,7 @@ def _moved(session: Session, move: Move, now: datetime) -> Changed:
         "extended_minutes": session.extended_minutes if move.length_minutes == old.length_minutes else 0,
         "reconfirmation": "due" if confirmed and now < policy.reconfirm_at(move.starts_at) else None,
         # Whoever had come came for the old time.
-        "member_joined_at": None,
-        "member_left_at": None,
-        "provider_joined_at": None,
-        "provider_left_at": None,
+        "attendance": NOBODY,
     }
     if move.added is not None:  # its hold takes the place of the old one
         changes |= {"funding": move.added, "credit": "held" if move.added == "credit" else "none"}

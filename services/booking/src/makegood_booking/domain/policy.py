@@ -33,6 +33,8 @@ class Policy:
     """NOSH-1: how long after the start the member is waited for."""
     cooling_off_minutes: int = 15
     """CANC-1: how long after booking the member cancels without loss, whatever the notice."""
+    together_minutes: int = 5
+    """JOIN-2: with less time together than this, a provider who left first has missed the session."""
     inactivity_days: int = 25
     offer_minutes: int = 120
     hold_minutes: int = 15
@@ -65,7 +67,9 @@ class Policy:
             f"If your provider has not joined {many(self.grace_minutes, 'minute')} after the start, the session counts "
             f"as missed by the provider and your credit comes back by itself. "
             f"If your provider is there and you have not joined {many(self.no_show_minutes, 'minute')} after the start, the "
-            f"session counts as a no-show and the credit is forfeited. If your provider cancels, your credit always comes back. "
+            f"session counts as a no-show and the credit is forfeited. If both of you came but never met, or your provider left "
+            f"first after less than {many(self.together_minutes, 'minute')} together, the session counts as missed by the "
+            f"provider. If your provider cancels, your credit always comes back. "
             f"After your provider moved the session, or added an invoice before it began, you can cancel or move it "
             f"without loss, whatever the notice."
         )
@@ -138,6 +142,8 @@ def impossible(policy: Policy) -> tuple[str, str] | None:
         return "no_show_minutes", "At least `grace_minutes`: the member is not gone before the provider is waited for."
     if policy.hold_minutes <= 2 * policy.decide_minutes:
         return "hold_minutes", "More than twice `decide_minutes`: a hold must not lapse before its booking is decided."
+    if policy.together_minutes > policy.shortest_minutes:
+        return "together_minutes", "At most `shortest_minutes`: else the shortest session could not be long enough."
     if policy.longest_minutes < policy.shortest_minutes:
         return "longest_minutes", "At least `shortest_minutes`."
     return None
@@ -160,6 +166,7 @@ _SMALLEST = {
     "grace_minutes": 1,
     "no_show_minutes": 1,
     "cooling_off_minutes": 0,
+    "together_minutes": 0,
     "inactivity_days": 1,
     "offer_minutes": 1,
     "hold_minutes": 1,
@@ -188,6 +195,7 @@ def changed(policy: Policy, now: datetime) -> PolicyChanged:
         grace_minutes=policy.grace_minutes,
         no_show_minutes=policy.no_show_minutes,
         cooling_off_minutes=policy.cooling_off_minutes,
+        together_minutes=policy.together_minutes,
         inactivity_days=policy.inactivity_days,
         offer_minutes=policy.offer_minutes,
         adjustment_limit=policy.adjustment_limit,

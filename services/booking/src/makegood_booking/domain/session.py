@@ -11,6 +11,7 @@ from makegood_contracts.reasons import Reason
 
 from makegood_booking.domain.pending import Move
 from makegood_booking.domain.policy import Policy
+from makegood_booking.domain.presence import NOBODY, AbsentParty, Attendance
 
 Status = Literal[
     "requested",
@@ -29,7 +30,6 @@ SlotState = Literal["asked", "held", "refused", "released"]
 Funding = Literal["asked", "credit", "co_pay", "refused"]
 """How the session is paid for, as credits answered."""
 CreditState = Literal["none", "held", "spent", "returned", "forfeited"]
-AbsentParty = Literal["provider", "member", "both"]
 Reconfirmation = Literal["due", "asked", "given"]
 """CONF-3: the provider will be asked whether the time still holds, was asked, or said that it does."""
 
@@ -82,10 +82,8 @@ class Session:
     credit_reasons: tuple[Reason, ...] = ()
     purchasable: bool | None = None
     confirm_by: datetime | None = None
-    member_joined_at: datetime | None = None
-    member_left_at: datetime | None = None
-    provider_joined_at: datetime | None = None
-    provider_left_at: datetime | None = None
+    attendance: Attendance = NOBODY
+    """Who came to it and went, at the time at which it stands (JOIN-1)."""
     absent_party: AbsentParty | None = None
     lot_id: str | None = None
     """The lot that its credit was first taken from."""
@@ -192,21 +190,12 @@ def fact(session: Session, kind: type[Event], /, **facts: Any) -> Event:
     )
 
 
-def joined_at(session: Session, party: Party) -> datetime | None:
-    return session.member_joined_at if party == "member" else session.provider_joined_at
-
-
-def left_at(session: Session, party: Party) -> datetime | None:
-    return session.member_left_at if party == "member" else session.provider_left_at
-
-
 def in_room(session: Session, party: Party) -> bool:
     """Whether the party is in the room now: it joined, and has not left since."""
-    return joined_at(session, party) is not None and left_at(session, party) is None
+    return session.attendance.in_room(party)
 
 
 def was_present(session: Session, party: Party) -> bool:
     """Whether the party was in the room at some moment from the start on, or will have been if it stays where it is. Who
     joined and left before the start was not."""
-    left = left_at(session, party)
-    return joined_at(session, party) is not None and (left is None or left >= session.booked.starts_at)
+    return session.attendance.was_present(party, session.booked.starts_at)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import fields
 from datetime import datetime
 from typing import Any, Final
 
@@ -15,6 +16,7 @@ from msgspec import convert, to_builtins
 from makegood_booking.domain.attendance import next_due
 from makegood_booking.domain.history import detail, made_by
 from makegood_booking.domain.pending import Move
+from makegood_booking.domain.presence import Attendance
 from makegood_booking.domain.session import Appointment, Changed, Session
 from makegood_booking.store.policies import Policies
 
@@ -23,10 +25,13 @@ DEADLINE: Final = "session"
 COLUMNS: Final = (
     "id, room_id, member_id, provider_id, starts_at, ends_at, length_minutes, modality, time_zone, venue_id, booked_by, "
     "requested_at, policy_version, status, version, slot_state, funding, credit_state, reasons, purchasable, confirm_by, "
-    "member_joined_at, member_left_at, provider_joined_at, provider_left_at, absent_party, "
-    "lot_id::text, blocked_from, blocked_until, move, moved_by_provider, reconfirmation, extended_minutes, invoiced_minor, "
-    "invoiced_early"
+    "member_joined_at, member_left_at, provider_joined_at, provider_left_at, together_since, together, first_left, "
+    "absent_party, lot_id::text, blocked_from, blocked_until, move, moved_by_provider, reconfirmation, extended_minutes, "
+    "invoiced_minor, invoiced_early"
 )
+_JOINED: Final = COLUMNS.split(", ").index("member_joined_at") + 1
+_ATTENDANCE: Final = slice(_JOINED, _JOINED + len(fields(Attendance)))
+"""Where the attendance stands, once the reasons have become two."""
 _MOVE: Final = COLUMNS.split(", ").index("move") - len(COLUMNS.split(", "))
 """Where the move stands, from the end."""
 _READ = f"SELECT {COLUMNS} FROM sessions WHERE id = $1"  # noqa: S608
@@ -57,13 +62,15 @@ SET status = n.status, version = n.version, slot_state = n.slot_state, funding =
     member_left_at = n.member_left_at, provider_joined_at = n.provider_joined_at,
     provider_left_at = n.provider_left_at, absent_party = n.absent_party, lot_id = n.lot_id,
     blocked_from = n.blocked_from, blocked_until = n.blocked_until, move = n.move,
-    moved_by_provider = n.moved_by_provider, reconfirmation = n.reconfirmation
+    moved_by_provider = n.moved_by_provider, reconfirmation = n.reconfirmation, together_since = n.together_since,
+    together = n.together, first_left = n.first_left
 FROM unnest($7::uuid[], $8::text[], $9::int[], $10::text[], $11::text[], $12::text[], $13::jsonb[], $14::bool[],
             $15::timestamptz[], $16::timestamptz[], $17::timestamptz[], $18::timestamptz[], $19::timestamptz[], $20::text[],
-            $21::uuid[], $22::timestamptz[], $23::timestamptz[], $24::jsonb[], $25::bool[], $26::text[])
+            $21::uuid[], $22::timestamptz[], $23::timestamptz[], $24::jsonb[], $25::bool[], $26::text[],
+            $27::timestamptz[], $28::interval[], $29::text[])
      AS n (id, status, version, slot_state, funding, credit_state, reasons, purchasable, confirm_by, member_joined_at,
            member_left_at, provider_joined_at, provider_left_at, absent_party, lot_id, blocked_from, blocked_until,
-           move, moved_by_provider, reconfirmation)
+           move, moved_by_provider, reconfirmation, together_since, together, first_left)
 WHERE s.id = n.id
 """  # noqa: S608
 _REBOOK = """
@@ -123,6 +130,7 @@ class Sessions:
         values[18:19] = ((), ()) if reasons is None else (_reasons(reasons, "slot"), _reasons(reasons, "credit"))
         if values[_MOVE] is not None:
             values[_MOVE] = convert(values[_MOVE], Move)
+        values[_ATTENDANCE] = (Attendance(*values[_ATTENDANCE]),)
         return Session(Appointment(*values[:13]), *values[13:])
 
     async def add(self, made: Sequence[tuple[Changed, Cause]], unit: UnitOfWork) -> None:
@@ -161,6 +169,7 @@ class Sessions:
         sessions = list(last.values())
         if not sessions:
             return
+        attendance = [session.attendance for session in sessions]
         await unit.execute(
             _UPDATE,
             *_tell(changes, unit),
@@ -173,10 +182,10 @@ class Sessions:
             [_plain_reasons(s) for s in sessions],
             [s.purchasable for s in sessions],
             [s.confirm_by for s in sessions],
-            [s.member_joined_at for s in sessions],
-            [s.member_left_at for s in sessions],
-            [s.provider_joined_at for s in sessions],
-            [s.provider_left_at for s in sessions],
+            [seen.member_joined_at for seen in attendance],
+            [seen.member_left_at for seen in attendance],
+            [seen.provider_joined_at for seen in attendance],
+            [seen.provider_left_at for seen in attendance],
             [s.absent_party for s in sessions],
             [s.lot_id for s in sessions],
             [s.blocked_from for s in sessions],
@@ -184,6 +193,9 @@ class Sessions:
             [None if s.move is None else to_builtins(s.move) for s in sessions],
             [s.moved_by_provider for s in sessions],
             [s.reconfirmation for s in sessions],
+            [seen.together_since for seen in attendance],
+            [seen.together for seen in attendance],
+            [seen.first_left for seen in attendance],
         )
         moved = {
             changed.session.id for changed, _ in changes if any(isinstance(event, _MOVING) for event in changed.events)

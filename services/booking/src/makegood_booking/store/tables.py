@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Column, DateTime, Integer, MetaData, Table, Text
+from sqlalchemy import BigInteger, Column, DateTime, Integer, Interval, MetaData, Table, Text
 from sqlalchemy.dialects.postgresql import BOOLEAN, JSONB, UUID
 
 metadata = MetaData()
@@ -47,6 +47,9 @@ sessions = Table(
     Column("member_left_at", DateTime(timezone=True)),
     Column("provider_joined_at", DateTime(timezone=True)),
     Column("provider_left_at", DateTime(timezone=True)),
+    Column("together_since", DateTime(timezone=True)),
+    Column("together", Interval),
+    Column("first_left", Text),
     Column("absent_party", Text),
     Column("lot_id", UUID(as_uuid=False)),
     Column("blocked_from", DateTime(timezone=True)),

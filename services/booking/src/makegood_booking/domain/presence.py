@@ -1,0 +1,127 @@
+"""Who was in the room when, and what follows from it: the table at JOIN-2, with MISS-1 and NOSH-1, as one function.
+
+Times count from the start. Whoever leaves at a moment is still there at that moment. Two who pass each other at the door have
+not met: what counts is the order in which they came and went.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any, Final, Literal
+
+from makegood_contracts.events import Outcome, Party
+
+from makegood_booking.domain.policy import Policy
+
+AbsentParty = Literal["provider", "member", "both"]
+
+
+@dataclass(frozen=True, slots=True)
+class Attendance:
+    """What joining and leaving amounts to, however often somebody comes and goes.
+
+    A stay that ended before the start leaves no trace once its party comes back: it was no presence.
+    """
+
+    member_joined_at: datetime | None = None
+    member_left_at: datetime | None = None
+    provider_joined_at: datetime | None = None
+    provider_left_at: datetime | None = None
+    together_since: datetime | None = None
+    """Both are in the room: since then, or from the start, which may still lie ahead."""
+    together: timedelta = timedelta()
+    """How long the two were together in all, up to the last time that one of them left the other."""
+    first_left: Party | None = None
+    """Who ended their first time together."""
+
+    @property
+    def met(self) -> bool:
+        """Whether the two were present at the same moment. Before the start: whether they will be if they stay."""
+        return self.together_since is not None or self.first_left is not None
+
+    def joined_at(self, party: Party) -> datetime | None:
+        return self.member_joined_at if party == "member" else self.provider_joined_at
+
+    def left_at(self, party: Party) -> datetime | None:
+        return self.member_left_at if party == "member" else self.provider_left_at
+
+    def in_room(self, party: Party) -> bool:
+        """Whether the party is in the room now."""
+        return self.joined_at(party) is not None and self.left_at(party) is None
+
+    def was_present(self, party: Party, starts_at: datetime) -> bool:
+        """Whether the party was in the room at some moment from the start on, or will have been if it stays where it is."""
+        left = self.left_at(party)
+        return self.joined_at(party) is not None and (left is None or left >= starts_at)
+
+    def came(self, party: Party, at: datetime, starts_at: datetime) -> Attendance:
+        """The party, who is not in the room, comes in."""
+        first = self.joined_at(party) if self.was_present(party, starts_at) else None
+        changes: dict[str, Any] = {f"{party}_joined_at": first or at, f"{party}_left_at": None}
+        if self.in_room(_other(party)):
+            changes["together_since"] = max(at, starts_at)
+        return replace(self, **changes)
+
+    def went(self, party: Party, at: datetime, ends_at: datetime) -> Attendance:
+        """The party, who is in the room, leaves it. After the end nobody is together any more."""
+        changes: dict[str, Any] = {f"{party}_left_at": at, "together_since": None}
+        if self.together_since is not None and self.together_since <= at:
+            changes["together"] = self.together + (min(at, ends_at) - self.together_since)
+            changes["first_left"] = self.first_left or party
+        return replace(self, **changes)
+
+
+NOBODY: Final = Attendance()
+"""Nobody has come yet."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """How the session ends, and when that is found, if nobody comes or goes until then."""
+
+    at: datetime
+    outcome: Outcome
+    absent: AbsentParty | None = None
+
+
+def verdict(seen: Attendance, policy: Policy, starts_at: datetime, ends_at: datetime) -> Verdict:
+    """The table at JOIN-2. `seen` must not hold anybody's coming after the moment of the verdict that stood before it: whoever
+    asks late asks for the earlier verdict first.
+
+    A session shorter than the times in which a party is waited for ends without them; what is found then waits for those times.
+    """
+    grace, no_show = policy.provider_missed_at(starts_at), policy.no_show_at(starts_at)
+    if seen.met:
+        return _of_a_meeting(seen, policy, grace, ends_at)
+    member_came = seen.was_present("member", starts_at)
+    if not _present_by(seen, "provider", starts_at, grace):
+        return Verdict(grace, "provider_missed", "provider" if member_came else "both")
+    if not _in_room_at(seen, "provider", min(no_show, ends_at)):
+        return Verdict(no_show, "provider_missed", "provider" if member_came else "both")
+    if not _present_by(seen, "member", starts_at, no_show):
+        return Verdict(no_show, "member_no_show", "member")
+    return Verdict(max(ends_at, no_show), "provider_missed", "both")
+
+
+def _of_a_meeting(seen: Attendance, policy: Policy, grace: datetime, ends_at: datetime) -> Verdict:
+    together = seen.together
+    if seen.together_since is not None:
+        together += ends_at - seen.together_since
+    if together < timedelta(minutes=policy.together_minutes) and seen.first_left == "provider":
+        return Verdict(max(ends_at, grace), "provider_missed", "provider")
+    return Verdict(ends_at, "completed")
+
+
+def _present_by(seen: Attendance, party: Party, starts_at: datetime, moment: datetime) -> bool:
+    joined = seen.joined_at(party)
+    return joined is not None and joined < moment and seen.was_present(party, starts_at)
+
+
+def _in_room_at(seen: Attendance, party: Party, moment: datetime) -> bool:
+    left = seen.left_at(party)
+    return left is None or left >= moment
+
+
+def _other(party: Party) -> Party:
+    return "provider" if party == "member" else "member"
