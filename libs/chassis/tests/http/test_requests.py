@@ -240,6 +240,17 @@ async def test_head_is_get_without_its_body(client: httpx.AsyncClient) -> None:
     assert (await client.head("/v1/notes")).status_code == 401
 
 
+@pytest.mark.parametrize("query", ["limit=2&limit=3", "limit=2&limit=2", "cursor=a&limit=1&cursor=a"])
+async def test_a_parameter_that_is_sent_twice_is_refused(
+    client: httpx.AsyncClient, identity: Identity, query: str
+) -> None:
+    """Which of the two counts would be a guess; two parts of a system guess differently."""
+    answer = await client.get(f"/v1/notes?{query}", headers=identity.bearer())
+    assert (answer.status_code, _slug(answer)) == (422, "validation")
+    name = query.partition("=")[0]
+    assert answer.json()["errors"] == [{"in": "query", "pointer": f"#/{name}", "detail": "Send this parameter once."}]
+
+
 async def test_a_parameter_that_the_route_does_not_know_is_refused(
     client: httpx.AsyncClient, identity: Identity
 ) -> None:

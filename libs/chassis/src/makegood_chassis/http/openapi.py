@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any, Final
+from typing import Any, Final, get_args, get_origin
 
 from fastapi import FastAPI
 from fastapi.dependencies.models import Dependant
@@ -56,10 +56,16 @@ def route_operations(route: APIRoute) -> list[str]:
     return [call.name for call in dependencies(route.dependant) if isinstance(call, Operation)]
 
 
-def query_parameters(dependant: Dependant) -> frozenset[str]:
-    """Names of the query parameters that a route takes, at any depth."""
-    own = frozenset(parameter.alias for parameter in dependant.query_params)
-    return own.union(*(query_parameters(inner) for inner in dependant.dependencies))
+def query_parameters(dependant: Dependant) -> dict[str, bool]:
+    """Names of the query parameters that a route takes, at any depth, and whether each can be repeated."""
+    found = {parameter.alias: _is_list(parameter.field_info.annotation) for parameter in dependant.query_params}
+    for inner in dependant.dependencies:
+        found |= query_parameters(inner)
+    return found
+
+
+def _is_list(annotation: Any) -> bool:
+    return any(get_origin(part) is list for part in (annotation, *get_args(annotation)))
 
 
 def answer_model(route: APIRoute, status: int) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache, lru_cache
@@ -201,16 +202,22 @@ def _denied(entries: tuple[Grant | Denial, ...], roles: frozenset[Role]) -> Prob
     return Problem("forbidden", "Your role never has this operation.")
 
 
-def _check_parameters(request: Request, known: frozenset[str]) -> None:
-    """Unknown fields of a request are refused, in its query as in its body: one that is misspelt must not be ignored."""
-    unknown = request.query_params.keys() - known
-    if unknown:
+def _check_parameters(request: Request, known: Mapping[str, bool]) -> None:
+    """Refuses parameters that the route does not know, and those sent twice that it takes once: none must be ignored."""
+    sent = request.query_params
+    wrong = dict.fromkeys(sent.keys() - known.keys(), "There is no such parameter.")
+    if len(sent.multi_items()) > len(sent):
+        counts = Counter(name for name, _ in sent.multi_items())
+        for name, times in counts.items():
+            if times > 1 and not known.get(name, True):
+                wrong[name] = "Send this parameter once."
+    if wrong:
         raise Problem(
             "validation",
             "The request does not fit; see `errors`.",
             errors=[
-                {"in": "query", "pointer": pointer([name]), "detail": "There is no such parameter."}
-                for name in sorted(unknown)[:MOST_ERRORS]
+                {"in": "query", "pointer": pointer([name]), "detail": wrong[name]}
+                for name in sorted(wrong)[:MOST_ERRORS]
             ],
         )
 
