@@ -18,7 +18,7 @@ AT_ONCE = {"reason": "law_requires_it", "now": "true"}
 
 async def story(world: World) -> None:
     """Both parties have a past."""
-    await world.everybody(phone="+49 30 1", channels={"whatsapp": True})
+    await world.everybody(phone="+49 30 123456", channels={"whatsapp": True})
     await world.happen(enrolled(world, ["email"]))
     await world.confirmed()
     path = f"/v1/rooms/{world.room_id}/messages"
@@ -36,7 +36,7 @@ async def test_an_export_holds_everything_about_the_person_and_nothing_of_the_ot
     assert answer.status_code == 200, answer.text
     held = answer.json()
     assert held["contact"]["email"] == world.ada
-    assert held["contact"]["phone"] == "+49 30 1"
+    assert held["contact"]["phone"] == "+49 30 123456"
     assert [room["id"] for room in held["rooms"]] == [world.room_id]
     assert [session["id"] for session in held["sessions"]] == [world.session_id]
     assert [message["text"] for message in held["messages"] if message["kind"] == "text"] == ["canary of Ada"]
@@ -114,7 +114,7 @@ async def test_an_erasure_leaves_no_detail_no_word_no_subject_and_no_address(wor
     )
     for (table,) in tables:
         rows = str([tuple(row) for row in await world.rows(f'SELECT * FROM "{table}"')]).lower()
-        for canary in ("ada canary", world.ada, "canary of ada", "+49 30 1"):
+        for canary in ("ada canary", world.ada, "canary of ada", "+49 30 123456"):
             assert canary not in rows, table
     events = await world.rows("SELECT payload FROM outbox WHERE headers LIKE '%PersonErased%'")
     assert len(events) == 1

@@ -10,7 +10,7 @@ import httpx
 import pytest
 from makegood_contracts import events as facts
 from makegood_notifications.channels import PutOff, Refused, Unreachable
-from makegood_notifications.whatsapp.cloud_api import Account, CloudApi, TemplateMessage, number_of
+from makegood_notifications.whatsapp.cloud_api import Account, CloudApi, TemplateMessage
 from makegood_notifications.whatsapp.registration import templates
 
 from .conftest import WhatsAppSide, World, eventually
@@ -57,6 +57,7 @@ async def test_a_message_has_the_shape_that_the_api_documents(whatsapp: WhatsApp
     [
         ("49130429", "secret", Unreachable),
         ("49131048", "secret", Unreachable),
+        ("49131005", "secret", Unreachable),
         ("49131031", "secret", Unreachable),
         ("4930123456", "", Unreachable),
         ("49131056", "secret", PutOff),
@@ -155,40 +156,6 @@ async def test_a_message_whose_sender_died_midway_is_not_sent_twice(world: World
     assert len(await world.whatsapp.messages()) == 1
     rows = await world.rows("SELECT status, reason FROM deliveries WHERE channel = 'whatsapp'")
     assert [tuple(row) for row in rows] == [("failed", "unknown")]
-
-
-@pytest.mark.parametrize(
-    ("phone", "digits"),
-    [
-        ("+49 30 123456", "4930123456"),
-        ("0049 30/123456", "4930123456"),
-        ("+44 (0)20 7946 0958", "442079460958"),
-        ("+49 (30) 123-456", "4930123456"),
-        ("0044 (0)20.79460958", "442079460958"),
-    ],
-)
-def test_numbers_are_sent_as_digits(phone: str, digits: str) -> None:
-    assert number_of(phone) == digits
-
-
-@pytest.mark.rule("NOTE-1")
-@pytest.mark.parametrize(
-    "phone", ["(30) 123456", "0176 1234567", "176 1234567", "+0 30 123456", "+49 12", "+" + "1" * 16]
-)
-def test_a_number_that_could_be_anybodys_is_dialled_by_nobody(phone: str) -> None:
-    assert number_of(phone) == ""
-
-
-@pytest.mark.rule("NOTE-1")
-async def test_who_gave_a_number_without_its_country_is_told_by_mail_alone(world: World) -> None:
-    await world.everybody(phone="0176 1234567", channels={"whatsapp": True})
-    async with world.sending():
-        await world.confirmed()
-        await world.inbox.wait(1)
-        await world.settled()
-    assert await world.whatsapp.messages() == []
-    rows = await world.rows("SELECT status, reason FROM deliveries WHERE channel = 'whatsapp'")
-    assert [tuple(row) for row in rows] == [("skipped", "no-contact")]
 
 
 @pytest.mark.rule("NOTE-1")

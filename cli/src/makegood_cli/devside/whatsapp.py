@@ -21,6 +21,7 @@ MOST_MESSAGES: Final = 5_000
 CODES: Final[dict[int, tuple[int, str]]] = {
     130429: (429, "Rate limit hit"),
     131000: (500, "Something went wrong"),
+    131005: (403, "Access denied"),
     131016: (500, "Service unavailable"),
     131026: (400, "Message undeliverable"),
     131031: (403, "Business Account locked"),

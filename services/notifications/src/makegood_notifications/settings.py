@@ -78,7 +78,7 @@ class NotificationsSettings(AccessLogSettings):
     mail_give_up_hours: Hours = Field(
         72.0,
         validation_alias="MAIL_GIVE_UP_HOURS",
-        description="How long an e-mail that the mail server puts off is tried again.",
+        description="How long a message is tried again that the mail server or WhatsApp puts off, or takes not now; then it failed.",
     )
 
     contact_confirm_hours: Hours = Field(

@@ -13,6 +13,8 @@ from makegood_chassis.http.names import Name
 from makegood_contracts.zones import zone_names
 from pydantic import AfterValidator, Field, StringConstraints
 
+from makegood_notifications.domain.phone_numbers import e164
+
 LONGEST_TEXT = 4000
 LOCAL_NAMES = ("invalid", "localhost", "test", "local", "example", "internal")
 """Names that only reach mailboxes of one's own; development and private installations use them."""
@@ -42,8 +44,8 @@ def _address(text: str) -> str:
 
 
 def _dialled(text: str) -> str:
-    if sum(character.isdigit() for character in text) < 5:
-        raise ValueError("must be a telephone number, such as `+49 30 123456`")
+    if e164(text) is None:
+        raise ValueError("must be a telephone number with its country, such as `+49 30 123456`")
     return text
 
 
@@ -76,7 +78,9 @@ class ContactRequest(RequestModel):
     name: Name
     email: Address
     phone: Phone | None = Field(
-        None, description="For WhatsApp in international form, `+49 …` or `0049 …`; another is reached by no channel."
+        None,
+        description="For WhatsApp, with its country: `+49 …` or `0049 …`. It is kept and shown as it was written, and dialled in "
+        "international form (E.164).",
     )
     time_zone: Zone
     locale: Locale = Field("en", description="Language of messages, such as `en` or `en-GB`.")

@@ -168,7 +168,7 @@ class Sender:
         try:
             await self._carrier.send(delivery)
         except Unreachable as trouble:
-            return self._unreachable(delivery, str(trouble))
+            return self._unreachable(delivery, waited, str(trouble))
         except Late:
             return Outcome(delivery, pause=timedelta(), counts=False)
         except Refused as trouble:
@@ -182,19 +182,20 @@ class Sender:
         self._knocks = 0
         return Outcome(delivery, "sent", at=self._database.clock.now())
 
-    def _unreachable(self, delivery: Taken, trouble: str) -> Outcome:
-        """The channel is away: everything waits, and no message is blamed."""
+    def _unreachable(self, delivery: Taken, waited: timedelta, trouble: str) -> Outcome:
+        """The channel is away: everything waits, and no message is blamed; but none waits for ever."""
         if time.monotonic() >= self._closed_until:
             self._knocks += 1
             pause = min(2.0 ** (self._knocks - 1), LONGEST_PAUSE)
             self._closed_until = time.monotonic() + pause
             _log.warning("channel away", channel=self._channel, trouble=trouble, pause_seconds=pause)
+        if waited > self._give_up_after:
+            return self._given_up(delivery, trouble)
         return Outcome(delivery, pause=timedelta(seconds=max(self._closed_until - time.monotonic(), 0)), counts=False)
 
     def _put_off(self, delivery: Taken, waited: timedelta, trouble: str) -> Outcome:
         if waited > self._give_up_after:
-            _log.warning("message given up", channel=self._channel, delivery_id=delivery.id, trouble=trouble)
-            return Outcome(delivery, "failed", "unreachable")
+            return self._given_up(delivery, trouble)
         _log.info(
             "message put off",
             channel=self._channel,
@@ -203,6 +204,10 @@ class Sender:
             attempts=delivery.attempts,
         )
         return Outcome(delivery, pause=retry_after(delivery.attempts) * random.uniform(0.9, 1.1))
+
+    def _given_up(self, delivery: Taken, trouble: str) -> Outcome:
+        _log.warning("message given up", channel=self._channel, delivery_id=delivery.id, trouble=trouble)
+        return Outcome(delivery, "failed", "unreachable")
 
     async def _record(self, outcomes: Sequence[Outcome], unit: UnitOfWork) -> Sequence[None]:
         """Many outcomes in one transaction: rows and events."""

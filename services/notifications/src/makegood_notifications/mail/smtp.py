@@ -7,13 +7,18 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Literal, Protocol
+from typing import Final, Literal, Protocol
 
 import aiosmtplib
 from aiosmtplib import errors
 
 from makegood_notifications.channels import PutOff, Refused, Trouble, Unreachable
 from makegood_notifications.mail.composer import Mail
+
+_ABOUT_THIS_MAIL: Final = frozenset({452, 552, 555})
+"""Answers to MAIL FROM that are about this mail: no room for it now, too large, an option that the server lacks."""
+_ABOUT_US: Final = frozenset({421, 454, 530, 534, 535, 538})
+"""The server goes away, or wants a login (RFC 4954 §6): true for every mail until an operator puts it right."""
 
 
 class Mailer(Protocol):
@@ -127,7 +132,9 @@ class SmtpMailer:
             try:
                 await client.mail(mail.sender, options=options)
             except errors.SMTPSenderRefused as refusal:
-                # Nothing the recipient could change (login needed, sender not allowed): an operator will put it right.
+                if refusal.code in _ABOUT_THIS_MAIL:
+                    raise
+                # Nothing that is wrong with this mail (login needed, sender not allowed): an operator will put it right.
                 raise Unreachable(f"sender refused with {refusal.code}") from None
             await client.rcpt(mail.recipient)
             await client.data(mail.content)
@@ -146,6 +153,7 @@ async def _start_anew(client: aiosmtplib.SMTP) -> None:
 
 
 def _verdict(code: int) -> Trouble:
-    if code == 421:
-        return Unreachable("421")
+    """RFC 5321 §4.2.1: 4yz passes, 5yz does not; but some are about us, whatever the mail."""
+    if code in _ABOUT_US:
+        return Unreachable(str(code))
     return Refused(str(code)) if code >= 500 else PutOff(str(code))

@@ -14,12 +14,14 @@ import httpx
 import msgspec
 
 from makegood_notifications.channels import PutOff, Refused, Trouble, Unreachable
+from makegood_notifications.domain.phone_numbers import e164
 
 Verdict = Literal["wait", "later", "never"]
 """`wait`: about the account or the service, whatever the message. `later`, `never`: about this message."""
 
 _CODES: Final[dict[int, Verdict]] = {
     0: "wait", 3: "wait", 10: "wait", 190: "wait",  # the token or its permissions: an operator puts them right
+    33: "wait", 131005: "wait", 131037: "wait",  # our own number: deleted, without access, its name not approved yet
     368: "wait", 131031: "wait", 131042: "wait", 131045: "wait", 133010: "wait",  # the account: locked, unpaid, unregistered
     4: "wait", 80007: "wait", 130429: "wait", 131048: "wait",  # too many calls or messages
     1: "later", 2: "later", 131000: "later", 131016: "later", 131057: "later", 133004: "later",  # passing failures over there
@@ -133,8 +135,5 @@ def _trouble(status: int, code: int | None) -> Trouble:
 
 
 def number_of(phone: str) -> str:
-    """The digits of a number in international form, as the API takes them; empty for any other, which would reach a stranger
-    or nobody. The `(0)` of `+44 (0)20 …` is dialled at home alone."""
-    international = phone.strip().startswith(("+", "00"))
-    digits = re.sub(r"\D", "", phone.replace("(0)", "")).removeprefix("00")
-    return digits if international and not digits.startswith("0") and 7 <= len(digits) <= 15 else ""
+    """The digits of a number as the API takes them; empty for what is no number with its country, which an earlier version took."""
+    return (e164(phone) or "").removeprefix("+")

@@ -1,0 +1,84 @@
+"""Telephone numbers: kept and shown as people write them, dialled in international form (NOTE-1)."""
+
+from __future__ import annotations
+
+import phonenumbers
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from makegood_notifications.domain.phone_numbers import e164
+from phonenumbers import PhoneNumberFormat
+
+from .conftest import World
+
+
+@pytest.mark.rule("NOTE-1")
+@pytest.mark.parametrize(
+    ("written", "dialled"),
+    [
+        ("+44 0161 496 0000", "+441614960000"),
+        ("+44 (0)161 496 0000", "+441614960000"),
+        ("0044 (0)20.79460958", "+442079460958"),
+        ("+44 7700 900123", "+447700900123"),
+        ("+39 06 1234 5678", "+390612345678"),  # the 0 belongs to it
+        ("+39 (0)6 1234 5678", "+390612345678"),
+        ("0049 30/123456", "+4930123456"),
+        ("+49 (30) 123-456", "+4930123456"),
+        ("+7 495 123-45-67", "+74951234567"),
+        ("+61 (0)2 9999 9999", "+61299999999"),
+        ("+1 (212) 555-2368", "+12125552368"),
+    ],
+)
+def test_a_number_is_dialled_by_the_plan_of_its_country(written: str, dialled: str) -> None:
+    assert e164(written) == dialled
+
+
+@pytest.mark.rule("NOTE-1")
+@pytest.mark.parametrize(
+    "written",
+    ["0161 496 0000", "(30) 123456", "176 1234567", "+0 30 123456", "+1 123", "+1 555 0100", "+999 123456789", "+49 0000000",
+     "+49 1", "+" + "1" * 16, "+44 161 496 0000 00 000", "00000000", "+", ""],
+)  # fmt: skip
+def test_what_is_no_number_or_lacks_its_country_is_dialled_by_nobody(written: str) -> None:
+    assert e164(written) is None
+
+
+@given(st.sampled_from(sorted(phonenumbers.SUPPORTED_REGIONS)), st.sampled_from(["", " ", "-", "."]))
+def test_each_countrys_example_is_the_same_number_however_it_is_written(region: str, gap: str) -> None:
+    number = phonenumbers.example_number(region)
+    assert number is not None
+    expected = phonenumbers.format_number(number, PhoneNumberFormat.E164)
+    written = phonenumbers.format_number(number, PhoneNumberFormat.INTERNATIONAL)
+    assert e164(written.replace(" ", gap or " ")) == expected
+    assert e164(expected.replace("+", "00", 1)) == expected
+
+
+@pytest.mark.rule("NOTE-1")
+async def test_a_number_is_shown_as_it_was_written_and_dialled_in_international_form(world: World) -> None:
+    written = "+44 (0)161 496 0000"
+    await world.everybody(phone=written, channels={"whatsapp": True})
+    async with world.client(world.member) as client:
+        assert (await client.get(f"/v1/people/{world.member}/contact")).json()["phone"] == written
+        held = (await client.get(f"/v1/people/{world.member}/export")).json()
+    assert held["contact"]["phone"] == written
+    async with world.sending():
+        await world.confirmed()
+        await world.settled()
+    (message,) = await world.whatsapp.messages()
+    assert message["To"] == "441614960000"
+
+
+@pytest.mark.rule("NOTE-1")
+@pytest.mark.parametrize(
+    ("kept", "told"), [("+44 0161 496 0000", ["441614960000"]), ("0176 1234567", []), ("+49 0000000", [])]
+)
+async def test_a_number_that_an_earlier_version_took_is_read_anew(world: World, kept: str, told: list[str]) -> None:
+    await world.everybody(phone="+49 30 123456", channels={"whatsapp": True})
+    await world.rows("UPDATE people SET phone = $1 WHERE id = $2", kept, world.member)
+    async with world.sending():
+        await world.confirmed()
+        await world.inbox.wait(1)
+        await world.settled()
+    assert [message["To"] for message in await world.whatsapp.messages()] == told
+    rows = await world.rows("SELECT status, reason FROM deliveries WHERE channel = 'whatsapp'")
+    assert [tuple(row) for row in rows] == [("sent", None) if told else ("skipped", "no-contact")]
