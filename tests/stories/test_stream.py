@@ -53,7 +53,7 @@ class Stream:
             name, _, value = line.partition(":")
             fields[name] = value.strip()
         self.last_id = fields.get("id", self.last_id)
-        if "event" in fields:
+        if fields.get("event", "stream.opened") != "stream.opened":
             self.seen.append(Told(fields["id"], fields["event"], json.loads(fields["data"])))
 
 

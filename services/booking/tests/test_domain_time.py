@@ -41,7 +41,17 @@ def test_what_is_shown_names_the_instant_with_one_of_the_zones_offsets(moment: d
 
 @pytest.mark.parametrize(
     "name",
-    ["Mars/Olympus", "", "../etc/passwd", "europe/berlin", "localtime", "Factory", "posix/UTC", "Europe/Ber\x00lin", "+01:00"],
+    [
+        "Mars/Olympus",
+        "",
+        "../etc/passwd",
+        "europe/berlin",
+        "localtime",
+        "Factory",
+        "posix/UTC",
+        "Europe/Ber\x00lin",
+        "+01:00",
+    ],
 )
 def test_a_zone_that_does_not_exist_is_none(name: str) -> None:
     assert not is_zone(name)

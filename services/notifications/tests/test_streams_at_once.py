@@ -29,7 +29,8 @@ async def reading(world: World, base: str, person: str) -> AsyncIterator[tuple[h
         lines = answer.aiter_lines()
         if answer.status_code == 200:
             assert (await anext(lines)).startswith("retry")
-            assert (await anext(lines)).startswith("id")
+            for field in ("id", "event: stream.opened", "data"):
+                assert (await anext(lines)).startswith(field)
         yield answer, lines
 
 

@@ -12,7 +12,6 @@ import msgspec
 from fastapi import APIRouter, Depends, Header, Request
 from fastapi.responses import StreamingResponse
 from makegood_chassis.http.context import context
-from makegood_chassis.http.problems import invalid
 from makegood_chassis.http.rights import Access, Caller, operation
 from makegood_chassis.messaging.failures import is_transient
 from makegood_chassis.service import Service
@@ -49,41 +48,44 @@ _encode = msgspec.json.Encoder().encode
 async def follow_stream(
     access: Annotated[Access, Depends(operation("stream.follow"))],
     request: Request,
-    last_event_id: Annotated[str | None, Header(max_length=64)] = None,
+    last_event_id: Annotated[str | None, Header()] = None,
 ) -> StreamingResponse:
     """Events `session.changed`, `room.message`, `credits.changed`, `waitlist.offered` of the caller. With `Last-Event-ID` those
-    since then, up to two days back; without, those from now on. The stream ends when its access token does: come back with a
-    new one.
+    since then, up to two days back; without, those from now on. The first event is `stream.opened`: its id is the place to come
+    back to, and `resumed` in its data tells whether the id that was sent is followed. It is false for an id that this stream
+    never gave: then what happened before is not shown, so read it anew. The stream ends when its access token does: come back
+    with a new one.
 
     A person can have five streams open. One more closes the oldest, which ends with the event `stream.closed` and
     `{"reason": "too-many-streams"}`: do not come back at once, for that would close another one."""
     service: Service = request.app.state.service
+    # A refusal would stop a browser's EventSource for good, and it sends its last id by itself.
     after = Position.parse(last_event_id) if last_event_id else None
-    if last_event_id and after is None:
-        raise invalid("#/Last-Event-ID", "Send the `id` of an event as it came.", where="header")
     async with service.database.reading() as queries:
         end = await stream.end(queries)
     # An id from beyond the end is of another installation or of data that a restore took back; it would be waited for in vain.
-    after = end if after is None else min(after, end)
+    resumed = after is not None and after <= end
     streams: Streams = service.parts.streams
     here = context(request)
     opened = streams.enter(access.caller.subject, here.break_off)
     here.at_end = partial(streams.leave, opened)
     return StreamingResponse(
-        _events(service, access.caller, opened, after),
+        _events(service, access.caller, opened, after if after is not None and resumed else end, resumed=resumed),
         media_type="text/event-stream",
         headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
     )
 
 
-async def _events(service: Service, caller: Caller, stream: OpenStream, after: Position) -> AsyncIterator[bytes]:
+async def _events(
+    service: Service, caller: Caller, stream: OpenStream, after: Position, *, resumed: bool
+) -> AsyncIterator[bytes]:
     """Entries as they come; ends when the process stops or the caller's token does, and the client app comes back with its last
     id. Ends with the reason when the person opened too many others."""
     loop = asyncio.get_running_loop()
     streams: Streams = service.parts.streams
     look = LOOK if not service.signals.connected else SELDOM
     async with streams.following(stream):
-        yield f"retry: {RETRY}\nid: {after.text}\n\n".encode()
+        yield b"retry: %d\n" % RETRY + _event(Entry(after, "stream.opened", {"resumed": resumed}))
         spoke, pause = loop.time(), look
         while not stream.over and stream.closed_because is None and time.time() < caller.until:
             if entries := await _look(service, caller.subject, after):
