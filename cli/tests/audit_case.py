@@ -124,7 +124,7 @@ class Case:
             "id": name, "status": status, "version": 4, "member_id": "member", "provider_id": "provider",
             "venue_id": "venue", "starts_at": NOW + HOUR, "ends_at": NOW + 2 * HOUR, "confirm_by": NOW + MINUTE,
             "credit_state": credit_state, "due_at": NOW + HOUR if live else None, "moment": NOW + HOUR if live else None,
-            "move_id": None, "move_state": None, "decide_by": None, "corrected": False,
+            "move_id": None, "move_state": None, "decide_by": None, "corrected": False, "moved_at_short_notice": False,
         }  # fmt: skip
         if status == "rejected":
             session["confirm_by"] = None

@@ -219,8 +219,8 @@ def completed(request: SessionRequested) -> SessionCompleted:
     return _after(SessionCompleted, request)
 
 
-def no_show(request: SessionRequested) -> MemberNoShow:
-    return _after(MemberNoShow, request, marked_by="provider")
+def no_show(request: SessionRequested, *, forfeits: bool = True) -> MemberNoShow:
+    return _after(MemberNoShow, request, marked_by="provider", forfeits=forfeits)
 
 
 def missed(request: SessionRequested) -> ProviderMissed:
@@ -283,6 +283,8 @@ def extended(request: SessionRequested, wish: InvoiceWish | None) -> SessionExte
     return _after(SessionExtended, request, move_id=new_id(), old_ends_at=request.ends_at, invoice=wish)
 
 
-def corrected(request: SessionRequested, old: Outcome, new: Outcome) -> OutcomeCorrected:
-    other = {"corrected_by": "support-1", "corrected_at": NOW}
+def corrected(
+    request: SessionRequested, old: Outcome, new: Outcome, *, no_show_forfeits: bool = True
+) -> OutcomeCorrected:
+    other = {"corrected_by": "support-1", "corrected_at": NOW, "no_show_forfeits": no_show_forfeits}
     return _after(OutcomeCorrected, request, old_outcome=old, outcome=new, **other)

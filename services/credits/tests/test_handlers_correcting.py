@@ -67,6 +67,25 @@ async def test_a_credit_follows_the_corrected_outcome(world: World, old: Outcome
     assert await world.imbalances() == []
 
 
+@pytest.mark.rule("RESC-3", "MISS-5")
+async def test_a_no_show_that_costs_nothing_is_corrected_like_a_miss(world: World) -> None:
+    await world.enrol(plan_id="eap-6")
+    asked = requested()
+    await world.send(asked)
+    await world.send(reserved(asked))
+    await world.send(no_show(asked, forfeits=False))
+    assert (await world.state(asked.session_id), await world.balance()) == ("returned", (6, 0))
+    steps: list[tuple[Outcome, str]] = [
+        ("completed", "spent"), ("member_no_show", "returned"), ("provider_missed", "returned"), ("completed", "spent")
+    ]  # fmt: skip
+    current: Outcome = "member_no_show"
+    for outcome, state in steps:
+        await world.send(corrected(asked, current, outcome, no_show_forfeits=False))
+        current = outcome
+        assert (await world.state(asked.session_id), await world.balance()) == (state, (LEFT[state], 0))
+    assert await world.imbalances() == []
+
+
 @pytest.mark.rule("MISS-5", "CRED-1")
 async def test_corrections_that_go_to_and_fro_leave_one_return_and_the_right_balance(world: World) -> None:
     asked = await ended(world, "provider_missed")

@@ -44,6 +44,10 @@ def late_cancel(request: SessionRequested) -> Event:
     return cancelled(request, forfeits=True)
 
 
+def free_no_show(request: SessionRequested) -> Event:
+    return no_show(request, forfeits=False)
+
+
 ENDINGS: list[Any] = [
     pytest.param(rejected, CreditReturned, "returned", id="rejected", marks=pytest.mark.rule("BOOK-1")),
     pytest.param(declined, CreditReturned, "returned", id="declined", marks=pytest.mark.rule("CONF-1")),
@@ -51,6 +55,7 @@ ENDINGS: list[Any] = [
     pytest.param(cancelled, CreditReturned, "returned", id="cancelled", marks=pytest.mark.rule("CANC-1", "CANC-2")),
     pytest.param(late_cancel, CreditForfeited, "forfeited", id="late", marks=pytest.mark.rule("CANC-1")),
     pytest.param(no_show, CreditForfeited, "forfeited", id="no-show", marks=pytest.mark.rule("NOSH-1")),
+    pytest.param(free_no_show, CreditReturned, "returned", id="free-no-show", marks=pytest.mark.rule("RESC-3")),
     pytest.param(completed, CreditSpent, "spent", id="completed", marks=pytest.mark.rule("JOIN-2")),
     pytest.param(missed, CreditReturned, "returned", id="missed", marks=pytest.mark.rule("MISS-2")),
 ]

@@ -23,6 +23,7 @@ LATE = timedelta(minutes=1)
 SETTLED_AS: dict[str, frozenset[str]] = {
     "completed": frozenset({"spent"}),
     "member_no_show": frozenset({"forfeited"}),
+    "free_no_show": frozenset({"returned"}),
     "cancelled": frozenset({"returned", "forfeited"}),
     "provider_missed": frozenset({"returned"}),
     "declined": frozenset({"returned"}),
@@ -34,6 +35,7 @@ SETTLED_AS: dict[str, frozenset[str]] = {
 INVOICE_AS: dict[str, frozenset[str]] = {
     "completed": frozenset({"issued", "paid", "overdue"}),
     "member_no_show": frozenset({"issued", "paid", "overdue"}),
+    "free_no_show": frozenset({"void"}),
     "cancelled": frozenset({"void", "issued", "paid", "overdue"}),
     "provider_missed": frozenset({"void"}),
     "declined": frozenset({"void"}),
@@ -124,8 +126,14 @@ def ended_sessions_are_settled_rightly(data: Snapshot) -> Iterator[str]:
             continue
         if hold["is_credit"]:
             yield from _credit_disagrees(session, hold)
-        elif hold["invoice"] not in INVOICE_AS[session["status"]]:
+        elif hold["invoice"] not in INVOICE_AS[_ending(session)]:
             yield f"session {session['id']} is {session['status']} and its co-pay is {hold['invoice']}"
+
+
+def _ending(session: Row) -> str:
+    """RESC-3: who does not come to a session that the provider moved at short notice loses nothing."""
+    free = session["status"] == "member_no_show" and session["moved_at_short_notice"]
+    return "free_no_show" if free else session["status"]
 
 
 def _credit_disagrees(session: Row, hold: Row) -> Iterator[str]:
@@ -135,7 +143,7 @@ def _credit_disagrees(session: Row, hold: Row) -> Iterator[str]:
     settled = _BEFORE.get(hold["returned_from"], state)
     # What came back and was used before a correction came stays returned: no balance is ever negative.
     stays = session["corrected"] and state == "returned"
-    if not stays and not {state, settled} & SETTLED_AS[status]:
+    if not stays and not {state, settled} & SETTLED_AS[_ending(session)]:
         yield f"session {session['id']} is {status} and its credit was {state}"
     if session["credit_state"] != state:
         yield f"session {session['id']}: booking says its credit is {session['credit_state']}, credits says {state}"

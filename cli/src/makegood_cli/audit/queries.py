@@ -7,7 +7,7 @@ NOW = "SELECT clock_timestamp() + make_interval(secs => offset_seconds) AS now F
 
 SESSIONS = """
 SELECT s.id::text, s.status, s.version, s.member_id, s.provider_id, s.venue_id, s.starts_at, s.ends_at, s.confirm_by,
-    s.credit_state, d.due_at, s.move->>'id' AS move_id, s.move->>'state' AS move_state,
+    s.credit_state, s.moved_at_short_notice, d.due_at, s.move->>'id' AS move_id, s.move->>'state' AS move_state,
     (s.move->>'decide_by')::timestamptz AS decide_by,
     EXISTS (SELECT FROM session_notes n WHERE n.session_id = s.id AND n.kind = 'correction') AS corrected,
     CASE s.status

@@ -120,11 +120,11 @@ class SessionStarted(SessionFact, frozen=True, kw_only=True):
 
 
 class SessionCompleted(SessionFact, frozen=True, kw_only=True):
-    """Both attended and the end has come; the credit is spent (JOIN-2)."""
+    """The two met and the end has come; the credit is spent (JOIN-2)."""
 
 
 class ProviderMissed(SessionFact, frozen=True, kw_only=True):
-    """The provider did not come within the grace; everything is made good from here (MISS-1, MISS-2)."""
+    """The session did not take place because of the provider; everything is made good from here (MISS-1, JOIN-2, MISS-2)."""
 
     absent_party: Literal["provider", "both"]
     missed_at: datetime
@@ -132,9 +132,11 @@ class ProviderMissed(SessionFact, frozen=True, kw_only=True):
 
 
 class MemberNoShow(SessionFact, frozen=True, kw_only=True):
-    """The member did not come; the credit is forfeited (NOSH-1)."""
+    """The member did not come (NOSH-1). `forfeits`: the credit is lost; it returns where the provider had moved the session with
+    less notice than the policy asks (RESC-3)."""
 
     marked_by: Actor
+    forfeits: bool = True
 
 
 class MoveFact(SessionFact, frozen=True, kw_only=True):
@@ -232,3 +234,5 @@ class OutcomeCorrected(SessionFact, frozen=True, kw_only=True):
     outcome: Outcome
     corrected_by: str
     corrected_at: datetime
+    no_show_forfeits: bool = True
+    """Whether this session costs a member who does not come the credit (RESC-3)."""

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from makegood_contracts.events import (
+    Actor,
     MemberNoShow,
     Party,
     ProviderMissed,
@@ -124,8 +125,7 @@ def mark_no_show(session: Session, now: datetime) -> Changed | Refusal:
         return Refusal("no-show-not-possible", "Join the session first: only who is in the room can mark a no-show.")
     if was_present(session, "member"):
         return Refusal("no-show-not-possible", "The member was there.")
-    changes: dict[str, Any] = {"status": "member_no_show", "absent_party": "member"}
-    return after(before, happened(session, MemberNoShow, changes, marked_by="provider"))
+    return after(before, _no_show(session, "provider"))
 
 
 def next_due(session: Session) -> datetime | None:
@@ -193,7 +193,7 @@ def _ended(session: Session, found: Verdict) -> Changed:
         case "completed":
             return happened(session, SessionCompleted, changes)
         case "member_no_show":
-            return happened(session, MemberNoShow, changes, marked_by="system")
+            return _no_show(session, "system")
         case "provider_missed":
             return happened(
                 session,
@@ -203,6 +203,12 @@ def _ended(session: Session, found: Verdict) -> Changed:
                 missed_at=found.at,
                 grace_minutes=session.policy.grace_minutes,
             )
+
+
+def _no_show(session: Session, marked_by: Actor) -> Changed:
+    """NOSH-1; RESC-3: it costs nothing if the provider had moved the session at short notice."""
+    changes: dict[str, Any] = {"status": "member_no_show", "absent_party": "member"}
+    return happened(session, MemberNoShow, changes, marked_by=marked_by, forfeits=not session.moved_at_short_notice)
 
 
 def as_of(session: Session, now: datetime) -> tuple[Session, tuple[Any, ...]]:

@@ -53,5 +53,6 @@ def correct(session: Session, right: Outcome, corrected_by: str, now: datetime) 
         outcome=right,
         corrected_by=corrected_by,
         corrected_at=now,
+        no_show_forfeits=not session.moved_at_short_notice,
     )
     return after(before, corrected)

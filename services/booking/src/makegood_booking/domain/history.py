@@ -79,6 +79,8 @@ def detail(event: Event) -> str | None:
         case OutcomeCorrected():
             return f"{event.outcome} instead of {event.old_outcome}"
         case ProviderMissed():
-            return "nobody came" if event.absent_party == "both" else "the provider did not come"
+            return "the two did not meet" if event.absent_party == "both" else "the provider was not there"
+        case MemberNoShow():
+            return "credit forfeited" if event.forfeits else "credit returned (moved at short notice)"
         case _:
             return None

@@ -111,6 +111,7 @@ def _moved(session: Session, move: Move, now: datetime) -> Changed:
         "confirm_by": confirm_by,
         "move": None,
         "moved_by_provider": move.by == "provider",
+        "moved_at_short_notice": move.by == "provider" and now > policy.free_until(move.starts_at),
         # With another length than it had it is as booked anew.
         "extended_minutes": session.extended_minutes if move.length_minutes == old.length_minutes else 0,
         "reconfirmation": "due" if confirmed and now < policy.reconfirm_at(move.starts_at) else None,

@@ -94,6 +94,8 @@ class Session:
     """A change of time that is being decided, or the last one that was refused."""
     moved_by_provider: bool = False
     """RESC-3: the provider moved it, and the member has not moved it since."""
+    moved_at_short_notice: bool = False
+    """RESC-3: and did so with less notice than the policy asks."""
     reconfirmation: Reconfirmation | None = None
     extended_minutes: int = 0
     """EXT-1: what extensions added to the length that was booked; no plan pays for it."""

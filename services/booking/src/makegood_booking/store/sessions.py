@@ -26,8 +26,8 @@ COLUMNS: Final = (
     "id, room_id, member_id, provider_id, starts_at, ends_at, length_minutes, modality, time_zone, venue_id, booked_by, "
     "requested_at, policy_version, status, version, slot_state, funding, credit_state, reasons, purchasable, confirm_by, "
     "member_joined_at, member_left_at, provider_joined_at, provider_left_at, together_since, together, first_left, "
-    "absent_party, lot_id::text, blocked_from, blocked_until, move, moved_by_provider, reconfirmation, extended_minutes, "
-    "invoiced_minor, invoiced_early"
+    "absent_party, lot_id::text, blocked_from, blocked_until, move, moved_by_provider, moved_at_short_notice, "
+    "reconfirmation, extended_minutes, invoiced_minor, invoiced_early"
 )
 _JOINED: Final = COLUMNS.split(", ").index("member_joined_at") + 1
 _ATTENDANCE: Final = slice(_JOINED, _JOINED + len(fields(Attendance)))
@@ -63,14 +63,15 @@ SET status = n.status, version = n.version, slot_state = n.slot_state, funding =
     provider_left_at = n.provider_left_at, absent_party = n.absent_party, lot_id = n.lot_id,
     blocked_from = n.blocked_from, blocked_until = n.blocked_until, move = n.move,
     moved_by_provider = n.moved_by_provider, reconfirmation = n.reconfirmation, together_since = n.together_since,
-    together = n.together, first_left = n.first_left
+    together = n.together, first_left = n.first_left, moved_at_short_notice = n.moved_at_short_notice
 FROM unnest($7::uuid[], $8::text[], $9::int[], $10::text[], $11::text[], $12::text[], $13::jsonb[], $14::bool[],
             $15::timestamptz[], $16::timestamptz[], $17::timestamptz[], $18::timestamptz[], $19::timestamptz[], $20::text[],
             $21::uuid[], $22::timestamptz[], $23::timestamptz[], $24::jsonb[], $25::bool[], $26::text[],
-            $27::timestamptz[], $28::interval[], $29::text[])
+            $27::timestamptz[], $28::interval[], $29::text[], $30::bool[])
      AS n (id, status, version, slot_state, funding, credit_state, reasons, purchasable, confirm_by, member_joined_at,
            member_left_at, provider_joined_at, provider_left_at, absent_party, lot_id, blocked_from, blocked_until,
-           move, moved_by_provider, reconfirmation, together_since, together, first_left)
+           move, moved_by_provider, reconfirmation, together_since, together, first_left,
+           moved_at_short_notice)
 WHERE s.id = n.id
 """  # noqa: S608
 _REBOOK = """
@@ -196,6 +197,7 @@ class Sessions:
             [seen.together_since for seen in attendance],
             [seen.together for seen in attendance],
             [seen.first_left for seen in attendance],
+            [s.moved_at_short_notice for s in sessions],
         )
         moved = {
             changed.session.id for changed, _ in changes if any(isinstance(event, _MOVING) for event in changed.events)

@@ -56,6 +56,7 @@ sessions = Table(
     Column("blocked_until", DateTime(timezone=True)),
     Column("move", JSONB),
     Column("moved_by_provider", BOOLEAN),
+    Column("moved_at_short_notice", BOOLEAN),
     Column("reconfirmation", Text),
     Column("extended_minutes", Integer),
     Column("invoiced_minor", BigInteger),

@@ -17,30 +17,34 @@ IMPLIED: Final[dict[SessionOutcome, Outcome]] = {
     "provider_missed": "returned",
     "member_no_show": "forfeited",
 }
-"""JOIN-2, MISS-2, NOSH-1: what becomes of a credit where a session ended so."""
 
 ACCOUNTS: Final[dict[Outcome, str]] = {"spent": "platform:spent", "forfeited": "platform:forfeited"}
+
+
+def implied(outcome: SessionOutcome, no_show_forfeits: bool) -> Outcome:
+    """JOIN-2, MISS-2, NOSH-1, RESC-3: what becomes of a credit where a session ended so."""
+    return "returned" if outcome == "member_no_show" and not no_show_forfeits else IMPLIED[outcome]
 
 
 def correct(
     book: Book,
     hold: Hold,
-    old: SessionOutcome,
-    new: SessionOutcome,
+    old: Outcome,
+    target: Outcome,
     *,
     came_back_to: Lot | None,
     made_by: str,
     now: datetime,
 ) -> Entry | Invoice | None:
-    """MISS-5: the session's credit or co-pay becomes what the new outcome implies; None where nothing changes.
+    """MISS-5: the session's credit or co-pay becomes `target`, what the new outcome implies, after `old`, what the old one
+    implied; None where nothing changes.
 
     `came_back_to`: the lot in which the session's credit arrived when it came back, if it ever did. The first time it comes
     back it is a `return` (one a hold, as the database guarantees); every later movement is an `adjust` that names the
     session. A credit that came back and was used since stays with the member: no balance becomes negative. So does one
     that support gave back by hand, however often the outcome is corrected.
     """
-    target = IMPLIED[new]
-    stays = hold.by_hand or (hold.state == "returned" and IMPLIED[old] != "returned")
+    stays = hold.by_hand or (hold.state == "returned" and old != "returned")
     if hold.state not in IMPLIED.values() or hold.state == target or stays:
         return None
     if hold.lot_id is None:

@@ -34,6 +34,10 @@ REASONS: Final[dict[SettleCause, str]] = {
 }
 
 
+NOT_TOLD_IN_TIME: Final = "The member did not come, but the provider had moved the session at short notice."
+"""RESC-3: why the credit of a no-show returns."""
+
+
 @dataclass(frozen=True, slots=True)
 class Ending:
     """How a session ended for its credit, and by whom. `ended_at` counts for MISS-2."""

@@ -10,7 +10,7 @@ from makegood_contracts.events import OutcomeCorrected
 
 from makegood_credits.domain.believing import disbelieved
 from makegood_credits.domain.book import Entry
-from makegood_credits.domain.correcting import IMPLIED, correct
+from makegood_credits.domain.correcting import correct, implied
 from makegood_credits.domain.invoices import OPEN, Invoice
 from makegood_credits.domain.settling import Ending
 from makegood_credits.handlers.due import set_due
@@ -38,8 +38,10 @@ async def _correct(received: Received[OutcomeCorrected], unit: UnitOfWork) -> No
         return
     if hold is None or hold.id is None:
         return
+    old = implied(event.old_outcome, event.no_show_forfeits)
+    right = implied(event.outcome, event.no_show_forfeits)
     if hold.state == "held":  # its outcome never came through: the corrected one settles it
-        ending = Ending(IMPLIED[event.outcome], "corrected", event.corrected_at, event.corrected_by)
+        ending = Ending(right, "corrected", event.corrected_at, event.corrected_by)
         await settle_all(unit, [Ended(event.session_id, event.member_id, ending, cause)])
         return
     book = books[hold.member_id]
@@ -51,8 +53,8 @@ async def _correct(received: Received[OutcomeCorrected], unit: UnitOfWork) -> No
     outcome = correct(
         book,
         hold,
-        event.old_outcome,
-        event.outcome,
+        old,
+        right,
         came_back_to=book.lots[lot_id] if lot_id else None,
         made_by=event.corrected_by,
         now=unit.now,
@@ -72,9 +74,9 @@ async def _correct(received: Received[OutcomeCorrected], unit: UnitOfWork) -> No
             refunds=charged == "paid",
         )
     if hold.extended:  # the outcome decides, not the credit, which may have come back by hand or stay for it was used
-        if IMPLIED[event.outcome] == "returned":
+        if right == "returned":
             await void_extensions(unit, books, {hold.session_id: (cause, "corrected")})
-        elif IMPLIED[event.old_outcome] == "returned":
+        elif old == "returned":
             await issue_extensions_again(unit, book, hold.session_id, cause)
     await book_store.save(unit, [book])
     if hold.state != before:

@@ -23,7 +23,7 @@ from makegood_credits.domain.believing import disbelieved
 from makegood_credits.domain.book import Book
 from makegood_credits.domain.holding import Hold, HoldState
 from makegood_credits.domain.invoices import Invoice
-from makegood_credits.domain.settling import Ending, settle
+from makegood_credits.domain.settling import NOT_TOLD_IN_TIME, Ending, settle
 from makegood_credits.handlers.due import set_due
 from makegood_credits.handlers.facts import publish_charge, publish_entries
 from makegood_credits.handlers.invoices import void_extensions
@@ -54,6 +54,8 @@ def ending_of(event: Event, received: Received[Any]) -> Ending:
             return Ending("returned", "provider_missed", event.missed_at)
         case MemberNoShow():
             who = event.provider_id if event.marked_by == "provider" else event.marked_by
+            if not event.forfeits:  # RESC-3
+                return Ending("returned", "member_no_show", received.time, who, NOT_TOLD_IN_TIME)
             return Ending("forfeited", "member_no_show", received.time, who)
         case SessionCancelled():
             people = {"member": event.member_id, "provider": event.provider_id}

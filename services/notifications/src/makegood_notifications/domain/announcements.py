@@ -87,6 +87,7 @@ _DECLINED: Announcements = (Announcement("session-declined"),)
 _EXPIRED: Announcements = (Announcement("session-expired"),)
 _MISSED: Announcements = (Announcement("provider-missed"),)
 _NO_SHOW: Announcements = (Announcement("member-no-show", forfeits=True),)
+_FREE_NO_SHOW: Announcements = (Announcement("member-no-show"),)
 _RECONFIRM: Announcements = (Announcement("reconfirm-asked", to="provider"),)
 _RECONFIRMED: Announcements = (Announcement("session-reconfirmed", mail=False),)
 
@@ -127,8 +128,8 @@ def announcements(event: SessionFact) -> Announcements:
             return _DECLINED
         case SessionExpired():  # CONF-2
             return _EXPIRED
-        case MemberNoShow():  # NOSH-1
-            return _NO_SHOW
+        case MemberNoShow():  # NOSH-1, RESC-3
+            return _NO_SHOW if event.forfeits else _FREE_NO_SHOW
         case SessionExtended():  # EXT-1
             return (Announcement("session-extended"),)
         case ReconfirmationAsked():  # CONF-3
