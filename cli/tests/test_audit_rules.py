@@ -61,6 +61,7 @@ IN_TABLES: list[tuple[Invariant, Fault, str]] = [
         for name, state, said in (
             ("completed", "forfeited", "completed and its credit was forfeited"),
             ("no_show", "spent", "member_no_show and its credit was spent"),
+            ("moved/no_show", "forfeited", "member_no_show and its credit was forfeited"),
             ("missed", "forfeited", "provider_missed and its credit was forfeited"),
             ("cancelled", "spent", "cancelled and its credit was spent"),
             ("declined", "spent", "declined and its credit was spent"),
@@ -81,6 +82,12 @@ IN_TABLES: list[tuple[Invariant, Fault, str]] = [
     (ended, sets("credit_holds", "back/completed", state="spent"), "the ledger says otherwise"),
     (ended, sets("credit_holds", "missed", returned_from=None), "says otherwise"),
     (ended, sets("sessions", "missed", credit_state="held"), "booking says"),
+    (
+        ended,
+        sets("sessions", "moved/no_show", moved_at_short_notice=False),
+        "member_no_show and its credit was returned",
+    ),
+    (ended, sets("credit_holds", "moved/no_show/co-pay", invoice="issued"), "member_no_show and its co-pay is issued"),
     (ended, sets("sessions", "back/no_show", credit_state="forfeited"), "booking says"),
     (ended, sets("sessions", "back/completed", credit_state="spent"), "booking says"),
     (ended, sets("credit_holds", "missed/co-pay", invoice="issued"), "co-pay is issued"),
