@@ -295,6 +295,19 @@ async def test_a_bad_cancellation_is_refused(world: World, body: Any) -> None:
     assert (await world.read(session))["status"] == "confirmed"
 
 
+async def test_a_tag_that_a_read_gave_is_good_for_a_change_and_for_reading_again(world: World) -> None:
+    session = await world.reserved()
+    path = f"/v1/sessions/{session['id']}"
+    tag = (await world.member.get(path)).headers["etag"]
+    assert (await world.member.get(path, headers={"If-None-Match": tag})).status_code == 304
+    confirmed = await world.provider.post(f"{path}/confirm", headers={"If-Match": tag})
+    assert confirmed.status_code == 200, confirmed.text
+    changed = await world.member.get(path, headers={"If-None-Match": tag})
+    assert (changed.status_code, changed.json()["status"]) == (200, "confirmed")
+    stale = await world.member.post(f"{path}/cancel", headers={"If-Match": tag})
+    assert (stale.status_code, slug(stale)) == (412, "version-mismatch")
+
+
 async def test_pages_neither_skip_nor_repeat(world: World) -> None:
     made = [await world.ask(START + timedelta(hours=n // 2)) for n in range(7)]
     other = await world.room("bea")

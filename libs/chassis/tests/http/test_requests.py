@@ -157,7 +157,6 @@ async def test_unknown_addresses_and_methods(client: httpx.AsyncClient) -> None:
     assert (await client.get("/v1/notes/a%00b")).status_code == 404
     assert _slug(await client.get("/v1/trouble/NO-KIND")) == "not-found"
     assert (await client.get("/v1/notes?cursor=a%00b")).status_code == 422
-    assert (await client.get("/v1/notes?limit=1&limit=2")).status_code == 200
 
 
 async def test_every_answer_has_its_id_and_the_security_headers(client: httpx.AsyncClient) -> None:
@@ -238,6 +237,26 @@ async def test_head_is_get_without_its_body(client: httpx.AsyncClient) -> None:
     assert (await client.head("/v1/slow-notes")).status_code == 405
     del client.headers["authorization"]
     assert (await client.head("/v1/notes")).status_code == 401
+
+
+async def test_who_has_the_answer_already_gets_304_without_it(client: httpx.AsyncClient) -> None:
+    made = (await client.post("/v1/notes", json={"text": "a"}, headers=JSON)).json()
+    path = f"/v1/notes/{made['id']}"
+    whole = await client.get(path)
+    tag = whole.headers["etag"]
+    for known in (tag, f"W/{tag}", "*", f'"other", {tag}'):
+        for method in ("GET", "HEAD"):
+            answer = await client.request(method, path, headers={"If-None-Match": known})
+            assert (answer.status_code, answer.content, answer.headers["etag"]) == (304, b"", tag), (method, known)
+            assert "content-type" not in answer.headers
+            assert answer.headers["x-request-id"]
+    for other in ('"other"', tag.strip('"'), "", "W/", '"', "\xff"):
+        answer = await client.get(path, headers={"If-None-Match": other.encode("latin-1")})
+        assert (answer.status_code, answer.json()) == (200, whole.json()), other
+    lists = await client.get("/v1/notes", headers={"If-None-Match": "*"})
+    assert lists.status_code == 200, "a list has no tag"
+    missing = await client.get("/v1/notes/none", headers={"If-None-Match": "*"})
+    assert missing.status_code == 404
 
 
 @pytest.mark.parametrize("query", ["limit=2&limit=3", "limit=2&limit=2", "cursor=a&limit=1&cursor=a"])

@@ -39,13 +39,15 @@ def answer(
     *,
     version: int | None = None,
     location: str | None = None,
+    varies: bool = False,
     headers: dict[str, str] | None = None,
 ) -> Response:
-    """A JSON answer; `version` becomes its ETag. For reads; changes answer through `Change.answer`."""
+    """A JSON answer; `version` becomes its ETag. `varies`: it can change while the version stays, with the time or with who reads
+    it. For reads; changes answer through `Change.answer`."""
     sent = dict(headers or {})
-    if version is not None:
-        sent["ETag"] = etag(version)
     if location is not None:
         sent["Location"] = location
     body = json_bytes(content)
+    if version is not None:
+        sent["ETag"] = etag(version, body if varies else None)
     return Response(body, status, headers=sent, media_type="application/json" if body else None)

@@ -16,6 +16,7 @@ from makegood_chassis.http.bodies import ClientGone
 from makegood_chassis.http.context import SCOPE_KEY, RequestContext, request_id, traceparent
 from makegood_chassis.http.failures import response_to
 from makegood_chassis.http.idempotency import Replay
+from makegood_chassis.http.preconditions import not_modified
 from makegood_chassis.http.problems import Problem, invalid
 from makegood_chassis.metrics import HTTP_ACTIVE, HTTP_DURATION
 
@@ -33,6 +34,7 @@ _WANTED: Final = frozenset(
         b"x-request-id",
         b"traceparent",
         b"x-envoy-expected-rq-timeout-ms",
+        b"if-none-match",
     }
 )
 _CONNECTION: Final = ("type", "asgi", "http_version", "scheme", "server", "client", "root_path", "app", "state")
@@ -71,6 +73,9 @@ class Edge:
         inner = scope
         if scope["method"] == "HEAD":
             inner, send = {**scope, "method": "GET"}, _without_body(send)
+        known = sent.get(b"if-none-match") if inner["method"] == "GET" else None
+        if known is not None:
+            send = _unless_known(send, known)
         status, handling = 0, True
         deadline = context.timeout = asyncio.timeout_at(ends)
         whole = False
@@ -224,6 +229,26 @@ def _without_body(send: Send) -> Send:
             raise ClientGone
 
     return headers_alone
+
+
+def _unless_known(send: Send, known: bytes) -> Send:
+    """Whoever has the answer already, by `If-None-Match`, gets 304 without it (RFC 9110 §13.1.2)."""
+    known_already = False
+
+    async def without_repeating(message: Message) -> None:
+        nonlocal known_already
+        if message["type"] == "http.response.start" and message["status"] == 200:
+            headers = message["headers"]
+            known_already = any(name == b"etag" and not_modified(known, value) for name, value in headers)
+            if known_already:
+                about_a_body = (b"content-length", b"content-type")
+                message["status"] = 304
+                message["headers"] = [pair for pair in headers if pair[0] not in about_a_body]
+        elif known_already and message["type"] == "http.response.body":
+            message["body"] = b""
+        await send(message)
+
+    return without_repeating
 
 
 def _text(value: bytes | None) -> str | None:

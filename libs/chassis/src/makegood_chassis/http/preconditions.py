@@ -1,7 +1,8 @@
-"""What a request header asks of a change: `If-Match` (RFC 9110 §13.1.1) and `Prefer` (RFC 7240)."""
+"""What a request's headers ask: `If-Match` and `If-None-Match` (RFC 9110 §13.1), and `Prefer` (RFC 7240)."""
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Sequence
 
@@ -14,9 +15,27 @@ _ONLY_WAIT = re.compile(r"wait=([0-9]{1,9})")
 _LONGEST_WAIT = 3600
 
 
-def etag(version: int) -> str:
-    """The strong entity tag of a version."""
-    return f'"{version}"'
+def etag(version: int, shown: bytes | None = None) -> str:
+    """The strong entity tag of a version. `shown`: the answer's body, if it can change while the version stays, with the time or
+    with who reads it."""
+    if shown is None:
+        return f'"{version}"'
+    return f'"{version}-{hashlib.blake2s(shown, digest_size=6).hexdigest()}"'
+
+
+def not_modified(sent: bytes | None, tag: bytes) -> bool:
+    """Whether `If-None-Match` names the entity tag, compared weakly: a proxy that compresses makes a tag weak (RFC 9110 §13.1.2).
+
+    What is malformed asks for nothing, so the whole answer is sent.
+    """
+    if sent is None:
+        return False
+    value = sent.decode("latin-1").strip()
+    if value == "*":
+        return True
+    return bool(_TAGS.fullmatch(value)) and tag.decode("latin-1").strip('"') in (
+        name for _, name in _TAG.findall(value)
+    )
 
 
 def check_version(sent: Sequence[str], version: int, *, required: bool = False) -> None:
@@ -33,7 +52,7 @@ def check_version(sent: Sequence[str], version: int, *, required: bool = False) 
         return
     if not _TAGS.fullmatch(value):
         raise invalid("#/if-match", 'Send the ETag as it came, in its quotation marks: `"3"`.', where="header")
-    if not any(not weak and tag == str(version) for weak, tag in _TAG.findall(value)):
+    if not any(not weak and tag.partition("-")[0] == str(version) for weak, tag in _TAG.findall(value)):
         raise Problem("version-mismatch", headers={"ETag": etag(version)})
 
 

@@ -117,7 +117,7 @@ async def read_room(
     if room is None:
         raise not_found("room")
     access.require("room", member_id=room.member_id, provider_id=room.provider_id)
-    return answer(200, RoomView.of(room), version=room.version)
+    return answer(200, RoomView.of(room), version=room.version, varies=True)
 
 
 @router.post("/v1/rooms/{room_id}/close", response_model=RoomView, responses=problems("not-found"))

@@ -93,7 +93,7 @@ async def read_session(
     """One session, for its two parties and support."""
     async with parts.database.reading() as queries:
         session = await readable(parts, session_id, access, queries)
-    return answer(200, SessionView.of(session), version=session.version)
+    return answer(200, SessionView.of(session), version=session.version, varies=True)
 
 
 @router.get("/v1/sessions/{session_id}/policy", response_model=SessionPolicyView, responses=problems("not-found"))
