@@ -15,6 +15,7 @@ EntryKind = Literal["grant", "purchase", "hold", "spend", "return", "forfeit", "
 
 AVAILABLE: Final = "member:available"
 HELD: Final = "member:held"
+LAPSED: Final = "platform:expired"
 
 MOVES: Final[dict[EntryKind, tuple[str, str]]] = {
     "grant": ("platform:granted", AVAILABLE),
@@ -23,12 +24,13 @@ MOVES: Final[dict[EntryKind, tuple[str, str]]] = {
     "spend": (HELD, "platform:spent"),
     "return": (HELD, AVAILABLE),
     "forfeit": (HELD, "platform:forfeited"),
-    "expire": (AVAILABLE, "platform:expired"),
+    "expire": (AVAILABLE, LAPSED),
     "adjust": ("platform:adjusted", AVAILABLE),
 }
 """Kind of entry → the account that is debited (the credit leaves it) and the one that is credited (it arrives there).
 An adjustment that takes credits away goes the other way round; a credit that support returns comes out of what it was
-settled as, and one that a corrected outcome takes back goes there again."""
+settled as, and one that a corrected outcome takes back goes there again; one that lapsed when its plan was replaced comes back
+if the plan goes on."""
 
 
 class Overdrawn(Exception):
@@ -37,7 +39,11 @@ class Overdrawn(Exception):
 
 @dataclass(slots=True)
 class Lot:
-    """Credits that came together and lapse together. `length_minutes` None: for each length of the plan."""
+    """Credits that came together and lapse together. `length_minutes` None: for each length of the plan.
+
+    `made_for_minutes`, `made_under`: of a credit that was made good, the session's length that it pays for whatever the plan is
+    by then (MISS-4), and the plan that it came from.
+    """
 
     id: str
     member_id: str
@@ -49,6 +55,8 @@ class Lot:
     granted: int = 0
     available: int = 0
     held: int = 0
+    made_for_minutes: int | None = None
+    made_under: str | None = None
     stored: bool = False
     """Whether the database knows it already."""
 
@@ -232,9 +240,12 @@ class Book:
         *,
         enrolment_id: str | None = None,
         period: int | None = None,
+        made_for_minutes: int | None = None,
+        made_under: str | None = None,
     ) -> Lot:
         """A new, empty lot of this member."""
         lot = Lot(new_id(), self.member_id, source, length_minutes, expires_at, enrolment_id, period)
+        lot.made_for_minutes, lot.made_under = made_for_minutes, made_under
         self.lots[lot.id] = lot
         return lot
 

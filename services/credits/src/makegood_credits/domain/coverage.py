@@ -87,6 +87,30 @@ class Enrolment:
         return replace(self, next_period=number, next_grant=period.starts_at if period else None)
 
 
+@dataclass(frozen=True, slots=True)
+class NextCredits:
+    """Credits that the plan gives by itself, and from when on they can be used (PLAN-1)."""
+
+    available_from: datetime
+    credits: int
+
+
+def next_credits(enrolments: Iterable[Enrolment], moment: datetime) -> NextCredits | None:
+    """The first credits to come that have not lapsed by that moment; None: none are to come.
+
+    A session that lies in a later period is booked with the credits of its own period (CRED-2).
+    """
+    coming = (
+        (period.starts_at, each.plan.live_credits)
+        for each in enrolments
+        if each.next_grant is not None
+        and (period := each.period(max(each.next_period, each.current(moment)))) is not None
+        and (period.ends_at is None or period.ends_at > moment)
+    )
+    first = min(coming, default=None)
+    return None if first is None else NextCredits(first[0], first[1] or 0)
+
+
 def day_before(day: date) -> date:
     """The day before."""
     return day - timedelta(days=1)

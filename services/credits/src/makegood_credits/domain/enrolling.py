@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import date, datetime
-from typing import Final
+from typing import Final, NamedTuple
 
 from makegood_contracts.ids import new_id
 
-from makegood_credits.domain.book import Book, Lot
-from makegood_credits.domain.coverage import Enrolment, end_of, start_of_day
+from makegood_credits.domain.book import LAPSED, Book, Lot
+from makegood_credits.domain.coverage import Enrolment, end_of, local_day, start_of_day
 
 SYSTEM: Final = "system"
 
@@ -33,13 +35,22 @@ class Enrolled:
     ended: tuple[Enrolment, ...] = ()
 
 
-def enrol(book: Book, coverage: Coverage, now: datetime) -> Enrolled:
+class Lapse(NamedTuple):
+    """Credits that lapsed out of a lot; a negative `amount` came back into it."""
+
+    lot_id: str
+    amount: int
+    made_at: datetime
+
+
+def enrol(book: Book, coverage: Coverage, now: datetime, lapses: Iterable[Lapse] = ()) -> Enrolled:
     """PLAN-1: the member is covered as asked, and no longer by any earlier enrolment.
 
     Credits of the present period are granted at once; a start in the past brings none for the periods before. The earlier
     enrolment's coverage and unspent credits end where the new one begins; credits that are held stay held. The same plan
     from the same day is the same enrolment, also after another one took its place: it goes on with its agreed end, and no
-    period is granted twice. What lapsed meanwhile stays lapsed.
+    period is granted twice. What lapsed when it was replaced is back if that was today (`lapses`: what is known of the last
+    days); what lapsed before stays lapsed.
     """
     asked = (coverage.plan_id, coverage.starts_on, coverage.time_zone)
     same = next((each for each in book.enrolments if (each.plan_id, each.starts_on, each.time_zone) == asked), None)
@@ -50,7 +61,7 @@ def enrol(book: Book, coverage: Coverage, now: datetime) -> Enrolled:
             end_of(coverage.ends_on, same.time_zone),
         ):
             return Enrolled(same, changed=False)
-        return Enrolled(_extend(book, same, coverage.ends_on, now), changed=True, ended=ended)
+        return Enrolled(_extend(book, same, coverage.ends_on, now, lapses), changed=True, ended=ended)
     enrolment = Enrolment(
         new_id(),
         book.member_id,
@@ -110,6 +121,12 @@ def expire(book: Book, lot: Lot, now: datetime) -> None:
     book.post("expire", lot.available, debit=lot, at=now, made_by=SYSTEM, reason=reason)
 
 
+def _revive(book: Book, lot: Lot, amount: int, now: datetime) -> None:
+    """PLAN-1: undoes that credits lapsed: they come back out of where they went."""
+    reason = "The plan goes on: what lapsed when it ended is back."
+    book.post("adjust", amount, credit=lot, out_of=LAPSED, at=now, made_by=SYSTEM, reason=reason)
+
+
 def _grant(book: Book, enrolment: Enrolment, now: datetime) -> None:
     plan, period = enrolment.plan, enrolment.period(enrolment.next_period)
     if period is not None and plan.live_credits:
@@ -140,8 +157,15 @@ def _end(book: Book, enrolment: Enrolment, at: datetime) -> Enrolment:
     return ended
 
 
-def _extend(book: Book, enrolment: Enrolment, ends_on: date | None, now: datetime) -> Enrolment:
-    """Moves the agreed end of an enrolment, and with it the end of its lots."""
+def _extend(
+    book: Book, enrolment: Enrolment, ends_on: date | None, now: datetime, lapses: Iterable[Lapse]
+) -> Enrolment:
+    """Moves the agreed end of an enrolment, and with it the end of its lots; what lapsed today of those that stand is back."""
+    today = local_day(now, enrolment.time_zone)
+    lapsed_today: Counter[str] = Counter()
+    for lapse in lapses:
+        if local_day(lapse.made_at, enrolment.time_zone) == today:
+            lapsed_today[lapse.lot_id] += lapse.amount
     moved = replace(enrolment, ends_on=ends_on, covers_until=end_of(ends_on, enrolment.time_zone))
     moved = moved.awaiting(max(moved.next_period, moved.current(now)))
     book.put(moved)
@@ -150,5 +174,7 @@ def _extend(book: Book, enrolment: Enrolment, ends_on: date | None, now: datetim
             period = moved.period(lot.period)
             lot.expires_at = period.ends_at if period else moved.covers_until
             book.changed_lots[lot.id] = lot
+            if lapsed_today[lot.id] > 0 and (lot.expires_at is None or lot.expires_at > now):
+                _revive(book, lot, lapsed_today[lot.id], now)
     catch_up(book, now)
     return next(each for each in book.enrolments if each.id == enrolment.id)

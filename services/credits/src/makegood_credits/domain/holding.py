@@ -11,9 +11,9 @@ from makegood_contracts.ids import new_id
 from makegood_contracts.reasons import Reason
 
 from makegood_credits.domain.book import Book, Lot
-from makegood_credits.domain.coverage import Enrolment, covering
+from makegood_credits.domain.coverage import Enrolment, covering, next_credits
 from makegood_credits.domain.enrolling import catch_up
-from makegood_credits.domain.invoices import Invoice, pending_co_pay
+from makegood_credits.domain.invoices import Invoice, due_on, pending_co_pay
 from makegood_credits.domain.plans import Plan
 
 HoldState = Literal["held", "spent", "returned", "forfeited", "refused", "ended"]
@@ -33,6 +33,8 @@ class Request:
     booked_by: Actor
     hold_until: datetime
     specialty: Specialty = "therapy"
+    co_pay_due_days: int = 14
+    """CRED-7: by the policy that the session is booked under."""
 
 
 @dataclass(slots=True)
@@ -59,6 +61,10 @@ class Hold:
     """When the session is, as it was asked for or last moved; None for holds of an earlier release."""
     by_hand: bool = False
     """Whether support gave the credit back by hand: no corrected outcome takes it away again (MISS-5)."""
+    length_minutes: int | None = None
+    """What the session was booked for, without extensions; None for holds of an earlier release."""
+    co_pay_due_days: int = 14
+    """CRED-7: of the policy that the session was booked under, for the charges of later moves."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,30 +80,39 @@ def hold(book: Book, request: Request, now: datetime) -> Hold | Refusal:
     if book.next_due is not None and book.next_due <= now:
         catch_up(book, now)
     enrolment = covering(book.enrolments, request.starts_at)
-    lot = best_lot(book, request)
-    reasons = refusals(book, enrolment, request, now)
-    if reasons or enrolment is None:
+    lot = best_lot(book, enrolment, request)
+    if reasons := refusals(book, enrolment, lot, request, now):
         return Refusal(tuple(reasons), enrolment is not None and enrolment.plan.purchasable)
     return set_aside(book, enrolment, lot, request, now)
 
 
 def set_aside(
     book: Book,
-    enrolment: Enrolment,
+    enrolment: Enrolment | None,
     lot: Lot | None,
     request: Request,
     now: datetime,
     reason: str = "Set aside for a session.",
 ) -> Hold:
-    """Holds a credit of the lot, or a pending co-pay where the plan asks for one; nothing stands against it."""
-    held = Hold(request.session_id, new_id(), book.member_id, enrolment.plan_id, "held", request.hold_until)
+    """Holds a credit of the lot; without one, the pending co-pay that the plan asks for. Nothing stands against it."""
+    plan_id = lot.made_under if lot is not None else None
+    if plan_id is None:
+        assert enrolment is not None, "coverage-ended was not among the reasons"
+        plan_id = enrolment.plan_id
+    held = Hold(request.session_id, new_id(), book.member_id, plan_id, "held", request.hold_until)
     held.starts_at, held.ends_at = request.starts_at, request.ends_at
-    if enrolment.plan.co_pay is not None:
+    held.length_minutes, held.co_pay_due_days = request.length_minutes, request.co_pay_due_days
+    if lot is None:
+        assert enrolment is not None, "coverage-ended was not among the reasons"
+        assert enrolment.plan.co_pay is not None, "no-session-credits was not among the reasons"
         held.invoice = pending_co_pay(
-            book.member_id, request.session_id, enrolment.plan.co_pay, request.ends_at, enrolment.time_zone
+            book.member_id,
+            request.session_id,
+            enrolment.plan.co_pay,
+            due_on(request.ends_at, request.co_pay_due_days, enrolment.time_zone),
+            enrolment.time_zone,
         )
         return held
-    assert lot is not None, "no-session-credits was not among the reasons"
     held.lot_id = lot.id
     book.post(
         "hold",
@@ -113,28 +128,30 @@ def set_aside(
     return held
 
 
-def best_lot(book: Book, request: Request) -> Lot | None:
-    """CRED-2: of the lots with a credit left for this length, the one that lapses first and still stands at the start."""
+def best_lot(book: Book, enrolment: Enrolment | None, request: Request) -> Lot | None:
+    """CRED-2: of the lots that pay for this session, the one that lapses first and still stands at its start.
+
+    MISS-4: a credit that was made good for this length pays whatever the plan is, and without any; every other one where the
+    plan includes the session and asks for credits.
+    """
+    planned = enrolment is not None and enrolment.plan.co_pay is None and not not_covered(enrolment, request)
     best: Lot | None = None
     for lot in book.lots.values():
-        if not lot.available or not fits(lot, request):
+        if not lot.available or not (made_good_for(lot, request) or (planned and fits(lot, request))):
             continue
         if best is None or _sooner(lot, best):
             best = lot
     return best
 
 
-def refusals(book: Book, enrolment: Enrolment | None, request: Request, now: datetime) -> list[Reason]:
-    """BOOK-4, BOOK-7: every reason why this session cannot be booked on the member's plan; empty if it can.
-
-    Where the length itself is not in the plan, a credit of any length counts as one that is left.
-    """
+def refusals(book: Book, enrolment: Enrolment | None, lot: Lot | None, request: Request, now: datetime) -> list[Reason]:
+    """BOOK-4, BOOK-7: every reason why this session cannot be booked; empty if it can. `lot`: what pays for it, if any does."""
     if now >= request.hold_until:
         return [Reason(code="temporary-interruption", detail="The booking took too long; nothing was taken.")]
-    reasons = not_covered(enrolment, request)
+    reasons = not_covered(enrolment, request) if lot is None else []
     if book.overdue:
         reasons.append(Reason(code="outstanding-charges", detail="An invoice is overdue."))
-    if enrolment is not None and enrolment.plan.has_live_sessions:
+    if lot is None and enrolment is not None and enrolment.plan.has_live_sessions:
         reasons += no_credit(book, enrolment.plan, request)
     return reasons
 
@@ -159,23 +176,38 @@ def not_covered(enrolment: Enrolment | None, request: Request) -> list[Reason]:
 
 
 def no_credit(book: Book, plan: Plan, request: Request) -> list[Reason]:
-    """BOOK-4: that no credit is left for the session, where the plan asks for one."""
+    """BOOK-4: that no credit is left for the session, where the plan asks for one; and when the next ones come.
+
+    Where the length itself is not in the plan, a credit of any length counts as one that is left.
+    """
     if plan.co_pay is not None:
         return []
-    if request.length_minutes in plan.lengths_of(request.specialty):
-        left = best_lot(book, request) is not None
-    else:
-        left = any(lot.available and stands(lot, request.starts_at) for lot in book.lots.values())
-    if left:
+    in_plan = request.length_minutes in plan.lengths_of(request.specialty)
+    if any(
+        lot.available and (fits(lot, request) if in_plan else stands(lot, request.starts_at))
+        for lot in book.lots.values()
+    ):
         return []
     more = "; one can be bought" if plan.purchasable else ""
-    detail = f"No credit is left for a session of this length on that day{more}."
-    return [Reason(code="no-session-credits", detail=detail)]
+    coming = next_credits(book.enrolments, request.starts_at)
+    return [
+        Reason(
+            code="no-session-credits",
+            detail=f"No credit is left for a session of this length on that day{more}.",
+            available_from=coming.available_from if coming else None,
+            credits=coming.credits if coming else None,
+        )
+    ]
 
 
 def stands(lot: Lot, moment: datetime) -> bool:
     """Whether the lot has not lapsed at that moment."""
     return lot.expires_at is None or lot.expires_at > moment
+
+
+def made_good_for(lot: Lot, request: Request) -> bool:
+    """MISS-4: whether a credit of this lot was made good for the session's length, and still stands when it starts."""
+    return lot.made_for_minutes == request.length_minutes and stands(lot, request.starts_at)
 
 
 def fits(lot: Lot, request: Request) -> bool:

@@ -38,16 +38,19 @@ class Invoice:
     """Who of support voided it: it stays void, whatever becomes of the session."""
 
 
-def pending_co_pay(member_id: str, session_id: str, amount: Money, ends_at: datetime, time_zone: str) -> Invoice:
-    """PLAN-1: a co-pay is pending from booking, and due on the day the session ends, in days of the coverage."""
-    day = local_day(ends_at, time_zone)
-    return Invoice(new_id(), member_id, session_id, "pending", amount, day, end_of(day, time_zone))
+def due_on(ends_at: datetime, days: int, time_zone: str) -> date:
+    """CRED-7: a co-pay is due so many days after the day on which its session ends, in days of the coverage."""
+    return local_day(ends_at, time_zone) + timedelta(days=days)
 
 
-def follow_move(invoice: Invoice, ends_at: datetime, time_zone: str) -> None:
-    """A co-pay that is kept at a move is due on the session's new day."""
-    invoice.due_on = local_day(ends_at, time_zone)
-    invoice.overdue_at = end_of(invoice.due_on, time_zone)
+def pending_co_pay(member_id: str, session_id: str, amount: Money, due: date, time_zone: str) -> Invoice:
+    """PLAN-1: a co-pay is pending from booking."""
+    return Invoice(new_id(), member_id, session_id, "pending", amount, due, end_of(due, time_zone))
+
+
+def put_off(invoice: Invoice, due: date, time_zone: str) -> None:
+    """Moves the day on which a charge is due, and with it the end of that day, after which it is overdue."""
+    invoice.due_on, invoice.overdue_at = due, end_of(due, time_zone)
 
 
 def extension(invoice_id: str, member_id: str, session_id: str, amount: Money, due_on: date, time_zone: str) -> Invoice:
@@ -56,11 +59,14 @@ def extension(invoice_id: str, member_id: str, session_id: str, amount: Money, d
     return Invoice(invoice_id, member_id, session_id, "issued", amount, due_on, overdue_at, "extension")
 
 
-def issue(invoice: Invoice) -> bool:
-    """CRED-7: a pending charge becomes due; False where support voided it before."""
+def issue(invoice: Invoice, now: datetime, days: int) -> bool:
+    """CRED-7: a pending charge becomes due; False where support voided it before. Where the news of the session comes late,
+    its member still has all of the `days`."""
     if invoice.voided_by is not None:
         return False
     invoice.status = "issued"
+    # By a day the coverage's zone may differ from UTC: that is not late.
+    _leave_time(invoice, now - timedelta(days=1), timedelta(days=days))
     return True
 
 
@@ -70,9 +76,7 @@ def issue_again(invoice: Invoice, now: datetime) -> bool:
     if invoice.status != "void" or invoice.voided_by is not None:
         return False
     invoice.status = "issued"
-    day = (now + CORRECTION_TERM).date()
-    if day > invoice.due_on:
-        invoice.due_on, invoice.overdue_at = day, end_of(day, "UTC")
+    _leave_time(invoice, now, CORRECTION_TERM)
     return True
 
 
@@ -109,6 +113,12 @@ def fall_overdue(book: Book, invoice: Invoice, now: datetime) -> bool:
     invoice.status = "overdue"
     book.overdue += 1
     return True
+
+
+def _leave_time(invoice: Invoice, now: datetime, term: timedelta) -> None:
+    day = (now + term).date()
+    if day > invoice.due_on:
+        put_off(invoice, day, "UTC")
 
 
 def _no_longer_overdue(book: Book, invoice: Invoice) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final, Literal
 
@@ -11,7 +11,17 @@ from makegood_contracts.reasons import Reason
 from makegood_credits.domain.book import Book, Entry
 from makegood_credits.domain.coverage import Enrolment, covering
 from makegood_credits.domain.enrolling import catch_up
-from makegood_credits.domain.holding import Hold, Refusal, Request, best_lot, fits, no_credit, not_covered, set_aside
+from makegood_credits.domain.holding import (
+    Hold,
+    Refusal,
+    Request,
+    best_lot,
+    fits,
+    made_good_for,
+    no_credit,
+    not_covered,
+    set_aside,
+)
 from makegood_credits.domain.invoices import Invoice
 from makegood_credits.domain.settling import Ending, settle
 
@@ -41,25 +51,30 @@ def fund(book: Book, hold: Hold | None, move: Move, now: datetime) -> Literal["k
     if book.next_due is not None and book.next_due <= now:
         catch_up(book, now)
     enrolment = covering(book.enrolments, request.starts_at)
-    reasons = not_covered(enrolment, request)
-    if enrolment is not None and not reasons:
-        if not move.forfeits and _will_do(book, hold, enrolment, request):
-            return "kept"
-        reasons = no_credit(book, enrolment.plan, request)
-    if reasons or enrolment is None:
-        return Refusal(tuple(reasons), enrolment is not None and enrolment.plan.purchasable)
-    added = set_aside(
-        book, enrolment, best_lot(book, request), request, now, "Set aside for a session that is to be moved."
-    )
+    if not move.forfeits and _will_do(book, hold, enrolment, request):
+        return "kept"
+    request = replace(request, co_pay_due_days=hold.co_pay_due_days)
+    lot = best_lot(book, enrolment, request)
+    if lot is None:
+        reasons = not_covered(enrolment, request)
+        if enrolment is not None and not reasons:
+            reasons = no_credit(book, enrolment.plan, request)
+        if reasons:
+            return Refusal(tuple(reasons), enrolment is not None and enrolment.plan.purchasable)
+    added = set_aside(book, enrolment, lot, request, now, "Set aside for a session that is to be moved.")
     added.hold_until = request.hold_until + MARGIN
     return added
 
 
-def _will_do(book: Book, hold: Hold, enrolment: Enrolment, request: Request) -> bool:
-    """Whether what is held pays for the session at its new time too. A co-pay does on its own plan."""
-    if hold.lot_id is None:
-        return hold.plan_id == enrolment.plan_id
-    return fits(book.lots[hold.lot_id], request)
+def _will_do(book: Book, hold: Hold, enrolment: Enrolment | None, request: Request) -> bool:
+    """Whether what is held pays for the session at its new time too. A co-pay does on its own plan, and a credit that was made
+    good for this length on every plan (MISS-4)."""
+    lot = None if hold.lot_id is None else book.lots[hold.lot_id]
+    if lot is not None and made_good_for(lot, request):
+        return True
+    if enrolment is None or not_covered(enrolment, request):
+        return False
+    return hold.plan_id == enrolment.plan_id if lot is None else fits(lot, request)
 
 
 def take_place(
@@ -77,6 +92,7 @@ def take_place(
         hold.lot_id,
         hold.invoice,
         hold.firm,
+        length_minutes=hold.length_minutes,
     )
     outcome = settle(book, old, ending, now)
     hold.id, hold.plan_id, hold.state = added.id, added.plan_id, "held"
@@ -86,4 +102,5 @@ def take_place(
 
 def give_back(ended_at: datetime) -> Ending:
     """What was added for a move that does not take place comes back."""
-    return Ending("returned", "moved", ended_at, reason="The session was not moved after all.")
+    reason = "The session was not moved after all."
+    return Ending("returned", "moved", ended_at, reason=reason, caused_by="nobody")

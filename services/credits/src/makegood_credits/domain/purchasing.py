@@ -10,7 +10,7 @@ from makegood_contracts.events import PlanKind
 
 from makegood_credits.domain.book import Book, Entry
 from makegood_credits.domain.coverage import Enrolment, covering
-from makegood_credits.domain.plans import Money
+from makegood_credits.domain.plans import Money, Plan
 
 STANDS: Final = timedelta(days=365)
 """How long a credit can be used that was bought: a year from the day it was paid."""
@@ -42,6 +42,16 @@ def purchase(
     book: Book, purchase_id: str, quantity: int, length_minutes: int | None, now: datetime
 ) -> Purchase | PurchaseRefusal:
     """CRED-6, PLAN-1: only on a plan that allows it, and while it covers the member; for one of its lengths."""
+    plan = _selling_plan(book, length_minutes, now)
+    if isinstance(plan, PurchaseRefusal):
+        return plan
+    assert plan.unit_price is not None, "a plan that sells has a price"
+    price = Money(plan.unit_price.amount_minor * quantity, plan.unit_price.currency)
+    return Purchase(purchase_id, book.member_id, plan.id, quantity, length_minutes or plan.lot_length, price)
+
+
+def _selling_plan(book: Book, length_minutes: int | None, now: datetime) -> Plan | PurchaseRefusal:
+    """The plan that covers the member now, if it lets credits for that length be bought."""
     enrolment = covering(book.enrolments, now)
     plan = enrolment.plan if enrolment is not None else None
     if plan is None or not plan.purchasable or plan.unit_price is None:
@@ -52,8 +62,7 @@ def purchase(
         return PurchaseRefusal(
             {"code": "length-not-in-plan", "detail": detail, "remedy": {"action": "choose_plan_length"}}
         )
-    price = Money(plan.unit_price.amount_minor * quantity, plan.unit_price.currency)
-    return Purchase(purchase_id, book.member_id, plan.id, quantity, length_minutes or plan.lot_length, price)
+    return plan
 
 
 def _not_allowed(book: Book, enrolment: Enrolment | None) -> dict[str, Any]:
@@ -83,10 +92,17 @@ _RENEWALS: Final[dict[PlanKind, dict[str, str]]] = {
 }
 
 
-def paid(book: Book, bought: Purchase, now: datetime) -> Entry | None:
-    """CRED-6: the money is there: the credits arrive in a lot of their own, once, whatever was said before."""
+def paid(book: Book, bought: Purchase, now: datetime) -> Entry | PurchaseRefusal | None:
+    """CRED-6: the money is there: the credits arrive in a lot of their own, once, whatever was said before.
+
+    Where the member's plan would not sell them any more, they are refused and the money has to go back.
+    """
     if bought.status == "paid":
         return None
+    plan = _selling_plan(book, bought.length_minutes, now)
+    if isinstance(plan, PurchaseRefusal):
+        bought.status = "failed"
+        return plan
     bought.status = "paid"
     lot = book.open_lot("purchase", bought.length_minutes, now + STANDS)
     reason = "Bought by the member."

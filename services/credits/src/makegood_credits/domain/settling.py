@@ -8,15 +8,18 @@ from typing import Final, Literal
 
 from makegood_contracts.events import SettleCause
 
+from makegood_credits.domain.balance import unusable
 from makegood_credits.domain.book import Book, Entry, Lot
 from makegood_credits.domain.enrolling import expire
 from makegood_credits.domain.holding import Hold
 from makegood_credits.domain.invoices import Invoice, issue, void
 
 MAKE_GOOD: Final = timedelta(days=30)
-"""MISS-2: how long a credit is valid that a missed session gave back too late to be used."""
+"""MISS-2: how long a credit is valid at least that comes back through no fault of its member."""
 
 Outcome = Literal["spent", "returned", "forfeited"]
+CausedBy = Literal["member", "others", "nobody"]
+"""Who brought it about that a credit comes back. `nobody`: what it was set aside for never came to be."""
 HandRefusal = Literal["credit-already-returned", "still-held", "nothing-taken"]
 
 REASONS: Final[dict[SettleCause, str]] = {
@@ -48,20 +51,23 @@ class Ending:
     made_by: str = "system"
     reason: str | None = None
     """Why, where the usual sentence of the cause does not say it."""
+    caused_by: CausedBy = "others"
+    """MISS-2: a return that the member caused goes back as it is."""
 
 
 def settle(book: Book, hold: Hold, ending: Ending, now: datetime) -> Entry | Invoice | None:
     """CRED-3: settles the hold; None if it was settled before. The book must have the hold's lot.
 
-    CANC-1, NOSH-1: forfeited. JOIN-2: spent. MISS-2, CANC-2 and all else: back to the lot it came from; if that lot has
-    lapsed, the credit lapses with it, save where MISS-2 gives it thirty days. MISS-3: a co-pay that was pending is void
+    CANC-1, NOSH-1: forfeited. JOIN-2: spent. All else: back, see `return_lot`. MISS-3: a co-pay that was pending is void
     where a credit would return, and due otherwise.
     """
     if hold.state != "held":
         return None
     hold.state = ending.outcome
     if hold.invoice is not None:
-        changed = void(book, hold.invoice) if ending.outcome == "returned" else issue(hold.invoice)
+        changed = (
+            void(book, hold.invoice) if ending.outcome == "returned" else issue(hold.invoice, now, hold.co_pay_due_days)
+        )
         return hold.invoice if changed else None
     lot = book.lots[hold.lot_id or ""]
     kind: Literal["spend", "return", "forfeit"] = "return"
@@ -71,7 +77,7 @@ def settle(book: Book, hold: Hold, ending: Ending, now: datetime) -> Entry | Inv
     elif ending.outcome == "forfeited":
         kind = "forfeit"
     else:
-        target = return_lot(book, lot, ending)
+        target = return_lot(book, hold, ending)
     entry = book.post(
         kind,
         1,
@@ -88,14 +94,28 @@ def settle(book: Book, hold: Hold, ending: Ending, now: datetime) -> Entry | Inv
     return entry
 
 
-def return_lot(book: Book, lot: Lot, ending: Ending) -> Lot:
-    """CRED-2: a return goes back to its lot. MISS-2: a missed session whose lot has lapsed or lapses within thirty days
-    of the miss gives a lot of its own instead, valid for thirty days; so does one that support returns."""
-    until = ending.ended_at + MAKE_GOOD
-    keeps = ending.cause not in ("provider_missed", "support", "corrected")
-    if keeps or lot.expires_at is None or lot.expires_at > until:
+def return_lot(book: Book, hold: Hold, ending: Ending) -> Lot:
+    """CRED-2: a return goes back to its lot. MISS-2: where the member did not cause it, and the lot has lapsed, lapses within
+    thirty days or is of no use on the member's plan any more, it gets a lot of its own, valid for thirty days.
+
+    A booking or move that never came to be leaves the credit as it would have been without it, but never lapsed: else a
+    refused booking would prolong it. Needs the member's enrolments where the lot is of no plan (`needs_coverage`).
+    """
+    lot, until = book.lots[hold.lot_id or ""], ending.ended_at + MAKE_GOOD
+    stands_until = ending.ended_at if ending.caused_by == "nobody" else until
+    if ending.caused_by == "member" or (
+        (lot.expires_at is None or lot.expires_at > stands_until)
+        and (lot.enrolment_id is not None or unusable(lot, book.enrolments, ending.ended_at) is None)
+    ):
         return lot
-    return book.open_lot("make_good", lot.length_minutes, until)
+    made_for = hold.length_minutes or lot.length_minutes
+    return book.open_lot(
+        "make_good",
+        lot.length_minutes,
+        until,
+        made_for_minutes=made_for,
+        made_under=hold.plan_id if made_for else None,
+    )
 
 
 def return_by_hand(
@@ -114,7 +134,7 @@ def return_by_hand(
         return "nothing-taken"
     out_of = "platform:spent" if hold.state == "spent" else "platform:forfeited"
     hold.state, hold.by_hand = "returned", True
-    target = return_lot(book, book.lots[hold.lot_id], Ending("returned", "support", now, made_by))
+    target = return_lot(book, hold, Ending("returned", "support", now, made_by))
     return book.post(
         "return",
         1,

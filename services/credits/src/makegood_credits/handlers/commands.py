@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from makegood_chassis.database import UnitOfWork
 from makegood_contracts.events import EnrolmentEnded, MemberEnrolled
@@ -24,7 +24,9 @@ async def enrol_member(unit: UnitOfWork, book: Book, coverage: Coverage) -> Enro
     await book_store.add_lots_of_plans(unit, book)
     due_before = book.next_due
     told = {lot.id: lot.expires_at for lot in book.lots.values()}
-    enrolled = enrol(book, coverage, unit.now)
+    # Today in any zone began less than two days ago.
+    lapses = await reads.lapses_since(unit, book.member_id, unit.now - timedelta(days=2))
+    enrolled = enrol(book, coverage, unit.now, lapses)
     if enrolled.changed:
         for ended in enrolled.ended:
             book.enrolment_sequence += 1

@@ -49,6 +49,7 @@ async def _correct(received: Received[OutcomeCorrected], unit: UnitOfWork) -> No
     lot_id = await reads.came_back_to(unit, hold.member_id, hold.id)
     if lot_id is not None:
         await book_store.add_lots(unit, books, [lot_id])
+    await book_store.add_coverage(unit, books, [hold])
     charged = None if hold.invoice is None else hold.invoice.status
     outcome = correct(
         book,

@@ -60,16 +60,27 @@ def ending_of(event: Event, received: Received[Any]) -> Ending:
         case SessionCancelled():
             people = {"member": event.member_id, "provider": event.provider_id}
             who = people.get(event.cancelled_by, event.cancelled_by)
-            outcome = "forfeited" if event.forfeits else "returned"
-            return Ending(outcome, "cancelled", event.cancelled_at, who)  # type: ignore[arg-type]
+            return Ending(
+                "forfeited" if event.forfeits else "returned",
+                "cancelled",
+                event.cancelled_at,
+                who,
+                caused_by="member" if member_caused(event) else "others",
+            )
         case SessionDeclined():
             return Ending("returned", "declined", received.time, event.provider_id)
         case SessionExpired():
             return Ending("returned", "expired", received.time)
         case SessionRejected():
-            return Ending("returned", "rejected", received.time)
+            return Ending("returned", "rejected", received.time, caused_by="nobody")
         case _:
             raise TypeError(f"{type(event).__name__} does not end a session")
+
+
+def member_caused(event: SessionCancelled) -> bool:
+    """MISS-2: whether a cancellation is the member's own doing: not where they change the provider (ROOM-3), nor where the
+    session has begun: then it is free because the provider is not there (CANC-1)."""
+    return event.cancelled_by == "member" and event.cause == "asked" and event.cancelled_at < event.starts_at
 
 
 async def on_ended(batch: Sequence[Received[Any]], unit: UnitOfWork) -> None:
@@ -95,6 +106,7 @@ async def settle_all(
     """Settles the sessions' holds, those that are still open and `still` so under the lock; answers the sessions known."""
     books = await book_store.lock(unit, (each.member_id for each in ended))
     holds = await hold_store.by_session(unit, [each.session_id for each in ended], books)
+    await book_store.add_coverage(unit, books, holds.values())
     due_before = {member: book.next_due for member, book in books.items()}
     settled: list[Hold] = []
     before: list[HoldState] = []

@@ -146,6 +146,7 @@ def _fact(book: Book, entry: Entry, settled_by: SettleCause) -> Event:
                 source=lot.source,
                 expires_at=lot.expires_at,
                 length_minutes=lot.length_minutes,
+                made_for_minutes=lot.made_for_minutes,
             )
         case "spend":
             return CreditSpent(
@@ -193,6 +194,7 @@ def _fact(book: Book, entry: Entry, settled_by: SettleCause) -> Event:
                 source=lot.source,
                 expires_at=lot.expires_at,
                 length_minutes=lot.length_minutes,
+                made_for_minutes=lot.made_for_minutes,
             )
         case "adjust":
             return CreditAdjusted(

@@ -25,7 +25,8 @@ async def on_lapse(batch: Sequence[Due], unit: UnitOfWork) -> None:
     minutes = [lapse_minute(due.entity_id) for due in batch]
     lapsed = await hold_store.lapsed(unit, minutes, MOST_LAPSES)
     ended = [
-        Ended(session, member, Ending("returned", "lapsed", unit.now), unit.cause) for session, member in lapsed.items()
+        Ended(session, member, Ending("returned", "lapsed", unit.now, caused_by="nobody"), unit.cause)
+        for session, member in lapsed.items()
     ]
     await settle_all(unit, ended, still=lambda hold: not hold.firm)
     if len(lapsed) == MOST_LAPSES:

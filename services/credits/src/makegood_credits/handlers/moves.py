@@ -20,9 +20,9 @@ from makegood_credits.domain.believing import disbelieved, disbelieved_move
 from makegood_credits.domain.book import Book
 from makegood_credits.domain.coverage import covering
 from makegood_credits.domain.holding import Hold, Refusal, Request
-from makegood_credits.domain.invoices import Invoice, follow_move
+from makegood_credits.domain.invoices import Invoice, due_on, put_off
 from makegood_credits.domain.moving import Move, fund, give_back, take_place
-from makegood_credits.domain.settling import Ending, settle
+from makegood_credits.domain.settling import CausedBy, Ending, settle
 from makegood_credits.handlers.due import MOVE_LAPSE, set_due
 from makegood_credits.handlers.facts import publish_charge, publish_entries
 from makegood_credits.store import books as book_store
@@ -149,18 +149,26 @@ async def on_moved(batch: Sequence[Received[SessionMoved]], unit: UnitOfWork) ->
         if hold is not None:
             hold.starts_at, hold.ends_at = event.starts_at, event.ends_at
             moved[hold.session_id] = hold
+        length = event.length_minutes - event.extended_minutes
         if hold is None or other is None:
+            if hold is not None:
+                hold.length_minutes = length
             over[event.move_id] = (event.session_id, event.member_id)
             if hold is not None and hold.invoice is not None and hold.invoice.status == "pending":
                 coverage = covering(books[hold.member_id].enrolments, event.starts_at)
-                follow_move(hold.invoice, event.ends_at, coverage.time_zone if coverage else event.time_zone)
+                time_zone = coverage.time_zone if coverage else event.time_zone
+                put_off(hold.invoice, due_on(event.ends_at, hold.co_pay_due_days, time_zone), time_zone)
                 kept.append(hold.invoice)
             continue
         book = books[hold.member_id]
         first = len(book.entries)
         who = {"member": event.member_id, "provider": event.provider_id}[event.moved_by]
-        ending = Ending("forfeited" if event.forfeits else "returned", "moved", event.moved_at, who)
+        caused_by: CausedBy = "member" if event.moved_by == "member" else "others"
+        ending = Ending(
+            "forfeited" if event.forfeits else "returned", "moved", event.moved_at, who, caused_by=caused_by
+        )
         old, outcome = take_place(book, hold, other, ending, unit.now)
+        hold.length_minutes = length
         _tell(unit, book, first, outcome, received.cause)
         replaced.append(hold)
         rows[event.move_id] = old
@@ -204,6 +212,7 @@ async def give_all_back(
     unit: UnitOfWork, books: Mapping[str, Book], added: Mapping[str, Hold], cause_of: Callable[[str], Cause]
 ) -> None:
     """Returns what was added for these moves, and saves it all. The books are locked, their lots loaded."""
+    await book_store.add_coverage(unit, books, added.values())
     due_before = {member: book.next_due for member, book in books.items()}
     for move, hold in added.items():
         book = books[hold.member_id]

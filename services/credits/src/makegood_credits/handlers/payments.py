@@ -90,14 +90,14 @@ async def on_payment(unit: UnitOfWork, provider: str, event: PaymentEvent) -> No
 
     That something is paid is true for good: it counts after a failure, and a failure after it changes nothing. One about a
     checkout that nobody asked for is kept and does nothing. Money for what is not owed (any more), or too much or little of
-    it, does nothing and goes back.
+    it, does nothing and goes back; so does money for credits that the member's plan would not sell any more.
     """
     if not await payment_store.hear(unit, provider, event):
         return
     effect: str = "unknown"
     asked = await payment_store.checkout(unit, event.checkout_id) if is_id(event.checkout_id) else None
     if asked is not None:
-        book = (await book_store.lock(unit, [asked.member_id]))[asked.member_id]
+        book = (await book_store.load(unit, [asked.member_id]))[asked.member_id]
         asked = await payment_store.checkout(unit, asked.id, lock=True) or asked
         effect = await _apply(unit, book, asked, event)
     await payment_store.keep_effect(unit, provider, event.id, effect)
@@ -128,10 +128,11 @@ async def _apply(unit: UnitOfWork, book: Book, asked: OpenCheckout, event: Payme
         return "refund"
     await payment_store.set_state(unit, asked.id, "paid")
     if asked.purchase_id is not None:
-        return await _grant(unit, book, await _purchase(unit, asked.purchase_id))
-    effect = await _pay(unit, book, str(asked.invoice_id))
+        effect = await _grant(unit, book, await _purchase(unit, asked.purchase_id))
+    else:
+        effect = await _pay(unit, book, str(asked.invoice_id))
     if effect == "refund":
-        await refund_store.owe_payment(unit, asked, event, "not_owed")
+        await refund_store.owe_payment(unit, asked, event, "not_accepted" if asked.purchase_id else "not_owed")
     return effect
 
 
@@ -146,6 +147,9 @@ async def _grant(unit: UnitOfWork, book: Book, bought: Purchase) -> Effect:
     entry = paid(book, bought, unit.now)
     if entry is None:
         return "none"
+    if isinstance(entry, PurchaseRefusal):
+        await payment_store.save_purchase(unit, bought, None)
+        return "refund"
     publish_entries(unit, book, [entry], unit.cause)
     await book_store.save(unit, [book])
     await payment_store.save_purchase(unit, bought, entry.lot_id)

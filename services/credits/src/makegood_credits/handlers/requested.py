@@ -41,6 +41,7 @@ async def on_requested(batch: Sequence[Received[SessionRequested]], unit: UnitOf
                 event.booked_by,
                 event.hold_until,
                 event.specialty,
+                event.co_pay_due_days,
             ),
             unit.now,
         )

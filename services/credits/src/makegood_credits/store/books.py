@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from makegood_chassis.database import UnitOfWork, column
 
 from makegood_credits.domain.book import Book, Lot
 from makegood_credits.domain.coverage import Enrolment
+from makegood_credits.domain.holding import Hold
 
 _OPEN_ACCOUNT = "INSERT INTO accounts (member_id) VALUES ($1) ON CONFLICT DO NOTHING"
 _OPEN_ACCOUNTS = "INSERT INTO accounts (member_id) SELECT * FROM unnest($1::text[]) ON CONFLICT DO NOTHING"
@@ -17,13 +18,15 @@ SELECT member_id, available, held, entry_count, ledger_sequence, enrolment_seque
 FROM accounts WHERE member_id = ANY($1::text[]) ORDER BY member_id FOR UPDATE
 """
 
-_LOT = "id::text, member_id, source, length_minutes, expires_at, enrolment_id::text, period, granted, available, held"
+LOT = """lots.id::text, lots.member_id, lots.source, lots.length_minutes, lots.expires_at, lots.enrolment_id::text, lots.period,
+    lots.granted, lots.available, lots.held, lots.made_for_minutes, lots.made_under"""
+"""A lot, in the order of its fields."""
 
-_LOTS_TO_TAKE_FROM = f"SELECT {_LOT} FROM lots WHERE member_id = ANY($1::text[]) AND available > 0"  # noqa: S608
-_LOTS_IN_USE = f"SELECT {_LOT} FROM lots WHERE member_id = ANY($1::text[]) AND (available > 0 OR held > 0)"  # noqa: S608
+_LOTS_TO_TAKE_FROM = f"SELECT {LOT} FROM lots WHERE member_id = ANY($1::text[]) AND available > 0"  # noqa: S608
+_LOTS_IN_USE = f"SELECT {LOT} FROM lots WHERE member_id = ANY($1::text[]) AND (available > 0 OR held > 0)"  # noqa: S608
 
-_LOTS_OF_PLANS = f"SELECT {_LOT} FROM lots WHERE member_id = $1 AND enrolment_id IS NOT NULL"  # noqa: S608
-_LOTS = f"SELECT {_LOT} FROM lots WHERE id = ANY($1::uuid[])"  # noqa: S608
+_LOTS_OF_PLANS = f"SELECT {LOT} FROM lots WHERE member_id = $1 AND enrolment_id IS NOT NULL"  # noqa: S608
+_LOTS = f"SELECT {LOT} FROM lots WHERE id = ANY($1::uuid[])"  # noqa: S608
 
 _ENROLMENT = """
 SELECT id::text, member_id, plan_id, starts_on, ends_on, time_zone, covers_from, covers_until, next_period, next_grant
@@ -35,10 +38,11 @@ _ENROLMENTS_THAT_COUNT = (
 
 _OPEN_LOTS = """
 INSERT INTO lots (
-    id, member_id, source, length_minutes, expires_at, enrolment_id, period, granted, available, held)
+    id, member_id, source, length_minutes, expires_at, enrolment_id, period, granted, available, held, made_for_minutes,
+    made_under)
 SELECT * FROM unnest(
     $1::uuid[], $2::text[], $3::text[], $4::int[], $5::timestamptz[], $6::uuid[], $7::int[], $8::int[], $9::int[],
-    $10::int[])
+    $10::int[], $11::int[], $12::text[])
 """
 
 _SAVE = """
@@ -121,6 +125,19 @@ async def add_lots(unit: UnitOfWork, books: dict[str, Book], lot_ids: Iterable[s
     _add_lots(books, await unit.fetch(_LOTS, list(lot_ids)))
 
 
+async def add_coverage(unit: UnitOfWork, books: Mapping[str, Book], holds: Iterable[Hold]) -> None:
+    """Loads the enrolments that say where these holds' credits return to: those of members whose credit is of no plan."""
+    asked = {
+        hold.member_id
+        for hold in holds
+        if hold.lot_id is not None and books[hold.member_id].lots[hold.lot_id].enrolment_id is None
+    }
+    wanted = [member for member in asked if not books[member].enrolments]
+    if wanted:
+        for row in await unit.fetch(_ENROLMENTS_THAT_COUNT, wanted, unit.now):
+            books[row[1]].enrolments.append(Enrolment(*row))
+
+
 def _add_lots(books: dict[str, Book], rows: Iterable[Iterable[object]]) -> None:
     for row in rows:
         lot = Lot(*row)  # type: ignore[arg-type]
@@ -164,7 +181,7 @@ async def _open_lots(unit: UnitOfWork, lots: list[Lot]) -> None:
     await unit.execute(
         _OPEN_LOTS,
         *_columns(lots, "id", "member_id", "source", "length_minutes", "expires_at"),
-        *_columns(lots, "enrolment_id", "period", "granted", "available", "held"),
+        *_columns(lots, "enrolment_id", "period", "granted", "available", "held", "made_for_minutes", "made_under"),
     )
 
 

@@ -25,7 +25,7 @@ GRANTS: Final[Grants] = {
     # What a session took, and where it went to.
     "holds": Allowed(
         "SELECT, INSERT, UPDATE (id, plan_id, state, firm, lot_id, invoice_id, answers, moving, extended, by_hand, "
-        "starts_at, ends_at)",
+        "starts_at, ends_at, length_minutes)",
         auditor="SELECT",
     ),
     "move_holds": Allowed("SELECT, INSERT, UPDATE (id, plan_id, state, firm, lot_id, invoice_id)", auditor="SELECT"),

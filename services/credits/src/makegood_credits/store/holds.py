@@ -10,15 +10,17 @@ from makegood_chassis.database import Row, UnitOfWork, column
 from makegood_credits.domain.book import Book, Lot
 from makegood_credits.domain.holding import Hold
 from makegood_credits.store import invoices as invoice_store
+from makegood_credits.store.books import LOT
 
 _KNOWN = "SELECT session_id::text FROM holds WHERE session_id = ANY($1::uuid[])"
 _MEMBERS = "SELECT session_id::text, member_id FROM holds WHERE session_id = ANY($1::uuid[])"
 
 _INSERT = """
-INSERT INTO holds (session_id, id, member_id, plan_id, state, hold_until, lot_id, invoice_id, starts_at, ends_at)
+INSERT INTO holds (session_id, id, member_id, plan_id, state, hold_until, lot_id, invoice_id, starts_at, ends_at,
+    length_minutes, co_pay_due_days)
 SELECT * FROM unnest(
     $1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::text[], $6::timestamptz[], $7::uuid[], $8::uuid[],
-    $9::timestamptz[], $10::timestamptz[])
+    $9::timestamptz[], $10::timestamptz[], $11::int[], $12::int[])
 """
 
 _CLOSE = """
@@ -29,13 +31,13 @@ ON CONFLICT DO NOTHING
 """
 
 COLUMNS = f"""holds.session_id::text, holds.id::text, holds.member_id, holds.plan_id, holds.state, holds.hold_until,
-    holds.lot_id::text, holds.firm, {invoice_store.COLUMNS}, lots.id::text, lots.member_id, lots.source,
-    lots.length_minutes, lots.expires_at, lots.enrolment_id::text, lots.period, lots.granted, lots.available, lots.held"""
+    holds.lot_id::text, holds.firm, holds.length_minutes, {invoice_store.COLUMNS}, {LOT}"""
 """A hold with its charge and its lot, as `hold_of` reads them."""
-_INVOICE_FROM, _LOT_FROM, _LOT_TO = 8, 18, 28
+_INVOICE_FROM, _LOT_FROM, _LOT_TO = 9, 19, 31
 
 _BY_SESSION = f"""
-SELECT {COLUMNS}, holds.answers, holds.moving, holds.extended, holds.by_hand, holds.starts_at, holds.ends_at
+SELECT {COLUMNS}, holds.answers, holds.moving, holds.extended, holds.by_hand, holds.starts_at, holds.ends_at,
+    holds.co_pay_due_days
 FROM holds LEFT JOIN invoices ON invoices.id = holds.invoice_id LEFT JOIN lots ON lots.id = holds.lot_id
 WHERE holds.session_id = ANY($1::uuid[]) ORDER BY holds.session_id FOR UPDATE OF holds
 """  # noqa: S608
@@ -74,8 +76,9 @@ WHERE holds.session_id = new.session_id
 """
 
 _TAKE_TIMES = """
-UPDATE holds SET starts_at = new.starts_at, ends_at = new.ends_at
-FROM unnest($1::uuid[], $2::timestamptz[], $3::timestamptz[]) AS new (session_id, starts_at, ends_at)
+UPDATE holds SET starts_at = new.starts_at, ends_at = new.ends_at, length_minutes = new.length_minutes
+FROM unnest($1::uuid[], $2::timestamptz[], $3::timestamptz[], $4::int[])
+    AS new (session_id, starts_at, ends_at, length_minutes)
 WHERE holds.session_id = new.session_id
 """
 
@@ -111,6 +114,8 @@ async def insert(unit: UnitOfWork, holds: Sequence[Hold]) -> None:
         [hold.invoice.id if hold.invoice else None for hold in holds],
         column(holds, "starts_at"),
         column(holds, "ends_at"),
+        column(holds, "length_minutes"),
+        column(holds, "co_pay_due_days"),
     )
 
 
@@ -125,7 +130,8 @@ async def by_session(unit: UnitOfWork, sessions: Sequence[str], books: Mapping[s
     holds = {}
     for row in await unit.fetch(_BY_SESSION, sessions):
         hold = holds[row[0]] = hold_of(row, books)
-        hold.answers, hold.moving, hold.extended, hold.by_hand, hold.starts_at, hold.ends_at = tuple(row)[_LOT_TO:]
+        hold.answers, hold.moving, hold.extended, hold.by_hand, *times, hold.co_pay_due_days = tuple(row)[_LOT_TO:]
+        hold.starts_at, hold.ends_at = times
     return holds
 
 
@@ -136,7 +142,9 @@ def hold_of(row: Row, books: Mapping[str, Book]) -> Hold:
         lot = book.lots[lot_id] = Lot(*row[_LOT_FROM:_LOT_TO])
         lot.stored = True
     invoice = None if row[_INVOICE_FROM] is None else invoice_store.invoice_of(row, _INVOICE_FROM)
-    return Hold(row[0], row[1], row[2], row[3], row[4], row[5], row[6], invoice, row[7])
+    return Hold(
+        row[0], row[1], row[2], row[3], row[4], row[5], row[6], invoice, row[7], length_minutes=row[_INVOICE_FROM - 1]
+    )
 
 
 async def lapsed(unit: UnitOfWork, minutes: Sequence[datetime], most: int) -> dict[str, str]:
@@ -189,10 +197,14 @@ async def replace(unit: UnitOfWork, holds: Sequence[Hold]) -> None:
 
 
 async def take_times(unit: UnitOfWork, holds: Sequence[Hold]) -> None:
-    """Writes when the sessions are now: they were moved or extended."""
+    """Writes when the sessions are now, and how long: they were moved."""
     if holds:
         await unit.execute(
-            _TAKE_TIMES, column(holds, "session_id"), column(holds, "starts_at"), column(holds, "ends_at")
+            _TAKE_TIMES,
+            column(holds, "session_id"),
+            column(holds, "starts_at"),
+            column(holds, "ends_at"),
+            column(holds, "length_minutes"),
         )
 
 

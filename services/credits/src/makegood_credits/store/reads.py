@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from makegood_chassis.database import Queries, Row
 from sqlalchemy import select
 
+from makegood_credits.domain.enrolling import Lapse
 from makegood_credits.store.tables import ledger_entries
 
 _CREDITS = """
@@ -19,6 +22,11 @@ ORDER BY lots.expires_at NULLS LAST, lots.id
 _CAME_BACK_TO = """
 SELECT credit_lot::text FROM ledger_entries
 WHERE member_id = $1 AND hold_id = $2 AND credit_account = 'member:available' ORDER BY number DESC LIMIT 1
+"""
+
+_LAPSES = """
+SELECT coalesce(debit_lot, credit_lot)::text, CASE WHEN debit_lot IS NULL THEN -amount ELSE amount END, made_at
+FROM ledger_entries WHERE member_id = $1 AND made_at >= $2 AND 'platform:expired' IN (debit_account, credit_account)
 """
 
 _INVOICES = """
@@ -63,6 +71,11 @@ async def came_back_to(queries: Queries, member: str, hold_id: str) -> str | Non
     """MISS-5: the lot in which a hold's credit arrived when it last came back; None where it never did."""
     found: str | None = await queries.fetch_value(_CAME_BACK_TO, member, hold_id)
     return found
+
+
+async def lapses_since(queries: Queries, member: str, moment: datetime) -> list[Lapse]:
+    """PLAN-1: what lapsed of the member's lots, and what of that came back."""
+    return [Lapse(*row) for row in await queries.fetch(_LAPSES, member, moment)]
 
 
 async def imbalances(queries: Queries) -> list[tuple[str, str]]:

@@ -13,7 +13,7 @@ from makegood_credits.domain.plans import Money
 from makegood_credits.payments.port import PaymentEvent
 from makegood_credits.store.payments import OpenCheckout
 
-Reason = Literal["not_charged", "not_owed", "wrong_amount"]
+Reason = Literal["not_charged", "not_owed", "not_accepted", "wrong_amount"]
 
 # Each payment goes back once, whatever the reasons are.
 _OWE = """

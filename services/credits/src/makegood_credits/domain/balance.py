@@ -1,0 +1,82 @@
+"""CRED-4, CRED-6: what a member can book with, what lies there without being of use, and when more comes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+from makegood_credits.domain.book import Lot
+from makegood_credits.domain.coverage import Enrolment, NextCredits, next_credits
+
+UnusableCode = Literal[
+    "lapsed", "coverage-ended", "plan-excludes-live-sessions", "length-not-in-plan", "plan-asks-co-pay"
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Unusable:
+    """Why nothing can be booked with a lot's credits as things stand. They are not lost: another plan may take them."""
+
+    code: UnusableCode
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Balance:
+    """`available` counts what something can be booked with; `unusable` the rest."""
+
+    available: int
+    unusable: int
+    held: int
+    lots: tuple[tuple[Lot, Unusable | None], ...]
+    next_credits: NextCredits | None
+
+
+def balance_of(lots: Iterable[Lot], enrolments: Iterable[Enrolment], now: datetime) -> Balance:
+    """The member's credits as they can be used. `lots`: those in use; `enrolments`: those that are not over."""
+    enrolments = list(enrolments)
+    judged = tuple((lot, unusable(lot, enrolments, now) if lot.available else None) for lot in lots)
+    return Balance(
+        sum(lot.available for lot, why in judged if why is None),
+        sum(lot.available for lot, why in judged if why is not None),
+        sum(lot.held for lot, _ in judged),
+        judged,
+        next_credits(enrolments, now),
+    )
+
+
+def unusable(lot: Lot, enrolments: Iterable[Enrolment], now: datetime) -> Unusable | None:
+    """Why no session at all can be booked with this lot; None where one can, on the present plan or on one that is agreed.
+
+    What else may stand against a booking, such as an overdue invoice, says nothing about the credits (BOOK-8).
+    """
+    if lot.expires_at is not None and lot.expires_at <= now:
+        return Unusable("lapsed", "These credits have lapsed.")
+    if lot.made_for_minutes is not None:
+        return None
+    found = None
+    for enrolment in sorted(enrolments, key=lambda each: each.covers_from):
+        ends = [moment for moment in (enrolment.covers_until, lot.expires_at) if moment is not None]
+        if ends and max(now, enrolment.covers_from) >= min(ends):
+            continue
+        why = _excluded(lot, enrolment)
+        if why is None:
+            return None
+        found = found or why
+    return found or Unusable("coverage-ended", "No coverage reaches a day on which these credits stand.")
+
+
+def _excluded(lot: Lot, enrolment: Enrolment) -> Unusable | None:
+    plan = enrolment.plan
+    if not plan.has_live_sessions:
+        return Unusable("plan-excludes-live-sessions", "The member's plan has no live sessions.")
+    if plan.co_pay is not None:
+        return Unusable("plan-asks-co-pay", "The member's plan asks for a co-pay instead of credits.")
+    lengths = sorted({*plan.lengths, *plan.psychiatry_lengths})
+    if lot.length_minutes is not None and lot.length_minutes not in lengths:
+        listed = ", ".join(map(str, lengths))
+        detail = f"The plan includes sessions of {listed} minutes, and these credits are for {lot.length_minutes}."
+        return Unusable("length-not-in-plan", detail)
+    return None
