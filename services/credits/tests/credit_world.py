@@ -113,10 +113,10 @@ class World:
         ]
 
     async def balance(self, member: str = "member-1") -> tuple[int, int]:
-        """(available, held)"""
+        """(available, held), as the ledger has them."""
         async with self.database.reading() as queries:
-            rows = await reads.credits_of(queries, member)
-        return rows[0][0], rows[0][1]
+            row = await queries.fetch_one("SELECT available, held FROM accounts WHERE member_id = $1", member)
+        return (0, 0) if row is None else (row[0], row[1])
 
     async def ledger(self, member: str = "member-1") -> list[tuple[str, int]]:
         """(kind, amount), oldest first."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Annotated
 from uuid import UUID
 
@@ -16,6 +17,7 @@ from makegood_contracts.ids import is_id
 from makegood_credits.api.adjustment_models import AdjustmentBody, AdjustmentView, ProposalView
 from makegood_credits.api.dependencies import Data, Log
 from makegood_credits.api.models import LedgerItem, MemberId
+from makegood_credits.domain.balance import balance_of
 from makegood_credits.domain.book import Book, Entry
 from makegood_credits.domain.proposing import Decision, Proposal, ProposalStatus
 from makegood_credits.handlers.adjustments import adjust_or_propose, decide_proposal
@@ -75,7 +77,7 @@ async def post_adjustment(
                 raise Problem(adjusted, "Fewer credits are left than the adjustment takes away.")
             if isinstance(adjusted, Proposal):
                 return change.answer(202, _view(adjusted), location=_path(adjusted), personal_of=member_id)
-            return change.answer(201, _adjustment(book, adjusted), personal_of=member_id)
+            return change.answer(201, _adjustment(book, adjusted, unit.now), personal_of=member_id)
         if not is_id(body.session_id):
             raise _no_credit()
         returned = await return_to_member(unit, book, str(UUID(body.session_id)), reason=body.reason, made_by=made_by)
@@ -85,14 +87,14 @@ async def post_adjustment(
             raise invalid("#/session_id", "The session's credit is held; it is settled when the session ends.")
         if isinstance(returned, str):
             raise Problem(returned, "The credit of this session came back already.")
-        return change.answer(201, _adjustment(book, returned), personal_of=member_id)
+        return change.answer(201, _adjustment(book, returned, unit.now), personal_of=member_id)
 
 
 def _no_credit() -> Problem:
     return invalid("#/session_id", "No credit of this member was taken for such a session.")
 
 
-def _adjustment(book: Book, entries: list[Entry]) -> AdjustmentView:
+def _adjustment(book: Book, entries: list[Entry], now: datetime) -> AdjustmentView:
     items = [
         LedgerItem(
             id=entry.id,
@@ -108,7 +110,38 @@ def _adjustment(book: Book, entries: list[Entry]) -> AdjustmentView:
         )
         for entry in entries
     ]
-    return AdjustmentView(available=book.available, held=book.held, entries=items)
+    balance = balance_of(book.lots.values(), book.enrolments, now)
+    return AdjustmentView(available=balance.available, held=book.held, entries=items)
+
+
+class ProposalList:
+    """What a list of proposed adjustments asks for, whosever they are."""
+
+    def __init__(
+        self,
+        access: Annotated[Access, Depends(operation("adjustment.read"))],
+        data: Data,
+        log: Log,
+        status: Status = None,
+        limit: Limit = 50,
+        cursor: Cursor = None,
+    ) -> None:
+        self._access, self._data, self._log = access, data, log
+        self._status, self._limit, self._cursor = status, limit, cursor
+
+    async def of(self, member_id: str | None) -> Page[ProposalView]:
+        """One page, newest first; None: everybody's."""
+        position = decode_cursor(self._cursor, int)
+        before = position[0] if position else None
+        async with self._data.reading() as queries:
+            rows = await proposals.listed(queries, member_id, self._status, before, self._limit + 1)
+            people = {proposal.member_id for _, proposal in rows[: self._limit]} | ({member_id} if member_id else set())
+            await self._log.record(queries, self._access, None, *sorted(people))
+        items, following = page(rows, self._limit, lambda row: _view(row[1]), lambda row: (row[0],))
+        return Page(items=items, next_cursor=following)
+
+
+Listed = Annotated[ProposalList, Depends()]
 
 
 @router.get(
@@ -117,17 +150,9 @@ def _adjustment(book: Book, entries: list[Entry]) -> AdjustmentView:
     response_model=Page[ProposalView],
     responses=problems("validation"),
 )
-async def read_proposals(
-    member_id: MemberId,
-    access: Annotated[Access, Depends(operation("adjustment.read"))],
-    data: Data,
-    log: Log,
-    status: Status = None,
-    limit: Limit = 50,
-    cursor: Cursor = None,
-) -> Page[ProposalView]:
+async def read_proposals(member_id: MemberId, listed: Listed) -> Page[ProposalView]:
     """CRED-5: what was proposed, by whom, and who decided."""
-    return await _proposals(data, access, log, member_id, status, limit, cursor)
+    return await listed.of(member_id)
 
 
 @router.get(
@@ -136,34 +161,9 @@ async def read_proposals(
     response_model=Page[ProposalView],
     responses=problems("validation"),
 )
-async def read_all_proposals(
-    access: Annotated[Access, Depends(operation("adjustment.read"))],
-    data: Data,
-    log: Log,
-    status: Status = None,
-    limit: Limit = 50,
-    cursor: Cursor = None,
-) -> Page[ProposalView]:
+async def read_all_proposals(listed: Listed) -> Page[ProposalView]:
     """CRED-5: with `status=proposed`, what waits for a second person."""
-    return await _proposals(data, access, log, None, status, limit, cursor)
-
-
-async def _proposals(
-    data: Data,
-    access: Access,
-    log: Log,
-    member_id: str | None,
-    status: ProposalStatus | None,
-    limit: int,
-    cursor: str | None,
-) -> Page[ProposalView]:
-    position = decode_cursor(cursor, int)
-    async with data.reading() as queries:
-        rows = await proposals.listed(queries, member_id, status, position[0] if position else None, limit + 1)
-        people = {proposal.member_id for _, proposal in rows[:limit]} | ({member_id} if member_id else set())
-        await log.record(queries, access, None, *sorted(people))
-    items, following = page(rows, limit, lambda row: _view(row[1]), lambda row: (row[0],))
-    return Page(items=items, next_cursor=following)
+    return await listed.of(None)
 
 
 @router.get(

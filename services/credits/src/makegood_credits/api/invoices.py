@@ -15,7 +15,7 @@ from makegood_chassis.http.rights import Access, operation
 from makegood_contracts.ids import is_id
 
 from makegood_credits.api.dependencies import Data, Log, Provider, not_payable
-from makegood_credits.api.models import InvoiceView, MemberId, MoneyView, PaymentView, RefundView, VoidBody
+from makegood_credits.api.models import InvoiceView, MemberId, MoneyView, PaymentView, VoidBody, refund_view
 from makegood_credits.handlers.invoices import void_by_support
 from makegood_credits.handlers.payments import address_of, ask_to_pay
 from makegood_credits.payments.port import OrderRefused, PaymentsUnavailable
@@ -167,11 +167,6 @@ def _invoice(row: Any, reasons: Mapping[str, str]) -> InvoiceView:
         amount=MoneyView(amount_minor=row["amount_minor"], currency=row["currency"]),
         due_on=row["due_on"],
         about=row["about"],
-        refund=None if row["refund"] is None else _refund(row),
+        refund=refund_view(row),
         void_reason=reasons.get(str(row["id"]), row["void_reason"]),
     )
-
-
-def _refund(row: Any) -> RefundView:
-    amount = MoneyView(amount_minor=row["refund_minor"], currency=row["refund_currency"])
-    return RefundView(status=row["refund"], amount=amount)

@@ -20,7 +20,11 @@ from makegood_credits.api.models import (
     LedgerItem,
     LotView,
     MemberId,
+    NextCreditsView,
+    UnusableView,
 )
+from makegood_credits.domain.balance import Unusable
+from makegood_credits.domain.book import Lot
 from makegood_credits.domain.enrolling import Coverage
 from makegood_credits.domain.plans import PLANS
 from makegood_credits.handlers.commands import enrol_member
@@ -41,25 +45,19 @@ router = APIRouter(tags=["credits"])
 async def read_credits(
     member_id: MemberId, access: Annotated[Access, Depends(operation("credits.read"))], data: Data, log: Log
 ) -> CreditsView:
-    """CRED-4: what is left, what is held, and when it lapses."""
+    """CRED-4, CRED-6: what can be booked with, what is held, when it lapses, what is of no use now and why, and when the next
+    credits come."""
     role = access.require("member", member_id=member_id)
     async with data.reading() as queries:
-        rows = await reads.credits_of(queries, member_id)
+        balance = await reads.balance(queries, member_id, data.clock.now())
         await log.record(queries, access, role, member_id)
-    lots = [
-        LotView(
-            id=row[2],
-            source=row[3],
-            length_minutes=row[4],
-            granted=row[5],
-            available=row[6],
-            held=row[7],
-            expires_at=row[8],
-        )
-        for row in rows
-        if row[2] is not None
-    ]
-    return CreditsView(available=rows[0][0], held=rows[0][1], lots=lots)
+    return CreditsView(
+        available=balance.available,
+        held=balance.held,
+        lots=[_lot(lot, why) for lot, why in balance.lots],
+        unusable=balance.unusable,
+        next_credits=NextCreditsView.model_validate(balance.next_credits) if balance.next_credits else None,
+    )
 
 
 @router.get(
@@ -104,7 +102,8 @@ async def put_enrolment(
 
     Credits of the present period are granted at once, those of later periods at their start; none for periods that were over
     before. Unspent credits of the earlier plan lapse where the new coverage begins; held ones stay held. Sending the same
-    again changes nothing; the same plan from the same day with another `ends_on` moves the end of the same enrolment.
+    again changes nothing; the same plan from the same day with another `ends_on` moves the end of the same enrolment. A plan
+    that is resumed on the day it was replaced goes on as it was, with the credits that lapsed when it was replaced.
     """
     access.require_other(member_id)
     if body.plan_id not in PLANS:
@@ -117,6 +116,20 @@ async def put_enrolment(
         await log.record(unit, access, None, member_id, entity=f"enrolment:{enrolled.enrolment.id}")
         view = EnrolmentView.model_validate(enrolled.enrolment)
         return change.answer(200, view, version=book.enrolment_sequence)
+
+
+def _lot(lot: Lot, why: Unusable | None) -> LotView:
+    return LotView(
+        id=lot.id,
+        source=lot.source,
+        length_minutes=lot.length_minutes,
+        granted=lot.granted,
+        available=lot.available if why is None else 0,
+        held=lot.held,
+        expires_at=lot.expires_at,
+        made_for_minutes=lot.made_for_minutes,
+        unusable=None if why is None else UnusableView(credits=lot.available, code=why.code, detail=why.detail),
+    )
 
 
 def _item(row: Any, reasons: Mapping[str, str]) -> LedgerItem:

@@ -11,6 +11,7 @@ from makegood_contracts.events import LotSource, Modality, PlanKind
 from makegood_contracts.zones import zone_names
 from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
+from makegood_credits.domain.balance import UnusableCode
 from makegood_credits.domain.book import EntryKind
 from makegood_credits.domain.invoices import About, InvoiceStatus
 from makegood_credits.domain.purchasing import PurchaseStatus
@@ -45,6 +46,8 @@ LOT: Final[dict[str, Any]] = {
     "available": 3,
     "held": 1,
     "expires_at": "2026-12-01T00:00:00Z",
+    "made_for_minutes": None,
+    "unusable": None,
 }
 MOVEMENT: Final[dict[str, Any]] = {
     "id": "019ab0c9-0c3d-7f52-b1d7-1e9f4c2a6d80",
@@ -138,8 +141,35 @@ class EnrolmentView(View):
     time_zone: str
 
 
+class UnusableView(View):
+    """Credits that nothing can be booked with as things stand, and why. They stay the member's until they lapse."""
+
+    model_config = example(
+        credits=2,
+        code="length-not-in-plan",
+        detail="The plan includes sessions of 45 minutes, and these credits are for 30.",
+    )
+
+    credits: int
+    code: UnusableCode
+    detail: str
+
+
+class NextCreditsView(View):
+    """Credits that the plan gives by itself, and from when on they can be used."""
+
+    model_config = example(available_from="2026-12-01T00:00:00Z", credits=4)
+
+    available_from: Instant
+    credits: int
+
+
 class LotView(View):
-    """Credits that came together and lapse together; `length_minutes` null: for each length of the plan."""
+    """Credits that came together and lapse together; `length_minutes` null: for each length of the plan.
+
+    `made_for_minutes`: a credit that was made good also pays for a session of this length, whatever the plan is by then.
+    `unusable`: credits of the lot that are not counted as `available`, since nothing can be booked with them now.
+    """
 
     model_config = example(**LOT)
 
@@ -150,16 +180,30 @@ class LotView(View):
     available: int
     held: int
     expires_at: Instant | None
+    made_for_minutes: int | None = None
+    unusable: UnusableView | None = None
 
 
 class CreditsView(View):
-    """What is left and what is held, by lots, those first that lapse first (CRED-4)."""
+    """What is left and what is held, by lots, those first that lapse first (CRED-4).
 
-    model_config = example(available=3, held=1, lots=[LOT])
+    `available` counts the credits that something can be booked with, `unusable` those that nothing can be booked with now.
+    `next_credits`: when the plan gives the next ones, and how many; null: none are to come.
+    """
+
+    model_config = example(
+        available=3,
+        held=1,
+        lots=[LOT],
+        unusable=0,
+        next_credits={"available_from": "2026-12-01T00:00:00Z", "credits": 4},
+    )
 
     available: int
     held: int
     lots: list[LotView]
+    unusable: int = 0
+    next_credits: NextCreditsView | None = None
 
 
 class LedgerItem(View):
@@ -215,6 +259,15 @@ class InvoiceView(View):
     void_reason: Annotated[str | None, Field(description="Why support voided it.")] = None
 
 
+def refund_view(row: Any) -> RefundView | None:
+    """The refund in a row's `refund`, `refund_minor` and `refund_currency`."""
+    if row["refund"] is None:
+        return None
+    return RefundView(
+        status=row["refund"], amount=MoneyView(amount_minor=row["refund_minor"], currency=row["refund_currency"])
+    )
+
+
 class VoidBody(RequestModel):
     """Why support voids a charge."""
 
@@ -250,7 +303,8 @@ class PurchaseBody(RequestModel):
 
 class PurchaseView(View):
     """Credits that a member buys. `length_minutes` null: for each length of the plan. `checkout_url`: where to pay, while it
-    is pending."""
+    is pending. `refund`: what was paid and goes back, such as for credits that the plan would not sell any more; the purchase
+    is `failed` then."""
 
     model_config = example(
         id="019ab0c9-7a11-7c52-9b1d-3e5f2c4d6a70",
@@ -260,6 +314,7 @@ class PurchaseView(View):
         length_minutes=30,
         amount={"amount_minor": 6500, "currency": "USD"},
         checkout_url="https://checkout.stripe.com/c/pay/cs_test_a1b2c3",
+        refund=None,
     )
 
     id: str
@@ -269,6 +324,7 @@ class PurchaseView(View):
     length_minutes: int | None
     amount: MoneyView
     checkout_url: str | None
+    refund: RefundView | None = None
 
 
 class HookView(View):

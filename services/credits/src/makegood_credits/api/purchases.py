@@ -14,7 +14,7 @@ from makegood_chassis.http.rights import Access, operation
 from makegood_contracts.ids import is_id, new_id
 
 from makegood_credits.api.dependencies import Data, Log, MaybeProvider, Provider, not_payable
-from makegood_credits.api.models import MoneyView, PurchaseBody, PurchaseView
+from makegood_credits.api.models import MoneyView, PurchaseBody, PurchaseView, RefundView, refund_view
 from makegood_credits.domain.purchasing import Purchase, PurchaseRefusal
 from makegood_credits.handlers.payments import address_of, ask_for_credits
 from makegood_credits.payments.port import OrderRefused, PaymentProvider, PaymentsUnavailable
@@ -91,7 +91,7 @@ async def list_purchases(
         rows = await payment_store.purchase_rows(queries, whose, position[0] if position else None, limit + 1)
         people = {whose} if whose is not None else {row["member_id"] for row in rows[:limit]}
         await log.record(queries, access, role, *sorted(people))
-    items, following = page(rows, limit, _item, lambda row: (row["number"],))
+    items, following = page(rows, limit, lambda row: _item(row, row["url"]), lambda row: (row["number"],))
     return Page(items=items, next_cursor=following)
 
 
@@ -108,14 +108,15 @@ async def read_purchase(
     log: Log,
     provider: MaybeProvider,
 ) -> PurchaseView:
-    """CRED-6: `pending` until the payment provider says that it is paid, or failed."""
+    """CRED-6: `pending` until the payment provider says that it is paid, or failed. A payment for credits that the member's plan
+    would not sell any more buys nothing and goes back."""
     async with data.reading() as queries:
         row = await payment_store.purchase_row(queries, purchase_id) if is_id(purchase_id) else None
         if row is None:
             raise not_found("purchase")
         role = access.require("purchase", member_id=row["member_id"])
         await log.record(queries, access, role, row["member_id"], entity=f"purchase:{row['id']}")
-    return _view(payment_store.purchase_of(row), row["url"] or await _address(data, provider, row))
+    return _item(row, row["url"] or await _address(data, provider, row))
 
 
 async def _address(data: Database, provider: PaymentProvider | None, row: Any) -> str | None:
@@ -126,11 +127,11 @@ async def _address(data: Database, provider: PaymentProvider | None, row: Any) -
         return None
 
 
-def _item(row: Any) -> PurchaseView:
-    return _view(payment_store.purchase_of(row), row["url"])
+def _item(row: Any, url: str | None) -> PurchaseView:
+    return _view(payment_store.purchase_of(row), url, refund_view(row))
 
 
-def _view(bought: Purchase, url: str | None) -> PurchaseView:
+def _view(bought: Purchase, url: str | None, refund: RefundView | None = None) -> PurchaseView:
     return PurchaseView(
         id=bought.id,
         member_id=bought.member_id,
@@ -139,4 +140,5 @@ def _view(bought: Purchase, url: str | None) -> PurchaseView:
         length_minutes=bought.length_minutes,
         amount=MoneyView(amount_minor=bought.amount.amount_minor, currency=bought.amount.currency),
         checkout_url=url if bought.status == "pending" else None,
+        refund=refund,
     )

@@ -28,12 +28,13 @@ _LOTS_IN_USE = f"SELECT {LOT} FROM lots WHERE member_id = ANY($1::text[]) AND (a
 _LOTS_OF_PLANS = f"SELECT {LOT} FROM lots WHERE member_id = $1 AND enrolment_id IS NOT NULL"  # noqa: S608
 _LOTS = f"SELECT {LOT} FROM lots WHERE id = ANY($1::uuid[])"  # noqa: S608
 
-_ENROLMENT = """
+ENROLMENT = """
 SELECT id::text, member_id, plan_id, starts_on, ends_on, time_zone, covers_from, covers_until, next_period, next_grant
-FROM enrolments WHERE member_id = ANY($1::text[])
+FROM enrolments
 """
+_ENROLMENTS = ENROLMENT + "WHERE member_id = ANY($1::text[])"
 _ENROLMENTS_THAT_COUNT = (
-    _ENROLMENT + " AND (covers_until IS NULL OR covers_until > $2 OR next_grant IS NOT NULL) ORDER BY id"
+    _ENROLMENTS + " AND (covers_until IS NULL OR covers_until > $2 OR next_grant IS NOT NULL) ORDER BY id"
 )
 
 _OPEN_LOTS = """
@@ -104,7 +105,7 @@ async def open_and_load(unit: UnitOfWork, member: str) -> Book:
     await unit.execute(_OPEN_ACCOUNT, member)
     books = await lock(unit, [member])
     _add_lots(books, await unit.fetch(_LOTS_IN_USE, [member]))
-    books[member].enrolments = [Enrolment(*row) for row in await unit.fetch(_ENROLMENT + " ORDER BY id", [member])]
+    books[member].enrolments = [Enrolment(*row) for row in await unit.fetch(_ENROLMENTS + " ORDER BY id", [member])]
     return books[member]
 
 

@@ -14,8 +14,11 @@ from makegood_credits.payments.port import Checkout, PaymentEvent
 
 _PURCHASE = """
 SELECT p.id::text, p.member_id, p.plan_id, p.quantity, p.length_minutes, p.amount_minor, p.currency, p.status, p.number,
-    p.asked_at, c.id::text AS checkout_id, c.url
-FROM purchases AS p JOIN checkouts AS c ON c.purchase_id = p.id
+    p.asked_at, c.id::text AS checkout_id, c.url, refund.state AS refund, refund.amount_minor AS refund_minor,
+    refund.currency AS refund_currency
+FROM purchases AS p JOIN checkouts AS c ON c.purchase_id = p.id LEFT JOIN LATERAL (
+    SELECT state, amount_minor, currency FROM refunds WHERE checkout_id = c.id ORDER BY owed_at DESC, id DESC LIMIT 1
+) AS refund ON true
 """
 _CHECKOUT = """
 SELECT c.id::text, c.member_id, c.state, c.amount_minor, c.currency, c.purchase_id::text, c.invoice_id::text, c.url,

@@ -7,17 +7,17 @@ from datetime import datetime
 from makegood_chassis.database import Queries, Row
 from sqlalchemy import select
 
+from makegood_credits.domain.balance import Balance, balance_of
+from makegood_credits.domain.book import Lot
+from makegood_credits.domain.coverage import Enrolment
 from makegood_credits.domain.enrolling import Lapse
+from makegood_credits.store.books import ENROLMENT, LOT
 from makegood_credits.store.tables import ledger_entries
 
-_CREDITS = """
-SELECT coalesce(accounts.available, 0), coalesce(accounts.held, 0), lots.id::text, lots.source, lots.length_minutes,
-    lots.granted, lots.available, lots.held, lots.expires_at
-FROM (SELECT $1::text AS member_id) AS member
-LEFT JOIN accounts USING (member_id)
-LEFT JOIN lots ON lots.member_id = member.member_id AND (lots.available > 0 OR lots.held > 0)
-ORDER BY lots.expires_at NULLS LAST, lots.id
-"""
+_LOTS_IN_USE = f"""
+SELECT {LOT} FROM lots WHERE member_id = $1 AND (available > 0 OR held > 0) ORDER BY expires_at NULLS LAST, id
+"""  # noqa: S608
+_ENROLMENTS = f"{ENROLMENT} WHERE member_id = $1 AND (covers_until IS NULL OR covers_until > $2)"
 
 _CAME_BACK_TO = """
 SELECT credit_lot::text FROM ledger_entries
@@ -41,9 +41,10 @@ WHERE member_id = $1
 _IMBALANCES = "SELECT what, id FROM ledger_imbalances"
 
 
-async def credits_of(queries: Queries, member: str) -> list[Row]:
-    """One row a lot that is in use, each with the member's balances first; a single row with lot NULL where there is none."""
-    return await queries.fetch(_CREDITS, member)
+async def balance(queries: Queries, member: str, now: datetime) -> Balance:
+    """CRED-4: what the member can book with, what is held, what is of no use now; lots that lapse first come first."""
+    enrolments = [Enrolment(*row) for row in await queries.fetch(_ENROLMENTS, member, now)]
+    return balance_of((Lot(*row) for row in await queries.fetch(_LOTS_IN_USE, member)), enrolments, now)
 
 
 async def entries_of(queries: Queries, member: str, before: int | None, limit: int) -> list[Row]:
