@@ -228,8 +228,12 @@ def missed(request: SessionRequested) -> ProviderMissed:
     return _after(ProviderMissed, request, absent_party="provider", missed_at=missed_at, grace_minutes=10)
 
 
-def cancelled(request: SessionRequested, *, forfeits: bool = False, by: str = "member") -> SessionCancelled:
-    return _after(SessionCancelled, request, cancelled_by=by, cancelled_at=NOW, forfeits=forfeits, was_confirmed=True)
+def cancelled(
+    request: SessionRequested, *, forfeits: bool = False, by: str = "member", at: datetime = NOW, **other: Any
+) -> SessionCancelled:
+    return _after(
+        SessionCancelled, request, cancelled_by=by, cancelled_at=at, forfeits=forfeits, was_confirmed=True, **other
+    )
 
 
 def move(request: SessionRequested, **other: Any) -> SessionMoveRequested:

@@ -146,7 +146,7 @@ def test_a_co_pay_is_pending_from_booking_and_takes_no_credit() -> None:
     assert taken.invoice is not None
     assert (taken.lot_id, book.entries) == (None, [])
     assert (taken.invoice.status, taken.invoice.amount.amount_minor) == ("pending", 2500)
-    assert taken.invoice.due_on == date(2026, 11, 26), "the session's day where the member is"
+    assert taken.invoice.due_on == date(2026, 12, 10), "two weeks after the session's day where the member is"
 
 
 @pytest.mark.rule("AVAIL-4")

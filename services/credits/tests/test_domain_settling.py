@@ -67,6 +67,7 @@ def test_a_missed_session_gives_its_credit_back_for_thirty_days_at_least(
     assert entry.debit_lot == lot.id
     if comes_back_to == "make_good":
         assert (target.granted, target.available, target.expires_at) == (1, 1, NOW + MAKE_GOOD)
+        assert (target.made_for_minutes, target.made_under) == (45, "eap-6")
         assert target.length_minutes == lot.length_minutes
         assert (lot.available, lot.held) == (5, 0)
         assert book.next_due is not None
@@ -76,12 +77,12 @@ def test_a_missed_session_gives_its_credit_back_for_thirty_days_at_least(
 
 
 @pytest.mark.rule("CRED-2")
-def test_other_returns_go_back_to_their_lot_and_lapse_with_it() -> None:
+def test_a_return_that_the_member_caused_goes_back_to_its_lot_and_lapses_with_it() -> None:
     book = covered()
     hold = held(book)
     after = datetime(2026, 12, 2, tzinfo=UTC)
     book.lots[hold.lot_id or ""].available, book.available = 0, 0
-    settle(book, hold, Ending("returned", "cancelled", after), after)
+    settle(book, hold, Ending("returned", "cancelled", after, caused_by="member"), after)
     assert story(book)[-2:] == [("return", 1), ("expire", 1)]
 
 

@@ -64,9 +64,9 @@ async def test_the_day_a_co_pay_is_due_ends_in_the_members_own_zone(world: World
     asked = requested(starts_at=datetime(2026, 11, 26, 5, tzinfo=UTC))
     await world.send(asked)
     await world.send(completed(asked))
-    await world.move_to(datetime(2026, 11, 26, 7, 59, tzinfo=UTC))
+    await world.move_to(datetime(2026, 12, 10, 7, 59, tzinfo=UTC))
     assert await world.invoice(asked.session_id) == "issued"
-    await world.move_to(datetime(2026, 11, 26, 8, tzinfo=UTC))
+    await world.move_to(datetime(2026, 12, 10, 8, tzinfo=UTC))
     assert await world.invoice(asked.session_id) == "overdue"
 
 

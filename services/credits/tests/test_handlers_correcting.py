@@ -190,7 +190,7 @@ async def test_a_co_pay_follows_the_corrected_outcome(world: World, old: Outcome
     assert len(await world.heard(InvoiceVoided)) - voided == (new == "provider_missed")
     assert len(await world.heard(InvoiceIssued)) - issued == (old == "provider_missed")
     if old == "provider_missed":
-        assert (await world.heard(InvoiceIssued))[-1].due_on == date(2026, 12, 7), "two weeks to pay"
+        assert (await world.heard(InvoiceIssued))[-1].due_on == date(2026, 12, 10), "two weeks after the session"
     if new == "provider_missed":
         assert (await world.heard(InvoiceVoided))[-1].was_due
     assert await world.imbalances() == []
@@ -201,7 +201,7 @@ async def test_an_overdue_charge_of_a_session_that_the_provider_missed_after_all
     asked = await ended(world, "completed", "insurance-copay")
     wish = InvoiceWish(amount_minor=900, currency="USD", due_on=date(2026, 11, 25))
     await world.send(extended(asked, wish))
-    await world.move_to(NOW + timedelta(days=9))
+    await world.move_to(NOW + timedelta(days=19))
     assert await world.invoices(asked.session_id) == ["overdue", "overdue"]
     await world.send(corrected(asked, "completed", "provider_missed"))
     assert await world.invoices(asked.session_id) == ["void", "void"]

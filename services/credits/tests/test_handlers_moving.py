@@ -204,7 +204,7 @@ async def test_a_late_move_makes_the_old_co_pay_due_and_a_new_one_pending(world:
     assert await world.invoices(asked.session_id) == ["issued", "pending"]
     await world.send(missed(asked))
     assert await world.invoices(asked.session_id) == ["issued", "void"]
-    assert [each.due_on for each in await world.heard(InvoiceIssued)] == [asked.ends_at.date()]
+    assert [each.due_on for each in await world.heard(InvoiceIssued)] == [asked.ends_at.date() + timedelta(days=14)]
 
 
 @pytest.mark.rule("RESC-1", "PLAN-1")
@@ -216,8 +216,8 @@ async def test_a_co_pay_that_is_kept_is_due_on_the_new_day(world: World) -> None
     assert await world.invoices(asked.session_id) == ["pending"]
     await world.send(completed(asked))
     (issued,) = await world.heard(InvoiceIssued)
-    assert issued.due_on == wish.new_ends_at.date()
-    midnight = datetime(wish.new_ends_at.year, wish.new_ends_at.month, wish.new_ends_at.day + 1, tzinfo=UTC)
+    assert issued.due_on == wish.new_ends_at.date() + timedelta(days=14)
+    midnight = datetime.combine(issued.due_on + timedelta(days=1), datetime.min.time(), UTC)
     await world.move_to(midnight - timedelta(seconds=1))
     assert await world.invoices(asked.session_id) == ["issued"], "the old day's end is over, the new one's is not"
     await world.move_to(midnight)

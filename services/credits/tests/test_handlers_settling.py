@@ -94,7 +94,7 @@ async def test_each_ending_settles_the_co_pay_once(world: World, ending: Ending,
     assert await world.heard(fact) == []
     assert await world.ledger() == []
     for due in issued:
-        assert due.due_on == asked.ends_at.date()
+        assert due.due_on == asked.ends_at.date() + timedelta(days=14)
 
 
 @pytest.mark.rule("MISS-2")
@@ -119,13 +119,13 @@ async def test_a_missed_session_whose_lot_lapses_soon_gives_a_credit_valid_for_t
 
 
 @pytest.mark.rule("CRED-2")
-async def test_a_credit_that_returns_to_a_lapsed_lot_lapses_with_it(world: World) -> None:
+async def test_a_credit_that_its_member_brings_back_to_a_lapsed_lot_lapses_with_it(world: World) -> None:
     await world.enrol(plan_id="out-of-pocket-4")
     asked = requested(length=30)
     await world.send(asked)
     await world.send(reserved(asked))
     await world.move_to(NOW + timedelta(days=9))
-    await world.send(cancelled(asked, by="provider"))
+    await world.send(cancelled(asked))
     assert (await world.ledger())[-2:] == [("return", 1), ("expire", 1)]
     assert await world.imbalances() == []
 

@@ -70,7 +70,7 @@ async def test_an_invoice_that_support_voided_blocks_no_booking(api: Api) -> Non
     await api.world.send(asked)
     await api.world.send(completed(asked))
     (invoice,) = (await api.own("/invoices"))["items"]
-    await api.world.move_to(NOW + timedelta(days=10))
+    await api.world.move_to(NOW + timedelta(days=18))
     assert [each["status"] for each in (await api.own("/invoices"))["items"]] == ["overdue"]
     await api.call("POST", f"{MEMBER}/invoices/{invoice['id']}/void", json={"reason": "Goodwill"})
     async with api.world.database.reading() as queries:

@@ -31,13 +31,14 @@ class AdjustmentBody(RequestModel):
 
 
 class AdjustmentView(View):
-    """The balances after the adjustment, and its entries."""
+    """The balances after the adjustment, as `GET …/credits` has them, and its entries."""
 
-    model_config = example(available=4, held=1, entries=[MOVEMENT])
+    model_config = example(available=4, held=1, entries=[MOVEMENT], unusable=0)
 
     available: int
     held: int
     entries: list[LedgerItem]
+    unusable: int = 0
 
 
 class ProposalView(View):

@@ -111,7 +111,7 @@ def _adjustment(book: Book, entries: list[Entry], now: datetime) -> AdjustmentVi
         for entry in entries
     ]
     balance = balance_of(book.lots.values(), book.enrolments, now)
-    return AdjustmentView(available=balance.available, held=book.held, entries=items)
+    return AdjustmentView(available=balance.available, held=book.held, entries=items, unusable=balance.unusable)
 
 
 class ProposalList:

@@ -131,9 +131,12 @@ async def add_coverage(unit: UnitOfWork, books: Mapping[str, Book], holds: Itera
     asked = {
         hold.member_id
         for hold in holds
-        if hold.lot_id is not None and books[hold.member_id].lots[hold.lot_id].enrolment_id is None
+        if hold.lot_id is not None
+        and (book := books.get(hold.member_id)) is not None
+        and book.lots[hold.lot_id].enrolment_id is None
+        and not book.enrolments
     }
-    wanted = [member for member in asked if not books[member].enrolments]
+    wanted = sorted(asked)
     if wanted:
         for row in await unit.fetch(_ENROLMENTS_THAT_COUNT, wanted, unit.now):
             books[row[1]].enrolments.append(Enrolment(*row))
