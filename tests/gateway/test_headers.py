@@ -120,11 +120,16 @@ def test_the_access_log_tells_ids_and_nothing_personal(gateway: Gateway, client:
     assert "127.0.0.1" not in json.dumps(line)
 
 
-def test_a_secret_address_needs_no_token_and_stands_in_no_log(gateway: Gateway, client: httpx.Client) -> None:
+@pytest.mark.parametrize(
+    ("path", "logged"), [("calendar/verysecret.ics", "calendar"), ("unsubscribe/verysecret", "unsubscribe")]
+)
+def test_a_secret_address_needs_no_token_and_stands_in_no_log(
+    gateway: Gateway, client: httpx.Client, path: str, logged: str
+) -> None:
     mine = str(uuid.uuid4())
-    answer = client.get("/v1/calendar/verysecret.ics", headers={"X-Request-Id": mine})
+    answer = client.get(f"/v1/{path}", headers={"X-Request-Id": mine})
     assert (answer.status_code, answer.json()["service"]) == (200, "notifications")
     until(lambda: mine in gateway.log_text(), "the line is written")
     line = next(json.loads(line) for line in gateway.log_text().splitlines() if mine in line)
-    assert line["path"] == "/v1/calendar/*"
+    assert line["path"] == f"/v1/{logged}/*"
     assert "verysecret" not in gateway.log_text()

@@ -165,6 +165,8 @@ RIGHTS: Final[Mapping[str, Right]] = {
     "POST /v1/sessions/{session_id}/reminders": may("provider"),
     "GET /v1/sessions/{session_id}/calendar.ics": may(*PARTIES),
     "GET /v1/calendar/{secret}.ics": public(),
+    "GET /v1/unsubscribe/{token}": public(),
+    "POST /v1/unsubscribe/{token}": public(),
     "GET /v1/deliveries": own(*PARTIES, "support"),
     "GET /v1/stream": own(*PARTIES),
     "GET /v1/notifications/access": may("support"),

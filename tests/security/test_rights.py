@@ -147,6 +147,10 @@ class Scene:
                 wish = {"amount": 100, "reason": "Goodwill"}
                 path = f"/v1/members/{self.cast.member.subject}/adjustments"
                 return (await colleague.post(path, wish))["id"]
+            case "token":
+                mail = await self.cast.inbox().wait_for("Your session is confirmed! Mark your calendar.")
+                link = (await self.cast.inbox().headers(mail))["List-Unsubscribe"]
+                return link.strip("<>").rpartition("/")[2]
             case "secret":
                 feed = await self.cast.member.post(f"/v1/people/{self.cast.member.subject}/calendar-feed")
                 return str(feed["url"]).rpartition("/")[2].removesuffix(".ics")

@@ -44,8 +44,10 @@ class Route:
 
 
 _ID: Final = "[^/]+"
-UNLOGGED: Final = "/v1/calendar"
-"""What lies below is secret: an address that opens somebody's calendar."""
+CALENDARS: Final = "/v1/calendar"
+UNSUBSCRIBE: Final = "/v1/unsubscribe"
+UNLOGGED: Final = (CALENDARS, UNSUBSCRIBE)
+"""What lies below is secret: addresses that open somebody's calendar, or end their e-mails."""
 
 ROUTES: Final[tuple[Route, ...]] = (
     *(Route(service, "exact", f"/v1/{service}/openapi.json", public=True) for service in SERVICES),
@@ -71,7 +73,9 @@ ROUTES: Final[tuple[Route, ...]] = (
     Route("notifications", "exact", "/v1/stream", streaming=True),
     Route("notifications", "below", "/v1/people"),
     # Calendar programs bring no token: whoever knows the address may follow.
-    Route("notifications", "below", UNLOGGED, public=True, secret=True),
+    Route("notifications", "below", CALENDARS, public=True, secret=True),
+    # Mail programs bring no token either: the link in the e-mail is signed.
+    Route("notifications", "below", UNSUBSCRIBE, public=True, secret=True),
     Route("notifications", "below", "/v1/deliveries"),
     # What a service has for itself: the development clock.
     *(Route(service, "below", f"/v1/{service}") for service in SERVICES),

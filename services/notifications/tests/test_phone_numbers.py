@@ -6,7 +6,7 @@ import phonenumbers
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from makegood_notifications.domain.phone_numbers import e164
+from makegood_notifications.phone_numbers import e164
 from phonenumbers import PhoneNumberFormat
 
 from .conftest import World

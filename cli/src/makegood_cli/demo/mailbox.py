@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from email.message import Message
+from email.parser import BytesHeaderParser
+from email.policy import default
 from typing import Any
 
 import httpx
@@ -32,6 +35,12 @@ class Mailbox:
         whole = (await self._http.get(f"/api/v1/message/{mail['ID']}")).json()
         parts = [part["PartID"] for part in whole["Attachments"] if part["FileName"].endswith(".ics")]
         return [(await self._http.get(f"/api/v1/message/{mail['ID']}/part/{part}")).content for part in parts]
+
+    async def headers(self, mail: dict[str, Any]) -> Message:
+        """The headers of a mail."""
+        raw = await self._http.get(f"/api/v1/message/{mail['ID']}/raw")
+        raw.raise_for_status()
+        return BytesHeaderParser(policy=default).parsebytes(raw.content)
 
     async def wait_for(self, subject: str, seconds: float = 20) -> dict[str, Any]:
         """The whole mail with this subject, once it is there. Raises UserError if it doesn't come."""

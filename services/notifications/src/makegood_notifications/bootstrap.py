@@ -22,6 +22,7 @@ from makegood_notifications.handlers.rooms import RoomMessages, RoomModel
 from makegood_notifications.handlers.routing import Handlers, event_handlers
 from makegood_notifications.handlers.sessions import SessionMessages
 from makegood_notifications.handlers.telling import Outlets, Teller
+from makegood_notifications.mail import unsubscribing
 from makegood_notifications.mail.carrier import EmailCarrier
 from makegood_notifications.mail.sender import Sender
 from makegood_notifications.mail.smtp import Mailer, SmtpMailer, SmtpServer
@@ -55,6 +56,7 @@ def bootstrap(
         wording,
         mail_from=settings.mail_from,
         master_keys=settings.master_keys,
+        unsubscribe_url=settings.public_base_url.rstrip("/") + unsubscribing.PATH,
     )
     sender = Sender(database, email, give_up_after=give_up_after)
     whatsapp_sender = Sender(
@@ -102,6 +104,7 @@ def bootstrap(
             settings.public_base_url.rstrip("/"),
             timedelta(hours=settings.contact_confirm_hours),
             timedelta(days=settings.erasure_wait_days),
+            settings.master_keys,
         ),
         app=make_app,
         audited=True,

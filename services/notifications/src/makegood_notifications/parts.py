@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import timedelta
 
+from makegood_chassis.personal_data.master_keys import MasterKeys
+
 from makegood_notifications.mail.sender import Sender
 from makegood_notifications.mail.wording import Wording
 from makegood_notifications.streams import Streams
@@ -24,3 +26,5 @@ class Parts:
     """How long the link that confirms an address is good."""
     erasure_waits: timedelta
     """How long an erasure can be taken back."""
+    master_keys: MasterKeys
+    """What the links in e-mails are signed with."""

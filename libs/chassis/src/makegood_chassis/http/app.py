@@ -24,7 +24,7 @@ from makegood_chassis.keys import Keys
 if TYPE_CHECKING:
     from makegood_chassis.service import Service
 
-_WITHOUT_TOKEN = (gate.WEBHOOKS, "/v1/calendar/", "/v1/join-links/")
+_WITHOUT_TOKEN = (gate.WEBHOOKS, gate.ONE_CLICK, "/v1/calendar/", "/v1/join-links/")
 """Callers of these prove themselves in their own way: by a signature, by the secret in the address, or by the link that they
 ask about."""
 

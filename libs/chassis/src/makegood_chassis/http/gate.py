@@ -24,6 +24,8 @@ from makegood_chassis.http.problems import MOST_ERRORS, Problem
 from makegood_chassis.http.rights import ACCESS_KEY, Operation
 
 WEBHOOKS: Final = "/v1/webhooks/"
+ONE_CLICK: Final = "/v1/unsubscribe/"
+"""Mail programs post a form there (RFC 8058); all that counts is in the address."""
 _BODYLESS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 _MOST_FIELDS: Final = 200
 """Most members of the object that a body is. No request has a tenth of them."""
@@ -38,7 +40,7 @@ def put_before(route: APIRoute, limits: Limits, *, expensive: bool) -> None:
         None,
     )
     takes_body = not (route.methods or set()) <= _BODYLESS
-    signed = route.path.startswith(WEBHOOKS)
+    any_body = route.path.startswith((WEBHOOKS, ONE_CLICK))
     parses = route.body_field is not None
     fields = route.dependant.body_params
     fields[:] = [_BodyField(field.field_info, field.name, field.mode, field.config) for field in fields]
@@ -56,7 +58,7 @@ def put_before(route: APIRoute, limits: Limits, *, expensive: bool) -> None:
         await stay.enter(_person(context, request.scope, expensive), expensive=expensive)
         if takes_body and operation is not None:
             await request.read(limit=LIMIT)
-        if takes_body and not signed:
+        if takes_body and not any_body:
             request.check(parse=parses)
         response = await handle(request)
         if isinstance(response, StreamingResponse):

@@ -18,6 +18,7 @@ from makegood_notifications.api import (
     reminders,
     revocations,
     stream,
+    unsubscribe,
 )
 from makegood_notifications.api.rights import EXPENSIVE, RIGHTS
 
@@ -39,6 +40,7 @@ def make_app(service: Service) -> FastAPI:
         calendar.router,
         deliveries.router,
         stream.router,
+        unsubscribe.router,
         access_rows(service),
     ]
     return create_app(

@@ -13,6 +13,7 @@ from makegood_contracts.events.deliveries import Channel
 from makegood_notifications.channels import Late
 from makegood_notifications.domain.contacts import CONFIRM, PURPOSE, secret_of
 from makegood_notifications.domain.delivering import ALWAYS
+from makegood_notifications.mail import unsubscribing
 from makegood_notifications.mail.calendar import calendar_message
 from makegood_notifications.mail.composer import Mail, Part, compose
 from makegood_notifications.mail.smtp import Mailer
@@ -23,15 +24,18 @@ EMAIL: Final[Channel] = "email"
 
 
 class EmailCarrier:
-    """`mail_from` is the sender, and the organiser of invitations."""
+    """`mail_from` is the sender, and the organiser of invitations; `unsubscribe_url` the start of links that end e-mails."""
 
     channel: Final = EMAIL
 
-    def __init__(self, mailer: Mailer, wording: Wording, *, mail_from: str, master_keys: MasterKeys) -> None:
+    def __init__(
+        self, mailer: Mailer, wording: Wording, *, mail_from: str, master_keys: MasterKeys, unsubscribe_url: str
+    ) -> None:
         self._mailer = mailer
         self._wording = wording
         self._mail_from = mail_from
         self._master_keys = master_keys
+        self._unsubscribe_url = unsubscribe_url
         self._domain = parseaddr(mail_from)[1].rpartition("@")[2]
 
     def hindrance(self, delivery: Taken) -> tuple[str, str] | None:
@@ -94,4 +98,12 @@ class EmailCarrier:
             html=text.html,
             language=text.language,
             calendar=calendar,
+            fields=self._unsubscribe(delivery, email),
         )
+
+    def _unsubscribe(self, delivery: Taken, email: str) -> tuple[tuple[str, str], ...]:
+        """The button of mail programs, on what the person's preferences can turn off."""
+        if delivery.template in ALWAYS:
+            return ()
+        link = unsubscribing.link_for(self._master_keys, delivery.person_id, email)
+        return unsubscribing.headers(f"{self._unsubscribe_url}/{link.token}")

@@ -44,8 +44,10 @@ def compose(
     html: str,
     language: str,
     calendar: Part | None = None,
+    fields: tuple[tuple[str, str], ...] = (),
 ) -> Mail:
-    """The e-mail. `message_id` is without brackets (NOTE-2: the same at each repetition); `recipient` is (name, address)."""
+    """The e-mail. `message_id` is without brackets (NOTE-2: the same at each repetition); `recipient` is (name, address);
+    `fields` are further headers."""
     sender_name, sender_address = mailbox(sender)
     boundary = message_id.split("@")[0]
     alternatives = [
@@ -76,6 +78,7 @@ def compose(
         ("MIME-Version", "1.0"),
         ("Auto-Submitted", "auto-generated"),
         ("Content-Language", language),
+        *fields,
         ("Content-Type", f'{kind}; boundary="{outer}"'),
     )
     return Mail(sender_address, recipient[1], head + CRLF + body)

@@ -20,6 +20,9 @@ ON CONFLICT (id) DO UPDATE SET
     by_chat = excluded.by_chat, updated_at = excluded.updated_at, version = people.version + 1
 RETURNING {_COLUMNS}
 """  # noqa: S608 (constant columns)
+_END_MAILS = f"""
+UPDATE people SET by_email = false, updated_at = $2, version = version + 1 WHERE id = $1 AND by_email RETURNING {_COLUMNS}
+"""  # noqa: S608 (constant columns)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +82,12 @@ async def find(queries: Queries, person_id: str, *, lock: bool = False) -> Conta
     """The person's contact, locked for a change if asked."""
     statement = f"SELECT {_COLUMNS} FROM people WHERE id = $1"  # noqa: S608 (constant columns)
     row = await queries.fetch_one(statement + (" FOR UPDATE" if lock else ""), person_id)
+    return Contact(*row) if row else None
+
+
+async def end_mails(queries: Queries, person_id: str, now: datetime) -> Contact | None:
+    """The person wants no e-mails any more; everything else stays. None where they wanted none before."""
+    row = await queries.fetch_one(_END_MAILS, person_id, now)
     return Contact(*row) if row else None
 
 

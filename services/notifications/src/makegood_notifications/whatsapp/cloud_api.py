@@ -14,7 +14,7 @@ import httpx
 import msgspec
 
 from makegood_notifications.channels import PutOff, Refused, Trouble, Unreachable
-from makegood_notifications.domain.phone_numbers import e164
+from makegood_notifications.phone_numbers import e164
 
 Verdict = Literal["wait", "later", "never"]
 """`wait`: about the account or the service, whatever the message. `later`, `never`: about this message."""

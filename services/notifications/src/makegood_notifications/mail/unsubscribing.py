@@ -1,0 +1,73 @@
+"""Links by which whoever reads an e-mail wants no more of them: signed, so that they need no sign-in (RFC 8058)."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import hmac
+from dataclasses import dataclass
+from typing import Final
+
+from makegood_chassis.personal_data.master_keys import MasterKeys, UnknownMasterKey
+
+PATH: Final = "/v1/unsubscribe"
+PURPOSE: Final = "links that end e-mails"
+"""What the key is derived for that signs them."""
+LONGEST: Final = 512
+
+
+@dataclass(frozen=True, slots=True)
+class UnsubscribeLink:
+    """What a link says: whose e-mails it ends. `signature` binds it to the address that the e-mail went to."""
+
+    person_id: str
+    master_key: str
+    signature: bytes
+
+    def fits(self, keys: MasterKeys, email: str) -> bool:
+        """Whether it was made for this address; one for an address from before a change opens nothing."""
+        try:
+            return hmac.compare_digest(self.signature, _sign(keys, self.master_key, self.person_id, email))
+        except UnknownMasterKey:
+            return False
+
+    @property
+    def token(self) -> str:
+        """As it stands in the address."""
+        return ".".join(map(_text, (self.person_id.encode(), self.master_key.encode(), self.signature)))
+
+    @classmethod
+    def parse(cls, token: str) -> UnsubscribeLink | None:
+        """None for what is no link of ours."""
+        try:
+            person_id, master_key, signature = map(_bytes, token.split("."))
+            return cls(person_id.decode(), master_key.decode(), signature)
+        except ValueError:
+            return None
+
+
+def link_for(keys: MasterKeys, person_id: str, email: str) -> UnsubscribeLink:
+    """The link in e-mails to this person at this address."""
+    return UnsubscribeLink(person_id, keys.current, _sign(keys, keys.current, person_id, email))
+
+
+def headers(url: str) -> tuple[tuple[str, str], ...]:
+    """The headers by which a mail program shows its button. `url` takes POST, with no more than is in it."""
+    return ("List-Unsubscribe", f"<{url}>"), ("List-Unsubscribe-Post", "List-Unsubscribe=One-Click")
+
+
+def _sign(keys: MasterKeys, master_key: str, person_id: str, email: str) -> bytes:
+    message = f"{person_id}\0{email.casefold()}".encode()
+    return hmac.digest(keys.secret(PURPOSE, master_key), message, hashlib.sha256)
+
+
+def _text(value: bytes) -> str:
+    return base64.urlsafe_b64encode(value).rstrip(b"=").decode()
+
+
+def _bytes(text: str) -> bytes:
+    try:
+        return base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
+    except binascii.Error as error:
+        raise ValueError("is no base64url") from error

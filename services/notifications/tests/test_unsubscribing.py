@@ -1,0 +1,127 @@
+"""RFC 8058: one click in a mail program ends the e-mails that preferences can turn off, and changes nothing else."""
+
+from __future__ import annotations
+
+import re
+from email.message import EmailMessage
+from typing import Any
+
+import pytest
+from makegood_notifications.mail.unsubscribing import UnsubscribeLink
+from makegood_testkit.databases import as_owner
+
+from .conftest import World
+
+ONE_CLICK = {"List-Unsubscribe": "One-Click"}
+
+
+async def first_mail(world: World) -> EmailMessage:
+    async with world.sending():
+        await world.confirmed()
+        mail = (await world.inbox.wait_for(world.ada, 1))[0]
+        await world.settled()
+    return mail
+
+
+def path_of(mail: EmailMessage) -> str:
+    """The path in the header, which names the gateway's address."""
+    found = re.fullmatch(r"<https://app\.example\.org(/v1/unsubscribe/[A-Za-z0-9._-]+)>", str(mail["List-Unsubscribe"]))
+    assert found, mail["List-Unsubscribe"]
+    return found[1]
+
+
+async def contact(world: World, person: str | None = None) -> dict[str, Any]:
+    person = person or world.member
+    async with world.client(person, person.partition("-")[0]) as client:
+        read: dict[str, Any] = (await client.get(f"/v1/people/{person}/contact")).json()
+    return read
+
+
+@pytest.mark.rule("NOTE-1")
+@pytest.mark.parametrize(
+    "sent",
+    [{"data": ONE_CLICK}, {"files": {name: (None, value) for name, value in ONE_CLICK.items()}}, {}],
+    ids=["form", "multipart", "bare"],
+)
+async def test_one_click_ends_the_persons_mails_and_changes_nothing_else(world: World, sent: dict[str, Any]) -> None:
+    await world.everybody(phone="+49 30 123456", channels={"whatsapp": True}, locale="de")
+    async with world.sending():
+        await world.confirmed()
+        mail = (await world.inbox.wait_for(world.ada, 1))[0]
+        await world.settled()
+        assert mail["List-Unsubscribe-Post"] == "List-Unsubscribe=One-Click"
+        before, provider = await contact(world), await contact(world, world.provider)
+        async with world.client(None) as anybody:
+            for _ in range(2):
+                answer = await anybody.post(path_of(mail), **sent)
+                assert answer.status_code == 200
+                assert "Du bekommst keine E-Mails mehr" in answer.text
+        after = await contact(world)
+        assert after == {**before, "channels": {**before["channels"], "email": False}}
+        assert await contact(world, world.provider) == provider
+        await world.happen(world.missed())
+        await world.settled()
+    assert [mail["To"].addresses[0].addr_spec for mail in world.inbox.mails].count(world.ada) == 1
+    told = "SELECT channel, status, reason FROM deliveries WHERE template = 'provider-missed' ORDER BY channel"
+    assert [tuple(row) for row in await world.rows(told)] == [
+        ("chat", "sent", None), ("email", "skipped", "not-wanted"), ("whatsapp", "sent", None)
+    ]  # fmt: skip
+
+
+@pytest.mark.rule("NOTE-1")
+async def test_following_the_link_only_asks(world: World) -> None:
+    await world.everybody()
+    path = path_of(await first_mail(world))
+    async with world.client(None) as anybody:
+        page = await anybody.get(path)
+    assert page.status_code == 200
+    assert page.headers["content-type"].startswith("text/html")
+    assert '<form method="post">' in page.text
+    assert "<button>" in page.text
+    assert "Canary" not in page.text
+    assert world.ada not in page.text
+    assert (await contact(world))["channels"]["email"] is True
+
+
+@pytest.mark.rule("NOTE-1")
+async def test_a_link_that_is_forged_altered_or_of_an_earlier_address_opens_nothing(world: World) -> None:
+    await world.everybody()
+    path = path_of(await first_mail(world))
+    start, _, token = path.rpartition("/")
+    link = UnsubscribeLink.parse(token)
+    assert link is not None
+    other = UnsubscribeLink(world.provider, link.master_key, link.signature).token
+    unknown_key = UnsubscribeLink(link.person_id, "gone", link.signature).token
+    nobody = UnsubscribeLink("member-nobody", link.master_key, link.signature).token
+    short = UnsubscribeLink(link.person_id, link.master_key, link.signature[:-1]).token
+    forged = [other, unknown_key, nobody, short, token[:-2], token + "AA", "a.b.c", "..", "%F0%9F%98%80.x.y", "x" * 512]
+    async with world.client(None) as anybody:
+        for wrong in forged:
+            for method in ("GET", "POST"):
+                answer = await anybody.request(method, f"{start}/{wrong}")
+                assert (answer.status_code, answer.json()["type"]) == (404, "/problems/not-found"), wrong
+        async with as_owner(world.service.database.url) as owner:
+            await owner.execute("UPDATE people SET email = 'ada@elsewhere.example' WHERE id = $1", world.member)
+        assert (await anybody.post(path)).status_code == 404
+    for person in (world.member, world.provider):
+        assert (await contact(world, person))["channels"]["email"] is True
+
+
+@pytest.mark.rule("NOTE-1")
+async def test_what_protects_the_account_has_no_such_button_and_still_comes(world: World) -> None:
+    await world.everybody(channels={"email": False})
+    async with world.sending():
+        await world.register(world.member, "Ada Canary", "ada@elsewhere.example", channels={"email": False})
+        for mail in await world.inbox.wait(2):
+            assert mail["List-Unsubscribe"] is None
+            assert mail["List-Unsubscribe-Post"] is None
+
+
+@pytest.mark.rule("NOTE-1", "SEC-5")
+async def test_the_access_log_tells_that_a_link_was_followed(world: World) -> None:
+    await world.everybody()
+    path = path_of(await first_mail(world))
+    async with world.client(None) as anybody:
+        await anybody.post(path, data=ONE_CLICK)
+    rows = await world.rows("SELECT caller, role, person_id FROM access_rows WHERE operation = 'contact.unsubscribe'")
+    assert [tuple(row) for row in rows] == [(world.member, "mail", world.member)]
