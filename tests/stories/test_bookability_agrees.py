@@ -44,9 +44,7 @@ class State:
     credits: Literal["left", "used"]
     owes: bool
     room: Literal["open", "closed", "inactive"]
-    provider: Literal[
-        "works", "gone", "other length", "psychiatry", "no hours", "much notice", "away", "taken", "moved"
-    ]
+    provider: Literal["works", "other length", "psychiatry", "no hours", "much notice", "away", "taken", "moved"]
     line: Literal["nobody", "another", "oneself"]
     busy: bool
     venue: Literal["free", "taken", "closed"]
@@ -68,7 +66,7 @@ states = st.builds(
     credits=often("left", "used"),
     owes=often(False, False, True),
     room=often("open", "closed", "inactive"),
-    provider=often("works", "gone", "other length", "psychiatry", "no hours", "much notice", "away", "taken", "moved"),
+    provider=often("works", "other length", "psychiatry", "no hours", "much notice", "away", "taken", "moved"),
     line=often("nobody", "another", "oneself"),
     busy=often(False, True),
     venue=often("free", "taken", "closed"),
@@ -98,6 +96,7 @@ class Scene:
     async def set_up(self) -> str:
         """Brings it about; answers the room."""
         state = self.state
+        await self.schedule(self.provider, self.length)  # as a room needs it (ROOM-1); replaced below
         room = await self.room(self.provider)
         if state.owes:
             await self.fall_behind()
@@ -158,8 +157,6 @@ class Scene:
         """The provider's hours, as the state wants them."""
         state = self.state
         match state.provider:
-            case "gone":
-                return
             case "other length":
                 await self.schedule(self.provider, 50)
             case "psychiatry":

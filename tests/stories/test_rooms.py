@@ -8,6 +8,8 @@ import pytest
 from makegood_cli.client import Refused
 from makegood_testkit.platform import Cast
 
+COOLED_OFF = timedelta(minutes=16)
+
 
 @pytest.mark.rule("ROOM-1")
 async def test_closing_a_room_keeps_what_is_booked_and_takes_nothing_new(cast: Cast) -> None:
@@ -52,3 +54,36 @@ async def test_a_change_of_provider_cancels_what_lies_ahead_without_loss_whateve
     assert (await rival.book(timedelta(days=5)))["status"] == "reserved"
     cast.room_id, cast.provider = str(room["id"]), other.provider
     assert (await cast.book(timedelta(days=3)))["status"] == "reserved"
+
+
+@pytest.mark.rule("ROOM-3")
+async def test_a_mistyped_provider_is_refused_and_nothing_changes(cast: Cast) -> None:
+    session = await cast.confirmed(timedelta(hours=5))
+    path = f"/v1/rooms/{cast.room_id}"
+    with pytest.raises(Refused) as refusal:
+        await cast.member.post(f"{path}/change-provider", {"provider_id": f"{cast.provider.subject}-mistyped"})
+    assert (refusal.value.status, refusal.value.slug) == (409, "provider-unavailable")
+    assert (await cast.member.get(path))["status"] == "active"
+    assert (await cast.session(session))["status"] == "confirmed"
+    await cast.balance(available=3, held=1)
+
+
+@pytest.mark.rule("ROOM-3", "CANC-1")
+async def test_changing_the_provider_there_and_back_does_not_evade_the_notice(cast: Cast) -> None:
+    other = await cast.platform.cast(plan=None)
+    late = await cast.confirmed(timedelta(hours=5))
+    await cast.platform.advance(COOLED_OFF)
+    there = await cast.member.post(f"/v1/rooms/{cast.room_id}/change-provider", {"provider_id": other.provider.subject})
+    await cast.settled(late, "cancelled", "returned")
+    back = await cast.member.post(f"/v1/rooms/{there['id']}/change-provider", {"provider_id": cast.provider.subject})
+    cast.room_id = str(back["id"])
+    again = await cast.confirmed(timedelta(hours=5))
+    await cast.platform.advance(COOLED_OFF)
+    path = f"/v1/rooms/{cast.room_id}/change-provider"
+    with pytest.raises(Refused) as refusal:
+        await cast.member.post(path, {"provider_id": other.provider.subject})
+    assert (refusal.value.status, refusal.value.slug) == (409, "forfeit-not-accepted")
+    assert (await cast.session(again))["status"] == "confirmed"
+    await cast.member.post(path, {"provider_id": other.provider.subject, "accept_forfeit": True})
+    await cast.settled(again, "cancelled", "forfeited")
+    await cast.balance(available=3, held=0)

@@ -77,6 +77,7 @@ async def test_nothing_in_the_way_the_next_slots_can_be_booked(world: World) -> 
 @pytest.mark.rule("BOOK-8")
 async def test_every_reason_is_named_at_once(world: World) -> None:
     room = await world.room()
+    await hear(world, told(schedule(1, weekly=(), session_types=[])))
     await world.member.post(f"/v1/rooms/{room}/close")
     world.clock.moment = NOW + 26 * DAY
     await hear(world, told(overdue()))
@@ -172,17 +173,19 @@ async def test_psychiatry_has_lengths_of_its_own(world: World) -> None:
 @pytest.mark.rule("BOOK-8")
 async def test_the_provider_may_have_no_hours_no_such_sessions_or_no_time(world: World) -> None:
     await covered(world)
+    room = await world.room()
+    await hear(world, told(schedule(1, weekly=(), session_types=[])))
 
     async def why() -> list[tuple[str, str]]:
-        found = await bookability(world)
+        found = await bookability(world, room)
         return [(reason["code"], reason["detail"]) for reason in found["reasons"]]
 
     assert await why() == [("provider-unavailable", "The provider has published no hours.")]
     long = [SessionType(length_minutes=50, modalities=["video"])]
-    await hear(world, told(schedule(1, weekly=ALWAYS, session_types=long)))
+    await hear(world, told(schedule(2, weekly=ALWAYS, session_types=long)))
     ((code, detail),) = await why()
     assert (code, "length and kind" in detail) == ("provider-unavailable", True)
-    await hear(world, told(schedule(2, weekly=(), exceptions=())))
+    await hear(world, told(schedule(3, weekly=(), exceptions=())))
     assert await why() == [("provider-unavailable", "The provider has no free time of that length.")]
 
 

@@ -63,10 +63,11 @@ async def test_with_eap_therapy_is_not_restarted_and_the_answer_points_to_more_s
 @pytest.mark.rule("ROOM-2")
 async def test_with_a_provider_who_is_gone_the_member_is_matched_anew(world: World) -> None:
     room = await world.room()
+    await hear(world, told(schedule(1, session_types=[])))
     await world.member.post(f"/v1/rooms/{room}/close")
     wanted = {"action": "match_new_provider", "href": f"/v1/rooms/{room}/change-provider"}
     assert await restart_refused(world, room) == wanted
-    await hear(world, told(schedule(1, weekly=())))
+    await hear(world, told(schedule(2, weekly=())))
     assert await restart_refused(world, room) == wanted
 
 
@@ -147,6 +148,7 @@ async def test_a_change_of_provider_opens_a_room_closes_the_old_one_and_cancels_
     reserved = await world.reserved(START)
     asked = await world.ask(START + HOUR)
     room = soon["room_id"]
+    await world.works("dr-kim")
     await world.outbox()
     answer = await world.member.post(f"/v1/rooms/{room}/change-provider", json={"provider_id": "dr-kim"})
     assert answer.status_code == 201, answer.text
@@ -182,6 +184,7 @@ async def test_a_session_under_way_and_those_in_other_rooms_go_on(world: World) 
 @pytest.mark.rule("ROOM-3")
 async def test_a_booking_that_slipped_in_while_the_room_was_left_is_cancelled_a_minute_later(world: World) -> None:
     room = await world.room()
+    await world.works("dr-kim")
     await world.member.post(f"/v1/rooms/{room}/change-provider", json={"provider_id": "dr-kim"})
     async with world.service.database.pool.acquire() as connection:
         await connection.execute("UPDATE rooms SET status = 'active' WHERE id = $1", room)
@@ -194,6 +197,7 @@ async def test_a_booking_that_slipped_in_while_the_room_was_left_is_cancelled_a_
 
 async def test_who_may_restart_and_change_the_provider_and_with_whom(world: World) -> None:
     room = await world.room()
+    await world.works("dr-kim")
     for path, body in (("restart", None), ("change-provider", {"provider_id": "dr-kim"})):
         answers = {
             role: (await world.person(role, subject).post(f"/v1/rooms/{room}/{path}", json=body)).status_code

@@ -346,6 +346,7 @@ async def test_a_bad_list_query_is_refused(world: World, params: dict[str, Any])
 @pytest.mark.rule("ROOM-1")
 async def test_a_room_is_opened_once_for_its_pair_and_closed_by_its_parties(world: World) -> None:
     body = {"member_id": "anna", "provider_id": "dr-lee"}
+    await world.works("dr-lee")
     opened = await world.support.post("/v1/rooms", json=body)
     room = opened.json()
     matching = await world.support.post("/v1/rooms", json=body, headers={"If-Match": "*"})

@@ -26,7 +26,7 @@ from makegood_contracts.topics import SESSIONS
 from makegood_testkit.databases import settings_of
 
 from .examples import HOUR, MINUTE, START
-from .world import CAUSE, Answers, World, names, received, slug
+from .world import CAUSE, Answers, World, first_schedule, names, received, slug
 
 
 async def asked(world: World, count: int) -> list[dict[str, Any]]:
@@ -236,6 +236,13 @@ async def test_between_real_topics_a_booking_waits_for_both_answers(
                 )
                 for role, who in (("member", "anna"), ("support", "sam"))
             }
+            published = encode(first_schedule("dr-lee"), sequence=1, cause=Cause("story", "test"))
+            await producer.send_and_wait(
+                topic_prefix + published.topic,
+                published.value,
+                published.key.encode(),
+                headers=[(n, v.encode()) for n, v in published.headers],
+            )
             room = await people["support"].post("/v1/rooms", json={"member_id": "anna", "provider_id": "dr-lee"})
             outcomes = []
             for length in (30, 45):

@@ -31,12 +31,15 @@ from makegood_contracts.events import (
     InvoiceVoided,
     MoveCreditHeld,
     MoveCreditRefused,
+    SchedulePublished,
+    SessionType,
     SettleCause,
     SlotHeld,
     SlotMoved,
     SlotMoveRefused,
     SlotRefused,
     SlotReleased,
+    WeeklyHours,
 )
 from makegood_contracts.ids import new_id
 from makegood_contracts.reasons import Reason
@@ -175,6 +178,20 @@ def _reasons(codes: Sequence[str]) -> list[Reason]:
     return [Reason(code=cast("Any", code), detail=f"Because of {code}.") for code in codes]
 
 
+def first_schedule(provider: str) -> SchedulePublished:
+    """Round the clock, of version 0."""
+    return SchedulePublished(
+        provider_id=provider,
+        schedule_version=0,
+        time_zone="UTC",
+        specialty="therapy",
+        session_types=[SessionType(length_minutes=30, modalities=["video"])],
+        minimum_notice_minutes=0,
+        horizon_days=365,
+        weekly=tuple(WeeklyHours(weekday=day, start=0, until=1440) for day in range(7)),
+    )
+
+
 def received(event: Event) -> Received[Any]:
     return Received(event, new_id(), event.key, 1, datetime.now(UTC), "story", "test")
 
@@ -219,7 +236,12 @@ class World:
     def support(self) -> httpx.AsyncClient:
         return self.person("support", "sam")
 
+    async def works(self, provider: str) -> None:
+        """The provider has a schedule. What a test publishes itself, from version 1 on, takes its place."""
+        await self.handle(first_schedule(provider))
+
     async def room(self, member: str = "anna", provider: str = "dr-lee") -> str:
+        await self.works(provider)
         answer = await self.support.post("/v1/rooms", json={"member_id": member, "provider_id": provider})
         assert answer.status_code in (200, 201), answer.text
         return str(answer.json()["id"])

@@ -88,6 +88,11 @@ async def _schedule(provider_id: str, queries: Queries) -> Schedule | None:
     return None if published is None else schedule_of(published)
 
 
+async def has_schedule(provider_id: str, now: datetime, queries: Queries) -> bool:
+    """ROOM-1, ROOM-3: whether the provider can be booked at all, as far as booking has heard."""
+    return is_available(await _schedule(provider_id, queries), now)
+
+
 async def circumstances_of(at: Circumstances, now: datetime, queries: Queries) -> Circumstances:
     """All that remedies depend on, for these people in this room."""
     enrolments = await coverage.read_enrolments(at.member_id, queries)

@@ -48,6 +48,7 @@ MORE_OF_POLICY: Final[dict[str, Any]] = {
     "adjustment_limit": 10,
     "co_pay_due_days": 14,
     "invoice_limit_minor": 100_000,
+    "free_change_days": 30,
 }
 POLICY_TEXT: Final = "Cancel at least 24 hours before the start to keep the credit."
 SESSION: Final[dict[str, Any]] = {
@@ -166,6 +167,9 @@ class PolicyView(PolicyTerms):
     invoice_limit_minor: Annotated[
         int,
         Field(description="What the invoices of a session's extensions come to at most, in the currency's minor unit."),
+    ]
+    free_change_days: Annotated[
+        int, Field(description="Once within so many days a change of provider frees sessions within the notice, too.")
     ]
     text: str
 

@@ -52,6 +52,7 @@ class PolicyRequest(RequestModel):
     longest_minutes: _Number | None = None
     adjustment_limit: _Number | None = None
     co_pay_due_days: _Number | None = None
+    free_change_days: _Number | None = None
     invoice_limit_minor: Annotated[Whole | None, Field(ge=0, le=100_000_000)] = None
 
 

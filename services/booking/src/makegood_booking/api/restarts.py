@@ -2,23 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Final
 
 from fastapi import APIRouter, Depends, Response
+from makegood_chassis.database import UnitOfWork
 from makegood_chassis.http.changes import Change, changes
-from makegood_chassis.http.models import RequestModel, example
+from makegood_chassis.http.models import Flag, RequestModel, example
 from makegood_chassis.http.openapi import LOCATION, problems
 from makegood_chassis.http.problems import Problem, invalid, not_found
 from makegood_chassis.http.rights import Access, operation
+from makegood_contracts.events import Actor
 from makegood_contracts.ids import new_id
+from pydantic import Field
 
 from makegood_booking.api.bookability import at_room, plain_remedy
 from makegood_booking.api.models import Nothing, PersonId, RoomView
-from makegood_booking.api.parameters import PartsOf, RoomId, known_id
+from makegood_booking.api.parameters import PartsOf, RoomId, known_id, session_policy
+from makegood_booking.api.providers import require_schedule, wait_for_schedule
+from makegood_booking.domain.cancelling import forfeits_now
 from makegood_booking.domain.remedies import remedy
-from makegood_booking.domain.rooms import RestartRefusal, close_room, leave_room, open_room, restart_room
+from makegood_booking.domain.rooms import RestartRefusal, Room, close_room, leave_room, open_room, restart_room
+from makegood_booking.domain.session import Session
 from makegood_booking.handlers.left import LEFT, LOOKS_AGAIN_AFTER, call_off_ahead
 from makegood_booking.lookout import circumstances_of
+from makegood_booking.parts import Parts
 from makegood_booking.store import rooms
 
 router = APIRouter(tags=["rooms"])
@@ -36,6 +44,9 @@ class ChangeProviderRequest(RequestModel):
     model_config = example(provider_id="dr-kim")
 
     provider_id: PersonId
+    accept_forfeit: Annotated[
+        Flag, Field(description="The member accepts that sessions within the notice are lost, where this is not free.")
+    ] = False
 
 
 @router.post(
@@ -98,7 +109,7 @@ async def restart(
             "headers": LOCATION,
         },
         201: {"description": "The new room", "headers": LOCATION},
-        **problems("not-found"),
+        **problems("not-found", "provider-unavailable", "forfeit-not-accepted"),
     },
 )
 async def change_provider(
@@ -108,12 +119,14 @@ async def change_provider(
     change: Annotated[Change, Depends(changes())],
     parts: PartsOf,
 ) -> Response:
-    """The member goes on with another provider, in a room of its own (ROOM-3).
+    """The member goes on with another provider, who must have a schedule, in a room of its own (ROOM-3).
 
-    The old room is closed, and what lies ahead in it is cancelled without loss, whatever the notice. Repeated, the answer is
-    the same room, and nothing else changes.
+    The old room is closed, and what lies ahead in it is cancelled without loss. For sessions with less notice than their policy
+    asks that is free once within `free_change_days`; after that the member must accept the forfeit, as with cancelling. Repeated,
+    the answer is the same room, and nothing else changes.
     """
     room_id = known_id(room_id, "room")
+    await wait_for_schedule(body.provider_id, parts)
     async with change.unit() as unit:
         room = await rooms.lock_room(room_id, unit)
         if room is None:
@@ -122,6 +135,11 @@ async def change_provider(
         change.expect_version(room.version)
         if body.provider_id in (room.provider_id, room.member_id):
             raise invalid("#/provider_id", "Another provider than the present one.")
+        await require_schedule(body.provider_id, unit)
+        ahead = await parts.sessions.lock_ahead(room_id, room.member_id, unit)
+        # What support does for a member is not the member's cancelling (CANC-1).
+        late = [session for session in ahead if role == "member" and forfeits_now(session, unit.now)]
+        forfeited = await _forfeited(room, late, body.accept_forfeit, parts, unit) if late else frozenset()
         new, opened = open_room(new_id(), room.member_id, body.provider_id, unit.now)
         made = await rooms.add_room(new, unit)
         if made:
@@ -139,7 +157,8 @@ async def change_provider(
             room, left = leave_room(room, new, unit.now)
             unit.publish(left, sequence=room.version)
             await rooms.save_room(room, unit)
-        await call_off_ahead(room, "member" if role == "member" else "system", parts.sessions, parts.signals, unit)
+        by: Actor = "member" if role == "member" else "system"
+        await call_off_ahead(ahead, by, parts.sessions, parts.signals, unit, forfeited)
         unit.set_deadline(LEFT, room.id, unit.now + LOOKS_AGAIN_AFTER)
         if role == "member":
             await rooms.touch_rooms([new.id], unit)
@@ -147,3 +166,29 @@ async def change_provider(
             access.note(new.member_id, new.provider_id, role=role, entity=f"room:{new.id}")
         path = f"/v1/rooms/{new.id}"
         return change.answer(201 if made else 200, RoomView.of(new), version=new.version, location=path)
+
+
+async def _forfeited(
+    room: Room, late: Sequence[Session], accepted: bool, parts: Parts, unit: UnitOfWork
+) -> frozenset[str]:
+    """ROOM-3: which sessions within the notice are forfeited: none once in a while, else all, if the member accepts that."""
+    policy = await parts.policies.current(unit)
+    if policy.change_is_free(await rooms.lock_changes(room.member_id, unit), unit.now):
+        await rooms.mark_left_free(room.id, unit)
+        return frozenset()
+    if not accepted:
+        named = [
+            {
+                "session_id": session.id,
+                "starts_at": session.booked.starts_at,
+                "ends_at": session.booked.ends_at,
+            }
+            for session in late
+        ]
+        detail = (
+            "You changed your provider without loss not long ago. Sessions with less notice than the policy asks are "
+            "forfeited this time; send `accept_forfeit: true`, or change later."
+        )
+        terms = session_policy(late[0], unit.now)
+        raise Problem("forfeit-not-accepted", detail, policy=terms, sessions=named, session_count=len(named))
+    return frozenset(session.id for session in late)

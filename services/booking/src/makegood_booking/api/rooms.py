@@ -16,6 +16,7 @@ from makegood_contracts.ids import new_id
 
 from makegood_booking.api.models import Nothing, RoomRequest, RoomView
 from makegood_booking.api.parameters import PartsOf, RoomId, known_id
+from makegood_booking.api.providers import require_schedule, wait_for_schedule
 from makegood_booking.domain.rooms import RoomStatus, close_room, open_room
 from makegood_booking.store import rooms
 
@@ -37,6 +38,7 @@ def _path(room_id: str) -> str:
             "headers": LOCATION,
         },
         201: {"description": "The new room", "headers": LOCATION},
+        **problems("provider-unavailable"),
     },
 )
 async def open_a_room(
@@ -45,10 +47,15 @@ async def open_a_room(
     change: Annotated[Change, Depends(changes(if_match="none"))],
     parts: PartsOf,
 ) -> Response:
-    """Opens the room of a member and a provider. A pair has one active room: asked again, the answer is that one."""
+    """Opens the room of a member and a provider. A pair has one active room: asked again, the answer is that one.
+
+    The provider must have a schedule. One that was published a moment ago is waited for.
+    """
     if body.member_id == body.provider_id:
         raise invalid("#/provider_id", "Somebody else than the member.")
+    await wait_for_schedule(body.provider_id, parts)
     async with change.unit() as unit:
+        await require_schedule(body.provider_id, unit)
         room, opened = open_room(new_id(), body.member_id, body.provider_id, unit.now)
         if await rooms.add_room(room, unit):
             unit.publish(opened, sequence=room.version)

@@ -27,10 +27,7 @@ from makegood_contracts.events import (
 
 from makegood_booking.domain.time import local_text
 
-_CALLED_OFF = {
-    "time_off": "credit returned (time off)",
-    "change_of_provider": "credit returned (change of provider)",
-}
+_BECAUSE = {"time_off": "time off", "change_of_provider": "change of provider"}
 
 
 def made_by(event: Event) -> Actor:
@@ -64,7 +61,8 @@ def detail(event: Event) -> str | None:
         case SessionRejected() | SessionMoveRefused() | SessionExtensionRefused():
             return ", ".join(reason.code for reason in event.reasons)
         case SessionCancelled():
-            return _CALLED_OFF.get(event.cause) or ("credit forfeited" if event.forfeits else "credit returned")
+            became = "credit forfeited" if event.forfeits else "credit returned"
+            return f"{became} ({_BECAUSE[event.cause]})" if event.cause in _BECAUSE else became
         case SessionMoveRequested():
             return f"to {local_text(event.new_starts_at, event.new_time_zone)}"
         case SessionMoved():

@@ -51,6 +51,8 @@ class Policy:
     """CRED-7: how long after the session its co-pay is due."""
     invoice_limit_minor: int = 100_000
     """EXT-1: what the invoices of a session's extensions come to at most, together, in the currency's minor unit."""
+    free_change_days: int = 30
+    """ROOM-3: once within so many days a change of provider costs nothing, also for sessions within the notice."""
 
     @property
     def text(self) -> str:
@@ -71,7 +73,9 @@ class Policy:
             f"first after less than {many(self.together_minutes, 'minute')} together, the session counts as missed by the "
             f"provider. If your provider cancels, your credit always comes back. "
             f"After your provider moved the session, or added an invoice before it began, you can cancel or move it "
-            f"without loss, whatever the notice."
+            f"without loss, whatever the notice. "
+            f"If you change your provider, your sessions ahead are cancelled without loss; for sessions with less notice "
+            f"than this policy asks, that is free only once in {many(self.free_change_days, 'day')}."
         )
 
     @property
@@ -94,6 +98,10 @@ class Policy:
         if starts_at - requested_at < timedelta(hours=self.short_notice_hours):
             return min(requested_at + timedelta(hours=self.confirm_short_hours), starts_at)
         return starts_at - timedelta(hours=self.confirm_hours)
+
+    def change_is_free(self, last_free_at: datetime | None, now: datetime) -> bool:
+        """ROOM-3: whether a change of provider costs nothing though sessions lie within the notice."""
+        return last_free_at is None or now - last_free_at >= timedelta(days=self.free_change_days)
 
     def reconfirm_at(self, starts_at: datetime) -> datetime:
         """CONF-3: when the provider is asked whether the time still holds."""
@@ -177,6 +185,7 @@ _SMALLEST = {
     "adjustment_limit": 0,
     "co_pay_due_days": 1,
     "invoice_limit_minor": 0,
+    "free_change_days": 0,
 }
 
 STANDARD = Policy("standard", 1)

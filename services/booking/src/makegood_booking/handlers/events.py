@@ -24,6 +24,7 @@ from makegood_contracts.events import (
     MoveCreditHeld,
     MoveCreditRefused,
     PersonErased,
+    SchedulePublished,
     SlotHeld,
     SlotMoved,
     SlotMoveRefused,
@@ -49,6 +50,7 @@ from makegood_booking.domain.moves import carried_out, not_paid_for, paid_for, t
 from makegood_booking.domain.session import Changed, Session
 from makegood_booking.handlers.outcomes import announce
 from makegood_booking.handlers.read_models import READ_MODELS, together
+from makegood_booking.handlers.schedules import on_schedule
 from makegood_booking.store import personal_data
 from makegood_booking.store.sessions import Sessions
 
@@ -85,6 +87,7 @@ def event_handlers(sessions: Sessions, signals: Signals) -> EventHandlers:
     }
     handlers |= {
         TimeOffAdded: _on_time_off(sessions, signals),
+        SchedulePublished: on_schedule(signals),
         PersonErased: on_person_erased,
         TokensRevoked: on_tokens_revoked,
     }

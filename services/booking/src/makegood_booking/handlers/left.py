@@ -1,8 +1,8 @@
-"""ROOM-3: what lies ahead in a room that its member left for another provider is cancelled without loss."""
+"""ROOM-3: what lies ahead in a room that its member left for another provider is cancelled."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import timedelta
 from typing import Final
 
@@ -12,7 +12,7 @@ from makegood_chassis.signals import Signals
 from makegood_contracts.events import Actor
 
 from makegood_booking.domain.cancelling import call_off
-from makegood_booking.domain.rooms import Room
+from makegood_booking.domain.session import Session
 from makegood_booking.handlers.outcomes import announce
 from makegood_booking.store.rooms import lock_room
 from makegood_booking.store.sessions import Sessions
@@ -22,10 +22,18 @@ LOOKS_AGAIN_AFTER: Final = timedelta(minutes=1)
 """A booking that had read the room before it was left commits within its request's deadline; then it is found here."""
 
 
-async def call_off_ahead(room: Room, by: Actor, sessions: Sessions, signals: Signals, unit: UnitOfWork) -> None:
-    """Cancels all sessions that lie ahead in a room that is locked in this unit."""
-    ahead = await sessions.lock_ahead(room.id, room.member_id, unit)
-    called_off = [call_off(session, by, "change_of_provider", unit.now) for session in ahead]
+async def call_off_ahead(
+    ahead: Sequence[Session],
+    by: Actor,
+    sessions: Sessions,
+    signals: Signals,
+    unit: UnitOfWork,
+    forfeited: Collection[str] = (),
+) -> None:
+    """Cancels the sessions that lie ahead in a room, which are locked in this unit; without loss but those `forfeited`."""
+    called_off = [
+        call_off(session, by, "change_of_provider", unit.now, forfeits=session.id in forfeited) for session in ahead
+    ]
     await sessions.save([(changed, unit.cause) for changed in called_off if changed.events], unit)
     announce(ahead, [changed.session for changed in called_off], signals, unit)
 
@@ -37,6 +45,7 @@ def left_handlers(sessions: Sessions, signals: Signals) -> DeadlineHandlers:
         for room_id in sorted({deadline.entity_id for deadline in due}):
             room = await lock_room(room_id, unit)
             if room is not None and room.status == "closed":
-                await call_off_ahead(room, "system", sessions, signals, unit)
+                ahead = await sessions.lock_ahead(room.id, room.member_id, unit)
+                await call_off_ahead(ahead, "system", sessions, signals, unit)
 
     return {LEFT: handle}

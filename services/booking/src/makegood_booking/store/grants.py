@@ -16,7 +16,7 @@ _OF_A_SESSION: Final = (
 GRANTS: Final[Grants] = {
     **CHASSIS,
     "policies": Allowed("SELECT, INSERT", auditor="SELECT"),
-    "rooms": Allowed("SELECT, INSERT, UPDATE (status, version, last_activity_at)", auditor="SELECT"),
+    "rooms": Allowed("SELECT, INSERT, UPDATE (status, version, last_activity_at, left_free_at)", auditor="SELECT"),
     # Whose it is, who booked it and under which policy stays as it was written.
     "sessions": Allowed(f"SELECT, INSERT, UPDATE ({_OF_A_SESSION})", auditor="SELECT"),
     "session_history": Allowed("SELECT, INSERT"),

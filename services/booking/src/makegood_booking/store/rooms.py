@@ -43,6 +43,7 @@ SELECT {_COLUMNS},
     coalesce((SELECT specialty FROM provider_schedules AS s WHERE s.provider_id = rooms.provider_id), 'therapy')
 FROM rooms WHERE id = ANY($1::uuid[])
 """  # noqa: S608
+_CHANGES: Final = 0x726F6F6D
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +108,21 @@ async def _save_room(room: Room, unit: UnitOfWork) -> None:
         room.version,
         room.last_activity_at,
     )
+
+
+async def lock_changes(member_id: str, unit: UnitOfWork) -> datetime | None:
+    """When the member last changed the provider without loss though sessions lay within the notice; nobody else decides
+    about a change of theirs until the unit ends (ROOM-3)."""
+    await unit.execute("SELECT pg_advisory_xact_lock($1, hashtext($2))", _CHANGES, member_id)
+    found: datetime | None = await unit.fetch_value(
+        "SELECT max(left_free_at) FROM rooms WHERE member_id = $1", member_id
+    )
+    return found
+
+
+async def mark_left_free(room_id: str, unit: UnitOfWork) -> None:
+    """The room's member leaves it without loss though sessions lie within the notice (ROOM-3)."""
+    await unit.execute("UPDATE rooms SET left_free_at = $2 WHERE id = $1", room_id, unit.now)
 
 
 async def touch_rooms(room_ids: Collection[str], unit: UnitOfWork) -> None:

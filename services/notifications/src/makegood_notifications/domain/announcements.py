@@ -148,7 +148,7 @@ def announcements(event: SessionFact) -> Announcements:
 def _cancelled(event: SessionCancelled) -> Announcements:
     """The member is told by e-mail, whoever cancelled; the provider where it was not their own doing."""
     if event.cause == "change_of_provider":  # the provider is told once, of the change itself
-        return (Announcement("session-cancelled-with-provider"),)
+        return (Announcement("session-cancelled-with-provider", forfeits=event.forfeits),)
     if event.cancelled_by == "provider":
         return (Announcement("session-cancelled-by-provider"),)
     by_member = event.cancelled_by == "member"

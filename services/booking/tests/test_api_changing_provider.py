@@ -1,0 +1,173 @@
+"""A room needs a provider who has a schedule (ROOM-1), and changing the provider does not evade the notice (ROOM-3)."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+from typing import Any
+
+import httpx
+import pytest
+from makegood_booking.api import providers
+from makegood_contracts.events import SessionCancelled
+
+from .examples import HOUR, MINUTE, NOW
+from .news import hear, schedule, told
+from .world import Answers, World, first_schedule, slug
+
+DAY = timedelta(days=1)
+MISTYPED = "dr-kym"
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(providers, "_PATIENCE", 0.05)
+
+
+async def change(person: httpx.AsyncClient, room: str, provider: str, **body: Any) -> httpx.Response:
+    return await person.post(f"/v1/rooms/{room}/change-provider", json={"provider_id": provider, **body})
+
+
+async def cancelled(world: World) -> list[tuple[str, bool]]:
+    return [(event.session_id, event.forfeits) for event in await world.outbox() if isinstance(event, SessionCancelled)]
+
+
+async def cooled_off(world: World, starts_in: timedelta) -> Any:
+    """A confirmed session, some time after its booking."""
+    session = await world.confirmed(world.clock.moment + starts_in)
+    world.clock.moment += 16 * MINUTE
+    await world.outbox()
+    return session
+
+
+@pytest.mark.rule("ROOM-3")
+@pytest.mark.usefixtures("impatient")
+async def test_a_mistyped_provider_closes_no_room_and_cancels_nothing(world: World) -> None:
+    session = await world.confirmed(NOW + 2 * HOUR)
+    room = session["room_id"]
+    for person in (world.member, world.support):
+        answer = await change(person, room, MISTYPED)
+        assert (answer.status_code, slug(answer)) == (409, "provider-unavailable")
+        assert [reason["code"] for reason in answer.json()["reasons"]] == ["provider-unavailable"]
+    assert (await world.member.get(f"/v1/rooms/{room}")).json()["status"] == "active"
+    assert await world.read(session) == session
+    assert await world.outbox() == []
+
+
+@pytest.mark.rule("ROOM-1")
+@pytest.mark.usefixtures("impatient")
+async def test_a_room_needs_a_provider_who_has_a_schedule(world: World) -> None:
+    body = {"member_id": "anna", "provider_id": MISTYPED}
+    refused = await world.support.post("/v1/rooms", json=body)
+    assert (refused.status_code, slug(refused)) == (409, "provider-unavailable")
+    await hear(world, told(schedule(1, provider_id=MISTYPED, session_types=[])))
+    assert (await world.support.post("/v1/rooms", json=body)).status_code == 409, "it offers nothing"
+    await hear(world, told(schedule(2, provider_id=MISTYPED)))
+    assert (await world.support.post("/v1/rooms", json=body)).status_code == 201
+
+
+@pytest.mark.rule("ROOM-1", "ROOM-3")
+async def test_a_schedule_that_was_published_a_moment_ago_is_waited_for(world: World) -> None:
+    opening = asyncio.create_task(world.support.post("/v1/rooms", json={"member_id": "anna", "provider_id": "dr-lee"}))
+    while not world.parts.signals._listeners:  # noqa: ASYNC110
+        await asyncio.sleep(0)
+    await world.handle(first_schedule("dr-lee"))
+    opened = await opening
+    assert opened.status_code == 201, opened.text
+    changing = asyncio.create_task(change(world.member, opened.json()["id"], "dr-kim"))
+    while not world.parts.signals._listeners:  # noqa: ASYNC110
+        await asyncio.sleep(0)
+    await world.handle(first_schedule("dr-kim"))
+    assert (await changing).status_code == 201
+
+
+@pytest.mark.rule("ROOM-3", "CANC-1")
+async def test_changing_there_and_back_does_not_evade_the_notice(world: World) -> None:
+    await world.works("dr-kim")
+    first = await cooled_off(world, 5 * HOUR)
+    other = await change(world.member, first["room_id"], "dr-kim")
+    assert other.status_code == 201, other.text
+    assert await cancelled(world) == [(first["id"], False)], "free the first time"
+    back = await change(world.member, other.json()["id"], "dr-lee")
+    assert (back.status_code, await cancelled(world)) == (201, []), "nothing ahead, nothing to lose"
+    late, early = await cooled_off(world, 5 * HOUR), await world.confirmed(NOW + 5 * DAY)
+    assert late["room_id"] == back.json()["id"]
+    world.clock.moment += 16 * MINUTE
+    await world.outbox()
+    refused = await change(world.member, late["room_id"], "dr-kim")
+    assert (refused.status_code, slug(refused)) == (409, "forfeit-not-accepted")
+    told_of = refused.json()
+    assert told_of["policy"]["forfeits_now"] is True
+    assert [item["session_id"] for item in told_of["sessions"]] == [late["id"]]
+    assert (await world.read(late))["status"] == "confirmed"
+    assert (await world.member.get(f"/v1/rooms/{late['room_id']}")).json()["status"] == "active"
+    assert await world.outbox() == []
+    accepted = await change(world.member, late["room_id"], "dr-kim", accept_forfeit=True)
+    assert accepted.status_code == 201
+    assert sorted(await cancelled(world)) == sorted([(late["id"], True), (early["id"], False)])
+    items = (await world.member.get(f"/v1/sessions/{late['id']}/history")).json()["items"]
+    assert items[-1]["detail"] == "credit forfeited (change of provider)"
+
+
+@pytest.mark.rule("ROOM-3")
+@pytest.mark.parametrize(("days", "free"), [(30 * DAY - MINUTE, False), (30 * DAY, True)])
+async def test_it_is_free_again_after_30_days(world: World, days: timedelta, free: bool) -> None:
+    await world.works("dr-kim")
+    first = await cooled_off(world, 5 * HOUR)
+    at = world.clock.moment
+    other = (await change(world.member, first["room_id"], "dr-kim")).json()["id"]
+    await change(world.member, other, "dr-lee")
+    world.clock.moment = at + days - 16 * MINUTE
+    late = await _restarted(world, await world.room())
+    again = await change(world.member, late["room_id"], "dr-kim")
+    assert world.clock.moment == at + days
+    assert again.status_code == (201 if free else 409), again.text
+
+
+@pytest.mark.rule("ROOM-3")
+async def test_what_costs_nothing_to_cancel_does_not_use_up_the_free_change(world: World) -> None:
+    """A change with sessions that are far enough ahead, or just booked, is no use of it; nor is one that support makes."""
+    await world.works("dr-kim")
+    just_booked = await world.confirmed(NOW + 5 * HOUR)
+    other = (await change(world.member, just_booked["room_id"], "dr-kim")).json()["id"]
+    room = (await change(world.member, other, "dr-lee")).json()["id"]
+    second = await cooled_off(world, 5 * HOUR)
+    assert second["room_id"] == room
+    other = (await change(world.support, room, "dr-kim")).json()["id"]
+    assert await cancelled(world) == [(second["id"], False)]
+    await change(world.member, other, "dr-lee")
+    third = await cooled_off(world, 5 * HOUR)
+    assert (await change(world.member, third["room_id"], "dr-kim")).status_code == 201
+    assert await cancelled(world) == [(third["id"], False)]
+
+
+@pytest.mark.rule("ROOM-3")
+async def test_of_two_changes_at_once_one_is_free(world: World) -> None:
+    for provider in ("dr-kim", "dr-roe"):
+        await world.works(provider)
+    rooms = [await world.room("anna", provider) for provider in ("dr-lee", "dr-kim")]
+    for number, room in enumerate(rooms):
+        answer = await world.member.post(
+            "/v1/sessions",
+            json=world.wish(room, NOW + (5 + number) * HOUR),
+            headers={"Idempotency-Key": room},
+        )
+        session = answer.json()
+        await _decide(world, session)
+    world.clock.moment += 16 * MINUTE
+    answers = await asyncio.gather(*(change(world.member, room, "dr-roe") for room in rooms))
+    assert sorted(answer.status_code for answer in answers)[1] == 409
+    assert sorted(forfeits for _, forfeits in await cancelled(world)) == [False]
+
+
+async def _decide(world: World, session: Any) -> None:
+    await world.handle(Answers.slot_held(session))
+    await world.handle(Answers.credit_held(session))
+    provider = world.person("provider", session["provider_id"])
+    assert (await provider.post(f"/v1/sessions/{session['id']}/confirm")).status_code == 200
+
+
+async def _restarted(world: World, room: str) -> Any:
+    """A session in the room of a member who had been away."""
+    assert (await world.member.post(f"/v1/rooms/{room}/restart")).status_code == 200
+    return await cooled_off(world, 5 * HOUR)
