@@ -107,6 +107,13 @@ def test_a_session_in_which_they_met_is_not_free_when_the_provider_drops_out() -
     assert costs(session, START + 25 * MINUTE)
 
 
+@pytest.mark.rule("CANC-1", "JOIN-2")
+def test_a_session_that_the_provider_left_again_at_once_is_free() -> None:
+    for together, free in ((5 * MINUTE - TICK, True), (5 * MINUTE, False)):
+        session = done(leave(attended("member", "provider"), "provider", START + together))
+        assert costs(session, START + 10 * MINUTE) is not free
+
+
 @pytest.mark.rule("RESC-3", "CANC-1")
 def test_what_the_provider_moved_is_free_whatever_the_notice_for_a_member_who_has_not_come() -> None:
     session = moved_by_provider()

@@ -7,6 +7,7 @@ from datetime import datetime
 from makegood_contracts.events import Actor, CancelCause, Party, SessionCancelled
 
 from makegood_booking.domain.attendance import OVER_ALREADY, after, as_of, next_due
+from makegood_booking.domain.presence import verdict
 from makegood_booking.domain.session import (
     AGREED,
     Changed,
@@ -55,8 +56,11 @@ def _favoured(session: Session) -> bool:
 
 
 def _waits_for_provider(session: Session) -> bool:
-    """CANC-1: whether the provider of a session that has begun is not there; after the two met, that is no waiting."""
-    return session.status != "in_session" and not in_room(session, "provider")
+    """CANC-1: whether the provider of a session that has begun is not there. Once they were together for long enough that it
+    counts as held (JOIN-2), nobody waits any more."""
+    booked = session.booked
+    stands = verdict(session.attendance, booked.policy, booked.starts_at, booked.ends_at)
+    return not in_room(session, "provider") and stands.outcome == "provider_missed"
 
 
 def _forfeits(session: Session, now: datetime, until: datetime) -> bool:
