@@ -168,3 +168,16 @@ def test_what_is_said_is_what_it_costs(steps: list[tuple[Party, object, int]], a
     for moment in (now + (until - now) / 2, until - TICK):
         still = as_of(session, moment)[0]
         assert moment < now or still.over or not costs(still, moment), "free as long as was said"
+
+
+@pytest.mark.rule("MISS-2")
+def test_a_cancellation_says_whether_the_provider_brought_it_about() -> None:
+    def said(session: Session, now: datetime, by: Party = "member") -> bool:
+        return only_event(cancel(session, by, True, now)).caused_by_provider  # type: ignore[attr-defined, no-any-return]
+
+    assert said(moved_by_provider(), NOW)
+    assert said(invoiced(NOW), NOW)
+    assert said(confirmed(), START), "nobody was there when it began"
+    assert not said(confirmed(), NOW), "the member's own wish"
+    assert not said(confirmed(SOON), NOW + HOUR), "and it cost the credit"
+    assert not said(moved_by_provider(), NOW, "provider"), "that the provider cancels is said already"

@@ -8,7 +8,7 @@ from typing import Any, get_args
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from makegood_contracts.events import LotSource, SessionCancelled, SessionRequested
+from makegood_contracts.events import LotSource
 from makegood_credits.domain.balance import unusable
 from makegood_credits.domain.book import Book, Entry, Lot
 from makegood_credits.domain.coverage import covering
@@ -32,7 +32,8 @@ OTHERS: list[Any] = [
     pytest.param(lambda asked: events.cancelled(asked, by="provider", cause="time_off"), id="time off"),
     pytest.param(lambda asked: events.cancelled(asked, cause="change_of_provider"), id="change of provider"),
     pytest.param(
-        lambda asked: events.cancelled(asked, at=asked.starts_at + timedelta(minutes=4)), id="the provider is late"
+        lambda asked: events.cancelled(asked, caused_by_provider=True),
+        id="the member cancels, for the provider moved it",
     ),
 ]
 
@@ -209,10 +210,3 @@ def test_a_return_stands_as_long_as_its_rule_says(
         again = request(THE_DAY + timedelta(hours=5), length=60)
         if target is not lot:
             assert best_lot(book, covering(book.enrolments, again.starts_at), again) is not None
-
-
-def test_what_a_cancellation_says_decides_whose_doing_it_was() -> None:
-    asked: SessionRequested = events.requested()
-    free_late: SessionCancelled = events.cancelled(asked, at=asked.starts_at)
-    assert told(free_late).caused_by == "others"
-    assert told(events.cancelled(asked, at=asked.starts_at - timedelta(microseconds=1))).caused_by == "member"

@@ -99,6 +99,9 @@ class SessionCancelled(SessionFact, frozen=True, kw_only=True):
     forfeits: bool
     was_confirmed: bool
     cause: CancelCause = "asked"
+    caused_by_provider: bool = False
+    """The member cancelled for what the provider did: moved the session, charged an early extension, or was not there when it
+    began (RESC-3, EXT-1, CANC-1). The credit returns as if the provider had cancelled (MISS-2)."""
 
 
 class SessionJoined(SessionFact, frozen=True, kw_only=True):

@@ -90,8 +90,14 @@ def cancel(session: Session, by: Party, accept_forfeit: bool, now: datetime) -> 
         cancelled_at=now,
         forfeits=forfeits,
         was_confirmed=session.status in AGREED,
+        caused_by_provider=by == "member" and not forfeits and _caused_by_provider(session, now),
     )
     return after(before, cancelled)
+
+
+def _caused_by_provider(session: Session, now: datetime) -> bool:
+    """MISS-2: whether a member who cancels without loss does so for what the provider did, or did not do."""
+    return _favoured(session) or (now >= session.booked.starts_at and _waits_for_provider(session))
 
 
 def call_off(session: Session, by: Actor, cause: CancelCause, now: datetime, *, forfeits: bool = False) -> Changed:

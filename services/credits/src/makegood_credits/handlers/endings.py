@@ -78,9 +78,9 @@ def ending_of(event: Event, received: Received[Any]) -> Ending:
 
 
 def member_caused(event: SessionCancelled) -> bool:
-    """MISS-2: whether a cancellation is the member's own doing: not where they change the provider (ROOM-3), nor where the
-    session has begun: then it is free because the provider is not there (CANC-1)."""
-    return event.cancelled_by == "member" and event.cause == "asked" and event.cancelled_at < event.starts_at
+    """MISS-2: whether a cancellation is the member's own doing: not where they change the provider (ROOM-3), nor where they
+    cancel for what the provider did."""
+    return event.cancelled_by == "member" and event.cause == "asked" and not event.caused_by_provider
 
 
 async def on_ended(batch: Sequence[Received[Any]], unit: UnitOfWork) -> None:
