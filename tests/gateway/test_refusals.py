@@ -145,3 +145,12 @@ def test_a_page_can_only_be_read(client: httpx.Client) -> None:
     answer = client.post("/docs")
     assert_problem(answer, 405, "method-not-allowed")
     assert answer.headers["allow"] == "GET, HEAD"
+
+
+@pytest.mark.parametrize("path", ["/docs", "/v1/sessions", "/v1/nowhere"])
+@pytest.mark.parametrize("method", ["QUERY", "PROPFIND", "LOCK"])
+def test_a_method_that_no_address_takes_is_told_so(client: httpx.Client, method: str, path: str) -> None:
+    answer = client.request(method, path, content=b"{}", headers={"Content-Type": "application/json"})
+    assert_problem(answer, 405, "method-not-allowed")
+    assert "QUERY" not in answer.headers["allow"]
+    assert {"GET", "POST"} <= set(answer.headers["allow"].split(", "))

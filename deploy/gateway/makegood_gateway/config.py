@@ -11,7 +11,7 @@ from typing import Final, Self
 import jinja2
 
 from makegood_gateway.pages import Page, pages
-from makegood_gateway.refusals import IDENTIFIED, REFUSALS
+from makegood_gateway.refusals import IDENTIFIED, METHODS, REFUSALS
 from makegood_gateway.routes import ROUTES, SERVICES, UNLOGGED
 
 ANY_LOCALHOST: Final = r"https?://(?:localhost|127\.0\.0\.1|\[::1\])(?::\d+)?"
@@ -214,6 +214,7 @@ def render(settings: GatewaySettings, out: Path) -> Path:
         probe_paths=PROBE_PATHS,
         routes=ROUTES,
         refusals=REFUSALS,
+        methods=METHODS,
         identified=IDENTIFIED,
         secret_paths=UNLOGGED,
         exposed=", ".join(EXPOSED_HEADERS),

@@ -55,12 +55,16 @@ def _unauthenticated(status: int, *, with_token: bool) -> Refusal:
     return Refusal(status, status, "unauthenticated", 401, detail, (challenge,), with_token)
 
 
+METHODS: Final = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
+"""Those of HTTP that any route here may take; another is answered 501 by the routes, and so 405 to the client."""
+
 # First match wins. Envoy answers 403 where no checked token is there; to the client that is a 401 as in any API.
 REFUSALS: Final[tuple[Refusal, ...]] = (
     _unauthenticated(403, with_token=True),
     _unauthenticated(403, with_token=False),
     Refusal(404, 404, "not-found", 404, "Nothing is served at this address."),
     Refusal(405, 405, "method-not-allowed", 405, "This page can only be read.", (("allow", "GET, HEAD"),)),
+    Refusal(501, 501, "method-not-allowed", 405, "No address here takes this method.", (("allow", ", ".join(METHODS)),)),
     Refusal(408, 408, "deadline-exceeded", 408, "The request did not arrive in full in time."),
     Refusal(413, 413, "payload-too-large", 413, "The request body is larger than 1 MiB."),
     Refusal(
