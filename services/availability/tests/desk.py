@@ -22,8 +22,11 @@ from makegood_contracts.events import (
     SlotMoveRefused,
     SlotRefused,
     SlotReleased,
+    WaitlistCandidateJudged,
+    WaitlistCandidateProposed,
 )
 from makegood_contracts.ids import new_id
+from makegood_contracts.reasons import Obstacle, ReasonCode
 
 NOW = datetime(2027, 1, 4, 8, 0, tzinfo=UTC)
 """A Monday."""
@@ -114,6 +117,21 @@ def received(event: E) -> Received[E]:
     return Received(event, new_id(), event.key, 1, datetime.now(UTC), "story", "test")
 
 
+def judgement(
+    proposal: WaitlistCandidateProposed, *codes: ReasonCode, next_starts_at: datetime | None = None
+) -> WaitlistCandidateJudged:
+    return WaitlistCandidateJudged(
+        proposal_id=proposal.proposal_id,
+        entry_id=proposal.entry_id,
+        room_id=proposal.room_id,
+        member_id=proposal.member_id,
+        provider_id=proposal.provider_id,
+        starts_at=proposal.starts_at,
+        reasons=tuple(Obstacle(code=code, detail=f"Because of {code}.", action="try_again_later") for code in codes),
+        next_starts_at=next_starts_at,
+    )
+
+
 class Desk:
     """One service, its database and its clock."""
 
@@ -122,6 +140,9 @@ class Desk:
         self.database: Database = service.database
         self.clock = cast("FixedClock", service.clock)
         self.parts = cast("Parts", service.parts)
+        self.booking_judges = True
+        self.obstacles: dict[str, Sequence[ReasonCode]] = {}
+        """By member: why they could not book, as booking judges."""
 
     async def publish(self, provider: str = "doc", **changes: Any) -> None:
         """The provider's schedule."""
@@ -146,7 +167,29 @@ class Desk:
         return [record.event for record in await self.records()]
 
     async def records(self) -> list[Received[Event]]:
-        """As `outbox`, with the events' attributes."""
+        """As `outbox`, with the events' attributes. Where booking judges, it has answered, and what followed is there, too."""
+        records = await self._sent()
+        asked = [record for record in records if isinstance(record.event, WaitlistCandidateProposed)]
+        for record in asked if self.booking_judges else ():
+            assert isinstance(record.event, WaitlistCandidateProposed)
+            await self.judge(record.event, *self.obstacles.get(record.event.member_id, ()))
+            records += await self.records()
+        return records
+
+    async def judge(
+        self, proposal: WaitlistCandidateProposed, *codes: ReasonCode, next_starts_at: datetime | None = None
+    ) -> str:
+        """Booking's answer to a proposal; without codes the member could book. Answers why it is not believed, if so."""
+        return await self.say(judgement(proposal, *codes, next_starts_at=next_starts_at))
+
+    async def say(self, answer: Event) -> str:
+        """An event that may be disbelieved; why, if so."""
+        told = received(answer)
+        async with self.database.transaction(CAUSE) as unit:
+            await self.service.events[type(answer)]([told], unit)
+        return unit.refused.get(told.id, "")
+
+    async def _sent(self) -> list[Received[Event]]:
         async with self.database.pool.acquire() as connection:
             rows = await connection.fetch(
                 "WITH sent AS (DELETE FROM outbox RETURNING *) SELECT key, headers, payload FROM sent ORDER BY id"

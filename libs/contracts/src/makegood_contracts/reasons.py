@@ -42,6 +42,15 @@ ReasonCode = Literal[
 ]
 
 
+class Obstacle(msgspec.Struct, frozen=True, kw_only=True):
+    """A reason with what helps against it, as bookability names it (BOOK-8). `href`: where, in the API; None: elsewhere."""
+
+    code: ReasonCode
+    detail: str
+    action: str
+    href: str | None = None
+
+
 class Reason(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One reason for a refusal: a code for machines and a sentence for people, without personal data."""
 

@@ -33,6 +33,12 @@ ROOMS: Final = Topic(
 POLICIES: Final = Topic(
     "booking.policies.v1", "booking", "scope", "The policy's numbers, each time ops changes them.", 1
 )
+WAITLIST: Final = Topic(
+    "booking.waitlist.v1",
+    "booking",
+    "proposal_id",
+    "Whether who is first in line for a slot could book it, and why not.",
+)
 RESERVATIONS: Final = Topic(
     "availability.reservations.v1",
     "availability",
@@ -75,6 +81,7 @@ EVENT_TOPICS: Final[tuple[Topic, ...]] = (
     SESSIONS,
     ROOMS,
     POLICIES,
+    WAITLIST,
     RESERVATIONS,
     SCHEDULES,
     HOLDS,

@@ -24,6 +24,7 @@ from makegood_contracts.events import (
     SessionRequested,
     SessionReserved,
     TokensRevoked,
+    WaitlistCandidateJudged,
 )
 
 from makegood_availability.api import schedules, slots, venues, waitlist
@@ -36,7 +37,7 @@ from makegood_availability.handlers.moves import Moves
 from makegood_availability.handlers.policy import changed as policy_changed
 from makegood_availability.handlers.requests import Requests
 from makegood_availability.handlers.rooms import Rooms
-from makegood_availability.handlers.waitlist import ENTRY, HORIZON, LINE
+from makegood_availability.handlers.waitlist import AGAIN, ENTRY, HORIZON, JOINED, LINE, VENUE, VENUE_AGAIN
 from makegood_availability.parts import Parts
 from makegood_availability.settings import AvailabilitySettings
 from makegood_availability.store.grants import GRANTS
@@ -66,6 +67,7 @@ def bootstrap(settings: AvailabilitySettings, clock: Clock | None = None) -> Ser
             SessionExtensionRequested: moves.extended,
             **{event: endings.ended(cause) for event, cause in ENDINGS.items()},
             **dict.fromkeys((RoomOpened, RoomClosed, RoomRestarted, ProviderChanged), rooms.told),
+            WaitlistCandidateJudged: line.judged,
             PersonErased: erased,
             PolicyChanged: policy_changed,
             TokensRevoked: on_tokens_revoked,
@@ -73,8 +75,8 @@ def bootstrap(settings: AvailabilitySettings, clock: Clock | None = None) -> Ser
         deadlines={
             LAPSE: Lapses(line).lapsed,
             ENTRY: line.lapsed,
-            LINE: line.due,
-            HORIZON: line.due,
+            **dict.fromkeys((LINE, HORIZON, VENUE), line.due),
+            **dict.fromkeys((VENUE_AGAIN, JOINED, AGAIN), line.due_again),
         },
         migrations=MIGRATIONS,
         grants=GRANTS,

@@ -25,4 +25,4 @@ class Parts:
     @cached_property
     def line(self) -> Line:
         """The waitlist."""
-        return Line(self.schedules)
+        return Line(self.schedules, self.venues)

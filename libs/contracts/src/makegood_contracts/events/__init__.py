@@ -42,9 +42,12 @@ from makegood_contracts.events.schedules import (
     DateHours,
     Hours,
     SchedulePublished,
+    ScheduleWithdrawn,
     SessionType,
     TimeOffAdded,
     TimeOffRemoved,
+    WaitlistCandidatePassedOver,
+    WaitlistCandidateProposed,
     WaitlistEnded,
     WaitlistJoined,
     WaitlistOffered,
@@ -85,6 +88,7 @@ from makegood_contracts.events.sessions import (
     SessionStarted,
     Specialty,
 )
+from makegood_contracts.events.waitlist import WaitlistCandidateJudged
 
 __all__ = [
     "ACCESS_RECORDED",
@@ -140,6 +144,7 @@ __all__ = [
     "RoomOpened",
     "RoomRestarted",
     "SchedulePublished",
+    "ScheduleWithdrawn",
     "SessionCancelled",
     "SessionCompleted",
     "SessionConfirmed",
@@ -170,6 +175,9 @@ __all__ = [
     "TimeOffAdded",
     "TimeOffRemoved",
     "TokensRevoked",
+    "WaitlistCandidateJudged",
+    "WaitlistCandidatePassedOver",
+    "WaitlistCandidateProposed",
     "WaitlistEnded",
     "WaitlistJoined",
     "WaitlistOfferLapsed",

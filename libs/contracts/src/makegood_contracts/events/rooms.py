@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import ClassVar
 
 from makegood_contracts.events.base import Event
+from makegood_contracts.events.sessions import Party
 from makegood_contracts.topics import ROOMS, Topic
 
 
@@ -27,9 +28,10 @@ class RoomOpened(RoomFact, frozen=True, kw_only=True):
 
 
 class RoomClosed(RoomFact, frozen=True, kw_only=True):
-    """No more bookings in this room (ROOM-1)."""
+    """No more bookings in this room (ROOM-1). `erased`: the party whose erasure closed it (NOTE-5)."""
 
     closed_at: datetime
+    erased: Party | None = None
 
 
 class RoomRestarted(RoomFact, frozen=True, kw_only=True):

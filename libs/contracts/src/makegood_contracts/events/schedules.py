@@ -9,6 +9,7 @@ import msgspec
 
 from makegood_contracts.events.base import Event
 from makegood_contracts.events.sessions import Modality, Specialty
+from makegood_contracts.reasons import Obstacle
 from makegood_contracts.topics import SCHEDULES, Topic
 
 
@@ -60,6 +61,15 @@ class SchedulePublished(Event, frozen=True, kw_only=True):
     slot_step_minutes: int = 15
 
 
+class ScheduleWithdrawn(Event, frozen=True, kw_only=True):
+    """The provider offers nothing any more: they were erased (NOTE-5). A schedule that is published later counts again."""
+
+    topic: ClassVar[Topic] = SCHEDULES
+
+    provider_id: str
+    schedule_version: int
+
+
 class TimeOffAdded(Event, frozen=True, kw_only=True):
     """The provider takes time off. `cancels`: the sessions inside it that the provider chose to give up (AVAIL-1)."""
 
@@ -103,20 +113,53 @@ class WaitlistJoined(WaitlistFact, frozen=True, kw_only=True):
     waits_until: datetime
 
 
+class WaitlistCandidateProposed(WaitlistFact, frozen=True, kw_only=True):
+    """A slot opened and is held for the first in line, whom nobody has told yet: booking judges whether they could book it
+    (AVAIL-6). No answer by `decide_by` passes it on to the next."""
+
+    proposal_id: str
+    starts_at: datetime
+    ends_at: datetime
+    blocked_from: datetime
+    blocked_until: datetime
+    decide_by: datetime
+    venue_id: str | None = None
+
+
+class WaitlistCandidatePassedOver(WaitlistFact, frozen=True, kw_only=True):
+    """The candidate is not offered the slot and keeps their place in the line.
+
+    `reasons`: why they could not book it; none where booking did not answer, or the slot went. `tells_member`: they are told,
+    since these reasons are not those that they were told last.
+    """
+
+    proposal_id: str
+    starts_at: datetime
+    ends_at: datetime
+    cause: Literal["refused", "unanswered", "withdrawn"]
+    reasons: tuple[Obstacle, ...] = ()
+    tells_member: bool = False
+
+
 class WaitlistOffered(WaitlistFact, frozen=True, kw_only=True):
-    """A slot opened and is held for the first in line until `lapses_at`; accepted by booking it."""
+    """A slot opened and is held for the first in line who could book it, until `lapses_at`; accepted by booking it.
+
+    `venue_id`: for a session in person, the venue that is held with it. `proposal_id`: that which booking judged.
+    """
 
     starts_at: datetime
     ends_at: datetime
     blocked_from: datetime
     blocked_until: datetime
     lapses_at: datetime
+    venue_id: str | None = None
+    proposal_id: str | None = None
 
 
 class WaitlistEnded(WaitlistFact, frozen=True, kw_only=True):
     """The member waits no more; an offer that was held for them is over. `starts_at`: of that offer."""
 
-    cause: Literal["booked", "lapsed", "left"]
+    cause: Literal["booked", "lapsed", "left", "erased"]
     starts_at: datetime | None = None
 
 

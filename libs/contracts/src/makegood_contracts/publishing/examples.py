@@ -10,7 +10,7 @@ import msgspec
 
 from makegood_contracts.envelope import Cause, Record, encode
 from makegood_contracts.events import Event, InvoiceWish
-from makegood_contracts.reasons import Reason
+from makegood_contracts.reasons import Obstacle, Reason
 
 _EVENT_ID: Final = "01937b6e-0000-7000-8000-0000000000e1"
 _CAUSE: Final = Cause(
@@ -25,6 +25,12 @@ def _at(hour: int, minute: int = 0, day: int = 24) -> datetime:
     return datetime(2026, 11, day, hour, minute, tzinfo=UTC)
 
 
+_OBSTACLE: Final = Obstacle(
+    code="outstanding-charges",
+    detail="An invoice is overdue.",
+    action="pay_balance",
+    href="/v1/members/member-7f3a/invoices",
+)
 _BY_NAME: Final[dict[str, Any]] = {
     "session_id": "01937b6e-0000-7000-8000-000000000001",
     "room_id": "01937b6e-0000-7000-8000-000000000002",
@@ -121,6 +127,10 @@ _BY_NAME: Final[dict[str, Any]] = {
     "waits_until": _at(18),
     "lapses_at": _at(12, day=20),
     "remind_at": (_at(9, day=23), _at(8)),
+    "proposal_id": "01937b6e-0000-7000-8000-00000000000e",
+    "next_starts_at": _at(10, 30),
+    "erased": None,
+    "tells_member": True,
     "invoice": InvoiceWish(amount_minor=2500, currency="USD", due_on=date(2026, 12, 8)),
     "weekday": 0,
     "start": 540,
@@ -164,6 +174,8 @@ _BY_EVENT: Final[dict[str, dict[str, Any]]] = {
     },
     "CreditCorrected": {"state": "forfeited"},
     "SlotReleased": {"cause": "provider_missed"},
+    "WaitlistCandidateJudged": {"reasons": (_OBSTACLE,)},
+    "WaitlistCandidatePassedOver": {"reasons": (_OBSTACLE,)},
     "MessageDelivered": {"template": "provider-missed"},
 }
 

@@ -8,6 +8,7 @@ from makegood_calendar.hours import overlaps
 from makegood_chassis.http.models import Day, Instant, RequestModel, View, Whole, example
 from makegood_chassis.http.names import Name
 from makegood_contracts.events import Modality, Specialty
+from makegood_contracts.reasons import ReasonCode
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, model_validator
 
 from makegood_availability.api.parameters import Zone
@@ -256,10 +257,29 @@ class OfferView(View):
     starts_at: Instant
     ends_at: Instant
     lapses_at: Instant
+    venue_id: Annotated[str | None, Field(description="In person: the venue that is held with it.")] = None
+
+
+class ObstacleRemedyView(View):
+    """What helps, as bookability names it."""
+
+    action: str
+    href: str | None = None
+
+
+class ObstacleView(View):
+    """Why the member could not book what opened, in the words of bookability."""
+
+    code: ReasonCode
+    detail: str
+    remedy: ObstacleRemedyView
 
 
 class WaitlistView(View):
-    """An entry of the waitlist. `position`: place in the provider's line, 1 for the first; null once nobody waits any more."""
+    """An entry of the waitlist. `position`: place in the provider's line, 1 for the first; null once nobody waits any more.
+
+    `reasons`: something opened, and this is why the member could not book it. They keep their place.
+    """
 
     model_config = ConfigDict(
         frozen=True,
@@ -289,6 +309,7 @@ class WaitlistView(View):
     status: Status
     position: int | None
     offer: OfferView | None = None
+    reasons: Annotated[list[ObstacleView], Field(default_factory=list)]
 
 
 class VenueBody(RequestModel):

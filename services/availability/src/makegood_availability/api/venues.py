@@ -15,6 +15,7 @@ from makegood_contracts.ids import is_id, new_id
 
 from makegood_availability.api.models import VenueBody, VenueView
 from makegood_availability.api.parameters import PartsOf, check_cursor_id
+from makegood_availability.handlers.waitlist import plan_look_in_person
 from makegood_availability.store import venues
 from makegood_availability.store.venues import VenueRow
 
@@ -36,6 +37,7 @@ async def create_venue(
     venue = _row(new_id(), 1, body)
     async with change.unit() as unit:
         await venues.insert(unit, venue)
+        await plan_look_in_person(unit)
         return change.answer(201, _view(venue), version=1, location=f"/v1/venues/{venue.id}")
 
 
@@ -56,6 +58,7 @@ async def change_venue(
         change.expect_version(before.version)
         venue = _row(before.id, before.version + 1, body)
         await venues.update(unit, venue)
+        await plan_look_in_person(unit)
         return change.answer(200, _view(venue), version=venue.version)
 
 

@@ -15,8 +15,9 @@ from makegood_chassis.http.pages import Cursor, Limit, Page, decode_cursor, page
 from makegood_chassis.http.problems import Problem, invalid, not_found
 from makegood_chassis.http.rights import Access, operation
 from makegood_contracts.ids import is_id, new_id
+from makegood_contracts.reasons import Obstacle
 
-from makegood_availability.api.models import OfferView, WaitlistBody, WaitlistView
+from makegood_availability.api.models import ObstacleRemedyView, ObstacleView, OfferView, WaitlistBody, WaitlistView
 from makegood_availability.api.parameters import PartsOf, check_cursor_id
 from makegood_availability.domain.waitlist import Entry, kind_offered
 from makegood_availability.parts import Parts
@@ -48,10 +49,12 @@ async def join_waitlist(
     change: Annotated[Change, Depends(changes(if_match="none"))],
     parts: PartsOf,
 ) -> Response:
-    """Waits for a time of the provider's. Where one is free already, the answer has the offer.
+    """Waits for a time of the provider's. Where one is free already, the offer follows in a moment.
 
-    An offer is held for two hours, or as long as its slot can be booked; it is accepted by booking that slot. The same wish
-    again is answered with the entry that stands. At most five wishes of a room are open at once.
+    Only who could book a slot is offered it: coverage, credits, room and whatever else bookability looks at are judged first.
+    Who could not keeps their place, and `reasons` says why. An offer is held for two hours, or as long as its slot can be
+    booked, in person with a venue; it is accepted by booking that slot. The same wish again is answered with the entry that
+    stands. At most five wishes of a room are open at once.
     """
     await _room_to_be_open(parts, room_id)
     async with change.unit() as unit:
@@ -157,4 +160,10 @@ def _view(listed: Listed) -> WaitlistView:
         status=entry.status,
         position=listed.position,
         offer=OfferView.model_validate(entry.offer) if entry.offer is not None and entry.status == "offered" else None,
+        reasons=[_obstacle(each) for each in entry.obstacles] if entry.status == "waiting" else [],
     )
+
+
+def _obstacle(each: Obstacle) -> ObstacleView:
+    remedy = ObstacleRemedyView(action=each.action, href=each.href)
+    return ObstacleView(code=each.code, detail=each.detail, remedy=remedy)

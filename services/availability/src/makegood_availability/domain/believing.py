@@ -9,6 +9,9 @@ from typing import Final, Protocol
 from makegood_contracts.event_refusals import FactRefusal
 from makegood_contracts.events.possible import CLOCK_SKEW, loses_without_reason, possible_after, too_early
 from makegood_contracts.events.sessions import SessionFact
+from makegood_contracts.events.waitlist import WaitlistCandidateJudged
+
+from makegood_availability.domain.waitlist import Entry
 
 MOVED_LATELY: Final = timedelta(hours=1)
 """So long after a hold was moved booking may still tell how the session ended at its old time."""
@@ -60,6 +63,15 @@ def disbelieved(event: SessionFact, hold: Held, now: datetime, *, moved_lately: 
         return "not-its-parties"
     starts_at, ends_at = (event.starts_at, event.ends_at) if moved_lately else (hold.starts_at, hold.ends_at)
     return "before-its-time" if too_early(event, now, starts_at, ends_at) else contradiction(event, now)
+
+
+def misjudged(event: WaitlistCandidateJudged, entry: Entry) -> FactRefusal | None:
+    """Why the judgement cannot be of the candidate and the slot that were proposed; None where it can."""
+    if (event.room_id, event.member_id, event.provider_id) != (entry.room_id, entry.member_id, entry.provider_id):
+        return "not-its-parties"
+    if entry.offer is None or event.starts_at != entry.offer.starts_at:
+        return "not-its-terms"
+    return None
 
 
 def of_its_parties(event: SessionFact, hold: Held) -> bool:

@@ -1,40 +1,51 @@
-"""Offers of the waitlist: made when something opens, taken by booking, lapsed and passed on (AVAIL-6)."""
+"""The waitlist: who is first in line for what opens is proposed, judged by booking, offered; or the next is (AVAIL-6)."""
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta
-from typing import Any, Final, Literal
+from datetime import timedelta
+from typing import Final, Literal
 
-from makegood_calendar.hours import Span
-from makegood_calendar.offers import Schedule
-from makegood_calendar.slots import Busy
 from makegood_chassis.database import UnitOfWork
 from makegood_chassis.messaging.handlers import Due
-from makegood_contracts.envelope import Cause
-from makegood_contracts.events import (
-    Event,
-    WaitlistEnded,
-    WaitlistJoined,
-    WaitlistOffered,
-    WaitlistOfferLapsed,
-)
+from makegood_contracts.envelope import Cause, Received
+from makegood_contracts.events import WaitlistCandidateJudged
+from makegood_contracts.ids import is_id
 
+from makegood_availability.domain.believing import misjudged
 from makegood_availability.domain.holds import Wish
 from makegood_availability.domain.moves import Standing, Target
-from makegood_availability.domain.waitlist import Entry, Held, first_fit, joins, next_look, still_stands
-from makegood_availability.store import calendar, holds, moves, offers, policy, waitlist
+from makegood_availability.domain.waitlist import (
+    Entry,
+    asked_anew,
+    joins,
+    next_look,
+    offered,
+    passed_over,
+    unanswered,
+)
+from makegood_availability.handlers import waitlist_events as told
+from makegood_availability.handlers.candidates import Candidates, Changes
+from makegood_availability.store import holds, moves, offers, policy, waitlist
 from makegood_availability.store.holds import Released
-from makegood_availability.store.schedules import Schedules, load_time_off
+from makegood_availability.store.schedules import Schedules
+from makegood_availability.store.venues import Venues
 
 ENTRY: Final = "waitlist-entry"
-"""Deadline of an entry: its offer lapses, or its time has passed."""
+"""Deadline of an entry: its offer lapses, booking did not judge in time, or its time has passed."""
 LINE: Final = "waitlist-line"
 """Deadline of a provider: something may have opened for the line."""
+JOINED: Final = "waitlist-joined"
+"""Deadline of a provider: a slot may have opened just as somebody joined."""
 HORIZON: Final = "waitlist-horizon"
 """Deadline of a provider: more days have come within the horizon."""
+VENUE: Final = "waitlist-venue"
+"""Deadline of a provider: a venue may have become free for the line."""
+VENUE_AGAIN: Final = "waitlist-venue-again"
+"""Deadline of a provider: a venue that was held for a candidate is free as before."""
+AGAIN: Final = "waitlist-again"
+"""Deadline of a provider: somebody who was passed over is asked about again."""
 UNSEEN: Final = timedelta(seconds=5)
 """A release that was being written together with a new entry did not see it; by then it has been committed, so that another
 look finds its slot."""
@@ -47,11 +58,12 @@ class _NotTaken(Exception):
 class Line:
     """The providers' lines."""
 
-    def __init__(self, schedules: Schedules) -> None:
+    def __init__(self, schedules: Schedules, venues: Venues) -> None:
         self._schedules = schedules
+        self._candidates = Candidates(venues)
 
     async def join(self, wish: Entry, unit: UnitOfWork) -> Entry | Literal["full"]:
-        """Puts the wish at the end of its line, with an offer at once if something is free; answers the entry that waits,
+        """Puts the wish at the end of its line, as a candidate at once if something is free; answers the entry that waits,
         which is the one that stood already where the wish is repeated."""
         await waitlist.make_line(unit, wish.provider_id)
         entry = joins(wish, await waitlist.open_of_rooms(unit, [wish.room_id]))
@@ -59,14 +71,17 @@ class Line:
             return entry
         await waitlist.insert(unit, entry)
         unit.set_deadline(ENTRY, entry.id, entry.looked_at)
-        joined = WaitlistJoined(**_facts(entry), waits_from=entry.waits_from, waits_until=entry.waits_until)
-        await _tell([joined], {}, unit)
-        await self.look([entry.provider_id], unit)
-        unit.set_deadline(LINE, entry.provider_id, unit.now + UNSEEN)
+        await told.tell([told.joined(entry)], {}, unit)
+        await self.look([entry.provider_id], unit, anew=False)
+        unit.set_deadline(JOINED, entry.provider_id, unit.now + UNSEEN)
         return entry
 
     async def leave(
-        self, entries: Sequence[Entry], unit: UnitOfWork, causes: Mapping[str, Cause] | None = None
+        self,
+        entries: Sequence[Entry],
+        unit: UnitOfWork,
+        causes: Mapping[str, Cause] | None = None,
+        cause: told.EndCause = "left",
     ) -> None:
         """Takes entries off the list, with their offers, which pass on to the next in line. `causes`: by provider."""
         providers = {entry.provider_id for entry in entries}
@@ -76,8 +91,9 @@ class Line:
         await waitlist.delete(unit, [entry.id for entry in entries])
         for entry in entries:
             unit.set_deadline(ENTRY, entry.id, None)
-        ended = [_ended(entry, "left") for entry in entries if entry.status in ("waiting", "offered")]
-        await _tell(ended, causes or {}, unit)
+        over = [told.ended(entry, cause) for entry in entries if entry.status in waitlist.OPEN]
+        await told.tell(over, causes or {}, unit)
+        await self._venues_are_free(entries, VENUE, unit)
         await self.look(providers, unit, causes)
 
     async def opened(self, released: Iterable[Released], causes: Mapping[str, Cause], unit: UnitOfWork) -> None:
@@ -93,12 +109,19 @@ class Line:
         if providers:
             awaited = await waitlist.awaited_by(unit, [slot.member_id for slot in released if slot.waited])
             await self.look(providers.keys() | awaited, unit, providers)
+        if any(slot.venue_id is not None for slot in released):
+            await plan_look_in_person(unit)
 
     async def look(
-        self, provider_ids: Collection[str], unit: UnitOfWork, causes: Mapping[str, Cause] | None = None
+        self,
+        provider_ids: Collection[str],
+        unit: UnitOfWork,
+        causes: Mapping[str, Cause] | None = None,
+        *,
+        anew: bool = True,
     ) -> None:
-        """Offers what is free to those who wait, each line in its order; what was offered and cannot be booked any more is
-        taken back first. `causes`: by provider."""
+        """Proposes those who wait for what is free, each line in its order; what is held and cannot be booked any more is
+        taken back first. `anew`: something opened, so whoever was passed over is asked about again. `causes`: by provider."""
         awaited = await waitlist.awaited(unit, provider_ids)
         if not awaited:
             return
@@ -107,73 +130,79 @@ class Line:
         for entry in await waitlist.open_entries(unit, awaited):
             lines.setdefault(entry.provider_id, []).append(entry)
         known = await self._schedules.load(unit, lines.keys())
-        changed: dict[str, Entry] = {}
-        events: list[Event] = []
+        changes = Changes()
         for provider_id, line in lines.items():
-            if (schedule := known.get(provider_id)) is not None:
-                await self._take_back(line, schedule, unit, changed, events)
-                await self._serve([changed.get(entry.id, entry) for entry in line], schedule, unit, changed, events)
-        if changed:
-            await waitlist.save(unit, list(changed.values()))
-            await _tell(events, causes or {}, unit)
-
-    async def _take_back(
-        self,
-        line: Sequence[Entry],
-        schedule: Schedule,
-        unit: UnitOfWork,
-        changed: dict[str, Entry],
-        events: list[Event],
-    ) -> None:
-        """What was offered and cannot be booked any more is no offer; whose it was keeps the place in the line."""
-        offered = [(entry, entry.offer) for entry in line if entry.offer is not None and entry.session_id is None]
-        if not offered:
-            return
-        within = min(offer.starts_at for _, offer in offered), max(offer.ends_at for _, offer in offered)
-        time_off = (await load_time_off(unit, [line[0].provider_id], *within)).get(line[0].provider_id, ())
-        gone = [(e, offer) for e, offer in offered if not still_stands(e, offer, schedule, time_off, unit.now)]
-        if not gone:
-            return
-        await offers.drop(unit, [entry for entry, _ in gone])
-        for entry, offer in gone:
-            events.append(WaitlistOfferLapsed(**_facts(entry), starts_at=offer.starts_at))
-            changed[entry.id] = replace(entry, status="waiting", offer=None)
-            unit.set_deadline(ENTRY, entry.id, entry.waits_until)
-
-    async def _serve(
-        self,
-        line: Sequence[Entry],
-        schedule: Schedule,
-        unit: UnitOfWork,
-        changed: dict[str, Entry],
-        events: list[Event],
-    ) -> None:
-        # One offer at a time, or one member could have a whole day set aside.
-        with_offer = {entry.member_id for entry in line if entry.offer is not None}
-        waiting = [entry for entry in line if entry.member_id not in with_offer]
-        if not waiting:
-            return
-        provider_id = line[0].provider_id
-        within = _looked_through(waiting, schedule, unit.now)
-        taken = await calendar.taken(unit, provider_id, *within)
-        busy = await waitlist.busy_times(unit, {entry.member_id for entry in waiting}, *within)
-        held_for = await policy.offer_time(unit)
-        for entry in waiting:
-            if entry.member_id in with_offer:
+            schedule = known.get(provider_id)
+            if schedule is None:
                 continue
-            mine = busy.get(entry.member_id, ())
-            while offer := first_fit(entry, schedule, taken.time_off, Busy(taken.provider, mine), unit.now, held_for):
-                blocked = schedule.blocked(offer.starts_at, offer.ends_at)
-                taken.provider.append(blocked)
-                if await offers.hold(unit, entry, offer, blocked):
-                    with_offer.add(entry.member_id)
-                    changed[entry.id] = replace(entry, status="offered", offer=offer)
-                    events.append(_offered(entry, offer, blocked))
-                    unit.set_deadline(ENTRY, entry.id, offer.lapses_at)
-                    break
-        again = next_look(waiting, schedule, unit.now)
-        if again is not None:
-            unit.set_deadline(HORIZON, provider_id, again)
+            before, line = line, asked_anew(line) if anew else line
+            changes.entries |= {now.id: now for was, now in zip(before, line, strict=True) if now != was}
+            await self._candidates.take_back(line, schedule, unit, changes)
+            await self._candidates.propose(changes.now(line), schedule, unit, changes)
+            waiting = [entry for entry in changes.now(line) if entry.offer is None]
+            if (more := next_look(waiting, schedule, unit.now)) is not None:
+                unit.set_deadline(HORIZON, provider_id, more)
+            again = [entry.ask_again_at for entry in waiting if entry.ask_again_at is not None]
+            if later := [moment for moment in again if moment > unit.now]:
+                unit.set_deadline(AGAIN, provider_id, min(later))
+        await self._keep(changes, causes or {}, unit)
+        await self._venues_are_free(changes.dropped, VENUE, unit)
+
+    async def judged(self, batch: Sequence[Received[WaitlistCandidateJudged]], unit: UnitOfWork) -> None:
+        """Who could book what is held for them is offered it; who could not keeps their place, and the next is proposed.
+
+        An answer that comes again, or too late, is about a proposal that stands no more.
+        """
+        ids = {received.event.entry_id for received in batch if is_id(received.event.entry_id)}
+        await waitlist.lock_lines(unit, {entry.provider_id for entry in await waitlist.by_ids(unit, ids)})
+        standing = {entry.id: entry for entry in await waitlist.by_ids(unit, ids)}
+        known = await self._schedules.load(unit, {entry.provider_id for entry in standing.values()})
+        held_for = await policy.offer_time(unit)
+        changes, causes = Changes(), {}
+        for received in batch:
+            event, entry = received.event, standing.pop(received.event.entry_id, None)
+            if entry is None or entry.proposal_id != event.proposal_id:
+                continue
+            if (why := misjudged(event, entry)) is not None:
+                unit.refuse(received.id, why)
+                continue
+            causes[entry.provider_id] = received.cause
+            schedule = known.get(entry.provider_id)
+            offer = offered(entry, schedule, unit.now, held_for) if schedule is not None else None
+            if schedule is not None and offer is not None and offer.offer is not None and not event.reasons:
+                blocked = schedule.blocked(offer.offer.starts_at, offer.offer.ends_at)
+                changes.entries[entry.id] = offer
+                changes.events.append(told.offered(offer, event.proposal_id, blocked))
+                continue
+            changes.dropped.append(entry)
+            if not event.reasons:
+                changes.entries[entry.id] = replace(entry, offer=None, proposal_id=None)
+                changes.events.append(told.withdrawn(entry))
+                continue
+            after, tells = passed_over(entry, event.reasons, event.next_starts_at, unit.now)
+            changes.entries[entry.id] = after
+            changes.events.append(told.passed_over(entry, "refused", event.reasons, tells_member=tells))
+        await self._pass_on(changes, causes, unit)
+
+    async def _pass_on(self, changes: Changes, causes: Mapping[str, Cause], unit: UnitOfWork) -> None:
+        """What was held for candidates who do not get it is the next one's."""
+        await offers.drop(unit, changes.dropped)
+        await self._keep(changes, causes, unit)
+        await self._venues_are_free(changes.dropped, VENUE_AGAIN, unit)
+        await self.look({entry.provider_id for entry in changes.dropped}, unit, causes, anew=False)
+
+    async def _keep(self, changes: Changes, causes: Mapping[str, Cause], unit: UnitOfWork) -> None:
+        if changes.entries:
+            await waitlist.save(unit, list(changes.entries.values()))
+        for entry in changes.entries.values():
+            if entry.session_id is None:
+                unit.set_deadline(ENTRY, entry.id, entry.looked_at)
+        await told.tell(changes.events, causes, unit)
+
+    async def _venues_are_free(self, dropped: Sequence[Entry], kind: str, unit: UnitOfWork) -> None:
+        """Those who wait for a session in person with others may have what was held for these."""
+        if any(entry.offer is not None and entry.offer.venue_id is not None for entry in dropped):
+            await plan_look_in_person(unit, kind)
 
     async def take_offer(self, wish: Wish, unit: UnitOfWork) -> bool:
         """The member books what was offered: from the offer's hold to the session's in one step; False where that fails."""
@@ -184,7 +213,10 @@ class Line:
                 if not await holds.hold(unit, [wish]):
                     raise _NotTaken
                 for entry in await waitlist.by_ids(unit, taken):
-                    await waitlist.save(unit, [replace(entry, session_id=wish.session_id)])
+                    # A candidate who books before booking has judged needs no judgement: the booking decides.
+                    offer = None if entry.proposal_id is not None else entry.offer
+                    taker = replace(entry, session_id=wish.session_id, offer=offer, proposal_id=None)
+                    await waitlist.save(unit, [taker])
                     await offers.mark_taker(unit, wish.session_id, entry.id)
                 return True
         except _NotTaken:
@@ -200,12 +232,13 @@ class Line:
                 if sequence is None:
                     raise _NotTaken
                 entries = await waitlist.by_ids(unit, taken)
-                await waitlist.save(unit, [replace(e, status="booked", session_id=wish.session_id) for e in entries])
+                over = [replace(e, status="booked", session_id=wish.session_id, proposal_id=None) for e in entries]
+                await waitlist.save(unit, over)
         except _NotTaken:
             return None
         for entry in entries:
             unit.set_deadline(ENTRY, entry.id, None)
-        await _tell([_ended(entry, "booked") for entry in entries], {wish.provider_id: cause}, unit)
+        await told.tell([told.ended(entry, "booked") for entry in entries], {wish.provider_id: cause}, unit)
         return sequence
 
     async def left(self, moved: Iterable[Standing], causes: Mapping[str, Cause], unit: UnitOfWork) -> None:
@@ -223,26 +256,28 @@ class Line:
         await waitlist.save(unit, [replace(entry, status="booked") for entry in entries])
         for entry in entries:
             unit.set_deadline(ENTRY, entry.id, None)
-        told = {entry.provider_id: causes.get(entry.session_id or "", unit.cause) for entry in entries}
-        await _tell([_ended(entry, "booked") for entry in entries], told, unit)
+        why = {entry.provider_id: causes.get(entry.session_id or "", unit.cause) for entry in entries}
+        await told.tell([told.ended(entry, "booked") for entry in entries], why, unit)
 
     async def _give_back(self, session_ids: Collection[str], causes: Mapping[str, Cause], unit: UnitOfWork) -> None:
-        """The booking was refused: the offer stands as before, as long as it would have."""
+        """The booking was refused: the offer stands as before, as long as it would have. Whose slot or venue is gone, or who
+        was no more than a candidate, waits on."""
         entries = await self._lock_taken_by(session_ids, unit)
         known = await self._schedules.load(unit, {entry.provider_id for entry in entries})
-        events: list[Event] = []
+        changes = Changes()
         for entry in entries:
             offer, schedule = entry.offer, known.get(entry.provider_id)
-            if offer is not None and schedule is not None and offer.lapses_at > unit.now:
-                blocked = schedule.blocked(offer.starts_at, offer.ends_at)
-                if await offers.hold(unit, entry, offer, blocked):
-                    await waitlist.save(unit, [replace(entry, session_id=None)])
-                    unit.set_deadline(ENTRY, entry.id, offer.lapses_at)
-                    continue
-            await waitlist.save(unit, [replace(entry, status="lapsed", session_id=None)])
-            events += _lapsed(entry)
-        told = {entry.provider_id: causes.get(entry.session_id or "", unit.cause) for entry in entries}
-        await _tell(events, told, unit)
+            if offer is not None and offer.lapses_at <= unit.now:
+                changes.entries[entry.id] = replace(entry, status="lapsed", session_id=None)
+                changes.events += told.lapsed(entry)
+                continue
+            changes.entries[entry.id] = replace(entry, session_id=None)
+            if offer is not None:
+                blocked = None if schedule is None else schedule.blocked(offer.starts_at, offer.ends_at)
+                if blocked is None or not await offers.hold(unit, entry, offer, blocked):
+                    changes.entries[entry.id] = replace(entry, status="waiting", offer=None, session_id=None)
+                    changes.events.append(told.withdrawn(entry))
+        await self._keep(changes, {e.provider_id: causes.get(e.session_id or "", unit.cause) for e in entries}, unit)
 
     async def _lock_taken_by(self, session_ids: Collection[str], unit: UnitOfWork) -> list[Entry]:
         entries = await waitlist.taken_by(unit, session_ids)
@@ -250,28 +285,40 @@ class Line:
         return await waitlist.taken_by(unit, session_ids)
 
     async def lapsed(self, due: Sequence[Due], unit: UnitOfWork) -> None:
-        """Offers that were not taken in time, and entries whose time has passed: they wait no more, and the next get theirs."""
+        """Offers that were not taken in time, and entries whose time has passed: they wait no more, and the next get theirs.
+        Candidates about whom booking did not answer keep their place, and the next is proposed."""
         ids = [deadline.entity_id for deadline in due]
         await waitlist.lock_lines(unit, {entry.provider_id for entry in await waitlist.by_ids(unit, ids)})
-        over: list[Entry] = []
-        events: list[Event] = []
+        over, silent = Changes(), Changes()
         for entry in await waitlist.by_ids(unit, ids):
-            if entry.status not in ("waiting", "offered") or entry.session_id is not None:
+            if entry.status not in waitlist.OPEN or entry.session_id is not None:
                 continue  # a booking takes the offer; its outcome decides
             if entry.looked_at > unit.now:
                 unit.set_deadline(ENTRY, entry.id, entry.looked_at)
-                continue
-            over.append(entry)
-            events += _lapsed(entry)
-        if over:
-            await offers.drop(unit, over)
-            await waitlist.save(unit, [replace(entry, status="lapsed") for entry in over])
-            await _tell(events, {}, unit)
-            await self.look({entry.provider_id for entry in over if entry.offer is not None}, unit)
+            elif entry.proposal_id is not None and entry.waits_until > unit.now:
+                silent.dropped.append(entry)
+                silent.entries[entry.id] = unanswered(entry, unit.now)
+                silent.events.append(told.passed_over(entry, "unanswered"))
+            else:
+                over.dropped.append(entry)
+                over.entries[entry.id] = replace(entry, status="lapsed", proposal_id=None)
+                over.events += told.lapsed(entry)
+        if over.dropped:
+            await offers.drop(unit, over.dropped)
+            await waitlist.save(unit, list(over.entries.values()))
+            await told.tell(over.events, {}, unit)
+            await self._venues_are_free(over.dropped, VENUE, unit)
+            await self.look({entry.provider_id for entry in over.dropped if entry.offer is not None}, unit)
+        if silent.dropped:
+            await self._pass_on(silent, {}, unit)
 
     async def due(self, due: Sequence[Due], unit: UnitOfWork) -> None:
         """Something may have opened in these lines."""
         await self.look([deadline.entity_id for deadline in due], unit)
+
+    async def due_again(self, due: Sequence[Due], unit: UnitOfWork) -> None:
+        """Nothing opened in these lines, but somebody who was passed over may be able to book by now."""
+        await self.look([deadline.entity_id for deadline in due], unit, anew=False)
 
 
 def plan_look(provider_id: str, unit: UnitOfWork) -> None:
@@ -279,55 +326,7 @@ def plan_look(provider_id: str, unit: UnitOfWork) -> None:
     unit.set_deadline(LINE, provider_id, unit.now)
 
 
-def _looked_through(waiting: Sequence[Entry], schedule: Schedule, now: datetime) -> Span:
-    """The time in which anything could be in the way of what these wait for."""
-    start = max(now, min(entry.waits_from for entry in waiting)) - schedule.buffer_before
-    end = min(now + schedule.horizon, max(entry.waits_until for entry in waiting)) + schedule.buffer_after
-    return start, max(start, end + timedelta(minutes=max(entry.length_minutes for entry in waiting)))
-
-
-async def _tell(events: Sequence[Event], causes: Mapping[str, Cause], unit: UnitOfWork) -> None:
-    """Publishes events of lines that are locked, each provider's in their order. `causes`: by provider."""
-    if not events:
-        return
-    counts = Counter(event.key for event in events)
-    last = await waitlist.sequences(unit, counts)
-    following = {provider_id: last[provider_id] - count for provider_id, count in counts.items()}
-    for event in events:
-        following[event.key] += 1
-        unit.publish(event, sequence=following[event.key], cause=causes.get(event.key))
-
-
-def _facts(entry: Entry) -> dict[str, Any]:
-    return {
-        "entry_id": entry.id,
-        "provider_id": entry.provider_id,
-        "member_id": entry.member_id,
-        "room_id": entry.room_id,
-        "length_minutes": entry.length_minutes,
-        "modality": entry.modality,
-    }
-
-
-def _offered(entry: Entry, offer: Held, blocked: Span) -> WaitlistOffered:
-    return WaitlistOffered(
-        **_facts(entry),
-        starts_at=offer.starts_at,
-        ends_at=offer.ends_at,
-        blocked_from=blocked[0],
-        blocked_until=blocked[1],
-        lapses_at=offer.lapses_at,
-    )
-
-
-def _ended(entry: Entry, cause: Literal["booked", "lapsed", "left"]) -> WaitlistEnded:
-    return WaitlistEnded(**_facts(entry), cause=cause, starts_at=entry.offer.starts_at if entry.offer else None)
-
-
-def _lapsed(entry: Entry) -> list[Event]:
-    ended: list[Event] = [_ended(entry, "lapsed")]
-    return (
-        ended
-        if entry.offer is None
-        else [WaitlistOfferLapsed(**_facts(entry), starts_at=entry.offer.starts_at), *ended]
-    )
+async def plan_look_in_person(unit: UnitOfWork, kind: str = VENUE) -> None:
+    """A venue may have become free: once that is committed those are looked after who wait for a session in person."""
+    for provider_id in await waitlist.awaited_in_person(unit):
+        unit.set_deadline(kind, provider_id, unit.now)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -20,11 +21,15 @@ SELECT 1, starts_at, ends_at FROM time_off WHERE provider_id = $1 AND ends_at > 
 UNION ALL
 SELECT 2, starts_at, ends_at FROM slot_holds
 WHERE live AND venue_id = $5 AND tstzrange(starts_at, ends_at) && tstzrange($2, $3)
-    AND session_id IS DISTINCT FROM $4::uuid
+    AND session_id IS DISTINCT FROM $4::uuid AND (offered_to = $6 AND provider_id = $1) IS NOT TRUE
 UNION ALL
 SELECT 3, starts_at, ends_at FROM slot_holds
 WHERE live AND member_key = hashtextextended($6, 0) AND tstzrange(starts_at, ends_at) && tstzrange($2, $3)
     AND session_id IS DISTINCT FROM $4::uuid
+"""
+_IN_VENUES = """
+SELECT venue_id, starts_at, ends_at FROM slot_holds
+WHERE live AND venue_id = ANY($1::text[]) AND tstzrange(starts_at, ends_at) && tstzrange($2, $3)
 """
 
 
@@ -57,4 +62,14 @@ async def taken(
     rows = await queries.fetch(_TAKEN, provider_id, start, end, except_session, venue_id, member_id, None)
     for whose, opens, closes in rows:
         lists[whose].append((opens, closes))
+    return found
+
+
+async def taken_in_venues(
+    queries: Queries, venue_ids: Collection[str], start: datetime, end: datetime
+) -> dict[str, list[Span]]:
+    """What is taken of these venues' time within [start, end); one that is free throughout is left out."""
+    found: dict[str, list[Span]] = {}
+    for venue_id, opens, closes in await queries.fetch(_IN_VENUES, list(venue_ids), start, end):
+        found.setdefault(venue_id, []).append((opens, closes))
     return found

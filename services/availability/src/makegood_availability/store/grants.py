@@ -10,7 +10,7 @@ GRANTS: Final[Grants] = {
     **CHASSIS,
     "schedules": Allowed(
         "SELECT, INSERT, UPDATE (version, sequence, body, changed_at)",
-        auditor="SELECT (provider_id, version, sequence)",
+        auditor="SELECT (provider_id, version, sequence, body, changed_at)",
     ),
     "time_off": Allowed("SELECT, INSERT, UPDATE (note, sealed), DELETE"),
     "venues": Allowed("SELECT, INSERT, UPDATE (version, name, time_zone, weekly)"),
@@ -23,8 +23,9 @@ GRANTS: Final[Grants] = {
     "slot_moves": Allowed("SELECT, INSERT"),
     "rooms": Allowed("SELECT, INSERT, UPDATE (version, active)"),
     "waitlist": Allowed(
-        "SELECT, INSERT, UPDATE (status, offer_starts_at, offer_ends_at, lapses_at, session_id), DELETE",
-        auditor="SELECT (id, status, session_id)",
+        "SELECT, INSERT, UPDATE (status, offer_starts_at, offer_ends_at, lapses_at, session_id, proposal_id, offer_venue_id, "
+        "obstacles, search_from, ask_again_at), DELETE",
+        auditor="SELECT (id, provider_id, member_id, status, session_id, proposal_id, lapses_at)",
     ),
     "policy": Allowed("SELECT, INSERT (version, offer_minutes), UPDATE (version, offer_minutes)"),
 }

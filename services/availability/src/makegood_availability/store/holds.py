@@ -37,7 +37,8 @@ SELECT wish.session_id::text,
         AND h.session_id <> wish.session_id AND (h.offered_to = wish.member_id) IS NOT TRUE),
     wish.venue_id IS NOT NULL AND EXISTS (SELECT FROM slot_holds h WHERE h.live AND h.venue_id = wish.venue_id
         AND tstzrange(h.starts_at, h.ends_at) && tstzrange(wish.starts_at, wish.ends_at)
-        AND h.session_id <> wish.session_id),
+        AND h.session_id <> wish.session_id
+        AND (h.offered_to = wish.member_id AND h.provider_id = wish.provider_id) IS NOT TRUE),
     EXISTS (SELECT FROM slot_holds h WHERE h.live AND h.member_key = hashtextextended(wish.member_id, 0)
         AND tstzrange(h.starts_at, h.ends_at) && tstzrange(wish.starts_at, wish.ends_at)
         AND h.session_id <> wish.session_id),

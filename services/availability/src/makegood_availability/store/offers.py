@@ -1,4 +1,4 @@
-"""Offers of the waitlist as holds of slots, which the same exclusion constraints guard (AVAIL-3, AVAIL-6)."""
+"""Offers of the waitlist, and what is held for candidates, as holds of slots, which the same exclusion constraints guard (AVAIL-3, AVAIL-6)."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from makegood_availability.domain.waitlist import Entry, Held
 # An offer lapses by its entry, not by its hold: so it is firm. Its member is made up, see the table's comment.
 _OFFER = """
 INSERT INTO slot_holds
-    (session_id, provider_id, member_id, starts_at, ends_at, blocked, hold_until, live, firm, offered_to, entry_id)
-VALUES ($1, $2, 'waitlist/' || $3::uuid::text, $5, $6, tstzrange($7, $8), $9, true, true, $4, $3)
+    (session_id, provider_id, member_id, venue_id, starts_at, ends_at, blocked, hold_until, live, firm, offered_to, entry_id)
+VALUES ($1, $2, 'waitlist/' || $3::uuid::text, $10, $5, $6, tstzrange($7, $8), $9, true, true, $4, $3)
 ON CONFLICT DO NOTHING
 """
 _TAKE = """
@@ -42,6 +42,7 @@ async def hold(unit: UnitOfWork, entry: Entry, offer: Held, blocked: Span) -> bo
         offer.ends_at,
         *blocked,
         offer.lapses_at,
+        offer.venue_id,
     )
     return done == "INSERT 0 1"
 

@@ -44,4 +44,9 @@ waitlist = Table(
     Column("offer_ends_at", DateTime(timezone=True)),
     Column("lapses_at", DateTime(timezone=True)),
     Column("session_id", UUID(as_uuid=False)),
+    Column("proposal_id", UUID(as_uuid=False)),
+    Column("offer_venue_id", Text),
+    Column("obstacles", JSONB),
+    Column("search_from", DateTime(timezone=True)),
+    Column("ask_again_at", DateTime(timezone=True)),
 )

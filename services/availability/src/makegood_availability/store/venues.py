@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from makegood_calendar.offers import Venue
 from makegood_chassis.database import Queries, Row, UnitOfWork
@@ -17,6 +17,9 @@ from makegood_availability.store.tables import venues
 
 _VERSIONS = "SELECT id, version FROM venues WHERE id = ANY($1::uuid[])"
 _HOURS = "SELECT id, version, time_zone, weekly FROM venues WHERE id = ANY($1::uuid[])"
+
+MOST_SEARCHED: Final = 500
+"""Venues among which one is looked for that is free: the oldest ones, where there are more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +51,11 @@ class Venues:
             return {str(row[0]): (row[1], venue_of(row[2], row[3])) for row in found}
 
         return await self._parsed.get({str(row[0]): row[1] for row in rows}, read)
+
+
+async def all_ids(queries: Queries) -> list[str]:
+    """The ids of all venues, in the order of their making."""
+    return [str(row[0]) for row in await queries.fetch("SELECT id FROM venues ORDER BY id LIMIT $1", MOST_SEARCHED)]
 
 
 async def insert(unit: UnitOfWork, venue: VenueRow) -> None:

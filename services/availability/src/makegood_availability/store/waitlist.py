@@ -7,9 +7,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
+import msgspec
 from makegood_calendar.hours import Span
+from makegood_calendar.offers import IN_PERSON
 from makegood_chassis.database import Queries, Row, UnitOfWork
-from sqlalchemy import ColumnElement, case, func, select
+from makegood_contracts.reasons import Obstacle
+from sqlalchemy import ColumnElement, case, func, or_, select
 
 from makegood_availability.domain.waitlist import Entry, Held
 from makegood_availability.store.tables import waitlist as entries
@@ -36,9 +39,11 @@ JOIN slot_holds h ON h.live AND h.member_key = hashtextextended(m.member_id, 0)
 """
 _SAVE = """
 UPDATE waitlist SET status = new.status, offer_starts_at = new.starts_at, offer_ends_at = new.ends_at,
-    lapses_at = new.lapses_at, session_id = new.session_id
-FROM unnest($1::uuid[], $2::text[], $3::timestamptz[], $4::timestamptz[], $5::timestamptz[], $6::uuid[])
-    AS new (id, status, starts_at, ends_at, lapses_at, session_id)
+    lapses_at = new.lapses_at, session_id = new.session_id, proposal_id = new.proposal_id, offer_venue_id = new.venue_id,
+    obstacles = new.obstacles::jsonb, search_from = new.search_from, ask_again_at = new.ask_again_at
+FROM unnest($1::uuid[], $2::text[], $3::timestamptz[], $4::timestamptz[], $5::timestamptz[], $6::uuid[], $7::uuid[], $8::text[],
+    $9::text[], $10::timestamptz[], $11::timestamptz[])
+    AS new (id, status, starts_at, ends_at, lapses_at, session_id, proposal_id, venue_id, obstacles, search_from, ask_again_at)
 WHERE waitlist.id = new.id
 """
 _INSERT = """
@@ -119,6 +124,18 @@ async def awaited_by(queries: Queries, member_ids: Collection[str]) -> set[str]:
     return {row[0] for row in await queries.fetch(statement)}
 
 
+async def open_of_people(queries: Queries, people: Collection[str]) -> list[Entry]:
+    """Who of these people waits, and who waits for one of them."""
+    named = list(people)
+    return await _read(queries, or_(entries.c.member_id.in_(named), entries.c.provider_id.in_(named)), _OPEN)
+
+
+async def awaited_in_person(queries: Queries) -> set[str]:
+    """The providers with whom somebody waits for a session in person."""
+    statement = select(entries.c.provider_id).where(entries.c.modality == IN_PERSON, _OPEN).distinct()
+    return {row[0] for row in await queries.fetch(statement)}
+
+
 async def list_of_room(
     queries: Queries, room_id: str, after: str | None, most: int, *, only: str | None = None
 ) -> Sequence[Listed]:
@@ -154,6 +171,11 @@ async def save(unit: UnitOfWork, changed: Sequence[Entry]) -> None:
         [offer.ends_at if offer else None for offer in offers],
         [offer.lapses_at if offer else None for offer in offers],
         [entry.session_id for entry in changed],
+        [entry.proposal_id for entry in changed],
+        [offer.venue_id if offer else None for offer in offers],
+        [msgspec.json.encode(entry.obstacles).decode() for entry in changed],
+        [entry.search_from for entry in changed],
+        [entry.ask_again_at for entry in changed],
     )
 
 
@@ -173,6 +195,25 @@ async def busy_times(
 
 
 def _entry(row: Row) -> Entry:
-    offer = None if row[9] is None else Held(row[9], row[10], row[11])
-    taker = None if row[12] is None else str(row[12])
-    return Entry(str(row[0]), str(row[1]), row[2], row[3], row[4], row[5], row[6], row[7], row[8], offer, taker)
+    offer = None if row["offer_starts_at"] is None else _held(row)
+    return Entry(
+        str(row["id"]),
+        str(row["room_id"]),
+        row["provider_id"],
+        row["member_id"],
+        row["waits_from"],
+        row["waits_until"],
+        row["length_minutes"],
+        row["modality"],
+        row["status"],
+        offer,
+        None if row["session_id"] is None else str(row["session_id"]),
+        None if row["proposal_id"] is None else str(row["proposal_id"]),
+        msgspec.convert(row["obstacles"], tuple[Obstacle, ...]),
+        row["search_from"],
+        row["ask_again_at"],
+    )
+
+
+def _held(row: Row) -> Held:
+    return Held(row["offer_starts_at"], row["offer_ends_at"], row["lapses_at"], row["offer_venue_id"])

@@ -1,0 +1,164 @@
+"""A wish in person is offered only with a venue that is free, and holds it (AVAIL-6, AVAIL-3)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from makegood_contracts.events import (
+    Event,
+    SessionRejected,
+    SessionReserved,
+    WaitlistCandidateProposed,
+    WaitlistOffered,
+)
+from makegood_contracts.ids import new_id
+
+from .desk import NOW, Desk, all_codes, at, body, later, request
+from .waiting import HOUR, Client, cancelled, full_morning, join, mine, opened, statuses, told
+
+pytestmark = pytest.mark.rule("AVAIL-6")
+DAY = [{"day": "tuesday", "from": "09:00", "to": "10:00"}]
+
+
+async def venue(client: Client, **changes: Any) -> str:
+    answer = await client("ops", "olga").post("/v1/venues", json={"name": "Room", "time_zone": "UTC", **changes})
+    assert answer.status_code == 201, answer.text
+    return str(answer.json()["id"])
+
+
+def never_open(wanted: bool) -> dict[str, Any]:
+    """The hours of a venue that is always closed, if they are wanted."""
+    return {"weekly": []} if wanted else {}
+
+
+async def taken_by(desk: Desk, venue_id: str, provider: str = "other") -> Any:
+    """Another provider's session in the venue, in the hour that is waited for."""
+    await desk.publish(provider)
+    session = request(at(9), 60, provider=provider, member=f"with-{provider}", venue_id=venue_id, hold_until=at(8))
+    assert all_codes(await desk.ask(session)) == [[]]
+    await desk.handle(later(SessionReserved, session, confirm_by=at(8)))
+    return session
+
+
+async def offers(events: list[Event]) -> list[tuple[str, str | None]]:
+    return [(event.member_id, event.venue_id) for event in events if isinstance(event, WaitlistOffered)]
+
+
+async def test_without_any_venue_nothing_is_offered_in_person(desk: Desk, client: Client) -> None:
+    taken = await full_morning(desk)
+    await join(client, "anna", modality="in_person")
+    assert told(await desk.handle(cancelled(taken))) == [("Joined", "anna")]
+    assert await statuses(client) == [("waiting", 1)]
+    made = await venue(client)
+    assert await offers(await desk.run_due()) == [("anna", made)], "a new venue opens it"
+
+
+@pytest.mark.rule("AVAIL-3")
+async def test_the_venue_of_an_offer_is_held_from_everybody_else_and_booked_by_its_member(
+    desk: Desk, client: Client
+) -> None:
+    taken, room = await full_morning(desk), await venue(client)
+    await join(client, "anna", modality="in_person")
+    assert await offers(await desk.handle(cancelled(taken))) == [("anna", room)]
+    (entry,) = await mine(client, "anna")
+    assert entry["offer"]["venue_id"] == room
+    await desk.publish("other")
+    elsewhere = request(at(9), 60, provider="other", member="zoe", venue_id=room, hold_until=at(8))
+    assert all_codes(await desk.ask(elsewhere)) == [["venue-taken"]]
+    own_elsewhere = request(at(9), 60, provider="other", member="anna", venue_id=room, hold_until=at(8))
+    assert all_codes(await desk.ask(own_elsewhere)) == [["venue-taken"]], "it is held for a session with this provider"
+    query = {"from": at(8).isoformat(), "to": at(17).isoformat(), "length_minutes": 60, "modality": "in_person"}
+    for provider, starts in (("doc", ["2027-01-05T09:00:00Z"]), ("other", [])):
+        found = await client("member", "anna").get(
+            f"/v1/providers/{provider}/slots", params={**query, "to": at(10).isoformat(), "venue_id": room}
+        )
+        assert [item["starts_at"] for item in found.json()["items"] if item["starts_at"] == "2027-01-05T09:00:00Z"] == (
+            starts
+        )
+    wish = request(at(9), 60, member="anna", venue_id=room, hold_until=at(8))
+    assert all_codes(await desk.ask(wish)) == [[]]
+
+
+async def test_a_booking_that_is_refused_gives_slot_and_venue_back_to_the_offer(desk: Desk, client: Client) -> None:
+    taken, room = await full_morning(desk), await venue(client)
+    await join(client, "anna", modality="in_person")
+    await desk.handle(cancelled(taken))
+    wish = request(at(9), 60, member="anna", venue_id=room, hold_until=at(8))
+    await desk.ask(wish)
+    await desk.handle(later(SessionRejected, wish, reasons=[]))
+    assert await statuses(client) == [("offered", 1)]
+    assert await desk.value("SELECT venue_id FROM slot_holds WHERE live AND offered_to = 'anna'") == room
+
+
+async def test_an_offer_whose_venue_went_while_it_was_being_booked_elsewhere_is_none_and_the_place_is_kept(
+    desk: Desk, client: Client
+) -> None:
+    taken = await full_morning(desk)
+    first, second = await venue(client), await venue(client)
+    await join(client, "anna", modality="in_person")
+    await desk.handle(cancelled(taken))
+    wish = request(at(9), 60, member="anna", venue_id=second, hold_until=at(8))
+    assert all_codes(await desk.ask(wish)) == [[]]
+    await taken_by(desk, first)
+    events = await desk.handle(later(SessionRejected, wish, reasons=[]))
+    assert told(events) == [("OfferLapsed", "anna"), ("Offered", "anna")]
+    assert await offers(events) == [("anna", second)]
+
+
+@pytest.mark.parametrize("way", ["taken", "closed"])
+async def test_of_several_venues_one_that_is_open_and_free_is_chosen(desk: Desk, client: Client, way: str) -> None:
+    taken = await full_morning(desk)
+    first, second = await venue(client, **never_open(way == "closed")), await venue(client)
+    if way == "taken":
+        await taken_by(desk, first)
+    await join(client, "anna", modality="in_person")
+    assert await offers(await desk.handle(cancelled(taken))) == [("anna", second)]
+
+
+@pytest.mark.parametrize("how", ["cancelled", "offer lapses", "hours", "candidate"])
+async def test_a_venue_that_opens_elsewhere_serves_those_who_wait_for_it(desk: Desk, client: Client, how: str) -> None:
+    taken = await full_morning(desk)
+    room = await venue(client, **never_open(how == "hours"))
+    if how == "cancelled":
+        session = await taken_by(desk, room)
+    if how in ("offer lapses", "candidate"):
+        await desk.publish("other", weekly=DAY)
+        await desk.handle(opened(elsewhere := new_id(), "walt", "other"))
+        if how == "candidate":
+            desk.booking_judges = False
+        wish = {"from": at(9).isoformat(), "to": at(10).isoformat(), "length_minutes": 60, "modality": "in_person"}
+        await client("member", "walt").post(f"/v1/rooms/{elsewhere}/waitlist", json=wish)
+        proposal = [e for e in await desk.outbox() if isinstance(e, WaitlistCandidateProposed)][-1]
+    await join(client, "anna", modality="in_person")
+    found = await offers(await desk.handle(cancelled(taken)))
+    assert found == [], "no venue is free"
+    if how == "cancelled":
+        await desk.handle(cancelled(session))
+    elif how == "offer lapses":
+        desk.clock.moment = NOW + 2 * HOUR
+    elif how == "hours":
+        weekly = body(weekly=DAY)["weekly"]
+        changed = {"name": "Room", "time_zone": "UTC", "weekly": weekly}
+        await client("ops", "olga").put(f"/v1/venues/{room}", json=changed)
+    else:
+        desk.booking_judges = True
+        await desk.judge(proposal, "coverage-ended")
+    assert await offers(await desk.run_due()) == [("anna", room)]
+
+
+async def test_two_candidates_in_one_venue_pass_it_on_without_end(desk: Desk, client: Client) -> None:
+    """Neither could book: each one's refusal frees the venue for the other's line, and that is all."""
+    taken = await full_morning(desk)
+    await venue(client)
+    await desk.publish("other", weekly=DAY)
+    await desk.handle(opened(elsewhere := new_id(), "walt", "other"))
+    desk.obstacles |= {"walt": ["coverage-ended"], "anna": ["coverage-ended"]}
+    wish = {"from": at(9).isoformat(), "to": at(10).isoformat(), "length_minutes": 60, "modality": "in_person"}
+    await client("member", "walt").post(f"/v1/rooms/{elsewhere}/waitlist", json=wish)
+    await join(client, "anna", modality="in_person")
+    await desk.handle(cancelled(taken))
+    for _ in range(5):
+        await desk.run_due()
+    assert await desk.value("SELECT count(*) FROM deadlines WHERE due_at <= $1", desk.clock.moment) == 0
+    assert await desk.value("SELECT count(*) FROM slot_holds WHERE live") == 0
