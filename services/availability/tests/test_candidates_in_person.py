@@ -68,7 +68,12 @@ async def test_the_venue_of_an_offer_is_held_from_everybody_else_and_booked_by_i
     assert all_codes(await desk.ask(elsewhere)) == [["venue-taken"]]
     own_elsewhere = request(at(9), 60, provider="other", member="anna", venue_id=room, hold_until=at(8))
     assert all_codes(await desk.ask(own_elsewhere)) == [["venue-taken"]], "it is held for a session with this provider"
-    query = {"from": at(8).isoformat(), "to": at(17).isoformat(), "length_minutes": 60, "modality": "in_person"}
+    query: dict[str, Any] = {
+        "from": at(8).isoformat(),
+        "to": at(17).isoformat(),
+        "length_minutes": 60,
+        "modality": "in_person",
+    }
     for provider, starts in (("doc", ["2027-01-05T09:00:00Z"]), ("other", [])):
         found = await client("member", "anna").get(
             f"/v1/providers/{provider}/slots", params={**query, "to": at(10).isoformat(), "venue_id": room}

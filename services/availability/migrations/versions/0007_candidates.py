@@ -17,6 +17,7 @@ _STATEMENTS = (
         ADD COLUMN search_from timestamptz,
         ADD COLUMN ask_again_at timestamptz,
         ADD CONSTRAINT a_candidate_waits CHECK (proposal_id IS NULL OR (status = 'waiting' AND lapses_at IS NOT NULL))""",
+    "ALTER TABLE schedules ADD COLUMN published boolean NOT NULL GENERATED ALWAYS AS (body IS NOT NULL) STORED",
     "CREATE INDEX waitlist_in_person ON waitlist (provider_id) WHERE status IN ('waiting', 'offered') AND modality = 'in_person'",
     """COMMENT ON COLUMN waitlist.proposal_id IS
         'The member is a candidate: the slot in offer_… is held until lapses_at, while booking judges whether they could book it.'""",

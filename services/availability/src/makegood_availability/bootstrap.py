@@ -31,7 +31,7 @@ from makegood_availability.api import schedules, slots, venues, waitlist
 from makegood_availability.api.rights import EXPENSIVE, RIGHTS
 from makegood_availability.domain.holds import ENDINGS
 from makegood_availability.handlers.endings import Endings
-from makegood_availability.handlers.erasure import erased
+from makegood_availability.handlers.erasure import erases
 from makegood_availability.handlers.lapses import LAPSE, Lapses
 from makegood_availability.handlers.moves import Moves
 from makegood_availability.handlers.policy import changed as policy_changed
@@ -68,7 +68,7 @@ def bootstrap(settings: AvailabilitySettings, clock: Clock | None = None) -> Ser
             **{event: endings.ended(cause) for event, cause in ENDINGS.items()},
             **dict.fromkeys((RoomOpened, RoomClosed, RoomRestarted, ProviderChanged), rooms.told),
             WaitlistCandidateJudged: line.judged,
-            PersonErased: erased,
+            PersonErased: erases(line),
             PolicyChanged: policy_changed,
             TokensRevoked: on_tokens_revoked,
         },

@@ -28,6 +28,7 @@ from makegood_booking.api import (
 from makegood_booking.api.rights import EXPENSIVE, RIGHTS
 from makegood_booking.desk import Desk
 from makegood_booking.handlers.due import deadline_handlers
+from makegood_booking.handlers.erasures import erasure_deadlines
 from makegood_booking.handlers.events import concerns, event_handlers
 from makegood_booking.handlers.left import left_handlers
 from makegood_booking.join_links import JoinLinks
@@ -48,14 +49,19 @@ def bootstrap(settings: BookingSettings, clock: Clock | None = None) -> Service:
     clock, database, signals = base(NAME, settings, clock)
     known = Policies()
     kept = Sessions(known)
+    lookout = Lookout()
     return Service(
         name=NAME,
         settings=settings,
         clock=clock,
         database=database,
         signals=signals,
-        events=event_handlers(kept, signals),
-        deadlines={**deadline_handlers(kept, signals), **left_handlers(kept, signals)},
+        events=event_handlers(kept, signals, lookout),
+        deadlines={
+            **deadline_handlers(kept, signals),
+            **left_handlers(kept, signals),
+            **erasure_deadlines(kept, signals),
+        },
         migrations=MIGRATIONS,
         grants=GRANTS,
         concerns=concerns,
@@ -66,7 +72,7 @@ def bootstrap(settings: BookingSettings, clock: Clock | None = None) -> Service:
             policies=known,
             sessions=kept,
             desk=Desk(database, kept, known),
-            lookout=Lookout(),
+            lookout=lookout,
             currencies=settings.currency_codes,
             join_links=JoinLinks(settings.join_key, settings.links_start),
         ),

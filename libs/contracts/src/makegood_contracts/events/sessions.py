@@ -15,7 +15,7 @@ Modality = Literal["video", "audio", "chat", "in_person"]
 Party = Literal["member", "provider"]
 Actor = Literal["member", "provider", "support", "system"]
 Specialty = Literal["therapy", "psychiatry"]
-CancelCause = Literal["asked", "time_off", "change_of_provider", "lost_hold", "erased"]
+CancelCause = Literal["asked", "time_off", "change_of_provider", "lost_hold", "provider_erased", "member_erased"]
 Outcome = Literal["completed", "provider_missed", "member_no_show"]
 """How a session that was to take place ended: what can be disputed and corrected (MISS-5)."""
 Claim = Literal["i_was_there", "they_were_not"]

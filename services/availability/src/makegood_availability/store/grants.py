@@ -10,7 +10,7 @@ GRANTS: Final[Grants] = {
     **CHASSIS,
     "schedules": Allowed(
         "SELECT, INSERT, UPDATE (version, sequence, body, changed_at)",
-        auditor="SELECT (provider_id, version, sequence, body, changed_at)",
+        auditor="SELECT (provider_id, version, sequence, published, changed_at)",
     ),
     "time_off": Allowed("SELECT, INSERT, UPDATE (note, sealed), DELETE"),
     "venues": Allowed("SELECT, INSERT, UPDATE (version, name, time_zone, weekly)"),

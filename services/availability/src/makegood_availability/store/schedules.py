@@ -40,6 +40,11 @@ ON CONFLICT (provider_id) DO UPDATE SET version = schedules.version + 1, sequenc
     body = excluded.body, changed_at = excluded.changed_at
 RETURNING version, sequence
 """
+_WITHDRAW = """
+UPDATE schedules SET version = version + 1, sequence = sequence + 1, body = NULL, changed_at = $2
+WHERE provider_id = ANY($1::text[]) AND body IS NOT NULL
+RETURNING provider_id, version, sequence
+"""
 _TOUCH = """
 INSERT INTO schedules (provider_id, version, sequence, changed_at) VALUES ($1, 1, 1, $2)
 ON CONFLICT (provider_id) DO UPDATE SET version = schedules.version + 1, sequence = schedules.sequence + 1,
@@ -116,6 +121,12 @@ async def publish(unit: UnitOfWork, provider_id: str, body: Mapping[str, Any]) -
     """Replaces the schedule; answers its version and the sequence of the event that tells it."""
     (row,) = await unit.fetch(_PUBLISH, provider_id, body, unit.now)
     return row[0], row[1]
+
+
+async def withdraw(unit: UnitOfWork, provider_ids: Sequence[str]) -> list[tuple[str, int, int]]:
+    """Takes back what these providers published, whose rows are locked; answers of each who had a schedule its version and the
+    sequence of the event that tells it."""
+    return [(row[0], row[1], row[2]) for row in await unit.fetch(_WITHDRAW, provider_ids, unit.now)]
 
 
 async def touch(unit: UnitOfWork, provider_id: str) -> tuple[int, int]:

@@ -27,7 +27,12 @@ from makegood_contracts.events import (
 
 from makegood_booking.domain.time import local_text
 
-_BECAUSE = {"time_off": "time off", "change_of_provider": "change of provider"}
+_BECAUSE = {
+    "time_off": "time off",
+    "change_of_provider": "change of provider",
+    "provider_erased": "the provider is no longer here",
+    "member_erased": "the member is no longer here",
+}
 
 
 def made_by(event: Event) -> Actor:

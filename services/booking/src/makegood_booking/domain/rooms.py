@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import Literal
 
 from makegood_calendar.offers import Schedule
-from makegood_contracts.events import PlanKind, ProviderChanged, RoomClosed, RoomOpened, RoomRestarted
+from makegood_contracts.events import Party, PlanKind, ProviderChanged, RoomClosed, RoomOpened, RoomRestarted
 
 from makegood_booking.domain.policy import Policy
 
@@ -33,8 +33,8 @@ def open_room(room_id: str, member_id: str, provider_id: str, now: datetime) -> 
     )
 
 
-def close_room(room: Room, now: datetime) -> tuple[Room, RoomClosed | None]:
-    """ROOM-1: no more bookings in this room. Closing a closed room changes nothing."""
+def close_room(room: Room, now: datetime, *, erased: Party | None = None) -> tuple[Room, RoomClosed | None]:
+    """ROOM-1: no more bookings in this room. Closing a closed room changes nothing. `erased`: whose erasure closes it (NOTE-5)."""
     if room.status == "closed":
         return room, None
     closed = replace(room, status="closed", version=room.version + 1)
@@ -44,6 +44,7 @@ def close_room(room: Room, now: datetime) -> tuple[Room, RoomClosed | None]:
         provider_id=room.provider_id,
         room_version=closed.version,
         closed_at=now,
+        erased=erased,
     )
 
 

@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any, TypeVar
 
-from makegood_chassis.access.erasure import erase_remarks
 from makegood_chassis.database import UnitOfWork
 from makegood_chassis.messaging.handlers import EventHandler, EventHandlers
 from makegood_chassis.revocation import on_tokens_revoked
@@ -32,6 +31,7 @@ from makegood_contracts.events import (
     SlotReleased,
     TimeOffAdded,
     TokensRevoked,
+    WaitlistCandidateProposed,
 )
 
 from makegood_booking.domain.believing import disbelieved
@@ -48,17 +48,19 @@ from makegood_booking.domain.booking import (
 from makegood_booking.domain.cancelling import call_off
 from makegood_booking.domain.moves import carried_out, not_paid_for, paid_for, turned_down
 from makegood_booking.domain.session import Changed, Session
+from makegood_booking.handlers.candidates import judges
+from makegood_booking.handlers.erasures import erases
 from makegood_booking.handlers.outcomes import announce
 from makegood_booking.handlers.read_models import READ_MODELS, together
 from makegood_booking.handlers.schedules import on_schedule
-from makegood_booking.store import personal_data
+from makegood_booking.lookout import Lookout
 from makegood_booking.store.sessions import Sessions
 
 E = TypeVar("E", bound=Event)
 Rule = Callable[[Session, Any, datetime], Changed]
 
 
-def event_handlers(sessions: Sessions, signals: Signals) -> EventHandlers:
+def event_handlers(sessions: Sessions, signals: Signals, lookout: Lookout) -> EventHandlers:
     """Event type → handler."""
     rules: dict[type[Event], Rule] = {
         SlotHeld: lambda session, event, now: slot_held(session, now, (event.blocked_from, event.blocked_until)),
@@ -88,7 +90,8 @@ def event_handlers(sessions: Sessions, signals: Signals) -> EventHandlers:
     handlers |= {
         TimeOffAdded: _on_time_off(sessions, signals),
         SchedulePublished: on_schedule(signals),
-        PersonErased: on_person_erased,
+        PersonErased: erases(sessions, signals),
+        WaitlistCandidateProposed: judges(lookout, sessions.policies),
         TokensRevoked: on_tokens_revoked,
     }
     return together(handlers, READ_MODELS)
@@ -126,13 +129,6 @@ def _lies_in(session: Session, off: TimeOffAdded) -> bool:
     if session.move is not None and session.move.pending:
         spans.append((session.move.starts_at, session.move.ends_at))
     return any(start < off.ends_at and off.starts_at < end for start, end in spans)
-
-
-async def on_person_erased(batch: Sequence[Received[PersonErased]], unit: UnitOfWork) -> None:
-    """What a person wrote about sessions, and what was written about them, goes with their other personal data."""
-    people = [received.event.person_id for received in batch]
-    await personal_data.erase(people, unit)
-    await erase_remarks(unit, people)
 
 
 def _handler(rule: Rule, sessions: Sessions, signals: Signals) -> EventHandler:

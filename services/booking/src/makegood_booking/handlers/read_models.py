@@ -23,8 +23,11 @@ from makegood_contracts.events import (
     MessagePosted,
     MoveCreditHeld,
     SchedulePublished,
+    ScheduleWithdrawn,
     TimeOffAdded,
     TimeOffRemoved,
+    WaitlistCandidatePassedOver,
+    WaitlistCandidateProposed,
     WaitlistEnded,
     WaitlistJoined,
     WaitlistOffered,
@@ -105,6 +108,12 @@ async def on_schedule(batch: Sequence[Received[SchedulePublished]], unit: UnitOf
         await calendars.publish(received.event, unit)
 
 
+async def on_withdrawn(batch: Sequence[Received[ScheduleWithdrawn]], unit: UnitOfWork) -> None:
+    """NOTE-5: and when they do not work here any more."""
+    for received in batch:
+        await calendars.withdraw(received.event, unit)
+
+
 async def on_time_off(batch: Sequence[Received[TimeOffAdded]], unit: UnitOfWork) -> None:
     """AVAIL-1: when they do not. Events of an earlier release have no times."""
     for received in batch:
@@ -150,9 +159,12 @@ READ_MODELS: Final[EventHandlers] = {
     InvoicePaid: on_settled,
     InvoiceVoided: on_settled,
     SchedulePublished: on_schedule,
+    ScheduleWithdrawn: on_withdrawn,
     TimeOffAdded: on_time_off,
     TimeOffRemoved: on_time_off_removed,
     WaitlistJoined: on_member_seen,
+    WaitlistCandidateProposed: on_waitlist,
+    WaitlistCandidatePassedOver: on_waitlist,
     WaitlistOffered: on_waitlist,
     WaitlistOfferLapsed: on_waitlist,
     WaitlistEnded: on_waitlist,

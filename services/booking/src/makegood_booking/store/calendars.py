@@ -10,7 +10,13 @@ import msgspec
 from makegood_calendar.hours import Span
 from makegood_chassis.database import Queries, UnitOfWork
 from makegood_contracts.envelope import Received
-from makegood_contracts.events import SchedulePublished, Specialty, WaitlistOffered
+from makegood_contracts.events import (
+    SchedulePublished,
+    ScheduleWithdrawn,
+    Specialty,
+    WaitlistCandidateProposed,
+    WaitlistOffered,
+)
 from makegood_contracts.events.schedules import WaitlistFact
 
 _PUBLISH = """
@@ -68,6 +74,20 @@ async def publish(event: SchedulePublished, unit: UnitOfWork) -> None:
     await unit.execute(_PUBLISH, event.provider_id, event.schedule_version, event.specialty, msgspec.to_builtins(event))
 
 
+async def withdraw(event: ScheduleWithdrawn, unit: UnitOfWork) -> None:
+    """The provider offers nothing any more: as with a schedule that has no hours and no kinds of sessions."""
+    nothing = SchedulePublished(
+        provider_id=event.provider_id,
+        schedule_version=event.schedule_version,
+        time_zone="UTC",
+        specialty="therapy",
+        session_types=[],
+        minimum_notice_minutes=0,
+        horizon_days=1,
+    )
+    await publish(nothing, unit)
+
+
 async def read_schedule(provider_id: str, queries: Queries) -> SchedulePublished | None:
     """The provider's schedule as it was last published."""
     body = await queries.fetch_value("SELECT body FROM provider_schedules WHERE provider_id = $1", provider_id)
@@ -97,6 +117,8 @@ async def keep_offer(received: Received[WaitlistFact], unit: UnitOfWork) -> None
     """Keeps what is held for a waiting member after the event: an offer, or nothing any more."""
     event = received.event
     offer: tuple[datetime | None, ...] = (None,) * 5
+    if isinstance(event, WaitlistCandidateProposed):
+        offer = (event.starts_at, event.ends_at, event.blocked_from, event.blocked_until, event.decide_by)
     if isinstance(event, WaitlistOffered):
         offer = (event.starts_at, event.ends_at, event.blocked_from, event.blocked_until, event.lapses_at)
     await unit.execute(_OFFER, event.entry_id, event.provider_id, event.member_id, received.sequence, *offer)

@@ -44,6 +44,10 @@ SELECT {_COLUMNS},
 FROM rooms WHERE id = ANY($1::uuid[])
 """  # noqa: S608
 _CHANGES: Final = 0x726F6F6D
+_LOCK_ACTIVE_OF = f"""
+SELECT {_COLUMNS} FROM rooms WHERE status = 'active' AND (member_id = ANY($1::text[]) OR provider_id = ANY($1::text[]))
+ORDER BY id FOR UPDATE
+"""  # noqa: S608
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +86,11 @@ async def read_room(room_id: str, queries: Queries) -> Room | None:
 async def lock_room(room_id: str, unit: UnitOfWork) -> Room | None:
     row = await unit.fetch_one(f"SELECT {_COLUMNS} FROM rooms WHERE id = $1 FOR UPDATE", room_id)  # noqa: S608
     return _room(row) if row else None
+
+
+async def lock_active_of(people: Collection[str], unit: UnitOfWork) -> list[Room]:
+    """The active rooms of these people, as members or providers, locked in one order."""
+    return [_room(row) for row in await unit.fetch(_LOCK_ACTIVE_OF, list(people))]
 
 
 async def read_rooms(room_ids: Collection[str], queries: Queries) -> dict[str, RoomToBook]:

@@ -43,6 +43,13 @@ SELECT {COLUMNS} FROM sessions
 WHERE member_id = $1 AND room_id = $2 AND starts_at > $3 AND status IN ('requested', 'reserved', 'confirmed')
 ORDER BY id FOR UPDATE
 """  # noqa: S608
+_LOCK_AHEAD_OF = f"""
+SELECT {COLUMNS} FROM sessions
+WHERE (member_id = ANY($1::text[]) OR provider_id = ANY($1::text[])) AND starts_at > $2
+    AND status IN ('requested', 'reserved', 'confirmed')
+    AND EXISTS (SELECT FROM rooms WHERE rooms.id = sessions.room_id AND rooms.status = 'closed')
+ORDER BY id FOR UPDATE
+"""  # noqa: S608
 _REMEMBER = """
 WITH remembered AS (
     INSERT INTO session_history (session_id, version, at, type, by, detail)
@@ -117,6 +124,10 @@ class Sessions:
     async def lock_ahead(self, room_id: str, member_id: str, unit: UnitOfWork) -> list[Session]:
         """The sessions of a room (of this member) that lie ahead, locked in the order of all."""
         return await self.of_rows(await unit.fetch(_LOCK_AHEAD, member_id, room_id, unit.now), unit)
+
+    async def lock_ahead_of(self, people: Sequence[str], unit: UnitOfWork) -> list[Session]:
+        """The sessions of these people that lie ahead in rooms that are closed, locked in the order of all."""
+        return await self.of_rows(await unit.fetch(_LOCK_AHEAD_OF, people, unit.now), unit)
 
     async def of_rows(self, rows: Sequence[Row | tuple[Any, ...]], queries: Queries) -> list[Session]:
         """Sessions out of rows of COLUMNS."""

@@ -1,0 +1,69 @@
+"""Whether who is first in line for a slot could book it: judged by the rules of bookability, and by no others (AVAIL-6)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from makegood_chassis.database import UnitOfWork
+from makegood_chassis.messaging.handlers import EventHandler
+from makegood_contracts.envelope import Received
+from makegood_contracts.events import WaitlistCandidateJudged, WaitlistCandidateProposed
+from makegood_contracts.events.possible import CLOCK_SKEW
+from makegood_contracts.ids import is_id
+from makegood_contracts.reasons import Obstacle, ReasonCode
+
+from makegood_booking.domain.bookability import Question
+from makegood_booking.domain.remedies import remedy
+from makegood_booking.lookout import Found, Lookout
+from makegood_booking.store.policies import Policies
+from makegood_booking.store.rooms import read_rooms
+
+ONE_ANSWER: Final = 1
+"""Sequence of the answer: a proposal has one."""
+DECIDED_ALREADY: Final[frozenset[ReasonCode]] = frozenset({"slot-not-offered", "slot-taken", "venue-taken"})
+"""Availability holds the slot for the candidate, so it can be had; whoever else asked for it just now is refused."""
+
+
+def judges(lookout: Lookout, policies: Policies) -> EventHandler:
+    """The handler of proposals."""
+
+    async def handle(batch: Sequence[Received[WaitlistCandidateProposed]], unit: UnitOfWork) -> None:
+        rooms = await read_rooms({one.event.room_id for one in batch if is_id(one.event.room_id)}, unit)
+        policy = await policies.current(unit)
+        for received in batch:
+            event = received.event
+            place = rooms.get(event.room_id)
+            if place is None or (place.room.member_id, place.room.provider_id) != (event.member_id, event.provider_id):
+                unit.refuse(received.id, "not-its-parties")
+                continue
+            if event.decide_by + CLOCK_SKEW <= unit.now:
+                continue  # nobody waits for the answer any more
+            question = Question(event.starts_at, event.length_minutes, event.modality)
+            found = await lookout.judge(place, policy, question, unit.now, unit)
+            unit.publish(_judged(event, found), sequence=ONE_ANSWER, cause=received.cause)
+
+    return handle
+
+
+def _judged(event: WaitlistCandidateProposed, found: Found) -> WaitlistCandidateJudged:
+    helps = [
+        (reason, remedy(reason.code, found.circumstances))
+        for reason in found.verdict.reasons
+        if reason.code not in DECIDED_ALREADY
+    ]
+    return WaitlistCandidateJudged(
+        proposal_id=event.proposal_id,
+        entry_id=event.entry_id,
+        room_id=event.room_id,
+        member_id=event.member_id,
+        provider_id=event.provider_id,
+        starts_at=event.starts_at,
+        reasons=tuple(
+            Obstacle(code=reason.code, detail=reason.detail, action=what.action, href=what.href)
+            for reason, what in helps
+        ),
+        next_starts_at=next((start for start in found.verdict.slots if start > event.starts_at), None)
+        if helps
+        else None,
+    )

@@ -1,0 +1,103 @@
+"""Erasing a person ends what they had ahead: rooms close, and sessions are cancelled without loss (NOTE-5)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from makegood_contracts.events import PersonErased, RoomClosed, ScheduleWithdrawn, SessionCancelled
+from makegood_contracts.ids import new_id
+
+from .examples import HOUR, NOW, START
+from .news import hear, told
+from .test_api_bookability import bookability, covered, reasons, working
+from .world import Json, World, slug
+
+pytestmark = pytest.mark.rule("NOTE-5")
+
+
+async def erase(world: World, *people: str) -> list[Any]:
+    await world.outbox()
+    await world.handle(*(PersonErased(person_id=person, erased_at=NOW) for person in people))
+    return await world.outbox()
+
+
+async def room_of(world: World, session: Json) -> Json:
+    found: Json = (await world.support.get(f"/v1/rooms/{session['room_id']}")).json()
+    return found
+
+
+@pytest.mark.parametrize(("person", "party"), [("dr-lee", "provider"), ("anna", "member")])
+async def test_sessions_ahead_are_cancelled_without_loss_and_rooms_close(world: World, person: str, party: str) -> None:
+    confirmed = await world.confirmed(START)
+    reserved = await world.reserved(START + 2 * HOUR)
+    asked = await world.ask(START + 4 * HOUR)
+    events = await erase(world, person)
+    cancelled = {event.session_id: event for event in events if isinstance(event, SessionCancelled)}
+    assert cancelled.keys() == {confirmed["id"], reserved["id"], asked["id"]}
+    for event in cancelled.values():
+        assert (event.cancelled_by, event.forfeits, event.cause) == ("system", False, f"{party}_erased")
+    (closed,) = [event for event in events if isinstance(event, RoomClosed)]
+    assert (closed.room_id, closed.erased) == (confirmed["room_id"], party)
+    assert (await room_of(world, confirmed))["status"] == "closed"
+    assert (await world.read(confirmed))["status"] == "cancelled"
+    assert await erase(world, person) == [], "told again, nothing happens again"
+
+
+async def test_of_other_people_nothing_ends_and_what_began_goes_its_way(world: World) -> None:
+    session = await world.confirmed(START)
+    assert await erase(world, "dr-other", "ben") == []
+    world.clock.moment = START
+    await erase(world, "dr-lee")
+    assert (await world.read(session))["status"] == "confirmed", "it has begun: attendance decides (JOIN-2)"
+
+
+async def test_sessions_in_a_room_that_was_closed_before_are_cancelled_too(world: World) -> None:
+    session = await world.confirmed(START)
+    await world.member.post(f"/v1/rooms/{session['room_id']}/close")
+    (event,) = await erase(world, "dr-lee")
+    assert isinstance(event, SessionCancelled)
+
+
+async def test_what_was_booked_while_the_room_was_being_closed_is_cancelled_a_moment_later(world: World) -> None:
+    room = await world.room()
+    await erase(world, "dr-lee")
+    # As by a request that had read the room before: it commits after the erasure.
+    async with world.service.database.reading() as queries:
+        await queries.execute("UPDATE rooms SET status = 'active' WHERE id = $1", room)
+    session = await world.ask(START)
+    async with world.service.database.reading() as queries:
+        await queries.execute("UPDATE rooms SET status = 'closed' WHERE id = $1", room)
+    events = await world.pass_time(NOW + HOUR / 60)
+    assert [event.session_id for event in events if isinstance(event, SessionCancelled)] == [session["id"]]
+
+
+@pytest.mark.rule("BOOK-8", "ROOM-2")
+async def test_an_erased_provider_is_neither_booked_nor_recommended(world: World) -> None:
+    await covered(world)
+    await working(world)
+    room = await world.room()
+    assert (await bookability(world, room))["bookable"]
+    await erase(world, "dr-lee")
+    await hear(world, told(ScheduleWithdrawn(provider_id="dr-lee", schedule_version=2), 2))
+    found = await bookability(world, room)
+    assert found["next_slots"] == []
+    helps = reasons(found)
+    assert helps["room-closed"] == "match_new_provider"
+    assert set(helps.values()) == {"match_new_provider"}, "nobody is sent to write to a provider who is gone"
+    booked = await world.member.post("/v1/sessions", json=world.wish(room), headers={"Idempotency-Key": new_id()})
+    assert (booked.status_code, slug(booked)) == (409, "room-closed")
+    again = await world.member.post(f"/v1/rooms/{room}/restart")
+    assert (again.status_code, slug(again)) == (409, "restart-not-allowed")
+    assert again.json()["reasons"][0]["remedy"]["action"] == "match_new_provider"
+
+
+async def test_a_provider_who_comes_back_with_a_schedule_works_again(world: World) -> None:
+    await covered(world)
+    await working(world)
+    room = await world.room()
+    await erase(world, "dr-lee")
+    await hear(world, told(ScheduleWithdrawn(provider_id="dr-lee", schedule_version=2), 2))
+    await working(world, version=3)
+    assert (await world.member.post(f"/v1/rooms/{room}/restart")).status_code == 200
+    assert (await bookability(world, room))["bookable"]
