@@ -188,7 +188,7 @@ async def test_a_message_right_after_the_rooms_opening_waits_for_the_news(world:
 @pytest.mark.rule("ROOM-1", "ROOM-4")
 async def test_a_message_right_after_the_restart_waits_for_the_news(world: World) -> None:
     await world.reserved()
-    room = {"room_id": world.room_id, "member_id": world.member, "provider_id": world.provider}
+    room: dict[str, Any] = {"room_id": world.room_id, "member_id": world.member, "provider_id": world.provider}
     await world.happen(facts.RoomClosed(**room, room_version=2, closed_at=START))
     async with world.client(world.member) as client:
         posting = asyncio.create_task(client.post(f"/v1/rooms/{world.room_id}/messages", json={"text": "back!"}))

@@ -93,11 +93,6 @@ def _more_credits(at: Circumstances) -> Remedy:
     return Remedy("check_credits", f"/v1/members/{at.member_id}/credits")
 
 
-def _unless_gone(at: Circumstances, helps: Remedy) -> Remedy:
-    """Nobody is sent to a provider who is gone (NOTE-5)."""
-    return helps if at.provider_available else Remedy("match_new_provider", f"/v1/rooms/{at.room_id}/change-provider")
-
-
 def _slots(action: Action) -> Callable[[Circumstances], Remedy]:
     return lambda at: Remedy(action, f"/v1/providers/{at.provider_id}/slots")
 
@@ -112,10 +107,8 @@ _TABLE: Final[Mapping[str, Callable[[Circumstances], Remedy]]] = {
     "no-session-credits": _more_credits,
     "length-not-in-plan": lambda at: Remedy("choose_plan_length"),
     "modality-not-in-plan": lambda at: Remedy("choose_plan_modality"),
-    "provider-unavailable": lambda at: _unless_gone(
-        at, Remedy("message_provider", f"/v1/rooms/{at.room_id}/time-request")
-    ),
-    "slot-not-offered": lambda at: _unless_gone(at, _slots("choose_another_slot")(at)),
+    "provider-unavailable": lambda at: Remedy("message_provider", f"/v1/rooms/{at.room_id}/time-request"),
+    "slot-not-offered": _slots("choose_another_slot"),
     "slot-taken": _slots("choose_another_slot"),
     "member-busy": _slots("choose_another_time"),
     "venue-taken": lambda at: Remedy("choose_another_venue", "/v1/venues"),
@@ -123,15 +116,7 @@ _TABLE: Final[Mapping[str, Callable[[Circumstances], Remedy]]] = {
     "temporary-interruption": lambda at: Remedy("try_again_later"),
 }
 _NEED_MORE: Final = frozenset(
-    {
-        "room-closed",
-        "room-inactive",
-        "restart-not-allowed",
-        "coverage-ended",
-        "no-session-credits",
-        "slot-not-offered",
-        "provider-unavailable",
-    }
+    {"room-closed", "room-inactive", "restart-not-allowed", "coverage-ended", "no-session-credits"}
 )
 
 

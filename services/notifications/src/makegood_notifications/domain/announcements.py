@@ -36,6 +36,7 @@ Template = Literal[
     "session-cancelled-by-provider",
     "session-cancelled-by-system",
     "session-cancelled-with-provider",
+    "session-cancelled-provider-gone",
     "session-moved-by-member",
     "session-moved-by-provider",
     "session-extended",
@@ -51,14 +52,17 @@ Template = Literal[
     "invoice-overdue",
     "invoice-refunded",
     "waitlist-offered",
+    "waitlist-passed-over",
     "room-restarted",
     "provider-changed",
+    "provider-gone",
     "reconfirm-asked",
     "to-provider-confirm",
     "to-provider-moved",
     "to-provider-cancelled",
     "to-provider-reminder",
     "to-provider-changed",
+    "to-provider-member-gone",
     "address-confirm",
     "address-changed",
     "erasure-requested",
@@ -103,6 +107,13 @@ INVOICE_OVERDUE = Announcement("invoice-overdue", chat=False)
 INVOICE_REFUNDED = Announcement("invoice-refunded", chat=False)
 """What a member owes and gets back is no business of the room (EXT-1, CRED-7, MISS-3)."""
 WAITLIST_OFFERED = Announcement("waitlist-offered")
+WAITLIST_PASSED_OVER = Announcement("waitlist-passed-over", chat=False)
+"""Why somebody could not book, such as what they owe, is no business of the room."""
+ROOM_ENDED: dict[Party, Announcements] = {
+    "provider": (Announcement("provider-gone"),),
+    "member": (Announcement("to-provider-member-gone", to="provider", chat=False),),
+}
+"""By the party that was erased: what the other one is told (NOTE-5)."""
 ROOM_RESTARTED = Announcement("room-restarted", mail=False)
 PROVIDER_CHANGED: Announcements = (
     Announcement("provider-changed", mail=False),
@@ -149,6 +160,11 @@ def _cancelled(event: SessionCancelled) -> Announcements:
     """The member is told by e-mail, whoever cancelled; the provider where it was not their own doing."""
     if event.cause == "change_of_provider":  # the provider is told once, of the change itself
         return (Announcement("session-cancelled-with-provider", forfeits=event.forfeits),)
+    if event.cause == "provider_erased":  # there is nobody to book another time with
+        return (Announcement("session-cancelled-provider-gone"),)
+    if event.cause == "member_erased":
+        more = More(party=event.cancelled_by)
+        return (Announcement("to-provider-cancelled", to="provider", chat=False, more=more),)
     if event.cancelled_by == "provider":
         return (Announcement("session-cancelled-by-provider"),)
     by_member = event.cancelled_by == "member"

@@ -30,6 +30,8 @@ class More:
     """Who did it: `member`, `provider` or `system`."""
     outcome: str = ""
     old_outcome: str = ""
+    obstacles: str = ""
+    """Codes of why somebody could not book, with spaces between."""
     state: str = ""
     """What became of a credit."""
     erase_at: datetime | None = None

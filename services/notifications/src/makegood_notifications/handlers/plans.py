@@ -11,12 +11,13 @@ from makegood_contracts.events import (
     EnrolmentEnded,
     MemberEnrolled,
     SchedulePublished,
+    WaitlistCandidatePassedOver,
     WaitlistEnded,
     WaitlistOffered,
     WaitlistOfferLapsed,
 )
 
-from makegood_notifications.domain.announcements import WAITLIST_OFFERED
+from makegood_notifications.domain.announcements import WAITLIST_OFFERED, WAITLIST_PASSED_OVER
 from makegood_notifications.domain.facts import Facts, More
 from makegood_notifications.domain.origin import origin_of
 from makegood_notifications.handlers.telling import Teller
@@ -56,6 +57,23 @@ class WaitlistMessages:
         self._model = model
         self._teller = teller
 
+    async def passed_over(self, batch: Sequence[Received[WaitlistCandidatePassedOver]], unit: UnitOfWork) -> None:
+        """A slot opened that the member could not have booked: why, and that they keep their place."""
+        news = [received for received in batch if received.event.tells_member]
+        if not news:
+            return
+        outgoing = Outgoing()
+        members = {received.event.member_id for received in news}
+        known = await people.preferences(unit, members)
+        zones = await people.time_zones(unit, members)
+        for received in news:
+            codes = " ".join(reason.code for reason in received.event.reasons)
+            more = More(entry_id=received.event.entry_id, obstacles=codes)
+            facts = _facts(received.event, zones.get(received.event.member_id, "UTC"), more)
+            member = known.get(received.event.member_id, NOTHING_SAID)
+            self._teller.tell(WAITLIST_PASSED_OVER, facts, origin_of(received), member, member.locale, unit, outgoing)
+        await self._teller.write(outgoing, unit)
+
     async def offered(self, batch: Sequence[Received[WaitlistOffered]], unit: UnitOfWork) -> None:
         """By chat, e-mail and stream. The time is shown in the member's own zone: nothing was booked in another one."""
         await self._model.offered(batch, unit)
@@ -65,20 +83,28 @@ class WaitlistMessages:
         zones = await people.time_zones(unit, members)
         for received in batch:
             event = received.event
-            facts = Facts(
-                session_id=None,
-                room_id=event.room_id,
-                member_id=event.member_id,
-                provider_id=event.provider_id,
-                starts_at=event.starts_at,
-                ends_at=event.ends_at,
-                length_minutes=event.length_minutes,
-                modality=event.modality,
-                time_zone=zones.get(event.member_id, "UTC"),
-                more=More(entry_id=event.entry_id, open_until=event.lapses_at),
-            )
+            more = More(entry_id=event.entry_id, open_until=event.lapses_at)
+            facts = _facts(event, zones.get(event.member_id, "UTC"), more, event.venue_id)
             member = known.get(event.member_id, NOTHING_SAID)
             self._teller.tell(WAITLIST_OFFERED, facts, origin_of(received), member, member.locale, unit, outgoing)
             data = {"entry_id": event.entry_id, "room_id": event.room_id}
             outgoing.entry(event.member_id, None, "waitlist.offered", data)
         await self._teller.write(outgoing, unit)
+
+
+def _facts(
+    event: WaitlistOffered | WaitlistCandidatePassedOver, time_zone: str, more: More, venue_id: str | None = None
+) -> Facts:
+    return Facts(
+        session_id=None,
+        room_id=event.room_id,
+        member_id=event.member_id,
+        provider_id=event.provider_id,
+        starts_at=event.starts_at,
+        ends_at=event.ends_at,
+        length_minutes=event.length_minutes,
+        modality=event.modality,
+        time_zone=time_zone,
+        venue_id=venue_id,
+        more=more,
+    )

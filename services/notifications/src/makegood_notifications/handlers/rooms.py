@@ -10,7 +10,7 @@ from makegood_contracts.envelope import Received
 from makegood_contracts.events import ProviderChanged, RoomClosed, RoomOpened, RoomRestarted
 from makegood_contracts.events.rooms import RoomFact
 
-from makegood_notifications.domain.announcements import PROVIDER_CHANGED, ROOM_RESTARTED, Announcements
+from makegood_notifications.domain.announcements import PROVIDER_CHANGED, ROOM_ENDED, ROOM_RESTARTED, Announcements
 from makegood_notifications.domain.facts import Facts
 from makegood_notifications.domain.origin import origin_of
 from makegood_notifications.handlers.sessions import rounds
@@ -62,6 +62,14 @@ class RoomMessages:
         await self._rooms.restarted(batch, unit)
         batch = [received for received in batch if received.id not in unit.refused]
         await self._tell(batch, (ROOM_RESTARTED,), unit)
+
+    async def closed(self, batch: Sequence[Received[RoomClosed]], unit: UnitOfWork) -> None:
+        """Who erased themselves is told nothing; the other one is told that they are gone (NOTE-5)."""
+        await self._rooms.closed(batch, unit)
+        for party, news in ROOM_ENDED.items():
+            ended = [one for one in batch if one.id not in unit.refused and one.event.erased == party]
+            if ended:
+                await self._tell(ended, news, unit)
 
     async def left(self, batch: Sequence[Received[ProviderChanged]], unit: UnitOfWork) -> None:
         await self._rooms.left(batch, unit)

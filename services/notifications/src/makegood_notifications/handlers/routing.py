@@ -39,6 +39,7 @@ from makegood_contracts.events import (
     SessionRejected,
     SessionRequested,
     SessionStarted,
+    WaitlistCandidatePassedOver,
     WaitlistEnded,
     WaitlistOffered,
     WaitlistOfferLapsed,
@@ -104,7 +105,9 @@ def event_handlers(handlers: Handlers) -> EventHandlers:
         InvoiceOverdue: handlers.credits.invoice_due,
         InvoicePaid: handlers.credits.invoice_settled,
         InvoiceVoided: handlers.credits.invoice_settled,
+        RoomClosed: handlers.room_messages.closed,
         RoomRestarted: handlers.room_messages.restarted,
         ProviderChanged: handlers.room_messages.left,
         WaitlistOffered: handlers.waitlist.offered,
+        WaitlistCandidatePassedOver: handlers.waitlist.passed_over,
     }

@@ -129,7 +129,7 @@ class Language:
         return self.lists[name].get(value, value)
 
 
-LISTS: Final = ("modalities", "outcomes", "parties", "states", "lengths")
+LISTS: Final = ("modalities", "outcomes", "parties", "states", "lengths", "obstacles")
 
 
 def _line(text: str, plain: Environment) -> Line:
@@ -342,6 +342,7 @@ def _more(language: Language, facts: Facts, more: More) -> dict[str, Any]:
         "outcome": language.one_of("outcomes", more.outcome),
         "old_outcome": language.one_of("outcomes", more.old_outcome),
         "state": language.one_of("states", more.state),
+        "obstacles": "; ".join(language.one_of("obstacles", code) for code in more.obstacles.split()),
     }
 
 

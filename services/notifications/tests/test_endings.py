@@ -1,0 +1,114 @@
+"""What people are told when somebody is gone (NOTE-5), and when they could not book what they wait for (AVAIL-6)."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from email.message import EmailMessage
+from typing import Any
+
+import pytest
+from makegood_contracts import events as facts
+from makegood_contracts.ids import new_id
+from makegood_contracts.reasons import Obstacle
+
+from .conftest import START, World
+from .test_changes import text
+from .test_messages import chat
+
+
+def closed(world: World, erased: Any, version: int = 2) -> facts.RoomClosed:
+    return facts.RoomClosed(
+        room_id=world.room_id,
+        member_id=world.member,
+        provider_id=world.provider,
+        room_version=version,
+        closed_at=START,
+        erased=erased,
+    )
+
+
+def cancelled(world: World, party: str) -> Any:
+    return world.session(
+        facts.SessionCancelled,
+        cancelled_by="system",
+        cancelled_at=START,
+        forfeits=False,
+        was_confirmed=True,
+        cause=f"{party}_erased",
+    )
+
+
+def subjects(mails: list[EmailMessage]) -> set[str]:
+    return {str(mail["Subject"]) for mail in mails}
+
+
+@pytest.mark.rule("NOTE-5")
+async def test_the_member_is_told_that_the_provider_is_gone_and_sent_to_another_one(world: World) -> None:
+    await world.everybody()
+    await world.confirmed()
+    async with world.sending():
+        await world.happen(closed(world, "provider"), cancelled(world, "provider"))
+        mails = await world.inbox.wait_for(world.ada, 3)
+    mails = [mail for mail in mails if "confirmed" not in mail["Subject"]]
+    assert subjects(mails) == {
+        "Your provider is no longer on Makegood.",
+        "Your session is cancelled because your provider is no longer on Makegood.",
+    }
+    for mail in mails:
+        assert "another provider" in text(mail)
+        assert "/book?" not in text(mail), "nobody is sent to book with a provider who is gone"
+    assert await chat(world) == ["session-confirmed", "provider-gone", "session-cancelled-provider-gone"]
+    assert await world.rows("SELECT status FROM rooms") == [("closed",)]
+    assert await world.rows("SELECT template FROM deliveries WHERE person_id = $1", world.provider) == []
+
+
+@pytest.mark.rule("NOTE-5")
+async def test_the_provider_is_told_that_the_member_is_gone(world: World) -> None:
+    await world.everybody()
+    await world.confirmed()
+    async with world.sending():
+        await world.happen(closed(world, "member"), cancelled(world, "member"))
+        mails = await world.inbox.wait_for(world.grace, 2)
+    assert subjects(mails) == {"A client is no longer on Makegood.", "A session of yours is cancelled."}
+    assert await chat(world) == ["session-confirmed"]
+
+
+@pytest.mark.rule("ROOM-1")
+async def test_a_room_that_a_party_closed_is_told_nobody(world: World) -> None:
+    await world.everybody()
+    await world.reserved()
+    await world.happen(closed(world, None))
+    assert await world.rows("SELECT template FROM deliveries") == []
+
+
+def passed_over(world: World, *codes: Any, tells: bool = True) -> facts.WaitlistCandidatePassedOver:
+    return facts.WaitlistCandidatePassedOver(
+        entry_id=new_id(),
+        provider_id=world.provider,
+        member_id=world.member,
+        room_id=world.room_id,
+        length_minutes=30,
+        modality="video",
+        proposal_id=new_id(),
+        starts_at=START,
+        ends_at=START + timedelta(minutes=30),
+        cause="refused",
+        reasons=tuple(Obstacle(code=code, detail="Because.", action="try_again_later") for code in codes),
+        tells_member=tells,
+    )
+
+
+@pytest.mark.rule("AVAIL-6")
+async def test_who_could_not_book_is_told_why_alone_and_that_they_keep_their_place(world: World) -> None:
+    await world.everybody()
+    await world.reserved()
+    await world.happen(passed_over(world, "member-busy", tells=False))
+    async with world.sending():
+        await world.happen(passed_over(world, "coverage-ended", "outstanding-charges"))
+        (mail,) = await world.inbox.wait_for(world.ada, 1)
+    assert mail["Subject"] == "A time you wait for was free, but you could not have booked it."
+    assert "your coverage does not reach that day; an invoice is overdue." in text(mail)
+    assert "You keep your place" in text(mail)
+    assert await chat(world) == [], "what a member owes is no business of the room"
+    channels = await world.rows("SELECT channel FROM deliveries ORDER BY channel")
+    assert [row[0] for row in channels] == ["email", "in_app"]
