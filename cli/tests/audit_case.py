@@ -53,10 +53,27 @@ class Case:
             "credit_holds": [],
             "overlaps": [],
             "offers": [],
+            "candidates": [{"entry_id": "candidate", "decide_by": NOW + MINUTE}],
+            "awaited": [{"entry_id": "candidate", "member_id": "member", "provider_id": "provider"}],
+            "published": [
+                {"provider_id": "provider", "changed_at": NOW - HOUR},
+                {"provider_id": "back", "changed_at": NOW - MINUTE},
+            ],
+            "erased": [{"person_id": person, "erased_at": NOW - HOUR} for person in ("gone", "back")],
             "settlements": [],
             "returns": [],
             "imbalances": [],
-            "rooms": [{"id": "room", "version": 2}],
+            "rooms": [
+                {
+                    "id": "room",
+                    "version": 2,
+                    "status": "active",
+                    "member_id": "member",
+                    "provider_id": "provider",
+                    "created_at": NOW - 2 * HOUR,
+                    "last_activity_at": NOW - 2 * HOUR,
+                }
+            ],
             "schedules": [{"provider_id": "provider", "version": 3}],
             "accounts": [
                 {"member_id": "member", "ledger_sequence": 9, "enrolment_sequence": 1},
@@ -76,6 +93,8 @@ class Case:
         last["credits.ledger.v1"]["member"] = 9
         last["credits.enrolments.v1"]["member"] = 1
         self.witness.delivered.add("sent")
+        self.witness.could_book.add("proposal")
+        self.witness.proposals_offered["proposal"] = "entry"
         self.witness.failed.add("failed")
         for name, (status, settled, invoice) in ENDS.items():
             self._add(name, status, settled, None)
@@ -128,7 +147,7 @@ class Case:
             "id": name, "status": status, "version": 4, "member_id": "member", "provider_id": "provider",
             "venue_id": "venue", "starts_at": NOW + HOUR, "ends_at": NOW + 2 * HOUR, "confirm_by": NOW + MINUTE,
             "credit_state": credit_state, "due_at": NOW + HOUR if live else None, "moment": NOW + HOUR if live else None,
-            "move_id": None, "move_state": None, "decide_by": None, "corrected": False, "moved_at_short_notice": False,
+            "move_id": None, "move_state": None, "decide_by": None, "corrected": False, "requested_at": NOW - 2 * HOUR, "moved_at_short_notice": False,
         }  # fmt: skip
         if status == "rejected":
             session["confirm_by"] = None

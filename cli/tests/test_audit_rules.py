@@ -112,6 +112,31 @@ IN_TABLES: list[tuple[Invariant, Fault, str]] = [
         "e holds a slot that it is not",
     ),
     (
+        i.candidates_are_judged,
+        adds("candidates", entry_id="e", decide_by=NOW - 2 * MINUTE),
+        "waitlist entry e is a candidate, to be judged by",
+    ),
+    (
+        i.who_is_erased_has_nothing_ahead,
+        adds("published", provider_id="gone", changed_at=NOW - 2 * HOUR),
+        "provider gone was erased and has a schedule",
+    ),
+    (
+        i.who_is_erased_has_nothing_ahead,
+        lambda case: case.tables["rooms"][0].update(provider_id="gone"),
+        "gone was erased and room room is open",
+    ),
+    (
+        i.who_is_erased_has_nothing_ahead,
+        sets("sessions", "confirmed", member_id="gone"),
+        "gone was erased and session confirmed is confirmed",
+    ),
+    (
+        i.who_is_erased_has_nothing_ahead,
+        adds("awaited", entry_id="e", member_id="gone", provider_id="provider"),
+        "gone was erased and waitlist entry e is open",
+    ),
+    (
         i.every_outbox_row_is_sent,
         lambda case: case.tables["outboxes"]["credits"].update(unsent=3, age=4.0),
         "credits has 3 unsent events, the oldest for 4 s",

@@ -83,12 +83,45 @@ async def test_an_offer_that_nobody_takes_passes_on_after_two_hours(cast: Cast) 
 
 @pytest.mark.rule("AVAIL-6", "BOOK-1")
 async def test_a_booking_that_credits_refuse_leaves_the_offer_as_it_was(cast: Cast) -> None:
-    poor = await cast.platform.cast(provider=cast.provider, plan="messaging-only")
-    entry = await _join(poor, await cast.start_in(timedelta(days=5)))
-    assert entry["status"] == "offered", "something is free, so it is told right away"
+    poor = await cast.platform.cast(provider=cast.provider)
+    await _join(poor, await cast.start_in(timedelta(days=5)))
+    entry = await _entry(poor, "offered")  # something is free, so it is offered right away
+    taken = {"amount": -4, "reason": "for the story"}
+    await poor.support.post(f"/v1/members/{poor.member.subject}/adjustments", taken)
     with pytest.raises(Refused):
         await poor.member.post("/v1/sessions", poor.wish(datetime.fromisoformat(entry["offer"]["starts_at"])), wait=15)
     assert await _entry(poor, "offered") == entry
+
+
+@pytest.mark.rule("AVAIL-6", "BOOK-8")
+async def test_the_first_in_line_who_could_book_gets_the_offer_and_who_could_not_is_told_why_and_keeps_the_place(
+    cast: Cast,
+) -> None:
+    session = await cast.confirmed()
+    start = datetime.fromisoformat(session["starts_at"])
+    ended = await cast.platform.cast(provider=cast.provider, ends_in=timedelta(days=1))
+    able = await cast.platform.cast(provider=cast.provider)
+    await _join(ended, start)
+    await _join(able, start)
+    await cast.provider.post(f"/v1/sessions/{session['id']}/cancel", wait=15)
+    offer = (await _entry(able, "offered"))["offer"]
+    entry = await _entry(ended, "waiting")
+    assert entry["position"] == 1
+    path = f"/v1/rooms/{ended.room_id}/bookability"
+    wish = {name: value for name, value in ended.wish(start).items() if name in ("starts_at", "length_minutes")}
+    asked = (await ended.member.get(path, **wish))["reasons"]
+    told = {reason["code"]: (reason["detail"], reason["remedy"]) for reason in entry["reasons"]}
+    assert told.keys() == {"coverage-ended"}
+    assert told["coverage-ended"] in [(reason["detail"], reason["remedy"]) for reason in asked]
+
+    async def mails() -> set[str]:
+        deliveries = (await ended.member.get("/v1/deliveries", person_id=ended.member.subject))["items"]
+        return {one["template"] for one in deliveries}
+
+    await cast.eventually(mails, lambda seen: "waitlist-passed-over" in seen)
+    assert "waitlist-offered" not in await mails()
+    booked = await able.member.post("/v1/sessions", able.wish(datetime.fromisoformat(offer["starts_at"])), wait=15)
+    assert booked["status"] == "reserved"
 
 
 @pytest.mark.rule("AVAIL-1", "CANC-2")

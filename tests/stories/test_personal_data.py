@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
+from makegood_cli.client import Refused
 from makegood_testkit.platform import PHONE, WHAT, WHO, Cast
 
 
@@ -96,3 +97,65 @@ async def test_the_words_of_a_reason_go_with_the_person_and_the_rows_stay(cast: 
     assert await remarks() == {service: {WHAT} for service in looks}
     await cast.support.delete(f"/v1/people/{member}", params={"reason": "law_requires_it", "now": "true"})
     await cast.eventually(remarks, lambda found: found == {service: {None} for service in looks})
+
+
+@pytest.mark.rule("NOTE-5")
+async def test_a_provider_who_is_erased_is_offered_and_booked_no_more_and_the_member_is_told(cast: Cast) -> None:
+    session = await cast.confirmed(timedelta(days=4))
+    start = datetime.fromisoformat(session["starts_at"])
+    waiting = await cast.platform.cast(provider=cast.provider)
+    wish = {"from": start.isoformat(), "to": (start + timedelta(minutes=1)).isoformat(), "length_minutes": cast.length}
+    line = f"/v1/rooms/{waiting.room_id}/waitlist"
+    path = f"/v1/providers/{cast.provider.subject}/slots"
+    span = {"from": start.isoformat(), "to": (start + timedelta(days=1)).isoformat(), "modality": cast.modality}
+
+    async def joined() -> int:
+        return (await waiting.member.send("POST", line, {**wish, "modality": cast.modality})).status_code
+
+    await cast.eventually(joined, lambda status: status in (200, 201))
+    assert (await cast.member.get(path, **span, length_minutes=cast.length))["items"] != []
+    await cast.support.delete(
+        f"/v1/people/{cast.provider.subject}", params={"reason": "law_requires_it", "now": "true"}
+    )
+    ended = await cast.settled(session, "cancelled", "returned")
+    assert ended["absent_party"] is None
+    assert (await cast.credits())["available"] == 4
+
+    async def slots() -> list[object]:
+        return list((await cast.member.get(path, **span, length_minutes=cast.length))["items"])
+
+    await cast.eventually(slots, lambda found: found == [])
+    for one in (cast, waiting):
+        room = await one.member.get(f"/v1/rooms/{one.room_id}")
+        assert room["status"] == "closed"
+        with pytest.raises(Refused) as refusal:
+            await one.member.post("/v1/sessions", one.wish(start), wait=15)
+        assert refusal.value.slug == "room-closed"
+
+    async def told() -> set[str]:
+        deliveries = (await cast.member.get("/v1/deliveries", person_id=cast.member.subject))["items"]
+        return {one["template"] for one in deliveries if one["channel"] == "email"}
+
+    await cast.eventually(told, lambda seen: seen >= {"provider-gone", "session-cancelled-provider-gone"})
+
+    async def entries() -> list[object]:
+        return list((await waiting.member.get(line))["items"])
+
+    await cast.eventually(entries, lambda found: found == [])
+
+
+@pytest.mark.rule("NOTE-5")
+async def test_what_an_erased_member_had_ahead_ends_and_the_provider_is_told(cast: Cast) -> None:
+    session = await cast.confirmed(timedelta(days=4))
+    await cast.support.delete(f"/v1/people/{cast.member.subject}", params={"reason": "law_requires_it", "now": "true"})
+
+    async def ended() -> str:
+        return str((await cast.provider.get(f"/v1/sessions/{session['id']}"))["status"])
+
+    await cast.eventually(ended, lambda status: status == "cancelled")
+
+    async def told() -> set[str]:
+        deliveries = (await cast.provider.get("/v1/deliveries", person_id=cast.provider.subject))["items"]
+        return {one["template"] for one in deliveries}
+
+    await cast.eventually(told, lambda seen: seen >= {"to-provider-member-gone", "to-provider-cancelled"})

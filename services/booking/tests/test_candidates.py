@@ -7,6 +7,7 @@ from datetime import date, datetime, timedelta
 from typing import Any
 
 import pytest
+from makegood_booking.store import coverage
 from makegood_contracts.events import (
     WaitlistCandidateJudged,
     WaitlistCandidatePassedOver,
@@ -206,8 +207,6 @@ async def test_many_proposals_in_one_batch_are_each_answered(world: World) -> No
 
 
 async def test_a_judge_that_cannot_find_out_says_so(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    from makegood_booking.store import coverage
-
     async def broken(*_: Any) -> Any:
         raise RuntimeError
 

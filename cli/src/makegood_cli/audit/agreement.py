@@ -15,6 +15,7 @@ from makegood_contracts.topics import (
     ROOMS,
     SCHEDULES,
     SESSIONS,
+    WAITLIST,
     Service,
 )
 
@@ -107,6 +108,15 @@ def slots_are_told(witness: TopicWitness, data: Snapshot) -> Iterator[str]:
             yield f"the slot of session {session_id} is {'held' if row['live'] else 'over'} and was released {told} times"
 
 
+def offers_were_judged(witness: TopicWitness, data: Snapshot) -> Iterator[str]:
+    """AVAIL-6: nothing is offered to whom booking did not find able to book it."""
+    if WAITLIST.name in witness.cut:
+        return
+    for proposal in sorted(witness.proposals_offered.keys() - witness.could_book):
+        entry = witness.proposals_offered[proposal]
+        yield f"waitlist entry {entry} was offered what its member could not book, or nobody had judged (proposal {proposal})"
+
+
 def credits_are_told(witness: TopicWitness, data: Snapshot) -> Iterator[str]:
     """CRED-2: each hold of a credit or co-pay is told."""
     if HOLDS.name in witness.cut:
@@ -186,6 +196,7 @@ CHECKS: tuple[Check, ...] = (
     holds_are_told_as_far_as_they_went,
     moves_are_answered_once,
     slots_are_told,
+    offers_were_judged,
     credits_are_told,
     deliveries_are_told,
     misses_are_made_good_once,

@@ -179,6 +179,40 @@ def what_is_offered_is_held(data: Snapshot) -> Iterator[str]:
         yield f"waitlist entry {row['entry_id']} {what}"
 
 
+def candidates_are_judged(data: Snapshot) -> Iterator[str]:
+    """AVAIL-6: nobody blocks the line: a candidate is judged in time, or the next one is proposed."""
+    for row in data.candidates:
+        if row["decide_by"] < data.now - LATE:
+            yield f"waitlist entry {row['entry_id']} is a candidate, to be judged by {row['decide_by']}"
+
+
+def who_is_erased_has_nothing_ahead(data: Snapshot) -> Iterator[str]:
+    """NOTE-5: no schedule, no open room, no session ahead and no place on a waitlist, a moment after the erasure."""
+    gone = {row["person_id"]: row["erased_at"] for row in data.erased if row["erased_at"] < data.now - LATE}
+    came_back = {
+        row["provider_id"] for row in data.published if row["changed_at"] > gone.get(row["provider_id"], data.now)
+    }
+    gone = {person: at for person, at in gone.items() if person not in came_back}
+    for row in data.published:
+        if row["provider_id"] in gone:
+            yield f"provider {row['provider_id']} was erased and has a schedule"
+    for room in data.rooms:
+        for person in {room["member_id"], room["provider_id"]} & gone.keys():
+            if room["status"] == "active" and max(room["created_at"], room["last_activity_at"]) < gone[person]:
+                yield f"{person} was erased and room {room['id']} is open"
+    for session in data.sessions:
+        for person in {session["member_id"], session["provider_id"]} & gone.keys():
+            if (
+                session["status"] in WAITING
+                and session["starts_at"] > data.now
+                and session["requested_at"] < gone[person]
+            ):
+                yield f"{person} was erased and session {session['id']} is {session['status']}"
+    for row in data.awaited:
+        for person in {row["member_id"], row["provider_id"]} & gone.keys():
+            yield f"{person} was erased and waitlist entry {row['entry_id']} is open"
+
+
 def every_outbox_row_is_sent(data: Snapshot) -> Iterator[str]:
     """Nothing waits to be published."""
     for service, row in data.outboxes.items():
@@ -309,6 +343,8 @@ INVARIANTS: tuple[Invariant, ...] = (
     the_ledger_adds_up,
     no_holds_overlap,
     what_is_offered_is_held,
+    candidates_are_judged,
+    who_is_erased_has_nothing_ahead,
     every_outbox_row_is_sent,
     requests_are_decided,
     sessions_are_awaited,

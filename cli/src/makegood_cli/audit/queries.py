@@ -6,7 +6,7 @@ NOW = "SELECT clock_timestamp() + make_interval(secs => offset_seconds) AS now F
 """Product time, as the service has it."""
 
 SESSIONS = """
-SELECT s.id::text, s.status, s.version, s.member_id, s.provider_id, s.venue_id, s.starts_at, s.ends_at, s.confirm_by,
+SELECT s.id::text, s.status, s.version, s.member_id, s.provider_id, s.venue_id, s.starts_at, s.ends_at, s.confirm_by, s.requested_at,
     s.credit_state, s.moved_at_short_notice, d.due_at, s.move->>'id' AS move_id, s.move->>'state' AS move_state,
     (s.move->>'decide_by')::timestamptz AS decide_by,
     EXISTS (SELECT FROM session_notes n WHERE n.session_id = s.id AND n.kind = 'correction') AS corrected,
@@ -33,7 +33,7 @@ that is being decided, or was refused. `corrected`: support said that it ended o
 DEBTORS = "SELECT DISTINCT member_id FROM overdue_invoices WHERE owed"
 """Who owes, as booking has heard."""
 
-ROOMS = "SELECT id::text, version FROM rooms"
+ROOMS = "SELECT id::text, version, status, member_id, provider_id, created_at, last_activity_at FROM rooms"
 
 LATE_DEADLINES = """
 SELECT kind, entity_id, attempts, extract(epoch FROM present.now - due_at)::float8 AS overdue
@@ -76,11 +76,21 @@ SCHEDULES = "SELECT provider_id, sequence AS version FROM schedules"
 
 OFFERS = """
 SELECT coalesce(w.id, h.entry_id)::text AS entry_id, w.id IS NOT NULL AS offered, h.entry_id IS NOT NULL AS held
-FROM (SELECT id FROM waitlist WHERE status = 'offered' AND session_id IS NULL) AS w
+FROM (SELECT id FROM waitlist WHERE (status = 'offered' OR proposal_id IS NOT NULL) AND session_id IS NULL) AS w
 FULL JOIN (SELECT entry_id FROM slot_holds WHERE live AND offered_to IS NOT NULL) AS h ON h.entry_id = w.id
 WHERE w.id IS NULL OR h.entry_id IS NULL
 """
-"""Offers of the waitlist that one side knows and the other does not."""
+"""Offers of the waitlist, and candidates for one, that one side knows and the other does not."""
+
+CANDIDATES = "SELECT id::text AS entry_id, lapses_at AS decide_by FROM waitlist WHERE proposal_id IS NOT NULL"
+"""Who is first in line for a slot while booking judges whether they could book it."""
+
+AWAITED = "SELECT id::text AS entry_id, member_id, provider_id FROM waitlist WHERE status IN ('waiting', 'offered')"
+
+PUBLISHED = "SELECT provider_id, changed_at FROM schedules WHERE published"
+
+ERASED = "SELECT person_id, erased_at FROM erasures WHERE NOT EXISTS (SELECT FROM people WHERE people.id = erasures.person_id)"
+"""Who was erased and has not come back."""
 
 CREDIT_HOLDS = """
 SELECT holds.session_id::text, holds.member_id, holds.state, holds.hold_until, holds.firm, holds.answers,

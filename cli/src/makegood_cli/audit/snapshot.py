@@ -31,6 +31,10 @@ class Snapshot:
     slot_holds: Rows
     overlaps: Rows
     offers: Rows
+    candidates: Rows
+    awaited: Rows
+    published: Rows
+    erased: Rows
     schedules: Rows
     credit_holds: Rows
     added_holds: Rows
@@ -55,6 +59,9 @@ _ASKED: Mapping[str, Mapping[str, str]] = {
         "slot_holds": queries.SLOT_HOLDS,
         "overlaps": queries.OVERLAPS,
         "offers": queries.OFFERS,
+        "candidates": queries.CANDIDATES,
+        "awaited": queries.AWAITED,
+        "published": queries.PUBLISHED,
         "schedules": queries.SCHEDULES,
     },
     "credits": {
@@ -68,6 +75,7 @@ _ASKED: Mapping[str, Mapping[str, str]] = {
     },
     "notifications": {
         "missed_emails": queries.MISSED_EMAILS,
+        "erased": queries.ERASED,
         "finished_deliveries": queries.FINISHED_DELIVERIES,
     },
 }

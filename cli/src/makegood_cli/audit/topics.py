@@ -36,6 +36,8 @@ from makegood_contracts.events import (
     SessionMoveRequested,
     SlotHeld,
     SlotReleased,
+    WaitlistCandidateJudged,
+    WaitlistOffered,
 )
 from makegood_contracts.topics import EVENT_TOPICS
 
@@ -86,6 +88,10 @@ class TopicWitness:
     moves_asked: dict[str, str] = field(default_factory=dict)
     """Session by move, or extension, that was asked for."""
     moves_answered: Counter[str] = field(default_factory=Counter)
+    could_book: set[str] = field(default_factory=set)
+    """Proposals of the waitlist whose candidates could book, as booking judged."""
+    proposals_offered: dict[str, str] = field(default_factory=dict)
+    """Entry by proposal that became an offer."""
     delivered: set[str] = field(default_factory=set)
     failed: set[str] = field(default_factory=set)
     """Deliveries by what their events say."""
@@ -152,6 +158,10 @@ class TopicWitness:
                 pass  # beside the session's own price
             case CreditReturned(session_id=session, cause=cause) | InvoiceVoided(session_id=str(session), cause=cause):
                 self.came_back[session].append(cause)
+            case WaitlistCandidateJudged(reasons=()):
+                self.could_book.add(event.proposal_id)
+            case WaitlistOffered(proposal_id=str(proposal)):
+                self.proposals_offered[proposal] = event.entry_id
             case MessageDelivered():
                 self.delivered.add(event.delivery_id)
             case MessageFailed():

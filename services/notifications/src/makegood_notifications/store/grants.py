@@ -21,7 +21,9 @@ GRANTS: Final[Grants] = {
     ),
     "erasure_requests": Allowed("SELECT, INSERT, UPDATE (due_at), DELETE"),
     "person_sequences": Allowed("SELECT, INSERT, UPDATE (sequence)"),
-    "erasures": Allowed("SELECT, INSERT, UPDATE (erased_at, times, reason, requested_by)"),
+    "erasures": Allowed(
+        "SELECT, INSERT, UPDATE (erased_at, times, reason, requested_by)", auditor="SELECT (person_id, erased_at)"
+    ),
     "chat_messages": Allowed("SELECT, INSERT, UPDATE (text, sealed)"),
     "deliveries": Allowed(
         "SELECT, INSERT, UPDATE (status, reason, withdrawn, subject, attempts, next_attempt_at, sent_at)",
