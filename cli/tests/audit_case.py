@@ -143,7 +143,7 @@ class Case:
 
     def _session(self, name: str, status: str, credit_state: str) -> dict[str, Any]:
         live = status in LIVE
-        session = {
+        session: dict[str, Any] = {
             "id": name, "status": status, "version": 4, "member_id": "member", "provider_id": "provider",
             "venue_id": "venue", "starts_at": NOW + HOUR, "ends_at": NOW + 2 * HOUR, "confirm_by": NOW + MINUTE,
             "credit_state": credit_state, "due_at": NOW + HOUR if live else None, "moment": NOW + HOUR if live else None,

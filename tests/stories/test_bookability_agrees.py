@@ -186,10 +186,15 @@ class Scene:
                 await rival.move(sessions[0], start + timedelta(hours=1), accept_forfeit=True)
         if state.line == "another" and state.provider in ("works", "taken", "moved"):
             rival = await self.platform.cast(provider=self.provider, plan=plan, length=self.length)
-            assert await self.wait_in(rival.room_id, rival.member) == "offered"
+            assert await self.wait_in(rival.room_id, rival.member) is not None
+
+            async def look() -> str:
+                return str((await rival.member.get(f"/v1/rooms/{rival.room_id}/waitlist"))["items"][0]["status"])
+
+            await rival.eventually(look, lambda status: status == "offered")
 
     async def wait_in(self, room: str, who: Person) -> str | None:
-        """Somebody waits for a time of the provider's, and is offered the first that is free. None: that kind is not offered."""
+        """Somebody waits for a time of the provider's. None: that kind is not offered."""
         now = await self.platform.now()
         wish = {"from": now.isoformat(), "to": (now + 5 * DAY).isoformat(), "length_minutes": self.length}
         answer = await who.send("POST", f"/v1/rooms/{room}/waitlist", {**wish, "modality": "video"})
