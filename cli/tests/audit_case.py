@@ -103,8 +103,8 @@ class Case:
         self._add("back/no_show", "member_no_show", "returned", None, "platform:forfeited")
         self._add("back/forfeited", "cancelled", "returned", None, "platform:forfeited")
         # The provider had moved these at short notice.
-        for name, invoice in (("moved/no_show", None), ("moved/no_show/co-pay", "void")):
-            self._add(name, "member_no_show", "returned", invoice)
+        for name, co_pay in (("moved/no_show", None), ("moved/no_show/co-pay", "void")):
+            self._add(name, "member_no_show", "returned", co_pay)
             self.row("sessions", name)["moved_at_short_notice"] = True
         # One that is being moved, after a move that was made.
         self._add("moving", "confirmed", "held", None)

@@ -246,6 +246,11 @@ BETWEEN: list[tuple[Check, Fault, str]] = [
         lambda case: case.witness.moves_answered.update(["x"]),
         "move x was answered and nobody",
     ),
+    (
+        c.offers_were_judged,
+        lambda case: case.witness.could_book.clear(),
+        "waitlist entry entry was offered what its member could not book",
+    ),
     (c.slots_are_told, lambda case: case.witness.slot_held.discard("missed"), "was held and no event tells it"),
     (c.slots_are_told, lambda case: case.witness.slot_released.pop("missed"), "is over and was released 0 times"),
     (c.slots_are_told, lambda case: case.witness.slot_released.update(["missed"]), "is over and was released 2 times"),

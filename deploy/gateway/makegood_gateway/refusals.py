@@ -64,7 +64,9 @@ REFUSALS: Final[tuple[Refusal, ...]] = (
     _unauthenticated(403, with_token=False),
     Refusal(404, 404, "not-found", 404, "Nothing is served at this address."),
     Refusal(405, 405, "method-not-allowed", 405, "This page can only be read.", (("allow", "GET, HEAD"),)),
-    Refusal(501, 501, "method-not-allowed", 405, "No address here takes this method.", (("allow", ", ".join(METHODS)),)),
+    Refusal(
+        501, 501, "method-not-allowed", 405, "No address here takes this method.", (("allow", ", ".join(METHODS)),)
+    ),
     Refusal(408, 408, "deadline-exceeded", 408, "The request did not arrive in full in time."),
     Refusal(413, 413, "payload-too-large", 413, "The request body is larger than 1 MiB."),
     Refusal(
