@@ -10,7 +10,7 @@ from pathlib import Path
 
 import httpx
 import pytest
-from gateway_harness import envoy_binary
+from gateway_harness import Gateway, envoy_binary
 from makegood_contracts.problems import PROBLEMS
 
 RENDER = Path(__file__).resolve().parents[2] / "deploy" / "gateway" / "render.py"
@@ -96,3 +96,14 @@ def test_the_documentation_needs_nothing_from_elsewhere(client: httpx.Client) ->
     assert "https://" not in page.text
     assert client.head("/docs").status_code == 200
     assert client.get("/").status_code == 200
+
+
+@pytest.mark.parametrize("path", ["/docs", "/problems/validation", "/v1/booking/openapi.json"])
+def test_documents_are_compressed_and_nothing_else(gateway: Gateway, client: httpx.Client, path: str) -> None:
+    """An answer with somebody's data is not: its length would tell of what else stands in it."""
+    answer = client.get(path, headers={"Accept-Encoding": "gzip"})
+    assert (answer.status_code, answer.headers.get("content-encoding")) == (200, "gzip")
+    assert "accept-encoding" in answer.headers["vary"].lower()
+    assert answer.text == client.get(path, headers={"Accept-Encoding": "identity"}).text
+    mine = client.get("/v1/sessions", headers={**gateway.headers("anna"), "Accept-Encoding": "gzip"})
+    assert (mine.status_code, mine.headers.get("content-encoding")) == (200, None)

@@ -20,7 +20,7 @@ class Route:
     `match`: `exact` is the path alone, `below` the path and everything under it, `pattern` an RE2 pattern for the
     whole path. `public`: needs no token, and is rate-limited by address instead of by person. `streaming`: the
     answer may last for ever. `waits`: changes there honour `Prefer: wait`. `secret`: the path itself is a secret, and
-    stands in no log and no trace.
+    stands in no log and no trace. `document`: is the same for everybody, and compressed.
     """
 
     service: str
@@ -30,6 +30,7 @@ class Route:
     streaming: bool = False
     waits: bool = False
     secret: bool = False
+    document: bool = False
 
     @property
     def name(self) -> str:
@@ -50,7 +51,7 @@ UNLOGGED: Final = (CALENDARS, UNSUBSCRIBE)
 """What lies below is secret: addresses that open somebody's calendar, or end their e-mails."""
 
 ROUTES: Final[tuple[Route, ...]] = (
-    *(Route(service, "exact", f"/v1/{service}/openapi.json", public=True) for service in SERVICES),
+    *(Route(service, "exact", f"/v1/{service}/openapi.json", public=True, document=True) for service in SERVICES),
     # Paths that another service owns below rooms and sessions.
     Route("notifications", "pattern", f"/v1/rooms/{_ID}/(?:messages|time-request)(?:/.*)?"),
     Route("availability", "pattern", f"/v1/rooms/{_ID}/waitlist(?:/.*)?"),
