@@ -7,37 +7,14 @@ from typing import Any
 
 import pytest
 from jsonschema import Draft202012Validator
-from makegood_availability import bootstrap as availability
-from makegood_availability.settings import AvailabilitySettings
-from makegood_booking import bootstrap as booking
-from makegood_booking.settings import BookingSettings
-from makegood_chassis.service import Service
-from makegood_credits import bootstrap as credits_
-from makegood_credits.settings import CreditsSettings
-from makegood_notifications import bootstrap as notifications
-from makegood_notifications.settings import NotificationsSettings
-from makegood_testkit.production import production_values
+from makegood_chassis.http.components import resolved
+from makegood_testkit.api_document import documents
 
 Document = dict[str, Any]
 PROBLEM = "application/problem+json"
-
-
-def _services() -> Iterator[Service]:
-    yield availability.bootstrap(AvailabilitySettings(**production_values("availability")))
-    yield booking.bootstrap(BookingSettings(**production_values("booking")))
-    yield credits_.bootstrap(CreditsSettings(**production_values("credits")))
-    yield notifications.bootstrap(NotificationsSettings(**production_values("notifications")))
-
-
-def _documents() -> Iterator[Document]:
-    for service in _services():
-        assert service.app is not None
-        yield service.app(service).openapi()
-
-
-DOCUMENTS = list(_documents())
+DOCUMENTS = list(documents().values())
 OPERATIONS = [
-    pytest.param(document, operation, id=f"{method.upper()} {path}")
+    pytest.param(document, resolved(operation, document), id=f"{method.upper()} {path}")
     for document in DOCUMENTS
     for path, methods in document["paths"].items()
     for method, operation in methods.items()
@@ -102,7 +79,7 @@ def test_every_request_and_answer_has_an_example_that_fits(document: Document, o
 
 @pytest.mark.parametrize(("document", "operation"), OPERATIONS)
 def test_every_problem_has_an_example_that_fits_and_its_headers(document: Document, operation: Document) -> None:
-    schema = document["components"]["schemas"]["Problem"]
+    schema = {"$ref": "#/components/schemas/Problem", "components": document["components"]}
     always = {"401": "WWW-Authenticate", "429": "Retry-After", "503": "Retry-After", "504": "Retry-After"}
     problems = {status: answer for status, answer in operation["responses"].items() if status[0] in "45"}
     needed = set(always) if operation.get("security") else set(always) - {"401"}
@@ -120,7 +97,8 @@ def test_every_problem_has_an_example_that_fits_and_its_headers(document: Docume
 @pytest.mark.rule("BOOK-4")
 def test_a_rules_conflict_shows_its_reasons() -> None:
     booking_document = next(document for document in DOCUMENTS if "/v1/sessions" in document["paths"])
-    answer = booking_document["paths"]["/v1/sessions"]["post"]["responses"]["409"]
+    booking = resolved(booking_document["paths"]["/v1/sessions"]["post"], booking_document)
+    answer = booking["responses"]["409"]
     examples = answer["content"][PROBLEM]["examples"]
     assert [reason["code"] for reason in examples["slot-taken"]["value"]["reasons"]] == ["slot-taken"]
     assert "reasons" not in examples["idempotency-in-flight"]["value"]
@@ -130,7 +108,8 @@ def test_conditions_and_waits_are_declared_where_they_count() -> None:
     takes: dict[str, set[str]] = {"If-Match": set(), "Prefer": set()}
     for document in DOCUMENTS:
         for path, methods in document["paths"].items():
-            for method, operation in methods.items():
+            for method, shared in methods.items():
+                operation = resolved(shared, document)
                 sent = {each["name"] for each in operation.get("parameters", ()) if each["in"] == "header"}
                 assert ("412" in operation["responses"]) == ("If-Match" in sent)
                 for name in sent & takes.keys():

@@ -68,7 +68,9 @@ class Scene:
 
     async def move(self) -> None:
         session = self.chance.choice(self.sessions)
-        self.moves += 1  # to a time of its own, before all others or behind them, in the period that the credits are for
+        self.moves += (
+            1  # to a time of its own, before all others or behind them, in the period that the credits are for
+        )
         days = self.chance.choice([3, 15])
         start = await self.cast.start_in(days * DAY + timedelta(minutes=45 * self.moves))
         await self.cast.move(session, start, self.cast.provider)

@@ -12,8 +12,9 @@ import yaml
 from jsonschema import Draft202012Validator, FormatChecker
 from makegood_contracts.envelope import Cause, decode, encode
 from makegood_contracts.events import EVENT_TYPES, Event
-from makegood_contracts.generate import COMMAND, PUBLISHED, incompatible, main, stale, write
+from makegood_contracts.generate import COMMAND, incompatible, main, stale, write
 from makegood_contracts.publishing.examples import example_of
+from makegood_contracts.publishing.places import PUBLISHED
 from makegood_contracts.topics import TOPICS
 
 EVENTS = sorted(EVENT_TYPES.values(), key=lambda kind: kind.type)

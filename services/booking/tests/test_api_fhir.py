@@ -104,6 +104,43 @@ async def test_a_missed_session_is_no_no_show_of_the_patients(world: World) -> N
     }
 
 
+@pytest.mark.parametrize(
+    ("confirmed", "by", "member", "provider"),
+    [
+        (True, "member", "declined", "accepted"),
+        (True, "provider", "accepted", "declined"),
+        (False, "member", "declined", "tentative"),
+        (False, "provider", "accepted", "declined"),
+    ],
+)
+async def test_nobody_is_asked_to_answer_what_was_cancelled(
+    world: World, confirmed: bool, by: str, member: str, provider: str
+) -> None:
+    session = await (world.confirmed() if confirmed else world.reserved())
+    await (world.member if by == "member" else world.provider).post(f"/v1/sessions/{session['id']}/cancel")
+    found = await appointment(world, session)
+    assert [one["status"] for one in found["participant"]] == [member, provider]
+
+
+async def test_nobody_is_asked_to_answer_what_is_over(world: World) -> None:
+    expired = await world.reserved()
+    rejected = await world.ask(START + HOUR)
+    await world.handle(Answers.slot_refused(rejected))
+    await world.handle(Answers.credit_held(rejected))
+    lost = await world.confirmed(START + 2 * HOUR)
+    await world.handle(Answers.slot_lapsed(lost))
+    declined = await world.reserved(START + 3 * HOUR)
+    await world.provider.post(f"/v1/sessions/{declined['id']}/decline")
+    missed = await world.confirmed(START + 4 * HOUR)
+    await world.pass_time(START + 4 * HOUR + 15 * MINUTE)
+    found = [
+        ((seen := await appointment(world, session))["status"], seen["participant"][1]["status"])
+        for session in (expired, rejected, lost, declined, missed)
+    ]
+    states = ["tentative", "tentative", "accepted", "declined", "accepted"]
+    assert found == [("cancelled", state) for state in states]
+
+
 async def test_a_venue_takes_part(world: World) -> None:
     venue = "0193f5b5-0000-7000-8000-00000000abcd"
     session = await world.ask(modality="in_person", venue_id=venue)

@@ -16,6 +16,7 @@ import pytest
 import uvicorn
 from makegood_contracts import events as facts
 from makegood_notifications.api import stream as api_stream
+from makegood_notifications.api.stream_models import StreamEvent
 from makegood_testkit.databases import as_owner
 
 from .conftest import World, eventually
@@ -58,6 +59,7 @@ class Follower:
                     self.resumed = json.loads(value)["resumed"]
                 elif field == "data":
                     found.append((name, json.loads(value)))
+                    StreamEvent.model_validate({"event": name, "data": found[-1][1]})  # as the API's document says
                 if not line and len(found) == count and (found or self.last_id):
                     return found
         raise AssertionError("the stream ended")

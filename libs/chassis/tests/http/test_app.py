@@ -9,6 +9,7 @@ import httpx
 import pytest
 from fastapi import APIRouter, Depends
 from makegood_chassis.http.app import create_app, health_app
+from makegood_chassis.http.components import resolved
 from makegood_chassis.http.rights import Access, Grant, operation
 from makegood_chassis.service import Service
 from makegood_testkit.production import production_values
@@ -53,20 +54,20 @@ async def test_the_document_tells_security_problems_and_headers(client: httpx.As
     del client.headers["authorization"]
     document = (await client.get("/v1/notes/openapi.json")).json()
     assert document["openapi"].startswith("3.1")
-    post = document["paths"]["/v1/notes"]["post"]
+    post = resolved(document["paths"]["/v1/notes"]["post"], document)
     assert post["security"] == [{"token": []}]
     assert {"201", "400", "401", "403", "409", "413", "415", "422", "429", "503", "504"} <= set(post["responses"])
     assert all("application/problem+json" in r["content"] for s, r in post["responses"].items() if s[0] in "45")
     headers = {parameter["name"]: parameter["required"] for parameter in post["parameters"]}
     assert headers == {"Idempotency-Key": True}
     assert not {"412", "428"} & set(post["responses"])
-    put = document["paths"]["/v1/notes/{id}"]["put"]
+    put = resolved(document["paths"]["/v1/notes/{id}"]["put"], document)
     assert {p["name"]: p["required"] for p in put["parameters"] if p["in"] == "header"} == {
         "Idempotency-Key": False,
         "If-Match": True,
     }
     assert {"412", "428"} <= set(put["responses"])
-    slow = document["paths"]["/v1/slow-notes"]["post"]
+    slow = resolved(document["paths"]["/v1/slow-notes"]["post"], document)
     assert {p["name"] for p in slow["parameters"]} == {"Idempotency-Key", "Prefer"}
     assert "support-may-not" in slow["responses"]["403"]["content"]["application/problem+json"]["examples"]
     told = {

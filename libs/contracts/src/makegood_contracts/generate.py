@@ -17,9 +17,9 @@ from makegood_contracts.events import EVENT_TYPES
 from makegood_contracts.publishing.asyncapi import document
 from makegood_contracts.publishing.compatibility import breaks
 from makegood_contracts.publishing.examples import golden_of
+from makegood_contracts.publishing.places import OPENAPI, PUBLISHED
 from makegood_contracts.publishing.schemas import schema_of
 
-PUBLISHED: Final = Path(__file__).parents[2] / "published"
 COMMAND: Final = "python -m makegood_contracts.generate"
 
 
@@ -35,7 +35,9 @@ def files() -> dict[str, str]:
 def stale(folder: Path = PUBLISHED) -> list[str]:
     """Paths of files that are missing, differ, or are left over."""
     made = files()
-    there = {str(path.relative_to(folder)): path.read_text() for path in folder.rglob("*") if path.is_file()}
+    of_services = folder / OPENAPI.name  # made by who knows the services
+    files_there = [path for path in folder.rglob("*") if path.is_file() and path != of_services]
+    there = {str(path.relative_to(folder)): path.read_text() for path in files_there}
     return sorted(path for path in made.keys() | there.keys() if made.get(path) != there.get(path))
 
 

@@ -28,6 +28,7 @@ from makegood_contracts.events import (
 )
 
 from makegood_availability.api import schedules, slots, venues, waitlist
+from makegood_availability.api.enums import ENUMS
 from makegood_availability.api.rights import EXPENSIVE, RIGHTS
 from makegood_availability.domain.holds import ENDINGS
 from makegood_availability.handlers.endings import Endings
@@ -95,5 +96,6 @@ def app(service: Service) -> FastAPI:
         description="Providers' schedules and time off, the slots they offer, who waits for one, and venues.",
         routers=[schedules.router, slots.router, venues.router, waitlist.router, access_rows(service)],
         rights=RIGHTS,
+        enums=ENUMS,
         expensive=EXPENSIVE,
     )

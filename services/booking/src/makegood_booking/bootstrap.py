@@ -25,6 +25,7 @@ from makegood_booking.api import (
     rooms,
     sessions,
 )
+from makegood_booking.api.enums import ENUMS
 from makegood_booking.api.rights import EXPENSIVE, RIGHTS
 from makegood_booking.desk import Desk
 from makegood_booking.handlers.due import deadline_handlers
@@ -106,5 +107,6 @@ def app(service: Service) -> FastAPI:
             access_rows(service),
         ],
         rights=RIGHTS,
+        enums=ENUMS,
         expensive=EXPENSIVE,
     )

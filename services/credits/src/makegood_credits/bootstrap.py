@@ -36,6 +36,7 @@ from makegood_contracts.events import (
 
 from makegood_credits.api import adjustments, invoices, members, plans, purchases, webhooks
 from makegood_credits.api.dev_checkouts import dev_checkouts
+from makegood_credits.api.enums import ENUMS
 from makegood_credits.api.rights import EXPENSIVE, RIGHTS
 from makegood_credits.handlers.corrections import on_corrected
 from makegood_credits.handlers.due import LAPSE, MEMBER, MOVE_LAPSE, OVERDUE
@@ -126,5 +127,6 @@ def application(service: Service) -> FastAPI:
         description="Plans, enrolments, credit lots, the ledger, invoices, purchases.",
         routers=routers,
         rights=RIGHTS,
+        enums=ENUMS,
         expensive=EXPENSIVE,
     )

@@ -107,6 +107,7 @@ def access_rows(service: Service) -> APIRouter:
 
     @router.get(
         f"/v1/{service.name}/access",
+        operation_id=f"list_{service.name}_accesses",
         summary="Who read or changed a person's data",
         response_model=Page[AccessRow],
         responses=problems("validation"),

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
 from fastapi import APIRouter, FastAPI, Request, Response
@@ -19,6 +20,7 @@ from makegood_chassis.http.edge import Edge
 from makegood_chassis.http.limits import Limits
 from makegood_chassis.http.probes import probes
 from makegood_chassis.http.rights import Operation, Rights
+from makegood_chassis.http.tags import TAGS
 from makegood_chassis.keys import Keys
 
 if TYPE_CHECKING:
@@ -40,14 +42,17 @@ def create_app(
     description: str,
     routers: Sequence[APIRouter],
     rights: Rights,
+    enums: Mapping[str, Any] = MappingProxyType({}),
     expensive: Collection[str] = (),
     authenticator: Authenticator | None = None,
 ) -> FastAPI:
     """The app. `request.app.state.service` is the service; routers reach their own parts through `service.parts`.
 
     Serves also /v1/<service>/openapi.json and, in development, /v1/<service>/dev/clock; probes are `health_app`'s.
+    `enums`: the literal types of its models, by the names that they have in the OpenAPI document.
     `expensive`: operations (or paths of routes that need no token) whose requests are limited more narrowly. Raises ValueError
-    for a /v1 route that asks for no operation of the table, or for more than one, and for something expensive that is no route.
+    for a /v1 route that asks for no operation of the table, or for more than one, for a tag that `TAGS` does not describe, and for
+    something expensive that is no route.
     """
     app = FastAPI(
         title=title,
@@ -69,6 +74,7 @@ def create_app(
     settings = service.settings
     app.state.service = service
     app.state.rights = rights
+    app.state.enums = enums
     app.state.parameters = {
         id(route): openapi.query_parameters(route.dependant) for route in app.routes if isinstance(route, APIRoute)
     }
@@ -154,6 +160,8 @@ def _document(app: FastAPI) -> dict[str, Any]:
 def _check_operations(app: FastAPI, rights: Rights) -> None:
     for route in app.routes:
         path = getattr(route, "path", "")
+        if unknown := {*getattr(route, "tags", ())} - TAGS.keys():
+            raise ValueError(f"{path} has a tag that `TAGS` does not describe: {', '.join(map(str, unknown))}")
         if not path.startswith("/v1/") or path == app.openapi_url or path.startswith(_WITHOUT_TOKEN):
             continue
         if not isinstance(route, APIRoute):

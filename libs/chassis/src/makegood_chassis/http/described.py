@@ -10,49 +10,6 @@ from makegood_contracts.problems import PROBLEMS
 from makegood_chassis.http.changes import Changes
 from makegood_chassis.http.problems import MEDIA_TYPE, Problem
 
-PROBLEM_SCHEMA: Final = {
-    "title": "Problem",
-    "description": "An error in the shape of RFC 9457. Each `type` is a page that says what happened and what to do.",
-    "type": "object",
-    "required": ["type", "title", "status", "detail"],
-    "properties": {
-        "type": {"type": "string", "examples": ["/problems/not-found"]},
-        "title": {"type": "string"},
-        "status": {"type": "integer"},
-        "detail": {"type": "string"},
-        "errors": {
-            "description": "With `validation`: the fields that do not fit, each by a JSON pointer.",
-            "type": "array",
-            "items": {
-                "type": "object",
-                "required": ["in", "pointer", "detail"],
-                "properties": {
-                    "in": {"enum": ["body", "query", "path", "header", "cookie"]},
-                    "pointer": {"type": "string", "examples": ["#/weekly/0/day"]},
-                    "detail": {"type": "string"},
-                },
-            },
-        },
-        "reasons": {
-            "description": "Where rules forbid it: every reason that applies.",
-            "type": "array",
-            "items": {
-                "type": "object",
-                "required": ["code", "detail"],
-                "properties": {
-                    "code": {"type": "string"},
-                    "detail": {"type": "string"},
-                    "remedy": {
-                        "description": "What helps, where something does; `href` where it is done in this API.",
-                        "type": "object",
-                        "required": ["action"],
-                        "properties": {"action": {"type": "string"}, "href": {"type": "string"}},
-                    },
-                },
-            },
-        },
-    },
-}
 _TEXT: Final = {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]+$"}
 Headers = dict[str, dict[str, Any]]
 

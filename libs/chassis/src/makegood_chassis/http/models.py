@@ -15,6 +15,7 @@ from pydantic import (
     Field,
     PlainSerializer,
     Strict,
+    WithJsonSchema,
 )
 
 
@@ -54,6 +55,7 @@ Instant = Annotated[
     BeforeValidator(_rfc_3339),
     AfterValidator(to_utc),
     PlainSerializer(_utc_text, return_type=str),
+    WithJsonSchema({"type": "string", "format": "date-time", "examples": ["2026-11-24T09:00:00Z"]}),
 ]
 """An instant: RFC 3339 with any offset on input (one without is refused), UTC with `Z` on output."""
 
@@ -71,6 +73,18 @@ def _iso_day(value: Any) -> Any:
 
 Day = Annotated[date, BeforeValidator(_iso_day), Field(examples=["2026-11-24"])]
 """A calendar day, as text `YYYY-MM-DD` alone."""
+
+
+def within(first: date, last: date) -> AfterValidator:
+    """Bounds of a `Day`, both inclusive. (`Field(ge=…)` would put words into the OpenAPI document that no reader knows.)"""
+
+    def check(day: date) -> date:
+        if not first <= day <= last:
+            raise ValueError(f"Input should be a day from {first} to {last}")
+        return day
+
+    return AfterValidator(check)
+
 
 Whole = Annotated[int, Strict()]
 """A JSON integer: no text, no boolean, no `30.0`."""

@@ -12,16 +12,18 @@ from fastapi.routing import APIRoute
 
 from makegood_chassis.access.reasons import PARAMETER
 from makegood_chassis.http.changes import Changes
+from makegood_chassis.http.components import ENUMS, name_enums, name_pages, share
 from makegood_chassis.http.described import (
     LOCATION,
-    PROBLEM_SCHEMA,
     answer_headers,
     malformed,
     problems,
     request_headers,
 )
 from makegood_chassis.http.examples import complete_examples
+from makegood_chassis.http.problem_models import FieldPlace, problem_schemas
 from makegood_chassis.http.rights import Denial, Operation, Rights, asks_why
+from makegood_chassis.http.tags import TAGS
 
 __all__ = ["LOCATION", "document", "problems"]
 
@@ -74,16 +76,27 @@ def answer_model(route: APIRoute, status: int) -> Any:
     return route.response_model if model is None and status == (route.status_code or 200) else model
 
 
+def operation_id(route: APIRoute) -> str:
+    """What generated clients call the operation: the handler's name, such as `bookSession` for `book_session`."""
+    first, *others = (route.operation_id or route.name).split("_")
+    return first + "".join(word.capitalize() for word in others)
+
+
 def document(app: FastAPI) -> dict[str, Any]:
     """The document, made once."""
     schema = get_openapi(
-        title=app.title, version=app.version, description=app.description, routes=app.routes, servers=[{"url": "/"}]
+        title=app.title,
+        version=app.version,
+        description=app.description,
+        contact={"name": "Makegood"},
+        routes=app.routes,
+        servers=[{"url": "/", "description": "The gateway."}],
     )
     components = schema.setdefault("components", {})
     schemas = components.setdefault("schemas", {})
     for name in ("HTTPValidationError", "ValidationError"):
         schemas.pop(name, None)
-    schemas["Problem"] = PROBLEM_SCHEMA
+    schemas.update(problem_schemas())
     components["securitySchemes"] = {
         "token": {
             "type": "http",
@@ -96,12 +109,20 @@ def document(app: FastAPI) -> dict[str, Any]:
     for route in routes:
         for method in route.methods or ():
             _complete(schema["paths"][route.path_format][method.lower()], route, app.state.rights)
+    used = {tag for route in routes for tag in route.tags}
+    schema["tags"] = [{"name": tag, "description": about} for tag, about in TAGS.items() if tag in used]
+    name_pages(schema)
     complete_examples(schemas, routes)
+    name_enums(schema, {**ENUMS, "FieldPlace": FieldPlace, **app.state.enums})
+    share(schema)
     return schema
 
 
 def _complete(operation: dict[str, Any], route: APIRoute, rights: Rights) -> None:
     change = route_change(route)
+    operation["operationId"] = operation_id(route)
+    operation["summary"] = route.summary or (route.operation_id or route.name).replace("_", " ").capitalize()
+    operation["security"] = []  # whoever calls proves it in another way; with a token it is changed below
     slugs = list(_EVERY)
     for name in route_operations(route):
         operation["security"] = [{"token": []}]
@@ -124,9 +145,18 @@ def _complete(operation: dict[str, Any], route: APIRoute, rights: Rights) -> Non
     if route.dependant.body_params or change is not None:
         _add(answered, "400", malformed())
     for status, response in answered.items():
+        _describe_stream(response)
         has_etag = bool(getattr(answer_model(route, int(status)), "has_etag", False))
         headers = answer_headers(status, change, has_etag=has_etag)
         response["headers"] = {**headers, **response.get("headers", {})}
+
+
+def _describe_stream(response: dict[str, Any]) -> None:
+    """The schema of a stream is that of its text, which says what each event holds: it is no JSON as a whole."""
+    stream = response.get("content", {}).get("text/event-stream", {})
+    if "$ref" in stream.get("schema", {}):
+        event = {"$ref": stream["schema"]["$ref"]}
+        stream["schema"] = {"type": "string", "contentMediaType": "text/event-stream", "contentSchema": event}
 
 
 def _add(answered: dict[str, Any], status: str, response: Mapping[str, Any]) -> None:

@@ -33,6 +33,11 @@ class Page(BaseModel, Generic[V]):
     items: list[V]
     next_cursor: str | None = None
 
+    @classmethod
+    def model_parametrized_name(cls, params: tuple[Any, ...]) -> str:
+        """`SessionPage` for a page of `SessionView`: this name stands in OpenAPI documents and generated clients."""
+        return f"{getattr(params[0], '__name__', 'Any').removesuffix('View')}Page"
+
 
 def page(
     rows: Sequence[R], limit: int, view: Callable[[R], V], position: Callable[[R], tuple[Any, ...]]

@@ -10,6 +10,8 @@ from fastapi import Response
 from makegood_contracts.problems import PROBLEMS
 from pydantic import BaseModel
 
+from makegood_chassis.http.problem_models import MEMBERS
+
 MEDIA_TYPE: Final = "application/problem+json"
 MOST_ERRORS: Final = 50
 """Field errors that one answer lists at most."""
@@ -31,7 +33,8 @@ _NO_RULE: Final = frozenset({"idempotency-in-flight"})
 class Problem(Exception):
     """Raised anywhere below a request, answered as `application/problem+json`. `members` are extension members.
 
-    A rule's 409 always has `reasons`; where none are given, its own code is the one reason.
+    A rule's 409 always has `reasons`; where none are given, its own code is the one reason. Raises TypeError for a member
+    that the OpenAPI documents do not know: it belongs into `problem_models.Problem` first.
     """
 
     def __init__(
@@ -43,6 +46,8 @@ class Problem(Exception):
         headers: dict[str, str] | None = None,
         **members: Any,
     ) -> None:
+        if not MEMBERS.issuperset(members):
+            raise TypeError(f"not in problem_models.Problem: {', '.join(sorted(members.keys() - MEMBERS))}")
         self.problem = PROBLEMS[slug]
         self.status = status or self.problem.status
         self.detail = detail or self.problem.when

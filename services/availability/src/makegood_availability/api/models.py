@@ -30,7 +30,8 @@ def _whole(value: Any) -> Any:
     return value
 
 
-Step = Annotated[Literal[5, 10, 15, 20, 30, 60], BeforeValidator(_whole)]
+SlotStep = Literal[5, 10, 15, 20, 30, 60]
+Step = Annotated[SlotStep, BeforeValidator(_whole)]
 
 
 def _once(values: list[Any]) -> list[Any]:
@@ -39,7 +40,7 @@ def _once(values: list[Any]) -> list[Any]:
     return values
 
 
-class Stretch(RequestModel):
+class HoursRange(RequestModel):
     """Hours of one day, local time; `to` may be `24:00`, and hours from `00:00` of the next day go on from there."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True, serialize_by_alias=True)
@@ -60,17 +61,17 @@ class Stretch(RequestModel):
         return minutes_of(self.from_), minutes_of(self.to)
 
 
-class DayStretch(Stretch):
+class WeekdayHours(HoursRange):
     """Hours of one day of the week."""
 
     day: Weekday
 
 
-class Exception_(RequestModel):
+class DateHours(RequestModel):
     """One date's own hours in place of its weekday's; none at all closes it."""
 
     date: Day
-    hours: Annotated[list[Stretch], Field(max_length=MOST_STRETCHES)]
+    hours: Annotated[list[HoursRange], Field(max_length=MOST_STRETCHES)]
 
     @model_validator(mode="after")
     def _apart(self) -> Self:
@@ -92,13 +93,13 @@ def _check_day(stretches: list[Any], when: str) -> None:
         raise ValueError(f"stretches overlap {when}")
 
 
-def _check_week(weekly: list[DayStretch]) -> list[DayStretch]:
+def _check_week(weekly: list[WeekdayHours]) -> list[WeekdayHours]:
     for day in {stretch.day for stretch in weekly}:
         _check_day([stretch for stretch in weekly if stretch.day == day], f"on {day}")
     return weekly
 
 
-def _dates_once(exceptions: list[Exception_]) -> list[Exception_]:
+def _dates_once(exceptions: list[DateHours]) -> list[DateHours]:
     _once([exception.date for exception in exceptions])
     return exceptions
 
@@ -108,7 +109,7 @@ def _lengths_once(types: list[SessionType]) -> list[SessionType]:
     return types
 
 
-Weekly = Annotated[list[DayStretch], Field(max_length=7 * MOST_STRETCHES), AfterValidator(_check_week)]
+Weekly = Annotated[list[WeekdayHours], Field(max_length=7 * MOST_STRETCHES), AfterValidator(_check_week)]
 
 
 SCHEDULE: Final[dict[str, Any]] = {
@@ -149,7 +150,7 @@ class ScheduleBody(RequestModel):
 
     time_zone: Annotated[Zone, Field(examples=["America/New_York"])]
     weekly: Weekly
-    exceptions: Annotated[list[Exception_], Field(max_length=400), AfterValidator(_dates_once)] = Field(
+    exceptions: Annotated[list[DateHours], Field(max_length=400), AfterValidator(_dates_once)] = Field(
         default_factory=list
     )
     buffer_before_minutes: Annotated[Whole, Field(ge=0, le=240)] = 0
@@ -171,6 +172,9 @@ class ScheduleView(ScheduleBody):
     version: int
 
 
+SessionsInside = Literal["keep", "cancel"]
+
+
 class TimeOffBody(RequestModel):
     """Time that the provider takes off; the note is for the provider and support alone."""
 
@@ -180,7 +184,7 @@ class TimeOffBody(RequestModel):
     ends_at: Instant
     note: Annotated[str | None, Field(max_length=500)] = None
     sessions: Annotated[
-        Literal["keep", "cancel"] | None, Field(description="What becomes of sessions in it that have not begun.")
+        SessionsInside | None, Field(description="What becomes of sessions in it that have not begun.")
     ] = None
 
     @model_validator(mode="after")
@@ -221,13 +225,16 @@ class SlotView(View):
     local_start: Annotated[str, Field(examples=["2026-11-24T10:00"])]
 
 
+AvailabilityMessage = Literal["Slot available", "Provider is not available", "Venue is not available"]
+
+
 class AvailabilityView(View):
     """Whether this session could take place (RESC-2)."""
 
     model_config = example(available=True, message="Slot available")
 
     available: bool
-    message: Literal["Slot available", "Provider is not available", "Venue is not available"]
+    message: AvailabilityMessage
 
 
 class WaitlistBody(RequestModel):

@@ -64,7 +64,7 @@ _REFUSALS = (
         **problems(*_REFUSALS),
     },
 )
-async def book(
+async def book_session(
     body: BookRequest,
     access: Annotated[Access, Depends(operation("session.book"))],
     change: Annotated[Change, Depends(changes(key_required=True, if_match="none", waits=True))],

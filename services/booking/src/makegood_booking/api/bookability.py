@@ -60,7 +60,7 @@ class ReasonView(View):
     remedy: RemedyView
 
 
-class SlotView(View):
+class NextSlotView(View):
     """A session that can be booked now."""
 
     model_config = example(**_SLOT)
@@ -84,7 +84,7 @@ class BookabilityView(View):
     reasons: list[ReasonView]
     can_purchase: Annotated[bool, Field(description="Whether single credits can be bought on the member's plan.")]
     next_slots: Annotated[
-        list[SlotView], Field(description="At most 5, in order; none while a reason forbids them all.")
+        list[NextSlotView], Field(description="At most 5, in order; none while a reason forbids them all.")
     ]
     length_minutes: Annotated[int | None, Field(description="Of the sessions that this is about; null without any.")]
     modality: Annotated[Modality | None, Field(description="Of the sessions that this is about; null without any.")]
@@ -158,7 +158,7 @@ def _view(found: Found, time_zone: str) -> BookabilityView:
         ],
         can_purchase=verdict.can_purchase,
         next_slots=[
-            SlotView(starts_at=start, ends_at=start + length, local_start=local_text(start, time_zone))
+            NextSlotView(starts_at=start, ends_at=start + length, local_start=local_text(start, time_zone))
             for start in verdict.slots
         ],
         length_minutes=verdict.kind.length_minutes if verdict.kind else None,

@@ -63,7 +63,7 @@ async def save(
     response_model=SessionView,
     responses=problems("not-found", "not-confirmed", "session-over"),
 )
-async def confirm(
+async def confirm_session(
     session_id: SessionId,
     access: Annotated[Access, Depends(operation("session.confirm"))],
     change: ChangeOf,
@@ -83,7 +83,7 @@ async def confirm(
     response_model=SessionView,
     responses={**_LATER, **problems("not-found", "not-confirmed", "session-over")},
 )
-async def decline(
+async def decline_session(
     session_id: SessionId,
     access: Annotated[Access, Depends(operation("session.decline"))],
     change: EndingOf,
@@ -108,7 +108,7 @@ async def decline(
     response_model=SessionView,
     responses={**_LATER, **problems("not-found", "session-over", "forfeit-not-accepted")},
 )
-async def cancel(
+async def cancel_session(
     session_id: SessionId,
     access: Annotated[Access, Depends(operation("session.cancel"))],
     change: EndingOf,
@@ -138,7 +138,7 @@ async def cancel(
     response_model=JoinView,
     responses=problems("not-found", "not-confirmed", "too-early-to-join", "session-over"),
 )
-async def join(
+async def join_session(
     session_id: SessionId,
     access: Annotated[Access, Depends(operation("session.join"))],
     change: ChangeOf,
@@ -166,7 +166,7 @@ async def join(
     response_model=SessionView,
     responses=problems("not-found", "not-confirmed", "session-over"),
 )
-async def leave(
+async def leave_session(
     session_id: SessionId,
     access: Annotated[Access, Depends(operation("session.leave"))],
     change: ChangeOf,
@@ -186,7 +186,7 @@ async def leave(
     response_model=SessionView,
     responses=problems("not-found", "not-confirmed", "no-show-not-possible", "session-over"),
 )
-async def no_show(
+async def report_no_show(
     session_id: SessionId,
     access: Annotated[Access, Depends(operation("session.no-show"))],
     change: ChangeOf,

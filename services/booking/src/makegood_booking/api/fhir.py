@@ -6,6 +6,7 @@ from __future__ import annotations
 from typing import Annotated, Final, Literal
 
 from fastapi import APIRouter, Depends, Response
+from fastapi.responses import JSONResponse
 from makegood_chassis.http.models import Instant, View, example
 from makegood_chassis.http.openapi import problems
 from makegood_chassis.http.preconditions import etag
@@ -16,11 +17,13 @@ from makegood_booking.api.models import SESSION_ID
 from makegood_booking.api.parameters import PartsOf, SessionId
 from makegood_booking.api.sessions import readable
 from makegood_booking.domain.session import AGREED, Session, Status
-from makegood_booking.store.lists import read_canceller
+from makegood_booking.store.lists import Answered, read_answered
 
 router = APIRouter(tags=["sessions"])
 
 AppointmentStatus = Literal["proposed", "pending", "booked", "arrived", "fulfilled", "cancelled", "noshow"]
+ParticipationStatus = Literal["accepted", "declined", "tentative", "needs-action"]
+ActorType = Literal["Patient", "Practitioner", "Location"]
 STATUS: Final[dict[Status, AppointmentStatus]] = {
     "requested": "proposed",
     "reserved": "pending",
@@ -49,14 +52,14 @@ class Identifier(View):
 
 
 class Reference(View):
-    type: Literal["Patient", "Practitioner", "Location"]
+    type: ActorType
     identifier: Identifier
 
 
 class Participant(View):
     actor: Reference
     required: Literal["required"] = "required"
-    status: Literal["accepted", "declined", "needs-action"]
+    status: ParticipationStatus
 
 
 class Meta(View):
@@ -117,12 +120,12 @@ class AppointmentView(View):
     participant: list[Participant]
 
     @classmethod
-    def of(cls, session: Session, canceller: str | None) -> AppointmentView:
-        """`canceller`: who cancelled a session that was cancelled."""
+    def of(cls, session: Session, answered: Answered) -> AppointmentView:
+        """`answered`: what the parties said to it."""
         booked = session.booked
         participants = [
-            _participant("Patient", PERSON, booked.member_id, "accepted"),
-            _participant("Practitioner", PERSON, booked.provider_id, _provider_status(session)),
+            _participant("Patient", PERSON, booked.member_id, _member_status(answered)),
+            _participant("Practitioner", PERSON, booked.provider_id, _provider_status(session, answered)),
         ]
         if booked.venue_id is not None:
             participants.append(_participant("Location", VENUE, booked.venue_id, "accepted"))
@@ -130,7 +133,7 @@ class AppointmentView(View):
             id=session.id,
             meta=Meta(versionId=str(session.version)),
             status=STATUS[session.status],
-            cancelationReason=_reason(session, canceller),
+            cancelationReason=_reason(session, answered.canceller),
             appointmentType=CodeableConcept(text=booked.modality),
             start=booked.starts_at,
             end=booked.ends_at,
@@ -140,8 +143,13 @@ class AppointmentView(View):
         )
 
 
-class FhirResponse(Response):
+class FhirResponse(JSONResponse):
+    """JSON that is encoded already. FastAPI shows the model in the OpenAPI document for answers that are JSON."""
+
     media_type = "application/fhir+json"
+
+    def render(self, content: str) -> bytes:
+        return content.encode()
 
 
 @router.get(
@@ -156,25 +164,31 @@ async def read_appointment(
     """The session as a FHIR R4 Appointment, for its two parties and support."""
     async with parts.database.reading() as queries:
         session = await readable(parts, session_id, access, queries)
-        canceller = await read_canceller(session.id, queries) if session.status == "cancelled" else None
-    content = AppointmentView.of(session, canceller).model_dump_json(exclude_none=True)
+        answered = await read_answered(session.id, queries) if session.over else Answered()
+    content = AppointmentView.of(session, answered).model_dump_json(exclude_none=True)
     return FhirResponse(content, headers={"ETag": etag(session.version)})
 
 
 def _participant(
-    kind: Literal["Patient", "Practitioner", "Location"],
+    kind: ActorType,
     system: str,
     value: str,
-    status: Literal["accepted", "declined", "needs-action"],
+    status: ParticipationStatus,
 ) -> Participant:
     return Participant(actor=Reference(type=kind, identifier=Identifier(system=system, value=value)), status=status)
 
 
-def _provider_status(session: Session) -> Literal["accepted", "declined", "needs-action"]:
-    if session.status == "declined":
+def _member_status(answered: Answered) -> ParticipationStatus:
+    return "declined" if answered.canceller == "member" else "accepted"
+
+
+def _provider_status(session: Session, answered: Answered) -> ParticipationStatus:
+    """Nobody needs to answer what is over: whoever never confirmed stays `tentative`, which promises nothing."""
+    if session.status == "declined" or answered.canceller == "provider":
         return "declined"
-    agreed = session.status in AGREED | {"completed", "provider_missed", "member_no_show"}
-    return "accepted" if agreed else "needs-action"
+    if session.status in AGREED or answered.confirmed:
+        return "accepted"
+    return "tentative" if session.over else "needs-action"
 
 
 def _reason(session: Session, canceller: str | None) -> CodeableConcept | None:

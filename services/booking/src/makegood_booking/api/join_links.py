@@ -55,7 +55,7 @@ class OpenedView(View):
     response_model=OpenedView,
     responses=problems("join-link-invalid", "not-confirmed", "too-early-to-join", "session-over"),
 )
-async def verify(asked: LinkRequest, request: Request, parts: PartsOf) -> OpenedView:
+async def verify_join_link(asked: LinkRequest, request: Request, parts: PartsOf) -> OpenedView:
     """For the video room, before it lets somebody in; needs no access token, for the link is the proof. 400 for a link that is
     forged, expired or revoked; 409 where the session is not joined now, as after it was cancelled. It changes nothing, so ask
     as often as you like: a link dies at once when its session ends."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import date
 from typing import Annotated, Final, Literal
 
-from makegood_chassis.http.models import Day, Flag, Instant, RequestModel, View, Whole, example
+from makegood_chassis.http.models import Day, Flag, Instant, RequestModel, View, Whole, example, within
 from makegood_contracts.currencies import checked_currency
 from makegood_contracts.ids import is_id
 from pydantic import AfterValidator, Field
@@ -24,6 +24,7 @@ _LAST_DAY: Final = date(2199, 12, 31)
 """Of coverage, too: the day after it must be one."""
 
 
+DueDay = Annotated[Day, within(date.min, _LAST_DAY), Field(description=f"A day up to {_LAST_DAY}.")]
 VenueId = Annotated[str, Field(max_length=128), AfterValidator(checked_id)]
 
 
@@ -58,7 +59,7 @@ class InvoiceRequest(RequestModel):
         Field(min_length=3, max_length=3, description="ISO 4217, one that the platform is set up for."),
         AfterValidator(checked_currency),
     ]
-    due_on: Annotated[Day, Field(le=_LAST_DAY)]
+    due_on: DueDay
 
 
 class ExtendRequest(RequestModel):
@@ -70,6 +71,9 @@ class ExtendRequest(RequestModel):
 
     ends_at: Annotated[Instant, Field(description="Later than the end that stands, whole minutes after the start.")]
     invoice: InvoiceRequest | None = None
+
+
+MoveStanding = Literal["pending", "refused"]
 
 
 class MoveView(View):
@@ -88,7 +92,7 @@ class MoveView(View):
     ends_at: Instant
     length_minutes: int
     venue_id: str | None
-    state: Literal["pending", "refused"]
+    state: MoveStanding
     reason: Annotated[str | None, Field(description="Where it was refused: the first reason's code.")]
 
     @classmethod

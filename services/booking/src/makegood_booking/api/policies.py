@@ -57,7 +57,7 @@ class PolicyRequest(RequestModel):
 
 
 @router.get("/v1/policies/current", response_model=PolicyView)
-async def current_policy(access: Annotated[Access, Depends(operation("policy.read"))], parts: PartsOf) -> Response:
+async def read_current_policy(access: Annotated[Access, Depends(operation("policy.read"))], parts: PartsOf) -> Response:
     """The policy that a session booked now is under, and stays under."""
     async with parts.database.reading() as queries:
         policy = await parts.policies.current(queries)

@@ -51,6 +51,7 @@ class ChangeProviderRequest(RequestModel):
 
 @router.post(
     "/v1/rooms/{room_id}/restart",
+    operation_id="restart_room",
     response_model=RoomView,
     responses=problems("not-found", "restart-not-allowed"),
 )

@@ -29,6 +29,7 @@ def _path(room_id: str) -> str:
 
 @router.post(
     "/v1/rooms",
+    operation_id="open_room",
     status_code=201,
     response_model=RoomView,
     responses={
@@ -127,7 +128,9 @@ async def read_room(
     return answer(200, RoomView.of(room), version=room.version, varies=True)
 
 
-@router.post("/v1/rooms/{room_id}/close", response_model=RoomView, responses=problems("not-found"))
+@router.post(
+    "/v1/rooms/{room_id}/close", operation_id="close_room", response_model=RoomView, responses=problems("not-found")
+)
 async def close_a_room(
     room_id: RoomId,
     access: Annotated[Access, Depends(operation("room.close"))],

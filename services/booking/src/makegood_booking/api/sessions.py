@@ -39,7 +39,7 @@ async def readable(parts: Parts, session_id: str, access: Access, queries: Queri
     return session
 
 
-@router.get("/v1/sessions", response_model=Page[SessionView])
+@router.get("/v1/sessions", operation_id="list_sessions", response_model=Page[SessionView])
 async def sessions(
     access: Annotated[Access, Depends(operation("session.list"))],
     parts: PartsOf,
@@ -107,7 +107,7 @@ async def read_session_policy(
 
 
 @router.get("/v1/sessions/{session_id}/history", response_model=Page[HistoryItem], responses=problems("not-found"))
-async def history(
+async def read_session_history(
     session_id: SessionId,
     access: Annotated[Access, Depends(operation("session.history"))],
     parts: PartsOf,

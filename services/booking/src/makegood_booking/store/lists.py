@@ -157,9 +157,20 @@ async def read_history(session_id: str, after: int, most: int, queries: Queries)
     )
 
 
-async def read_canceller(session_id: str, queries: Queries) -> str | None:
-    """Who cancelled it: a party, or the platform."""
-    found: str | None = await queries.fetch_value(
-        "SELECT by FROM session_history WHERE session_id = $1 AND type = 'SessionCancelled'", session_id
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """What the parties said to a session. `canceller`: who cancelled it, a party or the platform; `confirmed`: by the provider."""
+
+    canceller: str | None = None
+    confirmed: bool = False
+
+
+async def read_answered(session_id: str, queries: Queries) -> Answered:
+    """From the session's history."""
+    rows = await queries.fetch(
+        "SELECT type, by FROM session_history "
+        "WHERE session_id = $1 AND type IN ('SessionCancelled', 'SessionConfirmed')",
+        session_id,
     )
-    return found
+    by = {row["type"]: row["by"] for row in rows}
+    return Answered(by.get("SessionCancelled"), "SessionConfirmed" in by)

@@ -46,7 +46,7 @@ Status = Annotated[ProposalStatus | None, Query(description="Only those of this 
         **problems("no-session-credits", "credit-already-returned", "conflict-of-interest", "not-found", "validation"),
     },
 )
-async def post_adjustment(
+async def adjust_credits(
     member_id: MemberId,
     body: AdjustmentBody,
     access: Annotated[Access, Depends(operation("adjustment.make"))],
@@ -150,7 +150,7 @@ Listed = Annotated[ProposalList, Depends()]
     response_model=Page[ProposalView],
     responses=problems("validation"),
 )
-async def read_proposals(member_id: MemberId, listed: Listed) -> Page[ProposalView]:
+async def list_adjustment_proposals(member_id: MemberId, listed: Listed) -> Page[ProposalView]:
     """CRED-5: what was proposed, by whom, and who decided."""
     return await listed.of(member_id)
 
@@ -161,7 +161,7 @@ async def read_proposals(member_id: MemberId, listed: Listed) -> Page[ProposalVi
     response_model=Page[ProposalView],
     responses=problems("validation"),
 )
-async def read_all_proposals(listed: Listed) -> Page[ProposalView]:
+async def list_all_adjustment_proposals(listed: Listed) -> Page[ProposalView]:
     """CRED-5: with `status=proposed`, what waits for a second person."""
     return await listed.of(None)
 
@@ -172,7 +172,7 @@ async def read_all_proposals(listed: Listed) -> Page[ProposalView]:
     response_model=ProposalView,
     responses=problems("not-found", "validation"),
 )
-async def read_proposal(
+async def read_adjustment_proposal(
     member_id: MemberId,
     proposal_id: ProposalId,
     access: Annotated[Access, Depends(operation("adjustment.read"))],
@@ -194,7 +194,7 @@ async def read_proposal(
     response_model=ProposalView,
     responses=problems("conflict-of-interest", "already-decided", "no-session-credits", "not-found"),
 )
-async def approve(
+async def approve_adjustment(
     member_id: MemberId,
     proposal_id: ProposalId,
     access: Annotated[Access, Depends(operation("adjustment.decide"))],
@@ -211,7 +211,7 @@ async def approve(
     response_model=ProposalView,
     responses=problems("conflict-of-interest", "already-decided", "not-found"),
 )
-async def reject(
+async def reject_adjustment(
     member_id: MemberId,
     proposal_id: ProposalId,
     access: Annotated[Access, Depends(operation("adjustment.decide"))],

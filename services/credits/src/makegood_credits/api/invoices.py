@@ -33,7 +33,7 @@ InvoiceId = Annotated[str, Path(max_length=64, examples=["019ab0c4-3f8e-7d6a-9d6
     response_model=Page[InvoiceView],
     responses=problems("not-found", "validation"),
 )
-async def read_invoices(
+async def list_invoices(
     member_id: MemberId,
     access: Annotated[Access, Depends(operation("invoices.read"))],
     data: Data,

@@ -66,7 +66,7 @@ async def read_credits(
     response_model=Page[LedgerItem],
     responses=problems("not-found", "validation"),
 )
-async def read_ledger(
+async def list_ledger(
     member_id: MemberId,
     access: Annotated[Access, Depends(operation("ledger.read"))],
     data: Data,
@@ -87,6 +87,7 @@ async def read_ledger(
 
 @router.put(
     "/v1/members/{member_id}/enrolment",
+    operation_id="enrol_member",
     summary="Enrol in a plan",
     response_model=EnrolmentView,
     responses=problems("plan-unknown", "conflict-of-interest", "validation"),

@@ -6,7 +6,7 @@ from datetime import date
 from typing import Annotated, Any, Final, Literal, Self
 
 from fastapi import Path
-from makegood_chassis.http.models import Day, Instant, RequestModel, View, Whole, example
+from makegood_chassis.http.models import Day, Instant, RequestModel, View, Whole, example, within
 from makegood_contracts.events import LotSource, Modality, PlanKind
 from makegood_contracts.zones import zone_names
 from pydantic import AfterValidator, Field, StringConstraints, model_validator
@@ -30,7 +30,9 @@ def _known_zone(value: str) -> str:
     return value
 
 
-CoveredDay = Annotated[Day, Field(ge=_FIRST_DAY, le=_LAST_DAY)]
+CoveredDay = Annotated[
+    Day, within(_FIRST_DAY, _LAST_DAY), Field(description=f"A day from {_FIRST_DAY} to {_LAST_DAY}.")
+]
 TimeZone = Annotated[str, StringConstraints(min_length=1, max_length=64), AfterValidator(_known_zone)]
 
 ReasonText = Annotated[
@@ -223,12 +225,15 @@ class LedgerItem(View):
     held_after: int
 
 
+RefundStatus = Literal["due", "done", "by_hand"]
+
+
 class RefundView(View):
     """Money that goes back to who paid it. `due`: asked of the payment provider; `by_hand`: support sees to it."""
 
     model_config = example(status="done", amount={"amount_minor": 2500, "currency": "USD"})
 
-    status: Literal["due", "done", "by_hand"]
+    status: RefundStatus
     amount: MoneyView
 
 

@@ -38,7 +38,7 @@ Buyer = Annotated[
         **problems("payment-refused", "purchase-not-allowed", "length-not-in-plan", "validation"),
     },
 )
-async def post_purchase(
+async def buy_credits(
     body: PurchaseBody,
     access: Annotated[Access, Depends(operation("purchase.make"))],
     change: Annotated[Change, Depends(changes(key_required=True, if_match="none"))],

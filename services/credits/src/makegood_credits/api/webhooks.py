@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any, Final
+
 from fastapi import APIRouter, Request
 from makegood_chassis.http.context import context
 from makegood_chassis.http.described import malformed
@@ -15,12 +17,26 @@ from makegood_credits.payments.port import ImpossibleEvent, NotSigned
 
 router = APIRouter(tags=["web-hooks"])
 
-_BODY = {
+_SIGNATURES = {
+    "Stripe-Signature": "Where Stripe is the payment provider: Stripe's signature of the body, `t=…,v1=…`.",
+    "Makegood-Signature": "Where the development provider is: HMAC-SHA256 over moment and body, `t=…,v1=…`.",
+}
+_DESCRIBED: Final[dict[str, Any]] = {
+    "parameters": [
+        {"name": name, "in": "header", "required": False, "description": about, "schema": {"type": "string"}}
+        for name, about in _SIGNATURES.items()
+    ],
     "requestBody": {
         "required": True,
-        "content": {"application/json": {"schema": {"type": "object"}, "example": {"id": "evt_1", "type": "…"}}},
-    }
+        "content": {
+            "application/json": {
+                "schema": {"type": "object", "additionalProperties": True, "description": "As the provider makes it."},
+                "example": {"id": "evt_1", "type": "checkout.session.completed"},
+            }
+        },
+    },
 }
+"""The signature is read from the raw request, so FastAPI does not know of it. Without one that fits: 400."""
 
 
 @router.post(
@@ -28,9 +44,9 @@ _BODY = {
     summary="Web-hooks of the payment provider",
     response_model=HookView,
     responses={400: malformed(), **problems("validation", "payload-too-large")},
-    openapi_extra=_BODY,
+    openapi_extra=_DESCRIBED,
 )
-async def post_payment(request: Request, data: Data, provider: Provider) -> HookView:
+async def receive_payment_event(request: Request, data: Data, provider: Provider) -> HookView:
     """CRED-6: at most 64 KiB, signed by the provider, each handled once; repeats and any order are harmless.
 
     400 for one that is not signed, or was too long ago, and for one that says what cannot be, which is kept. One that concerns nothing here is taken and does nothing, so that

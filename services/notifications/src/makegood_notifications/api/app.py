@@ -20,6 +20,7 @@ from makegood_notifications.api import (
     stream,
     unsubscribe,
 )
+from makegood_notifications.api.enums import ENUMS
 from makegood_notifications.api.rights import EXPENSIVE, RIGHTS
 
 DESCRIPTION = (
@@ -49,5 +50,6 @@ def make_app(service: Service) -> FastAPI:
         description=DESCRIPTION,
         routers=routers,
         rights=RIGHTS,
+        enums=ENUMS,
         expensive=EXPENSIVE,
     )

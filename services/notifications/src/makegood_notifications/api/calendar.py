@@ -30,7 +30,9 @@ KEPT: Final = timedelta(days=90)
 """How long a session stays in the calendar that a person follows, after its end."""
 NAME: Final = "Makegood"
 _ICS: Final = "text/calendar; charset=utf-8"
-_DESCRIBED: Final = {200: {"content": {"text/calendar": {}}, "description": "An iCalendar file (RFC 5545)."}}
+_DESCRIBED: Final = {
+    200: {"content": {"text/calendar": {"schema": {"type": "string"}}}, "description": "An iCalendar file (RFC 5545)."}
+}
 BY_ADDRESS: Final = "calendar"
 """Role in the access log of whoever follows a calendar: its secret address, and no token, says who they are."""
 
@@ -41,7 +43,7 @@ BY_ADDRESS: Final = "calendar"
     response_class=Response,
     responses=_DESCRIBED,  # type: ignore[arg-type]
 )
-async def session_calendar(
+async def read_session_calendar(
     session_id: str,
     access: Annotated[Access, Depends(operation("calendar.read"))],
     log: Annotated[AccessLog, Depends(access_log)],
@@ -65,7 +67,7 @@ async def session_calendar(
 @router.post(
     "/v1/people/{person_id}/calendar-feed", status_code=201, response_model=FeedView, summary="Follow my sessions"
 )
-async def make_feed(
+async def create_calendar_feed(
     person_id: PersonId,
     access: Annotated[Access, Depends(operation("calendar.follow"))],
     log: Annotated[AccessLog, Depends(access_log)],
@@ -89,7 +91,7 @@ async def make_feed(
 @router.delete(
     "/v1/people/{person_id}/calendar-feed", status_code=204, summary="Let nobody follow my sessions any more"
 )
-async def revoke_feed(
+async def revoke_calendar_feed(
     person_id: PersonId,
     access: Annotated[Access, Depends(operation("calendar.follow"))],
     log: Annotated[AccessLog, Depends(access_log)],
@@ -109,7 +111,7 @@ async def revoke_feed(
     response_class=Response,
     responses=_DESCRIBED,  # type: ignore[arg-type]
 )
-async def followed_calendar(
+async def read_calendar_feed(
     secret: Annotated[str, Path(max_length=128, description="From the address that was told.")], request: Request
 ) -> Response:
     """The person's sessions of the last 90 days and ahead, as they stand. Needs no token: the address is the secret."""

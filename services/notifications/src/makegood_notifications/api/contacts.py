@@ -30,7 +30,7 @@ router = APIRouter(tags=["contact"])
     summary="Say how I am reached",
     responses=problems("too-soon"),
 )
-async def put_contact(
+async def save_contact(
     person_id: PersonId,
     body: ContactRequest,
     access: Annotated[Access, Depends(operation("contact.write"))],
@@ -101,7 +101,7 @@ async def confirm_address(
 
 
 @router.get("/v1/people/{person_id}/contact", summary="How I am reached")
-async def get_contact(
+async def read_contact(
     person_id: PersonId,
     access: Annotated[Access, Depends(operation("contact.read"))],
     log: Annotated[AccessLog, Depends(access_log)],

@@ -92,7 +92,7 @@ async def read_erasure(
     status_code=204,
     summary="Keep my data after all",
 )
-async def take_erasure_back(
+async def withdraw_erasure(
     person_id: PersonId,
     access: Annotated[Access, Depends(operation("person.erase"))],
     change: Annotated[Change, Depends(changes(if_match="none"))],

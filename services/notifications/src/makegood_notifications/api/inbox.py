@@ -21,7 +21,7 @@ router = APIRouter(tags=["in-app messages"])
 
 
 @router.get("/v1/people/{person_id}/messages", summary="Messages to me")
-async def list_in_app(
+async def list_in_app_messages(
     person_id: PersonId,
     access: Annotated[Access, Depends(operation("inbox.read"))],
     log: Annotated[AccessLog, Depends(access_log)],

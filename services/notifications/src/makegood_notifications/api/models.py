@@ -13,6 +13,7 @@ from makegood_chassis.http.names import Name
 from makegood_contracts.zones import zone_names
 from pydantic import AfterValidator, Field, StringConstraints
 
+from makegood_notifications.domain.reminding import HandChannel
 from makegood_notifications.phone_numbers import e164
 
 LONGEST_TEXT = 4000
@@ -132,6 +133,7 @@ class ConfirmationRequest(RequestModel):
 
 
 ErasureReason = Literal["person_asked", "consent_withdrawn", "no_longer_needed", "law_requires_it"]
+ErasureState = Literal["none", "pending", "erased"]
 
 
 class ErasureView(View):
@@ -147,7 +149,7 @@ class ErasureView(View):
     )
 
     person_id: str
-    state: Literal["none", "pending", "erased"]
+    state: ErasureState
     reason: ErasureReason | None
     requested_by: str | None
     due_at: Instant | None = Field(description="Of one that waits: until then it can be taken back.")
@@ -175,7 +177,10 @@ class ReminderRequest(RequestModel):
 
     model_config = example(channel="email")
 
-    channel: Literal["email", "whatsapp"]
+    channel: HandChannel
+
+
+MessageKind = Literal["text", "system"]
 
 
 class MessageView(View):
@@ -194,11 +199,15 @@ class MessageView(View):
 
     id: str
     room_id: str
-    kind: Literal["text", "system"]
+    kind: MessageKind
     template: str | None = None
     text: str
     sender_id: str | None = None
     sent_at: Instant
+
+
+Channel = Literal["email", "chat", "whatsapp", "in_app"]
+DeliveryStatus = Literal["queued", "sent", "failed", "skipped"]
 
 
 class DeliveryView(View):
@@ -217,10 +226,10 @@ class DeliveryView(View):
 
     id: str
     person_id: str
-    channel: Literal["email", "chat", "whatsapp", "in_app"]
+    channel: Channel
     template: str
     subject: str | None
-    status: Literal["queued", "sent", "failed", "skipped"]
+    status: DeliveryStatus
     session_id: str | None
     sent_at: Instant | None
 

@@ -27,7 +27,7 @@ _encode = msgspec.json.Encoder().encode
     responses={200: {"model": ExportView, "description": "All of it, sent as it is read."}},
     summary="Everything that is held about me",
 )
-async def export(
+async def export_personal_data(
     person_id: PersonId,
     access: Annotated[Access, Depends(operation("person.export"))],
     log: Annotated[AccessLog, Depends(access_log)],

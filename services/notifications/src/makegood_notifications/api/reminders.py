@@ -36,7 +36,7 @@ router = APIRouter(tags=["reminders"])
     summary="Remind the member now",
     responses=problems("not-confirmed", "session-over", "reminder-not-possible", "too-soon", "idempotency-in-flight"),
 )
-async def remind(
+async def send_reminder(
     session_id: str,
     body: ReminderRequest,
     access: Annotated[Access, Depends(operation("reminder.send"))],

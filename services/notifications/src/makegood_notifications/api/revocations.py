@@ -63,7 +63,7 @@ class RevocationView(View):
     response_model=RevocationView,
     summary="End a person's sessions",
 )
-async def revoke(
+async def revoke_tokens(
     person_id: PersonId,
     body: RevocationRequest,
     access: Annotated[Access, Depends(operation("person.revoke"))],

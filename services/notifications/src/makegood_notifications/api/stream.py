@@ -16,6 +16,7 @@ from makegood_chassis.http.rights import Access, Caller, operation
 from makegood_chassis.messaging.failures import is_transient
 from makegood_chassis.service import Service
 
+from makegood_notifications.api.stream_models import StreamEvent
 from makegood_notifications.store import stream
 from makegood_notifications.store.stream import Entry, Position
 from makegood_notifications.streams import OpenStream, Streams
@@ -39,17 +40,25 @@ SETTLE: Final = 0.01
 _encode = msgspec.json.Encoder().encode
 
 
+class EventStream(StreamingResponse):
+    """Server-sent events, as the HTML standard describes them."""
+
+    media_type = "text/event-stream"
+
+
 @router.get(
     "/v1/stream",
     summary="Follow what happens, live",
-    response_class=StreamingResponse,
-    responses={200: {"content": {"text/event-stream": {}}, "description": "Events; data holds ids."}},
+    response_class=EventStream,
+    responses={200: {"model": StreamEvent, "description": "Events; data holds ids."}},
 )
 async def follow_stream(
     access: Annotated[Access, Depends(operation("stream.follow"))],
     request: Request,
-    last_event_id: Annotated[str | None, Header()] = None,
-) -> StreamingResponse:
+    last_event_id: Annotated[
+        str | None, Header(alias="Last-Event-ID", description="The `id` of the last event that was seen.")
+    ] = None,
+) -> EventStream:
     """Events `session.changed`, `room.message`, `credits.changed`, `waitlist.offered` of the caller. With `Last-Event-ID` those
     since then, up to two days back; without, those from now on. The first event is `stream.opened`: its id is the place to come
     back to, and `resumed` in its data tells whether the id that was sent is followed. It is false for an id that this stream
@@ -69,9 +78,8 @@ async def follow_stream(
     here = context(request)
     opened = streams.enter(access.caller.subject, here.break_off)
     here.at_end = partial(streams.leave, opened)
-    return StreamingResponse(
+    return EventStream(
         _events(service, access.caller, opened, after if after is not None and resumed else end, resumed=resumed),
-        media_type="text/event-stream",
         headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
     )
 

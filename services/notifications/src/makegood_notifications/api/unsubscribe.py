@@ -45,6 +45,7 @@ Token = Annotated[str, Path(max_length=LONGEST, description="From the header `Li
 
 @router.get(
     PATH + "/{token}",
+    operation_id="read_unsubscribe_page",
     summary="Ask whether e-mails shall end",
     response_class=Response,
     responses={**_PAGE, **problems("not-found")},
@@ -58,6 +59,7 @@ async def ask(token: Token, request: Request) -> Response:
 
 @router.post(
     PATH + "/{token}",
+    operation_id="unsubscribe_from_mails",
     summary="No more e-mails",
     response_class=Response,
     responses={**_PAGE, **problems("not-found", "payload-too-large")},

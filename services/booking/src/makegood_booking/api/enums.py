@@ -1,0 +1,34 @@
+"""The literal types of booking's requests and answers, by the names that they have in the OpenAPI document."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from makegood_contracts.events import Actor, Claim, Modality, Outcome, Party
+from makegood_contracts.reasons import ReasonCode
+
+from makegood_booking.api.fhir import ActorType, AppointmentStatus, ParticipationStatus
+from makegood_booking.api.moving_models import MoveStanding
+from makegood_booking.domain.presence import AbsentParty
+from makegood_booking.domain.remedies import Action
+from makegood_booking.domain.rooms import RoomStatus
+from makegood_booking.domain.session import CreditState, Status
+
+ENUMS: Final[Mapping[str, Any]] = {
+    "AbsentParty": AbsentParty,
+    "Actor": Actor,
+    "AppointmentStatus": AppointmentStatus,
+    "CreditState": CreditState,
+    "DisputeClaim": Claim,
+    "FhirActorType": ActorType,
+    "Modality": Modality,
+    "MoveState": MoveStanding,
+    "Outcome": Outcome,
+    "ParticipationStatus": ParticipationStatus,
+    "Party": Party,
+    "ReasonCode": ReasonCode,
+    "RemedyAction": Action,
+    "RoomStatus": RoomStatus,
+    "SessionStatus": Status,
+}

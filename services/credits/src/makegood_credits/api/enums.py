@@ -1,0 +1,28 @@
+"""The literal types of credits' requests and answers, by the names that they have in the OpenAPI document."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from makegood_contracts.events import LotSource, Modality, PlanKind
+
+from makegood_credits.api.models import RefundStatus
+from makegood_credits.domain.balance import UnusableCode
+from makegood_credits.domain.book import EntryKind
+from makegood_credits.domain.invoices import About, InvoiceStatus
+from makegood_credits.domain.proposing import ProposalStatus
+from makegood_credits.domain.purchasing import PurchaseStatus
+
+ENUMS: Final[Mapping[str, Any]] = {
+    "InvoiceAbout": About,
+    "InvoiceStatus": InvoiceStatus,
+    "LedgerKind": EntryKind,
+    "LotSource": LotSource,
+    "Modality": Modality,
+    "PlanKind": PlanKind,
+    "ProposalStatus": ProposalStatus,
+    "PurchaseStatus": PurchaseStatus,
+    "RefundStatus": RefundStatus,
+    "UnusableCode": UnusableCode,
+}

@@ -1,0 +1,18 @@
+"""The literal types of notifications' requests and answers, by the names that they have in the OpenAPI document."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from makegood_notifications.api.models import Channel, DeliveryStatus, ErasureReason, ErasureState, MessageKind
+from makegood_notifications.domain.reminding import HandChannel
+
+ENUMS: Final[Mapping[str, Any]] = {
+    "DeliveryChannel": Channel,
+    "DeliveryStatus": DeliveryStatus,
+    "ErasureReason": ErasureReason,
+    "ErasureState": ErasureState,
+    "MessageKind": MessageKind,
+    "ReminderChannel": HandChannel,
+}
