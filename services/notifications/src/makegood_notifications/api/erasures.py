@@ -47,6 +47,9 @@ async def request_erasure(
     service; their key is destroyed, so that copies and backups of their words can be read by nobody. What is queued for them is
     not sent. Sessions, ledger and access log stay, with ids alone.
 
+    What the person had ahead ends: a provider's schedule is withdrawn, rooms close, sessions ahead are cancelled without loss,
+    places on waitlists end, and the other party is told.
+
     It waits for seven days (the setting `ERASURE_WAIT_DAYS`), in which the person is told and it can be taken back; afterwards
     it cannot be undone. One that waits already stays as it is.
     """
