@@ -65,6 +65,9 @@ async def test_nothing_in_the_way_the_next_slots_can_be_booked(world: World) -> 
         "next_slots": found["next_slots"],
         "length_minutes": 30,
         "modality": "video",
+        "costs": {"credit": 1, "amount": None},
+        "plan": {"id": "plan", "kind": "out_of_pocket", "starts_on": "2026-11-01", "ends_on": None},
+        "policy": (await world.member.get("/v1/policies/current")).json(),
     }
     assert len(found["next_slots"]) == 5
     assert found["next_slots"][0] == {
@@ -282,11 +285,13 @@ async def test_nobody_books_in_a_closed_room_or_for_a_member_who_was_away_and_ea
     for person in (world.member, world.provider):
         refused = await book(world, person, room)
         assert (refused["status"], refused["type"]) == (409, "/problems/room-inactive")
-        (reason,) = refused["reasons"]
-        assert reason["remedy"] == {"action": "restart_therapy", "href": f"/v1/rooms/{room}/restart"}
+        inactive, no_credit = refused["reasons"]
+        assert inactive["remedy"] == {"action": "restart_therapy", "href": f"/v1/rooms/{room}/restart"}
+        assert [each["action"] for each in inactive["remedies"]] == ["restart_therapy", "match_new_provider"]
+        assert no_credit["code"] == "no-session-credits"
     await world.provider.post(f"/v1/rooms/{room}/close")
     refused = await book(world, world.member, room)
-    assert [reason["code"] for reason in refused["reasons"]] == ["room-closed", "room-inactive"]
+    assert [reason["code"] for reason in refused["reasons"]] == ["room-closed", "room-inactive", "no-session-credits"]
     assert not [event for event in await world.outbox() if isinstance(event, SessionRequested)]
     await world.member.post(f"/v1/rooms/{room}/restart")
     assert (await book(world, world.member, room))["status"] == 202

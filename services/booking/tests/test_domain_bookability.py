@@ -78,6 +78,7 @@ lots = st.lists(
         available=st.integers(0, 2),
         length_minutes=st.sampled_from([None, *LENGTHS]),
         expires_at=st.none() | soon,
+        made_for_minutes=st.sampled_from([None, None, *LENGTHS]),
     ),
     max_size=3,
 )
@@ -127,9 +128,9 @@ def test_a_moment_is_paid_for_exactly_where_no_reason_says_otherwise(
         return
     member = known(enrolments=plans, lots=left, schedule=schedule)
     spans = list(payable(member, kind, NOW, NOW + 30 * DAY))
-    assert any(start <= moment < end for start, end in spans) == (pay_reasons(member, moment, kind) == ())
+    assert any(start <= moment < end for start, end in spans) == (pay_reasons(member, moment, kind, NOW) == ())
     owing = replace(member, owes=True)
-    assert [reason.code for reason in pay_reasons(owing, moment, kind)][:1] == ["outstanding-charges"]
+    assert [reason.code for reason in pay_reasons(owing, moment, kind, NOW)][:1] == ["outstanding-charges"]
 
 
 @pytest.mark.rule("BOOK-8", "AVAIL-2")

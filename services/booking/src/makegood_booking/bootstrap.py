@@ -50,7 +50,7 @@ def bootstrap(settings: BookingSettings, clock: Clock | None = None) -> Service:
     clock, database, signals = base(NAME, settings, clock)
     known = Policies()
     kept = Sessions(known)
-    lookout = Lookout()
+    lookout = Lookout(kept)
     return Service(
         name=NAME,
         settings=settings,

@@ -21,7 +21,7 @@ from makegood_booking.domain.rooms import Room
 from makegood_booking.domain.session import Changed, Session
 from makegood_booking.store.coverage import read_enrolments
 from makegood_booking.store.policies import Policies
-from makegood_booking.store.rooms import read_rooms, touch_rooms
+from makegood_booking.store.rooms import RoomToBook, read_rooms, touch_rooms
 from makegood_booking.store.sessions import Sessions
 
 
@@ -51,18 +51,19 @@ class NoSuchRoom(Exception):
 class RoomRefused(Exception):
     """Bookings need an active room, and a member who was active lately (BOOK-7)."""
 
-    def __init__(self, room: Room, reasons: Sequence[Reason]) -> None:
-        super().__init__(room.id)
-        self.room = room
+    def __init__(self, place: RoomToBook, booked_by: Actor, reasons: Sequence[Reason]) -> None:
+        super().__init__(place.room.id)
+        self.place = place
+        self.booked_by = booked_by
         self.reasons = reasons
 
 
 class SupportMayNot(Exception):
     """Support books only video, and only for members with health insurance (BOOK-6)."""
 
-    def __init__(self, room: Room) -> None:
-        super().__init__(room.id)
-        self.room = room
+    def __init__(self, place: RoomToBook) -> None:
+        super().__init__(place.room.id)
+        self.place = place
 
 
 class NotBookable(Exception):
@@ -112,9 +113,9 @@ class Desk:
             elif fault := unfit(wish, policy, unit.now):
                 error = NotBookable(fault)
             elif booked_by == "support" and not support_may_book(wish, await _plan_kind(found.room, wish, unit)):
-                error = SupportMayNot(found.room)
+                error = SupportMayNot(found)
             elif reasons := room_reasons(found.room, found.active_at, policy, unit.now):
-                error = RoomRefused(found.room, reasons)
+                error = RoomRefused(found, booked_by, reasons)
             else:
                 changed = request(booking.session_id, wish, found.room, booked_by, policy, unit.now, found.specialty)
             if changed is None:

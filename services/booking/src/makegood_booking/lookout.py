@@ -26,12 +26,14 @@ from makegood_booking.domain.bookability import (
     Question,
     Verdict,
 )
-from makegood_booking.domain.coverage import Enrolment, latest
+from makegood_booking.domain.coverage import Enrolment, Lot, latest
 from makegood_booking.domain.policy import Policy
+from makegood_booking.domain.rebooking import RIGHT
 from makegood_booking.domain.remedies import Circumstances
 from makegood_booking.domain.rooms import is_available
 from makegood_booking.store import calendars, coverage
 from makegood_booking.store.rooms import RoomToBook, active_room
+from makegood_booking.store.sessions import Sessions
 
 FIRST_STRETCH: Final = timedelta(days=4)
 """Nearly every answer is found in the first days; each further window is twice as long, up to the provider's horizon."""
@@ -52,6 +54,9 @@ class Found:
 class Lookout:
     """Reads what is known of a room and judges it."""
 
+    def __init__(self, sessions: Sessions) -> None:
+        self._sessions = sessions
+
     async def judge(
         self, place: RoomToBook, policy: Policy, question: Question, now: datetime, queries: Queries
     ) -> Found:
@@ -61,7 +66,12 @@ class Lookout:
         known = Known(room, place.active_at, policy)
         try:
             known = await _known(known, queries)
-            circumstances = await _circumstances(circumstances, known.enrolments, known.schedule, now, queries)
+            circumstances = await _circumstances(
+                circumstances, known.enrolments, known.lots, known.schedule, now, queries
+            )
+            if bookability.room_reasons(room, place.active_at, policy, now):
+                missed = await self._sessions.read_missed(room.id, room.member_id, now - RIGHT, queries)
+                known = replace(known, missed=missed, another_room=circumstances.active_room_id is not None)
             verdict = await _judge(known, question, now, queries)
             circumstances = replace(circumstances, purchasable=verdict.can_purchase)
         except Exception as error:  # whatever it is: the member gets an answer, never a bare 500
@@ -96,11 +106,17 @@ async def has_schedule(provider_id: str, now: datetime, queries: Queries) -> boo
 async def circumstances_of(at: Circumstances, now: datetime, queries: Queries) -> Circumstances:
     """All that remedies depend on, for these people in this room."""
     enrolments = await coverage.read_enrolments(at.member_id, queries)
-    return await _circumstances(at, enrolments, await _schedule(at.provider_id, queries), now, queries)
+    lots = await coverage.read_lots(at.member_id, queries)
+    return await _circumstances(at, enrolments, lots, await _schedule(at.provider_id, queries), now, queries)
 
 
 async def _circumstances(
-    at: Circumstances, enrolments: Collection[Enrolment], schedule: Schedule | None, now: datetime, queries: Queries
+    at: Circumstances,
+    enrolments: Collection[Enrolment],
+    lots: Collection[Lot],
+    schedule: Schedule | None,
+    now: datetime,
+    queries: Queries,
 ) -> Circumstances:
     plan = latest(enrolments, now)
     other = await active_room(at.member_id, at.provider_id, queries)
@@ -109,48 +125,63 @@ async def _circumstances(
         plan_kind=plan.plan_kind if plan else None,
         provider_available=is_available(schedule, now),
         active_room_id=other.id if other is not None and other.id != at.room_id else None,
+        sessions_left=any(lot.stands(now) for lot in lots),
     )
 
 
 async def _judge(known: Known, question: Question, now: datetime, queries: Queries) -> Verdict:
     kind = bookability.kind_in_question(known, question, now)
-    room = bookability.room_reasons(known.room, known.active_at, known.policy, now)
     if question.starts_at is not None:
-        return await _judge_wish(known, question.starts_at, kind, room, now, queries)
+        return await _judge_wish(known, question, question.starts_at, kind, now, queries)
     kinds = [each for each in bookability.kinds_in_plan(known, question, now) if bookability.offered(known, each)]
+    kinds.sort(
+        key=lambda each: bool(bookability.in_the_way(known, each, question.by, now))
+    )  # what can be rebooked first
     search = _Search(known, now, queries)
     for each in kinds:
         slots = await search.payable(each, now, MOST_SLOTS)
         if slots:
+            room = bookability.in_the_way(known, each, question.by, now)
             forbids = (*room, bookability.OWES) if known.owes else room
-            return Verdict(forbids, each, () if forbids else tuple(slots), _can_purchase(known, slots[0]))
+            return _verdict(known, forbids, each, () if forbids else tuple(slots), slots[0])
     first = await search.any(kind) if kind is not None else None
     at = first or now
-    reasons = (*room, *bookability.pay_reasons(known, at, kind or NO_KIND))
+    room = bookability.in_the_way(known, kind or NO_KIND, question.by, now)
+    reasons = (*room, *bookability.pay_reasons(known, at, kind or NO_KIND, now))
     if first is None:
         reasons = (*reasons, bookability.nothing_free(known, kind))
-    return Verdict(reasons, kind, (), _can_purchase(known, at))
+    return _verdict(known, reasons, kind, (), at)
 
 
 async def _judge_wish(
-    known: Known, starts_at: datetime, asked: Kind | None, room: tuple[Reason, ...], now: datetime, queries: Queries
+    known: Known, question: Question, starts_at: datetime, asked: Kind | None, now: datetime, queries: Queries
 ) -> Verdict:
     """One wish: whether this very session could be booked; `slots` are those that can, from there on."""
     kind = asked or NO_KIND
     search = _Search(known, now, queries)
     taken = await search.taken((starts_at, starts_at), kind)
+    room = bookability.in_the_way(known, kind, question.by, now)
     reasons = (
         *room,
         *bookability.slot_reasons(known, starts_at, kind, taken, now),
-        *bookability.pay_reasons(known, starts_at, kind),
+        *bookability.pay_reasons(known, starts_at, kind, now),
     )
     slots = [] if known.owes or room else await search.payable(kind, starts_at, MOST_SLOTS)
-    return Verdict(reasons, asked, tuple(slots), _can_purchase(known, starts_at))
+    return _verdict(known, reasons, asked, tuple(slots), starts_at)
 
 
-def _can_purchase(known: Known, moment: datetime) -> bool:
-    plan = bookability.plan_at(known, moment)
-    return plan is not None and plan.purchasable
+def _verdict(
+    known: Known, reasons: tuple[Reason, ...], kind: Kind | None, slots: tuple[datetime, ...], at: datetime
+) -> Verdict:
+    plan = bookability.plan_at(known, at)
+    return Verdict(
+        reasons,
+        kind,
+        slots,
+        can_purchase=plan is not None and plan.purchasable,
+        costs=bookability.costs(known, at, kind) if kind is not None else None,
+        plan=plan,
+    )
 
 
 class _Search:

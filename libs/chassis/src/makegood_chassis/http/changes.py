@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from datetime import datetime
 from functools import cache
 from typing import TYPE_CHECKING, Final, Literal
 
@@ -40,7 +41,7 @@ from makegood_chassis.http.idempotency import (
     store_sealed,
 )
 from makegood_chassis.http.problems import Problem
-from makegood_chassis.http.rights import authenticate
+from makegood_chassis.http.rights import Caller, authenticate
 from makegood_chassis.messaging.failures import is_transient
 
 if TYPE_CHECKING:
@@ -113,6 +114,19 @@ class Change:
             made = fingerprint(scope["method"], target, request.content, request.parsed)
             self._made_claim = Claim(caller.subject, self._key, made, patience)
         return self._made_claim
+
+    @property
+    def caller(self) -> Caller:
+        """Who asks for it."""
+        caller = self._context.caller
+        assert caller is not None
+        return caller
+
+    @property
+    def now(self) -> datetime:
+        """The product's present moment."""
+        service: Service = self._state.service
+        return service.clock.now()
 
     @property
     def cause(self) -> Cause:

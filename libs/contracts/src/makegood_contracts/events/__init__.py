@@ -10,7 +10,7 @@ from makegood_contracts.events.deliveries import (
     PersonErased,
     TokensRevoked,
 )
-from makegood_contracts.events.enrolments import EnrolmentEnded, MemberEnrolled, PlanKind
+from makegood_contracts.events.enrolments import EnrolmentEnded, MemberEnrolled, PlanKind, Price
 from makegood_contracts.events.holds import CreditHeld, CreditRefused, MoveCreditHeld, MoveCreditRefused
 from makegood_contracts.events.ledger import (
     CreditAdjusted,
@@ -136,6 +136,7 @@ __all__ = [
     "PersonErased",
     "PlanKind",
     "PolicyChanged",
+    "Price",
     "ProviderChanged",
     "ProviderMissed",
     "ReconfirmationAsked",

@@ -5,11 +5,20 @@ from __future__ import annotations
 from datetime import date
 from typing import ClassVar, Literal
 
+import msgspec
+
 from makegood_contracts.events.base import Event
 from makegood_contracts.events.sessions import Modality
 from makegood_contracts.topics import ENROLMENTS, Topic
 
 PlanKind = Literal["out_of_pocket", "eap", "health_insurance", "sponsored"]
+
+
+class Price(msgspec.Struct, frozen=True, kw_only=True):
+    """An amount in minor units of an ISO 4217 currency."""
+
+    amount_minor: int
+    currency: str
 
 
 class MemberEnrolled(Event, frozen=True, kw_only=True):
@@ -35,6 +44,8 @@ class MemberEnrolled(Event, frozen=True, kw_only=True):
     lacks becomes the month's last. None: they come once, at the start."""
     reminder_channels: tuple[Literal["email", "whatsapp"], ...] = ("email",)
     """How the provider may remind the member by hand on this plan (REM-1)."""
+    co_pay: Price | None = None
+    """What a session costs where the plan asks for a co-pay (BOOK-3)."""
 
 
 class EnrolmentEnded(Event, frozen=True, kw_only=True):

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import ClassVar, Literal
 
 from makegood_contracts.events.base import Event
+from makegood_contracts.events.enrolments import Price
 from makegood_contracts.reasons import Reason
 from makegood_contracts.topics import HOLDS, Topic
 
@@ -29,6 +30,8 @@ class CreditHeld(HoldFact, frozen=True, kw_only=True):
     invoice_id: str | None = None
     available_after: int
     hold_until: datetime
+    co_pay: Price | None = None
+    """How much it is, where it is a co-pay."""
 
 
 class CreditRefused(HoldFact, frozen=True, kw_only=True):
@@ -47,6 +50,8 @@ class MoveCreditHeld(HoldFact, frozen=True, kw_only=True):
     how: Literal["kept", "added"]
     funding: Literal["credit", "co_pay"]
     lot_id: str | None = None
+    co_pay: Price | None = None
+    """How much it is, where it is a co-pay."""
 
 
 class MoveCreditRefused(HoldFact, frozen=True, kw_only=True):

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import ClassVar
 
 from makegood_contracts.events.base import Event
-from makegood_contracts.events.sessions import Party
+from makegood_contracts.events.sessions import Actor, Party
 from makegood_contracts.topics import ROOMS, Topic
 
 
@@ -32,6 +32,7 @@ class RoomClosed(RoomFact, frozen=True, kw_only=True):
 
     closed_at: datetime
     erased: Party | None = None
+    closed_by: Actor | None = None
 
 
 class RoomRestarted(RoomFact, frozen=True, kw_only=True):

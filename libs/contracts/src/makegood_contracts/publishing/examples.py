@@ -9,7 +9,7 @@ from typing import Any, Final, get_args, get_origin
 import msgspec
 
 from makegood_contracts.envelope import Cause, Record, encode
-from makegood_contracts.events import Event, InvoiceWish
+from makegood_contracts.events import Event, InvoiceWish, Price
 from makegood_contracts.reasons import Obstacle, Reason
 
 _EVENT_ID: Final = "01937b6e-0000-7000-8000-0000000000e1"
@@ -132,6 +132,8 @@ _BY_NAME: Final[dict[str, Any]] = {
     "erased": None,
     "tells_member": True,
     "invoice": InvoiceWish(amount_minor=2500, currency="USD", due_on=date(2026, 12, 8)),
+    "closed_by": "provider",
+    "co_pay": Price(amount_minor=2500, currency="USD"),
     "weekday": 0,
     "start": 540,
     "until": 1020,

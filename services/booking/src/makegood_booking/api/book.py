@@ -14,14 +14,15 @@ from makegood_contracts.ids import new_id
 from makegood_contracts.problems import PROBLEMS
 from makegood_contracts.reasons import Reason
 
-from makegood_booking.api.bookability import about, at_room, refusal
-from makegood_booking.api.models import BookRequest, SessionView
+from makegood_booking.api.bookability import refusal, refused_at_once
+from makegood_booking.api.models import BookRequest, SessionView, about
 from makegood_booking.api.parameters import PartsOf, known_id, session_answer
 from makegood_booking.desk import Booking, NoSuchRoom, NotBookable, RoomRefused, SupportMayNot, session_path
 from makegood_booking.domain.booking import Wish
 from makegood_booking.domain.rooms import Room
 from makegood_booking.domain.session import Session
 from makegood_booking.handlers.outcomes import decided, decided_key
+from makegood_booking.handlers.reopening import reopen
 from makegood_booking.parts import Parts
 
 router = APIRouter(tags=["sessions"])
@@ -78,6 +79,9 @@ async def book_session(
     With `Prefer: wait=N` the answer is the outcome: 201, 200 where another request cancelled the session meanwhile, or 409
     with every reason in `reasons`, `purchasable` where a credit is missing, and the `session_id` of the rejected session.
     Without it, or when the time is up: 202.
+
+    A member who books again what the provider missed does so within 30 days even in a room that somebody else closed: it is
+    opened again (MISS-4).
     """
     wish = Wish(
         room_id=known_id(body.room_id, "room"),
@@ -127,7 +131,7 @@ def _booking(session_id: str, wish: Wish, access: Access, change: Change, *, wai
     )
 
 
-async def _submit(parts: Parts, booking: Booking) -> tuple[Session, Response | None]:
+async def _submit(parts: Parts, booking: Booking, *, again: bool = False) -> tuple[Session, Response | None]:
     try:
         return await parts.desk.submit(booking)
     except NoSuchRoom:
@@ -135,10 +139,18 @@ async def _submit(parts: Parts, booking: Booking) -> tuple[Session, Response | N
     except NotBookable as error:
         raise invalid(f"#/{error.unfit.field}", error.unfit.detail) from None
     except RoomRefused as error:
-        raise await refusal(parts, at_room(error.room), error.reasons) from None
+        if error.booked_by == "member" and not again and await _reopened(parts, booking):
+            return await _submit(parts, booking, again=True)
+        raise await refused_at_once(parts, error.place, booking.wish, error.booked_by, error.reasons) from None
     except SupportMayNot as error:
         reason = Reason(code="support-may-not", detail=PROBLEMS["support-may-not"].when)
-        raise await refusal(parts, at_room(error.room), [reason]) from None
+        raise await refused_at_once(parts, error.place, booking.wish, "support", [reason]) from None
+
+
+async def _reopened(parts: Parts, booking: Booking) -> bool:
+    """MISS-4: whether the booking rebooks a missed session, and has opened its room again."""
+    async with parts.database.transaction(booking.cause) as unit:
+        return await reopen(booking.wish, await parts.policies.current(unit), parts.sessions, unit)
 
 
 async def refused(parts: Parts, session: Session) -> Problem:

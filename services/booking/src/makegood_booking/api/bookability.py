@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from datetime import datetime, timedelta
+from collections.abc import Iterable, Sequence
+from datetime import date, datetime, timedelta
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Depends, Query, Response
@@ -12,21 +12,23 @@ from makegood_chassis.http.models import Instant, View, example
 from makegood_chassis.http.openapi import problems
 from makegood_chassis.http.problems import Problem, invalid, not_found
 from makegood_chassis.http.rights import Access, operation
-from makegood_contracts.events import Modality
-from makegood_contracts.reasons import Reason, ReasonCode
+from makegood_contracts.events import Actor, Modality, PlanKind
+from makegood_contracts.reasons import Reason
 from pydantic import Field
 
-from makegood_booking.api.models import ROOM_ID, LocalTime
+from makegood_booking.api.models import MORE_OF_POLICY, POLICY, POLICY_TEXT, LocalTime, PolicyView
 from makegood_booking.api.parameters import PartsOf, RoomId, known_id
+from makegood_booking.api.reason_models import CostsView, ReasonView
 from makegood_booking.domain.bookability import Question
+from makegood_booking.domain.booking import Wish
+from makegood_booking.domain.coverage import Enrolment
 from makegood_booking.domain.policy import Policy
-from makegood_booking.domain.remedies import Action, Circumstances, Remedy, needs_more, remedy
+from makegood_booking.domain.remedies import Circumstances, needs_more
 from makegood_booking.domain.rooms import Room
-from makegood_booking.domain.session import Session
 from makegood_booking.domain.time import is_zone, local_text
 from makegood_booking.lookout import Found, circumstances_of
 from makegood_booking.parts import Parts
-from makegood_booking.store.rooms import read_rooms
+from makegood_booking.store.rooms import RoomToBook, read_rooms
 
 router = APIRouter(tags=["rooms"])
 
@@ -35,29 +37,7 @@ _SLOT: Final = {
     "ends_at": "2026-11-24T09:30:00Z",
     "local_start": "2026-11-24T10:00",
 }
-
-
-class RemedyView(View):
-    """What helps."""
-
-    model_config = example(action="restart_therapy", href=f"/v1/rooms/{ROOM_ID}/restart")
-
-    action: Action
-    href: Annotated[str | None, Field(description="Where, in this API; null where it is done elsewhere.")] = None
-
-
-class ReasonView(View):
-    """Why nothing can be booked."""
-
-    model_config = example(
-        code="room-closed",
-        detail="The room is closed.",
-        remedy={"action": "restart_therapy", "href": f"/v1/rooms/{ROOM_ID}/restart"},
-    )
-
-    code: ReasonCode
-    detail: str
-    remedy: RemedyView
+_PLAN: Final = {"id": "out-of-pocket-4", "kind": "out_of_pocket", "starts_on": "2026-11-01", "ends_on": None}
 
 
 class NextSlotView(View):
@@ -70,11 +50,30 @@ class NextSlotView(View):
     local_start: Annotated[LocalTime, Field(description="The start in the zone asked for, or the provider's.")]
 
 
+class PlanView(View):
+    """The plan that the member is on then, as far as booking knows it."""
+
+    model_config = example(**_PLAN)
+
+    id: str
+    kind: PlanKind
+    starts_on: date
+    ends_on: date | None
+
+
 class BookabilityView(View):
     """Whether a session can be booked in the room, every reason why not, and the next slots that can."""
 
     model_config = example(
-        bookable=True, reasons=[], can_purchase=True, next_slots=[_SLOT], length_minutes=30, modality="video"
+        bookable=True,
+        reasons=[],
+        can_purchase=True,
+        next_slots=[_SLOT],
+        length_minutes=30,
+        modality="video",
+        costs={"credit": 1, "amount": None},
+        plan=_PLAN,
+        policy={**POLICY, **MORE_OF_POLICY, "text": POLICY_TEXT},
     )
 
     bookable: Annotated[
@@ -88,6 +87,11 @@ class BookabilityView(View):
     ]
     length_minutes: Annotated[int | None, Field(description="Of the sessions that this is about; null without any.")]
     modality: Annotated[Modality | None, Field(description="Of the sessions that this is about; null without any.")]
+    costs: Annotated[
+        CostsView | None, Field(description="What such a session costs (BOOK-3); null while no plan covers the member.")
+    ]
+    plan: Annotated[PlanView | None, Field(description="The plan that would pay for it; null without any.")]
+    policy: Annotated[PolicyView, Field(description="The cancellation policy that a session booked now stays under.")]
 
 
 @router.get(
@@ -126,12 +130,12 @@ async def read_bookability(
         place = (await read_rooms([room_id], queries)).get(room_id)
         if place is None:
             raise not_found("room")
-        access.require("room", member_id=place.room.member_id, provider_id=place.room.provider_id)
+        role = access.require("room", member_id=place.room.member_id, provider_id=place.room.provider_id)
         policy = await parts.policies.current(queries)
         _check_start(starts_at, policy, now)
-        question = Question(starts_at, length_minutes, modality)
+        question = Question(starts_at, length_minutes, modality, "provider" if role == "provider" else "member")
         found = await parts.lookout.judge(place, policy, question, now, queries)
-    return answer(200, _view(found, time_zone or found.time_zone))
+    return answer(200, _view(found, policy, time_zone or found.time_zone))
 
 
 def _check_start(starts_at: datetime | None, policy: Policy, now: datetime) -> None:
@@ -143,19 +147,12 @@ def _check_start(starts_at: datetime | None, policy: Policy, now: datetime) -> N
         raise invalid("#/starts_at", f"The start must lie within {policy.horizon_days} days.", where="query")
 
 
-def _view(found: Found, time_zone: str) -> BookabilityView:
+def _view(found: Found, policy: Policy, time_zone: str) -> BookabilityView:
     verdict = found.verdict
     length = timedelta(minutes=verdict.kind.length_minutes) if verdict.kind else timedelta()
     return BookabilityView(
         bookable=not verdict.reasons,
-        reasons=[
-            ReasonView(
-                code=reason.code,
-                detail=reason.detail,
-                remedy=RemedyView.model_validate(remedy(reason.code, found.circumstances)),
-            )
-            for reason in verdict.reasons
-        ],
+        reasons=[ReasonView.of(reason, found.circumstances) for reason in verdict.reasons],
         can_purchase=verdict.can_purchase,
         next_slots=[
             NextSlotView(starts_at=start, ends_at=start + length, local_start=local_text(start, time_zone))
@@ -163,31 +160,28 @@ def _view(found: Found, time_zone: str) -> BookabilityView:
         ],
         length_minutes=verdict.kind.length_minutes if verdict.kind else None,
         modality=verdict.kind.modality if verdict.kind else None,
+        costs=None if verdict.costs is None else CostsView.model_validate(verdict.costs),
+        plan=_plan(verdict.plan),
+        policy=PolicyView.of(policy),
     )
 
 
-def plain_remedy(helps: Remedy) -> dict[str, str]:
-    """`{action, href?}`, as reasons in problems carry it."""
-    return {"action": helps.action} if helps.href is None else {"action": helps.action, "href": helps.href}
+def _plan(enrolment: Enrolment | None) -> PlanView | None:
+    if enrolment is None:
+        return None
+    return PlanView(
+        id=enrolment.plan_id, kind=enrolment.plan_kind, starts_on=enrolment.starts_on, ends_on=enrolment.ends_on
+    )
 
 
 def with_remedies(reasons: Iterable[Reason], at: Circumstances) -> list[dict[str, Any]]:
     """The reasons of a refused booking, each with what helps: the same words as in bookability (BOOK-8)."""
-    return [
-        {"code": reason.code, "detail": reason.detail, "remedy": plain_remedy(remedy(reason.code, at))}
-        for reason in reasons
-    ]
+    return [ReasonView.of(reason, at).model_dump(mode="json", exclude_none=True) for reason in reasons]
 
 
 def at_room(room: Room) -> Circumstances:
     """Whom a refusal in this room is about."""
     return Circumstances(room.id, room.member_id, room.provider_id)
-
-
-def about(session: Session, purchasable: bool | None) -> Circumstances:
-    """Whom a refusal of this session's time is about; `purchasable`: as credits answered."""
-    booked = session.booked
-    return Circumstances(booked.room_id, booked.member_id, booked.provider_id, purchasable=bool(purchasable))
 
 
 async def refusal(parts: Parts, at: Circumstances, reasons: Iterable[Reason], **members: Any) -> Problem:
@@ -197,3 +191,17 @@ async def refusal(parts: Parts, at: Circumstances, reasons: Iterable[Reason], **
         async with parts.database.reading() as queries:
             at = await circumstances_of(at, parts.clock.now(), queries)
     return Problem(listed[0].code, listed[0].detail, reasons=with_remedies(listed, at), **members)
+
+
+async def refused_at_once(parts: Parts, place: RoomToBook, wish: Wish, by: Actor, reasons: Sequence[Reason]) -> Problem:
+    """BOOK-8: the problem of a booking that booking itself refuses: these reasons, and then what else bookability knows."""
+    question = Question(
+        wish.starts_at, wish.length_minutes, wish.modality, "provider" if by == "provider" else "support"
+    )
+    now = parts.clock.now()
+    async with parts.database.reading() as queries:
+        policy = await parts.policies.current(queries)
+        found = await parts.lookout.judge(place, policy, question, now, queries)
+    named = {reason.code for reason in reasons}
+    listed = [*reasons, *(reason for reason in found.verdict.reasons if reason.code not in named)]
+    return Problem(listed[0].code, listed[0].detail, reasons=with_remedies(listed, found.circumstances))

@@ -157,7 +157,8 @@ async def join_session(
             allowed(still or Changed(session), session, unit.now)
         else:
             session = await save(parts, attendance.join(session, party, unit.now), session, party, change, unit)
-        view = JoinView.model_construct(join_url=parts.join_links.make(session, party), session=SessionView.of(session))
+        shown = SessionView.of(session, party, unit.now)
+        view = JoinView.model_construct(join_url=parts.join_links.make(session, party), session=shown)
         return change.answer(200, view, version=session.version)
 
 

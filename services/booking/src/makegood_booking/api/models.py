@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Annotated, Any, Final
 
 from makegood_chassis.http.models import Flag, Instant, RequestModel, View, Whole, example
@@ -9,8 +10,11 @@ from makegood_contracts.events import Actor, Modality
 from pydantic import Field
 
 from makegood_booking.api.moving_models import MoveView, VenueId
+from makegood_booking.api.reason_models import ActionView, ReasonView
+from makegood_booking.domain.actions import Reader, actions
 from makegood_booking.domain.policy import Policy
 from makegood_booking.domain.presence import AbsentParty
+from makegood_booking.domain.remedies import Circumstances
 from makegood_booking.domain.rooms import Room, RoomStatus
 from makegood_booking.domain.session import CreditState, Session, Status
 from makegood_booking.domain.time import local_text
@@ -71,6 +75,25 @@ SESSION: Final[dict[str, Any]] = {
     "absent_party": None,
     "move": None,
     "version": 2,
+    "reasons": [],
+    "actions": [
+        {
+            "action": "cancel",
+            "allowed": True,
+            "from": None,
+            "until": "2026-11-23T09:00:00Z",
+            "costs": None,
+            "reason": None,
+        },
+        {
+            "action": "join",
+            "allowed": False,
+            "from": "2026-11-24T08:50:00Z",
+            "until": None,
+            "costs": None,
+            "reason": "not-confirmed",
+        },
+    ],
 }
 """Examples of the OpenAPI document."""
 
@@ -227,9 +250,17 @@ class SessionView(View):
         MoveView | None, Field(description="Another time that is being decided, or was refused last (RESC-1, EXT-1).")
     ]
     version: int
+    reasons: Annotated[
+        list[ReasonView], Field(description="Of a rejected session: every reason, as bookability words them (BOOK-8).")
+    ]
+    actions: Annotated[
+        list[ActionView],
+        Field(description="What the reader may do now, and when or why not (BOOK-10). It changes as time passes, too."),
+    ]
 
     @classmethod
-    def of(cls, session: Session) -> SessionView:
+    def of(cls, session: Session, reader: Reader, now: datetime, at: Circumstances | None = None) -> SessionView:
+        """As the reader sees it now. `at`: what the remedies of a rejected session depend on."""
         booked = session.booked
         return cls.model_construct(
             id=booked.session_id,
@@ -251,7 +282,16 @@ class SessionView(View):
             absent_party=session.absent_party,
             move=MoveView.of(session),
             version=session.version,
+            reasons=[ReasonView.of(reason, at or about(session)) for reason in session.reasons],
+            actions=[ActionView.of(action) for action in actions(session, reader, now)],
         )
+
+
+def about(session: Session, purchasable: bool | None = None) -> Circumstances:
+    """Whom a refusal of this session's time is about; `purchasable`: as credits answered."""
+    booked = session.booked
+    can = session.purchasable if purchasable is None else purchasable
+    return Circumstances(booked.room_id, booked.member_id, booked.provider_id, purchasable=bool(can))
 
 
 class JoinView(View):

@@ -14,9 +14,9 @@ from makegood_chassis.http.rights import Access, operation
 from makegood_contracts.events import InvoiceWish
 from makegood_contracts.ids import new_id
 
-from makegood_booking.api.bookability import about, refusal
+from makegood_booking.api.bookability import refusal
 from makegood_booking.api.changes import locked, save
-from makegood_booking.api.models import SessionView
+from makegood_booking.api.models import SessionView, about
 from makegood_booking.api.moving_models import ExtendRequest, RescheduleRequest
 from makegood_booking.api.parameters import PartsOf, SessionId, known_id, session_answer
 from makegood_booking.desk import session_path

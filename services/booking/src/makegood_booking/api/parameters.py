@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 
 from fastapi import Depends, Path, Request, Response
 from makegood_chassis.http.changes import Change
 from makegood_chassis.http.problems import Problem, invalid, not_found
+from makegood_chassis.http.rights import Caller
 from makegood_contracts.ids import is_id
 from makegood_contracts.problems import PROBLEMS
 
 from makegood_booking.api.models import SessionPolicyView, SessionView
+from makegood_booking.domain.actions import Reader
 from makegood_booking.domain.attendance import as_of
 from makegood_booking.domain.booking import Unfit
 from makegood_booking.domain.cancelling import forfeits_now, free_until
@@ -68,4 +70,14 @@ def allowed(result: Changed | Refusal | Unfit, session: Session, now: datetime) 
 
 def session_answer(change: Change, status: int, session: Session, location: str | None = None) -> Response:
     """A session as the answer to a change."""
-    return change.answer(status, SessionView.of(session), version=session.version, location=location)
+    view = SessionView.of(session, reader_of(session, change.caller), change.now)
+    return change.answer(status, view, version=session.version, location=location)
+
+
+def reader_of(session: Session, caller: Caller) -> Reader:
+    """As whom the caller, who may see the session, reads it."""
+    booked = session.booked
+    for role, party in (("member", booked.member_id), ("provider", booked.provider_id)):
+        if caller.subject == party and role in caller.roles:
+            return cast("Reader", role)
+    return "support"

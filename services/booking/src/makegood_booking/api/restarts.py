@@ -16,12 +16,13 @@ from makegood_contracts.events import Actor
 from makegood_contracts.ids import new_id
 from pydantic import Field
 
-from makegood_booking.api.bookability import at_room, plain_remedy
+from makegood_booking.api.bookability import at_room
 from makegood_booking.api.models import Nothing, PersonId, RoomView
 from makegood_booking.api.parameters import PartsOf, RoomId, known_id, session_policy
 from makegood_booking.api.providers import require_schedule, wait_for_schedule
+from makegood_booking.api.reason_models import plain_remedy
 from makegood_booking.domain.cancelling import forfeits_now
-from makegood_booking.domain.remedies import remedy
+from makegood_booking.domain.remedies import remedies
 from makegood_booking.domain.rooms import RestartRefusal, Room, close_room, leave_room, open_room, restart_room
 from makegood_booking.domain.session import Session
 from makegood_booking.handlers.left import LEFT, LOOKS_AGAIN_AFTER, call_off_ahead
@@ -32,7 +33,7 @@ from makegood_booking.store import rooms
 router = APIRouter(tags=["rooms"])
 
 _WHY: Final[dict[RestartRefusal, str]] = {
-    "eap": "Therapy under an employee assistance program is not restarted here; get more sessions instead.",
+    "eap": "No session of the employee assistance program is left; get more sessions first.",
     "provider-gone": "The provider is no longer available; be matched with a new one.",
     "another-room": "The two have another active room; book in that one.",
 }
@@ -64,7 +65,7 @@ async def restart(
 ) -> Response:
     """Restarts therapy in a closed room, or for a member who was away for too long (ROOM-1, ROOM-2).
 
-    A refusal's `reasons[].remedy` says what to do instead: `get_more_sessions` (EAP), `match_new_provider` (the provider is
+    A refusal's `reasons[].remedy` says what to do instead: `get_more_sessions` (EAP, and none is left), `match_new_provider` (the provider is
     no longer available), `use_active_room`. In a room that is active, of an active member, nothing changes.
     """
     room_id = known_id(room_id, "room")
@@ -83,6 +84,7 @@ async def restart(
             policy,
             unit.now,
             plan_kind=at.plan_kind,
+            sessions_left=at.sessions_left,
             provider_available=at.provider_available,
             another_room=at.active_room_id is not None,
         )
@@ -90,8 +92,13 @@ async def restart(
             outcome = "another-room"  # it was a moment faster
             at = await circumstances_of(at, unit.now, unit)
         if isinstance(outcome, str):
-            helps = plain_remedy(remedy("restart-not-allowed", at))
-            reason = {"code": "restart-not-allowed", "detail": _WHY[outcome], "remedy": helps}
+            helps = [plain_remedy(each) for each in remedies("restart-not-allowed", at)]
+            reason = {
+                "code": "restart-not-allowed",
+                "detail": _WHY[outcome],
+                "remedy": helps[0],
+                "remedies": helps,
+            }
             raise Problem("restart-not-allowed", _WHY[outcome], reasons=[reason])
         room, restarted = outcome
         if restarted is not None:
@@ -151,7 +158,7 @@ async def change_provider(
                 raise Problem("unavailable", headers={"Retry-After": "1"})
             new = present
         was_open = room.status == "active"
-        room, closed = close_room(room, unit.now)
+        room, closed = close_room(room, unit.now, "member")
         if closed is not None:
             unit.publish(closed, sequence=room.version)
         if was_open or made:

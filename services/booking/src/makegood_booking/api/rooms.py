@@ -146,7 +146,7 @@ async def close_a_room(
             raise not_found("room")
         role = access.require("room", member_id=room.member_id, provider_id=room.provider_id)
         change.expect_version(room.version)
-        room, closed = close_room(room, unit.now)
+        room, closed = close_room(room, unit.now, "support" if role == "ops" else role)
         if closed is not None:
             await rooms.save_room(room, unit)
             unit.publish(closed, sequence=room.version)

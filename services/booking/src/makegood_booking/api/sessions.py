@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Annotated
@@ -16,10 +17,12 @@ from makegood_chassis.http.problems import invalid, not_found
 from makegood_chassis.http.rights import Access, Role, operation
 from makegood_contracts.ids import is_id
 
-from makegood_booking.api.models import HistoryItem, SessionPolicyView, SessionView
-from makegood_booking.api.parameters import PartsOf, SessionId, known_id, session_policy
+from makegood_booking.api.models import HistoryItem, SessionPolicyView, SessionView, about
+from makegood_booking.api.parameters import PartsOf, SessionId, known_id, reader_of, session_policy
 from makegood_booking.api.rooms import known_cursor_id, note_parties
+from makegood_booking.domain.remedies import Circumstances, needs_more
 from makegood_booking.domain.session import Session, Status
+from makegood_booking.lookout import circumstances_of
 from makegood_booking.parts import Parts
 from makegood_booking.store.lists import Filter, Place, is_snapshot, list_sessions, read_history
 from makegood_booking.store.personal_data import Note, read_notes, read_remark
@@ -74,7 +77,14 @@ async def sessions(
                 return answer(200, Page[SessionView](items=[]))
             wanted = replace(wanted, member_id=room.member_id)
         found = await list_sessions(parts.sessions, wanted, limit + 1, queries)
-    items, following = page(found, limit, lambda listed: SessionView.of(listed[0]), lambda listed: listed[1])
+        at = await _circumstances(parts, [session for session, _ in found[:limit]], queries)
+    now = parts.clock.now()
+
+    def view(listed: tuple[Session, object]) -> SessionView:
+        session = listed[0]
+        return SessionView.of(session, reader_of(session, access.caller), now, at.get(session.id))
+
+    items, following = page(found, limit, view, lambda listed: listed[1])
     note_parties(access, ((session.booked.member_id, session.booked.provider_id) for session, _ in found[:limit]))
     return answer(200, Page[SessionView].model_construct(items=items, next_cursor=following))
 
@@ -93,7 +103,23 @@ async def read_session(
     """One session, for its two parties and support."""
     async with parts.database.reading() as queries:
         session = await readable(parts, session_id, access, queries)
-    return answer(200, SessionView.of(session), version=session.version, varies=True)
+        at = await _circumstances(parts, [session], queries)
+    view = SessionView.of(session, reader_of(session, access.caller), parts.clock.now(), at.get(session.id))
+    return answer(200, view, version=session.version, varies=True)
+
+
+async def _circumstances(parts: Parts, shown: Sequence[Session], queries: Queries) -> dict[str, Circumstances]:
+    """What the remedies of rejected sessions depend on, by session; read once for each room."""
+    rooms: dict[str, Circumstances] = {}
+    found: dict[str, Circumstances] = {}
+    for session in shown:
+        if not needs_more(reason.code for reason in session.reasons):
+            continue
+        room, at = session.booked.room_id, about(session)
+        if room not in rooms:
+            rooms[room] = await circumstances_of(at, parts.clock.now(), queries)
+        found[session.id] = replace(rooms[room], purchasable=at.purchasable)
+    return found
 
 
 @router.get("/v1/sessions/{session_id}/policy", response_model=SessionPolicyView, responses=problems("not-found"))

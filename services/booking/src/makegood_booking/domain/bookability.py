@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Final, Literal
 
 from makegood_calendar.hours import Span
 from makegood_calendar.offers import NOT_PUBLISHED, Offer, Schedule, Venue
@@ -13,9 +13,12 @@ from makegood_calendar.slots import Busy, free_starts, window
 from makegood_contracts.events import Modality
 from makegood_contracts.reasons import Reason
 
-from makegood_booking.domain.coverage import Enrolment, Lot, Stretch, stretches
+from makegood_booking.domain.coverage import Enrolment, Lot, Stretch, next_credits, stretches
+from makegood_booking.domain.money import Costs
 from makegood_booking.domain.policy import Policy
-from makegood_booking.domain.rooms import Room, is_inactive
+from makegood_booking.domain.rebooking import Place, reopened
+from makegood_booking.domain.rooms import Room, is_available, is_inactive
+from makegood_booking.domain.session import Session
 
 MOST_SLOTS: Final = 5
 NOTHING_TOLD: Final = Reason(
@@ -54,6 +57,8 @@ class Question:
     starts_at: datetime | None = None
     length_minutes: int | None = None
     modality: Modality | None = None
+    by: Literal["member", "provider", "support"] = "member"
+    """Who would book."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +72,10 @@ class Known:
     lots: Sequence[Lot] = ()
     owes: bool = False
     schedule: Schedule | None = None
+    another_room: bool = False
+    """Whether the two share another room that is active."""
+    missed: Sequence[Session] = ()
+    """What the provider missed in the room, and the member has not rebooked (MISS-4)."""
 
     @property
     def psychiatry(self) -> bool:
@@ -85,6 +94,9 @@ class Verdict:
     kind: Kind | None = None
     slots: tuple[datetime, ...] = ()
     can_purchase: bool = False
+    costs: Costs | None = None
+    plan: Enrolment | None = None
+    """That covers the member then; else the one that people speak of."""
 
 
 @dataclass(slots=True)
@@ -107,9 +119,22 @@ def room_reasons(room: Room, active_at: datetime, policy: Policy, now: datetime)
     return tuple(reasons)
 
 
-def pay_reasons(known: Known, starts_at: datetime, kind: Kind) -> tuple[Reason, ...]:
-    """BOOK-4, BOOK-7: why the member's plan does not pay for a session of this kind then; as credits decides it."""
+def in_the_way(known: Known, kind: Kind, by: str, now: datetime) -> tuple[Reason, ...]:
+    """BOOK-7, MISS-4: the reasons of the room, unless the member's booking opens it again."""
+    reasons = room_reasons(known.room, known.active_at, known.policy, now)
+    if not reasons or by != "member":
+        return reasons
+    place = Place(known.room, known.active_at, is_available(known.schedule, now), known.another_room)
+    opens = reopened(place, kind.length_minutes, kind.modality, known.missed, known.policy, now)
+    return reasons if opens is None else ()
+
+
+def pay_reasons(known: Known, starts_at: datetime, kind: Kind, now: datetime) -> tuple[Reason, ...]:
+    """BOOK-4, BOOK-7: why nothing pays for a session of this kind then; as credits decides it. A credit that was made good
+    pays for its length whatever the plan (MISS-4)."""
     reasons = [OWES] if known.owes else []
+    if any(lot.makes_good(starts_at, kind.length_minutes) for lot in known.lots):
+        return tuple(reasons)
     enrolment = plan_at(known, starts_at)
     if enrolment is None:
         detail = "The member's coverage does not reach the session's day."
@@ -130,7 +155,15 @@ def pay_reasons(known: Known, starts_at: datetime, kind: Kind) -> tuple[Reason, 
     ):
         more = "; one can be bought" if enrolment.purchasable else ""
         detail = f"No credit is left for a session of this length on that day{more}."
-        reasons.append(Reason(code="no-session-credits", detail=detail))
+        coming = next_credits(known.enrolments, starts_at, now)
+        reasons.append(
+            Reason(
+                code="no-session-credits",
+                detail=detail,
+                available_from=coming.available_from if coming else None,
+                credits=coming.credits if coming else None,
+            )
+        )
     return tuple(reasons)
 
 
@@ -151,6 +184,16 @@ def slot_reasons(known: Known, starts_at: datetime, kind: Kind, taken: Calendar,
     return tuple(sorted(reasons, key=lambda reason: _ORDER.index(reason.code)))
 
 
+def costs(known: Known, starts_at: datetime, kind: Kind) -> Costs | None:
+    """BOOK-3: what a session of this kind costs then: a credit, or the co-pay of the plan; None where no plan says."""
+    if any(lot.makes_good(starts_at, kind.length_minutes) for lot in known.lots):
+        return Costs(credit=1)
+    enrolment = plan_at(known, starts_at)
+    if enrolment is None or not enrolment.has_live_sessions:
+        return None
+    return Costs(amount=enrolment.co_pay_amount) if enrolment.co_pay else Costs(credit=1)
+
+
 def plan_at(known: Known, moment: datetime) -> Enrolment | None:
     """The enrolment that covers the member then."""
     return next((each.enrolment for each in stretches(known.enrolments) if each.covers(moment)), None)
@@ -167,14 +210,26 @@ def coming(known: Known, now: datetime) -> list[Stretch]:
 
 
 def kinds_in_plan(known: Known, asked: Question, now: datetime) -> list[Kind]:
-    """The lengths and modalities that the member's plan includes, of those asked about; in person last, for it needs a
-    venue."""
-    found: dict[Kind, None] = {}
-    for stretch in coming(known, now):
-        for length in known.lengths(stretch.enrolment):
-            for modality in stretch.enrolment.modalities:
-                if asked.length_minutes in (None, length) and asked.modality in (None, modality):
-                    found[Kind(length, modality)] = None
+    """The lengths and modalities that the member's plan includes, or that a credit made good pays for, of those asked about;
+    in person last, for it needs a venue."""
+    included = [
+        Kind(length, modality)
+        for stretch in coming(known, now)
+        for length in known.lengths(stretch.enrolment)
+        for modality in stretch.enrolment.modalities
+    ]
+    lengths = known.schedule.lengths if known.schedule is not None else {}
+    made_good = [
+        Kind(length, modality)
+        for length in sorted(lengths)
+        if any(lot.makes_good(now, length) for lot in known.lots)
+        for modality in sorted(lengths[length])
+    ]
+    found = dict.fromkeys(
+        kind
+        for kind in (*included, *made_good)
+        if asked.length_minutes in (None, kind.length_minutes) and asked.modality in (None, kind.modality)
+    )
     return sorted(found, key=lambda kind: kind.modality == _IN_PERSON)
 
 
@@ -198,7 +253,20 @@ def kind_in_question(known: Known, asked: Question, now: datetime) -> Kind | Non
 
 
 def payable(known: Known, kind: Kind, start: datetime, end: datetime) -> Iterator[Span]:
-    """The spans within [start, end) in which the member's plan pays for sessions of this kind (BOOK-7), in order."""
+    """The spans within [start, end) in which the member's plan or a credit made good pays for sessions of this kind (BOOK-7,
+    MISS-4), in order."""
+    made_good = [lot for lot in known.lots if lot.makes_good(start, kind.length_minutes)]
+    paid = list(_paid_by_plan(known, kind, start, end))
+    if made_good:
+        paid.append((start, min(end, max(lot.expires_at or end for lot in made_good))))
+    until = start
+    for span in sorted(paid):
+        if max(until, span[0]) < span[1]:
+            yield max(until, span[0]), span[1]
+            until = span[1]
+
+
+def _paid_by_plan(known: Known, kind: Kind, start: datetime, end: datetime) -> Iterator[Span]:
     lasts: datetime | None = None
     fitting = [lot for lot in known.lots if lot.pays(start, kind.length_minutes)]
     if fitting and all(lot.expires_at is not None for lot in fitting):

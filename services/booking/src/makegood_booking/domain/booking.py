@@ -20,6 +20,7 @@ from makegood_contracts.events import (
 )
 from makegood_contracts.reasons import Reason
 
+from makegood_booking.domain.money import Money
 from makegood_booking.domain.policy import Policy
 from makegood_booking.domain.rooms import Room
 from makegood_booking.domain.session import AGREED, Appointment, Changed, CreditState, Session, fact, happened
@@ -127,13 +128,15 @@ def slot_refused(session: Session, reasons: Sequence[Reason], now: datetime) -> 
     return _decide(replace(session, slot="refused", slot_reasons=tuple(reasons)), now)
 
 
-def credit_held(session: Session, co_pay: bool, now: datetime, lot_id: str | None = None) -> Changed:
-    """BOOK-1: credits set a credit of the lot aside, or a co-pay."""
+def credit_held(
+    session: Session, co_pay: bool, now: datetime, lot_id: str | None = None, amount: Money | None = None
+) -> Changed:
+    """BOOK-1: credits set a credit of the lot aside, or a co-pay of that amount."""
     if session.funding != "asked":
         return Changed(session)
     # The ledger's topic has another key, so the credit's end can be heard of before its hold: then the end stands.
     credit: CreditState = "held" if not co_pay and session.credit == "none" else session.credit
-    held = replace(session, funding="co_pay" if co_pay else "credit", credit=credit, lot_id=lot_id)
+    held = replace(session, funding="co_pay" if co_pay else "credit", credit=credit, lot_id=lot_id, co_pay=amount)
     return _decide(held, now)
 
 
@@ -185,8 +188,9 @@ def co_pay_lapsed(session: Session, now: datetime) -> Changed:
 
 
 def not_decided_in_time(session: Session) -> Changed:
-    """A booking that is still undecided when its time is up is refused, before any of its holds can lapse."""
-    return _reject(session, (NOT_IN_TIME,))
+    """A booking that is still undecided when its time is up is refused, before any of its holds can lapse. What one of the
+    two refused it for until then is told too (BOOK-8)."""
+    return _reject(session, (*session.reasons, NOT_IN_TIME))
 
 
 def confirmed_by_provider(session: Session, now: datetime) -> Changed:

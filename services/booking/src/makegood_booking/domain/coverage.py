@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from calendar import monthrange
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 
 from makegood_contracts.events import Modality, PlanKind, Specialty
 
+from makegood_booking.domain.money import Money
 from makegood_booking.domain.time import zone
 
 
@@ -31,6 +33,10 @@ class Enrolment:
     live_credits: int | None
     purchasable: bool
     sequence: int
+    months: int | None = None
+    """After how many months its credits come anew; None: they come once."""
+    co_pay_amount: Money | None = None
+    """None where it asks for none, or was told by an earlier release."""
 
     @property
     def covers_from(self) -> datetime:
@@ -44,6 +50,29 @@ class Enrolment:
     @property
     def co_pay(self) -> bool:
         return self.live_credits is None
+
+    def next_grant(self, moment: datetime, now: datetime) -> datetime | None:
+        """PLAN-1: when the first credits to come arrive that have not lapsed by that moment; None: none are to come. How long
+        it counts is not looked at."""
+        if not self.live_credits:
+            return None
+        if self.months is None:
+            return self.covers_from if self.covers_from > now else None
+        today = now.astimezone(zone(self.time_zone)).date()
+        passed = (today.year - self.starts_on.year) * 12 + today.month - self.starts_on.month
+        number = max(0, passed // self.months)
+        while self._period_start(number) <= now or self._period_start(number + 1) <= moment:
+            number += 1
+        return self._period_start(number)
+
+    def _period_start(self, number: int) -> datetime:
+        return _start_of_day(self._first_day(number), self.time_zone)
+
+    def _first_day(self, number: int) -> date:
+        """Of the period of that number. A day that its month lacks becomes the month's last."""
+        months = self.starts_on.year * 12 + self.starts_on.month - 1 + (self.months or 0) * number
+        year, month = months // 12, months % 12 + 1
+        return date(year, month, min(self.starts_on.day, monthrange(year, month)[1]))
 
     @property
     def has_live_sessions(self) -> bool:
@@ -62,6 +91,12 @@ class Lot:
     available: int
     length_minutes: int | None
     expires_at: datetime | None
+    made_for_minutes: int | None = None
+    """MISS-4: of a credit that was made good, the length that it pays for whatever the plan is by then."""
+
+    def makes_good(self, starts_at: datetime, length_minutes: int) -> bool:
+        """MISS-4: whether a credit of this lot was made good for that length: it needs no plan."""
+        return self.made_for_minutes == length_minutes and self.stands(starts_at)
 
     def pays(self, starts_at: datetime, length_minutes: int) -> bool:
         """CRED-2: whether a session of that length at that time can take a credit of this lot."""
@@ -69,6 +104,14 @@ class Lot:
 
     def stands(self, starts_at: datetime) -> bool:
         return self.available > 0 and (self.expires_at is None or self.expires_at > starts_at)
+
+
+@dataclass(frozen=True, slots=True)
+class NextCredits:
+    """So many credits come then."""
+
+    available_from: datetime
+    credits: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +149,19 @@ def latest(enrolments: Collection[Enrolment], now: datetime) -> Enrolment | None
     found = stretches(enrolments)
     begun = [stretch for stretch in found if stretch.covers_from <= now]
     return (begun[-1] if begun else found[0]).enrolment if found else None
+
+
+def next_credits(enrolments: Collection[Enrolment], moment: datetime, now: datetime) -> NextCredits | None:
+    """The first credits to come that have not lapsed by that moment; None: none are to come. A session in a later period is
+    booked with the credits of its own period (CRED-2)."""
+    coming = [
+        NextCredits(grant, stretch.enrolment.live_credits)
+        for stretch in stretches(enrolments)
+        if stretch.enrolment.live_credits
+        and (grant := stretch.enrolment.next_grant(moment, now)) is not None
+        and (stretch.covers_until is None or max(grant, moment) < stretch.covers_until)
+    ]
+    return min(coming, key=lambda each: each.available_from, default=None)
 
 
 def _covering(found: Iterable[Stretch], moment: datetime) -> Enrolment | None:

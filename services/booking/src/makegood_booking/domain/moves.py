@@ -21,6 +21,7 @@ from makegood_contracts.events import (
 )
 from makegood_contracts.reasons import Reason
 
+from makegood_booking.domain.money import Money
 from makegood_booking.domain.pending import Move
 from makegood_booking.domain.presence import NOBODY
 from makegood_booking.domain.session import AGREED, Changed, Session, happened
@@ -52,14 +53,20 @@ def asked(session: Session, move: Move) -> Changed:
     return happened(session, SessionMoveRequested, {"move": move}, **_facts(move))
 
 
-def paid_for(session: Session, move_id: str, added: Literal["credit", "co_pay"] | None, now: datetime) -> Changed:
+def paid_for(
+    session: Session,
+    move_id: str,
+    added: Literal["credit", "co_pay"] | None,
+    now: datetime,
+    co_pay: Money | None = None,
+) -> Changed:
     """RESC-1: what the session costs at its new time is set aside. `added`: another hold beside the one that stands."""
     move = session.move
     if move is None or move.id != move_id or move.state != "asked":
         return Changed(session)
     if now >= move.decide_by:
         return not_paid_for_in_time(session)
-    funded = replace(move, state="funded", added=added)
+    funded = replace(move, state="funded", added=added, co_pay=co_pay)
     return happened(session, SessionMoveFunded, {"move": funded}, **_facts(funded))
 
 
@@ -119,7 +126,11 @@ def _moved(session: Session, move: Move, now: datetime) -> Changed:
         "attendance": NOBODY,
     }
     if move.added is not None:  # its hold takes the place of the old one
-        changes |= {"funding": move.added, "credit": "held" if move.added == "credit" else "none"}
+        changes |= {
+            "funding": move.added,
+            "credit": "held" if move.added == "credit" else "none",
+            "co_pay": move.co_pay,
+        }
     return happened(
         session,
         SessionMoved,

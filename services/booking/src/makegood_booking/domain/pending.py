@@ -9,6 +9,8 @@ from typing import Literal
 from makegood_contracts.events import InvoiceWish, Party, Specialty
 from makegood_contracts.reasons import Reason
 
+from makegood_booking.domain.money import Money
+
 MoveState = Literal["asked", "funded", "refused"]
 """`asked`: credits is to answer. `funded`: availability is to answer, and alone decides. `refused`: it is off."""
 
@@ -33,6 +35,8 @@ class Move:
     invoice: InvoiceWish | None = None
     added: Literal["credit", "co_pay"] | None = None
     """What is held beside the session's own hold, to take its place when the move is made."""
+    co_pay: Money | None = None
+    """How much that is, where it is a co-pay."""
     reasons: tuple[Reason, ...] = ()
     purchasable: bool | None = None
 

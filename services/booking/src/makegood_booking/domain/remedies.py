@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Literal
 
 from makegood_contracts.events import PlanKind
-from makegood_contracts.reasons import ReasonCode
+from makegood_contracts.reasons import Reason, ReasonCode
 
 Action = Literal[
     "restart_therapy",
@@ -29,6 +29,8 @@ Action = Literal[
     "choose_another_slot",
     "choose_another_time",
     "choose_another_venue",
+    "wait_for_credits",
+    "join_waitlist",
     "try_again_later",
 ]
 
@@ -53,67 +55,101 @@ class Circumstances:
     provider_available: bool = True
     active_room_id: str | None = None
     """Another room that the two share, and that is active."""
+    sessions_left: bool = False
+    """Whether the member has a credit that has not lapsed."""
+    credits_come: bool = False
+    """Whether the plan gives more credits by itself."""
 
 
-def remedy(code: ReasonCode | Literal["restart-not-allowed"], at: Circumstances) -> Remedy:
-    """What helps against a reason."""
+def remedies(code: ReasonCode | Literal["restart-not-allowed"], at: Circumstances) -> tuple[Remedy, ...]:
+    """What helps against a reason, what helps most first. There is always something."""
     return _TABLE[code](at)
 
 
-def _back_to_therapy(at: Circumstances) -> Remedy:
-    """ROOM-1, ROOM-2: restart with the provider; with EAP get more sessions; with a provider who is gone be matched anew."""
+def remedies_of(reason: Reason, at: Circumstances) -> tuple[Remedy, ...]:
+    """What helps against this very reason: where it tells of credits to come, waiting for them does too."""
+    return remedies(reason.code, replace(at, credits_come=reason.available_from is not None))
+
+
+def remedy(code: ReasonCode | Literal["restart-not-allowed"], at: Circumstances) -> Remedy:
+    """What helps most."""
+    return remedies(code, at)[0]
+
+
+def _back_to_therapy(at: Circumstances) -> tuple[Remedy, ...]:
+    """ROOM-1, ROOM-2: restart with the provider, or be matched anew; with EAP only while sessions are left."""
     if at.active_room_id is not None:
-        return Remedy("use_active_room", f"/v1/rooms/{at.active_room_id}")
-    if at.plan_kind == "eap":
-        return Remedy("get_more_sessions")
+        return (Remedy("use_active_room", f"/v1/rooms/{at.active_room_id}"),)
+    if at.plan_kind == "eap" and not at.sessions_left:
+        return (Remedy("get_more_sessions"),)
+    anew = Remedy("match_new_provider", f"/v1/rooms/{at.room_id}/change-provider")
     if not at.provider_available:
-        return Remedy("match_new_provider", f"/v1/rooms/{at.room_id}/change-provider")
-    return Remedy("restart_therapy", f"/v1/rooms/{at.room_id}/restart")
+        return (anew,)
+    return Remedy("restart_therapy", f"/v1/rooms/{at.room_id}/restart"), anew
 
 
-def _renewal(at: Circumstances) -> Remedy:
+def _renewal(at: Circumstances) -> tuple[Remedy, ...]:
     match at.plan_kind:
         case "health_insurance":
-            return Remedy("renew_insurance_coverage")
+            return (Remedy("renew_insurance_coverage"),)
         case "eap":
-            return Remedy("get_more_sessions")
+            return (Remedy("get_more_sessions"),)
         case "sponsored":
-            return Remedy("renew_sponsored_benefits")
+            return (Remedy("renew_sponsored_benefits"),)
         case "out_of_pocket":
-            return Remedy("renew_plan", "/v1/plans")
+            return (Remedy("renew_plan", "/v1/plans"),)
         case None:
-            return Remedy("choose_plan", "/v1/plans")
+            return (Remedy("choose_plan", "/v1/plans"),)
 
 
-def _more_credits(at: Circumstances) -> Remedy:
+def _more_credits(at: Circumstances) -> tuple[Remedy, ...]:
+    """BOOK-4: buy one, or wait for those that the plan gives next; the waitlist keeps a place until they are there."""
+    found = []
     if at.purchasable:
-        return Remedy("buy_credit", "/v1/purchases")
-    if at.plan_kind in ("eap", "sponsored"):
-        return _renewal(at)
-    return Remedy("check_credits", f"/v1/members/{at.member_id}/credits")
+        found.append(Remedy("buy_credit", "/v1/purchases"))
+    if at.credits_come:
+        found.append(Remedy("wait_for_credits", f"/v1/members/{at.member_id}/credits"))
+        found.append(_waitlist(at))
+    elif at.plan_kind in ("eap", "sponsored"):
+        found += _renewal(at)
+    return tuple(found) or (Remedy("check_credits", f"/v1/members/{at.member_id}/credits"),)
 
 
-def _slots(action: Action) -> Callable[[Circumstances], Remedy]:
-    return lambda at: Remedy(action, f"/v1/providers/{at.provider_id}/slots")
+def _waitlist(at: Circumstances) -> Remedy:
+    return Remedy("join_waitlist", f"/v1/rooms/{at.room_id}/waitlist")
 
 
-_TABLE: Final[Mapping[str, Callable[[Circumstances], Remedy]]] = {
+def _ask(at: Circumstances) -> Remedy:
+    """AVAIL-5: "I can't find a time that works for me"."""
+    return Remedy("message_provider", f"/v1/rooms/{at.room_id}/time-request")
+
+
+def _slots(action: Action) -> Callable[[Circumstances], tuple[Remedy, ...]]:
+    return lambda at: (Remedy(action, f"/v1/providers/{at.provider_id}/slots"), _waitlist(at), _ask(at))
+
+
+def _one(action: Action, href: str | None = None) -> Callable[[Circumstances], tuple[Remedy, ...]]:
+    helps = (Remedy(action, href),)
+    return lambda at: helps
+
+
+_TABLE: Final[Mapping[str, Callable[[Circumstances], tuple[Remedy, ...]]]] = {
     "room-closed": _back_to_therapy,
     "room-inactive": _back_to_therapy,
     "restart-not-allowed": _back_to_therapy,
     "coverage-ended": _renewal,
-    "outstanding-charges": lambda at: Remedy("pay_balance", f"/v1/members/{at.member_id}/invoices"),
-    "plan-excludes-live-sessions": lambda at: Remedy("change_plan", "/v1/plans"),
+    "outstanding-charges": lambda at: (Remedy("pay_balance", f"/v1/members/{at.member_id}/invoices"),),
+    "plan-excludes-live-sessions": _one("change_plan", "/v1/plans"),
     "no-session-credits": _more_credits,
-    "length-not-in-plan": lambda at: Remedy("choose_plan_length"),
-    "modality-not-in-plan": lambda at: Remedy("choose_plan_modality"),
-    "provider-unavailable": lambda at: Remedy("message_provider", f"/v1/rooms/{at.room_id}/time-request"),
+    "length-not-in-plan": lambda at: (Remedy("choose_plan_length"), _ask(at)),
+    "modality-not-in-plan": _one("choose_plan_modality"),
+    "provider-unavailable": lambda at: (_ask(at), _waitlist(at)),
     "slot-not-offered": _slots("choose_another_slot"),
     "slot-taken": _slots("choose_another_slot"),
-    "member-busy": _slots("choose_another_time"),
-    "venue-taken": lambda at: Remedy("choose_another_venue", "/v1/venues"),
-    "support-may-not": lambda at: Remedy("ask_provider_to_book", f"/v1/rooms/{at.room_id}/messages"),
-    "temporary-interruption": lambda at: Remedy("try_again_later"),
+    "member-busy": lambda at: (Remedy("choose_another_time", f"/v1/providers/{at.provider_id}/slots"),),
+    "venue-taken": _one("choose_another_venue", "/v1/venues"),
+    "support-may-not": lambda at: (Remedy("ask_provider_to_book", f"/v1/rooms/{at.room_id}/messages"),),
+    "temporary-interruption": _one("try_again_later"),
 }
 _NEED_MORE: Final = frozenset(
     {"room-closed", "room-inactive", "restart-not-allowed", "coverage-ended", "no-session-credits"}
@@ -121,5 +157,5 @@ _NEED_MORE: Final = frozenset(
 
 
 def needs_more(codes: Iterable[str]) -> bool:
-    """Whether the remedy of one of these depends on more of the circumstances than the ids."""
+    """Whether the remedies of one of these depend on more of the circumstances than the ids."""
     return not _NEED_MORE.isdisjoint(codes)

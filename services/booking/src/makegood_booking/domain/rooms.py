@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import Literal
 
 from makegood_calendar.offers import Schedule
-from makegood_contracts.events import Party, PlanKind, ProviderChanged, RoomClosed, RoomOpened, RoomRestarted
+from makegood_contracts.events import Actor, Party, PlanKind, ProviderChanged, RoomClosed, RoomOpened, RoomRestarted
 
 from makegood_booking.domain.policy import Policy
 
@@ -23,6 +23,8 @@ class Room:
     created_at: datetime
     last_activity_at: datetime
     version: int
+    closed_by: Actor | None = None
+    """Who closed it last; None for rooms that an earlier release closed."""
 
 
 def open_room(room_id: str, member_id: str, provider_id: str, now: datetime) -> tuple[Room, RoomOpened]:
@@ -33,11 +35,13 @@ def open_room(room_id: str, member_id: str, provider_id: str, now: datetime) -> 
     )
 
 
-def close_room(room: Room, now: datetime, *, erased: Party | None = None) -> tuple[Room, RoomClosed | None]:
+def close_room(
+    room: Room, now: datetime, by: Actor = "system", *, erased: Party | None = None
+) -> tuple[Room, RoomClosed | None]:
     """ROOM-1: no more bookings in this room. Closing a closed room changes nothing. `erased`: whose erasure closes it (NOTE-5)."""
     if room.status == "closed":
         return room, None
-    closed = replace(room, status="closed", version=room.version + 1)
+    closed = replace(room, status="closed", version=room.version + 1, closed_by=by)
     return closed, RoomClosed(
         room_id=room.id,
         member_id=room.member_id,
@@ -45,6 +49,7 @@ def close_room(room: Room, now: datetime, *, erased: Party | None = None) -> tup
         room_version=closed.version,
         closed_at=now,
         erased=erased,
+        closed_by=by,
     )
 
 
@@ -72,20 +77,21 @@ def restart_room(
     now: datetime,
     *,
     plan_kind: PlanKind | None,
+    sessions_left: bool,
     provider_available: bool,
     another_room: bool,
 ) -> tuple[Room, RoomRestarted | None] | RestartRefusal:
     """ROOM-1, ROOM-2: therapy goes on in a closed or inactive room. In one that is neither nothing changes.
 
-    Not for EAP, whose members get more sessions instead; not with a provider who is no longer available; not where the two
-    have `another_room` that is active.
+    Not for EAP without `sessions_left`, whose members get more sessions first; not with a provider who is no longer
+    available; not where the two have `another_room` that is active.
     """
     if another_room:
         return "another-room"
-    if plan_kind == "eap":
-        return "eap"
     if room.status == "active" and not is_inactive(active_at, policy, now):
         return room, None
+    if plan_kind == "eap" and not sessions_left:
+        return "eap"
     if not provider_available:
         return "provider-gone"
     restarted = replace(room, status="active", last_activity_at=now, version=room.version + 1)

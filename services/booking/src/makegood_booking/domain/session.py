@@ -9,6 +9,7 @@ from typing import Any, Final, Literal
 from makegood_contracts.events import Actor, Event, Modality, Party
 from makegood_contracts.reasons import Reason
 
+from makegood_booking.domain.money import Money
 from makegood_booking.domain.pending import Move
 from makegood_booking.domain.policy import Policy
 from makegood_booking.domain.presence import NOBODY, AbsentParty, Attendance
@@ -103,6 +104,8 @@ class Session:
     """EXT-1: what the invoices of its extensions come to, in the currency's minor unit."""
     invoiced_early: bool = False
     """EXT-1: one of them was added before the session began."""
+    co_pay: Money | None = None
+    """What it costs where no credit pays for it; None for sessions of an earlier release."""
 
     @property
     def id(self) -> str:

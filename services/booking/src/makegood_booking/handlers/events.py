@@ -23,6 +23,7 @@ from makegood_contracts.events import (
     MoveCreditHeld,
     MoveCreditRefused,
     PersonErased,
+    Price,
     SchedulePublished,
     SlotHeld,
     SlotMoved,
@@ -46,6 +47,7 @@ from makegood_booking.domain.booking import (
     slot_refused,
 )
 from makegood_booking.domain.cancelling import call_off
+from makegood_booking.domain.money import Money
 from makegood_booking.domain.moves import carried_out, not_paid_for, paid_for, turned_down
 from makegood_booking.domain.session import Changed, Session
 from makegood_booking.handlers.candidates import judges
@@ -65,7 +67,9 @@ def event_handlers(sessions: Sessions, signals: Signals, lookout: Lookout) -> Ev
     rules: dict[type[Event], Rule] = {
         SlotHeld: lambda session, event, now: slot_held(session, now, (event.blocked_from, event.blocked_until)),
         SlotRefused: lambda session, event, now: slot_refused(session, event.reasons, now),
-        CreditHeld: lambda session, event, now: credit_held(session, event.funding == "co_pay", now, event.lot_id),
+        CreditHeld: lambda session, event, now: credit_held(
+            session, event.funding == "co_pay", now, event.lot_id, amount_of(event.co_pay)
+        ),
         CreditRefused: lambda session, event, now: credit_refused(session, event.reasons, event.purchasable, now),
         SlotReleased: lambda session, event, now: slot_lapsed(session, now),
         CreditReturned: lambda session, event, now: credit_moved(session, "returned", event.cause, now),
@@ -73,7 +77,7 @@ def event_handlers(sessions: Sessions, signals: Signals, lookout: Lookout) -> Ev
         CreditSpent: lambda session, event, now: credit_moved(session, "spent", None, now),
         InvoiceVoided: lambda session, event, now: co_pay_lapsed(session, now),
         MoveCreditHeld: lambda session, event, now: paid_for(
-            session, event.move_id, event.funding if event.how == "added" else None, now
+            session, event.move_id, event.funding if event.how == "added" else None, now, amount_of(event.co_pay)
         ),
         MoveCreditRefused: lambda session, event, now: not_paid_for(
             session, event.move_id, event.reasons, event.purchasable
@@ -95,6 +99,11 @@ def event_handlers(sessions: Sessions, signals: Signals, lookout: Lookout) -> Ev
         TokensRevoked: on_tokens_revoked,
     }
     return together(handlers, READ_MODELS)
+
+
+def amount_of(price: Price | None) -> Money | None:
+    """An amount of money as it was told."""
+    return None if price is None else Money(price.amount_minor, price.currency)
 
 
 def _on_time_off(sessions: Sessions, signals: Signals) -> EventHandler:

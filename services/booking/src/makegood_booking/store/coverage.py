@@ -10,32 +10,40 @@ from makegood_chassis.database import Queries, UnitOfWork, column
 from makegood_contracts.envelope import Received
 from makegood_contracts.events import MemberEnrolled
 from makegood_contracts.events.ledger import InvoiceFact
+from msgspec import convert, to_builtins
 
 from makegood_booking.domain.coverage import Enrolment, Lot
+from makegood_booking.domain.money import Money
 
 _ENROL = """
 INSERT INTO enrolments AS known (id, member_id, plan_id, plan_kind, starts_on, ends_on, time_zone, lengths,
-    psychiatry_lengths, modalities, live_credits, purchasable, sequence)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
+    psychiatry_lengths, modalities, live_credits, purchasable, sequence, months, co_pay)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)
 ON CONFLICT (id) DO UPDATE SET ends_on = excluded.ends_on, lengths = excluded.lengths,
     psychiatry_lengths = excluded.psychiatry_lengths, modalities = excluded.modalities,
-    live_credits = excluded.live_credits, purchasable = excluded.purchasable, sequence = excluded.sequence
+    live_credits = excluded.live_credits, purchasable = excluded.purchasable, sequence = excluded.sequence,
+    months = excluded.months, co_pay = excluded.co_pay
 WHERE known.sequence < excluded.sequence
 """
 _ENROLMENTS = """
 SELECT id::text, member_id, plan_id, plan_kind, starts_on, ends_on, time_zone, lengths, psychiatry_lengths, modalities,
-    live_credits, purchasable, sequence
+    live_credits, purchasable, sequence, months, co_pay
 FROM enrolments WHERE member_id = $1
 """
+_CO_PAY = -1
+"""Where it stands in a row of them."""
 _MOVE = """
-INSERT INTO credit_movements (id, member_id, lot_id, amount, sequence, tells, length_minutes, expires_at)
-SELECT * FROM unnest($1::uuid[], $2::text[], $3::uuid[], $4::int[], $5::bigint[], $6::bool[], $7::int[], $8::timestamptz[])
+INSERT INTO credit_movements (id, member_id, lot_id, amount, sequence, tells, length_minutes, expires_at, made_for_minutes)
+SELECT * FROM unnest($1::uuid[], $2::text[], $3::uuid[], $4::int[], $5::bigint[], $6::bool[], $7::int[], $8::timestamptz[],
+                     $9::int[])
 ON CONFLICT (id) DO NOTHING
 """
 # The hold that each session began with is on its row; whatever happened to a credit since is a movement.
 _LOTS = """
-SELECT moved.lot_id::text, moved.amount - coalesce(begun.holds, 0) AS available, moved.length_minutes, moved.expires_at
+SELECT moved.lot_id::text, moved.amount - coalesce(begun.holds, 0) AS available, moved.length_minutes, moved.expires_at,
+       moved.made_for_minutes
 FROM (SELECT lot_id, sum(amount)::int AS amount, max(length_minutes) AS length_minutes,
+             max(made_for_minutes) AS made_for_minutes,
              (array_agg(expires_at ORDER BY sequence DESC) FILTER (WHERE tells))[1] AS expires_at
       FROM credit_movements WHERE member_id = $1 GROUP BY lot_id) AS moved
 LEFT JOIN (SELECT lot_id, count(*)::int AS holds FROM sessions
@@ -62,6 +70,7 @@ class Movement:
     tells: bool = False
     length_minutes: int | None = None
     expires_at: datetime | None = None
+    made_for_minutes: int | None = None
 
 
 async def enrol(received: Received[MemberEnrolled], unit: UnitOfWork) -> None:
@@ -82,12 +91,19 @@ async def enrol(received: Received[MemberEnrolled], unit: UnitOfWork) -> None:
         event.live_credits,
         event.purchasable,
         received.sequence,
+        event.period_months,
+        None if event.co_pay is None else to_builtins(event.co_pay),
     )
 
 
 async def read_enrolments(member_id: str, queries: Queries) -> list[Enrolment]:
     """All enrolments of the member, also those that are over."""
-    return [Enrolment(*row) for row in await queries.fetch(_ENROLMENTS, member_id)]
+    found = []
+    for row in await queries.fetch(_ENROLMENTS, member_id):
+        values = list(row)
+        values[_CO_PAY] = None if values[_CO_PAY] is None else convert(values[_CO_PAY], Money)
+        found.append(Enrolment(*values))
+    return found
 
 
 async def move_credits(movements: Sequence[Movement], unit: UnitOfWork) -> None:
@@ -98,6 +114,7 @@ async def move_credits(movements: Sequence[Movement], unit: UnitOfWork) -> None:
             column(movements, name)
             for name in (
                 "id", "member_id", "lot_id", "amount", "sequence", "tells", "length_minutes", "expires_at",
+                "made_for_minutes",
             )
         ),
     )  # fmt: skip

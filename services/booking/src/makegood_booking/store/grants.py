@@ -10,13 +10,15 @@ _OF_A_SESSION: Final = (
     "status, version, slot_state, funding, credit_state, reasons, purchasable, confirm_by, member_joined_at, member_left_at, "
     "provider_joined_at, provider_left_at, absent_party, lot_id, blocked_from, blocked_until, move, moved_by_provider, "
     "together_since, together, first_left, moved_at_short_notice, reconfirmation, starts_at, ends_at, length_minutes, time_zone, venue_id, "
-    "extended_minutes, invoiced_minor, invoiced_early"
+    "extended_minutes, invoiced_minor, invoiced_early, co_pay"
 )
 
 GRANTS: Final[Grants] = {
     **CHASSIS,
     "policies": Allowed("SELECT, INSERT", auditor="SELECT"),
-    "rooms": Allowed("SELECT, INSERT, UPDATE (status, version, last_activity_at, left_free_at)", auditor="SELECT"),
+    "rooms": Allowed(
+        "SELECT, INSERT, UPDATE (status, version, last_activity_at, left_free_at, closed_by)", auditor="SELECT"
+    ),
     # Whose it is, who booked it and under which policy stays as it was written.
     "sessions": Allowed(f"SELECT, INSERT, UPDATE ({_OF_A_SESSION})", auditor="SELECT"),
     "session_history": Allowed("SELECT, INSERT"),
@@ -27,7 +29,8 @@ GRANTS: Final[Grants] = {
     ),
     # What other services told.
     "enrolments": Allowed(
-        "SELECT, INSERT, UPDATE (ends_on, lengths, psychiatry_lengths, modalities, live_credits, purchasable, sequence)"
+        "SELECT, INSERT, UPDATE (ends_on, lengths, psychiatry_lengths, modalities, live_credits, purchasable, months, co_pay, "
+        "sequence)"
     ),
     "credit_movements": Allowed("SELECT, INSERT"),
     "overdue_invoices": Allowed("SELECT, INSERT, UPDATE (owed, sequence)", auditor="SELECT"),

@@ -15,11 +15,12 @@ from sqlalchemy import or_, select
 from makegood_booking.domain.rooms import Room
 from makegood_booking.store.tables import rooms
 
-_COLUMNS: Final = "id, member_id, provider_id, status, created_at, last_activity_at, version"
-_ADD = f"""
-INSERT INTO rooms ({_COLUMNS}) VALUES ($1, $2, $3, $4, $5, $6, $7)
+_COLUMNS: Final = "id, member_id, provider_id, status, created_at, last_activity_at, version, closed_by"
+_ADD = """
+INSERT INTO rooms (id, member_id, provider_id, status, created_at, last_activity_at, version)
+VALUES ($1, $2, $3, $4, $5, $6, $7)
 ON CONFLICT (member_id, provider_id) WHERE status = 'active' DO NOTHING RETURNING id
-"""  # noqa: S608
+"""
 _TOUCH = """
 UPDATE rooms SET last_activity_at = $2
 WHERE id IN (SELECT id FROM rooms
@@ -96,7 +97,7 @@ async def lock_active_of(people: Collection[str], unit: UnitOfWork) -> list[Room
 async def read_rooms(room_ids: Collection[str], queries: Queries) -> dict[str, RoomToBook]:
     """The rooms of these ids by id."""
     found = await queries.fetch(_BOOKABLE, list(room_ids))
-    return {str(row[0]): RoomToBook(Room(str(row[0]), *row[1:7]), row[7], row[8]) for row in found}
+    return {str(row[0]): RoomToBook(Room(str(row[0]), *row[1:8]), row[8], row[9]) for row in found}
 
 
 async def save_room(room: Room, unit: UnitOfWork) -> bool:
@@ -111,11 +112,13 @@ async def save_room(room: Room, unit: UnitOfWork) -> bool:
 
 async def _save_room(room: Room, unit: UnitOfWork) -> None:
     await unit.execute(
-        "UPDATE rooms SET status = $2, version = $3, last_activity_at = greatest(last_activity_at, $4) WHERE id = $1",
+        "UPDATE rooms SET status = $2, version = $3, last_activity_at = greatest(last_activity_at, $4), closed_by = $5 "
+        "WHERE id = $1",
         room.id,
         room.status,
         room.version,
         room.last_activity_at,
+        room.closed_by,
     )
 
 

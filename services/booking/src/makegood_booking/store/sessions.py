@@ -15,6 +15,7 @@ from msgspec import convert, to_builtins
 
 from makegood_booking.domain.attendance import next_due
 from makegood_booking.domain.history import detail, made_by
+from makegood_booking.domain.money import Money
 from makegood_booking.domain.pending import Move
 from makegood_booking.domain.presence import Attendance
 from makegood_booking.domain.session import Appointment, Changed, Session
@@ -27,13 +28,14 @@ COLUMNS: Final = (
     "requested_at, policy_version, status, version, slot_state, funding, credit_state, reasons, purchasable, confirm_by, "
     "member_joined_at, member_left_at, provider_joined_at, provider_left_at, together_since, together, first_left, "
     "absent_party, lot_id::text, blocked_from, blocked_until, move, moved_by_provider, moved_at_short_notice, "
-    "reconfirmation, extended_minutes, invoiced_minor, invoiced_early"
+    "reconfirmation, extended_minutes, invoiced_minor, invoiced_early, co_pay"
 )
 _JOINED: Final = COLUMNS.split(", ").index("member_joined_at") + 1
 _ATTENDANCE: Final = slice(_JOINED, _JOINED + len(fields(Attendance)))
 """Where the attendance stands, once the reasons have become two."""
 _MOVE: Final = COLUMNS.split(", ").index("move") - len(COLUMNS.split(", "))
 """Where the move stands, from the end."""
+_CO_PAY: Final = COLUMNS.split(", ").index("co_pay") - len(COLUMNS.split(", "))
 _READ = f"SELECT {COLUMNS} FROM sessions WHERE id = $1"  # noqa: S608
 _READ_MANY = f"SELECT {COLUMNS} FROM sessions WHERE id = ANY($1::uuid[])"  # noqa: S608
 _LOCK = f"{_READ_MANY} ORDER BY id FOR UPDATE"
@@ -49,6 +51,14 @@ WHERE (member_id = ANY($1::text[]) OR provider_id = ANY($1::text[])) AND starts_
     AND status IN ('requested', 'reserved', 'confirmed')
     AND EXISTS (SELECT FROM rooms WHERE rooms.id = sessions.room_id AND rooms.status = 'closed')
 ORDER BY id FOR UPDATE
+"""  # noqa: S608
+_READ_MISSED = f"""
+SELECT {COLUMNS} FROM sessions AS missed
+WHERE member_id = $1 AND room_id = $2 AND starts_at > $3 AND status = 'provider_missed'
+    AND NOT EXISTS (SELECT FROM sessions AS rebooked
+                    WHERE rebooked.member_id = $1 AND rebooked.room_id = $2 AND rebooked.requested_at > missed.starts_at
+                        AND rebooked.length_minutes = missed.length_minutes - missed.extended_minutes
+                        AND rebooked.modality = missed.modality AND rebooked.status NOT IN ('rejected', 'declined'))
 """  # noqa: S608
 _REMEMBER = """
 WITH remembered AS (
@@ -70,15 +80,16 @@ SET status = n.status, version = n.version, slot_state = n.slot_state, funding =
     provider_left_at = n.provider_left_at, absent_party = n.absent_party, lot_id = n.lot_id,
     blocked_from = n.blocked_from, blocked_until = n.blocked_until, move = n.move,
     moved_by_provider = n.moved_by_provider, reconfirmation = n.reconfirmation, together_since = n.together_since,
-    together = n.together, first_left = n.first_left, moved_at_short_notice = n.moved_at_short_notice
+    together = n.together, first_left = n.first_left, moved_at_short_notice = n.moved_at_short_notice,
+    co_pay = n.co_pay
 FROM unnest($7::uuid[], $8::text[], $9::int[], $10::text[], $11::text[], $12::text[], $13::jsonb[], $14::bool[],
             $15::timestamptz[], $16::timestamptz[], $17::timestamptz[], $18::timestamptz[], $19::timestamptz[], $20::text[],
             $21::uuid[], $22::timestamptz[], $23::timestamptz[], $24::jsonb[], $25::bool[], $26::text[],
-            $27::timestamptz[], $28::interval[], $29::text[], $30::bool[])
+            $27::timestamptz[], $28::interval[], $29::text[], $30::bool[], $31::jsonb[])
      AS n (id, status, version, slot_state, funding, credit_state, reasons, purchasable, confirm_by, member_joined_at,
            member_left_at, provider_joined_at, provider_left_at, absent_party, lot_id, blocked_from, blocked_until,
            move, moved_by_provider, reconfirmation, together_since, together, first_left,
-           moved_at_short_notice)
+           moved_at_short_notice, co_pay)
 WHERE s.id = n.id
 """  # noqa: S608
 _REBOOK = """
@@ -128,6 +139,9 @@ class Sessions:
     async def lock_ahead_of(self, people: Sequence[str], unit: UnitOfWork) -> list[Session]:
         """The sessions of these people that lie ahead in rooms that are closed, locked in the order of all."""
         return await self.of_rows(await unit.fetch(_LOCK_AHEAD_OF, people, unit.now), unit)
+    async def read_missed(self, room_id: str, member_id: str, since: datetime, queries: Queries) -> list[Session]:
+        """What the provider missed in a room since then, and was not rebooked (MISS-4)."""
+        return await self.of_rows(await queries.fetch(_READ_MISSED, member_id, room_id, since), queries)
 
     async def of_rows(self, rows: Sequence[Row | tuple[Any, ...]], queries: Queries) -> list[Session]:
         """Sessions out of rows of COLUMNS."""
@@ -142,6 +156,8 @@ class Sessions:
         values[18:19] = ((), ()) if reasons is None else (_reasons(reasons, "slot"), _reasons(reasons, "credit"))
         if values[_MOVE] is not None:
             values[_MOVE] = convert(values[_MOVE], Move)
+        if values[_CO_PAY] is not None:
+            values[_CO_PAY] = convert(values[_CO_PAY], Money)
         values[_ATTENDANCE] = (Attendance(*values[_ATTENDANCE]),)
         return Session(Appointment(*values[:13]), *values[13:])
 
@@ -209,6 +225,7 @@ class Sessions:
             [seen.together for seen in attendance],
             [seen.first_left for seen in attendance],
             [s.moved_at_short_notice for s in sessions],
+            [None if s.co_pay is None else to_builtins(s.co_pay) for s in sessions],
         )
         moved = {
             changed.session.id for changed, _ in changes if any(isinstance(event, _MOVING) for event in changed.events)

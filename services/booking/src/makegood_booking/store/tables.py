@@ -17,6 +17,7 @@ rooms = Table(
     Column("created_at", DateTime(timezone=True)),
     Column("last_activity_at", DateTime(timezone=True)),
     Column("version", Integer),
+    Column("closed_by", Text),
 )
 
 sessions = Table(
@@ -61,6 +62,7 @@ sessions = Table(
     Column("extended_minutes", Integer),
     Column("invoiced_minor", BigInteger),
     Column("invoiced_early", BOOLEAN),
+    Column("co_pay", JSONB),
 )
 
 starts_before_moves = Table(

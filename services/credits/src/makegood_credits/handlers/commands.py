@@ -12,7 +12,7 @@ from makegood_credits.domain.coverage import Enrolment, day_before
 from makegood_credits.domain.enrolling import Coverage, Enrolled, enrol
 from makegood_credits.domain.settling import HandRefusal, return_by_hand
 from makegood_credits.handlers.due import set_due
-from makegood_credits.handlers.facts import publish_entries, publish_expiries
+from makegood_credits.handlers.facts import price, publish_entries, publish_expiries
 from makegood_credits.store import books as book_store
 from makegood_credits.store import holds as hold_store
 from makegood_credits.store import reads
@@ -94,4 +94,5 @@ def _enrolled(enrolment: Enrolment) -> MemberEnrolled:
         purchasable=plan.purchasable,
         period_months=plan.months,
         reminder_channels=plan.reminder_channels,
+        co_pay=price(plan.co_pay) if plan.co_pay else None,
     )

@@ -21,14 +21,21 @@ from makegood_contracts.events import (
     InvoicePaid,
     InvoiceVoided,
     LotExpiryChanged,
+    Price,
     SettleCause,
 )
 
 from makegood_credits.domain.book import AVAILABLE, Book, Entry
 from makegood_credits.domain.correcting import ACCOUNTS
 from makegood_credits.domain.invoices import Invoice
+from makegood_credits.domain.plans import Money
 from makegood_credits.domain.settling import Outcome
 from makegood_credits.handlers.due import OVERDUE
+
+
+def price(amount: Money) -> Price:
+    """The amount as events tell it."""
+    return Price(amount_minor=amount.amount_minor, currency=amount.currency)
 
 
 def publish_entries(

@@ -24,7 +24,7 @@ from makegood_credits.domain.invoices import Invoice, due_on, put_off
 from makegood_credits.domain.moving import Move, fund, give_back, take_place
 from makegood_credits.domain.settling import CausedBy, Ending, settle
 from makegood_credits.handlers.due import MOVE_LAPSE, set_due
-from makegood_credits.handlers.facts import publish_charge, publish_entries
+from makegood_credits.handlers.facts import price, publish_charge, publish_entries
 from makegood_credits.store import books as book_store
 from makegood_credits.store import holds as hold_store
 from makegood_credits.store import invoices as invoice_store
@@ -116,6 +116,7 @@ def _answer(
             how="added" if isinstance(outcome, Hold) else "kept",
             funding="co_pay" if paying.lot_id is None else "credit",
             lot_id=paying.lot_id,
+            co_pay=price(paying.invoice.amount) if paying.invoice else None,
         ),
         sequence=sequence,
         cause=received.cause,

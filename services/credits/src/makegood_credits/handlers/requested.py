@@ -10,7 +10,7 @@ from makegood_contracts.events import CreditHeld, CreditRefused, SessionRequeste
 
 from makegood_credits.domain.holding import Hold, Request, hold
 from makegood_credits.handlers.due import lapse_bucket, set_due, set_lapse
-from makegood_credits.handlers.facts import publish_entries
+from makegood_credits.handlers.facts import price, publish_entries
 from makegood_credits.store import books as book_store
 from makegood_credits.store import holds as hold_store
 
@@ -59,6 +59,7 @@ async def on_requested(batch: Sequence[Received[SessionRequested]], unit: UnitOf
                     invoice_id=outcome.invoice.id if outcome.invoice else None,
                     available_after=book.available,
                     hold_until=event.hold_until,
+                    co_pay=price(outcome.invoice.amount) if outcome.invoice else None,
                 ),
                 sequence=1,
                 cause=cause,
