@@ -130,6 +130,7 @@ RIGHTS: Final[Mapping[str, Right]] = {
     # -- credits
     "GET /v1/plans": anyone(),
     "PUT /v1/members/{member_id}/enrolment": may("support", "ops"),
+    "GET /v1/members/{member_id}/enrolment": may("member", "support"),
     "GET /v1/members/{member_id}/credits": may("member", "support"),
     "GET /v1/members/{member_id}/ledger": may("member", "support"),
     "GET /v1/members/{member_id}/invoices": may("member", "support"),

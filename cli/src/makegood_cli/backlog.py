@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Collection
 
 from aiokafka import AIOKafkaConsumer
 from aiokafka.admin import AIOKafkaAdminClient
@@ -33,9 +34,10 @@ class Backlog:
             await self._admin.close()
         self._admin = self._consumer = None
 
-    async def events(self) -> int:
-        """Events over all groups. Raises UserError if the broker does not answer."""
-        return sum((await self.groups()).values())
+    async def events(self, but: Collection[str] = ()) -> int:
+        """Events over all groups, save those of some services. Raises UserError if the broker does not answer."""
+        left_out = {self._prefix + service for service in but}
+        return sum(count for group, count in (await self.groups()).items() if group not in left_out)
 
     async def groups(self) -> dict[str, int]:
         """Events by group, of those that have taken anything yet. Raises UserError if the broker does not answer."""

@@ -34,7 +34,7 @@ from makegood_contracts.events import (
     TokensRevoked,
 )
 
-from makegood_credits.api import adjustments, invoices, members, plans, purchases, webhooks
+from makegood_credits.api import adjustments, enrolments, invoices, members, plans, purchases, webhooks
 from makegood_credits.api.dev_checkouts import dev_checkouts
 from makegood_credits.api.enums import ENUMS
 from makegood_credits.api.rights import EXPENSIVE, RIGHTS
@@ -112,6 +112,7 @@ def application(service: Service) -> FastAPI:
     """The HTTP side."""
     routers = [
         plans.router,
+        enrolments.router,
         members.router,
         adjustments.router,
         invoices.router,

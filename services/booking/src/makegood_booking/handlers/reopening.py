@@ -5,6 +5,7 @@ from __future__ import annotations
 from makegood_calendar.published import schedule_of
 from makegood_chassis.database import UnitOfWork
 
+from makegood_booking.domain.bookability import room_reasons
 from makegood_booking.domain.booking import Wish
 from makegood_booking.domain.policy import Policy
 from makegood_booking.domain.rebooking import RIGHT, Place, reopened
@@ -19,6 +20,9 @@ async def reopen(wish: Wish, policy: Policy, sessions: Sessions, unit: UnitOfWor
     room = await lock_room(wish.room_id, unit)
     if room is None:
         return False
+    active_at = (await read_rooms([room.id], unit))[room.id].active_at
+    if not room_reasons(room, active_at, policy, unit.now):
+        return True  # another request was a moment faster
     missed = await sessions.read_missed(room.id, room.member_id, unit.now - RIGHT, unit)
     if not missed:
         return False
@@ -26,7 +30,7 @@ async def reopen(wish: Wish, policy: Policy, sessions: Sessions, unit: UnitOfWor
     other = await active_room(room.member_id, room.provider_id, unit)
     place = Place(
         room,
-        (await read_rooms([room.id], unit))[room.id].active_at,
+        active_at,
         is_available(None if published is None else schedule_of(published), unit.now),
         another_room=other is not None and other.id != room.id,
     )

@@ -15,6 +15,7 @@ EXPENSIVE: Final = frozenset({access_log.OPERATION})
 RIGHTS: Final[Rights] = {
     "plan.list": AboutNobody((Grant("member"), Grant("provider"), Grant("support"), Grant("ops"))),
     "enrolment.set": (Grant("support"), Grant("ops")),
+    "enrolment.read": _OWN,
     "credits.read": _OWN,
     "ledger.read": _OWN,
     "invoices.read": _OWN,

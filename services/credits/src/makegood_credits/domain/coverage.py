@@ -53,6 +53,10 @@ class Enrolment:
     def plan(self) -> Plan:
         return PLANS[self.plan_id]
 
+    def counts_at(self, moment: datetime) -> bool:
+        """Whether it covers the member then."""
+        return self.covers_from <= moment and (self.covers_until is None or moment < self.covers_until)
+
     def period(self, number: int) -> Period | None:
         """The period of that number, counted from `starts_on`; None after the end of coverage.
 
@@ -121,9 +125,19 @@ def end_of(ends_on: date | None, time_zone: str) -> datetime | None:
     return None if ends_on is None else start_of_day(ends_on + timedelta(days=1), time_zone)
 
 
+def spoken_of(enrolments: Iterable[Enrolment], now: datetime) -> Enrolment | None:
+    """BOOK-3: the plan that a member is on: the one that counts now, else the next to come, else the last there was."""
+    counting = sorted(
+        (each for each in enrolments if each.covers_until is None or each.covers_from < each.covers_until),
+        key=lambda each: each.covers_from,
+    )
+    present = covering(counting, now) or next((each for each in counting if each.covers_from > now), None)
+    return present or (counting[-1] if counting else None)
+
+
 def covering(enrolments: Iterable[Enrolment], moment: datetime) -> Enrolment | None:
     """The enrolment that covers an instant; they never overlap."""
     for enrolment in enrolments:
-        if enrolment.covers_from <= moment and (enrolment.covers_until is None or moment < enrolment.covers_until):
+        if enrolment.counts_at(moment):
             return enrolment
     return None

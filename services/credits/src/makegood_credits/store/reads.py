@@ -47,6 +47,13 @@ async def balance(queries: Queries, member: str, now: datetime) -> Balance:
     return balance_of((Lot(*row) for row in await queries.fetch(_LOTS_IN_USE, member)), enrolments, now)
 
 
+async def enrolments_of(queries: Queries, member: str) -> tuple[list[Enrolment], int]:
+    """BOOK-3: all enrolments of the member, and the version that they have together."""
+    found = [Enrolment(*row) for row in await queries.fetch(f"{ENROLMENT} WHERE member_id = $1", member)]
+    version = await queries.fetch_value("SELECT enrolment_sequence FROM accounts WHERE member_id = $1", member)
+    return found, version or 0
+
+
 async def entries_of(queries: Queries, member: str, before: int | None, limit: int) -> list[Row]:
     """The member's entries, newest first, from below the number `before`."""
     table = ledger_entries

@@ -1,0 +1,117 @@
+"""GET /v1/members/{member_id}/enrolment: which plan the member is on, and what a session costs (BOOK-3)."""
+
+from __future__ import annotations
+
+from typing import Annotated, Final, Literal
+
+from fastapi import APIRouter, Depends, Response
+from makegood_chassis.http.answers import answer
+from makegood_chassis.http.models import Instant, View, example
+from makegood_chassis.http.openapi import problems
+from makegood_chassis.http.problems import not_found
+from makegood_chassis.http.rights import Access, operation
+from pydantic import Field
+
+from makegood_credits.api.dependencies import Data, Log
+from makegood_credits.api.models import EnrolmentView, MemberId, MoneyView, NextCreditsView, PlanView
+from makegood_credits.domain.coverage import next_credits, spoken_of
+from makegood_credits.domain.plans import Plan
+from makegood_credits.store import reads
+
+router = APIRouter(tags=["credits"])
+
+_PLAN: Final = PlanView.model_config["json_schema_extra"]["examples"][0]  # type: ignore[index]
+
+
+class SessionCostsView(View):
+    """What one session costs: a credit, or the co-pay."""
+
+    model_config = example(credit=1, amount=None)
+
+    credit: Annotated[int | None, Field(description="Credits; null where a co-pay is asked for instead.")] = None
+    amount: Annotated[MoneyView | None, Field(description="The co-pay; null where a credit is asked for.")] = None
+
+
+class CurrentEnrolmentView(EnrolmentView):
+    """The member's plan, when it counts, and what a session costs on it."""
+
+    has_etag = True
+    model_config = example(
+        id="019ab0c4-3f8e-7d6a-9d6b-0f3b7b1f4a11",
+        member_id="anna",
+        plan_id="out-of-pocket-4",
+        starts_on="2026-11-01",
+        ends_on=None,
+        time_zone="UTC",
+        status="current",
+        covers_from="2026-11-01T00:00:00Z",
+        covers_until=None,
+        plan=_PLAN,
+        costs={"credit": 1, "amount": None},
+        next_credits={"available_from": "2026-12-01T00:00:00Z", "credits": 4},
+    )
+
+    status: Annotated[
+        Literal["current", "ahead", "ended"],
+        Field(
+            description="`ahead`: no plan counts yet, this one will. `ended`: none counts any more, this was the last."
+        ),
+    ]
+    covers_from: Instant
+    covers_until: Annotated[
+        Instant | None, Field(description="The first moment at which it does not count; null where no end is set.")
+    ]
+    plan: PlanView
+    costs: Annotated[
+        SessionCostsView | None, Field(description="Of a live session; null where the plan includes none.")
+    ]
+    next_credits: Annotated[
+        NextCreditsView | None, Field(description="What the plan gives next; null where nothing more comes.")
+    ]
+
+
+@router.get(
+    "/v1/members/{member_id}/enrolment",
+    summary="The plan, and what a session costs",
+    response_model=CurrentEnrolmentView,
+    responses=problems("not-found", "validation"),
+)
+async def read_enrolment(
+    member_id: MemberId, access: Annotated[Access, Depends(operation("enrolment.read"))], data: Data, log: Log
+) -> Response:
+    """BOOK-3: the plan that the member is on, its dates, and what a session costs: for the member and support.
+
+    Where no plan counts now, the answer is the next one, else the last; 404 for a member who never had one.
+    """
+    role = access.require("member", member_id=member_id)
+    now = data.clock.now()
+    async with data.reading() as queries:
+        enrolments, sequence = await reads.enrolments_of(queries, member_id)
+        await log.record(queries, access, role, member_id)
+    found = spoken_of(enrolments, now)
+    if found is None:
+        raise not_found("enrolment")
+    coming = next_credits([each for each in enrolments if each.next_grant is not None], now)
+    view = CurrentEnrolmentView(
+        id=found.id,
+        member_id=found.member_id,
+        plan_id=found.plan_id,
+        starts_on=found.starts_on,
+        ends_on=found.ends_on,
+        time_zone=found.time_zone,
+        status="ahead" if found.covers_from > now else "current" if found.counts_at(now) else "ended",
+        covers_from=found.covers_from,
+        covers_until=found.covers_until,
+        plan=PlanView.model_validate(found.plan),
+        costs=_costs(found.plan),
+        next_credits=NextCreditsView.model_validate(coming) if coming else None,
+    )
+    return answer(200, view, version=sequence, varies=True)
+
+
+def _costs(plan: Plan) -> SessionCostsView | None:
+    if not plan.has_live_sessions:
+        return None
+    if plan.co_pay is not None:
+        return SessionCostsView(amount=MoneyView.model_validate(plan.co_pay))
+    return SessionCostsView(credit=1)
