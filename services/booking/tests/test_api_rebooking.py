@@ -101,7 +101,7 @@ async def test_a_closed_room_hides_neither_an_overdue_invoice_nor_coverage_that_
     for wait in ({}, {"Prefer": "wait=5"}):
         wish = world.wish(room, START, length_minutes=40)
         refused = await world.member.post("/v1/sessions", json=wish, headers={"Idempotency-Key": new_id(), **wait})
-        asked = {"starts_at": START.isoformat(), "length_minutes": 40, "modality": "video"}
+        asked: Json = {"starts_at": START.isoformat(), "length_minutes": 40, "modality": "video"}
         said = (await world.member.get(f"/v1/rooms/{room}/bookability", params=asked)).json()["reasons"]
         assert refused.status_code == 409
         assert refused.json()["type"] == "/problems/room-closed"
@@ -215,7 +215,7 @@ async def test_near_the_end_of_a_period_the_answer_says_when_the_next_credits_co
     await working(world)
     await hear(world, told(monthly), told(granted(4, expires_at=NOW.replace(day=30, hour=0))))
     room = await world.room()
-    later = {"starts_at": "2026-12-05T10:00:00Z", "length_minutes": 30, "modality": "video"}
+    later: Json = {"starts_at": "2026-12-05T10:00:00Z", "length_minutes": 30, "modality": "video"}
     found = (await world.member.get(f"/v1/rooms/{room}/bookability", params=later)).json()
     (reason,) = found["reasons"]
     assert (reason["code"], reason["available_from"], reason["credits"]) == (

@@ -45,4 +45,7 @@ async def test_neither_providers_nor_ops_nor_other_members_read_it(api: Api) -> 
     await api.enrol(plan_id="eap-6")
     assert (await api.call("GET", PATH, "provider")).status_code == 403
     assert (await api.call("GET", PATH, "ops")).status_code == 403
-    assert slug(await api.call("GET", "/v1/members/somebody-else/enrolment", "member", "member-1")) == (404, "not-found")
+    assert slug(await api.call("GET", "/v1/members/somebody-else/enrolment", "member", "member-1")) == (
+        404,
+        "not-found",
+    )

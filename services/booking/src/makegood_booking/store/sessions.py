@@ -139,6 +139,7 @@ class Sessions:
     async def lock_ahead_of(self, people: Sequence[str], unit: UnitOfWork) -> list[Session]:
         """The sessions of these people that lie ahead in rooms that are closed, locked in the order of all."""
         return await self.of_rows(await unit.fetch(_LOCK_AHEAD_OF, people, unit.now), unit)
+
     async def read_missed(self, room_id: str, member_id: str, since: datetime, queries: Queries) -> list[Session]:
         """What the provider missed in a room since then, and was not rebooked (MISS-4)."""
         return await self.of_rows(await queries.fetch(_READ_MISSED, member_id, room_id, since), queries)
