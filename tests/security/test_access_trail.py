@@ -217,11 +217,8 @@ async def test_the_calendar_feed_names_whose_calendar_shows_whom(cast: Cast) -> 
     await cast.confirmed(timedelta(days=5))
     feed = await cast.member.post(f"/v1/people/{cast.member.subject}/calendar-feed")
     path = "/v1/" + str(feed["url"]).partition("/v1/")[2]
-
-    async def fetched() -> httpx.Response:
-        return await cast.platform.gateway.http.get(path)
-
-    answer = await cast.eventually(fetched, lambda seen: b"BEGIN:VEVENT" in seen.content)
+    get = partial(cast.platform.gateway.http.get, path)
+    answer = await cast.eventually(get, lambda seen: b"BEGIN:VEVENT" in seen.content)
     assert answer.status_code == 200
     left = await rows(cast.platform, "request_id = $1", answer.headers["x-request-id"])
     assert [(row["caller"], row["role"], row["operation"], row["outcome"]) for row in left] == [
