@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
-from makegood_credits.domain.enrolling import Coverage, catch_up, enrol
+from hypothesis import given
+from hypothesis import strategies as st
+from makegood_credits.domain.book import LAPSED, Book
+from makegood_credits.domain.enrolling import Coverage, Lapse, catch_up, enrol
 from makegood_credits.domain.plans import PLANS
 from makegood_credits.domain.settling import Ending, settle
 
@@ -212,3 +216,71 @@ def test_a_session_missed_after_a_change_of_plan_gives_its_credit_back_for_thirt
     settle(book, hold, Ending("returned", "provider_missed", missed_at), missed_at)
     (lot,) = [lot for lot in book.lots.values() if lot.source == "make_good"]
     assert (lot.available, lot.expires_at) == (1, missed_at + timedelta(days=30))
+
+
+def lapses(book: Book) -> list[Lapse]:
+    """What the ledger tells of credits that lapsed, and came back."""
+    return [
+        Lapse(entry.lot_id, entry.amount if entry.kind == "expire" else -entry.amount, entry.made_at)
+        for entry in book.entries
+        if LAPSED in (entry.debit_account, entry.credit_account)
+    ]
+
+
+@pytest.mark.rule("PLAN-1")
+@pytest.mark.parametrize("begins", [date(2026, 11, 23), date(2026, 11, 20)])
+def test_a_plan_that_is_resumed_on_the_day_it_was_replaced_goes_on_with_its_credits(begins: date) -> None:
+    book = covered()
+    (lot,) = book.lots.values()
+    held(book)
+    enrol(book, Coverage("eap-6", begins, None, "UTC"), NOW)
+    assert (lot.available, book.available) == (0, 6)
+    evening = datetime(2026, 11, 23, 23, 59, 59, tzinfo=UTC)
+    enrol(book, Coverage("out-of-pocket-4", date(2026, 11, 1), None, "UTC"), evening, lapses(book))
+    assert (lot.available, lot.held, lot.granted, lot.expires_at) == (3, 1, 4, datetime(2026, 12, 1, tzinfo=UTC))
+    assert book.available == 3, "and nothing is left of the plan that came between"
+    enrol(book, Coverage("eap-6", begins, None, "UTC"), evening, lapses(book))
+    assert (lot.available, book.available) == (0, 6), "which may be resumed in its turn"
+    again = enrol(book, Coverage("out-of-pocket-4", date(2026, 11, 1), None, "UTC"), evening, lapses(book))
+    assert (lot.available, book.available, again.enrolment.next_grant) == (3, 3, lot.expires_at)
+
+
+@pytest.mark.rule("PLAN-1")
+@pytest.mark.parametrize(("time_zone", "comes_back"), [("UTC", 0), ("America/New_York", 4), ("Asia/Tokyo", 4)])
+def test_from_the_next_day_on_what_lapsed_stays_lapsed(time_zone: str, comes_back: int) -> None:
+    """The day is the coverage's: 23:00 and 01:00 of UTC are one day in New York and in Tokyo."""
+    book = covered(time_zone=time_zone)
+    late = datetime(2026, 11, 23, 23, tzinfo=UTC)
+    enrol(book, Coverage("eap-6", date(2026, 11, 23), None, time_zone), late)
+    after = late + timedelta(hours=2)
+    enrol(book, Coverage("out-of-pocket-4", date(2026, 11, 1), None, time_zone), after, lapses(book))
+    assert book.available == comes_back
+
+
+@pytest.mark.rule("PLAN-1")
+def test_what_lapsed_with_its_period_does_not_come_back() -> None:
+    book = covered()
+    morning = datetime(2026, 12, 1, 8, tzinfo=UTC)
+    catch_up(book, morning)
+    enrol(book, Coverage("eap-6", date(2026, 12, 1), None, "UTC"), morning)
+    enrol(book, Coverage("out-of-pocket-4", date(2026, 11, 1), None, "UTC"), morning, lapses(book))
+    assert [(lot.period, lot.available) for lot in book.lots.values() if lot.source == "plan"] == [
+        (0, 0),
+        (1, 4),
+        (0, 0),
+    ]
+
+
+@pytest.mark.rule("PLAN-1", "CRED-1")
+@given(steps=st.lists(st.tuples(st.sampled_from(["out-of-pocket-4", "eap-6"]), st.integers(0, 3)), max_size=12))
+def test_back_and_forth_within_a_day_costs_nothing_and_gives_nothing(steps: list[tuple[str, int]]) -> None:
+    book, spent = covered(), Counter[str]()
+    granted = {"out-of-pocket-4": 4, "eap-6": 6}
+    starts = {"out-of-pocket-4": date(2026, 11, 1), "eap-6": date(2026, 11, 23)}
+    for minute, (plan_id, takes) in enumerate(steps):
+        now = NOW + timedelta(minutes=minute)
+        enrol(book, Coverage(plan_id, starts[plan_id], None, "UTC"), now, lapses(book))
+        assert book.available == granted[plan_id] - spent[plan_id]
+        for _ in range(min(takes, book.available)):
+            held(book, request(length=30 if plan_id == "out-of-pocket-4" else 45), now)
+            spent[plan_id] += 1

@@ -38,7 +38,7 @@ OPERATIONS = 10_000
 PAYMENTS = DevelopmentPayments("secret", "http://127.0.0.1/dev/checkouts")
 ENDINGS = (
     events.rejected, events.declined, events.expired, events.cancelled, events.completed, events.no_show, events.missed,
-    lambda asked: events.cancelled(asked, forfeits=True),
+    lambda asked: events.cancelled(asked, forfeits=True), lambda asked: events.cancelled(asked, by="provider"),
 )  # fmt: skip
 BY_OUTCOME: dict[Outcome, Any] = {
     "completed": events.completed,
@@ -67,6 +67,10 @@ FROM (
     SELECT member_id, sum(available) AS available, sum(held) AS held FROM lots GROUP BY member_id
 ) AS l USING (member_id)
 """
+_MADE_GOOD = """
+SELECT DISTINCT member_id, made_for_minutes FROM lots JOIN accounts USING (member_id)
+WHERE member_id = ANY($1::text[]) AND lots.available > 0 AND made_for_minutes IS NOT NULL AND expires_at > $2 AND overdue = 0
+"""
 _names = count()
 seeds = st.integers(0, 2**32 - 1)
 
@@ -84,6 +88,8 @@ class LedgerMachine(RuleBasedStateMachine):
         self.sessions: list[SessionRequested] = []
         self.moves: list[SessionMoveRequested] = []
         self.outcomes: dict[str, Outcome] = {}
+        self.mine: set[str] = set()
+        """Sessions that their members may have cancelled or moved themselves."""
         self.checkouts: list[tuple[str, Money]] = []
         number = next(_names)
         self.members = [f"m{number}-{index}" for index in range(4)]
@@ -116,6 +122,19 @@ class LedgerMachine(RuleBasedStateMachine):
         self.run(self.world.enrol(chance.choice(self.members), chance.choice(sorted(PLANS)), start))
         self.did(1)
 
+    @rule(seed=seeds)
+    def replace_and_resume(self, seed: int) -> None:
+        """PLAN-1: within a day nothing is lost by it, and nothing is won."""
+        chance, today = Random(seed), self.world.clock.moment.date()
+        member, plan_id = chance.choice(self.members), chance.choice(["out-of-pocket-4", "eap-6", "insurance-credits"])
+        start = today - timedelta(days=chance.randrange(40))
+        self.run(self.world.enrol(member, plan_id, start))
+        before = self.run(self.world.balance(member))
+        self.run(self.world.enrol(member, "sponsored-12", today + timedelta(days=chance.randrange(2))))
+        self.run(self.world.enrol(member, plan_id, start))
+        assert self.run(self.world.balance(member)) == before
+        self.did(3)
+
     @rule(seed=seeds, reserved=st.booleans())
     def book(self, seed: int, reserved: bool) -> None:
         chance, now = Random(seed), self.world.clock.moment
@@ -136,6 +155,8 @@ class LedgerMachine(RuleBasedStateMachine):
     @rule(seed=seeds, ending=st.sampled_from(ENDINGS), again=st.booleans())
     def end(self, seed: int, ending: Any, again: bool) -> None:
         chosen = self.some(Random(seed), self.sessions)
+        if ending is events.cancelled:
+            self.mine.update(each.session_id for each in chosen)
         for _ in range(1 + again):
             self.send(*map(ending, chosen))
 
@@ -167,6 +188,7 @@ class LedgerMachine(RuleBasedStateMachine):
         ]
         self.send(*wishes)
         self.moves += wishes
+        self.mine.update(each.session_id for each in chosen)
 
     @rule(seed=seeds, to=st.sampled_from([events.moved, events.move_refused]), funded=st.booleans())
     def finish_moves(self, seed: int, to: Any, funded: bool) -> None:
@@ -246,6 +268,23 @@ class LedgerMachine(RuleBasedStateMachine):
             self.run(work())
         self.did(1)
 
+    @rule(seed=seeds)
+    def rebook(self, seed: int) -> None:
+        """MISS-4: what was made good and stands pays for its length whatever the plan is by then."""
+        chance, now = Random(seed), self.world.clock.moment
+
+        async def work() -> list[Any]:
+            async with self.world.database.reading() as queries:
+                return await queries.fetch(_MADE_GOOD, self.members, now + timedelta(hours=1))
+
+        for member, length in self.some(chance, self.run(work()), 3):
+            asked = events.requested(
+                member, starts_at=now + timedelta(hours=1), length=length, hold_until=now + timedelta(minutes=15)
+            )
+            self.send(asked)
+            self.sessions.append(asked)
+            assert self.run(self.world.state(asked.session_id)) == "held"
+
     @invariant()
     def balances_rebuilt_from_the_entries_are_equal(self) -> None:
         for member, available, held, *others in self.run(self._fetch(_SUMS)):
@@ -258,6 +297,7 @@ class LedgerMachine(RuleBasedStateMachine):
         accounts: defaultdict[str, int] = defaultdict(int)
         settled: set[str] = set()
         returned: set[str] = set()
+        back: Any = None
         for entry in self.run(self._fetch(_ENTRIES)):
             for side, sign in (("debit", -1), ("credit", 1)):
                 account, lot = entry[f"{side}_account"], entry[f"{side}_lot"]
@@ -271,6 +311,10 @@ class LedgerMachine(RuleBasedStateMachine):
             if entry["debit_account"] == "member:held":
                 assert entry["hold_id"] not in settled, "a hold is settled once"
                 settled.add(entry["hold_id"])
+            if back is not None and entry["kind"] == "expire" and entry["debit_lot"] == back["credit_lot"]:
+                own = str(back["session_id"]) in self.mine
+                assert entry["made_at"] > back["made_at"] or own, "MISS-2: no credit lapses as it comes back"
+            back = entry if entry["kind"] == "return" else None
             if entry["kind"] == "return":
                 assert entry["hold_id"] not in returned, "and comes back once at most"
                 returned.add(entry["hold_id"])

@@ -93,6 +93,7 @@ def take_place(
         hold.invoice,
         hold.firm,
         length_minutes=hold.length_minutes,
+        co_pay_due_days=hold.co_pay_due_days,
     )
     outcome = settle(book, old, ending, now)
     hold.id, hold.plan_id, hold.state = added.id, added.plan_id, "held"

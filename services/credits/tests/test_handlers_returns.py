@@ -1,0 +1,204 @@
+"""Returns, made-good credits and resumed plans on a real database: what the ledger enters is what people are told."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+import pytest
+from makegood_contracts.events import (
+    CreditAdjusted,
+    CreditExpired,
+    CreditHeld,
+    CreditRefused,
+    CreditReturned,
+    InvoiceIssued,
+    MemberEnrolled,
+)
+from makegood_credits.domain.settling import MAKE_GOOD
+from makegood_credits.handlers.adjustments import adjust_member
+from makegood_credits.store.books import open_and_load
+
+from .credit_building import NOW
+from .credit_world import (
+    CAUSE,
+    World,
+    cancelled,
+    completed,
+    corrected,
+    declined,
+    expired,
+    funded,
+    missed,
+    move,
+    moved,
+    no_show,
+    rejected,
+    requested,
+    reserved,
+)
+
+CANCELS: list[Any] = [
+    pytest.param(declined, id="declined"),
+    pytest.param(expired, id="expired"),
+    pytest.param(missed, id="missed"),
+    pytest.param(lambda asked: cancelled(asked, by="provider", at=NOW), id="the provider cancels"),
+    pytest.param(lambda asked: cancelled(asked, cause="change_of_provider"), id="change of provider"),
+    pytest.param(rejected, id="rejected after all"),
+]
+
+
+async def booked(world: World, length: int = 30, **other: Any) -> Any:
+    asked = requested(length=length, **other)
+    await world.send(asked)
+    await world.send(reserved(asked))
+    return asked
+
+
+@pytest.mark.rule("MISS-2")
+@pytest.mark.parametrize("ending", CANCELS)
+async def test_a_credit_that_comes_back_after_its_plan_was_replaced_stands_for_thirty_days(
+    world: World, ending: Any
+) -> None:
+    await world.enrol(plan_id="out-of-pocket-4")
+    asked = await booked(world)
+    await world.enrol(plan_id="eap-6", starts_on=date(2026, 11, 23))
+    await world.send(ending(asked))
+    assert (await world.ledger())[-1] == ("return", 1), "and nothing lapses after it"
+    (returned,) = await world.heard(CreditReturned)
+    assert (returned.source, returned.length_minutes, returned.made_for_minutes) == ("make_good", 30, 30)
+    assert returned.expires_at is not None
+    assert returned.expires_at >= NOW + MAKE_GOOD
+    assert (await world.balance(), await world.state(asked.session_id)) == ((7, 0), "returned")
+    again = requested(length=30)
+    await world.send(again)
+    held = (await world.heard(CreditHeld))[-1]
+    assert (held.session_id, held.lot_id, held.plan_id) == (again.session_id, returned.lot_id, "out-of-pocket-4")
+    assert await world.imbalances() == []
+
+
+@pytest.mark.rule("MISS-2", "MISS-4")
+async def test_a_credit_of_no_plan_is_made_good_once_the_plan_takes_it_no_more(world: World) -> None:
+    await world.enrol(plan_id="out-of-pocket-4")
+    for amount, length in ((2, 30), (-4, None)):  # the plan's go first
+        async with world.database.transaction(CAUSE) as unit:
+            book = await open_and_load(unit, "member-1")
+            assert isinstance(
+                await adjust_member(unit, book, amount, length_minutes=length, reason="r", made_by="support"), list
+            )
+    first, second = await booked(world), await booked(world)
+    await world.send(missed(first))
+    assert (await world.heard(CreditReturned))[-1].source == "adjustment", "the plan takes it"
+    await world.enrol(plan_id="eap-6", starts_on=date(2026, 11, 23))
+    await world.send(missed(second))
+    assert (await world.heard(CreditReturned))[-1].source == "make_good"
+    await world.send(corrected(second, "provider_missed", "completed"))
+    await world.send(corrected(second, "completed", "provider_missed"))
+    assert await world.imbalances() == []
+
+
+@pytest.mark.rule("MISS-4")
+async def test_a_made_good_credit_is_held_after_coverage_has_ended_and_can_be_moved(world: World) -> None:
+    await world.enrol(plan_id="insurance-credits", ends_on=date(2026, 11, 26))
+    asked = await booked(world, length=60)
+    await world.send(missed(asked))
+    await world.move_to(NOW + timedelta(days=8))
+    again = requested(length=60, starts_at=NOW + timedelta(days=10), hold_until=NOW + timedelta(days=9))
+    await world.send(again)
+    await world.send(reserved(again))
+    held = (await world.heard(CreditHeld))[-1]
+    assert (held.session_id, held.funding, held.plan_id) == (again.session_id, "credit", "insurance-credits")
+    wish = move(again, decide_by=NOW + timedelta(days=9), moved_by="provider")
+    await world.send(wish)
+    await world.send(moved(wish))
+    await world.send(missed(again))
+    assert (await world.heard(CreditReturned))[-1].made_for_minutes == 60, "as often as it takes"
+    other = requested(length=45, starts_at=NOW + timedelta(days=10), hold_until=NOW + timedelta(days=9))
+    await world.send(other)
+    assert [reason.code for reason in (await world.heard(CreditRefused))[-1].reasons] == ["coverage-ended"]
+    assert await world.imbalances() == []
+
+
+@pytest.mark.rule("MISS-4", "RESC-1")
+async def test_a_credit_is_made_good_for_the_length_that_the_session_was_moved_to(world: World) -> None:
+    await world.enrol(plan_id="insurance-credits")
+    for new_starts_at, forfeits in ((NOW + timedelta(days=4), False), (NOW + timedelta(days=4), True)):
+        asked = await booked(world, length=45)
+        wish = move(asked, new_length_minutes=60, new_starts_at=new_starts_at, forfeits=forfeits)
+        await world.send(wish)
+        await world.send(funded(wish))
+        await world.send(moved(wish))
+        await world.send(missed(asked))
+        assert (await world.heard(CreditReturned))[-1].made_for_minutes == 60
+    assert await world.imbalances() == []
+
+
+@pytest.mark.rule("MISS-2", "RESC-1")
+@pytest.mark.parametrize(("by", "source"), [("member", "plan"), ("provider", "make_good")])
+async def test_a_move_after_a_change_of_plan_gives_the_credit_back_as_whoever_moved_decides(
+    world: World, by: str, source: str
+) -> None:
+    await world.enrol(plan_id="out-of-pocket-4")
+    asked = await booked(world)
+    await world.enrol(plan_id="eap-6", starts_on=date(2026, 11, 23))
+    wish = move(asked, new_length_minutes=45, moved_by=by)
+    await world.send(wish)
+    await world.send(funded(wish))
+    await world.send(moved(wish))
+    (returned,) = await world.heard(CreditReturned)
+    assert (returned.cause, returned.source) == ("moved", source)
+    assert await world.imbalances() == []
+
+
+@pytest.mark.rule("PLAN-1", "CRED-1")
+async def test_a_plan_resumed_on_the_day_it_was_replaced_has_its_credits_and_everybody_is_told(world: World) -> None:
+    await world.enrol(plan_id="out-of-pocket-4")
+    await booked(world)
+    for _ in range(2):
+        await world.enrol(plan_id="eap-6", starts_on=date(2026, 11, 23))
+        await world.enrol(plan_id="out-of-pocket-4")
+    assert await world.balance() == (3, 1)
+    back = [each for each in await world.heard(CreditAdjusted) if each.made_by == "system"]
+    assert [(each.amount, each.source) for each in back] == [(3, "plan"), (6, "plan"), (3, "plan")]
+    assert sum(each.amount for each in await world.heard(CreditExpired)) == 3 + 6 + 3 + 6
+    assert (await world.heard(MemberEnrolled))[-1].period_months == 1
+    await world.enrol(plan_id="eap-6", starts_on=date(2026, 11, 23))
+    world.clock.moment = NOW + timedelta(days=1)
+    await world.enrol(plan_id="out-of-pocket-4")
+    assert await world.balance() == (0, 1), "a day later it is too late"
+    assert await world.imbalances() == []
+
+
+@pytest.mark.rule("CRED-7")
+@pytest.mark.parametrize("days", [3, 14])
+async def test_a_co_pay_is_due_as_the_policy_says_under_which_its_session_was_booked(world: World, days: int) -> None:
+    await world.enrol(plan_id="insurance-copay")
+    asked = await booked(world, length=45, co_pay_due_days=days)
+    late = move(asked, forfeits=True)
+    await world.send(late)
+    await world.send(funded(late))
+    await world.send(moved(late))
+    await world.send(completed(asked))
+    issued = await world.heard(InvoiceIssued)
+    due = [asked.ends_at.date() + timedelta(days=days), late.new_ends_at.date() + timedelta(days=days)]
+    assert [each.due_on for each in issued] == due
+
+
+@pytest.mark.rule("CRED-7")
+@pytest.mark.parametrize("ending", [completed, no_show])
+async def test_news_that_comes_late_leaves_all_the_time_to_pay(world: World, ending: Any) -> None:
+    await world.enrol(plan_id="insurance-copay")
+    asked = await booked(world, length=45)
+    world.clock.moment = asked.ends_at + timedelta(days=40)
+    await world.send_now(ending(asked))
+    (issued,) = await world.heard(InvoiceIssued)
+    assert issued.due_on >= asked.ends_at.date() + timedelta(days=40 + 13)
+
+
+@pytest.mark.rule("BOOK-4", "CRED-2")
+async def test_the_refusal_says_when_the_next_credits_come(world: World) -> None:
+    await world.enrol(plan_id="out-of-pocket-4")
+    await world.send(requested(length=30, starts_at=datetime(2026, 12, 3, 9, tzinfo=UTC)))
+    (refused,) = await world.heard(CreditRefused)
+    (reason,) = refused.reasons
+    assert (reason.available_from, reason.credits) == (datetime(2026, 12, 1, tzinfo=UTC), 4)
