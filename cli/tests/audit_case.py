@@ -62,6 +62,8 @@ class Case:
             "erased": [{"person_id": person, "erased_at": NOW - HOUR} for person in ("gone", "back")],
             "settlements": [],
             "returns": [],
+            "lapsed_returns": [],
+            "unused_payments": [],
             "imbalances": [],
             "rooms": [
                 {

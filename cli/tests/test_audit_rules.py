@@ -16,6 +16,7 @@ from .audit_case import (
     HOUR,
     MINUTE,
     NOW,
+    Case,
     Fault,
     adds,
     cancels,
@@ -95,6 +96,15 @@ IN_TABLES: list[tuple[Invariant, Fault, str]] = [
     (ended, sets("credit_holds", "expired/co-pay", invoice="pending"), "is pending"),
     (i.nothing_is_settled_twice, adds("settlements", session_id="missed", times=2), "settled 2 times"),
     (i.nothing_is_settled_twice, adds("returns", session_id="missed", times=2), "came back 2 times"),
+    *(
+        (i.no_credit_lapses_as_it_comes_back, adds("lapsed_returns", session_id=session), f"session {session} is")
+        for session in ("declined", "expired", "rejected", "missed")
+    ),
+    (
+        i.what_is_paid_buys_or_goes_back,
+        adds("unused_payments", id="checkout", member_id="member"),
+        "checkout checkout of member member is paid",
+    ),
     (
         i.the_ledger_adds_up,
         adds("imbalances", what="lot", id="lot", available=1, held=0, available_entered=2, held_entered=0),
@@ -185,6 +195,20 @@ IN_TABLES: list[tuple[Invariant, Fault, str]] = [
         "late is overdue before",
     ),
     (i.charges_stand_as_they_must, sets("invoices", "no_show/co-pay", overdue_at=NOW - HOUR), "open was due until"),
+    (
+        i.charges_stand_as_they_must,
+        adds(
+            "invoices",
+            id="soon",
+            session_id="confirmed",
+            member_id="member",
+            status="pending",
+            overdue_at=NOW,
+            kept=False,
+            moved_late=False,
+        ),
+        "invoice soon is pending, and overdue when session confirmed ends",
+    ),
     (i.charges_stand_as_they_must, sets("invoices", "missed/co-pay", status="issued"), "invoice nothing is issued"),
     (i.charges_stand_as_they_must, sets("invoices", "missed/co-pay", status="paid"), "invoice nothing is paid"),
     (i.charges_stand_as_they_must, sets("invoices", "missed/co-pay", kept=True), "nothing is void and what was paid"),
@@ -195,6 +219,11 @@ IN_TABLES: list[tuple[Invariant, Fault, str]] = [
     ),
     (i.booking_knows_who_owes, adds("debtors", member_id="honest"), "booking takes member honest for owing"),
 ]
+
+
+def lapses_as_it_comes_back(case: Case) -> None:
+    case.witness.cancelled_by_others.add("cancelled")
+    case.tables["lapsed_returns"].append({"session_id": "cancelled"})
 
 
 BETWEEN: list[tuple[Check, Fault, str]] = [
@@ -268,6 +297,11 @@ BETWEEN: list[tuple[Check, Fault, str]] = [
         c.misses_are_made_good_once,
         lambda case: case.witness.came_back["missed"].append("support"),
         "session missed was missed and made good 2 times",
+    ),
+    (
+        c.cancelled_credits_stand_for_a_while,
+        lapses_as_it_comes_back,
+        "the member did not cancel session cancelled",
     ),
     *(
         (c.cancellations_cost_what_they_said, cancels(session, forfeits), said)

@@ -156,6 +156,8 @@ async def test_returns_and_emails_are_read_as_they_are(urls: Urls) -> None:
         f"INSERT INTO holds VALUES ('{invoiced}', '{invoiced}', 'm', 'plan', 'held', now(), false, NULL, '{invoiced}')",
         entry.format(1, "spend", f"'member:held', '{lot}', 'platform:spent', NULL, {tail}"),
         entry.format(2, "return", f"'platform:spent', NULL, 'member:available', '{lot}', {tail}"),
+        entry.format(3, "expire", f"'member:available', '{lot}', 'platform:expired', NULL, {tail}"),
+        f"UPDATE holds SET length_minutes = 45 WHERE session_id = '{SESSION}'",
     )
     delivery = (
         "INSERT INTO deliveries (id, event_id, person_id, channel, template, status, reason, session_id, facts,"
@@ -183,6 +185,7 @@ async def test_returns_and_emails_are_read_as_they_are(urls: Urls) -> None:
     }
     assert [row["status"] for row in data.finished_deliveries] == ["failed"]
     assert data.imbalances != []
+    assert [row["session_id"] for row in data.lapsed_returns] == [SESSION]
 
 
 @pytest.mark.rule("RESC-1", "CRED-7")

@@ -118,6 +118,7 @@ class LedgerMachine(RuleBasedStateMachine):
     @rule(seed=seeds)
     def enrol(self, seed: int) -> None:
         chance = Random(seed)
+        self.world.clock.moment += timedelta.resolution  # what lapses by it does so after what came back before
         start = self.world.clock.moment.date() - timedelta(days=chance.randrange(40))
         self.run(self.world.enrol(chance.choice(self.members), chance.choice(sorted(PLANS)), start))
         self.did(1)
@@ -125,6 +126,7 @@ class LedgerMachine(RuleBasedStateMachine):
     @rule(seed=seeds)
     def replace_and_resume(self, seed: int) -> None:
         """PLAN-1: within a day nothing is lost by it, and nothing is won."""
+        self.world.clock.moment += timedelta.resolution
         chance, today = Random(seed), self.world.clock.moment.date()
         member, plan_id = chance.choice(self.members), chance.choice(["out-of-pocket-4", "eap-6", "insurance-credits"])
         start = today - timedelta(days=chance.randrange(40))

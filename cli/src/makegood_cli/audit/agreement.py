@@ -158,6 +158,13 @@ def cancellations_cost_what_they_said(witness: TopicWitness, data: Snapshot) -> 
             yield f"the cancellation of session {hold['session_id']} {said}, and its {became}"
 
 
+def cancelled_credits_stand_for_a_while(witness: TopicWitness, data: Snapshot) -> Iterator[str]:
+    """MISS-2, CANC-2: a credit lapses as it comes back only if its own member cancelled."""
+    for row in data.lapsed_returns:
+        if row["session_id"] in witness.cancelled_by_others:
+            yield f"the member did not cancel session {row['session_id']}, and its credit lapsed as it came back"
+
+
 def _was_forfeited(hold: Row) -> bool:
     """Whether the hold was settled against the member, even if support gave the credit back since (MISS-5)."""
     if hold["is_credit"]:
@@ -201,6 +208,7 @@ CHECKS: tuple[Check, ...] = (
     deliveries_are_told,
     misses_are_made_good_once,
     cancellations_cost_what_they_said,
+    cancelled_credits_stand_for_a_while,
     the_access_log_is_as_it_was_told,
 )
 

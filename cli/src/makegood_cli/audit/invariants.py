@@ -44,6 +44,9 @@ INVOICE_AS: dict[str, frozenset[str]] = {
 }
 """What becomes of a co-pay (MISS-3)."""
 
+NOT_THE_MEMBERS = frozenset({"declined", "expired", "rejected", "provider_missed", "member_no_show"})
+"""Endings that give a credit back through no fault of its member, if they do; of cancellations the topics tell whose it was."""
+
 Invariant = Callable[[Snapshot], Iterator[str]]
 
 
@@ -155,6 +158,21 @@ def nothing_is_settled_twice(data: Snapshot) -> Iterator[str]:
         yield f"the credit of session {row['session_id']} was settled {row['times']} times"
     for row in data.returns:
         yield f"the credit of session {row['session_id']} came back {row['times']} times"
+
+
+def no_credit_lapses_as_it_comes_back(data: Snapshot) -> Iterator[str]:
+    """MISS-2: what comes back through no fault of its member stands for a while."""
+    statuses = {row["id"]: row["status"] for row in data.sessions}
+    for row in data.lapsed_returns:
+        status = statuses.get(row["session_id"])
+        if status in NOT_THE_MEMBERS:
+            yield f"session {row['session_id']} is {status}, and its credit lapsed as it came back"
+
+
+def what_is_paid_buys_or_goes_back(data: Snapshot) -> Iterator[str]:
+    """CRED-6: money for credits brings credits, or is given back."""
+    for row in data.unused_payments:
+        yield f"checkout {row['id']} of member {row['member_id']} is paid, and brought neither credits nor a refund"
 
 
 def the_ledger_adds_up(data: Snapshot) -> Iterator[str]:
@@ -298,12 +316,16 @@ def charges_stand_as_they_must(data: Snapshot) -> Iterator[str]:
     """CRED-7, MISS-3: overdue are the charges that are past due, and only they; nothing is charged for a missed session
     but what its member owed before, for a move with too little notice (RESC-1)."""
     missed = {row["id"] for row in data.sessions if row["status"] == "provider_missed"}
+    ends = {row["id"]: row["ends_at"] for row in data.sessions}
     for row in data.invoices:
         due = row["overdue_at"]
         if row["status"] == "overdue" and (due is None or due > data.now + LATE):
             yield f"invoice {row['id']} is overdue before it was due"
         if row["status"] == "issued" and due is not None and due < data.now - LATE:
             yield f"invoice {row['id']} was due until {due} and is not overdue"
+        ends_at = ends.get(row["session_id"])
+        if row["status"] == "pending" and due is not None and ends_at is not None and due <= ends_at:
+            yield f"invoice {row['id']} is pending, and overdue when session {row['session_id']} ends"
         if row["session_id"] in missed and row["status"] != "void" and not row["moved_late"]:
             yield f"session {row['session_id']} was missed by its provider and invoice {row['id']} is {row['status']}"
         if row["kept"]:
@@ -340,6 +362,8 @@ INVARIANTS: tuple[Invariant, ...] = (
     no_hold_without_session,
     ended_sessions_are_settled_rightly,
     nothing_is_settled_twice,
+    no_credit_lapses_as_it_comes_back,
+    what_is_paid_buys_or_goes_back,
     the_ledger_adds_up,
     no_holds_overlap,
     what_is_offered_is_held,

@@ -132,6 +132,22 @@ SELECT min(session_id::text) AS session_id, count(*) AS times FROM ledger_entrie
 WHERE kind = 'return' GROUP BY hold_id HAVING count(*) > 1
 """
 
+LAPSED_RETURNS = """
+SELECT back.session_id::text FROM ledger_entries AS back
+JOIN ledger_entries AS gone ON gone.member_id = back.member_id AND gone.number = back.number + 1
+JOIN holds ON holds.id = back.hold_id
+WHERE back.kind = 'return' AND gone.kind = 'expire' AND gone.debit_lot = back.credit_lot AND gone.made_at = back.made_at
+    AND holds.length_minutes IS NOT NULL
+"""
+"""Sessions whose credit lapsed in the moment it came back (MISS-2). Releases that did not keep a hold's length did so rightly."""
+
+UNUSED_PAYMENTS = """
+SELECT checkouts.id::text, checkouts.member_id FROM checkouts JOIN purchases ON purchases.id = checkouts.purchase_id
+WHERE checkouts.state = 'paid' AND purchases.lot_id IS NULL
+    AND NOT EXISTS (SELECT FROM refunds WHERE refunds.checkout_id = checkouts.id)
+"""
+"""What was paid for credits that did not come, and does not go back either (CRED-6)."""
+
 IMBALANCES = "SELECT what, id, available, held, available_entered, held_entered FROM ledger_imbalances"
 
 MISSED_EMAILS = """

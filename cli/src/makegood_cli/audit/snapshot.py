@@ -42,6 +42,8 @@ class Snapshot:
     accounts: Rows
     settlements: Rows
     returns: Rows
+    lapsed_returns: Rows
+    unused_payments: Rows
     imbalances: Rows
     missed_emails: Rows
     finished_deliveries: Rows
@@ -71,6 +73,8 @@ _ASKED: Mapping[str, Mapping[str, str]] = {
         "accounts": queries.ACCOUNTS,
         "settlements": queries.SETTLEMENTS,
         "returns": queries.RETURNS,
+        "lapsed_returns": queries.LAPSED_RETURNS,
+        "unused_payments": queries.UNUSED_PAYMENTS,
         "imbalances": queries.IMBALANCES,
     },
     "notifications": {

@@ -80,6 +80,8 @@ class TopicWitness:
     """Sessions that their providers missed."""
     cancelled: dict[str, bool] = field(default_factory=dict)
     """Whether the credit is lost, by session that was cancelled."""
+    cancelled_by_others: set[str] = field(default_factory=set)
+    """Sessions that were not cancelled by their members, or for what the provider did."""
     credit_held: set[str] = field(default_factory=set)
     slot_held: set[str] = field(default_factory=set)
     slot_released: Counter[str] = field(default_factory=Counter)
@@ -142,6 +144,8 @@ class TopicWitness:
                 self.missed.add(event.session_id)
             case SessionCancelled():
                 self.cancelled[event.session_id] = event.forfeits
+                if event.cancelled_by != "member" or event.cause != "asked" or event.caused_by_provider:
+                    self.cancelled_by_others.add(event.session_id)
             case SessionMoveRequested() | SessionExtensionRequested():
                 self.moves_asked[event.move_id] = event.session_id
             case SessionMoved() | SessionMoveRefused() | SessionExtended() | SessionExtensionRefused():

@@ -34,7 +34,7 @@ GRANTS: Final[Grants] = {
         "SELECT, INSERT, UPDATE (status, due_on, overdue_at, voided_by, void_reason)",
         auditor="SELECT (id, number, member_id, session_id, status, amount_minor, currency, due_on, overdue_at)",
     ),
-    "purchases": Allowed("SELECT, INSERT, UPDATE (status, lot_id), DELETE"),
+    "purchases": Allowed("SELECT, INSERT, UPDATE (status, lot_id), DELETE", auditor="SELECT (id, lot_id)"),
     "checkouts": Allowed("SELECT, INSERT, UPDATE (state, reference, url, url_until), DELETE", auditor="SELECT"),
     "payment_events": Allowed(
         "SELECT, INSERT (provider, event_id, checkout_id, outcome, effect, fault), UPDATE (effect)", auditor="SELECT"
