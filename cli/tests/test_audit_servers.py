@@ -147,6 +147,7 @@ async def test_returns_and_emails_are_read_as_they_are(urls: Urls) -> None:
         "INSERT INTO ledger_entries VALUES ('m', {}, gen_random_uuid(), '{}', 1, {})",
     )
     tail = f"'{SESSION}', '{lot}', 'why', 'system', now(), 0, 0"
+    gone = tail.replace(f"'{SESSION}', '{lot}'", "NULL, NULL")
     await execute(
         urls["credits"],
         "INSERT INTO accounts (member_id, ledger_sequence, enrolment_sequence) VALUES ('m', 2, 1)",
@@ -156,7 +157,7 @@ async def test_returns_and_emails_are_read_as_they_are(urls: Urls) -> None:
         f"INSERT INTO holds VALUES ('{invoiced}', '{invoiced}', 'm', 'plan', 'held', now(), false, NULL, '{invoiced}')",
         entry.format(1, "spend", f"'member:held', '{lot}', 'platform:spent', NULL, {tail}"),
         entry.format(2, "return", f"'platform:spent', NULL, 'member:available', '{lot}', {tail}"),
-        entry.format(3, "expire", f"'member:available', '{lot}', 'platform:expired', NULL, {tail}"),
+        entry.format(3, "expire", f"'member:available', '{lot}', 'platform:expired', NULL, {gone}"),
         f"UPDATE holds SET length_minutes = 45 WHERE session_id = '{SESSION}'",
     )
     delivery = (

@@ -51,7 +51,7 @@ def correct(
         return _correct_charge(book, hold, target, now)
     entry: Entry
     if target == "returned":
-        lot = return_lot(book, hold, Ending(target, "corrected", now, made_by))
+        lot = return_lot(book, hold, Ending(target, "corrected", now, made_by), now)
         entry = book.post(
             "return" if came_back_to is None else "adjust",
             1,

@@ -18,6 +18,8 @@ MAKE_GOOD: Final = timedelta(days=30)
 """MISS-2: how long a credit is valid at least that comes back through no fault of its member."""
 
 Outcome = Literal["spent", "returned", "forfeited"]
+SOON: Final = timedelta(hours=1)
+"""News of an ending that takes longer comes late, and the thirty days count from it."""
 CausedBy = Literal["member", "others", "nobody"]
 """Who brought it about that a credit comes back. `nobody`: what it was set aside for never came to be."""
 HandRefusal = Literal["credit-already-returned", "still-held", "nothing-taken"]
@@ -77,7 +79,7 @@ def settle(book: Book, hold: Hold, ending: Ending, now: datetime) -> Entry | Inv
     elif ending.outcome == "forfeited":
         kind = "forfeit"
     else:
-        target = return_lot(book, hold, ending)
+        target = return_lot(book, hold, ending, now)
     entry = book.post(
         kind,
         1,
@@ -94,18 +96,19 @@ def settle(book: Book, hold: Hold, ending: Ending, now: datetime) -> Entry | Inv
     return entry
 
 
-def return_lot(book: Book, hold: Hold, ending: Ending) -> Lot:
+def return_lot(book: Book, hold: Hold, ending: Ending, now: datetime) -> Lot:
     """CRED-2: a return goes back to its lot. MISS-2: where the member did not cause it, and the lot has lapsed, lapses within
     thirty days or is of no use on the member's plan any more, it gets a lot of its own, valid for thirty days.
 
     A booking or move that never came to be leaves the credit as it would have been without it, but never lapsed: else a
     refused booking would prolong it. Needs the member's enrolments where the lot is of no plan (`needs_coverage`).
     """
-    lot, until = book.lots[hold.lot_id or ""], ending.ended_at + MAKE_GOOD
-    stands_until = ending.ended_at if ending.caused_by == "nobody" else until
+    since = ending.ended_at if now - ending.ended_at <= SOON else now
+    lot, until = book.lots[hold.lot_id or ""], since + MAKE_GOOD
+    stands_until = since if ending.caused_by == "nobody" else until
     if ending.caused_by == "member" or (
         (lot.expires_at is None or lot.expires_at > stands_until)
-        and (lot.enrolment_id is not None or unusable(lot, book.enrolments, ending.ended_at) is None)
+        and (lot.enrolment_id is not None or unusable(lot, book.enrolments, since) is None)
     ):
         return lot
     made_for = hold.length_minutes or lot.length_minutes
@@ -134,7 +137,7 @@ def return_by_hand(
         return "nothing-taken"
     out_of = "platform:spent" if hold.state == "spent" else "platform:forfeited"
     hold.state, hold.by_hand = "returned", True
-    target = return_lot(book, hold, Ending("returned", "support", now, made_by))
+    target = return_lot(book, hold, Ending("returned", "support", now, made_by), now)
     return book.post(
         "return",
         1,
