@@ -66,7 +66,7 @@ async def test_an_overdue_charge_is_paid_and_booking_goes_on(platform: Platform)
     session = await cast.confirmed(timedelta(days=3))
     await cast.attended(session)
     path = f"/v1/members/{cast.member.subject}/invoices"
-    await platform.advance_to(datetime.fromisoformat(session["ends_at"]) + timedelta(days=2))
+    await platform.advance_to(datetime.fromisoformat(session["ends_at"]) + timedelta(days=16))
 
     async def charge() -> dict[str, Any]:
         return dict((await cast.member.get(path))["items"][0])

@@ -101,7 +101,7 @@ def return_lot(book: Book, hold: Hold, ending: Ending, now: datetime) -> Lot:
     thirty days or is of no use on the member's plan any more, it gets a lot of its own, valid for thirty days.
 
     A booking or move that never came to be leaves the credit as it would have been without it, but never lapsed: else a
-    refused booking would prolong it. Needs the member's enrolments where the lot is of no plan (`needs_coverage`).
+    refused booking would prolong it. Needs the member's enrolments where the lot is of no plan.
     """
     since = ending.ended_at if now - ending.ended_at <= SOON else now
     lot, until = book.lots[hold.lot_id or ""], since + MAKE_GOOD
