@@ -146,7 +146,7 @@ async def test_returns_and_emails_are_read_as_they_are(urls: Urls) -> None:
         uuid4(),
         "INSERT INTO ledger_entries VALUES ('m', {}, gen_random_uuid(), '{}', 1, {})",
     )
-    tail = f"'{SESSION}', '{lot}', 'why', 'system', now(), 0, 0"
+    tail = f"'{SESSION}', '{lot}', 'why', 'system', '2026-11-24T10:00:00Z', 0, 0"
     gone = tail.replace(f"'{SESSION}', '{lot}'", "NULL, NULL")
     await execute(
         urls["credits"],
