@@ -91,11 +91,19 @@ async def test_a_closed_room_is_restarted(cast: Cast) -> None:
 
 
 @pytest.mark.rule("ROOM-1")
-async def test_under_an_employee_assistance_program_more_sessions_are_asked_for_instead(platform: Platform) -> None:
+async def test_under_an_employee_assistance_program_therapy_is_restarted_while_sessions_are_left(
+    platform: Platform,
+) -> None:
     cast = await platform.cast(plan="eap-6", length=45)
     await says(cast)
     await cast.member.post(f"/v1/rooms/{cast.room_id}/close")
-    await says(cast, room_closed="get_more_sessions")
+    await says(cast, room_closed="restart_therapy")
+    await cast.member.post(f"/v1/rooms/{cast.room_id}/restart")
+    taken = {"amount": -6, "length_minutes": 45, "reason": "All of them were used elsewhere."}
+    await cast.support.post(f"/v1/members/{cast.member.subject}/adjustments", taken)
+    await says(cast, no_session_credits="get_more_sessions")
+    await cast.member.post(f"/v1/rooms/{cast.room_id}/close")
+    await says(cast, room_closed="get_more_sessions", no_session_credits="get_more_sessions")
     with pytest.raises(Refused) as refusal:
         await cast.member.post(f"/v1/rooms/{cast.room_id}/restart")
     assert (refusal.value.status, refusal.value.slug) == (409, "restart-not-allowed")

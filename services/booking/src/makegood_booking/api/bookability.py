@@ -50,7 +50,7 @@ class NextSlotView(View):
     local_start: Annotated[LocalTime, Field(description="The start in the zone asked for, or the provider's.")]
 
 
-class PlanView(View):
+class CoveringPlanView(View):
     """The plan that the member is on then, as far as booking knows it."""
 
     model_config = example(**_PLAN)
@@ -90,7 +90,7 @@ class BookabilityView(View):
     costs: Annotated[
         CostsView | None, Field(description="What such a session costs (BOOK-3); null while no plan covers the member.")
     ]
-    plan: Annotated[PlanView | None, Field(description="The plan that would pay for it; null without any.")]
+    plan: Annotated[CoveringPlanView | None, Field(description="The plan that would pay for it; null without any.")]
     policy: Annotated[PolicyView, Field(description="The cancellation policy that a session booked now stays under.")]
 
 
@@ -166,10 +166,10 @@ def _view(found: Found, policy: Policy, time_zone: str) -> BookabilityView:
     )
 
 
-def _plan(enrolment: Enrolment | None) -> PlanView | None:
+def _plan(enrolment: Enrolment | None) -> CoveringPlanView | None:
     if enrolment is None:
         return None
-    return PlanView(
+    return CoveringPlanView(
         id=enrolment.plan_id, kind=enrolment.plan_kind, starts_on=enrolment.starts_on, ends_on=enrolment.ends_on
     )
 

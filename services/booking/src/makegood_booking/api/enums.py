@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from makegood_contracts.events import Actor, Claim, Modality, Outcome, Party
+from makegood_contracts.events import Actor, Claim, Modality, Outcome, Party, PlanKind
 from makegood_contracts.reasons import ReasonCode
 
 from makegood_booking.api.fhir import ActorType, AppointmentStatus, ParticipationStatus
 from makegood_booking.api.moving_models import MoveStanding
+from makegood_booking.domain.actions import ActionName, ActionReason
 from makegood_booking.domain.presence import AbsentParty
 from makegood_booking.domain.remedies import Action
 from makegood_booking.domain.rooms import RoomStatus
@@ -17,6 +18,7 @@ from makegood_booking.domain.session import CreditState, Status
 
 ENUMS: Final[Mapping[str, Any]] = {
     "AbsentParty": AbsentParty,
+    "ActionReason": ActionReason,
     "Actor": Actor,
     "AppointmentStatus": AppointmentStatus,
     "CreditState": CreditState,
@@ -27,8 +29,10 @@ ENUMS: Final[Mapping[str, Any]] = {
     "Outcome": Outcome,
     "ParticipationStatus": ParticipationStatus,
     "Party": Party,
+    "PlanKind": PlanKind,
     "ReasonCode": ReasonCode,
     "RemedyAction": Action,
     "RoomStatus": RoomStatus,
+    "SessionAction": ActionName,
     "SessionStatus": Status,
 }

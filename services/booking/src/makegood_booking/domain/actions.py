@@ -23,7 +23,7 @@ Reader = Literal["member", "provider", "support"]
 ActionName = Literal[
     "confirm", "decline", "cancel", "reschedule", "extend", "join", "leave", "no-show", "rebook", "dispute", "correct"
 ]
-ActionReason = RefusalCode | Literal["support-may-not", "validation"]
+ActionReason = Literal[RefusalCode, "support-may-not", "validation"]
 Result = Changed | Refusal | Unfit
 Attempt = Callable[[Session, datetime, bool], Result]
 """A request that fits, on the rule of its command. The flag: it accepts what the action costs."""

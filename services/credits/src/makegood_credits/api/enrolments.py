@@ -20,6 +20,7 @@ from makegood_credits.store import reads
 
 router = APIRouter(tags=["credits"])
 
+EnrolmentStatus = Literal["current", "ahead", "ended"]
 _PLAN: Final = PlanView.model_config["json_schema_extra"]["examples"][0]  # type: ignore[index]
 
 
@@ -52,7 +53,7 @@ class CurrentEnrolmentView(EnrolmentView):
     )
 
     status: Annotated[
-        Literal["current", "ahead", "ended"],
+        EnrolmentStatus,
         Field(
             description="`ahead`: no plan counts yet, this one will. `ended`: none counts any more, this was the last."
         ),

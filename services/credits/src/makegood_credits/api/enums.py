@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from makegood_contracts.events import LotSource, Modality, PlanKind
 
+from makegood_credits.api.enrolments import EnrolmentStatus
 from makegood_credits.api.models import RefundStatus
 from makegood_credits.domain.balance import UnusableCode
 from makegood_credits.domain.book import EntryKind
@@ -15,6 +16,7 @@ from makegood_credits.domain.proposing import ProposalStatus
 from makegood_credits.domain.purchasing import PurchaseStatus
 
 ENUMS: Final[Mapping[str, Any]] = {
+    "EnrolmentStatus": EnrolmentStatus,
     "InvoiceAbout": About,
     "InvoiceStatus": InvoiceStatus,
     "LedgerKind": EntryKind,
