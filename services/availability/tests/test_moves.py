@@ -261,6 +261,9 @@ async def test_what_the_check_says_before_is_what_a_providers_move_gets(desk: De
     await desk.ask(
         *(request(at(9 + n), provider="other", member=f"o{n}", venue_id=rng.choice(rooms)) for n in range(6))
     )
+    busy = rng.choice([13, 16])
+    await desk.publish("third")
+    assert all_codes(await desk.ask(request(at(busy, 15), provider="third", member=mine.member_id))) == [[]]
     seen = set()
     for _ in range(80):
         start = at(8) + 5 * MINUTE * rng.randrange(120)
@@ -279,11 +282,13 @@ async def test_what_the_check_says_before_is_what_a_providers_move_gets(desk: De
             expected = "Slot available"
         elif got[0] == "venue-taken":
             expected = "Venue is not available"
+        elif got[0] == "member-busy":
+            expected = "Member is not available"
         else:
             expected = "Provider is not available"
         assert said == expected, (start, length, room, got)
         seen.add(said)
-    assert len(seen) == 3
+    assert len(seen) == 4
 
 
 @pytest.mark.rule("EXT-1")

@@ -254,4 +254,12 @@ async def test_the_check_names_the_provider_or_the_venue_and_forgets_the_session
     assert await message(at(14, 15), session_id=mine.session_id) == "Venue is not available"
     assert await message(at(18)) == "Provider is not available"
     assert await message(NOW - MINUTE) == "Provider is not available"
+    await desk.publish("third")
+    other = request(at(16), provider="third", member=mine.member_id)
+    await desk.ask(other)
+    assert await message(at(16, 15)) == "Slot available", "nobody's session in particular"
+    assert await message(at(16, 15), session_id=mine.session_id) == "Member is not available"
+    assert await message(at(16, 30), session_id=mine.session_id) == "Slot available"
+    assert await message(at(16, 15), session_id=theirs.session_id) == "Slot available", "not theirs to know"
+    assert await message(at(16, 15), session_id=other.session_id) == "Slot available", "not theirs to know"
     assert await message(datetime(9999, 12, 31, 23, 59, tzinfo=UTC)) == "Provider is not available"

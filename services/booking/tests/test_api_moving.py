@@ -133,7 +133,7 @@ async def test_with_prefer_wait_the_answer_is_the_moved_session_and_repeats_get_
         ("slot-taken", "Provider is not available"),
         ("slot-not-offered", "Provider is not available"),
         ("venue-taken", "Venue is not available"),
-        ("member-busy", None),
+        ("member-busy", "Member is not available"),
     ],
 )
 async def test_a_move_that_availability_refuses_answers_in_the_known_words(

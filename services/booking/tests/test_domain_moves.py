@@ -43,6 +43,7 @@ TICK = timedelta(microseconds=1)
 NEW = START + 24 * HOUR
 TAKEN = Reason(code="slot-taken", detail="Another session takes that time.")
 NO_VENUE = Reason(code="venue-taken", detail="The venue is closed at that time.")
+BUSY = Reason(code="member-busy", detail="The member is not available at that time.")
 NO_CREDIT = Reason(code="no-session-credits", detail="No credit is left.")
 
 
@@ -295,6 +296,8 @@ def test_who_had_come_before_the_session_was_moved_comes_again() -> None:
         ([TAKEN], "Provider is not available"),
         ([NO_VENUE], "Venue is not available"),
         ([NO_VENUE, TAKEN], "Provider is not available"),
+        ([BUSY], "Member is not available"),
+        ([NO_VENUE, BUSY], "Venue is not available"),
         ([NO_CREDIT], None),
     ],
 )

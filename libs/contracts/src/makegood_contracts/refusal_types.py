@@ -116,7 +116,7 @@ TIMES: Final = (
         slug="member-busy",
         status=409,
         title="The member is busy",
-        when="The member has another session at that time.",
+        when="The member is not available at that time.",
         remedy="Choose another time.",
     ),
     ProblemType(

@@ -225,7 +225,9 @@ class SlotView(View):
     local_start: Annotated[str, Field(examples=["2026-11-24T10:00"])]
 
 
-AvailabilityMessage = Literal["Slot available", "Provider is not available", "Venue is not available"]
+AvailabilityMessage = Literal[
+    "Slot available", "Provider is not available", "Venue is not available", "Member is not available"
+]
 
 
 class AvailabilityView(View):

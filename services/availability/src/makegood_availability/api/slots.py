@@ -33,7 +33,7 @@ from makegood_availability.api.parameters import (
 )
 from makegood_availability.parts import Parts
 from makegood_availability.store import schedules
-from makegood_availability.store.calendar import Taken, taken
+from makegood_availability.store.calendar import Taken, member_of, taken
 
 router = APIRouter(tags=["slots"])
 
@@ -42,6 +42,7 @@ FIRST_STRETCH: Final = timedelta(days=4)
 AVAILABLE: Final = AvailabilityView(available=True, message="Slot available")
 NO_PROVIDER: Final = AvailabilityView(available=False, message="Provider is not available")
 NO_VENUE: Final = AvailabilityView(available=False, message="Venue is not available")
+NO_MEMBER: Final = AvailabilityView(available=False, message="Member is not available")
 
 
 class _Slot(msgspec.Struct):
@@ -131,7 +132,9 @@ async def check_availability(
         str | None, Query(max_length=64, description="A session that would move here: its own slot counts as free.")
     ] = None,
 ) -> Response:
-    """Whether provider and venue are free for this session. Of two obstacles the provider's is told.
+    """Whether provider, venue and member are free for this session. Of several obstacles the first is told, in this order.
+
+    The member is the caller, or for a provider who names a session of theirs, that session's. What the member is doing is not told.
 
     Judged by the caller's terms: minimum notice, grid and horizon bind everybody but the provider, and a move of theirs keeps
     the kind of session that was booked.
@@ -152,13 +155,16 @@ async def check_availability(
         if not first <= starts_at <= last:
             return answer(200, NO_PROVIDER)
         blocked_from, blocked_to = schedule.blocked(starts_at, starts_at + length)
+        member = _member(access)
+        if terms == "provider_moves" and session_id is not None:
+            member = await member_of(queries, session_id, provider_id)
         found = await taken(
             queries,
             provider_id,
             blocked_from,
             blocked_to,
             venue_id=venue_id,
-            member_id=_member(access),
+            member_id=member,
             except_session=session_id,
         )
     offer = _offer(schedule, found, venue, length_minutes, modality, venue_id, now, terms)
@@ -167,6 +173,8 @@ async def check_availability(
         return answer(200, NO_PROVIDER)
     if "venue-taken" in refused or not is_free(offer, starts_at, Busy((), found.venue)):
         return answer(200, NO_VENUE)
+    if not is_free(offer, starts_at, Busy((), found.member)):
+        return answer(200, NO_MEMBER)
     return answer(200, AVAILABLE)
 
 

@@ -39,7 +39,7 @@ HELD_SEQUENCE: Final = 1
 
 SLOT_TAKEN = Reason(code="slot-taken", detail="Another session or its buffers take that time.")
 VENUE_TAKEN = Reason(code="venue-taken", detail="Another session takes the venue at that time.")
-MEMBER_BUSY = Reason(code="member-busy", detail="The member has another session at that time.")
+MEMBER_BUSY = Reason(code="member-busy", detail="The member is not available at that time.")
 _CODES: Final = ("slot-not-offered", "slot-taken", "venue-taken", "member-busy")
 
 _SECOND = timedelta(seconds=1)

@@ -43,6 +43,14 @@ class Taken:
     member: list[Span] = field(default_factory=list)
 
 
+async def member_of(queries: Queries, session_id: str, provider_id: str) -> str | None:
+    """Whose session it is; None for one that is over, or another provider's."""
+    found: str | None = await queries.fetch_value(
+        "SELECT member_id FROM slot_holds WHERE session_id = $1 AND provider_id = $2 AND live", session_id, provider_id
+    )
+    return found
+
+
 async def taken(
     queries: Queries,
     provider_id: str,

@@ -73,7 +73,7 @@ async def reschedule_session(
     With less notice than the policy asks the member must accept the forfeit: the credit is lost, and the new time costs
     another one. A member's move asks for the provider's confirmation anew, a provider's does not.
 
-    With `Prefer: wait=N` the answer is the outcome: 200, or 409 with every reason in `reasons` and, where provider or venue
+    With `Prefer: wait=N` the answer is the outcome: 200, or 409 with every reason in `reasons` and, where provider, venue or member
     cannot at that time, `message` in the fixed words of `GET /v1/providers/{id}/availability` (RESC-2). Without it: 202.
     """
     session_id = known_id(session_id, "session")

@@ -27,7 +27,7 @@ NOTHING_TOLD: Final = Reason(
 ROOM_CLOSED: Final = Reason(code="room-closed", detail="The room is closed.")
 OWES: Final = Reason(code="outstanding-charges", detail="An invoice is overdue.")
 SLOT_TAKEN: Final = Reason(code="slot-taken", detail="Another session or its buffers take that time.")
-MEMBER_BUSY: Final = Reason(code="member-busy", detail="The member has another session at that time.")
+MEMBER_BUSY: Final = Reason(code="member-busy", detail="The member is not available at that time.")
 NO_HOURS: Final = Reason(code="provider-unavailable", detail="The provider has published no hours.")
 NOT_OF_THE_PLAN: Final = Reason(
     code="provider-unavailable", detail="The provider offers no sessions of a length and kind that the plan includes."

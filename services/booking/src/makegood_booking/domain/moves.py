@@ -32,11 +32,13 @@ NOT_IN_TIME = Reason(
 
 
 def answer_in_words(reasons: Sequence[Reason]) -> str | None:
-    """RESC-2: a refusal in the words that providers know; None where neither provider nor venue is the reason."""
+    """RESC-2: a refusal in the words that providers know; None where neither provider, venue nor member is the reason."""
     codes = {reason.code for reason in reasons}
     if codes & {"slot-not-offered", "slot-taken", "provider-unavailable"}:
         return "Provider is not available"
-    return "Venue is not available" if "venue-taken" in codes else None
+    if "venue-taken" in codes:
+        return "Venue is not available"
+    return "Member is not available" if "member-busy" in codes else None
 
 
 def asked(session: Session, move: Move) -> Changed:
