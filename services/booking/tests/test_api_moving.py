@@ -277,6 +277,36 @@ async def test_a_venue_moves_alone(world: World) -> None:
     assert (await world.published("SessionMoved")).old_venue_id == old
 
 
+@pytest.mark.rule("RESC-5")
+@pytest.mark.parametrize("wait", [0, 5])
+async def test_a_change_of_zone_alone_is_done_at_once(world: World, wait: int) -> None:
+    session = await world.confirmed()
+    world.clock.moment = START - MINUTE
+    answer = await move(world.member, session, START, wait=wait, time_zone="Asia/Kolkata")
+    assert answer.status_code == 200, answer.text
+    shown = {"time_zone": "Asia/Kolkata", "local_start": "2026-11-27T14:30", "version": session["version"] + 1}
+    untold = {"actions": None}
+    assert {**answer.json(), **untold} == {**session, **shown, **untold}
+    assert await world.read(session) == answer.json()
+    assert names(await world.outbox()) == ["SessionZoneChanged"]
+    (*_, last) = (await world.member.get(f"/v1/sessions/{session['id']}/history")).json()["items"]
+    assert (last["type"], last["by"], last["detail"]) == (
+        "SessionZoneChanged",
+        "member",
+        "Asia/Kolkata instead of Europe/Berlin",
+    )
+
+
+@pytest.mark.rule("RESC-2")
+async def test_a_quiet_move_at_short_notice_is_refused_clearly(world: World) -> None:
+    session = await world.confirmed()
+    world.clock.moment = START - HOUR
+    refused = await move(world.provider, session, NEW, notify_member=False)
+    assert (refused.status_code, slug(refused)) == (409, "member-must-be-told")
+    assert [reason["code"] for reason in refused.json()["reasons"]] == ["member-must-be-told"]
+    assert await world.read(session) == session
+
+
 @pytest.mark.rule("RESC-1")
 async def test_a_move_to_where_the_session_is_changes_nothing(world: World) -> None:
     session = await world.confirmed()

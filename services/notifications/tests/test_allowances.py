@@ -124,7 +124,7 @@ async def test_a_new_room_for_each_mail_is_no_way_around(world: World) -> None:
 COUNTED = {
     "session-confirmed", "session-declined", "session-cancelled-by-member", "session-cancelled-by-provider",
     "session-cancelled-by-system", "session-cancelled-with-provider", "session-moved-by-member", "session-moved-by-provider",
-    "session-extended", "session-reconfirmed", "outcome-disputed", "outcome-corrected", "credit-returned", "credit-corrected",
+    "session-extended", "session-zone-changed", "session-reconfirmed", "outcome-disputed", "outcome-corrected", "credit-returned", "credit-corrected",
     "invoice-issued", "invoice-refunded", "waitlist-offered", "waitlist-passed-over", "room-restarted", "provider-changed", "to-provider-confirm",
     "to-provider-moved", "to-provider-cancelled", "to-provider-changed", "session-cancelled-provider-gone",
     "provider-gone", "to-provider-member-gone",

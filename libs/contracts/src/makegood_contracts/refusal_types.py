@@ -184,6 +184,13 @@ SESSIONS: Final = (
         remedy="Read `policy`; repeat with `accept_forfeit: true` if you accept.",
     ),
     ProblemType(
+        slug="member-must-be-told",
+        status=409,
+        title="The member must be told",
+        when="The old or the new start is not farther away than the notice that the policy asks.",
+        remedy="Repeat without `notify_member: false`.",
+    ),
+    ProblemType(
         slug="too-early-to-join",
         status=409,
         title="Too early to join",

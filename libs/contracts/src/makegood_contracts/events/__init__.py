@@ -86,6 +86,7 @@ from makegood_contracts.events.sessions import (
     SessionRequested,
     SessionReserved,
     SessionStarted,
+    SessionZoneChanged,
     Specialty,
 )
 from makegood_contracts.events.waitlist import WaitlistCandidateJudged
@@ -166,6 +167,7 @@ __all__ = [
     "SessionReserved",
     "SessionStarted",
     "SessionType",
+    "SessionZoneChanged",
     "SettleCause",
     "SlotHeld",
     "SlotMoveRefused",

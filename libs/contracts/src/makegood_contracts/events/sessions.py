@@ -191,6 +191,15 @@ class SessionMoved(SessionFact, frozen=True, kw_only=True):
     remind_at: tuple[datetime, ...] = ()
 
 
+class SessionZoneChanged(SessionFact, frozen=True, kw_only=True):
+    """The session is shown in another time zone (RESC-5). It takes place when it did; RESC-4: SEQUENCE rises."""
+
+    changed_by: Party
+    old_time_zone: str
+    confirmed: bool
+    notify_member: bool = True
+
+
 class InvoiceWish(msgspec.Struct, frozen=True, kw_only=True):
     """A charge that the provider asks for an extension; money in minor units of an ISO 4217 currency."""
 

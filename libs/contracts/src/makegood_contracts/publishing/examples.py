@@ -169,6 +169,7 @@ _BY_EVENT: Final[dict[str, dict[str, Any]]] = {
     "InvoiceVoided": {"cause": "provider_missed"},
     "SessionMoveRefused": {"forfeits": False},
     "SessionExtensionRequested": {"new_ends_at": _at(10)},
+    "SessionZoneChanged": {"old_time_zone": "America/New_York"},
     "SessionExtended": {"ends_at": _at(10), "old_ends_at": _at(9, 45)},
     "MoveCreditHeld": {"how": "kept"},
     "MoveCreditRefused": {

@@ -56,6 +56,7 @@ _LATER: dict[int | str, dict[str, Any]] = {
             "not-confirmed",
             "move-pending",
             "forfeit-not-accepted",
+            "member-must-be-told",
             *_SLOT_REFUSALS,
             *_CREDIT_REFUSALS,
         ),
@@ -72,6 +73,10 @@ async def reschedule_session(
 
     With less notice than the policy asks the member must accept the forfeit: the credit is lost, and the new time costs
     another one. A member's move asks for the provider's confirmation anew, a provider's does not.
+
+    Where nothing changes but `time_zone`, it is no move: it is done at once, whatever the notice, and costs nothing (RESC-5). A
+    provider's move with `notify_member: false` is refused (`member-must-be-told`) unless both the old and the new start are
+    farther away than the notice.
 
     With `Prefer: wait=N` the answer is the outcome: 200, or 409 with every reason in `reasons` and, where provider, venue or member
     cannot at that time, `message` in the fixed words of `GET /v1/providers/{id}/availability` (RESC-2). Without it: 202.

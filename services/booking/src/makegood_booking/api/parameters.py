@@ -58,7 +58,7 @@ def allowed(result: Changed | Refusal | Unfit, session: Session, now: datetime) 
     if isinstance(result, Unfit):
         raise invalid(f"#/{result.field}", result.detail)
     detail = result.detail or PROBLEMS[result.code].when
-    members: dict[str, Any] = {}
+    members: dict[str, Any] = {"reasons": [{"code": result.code, "detail": detail}]}
     if result.code == "forfeit-not-accepted":
         policy = session_policy(session, now)
         members["policy"] = policy.model_copy(update={"forfeits_now": True, "free_until": result.free_until})

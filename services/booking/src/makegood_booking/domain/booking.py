@@ -51,6 +51,9 @@ class Unfit:
     detail: str
 
 
+NO_ZONE = Unfit("time_zone", "A time zone of the IANA database, such as `Europe/Berlin`.")
+
+
 def unfit(wish: Wish, policy: Policy, now: datetime) -> Unfit | None:
     """What makes the wish one that nobody could book, whatever room, plan and schedule say."""
     if wish.starts_at <= now:
@@ -60,7 +63,7 @@ def unfit(wish: Wish, policy: Policy, now: datetime) -> Unfit | None:
     if not policy.shortest_minutes <= wish.length_minutes <= policy.longest_minutes:
         return Unfit("length_minutes", f"From {policy.shortest_minutes} to {policy.longest_minutes} minutes.")
     if not is_zone(wish.time_zone):
-        return Unfit("time_zone", "A time zone of the IANA database, such as `Europe/Berlin`.")
+        return NO_ZONE
     if wish.modality == "in_person" and wish.venue_id is None:
         return Unfit("venue_id", "A session in person needs a venue.")
     if wish.modality != "in_person" and wish.venue_id is not None:

@@ -23,6 +23,7 @@ from makegood_contracts.events import (
     SessionReconfirmed,
     SessionRejected,
     SessionRequested,
+    SessionZoneChanged,
 )
 
 from makegood_booking.domain.time import local_text
@@ -46,6 +47,8 @@ def made_by(event: Event) -> Actor:
             return "provider"
         case SessionMoveRequested() | SessionMoved():
             return event.moved_by
+        case SessionZoneChanged():
+            return event.changed_by
         case OutcomeDisputed():
             return event.disputed_by
         case OutcomeCorrected():
@@ -73,6 +76,8 @@ def detail(event: Event) -> str | None:
         case SessionMoved():
             lost = ", credit forfeited" if event.forfeits else ""
             return f"from {local_text(event.old_starts_at, event.time_zone)}{lost}"
+        case SessionZoneChanged():
+            return f"{event.time_zone} instead of {event.old_time_zone}"
         case SessionExtensionRequested():
             return f"until {local_text(event.new_ends_at, event.time_zone)}"
         case SessionExtended():

@@ -1,19 +1,19 @@
-"""Asking for another time: a move by a party (RESC-1 to RESC-3), a longer session by the provider (EXT-1)."""
+"""Asking for another time: a move by a party (RESC-1 to RESC-3, RESC-5), a longer session by the provider (EXT-1)."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from makegood_contracts.events import InvoiceWish, Party, Specialty
+from makegood_contracts.events import Event, InvoiceWish, Party, SessionZoneChanged, Specialty
 
 from makegood_booking.domain import moves
 from makegood_booking.domain.attendance import OVER_ALREADY, UNDECIDED, after, as_of
-from makegood_booking.domain.booking import Unfit, Wish, unfit
+from makegood_booking.domain.booking import NO_ZONE, Unfit, Wish, unfit
 from makegood_booking.domain.cancelling import forfeits_by_moving, moves_free_until
 from makegood_booking.domain.pending import Move
-from makegood_booking.domain.session import AGREED, Changed, Refusal, Session
-from makegood_booking.domain.time import zone
+from makegood_booking.domain.session import AGREED, Appointment, Changed, Refusal, Session, happened
+from makegood_booking.domain.time import is_zone, zone
 
 _BEGUN = Refusal("session-over", "The session has begun, so it cannot be moved any more.")
 _PENDING = Refusal("move-pending")
@@ -35,13 +35,16 @@ def reschedule(
     session: Session, wish: MoveWish, by: Party, move_id: str, specialty: Specialty, now: datetime
 ) -> Changed | Refusal | Unfit:
     """RESC-1: asks for another time, length or venue, up to the start. With less notice than the policy asks the member
-    must accept that the credit is lost and another one is needed, as with cancelling (CANC-1, RESC-3)."""
+    must accept that the credit is lost and another one is needed, as with cancelling (CANC-1, RESC-3). RESC-2: at short notice
+    a provider moves nothing without the member being told."""
     session, before = as_of(session, now)
     if session.over:
         return OVER_ALREADY
     if session.status == "requested":
         return UNDECIDED
     booked = session.booked
+    if _changes_zone_alone(wish, booked):
+        return _to_another_zone(session, before, wish, by)
     if now >= booked.starts_at:
         return _BEGUN
     new = Wish(
@@ -60,6 +63,8 @@ def reschedule(
     old = (booked.starts_at, booked.length_minutes, booked.time_zone, booked.venue_id)
     if old == (new.starts_at, new.length_minutes, new.time_zone, new.venue_id):
         return Changed(session, before)
+    if by == "provider" and not wish.notify_member and now >= session.policy.free_until(min(old[0], new.starts_at)):
+        return Refusal("member-must-be-told")
     forfeits = by == "member" and forfeits_by_moving(session, now)
     if forfeits and not wish.accept_forfeit:
         return Refusal("forfeit-not-accepted", free_until=moves_free_until(session))
@@ -80,6 +85,37 @@ def reschedule(
         specialty=specialty,
     )
     return after(before, moves.asked(session, move))
+
+
+def _changes_zone_alone(wish: MoveWish, booked: Appointment) -> bool:
+    """RESC-5: whether nothing would change but the zone that the session is shown in."""
+    stays = (
+        wish.starts_at == booked.starts_at
+        and wish.length_minutes in (None, booked.length_minutes)
+        and wish.venue_id in (None, booked.venue_id)
+    )
+    return stays and wish.time_zone not in (None, booked.time_zone)
+
+
+def _to_another_zone(
+    session: Session, before: tuple[Event, ...], wish: MoveWish, by: Party
+) -> Changed | Refusal | Unfit:
+    """RESC-5: it needs no notice and no new confirmation, and costs nothing. Nobody else is asked."""
+    zone_name = wish.time_zone or session.booked.time_zone
+    if not is_zone(zone_name):
+        return NO_ZONE
+    if session.move_pending:
+        return _PENDING
+    changed = happened(
+        session,
+        SessionZoneChanged,
+        {"booked": replace(session.booked, time_zone=zone_name)},
+        changed_by=by,
+        old_time_zone=session.booked.time_zone,
+        confirmed=session.status in AGREED,
+        notify_member=wish.notify_member,
+    )
+    return after(before, changed)
 
 
 def extend(

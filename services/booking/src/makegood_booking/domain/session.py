@@ -149,6 +149,7 @@ RefusalCode = Literal[
     "session-over",
     "no-show-not-possible",
     "move-pending",
+    "member-must-be-told",
     "no-outcome",
 ]
 

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from makegood_chassis.database import Queries, Row, UnitOfWork
 from makegood_contracts.envelope import Cause
-from makegood_contracts.events import SessionExtended, SessionMoved
+from makegood_contracts.events import SessionExtended, SessionMoved, SessionZoneChanged
 from makegood_contracts.reasons import Reason
 from msgspec import convert, to_builtins
 
@@ -108,7 +108,7 @@ SET starts_at = n.starts_at, ends_at = n.ends_at, length_minutes = n.length_minu
     invoiced_early = n.invoiced_early
 FROM n WHERE s.id = n.id
 """
-_MOVING = (SessionMoved, SessionExtended)
+_MOVING = (SessionMoved, SessionExtended, SessionZoneChanged)
 
 
 class Sessions:

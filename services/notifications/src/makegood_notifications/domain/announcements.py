@@ -23,6 +23,7 @@ from makegood_contracts.events import (
     SessionExtended,
     SessionMoved,
     SessionReconfirmed,
+    SessionZoneChanged,
 )
 from makegood_contracts.events.sessions import Party, SessionFact
 
@@ -40,6 +41,7 @@ Template = Literal[
     "session-moved-by-member",
     "session-moved-by-provider",
     "session-extended",
+    "session-zone-changed",
     "session-reconfirmed",
     "provider-missed",
     "member-no-show",
@@ -143,6 +145,9 @@ def announcements(event: SessionFact) -> Announcements:
             return _NO_SHOW if event.forfeits else _FREE_NO_SHOW
         case SessionExtended():  # EXT-1
             return (Announcement("session-extended"),)
+        case SessionZoneChanged():  # RESC-5
+            mail = event.notify_member or event.changed_by == "member"
+            return (Announcement("session-zone-changed", mail=mail, tentative=not event.confirmed),)
         case ReconfirmationAsked():  # CONF-3
             return _RECONFIRM
         case SessionReconfirmed():

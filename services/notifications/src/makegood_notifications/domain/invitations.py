@@ -14,6 +14,7 @@ from makegood_contracts.events import (
     SessionExpired,
     SessionExtended,
     SessionMoved,
+    SessionZoneChanged,
 )
 from makegood_contracts.events.sessions import SessionFact
 
@@ -21,7 +22,7 @@ Method = Literal["REQUEST", "CANCEL"]
 
 ENDINGS: Final = (SessionCancelled, SessionDeclined, SessionExpired, ProviderMissed, MemberNoShow)
 """Endings that take the appointment out of the calendar. One that took place (SessionCompleted) stays there."""
-CHANGES: Final = (SessionMoved, SessionExtended)
+CHANGES: Final = (SessionMoved, SessionExtended, SessionZoneChanged)
 """Changes of an appointment that stays in the calendar."""
 
 Standing = Literal["TENTATIVE", "CONFIRMED", "CANCELLED"]

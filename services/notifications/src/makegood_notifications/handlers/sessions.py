@@ -23,6 +23,7 @@ from makegood_contracts.events import (
     SessionMoved,
     SessionReconfirmed,
     SessionReserved,
+    SessionZoneChanged,
 )
 from makegood_contracts.events.sessions import SessionFact
 
@@ -52,7 +53,7 @@ STATUS: Final[dict[type[SessionFact], str]] = {
 """Events that lead to one status, and which."""
 
 FOLLOWED: Final[tuple[type[SessionFact], ...]] = (
-    *STATUS, SessionMoved, SessionExtended, ReconfirmationAsked, SessionReconfirmed, OutcomeDisputed, OutcomeCorrected,
+    *STATUS, SessionMoved, SessionExtended, SessionZoneChanged, ReconfirmationAsked, SessionReconfirmed, OutcomeDisputed, OutcomeCorrected,
 )  # fmt: skip
 """Events that the read model of sessions follows."""
 

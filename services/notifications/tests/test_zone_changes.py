@@ -1,0 +1,51 @@
+"""A session that is shown in another time zone (RESC-5): the invitation follows, and nothing else changes."""
+
+from __future__ import annotations
+
+import pytest
+from makegood_contracts import events as facts
+
+from .conftest import World
+from .test_changes import text, told
+from .test_messages import chat, invitation
+
+KOLKATA = {"time_zone": "Asia/Kolkata", "old_time_zone": "Europe/Berlin"}
+
+
+@pytest.mark.rule("RESC-5", "RESC-4")
+async def test_another_time_zone_updates_the_invitation(world: World) -> None:
+    await world.everybody()
+    async with world.sending():
+        await world.confirmed()
+        await world.happen(world.session(facts.SessionZoneChanged, changed_by="member", confirmed=True, **KOLKATA))
+        first, second = await world.inbox.wait_for(world.ada, 2)
+    assert second["Subject"] == "Your session is shown in another time zone."
+    before, after = invitation(first)[1], invitation(second)[1]
+    assert (before["UID"], before["SEQUENCE"], after["UID"], after["SEQUENCE"]) == (before["UID"], 0, before["UID"], 1)
+    assert (after["DTSTART"].dt, str(after["STATUS"])) == (before["DTSTART"].dt, "CONFIRMED")
+    assert "Time zone: " in text(second)
+    assert await chat(world) == ["session-confirmed", "session-zone-changed"]
+    assert await world.rows("SELECT status, time_zone FROM sessions") == [("confirmed", "Asia/Kolkata")]
+
+
+@pytest.mark.rule("RESC-5", "RESC-2", "RESC-4")
+async def test_a_provider_may_change_it_without_a_mail_and_the_sequence_rises_all_the_same(world: World) -> None:
+    await world.everybody()
+    async with world.sending():
+        await world.confirmed()
+        quiet = world.session(
+            facts.SessionZoneChanged, changed_by="provider", confirmed=True, notify_member=False, **KOLKATA
+        )
+        await world.happen(quiet)
+        await world.happen(world.cancelled("provider", was_confirmed=True))
+        confirmed, cancelled = await world.inbox.wait_for(world.ada, 2)
+    assert [invitation(mail)[1]["SEQUENCE"] for mail in (confirmed, cancelled)] == [0, 2]
+
+
+@pytest.mark.rule("RESC-5")
+async def test_a_session_that_was_never_confirmed_has_no_invitation_to_update(world: World) -> None:
+    await world.everybody()
+    await world.reserved()
+    await world.happen(world.session(facts.SessionZoneChanged, changed_by="member", confirmed=False, **KOLKATA))
+    assert ("email", "session-zone-changed") in await told(world, world.member)
+    assert await world.rows("SELECT invitation_sequence FROM sessions") == [(None,)]
