@@ -18,7 +18,7 @@ slot-not-offered venue-taken forfeit-not-accepted too-early-to-join not-confirme
 provider-unavailable temporary-interruption
 idempotency-key-required method-not-allowed payload-too-large unsupported-media-type restart-not-allowed
 no-show-not-possible credit-already-returned plan-unknown
-move-pending no-outcome reminder-not-possible payment-refused purchase-not-allowed invoice-not-payable sessions-in-time-off waitlist-full
+move-pending member-must-be-told no-outcome reminder-not-possible payment-refused purchase-not-allowed invoice-not-payable sessions-in-time-off waitlist-full
 join-link-invalid too-soon confirmation-invalid conflict-of-interest already-decided
 """
 

@@ -67,6 +67,7 @@ _EXAMPLES: Final[dict[str, dict[str, Any]]] = {
             "session-over",
             "no-show-not-possible",
             "move-pending",
+            "member-must-be-told",
             "no-outcome",
             "reminder-not-possible",
             "confirmation-invalid",

@@ -84,11 +84,12 @@ class Problem(BaseModel):
     opens_at: Annotated[Instant | None, Field(description="With `too-early-to-join`: when it can be joined.")] = None
     next_at: Annotated[Instant | None, Field(description="With `too-soon`: when it is possible again.")] = None
     session_count: Annotated[
-        int | None, Field(description="With `sessions-in-time-off`: how many sessions lie in it.")
+        int | None,
+        Field(
+            description="With `sessions-in-time-off`: how many sessions lie in it. With `forfeit-not-accepted`: how many would be forfeited."
+        ),
     ] = None
-    sessions: Annotated[
-        list[ProblemSession] | None, Field(description="With `sessions-in-time-off`: the first hundred of them.")
-    ] = None
+    sessions: Annotated[list[ProblemSession] | None, Field(description="The first hundred of them.")] = None
 
 
 def problem_schemas() -> dict[str, Any]:
