@@ -280,8 +280,9 @@ async def test_a_venue_moves_alone(world: World) -> None:
 @pytest.mark.rule("RESC-5")
 @pytest.mark.parametrize("wait", [0, 5])
 async def test_a_change_of_zone_alone_is_done_at_once(world: World, wait: int) -> None:
-    session = await world.confirmed()
-    world.clock.moment = START - MINUTE
+    booked = await world.confirmed()
+    await world.pass_time(START - MINUTE)
+    session = await world.read(booked)
     answer = await move(world.member, session, START, wait=wait, time_zone="Asia/Kolkata")
     assert answer.status_code == 200, answer.text
     shown = {"time_zone": "Asia/Kolkata", "local_start": "2026-11-27T14:30", "version": session["version"] + 1}
