@@ -51,6 +51,12 @@ SCHEDULES: Final = Topic(
     "provider_id",
     "What providers publish of their working time, and who waits for some of it.",
 )
+VENUES: Final = Topic(
+    "availability.venues.v1",
+    "availability",
+    "venue_id",
+    "Venues for sessions in person: what they are called and where.",
+)
 HOLDS: Final = Topic("credits.holds.v1", "credits", "session_id", "Credits or co-pays held or refused for sessions.")
 LEDGER: Final = Topic(
     "credits.ledger.v1", "credits", "member_id", "Every settled movement of a member's credits and charges."
@@ -84,6 +90,7 @@ EVENT_TOPICS: Final[tuple[Topic, ...]] = (
     WAITLIST,
     RESERVATIONS,
     SCHEDULES,
+    VENUES,
     HOLDS,
     LEDGER,
     ENROLMENTS,

@@ -38,6 +38,7 @@ from makegood_availability.handlers.moves import Moves
 from makegood_availability.handlers.policy import changed as policy_changed
 from makegood_availability.handlers.requests import Requests
 from makegood_availability.handlers.rooms import Rooms
+from makegood_availability.handlers.venues import keep_told
 from makegood_availability.handlers.waitlist import AGAIN, ENTRY, HORIZON, JOINED, LINE, VENUE, VENUE_AGAIN
 from makegood_availability.parts import Parts
 from makegood_availability.settings import AvailabilitySettings
@@ -84,7 +85,7 @@ def bootstrap(settings: AvailabilitySettings, clock: Clock | None = None) -> Ser
         parts=parts,
         app=app,
         audited=True,
-        workers=(keep_pruned(settings.access_retention), keep_sealed(seal_notes)),
+        workers=(keep_pruned(settings.access_retention), keep_sealed(seal_notes), keep_told),
     )
 
 

@@ -89,6 +89,7 @@ from makegood_contracts.events.sessions import (
     SessionZoneChanged,
     Specialty,
 )
+from makegood_contracts.events.venues import VenuePublished
 from makegood_contracts.events.waitlist import WaitlistCandidateJudged
 
 __all__ = [
@@ -178,6 +179,7 @@ __all__ = [
     "TimeOffAdded",
     "TimeOffRemoved",
     "TokensRevoked",
+    "VenuePublished",
     "WaitlistCandidateJudged",
     "WaitlistCandidatePassedOver",
     "WaitlistCandidateProposed",

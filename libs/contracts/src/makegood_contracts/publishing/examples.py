@@ -163,6 +163,12 @@ _BY_EVENT: Final[dict[str, dict[str, Any]]] = {
     "CreditRefused": {
         "reasons": [Reason(code="no-session-credits", detail="No credit is left for a session of this length.")]
     },
+    "VenuePublished": {
+        "venue_id": "01937b6e-0000-7000-8000-00000000000e",
+        "venue_version": 1,
+        "name": "Practice in the Park",
+        "place": "12 Park Lane, Leeds",
+    },
     "CreditHeld": {"invoice_id": None},
     "CreditReturned": {"cause": "provider_missed"},
     "CreditForfeited": {"cause": "member_no_show"},

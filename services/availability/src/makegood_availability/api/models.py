@@ -126,6 +126,7 @@ SCHEDULE: Final[dict[str, Any]] = {
 }
 VENUE: Final[dict[str, Any]] = {
     "name": "Room 4",
+    "place": "Hauptstraße 5, 10115 Berlin",
     "time_zone": "Europe/Berlin",
     "weekly": [{"day": "friday", "from": "08:00", "to": "24:00"}],
 }
@@ -327,6 +328,9 @@ class VenueBody(RequestModel):
     model_config = example(**VENUE)
 
     name: Name
+    place: Annotated[
+        Name | None, Field(description="Where it is, in one line, such as a street and a town. Messages name it.")
+    ] = None
     time_zone: Annotated[Zone, Field(examples=["Europe/Berlin"])]
     weekly: Weekly | None = None
 
@@ -342,4 +346,5 @@ class VenueView(VenueBody):
 
     id: str
     name: str
+    place: str | None = None
     version: int

@@ -15,6 +15,7 @@ from makegood_contracts.ids import is_id, new_id
 
 from makegood_availability.api.models import VenueBody, VenueView
 from makegood_availability.api.parameters import PartsOf, check_cursor_id
+from makegood_availability.handlers.venues import tell
 from makegood_availability.handlers.waitlist import plan_look_in_person
 from makegood_availability.store import venues
 from makegood_availability.store.venues import VenueRow
@@ -38,6 +39,7 @@ async def create_venue(
     async with change.unit() as unit:
         await venues.insert(unit, venue)
         await plan_look_in_person(unit)
+        tell(venue, unit)
         return change.answer(201, _view(venue), version=1, location=f"/v1/venues/{venue.id}")
 
 
@@ -59,6 +61,7 @@ async def change_venue(
         venue = _row(before.id, before.version + 1, body)
         await venues.update(unit, venue)
         await plan_look_in_person(unit)
+        tell(venue, unit)
         return change.answer(200, _view(venue), version=venue.version)
 
 
@@ -93,7 +96,7 @@ async def read_venue(
 
 def _row(venue_id: str, version: int, body: VenueBody) -> VenueRow:
     weekly = None if body.weekly is None else [stretch.model_dump(mode="json") for stretch in body.weekly]
-    return VenueRow(venue_id, version, body.name, body.time_zone, weekly)
+    return VenueRow(venue_id, version, body.name, body.place, body.time_zone, weekly)
 
 
 def _view(venue: VenueRow) -> VenueView:

@@ -24,6 +24,7 @@ venues = Table(
     Column("id", UUID(as_uuid=False), primary_key=True),
     Column("version", BigInteger),
     Column("name", Text),
+    Column("place", Text),
     Column("time_zone", Text),
     Column("weekly", JSONB),
 )

@@ -17,6 +17,11 @@ from makegood_availability.store.tables import venues
 
 _VERSIONS = "SELECT id, version FROM venues WHERE id = ANY($1::uuid[])"
 _HOURS = "SELECT id, version, time_zone, weekly FROM venues WHERE id = ANY($1::uuid[])"
+_TAKE_UNTOLD = """
+UPDATE venues SET told = true
+WHERE id IN (SELECT id FROM venues WHERE NOT told ORDER BY id LIMIT $1 FOR UPDATE SKIP LOCKED)
+RETURNING *
+"""
 
 MOST_SEARCHED: Final = 500
 """Venues among which one is looked for that is free: the oldest ones, where there are more."""
@@ -29,6 +34,7 @@ class VenueRow:
     id: str
     version: int
     name: str
+    place: str | None
     time_zone: str
     weekly: Sequence[Mapping[str, Any]] | None
 
@@ -61,13 +67,20 @@ async def all_ids(queries: Queries) -> list[str]:
 async def insert(unit: UnitOfWork, venue: VenueRow) -> None:
     """A new venue."""
     await unit.execute(
-        "INSERT INTO venues (id, version, name, time_zone, weekly) VALUES ($1, $2, $3, $4, $5)",
+        "INSERT INTO venues (id, version, name, place, time_zone, weekly, told) VALUES ($1, $2, $3, $4, $5, $6, true)",
         venue.id,
         venue.version,
         venue.name,
+        venue.place,
         venue.time_zone,
         venue.weekly,
     )
+
+
+async def take_untold(unit: UnitOfWork, most: int) -> list[VenueRow]:
+    """Venues that nobody has heard of yet, `most` at most; from now on they count as told."""
+    rows = await unit.fetch(_TAKE_UNTOLD, most)
+    return [_venue(row) for row in rows]
 
 
 async def lock(unit: UnitOfWork, venue_id: str) -> VenueRow | None:
@@ -79,10 +92,11 @@ async def lock(unit: UnitOfWork, venue_id: str) -> VenueRow | None:
 async def update(unit: UnitOfWork, venue: VenueRow) -> None:
     """Replaces what is known of the venue."""
     await unit.execute(
-        "UPDATE venues SET version = $2, name = $3, time_zone = $4, weekly = $5 WHERE id = $1",
+        "UPDATE venues SET version = $2, name = $3, place = $4, time_zone = $5, weekly = $6, told = true WHERE id = $1",
         venue.id,
         venue.version,
         venue.name,
+        venue.place,
         venue.time_zone,
         venue.weekly,
     )
@@ -102,4 +116,4 @@ async def list_venues(queries: Queries, after: str | None, most: int) -> Sequenc
 
 
 def _venue(row: Row) -> VenueRow:
-    return VenueRow(str(row["id"]), row["version"], row["name"], row["time_zone"], row["weekly"])
+    return VenueRow(str(row["id"]), row["version"], row["name"], row["place"], row["time_zone"], row["weekly"])

@@ -6,7 +6,7 @@ instead. Most go out by e-mail as well, and by WhatsApp to those who chose it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from makegood_contracts.events import (
@@ -28,6 +28,7 @@ from makegood_contracts.events import (
 from makegood_contracts.events.sessions import Party, SessionFact
 
 from makegood_notifications.domain.facts import More
+from makegood_notifications.domain.invitations import CHANGES
 
 Template = Literal[
     "session-confirmed",
@@ -65,6 +66,9 @@ Template = Literal[
     "to-provider-reminder",
     "to-provider-changed",
     "to-provider-member-gone",
+    "to-provider-scheduled",
+    "to-provider-unscheduled",
+    "invitation-withdrawn",
     "address-confirm",
     "address-changed",
     "erasure-requested",
@@ -75,12 +79,14 @@ Template = Literal[
 @dataclass(frozen=True, slots=True)
 class Announcement:
     """One message to one person. `mail`: by e-mail (and WhatsApp where chosen). `chat`: a system message in the room, which
-    both read; without it the message stands in the person's own list."""
+    both read; without it the message stands in the person's own list. `calendar`: an e-mail for its invitation alone, of what
+    the person knows already: nothing else tells it."""
 
     template: Template
     to: Party = "member"
     mail: bool = True
     chat: bool = True
+    calendar: bool = False
     forfeits: bool = False
     tentative: bool = False
     more: More | None = None
@@ -123,11 +129,18 @@ PROVIDER_CHANGED: Announcements = (
 )
 
 
-def announcements(event: SessionFact) -> Announcements:
-    """The messages of a session's event; none where nobody needs one.
+def announcements(event: SessionFact, *, invited: bool = False) -> Announcements:
+    """The messages of a session's event; none where nobody needs one. `invited`: a calendar message goes along, to both.
 
     A rejected booking and a refused move are answered where they were asked for, so they make no message.
     """
+    news = _news(event)
+    if invited and not any(one.to == "provider" and one.mail for one in news):
+        return (*news, _calendar(event))
+    return news
+
+
+def _news(event: SessionFact) -> Announcements:
     match event:
         case ProviderMissed():  # MISS-3
             return _MISSED
@@ -184,13 +197,48 @@ def _moved(event: SessionMoved) -> Announcements:
     """RESC-2: `notify_member` decides about the member's e-mail alone. The provider hears of a member's move at once, for
     they have to confirm it again."""
     tentative = not event.confirmed
-    more = More(was_at=event.old_starts_at, confirm_by=event.confirm_by)
+    more = _change_of_place(event)
     if event.moved_by == "provider":
         mail = event.notify_member
         return (Announcement("session-moved-by-provider", mail=mail, tentative=tentative, more=more),)
     return (
         Announcement("session-moved-by-member", forfeits=event.forfeits, tentative=tentative, more=more),
         Announcement("to-provider-moved", to="provider", chat=False, tentative=tentative, more=more),
+    )
+
+
+_CHANGES: dict[type[SessionFact], str] = {
+    SessionConfirmed: "confirmed",
+    SessionMoved: "moved",
+    SessionExtended: "extended",
+    SessionCancelled: "cancelled",
+    SessionDeclined: "declined",
+    SessionExpired: "expired",
+    ProviderMissed: "provider_missed",
+    MemberNoShow: "member_no_show",
+}
+
+
+def _calendar(event: SessionFact) -> Announcement:
+    """NOTE-1, RESC-4: the provider's calendar follows as the member's does, also where the change was their own doing."""
+    stays = isinstance(event, (*CHANGES, SessionConfirmed))
+    more = _change_of_place(event) if isinstance(event, SessionMoved) else More()
+    return Announcement(
+        "to-provider-scheduled" if stays else "to-provider-unscheduled",
+        to="provider",
+        chat=False,
+        calendar=True,
+        tentative=isinstance(event, SessionMoved) and not event.confirmed,
+        more=replace(more, change=_CHANGES[type(event)]),
+    )
+
+
+def _change_of_place(event: SessionMoved) -> More:
+    return More(
+        was_at=event.old_starts_at,
+        elsewhere=event.old_venue_id != event.venue_id,
+        was_venue_id=event.old_venue_id,
+        confirm_by=event.confirm_by,
     )
 
 

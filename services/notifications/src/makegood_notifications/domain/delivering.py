@@ -17,14 +17,26 @@ OVER: Final[Set[str]] = frozenset(
 )
 
 NEWS_OF_WHAT_IS_TO_COME: Final[Set[str]] = frozenset(
-    {"session-confirmed", "session-moved-by-member", "session-moved-by-provider", "to-provider-moved"}
+    {
+        "session-confirmed",
+        "session-moved-by-member",
+        "session-moved-by-provider",
+        "to-provider-moved",
+        "to-provider-scheduled",
+    }
 )
 """Templates that tell of a session which is still to come, and are news when they are sent at once."""
 REMINDS: Final[Set[str]] = frozenset({"reminder", "to-provider-reminder", "reconfirm-asked"})
 """Templates that are only true before a session which stands confirmed at that very time (REM-1, CONF-3)."""
 ASKS_TO_CONFIRM: Final[Set[str]] = frozenset({"to-provider-confirm"})
-ALWAYS: Final[Set[str]] = frozenset({"address-confirm", "address-changed", "erasure-requested", "erasure-taken-back"})
-"""Templates that go out whatever the person wants to be told: they protect the account."""
+WITHDRAWN: Final = "invitation-withdrawn"
+"""To an address at which somebody was invited before it changed: the CANCEL, and nothing else."""
+ALWAYS: Final[Set[str]] = frozenset(
+    {"address-confirm", "address-changed", "erasure-requested", "erasure-taken-back", WITHDRAWN}
+)
+"""Templates that go out whatever the person wants to be told: they protect the account, or take back what went out."""
+VENUE_PATIENCE: Final = timedelta(minutes=2)
+"""How long a message waits for news of the venue that it names. After that it points to the session's page."""
 OFFERS: Final[Set[str]] = frozenset({"waitlist-offered"})
 
 

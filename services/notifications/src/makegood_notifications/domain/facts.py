@@ -16,6 +16,9 @@ class More:
 
     was_at: datetime | None = None
     """The start before a move."""
+    elsewhere: bool = False
+    """Whether a move led to another venue than `was_venue_id`."""
+    was_venue_id: str | None = None
     confirm_by: datetime | None = None
     open_until: datetime | None = None
     """When an offer of the waitlist lapses."""
@@ -32,6 +35,8 @@ class More:
     old_outcome: str = ""
     obstacles: str = ""
     """Codes of why somebody could not book, with spaces between."""
+    change: str = ""
+    """What changed a session in the calendar."""
     state: str = ""
     """What became of a credit."""
     erase_at: datetime | None = None

@@ -28,7 +28,7 @@ from makegood_notifications.domain.announcements import (
 from makegood_notifications.domain.facts import Facts, More
 from makegood_notifications.domain.origin import origin_of
 from makegood_notifications.handlers.telling import Teller
-from makegood_notifications.store import deliveries, people, read_models, returns
+from makegood_notifications.store import deliveries, people, read_models, returns, venues
 from makegood_notifications.store.outgoing import Outgoing
 from makegood_notifications.store.people import NOTHING_SAID
 from makegood_notifications.store.returns import ReturnToTell
@@ -70,6 +70,7 @@ class CreditMessages:
         outgoing = Outgoing()
         sessions = await read_models.find_sessions(unit, [received.event.session_id for received in batch])
         members = await people.preferences(unit, {received.event.member_id for received in batch})
+        places = await venues.find(unit, {session.venue_id for session in sessions.values()})
         for received in batch:
             session = sessions.get(received.event.session_id)
             if session is None:
@@ -81,7 +82,7 @@ class CreditMessages:
             member = members.get(session.member_id, NOTHING_SAID)
             self._teller.system_message(
                 "credit-corrected", session.member_id, facts, member.locale, origin_of(received), unit, outgoing,
-                member.chat,
+                member.chat, places,
             )  # fmt: skip
         _stream(batch, unit, outgoing)
         await self._teller.write(outgoing, unit)
@@ -163,6 +164,7 @@ class CreditMessages:
         if not told:
             return
         known = await returns.facts_of_sessions(unit, [one.session_id for one in told])
+        places = await venues.named_by(unit, [facts for facts, _ in known.values()])
         unknown: list[ReturnToTell] = []
         for one in told:
             if one.session_id not in known:
@@ -173,7 +175,15 @@ class CreditMessages:
                 unit.refuse(one.origin.event_id, "not-its-parties")
                 continue
             self._teller.system_message(
-                "credit-returned", facts.member_id, facts, member.locale, one.origin, unit, outgoing, member.chat
+                "credit-returned",
+                facts.member_id,
+                facts,
+                member.locale,
+                one.origin,
+                unit,
+                outgoing,
+                member.chat,
+                places,
             )
         if keep and unknown:
             await returns.keep(unit, unknown)

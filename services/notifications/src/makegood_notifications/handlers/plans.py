@@ -21,7 +21,7 @@ from makegood_notifications.domain.announcements import WAITLIST_OFFERED, WAITLI
 from makegood_notifications.domain.facts import Facts, More
 from makegood_notifications.domain.origin import origin_of
 from makegood_notifications.handlers.telling import Teller
-from makegood_notifications.store import people, plans
+from makegood_notifications.store import people, plans, venues
 from makegood_notifications.store.outgoing import Outgoing
 from makegood_notifications.store.people import NOTHING_SAID
 
@@ -81,12 +81,13 @@ class WaitlistMessages:
         members = {received.event.member_id for received in batch}
         known = await people.preferences(unit, members)
         zones = await people.time_zones(unit, members)
+        places = await venues.find(unit, {received.event.venue_id for received in batch})
         for received in batch:
             event = received.event
             more = More(entry_id=event.entry_id, open_until=event.lapses_at)
             facts = _facts(event, zones.get(event.member_id, "UTC"), more, event.venue_id)
             member = known.get(event.member_id, NOTHING_SAID)
-            self._teller.tell(WAITLIST_OFFERED, facts, origin_of(received), member, member.locale, unit, outgoing)
+            self._teller.tell(WAITLIST_OFFERED, facts, origin_of(received), member, member.locale, unit, outgoing, places)
             data = {"entry_id": event.entry_id, "room_id": event.room_id}
             outgoing.entry(event.member_id, None, "waitlist.offered", data)
         await self._teller.write(outgoing, unit)

@@ -39,12 +39,14 @@ from makegood_contracts.events import (
     SessionRejected,
     SessionRequested,
     SessionStarted,
+    VenuePublished,
     WaitlistCandidatePassedOver,
     WaitlistEnded,
     WaitlistOffered,
     WaitlistOfferLapsed,
 )
 
+from makegood_notifications.handlers import venues
 from makegood_notifications.handlers.credits import CreditMessages
 from makegood_notifications.handlers.plans import PlanModel, WaitlistMessages
 from makegood_notifications.handlers.rooms import RoomMessages, RoomModel
@@ -85,6 +87,7 @@ def read_model_handlers(rooms: RoomModel, plans: PlanModel) -> EventHandlers:
         MemberEnrolled: plans.enrolled,
         EnrolmentEnded: plans.ended,
         SchedulePublished: plans.published,
+        VenuePublished: venues.published,
         WaitlistOffered: plans.offered,
         WaitlistOfferLapsed: plans.closed,
         WaitlistEnded: plans.closed,

@@ -27,17 +27,18 @@ from makegood_contracts.events import (
 )
 from makegood_contracts.events.sessions import SessionFact
 
-from makegood_notifications.domain.announcements import Announcements, announcements
+from makegood_notifications.domain.announcements import announcements
 from makegood_notifications.domain.believing import disbelieved
 from makegood_notifications.domain.facts import facts_of
 from makegood_notifications.domain.invitations import Invitation, next_invitation
 from makegood_notifications.domain.origin import origin_of
+from makegood_notifications.domain.venues import Venues
 from makegood_notifications.handlers.credits import CreditMessages
 from makegood_notifications.handlers.reminders import plan
 from makegood_notifications.handlers.telling import Teller, session_entry
-from makegood_notifications.store import people, read_models
+from makegood_notifications.store import read_models, venues
 from makegood_notifications.store.outgoing import Outgoing
-from makegood_notifications.store.people import NOTHING_SAID, Preferences
+from makegood_notifications.store.people import Preferences
 from makegood_notifications.store.read_models import FollowedSession
 
 STATUS: Final[dict[type[SessionFact], str]] = {
@@ -66,6 +67,7 @@ class Followed:
     received: Received[SessionFact]
     invitation: Invitation | None
     member: Preferences
+    provider: Preferences
     old: bool
     untold: bool
 
@@ -108,7 +110,7 @@ async def follow(batch: Sequence[Received[SessionFact]], unit: UnitOfWork) -> li
             again = event.session_version == before.version
             invitation = next_invitation(event, before.invitation_sequence, again=again)
             old = event.session_version < before.version
-            followed.append(Followed(received, invitation, before.member, old, before.untold))
+            followed.append(Followed(received, invitation, before.member, before.provider, old, before.untold))
             sequence = invitation.sequence if invitation else before.invitation_sequence
             rows.append(FollowedSession(event, status_after(event, before.status), sequence))
         if rows:
@@ -128,11 +130,10 @@ class SessionMessages:
         outgoing = Outgoing()
         followed = await follow(batch, unit)
         # NOTE-3: an event put back from the dead letters must not tell old news.
-        told = [(one, () if one.old else announcements(one.received.event)) for one in followed]
-        providers = await _providers(told, unit)
-        for one, news in told:
-            self._announce(one, news, providers, unit, outgoing)
+        places = await _places(followed, unit)
+        for one in followed:
             if not one.old:
+                self._announce(one, places, unit, outgoing)
                 plan(one.received.event, unit)
             session_entry(one.received.event, outgoing)
         untold = [one.received.event.session_id for one in followed if one.untold]
@@ -147,30 +148,25 @@ class SessionMessages:
             session_entry(received.event, outgoing)
         await self._teller.write(outgoing, unit)
 
-    def _announce(
-        self,
-        one: Followed,
-        news: Announcements,
-        providers: dict[str, Preferences],
-        unit: UnitOfWork,
-        outgoing: Outgoing,
-    ) -> None:
+    def _announce(self, one: Followed, places: Venues, unit: UnitOfWork, outgoing: Outgoing) -> None:
         event = one.received.event
-        for message in news:
-            to_member = message.to == "member"
+        for message in announcements(event, invited=one.invitation is not None):
             facts = facts_of(
                 event,
                 forfeits=message.forfeits,
-                invitation=one.invitation if to_member else None,
+                invitation=one.invitation,
                 tentative=message.tentative,
                 more=message.more,
             )
-            person = one.member if to_member else providers.get(event.provider_id, NOTHING_SAID)
+            person = one.member if message.to == "member" else one.provider
             origin = origin_of(one.received)
-            self._teller.tell(message, facts, origin, person, one.member.locale, unit, outgoing)
+            self._teller.tell(message, facts, origin, person, one.member.locale, unit, outgoing, places)
 
 
-async def _providers(told: Sequence[tuple[Followed, Announcements]], unit: UnitOfWork) -> dict[str, Preferences]:
-    """Preferences of those providers who are told something; most events tell the member alone, and ask for none."""
-    ids = {one.received.event.provider_id for one, news in told if any(message.to == "provider" for message in news)}
-    return await people.preferences(unit, ids) if ids else {}
+async def _places(followed: Sequence[Followed], unit: UnitOfWork) -> Venues:
+    """The venues that messages about these events name: few sessions are in person, and for others nothing is asked."""
+    ids: set[str | None] = set()
+    for one in followed:
+        event = one.received.event
+        ids |= {event.venue_id, event.old_venue_id if isinstance(event, SessionMoved) else None}
+    return await venues.find(unit, ids)

@@ -14,6 +14,7 @@ from makegood_contracts.ids import new_id
 from makegood_notifications.domain.announcements import Announcement
 from makegood_notifications.domain.facts import Facts
 from makegood_notifications.domain.origin import Origin
+from makegood_notifications.domain.venues import NO_VENUES, Venues
 from makegood_notifications.mail.wording import Wording
 from makegood_notifications.store.deliveries import Taken
 from makegood_notifications.store.outgoing import Outgoing
@@ -56,18 +57,22 @@ class Teller:
         chat_locale: str,
         unit: UnitOfWork,
         outgoing: Outgoing,
+        venues: Venues = NO_VENUES,
     ) -> None:
-        """`person` are the preferences of the one who is told; `chat_locale` is the member's, in which the room is."""
+        """`person` are the preferences of the one who is told; `chat_locale` is the member's, in which the room is; `venues` are
+        those that the facts name."""
         person_id = facts.member_id if news.to == "member" else facts.provider_id
         if news.mail:
             subject = self._wording.subject(news.template, person.locale)
             outgoing.delivery(new_id(), origin, person_id, "email", news.template, facts, subject=subject)
-            if person.whatsapp:
+            if person.whatsapp and not news.calendar:
                 outgoing.delivery(new_id(), origin, person_id, "whatsapp", news.template, facts, subject=subject)
                 unit.after_commit(self._outlets.whatsapp)
         if news.chat:
-            self.system_message(news.template, person_id, facts, chat_locale, origin, unit, outgoing, person.chat)
-        else:
+            self.system_message(
+                news.template, person_id, facts, chat_locale, origin, unit, outgoing, person.chat, venues
+            )
+        elif not news.calendar:
             self._delivered("in_app", news.template, person_id, facts, origin, unit, outgoing)
 
     def system_message(
@@ -80,11 +85,12 @@ class Teller:
         unit: UnitOfWork,
         outgoing: Outgoing,
         wanted: bool,
+        venues: Venues = NO_VENUES,
     ) -> None:
         """A system message in the chat, and its delivery to the person it is for. The room keeps it also where that person
         does not want messages by chat: the other party reads it too, and it is the room's history."""
         message_id = new_id()
-        text = self._wording.chat(template, facts, locale)
+        text = self._wording.chat(template, facts, locale, venues=venues)
         outgoing.message(message_id, facts.room_id, template, text, unit.now, origin.event_id)
         entry = {"room_id": facts.room_id, "message_id": message_id}
         outgoing.entry(facts.member_id, facts.provider_id, "room.message", entry)

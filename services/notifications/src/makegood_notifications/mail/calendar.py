@@ -5,17 +5,26 @@ The lines are listed here, since building the library's objects takes six times 
 
 from __future__ import annotations
 
-import unicodedata
+import re
+from collections.abc import Iterator
 from datetime import UTC, datetime
+from typing import Final
+from urllib.parse import quote
 
 from icalendar.parser import Contentline
 
 from makegood_notifications.domain.facts import Facts
 from makegood_notifications.domain.invitations import Method, Standing, uid
 from makegood_notifications.mail.composer import mailbox
+from makegood_notifications.mail.wording import AppointmentText
 
 PRODUCT = "-//Makegood//Makegood//EN"
-_ESCAPED = str.maketrans({"\\": "\\\\", ";": "\\;", ",": "\\,", "\n": "\\n", "\r": None})
+_CONTROLS: Final = dict.fromkeys((*range(0x20), *range(0x7F, 0xA0)))
+_ESCAPED: Final = str.maketrans(
+    {**{chr(code): None for code in _CONTROLS}, "\t": "\t", "\\": "\\\\", ";": "\\;", ",": "\\,", "\n": "\\n"}
+)
+_CARETS: Final = re.compile(r"\^(?=[n^'])")
+_IN_LOCAL_PARTS: Final = "!$'*+-._~"
 LONGEST_ROW = 75
 """Octets (RFC 5545, 3.1)."""
 
@@ -25,10 +34,9 @@ def calendar_message(
     *,
     method: Method,
     sequence: int,
-    summary: str,
+    appointment: AppointmentText,
     organiser: str,
     attendee: tuple[str, str],
-    link: str,
     made_at: datetime,
 ) -> bytes:
     """One `VCALENDAR` as bytes. Times are instants in UTC, so every calendar shows them right wherever it is opened.
@@ -48,16 +56,30 @@ def calendar_message(
         f"DTEND:{instant_text(facts.ends_at)}",
         f"SEQUENCE:{sequence}",
         f"STATUS:{_status(facts, method)}",
-        f"SUMMARY:{text_value(summary)}",
-        f"ORGANIZER{_name(organiser_name)}:mailto:{organiser_address}",
-        f"ATTENDEE{_name(attendee[0])};PARTSTAT=ACCEPTED;ROLE=REQ-PARTICIPANT:mailto:{attendee[1]}",
-        f"URL:{link}",
+        *described(appointment),
+        f"ORGANIZER{_name(organiser_name)}:{mailto(organiser_address)}",
+        f"ATTENDEE{_name(attendee[0])};PARTSTAT=ACCEPTED;ROLE=REQ-PARTICIPANT:{mailto(attendee[1])}",
         "CLASS:PRIVATE",
         "END:VEVENT",
         "END:VCALENDAR",
         "",
     ]
     return b"\r\n".join([folded(line) for line in lines])
+
+
+def described(appointment: AppointmentText) -> Iterator[str]:
+    """The lines that people read; some calendars show no URL, so the description has it as well."""
+    yield f"SUMMARY:{text_value(appointment.summary)}"
+    if appointment.where:
+        yield f"LOCATION:{text_value(appointment.where)}"
+        yield f"DESCRIPTION:{text_value(appointment.description)}"
+    yield f"URL:{appointment.link}"
+
+
+def mailto(address: str) -> str:
+    """The address as a URI (RFC 6068, 2): what has a meaning in one is encoded, or it would be somebody else's address."""
+    local, _, domain = address.rpartition("@")
+    return f"mailto:{quote(local, safe=_IN_LOCAL_PARTS)}@{quote(domain, safe='-.')}"
 
 
 def _status(facts: Facts, method: Method) -> Standing:
@@ -87,6 +109,7 @@ def text_value(value: str) -> str:
 
 
 def _name(name: str) -> str:
-    """The parameter CN; a parameter's value cannot hold quotes or control characters, but whatever joins letters and emoji."""
-    shown = "".join(character for character in name if unicodedata.category(character) != "Cc").replace('"', "'")
+    """The parameter CN. A parameter's value cannot hold quotes or control characters, but whatever joins letters and emoji; a
+    caret is doubled where RFC 6868 would read more into it."""
+    shown = _CARETS.sub("^^", name.translate(_CONTROLS)).replace('"', "'")
     return f';CN="{shown}"' if shown else ""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from email.utils import parseaddr
 from functools import partial
 from typing import Final
@@ -47,7 +48,7 @@ class EmailCarrier:
 
     async def send(self, delivery: Taken) -> None:
         # Composed when its turn comes, so that the first mails of many are on their way before the last is written.
-        recipient = delivery.pending.email if delivery.pending else delivery.email
+        recipient = delivery.recipient or (delivery.pending.email if delivery.pending else delivery.email)
         await self._mailer.send(partial(self._compose, delivery, recipient or ""))
 
     async def close(self) -> None:
@@ -64,16 +65,18 @@ class EmailCarrier:
         if time.monotonic() > delivery.turn_by:
             raise Late("waited for a connection")
         facts = delivery.facts
-        # Whoever reads mail at an address that is not confirmed may know nothing of it: they get no words of a stranger.
-        name = "" if delivery.pending else delivery.name
+        # Whoever reads mail at an address that is not confirmed, or not any more, may know nothing of it: they get no names.
+        stranger = delivery.pending is not None or delivery.recipient is not None
+        name = "" if stranger else delivery.name
         text = self._wording.email(
             delivery.template,
-            facts,
+            replace(facts, length_minutes=0, more=None) if delivery.recipient else facts,
             name=name,
-            other=delivery.other_name,
+            other="" if stranger else delivery.other_name,
             locale=delivery.locale,
             to="provider" if delivery.person_id == facts.provider_id else "member",
             secret=self._secret(delivery),
+            venues=delivery.venues,
         )
         calendar = None
         if facts.method is not None:
@@ -81,10 +84,9 @@ class EmailCarrier:
                 facts,
                 method=facts.method,
                 sequence=facts.sequence,
-                summary=text.summary,
+                appointment=text.appointment,
                 organiser=self._mail_from,
-                attendee=(delivery.name, email),
-                link=text.link,
+                attendee=(name, email),
                 made_at=delivery.occurred_at,
             )
             calendar = Part(facts.method, content)

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from makegood_notifications.domain.invitations import Standing, uid
-from makegood_notifications.mail.calendar import PRODUCT, folded, instant_text, text_value
+from makegood_notifications.mail.calendar import PRODUCT, described, folded, instant_text, text_value
+from makegood_notifications.mail.wording import AppointmentText
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,8 +23,7 @@ class Appointment:
     ends_at: datetime
     sequence: int
     standing: Standing
-    summary: str
-    link: str
+    text: AppointmentText
 
 
 def published(appointments: Iterable[Appointment], *, made_at: datetime, name: str | None = None) -> bytes:
@@ -41,8 +41,7 @@ def published(appointments: Iterable[Appointment], *, made_at: datetime, name: s
             f"DTEND:{instant_text(one.ends_at)}",
             f"SEQUENCE:{one.sequence}",
             f"STATUS:{one.standing}",
-            f"SUMMARY:{text_value(one.summary)}",
-            f"URL:{one.link}",
+            *described(one.text),
             f"TRANSP:{'TRANSPARENT' if one.standing == 'CANCELLED' else 'OPAQUE'}",
             "CLASS:PRIVATE",
             "END:VEVENT",

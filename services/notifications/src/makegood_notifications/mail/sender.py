@@ -20,14 +20,16 @@ from makegood_contracts.envelope import Cause
 from makegood_contracts.events import MessageDelivered, MessageFailed
 
 from makegood_notifications.channels import Carrier, Late, Refused, Trouble, Unreachable
-from makegood_notifications.domain.delivering import no_longer_true, retry_after
-from makegood_notifications.store import deliveries
+from makegood_notifications.domain.delivering import VENUE_PATIENCE, no_longer_true, retry_after
+from makegood_notifications.store import deliveries, withdrawals
 from makegood_notifications.store.deliveries import Taken
 
 POLL: Final = 1.0
 """Seconds between looks into the queue that nothing asked for."""
 LONGEST_PAUSE: Final = 30.0
 """Longest pause between two knocks at a channel that is away, seconds."""
+POLL_FOR_VENUE: Final = timedelta(seconds=2)
+"""Pause of a message that names a venue of which nothing is known yet."""
 AT_ONCE: Final = 64
 """Most deliveries in hand."""
 GATHER: Final = 0.01
@@ -49,6 +51,18 @@ class Outcome:
     counts: bool = True
     at: datetime | None = None
     """When the channel took the message, in product time."""
+
+    @property
+    def invited(self) -> str | None:
+        """The address at which the person now has the invitation in a calendar."""
+        sent_by_mail = self.status == "sent" and self.delivery.channel == "email"
+        return self.delivery.email if sent_by_mail and self.delivery.facts.method == "REQUEST" else None
+
+    @property
+    def takes_back(self) -> bool:
+        """Whether the person's address was told, as far as it could be, that the appointment is off."""
+        tried = self.status in ("sent", "failed") and self.delivery.channel == "email"
+        return tried and self.delivery.facts.method == "CANCEL" and self.delivery.recipient is None
 
 
 class Sender:
@@ -165,6 +179,8 @@ class Sender:
         now = self._database.clock.now()
         if no_longer_true(delivery.template, delivery.facts.starts_at, delivery.standing, waited=waited, now=now):
             return Outcome(delivery, "skipped", "no-longer-true")
+        if delivery.lacks_venue and waited < VENUE_PATIENCE:
+            return Outcome(delivery, pause=POLL_FOR_VENUE, counts=False)
         try:
             await self._carrier.send(delivery)
         except Unreachable as trouble:
@@ -226,11 +242,17 @@ class Sender:
                     one.status,
                     one.reason,
                     one.at,
+                    one.invited,
                 )
                 for one in done
             ]
             ended, more = await deliveries.finish(unit, rows)
-            if more:
+            cancels = [
+                (one.delivery.id, one.delivery.email or "")
+                for one in done
+                if one.takes_back and one.delivery.id in ended
+            ]
+            if (cancels and await withdrawals.follow(unit, cancels)) or more:
                 unit.after_commit(self.wake)
             for one in done:
                 if one.delivery.id in ended:

@@ -1,27 +1,36 @@
-"""Words of messages: one folder of templates per language, and times as people of that language write them."""
+"""Words of messages: one folder of templates per language."""
 
 from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
-from zoneinfo import ZoneInfo
 
-from babel.core import UnknownLocaleError
-from babel.dates import format_date, format_time, get_timezone_gmt
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from makegood_chassis.money import money_text
 
 from makegood_notifications.domain.facts import Facts, More
 from makegood_notifications.domain.links import PATHS, Links
+from makegood_notifications.domain.venues import NO_VENUES, Venues
+from makegood_notifications.mail.formatting import Formatter, Spoken, formatter
 
 FOLDER: Final = Path(__file__).parent.parent / "templates"
 DEFAULT: Final = "en"
+
+
+@dataclass(frozen=True, slots=True)
+class AppointmentText:
+    """A session as a calendar shows it."""
+
+    summary: str
+    where: str
+    """The venue's name and place, or the address at which it is joined."""
+    description: str
+    link: str
+    """Where it leads, in the client app."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,20 +40,8 @@ class EmailText:
     subject: str
     text: str
     html: str
-    summary: str
-    """The appointment's title in the recipient's calendar."""
-    link: str
-    """Where the button leads."""
+    appointment: AppointmentText
     language: str
-
-
-@dataclass(frozen=True, slots=True)
-class Spoken:
-    """A session's time in the zone it was booked in (BOOK-2), as people read it."""
-
-    date: str
-    times: str
-    zone: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,30 +66,6 @@ class InAppText:
     link: str
 
 
-@lru_cache(maxsize=4096)
-def speak(starts_at: datetime, ends_at: datetime, time_zone: str, locale: str) -> Spoken:
-    """`Tuesday, November 24, 2026`, `10:00 – 10:30 AM`, `Europe/Berlin, GMT+01:00`; the zone is always named."""
-    zone = ZoneInfo(time_zone)
-    start, end = starts_at.astimezone(UTC).astimezone(zone), ends_at.astimezone(UTC).astimezone(zone)
-    language = locale.replace("-", "_")
-    return Spoken(
-        date=format_date(start.date(), "full", locale=language),
-        times=f"{_clock(start, language)} – {_clock(end, language)}",
-        # A hyphen would break in two lines on a narrow screen; a minus stays with its number.
-        zone=f"{time_zone}, {get_timezone_gmt(start, locale=language).replace('-', '−')}",
-    )
-
-
-def _clock(moment: datetime, language: str) -> str:
-    return format_time(moment.replace(tzinfo=None), "short", locale=language).replace("\u202f", "\u00a0")
-
-
-def moment(at: datetime, time_zone: str, language: str) -> str:
-    """A single instant, date and time, in a zone that the rest of the message names."""
-    local = at.astimezone(UTC).astimezone(ZoneInfo(time_zone))
-    return f"{format_date(local.date(), 'full', locale=language)}, {_clock(local, language)}"
-
-
 Line = Callable[[dict[str, Any]], str]
 """One text with its variables put in."""
 
@@ -111,8 +84,12 @@ class Language:
         self.paragraphs = {
             template: [_line(text, plain) for text in parts.pop("paragraphs", ())] for template, parts in source.items()
         }
+        # What WhatsApp registers may not end with a variable.
+        where = f"\n{words['where']}: {{{{ where }}}}\n{words['sign_off']}"
         self.short_sources: dict[str, str] = {
-            template: parts.get("short") or parts.get("chat", "") for template, parts in source.items()
+            template: short + where if "{{ when }}" in short else short
+            for template, parts in source.items()
+            for short in [parts.get("short") or parts.get("chat", "")]
         }
         self.texts = {
             template: {name: _line(text, plain) for name, text in parts.items()} for template, parts in source.items()
@@ -129,7 +106,7 @@ class Language:
         return self.lists[name].get(value, value)
 
 
-LISTS: Final = ("modalities", "outcomes", "parties", "states", "lengths", "obstacles")
+LISTS: Final = ("modalities", "outcomes", "parties", "states", "changes", "lengths", "obstacles")
 
 
 def _line(text: str, plain: Environment) -> Line:
@@ -168,14 +145,19 @@ class Wording:
         """The language for a locale such as `en-GB`."""
         return self._languages.get(locale.replace("_", "-").split("-")[0].lower()) or self._languages[DEFAULT]
 
-    def chat(self, template: str, facts: Facts, locale: str) -> str:
+    def chat(self, template: str, facts: Facts, locale: str, *, venues: Venues = NO_VENUES) -> str:
         """The system message of the room's chat. It holds no names."""
         language = self.language(locale)
-        spoken = _speak(language, facts, locale)
+        format_ = formatter(locale, language.code)
+        when = _when(language, _spoken(facts, format_))
         if facts.more is None:
-            return _chat(language, template, spoken)
-        variables = {**_more(language, facts, facts.more), "when": _when(language, spoken)}
-        return language.text(template, "chat", variables)
+            text = _chat(language, template, when)
+        else:
+            variables = {**self._more(language, facts, facts.more, format_, venues), "when": when}
+            text = language.text(template, "chat", variables)
+        if not facts.length_minutes:
+            return text
+        return f"{text}\n{language.word('where', {})}: {self._where(language, facts, facts.venue_id, venues)}"
 
     def subject(self, template: str, locale: str) -> str:
         """The e-mail's subject; subjects hold no personal data, so that they may be listed."""
@@ -191,11 +173,12 @@ class Wording:
         locale: str,
         to: str = "member",
         secret: str | None = None,
+        venues: Venues = NO_VENUES,
     ) -> EmailText:
         """The e-mail to the person `name`, who is `to` in the room, about their session with `other`; either name may be
         unknown (empty). `secret` goes behind the `#` of the link, which no server and no proxy gets to see."""
         language = self.language(locale)
-        variables = self._variables(language, facts, locale, name, other, to)
+        variables = self._variables(language, facts, locale, name, other, to, venues)
         content: dict[str, Any] = {
             "language": language.code,
             "subject": self.subject(template, locale),
@@ -213,15 +196,23 @@ class Wording:
             subject=content["subject"],
             text=self._text.render(content),
             html=self._html.render(content),
-            summary=language.word("summary", variables),
-            link=content["link"],
+            appointment=self._appointment(language, facts, variables, "summary", content["link"]),
             language=language.code,
         )
 
-    def short(self, template: str, facts: Facts, *, other: str, locale: str, to: str = "member") -> ShortText:
+    def short(
+        self,
+        template: str,
+        facts: Facts,
+        *,
+        other: str,
+        locale: str,
+        to: str = "member",
+        venues: Venues = NO_VENUES,
+    ) -> ShortText:
         """The message for WhatsApp: the places of the registered template are filled in the order of its text."""
         language = self.language(locale)
-        variables = self._variables(language, facts, locale, "", other, to)
+        variables = self._variables(language, facts, locale, "", other, to, venues)
         source = language.short_sources[template]
         return ShortText(
             template=registered_name(template),
@@ -231,10 +222,19 @@ class Wording:
             path=PATHS[language.text(template, "link", {})](facts),
         )
 
-    def in_app(self, template: str, facts: Facts, *, other: str, locale: str, to: str = "member") -> InAppText:
+    def in_app(
+        self,
+        template: str,
+        facts: Facts,
+        *,
+        other: str,
+        locale: str,
+        to: str = "member",
+        venues: Venues = NO_VENUES,
+    ) -> InAppText:
         """The message as the app lists it: the e-mail's heading and paragraphs."""
         language = self.language(locale)
-        variables = self._variables(language, facts, locale, "", other, to)
+        variables = self._variables(language, facts, locale, "", other, to, venues)
         lines = [line(variables) for line in language.paragraphs[template]]
         lines += [f"{label}: {value}" for label, value in _details(language, facts, variables)]
         return InAppText(
@@ -243,16 +243,14 @@ class Wording:
             link=self._links.to(language.text(template, "link", {}), facts),
         )
 
-    def summary(self, facts: Facts, status: str, *, other: str, locale: str, to: str) -> str:
-        """The appointment's title in the calendar that a person follows."""
+    def appointment(
+        self, facts: Facts, status: str, *, other: str, locale: str, to: str, venues: Venues = NO_VENUES
+    ) -> AppointmentText:
+        """The session as the calendar shows it that a person follows."""
         language = self.language(locale)
-        variables = self._variables(language, facts, locale, "", other, to)
+        variables = self._variables(language, facts, locale, "", other, to, venues)
         word = "summary_no_show" if status == "member_no_show" else "summary"
-        return language.word(word, variables)
-
-    def link(self, what: str, facts: Facts) -> str:
-        """An address in the client app."""
-        return self._links.to(what, facts)
+        return self._appointment(language, facts, variables, word, self._links.session(facts))
 
     def time_request(self, lengths: list[int], locale: str) -> str:
         """The ready message to the provider (AVAIL-5), with the lengths that the plan includes; without any, none is named."""
@@ -261,25 +259,27 @@ class Wording:
         return language.word("time_request" if lengths else "time_request_any", {"length": how_long})
 
     def _variables(
-        self, language: Language, facts: Facts, locale: str, name: str, other: str, to: str
+        self, language: Language, facts: Facts, locale: str, name: str, other: str, to: str, venues: Venues
     ) -> dict[str, Any]:
-        spoken = _speak(language, facts, locale)
-        provider = (other if to == "member" else "") or language.word("provider", {})
-        member = (other if to == "provider" else "") or language.word("member", {})
-        with_provider = (other if to == "member" else "") or language.word("with_provider", {})
-        with_member = (other if to == "provider" else "") or language.word("with_member", {})
+        format_ = formatter(locale, language.code)
+        spoken = _spoken(facts, format_)
+        provider, member = (other if to == "member" else ""), (other if to == "provider" else "")
+        with_provider = provider or language.word("with_provider", {})
+        with_member = member or language.word("with_member", {})
         variables: dict[str, Any] = {
             "name": name,
-            "provider": provider,
-            "Provider": provider[:1].upper() + provider[1:],
-            "member": member,
-            "Member": member[:1].upper() + member[1:],
+            "provider": provider or language.word("provider", {}),
+            "member": member or language.word("member", {}),
+            # Our own words begin a sentence with a capital; people write their names as they do.
+            "Provider": provider or _capital(language.word("provider", {})),
+            "Member": member or _capital(language.word("member", {})),
             "with_provider": with_provider,
             "with_member": with_member,
             "with_other": with_provider if to == "member" else with_member,
             "date": spoken.date,
             "times": spoken.times,
             "zone": spoken.zone,
+            "where": self._where(language, facts, facts.venue_id, venues),
             "length": facts.length_minutes,
             "modality": language.one_of("modalities", facts.modality),
             "forfeits": facts.forfeits,
@@ -287,9 +287,54 @@ class Wording:
             "invited": facts.method is not None,
         }
         if facts.more is not None:
-            variables |= _more(language, facts, facts.more)
-        variables["when"] = language.word("when_line", variables)
+            variables |= self._more(language, facts, facts.more, format_, venues)
+        variables["when"] = _when(language, spoken)
         return variables
+
+    def _where(self, language: Language, facts: Facts, venue_id: str | None, venues: Venues) -> str:
+        """The venue's name and place, or the page on which the session is joined; that page also says what is not known here."""
+        if venue_id is not None and (venue := venues.get(venue_id)) is not None:
+            return venue.text
+        return self._links.session(facts) if facts.session_id else language.one_of("modalities", facts.modality)
+
+    def _appointment(
+        self, language: Language, facts: Facts, variables: dict[str, Any], summary: str, link: str
+    ) -> AppointmentText:
+        if not facts.length_minutes:  # of which its reader is to learn nothing
+            return AppointmentText(language.word("summary_untold", {}), "", "", link)
+        where = variables["where"]
+        lines = [variables["when"], language.word("kind_line", variables), f"{language.word('where', {})}: {where}"]
+        page = self._links.session(facts)
+        if where != page:
+            lines.append(page)
+        return AppointmentText(language.word(summary, variables), where, "\n".join(lines), link)
+
+    def _more(self, language: Language, facts: Facts, more: More, format_: Formatter, venues: Venues) -> dict[str, Any]:
+        """Variables of what only some messages say."""
+        zone = facts.time_zone
+        return {
+            "was": ", ".join(self._was(language, facts, more, format_, venues)),
+            "confirm_by": format_.moment(more.confirm_by, zone) if more.confirm_by else "",
+            "open_until": format_.moment(more.open_until, zone) if more.open_until else "",
+            "erase_at": format_.moment(more.erase_at, zone) if more.erase_at else "",
+            "amount": format_.money(more.amount_minor, more.currency) if more.currency else "",
+            "due": format_.day(more.due_on) if more.due_on else "",
+            "about": more.about,
+            "party": more.party,
+            "who": language.one_of("parties", more.party),
+            "outcome": language.one_of("outcomes", more.outcome),
+            "old_outcome": language.one_of("outcomes", more.old_outcome),
+            "state": language.one_of("states", more.state),
+            "change": language.one_of("changes", more.change),
+            "obstacles": "; ".join(language.one_of("obstacles", code) for code in more.obstacles.split()),
+        }
+
+    def _was(self, language: Language, facts: Facts, more: More, format_: Formatter, venues: Venues) -> Iterator[str]:
+        """When and where the session was before a move: what the move has changed."""
+        if more.was_at is not None and not (more.elsewhere and more.was_at == facts.starts_at):
+            yield format_.moment(more.was_at, facts.time_zone)
+        if more.elsewhere:
+            yield self._where(language, facts, more.was_venue_id, venues)
 
 
 def registered_name(template: str) -> str:
@@ -306,12 +351,13 @@ def _details(language: Language, facts: Facts, variables: dict[str, Any]) -> lis
         if more.due_on is not None:
             rows.append((language.word("due", {}), variables["due"]))
     if facts.length_minutes:
-        if more is not None and more.was_at is not None:
+        if more is not None and variables["was"]:
             rows.append((language.word("was", {}), variables["was"]))
         rows += [
             (language.word("date", {}), variables["date"]),
             (language.word("times", {}), variables["times"]),
             (language.word("zone", {}), variables["zone"]),
+            (language.word("where", {}), variables["where"]),
             (language.word("kind", {}), language.word("kind_line", variables)),
             (language.word("with", {}), variables["with_other"]),
         ]
@@ -326,40 +372,19 @@ def _details(language: Language, facts: Facts, variables: dict[str, Any]) -> lis
     return rows
 
 
-def _more(language: Language, facts: Facts, more: More) -> dict[str, Any]:
-    """Variables of what only some messages say."""
-    code, zone = language.code, facts.time_zone
-    return {
-        "was": moment(more.was_at, zone, code) if more.was_at else "",
-        "confirm_by": moment(more.confirm_by, zone, code) if more.confirm_by else "",
-        "open_until": moment(more.open_until, zone, code) if more.open_until else "",
-        "erase_at": moment(more.erase_at, zone, code) if more.erase_at else "",
-        "amount": money_text(more.amount_minor, more.currency, code) if more.currency else "",
-        "due": format_date(more.due_on, "long", locale=code) if more.due_on else "",
-        "about": more.about,
-        "party": more.party,
-        "who": language.one_of("parties", more.party),
-        "outcome": language.one_of("outcomes", more.outcome),
-        "old_outcome": language.one_of("outcomes", more.old_outcome),
-        "state": language.one_of("states", more.state),
-        "obstacles": "; ".join(language.one_of("obstacles", code) for code in more.obstacles.split()),
-    }
-
-
 @lru_cache(maxsize=4096)
-def _chat(language: Language, template: str, spoken: Spoken) -> str:
+def _chat(language: Language, template: str, when: str) -> str:
     """Many sessions start at the same moment, and their messages read the same."""
-    return language.text(template, "chat", {"when": _when(language, spoken)})
+    return language.text(template, "chat", {"when": when})
 
 
 def _when(language: Language, spoken: Spoken) -> str:
     return language.word("when_line", {"date": spoken.date, "times": spoken.times, "zone": spoken.zone})
 
 
-def _speak(language: Language, facts: Facts, locale: str) -> Spoken:
-    """As people of the locale write times, if it is one of the language that the message is in."""
-    own = locale.replace("_", "-").split("-")[0].lower() == language.code
-    try:
-        return speak(facts.starts_at, facts.ends_at, facts.time_zone, locale if own else language.code)
-    except (UnknownLocaleError, ValueError):  # such as `en-12`, in which Babel finds no locale at all
-        return speak(facts.starts_at, facts.ends_at, facts.time_zone, language.code)
+def _spoken(facts: Facts, format_: Formatter) -> Spoken:
+    return format_.session(facts.starts_at, facts.ends_at, facts.time_zone)
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]

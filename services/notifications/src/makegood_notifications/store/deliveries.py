@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 import sqlalchemy as sa
@@ -15,6 +15,7 @@ from makegood_contracts.events.deliveries import Channel
 
 from makegood_notifications.domain.delivering import Standing
 from makegood_notifications.domain.facts import Facts
+from makegood_notifications.domain.venues import NO_VENUES, Venue, Venues
 
 LEASE: Final = timedelta(seconds=90)
 """How long a taken delivery is its taker's alone."""
@@ -22,9 +23,14 @@ TURN: Final = 30.0
 """Seconds within which its sending must begin, so that it ends within LEASE: with a slow mail server many wait for few
 connections."""
 
-TAKEN: Final = """
-SELECT taken.id, taken.event_id, taken.person_id, taken.template, taken.session_id, taken.facts, taken.correlation_id,
-       taken.traceparent, taken.occurred_at, taken.attempts, taken.position, taken.before, taken.withdrawn,
+VENUES: Final = """CASE WHEN {facts}->>'venue_id' IS NOT NULL THEN (
+            SELECT jsonb_object_agg(venues.id, jsonb_build_object('name', venues.name, 'place', venues.place)) FROM venues
+            WHERE venues.id IN ({facts}->>'venue_id', {facts}->'more'->>'was_venue_id')) END"""
+"""Those that the facts name, as they are called now; to be read with `venues_of`."""
+
+TAKEN: Final = f"""
+SELECT taken.id, taken.event_id, taken.person_id, taken.channel, taken.template, taken.session_id, taken.facts, taken.correlation_id,
+       taken.traceparent, taken.occurred_at, taken.attempts, taken.position, taken.before, taken.withdrawn, taken.recipient,
        sessions.status AS session_status, sessions.starts_at AS session_starts_at,
        people.name, people.email, people.phone, people.locale, people.by_email, people.by_whatsapp,
        (SELECT name FROM people WHERE people.id = CASE taken.facts->>'provider_id'
@@ -35,12 +41,13 @@ SELECT taken.id, taken.event_id, taken.person_id, taken.template, taken.session_
        CASE WHEN taken.template = 'address-confirm' THEN (
             SELECT jsonb_build_object('email', email, 'change_id', change_id, 'master_key', master_key) FROM contact_changes
             WHERE contact_changes.person_id = taken.person_id AND expires_at > $1
-              AND change_id::text = taken.facts->'more'->>'change_id') END AS pending
+              AND change_id::text = taken.facts->'more'->>'change_id') END AS pending,
+       {VENUES.format(facts="taken.facts")} AS venues
 FROM taken
 LEFT JOIN people ON people.id = taken.person_id
 LEFT JOIN sessions ON sessions.id = taken.session_id
 ORDER BY taken.position
-"""
+"""  # noqa: S608 (constants)
 """Deliveries that were taken, with all that sending them needs; to be read with `taken_of`. `$1` is product time."""
 
 _TAKE = f"""
@@ -64,8 +71,10 @@ WITH due AS (
 """  # noqa: S608 (constants)
 
 _FINISH = """
-UPDATE deliveries SET status = done.status, reason = done.reason, sent_at = done.sent_at
-FROM unnest($1::uuid[], $2::int[], $3::text[], $4::text[], $5::timestamptz[]) AS done (id, attempts, status, reason, sent_at)
+UPDATE deliveries SET status = done.status, reason = done.reason, sent_at = done.sent_at,
+    invited = CASE WHEN withdrawn IS NULL THEN done.invited END
+FROM unnest($1::uuid[], $2::int[], $3::text[], $4::text[], $5::timestamptz[], $6::text[])
+    AS done (id, attempts, status, reason, sent_at, invited)
 WHERE deliveries.id = done.id AND deliveries.attempts = done.attempts AND deliveries.status = 'queued'
 RETURNING deliveries.id, EXISTS (
     SELECT FROM deliveries AS later
@@ -99,6 +108,7 @@ class Taken:
     id: str
     event_id: str
     person_id: str
+    channel: Channel
     template: str
     session_id: str | None
     facts: Facts
@@ -123,6 +133,15 @@ class Taken:
     """The name of the other party of the room."""
     pending: PendingAddress | None = None
     """The address that is to be confirmed by this message; None also if it is not any more."""
+    recipient: str | None = None
+    """The address to which it goes in place of the person's."""
+    venues: Venues = NO_VENUES
+    """Those that the facts name, as far as they are known."""
+
+    @property
+    def lacks_venue(self) -> bool:
+        """Whether it names a venue of which nothing is known yet: topics keep no order among each other."""
+        return self.facts.venue_id is not None and self.facts.venue_id not in self.venues
 
 
 async def take(queries: Queries, most: int, channel: Channel, now: datetime) -> list[Taken]:
@@ -137,6 +156,7 @@ def taken_of(row: Row) -> Taken:
         id=str(row["id"]),
         event_id=str(row["event_id"]),
         person_id=row["person_id"],
+        channel=row["channel"],
         template=row["template"],
         session_id=str(row["session_id"]) if row["session_id"] else None,
         facts=msgspec.convert(row["facts"], Facts),
@@ -156,7 +176,14 @@ def taken_of(row: Row) -> Taken:
         by_whatsapp=bool(row["by_whatsapp"]),
         other_name=row["other_name"] or "",
         pending=PendingAddress(**row["pending"]) if row["pending"] else None,
+        recipient=row["recipient"],
+        venues=venues_of(row["venues"]),
     )
+
+
+def venues_of(value: Mapping[str, Any] | None) -> Venues:
+    """From the value of VENUES."""
+    return {venue_id: Venue(**venue) for venue_id, venue in value.items()} if value else NO_VENUES
 
 
 async def seconds_to_next(queries: Queries) -> float | None:
@@ -166,9 +193,9 @@ async def seconds_to_next(queries: Queries) -> float | None:
 
 
 async def finish(
-    queries: Queries, done: Sequence[tuple[str, int, str, str | None, datetime | None]]
+    queries: Queries, done: Sequence[tuple[str, int, str, str | None, datetime | None, str | None]]
 ) -> tuple[set[str], bool]:
-    """Ends deliveries: (id, attempts, status, reason, sent_at). Answers those that were still their taker's, and whether any
+    """Ends deliveries: (id, attempts, status, reason, sent_at, address that is invited by it). Answers those that were still their taker's, and whether any
     other has waited for their end."""
     rows = await queries.fetch(_FINISH, *[list(values) for values in zip(*done, strict=True)])
     return {str(row[0]) for row in rows}, any(row[1] for row in rows)
@@ -200,14 +227,15 @@ async def leave_out_invoices(queries: Queries, settled: Sequence[tuple[str, str]
     await queries.execute(_LEAVE_OUT, *[list(values) for values in zip(*settled, strict=True)])
 
 
-_IN_APP = """
+_IN_APP = f"""
 SELECT deliveries.id, template, session_id, facts, sent_at,
        (SELECT name FROM people WHERE people.id = CASE facts->>'provider_id'
-            WHEN person_id THEN facts->>'member_id' ELSE facts->>'provider_id' END) AS other_name
+            WHEN person_id THEN facts->>'member_id' ELSE facts->>'provider_id' END) AS other_name,
+       {VENUES.format(facts="facts")} AS venues
 FROM deliveries
 WHERE person_id = $1 AND channel = 'in_app' AND status = 'sent' AND ($2::uuid IS NULL OR deliveries.id < $2)
 ORDER BY deliveries.id DESC LIMIT $3
-"""
+"""  # noqa: S608 (constants)
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,6 +248,7 @@ class InApp:
     facts: Facts
     sent_at: datetime
     other_name: str
+    venues: Venues
 
 
 async def in_app(queries: Queries, person_id: str, *, before: str | None, limit: int) -> list[InApp]:
@@ -227,7 +256,13 @@ async def in_app(queries: Queries, person_id: str, *, before: str | None, limit:
     rows = await queries.fetch(_IN_APP, person_id, before, limit)
     return [
         InApp(
-            str(row[0]), row[1], str(row[2]) if row[2] else None, msgspec.convert(row[3], Facts), row[4], row[5] or ""
+            str(row[0]),
+            row[1],
+            str(row[2]) if row[2] else None,
+            msgspec.convert(row[3], Facts),
+            row[4],
+            row[5] or "",
+            venues_of(row[6]),
         )
         for row in rows
     ]

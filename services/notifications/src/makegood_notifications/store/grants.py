@@ -26,7 +26,8 @@ GRANTS: Final[Grants] = {
     ),
     "chat_messages": Allowed("SELECT, INSERT, UPDATE (text, sealed)"),
     "deliveries": Allowed(
-        "SELECT, INSERT, UPDATE (status, reason, withdrawn, subject, attempts, next_attempt_at, sent_at)",
+        "SELECT, INSERT, UPDATE (status, reason, withdrawn, subject, attempts, next_attempt_at, sent_at, "
+        "invited, recipient)",
         auditor="SELECT (id, person_id, session_id, channel, template, status, reason)",
     ),
     "stream": Allowed(
@@ -43,5 +44,6 @@ GRANTS: Final[Grants] = {
         "SELECT, INSERT, UPDATE (plan_kind, starts_on, ends_on, time_zone, lengths, psychiatry_lengths, reminder_channels)"
     ),
     "specialties": Allowed("SELECT, INSERT, UPDATE (specialty, version)"),
+    "venues": Allowed("SELECT, INSERT, UPDATE (name, place, version)"),
     "offers": Allowed("SELECT, INSERT, UPDATE (starts_at, lapses_at), DELETE"),
 }

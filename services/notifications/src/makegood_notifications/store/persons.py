@@ -31,7 +31,7 @@ _PAGES: Final = {
         WHERE room_id IN ({_ROOMS}) AND (sender_id = $1 OR kind = 'system') AND ($2::uuid IS NULL OR id > $2)
         ORDER BY id LIMIT $3""",
     "deliveries": """
-        SELECT id, channel, template, subject, status, reason, session_id, sent_at FROM deliveries
+        SELECT id, channel, template, subject, status, reason, session_id, sent_at, invited, recipient FROM deliveries
         WHERE person_id = $1 AND ($2::uuid IS NULL OR id > $2) ORDER BY id LIMIT $3""",
     "enrolments": """
         SELECT id, plan_kind, starts_on, ends_on, time_zone, lengths, psychiatry_lengths, reminder_channels FROM enrolments
@@ -58,6 +58,7 @@ _ERASURE: Final = (
     f"UPDATE chat_messages SET text = '', sealed = NULL WHERE sender_id = $1 AND room_id IN ({_ROOMS})",
     f"UPDATE deliveries SET {WITHDRAW.format(why='erased')} WHERE person_id = $1 AND status = 'queued'",
     "UPDATE deliveries SET subject = NULL WHERE person_id = $1 AND subject IS NOT NULL",
+    "UPDATE deliveries SET invited = NULL, recipient = NULL WHERE person_id = $1 AND (invited IS NOT NULL OR recipient IS NOT NULL)",
     "DELETE FROM calendar_feeds WHERE person_id = $1",
     "DELETE FROM offers WHERE member_id = $1",
     "DELETE FROM contact_changes WHERE person_id = $1",

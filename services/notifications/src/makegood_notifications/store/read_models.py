@@ -18,10 +18,12 @@ _KNOWN = """
 SELECT wanted.id, sessions.version, sessions.invitation_sequence, sessions.status,
        people.locale, people.by_whatsapp, people.by_chat,
        EXISTS (SELECT FROM returns_to_tell AS kept WHERE kept.session_id = wanted.id),
-       sessions.room_id::text, sessions.member_id, sessions.provider_id, sessions.starts_at, sessions.ends_at
-FROM unnest($1::uuid[], $2::text[]) AS wanted (id, member_id)
+       sessions.room_id::text, sessions.member_id, sessions.provider_id, sessions.starts_at, sessions.ends_at,
+       provider.locale, provider.by_whatsapp, provider.by_chat
+FROM unnest($1::uuid[], $2::text[], $3::text[]) AS wanted (id, member_id, provider_id)
 LEFT JOIN sessions ON sessions.id = wanted.id
 LEFT JOIN people ON people.id = wanted.member_id
+LEFT JOIN people AS provider ON provider.id = wanted.provider_id
 """
 
 _FOLLOW = """
@@ -59,13 +61,14 @@ WHERE rooms.version < excluded.version
 
 @dataclass(frozen=True, slots=True)
 class KnownSession:
-    """`invitation_sequence` is that of the last invitation; `member` what the member prefers; `untold`: a return of its credit
-    may still have to be told."""
+    """`invitation_sequence` is that of the last invitation; `member` and `provider` are what they prefer; `untold`: a return of
+    its credit may still have to be told."""
 
     version: int
     invitation_sequence: int | None
     status: str | None
     member: Preferences
+    provider: Preferences
     untold: bool
     standing: Standing | None = None
     """Whose it is and when; None for one that is new here."""
@@ -118,7 +121,9 @@ class Room:
 
 async def known_sessions(unit: Queries, facts: Sequence[SessionFact]) -> dict[str, KnownSession]:
     """What is known of the events' sessions. One that is new here has version 0."""
-    rows = await unit.fetch(_KNOWN, column(facts, "session_id"), column(facts, "member_id"))
+    rows = await unit.fetch(
+        _KNOWN, column(facts, "session_id"), column(facts, "member_id"), column(facts, "provider_id")
+    )
     return {
         # While a session is new here, its return may be kept at this very moment.
         str(row[0]): KnownSession(
@@ -126,6 +131,7 @@ async def known_sessions(unit: Queries, facts: Sequence[SessionFact]) -> dict[st
             row[2],
             row[3],
             preferences_of(row[4:7]),
+            preferences_of(row[13:16]),
             row[7] or row[1] is None,
             None if row[1] is None else Standing(*row[8:13]),
         )

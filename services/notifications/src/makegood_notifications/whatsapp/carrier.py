@@ -51,6 +51,7 @@ class WhatsAppCarrier:
             other=delivery.other_name,
             locale=delivery.locale,
             to="provider" if delivery.person_id == facts.provider_id else "member",
+            venues=delivery.venues,
         )
         await self._api.send(
             TemplateMessage(

@@ -1,0 +1,88 @@
+"""Dates, times, offsets and money as people of a locale write them: no other place formats any (NOTE-1)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from functools import lru_cache
+from zoneinfo import ZoneInfo
+
+from babel.core import Locale, UnknownLocaleError
+from babel.dates import format_date, format_time, get_timezone_gmt
+from makegood_chassis.money import money_text
+
+
+@dataclass(frozen=True, slots=True)
+class Spoken:
+    """A session's time in the zone it was booked in (BOOK-2), as people read it."""
+
+    date: str
+    times: str
+    zone: str
+
+
+class Formatter:
+    """Formats for one locale. `text` is its name as Babel writes it, such as `de_AT`."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+
+    def session(self, starts_at: datetime, ends_at: datetime, time_zone: str) -> Spoken:
+        """`Tuesday, November 24, 2026`, `10:00 – 10:30 AM`, `Europe/Berlin, GMT+01:00`; the zone is always named.
+
+        Over a clock change each of the two times has its offset, for the later one may look like the earlier.
+        """
+        return _session(self.text, starts_at, ends_at, time_zone)
+
+    def moment(self, at: datetime, time_zone: str) -> str:
+        """A single instant, date and time, in a zone that the rest of the message names. One of the hour that a clock change
+        repeats has its offset."""
+        local = _local(at, ZoneInfo(time_zone))
+        twice = local.replace(fold=0).utcoffset() != local.replace(fold=1).utcoffset()
+        clock = f"{_clock(local, self.text)} {_offset(local, self.text)}" if twice else _clock(local, self.text)
+        return f"{format_date(local.date(), 'full', locale=self.text)}, {clock}"
+
+    def day(self, day: date) -> str:
+        """A day without a time, such as the one on which something is due."""
+        return format_date(day, "long", locale=self.text)
+
+    def money(self, amount_minor: int, currency: str) -> str:
+        """An amount of minor units."""
+        return money_text(amount_minor, currency, self.text)
+
+
+@lru_cache(maxsize=1024)
+def formatter(locale: str, language: str) -> Formatter:
+    """For the reader's locale, if it is known and of the language that the message is in; else for that language."""
+    own = locale.replace("-", "_")
+    try:
+        if own.partition("_")[0].lower() == language:
+            return Formatter(str(Locale.parse(own)))
+    except (UnknownLocaleError, ValueError):  # such as `en-12`, in which Babel finds no locale at all
+        pass
+    return Formatter(language)
+
+
+@lru_cache(maxsize=4096)
+def _session(locale: str, starts_at: datetime, ends_at: datetime, time_zone: str) -> Spoken:
+    zone = ZoneInfo(time_zone)
+    start, end = _local(starts_at, zone), _local(ends_at, zone)
+    day = format_date(start.date(), "full", locale=locale)
+    if start.utcoffset() != end.utcoffset():
+        first, last = (f"{_clock(moment, locale)} {_offset(moment, locale)}" for moment in (start, end))
+        return Spoken(day, f"{first} – {last}", time_zone)
+    times = f"{_clock(start, locale)} – {_clock(end, locale)}"
+    return Spoken(day, times, f"{time_zone}, {_offset(start, locale)}")
+
+
+def _local(at: datetime, zone: ZoneInfo) -> datetime:
+    return at.astimezone(UTC).astimezone(zone)
+
+
+def _clock(moment: datetime, locale: str) -> str:
+    return format_time(moment.replace(tzinfo=None), "short", locale=locale).replace("\u202f", "\u00a0")
+
+
+def _offset(moment: datetime, locale: str) -> str:
+    # A hyphen would break in two lines on a narrow screen; a minus stays with its number.
+    return get_timezone_gmt(moment, locale=locale).replace("-", "−")
