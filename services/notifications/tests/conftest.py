@@ -236,6 +236,11 @@ class World:
         await self.register(self.member, "Ada Canary", self.ada, **member)
         await self.register(self.provider, "Dr. Grace Canary", self.grace)
 
+    async def only_member(self, **member: Any) -> None:
+        """Both are known, and the provider wants no e-mail: every mail is the member's."""
+        await self.everybody(**member)
+        await self.register(self.provider, "Dr. Grace Canary", self.grace, channels={"email": False})
+
     def client(self, subject: str | None, role: str = "member") -> httpx.AsyncClient:
         assert self.service.app is not None
         transport = httpx.ASGITransport(self.service.app(self.service))

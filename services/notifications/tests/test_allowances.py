@@ -64,7 +64,10 @@ async def test_moves_back_and_forth_send_thirty_mails_an_hour_and_a_miss_is_alwa
     moves = [world.moved("provider", start=START + timedelta(hours=2 + number % 2)) for number in range(40)]
     await world.arrive([world.received(move) for move in moves[:20]])
     await world.happen(*moves[20:])
-    mailed = "SELECT count(*) FROM deliveries WHERE channel = 'email' AND status <> 'skipped' AND template <> 'provider-missed'"
+    mailed = (
+        "SELECT count(*) FROM deliveries WHERE channel = 'email' AND status <> 'skipped' AND template <> 'provider-missed'"
+        " AND person_id = 'member-ada'"
+    )
     assert await world.rows(mailed) == [(30,)]
     assert await world.rows("SELECT count(*) FROM chat_messages WHERE template = 'session-moved-by-provider'") == [
         (40,)
@@ -128,6 +131,7 @@ COUNTED = {
     "invoice-issued", "invoice-refunded", "waitlist-offered", "waitlist-passed-over", "room-restarted", "provider-changed", "to-provider-confirm",
     "to-provider-moved", "to-provider-cancelled", "to-provider-changed", "session-cancelled-provider-gone",
     "provider-gone", "to-provider-member-gone",
+    "to-provider-scheduled", "to-provider-unscheduled",
 }  # fmt: skip
 """What people can cause as often as they like."""
 

@@ -19,7 +19,7 @@ from makegood_notifications.domain.links import Links
 from makegood_notifications.mail import wording
 from makegood_notifications.mail.calendar import calendar_message
 from makegood_notifications.mail.composer import Part, compose
-from makegood_notifications.mail.wording import Wording
+from makegood_notifications.mail.wording import AppointmentText, Wording
 
 START = datetime(2026, 11, 24, 9, 0, tzinfo=UTC)
 FACTS = Facts("s-1", "r-1", "m", "p", START, START.replace(minute=45), 45, "video", "America/New_York")
@@ -33,10 +33,11 @@ def test_an_invitation_says_the_same_whatever_the_names(name: str, provider: str
         FACTS,
         method="REQUEST",
         sequence=3,
-        summary=f"Session with {provider}",
+        appointment=AppointmentText(
+            f"Session with {provider}", "Leeds", "When and where", "https://app.example.org/sessions/s-1"
+        ),
         organiser="Makegood <no-reply@example.org>",
         attendee=(name, "ada@example.org"),
-        link="https://app.example.org/sessions/s-1",
         made_at=START,
     )
     assert all(len(line) <= 75 for line in text.split(b"\r\n"))
@@ -149,7 +150,7 @@ def test_who_gave_no_name_is_named_as_the_sentence_needs_it() -> None:
     mail = Wording(Links("https://app")).email("reminder", FACTS, name="", other="", locale="de")
     assert "deine Sitzung mit deiner Behandlerin oder deinem Behandler." in mail.text
     assert "Mit: deiner Behandlerin oder deinem Behandler" in mail.text
-    assert mail.summary == "Sitzung mit deiner Behandlerin oder deinem Behandler"
+    assert mail.appointment.summary == "Sitzung mit deiner Behandlerin oder deinem Behandler"
 
 
 @pytest.mark.rule("NOTE-1")

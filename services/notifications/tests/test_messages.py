@@ -33,7 +33,7 @@ async def test_a_confirmation_brings_mail_chat_and_invitation(world: World) -> N
     await world.everybody()
     async with world.sending():
         await world.confirmed()
-        (mail,) = await world.inbox.wait(1)
+        (mail,) = await world.inbox.wait_for(world.ada, 1)
         await world.settled()
     assert mail["Subject"] == "Your session is confirmed! Mark your calendar."
     assert mail["To"].addresses[0].addr_spec == "ada.canary@example.org"
@@ -62,7 +62,7 @@ async def test_a_miss_brings_one_mail_with_a_link_to_rebook_and_a_chat_message(w
     async with world.sending():
         await world.confirmed()
         await world.happen(world.missed(), world.returned())
-        _, mail = await world.inbox.wait(2)
+        _, mail = await world.inbox.wait_for(world.ada, 2)
         await world.settled()
     assert [m["Subject"] for m in world.inbox.mails].count("Your provider missed your scheduled session.") == 1
     link = f"https://app.example.org/rooms/{world.room_id}/book?length_minutes=30&modality=video"
@@ -181,7 +181,7 @@ async def test_a_repeated_event_makes_no_second_message(world: World) -> None:
 @pytest.mark.rule("NOTE-3", "RESC-4")
 async def test_an_event_that_comes_after_later_news_of_its_session_tells_nothing(world: World) -> None:
     """As one that was put back from the dead letters."""
-    await world.everybody()
+    await world.only_member()
     await world.reserved()
     late = world.session(facts.SessionConfirmed, confirmed_by="provider")
     await world.happen(world.cancelled("provider"))
@@ -195,7 +195,7 @@ async def test_an_event_that_comes_after_later_news_of_its_session_tells_nothing
 
 @pytest.mark.rule("NOTE-2", "MISS-3", "RESC-4")
 async def test_news_that_a_replay_followed_first_is_still_told_once(world: World) -> None:
-    await world.everybody()
+    await world.only_member()
     await world.confirmed()
     received = world.received(world.missed())
     async with world.service.database.transaction(received.cause) as unit:
@@ -220,7 +220,7 @@ async def test_a_credit_that_returns_before_its_session_is_heard_of_is_told_of_l
 
 @pytest.mark.rule("SEC-3")
 async def test_names_addresses_and_texts_stay_here(world: World, capfd: pytest.CaptureFixture[str]) -> None:
-    await world.everybody()
+    await world.only_member()
     async with world.sending():
         await world.confirmed()
         await world.inbox.wait(1)

@@ -16,6 +16,7 @@ from makegood_notifications.domain.facts import Facts
 from makegood_notifications.mail.calendar import calendar_message
 from makegood_notifications.mail.composer import Part, compose
 from makegood_notifications.mail.published import Appointment, published
+from makegood_notifications.mail.wording import AppointmentText
 from makegood_testkit.names import real_names
 
 from .conftest import World
@@ -33,8 +34,9 @@ def unfolded(content: bytes) -> str:
 @given(real_names(), real_names())
 def test_an_invitation_calls_both_by_their_names(name: str, provider: str) -> None:
     content = calendar_message(
-        FACTS, method="REQUEST", sequence=0, summary=f"Session with {provider}", organiser="Makegood <no-reply@example.org>",
-        attendee=(name, "ada@example.org"), link="https://app.example.org/sessions/s-1", made_at=START,
+        FACTS, method="REQUEST", sequence=0, organiser="Makegood <no-reply@example.org>",
+        appointment=AppointmentText(f"Session with {provider}", "Leeds", "When and where", "https://app.example.org/sessions/s-1"),
+        attendee=(name, "ada@example.org"), made_at=START,
     )  # fmt: skip
     (event,) = Calendar.from_ical(content).events
     assert str(event["SUMMARY"]) == f"Session with {provider}"
@@ -49,7 +51,12 @@ def test_an_invitation_calls_both_by_their_names(name: str, provider: str) -> No
 @given(real_names())
 def test_a_followed_calendar_and_a_mail_call_people_by_their_names(name: str) -> None:
     one = Appointment(
-        "s-1", START, START.replace(minute=45), 0, "CONFIRMED", f"Session with {name}", "https://x.example/s"
+        "s-1",
+        START,
+        START.replace(minute=45),
+        0,
+        "CONFIRMED",
+        AppointmentText(f"Session with {name}", "Leeds", "", "https://x.example/s"),
     )
     (event,) = Calendar.from_ical(published([one], made_at=START, name="Makegood")).events
     assert str(event["SUMMARY"]) == f"Session with {name}"

@@ -18,6 +18,7 @@ from makegood_contracts.ids import new_id
 from makegood_testkit.databases import settings_of
 
 from .conftest import START, World
+from .test_messages import invitation
 
 
 @asynccontextmanager
@@ -54,11 +55,17 @@ async def test_a_miss_on_the_topic_becomes_one_mail_across_a_restart(
     opened = facts.RoomOpened(
         room_id=world.room_id, member_id=world.member, provider_id=world.provider, room_version=1, opened_at=START
     )
+    garden = new_id()
+    here: dict[str, Any] = {"modality": "in_person", "venue_id": garden}
+    venue = facts.VenuePublished(
+        venue_id=garden, venue_version=1, name="Garden Practice", place="Leeds", time_zone="Europe/London"
+    )
     events: list[Any] = [
+        venue,
         opened,
-        world.session(facts.SessionReserved, confirm_by=START),
-        world.session(facts.SessionConfirmed, confirmed_by="provider"),
-        world.missed(),
+        world.session(facts.SessionReserved, confirm_by=START, **here),
+        world.session(facts.SessionConfirmed, confirmed_by="provider", **here),
+        world.missed(**here),
     ]
     causes = [Cause(new_id(), new_id()) for _ in events]
     records = [encode(event, sequence=n, cause=causes[n]) for n, event in enumerate(events)]
@@ -76,7 +83,7 @@ async def test_a_miss_on_the_topic_becomes_one_mail_across_a_restart(
         async with working(world, kafka_servers, topic_prefix):
             await send()
             async with asyncio.timeout(60):
-                while len(world.inbox.mails) < 2:  # noqa: ASYNC110 (another process sends)
+                while len(world.inbox.mails) < 4:  # noqa: ASYNC110 (another process sends)
                     await asyncio.sleep(0.05)
             await world.settled()
         await send()  # the same events again: a producer's retry
@@ -85,12 +92,18 @@ async def test_a_miss_on_the_topic_becomes_one_mail_across_a_restart(
         async with working(world, kafka_servers, topic_prefix):
             await send()
             async with asyncio.timeout(60):
-                while len(world.inbox.mails) < 3:  # noqa: ASYNC110 (another process sends)
+                while len(world.inbox.mails) < 5:  # noqa: ASYNC110 (another process sends)
                     await asyncio.sleep(0.05)
             await world.settled()
     finally:
         await producer.stop()
-    assert [mail["Subject"] for mail in world.inbox.mails] == [
+    mine = await world.inbox.wait_for(world.ada, 3)
+    assert [str(invitation(mail)[1]["LOCATION"]) for mail in mine[:2]] == ["Garden Practice, Leeds"] * 2
+    assert [mail["Subject"] for mail in await world.inbox.wait_for(world.grace, 2)] == [
+        "A session for your calendar.",
+        "A session leaves your calendar.",
+    ]
+    assert [mail["Subject"] for mail in mine] == [
         "Your session is confirmed! Mark your calendar.",
         "Your provider missed your scheduled session.",
         "Your provider missed your scheduled session.",

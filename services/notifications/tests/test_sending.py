@@ -16,7 +16,7 @@ from .test_messages import invitation
 
 @pytest.mark.rule("NOTE-2")
 async def test_a_crash_between_sending_and_recording_repeats_only_with_the_same_message_id(world: World) -> None:
-    await world.everybody()
+    await world.only_member()
     await world.reserved()
     await world.happen(world.missed())
     real = world.service.parts.sender._finish.submit
@@ -28,7 +28,9 @@ async def test_a_crash_between_sending_and_recording_repeats_only_with_the_same_
     async with world.sending():
         await world.inbox.wait(1)
     world.service.parts.sender._finish.submit = real
-    assert await world.rows("SELECT status, attempts FROM deliveries WHERE channel = 'email'") == [("queued", 1)]
+    assert await world.rows(
+        "SELECT status, attempts FROM deliveries WHERE channel = 'email' AND person_id = 'member-ada'"
+    ) == [("queued", 1)]
     await world.rows("UPDATE deliveries SET next_attempt_at = clock_timestamp()")  # the lease is over
     async with world.sending():
         await world.inbox.wait(2)
@@ -42,7 +44,7 @@ async def test_a_mail_whose_turn_comes_too_late_waits_for_the_next(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Few connections and a slow server: sent now, it might be sent by another process at the same time."""
-    await world.everybody()
+    await world.only_member()
     await world.confirmed()
     sender = world.service.parts.sender
     real, put_off = sender._finish.submit, asyncio.Event()
@@ -60,13 +62,15 @@ async def test_a_mail_whose_turn_comes_too_late_waits_for_the_next(
         await world.inbox.wait(1)
         await world.settled()
     assert len(world.inbox.seen_ids) == 1
-    rows = await world.rows("SELECT status, attempts FROM deliveries WHERE channel = 'email'")
+    rows = await world.rows(
+        "SELECT status, attempts FROM deliveries WHERE channel = 'email' AND person_id = 'member-ada'"
+    )
     assert [tuple(row) for row in rows] == [("sent", 1)]
 
 
 @pytest.mark.rule("NOTE-1")
 async def test_the_order_of_one_members_mails_holds_while_another_ones_wait(world: World) -> None:
-    await world.everybody()
+    await world.only_member()
     await world.confirmed()
     await world.happen(world.cancelled("provider"))
     world.inbox.answers = ["451 later"]
@@ -74,7 +78,7 @@ async def test_the_order_of_one_members_mails_holds_while_another_ones_wait(worl
 
         async def put_off() -> list[Any]:
             return await world.rows(
-                "SELECT id FROM deliveries WHERE status = 'queued' AND next_attempt_at > now() + '5 s'"
+                "SELECT id FROM deliveries WHERE status = 'queued' AND person_id = 'member-ada' AND next_attempt_at > now() + '5 s'"
             )
 
         await eventually(put_off)
@@ -92,7 +96,7 @@ async def test_the_order_of_one_members_mails_holds_while_another_ones_wait(worl
 async def test_a_confirmation_held_up_by_an_outage_is_not_sent_after_its_session_ended(world: World) -> None:
     from datetime import UTC, datetime, timedelta
 
-    await world.everybody()
+    await world.only_member()
     await world.reserved()
     earlier = datetime.now(UTC) - timedelta(hours=2)
     await world.arrive([world.received(world.session(facts.SessionConfirmed, confirmed_by="provider"), time=earlier)])
@@ -100,7 +104,9 @@ async def test_a_confirmation_held_up_by_an_outage_is_not_sent_after_its_session
     async with world.sending():
         await world.settled()
     assert [mail["Subject"] for mail in world.inbox.mails] == ["Your provider cancelled your session."]
-    assert await world.rows("SELECT reason FROM deliveries WHERE status = 'skipped'") == [("no-longer-true",)]
+    assert await world.rows("SELECT reason FROM deliveries WHERE status = 'skipped' AND person_id = 'member-ada'") == [
+        ("no-longer-true",)
+    ]
 
 
 async def test_somebody_without_a_contact_or_a_wish_for_mail_gets_none(world: World) -> None:
@@ -114,12 +120,14 @@ async def test_somebody_without_a_contact_or_a_wish_for_mail_gets_none(world: Wo
         await world.happen(world.missed())
         await world.settled()
     assert world.inbox.mails == []
-    reasons = await world.rows("SELECT status, reason FROM deliveries WHERE channel = 'email' ORDER BY position")
+    reasons = await world.rows(
+        "SELECT status, reason FROM deliveries WHERE channel = 'email' AND person_id = 'member-ada' ORDER BY position"
+    )
     assert reasons == [("skipped", "no-contact"), ("skipped", "not-wanted")]
 
 
 async def test_a_mail_server_that_is_away_loses_nothing_and_costs_no_attempts(world: World) -> None:
-    await world.everybody()
+    await world.only_member()
     await world.confirmed()
     await world.inbox.close()
     async with world.sending():
@@ -131,23 +139,27 @@ async def test_a_mail_server_that_is_away_loses_nothing_and_costs_no_attempts(wo
         await world.inbox.open()
         await world.inbox.wait(1)
         await world.settled()
-    assert await world.rows("SELECT status, attempts FROM deliveries WHERE channel = 'email'") == [("sent", 1)]
+    assert await world.rows(
+        "SELECT status, attempts FROM deliveries WHERE channel = 'email' AND person_id = 'member-ada'"
+    ) == [("sent", 1)]
 
 
 async def test_a_mailbox_that_is_refused_for_good_fails_and_is_published(world: World) -> None:
-    await world.everybody()
+    await world.only_member()
     world.inbox.refused_recipients = {"ada.canary@example.org"}
     await world.reserved()
     await world.happen(world.missed())
     async with world.sending():
         await world.settled()
-    assert await world.rows("SELECT status, reason FROM deliveries WHERE channel = 'email'") == [("failed", "refused")]
+    assert await world.rows(
+        "SELECT status, reason FROM deliveries WHERE channel = 'email' AND person_id = 'member-ada'"
+    ) == [("failed", "refused")]
     (_, payload) = (await world.rows("SELECT headers, payload FROM outbox WHERE headers LIKE '%MessageFailed%'"))[0]
     assert b'"failure":"refused"' in payload
 
 
 async def test_one_connection_carries_many_mails(world: World) -> None:
-    await world.everybody()
+    await world.only_member()
     async with world.sending():
         await world.reserved()
         for number in range(5):
@@ -160,7 +172,7 @@ async def test_one_connection_carries_many_mails(world: World) -> None:
 async def test_a_mail_is_taken_with_the_transaction_that_writes_it_down_and_sent_once_it_is_committed(
     world: World,
 ) -> None:
-    await world.everybody()
+    await world.only_member()
     async with world.sending():
         await world.confirmed()
         await world.inbox.wait(1)
@@ -175,17 +187,17 @@ async def test_a_mail_is_taken_with_the_transaction_that_writes_it_down_and_sent
         sender._finish.submit = hold
         await world.happen(world.missed())
         await world.inbox.wait(2)
-        taken = "SELECT attempts, reason, next_attempt_at > now() + '60 s' FROM deliveries WHERE status = 'queued'"
+        taken = "SELECT attempts, reason, next_attempt_at > now() + '60 s' FROM deliveries WHERE status = 'queued' AND person_id = 'member-ada'"
         assert await world.rows(taken) == [(1, "in-hand", True)]
         held.set()
         await world.settled()
-    sent = "SELECT attempts, reason, status FROM deliveries WHERE channel = 'email' ORDER BY position"
+    sent = "SELECT attempts, reason, status FROM deliveries WHERE channel = 'email' AND person_id = 'member-ada' ORDER BY position"
     assert await world.rows(sent) == [(1, None, "sent"), (1, None, "sent")]
 
 
 @pytest.mark.rule("NOTE-1")
 async def test_of_two_mails_about_a_session_in_one_transaction_the_second_waits_for_the_first(world: World) -> None:
-    await world.everybody()
+    await world.only_member()
     async with world.sending():
         await world.confirmed()
         await world.inbox.wait(1)
@@ -196,11 +208,11 @@ async def test_of_two_mails_about_a_session_in_one_transaction_the_second_waits_
 
         async def put_off() -> list[Any]:
             return await world.rows(
-                "SELECT id FROM deliveries WHERE status = 'queued' AND reason IS NULL AND next_attempt_at > now() + '5 s'"
+                "SELECT id FROM deliveries WHERE status = 'queued' AND person_id = 'member-ada' AND reason IS NULL AND next_attempt_at > now() + '5 s'"
             )
 
         await eventually(put_off)
-        attempts = "SELECT attempts FROM deliveries WHERE channel = 'email' AND status = 'queued' ORDER BY position"
+        attempts = "SELECT attempts FROM deliveries WHERE channel = 'email' AND person_id = 'member-ada' AND status = 'queued' ORDER BY position"
         assert await world.rows(attempts) == [(1,), (0,)]
         await world.rows("UPDATE deliveries SET next_attempt_at = clock_timestamp() WHERE status = 'queued'")
         world.service.parts.sender.wake()

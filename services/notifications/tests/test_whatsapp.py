@@ -89,7 +89,7 @@ async def test_an_api_that_is_away_is_waited_for() -> None:
 
 @pytest.mark.rule("NOTE-1")
 async def test_who_chose_whatsapp_is_told_there_too_in_their_language(world: World) -> None:
-    await world.everybody(locale="de", phone="+49 (30) 987 654", channels={"whatsapp": True})
+    await world.only_member(locale="de", phone="+49 (30) 987 654", channels={"whatsapp": True})
     async with world.sending():
         await world.confirmed()
         await world.happen(world.missed())
@@ -99,7 +99,10 @@ async def test_who_chose_whatsapp_is_told_there_too_in_their_language(world: Wor
     assert (missed["Template"], missed["Language"]) == ("makegood_provider_missed", "de")
     assert missed["To"] == "4930987654"
     assert missed["Path"].startswith(f"rooms/{world.room_id}/book?")
-    assert confirmed["Parameters"] == ["Dienstag, 24. November 2026, 10:00 – 10:30 (Europe/Berlin, GMT+01:00)"]
+    assert confirmed["Parameters"] == [
+        "Dienstag, 24. November 2026, 10:00 – 10:30 (Europe/Berlin, GMT+01:00)",
+        f"https://app.example.org/sessions/{world.session_id}",
+    ]
     rows = await world.rows(
         "SELECT channel, status FROM deliveries WHERE template = 'provider-missed' ORDER BY channel"
     )
@@ -108,7 +111,7 @@ async def test_who_chose_whatsapp_is_told_there_too_in_their_language(world: Wor
 
 @pytest.mark.rule("NOTE-1")
 async def test_a_number_that_is_not_on_whatsapp_fails_and_the_mail_goes_out(world: World) -> None:
-    await world.everybody(phone="+49 131026", channels={"whatsapp": True})
+    await world.only_member(phone="+49 131026", channels={"whatsapp": True})
     async with world.sending():
         await world.confirmed()
         await world.inbox.wait(1)
@@ -119,7 +122,7 @@ async def test_a_number_that_is_not_on_whatsapp_fails_and_the_mail_goes_out(worl
 
 @pytest.mark.rule("NOTE-1")
 async def test_whatsapp_being_away_holds_up_no_mail_and_is_tried_again(world: World) -> None:
-    await world.everybody(phone="+49 130429", channels={"whatsapp": True})
+    await world.only_member(phone="+49 130429", channels={"whatsapp": True})
     async with world.sending():
         await world.confirmed()
         await world.happen(world.missed())
@@ -138,7 +141,7 @@ async def test_whatsapp_being_away_holds_up_no_mail_and_is_tried_again(world: Wo
 @pytest.mark.rule("NOTE-2")
 async def test_a_message_whose_sender_died_midway_is_not_sent_twice(world: World) -> None:
     """The API cannot be told that a message comes again."""
-    await world.everybody(phone="+49 30 55555", channels={"whatsapp": True})
+    await world.only_member(phone="+49 30 55555", channels={"whatsapp": True})
     await world.confirmed()
     sender = world.service.parts.whatsapp
     real = sender._finish.submit
@@ -184,7 +187,7 @@ async def test_the_development_side_refuses_what_is_no_template_message(whatsapp
 
 
 async def test_events_of_the_same_story_stay_in_order(world: World) -> None:
-    await world.everybody(phone="+49 30 55555", channels={"whatsapp": True})
+    await world.only_member(phone="+49 30 55555", channels={"whatsapp": True})
     await world.confirmed()
     await world.happen(world.session(facts.MemberNoShow, marked_by="system"))
     async with world.sending():

@@ -36,6 +36,6 @@ UNCOUNTED: Final[Set[str]] = frozenset({
     # What only time or an absence causes, once for each session or invoice.
     "provider-missed", "member-no-show", "session-expired", "reconfirm-asked", "to-provider-reminder", "invoice-overdue",
     # What has a limit of its own.
-    "reminder", "address-confirm", "address-changed", "erasure-requested", "erasure-taken-back",
+    "reminder", "address-confirm", "address-changed", "erasure-requested", "erasure-taken-back", "invitation-withdrawn",
 })  # fmt: skip
 """The templates that always go out. Every other one is counted."""

@@ -87,7 +87,9 @@ class WaitlistMessages:
             more = More(entry_id=event.entry_id, open_until=event.lapses_at)
             facts = _facts(event, zones.get(event.member_id, "UTC"), more, event.venue_id)
             member = known.get(event.member_id, NOTHING_SAID)
-            self._teller.tell(WAITLIST_OFFERED, facts, origin_of(received), member, member.locale, unit, outgoing, places)
+            self._teller.tell(
+                WAITLIST_OFFERED, facts, origin_of(received), member, member.locale, unit, outgoing, places
+            )
             data = {"entry_id": event.entry_id, "room_id": event.room_id}
             outgoing.entry(event.member_id, None, "waitlist.offered", data)
         await self._teller.write(outgoing, unit)

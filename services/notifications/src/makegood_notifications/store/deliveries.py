@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -135,7 +135,7 @@ class Taken:
     """The address that is to be confirmed by this message; None also if it is not any more."""
     recipient: str | None = None
     """The address to which it goes in place of the person's."""
-    venues: Venues = NO_VENUES
+    venues: Venues = field(default_factory=dict)
     """Those that the facts name, as far as they are known."""
 
     @property

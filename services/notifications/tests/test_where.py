@@ -1,0 +1,175 @@
+"""Every message about a session says where it is: the venue, or the page on which it is joined (NOTE-1)."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from email.message import EmailMessage
+from typing import Any
+
+import pytest
+from makegood_contracts import events as facts
+from makegood_contracts.ids import new_id
+
+from .conftest import START, World
+from .test_changes import text
+from .test_messages import invitation, parts
+
+GARDEN, TOWER = new_id(), new_id()
+IN_GARDEN, IN_TOWER = "Garden Practice, 12 Park Lane, Leeds", "Tower Rooms, 3 High Street, Leeds"
+
+
+def venue(venue_id: str, text: str, version: int = 1) -> facts.VenuePublished:
+    name, _, place = text.partition(", ")
+    return facts.VenuePublished(
+        venue_id=venue_id, venue_version=version, name=name, place=place, time_zone="Europe/London"
+    )
+
+
+async def in_person(world: World) -> None:
+    """The session is confirmed in the garden."""
+    await world.happen(venue(GARDEN, IN_GARDEN), venue(TOWER, IN_TOWER))
+    opened = facts.RoomOpened(
+        room_id=world.room_id, member_id=world.member, provider_id=world.provider, room_version=1, opened_at=START
+    )
+    here: dict[str, Any] = {"modality": "in_person", "venue_id": GARDEN}
+    await world.happen(opened, world.session(facts.SessionReserved, confirm_by=START, **here))
+    await world.happen(world.session(facts.SessionConfirmed, confirmed_by="provider", **here))
+
+
+async def chat(world: World) -> str:
+    """The latest message of the room."""
+    async with world.client(world.member) as client:
+        answer = await client.get(f"/v1/rooms/{world.room_id}/messages")
+    return str(answer.json()["items"][0]["text"])
+
+
+def names_in_both_parts(mail: EmailMessage, *wanted: str) -> None:
+    for kind in ("text/plain", "text/html"):
+        shown = " ".join(parts(mail)[kind].get_content().split())
+        for one in wanted:
+            assert one in shown, (kind, one)
+
+
+@pytest.mark.rule("NOTE-1", "RESC-4")
+async def test_a_session_in_person_names_its_venue_to_both_in_mail_chat_and_calendar(world: World) -> None:
+    await world.everybody()
+    async with world.sending():
+        await in_person(world)
+        (mail,), (other,) = await world.inbox.wait_for(world.ada, 1), await world.inbox.wait_for(world.grace, 1)
+    for one in (mail, other):
+        names_in_both_parts(one, IN_GARDEN)
+        _, event = invitation(one)
+        assert str(event["LOCATION"]) == IN_GARDEN
+        lines = str(event["DESCRIPTION"]).splitlines()
+        assert lines[0].startswith("Tuesday, November 24, 2026, 10:00")
+        assert lines[1:] == [
+            "30 minutes, in person", f"Where: {IN_GARDEN}", f"https://app.example.org/sessions/{world.session_id}",
+        ]  # fmt: skip
+    assert (await chat(world)).endswith(f"\nWhere: {IN_GARDEN}")
+    async with world.client(world.member) as client:
+        file = await client.get(f"/v1/sessions/{world.session_id}/calendar.ics")
+    assert "LOCATION:Garden Practice\\, 12 Park Lane\\, Leeds" in file.text
+
+
+@pytest.mark.rule("NOTE-1")
+async def test_a_session_by_video_names_the_page_on_which_it_is_joined(world: World) -> None:
+    await world.everybody()
+    page = f"https://app.example.org/sessions/{world.session_id}"
+    async with world.sending():
+        await world.confirmed()
+        (mail,) = await world.inbox.wait_for(world.ada, 1)
+    assert f"Where: {page}" in text(mail)
+    _, event = invitation(mail)
+    assert str(event["LOCATION"]) == page
+    assert str(event["DESCRIPTION"]).splitlines()[1:] == ["30 minutes, video", f"Where: {page}"]
+    assert (await chat(world)).endswith(f"\nWhere: {page}")
+
+
+@pytest.mark.rule("NOTE-1", "RESC-2")
+@pytest.mark.parametrize("later", [timedelta(), timedelta(hours=1)])
+async def test_a_move_to_another_venue_names_both_places(world: World, later: timedelta) -> None:
+    await world.everybody(phone="+49 30 123456", channels={"email": True, "whatsapp": True})
+    moved = {"modality": "in_person", "venue_id": TOWER, "old_venue_id": GARDEN}
+    async with world.sending():
+        await in_person(world)
+        await world.happen(world.moved("provider", start=START + later, **moved))
+        mails = [await world.inbox.wait_for(address, 2) for address in (world.ada, world.grace)]
+        await world.settled()
+    before = IN_GARDEN if not later else f"Tuesday, November 24, 2026, 10:00 AM, {IN_GARDEN}"
+    for _, mail in mails:
+        assert f"Before: {before}" in text(mail)
+        assert f"Where: {IN_TOWER}" in text(mail)
+        names_in_both_parts(mail, IN_GARDEN, IN_TOWER)
+        _, event = invitation(mail)
+        assert (str(event["LOCATION"]), event["SEQUENCE"]) == (IN_TOWER, 1)
+    line = await chat(world)
+    assert f"Before: {before}. Now: Tuesday" in line.replace("\u00a0", " ")
+    assert line.endswith(f"\nWhere: {IN_TOWER}")
+    if not later:
+        assert line.count("10:00") == 1, "the time did not change, so it is said once"
+    short = (await world.whatsapp.messages())[0]["Parameters"]
+    assert (short[0], short[-1]) == (before, IN_TOWER)
+
+
+@pytest.mark.rule("NOTE-1")
+async def test_a_message_that_overtakes_the_news_of_its_venue_waits_for_it(world: World) -> None:
+    await world.everybody()
+    here: dict[str, Any] = {"modality": "in_person", "venue_id": GARDEN}
+    async with world.sending():
+        await world.happen(world.session(facts.SessionReserved, confirm_by=START, **here))
+        await world.happen(world.session(facts.SessionConfirmed, confirmed_by="provider", **here))
+        await world.happen(venue(GARDEN, "Old name, Nowhere"), venue(GARDEN, IN_GARDEN, 2))
+        (mail,) = await world.inbox.wait_for(world.ada, 1)
+    assert f"Where: {IN_GARDEN}" in text(mail)
+
+
+@pytest.mark.rule("NOTE-1")
+async def test_older_news_of_a_venue_changes_nothing(world: World) -> None:
+    await world.everybody()
+    await world.happen(venue(GARDEN, IN_GARDEN, 2), venue(GARDEN, "Old name, Nowhere", 1))
+    here: dict[str, Any] = {"modality": "in_person", "venue_id": GARDEN}
+    await world.happen(world.session(facts.SessionReserved, confirm_by=START, **here))
+    await world.happen(world.session(facts.SessionConfirmed, confirmed_by="provider", **here))
+    rows = await world.rows("SELECT text FROM chat_messages")
+    assert rows[0][0].endswith(f"\nWhere: {IN_GARDEN}")
+
+
+ENDINGS: list[tuple[str, Any]] = [
+    ("cancelled by the member", lambda world: world.cancelled("member")),
+    ("cancelled by the provider", lambda world: world.cancelled("provider")),
+    ("cancelled by the platform", lambda world: world.cancelled("system")),
+    ("missed", lambda world: world.missed()),
+    ("no-show", lambda world: world.session(facts.MemberNoShow, marked_by="system")),
+]
+
+
+@pytest.mark.rule("NOTE-1", "RESC-4")
+@pytest.mark.parametrize(("how", "ending"), ENDINGS, ids=[how for how, _ in ENDINGS])
+async def test_the_providers_calendar_follows_as_the_members_does(world: World, how: str, ending: Any) -> None:
+    await world.everybody()
+    async with world.sending():
+        await world.confirmed()
+        await world.happen(world.moved("provider"), ending(world))
+        mails = await world.inbox.wait_for(world.ada, 3), await world.inbox.wait_for(world.grace, 3)
+        await world.settled()
+    assert len(world.inbox.mails) == 6
+    for mail, other in zip(*mails, strict=True):
+        (calendar, event), (theirs, same) = invitation(mail), invitation(other)
+        assert calendar["METHOD"] == theirs["METHOD"]
+        assert [event[name] for name in ("UID", "SEQUENCE", "DTSTART", "DTEND", "STATUS")] == [
+            same[name] for name in ("UID", "SEQUENCE", "DTSTART", "DTEND", "STATUS")
+        ]
+        assert world.grace in same["ATTENDEE"]
+        assert str(same["SUMMARY"]) == "Session with Ada Canary"
+    assert calendar["METHOD"] == "CANCEL"
+
+
+@pytest.mark.rule("NOTE-1")
+async def test_a_session_that_was_never_confirmed_is_in_nobodys_calendar(world: World) -> None:
+    await world.everybody()
+    async with world.sending():
+        await world.reserved()
+        await world.happen(world.session(facts.SessionDeclined))
+        await world.inbox.wait_for(world.ada, 1)
+        await world.settled()
+    assert [mail["To"].addresses[0].addr_spec for mail in world.inbox.mails] == [world.ada]
