@@ -159,7 +159,7 @@ async def test_a_provider_who_is_gone_is_left_for_another(platform: Platform) ->
     cast = await platform.cast(plan="sponsored-12", length=45)
     await platform.advance(26 * DAY)
     await gone(cast)
-    found = await says(cast, room_inactive="match_new_provider", provider_unavailable="message_provider")
+    found = await says(cast, room_inactive="match_new_provider", provider_unavailable="match_new_provider")
     with pytest.raises(Refused) as refusal:
         await cast.member.post(f"/v1/rooms/{cast.room_id}/restart")
     assert refusal.value.problem["reasons"][0]["remedy"]["action"] == "match_new_provider"
@@ -229,7 +229,7 @@ async def test_every_reason_is_named_at_once(platform: Platform) -> None:
         room_closed="get_more_sessions",
         room_inactive="get_more_sessions",
         coverage_ended="get_more_sessions",
-        provider_unavailable="message_provider",
+        provider_unavailable="match_new_provider",
     )
     assert found["next_slots"] == []
 

@@ -90,11 +90,13 @@ async def test_every_reason_is_named_at_once(world: World) -> None:
         "room-inactive": "match_new_provider",
         "outstanding-charges": "pay_balance",
         "coverage-ended": "choose_plan",
-        "provider-unavailable": "message_provider",
+        "provider-unavailable": "match_new_provider",
     }
     hrefs = {reason["code"]: reason["remedy"].get("href") for reason in found["reasons"]}
     assert hrefs["outstanding-charges"] == "/v1/members/anna/invoices"
-    assert hrefs["provider-unavailable"] == f"/v1/rooms/{room}/time-request"
+    assert hrefs["provider-unavailable"] == f"/v1/rooms/{room}/change-provider", (
+        "nobody is sent to a provider without hours"
+    )
     assert (found["next_slots"], found["can_purchase"]) == ([], False)
 
 

@@ -82,7 +82,7 @@ def _back_to_therapy(at: Circumstances) -> tuple[Remedy, ...]:
         return (Remedy("use_active_room", f"/v1/rooms/{at.active_room_id}"),)
     if at.plan_kind == "eap" and not at.sessions_left:
         return (Remedy("get_more_sessions"),)
-    anew = Remedy("match_new_provider", f"/v1/rooms/{at.room_id}/change-provider")
+    anew = _anew(at)
     if not at.provider_available:
         return (anew,)
     return Remedy("restart_therapy", f"/v1/rooms/{at.room_id}/restart"), anew
@@ -115,6 +115,15 @@ def _more_credits(at: Circumstances) -> tuple[Remedy, ...]:
     return tuple(found) or (Remedy("check_credits", f"/v1/members/{at.member_id}/credits"),)
 
 
+def _anew(at: Circumstances) -> Remedy:
+    return Remedy("match_new_provider", f"/v1/rooms/{at.room_id}/change-provider")
+
+
+def _unless_gone(helps: Callable[[Circumstances], tuple[Remedy, ...]]) -> Callable[[Circumstances], tuple[Remedy, ...]]:
+    """Nobody is sent to a provider who is gone: not to their slots, their waitlist or their chat (NOTE-5)."""
+    return lambda at: helps(at) if at.provider_available else (_anew(at),)
+
+
 def _waitlist(at: Circumstances) -> Remedy:
     return Remedy("join_waitlist", f"/v1/rooms/{at.room_id}/waitlist")
 
@@ -143,8 +152,8 @@ _TABLE: Final[Mapping[str, Callable[[Circumstances], tuple[Remedy, ...]]]] = {
     "no-session-credits": _more_credits,
     "length-not-in-plan": lambda at: (Remedy("choose_plan_length"), _ask(at)),
     "modality-not-in-plan": _one("choose_plan_modality"),
-    "provider-unavailable": lambda at: (_ask(at), _waitlist(at)),
-    "slot-not-offered": _slots("choose_another_slot"),
+    "provider-unavailable": _unless_gone(lambda at: (_ask(at), _waitlist(at))),
+    "slot-not-offered": _unless_gone(_slots("choose_another_slot")),
     "slot-taken": _slots("choose_another_slot"),
     "member-busy": lambda at: (Remedy("choose_another_time", f"/v1/providers/{at.provider_id}/slots"),),
     "venue-taken": _one("choose_another_venue", "/v1/venues"),
@@ -152,7 +161,15 @@ _TABLE: Final[Mapping[str, Callable[[Circumstances], tuple[Remedy, ...]]]] = {
     "temporary-interruption": _one("try_again_later"),
 }
 _NEED_MORE: Final = frozenset(
-    {"room-closed", "room-inactive", "restart-not-allowed", "coverage-ended", "no-session-credits"}
+    {
+        "room-closed",
+        "room-inactive",
+        "restart-not-allowed",
+        "coverage-ended",
+        "no-session-credits",
+        "provider-unavailable",
+        "slot-not-offered",
+    }
 )
 
 

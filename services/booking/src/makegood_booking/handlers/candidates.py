@@ -14,7 +14,7 @@ from makegood_contracts.ids import is_id
 from makegood_contracts.reasons import Obstacle, ReasonCode
 
 from makegood_booking.domain.bookability import Question
-from makegood_booking.domain.remedies import remedy
+from makegood_booking.domain.remedies import remedies_of
 from makegood_booking.lookout import Found, Lookout
 from makegood_booking.store.policies import Policies
 from makegood_booking.store.rooms import read_rooms
@@ -48,7 +48,7 @@ def judges(lookout: Lookout, policies: Policies) -> EventHandler:
 
 def _judged(event: WaitlistCandidateProposed, found: Found) -> WaitlistCandidateJudged:
     helps = [
-        (reason, remedy(reason.code, found.circumstances))
+        (reason, remedies_of(reason, found.circumstances)[0])
         for reason in found.verdict.reasons
         if reason.code not in DECIDED_ALREADY
     ]
