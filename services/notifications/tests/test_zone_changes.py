@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import pytest
 from makegood_contracts import events as facts
+from makegood_contracts.publishing.examples import example_of
+from makegood_notifications.domain.announcements import announcements
+from makegood_notifications.domain.invitations import CHANGES, ENDINGS
 
 from .conftest import World
 from .test_changes import text, told
@@ -49,3 +52,10 @@ async def test_a_session_that_was_never_confirmed_has_no_invitation_to_update(wo
     await world.happen(world.session(facts.SessionZoneChanged, changed_by="member", confirmed=False, **KOLKATA))
     assert ("email", "session-zone-changed") in await told(world, world.member)
     assert await world.rows("SELECT invitation_sequence FROM sessions") == [(None,)]
+
+
+@pytest.mark.rule("RESC-4")
+@pytest.mark.parametrize("kind", [facts.SessionConfirmed, *CHANGES, *ENDINGS], ids=lambda kind: kind.__name__)
+def test_whatever_changes_an_invitation_is_told_to_both(kind: type[facts.Event]) -> None:
+    news = announcements(example_of(kind), invited=True)  # type: ignore[arg-type]
+    assert {one.to for one in news if one.mail} == {"member", "provider"}

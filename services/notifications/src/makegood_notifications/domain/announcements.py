@@ -211,6 +211,7 @@ _CHANGES: dict[type[SessionFact], str] = {
     SessionConfirmed: "confirmed",
     SessionMoved: "moved",
     SessionExtended: "extended",
+    SessionZoneChanged: "rezoned",
     SessionCancelled: "cancelled",
     SessionDeclined: "declined",
     SessionExpired: "expired",
@@ -228,7 +229,7 @@ def _calendar(event: SessionFact) -> Announcement:
         to="provider",
         chat=False,
         calendar=True,
-        tentative=isinstance(event, SessionMoved) and not event.confirmed,
+        tentative=isinstance(event, SessionMoved | SessionZoneChanged) and not event.confirmed,
         more=replace(more, change=_CHANGES[type(event)]),
     )
 
