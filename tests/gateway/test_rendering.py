@@ -7,11 +7,13 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from urllib.parse import urljoin
 
 import httpx
 import pytest
 from gateway_harness import Gateway, envoy_binary
 from makegood_contracts.problems import PROBLEMS
+from makegood_contracts.publishing.places import OPENAPI
 
 RENDER = Path(__file__).resolve().parents[2] / "deploy" / "gateway" / "render.py"
 EMBEDDED = [
@@ -75,7 +77,7 @@ def test_each_problem_type_has_its_page(client: httpx.Client, slug: str) -> None
     assert "script-src 'self'" in answer.headers["content-security-policy"]
     assert f"/problems/{slug}" in answer.text
     assert "What to do" in answer.text
-    shown = html.unescape(answer.text.partition("<pre>")[2].partition("</pre>")[0])
+    shown = html.unescape(answer.text.partition("<pre ")[2].partition(">")[2].partition("</pre>")[0])
     assert json.loads(shown.partition("\n\n")[2]) == PROBLEMS[slug].body
 
 
@@ -88,8 +90,8 @@ def test_the_index_lists_every_problem_type(client: httpx.Client) -> None:
 def test_the_documentation_needs_nothing_from_elsewhere(client: httpx.Client) -> None:
     page = client.get("/docs")
     assert page.status_code == 200
-    assert "booking availability credits notifications" in page.text
-    for asset in ("swagger-ui-bundle.js", "swagger-ui.css", "docs.js", "pages.css", "icon.svg"):
+    assert 'data-document="/v1/openapi.json"' in page.text
+    for asset in ("swagger-ui-bundle.js", "swagger-ui.css", "docs.js", "docs.css", "pages.css", "icon.svg"):
         assert f"/assets/{asset}" in page.text
         assert client.get(f"/assets/{asset}").status_code == 200
     assert "http://" not in page.text
@@ -107,3 +109,19 @@ def test_documents_are_compressed_and_nothing_else(gateway: Gateway, client: htt
     assert answer.text == client.get(path, headers={"Accept-Encoding": "identity"}).text
     mine = client.get("/v1/sessions", headers={**gateway.headers("anna"), "Accept-Encoding": "gzip"})
     assert (mine.status_code, mine.headers.get("content-encoding")) == (200, None)
+
+
+def test_the_documents_of_the_whole_platform_are_served(client: httpx.Client) -> None:
+    api = client.get("/v1/openapi.json")
+    assert (api.status_code, api.headers["content-type"]) == (200, "application/json")
+    assert api.content == OPENAPI.read_bytes()
+    events = client.get("/asyncapi.json").json()
+    assert events["asyncapi"].startswith("3.")
+    for message in list(events["components"]["messages"].values())[::8]:  # fewer than the limit of one address
+        if message["payload"]:
+            address = urljoin("/asyncapi.json", message["payload"]["schema"]["$ref"])
+            schema = client.get(address)
+            assert (schema.status_code, schema.headers["content-type"]) == (200, "application/schema+json")
+            assert schema.json()["$id"].endswith(address)
+            assert message["name"] in address
+    assert client.get("/favicon.ico").headers["content-type"] == "image/svg+xml"

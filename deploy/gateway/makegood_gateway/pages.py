@@ -11,12 +11,18 @@ from pathlib import Path
 from typing import Final
 
 import jinja2
+from makegood_contracts.events import EVENT_TYPES
 from makegood_contracts.problems import PROBLEMS, ProblemType
+from makegood_contracts.publishing import asyncapi
+from makegood_contracts.publishing.places import ASYNCAPI_PATH, OPENAPI, OPENAPI_PATH, SCHEMAS_PATH
+from makegood_contracts.publishing.schemas import schema_of
 from markupsafe import Markup, escape
 
 from makegood_gateway.routes import SERVICES
 
 HTML: Final = "text/html; charset=utf-8"
+JSON: Final = "application/json"
+SCHEMA: Final = "application/schema+json"
 _ASSETS: Final = Path(__file__).resolve().parent / "assets"
 _MEDIA: Final = {".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=utf-8", ".svg": "image/svg+xml"}
 
@@ -54,6 +60,23 @@ def _asset(name: str) -> Page:
     return Page((f"/assets/{name}",), name, _MEDIA[Path(name).suffix], (_ASSETS / name).read_bytes())
 
 
+def _documents() -> tuple[Page, ...]:
+    """What machines read: the API of all services, the events, and a schema for each event."""
+    schemas = {name: schema_of(kind) for name, kind in sorted(EVENT_TYPES.items())}
+    return (
+        Page((OPENAPI_PATH,), "openapi.json", JSON, OPENAPI.read_bytes()),
+        Page((ASYNCAPI_PATH,), "asyncapi.json", JSON, _json(asyncapi.document())),
+        *(
+            Page((f"{SCHEMAS_PATH}/{name}.json",), f"schema-{name}.json", SCHEMA, _json(schema))
+            for name, schema in schemas.items()
+        ),
+    )
+
+
+def _json(content: object) -> bytes:
+    return json.dumps(content, ensure_ascii=False).encode()
+
+
 def _swagger(name: str) -> Page:
     """Swagger UI (Apache-2.0), as the package `fastapi-swagger` ships it."""
     body = resources.files("fastapi_swagger").joinpath("resources", name).read_bytes()
@@ -69,7 +92,11 @@ def pages() -> tuple[Page, ...]:
     environment.filters["code"] = _code
 
     def html(template: str, **values: object) -> bytes:
-        return environment.get_template(template).render(services=SERVICES, **values).encode()
+        return (
+            environment.get_template(template)
+            .render(services=SERVICES, openapi=OPENAPI_PATH, asyncapi=ASYNCAPI_PATH, **values)
+            .encode()
+        )
 
     problems = sorted(PROBLEMS.values(), key=lambda problem: (problem.status, problem.slug))
     return (
@@ -85,8 +112,11 @@ def pages() -> tuple[Page, ...]:
             )
             for problem in problems
         ),
+        *_documents(),
+        Page(("/favicon.ico",), "favicon.svg", _MEDIA[".svg"], (_ASSETS / "icon.svg").read_bytes()),
         _asset("pages.css"),
         _asset("docs.js"),
+        _asset("docs.css"),
         _asset("icon.svg"),
         _swagger("swagger-ui-bundle.js"),
         _swagger("swagger-ui.css"),

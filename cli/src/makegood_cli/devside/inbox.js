@@ -98,7 +98,7 @@ async function show() {
   const frame = make("iframe", { title: "The mail", src: `/view/${open}.html` });
   frame.setAttribute("sandbox", "allow-popups");
   const views = { HTML: frame, Text: make("pre", { textContent: mail.Text }) };
-  const tabs = make("nav"), place = make("div", { style: "display:contents" });
+  const tabs = make("nav", { ariaLabel: "Parts of the mail" }), place = make("div", { style: "display:contents" });
   for (const name of Object.keys(views).filter((n) => mail[n])) {
     const tab = make("button", { textContent: name });
     tab.onclick = () => {

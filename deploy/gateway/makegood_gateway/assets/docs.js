@@ -1,97 +1,53 @@
-// Merges the services' OpenAPI documents as they are now and hands the result to Swagger UI.
+// Shows the one document of all services with Swagger UI, and mends what keeps people with keyboards and screen readers out.
 "use strict";
 
 (function () {
   const stage = document.getElementById("api");
-  const services = stage.dataset.services.split(" ");
+  const LEVELS = { ".info .title": "1", ".opblock-tag": "2", ".modal-ux-header h3": "2", ".modal-ux-content h4": "3", h4: "3", h5: "4" };
+  const SELECTS = { servers: "Server", "content-type": "Media type", "examples-select-element": "Example" };
+  const PARTS = {
+    ".information-container": ["region", "About this API"],
+    ".schemes-server-container": ["region", "Server"],
+    ".modal-ux": ["dialog", "Authorize"],
+  };
 
-  const same = (a, b) => JSON.stringify(a) === JSON.stringify(b);
-
-  // Two services may use one name for different things; the later one is then told apart by its service.
-  function namesApart(service, document, merged) {
-    const renamed = new Map();
-    for (const [kind, entries] of Object.entries(document.components || {})) {
-      for (const [name, value] of Object.entries(entries)) {
-        const taken = (merged.components[kind] || {})[name];
-        if (taken !== undefined && !same(taken, value)) {
-          renamed.set(`#/components/${kind}/${name}`, `${service}.${name}`);
-        }
-      }
-    }
-    return renamed;
+  // Only what differs is set: each change wakes the observer again.
+  function set(node, name, value) {
+    if (node.getAttribute(name) !== value) node.setAttribute(name, value);
   }
 
-  function withNames(value, renamed) {
-    if (Array.isArray(value)) return value.map((item) => withNames(item, renamed));
-    if (value === null || typeof value !== "object") return value;
-    const copy = {};
-    for (const [key, item] of Object.entries(value)) {
-      const points = key === "$ref" && renamed.has(item);
-      copy[key] = points ? item.replace(/[^/]+$/, renamed.get(item)) : withNames(item, renamed);
-    }
-    return copy;
+  function each(selector, change) {
+    stage.querySelectorAll(selector).forEach(change);
   }
 
-  function add(merged, service, original) {
-    const renamed = namesApart(service, original, merged);
-    const document = withNames(original, renamed);
-    for (const [kind, entries] of Object.entries(document.components || {})) {
-      const target = (merged.components[kind] = merged.components[kind] || {});
-      for (const [name, value] of Object.entries(entries)) {
-        target[renamed.get(`#/components/${kind}/${name}`) || name] = value;
-      }
+  function mend() {
+    each("main, [role='main']", (node) => node.closest("#api") && node.tagName !== "MAIN" && node.removeAttribute("role"));
+    each("button a[href]", (link) => link.removeAttribute("href")); // the button does what the link did
+    for (const [selector, level] of Object.entries(LEVELS)) {
+      each(selector, (node) => node.hasAttribute("aria-level") || (set(node, "role", "heading"), set(node, "aria-level", level)));
     }
-    for (const [path, item] of Object.entries(document.paths || {})) {
-      for (const [method, operation] of Object.entries(item)) {
-        if (operation && typeof operation === "object" && !Array.isArray(operation)) {
-          operation.tags = [service];
-          if (document.security && !operation.security) operation.security = document.security;
-        }
-        merged.paths[path] = merged.paths[path] || {};
-        merged.paths[path][method] = operation;
-      }
-    }
-    merged.tags.push({ name: service, description: (document.info || {}).description || "" });
-  }
-
-  async function read(service) {
-    const answer = await fetch(`/v1/${service}/openapi.json`, { headers: { Accept: "application/json" } });
-    if (!answer.ok) throw new Error(`${answer.status}`);
-    return answer.json();
-  }
-
-  async function show() {
-    const merged = {
-      openapi: "3.1.0",
-      info: { title: "Makegood", version: "1", description: "All services, through the gateway." },
-      tags: [],
-      paths: {},
-      components: {},
-    };
-    // What a document says of security itself goes before this.
-    merged.components.securitySchemes = { token: { type: "http", scheme: "bearer", bearerFormat: "JWT" } };
-    merged.security = [{ token: [] }];
-    const documents = await Promise.allSettled(services.map(read));
-    const missing = services.filter((_, index) => documents[index].status === "rejected");
-    documents.forEach((document, index) => {
-      if (document.status === "fulfilled") add(merged, services[index], document.value);
+    each("select", (node) => {
+      const known = Object.keys(SELECTS).find((name) => node.id === name || node.classList.contains(name));
+      set(node, "aria-label", SELECTS[known] || node.closest("tr")?.dataset.paramName || "Choice");
     });
-    if (missing.length) {
-      const note = document.getElementById("missing");
-      note.textContent = `Not answering now, so not shown: ${missing.join(", ")}. Reload the page in a moment.`;
-      note.hidden = false;
+    each("textarea, input", (node) => node.labels.length || node.hasAttribute("aria-label") || set(node, "aria-label", node.placeholder || "Request body"));
+    for (const [selector, [role, label]] of Object.entries(PARTS)) {
+      each(selector, (node) => (set(node, "role", role), set(node, "aria-label", label)));
     }
-    SwaggerUIBundle({
-      spec: merged,
-      domNode: stage,
-      deepLinking: true,
-      docExpansion: "list",
-      defaultModelsExpandDepth: 0,
-      persistAuthorization: false,
-      tryItOutEnabled: true,
-      validatorUrl: null,
-    });
+    each(".close-modal", (node) => set(node, "aria-label", "Close"));
+    each("button[type='submit'][aria-label]", (node) => node.removeAttribute("aria-label"));
+    each("pre, .microlight", (node) => set(node, "tabindex", "0"));
   }
 
-  show();
+  new MutationObserver(mend).observe(stage, { childList: true, subtree: true });
+  SwaggerUIBundle({
+    url: stage.dataset.document,
+    domNode: stage,
+    deepLinking: true,
+    docExpansion: "list",
+    defaultModelsExpandDepth: 0,
+    persistAuthorization: false,
+    tryItOutEnabled: true,
+    validatorUrl: null,
+  });
 })();

@@ -200,12 +200,13 @@ class Edge:
         return response_to(error, context.request_id)
 
     def _complete_headers(self, message: Message, context: RequestContext) -> None:
+        said = {name for name, _ in message["headers"]}
         headers: list[tuple[bytes, bytes]] = [
             *message["headers"],
-            *_SECURITY_HEADERS,
+            *(header for header in _SECURITY_HEADERS if header[0] not in said),
             (b"x-request-id", context.request_id.encode()),
         ]
-        if not any(name == b"cache-control" for name, _ in message["headers"]):
+        if b"cache-control" not in said:
             headers.append(_NO_STORE)
         message["headers"] = headers
 

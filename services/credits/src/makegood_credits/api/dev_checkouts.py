@@ -24,6 +24,9 @@ Deliver = Callable[[bytes, dict[str, str]], Awaitable[int]]
 
 _CHOICES: Final[dict[str, PaymentOutcome]] = {"pay": "paid", "decline": "failed"}
 _HOOK: Final = "/v1/webhooks/payments"
+_POLICY: Final = (
+    "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+)
 
 
 def dev_checkouts(service: Service, payments: DevelopmentPayments, deliver: Deliver | None = None) -> APIRouter:
@@ -72,19 +75,22 @@ def _to_ourselves(service: Service) -> Deliver:
 
 
 def _page(checkout: OpenCheckout) -> Response:
-    """Plain HTML: the service's own policy allows neither styles nor scripts."""
+    """Plain HTML in the style that the gateway serves, and allows."""
     what = "Session charge" if checkout.quantity is None else f"{checkout.quantity} session credit(s)"
     state = {"open": "Not paid yet.", "paid": "Paid.", "failed": "Declined."}[checkout.state]
     price = money_text(checkout.amount.amount_minor, checkout.amount.currency)
     buttons = "".join(
-        f'<form method="post" action="{PAGE}/{checkout.id}/{choice}"><p><button>{label}</button></p></form>'
+        f'<form method="post" action="{PAGE}/{checkout.id}/{choice}"><button class="{choice}">{label}</button></form>'
         for choice, label in (("pay", "Pay"), ("decline", "Decline"))
         if checkout.state != "paid"
     )
     content = (
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width"><title>Development payment</title></head><body>'
-        f"<h1>{escape(what)}: {escape(price)}</h1><p><strong>{state}</strong></p>{buttons}"
-        "<p>This page stands in for a payment provider in development. No money moves.</p></body></html>"
+        '<meta name="viewport" content="width=device-width, initial-scale=1"><title>Development payment · Makegood</title>'
+        '<link rel="icon" href="/assets/icon.svg"><link rel="stylesheet" href="/assets/pages.css"></head><body>'
+        '<header><span class="brand"><img src="/assets/icon.svg" alt="" width="24" height="24">Makegood</span></header><main>'
+        f'<h1>{escape(what)}: {escape(price)}</h1><p role="status"><strong>{state}</strong></p>'
+        f'<div class="choices">{buttons}</div>'
+        '<p class="note">This page stands in for a payment provider in development. No money moves.</p></main></body></html>'
     )
-    return Response(content, media_type="text/html; charset=utf-8")
+    return Response(content, media_type="text/html; charset=utf-8", headers={"Content-Security-Policy": _POLICY})
