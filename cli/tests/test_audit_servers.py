@@ -54,6 +54,7 @@ def session_row(session_id: str, status: str, **more: str) -> str:
 async def test_each_session_has_its_moment_and_late_deadlines_are_found(urls: Urls) -> None:
     start = "timestamptz '2030-01-01 10:00Z'"
     came = {"member_joined_at": start}
+    in_person = {"modality": "'in_person'", "venue_id": "'v'"}
     there = {"provider_joined_at": start}
     moments = {
         "requested": ("requested", {"confirm_by": "NULL"}, "2029-12-01T10:07"),
@@ -73,6 +74,14 @@ async def test_each_session_has_its_moment_and_late_deadlines_are_found(urls: Ur
             "2030-01-01T10:16",
         ),
         "member left": ("confirmed", {**came, **there, "member_left_at": start}, "2030-01-01T10:30"),
+        "nobody in person": ("confirmed", in_person, "2030-01-01T10:30"),
+        "left early in person": (
+            "confirmed", {**in_person, **came, "member_left_at": f"{start} - interval '1 s'"}, "2030-01-01T10:30"
+        ),
+        "late in person": ("confirmed", {**in_person, "member_joined_at": f"{start} + interval '11 min'"}, "2030-01-01T10:30"),
+        "member in person": ("confirmed", {**in_person, **came}, "2030-01-01T10:11"),
+        "provider in person": ("confirmed", {**in_person, **there}, "2030-01-01T10:16"),
+        "asked": ("confirmed", {**in_person, "outcome_asked": "true"}, "2030-01-02T10:30"),
         "both there": ("confirmed", {**came, **there, "together_since": start}, "2030-01-01T10:00"),
         "in session": ("in_session", came, "2030-01-01T10:30"),
     }
@@ -80,7 +89,7 @@ async def test_each_session_has_its_moment_and_late_deadlines_are_found(urls: Ur
     over = str(uuid4())
     await execute(
         urls["booking"],
-        'INSERT INTO policies VALUES (2, \'own\', \'{"decide_minutes": 7, "grace_minutes": 11, "no_show_minutes": 16}\')',
+        'INSERT INTO policies VALUES (2, \'own\', \'{"decide_minutes": 7, "grace_minutes": 11, "no_show_minutes": 16, "answer_hours": 24}\')',
         *(session_row(ids[name], status, **more) for name, (status, more, _) in moments.items()),
         session_row(over, "completed"),
         f"INSERT INTO deadlines VALUES ('session', '{ids['reserved']}', '2029-12-31 10:00Z')",

@@ -102,6 +102,7 @@ RIGHTS: Final[Mapping[str, Right]] = {
     "POST /v1/sessions/{session_id}/confirm": may("provider"),
     "POST /v1/sessions/{session_id}/extend": may("provider", ends_at="{extended_end}", invoice=None),
     "POST /v1/sessions/{session_id}/no-show": may("provider"),
+    "POST /v1/sessions/{session_id}/outcome": may("provider"),
     "POST /v1/sessions/{session_id}/decline": may("provider"),
     "POST /v1/sessions/{session_id}/reschedule": may(*PARTIES, refused=SUPPORT_MAY_NOT),
     "POST /v1/sessions/{session_id}/join": may(*PARTIES),

@@ -15,6 +15,8 @@ SELECT s.id::text, s.status, s.version, s.member_id, s.provider_id, s.venue_id, 
         WHEN 'reserved' THEN s.confirm_by
         WHEN 'confirmed' THEN CASE
             WHEN s.together_since IS NOT NULL THEN s.starts_at
+            WHEN s.outcome_asked THEN s.ends_at + make_interval(hours => (p.numbers->>'answer_hours')::int)
+            WHEN s.modality = 'in_person' AND NOT waits.somebody_came THEN s.ends_at
             WHEN s.provider_joined_at IS NULL OR s.provider_left_at < s.starts_at THEN waits.grace_ends
             WHEN s.provider_left_at < waits.no_show OR s.member_joined_at IS NULL OR s.member_left_at < s.starts_at
                 THEN waits.no_show
@@ -25,7 +27,11 @@ FROM sessions s
 LEFT JOIN policies p ON p.version = s.policy_version
 LEFT JOIN deadlines d ON d.kind = 'session' AND d.entity_id = s.id::text
 CROSS JOIN LATERAL (SELECT s.starts_at + make_interval(mins => (p.numbers->>'grace_minutes')::int) AS grace_ends,
-    s.starts_at + make_interval(mins => (p.numbers->>'no_show_minutes')::int) AS no_show) AS waits
+    s.starts_at + make_interval(mins => (p.numbers->>'no_show_minutes')::int) AS no_show,
+    coalesce(s.member_joined_at < s.starts_at + make_interval(mins => (p.numbers->>'grace_minutes')::int)
+        AND s.member_left_at >= s.starts_at IS NOT false, false)
+    OR coalesce(s.provider_joined_at < s.starts_at + make_interval(mins => (p.numbers->>'grace_minutes')::int)
+        AND s.provider_left_at >= s.starts_at IS NOT false, false) AS somebody_came) AS waits
 """
 """`moment`: when something happens to the session by itself; `due_at`: when booking will look. `move_…`: of a change of time
 that is being decided, or was refused. `corrected`: support said that it ended otherwise than recorded (MISS-5)."""

@@ -241,6 +241,20 @@ SESSIONS: Final = (
         remedy="Wait until the session has ended.",
     ),
     ProblemType(
+        slug="outcome-not-asked",
+        status=409,
+        title="Nobody asked how it went",
+        when="The provider says how a session went only if it was in person, has ended, and nobody had checked in.",
+        remedy="Wait for the end, or dispute the outcome if it is wrong.",
+    ),
+    ProblemType(
+        slug="check-in-code-wrong",
+        status=409,
+        title="Wrong check-in code",
+        when="The code is not the one that is shown at the session's venue now.",
+        remedy="Read the code at the venue again, or let the provider check in for both.",
+    ),
+    ProblemType(
         slug="reminder-not-possible",
         status=409,
         title="No reminder this way",

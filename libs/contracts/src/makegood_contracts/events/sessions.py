@@ -109,6 +109,8 @@ class SessionJoined(SessionFact, frozen=True, kw_only=True):
 
     party: Party
     joined_at: datetime
+    how: Literal["joined", "code", "provider"] = "joined"
+    """JOIN-3: `code`: checked in with the venue's code. `provider`: the provider checked them in."""
 
 
 class SessionLeft(SessionFact, frozen=True, kw_only=True):
@@ -122,8 +124,17 @@ class SessionStarted(SessionFact, frozen=True, kw_only=True):
     """Both are in and the start has come."""
 
 
+class OutcomeAsked(SessionFact, frozen=True, kw_only=True):
+    """A session in person has ended and nobody had checked in: the provider is asked how it went (JOIN-3). Without an answer by
+    `answer_by` it counts as the provider's miss."""
+
+    answer_by: datetime
+
+
 class SessionCompleted(SessionFact, frozen=True, kw_only=True):
-    """The two met and the end has come; the credit is spent (JOIN-2)."""
+    """The two met and the end has come; the credit is spent (JOIN-2). `told_by`: who said so, if nobody had checked in (JOIN-3)."""
+
+    told_by: Actor = "system"
 
 
 class ProviderMissed(SessionFact, frozen=True, kw_only=True):
@@ -132,6 +143,8 @@ class ProviderMissed(SessionFact, frozen=True, kw_only=True):
     absent_party: Literal["provider", "both"]
     missed_at: datetime
     grace_minutes: int
+    told_by: Actor = "system"
+    """Who said so, if nobody had checked in (JOIN-3)."""
 
 
 class MemberNoShow(SessionFact, frozen=True, kw_only=True):

@@ -13,16 +13,18 @@ from makegood_chassis.http.problems import not_found
 from makegood_chassis.http.rights import Access, operation
 from makegood_contracts.events import Party
 
-from makegood_booking.api.models import CancelRequest, JoinView, Nothing, SessionView
+from makegood_booking.api.models import CancelRequest, JoinRequest, JoinView, Nothing, SessionView
 from makegood_booking.api.parameters import PartsOf, SessionId, allowed, known_id, session_answer
 from makegood_booking.desk import session_path
 from makegood_booking.domain import attendance, cancelling
 from makegood_booking.domain.booking import Unfit
+from makegood_booking.domain.in_person import CheckIn, check_in
 from makegood_booking.domain.session import Changed, Refusal, Session
 from makegood_booking.handlers.outcomes import announce, settled, settled_key
 from makegood_booking.parts import Parts
 from makegood_booking.store.personal_data import keep_remark
 from makegood_booking.store.rooms import touch_rooms
+from makegood_booking.store.venues import code_digest
 
 router = APIRouter(tags=["sessions"])
 
@@ -136,29 +138,34 @@ async def cancel_session(
 @router.post(
     "/v1/sessions/{session_id}/join",
     response_model=JoinView,
-    responses=problems("not-found", "not-confirmed", "too-early-to-join", "session-over"),
+    responses=problems("not-found", "not-confirmed", "too-early-to-join", "session-over", "check-in-code-wrong"),
 )
 async def join_session(
     session_id: SessionId,
     access: Annotated[Access, Depends(operation("session.join"))],
     change: ChangeOf,
     parts: PartsOf,
-    body: Nothing | None = None,
+    body: JoinRequest | None = None,
 ) -> Response:
     """A party comes (JOIN-1); the answer says where its media client connects. Before the opening: `opens_at`.
+
+    To a session in person it checks in with the code that the venue shows, or the provider does for both (JOIN-3).
 
     The link is good until the session ends. It is kept nowhere: a repeated request gets a new one and joins no second time.
     """
     session_id = known_id(session_id, "session")
+    asked = body or JoinRequest()
     async with change.unit(secret=True) as unit:
         session, party = await locked(parts, session_id, access, change, unit)
         if change.repeated:
             still = attendance.entry_refused(attendance.as_of(session, unit.now)[0], unit.now)
             allowed(still or Changed(session), session, unit.now)
         else:
-            session = await save(parts, attendance.join(session, party, unit.now), session, party, change, unit)
-        shown = SessionView.of(session, party, unit.now)
-        view = JoinView.model_construct(join_url=parts.join_links.make(session, party), session=shown)
+            digest = await code_digest(session.booked.venue_id, unit) if asked.venue_code else None
+            result = check_in(session, party, CheckIn(asked.venue_code, asked.both), digest, unit.now)
+            session = await save(parts, result, session, party, change, unit)
+        url = None if session.booked.modality == "in_person" else parts.join_links.make(session, party)
+        view = JoinView.model_construct(join_url=url, session=SessionView.of(session, party, unit.now))
         return change.answer(200, view, version=session.version)
 
 

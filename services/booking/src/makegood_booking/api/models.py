@@ -44,6 +44,7 @@ MORE_OF_POLICY: Final[dict[str, Any]] = {
     "short_notice_hours": 26,
     "reconfirm_hours": 48,
     "reminder_hours": [24, 1],
+    "answer_hours": 24,
     "hold_minutes": 15,
     "decide_minutes": 5,
     "horizon_days": 366,
@@ -150,6 +151,15 @@ class CancelRequest(RequestModel):
     ] = False
 
 
+class JoinRequest(RequestModel):
+    """How a party checks in to a session in person (JOIN-3); empty for any other session."""
+
+    model_config = example(venue_code="7K3M-9QXT")
+
+    venue_code: Annotated[str | None, Field(min_length=1, max_length=32, description="As the venue shows it.")] = None
+    both: Annotated[Flag, Field(description="By the provider: the member is there, too. Needs no code.")] = False
+
+
 class PolicyTerms(View):
     """The numbers of a policy."""
 
@@ -178,6 +188,9 @@ class PolicyView(PolicyTerms):
     short_notice_hours: int
     reconfirm_hours: int
     reminder_hours: tuple[int, ...]
+    answer_hours: Annotated[
+        int, Field(description="So long after its end the provider is waited for to say how a session in person went.")
+    ]
     hold_minutes: int
     decide_minutes: int
     horizon_days: int
@@ -302,7 +315,7 @@ class JoinView(View):
         join_url=f"http://127.0.0.1:8080/join/{SESSION_ID}#eyJhbGciOiJIUzI1NiJ9.e30.c2ln", session=SESSION
     )
 
-    join_url: str
+    join_url: Annotated[str | None, Field(description="None for a session in person.")]
     session: SessionView
 
 

@@ -1,4 +1,4 @@
-"""How a session ended, where somebody says that it ended otherwise (MISS-5)."""
+"""How a session ended: said by the provider who is asked (JOIN-3), or by somebody who says that it ended otherwise (MISS-5)."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from makegood_booking.api.changes import locked, save
 from makegood_booking.api.models import SessionView
 from makegood_booking.api.parameters import PartsOf, SessionId, allowed, known_id, session_answer
 from makegood_booking.domain.disputes import correct, dispute
+from makegood_booking.domain.in_person import say_outcome
 from makegood_booking.store.personal_data import keep_note
 
 router = APIRouter(tags=["sessions"])
@@ -40,6 +41,35 @@ class CorrectionRequest(RequestModel):
 
     outcome: Outcome
     reason: Annotated[str, Field(min_length=1, max_length=2000, description="For support and the two parties.")]
+
+
+class OutcomeRequest(RequestModel):
+    """How the session in person went."""
+
+    model_config = example(outcome="completed")
+
+    outcome: Outcome
+
+
+@router.post(
+    "/v1/sessions/{session_id}/outcome",
+    response_model=SessionView,
+    responses=problems("not-found", "outcome-not-asked", "no-show-not-possible", "session-over"),
+)
+async def say_how_it_went(
+    session_id: SessionId,
+    body: OutcomeRequest,
+    access: Annotated[Access, Depends(operation("session.outcome"))],
+    change: Annotated[Change, Depends(changes())],
+    parts: PartsOf,
+) -> Response:
+    """The provider says how a session in person went, to which nobody had checked in (JOIN-3). They are asked at its end, and
+    have until `answer_hours` of the policy after it; without an answer it counts as the provider's miss."""
+    session_id = known_id(session_id, "session")
+    async with change.unit() as unit:
+        session, party = await locked(parts, session_id, access, change, unit)
+        session = await save(parts, say_outcome(session, body.outcome, unit.now), session, party, change, unit)
+        return session_answer(change, 200, session)
 
 
 @router.post(

@@ -43,6 +43,7 @@ class PolicyRequest(RequestModel):
     no_show_minutes: _Number | None = None
     cooling_off_minutes: _Number | None = None
     together_minutes: _Number | None = None
+    answer_hours: _Number | None = None
     inactivity_days: _Number | None = None
     offer_minutes: _Number | None = None
     hold_minutes: _Number | None = None

@@ -37,6 +37,7 @@ RIGHTS: Final[Rights] = {
     "session.cancel": (_MEMBER, _PROVIDER, Denial("support", "support-may-not")),
     "session.reschedule": (_MEMBER, _PROVIDER, Denial("support", "support-may-not")),
     "session.extend": (_PROVIDER,),
+    "session.outcome": (_PROVIDER,),
     "session.dispute": (_MEMBER, _PROVIDER),
     "session.correct": (_SUPPORT,),
     "session.join": (_MEMBER, _PROVIDER),

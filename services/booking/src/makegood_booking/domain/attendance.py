@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
 from makegood_contracts.events import (
     Actor,
     MemberNoShow,
+    OutcomeAsked,
     Party,
     ProviderMissed,
     ReconfirmationAsked,
@@ -35,6 +36,7 @@ from makegood_booking.domain.session import (
     was_present,
 )
 
+JoinedHow = Literal["joined", "code", "provider"]
 OVER_ALREADY = Refusal("session-over")
 UNDECIDED = Refusal("not-confirmed", "The booking is still being decided.")
 
@@ -82,7 +84,7 @@ def entry_refused(session: Session, now: datetime) -> Refusal | None:
     return OVER_ALREADY if now >= session.booked.ends_at else None
 
 
-def join(session: Session, party: Party, now: datetime) -> Changed | Refusal:
+def join(session: Session, party: Party, now: datetime, how: JoinedHow = "joined") -> Changed | Refusal:
     """JOIN-1: from 10 minutes before the start until the end, for the two parties of a confirmed session only."""
     session, before = as_of(session, now)
     refusal = entry_refused(session, now)
@@ -91,7 +93,7 @@ def join(session: Session, party: Party, now: datetime) -> Changed | Refusal:
     if in_room(session, party):
         return Changed(session, before)
     attendance = session.attendance.came(party, now, session.booked.starts_at)
-    joined = happened(session, SessionJoined, {"attendance": attendance}, party=party, joined_at=now)
+    joined = happened(session, SessionJoined, {"attendance": attendance}, party=party, joined_at=now, how=how)
     return after(before + joined.events, time_passed(joined.session, now))
 
 
@@ -125,7 +127,7 @@ def mark_no_show(session: Session, now: datetime) -> Changed | Refusal:
         return Refusal("no-show-not-possible", "Join the session first: only who is in the room can mark a no-show.")
     if was_present(session, "member"):
         return Refusal("no-show-not-possible", "The member was there.")
-    return after(before, _no_show(session, "provider"))
+    return after(before, no_show(session, "provider"))
 
 
 def next_due(session: Session) -> datetime | None:
@@ -148,15 +150,18 @@ def _due_of_status(session: Session) -> datetime | None:
             return policy.reconfirm_at(booked.starts_at)
         case "confirmed" if session.attendance.met:
             return booked.starts_at
+        case "confirmed" if session.outcome_asked:
+            return policy.answer_by(booked.ends_at)
         case "confirmed" | "in_session":
-            return _verdict(session).at
+            return verdict_of(session).at
         case _:
             return None
 
 
-def _verdict(session: Session) -> Verdict:
-    booked = session.booked
-    return verdict(session.attendance, booked.policy, booked.starts_at, booked.ends_at)
+def verdict_of(session: Session) -> Verdict:
+    """JOIN-2: how a session that was confirmed ends, and when, if nobody comes or goes until then."""
+    booked, in_person = session.booked, session.booked.modality == "in_person"
+    return verdict(session.attendance, booked.policy, booked.starts_at, booked.ends_at, in_person=in_person)
 
 
 def time_passed(session: Session, now: datetime) -> Changed:
@@ -183,32 +188,49 @@ def _when_due(session: Session, moment: datetime) -> Changed:
             return happened(session, ReconfirmationAsked, {"reconfirmation": "asked"})
         case "confirmed" if session.attendance.met:
             return happened(session, SessionStarted, {"status": "in_session"})
+        case "confirmed" if session.outcome_asked:  # JOIN-3: no answer
+            return provider_missed(session, "provider" if was_present(session, "member") else "both", moment)
         case _:  # JOIN-2, MISS-1, NOSH-1
-            return _ended(session, _verdict(session))
+            return _ended(session, verdict_of(session))
 
 
 def _ended(session: Session, found: Verdict) -> Changed:
-    changes: dict[str, Any] = {"status": found.outcome, "absent_party": found.absent}
     match found.outcome:
         case "completed":
-            return happened(session, SessionCompleted, changes)
+            return completed(session)
         case "member_no_show":
-            return _no_show(session, "system")
+            return no_show(session, "system")
         case "provider_missed":
-            return happened(
-                session,
-                ProviderMissed,
-                changes,
-                absent_party=found.absent,
-                missed_at=found.at,
-                grace_minutes=session.policy.grace_minutes,
-            )
+            return provider_missed(session, "provider" if found.absent == "provider" else "both", found.at)
+        case "unknown":  # JOIN-3
+            answer_by = session.policy.answer_by(session.booked.ends_at)
+            return happened(session, OutcomeAsked, {"outcome_asked": True}, answer_by=answer_by)
 
 
-def _no_show(session: Session, marked_by: Actor) -> Changed:
+def completed(session: Session, told_by: Actor = "system") -> Changed:
+    """JOIN-2: it took place."""
+    return happened(session, SessionCompleted, {"status": "completed"}, told_by=told_by)
+
+
+def no_show(session: Session, marked_by: Actor) -> Changed:
     """NOSH-1; RESC-3: it costs nothing if the provider had moved the session at short notice."""
     changes: dict[str, Any] = {"status": "member_no_show", "absent_party": "member"}
     return happened(session, MemberNoShow, changes, marked_by=marked_by, forfeits=not session.moved_at_short_notice)
+
+
+def provider_missed(
+    session: Session, absent: Literal["provider", "both"], missed_at: datetime, told_by: Actor = "system"
+) -> Changed:
+    """MISS-1: it is the provider's miss, of which everything else follows (MISS-2)."""
+    return happened(
+        session,
+        ProviderMissed,
+        {"status": "provider_missed", "absent_party": absent},
+        absent_party=absent,
+        missed_at=missed_at,
+        grace_minutes=session.policy.grace_minutes,
+        told_by=told_by,
+    )
 
 
 def as_of(session: Session, now: datetime) -> tuple[Session, tuple[Any, ...]]:

@@ -6,8 +6,7 @@ from datetime import datetime
 
 from makegood_contracts.events import Actor, CancelCause, Party, SessionCancelled
 
-from makegood_booking.domain.attendance import OVER_ALREADY, after, as_of, next_due
-from makegood_booking.domain.presence import verdict
+from makegood_booking.domain.attendance import OVER_ALREADY, after, as_of, next_due, verdict_of
 from makegood_booking.domain.session import (
     AGREED,
     Changed,
@@ -58,9 +57,7 @@ def _favoured(session: Session) -> bool:
 def _waits_for_provider(session: Session) -> bool:
     """CANC-1: whether the provider of a session that has begun is not there. Once they were together for long enough that it
     counts as held (JOIN-2), nobody waits any more."""
-    booked = session.booked
-    stands = verdict(session.attendance, booked.policy, booked.starts_at, booked.ends_at)
-    return not in_room(session, "provider") and stands.outcome == "provider_missed"
+    return not in_room(session, "provider") and verdict_of(session).outcome == "provider_missed"
 
 
 def _forfeits(session: Session, now: datetime, until: datetime) -> bool:
@@ -75,9 +72,10 @@ def _forfeits(session: Session, now: datetime, until: datetime) -> bool:
 
 
 def cancel(session: Session, by: Party, accept_forfeit: bool, now: datetime) -> Changed | Refusal:
-    """CANC-1 for the member, who with less notice must accept the forfeit; CANC-2 for the provider, at any time."""
+    """CANC-1 for the member, who with less notice must accept the forfeit; CANC-2 for the provider, at any time. After the end
+    there is nothing to cancel, though the outcome may still be asked for (JOIN-3)."""
     session, before = as_of(session, now)
-    if session.over:
+    if session.over or now >= session.booked.ends_at:
         return OVER_ALREADY
     forfeits = by == "member" and forfeits_now(session, now)
     if forfeits and not accept_forfeit:
@@ -104,7 +102,7 @@ def call_off(session: Session, by: Actor, cause: CancelCause, now: datetime, *, 
     """Cancels because of something else: the provider's time off, a change of provider (ROOM-3). Without loss, unless the
     member accepted it."""
     session, before = as_of(session, now)
-    if session.over:
+    if session.over or now >= session.booked.ends_at:
         return Changed(session, before)
     cancelled = happened(
         session,

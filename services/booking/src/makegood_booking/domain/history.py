@@ -10,6 +10,7 @@ from makegood_contracts.events import (
     OutcomeDisputed,
     ProviderMissed,
     SessionCancelled,
+    SessionCompleted,
     SessionConfirmed,
     SessionDeclined,
     SessionExtended,
@@ -55,10 +56,14 @@ def made_by(event: Event) -> Actor:
             return "support"
         case SessionCancelled():
             return event.cancelled_by
-        case SessionJoined() | SessionLeft():
+        case SessionJoined():
+            return "provider" if event.how == "provider" else event.party
+        case SessionLeft():
             return event.party
         case MemberNoShow():
             return event.marked_by
+        case SessionCompleted() | ProviderMissed():
+            return event.told_by
         case _:
             return "system"
 
@@ -86,6 +91,8 @@ def detail(event: Event) -> str | None:
             return event.claim
         case OutcomeCorrected():
             return f"{event.outcome} instead of {event.old_outcome}"
+        case SessionJoined() if event.how != "joined":
+            return "checked in at the venue" if event.how == "code" else "the member was checked in by the provider"
         case ProviderMissed():
             return "the two did not meet" if event.absent_party == "both" else "the provider was not there"
         case MemberNoShow():

@@ -126,6 +126,7 @@ def _moved(session: Session, move: Move, now: datetime) -> Changed:
         "reconfirmation": "due" if confirmed and now < policy.reconfirm_at(move.starts_at) else None,
         # Whoever had come came for the old time.
         "attendance": NOBODY,
+        "outcome_asked": False,
     }
     if move.added is not None:  # its hold takes the place of the old one
         changes |= {
@@ -156,6 +157,7 @@ def _extended(session: Session, move: Move, now: datetime) -> Changed:
     changes = {
         "booked": _rebooked(session, move),
         "move": None,
+        "outcome_asked": False,
         "extended_minutes": session.extended_minutes + added,
         "invoiced_minor": session.invoiced_minor + (move.invoice.amount_minor if move.invoice else 0),
         "invoiced_early": session.invoiced_early or (move.invoice is not None and now < session.booked.starts_at),

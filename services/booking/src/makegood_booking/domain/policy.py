@@ -35,6 +35,8 @@ class Policy:
     """CANC-1: how long after booking the member cancels without loss, whatever the notice."""
     together_minutes: int = 5
     """JOIN-2: with less time together than this, a provider who left first has missed the session."""
+    answer_hours: int = 24
+    """JOIN-3: how long after the end the provider is waited for who is asked how a session in person went."""
     inactivity_days: int = 25
     offer_minutes: int = 120
     hold_minutes: int = 15
@@ -71,7 +73,9 @@ class Policy:
             f"If your provider is there and you have not joined {many(self.no_show_minutes, 'minute')} after the start, the "
             f"session counts as a no-show and the credit is forfeited. If both of you came but never met, or your provider left "
             f"first after less than {many(self.together_minutes, 'minute')} together, the session counts as missed by the "
-            f"provider. If your provider cancels, your credit always comes back. "
+            f"provider. For a session in person, check in at the venue, or let your provider check in for both "
+            f"of you; if nobody does, your provider says how it went within {many(self.answer_hours, 'hour')} of the end, or it "
+            f"counts as missed by the provider. If your provider cancels, your credit always comes back. "
             f"After your provider moved the session, or added an invoice before it began, you can cancel or move it "
             f"without loss, whatever the notice. "
             f"If you change your provider, your sessions ahead are cancelled without loss; for sessions with less notice "
@@ -128,6 +132,10 @@ class Policy:
         """MISS-1: the moment from which an absent provider has missed the session."""
         return starts_at + timedelta(minutes=self.grace_minutes)
 
+    def answer_by(self, ends_at: datetime) -> datetime:
+        """JOIN-3: until when the provider says how a session in person went."""
+        return ends_at + timedelta(hours=self.answer_hours)
+
     def no_show_at(self, starts_at: datetime) -> datetime:
         """NOSH-1: the moment from which an absent member is a no-show by itself."""
         return starts_at + timedelta(minutes=self.no_show_minutes)
@@ -175,6 +183,7 @@ _SMALLEST = {
     "no_show_minutes": 1,
     "cooling_off_minutes": 0,
     "together_minutes": 0,
+    "answer_hours": 1,
     "inactivity_days": 1,
     "offer_minutes": 1,
     "hold_minutes": 1,

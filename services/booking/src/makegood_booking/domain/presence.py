@@ -72,28 +72,36 @@ class Attendance:
         return replace(self, **changes)
 
 
+_PARTIES: Final[tuple[Party, Party]] = ("member", "provider")
 NOBODY: Final = Attendance()
 """Nobody has come yet."""
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """How the session ends, and when that is found, if nobody comes or goes until then."""
+    """How the session ends, and when that is found, if nobody comes or goes until then. `unknown`: the provider is asked."""
 
     at: datetime
-    outcome: Outcome
+    outcome: Outcome | Literal["unknown"]
     absent: AbsentParty | None = None
 
 
-def verdict(seen: Attendance, policy: Policy, starts_at: datetime, ends_at: datetime) -> Verdict:
+def verdict(
+    seen: Attendance, policy: Policy, starts_at: datetime, ends_at: datetime, *, in_person: bool = False
+) -> Verdict:
     """The table at JOIN-2. `seen` must not hold anybody's coming after the moment of the verdict that stood before it: whoever
     asks late asks for the earlier verdict first.
+
+    JOIN-3: in person two people meet whether or not they check in. If nobody has by the end of the grace, the table says nothing
+    of those who do so later, or never: then only that both did counts, and else the provider is asked.
 
     A session shorter than the times in which a party is waited for ends without them; what is found then waits for those times.
     """
     grace, no_show = policy.provider_missed_at(starts_at), policy.no_show_at(starts_at)
     if seen.met:
         return _of_a_meeting(seen, policy, grace, ends_at)
+    if in_person and not any(_present_by(seen, party, starts_at, grace) for party in _PARTIES):
+        return Verdict(ends_at, "unknown")
     member_came = seen.was_present("member", starts_at)
     if not _present_by(seen, "provider", starts_at, grace):
         return Verdict(grace, "provider_missed", "provider" if member_came else "both")

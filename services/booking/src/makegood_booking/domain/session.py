@@ -85,6 +85,8 @@ class Session:
     confirm_by: datetime | None = None
     attendance: Attendance = NOBODY
     """Who came to it and went, at the time at which it stands (JOIN-1)."""
+    outcome_asked: bool = False
+    """JOIN-3: it ended, nobody had checked in, and the provider is or was asked how it went."""
     absent_party: AbsentParty | None = None
     lot_id: str | None = None
     """The lot that its credit was first taken from."""
@@ -151,6 +153,8 @@ RefusalCode = Literal[
     "move-pending",
     "member-must-be-told",
     "no-outcome",
+    "outcome-not-asked",
+    "check-in-code-wrong",
 ]
 
 

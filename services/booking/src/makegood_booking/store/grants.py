@@ -9,7 +9,7 @@ from makegood_chassis.grants import CHASSIS, Allowed, Grants
 _OF_A_SESSION: Final = (
     "status, version, slot_state, funding, credit_state, reasons, purchasable, confirm_by, member_joined_at, member_left_at, "
     "provider_joined_at, provider_left_at, absent_party, lot_id, blocked_from, blocked_until, move, moved_by_provider, "
-    "together_since, together, first_left, moved_at_short_notice, reconfirmation, starts_at, ends_at, length_minutes, time_zone, venue_id, "
+    "together_since, together, first_left, moved_at_short_notice, outcome_asked, reconfirmation, starts_at, ends_at, length_minutes, time_zone, venue_id, "
     "extended_minutes, invoiced_minor, invoiced_early, co_pay"
 )
 
@@ -36,6 +36,7 @@ GRANTS: Final[Grants] = {
     "overdue_invoices": Allowed("SELECT, INSERT, UPDATE (owed, sequence)", auditor="SELECT"),
     "provider_schedules": Allowed("SELECT, INSERT, UPDATE (version, specialty, body)"),
     "time_off": Allowed("SELECT, INSERT, UPDATE (starts_at, ends_at, removed)"),
+    "venue_codes": Allowed("SELECT, INSERT, UPDATE (version, digest)"),
     "waitlist_offers": Allowed(
         "SELECT, INSERT, UPDATE (sequence, starts_at, ends_at, blocked_from, blocked_until, lapses_at)"
     ),

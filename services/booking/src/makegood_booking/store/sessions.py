@@ -27,7 +27,7 @@ COLUMNS: Final = (
     "id, room_id, member_id, provider_id, starts_at, ends_at, length_minutes, modality, time_zone, venue_id, booked_by, "
     "requested_at, policy_version, status, version, slot_state, funding, credit_state, reasons, purchasable, confirm_by, "
     "member_joined_at, member_left_at, provider_joined_at, provider_left_at, together_since, together, first_left, "
-    "absent_party, lot_id::text, blocked_from, blocked_until, move, moved_by_provider, moved_at_short_notice, "
+    "outcome_asked, absent_party, lot_id::text, blocked_from, blocked_until, move, moved_by_provider, moved_at_short_notice, "
     "reconfirmation, extended_minutes, invoiced_minor, invoiced_early, co_pay"
 )
 _JOINED: Final = COLUMNS.split(", ").index("member_joined_at") + 1
@@ -81,15 +81,15 @@ SET status = n.status, version = n.version, slot_state = n.slot_state, funding =
     blocked_from = n.blocked_from, blocked_until = n.blocked_until, move = n.move,
     moved_by_provider = n.moved_by_provider, reconfirmation = n.reconfirmation, together_since = n.together_since,
     together = n.together, first_left = n.first_left, moved_at_short_notice = n.moved_at_short_notice,
-    co_pay = n.co_pay
+    co_pay = n.co_pay, outcome_asked = n.outcome_asked
 FROM unnest($7::uuid[], $8::text[], $9::int[], $10::text[], $11::text[], $12::text[], $13::jsonb[], $14::bool[],
             $15::timestamptz[], $16::timestamptz[], $17::timestamptz[], $18::timestamptz[], $19::timestamptz[], $20::text[],
             $21::uuid[], $22::timestamptz[], $23::timestamptz[], $24::jsonb[], $25::bool[], $26::text[],
-            $27::timestamptz[], $28::interval[], $29::text[], $30::bool[], $31::jsonb[])
+            $27::timestamptz[], $28::interval[], $29::text[], $30::bool[], $31::jsonb[], $32::bool[])
      AS n (id, status, version, slot_state, funding, credit_state, reasons, purchasable, confirm_by, member_joined_at,
            member_left_at, provider_joined_at, provider_left_at, absent_party, lot_id, blocked_from, blocked_until,
            move, moved_by_provider, reconfirmation, together_since, together, first_left,
-           moved_at_short_notice, co_pay)
+           moved_at_short_notice, co_pay, outcome_asked)
 WHERE s.id = n.id
 """  # noqa: S608
 _REBOOK = """
@@ -227,6 +227,7 @@ class Sessions:
             [seen.first_left for seen in attendance],
             [s.moved_at_short_notice for s in sessions],
             [None if s.co_pay is None else to_builtins(s.co_pay) for s in sessions],
+            [s.outcome_asked for s in sessions],
         )
         moved = {
             changed.session.id for changed, _ in changes if any(isinstance(event, _MOVING) for event in changed.events)

@@ -51,6 +51,7 @@ sessions = Table(
     Column("together_since", DateTime(timezone=True)),
     Column("together", Interval),
     Column("first_left", Text),
+    Column("outcome_asked", BOOLEAN),
     Column("absent_party", Text),
     Column("lot_id", UUID(as_uuid=False)),
     Column("blocked_from", DateTime(timezone=True)),

@@ -1,0 +1,80 @@
+"""Sessions in person: checking in at the venue, and saying afterwards how it went (JOIN-3)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from makegood_contracts.check_in import is_code
+from makegood_contracts.events import Outcome, Party
+
+from makegood_booking.domain.attendance import (
+    OVER_ALREADY,
+    after,
+    as_of,
+    completed,
+    entry_refused,
+    join,
+    no_show,
+    provider_missed,
+)
+from makegood_booking.domain.booking import Unfit
+from makegood_booking.domain.session import Changed, Refusal, Session, was_present
+
+_NOT_ASKED: Final = Refusal("outcome-not-asked")
+_NO_CODE: Final = "The venue shows no code yet. The provider can check in for both."
+
+
+@dataclass(frozen=True, slots=True)
+class CheckIn:
+    """How a party says that it is there: with the code that its venue shows, or the provider for both."""
+
+    code: str | None = None
+    both: bool = False
+
+
+def check_in(
+    session: Session, party: Party, asked: CheckIn, digest: str | None, now: datetime
+) -> Changed | Refusal | Unfit:
+    """JOIN-3: as joining (JOIN-1), with the code of the venue, of which booking knows the `digest` alone. The provider can check
+    in for both without it: whoever is not there can dispute that (MISS-5)."""
+    booked = session.booked
+    if booked.modality != "in_person":
+        if asked.code is not None or asked.both:
+            return Unfit("venue_code" if asked.code is not None else "both", "Only for a session in person.")
+        return join(session, party, now)
+    if asked.both and party != "provider":
+        return Unfit("both", "Only the provider checks in for both.")
+    if asked.code is None and not asked.both:
+        return Unfit("venue_code", "A session in person needs the code that its venue shows.")
+    refusal = entry_refused(as_of(session, now)[0], now)
+    if refusal is not None:
+        return refusal
+    if asked.code is not None and (digest is None or not is_code(asked.code, booked.venue_id or "", digest)):
+        return Refusal("check-in-code-wrong", _NO_CODE if digest is None else None)
+    joined = join(session, party, now, "joined" if asked.code is None else "code")
+    if not asked.both or isinstance(joined, Refusal):
+        return joined
+    other = join(joined.session, "member", now, "provider")
+    return other if isinstance(other, Refusal) else after(joined.events, other)
+
+
+def say_outcome(session: Session, outcome: Outcome, now: datetime) -> Changed | Refusal:
+    """JOIN-3: the provider says how it went, once asked. What the check-ins say stands: a member who checked in was there."""
+    session, before = as_of(session, now)
+    if session.over:
+        said = session.outcome_asked and session.status == outcome
+        return Changed(session, before) if said else OVER_ALREADY
+    if not session.outcome_asked:
+        return _NOT_ASKED
+    member_came = was_present(session, "member")
+    match outcome:
+        case "completed":
+            return after(before, completed(session, "provider"))
+        case "member_no_show" if member_came:
+            return Refusal("no-show-not-possible", "The member checked in.")
+        case "member_no_show":
+            return after(before, no_show(session, "provider"))
+        case "provider_missed":
+            return after(before, provider_missed(session, "provider" if member_came else "both", now, "provider"))
