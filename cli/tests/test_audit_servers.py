@@ -76,9 +76,15 @@ async def test_each_session_has_its_moment_and_late_deadlines_are_found(urls: Ur
         "member left": ("confirmed", {**came, **there, "member_left_at": start}, "2030-01-01T10:30"),
         "nobody in person": ("confirmed", in_person, "2030-01-01T10:30"),
         "left early in person": (
-            "confirmed", {**in_person, **came, "member_left_at": f"{start} - interval '1 s'"}, "2030-01-01T10:30"
+            "confirmed",
+            {**in_person, **came, "member_left_at": f"{start} - interval '1 s'"},
+            "2030-01-01T10:30",
         ),
-        "late in person": ("confirmed", {**in_person, "member_joined_at": f"{start} + interval '11 min'"}, "2030-01-01T10:30"),
+        "late in person": (
+            "confirmed",
+            {**in_person, "member_joined_at": f"{start} + interval '11 min'"},
+            "2030-01-01T10:30",
+        ),
         "member in person": ("confirmed", {**in_person, **came}, "2030-01-01T10:11"),
         "provider in person": ("confirmed", {**in_person, **there}, "2030-01-01T10:16"),
         "asked": ("confirmed", {**in_person, "outcome_asked": "true"}, "2030-01-02T10:30"),

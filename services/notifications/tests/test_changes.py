@@ -205,6 +205,30 @@ async def test_the_provider_is_asked_to_confirm_again_by_mail_and_chat(world: Wo
     assert await chat(world) == ["session-confirmed", "reconfirm-asked", "session-reconfirmed"]
 
 
+@pytest.mark.rule("JOIN-3")
+async def test_the_provider_is_asked_how_a_session_in_person_went_and_not_once_that_is_known(world: World) -> None:
+    await world.everybody()
+    asks = {"answer_by": START + timedelta(hours=25)}
+    async with world.sending():
+        await world.confirmed()
+        await world.happen(world.session(facts.OutcomeAsked, **asks))
+        (mail,) = await world.inbox.wait_for(world.grace, 1)
+    assert mail["Subject"] == "How did your session go?"
+    assert "Nobody checked in to your session with Ada Canary" in text(mail)
+    assert await chat(world) == ["session-confirmed"]
+
+
+@pytest.mark.rule("RESC-3")
+async def test_a_no_show_after_a_move_at_short_notice_is_said_to_cost_nothing(world: World) -> None:
+    await world.everybody()
+    async with world.sending():
+        await world.confirmed()
+        await world.happen(world.session(facts.MemberNoShow, marked_by="system", forfeits=False))
+        mails = await world.inbox.wait_for(world.ada, 2)
+    assert "it costs you nothing" in text(mails[-1])
+    assert "used up" not in text(mails[-1])
+
+
 @pytest.mark.rule("CANC-1", "NOTE-1")
 async def test_the_provider_is_told_when_the_member_cancels(world: World) -> None:
     await world.everybody()

@@ -8,6 +8,7 @@ from typing import Final, Literal
 from makegood_contracts.events.base import Event
 from makegood_contracts.events.sessions import (
     MemberNoShow,
+    OutcomeAsked,
     OutcomeCorrected,
     ProviderMissed,
     SessionCancelled,
@@ -29,7 +30,7 @@ def possible_after(event: Event) -> tuple[Literal["start", "end"], timedelta] | 
             return "start", max(timedelta(minutes=event.grace_minutes), LEAST_GRACE)
         case MemberNoShow():
             return "start", LEAST_GRACE
-        case SessionCompleted():
+        case SessionCompleted() | OutcomeAsked():
             return "end", timedelta()
         case _:
             return None

@@ -52,6 +52,7 @@ _BY_NAME: Final[dict[str, Any]] = {
     "starts_at": _at(9),
     "ends_at": _at(9, 45),
     "confirm_by": _at(9, day=23),
+    "answer_by": _at(9, 45, day=25),
     "hold_until": _at(8, 15, day=20),
     "cancelled_at": _at(12, day=22),
     "joined_at": _at(8, 58),

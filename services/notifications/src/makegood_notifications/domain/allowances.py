@@ -35,6 +35,7 @@ member. Those beyond are left out; chat and list of messages have them all."""
 UNCOUNTED: Final[Set[str]] = frozenset({
     # What only time or an absence causes, once for each session or invoice.
     "provider-missed", "member-no-show", "session-expired", "reconfirm-asked", "to-provider-reminder", "invoice-overdue",
+    "to-provider-outcome",
     # What has a limit of its own.
     "reminder", "address-confirm", "address-changed", "erasure-requested", "erasure-taken-back", "invitation-withdrawn",
 })  # fmt: skip

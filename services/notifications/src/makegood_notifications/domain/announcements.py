@@ -12,6 +12,7 @@ from typing import Literal
 from makegood_contracts.events import (
     CreditReturned,
     MemberNoShow,
+    OutcomeAsked,
     OutcomeCorrected,
     OutcomeDisputed,
     ProviderMissed,
@@ -61,6 +62,7 @@ Template = Literal[
     "provider-gone",
     "reconfirm-asked",
     "to-provider-confirm",
+    "to-provider-outcome",
     "to-provider-moved",
     "to-provider-cancelled",
     "to-provider-reminder",
@@ -165,6 +167,9 @@ def _news(event: SessionFact) -> Announcements:
             return _RECONFIRM
         case SessionReconfirmed():
             return _RECONFIRMED
+        case OutcomeAsked():  # JOIN-3
+            asks = More(answer_by=event.answer_by)
+            return (Announcement("to-provider-outcome", to="provider", chat=False, more=asks),)
         case OutcomeDisputed():  # MISS-5
             more = More(party=event.disputed_by, outcome=event.outcome)
             return (Announcement("outcome-disputed", mail=False, more=more),)

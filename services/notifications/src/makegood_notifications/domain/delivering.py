@@ -29,6 +29,8 @@ NEWS_OF_WHAT_IS_TO_COME: Final[Set[str]] = frozenset(
 REMINDS: Final[Set[str]] = frozenset({"reminder", "to-provider-reminder", "reconfirm-asked"})
 """Templates that are only true before a session which stands confirmed at that very time (REM-1, CONF-3)."""
 ASKS_TO_CONFIRM: Final[Set[str]] = frozenset({"to-provider-confirm"})
+ASKS_HOW_IT_WENT: Final[Set[str]] = frozenset({"to-provider-outcome"})
+"""Templates that are only true until the session has its outcome (JOIN-3)."""
 WITHDRAWN: Final = "invitation-withdrawn"
 """To an address at which somebody was invited before it changed: the CANCEL, and nothing else."""
 ALWAYS: Final[Set[str]] = frozenset(
@@ -70,6 +72,8 @@ def no_longer_true(template: str, starts_at: datetime, standing: Standing, *, wa
         return standing.status != "confirmed" or standing.starts_at != starts_at or now >= starts_at
     if template in ASKS_TO_CONFIRM:
         return standing.status != "reserved" or standing.starts_at != starts_at
+    if template in ASKS_HOW_IT_WENT:
+        return standing.status != "confirmed" or standing.starts_at != starts_at
     if template in OFFERS:
         return not standing.offer_open
     return False

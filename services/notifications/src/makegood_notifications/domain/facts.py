@@ -20,6 +20,7 @@ class More:
     """Whether a move led to another venue than `was_venue_id`."""
     was_venue_id: str | None = None
     confirm_by: datetime | None = None
+    answer_by: datetime | None = None
     open_until: datetime | None = None
     """When an offer of the waitlist lapses."""
     entry_id: str | None = None

@@ -10,6 +10,7 @@ from makegood_chassis.database import UnitOfWork
 from makegood_contracts.envelope import Received
 from makegood_contracts.events import (
     MemberNoShow,
+    OutcomeAsked,
     OutcomeCorrected,
     OutcomeDisputed,
     ProviderMissed,
@@ -54,7 +55,8 @@ STATUS: Final[dict[type[SessionFact], str]] = {
 """Events that lead to one status, and which."""
 
 FOLLOWED: Final[tuple[type[SessionFact], ...]] = (
-    *STATUS, SessionMoved, SessionExtended, SessionZoneChanged, ReconfirmationAsked, SessionReconfirmed, OutcomeDisputed, OutcomeCorrected,
+    *STATUS, SessionMoved, SessionExtended, SessionZoneChanged, ReconfirmationAsked, SessionReconfirmed, OutcomeAsked,
+    OutcomeDisputed, OutcomeCorrected,
 )  # fmt: skip
 """Events that the read model of sessions follows."""
 

@@ -315,6 +315,7 @@ class Wording:
         return {
             "was": ", ".join(self._was(language, facts, more, format_, venues)),
             "confirm_by": format_.moment(more.confirm_by, zone) if more.confirm_by else "",
+            "answer_by": format_.moment(more.answer_by, zone) if more.answer_by else "",
             "open_until": format_.moment(more.open_until, zone) if more.open_until else "",
             "erase_at": format_.moment(more.erase_at, zone) if more.erase_at else "",
             "amount": format_.money(more.amount_minor, more.currency) if more.currency else "",
@@ -363,6 +364,8 @@ def _details(language: Language, facts: Facts, variables: dict[str, Any]) -> lis
         ]
     if more is not None and more.confirm_by is not None:
         rows.append((language.word("confirm_by", {}), variables["confirm_by"]))
+    if more is not None and more.answer_by is not None:
+        rows.append((language.word("answer_by", {}), variables["answer_by"]))
     if more is not None and more.open_until is not None:
         rows.append((language.word("open_until", {}), variables["open_until"]))
     if more is not None and more.erase_at is not None:
