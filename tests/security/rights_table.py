@@ -124,6 +124,8 @@ RIGHTS: Final[Mapping[str, Right]] = {
     "GET /v1/venues/{venue_id}": anyone(),
     "POST /v1/venues": may("ops"),
     "PUT /v1/venues/{venue_id}": may("ops"),
+    "GET /v1/venues/{venue_id}/check-in-code": may("ops"),
+    "POST /v1/venues/{venue_id}/check-in-code": may("ops"),
     "POST /v1/rooms/{room_id}/waitlist": may("member"),
     "GET /v1/rooms/{room_id}/waitlist": may("member", "provider", "support"),
     "DELETE /v1/rooms/{room_id}/waitlist/{entry_id}": may("member"),
@@ -185,6 +187,7 @@ ABOUT_NOBODY: Final = frozenset(
     {
         "GET /v1/policies/current", "GET /v1/policies", "POST /v1/policies",
         "GET /v1/venues", "GET /v1/venues/{venue_id}", "POST /v1/venues", "PUT /v1/venues/{venue_id}",
+        "GET /v1/venues/{venue_id}/check-in-code", "POST /v1/venues/{venue_id}/check-in-code",
         "GET /v1/providers/{provider_id}/slots", "GET /v1/providers/{provider_id}/availability", "GET /v1/plans",
     }
 )  # fmt: skip

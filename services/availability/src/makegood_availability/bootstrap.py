@@ -27,7 +27,7 @@ from makegood_contracts.events import (
     WaitlistCandidateJudged,
 )
 
-from makegood_availability.api import schedules, slots, venues, waitlist
+from makegood_availability.api import check_in_codes, schedules, slots, venues, waitlist
 from makegood_availability.api.enums import ENUMS
 from makegood_availability.api.rights import EXPENSIVE, RIGHTS
 from makegood_availability.domain.holds import ENDINGS
@@ -95,7 +95,14 @@ def app(service: Service) -> FastAPI:
         service,
         title="Availability",
         description="Providers' schedules and time off, the slots they offer, who waits for one, and venues.",
-        routers=[schedules.router, slots.router, venues.router, waitlist.router, access_rows(service)],
+        routers=[
+            schedules.router,
+            slots.router,
+            venues.router,
+            check_in_codes.router,
+            waitlist.router,
+            access_rows(service),
+        ],
         rights=RIGHTS,
         enums=ENUMS,
         expensive=EXPENSIVE,

@@ -90,7 +90,7 @@ from makegood_contracts.events.sessions import (
     SessionZoneChanged,
     Specialty,
 )
-from makegood_contracts.events.venues import VenuePublished
+from makegood_contracts.events.venues import VenueCodeChanged, VenuePublished
 from makegood_contracts.events.waitlist import WaitlistCandidateJudged
 
 __all__ = [
@@ -181,6 +181,7 @@ __all__ = [
     "TimeOffAdded",
     "TimeOffRemoved",
     "TokensRevoked",
+    "VenueCodeChanged",
     "VenuePublished",
     "WaitlistCandidateJudged",
     "WaitlistCandidatePassedOver",

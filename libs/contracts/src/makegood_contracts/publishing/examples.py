@@ -170,6 +170,11 @@ _BY_EVENT: Final[dict[str, dict[str, Any]]] = {
         "name": "Practice in the Park",
         "place": "12 Park Lane, Leeds",
     },
+    "VenueCodeChanged": {
+        "venue_id": "01937b6e-0000-7000-8000-00000000000e",
+        "venue_version": 2,
+        "code_digest": "3a6eb0790f39ac87c94f3856b2dd2c5d110e6811602261a9a923d3bb23adc8b7",
+    },
     "CreditHeld": {"invoice_id": None},
     "CreditReturned": {"cause": "provider_missed"},
     "CreditForfeited": {"cause": "member_no_show"},

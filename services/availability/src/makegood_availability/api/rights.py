@@ -27,5 +27,6 @@ RIGHTS: Final[Rights] = {
     "waitlist.read": (Grant("member", "party"), Grant("provider", "party"), Grant("support")),
     "venues.read": _ANYONE,
     "venues.change": AboutNobody((Grant("ops"),)),
+    "venues.code": AboutNobody((Grant("ops"),)),
     **access_log.RIGHTS,
 }

@@ -13,7 +13,7 @@ GRANTS: Final[Grants] = {
         auditor="SELECT (provider_id, version, sequence, published, changed_at)",
     ),
     "time_off": Allowed("SELECT, INSERT, UPDATE (note, sealed), DELETE"),
-    "venues": Allowed("SELECT, INSERT, UPDATE (version, name, place, time_zone, weekly, told)"),
+    "venues": Allowed("SELECT, INSERT, UPDATE (version, name, place, time_zone, weekly, told, check_in_code)"),
     # Whose slot it is stays as it was written; only offers of the waitlist are deleted.
     "slot_holds": Allowed(
         "SELECT, INSERT, DELETE, "

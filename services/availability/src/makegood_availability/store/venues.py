@@ -102,6 +102,17 @@ async def update(unit: UnitOfWork, venue: VenueRow) -> None:
     )
 
 
+async def set_code(unit: UnitOfWork, venue_id: str, version: int, code: str) -> None:
+    """The venue shows this code from now on. Its row is locked."""
+    await unit.execute("UPDATE venues SET version = $2, check_in_code = $3 WHERE id = $1", venue_id, version, code)
+
+
+async def read_code(queries: Queries, venue_id: str) -> tuple[int, str] | None:
+    """The venue's version and the code that it shows; None if it shows none, or does not exist."""
+    row = await queries.fetch_one("SELECT version, check_in_code FROM venues WHERE id = $1", venue_id)
+    return None if row is None or row[1] is None else (row[0], row[1])
+
+
 async def find(queries: Queries, venue_id: str) -> VenueRow | None:
     """The venue of this id."""
     row = await queries.fetch_one(select(venues).where(venues.c.id == venue_id))

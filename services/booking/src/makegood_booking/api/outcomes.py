@@ -56,7 +56,7 @@ class OutcomeRequest(RequestModel):
     response_model=SessionView,
     responses=problems("not-found", "outcome-not-asked", "no-show-not-possible", "session-over"),
 )
-async def say_how_it_went(
+async def report_outcome(
     session_id: SessionId,
     body: OutcomeRequest,
     access: Annotated[Access, Depends(operation("session.outcome"))],

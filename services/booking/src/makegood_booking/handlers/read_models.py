@@ -26,6 +26,7 @@ from makegood_contracts.events import (
     ScheduleWithdrawn,
     TimeOffAdded,
     TimeOffRemoved,
+    VenueCodeChanged,
     WaitlistCandidatePassedOver,
     WaitlistCandidateProposed,
     WaitlistEnded,
@@ -35,7 +36,7 @@ from makegood_contracts.events import (
 )
 from makegood_contracts.events.schedules import WaitlistFact
 
-from makegood_booking.store import calendars, coverage
+from makegood_booking.store import calendars, coverage, venues
 from makegood_booking.store.coverage import Movement
 from makegood_booking.store.rooms import touch_by_members
 
@@ -134,6 +135,13 @@ async def on_waitlist(batch: Sequence[Received[WaitlistFact]], unit: UnitOfWork)
         await calendars.keep_offer(received, unit)
 
 
+async def on_venue_code(batch: Sequence[Received[VenueCodeChanged]], unit: UnitOfWork) -> None:
+    """JOIN-3: by which code people check in at each venue."""
+    for received in batch:
+        event = received.event
+        await venues.keep_code(event.venue_id, event.venue_version, event.code_digest, unit)
+
+
 async def on_member_seen(batch: Sequence[Received[MessagePosted | WaitlistJoined]], unit: UnitOfWork) -> None:
     """ROOM-2: a message or wish of the member's in a room is activity; one of the provider's is not."""
     await touch_by_members(
@@ -170,6 +178,7 @@ READ_MODELS: Final[EventHandlers] = {
     WaitlistOfferLapsed: on_waitlist,
     WaitlistEnded: on_waitlist,
     MessagePosted: on_member_seen,
+    VenueCodeChanged: on_venue_code,
 }
 """Event type → handler of what is learnt from it."""
 
