@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from makegood_booking.domain.actions import Action, Reader, actions
 from makegood_booking.domain.attendance import join, leave, next_due, time_passed
 from makegood_booking.domain.booking import Unfit
 from makegood_booking.domain.cancelling import call_off, cancel, forfeits_now
@@ -180,6 +181,17 @@ def test_it_is_said_only_when_asked_and_in_time() -> None:
     )
     completed = time_passed(came("provider", 0, BOTH), END).session
     assert code(say_outcome(completed, "completed", END)) == "session-over"
+
+
+@pytest.mark.rule("JOIN-3", "BOOK-10")
+def test_the_provider_sees_when_to_say_it() -> None:
+    def shown(session: Session, reader: Reader, now: datetime) -> list[Action]:
+        return [action for action in actions(session, reader, now) if action.action == "outcome"]
+
+    waits = Action("outcome", False, opens=END, reason="outcome-not-asked")
+    assert shown(in_person(), "provider", START) == [waits]
+    assert shown(asked(), "provider", END) == [Action("outcome", True, until=END + 24 * HOUR)]
+    assert shown(asked(), "member", END) == shown(confirmed(), "provider", START) == []
 
 
 @pytest.mark.rule("JOIN-3", "NOSH-1")

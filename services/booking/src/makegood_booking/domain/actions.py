@@ -14,6 +14,7 @@ from makegood_contracts.events import Outcome, Party
 
 from makegood_booking.domain import attendance, cancelling, disputes
 from makegood_booking.domain.booking import Unfit
+from makegood_booking.domain.in_person import say_outcome
 from makegood_booking.domain.money import Costs
 from makegood_booking.domain.rebooking import rebook_refused, rebookable_until
 from makegood_booking.domain.rescheduling import MoveWish, extend, reschedule
@@ -21,7 +22,18 @@ from makegood_booking.domain.session import AGREED, Changed, Refusal, RefusalCod
 
 Reader = Literal["member", "provider", "support"]
 ActionName = Literal[
-    "confirm", "decline", "cancel", "reschedule", "extend", "join", "leave", "no-show", "rebook", "dispute", "correct"
+    "confirm",
+    "decline",
+    "cancel",
+    "reschedule",
+    "extend",
+    "join",
+    "leave",
+    "no-show",
+    "outcome",
+    "rebook",
+    "dispute",
+    "correct",
 ]
 ActionReason = Literal[RefusalCode, "support-may-not", "validation"]
 Result = Changed | Refusal | Unfit
@@ -58,6 +70,8 @@ def _judge(name: ActionName, attempt: Attempt | None, session: Session, reader: 
     """None for what was done already, and for rebooking what was not missed: no button is drawn for that."""
     if attempt is None:
         return Action(name, False, reason="support-may-not")
+    if name == "outcome" and session.booked.modality != "in_person":
+        return None
     if name == "rebook" and session.status != "provider_missed":
         return None
     result, costs = attempt(session, now, False), None
@@ -84,6 +98,8 @@ def _opens(name: ActionName, session: Session, now: datetime) -> datetime | None
     match name:
         case "join" if not session.over:
             opens = policy.join_opens(starts_at)
+        case "outcome" if not session.over:
+            opens = session.booked.ends_at
         case "no-show" if not session.over:
             opens = policy.provider_missed_at(starts_at)
         case _:
@@ -110,6 +126,8 @@ def _until(name: ActionName, session: Session, now: datetime, *, free: bool) -> 
             return booked.starts_at
         case "extend" | "join":
             return booked.ends_at
+        case "outcome":
+            return session.policy.answer_by(booked.ends_at)
         case "no-show" if session.status in AGREED:
             return session.policy.no_show_at(booked.starts_at)
         case "rebook":
@@ -174,6 +192,7 @@ ATTEMPTS: Final[Mapping[Reader, Mapping[ActionName, Attempt | None]]] = {
         "join": _join("provider"),
         "leave": _leave("provider"),
         "no-show": lambda session, now, accept: attendance.mark_no_show(session, now),
+        "outcome": lambda session, now, accept: say_outcome(session, "completed", now),
         "dispute": _dispute("provider"),
     },
     "support": {"correct": _correct, "cancel": None, "reschedule": None},
