@@ -11,6 +11,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from makegood_booking.domain import attendance, booking, cancelling, disputes
 from makegood_booking.domain.actions import ATTEMPTS, Action, Reader, actions
+from makegood_booking.domain.in_person import say_outcome
 from makegood_booking.domain.money import Costs, Money
 from makegood_booking.domain.rescheduling import MoveWish, extend, reschedule
 from makegood_booking.domain.session import Changed, Refusal, Session
@@ -108,6 +109,8 @@ def command(name: str, reader: Any, session: Session, now: Any, accept: bool) ->
             return attendance.leave(session, reader, now)
         case "no-show":
             return attendance.mark_no_show(session, now)
+        case "outcome":
+            return say_outcome(session, "completed", now)
         case "dispute":
             return disputes.dispute(session, reader, "they_were_not", now)
         case "correct":
@@ -136,7 +139,7 @@ def test_what_is_told_allowed_succeeds_and_what_is_told_refused_is_refused_for_t
             assert isinstance(result, Refusal), action
             assert result.code == action.reason
     names = {action.action for action in actions(session, reader, now)}
-    for name in ATTEMPTS[reader].keys() - names - {"rebook"}:  # what was done already is no button
+    for name in ATTEMPTS[reader].keys() - names - {"rebook", "outcome"}:  # what was done already is no button
         again = command(name, reader, session, now, accept=True)
         assert isinstance(again, Changed)
         assert again.session.version == attendance.as_of(session, now)[0].version
