@@ -19,7 +19,7 @@ provider-unavailable temporary-interruption
 idempotency-key-required method-not-allowed payload-too-large unsupported-media-type restart-not-allowed
 no-show-not-possible credit-already-returned plan-unknown
 move-pending member-must-be-told no-outcome reminder-not-possible payment-refused purchase-not-allowed invoice-not-payable sessions-in-time-off waitlist-full
-join-link-invalid too-soon confirmation-invalid conflict-of-interest already-decided
+join-link-invalid outcome-not-asked check-in-code-wrong too-soon confirmation-invalid conflict-of-interest already-decided
 """
 
 
