@@ -81,7 +81,8 @@ lock: setup
 	@$(BIN)/$(COMPILE) pyproject.toml --group dev \
 		$(foreach package,$(PACKAGES),--no-emit-package makegood-$(notdir $(package))) -o requirements.lock
 	@$(BIN)/$(COMPILE) deploy/supply-chain-requirements.in --python-version 3.11 -o deploy/supply-chain-requirements.lock
-	@if grep -nE '^ *(--(index|extra-index|find-links|trusted)|-i |-f )|://' requirements.lock deploy/supply-chain-requirements.lock; then \
+	@$(BIN)/$(COMPILE) tests/clients/requirements.in --python-version 3.11 -o tests/clients/requirements.lock
+	@if grep -nE '^ *(--(index|extra-index|find-links|trusted)|-i |-f )|://' requirements.lock deploy/supply-chain-requirements.lock tests/clients/requirements.lock; then \
 		echo "a lock must hold no address"; exit 1; fi
 	@echo "the locks are up to date"
 

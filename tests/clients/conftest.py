@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import filecmp
+import json
 import os
 import shutil
 import subprocess
@@ -10,6 +11,8 @@ import sys
 from pathlib import Path
 
 import pytest
+from makegood_cli.stack.download import Artifact, fetch_all
+from makegood_cli.stack.home import user_cache
 from makegood_cli.stack.locks import exclusive
 
 HERE = Path(__file__).resolve().parent
@@ -51,6 +54,28 @@ def node() -> Path:
             run(npm, "ci", "--no-progress", cwd=PLACE)
             shutil.copyfile(lock, done)
     return PLACE
+
+
+@pytest.fixture(scope="session")
+def python_tools() -> Path:
+    """The folder of the programs in `requirements.lock`, in an environment of their own."""
+    place = PLACE / "python"
+    PLACE.mkdir(parents=True, exist_ok=True)
+    with exclusive(PLACE / ".lock", "installing packages for Python", wait=True):
+        lock, done = HERE / "requirements.lock", place / "installed.lock"
+        if not (done.is_file() and filecmp.cmp(lock, done, shallow=False)):
+            uv = Path(sys.executable).with_name("uv")
+            run(uv, "venv", "--quiet", "--clear", "--python", sys.executable, place)
+            run(uv, "pip", "install", "--quiet", "--python", place / "bin/python", "--require-hashes", "-r", lock)
+            shutil.copyfile(lock, done)
+    return place / "bin"
+
+
+@pytest.fixture(scope="session")
+def jars() -> list[Path]:
+    """The generator for Java, and behind it what its clients need, as `java.lock.json` says."""
+    wanted = [Artifact(**entry) for entry in json.loads((HERE / "java.lock.json").read_text())]
+    return fetch_all(wanted, PLACE / "jars", user_cache(), lambda _: None)
 
 
 @pytest.fixture(scope="session")
