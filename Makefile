@@ -1,4 +1,5 @@
 # Makegood: `make demo` shows it at work, `make test` proves it. Needs Python 3.11 or newer, and make.
+# Tests of generated clients and of pages need Node.js, a JDK and Chromium too; without them they are skipped, with advice.
 SHELL := /bin/sh
 .DELETE_ON_ERROR:
 .SUFFIXES:
