@@ -12,6 +12,7 @@ from typing import Any
 import httpx
 import pytest
 import pytest_asyncio
+from makegood_chassis.http.components import resolved
 from makegood_cli.client import Person, access_reason
 from makegood_cli.stack.ports import SERVICES
 from makegood_testkit.platform import Cast, Platform
@@ -51,7 +52,11 @@ class Operation:
 def operations(document: Document) -> list[Operation]:
     """All of a document."""
     return [
-        Operation(f"{method.upper()} {path}", tuple(operation.get("parameters", ())), _example(document, operation))
+        Operation(
+            f"{method.upper()} {path}",
+            tuple(resolved(operation.get("parameters", []), document)),
+            _example(document, operation),
+        )
         for path, methods in document["paths"].items()
         for method, operation in methods.items()
         if method.upper() in _CHANGES | {"GET", "HEAD"}
