@@ -105,7 +105,7 @@ RIGHTS: Final[Mapping[str, Right]] = {
     "POST /v1/sessions/{session_id}/outcome": may("provider"),
     "POST /v1/sessions/{session_id}/decline": may("provider"),
     "POST /v1/sessions/{session_id}/reschedule": may(*PARTIES, refused=SUPPORT_MAY_NOT),
-    "POST /v1/sessions/{session_id}/join": may(*PARTIES),
+    "POST /v1/sessions/{session_id}/join": may(*PARTIES, venue_code=None),
     "POST /v1/sessions/{session_id}/leave": may(*PARTIES),
     "POST /v1/join-links/verify": public(),
     "POST /v1/sessions/{session_id}/dispute": may(*PARTIES),
