@@ -251,7 +251,7 @@ async def test_who_has_the_answer_already_gets_304_without_it(client: httpx.Asyn
             assert "content-type" not in answer.headers
             assert answer.headers["x-request-id"]
     for other in ('"other"', tag.strip('"'), "", "W/", '"', "\xff"):
-        answer = await client.get(path, headers={"If-None-Match": other.encode("latin-1")})
+        answer = await client.get(path, headers=[(b"If-None-Match", other.encode("latin-1"))])
         assert (answer.status_code, answer.json()) == (200, whole.json()), other
     lists = await client.get("/v1/notes", headers={"If-None-Match": "*"})
     assert lists.status_code == 200, "a list has no tag"
