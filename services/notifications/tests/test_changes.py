@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from makegood_contracts import events as facts
 from makegood_contracts.ids import new_id
+from makegood_notifications.domain.delivering import Standing, no_longer_true
 
 from .conftest import START, World
 from .test_messages import chat, invitation, parts
@@ -212,10 +213,14 @@ async def test_the_provider_is_asked_how_a_session_in_person_went_and_not_once_t
     async with world.sending():
         await world.confirmed()
         await world.happen(world.session(facts.OutcomeAsked, **asks))
-        (mail,) = await world.inbox.wait_for(world.grace, 1)
+        mail = (await world.inbox.wait_for(world.grace, 2))[-1]
     assert mail["Subject"] == "How did your session go?"
     assert "Nobody checked in to your session with Ada Canary" in text(mail)
     assert await chat(world) == ["session-confirmed"]
+    for status, untrue in (("confirmed", False), ("completed", True), ("provider_missed", True)):
+        standing, late = Standing(status, START), START + timedelta(hours=2)
+        asked = no_longer_true("to-provider-outcome", START, standing, waited=timedelta(), now=late)
+        assert asked is untrue
 
 
 @pytest.mark.rule("RESC-3")

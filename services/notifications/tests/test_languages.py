@@ -15,7 +15,7 @@ from makegood_notifications.mail.wording import FOLDER, Wording
 
 START = datetime(2026, 11, 24, 15, 0, tzinfo=UTC)
 MORE = More(
-    was_at=START - timedelta(days=1), confirm_by=START, open_until=START, entry_id="e", amount_minor=123456, currency="EUR",
+    was_at=START - timedelta(days=1), confirm_by=START, answer_by=START, open_until=START, entry_id="e", amount_minor=123456, currency="EUR",
     due_on=date(2026, 12, 1), about="extension", party="member", outcome="completed", old_outcome="provider_missed",
     state="returned", change="moved", erase_at=START, obstacles="coverage-ended outstanding-charges",
 )  # fmt: skip
