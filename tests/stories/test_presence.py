@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from typing import Any
 
 import pytest
-from makegood_testkit.platform import Cast
+from makegood_cli.client import Refused
+from makegood_testkit.platform import Cast, Platform
 
 MINUTE = timedelta(minutes=1)
 
@@ -60,3 +62,40 @@ async def test_a_member_who_does_not_come_after_a_move_at_short_notice_loses_not
     assert (history[-1]["type"], history[-1]["detail"]) == ("MemberNoShow", "credit returned (moved at short notice)")
     credits = await cast.credits()
     assert (credits["available"], credits["held"]) == (4, 0)
+
+
+async def in_person(platform: Platform) -> tuple[Cast, dict[str, Any], str]:
+    """A confirmed session in person, and the code that its venue shows."""
+    cast = await platform.cast(plan="insurance-credits", length=45, modality="in_person")
+    ops = platform.person("ops", "ops-of-venues")
+    venue = (await ops.post("/v1/venues", {"name": "Room 4", "time_zone": "UTC"}))["id"]
+    code = (await ops.post(f"/v1/venues/{venue}/check-in-code"))["code"]
+    return cast, dict(await cast.confirmed(venue_id=venue)), str(code)
+
+
+@pytest.mark.rule("JOIN-3")
+async def test_in_person_both_check_in_with_the_code_that_ops_printed(platform: Platform) -> None:
+    cast, session, code = await in_person(platform)
+    path = f"/v1/sessions/{session['id']}"
+    await platform.advance_to(start(session) - 5 * MINUTE)
+    with pytest.raises(Refused) as refusal:
+        await cast.member.post(f"{path}/join", {"venue_code": "0000-0000"})
+    assert refusal.value.slug == "check-in-code-wrong"
+    for person in (cast.member, cast.provider):
+        joined = await person.post(f"{path}/join", {"venue_code": code})
+        assert joined["join_url"] is None
+    await platform.advance_to(datetime.fromisoformat(session["ends_at"]))
+    await cast.settled(session, "completed", "spent")
+
+
+@pytest.mark.rule("JOIN-3", "MISS-2")
+async def test_in_person_a_provider_who_does_not_say_how_it_went_missed_it(platform: Platform) -> None:
+    cast, session, _ = await in_person(platform)
+    ends_at = datetime.fromisoformat(session["ends_at"])
+    async with cast.ticker() as ticker:
+        await platform.advance_to(ends_at)
+        await ticker.until("OutcomeAsked")
+    assert (await cast.session(session))["status"] == "confirmed"
+    await platform.advance_to(ends_at + timedelta(hours=24))
+    after = await cast.settled(session, "provider_missed", "returned")
+    assert after["absent_party"] == "both"
