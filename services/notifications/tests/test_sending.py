@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from datetime import timedelta
 from typing import Any
 
@@ -219,3 +220,23 @@ async def test_of_two_mails_about_a_session_in_one_transaction_the_second_waits_
         mails = await world.inbox.wait(3)
         await world.settled()
     assert [invitation(mail)[1]["SEQUENCE"] for mail in mails] == [0, 1, 2]
+
+
+async def test_a_sender_ends_although_a_wait_swallowed_its_cancellation(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As `asyncio.wait_for` does before Python 3.12, where what it waits for ends in the same moment."""
+    sender, taking = world.service.parts.sender, asyncio.Event()
+
+    async def take() -> bool:
+        taking.set()
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.Event().wait()
+        return False
+
+    monkeypatch.setattr(sender, "_take", take)
+    task = asyncio.create_task(sender.run())
+    await taking.wait()
+    task.cancel()
+    async with asyncio.timeout(10):
+        await asyncio.wait([task])

@@ -103,8 +103,11 @@ class Sender:
     async def run(self) -> None:
         """Sends until cancelled; then what is in hand gets its end."""
         self._running = True
+        itself = asyncio.current_task()
+        assert itself is not None
         try:
-            while True:
+            # A wait that ends in the moment of the cancellation swallows it (asyncio.wait_for before Python 3.12).
+            while not itself.cancelling():
                 self._woken.clear()
                 try:
                     full = await self._take()
