@@ -107,7 +107,7 @@ def test_the_page_is_self_contained_and_a_mail_runs_no_script(server: tuple[int,
     _, web = server
     page = web.get("/")
     assert "Makegood inbox" in page.text
-    assert "://" not in page.text
+    assert "://" not in page.text.replace("xmlns='http://www.w3.org/2000/svg'", ""), "a namespace is fetched by nobody"
     assert "default-src 'none'" in page.headers["content-security-policy"]
     assert "script-src 'self'" in page.headers["content-security-policy"]
     assert web.get("/inbox.js").status_code == 200
