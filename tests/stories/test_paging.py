@@ -82,6 +82,8 @@ class Scene:
         self.spare_time_off.append(str(made["id"]))
 
     async def end_time_off(self) -> None:
+        if not self.spare_time_off:
+            return
         gone = self.spare_time_off.pop(self.chance.randrange(len(self.spare_time_off)))
         await self.cast.provider.delete(f"/v1/providers/{self.cast.provider.subject}/time-off/{gone}")
 
