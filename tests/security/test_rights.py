@@ -95,6 +95,7 @@ class Scene:
         ops = platform.person("ops", f"ops-{uuid.uuid4().hex[:8]}")
         session = await cast.confirmed(timedelta(days=5))
         venue = await ops.post("/v1/venues", {"name": "Room 4", "time_zone": "UTC"})
+        await ops.post(f"/v1/venues/{venue['id']}/check-in-code")
         invoices = await cast.member.get(f"/v1/members/{cast.member.subject}/invoices")
         start = await cast.start_in(timedelta(days=8))
         people: dict[Actor, Person | None] = {
