@@ -394,7 +394,7 @@ async def test_moves_and_bookings_at_once_leave_no_overlap(desk: Desk) -> None:
                     raise
 
     await asyncio.gather(*(one(event) for event in events))
-    assert len(answers := await desk.outbox()) == 80
-    assert await desk.value(OVERLAPPING) == 0
+    answers = await desk.outbox()
+    assert (len(answers), await desk.value(OVERLAPPING)) == (80, 0)
     held = sum(isinstance(answer, SlotHeld) for answer in answers)
     assert await desk.value("SELECT count(*) FROM slot_holds WHERE live") == len(sessions) + held
