@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
 
 from makegood_contracts.events import Actor, CancelCause, Party, SessionCancelled
 
@@ -80,17 +81,8 @@ def cancel(session: Session, by: Party, accept_forfeit: bool, now: datetime) -> 
     forfeits = by == "member" and forfeits_now(session, now)
     if forfeits and not accept_forfeit:
         return Refusal("forfeit-not-accepted", free_until=free_until(session, now))
-    cancelled = happened(
-        session,
-        SessionCancelled,
-        {"status": "cancelled"},
-        cancelled_by=by,
-        cancelled_at=now,
-        forfeits=forfeits,
-        was_confirmed=session.status in AGREED,
-        caused_by_provider=by == "member" and not forfeits and _caused_by_provider(session, now),
-    )
-    return after(before, cancelled)
+    by_provider = by == "member" and not forfeits and _caused_by_provider(session, now)
+    return after(before, _cancelled(session, by, now, forfeits=forfeits, caused_by_provider=by_provider))
 
 
 def _caused_by_provider(session: Session, now: datetime) -> bool:
@@ -104,7 +96,11 @@ def call_off(session: Session, by: Actor, cause: CancelCause, now: datetime, *, 
     session, before = as_of(session, now)
     if session.over or now >= session.booked.ends_at:
         return Changed(session, before)
-    cancelled = happened(
+    return after(before, _cancelled(session, by, now, forfeits=forfeits, cause=cause))
+
+
+def _cancelled(session: Session, by: Actor, now: datetime, *, forfeits: bool, **why: Any) -> Changed:
+    return happened(
         session,
         SessionCancelled,
         {"status": "cancelled"},
@@ -112,6 +108,5 @@ def call_off(session: Session, by: Actor, cause: CancelCause, now: datetime, *, 
         cancelled_at=now,
         forfeits=forfeits,
         was_confirmed=session.status in AGREED,
-        cause=cause,
+        **why,
     )
-    return after(before, cancelled)
