@@ -10,7 +10,6 @@ from makegood_chassis.messaging.failures import is_transient
 from makegood_chassis.service import Service
 from makegood_contracts.envelope import Cause
 from makegood_contracts.events import VenuePublished
-from makegood_contracts.ids import new_id
 
 from makegood_availability.store import venues
 from makegood_availability.store.venues import VenueRow
@@ -33,8 +32,7 @@ def tell(venue: VenueRow, unit: UnitOfWork) -> None:
 
 async def tell_untold(service: Service) -> int:
     """Publishes venues that an older version made, which told nobody; how many there were."""
-    story = new_id()
-    async with service.database.transaction(Cause(story, story)) as unit:
+    async with service.database.transaction(Cause.begin()) as unit:
         untold = await venues.take_untold(unit, _AT_ONCE)
         for venue in untold:
             tell(venue, unit)
