@@ -17,6 +17,7 @@ from makegood_contracts.ids import is_id
 from pydantic import Field
 
 from makegood_availability.api.parameters import PartsOf
+from makegood_availability.api.venues import locked_venue
 from makegood_availability.store import venues
 
 router = APIRouter(tags=["venues"])
@@ -39,13 +40,7 @@ async def change_check_in_code(
     change: Annotated[Change, Depends(changes())],
 ) -> Response:
     """Makes a new code. The one before it checks nobody in any more, so replace what the venue shows at once."""
-    if not is_id(venue_id):
-        raise not_found("venue")
-    async with change.unit() as unit:
-        venue = await venues.lock(unit, venue_id)
-        if venue is None:
-            raise not_found("venue")
-        change.expect_version(venue.version)
+    async with locked_venue(venue_id, change) as (venue, unit):
         code, version = new_code(), venue.version + 1
         await venues.set_code(unit, venue.id, version, code)
         told = VenueCodeChanged(venue_id=venue.id, venue_version=version, code_digest=digest(code, venue.id))

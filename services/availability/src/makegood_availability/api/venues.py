@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Response
+from makegood_chassis.database import UnitOfWork
 from makegood_chassis.http.answers import answer
 from makegood_chassis.http.changes import Change, changes
 from makegood_chassis.http.openapi import LOCATION, problems
@@ -21,6 +24,19 @@ from makegood_availability.store import venues
 from makegood_availability.store.venues import VenueRow
 
 router = APIRouter(tags=["venues"])
+
+
+@asynccontextmanager
+async def locked_venue(venue_id: str, change: Change) -> AsyncIterator[tuple[VenueRow, UnitOfWork]]:
+    """The venue, locked in the change's unit; raises the 404 problem without it, 412 for another version than was asked for."""
+    if not is_id(venue_id):
+        raise not_found("venue")
+    async with change.unit() as unit:
+        venue = await venues.lock(unit, venue_id)
+        if venue is None:
+            raise not_found("venue")
+        change.expect_version(venue.version)
+        yield venue, unit
 
 
 @router.post(
@@ -51,13 +67,7 @@ async def change_venue(
     change: Annotated[Change, Depends(changes())],
 ) -> Response:
     """Replaces what is known of the venue. Sessions that are booked in it stay."""
-    if not is_id(venue_id):
-        raise not_found("venue")
-    async with change.unit() as unit:
-        before = await venues.lock(unit, venue_id)
-        if before is None:
-            raise not_found("venue")
-        change.expect_version(before.version)
+    async with locked_venue(venue_id, change) as (before, unit):
         venue = _row(before.id, before.version + 1, body)
         await venues.update(unit, venue)
         await plan_look_in_person(unit)
