@@ -34,6 +34,16 @@ def answers(world: World, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
     return given
 
 
+async def about_to_refuse(world: World, answers: dict[str, str], command: str, answer: str) -> None:
+    """A session of two people, and a mail server that answers the command like this."""
+    await world.everybody()
+    await world.reserved()
+    if command == "DATA":
+        world.inbox.answers = [answer]
+    else:
+        answers[command] = answer
+
+
 @pytest.mark.rule("NOTE-2")
 @pytest.mark.parametrize(
     ("command", "answer"),
@@ -43,12 +53,7 @@ def answers(world: World, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
 async def test_a_mail_that_is_refused_for_good_fails_at_once_and_holds_up_no_other(
     world: World, answers: dict[str, str], command: str, answer: str
 ) -> None:
-    await world.everybody()
-    await world.reserved()
-    if command == "DATA":
-        world.inbox.answers = [answer]
-    else:
-        answers[command] = answer
+    await about_to_refuse(world, answers, command, answer)
     async with world.sending():
         await world.happen(world.missed())
         await world.settled()
@@ -77,12 +82,7 @@ async def test_a_mail_that_is_refused_for_good_fails_at_once_and_holds_up_no_oth
 async def test_a_mail_that_is_put_off_is_tried_again(
     world: World, answers: dict[str, str], command: str, answer: str
 ) -> None:
-    await world.everybody()
-    await world.reserved()
-    if command == "DATA":
-        world.inbox.answers = [answer]
-    else:
-        answers[command] = answer
+    await about_to_refuse(world, answers, command, answer)
     async with world.sending():
         await world.happen(world.missed())
 
