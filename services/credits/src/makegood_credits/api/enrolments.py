@@ -13,7 +13,7 @@ from makegood_chassis.http.rights import Access, operation
 from pydantic import Field
 
 from makegood_credits.api.dependencies import Data, Log
-from makegood_credits.api.models import EnrolmentView, MemberId, MoneyView, NextCreditsView, PlanView
+from makegood_credits.api.models import ENROLMENT, EnrolmentView, MemberId, MoneyView, NextCreditsView, PlanView
 from makegood_credits.domain.coverage import next_credits, spoken_of
 from makegood_credits.domain.plans import Plan
 from makegood_credits.store import reads
@@ -38,12 +38,7 @@ class CurrentEnrolmentView(EnrolmentView):
 
     has_etag = True
     model_config = example(
-        id="019ab0c4-3f8e-7d6a-9d6b-0f3b7b1f4a11",
-        member_id="anna",
-        plan_id="out-of-pocket-4",
-        starts_on="2026-11-01",
-        ends_on=None,
-        time_zone="UTC",
+        **ENROLMENT,
         status="current",
         covers_from="2026-11-01T00:00:00Z",
         covers_until=None,

@@ -122,18 +122,22 @@ class EnrolmentBody(RequestModel):
         return self
 
 
+ENROLMENT: Final[dict[str, Any]] = {
+    "id": "019ab0c4-3f8e-7d6a-9d6b-0f3b7b1f4a11",
+    "member_id": "anna",
+    "plan_id": "out-of-pocket-4",
+    "starts_on": "2026-11-01",
+    "ends_on": None,
+    "time_zone": "UTC",
+}
+"""The example of an enrolment."""
+
+
 class EnrolmentView(View):
     """The member's coverage as it holds now."""
 
     has_etag = True
-    model_config = example(
-        id="019ab0c4-3f8e-7d6a-9d6b-0f3b7b1f4a11",
-        member_id="anna",
-        plan_id="out-of-pocket-4",
-        starts_on="2026-11-01",
-        ends_on=None,
-        time_zone="UTC",
-    )
+    model_config = example(**ENROLMENT)
 
     id: str
     member_id: str
