@@ -25,6 +25,7 @@ from makegood_chassis import metrics, observe
 from makegood_chassis.access import sealer
 from makegood_chassis.auth import Authenticator
 from makegood_chassis.database import Database
+from makegood_chassis.ending import end
 from makegood_chassis.http.app import health_app
 from makegood_chassis.http.revoked import follow_revocations
 from makegood_chassis.limited_logins import UnlimitedLogin
@@ -108,9 +109,7 @@ class Runtime:
         except TimeoutError:
             _log.warning("stopped with work unfinished")
         await self._stop_probes(probing)
-        for task in (*self._tasks.values(), serving, starting):
-            task.cancel()
-        await asyncio.gather(*self._tasks.values(), serving, starting, return_exceptions=True)
+        await end((*self._tasks.values(), serving, starting))
         _log.info("stopped")
         if not starting.cancelled() and isinstance(error := starting.exception(), UnlimitedLogin):
             raise error
@@ -381,9 +380,7 @@ class Runtime:
             await asyncio.wait({self._tasks["relay"]})
         if self._wake is not None:
             await asyncio.sleep(0.02)
-        for task in self._tasks.values():
-            task.cancel()
-        await asyncio.gather(*self._tasks.values(), return_exceptions=True)
+        await end(self._tasks.values())
         if self._upkeep is not None:
             with suppress(Exception):
                 await self._upkeep.leave()

@@ -19,6 +19,7 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from makegood_chassis import metrics
+from makegood_chassis.ending import end
 
 T = TypeVar("T")
 
@@ -126,9 +127,7 @@ class Signals:
     async def close(self) -> None:
         self.end_waits()
         tasks, self._tasks = self._tasks, []
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await end(tasks)
         if self._redis is not None:
             redis, self._redis = self._redis, None
             with suppress(RedisError, OSError):
