@@ -12,6 +12,7 @@ from makegood_cli.client import Person
 from makegood_testkit.platform import Cast, Platform
 
 DAY = timedelta(days=1)
+_GAPS = 4
 
 
 class Scene:
@@ -137,15 +138,19 @@ async def test_no_list_loses_or_repeats_what_was_there_all_the_time(platform: Pl
             for _ in range(3):
                 await scene.take_time_off()
         before = {key_of(item) for item in (await who.get(path, limit=200))["items"]}
+        size = max(1, len(before) // 5)
+        gaps = _GAPS  # a change to a list that grows with each change would never let it end
         seen: list[str] = []
         cursor: dict[str, Any] = {}
         while True:
-            page = await who.get(path, limit=chance.randint(1, 3), **cursor)
+            page = await who.get(path, limit=size, **cursor)
             seen += [key_of(item) for item in page["items"]]
             if page["next_cursor"] is None:
                 break
             cursor = {"cursor": page["next_cursor"]}
-            await scene.between_pages()
+            if gaps:
+                gaps -= 1
+                await scene.between_pages()
         stayed = before - {gone for gone in before if gone not in await _ids(who, path)}
         assert [each for each in seen if seen.count(each) > 1] == [], path
         assert stayed <= set(seen), path
