@@ -151,7 +151,7 @@ async def test_no_list_loses_or_repeats_what_was_there_all_the_time(platform: Pl
             if gaps:
                 gaps -= 1
                 await scene.between_pages()
-        stayed = before - {gone for gone in before if gone not in await _ids(who, path)}
+        stayed = before & await _ids(who, path)
         assert [each for each in seen if seen.count(each) > 1] == [], path
         assert stayed <= set(seen), path
 
