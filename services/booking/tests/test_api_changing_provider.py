@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from datetime import timedelta
-from typing import Any
+from typing import Any, cast
 
 import httpx
 import pytest
 from makegood_booking.api import providers
-from makegood_contracts.events import SessionCancelled
+from makegood_contracts.events import ProviderChanged, RoomClosed, SessionCancelled
 
 from .examples import HOUR, MINUTE, NOW
 from .news import hear, schedule, told
@@ -126,19 +126,43 @@ async def test_it_is_free_again_after_30_days(world: World, days: timedelta, fre
 
 @pytest.mark.rule("ROOM-3")
 async def test_what_costs_nothing_to_cancel_does_not_use_up_the_free_change(world: World) -> None:
-    """A change with sessions that are far enough ahead, or just booked, is no use of it; nor is one that support makes."""
+    """A change with sessions that are far enough ahead, or just booked, is no use of it."""
     await world.works("dr-kim")
     just_booked = await world.confirmed(NOW + 5 * HOUR)
     other = (await change(world.member, just_booked["room_id"], "dr-kim")).json()["id"]
     room = (await change(world.member, other, "dr-lee")).json()["id"]
+    await world.outbox()
     second = await cooled_off(world, 5 * HOUR)
     assert second["room_id"] == room
-    other = (await change(world.support, room, "dr-kim")).json()["id"]
+    assert (await change(world.member, room, "dr-kim")).status_code == 201
     assert await cancelled(world) == [(second["id"], False)]
-    await change(world.member, other, "dr-lee")
-    third = await cooled_off(world, 5 * HOUR)
-    assert (await change(world.member, third["room_id"], "dr-kim")).status_code == 201
-    assert await cancelled(world) == [(third["id"], False)]
+
+
+@pytest.mark.rule("ROOM-3", "CANC-1", "CANC-4")
+async def test_support_is_no_way_round_the_notice(world: World) -> None:
+    """What support changes counts as the member's change, and what is forfeited by it the member gives up."""
+    await world.works("dr-kim")
+    first = await cooled_off(world, 5 * HOUR)
+    other = await change(world.support, first["room_id"], "dr-kim")
+    told = {type(event): cast("Any", event) for event in await world.outbox()}
+    closed, left, ended = told[RoomClosed], told[ProviderChanged], told[SessionCancelled]
+    assert (closed.closed_by, left.new_room_id) == ("support", other.json()["id"])
+    assert (ended.forfeits, ended.cancelled_by) == (False, "system"), "free the first time"
+    back = await change(world.member, other.json()["id"], "dr-lee")
+    late, early = await cooled_off(world, 5 * HOUR), await world.confirmed(NOW + 5 * DAY)
+    world.clock.moment += 16 * MINUTE
+    await world.outbox()
+    for person in (world.member, world.support):
+        refused = await change(person, back.json()["id"], "dr-kim")
+        assert (refused.status_code, slug(refused)) == (409, "forfeit-not-accepted")
+    assert await world.outbox() == []
+    accepted = await change(world.support, back.json()["id"], "dr-kim", accept_forfeit=True)
+    assert accepted.status_code == 201
+    events = [event for event in await world.outbox() if isinstance(event, SessionCancelled)]
+    assert {event.session_id: (event.forfeits, event.cancelled_by) for event in events} == {
+        late["id"]: (True, "member"),
+        early["id"]: (False, "system"),
+    }
 
 
 @pytest.mark.rule("ROOM-3")

@@ -1,39 +1,25 @@
-"""What the provider missed is booked again: in a room that others closed, on a plan that is over (MISS-4). EAP restarts while
-sessions are left (ROOM-1); what is refused names everything that stands against it (BOOK-8)."""
+"""What the provider missed is booked again: in a room that others closed, on a plan that is over (MISS-4)."""
 
 from __future__ import annotations
 
 import asyncio
-from datetime import date, timedelta
 from typing import Any
 
 import pytest
-from makegood_contracts.events import CreditReturned, SessionRequested, SessionType, WeeklyHours
+from makegood_contracts.events import CreditReturned
 from makegood_contracts.ids import new_id
 
-from .examples import HOUR, NOW, START
-from .news import enrolled, granted, hear, movement, overdue, schedule, told
+from .asking import DAY, codes, eap, rebook, working
+from .examples import HOUR, MINUTE, START
+from .news import hear, movement, schedule, told
 from .world import Answers, Json, World, names
 
-DAY = timedelta(days=1)
-ALWAYS = tuple(WeeklyHours(weekday=day, start=0, until=1440) for day in range(7))
+MISSED_AT = START + 10 * MINUTE
 
 
-async def working(world: World, **other: Any) -> None:
-    kinds = [SessionType(length_minutes=length, modalities=["video"]) for length in (30, 45)]
-    await hear(world, told(schedule(weekly=ALWAYS, minimum_notice_minutes=0, session_types=kinds, **other)))
-
-
-async def eap(world: World, credits: int) -> None:
-    plan: Json = {"plan_kind": "eap", "lengths": [45], "live_credits": 6, "purchasable": False}
-    await hear(world, told(enrolled(new_id(), "eap-6", date(2026, 11, 1), **plan)))
-    if credits:
-        await hear(world, told(granted(credits, length_minutes=45)))
-
-
-async def missed(world: World) -> Json:
-    session = await world.confirmed()
-    await world.pass_time(START + 10 * HOUR / 60)
+async def missed(world: World, starts_at: Any = START) -> Json:
+    session = await world.confirmed(starts_at)
+    await world.pass_time(starts_at + 10 * MINUTE)
     found = await world.read(session)
     assert found["status"] == "provider_missed"
     return found
@@ -52,111 +38,44 @@ def made_good(session: Json, minutes: int = 30) -> CreditReturned:
     )
 
 
-async def rebook(world: World, session: Json, starts_at: Any = None, who: Any = None, **other: Any) -> Any:
-    wish = world.wish(session["room_id"], starts_at or world.clock.moment + DAY, **other)
-    return await (who or world.member).post("/v1/sessions", json=wish, headers={"Idempotency-Key": new_id()})
-
-
-def codes(answer: Any) -> list[str]:
-    return [reason["code"] for reason in answer.json()["reasons"]]
-
-
-@pytest.mark.rule("ROOM-1")
-async def test_an_eap_member_with_sessions_left_comes_back_after_26_days(world: World) -> None:
-    await eap(world, 6)
+async def closed(world: World) -> Json:
+    """What was missed in a room that the provider closed since."""
     await working(world)
-    room = await world.room()
-    world.clock.moment = NOW + 26 * DAY
-    found = (await world.member.get(f"/v1/rooms/{room}/bookability")).json()
-    (reason,) = found["reasons"]
-    assert reason["code"] == "room-inactive"
-    assert [each["action"] for each in reason["remedies"]] == ["restart_therapy", "match_new_provider"]
-    assert reason["remedy"] == reason["remedies"][0]
-    assert (await world.member.post(f"/v1/rooms/{room}/restart")).status_code == 200
-    assert (await world.member.get(f"/v1/rooms/{room}/bookability")).json()["bookable"]
+    session = await missed(world)
+    await hear(world, told(made_good(session)))
+    await close(world, session)
+    return session
 
 
-@pytest.mark.rule("ROOM-1")
-async def test_an_eap_member_without_sessions_is_pointed_to_more_of_them(world: World) -> None:
-    await eap(world, 0)
-    await working(world)
-    room = await world.room()
-    await world.member.post(f"/v1/rooms/{room}/close")
-    refused = await world.member.post(f"/v1/rooms/{room}/restart")
-    (reason,) = refused.json()["reasons"]
-    assert (refused.status_code, reason["remedies"]) == (409, [{"action": "get_more_sessions"}])
-    booked = await rebook(world, {"room_id": room}, length_minutes=45)
-    assert [(each["code"], each["remedy"]["action"]) for each in booked.json()["reasons"]] == [
-        ("room-closed", "get_more_sessions"),
-        ("no-session-credits", "get_more_sessions"),
-    ]
+async def close(world: World, session: Json, who: Any = None) -> None:
+    answer = await (who or world.provider).post(f"/v1/rooms/{session['room_id']}/close")
+    assert answer.status_code == 200, answer.text
+    await world.outbox()
 
 
-@pytest.mark.rule("BOOK-8")
-async def test_a_closed_room_hides_neither_an_overdue_invoice_nor_coverage_that_ended(world: World) -> None:
-    await hear(world, told(enrolled(new_id(), "plan", date(2026, 10, 1), date(2026, 11, 22))), told(overdue()))
-    await working(world)
-    room = await world.room()
-    await world.provider.post(f"/v1/rooms/{room}/close")
-    for wait in ({}, {"Prefer": "wait=5"}):
-        wish = world.wish(room, START, length_minutes=40)
-        refused = await world.member.post("/v1/sessions", json=wish, headers={"Idempotency-Key": new_id(), **wait})
-        asked: Json = {"starts_at": START.isoformat(), "length_minutes": 40, "modality": "video"}
-        said = (await world.member.get(f"/v1/rooms/{room}/bookability", params=asked)).json()["reasons"]
-        assert refused.status_code == 409
-        assert refused.json()["type"] == "/problems/room-closed"
-        assert codes(refused) == ["room-closed", "slot-not-offered", "outstanding-charges", "coverage-ended"]
-        assert refused.json()["reasons"] == [_plain(reason) for reason in said]
-    assert not [event for event in await world.outbox() if isinstance(event, SessionRequested)]
+async def reserve(world: World, answer: Any) -> Json:
+    assert answer.status_code == 202, answer.text
+    await world.handle(Answers.slot_held(answer.json()))
+    await world.handle(Answers.credit_held(answer.json()))
+    found = await world.read(answer.json())
+    assert found["status"] == "reserved"
+    return found
 
 
-def _plain(reason: Json) -> Json:
-    """Without what is null, as problems are told."""
-    return {
-        name: [_plain(each) for each in value]
-        if isinstance(value, list)
-        else _plain(value)
-        if isinstance(value, dict)
-        else value
-        for name, value in reason.items()
-        if value is not None
-    }
+async def status(world: World, session: Json) -> str:
+    return str((await world.member.get(f"/v1/rooms/{session['room_id']}")).json()["status"])
 
 
-@pytest.mark.rule("BOOK-6", "BOOK-8")
-async def test_what_support_may_not_book_names_the_rest_too(world: World) -> None:
-    room = await world.room()
-    refused = await rebook(world, {"room_id": room}, START, world.support)
-    assert refused.status_code == 403
-    assert codes(refused) == ["support-may-not", "coverage-ended"]
+async def button(world: World, session: Json) -> Any:
+    """The member's button to rebook, read by itself and in the list, which must agree."""
 
+    def of(body: Json) -> Any:
+        return next((each for each in body["actions"] if each["action"] == "rebook"), None)
 
-@pytest.mark.rule("BOOK-8")
-async def test_a_rejected_session_tells_all_reasons_with_their_remedies(world: World) -> None:
-    await working(world)
-    await eap(world, 0)
-    session = await world.ask(length_minutes=45)
-    await world.handle(Answers.slot_refused(session, "slot-taken", "member-busy"))
-    await world.handle(Answers.credit_refused(session, "outstanding-charges", "no-session-credits"))
-    found = await world.read(session)
-    assert (found["status"], found["reason"]) == ("rejected", "slot-taken")
-    assert [(reason["code"], reason["remedy"]["action"]) for reason in found["reasons"]] == [
-        ("slot-taken", "choose_another_slot"),
-        ("member-busy", "choose_another_time"),
-        ("outstanding-charges", "pay_balance"),
-        ("no-session-credits", "get_more_sessions"),
-    ]
-    listed = (await world.member.get("/v1/sessions")).json()["items"]
-    assert [each["reasons"] for each in listed] == [found["reasons"]]
-
-
-@pytest.mark.rule("BOOK-8")
-async def test_who_answered_is_named_although_the_other_did_not_in_time(world: World) -> None:
-    session = await world.ask()
-    await world.handle(Answers.credit_refused(session, "outstanding-charges"))
-    await world.pass_time(NOW + HOUR / 4)
-    found = await world.read(session)
-    assert [reason["code"] for reason in found["reasons"]] == ["outstanding-charges", "temporary-interruption"]
+    alone = of((await world.member.get(f"/v1/sessions/{session['id']}")).json())
+    listed = {each["id"]: each for each in (await world.member.get("/v1/sessions")).json()["items"]}
+    assert of(listed[session["id"]]) == alone
+    return alone
 
 
 @pytest.mark.rule("MISS-4")
@@ -175,106 +94,148 @@ async def test_a_credit_made_good_pays_for_its_length_on_another_plan_and_withou
 
 
 @pytest.mark.rule("MISS-4", "ROOM-1")
-async def test_rebooking_opens_the_room_that_the_provider_closed_once(world: World) -> None:
-    await working(world)
-    session = await missed(world)
-    await hear(world, told(made_good(session)))
-    assert (await world.provider.post(f"/v1/rooms/{session['room_id']}/close")).status_code == 200
-    await world.outbox()
+async def test_rebooking_opens_the_room_that_the_provider_closed_once_it_is_reserved(world: World) -> None:
+    session = await closed(world)
     found = (await world.member.get(f"/v1/rooms/{session['room_id']}/bookability")).json()
     assert (found["bookable"], found["reasons"]) == (True, [])
     assert codes(await rebook(world, session, length_minutes=45))[0] == "room-closed"  # that is not what was missed
     assert codes(await rebook(world, session, who=world.provider))[0] == "room-closed"  # it is the member's right
     answers = await asyncio.gather(rebook(world, session), rebook(world, session, world.clock.moment + 2 * DAY))
-    assert {answer.status_code for answer in answers} == {202}
-    assert names(await world.outbox()).count("RoomRestarted") == 1
-    room = (await world.member.get(f"/v1/rooms/{session['room_id']}")).json()
-    assert room["status"] == "active"
-    assert (await world.provider.post(f"/v1/rooms/{session['room_id']}/close")).status_code == 200
+    assert sorted(answer.status_code for answer in answers) == [202, 409], "one right, one booking"
+    (booked,) = (answer for answer in answers if answer.status_code == 202)
+    assert await status(world, session) == "closed"
+    assert names(await world.outbox()) == ["SessionRequested"]
+    await reserve(world, booked)
+    assert sorted(names(await world.outbox())) == ["RoomRestarted", "SessionReserved"]
+    assert await status(world, session) == "active"
+    await close(world, session)
     assert codes(await rebook(world, session))[0] == "room-closed"  # it was rebooked
+
+
+@pytest.mark.rule("MISS-4", "BOOK-9")
+async def test_a_rebooking_with_the_same_key_is_one(world: World) -> None:
+    session = await closed(world)
+    wish = world.wish(session["room_id"], world.clock.moment + DAY)
+    answers = [
+        await world.member.post("/v1/sessions", json=wish, headers={"Idempotency-Key": "again"}) for _ in range(2)
+    ]
+    assert answers[0].status_code == 202
+    assert answers[0].json() == answers[1].json()
+
+
+@pytest.mark.rule("MISS-4")
+async def test_a_rebooking_that_is_refused_leaves_the_room_closed_and_the_right_as_it_was(world: World) -> None:
+    session = await closed(world)
+    before = (await world.member.get(f"/v1/rooms/{session['room_id']}")).json()
+    first = await rebook(world, session)
+    await world.handle(Answers.slot_refused(first.json(), "slot-taken"))
+    await world.handle(Answers.credit_held(first.json()))
+    assert (await world.read(first.json()))["status"] == "rejected"
+    assert (await world.member.get(f"/v1/rooms/{session['room_id']}")).json() == before, "not even seen"
+    assert "RoomRestarted" not in names(await world.outbox())
+    await reserve(world, await rebook(world, session))
+    assert await status(world, session) == "active"
+
+
+@pytest.mark.rule("MISS-4")
+@pytest.mark.parametrize("how", ["expired", "cancelled", "declined"])
+async def test_a_rebooking_that_others_let_fall_through_does_not_use_up_the_right(world: World, how: str) -> None:
+    session = await closed(world)
+    again = await reserve(world, await rebook(world, session))
+    if how == "expired":
+        await world.pass_time(world.clock.moment + 3 * HOUR)
+    else:
+        verb = "cancel" if how == "cancelled" else "decline"
+        assert (await world.provider.post(f"/v1/sessions/{again['id']}/{verb}")).status_code == 202
+    assert (await world.read(again))["status"] == how
+    await close(world, session)
+    await reserve(world, await rebook(world, session))
+
+
+@pytest.mark.rule("MISS-4")
+async def test_a_rebooking_that_the_member_cancelled_used_up_the_right(world: World) -> None:
+    session = await closed(world)
+    again = await reserve(world, await rebook(world, session))
+    answer = await world.member.post(f"/v1/sessions/{again['id']}/cancel", json={"accept_forfeit": True})
+    assert answer.status_code == 202
+    await close(world, session)
+    assert codes(await rebook(world, session))[0] == "room-closed"
+
+
+@pytest.mark.rule("MISS-4")
+async def test_two_misses_give_two_rights(world: World) -> None:
+    await working(world)
+    sessions = [await missed(world, START + number * DAY) for number in range(2)]
+    for number in range(2):
+        await close(world, sessions[0])
+        await reserve(world, await rebook(world, sessions[0], world.clock.moment + (number + 1) * DAY))
+    await close(world, sessions[0])
+    assert codes(await rebook(world, sessions[0]))[0] == "room-closed"
 
 
 @pytest.mark.rule("MISS-4")
 async def test_a_room_that_the_member_closed_stays_closed_and_so_does_one_after_thirty_days(world: World) -> None:
     await working(world)
     session = await missed(world)
-    assert (await world.member.post(f"/v1/rooms/{session['room_id']}/close")).status_code == 200
+    await close(world, session, world.member)
     refused = await rebook(world, session)
     assert codes(refused)[0] == "room-closed"
     assert refused.json()["reasons"][0]["remedy"]["action"] == "restart_therapy"
     await world.member.post(f"/v1/rooms/{session['room_id']}/restart")
-    await world.provider.post(f"/v1/rooms/{session['room_id']}/close")
-    world.clock.moment = START + 30 * DAY
+    await close(world, session)
+    world.clock.moment = MISSED_AT + 30 * DAY
     assert codes(await rebook(world, session))[:2] == ["room-closed", "room-inactive"]
 
 
-@pytest.mark.rule("BOOK-4", "BOOK-8")
-async def test_near_the_end_of_a_period_the_answer_says_when_the_next_credits_come(world: World) -> None:
-    plan: Json = {"plan_kind": "out_of_pocket", "lengths": [30], "purchasable": True, "time_zone": "UTC"}
-    monthly = enrolled(new_id(), "plan", date(2026, 10, 31), live_credits=4, period_months=1, **plan)
+@pytest.mark.rule("MISS-4", "ROOM-2")
+async def test_a_member_who_was_away_is_active_again_once_the_rebooking_is_reserved(world: World) -> None:
     await working(world)
-    await hear(world, told(monthly), told(granted(4, expires_at=NOW.replace(day=30, hour=0))))
-    room = await world.room()
-    later: Json = {"starts_at": "2026-12-05T10:00:00Z", "length_minutes": 30, "modality": "video"}
-    found = (await world.member.get(f"/v1/rooms/{room}/bookability", params=later)).json()
-    (reason,) = found["reasons"]
-    assert (reason["code"], reason["available_from"], reason["credits"]) == (
-        "no-session-credits",
-        "2026-11-30T00:00:00Z",
-        4,
-    )
-    assert [each["action"] for each in reason["remedies"]] == ["buy_credit", "wait_for_credits", "join_waitlist"]
-    assert reason["remedies"][2]["href"] == f"/v1/rooms/{room}/waitlist"
+    session = await missed(world)
+    world.clock.moment = MISSED_AT + 29 * DAY
+    booked = await rebook(world, session)
+    wish: Json = {"starts_at": (world.clock.moment + 3 * DAY).isoformat(), "length_minutes": 45, "modality": "video"}
+
+    async def away() -> bool:
+        answer = await world.member.get(f"/v1/rooms/{session['room_id']}/bookability", params=wish)
+        return "room-inactive" in codes(answer)
+
+    assert await away(), "nothing is reserved yet"
+    await reserve(world, booked)
+    assert not await away()
 
 
-@pytest.mark.rule("BOOK-3")
-async def test_bookability_tells_the_plan_the_price_and_the_policy(world: World) -> None:
-    from makegood_contracts.events import Price
-
+@pytest.mark.rule("MISS-4", "MISS-5")
+async def test_the_right_counts_from_the_correction(world: World) -> None:
     await working(world)
-    co_pay = enrolled(
-        new_id(),
-        "insurance-copay",
-        date(2026, 11, 1),
-        live_credits=None,
-        co_pay=Price(amount_minor=2500, currency="USD"),
-    )
-    await hear(world, told(co_pay))
-    found = (await world.member.get(f"/v1/rooms/{await world.room()}/bookability")).json()
-    assert found["costs"] == {"credit": None, "amount": {"amount_minor": 2500, "currency": "USD"}}
-    assert found["plan"]["id"] == "insurance-copay"
-    assert found["policy"] == (await world.member.get("/v1/policies/current")).json()
+    session = await world.confirmed()
+    world.clock.moment = START
+    for person in (world.member, world.provider):
+        await person.post(f"/v1/sessions/{session['id']}/join")
+    await world.pass_time(START + HOUR)
+    assert (await world.read(session))["status"] == "completed"
+    world.clock.moment = START + 20 * DAY
+    body = {"outcome": "provider_missed", "reason": "The recording shows it."}
+    assert (await world.support.post(f"/v1/sessions/{session['id']}/correct", json=body)).status_code == 200
+    await close(world, session)
+    world.clock.moment = START + 49 * DAY
+    assert (await button(world, session))["until"] == "2027-01-16T09:00:00Z"
+    await reserve(world, await rebook(world, session))
 
 
-@pytest.mark.rule("BOOK-10")
-async def test_a_session_lists_the_actions_of_its_reader(world: World) -> None:
-    session = await world.confirmed(NOW + 40 * HOUR)
-    world.clock.moment = NOW + HOUR
-
-    async def read(person: Any) -> dict[str, Json]:
-        body = (await person.get(f"/v1/sessions/{session['id']}")).json()
-        listed = (await person.get("/v1/sessions")).json()["items"]
-        assert [each["actions"] for each in listed] == [body["actions"]]
-        return {action["action"]: action for action in body["actions"]}
-
-    member, provider, support = await read(world.member), await read(world.provider), await read(world.support)
-    assert list(member) == ["cancel", "reschedule", "join", "dispute"]
-    assert (member["cancel"]["allowed"], member["cancel"]["costs"]) == (True, {"credit": 1, "amount": None})
-    assert member["join"] == {
-        "action": "join",
-        "allowed": False,
-        "from": "2026-11-25T00:50:00Z",
-        "until": None,
-        "costs": None,
-        "reason": "too-early-to-join",
-    }
-    assert (provider["cancel"]["allowed"], provider["cancel"]["costs"]) == (True, None)
-    assert {name: action["reason"] for name, action in support.items()} == {
-        "correct": "no-outcome",
-        "cancel": "support-may-not",
-        "reschedule": "support-may-not",
-    }
-    for name in ("join", "cancel"):
-        asked = await world.member.post(f"/v1/sessions/{session['id']}/{name}")
-        expected = "forfeit-not-accepted" if name == "cancel" else member[name]["reason"]
-        assert asked.json()["type"] == f"/problems/{expected}"
+@pytest.mark.rule("MISS-4", "BOOK-10")
+async def test_the_button_says_what_the_booking_would(world: World) -> None:
+    session = await closed(world)
+    found = await button(world, session)
+    assert (found["allowed"], found["reason"]) == (True, None)
+    await hear(world, told(schedule(9, weekly=())))
+    assert (await button(world, session))["reason"] == "room-closed"
+    assert codes(await rebook(world, session))[0] == "room-closed"
+    await working(world, version=10)
+    await world.member.post(f"/v1/rooms/{session['room_id']}/restart")
+    await close(world, session, world.member)
+    assert (await button(world, session))["reason"] == "room-closed"
+    await world.member.post(f"/v1/rooms/{session['room_id']}/restart")
+    await reserve(world, await rebook(world, session))
+    assert await button(world, session) is None, "it was rebooked"
+    disputed = await world.member.post(f"/v1/sessions/{session['id']}/dispute", json={"claim": "i_was_there"})
+    assert "rebook" not in {each["action"] for each in disputed.json()["actions"]}

@@ -9,8 +9,8 @@ from typing import Any, get_args
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
-from makegood_booking.domain import attendance, booking, cancelling, disputes
-from makegood_booking.domain.actions import ATTEMPTS, Action, Reader, actions
+from makegood_booking.domain import attendance, booking, cancelling, disputes, moves, rescheduling
+from makegood_booking.domain.actions import GUARDS, Action, Reader, actions
 from makegood_booking.domain.in_person import say_outcome
 from makegood_booking.domain.money import Costs, Money
 from makegood_booking.domain.rescheduling import MoveWish, extend, reschedule
@@ -34,6 +34,11 @@ def reserved(*, co_pay: bool = False) -> Session:
 
 def confirmed(*, co_pay: bool = False) -> Session:
     return done(attendance.confirm(reserved(co_pay=co_pay), NOW))
+
+
+def in_person() -> Session:
+    session = confirmed()
+    return replace(session, booked=replace(session.booked, modality="in_person", venue_id="room-4"))
 
 
 def done(result: Any) -> Session:
@@ -80,7 +85,8 @@ def after(session: Session, way: list[tuple[str, Any, int]]) -> tuple[Session, A
     return session, now
 
 
-sessions = st.builds(after, st.sampled_from([requested(START), reserved(), confirmed(), confirmed(co_pay=True)]), steps)
+kinds = [requested(START), reserved(), confirmed(), confirmed(co_pay=True), in_person()]
+sessions = st.builds(after, st.sampled_from(kinds), steps)
 moments = st.one_of(
     st.integers(0, 5 * 24 * 60).map(lambda minutes: NOW + minutes * MINUTE),
     st.integers(-60, 60).map(lambda minutes: START + minutes * MINUTE),
@@ -125,7 +131,7 @@ def test_what_is_told_allowed_succeeds_and_what_is_told_refused_is_refused_for_t
 ) -> None:
     session, now = found[0], max(found[1], moment)
     for action in actions(session, reader, now):
-        if action.reason == "support-may-not" or action.action == "rebook":
+        if action.reason == "support-may-not" or action.action == "rebook":  # see test_domain_rebooking
             continue
         result = command(action.action, reader, session, now, accept=False)
         if action.costs is not None:
@@ -139,7 +145,7 @@ def test_what_is_told_allowed_succeeds_and_what_is_told_refused_is_refused_for_t
             assert isinstance(result, Refusal), action
             assert result.code == action.reason
     names = {action.action for action in actions(session, reader, now)}
-    for name in ATTEMPTS[reader].keys() - names - {"rebook", "outcome"}:  # what was done already is no button
+    for name in GUARDS[reader].keys() - names - {"outcome"}:  # what was done already is no button
         again = command(name, reader, session, now, accept=True)
         assert isinstance(again, Changed)
         assert again.session.version == attendance.as_of(session, now)[0].version
@@ -183,14 +189,25 @@ def test_the_buttons_of_a_confirmed_session() -> None:
     assert told(session, "support", NOW)["cancel"] == Action("cancel", False, reason="support-may-not")
 
 
-@pytest.mark.rule("BOOK-10", "MISS-4")
-def test_a_missed_session_can_be_rebooked_for_thirty_days() -> None:
-    session = confirmed()
-    assert "rebook" not in told(session, "member", START)
-    until = START + timedelta(days=30)
-    assert told(session, "member", START + HOUR)["rebook"] == Action("rebook", True, until=until)
-    assert told(session, "member", until)["rebook"] == Action("rebook", False, reason="session-over")
-    assert "rebook" not in told(session, "provider", START + HOUR)
+@pytest.mark.rule("BOOK-10")
+def test_the_guards_build_no_event(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Sessions are shown often: what only a command needs is not made for the buttons."""
+
+    def built(*_args: Any, **_facts: Any) -> Any:
+        raise AssertionError("an event was built")
+
+    shown = [
+        *kinds,
+        done(attendance.join(confirmed(), "provider", START)),
+        replace(confirmed(), status="provider_missed"),
+        replace(confirmed(), status="completed"),
+    ]
+    as_they_are = [(attendance.as_of(session, now)[0], now) for session in shown for now in (NOW, START - HOUR)]
+    for module in (attendance, booking, cancelling, disputes, moves, rescheduling):
+        monkeypatch.setattr(module, "happened", built)
+    for session, now in as_they_are:
+        for reader in READERS:
+            actions(session, reader, now)
 
 
 def test_a_session_as_long_as_it_can_get_is_extended_no_further() -> None:

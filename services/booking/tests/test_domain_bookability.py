@@ -20,7 +20,6 @@ from makegood_booking.domain.bookability import (
     offered,
     pay_reasons,
     payable,
-    room_reasons,
     slot_reasons,
     startable,
 )
@@ -28,7 +27,7 @@ from makegood_booking.domain.bookability import Question as Asked
 from makegood_booking.domain.coverage import Enrolment, Lot, covering, latest
 from makegood_booking.domain.policy import STANDARD
 from makegood_booking.domain.remedies import Circumstances, remedy
-from makegood_booking.domain.rooms import is_available
+from makegood_booking.domain.rooms import is_available, room_reasons
 from makegood_calendar.hours import Hours
 from makegood_calendar.offers import Schedule
 from makegood_contracts.reasons import ReasonCode

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import date, datetime, timedelta
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -149,16 +150,19 @@ STEPS = st.lists(
 
 
 @pytest.mark.rule("CANC-1", "RESC-3", "EXT-1")
-@given(steps=STEPS, at=st.integers(-3600, 30 * 60), favoured=st.booleans())
-def test_what_is_said_is_what_it_costs(steps: list[tuple[Party, object, int]], at: int, favoured: bool) -> None:
-    session = replace(confirmed(), moved_by_provider=favoured)
+@given(steps=STEPS, at=st.integers(-3600, 30 * 60), favoured=st.booleans(), in_person=st.booleans())
+def test_what_is_said_is_what_it_costs(
+    steps: list[tuple[Party, object, int]], at: int, favoured: bool, in_person: bool
+) -> None:
+    where: dict[str, Any] = {"modality": "in_person", "venue_id": "room-4"} if in_person else {}
+    session = replace(confirmed(**where), moved_by_provider=favoured)
     now = START + timedelta(seconds=at)
     for party, step, second in sorted(steps, key=lambda each: each[2]):
         moment = START + timedelta(seconds=second)
         result = step(session, party, moment) if moment <= now else None  # type: ignore[operator]
         session = result.session if isinstance(result, Changed) else session
     session = as_of(session, now)[0]
-    if session.over:
+    if session.over or now >= session.booked.ends_at:
         return
     if costs(session, now):
         assert free_until(session, now) <= now

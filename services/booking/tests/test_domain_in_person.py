@@ -8,10 +8,11 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from makegood_booking.api.parameters import session_policy
 from makegood_booking.domain.actions import Action, Reader, actions
 from makegood_booking.domain.attendance import join, leave, next_due, time_passed
 from makegood_booking.domain.booking import Unfit
-from makegood_booking.domain.cancelling import call_off, cancel, forfeits_now
+from makegood_booking.domain.cancelling import call_off, cancel, forfeits_now, free_until
 from makegood_booking.domain.in_person import CheckIn, check_in, say_outcome
 from makegood_booking.domain.session import OVER, Changed, Refusal, Session
 from makegood_contracts.check_in import digest, is_code, new_code
@@ -213,7 +214,34 @@ def test_what_has_ended_is_not_cancelled_while_the_answer_is_waited_for() -> Non
 @pytest.mark.rule("JOIN-3", "CANC-1")
 def test_that_nobody_checked_in_does_not_mean_that_the_provider_is_not_there() -> None:
     assert forfeits_now(in_person(), START + 5 * MINUTE)
+    assert forfeits_now(in_person(), START + 20 * MINUTE)
     assert not forfeits_now(came("member", 0), START + 5 * MINUTE)
+
+
+@pytest.mark.rule("JOIN-3", "CANC-1", "MISS-2")
+def test_a_member_who_checked_in_late_and_waits_for_an_absent_provider_leaves_without_loss() -> None:
+    now = START + 20 * MINUTE
+    waits = came("member", 12)
+    went_home = done(leave(waits, "member", now))
+    provider_gone = done(leave(came("provider", 11), "provider", START + 11.5 * MINUTE))
+    for session in (waits, went_home, came("member", 12, session=provider_gone)):
+        assert (forfeits_now(session, now), free_until(session, now)) == (False, END)
+        event: Any = only_event(cancel(session, "member", False, now))
+        assert (event.forfeits, event.caused_by_provider) == (False, True)
+    for there in (came("provider", 13, session=waits), came("provider", 11)):
+        assert forfeits_now(there, now), "the provider is there"
+
+
+@pytest.mark.rule("JOIN-3", "CANC-1")
+def test_nothing_is_free_or_cancellable_once_the_time_is_over() -> None:
+    for session in (asked(), time_passed(came("member", 12), END).session):
+        for now in (END, END + HOUR):
+            said = session_policy(session, now)
+            assert (said.cancellable, said.forfeits_now) == (False, False)
+            assert said.free_until <= END
+    assert session_policy(in_person(), END - TICK).cancellable
+    short = confirmed(length_minutes=5)
+    assert not session_policy(short, START + 5 * MINUTE).cancellable, "it is over, though its outcome is not found yet"
 
 
 @pytest.mark.rule("JOIN-3")

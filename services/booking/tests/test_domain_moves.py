@@ -338,6 +338,22 @@ def test_what_extensions_added_is_told_apart_from_the_length_that_was_booked() -
     assert moved(longer, length_minutes=45).extended_minutes == 0
 
 
+@pytest.mark.rule("EXT-1", "RESC-1")
+def test_a_move_to_another_length_drops_the_extension_with_its_invoice_and_the_way_out() -> None:
+    invoice = InvoiceWish(amount_minor=60_000, currency="USD", due_on=date(2026, 12, 24))
+    pending = done(extend(confirmed(), START + HOUR, invoice, "longer", NOW))
+    longer = done(moves.carried_out(pending, "longer", NOW))
+    kept = moved(longer)
+    assert (kept.invoiced_minor, kept.invoiced_early, kept.extended_minutes) == (60_000, True, 30)
+    for length in (30, 45):
+        back = moved(longer, length_minutes=length)
+        assert (back.invoiced_minor, back.invoiced_early, back.extended_minutes) == (0, False, 0)
+        late = NEW - HOUR
+        assert forfeits_now(back, late), "nothing is charged any more, so there is nothing to go from"
+        again = extend(done(confirm(back, NOW)), NEW + HOUR, invoice, "again", NOW)
+        assert names(again) == ["SessionExtensionRequested"], "what is void does not count towards the limit"
+
+
 @pytest.mark.rule("EXT-1")
 def test_what_cannot_be_extended() -> None:
     later = START + HOUR

@@ -14,6 +14,7 @@ from makegood_contracts.events import (
     Event,
     InvoiceIssued,
     InvoiceVoided,
+    InvoiceWish,
     MoveCreditHeld,
     MoveCreditRefused,
     SessionMoveRequested,
@@ -27,8 +28,10 @@ from .credit_world import (
     World,
     cancelled,
     completed,
+    corrected,
     declined,
     expired,
+    extended,
     funded,
     missed,
     move,
@@ -85,6 +88,40 @@ async def test_an_extended_session_is_moved_on_what_the_plan_pays_for(world: Wor
     await world.send(structs.replace(longer, move_id=new_id(), new_length_minutes=75))
     (refused,) = await world.heard(MoveCreditRefused)
     assert [reason.code for reason in refused.reasons] == ["length-not-in-plan"]
+
+
+@pytest.mark.rule("EXT-1", "RESC-1", "MISS-5")
+async def test_a_move_to_another_length_voids_what_the_extension_would_have_cost_for_good(world: World) -> None:
+    asked = await booked(world)
+    wish = InvoiceWish(amount_minor=1200, currency="EUR", due_on=date(2026, 11, 30))
+    await world.send(extended(asked, wish))
+    end = asked.starts_at + timedelta(minutes=60)
+    longer = structs.replace(
+        move(asked, new_length_minutes=60), ends_at=end, length_minutes=60, extended_minutes=15, moved_by="provider"
+    )
+    await world.send(longer)
+    await world.send(funded(longer))
+    await world.send(moved(longer))
+    assert await world.invoices(asked.session_id) == ["issued"], "it keeps its length"
+    new_start = longer.new_starts_at
+    back = structs.replace(
+        longer,
+        move_id=new_id(),
+        starts_at=new_start,
+        ends_at=new_start + timedelta(minutes=60),
+        new_ends_at=longer.new_starts_at + timedelta(minutes=45),
+        new_length_minutes=45,
+    )
+    await world.send(back)
+    await world.send(funded(back))
+    await world.send(structs.replace(moved(back), extended_minutes=0))
+    assert await world.invoices(asked.session_id) == ["void"]
+    (told,) = await world.heard(InvoiceVoided)
+    assert (told.cause, told.was_due, told.refunds) == ("moved", True, False)
+    await world.send(missed(asked))
+    await world.send(corrected(asked, "provider_missed", "completed"))
+    assert await world.invoices(asked.session_id) == ["void"], "no outcome brings it back"
+    assert await world.imbalances() == []
 
 
 @pytest.mark.rule("RESC-1", "CRED-3")

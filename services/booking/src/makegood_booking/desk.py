@@ -14,14 +14,16 @@ from makegood_contracts.envelope import Cause
 from makegood_contracts.events import Actor, PlanKind
 from makegood_contracts.reasons import Reason
 
-from makegood_booking.domain.bookability import room_reasons
 from makegood_booking.domain.booking import Unfit, Wish, request, support_may_book, unfit
 from makegood_booking.domain.coverage import covering
-from makegood_booking.domain.rooms import Room
+from makegood_booking.domain.policy import Policy
+from makegood_booking.domain.rebooking import reopens
+from makegood_booking.domain.rooms import Room, room_reasons
 from makegood_booking.domain.session import Changed, Session
+from makegood_booking.lookout import Lookout
 from makegood_booking.store.coverage import read_enrolments
 from makegood_booking.store.policies import Policies
-from makegood_booking.store.rooms import RoomToBook, read_rooms, touch_rooms
+from makegood_booking.store.rooms import RoomToBook, lock_room, read_rooms, touch_rooms
 from makegood_booking.store.sessions import Sessions
 
 
@@ -80,15 +82,29 @@ Result = tuple[Session, Response | None]
 class Desk:
     """`submit` answers the session as requested, with the stored answer for who does not wait; or raises the above."""
 
-    def __init__(self, database: Database, sessions: Sessions, policies: Policies) -> None:
+    def __init__(self, database: Database, sessions: Sessions, policies: Policies, lookout: Lookout) -> None:
+        self._database = database
         self._sessions = sessions
         self._policies = policies
+        self._lookout = lookout
         self._group: GroupCommit[Booking, Result] = GroupCommit(database, self.apply)
 
     async def submit(self, booking: Booking) -> Result:
         return await self._group.submit(booking)
 
-    async def apply(self, bookings: Sequence[Booking], unit: UnitOfWork) -> Sequence[Result | Exception]:
+    async def rebook(self, booking: Booking) -> Result:
+        """MISS-4: as `submit`, for a room that is not open: the member may rebook there what the provider missed. In a
+        transaction of its own, with the room locked, so that one right is used once, and other bookings wait for nothing."""
+        async with self._database.transaction(booking.cause) as unit:
+            await lock_room(booking.wish.room_id, unit)
+            (result,) = await self.apply([booking], unit, rebooks=True)
+        if isinstance(result, Exception):
+            raise result
+        return result
+
+    async def apply(
+        self, bookings: Sequence[Booking], unit: UnitOfWork, *, rebooks: bool = False
+    ) -> Sequence[Result | Exception]:
         """One result a request, in order; what is refused leaves nothing and gives its key back."""
         refused = await claim_many(
             [booking.claim for booking in bookings], [session_path(booking.session_id) for booking in bookings], unit
@@ -103,23 +119,10 @@ class Desk:
             if refusal is not None:
                 results.append(refusal)
                 continue
-            wish = booking.wish
-            found = rooms.get(wish.room_id)
-            booked_by = booking.booked_by(found.room) if found is not None else None
-            error: Exception | None = None
-            changed: Changed | None = None
-            if found is None or booked_by is None:
-                error = NoSuchRoom()
-            elif fault := unfit(wish, policy, unit.now):
-                error = NotBookable(fault)
-            elif booked_by == "support" and not support_may_book(wish, await _plan_kind(found.room, wish, unit)):
-                error = SupportMayNot(found)
-            elif reasons := room_reasons(found.room, found.active_at, policy, unit.now):
-                error = RoomRefused(found, booked_by, reasons)
-            else:
-                changed = request(booking.session_id, wish, found.room, booked_by, policy, unit.now, found.specialty)
-            if changed is None:
-                results.append(error or NoSuchRoom())
+            found = rooms.get(booking.wish.room_id)
+            changed = await self._judge(booking, found, policy, unit, rebooks=rebooks)
+            if isinstance(changed, Exception):
+                results.append(changed)
                 released.append(booking.claim)
                 continue
             made.append((changed, booking.cause))
@@ -132,14 +135,51 @@ class Desk:
         await release_many(released, unit)
         if made:
             await self._sessions.add(made, unit)
-            by_members = {
-                changed.session.booked.room_id for changed, _ in made if changed.session.booked.booked_by == "member"
-            }
-            if by_members:  # ROOM-2: what others book for them is no activity of theirs
-                await touch_rooms(by_members, unit)
+            active = {changed.session.booked.room_id for changed, _ in made if _is_activity(changed.session)}
+            if active:
+                await touch_rooms(active, unit)
         if answers:
             await store_many(answers, unit)
         return results
+
+    async def _judge(
+        self, booking: Booking, found: RoomToBook | None, policy: Policy, unit: UnitOfWork, *, rebooks: bool
+    ) -> Changed | Exception:
+        wish = booking.wish
+        booked_by = booking.booked_by(found.room) if found is not None else None
+        if found is None or booked_by is None:
+            return NoSuchRoom()
+        if fault := unfit(wish, policy, unit.now):
+            return NotBookable(fault)
+        if booked_by == "support" and not support_may_book(wish, await _plan_kind(found.room, wish, unit)):
+            return SupportMayNot(found)
+        reopens_room = False
+        if reasons := room_reasons(found.room, found.active_at, policy, unit.now):
+            reopens_room = (
+                rebooks
+                and booked_by == "member"
+                and reopens(
+                    await self._lookout.place(found, policy, unit.now, unit), wish.length_minutes, wish.modality
+                )
+            )
+            if not reopens_room:
+                return RoomRefused(found, booked_by, reasons)
+        return request(
+            booking.session_id,
+            wish,
+            found.room,
+            booked_by,
+            policy,
+            unit.now,
+            found.specialty,
+            reopens_room=reopens_room,
+        )
+
+
+def _is_activity(session: Session) -> bool:
+    """ROOM-2: what the member books is; what others book for them is not, and in a room that is not open yet it is only once it
+    is reserved."""
+    return session.booked.booked_by == "member" and not session.reopens_room
 
 
 async def _plan_kind(room: Room, wish: Wish, unit: UnitOfWork) -> PlanKind | None:

@@ -26,13 +26,13 @@ from makegood_booking.domain.bookability import (
     Question,
     Verdict,
 )
-from makegood_booking.domain.coverage import Enrolment, Lot, latest
+from makegood_booking.domain.coverage import Enrolment, Lot, latest, sessions_left
 from makegood_booking.domain.policy import Policy
-from makegood_booking.domain.rebooking import RIGHT
+from makegood_booking.domain.rebooking import Place
 from makegood_booking.domain.remedies import Circumstances
-from makegood_booking.domain.rooms import is_available
+from makegood_booking.domain.rooms import is_available, room_reasons
 from makegood_booking.store import calendars, coverage
-from makegood_booking.store.rooms import RoomToBook, active_room
+from makegood_booking.store.rooms import RoomToBook, active_room, read_rooms
 from makegood_booking.store.sessions import Sessions
 
 FIRST_STRETCH: Final = timedelta(days=4)
@@ -69,17 +69,36 @@ class Lookout:
             circumstances = await _circumstances(
                 circumstances, known.enrolments, known.lots, known.schedule, now, queries
             )
-            if bookability.room_reasons(room, place.active_at, policy, now):
-                missed = await self._sessions.read_missed(room.id, room.member_id, now - RIGHT, queries)
-                known = replace(known, missed=missed, another_room=circumstances.active_room_id is not None)
+            if room_reasons(room, place.active_at, policy, now):
+                rights = await self._sessions.read_rights(room.id, room.member_id, now, queries)
+                known = replace(known, rights=rights, another_room=circumstances.active_room_id is not None)
             verdict = await _judge(known, question, now, queries)
             circumstances = replace(circumstances, purchasable=verdict.can_purchase)
         except Exception as error:  # whatever it is: the member gets an answer, never a bare 500
             _log.error("bookability could not be asked", room_id=room.id, error=type(error).__name__)
-            reasons = (*bookability.room_reasons(room, place.active_at, policy, now), NOTHING_TOLD)
+            reasons = (*room_reasons(room, place.active_at, policy, now), NOTHING_TOLD)
             verdict = Verdict(reasons)
         zone = known.schedule.hours.zone.key if known.schedule is not None else "UTC"
         return Found(verdict, circumstances, zone)
+
+    async def places(self, room_ids: Collection[str], now: datetime, queries: Queries) -> dict[str, Place]:
+        """These rooms by id, and what can be rebooked in each (MISS-4)."""
+        policy = await self._sessions.policies.current(queries)
+        found = await read_rooms(room_ids, queries)
+        return {room_id: await self.place(room, policy, now, queries) for room_id, room in found.items()}
+
+    async def place(self, found: RoomToBook, policy: Policy, now: datetime, queries: Queries) -> Place:
+        """A room and what can be rebooked in it (MISS-4)."""
+        room = found.room
+        other = await active_room(room.member_id, room.provider_id, queries)
+        return Place(
+            room,
+            found.active_at,
+            policy,
+            await has_schedule(room.provider_id, now, queries),
+            another_room=other is not None and other.id != room.id,
+            rights=await self._sessions.read_rights(room.id, room.member_id, now, queries),
+        )
 
 
 async def _known(known: Known, queries: Queries) -> Known:
@@ -125,7 +144,7 @@ async def _circumstances(
         plan_kind=plan.plan_kind if plan else None,
         provider_available=is_available(schedule, now),
         active_room_id=other.id if other is not None and other.id != at.room_id else None,
-        sessions_left=any(lot.stands(now) for lot in lots),
+        sessions_left=sessions_left(enrolments, lots, schedule.specialty if schedule else "therapy", now),
     )
 
 

@@ -22,7 +22,6 @@ from makegood_booking.domain.booking import Wish
 from makegood_booking.domain.rooms import Room
 from makegood_booking.domain.session import Session
 from makegood_booking.handlers.outcomes import decided, decided_key
-from makegood_booking.handlers.reopening import reopen
 from makegood_booking.parts import Parts
 
 router = APIRouter(tags=["sessions"])
@@ -81,7 +80,7 @@ async def book_session(
     Without it, or when the time is up: 202.
 
     A member who books again what the provider missed does so within 30 days even in a room that somebody else closed: it is
-    opened again (MISS-4).
+    opened again once the session is reserved (MISS-4).
     """
     wish = Wish(
         room_id=known_id(body.room_id, "room"),
@@ -131,26 +130,23 @@ def _booking(session_id: str, wish: Wish, access: Access, change: Change, *, wai
     )
 
 
-async def _submit(parts: Parts, booking: Booking, *, again: bool = False) -> tuple[Session, Response | None]:
+async def _submit(parts: Parts, booking: Booking) -> tuple[Session, Response | None]:
     try:
-        return await parts.desk.submit(booking)
+        try:
+            return await parts.desk.submit(booking)
+        except RoomRefused as error:
+            if error.booked_by != "member":
+                raise
+            return await parts.desk.rebook(booking)
     except NoSuchRoom:
         raise not_found("room") from None
     except NotBookable as error:
         raise invalid(f"#/{error.unfit.field}", error.unfit.detail) from None
     except RoomRefused as error:
-        if error.booked_by == "member" and not again and await _reopened(parts, booking):
-            return await _submit(parts, booking, again=True)
         raise await refused_at_once(parts, error.place, booking.wish, error.booked_by, error.reasons) from None
     except SupportMayNot as error:
         reason = Reason(code="support-may-not", detail=PROBLEMS["support-may-not"].when)
         raise await refused_at_once(parts, error.place, booking.wish, "support", [reason]) from None
-
-
-async def _reopened(parts: Parts, booking: Booking) -> bool:
-    """MISS-4: whether the booking rebooks a missed session, and has opened its room again."""
-    async with parts.database.transaction(booking.cause) as unit:
-        return await reopen(booking.wish, await parts.policies.current(unit), parts.sessions, unit)
 
 
 async def refused(parts: Parts, session: Session) -> Problem:

@@ -14,7 +14,14 @@ from makegood_chassis.http.rights import Access, operation
 from makegood_contracts.events import Party
 
 from makegood_booking.api.models import CancelRequest, JoinRequest, JoinView, Nothing, SessionView
-from makegood_booking.api.parameters import PartsOf, SessionId, allowed, known_id, session_answer
+from makegood_booking.api.parameters import (
+    PartsOf,
+    SessionId,
+    allowed,
+    known_id,
+    session_answer,
+    session_answer_with_place,
+)
 from makegood_booking.desk import session_path
 from makegood_booking.domain import attendance, cancelling
 from makegood_booking.domain.booking import Unfit
@@ -186,7 +193,7 @@ async def leave_session(
     async with change.unit() as unit:
         session, party = await locked(parts, session_id, access, change, unit)
         session = await save(parts, attendance.leave(session, party, unit.now), session, party, change, unit)
-        return session_answer(change, 200, session)
+        return await session_answer_with_place(parts, change, session, unit)
 
 
 @router.post(

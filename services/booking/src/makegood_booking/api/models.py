@@ -14,6 +14,7 @@ from makegood_booking.api.reason_models import ActionView, ReasonView
 from makegood_booking.domain.actions import Reader, actions
 from makegood_booking.domain.policy import Policy
 from makegood_booking.domain.presence import AbsentParty
+from makegood_booking.domain.rebooking import Place
 from makegood_booking.domain.remedies import Circumstances
 from makegood_booking.domain.rooms import Room, RoomStatus
 from makegood_booking.domain.session import CreditState, Session, Status
@@ -272,8 +273,16 @@ class SessionView(View):
     ]
 
     @classmethod
-    def of(cls, session: Session, reader: Reader, now: datetime, at: Circumstances | None = None) -> SessionView:
-        """As the reader sees it now. `at`: what the remedies of a rejected session depend on."""
+    def of(
+        cls,
+        session: Session,
+        reader: Reader,
+        now: datetime,
+        at: Circumstances | None = None,
+        place: Place | None = None,
+    ) -> SessionView:
+        """As the reader sees it now. `at`: what the remedies of a rejected session depend on; `place`: whether a missed one can
+        be rebooked."""
         booked = session.booked
         return cls.model_construct(
             id=booked.session_id,
@@ -296,7 +305,7 @@ class SessionView(View):
             move=MoveView.of(session),
             version=session.version,
             reasons=[ReasonView.of(reason, at or about(session)) for reason in session.reasons],
-            actions=[ActionView.of(action) for action in actions(session, reader, now)],
+            actions=[ActionView.of(action) for action in actions(session, reader, now, place)],
         )
 
 

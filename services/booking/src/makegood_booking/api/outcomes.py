@@ -15,7 +15,14 @@ from pydantic import Field
 
 from makegood_booking.api.changes import locked, save
 from makegood_booking.api.models import SessionView
-from makegood_booking.api.parameters import PartsOf, SessionId, allowed, known_id, session_answer
+from makegood_booking.api.parameters import (
+    PartsOf,
+    SessionId,
+    allowed,
+    known_id,
+    session_answer,
+    session_answer_with_place,
+)
 from makegood_booking.domain.disputes import correct, dispute
 from makegood_booking.domain.in_person import say_outcome
 from makegood_booking.store.personal_data import keep_note
@@ -88,7 +95,7 @@ async def dispute_outcome(
         session, party = await locked(parts, session_id, access, change, unit)
         session = await save(parts, dispute(session, party, body.claim, unit.now), session, party, change, unit)
         await keep_note(session, "dispute", access.caller.subject, party, body.note, unit)
-        return session_answer(change, 200, session)
+        return await session_answer_with_place(parts, change, session, unit)
 
 
 @router.post(

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Annotated, Any, cast
 
 from fastapi import Depends, Path, Request, Response
+from makegood_chassis.database import Queries, UnitOfWork
 from makegood_chassis.http.changes import Change
 from makegood_chassis.http.problems import Problem, invalid, not_found
 from makegood_chassis.http.rights import Caller
@@ -16,7 +18,8 @@ from makegood_booking.api.models import SessionPolicyView, SessionView
 from makegood_booking.domain.actions import Reader
 from makegood_booking.domain.attendance import as_of
 from makegood_booking.domain.booking import Unfit
-from makegood_booking.domain.cancelling import forfeits_now, free_until
+from makegood_booking.domain.cancelling import cancellable, forfeits_now, free_until
+from makegood_booking.domain.rebooking import Place, rebookable_until
 from makegood_booking.domain.session import Changed, Refusal, Session
 from makegood_booking.parts import Parts
 
@@ -43,7 +46,7 @@ def session_policy(session: Session, now: datetime) -> SessionPolicyView:
     """What cancelling means for this session now (BOOK-3, CANC-1)."""
     session, policy = as_of(session, now)[0], session.policy
     return SessionPolicyView(
-        cancellable=not session.over,
+        cancellable=cancellable(session, now),
         free_until=free_until(session, now),
         forfeits_now=forfeits_now(session, now),
         notice_hours=policy.notice_hours,
@@ -68,9 +71,31 @@ def allowed(result: Changed | Refusal | Unfit, session: Session, now: datetime) 
     raise Problem(result.code, detail, headers=headers, **members)
 
 
-def session_answer(change: Change, status: int, session: Session, location: str | None = None) -> Response:
+async def places_of(
+    parts: Parts, shown: Iterable[Session], caller: Caller, now: datetime, queries: Queries
+) -> dict[str, Place]:
+    """MISS-4: the rooms of those sessions that the caller might rebook, by id; mostly none."""
+    rooms = {
+        session.booked.room_id
+        for session in shown
+        if session.status == "provider_missed"
+        and now < rebookable_until(session)
+        and reader_of(session, caller) == "member"
+    }
+    return await parts.lookout.places(rooms, now, queries) if rooms else {}
+
+
+async def session_answer_with_place(parts: Parts, change: Change, session: Session, unit: UnitOfWork) -> Response:
+    """As `session_answer`, where the session may be one that was missed before."""
+    places = await places_of(parts, [session], change.caller, unit.now, unit)
+    return session_answer(change, 200, session, place=places.get(session.booked.room_id))
+
+
+def session_answer(
+    change: Change, status: int, session: Session, location: str | None = None, place: Place | None = None
+) -> Response:
     """A session as the answer to a change."""
-    view = SessionView.of(session, reader_of(session, change.caller), change.now)
+    view = SessionView.of(session, reader_of(session, change.caller), change.now, place=place)
     return change.answer(status, view, version=session.version, location=location)
 
 

@@ -46,7 +46,11 @@ class ChangeProviderRequest(RequestModel):
 
     provider_id: PersonId
     accept_forfeit: Annotated[
-        Flag, Field(description="The member accepts that sessions within the notice are lost, where this is not free.")
+        Flag,
+        Field(
+            description="The member accepts that sessions within the notice are lost, where this is not free; support says so for "
+            "the member."
+        ),
     ] = False
 
 
@@ -130,8 +134,8 @@ async def change_provider(
     """The member goes on with another provider, who must have a schedule, in a room of its own (ROOM-3).
 
     The old room is closed, and what lies ahead in it is cancelled without loss. For sessions with less notice than their policy
-    asks that is free once within `free_change_days`; after that the member must accept the forfeit, as with cancelling. Repeated,
-    the answer is the same room, and nothing else changes.
+    asks that is free once within `free_change_days`; after that the member must accept the forfeit, as with cancelling. It is the
+    same where support does it for the member. Repeated, the answer is the same room, and nothing else changes.
     """
     room_id = known_id(room_id, "room")
     await wait_for_schedule(body.provider_id, parts)
@@ -145,8 +149,8 @@ async def change_provider(
             raise invalid("#/provider_id", "Another provider than the present one.")
         await require_schedule(body.provider_id, unit)
         ahead = await parts.sessions.lock_ahead(room_id, room.member_id, unit)
-        # What support does for a member is not the member's cancelling (CANC-1).
-        late = [session for session in ahead if role == "member" and forfeits_now(session, unit.now)]
+        # Whoever asks for it, it is the member's change: support is no way round the notice (CANC-1).
+        late = [session for session in ahead if forfeits_now(session, unit.now)]
         forfeited = await _forfeited(room, late, body.accept_forfeit, parts, unit) if late else frozenset()
         new, opened = open_room(new_id(), room.member_id, body.provider_id, unit.now)
         made = await rooms.add_room(new, unit)
@@ -158,7 +162,7 @@ async def change_provider(
                 raise Problem("unavailable", headers={"Retry-After": "1"})
             new = present
         was_open = room.status == "active"
-        room, closed = close_room(room, unit.now, "member")
+        room, closed = close_room(room, unit.now, "support" if role == "ops" else role)
         if closed is not None:
             unit.publish(closed, sequence=room.version)
         if was_open or made:
@@ -194,7 +198,7 @@ async def _forfeited(
             for session in late
         ]
         detail = (
-            "You changed your provider without loss not long ago. Sessions with less notice than the policy asks are "
+            "The provider was changed without loss not long ago. Sessions with less notice than the policy asks are "
             "forfeited this time; send `accept_forfeit: true`, or change later."
         )
         terms = session_policy(late[0], unit.now)

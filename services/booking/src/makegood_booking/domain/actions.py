@@ -1,24 +1,24 @@
 """BOOK-10: what a reader may do with a session now, and of the rest when or why not.
 
-Each action is tried on the rule that its command uses, so the two can never disagree.
+Each action asks the guard that its command asks, so the two cannot disagree. Guards build nothing: sessions are shown often.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Final, Literal
 
-from makegood_contracts.events import Outcome, Party
+from makegood_contracts.events import Party
 
 from makegood_booking.domain import attendance, cancelling, disputes
 from makegood_booking.domain.booking import Unfit
-from makegood_booking.domain.in_person import say_outcome
+from makegood_booking.domain.in_person import outcome_refused
 from makegood_booking.domain.money import Costs
-from makegood_booking.domain.rebooking import rebook_refused, rebookable_until
-from makegood_booking.domain.rescheduling import MoveWish, extend, reschedule
-from makegood_booking.domain.session import AGREED, Changed, Refusal, RefusalCode, Session
+from makegood_booking.domain.rebooking import Place, RebookingRefusal, rebook_refused, rebookable_until
+from makegood_booking.domain.rescheduling import extend_refused, reschedule_refused
+from makegood_booking.domain.session import AGREED, DONE, Refusal, RefusalCode, Session
 
 Reader = Literal["member", "provider", "support"]
 ActionName = Literal[
@@ -35,16 +35,9 @@ ActionName = Literal[
     "dispute",
     "correct",
 ]
-ActionReason = Literal[RefusalCode, "support-may-not", "validation"]
-Result = Changed | Refusal | Unfit
-Attempt = Callable[[Session, datetime, bool], Result]
-"""A request that fits, on the rule of its command. The flag: it accepts what the action costs."""
-
-_MINUTE: Final = timedelta(minutes=1)
-_NO_MOVE: Final = "none"
-"""Where the rule wants an id for the move: what it answers is thrown away."""
-_DONE_ONCE: Final[frozenset[ActionName]] = frozenset({"confirm", "decline", "leave", "no-show"})
-"""Done again, these change nothing. Who is in the room already can join again: for a new link."""
+ActionReason = Literal[RefusalCode, RebookingRefusal, "support-may-not", "validation"]
+Guard = Callable[[Session, datetime, bool], Refusal | Unfit | Literal["done"] | None]
+"""Why a command that fits is refused for the session as it is by now. The flag: it accepts what the action costs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,32 +52,44 @@ class Action:
     reason: ActionReason | None = None
 
 
-def actions(session: Session, reader: Reader, now: datetime) -> tuple[Action, ...]:
-    """Everything that the reader's role can do with a session at all: whether now, and else when or why not."""
+def actions(session: Session, reader: Reader, now: datetime, place: Place | None = None) -> tuple[Action, ...]:
+    """Everything that the reader's role can do with a session at all: whether now, and else when or why not. `place`: its room,
+    where the session can be rebooked at all (`rebookable_until`); without it nothing is said of that."""
     session = attendance.as_of(session, now)[0]
-    judged = (_judge(name, attempt, session, reader, now) for name, attempt in ATTEMPTS[reader].items())
+    judged = [_judge(name, guard, session, reader, now) for name, guard in GUARDS[reader].items()]
+    if reader == "member" and session.status == "provider_missed":
+        judged.append(_rebook(session, place, now))
     return tuple(action for action in judged if action is not None)
 
 
-def _judge(name: ActionName, attempt: Attempt | None, session: Session, reader: Reader, now: datetime) -> Action | None:
-    """None for what was done already, and for rebooking what was not missed: no button is drawn for that."""
-    if attempt is None:
+def _judge(name: ActionName, guard: Guard | None, session: Session, reader: Reader, now: datetime) -> Action | None:
+    """None for what was done already: no button is drawn for that."""
+    if guard is None:
         return Action(name, False, reason="support-may-not")
     if name == "outcome" and session.booked.modality != "in_person":
         return None
-    if name == "rebook" and session.status != "provider_missed":
-        return None
-    result, costs = attempt(session, now, False), None
-    if isinstance(result, Refusal) and result.code == "forfeit-not-accepted":
-        result, costs = attempt(session, now, True), _forfeited(session)
-    if isinstance(result, Changed):
-        if not result.events and name in _DONE_ONCE:
-            return None
+    refusal, costs = guard(session, now, False), None
+    if isinstance(refusal, Refusal) and refusal.code == "forfeit-not-accepted":
+        refusal, costs = guard(session, now, True), _forfeited(session)
+    if refusal is None:
         free = reader == "member" and costs is None
         return Action(name, True, until=_until(name, session, now, free=free), costs=costs)
-    if isinstance(result, Unfit):  # no request fits: the session is as long as it can get
+    if refusal == DONE:
+        return None
+    if isinstance(refusal, Unfit):  # no request fits: the session is as long as it can get
         return Action(name, False, reason="validation")
-    return Action(name, False, opens=_opens(name, session, now), reason=result.code)
+    return Action(name, False, opens=_opens(name, session, now), reason=refusal.code)
+
+
+def _rebook(session: Session, place: Place | None, now: datetime) -> Action | None:
+    """MISS-4: None for what was rebooked already."""
+    until = rebookable_until(session)
+    if now >= until:
+        return Action("rebook", False, reason="session-over")
+    refusal = DONE if place is None else rebook_refused(session, place, now)
+    if refusal is None:
+        return Action("rebook", True, until=until)
+    return None if refusal == DONE else Action("rebook", False, reason=refusal)
 
 
 def _forfeited(session: Session) -> Costs:
@@ -130,71 +135,53 @@ def _until(name: ActionName, session: Session, now: datetime, *, free: bool) -> 
             return session.policy.answer_by(booked.ends_at)
         case "no-show" if session.status in AGREED:
             return session.policy.no_show_at(booked.starts_at)
-        case "rebook":
-            return rebookable_until(session)
         case _:
             return None
 
 
-def _cancel(by: Party) -> Attempt:
-    return lambda session, now, accept: cancelling.cancel(session, by, accept, now)
+def _cancel(by: Party) -> Guard:
+    return lambda session, now, accept: cancelling.cancel_refused(session, by, accept, now)
 
 
-def _reschedule(by: Party) -> Attempt:
-    def attempt(session: Session, now: datetime, accept: bool) -> Result:
-        starts_at = session.booked.starts_at
-        other = starts_at - _MINUTE if starts_at - _MINUTE > now else starts_at + _MINUTE
-        return reschedule(session, MoveWish(other, accept_forfeit=accept), by, _NO_MOVE, "therapy", now)
-
-    return attempt
+def _reschedule(by: Party) -> Guard:
+    return lambda session, now, accept: reschedule_refused(session, by, accept, now)
 
 
-def _extend(session: Session, now: datetime, accept: bool) -> Result:
-    return extend(session, session.booked.ends_at + _MINUTE, None, _NO_MOVE, now)
+def _join(session: Session, now: datetime, accept: bool) -> Refusal | None:
+    """Also for who is in the room already: joining again gives a new link."""
+    return attendance.entry_refused(session, now)
 
 
-def _join(party: Party) -> Attempt:
-    return lambda session, now, accept: attendance.join(session, party, now)
+def _leave(party: Party) -> Guard:
+    return lambda session, now, accept: attendance.leave_refused(session, party)
 
 
-def _leave(party: Party) -> Attempt:
-    return lambda session, now, accept: attendance.leave(session, party, now)
+def _outcome_missing(session: Session, now: datetime, accept: bool) -> Refusal | None:
+    """Disputes, and corrections to another outcome than the one that stands."""
+    return disputes.outcome_missing(session)
 
 
-def _rebook(session: Session, now: datetime, accept: bool) -> Result:
-    return rebook_refused(session, now) or Changed(session)
-
-
-def _dispute(party: Party) -> Attempt:
-    return lambda session, now, accept: disputes.dispute(session, party, "they_were_not", now)
-
-
-def _correct(session: Session, now: datetime, accept: bool) -> Result:
-    other: Outcome = "provider_missed" if session.status == "completed" else "completed"
-    return disputes.correct(session, other, "support", now)
-
-
-ATTEMPTS: Final[Mapping[Reader, Mapping[ActionName, Attempt | None]]] = {
+GUARDS: Final[Mapping[Reader, Mapping[ActionName, Guard | None]]] = {
     "member": {
         "cancel": _cancel("member"),
         "reschedule": _reschedule("member"),
-        "join": _join("member"),
+        "join": _join,
         "leave": _leave("member"),
-        "rebook": _rebook,
-        "dispute": _dispute("member"),
+        "dispute": _outcome_missing,
     },
     "provider": {
-        "confirm": lambda session, now, accept: attendance.confirm(session, now),
-        "decline": lambda session, now, accept: attendance.decline(session, now),
+        "confirm": lambda session, now, accept: attendance.confirm_refused(session, now),
+        "decline": lambda session, now, accept: attendance.decline_refused(session),
         "cancel": _cancel("provider"),
         "reschedule": _reschedule("provider"),
-        "extend": _extend,
-        "join": _join("provider"),
+        "extend": lambda session, now, accept: extend_refused(session, now),
+        "join": _join,
         "leave": _leave("provider"),
-        "no-show": lambda session, now, accept: attendance.mark_no_show(session, now),
-        "outcome": lambda session, now, accept: say_outcome(session, "completed", now),
-        "dispute": _dispute("provider"),
+        "no-show": lambda session, now, accept: attendance.no_show_refused(session, now),
+        "outcome": lambda session, now, accept: outcome_refused(session, "completed"),
+        "dispute": _outcome_missing,
     },
-    "support": {"correct": _correct, "cancel": None, "reschedule": None},
+    "support": {"correct": _outcome_missing, "cancel": None, "reschedule": None},
 }
-"""The actions of each reader, in the order in which they are told. None: support may not (CANC-4)."""
+"""The actions of each reader, in the order in which they are told; beside them, members rebook (MISS-4). None: support may not
+(CANC-4)."""

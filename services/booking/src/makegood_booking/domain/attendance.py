@@ -28,6 +28,7 @@ from makegood_booking.domain.policy import many
 from makegood_booking.domain.presence import Verdict, verdict
 from makegood_booking.domain.session import (
     AGREED,
+    DONE,
     Changed,
     Refusal,
     Session,
@@ -39,36 +40,51 @@ from makegood_booking.domain.session import (
 JoinedHow = Literal["joined", "code", "provider"]
 OVER_ALREADY = Refusal("session-over")
 UNDECIDED = Refusal("not-confirmed", "The booking is still being decided.")
+_CONFIRMED_ALREADY = Refusal(
+    "session-over", "The session was confirmed, so it cannot be declined any more; cancel it instead."
+)
+
+
+def confirm_refused(session: Session, now: datetime) -> Refusal | Literal["done"] | None:
+    """Why the session, as it is by now, cannot be confirmed. CONF-3: asked again, confirming again says that the time still
+    holds, as long as it lies ahead; else it changes nothing."""
+    if session.over:
+        return OVER_ALREADY
+    if session.status == "requested":
+        return UNDECIDED
+    if session.status == "reserved":
+        return None
+    return None if session.reconfirmation == "asked" and now < session.booked.starts_at else DONE
 
 
 def confirm(session: Session, now: datetime) -> Changed | Refusal:
-    """CONF-1: the provider confirms. CONF-3: asked again, confirming again says that the time still holds, as long as
-    it lies ahead; else it changes nothing."""
+    """CONF-1: the provider confirms."""
     session, before = as_of(session, now)
+    refusal = confirm_refused(session, now)
+    if refusal is not None:
+        return Changed(session, before) if refusal == DONE else refusal
+    if session.status == "reserved":
+        return after(before, confirmed_by_provider(session, now))
+    return after(before, happened(session, SessionReconfirmed, {"reconfirmation": "given"}))
+
+
+def decline_refused(session: Session) -> Refusal | Literal["done"] | None:
+    """Why the session, as it is by now, cannot be declined; once confirmed it is cancelled instead (CANC-2)."""
+    if session.status == "declined":
+        return DONE
     if session.over:
         return OVER_ALREADY
     if session.status == "requested":
         return UNDECIDED
-    if session.status != "reserved":
-        if session.reconfirmation != "asked" or now >= session.booked.starts_at:
-            return Changed(session, before)
-        return after(before, happened(session, SessionReconfirmed, {"reconfirmation": "given"}))
-    return after(before, confirmed_by_provider(session, now))
+    return None if session.status == "reserved" else _CONFIRMED_ALREADY
 
 
 def decline(session: Session, now: datetime) -> Changed | Refusal:
-    """CONF-1: the provider declines, before confirming; afterwards the provider cancels instead (CANC-2)."""
+    """CONF-1: the provider declines, before confirming."""
     session, before = as_of(session, now)
-    if session.status == "declined":
-        return Changed(session, before)
-    if session.over:
-        return OVER_ALREADY
-    if session.status == "requested":
-        return UNDECIDED
-    if session.status != "reserved":
-        return Refusal(
-            "session-over", "The session was confirmed, so it cannot be declined any more; cancel it instead."
-        )
+    refusal = decline_refused(session)
+    if refusal is not None:
+        return Changed(session, before) if refusal == DONE else refusal
     return after(before, happened(session, SessionDeclined, {"status": "declined"}))
 
 
@@ -97,24 +113,30 @@ def join(session: Session, party: Party, now: datetime, how: JoinedHow = "joined
     return after(before + joined.events, time_passed(joined.session, now))
 
 
-def leave(session: Session, party: Party, now: datetime) -> Changed | Refusal:
-    """JOIN-1: leaving is recorded too, also just after the end. Who never came does not leave."""
-    session, before = as_of(session, now)
+def leave_refused(session: Session, party: Party) -> Refusal | Literal["done"] | None:
+    """Why the party cannot leave the session, as it is by now. Who never came does not leave."""
     if session.attendance.joined_at(party) is None:
         if session.over:
             return OVER_ALREADY
-        return Changed(session, before) if session.status in AGREED else Refusal("not-confirmed")
-    if not in_room(session, party):
-        return Changed(session, before)
+        return DONE if session.status in AGREED else Refusal("not-confirmed")
+    return None if in_room(session, party) else DONE
+
+
+def leave(session: Session, party: Party, now: datetime) -> Changed | Refusal:
+    """JOIN-1: leaving is recorded too, also just after the end."""
+    session, before = as_of(session, now)
+    refusal = leave_refused(session, party)
+    if refusal is not None:
+        return Changed(session, before) if refusal == DONE else refusal
     attendance = session.attendance.went(party, now, session.booked.ends_at)
     return after(before, happened(session, SessionLeft, {"attendance": attendance}, party=party, left_at=now))
 
 
-def mark_no_show(session: Session, now: datetime) -> Changed | Refusal:
-    """NOSH-1: by a provider who is in the room, once the grace is over, and only if the member has not been present."""
-    session, before = as_of(session, now)
+def no_show_refused(session: Session, now: datetime) -> Refusal | Literal["done"] | None:
+    """Why the provider cannot mark a no-show in the session, as it is by now. NOSH-1: it takes a provider who is in the room,
+    once the grace is over, and a member who has not been present."""
     if session.status == "member_no_show":
-        return Changed(session, before)
+        return DONE
     if session.over:
         return OVER_ALREADY
     if session.status not in AGREED:
@@ -127,6 +149,15 @@ def mark_no_show(session: Session, now: datetime) -> Changed | Refusal:
         return Refusal("no-show-not-possible", "Join the session first: only who is in the room can mark a no-show.")
     if was_present(session, "member"):
         return Refusal("no-show-not-possible", "The member was there.")
+    return None
+
+
+def mark_no_show(session: Session, now: datetime) -> Changed | Refusal:
+    """NOSH-1: the provider marks that the member did not come."""
+    session, before = as_of(session, now)
+    refusal = no_show_refused(session, now)
+    if refusal is not None:
+        return Changed(session, before) if refusal == DONE else refusal
     return after(before, no_show(session, "provider"))
 
 
@@ -225,7 +256,7 @@ def provider_missed(
     return happened(
         session,
         ProviderMissed,
-        {"status": "provider_missed", "absent_party": absent},
+        {"status": "provider_missed", "absent_party": absent, "missed_at": missed_at},
         absent_party=absent,
         missed_at=missed_at,
         grace_minutes=session.policy.grace_minutes,

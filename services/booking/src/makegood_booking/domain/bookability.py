@@ -16,15 +16,13 @@ from makegood_contracts.reasons import Reason
 from makegood_booking.domain.coverage import Enrolment, Lot, Stretch, next_credits, stretches
 from makegood_booking.domain.money import Costs
 from makegood_booking.domain.policy import Policy
-from makegood_booking.domain.rebooking import Place, reopened
-from makegood_booking.domain.rooms import Room, is_available, is_inactive
-from makegood_booking.domain.session import Session
+from makegood_booking.domain.rebooking import PastBooking, Place, reopens
+from makegood_booking.domain.rooms import Room, is_available, room_reasons
 
 MOST_SLOTS: Final = 5
 NOTHING_TOLD: Final = Reason(
     code="temporary-interruption", detail="What is needed to answer cannot be asked just now; try again later."
 )
-ROOM_CLOSED: Final = Reason(code="room-closed", detail="The room is closed.")
 OWES: Final = Reason(code="outstanding-charges", detail="An invoice is overdue.")
 SLOT_TAKEN: Final = Reason(code="slot-taken", detail="Another session or its buffers take that time.")
 MEMBER_BUSY: Final = Reason(code="member-busy", detail="The member is not available at that time.")
@@ -74,8 +72,8 @@ class Known:
     schedule: Schedule | None = None
     another_room: bool = False
     """Whether the two share another room that is active."""
-    missed: Sequence[Session] = ()
-    """What the provider missed in the room, and the member has not rebooked (MISS-4)."""
+    rights: Sequence[PastBooking] = ()
+    """What the provider missed in the room, and the member can still rebook (MISS-4)."""
 
     @property
     def psychiatry(self) -> bool:
@@ -108,25 +106,20 @@ class Calendar:
     member: Sequence[Span] = field(default_factory=list)
 
 
-def room_reasons(room: Room, active_at: datetime, policy: Policy, now: datetime) -> tuple[Reason, ...]:
-    """BOOK-7: booking needs an active room and a member who was active lately."""
-    reasons = []
-    if room.status != "active":
-        reasons.append(ROOM_CLOSED)
-    if is_inactive(active_at, policy, now):
-        detail = f"The member was not active for more than {policy.inactivity_days} days."
-        reasons.append(Reason(code="room-inactive", detail=detail))
-    return tuple(reasons)
-
-
 def in_the_way(known: Known, kind: Kind, by: str, now: datetime) -> tuple[Reason, ...]:
     """BOOK-7, MISS-4: the reasons of the room, unless the member's booking opens it again."""
     reasons = room_reasons(known.room, known.active_at, known.policy, now)
     if not reasons or by != "member":
         return reasons
-    place = Place(known.room, known.active_at, is_available(known.schedule, now), known.another_room)
-    opens = reopened(place, kind.length_minutes, kind.modality, known.missed, known.policy, now)
-    return reasons if opens is None else ()
+    place = Place(
+        known.room,
+        known.active_at,
+        known.policy,
+        is_available(known.schedule, now),
+        another_room=known.another_room,
+        rights=known.rights,
+    )
+    return () if reopens(place, kind.length_minutes, kind.modality) else reasons
 
 
 def pay_reasons(known: Known, starts_at: datetime, kind: Kind, now: datetime) -> tuple[Reason, ...]:

@@ -84,9 +84,11 @@ def request(
     policy: Policy,
     now: datetime,
     specialty: Specialty = "therapy",
+    *,
+    reopens_room: bool = False,
 ) -> Changed:
     """BOOK-1: asks availability for the slot and credits for the credit, whoever books (BOOK-5). The room must be one that
-    can be booked in (`room_reasons`)."""
+    can be booked in (`room_reasons`), or that the booking opens again once it is reserved (MISS-4)."""
     booked = Appointment(
         session_id=session_id,
         room_id=room.id,
@@ -102,7 +104,7 @@ def request(
         requested_at=now,
         policy=policy,
     )
-    session = Session(booked, "requested", 1)
+    session = Session(booked, "requested", 1, reopens_room=reopens_room)
     event = fact(
         session,
         SessionRequested,

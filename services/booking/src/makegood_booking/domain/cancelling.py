@@ -33,7 +33,7 @@ def free_until(session: Session, now: datetime) -> datetime:
     """CANC-1: until when the member cancels without loss, as things stand now. From the start on the next moment at which
     something happens by itself ends that, if not somebody's coming does."""
     starts_at, until = session.booked.starts_at, _cancels_free_until(session)
-    if session.over or now < starts_at or forfeits_now(session, now):
+    if now < starts_at or not cancellable(session, now) or forfeits_now(session, now):
         return min(until, starts_at)
     ends = next_due(session) or session.booked.ends_at
     return ends if _favoured(session) or _waits_for_provider(session) else min(until, ends)
@@ -57,13 +57,17 @@ def _favoured(session: Session) -> bool:
 
 def _waits_for_provider(session: Session) -> bool:
     """CANC-1: whether the provider of a session that has begun is not there. Once they were together for long enough that it
-    counts as held (JOIN-2), nobody waits any more."""
-    return not in_room(session, "provider") and verdict_of(session).outcome == "provider_missed"
+    counts as held (JOIN-2), nobody waits any more. JOIN-3: in person a late check-in decides nothing, but who checked in waits
+    for a provider who did not."""
+    if in_room(session, "provider"):
+        return False
+    found = verdict_of(session).outcome
+    return found == "provider_missed" or (found == "unknown" and was_present(session, "member"))
 
 
 def _forfeits(session: Session, now: datetime, until: datetime) -> bool:
     """Whatever is free at short notice is so for a member who has not come: no session is had for nothing."""
-    if session.over or session.status == "requested":
+    if session.status == "requested" or not cancellable(session, now):
         return False
     if now < session.booked.starts_at:
         return now > until
@@ -72,17 +76,33 @@ def _forfeits(session: Session, now: datetime, until: datetime) -> bool:
     return was_present(session, "member") or not (_favoured(session) or now <= until)
 
 
-def cancel(session: Session, by: Party, accept_forfeit: bool, now: datetime) -> Changed | Refusal:
-    """CANC-1 for the member, who with less notice must accept the forfeit; CANC-2 for the provider, at any time. After the end
-    there is nothing to cancel, though the outcome may still be asked for (JOIN-3)."""
-    session, before = as_of(session, now)
-    if session.over or now >= session.booked.ends_at:
+def cancellable(session: Session, now: datetime) -> bool:
+    """Whether there is anything left to cancel. After the end there is not, though the outcome may still be found or asked for
+    (JOIN-3)."""
+    return not session.over and now < session.booked.ends_at
+
+
+def cancel_refused(session: Session, by: Party, accept_forfeit: bool, now: datetime) -> Refusal | None:
+    """Why the party cannot cancel the session, as it is by now: CANC-1 for the member, who with less notice must accept the
+    forfeit; CANC-2 for the provider, at any time."""
+    if not cancellable(session, now):
         return OVER_ALREADY
-    forfeits = by == "member" and forfeits_now(session, now)
-    if forfeits and not accept_forfeit:
+    if by == "member" and not accept_forfeit and forfeits_now(session, now):
         return Refusal("forfeit-not-accepted", free_until=free_until(session, now))
+    return None
+
+
+def cancel(session: Session, by: Party, accept_forfeit: bool, now: datetime) -> Changed | Refusal:
+    """CANC-1, CANC-2: a party cancels."""
+    session, before = as_of(session, now)
+    refusal = cancel_refused(session, by, accept_forfeit, now)
+    if refusal is not None:
+        return refusal
+    forfeits = by == "member" and forfeits_now(session, now)
     by_provider = by == "member" and not forfeits and _caused_by_provider(session, now)
-    return after(before, _cancelled(session, by, now, forfeits=forfeits, caused_by_provider=by_provider))
+    given_up = by == "member" and not by_provider
+    cancelled = _cancelled(session, by, now, given_up=given_up, forfeits=forfeits, caused_by_provider=by_provider)
+    return after(before, cancelled)
 
 
 def _caused_by_provider(session: Session, now: datetime) -> bool:
@@ -94,16 +114,16 @@ def call_off(session: Session, by: Actor, cause: CancelCause, now: datetime, *, 
     """Cancels because of something else: the provider's time off, a change of provider (ROOM-3). Without loss, unless the
     member accepted it."""
     session, before = as_of(session, now)
-    if session.over or now >= session.booked.ends_at:
+    if not cancellable(session, now):
         return Changed(session, before)
-    return after(before, _cancelled(session, by, now, forfeits=forfeits, cause=cause))
+    return after(before, _cancelled(session, by, now, given_up=by == "member", forfeits=forfeits, cause=cause))
 
 
-def _cancelled(session: Session, by: Actor, now: datetime, *, forfeits: bool, **why: Any) -> Changed:
+def _cancelled(session: Session, by: Actor, now: datetime, *, given_up: bool, forfeits: bool, **why: Any) -> Changed:
     return happened(
         session,
         SessionCancelled,
-        {"status": "cancelled"},
+        {"status": "cancelled", "given_up": given_up},
         cancelled_by=by,
         cancelled_at=now,
         forfeits=forfeits,

@@ -151,6 +151,22 @@ def latest(enrolments: Collection[Enrolment], now: datetime) -> Enrolment | None
     return (begun[-1] if begun else found[0]).enrolment if found else None
 
 
+def sessions_left(
+    enrolments: Collection[Enrolment], lots: Collection[Lot], specialty: Specialty, now: datetime
+) -> bool:
+    """ROOM-1: whether some session can be booked with the member's credits: on the plan that covers them, or is to come, with a
+    provider of this specialty; or with a credit that was made good, whatever the plan (MISS-4)."""
+    if any(lot.made_for_minutes is not None and lot.stands(now) for lot in lots):
+        return True
+    return any(
+        lot.pays(max(now, stretch.covers_from), length)
+        for stretch in stretches(enrolments)
+        if stretch.covers_until is None or stretch.covers_until > now
+        for length in stretch.enrolment.lengths_for(specialty)
+        for lot in lots
+    )
+
+
 def next_credits(enrolments: Collection[Enrolment], moment: datetime, now: datetime) -> NextCredits | None:
     """The first credits to come that have not lapsed by that moment; None: none are to come. A session in a later period is
     booked with the credits of its own period (CRED-2)."""

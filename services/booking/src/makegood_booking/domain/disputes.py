@@ -25,6 +25,11 @@ def outcome(session: Session) -> Outcome | None:
     return status if status in ("completed", "provider_missed", "member_no_show") else None
 
 
+def outcome_missing(session: Session) -> Refusal | None:
+    """Why there is nothing to dispute or correct about the session, as it is by now."""
+    return _NONE if outcome(session) is None else None
+
+
 def dispute(session: Session, party: Party, claim: Claim, now: datetime) -> Changed | Refusal:
     """MISS-5: a party says that it was there, or that the other one was not. Nothing changes until support decides."""
     session, before = as_of(session, now)
@@ -44,7 +49,11 @@ def correct(session: Session, right: Outcome, corrected_by: str, now: datetime) 
         return _NONE
     if ended == right:
         return Changed(session, before)
-    changes: dict[str, Any] = {"status": right, "absent_party": _ABSENT[right]}
+    changes: dict[str, Any] = {
+        "status": right,
+        "absent_party": _ABSENT[right],
+        "missed_at": now if right == "provider_missed" else None,
+    }
     corrected = happened(
         session,
         OutcomeCorrected,

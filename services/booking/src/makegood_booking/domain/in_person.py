@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
+from typing import Final, Literal
 
 from makegood_contracts.check_in import is_code
 from makegood_contracts.events import Outcome, Party
@@ -20,9 +20,10 @@ from makegood_booking.domain.attendance import (
     provider_missed,
 )
 from makegood_booking.domain.booking import Unfit
-from makegood_booking.domain.session import Changed, Refusal, Session, was_present
+from makegood_booking.domain.session import DONE, Changed, Refusal, Session, was_present
 
 _NOT_ASKED: Final = Refusal("outcome-not-asked")
+_CHECKED_IN: Final = Refusal("no-show-not-possible", "The member checked in.")
 _NO_CODE: Final = "The venue shows no code yet. The provider can check in for both."
 
 
@@ -60,21 +61,27 @@ def check_in(
     return other if isinstance(other, Refusal) else after(joined.events, other)
 
 
-def say_outcome(session: Session, outcome: Outcome, now: datetime) -> Changed | Refusal:
-    """JOIN-3: the provider says how it went, once asked. What the check-ins say stands: a member who checked in was there."""
-    session, before = as_of(session, now)
+def outcome_refused(session: Session, outcome: Outcome) -> Refusal | Literal["done"] | None:
+    """Why the provider cannot say that the session, as it is by now, went so: only once asked. What the check-ins say stands: a
+    member who checked in was there."""
     if session.over:
-        said = session.outcome_asked and session.status == outcome
-        return Changed(session, before) if said else OVER_ALREADY
+        return DONE if session.outcome_asked and session.status == outcome else OVER_ALREADY
     if not session.outcome_asked:
         return _NOT_ASKED
-    member_came = was_present(session, "member")
+    return _CHECKED_IN if outcome == "member_no_show" and was_present(session, "member") else None
+
+
+def say_outcome(session: Session, outcome: Outcome, now: datetime) -> Changed | Refusal:
+    """JOIN-3: the provider says how it went."""
+    session, before = as_of(session, now)
+    refusal = outcome_refused(session, outcome)
+    if refusal is not None:
+        return Changed(session, before) if refusal == DONE else refusal
     match outcome:
         case "completed":
             return after(before, completed(session, "provider"))
-        case "member_no_show" if member_came:
-            return Refusal("no-show-not-possible", "The member checked in.")
         case "member_no_show":
             return after(before, no_show(session, "provider"))
         case "provider_missed":
-            return after(before, provider_missed(session, "provider" if member_came else "both", now, "provider"))
+            absent: Literal["provider", "both"] = "provider" if was_present(session, "member") else "both"
+            return after(before, provider_missed(session, absent, now, "provider"))

@@ -121,13 +121,14 @@ def _moved(session: Session, move: Move, now: datetime) -> Changed:
         "move": None,
         "moved_by_provider": move.by == "provider",
         "moved_at_short_notice": move.by == "provider" and now > policy.free_until(move.starts_at),
-        # With another length than it had it is as booked anew.
-        "extended_minutes": session.extended_minutes if move.length_minutes == old.length_minutes else 0,
         "reconfirmation": "due" if confirmed and now < policy.reconfirm_at(move.starts_at) else None,
         # Whoever had come came for the old time.
         "attendance": NOBODY,
         "outcome_asked": False,
     }
+    if move.length_minutes != old.length_minutes:
+        # As booked anew: no extension is left, and credits voids what it would have cost (EXT-1).
+        changes |= {"extended_minutes": 0, "invoiced_minor": 0, "invoiced_early": False}
     if move.added is not None:  # its hold takes the place of the old one
         changes |= {
             "funding": move.added,

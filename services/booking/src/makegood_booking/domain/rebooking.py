@@ -1,73 +1,131 @@
-"""MISS-4: after a session that the provider missed, the member books the same again, in the same room."""
+"""MISS-4: after a session that the provider missed, the member books the same again, in the same room.
+
+A miss gives one right, and one booking uses it up. What came to nothing without the member's doing uses up none.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Final, Literal
 
 from makegood_contracts.events import Modality, RoomRestarted
 
 from makegood_booking.domain.policy import Policy
-from makegood_booking.domain.rooms import Room, restart_room
-from makegood_booking.domain.session import Refusal, Session
+from makegood_booking.domain.rooms import Room, restart_room, room_reasons
+from makegood_booking.domain.session import Session, Status
 
 RIGHT: Final = timedelta(days=30)
-"""So long the member can rebook, from the start of the missed session on: as long as the credit that was made good is valid."""
-_TOO_LATE: Final = Refusal("session-over", f"A missed session can be rebooked for {RIGHT.days} days.")
+"""So long the member can rebook, from the miss or its correction on: as long as the credit that was made good is valid."""
+
+RebookingRefusal = Literal["room-closed", "room-inactive", "slot-not-offered"]
+
+
+@dataclass(frozen=True, slots=True)
+class PastBooking:
+    """One booking of a room, as far as rebooking goes. `length_minutes` leaves extensions out: they were beside what its credit
+    paid for (EXT-1)."""
+
+    session_id: str
+    length_minutes: int
+    modality: Modality
+    requested_at: datetime
+    status: Status
+    given_up: bool
+    missed_at: datetime | None
+
+    @property
+    def rebookable_until(self) -> datetime | None:
+        """When the right to rebook it is over; None for what the provider did not miss."""
+        return None if self.missed_at is None else self.missed_at + RIGHT
+
+    @property
+    def failed(self) -> bool:
+        """Whether it came to nothing, and not because the member wished so."""
+        return self.status in ("rejected", "declined", "expired") or (self.status == "cancelled" and not self.given_up)
+
+    def is_of(self, length_minutes: int, modality: Modality) -> bool:
+        return (self.length_minutes, self.modality) == (length_minutes, modality)
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A room, and what it takes to go on in it. `active_at`: when its member was last active, in any room."""
+    """A room, and what it takes to go on in it. `active_at`: when its member was last active, in any room; `policy`: of bookings
+    made now."""
 
     room: Room
     active_at: datetime
+    policy: Policy
     provider_available: bool
     another_room: bool
     """Whether the two share another room that is active."""
+    rights: Sequence[PastBooking] = ()
+    """What can still be rebooked in it."""
+
+
+def rights(booked: Iterable[PastBooking], now: datetime) -> list[PastBooking]:
+    """What can still be rebooked of all that was ever booked in a room. Each booking used up one right of its kind that it found:
+    the one that was to lapse first."""
+    everything = sorted(booked, key=lambda each: each.requested_at)
+    missed = sorted((each for each in everything if each.missed_at is not None), key=_until)
+    for again in everything:
+        if again.failed:
+            continue
+        for right in missed:
+            if right.is_of(again.length_minutes, again.modality) and _stood(right, again.requested_at):
+                missed.remove(right)
+                break
+    return [right for right in missed if now < _until(right)]
+
+
+def _until(right: PastBooking) -> datetime:
+    assert right.rebookable_until is not None
+    return right.rebookable_until
+
+
+def _stood(right: PastBooking, moment: datetime) -> bool:
+    return _until(right) - RIGHT <= moment < _until(right)
 
 
 def rebookable_until(session: Session) -> datetime:
-    """When the right to rebook a missed session is over."""
-    return session.booked.starts_at + RIGHT
+    """When the right to rebook a missed session is over. Of one that an earlier release found missed the start counts."""
+    return (session.missed_at or session.booked.starts_at) + RIGHT
 
 
-def rebook_refused(session: Session, now: datetime) -> Refusal | None:
-    """Why the member cannot book again what the provider missed, if so."""
-    if session.status != "provider_missed":
-        return Refusal("session-over", "Only a session that the provider missed can be rebooked.")
-    return None if now < rebookable_until(session) else _TOO_LATE
-
-
-def rebooks(length_minutes: int, modality: Modality, missed: Session, now: datetime) -> bool:
-    """Whether a session of this kind is what the provider missed. An extension of it was beside what its credit paid for
-    (EXT-1)."""
-    booked = missed.booked
-    same = (length_minutes, modality) == (booked.length_minutes - missed.extended_minutes, booked.modality)
-    return same and rebook_refused(missed, now) is None
-
-
-def reopened(
-    place: Place, length_minutes: int, modality: Modality, missed: Collection[Session], policy: Policy, now: datetime
-) -> tuple[Room, RoomRestarted] | None:
-    """The room as a member's booking opens it again: it rebooks one of the sessions that were `missed` in it, and it was not
-    the member who closed the room since. None: the booking opens nothing."""
+def reopens(place: Place, length_minutes: int, modality: Modality) -> bool:
+    """Whether a member's booking opens the room again, which is not open: it rebooks something that was missed in it, it was
+    not the member who closed the room since, and therapy can go on there."""
     if place.room.closed_by == "member" and place.room.status == "closed":
-        return None
-    if not any(rebooks(length_minutes, modality, session, now) for session in missed):
+        return False
+    if not place.provider_available or place.another_room:
+        return False
+    return any(right.is_of(length_minutes, modality) for right in place.rights)
+
+
+def rebook_refused(session: Session, place: Place, now: datetime) -> RebookingRefusal | Literal["done"] | None:
+    """Why the member cannot book again what the provider missed: as the booking would be refused. `done`: it was rebooked."""
+    right = next((each for each in place.rights if each.session_id == session.id), None)
+    if right is None:
+        return "done"
+    closed = room_reasons(place.room, place.active_at, place.policy, now)
+    if closed and not reopens(place, right.length_minutes, right.modality):
+        return "room-closed" if place.room.status == "closed" else "room-inactive"
+    return None if place.provider_available else "slot-not-offered"
+
+
+def reopened(room: Room, active_at: datetime, policy: Policy, now: datetime) -> tuple[Room, RoomRestarted] | None:
+    """The room as a rebooking opens it again once it is reserved. None: it is open already, or the member closed it meanwhile."""
+    if room.closed_by == "member" and room.status == "closed":
         return None
     outcome = restart_room(
-        place.room,
-        place.active_at,
+        room,
+        active_at,
         policy,
         now,
         plan_kind=None,
         sessions_left=True,
-        provider_available=place.provider_available,
-        another_room=place.another_room,
+        provider_available=True,  # the slot is held
+        another_room=False,  # else the room cannot be saved
     )
-    if isinstance(outcome, str) or outcome[1] is None:
-        return None
-    return outcome[0], outcome[1]
+    return None if isinstance(outcome, str) or outcome[1] is None else (outcome[0], outcome[1])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from typing import Final
 
 from makegood_contracts.events import Event, InvoiceWish, Party, SessionZoneChanged, Specialty
 
@@ -17,6 +18,7 @@ from makegood_booking.domain.time import is_zone, zone
 
 _BEGUN = Refusal("session-over", "The session has begun, so it cannot be moved any more.")
 _PENDING = Refusal("move-pending")
+_MINUTE: Final = timedelta(minutes=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +33,13 @@ class MoveWish:
     notify_member: bool = True
 
 
+def reschedule_refused(session: Session, by: Party, accept_forfeit: bool, now: datetime) -> Refusal | None:
+    """Why the party cannot move the session, as it is by now, to any other time at all."""
+    return (
+        _undecided(session) or _begun(session, now) or _pending(session) or _forfeits(session, by, accept_forfeit, now)
+    )
+
+
 def reschedule(
     session: Session, wish: MoveWish, by: Party, move_id: str, specialty: Specialty, now: datetime
 ) -> Changed | Refusal | Unfit:
@@ -38,15 +47,12 @@ def reschedule(
     must accept that the credit is lost and another one is needed, as with cancelling (CANC-1, RESC-3). RESC-2: at short notice
     a provider moves nothing without the member being told."""
     session, before = as_of(session, now)
-    if session.over:
-        return OVER_ALREADY
-    if session.status == "requested":
-        return UNDECIDED
+    refusal = _undecided(session)
+    if refusal is not None:
+        return refusal
     booked = session.booked
     if _changes_zone_alone(wish, booked):
         return _to_another_zone(session, before, wish, by)
-    if now >= booked.starts_at:
-        return _BEGUN
     new = Wish(
         room_id=booked.room_id,
         starts_at=wish.starts_at,
@@ -55,19 +61,17 @@ def reschedule(
         time_zone=wish.time_zone or booked.time_zone,
         venue_id=wish.venue_id or booked.venue_id,
     )
-    fault = unfit(new, session.policy, now)
+    fault = _begun(session, now) or unfit(new, session.policy, now) or _pending(session)
     if fault is not None:
         return fault
-    if session.move_pending:
-        return _PENDING
     old = (booked.starts_at, booked.length_minutes, booked.time_zone, booked.venue_id)
     if old == (new.starts_at, new.length_minutes, new.time_zone, new.venue_id):
         return Changed(session, before)
     if by == "provider" and not wish.notify_member and now >= session.policy.free_until(min(old[0], new.starts_at)):
         return Refusal("member-must-be-told")
-    forfeits = by == "member" and forfeits_by_moving(session, now)
-    if forfeits and not wish.accept_forfeit:
-        return Refusal("forfeit-not-accepted", free_until=moves_free_until(session))
+    refusal = _forfeits(session, by, wish.accept_forfeit, now)
+    if refusal is not None:
+        return refusal
     move = Move(
         id=move_id,
         kind="move",
@@ -80,11 +84,32 @@ def reschedule(
         venue_id=new.venue_id,
         # Nothing is carried out once one of the two starts has come.
         decide_by=min(session.policy.decide_by(now), booked.starts_at, new.starts_at),
-        forfeits=forfeits,
+        forfeits=by == "member" and forfeits_by_moving(session, now),
         notify_member=wish.notify_member,
         specialty=specialty,
     )
     return after(before, moves.asked(session, move))
+
+
+def _undecided(session: Session) -> Refusal | None:
+    if session.over:
+        return OVER_ALREADY
+    return UNDECIDED if session.status == "requested" else None
+
+
+def _begun(session: Session, now: datetime) -> Refusal | None:
+    return _BEGUN if now >= session.booked.starts_at else None
+
+
+def _pending(session: Session) -> Refusal | None:
+    return _PENDING if session.move_pending else None
+
+
+def _forfeits(session: Session, by: Party, accepted: bool, now: datetime) -> Refusal | None:
+    """RESC-1: what a late move costs is lost only with the member's word."""
+    if by == "provider" or accepted or not forfeits_by_moving(session, now):
+        return None
+    return Refusal("forfeit-not-accepted", free_until=moves_free_until(session))
 
 
 def _changes_zone_alone(wish: MoveWish, booked: Appointment) -> bool:
@@ -104,8 +129,8 @@ def _to_another_zone(
     zone_name = wish.time_zone or session.booked.time_zone
     if not is_zone(zone_name):
         return NO_ZONE
-    if session.move_pending:
-        return _PENDING
+    if (refusal := _pending(session)) is not None:
+        return refusal
     changed = happened(
         session,
         SessionZoneChanged,
@@ -118,32 +143,47 @@ def _to_another_zone(
     return after(before, changed)
 
 
+def extend_refused(session: Session, now: datetime) -> Refusal | Unfit | None:
+    """Why the session, as it is by now, cannot be extended at all, not even by a minute."""
+    return _not_under_way(session, now) or _too_long(session, session.booked.length_minutes + 1) or _pending(session)
+
+
+def _not_under_way(session: Session, now: datetime) -> Refusal | None:
+    if session.over:
+        return OVER_ALREADY
+    if session.status not in AGREED:
+        return Refusal("not-confirmed")
+    return OVER_ALREADY if now >= session.booked.ends_at else None
+
+
+def _too_long(session: Session, minutes: float) -> Unfit | None:
+    longest = session.policy.longest_minutes
+    return Unfit("ends_at", f"At most {longest} minutes after the start.") if minutes > longest else None
+
+
 def extend(
     session: Session, ends_at: datetime, invoice: InvoiceWish | None, move_id: str, now: datetime
 ) -> Changed | Refusal | Unfit:
     """EXT-1: the provider asks for a later end of a confirmed session, before the end that stands."""
     session, before = as_of(session, now)
-    if session.over:
-        return OVER_ALREADY
-    if session.status not in AGREED:
-        return Refusal("not-confirmed")
+    refusal = _not_under_way(session, now)
+    if refusal is not None:
+        return refusal
     booked = session.booked
-    if now >= booked.ends_at:
-        return OVER_ALREADY
     length = ends_at - booked.starts_at
     if ends_at <= booked.ends_at:
         return Unfit("ends_at", "Later than the end that stands.")
-    if length % timedelta(minutes=1):
+    if length % _MINUTE:
         return Unfit("ends_at", "Whole minutes after the start.")
-    if length > timedelta(minutes=session.policy.longest_minutes):
-        return Unfit("ends_at", f"At most {session.policy.longest_minutes} minutes after the start.")
+    if (fault := _too_long(session, length / _MINUTE)) is not None:
+        return fault
     if invoice is not None and invoice.due_on < now.astimezone(zone(booked.time_zone)).date():
         return Unfit("invoice/due_on", "Not before today.")
     if invoice is not None and session.invoiced_minor + invoice.amount_minor > session.policy.invoice_limit_minor:
         limit = session.policy.invoice_limit_minor
         return Unfit("invoice/amount_minor", f"The session's extensions cost at most {limit} together.")
-    if session.move_pending:
-        return _PENDING
+    if (refusal := _pending(session)) is not None:
+        return refusal
     move = Move(
         id=move_id,
         kind="extension",
@@ -151,7 +191,7 @@ def extend(
         by="provider",
         starts_at=booked.starts_at,
         ends_at=ends_at,
-        length_minutes=length // timedelta(minutes=1),
+        length_minutes=length // _MINUTE,
         time_zone=booked.time_zone,
         venue_id=booked.venue_id,
         decide_by=min(session.policy.decide_by(now), booked.ends_at),

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Literal
+from typing import Final, Literal
 
 from makegood_calendar.offers import Schedule
 from makegood_contracts.events import Actor, Party, PlanKind, ProviderChanged, RoomClosed, RoomOpened, RoomRestarted
+from makegood_contracts.reasons import Reason
 
 from makegood_booking.domain.policy import Policy
 
+ROOM_CLOSED: Final = Reason(code="room-closed", detail="The room is closed.")
 RoomStatus = Literal["active", "closed"]
 
 
@@ -59,6 +61,17 @@ RestartRefusal = Literal["eap", "provider-gone", "another-room"]
 def is_inactive(active_at: datetime, policy: Policy, now: datetime) -> bool:
     """ROOM-2: whether the member, last active at `active_at` in any room, has been away for too long to just book on."""
     return now - active_at > timedelta(days=policy.inactivity_days)
+
+
+def room_reasons(room: Room, active_at: datetime, policy: Policy, now: datetime) -> tuple[Reason, ...]:
+    """BOOK-7: booking needs an active room and a member who was active lately."""
+    reasons = []
+    if room.status != "active":
+        reasons.append(ROOM_CLOSED)
+    if is_inactive(active_at, policy, now):
+        detail = f"The member was not active for more than {policy.inactivity_days} days."
+        reasons.append(Reason(code="room-inactive", detail=detail))
+    return tuple(reasons)
 
 
 def is_available(schedule: Schedule | None, now: datetime) -> bool:

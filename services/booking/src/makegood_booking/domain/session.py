@@ -108,6 +108,12 @@ class Session:
     """EXT-1: one of them was added before the session began."""
     co_pay: Money | None = None
     """What it costs where no credit pays for it; None for sessions of an earlier release."""
+    reopens_room: bool = False
+    """MISS-4: its room is not open: it opens again once this session is reserved, which rebooks a missed one."""
+    given_up: bool = False
+    """The member cancelled it of their own wish: not for what the provider did."""
+    missed_at: datetime | None = None
+    """MISS-4: when the provider's miss was found, or support corrected the outcome to one."""
 
     @property
     def id(self) -> str:
@@ -143,6 +149,9 @@ class Changed:
     session: Session
     events: tuple[Event, ...] = ()
 
+
+DONE: Final[Literal["done"]] = "done"
+"""What a rule says of a command that would change nothing, since that was done already."""
 
 RefusalCode = Literal[
     "forfeit-not-accepted",

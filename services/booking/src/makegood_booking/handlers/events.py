@@ -54,6 +54,7 @@ from makegood_booking.handlers.candidates import judges
 from makegood_booking.handlers.erasures import erases
 from makegood_booking.handlers.outcomes import announce
 from makegood_booking.handlers.read_models import READ_MODELS, together
+from makegood_booking.handlers.reopening import reopen_rooms, reserved_now
 from makegood_booking.handlers.schedules import on_schedule
 from makegood_booking.lookout import Lookout
 from makegood_booking.store.sessions import Sessions
@@ -149,6 +150,7 @@ def _handler(rule: Rule, sessions: Sessions, signals: Signals) -> EventHandler:
         before = await sessions.lock_many(sorted(ids), unit)
         now = dict(before)
         changes: list[tuple[Changed, Cause]] = []
+        reserved: list[tuple[Session, Cause]] = []
         for received in wanted:
             session = now.get(received.event.session_id)
             if session is None:
@@ -161,7 +163,10 @@ def _handler(rule: Rule, sessions: Sessions, signals: Signals) -> EventHandler:
             if changed.session is not session:
                 now[session.id] = changed.session
                 changes.append((changed, received.cause))
+                if reserved_now(session, changed.session):
+                    reserved.append((changed.session, received.cause))
         await sessions.save(changes, unit)
+        await reopen_rooms(reserved, sessions.policies, unit)
         announce(list(before.values()), list(now.values()), signals, unit)
 
     return handle

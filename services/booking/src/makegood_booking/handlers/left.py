@@ -30,9 +30,13 @@ async def call_off_ahead(
     unit: UnitOfWork,
     forfeited: Collection[str] = (),
 ) -> None:
-    """Cancels the sessions that lie ahead in a room, which are locked in this unit; without loss but those `forfeited`."""
+    """Cancels the sessions that lie ahead in a room, which are locked in this unit; without loss but those `forfeited`, which the
+    member gives up, whoever asked for it."""
     called_off = [
-        call_off(session, by, "change_of_provider", unit.now, forfeits=session.id in forfeited) for session in ahead
+        call_off(session, "member", "change_of_provider", unit.now, forfeits=True)
+        if session.id in forfeited
+        else call_off(session, by, "change_of_provider", unit.now)
+        for session in ahead
     ]
     await sessions.save([(changed, unit.cause) for changed in called_off if changed.events], unit)
     announce(ahead, [changed.session for changed in called_off], signals, unit)
@@ -46,6 +50,8 @@ def left_handlers(sessions: Sessions, signals: Signals) -> DeadlineHandlers:
             room = await lock_room(room_id, unit)
             if room is not None and room.status == "closed":
                 ahead = await sessions.lock_ahead(room.id, room.member_id, unit)
+                # What rebooks a missed session is to open the room again (MISS-4): it did not slip in.
+                ahead = [session for session in ahead if not (session.reopens_room and session.status == "requested")]
                 await call_off_ahead(ahead, "system", sessions, signals, unit)
 
     return {LEFT: handle}

@@ -18,6 +18,7 @@ from makegood_booking.domain.history import detail, made_by
 from makegood_booking.domain.money import Money
 from makegood_booking.domain.pending import Move
 from makegood_booking.domain.presence import Attendance
+from makegood_booking.domain.rebooking import PastBooking, rights
 from makegood_booking.domain.session import Appointment, Changed, Session
 from makegood_booking.store.policies import Policies
 
@@ -28,7 +29,7 @@ COLUMNS: Final = (
     "requested_at, policy_version, status, version, slot_state, funding, credit_state, reasons, purchasable, confirm_by, "
     "member_joined_at, member_left_at, provider_joined_at, provider_left_at, together_since, together, first_left, "
     "outcome_asked, absent_party, lot_id::text, blocked_from, blocked_until, move, moved_by_provider, moved_at_short_notice, "
-    "reconfirmation, extended_minutes, invoiced_minor, invoiced_early, co_pay"
+    "reconfirmation, extended_minutes, invoiced_minor, invoiced_early, co_pay, reopens_room, given_up, missed_at"
 )
 _JOINED: Final = COLUMNS.split(", ").index("member_joined_at") + 1
 _ATTENDANCE: Final = slice(_JOINED, _JOINED + len(fields(Attendance)))
@@ -52,14 +53,11 @@ WHERE (member_id = ANY($1::text[]) OR provider_id = ANY($1::text[])) AND starts_
     AND EXISTS (SELECT FROM rooms WHERE rooms.id = sessions.room_id AND rooms.status = 'closed')
 ORDER BY id FOR UPDATE
 """  # noqa: S608
-_READ_MISSED = f"""
-SELECT {COLUMNS} FROM sessions AS missed
-WHERE member_id = $1 AND room_id = $2 AND starts_at > $3 AND status = 'provider_missed'
-    AND NOT EXISTS (SELECT FROM sessions AS rebooked
-                    WHERE rebooked.member_id = $1 AND rebooked.room_id = $2 AND rebooked.requested_at > missed.starts_at
-                        AND rebooked.length_minutes = missed.length_minutes - missed.extended_minutes
-                        AND rebooked.modality = missed.modality AND rebooked.status NOT IN ('rejected', 'declined'))
-"""  # noqa: S608
+_READ_BOOKED = """
+SELECT id::text, length_minutes - extended_minutes, modality, requested_at, status, given_up,
+    CASE WHEN status = 'provider_missed' THEN coalesce(missed_at, starts_at) END
+FROM sessions WHERE member_id = $1 AND room_id = $2
+"""
 _REMEMBER = """
 WITH remembered AS (
     INSERT INTO session_history (session_id, version, at, type, by, detail)
@@ -67,10 +65,11 @@ WITH remembered AS (
 )"""
 _INSERT = f"""{_REMEMBER}
 INSERT INTO sessions (id, room_id, member_id, provider_id, starts_at, ends_at, length_minutes, modality, time_zone, venue_id,
-                      booked_by, requested_at, policy_version, status, version, slot_state, funding, credit_state)
+                      booked_by, requested_at, policy_version, status, version, slot_state, funding, credit_state,
+                      reopens_room)
 SELECT * FROM unnest($7::uuid[], $8::uuid[], $9::text[], $10::text[], $11::timestamptz[], $12::timestamptz[], $13::int[],
                      $14::text[], $15::text[], $16::text[], $17::text[], $18::timestamptz[], $19::int[], $20::text[],
-                     $21::int[], $22::text[], $23::text[], $24::text[])
+                     $21::int[], $22::text[], $23::text[], $24::text[], $25::bool[])
 """  # noqa: S608
 _UPDATE = f"""{_REMEMBER}
 UPDATE sessions AS s
@@ -81,15 +80,16 @@ SET status = n.status, version = n.version, slot_state = n.slot_state, funding =
     blocked_from = n.blocked_from, blocked_until = n.blocked_until, move = n.move,
     moved_by_provider = n.moved_by_provider, reconfirmation = n.reconfirmation, together_since = n.together_since,
     together = n.together, first_left = n.first_left, moved_at_short_notice = n.moved_at_short_notice,
-    co_pay = n.co_pay, outcome_asked = n.outcome_asked
+    co_pay = n.co_pay, outcome_asked = n.outcome_asked, given_up = n.given_up, missed_at = n.missed_at
 FROM unnest($7::uuid[], $8::text[], $9::int[], $10::text[], $11::text[], $12::text[], $13::jsonb[], $14::bool[],
             $15::timestamptz[], $16::timestamptz[], $17::timestamptz[], $18::timestamptz[], $19::timestamptz[], $20::text[],
             $21::uuid[], $22::timestamptz[], $23::timestamptz[], $24::jsonb[], $25::bool[], $26::text[],
-            $27::timestamptz[], $28::interval[], $29::text[], $30::bool[], $31::jsonb[], $32::bool[])
+            $27::timestamptz[], $28::interval[], $29::text[], $30::bool[], $31::jsonb[], $32::bool[],
+            $33::bool[], $34::timestamptz[])
      AS n (id, status, version, slot_state, funding, credit_state, reasons, purchasable, confirm_by, member_joined_at,
            member_left_at, provider_joined_at, provider_left_at, absent_party, lot_id, blocked_from, blocked_until,
            move, moved_by_provider, reconfirmation, together_since, together, first_left,
-           moved_at_short_notice, co_pay, outcome_asked)
+           moved_at_short_notice, co_pay, outcome_asked, given_up, missed_at)
 WHERE s.id = n.id
 """  # noqa: S608
 _REBOOK = """
@@ -140,9 +140,10 @@ class Sessions:
         """The sessions of these people that lie ahead in rooms that are closed, locked in the order of all."""
         return await self.of_rows(await unit.fetch(_LOCK_AHEAD_OF, people, unit.now), unit)
 
-    async def read_missed(self, room_id: str, member_id: str, since: datetime, queries: Queries) -> list[Session]:
-        """What the provider missed in a room since then, and was not rebooked (MISS-4)."""
-        return await self.of_rows(await queries.fetch(_READ_MISSED, member_id, room_id, since), queries)
+    async def read_rights(self, room_id: str, member_id: str, now: datetime, queries: Queries) -> list[PastBooking]:
+        """What can still be rebooked in a room (MISS-4). Every booking counts, since each used up the right that it found."""
+        rows = await queries.fetch(_READ_BOOKED, member_id, room_id)
+        return rights([PastBooking(*row) for row in rows], now)
 
     async def of_rows(self, rows: Sequence[Row | tuple[Any, ...]], queries: Queries) -> list[Session]:
         """Sessions out of rows of COLUMNS."""
@@ -187,6 +188,7 @@ class Sessions:
             [s.slot for s in sessions],
             [s.funding for s in sessions],
             [s.credit for s in sessions],
+            [s.reopens_room for s in sessions],
         )
 
     async def save(self, changes: Sequence[tuple[Changed, Cause]], unit: UnitOfWork) -> None:
@@ -228,6 +230,8 @@ class Sessions:
             [s.moved_at_short_notice for s in sessions],
             [None if s.co_pay is None else to_builtins(s.co_pay) for s in sessions],
             [s.outcome_asked for s in sessions],
+            [s.given_up for s in sessions],
+            [s.missed_at for s in sessions],
         )
         moved = {
             changed.session.id for changed, _ in changes if any(isinstance(event, _MOVING) for event in changed.events)

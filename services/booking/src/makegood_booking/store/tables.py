@@ -64,6 +64,9 @@ sessions = Table(
     Column("invoiced_minor", BigInteger),
     Column("invoiced_early", BOOLEAN),
     Column("co_pay", JSONB),
+    Column("reopens_room", BOOLEAN),
+    Column("given_up", BOOLEAN),
+    Column("missed_at", DateTime(timezone=True)),
 )
 
 starts_before_moves = Table(

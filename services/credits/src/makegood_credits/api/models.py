@@ -265,7 +265,7 @@ class InvoiceView(View):
     due_on: date
     about: About
     refund: RefundView | None = None
-    void_reason: Annotated[str | None, Field(description="Why support voided it.")] = None
+    void_reason: Annotated[str | None, Field(description="Why it was voided, where somebody did so.")] = None
 
 
 def refund_view(row: Any) -> RefundView | None:

@@ -35,7 +35,7 @@ class Invoice:
     overdue_at: datetime | None = None
     about: About = "co_pay"
     voided_by: str | None = None
-    """Who of support voided it: it stays void, whatever becomes of the session."""
+    """Who of support voided it, or moved the session to another length: it stays void, whatever becomes of the session."""
 
 
 def due_on(ends_at: datetime, days: int, time_zone: str) -> date:
@@ -90,7 +90,7 @@ def void(book: Book, invoice: Invoice) -> bool:
 
 
 def void_by_hand(book: Book, invoice: Invoice, made_by: str) -> bool:
-    """CRED-7: support voids a charge, whatever its status; False where it is void already."""
+    """CRED-7: somebody voids a charge for good, whatever its status; False where it is void already."""
     if not void(book, invoice):
         return False
     invoice.voided_by = made_by

@@ -71,6 +71,30 @@ async def void_extensions(
     await refund_store.owe(unit, paid)
 
 
+async def drop_extensions(
+    unit: UnitOfWork, books: Mapping[str, Book], sessions: Mapping[str, tuple[Cause, str]]
+) -> None:
+    """EXT-1: a session that was moved to another length has no extension any more. What it would have cost is void for good, and
+    what was paid of it goes back. `sessions`: the cause, and whose move it was.
+
+    The books are locked; whoever calls this saves them.
+    """
+    if not sessions:
+        return
+    dropped, paid = [], []
+    for invoice in await invoice_store.extensions(unit, list(sessions)):
+        cause, moved_by = sessions[invoice.session_id]
+        book, was_paid = books[invoice.member_id], invoice.status == "paid"
+        if void_by_hand(book, invoice, moved_by):
+            dropped.append(invoice)
+            if was_paid:
+                paid.append(invoice.id)
+            publish_charge(unit, book, invoice, cause, "moved", was_due=True, refunds=was_paid)
+    await invoice_store.save(unit, dropped)
+    await invoice_store.keep_dropped(unit, dropped)
+    await refund_store.owe(unit, paid)
+
+
 async def issue_extensions_again(unit: UnitOfWork, book: Book, session_id: str, cause: Cause) -> None:
     """MISS-5: the session was not missed after all, so what its extensions cost is due again, as its co-pay is.
 

@@ -25,6 +25,7 @@ from makegood_credits.domain.moving import Move, fund, give_back, take_place
 from makegood_credits.domain.settling import CausedBy, Ending, settle
 from makegood_credits.handlers.due import MOVE_LAPSE, set_due
 from makegood_credits.handlers.facts import price, publish_charge, publish_entries
+from makegood_credits.handlers.invoices import drop_extensions
 from makegood_credits.store import books as book_store
 from makegood_credits.store import holds as hold_store
 from makegood_credits.store import invoices as invoice_store
@@ -130,7 +131,8 @@ async def on_move_funded(batch: Sequence[Received[SessionMoveFunded]], unit: Uni
 
 async def on_moved(batch: Sequence[Received[SessionMoved]], unit: UnitOfWork) -> None:
     """RESC-1: what was added takes the place of what the session had. Where nothing was added, what it had goes on: also
-    where that lapsed, since nobody is to lose a credit by the platform's delay."""
+    where that lapsed, since nobody is to lose a credit by the platform's delay. EXT-1: with another length the session is not
+    extended any more, so nothing is charged for that."""
     books = await book_store.load(unit, (received.event.member_id for received in batch))
     holds = await hold_store.by_session(unit, [received.event.session_id for received in batch], books)
     added = await move_store.by_move(unit, [received.event.move_id for received in batch], books)
@@ -140,6 +142,7 @@ async def on_moved(batch: Sequence[Received[SessionMoved]], unit: UnitOfWork) ->
     kept: list[Invoice] = []
     over: dict[str, tuple[str, str]] = {}
     moved: dict[str, Hold] = {}
+    dropped: dict[str, tuple[Cause, str]] = {}
     for received in batch:
         event = received.event
         hold, other = holds.get(event.session_id), added.get(event.move_id)
@@ -150,6 +153,9 @@ async def on_moved(batch: Sequence[Received[SessionMoved]], unit: UnitOfWork) ->
         if hold is not None:
             hold.starts_at, hold.ends_at = event.starts_at, event.ends_at
             moved[hold.session_id] = hold
+        who = {"member": event.member_id, "provider": event.provider_id}[event.moved_by]
+        if hold is not None and hold.extended and _another_length(event):
+            dropped[hold.session_id] = received.cause, who
         length = event.length_minutes - event.extended_minutes
         if hold is None or other is None:
             if hold is not None:
@@ -163,7 +169,6 @@ async def on_moved(batch: Sequence[Received[SessionMoved]], unit: UnitOfWork) ->
             continue
         book = books[hold.member_id]
         first = len(book.entries)
-        who = {"member": event.member_id, "provider": event.provider_id}[event.moved_by]
         caused_by: CausedBy = "member" if event.moved_by == "member" else "others"
         ending = Ending(
             "forfeited" if event.forfeits else "returned", "moved", event.moved_at, who, caused_by=caused_by
@@ -173,6 +178,7 @@ async def on_moved(batch: Sequence[Received[SessionMoved]], unit: UnitOfWork) ->
         _tell(unit, book, first, outcome, received.cause)
         replaced.append(hold)
         rows[event.move_id] = old
+    await drop_extensions(unit, books, dropped)
     await book_store.save(unit, books.values())
     await move_store.save(unit, rows)
     await move_store.remember(unit, over, "ended")
@@ -181,6 +187,10 @@ async def on_moved(batch: Sequence[Received[SessionMoved]], unit: UnitOfWork) ->
     await hold_store.take_times(unit, list(moved.values()))
     for member, book in books.items():
         set_due(unit, member, due_before[member], book.next_due)
+
+
+def _another_length(event: SessionMoved) -> bool:
+    return event.ends_at - event.starts_at != event.old_ends_at - event.old_starts_at
 
 
 async def on_move_refused(batch: Sequence[Received[SessionMoveRefused]], unit: UnitOfWork) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Final
 
 from makegood_chassis.database import Row, UnitOfWork, column
 
@@ -30,6 +31,7 @@ _BY_ID = f"SELECT {COLUMNS} FROM invoices WHERE id = ANY($1::uuid[]) ORDER BY id
 _EXTENSIONS = f"""
 SELECT {COLUMNS} FROM invoices WHERE session_id = ANY($1::uuid[]) AND about = 'extension' ORDER BY id FOR UPDATE
 """  # noqa: S608
+DROPPED: Final = "The session was moved to another length, so it is not extended any more."
 _MEMBERS = "SELECT DISTINCT member_id FROM invoices WHERE id = ANY($1::uuid[])"
 
 
@@ -70,6 +72,18 @@ async def keep_void(unit: UnitOfWork, invoice: Invoice, reason: str) -> None:
         "UPDATE invoices SET voided_by = $2, void_reason = $3 WHERE id = $1", invoice.id, invoice.voided_by, BY_HAND
     )
     await keep_reason(unit, "invoice", invoice.member_id, [invoice.id], reason)
+
+
+async def keep_dropped(unit: UnitOfWork, invoices: Sequence[Invoice]) -> None:
+    """Whose move of the session made the charges void, and that it did."""
+    if invoices:
+        await unit.execute(
+            "UPDATE invoices SET voided_by = told.voided_by, void_reason = $3 "
+            "FROM unnest($1::uuid[], $2::text[]) AS told (id, voided_by) WHERE invoices.id = told.id",
+            column(invoices, "id"),
+            column(invoices, "voided_by"),
+            DROPPED,
+        )
 
 
 async def members_of(unit: UnitOfWork, ids: Sequence[str]) -> list[str]:
