@@ -43,7 +43,7 @@ async def test_people_say_what_they_say(cast: Cast) -> None:
     for person in (cast.member, cast.provider):
         await person.post(f"{room}/messages", {"text": f"I am {WHO}, call me on {PHONE}00000. {WHAT}!"})
     session = await cast.confirmed(timedelta(hours=30))
-    await cast.provider.post(f"/v1/sessions/{session['id']}/cancel", {"remark": WHAT}, wait=15)
+    await cast.provider.post(f"/v1/sessions/{session['id']}/cancel", {"remark": WHAT, "share_remark": True}, wait=15)
     another = await cast.confirmed(timedelta(days=3))
     off = {"starts_at": another["ends_at"], "ends_at": another["ends_at"].replace("T", "T"), "note": WHAT}
     off["ends_at"] = (await cast.start_in(timedelta(days=9))).isoformat()

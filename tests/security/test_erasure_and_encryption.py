@@ -75,7 +75,9 @@ async def write_everything(cast: Cast) -> dict[str, str]:
     await cast.member.post(f"{room}/messages", {"text": said["member's chat"]}, key=new_id())
     await cast.provider.post(f"{room}/messages", {"text": said["provider's chat"]}, key=new_id())
     cancelled = await cast.confirmed(timedelta(days=6))
-    await cast.member.post(f"/v1/sessions/{cancelled['id']}/cancel", {"remark": said["remark"]}, wait=15)
+    await cast.member.post(
+        f"/v1/sessions/{cancelled['id']}/cancel", {"remark": said["remark"], "share_remark": True}, wait=15
+    )
     start = await cast.start_in(timedelta(days=20))
     off = {
         "starts_at": start.isoformat(),

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 
 import pytest
 from makegood_cli.client import Refused
+from makegood_contracts.events import SessionCancelled
 from makegood_testkit.platform import WHAT, Cast
 
 COOLED_OFF = timedelta(minutes=16)
@@ -82,6 +83,38 @@ async def test_the_provider_cancels_at_any_time_and_everything_returns(cast: Cas
     other = await cast.platform.cast(provider=cast.provider)
     again = await other.member.post("/v1/sessions", other.wish(datetime.fromisoformat(session["starts_at"])), wait=15)
     assert again["status"] == "reserved"
+
+
+@pytest.mark.rule("CANC-1", "CANC-2", "NOTE-1", "SEC-3")
+@pytest.mark.parametrize(
+    ("by", "subject"),
+    [("member", "A session of yours is cancelled."), ("provider", "Your provider cancelled your session.")],
+)
+async def test_a_shared_remark_reaches_the_other_party_and_stands_in_no_topic(
+    cast: Cast, by: str, subject: str
+) -> None:
+    session = await cast.confirmed(timedelta(hours=60))
+    author, reader = (cast.member, cast.provider) if by == "member" else (cast.provider, cast.member)
+    remark = f"I am ill, says {WHAT}."
+    body = {"remark": remark, "share_remark": True}
+    async with cast.platform.ticker(lambda _: True) as ticker:
+        answer = await author.post(f"/v1/sessions/{session['id']}/cancel", body, wait=15)
+        seen = await ticker.until("SessionCancelled", "SlotReleased", "CreditReturned", "MessageDelivered")
+    assert (answer["status"], answer["remark_shared"]) == ("cancelled", True)
+    (cancelled,) = [
+        item.received.event
+        for item in seen
+        if isinstance(item.received.event, SessionCancelled) and item.received.event.session_id == session["id"]
+    ]
+    assert cancelled.sealed_remark
+    assert not any(WHAT in str(item.received.event) for item in seen)
+
+    mail = await cast.inbox(reader).wait_for(subject)
+    assert f"> {remark}" in mail["Text"]
+    assert remark in mail["HTML"]
+    chat = (await reader.get(f"/v1/rooms/{cast.room_id}/messages"))["items"]
+    (said,) = [item for item in chat if item["template"] == "cancellation-remark"]
+    assert (said["sender_id"], said["text"]) == (author.subject, remark)
 
 
 @pytest.mark.rule("CANC-1")

@@ -75,7 +75,7 @@ PEOPLE: Final = Topic(
     "notifications.people.v1",
     "notifications",
     "person_id",
-    "Personal data that was erased, and sessions of people that were ended.",
+    "Personal data that was erased, sessions of people that were ended, and the public halves of their keys.",
 )
 ACCESS: Final[dict[Service, Topic]] = {
     service: Topic(f"{service}.access.v1", service, "chain", f"Who looked at or changed whose data in {service}.", 1)

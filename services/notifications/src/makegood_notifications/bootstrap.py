@@ -29,7 +29,7 @@ from makegood_notifications.mail.smtp import Mailer, SmtpMailer, SmtpServer
 from makegood_notifications.mail.wording import Wording
 from makegood_notifications.parts import Parts
 from makegood_notifications.settings import NotificationsSettings
-from makegood_notifications.store import allowances, chat, revocations
+from makegood_notifications.store import allowances, chat, remarks, revocations
 from makegood_notifications.store.grants import GRANTS
 from makegood_notifications.store.stream import prune
 from makegood_notifications.streams import Streams
@@ -114,7 +114,7 @@ def bootstrap(
             send_by_whatsapp,
             prune,
             allowances.keep_pruned,
-            keep_sealed(chat.seal_messages, revocations.seal_reasons),
+            keep_sealed(chat.seal_messages, revocations.seal_reasons, remarks.publish_missing),
             keep_pruned(settings.access_retention),
         ),
     )

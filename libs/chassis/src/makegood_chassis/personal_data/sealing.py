@@ -9,7 +9,7 @@ import hashlib
 import os
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -17,6 +17,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from makegood_chassis.personal_data.key_store import KeyStore, PostgresKeyStore
+from makegood_chassis.personal_data.letters import Letter, open_letter, public_half
 from makegood_chassis.personal_data.master_keys import NONCE, MasterKeys
 
 if TYPE_CHECKING:
@@ -82,6 +83,21 @@ class PersonalData:
             for place, content in sealed
         ]
 
+    async def public_halves(self, unit: UnitOfWork, people: Collection[str]) -> dict[str, str]:
+        """What other services seal with for these people. Who has no key yet gets one with `unit`."""
+        keys = await self.keys.obtain(unit, people)
+        return {person: public_half(key) for person, key in keys.items()}
+
+    async def open_letters(self, queries: Queries, letters: Sequence[tuple[Letter, str]]) -> list[str | None]:
+        """The texts that came sealed inside events, in order; None where the author's key was destroyed, or never fitted."""
+        keys = await self._keys(queries, {letter.author for letter, _ in letters}) if letters else {}
+        return _opened(keys, letters)
+
+    async def take_letters(self, unit: UnitOfWork, letters: Sequence[tuple[Letter, str]]) -> list[str | None]:
+        """The same for a transaction that keeps the texts: no key is remembered, and an erasure comes before it or after it."""
+        keys = await self.keys.obtain(unit, {letter.author for letter, _ in letters}) if letters else {}
+        return _opened(keys, letters)
+
     async def destroy(self, unit: UnitOfWork, people: Collection[str]) -> None:
         """What these people's keys sealed can be read by nobody any more, here and in every copy without the keys."""
         await self.keys.destroy(unit, people)
@@ -117,6 +133,13 @@ class PersonalData:
                 self._remembered.popitem(last=False)
             found |= fresh
         return found
+
+
+def _opened(keys: Mapping[str, bytes], letters: Sequence[tuple[Letter, str]]) -> list[str | None]:
+    return [
+        open_letter(keys[letter.author], letter, sealed) if letter.author in keys else None
+        for letter, sealed in letters
+    ]
 
 
 def seal(key: bytes, place: Place, text: str) -> bytes:

@@ -8,6 +8,7 @@ from makegood_contracts.events.deliveries import (
     MessageFailed,
     MessagePosted,
     PersonErased,
+    RemarkKeyPublished,
     TokensRevoked,
 )
 from makegood_contracts.events.enrolments import EnrolmentEnded, MemberEnrolled, PlanKind, Price
@@ -145,6 +146,7 @@ __all__ = [
     "ProviderMissed",
     "ReconfirmationAsked",
     "ReleaseCause",
+    "RemarkKeyPublished",
     "RoomClosed",
     "RoomOpened",
     "RoomRestarted",

@@ -55,6 +55,17 @@ class PersonErased(Event, frozen=True, kw_only=True):
     erased_at: datetime
 
 
+class RemarkKeyPublished(Event, frozen=True, kw_only=True):
+    """The public half of a person's key: what they want another person to be told is sealed with it, and opened by notifications
+    alone. The newest counts; an erasure ends it."""
+
+    topic: ClassVar[Topic] = PEOPLE
+
+    person_id: str
+    public_key: str
+    """X25519, 32 bytes in base64."""
+
+
 class TokensRevoked(Event, frozen=True, kw_only=True):
     """An operator ended a person's sessions, or one of them: their access tokens are refused from now on, before their end."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import date, datetime
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Final, Literal
 
 import msgspec
 
@@ -19,6 +19,8 @@ CancelCause = Literal["asked", "time_off", "change_of_provider", "lost_hold", "p
 Outcome = Literal["completed", "provider_missed", "member_no_show"]
 """How a session that was to take place ended: what can be disputed and corrected (MISS-5)."""
 Claim = Literal["i_was_there", "they_were_not"]
+LONGEST_SEALED_REMARK: Final = 10800
+"""Characters: 2000 of a remark, as UTF-8 sealed and in base64."""
 
 
 class SessionFact(Event, frozen=True, kw_only=True):
@@ -102,6 +104,9 @@ class SessionCancelled(SessionFact, frozen=True, kw_only=True):
     caused_by_provider: bool = False
     """The member cancelled for what the provider did: moved the session, charged an early extension, or was not there when it
     began (RESC-3, EXT-1, CANC-1). The credit returns as if the provider had cancelled (MISS-2)."""
+    sealed_remark: Annotated[str, msgspec.Meta(max_length=LONGEST_SEALED_REMARK)] | None = None
+    """What the party wrote and wants the other one to read: ciphertext in base64, which notifications alone opens, with the
+    author's key, and nobody once that is destroyed."""
 
 
 class SessionJoined(SessionFact, frozen=True, kw_only=True):

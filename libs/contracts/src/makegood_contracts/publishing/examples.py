@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from datetime import UTC, date, datetime
 from hashlib import sha256
 from typing import Any, Final, get_args, get_origin
@@ -45,6 +46,8 @@ _BY_NAME: Final[dict[str, Any]] = {
     "member_id": "member-7f3a",
     "provider_id": "provider-21c9",
     "person_id": "member-7f3a",
+    "public_key": b64encode(sha256(b"a public key").digest()).decode(),
+    "sealed_remark": b64encode(b"ciphertext").decode(),
     "jti": "3f1e0c52-7c3b-4b5e-9a55-6f0f2b8f5d11",
     "made_by": "support-4",
     "plan_id": "insurance-credits",

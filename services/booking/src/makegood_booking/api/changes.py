@@ -9,16 +9,17 @@ from fastapi import APIRouter, Depends, Response
 from makegood_chassis.database import UnitOfWork
 from makegood_chassis.http.changes import Change, changes
 from makegood_chassis.http.openapi import problems
-from makegood_chassis.http.problems import not_found
+from makegood_chassis.http.problems import invalid, not_found
 from makegood_chassis.http.rights import Access, operation
 from makegood_contracts.events import Party
 
-from makegood_booking.api.models import CancelRequest, JoinRequest, JoinView, Nothing, SessionView
+from makegood_booking.api.models import CancelledView, CancelRequest, JoinRequest, JoinView, Nothing, SessionView
 from makegood_booking.api.parameters import (
     PartsOf,
     SessionId,
     allowed,
     known_id,
+    reader_of,
     session_answer,
     session_answer_with_place,
 )
@@ -30,6 +31,7 @@ from makegood_booking.domain.session import Changed, Refusal, Session
 from makegood_booking.handlers.outcomes import announce, settled, settled_key
 from makegood_booking.parts import Parts
 from makegood_booking.store.personal_data import keep_remark
+from makegood_booking.store.remark_keys import seal_remark
 from makegood_booking.store.rooms import touch_rooms
 from makegood_booking.store.venues import code_digest
 
@@ -114,8 +116,11 @@ async def decline_session(
 
 @router.post(
     "/v1/sessions/{session_id}/cancel",
-    response_model=SessionView,
-    responses={**_LATER, **problems("not-found", "session-over", "forfeit-not-accepted")},
+    response_model=CancelledView,
+    responses={
+        202: {**_LATER[202], "model": CancelledView},
+        **problems("not-found", "session-over", "forfeit-not-accepted"),
+    },
 )
 async def cancel_session(
     session_id: SessionId,
@@ -126,20 +131,34 @@ async def cancel_session(
 ) -> Response:
     """A party cancels (CANC-1, CANC-2). With less notice than the policy asks the member must accept the forfeit.
 
+    The remark stands in the history, for the two parties. With `share_remark` the message to the other party carries it as well;
+    `remark_shared` says whether it does.
+
     With `Prefer: wait=N` the answer is 200 once the credit is settled; else 202.
     """
     session_id = known_id(session_id, "session")
-    asked = body or CancelRequest()
+    asked, author = body or CancelRequest(), access.caller.subject
+    to_share = asked.remark if asked.share_remark else None
+    if asked.share_remark and not (to_share or "").strip():
+        raise invalid("#/remark", "Needed with `share_remark`: what the other party is to read.")
+    shared = False
 
     async def apply(unit: UnitOfWork) -> Session:
+        nonlocal shared
         session, party = await locked(parts, session_id, access, change, unit)
-        result = cancelling.cancel(session, party, asked.accept_forfeit, unit.now)
+        sealed = await seal_remark(session_id, author, to_share, unit) if to_share else None
+        shared = sealed is not None
+        result = cancelling.cancel(session, party, asked.accept_forfeit, unit.now, sealed_remark=sealed)
         session = await save(parts, result, session, party, change, unit)
         if asked.remark:
-            await keep_remark(session_id, access.caller.subject, asked.remark, unit)
+            await keep_remark(session_id, author, asked.remark, unit)
         return session
 
-    return await _ending(parts, session_id, change, apply)
+    def answer(change: Change, status: int, session: Session, location: str | None = None) -> Response:
+        view = CancelledView.told(session, reader_of(session, change.caller), change.now, remark_shared=shared)
+        return change.answer(status, view, version=session.version, location=location)
+
+    return await _ending(parts, session_id, change, apply, answer)
 
 
 @router.post(
@@ -217,13 +236,17 @@ async def report_no_show(
 
 
 async def _ending(
-    parts: Parts, session_id: str, change: Change, apply: Callable[[UnitOfWork], Awaitable[Session]]
+    parts: Parts,
+    session_id: str,
+    change: Change,
+    apply: Callable[[UnitOfWork], Awaitable[Session]],
+    answer: Callable[[Change, int, Session, str | None], Response] = session_answer,
 ) -> Response:
     """Ends a session, and waits for what becomes of its credit as long as the caller wants to."""
     path = session_path(session_id)
     if not change.wait:
         async with change.unit() as unit:
-            return session_answer(change, 202, await apply(unit), path)
+            return answer(change, 202, await apply(unit), path)
     async with parts.signals.waiting(settled_key(session_id)) as waiter:
         async with change.unit(resource=path) as unit:
             session = await apply(unit)
@@ -235,5 +258,5 @@ async def _ending(
             return found if found is not None and settled(found) else None
 
         outcome = outcome or await waiter.result(change.wait, look)
-    response = session_answer(change, 200, outcome) if outcome else session_answer(change, 202, session, path)
+    response = answer(change, 200, outcome, None) if outcome else answer(change, 202, session, path)
     return await change.complete(response)

@@ -92,8 +92,10 @@ def cancel_refused(session: Session, by: Party, accept_forfeit: bool, now: datet
     return None
 
 
-def cancel(session: Session, by: Party, accept_forfeit: bool, now: datetime) -> Changed | Refusal:
-    """CANC-1, CANC-2: a party cancels."""
+def cancel(
+    session: Session, by: Party, accept_forfeit: bool, now: datetime, *, sealed_remark: str | None = None
+) -> Changed | Refusal:
+    """CANC-1, CANC-2: a party cancels. `sealed_remark` is for the message to the other one."""
     session, before = as_of(session, now)
     refusal = cancel_refused(session, by, accept_forfeit, now)
     if refusal is not None:
@@ -101,7 +103,15 @@ def cancel(session: Session, by: Party, accept_forfeit: bool, now: datetime) -> 
     forfeits = by == "member" and forfeits_now(session, now)
     by_provider = by == "member" and not forfeits and _caused_by_provider(session, now)
     given_up = by == "member" and not by_provider
-    cancelled = _cancelled(session, by, now, given_up=given_up, forfeits=forfeits, caused_by_provider=by_provider)
+    cancelled = _cancelled(
+        session,
+        by,
+        now,
+        given_up=given_up,
+        forfeits=forfeits,
+        caused_by_provider=by_provider,
+        sealed_remark=sealed_remark,
+    )
     return after(before, cancelled)
 
 

@@ -17,7 +17,7 @@ from makegood_booking.domain.rooms import close_room
 from makegood_booking.domain.session import Session
 from makegood_booking.handlers.left import LOOKS_AGAIN_AFTER
 from makegood_booking.handlers.outcomes import announce
-from makegood_booking.store import personal_data, rooms
+from makegood_booking.store import personal_data, remark_keys, rooms
 from makegood_booking.store.sessions import Sessions
 
 ERASED: Final = "person-erased"
@@ -31,6 +31,7 @@ def erases(sessions: Sessions, signals: Signals) -> EventHandler:
         people = {received.event.person_id: received.cause for received in batch}
         await personal_data.erase(list(people), unit)
         await erase_remarks(unit, list(people))
+        await remark_keys.erase(list(people), unit)
         for room in await rooms.lock_active_of(list(people), unit):
             by: Party = "provider" if room.provider_id in people else "member"
             closed, event = close_room(room, unit.now, erased=by)

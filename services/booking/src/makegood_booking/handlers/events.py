@@ -24,6 +24,7 @@ from makegood_contracts.events import (
     MoveCreditRefused,
     PersonErased,
     Price,
+    RemarkKeyPublished,
     SchedulePublished,
     SlotHeld,
     SlotMoved,
@@ -57,6 +58,7 @@ from makegood_booking.handlers.read_models import READ_MODELS, together
 from makegood_booking.handlers.reopening import reopen_rooms, reserved_now
 from makegood_booking.handlers.schedules import on_schedule
 from makegood_booking.lookout import Lookout
+from makegood_booking.store import remark_keys
 from makegood_booking.store.sessions import Sessions
 
 E = TypeVar("E", bound=Event)
@@ -96,6 +98,7 @@ def event_handlers(sessions: Sessions, signals: Signals, lookout: Lookout) -> Ev
         TimeOffAdded: _on_time_off(sessions, signals),
         SchedulePublished: on_schedule(signals),
         PersonErased: erases(sessions, signals),
+        RemarkKeyPublished: remark_keys.on_published,
         WaitlistCandidateProposed: judges(lookout, sessions.policies),
         TokensRevoked: on_tokens_revoked,
     }

@@ -37,6 +37,7 @@ GRANTS: Final[Grants] = {
     "provider_schedules": Allowed("SELECT, INSERT, UPDATE (version, specialty, body)"),
     "time_off": Allowed("SELECT, INSERT, UPDATE (starts_at, ends_at, removed)"),
     "venue_codes": Allowed("SELECT, INSERT, UPDATE (version, digest)"),
+    "remark_keys": Allowed("SELECT, INSERT, UPDATE (public_key, sequence), DELETE"),
     "waitlist_offers": Allowed(
         "SELECT, INSERT, UPDATE (sequence, starts_at, ends_at, blocked_from, blocked_until, lapses_at)"
     ),

@@ -19,7 +19,7 @@ from makegood_notifications.domain.allowances import ADDRESS_CHANGE
 from makegood_notifications.domain.contacts import hash_of, same_address
 from makegood_notifications.handlers.account import ask_to_confirm
 from makegood_notifications.parts import Parts
-from makegood_notifications.store import contact_changes, people
+from makegood_notifications.store import contact_changes, people, remarks
 
 router = APIRouter(tags=["contact"])
 
@@ -61,6 +61,8 @@ async def save_contact(
             by_chat=body.channels.chat,
         )
         saved = await people.save(unit, person_id, contact, unit.now)
+        if before is None:
+            await remarks.publish_keys(unit, [person_id])
         await log.record(unit, access, role, person_id)
         pending = await contact_changes.pending(unit, person_id, unit.now)
         wanted = body.email if waits else body.pending_email if body.pending_email == pending else None

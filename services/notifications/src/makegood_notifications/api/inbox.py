@@ -46,7 +46,13 @@ async def list_in_app_messages(
     def view(message: InApp) -> InAppView:
         to = "provider" if message.facts.provider_id == person_id else "member"
         text = parts.wording.in_app(
-            message.template, message.facts, other=message.other_name, locale=locale, to=to, venues=message.venues
+            message.template,
+            message.facts,
+            other=message.other_name,
+            locale=locale,
+            to=to,
+            venues=message.venues,
+            remark=message.remark,
         )
         return InAppView(
             id=message.id,

@@ -184,8 +184,8 @@ MessageKind = Literal["text", "system"]
 
 
 class MessageView(View):
-    """A message in a room's chat. `sender_id` is missing for system messages, `template` for people's own words. The text of
-    somebody whose data was erased is empty."""
+    """A message in a room's chat. `sender_id` is missing for system messages, `template` for what people wrote in the chat; what
+    they wrote when they cancelled has `cancellation-remark`. The text of somebody whose data was erased is empty."""
 
     model_config = example(
         id="019ab0c9-0c3d-7f52-b1d7-1e9f4c2a6d80",

@@ -189,12 +189,18 @@ def _cancelled(event: SessionCancelled) -> Announcements:
         more = More(party=event.cancelled_by)
         return (Announcement("to-provider-cancelled", to="provider", chat=False, more=more),)
     if event.cancelled_by == "provider":
-        return (Announcement("session-cancelled-by-provider"),)
+        said = More(party="provider", sealed_remark=event.sealed_remark) if event.sealed_remark else None
+        return (Announcement("session-cancelled-by-provider", more=said),)
     by_member = event.cancelled_by == "member"
     told: Template = "session-cancelled-by-member" if by_member else "session-cancelled-by-system"
     return (
         Announcement(told, forfeits=event.forfeits),
-        Announcement("to-provider-cancelled", to="provider", chat=False, more=More(party=event.cancelled_by)),
+        Announcement(
+            "to-provider-cancelled",
+            to="provider",
+            chat=False,
+            more=More(party=event.cancelled_by, sealed_remark=event.sealed_remark if by_member else None),
+        ),
     )
 
 

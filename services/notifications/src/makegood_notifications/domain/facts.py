@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date, datetime
+from unicodedata import category
 
 from makegood_contracts.events.sessions import SessionFact
 
@@ -44,6 +45,8 @@ class More:
     """When a person's data is erased."""
     change_id: str | None = None
     """The change of an address."""
+    sealed_remark: str | None = None
+    """What `party` wrote when it cancelled, as it came in the event: opened when the message is sent or read, and kept nowhere."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +71,12 @@ class Facts:
     more: More | None = None
     extended_minutes: int = 0
     """How much of the length extensions added."""
+
+
+def readable(remark: str) -> str:
+    """What a person wrote without what is no text: line ends become line feeds, other control characters go."""
+    lines = ("".join(sign for sign in line if category(sign) != "Cc") for line in remark.strip().splitlines())
+    return "\n".join(lines)
 
 
 def facts_of(

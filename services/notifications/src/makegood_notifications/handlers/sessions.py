@@ -30,14 +30,14 @@ from makegood_contracts.events.sessions import SessionFact
 
 from makegood_notifications.domain.announcements import announcements
 from makegood_notifications.domain.believing import disbelieved
-from makegood_notifications.domain.facts import facts_of
+from makegood_notifications.domain.facts import More, facts_of
 from makegood_notifications.domain.invitations import Invitation, next_invitation
 from makegood_notifications.domain.origin import origin_of
 from makegood_notifications.domain.venues import Venues
 from makegood_notifications.handlers.credits import CreditMessages
 from makegood_notifications.handlers.reminders import plan
 from makegood_notifications.handlers.telling import Teller, session_entry
-from makegood_notifications.store import read_models, venues
+from makegood_notifications.store import chat, read_models, remarks, venues
 from makegood_notifications.store.outgoing import Outgoing
 from makegood_notifications.store.people import Preferences
 from makegood_notifications.store.read_models import FollowedSession
@@ -136,6 +136,7 @@ class SessionMessages:
         for one in followed:
             if not one.old:
                 self._announce(one, places, unit, outgoing)
+                await _share_remark(one.received, unit, outgoing)
                 plan(one.received.event, unit)
             session_entry(one.received.event, outgoing)
         untold = [one.received.event.session_id for one in followed if one.untold]
@@ -163,6 +164,22 @@ class SessionMessages:
             person = one.member if message.to == "member" else one.provider
             origin = origin_of(one.received)
             self._teller.tell(message, facts, origin, person, one.member.locale, unit, outgoing, places)
+
+
+async def _share_remark(received: Received[SessionFact], unit: UnitOfWork, outgoing: Outgoing) -> None:
+    """The chat has what a party wrote when it cancelled, as its own words, if it wanted the other one to read them."""
+    event = received.event
+    if not isinstance(event, SessionCancelled) or event.cancelled_by not in ("member", "provider"):
+        return
+    facts = facts_of(event, more=More(party=event.cancelled_by, sealed_remark=event.sealed_remark))
+    text = await remarks.taken(unit, facts)
+    if not text:
+        return
+    author = event.member_id if event.cancelled_by == "member" else event.provider_id
+    # The event's id is the message's: told again it is the same one, and it stands where it was written.
+    await chat.share(unit, received.id, event.room_id, text, author, event.cancelled_at)
+    entry = {"room_id": event.room_id, "message_id": received.id}
+    outgoing.entry(event.member_id, event.provider_id, "room.message", entry)
 
 
 async def _places(followed: Sequence[Followed], unit: UnitOfWork) -> Venues:

@@ -174,9 +174,10 @@ class Wording:
         to: str = "member",
         secret: str | None = None,
         venues: Venues = NO_VENUES,
+        remark: str | None = None,
     ) -> EmailText:
         """The e-mail to the person `name`, who is `to` in the room, about their session with `other`; either name may be
-        unknown (empty). `secret` goes behind the `#` of the link, which no server and no proxy gets to see."""
+        unknown (empty). `secret` goes behind the `#` of the link, which no server and no proxy sees. `remark`: what the other wrote."""
         language = self.language(locale)
         variables = self._variables(language, facts, locale, name, other, to, venues)
         content: dict[str, Any] = {
@@ -186,6 +187,8 @@ class Wording:
             "greeting": language.word("greeting" if name else "greeting_nameless", variables),
             "heading": language.text(template, "heading", variables),
             "paragraphs": [line(variables) for line in language.paragraphs[template]],
+            "remark_by": language.word(f"remark_to_{to}", variables) if remark else "",
+            "remark": remark.split("\n") if remark else [],
             "details": _details(language, facts, variables),
             "button": language.text(template, "button", variables),
             "link": self._links.to(language.text(template, "link", {}), facts) + (f"#{secret}" if secret else ""),
@@ -231,11 +234,17 @@ class Wording:
         locale: str,
         to: str = "member",
         venues: Venues = NO_VENUES,
+        remark: str | None = None,
     ) -> InAppText:
-        """The message as the app lists it: the e-mail's heading and paragraphs."""
+        """The message as the app lists it: the e-mail's heading and paragraphs, and what the other wrote."""
         language = self.language(locale)
         variables = self._variables(language, facts, locale, "", other, to, venues)
         lines = [line(variables) for line in language.paragraphs[template]]
+        if remark:
+            lines += [
+                language.word(f"remark_to_{to}", variables),
+                *(f"> {line}" for line in remark.split("\n")),
+            ]
         lines += [f"{label}: {value}" for label, value in _details(language, facts, variables)]
         return InAppText(
             title=language.text(template, "heading", variables),

@@ -12,6 +12,8 @@ from makegood_chassis.personal_data.sealing import Place
 from makegood_chassis.service import Service
 
 _TABLE: Final = "chat_messages"
+REMARK: Final = "cancellation-remark"
+"""The template of what a party wrote when it cancelled."""
 _POST: Final = """
 WITH message AS (
     INSERT INTO chat_messages (id, room_id, kind, text, sealed, sender_id, sent_at, template)
@@ -39,6 +41,12 @@ WHERE chat_messages.id = new.id
 """
 
 
+_SHARE: Final = f"""
+INSERT INTO {_TABLE} (id, room_id, kind, template, text, sealed, sender_id, sent_at)
+VALUES ($1, $2, 'text', '{REMARK}', '', $3, $4, $5) ON CONFLICT (id) DO NOTHING
+"""  # noqa: S608 (constants)
+
+
 @dataclass(frozen=True, slots=True)
 class Message:
     """A message of a chat. `text` is empty if its author was erased."""
@@ -50,6 +58,12 @@ class Message:
     text: str
     sender_id: str | None
     sent_at: datetime
+
+
+async def share(unit: UnitOfWork, message_id: str, room_id: str, text: str, sender_id: str, sent_at: datetime) -> None:
+    """What a party wrote when it cancelled, as its own message; once by its id."""
+    (sealed,) = await unit.personal_data.seal(unit, [(Place(_TABLE, message_id, sender_id), text)])
+    await unit.execute(_SHARE, message_id, room_id, sealed, sender_id, sent_at)
 
 
 async def post(

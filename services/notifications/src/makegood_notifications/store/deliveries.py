@@ -16,6 +16,7 @@ from makegood_contracts.events.deliveries import Channel
 from makegood_notifications.domain.delivering import Standing
 from makegood_notifications.domain.facts import Facts
 from makegood_notifications.domain.venues import NO_VENUES, Venue, Venues
+from makegood_notifications.store import remarks
 
 LEASE: Final = timedelta(seconds=90)
 """How long a taken delivery is its taker's alone."""
@@ -137,6 +138,8 @@ class Taken:
     """The address to which it goes in place of the person's."""
     venues: Venues = field(default_factory=dict)
     """Those that the facts name, as far as they are known."""
+    remark: str | None = field(default=None, repr=False)
+    """What the other party wrote when it cancelled."""
 
     @property
     def lacks_venue(self) -> bool:
@@ -147,11 +150,17 @@ class Taken:
 async def take(queries: Queries, most: int, channel: Channel, now: datetime) -> list[Taken]:
     """Takes due deliveries of a channel for LEASE, oldest first, with how what they tell of stands at that moment. Of one
     person and session only the first: the next waits for its end. `now` is product time."""
-    return [taken_of(row) for row in await queries.fetch(_TAKE, now, most, LEASE, channel)]
+    return await taken_of(queries, await queries.fetch(_TAKE, now, most, LEASE, channel))
 
 
-def taken_of(row: Row) -> Taken:
-    """The delivery in a row of TAKEN."""
+async def taken_of(queries: Queries, rows: Sequence[Row]) -> list[Taken]:
+    """The deliveries in rows of TAKEN."""
+    told = [msgspec.convert(row["facts"], Facts) for row in rows]
+    said = await remarks.remarks(queries, told)
+    return [_taken(row, facts, remark) for row, facts, remark in zip(rows, told, said, strict=True)]
+
+
+def _taken(row: Row, facts: Facts, remark: str | None) -> Taken:
     return Taken(
         id=str(row["id"]),
         event_id=str(row["event_id"]),
@@ -159,7 +168,7 @@ def taken_of(row: Row) -> Taken:
         channel=row["channel"],
         template=row["template"],
         session_id=str(row["session_id"]) if row["session_id"] else None,
-        facts=msgspec.convert(row["facts"], Facts),
+        facts=facts,
         correlation_id=row["correlation_id"],
         traceparent=row["traceparent"],
         occurred_at=row["occurred_at"],
@@ -178,6 +187,7 @@ def taken_of(row: Row) -> Taken:
         pending=PendingAddress(**row["pending"]) if row["pending"] else None,
         recipient=row["recipient"],
         venues=venues_of(row["venues"]),
+        remark=remark,
     )
 
 
@@ -249,22 +259,26 @@ class InApp:
     sent_at: datetime
     other_name: str
     venues: Venues
+    remark: str | None = field(default=None, repr=False)
 
 
 async def in_app(queries: Queries, person_id: str, *, before: str | None, limit: int) -> list[InApp]:
     """The person's own messages in the app, newest first, `limit` at most, older than `before`."""
     rows = await queries.fetch(_IN_APP, person_id, before, limit)
+    told = [msgspec.convert(row[3], Facts) for row in rows]
+    said = await remarks.remarks(queries, told)
     return [
         InApp(
             str(row[0]),
             row[1],
             str(row[2]) if row[2] else None,
-            msgspec.convert(row[3], Facts),
+            facts,
             row[4],
             row[5] or "",
             venues_of(row[6]),
+            remark,
         )
-        for row in rows
+        for row, facts, remark in zip(rows, told, said, strict=True)
     ]
 
 

@@ -10,7 +10,8 @@ GRANTS: Final[Grants] = {
     **CHASSIS,
     "people": Allowed(
         "SELECT, INSERT, DELETE, "
-        "UPDATE (name, email, phone, time_zone, locale, by_email, by_whatsapp, by_chat, version, updated_at)",
+        "UPDATE (name, email, phone, time_zone, locale, by_email, by_whatsapp, by_chat, version, updated_at, "
+        "key_published)",
         auditor="SELECT (id)",
     ),
     "calendar_feeds": Allowed("SELECT, INSERT, UPDATE (secret_hash, made_at), DELETE"),

@@ -113,7 +113,7 @@ class Outgoing:
             *_columns(self.messages, 6),
             *_columns(self.entries, 4),
         )
-        return [taken_of(row) for row in rows]
+        return await taken_of(unit, rows)
 
     async def _leave_out_too_many(self, unit: UnitOfWork) -> None:
         """Nobody fills another's mailbox: of what people cause, only so much goes out to one person; a room can be left for a new

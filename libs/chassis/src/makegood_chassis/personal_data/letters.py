@@ -1,0 +1,60 @@
+"""Words that go from one service to another inside an event: anybody can seal them for a person with the public half of a key,
+and only who holds that person's key opens them (HPKE, RFC 9180).
+
+The pair is derived from the person's key in `personal_keys`. Once that key is destroyed, what was sealed opens nowhere, however
+many copies of it a topic, a backup or a dead letter holds.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from dataclasses import dataclass
+from typing import Final
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.hpke import AEAD, KDF, KEM, Suite
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+_SUITE: Final = Suite(KEM.X25519, KDF.HKDF_SHA256, AEAD.AES_256_GCM)
+_PURPOSE: Final = b"makegood words in events"
+_LENGTH: Final = 32
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """What a sealed text is bound to: the event's `kind`, its `entity`, and the `author`. With another one it does not open."""
+
+    kind: str
+    entity: str
+    author: str
+
+    @property
+    def bound(self) -> bytes:
+        return "\0".join((self.kind, self.entity, self.author)).encode()
+
+
+def public_half(key: bytes) -> str:
+    """What others seal with for the person whose key this is, in base64."""
+    return base64.b64encode(_private(key).public_key().public_bytes_raw()).decode()
+
+
+def seal_letter(public_key: str, letter: Letter, text: str) -> str:
+    """The sealed text in base64. Raises ValueError for a key that is none."""
+    recipient = X25519PublicKey.from_public_bytes(base64.b64decode(public_key, validate=True))
+    return base64.b64encode(_SUITE.encrypt(text.encode(), recipient, letter.bound)).decode()
+
+
+def open_letter(key: bytes, letter: Letter, sealed: str) -> str | None:
+    """The text; None if it was not sealed for this key, or not for this place."""
+    try:
+        return _SUITE.decrypt(base64.b64decode(sealed, validate=True), _private(key), letter.bound).decode()
+    except (InvalidTag, binascii.Error, ValueError):
+        return None
+
+
+def _private(key: bytes) -> X25519PrivateKey:
+    derived = HKDF(SHA256(), _LENGTH, salt=None, info=_PURPOSE).derive(key)
+    return X25519PrivateKey.from_private_bytes(derived)

@@ -1,0 +1,96 @@
+"""A cancellation's remark for the message to the other party: it leaves booking as ciphertext alone (SEC-3)."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from makegood_chassis.personal_data.letters import Letter, open_letter, public_half
+from makegood_chassis.personal_data.master_keys import new_key
+from makegood_contracts.events import PersonErased, RemarkKeyPublished, SessionCancelled
+from makegood_contracts.events.sessions import LONGEST_SEALED_REMARK
+
+from .examples import HOUR, NOW, START
+from .test_api_outcomes import details
+from .world import World, received
+
+pytestmark = pytest.mark.rule("CANC-1", "CANC-2", "SEC-3")
+
+CANARY = "a private remark"
+KEY = new_key()
+
+
+async def publish(world: World, person: str, key: bytes, sequence: int = 1) -> None:
+    one = received(RemarkKeyPublished(person_id=person, public_key=public_half(key)))
+    async with world.service.database.transaction(one.cause) as unit:
+        await world.service.events[RemarkKeyPublished]([replace(one, sequence=sequence)], unit)
+
+
+async def cancel(world: World, session: Any, person: str, **body: Any) -> tuple[Any, SessionCancelled]:
+    await world.outbox()
+    client = world.member if person == "anna" else world.provider
+    answer = await client.post(f"/v1/sessions/{session['id']}/cancel", json=body)
+    assert answer.status_code == 202, answer.text
+    return answer.json(), await world.published("SessionCancelled")
+
+
+@pytest.mark.parametrize("person", ["anna", "dr-lee"])
+async def test_the_event_carries_it_sealed_with_its_authors_key(world: World, person: str) -> None:
+    await publish(world, person, KEY)
+    session = await world.confirmed(START)
+    answer, event = await cancel(world, session, person, remark=CANARY, share_remark=True)
+    assert (answer["status"], answer["remark_shared"]) == ("cancelled", True)
+    assert CANARY not in repr(event)
+    assert event.sealed_remark is not None
+    letter = Letter("SessionCancelled", session["id"], person)
+    assert open_letter(KEY, letter, event.sealed_remark) == CANARY
+    assert open_letter(new_key(), letter, event.sealed_remark) is None
+    assert CANARY in repr(await details(world, session, "member", "anna")), "the record has it as before"
+
+
+async def test_without_share_remark_it_stays_for_the_record(world: World) -> None:
+    await publish(world, "anna", KEY)
+    session = await world.confirmed(START)
+    answer, event = await cancel(world, session, "anna", remark=CANARY)
+    assert (answer["remark_shared"], event.sealed_remark) == (False, None)
+    assert CANARY in repr(await details(world, session, "provider", "dr-lee"))
+
+
+async def test_before_the_authors_key_is_known_the_answer_says_that_it_is_not_shared(world: World) -> None:
+    await publish(world, "dr-lee", KEY)
+    session = await world.confirmed(START)
+    answer, event = await cancel(world, session, "anna", remark=CANARY, share_remark=True)
+    assert (answer["status"], answer["remark_shared"]) == ("cancelled", False)
+    assert event.sealed_remark is None
+
+
+@pytest.mark.parametrize("body", [{}, {"remark": ""}, {"remark": "  \n"}, {"remark": None}])
+async def test_there_must_be_something_to_share(world: World, body: Any) -> None:
+    session = await world.confirmed(START)
+    refused = await world.member.post(f"/v1/sessions/{session['id']}/cancel", json={**body, "share_remark": True})
+    assert refused.status_code == 422
+    assert refused.json()["errors"][0]["pointer"] == "#/remark"
+    assert (await world.read(session))["status"] == "confirmed"
+
+
+async def test_the_longest_remark_fits_into_the_event(world: World) -> None:
+    await publish(world, "anna", KEY)
+    session = await world.confirmed(START)
+    answer, event = await cancel(world, session, "anna", remark="\U0001f600" * 2000, share_remark=True)
+    assert answer["remark_shared"] is True
+    assert event.sealed_remark is not None
+    assert len(event.sealed_remark) <= LONGEST_SEALED_REMARK
+
+
+async def test_the_newest_key_counts_and_an_erasure_forgets_it(world: World) -> None:
+    newer = new_key()
+    await publish(world, "anna", newer, 3)
+    await publish(world, "anna", KEY, 2)
+    first, second = await world.confirmed(START), await world.confirmed(START + 2 * HOUR)
+    _, event = await cancel(world, first, "anna", remark=CANARY, share_remark=True)
+    assert open_letter(newer, Letter("SessionCancelled", first["id"], "anna"), event.sealed_remark or "") == CANARY
+    await world.handle(PersonErased(person_id="anna", erased_at=NOW))
+    async with world.service.database.reading() as queries:
+        assert await queries.fetch_value("SELECT count(*) FROM remark_keys") == 0
+    assert (await world.read(second))["status"] == "cancelled"

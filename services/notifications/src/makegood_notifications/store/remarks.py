@@ -1,0 +1,59 @@
+"""Remarks of cancellations that go into messages. They come sealed with their author's key, and stay so wherever they wait."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from makegood_chassis.database import Queries, UnitOfWork
+from makegood_chassis.personal_data.letters import Letter
+from makegood_chassis.service import Service
+from makegood_contracts.events import RemarkKeyPublished, SessionCancelled
+
+from makegood_notifications.domain.facts import Facts, readable
+from makegood_notifications.store.revocations import next_sequence
+
+_UNPUBLISHED: Final = "SELECT id FROM people WHERE NOT key_published ORDER BY id LIMIT $1"
+_PUBLISHED: Final = """
+UPDATE people SET key_published = true WHERE id = ANY($1::text[]) AND NOT key_published RETURNING id
+"""
+
+
+def _sealed(facts: Facts) -> tuple[Letter, str] | None:
+    """The sealed remark that goes along, and whose it is."""
+    if facts.more is None or facts.more.sealed_remark is None or facts.session_id is None:
+        return None
+    author = facts.member_id if facts.more.party == "member" else facts.provider_id
+    return Letter(SessionCancelled.__name__, facts.session_id, author), facts.more.sealed_remark
+
+
+async def remarks(queries: Queries, told: Sequence[Facts]) -> list[str | None]:
+    """What goes along with these facts, in order; None where nothing does, or where its author was erased. One statement at
+    most, and none where nothing goes along."""
+    sealed = {place: found for place, facts in enumerate(told) if (found := _sealed(facts)) is not None}
+    opened = await queries.personal_data.open_letters(queries, list(sealed.values()))
+    texts = dict(zip(sealed, opened, strict=True))
+    return [readable(text) if (text := texts.get(place)) else None for place in range(len(told))]
+
+
+async def taken(unit: UnitOfWork, facts: Facts) -> str | None:
+    """The same for one that `unit` keeps."""
+    found = _sealed(facts)
+    (text,) = await unit.personal_data.take_letters(unit, [found]) if found else [None]
+    return readable(text) if text else None
+
+
+async def publish_keys(unit: UnitOfWork, people: Sequence[str]) -> None:
+    """Tells booking with what to seal the remarks of those people of whom it does not know yet."""
+    halves = await unit.personal_data.public_halves(unit, people)
+    for row in await unit.fetch(_PUBLISHED, list(people)):
+        told = RemarkKeyPublished(person_id=row[0], public_key=halves[row[0]])
+        unit.publish(told, sequence=await next_sequence(unit, row[0]))
+
+
+async def publish_missing(service: Service, unit: UnitOfWork, at_once: int) -> int:
+    """For people who were known before keys were published; how many there were."""
+    people = [row[0] for row in await unit.fetch(_UNPUBLISHED, at_once)]
+    if people:
+        await publish_keys(unit, people)
+    return len(people)
