@@ -7,8 +7,10 @@ from typing import Any
 
 import pytest
 from makegood_chassis.personal_data.letters import Letter, seal_letter
+from makegood_chassis.personal_data.sealing import PersonalData
 from makegood_chassis.personal_data.upkeep import seal_all
 from makegood_contracts import events as facts
+from makegood_contracts.envelope import Cause
 from makegood_contracts.ids import new_id
 from makegood_notifications.store import remarks
 
@@ -118,6 +120,7 @@ async def test_once_its_author_is_erased_nothing_opens_it(world: World, queued: 
         chat = (await client.get(f"/v1/rooms/{world.room_id}/messages")).json()["items"]
         inbox = (await client.get(f"/v1/people/{world.provider}/messages")).text
     assert "canary says" not in repr(chat) + inbox
+    assert await world.rows("SELECT 1 FROM personal_keys WHERE person_id = $1", world.member) == []
 
 
 async def test_who_comes_back_has_another_key_and_old_words_stay_closed(world: World) -> None:
@@ -178,3 +181,39 @@ async def test_the_key_is_told_with_the_first_contact_alone_and_of_people_known_
         "SELECT headers FROM outbox WHERE key = $1 AND headers LIKE '%RemarkKeyPublished%'", world.member
     )
     assert len({row[0] for row in sequences}) == 2
+
+
+async def test_a_lost_key_costs_one_remark_and_the_new_one_is_told(world: World) -> None:
+    """Such as after a backup was restored that leaves keys out."""
+    await world.everybody()
+    await world.confirmed()
+    lost = await cancelled(world, "member")
+    await world.rows("DELETE FROM personal_keys RETURNING person_id")
+    await world.happen(lost)
+    assert [one for one in await messages(world) if one["template"] == "cancellation-remark"] == []
+    assert await seal_all(world.service, [remarks.publish_missing]) == 1
+    old, new = await published(world, world.member)
+    assert old != new
+    world.session_id = new_id()
+    await world.confirmed()
+    await world.happen(await cancelled(world, "member"))
+    (said,) = [one for one in await messages(world) if one["template"] == "cancellation-remark"]
+    assert said["text"].splitlines() == SHOWN
+
+
+async def test_whoever_comes_back_is_understood_at_once_by_a_process_that_knew_the_old_key(world: World) -> None:
+    await world.everybody()
+    await world.confirmed()
+    async with world.client(world.provider, "provider") as client:
+        await client.post(f"/v1/rooms/{world.room_id}/messages", json={"text": "Hello."})
+    assert await messages(world), "the key is remembered from now on"
+    other = PersonalData.of(world.service.database.personal_data.master_keys)
+    async with world.service.database.transaction(Cause.begin()) as unit:
+        await other.destroy(unit, [world.provider])
+        await unit.execute("UPDATE people SET key_published = false")
+    assert await seal_all(world.service, [remarks.publish_missing]) == 2
+    async with world.sending():
+        await world.happen(await cancelled(world, "provider"))
+        await world.settled()
+    (mail,) = [one for one in world.inbox.mails if one["Subject"] == "Your provider cancelled your session."]
+    assert "canary says" in text(mail)

@@ -89,14 +89,16 @@ class PersonalData:
         return {person: public_half(key) for person, key in keys.items()}
 
     async def open_letters(self, queries: Queries, letters: Sequence[tuple[Letter, str]]) -> list[str | None]:
-        """The texts that came sealed inside events, in order; None where the author's key was destroyed, or never fitted."""
-        keys = await self._keys(queries, {letter.author for letter, _ in letters}) if letters else {}
+        """The texts that came sealed inside events, in order; None where the author's key was destroyed, or never fitted.
+
+        No key is remembered: whoever was erased and came back has another one at once."""
+        keys = await self.keys.find(queries, {letter.author for letter, _ in letters}) if letters else {}
         return _opened(keys, letters)
 
     async def take_letters(self, unit: UnitOfWork, letters: Sequence[tuple[Letter, str]]) -> list[str | None]:
-        """The same for a transaction that keeps the texts: no key is remembered, and an erasure comes before it or after it."""
-        keys = await self.keys.obtain(unit, {letter.author for letter, _ in letters}) if letters else {}
-        return _opened(keys, letters)
+        """The same for a transaction that keeps the texts: an erasure comes before it or after it."""
+        known = await self.keys.find(unit, {letter.author for letter, _ in letters}) if letters else {}
+        return _opened(await self.keys.obtain(unit, known) if known else {}, letters)
 
     async def destroy(self, unit: UnitOfWork, people: Collection[str]) -> None:
         """What these people's keys sealed can be read by nobody any more, here and in every copy without the keys."""

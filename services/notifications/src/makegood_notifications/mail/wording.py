@@ -371,14 +371,8 @@ def _details(language: Language, facts: Facts, variables: dict[str, Any]) -> lis
             (language.word("kind", {}), language.word("kind_line", variables)),
             (language.word("with", {}), variables["with_other"]),
         ]
-    if more is not None and more.confirm_by is not None:
-        rows.append((language.word("confirm_by", {}), variables["confirm_by"]))
-    if more is not None and more.answer_by is not None:
-        rows.append((language.word("answer_by", {}), variables["answer_by"]))
-    if more is not None and more.open_until is not None:
-        rows.append((language.word("open_until", {}), variables["open_until"]))
-    if more is not None and more.erase_at is not None:
-        rows.append((language.word("erase_at", {}), variables["erase_at"]))
+    until = ("confirm_by", "answer_by", "open_until", "erase_at")
+    rows += [(language.word(name, {}), variables[name]) for name in until if variables.get(name)]
     if not facts.length_minutes and more is not None and (more.confirm_by or more.erase_at):
         rows.append((language.word("zone", {}), variables["zone"]))
     return rows

@@ -17,6 +17,7 @@ _UNPUBLISHED: Final = "SELECT id FROM people WHERE NOT key_published ORDER BY id
 _PUBLISHED: Final = """
 UPDATE people SET key_published = true WHERE id = ANY($1::text[]) AND NOT key_published RETURNING id
 """
+_LOST: Final = "UPDATE people SET key_published = false WHERE id = $1"
 
 
 def _sealed(facts: Facts) -> tuple[Letter, str] | None:
@@ -37,9 +38,13 @@ async def remarks(queries: Queries, told: Sequence[Facts]) -> list[str | None]:
 
 
 async def taken(unit: UnitOfWork, facts: Facts) -> str | None:
-    """The same for one that `unit` keeps."""
-    found = _sealed(facts)
-    (text,) = await unit.personal_data.take_letters(unit, [found]) if found else [None]
+    """The same for one that `unit` keeps. One that does not open was sealed for a key that its author lost, or destroyed: who is
+    known still gets the present one told."""
+    if (found := _sealed(facts)) is None:
+        return None
+    (text,) = await unit.personal_data.take_letters(unit, [found])
+    if text is None:
+        await unit.execute(_LOST, found[0].author)
     return readable(text) if text else None
 
 
