@@ -207,8 +207,8 @@ async def test_whoever_comes_back_is_understood_at_once_by_a_process_that_knew_t
     async with world.client(world.provider, "provider") as client:
         await client.post(f"/v1/rooms/{world.room_id}/messages", json={"text": "Hello."})
     assert await messages(world), "the key is remembered from now on"
-    other = PersonalData.of(world.service.database.personal_data.master_keys)
     async with world.service.database.transaction(Cause.begin()) as unit:
+        other = PersonalData.of(unit.personal_data.master_keys)
         await other.destroy(unit, [world.provider])
         await unit.execute("UPDATE people SET key_published = false")
     assert await seal_all(world.service, [remarks.publish_missing]) == 2

@@ -46,7 +46,7 @@ class More:
     change_id: str | None = None
     """The change of an address."""
     sealed_remark: str | None = None
-    """What `party` wrote when it cancelled, as it came in the event: opened when the message is sent or read, and kept nowhere."""
+    """What `party` wrote when it cancelled, as it came in the event: opened when the message is sent or read."""
 
 
 @dataclass(frozen=True, slots=True)
