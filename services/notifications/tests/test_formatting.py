@@ -85,6 +85,36 @@ def test_an_instant_of_the_hour_that_comes_twice_says_which() -> None:
     assert english.moment(first + timedelta(hours=2), "Europe/Berlin").endswith(", 3:30\u00a0AM")
 
 
+@pytest.mark.rule("NOTE-1")
+@pytest.mark.parametrize(
+    ("template", "to", "what"),
+    [
+        ("to-provider-confirm", "provider", "confirm_by"),
+        ("to-provider-outcome", "provider", "answer_by"),
+        ("waitlist-offered", "member", "open_until"),
+        ("session-moved-by-provider", "member", "was_at"),
+    ],
+)
+@pytest.mark.parametrize(
+    ("locale", "shown"), [("en-GB", "10:00 GMT+02:00"), ("en-US", "10:00 AM GMT+02:00"), ("de-AT", "10:00 GMT+02:00")]
+)
+def test_an_instant_beyond_a_clock_change_is_not_read_with_the_sessions_offset(
+    template: str, to: str, what: str, locale: str, shown: str
+) -> None:
+    """A mail says `Europe/Berlin, GMT+01:00` of the session; the day before the offset was another one."""
+    start = datetime(2026, 10, 25, 9, 0, tzinfo=UTC)
+
+    def mail(at: datetime) -> str:
+        more = More(**{what: at})  # type: ignore[arg-type]
+        facts = Facts("s", "r", "m", "p", start, start + timedelta(minutes=45), 45, "video", "Europe/Berlin", more=more)
+        return WORDING.email(template, facts, name="", other="Ada", locale=locale, to=to).text.replace("\u00a0", " ")
+
+    before = mail(start - timedelta(hours=25))
+    assert "Europe/Berlin, GMT+01:00" in before
+    assert shown in before
+    assert mail(start + timedelta(hours=1)).count("GMT") == 1
+
+
 @pytest.mark.rule("NOTE-1", "BOOK-2")
 @given(
     st.integers(0, 2 * 365 * 24 * 60),

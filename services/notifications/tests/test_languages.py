@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import tomllib
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, get_args
 
@@ -88,6 +89,37 @@ def test_every_message_is_whole(language: str) -> None:
         assert "{%" not in lines.get("short", "") + lines.get("chat", "")
         assert len(lines.get("button", "")) <= 25
         assert not variables(lines.get("chat", "")) & {("provider", ""), ("member", ""), ("name", "")}
+
+
+@pytest.mark.rule("NOTE-1", "JOIN-3")
+@pytest.mark.parametrize("template", TEMPLATES)
+@pytest.mark.parametrize("language", sorted(SOURCES))
+def test_nobody_is_told_to_join_a_session_in_person(language: str, template: str) -> None:
+    wording, lines = Wording(Links("https://app")), SOURCES[language][template]
+    said = [wording.chat(template, FACTS, language)] if "chat" in lines else []
+    for to in ("member", "provider") if "subject" in lines else ():
+        said.append(wording.email(template, FACTS, name="Ada", other="Grace", locale=language, to=to).text)
+        said.append(wording.short(template, FACTS, other="Grace", locale=language, to=to).text)
+    assert not any(re.search(r"\bjoin|beitret|beigetret", text, re.IGNORECASE) for text in said)
+
+
+@pytest.mark.rule("NOTE-1", "JOIN-1", "JOIN-3")
+@pytest.mark.parametrize("template", ["session-confirmed", "reminder"])
+@pytest.mark.parametrize(
+    ("language", "in_person", "by_link"),
+    [
+        ("en-GB", "check in with the code", "You can join shortly before the start."),
+        ("de-AT", "melde dich mit dem Code an", "Kurz vor Beginn kannst du beitreten."),
+    ],
+)
+def test_the_member_is_told_how_to_come_in(template: str, language: str, in_person: str, by_link: str) -> None:
+    for facts, how, other in (
+        (FACTS, in_person, by_link),
+        (replace(FACTS, modality="video"), by_link, in_person),
+    ):
+        text = Wording(Links("https://app")).email(template, facts, name="Ada", other="Grace", locale=language).text
+        assert how in text
+        assert other not in text
 
 
 @pytest.mark.parametrize(

@@ -34,12 +34,16 @@ class Formatter:
         """
         return _session(self.text, starts_at, ends_at, time_zone)
 
-    def moment(self, at: datetime, time_zone: str) -> str:
-        """A single instant, date and time, in a zone that the rest of the message names. One of the hour that a clock change
-        repeats has its offset."""
-        local = _local(at, ZoneInfo(time_zone))
+    def moment(self, at: datetime, time_zone: str, beside: datetime | None = None) -> str:
+        """A single instant, date and time, in a zone that the rest of the message names, with the offset of `beside`.
+
+        It has its own offset where a clock change lies between the two, and in the hour that one repeats."""
+        zone = ZoneInfo(time_zone)
+        local = _local(at, zone)
         twice = local.replace(fold=0).utcoffset() != local.replace(fold=1).utcoffset()
-        clock = f"{_clock(local, self.text)} {_offset(local, self.text)}" if twice else _clock(local, self.text)
+        apart = beside is not None and _local(beside, zone).utcoffset() != local.utcoffset()
+        clock = _clock(local, self.text)
+        clock = f"{clock} {_offset(local, self.text)}" if twice or apart else clock
         return f"{format_date(local.date(), 'full', locale=self.text)}, {clock}"
 
     def day(self, day: date) -> str:

@@ -6,6 +6,7 @@ import re
 import tomllib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
@@ -241,10 +242,7 @@ class Wording:
         variables = self._variables(language, facts, locale, "", other, to, venues)
         lines = [line(variables) for line in language.paragraphs[template]]
         if remark:
-            lines += [
-                language.word(f"remark_to_{to}", variables),
-                *(f"> {line}" for line in remark.split("\n")),
-            ]
+            lines += [language.word(f"remark_to_{to}", variables), *(f"> {line}" for line in remark.split("\n"))]
         lines += [f"{label}: {value}" for label, value in _details(language, facts, variables)]
         return InAppText(
             title=language.text(template, "heading", variables),
@@ -291,6 +289,7 @@ class Wording:
             "where": self._where(language, facts, facts.venue_id, venues),
             "length": facts.length_minutes,
             "modality": language.one_of("modalities", facts.modality),
+            "in_person": facts.modality == "in_person",
             "forfeits": facts.forfeits,
             "tentative": facts.tentative,
             "invited": facts.method is not None,
@@ -320,13 +319,16 @@ class Wording:
 
     def _more(self, language: Language, facts: Facts, more: More, format_: Formatter, venues: Venues) -> dict[str, Any]:
         """Variables of what only some messages say."""
-        zone = facts.time_zone
+
+        def moment(at: datetime | None) -> str:
+            return format_.moment(at, facts.time_zone, facts.starts_at) if at else ""
+
         return {
             "was": ", ".join(self._was(language, facts, more, format_, venues)),
-            "confirm_by": format_.moment(more.confirm_by, zone) if more.confirm_by else "",
-            "answer_by": format_.moment(more.answer_by, zone) if more.answer_by else "",
-            "open_until": format_.moment(more.open_until, zone) if more.open_until else "",
-            "erase_at": format_.moment(more.erase_at, zone) if more.erase_at else "",
+            "confirm_by": moment(more.confirm_by),
+            "answer_by": moment(more.answer_by),
+            "open_until": moment(more.open_until),
+            "erase_at": moment(more.erase_at),
             "amount": format_.money(more.amount_minor, more.currency) if more.currency else "",
             "due": format_.day(more.due_on) if more.due_on else "",
             "about": more.about,
@@ -342,7 +344,7 @@ class Wording:
     def _was(self, language: Language, facts: Facts, more: More, format_: Formatter, venues: Venues) -> Iterator[str]:
         """When and where the session was before a move: what the move has changed."""
         if more.was_at is not None and not (more.elsewhere and more.was_at == facts.starts_at):
-            yield format_.moment(more.was_at, facts.time_zone)
+            yield format_.moment(more.was_at, facts.time_zone, facts.starts_at)
         if more.elsewhere:
             yield self._where(language, facts, more.was_venue_id, venues)
 
