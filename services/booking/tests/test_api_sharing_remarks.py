@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from dataclasses import replace
 from typing import Any
 
@@ -81,6 +82,22 @@ async def test_the_longest_remark_fits_into_the_event(world: World) -> None:
     assert answer["remark_shared"] is True
     assert event.sealed_remark is not None
     assert len(event.sealed_remark) <= LONGEST_SEALED_REMARK
+
+
+@pytest.mark.rule("SEC-7")
+@pytest.mark.parametrize(
+    "unusable", ["", "no base64", *(b64encode(octets).decode() for octets in (bytes(31), bytes(33), bytes(32)))]
+)
+async def test_nobody_believes_a_key_that_seals_nothing(world: World, unusable: str) -> None:
+    """Or it would break every later cancellation of its person."""
+    await publish(world, "dr-lee", KEY)
+    one = received(RemarkKeyPublished(person_id="anna", public_key=unusable))
+    async with world.service.database.transaction(one.cause) as unit:
+        await world.service.events[RemarkKeyPublished]([one], unit)
+    assert unit.refused == {one.id: "not-its-terms"}
+    session = await world.confirmed(START)
+    answer, _ = await cancel(world, session, "anna", remark=CANARY, share_remark=True)
+    assert (answer["status"], answer["remark_shared"]) == ("cancelled", False)
 
 
 async def test_the_newest_key_counts_and_an_erasure_forgets_it(world: World) -> None:

@@ -47,6 +47,15 @@ def seal_letter(public_key: str, letter: Letter, text: str) -> str:
     return base64.b64encode(_SUITE.encrypt(text.encode(), recipient, letter.bound)).decode()
 
 
+def seals(public_key: str) -> bool:
+    """Whether a text can be sealed with it at all."""
+    try:
+        seal_letter(public_key, Letter("", "", ""), "")
+    except ValueError:  # also of a point with which every secret is the same
+        return False
+    return True
+
+
 def open_letter(key: bytes, letter: Letter, sealed: str) -> str | None:
     """The text; None if it was not sealed for this key, or not for this place."""
     try:

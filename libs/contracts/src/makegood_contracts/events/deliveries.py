@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, ClassVar, Literal
-
-import msgspec
+from typing import ClassVar, Literal
 
 from makegood_contracts.events.base import Event
 from makegood_contracts.topics import DELIVERIES, MESSAGES, PEOPLE, Topic
@@ -64,7 +62,7 @@ class RemarkKeyPublished(Event, frozen=True, kw_only=True):
     topic: ClassVar[Topic] = PEOPLE
 
     person_id: str
-    public_key: Annotated[str, msgspec.Meta(pattern="^[A-Za-z0-9+/]{43}=$")]
+    public_key: str
     """X25519, 32 bytes in base64."""
 
 

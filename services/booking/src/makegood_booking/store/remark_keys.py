@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from makegood_chassis.database import Queries, UnitOfWork
-from makegood_chassis.personal_data.letters import Letter, seal_letter
+from makegood_chassis.personal_data.letters import Letter, seal_letter, seals
 from makegood_contracts.envelope import Received
 from makegood_contracts.events import RemarkKeyPublished, SessionCancelled
 
@@ -22,8 +22,13 @@ _ERASE: Final = "DELETE FROM remark_keys WHERE person_id = ANY($1::text[])"
 
 
 async def on_published(batch: Sequence[Received[RemarkKeyPublished]], unit: UnitOfWork) -> None:
-    """Handler: the newest key of each person counts."""
-    newest = {one.event.person_id: one for one in sorted(batch, key=lambda one: one.sequence)}
+    """Handler: the newest key of each person counts. One with which nothing can be sealed is not believed (SEC-7): it would break
+    every cancellation of its person."""
+    for one in batch:
+        if not seals(one.event.public_key):
+            unit.refuse(one.id, "not-its-terms")
+    usable = [one for one in batch if one.id not in unit.refused]
+    newest = {one.event.person_id: one for one in sorted(usable, key=lambda one: one.sequence)}
     keys = [one.event.public_key for one in newest.values()]
     await unit.execute(_KEEP, list(newest), keys, [one.sequence for one in newest.values()])
 
