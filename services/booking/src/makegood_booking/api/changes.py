@@ -13,7 +13,8 @@ from makegood_chassis.http.problems import invalid, not_found
 from makegood_chassis.http.rights import Access, operation
 from makegood_contracts.events import Party
 
-from makegood_booking.api.models import CancelledView, CancelRequest, JoinRequest, JoinView, Nothing, SessionView
+from makegood_booking.api.cancelling_models import CancelledView, CancelRequest
+from makegood_booking.api.models import JoinRequest, JoinView, Nothing, SessionView
 from makegood_booking.api.parameters import (
     PartsOf,
     SessionId,

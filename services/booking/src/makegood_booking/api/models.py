@@ -139,23 +139,6 @@ class BookRequest(RequestModel):
     ] = None
 
 
-class CancelRequest(RequestModel):
-    """How to cancel (CANC-1, CANC-2)."""
-
-    model_config = example(remark="I am ill.", share_remark=True, accept_forfeit=True)
-
-    remark: Annotated[
-        str | None,
-        Field(max_length=2000, description="For the other party, in the session's history; nobody else reads it."),
-    ] = None
-    share_remark: Annotated[
-        Flag, Field(description="The other party reads the remark in the message, too (e-mail, chat). Needs `remark`.")
-    ] = False
-    accept_forfeit: Annotated[
-        Flag, Field(description="The member accepts that the credit is lost (less notice than asked).")
-    ] = False
-
-
 class JoinRequest(RequestModel):
     """How a party checks in to a session in person (JOIN-3); empty for any other session."""
 
@@ -318,26 +301,6 @@ def about(session: Session, purchasable: bool | None = None) -> Circumstances:
     booked = session.booked
     can = session.purchasable if purchasable is None else purchasable
     return Circumstances(booked.room_id, booked.member_id, booked.provider_id, purchasable=bool(can))
-
-
-class CancelledView(SessionView):
-    """A session that was cancelled."""
-
-    model_config = example(**SESSION, remark_shared=False)
-
-    remark_shared: Annotated[
-        bool,
-        Field(
-            description="Whether the message to the other party carries the remark. Also false, although `share_remark` was asked "
-            "for, as long as no key of yours is known, such as before you said how you are reached; the history has it."
-        ),
-    ]
-
-    @classmethod
-    def told(cls, session: Session, reader: Reader, now: datetime, *, remark_shared: bool) -> CancelledView:
-        """As the reader sees it now."""
-        shown = SessionView.of(session, reader, now)
-        return cls.model_construct(**shown.__dict__, remark_shared=remark_shared)
 
 
 class JoinView(View):
