@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from typing import Any
 
@@ -217,3 +218,10 @@ async def test_whoever_comes_back_is_understood_at_once_by_a_process_that_knew_t
         await world.settled()
     (mail,) = [one for one in world.inbox.mails if one["Subject"] == "Your provider cancelled your session."]
     assert "canary says" in text(mail)
+
+
+async def test_two_processes_at_once_tell_each_key_once(world: World) -> None:
+    await world.everybody()
+    await world.rows("UPDATE people SET key_published = false RETURNING id")
+    await asyncio.gather(*(seal_all(world.service, [remarks.publish_missing]) for _ in range(4)))
+    assert len(await published(world, world.member)) == len(await published(world, world.provider)) == 2

@@ -73,9 +73,9 @@ class Edge:
         inner = scope
         if scope["method"] == "HEAD":
             inner, send = {**scope, "method": "GET"}, _without_body(send)
-        known = sent.get(b"if-none-match") if inner["method"] == "GET" else None
-        if known is not None:
-            send = _unless_known(send, known)
+        if inner["method"] == "GET" and b"if-none-match" in sent:
+            known = [value for name, value in scope["headers"] if name == b"if-none-match"]
+            send = _unless_known(send, b", ".join(known))
         status, handling = 0, True
         deadline = context.timeout = asyncio.timeout_at(ends)
         whole = False
