@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from makegood_contracts import events as facts
 from makegood_notifications.domain.announcements import announcements
-from makegood_notifications.domain.delivering import HELD_UP, LONGEST_RETRY, Standing, no_longer_true, retry_after
+from makegood_notifications.domain.delivering import LONGEST_RETRY, retry_after
 from makegood_notifications.domain.facts import Facts
 from makegood_notifications.domain.invitations import Invitation, next_invitation, uid
 from makegood_notifications.domain.links import Links
@@ -90,26 +90,6 @@ def test_what_the_client_sees_anyway_makes_no_message() -> None:
 @given(st.integers(0, 10_000))
 def test_retries_slow_down_and_never_stop(attempts: int) -> None:
     assert timedelta() < retry_after(attempts) <= retry_after(attempts + 1) <= LONGEST_RETRY
-
-
-@pytest.mark.rule("NOTE-3")
-@pytest.mark.parametrize(
-    ("template", "status", "waited", "expected"),
-    [
-        ("session-confirmed", "cancelled", HELD_UP * 2, True),
-        ("session-confirmed", "provider_missed", HELD_UP * 2, True),
-        ("session-confirmed", "completed", HELD_UP * 2, True),
-        ("session-confirmed", "confirmed", HELD_UP * 100, False),
-        ("session-confirmed", "cancelled", HELD_UP / 2, False),
-        ("provider-missed", "provider_missed", HELD_UP * 100, False),
-        ("session-confirmed", None, HELD_UP * 2, False),
-    ],
-)
-def test_a_confirmation_held_up_beyond_its_session_is_left_out(
-    template: str, status: str | None, waited: timedelta, expected: bool
-) -> None:
-    standing = Standing(status, START if status else None)
-    assert no_longer_true(template, START, standing, waited=waited, now=START - timedelta(days=1)) is expected
 
 
 @pytest.mark.rule("MISS-3", "MISS-4")

@@ -47,6 +47,7 @@ async def test_the_member_is_told_that_the_provider_is_gone_and_sent_to_another_
     await world.everybody()
     await world.confirmed()
     async with world.sending():
+        await world.settled()
         await world.happen(closed(world, "provider"), cancelled(world, "provider"))
         mails = await world.inbox.wait_for(world.ada, 3)
     mails = [mail for mail in mails if "confirmed" not in mail["Subject"]]
@@ -69,6 +70,7 @@ async def test_the_provider_is_told_that_the_member_is_gone(world: World) -> Non
     await world.everybody()
     await world.confirmed()
     async with world.sending():
+        await world.settled()
         await world.happen(closed(world, "member"), cancelled(world, "member"))
         mails = await world.inbox.wait_for(world.grace, 3)
     assert subjects(mails) >= {"A client is no longer on Makegood.", "A session of yours is cancelled."}

@@ -198,10 +198,11 @@ async def test_news_that_a_replay_followed_first_is_still_told_once(world: World
     await world.only_member()
     await world.confirmed()
     received = world.received(world.missed())
-    async with world.service.database.transaction(received.cause) as unit:
-        await follow([received], unit)
-    await world.arrive([received])
     async with world.sending():
+        await world.settled()
+        async with world.service.database.transaction(received.cause) as unit:
+            await follow([received], unit)
+        await world.arrive([received])
         await world.settled()
     _, missed = world.inbox.mails
     assert missed["Subject"] == "Your provider missed your scheduled session."

@@ -9,10 +9,18 @@ from typing import Any
 
 import pytest
 from makegood_contracts import events as facts
+from makegood_contracts.ids import new_id
 from makegood_notifications.store import deliveries
 
 from .conftest import START, World, eventually
 from .test_messages import invitation
+
+
+def extended(world: World) -> Any:
+    """The session lasts longer; what was told of it before stays true."""
+    end = START + timedelta(minutes=45)
+    old = START + timedelta(minutes=30)
+    return world.session(facts.SessionExtended, ends_at=end, length_minutes=45, move_id=new_id(), old_ends_at=old)
 
 
 @pytest.mark.rule("NOTE-2")
@@ -73,7 +81,7 @@ async def test_a_mail_whose_turn_comes_too_late_waits_for_the_next(
 async def test_the_order_of_one_members_mails_holds_while_another_ones_wait(world: World) -> None:
     await world.only_member()
     await world.confirmed()
-    await world.happen(world.cancelled("provider"))
+    await world.happen(extended(world))
     world.inbox.answers = ["451 later"]
     async with world.sending():
 
@@ -83,13 +91,13 @@ async def test_the_order_of_one_members_mails_holds_while_another_ones_wait(worl
             )
 
         await eventually(put_off)
-        assert world.inbox.mails == []  # the cancellation waits for the confirmation
+        assert world.inbox.mails == []  # the extension waits for the confirmation
         await world.rows("UPDATE deliveries SET next_attempt_at = clock_timestamp() WHERE status = 'queued'")
         world.service.parts.sender.wake()
         mails = await world.inbox.wait(2)
     assert [mail["Subject"] for mail in mails] == [
         "Your session is confirmed! Mark your calendar.",
-        "Your provider cancelled your session.",
+        "Your session was extended.",
     ]
 
 
@@ -204,8 +212,7 @@ async def test_of_two_mails_about_a_session_in_one_transaction_the_second_waits_
         await world.inbox.wait(1)
         await world.settled()
         world.inbox.answers = ["451 later"]
-        moves = [world.moved("provider"), world.moved("provider", start=START + timedelta(hours=2))]
-        await world.arrive([world.received(move) for move in moves])
+        await world.arrive([world.received(extended(world)), world.received(extended(world))])
 
         async def put_off() -> list[Any]:
             return await world.rows(

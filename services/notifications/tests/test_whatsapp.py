@@ -8,12 +8,12 @@ from typing import Any
 
 import httpx
 import pytest
-from makegood_contracts import events as facts
 from makegood_notifications.channels import PutOff, Refused, Unreachable
 from makegood_notifications.whatsapp.cloud_api import Account, CloudApi, TemplateMessage
 from makegood_notifications.whatsapp.registration import templates
 
 from .conftest import WhatsAppSide, World, eventually
+from .test_sending import extended
 
 MESSAGE = TemplateMessage(
     "4930123456", "makegood_reminder", "en", ("Dr. Grace", "Tuesday\n at  ten"), "sessions/s", "d-1"
@@ -125,7 +125,7 @@ async def test_whatsapp_being_away_holds_up_no_mail_and_is_tried_again(world: Wo
     await world.only_member(phone="+49 130429", channels={"whatsapp": True})
     async with world.sending():
         await world.confirmed()
-        await world.happen(world.missed())
+        await world.happen(extended(world))
         assert len(await world.inbox.wait(2)) == 2
 
         async def knocked() -> bool:
@@ -189,9 +189,9 @@ async def test_the_development_side_refuses_what_is_no_template_message(whatsapp
 async def test_events_of_the_same_story_stay_in_order(world: World) -> None:
     await world.only_member(phone="+49 30 55555", channels={"whatsapp": True})
     await world.confirmed()
-    await world.happen(world.session(facts.MemberNoShow, marked_by="system"))
+    await world.happen(extended(world))
     async with world.sending():
         await world.settled()
     assert [one["Template"] for one in await world.whatsapp.messages()] == [
-        "makegood_member_no_show", "makegood_session_confirmed",
+        "makegood_session_extended", "makegood_session_confirmed",
     ]  # fmt: skip

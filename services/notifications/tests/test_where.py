@@ -149,7 +149,10 @@ async def test_the_providers_calendar_follows_as_the_members_does(world: World, 
     await world.everybody()
     async with world.sending():
         await world.confirmed()
-        await world.happen(world.moved("provider"), ending(world))
+        await world.settled()
+        await world.happen(world.moved("provider"))
+        await world.settled()
+        await world.happen(ending(world))
         mails = await world.inbox.wait_for(world.ada, 3), await world.inbox.wait_for(world.grace, 3)
         await world.settled()
     assert len(world.inbox.mails) == 6

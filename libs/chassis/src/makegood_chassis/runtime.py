@@ -35,6 +35,7 @@ from makegood_chassis.messaging.deadlines import Deadlines
 from makegood_chassis.messaging.event_keys import EventKeys
 from makegood_chassis.messaging.failures import Stopped, until_it_passes
 from makegood_chassis.messaging.processor import Processor
+from makegood_chassis.messaging.progress import Progress
 from makegood_chassis.messaging.relay import Relay
 from makegood_chassis.messaging.sender import Sender
 from makegood_chassis.messaging.signatures import Signer
@@ -300,6 +301,7 @@ class Runtime:
             cool_down=settings.poison_window,
             client_id=self.process,
             health=service.health,
+            progress=None if service.on_read is None else Progress(service.on_read, prefix),
         )
         await self._consumer.run()
 

@@ -27,6 +27,7 @@ from makegood_chassis.health import Health
 from makegood_chassis.http.context import RequestContext
 from makegood_chassis.limited_logins import UnlimitedLogin
 from makegood_chassis.messaging.handlers import Concerns, DeadlineHandlers, EventHandlers
+from makegood_chassis.messaging.progress import Report
 from makegood_chassis.personal_data.sealing import PersonalData
 from makegood_chassis.revocation import Revocations
 from makegood_chassis.settings import ROLE, ServiceSettings
@@ -63,6 +64,8 @@ class Service:
     """Whether it holds anything about people, and so keeps an access log (SEC-5)."""
     health: Health = field(default_factory=Health)
     """Whether the process is started and ready, and why not."""
+    on_read: Report | None = None
+    """Is told twice a second how far this process has read the topics."""
     gather: float = 0.0
     """Seconds that its events wait to go with one request; 0 unless nobody waits for them."""
     revocations: Revocations = field(init=False)

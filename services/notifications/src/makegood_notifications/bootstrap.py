@@ -31,6 +31,7 @@ from makegood_notifications.parts import Parts
 from makegood_notifications.settings import NotificationsSettings
 from makegood_notifications.store import allowances, chat, remarks, revocations
 from makegood_notifications.store.grants import GRANTS
+from makegood_notifications.store.news import News
 from makegood_notifications.store.stream import prune
 from makegood_notifications.streams import Streams
 from makegood_notifications.whatsapp.carrier import Messages, WhatsAppCarrier
@@ -58,9 +59,10 @@ def bootstrap(
         master_keys=settings.master_keys,
         unsubscribe_url=settings.public_base_url.rstrip("/") + unsubscribing.PATH,
     )
-    sender = Sender(database, email, give_up_after=give_up_after)
+    news = News(database)
+    sender = Sender(database, email, news, give_up_after=give_up_after)
     whatsapp_sender = Sender(
-        database, WhatsAppCarrier(whatsapp or whatsapp_account(settings), wording), give_up_after=give_up_after
+        database, WhatsAppCarrier(whatsapp or whatsapp_account(settings), wording), news, give_up_after=give_up_after
     )
 
     def wake_streams(people: Iterable[str]) -> None:
@@ -93,7 +95,7 @@ def bootstrap(
                 waitlist=WaitlistMessages(plans, teller),
             )
         ),
-        deadlines={**Reminding(teller).handlers, ERASURE: on_erasure_due},
+        deadlines={**Reminding(teller, news).handlers, ERASURE: on_erasure_due},
         migrations=MIGRATIONS,
         grants=GRANTS,
         parts=Parts(
@@ -108,6 +110,7 @@ def bootstrap(
         ),
         app=make_app,
         audited=True,
+        on_read=news.note,
         gather=0.03,
         workers=(
             send,

@@ -23,6 +23,7 @@ from makegood_chassis.messaging import points
 from makegood_chassis.messaging.dead_letters import Flood
 from makegood_chassis.messaging.failures import Stopped, is_transient
 from makegood_chassis.messaging.processor import Processor
+from makegood_chassis.messaging.progress import Progress
 from makegood_chassis.messaging.reading import Polled, RecordReader
 
 _POLL_MS: Final = 200
@@ -53,6 +54,7 @@ class Consumer:
         cool_down: float = 60.0,
         client_id: str = "makegood",
         health: Health | None = None,
+        progress: Progress | None = None,
     ) -> None:
         self._servers = servers
         self._group = group
@@ -62,6 +64,7 @@ class Consumer:
         self._cool_down = cool_down
         self._client_id = client_id
         self._health = health or Health()
+        self._progress = progress
         self._stopping = asyncio.Event()
         self._ours = False
         self._kafka: Any = None
@@ -134,6 +137,8 @@ class Consumer:
                     if _BUSY <= sum(map(len, polled.records.values())) < self._batch:
                         # Under load a transaction costs by the poll: what arrives meanwhile goes with the next one.
                         await self._rest(_COALESCE)
+                if self._progress is not None and self._ours and not self._stopping.is_set():
+                    await self._tell_progress(self._progress)
             await self._commit()
         finally:
             self._ours = False
@@ -143,6 +148,15 @@ class Consumer:
             with suppress(Exception):
                 async with asyncio.timeout(5):
                     await kafka.stop()
+
+    async def _tell_progress(self, progress: Progress) -> None:
+        """It is told again soon, so a server that is away now is not waited for."""
+        try:
+            await progress.tell(self._kafka)
+        except Exception as error:
+            if not is_transient(error):
+                raise
+            _log.info("progress not told yet", error=type(error).__name__)
 
     async def _process(self, polled: Polled) -> None:
         points.reached("consumer.polled")
@@ -166,6 +180,8 @@ class Consumer:
         for stretch in polled.stretches:
             await self._processor.pass_over(stretch)
             self._offsets[stretch.partition] = stretch.last + 1
+        if self._progress is not None:
+            self._progress.handled(polled.records)
 
     async def _keep_offsets(self) -> None:
         loop = asyncio.get_running_loop()
@@ -226,6 +242,8 @@ class Consumer:
         await self._commit()
         self._offsets.clear()
         self._reader.forget()
+        if self._progress is not None:
+            self._progress.forget()
 
     def assigned(self) -> None:
         self._ours = True

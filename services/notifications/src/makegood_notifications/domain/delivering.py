@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Set
+from collections.abc import Mapping, Set
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
+from makegood_notifications.domain.facts import Facts
+
 FIRST_RETRY: Final = timedelta(seconds=15)
 LONGEST_RETRY: Final = timedelta(hours=1)
-HELD_UP: Final = timedelta(minutes=1)
-"""A message that waited no longer than this is news, even if the next one follows on its heels."""
+HELD_UP: Final = timedelta(seconds=2)
+"""A message that waits longer than this is sent only once everything that came after it is known, too."""
 
 OVER: Final[Set[str]] = frozenset(
     {"completed", "declined", "expired", "cancelled", "provider_missed", "member_no_show"}
@@ -21,11 +23,12 @@ NEWS_OF_WHAT_IS_TO_COME: Final[Set[str]] = frozenset(
         "session-confirmed",
         "session-moved-by-member",
         "session-moved-by-provider",
+        "session-zone-changed",
         "to-provider-moved",
         "to-provider-scheduled",
     }
 )
-"""Templates that tell of a session which is still to come, and are news when they are sent at once."""
+"""Templates that tell of a session which is still to come, as they say."""
 REMINDS: Final[Set[str]] = frozenset({"reminder", "to-provider-reminder", "reconfirm-asked"})
 """Templates that are only true before a session which stands confirmed at that very time (REM-1, CONF-3)."""
 ASKS_TO_CONFIRM: Final[Set[str]] = frozenset({"to-provider-confirm"})
@@ -40,16 +43,40 @@ ALWAYS: Final[Set[str]] = frozenset(
 VENUE_PATIENCE: Final = timedelta(minutes=2)
 """How long a message waits for news of the venue that it names. After that it points to the session's page."""
 OFFERS: Final[Set[str]] = frozenset({"waitlist-offered"})
+ONLY_TAKE_BACK: Final[Set[str]] = frozenset({"to-provider-unscheduled"})
+"""Templates that say nothing but that an invitation no longer holds."""
+EXTENDED: Final = "session-extended"
+CORRECTED: Final = "outcome-corrected"
+ENDED: Final[Mapping[str, str]] = {
+    "session-declined": "declined",
+    "session-expired": "expired",
+    "session-cancelled-by-member": "cancelled",
+    "session-cancelled-by-provider": "cancelled",
+    "session-cancelled-by-system": "cancelled",
+    "session-cancelled-with-provider": "cancelled",
+    "session-cancelled-provider-gone": "cancelled",
+    "to-provider-cancelled": "cancelled",
+    "provider-missed": "provider_missed",
+    "member-no-show": "member_no_show",
+}
+"""Templates that tell how a session ended, and how. After a correction, which has a message of its own, it is no longer so."""
+LEFT_FOR_ANOTHER: Final = "to-provider-changed"
+ERASURE: Final[Mapping[str, bool]] = {"erasure-requested": True, "erasure-taken-back": False}
+"""Templates that tell of an erasure, and whether one has to be pending for it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Standing:
     """How the thing that a message tells of stands when it is about to be sent. `status` is None for a session that is not
-    known; `offer_open` for anything but an offer."""
+    known; `offer_open` for anything but an offer; `room_open` for a room that is not known."""
 
     status: str | None = None
     starts_at: datetime | None = None
+    ends_at: datetime | None = None
+    venue_id: str | None = None
     offer_open: bool | None = None
+    room_open: bool | None = None
+    erasure_pending: bool = False
 
 
 def retry_after(attempts: int) -> timedelta:
@@ -58,22 +85,31 @@ def retry_after(attempts: int) -> timedelta:
     return min(FIRST_RETRY * (1 << doublings), LONGEST_RETRY)
 
 
-def no_longer_true(template: str, starts_at: datetime, standing: Standing, *, waited: timedelta, now: datetime) -> bool:
-    """Whether the message must not go out any more (NOTE-3). `starts_at` is what it says, `now` product time.
+def no_longer_true(template: str, facts: Facts, standing: Standing, *, now: datetime) -> bool:
+    """Whether the message must not go out any more (NOTE-3). `facts` are what it says, `now` is product time.
 
-    News that was held up (mail server away, backlog) is left out once its session has ended or moved on, for that has a
-    message of its own. News that is sent at once goes out before the next, so the story that people read has no gap.
-    A reminder or a question is never sent for a session that does not stand as it says.
+    What it says must be so at this very moment: whatever came after it has a message of its own. A session that is not known
+    here contradicts nothing but a reminder or a question.
     """
-    if template in NEWS_OF_WHAT_IS_TO_COME:
-        moved_on = standing.starts_at is not None and standing.starts_at != starts_at
-        return waited > HELD_UP and (standing.status in OVER or moved_on)
     if template in REMINDS:
-        return standing.status != "confirmed" or standing.starts_at != starts_at or now >= starts_at
+        return standing.status != "confirmed" or standing.starts_at != facts.starts_at or now >= facts.starts_at
     if template in ASKS_TO_CONFIRM:
-        return standing.status != "reserved" or standing.starts_at != starts_at
+        return standing.status != "reserved" or standing.starts_at != facts.starts_at
     if template in ASKS_HOW_IT_WENT:
-        return standing.status != "confirmed" or standing.starts_at != starts_at
+        return standing.status != "confirmed" or standing.starts_at != facts.starts_at
     if template in OFFERS:
         return not standing.offer_open
-    return False
+    if template in ERASURE:
+        return standing.erasure_pending != ERASURE[template]
+    if template == LEFT_FOR_ANOTHER:
+        return standing.room_open is True
+    if standing.status is None:
+        return False
+    if template in NEWS_OF_WHAT_IS_TO_COME:
+        there = (standing.starts_at, standing.venue_id) == (facts.starts_at, facts.venue_id)
+        return standing.status in OVER or not there
+    if template == EXTENDED:
+        return standing.status in OVER - {"completed"} or standing.ends_at != facts.ends_at
+    if template == CORRECTED:
+        return facts.more is not None and standing.status != facts.more.outcome
+    return template in ENDED and standing.status != ENDED[template]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from makegood_chassis.database import UnitOfWork
@@ -18,12 +18,15 @@ from makegood_notifications.domain.origin import Origin
 from makegood_notifications.domain.reminding import Reminder, ask_at, reminders, reminds
 from makegood_notifications.handlers.telling import Teller
 from makegood_notifications.store import people, read_models
+from makegood_notifications.store.news import News
 from makegood_notifications.store.outgoing import Outgoing
 from makegood_notifications.store.people import NOTHING_SAID
 from makegood_notifications.store.read_models import Session
 
 REMINDER: Final = "reminder"
 ASK: Final = "ask-to-confirm"
+FOR_NEWS: Final = timedelta(seconds=1)
+"""Pause of what is due while later news is still being read."""
 
 
 def plan(event: SessionFact, unit: UnitOfWork) -> None:
@@ -39,8 +42,9 @@ def plan(event: SessionFact, unit: UnitOfWork) -> None:
 class Reminding:
     """Handlers of the two kinds of deadlines."""
 
-    def __init__(self, teller: Teller) -> None:
+    def __init__(self, teller: Teller, news: News) -> None:
         self._teller = teller
+        self._news = news
 
     @property
     def handlers(self) -> DeadlineHandlers:
@@ -49,6 +53,7 @@ class Reminding:
     async def remind(self, batch: Sequence[Due], unit: UnitOfWork) -> None:
         """REM-1: both parties are reminded, if the session stands as it did. Of several reminders of a session that have
         come due together (nobody was there to send the first) one goes out."""
+        batch = await self._judged(REMINDER, batch, unit)
         due: dict[str, set[datetime]] = {}  # a session that moved may have one of each of its starts
         for reminder in (Reminder.parse(one.entity_id) for one in batch):
             due.setdefault(reminder.session_id, set()).add(reminder.starts_at)
@@ -63,6 +68,7 @@ class Reminding:
     async def ask(self, batch: Sequence[Due], unit: UnitOfWork) -> None:
         """A provider who has not answered a booking yet is asked to. NOTE-3: not of a start that was moved meanwhile, for the
         move itself told the provider until when to confirm."""
+        batch = await self._judged(ASK, batch, unit)
         due: dict[str, datetime] = {}
         starts: dict[str, datetime] = {}
         for one in batch:
@@ -75,6 +81,16 @@ class Reminding:
             if session.status == "reserved" and session.starts_at == starts[session.id] and unit.now < due[session.id]
         ]
         await self._tell(still, unit)
+
+    async def _judged(self, kind: str, batch: Sequence[Due], unit: UnitOfWork) -> list[Due]:
+        """NOTE-3: those of which it is known whether they are true. The others wait for news that is still being read."""
+        read, judged = await self._news.read_until(), []
+        for one in batch:
+            if self._news.suffices(read, one.entity_id):
+                judged.append(one)
+            else:
+                unit.set_deadline(kind, one.entity_id, unit.now + FOR_NEWS)
+        return judged
 
     async def _tell(self, told: Sequence[tuple[Session, Announcements, More | None]], unit: UnitOfWork) -> None:
         outgoing = Outgoing()

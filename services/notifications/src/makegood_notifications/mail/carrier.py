@@ -80,7 +80,7 @@ class EmailCarrier:
             remark=None if stranger else delivery.remark,
         )
         calendar = None
-        if facts.method is not None:
+        if facts.method is not None and delivery.invited:
             content = calendar_message(
                 facts,
                 method=facts.method,

@@ -20,9 +20,16 @@ from makegood_contracts.envelope import Cause
 from makegood_contracts.events import MessageDelivered, MessageFailed
 
 from makegood_notifications.channels import Carrier, Late, Refused, Trouble, Unreachable
-from makegood_notifications.domain.delivering import VENUE_PATIENCE, no_longer_true, retry_after
+from makegood_notifications.domain.delivering import (
+    HELD_UP,
+    ONLY_TAKE_BACK,
+    VENUE_PATIENCE,
+    no_longer_true,
+    retry_after,
+)
 from makegood_notifications.store import deliveries, withdrawals
 from makegood_notifications.store.deliveries import Taken
+from makegood_notifications.store.news import News
 
 POLL: Final = 1.0
 """Seconds between looks into the queue that nothing asked for."""
@@ -32,6 +39,8 @@ POLL_FOR_VENUE: Final = timedelta(seconds=2)
 """Pause of a message that names a venue of which nothing is known yet."""
 AT_ONCE: Final = 64
 """Most deliveries in hand."""
+FOR_NEWS: Final = timedelta(seconds=0.5)
+"""Pause of a message that was held up, while later news is still being read."""
 GATHER: Final = 0.01
 """Longest that an outcome waits for those of the other e-mails that are with the mail server, seconds: they commit together."""
 DRAIN: Final = 5.0
@@ -68,10 +77,11 @@ class Outcome:
 class Sender:
     """Sends what is queued, in order for each person and session, with `AT_ONCE` in hand."""
 
-    def __init__(self, database: Database, carrier: Carrier, *, give_up_after: timedelta) -> None:
+    def __init__(self, database: Database, carrier: Carrier, news: News, *, give_up_after: timedelta) -> None:
         self._database = database
         self._carrier = carrier
         self._channel = carrier.channel
+        self._news = news
         self._give_up_after = give_up_after
         self._woken = asyncio.Event()
         self._in_hand: set[asyncio.Task[None]] = set()
@@ -96,7 +106,8 @@ class Sender:
     def take_with(self, unit: UnitOfWork, taken: Sequence[Taken], queued: int) -> None:
         """Sends what was taken with the transaction that queued it: another one would take as long as the sending."""
         if taken:
-            unit.after_commit(lambda: self._start(taken))
+            read_until = datetime.min.replace(tzinfo=UTC)  # in the midst of reading
+            unit.after_commit(lambda: self._start(taken, read_until))
         if len(taken) < queued:
             unit.after_commit(self.wake)
 
@@ -130,14 +141,15 @@ class Sender:
         room = self.room()
         if not room:
             return time.monotonic() >= self._closed_until
+        read_until = await self._news.read_until()  # before it is looked up how things stand
         async with self._database.reading() as queries:
             taken = await deliveries.take(queries, room, self._channel, self._database.clock.now())
-        self._start(taken)
+        self._start(taken, read_until)
         return len(taken) == room
 
-    def _start(self, taken: Sequence[Taken]) -> None:
+    def _start(self, taken: Sequence[Taken], read_until: datetime) -> None:
         for delivery in taken:
-            task = asyncio.create_task(self._deliver(delivery))
+            task = asyncio.create_task(self._deliver(delivery, read_until))
             self._in_hand.add(task)
             task.add_done_callback(self._done)
 
@@ -156,11 +168,11 @@ class Sender:
         if not task.cancelled() and (error := task.exception()) is not None:
             _log.error("delivery not recorded", error=type(error).__name__)  # its lease ends, then it is taken again
 
-    async def _deliver(self, delivery: Taken) -> None:
+    async def _deliver(self, delivery: Taken, read_until: datetime) -> None:
         self._attempts += 1
         self._all_answered.clear()
         try:
-            outcome = await self._attempt(delivery)
+            outcome = await self._attempt(delivery, read_until)
         finally:
             self._attempts -= 1
             if not self._attempts:
@@ -173,14 +185,18 @@ class Sender:
                 async with asyncio.timeout(GATHER):
                     await self._all_answered.wait()
 
-    async def _attempt(self, delivery: Taken) -> Outcome:
+    async def _attempt(self, delivery: Taken, read_until: datetime) -> Outcome:
+        """`read_until`: how far the news was read before it was looked up how that stands of which the message tells."""
         waited = datetime.now(UTC) - delivery.occurred_at
         if delivery.withdrawn is not None:
             return Outcome(delivery, "skipped", delivery.withdrawn)
         if hindrance := self._carrier.hindrance(delivery):
             return Outcome(delivery, *hindrance)
-        now = self._database.clock.now()
-        if no_longer_true(delivery.template, delivery.facts.starts_at, delivery.standing, waited=waited, now=now):
+        if waited > HELD_UP and not self._news.suffices(read_until, delivery.id):
+            return Outcome(delivery, pause=FOR_NEWS, counts=False)
+        if no_longer_true(delivery.template, delivery.facts, delivery.standing, now=self._database.clock.now()):
+            return Outcome(delivery, "skipped", "no-longer-true")
+        if delivery.template in ONLY_TAKE_BACK and not delivery.invited:
             return Outcome(delivery, "skipped", "no-longer-true")
         if delivery.lacks_venue and waited < VENUE_PATIENCE:
             return Outcome(delivery, pause=POLL_FOR_VENUE, counts=False)

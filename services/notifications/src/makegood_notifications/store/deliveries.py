@@ -32,13 +32,22 @@ VENUES: Final = """CASE WHEN {facts}->>'venue_id' IS NOT NULL THEN (
 TAKEN: Final = f"""
 SELECT taken.id, taken.event_id, taken.person_id, taken.channel, taken.template, taken.session_id, taken.facts, taken.correlation_id,
        taken.traceparent, taken.occurred_at, taken.attempts, taken.position, taken.before, taken.withdrawn, taken.recipient,
-       sessions.status AS session_status, sessions.starts_at AS session_starts_at,
+       sessions.status AS session_status, sessions.starts_at AS session_starts_at, sessions.ends_at AS session_ends_at,
+       sessions.venue_id AS session_venue_id,
        people.name, people.email, people.phone, people.locale, people.by_email, people.by_whatsapp,
        (SELECT name FROM people WHERE people.id = CASE taken.facts->>'provider_id'
             WHEN taken.person_id THEN taken.facts->>'member_id' ELSE taken.facts->>'provider_id' END) AS other_name,
        CASE WHEN taken.template = 'waitlist-offered' THEN EXISTS (
             SELECT FROM offers WHERE offers.entry_id = taken.facts->'more'->>'entry_id'
               AND offers.starts_at = (taken.facts->>'starts_at')::timestamptz AND offers.lapses_at > $1) END AS offer_open,
+       CASE WHEN taken.template = 'to-provider-changed' THEN (
+            SELECT status = 'active' FROM rooms WHERE rooms.id::text = taken.facts->>'room_id') END AS room_open,
+       taken.template LIKE 'erasure-%' AND EXISTS (
+            SELECT FROM erasure_requests WHERE erasure_requests.person_id = taken.person_id) AS erasure_pending,
+       CASE WHEN taken.facts->>'method' = 'CANCEL' THEN EXISTS (
+            SELECT FROM deliveries AS earlier
+            WHERE earlier.session_id = taken.session_id AND earlier.person_id = taken.person_id AND earlier.channel = 'email'
+              AND earlier.status = 'sent' AND earlier.facts->>'method' = 'REQUEST') ELSE true END AS invited,
        CASE WHEN taken.template = 'address-confirm' THEN (
             SELECT jsonb_build_object('email', email, 'change_id', change_id, 'master_key', master_key) FROM contact_changes
             WHERE contact_changes.person_id = taken.person_id AND expires_at > $1
@@ -132,6 +141,8 @@ class Taken:
     by_whatsapp: bool
     other_name: str
     """The name of the other party of the room."""
+    invited: bool = True
+    """Of a message that takes an invitation back: whether one went out."""
     pending: PendingAddress | None = None
     """The address that is to be confirmed by this message; None also if it is not any more."""
     recipient: str | None = None
@@ -176,7 +187,15 @@ def _taken(row: Row, facts: Facts, remark: str | None) -> Taken:
         uncertain=row["before"] == "in-hand",
         withdrawn=row["withdrawn"],
         turn_by=time.monotonic() + TURN,
-        standing=Standing(row["session_status"], row["session_starts_at"], row["offer_open"]),
+        standing=Standing(
+            row["session_status"],
+            row["session_starts_at"],
+            row["session_ends_at"],
+            row["session_venue_id"],
+            row["offer_open"],
+            row["room_open"],
+            row["erasure_pending"],
+        ),
         name=row["name"] or "",
         email=row["email"],
         phone=row["phone"],
@@ -184,6 +203,7 @@ def _taken(row: Row, facts: Facts, remark: str | None) -> Taken:
         by_email=bool(row["by_email"]),
         by_whatsapp=bool(row["by_whatsapp"]),
         other_name=row["other_name"] or "",
+        invited=row["invited"],
         pending=PendingAddress(**row["pending"]) if row["pending"] else None,
         recipient=row["recipient"],
         venues=venues_of(row["venues"]),

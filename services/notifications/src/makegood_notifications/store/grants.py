@@ -36,6 +36,7 @@ GRANTS: Final[Grants] = {
     ),
     "returns_to_tell": Allowed("SELECT, INSERT, DELETE"),
     # What other services told.
+    "news_read": Allowed("SELECT, INSERT, UPDATE (partitions, read_until)"),
     "rooms": Allowed("SELECT, INSERT, UPDATE (status, version, posted)"),
     "sessions": Allowed(
         "SELECT, INSERT, UPDATE (status, starts_at, ends_at, length_minutes, modality, time_zone, venue_id, version, "

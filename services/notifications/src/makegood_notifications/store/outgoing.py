@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 import structlog
@@ -11,6 +11,7 @@ from makegood_chassis.database import UnitOfWork
 from makegood_contracts.events.deliveries import Channel
 
 from makegood_notifications.domain.allowances import MAILS, UNCOUNTED
+from makegood_notifications.domain.delivering import HELD_UP
 from makegood_notifications.domain.facts import Facts
 from makegood_notifications.domain.origin import Origin
 from makegood_notifications.store import allowances
@@ -136,9 +137,12 @@ class Outgoing:
     def _first_mails(self, most: int) -> set[int]:
         """The places of e-mails that need not wait for another one of this batch: of a person and session the first."""
         first: dict[object, int] = {}
+        now = datetime.now(UTC)
         for place in self.mails:
             delivery = self.deliveries[place]
-            person_id, session_id = delivery[2], delivery[7]
+            person_id, session_id, occurred_at = delivery[2], delivery[7], delivery[11]
+            if now - occurred_at > HELD_UP:
+                continue  # later news may stand in this very batch (NOTE-3)
             first.setdefault((person_id, session_id) if session_id else place, place)
         return set(list(first.values())[:most])
 

@@ -1,0 +1,75 @@
+"""Whether all news is known here (NOTE-3): after an outage nothing is told before what came later has been read."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+from makegood_chassis.database import Database
+from makegood_chassis.messaging.progress import ReadUntil
+
+ON_ITS_WAY: Final = timedelta(seconds=1.5)
+"""News that is younger than this may be unknown here at any time. No process is started anew so quickly."""
+KEPT: Final = 0.25
+"""Seconds for which an answer is good: many messages ask at once."""
+MOST_WAITING: Final = 10_000
+
+_NOTE: Final = """
+INSERT INTO news_read (topic, partition, partitions, read_until)
+SELECT * FROM unnest($1::text[], $2::int[], $3::int[], $4::timestamptz[])
+ON CONFLICT (topic, partition) DO UPDATE SET partitions = excluded.partitions, read_until = excluded.read_until
+"""
+_READ: Final = """
+SELECT bool_and(whole), min(until) FROM (
+    SELECT min(read_until) AS until, count(*) >= max(partitions) AS whole FROM news_read GROUP BY topic
+) AS topics
+"""
+_NOTHING: Final = datetime.min.replace(tzinfo=UTC)
+_EVERYTHING: Final = datetime.max.replace(tzinfo=UTC)
+
+
+class News:
+    """How far the topics are read, by all processes of this service together; real time."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._read = _NOTHING
+        self._asked = float("-inf")
+        self._waiting: dict[str, datetime] = {}
+
+    async def note(self, read: Sequence[ReadUntil]) -> None:
+        """This process has read so far."""
+        async with self._database.reading() as queries:
+            await queries.execute(
+                _NOTE,
+                [one.topic for one in read],
+                [one.partition for one in read],
+                [one.partitions for one in read],
+                [one.until for one in read],
+            )
+
+    async def read_until(self) -> datetime:
+        """Everything that happened before is known here. Where nobody ever read a topic, nothing is waited for."""
+        now = time.monotonic()
+        if now - self._asked > KEPT:
+            async with self._database.reading() as queries:
+                row = await queries.fetch_one(_READ)
+            whole, until = tuple(row) if row is not None else (None, None)
+            self._read = _EVERYTHING if whole is None else until if whole else _NOTHING
+            self._asked = now
+        return self._read
+
+    def suffices(self, read: datetime, name: str) -> bool:
+        """Whether a thing of this name can be judged by what is known: by everything that had happened when it was asked about
+        first. `read` is of before it was looked up how the thing stands. Reading that always lags a little holds nothing up for good."""
+        now = datetime.now(UTC)
+        since = self._waiting.get(name, now)
+        if read >= min(since, now - ON_ITS_WAY):
+            self._waiting.pop(name, None)
+            return True
+        if len(self._waiting) >= MOST_WAITING:
+            self._waiting.clear()  # others saw to them; whoever still waits is asked about anew
+        self._waiting[name] = since
+        return False

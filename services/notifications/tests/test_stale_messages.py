@@ -1,0 +1,348 @@
+"""NOTE-3: after an outage the consumer finds everything in one poll; what is no longer true by then is not sent."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from aiokafka.structs import ConsumerRecord
+from makegood_chassis.messaging.dead_letters import FloodGuard
+from makegood_chassis.messaging.processor import Processor
+from makegood_chassis.messaging.progress import ReadUntil
+from makegood_contracts import events as facts
+from makegood_contracts.envelope import Cause, encode
+from makegood_contracts.ids import new_id
+from makegood_notifications.domain.delivering import Standing, no_longer_true
+from makegood_notifications.domain.facts import Facts, More
+from makegood_notifications.store.news import News
+from msgspec import structs
+
+from .conftest import START, World, eventually
+from .test_changes import offer
+from .test_messages import parts
+
+LATER = START + timedelta(hours=1)
+OUTAGE = timedelta(seconds=70)
+
+
+class Poll:
+    """The service's own consumer, from the poll on: everything that happened during an outage comes at once."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self._processor = Processor(
+            world.service.database, world.service.events, service="notifications", guard=FloodGuard(100, 60)
+        )
+        self._sequences: dict[str, int] = {}
+
+    async def brings(self, *events: Any, ago: timedelta = OUTAGE) -> None:
+        moment = datetime.now(UTC) - ago
+        records = []
+        for number, event in enumerate(events):
+            self._sequences[event.key] = self._sequences.get(event.key, 0) + 1
+            one = encode(
+                event,
+                sequence=self._sequences[event.key],
+                cause=Cause(new_id(), new_id()),
+                time=moment + timedelta(seconds=number),
+            )
+            headers = tuple((name, value.encode()) for name, value in one.headers)
+            records.append(
+                ConsumerRecord(
+                    one.topic,
+                    0,
+                    number,
+                    int(moment.timestamp() * 1000),
+                    0,
+                    one.key.encode(),
+                    one.value,
+                    None,
+                    -1,
+                    -1,
+                    headers,
+                )
+            )
+        await self._processor.process(records)
+
+
+def reconfirm(world: World) -> Any:
+    return world.session(facts.ReconfirmationAsked)
+
+
+def corrected(world: World, old: str, new: str) -> Any:
+    return world.session(
+        facts.OutcomeCorrected, old_outcome=old, outcome=new, corrected_by="support-1", corrected_at=LATER
+    )
+
+
+def no_show(world: World) -> Any:
+    return world.session(facts.MemberNoShow, marked_by="system")
+
+
+def extension(world: World) -> Any:
+    end = START + timedelta(minutes=45)
+    return world.session(
+        facts.SessionExtended,
+        ends_at=end,
+        length_minutes=45,
+        move_id=new_id(),
+        old_ends_at=START + timedelta(minutes=30),
+    )
+
+
+def confirmation(world: World) -> Any:
+    return world.session(facts.SessionConfirmed, confirmed_by="provider")
+
+
+Story = Callable[[World], list[Any]]
+CONFIRMED: dict[str, Story] = {
+    # of a session that is confirmed and told of: what happens during the outage → what must not be sent any more
+    "session-moved-by-provider": lambda w: [w.moved("provider"), w.cancelled("provider")],
+    "session-moved-by-member": lambda w: [w.moved("member", confirm_by=LATER), w.cancelled("member")],
+    "to-provider-moved": lambda w: [w.moved("member", confirm_by=LATER), w.cancelled("member")],
+    "reconfirm-asked": lambda w: [reconfirm(w), w.cancelled("member")],
+    "session-extended": lambda w: [extension(w), w.cancelled("provider")],
+    "provider-missed": lambda w: [w.missed(), corrected(w, "provider_missed", "completed")],
+    "member-no-show": lambda w: [no_show(w), corrected(w, "member_no_show", "provider_missed")],
+    "outcome-corrected": lambda w: [
+        w.missed(), corrected(w, "provider_missed", "completed"), corrected(w, "completed", "member_no_show")
+    ],
+}  # fmt: skip
+
+
+def mailed(world: World) -> list[str]:
+    return [str(mail["Subject"]) for mail in world.inbox.mails]
+
+
+async def templates(world: World, status: str) -> list[str]:
+    rows = await world.rows(
+        "SELECT template FROM deliveries WHERE status = $1 AND channel = 'email' ORDER BY position", status
+    )
+    return [row[0] for row in rows]
+
+
+@pytest.mark.rule("NOTE-3")
+@pytest.mark.parametrize("template", CONFIRMED)
+async def test_what_the_same_poll_takes_back_is_not_sent(world: World, template: str) -> None:
+    await world.everybody()
+    async with world.sending():
+        await world.confirmed()
+        await world.settled()
+        assert template not in await templates(world, "sent")
+        world.clock.moment = START + timedelta(hours=3)
+        await Poll(world).brings(*CONFIRMED[template](world))
+        await world.settled()
+    skipped = await templates(world, "skipped")
+    assert template in skipped
+    sent = await templates(world, "sent")
+    assert len(sent) > 1, "what is true is sent"
+    if template != "outcome-corrected":
+        assert template not in sent
+
+
+@pytest.mark.rule("NOTE-3", "RESC-4")
+@pytest.mark.parametrize("ending", ["cancelled", "declined", "expired", "missed"])
+async def test_a_confirmation_that_was_never_sent_is_taken_back_in_no_calendar(world: World, ending: str) -> None:
+    """Notifications is down while the session is confirmed and ended: one mail, and nothing for the calendar."""
+    await world.everybody()
+    await world.reserved()
+    world.clock.moment = START + timedelta(hours=3)
+    last: dict[str, Callable[[], Any]] = {
+        "cancelled": lambda: world.cancelled("provider"),
+        "declined": lambda: world.session(facts.SessionDeclined),
+        "expired": lambda: world.session(facts.SessionExpired),
+        "missed": world.missed,
+    }
+    async with world.sending():
+        await Poll(world).brings(confirmation(world), last[ending]())
+        (mail, *_) = await world.inbox.wait_for(world.ada, 1)
+        await world.settled()
+    to_member = [one for one in world.inbox.mails if one["To"].addresses[0].addr_spec == world.ada]
+    assert len(to_member) == 1
+    assert "text/calendar" not in parts(mail)
+    assert "session-confirmed" in await templates(world, "skipped")
+
+
+@pytest.mark.rule("NOTE-3", "RESC-4")
+async def test_a_confirmation_that_was_sent_is_taken_back_also_where_a_move_in_between_was_not(world: World) -> None:
+    await world.everybody()
+    async with world.sending():
+        await world.confirmed()
+        await world.settled()
+        world.clock.moment = START + timedelta(hours=3)
+        await Poll(world).brings(world.moved("provider"), world.cancelled("provider"))
+        await world.settled()
+    first, last = [mail for mail in world.inbox.mails if mail["To"].addresses[0].addr_spec == world.ada]
+    assert "METHOD:REQUEST" in parts(first)["text/calendar"].get_content()
+    content = parts(last)["text/calendar"].get_content()
+    assert "METHOD:CANCEL" in content
+    assert "SEQUENCE:2" in content
+
+
+@pytest.mark.rule("NOTE-3", "AVAIL-6")
+async def test_an_offer_that_lapsed_in_the_same_poll_is_not_sent(world: World) -> None:
+    await world.everybody()
+    await world.reserved()
+    offered = offer(world)
+    names = ("entry_id", "provider_id", "member_id", "room_id", "length_minutes", "modality")
+    lapsed = facts.WaitlistOfferLapsed(**{name: getattr(offered, name) for name in names}, starts_at=START)
+    async with world.sending():
+        await Poll(world).brings(offered, lapsed)
+        await world.settled()
+    assert mailed(world) == []
+
+
+@pytest.mark.rule("NOTE-3", "CRED-7")
+@pytest.mark.parametrize("settled", ["paid", "void"])
+async def test_an_invoice_that_was_settled_in_the_same_poll_is_not_sent(world: World, settled: str) -> None:
+    await world.everybody()
+    owed: dict[str, Any] = {
+        "invoice_id": new_id(), "member_id": world.member, "amount_minor": 2500, "currency": "USD",
+    }  # fmt: skip
+    due = START.date()
+    last = (
+        facts.InvoicePaid(**owed, session_id=None, paid_at=START)
+        if settled == "paid"
+        else facts.InvoiceVoided(**owed, session_id=None, cause="support")
+    )
+    issued = facts.InvoiceIssued(**owed, session_id=None, due_on=due, about="co_pay")
+    overdue = facts.InvoiceOverdue(**owed, session_id=None, due_on=due)
+    async with world.sending():
+        await Poll(world).brings(issued, overdue, last)
+        await world.settled()
+    assert mailed(world) == []
+    assert await templates(world, "skipped") == ["invoice-issued", "invoice-overdue"]
+
+
+async def read_until(world: World, moment: datetime) -> None:
+    """As far as that, the consumer has read."""
+    await News(world.service.database).note([ReadUntil("booking.sessions.v1", 0, 1, moment)])
+
+
+@pytest.mark.rule("NOTE-3")
+async def test_what_was_held_up_waits_until_later_news_is_read(world: World) -> None:
+    """The cancellation comes with a later poll: how the session stands is known only once all is read."""
+    await world.everybody()
+    await world.reserved()
+    world.clock.moment = START
+    await read_until(world, datetime.now(UTC) - OUTAGE)
+    poll = Poll(world)
+    async with world.sending():
+        await poll.brings(confirmation(world))
+
+        async def put_off() -> list[Any]:
+            return await world.rows(
+                "SELECT id FROM deliveries WHERE status = 'queued' AND reason IS NULL AND attempts = 0"
+            )
+
+        await eventually(put_off)
+        assert mailed(world) == []
+        await poll.brings(world.cancelled("provider"))
+        await read_until(world, datetime.now(UTC) + timedelta(minutes=1))
+        await world.settled()
+    assert mailed(world) == ["Your provider cancelled your session."]
+
+
+@pytest.mark.rule("NOTE-3", "REM-1")
+@pytest.mark.parametrize("cancelled", [True, False])
+async def test_a_reminder_that_came_due_during_an_outage_waits_until_later_news_is_read(
+    world: World, cancelled: bool
+) -> None:
+    await world.everybody()
+    await world.reserved()
+    world.clock.moment = START - timedelta(hours=30)
+    await read_until(world, datetime.now(UTC) - OUTAGE)
+    await world.happen(
+        world.session(facts.SessionConfirmed, confirmed_by="provider", remind_at=[START - timedelta(hours=24)])
+    )
+    async with world.sending():
+        await world.settled()
+        before = len(world.inbox.mails)
+        world.clock.moment = START - timedelta(hours=23)
+        assert "reminder" in await world.due()
+        assert await world.rows("SELECT id FROM deliveries WHERE template LIKE '%reminder'") == [], "nor in the app"
+        if cancelled:
+            await Poll(world).brings(structs.replace(world.cancelled("provider"), cancelled_at=world.clock.moment))
+        await read_until(world, datetime.now(UTC) + timedelta(minutes=1))
+
+        async def judged() -> bool:
+            world.clock.moment += timedelta(seconds=2)
+            await world.due()
+            left = await world.rows("SELECT 1 FROM deadlines WHERE kind = 'reminder'")
+            return not left
+
+        await eventually(judged)
+        await world.settled()
+    subjects = mailed(world)[before:]
+    assert subjects.count("Your session is coming up.") == (0 if cancelled else 2)
+
+
+@pytest.mark.rule("NOTE-3")
+async def test_reading_that_always_lags_holds_nothing_up_for_good(world: World) -> None:
+    news = News(world.service.database)
+    lag = timedelta(seconds=30)
+    assert not news.suffices(datetime.now(UTC) - lag, "m")
+    assert not news.suffices(datetime.now(UTC) - lag, "m")
+    assert news.suffices(datetime.now(UTC) + timedelta(milliseconds=1), "m"), (
+        "all that had happened when it was asked about"
+    )
+
+
+@pytest.mark.rule("NOTE-3")
+async def test_all_partitions_of_all_topics_count(world: World) -> None:
+    database = world.service.database
+    assert (await News(database).read_until()).year == 9999, "nobody ever read anything"
+    one, two = START, START + timedelta(hours=1)
+    await News(database).note([ReadUntil("a", 0, 2, two)])
+    assert (await News(database).read_until()).year == 1, "the other partition is not known yet"
+    await News(database).note([ReadUntil("a", 1, 2, two), ReadUntil("b", 0, 1, one)])
+    assert await News(database).read_until() == one
+
+
+ANY: dict[str, Any] = {
+    "session_id": "s",
+    "room_id": "r",
+    "member_id": "m",
+    "provider_id": "p",
+    "length_minutes": 30,
+    "modality": "video",
+}
+
+
+@pytest.mark.rule("NOTE-3")
+@pytest.mark.parametrize(
+    ("template", "standing", "expected"),
+    [
+        ("session-confirmed", Standing("confirmed", START, LATER), False),
+        ("session-confirmed", Standing("confirmed", LATER, LATER), True),
+        ("session-confirmed", Standing("confirmed", START, LATER, "v"), True),
+        ("session-confirmed", Standing("reserved", START, LATER), False),
+        ("session-confirmed", Standing("completed", START, LATER), True),
+        ("session-confirmed", Standing(), False),
+        ("session-extended", Standing("completed", START, LATER), False),
+        ("session-extended", Standing("confirmed", START, START), True),
+        ("provider-missed", Standing("provider_missed", START, LATER), False),
+        ("provider-missed", Standing("completed", START, LATER), True),
+        ("outcome-corrected", Standing("completed", START, LATER), False),
+        ("outcome-corrected", Standing("cancelled", START, LATER), True),
+        ("reminder", Standing(), True),
+        ("reminder", Standing("confirmed", START, LATER), False),
+        ("to-provider-confirm", Standing("confirmed", START, LATER), True),
+        ("to-provider-outcome", Standing("confirmed", START, LATER), False),
+        ("to-provider-outcome", Standing("completed", START, LATER), True),
+        ("to-provider-outcome", Standing("provider_missed", START, LATER), True),
+        ("waitlist-offered", Standing(offer_open=False), True),
+        ("to-provider-changed", Standing(room_open=True), True),
+        ("to-provider-changed", Standing(room_open=False), False),
+        ("erasure-requested", Standing(erasure_pending=False), True),
+        ("erasure-requested", Standing(erasure_pending=True), False),
+        ("erasure-taken-back", Standing(erasure_pending=True), True),
+        ("invoice-issued", Standing("cancelled", START, LATER), False),
+    ],
+    ids=str,
+)
+def test_each_template_has_its_truth(template: str, standing: Standing, expected: bool) -> None:
+    said = Facts(**ANY, starts_at=START, ends_at=LATER, time_zone="UTC", more=More(outcome="completed"))
+    assert no_longer_true(template, said, standing, now=START - timedelta(days=1)) is expected
