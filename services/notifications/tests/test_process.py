@@ -7,6 +7,7 @@ import os
 import sys
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -113,3 +114,41 @@ async def test_a_miss_on_the_topic_becomes_one_mail_across_a_restart(
         "Your provider missed your scheduled session.",
         "Your provider missed your scheduled session.",
     ]
+
+
+@pytest.mark.rule("NOTE-3", "RESC-4")
+async def test_after_an_outage_a_confirmation_that_was_taken_back_is_not_sent(
+    world: World, kafka_servers: str, topic_prefix: str
+) -> None:
+    """Confirmed and cancelled while nobody read the topic; the process finds both when it starts."""
+    await world.everybody()
+    opened = facts.RoomOpened(
+        room_id=world.room_id, member_id=world.member, provider_id=world.provider, room_version=1, opened_at=START
+    )
+    events: list[Any] = [
+        opened,
+        world.session(facts.SessionReserved, confirm_by=START),
+        world.session(facts.SessionConfirmed, confirmed_by="provider"),
+        world.cancelled("provider"),
+    ]
+    earlier = datetime.now(UTC) - timedelta(seconds=70)
+    producer = AIOKafkaProducer(bootstrap_servers=kafka_servers)
+    await producer.start()
+    try:
+        for number, event in enumerate(events):
+            record = encode(event, sequence=number, cause=Cause(new_id(), new_id()), time=earlier)
+            headers = [(name, value.encode()) for name, value in record.headers]
+            await producer.send_and_wait(
+                topic_prefix + record.topic, record.value, record.key.encode(), headers=headers
+            )
+        async with working(world, kafka_servers, topic_prefix):
+            async with asyncio.timeout(60):
+                await world.inbox.wait_for(world.ada, 1)
+            await world.settled()
+    finally:
+        await producer.stop()
+    (mail,) = world.inbox.mails
+    assert mail["Subject"] == "Your provider cancelled your session."
+    assert "text/calendar" not in [part.get_content_type() for part in mail.walk()]
+    rows = await world.rows("SELECT count(*) FROM news_read WHERE topic = 'booking.sessions.v1'")
+    assert rows[0][0] > 0, "the consumer wrote down how far it has read"
