@@ -10,6 +10,7 @@ import httpx
 import pytest
 from makegood_booking.api import providers
 from makegood_contracts.events import ProviderChanged, RoomClosed, SessionCancelled
+from makegood_contracts.ids import new_id
 
 from .examples import HOUR, MINUTE, NOW
 from .news import hear, schedule, told
@@ -79,6 +80,19 @@ async def test_a_schedule_that_was_published_a_moment_ago_is_waited_for(world: W
         await asyncio.sleep(0)
     await world.handle(first_schedule("dr-kim"))
     assert (await changing).status_code == 201
+
+
+@pytest.mark.rule("ROOM-3")
+async def test_what_is_refused_anyway_waits_for_nobodys_schedule(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(providers, "_PATIENCE", 600.0)
+    room = await world.room()
+    await hear(world, told(schedule(1, provider_id="dr-kim", session_types=[])))
+    async with asyncio.timeout(10):
+        assert (await change(world.member, new_id(), MISTYPED)).status_code == 404
+        assert (await change(world.person("member", "bob"), room, MISTYPED)).status_code == 404
+        assert (await change(world.member, room, "dr-lee")).status_code == 422
+        gone = await change(world.member, room, "dr-kim")
+    assert (gone.status_code, slug(gone)) == (409, "provider-unavailable"), "heard of, and offers nothing"
 
 
 @pytest.mark.rule("ROOM-3", "CANC-1")

@@ -10,6 +10,7 @@ from makegood_chassis.http.problems import Problem
 from makegood_booking.handlers.schedules import schedule_key
 from makegood_booking.lookout import has_schedule
 from makegood_booking.parts import Parts
+from makegood_booking.store.calendars import read_schedule
 
 _PATIENCE: Final = 5.0
 """Seconds that the news of a schedule, published a moment ago, is waited for."""
@@ -17,11 +18,14 @@ _WHY: Final = "This provider has no schedule. Check the id; a provider publishes
 
 
 async def wait_for_schedule(provider_id: str, parts: Parts) -> None:
-    """Comes back once booking has heard of the provider's schedule, or will not soon. Holds no transaction meanwhile."""
+    """Comes back once booking has heard of a schedule of the provider, or will not soon. Holds no transaction meanwhile.
+
+    An id that was mistyped looks like a provider whose first schedule is on its way: only time tells them apart.
+    """
 
     async def look() -> bool | None:
         async with parts.database.reading() as queries:
-            return await has_schedule(provider_id, parts.clock.now(), queries) or None
+            return True if await read_schedule(provider_id, queries) else None
 
     if await look() is None:
         async with parts.signals.waiting(schedule_key(provider_id)) as waiter:

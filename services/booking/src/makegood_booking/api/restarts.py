@@ -11,7 +11,7 @@ from makegood_chassis.http.changes import Change, changes
 from makegood_chassis.http.models import Flag, RequestModel, example
 from makegood_chassis.http.openapi import LOCATION, problems
 from makegood_chassis.http.problems import Problem, invalid, not_found
-from makegood_chassis.http.rights import Access, operation
+from makegood_chassis.http.rights import Access, Role, operation
 from makegood_contracts.events import Actor
 from makegood_contracts.ids import new_id
 from pydantic import Field
@@ -138,15 +138,12 @@ async def change_provider(
     same where support does it for the member. Repeated, the answer is the same room, and nothing else changes.
     """
     room_id = known_id(room_id, "room")
+    async with parts.database.reading() as queries:  # what is refused anyway waits for nobody's schedule
+        _judge_change(await rooms.read_room(room_id, queries), body.provider_id, access)
     await wait_for_schedule(body.provider_id, parts)
     async with change.unit() as unit:
-        room = await rooms.lock_room(room_id, unit)
-        if room is None:
-            raise not_found("room")
-        role = access.require("room", member_id=room.member_id, provider_id=room.provider_id)
+        room, role = _judge_change(await rooms.lock_room(room_id, unit), body.provider_id, access)
         change.expect_version(room.version)
-        if body.provider_id in (room.provider_id, room.member_id):
-            raise invalid("#/provider_id", "Another provider than the present one.")
         await require_schedule(body.provider_id, unit)
         ahead = await parts.sessions.lock_ahead(room_id, room.member_id, unit)
         # Whoever asks for it, it is the member's change: support is no way round the notice (CANC-1).
@@ -178,6 +175,16 @@ async def change_provider(
             access.note(new.member_id, new.provider_id, role=role, entity=f"room:{new.id}")
         path = f"/v1/rooms/{new.id}"
         return change.answer(201 if made else 200, RoomView.of(new), version=new.version, location=path)
+
+
+def _judge_change(room: Room | None, provider_id: str, access: Access) -> tuple[Room, Role]:
+    """The room, and as whom the caller leaves its provider for the other one."""
+    if room is None:
+        raise not_found("room")
+    role = access.require("room", member_id=room.member_id, provider_id=room.provider_id)
+    if provider_id in (room.provider_id, room.member_id):
+        raise invalid("#/provider_id", "Another provider than the present one.")
+    return room, role
 
 
 async def _forfeited(
