@@ -17,6 +17,7 @@ from .news import hear, schedule, told
 from .world import Answers, World, first_schedule, slug
 
 DAY = timedelta(days=1)
+TICK = timedelta(microseconds=1)
 MISTYPED = "dr-kym"
 
 
@@ -136,6 +137,34 @@ async def test_it_is_free_again_after_30_days(world: World, days: timedelta, fre
     again = await change(world.member, late["room_id"], "dr-kim")
     assert world.clock.moment == at + days
     assert again.status_code == (201 if free else 409), again.text
+
+
+async def _used_up(world: World) -> str:
+    """A room of a member who has just changed the provider for free, in spite of the notice."""
+    await world.works("dr-kim")
+    first = await cooled_off(world, 5 * HOUR)
+    other = (await change(world.member, first["room_id"], "dr-kim")).json()["id"]
+    return str((await change(world.member, other, "dr-lee")).json()["id"])
+
+
+@pytest.mark.rule("ROOM-3", "CANC-1")
+@pytest.mark.parametrize(("notice", "free"), [(48 * HOUR, True), (48 * HOUR - TICK, False)])
+async def test_what_is_within_the_notice_is_said_as_of_cancelling(world: World, notice: timedelta, free: bool) -> None:
+    room = await _used_up(world)
+    session = await world.confirmed(NOW + 5 * DAY)
+    world.clock.moment = NOW + 5 * DAY - notice
+    assert (await change(world.member, room, "dr-kim")).status_code == (201 if free else 409)
+    assert (await world.read(session))["status"] == ("cancelled" if free else "confirmed")
+
+
+@pytest.mark.rule("ROOM-3")
+async def test_what_has_expired_costs_nothing_though_nobody_noticed_yet(world: World) -> None:
+    room = await _used_up(world)
+    session = await world.reserved(NOW + 5 * DAY)
+    world.clock.moment = NOW + 4 * DAY  # its time to be confirmed is over
+    answer = await change(world.member, room, "dr-kim")
+    assert answer.status_code == 201, answer.text
+    assert (await world.read(session))["status"] == "expired"
 
 
 @pytest.mark.rule("ROOM-3")

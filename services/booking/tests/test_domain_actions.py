@@ -190,6 +190,26 @@ def test_the_buttons_of_a_confirmed_session() -> None:
 
 
 @pytest.mark.rule("BOOK-10")
+def test_until_when_each_button_is_good() -> None:
+    end, there = START + 30 * MINUTE, done(attendance.join(confirmed(), "provider", START - MINUTE))
+    asked_again = replace(confirmed(), reconfirmation="asked")
+    expected: list[tuple[Session, Any, Any, str, Any]] = [
+        (reserved(), "provider", NOW, "confirm", START - 24 * HOUR),
+        (reserved(), "provider", NOW, "decline", START - 24 * HOUR),
+        (asked_again, "provider", NOW, "confirm", START),
+        (confirmed(), "provider", NOW, "cancel", end),
+        (confirmed(), "provider", NOW, "reschedule", START),
+        (confirmed(), "provider", NOW, "extend", end),
+        (confirmed(), "member", START - 10 * MINUTE, "join", end),
+        (there, "provider", START + 10 * MINUTE, "no-show", START + 15 * MINUTE),
+        (requested(START), "member", NOW, "cancel", None),
+        (there, "provider", START, "leave", None),
+    ]
+    for session, reader, now, name, until in expected:
+        assert told(session, reader, now)[name] == Action(name, True, until=until)  # type: ignore[arg-type]
+
+
+@pytest.mark.rule("BOOK-10")
 def test_the_guards_build_no_event(monkeypatch: pytest.MonkeyPatch) -> None:
     """Sessions are shown often: what only a command needs is not made for the buttons."""
 

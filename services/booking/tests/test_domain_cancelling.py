@@ -68,6 +68,18 @@ def test_how_long_a_booking_cools_off_is_the_policys() -> None:
         assert costs(other, NOW + MINUTE) is (minutes == 0)
 
 
+@pytest.mark.rule("CANC-1")
+@pytest.mark.parametrize(("minutes", "until"), [(15, 10), (60, 15)])
+def test_cooling_off_goes_on_after_the_start_for_a_member_who_has_not_come(minutes: int, until: int) -> None:
+    session = confirmed(START, START - 5 * MINUTE)
+    policy = replace(session.policy, cooling_off_minutes=minutes)
+    session = done(join(replace(session, booked=replace(session.booked, policy=policy)), "provider", START - MINUTE))
+    assert free_until(session, START) == START + until * MINUTE, "or until the no-show"
+    assert not costs(session, START + 10 * MINUTE)
+    assert minutes > 15 or costs(session, START + 10 * MINUTE + TICK)
+    assert costs(done(join(session, "member", START)), START + MINUTE), "no session is had for nothing"
+
+
 @pytest.mark.rule("CANC-1", "RESC-1")
 def test_cooling_off_is_not_for_a_move() -> None:
     session = confirmed(SOON)
@@ -138,7 +150,9 @@ def test_an_invoice_before_the_session_began_lets_the_member_go_without_loss() -
         assert not costs(session, now)
     again = done(extend(session, START + 2 * HOUR, None, "again", late))
     assert not costs(done(moves.carried_out(again, "again", late)), late)
-    assert costs(invoiced(START, done(join(confirmed(), "provider", BEFORE))), START + MINUTE), "it had begun"
+    there = done(join(confirmed(), "provider", BEFORE))
+    assert not costs(invoiced(START - TICK, there), START + MINUTE)
+    assert costs(invoiced(START, there), START + MINUTE), "it had begun"
     without = done(extend(confirmed(), START + HOUR, None, "longer", late))
     assert costs(done(moves.carried_out(without, "longer", late)), late), "no invoice, no charge to go from"
 

@@ -21,6 +21,7 @@ from makegood_booking.api.models import Nothing, PersonId, RoomView
 from makegood_booking.api.parameters import PartsOf, RoomId, known_id, session_policy
 from makegood_booking.api.providers import require_schedule, wait_for_schedule
 from makegood_booking.api.reason_models import plain_remedy
+from makegood_booking.domain.attendance import as_of
 from makegood_booking.domain.cancelling import forfeits_now
 from makegood_booking.domain.remedies import remedies
 from makegood_booking.domain.rooms import RestartRefusal, Room, close_room, leave_room, open_room, restart_room
@@ -147,7 +148,7 @@ async def change_provider(
         await require_schedule(body.provider_id, unit)
         ahead = await parts.sessions.lock_ahead(room_id, room.member_id, unit)
         # Whoever asks for it, it is the member's change: support is no way round the notice (CANC-1).
-        late = [session for session in ahead if forfeits_now(session, unit.now)]
+        late = [session for session in ahead if forfeits_now(as_of(session, unit.now)[0], unit.now)]
         forfeited = await _forfeited(room, late, body.accept_forfeit, parts, unit) if late else frozenset()
         new, opened = open_room(new_id(), room.member_id, body.provider_id, unit.now)
         made = await rooms.add_room(new, unit)
