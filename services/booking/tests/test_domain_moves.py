@@ -16,7 +16,6 @@ from makegood_booking.domain.session import Changed, Refusal, Session
 from makegood_contracts.events import (
     InvoiceWish,
     Party,
-    SessionExtended,
     SessionMoved,
     SessionMoveFunded,
     SessionMoveRefused,
@@ -29,7 +28,6 @@ from .examples import (
     MINUTE,
     NOW,
     START,
-    attended,
     confirmed,
     done,
     names,
@@ -228,6 +226,10 @@ def test_a_members_move_needs_the_providers_word_again_and_a_providers_does_not(
     assert soon.confirm_by == NOW + 2 * HOUR
     theirs = moved(confirmed(), "provider")
     assert (theirs.status, theirs.reconfirmation) == ("confirmed", "due")
+    asked_on_time = [
+        moved(confirmed(), "provider", NEW - 48 * HOUR - early).reconfirmation for early in (TICK, 0 * TICK)
+    ]
+    assert asked_on_time == ["due", None]
     for by in ("member", "provider"):
         unconfirmed = moved(reserved(), by)
         assert (unconfirmed.status, unconfirmed.confirm_by) == ("reserved", NEW - 24 * HOUR)
@@ -304,25 +306,6 @@ def test_a_refused_move_says_so_in_the_words_that_providers_know(reasons: list[R
     assert moves.answer_in_words(reasons) == words
 
 
-@pytest.mark.rule("EXT-1")
-def test_the_provider_extends_with_an_invoice() -> None:
-    invoice = InvoiceWish(amount_minor=2500, currency="USD", due_on=date(2026, 12, 24))
-    session = attended("member", "provider")
-    pending = extend(session, START + HOUR, invoice, "move", START + MINUTE)
-    assert names(pending) == ["SessionExtensionRequested"]
-    waiting = done(pending)
-    assert waiting.booked == session.booked
-    event = only_event(moves.carried_out(waiting, "move", START + MINUTE))
-    assert isinstance(event, SessionExtended)
-    assert (event.ends_at, event.old_ends_at, event.length_minutes) == (START + HOUR, START + 30 * MINUTE, 60)
-    assert event.invoice == invoice
-    after = done(moves.carried_out(waiting, "move", START + MINUTE))
-    assert (after.status, next_due(after), after.moved_by_provider) == ("in_session", START + HOUR, False)
-    off = moves.turned_down(waiting, "move", [TAKEN])
-    assert names(off) == ["SessionExtensionRefused"]
-    assert done(off).booked == session.booked
-
-
 @pytest.mark.rule("EXT-1", "RESC-1", "MISS-4")
 def test_what_extensions_added_is_told_apart_from_the_length_that_was_booked() -> None:
     longer = confirmed()
@@ -352,36 +335,3 @@ def test_a_move_to_another_length_drops_the_extension_with_its_invoice_and_the_w
         assert forfeits_now(back, late), "nothing is charged any more, so there is nothing to go from"
         again = extend(done(confirm(back, NOW)), NEW + HOUR, invoice, "again", NOW)
         assert names(again) == ["SessionExtensionRequested"], "what is void does not count towards the limit"
-
-
-@pytest.mark.rule("EXT-1")
-def test_what_cannot_be_extended() -> None:
-    later = START + HOUR
-    assert code(extend(reserved(), later, None, "move", NOW)) == "not-confirmed"
-    assert code(extend(attended("member", "provider"), later, None, "move", START + 30 * MINUTE)) == "session-over"
-    assert names(extend(attended("member", "provider"), later, None, "m", START + 30 * MINUTE - TICK)) == [
-        "SessionExtensionRequested"
-    ]
-    past = InvoiceWish(amount_minor=1, currency="USD", due_on=date(2026, 11, 22))
-    for ends_at, invoice, field in (
-        (START + 30 * MINUTE, None, "ends_at"),
-        (START + 10 * MINUTE, None, "ends_at"),
-        (START + 40 * MINUTE + TICK, None, "ends_at"),
-        (START + 481 * MINUTE, None, "ends_at"),
-        (later, past, "invoice/due_on"),
-    ):
-        fault = extend(confirmed(), ends_at, invoice, "move", NOW)
-        assert isinstance(fault, Unfit)
-        assert fault.field == field
-
-
-@pytest.mark.rule("EXT-1", "CRED-7")
-@pytest.mark.parametrize(("zone", "today"), [("Pacific/Auckland", 24), ("Pacific/Honolulu", 22), ("UTC", 23)])
-def test_an_invoice_is_due_today_at_the_earliest_where_the_session_is(zone: str, today: int) -> None:
-    """On Nov 23 at 11:30 UTC it is the 24th in Auckland; half an hour before ten it is still the 22nd in Honolulu."""
-    now = NOW.replace(hour=11 if zone == "Pacific/Auckland" else 9, minute=30)
-    session = confirmed(time_zone=zone)
-    due = InvoiceWish(amount_minor=1, currency="USD", due_on=date(2026, 11, today))
-    assert names(extend(session, START + HOUR, due, "move", now)) == ["SessionExtensionRequested"]
-    past = InvoiceWish(amount_minor=1, currency="USD", due_on=date(2026, 11, today - 1))
-    assert isinstance(extend(session, START + HOUR, past, "move", now), Unfit)
