@@ -145,6 +145,12 @@ def test_coming_and_leaving_are_recorded() -> None:
 
 
 @pytest.mark.rule("JOIN-1")
+def test_who_never_came_does_not_leave() -> None:
+    assert names(leave(confirmed(), "member", START)) == []
+    assert code(leave(reserved(), "member", NOW)) == "not-confirmed"
+
+
+@pytest.mark.rule("JOIN-1")
 def test_leaving_just_after_the_end_is_recorded_and_changes_nothing_else() -> None:
     session = done(time_passed(attended("member", "provider"), END))
     left = leave(session, "member", END + MINUTE)

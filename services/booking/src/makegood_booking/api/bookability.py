@@ -83,7 +83,11 @@ class BookabilityView(View):
     reasons: list[ReasonView]
     can_purchase: Annotated[bool, Field(description="Whether single credits can be bought on the member's plan.")]
     next_slots: Annotated[
-        list[NextSlotView], Field(description="At most 5, in order; none while a reason forbids them all.")
+        list[NextSlotView],
+        Field(
+            description="At most 5, in order; none while a reason forbids them all. In person they are the times of the two people: "
+            "whether a venue is free then, `GET /v1/providers/{id}/slots` says for each `venue_id`."
+        ),
     ]
     length_minutes: Annotated[int | None, Field(description="Of the sessions that this is about; null without any.")]
     modality: Annotated[Modality | None, Field(description="Of the sessions that this is about; null without any.")]
