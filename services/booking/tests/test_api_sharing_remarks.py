@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 from base64 import b64encode
 from dataclasses import replace
 from typing import Any
 
 import pytest
+from makegood_booking.api.cancelling_models import CancelledView
 from makegood_chassis.personal_data.letters import Letter, open_letter, public_half
 from makegood_chassis.personal_data.master_keys import new_key
 from makegood_contracts.events import PersonErased, RemarkKeyPublished, SessionCancelled
 from makegood_contracts.events.sessions import LONGEST_SEALED_REMARK
+from makegood_testkit.databases import as_owner
 
 from .examples import HOUR, NOW, START
 from .test_api_outcomes import details
@@ -64,6 +67,24 @@ async def test_before_the_authors_key_is_known_the_answer_says_that_it_is_not_sh
     answer, event = await cancel(world, session, "anna", remark=CANARY, share_remark=True)
     assert (answer["status"], answer["remark_shared"]) == ("cancelled", False)
     assert event.sealed_remark is None
+
+
+async def test_a_repeat_of_an_answer_that_was_lost_fits_its_own_description(world: World) -> None:
+    """The process ended while the client waited: the repeat reads the session anew, which knows nothing of the remark."""
+    session = await world.confirmed(START)
+    path = f"/v1/sessions/{session['id']}/cancel"
+    waiting = asyncio.create_task(
+        world.member.post(path, json={"remark": CANARY}, headers={"Idempotency-Key": "once", "Prefer": "wait=20"})
+    )
+    await world.published("SessionCancelled")
+    waiting.cancel()
+    await asyncio.wait({waiting})
+    async with as_owner(world.service.database.url) as owner:
+        await owner.execute("UPDATE idempotency_keys SET created_at = created_at - interval '1 hour'")
+    again = await world.member.post(path, json={"remark": CANARY}, headers={"Idempotency-Key": "once"})
+    assert (again.status_code, again.headers["idempotent-replayed"]) == (202, "true")
+    assert again.json()["status"] == "cancelled"
+    CancelledView.model_validate(again.json())
 
 
 @pytest.mark.parametrize("body", [{}, {"remark": ""}, {"remark": "  \n"}, {"remark": None}])

@@ -36,12 +36,13 @@ class CancelledView(SessionView):
     model_config = example(**SESSION, remark_shared=False)
 
     remark_shared: Annotated[
-        bool,
+        bool | None,
         Field(
             description="Whether the message to the other party carries the remark. Also false, although `share_remark` was asked "
-            "for, as long as no key of yours is known, such as before you said how you are reached; the history has it."
+            "for, as long as no key of yours is known, such as before you said how you are reached; the history has it. Missing "
+            "where the first answer was lost and a repeat reads the session anew."
         ),
-    ]
+    ] = None
 
     @classmethod
     def told(cls, session: Session, reader: Reader, now: datetime, *, remark_shared: bool) -> CancelledView:
