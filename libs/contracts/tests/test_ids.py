@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from makegood_contracts.ids import is_id, new_id
+from makegood_contracts.ids import is_id, is_person_id, new_id
 
 KNOWN = "0193f5b5-0000-7000-8000-00000000abcd"
 
@@ -33,3 +33,13 @@ def test_the_canonical_form_is_an_id(text: str) -> None:
 )
 def test_no_other_spelling_is_one(text: str) -> None:
     assert not is_id(text)
+
+
+@pytest.mark.parametrize("text", ["member-42", "auth0:5f7c", "a.b_c@example.org", KNOWN, "m" * 128])
+def test_what_a_token_can_name_is_a_person(text: str) -> None:
+    assert is_person_id(text)
+
+
+@pytest.mark.parametrize("text", ["", "\0", "member 1", "member-1\n", "m\u00e4rz", "m" * 129, "auth0|5f7c", "a/b"])
+def test_what_no_token_can_name_is_none(text: str) -> None:
+    assert not is_person_id(text)

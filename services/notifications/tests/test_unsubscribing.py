@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import re
 from email.message import EmailMessage
 from typing import Any
@@ -83,6 +84,21 @@ async def test_following_the_link_only_asks(world: World) -> None:
     assert (await contact(world))["channels"]["email"] is True
 
 
+def token_of(person_id: bytes, master_key: bytes = b"k", signature: bytes = b"s") -> str:
+    parts = (person_id, master_key, signature)
+    return ".".join(base64.urlsafe_b64encode(part).rstrip(b"=").decode() for part in parts)
+
+
+@pytest.mark.rule("NOTE-1")
+@pytest.mark.parametrize(
+    "person_id", [b"", b"\0", b"member-1\0", b"member 1", b"m\n", "m\u00e4rz".encode(), b"m" * 129, b"\xff"]
+)
+def test_a_link_of_nobody_is_none(person_id: bytes) -> None:
+    """The database refuses the character NUL: what it is asked for must be a person's id."""
+    assert UnsubscribeLink.parse(token_of(person_id)) is None
+    assert UnsubscribeLink.parse(token_of(b"member-1")) == UnsubscribeLink("member-1", "k", b"s")
+
+
 @pytest.mark.rule("NOTE-1")
 async def test_a_link_that_is_forged_altered_or_of_an_earlier_address_opens_nothing(world: World) -> None:
     await world.everybody()
@@ -94,7 +110,19 @@ async def test_a_link_that_is_forged_altered_or_of_an_earlier_address_opens_noth
     unknown_key = UnsubscribeLink(link.person_id, "gone", link.signature).token
     nobody = UnsubscribeLink("member-nobody", link.master_key, link.signature).token
     short = UnsubscribeLink(link.person_id, link.master_key, link.signature[:-1]).token
-    forged = [other, unknown_key, nobody, short, token[:-2], token + "AA", "a.b.c", "..", "%F0%9F%98%80.x.y", "x" * 512]
+    forged = [
+        other,
+        unknown_key,
+        nobody,
+        short,
+        token[:-2],
+        token + "AA",
+        "a.b.c",
+        "..",
+        "AA.AA.AA",
+        "%F0%9F%98%80.x.y",
+        "x" * 512,
+    ]
     async with world.client(None) as anybody:
         for wrong in forged:
             for method in ("GET", "POST"):

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final, Literal, get_args
 
 import jwt
+from makegood_contracts.ids import is_person_id
 
 from makegood_chassis.keys import Keys, KeysUnavailable, UnknownKey
 from makegood_chassis.revocation import Revocations
@@ -29,7 +30,6 @@ MAXIMUM_TOKEN: Final = 8192
 REMEMBERED: Final = 10_000
 """Verified tokens that are kept until they expire, most recently used ones first."""
 
-_SUBJECT = re.compile(r"[A-Za-z0-9._:@-]{1,128}")
 _JTI = re.compile(r"[\x21-\x7e]{1,256}")
 _ROLES: Final[frozenset[str]] = frozenset(get_args(Role))
 
@@ -176,7 +176,7 @@ def _check_lifetime(claims: dict[str, Any], longest: float) -> float | None:
 
 def _caller(claims: dict[str, Any], proof: Proof) -> Caller:
     subject, roles = claims["sub"], claims.get("roles")
-    if not isinstance(subject, str) or not _SUBJECT.fullmatch(subject):
+    if not isinstance(subject, str) or not is_person_id(subject):
         raise InvalidToken("its `sub` is no subject of ours")
     if not isinstance(roles, list):
         raise InvalidToken("its `roles` is no list")

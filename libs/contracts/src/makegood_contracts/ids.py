@@ -7,6 +7,7 @@ from typing import Final
 
 from uuid_utils.compat import uuid7
 
+_PERSON: Final = re.compile(r"[A-Za-z0-9._:@-]{1,128}")
 _CANONICAL: Final = re.compile(r"[0-9A-Fa-f]{8}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{12}")
 
 
@@ -22,3 +23,8 @@ def is_id(text: str) -> bool:
     refused by the database only, or be kept as a second spelling of the same id.
     """
     return _CANONICAL.fullmatch(text) is not None
+
+
+def is_person_id(text: str) -> bool:
+    """Whether `text` can be somebody's id, the `sub` of their tokens; they need not exist."""
+    return _PERSON.fullmatch(text) is not None

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
-from typing import Annotated, Any, Final, cast
+from typing import Annotated, Any, cast
 
 from fastapi import Depends, Path, Query, Request
 from makegood_chassis.http.problems import invalid, not_found
 from makegood_contracts.events import Modality
-from makegood_contracts.ids import is_id
+from makegood_contracts.ids import is_id, is_person_id
 from makegood_contracts.zones import zone_names
 from pydantic import AfterValidator
 
 from makegood_availability.parts import Parts
-
-_PERSON: Final = re.compile(r"[A-Za-z0-9._:@-]{1,128}")
 
 
 async def parts(request: Request) -> Parts:
@@ -25,7 +22,7 @@ async def parts(request: Request) -> Parts:
 
 async def provider_id(provider_id: Annotated[str, Path(description="`sub` of the provider's token.")]) -> str:
     """The provider in the path; one that cannot be any is not there."""
-    if not _PERSON.fullmatch(provider_id):
+    if not is_person_id(provider_id):
         raise not_found("provider")
     return provider_id
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from makegood_chassis.personal_data.master_keys import MasterKeys, UnknownMasterKey
+from makegood_contracts.ids import is_person_id
 
 PATH: Final = "/v1/unsubscribe"
 PURPOSE: Final = "links that end e-mails"
@@ -42,9 +43,10 @@ class UnsubscribeLink:
         """None for what is no link of ours."""
         try:
             person_id, master_key, signature = map(_bytes, token.split("."))
-            return cls(person_id.decode(), master_key.decode(), signature)
+            link = cls(person_id.decode(), master_key.decode(), signature)
         except ValueError:
             return None
+        return link if is_person_id(link.person_id) else None
 
 
 def link_for(keys: MasterKeys, person_id: str, email: str) -> UnsubscribeLink:
