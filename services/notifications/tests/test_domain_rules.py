@@ -104,3 +104,14 @@ def test_the_link_to_rebook_names_room_length_and_modality() -> None:
 def test_what_was_extended_is_rebooked_with_the_length_that_was_booked() -> None:
     session = Facts("s", "r", "m", "p", START, START, 45, "video", "UTC", extended_minutes=15)
     assert "length_minutes=30&" in Links("https://app").rebook(session)
+
+
+@pytest.mark.rule("AVAIL-6")
+def test_the_link_of_an_offer_books_what_is_held() -> None:
+    """In person the venue is held with the slot: a booking without it, or at another one, is not what was offered."""
+    held = Facts(None, "r", "m", "p", START, START, 45, "in_person", "UTC", venue_id="v")
+    assert Links("https://app").to("slot", held) == (
+        "https://app/rooms/r/book?length_minutes=45&modality=in_person&starts_at=2026-11-24T09%3A00%3A00Z&venue_id=v"
+    )
+    by_video = Facts(None, "r", "m", "p", START, START, 45, "video", "UTC")
+    assert "venue_id" not in Links("https://app").to("slot", by_video)

@@ -12,19 +12,21 @@ from makegood_notifications.domain.facts import Facts
 
 
 def _rebook(facts: Facts) -> str:
+    again = {"rebook": facts.session_id} if facts.session_id else {}
     # The length that was booked: what an extension added is in nobody's plan (EXT-1).
-    length = facts.length_minutes - facts.extended_minutes
-    query: dict[str, Any] = {"length_minutes": length, "modality": facts.modality}
-    if facts.session_id:
-        query["rebook"] = facts.session_id
-    if facts.venue_id:
-        query["venue_id"] = facts.venue_id
-    return f"rooms/{facts.room_id}/book?{urlencode(query)}"
+    return _book(facts, facts.length_minutes - facts.extended_minutes, again)
 
 
 def _slot(facts: Facts) -> str:
     start = facts.starts_at.astimezone(UTC).isoformat().replace("+00:00", "Z")
-    query = {"length_minutes": facts.length_minutes, "modality": facts.modality, "starts_at": start}
+    return _book(facts, facts.length_minutes, {"starts_at": start})
+
+
+def _book(facts: Facts, length_minutes: int, what: dict[str, str]) -> str:
+    """Where a session of the kind that the facts name is booked, in person at the same venue."""
+    query: dict[str, Any] = {"length_minutes": length_minutes, "modality": facts.modality, **what}
+    if facts.venue_id:
+        query["venue_id"] = facts.venue_id
     return f"rooms/{facts.room_id}/book?{urlencode(query)}"
 
 
