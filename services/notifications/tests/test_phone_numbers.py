@@ -27,6 +27,7 @@ from .conftest import World
         ("+7 495 123-45-67", "+74951234567"),
         ("+61 (0)2 9999 9999", "+61299999999"),
         ("+1 (212) 555-2368", "+12125552368"),
+        ("+1 999 555 2368", "+19995552368"),  # not given out yet, as the lists of today know
     ],
 )
 def test_a_number_is_dialled_by_the_plan_of_its_country(written: str, dialled: str) -> None:
@@ -41,6 +42,33 @@ def test_a_number_is_dialled_by_the_plan_of_its_country(written: str, dialled: s
 )  # fmt: skip
 def test_what_is_no_number_or_lacks_its_country_is_dialled_by_nobody(written: str) -> None:
     assert e164(written) is None
+
+
+@pytest.mark.rule("NOTE-1")
+@pytest.mark.parametrize(
+    "written",
+    [
+        "+1 123 456 7890", "+1 023 456 7890", "+1 212 155 2368", "+1 212 055 2368", "+1 911 555 2368", "+1 411 555 2368",
+        "+49 " + "3" * 14, "+39 " + "3" * 14,
+    ],
+)  # fmt: skip
+def test_what_the_plan_of_numbers_rules_out_is_dialled_by_nobody(written: str) -> None:
+    """North American area codes and exchanges begin with 2 to 9, N11 are services; no number has over 15 digits."""
+    assert e164(written) is None
+
+
+@pytest.mark.rule("NOTE-1")
+@pytest.mark.parametrize("code", sorted(phonenumbers.COUNTRY_CODES_FOR_NON_GEO_REGIONS))
+def test_a_number_of_no_country_is_dialled_by_nobody(code: int) -> None:
+    """Freephone, premium rate, satellites: it is nobody's whom a message could reach."""
+    number = phonenumbers.example_number_for_non_geo_entity(code)
+    assert number is not None
+    assert e164(phonenumbers.format_number(number, PhoneNumberFormat.INTERNATIONAL)) is None
+
+
+@given(area=st.from_regex(r"[2-9](?!11)[0-9]{2}", fullmatch=True), rest=st.from_regex(r"[2-9][0-9]{6}", fullmatch=True))
+def test_a_north_american_number_that_is_newer_than_the_lists_is_dialled(area: str, rest: str) -> None:
+    assert e164(f"+1 {area} {rest}") == f"+1{area}{rest}"
 
 
 @given(st.sampled_from(sorted(phonenumbers.SUPPORTED_REGIONS)), st.sampled_from(["", " ", "-", "."]))

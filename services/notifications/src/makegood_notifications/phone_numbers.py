@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+import re
 from functools import lru_cache
+from typing import Final
 
 import phonenumbers
 from phonenumbers import NumberParseException, PhoneNumberFormat, ValidationResult
+
+LONGEST: Final = 15
+"""Digits of a number with its country's code (E.164, 6.2.1)."""
+_NORTH_AMERICA: Final = 1
+_NORTH_AMERICAN: Final = re.compile(r"[2-9](?!11)\d\d[2-9]\d{6}")
+"""NXX-NXX-XXXX, where N11 in front is a service and no area: so for all of the plan, whatever was given out."""
 
 
 @lru_cache(maxsize=4096)
 def e164(written: str) -> str | None:
     """The number as it is dialled, `+441614960000` for `+44 (0)161 496 0000`; None if it is none, or does not name its country.
 
-    Asks whether a number of its country can look so, not whether it was given out: lists of those lag behind.
+    Asks what the plan of its country rules out, not whether it was given out: lists of those lag behind.
     """
     written = written.strip()
     if written.startswith("00"):
@@ -25,6 +33,12 @@ def e164(written: str) -> str | None:
         return None
     if phonenumbers.is_possible_number_with_reason(number) != ValidationResult.IS_POSSIBLE:
         return None
-    if phonenumbers.national_significant_number(number).startswith("0") and not phonenumbers.is_valid_number(number):
+    if number.country_code in phonenumbers.COUNTRY_CODES_FOR_NON_GEO_REGIONS:
+        return None  # freephone, premium rate, satellites: no country's, and nobody's
+    national = phonenumbers.national_significant_number(number)
+    if number.country_code == _NORTH_AMERICA and not _NORTH_AMERICAN.fullmatch(national):
+        return None
+    if national.startswith("0") and not phonenumbers.is_valid_number(number):
         return None  # no country but a few, such as Italy, has numbers that begin so
-    return str(phonenumbers.format_number(number, PhoneNumberFormat.E164))
+    dialled = str(phonenumbers.format_number(number, PhoneNumberFormat.E164))
+    return dialled if len(dialled) <= len("+") + LONGEST else None
