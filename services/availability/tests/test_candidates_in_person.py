@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from makegood_availability.domain.waitlist import Held
 from makegood_contracts.events import (
     Event,
     SessionRejected,
@@ -14,7 +18,7 @@ from makegood_contracts.events import (
 )
 from makegood_contracts.ids import new_id
 
-from .desk import NOW, Desk, all_codes, at, body, later, request
+from .desk import NOW, Desk, all_codes, at, body, later, move, request
 from .waiting import HOUR, Client, cancelled, full_morning, join, mine, opened, statuses, told
 
 pytestmark = pytest.mark.rule("AVAIL-6")
@@ -150,6 +154,83 @@ async def test_a_venue_that_opens_elsewhere_serves_those_who_wait_for_it(desk: D
         desk.booking_judges = True
         await desk.judge(proposal, "coverage-ended")
     assert await offers(await desk.run_due()) == [("anna", room)]
+
+
+async def waits_elsewhere(desk: Desk, client: Client) -> None:
+    """Walt is offered the hour with another provider, and a venue for it."""
+    await desk.publish("other")
+    await desk.handle(opened(elsewhere := new_id(), "walt", "other"))
+    wish = {"from": at(9).isoformat(), "to": at(10).isoformat(), "length_minutes": 60, "modality": "in_person"}
+    answer = await client("member", "walt").post(f"/v1/rooms/{elsewhere}/waitlist", json=wish)
+    assert answer.status_code == 201, answer.text
+    assert [member for member, _ in await offers(await desk.outbox())] == ["walt"]
+
+
+@pytest.mark.rule("RESC-1")
+async def test_a_venue_that_a_move_leaves_serves_those_who_wait_for_it(desk: Desk, client: Client) -> None:
+    taken, room = await full_morning(desk), await venue(client)
+    session = await taken_by(desk, room)
+    await join(client, "anna", modality="in_person")
+    assert await offers(await desk.handle(cancelled(taken))) == [], "no venue is free"
+    await desk.handle(move(session, at(11)))
+    assert await offers(await desk.run_due()) == [("anna", room)]
+
+
+@pytest.mark.parametrize("how", ["booked by video", "moved by video", "booked for a shorter time"])
+async def test_a_venue_whose_offer_is_taken_without_it_serves_those_who_wait_for_it(
+    desk: Desk, client: Client, how: str
+) -> None:
+    taken, room = await full_morning(desk), await venue(client)
+    shorter = how == "booked for a shorter time"
+    if how == "moved by video":
+        await desk.publish("other")
+        own = request(at(11), 60, provider="other", member="walt", hold_until=at(8))
+        assert all_codes(await desk.ask(own)) == [[]]
+    await waits_elsewhere(desk, client)
+    await join(client, "anna", modality="in_person", length_minutes=30 if shorter else 60)
+    assert await offers(await desk.handle(cancelled(taken))) == [], "no venue is free"
+    if how == "moved by video":
+        await desk.handle(move(own, at(9)))
+    else:
+        wish = request(
+            at(9), 30 if shorter else 60, provider="other", member="walt", venue_id=room if shorter else None
+        )
+        assert all_codes(await desk.ask(wish)) == [[]]
+    assert await offers(await desk.run_due()) == [("anna", room)]
+
+
+async def test_an_offer_that_is_booked_for_a_shorter_time_leaves_the_rest_to_the_next(
+    desk: Desk, client: Client
+) -> None:
+    taken = await full_morning(desk)
+    await join(client, "anna")
+    await join(client, "ben", length_minutes=30)
+    await desk.handle(cancelled(taken))
+    assert [entry["status"] for entry in await mine(client, "ben")] == ["waiting"]
+    assert all_codes(await desk.ask(request(at(9), 30, member="anna", hold_until=at(8)))) == [[]]
+    assert await offers(await desk.run_due()) == [("ben", None)]
+
+
+ANY_START, ANY_LENGTH = st.integers(0, 8), st.integers(1, 8)
+
+
+@given(
+    ANY_START, ANY_LENGTH, ANY_START, ANY_LENGTH, st.sampled_from([None, "v", "w"]), st.sampled_from([None, "v", "w"])
+)
+def test_what_a_session_leaves_of_an_offer_is_what_it_does_not_use(
+    offered_at: int, offered: int, booked_at: int, booked: int, offered_in: str | None, booked_in: str | None
+) -> None:
+    def quarter(number: int) -> datetime:
+        return NOW + number * HOUR / 4
+
+    offer = Held(quarter(offered_at), quarter(offered_at + offered), NOW, offered_in)
+    session = (quarter(booked_at), quarter(booked_at + booked))
+    times = set(range(offered_at, offered_at + offered)), set(range(booked_at, booked_at + booked))
+    assert offer.leaves_time(*session) is bool(times[0] - times[1])
+    held, used = (
+        {(place, time) for time in span if place} for place, span in zip((offered_in, booked_in), times, strict=True)
+    )
+    assert offer.leaves_venue(booked_in, *session) is bool(held - used)
 
 
 async def test_two_candidates_in_one_venue_pass_it_on_without_end(desk: Desk, client: Client) -> None:

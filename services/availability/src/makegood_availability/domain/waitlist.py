@@ -42,6 +42,14 @@ class Held:
     lapses_at: datetime
     venue_id: str | None = None
 
+    def leaves_time(self, starts_at: datetime, ends_at: datetime) -> bool:
+        """Whether a session at that time, for which it is given up, leaves some of it to others."""
+        return self.starts_at < starts_at or ends_at < self.ends_at
+
+    def leaves_venue(self, venue_id: str | None, starts_at: datetime, ends_at: datetime) -> bool:
+        """Whether a session there and then, for which it is given up, leaves its venue to others, if only for a while."""
+        return self.venue_id is not None and (self.venue_id != venue_id or self.leaves_time(starts_at, ends_at))
+
 
 @dataclass(frozen=True, slots=True)
 class VenueTime:

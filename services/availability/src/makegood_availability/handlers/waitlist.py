@@ -212,15 +212,20 @@ class Line:
                 taken = await offers.take(unit, wish.provider_id, wish.member_id, wish.blocked)
                 if not await holds.hold(unit, [wish]):
                     raise _NotTaken
-                for entry in await waitlist.by_ids(unit, taken):
+                entries = await waitlist.by_ids(unit, taken)
+                for entry in entries:
                     # A candidate who books before booking has judged needs no judgement: the booking decides.
                     offer = None if entry.proposal_id is not None else entry.offer
                     taker = replace(entry, session_id=wish.session_id, offer=offer, proposal_id=None)
                     await waitlist.save(unit, [taker])
                     await offers.mark_taker(unit, wish.session_id, entry.id)
-                return True
         except _NotTaken:
             return False
+        held = [entry.offer for entry in entries if entry.offer is not None]
+        if any(offer.leaves_time(wish.starts_at, wish.ends_at) for offer in held):
+            plan_look(wish.provider_id, unit)
+        await self._venues_are_left(entries, wish, unit)
+        return True
 
     async def move_into_offer(self, wish: Wish, target: Target, cause: Cause, unit: UnitOfWork) -> int | None:
         """The member moves a session to what was offered; answers the sequence of the event that tells it, None if it fails."""
@@ -239,7 +244,14 @@ class Line:
         for entry in entries:
             unit.set_deadline(ENTRY, entry.id, None)
         await told.tell([told.ended(entry, "booked") for entry in entries], {wish.provider_id: cause}, unit)
+        await self._venues_are_left(entries, wish, unit)
         return sequence
+
+    async def _venues_are_left(self, entries: Sequence[Entry], wish: Wish, unit: UnitOfWork) -> None:
+        """What these were offered was given up for `wish`, which may be elsewhere, or shorter."""
+        held = [entry.offer for entry in entries if entry.offer is not None]
+        if any(offer.leaves_venue(wish.venue_id, wish.starts_at, wish.ends_at) for offer in held):
+            await plan_look_in_person(unit)
 
     async def left(self, moved: Iterable[Standing], causes: Mapping[str, Cause], unit: UnitOfWork) -> None:
         """These holds went elsewhere: where they were, others may go. `causes`: by provider."""
@@ -249,6 +261,8 @@ class Line:
             unit,
             causes,
         )
+        if any(hold.venue_id is not None for hold in moved):
+            await plan_look_in_person(unit)
 
     async def booked(self, session_ids: Collection[str], causes: Mapping[str, Cause], unit: UnitOfWork) -> None:
         """These sessions are reserved: who had their offers waits no more."""
@@ -322,7 +336,7 @@ class Line:
 
 
 def plan_look(provider_id: str, unit: UnitOfWork) -> None:
-    """The provider's hours have changed: once that is committed the line is looked after."""
+    """More of the provider's time may be free: once that is committed the line is looked after."""
     unit.set_deadline(LINE, provider_id, unit.now)
 
 
