@@ -11,8 +11,11 @@ from urllib.parse import urljoin
 
 import httpx
 import pytest
-from gateway_harness import Gateway, envoy_binary
+from gateway_harness import Gateway, envoy_binary, running_gateway
+from makegood_contracts.envelope import EXAMPLE_BASE_URL
+from makegood_contracts.events import EVENT_TYPES
 from makegood_contracts.problems import PROBLEMS
+from makegood_contracts.publishing.examples import record_of
 from makegood_contracts.publishing.places import OPENAPI
 
 RENDER = Path(__file__).resolve().parents[2] / "deploy" / "gateway" / "render.py"
@@ -60,6 +63,11 @@ def test_envoy_accepts_it_without_a_warning(tmp_path: Path, form: list[str]) -> 
         (["--jwks-seconds", "1"], "at least 6"),
         (["--rate-burst", "1"], "--rate-burst"),
         (["--route-timeout", "0"], "--route-timeout"),
+        (["--public-url", "api.example.org"], "https://"),
+        (["--public-url", "ftp://api.example.org"], "https://"),
+        (["--public-url", "https://"], "https://"),
+        (["--public-url", "https://ada:secret@api.example.org"], "--public-url"),
+        (["--public-url", "https://api.example.org/?a=b"], "--public-url"),
     ],
 )
 def test_impossible_settings_are_refused_with_advice(tmp_path: Path, wrong: list[str], advice: str) -> None:
@@ -125,3 +133,41 @@ def test_the_documents_of_the_whole_platform_are_served(client: httpx.Client) ->
             assert schema.json()["$id"].endswith(address)
             assert message["name"] in address
     assert client.get("/favicon.ico").headers["content-type"] == "image/svg+xml"
+
+
+def _dataschema(name: str, public_url: str) -> str:
+    """As it stands in the record of such an event, published where the gateway has this address."""
+    return dict(record_of(EVENT_TYPES[name], public_url).headers)["ce_dataschema"]
+
+
+def test_each_dataschema_is_served_and_has_that_very_address_as_its_id(tmp_path: Path) -> None:
+    """What reads an event fetches its schema by the header, and keeps it under its `$id`."""
+    with (
+        running_gateway(tmp_path, rate_limit=1000, rate_burst=1000) as running,
+        httpx.Client(timeout=20) as anybody,
+    ):
+        for name in EVENT_TYPES:
+            address = _dataschema(name, running.url)
+            schema = anybody.get(address)
+            assert (schema.status_code, schema.headers["content-type"]) == (200, "application/schema+json"), address
+            assert schema.json()["$id"] == address
+            assert schema.json()["x-type"] == name
+
+
+@pytest.mark.parametrize("given", ["https://api.clinic.example", "https://clinic.example/makegood/"])
+def test_schemas_and_examples_name_the_address_that_the_gateway_has_for_others(tmp_path: Path, given: str) -> None:
+    rendered = _render(tmp_path / "envoy.yaml", *COMPOSE, "--public-url", given)
+    assert rendered.returncode == 0, rendered.stderr
+    pages = tmp_path / "envoy.yaml.pages"
+    for name in EVENT_TYPES:
+        schema = json.loads((pages / f"schema-{name}.json").read_text())
+        assert schema["$id"] == _dataschema(name, given.rstrip("/"))
+    for page in pages.glob("*.json"):
+        if page.name != "openapi.json":  # its examples are of an installation of its own
+            assert EXAMPLE_BASE_URL not in page.read_text(), page.name
+
+
+def test_without_one_the_address_is_that_of_this_machine(tmp_path: Path) -> None:
+    assert _render(tmp_path / "envoy.yaml", *EMBEDDED).returncode == 0
+    (schema, *_) = (tmp_path / "envoy.yaml.pages").glob("schema-*.json")
+    assert json.loads(schema.read_text())["$id"].startswith("http://127.0.0.1:18080/schemas/")

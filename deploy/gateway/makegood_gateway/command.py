@@ -42,6 +42,13 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--listen", default=known.listen, help="address of the gateway (default %(default)s)")
     parser.add_argument("--gateway-port", type=int, default=known.gateway_port, help="default %(default)s")
     parser.add_argument(
+        "--public-url",
+        default=known.public_url,
+        metavar="URL",
+        help="PUBLIC_BASE_URL of the services: the gateway's address as others see it, in the schemas that it serves "
+        "(default: this machine and --gateway-port)",
+    )
+    parser.add_argument(
         "--admin-listen", default=known.admin_listen, help="loopback address of Envoy's admin page (%(default)s)"
     )
     parser.add_argument("--admin-port", type=int, default=known.admin_port, help="default %(default)s")

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Final, Self
+from urllib.parse import urlsplit
 
 import jinja2
 
@@ -107,6 +108,7 @@ class GatewaySettings:
     `rate_limit`/`rate_burst`: requests a second and at once, per person (by address where no token is asked for).
     `bad_tokens`: invalid tokens at once from one address, and again in each minute. `most_lasting`: streams at once, and
     as many requests that wait for their outcome. `probe_port`: a further address for probes and Prometheus alone.
+    `public_url`: the gateway's address as others see it, where the schemas of events are served; empty: this machine's.
     `tls_certificate`/`tls_key`: files (PEM); with them the gateway speaks TLS and nothing else.
     `jwks_seconds`: how old the signing keys may get. `trusted_hops`: proxies in front whose X-Forwarded-For counts.
     `connect_tries`: how often a request that reached no service is tried again; nine last about four seconds, which
@@ -117,6 +119,7 @@ class GatewaySettings:
     identity: tuple[Endpoint, ...]
     listen: str = "127.0.0.1"
     gateway_port: int = 8080
+    public_url: str = ""
     admin_listen: str = "127.0.0.1"
     admin_port: int = 9901
     probe_listen: str = "127.0.0.1"
@@ -144,6 +147,8 @@ class GatewaySettings:
         for name in ("gateway_port", "admin_port", "probe_port"):
             if not 0 < (getattr(self, name) or 1) < 65536:
                 raise ValueError(f"--{name.replace('_', '-')} must be a port, 1 to 65535")
+        if self.public_url and not _is_web_address(self.public_url):
+            raise ValueError("--public-url must be an address such as https://api.example.org, without login or query")
         if not _is_loopback(self.admin_listen):
             raise ValueError(
                 "--admin-listen must be a loopback address; for probes from elsewhere there is --probe-port"
@@ -166,6 +171,12 @@ class GatewaySettings:
             raise ValueError("--route-timeout must be more than 0 seconds")
 
     @property
+    def base_url(self) -> str:
+        """Where others find the gateway, without a slash at the end: what stands in events as the start of `ce_dataschema`."""
+        scheme = "https" if self.tls_certificate else "http"
+        return self.public_url.rstrip("/") or f"{scheme}://127.0.0.1:{self.gateway_port}"
+
+    @property
     def clusters(self) -> tuple[Cluster, ...]:
         """Every place that requests go to."""
         lasting = {route.cluster(route.waits): route for route in ROUTES if route.streaming or route.waits}
@@ -174,6 +185,15 @@ class GatewaySettings:
             *(Cluster(name, self.services[route.service], most=self.most_lasting) for name, route in lasting.items()),
             Cluster("identity", self.identity, of_service=False),
         )
+
+
+def _is_web_address(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return False
+    plain = not ("@" in parts.netloc or parts.query or parts.fragment)
+    return parts.scheme in ("http", "https") and bool(parts.hostname) and plain
 
 
 def _is_loopback(host: str) -> bool:
@@ -193,7 +213,7 @@ def render(settings: GatewaySettings, out: Path) -> Path:
     out = out.absolute()
     folder = out.with_name(f"{out.name}.pages")
     folder.mkdir(parents=True, exist_ok=True)
-    served = [_write(page, folder) for page in pages()]
+    served = [_write(page, folder) for page in pages(settings.base_url)]
     environment = jinja2.Environment(  # YAML - no HTML  # nosec B701
         loader=jinja2.FileSystemLoader(_HERE),
         undefined=jinja2.StrictUndefined,
@@ -221,7 +241,7 @@ def render(settings: GatewaySettings, out: Path) -> Path:
         pages=served,
         security_headers=(*SECURITY_HEADERS, HSTS) if settings.tls_certificate else SECURITY_HEADERS,
         untrusted=UNTRUSTED_HEADERS,
-        largest_page=max(len(page.body) for page in pages()),
+        largest_page=max(len(page.body) for page in pages(settings.base_url)),
     )
     _replace(out, text)
     return out

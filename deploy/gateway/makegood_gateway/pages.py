@@ -60,12 +60,12 @@ def _asset(name: str) -> Page:
     return Page((f"/assets/{name}",), name, _MEDIA[Path(name).suffix], (_ASSETS / name).read_bytes())
 
 
-def _documents() -> tuple[Page, ...]:
+def _documents(public_url: str) -> tuple[Page, ...]:
     """What machines read: the API of all services, the events, and a schema for each event."""
-    schemas = {name: schema_of(kind) for name, kind in sorted(EVENT_TYPES.items())}
+    schemas = {name: schema_of(kind, public_url) for name, kind in sorted(EVENT_TYPES.items())}
     return (
         Page((OPENAPI_PATH,), "openapi.json", JSON, OPENAPI.read_bytes()),
-        Page((ASYNCAPI_PATH,), "asyncapi.json", JSON, _json(asyncapi.document())),
+        Page((ASYNCAPI_PATH,), "asyncapi.json", JSON, _json(asyncapi.document(public_url))),
         *(
             Page((f"{SCHEMAS_PATH}/{name}.json",), f"schema-{name}.json", SCHEMA, _json(schema))
             for name, schema in schemas.items()
@@ -84,8 +84,8 @@ def _swagger(name: str) -> Page:
 
 
 @cache
-def pages() -> tuple[Page, ...]:
-    """Every page, read and filled in once."""
+def pages(public_url: str) -> tuple[Page, ...]:
+    """Every page, read and filled in once. `public_url`: the gateway's address for others, without a slash at the end."""
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(_ASSETS), undefined=jinja2.StrictUndefined, autoescape=True, trim_blocks=True
     )
@@ -112,7 +112,7 @@ def pages() -> tuple[Page, ...]:
             )
             for problem in problems
         ),
-        *_documents(),
+        *_documents(public_url),
         Page(("/favicon.ico",), "favicon.svg", _MEDIA[".svg"], (_ASSETS / "icon.svg").read_bytes()),
         _asset("pages.css"),
         _asset("docs.js"),

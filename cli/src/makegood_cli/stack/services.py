@@ -43,7 +43,7 @@ def environment(stack: Stack, service: str) -> dict[str, str]:
         "EVENT_SIGNING_KEY": "",
         "EVENT_SIGNING_KEY_FILE": str(private_key_file(stack.home.event_keys, service)),
         "HTTP_HOST": LISTEN,
-        "PUBLIC_BASE_URL": os.environ.get("PUBLIC_BASE_URL", stack.base_url),
+        "PUBLIC_BASE_URL": _public_url(stack),
         # The development side answers the client app's addresses, so that no link in a message leads nowhere.
         "CLIENT_APP_URL": os.environ.get("CLIENT_APP_URL", stack.mail_url),
         # Its first step, in the same process: a process of its own would import everything once more.
@@ -63,6 +63,11 @@ def environment(stack: Stack, service: str) -> dict[str, str]:
         values["WHATSAPP_PHONE_NUMBER_ID"] = os.environ.get("WHATSAPP_PHONE_NUMBER_ID", "100000000000000")
         values["WHATSAPP_TOKEN"] = os.environ.get("WHATSAPP_TOKEN", "development")
     return values
+
+
+def _public_url(stack: Stack) -> str:
+    """Where people's devices find the gateway: the same for the services, whose events name it, and for the gateway itself."""
+    return os.environ.get("PUBLIC_BASE_URL") or stack.base_url
 
 
 def _data_keys(stack: Stack) -> dict[str, str]:
@@ -149,6 +154,7 @@ def gateway_spec(stack: Stack, programs: Programs) -> Spec:
     options: Mapping[str, str] = {
         "--out": str(out),
         "--gateway-port": str(port),
+        "--public-url": _public_url(stack),
         "--admin-port": str(admin),
         "--listen": LISTEN,
         "--identity": f"{LISTEN}:{stack.ports.of('mail')}",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from makegood_contracts.envelope import CONTENT_TYPE
+from makegood_contracts.envelope import CONTENT_TYPE, EXAMPLE_BASE_URL
 from makegood_contracts.events import EVENT_TYPES, Event
 from makegood_contracts.publishing.examples import golden_of
 from makegood_contracts.topics import EVENT_TOPICS, TOPICS, Topic
@@ -37,8 +37,8 @@ _OPTIONAL = {
 }
 
 
-def document() -> dict[str, Any]:
-    """The whole document, as plain data."""
+def document(base_url: str = EXAMPLE_BASE_URL) -> dict[str, Any]:
+    """The whole document, as plain data. `base_url`: the gateway that serves the schemas, without a slash at the end."""
     return {
         "asyncapi": "3.0.0",
         "info": {"title": "Makegood events", "version": "1", "description": _ABOUT},
@@ -46,7 +46,7 @@ def document() -> dict[str, Any]:
         "channels": {_id(topic): _channel(topic) for topic in TOPICS},
         "operations": {f"{topic.owner}.sends.{_id(topic)}": _operation(topic) for topic in TOPICS},
         "components": {
-            "messages": {_name(kind): _message(kind) for kind in _kinds()} | {"DeadLetter": _dead_letter()},
+            "messages": {_name(kind): _message(kind, base_url) for kind in _kinds()} | {"DeadLetter": _dead_letter()},
             "messageTraits": {"CloudEvent": _trait()},
         },
     }
@@ -89,8 +89,8 @@ def _operation(topic: Topic) -> dict[str, Any]:
     }
 
 
-def _message(kind: type[Event]) -> dict[str, Any]:
-    golden = golden_of(kind)
+def _message(kind: type[Event], base_url: str) -> dict[str, Any]:
+    golden = golden_of(kind, base_url)
     return {
         "name": kind.type,
         "title": kind.__name__,

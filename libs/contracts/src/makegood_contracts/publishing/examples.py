@@ -9,7 +9,7 @@ from typing import Any, Final, get_args, get_origin
 
 import msgspec
 
-from makegood_contracts.envelope import Cause, Record, encode
+from makegood_contracts.envelope import EXAMPLE_BASE_URL, Cause, Record, encode
 from makegood_contracts.events import Event, InvoiceWish, Price
 from makegood_contracts.reasons import Obstacle, Reason
 
@@ -204,14 +204,14 @@ def example_of(kind: type[Event]) -> Event:
     return kind(**_values(kind, chosen))
 
 
-def record_of(kind: type[Event]) -> Record:
-    """The example as the record that would be sent."""
-    return encode(example_of(kind), sequence=3, cause=_CAUSE, event_id=_EVENT_ID, time=_TIME)
+def record_of(kind: type[Event], base_url: str = EXAMPLE_BASE_URL) -> Record:
+    """The example as the record that would be sent where the gateway has that address."""
+    return encode(example_of(kind), sequence=3, cause=_CAUSE, event_id=_EVENT_ID, time=_TIME, base_url=base_url)
 
 
-def golden_of(kind: type[Event]) -> dict[str, Any]:
+def golden_of(kind: type[Event], base_url: str = EXAMPLE_BASE_URL) -> dict[str, Any]:
     """The record as a document: `topic`, `key`, `headers`, `payload`."""
-    record = record_of(kind)
+    record = record_of(kind, base_url)
     return {
         "topic": record.topic,
         "key": record.key,

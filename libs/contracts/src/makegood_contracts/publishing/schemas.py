@@ -7,15 +7,15 @@ from typing import Any, Final, get_args
 
 import msgspec
 
-from makegood_contracts.envelope import schema_uri
+from makegood_contracts.envelope import EXAMPLE_BASE_URL, schema_uri
 from makegood_contracts.events import Event
 
 DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
 
 
-def schema_of(kind: type[Event]) -> dict[str, Any]:
+def schema_of(kind: type[Event], base_url: str = EXAMPLE_BASE_URL) -> dict[str, Any]:
     """The schema, with topic, key and classification as `x-…` members. Members that it does not name are allowed: readers
-    ignore what they do not know."""
+    ignore what they do not know. `base_url`: the gateway that serves it, without a slash at the end."""
     generated = msgspec.json.schema(kind)
     definitions: dict[str, Any] = dict(generated["$defs"])
     body = definitions.pop(kind.__name__)
@@ -24,7 +24,7 @@ def schema_of(kind: type[Event]) -> dict[str, Any]:
             _mark_instant(body["properties"][field.encode_name])
     schema: dict[str, Any] = {
         "$schema": DIALECT,
-        "$id": schema_uri(kind),
+        "$id": schema_uri(kind, base_url),
         **body,
         "x-type": kind.type,
         "x-topic": kind.topic.name,
