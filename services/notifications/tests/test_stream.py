@@ -168,6 +168,9 @@ async def test_more_than_a_day_is_replayed_in_order_and_what_is_older_than_two_i
         start = await stream.end(queries)
     for _ in range(4):
         await world.happen(world.session(facts.SessionJoined, party="member", joined_at=world.clock.now()))
+    async with world.service.database.reading() as queries:
+        forgotten, *kept = await stream.entries(queries, world.member, start, 10)
+    assert [entry.data["version"] for entry in kept] == [3, 4, 5]
     ages = {2: "49 hours", 3: "25 hours", 4: "24 hours"}
     async with as_owner(world.service.database.url) as owner:
         for version, age in ages.items():
@@ -187,13 +190,55 @@ async def test_more_than_a_day_is_replayed_in_order_and_what_is_older_than_two_i
     await world.service.pruner.close()
     async with (
         served(world) as base,
-        following(world, base, world.member, "member", start.text) as first,
-        following(world, base, world.member, "member", start.text) as second,
+        following(world, base, world.member, "member", forgotten.position.text) as first,
+        following(world, base, world.member, "member", forgotten.position.text) as second,
+        following(world, base, world.member, "member", start.text) as late,
     ):
         for follower in (first, second):  # two devices of one person, each from where it was
             assert [data["version"] for _, data in await follower.take(3)] == [3, 4, 5]
+            assert follower.resumed is True
+        assert await late.take(0) == []
+        assert late.resumed is False, "what followed is forgotten, so it reads anew"
         await world.happen(world.session(facts.SessionLeft, party="member", left_at=world.clock.now()))
-        assert [data["version"] for _, data in await first.take(1)] == [6]
+        for follower in (first, late):
+            assert [data["version"] for _, data in await follower.take(1)] == [6]
+
+
+@pytest.mark.rule("NOTE-4")
+async def test_what_is_forgotten_before_a_client_app_has_caught_up_ends_its_stream(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It comes back with its last id, and is told that it is not followed."""
+    from makegood_notifications.store import stream
+
+    await world.reserved()
+    async with world.service.database.reading() as queries:
+        start = await stream.end(queries)
+    for _ in range(3):
+        await world.happen(world.session(facts.SessionJoined, party="member", joined_at=world.clock.now()))
+    entries = stream.entries
+
+    async def slowly(queries: Any, person_id: str, after: Any, limit: int) -> Any:
+        """While the first is read, the second is forgotten."""
+        found = await entries(queries, person_id, after, limit)
+        if after == start:
+            async with as_owner(world.service.database.url) as owner:
+                await owner.execute(
+                    "WITH gone AS (DELETE FROM stream WHERE (data->>'version')::int = 3 RETURNING txid, position)"
+                    " INSERT INTO stream_pruned (txid, position) SELECT * FROM gone"
+                )
+        return found
+
+    monkeypatch.setattr(stream, "entries", slowly)
+    async with served(world) as base:
+        async with following(world, base, world.member, "member", start.text) as follower:
+            with pytest.raises(AssertionError, match="the stream ended"):
+                await follower.take(3)
+            assert follower.resumed is True
+        monkeypatch.setattr(stream, "entries", entries)
+        async with following(world, base, world.member, "member", follower.last_id) as again:
+            assert await again.take(0) == []
+            assert again.resumed is False
 
 
 @pytest.mark.rule("NOTE-4")

@@ -62,8 +62,8 @@ async def follow_stream(
     """Events `session.changed`, `room.message`, `credits.changed`, `waitlist.offered` of the caller. With `Last-Event-ID` those
     since then, up to two days back; without, those from now on. The first event is `stream.opened`: its id is the place to come
     back to, and `resumed` in its data tells whether the id that was sent is followed. It is false for an id that this stream
-    never gave: then what happened before is not shown, so read it anew. The stream ends when its access token does: come back
-    with a new one.
+    never gave, and for one that is too old: then what happened before is not shown, so read it anew. The stream ends when its
+    access token does: come back with a new one.
 
     A person can have five streams open. One more closes the oldest, which ends with the event `stream.closed` and
     `{"reason": "too-many-streams"}`: do not come back at once, for that would close another one."""
@@ -72,8 +72,8 @@ async def follow_stream(
     after = Position.parse(last_event_id) if last_event_id else None
     async with service.database.reading() as queries:
         end = await stream.end(queries)
-    # An id from beyond the end is of another installation or of data that a restore took back; it would be waited for in vain.
-    resumed = after is not None and after <= end
+        # An id from beyond the end is of another installation or of data that a restore took back; it would be waited for in vain.
+        resumed = after is not None and after <= end and not await stream.is_pruned(queries, after)
     streams: Streams = service.parts.streams
     here = context(request)
     opened = streams.enter(access.caller.subject, here.break_off)
@@ -92,11 +92,18 @@ async def _events(
     loop = asyncio.get_running_loop()
     streams: Streams = service.parts.streams
     look = LOOK if not service.signals.connected else SELDOM
+    behind = resumed
     async with streams.following(stream):
         yield b"retry: %d\n" % RETRY + _event(Entry(after, "stream.opened", {"resumed": resumed}))
         spoke, pause = loop.time(), look
         while not stream.over and stream.closed_because is None and time.time() < caller.until:
-            if entries := await _look(service, caller.subject, after):
+            try:
+                entries = await _look(service, caller.subject, after, behind=behind)
+            except _Forgotten:
+                return  # the client app comes back with its last id, and is told that it is not followed
+            if entries is not None:
+                behind = behind and bool(entries)
+            if entries:
                 yield b"".join(_event(entry) for entry in entries)
                 after, spoke = entries[-1].position, loop.time()
                 continue
@@ -109,14 +116,22 @@ async def _events(
             yield b"event: stream.closed\nretry: %d\ndata: %b\n\n" % (LATER, _encode({"reason": stream.closed_because}))
 
 
-async def _look(service: Service, person_id: str, after: Position) -> Sequence[Entry]:
+class _Forgotten(Exception):
+    """Something was pruned before a client app that had come back could be shown it."""
+
+
+async def _look(service: Service, person_id: str, after: Position, *, behind: bool) -> Sequence[Entry] | None:
+    """What there is for the person; None if the database is away. `behind`: the client app has not caught up yet."""
     try:
         async with service.database.reading() as queries:
-            return await stream.entries(queries, person_id, after, AT_ONCE)
+            found = await stream.entries(queries, person_id, after, AT_ONCE)
+            if behind and await stream.is_pruned(queries, after):
+                raise _Forgotten
     except Exception as error:
         if not is_transient(error):
             raise
-        return ()
+        return None
+    return found
 
 
 def _event(entry: Entry) -> bytes:

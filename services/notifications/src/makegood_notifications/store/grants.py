@@ -32,8 +32,9 @@ GRANTS: Final[Grants] = {
         auditor="SELECT (id, person_id, session_id, channel, template, status, reason)",
     ),
     "stream": Allowed(
-        "SELECT, INSERT (member_id, provider_id, kind, data)", pruner="SELECT (position, made_at), DELETE"
+        "SELECT, INSERT (member_id, provider_id, kind, data)", pruner="SELECT (txid, position, made_at), DELETE"
     ),
+    "stream_pruned": Allowed("SELECT", pruner="SELECT, INSERT (txid, position), UPDATE (txid, position)"),
     "returns_to_tell": Allowed("SELECT, INSERT, DELETE"),
     # What other services told.
     "news_read": Allowed("SELECT, INSERT, UPDATE (partitions, read_until)"),

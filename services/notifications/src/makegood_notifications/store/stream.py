@@ -31,11 +31,22 @@ _AFTER_OF = {party: _AFTER.format(party=f"{party}_id") for party in ("member", "
 _NOW = "SELECT pg_snapshot_xmin(pg_current_snapshot())::text"
 
 _PRUNE = f"""
-DELETE FROM stream WHERE position IN (
-    SELECT position FROM stream WHERE made_at < clock_timestamp() - interval '{KEPT}'
-    ORDER BY position LIMIT {_PRUNED_AT_ONCE}
+WITH gone AS (
+    DELETE FROM stream WHERE position IN (
+        SELECT position FROM stream WHERE made_at < clock_timestamp() - interval '{KEPT}'
+        ORDER BY position LIMIT {_PRUNED_AT_ONCE}
+    )
+    RETURNING txid, position
+), highest AS (
+    INSERT INTO stream_pruned (txid, position)
+    SELECT txid, position FROM gone ORDER BY txid DESC, position DESC LIMIT 1
+    ON CONFLICT (one) DO UPDATE SET txid = excluded.txid, position = excluded.position
+    WHERE (stream_pruned.txid, stream_pruned.position) < (excluded.txid, excluded.position)
 )
+SELECT count(*) FROM gone
 """  # noqa: S608 (constants)
+
+_IS_PRUNED = "SELECT EXISTS (SELECT FROM stream_pruned WHERE (txid, position) > ($1::text::xid8, $2))"
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -83,16 +94,21 @@ async def entries(queries: Queries, person_id: str, after: Position, limit: int)
     return [found[position] for position in sorted(found)[:limit]]
 
 
+async def is_pruned(queries: Queries, after: Position) -> bool:
+    """Whether any of what followed `after` has been forgotten, be it anybody's."""
+    return bool(await queries.fetch_value(_IS_PRUNED, str(after.txid), after.number))
+
+
 async def prune(service: Service) -> None:
     """Endless: forgets entries older than KEPT, a few at a time."""
     while True:
         try:
             async with service.pruner.reading() as queries:
-                gone = await queries.execute(_PRUNE)
+                gone: int = await queries.fetch_value(_PRUNE)
         except Exception as error:
             if not is_transient(error):
                 raise
             _log.warning("stream not pruned", error=type(error).__name__)
-            gone = "DELETE 0"
-        if gone != f"DELETE {_PRUNED_AT_ONCE}":
+            gone = 0
+        if gone < _PRUNED_AT_ONCE:
             await asyncio.sleep(_BETWEEN_PRUNES)
