@@ -85,9 +85,11 @@ async def test_a_room_that_a_party_closed_is_told_nobody(world: World) -> None:
     assert await world.rows("SELECT template FROM deliveries") == []
 
 
-def passed_over(world: World, *codes: Any, tells: bool = True) -> facts.WaitlistCandidatePassedOver:
+def passed_over(
+    world: World, *codes: Any, tells: bool = True, entry_id: str | None = None
+) -> facts.WaitlistCandidatePassedOver:
     return facts.WaitlistCandidatePassedOver(
-        entry_id=new_id(),
+        entry_id=entry_id or new_id(),
         provider_id=world.provider,
         member_id=world.member,
         room_id=world.room_id,

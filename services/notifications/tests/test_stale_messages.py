@@ -14,13 +14,12 @@ from makegood_chassis.messaging.progress import ReadUntil
 from makegood_contracts import events as facts
 from makegood_contracts.envelope import Cause, encode
 from makegood_contracts.ids import new_id
-from makegood_notifications.domain.delivering import Standing, no_longer_true
-from makegood_notifications.domain.facts import Facts, More
 from makegood_notifications.store.news import News
 from msgspec import structs
 
 from .conftest import START, World, eventually
-from .test_changes import offer
+from .test_changes import offer, text
+from .test_endings import passed_over
 from .test_messages import parts
 
 LATER = START + timedelta(hours=1)
@@ -194,6 +193,35 @@ async def test_an_offer_that_lapsed_in_the_same_poll_is_not_sent(world: World) -
     assert mailed(world) == []
 
 
+@pytest.mark.rule("NOTE-3", "AVAIL-6")
+@pytest.mark.parametrize("change", ["left", "booked", "offered", "passed over anew", "passed over again, untold"])
+async def test_why_somebody_could_not_book_is_not_mailed_once_their_entry_has_changed(
+    world: World, change: str
+) -> None:
+    await world.everybody()
+    await world.reserved()
+    first = passed_over(world, "coverage-ended")
+    other = passed_over(world, "member-busy")
+    names = ("entry_id", "provider_id", "member_id", "room_id", "length_minutes", "modality")
+    same = {name: getattr(first, name) for name in names}
+    then: dict[str, Callable[[], Any]] = {
+        "left": lambda: facts.WaitlistEnded(**same, cause="left"),
+        "booked": lambda: facts.WaitlistEnded(**same, cause="booked"),
+        "offered": lambda: offer(world, **same),
+        "passed over anew": lambda: passed_over(world, "outstanding-charges", entry_id=first.entry_id),
+        "passed over again, untold": lambda: passed_over(world, "coverage-ended", tells=False, entry_id=first.entry_id),
+    }
+    async with world.sending():
+        await Poll(world).brings(first, other, then[change]())
+        await world.settled()
+    told = [text(mail) for mail in world.inbox.mails if mail["Subject"].startswith("A time you wait for was free")]
+    assert sum("your coverage does not reach that day" in one for one in told) == (
+        change == "passed over again, untold"
+    )
+    assert sum("an invoice is overdue" in one for one in told) == (change == "passed over anew")
+    assert len(told) == (2 if change.startswith("passed over") else 1), "other entries are told of"
+
+
 @pytest.mark.rule("NOTE-3", "CRED-7")
 @pytest.mark.parametrize("settled", ["paid", "void"])
 async def test_an_invoice_that_was_settled_in_the_same_poll_is_not_sent(world: World, settled: str) -> None:
@@ -299,50 +327,3 @@ async def test_all_partitions_of_all_topics_count(world: World) -> None:
     assert (await News(database).read_until()).year == 1, "the other partition is not known yet"
     await News(database).note([ReadUntil("a", 1, 2, two), ReadUntil("b", 0, 1, one)])
     assert await News(database).read_until() == one
-
-
-ANY: dict[str, Any] = {
-    "session_id": "s",
-    "room_id": "r",
-    "member_id": "m",
-    "provider_id": "p",
-    "length_minutes": 30,
-    "modality": "video",
-}
-
-
-@pytest.mark.rule("NOTE-3")
-@pytest.mark.parametrize(
-    ("template", "standing", "expected"),
-    [
-        ("session-confirmed", Standing("confirmed", START, LATER), False),
-        ("session-confirmed", Standing("confirmed", LATER, LATER), True),
-        ("session-confirmed", Standing("confirmed", START, LATER, "v"), True),
-        ("session-confirmed", Standing("reserved", START, LATER), False),
-        ("session-confirmed", Standing("completed", START, LATER), True),
-        ("session-confirmed", Standing(), False),
-        ("session-extended", Standing("completed", START, LATER), False),
-        ("session-extended", Standing("confirmed", START, START), True),
-        ("provider-missed", Standing("provider_missed", START, LATER), False),
-        ("provider-missed", Standing("completed", START, LATER), True),
-        ("outcome-corrected", Standing("completed", START, LATER), False),
-        ("outcome-corrected", Standing("cancelled", START, LATER), True),
-        ("reminder", Standing(), True),
-        ("reminder", Standing("confirmed", START, LATER), False),
-        ("to-provider-confirm", Standing("confirmed", START, LATER), True),
-        ("to-provider-outcome", Standing("confirmed", START, LATER), False),
-        ("to-provider-outcome", Standing("completed", START, LATER), True),
-        ("to-provider-outcome", Standing("provider_missed", START, LATER), True),
-        ("waitlist-offered", Standing(offer_open=False), True),
-        ("to-provider-changed", Standing(room_open=True), True),
-        ("to-provider-changed", Standing(room_open=False), False),
-        ("erasure-requested", Standing(erasure_pending=False), True),
-        ("erasure-requested", Standing(erasure_pending=True), False),
-        ("erasure-taken-back", Standing(erasure_pending=True), True),
-        ("invoice-issued", Standing("cancelled", START, LATER), False),
-    ],
-    ids=str,
-)
-def test_each_template_has_its_truth(template: str, standing: Standing, expected: bool) -> None:
-    said = Facts(**ANY, starts_at=START, ends_at=LATER, time_zone="UTC", more=More(outcome="completed"))
-    assert no_longer_true(template, said, standing, now=START - timedelta(days=1)) is expected

@@ -18,12 +18,14 @@ OVER: Final[Set[str]] = frozenset(
     {"completed", "declined", "expired", "cancelled", "provider_missed", "member_no_show"}
 )
 
+EXTENDED: Final = "session-extended"
+REZONED: Final = "session-zone-changed"
 NEWS_OF_WHAT_IS_TO_COME: Final[Set[str]] = frozenset(
     {
         "session-confirmed",
         "session-moved-by-member",
         "session-moved-by-provider",
-        "session-zone-changed",
+        REZONED,
         "to-provider-moved",
         "to-provider-scheduled",
     }
@@ -45,7 +47,6 @@ VENUE_PATIENCE: Final = timedelta(minutes=2)
 OFFERS: Final[Set[str]] = frozenset({"waitlist-offered"})
 ONLY_TAKE_BACK: Final[Set[str]] = frozenset({"to-provider-unscheduled"})
 """Templates that say nothing but that an invitation no longer holds."""
-EXTENDED: Final = "session-extended"
 CORRECTED: Final = "outcome-corrected"
 ENDED: Final[Mapping[str, str]] = {
     "session-declined": "declined",
@@ -77,6 +78,7 @@ class Standing:
     offer_open: bool | None = None
     room_open: bool | None = None
     erasure_pending: bool = False
+    time_zone: str | None = None
 
 
 def retry_after(attempts: int) -> timedelta:
@@ -92,11 +94,11 @@ def no_longer_true(template: str, facts: Facts, standing: Standing, *, now: date
     here contradicts nothing but a reminder or a question.
     """
     if template in REMINDS:
-        return standing.status != "confirmed" or standing.starts_at != facts.starts_at or now >= facts.starts_at
+        return standing.status != "confirmed" or not _then_and_there(facts, standing) or now >= facts.starts_at
     if template in ASKS_TO_CONFIRM:
-        return standing.status != "reserved" or standing.starts_at != facts.starts_at
+        return standing.status != "reserved" or not _then_and_there(facts, standing)
     if template in ASKS_HOW_IT_WENT:
-        return standing.status != "confirmed" or standing.starts_at != facts.starts_at
+        return standing.status != "confirmed" or not _then_and_there(facts, standing)
     if template in OFFERS:
         return not standing.offer_open
     if template in ERASURE:
@@ -106,10 +108,22 @@ def no_longer_true(template: str, facts: Facts, standing: Standing, *, now: date
     if standing.status is None:
         return False
     if template in NEWS_OF_WHAT_IS_TO_COME:
-        there = (standing.starts_at, standing.venue_id) == (facts.starts_at, facts.venue_id)
-        return standing.status in OVER or not there
+        has_confirmed = facts.tentative and standing.status == "confirmed"
+        zoned = not _tells_of_zone(template, facts) or standing.time_zone == facts.time_zone
+        return standing.status in OVER or has_confirmed or not zoned or not _then_and_there(facts, standing)
     if template == EXTENDED:
-        return standing.status in OVER - {"completed"} or standing.ends_at != facts.ends_at
+        return standing.status in OVER - {"completed"} or not _then_and_there(facts, standing)
     if template == CORRECTED:
         return facts.more is not None and standing.status != facts.more.outcome
     return template in ENDED and standing.status != ENDED[template]
+
+
+def _then_and_there(facts: Facts, standing: Standing) -> bool:
+    """Whether the session stands at the time and place that a message names."""
+    said = facts.starts_at, facts.ends_at, facts.venue_id
+    return (standing.starts_at, standing.ends_at, standing.venue_id) == said
+
+
+def _tells_of_zone(template: str, facts: Facts) -> bool:
+    """Whether the zone is the news. Other messages name theirs, and what they say is right in any."""
+    return template == REZONED or (facts.more is not None and facts.more.change == "rezoned")

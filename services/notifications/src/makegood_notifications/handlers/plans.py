@@ -16,12 +16,13 @@ from makegood_contracts.events import (
     WaitlistOffered,
     WaitlistOfferLapsed,
 )
+from makegood_contracts.events.schedules import WaitlistFact
 
 from makegood_notifications.domain.announcements import WAITLIST_OFFERED, WAITLIST_PASSED_OVER
 from makegood_notifications.domain.facts import Facts, More
 from makegood_notifications.domain.origin import origin_of
 from makegood_notifications.handlers.telling import Teller
-from makegood_notifications.store import people, plans, venues
+from makegood_notifications.store import deliveries, people, plans, venues
 from makegood_notifications.store.outgoing import Outgoing
 from makegood_notifications.store.people import NOTHING_SAID
 
@@ -59,9 +60,11 @@ class WaitlistMessages:
 
     async def passed_over(self, batch: Sequence[Received[WaitlistCandidatePassedOver]], unit: UnitOfWork) -> None:
         """A slot opened that the member could not have booked: why, and that they keep their place."""
-        news = [received for received in batch if received.event.tells_member]
+        # Of several in a batch the last is how it stands now.
+        news = {received.event.entry_id: received for received in batch if received.event.tells_member}.values()
         if not news:
             return
+        await _overtaken([received.event for received in news], unit)
         outgoing = Outgoing()
         members = {received.event.member_id for received in news}
         known = await people.preferences(unit, members)
@@ -74,9 +77,15 @@ class WaitlistMessages:
             self._teller.tell(WAITLIST_PASSED_OVER, facts, origin_of(received), member, member.locale, unit, outgoing)
         await self._teller.write(outgoing, unit)
 
+    async def closed(self, batch: Sequence[Received[WaitlistEnded | WaitlistOfferLapsed]], unit: UnitOfWork) -> None:
+        """What the member knew of the entry is over; they are told nothing."""
+        await self._model.closed(batch, unit)
+        await _overtaken([received.event for received in batch], unit)
+
     async def offered(self, batch: Sequence[Received[WaitlistOffered]], unit: UnitOfWork) -> None:
         """By chat, e-mail and stream. The time is shown in the member's own zone: nothing was booked in another one."""
         await self._model.offered(batch, unit)
+        await _overtaken([received.event for received in batch], unit)
         outgoing = Outgoing()
         members = {received.event.member_id for received in batch}
         known = await people.preferences(unit, members)
@@ -93,6 +102,11 @@ class WaitlistMessages:
             data = {"entry_id": event.entry_id, "room_id": event.room_id}
             outgoing.entry(event.member_id, None, "waitlist.offered", data)
         await self._teller.write(outgoing, unit)
+
+
+async def _overtaken(events: Sequence[WaitlistFact], unit: UnitOfWork) -> None:
+    """NOTE-3: why somebody could not book is not told any more once there is later news of their entry."""
+    await deliveries.leave_out_passed_over(unit, [(event.member_id, event.entry_id) for event in events])
 
 
 def _facts(

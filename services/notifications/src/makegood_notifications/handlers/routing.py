@@ -112,5 +112,7 @@ def event_handlers(handlers: Handlers) -> EventHandlers:
         RoomRestarted: handlers.room_messages.restarted,
         ProviderChanged: handlers.room_messages.left,
         WaitlistOffered: handlers.waitlist.offered,
+        WaitlistOfferLapsed: handlers.waitlist.closed,
+        WaitlistEnded: handlers.waitlist.closed,
         WaitlistCandidatePassedOver: handlers.waitlist.passed_over,
     }

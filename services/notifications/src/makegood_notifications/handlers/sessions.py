@@ -76,7 +76,7 @@ class Followed:
 
 def status_after(event: SessionFact, before: str | None) -> str:
     """The session's status after `event`; `before` where the event leaves it."""
-    if isinstance(event, SessionMoved):
+    if isinstance(event, SessionMoved | SessionZoneChanged):
         return "confirmed" if event.confirmed else "reserved"
     if isinstance(event, OutcomeCorrected):
         return event.outcome

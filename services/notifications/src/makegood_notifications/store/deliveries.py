@@ -33,7 +33,7 @@ TAKEN: Final = f"""
 SELECT taken.id, taken.event_id, taken.person_id, taken.channel, taken.template, taken.session_id, taken.facts, taken.correlation_id,
        taken.traceparent, taken.occurred_at, taken.attempts, taken.position, taken.before, taken.withdrawn, taken.recipient,
        sessions.status AS session_status, sessions.starts_at AS session_starts_at, sessions.ends_at AS session_ends_at,
-       sessions.venue_id AS session_venue_id,
+       sessions.venue_id AS session_venue_id, sessions.time_zone AS session_time_zone,
        people.name, people.email, people.phone, people.locale, people.by_email, people.by_whatsapp,
        (SELECT name FROM people WHERE people.id = CASE taken.facts->>'provider_id'
             WHEN taken.person_id THEN taken.facts->>'member_id' ELSE taken.facts->>'provider_id' END) AS other_name,
@@ -195,6 +195,7 @@ def _taken(row: Row, facts: Facts, remark: str | None) -> Taken:
             row["offer_open"],
             row["room_open"],
             row["erasure_pending"],
+            row["session_time_zone"],
         ),
         name=row["name"] or "",
         email=row["email"],
@@ -255,6 +256,19 @@ WHERE deliveries.status = 'queued' AND deliveries.person_id = settled.person_id
 async def leave_out_invoices(queries: Queries, settled: Sequence[tuple[str, str]]) -> None:
     """Leaves out what is queued about these invoices: (member, invoice). One that is just being sent is not tried again."""
     await queries.execute(_LEAVE_OUT, *[list(values) for values in zip(*settled, strict=True)])
+
+
+_LEAVE_OUT_PASSED_OVER = f"""
+UPDATE deliveries SET {WITHDRAW.format(why="no-longer-true")}
+FROM unnest($1::text[], $2::text[]) AS changed (person_id, entry_id)
+WHERE deliveries.status = 'queued' AND deliveries.person_id = changed.person_id
+  AND deliveries.template = 'waitlist-passed-over' AND deliveries.facts->'more'->>'entry_id' = changed.entry_id
+"""  # noqa: S608 (constants)
+
+
+async def leave_out_passed_over(queries: Queries, changed: Sequence[tuple[str, str]]) -> None:
+    """Leaves out why these could not book, as far as it is queued: (member, entry of the waitlist), of which there is later news."""
+    await queries.execute(_LEAVE_OUT_PASSED_OVER, *[list(values) for values in zip(*changed, strict=True)])
 
 
 _IN_APP = f"""

@@ -1,0 +1,110 @@
+"""NOTE-3: what each message says must be so when it is sent."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from makegood_notifications.domain.delivering import Standing, no_longer_true
+from makegood_notifications.domain.facts import Facts, More
+
+from .conftest import START
+
+LATER = START + timedelta(hours=1)
+ANY: dict[str, Any] = {
+    "session_id": "s",
+    "room_id": "r",
+    "member_id": "m",
+    "provider_id": "p",
+    "length_minutes": 30,
+    "modality": "video",
+}
+
+
+@pytest.mark.rule("NOTE-3")
+@pytest.mark.parametrize(
+    ("template", "standing", "expected"),
+    [
+        ("session-confirmed", Standing("confirmed", START, LATER), False),
+        ("session-confirmed", Standing("confirmed", LATER, LATER), True),
+        ("session-confirmed", Standing("confirmed", START, LATER, "v"), True),
+        ("session-confirmed", Standing("reserved", START, LATER), False),
+        ("session-confirmed", Standing("completed", START, LATER), True),
+        ("session-confirmed", Standing(), False),
+        ("session-extended", Standing("completed", START, LATER), False),
+        ("session-extended", Standing("confirmed", START, START), True),
+        ("provider-missed", Standing("provider_missed", START, LATER), False),
+        ("provider-missed", Standing("completed", START, LATER), True),
+        ("outcome-corrected", Standing("completed", START, LATER), False),
+        ("outcome-corrected", Standing("cancelled", START, LATER), True),
+        ("reminder", Standing(), True),
+        ("reminder", Standing("confirmed", START, LATER), False),
+        ("to-provider-confirm", Standing("confirmed", START, LATER), True),
+        ("to-provider-outcome", Standing("confirmed", START, LATER), False),
+        ("to-provider-outcome", Standing("completed", START, LATER), True),
+        ("to-provider-outcome", Standing("provider_missed", START, LATER), True),
+        ("waitlist-offered", Standing(offer_open=False), True),
+        ("to-provider-changed", Standing(room_open=True), True),
+        ("to-provider-changed", Standing(room_open=False), False),
+        ("erasure-requested", Standing(erasure_pending=False), True),
+        ("erasure-requested", Standing(erasure_pending=True), False),
+        ("erasure-taken-back", Standing(erasure_pending=True), True),
+        ("invoice-issued", Standing("cancelled", START, LATER), False),
+    ],
+    ids=str,
+)
+def test_each_template_has_its_truth(template: str, standing: Standing, expected: bool) -> None:
+    said = Facts(**ANY, starts_at=START, ends_at=LATER, time_zone="UTC", more=More(outcome="completed"))
+    assert no_longer_true(template, said, standing, now=START - timedelta(days=1)) is expected
+
+
+AS_SAID: dict[str, Any] = {"starts_at": START, "ends_at": LATER, "venue_id": "v", "time_zone": "UTC"}
+OTHERWISE: dict[str, Any] = {
+    "starts_at": START - timedelta(hours=1), "ends_at": LATER + timedelta(minutes=15), "venue_id": "w",
+}  # fmt: skip
+SAY_WHEN_AND_WHERE = {  # and how the session stands that they tell of
+    **dict.fromkeys(
+        ["session-confirmed", "session-moved-by-member", "session-moved-by-provider", "session-zone-changed",
+         "session-extended", "to-provider-moved", "to-provider-scheduled", "reminder", "to-provider-reminder",
+         "reconfirm-asked", "to-provider-outcome"],
+        "confirmed",
+    ),
+    "to-provider-confirm": "reserved",
+}  # fmt: skip
+
+
+@pytest.mark.rule("NOTE-3", "NOTE-1")
+@pytest.mark.parametrize("template", SAY_WHEN_AND_WHERE)
+@pytest.mark.parametrize("changed", [None, *OTHERWISE])
+def test_whatever_is_said_of_time_and_place_must_be_so(template: str, changed: str | None) -> None:
+    said = Facts(**{**ANY, "modality": "in_person"}, **AS_SAID)
+    now = Standing(SAY_WHEN_AND_WHERE[template], **AS_SAID)
+    if changed is not None:
+        now = replace(now, **{changed: OTHERWISE[changed]})
+    assert no_longer_true(template, said, now, now=START - timedelta(days=1)) is (changed is not None)
+
+
+@pytest.mark.rule("NOTE-3", "RESC-5")
+@pytest.mark.parametrize(
+    ("template", "more", "expected"),
+    [
+        ("session-zone-changed", None, True),
+        ("to-provider-scheduled", More(change="rezoned"), True),
+        ("to-provider-scheduled", More(change="confirmed"), False),
+        ("session-confirmed", None, False),  # the times that it says are right, and it names the zone
+    ],
+)
+def test_news_of_a_zone_that_was_changed_again_is_not_sent(template: str, more: More | None, expected: bool) -> None:
+    said = Facts(**ANY, **{**AS_SAID, "time_zone": "Asia/Tokyo"}, more=more)
+    stands = Standing("confirmed", **AS_SAID)
+    assert no_longer_true(template, said, stands, now=START - timedelta(days=1)) is expected
+
+
+@pytest.mark.rule("NOTE-3", "RESC-1")
+@pytest.mark.parametrize("template", ["session-moved-by-member", "to-provider-moved", "session-zone-changed"])
+def test_that_the_provider_has_yet_to_confirm_is_not_said_once_they_have(template: str) -> None:
+    said = Facts(**ANY, **AS_SAID, tentative=True)
+    for status, expected in (("reserved", False), ("confirmed", True)):
+        assert no_longer_true(template, said, Standing(status, **AS_SAID), now=START - timedelta(days=1)) is expected
