@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
+
 import pytest
-from makegood_contracts.ids import is_id, is_person_id, new_id
+from makegood_contracts.ids import is_id, is_person_id, made_at, new_id
 
 KNOWN = "0193f5b5-0000-7000-8000-00000000abcd"
+
+
+def test_an_id_tells_when_it_was_made() -> None:
+    before = datetime.now(UTC) - timedelta(milliseconds=1)
+    assert before <= made_at(new_id()) <= datetime.now(UTC)
+    assert made_at(KNOWN).isoformat(timespec="milliseconds") == "2024-12-23T22:48:20.224+00:00"
 
 
 @pytest.mark.parametrize("text", [KNOWN, KNOWN.upper(), new_id()])

@@ -10,9 +10,10 @@ import pytest
 from makegood_contracts import events as facts
 from makegood_contracts.ids import new_id
 
-from .conftest import START, World
+from .conftest import START, World, eventually
 from .test_changes import text
 from .test_messages import invitation, parts
+from .test_stale_messages import Poll
 
 GARDEN, TOWER = new_id(), new_id()
 IN_GARDEN, IN_TOWER = "Garden Practice, 12 Park Lane, Leeds", "Tower Rooms, 3 High Street, Leeds"
@@ -121,6 +122,50 @@ async def test_a_message_that_overtakes_the_news_of_its_venue_waits_for_it(world
         await world.happen(venue(GARDEN, "Old name, Nowhere"), venue(GARDEN, IN_GARDEN, 2))
         (mail,) = await world.inbox.wait_for(world.ada, 1)
     assert f"Where: {IN_GARDEN}" in text(mail)
+
+
+@pytest.mark.rule("NOTE-1", "NOTE-3")
+async def test_after_an_outage_a_message_still_waits_for_the_news_of_its_venues(world: World) -> None:
+    """The event is older than the patience; the message about it is not."""
+    await world.everybody()
+    await world.reserved()
+    here: dict[str, Any] = {"modality": "in_person", "venue_id": GARDEN}
+    moved = world.moved("provider", modality="in_person", venue_id=TOWER, old_venue_id=GARDEN)
+    async with world.sending():
+        await Poll(world).brings(
+            world.session(facts.SessionConfirmed, confirmed_by="provider", **here), moved, ago=timedelta(hours=1)
+        )
+        await world.happen(venue(TOWER, IN_TOWER))
+
+        async def put_off() -> list[Any]:
+            return await world.rows(
+                "SELECT id FROM deliveries WHERE template = 'session-moved-by-provider' AND channel = 'email'"
+                " AND status = 'queued' AND reason IS NULL AND next_attempt_at > clock_timestamp()"
+            )
+
+        await eventually(put_off)
+        assert world.inbox.mails == [], "nor while the place before the move is unknown"
+        await world.happen(venue(GARDEN, IN_GARDEN))
+        (mail,) = await world.inbox.wait_for(world.ada, 1)
+    names_in_both_parts(mail, IN_TOWER, IN_GARDEN)
+
+
+@pytest.mark.rule("NOTE-1", "ROOM-4")
+async def test_the_chat_names_a_venue_of_which_news_comes_later(world: World) -> None:
+    await world.everybody()
+    opened = facts.RoomOpened(
+        room_id=world.room_id, member_id=world.member, provider_id=world.provider, room_version=1, opened_at=START
+    )
+    here: dict[str, Any] = {"modality": "in_person", "venue_id": GARDEN}
+    await world.happen(opened, world.session(facts.SessionReserved, confirm_by=START, **here))
+    await world.happen(world.session(facts.SessionConfirmed, confirmed_by="provider", **here))
+    page = f"https://app.example.org/sessions/{world.session_id}"
+    assert (await chat(world)).endswith(f"\nWhere: {page}")
+    await world.happen(venue(GARDEN, IN_GARDEN))
+    assert (await chat(world)).endswith(f"\nWhere: {IN_GARDEN}")
+    async with world.client(world.member) as client:
+        held = (await client.get(f"/v1/people/{world.member}/export")).json()
+    assert [message["text"].endswith(f"\nWhere: {IN_GARDEN}") for message in held["messages"]] == [True]
 
 
 @pytest.mark.rule("NOTE-1")

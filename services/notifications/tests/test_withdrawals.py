@@ -11,6 +11,7 @@ from .conftest import START, World
 from .test_changes import text
 from .test_contact_changes import CONFIRM, change, confirm, mails, token_of
 from .test_messages import invitation, parts
+from .test_stale_messages import Poll
 
 NEW, NEWER = "new@example.org", "newer@example.org"
 
@@ -63,6 +64,79 @@ async def test_who_kept_the_address_gets_one_cancel(world: World) -> None:
         await world.inbox.wait_for(world.ada, 2)
         await world.settled()
     assert len(world.inbox.mails) == 4  # two each
+
+
+def withdrawn(world: World, address: str) -> list[tuple[str, int]]:
+    """The bare calendar messages to an address: METHOD and SEQUENCE."""
+    bare = [mail for mail in world.inbox.mails if mail["Subject"] == "An invitation is taken back."]
+    found = [invitation(mail) for mail in bare if mail["To"].addresses[0].addr_spec == address]
+    return [(str(calendar["METHOD"]), int(event["SEQUENCE"])) for calendar, event in found]
+
+
+async def wants_no_mails(world: World) -> None:
+    await world.rows("UPDATE people SET by_email = false WHERE id = $1", world.member)
+
+
+@pytest.mark.rule("RESC-4", "NOTE-1")
+async def test_who_wants_no_mails_any_more_loses_the_appointment_at_each_address_that_has_it(world: World) -> None:
+    await world.everybody()
+    async with world.sending():
+        await world.confirmed()
+        await world.inbox.wait_for(world.ada, 1)
+        await moves_to(world, NEW)
+        await world.happen(world.moved("provider"))
+        await world.inbox.wait_for(NEW, 2)
+        await wants_no_mails(world)
+        await world.happen(world.session(facts.MemberNoShow, marked_by="system", starts_at=START + timedelta(hours=1)))
+        await world.settled()
+    assert withdrawn(world, world.ada) == [("CANCEL", 2)]
+    assert withdrawn(world, NEW) == [("CANCEL", 2)]
+    left_out = (
+        "SELECT reason FROM deliveries WHERE template = 'member-no-show' AND status = 'skipped' AND channel = 'email'"
+    )
+    assert await world.rows(left_out) == [("not-wanted",)]
+
+
+@pytest.mark.rule("RESC-4")
+async def test_a_cancel_that_is_one_mail_too_many_still_takes_the_appointment_back(world: World) -> None:
+    await world.everybody()
+    async with world.sending():
+        await world.confirmed()
+        await world.settled()
+        for number in range(30):
+            await world.happen(world.moved("provider", start=START + timedelta(hours=2 + number % 2)))
+        await world.settled()
+        await world.happen(world.cancelled("provider"))
+        await world.settled()
+    assert withdrawn(world, world.ada) == [("CANCEL", 31)]
+    left_out = "SELECT status FROM deliveries WHERE template = 'session-cancelled-by-provider' AND channel = 'email'"
+    assert await world.rows(left_out) == [("skipped",)]
+
+
+@pytest.mark.rule("RESC-4", "NOTE-3")
+async def test_a_cancel_whose_message_is_no_longer_true_still_takes_the_appointment_back(world: World) -> None:
+    await world.everybody()
+    async with world.sending():
+        await world.confirmed()
+        await world.settled()
+        world.clock.moment = START + timedelta(hours=3)
+        corrected = {"old_outcome": "provider_missed", "outcome": "member_no_show", "corrected_by": "support-1"}
+        await Poll(world).brings(
+            world.missed(), world.session(facts.OutcomeCorrected, **corrected, corrected_at=world.clock.moment)
+        )
+        await world.settled()
+    assert withdrawn(world, world.ada) == [("CANCEL", 1)]
+
+
+@pytest.mark.rule("RESC-4")
+async def test_who_was_never_invited_has_nothing_taken_back(world: World) -> None:
+    await world.everybody()
+    await wants_no_mails(world)
+    async with world.sending():
+        await world.confirmed()
+        await world.happen(world.cancelled("provider"))
+        await world.settled()
+    assert withdrawn(world, world.ada) == []
 
 
 @pytest.mark.rule("RESC-4", "SEC-3")

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from datetime import UTC, datetime
 from typing import Final
+from uuid import UUID
 
 from uuid_utils.compat import uuid7
 
@@ -14,6 +16,11 @@ _CANONICAL: Final = re.compile(r"[0-9A-Fa-f]{8}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0
 def new_id() -> str:
     """A fresh UUIDv7 in its canonical text form."""
     return str(uuid7())
+
+
+def made_at(made: str) -> datetime:
+    """When `new_id` made it, in real time, to the millisecond (RFC 9562 §5.7)."""
+    return datetime.fromtimestamp((UUID(made).int >> 80) / 1000, UTC)
 
 
 def is_id(text: str) -> bool:

@@ -72,6 +72,12 @@ class Facts:
     extended_minutes: int = 0
     """How much of the length extensions added."""
 
+    @property
+    def venue_ids(self) -> frozenset[str]:
+        """The venues that a message with these facts names: where it is, and where it was before a move."""
+        named = (self.venue_id, self.more.was_venue_id if self.more is not None else None)
+        return frozenset(venue_id for venue_id in named if venue_id is not None)
+
 
 def readable(remark: str) -> str:
     """What a person wrote without what is no text: line ends become line feeds, other control characters go."""

@@ -68,10 +68,14 @@ class Outcome:
         return self.delivery.email if sent_by_mail and self.delivery.facts.method == "REQUEST" else None
 
     @property
-    def takes_back(self) -> bool:
-        """Whether the person's address was told, as far as it could be, that the appointment is off."""
-        tried = self.status in ("sent", "failed") and self.delivery.channel == "email"
-        return tried and self.delivery.facts.method == "CANCEL" and self.delivery.recipient is None
+    def told(self) -> str | None:
+        """Of a CANCEL that is over: the address that was told, as far as it could be, that the appointment is off; empty where
+        none was, for then it goes to the person's own, too. None for anything else, and once the person is erased."""
+        delivery = self.delivery
+        cancels = delivery.channel == "email" and delivery.facts.method == "CANCEL" and delivery.recipient is None
+        if not cancels or self.status == "queued" or self.reason == "erased":
+            return None
+        return delivery.email or "" if self.status in ("sent", "failed") else ""
 
 
 class Sender:
@@ -198,7 +202,7 @@ class Sender:
             return Outcome(delivery, "skipped", "no-longer-true")
         if delivery.template in ONLY_TAKE_BACK and not delivery.invited:
             return Outcome(delivery, "skipped", "no-longer-true")
-        if delivery.lacks_venue and waited < VENUE_PATIENCE:
+        if delivery.lacks_venue and datetime.now(UTC) - delivery.written_at < VENUE_PATIENCE:
             return Outcome(delivery, pause=POLL_FOR_VENUE, counts=False)
         try:
             await self._carrier.send(delivery)
@@ -266,11 +270,7 @@ class Sender:
                 for one in done
             ]
             ended, more = await deliveries.finish(unit, rows)
-            cancels = [
-                (one.delivery.id, one.delivery.email or "")
-                for one in done
-                if one.takes_back and one.delivery.id in ended
-            ]
+            cancels = [(one.delivery.id, one.told) for one in done if one.told is not None and one.delivery.id in ended]
             if (cancels and await withdrawals.follow(unit, cancels)) or more:
                 unit.after_commit(self.wake)
             for one in done:

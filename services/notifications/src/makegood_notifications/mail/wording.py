@@ -15,7 +15,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from makegood_notifications.domain.facts import Facts, More
 from makegood_notifications.domain.links import PATHS, Links
-from makegood_notifications.domain.venues import NO_VENUES, Venues
+from makegood_notifications.domain.venues import NO_VENUES, Venue, Venues, to_be_named
 from makegood_notifications.mail.formatting import Formatter, Spoken, formatter
 
 FOLDER: Final = Path(__file__).parent.parent / "templates"
@@ -147,8 +147,11 @@ class Wording:
         return self._languages.get(locale.replace("_", "-").split("-")[0].lower()) or self._languages[DEFAULT]
 
     def chat(self, template: str, facts: Facts, locale: str, *, venues: Venues = NO_VENUES) -> str:
-        """The system message of the room's chat. It holds no names."""
+        """The system message of the room's chat. It holds no names. What of `venues` is not known yet is named when it is read:
+        see `with_names`."""
         language = self.language(locale)
+        meanwhile = self._elsewhere(language, facts)
+        venues = {**{one: Venue(to_be_named(one, meanwhile)) for one in facts.venue_ids}, **venues}
         format_ = formatter(locale, language.code)
         when = _when(language, _spoken(facts, format_))
         if facts.more is None:
@@ -303,6 +306,10 @@ class Wording:
         """The venue's name and place, or the page on which the session is joined; that page also says what is not known here."""
         if venue_id is not None and (venue := venues.get(venue_id)) is not None:
             return venue.text
+        return self._elsewhere(language, facts)
+
+    def _elsewhere(self, language: Language, facts: Facts) -> str:
+        """What stands in place of a venue."""
         return self._links.session(facts) if facts.session_id else language.one_of("modalities", facts.modality)
 
     def _appointment(

@@ -11,6 +11,9 @@ from makegood_chassis.database import Queries, Row, UnitOfWork
 from makegood_chassis.personal_data.sealing import Place
 from makegood_chassis.service import Service
 
+from makegood_notifications.domain.venues import named_in, with_names
+from makegood_notifications.store import venues
+
 _TABLE: Final = "chat_messages"
 REMARK: Final = "cancellation-remark"
 """The template of what a party wrote when it cancelled."""
@@ -93,13 +96,16 @@ async def messages(queries: Queries, room_id: str, *, before: str | None, limit:
 
 
 async def opened(queries: Queries, rows: Sequence[Row]) -> list[Message]:
-    """The messages in rows of COLUMNS."""
+    """The messages in rows of COLUMNS, with the names of venues that were not known when they were written."""
+    named = await venues.find(
+        queries, {one for row in rows if row["kind"] == "system" for one in named_in(row["text"])}
+    )
     places = [(Place(_TABLE, str(row["id"]), row["sender_id"] or ""), row["sealed"]) for row in rows]
     texts = await queries.personal_data.open(queries, places)
     return [
         Message(
-            str(row["id"]), str(row["room_id"]), row["kind"], row["template"], row["text"] if text is None else text,
-            row["sender_id"], row["sent_at"],
+            str(row["id"]), str(row["room_id"]), row["kind"], row["template"],
+            with_names(row["text"], named) if text is None else text, row["sender_id"], row["sent_at"],
         )
         for row, text in zip(rows, texts, strict=True)
     ]  # fmt: skip

@@ -12,6 +12,7 @@ import msgspec
 import sqlalchemy as sa
 from makegood_chassis.database import Queries, Row
 from makegood_contracts.events.deliveries import Channel
+from makegood_contracts.ids import made_at
 
 from makegood_notifications.domain.delivering import Standing
 from makegood_notifications.domain.facts import Facts
@@ -24,7 +25,7 @@ TURN: Final = 30.0
 """Seconds within which its sending must begin, so that it ends within LEASE: with a slow mail server many wait for few
 connections."""
 
-VENUES: Final = """CASE WHEN {facts}->>'venue_id' IS NOT NULL THEN (
+VENUES: Final = """CASE WHEN coalesce({facts}->>'venue_id', {facts}->'more'->>'was_venue_id') IS NOT NULL THEN (
             SELECT jsonb_object_agg(venues.id, jsonb_build_object('name', venues.name, 'place', venues.place)) FROM venues
             WHERE venues.id IN ({facts}->>'venue_id', {facts}->'more'->>'was_venue_id')) END"""
 """Those that the facts name, as they are called now; to be read with `venues_of`."""
@@ -155,7 +156,12 @@ class Taken:
     @property
     def lacks_venue(self) -> bool:
         """Whether it names a venue of which nothing is known yet: topics keep no order among each other."""
-        return self.facts.venue_id is not None and self.facts.venue_id not in self.venues
+        return self.recipient is None and not self.facts.venue_ids <= self.venues.keys()
+
+    @property
+    def written_at(self) -> datetime:
+        """When it was queued, in real time. After an outage that is long after its event."""
+        return made_at(self.id)
 
 
 async def take(queries: Queries, most: int, channel: Channel, now: datetime) -> list[Taken]:

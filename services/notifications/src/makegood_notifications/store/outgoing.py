@@ -14,7 +14,7 @@ from makegood_notifications.domain.allowances import MAILS, UNCOUNTED
 from makegood_notifications.domain.delivering import HELD_UP
 from makegood_notifications.domain.facts import Facts
 from makegood_notifications.domain.origin import Origin
-from makegood_notifications.store import allowances
+from makegood_notifications.store import allowances, withdrawals
 from makegood_notifications.store.deliveries import LEASE, TAKEN, Taken, taken_of
 
 _log = structlog.get_logger(__name__)
@@ -103,7 +103,7 @@ class Outgoing:
         """
         if not (self.deliveries or self.messages or self.entries):
             return []
-        await self._leave_out_too_many(unit)
+        left_out = await self._leave_out_too_many(unit)
         first = self._first_mails(room)
         rows = await unit.fetch(
             _WRITE,
@@ -114,17 +114,19 @@ class Outgoing:
             *_columns(self.messages, 6),
             *_columns(self.entries, 4),
         )
+        if left_out:
+            await withdrawals.follow(unit, [(delivery_id, "") for delivery_id in left_out])
         return await taken_of(unit, rows)
 
-    async def _leave_out_too_many(self, unit: UnitOfWork) -> None:
+    async def _leave_out_too_many(self, unit: UnitOfWork) -> list[str]:
         """Nobody fills another's mailbox: of what people cause, only so much goes out to one person; a room can be left for a new
-        one, so it is by their ids."""
+        one, so it is by their ids. Answers those left out that take an invitation back, which has to be done all the same."""
         caused: dict[str, list[int]] = {}
         for place, (_, _, person_id, channel, template, _, status, _, facts, *_) in enumerate(self.deliveries):
             if status == "queued" and template not in UNCOUNTED:
                 caused.setdefault(f"{person_id}/{facts.member_id}/{channel}", []).append(place)
         if not caused:
-            return
+            return []
         left = await allowances.use_many(unit, MAILS, {entity: len(places) for entity, places in caused.items()})
         beyond = {place for entity, places in caused.items() for place in places[left[entity] :]}
         for place in beyond:
@@ -133,6 +135,8 @@ class Outgoing:
         if beyond:
             self.mails = [place for place in self.mails if place not in beyond]
             _log.warning("mails left out: too many", count=len(beyond))
+        mails = [self.deliveries[place] for place in sorted(beyond) if self.deliveries[place][3] == "email"]
+        return [delivery[0] for delivery in mails if delivery[8].method == "CANCEL"]
 
     def _first_mails(self, most: int) -> set[int]:
         """The places of e-mails that need not wait for another one of this batch: of a person and session the first."""

@@ -42,7 +42,4 @@ async def find(queries: Queries, ids: Collection[str | None]) -> Venues:
 
 async def named_by(queries: Queries, facts: Iterable[Facts]) -> Venues:
     """Those that messages with these facts name."""
-    ids: set[str | None] = set()
-    for one in facts:
-        ids |= {one.venue_id, one.more.was_venue_id if one.more else None}
-    return await find(queries, ids)
+    return await find(queries, {venue_id for one in facts for venue_id in one.venue_ids})

@@ -1,0 +1,75 @@
+"""What a delivery that was taken says of itself, and what follows from how it ended."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from makegood_contracts.ids import new_id
+from makegood_notifications.domain.delivering import Standing
+from makegood_notifications.domain.facts import Facts, More
+from makegood_notifications.domain.venues import Venue
+from makegood_notifications.mail.sender import Outcome
+from makegood_notifications.store.deliveries import Taken
+
+from .conftest import START
+
+ADDRESS = "ada@example.org"
+
+
+def taken(*, about: dict[str, Any] | None = None, **changes: Any) -> Taken:
+    facts = Facts("s", "r", "m", "p", START, START, 45, "in_person", "UTC", **(about or {}))
+    given: dict[str, Any] = {
+        "id": new_id(), "event_id": new_id(), "person_id": "m", "channel": "email", "template": "session-moved-by-provider",
+        "session_id": "s", "facts": facts, "correlation_id": "c", "traceparent": None, "occurred_at": START, "attempts": 1,
+        "uncertain": False, "withdrawn": None, "turn_by": 0.0, "standing": Standing(), "name": "Ada", "email": ADDRESS,
+        "phone": None, "locale": "en", "by_email": True, "by_whatsapp": False, "other_name": "Grace",
+    }  # fmt: skip
+    return Taken(**{**given, **changes})
+
+
+@pytest.mark.rule("NOTE-1")
+@pytest.mark.parametrize(
+    ("venue_id", "was", "known", "lacks"),
+    [
+        (None, None, "", False), ("v", None, "v", False), ("v", None, "w", True), ("v", "w", "vw", False),
+        ("v", "w", "v", True), ("v", "w", "w", True), (None, "w", "", True),
+    ],
+)  # fmt: skip
+def test_a_message_lacks_any_venue_that_it_names(
+    venue_id: str | None, was: str | None, known: str, lacks: bool
+) -> None:
+    about = {"venue_id": venue_id, "more": More(elsewhere=True, was_venue_id=was) if was else None}
+    venues = {one: Venue(one) for one in known}
+    assert taken(about=about, venues=venues).lacks_venue is lacks
+    assert not taken(about=about, recipient="old@example.org").lacks_venue, "that one says nothing of the session"
+
+
+def test_a_delivery_knows_when_it_was_written_whenever_its_event_was() -> None:
+    before = datetime.now(UTC) - timedelta(milliseconds=1)
+    assert before <= taken(occurred_at=START - timedelta(days=9)).written_at <= datetime.now(UTC)
+
+
+@pytest.mark.rule("RESC-4")
+@pytest.mark.parametrize(
+    ("status", "reason", "told"),
+    [
+        ("sent", None, ADDRESS),
+        ("failed", "refused", ADDRESS),
+        ("failed", "unreachable", ADDRESS),
+        ("skipped", "not-wanted", ""),
+        ("skipped", "no-longer-true", ""),
+        ("skipped", "no-contact", ""),
+        ("skipped", "erased", None),
+        ("queued", None, None),
+    ],
+)
+def test_an_invitation_is_taken_back_however_its_cancel_ends(status: str, reason: str | None, told: str | None) -> None:
+    """Told are the other addresses that were invited; where nothing was tried at the person's own, that one as well."""
+    cancel = taken(about={"method": "CANCEL", "sequence": 1})
+    assert Outcome(cancel, status, reason).told == told
+    assert Outcome(taken(about={"method": "REQUEST"}), status, reason).told is None
+    assert Outcome(taken(), status, reason).told is None
+    bare = taken(about={"method": "CANCEL", "sequence": 1}, recipient="old@example.org")
+    assert Outcome(bare, status, reason).told is None
