@@ -147,8 +147,7 @@ class Wording:
         return self._languages.get(locale.replace("_", "-").split("-")[0].lower()) or self._languages[DEFAULT]
 
     def chat(self, template: str, facts: Facts, locale: str, *, venues: Venues = NO_VENUES) -> str:
-        """The system message of the room's chat. It holds no names. What of `venues` is not known yet is named when it is read:
-        see `with_names`."""
+        """The system message of the room's chat, without names of people. Reading puts in what `venues` lacks: `with_names`."""
         language = self.language(locale)
         meanwhile = self._elsewhere(language, facts)
         venues = {**{one: Venue(to_be_named(one, meanwhile)) for one in facts.venue_ids}, **venues}
