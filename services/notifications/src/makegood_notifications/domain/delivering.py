@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Set
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -31,6 +31,14 @@ NEWS_OF_WHAT_IS_TO_COME: Final[Set[str]] = frozenset(
     }
 )
 """Templates that tell of a session which is still to come, as they say."""
+TAKES_ITS_PLACE: Final[tuple[str, ...]] = (
+    "session-confirmed",
+    "session-moved-by-member",
+    "session-moved-by-provider",
+)
+"""Templates that tell the member everything that an earlier message says of time and place."""
+CATCHES_UP: Final[tuple[str, ...]] = ("session-confirmed", "session-moved-by-provider", EXTENDED, REZONED)
+"""Templates that are owed to the member, also where a change overtook them that their channel does not tell of."""
 REMINDS: Final[Set[str]] = frozenset({"reminder", "to-provider-reminder", "reconfirm-asked"})
 """Templates that are only true before a session which stands confirmed at that very time (REM-1, CONF-3)."""
 ASKS_TO_CONFIRM: Final[Set[str]] = frozenset({"to-provider-confirm"})
@@ -79,12 +87,45 @@ class Standing:
     room_open: bool | None = None
     erasure_pending: bool = False
     time_zone: str | None = None
+    length_minutes: int | None = None
+    invitation_sequence: int | None = None
+    told_later: bool = False
+    """Whether a later message of the same channel takes the place of this one."""
 
 
 def retry_after(attempts: int) -> timedelta:
     """The pause after the `attempts`-th try that the channel put off: doubling, an hour at most."""
     doublings = min(max(attempts - 1, 0), 16)
     return min(FIRST_RETRY * (1 << doublings), LONGEST_RETRY)
+
+
+def caught_up(template: str, facts: Facts, standing: Standing) -> Facts:
+    """What the message has to say now: a move that its channel does not tell of (RESC-2) must not cost the member the
+    confirmation (CONF-1). Otherwise `facts`, as they are; whether these are true is another question."""
+    as_said = standing.status == ("reserved" if facts.tentative else "confirmed")
+    if template not in CATCHES_UP or not as_said or standing.told_later:
+        return facts
+    there = _then_and_there(facts, standing)
+    overtaken = there and standing.time_zone != facts.time_zone if template == REZONED else not there
+    if not overtaken:
+        return facts
+    assert standing.starts_at is not None
+    assert standing.ends_at is not None
+    more = facts.more
+    if template == "session-moved-by-provider" and more is not None:
+        if (more.was_at, more.was_venue_id) == (standing.starts_at, standing.venue_id):
+            return facts  # moved back: there is nothing to tell
+        more = replace(more, elsewhere=more.was_venue_id != standing.venue_id)
+    return replace(
+        facts,
+        starts_at=standing.starts_at,
+        ends_at=standing.ends_at,
+        length_minutes=standing.length_minutes or facts.length_minutes,
+        time_zone=standing.time_zone or facts.time_zone,
+        venue_id=standing.venue_id,
+        sequence=facts.sequence if standing.invitation_sequence is None else standing.invitation_sequence,
+        more=more,
+    )
 
 
 def no_longer_true(template: str, facts: Facts, standing: Standing, *, now: datetime) -> bool:

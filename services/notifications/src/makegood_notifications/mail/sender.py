@@ -8,7 +8,7 @@ import random
 import time
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
@@ -24,6 +24,7 @@ from makegood_notifications.domain.delivering import (
     HELD_UP,
     ONLY_TAKE_BACK,
     VENUE_PATIENCE,
+    caught_up,
     no_longer_true,
     retry_after,
 )
@@ -198,6 +199,7 @@ class Sender:
             return Outcome(delivery, *hindrance)
         if waited > HELD_UP and not self._news.suffices(read_until, delivery.id):
             return Outcome(delivery, pause=FOR_NEWS, counts=False)
+        delivery = replace(delivery, facts=caught_up(delivery.template, delivery.facts, delivery.standing))
         if no_longer_true(delivery.template, delivery.facts, delivery.standing, now=self._database.clock.now()):
             return Outcome(delivery, "skipped", "no-longer-true")
         if delivery.template in ONLY_TAKE_BACK and not delivery.invited:

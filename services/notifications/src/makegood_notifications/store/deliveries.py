@@ -14,7 +14,7 @@ from makegood_chassis.database import Queries, Row
 from makegood_contracts.events.deliveries import Channel
 from makegood_contracts.ids import made_at
 
-from makegood_notifications.domain.delivering import Standing
+from makegood_notifications.domain.delivering import CATCHES_UP, TAKES_ITS_PLACE, Standing
 from makegood_notifications.domain.facts import Facts
 from makegood_notifications.domain.venues import NO_VENUES, Venue, Venues
 from makegood_notifications.store import remarks
@@ -25,16 +25,28 @@ TURN: Final = 30.0
 """Seconds within which its sending must begin, so that it ends within LEASE: with a slow mail server many wait for few
 connections."""
 
-VENUES: Final = """CASE WHEN coalesce({facts}->>'venue_id', {facts}->'more'->>'was_venue_id') IS NOT NULL THEN (
+VENUES: Final = """CASE WHEN coalesce({facts}->>'venue_id', {facts}->'more'->>'was_venue_id', {now}) IS NOT NULL THEN (
             SELECT jsonb_object_agg(venues.id, jsonb_build_object('name', venues.name, 'place', venues.place)) FROM venues
-            WHERE venues.id IN ({facts}->>'venue_id', {facts}->'more'->>'was_venue_id')) END"""
-"""Those that the facts name, as they are called now; to be read with `venues_of`."""
+            WHERE venues.id IN ({facts}->>'venue_id', {facts}->'more'->>'was_venue_id', {now})) END"""
+"""Those that the facts name and the one `now`, as they are called now; to be read with `venues_of`."""
+
+_OVERTAKEN: Final = f"""taken.template IN {CATCHES_UP} AND sessions.status IN ('reserved', 'confirmed')
+            AND (sessions.starts_at, sessions.ends_at, sessions.venue_id, sessions.time_zone) IS DISTINCT FROM (
+                (taken.facts->>'starts_at')::timestamptz, (taken.facts->>'ends_at')::timestamptz, taken.facts->>'venue_id',
+                taken.facts->>'time_zone')"""
+"""Whether the message is owed and says of its session what is not so any more: few do."""
 
 TAKEN: Final = f"""
 SELECT taken.id, taken.event_id, taken.person_id, taken.channel, taken.template, taken.session_id, taken.facts, taken.correlation_id,
        taken.traceparent, taken.occurred_at, taken.attempts, taken.position, taken.before, taken.withdrawn, taken.recipient,
        sessions.status AS session_status, sessions.starts_at AS session_starts_at, sessions.ends_at AS session_ends_at,
        sessions.venue_id AS session_venue_id, sessions.time_zone AS session_time_zone,
+       sessions.length_minutes AS session_length_minutes, sessions.invitation_sequence,
+       CASE WHEN {_OVERTAKEN} THEN EXISTS (
+            SELECT FROM deliveries AS later
+            WHERE later.session_id = taken.session_id AND later.person_id = taken.person_id AND later.channel = taken.channel
+              AND later.position > taken.position AND later.status IN ('queued', 'sent') AND later.withdrawn IS NULL
+              AND (later.template = taken.template OR later.template IN {TAKES_ITS_PLACE})) ELSE false END AS told_later,
        people.name, people.email, people.phone, people.locale, people.by_email, people.by_whatsapp,
        (SELECT name FROM people WHERE people.id = CASE taken.facts->>'provider_id'
             WHEN taken.person_id THEN taken.facts->>'member_id' ELSE taken.facts->>'provider_id' END) AS other_name,
@@ -53,7 +65,7 @@ SELECT taken.id, taken.event_id, taken.person_id, taken.channel, taken.template,
             SELECT jsonb_build_object('email', email, 'change_id', change_id, 'master_key', master_key) FROM contact_changes
             WHERE contact_changes.person_id = taken.person_id AND expires_at > $1
               AND change_id::text = taken.facts->'more'->>'change_id') END AS pending,
-       {VENUES.format(facts="taken.facts")} AS venues
+       {VENUES.format(facts="taken.facts", now="sessions.venue_id")} AS venues
 FROM taken
 LEFT JOIN people ON people.id = taken.person_id
 LEFT JOIN sessions ON sessions.id = taken.session_id
@@ -202,6 +214,9 @@ def _taken(row: Row, facts: Facts, remark: str | None) -> Taken:
             row["room_open"],
             row["erasure_pending"],
             row["session_time_zone"],
+            row["session_length_minutes"],
+            row["invitation_sequence"],
+            row["told_later"],
         ),
         name=row["name"] or "",
         email=row["email"],
@@ -281,7 +296,7 @@ _IN_APP = f"""
 SELECT deliveries.id, template, session_id, facts, sent_at,
        (SELECT name FROM people WHERE people.id = CASE facts->>'provider_id'
             WHEN person_id THEN facts->>'member_id' ELSE facts->>'provider_id' END) AS other_name,
-       {VENUES.format(facts="facts")} AS venues
+       {VENUES.format(facts="facts", now="NULL")} AS venues
 FROM deliveries
 WHERE person_id = $1 AND channel = 'in_app' AND status = 'sent' AND ($2::uuid IS NULL OR deliveries.id < $2)
 ORDER BY deliveries.id DESC LIMIT $3

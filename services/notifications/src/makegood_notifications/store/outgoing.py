@@ -139,16 +139,17 @@ class Outgoing:
         return [delivery[0] for delivery in mails if delivery[8].method == "CANCEL"]
 
     def _first_mails(self, most: int) -> set[int]:
-        """The places of e-mails that need not wait for another one of this batch: of a person and session the first."""
-        first: dict[object, int] = {}
+        """The places of e-mails that need not wait for another one of this batch, nor know of it: the only ones of a person and
+        session."""
+        places: dict[object, list[int]] = {}
         now = datetime.now(UTC)
         for place in self.mails:
             delivery = self.deliveries[place]
-            person_id, session_id, occurred_at = delivery[2], delivery[7], delivery[11]
-            if now - occurred_at > HELD_UP:
-                continue  # later news may stand in this very batch (NOTE-3)
-            first.setdefault((person_id, session_id) if session_id else place, place)
-        return set(list(first.values())[:most])
+            person_id, session_id = delivery[2], delivery[7]
+            places.setdefault((person_id, session_id) if session_id else place, []).append(place)
+        alone = [of_one[0] for of_one in places.values() if len(of_one) == 1]
+        # Of what was held up, later news may stand in this very batch (NOTE-3).
+        return set([place for place in alone if now - self.deliveries[place][11] <= HELD_UP][:most])
 
 
 def _columns(rows: list[tuple[Any, ...]], width: int) -> list[list[Any]]:

@@ -1,0 +1,215 @@
+"""CONF-1: a change that the member is not mailed about (RESC-2) takes no message away that they are owed."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+from makegood_contracts import events as facts
+from makegood_contracts.ids import new_id
+from makegood_notifications.domain.delivering import Standing, caught_up
+from makegood_notifications.domain.facts import Facts, More
+
+from .conftest import START, World
+from .test_changes import text
+from .test_messages import chat, invitation, parts
+from .test_stale_messages import Poll, confirmation, extension
+
+QUIETLY: dict[str, Any] = {"notify_member": False}
+LATER = START + timedelta(hours=1)
+CONFIRMED = "Your session is confirmed! Mark your calendar."
+MOVED = "Your provider moved your session."
+
+
+def to_ada(world: World) -> list[Any]:
+    return [mail for mail in world.inbox.mails if mail["To"].addresses[0].addr_spec == world.ada]
+
+
+def subjects(world: World) -> list[str]:
+    return [str(mail["Subject"]) for mail in to_ada(world)]
+
+
+def is_now(mail: Any, sequence: int, start: datetime = LATER) -> None:
+    """The mail and its invitation name this start."""
+    calendar, event = invitation(mail)
+    assert (calendar["METHOD"], event["SEQUENCE"], str(event["STATUS"])) == ("REQUEST", sequence, "CONFIRMED")
+    assert event["DTSTART"].dt == start
+    berlin = start + timedelta(hours=1)
+    assert berlin.strftime("%H:%M") in parts(mail)["text/plain"].get_content()
+
+
+@pytest.mark.rule("CONF-1", "NOTE-3", "RESC-2")
+async def test_a_confirmation_that_a_quiet_move_overtook_is_mailed_with_the_time_that_holds(
+    world: World,
+) -> None:
+    await world.everybody()
+    await world.reserved()
+    async with world.sending():
+        await Poll(world).brings(confirmation(world), world.moved("provider", **QUIETLY))
+        await world.settled()
+    (mail,) = to_ada(world)
+    assert mail["Subject"] == CONFIRMED
+    is_now(mail, sequence=1)
+    assert await chat(world) == ["session-confirmed", "session-moved-by-provider"]
+
+
+@pytest.mark.rule("CONF-1", "NOTE-3", "RESC-2")
+async def test_so_is_one_that_waited_for_the_mail_server(world: World) -> None:
+    await world.everybody()
+    await world.confirmed()
+    await world.happen(
+        world.moved("provider", **QUIETLY),
+        world.moved("provider", start=LATER + timedelta(hours=1), old_starts_at=LATER, **QUIETLY),
+    )
+    async with world.sending():
+        await world.settled()
+    (mail,) = to_ada(world)
+    assert mail["Subject"] == CONFIRMED
+    is_now(mail, sequence=2, start=LATER + timedelta(hours=1))
+
+
+@pytest.mark.rule("CONF-1", "NOTE-1")
+async def test_it_names_the_venue_to_which_the_session_was_moved(world: World) -> None:
+    await world.everybody()
+    old, new = new_id(), new_id()
+    here: dict[str, Any] = {"modality": "in_person", "venue_id": old}
+    for venue_id, name in ((old, "Garden Practice"), (new, "Tower Rooms")):
+        await world.happen(
+            facts.VenuePublished(
+                venue_id=venue_id, venue_version=1, name=name, place="Leeds", time_zone="Europe/London"
+            )
+        )
+    await world.happen(
+        world.session(facts.SessionReserved, confirm_by=START, **here),
+        world.session(facts.SessionConfirmed, confirmed_by="provider", **here),
+        world.moved("provider", start=START, **{**here, "venue_id": new, "old_venue_id": old}, **QUIETLY),
+    )
+    async with world.sending():
+        await world.settled()
+    (mail,) = to_ada(world)
+    assert mail["Subject"] == CONFIRMED
+    assert "Tower Rooms, Leeds" in text(mail)
+    assert "Garden" not in text(mail)
+    assert str(invitation(mail)[1]["LOCATION"]) == "Tower Rooms, Leeds"
+
+
+@pytest.mark.rule("CONF-1", "RESC-2")
+async def test_of_a_move_that_is_mailed_the_mail_takes_its_place(world: World) -> None:
+    await world.everybody()
+    await world.reserved()
+    async with world.sending():
+        await Poll(world).brings(confirmation(world), world.moved("provider"))
+        await world.settled()
+    (mail,) = to_ada(world)
+    assert mail["Subject"] == MOVED
+    is_now(mail, sequence=1)
+
+
+@pytest.mark.rule("RESC-2", "NOTE-3")
+async def test_of_two_moves_the_mailed_one_names_where_the_quiet_one_led(world: World) -> None:
+    await world.everybody()
+    async with world.sending():
+        await world.confirmed()
+        await world.settled()
+        start = LATER + timedelta(hours=1)
+        await Poll(world).brings(
+            world.moved("provider"), world.moved("provider", start=start, old_starts_at=LATER, **QUIETLY)
+        )
+        await world.settled()
+    assert subjects(world) == [CONFIRMED, MOVED]
+    is_now(to_ada(world)[1], sequence=2, start=start)
+    assert "Before: Tuesday, November 24, 2026, 10:00" in text(to_ada(world)[1])
+
+
+@pytest.mark.rule("CONF-1", "EXT-1")
+async def test_an_extension_does_not_stand_for_the_confirmation(world: World) -> None:
+    await world.everybody()
+    await world.reserved()
+    async with world.sending():
+        await Poll(world).brings(confirmation(world), extension(world))
+        await world.settled()
+    assert subjects(world) == [CONFIRMED, "Your session was extended."]
+    assert {invitation(mail)[1]["DTEND"].dt for mail in to_ada(world)} == {START + timedelta(minutes=45)}
+
+
+@pytest.mark.rule("CONF-1", "NOTE-3")
+async def test_of_a_session_that_is_over_nothing_is_confirmed(world: World) -> None:
+    await world.everybody()
+    await world.reserved()
+    world.clock.moment = START + timedelta(hours=3)
+    async with world.sending():
+        await Poll(world).brings(confirmation(world), world.moved("provider", **QUIETLY), world.cancelled("provider"))
+        await world.settled()
+    assert subjects(world) == ["Your provider cancelled your session."]
+
+
+@pytest.mark.rule("CONF-1", "RESC-2", "NOTE-1")
+async def test_whatsapp_tells_it_as_well(world: World) -> None:
+    await world.everybody(phone="+44 161 496 0000", channels={"whatsapp": True})
+    await world.confirmed()
+    await world.happen(world.moved("provider", **QUIETLY))
+    async with world.sending():
+        await world.settled()
+    (message,) = await world.whatsapp.messages()
+    assert "confirmed" in str(message)
+    assert "11:00" in str(message)
+    assert "10:00" not in str(message)
+
+
+SAID = Facts(
+    "s", "r", "m", "p", START, LATER, 60, "video", "UTC", "v", method="REQUEST", sequence=3,
+    more=More(was_at=START - timedelta(hours=2), was_venue_id="v"),
+)  # fmt: skip
+NOW = Standing(
+    "confirmed", LATER, LATER + timedelta(minutes=45), "w", time_zone="Asia/Tokyo", length_minutes=45,
+    invitation_sequence=5,
+)  # fmt: skip
+
+
+@pytest.mark.rule("CONF-1", "RESC-2")
+@pytest.mark.parametrize(
+    ("template", "standing", "expected"),
+    [
+        ("session-confirmed", NOW, True),
+        ("session-extended", NOW, True),
+        ("session-moved-by-provider", NOW, True),
+        ("session-confirmed", replace(NOW, told_later=True), False),
+        ("session-confirmed", replace(NOW, status="reserved"), False),
+        ("session-confirmed", replace(NOW, status="cancelled"), False),
+        ("session-confirmed", Standing(), False),
+        ("session-moved-by-member", NOW, False),
+        ("to-provider-moved", NOW, False),
+        ("to-provider-scheduled", NOW, False),
+        ("session-zone-changed", NOW, False),  # it says that the session takes place when it did
+        ("session-zone-changed", replace(NOW, starts_at=START, ends_at=LATER, venue_id="v"), True),
+        ("reminder", NOW, False),
+        # moved back: what the member knows holds
+        ("session-moved-by-provider", replace(NOW, starts_at=START - timedelta(hours=2), venue_id="v"), False),
+    ],
+    ids=str,
+)
+def test_only_what_is_owed_and_not_told_otherwise_catches_up(template: str, standing: Standing, expected: bool) -> None:
+    now = caught_up(template, SAID, standing)
+    assert (now != SAID) is expected
+    if expected:
+        there = now.starts_at, now.ends_at, now.length_minutes, now.venue_id, now.time_zone, now.sequence
+        length, sequence = standing.length_minutes, standing.invitation_sequence
+        assert there == (
+            standing.starts_at, standing.ends_at, length, standing.venue_id, standing.time_zone, sequence
+        )  # fmt: skip
+        assert now.more is not None
+        assert now.more.elsewhere is (template == "session-moved-by-provider")
+
+
+def test_a_tentative_move_stays_one() -> None:
+    said, standing = replace(SAID, tentative=True), replace(NOW, status="reserved")
+    assert caught_up("session-moved-by-provider", said, standing).tentative
+    assert caught_up("session-moved-by-provider", said, NOW) == said, "it was confirmed, which has a message of its own"
+
+
+def test_what_holds_is_said_as_it_was() -> None:
+    stands = Standing("confirmed", START, LATER, "v", time_zone="UTC", length_minutes=60, invitation_sequence=5)
+    assert caught_up("session-confirmed", SAID, stands) is SAID
+    assert caught_up("session-confirmed", SAID, replace(stands, time_zone="Asia/Tokyo")) is SAID
