@@ -29,7 +29,9 @@ async def test_a_members_move_is_tentative_until_the_provider_confirms_it_again(
     await world.everybody()
     async with world.sending():
         await world.confirmed()
+        await world.settled()
         await world.happen(world.moved("member", confirm_by=START))
+        await world.settled()  # once it is confirmed again, nobody is told that it is tentative
         await world.happen(
             world.session(facts.SessionConfirmed, confirmed_by="provider", starts_at=START + timedelta(hours=1))
         )

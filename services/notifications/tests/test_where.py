@@ -130,11 +130,10 @@ async def test_after_an_outage_a_message_still_waits_for_the_news_of_its_venues(
     await world.everybody()
     await world.reserved()
     here: dict[str, Any] = {"modality": "in_person", "venue_id": GARDEN}
+    confirmed = world.session(facts.SessionConfirmed, confirmed_by="provider", **here)
     moved = world.moved("provider", modality="in_person", venue_id=TOWER, old_venue_id=GARDEN)
     async with world.sending():
-        await Poll(world).brings(
-            world.session(facts.SessionConfirmed, confirmed_by="provider", **here), moved, ago=timedelta(hours=1)
-        )
+        await Poll(world).brings(confirmed, moved, ago=timedelta(hours=1))
         await world.happen(venue(TOWER, IN_TOWER))
 
         async def put_off() -> list[Any]:
