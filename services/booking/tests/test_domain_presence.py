@@ -112,6 +112,17 @@ def test_unmet_after_the_wait_a_provider_who_is_not_in_the_room_missed_it(walks:
     assert at(15, *walks) == missed(absent)
 
 
+@pytest.mark.rule("JOIN-2", "NOSH-1")
+@pytest.mark.parametrize(("left", "ends"), [(5 * MINUTE, NO_SHOW), (5 * MINUTE - TICK, missed("both"))])
+def test_in_a_session_shorter_than_the_wait_a_provider_who_stayed_to_its_end_was_there(
+    left: timedelta, ends: tuple[str, str]
+) -> None:
+    session = walked(confirmed(length_minutes=5), (P, 0, left))
+    assert time_passed(session, START + 15 * MINUTE - TICK).session is session
+    found = time_passed(session, START + 15 * MINUTE).session
+    assert (found.status, found.absent_party) == ends
+
+
 @pytest.mark.rule("JOIN-2")
 @pytest.mark.parametrize(
     "walks",
