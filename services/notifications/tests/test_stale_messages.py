@@ -305,25 +305,3 @@ async def test_a_reminder_that_came_due_during_an_outage_waits_until_later_news_
         await world.settled()
     subjects = mailed(world)[before:]
     assert subjects.count("Your session is coming up.") == (0 if cancelled else 2)
-
-
-@pytest.mark.rule("NOTE-3")
-async def test_reading_that_always_lags_holds_nothing_up_for_good(world: World) -> None:
-    news = News(world.service.database)
-    lag = timedelta(seconds=30)
-    assert not news.suffices(datetime.now(UTC) - lag, "m")
-    assert not news.suffices(datetime.now(UTC) - lag, "m")
-    assert news.suffices(datetime.now(UTC) + timedelta(milliseconds=1), "m"), (
-        "all that had happened when it was asked about"
-    )
-
-
-@pytest.mark.rule("NOTE-3")
-async def test_all_partitions_of_all_topics_count(world: World) -> None:
-    database = world.service.database
-    assert (await News(database).read_until()).year == 9999, "nobody ever read anything"
-    one, two = START, START + timedelta(hours=1)
-    await News(database).note([ReadUntil("a", 0, 2, two)])
-    assert (await News(database).read_until()).year == 1, "the other partition is not known yet"
-    await News(database).note([ReadUntil("a", 1, 2, two), ReadUntil("b", 0, 1, one)])
-    assert await News(database).read_until() == one

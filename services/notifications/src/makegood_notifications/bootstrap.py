@@ -79,22 +79,25 @@ def bootstrap(
     async def send_by_whatsapp(service: Service) -> None:
         await whatsapp_sender.run()
 
+    events = event_handlers(
+        Handlers(
+            rooms=rooms,
+            plans=plans,
+            sessions=SessionMessages(teller, credits_),
+            room_messages=RoomMessages(rooms, teller),
+            credits=credits_,
+            waitlist=WaitlistMessages(plans, teller),
+        )
+    )
+    news.expect({kind.topic.name for kind in events})
+
     return Service(
         name=NAME,
         settings=settings,
         clock=clock,
         database=database,
         signals=signals,
-        events=event_handlers(
-            Handlers(
-                rooms=rooms,
-                plans=plans,
-                sessions=SessionMessages(teller, credits_),
-                room_messages=RoomMessages(rooms, teller),
-                credits=credits_,
-                waitlist=WaitlistMessages(plans, teller),
-            )
-        ),
+        events=events,
         deadlines={**Reminding(teller, news).handlers, ERASURE: on_erasure_due},
         migrations=MIGRATIONS,
         grants=GRANTS,

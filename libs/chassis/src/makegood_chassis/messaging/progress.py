@@ -59,6 +59,8 @@ class Progress:
             await self._report(_in_order(found))
 
     async def _of(self, kafka: Any, partition: TopicPartition) -> ReadUntil | None:
+        if partition not in kafka.assignment():  # lost while it was waited for another one's position
+            return None
         end, polled = kafka.highwater(partition), kafka.last_poll_timestamp(partition)
         if end is None or polled is None:
             return None

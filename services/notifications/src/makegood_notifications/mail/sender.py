@@ -21,6 +21,7 @@ from makegood_contracts.events import MessageDelivered, MessageFailed
 
 from makegood_notifications.channels import Carrier, Late, Refused, Trouble, Unreachable
 from makegood_notifications.domain.delivering import (
+    ALWAYS,
     HELD_UP,
     ONLY_TAKE_BACK,
     VENUE_PATIENCE,
@@ -197,7 +198,9 @@ class Sender:
             return Outcome(delivery, "skipped", delivery.withdrawn)
         if hindrance := self._carrier.hindrance(delivery):
             return Outcome(delivery, *hindrance)
-        if waited > HELD_UP and not self._news.suffices(read_until, delivery.id):
+        # What protects the account hangs on no news.
+        needs_news = waited > HELD_UP and delivery.template not in ALWAYS
+        if needs_news and not self._news.suffices(read_until, delivery.id):
             return Outcome(delivery, pause=FOR_NEWS, counts=False)
         delivery = replace(delivery, facts=caught_up(delivery.template, delivery.facts, delivery.standing))
         if no_longer_true(delivery.template, delivery.facts, delivery.standing, now=self._database.clock.now()):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
@@ -15,15 +15,21 @@ ON_ITS_WAY: Final = timedelta(seconds=1.5)
 KEPT: Final = 0.25
 """Seconds for which an answer is good: many messages ask at once."""
 MOST_WAITING: Final = 10_000
+FORGOTTEN: Final = timedelta(minutes=1)
+"""Nobody asks any more about what could have been judged so long ago."""
 
 _NOTE: Final = """
 INSERT INTO news_read (topic, partition, partitions, read_until)
-SELECT * FROM unnest($1::text[], $2::int[], $3::int[], $4::timestamptz[])
-ON CONFLICT (topic, partition) DO UPDATE SET partitions = excluded.partitions, read_until = excluded.read_until
+SELECT topic, partition, partitions, least(read_until, clock_timestamp())
+FROM unnest($1::text[], $2::int[], $3::int[], $4::timestamptz[]) AS new (topic, partition, partitions, read_until)
+ON CONFLICT (topic, partition) DO UPDATE SET partitions = excluded.partitions,
+    read_until = greatest(excluded.read_until, least(news_read.read_until, clock_timestamp()))
 """
+# What one process has read stays read, whatever another one says that lost the partition and does not know it yet.
 _READ: Final = """
 SELECT bool_and(whole), min(until) FROM (
-    SELECT min(read_until) AS until, count(*) >= max(partitions) AS whole FROM news_read GROUP BY topic
+    SELECT min(read_until) AS until, count(*) >= max(partitions) AS whole FROM news_read
+    WHERE $1::text[] IS NULL OR topic = ANY($1::text[]) GROUP BY topic
 ) AS topics
 """
 _NOTHING: Final = datetime.min.replace(tzinfo=UTC)
@@ -35,9 +41,14 @@ class News:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._topics: list[str] | None = None
         self._read = _NOTHING
         self._asked = float("-inf")
         self._waiting: dict[str, datetime] = {}
+
+    def expect(self, topics: Iterable[str]) -> None:
+        """Only these topics are read. Others were, by an earlier version, and are read no further: nothing waits for them."""
+        self._topics = sorted(topics)
 
     async def note(self, read: Sequence[ReadUntil]) -> None:
         """This process has read so far."""
@@ -55,7 +66,7 @@ class News:
         now = time.monotonic()
         if now - self._asked > KEPT:
             async with self._database.reading() as queries:
-                row = await queries.fetch_one(_READ)
+                row = await queries.fetch_one(_READ, self._topics)
             whole, until = tuple(row) if row is not None else (None, None)
             self._read = _EVERYTHING if whole is None else until if whole else _NOTHING
             self._asked = now
@@ -70,6 +81,7 @@ class News:
             self._waiting.pop(name, None)
             return True
         if len(self._waiting) >= MOST_WAITING:
-            self._waiting.clear()  # others saw to them; whoever still waits is asked about anew
-        self._waiting[name] = since
+            self._waiting = {one: at for one, at in self._waiting.items() if at + FORGOTTEN > read}
+        if len(self._waiting) < MOST_WAITING:  # else it has its turn after those that wait already
+            self._waiting[name] = since
         return False
