@@ -8,6 +8,7 @@ import pytest
 from makegood_chassis.messaging.progress import ReadUntil
 from makegood_notifications.store import news as module
 from makegood_notifications.store.news import News
+from makegood_testkit.databases import as_owner
 
 from .conftest import World
 from .test_contact_changes import change
@@ -92,11 +93,11 @@ async def test_those_that_nobody_asks_about_any_more_make_room(world: World, mon
     """Another process saw to them."""
     monkeypatch.setattr(module, "MOST_WAITING", 2)
     monkeypatch.setattr(module, "ON_ITS_WAY", timedelta(days=-1))
-    monkeypatch.setattr(module, "FORGOTTEN", timedelta())
+    monkeypatch.setattr(module, "FORGOTTEN", timedelta(hours=-1))  # those who ask now
     news = News(world.service.database)
     assert [news.suffices(EARLIER, name) for name in "ab"] == [False] * 2
-    assert not news.suffices(datetime.now(UTC), "c")
-    assert news.suffices(datetime.now(UTC), "c")
+    assert not news.suffices(datetime.now(UTC) - timedelta(seconds=1), "c")
+    assert news.suffices(datetime.now(UTC) + timedelta(milliseconds=1), "c")
 
 
 @pytest.mark.rule("NOTE-3", "SEC-1")
@@ -105,7 +106,8 @@ async def test_what_protects_the_account_waits_for_no_news(world: World) -> None
     await world.everybody()
     await News(world.service.database).note([ReadUntil(SESSIONS, 0, 1, EARLIER)])
     await change(world, "new@example.org")
-    await world.rows("UPDATE deliveries SET occurred_at = occurred_at - interval '1 hour'")
+    async with as_owner(world.service.database.url) as owner:
+        await owner.execute("UPDATE deliveries SET occurred_at = occurred_at - interval '1 hour'")
     async with world.sending():
         await world.inbox.wait_for("new@example.org", 1)
         await world.settled()
