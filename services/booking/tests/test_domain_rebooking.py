@@ -120,6 +120,9 @@ def test_only_a_booking_of_the_same_kind_after_the_miss_uses_the_right() -> None
         reserved(LATER, MISSED_AT - MINUTE),
     ):
         assert left(LATER, first, other) == [first.id]
+    assert left(LATER, first, again(MISSED_AT)) == [], "from the very moment on"
+    second, lapsed = missed(START + DAY), MISSED_AT + RIGHT
+    assert left(lapsed, first, second, again(lapsed)) == [], "what has lapsed is used by nothing"
     longer = replace(first, extended_minutes=15, booked=replace(first.booked, length_minutes=45))
     assert left(LATER, longer, again()) == [], "the extension was beside what was booked"
 
