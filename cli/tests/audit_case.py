@@ -63,6 +63,7 @@ class Case:
             "settlements": [],
             "returns": [],
             "lapsed_returns": [],
+            "guarantees": [],
             "unused_payments": [],
             "imbalances": [],
             "rooms": [

@@ -101,6 +101,16 @@ IN_TABLES: list[tuple[Invariant, Fault, str]] = [
         for session in ("declined", "expired", "rejected", "missed")
     ),
     (
+        i.what_is_made_good_stands,
+        adds("guarantees", id="lot", expires_at=NOW, until=NOW + HOUR, too_many=False),
+        "lot lot lapses at",
+    ),
+    (
+        i.what_is_made_good_stands,
+        adds("guarantees", id="lot", expires_at=None, until=NOW + HOUR, too_many=True),
+        "lot lot guarantees more credits than it has",
+    ),
+    (
         i.what_is_paid_buys_or_goes_back,
         adds("unused_payments", id="checkout", member_id="member"),
         "checkout checkout of member member is paid",

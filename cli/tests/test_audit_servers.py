@@ -173,7 +173,12 @@ async def test_returns_and_emails_are_read_as_they_are(urls: Urls) -> None:
         entry.format(1, "spend", f"'member:held', '{lot}', 'platform:spent', NULL, {tail}"),
         entry.format(2, "return", f"'platform:spent', NULL, 'member:available', '{lot}', {tail}"),
         entry.format(3, "expire", f"'member:available', '{lot}', 'platform:expired', NULL, {gone}"),
+        entry.format(4, "adjust", f"'member:available', '{lot}', 'platform:adjusted', NULL, {tail}"),
+        entry.format(5, "adjust", f"'platform:adjusted', NULL, 'member:available', '{lot}', {tail}"),
         f"UPDATE holds SET length_minutes = 45 WHERE session_id = '{SESSION}'",
+        "INSERT INTO lots (id, member_id, source, granted, available, held, expires_at, guarantees) VALUES"
+        f" ('{lot}', 'm', 'adjustment', 1, 1, 0, '2026-12-01T00:00:00Z',"
+        f""" '[{{"lot_id": "{lot}", "until": "2026-12-28T00:00:00Z"}}]')""",
     )
     delivery = (
         "INSERT INTO deliveries (id, event_id, person_id, channel, template, status, reason, session_id, facts,"
@@ -202,6 +207,7 @@ async def test_returns_and_emails_are_read_as_they_are(urls: Urls) -> None:
     assert [row["status"] for row in data.finished_deliveries] == ["failed"]
     assert data.imbalances != []
     assert [row["session_id"] for row in data.lapsed_returns] == [SESSION]
+    assert [(row["id"], row["too_many"]) for row in data.guarantees] == [(str(lot), False)]
 
 
 @pytest.mark.rule("RESC-1", "CRED-7")

@@ -314,6 +314,18 @@ async def test_what_the_member_writes_or_waits_for_is_activity_and_what_the_prov
     assert await seen() == "2026-11-25T09:00:00Z"
 
 
+@pytest.mark.rule("MISS-4")
+def test_a_made_good_credit_that_changed_its_lot_pays_for_its_length_there() -> None:
+    from makegood_booking.handlers.read_models import movement as moved
+
+    arrives = CreditAdjusted(
+        **movement(new_id(), 1), made_by="system", source="make_good", expires_at=LATER, made_for_minutes=45
+    )
+    found = moved(told(arrives))
+    assert found is not None
+    assert (found.amount, found.tells, found.expires_at, found.made_for_minutes) == (1, True, LATER, 45)
+
+
 def test_the_topics_that_are_read_exist() -> None:
     from makegood_booking.handlers.read_models import READ_MODELS
 

@@ -6,8 +6,8 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from makegood_contracts.ids import new_id
-from makegood_credits.domain.book import Book
-from makegood_credits.domain.enrolling import Coverage, enrol
+from makegood_credits.domain.book import LAPSED, Book
+from makegood_credits.domain.enrolling import Coverage, Lapse, enrol
 from makegood_credits.domain.holding import Hold, Refusal, Request, hold
 
 NOW = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
@@ -59,3 +59,12 @@ def refused(book: Book, asked: Request, now: datetime = NOW) -> list[str]:
 def story(book: Book) -> list[tuple[str, int]]:
     """The entries as (kind, amount)."""
     return [(entry.kind, entry.amount) for entry in book.entries]
+
+
+def lapses(book: Book) -> list[Lapse]:
+    """What the ledger tells of credits that lapsed, and came back."""
+    return [
+        Lapse(entry.lot_id, entry.amount if entry.kind == "expire" else -entry.amount, entry.made_at)
+        for entry in book.entries
+        if LAPSED in (entry.debit_account, entry.credit_account)
+    ]

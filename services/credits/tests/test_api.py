@@ -80,6 +80,19 @@ async def test_an_enrolment_is_told_and_grants_credits(api: Api) -> None:
     assert sequences == [1, 2, 3]
 
 
+@pytest.mark.rule("PLAN-1")
+@pytest.mark.parametrize("starts_on", ["2026-11-01", "2026-11-23"])
+async def test_a_plan_is_resumed_without_its_time_zone_by_its_own_start_or_the_day_it_was_replaced(
+    api: Api, starts_on: str
+) -> None:
+    first = (await api.enrol(plan_id="eap-6", starts_on="2026-11-01", time_zone="America/New_York")).json()
+    await api.enrol(plan_id="messaging-only", starts_on="2026-11-23")
+    assert (await api.own("/credits"))["available"] == 0
+    again = (await api.enrol(plan_id="eap-6", starts_on=starts_on)).json()
+    assert again == first
+    assert (await api.own("/credits"))["available"] == 6
+
+
 @pytest.mark.rule("CRED-4")
 async def test_lots_that_lapse_sooner_or_later_than_was_told_are_told_again(api: Api) -> None:
     await api.enrol(plan_id="eap-6", starts_on="2026-11-01", ends_on="2026-12-31")

@@ -8,12 +8,11 @@ from datetime import UTC, date, datetime, timedelta
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from makegood_credits.domain.book import LAPSED, Book
-from makegood_credits.domain.enrolling import Coverage, Lapse, catch_up, enrol
+from makegood_credits.domain.enrolling import Coverage, catch_up, enrol
 from makegood_credits.domain.plans import PLANS
 from makegood_credits.domain.settling import Ending, settle
 
-from .credit_building import NOW, covered, held, refused, request, story
+from .credit_building import NOW, covered, held, lapses, refused, request, story
 
 
 @pytest.mark.rule("PLAN-1")
@@ -216,15 +215,6 @@ def test_a_session_missed_after_a_change_of_plan_gives_its_credit_back_for_thirt
     settle(book, hold, Ending("returned", "provider_missed", missed_at), missed_at)
     (lot,) = [lot for lot in book.lots.values() if lot.source == "make_good"]
     assert (lot.available, lot.expires_at) == (1, missed_at + timedelta(days=30))
-
-
-def lapses(book: Book) -> list[Lapse]:
-    """What the ledger tells of credits that lapsed, and came back."""
-    return [
-        Lapse(entry.lot_id, entry.amount if entry.kind == "expire" else -entry.amount, entry.made_at)
-        for entry in book.entries
-        if LAPSED in (entry.debit_account, entry.credit_account)
-    ]
 
 
 @pytest.mark.rule("PLAN-1")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from datetime import UTC, date, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import settings
@@ -11,14 +12,16 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 from makegood_credits.domain.adjusting import adjust
 from makegood_credits.domain.book import AVAILABLE, HELD, Book, Overdrawn
+from makegood_credits.domain.coverage import covering
 from makegood_credits.domain.enrolling import Coverage, catch_up, enrol
-from makegood_credits.domain.holding import Hold, hold
+from makegood_credits.domain.holding import Hold, best_lot, hold
 from makegood_credits.domain.plans import PLANS
 from makegood_credits.domain.settling import Ending, return_by_hand, settle
 
-from .credit_building import NOW, request
+from .credit_building import NOW, lapses, request
 
 CAUSES = ["rejected", "cancelled", "provider_missed", "lapsed"]
+CAUSED_BY = ["member", "others", "nobody"]
 
 
 class Ledger(RuleBasedStateMachine):
@@ -35,6 +38,25 @@ class Ledger(RuleBasedStateMachine):
         first = self.now.date() + timedelta(days=start)
         last = None if days is None else first + timedelta(days=days)
         enrol(self.book, Coverage(plan, first, last, "Europe/Berlin"), self.now)
+
+    @rule(
+        plan=st.sampled_from(["out-of-pocket-4", "eap-6", "insurance-credits"]),
+        start=st.integers(-40, 0),
+        other=st.integers(0, 1),
+        named=st.booleans(),
+    )
+    def a_plan_is_replaced_and_resumed(self, plan: str, start: int, other: int, named: bool) -> None:
+        """PLAN-1: within a day nothing is lost by it, and nothing is won. `named`: the request names the plan's own start."""
+        today = self.now.astimezone(ZoneInfo("Europe/Berlin")).date()
+        asked = Coverage(plan, today + timedelta(days=start), None, "Europe/Berlin")
+        enrol(self.book, asked, self.now, lapses(self.book))
+        before = (self.book.available, self.book.held)
+        between = Coverage("sponsored-12", today + timedelta(days=other), None, None)
+        enrol(self.book, between, self.now, lapses(self.book))
+        resumed = asked if named else Coverage(plan, between.starts_on, None, None)
+        for _ in range(2):
+            enrol(self.book, resumed, self.now, lapses(self.book))
+            assert (self.book.available, self.book.held) == before
 
     @rule(days=st.integers(0, 45))
     def time_passes(self, days: int) -> None:
@@ -56,11 +78,32 @@ class Ledger(RuleBasedStateMachine):
         data=st.data(),
         outcome=st.sampled_from(["spent", "returned", "forfeited"]),
         cause=st.sampled_from(CAUSES),
+        caused_by=st.sampled_from(CAUSED_BY),
     )
-    def a_session_ends(self, data: st.DataObject, outcome: str, cause: str) -> None:
+    def a_session_ends(self, data: st.DataObject, outcome: str, cause: str, caused_by: str) -> None:
         if self.holds:
-            ending = Ending(outcome, cause, self.now)  # type: ignore[arg-type]
+            ending = Ending(outcome, cause, self.now, caused_by=caused_by)  # type: ignore[arg-type]
             settle(self.book, data.draw(st.sampled_from(self.holds)), ending, self.now)
+
+    @rule(
+        plan=st.sampled_from(sorted(PLANS)),
+        start=st.integers(-9, 9),
+        length=st.sampled_from([30, 45, 60]),
+        ahead=st.integers(0, 29),
+    )
+    def a_session_is_missed_and_the_plan_changes(self, plan: str, start: int, length: int, ahead: int) -> None:
+        """MISS-4: the credit pays for its length all the same."""
+        missed = hold(self.book, request(self.now + timedelta(hours=1), length), self.now)
+        if not isinstance(missed, Hold):
+            return
+        self.holds.append(missed)
+        if missed.lot_id is None:
+            return
+        settle(self.book, missed, Ending("returned", "provider_missed", self.now), self.now)
+        enrol(self.book, Coverage(plan, self.now.date() + timedelta(days=start), None, "Europe/Berlin"), self.now)
+        again = hold(self.book, request(self.now + timedelta(days=ahead, hours=1), length), self.now)
+        assert isinstance(again, Hold), again
+        self.holds.append(again)
 
     @rule(data=st.data())
     def support_returns(self, data: st.DataObject) -> None:
@@ -106,6 +149,18 @@ class Ledger(RuleBasedStateMachine):
         moments = [lot.expires_at for lot in self.book.lots.values() if lot.available and lot.expires_at]
         moments += [each.next_grant for each in self.book.enrolments if each.next_grant]
         assert not moments or (self.book.next_due is not None and self.book.next_due <= min(moments))
+
+    @invariant()
+    def what_was_guaranteed_pays_to_its_last_moment(self) -> None:
+        """MISS-4: the lot lies where it does so, as things stand; what has lapsed by now is told at the next deadline."""
+        for lot in self.book.lots.values():
+            assert len(lot.guarantees) <= lot.available
+            for each in lot.guarantees:
+                last = each.until - timedelta.resolution
+                if last < self.now:
+                    continue
+                asked = request(last, each.minutes)
+                assert best_lot(self.book, covering(self.book.enrolments, last), asked) is not None, (lot, each)
 
 
 TestLedger = pytest.mark.rule("CRED-1", "CRED-3", "REL-3")(Ledger.TestCase)

@@ -221,6 +221,23 @@ async def test_a_move_that_the_plan_does_not_pay_for_is_refused(
     assert await world.balance() == (5, 1)
 
 
+@pytest.mark.rule("RESC-2", "RESC-1")
+@pytest.mark.parametrize("plan_id", ["eap-6", "insurance-copay"])
+async def test_a_providers_move_is_not_refused_for_the_members_plan(world: World, plan_id: str) -> None:
+    asked = await booked(world, plan_id)
+    before = await world.hold_of(asked.session_id)
+    await world.enrol(plan_id="messaging-only", starts_on=date(2026, 11, 23))
+    wish = move(asked, moved_by="provider")
+    await world.send(wish)
+    (told,) = await world.heard(MoveCreditHeld)
+    assert told.how == "kept"
+    await world.send(moved(wish))
+    assert await world.hold_of(asked.session_id) == before
+    await world.send(completed(asked))
+    assert (await world.hold_of(asked.session_id))[0] == "spent"
+    assert await world.imbalances() == []
+
+
 @pytest.mark.rule("RESC-1")
 async def test_a_late_move_without_a_credit_left_is_refused_and_what_is_held_stays(world: World) -> None:
     asked = await booked(world)

@@ -31,6 +31,7 @@ from .credit_world import (
     funded,
     missed,
     move,
+    move_refused,
     moved,
     no_show,
     rejected,
@@ -74,6 +75,58 @@ async def test_a_credit_that_comes_back_after_its_plan_was_replaced_stands_for_t
     await world.send(again)
     held = (await world.heard(CreditHeld))[-1]
     assert (held.session_id, held.lot_id, held.plan_id) == (again.session_id, returned.lot_id, "out-of-pocket-4")
+    assert await world.imbalances() == []
+
+
+@pytest.mark.rule("MISS-4", "CANC-1", "MISS-5")
+async def test_a_credit_that_came_back_before_its_plan_was_replaced_stands_for_thirty_days(world: World) -> None:
+    await world.enrol(plan_id="eap-6")
+    asked = await booked(world, length=45)
+    await world.send_now(cancelled(asked, by="provider", at=NOW))
+    (returned,) = await world.heard(CreditReturned)
+    assert (returned.source, returned.expires_at) == ("plan", None)
+    rebooked = await booked(world, length=45)
+    await world.enrol(plan_id="messaging-only", starts_on=date(2026, 11, 23))
+    assert await world.balance() == (0, 1)
+    await world.send(cancelled(rebooked, at=NOW))
+    made_good = (await world.heard(CreditReturned))[-1]
+    assert (made_good.source, made_good.made_for_minutes, made_good.expires_at) == ("make_good", 45, NOW + MAKE_GOOD)
+    await world.enrol(plan_id="eap-6")
+    assert await world.balance() == (6, 0)
+    left, arrived = [each for each in await world.heard(CreditAdjusted) if each.session_id == asked.session_id]
+    assert (left.lot_id, left.amount, left.made_by) == (made_good.lot_id, -1, "system")
+    assert (arrived.lot_id, arrived.amount, arrived.made_for_minutes) == (returned.lot_id, 1, None)
+    await world.enrol(plan_id="messaging-only", starts_on=date(2026, 11, 23))
+    set_apart = (await world.heard(CreditAdjusted))[-1]
+    assert (set_apart.source, set_apart.made_for_minutes, set_apart.expires_at) == ("make_good", 45, NOW + MAKE_GOOD)
+    late = await booked(world, length=45, starts_at=NOW + timedelta(days=29))
+    held = (await world.heard(CreditHeld))[-1]
+    assert (held.session_id, held.lot_id, held.plan_id) == (late.session_id, set_apart.lot_id, "eap-6")
+    assert await world.imbalances() == []
+
+
+@pytest.mark.rule("MISS-4", "MISS-5")
+async def test_a_miss_that_was_none_takes_the_credit_from_the_lot_that_it_lies_in_by_then(world: World) -> None:
+    await world.enrol(plan_id="eap-6")
+    asked = await booked(world, length=45)
+    await world.send(missed(asked))
+    await world.enrol(plan_id="messaging-only", starts_on=date(2026, 11, 23))
+    assert await world.balance() == (1, 0)
+    await world.send(corrected(asked, "provider_missed", "completed"))
+    assert await world.balance() == (0, 0)
+    assert await world.imbalances() == []
+
+
+@pytest.mark.rule("MISS-4", "RESC-1")
+async def test_a_move_that_did_not_happen_leaves_a_credit_as_good_as_it_was(world: World) -> None:
+    await world.enrol(plan_id="eap-6")
+    first, second = await booked(world, length=45), await booked(world, length=45)
+    await world.send_now(cancelled(first, by="provider", at=NOW))
+    wish = move(second, forfeits=True)
+    await world.send(wish)
+    await world.send(move_refused(wish))
+    await world.enrol(plan_id="messaging-only", starts_on=date(2026, 11, 23))
+    assert await world.balance() == (1, 1)
     assert await world.imbalances() == []
 
 

@@ -71,6 +71,7 @@ _MADE_GOOD = """
 SELECT DISTINCT member_id, made_for_minutes FROM lots JOIN accounts USING (member_id)
 WHERE member_id = ANY($1::text[]) AND lots.available > 0 AND made_for_minutes IS NOT NULL AND expires_at > $2 AND overdue = 0
 """
+_ON_A_CREDIT = "SELECT 1 FROM holds WHERE session_id = $1 AND state = 'held' AND lot_id IS NOT NULL"
 _names = count()
 seeds = st.integers(0, 2**32 - 1)
 
@@ -136,6 +137,30 @@ class LedgerMachine(RuleBasedStateMachine):
         self.run(self.world.enrol(member, plan_id, start))
         assert self.run(self.world.balance(member)) == before
         self.did(3)
+
+    @rule(seed=seeds)
+    def miss_and_replace(self, seed: int) -> None:
+        """MISS-4: the credit of a missed session pays for its length, whatever the plan is by the next moment."""
+        self.world.clock.moment += timedelta.resolution
+        chance, now = Random(seed), self.world.clock.moment
+        member, today = chance.choice(self.members), now.date()
+        asked = events.requested(
+            member, starts_at=now + timedelta(hours=1), length=45, hold_until=now + timedelta(minutes=15)
+        )
+        self.send(asked)
+        self.sessions.append(asked)
+        if not self.run(self._fetch(_ON_A_CREDIT, asked.session_id)):
+            return
+        self.run(self.world.send_now(events.cancelled(asked, by="provider", at=now)))
+        self.world.clock.moment += timedelta.resolution
+        self.run(self.world.enrol(member, chance.choice(sorted(PLANS)), today - timedelta(days=chance.randrange(9))))
+        again = events.requested(
+            member, starts_at=now + timedelta(days=29), length=45, hold_until=now + timedelta(minutes=15)
+        )
+        self.send(again)
+        self.sessions.append(again)
+        self.did(2)
+        assert self.run(self.world.state(again.session_id)) == "held"
 
     @rule(seed=seeds, reserved=st.booleans())
     def book(self, seed: int, reserved: bool) -> None:
@@ -322,9 +347,9 @@ class LedgerMachine(RuleBasedStateMachine):
                 returned.add(entry["hold_id"])
         assert sum(accounts.values()) == 0, "debits equal credits"
 
-    async def _fetch(self, statement: str) -> list[Any]:
+    async def _fetch(self, statement: str, *others: object) -> list[Any]:
         async with self.world.database.reading() as queries:
-            return await queries.fetch(statement, self.members)
+            return await queries.fetch(statement, *(others or [self.members]))
 
 
 @pytest.fixture

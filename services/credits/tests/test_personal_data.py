@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import pytest
 from makegood_chassis.database import UnitOfWork
 from makegood_contracts.envelope import Cause
+from makegood_contracts.events import EnrolmentEnded, LotExpiryChanged, PersonErased
 from makegood_credits.store import personal_data
 
 from .credit_api import Api
+from .credit_building import NOW
 from .test_two_people import propose
 
 ENTRIES = "SELECT id, kind, amount, reason, made_by, made_at, available_after FROM ledger_entries ORDER BY number"
@@ -41,6 +45,24 @@ async def test_an_erasure_takes_the_reason_and_leaves_the_ledger(api: Api) -> No
     assert await fetch(api, ENTRIES) == before
     assert await fetch(api, "SELECT * FROM support_reasons") == []
     assert await fetch(api, "SELECT * FROM personal_keys") == []
+
+
+@pytest.mark.rule("NOTE-5", "PLAN-1")
+async def test_an_erased_members_coverage_ends_with_the_day_and_nothing_more_is_granted(api: Api) -> None:
+    world = api.world
+    await world.enrol("member-1", "out-of-pocket-4")
+    await world.send(
+        PersonErased(person_id="member-1", erased_at=NOW), PersonErased(person_id="provider-1", erased_at=NOW)
+    )
+    (ended,) = await world.heard(EnrolmentEnded)
+    assert (ended.member_id, ended.ended_on) == ("member-1", NOW.date())
+    (lapses,) = await world.heard(LotExpiryChanged)
+    assert lapses.expires_at == datetime(2026, 11, 24, tzinfo=UTC)
+    await world.move_to(datetime(2027, 3, 1, tzinfo=UTC))
+    assert await world.ledger() == [("grant", 4), ("expire", 4)]
+    await world.send(PersonErased(person_id="member-1", erased_at=NOW))
+    assert len(await world.heard(EnrolmentEnded)) == 1
+    assert await world.imbalances() == []
 
 
 @pytest.mark.rule("REL-4", "SEC-3")

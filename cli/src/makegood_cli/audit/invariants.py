@@ -169,6 +169,15 @@ def no_credit_lapses_as_it_comes_back(data: Snapshot) -> Iterator[str]:
             yield f"session {row['session_id']} is {status}, and its credit lapsed as it came back"
 
 
+def what_is_made_good_stands(data: Snapshot) -> Iterator[str]:
+    """MISS-4: no credit that came back lapses before its thirty days are over, whatever becomes of its plan."""
+    for row in data.guarantees:
+        if row["too_many"]:
+            yield f"lot {row['id']} guarantees more credits than it has"
+        else:
+            yield f"lot {row['id']} lapses at {row['expires_at']}, and one of its credits is good until {row['until']}"
+
+
 def what_is_paid_buys_or_goes_back(data: Snapshot) -> Iterator[str]:
     """CRED-6: money for credits brings credits, or is given back."""
     for row in data.unused_payments:
@@ -363,6 +372,7 @@ INVARIANTS: tuple[Invariant, ...] = (
     ended_sessions_are_settled_rightly,
     nothing_is_settled_twice,
     no_credit_lapses_as_it_comes_back,
+    what_is_made_good_stands,
     what_is_paid_buys_or_goes_back,
     the_ledger_adds_up,
     no_holds_overlap,

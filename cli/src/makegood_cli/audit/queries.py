@@ -105,7 +105,8 @@ FROM holds
 LEFT JOIN invoices ON invoices.id = holds.invoice_id
 LEFT JOIN (
     SELECT DISTINCT ON (hold_id) hold_id, debit_account, credit_account FROM ledger_entries
-    WHERE hold_id IS NOT NULL AND kind <> 'hold' ORDER BY hold_id, number DESC
+    WHERE hold_id IS NOT NULL AND kind <> 'hold' AND 'platform:adjusted' NOT IN (debit_account, credit_account)
+    ORDER BY hold_id, number DESC
 ) AS back ON back.hold_id = holds.id AND back.credit_account = 'member:available'
 """
 """`returned_from`: the account that the returned credit came out of, `member:held` unless support returned it later; NULL
@@ -146,6 +147,16 @@ WHERE back.kind = 'return' AND gone.kind = 'expire' AND gone.debit_lot = back.cr
     AND holds.length_minutes IS NOT NULL
 """
 """Sessions whose credit lapsed in the moment it came back (MISS-2). Releases that did not keep a hold's length did so rightly."""
+
+GUARANTEES = """
+SELECT lots.id::text, lots.expires_at, promised.until, jsonb_array_length(lots.guarantees) > lots.available AS too_many
+FROM lots, LATERAL (
+    SELECT max((g->>'until')::timestamptz) AS until FROM jsonb_array_elements(lots.guarantees) AS g
+    WHERE g->>'lot_id' = lots.id::text
+) AS promised
+WHERE lots.guarantees IS NOT NULL AND (lots.expires_at < promised.until OR jsonb_array_length(lots.guarantees) > lots.available)
+"""
+"""Lots that lapse before the last of the days that are guaranteed of their credits, or of too few credits (MISS-4)."""
 
 UNUSED_PAYMENTS = """
 SELECT checkouts.id::text, checkouts.member_id FROM checkouts JOIN purchases ON purchases.id = checkouts.purchase_id

@@ -43,6 +43,7 @@ class Snapshot:
     settlements: Rows
     returns: Rows
     lapsed_returns: Rows
+    guarantees: Rows
     unused_payments: Rows
     imbalances: Rows
     missed_emails: Rows
@@ -74,6 +75,7 @@ _ASKED: Mapping[str, Mapping[str, str]] = {
         "settlements": queries.SETTLEMENTS,
         "returns": queries.RETURNS,
         "lapsed_returns": queries.LAPSED_RETURNS,
+        "guarantees": queries.GUARANTEES,
         "unused_payments": queries.UNUSED_PAYMENTS,
         "imbalances": queries.IMBALANCES,
     },

@@ -49,7 +49,7 @@ class MemberEnrolled(Event, frozen=True, kw_only=True):
 
 
 class EnrolmentEnded(Event, frozen=True, kw_only=True):
-    """A later enrolment took the place of this one."""
+    """A later enrolment took the place of this one, or its member was erased."""
 
     topic: ClassVar[Topic] = ENROLMENTS
 

@@ -83,13 +83,19 @@ class CreditSpent(LedgerFact, frozen=True, kw_only=True):
 
 
 class CreditAdjusted(LedgerFact, frozen=True, kw_only=True):
-    """Support changed the balance (CRED-5); why stands in the ledger, not here."""
+    """Support changed the balance (CRED-5); why stands in the ledger, not here.
+
+    Made by `system`: what lapsed is back, since its plan goes on (PLAN-1); or a session's credit changed its lot, told as one
+    that leaves and one that arrives (MISS-4).
+    """
 
     session_id: str | None = None
     made_by: str
     source: LotSource = "adjustment"
     length_minutes: int | None = None
     expires_at: datetime | None = None
+    made_for_minutes: int | None = None
+    """As `CreditReturned` has it."""
 
 
 class CreditCorrected(LedgerFact, frozen=True, kw_only=True):

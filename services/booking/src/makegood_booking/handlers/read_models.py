@@ -88,7 +88,7 @@ def movement(received: Received[Any]) -> Movement | None:
         tells=True,
         length_minutes=event.length_minutes,
         expires_at=event.expires_at,
-        made_for_minutes=event.made_for_minutes if isinstance(event, CreditReturned | CreditCorrected) else None,
+        made_for_minutes=None if isinstance(event, CreditGranted) else event.made_for_minutes,
     )
 
 

@@ -104,7 +104,8 @@ async def put_enrolment(
     Credits of the present period are granted at once, those of later periods at their start; none for periods that were over
     before. Unspent credits of the earlier plan lapse where the new coverage begins; held ones stay held. Sending the same
     again changes nothing; the same plan from the same day with another `ends_on` moves the end of the same enrolment. A plan
-    that is resumed on the day it was replaced goes on as it was, with the credits that lapsed when it was replaced.
+    that is resumed on the day it was replaced goes on as it was, with the credits that lapsed when it was replaced: send it
+    with its own `starts_on`, or with that day. Without a `time_zone` it goes on in its own.
     """
     access.require_other(member_id)
     if body.plan_id not in PLANS:
@@ -112,7 +113,8 @@ async def put_enrolment(
     async with change.unit() as unit:
         book = await open_and_load(unit, member_id)
         change.expect_version(book.enrolment_sequence)
-        coverage = Coverage(body.plan_id, body.starts_on, body.ends_on, body.time_zone)
+        time_zone = body.time_zone if "time_zone" in body.model_fields_set else None
+        coverage = Coverage(body.plan_id, body.starts_on, body.ends_on, time_zone)
         enrolled = await enrol_member(unit, book, coverage)
         await log.record(unit, access, None, member_id, entity=f"enrolment:{enrolled.enrolment.id}")
         view = EnrolmentView.model_validate(enrolled.enrolment)

@@ -16,6 +16,7 @@ EntryKind = Literal["grant", "purchase", "hold", "spend", "return", "forfeit", "
 AVAILABLE: Final = "member:available"
 HELD: Final = "member:held"
 LAPSED: Final = "platform:expired"
+ADJUSTED: Final = "platform:adjusted"
 
 MOVES: Final[dict[EntryKind, tuple[str, str]]] = {
     "grant": ("platform:granted", AVAILABLE),
@@ -25,16 +26,31 @@ MOVES: Final[dict[EntryKind, tuple[str, str]]] = {
     "return": (HELD, AVAILABLE),
     "forfeit": (HELD, "platform:forfeited"),
     "expire": (AVAILABLE, LAPSED),
-    "adjust": ("platform:adjusted", AVAILABLE),
+    "adjust": (ADJUSTED, AVAILABLE),
 }
 """Kind of entry → the account that is debited (the credit leaves it) and the one that is credited (it arrives there).
 An adjustment that takes credits away goes the other way round; a credit that support returns comes out of what it was
 settled as, and one that a corrected outcome takes back goes there again; one that lapsed when its plan was replaced comes back
-if the plan goes on."""
+if the plan goes on. A credit that changes its lot leaves the one by an adjustment and arrives in the other by another."""
 
 
 class Overdrawn(Exception):
     """A movement would make a balance negative."""
+
+
+@dataclass(frozen=True, slots=True)
+class Guarantee:
+    """MISS-4: that a credit which came back pays for a session of so many minutes before `until`, whatever the plan is then.
+
+    `plan_id` is the plan that it came from, `lot_id` the lot that it came back to, after the session whose hold it was.
+    """
+
+    minutes: int
+    until: datetime
+    plan_id: str
+    lot_id: str
+    session_id: str
+    hold_id: str
 
 
 @dataclass(slots=True)
@@ -57,6 +73,8 @@ class Lot:
     held: int = 0
     made_for_minutes: int | None = None
     made_under: str | None = None
+    guarantees: tuple[Guarantee, ...] = ()
+    """MISS-4: of single credits among those that are available, for as long as the lot itself keeps them good."""
     stored: bool = False
     """Whether the database knows it already."""
 
@@ -158,6 +176,9 @@ class Book:
             if debit_account == AVAILABLE:
                 debit.available -= amount
                 self.available -= amount
+                if len(debit.guarantees) > debit.available:
+                    lasting = sorted(debit.guarantees, key=lambda each: each.until)
+                    debit.guarantees = tuple(lasting[len(lasting) - debit.available :])
             else:
                 debit.held -= amount
                 self.held -= amount

@@ -8,6 +8,7 @@ from typing import Final
 from makegood_contracts.events import Outcome as SessionOutcome
 
 from makegood_credits.domain.book import Book, Entry, Lot
+from makegood_credits.domain.guarantees import withdraw
 from makegood_credits.domain.holding import Hold
 from makegood_credits.domain.invoices import Invoice, issue_again, void
 from makegood_credits.domain.settling import REASONS, Ending, Outcome, return_lot
@@ -66,6 +67,7 @@ def correct(
     elif hold.state == "returned":
         if came_back_to is None or not came_back_to.available:
             return None
+        withdraw(came_back_to, hold.id)
         entry = book.post(
             "adjust",
             1,

@@ -48,6 +48,10 @@ class Enrolment:
     covers_until: datetime | None
     next_period: int = 0
     next_grant: datetime | None = None
+    replaced_at: datetime | None = None
+    """When another one took its place last, or was agreed to; None where it goes on as agreed."""
+    resumed_on: date | None = None
+    """The day from which on it was resumed last, where the request named that and not `starts_on`."""
 
     @property
     def plan(self) -> Plan:
@@ -133,6 +137,17 @@ def spoken_of(enrolments: Iterable[Enrolment], now: datetime) -> Enrolment | Non
     )
     present = covering(counting, now) or next((each for each in counting if each.covers_from > now), None)
     return present or (counting[-1] if counting else None)
+
+
+def covers_throughout(enrolments: Iterable[Enrolment], plan_id: str, start: datetime, until: datetime) -> bool:
+    """Whether the plan covers every instant of [start, until), be it by several enrolments."""
+    moment = start
+    for each in sorted(enrolments, key=lambda each: each.covers_from):
+        if each.plan_id == plan_id and each.counts_at(moment):
+            if each.covers_until is None or each.covers_until >= until:
+                return True
+            moment = each.covers_until
+    return False
 
 
 def covering(enrolments: Iterable[Enrolment], moment: datetime) -> Enrolment | None:

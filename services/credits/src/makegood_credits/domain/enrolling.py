@@ -5,25 +5,26 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Final, NamedTuple
 
 from makegood_contracts.ids import new_id
 
 from makegood_credits.domain.book import LAPSED, Book, Lot
 from makegood_credits.domain.coverage import Enrolment, end_of, local_day, start_of_day
+from makegood_credits.domain.guarantees import SYSTEM, keep_good
 
-SYSTEM: Final = "system"
+DEFAULT_ZONE: Final = "UTC"
 
 
 @dataclass(frozen=True, slots=True)
 class Coverage:
-    """What an enrolment asks for. Days are those of `time_zone`, inclusive."""
+    """What an enrolment asks for. Days are those of `time_zone`, inclusive; None: of the enrolment that goes on, or of UTC."""
 
     plan_id: str
     starts_on: date
     ends_on: date | None
-    time_zone: str
+    time_zone: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,36 +48,53 @@ def enrol(book: Book, coverage: Coverage, now: datetime, lapses: Iterable[Lapse]
     """PLAN-1: the member is covered as asked, and no longer by any earlier enrolment.
 
     Credits of the present period are granted at once; a start in the past brings none for the periods before. The earlier
-    enrolment's coverage and unspent credits end where the new one begins; credits that are held stay held. The same plan
-    from the same day is the same enrolment, also after another one took its place: it goes on with its agreed end, and no
-    period is granted twice. What lapsed when it was replaced is back if that was today (`lapses`: what is known of the last
-    days); what lapsed before stays lapsed.
+    enrolment's coverage and unspent credits end where the new one begins; credits that are held stay held, and those that
+    came back within the last thirty days keep their days (MISS-4). The same plan from the same day is the same enrolment,
+    also after another one took its place, and so is the same plan from the day on which that happened: it goes on with its
+    agreed end, and no period is granted twice. What lapsed when it was replaced is back if that was today (`lapses`: what is
+    known of the last days); what lapsed before stays lapsed.
     """
-    asked = (coverage.plan_id, coverage.starts_on, coverage.time_zone)
-    same = next((each for each in book.enrolments if (each.plan_id, each.starts_on, each.time_zone) == asked), None)
+    same = _same(book, coverage, now)
     if same is not None:
-        ended = _make_way(book, same)
+        if coverage.starts_on != same.starts_on:
+            same = replace(same, resumed_on=coverage.starts_on)
+        ended = _make_way(book, same, now)
         if not ended and (same.ends_on, same.covers_until) == (
             coverage.ends_on,
             end_of(coverage.ends_on, same.time_zone),
         ):
             return Enrolled(same, changed=False)
         return Enrolled(_extend(book, same, coverage.ends_on, now, lapses), changed=True, ended=ended)
+    time_zone = coverage.time_zone or DEFAULT_ZONE
     enrolment = Enrolment(
         new_id(),
         book.member_id,
         coverage.plan_id,
         coverage.starts_on,
         coverage.ends_on,
-        coverage.time_zone,
-        start_of_day(coverage.starts_on, coverage.time_zone),
-        end_of(coverage.ends_on, coverage.time_zone),
+        time_zone,
+        start_of_day(coverage.starts_on, time_zone),
+        end_of(coverage.ends_on, time_zone),
     )
     enrolment = enrolment.awaiting(enrolment.current(now))
-    ended = _make_way(book, enrolment)
+    ended = _make_way(book, enrolment, now)
     book.put(enrolment)
+    keep_good(book, now)
     catch_up(book, now)
     return Enrolled(next(each for each in book.enrolments if each.id == enrolment.id), changed=True, ended=ended)
+
+
+def end_coverage(book: Book, now: datetime) -> tuple[Enrolment, ...]:
+    """NOTE-5: whoever is erased is covered until the end of the day, and gets no more credits; answers what ended by it."""
+    ended = tuple(
+        _end(book, each, max(each.covers_from, end), now)
+        for each in list(book.enrolments)
+        if (end := start_of_day(local_day(now, each.time_zone) + timedelta(days=1), each.time_zone))
+        and (each.covers_until is None or each.covers_until > max(each.covers_from, end))
+    )
+    keep_good(book, now)
+    catch_up(book, now)
+    return ended
 
 
 def catch_up(book: Book, now: datetime) -> None:
@@ -136,18 +154,47 @@ def _grant(book: Book, enrolment: Enrolment, now: datetime) -> None:
     book.put(enrolment.awaiting(enrolment.next_period + 1))
 
 
-def _make_way(book: Book, enrolment: Enrolment) -> tuple[Enrolment, ...]:
+def _same(book: Book, coverage: Coverage, now: datetime) -> Enrolment | None:
+    """The enrolment that is asked for already, or that is resumed by it: the one that counted last; None: a new one is."""
+    day = coverage.starts_on
+    found = [
+        each
+        for each in book.enrolments
+        if each.plan_id == coverage.plan_id
+        and coverage.time_zone in (None, each.time_zone)
+        and (day in (each.starts_on, each.resumed_on) or each.starts_on < day in _replaced_on(book, each, now))
+    ]
+    return max(
+        found,
+        key=lambda each: (each.covers_until is None, each.covers_until, each.starts_on == day, each.id),
+        default=None,
+    )
+
+
+def _replaced_on(book: Book, enrolment: Enrolment, now: datetime) -> set[date]:
+    """PLAN-1: the days from which on it would be resumed: the one on which another plan took its place, and today if that was
+    agreed to today, for whichever day."""
+    if enrolment.covers_until == end_of(enrolment.ends_on, enrolment.time_zone):
+        return set()
+    days = {each.starts_on for each in book.enrolments if each.covers_from == enrolment.covers_until}
+    today = local_day(now, enrolment.time_zone)
+    if enrolment.replaced_at is not None and local_day(enrolment.replaced_at, enrolment.time_zone) == today:
+        days.add(today)
+    return days
+
+
+def _make_way(book: Book, enrolment: Enrolment, now: datetime) -> tuple[Enrolment, ...]:
     """Ends every other coverage where this one begins; answers those that reached beyond."""
     return tuple(
-        _end(book, each, enrolment.covers_from)
+        _end(book, each, enrolment.covers_from, now)
         for each in list(book.enrolments)
         if each.id != enrolment.id and (each.covers_until is None or each.covers_until > enrolment.covers_from)
     )
 
 
-def _end(book: Book, enrolment: Enrolment, at: datetime) -> Enrolment:
+def _end(book: Book, enrolment: Enrolment, at: datetime, now: datetime) -> Enrolment:
     """Ends coverage at an instant; what is unspent of its credits lapses then."""
-    ended = replace(enrolment, covers_until=at)
+    ended = replace(enrolment, covers_until=at, replaced_at=now)
     ended = ended.awaiting(ended.next_period)
     book.put(ended)
     for lot in book.lots.values():
@@ -166,7 +213,7 @@ def _extend(
     for lapse in lapses:
         if local_day(lapse.made_at, enrolment.time_zone) == today:
             lapsed_today[lapse.lot_id] += lapse.amount
-    moved = replace(enrolment, ends_on=ends_on, covers_until=end_of(ends_on, enrolment.time_zone))
+    moved = replace(enrolment, ends_on=ends_on, covers_until=end_of(ends_on, enrolment.time_zone), replaced_at=None)
     moved = moved.awaiting(max(moved.next_period, moved.current(now)))
     book.put(moved)
     for lot in book.lots.values():
@@ -176,5 +223,6 @@ def _extend(
             book.changed_lots[lot.id] = lot
             if lapsed_today[lot.id] > 0 and (lot.expires_at is None or lot.expires_at > now):
                 _revive(book, lot, lapsed_today[lot.id], now)
+    keep_good(book, now)
     catch_up(book, now)
     return next(each for each in book.enrolments if each.id == enrolment.id)

@@ -10,9 +10,10 @@ from makegood_contracts.events import Actor, Modality, Specialty
 from makegood_contracts.ids import new_id
 from makegood_contracts.reasons import Reason
 
-from makegood_credits.domain.book import Book, Lot
+from makegood_credits.domain.book import Book, Guarantee, Lot
 from makegood_credits.domain.coverage import Enrolment, covering, next_credits
 from makegood_credits.domain.enrolling import catch_up
+from makegood_credits.domain.guarantees import take
 from makegood_credits.domain.invoices import Invoice, due_on, pending_co_pay
 from makegood_credits.domain.plans import Plan
 
@@ -65,6 +66,8 @@ class Hold:
     """What the session was booked for, without extensions; None for holds of an earlier release."""
     co_pay_due_days: int = 14
     """CRED-7: of the policy that the session was booked under, for the charges of later moves."""
+    guarantee: Guarantee | None = None
+    """MISS-4: what was guaranteed of the credit before it was held; it is so again if the member gives it back in time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +116,7 @@ def set_aside(
             enrolment.time_zone,
         )
         return held
-    held.lot_id = lot.id
+    held.lot_id, held.guarantee = lot.id, take(lot, request.length_minutes, now)
     book.post(
         "hold",
         1,

@@ -21,6 +21,7 @@ from makegood_credits.domain.holding import (
     no_credit,
     not_covered,
     set_aside,
+    stands,
 )
 from makegood_credits.domain.invoices import Invoice
 from makegood_credits.domain.settling import Ending, settle
@@ -43,7 +44,8 @@ def fund(book: Book, hold: Hold | None, move: Move, now: datetime) -> Literal["k
 
     Another one is needed where the move forfeits what is held (less notice than the policy asks), and where the credit that
     is held has lapsed by the new time or is for another length. What is held already stays as it is, whatever comes.
-    An overdue invoice keeps nobody from moving what they have booked.
+    An overdue invoice keeps nobody from moving what they have booked. RESC-2: nor does anything about the member's plan or
+    credits keep the provider from it: where nothing else pays, what is held does.
     """
     request = move.request
     if hold is None or hold.state != "held" or now >= request.hold_until:
@@ -59,6 +61,8 @@ def fund(book: Book, hold: Hold | None, move: Move, now: datetime) -> Literal["k
         reasons = not_covered(enrolment, request)
         if enrolment is not None and not reasons:
             reasons = no_credit(book, enrolment.plan, request)
+        if reasons and not move.forfeits and _still_pays(book, hold, enrolment, request):
+            return "kept"
         if reasons:
             return Refusal(tuple(reasons), enrolment is not None and enrolment.plan.purchasable)
     added = set_aside(book, enrolment, lot, request, now, "Set aside for a session that is to be moved.")
@@ -75,6 +79,21 @@ def _will_do(book: Book, hold: Hold, enrolment: Enrolment | None, request: Reque
     if enrolment is None or not_covered(enrolment, request):
         return False
     return hold.plan_id == enrolment.plan_id if lot is None else fits(lot, request)
+
+
+def _still_pays(book: Book, hold: Hold, enrolment: Enrolment | None, request: Request) -> bool:
+    """Whether what is held pays though the plan does not include the session. For a provider's move, always. For a member's own,
+    if the length stays, and the session takes place no later or its plan was replaced since: nothing is carried over into
+    another period, behind the end of coverage, or beyond the days of a credit that was made good (PLAN-1, BOOK-7, MISS-4)."""
+    if request.booked_by == "provider":
+        return True
+    if hold.length_minutes != request.length_minutes:
+        return False
+    if hold.starts_at is not None and request.starts_at <= hold.starts_at:
+        return True
+    lot = None if hold.lot_id is None else book.lots[hold.lot_id]
+    replaced = enrolment is not None and enrolment.plan_id != hold.plan_id
+    return replaced and (lot is None or lot.period is not None or stands(lot, request.starts_at))
 
 
 def take_place(
@@ -94,10 +113,12 @@ def take_place(
         hold.firm,
         length_minutes=hold.length_minutes,
         co_pay_due_days=hold.co_pay_due_days,
+        guarantee=hold.guarantee,
     )
     outcome = settle(book, old, ending, now)
     hold.id, hold.plan_id, hold.state = added.id, added.plan_id, "held"
     hold.lot_id, hold.invoice, hold.firm = added.lot_id, added.invoice, True
+    hold.guarantee = added.guarantee
     return old, outcome
 
 

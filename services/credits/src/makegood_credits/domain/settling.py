@@ -8,9 +8,9 @@ from typing import Final, Literal
 
 from makegood_contracts.events import SettleCause
 
-from makegood_credits.domain.balance import unusable
-from makegood_credits.domain.book import Book, Entry, Lot
+from makegood_credits.domain.book import Book, Entry, Guarantee, Lot
 from makegood_credits.domain.enrolling import expire
+from makegood_credits.domain.guarantees import keeps, open_made_good, set_apart
 from makegood_credits.domain.holding import Hold
 from makegood_credits.domain.invoices import Invoice, issue, void
 
@@ -97,28 +97,36 @@ def settle(book: Book, hold: Hold, ending: Ending, now: datetime) -> Entry | Inv
 
 
 def return_lot(book: Book, hold: Hold, ending: Ending, now: datetime) -> Lot:
-    """CRED-2: a return goes back to its lot. MISS-2: where the member did not cause it, and the lot has lapsed, lapses within
-    thirty days or is of no use on the member's plan any more, it gets a lot of its own, valid for thirty days.
+    """CRED-2: a return goes back to its lot. MISS-2, MISS-4: where the member did not cause it, and the lot does not keep it good
+    for thirty days, it gets a lot of its own, which stands for so long whatever the plan is.
 
     A booking or move that never came to be leaves the credit as it would have been without it, but never lapsed: else a
-    refused booking would prolong it. Needs the member's enrolments where the lot is of no plan.
+    refused booking would prolong it. What was guaranteed of the credit before stays so, whoever gives it back. Needs the
+    member's enrolments where the lot is of no plan.
     """
     since = ending.ended_at if now - ending.ended_at <= SOON else now
-    lot, until = book.lots[hold.lot_id or ""], since + MAKE_GOOD
-    stands_until = since if ending.caused_by == "nobody" else until
+    lot = book.lots[hold.lot_id or ""]
+    guarantee = _guaranteed(hold, lot, since + MAKE_GOOD) if ending.caused_by == "others" else hold.guarantee
+    if guarantee is not None and guarantee.until > now:
+        if guarantee.lot_id == lot.id and not keeps(lot, guarantee, book.enrolments, now):
+            return set_apart(book, lot, guarantee)
+        lot.guarantees += (guarantee,)
+        return lot
+    stands_until = since + MAKE_GOOD if ending.caused_by == "others" else since
     if ending.caused_by == "member" or (
         (lot.expires_at is None or lot.expires_at > stands_until)
-        and (lot.enrolment_id is not None or unusable(lot, book.enrolments, since) is None)
+        and (ending.caused_by == "nobody" or lot.period is not None)
     ):
         return lot
-    made_for = hold.length_minutes or lot.length_minutes
-    return book.open_lot(
-        "make_good",
-        lot.length_minutes,
-        until,
-        made_for_minutes=made_for,
-        made_under=hold.plan_id if made_for else None,
-    )
+    return open_made_good(book, lot, since + MAKE_GOOD, hold.length_minutes or lot.length_minutes, hold.plan_id)
+
+
+def _guaranteed(hold: Hold, lot: Lot, until: datetime) -> Guarantee | None:
+    """MISS-4: what the credit is good for from here; None where nobody knows the length, of a hold of an earlier release."""
+    minutes = hold.length_minutes or lot.length_minutes
+    if minutes is None:
+        return None
+    return Guarantee(minutes, until, hold.plan_id, lot.id, hold.session_id, hold.id)
 
 
 def return_by_hand(

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from collections.abc import Iterable
+from datetime import date, datetime, timedelta
 
 from makegood_chassis.database import UnitOfWork
 from makegood_contracts.events import EnrolmentEnded, MemberEnrolled
@@ -28,22 +29,22 @@ async def enrol_member(unit: UnitOfWork, book: Book, coverage: Coverage) -> Enro
     lapses = await reads.lapses_since(unit, book.member_id, unit.now - timedelta(days=2))
     enrolled = enrol(book, coverage, unit.now, lapses)
     if enrolled.changed:
-        for ended in enrolled.ended:
-            book.enrolment_sequence += 1
-            unit.publish(
-                EnrolmentEnded(
-                    enrolment_id=ended.id,
-                    member_id=ended.member_id,
-                    plan_id=ended.plan_id,
-                    ended_on=day_before(coverage.starts_on),
-                ),
-                sequence=book.enrolment_sequence,
-            )
+        publish_ended(unit, book, enrolled.ended, day_before(enrolled.enrolment.starts_on))
         book.enrolment_sequence += 1
         unit.publish(_enrolled(enrolled.enrolment), sequence=book.enrolment_sequence)
         publish_expiries(unit, book, told)
         await save_book(unit, book, due_before)
     return enrolled
+
+
+def publish_ended(unit: UnitOfWork, book: Book, enrolments: Iterable[Enrolment], last_day: date) -> None:
+    """Publishes that these enrolments count until that day, if they began by then."""
+    for ended in enrolments:
+        book.enrolment_sequence += 1
+        unit.publish(
+            EnrolmentEnded(enrolment_id=ended.id, member_id=ended.member_id, plan_id=ended.plan_id, ended_on=last_day),
+            sequence=book.enrolment_sequence,
+        )
 
 
 async def return_to_member(

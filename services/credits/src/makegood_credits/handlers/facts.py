@@ -25,7 +25,7 @@ from makegood_contracts.events import (
     SettleCause,
 )
 
-from makegood_credits.domain.book import AVAILABLE, Book, Entry
+from makegood_credits.domain.book import ADJUSTED, AVAILABLE, Book, Entry
 from makegood_credits.domain.correcting import ACCOUNTS
 from makegood_credits.domain.invoices import Invoice
 from makegood_credits.domain.plans import Money
@@ -187,7 +187,7 @@ def _fact(book: Book, entry: Entry, settled_by: SettleCause) -> Event:
                 available_after=available,
                 held_after=held,
             )
-        case "adjust" if entry.hold_id is not None:
+        case "adjust" if entry.hold_id is not None and ADJUSTED not in (entry.debit_account, entry.credit_account):
             return CreditCorrected(
                 entry_id=entry_id,
                 member_id=member_id,
@@ -216,6 +216,7 @@ def _fact(book: Book, entry: Entry, settled_by: SettleCause) -> Event:
                 source=lot.source,
                 length_minutes=lot.length_minutes,
                 expires_at=lot.expires_at,
+                made_for_minutes=lot.made_for_minutes,
             )
         case _:
             return CreditGranted(

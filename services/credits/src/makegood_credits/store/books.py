@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+import msgspec
 from makegood_chassis.database import UnitOfWork, column
 
-from makegood_credits.domain.book import Book, Lot
+from makegood_credits.domain.book import Book, Guarantee, Lot
 from makegood_credits.domain.coverage import Enrolment
 from makegood_credits.domain.holding import Hold
 
@@ -19,8 +20,8 @@ FROM accounts WHERE member_id = ANY($1::text[]) ORDER BY member_id FOR UPDATE
 """
 
 LOT = """lots.id::text, lots.member_id, lots.source, lots.length_minutes, lots.expires_at, lots.enrolment_id::text, lots.period,
-    lots.granted, lots.available, lots.held, lots.made_for_minutes, lots.made_under"""
-"""A lot, in the order of its fields."""
+    lots.granted, lots.available, lots.held, lots.made_for_minutes, lots.made_under, lots.guarantees"""
+"""A lot, in the order of its fields, as `lot_of` reads it."""
 
 _LOTS_TO_TAKE_FROM = f"SELECT {LOT} FROM lots WHERE member_id = ANY($1::text[]) AND available > 0"  # noqa: S608
 _LOTS_IN_USE = f"SELECT {LOT} FROM lots WHERE member_id = ANY($1::text[]) AND (available > 0 OR held > 0)"  # noqa: S608
@@ -29,7 +30,8 @@ _LOTS_OF_PLANS = f"SELECT {LOT} FROM lots WHERE member_id = $1 AND enrolment_id 
 _LOTS = f"SELECT {LOT} FROM lots WHERE id = ANY($1::uuid[])"  # noqa: S608
 
 ENROLMENT = """
-SELECT id::text, member_id, plan_id, starts_on, ends_on, time_zone, covers_from, covers_until, next_period, next_grant
+SELECT id::text, member_id, plan_id, starts_on, ends_on, time_zone, covers_from, covers_until, next_period, next_grant,
+    replaced_at, resumed_on
 FROM enrolments
 """
 _ENROLMENTS = ENROLMENT + "WHERE member_id = ANY($1::text[])"
@@ -40,10 +42,14 @@ _ENROLMENTS_THAT_COUNT = (
 _OPEN_LOTS = """
 INSERT INTO lots (
     id, member_id, source, length_minutes, expires_at, enrolment_id, period, granted, available, held, made_for_minutes,
-    made_under)
-SELECT * FROM unnest(
+    made_under, guarantees)
+SELECT id, member_id, source, length_minutes, expires_at, enrolment_id, period, granted, available, held, made_for_minutes,
+    made_under, guarantees::jsonb
+FROM unnest(
     $1::uuid[], $2::text[], $3::text[], $4::int[], $5::timestamptz[], $6::uuid[], $7::int[], $8::int[], $9::int[],
-    $10::int[], $11::int[], $12::text[])
+    $10::int[], $11::int[], $12::text[], $13::text[])
+    AS new (id, member_id, source, length_minutes, expires_at, enrolment_id, period, granted, available, held,
+        made_for_minutes, made_under, guarantees)
 """
 
 _SAVE = """
@@ -55,8 +61,10 @@ WITH books AS (
         AS new (member_id, available, held, entry_count, ledger_sequence, enrolment_sequence, next_due, overdue)
     WHERE accounts.member_id = new.member_id
 ), moved AS (
-    UPDATE lots SET available = new.available, held = new.held, expires_at = new.expires_at
-    FROM unnest($8::uuid[], $9::int[], $10::int[], $11::timestamptz[]) AS new (id, available, held, expires_at)
+    UPDATE lots SET available = new.available, held = new.held, expires_at = new.expires_at,
+        guarantees = new.guarantees::jsonb
+    FROM unnest($8::uuid[], $9::int[], $10::int[], $11::timestamptz[], $29::text[])
+        AS new (id, available, held, expires_at, guarantees)
     WHERE lots.id = new.id
 )
 INSERT INTO ledger_entries (
@@ -70,12 +78,14 @@ _ENTRY_COLUMNS = 16
 
 _SAVE_ENROLMENTS = """
 INSERT INTO enrolments (
-    id, member_id, plan_id, starts_on, ends_on, time_zone, covers_from, covers_until, next_period, next_grant)
+    id, member_id, plan_id, starts_on, ends_on, time_zone, covers_from, covers_until, next_period, next_grant,
+    replaced_at, resumed_on)
 SELECT * FROM unnest(
     $1::uuid[], $2::text[], $3::text[], $4::date[], $5::date[], $6::text[], $7::timestamptz[], $8::timestamptz[],
-    $9::int[], $10::timestamptz[])
+    $9::int[], $10::timestamptz[], $11::timestamptz[], $12::date[])
 ON CONFLICT (id) DO UPDATE SET ends_on = excluded.ends_on, covers_until = excluded.covers_until,
-    next_period = excluded.next_period, next_grant = excluded.next_grant
+    next_period = excluded.next_period, next_grant = excluded.next_grant, replaced_at = excluded.replaced_at,
+    resumed_on = excluded.resumed_on
 """
 
 
@@ -142,9 +152,18 @@ async def add_coverage(unit: UnitOfWork, books: Mapping[str, Book], holds: Itera
             books[row[1]].enrolments.append(Enrolment(*row))
 
 
+def lot_of(row: Iterable[object]) -> Lot:
+    """The lot in the columns of LOT."""
+    *fields, guarantees = row
+    lot = Lot(*fields)  # type: ignore[arg-type]
+    if guarantees:
+        lot.guarantees = msgspec.convert(guarantees, tuple[Guarantee, ...])
+    return lot
+
+
 def _add_lots(books: dict[str, Book], rows: Iterable[Iterable[object]]) -> None:
     for row in rows:
-        lot = Lot(*row)  # type: ignore[arg-type]
+        lot = lot_of(row)
         lot.stored = True
         books[lot.member_id].lots.setdefault(lot.id, lot)
 
@@ -173,6 +192,7 @@ async def save(unit: UnitOfWork, books: Iterable[Book]) -> None:
             *_columns(known, "id", "available", "held", "expires_at"),
             *columns,
             column(changed, "overdue"),
+            _guarantees(known),
         )
     for lot in new:
         lot.stored = True
@@ -186,14 +206,19 @@ async def _open_lots(unit: UnitOfWork, lots: list[Lot]) -> None:
         _OPEN_LOTS,
         *_columns(lots, "id", "member_id", "source", "length_minutes", "expires_at"),
         *_columns(lots, "enrolment_id", "period", "granted", "available", "held", "made_for_minutes", "made_under"),
+        _guarantees(lots),
     )
+
+
+def _guarantees(lots: Iterable[Lot]) -> list[str | None]:
+    return [msgspec.json.encode(lot.guarantees).decode() if lot.guarantees else None for lot in lots]
 
 
 async def _save_enrolments(unit: UnitOfWork, enrolments: list[Enrolment]) -> None:
     await unit.execute(
         _SAVE_ENROLMENTS,
         *_columns(enrolments, "id", "member_id", "plan_id", "starts_on", "ends_on", "time_zone"),
-        *_columns(enrolments, "covers_from", "covers_until", "next_period", "next_grant"),
+        *_columns(enrolments, "covers_from", "covers_until", "next_period", "next_grant", "replaced_at", "resumed_on"),
     )
 
 

@@ -20,12 +20,17 @@ GRANTS: Final[Grants] = {
         "overdue)",
         auditor="SELECT",
     ),
-    "enrolments": Allowed("SELECT, INSERT, UPDATE (ends_on, covers_until, next_period, next_grant)"),
-    "lots": Allowed("SELECT, INSERT, UPDATE (available, held, expires_at)"),
+    "enrolments": Allowed(
+        "SELECT, INSERT, UPDATE (ends_on, covers_until, next_period, next_grant, replaced_at, resumed_on)"
+    ),
+    "lots": Allowed(
+        "SELECT, INSERT, UPDATE (available, held, expires_at, guarantees)",
+        auditor="SELECT (id, available, expires_at, guarantees)",
+    ),
     # What a session took, and where it went to.
     "holds": Allowed(
         "SELECT, INSERT, UPDATE (id, plan_id, state, firm, lot_id, invoice_id, answers, moving, extended, by_hand, "
-        "starts_at, ends_at, length_minutes)",
+        "starts_at, ends_at, length_minutes, guarantee)",
         auditor="SELECT",
     ),
     "move_holds": Allowed("SELECT, INSERT, UPDATE (id, plan_id, state, firm, lot_id, invoice_id)", auditor="SELECT"),

@@ -5,22 +5,23 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
+import msgspec
 from makegood_chassis.database import Row, UnitOfWork, column
 
-from makegood_credits.domain.book import Book, Lot
+from makegood_credits.domain.book import Book, Guarantee
 from makegood_credits.domain.holding import Hold
 from makegood_credits.store import invoices as invoice_store
-from makegood_credits.store.books import LOT
+from makegood_credits.store.books import LOT, lot_of
 
 _KNOWN = "SELECT session_id::text FROM holds WHERE session_id = ANY($1::uuid[])"
 _MEMBERS = "SELECT session_id::text, member_id FROM holds WHERE session_id = ANY($1::uuid[])"
 
 _INSERT = """
 INSERT INTO holds (session_id, id, member_id, plan_id, state, hold_until, lot_id, invoice_id, starts_at, ends_at,
-    length_minutes, co_pay_due_days)
+    length_minutes, co_pay_due_days, guarantee)
 SELECT * FROM unnest(
     $1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::text[], $6::timestamptz[], $7::uuid[], $8::uuid[],
-    $9::timestamptz[], $10::timestamptz[], $11::int[], $12::int[])
+    $9::timestamptz[], $10::timestamptz[], $11::int[], $12::int[], $13::jsonb[])
 """
 
 _CLOSE = """
@@ -31,9 +32,9 @@ ON CONFLICT DO NOTHING
 """
 
 COLUMNS = f"""holds.session_id::text, holds.id::text, holds.member_id, holds.plan_id, holds.state, holds.hold_until,
-    holds.lot_id::text, holds.firm, holds.length_minutes, {invoice_store.COLUMNS}, {LOT}"""
+    holds.lot_id::text, holds.firm, holds.length_minutes, holds.guarantee, {invoice_store.COLUMNS}, {LOT}"""
 """A hold with its charge and its lot, as `hold_of` reads them."""
-_INVOICE_FROM, _LOT_FROM, _LOT_TO = 9, 19, 31
+_LENGTH, _GUARANTEE, _INVOICE_FROM, _LOT_FROM, _LOT_TO = 8, 9, 10, 20, 33
 
 _BY_SESSION = f"""
 SELECT {COLUMNS}, holds.answers, holds.moving, holds.extended, holds.by_hand, holds.starts_at, holds.ends_at,
@@ -63,9 +64,9 @@ UPDATE holds SET firm = true FROM kept WHERE holds.session_id = kept.session_id
 
 _REPLACE = """
 UPDATE holds SET id = new.id, plan_id = new.plan_id, state = new.state, firm = new.firm, lot_id = new.lot_id,
-    invoice_id = new.invoice_id
-FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::boolean[], $6::uuid[], $7::uuid[])
-    AS new (session_id, id, plan_id, state, firm, lot_id, invoice_id)
+    invoice_id = new.invoice_id, guarantee = new.guarantee
+FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::boolean[], $6::uuid[], $7::uuid[], $8::jsonb[])
+    AS new (session_id, id, plan_id, state, firm, lot_id, invoice_id, guarantee)
 WHERE holds.session_id = new.session_id
 """
 
@@ -116,6 +117,7 @@ async def insert(unit: UnitOfWork, holds: Sequence[Hold]) -> None:
         column(holds, "ends_at"),
         column(holds, "length_minutes"),
         column(holds, "co_pay_due_days"),
+        guarantees_of(holds),
     )
 
 
@@ -139,12 +141,18 @@ def hold_of(row: Row, books: Mapping[str, Book]) -> Hold:
     """The hold in COLUMNS of a row; its lot goes into its member's book."""
     book, lot_id = books.get(row[2]), row[_LOT_FROM]
     if book is not None and lot_id is not None and lot_id not in book.lots:
-        lot = book.lots[lot_id] = Lot(*row[_LOT_FROM:_LOT_TO])
+        lot = book.lots[lot_id] = lot_of(row[_LOT_FROM:_LOT_TO])
         lot.stored = True
     invoice = None if row[_INVOICE_FROM] is None else invoice_store.invoice_of(row, _INVOICE_FROM)
-    return Hold(
-        row[0], row[1], row[2], row[3], row[4], row[5], row[6], invoice, row[7], length_minutes=row[_INVOICE_FROM - 1]
-    )
+    hold = Hold(row[0], row[1], row[2], row[3], row[4], row[5], row[6], invoice, row[7], length_minutes=row[_LENGTH])
+    if row[_GUARANTEE] is not None:
+        hold.guarantee = msgspec.convert(row[_GUARANTEE], Guarantee)
+    return hold
+
+
+def guarantees_of(holds: Sequence[Hold]) -> list[object]:
+    """What the holds took along of their credits (MISS-4), as the database keeps it."""
+    return [None if hold.guarantee is None else msgspec.to_builtins(hold.guarantee) for hold in holds]
 
 
 async def lapsed(unit: UnitOfWork, minutes: Sequence[datetime], most: int) -> dict[str, str]:
@@ -193,6 +201,7 @@ async def replace(unit: UnitOfWork, holds: Sequence[Hold]) -> None:
             column(holds, "firm"),
             column(holds, "lot_id"),
             [hold.invoice.id if hold.invoice else None for hold in holds],
+            guarantees_of(holds),
         )
 
 

@@ -15,10 +15,10 @@ _KNOWN = "SELECT move_id::text FROM move_holds WHERE move_id = ANY($1::uuid[])"
 
 _ADD = """
 INSERT INTO move_holds (
-    move_id, session_id, id, member_id, plan_id, state, hold_until, lot_id, invoice_id, length_minutes)
+    move_id, session_id, id, member_id, plan_id, state, hold_until, lot_id, invoice_id, length_minutes, guarantee)
 SELECT * FROM unnest(
     $1::uuid[], $2::uuid[], $3::uuid[], $4::text[], $5::text[], $6::text[], $7::timestamptz[], $8::uuid[], $9::uuid[],
-    $10::int[])
+    $10::int[], $11::jsonb[])
 """
 _CLOSE = """
 INSERT INTO move_holds (move_id, session_id, member_id, state)
@@ -65,6 +65,7 @@ async def add(unit: UnitOfWork, holds: Mapping[str, Hold]) -> None:
         column(added, "lot_id"),
         [hold.invoice.id if hold.invoice else None for hold in added],
         column(added, "length_minutes"),
+        hold_store.guarantees_of(added),
     )
 
 

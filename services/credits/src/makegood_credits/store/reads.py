@@ -8,10 +8,9 @@ from makegood_chassis.database import Queries, Row
 from sqlalchemy import select
 
 from makegood_credits.domain.balance import Balance, balance_of
-from makegood_credits.domain.book import Lot
 from makegood_credits.domain.coverage import Enrolment
 from makegood_credits.domain.enrolling import Lapse
-from makegood_credits.store.books import ENROLMENT, LOT
+from makegood_credits.store.books import ENROLMENT, LOT, lot_of
 from makegood_credits.store.tables import ledger_entries
 
 _LOTS_IN_USE = f"""
@@ -44,7 +43,7 @@ _IMBALANCES = "SELECT what, id FROM ledger_imbalances"
 async def balance(queries: Queries, member: str, now: datetime) -> Balance:
     """CRED-4: what the member can book with, what is held, what is of no use now; lots that lapse first come first."""
     enrolments = [Enrolment(*row) for row in await queries.fetch(_ENROLMENTS, member, now)]
-    return balance_of((Lot(*row) for row in await queries.fetch(_LOTS_IN_USE, member)), enrolments, now)
+    return balance_of((lot_of(row) for row in await queries.fetch(_LOTS_IN_USE, member)), enrolments, now)
 
 
 async def enrolments_of(queries: Queries, member: str) -> tuple[list[Enrolment], int]:

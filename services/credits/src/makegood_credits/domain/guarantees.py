@@ -1,0 +1,96 @@
+"""MISS-4: a credit that came back pays for its length for thirty days, though its plan be replaced in the meantime.
+
+Such a credit lies in the lot that it came from (CRED-2) for as long as that keeps it good, and in a lot of its own from then on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Final
+
+from makegood_credits.domain.book import ADJUSTED, Book, Guarantee, Lot
+from makegood_credits.domain.coverage import Enrolment, covers_throughout
+
+SYSTEM: Final = "system"
+_SET_APART: Final = "It came back for a session that did not take place, and stands whatever the plan is."
+_BACK: Final = "Its plan goes on, and the credit is in its place again."
+
+
+def take(lot: Lot, minutes: int, now: datetime) -> Guarantee | None:
+    """Takes the guarantee of the credit that is about to be held: one for that length, or any if no other credit is left."""
+    if not lot.guarantees:
+        return None
+    good = [each for each in lot.guarantees if each.until > now]
+    fitting = [each for each in good if each.minutes == minutes] or (good if len(good) >= lot.available else [])
+    taken = min(fitting, key=lambda each: each.until, default=None)
+    lot.guarantees = tuple(each for each in good if each is not taken)
+    return taken
+
+
+def withdraw(lot: Lot, hold_id: str) -> None:
+    """MISS-5: what was guaranteed as this hold came back is so no more."""
+    lot.guarantees = tuple(each for each in lot.guarantees if each.hold_id != hold_id)
+
+
+def keeps(lot: Lot, guarantee: Guarantee, enrolments: Iterable[Enrolment], now: datetime) -> bool:
+    """Whether a credit of the lot pays for what is guaranteed without a gap, as things stand.
+
+    A plan's own credits lapse with its coverage. Of the others it is known only on the plan that they came from.
+    """
+    if lot.expires_at is not None and lot.expires_at <= guarantee.until:
+        return False
+    if lot.period is not None or lot.made_for_minutes == guarantee.minutes:
+        return True
+    return covers_throughout(enrolments, guarantee.plan_id, now, guarantee.until)
+
+
+def set_apart(book: Book, lot: Lot, guarantee: Guarantee) -> Lot:
+    """A new lot for a credit whose own does not keep it good; it never lapses sooner than that one."""
+    target = open_made_good(book, lot, guarantee.until, guarantee.minutes, guarantee.plan_id)
+    target.guarantees = (guarantee,)
+    return target
+
+
+def open_made_good(book: Book, lot: Lot, until: datetime, minutes: int | None, plan_id: str) -> Lot:
+    """A lot for a credit of this one that is made good until then, at least."""
+    return book.open_lot(
+        "make_good",
+        lot.length_minutes,
+        None if lot.expires_at is None else max(lot.expires_at, until),
+        made_for_minutes=minutes,
+        made_under=plan_id if minutes else None,
+    )
+
+
+def keep_good(book: Book, now: datetime) -> None:
+    """MISS-4, PLAN-1: after a change of coverage, before anything lapses by it: sets those credits apart that their lots do not
+    keep good any more, and puts those back whose plan goes on. Needs every lot of the member's plans."""
+    for lot in list(book.lots.values()):
+        for guarantee in lot.guarantees:
+            origin = book.lots.get(guarantee.lot_id)
+            if origin is None or guarantee.until <= now:
+                continue
+            kept = keeps(origin, guarantee, book.enrolments, now)
+            if origin is lot and not kept:
+                _change_lot(book, lot, set_apart(book, lot, guarantee), guarantee, _SET_APART, now)
+            elif origin is not lot and origin.period is not None and kept:
+                origin.guarantees += (guarantee,)
+                _change_lot(book, lot, origin, guarantee, _BACK, now)
+
+
+def _change_lot(book: Book, lot: Lot, target: Lot, guarantee: Guarantee, reason: str, now: datetime) -> None:
+    lot.guarantees = tuple(each for each in lot.guarantees if each is not guarantee)
+    for debit, credit in ((lot, None), (None, target)):
+        book.post(
+            "adjust",
+            1,
+            debit=debit,
+            credit=credit,
+            out_of=None if credit is None else ADJUSTED,
+            at=now,
+            made_by=SYSTEM,
+            reason=reason,
+            session_id=guarantee.session_id,
+            hold_id=guarantee.hold_id,
+        )
