@@ -207,6 +207,9 @@ def test_until_when_each_button_is_good() -> None:
     ]
     for session, reader, now, name, until in expected:
         assert told(session, reader, now)[name] == Action(name, True, until=until)  # type: ignore[arg-type]
+    both = done(attendance.join(there, "member", START))
+    never = Action("no-show", False, reason="no-show-not-possible")
+    assert told(both, "provider", START + 10 * MINUTE)["no-show"] == never, "waiting longer does not help"
 
 
 @pytest.mark.rule("BOOK-10")
