@@ -15,7 +15,7 @@ from makegood_notifications.api.models import ContactRequest
 from makegood_notifications.domain.facts import Facts
 from makegood_notifications.mail.calendar import calendar_message, mailto
 from makegood_notifications.mail.published import Appointment, published
-from makegood_notifications.mail.wording import AppointmentText
+from makegood_notifications.mail.texts import AppointmentText
 from makegood_testkit.names import real_names
 from pydantic import ValidationError
 

@@ -19,7 +19,8 @@ from makegood_notifications.domain.links import Links
 from makegood_notifications.mail import wording
 from makegood_notifications.mail.calendar import calendar_message
 from makegood_notifications.mail.composer import Part, compose
-from makegood_notifications.mail.wording import AppointmentText, Wording
+from makegood_notifications.mail.texts import AppointmentText
+from makegood_notifications.mail.wording import Wording
 
 START = datetime(2026, 11, 24, 9, 0, tzinfo=UTC)
 FACTS = Facts("s-1", "r-1", "m", "p", START, START.replace(minute=45), 45, "video", "America/New_York")

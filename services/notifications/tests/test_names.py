@@ -16,7 +16,7 @@ from makegood_notifications.domain.facts import Facts
 from makegood_notifications.mail.calendar import calendar_message
 from makegood_notifications.mail.composer import Part, compose
 from makegood_notifications.mail.published import Appointment, published
-from makegood_notifications.mail.wording import AppointmentText
+from makegood_notifications.mail.texts import AppointmentText
 from makegood_testkit.names import real_names
 
 from .conftest import World

@@ -16,7 +16,7 @@ from icalendar.parser import Contentline
 from makegood_notifications.domain.facts import Facts
 from makegood_notifications.domain.invitations import Method, Standing, uid
 from makegood_notifications.mail.composer import mailbox
-from makegood_notifications.mail.wording import AppointmentText
+from makegood_notifications.mail.texts import AppointmentText
 
 PRODUCT = "-//Makegood//Makegood//EN"
 _CONTROLS: Final = dict.fromkeys((*range(0x20), *range(0x7F, 0xA0)))

@@ -11,7 +11,7 @@ from datetime import datetime
 
 from makegood_notifications.domain.invitations import Standing, uid
 from makegood_notifications.mail.calendar import PRODUCT, described, folded, instant_text, text_value
-from makegood_notifications.mail.wording import AppointmentText
+from makegood_notifications.mail.texts import AppointmentText
 
 
 @dataclass(frozen=True, slots=True)

@@ -202,7 +202,8 @@ class Sender:
         needs_news = waited > HELD_UP and delivery.template not in ALWAYS
         if needs_news and not self._news.suffices(read_until, delivery.id):
             return Outcome(delivery, pause=FOR_NEWS, counts=False)
-        delivery = replace(delivery, facts=caught_up(delivery.template, delivery.facts, delivery.standing))
+        if (facts := caught_up(delivery.template, delivery.facts, delivery.standing)) is not delivery.facts:
+            delivery = replace(delivery, facts=facts)
         if no_longer_true(delivery.template, delivery.facts, delivery.standing, now=self._database.clock.now()):
             return Outcome(delivery, "skipped", "no-longer-true")
         if delivery.template in ONLY_TAKE_BACK and not delivery.invited:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
 from pathlib import Path
@@ -17,54 +16,10 @@ from makegood_notifications.domain.facts import Facts, More
 from makegood_notifications.domain.links import PATHS, Links
 from makegood_notifications.domain.venues import NO_VENUES, Venue, Venues, to_be_named
 from makegood_notifications.mail.formatting import Formatter, Spoken, formatter
+from makegood_notifications.mail.texts import AppointmentText, EmailText, InAppText, ShortText
 
 FOLDER: Final = Path(__file__).parent.parent / "templates"
 DEFAULT: Final = "en"
-
-
-@dataclass(frozen=True, slots=True)
-class AppointmentText:
-    """A session as a calendar shows it."""
-
-    summary: str
-    where: str
-    """The venue's name and place, or the address at which it is joined."""
-    description: str
-    link: str
-    """Where it leads, in the client app."""
-
-
-@dataclass(frozen=True, slots=True)
-class EmailText:
-    """One e-mail's two readings of the same lines."""
-
-    subject: str
-    text: str
-    html: str
-    appointment: AppointmentText
-    language: str
-
-
-@dataclass(frozen=True, slots=True)
-class ShortText:
-    """A message for a channel of short ones: a template registered there, and what fills its places."""
-
-    template: str
-    language: str
-    text: str
-    parameters: tuple[str, ...]
-    """The values, in the order in which the registered text names them."""
-    path: str
-    """Where the button leads, below the client app's address."""
-
-
-@dataclass(frozen=True, slots=True)
-class InAppText:
-    """A message as the app lists it."""
-
-    title: str
-    text: str
-    link: str
 
 
 Line = Callable[[dict[str, Any]], str]
