@@ -45,8 +45,10 @@ $(STAMP): requirements.lock $(MANIFESTS) deploy/setup.sh deploy/setup-requiremen
 demo: setup
 	@$(BIN)/makegood demo "$(STORY)" --stack "$(STACK)"
 
+# So many processes run the tests, each with servers of its own (about 2 GB of memory each).
+JOBS ?= 2
 test: setup
-	@$(BIN)/pytest --rules-report $(ARGS)
+	@$(BIN)/pytest --rules-report --numprocesses $(JOBS) --dist loadgroup $(ARGS)
 
 lint: setup supply-chain-tools
 	@$(BIN)/ruff check .

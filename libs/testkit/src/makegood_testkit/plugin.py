@@ -39,6 +39,13 @@ def pytest_configure(config: pytest.Config) -> None:
         settings.load_profile("busy")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Which tests stay together when several processes run them: those of a file, and those of the shared platform."""
+    for item in items:
+        shared = "platform" in getattr(item, "fixturenames", ())
+        item.add_marker(pytest.mark.xdist_group("platform" if shared else str(item.path)))
+
+
 @pytest.fixture(scope="session")
 def server_mode() -> Mode:
     """`containers` or `embedded`; see MAKEGOOD_TEST_SERVERS."""

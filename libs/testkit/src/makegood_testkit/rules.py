@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 _LIST = Path("docs") / "rules.txt"
+_PROVES = "proves"
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,6 @@ class RulesReport:
         self._wanted: bool = config.getoption("--rules-report")
         self._path = config.rootpath / _LIST
         self._rules = read_rules(self._path) if self._path.exists() else {}
-        self._of_test: dict[str, tuple[str, ...]] = {}
         self._proved: defaultdict[str, int] = defaultdict(int)
 
     @pytest.hookimpl(trylast=True)
@@ -57,17 +57,20 @@ class RulesReport:
             unknown = [i for i in ids if self._rules and i not in self._rules]
             if unknown:
                 raise pytest.UsageError(f"{item.nodeid}: no such rule in {_LIST}: {', '.join(unknown)}")
-            self._of_test[item.nodeid] = ids
+            item.user_properties += [(_PROVES, rule) for rule in ids]  # reports carry them from worker processes too
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         if report.when == "call" and not report.skipped:
-            for rule in self._of_test.get(report.nodeid, ()):
-                self._proved[rule] += 1
+            for name, value in report.user_properties:
+                if name == _PROVES:
+                    self._proved[str(value)] += 1
 
     def _untested(self, state: str) -> list[Rule]:
         return [r for r in self._rules.values() if r.state == state and not self._proved[r.id]]
 
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        if hasattr(session.config, "workerinput"):
+            return  # one of several processes: the one that started them sums up
         if self._wanted and not session.config.option.collectonly and (not self._rules or self._untested("built")):
             session.exitstatus = session.exitstatus or pytest.ExitCode.TESTS_FAILED
 
