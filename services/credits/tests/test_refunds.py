@@ -6,7 +6,7 @@ from datetime import date
 from typing import Any
 
 import pytest
-from makegood_contracts.events import InvoiceVoided, InvoiceWish, Outcome
+from makegood_contracts.events import InvoiceVoided, InvoiceWish, Outcome, PaymentRefunded
 from makegood_credits.domain.plans import Money
 
 from .credit_api import MEMBER
@@ -111,6 +111,8 @@ async def test_money_that_was_not_owed_goes_back_by_itself(shop: Shop) -> None:
     checkout = await shop.checkout_of("invoice_id", path.rpartition("/")[2])
     await shop.tell(checkout, "paid", Money(1200, "EUR"))
     await shop.tell(checkout, "paid", Money(1200, "EUR"))
+    (told,) = await shop.world.heard(PaymentRefunded)
+    assert (told.purchase_id, told.invoice_id, told.amount_minor) == (None, path.rpartition("/")[2], 1200)
     await shop.world.send(corrected(asked, "provider_missed", "completed"))
     await shop.world.send(corrected(asked, "completed", "provider_missed"))
     assert await shop.give_back() == ["done"]

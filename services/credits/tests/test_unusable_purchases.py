@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
-from makegood_contracts.events import CreditGranted
+from makegood_contracts.events import CreditGranted, PaymentRefunded
 from makegood_credits.domain.plans import Money
 
 from .credit_building import NOW
@@ -26,6 +26,9 @@ async def test_a_payment_that_comes_after_the_plan_changed_goes_back(shop: Shop,
     seen = (await shop.api.call("GET", f"/v1/purchases/{purchase}", "member", "member-1")).json()
     assert (seen["status"], seen["checkout_url"]) == ("failed", None)
     assert seen["refund"] == {"status": "due", "amount": {"amount_minor": 6500, "currency": "USD"}}
+    (told,) = await shop.world.heard(PaymentRefunded)
+    assert (told.member_id, told.purchase_id, told.invoice_id) == ("member-1", purchase, None)
+    assert (told.amount_minor, told.currency) == (6500, "USD")
     assert await shop.to_refund() == [6500]
     assert await shop.give_back() == ["done"]
     listed = (await shop.api.call("GET", "/v1/purchases", "member", "member-1")).json()["items"]
@@ -54,6 +57,7 @@ async def test_a_payment_that_the_plan_still_takes_buys_credits(shop: Shop) -> N
     await shop.tell(checkout, "paid")
     assert await shop.status(purchase) == "paid"
     assert await shop.to_refund() == []
+    assert await shop.world.heard(PaymentRefunded) == []
 
 
 @pytest.mark.rule("CRED-6", "CRED-4")

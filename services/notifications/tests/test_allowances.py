@@ -128,7 +128,7 @@ COUNTED = {
     "session-confirmed", "session-declined", "session-cancelled-by-member", "session-cancelled-by-provider",
     "session-cancelled-by-system", "session-cancelled-with-provider", "session-moved-by-member", "session-moved-by-provider",
     "session-extended", "session-zone-changed", "session-reconfirmed", "outcome-disputed", "outcome-corrected", "credit-returned", "credit-corrected",
-    "invoice-issued", "invoice-refunded", "waitlist-offered", "waitlist-passed-over", "room-restarted", "provider-changed", "to-provider-confirm",
+    "invoice-issued", "invoice-refunded", "purchase-refunded", "waitlist-offered", "waitlist-passed-over", "room-restarted", "provider-changed", "to-provider-confirm",
     "to-provider-moved", "to-provider-cancelled", "to-provider-changed", "session-cancelled-provider-gone",
     "provider-gone", "to-provider-member-gone",
     "to-provider-scheduled", "to-provider-unscheduled",

@@ -27,6 +27,7 @@ from makegood_contracts.events.ledger import (
     InvoiceVoided,
     LotExpiryChanged,
     LotSource,
+    PaymentRefunded,
     SettleCause,
 )
 from makegood_contracts.events.policies import PolicyChanged
@@ -138,6 +139,7 @@ __all__ = [
     "OutcomeCorrected",
     "OutcomeDisputed",
     "Party",
+    "PaymentRefunded",
     "PersonErased",
     "PlanKind",
     "PolicyChanged",

@@ -160,3 +160,17 @@ class InvoiceVoided(InvoiceFact, frozen=True, kw_only=True):
     """It was issued before, and may have been overdue or paid; else it was pending until now."""
     refunds: bool = False
     """It was paid: the money goes back."""
+
+
+class PaymentRefunded(Event, frozen=True, kw_only=True):
+    """Money that came is not accepted and goes back: for credits that the plan does not sell any more, or for a charge that is
+    not owed (CRED-6, CRED-7). What was accepted and goes back later is told by `InvoiceVoided`."""
+
+    topic: ClassVar[Topic] = LEDGER
+
+    member_id: str
+    purchase_id: str | None = None
+    invoice_id: str | None = None
+    """One of the two: what it was paid for."""
+    amount_minor: int
+    currency: str

@@ -182,6 +182,7 @@ _BY_EVENT: Final[dict[str, dict[str, Any]]] = {
     "CreditReturned": {"cause": "provider_missed"},
     "CreditForfeited": {"cause": "member_no_show"},
     "InvoiceVoided": {"cause": "provider_missed"},
+    "PaymentRefunded": {"purchase_id": "01937b6e-0000-7000-8000-000000000015", "invoice_id": None},
     "SessionMoveRefused": {"forfeits": False},
     "SessionExtensionRequested": {"new_ends_at": _at(10)},
     "SessionZoneChanged": {"old_time_zone": "America/New_York"},

@@ -21,6 +21,7 @@ from makegood_contracts.events import (
     InvoicePaid,
     InvoiceVoided,
     LotExpiryChanged,
+    PaymentRefunded,
     Price,
     SettleCause,
 )
@@ -112,6 +113,20 @@ def publish_charge(
             about=invoice.about,
         )
     _publish(unit, book, event, cause)
+
+
+def publish_refund(
+    unit: UnitOfWork, book: Book, amount: Money, *, purchase_id: str | None, invoice_id: str | None
+) -> None:
+    """Publishes that a payment is not accepted and goes back (CRED-6)."""
+    event = PaymentRefunded(
+        member_id=book.member_id,
+        purchase_id=purchase_id,
+        invoice_id=invoice_id,
+        amount_minor=amount.amount_minor,
+        currency=amount.currency,
+    )
+    _publish(unit, book, event, unit.cause)
 
 
 def _publish(unit: UnitOfWork, book: Book, event: Event, cause: Cause) -> None:

@@ -12,7 +12,7 @@ from makegood_credits.domain.book import Book
 from makegood_credits.domain.invoices import OPEN, Invoice, pay
 from makegood_credits.domain.purchasing import Purchase, PurchaseRefusal, not_paid, paid, purchase
 from makegood_credits.handlers.due import set_due
-from makegood_credits.handlers.facts import publish_charge, publish_entries
+from makegood_credits.handlers.facts import publish_charge, publish_entries, publish_refund
 from makegood_credits.payments.port import ImpossibleEvent, Order, OrderRefused, PaymentEvent, PaymentProvider
 from makegood_credits.store import books as book_store
 from makegood_credits.store import invoices as invoice_store
@@ -133,6 +133,8 @@ async def _apply(unit: UnitOfWork, book: Book, asked: OpenCheckout, event: Payme
         effect = await _pay(unit, book, str(asked.invoice_id))
     if effect == "refund":
         await refund_store.owe_payment(unit, asked, event, "not_accepted" if asked.purchase_id else "not_owed")
+        publish_refund(unit, book, asked.amount, purchase_id=asked.purchase_id, invoice_id=asked.invoice_id)
+        await book_store.save(unit, [book])
     return effect
 
 

@@ -55,6 +55,7 @@ Template = Literal[
     "invoice-issued",
     "invoice-overdue",
     "invoice-refunded",
+    "purchase-refunded",
     "waitlist-offered",
     "waitlist-passed-over",
     "room-restarted",
@@ -115,6 +116,7 @@ WAITS_FOR_CONFIRMATION = Announcement("to-provider-confirm", to="provider", chat
 INVOICE_ISSUED = Announcement("invoice-issued", chat=False)
 INVOICE_OVERDUE = Announcement("invoice-overdue", chat=False)
 INVOICE_REFUNDED = Announcement("invoice-refunded", chat=False)
+PURCHASE_REFUNDED = Announcement("purchase-refunded", chat=False)
 """What a member owes and gets back is no business of the room (EXT-1, CRED-7, MISS-3)."""
 WAITLIST_OFFERED = Announcement("waitlist-offered")
 WAITLIST_PASSED_OVER = Announcement("waitlist-passed-over", chat=False)

@@ -36,6 +36,7 @@ PATHS: Final[dict[str, Callable[[Facts], str]]] = {
     "slot": _slot,
     "room": lambda facts: f"rooms/{facts.room_id}",
     "invoices": lambda facts: "invoices",
+    "purchases": lambda facts: "purchases",
     "contact": lambda facts: "contact",
     "confirm": lambda facts: "contact/confirm",
 }

@@ -16,12 +16,14 @@ from makegood_contracts.events import (
     InvoiceOverdue,
     InvoicePaid,
     InvoiceVoided,
+    PaymentRefunded,
 )
 
 from makegood_notifications.domain.announcements import (
     INVOICE_ISSUED,
     INVOICE_OVERDUE,
     INVOICE_REFUNDED,
+    PURCHASE_REFUNDED,
     Announcement,
     tells_of_return,
 )
@@ -143,6 +145,23 @@ class CreditMessages:
         ]
         if refunded:
             await self._tell_charges(refunded, unit, outgoing)  # type: ignore[arg-type]
+        _stream(batch, unit, outgoing)
+        await self._teller.write(outgoing, unit)
+
+    async def refunded(self, batch: Sequence[Received[PaymentRefunded]], unit: UnitOfWork) -> None:
+        """CRED-6: the member is told of money that was not accepted and goes back."""
+        outgoing = Outgoing()
+        members = await people.preferences(unit, {received.event.member_id for received in batch})
+        for received in batch:
+            event = received.event
+            if event.amount_minor <= 0 or event.currency not in currency_codes():
+                unit.refuse(received.id, "not-its-terms")
+                continue
+            more = More(amount_minor=event.amount_minor, currency=event.currency)
+            facts = Facts(None, "", event.member_id, "", unit.now, unit.now, 0, "", "UTC", more=more)
+            announcement = INVOICE_REFUNDED if event.purchase_id is None else PURCHASE_REFUNDED
+            member = members.get(event.member_id, NOTHING_SAID)
+            self._teller.tell(announcement, facts, origin_of(received), member, member.locale, unit, outgoing)
         _stream(batch, unit, outgoing)
         await self._teller.write(outgoing, unit)
 

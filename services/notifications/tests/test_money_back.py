@@ -1,0 +1,39 @@
+"""CRED-6, CRED-7: the member is told of a payment that was not accepted and goes back."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from makegood_contracts import events as facts
+from makegood_contracts.ids import new_id
+
+from .conftest import World
+from .test_changes import text, told
+
+
+@pytest.mark.rule("CRED-6")
+@pytest.mark.parametrize(
+    ("locale", "of", "subject", "amount", "template"),
+    [
+        ("en", "purchase_id", "Your purchase goes back to you.", "Amount: $65.00", "purchase-refunded"),
+        ("de", "purchase_id", "Du bekommst das Geld für deinen Kauf zurück.", "Betrag: 65,00 $", "purchase-refunded"),
+        ("en", "invoice_id", "You get your money back.", "Amount: $65.00", "invoice-refunded"),
+    ],
+)
+async def test_of_a_payment_that_is_not_accepted_the_member_is_told(
+    world: World, locale: str, of: str, subject: str, amount: str, template: str
+) -> None:
+    await world.everybody(locale=locale)
+    refunded: dict[str, Any] = {of: new_id(), "member_id": world.member, "amount_minor": 6500}
+    async with world.sending():
+        await world.happen(
+            facts.PaymentRefunded(**refunded, currency="USD"), facts.PaymentRefunded(**refunded, currency="ZZZ")
+        )
+        (mail,) = await world.inbox.wait_for(world.ada, 1)
+        await world.settled()
+    assert mail["Subject"] == subject
+    assert amount in text(mail)
+    assert ("in_app", template) in await told(world, world.member)
+    assert len(world.inbox.mails) == 1, "what cannot be is not told"
+    assert await world.rows("SELECT id FROM chat_messages") == [], "what is paid is no business of the room"
