@@ -15,7 +15,7 @@ from makegood_cli.errors import UserError
 from makegood_cli.stack.config import PARTS
 from makegood_cli.stack.home import Home, reachable_by_others
 from makegood_cli.stack.locks import exclusive
-from makegood_cli.stack.ports import LARGEST_OFFSET, Ports, free_offset, free_ports, is_free, require_free
+from makegood_cli.stack.ports import LARGEST_OFFSET, Ports, free_offset, free_port, free_ports, is_free, require_free
 from makegood_cli.stack.processes import Spec, Supervisor, identity
 
 SLEEP = (sys.executable, "-c", "import time; time.sleep(300)")
@@ -92,7 +92,7 @@ def test_a_stale_lock_is_harmless_and_a_held_one_names_its_holder(tmp_path: Path
 
 
 def test_a_taken_port_is_named_with_its_holder() -> None:
-    (port,) = free_ports(1)
+    port = free_port()
     command = [sys.executable, "-m", "http.server", "--bind", "127.0.0.1", str(port)]
     other = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-import socket
 import subprocess
 import threading
 import time
@@ -20,17 +19,11 @@ import pytest
 import uvicorn
 from cryptography.hazmat.primitives.asymmetric import rsa
 from gateway_upstream import Upstream, application
+from makegood_cli.stack.ports import free_port
 from makegood_gateway import Endpoint, GatewaySettings, render
 from makegood_gateway.routes import SERVICES
 
 ISSUER = "https://identity.makegood.invalid"
-
-
-def free_port() -> int:
-    """A port that nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def envoy_binary() -> Path:

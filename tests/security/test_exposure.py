@@ -17,7 +17,7 @@ import psutil
 import pytest
 import yaml
 from makegood_cli.stack.embedded import EmbeddedServers, Server
-from makegood_cli.stack.ports import LISTEN, SERVICES
+from makegood_cli.stack.ports import LISTEN, SERVICES, free_port
 from makegood_cli.stack.processes import Supervisor
 from makegood_testkit.platform import Platform
 from redis.asyncio import Redis
@@ -26,7 +26,7 @@ from redis.exceptions import AuthenticationError, NoPermissionError
 _ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(_ROOT / "tests" / "gateway"), str(_ROOT / "deploy" / "gateway")]
 
-from gateway_harness import Gateway, free_port, running_gateway  # noqa: E402
+from gateway_harness import Gateway, running_gateway  # noqa: E402
 
 pytestmark = pytest.mark.rule("SEC-2")
 

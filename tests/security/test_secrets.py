@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from makegood_chassis.checked_settings import advice
 from makegood_chassis.secret_files import is_secret, variable
-from makegood_cli.stack.ports import SERVICES, free_ports
+from makegood_cli.stack.ports import SERVICES, free_port
 from makegood_testkit.certificates import Authority
 from makegood_testkit.production import production_environment
 from makegood_testkit.settings_table import SETTINGS
@@ -114,7 +114,7 @@ def test_a_process_whose_servers_refuse_it_shows_no_secret(
 
 def _development(service: str, admin: str, authority: Authority) -> dict[str, str]:
     where = re.sub(r".*@([^/?]*).*", r"\1", admin)
-    port = free_ports(1)[0]
+    port = free_port()
     values = production_environment(service, authority.file) | {
         "PATH": os.environ["PATH"],
         "MAKEGOOD_ENVIRONMENT": "development",

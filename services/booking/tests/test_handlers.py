@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import socket
 import sys
 import time
 from collections.abc import AsyncIterator
@@ -19,6 +18,7 @@ import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from makegood_booking.domain.policy import STANDARD
 from makegood_chassis.clock import Clock
+from makegood_cli.stack.ports import free_port
 from makegood_contracts.envelope import Cause, decode, encode
 from makegood_contracts.events import ProviderMissed, SessionRequested
 from makegood_contracts.ids import new_id
@@ -146,12 +146,6 @@ async def test_each_event_carries_its_cause_and_the_next_number_of_its_session(w
     assert row is not None
     headers = dict(row["headers"])
     assert (headers["ce_sequence"], headers["ce_causationid"], headers["ce_correlationid"]) == ("2", second.id, "story")
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @asynccontextmanager

@@ -22,7 +22,7 @@ from makegood_cli.errors import UserError
 from makegood_cli.stack import kafka, postgres, redis
 from makegood_cli.stack.home import Home
 from makegood_cli.stack.packages import Programs, provide
-from makegood_cli.stack.ports import LISTEN, free_ports
+from makegood_cli.stack.ports import LISTEN, free_port, free_ports
 from makegood_cli.stack.processes import Running, Spec, Supervisor
 
 _PATIENCE = 60.0
@@ -154,7 +154,7 @@ class EmbeddedServers:
     def postgres(self, settings: Mapping[str, str] | None = None) -> Server:
         """A PostgreSQL server; `url` is its superuser's. `settings`: those of the server that shall differ."""
         programs, home = self._place()
-        (port,) = free_ports(1)
+        port = free_port()
         url = postgres.admin_url(port)
         return self._add(
             Server(
@@ -170,7 +170,7 @@ class EmbeddedServers:
     def redis(self) -> Server:
         """A Redis server."""
         programs, home = self._place()
-        (port,) = free_ports(1)
+        port = free_port()
         folder = home.state / "redis"
         url = redis.url(folder, port)
         return self._add(

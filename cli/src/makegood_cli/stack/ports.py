@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import random
 import socket
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
@@ -31,6 +32,7 @@ PROBES = "probes"
 PROBES_ABOVE = 1000
 """How far above its HTTP port a service's process answers probes."""
 _MOST_PROCESSES = 9
+_BELOW_DEFAULTS, _OUTGOING = 10_000, 32_768
 LARGEST_OFFSET = 65535 - max(_BASE.values()) - 10 * (_MOST_PROCESSES - 1)
 
 
@@ -133,12 +135,12 @@ def free_offset(present: int, bases: Collection[int] = ()) -> int | None:
 
 
 def free_ports(count: int) -> list[int]:
-    """Ports that are free at this moment, for servers of a test."""
-    probes = [socket.socket() for _ in range(count)]
-    try:
-        for probe in probes:
-            probe.bind((LISTEN, 0))
-        return [probe.getsockname()[1] for probe in probes]
-    finally:
-        for probe in probes:
-            probe.close()
+    """Ports that are free at this moment, for servers of a test: below those that the kernel gives to outgoing connections,
+    any of which could be there first; in an order of this process's own, so that test runs side by side do not meet."""
+    candidates = random.sample(range(_BELOW_DEFAULTS, _OUTGOING), k=_OUTGOING - _BELOW_DEFAULTS)
+    return list(itertools.islice(filter(is_free, candidates), count))
+
+
+def free_port() -> int:
+    """One such port."""
+    return free_ports(1)[0]

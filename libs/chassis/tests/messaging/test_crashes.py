@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-import socket
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -19,6 +18,7 @@ import httpx
 import pytest
 from makegood_chassis.database import Database
 from makegood_chassis.messaging.points import Point
+from makegood_cli.stack.ports import free_port
 from makegood_contracts.ids import new_id
 from makegood_contracts.topics import RESERVATIONS
 
@@ -28,12 +28,6 @@ from .messaging_helpers import effects, first_of_each, produce, publish, read_to
 EXAMPLE = Path(__file__).parent / "messaging_example.py"
 KEYS = 8
 VERSIONS = 5
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @asynccontextmanager

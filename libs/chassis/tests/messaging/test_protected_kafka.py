@@ -19,7 +19,7 @@ from makegood_chassis.messaging.redrive import list_letters
 from makegood_chassis.messaging.sender import Sender
 from makegood_cli.stack import kafka
 from makegood_cli.stack.embedded import EmbeddedServers, run_apart
-from makegood_cli.stack.ports import free_ports
+from makegood_cli.stack.ports import free_port
 from makegood_contracts.topics import TOPICS
 from makegood_testkit.certificates import Authority
 
@@ -46,7 +46,7 @@ class Broker:
 def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
     authority = Authority(tmp_path_factory.mktemp("authority"))
     server, client = authority.issue("kafka"), authority.issue("availability", password=PASSWORD)
-    (port,) = free_ports(1)
+    port = free_port()
     protection = kafka.Protection(server.both, authority.file, port, {LOGIN: PASSWORD})
     by_login = KafkaConnection("", "SASL_SSL", username=LOGIN, password=PASSWORD, ca_file=str(authority.file))
     by_certificate = KafkaConnection(
@@ -192,7 +192,7 @@ async def test_a_wrong_password_shows_in_the_readiness_and_never_in_the_log(
         "KAFKA_BOOTSTRAP_SERVERS": connection.servers,
         "KAFKA_TOPIC_PREFIX": "login.",
         "JWKS_URL": "/nowhere.json",
-        "HTTP_PORT": str(free_ports(1)[0]),
+        "HTTP_PORT": str(free_port()),
         **variables(connection),
     }
     with log.open("wb") as output:

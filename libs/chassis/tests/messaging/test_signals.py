@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
 from makegood_chassis.signals import Signals
+from makegood_cli.stack.ports import free_port
 
 from .messaging_helpers import until
 
@@ -50,9 +50,7 @@ async def test_another_process_is_woken_to_look(redis_url: str) -> None:
 
 
 async def test_without_redis_who_waits_looks_for_itself() -> None:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        gone = f"redis://127.0.0.1:{probe.getsockname()[1]}/0"
+    gone = f"redis://127.0.0.1:{free_port()}/0"
     outcome: list[str] = []
 
     async def look() -> str | None:

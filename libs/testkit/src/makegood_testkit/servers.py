@@ -15,7 +15,7 @@ from typing import Any, Literal, Protocol
 
 from makegood_cli.stack import kafka, postgres, redis
 from makegood_cli.stack.embedded import EmbeddedServers, run_apart
-from makegood_cli.stack.ports import free_ports
+from makegood_cli.stack.ports import free_port
 
 KAFKA_IMAGE = "apache/kafka:4.3.0"
 POSTGRES_IMAGE = "postgres:17-bookworm"
@@ -141,7 +141,7 @@ class FromContainers:
             time.sleep(0.1)
 
     def kafka(self) -> str:
-        (port,) = free_ports(1)
+        port = free_port()
         host = _engine_host()
         self._start(
             KAFKA_IMAGE,
@@ -168,7 +168,7 @@ class FromContainers:
         return bootstrap
 
     def postgres(self) -> str:
-        (port,) = free_ports(1)
+        port = free_port()
         settings = "postgres -c fsync=off -c full_page_writes=off -c max_connections=200 -c jit=off -c timezone=UTC"
         host = self._start(POSTGRES_IMAGE, 5432, port, settings, POSTGRES_PASSWORD=postgres.PASSWORD)
         url = f"postgresql://{postgres.SUPERUSER}:{postgres.PASSWORD}@{host}:{port}/postgres"
@@ -176,7 +176,7 @@ class FromContainers:
         return url
 
     def redis(self) -> str:
-        (port,) = free_ports(1)
+        port = free_port()
         secret = secrets.token_hex(16)
         host = self._start(REDIS_IMAGE, 6379, port, f"redis-server --save '' --appendonly no --requirepass {secret}")
         url = f"redis://:{secret}@{host}:{port}/0"
