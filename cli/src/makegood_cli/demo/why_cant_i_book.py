@@ -52,10 +52,12 @@ async def play(stage: Stage) -> None:
         screen.request("provider", "PUT", path, f"{answer.status}  sessions of 30 minutes again")
         await _ask(cast)
 
-        screen.chapter("The coverage ends, and the member stays away for a month")
+        screen.chapter("The coverage ends, and the member stays away for two months")
         today = await stage.clock_now()
         await cast.enrol("out-of-pocket-4", ends_on=f"{today + timedelta(days=2):%Y-%m-%d}")
-        await cast.time_passes(today + timedelta(days=30))
+        # What nobody confirmed ends first: the credits that come back are good for thirty days, coverage or not (MISS-4).
+        await cast.time_passes(today + timedelta(days=10))
+        await cast.time_passes(today + timedelta(days=60))
         found = await _ask(cast, "room-inactive", "coverage-ended")
         screen.said("Every reason at once, each with what helps: nobody mends one thing only to be told of the next.")
 
