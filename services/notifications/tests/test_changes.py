@@ -45,7 +45,7 @@ async def test_a_members_move_is_tentative_until_the_provider_confirms_it_again(
     assert len({str(one["UID"]) for one in (first, tentative, last)}) == 1
     assert tentative["DTSTART"].dt == START + timedelta(hours=1)
     assert asked["Subject"] == "Your client moved a session."
-    assert "Ada Canary gave the session a new time or place." in text(asked)
+    assert "Ada Canary gave the session a new time, length or place." in text(asked)
     assert "To be confirmed by: Tuesday, November 24, 2026, 10:00" in text(asked)
     assert await world.rows("SELECT status FROM sessions") == [("confirmed",)]
 
@@ -206,7 +206,7 @@ async def test_the_provider_is_asked_to_confirm_again_by_mail_and_chat(world: Wo
         await world.happen(world.session(facts.ReconfirmationAsked), world.session(facts.SessionReconfirmed))
         _, mail = await world.inbox.wait_for(world.grace, 2)
     assert mail["Subject"] == "Please confirm again that your session takes place."
-    assert "session with Ada Canary comes near" in text(mail)
+    assert "session with Ada Canary is coming up" in text(mail)
     assert await chat(world) == ["session-confirmed", "reconfirm-asked", "session-reconfirmed"]
 
 

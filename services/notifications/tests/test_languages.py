@@ -10,13 +10,14 @@ from typing import Any, get_args
 
 import pytest
 from makegood_notifications.domain.announcements import Template
+from makegood_notifications.domain.delivering import LEADS_TO_TIMES
 from makegood_notifications.domain.facts import Facts, More
 from makegood_notifications.domain.links import PATHS, Links
 from makegood_notifications.mail.wording import FOLDER, Wording
 
 START = datetime(2026, 11, 24, 15, 0, tzinfo=UTC)
 MORE = More(
-    was_at=START - timedelta(days=1), confirm_by=START, answer_by=START, open_until=START, entry_id="e", amount_minor=123456, currency="EUR",
+    was_at=START - timedelta(days=1), was_until=START, confirm_by=START, answer_by=START, open_until=START, entry_id="e", amount_minor=123456, currency="EUR",
     due_on=date(2026, 12, 1), about="extension", party="member", outcome="completed", old_outcome="provider_missed",
     state="returned", change="moved", erase_at=START, obstacles="coverage-ended outstanding-charges",
 )  # fmt: skip
@@ -59,7 +60,7 @@ def test_a_language_has_the_same_templates_lines_and_variables_as_english(langua
         assert english[template].keys() == other[template].keys(), template
         for name, line in english[template].items():
             allowed = {("Provider", ""), ("provider", ""), ("Member", ""), ("member", ""),
-                       ("with_provider", ""), ("with_member", "")}  # fmt: skip
+                       ("with_provider", ""), ("with_member", ""), ("obstacles", ""), ("Obstacles", "")}  # fmt: skip
             theirs = other[template][name]
             assert variables(line) - allowed == variables(theirs) - allowed, (template, name)
             words = re.sub(r"{{.*?}}|\W", "", str(line))
@@ -71,6 +72,13 @@ def test_a_language_has_the_same_templates_lines_and_variables_as_english(langua
             assert line.keys() == others[name].keys()
         else:
             assert variables(line) == variables(others[name]), name
+
+
+@pytest.mark.rule("NOTE-1")
+@pytest.mark.parametrize("language", sorted(SOURCES))
+def test_the_messages_that_lead_to_other_times_are_those_that_ask_whether_there_are_any(language: str) -> None:
+    lines = SOURCES[language]
+    assert {one for one in TEMPLATES if lines[one].get("link") == "rebook"} == set(LEADS_TO_TIMES)
 
 
 @pytest.mark.rule("NOTE-1")

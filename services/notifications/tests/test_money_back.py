@@ -16,7 +16,7 @@ from .test_changes import text, told
 @pytest.mark.parametrize(
     ("locale", "of", "subject", "amount", "template"),
     [
-        ("en", "purchase_id", "Your purchase goes back to you.", "Amount: $65.00", "purchase-refunded"),
+        ("en", "purchase_id", "Your payment is refunded.", "Amount: $65.00", "purchase-refunded"),
         ("de", "purchase_id", "Du bekommst das Geld für deinen Kauf zurück.", "Betrag: 65,00 $", "purchase-refunded"),
         ("en", "invoice_id", "You get your money back.", "Amount: $65.00", "invoice-refunded"),
     ],

@@ -123,6 +123,28 @@ async def test_of_two_moves_the_mailed_one_names_where_the_quiet_one_led(world: 
     assert "Before: Tuesday, November 24, 2026, 10:00" in text(to_ada(world)[1])
 
 
+@pytest.mark.rule("CONF-1", "RESC-2", "NOTE-3")
+async def test_moved_back_with_another_length_it_is_not_what_the_member_knows(world: World) -> None:
+    """The mail of the move takes the place of the confirmation, so it has to go out."""
+    await world.everybody()
+    await world.confirmed()
+    away, longer = START + timedelta(days=1), timedelta(minutes=45)
+    await world.happen(
+        world.moved("provider", start=away, ends_at=away + longer, length_minutes=45),
+        world.moved(
+            "provider", start=START, ends_at=START + longer, length_minutes=45, old_starts_at=away, old_ends_at=away + longer,
+            **QUIETLY,
+        ),
+    )  # fmt: skip
+    async with world.sending():
+        await world.settled()
+    (mail,) = to_ada(world)
+    assert mail["Subject"] == MOVED
+    is_now(mail, sequence=2, start=START)
+    assert "Before: 10:00 AM – 10:30 AM" in text(mail).replace("\u00a0", " ")
+    assert "10:00 AM – 10:45 AM" in text(mail).replace("\u00a0", " ")
+
+
 @pytest.mark.rule("CONF-1", "EXT-1")
 async def test_an_extension_does_not_stand_for_the_confirmation(world: World) -> None:
     await world.everybody()
@@ -201,6 +223,15 @@ def test_only_what_is_owed_and_not_told_otherwise_catches_up(template: str, stan
         )  # fmt: skip
         assert now.more is not None
         assert now.more.elsewhere is (template == "session-moved-by-provider")
+
+
+@pytest.mark.rule("CONF-1", "RESC-2")
+@pytest.mark.parametrize(("minutes", "expected"), [(60, False), (75, True), (45, True)])
+def test_moved_back_means_with_the_length_of_before(minutes: int, expected: bool) -> None:
+    was_at = START - timedelta(hours=2)
+    said = replace(SAID, more=More(was_at=was_at, was_until=was_at + timedelta(minutes=60), was_venue_id="v"))
+    stands = replace(NOW, starts_at=was_at, ends_at=was_at + timedelta(minutes=minutes), venue_id="v")
+    assert (caught_up("session-moved-by-provider", said, stands) != said) is expected
 
 
 def test_a_tentative_move_stays_one() -> None:

@@ -205,6 +205,35 @@ async def test_more_than_a_day_is_replayed_in_order_and_what_is_older_than_two_i
 
 
 @pytest.mark.rule("NOTE-4")
+async def test_what_is_forgotten_of_others_breaks_off_nobodys_stream(world: World) -> None:
+    from makegood_notifications.store import stream
+
+    async with world.service.database.reading() as queries:
+        start = await stream.end(queries)
+    await world.reserved()
+    async with as_owner(world.service.database.url) as owner:
+        await owner.execute("UPDATE stream SET made_at = clock_timestamp() - interval '49 hours'")
+    await world.service.pruner.open()
+    pruning = asyncio.create_task(stream.prune(world.service))
+
+    async def pruned() -> bool:
+        return (await world.rows("SELECT count(*) FROM stream")) == [(0,)]
+
+    await eventually(pruned)
+    pruning.cancel()
+    await world.service.pruner.close()
+    async with (
+        served(world) as base,
+        following(world, base, "member-zoe", "member", start.text) as quiet,
+        following(world, base, world.member, "member", start.text) as member,
+        following(world, base, world.provider, "provider", start.text) as provider,
+    ):
+        for follower, resumed in ((quiet, True), (member, False), (provider, False)):
+            assert await follower.take(0) == []
+            assert follower.resumed is resumed
+
+
+@pytest.mark.rule("NOTE-4")
 async def test_what_is_forgotten_before_a_client_app_has_caught_up_ends_its_stream(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -224,8 +253,8 @@ async def test_what_is_forgotten_before_a_client_app_has_caught_up_ends_its_stre
         if after == start:
             async with as_owner(world.service.database.url) as owner:
                 await owner.execute(
-                    "WITH gone AS (DELETE FROM stream WHERE (data->>'version')::int = 3 RETURNING txid, position)"
-                    " INSERT INTO stream_pruned (txid, position) SELECT * FROM gone"
+                    "WITH gone AS (DELETE FROM stream WHERE (data->>'version')::int = 3 RETURNING member_id, txid, position)"
+                    " INSERT INTO stream_forgotten (person_id, txid, position) SELECT * FROM gone"
                 )
         return found
 

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import re
+import socket
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+import uvicorn
 from makegood_notifications.channels import PutOff, Refused, Unreachable
 from makegood_notifications.whatsapp.cloud_api import Account, CloudApi, TemplateMessage
 from makegood_notifications.whatsapp.registration import templates
@@ -85,6 +89,35 @@ async def test_an_api_that_is_away_is_waited_for() -> None:
     with pytest.raises(Unreachable):
         await client.send(MESSAGE)
     await client.close()
+
+
+@pytest.mark.rule("NOTE-2")
+@pytest.mark.parametrize(
+    ("status", "trouble"),
+    [(502, Unreachable), (503, Unreachable), (429, Unreachable), (401, Unreachable), (400, PutOff)],
+)
+@pytest.mark.parametrize("error", [{"message": "Bad Gateway"}, {"message": "Bad Gateway", "code": None}])
+async def test_an_error_without_a_code_is_judged_by_its_status(
+    error: dict[str, Any], status: int, trouble: type[Exception]
+) -> None:
+    """A proxy on the way writes such ones."""
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await send(
+            {"type": "http.response.start", "status": status, "headers": [(b"content-type", b"application/json")]}
+        )
+        await send({"type": "http.response.body", "body": json.dumps({"error": error}).encode()})
+
+    listener = socket.socket()
+    listener.bind(("127.0.0.1", 0))
+    server = uvicorn.Server(uvicorn.Config(app, log_level="warning", lifespan="off"))
+    serving = asyncio.create_task(server.serve([listener]))
+    client = api(f"http://127.0.0.1:{listener.getsockname()[1]}")
+    with pytest.raises(trouble):
+        await client.send(MESSAGE)
+    await client.close()
+    server.should_exit = True
+    await serving
 
 
 @pytest.mark.rule("NOTE-1")
@@ -170,6 +203,7 @@ def test_every_template_is_registered_once_for_each_language_with_its_places_in_
     for one in found:
         body, buttons = one["components"]
         assert "{%" not in body["text"]
+        assert not re.search(r"^\W*{{|}}\W*$", body["text"]), "it may neither begin nor end with a variable"
         places = body.get("example", {"body_text": [[]]})["body_text"][0]
         assert [f"{{{{{number}}}}}" in body["text"] for number in range(1, len(places) + 1)] == [True] * len(places)
         assert buttons["buttons"][0]["url"] == "https://app.example.org/{{1}}"

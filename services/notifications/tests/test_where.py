@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import replace
 from datetime import timedelta
 from email.message import EmailMessage
 from typing import Any
@@ -9,6 +11,11 @@ from typing import Any
 import pytest
 from makegood_contracts import events as facts
 from makegood_contracts.ids import new_id
+from makegood_notifications.domain.facts import Facts, More
+from makegood_notifications.domain.links import Links
+from makegood_notifications.domain.venues import Venue
+from makegood_notifications.mail.wording import Wording
+from makegood_notifications.whatsapp.registration import templates
 
 from .conftest import START, World, eventually
 from .test_changes import text
@@ -110,6 +117,56 @@ async def test_a_move_to_another_venue_names_both_places(world: World, later: ti
         assert line.count("10:00") == 1, "the time did not change, so it is said once"
     short = (await world.whatsapp.messages())[0]["Parameters"]
     assert (short[0], short[-1]) == (before, IN_TOWER)
+
+
+@pytest.mark.rule("NOTE-1", "RESC-1")
+@pytest.mark.parametrize(
+    ("locale", "says"),
+    [("en-GB", "a new time, length or place"), ("de", "eine neue Zeit, eine neue Länge oder einen neuen Ort")],
+)
+async def test_a_move_of_the_length_alone_names_both_ends(world: World, locale: str, says: str) -> None:
+    await world.only_member(locale=locale, phone="+49 30 123456", channels={"email": True, "whatsapp": True})
+    longer = {"ends_at": START + timedelta(minutes=45), "length_minutes": 45}
+    async with world.sending():
+        await world.confirmed()
+        await world.happen(world.moved("provider", start=START, **longer))
+        _, mail = await world.inbox.wait_for(world.ada, 2)
+        await world.settled()
+    before, now = "10:00 – 10:30", "10:00 – 10:45"
+    assert says in text(mail)
+    assert f"{'Bisher' if locale == 'de' else 'Before'}: {before}" in text(mail)
+    assert now in text(mail)
+    line = await chat(world)
+    assert f"{before}. " in line
+    assert now in line
+    parameters = (await world.whatsapp.messages())[0]["Parameters"]
+    assert parameters[0] == before
+    assert now in parameters[1]
+
+
+@pytest.mark.rule("NOTE-1")
+@pytest.mark.parametrize("template", ["waitlist-offered", "waitlist-passed-over"])
+@pytest.mark.parametrize("locale", ["en", "de"])
+def test_a_time_without_a_session_is_nowhere_unless_it_is_in_person(locale: str, template: str) -> None:
+    wording = Wording(Links("https://app"))
+    more = More(entry_id="e", open_until=START, obstacles="coverage-ended")
+    online = Facts(None, "r", "m", "p", START, START + timedelta(minutes=30), 30, "video", "UTC", more=more)
+    there = replace(online, modality="in_person", venue_id=GARDEN)
+    venues = {GARDEN: Venue(IN_GARDEN, None)}
+    where = "Wo: " if locale == "de" else "Where: "
+    registered = {(one["name"], one["language"]): one["components"][0]["text"] for one in templates("https://app")}
+    for facts_, named in ((online, False), (there, True)):
+        mail = wording.email(template, facts_, name="Ada", other="Grace", locale=locale, venues=venues)
+        short = wording.short(template, facts_, other="Grace", locale=locale, venues=venues)
+        said = [mail.text, short.text]
+        if template == "waitlist-offered":
+            said.append(wording.chat(template, facts_, locale, venues=venues))
+        else:
+            said.append(wording.in_app(template, facts_, other="Grace", locale=locale, venues=venues).text)
+        for one in said:
+            assert (where in one) is named
+            assert (IN_GARDEN in one) is named
+        assert len(re.findall("{{", registered[short.template, locale])) == len(short.parameters)
 
 
 @pytest.mark.rule("NOTE-1")

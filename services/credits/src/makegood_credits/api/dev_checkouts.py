@@ -13,6 +13,7 @@ from makegood_chassis.money import money_text
 from makegood_chassis.service import Service
 from makegood_contracts.ids import is_id
 
+from makegood_credits.handlers.payments import what_is_bought
 from makegood_credits.payments.choice import PAGE
 from makegood_credits.payments.development import DevelopmentPayments
 from makegood_credits.payments.port import PaymentOutcome
@@ -76,7 +77,7 @@ def _to_ourselves(service: Service) -> Deliver:
 
 def _page(checkout: OpenCheckout) -> Response:
     """Plain HTML in the style that the gateway serves, and allows."""
-    what = "Session charge" if checkout.quantity is None else f"{checkout.quantity} session credit(s)"
+    what = what_is_bought(checkout)
     state = {"open": "Not paid yet.", "paid": "Paid.", "failed": "Declined."}[checkout.state]
     price = money_text(checkout.amount.amount_minor, checkout.amount.currency)
     buttons = "".join(

@@ -67,7 +67,7 @@ async def address_of(database: Database, provider: PaymentProvider, checkout_id:
         return None
     if asked.url is None and asked.state == "open":
         try:
-            opened = await provider.open(Order(asked.id, asked.amount, _what(asked)))
+            opened = await provider.open(Order(asked.id, asked.amount, what_is_bought(asked)))
         except OrderRefused as error:
             _log.warning("payment refused for good", provider=provider.name, checkout_id=asked.id, code=error.code)
             async with database.reading() as queries:
@@ -79,7 +79,8 @@ async def address_of(database: Database, provider: PaymentProvider, checkout_id:
     return asked.url
 
 
-def _what(asked: OpenCheckout) -> str:
+def what_is_bought(asked: OpenCheckout) -> str:
+    """As the payer reads it."""
     if asked.quantity is None:
         return "Session charge"
     return "1 session credit" if asked.quantity == 1 else f"{asked.quantity} session credits"

@@ -68,15 +68,16 @@ async def follow_stream(
     A person can have five streams open. One more closes the oldest, which ends with the event `stream.closed` and
     `{"reason": "too-many-streams"}`: do not come back at once, for that would close another one."""
     service: Service = request.app.state.service
+    person_id = access.caller.subject
     # A refusal would stop a browser's EventSource for good, and it sends its last id by itself.
     after = Position.parse(last_event_id) if last_event_id else None
     async with service.database.reading() as queries:
         end = await stream.end(queries)
         # An id from beyond the end is of another installation or of data that a restore took back; it would be waited for in vain.
-        resumed = after is not None and after <= end and not await stream.is_pruned(queries, after)
+        resumed = after is not None and after <= end and not await stream.is_pruned(queries, person_id, after)
     streams: Streams = service.parts.streams
     here = context(request)
-    opened = streams.enter(access.caller.subject, here.break_off)
+    opened = streams.enter(person_id, here.break_off)
     here.at_end = partial(streams.leave, opened)
     return EventStream(
         _events(service, access.caller, opened, after if after is not None and resumed else end, resumed=resumed),
@@ -125,7 +126,7 @@ async def _look(service: Service, person_id: str, after: Position, *, behind: bo
     try:
         async with service.database.reading() as queries:
             found = await stream.entries(queries, person_id, after, AT_ONCE)
-            if behind and await stream.is_pruned(queries, after):
+            if behind and await stream.is_pruned(queries, person_id, after):
                 raise _Forgotten
     except Exception as error:
         if not is_transient(error):

@@ -250,6 +250,7 @@ def _calendar(event: SessionFact) -> Announcement:
 def _change_of_place(event: SessionMoved) -> More:
     return More(
         was_at=event.old_starts_at,
+        was_until=event.old_ends_at,
         elsewhere=event.old_venue_id != event.venue_id,
         was_venue_id=event.old_venue_id,
         confirm_by=event.confirm_by,

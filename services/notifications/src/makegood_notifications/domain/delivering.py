@@ -53,6 +53,15 @@ ALWAYS: Final[Set[str]] = frozenset(
 VENUE_PATIENCE: Final = timedelta(minutes=2)
 """How long a message waits for news of the venue that it names. After that it points to the session's page."""
 OFFERS: Final[Set[str]] = frozenset({"waitlist-offered"})
+LEADS_TO_TIMES: Final[tuple[str, ...]] = (
+    "session-declined",
+    "session-expired",
+    "session-cancelled-by-member",
+    "session-cancelled-by-provider",
+    "session-cancelled-by-system",
+    "provider-missed",
+)
+"""Templates whose button leads to other times with the same provider, as long as there can be any."""
 ONLY_TAKE_BACK: Final[Set[str]] = frozenset({"to-provider-unscheduled"})
 """Templates that say nothing but that an invitation no longer holds."""
 CORRECTED: Final = "outcome-corrected"
@@ -91,6 +100,8 @@ class Standing:
     invitation_sequence: int | None = None
     told_later: bool = False
     """Whether a later message of the same channel takes the place of this one."""
+    rebookable: bool = True
+    """Of templates in LEADS_TO_TIMES: whether another session can be booked in the room, as far as the room goes (MISS-4)."""
 
 
 def retry_after(attempts: int) -> timedelta:
@@ -113,7 +124,8 @@ def caught_up(template: str, facts: Facts, standing: Standing) -> Facts:
     assert standing.ends_at is not None
     more = facts.more
     if template == "session-moved-by-provider" and more is not None:
-        if (more.was_at, more.was_venue_id) == (standing.starts_at, standing.venue_id):
+        was_until = more.was_until or standing.ends_at  # an earlier release did not keep it
+        if (more.was_at, was_until, more.was_venue_id) == (standing.starts_at, standing.ends_at, standing.venue_id):
             return facts  # moved back: there is nothing to tell
         more = replace(more, elsewhere=more.was_venue_id != standing.venue_id)
     return replace(

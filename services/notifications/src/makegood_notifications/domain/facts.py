@@ -17,6 +17,8 @@ class More:
 
     was_at: datetime | None = None
     """The start before a move."""
+    was_until: datetime | None = None
+    """The end before a move."""
     elsewhere: bool = False
     """Whether a move led to another venue than `was_venue_id`."""
     was_venue_id: str | None = None

@@ -77,6 +77,7 @@ class EmailCarrier:
             to="provider" if delivery.person_id == facts.provider_id else "member",
             secret=self._secret(delivery),
             venues=delivery.venues,
+            rebookable=delivery.standing.rebookable,
             remark=None if stranger else delivery.remark,
         )
         calendar = None

@@ -12,10 +12,12 @@ from typing import Any, Final
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from makegood_notifications.domain.delivering import LEADS_TO_TIMES
 from makegood_notifications.domain.facts import Facts, More
 from makegood_notifications.domain.links import PATHS, Links
 from makegood_notifications.domain.venues import NO_VENUES, Venue, Venues, to_be_named
 from makegood_notifications.mail.formatting import Formatter, Spoken, formatter
+from makegood_notifications.mail.forms import OF_NO_SESSION, Form, registered_name
 from makegood_notifications.mail.texts import AppointmentText, EmailText, InAppText, ShortText
 
 FOLDER: Final = Path(__file__).parent.parent / "templates"
@@ -40,16 +42,22 @@ class Language:
         self.paragraphs = {
             template: [_line(text, plain) for text in parts.pop("paragraphs", ())] for template, parts in source.items()
         }
-        # What WhatsApp registers may not end with a variable.
-        where = f"\n{words['where']}: {{{{ where }}}}\n{words['sign_off']}"
-        self.short_sources: dict[str, str] = {
-            template: short + where if "{{ when }}" in short else short
-            for template, parts in source.items()
-            for short in [parts.get("short") or parts.get("chat", "")]
+        where = f"\n{words['where']}: {{{{ where }}}}"
+        self._short: dict[str, str] = {
+            template: parts.get("short") or parts.get("chat", "") for template, parts in source.items()
         }
+        self._where, self._sign_off = where, f"\n{words['sign_off']}"
         self.texts = {
             template: {name: _line(text, plain) for name, text in parts.items()} for template, parts in source.items()
         }
+
+    def short_source(self, template: str, *, somewhere: bool = True) -> str:
+        """The text as it is registered, which may neither begin nor end with a variable; without the line that tells where, if that is nowhere
+        yet."""
+        short = self._short[template]
+        if somewhere and "{{ when }}" in short:
+            short += self._where
+        return short + (self._sign_off if re.search(r"}}\W*$", short) else "")
 
     def word(self, name: str, variables: dict[str, Any]) -> str:
         return self.words[name](variables)
@@ -113,7 +121,7 @@ class Wording:
         else:
             variables = {**self._more(language, facts, facts.more, format_, venues), "when": when}
             text = language.text(template, "chat", variables)
-        if not facts.length_minutes:
+        if not facts.length_minutes or not _somewhere(facts):
             return text
         return f"{text}\n{language.word('where', {})}: {self._where(language, facts, facts.venue_id, venues)}"
 
@@ -133,11 +141,14 @@ class Wording:
         secret: str | None = None,
         venues: Venues = NO_VENUES,
         remark: str | None = None,
+        rebookable: bool = True,
     ) -> EmailText:
         """The e-mail to the person `name`, who is `to` in the room, about their session with `other`; either name may be
-        unknown (empty). `secret` goes behind the `#` of the link, which no server and no proxy sees. `remark`: what the other wrote."""
+        unknown (empty). `secret` goes behind the `#` of the link, which no server and no proxy sees. `remark`: what the other wrote.
+        `rebookable`: whether a message that leads to other times still can."""
         language = self.language(locale)
-        variables = self._variables(language, facts, locale, name, other, to, venues)
+        variables = self._variables(language, facts, locale, name, other, to, venues) | {"rebookable": rebookable}
+        link, button = _button(language, template, rebookable)
         content: dict[str, Any] = {
             "language": language.code,
             "subject": self.subject(template, locale),
@@ -148,8 +159,8 @@ class Wording:
             "remark_by": language.word(f"remark_to_{to}", variables) if remark else "",
             "remark": remark.split("\n") if remark else [],
             "details": _details(language, facts, variables),
-            "button": language.text(template, "button", variables),
-            "link": self._links.to(language.text(template, "link", {}), facts) + (f"#{secret}" if secret else ""),
+            "button": button,
+            "link": self._links.to(link, facts) + (f"#{secret}" if secret else ""),
             "sign_off": language.word("sign_off", {}),
             "footer": language.word("footer" if facts.session_id and facts.length_minutes else "footer_timeless", {}),
         }
@@ -170,17 +181,24 @@ class Wording:
         locale: str,
         to: str = "member",
         venues: Venues = NO_VENUES,
+        rebookable: bool = True,
     ) -> ShortText:
-        """The message for WhatsApp: the places of the registered template are filled in the order of its text."""
+        """The message for WhatsApp: the places of the registered template are filled in the order of its text. `rebookable` as
+        for an e-mail."""
         language = self.language(locale)
         variables = self._variables(language, facts, locale, "", other, to, venues)
-        source = language.short_sources[template]
+        form = Form(
+            rebookable=rebookable or template not in LEADS_TO_TIMES,
+            somewhere=_somewhere(facts) or template not in OF_NO_SESSION,
+        )
+        source = language.short_source(template, somewhere=form.somewhere)
+        link, _ = _button(language, template, form.rebookable)
         return ShortText(
-            template=registered_name(template),
+            template=registered_name(template, form),
             language=language.code,
             text=_VARIABLE.sub(lambda found: str(variables[found[1]]), source),
             parameters=tuple(str(variables[name]) for name in _VARIABLE.findall(source)),
-            path=PATHS[language.text(template, "link", {})](facts),
+            path=PATHS[link](facts),
         )
 
     def in_app(
@@ -249,6 +267,7 @@ class Wording:
             "in_person": facts.modality == "in_person",
             "forfeits": facts.forfeits,
             "tentative": facts.tentative,
+            "rebookable": True,
             "invited": facts.method is not None,
         }
         if facts.more is not None:
@@ -284,6 +303,7 @@ class Wording:
         def moment(at: datetime | None) -> str:
             return format_.moment(at, facts.time_zone, facts.starts_at) if at else ""
 
+        obstacles = "; ".join(language.one_of("obstacles", code) for code in more.obstacles.split())
         return {
             "was": ", ".join(self._was(language, facts, more, format_, venues)),
             "confirm_by": moment(more.confirm_by),
@@ -299,20 +319,36 @@ class Wording:
             "old_outcome": language.one_of("outcomes", more.old_outcome),
             "state": language.one_of("states", more.state),
             "change": language.one_of("changes", more.change),
-            "obstacles": "; ".join(language.one_of("obstacles", code) for code in more.obstacles.split()),
+            "obstacles": obstacles,
+            "Obstacles": _capital(obstacles),  # German goes on with a capital after a colon
         }
 
     def _was(self, language: Language, facts: Facts, more: More, format_: Formatter, venues: Venues) -> Iterator[str]:
         """When and where the session was before a move: what the move has changed."""
-        if more.was_at is not None and not (more.elsewhere and more.was_at == facts.starts_at):
+        longer = more.was_until is not None and more.was_until != facts.ends_at
+        if more.was_at is not None and more.was_until is not None and more.was_at == facts.starts_at and longer:
+            yield format_.session(more.was_at, more.was_until, facts.time_zone).times
+        elif more.was_at is not None and not (more.elsewhere and more.was_at == facts.starts_at):
             yield format_.moment(more.was_at, facts.time_zone, facts.starts_at)
         if more.elsewhere:
             yield self._where(language, facts, more.was_venue_id, venues)
 
 
-def registered_name(template: str) -> str:
-    """The name under which WhatsApp knows a template."""
-    return f"makegood_{template.replace('-', '_')}"
+def button_of(language: Language, template: str, form: Form) -> str:
+    """What stands on the button."""
+    return _button(language, template, form.rebookable)[1]
+
+
+def _button(language: Language, template: str, rebookable: bool) -> tuple[str, str]:
+    """Where the button leads and what stands on it: to the session where other times cannot be booked any more."""
+    if template in LEADS_TO_TIMES and not rebookable:
+        return "session", language.word("open_session", {})
+    return language.text(template, "link", {}), language.text(template, "button", {})
+
+
+def _somewhere(facts: Facts) -> bool:
+    """Whether there is a place or a page to name."""
+    return facts.session_id is not None or facts.venue_id is not None
 
 
 def _details(language: Language, facts: Facts, variables: dict[str, Any]) -> list[tuple[str, str]]:
@@ -330,7 +366,7 @@ def _details(language: Language, facts: Facts, variables: dict[str, Any]) -> lis
             (language.word("date", {}), variables["date"]),
             (language.word("times", {}), variables["times"]),
             (language.word("zone", {}), variables["zone"]),
-            (language.word("where", {}), variables["where"]),
+            *([(language.word("where", {}), variables["where"])] if _somewhere(facts) else []),
             (language.word("kind", {}), language.word("kind_line", variables)),
             (language.word("with", {}), variables["with_other"]),
         ]

@@ -14,7 +14,7 @@ from makegood_chassis.database import Queries, Row
 from makegood_contracts.events.deliveries import Channel
 from makegood_contracts.ids import made_at
 
-from makegood_notifications.domain.delivering import CATCHES_UP, TAKES_ITS_PLACE, Standing
+from makegood_notifications.domain.delivering import CATCHES_UP, LEADS_TO_TIMES, TAKES_ITS_PLACE, Standing
 from makegood_notifications.domain.facts import Facts
 from makegood_notifications.domain.venues import NO_VENUES, Venue, Venues
 from makegood_notifications.store import remarks
@@ -36,6 +36,19 @@ _OVERTAKEN: Final = f"""taken.template IN {CATCHES_UP} AND sessions.status IN ('
                 taken.facts->>'time_zone')"""
 """Whether the message is owed and says of its session what is not so any more: few do."""
 
+_REBOOKABLE: Final = f"""CASE WHEN taken.template IN {LEADS_TO_TIMES} THEN
+            NOT EXISTS (SELECT FROM erasures WHERE erasures.person_id = taken.facts->>'provider_id')
+            AND coalesce((
+                SELECT rooms.status = 'active' OR (
+                    taken.template = 'provider-missed' AND coalesce(rooms.closed_by IN ('provider', 'support', 'system'), false)
+                    AND NOT EXISTS (
+                        SELECT FROM rooms AS another WHERE another.member_id = rooms.member_id
+                          AND another.provider_id = rooms.provider_id AND another.status = 'active'))
+                FROM rooms WHERE rooms.id = (taken.facts->>'room_id')::uuid), true)
+       ELSE true END"""  # noqa: S608 (constants)
+"""Whether times can be booked to which the message leads. After a miss that opens a room again which somebody else closed (MISS-4);
+of rooms that an earlier release closed it is not known who did."""
+
 TAKEN: Final = f"""
 SELECT taken.id, taken.event_id, taken.person_id, taken.channel, taken.template, taken.session_id, taken.facts, taken.correlation_id,
        taken.traceparent, taken.occurred_at, taken.attempts, taken.position, taken.before, taken.withdrawn, taken.recipient,
@@ -47,6 +60,7 @@ SELECT taken.id, taken.event_id, taken.person_id, taken.channel, taken.template,
             WHERE later.session_id = taken.session_id AND later.person_id = taken.person_id AND later.channel = taken.channel
               AND later.position > taken.position AND later.status IN ('queued', 'sent') AND later.withdrawn IS NULL
               AND (later.template = taken.template OR later.template IN {TAKES_ITS_PLACE})) ELSE false END AS told_later,
+       {_REBOOKABLE} AS rebookable,
        people.name, people.email, people.phone, people.locale, people.by_email, people.by_whatsapp,
        (SELECT name FROM people WHERE people.id = CASE taken.facts->>'provider_id'
             WHEN taken.person_id THEN taken.facts->>'member_id' ELSE taken.facts->>'provider_id' END) AS other_name,
@@ -217,6 +231,7 @@ def _taken(row: Row, facts: Facts, remark: str | None) -> Taken:
             row["session_length_minutes"],
             row["invitation_sequence"],
             row["told_later"],
+            row["rebookable"],
         ),
         name=row["name"] or "",
         email=row["email"],

@@ -32,13 +32,15 @@ GRANTS: Final[Grants] = {
         auditor="SELECT (id, person_id, session_id, channel, template, status, reason)",
     ),
     "stream": Allowed(
-        "SELECT, INSERT (member_id, provider_id, kind, data)", pruner="SELECT (txid, position, made_at), DELETE"
+        "SELECT, INSERT (member_id, provider_id, kind, data)",
+        pruner="SELECT (txid, position, member_id, provider_id, made_at), DELETE",
     ),
-    "stream_pruned": Allowed("SELECT", pruner="SELECT, INSERT (txid, position), UPDATE (txid, position)"),
+    "stream_pruned": Allowed("SELECT"),
+    "stream_forgotten": Allowed("SELECT", pruner="SELECT, INSERT, UPDATE (txid, position)"),
     "returns_to_tell": Allowed("SELECT, INSERT, DELETE"),
     # What other services told.
     "news_read": Allowed("SELECT, INSERT, UPDATE (partitions, read_until)"),
-    "rooms": Allowed("SELECT, INSERT, UPDATE (status, version, posted)"),
+    "rooms": Allowed("SELECT, INSERT, UPDATE (status, version, closed_by, posted)"),
     "sessions": Allowed(
         "SELECT, INSERT, UPDATE (status, starts_at, ends_at, length_minutes, modality, time_zone, venue_id, version, "
         "invitation_sequence)"

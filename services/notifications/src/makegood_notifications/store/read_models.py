@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from makegood_chassis.database import Queries, column
-from makegood_contracts.events.rooms import RoomFact
+from makegood_contracts.events.rooms import ProviderChanged, RoomClosed, RoomFact
 from makegood_contracts.events.sessions import SessionFact
 
 from makegood_notifications.domain.believing import Standing
@@ -51,10 +51,10 @@ ORDER BY starts_at, id
 """  # noqa: S608 (constant columns)
 
 _ROOMS = """
-INSERT INTO rooms (id, member_id, provider_id, status, version)
-SELECT * FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::int[]) AS new (id)
+INSERT INTO rooms (id, member_id, provider_id, status, version, closed_by)
+SELECT * FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::int[], $6::text[]) AS new (id)
 ORDER BY new.id
-ON CONFLICT (id) DO UPDATE SET status = excluded.status, version = excluded.version
+ON CONFLICT (id) DO UPDATE SET status = excluded.status, version = excluded.version, closed_by = excluded.closed_by
 WHERE rooms.version < excluded.version
 """
 
@@ -168,6 +168,7 @@ async def parties_of_rooms(queries: Queries, room_ids: Sequence[str]) -> dict[st
 
 async def follow_rooms(unit: Queries, rooms: Sequence[RoomFact], status: str) -> None:
     """Saves the rooms, each at most once."""
+    closed_by = [_closed_by(room) for room in rooms]
     await unit.execute(
         _ROOMS,
         column(rooms, "room_id"),
@@ -175,7 +176,14 @@ async def follow_rooms(unit: Queries, rooms: Sequence[RoomFact], status: str) ->
         column(rooms, "provider_id"),
         [status] * len(rooms),
         column(rooms, "room_version"),
+        closed_by,
     )
+
+
+def _closed_by(room: RoomFact) -> str | None:
+    if isinstance(room, RoomClosed):
+        return "erasure" if room.erased else room.closed_by
+    return "member" if isinstance(room, ProviderChanged) else None
 
 
 async def find_session(queries: Queries, session_id: str) -> Session | None:

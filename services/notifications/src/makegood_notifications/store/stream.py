@@ -36,17 +36,24 @@ WITH gone AS (
         SELECT position FROM stream WHERE made_at < clock_timestamp() - interval '{KEPT}'
         ORDER BY position LIMIT {_PRUNED_AT_ONCE}
     )
-    RETURNING txid, position
+    RETURNING txid, position, member_id, provider_id
 ), highest AS (
-    INSERT INTO stream_pruned (txid, position)
-    SELECT txid, position FROM gone ORDER BY txid DESC, position DESC LIMIT 1
-    ON CONFLICT (one) DO UPDATE SET txid = excluded.txid, position = excluded.position
-    WHERE (stream_pruned.txid, stream_pruned.position) < (excluded.txid, excluded.position)
+    INSERT INTO stream_forgotten (person_id, txid, position)
+    SELECT DISTINCT ON (person_id) person_id, txid, position
+    FROM gone CROSS JOIN LATERAL (VALUES (member_id), (provider_id)) AS party (person_id)
+    WHERE person_id IS NOT NULL
+    ORDER BY person_id, txid DESC, position DESC
+    ON CONFLICT (person_id) DO UPDATE SET txid = excluded.txid, position = excluded.position
+    WHERE (stream_forgotten.txid, stream_forgotten.position) < (excluded.txid, excluded.position)
 )
 SELECT count(*) FROM gone
 """  # noqa: S608 (constants)
 
-_IS_PRUNED = "SELECT EXISTS (SELECT FROM stream_pruned WHERE (txid, position) > ($1::text::xid8, $2))"
+# What an earlier release forgot may have been anybody's: stream_pruned.
+_IS_PRUNED = """
+SELECT EXISTS (SELECT FROM stream_forgotten WHERE person_id = $3 AND (txid, position) > ($1::text::xid8, $2))
+    OR EXISTS (SELECT FROM stream_pruned WHERE (txid, position) > ($1::text::xid8, $2))
+"""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -94,9 +101,9 @@ async def entries(queries: Queries, person_id: str, after: Position, limit: int)
     return [found[position] for position in sorted(found)[:limit]]
 
 
-async def is_pruned(queries: Queries, after: Position) -> bool:
-    """Whether any of what followed `after` has been forgotten, be it anybody's."""
-    return bool(await queries.fetch_value(_IS_PRUNED, str(after.txid), after.number))
+async def is_pruned(queries: Queries, person_id: str, after: Position) -> bool:
+    """Whether any of what followed `after` for the person has been forgotten."""
+    return bool(await queries.fetch_value(_IS_PRUNED, str(after.txid), after.number, person_id))
 
 
 async def prune(service: Service) -> None:

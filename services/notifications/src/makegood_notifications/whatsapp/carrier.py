@@ -52,6 +52,7 @@ class WhatsAppCarrier:
             locale=delivery.locale,
             to="provider" if delivery.person_id == facts.provider_id else "member",
             venues=delivery.venues,
+            rebookable=delivery.standing.rebookable,
         )
         await self._api.send(
             TemplateMessage(

@@ -33,7 +33,7 @@ WhatsApp, 132001: no such template …)."""
 
 
 class _Error(msgspec.Struct):
-    code: int = -1
+    code: int | None = None
 
 
 class _Sent(msgspec.Struct):

@@ -13,7 +13,8 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from makegood_notifications.domain.links import Links
-from makegood_notifications.mail.wording import Wording, registered_name
+from makegood_notifications.mail.forms import forms, registered_name
+from makegood_notifications.mail.wording import Wording, button_of
 
 _VARIABLE: Final = re.compile(r"{{ (\w+) }}")
 _LONGEST_BUTTON: Final = 25
@@ -24,12 +25,13 @@ def templates(address: str) -> Iterator[dict[str, Any]]:
     for language in Wording(Links(address)).languages:
         for template, parts in language.texts.items():
             if "button" in parts:
-                yield _registration(
-                    template, language.code, language.short_sources[template], parts["button"]({}), address
-                )
+                for form in forms(template):
+                    source = language.short_source(template, somewhere=form.somewhere)
+                    button = button_of(language, template, form)
+                    yield _registration(registered_name(template, form), language.code, source, button, address)
 
 
-def _registration(template: str, language: str, source: str, button: str, address: str) -> dict[str, Any]:
+def _registration(name: str, language: str, source: str, button: str, address: str) -> dict[str, Any]:
     names = _VARIABLE.findall(source)
     places = iter(range(1, len(names) + 1))
     body: dict[str, Any] = {"type": "BODY", "text": _VARIABLE.sub(lambda _: f"{{{{{next(places)}}}}}", source)}
@@ -42,7 +44,7 @@ def _registration(template: str, language: str, source: str, button: str, addres
         "example": [f"{address}/sessions/1"],
     }
     return {
-        "name": registered_name(template),
+        "name": name,
         "language": language,
         "category": "UTILITY",
         "components": [body, {"type": "BUTTONS", "buttons": [url]}],

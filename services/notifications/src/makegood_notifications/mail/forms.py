@@ -1,0 +1,35 @@
+"""The forms of short messages: WhatsApp registers texts and buttons as they stand, so what can differ has a template of its own."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from makegood_notifications.domain.delivering import LEADS_TO_TIMES
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """Which form of a short message it is, for these lines are registered as they stand. `rebookable`: it leads to other times,
+    if its template does; `somewhere`: it says where."""
+
+    rebookable: bool = True
+    somewhere: bool = True
+
+
+OF_NO_SESSION: Final = ("waitlist-offered", "waitlist-passed-over")
+"""Templates that tell of a time with no session yet, which is nowhere unless it is in person."""
+
+
+def forms(template: str) -> list[Form]:
+    """The forms in which it is registered."""
+    if template in LEADS_TO_TIMES:
+        return [Form(), Form(rebookable=False)]
+    return [Form(), Form(somewhere=False)] if template in OF_NO_SESSION else [Form()]
+
+
+def registered_name(template: str, form: Form | None = None) -> str:
+    """The name under which WhatsApp knows a template."""
+    form = form or Form()
+    ending = "" if form.rebookable else "_closed"
+    return f"makegood_{template.replace('-', '_')}{ending}{'' if form.somewhere else '_online'}"
