@@ -8,10 +8,11 @@ import pytest
 from makegood_contracts.events import PersonErased, RoomClosed, ScheduleWithdrawn, SessionCancelled
 from makegood_contracts.ids import new_id
 
-from .examples import HOUR, NOW, START
-from .news import hear, told
+from .asking import rebook
+from .examples import HOUR, MINUTE, NOW, START
+from .news import hear, schedule, told
 from .test_api_bookability import bookability, covered, reasons, working
-from .world import Json, World, slug
+from .world import Answers, Json, World, slug
 
 pytestmark = pytest.mark.rule("NOTE-5")
 
@@ -62,14 +63,83 @@ async def test_sessions_in_a_room_that_was_closed_before_are_cancelled_too(world
 async def test_what_was_booked_while_the_room_was_being_closed_is_cancelled_a_moment_later(world: World) -> None:
     room = await world.room()
     await erase(world, "dr-lee")
-    # As by a request that had read the room before: it commits after the erasure.
-    async with world.service.database.reading() as queries:
-        await queries.execute("UPDATE rooms SET status = 'active' WHERE id = $1", room)
-    session = await world.ask(START)
+    await make_active(world, room)
+    session = (await rebook(world, {"room_id": room}, START)).json()
     async with world.service.database.reading() as queries:
         await queries.execute("UPDATE rooms SET status = 'closed' WHERE id = $1", room)
     events = await world.pass_time(NOW + HOUR / 60)
     assert [event.session_id for event in events if isinstance(event, SessionCancelled)] == [session["id"]]
+
+
+async def make_active(world: World, room: str) -> None:
+    """As by what had read the room before the erasure, and commits after it."""
+    async with world.service.database.reading() as queries:
+        await queries.execute("UPDATE rooms SET status = 'active' WHERE id = $1", room)
+
+
+@pytest.mark.parametrize("came_back", [False, True])
+async def test_a_room_that_became_active_again_meanwhile_is_closed_a_moment_later(
+    world: World, came_back: bool
+) -> None:
+    await working(world)
+    session = await world.confirmed(START)
+    await erase(world, "dr-lee")
+    await make_active(world, session["room_id"])
+    if came_back:
+        await working(world, version=2)
+    later = (await rebook(world, session, START + 2 * HOUR)).json()
+    await world.handle(Answers.slot_held(later))
+    await world.handle(Answers.credit_held(later))
+    assert (await world.read(later))["status"] == "reserved"
+    await world.outbox()
+    events = await world.pass_time(NOW + HOUR / 60)
+    if came_back:
+        assert events == [], "with a new schedule they work again"
+        return
+    (closed,) = [event for event in events if isinstance(event, RoomClosed)]
+    assert (closed.room_id, closed.erased) == (session["room_id"], "provider")
+    (cancelled,) = [event for event in events if isinstance(event, SessionCancelled)]
+    assert (cancelled.session_id, cancelled.forfeits, cancelled.cause) == (later["id"], False, "provider_erased")
+
+
+@pytest.mark.rule("ROOM-1", "ROOM-3")
+async def test_an_erased_provider_is_refused_before_availability_has_withdrawn_anything(world: World) -> None:
+    await covered(world)
+    await working(world)
+    await hear(world, told(schedule(provider_id="dr-kim")))
+    room = await world.room()
+    await erase(world, "dr-lee")
+    again = await world.member.post(f"/v1/rooms/{room}/restart")
+    assert (again.status_code, slug(again)) == (409, "restart-not-allowed")
+    assert again.json()["reasons"][0]["remedy"]["action"] == "match_new_provider"
+    assert set(reasons(await bookability(world, room)).values()) == {"match_new_provider"}
+    opened = await world.support.post("/v1/rooms", json={"member_id": "ben", "provider_id": "dr-lee"})
+    assert (opened.status_code, slug(opened)) == (409, "provider-unavailable")
+    elsewhere = await world.support.post("/v1/rooms", json={"member_id": "ben", "provider_id": "dr-kim"})
+    assert elsewhere.status_code == 201, elsewhere.text
+    moved = await world.support.post(
+        f"/v1/rooms/{elsewhere.json()['id']}/change-provider", json={"provider_id": "dr-lee"}
+    )
+    assert (moved.status_code, slug(moved)) == (409, "provider-unavailable")
+    await working(world)
+    assert (await world.member.post(f"/v1/rooms/{room}/restart")).status_code == 409, "the old schedule, told again"
+    await working(world, version=2)
+    assert (await world.member.post(f"/v1/rooms/{room}/restart")).status_code == 200
+
+
+@pytest.mark.rule("MISS-4", "BOOK-10")
+async def test_what_an_erased_provider_missed_is_not_rebooked(world: World) -> None:
+    await covered(world)
+    await working(world)
+    session = await world.confirmed(START)
+    await world.pass_time(START + 10 * MINUTE)
+    assert (await world.read(session))["status"] == "provider_missed"
+    await erase(world, "dr-lee")
+    refused = await rebook(world, session)
+    assert (refused.status_code, slug(refused)) == (409, "room-closed")
+    seen = (await world.member.get(f"/v1/sessions/{session['id']}")).json()
+    (button,) = [each for each in seen["actions"] if each["action"] == "rebook"]
+    assert (button["allowed"], button["reason"]) == (False, "room-closed")
 
 
 @pytest.mark.rule("BOOK-8", "ROOM-2")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from makegood_chassis.access.erasure import erase_remarks
@@ -13,15 +13,16 @@ from makegood_contracts.envelope import Cause, Received
 from makegood_contracts.events import Party, PersonErased
 
 from makegood_booking.domain.cancelling import call_off
-from makegood_booking.domain.rooms import close_room
+from makegood_booking.domain.rooms import Room, close_room
 from makegood_booking.domain.session import Session
 from makegood_booking.handlers.left import LOOKS_AGAIN_AFTER
 from makegood_booking.handlers.outcomes import announce
-from makegood_booking.store import personal_data, remark_keys, rooms
+from makegood_booking.lookout import has_schedule
+from makegood_booking.store import calendars, personal_data, remark_keys, rooms
 from makegood_booking.store.sessions import Sessions
 
 ERASED: Final = "person-erased"
-"""Deadline of a person: what was booked while they were being erased is cancelled, too."""
+"""Deadline of a person: what was booked while they were being erased is cancelled, too, and a room that opened again closes."""
 
 
 def erases(sessions: Sessions, signals: Signals) -> EventHandler:
@@ -32,13 +33,8 @@ def erases(sessions: Sessions, signals: Signals) -> EventHandler:
         await personal_data.erase(list(people), unit)
         await erase_remarks(unit, list(people))
         await remark_keys.erase(list(people), unit)
-        for room in await rooms.lock_active_of(list(people), unit):
-            by: Party = "provider" if room.provider_id in people else "member"
-            closed, event = close_room(room, unit.now, erased=by)
-            assert event is not None
-            await rooms.save_room(closed, unit)
-            cause = people[room.provider_id if by == "provider" else room.member_id]
-            unit.publish(event, sequence=closed.version, cause=cause)
+        await calendars.withdraw_known(list(people), unit)  # availability says so later, and may be away for long
+        await _close_rooms(await rooms.lock_active_of(list(people), unit), people, unit)
         await _call_off_ahead(people, sessions, signals, unit)
         for person_id in people:
             unit.set_deadline(ERASED, person_id, unit.now + LOOKS_AGAIN_AFTER)
@@ -50,9 +46,24 @@ def erasure_deadlines(sessions: Sessions, signals: Signals) -> DeadlineHandlers:
     """Deadline kind → handler."""
 
     async def handle(due: Sequence[Due], unit: UnitOfWork) -> None:
-        await _call_off_ahead({one.entity_id: unit.cause for one in due}, sessions, signals, unit)
+        people = {one.entity_id: unit.cause for one in due}
+        gone = {person for person in people if not await has_schedule(person, unit.now, unit)}
+        reopened = [room for room in await rooms.lock_active_of(gone, unit) if room.provider_id in gone]
+        await _close_rooms(reopened, people, unit)
+        await _call_off_ahead(people, sessions, signals, unit)
 
     return {ERASED: handle}
+
+
+async def _close_rooms(active: Sequence[Room], people: Mapping[str, Cause], unit: UnitOfWork) -> None:
+    """Closes these people's rooms, which are locked in this unit."""
+    for room in active:
+        by: Party = "provider" if room.provider_id in people else "member"
+        closed, event = close_room(room, unit.now, erased=by)
+        assert event is not None
+        await rooms.save_room(closed, unit)
+        cause = people[room.provider_id if by == "provider" else room.member_id]
+        unit.publish(event, sequence=closed.version, cause=cause)
 
 
 async def _call_off_ahead(people: dict[str, Cause], sessions: Sessions, signals: Signals, unit: UnitOfWork) -> None:

@@ -24,6 +24,10 @@ INSERT INTO provider_schedules AS known (provider_id, version, specialty, body) 
 ON CONFLICT (provider_id) DO UPDATE SET version = excluded.version, specialty = excluded.specialty, body = excluded.body
 WHERE known.version < excluded.version
 """
+_WITHDRAW_KNOWN = """
+UPDATE provider_schedules SET body = body || '{"session_types": [], "weekly": [], "exceptions": []}'::jsonb
+WHERE provider_id = ANY($1)
+"""
 _TIME_OFF = """
 INSERT INTO time_off AS known (id, provider_id, starts_at, ends_at, removed) VALUES ($1, $2, $3, $4, false)
 ON CONFLICT (id) DO UPDATE SET starts_at = excluded.starts_at, ends_at = excluded.ends_at
@@ -86,6 +90,11 @@ async def withdraw(event: ScheduleWithdrawn, unit: UnitOfWork) -> None:
         horizon_days=1,
     )
     await publish(nothing, unit)
+
+
+async def withdraw_known(people: Sequence[str], unit: UnitOfWork) -> None:
+    """What these providers last published counts no more; a later version does, once it is heard of."""
+    await unit.execute(_WITHDRAW_KNOWN, people)
 
 
 async def read_schedule(provider_id: str, queries: Queries) -> SchedulePublished | None:
