@@ -127,6 +127,26 @@ def test_a_session_that_the_provider_left_again_at_once_is_free() -> None:
         assert costs(session, START + 10 * MINUTE) is not free
 
 
+@pytest.mark.rule("CANC-1", "JOIN-2")
+@pytest.mark.parametrize("member_waits", [True, False])
+def test_whoever_dropped_out_first_it_is_free_while_the_provider_is_not_there(member_waits: bool) -> None:
+    session = done(join(done(join(confirmed(), "provider", START - MINUTE)), "member", START))
+    session = done(leave(session, "member", START + MINUTE))
+    assert costs(session, START + MINUTE), "the provider is there"
+    session = done(leave(session, "provider", START + 2 * MINUTE))
+    if member_waits:
+        session = done(join(session, "member", START + 3 * MINUTE))
+    assert not costs(session, START + 20 * MINUTE)
+    assert free_until(session, START + 20 * MINUTE) == session.booked.ends_at
+    assert only_event(cancel(session, "member", False, START + 20 * MINUTE)).caused_by_provider  # type: ignore[attr-defined]
+    back = done(join(session, "provider", START + 21 * MINUTE))
+    assert costs(back, START + 22 * MINUTE)
+    long = attended("member", "provider")
+    for party, minute in (("member", 5), ("provider", 6)):
+        long = done(leave(long, party, START + minute * MINUTE))  # type: ignore[arg-type]
+    assert costs(long, START + 20 * MINUTE), "they were together for long enough"
+
+
 @pytest.mark.rule("RESC-3", "CANC-1")
 def test_what_the_provider_moved_is_free_whatever_the_notice_for_a_member_who_has_not_come() -> None:
     session = moved_by_provider()

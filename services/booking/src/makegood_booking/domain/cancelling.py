@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from makegood_contracts.events import Actor, CancelCause, Party, SessionCancelled
@@ -56,11 +56,13 @@ def _favoured(session: Session) -> bool:
 
 
 def _waits_for_provider(session: Session) -> bool:
-    """CANC-1: whether the provider of a session that has begun is not there. Once they were together for long enough that it
-    counts as held (JOIN-2), nobody waits any more. JOIN-3: in person a late check-in decides nothing, but who checked in waits
-    for a provider who did not."""
+    """CANC-1: whether the provider of a session that has begun is not there, whoever dropped out first. Once they were together
+    for long enough that it counts as held (JOIN-2), nobody waits any more. JOIN-3: in person a late check-in decides nothing, but
+    who checked in waits for a provider who did not."""
     if in_room(session, "provider"):
         return False
+    if session.attendance.met:
+        return session.attendance.together < timedelta(minutes=session.policy.together_minutes)
     found = verdict_of(session).outcome
     return found == "provider_missed" or (found == "unknown" and was_present(session, "member"))
 
@@ -130,10 +132,11 @@ def call_off(session: Session, by: Actor, cause: CancelCause, now: datetime, *, 
 
 
 def _cancelled(session: Session, by: Actor, now: datetime, *, given_up: bool, forfeits: bool, **why: Any) -> Changed:
+    """A booking that was not decided yet is given up by nobody: it came to nothing (MISS-4)."""
     return happened(
         session,
         SessionCancelled,
-        {"status": "cancelled", "given_up": given_up},
+        {"status": "cancelled", "given_up": given_up and session.status != "requested"},
         cancelled_by=by,
         cancelled_at=now,
         forfeits=forfeits,
