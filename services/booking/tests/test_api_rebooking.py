@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import date
 from typing import Any
 
 import pytest
-from makegood_contracts.events import CreditReturned
+from makegood_contracts.events import CreditReturned, MemberEnrolled, SessionType
 from makegood_contracts.ids import new_id
 
 from .asking import DAY, codes, eap, rebook, working
 from .examples import HOUR, MINUTE, START
-from .news import hear, movement, schedule, told
+from .news import enrolled, hear, movement, overdue, schedule, told
 from .world import Answers, Json, World, names
 
 MISSED_AT = START + 10 * MINUTE
@@ -36,6 +37,10 @@ def made_good(session: Json, minutes: int = 30) -> CreditReturned:
         length_minutes=minutes,
         made_for_minutes=minutes,
     )
+
+
+def covered_by_co_pay(until: date | None = None) -> MemberEnrolled:
+    return enrolled(new_id(), "plan", date(2026, 11, 1), until, lengths=[30], live_credits=None)
 
 
 async def closed(world: World) -> Json:
@@ -163,6 +168,18 @@ async def test_a_rebooking_that_the_member_cancelled_used_up_the_right(world: Wo
 
 
 @pytest.mark.rule("MISS-4")
+async def test_a_rebooking_that_the_member_takes_back_before_it_is_decided_leaves_the_right(world: World) -> None:
+    session = await closed(world)
+    asked = await rebook(world, session)
+    answer = await world.member.post(f"/v1/sessions/{asked.json()['id']}/cancel")
+    assert answer.status_code == 202
+    assert (await world.read(asked.json()))["status"] == "cancelled"
+    assert await status(world, session) == "closed"
+    await reserve(world, await rebook(world, session))
+    assert await status(world, session) == "active"
+
+
+@pytest.mark.rule("MISS-4")
 async def test_two_misses_give_two_rights(world: World) -> None:
     await working(world)
     starts = [START, START + DAY]
@@ -218,6 +235,7 @@ async def test_the_right_counts_from_the_correction(world: World) -> None:
     world.clock.moment = START + 20 * DAY
     body = {"outcome": "provider_missed", "reason": "The recording shows it."}
     assert (await world.support.post(f"/v1/sessions/{session['id']}/correct", json=body)).status_code == 200
+    await hear(world, told(covered_by_co_pay()))
     await close(world, session)
     world.clock.moment = START + 49 * DAY
     assert (await button(world, session))["until"] == "2027-01-16T09:00:00Z"
@@ -241,3 +259,34 @@ async def test_the_button_says_what_the_booking_would(world: World) -> None:
     assert await button(world, session) is None, "it was rebooked"
     disputed = await world.member.post(f"/v1/sessions/{session['id']}/dispute", json={"claim": "i_was_there"})
     assert "rebook" not in {each["action"] for each in disputed.json()["actions"]}
+
+
+@pytest.mark.rule("MISS-4", "BOOK-10", "CRED-7")
+async def test_the_button_is_refused_to_a_member_who_owes(world: World) -> None:
+    session = await closed(world)
+    await hear(world, told(overdue()))
+    found = await button(world, session)
+    assert (found["allowed"], found["reason"]) == (False, "outstanding-charges")
+
+
+@pytest.mark.rule("MISS-4", "BOOK-10", "PLAN-1")
+async def test_the_button_is_refused_where_coverage_has_ended_and_no_credit_was_made_good(world: World) -> None:
+    await working(world)
+    session = await missed(world)
+    await hear(world, told(covered_by_co_pay()))
+    assert (await button(world, session))["allowed"]
+    ended = enrolled(new_id(), "other", date(2026, 11, 2), START.date() - DAY, lengths=[30], live_credits=None)
+    await hear(world, told(ended, 2))
+    found = await button(world, session)
+    assert (found["allowed"], found["reason"]) == (False, "coverage-ended")
+
+
+@pytest.mark.rule("MISS-4", "BOOK-10", "AVAIL-1")
+async def test_the_button_is_refused_for_a_length_that_the_provider_offers_no_more(world: World) -> None:
+    await working(world)
+    session = await missed(world)
+    await hear(world, told(made_good(session)))
+    assert (await button(world, session))["allowed"]
+    await hear(world, told(schedule(2, session_types=[SessionType(length_minutes=45, modalities=["video"])])))
+    found = await button(world, session)
+    assert (found["allowed"], found["reason"]) == (False, "slot-not-offered")

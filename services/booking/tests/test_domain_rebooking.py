@@ -5,12 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import date, datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from makegood_booking.domain.actions import Action, actions
 from makegood_booking.domain.attendance import decline, join, time_passed
+from makegood_booking.domain.bookability import Calendar, Kind, Known, pay_reasons, rebook_refused, slot_reasons
 from makegood_booking.domain.booking import credit_held, request, slot_held, slot_refused
 from makegood_booking.domain.cancelling import call_off, cancel
 from makegood_booking.domain.coverage import Enrolment, Lot, sessions_left
@@ -21,15 +23,17 @@ from makegood_booking.domain.rebooking import (
     RIGHT,
     PastBooking,
     Place,
-    rebook_refused,
     rebookable_until,
     reopened,
     reopens,
     rights,
 )
-from makegood_booking.domain.rooms import close_room, room_reasons
+from makegood_booking.domain.rooms import close_room, is_available, room_reasons
 from makegood_booking.domain.session import Session
 from makegood_booking.handlers.reopening import reserved_now
+from makegood_calendar.hours import Hours
+from makegood_calendar.offers import Schedule
+from makegood_contracts.events import Modality
 
 from .examples import HOUR, MINUTE, NOW, ROOM, START, attended, confirmed, done, requested, reserved, wish
 
@@ -68,9 +72,23 @@ def again(now: datetime = LATER, **other: Any) -> Session:
 
 
 def place(*sessions: Session, room: Any = CLOSED, **other: Any) -> Place:
-    now = other.pop("now", LATER)
     facts: dict[str, Any] = {"provider_available": True, "another_room": False, **other}
-    return Place(room, now, STANDARD, rights=rights([row(session) for session in sessions], now), **facts)
+    return Place(room, LATER, STANDARD, rights=rights([row(session) for session in sessions], LATER), **facts)
+
+
+MADE_GOOD = Lot("lot", 1, 30, MISSED_AT + RIGHT, made_for_minutes=30)
+
+
+def works(length_minutes: int = 30, hours: tuple[tuple[int, int], ...] = ((0, 1440),)) -> Schedule:
+    day, none = timedelta(days=1), timedelta()
+    lengths: dict[int, frozenset[Modality]] = {length_minutes: frozenset(["video"])}
+    return Schedule(Hours(ZoneInfo("UTC"), (hours,) * 7), 15 * MINUTE, none, none, none, 60 * day, lengths, "therapy")
+
+
+def known(*sessions: Session, room: Any = CLOSED, **other: Any) -> Known:
+    """A room with a provider who works, and a member whose credit was made good."""
+    facts: dict[str, Any] = {"schedule": works(), "lots": [MADE_GOOD], **other}
+    return Known(room, LATER, STANDARD, rights=rights([row(session) for session in sessions], LATER), **facts)
 
 
 @pytest.mark.rule("MISS-4")
@@ -82,6 +100,8 @@ def test_a_rebooking_that_came_to_nothing_leaves_the_right_unless_the_member_gav
         "rejected": done(slot_refused(done(credit_held(requested(start, LATER), False, LATER)), [], LATER)),
         "declined": done(decline(again(), LATER)),
         "expired": time_passed(again(), start - 24 * HOUR).session,
+        "taken back before it was decided": done(cancel(requested(start, LATER), "member", False, LATER)),
+        "left before it was decided": done(call_off(requested(start, LATER), "member", "change_of_provider", LATER)),
         "cancelled by the provider": done(cancel(again(), "provider", False, LATER)),
         "time off": done(call_off(again(), "provider", "time_off", LATER)),
         "lost": done(call_off(again(), "system", "lost_hold", LATER)),
@@ -146,6 +166,18 @@ def test_the_right_counts_from_the_miss_or_from_the_correction() -> None:
     assert rebookable_until(old) == START + 30 * DAY, "of an earlier release nothing but the start is known"
 
 
+@pytest.mark.rule("MISS-4", "MISS-2")
+def test_the_right_counts_from_the_news_where_the_miss_is_found_late() -> None:
+    for late in (timedelta(), HOUR):
+        in_time = time_passed(confirmed(), MISSED_AT + late).session
+        assert rebookable_until(in_time) == MISSED_AT + 30 * DAY, "as the credit"
+    for late in (HOUR + MINUTE, 40 * DAY):
+        changed = time_passed(confirmed(), MISSED_AT + late)
+        assert rebookable_until(changed.session) == MISSED_AT + late + 30 * DAY
+        assert left(MISSED_AT + late, changed.session) != []
+        assert changed.events[-1].missed_at == MISSED_AT, "the miss itself is when it was"  # type: ignore[attr-defined]
+
+
 @pytest.mark.rule("MISS-4")
 @given(
     st.lists(st.tuples(st.integers(0, 90), st.sampled_from(["missed", "again", "failed"])), max_size=12).map(sorted),
@@ -173,7 +205,7 @@ def test_rights_and_bookings_are_matched_one_to_one(steps: list[tuple[int, str]]
     assert [right.session_id for right in rights(known, now)] == [str(each) for each in open_]
 
 
-def button(session: Session, where: Place | None, now: datetime = LATER) -> Action | None:
+def button(session: Session, where: Known | None, now: datetime = LATER) -> Action | None:
     return next((action for action in actions(session, "member", now, where) if action.action == "rebook"), None)
 
 
@@ -181,52 +213,90 @@ def button(session: Session, where: Place | None, now: datetime = LATER) -> Acti
 def test_the_button_is_what_the_booking_would_be_told() -> None:
     session = missed()
     allowed = Action("rebook", True, until=MISSED_AT + 30 * DAY)
-    assert button(session, place(session)) == allowed
-    assert button(session, place(session, room=ROOM)) == allowed, "open all the time"
+    assert button(session, known(session)) == allowed
+    assert button(session, known(session, room=ROOM)) == allowed, "open all the time"
     by_member = close_room(ROOM, START, "member")[0]
-    refused = {
-        "closed by the member": place(session, room=by_member),
-        "the provider is gone": place(session, provider_available=False),
-        "another room is active": place(session, another_room=True),
+    closed: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
+        "closed by the member": ({"room": by_member}, {"room": by_member}),
+        "the provider is gone": ({"schedule": works(hours=())}, {"provider_available": False}),
+        "another room is active": ({"another_room": True}, {"another_room": True}),
     }
-    for why, where in refused.items():
-        assert button(session, where) == Action("rebook", False, reason="room-closed"), why
-        assert not reopens(where, 30, "video"), why
-    gone = place(session, room=ROOM, provider_available=False)
-    assert button(session, gone) == Action("rebook", False, reason="slot-not-offered")
-    assert button(session, place(session, again())) is None, "it was rebooked already"
+    for why, (facts, where) in closed.items():
+        assert button(session, known(session, **facts)) == Action("rebook", False, reason="room-closed"), why
+        assert not reopens(place(session, **where), 30, "video"), why
+    refused: dict[Any, dict[str, Any]] = {
+        "slot-not-offered": {"room": ROOM, "schedule": works(hours=())},
+        "outstanding-charges": {"owes": True},
+        "coverage-ended": {"lots": []},
+        "length-not-in-plan": {"lots": [], "enrolments": [enrolment()]},
+    }
+    for reason, facts in refused.items():
+        assert button(session, known(session, **facts)) == Action("rebook", False, reason=reason)
+    other_length = known(session, schedule=works(length_minutes=45))
+    assert button(session, other_length) == Action("rebook", False, reason="slot-not-offered")
+    soon = enrolment(LATER.date() + 5 * DAY, lengths=[30], live_credits=None)
+    assert button(session, known(session, lots=[], enrolments=[soon])) == allowed, "for a later day"
+    assert button(session, known(session, again())) is None, "it was rebooked already"
     assert not reopens(place(session, again()), 30, "video")
     late = MISSED_AT + 30 * DAY
     assert button(session, None, late) == Action("rebook", False, reason="session-over")
     assert button(session, None, late - MINUTE) is None, "nothing is said without the room"
-    assert button(confirmed(), place(session), NOW) is None
-    assert "rebook" not in {action.action for action in actions(session, "provider", LATER, place(session))}
+    assert button(confirmed(), known(session), NOW) is None
+    assert "rebook" not in {action.action for action in actions(session, "provider", LATER, known(session))}
+
+
+SCHEDULES: dict[str, Schedule | None] = {
+    "not told": None,
+    "always": works(),
+    "no such length": works(45),
+    "withdrawn": works(hours=()),
+    "mornings": works(hours=((600, 660),)),
+}
 
 
 @pytest.mark.rule("MISS-4", "BOOK-10")
 @given(
     closed_by=st.sampled_from([None, "member", "provider", "support", "system"]),
     away=st.booleans(),
-    available=st.booleans(),
+    schedule=st.sampled_from(list(SCHEDULES)),
     another=st.booleans(),
     used=st.booleans(),
+    owes=st.booleans(),
+    lots=st.sampled_from([[], [MADE_GOOD], [replace(MADE_GOOD, made_for_minutes=45)], [Lot("lot", 1, 30, None)]]),
+    begins=st.integers(-40, 55),
+    ends=st.none() | st.integers(0, 70),
+    plan=st.sampled_from([None, {}, {"lengths": [30]}, {"lengths": [30], "live_credits": None}]),
 )
-def test_button_and_booking_agree(closed_by: Any, away: bool, available: bool, another: bool, used: bool) -> None:
-    """Of a room that is not open the booking is refused exactly where the button is."""
+def test_button_and_booking_agree(
+    closed_by: Any, away: bool, schedule: Any, another: bool, used: bool, owes: bool, lots: Any, begins: int, ends: Any,
+    plan: Any,
+) -> None:  # fmt: skip
+    """The booking is refused, at whatever time, exactly where the button is; and the button says why."""
     session = missed()
     room = ROOM if closed_by is None else close_room(ROOM, START, closed_by)[0]
-    where = place(session, *([again()] if used else []), room=room, provider_available=available, another_room=another)
+    first = LATER.date() + begins * DAY
+    plans = [] if plan is None else [enrolment(first, None if ends is None else first + ends * DAY, **plan)]
+    rest: dict[str, Any] = {"another_room": another, "owes": owes, "lots": lots, "enrolments": plans}
+    here = known(session, *([again()] if used else []), room=room, schedule=SCHEDULES[schedule], **rest)
     if away:
-        where = replace(where, active_at=LATER - 26 * DAY)
-    reasons = room_reasons(room, where.active_at, where.policy, LATER)
-    refusal = rebook_refused(session, where, LATER)
+        here = replace(here, active_at=LATER - 26 * DAY)
+    refusal = rebook_refused(session.id, here, LATER)
     if used:
         assert refusal == "done"
-    elif reasons:
-        assert (refusal is None) == reopens(where, 30, "video")
-        assert refusal in (None, reasons[0].code)
-    else:
-        assert refusal == (None if available else "slot-not-offered")
+        return
+    closed = room_reasons(room, here.active_at, here.policy, LATER)
+    available = is_available(here.schedule, LATER)
+    where = place(session, room=room, provider_available=available, another_room=another)
+    if closed and not reopens(where, 30, "video"):
+        assert refusal == closed[0].code
+        return
+    kind = Kind(30, "video")
+    told = [
+        [*slot_reasons(here, moment, kind, Calendar(), LATER), *pay_reasons(here, moment, kind, LATER)]
+        for moment in (LATER + HOUR + day * DAY for day in range(60))
+    ]
+    assert (refusal is None) == any(not reasons for reasons in told)
+    assert refusal is None or any(reasons[0].code == refusal for reasons in told)
 
 
 @pytest.mark.rule("MISS-4")
@@ -250,10 +320,20 @@ def test_a_room_opens_again_with_the_reservation_and_with_nothing_before() -> No
 
 def enrolment(starts_on: date = TODAY, ends_on: date | None = None, **other: Any) -> Enrolment:
     lengths: dict[str, Any] = {"lengths": [45], "psychiatry_lengths": [20], **other}
+    facts: dict[str, Any] = {"live_credits": 6, **lengths}
     return Enrolment(
-        "1", "anna", "eap-6", "eap", starts_on, ends_on, "UTC", modalities=["video"], live_credits=6, purchasable=False,
-        sequence=1, **lengths,
-    )  # fmt: skip
+        "1",
+        "anna",
+        "eap-6",
+        "eap",
+        starts_on,
+        ends_on,
+        "UTC",
+        modalities=["video"],
+        purchasable=False,
+        sequence=1,
+        **facts,
+    )
 
 
 @pytest.mark.rule("ROOM-1", "MISS-4")

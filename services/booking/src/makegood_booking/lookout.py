@@ -81,11 +81,19 @@ class Lookout:
         zone = known.schedule.hours.zone.key if known.schedule is not None else "UTC"
         return Found(verdict, circumstances, zone)
 
-    async def places(self, room_ids: Collection[str], now: datetime, queries: Queries) -> dict[str, Place]:
-        """These rooms by id, and what can be rebooked in each (MISS-4)."""
+    async def rebookable(self, room_ids: Collection[str], now: datetime, queries: Queries) -> dict[str, Known]:
+        """What is known of these rooms by id; where nothing can be rebooked (MISS-4), no more than that is asked."""
         policy = await self._sessions.policies.current(queries)
-        found = await read_rooms(room_ids, queries)
-        return {room_id: await self.place(room, policy, now, queries) for room_id, room in found.items()}
+        found = {}
+        for room_id, place in (await read_rooms(room_ids, queries)).items():
+            room, known = place.room, Known(place.room, place.active_at, policy)
+            rights = await self._sessions.read_rights(room_id, room.member_id, now, queries)
+            if rights:
+                other = await active_room(room.member_id, room.provider_id, queries)
+                another_room = other is not None and other.id != room_id
+                known = replace(await _known(known, queries), rights=rights, another_room=another_room)
+            found[room_id] = known
+        return found
 
     async def place(self, found: RoomToBook, policy: Policy, now: datetime, queries: Queries) -> Place:
         """A room and what can be rebooked in it (MISS-4)."""

@@ -22,7 +22,7 @@ from makegood_booking.api.parameters import (
     known_id,
     reader_of,
     session_answer,
-    session_answer_with_place,
+    session_answer_with_known,
 )
 from makegood_booking.desk import session_path
 from makegood_booking.domain import attendance, cancelling
@@ -213,7 +213,7 @@ async def leave_session(
     async with change.unit() as unit:
         session, party = await locked(parts, session_id, access, change, unit)
         session = await save(parts, attendance.leave(session, party, unit.now), session, party, change, unit)
-        return await session_answer_with_place(parts, change, session, unit)
+        return await session_answer_with_known(parts, change, session, unit)
 
 
 @router.post(

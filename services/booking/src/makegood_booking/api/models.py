@@ -12,9 +12,9 @@ from pydantic import Field
 from makegood_booking.api.moving_models import MoveView, VenueId
 from makegood_booking.api.reason_models import ActionView, ReasonView
 from makegood_booking.domain.actions import Reader, actions
+from makegood_booking.domain.bookability import Known
 from makegood_booking.domain.policy import Policy
 from makegood_booking.domain.presence import AbsentParty
-from makegood_booking.domain.rebooking import Place
 from makegood_booking.domain.remedies import Circumstances
 from makegood_booking.domain.rooms import Room, RoomStatus
 from makegood_booking.domain.session import CreditState, Session, Status
@@ -266,9 +266,9 @@ class SessionView(View):
         reader: Reader,
         now: datetime,
         at: Circumstances | None = None,
-        place: Place | None = None,
+        known: Known | None = None,
     ) -> SessionView:
-        """As the reader sees it now. `at`: what the remedies of a rejected session depend on; `place`: whether a missed one can
+        """As the reader sees it now. `at`: what the remedies of a rejected session depend on; `known`: whether a missed one can
         be rebooked."""
         booked = session.booked
         return cls.model_construct(
@@ -292,7 +292,7 @@ class SessionView(View):
             move=MoveView.of(session),
             version=session.version,
             reasons=[ReasonView.of(reason, at or about(session)) for reason in session.reasons],
-            actions=[ActionView.of(action) for action in actions(session, reader, now, place)],
+            actions=[ActionView.of(action) for action in actions(session, reader, now, known)],
         )
 
 

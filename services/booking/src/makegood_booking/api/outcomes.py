@@ -21,7 +21,7 @@ from makegood_booking.api.parameters import (
     allowed,
     known_id,
     session_answer,
-    session_answer_with_place,
+    session_answer_with_known,
 )
 from makegood_booking.domain.disputes import correct, dispute
 from makegood_booking.domain.in_person import say_outcome
@@ -95,7 +95,7 @@ async def dispute_outcome(
         session, party = await locked(parts, session_id, access, change, unit)
         session = await save(parts, dispute(session, party, body.claim, unit.now), session, party, change, unit)
         await keep_note(session, "dispute", access.caller.subject, party, body.note, unit)
-        return await session_answer_with_place(parts, change, session, unit)
+        return await session_answer_with_known(parts, change, session, unit)
 
 
 @router.post(

@@ -17,9 +17,10 @@ from makegood_contracts.problems import PROBLEMS
 from makegood_booking.api.models import SessionPolicyView, SessionView
 from makegood_booking.domain.actions import Reader
 from makegood_booking.domain.attendance import as_of
+from makegood_booking.domain.bookability import Known
 from makegood_booking.domain.booking import Unfit
 from makegood_booking.domain.cancelling import cancellable, forfeits_now, free_until
-from makegood_booking.domain.rebooking import Place, rebookable_until
+from makegood_booking.domain.rebooking import rebookable_until
 from makegood_booking.domain.session import Changed, Refusal, Session
 from makegood_booking.parts import Parts
 
@@ -71,10 +72,10 @@ def allowed(result: Changed | Refusal | Unfit, session: Session, now: datetime) 
     raise Problem(result.code, detail, headers=headers, **members)
 
 
-async def places_of(
+async def known_of(
     parts: Parts, shown: Iterable[Session], caller: Caller, now: datetime, queries: Queries
-) -> dict[str, Place]:
-    """MISS-4: the rooms of those sessions that the caller might rebook, by id; mostly none."""
+) -> dict[str, Known]:
+    """MISS-4: what is known of the rooms of those sessions that the caller might rebook, by id; mostly none."""
     rooms = {
         session.booked.room_id
         for session in shown
@@ -82,20 +83,20 @@ async def places_of(
         and now < rebookable_until(session)
         and reader_of(session, caller) == "member"
     }
-    return await parts.lookout.places(rooms, now, queries) if rooms else {}
+    return await parts.lookout.rebookable(rooms, now, queries) if rooms else {}
 
 
-async def session_answer_with_place(parts: Parts, change: Change, session: Session, unit: UnitOfWork) -> Response:
+async def session_answer_with_known(parts: Parts, change: Change, session: Session, unit: UnitOfWork) -> Response:
     """As `session_answer`, where the session may be one that was missed before."""
-    places = await places_of(parts, [session], change.caller, unit.now, unit)
-    return session_answer(change, 200, session, place=places.get(session.booked.room_id))
+    known = await known_of(parts, [session], change.caller, unit.now, unit)
+    return session_answer(change, 200, session, known=known.get(session.booked.room_id))
 
 
 def session_answer(
-    change: Change, status: int, session: Session, location: str | None = None, place: Place | None = None
+    change: Change, status: int, session: Session, location: str | None = None, known: Known | None = None
 ) -> Response:
     """A session as the answer to a change."""
-    view = SessionView.of(session, reader_of(session, change.caller), change.now, place=place)
+    view = SessionView.of(session, reader_of(session, change.caller), change.now, known=known)
     return change.answer(status, view, version=session.version, location=location)
 
 

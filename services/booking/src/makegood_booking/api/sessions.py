@@ -18,7 +18,7 @@ from makegood_chassis.http.rights import Access, Role, operation
 from makegood_contracts.ids import is_id
 
 from makegood_booking.api.models import HistoryItem, SessionPolicyView, SessionView, about
-from makegood_booking.api.parameters import PartsOf, SessionId, known_id, places_of, reader_of, session_policy
+from makegood_booking.api.parameters import PartsOf, SessionId, known_id, known_of, reader_of, session_policy
 from makegood_booking.api.rooms import known_cursor_id, note_parties
 from makegood_booking.domain.remedies import Circumstances, needs_more
 from makegood_booking.domain.session import Session, Status
@@ -79,12 +79,12 @@ async def sessions(
         found = await list_sessions(parts.sessions, wanted, limit + 1, queries)
         now, shown = parts.clock.now(), [session for session, _ in found[:limit]]
         at = await _circumstances(parts, shown, queries)
-        places = await places_of(parts, shown, access.caller, now, queries)
+        rooms = await known_of(parts, shown, access.caller, now, queries)
 
     def view(listed: tuple[Session, object]) -> SessionView:
         session = listed[0]
-        reader, place = reader_of(session, access.caller), places.get(session.booked.room_id)
-        return SessionView.of(session, reader, now, at.get(session.id), place)
+        reader, known = reader_of(session, access.caller), rooms.get(session.booked.room_id)
+        return SessionView.of(session, reader, now, at.get(session.id), known)
 
     items, following = page(found, limit, view, lambda listed: listed[1])
     note_parties(access, ((session.booked.member_id, session.booked.provider_id) for session, _ in found[:limit]))
@@ -107,9 +107,9 @@ async def read_session(
         session = await readable(parts, session_id, access, queries)
         now = parts.clock.now()
         at = await _circumstances(parts, [session], queries)
-        places = await places_of(parts, [session], access.caller, now, queries)
-    reader, place = reader_of(session, access.caller), places.get(session.booked.room_id)
-    view = SessionView.of(session, reader, now, at.get(session.id), place)
+        rooms = await known_of(parts, [session], access.caller, now, queries)
+    reader, known = reader_of(session, access.caller), rooms.get(session.booked.room_id)
+    view = SessionView.of(session, reader, now, at.get(session.id), known)
     return answer(200, view, version=session.version, varies=True)
 
 

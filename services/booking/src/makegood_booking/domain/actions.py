@@ -13,10 +13,11 @@ from typing import Final, Literal
 from makegood_contracts.events import Party
 
 from makegood_booking.domain import attendance, cancelling, disputes
+from makegood_booking.domain.bookability import Known, RebookingRefusal, rebook_refused
 from makegood_booking.domain.booking import Unfit
 from makegood_booking.domain.in_person import outcome_refused
 from makegood_booking.domain.money import Costs
-from makegood_booking.domain.rebooking import Place, RebookingRefusal, rebook_refused, rebookable_until
+from makegood_booking.domain.rebooking import rebookable_until
 from makegood_booking.domain.rescheduling import extend_refused, reschedule_refused
 from makegood_booking.domain.session import AGREED, DONE, Refusal, RefusalCode, Session
 
@@ -52,13 +53,13 @@ class Action:
     reason: ActionReason | None = None
 
 
-def actions(session: Session, reader: Reader, now: datetime, place: Place | None = None) -> tuple[Action, ...]:
-    """Everything that the reader's role can do with a session at all: whether now, and else when or why not. `place`: its room,
+def actions(session: Session, reader: Reader, now: datetime, known: Known | None = None) -> tuple[Action, ...]:
+    """Everything that the reader's role can do with a session at all: whether now, and else when or why not. `known`: of its room,
     where the session can be rebooked at all (`rebookable_until`); without it nothing is said of that."""
     session = attendance.as_of(session, now)[0]
     judged = [_judge(name, guard, session, reader, now) for name, guard in GUARDS[reader].items()]
     if reader == "member" and session.status == "provider_missed":
-        judged.append(_rebook(session, place, now))
+        judged.append(_rebook(session, known, now))
     return tuple(action for action in judged if action is not None)
 
 
@@ -81,12 +82,12 @@ def _judge(name: ActionName, guard: Guard | None, session: Session, reader: Read
     return Action(name, False, opens=_opens(name, session, now), reason=refusal.code)
 
 
-def _rebook(session: Session, place: Place | None, now: datetime) -> Action | None:
+def _rebook(session: Session, known: Known | None, now: datetime) -> Action | None:
     """MISS-4: None for what was rebooked already."""
     until = rebookable_until(session)
     if now >= until:
         return Action("rebook", False, reason="session-over")
-    refusal = DONE if place is None else rebook_refused(session, place, now)
+    refusal = DONE if known is None else rebook_refused(session.id, known, now)
     if refusal is None:
         return Action("rebook", True, until=until)
     return None if refusal == DONE else Action("rebook", False, reason=refusal)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import datetime
-from typing import Any, Literal
+from datetime import datetime, timedelta
+from typing import Any, Final, Literal
 
 from makegood_contracts.events import (
     Actor,
@@ -38,6 +38,9 @@ from makegood_booking.domain.session import (
 )
 
 JoinedHow = Literal["joined", "code", "provider"]
+Absent = Literal["provider", "both"]
+SOON: Final = timedelta(hours=1)
+"""What is found later than that comes late, and the member's thirty days count from then, as those of the credit do (MISS-4)."""
 OVER_ALREADY = Refusal("session-over")
 UNDECIDED = Refusal("not-confirmed", "The booking is still being decided.")
 _CONFIRMED_ALREADY = Refusal(
@@ -201,13 +204,13 @@ def time_passed(session: Session, now: datetime) -> Changed:
         session = replace(session, reconfirmation=None)  # found too late to ask anybody
     events: tuple[Any, ...] = ()
     while (due := next_due(session)) is not None and due <= now:
-        step = _when_due(session, due)
+        step = _when_due(session, due, now)
         session, events = step.session, events + step.events
     return Changed(session, events)
 
 
-def _when_due(session: Session, moment: datetime) -> Changed:
-    """What the moment that `next_due` names brings."""
+def _when_due(session: Session, moment: datetime, now: datetime) -> Changed:
+    """What the moment that `next_due` names brings, found at `now`."""
     if session.move is not None and session.move.state == "asked" and session.move.decide_by == moment:
         return not_paid_for_in_time(session)
     match session.status:
@@ -220,19 +223,21 @@ def _when_due(session: Session, moment: datetime) -> Changed:
         case "confirmed" if session.attendance.met:
             return happened(session, SessionStarted, {"status": "in_session"})
         case "confirmed" if session.outcome_asked:  # JOIN-3: no answer
-            return provider_missed(session, "provider" if was_present(session, "member") else "both", moment)
+            absent: Absent = "provider" if was_present(session, "member") else "both"
+            return provider_missed(session, absent, moment, found_at=now)
         case _:  # JOIN-2, MISS-1, NOSH-1
-            return _ended(session, verdict_of(session))
+            return _ended(session, verdict_of(session), now)
 
 
-def _ended(session: Session, found: Verdict) -> Changed:
+def _ended(session: Session, found: Verdict, now: datetime) -> Changed:
     match found.outcome:
         case "completed":
             return completed(session)
         case "member_no_show":
             return no_show(session, "system")
         case "provider_missed":
-            return provider_missed(session, "provider" if found.absent == "provider" else "both", found.at)
+            absent: Absent = "provider" if found.absent == "provider" else "both"
+            return provider_missed(session, absent, found.at, found_at=now)
         case "unknown":  # JOIN-3
             answer_by = session.policy.answer_by(session.booked.ends_at)
             return happened(session, OutcomeAsked, {"outcome_asked": True}, answer_by=answer_by)
@@ -250,13 +255,14 @@ def no_show(session: Session, marked_by: Actor) -> Changed:
 
 
 def provider_missed(
-    session: Session, absent: Literal["provider", "both"], missed_at: datetime, told_by: Actor = "system"
+    session: Session, absent: Absent, missed_at: datetime, told_by: Actor = "system", *, found_at: datetime
 ) -> Changed:
     """MISS-1: it is the provider's miss, of which everything else follows (MISS-2)."""
+    counts_from = missed_at if found_at - missed_at <= SOON else found_at
     return happened(
         session,
         ProviderMissed,
-        {"status": "provider_missed", "absent_party": absent, "missed_at": missed_at},
+        {"status": "provider_missed", "absent_party": absent, "missed_at": counts_from},
         absent_party=absent,
         missed_at=missed_at,
         grace_minutes=session.policy.grace_minutes,

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Final, Literal
+from typing import Final, Literal, cast
 
 from makegood_calendar.hours import Span
 from makegood_calendar.offers import NOT_PUBLISHED, Offer, Schedule, Venue
 from makegood_calendar.slots import Busy, free_starts, window
 from makegood_contracts.events import Modality
-from makegood_contracts.reasons import Reason
+from makegood_contracts.reasons import CreditReason, Reason
 
 from makegood_booking.domain.coverage import Enrolment, Lot, Stretch, next_credits, stretches
 from makegood_booking.domain.money import Costs
@@ -33,6 +33,7 @@ NOT_OF_THE_PLAN: Final = Reason(
 NO_TIME: Final = Reason(code="provider-unavailable", detail="The provider has no free time of that length.")
 _IN_PERSON: Final = "in_person"
 _SOME_VENUE: Final = "some"
+RebookingRefusal = Literal["room-closed", "room-inactive", "slot-not-offered", CreditReason]
 _ORDER: Final = ("slot-not-offered", "slot-taken", "member-busy")
 
 
@@ -120,6 +121,26 @@ def in_the_way(known: Known, kind: Kind, by: str, now: datetime) -> tuple[Reason
         rights=known.rights,
     )
     return () if reopens(place, kind.length_minutes, kind.modality) else reasons
+
+
+def rebook_refused(session_id: str, known: Known, now: datetime) -> RebookingRefusal | Literal["done"] | None:
+    """BOOK-10, MISS-4: why the member cannot book again what the provider missed: as the booking would be refused. `done`: it
+    was rebooked. None: for some time to come nothing forbids it, unless that time is taken."""
+    right = next((each for each in known.rights if each.session_id == session_id), None)
+    if right is None:
+        return "done"
+    kind = Kind(right.length_minutes, right.modality)
+    room = in_the_way(known, kind, "member", now)
+    if room:
+        return cast("RebookingRefusal", room[0].code)
+    bounds = startable(known, kind, now)
+    if bounds is None or not is_available(known.schedule, now):
+        return "slot-not-offered"
+    if known.owes:
+        return "outstanding-charges"
+    if any(payable(known, kind, *bounds)):
+        return None
+    return cast("RebookingRefusal", pay_reasons(known, bounds[0], kind, now)[0].code)
 
 
 def pay_reasons(known: Known, starts_at: datetime, kind: Kind, now: datetime) -> tuple[Reason, ...]:

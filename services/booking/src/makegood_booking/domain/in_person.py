@@ -11,6 +11,7 @@ from makegood_contracts.events import Outcome, Party
 
 from makegood_booking.domain.attendance import (
     OVER_ALREADY,
+    Absent,
     after,
     as_of,
     completed,
@@ -83,5 +84,5 @@ def say_outcome(session: Session, outcome: Outcome, now: datetime) -> Changed | 
         case "member_no_show":
             return after(before, no_show(session, "provider"))
         case "provider_missed":
-            absent: Literal["provider", "both"] = "provider" if was_present(session, "member") else "both"
-            return after(before, provider_missed(session, absent, now, "provider"))
+            absent: Absent = "provider" if was_present(session, "member") else "both"
+            return after(before, provider_missed(session, absent, now, "provider", found_at=now))

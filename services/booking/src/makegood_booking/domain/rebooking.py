@@ -8,18 +8,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Final, Literal
+from typing import Final
 
 from makegood_contracts.events import Modality, RoomRestarted
 
 from makegood_booking.domain.policy import Policy
-from makegood_booking.domain.rooms import Room, restart_room, room_reasons
+from makegood_booking.domain.rooms import Room, restart_room
 from makegood_booking.domain.session import Session, Status
 
 RIGHT: Final = timedelta(days=30)
 """So long the member can rebook, from the miss or its correction on: as long as the credit that was made good is valid."""
-
-RebookingRefusal = Literal["room-closed", "room-inactive", "slot-not-offered"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,17 +99,6 @@ def reopens(place: Place, length_minutes: int, modality: Modality) -> bool:
     if not place.provider_available or place.another_room:
         return False
     return any(right.is_of(length_minutes, modality) for right in place.rights)
-
-
-def rebook_refused(session: Session, place: Place, now: datetime) -> RebookingRefusal | Literal["done"] | None:
-    """Why the member cannot book again what the provider missed: as the booking would be refused. `done`: it was rebooked."""
-    right = next((each for each in place.rights if each.session_id == session.id), None)
-    if right is None:
-        return "done"
-    closed = room_reasons(place.room, place.active_at, place.policy, now)
-    if closed and not reopens(place, right.length_minutes, right.modality):
-        return "room-closed" if place.room.status == "closed" else "room-inactive"
-    return None if place.provider_available else "slot-not-offered"
 
 
 def reopened(room: Room, active_at: datetime, policy: Policy, now: datetime) -> tuple[Room, RoomRestarted] | None:

@@ -113,7 +113,8 @@ class Session:
     given_up: bool = False
     """The member cancelled it of their own wish: not for what the provider did."""
     missed_at: datetime | None = None
-    """MISS-4: when the provider's miss was found, or support corrected the outcome to one."""
+    """MISS-4: from when on the right to rebook it counts: from the miss; from when it was found, if that was late; or from when
+    support corrected the outcome to one."""
 
     @property
     def id(self) -> str:
