@@ -45,7 +45,12 @@ class RescheduleRequest(RequestModel):
     accept_forfeit: Annotated[
         Flag, Field(description="The member accepts that the credit is lost and another one needed (less notice).")
     ] = False
-    notify_member: Annotated[Flag, Field(description="Whether the member gets an e-mail about the move.")] = True
+    notify_member: Annotated[
+        Flag,
+        Field(
+            description="Whether the member gets an e-mail about the move. A change of the time zone alone always updates the invitation."
+        ),
+    ] = True
 
 
 class InvoiceRequest(RequestModel):

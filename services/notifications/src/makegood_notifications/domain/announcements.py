@@ -162,9 +162,8 @@ def _news(event: SessionFact) -> Announcements:
             return _NO_SHOW if event.forfeits else _FREE_NO_SHOW
         case SessionExtended():  # EXT-1
             return (Announcement("session-extended"),)
-        case SessionZoneChanged():  # RESC-5
-            mail = event.notify_member or event.changed_by == "member"
-            return (Announcement("session-zone-changed", mail=mail, tentative=not event.confirmed),)
+        case SessionZoneChanged():  # RESC-5: the invitation follows, also where the provider would leave out the e-mail of a move
+            return (Announcement("session-zone-changed", tentative=not event.confirmed),)
         case ReconfirmationAsked():  # CONF-3
             return _RECONFIRM
         case SessionReconfirmed():
