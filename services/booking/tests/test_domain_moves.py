@@ -263,6 +263,25 @@ def test_after_a_providers_move_the_member_cancels_or_moves_without_loss_until_m
     assert forfeits_now(by_provider_again, late) is False
 
 
+@pytest.mark.rule("RESC-3", "EXT-1", "MISS-2")
+def test_a_members_move_says_whether_the_provider_brought_it_about() -> None:
+    def said(session: Session, by: Party = "member", now: Any = NOW) -> bool:
+        pending = asked(session, by, now, starts_at=NEW + HOUR, accept_forfeit=True)
+        funded = moves.paid_for(done(pending), "move", None, now)
+        there = moves.carried_out(done(funded), "move", now)
+        (answer,) = {only_event(each).caused_by_provider for each in (pending, funded, there)}  # type: ignore[attr-defined]
+        return bool(answer)
+
+    invoice = InvoiceWish(amount_minor=60_000, currency="USD", due_on=date(2026, 12, 24))
+    invoiced = done(moves.carried_out(done(extend(confirmed(), START + HOUR, invoice, "e", NOW)), "e", NOW))
+    for session in (replace(moved(confirmed(), "provider"), reconfirmation=None), invoiced):
+        assert said(session)
+        assert said(session, now=START - TICK), "as its cancelling would be, whatever the notice"
+        assert not said(session, "provider"), "that the provider moves is said already"
+    assert not said(confirmed()), "the member's own wish"
+    assert not said(confirmed(), now=START - HOUR), "and it cost the credit"
+
+
 @pytest.mark.rule("RESC-1", "CANC-1", "MISS-1")
 def test_an_ending_ends_the_move_and_a_slot_that_was_moved_before_changes_no_ending() -> None:
     funded = done(moves.paid_for(done(asked(confirmed())), "move", "credit", NOW))

@@ -37,10 +37,11 @@ from makegood_contracts.events import (
 from makegood_contracts.events.possible import possible_after
 from makegood_contracts.ids import new_id
 from makegood_credits.bootstrap import DEADLINES, EVENTS
+from makegood_credits.domain.adjusting import adjust
 from makegood_credits.domain.enrolling import Coverage
 from makegood_credits.handlers.commands import enrol_member
 from makegood_credits.store import reads
-from makegood_credits.store.books import open_and_load
+from makegood_credits.store.books import open_and_load, save
 from makegood_testkit.moments import possible_at
 
 from .credit_building import NOW
@@ -64,6 +65,13 @@ class World:
         coverage = Coverage(plan_id, starts_on, other.get("ends_on"), other.get("time_zone", "UTC"))
         async with self.database.transaction(CAUSE) as unit:
             await enrol_member(unit, await open_and_load(unit, member), coverage)
+
+    async def give(self, length: int) -> None:
+        """One credit that does not lapse, from support."""
+        async with self.database.transaction(CAUSE) as unit:
+            book = await open_and_load(unit, "member-1")
+            adjust(book, 1, length_minutes=length, reason="Goodwill", made_by="support-1", now=unit.now)
+            await save(unit, [book])
 
     async def send(self, *events: Event) -> None:
         """Hands events of one type to their handler as one batch, at a moment when they can be."""

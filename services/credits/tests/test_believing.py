@@ -125,6 +125,18 @@ async def test_only_the_member_forfeits(world: World) -> None:
     await nothing_happened(world, request.session_id)
 
 
+async def test_nobody_forfeits_for_what_the_provider_did(world: World) -> None:
+    await world.enrol()
+    request = requested()
+    await world.send(request)
+    for event in (
+        cancelled(request, forfeits=True, caused_by_provider=True),
+        moved(move(request, forfeits=True, caused_by_provider=True)),
+    ):
+        assert await world.send_now(event) == {request.session_id: "not-its-terms"}
+    await nothing_happened(world, request.session_id)
+
+
 async def test_nobody_pays_for_a_session_that_credits_never_heard_of(world: World) -> None:
     await world.enrol()
     wish = InvoiceWish(amount_minor=50_000, currency="EUR", due_on=date(2026, 12, 24))

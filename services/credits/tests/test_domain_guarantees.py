@@ -12,7 +12,7 @@ from makegood_credits.domain.adjusting import adjust
 from makegood_credits.domain.book import Book, Entry, Lot
 from makegood_credits.domain.correcting import correct
 from makegood_credits.domain.enrolling import Coverage, catch_up, enrol
-from makegood_credits.domain.holding import Hold, hold
+from makegood_credits.domain.holding import Hold, Refusal, hold
 from makegood_credits.domain.moving import Move, fund, give_back, take_place
 from makegood_credits.domain.plans import PLANS
 from makegood_credits.domain.settling import MAKE_GOOD, CausedBy, Ending, return_by_hand, settle
@@ -177,6 +177,23 @@ def test_a_move_takes_it_along_and_gives_it_back() -> None:
         replace(book, "sponsored-12")
         assert len(made_good(book)) == 1, happens
         assert balanced(book)
+
+
+@pytest.mark.rule("MISS-4", "RESC-1")
+def test_a_session_that_was_booked_with_it_is_moved_within_its_thirty_days_after_coverage_ended() -> None:
+    book, _ = missed()
+    again = held(book, request(datetime(2026, 12, 3, tzinfo=UTC), 45), MISSED)
+    enrol(book, Coverage("eap-6", date(2026, 11, 1), date(2026, 12, 5), "UTC"), NEXT_DAY)
+
+    def moved(starts_at: datetime, length: int = 45) -> object:
+        return fund(book, again, Move("m", request(starts_at, length, session_id=again.session_id), False), NEXT_DAY)
+
+    last = MISSED + MAKE_GOOD - timedelta(seconds=1)
+    assert moved(last) == "kept", "as it could be booked with after cancelling"
+    assert isinstance(moved(MISSED + MAKE_GOOD), Refusal)
+    assert isinstance(moved(last, 60), Refusal)
+    again.guarantee = None
+    assert isinstance(moved(last), Refusal), "any other credit of the plan"
 
 
 @pytest.mark.rule("MISS-4", "MISS-5")

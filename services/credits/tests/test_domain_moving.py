@@ -19,7 +19,7 @@ THE_DAY = NOW + timedelta(days=3)
 
 def moved(book: Book, set_aside: Hold, starts_at: datetime, length: int, by: str = "provider", **other: Any) -> Any:
     asked = request(starts_at, length, booked_by=by, session_id=set_aside.session_id)
-    return fund(book, set_aside, Move("move-1", asked, other.get("forfeits", False)), NOW)
+    return fund(book, set_aside, Move("move-1", asked, **{"forfeits": False, **other}), NOW)
 
 
 @pytest.mark.rule("RESC-2")
@@ -97,3 +97,23 @@ def test_what_is_not_held_any_more_is_not_kept_either() -> None:
     set_aside = held(book, request(THE_DAY, 45))
     set_aside.state = "returned"
     assert isinstance(moved(book, set_aside, THE_DAY, 45), Refusal)
+
+
+BY_PROVIDER: dict[str, Any] = {"by": "member", "caused_by_provider": True}
+
+
+@pytest.mark.rule("RESC-3", "MISS-2", "EXT-1")
+@pytest.mark.parametrize("ends_on", [None, date(2026, 11, 30)])
+def test_a_members_move_for_what_the_provider_did_keeps_what_is_held_where_nothing_else_pays(
+    ends_on: date | None,
+) -> None:
+    """The plan's lot lapses on 1 December; cancelling would make the credit good for thirty days."""
+    book = covered(ends_on=ends_on)
+    set_aside = held(book, request(THE_DAY))
+    later = datetime(2026, 12, 2, tzinfo=UTC)
+    assert moved(book, set_aside, later, 30, **BY_PROVIDER) == "kept"
+    assert isinstance(moved(book, set_aside, later, 45, **BY_PROVIDER), Refusal), "the length is the member's own wish"
+    lot = book.open_lot("adjustment", 30, None)
+    book.post("adjust", 1, credit=lot, at=NOW, made_by="s", reason="r")
+    added = moved(book, set_aside, later, 30, **BY_PROVIDER)
+    assert added == "kept" if ends_on else added.lot_id == lot.id

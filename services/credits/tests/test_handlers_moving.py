@@ -21,6 +21,7 @@ from makegood_contracts.events import (
     SessionRequested,
 )
 from makegood_contracts.ids import new_id
+from makegood_credits.domain.settling import MAKE_GOOD
 from msgspec import structs
 
 from .credit_building import NOW
@@ -196,6 +197,29 @@ async def test_a_credit_that_has_lapsed_by_the_new_day_is_replaced_and_comes_bac
     assert (back.cause, await world.heard(CreditForfeited)) == ("moved", [])
     state, hold_id, firm = await world.hold_of(asked.session_id)
     assert (state, hold_id, firm) == ("held", told.hold_id, True)
+    assert await world.imbalances() == []
+
+
+@pytest.mark.rule("RESC-3", "MISS-2")
+@pytest.mark.parametrize("caused_by_provider", [True, False])
+async def test_a_credit_that_another_one_takes_the_place_of_is_made_good_if_the_provider_brought_it_about(
+    world: World, caused_by_provider: bool
+) -> None:
+    """The provider moved a session to the last day of the plan's lot, and the member moves it on, past that."""
+    asked = await booked(world, "out-of-pocket-4", starts_at=datetime(2026, 11, 29, 10, tzinfo=UTC))
+    by_provider = move(asked, moved_by="provider")
+    await world.send(by_provider)
+    await world.send(moved(by_provider))
+    await world.give(30)
+    own = move(asked, new_starts_at=datetime(2026, 12, 2, 10, tzinfo=UTC), caused_by_provider=caused_by_provider)
+    await world.send(own)
+    assert [each.how for each in await world.heard(MoveCreditHeld)] == ["kept", "added"]
+    await world.send(moved(own))
+    (back,) = await world.heard(CreditReturned)
+    made_good = ("make_good", NOW + MAKE_GOOD)
+    assert (back.source, back.expires_at) == (
+        made_good if caused_by_provider else ("plan", datetime(2026, 12, 1, tzinfo=UTC))
+    )
     assert await world.imbalances() == []
 
 

@@ -65,11 +65,12 @@ def too_early(event: Event, now: datetime, starts_at: datetime | None, ends_at: 
 
 
 def loses_without_reason(event: Event) -> bool:
-    """Whether a credit would be forfeited by a cancellation or move that was not the member's (CANC-1, RESC-1)."""
+    """Whether a credit would be forfeited by a cancellation or move that was not the member's (CANC-1, RESC-1), or was made for
+    what the provider did (RESC-3)."""
     match event:
         case SessionCancelled():
-            return event.forfeits and event.cancelled_by != "member"
+            return event.forfeits and (event.cancelled_by != "member" or event.caused_by_provider)
         case SessionMoved():
-            return event.forfeits and event.moved_by != "member"
+            return event.forfeits and (event.moved_by != "member" or event.caused_by_provider)
         case _:
             return False

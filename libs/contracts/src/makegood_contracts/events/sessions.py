@@ -173,6 +173,9 @@ class MoveFact(SessionFact, frozen=True, kw_only=True):
     new_venue_id: str | None = None
     forfeits: bool
     """Less notice than the policy asks, and accepted: the old credit is lost and a new one needed (RESC-1)."""
+    caused_by_provider: bool = False
+    """The member moves it for what the provider did: moved the session, or charged an early extension (RESC-3, EXT-1). What is
+    held pays for the new time where nothing else does."""
     decide_by: datetime
     """Product time from which on nobody grants this move any more."""
     specialty: Specialty = "therapy"
@@ -202,6 +205,9 @@ class SessionMoved(SessionFact, frozen=True, kw_only=True):
     old_ends_at: datetime
     old_venue_id: str | None = None
     forfeits: bool
+    caused_by_provider: bool = False
+    """The member moved it for what the provider did, as in `SessionMoveRequested`. A credit that another one took the place of
+    returns as if the provider had moved the session (MISS-2)."""
     confirmed: bool
     """False: the provider has to confirm the new time until `confirm_by`."""
     confirm_by: datetime | None

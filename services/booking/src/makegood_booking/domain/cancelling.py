@@ -36,13 +36,13 @@ def free_until(session: Session, now: datetime) -> datetime:
     if now < starts_at or not cancellable(session, now) or forfeits_now(session, now):
         return min(until, starts_at)
     ends = next_due(session) or session.booked.ends_at
-    return ends if _favoured(session) or _waits_for_provider(session) else min(until, ends)
+    return ends if favoured(session) or _waits_for_provider(session) else min(until, ends)
 
 
 def moves_free_until(session: Session) -> datetime:
     """RESC-1, RESC-3: until when the member moves the session without loss. Once it has begun nobody moves it."""
     starts_at = session.booked.starts_at
-    return starts_at if _favoured(session) else session.policy.free_until(starts_at)
+    return starts_at if favoured(session) else session.policy.free_until(starts_at)
 
 
 def _cancels_free_until(session: Session) -> datetime:
@@ -50,7 +50,7 @@ def _cancels_free_until(session: Session) -> datetime:
     return max(moves_free_until(session), session.policy.cooled_off_at(session.booked.requested_at))
 
 
-def _favoured(session: Session) -> bool:
+def favoured(session: Session) -> bool:
     """RESC-3, EXT-1: whether the provider changed what was agreed on."""
     return session.moved_by_provider or session.invoiced_early
 
@@ -75,7 +75,7 @@ def _forfeits(session: Session, now: datetime, until: datetime) -> bool:
         return now > until
     if _waits_for_provider(session):
         return False
-    return was_present(session, "member") or not (_favoured(session) or now <= until)
+    return was_present(session, "member") or not (favoured(session) or now <= until)
 
 
 def cancellable(session: Session, now: datetime) -> bool:
@@ -119,7 +119,7 @@ def cancel(
 
 def _caused_by_provider(session: Session, now: datetime) -> bool:
     """MISS-2: whether a member who cancels without loss does so for what the provider did, or did not do."""
-    return _favoured(session) or (now >= session.booked.starts_at and _waits_for_provider(session))
+    return favoured(session) or (now >= session.booked.starts_at and _waits_for_provider(session))
 
 
 def call_off(session: Session, by: Actor, cause: CancelCause, now: datetime, *, forfeits: bool = False) -> Changed:

@@ -146,6 +146,7 @@ def _moved(session: Session, move: Move, now: datetime) -> Changed:
         old_ends_at=old.ends_at,
         old_venue_id=old.venue_id,
         forfeits=move.forfeits,
+        caused_by_provider=move.caused_by_provider,
         confirmed=confirmed,
         confirm_by=None if confirmed else confirm_by,
         notify_member=move.notify_member,
@@ -201,6 +202,7 @@ def _facts(move: Move) -> dict[str, Any]:
         "new_time_zone": move.time_zone,
         "new_venue_id": move.venue_id,
         "forfeits": move.forfeits,
+        "caused_by_provider": move.caused_by_provider,
         "decide_by": move.decide_by,
         "specialty": move.specialty,
     }

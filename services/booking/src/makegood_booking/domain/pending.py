@@ -30,6 +30,8 @@ class Move:
     venue_id: str | None
     decide_by: datetime
     forfeits: bool = False
+    caused_by_provider: bool = False
+    """RESC-3, EXT-1: whether the member moves the session for what the provider did."""
     notify_member: bool = True
     specialty: Specialty = "therapy"
     invoice: InvoiceWish | None = None

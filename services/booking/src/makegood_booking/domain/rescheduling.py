@@ -11,7 +11,7 @@ from makegood_contracts.events import Event, InvoiceWish, Party, SessionZoneChan
 from makegood_booking.domain import moves
 from makegood_booking.domain.attendance import OVER_ALREADY, UNDECIDED, after, as_of
 from makegood_booking.domain.booking import NO_ZONE, Unfit, Wish, unfit
-from makegood_booking.domain.cancelling import forfeits_by_moving, moves_free_until
+from makegood_booking.domain.cancelling import favoured, forfeits_by_moving, moves_free_until
 from makegood_booking.domain.pending import Move
 from makegood_booking.domain.session import AGREED, Appointment, Changed, Refusal, Session, happened
 from makegood_booking.domain.time import is_zone, zone
@@ -85,6 +85,7 @@ def reschedule(
         # Nothing is carried out once one of the two starts has come.
         decide_by=min(session.policy.decide_by(now), booked.starts_at, new.starts_at),
         forfeits=by == "member" and forfeits_by_moving(session, now),
+        caused_by_provider=by == "member" and favoured(session),
         notify_member=wish.notify_member,
         specialty=specialty,
     )

@@ -37,6 +37,8 @@ class Move:
     move_id: str
     request: Request
     forfeits: bool
+    caused_by_provider: bool = False
+    """RESC-3, EXT-1: whether the member moves it for what the provider did."""
 
 
 def fund(book: Book, hold: Hold | None, move: Move, now: datetime) -> Literal["kept"] | Hold | Refusal:
@@ -45,7 +47,8 @@ def fund(book: Book, hold: Hold | None, move: Move, now: datetime) -> Literal["k
     Another one is needed where the move forfeits what is held (less notice than the policy asks), and where the credit that
     is held has lapsed by the new time or is for another length. What is held already stays as it is, whatever comes.
     An overdue invoice keeps nobody from moving what they have booked. RESC-2: nor does anything about the member's plan or
-    credits keep the provider from it: where nothing else pays, what is held does.
+    credits keep the provider from it: where nothing else pays, what is held does. RESC-3: so it is for the member who moves it
+    for what the provider did.
     """
     request = move.request
     if hold is None or hold.state != "held" or now >= request.hold_until:
@@ -61,7 +64,7 @@ def fund(book: Book, hold: Hold | None, move: Move, now: datetime) -> Literal["k
         reasons = not_covered(enrolment, request)
         if enrolment is not None and not reasons:
             reasons = no_credit(book, enrolment.plan, request)
-        if reasons and not move.forfeits and _still_pays(book, hold, enrolment, request):
+        if reasons and not move.forfeits and _still_pays(book, hold, enrolment, move):
             return "kept"
         if reasons:
             return Refusal(tuple(reasons), enrolment is not None and enrolment.plan.purchasable)
@@ -72,23 +75,33 @@ def fund(book: Book, hold: Hold | None, move: Move, now: datetime) -> Literal["k
 
 def _will_do(book: Book, hold: Hold, enrolment: Enrolment | None, request: Request) -> bool:
     """Whether what is held pays for the session at its new time too. A co-pay does on its own plan, and a credit that was made
-    good for this length on every plan (MISS-4)."""
+    good for this length, or is guaranteed to be, on every plan and after coverage has ended (MISS-4)."""
     lot = None if hold.lot_id is None else book.lots[hold.lot_id]
-    if lot is not None and made_good_for(lot, request):
+    if lot is not None and (made_good_for(lot, request) or _guaranteed_for(hold, request)):
         return True
     if enrolment is None or not_covered(enrolment, request):
         return False
     return hold.plan_id == enrolment.plan_id if lot is None else fits(lot, request)
 
 
-def _still_pays(book: Book, hold: Hold, enrolment: Enrolment | None, request: Request) -> bool:
-    """Whether what is held pays though the plan does not include the session. For a provider's move, always. For a member's own,
-    if the length stays, and the session takes place no later or its plan was replaced since: nothing is carried over into
-    another period, behind the end of coverage, or beyond the days of a credit that was made good (PLAN-1, BOOK-7, MISS-4)."""
+def _guaranteed_for(hold: Hold, request: Request) -> bool:
+    """MISS-4: whether the credit, if it were given back, would be made good for this length until after the new start."""
+    good = hold.guarantee
+    return good is not None and good.minutes == request.length_minutes and good.until > request.starts_at
+
+
+def _still_pays(book: Book, hold: Hold, enrolment: Enrolment | None, move: Move) -> bool:
+    """Whether what is held pays though the plan does not include the session. For a provider's move, always. For a member's,
+    if the length stays, and they move it for what the provider did (RESC-3), the session takes place no later, or its plan was
+    replaced since: else nothing is carried over into another period, behind the end of coverage, or beyond the days of a
+    credit that was made good (PLAN-1, BOOK-7, MISS-4)."""
+    request = move.request
     if request.booked_by == "provider":
         return True
     if hold.length_minutes != request.length_minutes:
         return False
+    if move.caused_by_provider:
+        return True
     if hold.starts_at is not None and request.starts_at <= hold.starts_at:
         return True
     lot = None if hold.lot_id is None else book.lots[hold.lot_id]

@@ -86,7 +86,7 @@ def _move(event: SessionMoveRequested) -> Move:
         event.decide_by,
         event.specialty,
     )
-    return Move(event.move_id, request, event.forfeits)
+    return Move(event.move_id, request, event.forfeits, event.caused_by_provider)
 
 
 def _answer(
@@ -169,7 +169,8 @@ async def on_moved(batch: Sequence[Received[SessionMoved]], unit: UnitOfWork) ->
             continue
         book = books[hold.member_id]
         first = len(book.entries)
-        caused_by: CausedBy = "member" if event.moved_by == "member" else "others"
+        members_own = event.moved_by == "member" and not event.caused_by_provider
+        caused_by: CausedBy = "member" if members_own else "others"
         ending = Ending(
             "forfeited" if event.forfeits else "returned", "moved", event.moved_at, who, caused_by=caused_by
         )
