@@ -204,7 +204,7 @@ NOW = Standing(
         ("session-moved-by-member", NOW, False),
         ("to-provider-moved", NOW, False),
         ("to-provider-scheduled", NOW, False),
-        ("session-zone-changed", NOW, False),  # it says that the session takes place when it did
+        ("session-zone-changed", NOW, False),  # it says that the session takes place at the same moment as before
         ("session-zone-changed", replace(NOW, starts_at=START, ends_at=LATER, venue_id="v"), True),
         ("reminder", NOW, False),
         # moved back: what the member knows holds

@@ -78,7 +78,7 @@ class SessionConfirmed(SessionFact, frozen=True, kw_only=True):
 
 
 class ReconfirmationAsked(SessionFact, frozen=True, kw_only=True):
-    """The session comes near; the provider is asked whether the time still holds (CONF-3)."""
+    """The session is coming up; the provider is asked whether the time still holds (CONF-3)."""
 
 
 class SessionReconfirmed(SessionFact, frozen=True, kw_only=True):
@@ -209,14 +209,14 @@ class SessionMoved(SessionFact, frozen=True, kw_only=True):
     """The member moved it for what the provider did, as in `SessionMoveRequested`. A credit that another one took the place of
     returns as if the provider had moved the session (MISS-2)."""
     confirmed: bool
-    """False: the provider has to confirm the new time until `confirm_by`."""
+    """False: the provider has to confirm the new time by `confirm_by`."""
     confirm_by: datetime | None
     notify_member: bool = True
     remind_at: tuple[datetime, ...] = ()
 
 
 class SessionZoneChanged(SessionFact, frozen=True, kw_only=True):
-    """The session is shown in another time zone (RESC-5). It takes place when it did; RESC-4: SEQUENCE rises."""
+    """The session is shown in another time zone (RESC-5). It takes place at the same moment as before; RESC-4: SEQUENCE rises."""
 
     changed_by: Party
     old_time_zone: str

@@ -110,7 +110,7 @@ REMINDERS: Announcements = (
     Announcement("reminder", chat=False),
     Announcement("to-provider-reminder", to="provider", chat=False),
 )
-"""To both parties, as the session comes near (REM-1)."""
+"""To both parties, when the session is coming up (REM-1)."""
 WAITS_FOR_CONFIRMATION = Announcement("to-provider-confirm", to="provider", chat=False)
 """To a provider who did not answer a new booking at once."""
 INVOICE_ISSUED = Announcement("invoice-issued", chat=False)

@@ -42,18 +42,18 @@ class Language:
         self.paragraphs = {
             template: [_line(text, plain) for text in parts.pop("paragraphs", ())] for template, parts in source.items()
         }
-        where = f"\n{words['where']}: {{{{ where }}}}"
         self._short: dict[str, str] = {
             template: parts.get("short") or parts.get("chat", "") for template, parts in source.items()
         }
-        self._where, self._sign_off = where, f"\n{words['sign_off']}"
+        self._where = f"\n{words['where']}: {{{{ where }}}}"
+        self._sign_off = f"\n{words['sign_off']}"
         self.texts = {
             template: {name: _line(text, plain) for name, text in parts.items()} for template, parts in source.items()
         }
 
     def short_source(self, template: str, *, somewhere: bool = True) -> str:
-        """The text as it is registered, which may neither begin nor end with a variable; without the line that tells where, if that is nowhere
-        yet."""
+        """The text as it is registered, which may neither begin nor end with a variable. `somewhere`: with the line that says
+        where."""
         short = self._short[template]
         if somewhere and "{{ when }}" in short:
             short += self._where
