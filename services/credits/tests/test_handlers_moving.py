@@ -223,6 +223,25 @@ async def test_a_credit_that_another_one_takes_the_place_of_is_made_good_if_the_
     assert await world.imbalances() == []
 
 
+@pytest.mark.rule("RESC-3", "MISS-2", "MISS-4")
+async def test_a_credit_that_is_kept_for_what_the_provider_did_is_as_good_as_one_that_came_back(world: World) -> None:
+    """The member moves the session past the end of the plan's lot, and gives it up later on their own wish."""
+    asked = await booked(world, "out-of-pocket-4", starts_at=datetime(2026, 11, 30, 10, tzinfo=UTC))
+    for day, caused_by_provider, how in ((2, True, "kept"), (20, False, "kept"), (24, False, "refused")):
+        starts_at = datetime(2026, 12, day, 10, tzinfo=UTC)
+        own = move(asked, new_starts_at=starts_at, caused_by_provider=caused_by_provider)
+        await world.send(own)
+        if how == "kept":
+            await world.send(moved(own))
+    assert [each.how for each in await world.heard(MoveCreditHeld)] == ["kept", "kept"]
+    (refused,) = await world.heard(MoveCreditRefused)
+    assert [reason.code for reason in refused.reasons] == ["no-session-credits"]
+    await world.send(cancelled(asked))
+    (back,) = await world.heard(CreditReturned)
+    assert (back.source, back.expires_at, back.made_for_minutes) == ("make_good", NOW + MAKE_GOOD, 30)
+    assert await world.imbalances() == []
+
+
 @pytest.mark.rule("RESC-1", "PLAN-1")
 @pytest.mark.parametrize(
     ("change", "reason"),

@@ -104,7 +104,7 @@ def return_lot(book: Book, hold: Hold, ending: Ending, now: datetime) -> Lot:
     refused booking would prolong it. What was guaranteed of the credit before stays so, whoever gives it back. Needs the
     member's enrolments where the lot is of no plan.
     """
-    since = ending.ended_at if now - ending.ended_at <= SOON else now
+    since = _counts_from(ending.ended_at, now)
     lot = book.lots[hold.lot_id or ""]
     guarantee = _guaranteed(hold, lot, since + MAKE_GOOD) if ending.caused_by == "others" else hold.guarantee
     if guarantee is not None and guarantee.until > now:
@@ -119,6 +119,17 @@ def return_lot(book: Book, hold: Hold, ending: Ending, now: datetime) -> Lot:
     ):
         return lot
     return open_made_good(book, lot, since + MAKE_GOOD, hold.length_minutes or lot.length_minutes, hold.plan_id)
+
+
+def guarantee_held(book: Book, hold: Hold, moved_at: datetime, now: datetime) -> None:
+    """RESC-3, MISS-2: for a member's move for what the provider did, what is held and goes on paying is guaranteed as if it
+    had come back for that and been set aside anew."""
+    if hold.state == "held" and hold.lot_id is not None:
+        hold.guarantee = _guaranteed(hold, book.lots[hold.lot_id], _counts_from(moved_at, now) + MAKE_GOOD)
+
+
+def _counts_from(moment: datetime, now: datetime) -> datetime:
+    return moment if now - moment <= SOON else now
 
 
 def _guaranteed(hold: Hold, lot: Lot, until: datetime) -> Guarantee | None:

@@ -22,7 +22,7 @@ from makegood_credits.domain.coverage import covering
 from makegood_credits.domain.holding import Hold, Refusal, Request
 from makegood_credits.domain.invoices import Invoice, due_on, put_off
 from makegood_credits.domain.moving import Move, fund, give_back, take_place
-from makegood_credits.domain.settling import CausedBy, Ending, settle
+from makegood_credits.domain.settling import CausedBy, Ending, guarantee_held, settle
 from makegood_credits.handlers.due import MOVE_LAPSE, set_due
 from makegood_credits.handlers.facts import price, publish_charge, publish_entries
 from makegood_credits.handlers.invoices import drop_extensions
@@ -159,6 +159,8 @@ async def on_moved(batch: Sequence[Received[SessionMoved]], unit: UnitOfWork) ->
         length = event.length_minutes - event.extended_minutes
         if hold is None or other is None:
             if hold is not None:
+                if event.caused_by_provider:
+                    guarantee_held(books[hold.member_id], hold, event.moved_at, unit.now)
                 hold.length_minutes = length
             over[event.move_id] = (event.session_id, event.member_id)
             if hold is not None and hold.invoice is not None and hold.invoice.status == "pending":

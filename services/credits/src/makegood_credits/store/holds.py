@@ -77,9 +77,10 @@ WHERE holds.session_id = new.session_id
 """
 
 _TAKE_TIMES = """
-UPDATE holds SET starts_at = new.starts_at, ends_at = new.ends_at, length_minutes = new.length_minutes
-FROM unnest($1::uuid[], $2::timestamptz[], $3::timestamptz[], $4::int[])
-    AS new (session_id, starts_at, ends_at, length_minutes)
+UPDATE holds SET starts_at = new.starts_at, ends_at = new.ends_at, length_minutes = new.length_minutes,
+   guarantee = new.guarantee
+FROM unnest($1::uuid[], $2::timestamptz[], $3::timestamptz[], $4::int[], $5::jsonb[])
+    AS new (session_id, starts_at, ends_at, length_minutes, guarantee)
 WHERE holds.session_id = new.session_id
 """
 
@@ -206,7 +207,7 @@ async def replace(unit: UnitOfWork, holds: Sequence[Hold]) -> None:
 
 
 async def take_times(unit: UnitOfWork, holds: Sequence[Hold]) -> None:
-    """Writes when the sessions are now, and how long: they were moved."""
+    """Writes when the sessions are now, how long, and what is guaranteed of what is held: they were moved."""
     if holds:
         await unit.execute(
             _TAKE_TIMES,
@@ -214,6 +215,7 @@ async def take_times(unit: UnitOfWork, holds: Sequence[Hold]) -> None:
             column(holds, "starts_at"),
             column(holds, "ends_at"),
             column(holds, "length_minutes"),
+            guarantees_of(holds),
         )
 
 
