@@ -23,15 +23,20 @@ async def moves_to(world: World, address: str) -> None:
     assert (await confirm(world, token_of(mails(world, CONFIRM)[-1]))).status_code == 200
 
 
+async def invited_at_two_addresses(world: World) -> None:
+    """The member has the invitation at the address before, and its update at the one of now."""
+    await world.confirmed()
+    await world.inbox.wait_for(world.ada, 1)
+    await moves_to(world, NEW)
+    await world.happen(world.moved("provider"))
+    await world.inbox.wait_for(NEW, 2)
+
+
 @pytest.mark.rule("RESC-4", "NOTE-1")
 async def test_a_cancel_follows_the_invitation_to_the_address_before(world: World) -> None:
     await world.everybody()
     async with world.sending():
-        await world.confirmed()
-        await world.inbox.wait_for(world.ada, 1)
-        await moves_to(world, NEW)
-        await world.happen(world.moved("provider"))
-        await world.inbox.wait_for(NEW, 2)
+        await invited_at_two_addresses(world)
         await moves_to(world, NEWER)
         known = {id(mail) for mail in world.inbox.mails}
         await world.happen(world.session(facts.MemberNoShow, marked_by="system", starts_at=START + timedelta(hours=1)))
@@ -81,11 +86,7 @@ async def wants_no_mails(world: World) -> None:
 async def test_who_wants_no_mails_any_more_loses_the_appointment_at_each_address_that_has_it(world: World) -> None:
     await world.everybody()
     async with world.sending():
-        await world.confirmed()
-        await world.inbox.wait_for(world.ada, 1)
-        await moves_to(world, NEW)
-        await world.happen(world.moved("provider"))
-        await world.inbox.wait_for(NEW, 2)
+        await invited_at_two_addresses(world)
         await wants_no_mails(world)
         await world.happen(world.session(facts.MemberNoShow, marked_by="system", starts_at=START + timedelta(hours=1)))
         await world.settled()
