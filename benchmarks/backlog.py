@@ -29,13 +29,13 @@ import httpx
 import uvloop
 from aiokafka import AIOKafkaProducer
 from aiokafka.admin import NewTopic
-from makegood_cli.devside import keys
-from makegood_cli.stack.kafka import make_topics
-from makegood_cli.stack.ports import free_ports
 from makegood_contracts.envelope import Cause, Record, encode
 from makegood_contracts.events import ProviderMissed, SessionRequested
 from makegood_contracts.ids import new_id
 from makegood_contracts.topics import TOPICS
+from makegood_devtools import keys
+from makegood_stack.kafka import make_topics
+from makegood_stack.ports import free_ports
 from makegood_testkit.databases import Databases, settings_of
 from makegood_testkit.servers import decide, servers
 

@@ -20,8 +20,8 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from makegood_cli.stack import postgres
-from makegood_cli.stack import up as starting
+from makegood_stack import postgres
+from makegood_stack import up as starting
 from makegood_testkit.chaos import drained
 from makegood_testkit.platform import Platform
 

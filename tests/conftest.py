@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
-from makegood_cli.stack.ports import SERVICES
+from makegood_stack.ports import SERVICES
 from makegood_testkit.databases import Databases, settings_of
 from makegood_testkit.platform import Cast, Platform
 

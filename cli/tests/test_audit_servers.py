@@ -10,7 +10,7 @@ import asyncpg
 import pytest
 import pytest_asyncio
 from makegood_cli.audit import snapshot
-from makegood_cli.stack.ports import SERVICES
+from makegood_stack.ports import SERVICES
 from makegood_testkit.databases import as_login
 from makegood_testkit.plugin import DatabaseFactory
 

@@ -16,8 +16,6 @@ from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.structs import TopicPartition
 from makegood_cli.audit import topics
 from makegood_cli.audit.agreement import events_are_whole
-from makegood_cli.stack.kafka import make_topics as create
-from makegood_cli.stack.topics import provide, wanted
 from makegood_contracts.envelope import Cause, Record, encode
 from makegood_contracts.events import (
     CreditReturned,
@@ -33,6 +31,8 @@ from makegood_contracts.events import (
     SlotReleased,
 )
 from makegood_contracts.topics import TOPICS
+from makegood_stack.kafka import make_topics as create
+from makegood_stack.topics import provide, wanted
 
 NOW = datetime.now(UTC)
 CAUSE = Cause("story", "story")

@@ -12,12 +12,12 @@ import psutil
 import pytest
 from makegood_cli.commands.demo import STORIES
 from makegood_cli.demo import stories
-from makegood_cli.devside import keys
 from makegood_cli.duration import parse_duration
-from makegood_cli.errors import UserError
-from makegood_cli.stack.config import Choices
-from makegood_cli.stack.home import Home
-from makegood_cli.stack.inspect import memory_of, missing_roles
+from makegood_devtools import keys
+from makegood_devtools.errors import UserError
+from makegood_stack.config import Choices
+from makegood_stack.home import Home
+from makegood_stack.inspect import memory_of, missing_roles
 from makegood_testkit.cli import Cli
 
 

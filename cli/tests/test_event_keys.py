@@ -9,13 +9,13 @@ import httpx
 import pytest
 from makegood_chassis.messaging.event_keys import fetch_event_keys
 from makegood_chassis.messaging.signatures import Signer
-from makegood_cli.devside.event_keys import make_event_keys, private_key_file, public_keys_file
-from makegood_cli.devside.mailbox import Mailbox
-from makegood_cli.devside.web import web_app
-from makegood_cli.stack.config import Choices, Stack
-from makegood_cli.stack.home import Home
-from makegood_cli.stack.ports import SERVICES
-from makegood_cli.stack.services import environment
+from makegood_devtools.event_keys import make_event_keys, private_key_file, public_keys_file
+from makegood_devtools.mailbox import Mailbox
+from makegood_devtools.web import web_app
+from makegood_stack.config import Choices, Stack
+from makegood_stack.home import Home
+from makegood_stack.ports import SERVICES
+from makegood_stack.services import environment
 from makegood_testkit.cli import Cli
 
 pytestmark = pytest.mark.rule("SEC-7")

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 import yaml
-from makegood_cli.stack.config import Choices, Stack
-from makegood_cli.stack.home import Home, find_root
-from makegood_cli.stack.packages import Programs
-from makegood_cli.stack.ports import SERVICES
-from makegood_cli.stack.services import environment, gateway_spec
+from makegood_stack.config import Choices, Stack
+from makegood_stack.home import Home, find_root
+from makegood_stack.packages import Programs
+from makegood_stack.ports import SERVICES
+from makegood_stack.services import environment, gateway_spec
 
 NOWHERE = Path("/nowhere")
 PROGRAMS = Programs(java=NOWHERE, kafka_jars=(), postgres=NOWHERE, redis=NOWHERE, envoy=NOWHERE)

@@ -11,8 +11,8 @@ from makegood_chassis.messaging.event_keys import EventKeys
 from makegood_chassis.messaging.redrive import read_letter
 from makegood_chassis.messaging.verification import Verifier
 from makegood_cli.audit.topics import Reader, TopicWitness
-from makegood_cli.tail import seen
 from makegood_contracts.events import SlotReleased
+from makegood_stack.tail import seen
 
 NAMES = ("ce_type", "ce_id", "ce_sequence", "ce_time", "makegood_redrive", "makegood_dead_key", "other")
 DEEP = b'{"unknown":' + b"[" * 200_000 + b"]" * 200_000 + b"}"

@@ -9,9 +9,9 @@ import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.structs import ConsumerRecord
 from makegood_chassis.messaging.dead_letters import dead_letter
-from makegood_cli.topic_state import partition_ends
 from makegood_contracts.envelope import Cause, Record, encode
 from makegood_contracts.events.rooms import RoomOpened
+from makegood_stack.topic_state import partition_ends
 from makegood_testkit.cli import Cli
 
 ROOMS = "booking.rooms.v1"

@@ -14,13 +14,13 @@ from typing import Any
 import asyncpg
 import pytest
 from aiokafka import AIOKafkaProducer
-from makegood_cli.stack import postgres
-from makegood_cli.stack.config import Choices, Stack
-from makegood_cli.stack.home import Home
-from makegood_cli.stack.ports import SERVICES
-from makegood_cli.stack.processes import Supervisor
 from makegood_contracts.envelope import Cause, encode
 from makegood_contracts.events.rooms import RoomOpened
+from makegood_stack import postgres
+from makegood_stack.config import Choices, Stack
+from makegood_stack.home import Home
+from makegood_stack.ports import SERVICES
+from makegood_stack.processes import Supervisor
 from makegood_testkit.cli import Cli
 
 pytestmark = pytest.mark.slow

@@ -10,9 +10,9 @@ import os
 import sys
 from pathlib import Path
 
-from makegood_cli.devside.event_keys import make_event_keys
-from makegood_cli.devside.join_key import make_join_key
-from makegood_cli.devside.keys import signing_key
+from makegood_devtools.event_keys import make_event_keys
+from makegood_devtools.join_key import make_join_key
+from makegood_devtools.keys import signing_key
 
 
 def main() -> None:

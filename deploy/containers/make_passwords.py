@@ -13,8 +13,8 @@ import secrets
 import sys
 from pathlib import Path
 
-from makegood_cli.stack import postgres, redis
-from makegood_cli.stack.ports import SERVICES
+from makegood_stack import postgres, redis
+from makegood_stack.ports import SERVICES
 
 JOBS = ("", *postgres.JOBS)
 

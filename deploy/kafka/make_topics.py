@@ -12,7 +12,7 @@ import sys
 
 from makegood_chassis.checked_settings import advice
 from makegood_chassis.kafka_settings import KafkaSettings
-from makegood_cli.stack.topics import provide, wanted
+from makegood_stack.topics import provide, wanted
 from pydantic import ValidationError
 
 

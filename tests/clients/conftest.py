@@ -11,9 +11,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from makegood_cli.stack.download import Artifact, fetch_all
-from makegood_cli.stack.home import user_cache
-from makegood_cli.stack.locks import exclusive
+from makegood_stack.download import Artifact, fetch_all
+from makegood_stack.home import user_cache
+from makegood_stack.locks import exclusive
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]

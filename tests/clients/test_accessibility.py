@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from makegood_cli.devside.mailbox import Mail, Mailbox
-from makegood_cli.devside.web import web_app
 from makegood_contracts.problems import PROBLEMS
 from makegood_credits.api import dev_checkouts
 from makegood_credits.domain.plans import Money
 from makegood_credits.store.payments import OpenCheckout
+from makegood_devtools.mailbox import Mail, Mailbox
+from makegood_devtools.web import web_app
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import FileResponse, Response

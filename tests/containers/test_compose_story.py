@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from makegood_cli.stack import compose
-from makegood_cli.stack.home import Home, find_root
+from makegood_stack import compose
+from makegood_stack.home import Home, find_root
 from makegood_testkit.platform import free_offset
 from makegood_testkit.servers import Mode
 

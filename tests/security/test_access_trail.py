@@ -18,9 +18,9 @@ import httpx
 import pytest
 import pytest_asyncio
 from aiokafka import AIOKafkaConsumer
-from makegood_cli.client import Person
-from makegood_cli.stack.ports import SERVICES
 from makegood_contracts.events import ACCESS_RECORDED
+from makegood_devtools.client import Person
+from makegood_stack.ports import SERVICES
 from makegood_testkit.platform import WHAT, Cast, Platform
 
 from .rights_table import ABOUT_NOBODY, RIGHTS, Actor

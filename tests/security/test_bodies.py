@@ -10,7 +10,7 @@ import uuid
 from pathlib import Path
 
 import pytest
-from makegood_cli.stack.ports import LISTEN, SERVICES
+from makegood_stack.ports import LISTEN, SERVICES
 from makegood_testkit.platform import Cast, Platform
 
 pytestmark = pytest.mark.rule("SEC-6")

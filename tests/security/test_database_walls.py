@@ -24,8 +24,8 @@ from makegood_chassis.database import Database
 from makegood_chassis.grants import Allowed, Grants
 from makegood_chassis.messaging import inbox
 from makegood_chassis.messaging.upkeep import prune_keys
-from makegood_cli.stack.ports import SERVICES
 from makegood_contracts.events import ACCESS_RECORDED
+from makegood_stack.ports import SERVICES
 from makegood_testkit.databases import Databases, as_login, with_parts
 
 from .forbidden import EVERYWHERE, ON_A_TABLE, OUTSIDE_TRANSACTIONS

@@ -9,8 +9,8 @@ from typing import Any
 
 import asyncpg
 import pytest
-from makegood_cli.stack.ports import SERVICES
 from makegood_contracts.ids import new_id
+from makegood_stack.ports import SERVICES
 from makegood_testkit.databases import as_login
 from makegood_testkit.platform import Cast, Platform
 

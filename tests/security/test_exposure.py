@@ -16,9 +16,9 @@ import httpx
 import psutil
 import pytest
 import yaml
-from makegood_cli.stack.embedded import EmbeddedServers, Server
-from makegood_cli.stack.ports import LISTEN, SERVICES, free_port
-from makegood_cli.stack.processes import Supervisor
+from makegood_stack.embedded import EmbeddedServers, Server
+from makegood_stack.ports import LISTEN, SERVICES, free_port
+from makegood_stack.processes import Supervisor
 from makegood_testkit.platform import Platform
 from redis.asyncio import Redis
 from redis.exceptions import AuthenticationError, NoPermissionError

@@ -10,7 +10,7 @@ from typing import Any
 
 import httpx
 import pytest
-from makegood_cli.stack.ports import SERVICES
+from makegood_stack.ports import SERVICES
 from makegood_testkit.databases import tables_with
 from makegood_testkit.platform import Cast, Platform, address
 

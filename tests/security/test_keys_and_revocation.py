@@ -15,9 +15,9 @@ from datetime import datetime
 from typing import Any
 
 import pytest
-from makegood_cli.devside import keys
-from makegood_cli.stack.ports import LISTEN
 from makegood_contracts.events import TokensRevoked
+from makegood_devtools import keys
+from makegood_stack.ports import LISTEN
 from makegood_testkit.platform import WHAT, Cast, Platform
 
 from .test_tokens import OWN, Forger

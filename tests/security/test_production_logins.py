@@ -15,7 +15,7 @@ from uuid import uuid4
 import asyncpg
 import pytest
 import pytest_asyncio
-from makegood_cli.stack.ports import free_ports
+from makegood_stack.ports import free_ports
 from makegood_testkit.certificates import Authority
 from makegood_testkit.databases import Databases
 from makegood_testkit.production import PASSWORD, production_environment

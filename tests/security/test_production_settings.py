@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from makegood_chassis.checked_settings import advice
 from makegood_chassis.settings import ROLE
-from makegood_cli.stack.ports import SERVICES
+from makegood_stack.ports import SERVICES
 from makegood_testkit.certificates import Authority
 from makegood_testkit.production import PASSWORD, production_environment
 from makegood_testkit.settings_table import SETTINGS

@@ -13,8 +13,8 @@ import httpx
 import pytest
 import pytest_asyncio
 from makegood_chassis.http.components import resolved
-from makegood_cli.client import Person, access_reason
-from makegood_cli.stack.ports import SERVICES
+from makegood_devtools.client import Person, access_reason
+from makegood_stack.ports import SERVICES
 from makegood_testkit.platform import Cast, Platform
 
 from .rights_table import ACTORS, HIDDEN, RIGHTS, ROLE, Actor, Right

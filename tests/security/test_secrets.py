@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from makegood_chassis.checked_settings import advice
 from makegood_chassis.secret_files import is_secret, variable
-from makegood_cli.stack.ports import SERVICES, free_port
+from makegood_stack.ports import SERVICES, free_port
 from makegood_testkit.certificates import Authority
 from makegood_testkit.production import production_environment
 from makegood_testkit.settings_table import SETTINGS

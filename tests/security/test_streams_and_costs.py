@@ -14,7 +14,7 @@ from typing import Any
 import httpx
 import pytest
 import pytest_asyncio
-from makegood_cli.client import Gateway, Person
+from makegood_devtools.client import Gateway, Person
 from makegood_testkit.platform import Cast, Platform
 
 from .test_bodies import worked

@@ -18,8 +18,8 @@ import jwt
 import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
-from makegood_cli.devside import keys
-from makegood_cli.stack.ports import LISTEN, SERVICES
+from makegood_devtools import keys
+from makegood_stack.ports import LISTEN, SERVICES
 from makegood_testkit.platform import Cast, Platform
 
 pytestmark = pytest.mark.rule("SEC-2")

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
-from makegood_cli.client import Refused
+from makegood_devtools.client import Refused
 from makegood_testkit.platform import WHAT, Cast
 
 

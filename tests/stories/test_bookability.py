@@ -10,7 +10,7 @@ from typing import Any
 
 import asyncpg
 import pytest
-from makegood_cli.client import Refused
+from makegood_devtools.client import Refused
 from makegood_testkit.platform import Cast, Platform
 
 pytestmark = pytest.mark.rule("BOOK-7", "BOOK-8")

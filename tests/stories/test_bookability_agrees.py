@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
-from makegood_cli.client import Person
+from makegood_devtools.client import Person
 from makegood_testkit.platform import ROUND_THE_CLOCK, Platform
 
 BUDGET: Final = 150.0

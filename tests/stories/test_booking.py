@@ -9,7 +9,7 @@ from itertools import pairwise
 from zoneinfo import ZoneInfo
 
 import pytest
-from makegood_cli.client import Refused
+from makegood_devtools.client import Refused
 from makegood_testkit.platform import Cast, Platform
 
 

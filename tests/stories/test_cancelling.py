@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 import pytest
-from makegood_cli.client import Refused
 from makegood_contracts.events import SessionCancelled
+from makegood_devtools.client import Refused
 from makegood_testkit.platform import WHAT, Cast
 
 COOLED_OFF = timedelta(minutes=16)

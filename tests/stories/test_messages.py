@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import pytest
 from icalendar import Calendar
-from makegood_cli.client import Person, Refused
+from makegood_devtools.client import Person, Refused
 from makegood_testkit.platform import Cast, address
 
 REMINDER = "Your session is coming up."

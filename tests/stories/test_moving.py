@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from icalendar import Calendar
-from makegood_cli.client import Answer, Refused
+from makegood_devtools.client import Answer, Refused
 from makegood_testkit.platform import Cast, Platform
 
 CONFIRMED = "Your session is confirmed! Mark your calendar."

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
-from makegood_cli.client import Person
+from makegood_devtools.client import Person
 from makegood_testkit.platform import Cast, Platform
 
 DAY = timedelta(days=1)

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 import httpx
 import pytest
-from makegood_cli.client import Refused
+from makegood_devtools.client import Refused
 from makegood_testkit.platform import Cast, Platform
 
 

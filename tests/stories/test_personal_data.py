@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 import pytest
-from makegood_cli.client import Refused
+from makegood_devtools.client import Refused
 from makegood_testkit.platform import PHONE, WHAT, WHO, Cast
 
 

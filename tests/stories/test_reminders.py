@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
-from makegood_cli.client import Person, Refused
+from makegood_devtools.client import Person, Refused
 from makegood_testkit.platform import Cast
 
 REMINDER = "Your session is coming up."

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
-from makegood_cli.client import Refused
+from makegood_devtools.client import Refused
 from makegood_testkit.platform import Cast
 
 COOLED_OFF = timedelta(minutes=16)

@@ -11,7 +11,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from makegood_cli.client import Person
+from makegood_devtools.client import Person
 from makegood_testkit.platform import WHO, Cast
 
 

@@ -8,10 +8,10 @@ import sys
 from typing import Annotated
 
 import typer
+from makegood_devtools.errors import UserError
 from typer.exceptions import TyperException
 
 from makegood_cli.commands import register_all
-from makegood_cli.errors import UserError
 from makegood_cli.terminal import console, quiet_libraries
 
 app = typer.Typer(

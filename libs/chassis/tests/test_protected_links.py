@@ -20,7 +20,7 @@ from makegood_chassis.database import Database
 from makegood_chassis.keys import fetch_document
 from makegood_chassis.migrations import engine_for
 from makegood_chassis.signals import Signals
-from makegood_cli.stack.embedded import EmbeddedServers
+from makegood_stack.embedded import EmbeddedServers
 from makegood_testkit.certificates import Authority, Certificate
 from sqlalchemy import text
 

@@ -125,8 +125,8 @@ def test_only_secrets_come_from_files(tmp_path: Path, monkeypatch: pytest.Monkey
 def test_the_command_line_takes_addresses_from_files_too(tmp_path: Path) -> None:
     (tmp_path / "url").write_text(f"redis://:{CANARY}@127.0.0.1:1/0\n")
     code = (
-        "import json; from makegood_cli.stack.config import Stack; from makegood_cli.stack.home import Home; "
-        "from makegood_cli.stack.services import environment; from makegood_cli.commands.stack import addresses; "
+        "import json; from makegood_stack.config import Stack; from makegood_stack.home import Home; "
+        "from makegood_stack.services import environment; from makegood_cli.commands.stack import addresses; "
         "stack = Stack.of(Home.find()); "
         "print(json.dumps([stack.redis_url, environment(stack, 'booking'), addresses(stack)]))"
     )

@@ -6,8 +6,8 @@ import asyncpg
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient
-from makegood_cli.stack.embedded import EmbeddedServers
 from makegood_contracts.topics import TOPICS
+from makegood_stack.embedded import EmbeddedServers
 from makegood_testkit.plugin import DatabaseFactory, TopicMaker
 from redis.asyncio import Redis
 

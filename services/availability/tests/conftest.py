@@ -17,7 +17,7 @@ from jwt.algorithms import RSAAlgorithm
 from makegood_availability.bootstrap import bootstrap
 from makegood_availability.settings import AvailabilitySettings
 from makegood_chassis.clock import FixedClock
-from makegood_cli.client import access_reason
+from makegood_devtools.client import access_reason
 
 from .desk import NOW, Desk
 

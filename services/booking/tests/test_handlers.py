@@ -18,7 +18,7 @@ import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from makegood_booking.domain.policy import STANDARD
 from makegood_chassis.clock import Clock
-from makegood_cli.stack.ports import free_port
+from makegood_stack.ports import free_port
 from makegood_contracts.envelope import Cause, decode, encode
 from makegood_contracts.events import ProviderMissed, SessionRequested
 from makegood_contracts.ids import new_id

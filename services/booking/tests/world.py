@@ -18,7 +18,6 @@ from makegood_booking.parts import Parts
 from makegood_chassis.clock import FixedClock
 from makegood_chassis.messaging.handlers import Due
 from makegood_chassis.service import Service
-from makegood_cli.client import access_reason
 from makegood_contracts.envelope import Cause, Received, decode
 from makegood_contracts.events import (
     CreditCorrected,
@@ -43,6 +42,7 @@ from makegood_contracts.events import (
 )
 from makegood_contracts.ids import new_id
 from makegood_contracts.reasons import Reason
+from makegood_devtools.client import access_reason
 
 from .examples import NOW, START
 

@@ -14,11 +14,11 @@ import jwt
 from cryptography.hazmat.primitives.asymmetric import rsa
 from fastapi import FastAPI
 from jwt.algorithms import RSAAlgorithm
-from makegood_cli.client import access_reason
 from makegood_contracts.ids import new_id
 from makegood_credits.bootstrap import application, bootstrap
 from makegood_credits.payments.port import PaymentProvider
 from makegood_credits.settings import CreditsSettings
+from makegood_devtools.client import access_reason
 
 from .credit_world import World
 

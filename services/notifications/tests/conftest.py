@@ -28,13 +28,13 @@ from jwt.algorithms import RSAAlgorithm
 from makegood_chassis.clock import FixedClock
 from makegood_chassis.messaging.handlers import Due
 from makegood_chassis.service import Service
-from makegood_cli.client import access_reason
-from makegood_cli.devside.mailbox import Mailbox
-from makegood_cli.devside.web import web_app
 from makegood_contracts import events as facts
 from makegood_contracts.envelope import Cause, Received, decode, encode
 from makegood_contracts.events.possible import possible_after
 from makegood_contracts.ids import new_id
+from makegood_devtools.client import access_reason
+from makegood_devtools.mailbox import Mailbox
+from makegood_devtools.web import web_app
 from makegood_notifications.bootstrap import bootstrap
 from makegood_notifications.settings import NotificationsSettings
 from makegood_testkit.databases import as_login

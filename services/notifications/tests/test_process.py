@@ -12,10 +12,10 @@ from typing import Any
 
 import pytest
 from aiokafka import AIOKafkaProducer
-from makegood_cli.stack.ports import free_ports
 from makegood_contracts import events as facts
 from makegood_contracts.envelope import Cause, Record, encode
 from makegood_contracts.ids import new_id
+from makegood_stack.ports import free_ports
 from makegood_testkit.databases import settings_of
 
 from .conftest import START, World

@@ -9,10 +9,10 @@ from datetime import datetime
 from typing import Any
 
 import asyncpg
+from makegood_devtools.errors import UserError
 
 from makegood_cli.audit import queries
 from makegood_cli.audit.trail import Trail, read_trail
-from makegood_cli.errors import UserError
 
 Row = Mapping[str, Any]
 """One row, read by the names of its columns."""

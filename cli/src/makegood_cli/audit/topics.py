@@ -40,8 +40,7 @@ from makegood_contracts.events import (
     WaitlistOffered,
 )
 from makegood_contracts.topics import EVENT_TOPICS
-
-from makegood_cli.errors import UserError
+from makegood_devtools.errors import UserError
 
 _REQUIRED = frozenset({"ce_specversion", "ce_source", "ce_time", "ce_correlationid", "ce_causationid"})
 """Headers beside type, id and sequence that every event has."""

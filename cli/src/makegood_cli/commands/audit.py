@@ -10,11 +10,10 @@ from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-
-from makegood_cli.errors import UserError
-from makegood_cli.stack.config import Choices, Stack
-from makegood_cli.stack.home import Home
-from makegood_cli.stack.ports import SERVICES
+from makegood_devtools.errors import UserError
+from makegood_stack.config import Choices, Stack
+from makegood_stack.home import Home
+from makegood_stack.ports import SERVICES
 
 if TYPE_CHECKING:
     from makegood_chassis.messaging.verification import Verifier
@@ -51,7 +50,7 @@ def audit(
 
 def _verifier(stack: Stack) -> Verifier | None:
     """None where the platform that publishes the keys is down: then the topics are read as they are."""
-    from makegood_cli.event_verifier import verifier_of
+    from makegood_stack.event_verifier import verifier_of
 
     try:
         return verifier_of(stack)

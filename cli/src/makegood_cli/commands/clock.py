@@ -7,11 +7,11 @@ import sys
 from typing import Annotated
 
 import typer
+from makegood_stack.config import Stack
+from makegood_stack.devclock import DevelopmentClock
+from makegood_stack.home import Home
 
-from makegood_cli.devclock import DevelopmentClock
 from makegood_cli.duration import parse_duration
-from makegood_cli.stack.config import Stack
-from makegood_cli.stack.home import Home
 
 clock = typer.Typer(help="The development clock; refused outside development.", no_args_is_help=True)
 

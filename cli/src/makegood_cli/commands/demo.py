@@ -9,11 +9,10 @@ from datetime import datetime
 from typing import Annotated, Literal
 
 import typer
+from makegood_devtools.errors import UserError
+from makegood_stack.config import Choices, Stack
+from makegood_stack.home import Home
 from rich.console import Console
-
-from makegood_cli.errors import UserError
-from makegood_cli.stack.config import Choices, Stack
-from makegood_cli.stack.home import Home
 
 STORIES = ("provider-missed", "late-cancellation", "why-cant-i-book")
 """The names in `demo/stories.py`, here so that `--help` need not load them."""
@@ -47,7 +46,7 @@ def demo(
 
 
 def _start_embedded(console: Console, port_offset: int | None) -> Stack:
-    from makegood_cli.stack import up as starting
+    from makegood_stack import up as starting
 
     home = Home.find()
     # The story needs everything done, whatever was chosen for an earlier `up`; the scale stays as given there.
@@ -59,17 +58,18 @@ def _start_embedded(console: Console, port_offset: int | None) -> Stack:
 
 
 def _start_compose(console: Console, port_offset: int | None) -> Stack:
-    from makegood_cli.stack import compose
+    from makegood_stack import compose
 
     return compose.up(Home.find(), port_offset or 0, console)
 
 
 async def _play(story: str, stack: Stack, console: Console, first_booking: Callable[[], None]) -> None:
-    from makegood_cli.client import Gateway
+    from makegood_devtools.client import Gateway
+    from makegood_stack.devclock import DevelopmentClock
+
     from makegood_cli.demo.screen import Screen
     from makegood_cli.demo.stage import Stage
     from makegood_cli.demo.stories import tell
-    from makegood_cli.devclock import DevelopmentClock
 
     async with Gateway(stack.base_url, stack.home.identity) as gateway, DevelopmentClock.of(stack) as clock:
 

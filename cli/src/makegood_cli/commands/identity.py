@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from makegood_devtools.errors import UserError
 
 from makegood_cli.duration import parse_duration
-from makegood_cli.errors import UserError
 
 # What the services take for a `sub`; a token with another one would be refused at every door.
 _SUBJECT = re.compile(r"[A-Za-z0-9._:@-]{1,128}")
@@ -33,8 +33,8 @@ def token(
     ] = False,
 ) -> None:
     """Print a development access token, and nothing else."""
-    from makegood_cli.devside import keys
-    from makegood_cli.stack.home import Home
+    from makegood_devtools import keys
+    from makegood_stack.home import Home
 
     if role not in keys.ROLES:
         raise UserError(f"--role {role}: the roles are {', '.join(keys.ROLES)}", exit_code=2)

@@ -11,10 +11,9 @@ from typing import Annotated, Any
 
 import typer
 import uvloop
+from makegood_stack.config import Stack
+from makegood_stack.home import Home
 from rich.console import Console
-
-from makegood_cli.stack.config import Stack
-from makegood_cli.stack.home import Home
 
 load = typer.Typer(help="Load scenarios against the running platform.", no_args_is_help=True)
 
@@ -40,12 +39,13 @@ def bookings(
 
 
 async def _bookings(seconds: float, concurrency: int, members: int, providers: int) -> dict[str, Any]:
-    from makegood_cli.client import Gateway
-    from makegood_cli.devclock import DevelopmentClock
+    from makegood_devtools.client import Gateway
+    from makegood_devtools.seeding import populate
+    from makegood_stack.devclock import DevelopmentClock
+    from makegood_stack.processes import Supervisor
+
     from makegood_cli.load import bookings as scenario
     from makegood_cli.load.figures import ProcessorTime
-    from makegood_cli.load.seeding import populate
-    from makegood_cli.stack.processes import Supervisor
 
     stack = Stack.of(Home.find())
     async with Gateway(stack.base_url, stack.home.identity) as gateway, DevelopmentClock.of(stack) as clock:
@@ -75,12 +75,13 @@ def misses(
 
 
 async def _misses(sessions: int, rate: int, burst: int) -> dict[str, Any]:
-    from makegood_cli.client import Gateway
-    from makegood_cli.devclock import DevelopmentClock
+    from makegood_devtools.client import Gateway
+    from makegood_devtools.seeding import populate
+    from makegood_stack.devclock import DevelopmentClock
+    from makegood_stack.processes import Supervisor
+
     from makegood_cli.load import misses as scenario
     from makegood_cli.load.figures import ProcessorTime
-    from makegood_cli.load.seeding import populate
-    from makegood_cli.stack.processes import Supervisor
 
     stack = Stack.of(Home.find())
     async with Gateway(stack.base_url, stack.home.identity) as gateway, DevelopmentClock.of(stack) as clock:

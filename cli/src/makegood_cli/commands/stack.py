@@ -8,11 +8,11 @@ import time
 from typing import Annotated
 
 import typer
+from makegood_devtools.errors import UserError
+from makegood_stack.config import PARTS, ROLES, Choices, Stack, without_password
+from makegood_stack.home import Home
+from makegood_stack.ports import SERVICES
 
-from makegood_cli.errors import UserError
-from makegood_cli.stack.config import PARTS, ROLES, Choices, Stack, without_password
-from makegood_cli.stack.home import Home
-from makegood_cli.stack.ports import SERVICES
 from makegood_cli.terminal import console
 
 _NUMBERED = re.compile(rf"(?:{'|'.join(SERVICES)})-[2-9]")
@@ -54,7 +54,7 @@ def up(
     ] = None,
 ) -> None:
     """Start what is not running; data of earlier runs is still there."""
-    from makegood_cli.stack import up as starting
+    from makegood_stack import up as starting
 
     output = console()
     unknown = set(only or ()) - set(PARTS)
@@ -76,7 +76,7 @@ def up(
 
 def down() -> None:
     """Stop everything. Data stays for the next `up`."""
-    from makegood_cli.stack import up as starting
+    from makegood_stack import up as starting
 
     starting.down(Home.find(), console())
 

@@ -15,7 +15,7 @@ from makegood_cli.duration import human
 from makegood_cli.terminal import console
 
 if TYPE_CHECKING:
-    from makegood_cli.stack.inspect import Status
+    from makegood_stack.inspect import Status
 
 _COLOUR = {"ready": "green", "external": "cyan", "not ready": "yellow", "down": "red"}
 
@@ -62,9 +62,9 @@ def status(
     as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
 ) -> None:
     """Show each process with its health, outbox age and consumer lag. Exit code 1 if something is not ready."""
-    from makegood_cli.stack.config import Stack
-    from makegood_cli.stack.home import Home
-    from makegood_cli.stack.inspect import look
+    from makegood_stack.config import Stack
+    from makegood_stack.home import Home
+    from makegood_stack.inspect import look
 
     found = asyncio.run(look(Stack.of(Home.find())))
     if as_json:

@@ -10,18 +10,17 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar, cast
 
 import typer
+from makegood_devtools.errors import UserError
 from rich.console import Console
 from rich.table import Table
 
 from makegood_cli.duration import human
-from makegood_cli.errors import UserError
 from makegood_cli.terminal import console
 
 if TYPE_CHECKING:
     from makegood_contracts.topics import Topic
-
-    from makegood_cli.stack.config import Stack
-    from makegood_cli.tail import Seen
+    from makegood_stack.config import Stack
+    from makegood_stack.tail import Seen
 
 T = TypeVar("T")
 topics = typer.Typer(help="Topics, their contracts, live events, and dead letters put back.", no_args_is_help=True)
@@ -29,8 +28,8 @@ _COLOURS = {"booking": "cyan", "availability": "green", "credits": "yellow", "no
 
 
 def _stack() -> Stack:
-    from makegood_cli.stack.config import Stack
-    from makegood_cli.stack.home import Home
+    from makegood_stack.config import Stack
+    from makegood_stack.home import Home
 
     return Stack.of(Home.find())
 
@@ -70,8 +69,7 @@ def describe(topic: Annotated[str, typer.Argument(metavar="TOPIC", help="The nam
     """Show a topic's contract: its events and their fields, and what stands in it now."""
     import msgspec
     from makegood_contracts.events import EVENT_TYPES
-
-    from makegood_cli.topic_state import partition_ends
+    from makegood_stack.topic_state import partition_ends
 
     output = console()
     stack = _stack()
@@ -108,9 +106,8 @@ def tail(
 ) -> None:
     """Show events as they pass, until Ctrl-C."""
     from makegood_contracts.topics import TOPICS
-
-    from makegood_cli.event_verifier import verifier_of
-    from makegood_cli.tail import Tail
+    from makegood_stack.event_verifier import verifier_of
+    from makegood_stack.tail import Tail
 
     stack = _stack()
     verifier = verifier_of(stack) if verify else None
@@ -181,9 +178,8 @@ def redrive(
     from makegood_chassis.messaging.redrive import DeadLetter
     from makegood_chassis.messaging.redrive import redrive as put_back
     from makegood_contracts.topics import Service, dead_letters
-
-    from makegood_cli.stack.ports import SERVICES
-    from makegood_cli.topic_state import existing_topics
+    from makegood_stack.ports import SERVICES
+    from makegood_stack.topic_state import existing_topics
 
     if service not in SERVICES:
         raise UserError(f"there is no service {service}: say one of {', '.join(SERVICES)}", exit_code=2)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from makegood_cli.client import Refused
+from makegood_devtools.client import Refused
+from makegood_devtools.errors import UserError
+
 from makegood_cli.demo.screen import local
 from makegood_cli.demo.stage import MEMBER_ZONE, Company, Stage, company
-from makegood_cli.errors import UserError
 
 TITLE = "I have to cancel late"
 _TOLD = ["MessageDelivered"] * 2

@@ -8,12 +8,11 @@ from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from makegood_devtools.client import Refused
+from makegood_stack.ticker import Passed
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
-
-from makegood_cli.client import Refused
-from makegood_cli.demo.ticker import Passed
 
 _COLOURS = {"booking": "cyan", "availability": "green", "credits": "yellow", "notifications": "magenta"}
 

@@ -12,12 +12,12 @@ from typing import Any, TypeVar
 
 from makegood_chassis.kafka_connection import Brokers
 from makegood_contracts.envelope import Received
+from makegood_devtools.client import Answer, Gateway, Person
+from makegood_devtools.errors import UserError
+from makegood_devtools.mail_reader import Mailbox
+from makegood_stack.ticker import Ticker
 
-from makegood_cli.client import Answer, Gateway, Person
-from makegood_cli.demo.mailbox import Mailbox
 from makegood_cli.demo.screen import Screen, credit_line, local
-from makegood_cli.demo.ticker import Ticker
-from makegood_cli.errors import UserError
 
 T = TypeVar("T")
 

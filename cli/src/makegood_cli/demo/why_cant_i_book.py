@@ -7,10 +7,10 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from makegood_chassis.money import money_text
+from makegood_devtools.client import Answer, Refused
+from makegood_devtools.errors import UserError
 
-from makegood_cli.client import Answer, Refused
 from makegood_cli.demo.stage import MEMBER_ZONE, SCHEDULE, Company, Stage, company
-from makegood_cli.errors import UserError
 
 TITLE = "Why can't I book?"
 

@@ -13,10 +13,10 @@ from datetime import datetime
 from typing import Any
 
 import msgspec
+from makegood_devtools.seeding import LENGTH_MINUTES, LoadMember, Population
 
 from makegood_cli.load.connection import Connection, head
 from makegood_cli.load.figures import ProcessorTime, milliseconds
-from makegood_cli.load.seeding import LENGTH_MINUTES, LoadMember, Population
 
 _encode = msgspec.json.Encoder().encode
 

@@ -23,11 +23,11 @@ from makegood_chassis.kafka_connection import Brokers, kafka_arguments
 from makegood_contracts.envelope import MalformedEvent, decode, event_type
 from makegood_contracts.events import CreditReturned, MessageDelivered, ProviderMissed
 from makegood_contracts.topics import DELIVERIES, LEDGER, SESSIONS
+from makegood_devtools.client import Gateway
+from makegood_devtools.seeding import LENGTH_MINUTES, LoadMember, Population
+from makegood_devtools.together import together
 
-from makegood_cli.client import Gateway
 from makegood_cli.load.figures import ProcessorTime, milliseconds
-from makegood_cli.load.seeding import LENGTH_MINUTES, LoadMember, Population
-from makegood_cli.load.together import together
 
 GRACE = timedelta(minutes=10)
 """After this much of a session its provider has missed it (MISS-1)."""

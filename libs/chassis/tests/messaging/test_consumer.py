@@ -196,7 +196,7 @@ async def _all_read(servers: str, prefix: str, count: int) -> bool:
 @pytest.mark.rule("REL-9")
 async def test_broker_and_database_go_and_come_back(own_servers: Any) -> None:
     from aiokafka.admin import NewTopic
-    from makegood_cli.stack.kafka import make_topics
+    from makegood_stack.kafka import make_topics
 
     from .messaging_example import prepare
 

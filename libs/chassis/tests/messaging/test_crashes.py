@@ -18,7 +18,7 @@ import httpx
 import pytest
 from makegood_chassis.database import Database
 from makegood_chassis.messaging.points import Point
-from makegood_cli.stack.ports import free_port
+from makegood_stack.ports import free_port
 from makegood_contracts.ids import new_id
 from makegood_contracts.topics import RESERVATIONS
 

@@ -256,7 +256,7 @@ async def test_a_broker_that_is_killed_and_comes_back_loses_and_inverts_nothing(
     database: Database, own_servers: Any
 ) -> None:
     from aiokafka.admin import NewTopic
-    from makegood_cli.stack.kafka import make_topics
+    from makegood_stack.kafka import make_topics
 
     broker = own_servers.kafka()
     await make_topics(broker.url, [NewTopic(SESSIONS.name, 3, 1)])

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from makegood_chassis.signals import Signals
-from makegood_cli.stack.ports import free_port
+from makegood_stack.ports import free_port
 
 from .messaging_helpers import until
 

@@ -14,10 +14,10 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import httpx
-from makegood_cli.client import Person
-from makegood_cli.errors import UserError
-from makegood_cli.load.seeding import LENGTH_MINUTES, LoadMember, Population, populate
-from makegood_cli.stack.inspect import Status, look
+from makegood_devtools.client import Person
+from makegood_devtools.errors import UserError
+from makegood_devtools.seeding import LENGTH_MINUTES, LoadMember, Population, populate
+from makegood_stack.inspect import Status, look
 
 from makegood_testkit.platform import Platform
 

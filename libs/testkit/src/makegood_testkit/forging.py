@@ -7,9 +7,9 @@ from pathlib import Path
 
 from aiokafka import AIOKafkaProducer
 from makegood_chassis.messaging.signatures import SIGNATURE, Signer, leaf
-from makegood_cli.devside.event_keys import private_key_file
 from makegood_contracts.envelope import Record
 from makegood_contracts.topics import Service
+from makegood_devtools.event_keys import private_key_file
 
 from makegood_testkit.platform import Platform
 

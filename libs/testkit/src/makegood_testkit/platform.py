@@ -15,16 +15,16 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from makegood_cli.client import Answer, Gateway, Person
-from makegood_cli.demo.mailbox import Mailbox
-from makegood_cli.demo.ticker import Ticker
-from makegood_cli.devclock import DevelopmentClock
-from makegood_cli.stack import up as starting
-from makegood_cli.stack.config import Choices, Stack
-from makegood_cli.stack.home import Home, find_root
-from makegood_cli.stack.ports import PROBES_ABOVE, is_free
-from makegood_cli.stack.processes import Supervisor
 from makegood_contracts.envelope import Received
+from makegood_devtools.client import Answer, Gateway, Person
+from makegood_devtools.mail_reader import Mailbox
+from makegood_stack import up as starting
+from makegood_stack.config import Choices, Stack
+from makegood_stack.devclock import DevelopmentClock
+from makegood_stack.home import Home, find_root
+from makegood_stack.ports import PROBES_ABOVE, is_free
+from makegood_stack.processes import Supervisor
+from makegood_stack.ticker import Ticker
 from rich.console import Console
 
 _SERVING = (8101, 8102, 8103, 8104, 8111, 8112, 8113, 8114)

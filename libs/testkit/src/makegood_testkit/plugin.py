@@ -17,7 +17,7 @@ from hypothesis import HealthCheck, settings
 from makegood_testkit import rules
 
 if TYPE_CHECKING:
-    from makegood_cli.stack.embedded import EmbeddedServers
+    from makegood_stack.embedded import EmbeddedServers
 
     from makegood_testkit.databases import Databases, Prepare
     from makegood_testkit.servers import Mode, Servers
@@ -110,7 +110,7 @@ async def database_factory(databases: Databases) -> AsyncIterator[DatabaseFactor
 async def make_topics(kafka_servers: str) -> AsyncIterator[TopicMaker]:
     """`await make_topics(["a", "b"], partitions=3)` makes topics that go after the test."""
     from aiokafka.admin import AIOKafkaAdminClient, NewTopic
-    from makegood_cli.stack.kafka import make_topics as create
+    from makegood_stack.kafka import make_topics as create
 
     made: list[str] = []
 
@@ -147,7 +147,7 @@ def own_servers() -> Iterator[EmbeddedServers]:
 
     Each answers a `Server` with `url`, `start()`, `stop()`, `kill()`, `pause()`, `resume()`. Data is durable.
     """
-    from makegood_cli.stack.embedded import EmbeddedServers
+    from makegood_stack.embedded import EmbeddedServers
 
     with EmbeddedServers(durable=True) as servers:
         yield servers

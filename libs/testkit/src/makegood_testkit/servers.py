@@ -13,9 +13,9 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any, Literal, Protocol
 
-from makegood_cli.stack import kafka, postgres, redis
-from makegood_cli.stack.embedded import EmbeddedServers, run_apart
-from makegood_cli.stack.ports import free_port
+from makegood_stack import kafka, postgres, redis
+from makegood_stack.embedded import EmbeddedServers, run_apart
+from makegood_stack.ports import free_port
 
 KAFKA_IMAGE = "apache/kafka:4.3.0"
 POSTGRES_IMAGE = "postgres:17-bookworm"

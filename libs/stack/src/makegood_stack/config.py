@@ -1,0 +1,196 @@
+"""What a stack consists of: its ports, scale and role, and which servers are ours or somebody else's."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit, urlunsplit
+
+from makegood_devtools.errors import UserError
+
+from makegood_stack import kafka, postgres, redis
+from makegood_stack.home import Home
+from makegood_stack.ports import LISTEN, SERVICES, Ports
+
+if TYPE_CHECKING:
+    from makegood_chassis.kafka_connection import Brokers
+
+ROLES = ("all", "serve", "work")
+PARTS = (kafka.NAME, postgres.NAME, redis.NAME, "mail", *SERVICES, "gateway")
+
+
+_JOBS = ("", *postgres.JOBS)
+
+
+def _address_of(service: str, job: str = "") -> str:
+    """The setting that names the database with the login of this job."""
+    return f"{service.upper()}_{job.upper() + '_' if job else ''}DATABASE_URL"
+
+
+@dataclass(frozen=True)
+class Choices:
+    """What the user chose at `up`; remembered, so that later commands agree."""
+
+    port_offset: int = 0
+    role: str = "all"
+    scale: dict[str, int] = field(default_factory=dict)
+
+    @classmethod
+    def remembered(cls, home: Home) -> Choices:
+        try:
+            return cls(**json.loads((home.state / "choices.json").read_text()))
+        except (OSError, ValueError, TypeError):
+            return cls()
+
+    def remember(self, home: Home) -> None:
+        path = home.state / "choices.json"
+        fresh = path.with_suffix(".part")
+        fresh.write_text(json.dumps(asdict(self)))
+        fresh.replace(path)
+
+    def changed(self, port_offset: int | None, role: str | None, scale: list[str]) -> Choices:
+        """These choices with those of a command line; what is not given stays. Raises UserError for a wrong word."""
+        new = self
+        if port_offset is not None:
+            new = replace(new, port_offset=port_offset)
+        if role is not None:
+            if role not in ROLES:
+                raise UserError(f"--role {role}: say one of {', '.join(ROLES)}", exit_code=2)
+            new = replace(new, role=role)
+        counts = dict(new.scale)
+        for item in scale:
+            service, _, number = item.partition("=")
+            if service not in SERVICES or not number.isdecimal() or not 1 <= int(number) <= 9:
+                raise UserError(
+                    f"--scale {item}: say SERVICE=N, a service of {', '.join(SERVICES)} and 1 to 9", exit_code=2
+                )
+            counts[service] = int(number)
+        return replace(new, scale=counts)
+
+    @property
+    def words(self) -> str:
+        """What differs from the defaults, as one would say it to `makegood up`; empty if nothing does."""
+        told = [f"--port-offset {self.port_offset}"] if self.port_offset else []
+        told += [f"--role {self.role}"] if self.role != "all" else []
+        told += [f"--scale {service}={count}" for service, count in sorted(self.scale.items()) if count != 1]
+        return " ".join(told)
+
+
+@dataclass(frozen=True)
+class Stack:
+    """One stack: everything that can be said about it without looking at its processes."""
+
+    home: Home
+    choices: Choices
+    external: dict[str, str] = field(default_factory=dict, repr=False)
+    logins: dict[str, str] = field(default_factory=dict, repr=False)
+    """Passwords of PostgreSQL's logins in containers; empty where the server is ours."""
+
+    @classmethod
+    def of(cls, home: Home, choices: Choices | None = None) -> Stack:
+        """The stack of this home. Servers that the environment names are used instead of ours."""
+        names = ["KAFKA_BOOTSTRAP_SERVERS", "REDIS_URL", *(_address_of(s, job) for s in SERVICES for job in _JOBS)]
+        external = {n: value for n in names if (value := _given(n))}
+        return cls(home, choices or Choices.remembered(home), external, logins_of_containers(home))
+
+    @property
+    def ports(self) -> Ports:
+        return Ports(self.choices.port_offset)
+
+    @property
+    def bootstrap(self) -> str:
+        return self.external.get("KAFKA_BOOTSTRAP_SERVERS") or f"{LISTEN}:{self.ports.of('kafka')}"
+
+    @property
+    def kafka(self) -> Brokers:
+        """How to reach the brokers: with the protection and login of the environment (KAFKA_SECURITY_PROTOCOL …) for brokers
+        that it names. Raises UserError where that cannot work."""
+        if self.is_embedded(kafka.NAME) or not os.environ.get("KAFKA_SECURITY_PROTOCOL"):
+            return self.bootstrap
+        # Imported at its use: it takes long, and most commands need none of it.
+        from makegood_chassis.checked_settings import advice
+        from makegood_chassis.kafka_settings import KafkaSettings
+        from pydantic import ValidationError
+
+        environment: Any = os.environ.get("MAKEGOOD_ENVIRONMENT", "development")
+        try:
+            return KafkaSettings(environment=environment, kafka_bootstrap_servers=self.bootstrap).kafka
+        except ValidationError as error:
+            raise UserError(advice(KafkaSettings, error), exit_code=2) from None
+
+    @property
+    def redis_url(self) -> str:
+        return self.external.get("REDIS_URL") or redis.url(self.folder(redis.NAME), self.ports.of("redis"))
+
+    def database_url(self, service: str, job: str = "") -> str:
+        """A service's database with the service's login, or that of a job: `owner`, `pruner`, `auditor`.
+
+        Somebody else's server that has no login for the job is used with the service's.
+        """
+        given = self.external.get(_address_of(service, job)) or self.external.get(_address_of(service))
+        own = postgres.service_url(self.ports.of("postgresql"), service, job)
+        password = self.logins.get(f"{service}_{job}" if job else service, postgres.PASSWORD)
+        return given or own.replace(f":{postgres.PASSWORD}@", f":{password}@")
+
+    @property
+    def base_url(self) -> str:
+        """The gateway's address."""
+        return f"http://{LISTEN}:{self.ports.of('gateway')}"
+
+    @property
+    def mail_url(self) -> str:
+        return f"http://{LISTEN}:{self.ports.of('mail')}"
+
+    def count(self, service: str) -> int:
+        return self.choices.scale.get(service, 1)
+
+    def is_embedded(self, part: str) -> bool:
+        """Whether `part` is started by us on this machine."""
+        if part == kafka.NAME:
+            return "KAFKA_BOOTSTRAP_SERVERS" not in self.external
+        if part == redis.NAME:
+            return "REDIS_URL" not in self.external
+        if part == postgres.NAME:
+            return any(f"{s.upper()}_DATABASE_URL" not in self.external for s in SERVICES)
+        return True
+
+    def topic_prefix(self) -> str:
+        return os.environ.get("KAFKA_TOPIC_PREFIX", "")
+
+    def folder(self, part: str) -> Path:
+        return self.home.postgres_folder() if part == postgres.NAME else self.home.state / part
+
+
+def logins_of_containers(home: Home) -> dict[str, str]:
+    """What the job `passwords` of docker-compose.yml made; nothing where PostgreSQL runs as a process of ours instead."""
+    if (home.run / f"{postgres.NAME}.json").exists():
+        return {}
+    try:
+        return dict(json.loads((home.state / "secrets" / "logins.json").read_text()))
+    except (OSError, ValueError):
+        return {}
+
+
+def _given(name: str) -> str:
+    """What the environment says, or the file that `<name>_FILE` names; empty if nothing. Raises UserError for a bad file."""
+    if not os.environ.get(f"{name}_FILE"):
+        return os.environ.get(name, "")
+    # Imported at its use: it takes long, and most commands need none of it.
+    from makegood_chassis.secret_files import Unreadable, from_file
+
+    value = from_file(name)
+    if isinstance(value, Unreadable):
+        raise UserError(value.reason, exit_code=2)
+    return value or ""
+
+
+def without_password(url: str) -> str:
+    """An address as it may be shown."""
+    parts = urlsplit(url)
+    login, at, host = parts.netloc.rpartition("@")
+    if ":" not in login:
+        return url
+    return urlunsplit(parts._replace(netloc=f"{login.partition(':')[0]}:***{at}{host}"))

@@ -1,0 +1,210 @@
+"""Files out of package repositories: shown, resumed, verified, and put in place in one step.
+
+A file under its final name has been verified against the lock. Everything else ends in `.part` and is continued or
+thrown away by the next run.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import hashlib
+import os
+import shutil
+import threading
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import requests
+from jgo.maven import MavenContext
+from makegood_devtools.errors import UserError
+
+from makegood_stack.locks import exclusive
+
+_CHUNK = 1 << 16
+_ATTEMPTS = 4
+Advance = Callable[[int], None]
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """One file of the lock. `size` is in bytes."""
+
+    coordinate: str
+    size: int
+    sha256: str
+
+    @property
+    def name(self) -> str:
+        _, artifact, version = self.coordinate.split(":")
+        return f"{artifact}-{version}.jar"
+
+    def url_paths(self) -> list[str]:
+        """The addresses to try, in the order of jgo's repositories (Maven Central unless configured otherwise)."""
+        context = MavenContext()
+        found = context.create_dependency(self.coordinate).artifact
+        path = f"{found.component.path_prefix.as_posix()}/{found.filename}"
+        return [f"{base}/{path}" for base in context.remote_repos.values()]
+
+
+def digest(path: Path) -> str:
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def is_good(path: Path, artifact: Artifact) -> bool:
+    """Whether `path` is the very file that the lock names."""
+    try:
+        return path.stat().st_size == artifact.size and digest(path) == artifact.sha256
+    except FileNotFoundError:
+        return False
+
+
+def fetch_all(artifacts: Iterable[Artifact], folder: Path, shared: Path, advance: Advance) -> list[Path]:
+    """Makes every artifact stand in `folder`, by way of the per-user cache `shared`; answers the paths in order.
+
+    `advance` is told the bytes as they come. Raises UserError for no network, a full disk, or a file that is wrong again
+    after being fetched anew. The shared cache is locked while it is filled, so two checkouts do not fetch at once.
+    """
+    wanted = list(artifacts)
+    folder.mkdir(parents=True, exist_ok=True)
+    missing = [a for a in wanted if not _trusted(folder / a.name, a)]
+    if missing:
+        try:
+            shared.mkdir(parents=True, exist_ok=True)
+            writable = os.access(shared, os.W_OK)
+        except OSError:
+            writable = False
+        store = shared if writable else folder
+        try:
+            with exclusive(store / ".lock", "downloading", wait=True):
+                _fetch(missing, store, folder, advance)
+        except OSError as error:
+            raise disk_error(error, store) from error
+    present = {a.name for a in missing}
+    advance(sum(a.size for a in wanted if a.name not in present))
+    return [folder / a.name for a in wanted]
+
+
+def _fetch(missing: list[Artifact], store: Path, folder: Path, advance: Advance) -> None:
+    stop = threading.Event()
+
+    def one(artifact: Artifact) -> None:
+        if stop.is_set():
+            return
+        source = store / artifact.name
+        if is_good(source, artifact):
+            advance(artifact.size)
+        else:
+            download(artifact, source, advance, stop)
+        if store != folder:
+            _place(source, folder / artifact.name)
+        _trust(folder / artifact.name)
+
+    # The biggest first: with few connections the time is that of the longest.
+    ordered = sorted(missing, key=lambda a: -a.size)
+    with ThreadPoolExecutor(max_workers=6) as pool:
+        try:
+            for _ in pool.map(one, ordered):
+                pass
+        except BaseException:
+            stop.set()
+            raise
+
+
+def download(artifact: Artifact, target: Path, advance: Advance, stop: threading.Event) -> None:
+    """Fetches one file to `target`: continues a `.part`, verifies size and SHA-256, then renames."""
+    part = target.with_name(target.name + ".part")
+    urls = artifact.url_paths()
+    reason = "no repository is configured"
+    for attempt in range(_ATTEMPTS):
+        if stop.is_set():
+            return
+        done = part.stat().st_size if part.exists() else 0
+        if done > artifact.size:
+            part.unlink()
+            done = 0
+        counted = 0
+        try:
+            if done < artifact.size:
+                counted = _stream(urls[attempt % len(urls)], part, done, advance, stop)
+            if stop.is_set():
+                return
+            if is_good(part, artifact):
+                part.replace(target)
+                advance(artifact.size - counted)
+                return
+            reason = "its content is not what the lock names"
+            part.unlink(missing_ok=True)
+        except requests.RequestException as error:
+            reason = str(error)
+        advance(-counted)
+    raise UserError(
+        f"cannot download {artifact.coordinate}: {reason}\n"
+        f"check the network and run the command again: what is complete is kept in {target.parent}"
+    )
+
+
+def _stream(url: str, part: Path, done: int, advance: Advance, stop: threading.Event) -> int:
+    """Appends what is missing to the `.part` file; answers how many bytes it told `advance` about."""
+    headers = {"Range": f"bytes={done}-"} if done else {}
+    counted = 0
+    with requests.get(url, headers=headers, stream=True, timeout=(10, 60)) as response:
+        if response.status_code == requests.codes.range_not_satisfiable:
+            part.unlink(missing_ok=True)
+            response.raise_for_status()
+        response.raise_for_status()
+        resumed = response.status_code == requests.codes.partial_content
+        with part.open("ab" if resumed else "wb") as stream:
+            for chunk in response.iter_content(_CHUNK):
+                if stop.is_set():
+                    break
+                stream.write(chunk)
+                counted += len(chunk)
+                advance(len(chunk))
+    return counted
+
+
+def _place(source: Path, target: Path) -> None:
+    """Puts the cached file at `target` in one step, sharing its blocks where the file system can."""
+    fresh = target.with_name(target.name + ".part")
+    fresh.unlink(missing_ok=True)
+    try:
+        os.link(source, fresh)
+    except OSError:
+        shutil.copyfile(source, fresh)
+    fresh.replace(target)
+
+
+def _stamp(path: Path) -> Path:
+    return path.with_name(f".{path.name}.verified")
+
+
+def _trust(path: Path) -> None:
+    status = path.stat()
+    _stamp(path).write_text(f"{status.st_size} {status.st_mtime_ns}")
+
+
+def _trusted(path: Path, artifact: Artifact) -> bool:
+    """Whether the file was verified and has not been touched since; a touched one is verified again."""
+    try:
+        status = path.stat()
+        if _stamp(path).read_text() == f"{artifact.size} {status.st_mtime_ns}" and status.st_size == artifact.size:
+            return True
+    except FileNotFoundError:
+        pass
+    if is_good(path, artifact):
+        _trust(path)
+        return True
+    with contextlib.suppress(FileNotFoundError):
+        path.unlink()
+    return False
+
+
+def disk_error(error: OSError, place: Path) -> UserError:
+    """What to tell when a file cannot be written."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return UserError(f"the disk is full at {place}: free some space and run the command again; nothing is broken")
+    return UserError(f"cannot write {error.filename or place}: {error.strerror}")

@@ -1,0 +1,177 @@
+"""Looking at a running stack: processes and their health, how far consumers are behind, what waits in the outboxes."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import aiohttp
+import asyncpg
+import psutil
+from makegood_devtools.errors import UserError
+
+from makegood_stack import kafka, postgres, redis
+from makegood_stack.backlog import Backlog
+from makegood_stack.config import PARTS, Stack
+from makegood_stack.ports import LISTEN, SERVICES
+from makegood_stack.processes import Running, Supervisor
+
+
+@dataclass(frozen=True)
+class ProcessState:
+    """One process. `health`: ready, not ready, down, or external. Memory in MiB, uptime in seconds."""
+
+    name: str
+    health: str
+    detail: str = ""
+    pid: int | None = None
+    ports: tuple[int, ...] = ()
+    uptime: float | None = None
+    memory: int | None = None
+
+
+@dataclass(frozen=True)
+class OutboxState:
+    """What waits to be sent: rows, and the age of the oldest in seconds."""
+
+    service: str
+    depth: int | None
+    age: float | None
+    detail: str = ""
+
+
+@dataclass
+class Status:
+    """All of it. `choices`: what differs from the defaults; `remarks`: what is wrong though each process is well."""
+
+    port_offset: int
+    choices: str = ""
+    processes: list[ProcessState] = field(default_factory=list)
+    lag: dict[str, int] = field(default_factory=dict)
+    outboxes: list[OutboxState] = field(default_factory=list)
+    remarks: list[str] = field(default_factory=list)
+
+    @property
+    def healthy(self) -> bool:
+        return not self.remarks and all(p.health in ("ready", "external") for p in self.processes)
+
+    def as_json(self) -> dict[str, Any]:
+        return {**asdict(self), "healthy": self.healthy}
+
+
+_ROLES = "SELECT DISTINCT role FROM processes WHERE seen_at > clock_timestamp() - interval '10 seconds'"
+"""Processes tell every second that they are there."""
+
+
+async def look(stack: Stack) -> Status:
+    """The state of the stack; a part that does not answer is shown as such, never an error."""
+    running = Supervisor(stack.home).running()
+    names = [p for p in PARTS if p not in running and not any(r.startswith(f"{p}-") for r in running)]
+    processes = await asyncio.gather(*(_process(stack, r) for r in running.values()))
+    absent = [
+        ProcessState(n, "down") if stack.is_embedded(n) else ProcessState(n, "external", "used from the environment")
+        for n in names
+    ]
+    order = {name: index for index, name in enumerate(PARTS)}
+    every = sorted([*processes, *absent], key=lambda p: (order.get(p.name.split("-")[0], 99), p.name))
+    lag, looks = await asyncio.gather(consumer_lag(stack), asyncio.gather(*(_database(stack, s) for s in SERVICES)))
+    well = {p.name.partition("-")[0] for p in every if p.health == "ready"}
+    remarks = [
+        remark
+        for service, (_, roles) in zip(SERVICES, looks, strict=True)
+        if service in well
+        for remark in missing_roles(service, roles)
+    ]
+    outboxes = [outbox for outbox, _ in looks]
+    return Status(stack.choices.port_offset, stack.choices.words, every, lag, outboxes, remarks)
+
+
+def missing_roles(service: str, roles: frozenset[str] | None) -> list[str]:
+    """What nobody does for a service whose live processes have these roles; nothing where they are not known."""
+    if roles is None or "all" in roles or {"serve", "work"} <= roles:
+        return []
+    if "serve" in roles:
+        return [f"no process of {service} works on events and deadlines: makegood up --role all"]
+    if "work" in roles:
+        return [f"no process of {service} serves requests: makegood up --role all"]
+    return []
+
+
+async def _process(stack: Stack, record: Running) -> ProcessState:
+    ports = tuple(record.ports.values())
+    ready, detail = await _health(stack, record.name, ports)
+    uptime = memory = None
+    try:
+        process = psutil.Process(record.pid)
+        uptime, memory = time.time() - process.create_time(), memory_of(process) >> 20
+    except psutil.Error:
+        pass
+    return ProcessState(record.name, "ready" if ready else "not ready", detail, record.pid, ports, uptime, memory)
+
+
+def memory_of(process: psutil.Process) -> int:
+    """Bytes of a process and all its children; what they share counts once, where the system tells (Linux)."""
+    total = 0
+    for one in (process, *process.children(recursive=True)):
+        try:
+            total += int(getattr(one.memory_full_info(), "pss", 0)) or one.memory_info().rss
+        except psutil.AccessDenied:
+            total += one.memory_info().rss
+        except psutil.NoSuchProcess:
+            continue
+    return total
+
+
+async def _health(stack: Stack, name: str, ports: tuple[int, ...]) -> tuple[bool, str]:
+    if name == kafka.NAME:
+        return await kafka.answers(stack.kafka), ""
+    if name == postgres.NAME:
+        return await postgres.answers(postgres.admin_url(ports[0])), ""
+    if name == redis.NAME:
+        return await redis.answers(stack.redis_url), ""
+    port, path = (ports[1], "/ready") if name == "gateway" else (ports[-1], "/readyz")
+    try:
+        async with (
+            aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=3)) as client,
+            client.get(f"http://{LISTEN}:{port}{path}") as response,
+        ):
+            text = "" if response.status == 200 else (await response.text())[:200].strip()
+            return response.status == 200, text
+    except (aiohttp.ClientError, OSError, TimeoutError) as error:
+        return False, type(error).__name__
+
+
+async def consumer_lag(stack: Stack) -> dict[str, int]:
+    """Events that each service has still to take, by its consumer group; empty if the broker is away."""
+    if not await kafka.answers(stack.kafka):
+        return {}
+    backlog = Backlog(stack.kafka, stack.topic_prefix())
+    try:
+        return await backlog.groups()
+    except UserError:
+        return {}
+    finally:
+        await backlog.close()
+
+
+async def _database(stack: Stack, service: str) -> tuple[OutboxState, frozenset[str] | None]:
+    """A service's outbox, and the roles of its processes that were seen a moment ago; None if that is not known."""
+    try:
+        connection = await asyncpg.connect(stack.database_url(service, "auditor"), timeout=3)
+    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError) as error:
+        return OutboxState(service, None, None, f"no database ({type(error).__name__})"), None
+    try:
+        row = await connection.fetchrow(
+            "SELECT count(*) AS depth, extract(epoch FROM clock_timestamp() - min(created_at)) AS age FROM outbox"
+        )
+        roles = await connection.fetch(_ROLES)
+        if row is None:
+            return OutboxState(service, None, None), None
+        age = float(row["age"]) if row["age"] is not None else None
+        return OutboxState(service, row["depth"], age), frozenset(r["role"] for r in roles)
+    except asyncpg.UndefinedTableError:
+        return OutboxState(service, None, None, "not migrated"), None
+    finally:
+        await connection.close()

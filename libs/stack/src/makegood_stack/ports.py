@@ -1,0 +1,145 @@
+"""Which port each part listens on, and a clear word when one is taken."""
+
+from __future__ import annotations
+
+import itertools
+import random
+import socket
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+
+import psutil
+from makegood_devtools.errors import UserError
+
+SERVICES = ("booking", "availability", "credits", "notifications")
+_BASE = {
+    "gateway": 8080,
+    "gateway_admin": 9901,
+    "kafka": 9092,
+    "kafka_controller": 9093,
+    "postgresql": 5432,
+    "redis": 6379,
+    "smtp": 1025,
+    "mail": 8025,
+    "booking": 8101,
+    "availability": 8102,
+    "credits": 8103,
+    "notifications": 8104,
+}
+LISTEN = "127.0.0.1"
+PROBES = "probes"
+PROBES_ABOVE = 1000
+"""How far above its HTTP port a service's process answers probes."""
+_MOST_PROCESSES = 9
+_BELOW_DEFAULTS, _OUTGOING = 10_000, 32_768
+LARGEST_OFFSET = 65535 - max(_BASE.values()) - 10 * (_MOST_PROCESSES - 1)
+
+
+@dataclass(frozen=True)
+class Ports:
+    """The ports of one stack: the defaults, all moved by `offset`."""
+
+    offset: int = 0
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.offset <= LARGEST_OFFSET:
+            raise UserError(f"--port-offset must lie between 0 and {LARGEST_OFFSET}", exit_code=2)
+
+    def of(self, name: str) -> int:
+        return _BASE[name] + self.offset
+
+    def of_service(self, service: str, number: int) -> int:
+        """The HTTP port of the `number`-th process of a service, counted from 1: ten apart."""
+        return self.of(service) + 10 * (number - 1)
+
+    def of_process(self, service: str, number: int) -> dict[str, int]:
+        """All ports of the `number`-th process of a service; that of its probes comes last."""
+        name, port = process_name(service, number), self.of_service(service, number)
+        return {name: port, f"{name}'s {PROBES}": port + PROBES_ABOVE}
+
+    def of_part(self, part: str, processes: int = 1) -> dict[str, int]:
+        """All ports of a part, what for → number, as messages call them. `processes`: of a service."""
+        if part in SERVICES:
+            return {what: port for n in range(1, processes + 1) for what, port in self.of_process(part, n).items()}
+        return {what: self.of(name) for what, name in _PARTS[part].items()}
+
+
+_PARTS = {
+    "kafka": {"Kafka": "kafka", "Kafka's controller": "kafka_controller"},
+    "postgresql": {"PostgreSQL": "postgresql"},
+    "redis": {"Redis": "redis"},
+    "mail": {"mail (SMTP)": "smtp", "the mail page": "mail"},
+    "gateway": {"the gateway": "gateway", "the gateway's administration": "gateway_admin"},
+}
+
+
+def process_name(service: str, number: int) -> str:
+    """What the `number`-th process of a service is called, counted from 1."""
+    return service if number == 1 else f"{service}-{number}"
+
+
+def is_free(port: int) -> bool:
+    """Whether a server could listen on the port now."""
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((LISTEN, port))
+        except OSError:
+            return False
+    return True
+
+
+def holder(port: int) -> str | None:
+    """Who listens on the port, as `name (pid N)`, if this user may see it."""
+    try:
+        connections = psutil.net_connections("tcp")
+    except (psutil.Error, OSError):
+        return None
+    for connection in connections:
+        if connection.status == psutil.CONN_LISTEN and connection.laddr and connection.laddr.port == port:
+            if connection.pid is None:
+                return None
+            try:
+                return f"{psutil.Process(connection.pid).name()} (pid {connection.pid})"
+            except psutil.Error:
+                return f"pid {connection.pid}"
+    return None
+
+
+def require_free(wanted: Mapping[str, int], offset: int, *, running: bool = False) -> None:
+    """Raises UserError naming every port of `wanted` (what for → port) that is taken, who holds it, and what helps.
+
+    `running`: whether parts of this stack run, which keep their ports until they are stopped.
+    """
+    taken = {what: port for what, port in wanted.items() if not is_free(port)}
+    if not taken:
+        return
+    lines = [f"port {port} for {what} is taken by {holder(port) or 'another program'}" for what, port in taken.items()]
+    found = free_offset(offset, {port - offset for port in wanted.values()})
+    command = f"makegood up --port-offset {found if found is not None else 'N'}"
+    lines.append(f"stop it, or move all ports: {'makegood down && ' if running else ''}{command}")
+    raise UserError("\n".join(lines))
+
+
+def free_offset(present: int, bases: Collection[int] = ()) -> int | None:
+    """Another offset at which all ports are free now, those of the defaults and `bases`; None if there is none."""
+    wanted = {*_BASE.values(), *(_BASE[service] + PROBES_ABOVE for service in SERVICES), *bases}
+    upwards = range(present - present % 1000 + 1000, LARGEST_OFFSET + 1, 1000)
+    downwards = range(0, min(present, LARGEST_OFFSET + 1), 1000)
+    offset: int
+    for offset in itertools.chain(upwards, downwards):
+        if all(base + offset <= 65535 and is_free(base + offset) for base in wanted):
+            return offset
+    return None
+
+
+def free_ports(count: int) -> list[int]:
+    """Ports that are free at this moment, for servers of a test: below those that the kernel gives to outgoing connections,
+    any of which could be there first; in an order of this process's own, so that test runs side by side do not meet."""
+    candidates = random.sample(range(_BELOW_DEFAULTS, _OUTGOING), k=_OUTGOING - _BELOW_DEFAULTS)
+    return list(itertools.islice(filter(is_free, candidates), count))
+
+
+def free_port() -> int:
+    """One such port."""
+    return free_ports(1)[0]

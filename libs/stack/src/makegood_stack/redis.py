@@ -1,0 +1,95 @@
+"""Redis: it holds only what may be lost, so nothing is written to disk. One login, which can do what the platform needs."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hashlib
+import os
+import secrets
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from makegood_stack.ports import LISTEN
+from makegood_stack.processes import Spec
+
+if TYPE_CHECKING:
+    from makegood_stack.packages import Programs
+
+NAME = "redis"
+LOGIN = "makegood"
+RIGHTS = (
+    "resetkeys ~makegood:* resetchannels &makegood:* "
+    "-@all +@connection +@pubsub +@sortedset +@transaction +expire -@blocking -@admin -@dangerous"
+)
+"""What the login may do (Redis' ACL): wake others, and keep lists of open streams, all below `makegood:`."""
+
+
+def password(folder: Path) -> str:
+    """The login's password: of this folder alone, made at its first use, readable by its owner alone."""
+    file = folder / "password"
+    if not file.exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        fresh = folder / f".password.{os.getpid()}.{secrets.token_hex(4)}"
+        with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as writing:
+            writing.write(secrets.token_urlsafe(24))
+        # Whoever is first wins; the others read what the first one wrote.
+        with contextlib.suppress(FileExistsError):
+            os.link(fresh, file)
+        fresh.unlink()
+    return file.read_text()
+
+
+def url(folder: Path, port: int, host: str = LISTEN) -> str:
+    """The address with login and password."""
+    return f"redis://{LOGIN}:{password(folder)}@{host}:{port}/0"
+
+
+def configuration(secret: str, folder: Path, port: int, listen: str = LISTEN) -> str:
+    """The server's configuration. Without the password nobody gets in."""
+    digest = hashlib.sha256(secret.encode()).hexdigest()
+    options = {
+        "bind": listen,
+        "port": str(port),
+        "protected-mode": "yes",
+        "save": '""',
+        "appendonly": "no",
+        "daemonize": "no",
+        "maxmemory": "128mb",
+        "maxmemory-policy": "allkeys-lru",
+        "tcp-backlog": "128",
+        "dir": f'"{folder}"',
+        f"user {LOGIN}": f"on #{digest} {RIGHTS}",
+        "user default": "off resetpass -@all",
+    }
+    return "".join(f"{name} {value}\n" for name, value in options.items())
+
+
+def spec(folder: Path, programs: Programs, port: int) -> Spec:
+    """Writes the configuration and says how to start the server. Not by its command line, which everybody can see."""
+    text = configuration(password(folder), folder, port)
+    file = folder / "redis.conf"
+    file.touch(mode=0o600)
+    file.write_text(text)
+    version = hashlib.sha256(text.encode()).hexdigest()
+    command = (str(programs.redis), str(file))
+    return Spec(name=NAME, command=command, ports={"Redis": port}, folder=folder, stop_seconds=5, version=version)
+
+
+async def answers(address: str) -> bool:
+    """Whether the server at this address takes the login in it, and answers."""
+    parts = urlsplit(address)
+    try:
+        reader, writer = await asyncio.open_connection(parts.hostname or LISTEN, parts.port or 6379)
+        try:
+            login = " ".join(word for word in (parts.username, parts.password) if word)
+            lines = ([f"AUTH {login}"] if login else []) + ["PING"]
+            writer.write("".join(f"{line}\r\n" for line in lines).encode())
+            await writer.drain()
+            replies = [await asyncio.wait_for(reader.readline(), 2) for _ in lines]
+            return replies[-1].startswith(b"+PONG")
+        finally:
+            writer.close()
+    except (OSError, TimeoutError):
+        return False

@@ -1,0 +1,194 @@
+"""How the four services, the development side and the gateway are started."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import secrets
+import subprocess
+import sys
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+
+import makegood_devtools
+from makegood_devtools.errors import UserError
+from makegood_devtools.event_keys import private_key_file, public_keys_file
+from makegood_devtools.join_key import join_key_file
+
+from makegood_stack.config import Stack
+from makegood_stack.packages import Programs
+from makegood_stack.ports import LISTEN, SERVICES, process_name
+from makegood_stack.processes import Spec
+
+
+def environment(stack: Stack, service: str) -> dict[str, str]:
+    """The settings of a service's process, apart from its own port."""
+    values = {
+        "MAKEGOOD_ENVIRONMENT": os.environ.get("MAKEGOOD_ENVIRONMENT", "development"),
+        "KAFKA_BOOTSTRAP_SERVERS": stack.bootstrap,
+        "KAFKA_TOPIC_PREFIX": stack.topic_prefix(),
+        f"{service.upper()}_DATABASE_URL": stack.database_url(service),
+        f"{service.upper()}_OWNER_DATABASE_URL": stack.database_url(service, "owner"),
+        f"{service.upper()}_PRUNER_DATABASE_URL": stack.database_url(service, "pruner"),
+        "REDIS_URL": stack.redis_url,
+        # Where these came from files, the files were read already.
+        f"{service.upper()}_DATABASE_URL_FILE": "",
+        f"{service.upper()}_OWNER_DATABASE_URL_FILE": "",
+        f"{service.upper()}_PRUNER_DATABASE_URL_FILE": "",
+        "REDIS_URL_FILE": "",
+        **_data_keys(stack),
+        "JWKS_URL": os.environ.get("JWKS_URL", f"{stack.mail_url}/.well-known/jwks.json"),
+        # Each service gets its own private key and everybody's public ones.
+        "EVENT_KEYS_URL": os.environ.get("EVENT_KEYS_URL", f"{stack.mail_url}/.well-known/event-keys.json"),
+        "EVENT_SIGNING_KEY": "",
+        "EVENT_SIGNING_KEY_FILE": str(private_key_file(stack.home.event_keys, service)),
+        "HTTP_HOST": LISTEN,
+        "PUBLIC_BASE_URL": _public_url(stack),
+        # The development side answers the client app's addresses, so that no link in a message leads nowhere.
+        "CLIENT_APP_URL": os.environ.get("CLIENT_APP_URL", stack.mail_url),
+        # Its first step, in the same process: a process of its own would import everything once more.
+        "MAKEGOOD_MIGRATE": "1",
+        "PYTHONUNBUFFERED": "1",
+        # Byte code is kept, whatever the shell says: without it a start takes seconds longer.
+        "PYTHONDONTWRITEBYTECODE": "",
+    }
+    if service == "booking":
+        values["JOIN_LINK_KEY"] = ""
+        values["JOIN_LINK_KEY_FILE"] = str(join_key_file(stack.home.join_links))
+    if service == "notifications":
+        values["SMTP_HOST"] = os.environ.get("SMTP_HOST", LISTEN)
+        values["SMTP_PORT"] = os.environ.get("SMTP_PORT", str(stack.ports.of("smtp")))
+        # The development side speaks like WhatsApp's API and takes any account.
+        values["WHATSAPP_URL"] = os.environ.get("WHATSAPP_URL", f"{stack.mail_url}/whatsapp")
+        values["WHATSAPP_PHONE_NUMBER_ID"] = os.environ.get("WHATSAPP_PHONE_NUMBER_ID", "100000000000000")
+        values["WHATSAPP_TOKEN"] = os.environ.get("WHATSAPP_TOKEN", "development")
+    return values
+
+
+def _public_url(stack: Stack) -> str:
+    """Where people's devices find the gateway: the same for the services, whose events name it, and for the gateway itself."""
+    return os.environ.get("PUBLIC_BASE_URL") or stack.base_url
+
+
+def _data_keys(stack: Stack) -> dict[str, str]:
+    """The master keys that the environment gives, else those of this installation, made at its first start."""
+    given = {name: value for name in ("DATA_KEYS", "DATA_KEYS_FILE") if (value := os.environ.get(name))}
+    if given:
+        return given
+    path = stack.home.data_keys
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with suppress(FileExistsError):
+            handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            with os.fdopen(handle, "w") as file:
+                file.write(f"first:{base64.b64encode(secrets.token_bytes(32)).decode()}\n")
+    return {"DATA_KEYS_FILE": str(path)}
+
+
+def service_specs(stack: Stack, service: str) -> list[Spec]:
+    """One process for each of the chosen number, ports ten apart."""
+    specs = []
+    for number in range(1, stack.count(service) + 1):
+        ports = stack.ports.of_process(service, number)
+        port, probes = ports.values()
+        specs.append(
+            Spec(
+                name=process_name(service, number),
+                command=(sys.executable, "-m", f"makegood_{service}", stack.choices.role),
+                environment=environment(stack, service) | {"HTTP_PORT": str(port), "PROBE_PORT": str(probes)},
+                ports=ports,
+                folder=stack.home.root,
+                stop_seconds=15,
+                version=_code_version(stack.home.root, service),
+            )
+        )
+    return specs
+
+
+def _code_version(root: Path, service: str) -> str:
+    """The newest change to the code and the texts that a service runs with: after one, `up` starts it again."""
+    folders = [root / "services" / service, *(root / "libs" / name for name in ("chassis", "contracts", "calendar"))]
+    kinds = {".py", ".toml", ".j2"}
+    files = [p for folder in folders for p in folder.rglob("*") if p.suffix in kinds and "tests" not in p.parts]
+    return str(max((p.stat().st_mtime_ns for p in files), default=0))
+
+
+def mail_spec(stack: Stack) -> Spec:
+    """The development mail server with its page, which also serves the development identity's keys."""
+    smtp, web = stack.ports.of("smtp"), stack.ports.of("mail")
+    command = (sys.executable, "-m", "makegood_devtools", "--smtp-port", str(smtp), "--http-port", str(web))
+    event_keys = str(public_keys_file(stack.home.event_keys))
+    sources = sorted(Path(makegood_devtools.__file__).parent.glob("*.*"))
+    return Spec(
+        name="mail",
+        command=(
+            *command,
+            "--keys",
+            str(stack.home.identity),
+            "--event-keys",
+            event_keys,
+            "--api",
+            stack.base_url,
+        ),
+        ports=stack.ports.of_part("mail"),
+        folder=stack.home.root,
+        stop_seconds=5,
+        version=str(max(p.stat().st_mtime_ns for p in sources)),
+    )
+
+
+# This build of Envoy asks the kernel to end it with its parent, which would be our command: a shell stays as its parent
+# and passes the signal on.
+_HOLDER = 'trap "kill -TERM \\$child" TERM INT; "$@" & child=$!; wait $child; wait $child'
+
+
+def gateway_spec(stack: Stack, programs: Programs) -> Spec:
+    """Renders the gateway's configuration for this stack and says how to start Envoy with it."""
+    folder = stack.folder("gateway")
+    folder.mkdir(parents=True, exist_ok=True)
+    out = folder / "envoy.yaml"
+    renderer = stack.home.root / "deploy" / "gateway" / "render.py"
+    if not renderer.is_file():
+        raise UserError(f"the gateway's configuration is missing: {renderer}")
+    port, admin = stack.ports.of("gateway"), stack.ports.of("gateway_admin")
+    options: Mapping[str, str] = {
+        "--out": str(out),
+        "--gateway-port": str(port),
+        "--public-url": _public_url(stack),
+        "--admin-port": str(admin),
+        "--listen": LISTEN,
+        "--identity": f"{LISTEN}:{stack.ports.of('mail')}",
+        **{f"--{service}": ",".join(_addresses(stack, service)) for service in SERVICES},
+    }
+    command = [sys.executable, str(renderer), *(word for pair in options.items() for word in pair)]
+    result = subprocess.run(command, capture_output=True, text=True, check=False, cwd=stack.home.root)  # noqa: S603
+    if result.returncode:
+        raise UserError(f"the gateway's configuration could not be written:\n{result.stderr.strip()[-600:]}")
+    command = [
+        "/bin/sh",
+        "-c",
+        _HOLDER,
+        "gateway",
+        str(programs.envoy),
+        "-c",
+        str(out),
+        "--use-dynamic-base-id",
+        "--concurrency",
+        "1",
+    ]
+    command += ["--log-level", "warning", "--drain-time-s", "3", "--parent-shutdown-time-s", "5"]
+    return Spec(
+        name="gateway",
+        command=tuple(command),
+        ports=stack.ports.of_part("gateway"),
+        folder=folder,
+        stop_seconds=8,
+        version=json.dumps(options) + out.read_text(),
+    )
+
+
+def _addresses(stack: Stack, service: str) -> list[str]:
+    processes = [stack.ports.of_process(service, n).values() for n in range(1, stack.count(service) + 1)]
+    return [f"{LISTEN}:{port}/{probes}" for port, probes in processes]

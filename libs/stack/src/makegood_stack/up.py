@@ -1,0 +1,251 @@
+"""Bringing the stack up: whatever is not running is started, side by side where nothing stands in the way."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import aiohttp
+from aiokafka.errors import KafkaError
+from makegood_devtools.errors import UserError
+from makegood_devtools.event_keys import make_event_keys
+from makegood_devtools.join_key import make_join_key
+from makegood_devtools.keys import signing_key
+from rich.console import Console
+
+from makegood_stack import kafka, postgres, redis, topics
+from makegood_stack.config import PARTS, Choices, Stack
+from makegood_stack.download import disk_error
+from makegood_stack.home import Home
+from makegood_stack.locks import exclusive
+from makegood_stack.packages import Programs, provide
+from makegood_stack.ports import LISTEN, SERVICES, require_free
+from makegood_stack.processes import Running, Spec, Supervisor
+from makegood_stack.services import gateway_spec, mail_spec, service_specs
+
+_PATIENCE = 90.0
+Ready = Callable[[], Awaitable[bool]]
+
+
+async def http_ok(url: str) -> bool:
+    """Whether a GET answers 200 within two seconds."""
+    host, _, port = url.split("/")[2].partition(":")
+    try:
+        # Cheap while nobody listens yet, which is most of the waiting.
+        _, writer = await asyncio.open_connection(host, int(port))
+        writer.close()
+        async with (
+            aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=2)) as client,
+            client.get(url) as response,
+        ):
+            return response.status == 200
+    except (aiohttp.ClientError, OSError, TimeoutError):
+        return False
+
+
+@dataclass
+class Starter:
+    """The work of one `up`."""
+
+    stack: Stack
+    programs: Programs
+    supervisor: Supervisor
+    console: Console
+    parts: frozenset[str]
+    running: dict[str, Running] = field(default_factory=dict)
+    begun: float = field(default_factory=time.monotonic)
+    done: dict[str, asyncio.Event] = field(default_factory=dict)
+
+    def wants(self, part: str) -> bool:
+        return part in self.parts and self.stack.is_embedded(part)
+
+    async def start(self, spec: Spec, ready: Ready) -> None:
+        """Starts the process unless this very one runs, and waits until it is ready.
+
+        Raises UserError with the end of its log when it dies or is not ready in time.
+        """
+        begun = time.monotonic()
+        record = self.running.get(spec.name)
+        if record is not None and record.fingerprint != spec.fingerprint:
+            await asyncio.to_thread(self.supervisor.stop, [record])
+            record = None
+        fresh = record is None
+        if record is None:
+            record = self._launch(spec)
+        while not await ready():
+            if not self.supervisor.alive(record):
+                if not fresh:  # it was just dying when we looked what runs
+                    fresh, record = True, self._launch(spec)
+                    continue
+                end = self.supervisor.last_lines(spec.name)
+                raise UserError(f"{spec.name} ended at its start:\n{end}\nall of it: makegood logs {spec.name}")
+            if time.monotonic() - begun > _PATIENCE:
+                end = self.supervisor.last_lines(spec.name, 5)
+                raise UserError(f"{spec.name} is not ready after {_PATIENCE:.0f} s:\n{end}")
+            await asyncio.sleep(0.1)
+        if fresh:
+            ports = ", ".join(str(p) for p in spec.ports.values())
+            self.console.print(f"  {spec.name:<16} ready after {time.monotonic() - self.begun:4.1f} s  port {ports}")
+
+    def _launch(self, spec: Spec) -> Running:
+        try:
+            return self.supervisor.start(spec)
+        except OSError as error:
+            raise disk_error(error, self.stack.home.state) from error
+
+    async def kafka(self) -> None:
+        port, controller = self.stack.ports.of("kafka"), self.stack.ports.of("kafka_controller")
+        if self.wants(kafka.NAME):
+            folder = self.stack.folder(kafka.NAME)
+            spec = await asyncio.to_thread(kafka.spec, folder, self.programs, port, controller)
+            await self.start(spec, lambda: kafka.answers(self.stack.kafka))
+        prefix = self.stack.topic_prefix()
+        try:
+            await topics.provide(self.stack.kafka, topics.wanted(prefix))
+        except (KafkaError, OSError) as error:
+            raise UserError(f"Kafka at {self.stack.kafka} cannot be used: {error}") from error
+
+    async def postgres(self) -> None:
+        port = self.stack.ports.of("postgresql")
+        if not self.wants(postgres.NAME):
+            return
+        spec = await asyncio.to_thread(postgres.spec, self.stack.folder(postgres.NAME), self.programs, port)
+        await self.start(spec, lambda: postgres.answers(postgres.admin_url(port)))
+        await postgres.make_databases(port)
+
+    async def redis(self) -> None:
+        if self.wants(redis.NAME):
+            spec = redis.spec(self.stack.folder(redis.NAME), self.programs, self.stack.ports.of("redis"))
+            await self.start(spec, lambda: redis.answers(self.stack.redis_url))
+
+    async def mail(self) -> None:
+        if self.wants("mail"):
+            await asyncio.to_thread(signing_key, self.stack.home.identity)
+            url = f"{self.stack.mail_url}/.well-known/jwks.json"
+            await self.start(mail_spec(self.stack), lambda: http_ok(url))
+
+    async def service(self, service: str, databases: asyncio.Task[None], rest: list[asyncio.Task[None]]) -> None:
+        specs = service_specs(self.stack, service)
+        await asyncio.gather(databases, *rest)
+
+        def ready(spec: Spec) -> Ready:
+            url = f"http://{LISTEN}:{list(spec.ports.values())[-1]}/readyz"
+            return lambda: http_ok(url)
+
+        async with asyncio.TaskGroup() as group:
+            for spec in specs:
+                group.create_task(self.start(spec, ready(spec)))
+
+    async def gateway(self, mail: asyncio.Task[None]) -> None:
+        spec = await asyncio.to_thread(gateway_spec, self.stack, self.programs)
+        await mail
+        admin = self.stack.ports.of("gateway_admin")
+        await self.start(spec, lambda: http_ok(f"http://{LISTEN}:{admin}/ready"))
+
+    async def run(self) -> None:
+        """Everything, in the order that things need each other."""
+        expected = {s.name for service in SERVICES for s in service_specs(self.stack, service)} | set(PARTS)
+        surplus = [r for name, r in self.running.items() if name not in expected]
+        await asyncio.to_thread(self.supervisor.stop, surplus)
+        if "booking" in self.parts:
+            await asyncio.to_thread(make_join_key, self.stack.home.join_links)
+        if self.parts & {"mail", *SERVICES}:
+            await asyncio.to_thread(make_event_keys, self.stack.home.event_keys)
+        try:
+            async with asyncio.TaskGroup() as group:
+                # Only services need its topics; `--only redis` does without a broker.
+                needs_broker = bool(self.parts & {kafka.NAME, *SERVICES})
+                broker = [group.create_task(self.kafka())] if needs_broker else []
+                databases = group.create_task(self.postgres())
+                cache = group.create_task(self.redis())
+                mail = group.create_task(self.mail())
+                for service in SERVICES:
+                    if service in self.parts:
+                        group.create_task(self.service(service, databases, [*broker, cache, mail]))
+                if "gateway" in self.parts:
+                    group.create_task(self.gateway(mail))
+        except BaseExceptionGroup as group_error:
+            raise first_error(group_error) from None
+
+
+def first_error(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    """The first error of a group that says something to a person."""
+    leaves: list[BaseException] = []
+
+    def collect(error: BaseException) -> None:
+        if isinstance(error, BaseExceptionGroup):
+            for inner in error.exceptions:
+                collect(inner)
+        else:
+            leaves.append(error)
+
+    collect(group)
+    return next((e for e in leaves if isinstance(e, UserError)), leaves[0])
+
+
+def check_ports(stack: Stack, parts: frozenset[str], running: Mapping[str, Running]) -> None:
+    """Looks at the ports of all that is to be started, before anything is. Raises UserError naming every taken one."""
+    wanted: dict[str, int] = {}
+    for part in PARTS:
+        if part not in parts or not stack.is_embedded(part):
+            continue
+        if part == postgres.NAME and part not in running:
+            postgres.await_end(stack.folder(part))
+        found = stack.ports.of_part(part, stack.count(part))
+        if part in SERVICES:
+            wanted |= {what: port for what, port in found.items() if what.partition("'")[0] not in running}
+        elif part not in running:
+            wanted |= found
+    require_free(wanted, stack.choices.port_offset, running=bool(running))
+
+
+def up(home: Home, choices: Choices, console: Console, only: frozenset[str] | None = None) -> Stack:
+    """Makes the stack run as chosen; does nothing to what already runs so. Answers the stack. Raises UserError."""
+    home.make()
+    with exclusive(home.state / "lock", "up"):
+        supervisor = Supervisor(home)
+        running = supervisor.running()
+        previous = Choices.remembered(home)
+        if running and previous.port_offset != choices.port_offset:
+            raise UserError(
+                f"the stack runs with port offset {previous.port_offset}; first: makegood down, then up with another"
+            )
+        stack = replace(Stack.of(home, choices), logins={})
+        parts = only or frozenset(PARTS)
+        supervisor.remove_remains()
+        check_ports(stack, parts, running)
+        programs = provide(home, console)
+        choices.remember(home)
+        starter = Starter(stack, programs, supervisor, console, parts, running)
+        if stack.folder(postgres.NAME).parent != home.state:
+            console.print(f"  PostgreSQL's files stand in {stack.folder(postgres.NAME)}: it may not run as root,")
+            console.print(f"  and other users cannot reach {home.state}")
+        try:
+            asyncio.run(starter.run())
+        except OSError as error:
+            raise disk_error(error, Path(home.state)) from error
+    return stack
+
+
+def down(home: Home, console: Console) -> None:
+    """Stops everything in order: the gateway, the services, then what they stand on. Data stays."""
+    home.make()
+    with exclusive(home.state / "lock", "down"):
+        supervisor = Supervisor(home)
+        running = supervisor.running()
+        servers = {kafka.NAME, postgres.NAME, redis.NAME, "mail"}
+        first = [r for n, r in running.items() if n == "gateway"]
+        second = [r for n, r in running.items() if n not in servers and n != "gateway"]
+        third = [r for n, r in running.items() if n in servers]
+        for records in (first, second, third):
+            killed = supervisor.stop(records)
+            for record in records:
+                word = "killed (it did not end in time)" if record.name in killed else "stopped"
+                console.print(f"  {record.name:<16} {word}")
+        for name in supervisor.remove_remains():
+            console.print(f"  {name:<16} stopped (a remainder of an interrupted command)")
+        if not running:
+            console.print("nothing was running")

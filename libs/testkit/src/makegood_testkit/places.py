@@ -1,0 +1,49 @@
+"""Fixtures: a home of its own for each test module that starts something, away from anybody's running stack."""
+
+from __future__ import annotations
+
+import random
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from makegood_stack.home import Home, find_root
+from makegood_stack.ports import DEFAULT_PORTS, is_free
+
+from makegood_testkit.cli import Cli, command_line
+
+
+@pytest.fixture(scope="module")
+def place() -> Iterator[Path]:
+    """A folder that every user can reach (PostgreSQL started by root runs as another user)."""
+    folder = Path(tempfile.mkdtemp(prefix="makegood-cli-"))
+    folder.chmod(0o755)
+    yield folder
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="module")
+def home(place: Path) -> Home:
+    made = Home(find_root(), place / ".makegood")
+    made.make()
+    return made
+
+
+@pytest.fixture(scope="module")
+def offset() -> int:
+    """An offset at which every port is free."""
+    for _ in range(200):
+        found = random.randrange(11000, 50000, 100)
+        if all(is_free(port + found) for port in DEFAULT_PORTS.values()):
+            return found
+    raise RuntimeError("no free range of ports")
+
+
+@pytest.fixture(scope="module")
+def cli(place: Path) -> Iterator[Cli]:
+    """Runs the command as a user does, in this home; stops what it started at the end."""
+    run = command_line(place)
+    yield run
+    run("down")
