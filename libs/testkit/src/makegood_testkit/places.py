@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -10,9 +9,9 @@ from pathlib import Path
 
 import pytest
 from makegood_stack.home import Home, find_root
-from makegood_stack.ports import DEFAULT_PORTS, is_free
 
 from makegood_testkit.cli import Cli, command_line
+from makegood_testkit.platform import free_offset
 
 
 @pytest.fixture(scope="module")
@@ -34,11 +33,7 @@ def home(place: Path) -> Home:
 @pytest.fixture(scope="module")
 def offset() -> int:
     """An offset at which every port is free."""
-    for _ in range(200):
-        found = random.randrange(11000, 50000, 100)
-        if all(is_free(port + found) for port in DEFAULT_PORTS.values()):
-            return found
-    raise RuntimeError("no free range of ports")
+    return free_offset()
 
 
 @pytest.fixture(scope="module")
