@@ -19,9 +19,9 @@ import pytest
 import uvicorn
 from cryptography.hazmat.primitives.asymmetric import rsa
 from gateway_upstream import Upstream, application
-from makegood_stack.ports import free_port
 from makegood_gateway import Endpoint, GatewaySettings, render
 from makegood_gateway.routes import SERVICES
+from makegood_stack.ports import free_port
 
 ISSUER = "https://identity.makegood.invalid"
 

@@ -18,11 +18,11 @@ import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from makegood_booking.domain.policy import STANDARD
 from makegood_chassis.clock import Clock
-from makegood_stack.ports import free_port
 from makegood_contracts.envelope import Cause, decode, encode
 from makegood_contracts.events import ProviderMissed, SessionRequested
 from makegood_contracts.ids import new_id
 from makegood_contracts.topics import SESSIONS
+from makegood_stack.ports import free_port
 from makegood_testkit.databases import settings_of
 
 from .examples import HOUR, MINUTE, START

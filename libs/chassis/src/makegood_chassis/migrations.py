@@ -79,6 +79,8 @@ async def _reachable(url: str) -> None:
 
 def _upgrade(connection: Connection, folder: Path) -> None:
     config = Config()
-    config.set_main_option("script_location", str(folder).replace("%", "%%"))
+    config.set_main_option("script_location", "makegood_chassis:alembic")
+    config.set_main_option("path_separator", "newline")
+    config.set_main_option("version_locations", str(folder / "versions").replace("%", "%%"))
     config.attributes["connection"] = connection
     command.upgrade(config, "head")

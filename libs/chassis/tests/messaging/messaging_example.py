@@ -15,11 +15,12 @@ from typing import Any
 
 from makegood_chassis.database import UnitOfWork
 from makegood_chassis.http.rights import Rights
+from makegood_chassis.main import run
 from makegood_chassis.messaging import points
 from makegood_chassis.messaging.handlers import Due, EventHandlers
 from makegood_chassis.messaging.tables import SCHEMA
 from makegood_chassis.revocation import SCHEMA as REVOCATIONS
-from makegood_chassis.service import Service, base, run
+from makegood_chassis.service import Service, base
 from makegood_chassis.settings import ServiceSettings
 from makegood_contracts.envelope import Received
 from makegood_contracts.events import SessionConfirmed, SessionReserved, SlotReleased

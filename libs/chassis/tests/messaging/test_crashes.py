@@ -18,9 +18,9 @@ import httpx
 import pytest
 from makegood_chassis.database import Database
 from makegood_chassis.messaging.points import Point
-from makegood_stack.ports import free_port
 from makegood_contracts.ids import new_id
 from makegood_contracts.topics import RESERVATIONS
+from makegood_stack.ports import free_port
 
 from .messaging_example import session_event
 from .messaging_helpers import effects, first_of_each, produce, publish, read_topic, record_of, until, waiting_rows

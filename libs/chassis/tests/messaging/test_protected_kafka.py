@@ -17,13 +17,10 @@ from makegood_chassis.database import Database
 from makegood_chassis.kafka_connection import KafkaConnection
 from makegood_chassis.messaging.redrive import list_letters
 from makegood_chassis.messaging.sender import Sender
-from makegood_stack import kafka
-from makegood_stack.embedded import EmbeddedServers, run_apart
-from makegood_stack.ports import free_port
 from makegood_contracts.topics import TOPICS
 from makegood_stack import kafka
 from makegood_stack.embedded import EmbeddedServers, run_apart
-from makegood_stack.ports import free_ports
+from makegood_stack.ports import free_port
 from makegood_testkit.certificates import Authority
 
 from .messaging_example import session_event

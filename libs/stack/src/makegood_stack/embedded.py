@@ -19,7 +19,6 @@ from makegood_chassis.kafka_connection import KafkaConnection
 from makegood_devtools.errors import UserError
 from rich.console import Console
 
-from makegood_devtools.errors import UserError
 from makegood_stack import kafka, postgres, redis
 from makegood_stack.home import Home
 from makegood_stack.packages import Programs, provide

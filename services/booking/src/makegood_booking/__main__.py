@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from makegood_chassis.service import run
+from makegood_chassis.main import run
 
 from makegood_booking.bootstrap import bootstrap
 from makegood_booking.settings import BookingSettings

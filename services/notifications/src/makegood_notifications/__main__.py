@@ -1,6 +1,6 @@
 """`python -m makegood_notifications serve|work|migrate|all`."""
 
-from makegood_chassis.service import run
+from makegood_chassis.main import run
 
 from makegood_notifications.bootstrap import bootstrap
 from makegood_notifications.settings import NotificationsSettings

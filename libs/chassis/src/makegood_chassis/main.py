@@ -1,0 +1,93 @@
+"""`python -m makegood_<name> serve|work|migrate|all`: the process of a service, in one role."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import sys
+import traceback
+from collections.abc import Callable, Sequence
+from typing import Final, NoReturn, TypeVar
+
+import structlog
+import uvloop
+from pydantic import ValidationError
+
+from makegood_chassis import observe
+from makegood_chassis.checked_settings import advice
+from makegood_chassis.grants import Logins
+from makegood_chassis.limited_logins import UnlimitedLogin
+from makegood_chassis.migrations import migrate
+from makegood_chassis.runtime import Runtime
+from makegood_chassis.service import Service
+from makegood_chassis.settings import ROLE, ServiceSettings
+
+S = TypeVar("S", bound=ServiceSettings)
+
+ROLES: Final = ("serve", "work", "all", "migrate")
+
+
+def run(bootstrap: Callable[[S], Service], settings: type[S], argv: Sequence[str] | None = None) -> None:
+    """`python -m makegood_<name> serve|work|migrate|all`: reads settings, runs the role until SIGTERM, drains, exits 0.
+
+    Settings that cannot work end the process with exit code 2 and a message that names variable and advice. So do, in
+    production, logins that stand above the walls of the database.
+    """
+    words = list(sys.argv[1:] if argv is None else argv)
+    if len(words) != 1 or words[0] not in ROLES:
+        _refuse(f"say one of the roles: {', '.join(ROLES)}")
+    role = words[0]
+    ROLE.set(role)
+    try:
+        values = settings()
+    except ValidationError as error:
+        _refuse(advice(settings, error))
+    try:
+        _run(bootstrap(values), role)
+    except UnlimitedLogin as error:
+        _refuse(str(error))
+    except Exception:
+        # As Python would write it, but for secrets: errors of libraries quote addresses.
+        sys.stderr.write(values.without_secrets(traceback.format_exc()))
+        sys.exit(1)
+
+
+def _run(service: Service, role: str) -> None:
+    values = service.settings
+    observe.configure_logs(service.name, values.log_level)
+    if role == "migrate" or values.migrate:
+        _migrate(service)
+    if role == "migrate":
+        return
+    observe.configure_traces(service.name, values.otlp_endpoint)
+    runtime = Runtime(service, role)
+    # What was imported and wired lives as long as the process: the collector need not look through it again and again.
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(10_000, 20, 20)
+    uvloop.run(runtime.run())
+
+
+def _migrate(service: Service) -> None:
+    """Brings the database up to date, or ends the process with exit code 1 and the reason as its last words."""
+    settings = service.settings
+    try:
+        own, owner, pruner = (
+            url.get_secret_value()
+            for url in (settings.database_url, settings.owner_database_url, settings.pruner_database_url)
+        )
+        logins = Logins.of(own, pruner or own) if owner or pruner else None
+        asyncio.run(migrate(owner or own, service.migrations, service.grants, logins, development=settings.development))
+    except OSError as error:
+        structlog.get_logger(__name__).error("the database cannot be reached", error=type(error).__name__)
+        sys.exit(1)
+    except Exception as error:
+        reason = str(error).partition("\n")[0]
+        told = f"{traceback.format_exc()}the migrations of {service.name} failed: {type(error).__name__}: {reason}\n"
+        sys.stderr.write(service.settings.without_secrets(told))
+        sys.exit(1)
+
+
+def _refuse(message: str) -> NoReturn:
+    sys.stderr.write(message + "\n")
+    sys.exit(2)
