@@ -12,7 +12,7 @@ import uvloop
 
 from makegood_devtools.keys import signing_key
 from makegood_devtools.mailbox import Mailbox
-from makegood_devtools.smtp import Receiver
+from makegood_devtools.smtp import receiver
 from makegood_devtools.web import web_app
 
 
@@ -21,7 +21,7 @@ async def serve(
 ) -> None:
     """Serves until SIGTERM or SIGINT."""
     loop = asyncio.get_running_loop()
-    smtp = await loop.create_server(lambda: Receiver(mailbox), listen, smtp_port)
+    smtp = await loop.create_server(receiver(mailbox), listen, smtp_port)
     config = uvicorn.Config(
         web_app(mailbox, keys, api, event_keys),
         host=listen,
