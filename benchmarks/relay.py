@@ -28,8 +28,8 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from makegood_chassis.clock import Clock
 from makegood_chassis.database import Database
+from makegood_chassis.messaging.batch_producer import BatchProducer, Outcome
 from makegood_chassis.messaging.relay import Relay
-from makegood_chassis.messaging.sender import Outcome, Sender
 from makegood_chassis.messaging.signatures import Signer
 from makegood_chassis.messaging.tables import SCHEMA
 from makegood_chassis.messaging.wake import OutboxWake
@@ -58,7 +58,7 @@ def event(session_id: str) -> SessionConfirmed:
     )
 
 
-class TimedSender(Sender):
+class TimedSender(BatchProducer):
     """Notes each row's lag when the broker has it."""
 
     def __init__(self, servers: str, prefix: str, signer: Signer | None = None) -> None:

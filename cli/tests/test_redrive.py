@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.structs import ConsumerRecord
-from makegood_chassis.messaging.dead_letters import dead_letter
+from makegood_chassis.messaging.dead_letters import as_dead_letter
 from makegood_contracts.envelope import Cause, Record, encode
 from makegood_contracts.events.rooms import RoomOpened
 from makegood_stack.topic_state import partition_ends
@@ -37,7 +37,7 @@ async def _bury(servers: str, prefix: str, records: dict[str, Record]) -> None:
     await producer.start()
     try:
         for offset, (reason, record) in enumerate(records.items()):
-            letter = dead_letter(
+            letter = as_dead_letter(
                 _as_consumed(record, offset), service="availability", topic=ROOMS, reason=reason, attempts=1
             )
             headers = [(name, value.encode()) for name, value in letter.headers]

@@ -23,7 +23,7 @@ from makegood_chassis.clock import Clock
 from makegood_chassis.database import Database
 from makegood_chassis.grants import Allowed, Grants
 from makegood_chassis.messaging import inbox
-from makegood_chassis.messaging.upkeep import prune_keys
+from makegood_chassis.messaging.maintenance import prune_keys
 from makegood_contracts.events import ACCESS_RECORDED
 from makegood_stack.ports import SERVICES
 from makegood_testkit.databases import Databases, as_login, with_parts

@@ -10,7 +10,7 @@ import httpx
 import pytest
 from makegood_availability.store import schedules
 from makegood_availability.store.schedules import seal_notes
-from makegood_chassis.personal_data.upkeep import seal_all
+from makegood_chassis.personal_data.maintenance import seal_all
 from makegood_contracts.events import Event, PersonErased, SessionReserved, TimeOffAdded
 from makegood_contracts.ids import new_id
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from makegood_booking.store import personal_data
-from makegood_chassis.personal_data.upkeep import seal_all
+from makegood_chassis.personal_data.maintenance import seal_all
 from makegood_contracts.events import PersonErased
 
 from .examples import HOUR, NOW, START

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 from makegood_chassis.personal_data.letters import Letter, seal_letter
+from makegood_chassis.personal_data.maintenance import seal_all
 from makegood_chassis.personal_data.sealing import PersonalData
-from makegood_chassis.personal_data.upkeep import seal_all
 from makegood_contracts import events as facts
 from makegood_contracts.envelope import Cause
 from makegood_contracts.ids import new_id

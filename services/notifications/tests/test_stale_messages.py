@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from aiokafka.structs import ConsumerRecord
-from makegood_chassis.messaging.dead_letters import FloodGuard
+from makegood_chassis.messaging.dead_letters import DeadLetterLimit
 from makegood_chassis.messaging.processor import Processor
 from makegood_chassis.messaging.progress import ReadUntil
 from makegood_contracts import events as facts
@@ -32,7 +32,7 @@ class Poll:
     def __init__(self, world: World) -> None:
         self.world = world
         self._processor = Processor(
-            world.service.database, world.service.events, service="notifications", guard=FloodGuard(100, 60)
+            world.service.database, world.service.events, service="notifications", guard=DeadLetterLimit(100, 60)
         )
         self._sequences: dict[str, int] = {}
 

@@ -20,7 +20,7 @@ from sqlalchemy.sql import ClauseElement
 
 from makegood_chassis.clock import Clock
 from makegood_chassis.limited_logins import require_limited
-from makegood_chassis.messaging import points, tables
+from makegood_chassis.messaging import failpoints, tables
 from makegood_chassis.messaging.refusals import RefusalReason
 from makegood_chassis.personal_data.sealing import PersonalData
 
@@ -230,8 +230,8 @@ class Database:
             unit = UnitOfWork(connection, self.clock.now(), cause, self.personal_data, self._base_url)
             yield unit
             await unit.flush()
-            points.reached("unit.flushed")
-        points.reached("unit.committed")
+            failpoints.reached("unit.flushed")
+        failpoints.reached("unit.committed")
         if unit.published:
             for wake in self.on_publish:
                 wake()

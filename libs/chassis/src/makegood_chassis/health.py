@@ -16,10 +16,10 @@ class Health:
         for name in names:
             self._problems.setdefault(name, "starting")
 
-    def fine(self, name: str) -> None:
+    def set_healthy(self, name: str) -> None:
         self._problems[name] = None
 
-    def broken(self, name: str, reason: str) -> None:
+    def set_unhealthy(self, name: str, reason: str) -> None:
         """`reason` is read by operators: no personal data, no secrets."""
         self._problems[name] = reason
 

@@ -29,17 +29,17 @@ from makegood_chassis.ending import end
 from makegood_chassis.http.app import health_app
 from makegood_chassis.http.revoked import follow_revocations
 from makegood_chassis.limited_logins import UnlimitedLogin
+from makegood_chassis.messaging.batch_producer import BatchProducer
 from makegood_chassis.messaging.consumer import Consumer
-from makegood_chassis.messaging.dead_letters import FloodGuard
+from makegood_chassis.messaging.dead_letters import DeadLetterLimit
 from makegood_chassis.messaging.deadlines import Deadlines
 from makegood_chassis.messaging.event_keys import EventKeys
 from makegood_chassis.messaging.failures import Stopped, until_it_passes
+from makegood_chassis.messaging.maintenance import Maintenance
 from makegood_chassis.messaging.processor import Processor
 from makegood_chassis.messaging.progress import Progress
 from makegood_chassis.messaging.relay import Relay
-from makegood_chassis.messaging.sender import Sender
 from makegood_chassis.messaging.signatures import Signer
-from makegood_chassis.messaging.upkeep import Upkeep
 from makegood_chassis.messaging.verification import Verifier
 from makegood_chassis.messaging.wake import OutboxWake
 from makegood_chassis.service import Service
@@ -81,7 +81,7 @@ class Runtime:
         self._consumer: Consumer | None = None
         self._deadlines: Deadlines | None = None
         self._relay_database: Database | None = None
-        self._upkeep: Upkeep | None = None
+        self._maintenance: Maintenance | None = None
         url = self._settings.event_keys_url
         self._event_keys = EventKeys(url, self._settings.jwks_ca_file) if url and self._works else None
 
@@ -155,7 +155,7 @@ class Runtime:
             if isinstance(error, UnlimitedLogin):
                 self.stop()
             _log.error("cannot start", error=type(error).__name__, frames=observe.frames(error))
-            self._service.health.broken("process", f"cannot start: {type(error).__name__}")
+            self._service.health.set_unhealthy("process", f"cannot start: {type(error).__name__}")
 
     async def _start(self) -> None:
         service, settings, health = self._service, self._settings, self._service.health
@@ -170,11 +170,11 @@ class Runtime:
                 await self._when_reachable(partial(service.revocations.load, service.database))
         if self._stop.is_set():
             return
-        health.fine("database")
+        health.set_healthy("database")
         if self._authenticator is not None:
             self._component("keys", self._authenticator.keys.run)
             self._component("revocations", partial(follow_revocations, service, self._authenticator))
-        self._component("upkeep", self._run_upkeep)
+        self._component("maintenance", self._run_maintenance)
         self._component("watch", self._watch_servers)
         if self._works:
             health.expect("consumer", "relay", "kafka")
@@ -200,7 +200,7 @@ class Runtime:
         if service.events:
             self._component("consumer", self._run_consumer)
         else:
-            service.health.fine("consumer")
+            service.health.set_healthy("consumer")
         if service.deadlines:
             self._component("deadlines", self._run_deadlines)
         if service.audited:
@@ -211,7 +211,7 @@ class Runtime:
 
     async def _when_reachable(self, operation: Callable[[], Awaitable[None]]) -> None:
         def failed(error: BaseException, attempts: int) -> None:
-            self._service.health.broken("database", f"cannot be reached: {type(error).__name__}")
+            self._service.health.set_unhealthy("database", f"cannot be reached: {type(error).__name__}")
 
         await until_it_passes(operation, given_up=self._stop.is_set, failed=failed, longest=1.0)
 
@@ -229,14 +229,14 @@ class Runtime:
             except Exception as error:
                 metrics.COMPONENT_RESTARTS.labels(name, type(error).__name__).inc()
                 _log.error("part failed", part=name, error=type(error).__name__, frames=observe.frames(error))
-                self._service.health.broken(name, f"failed: {type(error).__name__}")
+                self._service.health.set_unhealthy(name, f"failed: {type(error).__name__}")
                 pause = 0.2 if loop.time() - started > 60 else min(pause * 2, 10.0)
                 with suppress(TimeoutError):
                     async with asyncio.timeout(pause):
                         await self._stop.wait()
                 if self._stop.is_set():
                     return
-                self._service.health.fine(name)
+                self._service.health.set_healthy(name)
             else:
                 return
 
@@ -247,14 +247,16 @@ class Runtime:
             signer = await self._published_signer()
         except Stopped:
             return
-        sender = Sender(settings.kafka, prefix=settings.kafka_topic_prefix, client_id=self.process, signer=signer)
+        sender = BatchProducer(
+            settings.kafka, prefix=settings.kafka_topic_prefix, client_id=self.process, signer=signer
+        )
         self._relay = relay = Relay(
             self._relay_database,
             sender,
             watch=self._service.database,
             holder=self.process,
             batch=settings.relay_batch,
-            gather=self._service.gather,
+            linger_seconds=self._service.linger_seconds,
             health=self._service.health,
         )
         waking = asyncio.create_task(relay.wake.run())
@@ -271,12 +273,14 @@ class Runtime:
         signer = Signer.of(pem)
         while (key := self._event_keys.get(signer.kid)) is None or key.service != self._service.name:
             told = "cannot be fetched" if not self._event_keys.fresh else f"lack {signer.kid} of {self._service.name}"
-            self._service.health.broken("event-keys", f"EVENT_KEYS_URL: the keys {told}; no event is sent until then")
+            self._service.health.set_unhealthy(
+                "event-keys", f"EVENT_KEYS_URL: the keys {told}; no event is sent until then"
+            )
             with suppress(TimeoutError):
                 async with asyncio.timeout(0.5):
                     await self._stop.wait()
                     raise Stopped
-        self._service.health.fine("event-keys")
+        self._service.health.set_healthy("event-keys")
         return signer
 
     async def _run_consumer(self) -> None:
@@ -286,9 +290,9 @@ class Runtime:
             service.database,
             service.events,
             service=service.name,
-            guard=FloodGuard(settings.poison_limit, settings.poison_window),
+            guard=DeadLetterLimit(settings.poison_limit, settings.poison_window),
             prefix=prefix,
-            concerns=service.concerns,
+            is_relevant=service.is_relevant,
             verifier=None if self._event_keys is None else Verifier(self._event_keys),
             clock_patience=_CLOCK_PATIENCE if settings.development else 0.0,
         )
@@ -309,9 +313,9 @@ class Runtime:
         self._deadlines = Deadlines(self._service.database, self._service.deadlines, health=self._service.health)
         await self._deadlines.run()
 
-    async def _run_upkeep(self) -> None:
+    async def _run_maintenance(self) -> None:
         settings = self._settings
-        self._upkeep = Upkeep(
+        self._maintenance = Maintenance(
             self._service.database,
             process=self.process,
             role=self._role,
@@ -319,7 +323,7 @@ class Runtime:
             inbox_retention=timedelta(seconds=settings.inbox_retention),
             pruner=self._service.pruner if self._works else None,
         )
-        await self._upkeep.run()
+        await self._maintenance.run()
 
     async def _watch_servers(self) -> None:
         """Readiness tells the truth about the servers even while there is nothing to do with them."""
@@ -329,16 +333,16 @@ class Runtime:
             if self._works:
                 await self._look("kafka", self._ask_kafka)
             await asyncio.sleep(_WATCH)
-            health.fine("watch")
+            health.set_healthy("watch")
 
     async def _look(self, name: str, ask: Callable[[], Awaitable[object]]) -> None:
         try:
             async with asyncio.timeout(_WATCH):
                 await ask()
         except Exception as error:
-            self._service.health.broken(name, f"does not answer: {type(error).__name__}")
+            self._service.health.set_unhealthy(name, f"does not answer: {type(error).__name__}")
         else:
-            self._service.health.fine(name)
+            self._service.health.set_healthy(name)
 
     async def _ask_database(self) -> None:
         async with self._service.database.reading() as queries:
@@ -383,9 +387,9 @@ class Runtime:
         if self._wake is not None:
             await asyncio.sleep(0.02)
         await end(self._tasks.values())
-        if self._upkeep is not None:
+        if self._maintenance is not None:
             with suppress(Exception):
-                await self._upkeep.leave()
+                await self._maintenance.leave()
         await self._service.signals.close()
         if self._relay_database is not None:
             await self._relay_database.close()

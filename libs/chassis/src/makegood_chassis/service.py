@@ -16,7 +16,7 @@ from makegood_chassis.database import Database
 from makegood_chassis.grants import CHASSIS, Grants
 from makegood_chassis.health import Health
 from makegood_chassis.http.context import RequestContext
-from makegood_chassis.messaging.handlers import Concerns, DeadlineHandlers, EventHandlers
+from makegood_chassis.messaging.handlers import DeadlineHandlers, EventHandlers, IsRelevant
 from makegood_chassis.messaging.progress import Report
 from makegood_chassis.personal_data.sealing import PersonalData
 from makegood_chassis.revocation import Revocations
@@ -43,7 +43,7 @@ class Service:
     """Folder of the Alembic scripts."""
     grants: Grants = field(default_factory=lambda: CHASSIS)
     """What the logins may do with each table; in force after each migration."""
-    concerns: Concerns = lambda _: True
+    is_relevant: IsRelevant = lambda _: True
     """Of the events that it handles, those with which it has anything to do."""
     parts: Any = None
     """The service's own parts for its routers (a dataclass of its own)."""
@@ -56,7 +56,7 @@ class Service:
     """Whether the process is started and ready, and why not."""
     on_read: Report | None = None
     """Is told twice a second how far this process has read the topics."""
-    gather: float = 0.0
+    linger_seconds: float = 0.0
     """Seconds that its events wait to go with one request; 0 unless nobody waits for them."""
     revocations: Revocations = field(init=False)
     """Whose tokens this process refuses before their end."""

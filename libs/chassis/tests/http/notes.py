@@ -11,8 +11,8 @@ from fastapi import APIRouter, Depends, FastAPI, Path, Request, Response
 from fastapi.responses import StreamingResponse
 from makegood_chassis.http.answers import answer
 from makegood_chassis.http.app import create_app
-from makegood_chassis.http.changes import Change, changes
 from makegood_chassis.http.models import Instant, RequestModel, View
+from makegood_chassis.http.mutations import Mutation, mutation
 from makegood_chassis.http.pages import Cursor, Limit, decode_cursor, page
 from makegood_chassis.http.problems import Problem, not_found
 from makegood_chassis.http.rights import Access, Denial, Grant, Rights, operation
@@ -73,9 +73,9 @@ writing = Annotated[Access, Depends(operation("note.write"))]
 reading = Annotated[Access, Depends(operation("note.read"))]
 listing = Annotated[Access, Depends(operation("note.list"))]
 troubled = Annotated[Access, Depends(operation("trouble"))]
-changing = Annotated[Change, Depends(changes(if_match="required"))]
-keyed = Annotated[Change, Depends(changes(key_required=True, if_match="none"))]
-awaited = Annotated[Change, Depends(changes(key_required=True, if_match="none", waits=True))]
+changing = Annotated[Mutation, Depends(mutation(if_match="required"))]
+keyed = Annotated[Mutation, Depends(mutation(key_required=True, if_match="none"))]
+awaited = Annotated[Mutation, Depends(mutation(key_required=True, if_match="none", waits=True))]
 
 
 def work() -> None:
@@ -87,30 +87,30 @@ def routes(service: Service) -> APIRouter:
     database = service.database
 
     @router.post("/v1/notes", status_code=201, response_model=Note)
-    async def write(new: NewNote, change: keyed, access: writing) -> Response:
-        async with change.unit() as unit:
+    async def write(new: NewNote, mutation: keyed, access: writing) -> Response:
+        async with mutation.unit() as unit:
             if new.text == "refused":
                 raise Problem("slot-taken", reasons=[{"code": "slot-taken", "detail": "It is taken."}])
             note = Note(id=new_id(), owner=access.caller.subject, text=new.text, version=1)
             await unit.execute("INSERT INTO notes VALUES ($1, $2, $3)", note.id, note.owner, note.text)
-            return change.answer(201, note, version=1, location=f"/v1/notes/{note.id}")
+            return mutation.answer(201, note, version=1, location=f"/v1/notes/{note.id}")
 
     @router.post("/v1/slow-notes", status_code=201, response_model=Note)
-    async def write_slowly(new: NewNote, change: awaited, access: writing) -> Response:
+    async def write_slowly(new: NewNote, mutation: awaited, access: writing) -> Response:
         """The outcome comes after the commit; `die` never answers, as a process that was killed."""
         note = Note(id=new_id(), owner=access.caller.subject, text=new.text, version=1)
         path = f"/v1/notes/{note.id}"
-        async with change.unit(resource=path) as unit:
+        async with mutation.unit(resource=path) as unit:
             await unit.execute("INSERT INTO notes VALUES ($1, $2, $3)", note.id, note.owner, note.text)
         if new.text == "die":
             raise asyncpg.ConnectionDoesNotExistError("gone")
         if new.text == "late refusal":
-            return await change.complete(Problem("no-session-credits", purchasable=True))
+            return await mutation.complete(Problem("no-session-credits", purchasable=True))
         gate: Gate | None = service.parts
         if gate is not None:
             gate.reached.set()
             await gate.opened.wait()
-        return await change.complete(change.answer(201, note, version=1, location=path))
+        return await mutation.complete(mutation.answer(201, note, version=1, location=path))
 
     @router.get("/v1/notes", response_model=dict)
     async def list_notes(access: listing, cursor: Cursor = None, limit: Limit = 50) -> Response:
@@ -135,17 +135,17 @@ def routes(service: Service) -> APIRouter:
         return answer(200, _note(row), version=row["version"])
 
     @router.put("/v1/notes/{id}", response_model=Note)
-    async def rewrite(id: str, new: NewNote, change: changing, access: writing) -> Response:
-        async with change.unit() as unit:
+    async def rewrite(id: str, new: NewNote, mutation: changing, access: writing) -> Response:
+        async with mutation.unit() as unit:
             row = await unit.fetch_one("SELECT * FROM notes WHERE id = $1 FOR UPDATE", id)
             if row is None:
                 raise not_found("note")
-            change.expect_version(row["version"])
+            mutation.expect_version(row["version"])
             row = await unit.fetch_one(
                 "UPDATE notes SET text = $2, version = version + 1 WHERE id = $1 RETURNING *", id, new.text
             )
             assert row is not None
-            return change.answer(200, _note(row), version=row["version"])
+            return mutation.answer(200, _note(row), version=row["version"])
 
     @router.get("/v1/trouble/{kind}")
     async def trouble(kind: Annotated[str, Path(pattern="^[a-z]+$")], access: troubled, request: Request) -> Response:
@@ -172,12 +172,12 @@ def routes(service: Service) -> APIRouter:
         return StreamingResponse(endless(), media_type="text/event-stream")
 
     @router.post("/v1/notes/{id}/forgetful", response_model=Note)
-    async def forgetful(id: str, change: Annotated[Change, Depends(changes())], access: writing) -> Response:
+    async def forgetful(id: str, mutation: Annotated[Mutation, Depends(mutation())], access: writing) -> Response:
         """A change that forgets to compare the version."""
-        async with change.unit() as unit:
+        async with mutation.unit() as unit:
             row = await unit.fetch_one("UPDATE notes SET text = 'forgot' WHERE id = $1 RETURNING *", id)
             assert row is not None
-            return change.answer(200, _note(row), version=row["version"])
+            return mutation.answer(200, _note(row), version=row["version"])
 
     return router
 

@@ -18,7 +18,7 @@ from makegood_chassis.http import access_log
 from makegood_chassis.http.access_log import AccessLog, access_rows
 from makegood_chassis.http.answers import answer
 from makegood_chassis.http.app import create_app
-from makegood_chassis.http.changes import Change, changes
+from makegood_chassis.http.mutations import Mutation, mutation
 from makegood_chassis.http.problems import Problem
 from makegood_chassis.http.rights import AboutNobody, Access, Grant, operation
 from makegood_chassis.messaging.tables import SCHEMA
@@ -57,13 +57,13 @@ def diaries(service: Service) -> APIRouter:
         person_id: str,
         log: Log,
         access: Annotated[Access, Depends(operation("diary.write"))],
-        change: Annotated[Change, Depends(changes(if_match="none"))],
+        mutation: Annotated[Mutation, Depends(mutation(if_match="none"))],
     ) -> Response:
-        async with change.unit() as unit:
+        async with mutation.unit() as unit:
             await log.record(unit, access, None, person_id, "bob", entity="diary:1")
             if person_id == "refused":
                 raise Problem("session-over")
-            return change.answer(200, {})
+            return mutation.answer(200, {})
 
     @router.get("/v1/pages/{page_id}")
     async def page(page_id: str, access: Annotated[Access, Depends(operation("page.read"))]) -> Response:
@@ -74,15 +74,15 @@ def diaries(service: Service) -> APIRouter:
     async def turn(
         page_id: str,
         access: Annotated[Access, Depends(operation("page.change"))],
-        change: Annotated[Change, Depends(changes(if_match="none"))],
+        mutation: Annotated[Mutation, Depends(mutation(if_match="none"))],
         fails: str | None = None,
     ) -> Response:
-        async with change.unit() as unit:
+        async with mutation.unit() as unit:
             access.require("page", member_id="anna", provider_id="lee")
             await unit.execute("SELECT 1")
             if fails is not None:
                 raise Problem(fails)
-            return change.answer(200, {})
+            return mutation.answer(200, {})
 
     @router.get("/v1/shelf")
     async def shelf(access: Annotated[Access, Depends(operation("shelf.list"))]) -> Response:

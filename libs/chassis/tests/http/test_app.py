@@ -103,7 +103,7 @@ async def test_probes_and_metrics_need_no_token_and_are_not_where_requests_are(
     await client.get("/v1/notes")
     async with serving(health_app(service)) as inside:
         assert [(await inside.get(path)).status_code for path in PROBES] == [200] * 4
-        service.health.broken("kafka", "no broker answers")
+        service.health.set_unhealthy("kafka", "no broker answers")
         answer = await inside.get("/readyz")
         assert (answer.status_code, answer.json()["problems"]) == (503, {"kafka": "no broker answers"})
         assert (await inside.get("/livez")).status_code == 200

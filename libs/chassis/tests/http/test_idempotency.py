@@ -6,8 +6,8 @@ import asyncio
 
 import httpx
 import pytest
-from makegood_chassis.http.changes import Claim, claim_many, release_many
 from makegood_chassis.http.idempotency import Replay, fingerprint
+from makegood_chassis.http.mutations import KeyClaim, claim_many, release_many
 from makegood_chassis.http.problems import Problem
 from makegood_chassis.service import Service
 from makegood_contracts.envelope import Cause
@@ -132,8 +132,8 @@ async def test_a_key_whose_process_died_answers_with_what_became_of_it(
 
 
 async def test_a_batch_of_claims(service: Service) -> None:
-    def claim(key: str, body: bytes = b"{}", caller: str = "anna") -> Claim:
-        return Claim(caller, key, fingerprint("POST", "/v1/notes", body))
+    def claim(key: str, body: bytes = b"{}", caller: str = "anna") -> KeyClaim:
+        return KeyClaim(caller, key, fingerprint("POST", "/v1/notes", body))
 
     async with service.database.transaction(CAUSE) as unit:
         assert list(await claim_many([claim("old"), None], ["/v1/notes/1", None], unit)) == [None, None]
@@ -149,9 +149,9 @@ async def test_a_batch_of_claims(service: Service) -> None:
 
 
 async def test_batches_with_the_same_keys_in_another_order_do_not_block_each_other(service: Service) -> None:
-    claims = [Claim("anna", f"k{index}", b"f") for index in range(40)]
+    claims = [KeyClaim("anna", f"k{index}", b"f") for index in range(40)]
 
-    async def take(batch: list[Claim]) -> int:
+    async def take(batch: list[KeyClaim]) -> int:
         async with service.database.transaction(CAUSE) as unit:
             found = await claim_many(batch, ["/v1/notes/1"] * len(batch), unit)
             return sum(refusal is None for refusal in found)
@@ -161,7 +161,7 @@ async def test_batches_with_the_same_keys_in_another_order_do_not_block_each_oth
 
 
 async def test_a_dead_claim_names_its_resource(service: Service) -> None:
-    claim = Claim("anna", "k", b"f", patience=0.0)
+    claim = KeyClaim("anna", "k", b"f", patience=0.0)
     async with service.database.transaction(CAUSE) as unit:
         await claim_many([claim], ["/v1/notes/7"], unit)
     async with service.database.transaction(CAUSE) as unit:

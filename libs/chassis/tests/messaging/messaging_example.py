@@ -16,7 +16,7 @@ from typing import Any
 from makegood_chassis.database import UnitOfWork
 from makegood_chassis.http.rights import Rights
 from makegood_chassis.main import run
-from makegood_chassis.messaging import points
+from makegood_chassis.messaging import failpoints
 from makegood_chassis.messaging.handlers import Due, EventHandlers
 from makegood_chassis.messaging.tables import SCHEMA
 from makegood_chassis.revocation import SCHEMA as REVOCATIONS
@@ -138,14 +138,14 @@ def crash_at(wish: str) -> None:
     point, _, times = wish.partition(":")
     left = int(times or 0)
 
-    def hook(passed: points.Point) -> None:
+    def hook(passed: failpoints.Failpoint) -> None:
         nonlocal left
         if passed == point:
             if left == 0:
                 os.kill(os.getpid(), signal.SIGKILL)
             left -= 1
 
-    points.install(hook)
+    failpoints.install(hook)
 
 
 if __name__ == "__main__":

@@ -11,12 +11,12 @@ import pytest
 from aiokafka.admin import AIOKafkaAdminClient
 from makegood_chassis.database import Database
 from makegood_chassis.health import Health
+from makegood_chassis.messaging.batch_producer import BatchProducer
 from makegood_chassis.messaging.consumer import Consumer
-from makegood_chassis.messaging.dead_letters import FloodGuard
+from makegood_chassis.messaging.dead_letters import DeadLetterLimit
 from makegood_chassis.messaging.processor import Processor
 from makegood_chassis.messaging.redrive import list_letters, redrive
 from makegood_chassis.messaging.relay import Relay
-from makegood_chassis.messaging.sender import Sender
 from makegood_contracts.ids import new_id
 from makegood_contracts.topics import SESSIONS
 
@@ -37,7 +37,7 @@ async def running(
     cool_down: float = 60,
 ) -> AsyncIterator[Consumer]:
     processor = Processor(
-        database, handlers.table(), service="availability", guard=FloodGuard(limit, 60), prefix=prefix
+        database, handlers.table(), service="availability", guard=DeadLetterLimit(limit, 60), prefix=prefix
     )
     topics = {prefix + kind.topic.name for kind in handlers.table()}
     consumer = Consumer(
@@ -160,7 +160,7 @@ async def test_dead_letters_put_back_twice_have_one_effect_each(
     handlers = Handlers()
     records = [record_of(session_event(new_id(), member=POISON if n % 5 == 0 else "m")) for n in range(50)]
     await produce(kafka_servers, topic_prefix, records)
-    relay = Relay(database, Sender(kafka_servers, prefix=topic_prefix), holder="r")
+    relay = Relay(database, BatchProducer(kafka_servers, prefix=topic_prefix), holder="r")
     relaying = asyncio.create_task(relay.run())
     async with running(database, handlers, kafka_servers, topic_prefix):
         await handled(database, 40)

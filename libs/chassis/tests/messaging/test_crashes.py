@@ -17,7 +17,7 @@ from typing import Any, get_args
 import httpx
 import pytest
 from makegood_chassis.database import Database
-from makegood_chassis.messaging.points import Point
+from makegood_chassis.messaging.failpoints import Failpoint
 from makegood_contracts.ids import new_id
 from makegood_contracts.topics import RESERVATIONS
 from makegood_stack.ports import free_port
@@ -72,7 +72,7 @@ async def ready(address: str, seconds: float = 40) -> None:
 
 @pytest.mark.slow
 @pytest.mark.rule("REL-1", "REL-6")
-@pytest.mark.parametrize("point", [point for point in get_args(Point) if point != "deadlines.taken"])
+@pytest.mark.parametrize("point", [point for point in get_args(Failpoint) if point != "deadlines.taken"])
 async def test_a_kill_between_two_steps_loses_nothing_and_repeats_no_effect(
     point: str, database: Database, database_url: str, kafka_servers: str, topic_prefix: str
 ) -> None:

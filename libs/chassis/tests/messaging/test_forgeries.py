@@ -10,7 +10,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from makegood_chassis.database import Database, UnitOfWork
 from makegood_chassis.messaging import forgeries
-from makegood_chassis.messaging.dead_letters import Flood, FloodGuard, restored
+from makegood_chassis.messaging.dead_letters import DeadLetterLimit, DeadLetterLimitExceeded, restored
 from makegood_chassis.messaging.event_keys import EventKey, EventKeys, KeysUnavailable
 from makegood_chassis.messaging.failures import Stopped
 from makegood_chassis.messaging.processor import Processor
@@ -51,7 +51,7 @@ def make(
         database,
         options.pop("table", handlers.table()),
         service="availability",
-        guard=FloodGuard(limit, 60),
+        guard=DeadLetterLimit(limit, 60),
         verifier=Verifier(keys),
         **options,
     )
@@ -243,7 +243,7 @@ async def test_refusals_of_well_signed_events_count_towards_a_flood(database: Da
     processor = make(database, Handlers(), limit=2, table={SessionConfirmed: judges.judge})
     records = sign([record_of(session_event(new_id(), member="other")) for _ in range(3)])
     await processor.process(polled(records[:2]))
-    with pytest.raises(Flood):
+    with pytest.raises(DeadLetterLimitExceeded):
         await processor.process(polled(records[2:], start=2))
 
 

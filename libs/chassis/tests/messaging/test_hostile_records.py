@@ -11,12 +11,12 @@ import pytest
 from aiokafka import AIOKafkaProducer
 from makegood_chassis.database import Database
 from makegood_chassis.messaging import event_keys
+from makegood_chassis.messaging.batch_producer import BatchProducer
 from makegood_chassis.messaging.consumer import Consumer
-from makegood_chassis.messaging.dead_letters import FloodGuard
+from makegood_chassis.messaging.dead_letters import DeadLetterLimit
 from makegood_chassis.messaging.partitions import partition_hash
 from makegood_chassis.messaging.processor import Processor
 from makegood_chassis.messaging.relay import Relay
-from makegood_chassis.messaging.sender import Sender
 from makegood_chassis.messaging.signatures import SIGNATURE
 from makegood_chassis.messaging.verification import Verifier
 from makegood_contracts.envelope import Record
@@ -84,13 +84,13 @@ class Running:
 
     def __init__(self, database: Database, servers: str, prefix: str, *, verify: bool = True) -> None:
         self.processor = Processor(
-            database, Handlers().table(), service="availability", guard=FloodGuard(10_000, 60), prefix=prefix,
+            database, Handlers().table(), service="availability", guard=DeadLetterLimit(10_000, 60), prefix=prefix,
             verifier=Verifier(KEYS) if verify else None,
         )  # fmt: skip
         self.database, self.servers, self.prefix = database, servers, prefix
         self.topic = prefix + SESSIONS.name
         self.consumer = Consumer(servers, f"{prefix}availability", [self.topic], self.processor)
-        self.relay = Relay(database, Sender(servers, prefix=prefix), holder="r")
+        self.relay = Relay(database, BatchProducer(servers, prefix=prefix), holder="r")
         self.producer = AIOKafkaProducer(bootstrap_servers=servers)
         self.good: list[str] = []
 

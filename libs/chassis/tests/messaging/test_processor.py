@@ -7,8 +7,8 @@ import json
 import asyncpg
 import pytest
 from makegood_chassis.database import Database
-from makegood_chassis.messaging.batches import in_waves
-from makegood_chassis.messaging.dead_letters import Flood, FloodGuard
+from makegood_chassis.messaging.batches import group_preserving_key_order
+from makegood_chassis.messaging.dead_letters import DeadLetterLimit, DeadLetterLimitExceeded
 from makegood_chassis.messaging.failures import Stopped
 from makegood_chassis.messaging.processor import Processor
 from makegood_contracts.envelope import Record, decode
@@ -20,7 +20,7 @@ from .messaging_helpers import effects, polled, record_of
 
 
 def make(database: Database, handlers: Handlers, limit: int = 1000) -> Processor:
-    return Processor(database, handlers.table(), service="availability", guard=FloodGuard(limit, 60))
+    return Processor(database, handlers.table(), service="availability", guard=DeadLetterLimit(limit, 60))
 
 
 async def outbox(database: Database, topic: str) -> list[asyncpg.Record]:
@@ -52,8 +52,8 @@ async def test_what_does_not_concern_the_service_touches_no_table(database: Data
         database,
         handlers.table(),
         service="availability",
-        guard=FloodGuard(5, 60),
-        concerns=lambda event: event.key == keys[1],
+        guard=DeadLetterLimit(5, 60),
+        is_relevant=lambda event: event.key == keys[1],
     )
     await processor.process(polled([record_of(session_event(key)) for key in keys]))
     assert [key for _, key, _ in await effects(database)] == keys[1:]
@@ -84,7 +84,10 @@ def test_waves_are_as_few_as_order_allows() -> None:
     received = [
         decode(record.key, record.headers, record.value) for record in polled(record_of(event) for event in events)
     ]
-    assert [(kind, len(group)) for kind, group in in_waves(received)] == [(SessionReserved, 2), (SessionConfirmed, 2)]
+    assert [(kind, len(group)) for kind, group in group_preserving_key_order(received)] == [
+        (SessionReserved, 2),
+        (SessionConfirmed, 2),
+    ]
 
 
 async def test_types_that_the_service_does_not_handle_are_skipped(database: Database) -> None:
@@ -163,12 +166,12 @@ async def test_a_flood_of_failures_stops_instead_of_burying_everything(database:
     handlers = Handlers()
     processor = make(database, handlers, limit=10)
     records = [record_of(session_event(new_id(), member=POISON)) for _ in range(50)]
-    with pytest.raises(Flood):
+    with pytest.raises(DeadLetterLimitExceeded):
         await processor.process(polled(records))
     assert len(await outbox(database, "availability.dead-letters.v1")) == 10
     handlers.mended = True
     await make(database, handlers).process(polled(records))
-    assert len(await effects(database)) == 40, "what was not buried is not lost"
+    assert len(await effects(database)) == 40, "what was not given up is not lost"
 
 
 async def test_what_is_no_event_becomes_a_dead_letter_once(database: Database) -> None:

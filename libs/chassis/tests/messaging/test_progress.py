@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 
 from makegood_chassis.database import Database
 from makegood_chassis.messaging.consumer import Consumer
-from makegood_chassis.messaging.dead_letters import FloodGuard
+from makegood_chassis.messaging.dead_letters import DeadLetterLimit
 from makegood_chassis.messaging.processor import Processor
 from makegood_chassis.messaging.progress import Progress, ReadUntil
 from makegood_contracts.ids import new_id
@@ -47,7 +47,9 @@ class Told:
 async def reading(
     database: Database, handlers: Handlers, servers: str, prefix: str, progress: Progress
 ) -> AsyncIterator[None]:
-    processor = Processor(database, handlers.table(), service="availability", guard=FloodGuard(100, 60), prefix=prefix)
+    processor = Processor(
+        database, handlers.table(), service="availability", guard=DeadLetterLimit(100, 60), prefix=prefix
+    )
     topics = {prefix + kind.topic.name for kind in handlers.table()}
     consumer = Consumer(servers, prefix + "availability", topics, processor, progress=progress)
     task = asyncio.create_task(consumer.run())

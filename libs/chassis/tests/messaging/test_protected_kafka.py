@@ -15,8 +15,8 @@ import pytest
 from aiokafka.admin import NewTopic
 from makegood_chassis.database import Database
 from makegood_chassis.kafka_connection import KafkaConnection
+from makegood_chassis.messaging.batch_producer import BatchProducer
 from makegood_chassis.messaging.redrive import list_letters
-from makegood_chassis.messaging.sender import Sender
 from makegood_contracts.topics import TOPICS
 from makegood_stack import kafka
 from makegood_stack.embedded import EmbeddedServers, run_apart
@@ -167,7 +167,7 @@ async def test_nobody_else_gets_in_and_no_other_server_is_talked_to(broker: Brok
     """The producer of the relay, with each thing wrong; aiokafka says so in different ways, but it never connects."""
     connected, told = [], []
     for what, connection in _wrong(broker, tmp_path).items():
-        sender = Sender(connection, ack_timeout=4.0)
+        sender = BatchProducer(connection, ack_timeout=4.0)
         try:
             await sender.open()
             connected.append(what)

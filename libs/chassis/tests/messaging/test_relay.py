@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 from makegood_chassis.database import Database
+from makegood_chassis.messaging.batch_producer import BatchProducer, Outcome
 from makegood_chassis.messaging.relay import Relay
-from makegood_chassis.messaging.sender import Outcome, Sender
 from makegood_chassis.messaging.wake import OutboxWake
 from makegood_contracts.envelope import Record
 from makegood_contracts.ids import new_id
@@ -29,11 +29,15 @@ async def running(
     prefix: str,
     *,
     holder: str = "one",
-    sender: Sender | None = None,
+    sender: BatchProducer | None = None,
     lease: float = 1.0,
 ) -> AsyncIterator[Relay]:
     relay = Relay(
-        database, sender or Sender(servers, prefix=prefix, ack_timeout=5), holder=holder, lease_seconds=lease, batch=200
+        database,
+        sender or BatchProducer(servers, prefix=prefix, ack_timeout=5),
+        holder=holder,
+        lease_seconds=lease,
+        batch=200,
     )
     tasks = [asyncio.create_task(relay.run()), asyncio.create_task(relay.wake.run())]
     try:
@@ -120,7 +124,7 @@ def _leads(relay: Relay) -> bool:
     return relay.leading
 
 
-class Frozen(Sender):
+class Frozen(BatchProducer):
     """A process that is stopped just as it is about to send, as a virtual machine may be, and goes on much later."""
 
     def __init__(self, servers: str, prefix: str) -> None:
@@ -236,7 +240,7 @@ async def test_a_topic_that_does_not_exist_holds_up_no_other(
 
 async def test_a_wedged_producer_is_replaced(database: Database, kafka_servers: str, topic_prefix: str) -> None:
     """Its sequence is made to have a gap, which the broker refuses from then on."""
-    sender = Sender(kafka_servers, prefix=topic_prefix)
+    sender = BatchProducer(kafka_servers, prefix=topic_prefix)
     key = new_id()
     async with running(database, kafka_servers, topic_prefix, sender=sender):
         await publish(database, session_event(key, 1), 1)

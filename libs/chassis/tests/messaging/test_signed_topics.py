@@ -8,13 +8,13 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from makegood_chassis.database import Database
+from makegood_chassis.messaging.batch_producer import BatchProducer
 from makegood_chassis.messaging.consumer import Consumer
-from makegood_chassis.messaging.dead_letters import FloodGuard
+from makegood_chassis.messaging.dead_letters import DeadLetterLimit
 from makegood_chassis.messaging.event_keys import EventKey, EventKeys
 from makegood_chassis.messaging.processor import Processor
 from makegood_chassis.messaging.redrive import list_letters, redrive
 from makegood_chassis.messaging.relay import Relay
-from makegood_chassis.messaging.sender import Sender
 from makegood_chassis.messaging.signatures import SIGNATURE, Signer
 from makegood_chassis.messaging.verification import Verifier
 from makegood_contracts.ids import new_id
@@ -33,10 +33,10 @@ async def test_what_the_relay_signs_arrives_and_what_others_write_does_not(
     database: Database, kafka_servers: str, topic_prefix: str
 ) -> None:
     handlers = Handlers()
-    relay = Relay(database, Sender(kafka_servers, prefix=topic_prefix, signer=SIGNER), holder="r", batch=100)
+    relay = Relay(database, BatchProducer(kafka_servers, prefix=topic_prefix, signer=SIGNER), holder="r", batch=100)
     relaying = asyncio.create_task(relay.run())
     processor = Processor(
-        database, handlers.table(), service="availability", guard=FloodGuard(10, 60), prefix=topic_prefix,
+        database, handlers.table(), service="availability", guard=DeadLetterLimit(10, 60), prefix=topic_prefix,
         verifier=Verifier(KEYS),
     )  # fmt: skip
     consumer = Consumer(kafka_servers, f"{topic_prefix}availability", [topic_prefix + SESSIONS.name], processor)

@@ -9,7 +9,7 @@ from makegood_chassis.access.pruning import keep_pruned
 from makegood_chassis.clock import Clock
 from makegood_chassis.http.access_log import access_rows
 from makegood_chassis.http.app import create_app
-from makegood_chassis.personal_data.upkeep import keep_sealed
+from makegood_chassis.personal_data.maintenance import keep_sealed
 from makegood_chassis.service import Service, base
 
 from makegood_booking.api import (
@@ -30,7 +30,7 @@ from makegood_booking.api.rights import EXPENSIVE, RIGHTS
 from makegood_booking.desk import Desk
 from makegood_booking.handlers.due import deadline_handlers
 from makegood_booking.handlers.erasures import erasure_deadlines
-from makegood_booking.handlers.events import concerns, event_handlers
+from makegood_booking.handlers.events import event_handlers, is_relevant
 from makegood_booking.handlers.left import left_handlers
 from makegood_booking.join_links import JoinLinks
 from makegood_booking.lookout import Lookout
@@ -65,7 +65,7 @@ def bootstrap(settings: BookingSettings, clock: Clock | None = None) -> Service:
         },
         migrations=MIGRATIONS,
         grants=GRANTS,
-        concerns=concerns,
+        is_relevant=is_relevant,
         parts=Parts(
             database=database,
             clock=clock,

@@ -9,7 +9,7 @@ from fastapi import Response
 from makegood_chassis.access.request import Accesses
 from makegood_chassis.database import Database, UnitOfWork
 from makegood_chassis.group_commit import GroupCommit
-from makegood_chassis.http.idempotency import Claim, claim_many, release_many, store_many
+from makegood_chassis.http.idempotency import KeyClaim, claim_many, release_many, store_many
 from makegood_contracts.envelope import Cause
 from makegood_contracts.events import Actor, PlanKind
 from makegood_contracts.reasons import Reason
@@ -40,7 +40,7 @@ class Booking:
     wish: Wish
     booked_by: Callable[[Room], Actor | None]
     cause: Cause
-    claim: Claim | None
+    claim: KeyClaim | None
     accepted: Callable[[Session], Response] | None = None
     accesses: Accesses | None = None
     """What of it belongs into the access log; nothing where the member books."""
@@ -113,8 +113,8 @@ class Desk:
         policy = await self._policies.current(unit)
         results: list[Result | Exception] = []
         made: list[tuple[Changed, Cause]] = []
-        released: list[Claim | None] = []
-        answers: list[tuple[Claim, Response]] = []
+        released: list[KeyClaim | None] = []
+        answers: list[tuple[KeyClaim, Response]] = []
         for booking, refusal in zip(bookings, refused, strict=True):
             if refusal is not None:
                 results.append(refusal)

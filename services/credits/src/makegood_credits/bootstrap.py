@@ -10,7 +10,7 @@ from makegood_chassis.clock import Clock
 from makegood_chassis.http.access_log import access_rows
 from makegood_chassis.http.app import create_app
 from makegood_chassis.messaging.handlers import DeadlineHandlers, EventHandlers
-from makegood_chassis.personal_data.upkeep import keep_sealed
+from makegood_chassis.personal_data.maintenance import keep_sealed
 from makegood_chassis.revocation import on_tokens_revoked
 from makegood_chassis.service import Service, base
 from makegood_contracts.events import (

@@ -9,7 +9,7 @@ from typing import Final
 
 from makegood_chassis.access.pruning import keep_pruned
 from makegood_chassis.clock import Clock
-from makegood_chassis.personal_data.upkeep import keep_sealed
+from makegood_chassis.personal_data.maintenance import keep_sealed
 from makegood_chassis.service import Service, base
 
 from makegood_notifications.api.app import make_app
@@ -114,7 +114,7 @@ def bootstrap(
         app=make_app,
         audited=True,
         on_read=news.note,
-        gather=0.03,
+        linger_seconds=0.03,
         workers=(
             send,
             send_by_whatsapp,

@@ -15,10 +15,10 @@ from starlette.routing import Match
 
 from makegood_chassis.auth import Authenticator
 from makegood_chassis.http import dev_clock, gate, openapi
-from makegood_chassis.http.changes import completions
-from makegood_chassis.http.edge import Edge
 from makegood_chassis.http.limits import Limits
+from makegood_chassis.http.mutations import completions
 from makegood_chassis.http.probes import probes
+from makegood_chassis.http.request_middleware import RequestMiddleware
 from makegood_chassis.http.rights import Operation, Rights
 from makegood_chassis.http.tags import TAGS
 from makegood_chassis.keys import Keys
@@ -115,7 +115,7 @@ def health_app(service: Service) -> FastAPI:
 def _prepare(app: FastAPI, service: Service) -> None:
     app.add_exception_handler(HTTPException, _reraise_http)
     app.add_exception_handler(RequestValidationError, _reraise)
-    app.add_middleware(Edge, service=service)
+    app.add_middleware(RequestMiddleware, service=service)
     app.openapi = lambda: _document(app)  # type: ignore[method-assign]
 
 

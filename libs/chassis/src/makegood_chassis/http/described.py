@@ -7,7 +7,7 @@ from typing import Any, Final
 import msgspec
 from makegood_contracts.problems import PROBLEMS
 
-from makegood_chassis.http.changes import Changes
+from makegood_chassis.http.mutations import MutationDependency
 from makegood_chassis.http.problems import MEDIA_TYPE, Problem
 
 _TEXT: Final = {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]+$"}
@@ -39,7 +39,7 @@ _LIMITS: Final = {
 _RETRIED: Final = ("429", "503", "504")
 
 
-def answer_headers(status: str, change: Changes | None, *, has_etag: bool) -> Headers:
+def answer_headers(status: str, mutation: MutationDependency | None, *, has_etag: bool) -> Headers:
     """The headers of a route's answer with this status. `has_etag`: its content has a version."""
     found = {**_REQUEST_ID, **_LIMITS}
     good = status.startswith("2")
@@ -47,13 +47,13 @@ def answer_headers(status: str, change: Changes | None, *, has_etag: bool) -> He
         found |= ETAG
     if status == "401":
         found |= _CHALLENGE
-    if status in _RETRIED or (status == "409" and change is not None):
+    if status in _RETRIED or (status == "409" and mutation is not None):
         found |= RETRY_AFTER
-    if change is None:
+    if mutation is None:
         return found
     if good or status == "409":
         found |= REPEATED
-        if change.waits:
+        if mutation.waits:
             found |= PREFERENCE_APPLIED
     if status == "202":
         found |= LOCATION
@@ -91,28 +91,28 @@ def _example(slug: str, status: int | None = None) -> dict[str, Any]:
     return {"value": msgspec.json.decode(Problem(slug, status=status, **members).response().body)}
 
 
-def request_headers(change: Changes) -> list[dict[str, Any]]:
+def request_headers(mutation: MutationDependency) -> list[dict[str, Any]]:
     """The headers that a change takes."""
     found = [
         {
             "name": "Idempotency-Key",
             "in": "header",
-            "required": change.key_required,
+            "required": mutation.key_required,
             "description": "A fresh random value for each new intent; the same one when it is repeated.",
             "schema": _TEXT,
         }
     ]
-    if change.if_match != "none":
+    if mutation.if_match != "none":
         found.append(
             {
                 "name": "If-Match",
                 "in": "header",
-                "required": change.if_match == "required",
+                "required": mutation.if_match == "required",
                 "description": "The ETag of the version to change.",
                 "schema": {"type": "string", "pattern": r'^(\*|"[0-9]+")$', "examples": ['"3"']},
             }
         )
-    if change.waits:
+    if mutation.waits:
         found.append(
             {
                 "name": "Prefer",

@@ -49,7 +49,7 @@ WHERE k.caller = r.caller AND k.key = r.key AND k.status IS NULL
 
 
 @dataclass(frozen=True, slots=True)
-class Claim:
+class KeyClaim:
     """An idempotency key as the request sent it, with the fingerprint of method, path and body.
 
     `patience`: seconds of real time after which a first request that never answered counts as dead; its request deadline.
@@ -99,7 +99,7 @@ def fingerprint(method: str, path: str, body: bytes, content: Any = None) -> byt
 
 
 async def claim_many(
-    claims: Sequence[Claim | None], resources: Sequence[str | None], unit: UnitOfWork
+    claims: Sequence[KeyClaim | None], resources: Sequence[str | None], unit: UnitOfWork
 ) -> Sequence[Exception | None]:
     """Claims keys in `unit` with one statement, for batches. Per claim: None where the key is new (or None was passed), else
     what to raise: Replay, `idempotency-key-reused`, or `idempotency-in-flight`. A key whose first request died unanswered
@@ -140,10 +140,10 @@ async def claim_many(
 
 
 def _refusal(
-    claim: Claim,
+    claim: KeyClaim,
     index: int,
     first: dict[tuple[str, str], int],
-    claims: Sequence[Claim | None],
+    claims: Sequence[KeyClaim | None],
     taken: dict[tuple[str, str], Row],
 ) -> Exception:
     pair = (claim.caller, claim.key)
@@ -174,7 +174,7 @@ def _in_flight() -> Problem:
     return Problem("idempotency-in-flight", headers={"Retry-After": "1"})
 
 
-async def store_sealed(claim: Claim, answer: Response, person_id: str, unit: UnitOfWork) -> None:
+async def store_sealed(claim: KeyClaim, answer: Response, person_id: str, unit: UnitOfWork) -> None:
     """Stores a first answer that holds words or details of a person: encrypted with their key."""
     place = _place(claim, person_id)
     (body,) = await unit.personal_data.seal(unit, [(place, bytes(answer.body).decode())])
@@ -183,7 +183,7 @@ async def store_sealed(claim: Claim, answer: Response, person_id: str, unit: Uni
     )
 
 
-async def opened(replay: Replay, claim: Claim, unit: UnitOfWork) -> Exception:
+async def opened(replay: Replay, claim: KeyClaim, unit: UnitOfWork) -> Exception:
     """The same with its body in the clear; 404 if the person was erased since."""
     if replay.sealed_for is None:
         return replay
@@ -195,11 +195,11 @@ async def opened(replay: Replay, claim: Claim, unit: UnitOfWork) -> Exception:
     return Replay(Response(body.encode(), stored.status_code, headers=headers))
 
 
-def _place(claim: Claim, person_id: str) -> Place:
+def _place(claim: KeyClaim, person_id: str) -> Place:
     return Place("idempotency_keys", f"{claim.caller}\0{claim.key}", person_id)
 
 
-async def store_many(answers: Sequence[tuple[Claim, Response]], unit: UnitOfWork) -> None:
+async def store_many(answers: Sequence[tuple[KeyClaim, Response]], unit: UnitOfWork) -> None:
     """Stores first answers for claimed keys; a key that has one keeps it. For answers that hold nothing personal."""
     ordered = sorted(answers, key=lambda pair: (pair[0].caller, pair[0].key))
     await unit.execute(
@@ -213,7 +213,7 @@ async def store_many(answers: Sequence[tuple[Claim, Response]], unit: UnitOfWork
     )
 
 
-async def release_many(claims: Sequence[Claim | None], unit: UnitOfWork) -> None:
+async def release_many(claims: Sequence[KeyClaim | None], unit: UnitOfWork) -> None:
     """Gives unanswered keys back that were claimed in `unit` for commands that it refuses after all."""
     pairs = sorted({(claim.caller, claim.key) for claim in claims if claim is not None})
     if pairs:

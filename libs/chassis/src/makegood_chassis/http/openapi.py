@@ -11,7 +11,6 @@ from fastapi.openapi.utils import get_openapi
 from fastapi.routing import APIRoute
 
 from makegood_chassis.access.reasons import PARAMETER
-from makegood_chassis.http.changes import Changes
 from makegood_chassis.http.components import ENUMS, name_enums, name_pages, share
 from makegood_chassis.http.described import (
     LOCATION,
@@ -21,6 +20,7 @@ from makegood_chassis.http.described import (
     request_headers,
 )
 from makegood_chassis.http.examples import complete_examples
+from makegood_chassis.http.mutations import MutationDependency
 from makegood_chassis.http.problem_models import FieldPlace, problem_schemas
 from makegood_chassis.http.rights import Denial, Operation, Rights, asks_why
 from makegood_chassis.http.tags import TAGS
@@ -49,8 +49,8 @@ def dependencies(dependant: Dependant) -> Iterator[Any]:
         yield from dependencies(inner)
 
 
-def route_change(route: APIRoute) -> Changes | None:
-    return next((call for call in dependencies(route.dependant) if isinstance(call, Changes)), None)
+def route_change(route: APIRoute) -> MutationDependency | None:
+    return next((call for call in dependencies(route.dependant) if isinstance(call, MutationDependency)), None)
 
 
 def route_operations(route: APIRoute) -> list[str]:
@@ -119,7 +119,7 @@ def document(app: FastAPI) -> dict[str, Any]:
 
 
 def _complete(operation: dict[str, Any], route: APIRoute, rights: Rights) -> None:
-    change = route_change(route)
+    mutation = route_change(route)
     operation["operationId"] = operation_id(route)
     operation["summary"] = route.summary or (route.operation_id or route.name).replace("_", " ").capitalize()
     operation["security"] = []  # whoever calls proves it in another way; with a token it is changed below
@@ -132,22 +132,22 @@ def _complete(operation: dict[str, Any], route: APIRoute, rights: Rights) -> Non
             operation.setdefault("parameters", []).append(PARAMETER)
     if route.dependant.path_params:
         slugs.append("not-found")
-    if change is not None:
-        slugs += [*_CHANGE, *_VERSIONS[change.if_match]]
-        operation.setdefault("parameters", []).extend(request_headers(change))
-    if change is not None and change.key_required:
+    if mutation is not None:
+        slugs += [*_CHANGE, *_VERSIONS[mutation.if_match]]
+        operation.setdefault("parameters", []).extend(request_headers(mutation))
+    if mutation is not None and mutation.key_required:
         slugs.append("idempotency-key-required")
     answered: dict[str, Any] = operation.setdefault("responses", {})
     if "HTTPValidationError" in str(answered.get("422")):
         del answered["422"]
     for status, response in problems("validation", *slugs).items():
         _add(answered, str(status), response)
-    if route.dependant.body_params or change is not None:
+    if route.dependant.body_params or mutation is not None:
         _add(answered, "400", malformed())
     for status, response in answered.items():
         _describe_stream(response)
         has_etag = bool(getattr(answer_model(route, int(status)), "has_etag", False))
-        headers = answer_headers(status, change, has_etag=has_etag)
+        headers = answer_headers(status, mutation, has_etag=has_etag)
         response["headers"] = {**headers, **response.get("headers", {})}
 
 

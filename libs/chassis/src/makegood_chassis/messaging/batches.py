@@ -14,7 +14,7 @@ from makegood_contracts.events import Event
 from makegood_contracts.ids import is_id
 
 from makegood_chassis.messaging.dead_letters import MOST_REDRIVES, REDRIVE
-from makegood_chassis.messaging.handlers import Concerns
+from makegood_chassis.messaging.handlers import IsRelevant
 from makegood_chassis.messaging.partitions import partition_hash
 from makegood_chassis.messaging.refusals import EnvelopeRefusal, RefusedEvent, SignatureRefusal
 
@@ -72,7 +72,7 @@ def sort_out(
     records: Iterable[ConsumerRecord],
     wanted: Collection[str],
     prefix: str = "",
-    concerns: Concerns = lambda _: True,
+    is_relevant: IsRelevant = lambda _: True,
     check: CheckSignature | None = None,
     partitions: Callable[[str], int] = lambda _: 0,
 ) -> SortedOut:
@@ -100,7 +100,7 @@ def sort_out(
             continue
         try:
             received = _read(record, topic)
-            skip = not concerns(received.event)
+            skip = not is_relevant(received.event)
         except (MalformedEvent, RefusedEvent) as error:
             result.unreadable.append(Unreadable(record, topic, *_identify(record), error))
         except Exception as fault:
@@ -175,7 +175,7 @@ def _identify(record: ConsumerRecord) -> tuple[str, int]:
     return _made_of_its_place(record), count
 
 
-def in_waves(received: Sequence[Received[Any]]) -> list[tuple[type[Event], list[Received[Any]]]]:
+def group_preserving_key_order(received: Sequence[Received[Any]]) -> list[tuple[type[Event], list[Received[Any]]]]:
     """Groups of one event type each, to be handled one after the other: as few as a key's order across types allows.
 
     Each event goes into the first group of its type that is not before the group of the event before it with the same

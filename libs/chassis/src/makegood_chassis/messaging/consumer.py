@@ -19,8 +19,8 @@ from aiokafka.structs import TopicPartition
 from makegood_chassis import metrics
 from makegood_chassis.health import Health
 from makegood_chassis.kafka_connection import Brokers, kafka_arguments
-from makegood_chassis.messaging import points
-from makegood_chassis.messaging.dead_letters import Flood
+from makegood_chassis.messaging import failpoints
+from makegood_chassis.messaging.dead_letters import DeadLetterLimitExceeded
 from makegood_chassis.messaging.failures import Stopped, is_transient
 from makegood_chassis.messaging.processor import Processor
 from makegood_chassis.messaging.progress import Progress
@@ -86,16 +86,16 @@ class Consumer:
             try:
                 await self._member()
                 pause = 0.1
-            except Flood:
+            except DeadLetterLimitExceeded:
                 _log.error("consumer stopped by a flood of failures", cool_down=self._cool_down)
                 metrics.CONSUMER_STOPPED.set(1)
-                self._health.broken("consumer", "stopped: too many events failed; see the dead letters")
+                self._health.set_unhealthy("consumer", "stopped: too many events failed; see the dead letters")
                 await self._rest(self._cool_down)
                 metrics.CONSUMER_STOPPED.set(0)
             except Exception as error:
                 if not is_transient(error):
                     raise
-                self._health.broken("consumer", f"waits for Kafka: {type(error).__name__}")
+                self._health.set_unhealthy("consumer", f"waits for Kafka: {type(error).__name__}")
                 await self._rest(pause)
                 pause = min(pause * 2, 2.0)
 
@@ -159,7 +159,7 @@ class Consumer:
             _log.info("progress not told yet", error=type(error).__name__)
 
     async def _process(self, polled: Polled) -> None:
-        points.reached("consumer.polled")
+        failpoints.reached("consumer.polled")
         self._work = asyncio.create_task(self._handle(polled))
         try:
             await asyncio.wait({self._work})
@@ -200,7 +200,7 @@ class Consumer:
             offsets = {part: at for part, at in self._offsets.items() if part in self._kafka.assignment()}
             if not offsets:
                 return
-            points.reached("consumer.before_offsets")
+            failpoints.reached("consumer.before_offsets")
             try:
                 await self._kafka.commit(offsets)
             except (CommitFailedError, IllegalStateError):
@@ -209,7 +209,7 @@ class Consumer:
             except KafkaError as error:
                 _log.info("offsets not committed yet", error=type(error).__name__)
                 return
-            points.reached("consumer.after_offsets")
+            failpoints.reached("consumer.after_offsets")
             for part, at in offsets.items():
                 if self._offsets.get(part) == at:
                     del self._offsets[part]
@@ -223,11 +223,11 @@ class Consumer:
             return
         if waiting:
             self._kafka.pause(*self._kafka.assignment())
-            self._health.broken("consumer", "waits for a server")
+            self._health.set_unhealthy("consumer", "waits for a server")
         else:
             self._kafka.resume(*(self._kafka.paused() & self._kafka.assignment()))
             if self._ours:
-                self._health.fine("consumer")
+                self._health.set_healthy("consumer")
 
     async def revoked(self) -> None:
         """Finishes or abandons the poll in hand and commits, before another member may take over."""
@@ -247,7 +247,7 @@ class Consumer:
 
     def assigned(self) -> None:
         self._ours = True
-        self._health.fine("consumer")
+        self._health.set_healthy("consumer")
 
 
 class _Listener(ConsumerRebalanceListener):  # type: ignore[misc]

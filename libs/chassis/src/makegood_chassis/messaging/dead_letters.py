@@ -34,11 +34,11 @@ HEADERS: Final = frozenset({REASON, TOPIC, PARTITION, OFFSET, AT, ATTEMPTS, KEY,
 """What a dead letter has beyond the headers of the event."""
 
 
-class Flood(Exception):
+class DeadLetterLimitExceeded(Exception):
     """So many events failed in a while that the fault is not theirs: the consumer stops instead of giving up more."""
 
 
-class FloodGuard:
+class DeadLetterLimit:
     """At most `limit` dead letters in `window` seconds (REL-7)."""
 
     def __init__(self, limit: int, window: float) -> None:
@@ -47,12 +47,12 @@ class FloodGuard:
         self._moments: deque[float] = deque()
 
     def check(self) -> None:
-        """Raises Flood when one more would be too many."""
+        """Raises DeadLetterLimitExceeded if one more would be too many."""
         now = time.monotonic()
         while self._moments and self._moments[0] <= now - self.window:
             self._moments.popleft()
         if len(self._moments) >= self._limit:
-            raise Flood
+            raise DeadLetterLimitExceeded
 
     def count(self) -> None:
         self._moments.append(time.monotonic())
@@ -63,7 +63,7 @@ def reason_of(error: BaseException) -> str:
     return error.reason if isinstance(error, RefusedEvent) else type(error).__name__
 
 
-def dead_letter(record: ConsumerRecord, *, service: str, topic: str, reason: str, attempts: int) -> Record:
+def as_dead_letter(record: ConsumerRecord, *, service: str, topic: str, reason: str, attempts: int) -> Record:
     """The record as it came, with why and whence."""
     key, exact = _text(record.key)
     headers = [(name, _text(value)[0]) for name, value in record.headers if name not in HEADERS]
@@ -94,15 +94,15 @@ def _text(raw: bytes | None) -> tuple[str, bool]:
     return text, text.encode() == (raw or b"")
 
 
-async def give_up(
+async def dead_letter(
     database: Database, record: ConsumerRecord, event_id: str, redrive: int, *, service: str, topic: str,
     reason: str, attempts: int,
 ) -> bool:  # fmt: skip
     """Marks the event dead and publishes its dead letter in one transaction; False if that was done before."""
     async with database.transaction(Cause(event_id, event_id)) as unit:
-        if not await inbox.bury(event_id, redrive, unit):
+        if not await inbox.mark_dead_unless_handled(event_id, redrive, unit):
             return False
-        unit.publish_record(dead_letter(record, service=service, topic=topic, reason=reason, attempts=attempts))
+        unit.publish_record(as_dead_letter(record, service=service, topic=topic, reason=reason, attempts=attempts))
     return True
 
 

@@ -19,7 +19,7 @@ from makegood_contracts.envelope import Cause
 from makegood_chassis import metrics, observe
 from makegood_chassis.database import Database, Row, UnitOfWork
 from makegood_chassis.health import Health
-from makegood_chassis.messaging import points
+from makegood_chassis.messaging import failpoints
 from makegood_chassis.messaging.failures import Stopped, is_transient, until_it_passes
 from makegood_chassis.messaging.handlers import DeadlineHandlers, Due
 
@@ -110,11 +110,11 @@ class Deadlines:
         def failed(error: BaseException, attempts: int) -> None:
             self._patience = min(0.8, 0.25 * 2**attempts)
             if attempts == 3:
-                self._health.broken("deadlines", f"waits for a server: {type(error).__name__}")
+                self._health.set_unhealthy("deadlines", f"waits for a server: {type(error).__name__}")
 
         await until_it_passes(self._turn, given_up=lambda: self._stopping, failed=failed, longest=1.0)
         self._patience = 0.25
-        self._health.fine("deadlines")
+        self._health.set_healthy("deadlines")
 
     async def _turn(self) -> None:
         """One batch of due deadlines, or the wait for the next."""
@@ -166,7 +166,7 @@ class Deadlines:
         pairs: list[_Pair] = []
         async with self._database.transaction(Cause.begin()) as unit:
             rows = await self._rows(unit, these)
-            points.reached("deadlines.taken")
+            failpoints.reached("deadlines.taken")
             by_kind: dict[str, list[Due]] = {}
             for kind, entity_id, due_at, _ in sorted(rows, key=lambda row: row["due_at"]):
                 pairs.append((kind, entity_id))

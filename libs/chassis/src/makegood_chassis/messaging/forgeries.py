@@ -30,7 +30,7 @@ from makegood_chassis.messaging.dead_letters import (
     REASON,
     TOPIC,
     UNTIL,
-    give_up,
+    dead_letter,
 )
 from makegood_chassis.messaging.reading import Stretch
 
@@ -146,7 +146,7 @@ class Forgeries:
             places.count += count
 
     async def _whole(self, one: Forged) -> bool:
-        return await give_up(
+        return await dead_letter(
             self._database, one.record, one.event_id, 0,
             service=self._service, topic=one.topic, reason=one.reason, attempts=1,
         )  # fmt: skip

@@ -22,7 +22,7 @@ event it cannot take: then the batch is split until the culprit stands alone, an
 EventHandlers = Mapping[type[Event], EventHandler]
 """Routing table of a service: event type → handler. The topics to read follow from it."""
 
-Concerns = Callable[[Event], bool]
+IsRelevant = Callable[[Event], bool]
 """Whether a service has anything to do with an event of a type that it handles. What does not concern it touches no table."""
 
 

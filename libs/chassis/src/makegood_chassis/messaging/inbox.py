@@ -66,8 +66,8 @@ def _canonical(event_id: str) -> str:
     return event_id if len(event_id) == 36 and event_id.islower() else str(uuid.UUID(event_id))
 
 
-async def bury(event_id: str, redrive: int, unit: UnitOfWork) -> bool:
-    """Marks the event as a dead letter; False if it was handled, or buried, before."""
+async def mark_dead_unless_handled(event_id: str, redrive: int, unit: UnitOfWork) -> bool:
+    """Marks the event as a dead letter; False if it was handled or given up before."""
     return bool(await unit.fetch(_BURY, event_id, redrive))
 
 

@@ -19,12 +19,12 @@ from tenacity import AsyncRetrying, retry_if_not_exception_type, stop_after_atte
 
 from makegood_chassis import metrics, observe
 from makegood_chassis.database import Database, UnitOfWork
-from makegood_chassis.messaging import inbox, points
-from makegood_chassis.messaging.batches import Arrival, SortedOut, Unreadable, in_waves, sort_out
-from makegood_chassis.messaging.dead_letters import FloodGuard, dead_letter, give_up, reason_of
+from makegood_chassis.messaging import failpoints, inbox
+from makegood_chassis.messaging.batches import Arrival, SortedOut, Unreadable, group_preserving_key_order, sort_out
+from makegood_chassis.messaging.dead_letters import DeadLetterLimit, as_dead_letter, dead_letter, reason_of
 from makegood_chassis.messaging.failures import Stopped, until_it_passes
 from makegood_chassis.messaging.forgeries import Forgeries
-from makegood_chassis.messaging.handlers import Concerns, EventHandlers
+from makegood_chassis.messaging.handlers import EventHandlers, IsRelevant
 from makegood_chassis.messaging.reading import Stretch
 from makegood_chassis.messaging.refusals import RefusalReason, SignatureRefusal, TooEarly
 from makegood_chassis.messaging.sequences import Sequences
@@ -48,9 +48,9 @@ class Processor:
         handlers: EventHandlers,
         *,
         service: str,
-        guard: FloodGuard,
+        guard: DeadLetterLimit,
         prefix: str = "",
-        concerns: Concerns = lambda _: True,
+        is_relevant: IsRelevant = lambda _: True,
         verifier: Verifier | None = None,
         clock_patience: float = 0.0,
         given_up: Callable[[], bool] = lambda: False,
@@ -61,7 +61,7 @@ class Processor:
         self._service = service
         self._guard = guard
         self._prefix = prefix
-        self._concerns = concerns
+        self._concerns = is_relevant
         self._verifier = verifier
         self._forgeries = Forgeries(database, service)
         self._sequences = Sequences()
@@ -77,7 +77,7 @@ class Processor:
             raise ValueError(f"handlers for types that no contract has: {sorted(unknown)}")
 
     async def process(self, records: Sequence[ConsumerRecord]) -> None:
-        """Returns once each record is handled, skipped or a dead letter. Raises Stopped or Flood; then some may be handled,
+        """Returns once each record is handled, skipped or a dead letter. Raises Stopped or DeadLetterLimitExceeded; then some may be handled,
         and those will be known as such when they come again."""
         started = time.perf_counter()
         sorted_out = await self._sort_out(records)
@@ -155,15 +155,15 @@ class Processor:
         spans = observe.receive(received, self._service)
         async with spans, self._database.transaction(Cause.begin()) as unit:
             fresh = await inbox.claim(spans.received, unit)
-            points.reached("consumer.inbox")
+            failpoints.reached("consumer.inbox")
             taken = fresh
             if repeated := self._sequences.repeated(fresh):
                 for event_id in repeated:
                     unit.refuse(event_id, "sequence-repeated")
                 taken = [one for one in fresh if one.id not in repeated]
-            for kind, group in in_waves(taken):
+            for kind, group in group_preserving_key_order(taken):
                 await self._handlers[kind](group, unit)
-            points.reached("consumer.handled")
+            failpoints.reached("consumer.handled")
             refused = dict(unit.refused)
             if refused:
                 self._be_patient_with_clocks(refused)
@@ -192,7 +192,7 @@ class Processor:
             elif not self._forgeries.allows(arrival.record, arrival.topic, reason):
                 continue
             unit.publish_record(
-                dead_letter(arrival.record, service=self._service, topic=arrival.topic, reason=reason, attempts=1)
+                as_dead_letter(arrival.record, service=self._service, topic=arrival.topic, reason=reason, attempts=1)
             )
         await inbox.mark_dead(list(refused), unit)
 
@@ -237,13 +237,13 @@ class Processor:
             self._guard.check()
         elif not self._forgeries.allows(one.record, one.topic, reason):
             return
-        buried = await self._until_it_passes(
-            lambda: give_up(
+        given_up = await self._until_it_passes(
+            lambda: dead_letter(
                 self._database, one.record, event_id, redrive,
                 service=self._service, topic=one.topic, reason=reason, attempts=attempts,
             )
         )  # fmt: skip
-        if not buried:
+        if not given_up:
             metrics.INBOX_DUPLICATES.inc()
             return
         self._note_dead(one, event_id, reason, "dead", observe.frames(error), counts=not redrive)

@@ -17,10 +17,10 @@ import structlog
 from makegood_chassis import metrics
 from makegood_chassis.database import Database
 from makegood_chassis.health import Health
-from makegood_chassis.messaging import points
+from makegood_chassis.messaging import failpoints
+from makegood_chassis.messaging.batch_producer import TOPIC_TROUBLE, BatchProducer, Outcome
 from makegood_chassis.messaging.failures import Stopped, until_it_passes
 from makegood_chassis.messaging.lease import Lease
-from makegood_chassis.messaging.sender import TOPIC_TROUBLE, Outcome, Sender
 from makegood_chassis.messaging.wake import CHANNEL, OutboxWake
 
 _FETCH: Final = """
@@ -55,12 +55,12 @@ class Relay:
     def __init__(
         self,
         database: Database,
-        sender: Sender,
+        sender: BatchProducer,
         *,
         holder: str,
         watch: Database | None = None,
         batch: int = 1000,
-        gather: float = 0.0,
+        linger_seconds: float = 0.0,
         lease_seconds: float = 4.0,
         health: Health | None = None,
     ) -> None:
@@ -68,7 +68,7 @@ class Relay:
         self._watch = watch or database
         self._sender = sender
         self._batch = batch
-        self._gather = gather
+        self._linger_seconds = linger_seconds
         self._lease = Lease(database, "relay", holder, seconds=lease_seconds)
         self._health = health or Health()
         self._stopping = False
@@ -100,7 +100,7 @@ class Relay:
                     if await self._patiently(self._lease.take):
                         await self._lead()
                         continue
-                self._health.fine("relay")
+                self._health.set_healthy("relay")
                 await self._wait(_POLL)
         finally:
             self._watch.on_publish.remove(self.wake.published)
@@ -118,8 +118,8 @@ class Relay:
                     break
                 if not sent or not (self._more or self.wake.event.is_set()):
                     await self._wait(_POLL)
-                    if self._gather and self.wake.event.is_set() and not self._stopping:
-                        await asyncio.sleep(self._gather)
+                    if self._linger_seconds and self.wake.event.is_set() and not self._stopping:
+                        await asyncio.sleep(self._linger_seconds)
                 elif _LARGE <= sent < self._batch and not self._stopping:
                     # Under load a broker's cost is by the request: what gathers meanwhile goes with the next one.
                     await asyncio.sleep(_COALESCE)
@@ -148,13 +148,13 @@ class Relay:
         if not rows:
             # The broker is looked for before there is something to send, so that the first event need not wait.
             await self._sender.open()
-            self._health.fine("relay")
+            self._health.set_healthy("relay")
             return 0
-        points.reached("relay.fetched")
+        failpoints.reached("relay.fetched")
         if not self._lease.held:
             return 0
         outcome = await self._sender.send(rows)
-        points.reached("relay.sent")
+        failpoints.reached("relay.sent")
         self._more = len(outcome.sent) < len(rows) or len(rows) == self._batch
         if outcome.sent:
             metrics.RELAY_LAG.observe(max(0.0, (datetime.now(UTC) - rows[0]["created_at"]).total_seconds()))
@@ -181,7 +181,7 @@ class Relay:
         acked = tuple(self._acked)
         async with self._database.reading() as queries:
             done = await queries.execute(_DELETE, acked, self._lease.holder, self._lease.fence)
-        points.reached("relay.deleted")
+        failpoints.reached("relay.deleted")
         del self._acked[: len(acked)]
         if done == "DELETE 0":
             # Somebody else leads, or a leader before us sent the same rows; the lease itself tells which.
@@ -210,7 +210,7 @@ class Relay:
 
     def _note_failures(self, outcome: Outcome) -> None:
         if not outcome.failed:
-            self._health.fine("relay")
+            self._health.set_healthy("relay")
             return
         for error in outcome.failed.values():
             if not isinstance(error, TOPIC_TROUBLE):
@@ -220,7 +220,7 @@ class Relay:
             metrics.RELAY_FAILURES.labels(type(error).__name__).inc()
             _log.warning("topic not sent", topic=topic, error=type(error).__name__)
             self._blocked[topic] = until
-        self._health.broken("relay", f"not sent: {', '.join(sorted(outcome.failed))}")
+        self._health.set_unhealthy("relay", f"not sent: {', '.join(sorted(outcome.failed))}")
 
     async def _patiently(self, operation: Callable[[], Awaitable[T]]) -> T:
         """Tries again while servers are away; raises Stopped at stop, or once a lease that was held is lost."""
@@ -228,7 +228,7 @@ class Relay:
 
         def failed(error: BaseException, attempts: int) -> None:
             metrics.RELAY_FAILURES.labels(type(error).__name__).inc()
-            self._health.broken("relay", f"waits for a server: {type(error).__name__}")
+            self._health.set_unhealthy("relay", f"waits for a server: {type(error).__name__}")
             if attempts == 1:
                 _log.warning("relay tries again", error=type(error).__name__)
 

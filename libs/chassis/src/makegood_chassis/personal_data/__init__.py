@@ -2,5 +2,5 @@
 replica, and in every backup that does not hold the keys.
 
 `master_keys` wrap people's keys, a `KeyStore` keeps them, `PersonalData` seals and opens texts, `letters` are texts inside
-events, `upkeep` seals what older versions left in the clear and follows a change of the master key.
+events, `maintenance` seals what older versions left in the clear and follows a change of the master key.
 """

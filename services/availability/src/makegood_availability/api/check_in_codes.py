@@ -6,8 +6,8 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Response
 from makegood_chassis.http.answers import answer
-from makegood_chassis.http.changes import Change, changes
 from makegood_chassis.http.models import View, example
+from makegood_chassis.http.mutations import Mutation, mutation
 from makegood_chassis.http.openapi import problems
 from makegood_chassis.http.problems import not_found
 from makegood_chassis.http.rights import Access, operation
@@ -37,15 +37,15 @@ class CheckInCodeView(View):
 async def change_check_in_code(
     venue_id: str,
     access: Annotated[Access, Depends(operation("venues.change"))],
-    change: Annotated[Change, Depends(changes())],
+    mutation: Annotated[Mutation, Depends(mutation())],
 ) -> Response:
     """Makes a new code. The one before it checks nobody in any more, so replace what the venue shows at once."""
-    async with locked_venue(venue_id, change) as (venue, unit):
+    async with locked_venue(venue_id, mutation) as (venue, unit):
         code, version = new_code(), venue.version + 1
         await venues.set_code(unit, venue.id, version, code)
         told = VenueCodeChanged(venue_id=venue.id, venue_version=version, code_digest=digest(code, venue.id))
-        unit.publish(told, sequence=version, cause=change.cause)
-        return change.answer(200, CheckInCodeView(venue_id=venue.id, code=code), version=version)
+        unit.publish(told, sequence=version, cause=mutation.cause)
+        return mutation.answer(200, CheckInCodeView(venue_id=venue.id, code=code), version=version)
 
 
 @router.get("/v1/venues/{venue_id}/check-in-code", response_model=CheckInCodeView, responses=problems("not-found"))

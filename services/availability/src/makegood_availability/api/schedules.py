@@ -7,7 +7,7 @@ from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Depends, Response
 from makegood_chassis.http.answers import answer
-from makegood_chassis.http.changes import Change, changes
+from makegood_chassis.http.mutations import Mutation, mutation
 from makegood_chassis.http.openapi import problems
 from makegood_chassis.http.pages import Cursor, Limit, Page, decode_cursor, page
 from makegood_chassis.http.problems import Problem, invalid, not_found
@@ -46,19 +46,19 @@ async def publish_schedule(
     provider_id: ProviderId,
     body: ScheduleBody,
     access: Annotated[Access, Depends(operation("schedule.publish"))],
-    change: Annotated[Change, Depends(changes())],
+    mutation: Annotated[Mutation, Depends(mutation())],
 ) -> Response:
     """Replaces the provider's schedule. Sessions and holds that exist are never touched."""
     access.require("provider", provider_id=provider_id)
-    async with change.unit() as unit:
+    async with mutation.unit() as unit:
         before = await schedules.lock(unit, provider_id)
-        change.expect_version(before.version if before else 0)
+        mutation.expect_version(before.version if before else 0)
         kept = body.model_dump(mode="json")
         version, sequence = await schedules.publish(unit, provider_id, kept)
         unit.publish(_published(provider_id, version, body), sequence=sequence)
         plan_look(provider_id, unit)
         first = before is None or before.body is None
-        return change.answer(201 if first else 200, _view(provider_id, version, kept), version=version)
+        return mutation.answer(201 if first else 200, _view(provider_id, version, kept), version=version)
 
 
 @router.get(
@@ -86,7 +86,7 @@ async def add_time_off(
     provider_id: ProviderId,
     body: TimeOffBody,
     access: Annotated[Access, Depends(operation("time-off.add"))],
-    change: Annotated[Change, Depends(changes())],
+    mutation: Annotated[Mutation, Depends(mutation())],
 ) -> Response:
     """Takes time off: nothing is offered in it any more.
 
@@ -96,11 +96,11 @@ async def add_time_off(
     """
     access.require("provider", provider_id=provider_id)
     entry = TimeOff(new_id(), body.starts_at, body.ends_at, body.note)
-    async with change.unit() as unit:
+    async with mutation.unit() as unit:
         if entry.ends_at <= unit.now:
             raise invalid("#/ends_at", "Time off that is over already takes nothing off.")
         before = await schedules.lock(unit, provider_id)
-        change.expect_version(before.version if before else 0)
+        mutation.expect_version(before.version if before else 0)
         inside = await sessions_within(unit, provider_id, entry.starts_at, entry.ends_at)
         if inside and body.sessions is None:
             named = [InsideView.model_validate(session) for session in inside[:MOST_NAMED]]
@@ -119,7 +119,7 @@ async def add_time_off(
             ),
             sequence=sequence,
         )
-        return change.answer(201, TimeOffView.model_validate(entry), personal_of=provider_id)
+        return mutation.answer(201, TimeOffView.model_validate(entry), personal_of=provider_id)
 
 
 @router.get(
@@ -149,25 +149,25 @@ async def remove_time_off(
     provider_id: ProviderId,
     time_off_id: str,
     access: Annotated[Access, Depends(operation("time-off.remove"))],
-    change: Annotated[Change, Depends(changes())],
+    mutation: Annotated[Mutation, Depends(mutation())],
 ) -> Response:
     """Takes time off back: the schedule's hours are offered again."""
     access.require("provider", provider_id=provider_id)
     if not is_id(time_off_id):
         raise not_found("time off")
-    async with change.unit() as unit:
+    async with mutation.unit() as unit:
         # The provider's row first, like every other change, so that no two changes wait for each other in a circle.
         before = await schedules.lock(unit, provider_id)
         if before is None or not await schedules.remove_time_off(unit, provider_id, time_off_id):
             raise not_found("time off")
-        change.expect_version(before.version)
+        mutation.expect_version(before.version)
         version, sequence = await schedules.touch(unit, provider_id)
         plan_look(provider_id, unit)
         unit.publish(
             TimeOffRemoved(provider_id=provider_id, schedule_version=version, time_off_id=time_off_id),
             sequence=sequence,
         )
-        return change.answer(204)
+        return mutation.answer(204)
 
 
 def _view(provider_id: str, version: int, body: Any) -> ScheduleView:

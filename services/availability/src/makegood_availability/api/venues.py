@@ -9,7 +9,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Response
 from makegood_chassis.database import UnitOfWork
 from makegood_chassis.http.answers import answer
-from makegood_chassis.http.changes import Change, changes
+from makegood_chassis.http.mutations import Mutation, mutation
 from makegood_chassis.http.openapi import LOCATION, problems
 from makegood_chassis.http.pages import Cursor, Limit, Page, decode_cursor, page
 from makegood_chassis.http.problems import not_found
@@ -27,15 +27,15 @@ router = APIRouter(tags=["venues"])
 
 
 @asynccontextmanager
-async def locked_venue(venue_id: str, change: Change) -> AsyncIterator[tuple[VenueRow, UnitOfWork]]:
+async def locked_venue(venue_id: str, mutation: Mutation) -> AsyncIterator[tuple[VenueRow, UnitOfWork]]:
     """The venue, locked in the change's unit; raises the 404 problem without it, 412 for another version than was asked for."""
     if not is_id(venue_id):
         raise not_found("venue")
-    async with change.unit() as unit:
+    async with mutation.unit() as unit:
         venue = await venues.lock(unit, venue_id)
         if venue is None:
             raise not_found("venue")
-        change.expect_version(venue.version)
+        mutation.expect_version(venue.version)
         yield venue, unit
 
 
@@ -48,15 +48,15 @@ async def locked_venue(venue_id: str, change: Change) -> AsyncIterator[tuple[Ven
 async def create_venue(
     body: VenueBody,
     access: Annotated[Access, Depends(operation("venues.change"))],
-    change: Annotated[Change, Depends(changes(if_match="none"))],
+    mutation: Annotated[Mutation, Depends(mutation(if_match="none"))],
 ) -> Response:
     """A new venue."""
     venue = _row(new_id(), 1, body)
-    async with change.unit() as unit:
+    async with mutation.unit() as unit:
         await venues.insert(unit, venue)
         await plan_look_in_person(unit)
         tell(venue, unit)
-        return change.answer(201, _view(venue), version=1, location=f"/v1/venues/{venue.id}")
+        return mutation.answer(201, _view(venue), version=1, location=f"/v1/venues/{venue.id}")
 
 
 @router.put("/v1/venues/{venue_id}", response_model=VenueView, responses=problems("validation", "not-found"))
@@ -64,15 +64,15 @@ async def change_venue(
     venue_id: str,
     body: VenueBody,
     access: Annotated[Access, Depends(operation("venues.change"))],
-    change: Annotated[Change, Depends(changes())],
+    mutation: Annotated[Mutation, Depends(mutation())],
 ) -> Response:
     """Replaces what is known of the venue. Sessions that are booked in it stay."""
-    async with locked_venue(venue_id, change) as (before, unit):
+    async with locked_venue(venue_id, mutation) as (before, unit):
         venue = _row(before.id, before.version + 1, body)
         await venues.update(unit, venue)
         await plan_look_in_person(unit)
         tell(venue, unit)
-        return change.answer(200, _view(venue), version=venue.version)
+        return mutation.answer(200, _view(venue), version=venue.version)
 
 
 @router.get("/v1/venues", response_model=Page[VenueView], responses=problems("validation"))

@@ -9,7 +9,7 @@ from uuid import UUID
 
 from fastapi import APIRouter, Depends, Response
 from makegood_chassis.http.answers import answer
-from makegood_chassis.http.changes import Change, changes
+from makegood_chassis.http.mutations import Mutation, mutation
 from makegood_chassis.http.openapi import problems
 from makegood_chassis.http.pages import Cursor, Limit, Page, decode_cursor, page
 from makegood_chassis.http.problems import Problem, invalid, not_found
@@ -46,7 +46,7 @@ async def join_waitlist(
     room_id: str,
     body: WaitlistBody,
     access: Annotated[Access, Depends(operation("waitlist.join"))],
-    change: Annotated[Change, Depends(changes(if_match="none"))],
+    mutation: Annotated[Mutation, Depends(mutation(if_match="none"))],
     parts: PartsOf,
 ) -> Response:
     """Waits for a time of the provider's. Where one is free already, the offer follows in a moment.
@@ -57,7 +57,7 @@ async def join_waitlist(
     stands. At most five wishes of a room are open at once.
     """
     await _room_to_be_open(parts, room_id)
-    async with change.unit() as unit:
+    async with mutation.unit() as unit:
         # News that the room is closed waits for the entry, and then ends it.
         room = _visible(await rooms.find(unit, room_id, keep=True), access)
         if not room.active:
@@ -82,7 +82,7 @@ async def join_waitlist(
         if entry == "full":
             raise Problem("waitlist-full")
         (listed,) = await waitlist.list_of_room(unit, room.room_id, None, 1, only=entry.id)
-        return change.answer(201 if entry is wish else 200, _view(listed))
+        return mutation.answer(201 if entry is wish else 200, _view(listed))
 
 
 @router.get(
@@ -110,17 +110,17 @@ async def leave_waitlist(
     room_id: str,
     entry_id: str,
     access: Annotated[Access, Depends(operation("waitlist.leave"))],
-    change: Annotated[Change, Depends(changes(if_match="none"))],
+    mutation: Annotated[Mutation, Depends(mutation(if_match="none"))],
     parts: PartsOf,
 ) -> Response:
     """Waits no more; an offer passes on to the next in line."""
-    async with change.unit() as unit:
+    async with mutation.unit() as unit:
         room = _visible(await rooms.find(unit, room_id), access)
         entries = await waitlist.by_ids(unit, [entry_id]) if is_id(entry_id) else []
         if [entry.room_id for entry in entries] != [room.room_id]:
             raise not_found("entry")
         await parts.line.leave(entries, unit)
-        return change.answer(204)
+        return mutation.answer(204)
 
 
 async def _room_to_be_open(parts: Parts, room_id: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Response
-from makegood_chassis.http.changes import Change, changes
+from makegood_chassis.http.mutations import Mutation, mutation
 from makegood_chassis.http.openapi import LOCATION, problems
 from makegood_chassis.http.problems import Problem, invalid, not_found
 from makegood_chassis.http.rights import Access, operation
@@ -67,7 +67,7 @@ _REFUSALS = (
 async def book_session(
     body: BookRequest,
     access: Annotated[Access, Depends(operation("session.book"))],
-    change: Annotated[Change, Depends(changes(key_required=True, if_match="none", waits=True))],
+    mutation: Annotated[Mutation, Depends(mutation(key_required=True, if_match="none", waits=True))],
     parts: PartsOf,
 ) -> Response:
     """Books a session: one slot and one credit are held, or neither.
@@ -91,29 +91,29 @@ async def book_session(
         venue_id=body.venue_id,
     )
     session_id = new_id()
-    if not change.wait:
-        session, response = await _submit(parts, _booking(session_id, wish, access, change, waits=False))
-        return response or session_answer(change, 202, session, session_path(session_id))
+    if not mutation.wait:
+        session, response = await _submit(parts, _booking(session_id, wish, access, mutation, waits=False))
+        return response or session_answer(mutation, 202, session, session_path(session_id))
     async with parts.signals.waiting(decided_key(session_id)) as waiter:
-        session, _ = await _submit(parts, _booking(session_id, wish, access, change, waits=True))
+        session, _ = await _submit(parts, _booking(session_id, wish, access, mutation, waits=True))
 
         async def look() -> Session | None:
             async with parts.database.reading() as queries:
                 found = await parts.sessions.read(session_id, queries)
             return found if found is not None and decided(found) else None
 
-        outcome = await waiter.result(change.wait, look)
+        outcome = await waiter.result(mutation.wait, look)
     if outcome is None:
-        return await change.complete(session_answer(change, 202, session, session_path(session_id)))
+        return await mutation.complete(session_answer(mutation, 202, session, session_path(session_id)))
     if outcome.status == "rejected":
-        return await change.complete(await refused(parts, outcome))
+        return await mutation.complete(await refused(parts, outcome))
     # 201 says that there is a session now; one that another request cancelled meanwhile is none.
-    return await change.complete(
-        session_answer(change, 200 if outcome.over else 201, outcome, session_path(session_id))
+    return await mutation.complete(
+        session_answer(mutation, 200 if outcome.over else 201, outcome, session_path(session_id))
     )
 
 
-def _booking(session_id: str, wish: Wish, access: Access, change: Change, *, waits: bool) -> Booking:
+def _booking(session_id: str, wish: Wish, access: Access, mutation: Mutation, *, waits: bool) -> Booking:
     def booked_by(room: Room) -> Actor | None:
         about = f"session:{session_id}"
         role = access.noted_role(member_id=room.member_id, provider_id=room.provider_id, entity=about)
@@ -123,9 +123,9 @@ def _booking(session_id: str, wish: Wish, access: Access, change: Change, *, wai
         session_id,
         wish,
         booked_by,
-        change.cause,
-        change.claim,
-        None if waits else lambda session: session_answer(change, 202, session, session_path(session_id)),
+        mutation.cause,
+        mutation.claim,
+        None if waits else lambda session: session_answer(mutation, 202, session, session_path(session_id)),
         access.accesses,
     )
 

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Response
 from makegood_chassis.database import UnitOfWork
-from makegood_chassis.http.changes import Change, changes
+from makegood_chassis.http.mutations import Mutation, mutation
 from makegood_chassis.http.openapi import problems
 from makegood_chassis.http.problems import invalid, not_found
 from makegood_chassis.http.rights import Access, operation
@@ -38,32 +38,32 @@ from makegood_booking.store.venues import code_digest
 
 router = APIRouter(tags=["sessions"])
 
-ChangeOf = Annotated[Change, Depends(changes())]
-EndingOf = Annotated[Change, Depends(changes(waits=True))]
+MutationOf = Annotated[Mutation, Depends(mutation())]
+EndingOf = Annotated[Mutation, Depends(mutation(waits=True))]
 _LATER: dict[int | str, dict[str, Any]] = {
     202: {"model": SessionView, "description": "Done; what follows for the credit will stand at `Location`"}
 }
 
 
 async def locked(
-    parts: Parts, session_id: str, access: Access, change: Change, unit: UnitOfWork
+    parts: Parts, session_id: str, access: Access, mutation: Mutation, unit: UnitOfWork
 ) -> tuple[Session, Party]:
     """The session, locked, and as which party the caller changes it."""
     session = await parts.sessions.lock(session_id, unit)
     if session is None:
         raise not_found("session")
     role = access.require("session", member_id=session.booked.member_id, provider_id=session.booked.provider_id)
-    change.expect_version(session.version)
+    mutation.expect_version(session.version)
     return session, "member" if role == "member" else "provider"
 
 
 async def save(
-    parts: Parts, result: Changed | Refusal | Unfit, before: Session, party: Party, change: Change, unit: UnitOfWork
+    parts: Parts, result: Changed | Refusal | Unfit, before: Session, party: Party, mutation: Mutation, unit: UnitOfWork
 ) -> Session:
     """The session after a change that its rule allows, written and told."""
     changed = allowed(result, before, unit.now)
     if changed.events:
-        await parts.sessions.save([(changed, change.cause)], unit)
+        await parts.sessions.save([(changed, mutation.cause)], unit)
         announce([before], [changed.session], parts.signals, unit)
     if party == "member":
         await touch_rooms([before.booked.room_id], unit)
@@ -78,16 +78,16 @@ async def save(
 async def confirm_session(
     session_id: SessionId,
     access: Annotated[Access, Depends(operation("session.confirm"))],
-    change: ChangeOf,
+    mutation: MutationOf,
     parts: PartsOf,
     body: Nothing | None = None,
 ) -> Response:
     """The provider confirms a reserved session (CONF-1). Confirming again changes nothing."""
     session_id = known_id(session_id, "session")
-    async with change.unit() as unit:
-        session, party = await locked(parts, session_id, access, change, unit)
-        session = await save(parts, attendance.confirm(session, unit.now), session, party, change, unit)
-        return session_answer(change, 200, session)
+    async with mutation.unit() as unit:
+        session, party = await locked(parts, session_id, access, mutation, unit)
+        session = await save(parts, attendance.confirm(session, unit.now), session, party, mutation, unit)
+        return session_answer(mutation, 200, session)
 
 
 @router.post(
@@ -98,7 +98,7 @@ async def confirm_session(
 async def decline_session(
     session_id: SessionId,
     access: Annotated[Access, Depends(operation("session.decline"))],
-    change: EndingOf,
+    mutation: EndingOf,
     parts: PartsOf,
     body: Nothing | None = None,
 ) -> Response:
@@ -109,10 +109,10 @@ async def decline_session(
     session_id = known_id(session_id, "session")
 
     async def apply(unit: UnitOfWork) -> Session:
-        session, party = await locked(parts, session_id, access, change, unit)
-        return await save(parts, attendance.decline(session, unit.now), session, party, change, unit)
+        session, party = await locked(parts, session_id, access, mutation, unit)
+        return await save(parts, attendance.decline(session, unit.now), session, party, mutation, unit)
 
-    return await _ending(parts, session_id, change, apply)
+    return await _ending(parts, session_id, mutation, apply)
 
 
 @router.post(
@@ -126,7 +126,7 @@ async def decline_session(
 async def cancel_session(
     session_id: SessionId,
     access: Annotated[Access, Depends(operation("session.cancel"))],
-    change: EndingOf,
+    mutation: EndingOf,
     parts: PartsOf,
     body: CancelRequest | None = None,
 ) -> Response:
@@ -146,20 +146,20 @@ async def cancel_session(
 
     async def apply(unit: UnitOfWork) -> Session:
         nonlocal shared
-        session, party = await locked(parts, session_id, access, change, unit)
+        session, party = await locked(parts, session_id, access, mutation, unit)
         sealed = await seal_remark(session_id, author, to_share, unit) if to_share else None
         shared = sealed is not None
         result = cancelling.cancel(session, party, asked.accept_forfeit, unit.now, sealed_remark=sealed)
-        session = await save(parts, result, session, party, change, unit)
+        session = await save(parts, result, session, party, mutation, unit)
         if asked.remark:
             await keep_remark(session_id, author, asked.remark, unit)
         return session
 
-    def answer(change: Change, status: int, session: Session, location: str | None = None) -> Response:
-        view = CancelledView.told(session, reader_of(session, change.caller), change.now, remark_shared=shared)
-        return change.answer(status, view, version=session.version, location=location)
+    def answer(mutation: Mutation, status: int, session: Session, location: str | None = None) -> Response:
+        view = CancelledView.told(session, reader_of(session, mutation.caller), mutation.now, remark_shared=shared)
+        return mutation.answer(status, view, version=session.version, location=location)
 
-    return await _ending(parts, session_id, change, apply, answer)
+    return await _ending(parts, session_id, mutation, apply, answer)
 
 
 @router.post(
@@ -170,7 +170,7 @@ async def cancel_session(
 async def join_session(
     session_id: SessionId,
     access: Annotated[Access, Depends(operation("session.join"))],
-    change: ChangeOf,
+    mutation: MutationOf,
     parts: PartsOf,
     body: JoinRequest | None = None,
 ) -> Response:
@@ -182,18 +182,18 @@ async def join_session(
     """
     session_id = known_id(session_id, "session")
     asked = body or JoinRequest()
-    async with change.unit(secret=True) as unit:
-        session, party = await locked(parts, session_id, access, change, unit)
-        if change.repeated:
+    async with mutation.unit(secret=True) as unit:
+        session, party = await locked(parts, session_id, access, mutation, unit)
+        if mutation.repeated:
             still = attendance.entry_refused(attendance.as_of(session, unit.now)[0], unit.now)
             allowed(still or Changed(session), session, unit.now)
         else:
             digest = await code_digest(session.booked.venue_id, unit) if asked.venue_code else None
             result = check_in(session, party, CheckIn(asked.venue_code, asked.both), digest, unit.now)
-            session = await save(parts, result, session, party, change, unit)
+            session = await save(parts, result, session, party, mutation, unit)
         url = None if session.booked.modality == "in_person" else parts.join_links.make(session, party)
         view = JoinView.model_construct(join_url=url, session=SessionView.of(session, party, unit.now))
-        return change.answer(200, view, version=session.version)
+        return mutation.answer(200, view, version=session.version)
 
 
 @router.post(
@@ -204,16 +204,16 @@ async def join_session(
 async def leave_session(
     session_id: SessionId,
     access: Annotated[Access, Depends(operation("session.leave"))],
-    change: ChangeOf,
+    mutation: MutationOf,
     parts: PartsOf,
     body: Nothing | None = None,
 ) -> Response:
     """A party leaves (JOIN-1). Who came has come: leaving takes nothing back."""
     session_id = known_id(session_id, "session")
-    async with change.unit() as unit:
-        session, party = await locked(parts, session_id, access, change, unit)
-        session = await save(parts, attendance.leave(session, party, unit.now), session, party, change, unit)
-        return await session_answer_with_known(parts, change, session, unit)
+    async with mutation.unit() as unit:
+        session, party = await locked(parts, session_id, access, mutation, unit)
+        session = await save(parts, attendance.leave(session, party, unit.now), session, party, mutation, unit)
+        return await session_answer_with_known(parts, mutation, session, unit)
 
 
 @router.post(
@@ -224,32 +224,32 @@ async def leave_session(
 async def report_no_show(
     session_id: SessionId,
     access: Annotated[Access, Depends(operation("session.no-show"))],
-    change: ChangeOf,
+    mutation: MutationOf,
     parts: PartsOf,
     body: Nothing | None = None,
 ) -> Response:
     """The provider marks that the member did not come (NOSH-1)."""
     session_id = known_id(session_id, "session")
-    async with change.unit() as unit:
-        session, party = await locked(parts, session_id, access, change, unit)
-        session = await save(parts, attendance.mark_no_show(session, unit.now), session, party, change, unit)
-        return session_answer(change, 200, session)
+    async with mutation.unit() as unit:
+        session, party = await locked(parts, session_id, access, mutation, unit)
+        session = await save(parts, attendance.mark_no_show(session, unit.now), session, party, mutation, unit)
+        return session_answer(mutation, 200, session)
 
 
 async def _ending(
     parts: Parts,
     session_id: str,
-    change: Change,
+    mutation: Mutation,
     apply: Callable[[UnitOfWork], Awaitable[Session]],
-    answer: Callable[[Change, int, Session, str | None], Response] = session_answer,
+    answer: Callable[[Mutation, int, Session, str | None], Response] = session_answer,
 ) -> Response:
     """Ends a session, and waits for what becomes of its credit as long as the caller wants to."""
     path = session_path(session_id)
-    if not change.wait:
-        async with change.unit() as unit:
-            return answer(change, 202, await apply(unit), path)
+    if not mutation.wait:
+        async with mutation.unit() as unit:
+            return answer(mutation, 202, await apply(unit), path)
     async with parts.signals.waiting(settled_key(session_id)) as waiter:
-        async with change.unit(resource=path) as unit:
+        async with mutation.unit(resource=path) as unit:
             session = await apply(unit)
         outcome: Session | None = session if settled(session) else None
 
@@ -258,6 +258,6 @@ async def _ending(
                 found = await parts.sessions.read(session_id, queries)
             return found if found is not None and settled(found) else None
 
-        outcome = outcome or await waiter.result(change.wait, look)
-    response = answer(change, 200, outcome, None) if outcome else answer(change, 202, session, path)
-    return await change.complete(response)
+        outcome = outcome or await waiter.result(mutation.wait, look)
+    response = answer(mutation, 200, outcome, None) if outcome else answer(mutation, 202, session, path)
+    return await mutation.complete(response)

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Response
 from makegood_chassis.database import UnitOfWork
-from makegood_chassis.http.changes import Change, changes
+from makegood_chassis.http.mutations import Mutation, mutation
 from makegood_chassis.http.openapi import problems
 from makegood_chassis.http.problems import Problem, invalid
 from makegood_chassis.http.rights import Access, operation
@@ -30,7 +30,7 @@ from makegood_booking.store.calendars import specialty_of
 
 router = APIRouter(tags=["sessions"])
 
-MovingOf = Annotated[Change, Depends(changes(if_match="required", waits=True))]
+MovingOf = Annotated[Mutation, Depends(mutation(if_match="required", waits=True))]
 _SLOT_REFUSALS = ("slot-not-offered", "slot-taken", "venue-taken", "member-busy", "temporary-interruption")
 _CREDIT_REFUSALS = (
     "no-session-credits",
@@ -66,7 +66,7 @@ async def reschedule_session(
     session_id: SessionId,
     body: RescheduleRequest,
     access: Annotated[Access, Depends(operation("session.reschedule"))],
-    change: MovingOf,
+    mutation: MovingOf,
     parts: PartsOf,
 ) -> Response:
     """Moves a session to another time, length or venue (RESC-1); a refused move leaves everything as it was.
@@ -85,12 +85,12 @@ async def reschedule_session(
     wish = MoveWish(**dict(body))
 
     async def apply(unit: UnitOfWork) -> Session:
-        session, party = await locked(parts, session_id, access, change, unit)
+        session, party = await locked(parts, session_id, access, mutation, unit)
         specialty = await specialty_of(session.booked.provider_id, unit)
         result = reschedule(session, wish, party, new_id(), specialty, unit.now)
-        return await save(parts, result, session, party, change, unit)
+        return await save(parts, result, session, party, mutation, unit)
 
-    return await _moving(parts, session_id, change, apply)
+    return await _moving(parts, session_id, mutation, apply)
 
 
 @router.post(
@@ -102,7 +102,7 @@ async def extend_session(
     session_id: SessionId,
     body: ExtendRequest,
     access: Annotated[Access, Depends(operation("session.extend"))],
-    change: MovingOf,
+    mutation: MovingOf,
     parts: PartsOf,
 ) -> Response:
     """The provider goes on longer, if provider and venue are free, with an invoice for the member if wanted (EXT-1).
@@ -115,24 +115,24 @@ async def extend_session(
         raise invalid("#/invoice/currency", "The platform is set up for no charges in this currency.")
 
     async def apply(unit: UnitOfWork) -> Session:
-        session, party = await locked(parts, session_id, access, change, unit)
+        session, party = await locked(parts, session_id, access, mutation, unit)
         result = extend(session, body.ends_at, invoice, new_id(), unit.now)
-        return await save(parts, result, session, party, change, unit)
+        return await save(parts, result, session, party, mutation, unit)
 
-    return await _moving(parts, session_id, change, apply)
+    return await _moving(parts, session_id, mutation, apply)
 
 
 async def _moving(
-    parts: Parts, session_id: str, change: Change, apply: Callable[[UnitOfWork], Awaitable[Session]]
+    parts: Parts, session_id: str, mutation: Mutation, apply: Callable[[UnitOfWork], Awaitable[Session]]
 ) -> Response:
     """Asks for another time, and waits for the outcome as long as the caller wants to."""
     path = session_path(session_id)
-    if not change.wait:
-        async with change.unit() as unit:
+    if not mutation.wait:
+        async with mutation.unit() as unit:
             session = await apply(unit)
-            return session_answer(change, 202 if session.move_pending else 200, session, path)
+            return session_answer(mutation, 202 if session.move_pending else 200, session, path)
     async with parts.signals.waiting(moved_key(session_id)) as waiter:
-        async with change.unit(resource=path) as unit:
+        async with mutation.unit(resource=path) as unit:
             session = await apply(unit)
 
         async def look() -> Session | None:
@@ -142,11 +142,11 @@ async def _moving(
 
         asked = session.move
         if asked is None or not asked.pending:  # it is there already
-            return await change.complete(session_answer(change, 200, session))
-        outcome = await waiter.result(change.wait, look)
+            return await mutation.complete(session_answer(mutation, 200, session))
+        outcome = await waiter.result(mutation.wait, look)
     if outcome is None:
-        return await change.complete(session_answer(change, 202, session, path))
-    return await change.complete(await _refused(parts, outcome, asked) or session_answer(change, 200, outcome))
+        return await mutation.complete(session_answer(mutation, 202, session, path))
+    return await mutation.complete(await _refused(parts, outcome, asked) or session_answer(mutation, 200, outcome))
 
 
 async def _refused(parts: Parts, session: Session, asked: Move) -> Problem | None:

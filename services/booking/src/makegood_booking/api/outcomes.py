@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Response
-from makegood_chassis.http.changes import Change, changes
 from makegood_chassis.http.models import RequestModel, example
+from makegood_chassis.http.mutations import Mutation, mutation
 from makegood_chassis.http.openapi import problems
 from makegood_chassis.http.problems import not_found
 from makegood_chassis.http.rights import Access, operation
@@ -67,16 +67,16 @@ async def report_outcome(
     session_id: SessionId,
     body: OutcomeRequest,
     access: Annotated[Access, Depends(operation("session.outcome"))],
-    change: Annotated[Change, Depends(changes())],
+    mutation: Annotated[Mutation, Depends(mutation())],
     parts: PartsOf,
 ) -> Response:
     """The provider says how a session in person went, to which nobody had checked in (JOIN-3). They are asked at its end, and
     have until `answer_hours` of the policy after it; without an answer it counts as the provider's miss."""
     session_id = known_id(session_id, "session")
-    async with change.unit() as unit:
-        session, party = await locked(parts, session_id, access, change, unit)
-        session = await save(parts, say_outcome(session, body.outcome, unit.now), session, party, change, unit)
-        return session_answer(change, 200, session)
+    async with mutation.unit() as unit:
+        session, party = await locked(parts, session_id, access, mutation, unit)
+        session = await save(parts, say_outcome(session, body.outcome, unit.now), session, party, mutation, unit)
+        return session_answer(mutation, 200, session)
 
 
 @router.post(
@@ -86,16 +86,16 @@ async def dispute_outcome(
     session_id: SessionId,
     body: DisputeRequest,
     access: Annotated[Access, Depends(operation("session.dispute"))],
-    change: Annotated[Change, Depends(changes())],
+    mutation: Annotated[Mutation, Depends(mutation())],
     parts: PartsOf,
 ) -> Response:
     """A party says that the session did not end as recorded (MISS-5). The outcome stays until support corrects it."""
     session_id = known_id(session_id, "session")
-    async with change.unit() as unit:
-        session, party = await locked(parts, session_id, access, change, unit)
-        session = await save(parts, dispute(session, party, body.claim, unit.now), session, party, change, unit)
+    async with mutation.unit() as unit:
+        session, party = await locked(parts, session_id, access, mutation, unit)
+        session = await save(parts, dispute(session, party, body.claim, unit.now), session, party, mutation, unit)
         await keep_note(session, "dispute", access.caller.subject, party, body.note, unit)
-        return await session_answer_with_known(parts, change, session, unit)
+        return await session_answer_with_known(parts, mutation, session, unit)
 
 
 @router.post(
@@ -107,22 +107,22 @@ async def correct_outcome(
     session_id: SessionId,
     body: CorrectionRequest,
     access: Annotated[Access, Depends(operation("session.correct"))],
-    change: Annotated[Change, Depends(changes())],
+    mutation: Annotated[Mutation, Depends(mutation())],
     parts: PartsOf,
 ) -> Response:
     """Support says how the session ended (MISS-5). The credit follows by new entries of the ledger, in a moment."""
     session_id = known_id(session_id, "session")
     who = access.caller.subject
-    async with change.unit() as unit:
+    async with mutation.unit() as unit:
         session = await parts.sessions.lock(session_id, unit)
         if session is None:
             raise not_found("session")
         access.require("session", member_id=session.booked.member_id, provider_id=session.booked.provider_id)
         access.require_other(session.booked.member_id, session.booked.provider_id)
-        change.expect_version(session.version)
+        mutation.expect_version(session.version)
         changed = allowed(correct(session, body.outcome, who, unit.now), session, unit.now)
         if changed.session.status != session.status:
             await keep_note(changed.session, "correction", who, "support", body.reason, unit)
         if changed.events:
-            await parts.sessions.save([(changed, change.cause)], unit)
-        return session_answer(change, 200, changed.session)
+            await parts.sessions.save([(changed, mutation.cause)], unit)
+        return session_answer(mutation, 200, changed.session)

@@ -8,7 +8,7 @@ from typing import Annotated, Any, cast
 
 from fastapi import Depends, Path, Request, Response
 from makegood_chassis.database import Queries, UnitOfWork
-from makegood_chassis.http.changes import Change
+from makegood_chassis.http.mutations import Mutation
 from makegood_chassis.http.problems import Problem, invalid, not_found
 from makegood_chassis.http.rights import Caller
 from makegood_contracts.ids import is_id
@@ -86,18 +86,18 @@ async def known_of(
     return await parts.lookout.rebookable(rooms, now, queries) if rooms else {}
 
 
-async def session_answer_with_known(parts: Parts, change: Change, session: Session, unit: UnitOfWork) -> Response:
+async def session_answer_with_known(parts: Parts, mutation: Mutation, session: Session, unit: UnitOfWork) -> Response:
     """As `session_answer`, where the session may be one that was missed before."""
-    known = await known_of(parts, [session], change.caller, unit.now, unit)
-    return session_answer(change, 200, session, known=known.get(session.booked.room_id))
+    known = await known_of(parts, [session], mutation.caller, unit.now, unit)
+    return session_answer(mutation, 200, session, known=known.get(session.booked.room_id))
 
 
 def session_answer(
-    change: Change, status: int, session: Session, location: str | None = None, known: Known | None = None
+    mutation: Mutation, status: int, session: Session, location: str | None = None, known: Known | None = None
 ) -> Response:
     """A session as the answer to a change."""
-    view = SessionView.of(session, reader_of(session, change.caller), change.now, known=known)
-    return change.answer(status, view, version=session.version, location=location)
+    view = SessionView.of(session, reader_of(session, mutation.caller), mutation.now, known=known)
+    return mutation.answer(status, view, version=session.version, location=location)
 
 
 def reader_of(session: Session, caller: Caller) -> Reader:

@@ -7,8 +7,8 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Response
 from makegood_chassis.http.answers import answer
-from makegood_chassis.http.changes import Change, changes
 from makegood_chassis.http.models import RequestModel, Whole, example
+from makegood_chassis.http.mutations import Mutation, mutation
 from makegood_chassis.http.openapi import LOCATION
 from makegood_chassis.http.pages import Cursor, Limit, Page, decode_cursor, page
 from makegood_chassis.http.problems import invalid
@@ -92,7 +92,7 @@ async def list_policies(
 async def change_policy(
     body: PolicyRequest,
     access: Annotated[Access, Depends(operation("policy.change"))],
-    change: Annotated[Change, Depends(changes())],
+    mutation: Annotated[Mutation, Depends(mutation())],
     parts: PartsOf,
 ) -> Response:
     """Makes a new version out of the current one. Sessions that are booked already keep theirs.
@@ -102,17 +102,17 @@ async def change_policy(
     given: dict[str, Any] = body.model_dump(exclude_none=True)
     if "reminder_hours" in given:
         given["reminder_hours"] = tuple(given["reminder_hours"])
-    async with change.unit() as unit:
+    async with mutation.unit() as unit:
         latest = await parts.policies.lock_latest(unit)
-        change.expect_version(latest.version)
+        mutation.expect_version(latest.version)
         wanted = replace(latest, **given)
         fault = impossible(wanted)
         if fault is not None:
             raise invalid(f"#/{fault[0]}", fault[1])
         if wanted == latest:
-            return change.answer(200, PolicyView.of(latest), version=latest.version)
+            return mutation.answer(200, PolicyView.of(latest), version=latest.version)
         wanted = replace(wanted, version=latest.version + 1)
         await parts.policies.add(wanted, unit)
         # Version 1 is told by nobody, so the second is the first event of its key.
-        unit.publish(changed(wanted, unit.now), sequence=latest.version, cause=change.cause)
-        return change.answer(201, PolicyView.of(wanted), version=wanted.version, location="/v1/policies/current")
+        unit.publish(changed(wanted, unit.now), sequence=latest.version, cause=mutation.cause)
+        return mutation.answer(201, PolicyView.of(wanted), version=wanted.version, location="/v1/policies/current")

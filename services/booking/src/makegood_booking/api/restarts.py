@@ -7,8 +7,8 @@ from typing import Annotated, Final
 
 from fastapi import APIRouter, Depends, Response
 from makegood_chassis.database import UnitOfWork
-from makegood_chassis.http.changes import Change, changes
 from makegood_chassis.http.models import Flag, RequestModel, example
+from makegood_chassis.http.mutations import Mutation, mutation
 from makegood_chassis.http.openapi import LOCATION, problems
 from makegood_chassis.http.problems import Problem, invalid, not_found
 from makegood_chassis.http.rights import Access, Role, operation
@@ -64,7 +64,7 @@ class ChangeProviderRequest(RequestModel):
 async def restart(
     room_id: RoomId,
     access: Annotated[Access, Depends(operation("room.restart"))],
-    change: Annotated[Change, Depends(changes())],
+    mutation: Annotated[Mutation, Depends(mutation())],
     parts: PartsOf,
     body: Nothing | None = None,
 ) -> Response:
@@ -74,12 +74,12 @@ async def restart(
     no longer available), `use_active_room`. In a room that is active, of an active member, nothing changes.
     """
     room_id = known_id(room_id, "room")
-    async with change.unit() as unit:
+    async with mutation.unit() as unit:
         room = await rooms.lock_room(room_id, unit)
         if room is None:
             raise not_found("room")
         access.require("room", member_id=room.member_id, provider_id=room.provider_id)
-        change.expect_version(room.version)
+        mutation.expect_version(room.version)
         policy = await parts.policies.current(unit)
         place = (await rooms.read_rooms([room_id], unit))[room_id]
         at = await circumstances_of(at_room(room), unit.now, unit)
@@ -108,7 +108,7 @@ async def restart(
         room, restarted = outcome
         if restarted is not None:
             unit.publish(restarted, sequence=room.version)
-        return change.answer(200, RoomView.of(room), version=room.version)
+        return mutation.answer(200, RoomView.of(room), version=room.version)
 
 
 @router.post(
@@ -129,7 +129,7 @@ async def change_provider(
     room_id: RoomId,
     body: ChangeProviderRequest,
     access: Annotated[Access, Depends(operation("room.change-provider"))],
-    change: Annotated[Change, Depends(changes())],
+    mutation: Annotated[Mutation, Depends(mutation())],
     parts: PartsOf,
 ) -> Response:
     """The member goes on with another provider, who must have a schedule, in a room of its own (ROOM-3).
@@ -142,9 +142,9 @@ async def change_provider(
     async with parts.database.reading() as queries:  # what is refused anyway waits for nobody's schedule
         _judge_change(await rooms.read_room(room_id, queries), body.provider_id, access)
     await wait_for_schedule(body.provider_id, parts)
-    async with change.unit() as unit:
+    async with mutation.unit() as unit:
         room, role = _judge_change(await rooms.lock_room(room_id, unit), body.provider_id, access)
-        change.expect_version(room.version)
+        mutation.expect_version(room.version)
         await require_schedule(body.provider_id, unit)
         ahead = await parts.sessions.lock_ahead(room_id, room.member_id, unit)
         # Whoever asks for it, it is the member's change: support is no way round the notice (CANC-1).
@@ -175,7 +175,7 @@ async def change_provider(
         if role != "member":
             access.note(new.member_id, new.provider_id, role=role, entity=f"room:{new.id}")
         path = f"/v1/rooms/{new.id}"
-        return change.answer(201 if made else 200, RoomView.of(new), version=new.version, location=path)
+        return mutation.answer(201 if made else 200, RoomView.of(new), version=new.version, location=path)
 
 
 def _judge_change(room: Room | None, provider_id: str, access: Access) -> tuple[Room, Role]:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query, Response
 from makegood_chassis.http.answers import answer
-from makegood_chassis.http.changes import Change, changes
+from makegood_chassis.http.mutations import Mutation, mutation
 from makegood_chassis.http.openapi import LOCATION, problems
 from makegood_chassis.http.pages import Cursor, Limit, Page, decode_cursor, page
 from makegood_chassis.http.problems import Problem, invalid, not_found
@@ -45,7 +45,7 @@ def _path(room_id: str) -> str:
 async def open_a_room(
     body: RoomRequest,
     access: Annotated[Access, Depends(operation("room.open"))],
-    change: Annotated[Change, Depends(changes(if_match="none"))],
+    mutation: Annotated[Mutation, Depends(mutation(if_match="none"))],
     parts: PartsOf,
 ) -> Response:
     """Opens the room of a member and a provider. A pair has one active room: asked again, the answer is that one.
@@ -55,18 +55,18 @@ async def open_a_room(
     if body.member_id == body.provider_id:
         raise invalid("#/provider_id", "Somebody else than the member.")
     await wait_for_schedule(body.provider_id, parts)
-    async with change.unit() as unit:
+    async with mutation.unit() as unit:
         await require_schedule(body.provider_id, unit)
         room, opened = open_room(new_id(), body.member_id, body.provider_id, unit.now)
         if await rooms.add_room(room, unit):
             unit.publish(opened, sequence=room.version)
             access.note(room.member_id, room.provider_id, entity=f"room:{room.id}")
-            return change.answer(201, RoomView.of(room), version=room.version, location=_path(room.id))
+            return mutation.answer(201, RoomView.of(room), version=room.version, location=_path(room.id))
         present = await rooms.active_room(body.member_id, body.provider_id, unit)
         if present is None:  # closed between the two statements
             raise Problem("unavailable", headers={"Retry-After": "1"})
         access.note(present.member_id, present.provider_id, entity=f"room:{present.id}")
-        return change.answer(200, RoomView.of(present), version=present.version, location=_path(present.id))
+        return mutation.answer(200, RoomView.of(present), version=present.version, location=_path(present.id))
 
 
 @router.get("/v1/rooms", response_model=Page[RoomView])
@@ -134,22 +134,22 @@ async def read_room(
 async def close_a_room(
     room_id: RoomId,
     access: Annotated[Access, Depends(operation("room.close"))],
-    change: Annotated[Change, Depends(changes())],
+    mutation: Annotated[Mutation, Depends(mutation())],
     parts: PartsOf,
     body: Nothing | None = None,
 ) -> Response:
     """Closes the room to new bookings. Sessions that stand are kept. Closing it again changes nothing."""
     room_id = known_id(room_id, "room")
-    async with change.unit() as unit:
+    async with mutation.unit() as unit:
         room = await rooms.lock_room(room_id, unit)
         if room is None:
             raise not_found("room")
         role = access.require("room", member_id=room.member_id, provider_id=room.provider_id)
-        change.expect_version(room.version)
+        mutation.expect_version(room.version)
         room, closed = close_room(room, unit.now, "support" if role == "ops" else role)
         if closed is not None:
             await rooms.save_room(room, unit)
             unit.publish(closed, sequence=room.version)
         if role == "member":  # ROOM-2: any change of theirs
             await rooms.touch_rooms([room.id], unit)
-        return change.answer(200, RoomView.of(room), version=room.version)
+        return mutation.answer(200, RoomView.of(room), version=room.version)

@@ -175,7 +175,7 @@ def _handler(rule: Rule, sessions: Sessions, signals: Signals) -> EventHandler:
     return handle
 
 
-def concerns(event: Event) -> bool:
+def is_relevant(event: Event) -> bool:
     """Of released slots only those that lapsed: every ending of a session releases one, and booking itself decided that."""
     return not isinstance(event, SlotReleased) or event.cause == "lapsed"
 

@@ -7,7 +7,7 @@ from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Path, Query, Response
-from makegood_chassis.http.changes import Change, changes
+from makegood_chassis.http.mutations import Mutation, mutation
 from makegood_chassis.http.openapi import LOCATION, problems
 from makegood_chassis.http.pages import Cursor, Limit, Page, decode_cursor, page
 from makegood_chassis.http.problems import Problem, invalid, not_found
@@ -50,7 +50,7 @@ async def adjust_credits(
     member_id: MemberId,
     body: AdjustmentBody,
     access: Annotated[Access, Depends(operation("adjustment.make"))],
-    change: Annotated[Change, Depends(changes(key_required=True, if_match="none"))],
+    mutation: Annotated[Mutation, Depends(mutation(key_required=True, if_match="none"))],
     log: Log,
 ) -> Response:
     """CRED-5: who did it and why is kept. Never takes more than is there. With `session_id` (MISS-5) it gives back what the
@@ -61,7 +61,7 @@ async def adjust_credits(
     made_by = access.caller.subject
     access.require_other(member_id)
     about = None if body.session_id is None else f"session:{body.session_id.lower()}"
-    async with change.unit() as unit:
+    async with mutation.unit() as unit:
         book = await open_and_load(unit, member_id)
         await log.record(unit, access, None, member_id, entity=about)
         if body.session_id is None:
@@ -76,8 +76,8 @@ async def adjust_credits(
             if isinstance(adjusted, str):
                 raise Problem(adjusted, "Fewer credits are left than the adjustment takes away.")
             if isinstance(adjusted, Proposal):
-                return change.answer(202, _view(adjusted), location=_path(adjusted), personal_of=member_id)
-            return change.answer(201, _adjustment(book, adjusted, unit.now), personal_of=member_id)
+                return mutation.answer(202, _view(adjusted), location=_path(adjusted), personal_of=member_id)
+            return mutation.answer(201, _adjustment(book, adjusted, unit.now), personal_of=member_id)
         if not is_id(body.session_id):
             raise _no_credit()
         returned = await return_to_member(unit, book, str(UUID(body.session_id)), reason=body.reason, made_by=made_by)
@@ -87,7 +87,7 @@ async def adjust_credits(
             raise invalid("#/session_id", "The session's credit is held; it is settled when the session ends.")
         if isinstance(returned, str):
             raise Problem(returned, "The credit of this session came back already.")
-        return change.answer(201, _adjustment(book, returned, unit.now), personal_of=member_id)
+        return mutation.answer(201, _adjustment(book, returned, unit.now), personal_of=member_id)
 
 
 def _no_credit() -> Problem:
@@ -198,11 +198,11 @@ async def approve_adjustment(
     member_id: MemberId,
     proposal_id: ProposalId,
     access: Annotated[Access, Depends(operation("adjustment.decide"))],
-    change: Annotated[Change, Depends(changes(if_match="none"))],
+    mutation: Annotated[Mutation, Depends(mutation(if_match="none"))],
     log: Log,
 ) -> Response:
     """CRED-5: gives or takes the credits. Only somebody else than who proposed it, and not the member."""
-    return await _decide(member_id, proposal_id, "approved", access, change, log)
+    return await _decide(member_id, proposal_id, "approved", access, mutation, log)
 
 
 @router.post(
@@ -215,19 +215,19 @@ async def reject_adjustment(
     member_id: MemberId,
     proposal_id: ProposalId,
     access: Annotated[Access, Depends(operation("adjustment.decide"))],
-    change: Annotated[Change, Depends(changes(if_match="none"))],
+    mutation: Annotated[Mutation, Depends(mutation(if_match="none"))],
     log: Log,
 ) -> Response:
     """CRED-5: nothing is given or taken. Whoever proposed it takes it back so."""
-    return await _decide(member_id, proposal_id, "rejected", access, change, log)
+    return await _decide(member_id, proposal_id, "rejected", access, mutation, log)
 
 
 async def _decide(
-    member_id: str, proposal_id: str, decision: Decision, access: Access, change: Change, log: Log
+    member_id: str, proposal_id: str, decision: Decision, access: Access, mutation: Mutation, log: Log
 ) -> Response:
     if not is_id(proposal_id):
         raise not_found("proposal")
-    async with change.unit() as unit:
+    async with mutation.unit() as unit:
         book = await open_and_load(unit, member_id)
         decided = await decide_proposal(unit, book, proposal_id, decision, access.caller.subject)
         if decided is None:
@@ -236,7 +236,7 @@ async def _decide(
         if isinstance(decided, str):
             raise Problem(decided)
         await log.record(unit, access, None, member_id, entity=f"adjustment-proposal:{decided.id}")
-        return change.answer(200, _view(decided), personal_of=member_id)
+        return mutation.answer(200, _view(decided), personal_of=member_id)
 
 
 def _view(proposal: Proposal) -> ProposalView:

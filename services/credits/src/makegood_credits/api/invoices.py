@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Path, Response
 from makegood_chassis.database import Queries
-from makegood_chassis.http.changes import Change, changes, release_many
+from makegood_chassis.http.mutations import Mutation, mutation, release_many
 from makegood_chassis.http.openapi import problems
 from makegood_chassis.http.pages import Cursor, Limit, Page, decode_cursor, page
 from makegood_chassis.http.problems import Problem, not_found
@@ -86,7 +86,7 @@ async def pay_invoice(
     member_id: MemberId,
     invoice_id: InvoiceId,
     access: Annotated[Access, Depends(operation("invoice.pay"))],
-    change: Annotated[Change, Depends(changes(if_match="none"))],
+    mutation: Annotated[Mutation, Depends(mutation(if_match="none"))],
     data: Data,
     log: Log,
     provider: Provider,
@@ -100,7 +100,7 @@ async def pay_invoice(
     if not is_id(invoice_id):
         raise not_found("invoice")
     invoice_id = invoice_id.lower()
-    async with change.unit(resource=f"/v1/members/{member_id}/invoices/{invoice_id}") as unit:
+    async with mutation.unit(resource=f"/v1/members/{member_id}/invoices/{invoice_id}") as unit:
         asked = await ask_to_pay(unit, member_id, invoice_id, provider)
         if asked is None:
             raise not_found("invoice")
@@ -111,12 +111,12 @@ async def pay_invoice(
     try:
         url = await address_of(data, provider, checkout)
     except (PaymentsUnavailable, OrderRefused) as error:
-        async with data.transaction(change.cause) as unit:
-            await release_many([change.claim], unit)
+        async with data.transaction(mutation.cause) as unit:
+            await release_many([mutation.claim], unit)
         raise not_payable(error) from error
     amount = MoneyView(amount_minor=invoice.amount.amount_minor, currency=invoice.amount.currency)
     view = PaymentView(invoice_id=invoice.id, status=invoice.status, amount=amount, checkout_url=url)
-    return await change.complete(change.answer(200, view))
+    return await mutation.complete(mutation.answer(200, view))
 
 
 @router.post(
@@ -130,7 +130,7 @@ async def void_invoice(
     invoice_id: InvoiceId,
     body: VoidBody,
     access: Annotated[Access, Depends(operation("invoice.void"))],
-    change: Annotated[Change, Depends(changes(if_match="none"))],
+    mutation: Annotated[Mutation, Depends(mutation(if_match="none"))],
     log: Log,
 ) -> Response:
     """CRED-7: nothing is owed any more, whatever becomes of the session; what was paid goes back. A charge that is void
@@ -138,13 +138,13 @@ async def void_invoice(
     access.require_other(member_id)
     if not is_id(invoice_id):
         raise not_found("invoice")
-    async with change.unit() as unit:
+    async with mutation.unit() as unit:
         voided = await void_by_support(unit, member_id, invoice_id, reason=body.reason, made_by=access.caller.subject)
         row = await reads.invoice(unit, member_id, invoice_id) if voided else None
         if row is None:
             raise not_found("invoice")
         await log.record(unit, access, None, member_id, entity=f"invoice:{row['id']}")
-        return change.answer(200, _invoice(row, await _reasons(unit, [row])), personal_of=member_id)
+        return mutation.answer(200, _invoice(row, await _reasons(unit, [row])), personal_of=member_id)
 
 
 _NOT_PAYABLE = {

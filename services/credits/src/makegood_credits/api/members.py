@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Response
-from makegood_chassis.http.changes import Change, changes
+from makegood_chassis.http.mutations import Mutation, mutation
 from makegood_chassis.http.openapi import problems
 from makegood_chassis.http.pages import Cursor, Limit, Page, decode_cursor, page
 from makegood_chassis.http.problems import Problem
@@ -96,7 +96,7 @@ async def put_enrolment(
     member_id: MemberId,
     body: EnrolmentBody,
     access: Annotated[Access, Depends(operation("enrolment.set"))],
-    change: Annotated[Change, Depends(changes())],
+    mutation: Annotated[Mutation, Depends(mutation())],
     log: Log,
 ) -> Response:
     """PLAN-1: the member is covered as asked from here, and no longer by an earlier enrolment.
@@ -110,15 +110,15 @@ async def put_enrolment(
     access.require_other(member_id)
     if body.plan_id not in PLANS:
         raise Problem("plan-unknown")
-    async with change.unit() as unit:
+    async with mutation.unit() as unit:
         book = await open_and_load(unit, member_id)
-        change.expect_version(book.enrolment_sequence)
+        mutation.expect_version(book.enrolment_sequence)
         time_zone = body.time_zone if "time_zone" in body.model_fields_set else None
         coverage = Coverage(body.plan_id, body.starts_on, body.ends_on, time_zone)
         enrolled = await enrol_member(unit, book, coverage)
         await log.record(unit, access, None, member_id, entity=f"enrolment:{enrolled.enrolment.id}")
         view = EnrolmentView.model_validate(enrolled.enrolment)
-        return change.answer(200, view, version=book.enrolment_sequence)
+        return mutation.answer(200, view, version=book.enrolment_sequence)
 
 
 def _lot(lot: Lot, why: Unusable | None) -> LotView:

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Path, Query, Response
 from makegood_chassis.database import Database
-from makegood_chassis.http.changes import Change, changes, release_many
+from makegood_chassis.http.mutations import Mutation, mutation, release_many
 from makegood_chassis.http.openapi import LOCATION, problems
 from makegood_chassis.http.pages import Cursor, Limit, Page, decode_cursor, page
 from makegood_chassis.http.problems import Problem, not_found
@@ -41,7 +41,7 @@ Buyer = Annotated[
 async def buy_credits(
     body: PurchaseBody,
     access: Annotated[Access, Depends(operation("purchase.make"))],
-    change: Annotated[Change, Depends(changes(key_required=True, if_match="none"))],
+    mutation: Annotated[Mutation, Depends(mutation(key_required=True, if_match="none"))],
     data: Data,
     log: Log,
     provider: Provider,
@@ -51,7 +51,7 @@ async def buy_credits(
     member = access.caller.subject
     purchase_id = new_id()
     path = f"/v1/purchases/{purchase_id}"
-    async with change.unit(resource=path) as unit:
+    async with mutation.unit(resource=path) as unit:
         asked = await ask_for_credits(unit, member, purchase_id, body.quantity, body.length_minutes, provider)
         if isinstance(asked, PurchaseRefusal):
             raise Problem(asked.reason["code"], asked.reason["detail"], reasons=[asked.reason])
@@ -60,12 +60,12 @@ async def buy_credits(
     try:
         url = await address_of(data, provider, checkout)
     except (PaymentsUnavailable, OrderRefused) as error:
-        async with data.transaction(change.cause) as unit:
+        async with data.transaction(mutation.cause) as unit:
             await payment_store.withdraw_purchase(unit, bought.id)
-            await release_many([change.claim], unit)
+            await release_many([mutation.claim], unit)
         raise not_payable(error) from error
-    answer = change.answer(201, _view(bought, url), location=path)
-    return await change.complete(answer)
+    answer = mutation.answer(201, _view(bought, url), location=path)
+    return await mutation.complete(answer)
 
 
 @router.get(

@@ -10,8 +10,8 @@ from typing import Annotated, Final
 from fastapi import APIRouter, Depends, Path, Request, Response
 from makegood_chassis.access.request import Accesses
 from makegood_chassis.http.access_log import AccessLog, access_log
-from makegood_chassis.http.changes import Change, changes, release_many
 from makegood_chassis.http.context import context
+from makegood_chassis.http.mutations import Mutation, mutation, release_many
 from makegood_chassis.http.problems import not_found
 from makegood_chassis.http.rights import Access, operation
 from makegood_chassis.service import Service
@@ -73,7 +73,7 @@ async def create_calendar_feed(
     person_id: PersonId,
     access: Annotated[Access, Depends(operation("calendar.follow"))],
     log: Annotated[AccessLog, Depends(access_log)],
-    change: Annotated[Change, Depends(changes(if_match="none"))],
+    mutation: Annotated[Mutation, Depends(mutation(if_match="none"))],
     request: Request,
 ) -> Response:
     """A secret address that any calendar program can follow without a token. It is told once and kept nowhere, not even under
@@ -82,12 +82,12 @@ async def create_calendar_feed(
     service: Service = request.app.state.service
     parts: Parts = service.parts
     secret = secrets.token_urlsafe(32)
-    async with change.unit(resource=f"/v1/people/{person_id}/calendar-feed") as unit:
+    async with mutation.unit(resource=f"/v1/people/{person_id}/calendar-feed") as unit:
         await log.record(unit, access, role, person_id)
         await feeds.save(unit, person_id, secret, unit.now)
         # A stored answer would be a stored secret: the key is given back, and who repeats gets an address that works.
-        await release_many([change.claim], unit)
-    return change.answer(201, FeedView(url=f"{parts.base_url}/v1/calendar/{secret}.ics"))
+        await release_many([mutation.claim], unit)
+    return mutation.answer(201, FeedView(url=f"{parts.base_url}/v1/calendar/{secret}.ics"))
 
 
 @router.delete(
@@ -97,14 +97,14 @@ async def revoke_calendar_feed(
     person_id: PersonId,
     access: Annotated[Access, Depends(operation("calendar.follow"))],
     log: Annotated[AccessLog, Depends(access_log)],
-    change: Annotated[Change, Depends(changes(if_match="none"))],
+    mutation: Annotated[Mutation, Depends(mutation(if_match="none"))],
 ) -> Response:
     """The secret address leads nowhere from now on; without one there is nothing to do."""
     role = access.require("person", person_id=person_id)
-    async with change.unit() as unit:
+    async with mutation.unit() as unit:
         await log.record(unit, access, role, person_id)
         await feeds.revoke(unit, person_id)
-        return change.answer(204)
+        return mutation.answer(204)
 
 
 @router.get(

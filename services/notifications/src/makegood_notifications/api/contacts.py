@@ -7,7 +7,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Response
 from makegood_chassis.http.access_log import AccessLog, access_log
-from makegood_chassis.http.changes import Change, changes
+from makegood_chassis.http.mutations import Mutation, mutation
 from makegood_chassis.http.openapi import problems
 from makegood_chassis.http.problems import Problem, not_found
 from makegood_chassis.http.rights import Access, operation
@@ -34,7 +34,7 @@ async def save_contact(
     person_id: PersonId,
     body: ContactRequest,
     access: Annotated[Access, Depends(operation("contact.write"))],
-    change: Annotated[Change, Depends(changes())],
+    mutation: Annotated[Mutation, Depends(mutation())],
     log: Annotated[AccessLog, Depends(access_log)],
     request: Request,
 ) -> Response:
@@ -46,9 +46,9 @@ async def save_contact(
     """
     role = access.require("person", person_id=person_id)
     parts: Parts = request.app.state.service.parts
-    async with change.unit() as unit:
+    async with mutation.unit() as unit:
         before = await people.find(unit, person_id, lock=True)
-        change.expect_version(before.version if before else 0)
+        mutation.expect_version(before.version if before else 0)
         waits = before is not None and not same_address(before.email, body.email)
         contact = people.Contact(
             name=body.name,
@@ -70,9 +70,9 @@ async def save_contact(
             await contact_changes.drop(unit, person_id)
         elif wanted != pending:
             await not_too_often(unit, ADDRESS_CHANGE, person_id)
-            await ask_to_confirm(unit, parts, person_id, saved, wanted, change.cause)
+            await ask_to_confirm(unit, parts, person_id, saved, wanted, mutation.cause)
         view = _view(saved, wanted)
-        return change.answer(200, view, version=saved.version, personal_of=person_id)
+        return mutation.answer(200, view, version=saved.version, personal_of=person_id)
 
 
 @router.post(
@@ -85,12 +85,12 @@ async def confirm_address(
     person_id: PersonId,
     body: ConfirmationRequest,
     access: Annotated[Access, Depends(operation("contact.write"))],
-    change: Annotated[Change, Depends(changes(if_match="none"))],
+    mutation: Annotated[Mutation, Depends(mutation(if_match="none"))],
     log: Annotated[AccessLog, Depends(access_log)],
 ) -> Response:
     """With the secret out of the link, once. Only the person themself: who merely reads the mail cannot."""
     role = access.require("person", person_id=person_id)
-    async with change.unit() as unit:
+    async with mutation.unit() as unit:
         contact = await people.find(unit, person_id, lock=True)
         if contact is None:
             raise not_found("contact")
@@ -99,7 +99,7 @@ async def confirm_address(
             raise Problem("confirmation-invalid")
         saved = await people.save(unit, person_id, replace(contact, email=email), unit.now)
         await log.record(unit, access, role, person_id)
-        return change.answer(200, _view(saved, None), version=saved.version, personal_of=person_id)
+        return mutation.answer(200, _view(saved, None), version=saved.version, personal_of=person_id)
 
 
 @router.get("/v1/people/{person_id}/contact", summary="How I am reached")

@@ -7,7 +7,7 @@ from typing import Annotated, Final
 
 from fastapi import APIRouter, Depends, Query, Request, Response
 from makegood_chassis.http.access_log import AccessLog, access_log
-from makegood_chassis.http.changes import Change, changes
+from makegood_chassis.http.mutations import Mutation, mutation
 from makegood_chassis.http.openapi import problems
 from makegood_chassis.http.problems import Problem, invalid
 from makegood_chassis.http.rights import Access, operation
@@ -35,7 +35,7 @@ LAW: Final = "law_requires_it"
 async def request_erasure(
     person_id: PersonId,
     access: Annotated[Access, Depends(operation("person.erase"))],
-    change: Annotated[Change, Depends(changes())],
+    mutation: Annotated[Mutation, Depends(mutation())],
     log: Annotated[AccessLog, Depends(access_log)],
     request: Request,
     reason: Annotated[ErasureReason, Query(description="Why; kept with the person's id.")],
@@ -60,20 +60,20 @@ async def request_erasure(
         raise Problem("forbidden", "Only support erases without the wait, where the law requires it.")
     if now and reason != LAW:
         raise invalid("#/now", f"Without the wait only with `reason={LAW}`.", where="query")
-    async with change.unit() as unit:
+    async with mutation.unit() as unit:
         contact = await people.find(unit, person_id, lock=True)
-        change.expect_version(contact.version if contact else 0)
+        mutation.expect_version(contact.version if contact else 0)
         await log.record(unit, access, role, person_id)
         if now:
             await erase(unit, person_id, reason, by)
             unit.set_deadline(ERASURE, person_id, None)
-            return change.answer(204)
+            return mutation.answer(204)
         due_at = unit.now + parts.erasure_waits
         if await erasures.request(unit, person_id, reason, by, due_at):
             unit.set_deadline(ERASURE, person_id, due_at)
             more = More(erase_at=due_at)
-            await tell_of_erasure(unit, parts, person_id, contact, ERASURE_REQUESTED, more, change.cause)
-        return change.answer(202, _view(person_id, await erasures.state(unit, person_id)))
+            await tell_of_erasure(unit, parts, person_id, contact, ERASURE_REQUESTED, more, mutation.cause)
+        return mutation.answer(202, _view(person_id, await erasures.state(unit, person_id)))
 
 
 @router.get("/v1/people/{person_id}/erasure", summary="Whether my data is being erased")
@@ -98,7 +98,7 @@ async def read_erasure(
 async def withdraw_erasure(
     person_id: PersonId,
     access: Annotated[Access, Depends(operation("person.erase"))],
-    change: Annotated[Change, Depends(changes(if_match="none"))],
+    mutation: Annotated[Mutation, Depends(mutation(if_match="none"))],
     log: Annotated[AccessLog, Depends(access_log)],
     request: Request,
 ) -> Response:
@@ -106,16 +106,16 @@ async def withdraw_erasure(
     back any, support only one that support asked for."""
     role = access.require("person", person_id=person_id)
     parts: Parts = request.app.state.service.parts
-    async with change.unit() as unit:
+    async with mutation.unit() as unit:
         contact = await people.find(unit, person_id, lock=True)
         taken_back = await erasures.take_back(unit, person_id, own=role != "support")
         if taken_back:
             unit.set_deadline(ERASURE, person_id, None)
-            await tell_of_erasure(unit, parts, person_id, contact, ERASURE_TAKEN_BACK, More(), change.cause)
+            await tell_of_erasure(unit, parts, person_id, contact, ERASURE_TAKEN_BACK, More(), mutation.cause)
         elif (await erasures.state(unit, person_id)).state == "pending":
             raise Problem("forbidden", "The person asked for this erasure: only they can take it back.")
         await log.record(unit, access, role, person_id)
-        return change.answer(204)
+        return mutation.answer(204)
 
 
 def _view(person_id: str, erasure: erasures.Erasure) -> ErasureView:

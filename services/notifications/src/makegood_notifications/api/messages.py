@@ -7,7 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Request, Response
 from makegood_chassis.database import UnitOfWork
 from makegood_chassis.http.access_log import AccessLog, access_log
-from makegood_chassis.http.changes import Change, changes
+from makegood_chassis.http.mutations import Mutation, mutation
 from makegood_chassis.http.openapi import problems
 from makegood_chassis.http.pages import Cursor, Limit, Page, decode_cursor, page
 from makegood_chassis.http.problems import Problem, invalid
@@ -58,16 +58,16 @@ async def post_message(
     body: MessageRequest,
     access: Annotated[Access, Depends(operation("message.write"))],
     log: Annotated[AccessLog, Depends(access_log)],
-    change: Annotated[Change, Depends(changes(if_match="none"))],
+    mutation: Annotated[Mutation, Depends(mutation(if_match="none"))],
     request: Request,
 ) -> Response:
     """A message of one party to the other. A closed room can be read, not written."""
     service: Service = request.app.state.service
     room, role = await room_of(service, room_id, access, to_write=True)
-    async with change.unit() as unit:
+    async with mutation.unit() as unit:
         await log.record(unit, access, role, room.member_id, room.provider_id, entity=f"room:{room.id}")
         view = await write(service, unit, room, access.caller.subject, body.text)
-        return change.answer(201, view, personal_of=access.caller.subject)
+        return mutation.answer(201, view, personal_of=access.caller.subject)
 
 
 @router.post(
@@ -89,7 +89,7 @@ async def request_time(
     body: TimeRequest,
     access: Annotated[Access, Depends(operation("time.request"))],
     log: Annotated[AccessLog, Depends(access_log)],
-    change: Annotated[Change, Depends(changes(if_match="none"))],
+    mutation: Annotated[Mutation, Depends(mutation(if_match="none"))],
     request: Request,
 ) -> Response:
     """AVAIL-5: the ready message "I can't find a time that works for me" to the provider, in the member's language, with the
@@ -98,7 +98,7 @@ async def request_time(
     parts: Parts = service.parts
     room, role = await room_of(service, room_id, access, to_write=True)
     enrolments = await enrolments_of(service, room.member_id)
-    async with change.unit() as unit:
+    async with mutation.unit() as unit:
         specialty = await plans.specialty_of(unit, room.provider_id)
         lengths = ready_lengths(body.length_minutes, enrolments, specialty, unit.now)
         if isinstance(lengths, str):
@@ -109,7 +109,7 @@ async def request_time(
         text = parts.wording.time_request(lengths, locale)
         await log.record(unit, access, role, room.member_id, room.provider_id, entity=f"room:{room.id}")
         view = await write(service, unit, room, access.caller.subject, text, template="time-request")
-        return change.answer(201, view, personal_of=access.caller.subject)
+        return mutation.answer(201, view, personal_of=access.caller.subject)
 
 
 async def write(

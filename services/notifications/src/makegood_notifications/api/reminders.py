@@ -7,7 +7,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Request, Response
 from makegood_chassis.http.access_log import AccessLog, access_log
-from makegood_chassis.http.changes import Change, changes
+from makegood_chassis.http.mutations import Mutation, mutation
 from makegood_chassis.http.openapi import problems
 from makegood_chassis.http.problems import Problem, not_found
 from makegood_chassis.http.rights import Access, operation
@@ -41,7 +41,7 @@ async def send_reminder(
     body: ReminderRequest,
     access: Annotated[Access, Depends(operation("reminder.send"))],
     log: Annotated[AccessLog, Depends(access_log)],
-    change: Annotated[Change, Depends(changes(if_match="none"))],
+    mutation: Annotated[Mutation, Depends(mutation(if_match="none"))],
     request: Request,
 ) -> Response:
     """REM-1: by e-mail or WhatsApp, as the member's plan allows and the member chose; at most once an hour for each session and
@@ -49,7 +49,7 @@ async def send_reminder(
     service: Service = request.app.state.service
     parts: Parts = service.parts
     known, role = await session_of(service, session_id, access, settled=True)
-    async with change.unit() as unit:
+    async with mutation.unit() as unit:
         session = await read_models.find_session(unit, known.id)
         if session is None:
             raise not_found("session")
@@ -74,7 +74,7 @@ async def send_reminder(
         locale = contact.locale if contact else "en"
         subject = parts.wording.subject("reminder", locale)
         delivery_id = new_id()
-        cause = change.cause
+        cause = mutation.cause
         origin = Origin(new_id(), cause.correlation_id, cause.traceparent, datetime.now(UTC))
         outgoing = Outgoing()
         outgoing.delivery(
@@ -92,4 +92,4 @@ async def send_reminder(
             session_id=session.id,
             sent_at=None,
         )
-        return change.answer(201, view)
+        return mutation.answer(201, view)

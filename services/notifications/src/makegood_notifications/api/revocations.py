@@ -8,8 +8,8 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Request, Response
 from makegood_chassis import revocation
 from makegood_chassis.http.access_log import AccessLog, access_log
-from makegood_chassis.http.changes import Change, changes
 from makegood_chassis.http.models import Instant, RequestModel, View, example
+from makegood_chassis.http.mutations import Mutation, mutation
 from makegood_chassis.http.pages import Cursor, Limit, Page, decode_cursor, page
 from makegood_chassis.http.problems import invalid
 from makegood_chassis.http.rights import Access, operation
@@ -67,14 +67,14 @@ async def revoke_tokens(
     person_id: PersonId,
     body: RevocationRequest,
     access: Annotated[Access, Depends(operation("person.revoke"))],
-    change: Annotated[Change, Depends(changes(if_match="none"))],
+    mutation: Annotated[Mutation, Depends(mutation(if_match="none"))],
     log: Annotated[AccessLog, Depends(access_log)],
 ) -> Response:
     """Refuses the person's access tokens that were issued before now, or one of them by its `jti`. Every service refuses them
     within ten seconds and closes the person's open streams. A token that does not say when it was issued (`iat`) is refused
     until no token of before can be left, an hour by default. A token that is issued later is good: to keep somebody out, lock
     the account at the identity provider as well."""
-    async with change.unit() as unit:
+    async with mutation.unit() as unit:
         # Tokens live in real time, so the product's clock does not count here.
         made = RevocationView(
             id=new_id(),
@@ -92,7 +92,7 @@ async def revoke_tokens(
             TokensRevoked(person_id=person_id, jti=made.jti, revoked_at=made.revoked_at),
             sequence=await revocations.next_sequence(unit, person_id),
         )
-        return change.answer(201, made, personal_of=person_id)
+        return mutation.answer(201, made, personal_of=person_id)
 
 
 @router.get("/v1/people/{person_id}/revocations", summary="When a person's sessions were ended")

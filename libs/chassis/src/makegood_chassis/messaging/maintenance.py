@@ -51,7 +51,7 @@ async def prune_keys(database: Database, older_than: timedelta = KEYS_KEPT, *, a
             return gone
 
 
-class Upkeep:
+class Maintenance:
     """`run()` until cancelled, then `leave()`. Servers that are away are waited for. Prunes if it is given a `pruner`."""
 
     def __init__(

@@ -2,13 +2,13 @@
 
 A route whose outcome is known at once:
 
-    async with change.unit() as unit:
+    async with mutation.unit() as unit:
         ...
-        return change.answer(200, view, version=session.version)
+        return mutation.answer(200, view, version=session.version)
 
-One whose outcome comes over topics: `unit(resource=path)`, wait up to `change.wait` seconds, then
-`return await change.complete(change.answer(...))`. Many concurrent ones in one transaction: `claim_many` with each
-`change.claim` inside the group's `apply`, then `complete` likewise.
+One whose outcome comes over topics: `unit(resource=path)`, wait up to `mutation.wait` seconds, then
+`return await mutation.complete(mutation.answer(...))`. Many concurrent ones in one transaction: `claim_many` with each
+`mutation.claim` inside the group's `apply`, then `complete` likewise.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from makegood_chassis.http.bodies import BodyRequest
 from makegood_chassis.http.context import RequestContext, context
 from makegood_chassis.http.idempotency import (
     REPLAYED,
-    Claim,
+    KeyClaim,
     Replay,
     claim_many,
     fingerprint,
@@ -47,7 +47,16 @@ from makegood_chassis.messaging.failures import is_transient
 if TYPE_CHECKING:
     from makegood_chassis.service import Service
 
-__all__ = ["Change", "Changes", "Claim", "Replay", "changes", "claim_many", "release_many", "store_many"]
+__all__ = [
+    "KeyClaim",
+    "Mutation",
+    "MutationDependency",
+    "Replay",
+    "claim_many",
+    "mutation",
+    "release_many",
+    "store_many",
+]
 
 MARGIN: Final = 0.5
 """Seconds before the request's deadline at which a wait ends, so that the 202 still leaves in time."""
@@ -58,21 +67,21 @@ change that makes something new: where it is sent nothing exists yet that could 
 
 _log = structlog.get_logger(__name__)
 
-Completions = GroupCommit[tuple[Claim, Response], None]
+Completions = GroupCommit[tuple[KeyClaim, Response], None]
 
 
 def completions(service: Service) -> Completions:
     """Stores the answers of changes whose outcome came after their commit: those of many requests in one transaction."""
 
-    async def apply(answered: Sequence[tuple[Claim, Response]], unit: UnitOfWork) -> Sequence[None]:
+    async def apply(answered: Sequence[tuple[KeyClaim, Response]], unit: UnitOfWork) -> Sequence[None]:
         await store_many(answered, unit)
         return [None] * len(answered)
 
     return GroupCommit(service.database, apply, at_once=1, name="answers")
 
 
-class Change:
-    """One change: from FastAPI, `change: Annotated[Change, Depends(changes())]`."""
+class Mutation:
+    """One change: from FastAPI, `mutation: Annotated[Mutation, Depends(mutation())]`."""
 
     def __init__(
         self,
@@ -87,7 +96,7 @@ class Change:
         self._context: RequestContext = context(request)
         self._request = request
         self._key = key
-        self._made_claim: Claim | None = None
+        self._made_claim: KeyClaim | None = None
         self._if_match = if_match
         self._version_required = version_required
         self._compared = not if_match
@@ -102,7 +111,7 @@ class Change:
         self._personal_of: str | None = None
 
     @property
-    def claim(self) -> Claim | None:
+    def claim(self) -> KeyClaim | None:
         """None where the caller sent no key. Made when it is first asked for: by then the body has been validated."""
         if self._key is None:
             return None
@@ -112,7 +121,7 @@ class Change:
             target = f"{scope['path']}?{scope['query_string'].decode('latin-1')}"
             patience: float = self._state.service.settings.request_deadline + MARGIN
             made = fingerprint(scope["method"], target, request.content, request.parsed)
-            self._made_claim = Claim(caller.subject, self._key, made, patience)
+            self._made_claim = KeyClaim(caller.subject, self._key, made, patience)
         return self._made_claim
 
     @property
@@ -167,7 +176,7 @@ class Change:
             self._answer, self._personal_of = None, None
             yield unit
             if not self._compared:
-                raise RuntimeError("call change.expect_version() inside the unit, or ask for changes(if_match='none')")
+                raise RuntimeError("call mutation.expect_version() inside the unit, or use mutation(if_match='none')")
             if self._answer is not None:
                 if self.claim is not None and self._personal_of is not None:
                     await store_sealed(self.claim, self._answer, self._personal_of, unit)
@@ -175,7 +184,7 @@ class Change:
                     kept = Response(status_code=self._answer.status_code) if secret else self._answer
                     await store_many([(self.claim, kept)], unit)
             elif resource is None:
-                raise RuntimeError("call change.answer() inside the unit, or pass `resource` and complete() later")
+                raise RuntimeError("call mutation.answer() inside the unit, or pass `resource` and complete() later")
             if service.audited and self._context.accesses is not None:
                 await self._context.accesses.keep_in(unit)
 
@@ -223,7 +232,7 @@ class Change:
         return response
 
 
-class Changes:
+class MutationDependency:
     """The dependency that `changes` answers."""
 
     def __init__(self, key_required: bool, if_match: IfMatch, waits: bool) -> None:
@@ -231,7 +240,7 @@ class Changes:
         self.if_match = if_match
         self.waits = waits
 
-    async def __call__(self, request: Request) -> Change:
+    async def __call__(self, request: Request) -> Mutation:
         assert isinstance(request, BodyRequest)
         await authenticate(request)
         keys: list[str] = []
@@ -246,7 +255,7 @@ class Changes:
             raise Problem(
                 "version-mismatch", "This makes something new: nothing exists yet that `If-Match` could match."
             )
-        return Change(
+        return Mutation(
             request,
             key,
             if_match,
@@ -256,7 +265,7 @@ class Changes:
 
 
 @cache
-def changes(*, key_required: bool = False, if_match: IfMatch = "honoured", waits: bool = False) -> Changes:
+def mutation(*, key_required: bool = False, if_match: IfMatch = "honoured", waits: bool = False) -> MutationDependency:
     """FastAPI dependency. `key_required`: without `Idempotency-Key` the answer is 400 `idempotency-key-required`.
     `waits`: the outcome comes later, and `Prefer: wait` is honoured."""
-    return Changes(key_required, if_match, waits)
+    return MutationDependency(key_required, if_match, waits)

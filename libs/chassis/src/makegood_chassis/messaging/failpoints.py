@@ -1,4 +1,4 @@
-"""Named points between two steps of consume → effect → outbox → send → mark → offset commit.
+"""Failpoints: named points between two steps of consume → effect → outbox → send → mark → offset commit.
 
 In a running process they do nothing. Tests put a hook there that raises or kills, to prove that no step can be lost.
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final, Literal
 
-Point = Literal[
+Failpoint = Literal[
     "consumer.polled",
     "consumer.inbox",
     "consumer.handled",
@@ -23,12 +23,12 @@ Point = Literal[
     "deadlines.taken",
 ]
 
-Hook = Callable[[Point], None]
+Hook = Callable[[Failpoint], None]
 
 _hooks: Final[list[Hook]] = []
 
 
-def reached(point: Point) -> None:
+def reached(point: Failpoint) -> None:
     for hook in _hooks:
         hook(point)
 

@@ -47,7 +47,7 @@ _FAREWELL: Final = 1.0
 _log = structlog.get_logger(__name__)
 
 
-class Edge:
+class RequestMiddleware:
     """Request id and trace, deadline, problems for every error, security headers, the duration's metric."""
 
     def __init__(self, app: ASGIApp, *, service: Service) -> None:

@@ -23,7 +23,7 @@ from aiokafka.errors import (
 from makegood_contracts.topics import EVENT_TOPICS
 
 from makegood_chassis.kafka_connection import Brokers, kafka_arguments
-from makegood_chassis.messaging import points
+from makegood_chassis.messaging import failpoints
 from makegood_chassis.messaging.partitions import partition_hash
 from makegood_chassis.messaging.signatures import SIGNATURE, Signer, leaf
 
@@ -63,7 +63,7 @@ class _Part:
         self.full = False
 
 
-class Sender:
+class BatchProducer:
     """Not for use by several tasks at once. After any failure the producer is replaced: an idempotent one whose sequence
     has a gap refuses everything from then on. With a `signer` every event carries a signature."""
 
@@ -119,7 +119,7 @@ class Sender:
         outcome = Outcome()
         producer = await self.open()
         parts = await self._parts(producer, rows, outcome)
-        points.reached("relay.sending")
+        failpoints.reached("relay.sending")
         futures = {}
         try:
             async with asyncio.timeout(self._ack_timeout):
