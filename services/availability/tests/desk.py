@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar, cast
 
-from makegood_availability.parts import Parts
+from makegood_availability.dependencies import Dependencies
 from makegood_availability.store import schedules
 from makegood_chassis.clock import FixedClock
 from makegood_chassis.database import Database
@@ -139,7 +139,7 @@ class Desk:
         self.service = service
         self.database: Database = service.database
         self.clock = cast("FixedClock", service.clock)
-        self.parts = cast("Parts", service.parts)
+        self.dependencies = cast("Dependencies", service.dependencies)
         self.booking_judges = True
         self.obstacles: dict[str, Sequence[ReasonCode]] = {}
         """By member: why they could not book, as booking judges."""

@@ -301,7 +301,7 @@ async def test_200_concurrent_transactions_for_overlapping_slots_never_leave_an_
         await desk.publish(provider, buffer_after_minutes=10, weekly=day)
     rooms = [await venue(desk), await venue(desk)]
     rng = random.Random(7)
-    requests = Requests(desk.parts.schedules, desk.parts.venues, desk.parts.line)
+    requests = Requests(desk.dependencies.schedules, desk.dependencies.venues, desk.dependencies.line)
     # Of each even hour any two wishes overlap, whoever's they are; those of two hours never do. Every provider finds a member
     # who is free, since there are more of them, and needs no venue: so exactly one session a provider and hour is held.
     wishes = [

@@ -334,7 +334,7 @@ async def test_100_concurrent_moves_into_each_others_slots_leave_no_overlap_and_
         ]
     await booked(desk, *sessions)
     rng = random.Random(3)
-    handler = Moves(desk.parts.schedules, desk.parts.venues, desk.parts.line)
+    handler = Moves(desk.dependencies.schedules, desk.dependencies.venues, desk.dependencies.line)
     tries = 0
 
     def wish() -> SessionMoveFunded:

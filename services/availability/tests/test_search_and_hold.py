@@ -165,7 +165,7 @@ async def test_who_reads_the_events_knows_the_schedule_that_the_service_itself_g
     (published,) = await desk.outbox()
     assert isinstance(published, SchedulePublished)
     async with desk.database.reading() as queries:
-        own = (await desk.parts.schedules.load(queries, ["doc"]))["doc"]
+        own = (await desk.dependencies.schedules.load(queries, ["doc"]))["doc"]
     assert schedule_of(published) == own == written
     off = {"starts_at": at(10).isoformat(), "ends_at": at(12).isoformat(), "note": "dentist"}
     assert (await provider.post("/v1/providers/doc/time-off", json=off)).status_code == 201

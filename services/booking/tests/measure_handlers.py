@@ -37,7 +37,7 @@ async def test_measure(world: World) -> None:
 
     async def request(bookings: list[Booking]) -> None:
         async with world.service.database.transaction(CAUSE) as unit:
-            await world.parts.desk.apply(bookings, unit)
+            await world.dependencies.desk.apply(bookings, unit)
 
     async def handle(events: list[Event]) -> None:
         batch = [received(event) for event in events]

@@ -21,13 +21,13 @@ RECORDED = ACCESS_RECORDED["booking"]
 
 
 async def kept(world: World, table: str) -> list[Any]:
-    async with world.parts.database.reading() as queries:
+    async with world.dependencies.database.reading() as queries:
         return [row[0] for row in await queries.fetch(f"SELECT count(*) FROM {table}")]
 
 
 @pytest.mark.rule("SEC-5", "SEC-7")
 async def test_the_service_seals_and_the_pruner_forgets_each_with_its_own_login(world: World) -> None:
-    database = world.parts.database
+    database = world.dependencies.database
     async with as_owner(database.url) as owner:
         await owner.execute(
             "INSERT INTO access_rows (at, caller, role, operation, person_id, request_id) "
@@ -55,7 +55,7 @@ async def test_an_erasure_takes_the_words_and_leaves_the_rows(world: World) -> N
     assert answer.status_code == 200
     assert await kept(world, "access_remarks") == [2], "about the two parties"
     rows = await kept(world, "access_rows")
-    async with world.parts.database.reading() as queries:
+    async with world.dependencies.database.reading() as queries:
         await erase_remarks(queries, ["anna"])
     assert await kept(world, "access_remarks") == [0]
     assert await kept(world, "access_rows") == rows
@@ -108,7 +108,7 @@ async def test_what_support_is_refused_leaves_rows_whatever_refuses_it(world: Wo
     ):
         answer = await world.support.post(path, json=body, headers=headers)
         assert answer.status_code == status, answer.text
-        async with world.parts.database.reading() as queries:
+        async with world.dependencies.database.reading() as queries:
             rows = await queries.fetch(
                 "SELECT operation, person_id, outcome, times FROM access_rows WHERE request_id = $1 ORDER BY id",
                 answer.headers["x-request-id"],

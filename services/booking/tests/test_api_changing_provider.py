@@ -71,13 +71,13 @@ async def test_a_room_needs_a_provider_who_has_a_schedule(world: World) -> None:
 @pytest.mark.rule("ROOM-1", "ROOM-3")
 async def test_a_schedule_that_was_published_a_moment_ago_is_waited_for(world: World) -> None:
     opening = asyncio.create_task(world.support.post("/v1/rooms", json={"member_id": "anna", "provider_id": "dr-lee"}))
-    while not world.parts.signals._listeners:  # noqa: ASYNC110
+    while not world.dependencies.signals._listeners:  # noqa: ASYNC110
         await asyncio.sleep(0)
     await world.handle(first_schedule("dr-lee"))
     opened = await opening
     assert opened.status_code == 201, opened.text
     changing = asyncio.create_task(change(world.member, opened.json()["id"], "dr-kim"))
-    while not world.parts.signals._listeners:  # noqa: ASYNC110
+    while not world.dependencies.signals._listeners:  # noqa: ASYNC110
         await asyncio.sleep(0)
     await world.handle(first_schedule("dr-kim"))
     assert (await changing).status_code == 201

@@ -104,7 +104,7 @@ async def test_a_booking_that_nobody_answers_is_given_up_and_late_holds_reserve_
 @pytest.mark.rule("BOOK-3")
 async def test_the_policy_that_is_installed_has_the_numbers_of_the_standard_one(world: World) -> None:
     async with world.service.database.reading() as queries:
-        assert await world.parts.policies.current(queries) == STANDARD
+        assert await world.dependencies.policies.current(queries) == STANDARD
 
 
 @pytest.mark.rule("MISS-1")

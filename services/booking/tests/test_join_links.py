@@ -104,7 +104,7 @@ async def test_a_link_that_was_not_made_here_opens_nothing(world: World) -> None
     for kind, each in forged.items():
         answer = await verify(world, each)
         assert (answer.status_code, slug(answer)) == (400, "join-link-invalid"), kind
-    key = world.parts.join_links._key
+    key = world.dependencies.join_links._key
     wrong: list[tuple[str, Any]] = [
         ("aud", "makegood"), ("iss", f"{ISSUER}s"), ("party", "support"), ("session_id", new_id()), ("jti", None),
         ("exp", claims["exp"] - 3600), ("exp", None), ("nbf", claims["exp"] - 1), ("iat", None), ("sub", None),

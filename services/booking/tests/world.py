@@ -14,7 +14,7 @@ import asyncpg
 import httpx
 import jwt
 from cryptography.hazmat.primitives.asymmetric import rsa
-from makegood_booking.parts import Parts
+from makegood_booking.dependencies import Dependencies
 from makegood_chassis.clock import FixedClock
 from makegood_chassis.messaging.handlers import Due
 from makegood_chassis.service import Service
@@ -210,8 +210,8 @@ class World:
         return cast("FixedClock", self.service.clock)
 
     @property
-    def parts(self) -> Parts:
-        return cast("Parts", self.service.parts)
+    def dependencies(self) -> Dependencies:
+        return cast("Dependencies", self.service.dependencies)
 
     def person(self, role: str, subject: str) -> httpx.AsyncClient:
         if (role, subject) not in self.people:

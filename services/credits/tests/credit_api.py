@@ -92,7 +92,7 @@ async def serving(world: World, tmp_path: Path, payments: PaymentProvider | None
     )
     service = bootstrap(settings, world.clock)
     service.health.started = True
-    service.parts = payments or service.parts
+    service.dependencies = payments or service.dependencies
     await service.database.open()
     app = application(service)
     transport = httpx.ASGITransport(app)

@@ -36,6 +36,7 @@ from makegood_devtools.client import access_reason
 from makegood_devtools.mailbox import Mailbox
 from makegood_devtools.web import web_app
 from makegood_notifications.bootstrap import bootstrap
+from makegood_notifications.dependencies import Dependencies
 from makegood_notifications.settings import NotificationsSettings
 from makegood_testkit.databases import as_login
 from makegood_testkit.moments import possible_at
@@ -136,7 +137,12 @@ class World:
     """The service with its surroundings, and a story to tell in it."""
 
     def __init__(
-        self, service: Service, inbox: Inbox, identity: Identity, clock: FixedClock, whatsapp: WhatsAppSide
+        self,
+        service: Service[Dependencies],
+        inbox: Inbox,
+        identity: Identity,
+        clock: FixedClock,
+        whatsapp: WhatsAppSide,
     ) -> None:
         self.service, self.inbox, self.identity, self.clock = service, inbox, identity, clock
         self.whatsapp = whatsapp
@@ -263,8 +269,8 @@ class World:
     @asynccontextmanager
     async def sending(self) -> AsyncIterator[None]:
         """The senders work."""
-        parts = self.service.parts
-        tasks = [asyncio.create_task(sender.run()) for sender in (parts.sender, parts.whatsapp)]
+        dependencies = self.service.dependencies
+        tasks = [asyncio.create_task(sender.run()) for sender in (dependencies.sender, dependencies.whatsapp)]
         try:
             yield
         finally:

@@ -137,13 +137,13 @@ async def test_news_after_an_erasure_is_not_sent_and_a_new_contact_begins_anew(w
 @pytest.mark.rule("NOTE-2", "NOTE-3")
 @pytest.mark.parametrize("goes", ["out", "not out"])
 async def test_a_mail_in_hand_while_its_person_is_erased_is_recorded_as_what_became_of_it(
-    world: World, goes: str
+    world: World, monkeypatch: pytest.MonkeyPatch, goes: str
 ) -> None:
     await world.only_member()
     await world.confirmed()
     if goes == "not out":
         world.inbox.answers = ["451 4.3.0 later"]
-    sender = world.service.parts.sender
+    sender = world.service.dependencies.sender
     real, attempted, held = sender._finish.submit, asyncio.Event(), asyncio.Event()
 
     async def hold(outcome: Any) -> None:
@@ -151,7 +151,7 @@ async def test_a_mail_in_hand_while_its_person_is_erased_is_recorded_as_what_bec
         await held.wait()
         await real(outcome)
 
-    sender._finish.submit = hold
+    monkeypatch.setattr(sender._finish, "submit", hold)
     async with world.sending():
         await attempted.wait()
         async with world.client("support-1", "support") as client:

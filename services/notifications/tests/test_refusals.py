@@ -94,7 +94,7 @@ async def test_a_mail_that_is_put_off_is_tried_again(
         assert [tuple(row) for row in await eventually(put_off)] == [("queued", None, 1)]
         answers.clear()
         await world.rows("UPDATE deliveries SET next_attempt_at = clock_timestamp() WHERE status = 'queued'")
-        world.service.parts.sender.wake()
+        world.service.dependencies.sender.wake()
         await world.inbox.wait(1)
         await world.settled()
     assert [tuple(row) for row in await world.rows(EMAIL)] == [("sent", None, 2)]
@@ -112,7 +112,7 @@ async def test_what_is_about_us_is_waited_for_but_not_for_ever(
     await world.everybody()
     await world.reserved()
     answers[command] = answer
-    sender: Sender = world.service.parts.sender
+    sender: Sender = world.service.dependencies.sender
     async with world.sending():
         await world.happen(world.missed())
 

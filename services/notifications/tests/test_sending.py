@@ -24,19 +24,21 @@ def extended(world: World) -> Any:
 
 
 @pytest.mark.rule("NOTE-2")
-async def test_a_crash_between_sending_and_recording_repeats_only_with_the_same_message_id(world: World) -> None:
+async def test_a_crash_between_sending_and_recording_repeats_only_with_the_same_message_id(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
     await world.only_member()
     await world.reserved()
     await world.happen(world.missed())
-    real = world.service.parts.sender._finish.submit
+    real = world.service.dependencies.sender._finish.submit
 
     async def crash(outcome: Any) -> None:
         raise asyncio.CancelledError
 
-    world.service.parts.sender._finish.submit = crash
+    monkeypatch.setattr(world.service.dependencies.sender._finish, "submit", crash)
     async with world.sending():
         await world.inbox.wait(1)
-    world.service.parts.sender._finish.submit = real
+    monkeypatch.setattr(world.service.dependencies.sender._finish, "submit", real)
     assert await world.rows(
         "SELECT status, attempts FROM deliveries WHERE channel = 'email' AND person_id = 'member-ada'"
     ) == [("queued", 1)]
@@ -55,7 +57,7 @@ async def test_a_mail_whose_turn_comes_too_late_waits_for_the_next(
     """Few connections and a slow server: sent now, it might be sent by another process at the same time."""
     await world.only_member()
     await world.confirmed()
-    sender = world.service.parts.sender
+    sender = world.service.dependencies.sender
     real, put_off = sender._finish.submit, asyncio.Event()
 
     async def see(outcome: Any) -> None:
@@ -63,7 +65,7 @@ async def test_a_mail_whose_turn_comes_too_late_waits_for_the_next(
         monkeypatch.setattr(deliveries, "TURN", 30.0)
         put_off.set()
 
-    sender._finish.submit = see
+    monkeypatch.setattr(sender._finish, "submit", see)
     monkeypatch.setattr(deliveries, "TURN", -1.0)
     async with world.sending():
         await put_off.wait()
@@ -93,7 +95,7 @@ async def test_the_order_of_one_members_mails_holds_while_another_ones_wait(worl
         await eventually(put_off)
         assert world.inbox.mails == []  # the extension waits for the confirmation
         await world.rows("UPDATE deliveries SET next_attempt_at = clock_timestamp() WHERE status = 'queued'")
-        world.service.parts.sender.wake()
+        world.service.dependencies.sender.wake()
         mails = await world.inbox.wait(2)
     assert [mail["Subject"] for mail in mails] == [
         "Your session is confirmed! Mark your calendar.",
@@ -142,7 +144,7 @@ async def test_a_mail_server_that_is_away_loses_nothing_and_costs_no_attempts(wo
     async with world.sending():
 
         async def knocked() -> bool:
-            return bool(world.service.parts.sender._knocks)
+            return bool(world.service.dependencies.sender._knocks)
 
         await eventually(knocked)
         await world.inbox.open()
@@ -180,20 +182,21 @@ async def test_one_connection_carries_many_mails(world: World) -> None:
 @pytest.mark.rule("NOTE-2")
 async def test_a_mail_is_taken_with_the_transaction_that_writes_it_down_and_sent_once_it_is_committed(
     world: World,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     await world.only_member()
     async with world.sending():
         await world.confirmed()
         await world.inbox.wait(1)
         await world.settled()
-        sender = world.service.parts.sender
+        sender = world.service.dependencies.sender
         real, held = sender._finish.submit, asyncio.Event()
 
         async def hold(outcome: Any) -> None:
             await held.wait()
             await real(outcome)
 
-        sender._finish.submit = hold
+        monkeypatch.setattr(sender._finish, "submit", hold)
         await world.happen(world.missed())
         await world.inbox.wait(2)
         taken = "SELECT attempts, reason, next_attempt_at > now() + '60 s' FROM deliveries WHERE status = 'queued' AND person_id = 'member-ada'"
@@ -223,7 +226,7 @@ async def test_of_two_mails_about_a_session_in_one_transaction_the_second_waits_
         attempts = "SELECT attempts FROM deliveries WHERE channel = 'email' AND person_id = 'member-ada' AND status = 'queued' ORDER BY position"
         assert await world.rows(attempts) == [(1,), (0,)]
         await world.rows("UPDATE deliveries SET next_attempt_at = clock_timestamp() WHERE status = 'queued'")
-        world.service.parts.sender.wake()
+        world.service.dependencies.sender.wake()
         mails = await world.inbox.wait(3)
         await world.settled()
     assert [invitation(mail)[1]["SEQUENCE"] for mail in mails] == [0, 1, 2]
@@ -233,7 +236,7 @@ async def test_a_sender_ends_although_a_wait_swallowed_its_cancellation(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As `asyncio.wait_for` does before Python 3.12, where what it waits for ends in the same moment."""
-    sender, taking = world.service.parts.sender, asyncio.Event()
+    sender, taking = world.service.dependencies.sender, asyncio.Event()
 
     async def take() -> bool:
         taking.set()

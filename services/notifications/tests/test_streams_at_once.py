@@ -49,15 +49,15 @@ async def test_a_sixth_stream_closes_the_oldest_which_is_told_why(world: World) 
                 "retry: 60000",
                 f"data: {json.dumps({'reason': 'too-many-streams'}, separators=(',', ':'))}",
             ]
-        assert len(world.service.parts.streams) == 5
+        assert len(world.service.dependencies.streams) == 5
         async with following(world, base, world.provider, "provider") as other:  # others' are their own
             await other.take(0)
-            assert len(world.service.parts.streams) == 6
-    await eventually(lambda: _equals(len(world.service.parts.streams), 0))
+            assert len(world.service.dependencies.streams) == 6
+    await eventually(lambda: _equals(len(world.service.dependencies.streams), 0))
 
 
 async def test_a_process_serves_so_many_in_total(world: World) -> None:
-    world.service.parts.streams._total = 3
+    world.service.dependencies.streams._total = 3
     async with served(world) as base, AsyncExitStack() as stack:
         for number in range(3):
             answer, _ = await stack.enter_async_context(reading(world, base, f"member-{number}"))
@@ -72,7 +72,7 @@ async def test_asking_for_the_headers_alone_leaves_no_stream_behind(world: World
     async with world.client(world.member) as client:
         for _ in range(3):
             assert (await client.head("/v1/stream")).status_code == 200
-    assert len(world.service.parts.streams) == 0
+    assert len(world.service.dependencies.streams) == 0
 
 
 async def _equals(found: int, wanted: int) -> bool:

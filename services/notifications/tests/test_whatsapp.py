@@ -162,7 +162,7 @@ async def test_whatsapp_being_away_holds_up_no_mail_and_is_tried_again(world: Wo
         assert len(await world.inbox.wait(2)) == 2
 
         async def knocked() -> bool:
-            return bool(world.service.parts.whatsapp._knocks)
+            return bool(world.service.dependencies.whatsapp._knocks)
 
         await eventually(knocked)
         await world.register(world.member, "Ada", world.ada, phone="+49 30 55555", channels={"whatsapp": True})
@@ -172,20 +172,22 @@ async def test_whatsapp_being_away_holds_up_no_mail_and_is_tried_again(world: Wo
 
 
 @pytest.mark.rule("NOTE-2")
-async def test_a_message_whose_sender_died_midway_is_not_sent_twice(world: World) -> None:
+async def test_a_message_whose_sender_died_midway_is_not_sent_twice(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The API cannot be told that a message comes again."""
     await world.only_member(phone="+49 30 55555", channels={"whatsapp": True})
     await world.confirmed()
-    sender = world.service.parts.whatsapp
+    sender = world.service.dependencies.whatsapp
     real = sender._finish.submit
 
     async def crash(outcome: Any) -> None:
         raise RuntimeError("the process dies here")
 
-    sender._finish.submit = crash
+    monkeypatch.setattr(sender._finish, "submit", crash)
     async with world.sending():
         await eventually(world.whatsapp.messages)
-    sender._finish.submit = real
+    monkeypatch.setattr(sender._finish, "submit", real)
     await world.rows("UPDATE deliveries SET next_attempt_at = clock_timestamp() WHERE status = 'queued'")
     async with world.sending():
         await world.settled()

@@ -1,14 +1,15 @@
-"""One service: its parts, and the process that runs them in a role (`serve`, `work`, `all`, `migrate`)."""
+"""One service, wired: what its process runs (`main.py`)."""
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Generic
 
 from fastapi import FastAPI
 from makegood_contracts.envelope import EXAMPLE_BASE_URL
+from typing_extensions import TypeVar
 
 from makegood_chassis.access.refusals import Refusals
 from makegood_chassis.clock import Clock
@@ -23,14 +24,12 @@ from makegood_chassis.revocation import Revocations
 from makegood_chassis.settings import ServiceSettings
 from makegood_chassis.signals import Signals
 
-S = TypeVar("S", bound=ServiceSettings)
-
-ROLES: Final = ("serve", "work", "all", "migrate")
+D = TypeVar("D", covariant=True, default=object)
 
 
 @dataclass
-class Service:
-    """What `bootstrap(settings)` of a service answers: everything wired, nothing started."""
+class Service(Generic[D]):
+    """What `bootstrap(settings)` of a service answers: everything wired, nothing started. `D`: its own dependencies."""
 
     name: str
     settings: ServiceSettings
@@ -41,14 +40,14 @@ class Service:
     deadlines: DeadlineHandlers
     migrations: Path
     """Folder of the Alembic scripts."""
+    dependencies: D
+    """What its handlers and routers share (a dataclass of its own; None if it has none)."""
     grants: Grants = field(default_factory=lambda: CHASSIS)
     """What the logins may do with each table; in force after each migration."""
     is_relevant: IsRelevant = lambda _: True
     """Of the events that it handles, those with which it has anything to do."""
-    parts: Any = None
-    """The service's own parts for its routers (a dataclass of its own)."""
-    app: Callable[[Service], FastAPI] | None = None
-    workers: Sequence[Callable[[Service], Awaitable[None]]] = field(default_factory=tuple)
+    app: Callable[[Service[D]], FastAPI] | None = None
+    workers: Sequence[Callable[[Service[D]], Awaitable[None]]] = field(default_factory=tuple)
     """Further endless tasks of the `work` role, such as sending queued messages; cancelled at stop."""
     audited: bool = False
     """Whether it holds anything about people, and so keeps an access log (SEC-5)."""
@@ -62,7 +61,7 @@ class Service:
     """Whose tokens this process refuses before their end."""
     open_requests: set[RequestContext] = field(default_factory=set)
     """What is being handled or streamed right now."""
-    on_start: Sequence[Callable[[Service], Awaitable[None]]] = field(default_factory=tuple)
+    on_start: Sequence[Callable[[Service[D]], Awaitable[None]]] = field(default_factory=tuple)
     """Runs once after the database is open, before anything else (seeding)."""
     refusals: Refusals = field(init=False)
     """Writes down what was refused to whom."""

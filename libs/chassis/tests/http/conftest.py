@@ -137,6 +137,7 @@ def service_of(jwks: Path, database_url: str = "postgresql://nobody@127.0.0.1:1/
         events={},
         deadlines={},
         migrations=Path(),
+        dependencies=None,
     )
     service.health.started = True
     return service

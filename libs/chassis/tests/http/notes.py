@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from typing import Annotated, Literal
+from typing import Annotated, Literal, cast
 
 import asyncpg
 from fastapi import APIRouter, Depends, FastAPI, Path, Request, Response
@@ -106,7 +106,7 @@ def routes(service: Service) -> APIRouter:
             raise asyncpg.ConnectionDoesNotExistError("gone")
         if new.text == "late refusal":
             return await mutation.complete(Problem("no-session-credits", purchasable=True))
-        gate: Gate | None = service.parts
+        gate = cast("Gate | None", service.dependencies)
         if gate is not None:
             gate.reached.set()
             await gate.opened.wait()

@@ -89,7 +89,7 @@ async def test_a_refusal_frees_the_key(client: httpx.AsyncClient, service: Servi
 
 
 async def test_in_flight_is_a_409_until_the_first_has_answered(client: httpx.AsyncClient, service: Service) -> None:
-    service.parts = gate = notes.Gate()
+    service.dependencies = gate = notes.Gate()
     headers = {"Idempotency-Key": "k", "Prefer": "wait=10"}
     first = asyncio.create_task(client.post("/v1/slow-notes", json={"text": "a"}, headers=headers))
     async with asyncio.timeout(10):

@@ -178,7 +178,7 @@ async def test_a_wait_that_is_one_too_many_is_answered_without_it(
     make_service: Make, database_url: str, identity: Identity
 ) -> None:
     service = make_service(database_url, person_waits=2, person_requests=1)
-    service.parts = gate = notes.Gate()
+    service.dependencies = gate = notes.Gate()
     await service.database.open()
     async with serving(notes.app(service)) as client:
         headers = {**identity.bearer("anna"), "Prefer": "wait=5"}

@@ -94,7 +94,7 @@ async def test_one_token_is_refused_and_the_person_s_others_are_good(
 async def test_a_stream_and_a_wait_end_with_the_token(
     service: Service, identity: Identity, followed: httpx.AsyncClient
 ) -> None:
-    service.parts = gate = notes.Gate()
+    service.dependencies = gate = notes.Gate()
     mine, others = bearer(identity.token()), bearer(identity.token("bert"))
     async with followed.stream("GET", "/v1/ticks", headers=others) as stays:
         going_on = stays.aiter_bytes()

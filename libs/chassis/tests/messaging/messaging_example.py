@@ -129,7 +129,7 @@ def bootstrap(settings: Settings) -> Service:
     clock, database, signals = base("availability", settings)
     return Service(
         "availability", settings, clock, database, signals, handlers.table(), {"example": handlers.due},
-        Path(__file__).parent / "migrations",
+        Path(__file__).parent / "migrations", None,
         app=lambda service: create_app(service, title="Example", description="", routers=[], rights=RIGHTS),
     )  # fmt: skip
 

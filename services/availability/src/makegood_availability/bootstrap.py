@@ -30,6 +30,7 @@ from makegood_contracts.events import (
 from makegood_availability.api import check_in_codes, schedules, slots, venues, waitlist
 from makegood_availability.api.enums import ENUMS
 from makegood_availability.api.rights import EXPENSIVE, RIGHTS
+from makegood_availability.dependencies import Dependencies
 from makegood_availability.domain.holds import ENDINGS
 from makegood_availability.handlers.endings import Endings
 from makegood_availability.handlers.erasure import erases
@@ -40,7 +41,6 @@ from makegood_availability.handlers.requests import Requests
 from makegood_availability.handlers.rooms import Rooms
 from makegood_availability.handlers.venues import keep_told
 from makegood_availability.handlers.waitlist import AGAIN, ENTRY, HORIZON, JOINED, LINE, VENUE, VENUE_AGAIN
-from makegood_availability.parts import Parts
 from makegood_availability.settings import AvailabilitySettings
 from makegood_availability.store.grants import GRANTS
 from makegood_availability.store.schedules import seal_notes
@@ -49,13 +49,16 @@ NAME = "availability"
 MIGRATIONS = Path(__file__).parents[2] / "migrations"
 
 
-def bootstrap(settings: AvailabilitySettings, clock: Clock | None = None) -> Service:
+def bootstrap(settings: AvailabilitySettings, clock: Clock | None = None) -> Service[Dependencies]:
     """Everything wired, nothing started."""
     clock, database, signals = base(NAME, settings, clock)
-    parts = Parts(database, clock)
-    line = parts.line
+    dependencies = Dependencies(database, clock)
+    line = dependencies.line
     endings, rooms = Endings(line), Rooms(line)
-    requests, moves = Requests(parts.schedules, parts.venues, line), Moves(parts.schedules, parts.venues, line)
+    requests, moves = (
+        Requests(dependencies.schedules, dependencies.venues, line),
+        Moves(dependencies.schedules, dependencies.venues, line),
+    )
     return Service(
         name=NAME,
         settings=settings,
@@ -82,14 +85,14 @@ def bootstrap(settings: AvailabilitySettings, clock: Clock | None = None) -> Ser
         },
         migrations=MIGRATIONS,
         grants=GRANTS,
-        parts=parts,
+        dependencies=dependencies,
         app=app,
         audited=True,
         workers=(keep_pruned(settings.access_retention), keep_sealed(seal_notes), keep_told),
     )
 
 
-def app(service: Service) -> FastAPI:
+def app(service: Service[Dependencies]) -> FastAPI:
     """The service's HTTP side."""
     return create_app(
         service,

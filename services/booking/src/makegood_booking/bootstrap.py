@@ -27,6 +27,7 @@ from makegood_booking.api import (
 )
 from makegood_booking.api.enums import ENUMS
 from makegood_booking.api.rights import EXPENSIVE, RIGHTS
+from makegood_booking.dependencies import Dependencies
 from makegood_booking.desk import Desk
 from makegood_booking.handlers.due import deadline_handlers
 from makegood_booking.handlers.erasures import erasure_deadlines
@@ -34,7 +35,6 @@ from makegood_booking.handlers.events import event_handlers, is_relevant
 from makegood_booking.handlers.left import left_handlers
 from makegood_booking.join_links import JoinLinks
 from makegood_booking.lookout import Lookout
-from makegood_booking.parts import Parts
 from makegood_booking.settings import BookingSettings
 from makegood_booking.store import personal_data
 from makegood_booking.store.grants import GRANTS
@@ -45,7 +45,7 @@ NAME = "booking"
 MIGRATIONS = Path(__file__).parents[2] / "migrations"
 
 
-def bootstrap(settings: BookingSettings, clock: Clock | None = None) -> Service:
+def bootstrap(settings: BookingSettings, clock: Clock | None = None) -> Service[Dependencies]:
     """Everything wired, nothing started."""
     clock, database, signals = base(NAME, settings, clock)
     known = Policies()
@@ -66,7 +66,7 @@ def bootstrap(settings: BookingSettings, clock: Clock | None = None) -> Service:
         migrations=MIGRATIONS,
         grants=GRANTS,
         is_relevant=is_relevant,
-        parts=Parts(
+        dependencies=Dependencies(
             database=database,
             clock=clock,
             signals=signals,
@@ -86,7 +86,7 @@ def bootstrap(settings: BookingSettings, clock: Clock | None = None) -> Service:
     )
 
 
-def app(service: Service) -> FastAPI:
+def app(service: Service[Dependencies]) -> FastAPI:
     """The service's HTTP side."""
     return create_app(
         service,

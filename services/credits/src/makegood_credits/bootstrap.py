@@ -50,6 +50,7 @@ from makegood_credits.handlers.refunds import keep_giving_back
 from makegood_credits.handlers.requested import on_requested, on_reserved
 from makegood_credits.payments.choice import provider_of
 from makegood_credits.payments.development import DevelopmentPayments
+from makegood_credits.payments.port import PaymentProvider
 from makegood_credits.settings import CreditsSettings
 from makegood_credits.store.grants import GRANTS
 from makegood_credits.store.personal_data import seal_reasons
@@ -83,7 +84,7 @@ DEADLINES: DeadlineHandlers = {
 }
 
 
-def bootstrap(settings: CreditsSettings, clock: Clock | None = None) -> Service:
+def bootstrap(settings: CreditsSettings, clock: Clock | None = None) -> Service[PaymentProvider | None]:
     """Everything wired, nothing started."""
     clock, database, signals = base("credits", settings, clock)
     payments = provider_of(settings)
@@ -98,7 +99,7 @@ def bootstrap(settings: CreditsSettings, clock: Clock | None = None) -> Service:
         migrations=Path(__file__).parents[2] / "migrations",
         grants=GRANTS,
         app=application,
-        parts=payments,
+        dependencies=payments,
         audited=True,
         workers=(
             keep_pruned(settings.access_retention),
@@ -108,7 +109,7 @@ def bootstrap(settings: CreditsSettings, clock: Clock | None = None) -> Service:
     )
 
 
-def application(service: Service) -> FastAPI:
+def application(service: Service[PaymentProvider | None]) -> FastAPI:
     """The HTTP side."""
     routers = [
         plans.router,
@@ -120,8 +121,8 @@ def application(service: Service) -> FastAPI:
         webhooks.router,
         access_rows(service),
     ]
-    if isinstance(service.parts, DevelopmentPayments) and service.settings.development:
-        routers.append(dev_checkouts(service, service.parts))
+    if isinstance(service.dependencies, DevelopmentPayments) and service.settings.development:
+        routers.append(dev_checkouts(service, service.dependencies))
     return create_app(
         service,
         title="Makegood credits",

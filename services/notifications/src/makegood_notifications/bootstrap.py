@@ -13,6 +13,7 @@ from makegood_chassis.personal_data.maintenance import keep_sealed
 from makegood_chassis.service import Service, base
 
 from makegood_notifications.api.app import make_app
+from makegood_notifications.dependencies import Dependencies
 from makegood_notifications.domain.links import Links
 from makegood_notifications.handlers.credits import CreditMessages
 from makegood_notifications.handlers.erasures import ERASURE, on_erasure_due
@@ -27,7 +28,6 @@ from makegood_notifications.mail.carrier import EmailCarrier
 from makegood_notifications.mail.sender import Sender
 from makegood_notifications.mail.smtp import Mailer, SmtpMailer, SmtpServer
 from makegood_notifications.mail.wording import Wording
-from makegood_notifications.parts import Parts
 from makegood_notifications.settings import NotificationsSettings
 from makegood_notifications.store import allowances, chat, remarks, revocations
 from makegood_notifications.store.grants import GRANTS
@@ -47,7 +47,7 @@ def bootstrap(
     clock: Clock | None = None,
     mailer: Mailer | None = None,
     whatsapp: Messages | None = None,
-) -> Service:
+) -> Service[Dependencies]:
     """Everything wired, nothing started."""
     clock, database, signals = base(NAME, settings, clock)
     wording = Wording(Links(settings.links_start))
@@ -73,10 +73,10 @@ def bootstrap(
     streams = Streams(signals, each=settings.person_streams, total=settings.streams_at_once)
     rooms, plans = RoomModel(signals), PlanModel(signals)
 
-    async def send(service: Service) -> None:
+    async def send(service: Service[Dependencies]) -> None:
         await sender.run()
 
-    async def send_by_whatsapp(service: Service) -> None:
+    async def send_by_whatsapp(service: Service[Dependencies]) -> None:
         await whatsapp_sender.run()
 
     events = event_handlers(
@@ -101,7 +101,7 @@ def bootstrap(
         deadlines={**Reminding(teller, news).handlers, ERASURE: on_erasure_due},
         migrations=MIGRATIONS,
         grants=GRANTS,
-        parts=Parts(
+        dependencies=Dependencies(
             wording,
             sender,
             whatsapp_sender,

@@ -46,7 +46,7 @@ def create_app(
     expensive: Collection[str] = (),
     authenticator: Authenticator | None = None,
 ) -> FastAPI:
-    """The app. `request.app.state.service` is the service; routers reach their own parts through `service.parts`.
+    """The app. `request.app.state.service` is the service; routers reach what they share through `service.dependencies`.
 
     Serves also /v1/<service>/openapi.json and, in development, /v1/<service>/dev/clock; probes are `health_app`'s.
     `enums`: the literal types of its models, by the names that they have in the OpenAPI document.

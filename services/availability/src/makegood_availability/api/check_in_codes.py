@@ -16,7 +16,7 @@ from makegood_contracts.events import VenueCodeChanged
 from makegood_contracts.ids import is_id
 from pydantic import Field
 
-from makegood_availability.api.parameters import PartsOf
+from makegood_availability.api.parameters import DependenciesOf
 from makegood_availability.api.venues import locked_venue
 from makegood_availability.store import venues
 
@@ -50,11 +50,11 @@ async def change_check_in_code(
 
 @router.get("/v1/venues/{venue_id}/check-in-code", response_model=CheckInCodeView, responses=problems("not-found"))
 async def read_check_in_code(
-    venue_id: str, access: Annotated[Access, Depends(operation("venues.code"))], parts: PartsOf
+    venue_id: str, access: Annotated[Access, Depends(operation("venues.code"))], dependencies: DependenciesOf
 ) -> Response:
     """The code that the venue shows now; 404 until one was made."""
     if is_id(venue_id):
-        async with parts.database.reading() as queries:
+        async with dependencies.database.reading() as queries:
             found = await venues.read_code(queries, venue_id)
         if found is not None:
             return answer(200, CheckInCodeView(venue_id=venue_id, code=found[1]), version=found[0])

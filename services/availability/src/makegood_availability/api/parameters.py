@@ -12,12 +12,12 @@ from makegood_contracts.ids import is_id, is_person_id
 from makegood_contracts.zones import zone_names
 from pydantic import AfterValidator
 
-from makegood_availability.parts import Parts
+from makegood_availability.dependencies import Dependencies
 
 
-async def parts(request: Request) -> Parts:
-    """The service's own parts. (A plain function would run in a thread.)"""
-    return cast("Parts", request.app.state.service.parts)
+async def dependencies(request: Request) -> Dependencies:
+    """What the service's routers share. (A plain function would run in a thread.)"""
+    return cast("Dependencies", request.app.state.service.dependencies)
 
 
 async def provider_id(provider_id: Annotated[str, Path(description="`sub` of the provider's token.")]) -> str:
@@ -47,7 +47,7 @@ def optional_id(pointer: str, text: str | None) -> str | None:
 
 
 ProviderId = Annotated[str, Depends(provider_id)]
-PartsOf = Annotated[Parts, Depends(parts)]
+DependenciesOf = Annotated[Dependencies, Depends(dependencies)]
 Zone = Annotated[str, AfterValidator(known_zone)]
 """The name of an IANA time zone."""
 Length = Annotated[int, Query(ge=5, le=480, description="Length of the session, minutes.", examples=[45])]

@@ -24,7 +24,7 @@ from makegood_contracts.events import (
 from makegood_contracts.ids import is_id, new_id
 
 from makegood_availability.api.models import InsideView, ScheduleBody, ScheduleView, TimeOffBody, TimeOffView
-from makegood_availability.api.parameters import PartsOf, ProviderId, check_cursor_id
+from makegood_availability.api.parameters import DependenciesOf, ProviderId, check_cursor_id
 from makegood_availability.handlers.waitlist import plan_look
 from makegood_availability.store import schedules
 from makegood_availability.store.bodies import DAYS
@@ -65,11 +65,13 @@ async def publish_schedule(
     "/v1/providers/{provider_id}/schedule", response_model=ScheduleView, responses=problems("validation", "not-found")
 )
 async def read_schedule(
-    provider_id: ProviderId, access: Annotated[Access, Depends(operation("schedule.read"))], parts: PartsOf
+    provider_id: ProviderId,
+    access: Annotated[Access, Depends(operation("schedule.read"))],
+    dependencies: DependenciesOf,
 ) -> Response:
     """The provider's schedule as it stands."""
     access.require("provider", provider_id=provider_id)
-    async with parts.database.reading() as queries:
+    async with dependencies.database.reading() as queries:
         found = await schedules.read(queries, provider_id)
     if found is None or found.body is None:
         raise not_found("schedule")
@@ -130,7 +132,7 @@ async def add_time_off(
 async def list_time_off(
     provider_id: ProviderId,
     access: Annotated[Access, Depends(operation("time-off.read"))],
-    parts: PartsOf,
+    dependencies: DependenciesOf,
     limit: Limit = 100,
     cursor: Cursor = None,
 ) -> Response:
@@ -138,7 +140,7 @@ async def list_time_off(
     access.require("provider", provider_id=provider_id)
     after: Any = decode_cursor(cursor, datetime, str)
     check_cursor_id(after)
-    async with parts.database.reading() as queries:
+    async with dependencies.database.reading() as queries:
         rows = await schedules.list_time_off(queries, provider_id, after, limit + 1)
     items, following = page(rows, limit, TimeOffView.model_validate, lambda entry: (entry.starts_at, entry.id))
     return answer(200, Page[TimeOffView](items=items, next_cursor=following))

@@ -23,15 +23,15 @@ from makegood_contracts.events import Modality
 
 from makegood_availability.api.models import AvailabilityView, SlotView
 from makegood_availability.api.parameters import (
+    DependenciesOf,
     How,
     Length,
-    PartsOf,
     ProviderId,
     VenueOf,
     Zone,
     optional_id,
 )
-from makegood_availability.parts import Parts
+from makegood_availability.dependencies import Dependencies
 from makegood_availability.store import schedules
 from makegood_availability.store.calendar import Taken, member_of, taken
 
@@ -61,7 +61,7 @@ class _Slot(msgspec.Struct):
 async def search_slots(
     provider_id: ProviderId,
     access: Annotated[Access, Depends(operation("slots.search"))],
-    parts: PartsOf,
+    dependencies: DependenciesOf,
     start: Annotated[Instant, Query(alias="from", description="First moment at which a slot may start.")],
     end: Annotated[Instant, Query(alias="to", description="Slots start before this; at most 62 days after `from`.")],
     length_minutes: Length,
@@ -83,11 +83,11 @@ async def search_slots(
     last = decode_cursor(cursor, datetime)
     if last is not None:
         start = max(start, last[0] + datetime.resolution)
-    now = parts.clock.now()
+    now = dependencies.clock.now()
     length = timedelta(minutes=length_minutes)
-    async with parts.database.reading() as queries:
-        schedule = await _schedule(parts, queries, provider_id)
-        venue = await _venue(parts, queries, venue_id)
+    async with dependencies.database.reading() as queries:
+        schedule = await _schedule(dependencies, queries, provider_id)
+        venue = await _venue(dependencies, queries, venue_id)
         if schedule is None:
             return answer(200, Page[SlotView](items=[]))
         bare = _offer(schedule, Taken(), venue, length_minutes, modality, venue_id, now)
@@ -123,7 +123,7 @@ async def search_slots(
 async def check_availability(
     provider_id: ProviderId,
     access: Annotated[Access, Depends(operation("slots.check"))],
-    parts: PartsOf,
+    dependencies: DependenciesOf,
     starts_at: Annotated[Instant, Query(description="Start of the session.")],
     length_minutes: Length,
     modality: How,
@@ -141,14 +141,14 @@ async def check_availability(
     """
     _check_venue(modality, venue_id)
     optional_id("#/session_id", session_id)
-    now = parts.clock.now()
+    now = dependencies.clock.now()
     length = timedelta(minutes=length_minutes)
     terms: Terms = "member"
     if "provider" in access.caller.roles and access.caller.subject == provider_id:
         terms = "provider" if session_id is None else "provider_moves"
-    async with parts.database.reading() as queries:
-        schedule = await _schedule(parts, queries, provider_id)
-        venue = await _venue(parts, queries, venue_id)
+    async with dependencies.database.reading() as queries:
+        schedule = await _schedule(dependencies, queries, provider_id)
+        venue = await _venue(dependencies, queries, venue_id)
         if schedule is None:
             return answer(200, NO_PROVIDER)
         first, last = _offer(schedule, Taken(), venue, length_minutes, modality, venue_id, now, terms).bounds
@@ -186,19 +186,19 @@ def _check_venue(modality: Modality, venue_id: str | None) -> None:
     optional_id("#/venue_id", venue_id)
 
 
-async def _schedule(parts: Parts, queries: Queries, provider_id: str) -> Schedule | None:
+async def _schedule(dependencies: Dependencies, queries: Queries, provider_id: str) -> Schedule | None:
     """The provider's schedule; None while nothing but time off is known. Raises the 404 problem for a stranger."""
-    found = (await parts.schedules.load(queries, [provider_id])).get(provider_id)
+    found = (await dependencies.schedules.load(queries, [provider_id])).get(provider_id)
     if found is None and await schedules.read(queries, provider_id) is None:
         raise not_found("provider")
     return found
 
 
-async def _venue(parts: Parts, queries: Queries, venue_id: str | None) -> Venue | None:
+async def _venue(dependencies: Dependencies, queries: Queries, venue_id: str | None) -> Venue | None:
     """The venue asked for. Raises the 404 problem for one that is not there."""
     if venue_id is None:
         return None
-    found = (await parts.venues.load(queries, [venue_id])).get(venue_id)
+    found = (await dependencies.venues.load(queries, [venue_id])).get(venue_id)
     if found is None:
         raise not_found("venue")
     return found

@@ -17,7 +17,7 @@ from makegood_chassis.http.rights import Access, operation
 from makegood_contracts.ids import is_id, new_id
 
 from makegood_availability.api.models import VenueBody, VenueView
-from makegood_availability.api.parameters import PartsOf, check_cursor_id
+from makegood_availability.api.parameters import DependenciesOf, check_cursor_id
 from makegood_availability.handlers.venues import tell
 from makegood_availability.handlers.waitlist import plan_look_in_person
 from makegood_availability.store import venues
@@ -78,14 +78,14 @@ async def change_venue(
 @router.get("/v1/venues", response_model=Page[VenueView], responses=problems("validation"))
 async def list_venues(
     access: Annotated[Access, Depends(operation("venues.read"))],
-    parts: PartsOf,
+    dependencies: DependenciesOf,
     limit: Limit = 100,
     cursor: Cursor = None,
 ) -> Response:
     """All venues, in the order of their making."""
     after = decode_cursor(cursor, str)
     check_cursor_id(after)
-    async with parts.database.reading() as queries:
+    async with dependencies.database.reading() as queries:
         rows = await venues.list_venues(queries, None if after is None else after[0], limit + 1)
     items, following = page(rows, limit, _view, lambda venue: (venue.id,))
     return answer(200, Page[VenueView](items=items, next_cursor=following))
@@ -93,11 +93,11 @@ async def list_venues(
 
 @router.get("/v1/venues/{venue_id}", response_model=VenueView, responses=problems("not-found"))
 async def read_venue(
-    venue_id: str, access: Annotated[Access, Depends(operation("venues.read"))], parts: PartsOf
+    venue_id: str, access: Annotated[Access, Depends(operation("venues.read"))], dependencies: DependenciesOf
 ) -> Response:
     """One venue."""
     if is_id(venue_id):
-        async with parts.database.reading() as queries:
+        async with dependencies.database.reading() as queries:
             venue = await venues.find(queries, venue_id)
         if venue is not None:
             return answer(200, _view(venue), version=venue.version)

@@ -18,9 +18,9 @@ from makegood_contracts.ids import is_id, new_id
 from makegood_contracts.reasons import Obstacle
 
 from makegood_availability.api.models import ObstacleRemedyView, ObstacleView, OfferView, WaitlistBody, WaitlistView
-from makegood_availability.api.parameters import PartsOf, check_cursor_id
+from makegood_availability.api.parameters import DependenciesOf, check_cursor_id
+from makegood_availability.dependencies import Dependencies
 from makegood_availability.domain.waitlist import Entry, kind_offered
-from makegood_availability.parts import Parts
 from makegood_availability.store import rooms, waitlist
 from makegood_availability.store.rooms import Room
 from makegood_availability.store.waitlist import Listed
@@ -47,7 +47,7 @@ async def join_waitlist(
     body: WaitlistBody,
     access: Annotated[Access, Depends(operation("waitlist.join"))],
     mutation: Annotated[Mutation, Depends(mutation(if_match="none"))],
-    parts: PartsOf,
+    dependencies: DependenciesOf,
 ) -> Response:
     """Waits for a time of the provider's. Where one is free already, the offer follows in a moment.
 
@@ -56,7 +56,7 @@ async def join_waitlist(
     booked, in person with a venue; it is accepted by booking that slot. The same wish again is answered with the entry that
     stands. At most five wishes of a room are open at once.
     """
-    await _room_to_be_open(parts, room_id)
+    await _room_to_be_open(dependencies, room_id)
     async with mutation.unit() as unit:
         # News that the room is closed waits for the entry, and then ends it.
         room = _visible(await rooms.find(unit, room_id, keep=True), access)
@@ -75,10 +75,10 @@ async def join_waitlist(
             body.modality,
             "waiting",
         )
-        schedule = (await parts.schedules.load(unit, [room.provider_id])).get(room.provider_id)
+        schedule = (await dependencies.schedules.load(unit, [room.provider_id])).get(room.provider_id)
         if schedule is not None and not kind_offered(wish, schedule, unit.now):
             raise Problem("slot-not-offered", "The provider does not offer sessions of this length and modality.")
-        entry = await parts.line.join(wish, unit)
+        entry = await dependencies.line.join(wish, unit)
         if entry == "full":
             raise Problem("waitlist-full")
         (listed,) = await waitlist.list_of_room(unit, room.room_id, None, 1, only=entry.id)
@@ -91,14 +91,14 @@ async def join_waitlist(
 async def list_waitlist(
     room_id: str,
     access: Annotated[Access, Depends(operation("waitlist.read"))],
-    parts: PartsOf,
+    dependencies: DependenciesOf,
     limit: Limit = 100,
     cursor: Cursor = None,
 ) -> Response:
     """What the room's member waits for, and what came of it, in the order of its making."""
     after = decode_cursor(cursor, str)
     check_cursor_id(after)
-    async with parts.database.reading() as queries:
+    async with dependencies.database.reading() as queries:
         room = _visible(await rooms.find(queries, room_id), access)
         rows = await waitlist.list_of_room(queries, room.room_id, None if after is None else after[0], limit + 1)
     items, following = page(rows, limit, _view, lambda listed: (listed.entry.id,))
@@ -111,7 +111,7 @@ async def leave_waitlist(
     entry_id: str,
     access: Annotated[Access, Depends(operation("waitlist.leave"))],
     mutation: Annotated[Mutation, Depends(mutation(if_match="none"))],
-    parts: PartsOf,
+    dependencies: DependenciesOf,
 ) -> Response:
     """Waits no more; an offer passes on to the next in line."""
     async with mutation.unit() as unit:
@@ -119,15 +119,15 @@ async def leave_waitlist(
         entries = await waitlist.by_ids(unit, [entry_id]) if is_id(entry_id) else []
         if [entry.room_id for entry in entries] != [room.room_id]:
             raise not_found("entry")
-        await parts.line.leave(entries, unit)
+        await dependencies.line.leave(entries, unit)
         return mutation.answer(204)
 
 
-async def _room_to_be_open(parts: Parts, room_id: str) -> None:
+async def _room_to_be_open(dependencies: Dependencies, room_id: str) -> None:
     """Comes back once the room is heard to be open, and anyway after a moment (ROOM-1)."""
     end = time.monotonic() + NEWS_LAG
     while True:
-        async with parts.database.reading() as queries:
+        async with dependencies.database.reading() as queries:
             room = await rooms.find(queries, room_id)
         awaited = _made_just_now(room_id) if room is None else not room.active
         if not awaited or time.monotonic() >= end:

@@ -16,13 +16,13 @@ from makegood_contracts.reasons import Reason
 
 from makegood_booking.api.bookability import refusal, refused_at_once
 from makegood_booking.api.models import BookRequest, SessionView, about
-from makegood_booking.api.parameters import PartsOf, known_id, session_answer
+from makegood_booking.api.parameters import DependenciesOf, known_id, session_answer
+from makegood_booking.dependencies import Dependencies
 from makegood_booking.desk import Booking, NoSuchRoom, NotBookable, RoomRefused, SupportMayNot, session_path
 from makegood_booking.domain.booking import Wish
 from makegood_booking.domain.rooms import Room
 from makegood_booking.domain.session import Session
 from makegood_booking.handlers.outcomes import decided, decided_key
-from makegood_booking.parts import Parts
 
 router = APIRouter(tags=["sessions"])
 
@@ -68,7 +68,7 @@ async def book_session(
     body: BookRequest,
     access: Annotated[Access, Depends(operation("session.book"))],
     mutation: Annotated[Mutation, Depends(mutation(key_required=True, if_match="none", waits=True))],
-    parts: PartsOf,
+    dependencies: DependenciesOf,
 ) -> Response:
     """Books a session: one slot and one credit are held, or neither.
 
@@ -92,21 +92,21 @@ async def book_session(
     )
     session_id = new_id()
     if not mutation.wait:
-        session, response = await _submit(parts, _booking(session_id, wish, access, mutation, waits=False))
+        session, response = await _submit(dependencies, _booking(session_id, wish, access, mutation, waits=False))
         return response or session_answer(mutation, 202, session, session_path(session_id))
-    async with parts.signals.waiting(decided_key(session_id)) as waiter:
-        session, _ = await _submit(parts, _booking(session_id, wish, access, mutation, waits=True))
+    async with dependencies.signals.waiting(decided_key(session_id)) as waiter:
+        session, _ = await _submit(dependencies, _booking(session_id, wish, access, mutation, waits=True))
 
         async def look() -> Session | None:
-            async with parts.database.reading() as queries:
-                found = await parts.sessions.read(session_id, queries)
+            async with dependencies.database.reading() as queries:
+                found = await dependencies.sessions.read(session_id, queries)
             return found if found is not None and decided(found) else None
 
         outcome = await waiter.result(mutation.wait, look)
     if outcome is None:
         return await mutation.complete(session_answer(mutation, 202, session, session_path(session_id)))
     if outcome.status == "rejected":
-        return await mutation.complete(await refused(parts, outcome))
+        return await mutation.complete(await refused(dependencies, outcome))
     # 201 says that there is a session now; one that another request cancelled meanwhile is none.
     return await mutation.complete(
         session_answer(mutation, 200 if outcome.over else 201, outcome, session_path(session_id))
@@ -130,28 +130,28 @@ def _booking(session_id: str, wish: Wish, access: Access, mutation: Mutation, *,
     )
 
 
-async def _submit(parts: Parts, booking: Booking) -> tuple[Session, Response | None]:
+async def _submit(dependencies: Dependencies, booking: Booking) -> tuple[Session, Response | None]:
     try:
         try:
-            return await parts.desk.submit(booking)
+            return await dependencies.desk.submit(booking)
         except RoomRefused as error:
             if error.booked_by != "member":
                 raise
-            return await parts.desk.rebook(booking)
+            return await dependencies.desk.rebook(booking)
     except NoSuchRoom:
         raise not_found("room") from None
     except NotBookable as error:
         raise invalid(f"#/{error.unfit.field}", error.unfit.detail) from None
     except RoomRefused as error:
-        raise await refused_at_once(parts, error.place, booking.wish, error.booked_by, error.reasons) from None
+        raise await refused_at_once(dependencies, error.place, booking.wish, error.booked_by, error.reasons) from None
     except SupportMayNot as error:
         reason = Reason(code="support-may-not", detail=PROBLEMS["support-may-not"].when)
-        raise await refused_at_once(parts, error.place, booking.wish, "support", [reason]) from None
+        raise await refused_at_once(dependencies, error.place, booking.wish, "support", [reason]) from None
 
 
-async def refused(parts: Parts, session: Session) -> Problem:
+async def refused(dependencies: Dependencies, session: Session) -> Problem:
     """BOOK-4: why there is no session, every reason of it with its remedy, and whether a credit can be purchased."""
     members: dict[str, Any] = {"session_id": session.id}
     if session.purchasable is not None:
         members["purchasable"] = session.purchasable
-    return await refusal(parts, about(session, session.purchasable), session.reasons, **members)
+    return await refusal(dependencies, about(session, session.purchasable), session.reasons, **members)

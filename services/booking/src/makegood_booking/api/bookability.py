@@ -17,8 +17,9 @@ from makegood_contracts.reasons import Reason
 from pydantic import Field
 
 from makegood_booking.api.models import MORE_OF_POLICY, POLICY, POLICY_TEXT, LocalTime, PolicyView
-from makegood_booking.api.parameters import PartsOf, RoomId, known_id
+from makegood_booking.api.parameters import DependenciesOf, RoomId, known_id
 from makegood_booking.api.reason_models import CostsView, ReasonView
+from makegood_booking.dependencies import Dependencies
 from makegood_booking.domain.bookability import Question
 from makegood_booking.domain.booking import Wish
 from makegood_booking.domain.coverage import Enrolment
@@ -27,7 +28,6 @@ from makegood_booking.domain.remedies import Circumstances, needs_more
 from makegood_booking.domain.rooms import Room
 from makegood_booking.domain.time import is_zone, local_text
 from makegood_booking.lookout import Found, circumstances_of
-from makegood_booking.parts import Parts
 from makegood_booking.store.rooms import RoomToBook, read_rooms
 
 router = APIRouter(tags=["rooms"])
@@ -107,7 +107,7 @@ class BookabilityView(View):
 async def read_bookability(
     room_id: RoomId,
     access: Annotated[Access, Depends(operation("room.bookability"))],
-    parts: PartsOf,
+    dependencies: DependenciesOf,
     starts_at: Annotated[
         Instant | None, Query(description="Asks about this very start; then `bookable` and `reasons` are about it.")
     ] = None,
@@ -129,16 +129,16 @@ async def read_bookability(
     room_id = known_id(room_id, "room")
     if time_zone is not None and not is_zone(time_zone):
         raise invalid("#/time_zone", "A time zone of the IANA database, such as `Europe/Berlin`.", where="query")
-    now = parts.clock.now()
-    async with parts.database.reading() as queries:
+    now = dependencies.clock.now()
+    async with dependencies.database.reading() as queries:
         place = (await read_rooms([room_id], queries)).get(room_id)
         if place is None:
             raise not_found("room")
         role = access.require("room", member_id=place.room.member_id, provider_id=place.room.provider_id)
-        policy = await parts.policies.current(queries)
+        policy = await dependencies.policies.current(queries)
         _check_start(starts_at, policy, now)
         question = Question(starts_at, length_minutes, modality, "provider" if role == "provider" else "member")
-        found = await parts.lookout.judge(place, policy, question, now, queries)
+        found = await dependencies.lookout.judge(place, policy, question, now, queries)
     return answer(200, _view(found, policy, time_zone or found.time_zone))
 
 
@@ -188,24 +188,26 @@ def at_room(room: Room) -> Circumstances:
     return Circumstances(room.id, room.member_id, room.provider_id)
 
 
-async def refusal(parts: Parts, at: Circumstances, reasons: Iterable[Reason], **members: Any) -> Problem:
+async def refusal(dependencies: Dependencies, at: Circumstances, reasons: Iterable[Reason], **members: Any) -> Problem:
     """The problem of a booking or move that these reasons forbid: the first is its type, each has its remedy (BOOK-8)."""
     listed = list(reasons)
     if needs_more(reason.code for reason in listed):
-        async with parts.database.reading() as queries:
-            at = await circumstances_of(at, parts.clock.now(), queries)
+        async with dependencies.database.reading() as queries:
+            at = await circumstances_of(at, dependencies.clock.now(), queries)
     return Problem(listed[0].code, listed[0].detail, reasons=with_remedies(listed, at), **members)
 
 
-async def refused_at_once(parts: Parts, place: RoomToBook, wish: Wish, by: Actor, reasons: Sequence[Reason]) -> Problem:
+async def refused_at_once(
+    dependencies: Dependencies, place: RoomToBook, wish: Wish, by: Actor, reasons: Sequence[Reason]
+) -> Problem:
     """BOOK-8: the problem of a booking that booking itself refuses: these reasons, and then what else bookability knows."""
     question = Question(
         wish.starts_at, wish.length_minutes, wish.modality, "provider" if by == "provider" else "support"
     )
-    now = parts.clock.now()
-    async with parts.database.reading() as queries:
-        policy = await parts.policies.current(queries)
-        found = await parts.lookout.judge(place, policy, question, now, queries)
+    now = dependencies.clock.now()
+    async with dependencies.database.reading() as queries:
+        policy = await dependencies.policies.current(queries)
+        found = await dependencies.lookout.judge(place, policy, question, now, queries)
     named = {reason.code for reason in reasons}
     listed = [*reasons, *(reason for reason in found.verdict.reasons if reason.code not in named)]
     return Problem(listed[0].code, listed[0].detail, reasons=with_remedies(listed, found.circumstances))

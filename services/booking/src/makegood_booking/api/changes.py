@@ -16,7 +16,7 @@ from makegood_contracts.events import Party
 from makegood_booking.api.cancelling_models import CancelledView, CancelRequest
 from makegood_booking.api.models import JoinRequest, JoinView, Nothing, SessionView
 from makegood_booking.api.parameters import (
-    PartsOf,
+    DependenciesOf,
     SessionId,
     allowed,
     known_id,
@@ -24,13 +24,13 @@ from makegood_booking.api.parameters import (
     session_answer,
     session_answer_with_known,
 )
+from makegood_booking.dependencies import Dependencies
 from makegood_booking.desk import session_path
 from makegood_booking.domain import attendance, cancelling
 from makegood_booking.domain.booking import Unfit
 from makegood_booking.domain.in_person import CheckIn, check_in
 from makegood_booking.domain.session import Changed, Refusal, Session
 from makegood_booking.handlers.outcomes import announce, settled, settled_key
-from makegood_booking.parts import Parts
 from makegood_booking.store.personal_data import keep_remark
 from makegood_booking.store.remark_keys import seal_remark
 from makegood_booking.store.rooms import touch_rooms
@@ -46,10 +46,10 @@ _LATER: dict[int | str, dict[str, Any]] = {
 
 
 async def locked(
-    parts: Parts, session_id: str, access: Access, mutation: Mutation, unit: UnitOfWork
+    dependencies: Dependencies, session_id: str, access: Access, mutation: Mutation, unit: UnitOfWork
 ) -> tuple[Session, Party]:
     """The session, locked, and as which party the caller changes it."""
-    session = await parts.sessions.lock(session_id, unit)
+    session = await dependencies.sessions.lock(session_id, unit)
     if session is None:
         raise not_found("session")
     role = access.require("session", member_id=session.booked.member_id, provider_id=session.booked.provider_id)
@@ -58,13 +58,18 @@ async def locked(
 
 
 async def save(
-    parts: Parts, result: Changed | Refusal | Unfit, before: Session, party: Party, mutation: Mutation, unit: UnitOfWork
+    dependencies: Dependencies,
+    result: Changed | Refusal | Unfit,
+    before: Session,
+    party: Party,
+    mutation: Mutation,
+    unit: UnitOfWork,
 ) -> Session:
     """The session after a change that its rule allows, written and told."""
     changed = allowed(result, before, unit.now)
     if changed.events:
-        await parts.sessions.save([(changed, mutation.cause)], unit)
-        announce([before], [changed.session], parts.signals, unit)
+        await dependencies.sessions.save([(changed, mutation.cause)], unit)
+        announce([before], [changed.session], dependencies.signals, unit)
     if party == "member":
         await touch_rooms([before.booked.room_id], unit)
     return changed.session
@@ -79,14 +84,14 @@ async def confirm_session(
     session_id: SessionId,
     access: Annotated[Access, Depends(operation("session.confirm"))],
     mutation: MutationOf,
-    parts: PartsOf,
+    dependencies: DependenciesOf,
     body: Nothing | None = None,
 ) -> Response:
     """The provider confirms a reserved session (CONF-1). Confirming again changes nothing."""
     session_id = known_id(session_id, "session")
     async with mutation.unit() as unit:
-        session, party = await locked(parts, session_id, access, mutation, unit)
-        session = await save(parts, attendance.confirm(session, unit.now), session, party, mutation, unit)
+        session, party = await locked(dependencies, session_id, access, mutation, unit)
+        session = await save(dependencies, attendance.confirm(session, unit.now), session, party, mutation, unit)
         return session_answer(mutation, 200, session)
 
 
@@ -99,7 +104,7 @@ async def decline_session(
     session_id: SessionId,
     access: Annotated[Access, Depends(operation("session.decline"))],
     mutation: EndingOf,
-    parts: PartsOf,
+    dependencies: DependenciesOf,
     body: Nothing | None = None,
 ) -> Response:
     """The provider declines a reserved session (CONF-1); slot and credit return.
@@ -109,10 +114,10 @@ async def decline_session(
     session_id = known_id(session_id, "session")
 
     async def apply(unit: UnitOfWork) -> Session:
-        session, party = await locked(parts, session_id, access, mutation, unit)
-        return await save(parts, attendance.decline(session, unit.now), session, party, mutation, unit)
+        session, party = await locked(dependencies, session_id, access, mutation, unit)
+        return await save(dependencies, attendance.decline(session, unit.now), session, party, mutation, unit)
 
-    return await _ending(parts, session_id, mutation, apply)
+    return await _ending(dependencies, session_id, mutation, apply)
 
 
 @router.post(
@@ -127,7 +132,7 @@ async def cancel_session(
     session_id: SessionId,
     access: Annotated[Access, Depends(operation("session.cancel"))],
     mutation: EndingOf,
-    parts: PartsOf,
+    dependencies: DependenciesOf,
     body: CancelRequest | None = None,
 ) -> Response:
     """A party cancels (CANC-1, CANC-2). With less notice than the policy asks the member must accept the forfeit.
@@ -146,11 +151,11 @@ async def cancel_session(
 
     async def apply(unit: UnitOfWork) -> Session:
         nonlocal shared
-        session, party = await locked(parts, session_id, access, mutation, unit)
+        session, party = await locked(dependencies, session_id, access, mutation, unit)
         sealed = await seal_remark(session_id, author, to_share, unit) if to_share else None
         shared = sealed is not None
         result = cancelling.cancel(session, party, asked.accept_forfeit, unit.now, sealed_remark=sealed)
-        session = await save(parts, result, session, party, mutation, unit)
+        session = await save(dependencies, result, session, party, mutation, unit)
         if asked.remark:
             await keep_remark(session_id, author, asked.remark, unit)
         return session
@@ -159,7 +164,7 @@ async def cancel_session(
         view = CancelledView.told(session, reader_of(session, mutation.caller), mutation.now, remark_shared=shared)
         return mutation.answer(status, view, version=session.version, location=location)
 
-    return await _ending(parts, session_id, mutation, apply, answer)
+    return await _ending(dependencies, session_id, mutation, apply, answer)
 
 
 @router.post(
@@ -171,7 +176,7 @@ async def join_session(
     session_id: SessionId,
     access: Annotated[Access, Depends(operation("session.join"))],
     mutation: MutationOf,
-    parts: PartsOf,
+    dependencies: DependenciesOf,
     body: JoinRequest | None = None,
 ) -> Response:
     """A party comes (JOIN-1); the answer says where its media client connects. Before the opening: `opens_at`.
@@ -183,15 +188,15 @@ async def join_session(
     session_id = known_id(session_id, "session")
     asked = body or JoinRequest()
     async with mutation.unit(secret=True) as unit:
-        session, party = await locked(parts, session_id, access, mutation, unit)
+        session, party = await locked(dependencies, session_id, access, mutation, unit)
         if mutation.repeated:
             still = attendance.entry_refused(attendance.as_of(session, unit.now)[0], unit.now)
             allowed(still or Changed(session), session, unit.now)
         else:
             digest = await code_digest(session.booked.venue_id, unit) if asked.venue_code else None
             result = check_in(session, party, CheckIn(asked.venue_code, asked.both), digest, unit.now)
-            session = await save(parts, result, session, party, mutation, unit)
-        url = None if session.booked.modality == "in_person" else parts.join_links.make(session, party)
+            session = await save(dependencies, result, session, party, mutation, unit)
+        url = None if session.booked.modality == "in_person" else dependencies.join_links.make(session, party)
         view = JoinView.model_construct(join_url=url, session=SessionView.of(session, party, unit.now))
         return mutation.answer(200, view, version=session.version)
 
@@ -205,15 +210,15 @@ async def leave_session(
     session_id: SessionId,
     access: Annotated[Access, Depends(operation("session.leave"))],
     mutation: MutationOf,
-    parts: PartsOf,
+    dependencies: DependenciesOf,
     body: Nothing | None = None,
 ) -> Response:
     """A party leaves (JOIN-1). Who came has come: leaving takes nothing back."""
     session_id = known_id(session_id, "session")
     async with mutation.unit() as unit:
-        session, party = await locked(parts, session_id, access, mutation, unit)
-        session = await save(parts, attendance.leave(session, party, unit.now), session, party, mutation, unit)
-        return await session_answer_with_known(parts, mutation, session, unit)
+        session, party = await locked(dependencies, session_id, access, mutation, unit)
+        session = await save(dependencies, attendance.leave(session, party, unit.now), session, party, mutation, unit)
+        return await session_answer_with_known(dependencies, mutation, session, unit)
 
 
 @router.post(
@@ -225,19 +230,19 @@ async def report_no_show(
     session_id: SessionId,
     access: Annotated[Access, Depends(operation("session.no-show"))],
     mutation: MutationOf,
-    parts: PartsOf,
+    dependencies: DependenciesOf,
     body: Nothing | None = None,
 ) -> Response:
     """The provider marks that the member did not come (NOSH-1)."""
     session_id = known_id(session_id, "session")
     async with mutation.unit() as unit:
-        session, party = await locked(parts, session_id, access, mutation, unit)
-        session = await save(parts, attendance.mark_no_show(session, unit.now), session, party, mutation, unit)
+        session, party = await locked(dependencies, session_id, access, mutation, unit)
+        session = await save(dependencies, attendance.mark_no_show(session, unit.now), session, party, mutation, unit)
         return session_answer(mutation, 200, session)
 
 
 async def _ending(
-    parts: Parts,
+    dependencies: Dependencies,
     session_id: str,
     mutation: Mutation,
     apply: Callable[[UnitOfWork], Awaitable[Session]],
@@ -248,14 +253,14 @@ async def _ending(
     if not mutation.wait:
         async with mutation.unit() as unit:
             return answer(mutation, 202, await apply(unit), path)
-    async with parts.signals.waiting(settled_key(session_id)) as waiter:
+    async with dependencies.signals.waiting(settled_key(session_id)) as waiter:
         async with mutation.unit(resource=path) as unit:
             session = await apply(unit)
         outcome: Session | None = session if settled(session) else None
 
         async def look() -> Session | None:
-            async with parts.database.reading() as queries:
-                found = await parts.sessions.read(session_id, queries)
+            async with dependencies.database.reading() as queries:
+                found = await dependencies.sessions.read(session_id, queries)
             return found if found is not None and settled(found) else None
 
         outcome = outcome or await waiter.result(mutation.wait, look)

@@ -14,7 +14,7 @@ from makegood_chassis.http.rights import Access, operation
 from pydantic import Field
 
 from makegood_booking.api.models import SESSION_ID
-from makegood_booking.api.parameters import PartsOf, SessionId
+from makegood_booking.api.parameters import DependenciesOf, SessionId
 from makegood_booking.api.sessions import readable
 from makegood_booking.domain.session import AGREED, Session, Status
 from makegood_booking.store.lists import Answered, read_answered
@@ -159,11 +159,11 @@ class FhirResponse(JSONResponse):
     responses=problems("not-found"),
 )
 async def read_appointment(
-    session_id: SessionId, access: Annotated[Access, Depends(operation("session.read"))], parts: PartsOf
+    session_id: SessionId, access: Annotated[Access, Depends(operation("session.read"))], dependencies: DependenciesOf
 ) -> Response:
     """The session as a FHIR R4 Appointment, for its two parties and support."""
-    async with parts.database.reading() as queries:
-        session = await readable(parts, session_id, access, queries)
+    async with dependencies.database.reading() as queries:
+        session = await readable(dependencies, session_id, access, queries)
         answered = await read_answered(session.id, queries) if session.over else Answered()
     content = AppointmentView.of(session, answered).model_dump_json(exclude_none=True)
     return FhirResponse(content, headers={"ETag": etag(session.version)})

@@ -14,7 +14,7 @@ from makegood_contracts.problems import PROBLEMS
 from pydantic import Field
 
 from makegood_booking.api.models import SESSION_ID
-from makegood_booking.api.parameters import PartsOf
+from makegood_booking.api.parameters import DependenciesOf
 from makegood_booking.domain.attendance import as_of, entry_refused
 from makegood_booking.join_links import MAXIMUM_TOKEN, InvalidLink
 
@@ -55,22 +55,22 @@ class OpenedView(View):
     response_model=OpenedView,
     responses=problems("join-link-invalid", "not-confirmed", "too-early-to-join", "session-over"),
 )
-async def verify_join_link(asked: LinkRequest, request: Request, parts: PartsOf) -> OpenedView:
+async def verify_join_link(asked: LinkRequest, request: Request, dependencies: DependenciesOf) -> OpenedView:
     """For the video room, before it lets somebody in; needs no access token, for the link is the proof. 400 for a link that is
     forged, expired or revoked; 409 where the session is not joined now, as after it was cancelled. It changes nothing, so ask
     as often as you like: a link dies at once when its session ends."""
     service: Service = request.app.state.service
-    now = parts.clock.now()
+    now = dependencies.clock.now()
     try:
-        link = parts.join_links.read(asked.token, now)
+        link = dependencies.join_links.read(asked.token, now)
     except InvalidLink as error:
         raise _refused(str(error)) from error
     if not service.revocations.loaded:
-        await service.revocations.load(parts.database)
+        await service.revocations.load(dependencies.database)
     if service.revocations.refuses(link.person_id, link.jti, link.issued_at):
         raise _refused("the person's sessions were ended; sign in and join again")
-    async with parts.database.reading() as queries:
-        session = await parts.sessions.read(link.session_id, queries)
+    async with dependencies.database.reading() as queries:
+        session = await dependencies.sessions.read(link.session_id, queries)
     if session is None:
         raise _refused("its session is not known")
     session, _ = as_of(session, now)

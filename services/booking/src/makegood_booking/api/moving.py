@@ -18,14 +18,14 @@ from makegood_booking.api.bookability import refusal
 from makegood_booking.api.changes import locked, save
 from makegood_booking.api.models import SessionView, about
 from makegood_booking.api.moving_models import ExtendRequest, RescheduleRequest
-from makegood_booking.api.parameters import PartsOf, SessionId, known_id, session_answer
+from makegood_booking.api.parameters import DependenciesOf, SessionId, known_id, session_answer
+from makegood_booking.dependencies import Dependencies
 from makegood_booking.desk import session_path
 from makegood_booking.domain.moves import answer_in_words
 from makegood_booking.domain.pending import Move
 from makegood_booking.domain.rescheduling import MoveWish, extend, reschedule
 from makegood_booking.domain.session import Session
 from makegood_booking.handlers.outcomes import moved_key
-from makegood_booking.parts import Parts
 from makegood_booking.store.calendars import specialty_of
 
 router = APIRouter(tags=["sessions"])
@@ -67,7 +67,7 @@ async def reschedule_session(
     body: RescheduleRequest,
     access: Annotated[Access, Depends(operation("session.reschedule"))],
     mutation: MovingOf,
-    parts: PartsOf,
+    dependencies: DependenciesOf,
 ) -> Response:
     """Moves a session to another time, length or venue (RESC-1); a refused move leaves everything as it was.
 
@@ -85,12 +85,12 @@ async def reschedule_session(
     wish = MoveWish(**dict(body))
 
     async def apply(unit: UnitOfWork) -> Session:
-        session, party = await locked(parts, session_id, access, mutation, unit)
+        session, party = await locked(dependencies, session_id, access, mutation, unit)
         specialty = await specialty_of(session.booked.provider_id, unit)
         result = reschedule(session, wish, party, new_id(), specialty, unit.now)
-        return await save(parts, result, session, party, mutation, unit)
+        return await save(dependencies, result, session, party, mutation, unit)
 
-    return await _moving(parts, session_id, mutation, apply)
+    return await _moving(dependencies, session_id, mutation, apply)
 
 
 @router.post(
@@ -103,7 +103,7 @@ async def extend_session(
     body: ExtendRequest,
     access: Annotated[Access, Depends(operation("session.extend"))],
     mutation: MovingOf,
-    parts: PartsOf,
+    dependencies: DependenciesOf,
 ) -> Response:
     """The provider goes on longer, if provider and venue are free, with an invoice for the member if wanted (EXT-1).
 
@@ -111,19 +111,19 @@ async def extend_session(
     """
     session_id = known_id(session_id, "session")
     invoice = InvoiceWish(**body.invoice.model_dump()) if body.invoice else None
-    if invoice and invoice.currency not in parts.currencies:
+    if invoice and invoice.currency not in dependencies.currencies:
         raise invalid("#/invoice/currency", "The platform is set up for no charges in this currency.")
 
     async def apply(unit: UnitOfWork) -> Session:
-        session, party = await locked(parts, session_id, access, mutation, unit)
+        session, party = await locked(dependencies, session_id, access, mutation, unit)
         result = extend(session, body.ends_at, invoice, new_id(), unit.now)
-        return await save(parts, result, session, party, mutation, unit)
+        return await save(dependencies, result, session, party, mutation, unit)
 
-    return await _moving(parts, session_id, mutation, apply)
+    return await _moving(dependencies, session_id, mutation, apply)
 
 
 async def _moving(
-    parts: Parts, session_id: str, mutation: Mutation, apply: Callable[[UnitOfWork], Awaitable[Session]]
+    dependencies: Dependencies, session_id: str, mutation: Mutation, apply: Callable[[UnitOfWork], Awaitable[Session]]
 ) -> Response:
     """Asks for another time, and waits for the outcome as long as the caller wants to."""
     path = session_path(session_id)
@@ -131,13 +131,13 @@ async def _moving(
         async with mutation.unit() as unit:
             session = await apply(unit)
             return session_answer(mutation, 202 if session.move_pending else 200, session, path)
-    async with parts.signals.waiting(moved_key(session_id)) as waiter:
+    async with dependencies.signals.waiting(moved_key(session_id)) as waiter:
         async with mutation.unit(resource=path) as unit:
             session = await apply(unit)
 
         async def look() -> Session | None:
-            async with parts.database.reading() as queries:
-                found = await parts.sessions.read(session_id, queries)
+            async with dependencies.database.reading() as queries:
+                found = await dependencies.sessions.read(session_id, queries)
             return found if found is not None and not found.move_pending else None
 
         asked = session.move
@@ -146,10 +146,12 @@ async def _moving(
         outcome = await waiter.result(mutation.wait, look)
     if outcome is None:
         return await mutation.complete(session_answer(mutation, 202, session, path))
-    return await mutation.complete(await _refused(parts, outcome, asked) or session_answer(mutation, 200, outcome))
+    return await mutation.complete(
+        await _refused(dependencies, outcome, asked) or session_answer(mutation, 200, outcome)
+    )
 
 
-async def _refused(parts: Parts, session: Session, asked: Move) -> Problem | None:
+async def _refused(dependencies: Dependencies, session: Session, asked: Move) -> Problem | None:
     """Why the session stays where it was; None where it was moved."""
     move = session.move
     if move is None or move.id != asked.id:
@@ -160,4 +162,4 @@ async def _refused(parts: Parts, session: Session, asked: Move) -> Problem | Non
         members["message"] = message
     if move.purchasable is not None:
         members["purchasable"] = move.purchasable
-    return await refusal(parts, about(session, move.purchasable), move.reasons, **members)
+    return await refusal(dependencies, about(session, move.purchasable), move.reasons, **members)

@@ -16,7 +16,7 @@ from pydantic import Field
 from makegood_booking.api.changes import locked, save
 from makegood_booking.api.models import SessionView
 from makegood_booking.api.parameters import (
-    PartsOf,
+    DependenciesOf,
     SessionId,
     allowed,
     known_id,
@@ -68,14 +68,14 @@ async def report_outcome(
     body: OutcomeRequest,
     access: Annotated[Access, Depends(operation("session.outcome"))],
     mutation: Annotated[Mutation, Depends(mutation())],
-    parts: PartsOf,
+    dependencies: DependenciesOf,
 ) -> Response:
     """The provider says how a session in person went, to which nobody had checked in (JOIN-3). They are asked at its end, and
     have until `answer_hours` of the policy after it; without an answer it counts as the provider's miss."""
     session_id = known_id(session_id, "session")
     async with mutation.unit() as unit:
-        session, party = await locked(parts, session_id, access, mutation, unit)
-        session = await save(parts, say_outcome(session, body.outcome, unit.now), session, party, mutation, unit)
+        session, party = await locked(dependencies, session_id, access, mutation, unit)
+        session = await save(dependencies, say_outcome(session, body.outcome, unit.now), session, party, mutation, unit)
         return session_answer(mutation, 200, session)
 
 
@@ -87,15 +87,17 @@ async def dispute_outcome(
     body: DisputeRequest,
     access: Annotated[Access, Depends(operation("session.dispute"))],
     mutation: Annotated[Mutation, Depends(mutation())],
-    parts: PartsOf,
+    dependencies: DependenciesOf,
 ) -> Response:
     """A party says that the session did not end as recorded (MISS-5). The outcome stays until support corrects it."""
     session_id = known_id(session_id, "session")
     async with mutation.unit() as unit:
-        session, party = await locked(parts, session_id, access, mutation, unit)
-        session = await save(parts, dispute(session, party, body.claim, unit.now), session, party, mutation, unit)
+        session, party = await locked(dependencies, session_id, access, mutation, unit)
+        session = await save(
+            dependencies, dispute(session, party, body.claim, unit.now), session, party, mutation, unit
+        )
         await keep_note(session, "dispute", access.caller.subject, party, body.note, unit)
-        return await session_answer_with_known(parts, mutation, session, unit)
+        return await session_answer_with_known(dependencies, mutation, session, unit)
 
 
 @router.post(
@@ -108,13 +110,13 @@ async def correct_outcome(
     body: CorrectionRequest,
     access: Annotated[Access, Depends(operation("session.correct"))],
     mutation: Annotated[Mutation, Depends(mutation())],
-    parts: PartsOf,
+    dependencies: DependenciesOf,
 ) -> Response:
     """Support says how the session ended (MISS-5). The credit follows by new entries of the ledger, in a moment."""
     session_id = known_id(session_id, "session")
     who = access.caller.subject
     async with mutation.unit() as unit:
-        session = await parts.sessions.lock(session_id, unit)
+        session = await dependencies.sessions.lock(session_id, unit)
         if session is None:
             raise not_found("session")
         access.require("session", member_id=session.booked.member_id, provider_id=session.booked.provider_id)
@@ -124,5 +126,5 @@ async def correct_outcome(
         if changed.session.status != session.status:
             await keep_note(changed.session, "correction", who, "support", body.reason, unit)
         if changed.events:
-            await parts.sessions.save([(changed, mutation.cause)], unit)
+            await dependencies.sessions.save([(changed, mutation.cause)], unit)
         return session_answer(mutation, 200, changed.session)

@@ -1,4 +1,4 @@
-"""What the routes share: parameters, the service's parts, refusals as problems."""
+"""What the routes share: parameters, dependencies, refusals as problems."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from makegood_contracts.ids import is_id
 from makegood_contracts.problems import PROBLEMS
 
 from makegood_booking.api.models import SessionPolicyView, SessionView
+from makegood_booking.dependencies import Dependencies
 from makegood_booking.domain.actions import Reader
 from makegood_booking.domain.attendance import as_of
 from makegood_booking.domain.bookability import Known
@@ -22,18 +23,17 @@ from makegood_booking.domain.booking import Unfit
 from makegood_booking.domain.cancelling import cancellable, forfeits_now, free_until
 from makegood_booking.domain.rebooking import rebookable_until
 from makegood_booking.domain.session import Changed, Refusal, Session
-from makegood_booking.parts import Parts
 
 SessionId = Annotated[str, Path(description="Id of the session.")]
 RoomId = Annotated[str, Path(description="Id of the room.")]
 
 
-async def _parts(request: Request) -> Parts:
-    parts: Parts = request.app.state.service.parts
-    return parts
+async def _dependencies(request: Request) -> Dependencies:
+    dependencies: Dependencies = request.app.state.service.dependencies
+    return dependencies
 
 
-PartsOf = Annotated[Parts, Depends(_parts)]
+DependenciesOf = Annotated[Dependencies, Depends(_dependencies)]
 
 
 def known_id(text: str, what: str) -> str:
@@ -73,7 +73,7 @@ def allowed(result: Changed | Refusal | Unfit, session: Session, now: datetime) 
 
 
 async def known_of(
-    parts: Parts, shown: Iterable[Session], caller: Caller, now: datetime, queries: Queries
+    dependencies: Dependencies, shown: Iterable[Session], caller: Caller, now: datetime, queries: Queries
 ) -> dict[str, Known]:
     """MISS-4: what is known of the rooms of those sessions that the caller might rebook, by id; mostly none."""
     rooms = {
@@ -83,12 +83,14 @@ async def known_of(
         and now < rebookable_until(session)
         and reader_of(session, caller) == "member"
     }
-    return await parts.lookout.rebookable(rooms, now, queries) if rooms else {}
+    return await dependencies.lookout.rebookable(rooms, now, queries) if rooms else {}
 
 
-async def session_answer_with_known(parts: Parts, mutation: Mutation, session: Session, unit: UnitOfWork) -> Response:
+async def session_answer_with_known(
+    dependencies: Dependencies, mutation: Mutation, session: Session, unit: UnitOfWork
+) -> Response:
     """As `session_answer`, where the session may be one that was missed before."""
-    known = await known_of(parts, [session], mutation.caller, unit.now, unit)
+    known = await known_of(dependencies, [session], mutation.caller, unit.now, unit)
     return session_answer(mutation, 200, session, known=known.get(session.booked.room_id))
 
 

@@ -16,7 +16,7 @@ from makegood_chassis.http.rights import Access, operation
 from pydantic import Field
 
 from makegood_booking.api.models import PolicyView
-from makegood_booking.api.parameters import PartsOf
+from makegood_booking.api.parameters import DependenciesOf
 from makegood_booking.domain.policy import changed, impossible
 
 router = APIRouter(tags=["policies"])
@@ -58,24 +58,26 @@ class PolicyRequest(RequestModel):
 
 
 @router.get("/v1/policies/current", response_model=PolicyView)
-async def read_current_policy(access: Annotated[Access, Depends(operation("policy.read"))], parts: PartsOf) -> Response:
+async def read_current_policy(
+    access: Annotated[Access, Depends(operation("policy.read"))], dependencies: DependenciesOf
+) -> Response:
     """The policy that a session booked now is under, and stays under."""
-    async with parts.database.reading() as queries:
-        policy = await parts.policies.current(queries)
+    async with dependencies.database.reading() as queries:
+        policy = await dependencies.policies.current(queries)
     return answer(200, PolicyView.of(policy), version=policy.version)
 
 
 @router.get("/v1/policies", response_model=Page[PolicyView])
 async def list_policies(
     access: Annotated[Access, Depends(operation("policy.list"))],
-    parts: PartsOf,
+    dependencies: DependenciesOf,
     limit: Limit = 50,
     cursor: Cursor = None,
 ) -> Response:
     """Every version, newest first."""
     before = decode_cursor(cursor, int)
-    async with parts.database.reading() as queries:
-        found = await parts.policies.list(min(before[0], 2**31 - 1) if before else None, limit + 1, queries)
+    async with dependencies.database.reading() as queries:
+        found = await dependencies.policies.list(min(before[0], 2**31 - 1) if before else None, limit + 1, queries)
     items, following = page(found, limit, PolicyView.of, lambda policy: (policy.version,))
     return answer(200, Page[PolicyView](items=items, next_cursor=following))
 
@@ -93,7 +95,7 @@ async def change_policy(
     body: PolicyRequest,
     access: Annotated[Access, Depends(operation("policy.change"))],
     mutation: Annotated[Mutation, Depends(mutation())],
-    parts: PartsOf,
+    dependencies: DependenciesOf,
 ) -> Response:
     """Makes a new version out of the current one. Sessions that are booked already keep theirs.
 
@@ -103,7 +105,7 @@ async def change_policy(
     if "reminder_hours" in given:
         given["reminder_hours"] = tuple(given["reminder_hours"])
     async with mutation.unit() as unit:
-        latest = await parts.policies.lock_latest(unit)
+        latest = await dependencies.policies.lock_latest(unit)
         mutation.expect_version(latest.version)
         wanted = replace(latest, **given)
         fault = impossible(wanted)
@@ -112,7 +114,7 @@ async def change_policy(
         if wanted == latest:
             return mutation.answer(200, PolicyView.of(latest), version=latest.version)
         wanted = replace(wanted, version=latest.version + 1)
-        await parts.policies.add(wanted, unit)
+        await dependencies.policies.add(wanted, unit)
         # Version 1 is told by nobody, so the second is the first event of its key.
         unit.publish(changed(wanted, unit.now), sequence=latest.version, cause=mutation.cause)
         return mutation.answer(201, PolicyView.of(wanted), version=wanted.version, location="/v1/policies/current")

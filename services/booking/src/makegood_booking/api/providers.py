@@ -7,9 +7,9 @@ from typing import Final
 from makegood_chassis.database import UnitOfWork
 from makegood_chassis.http.problems import Problem
 
+from makegood_booking.dependencies import Dependencies
 from makegood_booking.handlers.schedules import schedule_key
 from makegood_booking.lookout import has_schedule
-from makegood_booking.parts import Parts
 from makegood_booking.store.calendars import read_schedule
 
 _PATIENCE: Final = 5.0
@@ -17,18 +17,18 @@ _PATIENCE: Final = 5.0
 _WHY: Final = "This provider has no schedule. Check the id; a provider publishes a schedule before sharing a room."
 
 
-async def wait_for_schedule(provider_id: str, parts: Parts) -> None:
+async def wait_for_schedule(provider_id: str, dependencies: Dependencies) -> None:
     """Comes back once booking has heard of a schedule of the provider, or will not soon. Holds no transaction meanwhile.
 
     An id that was mistyped looks like a provider whose first schedule is on its way: only time tells them apart.
     """
 
     async def look() -> bool | None:
-        async with parts.database.reading() as queries:
+        async with dependencies.database.reading() as queries:
             return True if await read_schedule(provider_id, queries) else None
 
     if await look() is None:
-        async with parts.signals.waiting(schedule_key(provider_id)) as waiter:
+        async with dependencies.signals.waiting(schedule_key(provider_id)) as waiter:
             await waiter.result(_PATIENCE, look)
 
 

@@ -18,9 +18,10 @@ from pydantic import Field
 
 from makegood_booking.api.bookability import at_room
 from makegood_booking.api.models import Nothing, PersonId, RoomView
-from makegood_booking.api.parameters import PartsOf, RoomId, known_id, session_policy
+from makegood_booking.api.parameters import DependenciesOf, RoomId, known_id, session_policy
 from makegood_booking.api.providers import require_schedule, wait_for_schedule
 from makegood_booking.api.reason_models import plain_remedy
+from makegood_booking.dependencies import Dependencies
 from makegood_booking.domain.attendance import as_of
 from makegood_booking.domain.cancelling import forfeits_now
 from makegood_booking.domain.remedies import remedies
@@ -28,7 +29,6 @@ from makegood_booking.domain.rooms import RestartRefusal, Room, close_room, leav
 from makegood_booking.domain.session import Session
 from makegood_booking.handlers.left import LEFT, LOOKS_AGAIN_AFTER, call_off_ahead
 from makegood_booking.lookout import circumstances_of
-from makegood_booking.parts import Parts
 from makegood_booking.store import rooms
 
 router = APIRouter(tags=["rooms"])
@@ -65,7 +65,7 @@ async def restart(
     room_id: RoomId,
     access: Annotated[Access, Depends(operation("room.restart"))],
     mutation: Annotated[Mutation, Depends(mutation())],
-    parts: PartsOf,
+    dependencies: DependenciesOf,
     body: Nothing | None = None,
 ) -> Response:
     """Restarts therapy in a closed room, or for a member who was away for too long (ROOM-1, ROOM-2).
@@ -80,7 +80,7 @@ async def restart(
             raise not_found("room")
         access.require("room", member_id=room.member_id, provider_id=room.provider_id)
         mutation.expect_version(room.version)
-        policy = await parts.policies.current(unit)
+        policy = await dependencies.policies.current(unit)
         place = (await rooms.read_rooms([room_id], unit))[room_id]
         at = await circumstances_of(at_room(room), unit.now, unit)
         outcome = restart_room(
@@ -130,7 +130,7 @@ async def change_provider(
     body: ChangeProviderRequest,
     access: Annotated[Access, Depends(operation("room.change-provider"))],
     mutation: Annotated[Mutation, Depends(mutation())],
-    parts: PartsOf,
+    dependencies: DependenciesOf,
 ) -> Response:
     """The member goes on with another provider, who must have a schedule, in a room of its own (ROOM-3).
 
@@ -139,17 +139,17 @@ async def change_provider(
     same where support does it for the member. Repeated, the answer is the same room, and nothing else changes.
     """
     room_id = known_id(room_id, "room")
-    async with parts.database.reading() as queries:  # what is refused anyway waits for nobody's schedule
+    async with dependencies.database.reading() as queries:  # what is refused anyway waits for nobody's schedule
         _judge_change(await rooms.read_room(room_id, queries), body.provider_id, access)
-    await wait_for_schedule(body.provider_id, parts)
+    await wait_for_schedule(body.provider_id, dependencies)
     async with mutation.unit() as unit:
         room, role = _judge_change(await rooms.lock_room(room_id, unit), body.provider_id, access)
         mutation.expect_version(room.version)
         await require_schedule(body.provider_id, unit)
-        ahead = await parts.sessions.lock_ahead(room_id, room.member_id, unit)
+        ahead = await dependencies.sessions.lock_ahead(room_id, room.member_id, unit)
         # Whoever asks for it, it is the member's change: support is no way round the notice (CANC-1).
         late = [session for session in ahead if forfeits_now(as_of(session, unit.now)[0], unit.now)]
-        forfeited = await _forfeited(room, late, body.accept_forfeit, parts, unit) if late else frozenset()
+        forfeited = await _forfeited(room, late, body.accept_forfeit, dependencies, unit) if late else frozenset()
         new, opened = open_room(new_id(), room.member_id, body.provider_id, unit.now)
         made = await rooms.add_room(new, unit)
         if made:
@@ -168,7 +168,7 @@ async def change_provider(
             unit.publish(left, sequence=room.version)
             await rooms.save_room(room, unit)
         by: Actor = "member" if role == "member" else "system"
-        await call_off_ahead(ahead, by, parts.sessions, parts.signals, unit, forfeited)
+        await call_off_ahead(ahead, by, dependencies.sessions, dependencies.signals, unit, forfeited)
         unit.set_deadline(LEFT, room.id, unit.now + LOOKS_AGAIN_AFTER)
         if role == "member":
             await rooms.touch_rooms([new.id], unit)
@@ -189,10 +189,10 @@ def _judge_change(room: Room | None, provider_id: str, access: Access) -> tuple[
 
 
 async def _forfeited(
-    room: Room, late: Sequence[Session], accepted: bool, parts: Parts, unit: UnitOfWork
+    room: Room, late: Sequence[Session], accepted: bool, dependencies: Dependencies, unit: UnitOfWork
 ) -> frozenset[str]:
     """ROOM-3: which sessions within the notice are forfeited: none once in a while, else all, if the member accepts that."""
-    policy = await parts.policies.current(unit)
+    policy = await dependencies.policies.current(unit)
     if policy.change_is_free(await rooms.lock_changes(room.member_id, unit), unit.now):
         await rooms.mark_left_free(room.id, unit)
         return frozenset()

@@ -15,7 +15,7 @@ from makegood_chassis.http.rights import Access, operation
 from makegood_contracts.ids import new_id
 
 from makegood_booking.api.models import Nothing, RoomRequest, RoomView
-from makegood_booking.api.parameters import PartsOf, RoomId, known_id
+from makegood_booking.api.parameters import DependenciesOf, RoomId, known_id
 from makegood_booking.api.providers import require_schedule, wait_for_schedule
 from makegood_booking.domain.rooms import RoomStatus, close_room, open_room
 from makegood_booking.store import rooms
@@ -46,7 +46,7 @@ async def open_a_room(
     body: RoomRequest,
     access: Annotated[Access, Depends(operation("room.open"))],
     mutation: Annotated[Mutation, Depends(mutation(if_match="none"))],
-    parts: PartsOf,
+    dependencies: DependenciesOf,
 ) -> Response:
     """Opens the room of a member and a provider. A pair has one active room: asked again, the answer is that one.
 
@@ -54,7 +54,7 @@ async def open_a_room(
     """
     if body.member_id == body.provider_id:
         raise invalid("#/provider_id", "Somebody else than the member.")
-    await wait_for_schedule(body.provider_id, parts)
+    await wait_for_schedule(body.provider_id, dependencies)
     async with mutation.unit() as unit:
         await require_schedule(body.provider_id, unit)
         room, opened = open_room(new_id(), body.member_id, body.provider_id, unit.now)
@@ -72,7 +72,7 @@ async def open_a_room(
 @router.get("/v1/rooms", response_model=Page[RoomView])
 async def list_rooms(
     access: Annotated[Access, Depends(operation("room.list"))],
-    parts: PartsOf,
+    dependencies: DependenciesOf,
     status: Annotated[RoomStatus | None, Query(description="Only rooms that are active, or closed.")] = None,
     limit: Limit = 50,
     cursor: Cursor = None,
@@ -83,7 +83,7 @@ async def list_rooms(
         after = (known_cursor_id(after[0]),)
     who = {grant.role: access.caller.subject for grant in access.grants}
     everybody = "support" in who
-    async with parts.database.reading() as queries:
+    async with dependencies.database.reading() as queries:
         found = await rooms.list_rooms(
             None if everybody else who.get("member"),
             None if everybody else who.get("provider"),
@@ -117,10 +117,10 @@ def known_cursor_id(text: str) -> str:
 
 @router.get("/v1/rooms/{room_id}", response_model=RoomView, responses=problems("not-found"))
 async def read_room(
-    room_id: RoomId, access: Annotated[Access, Depends(operation("room.read"))], parts: PartsOf
+    room_id: RoomId, access: Annotated[Access, Depends(operation("room.read"))], dependencies: DependenciesOf
 ) -> Response:
     """One room, for its two parties and support."""
-    async with parts.database.reading() as queries:
+    async with dependencies.database.reading() as queries:
         room = await rooms.read_room(known_id(room_id, "room"), queries)
     if room is None:
         raise not_found("room")
@@ -135,7 +135,7 @@ async def close_a_room(
     room_id: RoomId,
     access: Annotated[Access, Depends(operation("room.close"))],
     mutation: Annotated[Mutation, Depends(mutation())],
-    parts: PartsOf,
+    dependencies: DependenciesOf,
     body: Nothing | None = None,
 ) -> Response:
     """Closes the room to new bookings. Sessions that stand are kept. Closing it again changes nothing."""

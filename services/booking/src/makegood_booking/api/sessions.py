@@ -18,12 +18,12 @@ from makegood_chassis.http.rights import Access, Role, operation
 from makegood_contracts.ids import is_id
 
 from makegood_booking.api.models import HistoryItem, SessionPolicyView, SessionView, about
-from makegood_booking.api.parameters import PartsOf, SessionId, known_id, known_of, reader_of, session_policy
+from makegood_booking.api.parameters import DependenciesOf, SessionId, known_id, known_of, reader_of, session_policy
 from makegood_booking.api.rooms import known_cursor_id, note_parties
+from makegood_booking.dependencies import Dependencies
 from makegood_booking.domain.remedies import Circumstances, needs_more
 from makegood_booking.domain.session import Session, Status
 from makegood_booking.lookout import circumstances_of
-from makegood_booking.parts import Parts
 from makegood_booking.store.lists import Filter, Place, is_snapshot, list_sessions, read_history
 from makegood_booking.store.personal_data import Note, read_notes, read_remark
 from makegood_booking.store.rooms import read_room
@@ -33,9 +33,9 @@ router = APIRouter(tags=["sessions"])
 _WITH_NOTES = ("OutcomeDisputed", "OutcomeCorrected")
 
 
-async def readable(parts: Parts, session_id: str, access: Access, queries: Queries) -> Session:
+async def readable(dependencies: Dependencies, session_id: str, access: Access, queries: Queries) -> Session:
     """The session, if the caller may see it; else the 404 problem."""
-    session = await parts.sessions.read(known_id(session_id, "session"), queries)
+    session = await dependencies.sessions.read(known_id(session_id, "session"), queries)
     if session is None:
         raise not_found("session")
     access.require("session", member_id=session.booked.member_id, provider_id=session.booked.provider_id)
@@ -45,7 +45,7 @@ async def readable(parts: Parts, session_id: str, access: Access, queries: Queri
 @router.get("/v1/sessions", operation_id="list_sessions", response_model=Page[SessionView])
 async def sessions(
     access: Annotated[Access, Depends(operation("session.list"))],
-    parts: PartsOf,
+    dependencies: DependenciesOf,
     room_id: Annotated[str | None, Query(description="Only sessions of this room.")] = None,
     status: Annotated[list[Status] | None, Query(max_length=20, description="Only these; can be repeated.")] = None,
     starts_from: Annotated[Instant | None, Query(alias="from", description="Starts at or after this.")] = None,
@@ -70,16 +70,16 @@ async def sessions(
         starts_before=starts_before,
         after=_place(*position) if position else None,
     )
-    async with parts.database.reading() as queries:
+    async with dependencies.database.reading() as queries:
         if everybody and room_id is not None:  # by its member, so that the room's sessions are found by an index
             room = await read_room(room_id, queries)
             if room is None:
                 return answer(200, Page[SessionView](items=[]))
             wanted = replace(wanted, member_id=room.member_id)
-        found = await list_sessions(parts.sessions, wanted, limit + 1, queries)
-        now, shown = parts.clock.now(), [session for session, _ in found[:limit]]
-        at = await _circumstances(parts, shown, queries)
-        rooms = await known_of(parts, shown, access.caller, now, queries)
+        found = await list_sessions(dependencies.sessions, wanted, limit + 1, queries)
+        now, shown = dependencies.clock.now(), [session for session, _ in found[:limit]]
+        at = await _circumstances(dependencies, shown, queries)
+        rooms = await known_of(dependencies, shown, access.caller, now, queries)
 
     def view(listed: tuple[Session, object]) -> SessionView:
         session = listed[0]
@@ -100,20 +100,22 @@ def _place(starts_at: datetime, session_id: str, snapshot: str) -> Place:
 
 @router.get("/v1/sessions/{session_id}", response_model=SessionView, responses=problems("not-found"))
 async def read_session(
-    session_id: SessionId, access: Annotated[Access, Depends(operation("session.read"))], parts: PartsOf
+    session_id: SessionId, access: Annotated[Access, Depends(operation("session.read"))], dependencies: DependenciesOf
 ) -> Response:
     """One session, for its two parties and support."""
-    async with parts.database.reading() as queries:
-        session = await readable(parts, session_id, access, queries)
-        now = parts.clock.now()
-        at = await _circumstances(parts, [session], queries)
-        rooms = await known_of(parts, [session], access.caller, now, queries)
+    async with dependencies.database.reading() as queries:
+        session = await readable(dependencies, session_id, access, queries)
+        now = dependencies.clock.now()
+        at = await _circumstances(dependencies, [session], queries)
+        rooms = await known_of(dependencies, [session], access.caller, now, queries)
     reader, known = reader_of(session, access.caller), rooms.get(session.booked.room_id)
     view = SessionView.of(session, reader, now, at.get(session.id), known)
     return answer(200, view, version=session.version, varies=True)
 
 
-async def _circumstances(parts: Parts, shown: Sequence[Session], queries: Queries) -> dict[str, Circumstances]:
+async def _circumstances(
+    dependencies: Dependencies, shown: Sequence[Session], queries: Queries
+) -> dict[str, Circumstances]:
     """What the remedies of rejected sessions depend on, by session; read once for each room."""
     rooms: dict[str, Circumstances] = {}
     found: dict[str, Circumstances] = {}
@@ -122,34 +124,34 @@ async def _circumstances(parts: Parts, shown: Sequence[Session], queries: Querie
             continue
         room, at = session.booked.room_id, about(session)
         if room not in rooms:
-            rooms[room] = await circumstances_of(at, parts.clock.now(), queries)
+            rooms[room] = await circumstances_of(at, dependencies.clock.now(), queries)
         found[session.id] = replace(rooms[room], purchasable=at.purchasable)
     return found
 
 
 @router.get("/v1/sessions/{session_id}/policy", response_model=SessionPolicyView, responses=problems("not-found"))
 async def read_session_policy(
-    session_id: SessionId, access: Annotated[Access, Depends(operation("session.policy"))], parts: PartsOf
+    session_id: SessionId, access: Annotated[Access, Depends(operation("session.policy"))], dependencies: DependenciesOf
 ) -> Response:
     """What cancelling means for this session now, by the policy it was booked under."""
-    async with parts.database.reading() as queries:
-        session = await readable(parts, session_id, access, queries)
-    return answer(200, session_policy(session, parts.clock.now()))
+    async with dependencies.database.reading() as queries:
+        session = await readable(dependencies, session_id, access, queries)
+    return answer(200, session_policy(session, dependencies.clock.now()))
 
 
 @router.get("/v1/sessions/{session_id}/history", response_model=Page[HistoryItem], responses=problems("not-found"))
 async def read_session_history(
     session_id: SessionId,
     access: Annotated[Access, Depends(operation("session.history"))],
-    parts: PartsOf,
+    dependencies: DependenciesOf,
     limit: Limit = 50,
     cursor: Cursor = None,
 ) -> Response:
     """What happened to the session, oldest first. The remark of a cancellation is shown to the two parties alone, the note
     of a dispute to its party and support, the reason of a correction to all three."""
     after = decode_cursor(cursor, int)
-    async with parts.database.reading() as queries:
-        session = await readable(parts, session_id, access, queries)
+    async with dependencies.database.reading() as queries:
+        session = await readable(dependencies, session_id, access, queries)
         rows = await read_history(session.id, min(after[0], 2**31 - 1) if after else 0, limit + 1, queries)
         remark = None
         role = access.role_for(member_id=session.booked.member_id, provider_id=session.booked.provider_id)

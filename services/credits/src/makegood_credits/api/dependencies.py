@@ -18,7 +18,7 @@ def _database(request: Request) -> Database:
 
 
 def _maybe_provider(request: Request) -> PaymentProvider | None:
-    provider: PaymentProvider | None = request.app.state.service.parts
+    provider: PaymentProvider | None = request.app.state.service.dependencies
     return provider
 
 

@@ -18,10 +18,10 @@ from makegood_chassis.service import Service
 
 from makegood_notifications.api.lookup import session_of
 from makegood_notifications.api.models import FeedView, PersonId
+from makegood_notifications.dependencies import Dependencies
 from makegood_notifications.domain.invitations import standing
 from makegood_notifications.domain.venues import Venues
 from makegood_notifications.mail.published import Appointment, published
-from makegood_notifications.parts import Parts
 from makegood_notifications.store import feeds, people, read_models, venues
 from makegood_notifications.store.read_models import Session
 
@@ -51,7 +51,7 @@ async def read_session_calendar(
     request: Request,
 ) -> Response:
     """As it stands now, with the UID and SEQUENCE of its invitation; of a session from its reservation on."""
-    service: Service = request.app.state.service
+    service: Service[Dependencies] = request.app.state.service
     session, role = await session_of(service, session_id, access)
     reader = access.caller.subject
     async with service.database.reading() as queries:
@@ -79,15 +79,15 @@ async def create_calendar_feed(
     """A secret address that any calendar program can follow without a token. It is told once and kept nowhere, not even under
     an `Idempotency-Key`; asking again makes a new one, and the one before leads nowhere any more."""
     role = access.require("person", person_id=person_id)
-    service: Service = request.app.state.service
-    parts: Parts = service.parts
+    service: Service[Dependencies] = request.app.state.service
+    dependencies: Dependencies = service.dependencies
     secret = secrets.token_urlsafe(32)
     async with mutation.unit(resource=f"/v1/people/{person_id}/calendar-feed") as unit:
         await log.record(unit, access, role, person_id)
         await feeds.save(unit, person_id, secret, unit.now)
         # A stored answer would be a stored secret: the key is given back, and who repeats gets an address that works.
         await release_many([mutation.claim], unit)
-    return mutation.answer(201, FeedView(url=f"{parts.base_url}/v1/calendar/{secret}.ics"))
+    return mutation.answer(201, FeedView(url=f"{dependencies.base_url}/v1/calendar/{secret}.ics"))
 
 
 @router.delete(
@@ -117,7 +117,7 @@ async def read_calendar_feed(
     secret: Annotated[str, Path(max_length=128, description="From the address that was told.")], request: Request
 ) -> Response:
     """The person's sessions of the last 90 days and ahead, as they stand. Needs no token: the address is the secret."""
-    service: Service = request.app.state.service
+    service: Service[Dependencies] = request.app.state.service
     async with service.database.reading() as queries:
         person_id = await feeds.owner(queries, secret)
         if person_id is None:
@@ -137,9 +137,14 @@ async def read_calendar_feed(
 
 
 def _appointments(
-    service: Service, sessions: Iterable[Session], reader: str, names: dict[str, str], places: Venues, locale: str
+    service: Service[Dependencies],
+    sessions: Iterable[Session],
+    reader: str,
+    names: dict[str, str],
+    places: Venues,
+    locale: str,
 ) -> Iterable[Appointment]:
-    parts: Parts = service.parts
+    dependencies: Dependencies = service.dependencies
     for session in sessions:
         facts = session.told()
         to, other = (
@@ -151,7 +156,7 @@ def _appointments(
             ends_at=session.ends_at,
             sequence=session.invitation_sequence or 0,
             standing=standing(session.status),
-            text=parts.wording.appointment(
+            text=dependencies.wording.appointment(
                 facts, session.status, other=names.get(other, ""), locale=locale, to=to, venues=places
             ),
         )

@@ -15,10 +15,10 @@ from starlette.requests import Request
 
 from makegood_notifications.api.models import ChannelsView, ConfirmationRequest, ContactRequest, ContactView, PersonId
 from makegood_notifications.api.pace import not_too_often
+from makegood_notifications.dependencies import Dependencies
 from makegood_notifications.domain.allowances import ADDRESS_CHANGE
 from makegood_notifications.domain.contacts import hash_of, same_address
 from makegood_notifications.handlers.account import ask_to_confirm
-from makegood_notifications.parts import Parts
 from makegood_notifications.store import contact_changes, people, remarks
 
 router = APIRouter(tags=["contact"])
@@ -45,7 +45,7 @@ async def save_contact(
     address can be changed five times a day.
     """
     role = access.require("person", person_id=person_id)
-    parts: Parts = request.app.state.service.parts
+    dependencies: Dependencies = request.app.state.service.dependencies
     async with mutation.unit() as unit:
         before = await people.find(unit, person_id, lock=True)
         mutation.expect_version(before.version if before else 0)
@@ -70,7 +70,7 @@ async def save_contact(
             await contact_changes.drop(unit, person_id)
         elif wanted != pending:
             await not_too_often(unit, ADDRESS_CHANGE, person_id)
-            await ask_to_confirm(unit, parts, person_id, saved, wanted, mutation.cause)
+            await ask_to_confirm(unit, dependencies, person_id, saved, wanted, mutation.cause)
         view = _view(saved, wanted)
         return mutation.answer(200, view, version=saved.version, personal_of=person_id)
 

@@ -13,10 +13,10 @@ from makegood_chassis.http.problems import Problem, invalid
 from makegood_chassis.http.rights import Access, operation
 
 from makegood_notifications.api.models import ErasureReason, ErasureView, PersonId
+from makegood_notifications.dependencies import Dependencies
 from makegood_notifications.domain.facts import More
 from makegood_notifications.handlers.account import ERASURE_REQUESTED, ERASURE_TAKEN_BACK, tell_of_erasure
 from makegood_notifications.handlers.erasures import ERASURE, erase
-from makegood_notifications.parts import Parts
 from makegood_notifications.store import erasures, people
 
 router = APIRouter(tags=["personal data"])
@@ -54,7 +54,7 @@ async def request_erasure(
     it cannot be undone. One that waits already stays as it is.
     """
     role = access.require("person", person_id=person_id)
-    parts: Parts = request.app.state.service.parts
+    dependencies: Dependencies = request.app.state.service.dependencies
     by = access.caller.subject
     if now and role != "support":
         raise Problem("forbidden", "Only support erases without the wait, where the law requires it.")
@@ -68,11 +68,11 @@ async def request_erasure(
             await erase(unit, person_id, reason, by)
             unit.set_deadline(ERASURE, person_id, None)
             return mutation.answer(204)
-        due_at = unit.now + parts.erasure_waits
+        due_at = unit.now + dependencies.erasure_waits
         if await erasures.request(unit, person_id, reason, by, due_at):
             unit.set_deadline(ERASURE, person_id, due_at)
             more = More(erase_at=due_at)
-            await tell_of_erasure(unit, parts, person_id, contact, ERASURE_REQUESTED, more, mutation.cause)
+            await tell_of_erasure(unit, dependencies, person_id, contact, ERASURE_REQUESTED, more, mutation.cause)
         return mutation.answer(202, _view(person_id, await erasures.state(unit, person_id)))
 
 
@@ -105,13 +105,13 @@ async def withdraw_erasure(
     """Takes back an erasure that waits, and the person is told by e-mail; without one there is nothing to do. The person takes
     back any, support only one that support asked for."""
     role = access.require("person", person_id=person_id)
-    parts: Parts = request.app.state.service.parts
+    dependencies: Dependencies = request.app.state.service.dependencies
     async with mutation.unit() as unit:
         contact = await people.find(unit, person_id, lock=True)
         taken_back = await erasures.take_back(unit, person_id, own=role != "support")
         if taken_back:
             unit.set_deadline(ERASURE, person_id, None)
-            await tell_of_erasure(unit, parts, person_id, contact, ERASURE_TAKEN_BACK, More(), mutation.cause)
+            await tell_of_erasure(unit, dependencies, person_id, contact, ERASURE_TAKEN_BACK, More(), mutation.cause)
         elif (await erasures.state(unit, person_id)).state == "pending":
             raise Problem("forbidden", "The person asked for this erasure: only they can take it back.")
         await log.record(unit, access, role, person_id)

@@ -13,7 +13,7 @@ from makegood_chassis.service import Service
 from makegood_contracts.ids import is_id
 
 from makegood_notifications.api.models import InAppView, PersonId
-from makegood_notifications.parts import Parts
+from makegood_notifications.dependencies import Dependencies
 from makegood_notifications.store import deliveries, people
 from makegood_notifications.store.deliveries import InApp
 
@@ -35,8 +35,8 @@ async def list_in_app_messages(
     before = decode_cursor(cursor, str)
     if before is not None and not (isinstance(before[0], str) and is_id(before[0])):
         raise invalid("#/cursor", "Send `next_cursor` as it came, on the same list.", where="query")
-    service: Service = request.app.state.service
-    parts: Parts = service.parts
+    service: Service[Dependencies] = request.app.state.service
+    dependencies: Dependencies = service.dependencies
     async with service.database.reading() as queries:
         await log.record(queries, access, role, person_id)
         known = await people.preferences(queries, {person_id})
@@ -45,7 +45,7 @@ async def list_in_app_messages(
 
     def view(message: InApp) -> InAppView:
         to = "provider" if message.facts.provider_id == person_id else "member"
-        text = parts.wording.in_app(
+        text = dependencies.wording.in_app(
             message.template,
             message.facts,
             other=message.other_name,

@@ -19,9 +19,9 @@ from makegood_contracts.ids import is_id, new_id
 from makegood_notifications.api.lookup import enrolments_of, room_of
 from makegood_notifications.api.models import MessageRequest, MessageView, TimeRequest
 from makegood_notifications.api.pace import not_too_often
+from makegood_notifications.dependencies import Dependencies
 from makegood_notifications.domain.allowances import TIME_REQUEST
 from makegood_notifications.domain.plans import ready_lengths
-from makegood_notifications.parts import Parts
 from makegood_notifications.store import chat, people, plans
 from makegood_notifications.store.read_models import Room
 
@@ -41,7 +41,7 @@ async def list_messages(
     before = decode_cursor(cursor, str)
     if before is not None and not (isinstance(before[0], str) and is_id(before[0])):
         raise invalid("#/cursor", "Send `next_cursor` as it came, on the same list.", where="query")
-    service: Service = request.app.state.service
+    service: Service[Dependencies] = request.app.state.service
     room, role = await room_of(service, room_id, access)
     async with service.database.reading() as queries:
         await log.record(queries, access, role, room.member_id, room.provider_id, entity=f"room:{room.id}")
@@ -62,7 +62,7 @@ async def post_message(
     request: Request,
 ) -> Response:
     """A message of one party to the other. A closed room can be read, not written."""
-    service: Service = request.app.state.service
+    service: Service[Dependencies] = request.app.state.service
     room, role = await room_of(service, room_id, access, to_write=True)
     async with mutation.unit() as unit:
         await log.record(unit, access, role, room.member_id, room.provider_id, entity=f"room:{room.id}")
@@ -94,8 +94,8 @@ async def request_time(
 ) -> Response:
     """AVAIL-5: the ready message "I can't find a time that works for me" to the provider, in the member's language, with the
     length that the plan includes. `length_minutes`: one of them. At most three times an hour in a room."""
-    service: Service = request.app.state.service
-    parts: Parts = service.parts
+    service: Service[Dependencies] = request.app.state.service
+    dependencies: Dependencies = service.dependencies
     room, role = await room_of(service, room_id, access, to_write=True)
     enrolments = await enrolments_of(service, room.member_id)
     async with mutation.unit() as unit:
@@ -106,14 +106,14 @@ async def request_time(
         await not_too_often(unit, TIME_REQUEST, room.id)
         preferences = await people.preferences(unit, {room.member_id})
         locale = preferences.get(room.member_id, people.NOTHING_SAID).locale
-        text = parts.wording.time_request(lengths, locale)
+        text = dependencies.wording.time_request(lengths, locale)
         await log.record(unit, access, role, room.member_id, room.provider_id, entity=f"room:{room.id}")
         view = await write(service, unit, room, access.caller.subject, text, template="time-request")
         return mutation.answer(201, view, personal_of=access.caller.subject)
 
 
 async def write(
-    service: Service, unit: UnitOfWork, room: Room, sender: str, text: str, template: str | None = None
+    service: Service[Dependencies], unit: UnitOfWork, room: Room, sender: str, text: str, template: str | None = None
 ) -> MessageView:
     """A message of one party in the room; booking hears that they are there (ROOM-2)."""
     if room.status == "closed":

@@ -17,11 +17,11 @@ from makegood_contracts.ids import new_id
 from makegood_notifications.api.lookup import session_of
 from makegood_notifications.api.models import DeliveryView, ReminderRequest
 from makegood_notifications.api.pace import not_too_often
+from makegood_notifications.dependencies import Dependencies
 from makegood_notifications.domain.allowances import REMINDER
 from makegood_notifications.domain.origin import Origin
 from makegood_notifications.domain.plans import reminder_channels
 from makegood_notifications.domain.reminding import why_no_reminder
-from makegood_notifications.parts import Parts
 from makegood_notifications.store import people, plans, read_models
 from makegood_notifications.store.outgoing import Outgoing
 from makegood_notifications.whatsapp.cloud_api import number_of
@@ -46,8 +46,8 @@ async def send_reminder(
 ) -> Response:
     """REM-1: by e-mail or WhatsApp, as the member's plan allows and the member chose; at most once an hour for each session and
     channel. Answers the delivery, queued."""
-    service: Service = request.app.state.service
-    parts: Parts = service.parts
+    service: Service[Dependencies] = request.app.state.service
+    dependencies: Dependencies = service.dependencies
     known, role = await session_of(service, session_id, access, settled=True)
     async with mutation.unit() as unit:
         session = await read_models.find_session(unit, known.id)
@@ -72,7 +72,7 @@ async def send_reminder(
             raise Problem(why_not)
         await not_too_often(unit, REMINDER, f"{session.id}/{body.channel}")
         locale = contact.locale if contact else "en"
-        subject = parts.wording.subject("reminder", locale)
+        subject = dependencies.wording.subject("reminder", locale)
         delivery_id = new_id()
         cause = mutation.cause
         origin = Origin(new_id(), cause.correlation_id, cause.traceparent, datetime.now(UTC))
@@ -81,7 +81,7 @@ async def send_reminder(
             delivery_id, origin, session.member_id, body.channel, "reminder", session.told(), subject=subject
         )
         await outgoing.write(unit)
-        unit.after_commit((parts.sender if by_email else parts.whatsapp).wake)
+        unit.after_commit((dependencies.sender if by_email else dependencies.whatsapp).wake)
         view = DeliveryView(
             id=delivery_id,
             person_id=session.member_id,

@@ -17,9 +17,10 @@ from makegood_chassis.messaging.failures import is_transient
 from makegood_chassis.service import Service
 
 from makegood_notifications.api.stream_models import StreamEvent
+from makegood_notifications.dependencies import Dependencies
 from makegood_notifications.store import stream
 from makegood_notifications.store.stream import Entry, Position
-from makegood_notifications.streams import OpenStream, Streams
+from makegood_notifications.streams import OpenStream
 
 router = APIRouter(tags=["stream"])
 
@@ -67,7 +68,7 @@ async def follow_stream(
 
     A person can have five streams open. One more closes the oldest, which ends with the event `stream.closed` and
     `{"reason": "too-many-streams"}`: do not come back at once, for that would close another one."""
-    service: Service = request.app.state.service
+    service: Service[Dependencies] = request.app.state.service
     person_id = access.caller.subject
     # A refusal would stop a browser's EventSource for good, and it sends its last id by itself.
     after = Position.parse(last_event_id) if last_event_id else None
@@ -75,7 +76,7 @@ async def follow_stream(
         end = await stream.end(queries)
         # An id from beyond the end is of another installation or of data that a restore took back; it would be waited for in vain.
         resumed = after is not None and after <= end and not await stream.is_pruned(queries, person_id, after)
-    streams: Streams = service.parts.streams
+    streams = service.dependencies.streams
     here = context(request)
     opened = streams.enter(person_id, here.break_off)
     here.at_end = partial(streams.leave, opened)
@@ -86,12 +87,12 @@ async def follow_stream(
 
 
 async def _events(
-    service: Service, caller: Caller, stream: OpenStream, after: Position, *, resumed: bool
+    service: Service[Dependencies], caller: Caller, stream: OpenStream, after: Position, *, resumed: bool
 ) -> AsyncIterator[bytes]:
     """Entries as they come; ends when the process stops or the caller's token does, and the client app comes back with its last
     id. Ends with the reason when the person opened too many others."""
     loop = asyncio.get_running_loop()
-    streams: Streams = service.parts.streams
+    streams = service.dependencies.streams
     look = LOOK if not service.signals.connected else SELDOM
     behind = resumed
     async with streams.following(stream):

@@ -15,9 +15,9 @@ from makegood_chassis.http.openapi import problems
 from makegood_chassis.http.problems import not_found
 from makegood_chassis.service import Service
 
+from makegood_notifications.dependencies import Dependencies
 from makegood_notifications.mail.unsubscribing import LONGEST, PATH, UnsubscribeLink
 from makegood_notifications.mail.wording import FOLDER
-from makegood_notifications.parts import Parts
 from makegood_notifications.store import people
 from makegood_notifications.store.people import Contact
 
@@ -68,7 +68,7 @@ async def ask(token: Token, request: Request) -> Response:
 async def unsubscribe(token: Token, request: Request) -> Response:
     """Turns off the person's channel `email`, and nothing else; needs no token and no body. What protects the account, such as a
     changed address, is still mailed. Repeats are harmless."""
-    service: Service = request.app.state.service
+    service: Service[Dependencies] = request.app.state.service
     async with service.database.transaction(context(request).cause) as unit:
         person_id, contact = await _person(request, unit, token)
         contact = await people.end_mails(unit, person_id, unit.now) or contact
@@ -79,10 +79,10 @@ async def unsubscribe(token: Token, request: Request) -> Response:
 
 async def _person(request: Request, queries: Queries, token: str) -> tuple[str, Contact]:
     """Whose link it is. Raises 404 for one that is forged, or was made for an address that is theirs no longer."""
-    parts: Parts = request.app.state.service.parts
+    dependencies: Dependencies = request.app.state.service.dependencies
     link = UnsubscribeLink.parse(token)
     contact = await people.find(queries, link.person_id) if link is not None else None
-    if link is None or contact is None or not link.fits(parts.master_keys, contact.email):
+    if link is None or contact is None or not link.fits(dependencies.master_keys, contact.email):
         raise not_found("link")
     return link.person_id, contact
 
@@ -94,8 +94,8 @@ def _words(language: str) -> dict[str, str]:
 
 def _page(request: Request, contact: Contact) -> Response:
     """Plain HTML, in the person's language, without a word about who they are."""
-    parts: Parts = request.app.state.service.parts
-    language = parts.wording.language(contact.locale).code
+    dependencies: Dependencies = request.app.state.service.dependencies
+    language = dependencies.wording.language(contact.locale).code
     words = {name: escape(text) for name, text in _words(language).items()}
     if contact.by_email:
         rest = (

@@ -13,7 +13,7 @@ from makegood_notifications.streams import Streams
 
 
 @dataclass(frozen=True, slots=True)
-class Parts:
+class Dependencies:
     """What `bootstrap` made."""
 
     wording: Wording

@@ -1,4 +1,4 @@
-"""The parts of a booking process that its routers and handlers share."""
+"""What the routers and handlers of a booking process share."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from makegood_booking.store.sessions import Sessions
 
 
 @dataclass(frozen=True, slots=True)
-class Parts:
+class Dependencies:
     database: Database
     clock: Clock
     signals: Signals

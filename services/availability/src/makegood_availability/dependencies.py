@@ -1,4 +1,4 @@
-"""The parts of the service that its routers and handlers share."""
+"""What the routers and handlers of the service share."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from makegood_availability.store.venues import Venues
 
 
 @dataclass(frozen=True)
-class Parts:
+class Dependencies:
     """Made by `bootstrap`."""
 
     database: Database
