@@ -48,7 +48,7 @@ demo: setup
 # So many processes run the tests, each with servers of its own (about 2 GB of memory each).
 JOBS ?= 2
 test: setup
-	@$(BIN)/pytest --rules-report --numprocesses $(JOBS) --dist loadgroup $(ARGS)
+	@$(BIN)/pytest --rules-report --numprocesses $(JOBS) --dist loadgroup --no-loadscope-reorder $(ARGS)
 
 lint: setup supply-chain-tools
 	@$(BIN)/ruff check .
