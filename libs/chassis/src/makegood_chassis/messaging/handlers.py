@@ -1,16 +1,22 @@
-"""What a service does with events and deadlines: functions that take a batch and a unit of work."""
+"""What a service does with events and deadlines: plain functions that take a batch and a unit of work."""
 
 from __future__ import annotations
 
+import functools
+import inspect
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeAlias, TypeVar
 
 from makegood_contracts.envelope import Received
 from makegood_contracts.events import Event
 
 from makegood_chassis.database import UnitOfWork
+
+D = TypeVar("D")
+K = TypeVar("K")
+B = TypeVar("B")
 
 EventHandler = Callable[[Sequence[Received[Any]], UnitOfWork], Awaitable[None]]
 """Handles events of one type that were not handled before, in their topic's order, in one transaction.
@@ -20,7 +26,7 @@ event it cannot take: then the batch is split until the culprit stands alone, an
 """
 
 EventHandlers = Mapping[type[Event], EventHandler]
-"""Routing table of a service: event type → handler. The topics to read follow from it."""
+"""Event type → handler, as the consumer needs it. The topics to read follow from it."""
 
 IsRelevant = Callable[[Event], bool]
 """Whether a service has anything to do with an event of a type that it handles. What does not concern it touches no table."""
@@ -38,3 +44,30 @@ DeadlineHandler = Callable[[Sequence[Due], UnitOfWork], Awaitable[None]]
 """Handles deadlines of one kind whose moment has come, in one transaction. `unit.cause` starts a new story."""
 
 DeadlineHandlers = Mapping[str, DeadlineHandler]
+"""Deadline kind → handler, as the deadline worker needs it."""
+
+Needing: TypeAlias = "Callable[[B, UnitOfWork], Awaitable[None]] | Callable[[B, UnitOfWork, D], Awaitable[None]]"
+"""A handler as it stands in a service's routing table: the third parameter, if it has one, takes the service's dependencies."""
+
+EventRoutes: TypeAlias = "Mapping[type[Event], Needing[Sequence[Received[Any]], D]]"
+"""A service's routing table of events."""
+
+DeadlineRoutes: TypeAlias = "Mapping[str, Needing[Sequence[Due], D]]"
+"""A service's routing table of deadlines."""
+
+
+def bind(routes: Mapping[K, Needing[B, D]], dependencies: D) -> dict[K, Callable[[B, UnitOfWork], Awaitable[None]]]:
+    """The table with `dependencies` given to those handlers that take a third parameter."""
+    return {key: _bound(handler, dependencies) for key, handler in routes.items()}
+
+
+def _bound(handler: Any, dependencies: object) -> Any:
+    wanted = [p for p in inspect.signature(handler).parameters.values() if p.default is p.empty]
+    if len(wanted) < 3:
+        return handler
+
+    @functools.wraps(handler)
+    async def bound(batch: Any, unit: UnitOfWork) -> None:
+        await handler(batch, unit, dependencies)
+
+    return bound
