@@ -11,7 +11,7 @@ import pytest
 from makegood_contracts.problems import PROBLEMS
 from makegood_credits.api import dev_checkouts
 from makegood_credits.domain.plans import Money
-from makegood_credits.store.payments import OpenCheckout
+from makegood_credits.store.payments import Checkout
 from makegood_devtools.mailbox import Mail, Mailbox
 from makegood_devtools.web import web_app
 from starlette.applications import Starlette
@@ -39,7 +39,7 @@ def _checkouts() -> Starlette:
     """The page of the development payments as credits makes it, beside the gateway's assets."""
 
     def page(request: Request) -> Response:
-        found = OpenCheckout(
+        found = Checkout(
             id="c1",
             member_id="anna",
             state=request.path_params["state"],

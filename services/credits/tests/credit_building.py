@@ -7,8 +7,8 @@ from typing import Any
 
 from makegood_contracts.ids import new_id
 from makegood_credits.domain.book import LAPSED, Book
-from makegood_credits.domain.enrolling import Coverage, Lapse, enrol
-from makegood_credits.domain.holding import Hold, Refusal, Request, hold
+from makegood_credits.domain.enrolling import EnrolmentRequest, Lapse, enrol
+from makegood_credits.domain.holding import Hold, HoldRefusal, HoldRequest, hold
 
 NOW = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
 
@@ -23,11 +23,11 @@ def covered(
 ) -> Book:
     """A member who was enrolled just now."""
     book = Book("member-1")
-    enrol(book, Coverage(plan_id, starts_on, ends_on, time_zone), now)
+    enrol(book, EnrolmentRequest(plan_id, starts_on, ends_on, time_zone), now)
     return book
 
 
-def request(starts_at: datetime = NOW + timedelta(days=3), length: int = 30, **other: Any) -> Request:
+def request(starts_at: datetime = NOW + timedelta(days=3), length: int = 30, **other: Any) -> HoldRequest:
     """A booking by the member."""
     values: dict[str, Any] = {
         "session_id": new_id(),
@@ -40,19 +40,19 @@ def request(starts_at: datetime = NOW + timedelta(days=3), length: int = 30, **o
         "hold_until": NOW + timedelta(days=400),
         **other,
     }
-    return Request(**values)
+    return HoldRequest(**values)
 
 
-def held(book: Book, asked: Request | None = None, now: datetime = NOW) -> Hold:
+def held(book: Book, asked: HoldRequest | None = None, now: datetime = NOW) -> Hold:
     outcome = hold(book, asked or request(), now)
     assert isinstance(outcome, Hold), outcome
     return outcome
 
 
-def refused(book: Book, asked: Request, now: datetime = NOW) -> list[str]:
+def refused(book: Book, asked: HoldRequest, now: datetime = NOW) -> list[str]:
     """The codes of the refusal."""
     outcome = hold(book, asked, now)
-    assert isinstance(outcome, Refusal), outcome
+    assert isinstance(outcome, HoldRefusal), outcome
     return [reason.code for reason in outcome.reasons]
 
 

@@ -38,7 +38,7 @@ from makegood_contracts.events.possible import possible_after
 from makegood_contracts.ids import new_id
 from makegood_credits.bootstrap import DEADLINES, EVENTS
 from makegood_credits.domain.adjusting import adjust
-from makegood_credits.domain.enrolling import Coverage
+from makegood_credits.domain.enrolling import EnrolmentRequest
 from makegood_credits.handlers.commands import enrol_member
 from makegood_credits.store import reads
 from makegood_credits.store.books import open_and_load, save
@@ -62,7 +62,7 @@ class World:
     async def enrol(
         self, member: str = "member-1", plan_id: str = "eap-6", starts_on: date = date(2026, 11, 1), **other: Any
     ) -> None:
-        coverage = Coverage(plan_id, starts_on, other.get("ends_on"), other.get("time_zone", "UTC"))
+        coverage = EnrolmentRequest(plan_id, starts_on, other.get("ends_on"), other.get("time_zone", "UTC"))
         async with self.database.transaction(CAUSE) as unit:
             await enrol_member(unit, await open_and_load(unit, member), coverage)
 

@@ -12,8 +12,8 @@ from makegood_contracts.events import Modality, Specialty
 from makegood_credits.domain.balance import Balance, balance_of
 from makegood_credits.domain.book import Book, Lot
 from makegood_credits.domain.coverage import NextCredits
-from makegood_credits.domain.enrolling import Coverage, catch_up, enrol
-from makegood_credits.domain.holding import Hold, Refusal, hold
+from makegood_credits.domain.enrolling import EnrolmentRequest, catch_up, enrol
+from makegood_credits.domain.holding import Hold, HoldRefusal, hold
 from makegood_credits.domain.plans import PLANS
 
 from .credit_building import NOW, covered, held, request
@@ -75,7 +75,7 @@ def test_coverage_that_is_agreed_counts_unless_the_credits_lapse_before_it() -> 
     for expires_at, code in ((None, None), (DECEMBER, "length-not-in-plan")):
         book = covered("eap-6")
         given_to(book, 30, expires_at)
-        enrol(book, Coverage("out-of-pocket-4", date(2026, 12, 1), None, "UTC"), NOW)
+        enrol(book, EnrolmentRequest("out-of-pocket-4", date(2026, 12, 1), None, "UTC"), NOW)
         assert why(book)["purchase"] == code
 
 
@@ -96,7 +96,7 @@ def test_what_is_available_can_be_booked_with_and_nothing_else_can(
     for plan_id, start, lasts in plans:
         starts_on = NOW.date() + timedelta(days=start)
         ends_on = None if lasts is None else starts_on + timedelta(days=lasts)
-        enrol(book, Coverage(plan_id, starts_on, ends_on, "UTC"), NOW)
+        enrol(book, EnrolmentRequest(plan_id, starts_on, ends_on, "UTC"), NOW)
     book.lots = {}
     lot = given_to(book, length, None if left is None else NOW + timedelta(days=left, seconds=1))
     if made_for is not None:
@@ -128,7 +128,7 @@ def test_the_balance_says_when_the_next_credits_come_and_how_many() -> None:
     assert balance(covered("eap-6")).next_credits is None, "six in all"
     assert balance(covered("insurance-copay")).next_credits is None
     assert balance(covered(ends_on=date(2026, 11, 30))).next_credits is None
-    enrol(book, Coverage("sponsored-12", date(2026, 12, 24), None, "UTC"), DECEMBER)
+    enrol(book, EnrolmentRequest("sponsored-12", date(2026, 12, 24), None, "UTC"), DECEMBER)
     assert balance(book, DECEMBER).next_credits == NextCredits(datetime(2026, 12, 24, tzinfo=UTC), 12)
 
 
@@ -150,7 +150,7 @@ def test_a_refusal_for_want_of_credits_says_when_those_come_that_such_a_session_
         for day in range(4):
             held(book, request(NOW + timedelta(days=day, hours=1)))
     outcome = hold(book, request(starts_at), NOW)
-    assert isinstance(outcome, Refusal)
+    assert isinstance(outcome, HoldRefusal)
     (reason,) = outcome.reasons
     assert (reason.code, reason.available_from, reason.credits) == ("no-session-credits", available_from, 4)
     catch_up(book, available_from)
@@ -163,7 +163,7 @@ def test_a_refusal_says_nothing_of_credits_that_never_come() -> None:
     for day in range(6):
         held(book, request(NOW + timedelta(days=day, hours=1), length=45))
     outcome = hold(book, request(NOW + timedelta(days=9), length=45), NOW)
-    assert isinstance(outcome, Refusal)
+    assert isinstance(outcome, HoldRefusal)
     assert [(each.code, each.available_from, each.credits) for each in outcome.reasons] == [
         ("no-session-credits", None, None)
     ]

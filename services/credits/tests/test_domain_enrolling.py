@@ -8,7 +8,7 @@ from datetime import UTC, date, datetime, timedelta
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from makegood_credits.domain.enrolling import Coverage, catch_up, enrol
+from makegood_credits.domain.enrolling import EnrolmentRequest, catch_up, enrol
 from makegood_credits.domain.plans import PLANS
 from makegood_credits.domain.settling import Ending, settle
 
@@ -116,7 +116,7 @@ def test_coverage_that_ends_grants_nothing_more() -> None:
 @pytest.mark.rule("PLAN-1", "BOOK-9")
 def test_the_same_enrolment_again_changes_nothing() -> None:
     book = covered()
-    again = enrol(book, Coverage("out-of-pocket-4", date(2026, 11, 1), None, "UTC"), NOW + timedelta(days=2))
+    again = enrol(book, EnrolmentRequest("out-of-pocket-4", date(2026, 11, 1), None, "UTC"), NOW + timedelta(days=2))
     assert not again.changed
     assert story(book) == [("grant", 4)]
 
@@ -126,12 +126,12 @@ def test_a_moved_end_is_the_same_enrolment_and_grants_nothing_twice() -> None:
     book = covered("eap-6", ends_on=date(2026, 11, 30))
     (before,) = book.enrolments
     held(book, request(length=45))
-    longer = enrol(book, Coverage("eap-6", date(2026, 11, 1), date(2027, 1, 31), "UTC"), NOW)
+    longer = enrol(book, EnrolmentRequest("eap-6", date(2026, 11, 1), date(2027, 1, 31), "UTC"), NOW)
     assert (longer.changed, longer.ended, longer.enrolment.id) == (True, (), before.id)
     assert story(book) == [("grant", 6), ("hold", 1)]
     (lot,) = book.lots.values()
     assert lot.expires_at == book.next_due == datetime(2027, 2, 1, tzinfo=UTC)
-    enrol(book, Coverage("eap-6", date(2026, 11, 1), date(2026, 11, 10), "UTC"), NOW)
+    enrol(book, EnrolmentRequest("eap-6", date(2026, 11, 1), date(2026, 11, 10), "UTC"), NOW)
     assert story(book)[2:] == [("expire", 5)], "coverage that is over leaves nothing"
 
 
@@ -139,7 +139,7 @@ def test_a_moved_end_is_the_same_enrolment_and_grants_nothing_twice() -> None:
 def test_a_new_enrolment_ends_the_earlier_one_and_what_is_held_stays_held() -> None:
     book = covered()
     held(book)
-    changed = enrol(book, Coverage("insurance-credits", date(2026, 11, 23), None, "UTC"), NOW)
+    changed = enrol(book, EnrolmentRequest("insurance-credits", date(2026, 11, 23), None, "UTC"), NOW)
     assert [each.plan_id for each in changed.ended] == ["out-of-pocket-4"]
     assert story(book) == [("grant", 4), ("hold", 1), ("expire", 3), ("grant", 8)]
     assert (book.available, book.held) == (8, 1)
@@ -151,7 +151,7 @@ def test_a_new_enrolment_ends_the_earlier_one_and_what_is_held_stays_held() -> N
 @pytest.mark.rule("PLAN-1")
 def test_an_enrolment_ahead_leaves_the_present_one_until_then() -> None:
     book = covered()
-    enrol(book, Coverage("sponsored-12", date(2026, 12, 10), None, "UTC"), NOW)
+    enrol(book, EnrolmentRequest("sponsored-12", date(2026, 12, 10), None, "UTC"), NOW)
     assert story(book) == [("grant", 4)]
     catch_up(book, datetime(2026, 12, 10, tzinfo=UTC))
     assert story(book) == [("grant", 4), ("expire", 4), ("grant", 4), ("expire", 4), ("grant", 12)]
@@ -165,12 +165,12 @@ def test_a_plan_that_is_taken_up_again_is_the_same_enrolment_and_grants_no_perio
     for asked in range(3):
         held(book, request(NOW + timedelta(days=4 + asked)))
     used = [("grant", 4), *[("hold", 1)] * 4]
-    enrol(book, Coverage("sponsored-12", date(2026, 11, 28), None, "UTC"), NOW)
-    back = enrol(book, Coverage("out-of-pocket-4", date(2026, 11, 1), None, "UTC"), NOW)
+    enrol(book, EnrolmentRequest("sponsored-12", date(2026, 11, 28), None, "UTC"), NOW)
+    back = enrol(book, EnrolmentRequest("out-of-pocket-4", date(2026, 11, 1), None, "UTC"), NOW)
     assert (back.changed, back.enrolment.id, back.enrolment.covers_until) == (True, first.id, None)
     assert [each.plan_id for each in back.ended] == ["sponsored-12"]
     assert (story(book), book.available) == (used, 0), "four of four stay used"
-    again = enrol(book, Coverage("out-of-pocket-4", date(2026, 11, 1), None, "UTC"), NOW)
+    again = enrol(book, EnrolmentRequest("out-of-pocket-4", date(2026, 11, 1), None, "UTC"), NOW)
     assert (again.changed, again.ended) == (False, ())
     catch_up(book, datetime(2026, 12, 2, tzinfo=UTC))
     assert story(book) == [*used, ("grant", 4)], "the next period comes as ever, and nothing of the plan given up"
@@ -180,9 +180,9 @@ def test_a_plan_that_is_taken_up_again_is_the_same_enrolment_and_grants_no_perio
 def test_unspent_credits_of_a_plan_that_goes_on_after_all_stand_to_the_end_of_their_period() -> None:
     book = covered()
     held(book)
-    enrol(book, Coverage("sponsored-12", date(2026, 11, 28), None, "UTC"), NOW)
+    enrol(book, EnrolmentRequest("sponsored-12", date(2026, 11, 28), None, "UTC"), NOW)
     assert [lot.expires_at for lot in book.lots.values()] == [datetime(2026, 11, 28, tzinfo=UTC)]
-    enrol(book, Coverage("out-of-pocket-4", date(2026, 11, 1), None, "UTC"), NOW)
+    enrol(book, EnrolmentRequest("out-of-pocket-4", date(2026, 11, 1), None, "UTC"), NOW)
     assert [lot.expires_at for lot in book.lots.values()] == [datetime(2026, 12, 1, tzinfo=UTC)]
     assert (story(book), book.available) == ([("grant", 4), ("hold", 1)], 3)
 
@@ -191,8 +191,8 @@ def test_unspent_credits_of_a_plan_that_goes_on_after_all_stand_to_the_end_of_th
 def test_back_and_forth_between_running_plans_grants_each_once_a_period() -> None:
     book = covered()
     for _ in range(3):
-        enrol(book, Coverage("eap-6", date(2026, 11, 23), None, "UTC"), NOW)
-        enrol(book, Coverage("out-of-pocket-4", date(2026, 11, 1), None, "UTC"), NOW)
+        enrol(book, EnrolmentRequest("eap-6", date(2026, 11, 23), None, "UTC"), NOW)
+        enrol(book, EnrolmentRequest("out-of-pocket-4", date(2026, 11, 1), None, "UTC"), NOW)
     granted = [amount for kind, amount in story(book) if kind == "grant"]
     assert granted == [4, 6]
     assert sum(each.covers_until is None for each in book.enrolments) == 1
@@ -201,7 +201,7 @@ def test_back_and_forth_between_running_plans_grants_each_once_a_period() -> Non
 @pytest.mark.rule("PLAN-1")
 def test_coverage_in_another_zone_leaves_no_gap_and_no_overlap() -> None:
     book = covered(starts_on=date(2026, 11, 1), time_zone="UTC")
-    enrol(book, Coverage("sponsored-12", date(2026, 12, 10), None, "America/New_York"), NOW)
+    enrol(book, EnrolmentRequest("sponsored-12", date(2026, 12, 10), None, "America/New_York"), NOW)
     first, second = book.enrolments
     assert first.covers_until == second.covers_from == datetime(2026, 12, 10, 5, tzinfo=UTC)
 
@@ -210,7 +210,7 @@ def test_coverage_in_another_zone_leaves_no_gap_and_no_overlap() -> None:
 def test_a_session_missed_after_a_change_of_plan_gives_its_credit_back_for_thirty_days() -> None:
     book = covered()
     hold = held(book)
-    enrol(book, Coverage("sponsored-12", date(2026, 11, 23), None, "UTC"), NOW)
+    enrol(book, EnrolmentRequest("sponsored-12", date(2026, 11, 23), None, "UTC"), NOW)
     missed_at = NOW + timedelta(days=3)
     settle(book, hold, Ending("returned", "provider_missed", missed_at), missed_at)
     (lot,) = [lot for lot in book.lots.values() if lot.source == "make_good"]
@@ -223,15 +223,15 @@ def test_a_plan_that_is_resumed_on_the_day_it_was_replaced_goes_on_with_its_cred
     book = covered()
     (lot,) = book.lots.values()
     held(book)
-    enrol(book, Coverage("eap-6", begins, None, "UTC"), NOW)
+    enrol(book, EnrolmentRequest("eap-6", begins, None, "UTC"), NOW)
     assert (lot.available, book.available) == (0, 6)
     evening = datetime(2026, 11, 23, 23, 59, 59, tzinfo=UTC)
-    enrol(book, Coverage("out-of-pocket-4", date(2026, 11, 1), None, "UTC"), evening, lapses(book))
+    enrol(book, EnrolmentRequest("out-of-pocket-4", date(2026, 11, 1), None, "UTC"), evening, lapses(book))
     assert (lot.available, lot.held, lot.granted, lot.expires_at) == (3, 1, 4, datetime(2026, 12, 1, tzinfo=UTC))
     assert book.available == 3, "and nothing is left of the plan that came between"
-    enrol(book, Coverage("eap-6", begins, None, "UTC"), evening, lapses(book))
+    enrol(book, EnrolmentRequest("eap-6", begins, None, "UTC"), evening, lapses(book))
     assert (lot.available, book.available) == (0, 6), "which may be resumed in its turn"
-    again = enrol(book, Coverage("out-of-pocket-4", date(2026, 11, 1), None, "UTC"), evening, lapses(book))
+    again = enrol(book, EnrolmentRequest("out-of-pocket-4", date(2026, 11, 1), None, "UTC"), evening, lapses(book))
     assert (lot.available, book.available, again.enrolment.next_grant) == (3, 3, lot.expires_at)
 
 
@@ -241,9 +241,9 @@ def test_from_the_next_day_on_what_lapsed_stays_lapsed(time_zone: str, comes_bac
     """The day is the coverage's: 23:00 and 01:00 of UTC are one day in New York and in Tokyo."""
     book = covered(time_zone=time_zone)
     late = datetime(2026, 11, 23, 23, tzinfo=UTC)
-    enrol(book, Coverage("eap-6", date(2026, 11, 23), None, time_zone), late)
+    enrol(book, EnrolmentRequest("eap-6", date(2026, 11, 23), None, time_zone), late)
     after = late + timedelta(hours=2)
-    enrol(book, Coverage("out-of-pocket-4", date(2026, 11, 1), None, time_zone), after, lapses(book))
+    enrol(book, EnrolmentRequest("out-of-pocket-4", date(2026, 11, 1), None, time_zone), after, lapses(book))
     assert book.available == comes_back
 
 
@@ -252,8 +252,8 @@ def test_what_lapsed_with_its_period_does_not_come_back() -> None:
     book = covered()
     morning = datetime(2026, 12, 1, 8, tzinfo=UTC)
     catch_up(book, morning)
-    enrol(book, Coverage("eap-6", date(2026, 12, 1), None, "UTC"), morning)
-    enrol(book, Coverage("out-of-pocket-4", date(2026, 11, 1), None, "UTC"), morning, lapses(book))
+    enrol(book, EnrolmentRequest("eap-6", date(2026, 12, 1), None, "UTC"), morning)
+    enrol(book, EnrolmentRequest("out-of-pocket-4", date(2026, 11, 1), None, "UTC"), morning, lapses(book))
     assert [(lot.period, lot.available) for lot in book.lots.values() if lot.source == "plan"] == [
         (0, 0),
         (1, 4),
@@ -269,7 +269,7 @@ def test_back_and_forth_within_a_day_costs_nothing_and_gives_nothing(steps: list
     starts = {"out-of-pocket-4": date(2026, 11, 1), "eap-6": date(2026, 11, 23)}
     for minute, (plan_id, takes) in enumerate(steps):
         now = NOW + timedelta(minutes=minute)
-        enrol(book, Coverage(plan_id, starts[plan_id], None, "UTC"), now, lapses(book))
+        enrol(book, EnrolmentRequest(plan_id, starts[plan_id], None, "UTC"), now, lapses(book))
         assert book.available == granted[plan_id] - spent[plan_id]
         for _ in range(min(takes, book.available)):
             held(book, request(length=30 if plan_id == "out-of-pocket-4" else 45), now)

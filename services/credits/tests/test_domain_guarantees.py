@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from makegood_contracts.events import LotSource, SettleCause
 from makegood_credits.domain.adjusting import adjust
-from makegood_credits.domain.book import Book, Entry, Lot
+from makegood_credits.domain.book import Book, LedgerEntry, Lot
 from makegood_credits.domain.correcting import correct
-from makegood_credits.domain.enrolling import Coverage, catch_up, enrol
-from makegood_credits.domain.holding import Hold, Refusal, hold
+from makegood_credits.domain.enrolling import EnrolmentRequest, catch_up, enrol
+from makegood_credits.domain.holding import Hold, HoldRefusal, hold
 from makegood_credits.domain.moving import Move, fund, give_back, take_place
 from makegood_credits.domain.plans import PLANS
 from makegood_credits.domain.settling import MAKE_GOOD, CausedBy, Ending, return_by_hand, settle
@@ -28,7 +28,7 @@ def returned(book: Book, set_aside: Hold, now: datetime = MISSED, caused_by: Cau
     """The lot that the credit comes back to."""
     cause: SettleCause = "provider_missed" if caused_by == "others" else "cancelled"
     entry = settle(book, set_aside, Ending("returned", cause, now, caused_by=caused_by), now)
-    assert isinstance(entry, Entry)
+    assert isinstance(entry, LedgerEntry)
     return book.lots[entry.lot_id]
 
 
@@ -41,11 +41,11 @@ def missed(plan_id: str = "eap-6", length: int = 45) -> tuple[Book, Hold]:
 
 
 def replace(book: Book, plan_id: str, now: datetime = NEXT_DAY, starts_on: date | None = None) -> None:
-    enrol(book, Coverage(plan_id, starts_on or now.date(), None, "UTC"), now)
+    enrol(book, EnrolmentRequest(plan_id, starts_on or now.date(), None, "UTC"), now)
 
 
 def resume(book: Book, now: datetime = NEXT_DAY, plan_id: str = "eap-6") -> None:
-    enrol(book, Coverage(plan_id, date(2026, 11, 1), None, "UTC"), now)
+    enrol(book, EnrolmentRequest(plan_id, date(2026, 11, 1), None, "UTC"), now)
 
 
 def made_good(book: Book) -> list[Lot]:
@@ -96,7 +96,7 @@ def test_a_change_of_plan_that_is_agreed_for_later_leaves_the_credit_its_thirty_
 @pytest.mark.rule("MISS-4")
 def test_a_shorter_coverage_leaves_the_credit_its_thirty_days() -> None:
     book, _ = missed()
-    enrol(book, Coverage("eap-6", date(2026, 11, 1), date(2026, 12, 5), "UTC"), NEXT_DAY)
+    enrol(book, EnrolmentRequest("eap-6", date(2026, 11, 1), date(2026, 12, 5), "UTC"), NEXT_DAY)
     assert held(book, request(datetime(2026, 12, 27, tzinfo=UTC), 45), NEXT_DAY).lot_id == made_lot(book)
 
 
@@ -126,7 +126,7 @@ def test_what_support_gave_back_by_hand_survives_too() -> None:
     book = covered("eap-6")
     set_aside = held(book, request(MISSED, 45))
     settle(book, set_aside, Ending("forfeited", "member_no_show", MISSED), MISSED)
-    assert isinstance(return_by_hand(book, set_aside, reason="r", made_by="s", now=MISSED), Entry)
+    assert isinstance(return_by_hand(book, set_aside, reason="r", made_by="s", now=MISSED), LedgerEntry)
     replace(book, "sponsored-12")
     assert (len(made_good(book)), book.available) == (1, 13)
 
@@ -183,17 +183,17 @@ def test_a_move_takes_it_along_and_gives_it_back() -> None:
 def test_a_session_that_was_booked_with_it_is_moved_within_its_thirty_days_after_coverage_ended() -> None:
     book, _ = missed()
     again = held(book, request(datetime(2026, 12, 3, tzinfo=UTC), 45), MISSED)
-    enrol(book, Coverage("eap-6", date(2026, 11, 1), date(2026, 12, 5), "UTC"), NEXT_DAY)
+    enrol(book, EnrolmentRequest("eap-6", date(2026, 11, 1), date(2026, 12, 5), "UTC"), NEXT_DAY)
 
     def moved(starts_at: datetime, length: int = 45) -> object:
         return fund(book, again, Move("m", request(starts_at, length, session_id=again.session_id), False), NEXT_DAY)
 
     last = MISSED + MAKE_GOOD - timedelta(seconds=1)
     assert moved(last) == "kept", "as it could be booked with after cancelling"
-    assert isinstance(moved(MISSED + MAKE_GOOD), Refusal)
-    assert isinstance(moved(last, 60), Refusal)
+    assert isinstance(moved(MISSED + MAKE_GOOD), HoldRefusal)
+    assert isinstance(moved(last, 60), HoldRefusal)
     again.guarantee = None
-    assert isinstance(moved(last), Refusal), "any other credit of the plan"
+    assert isinstance(moved(last), HoldRefusal), "any other credit of the plan"
 
 
 @pytest.mark.rule("MISS-4", "MISS-5")
@@ -212,7 +212,7 @@ def test_a_corrected_outcome_takes_the_credit_wherever_it_lies(changed: bool) ->
         made_by="support-1",
         now=NEXT_DAY,
     )
-    assert isinstance(entry, Entry)
+    assert isinstance(entry, LedgerEntry)
     if not changed:
         replace(book, "sponsored-12")
     assert (made_good(book), book.available) == ([], 12), "it was no miss"
@@ -251,7 +251,7 @@ def test_several_lengths_each_keep_their_own(plan_id: str) -> None:
     if plan_id == "insurance-credits":
         lot = book.open_lot("adjustment", None, None)
         book.post("adjust", 3, credit=lot, at=NOW, made_by="s", reason="r")
-        enrol(book, Coverage(plan_id, date(2026, 11, 1), None, "UTC"), NOW)
+        enrol(book, EnrolmentRequest(plan_id, date(2026, 11, 1), None, "UTC"), NOW)
         only(book, lot)
     lengths = (45, 45) if plan_id == "sponsored-12" else (45, 60)
     for set_aside in [held(book, request(MISSED, length)) for length in lengths]:
@@ -292,7 +292,7 @@ def test_a_credit_of_no_plan_goes_back_where_it_can_be_used_for_thirty_days_with
 def test_coverage_that_is_agreed_counts_where_it_leaves_no_gap() -> None:
     for starts_on, stays in ((date(2026, 12, 21), True), (date(2026, 12, 22), False)):
         book, lot, set_aside = of_no_plan("purchase", 30, None, date(2026, 12, 20))
-        enrolled = enrol(book, Coverage("out-of-pocket-4", starts_on, None, "UTC"), NOW)
+        enrolled = enrol(book, EnrolmentRequest("out-of-pocket-4", starts_on, None, "UTC"), NOW)
         assert enrolled.changed
         assert (returned(book, set_aside) is lot) is stays
 
@@ -332,7 +332,7 @@ def test_whatever_happens_to_the_plan_the_credit_pays_until_its_last_day(
     returned(book, held(book, request(MISSED, length)))
     for after, other, begins in sorted(changes):
         now = MISSED + timedelta(days=after)
-        enrol(book, Coverage(other, now.date() + timedelta(days=begins), None, "UTC"), now)
+        enrol(book, EnrolmentRequest(other, now.date() + timedelta(days=begins), None, "UTC"), now)
     now = MISSED + timedelta(days=max([rebooks, *(after for after, _, _ in changes)]))
     for asked in (now + timedelta(minutes=1), MISSED + MAKE_GOOD - timedelta(seconds=1)):
         outcome = hold(book, request(asked, length), now)

@@ -6,8 +6,8 @@ from datetime import UTC, date, datetime, timedelta
 
 import pytest
 from makegood_credits.domain.book import Book
-from makegood_credits.domain.enrolling import Coverage, enrol
-from makegood_credits.domain.holding import Refusal, hold
+from makegood_credits.domain.enrolling import EnrolmentRequest, enrol
+from makegood_credits.domain.holding import HoldRefusal, hold
 
 from .credit_building import NOW, covered, held, refused, request, story
 
@@ -34,7 +34,7 @@ def test_with_no_credit_left_the_refusal_says_so_and_whether_one_can_be_bought(
     for _ in range(credits):
         held(book, request(length=length))
     outcome = hold(book, request(length=length), NOW)
-    assert isinstance(outcome, Refusal)
+    assert isinstance(outcome, HoldRefusal)
     assert [reason.code for reason in outcome.reasons] == ["no-session-credits"]
     assert outcome.purchasable is purchasable
     assert (book.available, book.held) == (0, credits)
@@ -92,7 +92,7 @@ def test_coverage_reaches_to_the_end_of_its_last_day(starts_at: datetime, covers
 @pytest.mark.rule("PLAN-1")
 def test_a_member_who_was_never_enrolled_is_not_covered() -> None:
     outcome = hold(Book("nobody"), request(), NOW)
-    assert isinstance(outcome, Refusal)
+    assert isinstance(outcome, HoldRefusal)
     assert ([reason.code for reason in outcome.reasons], outcome.purchasable) == (["coverage-ended"], False)
 
 
@@ -165,7 +165,7 @@ def test_the_entry_says_who_booked(by: str, who: str) -> None:
 @pytest.mark.rule("CRED-2")
 def test_after_a_change_of_plan_the_new_plan_decides_from_its_first_day() -> None:
     book = covered()
-    enrol(book, Coverage("sponsored-12", date(2026, 11, 28), None, "UTC"), NOW)
+    enrol(book, EnrolmentRequest("sponsored-12", date(2026, 11, 28), None, "UTC"), NOW)
     held(book, request(datetime(2026, 11, 27, 12, tzinfo=UTC), length=30))
     assert refused(book, request(datetime(2026, 11, 28, 12, tzinfo=UTC), length=30)) == [
         "length-not-in-plan",
@@ -205,6 +205,6 @@ def test_whoever_owes_something_overdue_books_nothing(plan_id: str, codes: list[
     book = covered(plan_id)
     book.overdue = 1
     outcome = hold(book, request(length=45), NOW)
-    assert isinstance(outcome, Refusal)
+    assert isinstance(outcome, HoldRefusal)
     assert [reason.code for reason in outcome.reasons] == codes
     assert (book.available, book.held) == (covered(plan_id).available, 0)

@@ -13,7 +13,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from makegood_credits.domain.adjusting import adjust
 from makegood_credits.domain.book import AVAILABLE, HELD, Book, Overdrawn
 from makegood_credits.domain.coverage import covering
-from makegood_credits.domain.enrolling import Coverage, catch_up, enrol
+from makegood_credits.domain.enrolling import EnrolmentRequest, catch_up, enrol
 from makegood_credits.domain.holding import Hold, best_lot, hold
 from makegood_credits.domain.plans import PLANS
 from makegood_credits.domain.settling import Ending, return_by_hand, settle
@@ -37,7 +37,7 @@ class Ledger(RuleBasedStateMachine):
     def enrols(self, plan: str, start: int, days: int | None) -> None:
         first = self.now.date() + timedelta(days=start)
         last = None if days is None else first + timedelta(days=days)
-        enrol(self.book, Coverage(plan, first, last, "Europe/Berlin"), self.now)
+        enrol(self.book, EnrolmentRequest(plan, first, last, "Europe/Berlin"), self.now)
 
     @rule(
         plan=st.sampled_from(["out-of-pocket-4", "eap-6", "insurance-credits"]),
@@ -48,12 +48,12 @@ class Ledger(RuleBasedStateMachine):
     def a_plan_is_replaced_and_resumed(self, plan: str, start: int, other: int, named: bool) -> None:
         """PLAN-1: within a day nothing is lost by it, and nothing is won. `named`: the request names the plan's own start."""
         today = self.now.astimezone(ZoneInfo("Europe/Berlin")).date()
-        asked = Coverage(plan, today + timedelta(days=start), None, "Europe/Berlin")
+        asked = EnrolmentRequest(plan, today + timedelta(days=start), None, "Europe/Berlin")
         enrol(self.book, asked, self.now, lapses(self.book))
         before = (self.book.available, self.book.held)
-        between = Coverage("sponsored-12", today + timedelta(days=other), None, None)
+        between = EnrolmentRequest("sponsored-12", today + timedelta(days=other), None, None)
         enrol(self.book, between, self.now, lapses(self.book))
-        resumed = asked if named else Coverage(plan, between.starts_on, None, None)
+        resumed = asked if named else EnrolmentRequest(plan, between.starts_on, None, None)
         for _ in range(2):
             enrol(self.book, resumed, self.now, lapses(self.book))
             assert (self.book.available, self.book.held) == before
@@ -100,7 +100,9 @@ class Ledger(RuleBasedStateMachine):
         if missed.lot_id is None:
             return
         settle(self.book, missed, Ending("returned", "provider_missed", self.now), self.now)
-        enrol(self.book, Coverage(plan, self.now.date() + timedelta(days=start), None, "Europe/Berlin"), self.now)
+        enrol(
+            self.book, EnrolmentRequest(plan, self.now.date() + timedelta(days=start), None, "Europe/Berlin"), self.now
+        )
         again = hold(self.book, request(self.now + timedelta(days=ahead, hours=1), length), self.now)
         assert isinstance(again, Hold), again
         self.holds.append(again)
@@ -199,7 +201,7 @@ def test_taking_credits_takes_those_that_lapse_first_and_never_more_than_there_a
 @pytest.mark.rule("PLAN-1", "REL-3")
 def test_a_decade_at_once_is_told_month_by_month() -> None:
     book = Book("m")
-    enrol(book, Coverage("out-of-pocket-4", date(2026, 11, 1), None, "UTC"), NOW)
+    enrol(book, EnrolmentRequest("out-of-pocket-4", date(2026, 11, 1), None, "UTC"), NOW)
     catch_up(book, datetime(2036, 10, 31, tzinfo=UTC))
     assert sum(entry.kind == "grant" for entry in book.entries) == 120
     assert book.available == 4

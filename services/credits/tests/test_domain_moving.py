@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 from makegood_credits.domain.book import Book
-from makegood_credits.domain.enrolling import Coverage, enrol
-from makegood_credits.domain.holding import Hold, Refusal
+from makegood_credits.domain.enrolling import EnrolmentRequest, enrol
+from makegood_credits.domain.holding import Hold, HoldRefusal
 from makegood_credits.domain.moving import Move, fund
 from makegood_credits.domain.plans import PLANS
 
@@ -29,9 +29,9 @@ def test_a_providers_move_is_not_refused_for_the_members_plan(plan_id: str, then
     length = PLANS[plan_id].lengths[-1]
     book = covered(plan_id)
     set_aside = held(book, request(THE_DAY, length))
-    enrol(book, Coverage(then, NOW.date(), None, "UTC"), NOW)
+    enrol(book, EnrolmentRequest(then, NOW.date(), None, "UTC"), NOW)
     for days in (1, 2, 40):
-        assert not isinstance(moved(book, set_aside, NOW + timedelta(days=days), length), Refusal)
+        assert not isinstance(moved(book, set_aside, NOW + timedelta(days=days), length), HoldRefusal)
 
 
 @pytest.mark.rule("RESC-2")
@@ -68,11 +68,13 @@ def test_a_providers_move_of_another_length_keeps_what_is_held() -> None:
 def test_a_members_move_in_time_keeps_what_is_held_of_a_plan_that_was_replaced(then: str) -> None:
     book = covered()
     set_aside = held(book, request(THE_DAY))
-    enrol(book, Coverage(then, NOW.date(), None, "UTC"), NOW)
+    enrol(book, EnrolmentRequest(then, NOW.date(), None, "UTC"), NOW)
     for days in (-1, 0, 1):
         asked = THE_DAY + timedelta(days=days, hours=1)
         assert moved(book, set_aside, asked, 30, "member") == "kept"
-    assert isinstance(moved(book, set_aside, THE_DAY, 30, "member", forfeits=True), Refusal), "a new credit is needed"
+    assert isinstance(moved(book, set_aside, THE_DAY, 30, "member", forfeits=True), HoldRefusal), (
+        "a new credit is needed"
+    )
 
 
 @pytest.mark.rule("RESC-1", "PLAN-1", "BOOK-7")
@@ -80,7 +82,7 @@ def test_a_members_move_carries_no_credit_over_into_the_next_period_or_behind_th
     for ends_on in (None, date(2026, 11, 30)):
         book = covered(ends_on=ends_on)
         set_aside = held(book, request(THE_DAY))
-        assert isinstance(moved(book, set_aside, datetime(2026, 12, 2, tzinfo=UTC), 30, "member"), Refusal)
+        assert isinstance(moved(book, set_aside, datetime(2026, 12, 2, tzinfo=UTC), 30, "member"), HoldRefusal)
         assert moved(book, set_aside, THE_DAY - timedelta(days=1), 30, "member") == "kept"
 
 
@@ -88,7 +90,7 @@ def test_a_members_move_carries_no_credit_over_into_the_next_period_or_behind_th
 def test_a_members_move_to_a_length_that_the_plan_does_not_include_is_refused() -> None:
     book = covered("eap-6")
     set_aside = held(book, request(THE_DAY, 45))
-    assert isinstance(moved(book, set_aside, THE_DAY - timedelta(hours=1), 60, "member"), Refusal)
+    assert isinstance(moved(book, set_aside, THE_DAY - timedelta(hours=1), 60, "member"), HoldRefusal)
 
 
 @pytest.mark.rule("RESC-1")
@@ -96,7 +98,7 @@ def test_what_is_not_held_any_more_is_not_kept_either() -> None:
     book = covered("eap-6")
     set_aside = held(book, request(THE_DAY, 45))
     set_aside.state = "returned"
-    assert isinstance(moved(book, set_aside, THE_DAY, 45), Refusal)
+    assert isinstance(moved(book, set_aside, THE_DAY, 45), HoldRefusal)
 
 
 BY_PROVIDER: dict[str, Any] = {"by": "member", "caused_by_provider": True}
@@ -112,7 +114,9 @@ def test_a_members_move_for_what_the_provider_did_keeps_what_is_held_where_nothi
     set_aside = held(book, request(THE_DAY))
     later = datetime(2026, 12, 2, tzinfo=UTC)
     assert moved(book, set_aside, later, 30, **BY_PROVIDER) == "kept"
-    assert isinstance(moved(book, set_aside, later, 45, **BY_PROVIDER), Refusal), "the length is the member's own wish"
+    assert isinstance(moved(book, set_aside, later, 45, **BY_PROVIDER), HoldRefusal), (
+        "the length is the member's own wish"
+    )
     lot = book.open_lot("adjustment", 30, None)
     book.post("adjust", 1, credit=lot, at=NOW, made_by="s", reason="r")
     added = moved(book, set_aside, later, 30, **BY_PROVIDER)

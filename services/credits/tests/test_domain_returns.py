@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from makegood_contracts.events import LotSource
 from makegood_credits.domain.balance import unusable
-from makegood_credits.domain.book import Book, Entry, Lot
+from makegood_credits.domain.book import Book, LedgerEntry, Lot
 from makegood_credits.domain.coverage import covering
-from makegood_credits.domain.enrolling import Coverage, catch_up, enrol
-from makegood_credits.domain.holding import Hold, Refusal, best_lot, made_good_for
+from makegood_credits.domain.enrolling import EnrolmentRequest, catch_up, enrol
+from makegood_credits.domain.holding import Hold, HoldRefusal, best_lot, made_good_for
 from makegood_credits.domain.moving import Move, fund
 from makegood_credits.domain.plans import PLANS
 from makegood_credits.domain.settling import MAKE_GOOD, CausedBy, Ending, settle
@@ -41,7 +41,7 @@ OTHERS: list[Any] = [
 def ended(book: Book, set_aside: Hold, ending: Ending, now: datetime) -> Lot:
     """The lot that the credit comes back to."""
     entry = settle(book, set_aside, ending, now)
-    assert isinstance(entry, Entry)
+    assert isinstance(entry, LedgerEntry)
     return book.lots[entry.lot_id]
 
 
@@ -76,7 +76,7 @@ def test_a_booking_that_was_refused_prolongs_no_credit_and_loses_none(lapsed: bo
     refusing = told(events.rejected(events.requested(length=30)))
     set_aside = held(book)
     if lapsed:
-        enrol(book, Coverage("eap-6", date(2026, 11, 23), None, "UTC"), NOW)
+        enrol(book, EnrolmentRequest("eap-6", date(2026, 11, 23), None, "UTC"), NOW)
     lot = ended(book, set_aside, refusing, NOW)
     assert lot.source == ("make_good" if lapsed else "plan")
     assert unusable(lot, book.enrolments, NOW) is None
@@ -90,7 +90,7 @@ def test_a_bought_credit_that_the_plan_takes_no_more_is_made_good() -> None:
         book.post("purchase", 1, credit=lot, at=NOW, made_by="m", reason="r")
         book.lots = {lot.id: lot}
         set_aside = held(book)
-        enrol(book, Coverage(plan_id, date(2026, 11, 2), None, "UTC"), NOW)
+        enrol(book, EnrolmentRequest(plan_id, date(2026, 11, 2), None, "UTC"), NOW)
         assert ended(book, set_aside, Ending("returned", "declined", NOW), NOW).source == source
 
 
@@ -105,7 +105,7 @@ def made_good(length: int = 45, plan_id: str = "insurance-credits") -> tuple[Boo
 @pytest.mark.parametrize("plan_id", sorted(PLANS))
 def test_a_credit_that_was_made_good_pays_its_length_on_every_plan(plan_id: str) -> None:
     book, lot = made_good(length=60)
-    enrol(book, Coverage(plan_id, THE_DAY.date(), None, "UTC"), THE_DAY)
+    enrol(book, EnrolmentRequest(plan_id, THE_DAY.date(), None, "UTC"), THE_DAY)
     book.lots = {lot.id: lot}
     asked = request(THE_DAY + timedelta(days=2), length=60, modality="in_person")
     assert held(book, asked, THE_DAY).lot_id == lot.id
@@ -128,7 +128,7 @@ def test_a_credit_that_was_made_good_pays_after_coverage_has_ended() -> None:
 @pytest.mark.rule("MISS-4", "BOOK-7")
 def test_who_owes_pays_first_and_another_length_is_another_matter() -> None:
     book, _ = made_good()
-    enrol(book, Coverage("out-of-pocket-4", THE_DAY.date(), None, "UTC"), THE_DAY)
+    enrol(book, EnrolmentRequest("out-of-pocket-4", THE_DAY.date(), None, "UTC"), THE_DAY)
     soon = THE_DAY + timedelta(days=2)
     assert refused(book, request(soon, length=60), THE_DAY) == ["length-not-in-plan"]
     book.overdue = 1
@@ -145,7 +145,7 @@ def test_a_credit_that_was_made_good_still_pays_the_other_lengths_of_its_plan() 
 @pytest.mark.rule("MISS-4")
 def test_a_made_good_credit_pays_instead_of_a_co_pay() -> None:
     book, lot = made_good()
-    enrol(book, Coverage("insurance-copay", THE_DAY.date(), None, "UTC"), THE_DAY)
+    enrol(book, EnrolmentRequest("insurance-copay", THE_DAY.date(), None, "UTC"), THE_DAY)
     first, second = (held(book, request(THE_DAY + timedelta(days=days), length=45), THE_DAY) for days in (2, 3))
     assert (first.lot_id, first.invoice) == (lot.id, None)
     assert second.lot_id is None
@@ -155,12 +155,12 @@ def test_a_made_good_credit_pays_instead_of_a_co_pay() -> None:
 @pytest.mark.rule("MISS-4", "RESC-1")
 def test_a_session_on_a_made_good_credit_can_be_moved_whatever_the_plan_is() -> None:
     book, _ = made_good(length=60)
-    enrol(book, Coverage("messaging-only", THE_DAY.date(), None, "UTC"), THE_DAY)
+    enrol(book, EnrolmentRequest("messaging-only", THE_DAY.date(), None, "UTC"), THE_DAY)
     rebooked = held(book, request(THE_DAY + timedelta(days=2), length=60), THE_DAY)
     later = Move("move-1", request(THE_DAY + timedelta(days=9), length=60), forfeits=False)
     assert fund(book, rebooked, later, THE_DAY) == "kept"
     too_late = fund(book, rebooked, Move("move-2", request(THE_DAY + MAKE_GOOD, length=60), False), THE_DAY)
-    assert isinstance(too_late, Refusal)
+    assert isinstance(too_late, HoldRefusal)
 
 
 @pytest.mark.rule("MISS-2", "MISS-4", "CRED-2")
@@ -185,7 +185,7 @@ def test_a_return_stands_as_long_as_its_rule_says(
     set_aside = Hold("s", "h", book.member_id, "insurance-credits", "held", NOW, lot_id=lot.id, length_minutes=60)
     book.post("hold", 1, debit=lot, credit=lot, at=NOW, made_by="m", reason="r", session_id="s", hold_id="h")
     if then is not None:
-        enrol(book, Coverage(then, THE_DAY.date(), None, "UTC"), THE_DAY)
+        enrol(book, EnrolmentRequest(then, THE_DAY.date(), None, "UTC"), THE_DAY)
     if source != "plan" or then is None:
         lot.expires_at = None if left is None else THE_DAY + timedelta(days=left)
     stood_until = lot.expires_at

@@ -6,10 +6,10 @@ from datetime import UTC, date, datetime, timedelta
 
 import pytest
 from makegood_contracts.events import SettleCause
-from makegood_credits.domain.book import Book, Entry
+from makegood_credits.domain.book import Book, LedgerEntry
 from makegood_credits.domain.invoices import Invoice, fall_overdue
 from makegood_credits.domain.plans import Money
-from makegood_credits.domain.settling import MAKE_GOOD, Ending, Outcome, return_by_hand, settle
+from makegood_credits.domain.settling import MAKE_GOOD, Ending, Settlement, return_by_hand, settle
 
 from .credit_building import NOW, covered, held, request, story
 
@@ -29,14 +29,14 @@ from .credit_building import NOW, covered, held, request, story
         pytest.param("returned", "provider_missed", "return", 6, marks=pytest.mark.rule("MISS-2")),
     ],
 )
-def test_each_ending_settles_the_hold_once(outcome: Outcome, cause: SettleCause, kind: str, available: int) -> None:
+def test_each_ending_settles_the_hold_once(outcome: Settlement, cause: SettleCause, kind: str, available: int) -> None:
     book = covered("eap-6")
     hold = held(book, request(length=45))
     entry = settle(book, hold, Ending(outcome, cause, NOW), NOW)
-    assert isinstance(entry, Entry)
+    assert isinstance(entry, LedgerEntry)
     assert (entry.kind, hold.state, book.available, book.held) == (kind, outcome, available, 0)
     assert entry.lot_id == hold.lot_id, "back to the lot it came from"
-    others: tuple[Outcome, ...] = ("spent", "returned", "forfeited")
+    others: tuple[Settlement, ...] = ("spent", "returned", "forfeited")
     for other in others:
         assert settle(book, hold, Ending(other, "support", NOW), NOW) is None
     assert len(book.entries) == 3
@@ -61,7 +61,7 @@ def test_a_missed_session_gives_its_credit_back_for_thirty_days_at_least(
     lot = book.lots[hold.lot_id or ""]
     lot.expires_at = None if left is None else NOW + left
     entry = settle(book, hold, Ending("returned", "provider_missed", NOW), NOW + timedelta(seconds=5))
-    assert isinstance(entry, Entry)
+    assert isinstance(entry, LedgerEntry)
     target = book.lots[entry.lot_id]
     assert target.source == comes_back_to
     assert entry.debit_lot == lot.id
@@ -98,7 +98,7 @@ def test_a_return_that_the_member_caused_goes_back_to_its_lot_and_lapses_with_it
         ("forfeited", "cancelled", "issued"),
     ],
 )
-def test_a_pending_co_pay_is_void_or_due(outcome: Outcome, cause: SettleCause, status: str) -> None:
+def test_a_pending_co_pay_is_void_or_due(outcome: Settlement, cause: SettleCause, status: str) -> None:
     book = covered("insurance-copay")
     hold = held(book, request(length=45))
     assert hold.invoice is not None
@@ -110,12 +110,12 @@ def test_a_pending_co_pay_is_void_or_due(outcome: Outcome, cause: SettleCause, s
 
 @pytest.mark.rule("MISS-5", "CRED-5")
 @pytest.mark.parametrize(("outcome", "account"), [("forfeited", "platform:forfeited"), ("spent", "platform:spent")])
-def test_support_gives_a_settled_credit_back_once(outcome: Outcome, account: str) -> None:
+def test_support_gives_a_settled_credit_back_once(outcome: Settlement, account: str) -> None:
     book = covered("eap-6", ends_on=date(2027, 6, 30))
     hold = held(book, request(length=45))
     settle(book, hold, Ending(outcome, "cancelled", NOW), NOW)
     entry = return_by_hand(book, hold, reason="Our fault", made_by="support-7", now=NOW)
-    assert isinstance(entry, Entry)
+    assert isinstance(entry, LedgerEntry)
     assert (entry.kind, entry.debit_account, entry.reason, entry.made_by) == (
         "return",
         account,

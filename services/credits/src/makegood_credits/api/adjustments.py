@@ -18,7 +18,7 @@ from makegood_credits.api.adjustment_models import AdjustmentBody, AdjustmentVie
 from makegood_credits.api.dependencies import Data, Log
 from makegood_credits.api.models import LedgerItem, MemberId
 from makegood_credits.domain.balance import balance_of
-from makegood_credits.domain.book import Book, Entry
+from makegood_credits.domain.book import Book, LedgerEntry
 from makegood_credits.domain.proposing import Decision, Proposal, ProposalStatus
 from makegood_credits.handlers.adjustments import adjust_or_propose, decide_proposal
 from makegood_credits.handlers.commands import return_to_member
@@ -94,7 +94,7 @@ def _no_credit() -> Problem:
     return invalid("#/session_id", "No credit of this member was taken for such a session.")
 
 
-def _adjustment(book: Book, entries: list[Entry], now: datetime) -> AdjustmentView:
+def _adjustment(book: Book, entries: list[LedgerEntry], now: datetime) -> AdjustmentView:
     items = [
         LedgerItem(
             id=entry.id,

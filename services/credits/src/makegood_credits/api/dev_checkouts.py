@@ -18,7 +18,7 @@ from makegood_credits.payments.choice import PAGE
 from makegood_credits.payments.development import DevelopmentPayments
 from makegood_credits.payments.port import PaymentOutcome
 from makegood_credits.store import payments as payment_store
-from makegood_credits.store.payments import OpenCheckout
+from makegood_credits.store.payments import Checkout
 
 Deliver = Callable[[bytes, dict[str, str]], Awaitable[int]]
 """Sends a web-hook; answers the status."""
@@ -35,7 +35,7 @@ def dev_checkouts(service: Service, payments: DevelopmentPayments, deliver: Deli
     router = APIRouter(prefix=PAGE, include_in_schema=False)
     send = deliver or _to_ourselves(service)
 
-    async def found(checkout_id: str) -> OpenCheckout:
+    async def found(checkout_id: str) -> Checkout:
         checkout = None
         if is_id(checkout_id):
             async with service.database.reading() as queries:
@@ -75,7 +75,7 @@ def _to_ourselves(service: Service) -> Deliver:
     return send
 
 
-def _page(checkout: OpenCheckout) -> Response:
+def _page(checkout: Checkout) -> Response:
     """Plain HTML in the style that the gateway serves, and allows."""
     what = what_is_bought(checkout)
     state = {"open": "Not paid yet.", "paid": "Paid.", "failed": "Declined."}[checkout.state]

@@ -11,13 +11,13 @@ from makegood_credits.api.enrolments import EnrolmentStatus
 from makegood_credits.api.models import RefundStatus
 from makegood_credits.domain.balance import UnusableCode
 from makegood_credits.domain.book import EntryKind
-from makegood_credits.domain.invoices import About, InvoiceStatus
+from makegood_credits.domain.invoices import InvoiceAbout, InvoiceStatus
 from makegood_credits.domain.proposing import ProposalStatus
 from makegood_credits.domain.purchasing import PurchaseStatus
 
 ENUMS: Final[Mapping[str, Any]] = {
     "EnrolmentStatus": EnrolmentStatus,
-    "InvoiceAbout": About,
+    "InvoiceAbout": InvoiceAbout,
     "InvoiceStatus": InvoiceStatus,
     "LedgerKind": EntryKind,
     "LotSource": LotSource,

@@ -25,7 +25,7 @@ from makegood_credits.api.models import (
 )
 from makegood_credits.domain.balance import Unusable
 from makegood_credits.domain.book import Lot
-from makegood_credits.domain.enrolling import Coverage
+from makegood_credits.domain.enrolling import EnrolmentRequest
 from makegood_credits.domain.plans import PLANS
 from makegood_credits.handlers.commands import enrol_member
 from makegood_credits.handlers.facts import signed_amount
@@ -114,7 +114,7 @@ async def put_enrolment(
         book = await open_and_load(unit, member_id)
         mutation.expect_version(book.enrolment_sequence)
         time_zone = body.time_zone if "time_zone" in body.model_fields_set else None
-        coverage = Coverage(body.plan_id, body.starts_on, body.ends_on, time_zone)
+        coverage = EnrolmentRequest(body.plan_id, body.starts_on, body.ends_on, time_zone)
         enrolled = await enrol_member(unit, book, coverage)
         await log.record(unit, access, None, member_id, entity=f"enrolment:{enrolled.enrolment.id}")
         view = EnrolmentView.model_validate(enrolled.enrolment)

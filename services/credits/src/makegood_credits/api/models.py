@@ -13,7 +13,7 @@ from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
 from makegood_credits.domain.balance import UnusableCode
 from makegood_credits.domain.book import EntryKind
-from makegood_credits.domain.invoices import About, InvoiceStatus
+from makegood_credits.domain.invoices import InvoiceAbout, InvoiceStatus
 from makegood_credits.domain.purchasing import PurchaseStatus
 
 MemberId = Annotated[
@@ -263,7 +263,7 @@ class InvoiceView(View):
     status: InvoiceStatus
     amount: MoneyView
     due_on: date
-    about: About
+    about: InvoiceAbout
     refund: RefundView | None = None
     void_reason: Annotated[str | None, Field(description="Why it was voided, where somebody did so.")] = None
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Final, Literal
 
-from makegood_credits.domain.book import Book, Entry
+from makegood_credits.domain.book import Book, LedgerEntry
 from makegood_credits.domain.enrolling import catch_up
 
-Refused = Literal["no-session-credits"]
+AdjustmentRefusal = Literal["no-session-credits"]
 
 LIMIT: Final = 10
 """Credits that one person adjusts by the first policy without a second one."""
@@ -23,7 +23,7 @@ def needs_second_person(amount: int, given: int, limit: int) -> bool:
 
 def adjust(
     book: Book, amount: int, *, length_minutes: int | None, reason: str, made_by: str, now: datetime
-) -> list[Entry] | Refused:
+) -> list[LedgerEntry] | AdjustmentRefusal:
     """CRED-5: gives credits in a lot of their own that does not lapse, or takes some away, those that lapse first.
 
     Never takes more than is available (of that length, if one is named): `no-session-credits`, and nothing changes.

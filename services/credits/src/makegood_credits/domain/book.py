@@ -79,7 +79,7 @@ class Lot:
     """Whether the database knows it already."""
 
 
-class Entry(NamedTuple):
+class LedgerEntry(NamedTuple):
     """One movement: `amount` credits leave `debit_account` and arrive in `credit_account`. Never changed once entered."""
 
     id: str
@@ -123,7 +123,7 @@ class Book:
     """Invoices that are overdue: while there are any, nothing can be booked (BOOK-7)."""
     lots: dict[str, Lot] = field(default_factory=dict)
     enrolments: list[Enrolment] = field(default_factory=list)
-    entries: list[Entry] = field(default_factory=list)
+    entries: list[LedgerEntry] = field(default_factory=list)
     """Entered since the book was loaded."""
     changed_lots: dict[str, Lot] = field(default_factory=dict)
     changed_enrolments: dict[str, Enrolment] = field(default_factory=dict)
@@ -157,7 +157,7 @@ class Book:
         hold_id: str | None = None,
         out_of: str | None = None,
         into: str | None = None,
-    ) -> Entry:
+    ) -> LedgerEntry:
         """CRED-1: enters one movement and moves the balances with it. Raises Overdrawn, changing nothing.
 
         `debit` and `credit` are the lots it leaves and arrives in, where the account on that side is the member's.
@@ -217,7 +217,7 @@ class Book:
         at: datetime,
         made_by: str,
         reason: str,
-    ) -> Entry:
+    ) -> LedgerEntry:
         """MISS-5: enters that a credit that is gone anyway went another way (spent, not forfeited); no balance moves."""
         return self._enter("adjust", 1, (settled, None), (becomes, lot_id), session_id, hold_id, reason, made_by, at)
 
@@ -232,9 +232,9 @@ class Book:
         reason: str,
         made_by: str,
         at: datetime,
-    ) -> Entry:
+    ) -> LedgerEntry:
         self.entry_count += 1
-        entry = Entry(
+        entry = LedgerEntry(
             new_id(),
             self.member_id,
             self.entry_count,

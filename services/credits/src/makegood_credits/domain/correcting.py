@@ -7,22 +7,22 @@ from typing import Final
 
 from makegood_contracts.events import Outcome as SessionOutcome
 
-from makegood_credits.domain.book import Book, Entry, Lot
+from makegood_credits.domain.book import Book, LedgerEntry, Lot
 from makegood_credits.domain.guarantees import withdraw
 from makegood_credits.domain.holding import Hold
 from makegood_credits.domain.invoices import Invoice, issue_again, void
-from makegood_credits.domain.settling import REASONS, Ending, Outcome, return_lot
+from makegood_credits.domain.settling import REASONS, Ending, Settlement, return_lot
 
-IMPLIED: Final[dict[SessionOutcome, Outcome]] = {
+IMPLIED: Final[dict[SessionOutcome, Settlement]] = {
     "completed": "spent",
     "provider_missed": "returned",
     "member_no_show": "forfeited",
 }
 
-ACCOUNTS: Final[dict[Outcome, str]] = {"spent": "platform:spent", "forfeited": "platform:forfeited"}
+ACCOUNTS: Final[dict[Settlement, str]] = {"spent": "platform:spent", "forfeited": "platform:forfeited"}
 
 
-def implied(outcome: SessionOutcome, no_show_forfeits: bool) -> Outcome:
+def implied(outcome: SessionOutcome, no_show_forfeits: bool) -> Settlement:
     """JOIN-2, MISS-2, NOSH-1, RESC-3: what becomes of a credit where a session ended so."""
     return "returned" if outcome == "member_no_show" and not no_show_forfeits else IMPLIED[outcome]
 
@@ -30,13 +30,13 @@ def implied(outcome: SessionOutcome, no_show_forfeits: bool) -> Outcome:
 def correct(
     book: Book,
     hold: Hold,
-    old: Outcome,
-    target: Outcome,
+    old: Settlement,
+    target: Settlement,
     *,
     came_back_to: Lot | None,
     made_by: str,
     now: datetime,
-) -> Entry | Invoice | None:
+) -> LedgerEntry | Invoice | None:
     """MISS-5: the session's credit or co-pay becomes `target`, what the new outcome implies, after `old`, what the old one
     implied; None where nothing changes.
 
@@ -50,7 +50,7 @@ def correct(
         return None
     if hold.lot_id is None:
         return _correct_charge(book, hold, target, now)
-    entry: Entry
+    entry: LedgerEntry
     if target == "returned":
         lot = return_lot(book, hold, Ending(target, "corrected", now, made_by), now)
         entry = book.post(
@@ -94,7 +94,7 @@ def correct(
     return entry
 
 
-def _correct_charge(book: Book, hold: Hold, target: Outcome, now: datetime) -> Invoice | None:
+def _correct_charge(book: Book, hold: Hold, target: Settlement, now: datetime) -> Invoice | None:
     """A co-pay is void where the provider missed the session, though it be paid (MISS-3), and due otherwise."""
     invoice, before = hold.invoice, hold.state
     hold.state = target

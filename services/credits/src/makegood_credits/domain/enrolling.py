@@ -18,7 +18,7 @@ DEFAULT_ZONE: Final = "UTC"
 
 
 @dataclass(frozen=True, slots=True)
-class Coverage:
+class EnrolmentRequest:
     """What an enrolment asks for. Days are those of `time_zone`, inclusive; None: of the enrolment that goes on, or of UTC."""
 
     plan_id: str
@@ -28,7 +28,7 @@ class Coverage:
 
 
 @dataclass(frozen=True, slots=True)
-class Enrolled:
+class EnrolmentResult:
     """The enrolment that holds now; `changed` is false where it did already. `ended`: those it took the place of."""
 
     enrolment: Enrolment
@@ -44,7 +44,7 @@ class Lapse(NamedTuple):
     made_at: datetime
 
 
-def enrol(book: Book, coverage: Coverage, now: datetime, lapses: Iterable[Lapse] = ()) -> Enrolled:
+def enrol(book: Book, coverage: EnrolmentRequest, now: datetime, lapses: Iterable[Lapse] = ()) -> EnrolmentResult:
     """PLAN-1: the member is covered as asked, and no longer by any earlier enrolment.
 
     Credits of the present period are granted at once; a start in the past brings none for the periods before. The earlier
@@ -63,8 +63,8 @@ def enrol(book: Book, coverage: Coverage, now: datetime, lapses: Iterable[Lapse]
             coverage.ends_on,
             end_of(coverage.ends_on, same.time_zone),
         ):
-            return Enrolled(same, changed=False)
-        return Enrolled(_extend(book, same, coverage.ends_on, now, lapses), changed=True, ended=ended)
+            return EnrolmentResult(same, changed=False)
+        return EnrolmentResult(_extend(book, same, coverage.ends_on, now, lapses), changed=True, ended=ended)
     time_zone = coverage.time_zone or DEFAULT_ZONE
     enrolment = Enrolment(
         new_id(),
@@ -81,7 +81,7 @@ def enrol(book: Book, coverage: Coverage, now: datetime, lapses: Iterable[Lapse]
     book.put(enrolment)
     keep_good(book, now)
     catch_up(book, now)
-    return Enrolled(next(each for each in book.enrolments if each.id == enrolment.id), changed=True, ended=ended)
+    return EnrolmentResult(next(each for each in book.enrolments if each.id == enrolment.id), changed=True, ended=ended)
 
 
 def end_coverage(book: Book, now: datetime) -> tuple[Enrolment, ...]:
@@ -154,7 +154,7 @@ def _grant(book: Book, enrolment: Enrolment, now: datetime) -> None:
     book.put(enrolment.awaiting(enrolment.next_period + 1))
 
 
-def _same(book: Book, coverage: Coverage, now: datetime) -> Enrolment | None:
+def _same(book: Book, coverage: EnrolmentRequest, now: datetime) -> Enrolment | None:
     """The enrolment that is asked for already, or that is resumed by it: the one that counted last; None: a new one is."""
     day = coverage.starts_on
     found = [

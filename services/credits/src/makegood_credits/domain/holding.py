@@ -22,7 +22,7 @@ HoldState = Literal["held", "spent", "returned", "forfeited", "refused", "ended"
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class HoldRequest:
     """A session that asks for its credit."""
 
     session_id: str
@@ -71,21 +71,21 @@ class Hold:
 
 
 @dataclass(frozen=True, slots=True)
-class Refusal:
+class HoldRefusal:
     """Nothing was set aside. `purchasable`: on this plan a credit can be bought (BOOK-4)."""
 
     reasons: tuple[Reason, ...]
     purchasable: bool = False
 
 
-def hold(book: Book, request: Request, now: datetime) -> Hold | Refusal:
+def hold(book: Book, request: HoldRequest, now: datetime) -> Hold | HoldRefusal:
     """Sets aside what the session costs: a credit (CRED-2), or a co-pay that is pending from here (PLAN-1)."""
     if book.next_due is not None and book.next_due <= now:
         catch_up(book, now)
     enrolment = covering(book.enrolments, request.starts_at)
     lot = best_lot(book, enrolment, request)
     if reasons := refusals(book, enrolment, lot, request, now):
-        return Refusal(tuple(reasons), enrolment is not None and enrolment.plan.purchasable)
+        return HoldRefusal(tuple(reasons), enrolment is not None and enrolment.plan.purchasable)
     return set_aside(book, enrolment, lot, request, now)
 
 
@@ -93,7 +93,7 @@ def set_aside(
     book: Book,
     enrolment: Enrolment | None,
     lot: Lot | None,
-    request: Request,
+    request: HoldRequest,
     now: datetime,
     reason: str = "Set aside for a session.",
 ) -> Hold:
@@ -131,7 +131,7 @@ def set_aside(
     return held
 
 
-def best_lot(book: Book, enrolment: Enrolment | None, request: Request) -> Lot | None:
+def best_lot(book: Book, enrolment: Enrolment | None, request: HoldRequest) -> Lot | None:
     """CRED-2: of the lots that pay for this session, the one that lapses first and still stands at its start.
 
     MISS-4: a credit that was made good for this length pays whatever the plan is, and without any; every other one where the
@@ -147,7 +147,9 @@ def best_lot(book: Book, enrolment: Enrolment | None, request: Request) -> Lot |
     return best
 
 
-def refusals(book: Book, enrolment: Enrolment | None, lot: Lot | None, request: Request, now: datetime) -> list[Reason]:
+def refusals(
+    book: Book, enrolment: Enrolment | None, lot: Lot | None, request: HoldRequest, now: datetime
+) -> list[Reason]:
     """BOOK-4, BOOK-7: every reason why this session cannot be booked; empty if it can. `lot`: what pays for it, if any does."""
     if now >= request.hold_until:
         return [Reason(code="temporary-interruption", detail="The booking took too long; nothing was taken.")]
@@ -159,7 +161,7 @@ def refusals(book: Book, enrolment: Enrolment | None, lot: Lot | None, request: 
     return reasons
 
 
-def not_covered(enrolment: Enrolment | None, request: Request) -> list[Reason]:
+def not_covered(enrolment: Enrolment | None, request: HoldRequest) -> list[Reason]:
     """BOOK-7, PLAN-1: why the plan does not include this session, whatever is left of its credits."""
     if enrolment is None:
         return [Reason(code="coverage-ended", detail="The member's coverage does not reach the session's day.")]
@@ -178,7 +180,7 @@ def not_covered(enrolment: Enrolment | None, request: Request) -> list[Reason]:
     return reasons
 
 
-def no_credit(book: Book, plan: Plan, request: Request) -> list[Reason]:
+def no_credit(book: Book, plan: Plan, request: HoldRequest) -> list[Reason]:
     """BOOK-4: that no credit is left for the session, where the plan asks for one; and when the next ones come.
 
     Where the length itself is not in the plan, a credit of any length counts as one that is left.
@@ -208,12 +210,12 @@ def stands(lot: Lot, moment: datetime) -> bool:
     return lot.expires_at is None or lot.expires_at > moment
 
 
-def made_good_for(lot: Lot, request: Request) -> bool:
+def made_good_for(lot: Lot, request: HoldRequest) -> bool:
     """MISS-4: whether a credit of this lot was made good for the session's length, and still stands when it starts."""
     return lot.made_for_minutes == request.length_minutes and stands(lot, request.starts_at)
 
 
-def fits(lot: Lot, request: Request) -> bool:
+def fits(lot: Lot, request: HoldRequest) -> bool:
     """CRED-2: whether a credit of this lot is for the session's length and still stands when it starts."""
     return stands(lot, request.starts_at) and lot.length_minutes in (None, request.length_minutes)
 
@@ -224,5 +226,5 @@ def _sooner(lot: Lot, other: Lot) -> bool:
     return lot.expires_at is not None and (other.expires_at is None or lot.expires_at < other.expires_at)
 
 
-def _who(request: Request, member_id: str) -> str:
+def _who(request: HoldRequest, member_id: str) -> str:
     return {"member": member_id, "provider": request.provider_id}.get(request.booked_by, request.booked_by)

@@ -13,7 +13,7 @@ from makegood_credits.domain.coverage import end_of, local_day
 from makegood_credits.domain.plans import Money
 
 InvoiceStatus = Literal["pending", "issued", "paid", "void", "overdue"]
-About = Literal["co_pay", "extension"]
+InvoiceAbout = Literal["co_pay", "extension"]
 
 OPEN: Final[frozenset[InvoiceStatus]] = frozenset({"issued", "overdue"})
 """What can be paid."""
@@ -33,7 +33,7 @@ class Invoice:
     amount: Money
     due_on: date
     overdue_at: datetime | None = None
-    about: About = "co_pay"
+    about: InvoiceAbout = "co_pay"
     voided_by: str | None = None
     """Who of support voided it, or moved the session to another length: it stays void, whatever becomes of the session."""
 

@@ -8,13 +8,13 @@ from typing import Final, Literal
 
 from makegood_contracts.reasons import Reason
 
-from makegood_credits.domain.book import Book, Entry
+from makegood_credits.domain.book import Book, LedgerEntry
 from makegood_credits.domain.coverage import Enrolment, covering
 from makegood_credits.domain.enrolling import catch_up
 from makegood_credits.domain.holding import (
     Hold,
-    Refusal,
-    Request,
+    HoldRefusal,
+    HoldRequest,
     best_lot,
     fits,
     made_good_for,
@@ -35,13 +35,13 @@ class Move:
     """A move that asks whether it is paid for. `request` is the session as it would be; its `hold_until` is `decide_by`."""
 
     move_id: str
-    request: Request
+    request: HoldRequest
     forfeits: bool
     caused_by_provider: bool = False
     """RESC-3, EXT-1: whether the member moves it for what the provider did."""
 
 
-def fund(book: Book, hold: Hold | None, move: Move, now: datetime) -> Literal["kept"] | Hold | Refusal:
+def fund(book: Book, hold: Hold | None, move: Move, now: datetime) -> Literal["kept"] | Hold | HoldRefusal:
     """RESC-1: `kept` where what is held will do; else another credit or co-pay that is held beside it from here.
 
     Another one is needed where the move forfeits what is held (less notice than the policy asks), and where the credit that
@@ -52,7 +52,9 @@ def fund(book: Book, hold: Hold | None, move: Move, now: datetime) -> Literal["k
     """
     request = move.request
     if hold is None or hold.state != "held" or now >= request.hold_until:
-        return Refusal((Reason(code="temporary-interruption", detail="The move took too long; nothing was changed."),))
+        return HoldRefusal(
+            (Reason(code="temporary-interruption", detail="The move took too long; nothing was changed."),)
+        )
     if book.next_due is not None and book.next_due <= now:
         catch_up(book, now)
     enrolment = covering(book.enrolments, request.starts_at)
@@ -67,13 +69,13 @@ def fund(book: Book, hold: Hold | None, move: Move, now: datetime) -> Literal["k
         if reasons and not move.forfeits and _still_pays(book, hold, enrolment, move):
             return "kept"
         if reasons:
-            return Refusal(tuple(reasons), enrolment is not None and enrolment.plan.purchasable)
+            return HoldRefusal(tuple(reasons), enrolment is not None and enrolment.plan.purchasable)
     added = set_aside(book, enrolment, lot, request, now, "Set aside for a session that is to be moved.")
     added.hold_until = request.hold_until + MARGIN
     return added
 
 
-def _will_do(book: Book, hold: Hold, enrolment: Enrolment | None, request: Request) -> bool:
+def _will_do(book: Book, hold: Hold, enrolment: Enrolment | None, request: HoldRequest) -> bool:
     """Whether what is held pays for the session at its new time too. A co-pay does on its own plan, and a credit that was made
     good for this length, or is guaranteed to be, on every plan and after coverage has ended (MISS-4)."""
     lot = None if hold.lot_id is None else book.lots[hold.lot_id]
@@ -84,7 +86,7 @@ def _will_do(book: Book, hold: Hold, enrolment: Enrolment | None, request: Reque
     return hold.plan_id == enrolment.plan_id if lot is None else fits(lot, request)
 
 
-def _guaranteed_for(hold: Hold, request: Request) -> bool:
+def _guaranteed_for(hold: Hold, request: HoldRequest) -> bool:
     """MISS-4: whether the credit, if it were given back, would be made good for this length until after the new start."""
     good = hold.guarantee
     return good is not None and good.minutes == request.length_minutes and good.until > request.starts_at
@@ -111,7 +113,7 @@ def _still_pays(book: Book, hold: Hold, enrolment: Enrolment | None, move: Move)
 
 def take_place(
     book: Book, hold: Hold, added: Hold, ending: Ending, now: datetime
-) -> tuple[Hold, Entry | Invoice | None]:
+) -> tuple[Hold, LedgerEntry | Invoice | None]:
     """RESC-1: the session has moved: what was held is settled (CRED-3: forfeited or returned), and the added hold is the
     session's from now on, without an end. Answers the old hold, and how it was settled."""
     old = Hold(

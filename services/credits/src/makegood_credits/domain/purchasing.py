@@ -8,7 +8,7 @@ from typing import Any, Final, Literal
 
 from makegood_contracts.events import PlanKind
 
-from makegood_credits.domain.book import Book, Entry
+from makegood_credits.domain.book import Book, LedgerEntry
 from makegood_credits.domain.coverage import Enrolment, covering
 from makegood_credits.domain.plans import Money, Plan
 
@@ -92,7 +92,7 @@ _RENEWALS: Final[dict[PlanKind, dict[str, str]]] = {
 }
 
 
-def paid(book: Book, bought: Purchase, now: datetime) -> Entry | PurchaseRefusal | None:
+def paid(book: Book, bought: Purchase, now: datetime) -> LedgerEntry | PurchaseRefusal | None:
     """CRED-6: the money is there: the credits arrive in a lot of their own, once, whatever was said before.
 
     Where the member's plan would not sell them any more, they are refused and the money has to go back.

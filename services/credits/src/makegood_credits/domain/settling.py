@@ -8,7 +8,7 @@ from typing import Final, Literal
 
 from makegood_contracts.events import SettleCause
 
-from makegood_credits.domain.book import Book, Entry, Guarantee, Lot
+from makegood_credits.domain.book import Book, Guarantee, LedgerEntry, Lot
 from makegood_credits.domain.enrolling import expire
 from makegood_credits.domain.guarantees import keeps, open_made_good, set_apart
 from makegood_credits.domain.holding import Hold
@@ -17,12 +17,12 @@ from makegood_credits.domain.invoices import Invoice, issue, void
 MAKE_GOOD: Final = timedelta(days=30)
 """MISS-2: how long a credit is valid at least that comes back through no fault of its member."""
 
-Outcome = Literal["spent", "returned", "forfeited"]
+Settlement = Literal["spent", "returned", "forfeited"]
 SOON: Final = timedelta(hours=1)
 """News of an ending that takes longer comes late, and the thirty days count from it."""
 CausedBy = Literal["member", "others", "nobody"]
 """Who brought it about that a credit comes back. `nobody`: what it was set aside for never came to be."""
-HandRefusal = Literal["credit-already-returned", "still-held", "nothing-taken"]
+ReturnRefusal = Literal["credit-already-returned", "still-held", "nothing-taken"]
 
 REASONS: Final[dict[SettleCause, str]] = {
     "rejected": "The booking was refused.",
@@ -47,7 +47,7 @@ NOT_TOLD_IN_TIME: Final = "The member did not come, but the provider had moved t
 class Ending:
     """How a session ended for its credit, and by whom. `ended_at` counts for MISS-2."""
 
-    outcome: Outcome
+    outcome: Settlement
     cause: SettleCause
     ended_at: datetime
     made_by: str = "system"
@@ -57,7 +57,7 @@ class Ending:
     """MISS-2: a return that the member caused goes back as it is."""
 
 
-def settle(book: Book, hold: Hold, ending: Ending, now: datetime) -> Entry | Invoice | None:
+def settle(book: Book, hold: Hold, ending: Ending, now: datetime) -> LedgerEntry | Invoice | None:
     """CRED-3: settles the hold; None if it was settled before. The book must have the hold's lot.
 
     CANC-1, NOSH-1: forfeited. JOIN-2: spent. All else: back, see `return_lot`. MISS-3: a co-pay that was pending is void
@@ -142,7 +142,7 @@ def _guaranteed(hold: Hold, lot: Lot, until: datetime) -> Guarantee | None:
 
 def return_by_hand(
     book: Book, hold: Hold, *, reason: str, made_by: str, now: datetime, came_back: bool = False
-) -> Entry | HandRefusal:
+) -> LedgerEntry | ReturnRefusal:
     """MISS-5: support gives back a credit that was spent or forfeited, once; where to, MISS-2 says as for a miss.
 
     What came back, by itself or by hand, does not come back again, also where a corrected outcome took it away since

@@ -5,8 +5,8 @@ from __future__ import annotations
 from makegood_chassis.database import UnitOfWork
 from makegood_contracts.ids import new_id
 
-from makegood_credits.domain.adjusting import DAY, Refused, adjust, needs_second_person
-from makegood_credits.domain.book import Book, Entry
+from makegood_credits.domain.adjusting import DAY, AdjustmentRefusal, adjust, needs_second_person
+from makegood_credits.domain.book import Book, LedgerEntry
 from makegood_credits.domain.proposing import Decision, DecisionRefusal, Proposal, decide
 from makegood_credits.handlers.commands import save_book, with_reason
 from makegood_credits.store import policy
@@ -16,7 +16,7 @@ from makegood_credits.store.personal_data import BY_HAND
 
 async def adjust_or_propose(
     unit: UnitOfWork, book: Book, amount: int, *, length_minutes: int | None, reason: str, made_by: str
-) -> list[Entry] | Proposal | Refused:
+) -> list[LedgerEntry] | Proposal | AdjustmentRefusal:
     """Gives or takes credits; more than one person may is kept as a proposal instead."""
     given = await proposal_store.given_since(unit, book.member_id, made_by, unit.now - DAY) if amount > 0 else 0
     if not needs_second_person(amount, given, await policy.adjustment_limit(unit)):
@@ -28,7 +28,7 @@ async def adjust_or_propose(
 
 async def adjust_member(
     unit: UnitOfWork, book: Book, amount: int, *, length_minutes: int | None, reason: str, made_by: str
-) -> list[Entry] | Refused:
+) -> list[LedgerEntry] | AdjustmentRefusal:
     """Gives or takes credits; a refusal changes nothing."""
     due_before = book.next_due
     entries = adjust(book, amount, length_minutes=length_minutes, reason=BY_HAND, made_by=made_by, now=unit.now)
@@ -40,7 +40,7 @@ async def adjust_member(
 
 async def decide_proposal(
     unit: UnitOfWork, book: Book, proposal_id: str, decision: Decision, by: str
-) -> Proposal | DecisionRefusal | Refused | None:
+) -> Proposal | DecisionRefusal | AdjustmentRefusal | None:
     """Approves or rejects; an approval gives or takes the credits with the same commit. None: the member has no such proposal.
 
     The ledger's entries name who proposed it; who approved it stands in the proposal.

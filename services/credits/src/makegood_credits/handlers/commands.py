@@ -8,10 +8,10 @@ from datetime import date, datetime, timedelta
 from makegood_chassis.database import UnitOfWork
 from makegood_contracts.events import EnrolmentEnded, MemberEnrolled
 
-from makegood_credits.domain.book import Book, Entry
+from makegood_credits.domain.book import Book, LedgerEntry
 from makegood_credits.domain.coverage import Enrolment, day_before
-from makegood_credits.domain.enrolling import Coverage, Enrolled, enrol
-from makegood_credits.domain.settling import HandRefusal, return_by_hand
+from makegood_credits.domain.enrolling import EnrolmentRequest, EnrolmentResult, enrol
+from makegood_credits.domain.settling import ReturnRefusal, return_by_hand
 from makegood_credits.handlers.due import set_due
 from makegood_credits.handlers.facts import price, publish_entries, publish_expiries
 from makegood_credits.store import books as book_store
@@ -20,7 +20,7 @@ from makegood_credits.store import reads
 from makegood_credits.store.personal_data import BY_HAND, keep_reason
 
 
-async def enrol_member(unit: UnitOfWork, book: Book, coverage: Coverage) -> Enrolled:
+async def enrol_member(unit: UnitOfWork, book: Book, coverage: EnrolmentRequest) -> EnrolmentResult:
     """PLAN-1: covers the member as asked; see `enrol`. The book must be whole."""
     await book_store.add_lots_of_plans(unit, book)
     due_before = book.next_due
@@ -49,7 +49,7 @@ def publish_ended(unit: UnitOfWork, book: Book, enrolments: Iterable[Enrolment],
 
 async def return_to_member(
     unit: UnitOfWork, book: Book, session_id: str, *, reason: str, made_by: str
-) -> list[Entry] | HandRefusal | None:
+) -> list[LedgerEntry] | ReturnRefusal | None:
     """MISS-5: gives back a session's credit once; None where the member had no credit held for such a session."""
     hold = (await hold_store.by_session(unit, [session_id], {book.member_id: book})).get(session_id)
     if hold is None or hold.member_id != book.member_id or hold.state in ("refused", "ended"):
@@ -65,7 +65,7 @@ async def return_to_member(
     return await with_reason(unit, book, [outcome], reason)
 
 
-async def with_reason(unit: UnitOfWork, book: Book, entries: list[Entry], reason: str) -> list[Entry]:
+async def with_reason(unit: UnitOfWork, book: Book, entries: list[LedgerEntry], reason: str) -> list[LedgerEntry]:
     """Keeps what was written with the entries; answers them as their reader sees them."""
     await keep_reason(unit, "entry", book.member_id, [entry.id for entry in entries], reason)
     return [entry._replace(reason=reason) for entry in entries]

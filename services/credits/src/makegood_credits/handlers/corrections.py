@@ -9,12 +9,12 @@ from makegood_contracts.envelope import Received
 from makegood_contracts.events import OutcomeCorrected
 
 from makegood_credits.domain.believing import disbelieved
-from makegood_credits.domain.book import Entry
+from makegood_credits.domain.book import LedgerEntry
 from makegood_credits.domain.correcting import correct, implied
 from makegood_credits.domain.invoices import OPEN, Invoice
 from makegood_credits.domain.settling import Ending
 from makegood_credits.handlers.due import set_due
-from makegood_credits.handlers.endings import Ended, settle_all
+from makegood_credits.handlers.endings import EndedSession, settle_all
 from makegood_credits.handlers.facts import publish_charge, publish_entries
 from makegood_credits.handlers.invoices import issue_extensions_again, void_extensions
 from makegood_credits.store import books as book_store
@@ -42,7 +42,7 @@ async def _correct(received: Received[OutcomeCorrected], unit: UnitOfWork) -> No
     right = implied(event.outcome, event.no_show_forfeits)
     if hold.state == "held":  # its outcome never came through: the corrected one settles it
         ending = Ending(right, "corrected", event.corrected_at, event.corrected_by)
-        await settle_all(unit, [Ended(event.session_id, event.member_id, ending, cause)])
+        await settle_all(unit, [EndedSession(event.session_id, event.member_id, ending, cause)])
         return
     book = books[hold.member_id]
     due_before, before = book.next_due, hold.state
@@ -60,7 +60,7 @@ async def _correct(received: Received[OutcomeCorrected], unit: UnitOfWork) -> No
         made_by=event.corrected_by,
         now=unit.now,
     )
-    if isinstance(outcome, Entry):
+    if isinstance(outcome, LedgerEntry):
         publish_entries(unit, book, [outcome], cause, "corrected")
     elif isinstance(outcome, Invoice):
         if charged == "paid":

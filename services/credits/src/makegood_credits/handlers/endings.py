@@ -34,7 +34,7 @@ from makegood_credits.store import moves as move_store
 
 
 @dataclass(frozen=True, slots=True)
-class Ended:
+class EndedSession:
     """A session that ended, for its credit."""
 
     session_id: str
@@ -86,7 +86,7 @@ def member_caused(event: SessionCancelled) -> bool:
 async def on_ended(batch: Sequence[Received[Any]], unit: UnitOfWork) -> None:
     """Settles what is held for the sessions of the batch. A session that nothing was asked for is remembered as over."""
     ended = [
-        Ended(
+        EndedSession(
             received.event.session_id,
             received.event.member_id,
             ending_of(received.event, received),
@@ -101,7 +101,7 @@ async def on_ended(batch: Sequence[Received[Any]], unit: UnitOfWork) -> None:
 
 
 async def settle_all(
-    unit: UnitOfWork, ended: Sequence[Ended], still: Callable[[Hold], bool] = lambda hold: True
+    unit: UnitOfWork, ended: Sequence[EndedSession], still: Callable[[Hold], bool] = lambda hold: True
 ) -> set[str]:
     """Settles the sessions' holds, those that are still open and `still` so under the lock; answers the sessions known."""
     books = await book_store.lock(unit, (each.member_id for each in ended))
@@ -130,7 +130,7 @@ async def settle_all(
 
 
 async def _settle_what_hangs_on_them(
-    unit: UnitOfWork, books: Mapping[str, Book], settled: Sequence[Hold], ended: Mapping[str, Ended]
+    unit: UnitOfWork, books: Mapping[str, Book], settled: Sequence[Hold], ended: Mapping[str, EndedSession]
 ) -> None:
     """RESC-1: what was added for a move that is under way comes back. MISS-3: extensions that nobody owes are void."""
     moving = [hold.session_id for hold in settled if hold.moving]
@@ -143,7 +143,7 @@ async def _settle_what_hangs_on_them(
         await void_extensions(unit, books, causes)
 
 
-def _settle(unit: UnitOfWork, book: Book, hold: Hold, ended: Ended) -> None:
+def _settle(unit: UnitOfWork, book: Book, hold: Hold, ended: EndedSession) -> None:
     first = len(book.entries)
     outcome = settle(book, hold, ended.ending, unit.now)
     publish_entries(unit, book, book.entries[first:], ended.cause, ended.ending.cause)

@@ -26,11 +26,11 @@ from makegood_contracts.events import (
     SettleCause,
 )
 
-from makegood_credits.domain.book import ADJUSTED, AVAILABLE, Book, Entry
+from makegood_credits.domain.book import ADJUSTED, AVAILABLE, Book, LedgerEntry
 from makegood_credits.domain.correcting import ACCOUNTS
 from makegood_credits.domain.invoices import Invoice
 from makegood_credits.domain.plans import Money
-from makegood_credits.domain.settling import Outcome
+from makegood_credits.domain.settling import Settlement
 from makegood_credits.handlers.due import OVERDUE
 
 
@@ -40,7 +40,7 @@ def price(amount: Money) -> Price:
 
 
 def publish_entries(
-    unit: UnitOfWork, book: Book, entries: list[Entry], cause: Cause, settled_by: SettleCause = "support"
+    unit: UnitOfWork, book: Book, entries: list[LedgerEntry], cause: Cause, settled_by: SettleCause = "support"
 ) -> None:
     """Publishes the entries, save holds: those are told by CreditHeld in their own topic."""
     for entry in entries:
@@ -142,12 +142,12 @@ def signed_amount(kind: str, amount: int, debit_account: str, credit_account: st
     return -amount if debit_account == AVAILABLE else 0
 
 
-def _state_of(entry: Entry) -> Outcome:
+def _state_of(entry: LedgerEntry) -> Settlement:
     """What a session's credit is after the entry."""
     return next((state for state, account in ACCOUNTS.items() if account == entry.credit_account), "returned")
 
 
-def _fact(book: Book, entry: Entry, settled_by: SettleCause) -> Event:
+def _fact(book: Book, entry: LedgerEntry, settled_by: SettleCause) -> Event:
     lot = book.lots[entry.lot_id]
     entry_id, member_id, lot_id = entry.id, entry.member_id, entry.lot_id
     amount = signed_amount(entry.kind, entry.amount, entry.debit_account, entry.credit_account)

@@ -11,7 +11,7 @@ from makegood_chassis.messaging.handlers import Due
 from makegood_credits.domain.enrolling import catch_up
 from makegood_credits.domain.settling import Ending
 from makegood_credits.handlers.due import MEMBER, lapse_minute, set_lapse
-from makegood_credits.handlers.endings import Ended, settle_all
+from makegood_credits.handlers.endings import EndedSession, settle_all
 from makegood_credits.handlers.facts import publish_entries
 from makegood_credits.store import books as book_store
 from makegood_credits.store import holds as hold_store
@@ -25,7 +25,7 @@ async def on_lapse(batch: Sequence[Due], unit: UnitOfWork) -> None:
     minutes = [lapse_minute(due.entity_id) for due in batch]
     lapsed = await hold_store.lapsed(unit, minutes, MOST_LAPSES)
     ended = [
-        Ended(session, member, Ending("returned", "lapsed", unit.now, caused_by="nobody"), unit.cause)
+        EndedSession(session, member, Ending("returned", "lapsed", unit.now, caused_by="nobody"), unit.cause)
         for session, member in lapsed.items()
     ]
     await settle_all(unit, ended, still=lambda hold: not hold.firm)

@@ -19,7 +19,7 @@ from makegood_contracts.events import (
 from makegood_credits.domain.believing import disbelieved, disbelieved_move
 from makegood_credits.domain.book import Book
 from makegood_credits.domain.coverage import covering
-from makegood_credits.domain.holding import Hold, Refusal, Request
+from makegood_credits.domain.holding import Hold, HoldRefusal, HoldRequest
 from makegood_credits.domain.invoices import Invoice, due_on, put_off
 from makegood_credits.domain.moving import Move, fund, give_back, take_place
 from makegood_credits.domain.settling import CausedBy, Ending, guarantee_held, settle
@@ -75,7 +75,7 @@ async def on_move_requested(batch: Sequence[Received[SessionMoveRequested]], uni
 def _move(event: SessionMoveRequested) -> Move:
     # What an extension added stays with a session that keeps its length; the plan pays for what was booked (EXT-1).
     kept = event.extended_minutes if event.new_length_minutes == event.length_minutes else 0
-    request = Request(
+    request = HoldRequest(
         event.session_id,
         event.provider_id,
         event.new_starts_at,
@@ -90,10 +90,10 @@ def _move(event: SessionMoveRequested) -> Move:
 
 
 def _answer(
-    unit: UnitOfWork, received: Received[SessionMoveRequested], hold: Hold | None, outcome: str | Hold | Refusal
+    unit: UnitOfWork, received: Received[SessionMoveRequested], hold: Hold | None, outcome: str | Hold | HoldRefusal
 ) -> None:
     event, sequence = received.event, hold.answers if hold else 1
-    if isinstance(outcome, Refusal):
+    if isinstance(outcome, HoldRefusal):
         unit.publish(
             MoveCreditRefused(
                 session_id=event.session_id,

@@ -18,9 +18,9 @@ from makegood_credits.store import books as book_store
 from makegood_credits.store import invoices as invoice_store
 from makegood_credits.store import payments as payment_store
 from makegood_credits.store import refunds as refund_store
-from makegood_credits.store.payments import OpenCheckout
+from makegood_credits.store.payments import Checkout
 
-Effect = Literal["granted", "paid", "failed", "none", "refund"]
+PaymentEffect = Literal["granted", "paid", "failed", "none", "refund"]
 
 _log = structlog.get_logger(__name__)
 
@@ -79,7 +79,7 @@ async def address_of(database: Database, provider: PaymentProvider, checkout_id:
     return asked.url
 
 
-def what_is_bought(asked: OpenCheckout) -> str:
+def what_is_bought(asked: Checkout) -> str:
     """As the payer reads it."""
     if asked.quantity is None:
         return "Session charge"
@@ -112,7 +112,7 @@ async def refuse_payment(unit: UnitOfWork, provider: str, impossible: Impossible
     _log.error("impossible payment event", provider=provider, event_id=impossible.event_id, fault=impossible.fault)
 
 
-async def _apply(unit: UnitOfWork, book: Book, asked: OpenCheckout, event: PaymentEvent) -> Effect:
+async def _apply(unit: UnitOfWork, book: Book, asked: Checkout, event: PaymentEvent) -> PaymentEffect:
     if event.outcome == "failed":
         if asked.state != "open":
             return "none"
@@ -145,7 +145,7 @@ async def _purchase(unit: UnitOfWork, purchase_id: str) -> Purchase:
     return payment_store.purchase_of(row)
 
 
-async def _grant(unit: UnitOfWork, book: Book, bought: Purchase) -> Effect:
+async def _grant(unit: UnitOfWork, book: Book, bought: Purchase) -> PaymentEffect:
     due_before = book.next_due
     entry = paid(book, bought, unit.now)
     if entry is None:
@@ -160,7 +160,7 @@ async def _grant(unit: UnitOfWork, book: Book, bought: Purchase) -> Effect:
     return "granted"
 
 
-async def _pay(unit: UnitOfWork, book: Book, invoice_id: str) -> Effect:
+async def _pay(unit: UnitOfWork, book: Book, invoice_id: str) -> PaymentEffect:
     (invoice,) = (await invoice_store.by_id(unit, [invoice_id])).values()
     if not pay(book, invoice):
         return "refund"

@@ -8,7 +8,7 @@ from makegood_chassis.database import UnitOfWork
 from makegood_contracts.envelope import Received
 from makegood_contracts.events import CreditHeld, CreditRefused, SessionRequested, SessionReserved
 
-from makegood_credits.domain.holding import Hold, Request, hold
+from makegood_credits.domain.holding import Hold, HoldRequest, hold
 from makegood_credits.handlers.due import lapse_bucket, set_due, set_lapse
 from makegood_credits.handlers.facts import price, publish_entries
 from makegood_credits.store import books as book_store
@@ -31,7 +31,7 @@ async def on_requested(batch: Sequence[Received[SessionRequested]], unit: UnitOf
         first = len(book.entries)
         outcome = hold(
             book,
-            Request(
+            HoldRequest(
                 event.session_id,
                 event.provider_id,
                 event.starts_at,

@@ -15,7 +15,7 @@ import msgspec
 from makegood_contracts.ids import new_id
 
 from makegood_credits.domain.plans import Money
-from makegood_credits.payments.port import Checkout, NotSigned, Order, PaymentEvent, PaymentOutcome, payment_event
+from makegood_credits.payments.port import NotSigned, OpenedCheckout, Order, PaymentEvent, PaymentOutcome, payment_event
 
 HEADER: Final = "makegood-signature"
 TOLERANCE: Final = 300
@@ -39,8 +39,8 @@ class DevelopmentPayments:
         self._secret = secret.encode()
         self._page = page
 
-    async def open(self, order: Order) -> Checkout:
-        return Checkout(order.checkout_id, f"{self._page}/{order.checkout_id}")
+    async def open(self, order: Order) -> OpenedCheckout:
+        return OpenedCheckout(order.checkout_id, f"{self._page}/{order.checkout_id}")
 
     async def refund(self, refund_id: str, reference: str, amount: Money) -> None:
         """No money ever moved."""

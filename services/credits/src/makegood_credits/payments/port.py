@@ -64,7 +64,7 @@ class Order:
 
 
 @dataclass(frozen=True, slots=True)
-class Checkout:
+class OpenedCheckout:
     """Where the payer pays. `until` is real time; None: the address stands."""
 
     reference: str
@@ -113,7 +113,7 @@ class PaymentProvider(Protocol):
 
     name: str
 
-    async def open(self, order: Order) -> Checkout:
+    async def open(self, order: Order) -> OpenedCheckout:
         """Opens a checkout. Raises PaymentsUnavailable, which passes, or OrderRefused, which does not."""
 
     async def refund(self, refund_id: str, reference: str, amount: Money) -> None:

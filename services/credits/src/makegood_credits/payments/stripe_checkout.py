@@ -16,9 +16,9 @@ import stripe
 
 from makegood_credits.domain.plans import Money
 from makegood_credits.payments.port import (
-    Checkout,
     ImpossibleEvent,
     NotSigned,
+    OpenedCheckout,
     Order,
     OrderRefusal,
     OrderRefused,
@@ -63,7 +63,7 @@ class StripePayments:
         self._webhook_secret = webhook_secret
         self._return_url = return_url
 
-    async def open(self, order: Order) -> Checkout:
+    async def open(self, order: Order) -> OpenedCheckout:
         amount = stripe_amount(order.amount)
         back = f"{self._return_url}/payments/{order.checkout_id}"
         try:
@@ -90,7 +90,7 @@ class StripePayments:
             raise _trouble(error) from error
         if session.url is None:
             raise PaymentsUnavailable("the session has no address")
-        return Checkout(session.id, session.url, datetime.fromtimestamp(session.expires_at, UTC))
+        return OpenedCheckout(session.id, session.url, datetime.fromtimestamp(session.expires_at, UTC))
 
     async def refund(self, refund_id: str, reference: str, amount: Money) -> None:
         try:

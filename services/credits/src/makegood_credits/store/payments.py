@@ -10,7 +10,7 @@ from makegood_contracts.ids import new_id
 
 from makegood_credits.domain.plans import Money
 from makegood_credits.domain.purchasing import Purchase
-from makegood_credits.payments.port import Checkout, PaymentEvent
+from makegood_credits.payments.port import OpenedCheckout, PaymentEvent
 
 _PURCHASE = """
 SELECT p.id::text, p.member_id, p.plan_id, p.quantity, p.length_minutes, p.amount_minor, p.currency, p.status, p.number,
@@ -40,7 +40,7 @@ _ALL: Final = 2**63 - 1
 
 
 @dataclass(frozen=True, slots=True)
-class OpenCheckout:
+class Checkout:
     """A payment asked of the provider. `url_over`: its address stands no longer."""
 
     id: str
@@ -54,8 +54,8 @@ class OpenCheckout:
     quantity: int | None
 
 
-def _checkout(row: Row) -> OpenCheckout:
-    return OpenCheckout(row[0], row[1], row[2], Money(row[3], row[4]), *tuple(row)[5:])
+def _checkout(row: Row) -> Checkout:
+    return Checkout(row[0], row[1], row[2], Money(row[3], row[4]), *tuple(row)[5:])
 
 
 def purchase_of(row: Row) -> Purchase:
@@ -141,13 +141,13 @@ async def purchase_rows(queries: Queries, member: str | None, before: int | None
     return await queries.fetch(f"{_PURCHASE}{where} ORDER BY p.number DESC LIMIT $3", member, before, limit)
 
 
-async def checkout(queries: Queries, checkout_id: str, *, lock: bool = False) -> OpenCheckout | None:
+async def checkout(queries: Queries, checkout_id: str, *, lock: bool = False) -> Checkout | None:
     """The checkout; locked if asked for, and then its member's account must be locked before."""
     row = await queries.fetch_one(_CHECKOUT + "WHERE c.id = $1" + (" FOR UPDATE OF c" if lock else ""), checkout_id)
     return None if row is None else _checkout(row)
 
 
-async def keep_address(queries: Queries, checkout_id: str, opened: Checkout) -> None:
+async def keep_address(queries: Queries, checkout_id: str, opened: OpenedCheckout) -> None:
     """Where the payer pays, as the provider said."""
     await queries.execute(
         "UPDATE checkouts SET reference = $2, url = $3, url_until = $4 WHERE id = $1",

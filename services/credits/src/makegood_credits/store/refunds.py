@@ -11,9 +11,9 @@ from makegood_contracts.ids import new_id
 
 from makegood_credits.domain.plans import Money
 from makegood_credits.payments.port import PaymentEvent
-from makegood_credits.store.payments import OpenCheckout
+from makegood_credits.store.payments import Checkout
 
-Reason = Literal["not_charged", "not_owed", "not_accepted", "wrong_amount"]
+RefundReason = Literal["not_charged", "not_owed", "not_accepted", "wrong_amount"]
 
 # Each payment goes back once, whatever the reasons are.
 _OWE = """
@@ -53,7 +53,7 @@ async def owe(unit: UnitOfWork, invoices: Sequence[str]) -> None:
         await unit.execute(_OWE, list(invoices), unit.now)
 
 
-async def owe_payment(unit: UnitOfWork, asked: OpenCheckout, event: PaymentEvent, reason: Reason) -> None:
+async def owe_payment(unit: UnitOfWork, asked: Checkout, event: PaymentEvent, reason: RefundReason) -> None:
     """This payment goes back. One in a wrong amount is for a person to look at."""
     amount = event.amount or asked.amount
     await unit.execute(
