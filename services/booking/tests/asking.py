@@ -28,7 +28,7 @@ async def eap(world: World, credits: int) -> None:
 
 
 async def rebook(world: World, session: Json, starts_at: Any = None, who: Any = None, **other: Any) -> Any:
-    wish = world.wish(session["room_id"], starts_at or world.clock.moment + DAY, **other)
+    wish = world.booking_body(session["room_id"], starts_at or world.clock.moment + DAY, **other)
     return await (who or world.member).post("/v1/sessions", json=wish, headers={"Idempotency-Key": new_id()})
 
 

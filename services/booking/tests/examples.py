@@ -8,10 +8,10 @@ from typing import Any
 
 from makegood_booking.domain import booking
 from makegood_booking.domain.attendance import confirm, join
-from makegood_booking.domain.booking import Wish
+from makegood_booking.domain.booking import BookingRequest
 from makegood_booking.domain.policy import STANDARD
 from makegood_booking.domain.rooms import Room
-from makegood_booking.domain.session import Changed, Session
+from makegood_booking.domain.session import Session, Transition
 from makegood_contracts.events import Event, Party
 from makegood_contracts.ids import new_id
 
@@ -22,7 +22,7 @@ MINUTE = timedelta(minutes=1)
 HOUR = timedelta(hours=1)
 
 
-def wish(starts_at: datetime = START, **other: Any) -> Wish:
+def booking_request(starts_at: datetime = START, **other: Any) -> BookingRequest:
     values: dict[str, Any] = {
         "room_id": ROOM.id,
         "starts_at": starts_at,
@@ -32,29 +32,29 @@ def wish(starts_at: datetime = START, **other: Any) -> Wish:
         "venue_id": None,
         **other,
     }
-    return Wish(**values)
+    return BookingRequest(**values)
 
 
 def done(result: object) -> Session:
     """The session after a change that must not be refused."""
-    assert isinstance(result, Changed), result
+    assert isinstance(result, Transition), result
     return result.session
 
 
 def names(result: object) -> list[str]:
     """The names of the events of a change that must not be refused."""
-    assert isinstance(result, Changed), result
+    assert isinstance(result, Transition), result
     return [type(event).__name__ for event in result.events]
 
 
 def only_event(result: object) -> Event:
-    assert isinstance(result, Changed), result
+    assert isinstance(result, Transition), result
     (event,) = result.events
     return event
 
 
 def requested(starts_at: datetime = START, now: datetime = NOW, **other: Any) -> Session:
-    return done(booking.request(new_id(), wish(starts_at, **other), ROOM, "member", STANDARD, now))
+    return done(booking.request_session(new_id(), booking_request(starts_at, **other), ROOM, "member", STANDARD, now))
 
 
 def reserved(starts_at: datetime = START, now: datetime = NOW, *, co_pay: bool = False, **other: Any) -> Session:

@@ -12,8 +12,8 @@ from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from statistics import median
 
-from makegood_booking.desk import Booking
-from makegood_booking.domain.booking import Wish
+from makegood_booking.domain.booking import BookingRequest
+from makegood_booking.handlers.batching import BookingCommand
 from makegood_chassis.messaging.handlers import Due
 from makegood_contracts.events import Event
 from makegood_contracts.ids import new_id
@@ -35,9 +35,9 @@ async def test_measure(world: World) -> None:
 
     rooms = [await world.room(f"member-{n}") for n in range(50)]
 
-    async def request(bookings: list[Booking]) -> None:
+    async def request(bookings: list[BookingCommand]) -> None:
         async with world.service.database.transaction(CAUSE) as unit:
-            await world.dependencies.desk.apply(bookings, unit)
+            await world.dependencies.batcher.apply(bookings, unit)
 
     async def handle(events: list[Event]) -> None:
         batch = [received(event) for event in events]
@@ -52,9 +52,9 @@ async def test_measure(world: World) -> None:
         world.clock.moment = NOW
         starts = [START + timedelta(minutes=n) for n in range(BATCH)]
         bookings = [
-            Booking(
+            BookingCommand(
                 new_id(),
-                Wish(rooms[n % 50], starts_at, 30, "video", "Europe/Berlin", None),
+                BookingRequest(rooms[n % 50], starts_at, 30, "video", "Europe/Berlin", None),
                 lambda _room: "member",
                 CAUSE,
                 None,
@@ -69,8 +69,8 @@ async def test_measure(world: World) -> None:
                 "id": booking.session_id,
                 "member_id": f"member-{n % 50}",
                 "provider_id": "dr-lee",
-                "starts_at": booking.wish.starts_at.isoformat(),
-                "ends_at": (booking.wish.starts_at + 30 * MINUTE).isoformat(),
+                "starts_at": booking.request.starts_at.isoformat(),
+                "ends_at": (booking.request.starts_at + 30 * MINUTE).isoformat(),
             }
             for n, booking in enumerate(bookings)
         ]

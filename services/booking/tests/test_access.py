@@ -71,7 +71,7 @@ async def test_a_member_on_the_booking_path_costs_no_statement_of_the_access_log
     room = await world.room()
     assert sum("access_rows" in text for text in asked) == 1, "support's"
     asked.clear()
-    booked = await world.member.post("/v1/sessions", json=world.wish(room), headers={"Idempotency-Key": "k"})
+    booked = await world.member.post("/v1/sessions", json=world.booking_body(room), headers={"Idempotency-Key": "k"})
     assert booked.status_code == 202
     session = f"/v1/sessions/{booked.json()['id']}"
     for path in (session, "/v1/sessions", f"{session}/history", f"{session}/policy", f"/v1/rooms/{room}/bookability"):
@@ -101,7 +101,7 @@ async def test_what_support_is_refused_leaves_rows_whatever_refuses_it(world: Wo
     correction = {"outcome": "completed", "reason": "Both were there."}
     told = []
     for path, body, headers, status in (
-        ("/v1/sessions", world.wish(room, modality="audio"), {"Idempotency-Key": "k"}, 403),
+        ("/v1/sessions", world.booking_body(room, modality="audio"), {"Idempotency-Key": "k"}, 403),
         (f"/v1/sessions/{session['id']}/correct", correction, {}, 409),
         (f"/v1/sessions/{session['id']}/correct", correction, {"If-Match": '"99"'}, 412),
         (f"/v1/rooms/{room}/close", {}, {"If-Match": '"99"'}, 412),

@@ -269,7 +269,7 @@ async def test_a_question_that_makes_no_sense_is_refused(world: World, asked: Js
 async def book(world: World, person: Any, room: str, **other: Any) -> Json:
     answer = await person.post(
         "/v1/sessions",
-        json=world.wish(room, world.clock.moment + 4 * DAY, **other),
+        json=world.booking_body(room, world.clock.moment + 4 * DAY, **other),
         headers={"Idempotency-Key": new_id()},
     )
     body: Json = answer.json()
@@ -322,7 +322,7 @@ async def test_a_refused_booking_names_the_remedies_that_bookability_names(
         await hear(world, told(Answers.slot_refused(session, "slot-taken")))
         await hear(world, told(Answers.credit_refused(session, "no-session-credits", purchasable=purchasable)))
 
-    wish = world.wish(room, START)
+    wish = world.booking_body(room, START)
     headers = {"Idempotency-Key": new_id(), "Prefer": "wait=10"}
     refused, _ = await asyncio.gather(world.member.post("/v1/sessions", json=wish, headers=headers), answer())
     assert refused.status_code == 409

@@ -25,7 +25,7 @@ async def book(world: World, body: Any, *, wait: int | None = None, key: str | N
 async def test_without_prefer_wait_the_session_is_asked_for_and_found_at_its_location(world: World) -> None:
     room_id = await world.room()
     await world.outbox()
-    answer = await book(world, world.wish(room_id))
+    answer = await book(world, world.booking_body(room_id))
     session = answer.json()
     assert (answer.status_code, session["status"], answer.headers["etag"]) == (202, "requested", '"1"')
     assert answer.headers["location"] == f"/v1/sessions/{session['id']}"
@@ -36,7 +36,7 @@ async def test_without_prefer_wait_the_session_is_asked_for_and_found_at_its_loc
 @pytest.mark.rule("BOOK-1", "BOOK-2", "CONF-2")
 async def test_with_prefer_wait_the_answer_is_the_reserved_session(world: World) -> None:
     room_id = await world.room()
-    asking = asyncio.create_task(book(world, world.wish(room_id), wait=10))
+    asking = asyncio.create_task(book(world, world.booking_body(room_id), wait=10))
     asked = await world.until_in_outbox("SessionRequested")
     await world.handle(Answers.slot_held(asked))
     await world.handle(Answers.credit_held(asked))
@@ -86,7 +86,7 @@ async def test_a_refused_booking_answers_every_reason_and_whether_a_credit_can_b
     world: World, purchasable: bool
 ) -> None:
     room_id = await world.room()
-    asking = asyncio.create_task(book(world, world.wish(room_id), wait=10))
+    asking = asyncio.create_task(book(world, world.booking_body(room_id), wait=10))
     asked = await world.until_in_outbox("SessionRequested")
     await world.handle(
         Answers.credit_refused(asked, "no-session-credits", "length-not-in-plan", purchasable=purchasable)
@@ -104,7 +104,7 @@ async def test_a_refused_booking_answers_every_reason_and_whether_a_credit_can_b
 @pytest.mark.rule("BOOK-1")
 async def test_a_slot_alone_that_is_refused_says_nothing_of_purchases(world: World) -> None:
     room_id = await world.room()
-    asking = asyncio.create_task(book(world, world.wish(room_id), wait=10))
+    asking = asyncio.create_task(book(world, world.booking_body(room_id), wait=10))
     asked = await world.until_in_outbox("SessionRequested")
     await world.handle(Answers.slot_refused(asked, "slot-taken"))
     await world.handle(Answers.credit_held(asked))
@@ -115,7 +115,7 @@ async def test_a_slot_alone_that_is_refused_says_nothing_of_purchases(world: Wor
 
 @pytest.mark.rule("BOOK-1")
 async def test_when_the_time_to_wait_is_up_the_answer_is_202(world: World) -> None:
-    key, body = new_id(), world.wish(await world.room())
+    key, body = new_id(), world.booking_body(await world.room())
     answer = await book(world, body, wait=1, key=key)
     assert (answer.status_code, answer.json()["status"]) == (202, "requested")
     assert answer.headers["location"] == f"/v1/sessions/{answer.json()['id']}"
@@ -126,7 +126,7 @@ async def test_when_the_time_to_wait_is_up_the_answer_is_202(world: World) -> No
 @pytest.mark.rule("BOOK-1", "CANC-1")
 async def test_who_waits_hears_at_once_that_the_booking_was_cancelled_meanwhile(world: World) -> None:
     room_id = await world.room()
-    asking = asyncio.create_task(book(world, world.wish(room_id), wait=10))
+    asking = asyncio.create_task(book(world, world.booking_body(room_id), wait=10))
     asked = await world.until_in_outbox("SessionRequested")
     await world.member.post(f"/v1/sessions/{asked['id']}/cancel")
     answer = await asking
@@ -135,7 +135,7 @@ async def test_who_waits_hears_at_once_that_the_booking_was_cancelled_meanwhile(
 
 @pytest.mark.rule("BOOK-9", "REL-4")
 async def test_a_repeated_request_has_one_effect_and_the_first_answer(world: World) -> None:
-    key, body = new_id(), world.wish(await world.room())
+    key, body = new_id(), world.booking_body(await world.room())
     await world.outbox()
     answers = await asyncio.gather(*(book(world, body, key=key) for _ in range(50)))
     good = [answer for answer in answers if answer.status_code == 202]
@@ -146,14 +146,14 @@ async def test_a_repeated_request_has_one_effect_and_the_first_answer(world: Wor
     assert (changed.status_code, slug(changed)) == (422, "idempotency-key-reused")
     other = await world.room("bea")
     answer = await world.person("member", "bea").post(
-        "/v1/sessions", json=world.wish(other), headers={"Idempotency-Key": key}
+        "/v1/sessions", json=world.booking_body(other), headers={"Idempotency-Key": key}
     )
     assert answer.status_code == 202, "keys are per caller"
 
 
 @pytest.mark.rule("BOOK-9")
 async def test_a_waiting_booking_is_repeated_with_its_outcome(world: World) -> None:
-    key, body = new_id(), world.wish(await world.room())
+    key, body = new_id(), world.booking_body(await world.room())
     asking = asyncio.create_task(book(world, body, wait=10, key=key))
     asked = await world.until_in_outbox("SessionRequested")
     in_flight = await book(world, body, key=key)
@@ -167,7 +167,7 @@ async def test_a_waiting_booking_is_repeated_with_its_outcome(world: World) -> N
 
 @pytest.mark.rule("BOOK-9")
 async def test_a_booking_needs_a_key(world: World) -> None:
-    answer = await world.member.post("/v1/sessions", json=world.wish(await world.room()))
+    answer = await world.member.post("/v1/sessions", json=world.booking_body(await world.room()))
     assert (answer.status_code, slug(answer)) == (400, "idempotency-key-required")
 
 
@@ -215,14 +215,14 @@ BAD: list[tuple[str, dict[str, Any], int, str]] = [
 async def test_a_bad_booking_is_refused_and_leaves_nothing(
     world: World, change: dict[str, Any], status: int, problem: str
 ) -> None:
-    body, key = {**world.wish(await world.room()), **change}, new_id()
+    body, key = {**world.booking_body(await world.room()), **change}, new_id()
     body = {name: value for name, value in body.items() if value is not None}
     await world.outbox()
     answer = await book(world, body, key=key, wait=5)
     assert (answer.status_code, slug(answer)) == (status, problem)
     assert (await world.member.get("/v1/sessions")).json()["items"] == []
     assert await world.outbox() == []
-    good = await book(world, world.wish(await world.room()), key=key)
+    good = await book(world, world.booking_body(await world.room()), key=key)
     assert good.status_code == 202, "what was refused does not use up its key"
 
 
@@ -260,7 +260,7 @@ async def test_a_path_with_an_odd_id_is_not_found(world: World, text: str) -> No
 @pytest.mark.rule("BOOK-1")
 async def test_a_version_of_a_session_that_is_not_there_yet_cannot_match(world: World) -> None:
     headers = {"Idempotency-Key": new_id(), "If-Match": '"1"'}
-    answer = await world.member.post("/v1/sessions", json=world.wish(await world.room()), headers=headers)
+    answer = await world.member.post("/v1/sessions", json=world.booking_body(await world.room()), headers=headers)
     assert (answer.status_code, slug(answer)) == (412, "version-mismatch")
     assert (await world.member.get("/v1/sessions")).json()["items"] == []
 
@@ -274,7 +274,7 @@ async def test_a_venue_has_one_spelling_whoever_books_it(world: World) -> None:
 
 @pytest.mark.rule("BOOK-1")
 async def test_somebody_elses_room_is_not_found(world: World) -> None:
-    answer = await book(world, world.wish(await world.room("bea")))
+    answer = await book(world, world.booking_body(await world.room("bea")))
     assert (answer.status_code, slug(answer)) == (404, "not-found")
 
 
@@ -282,7 +282,7 @@ async def test_somebody_elses_room_is_not_found(world: World) -> None:
 async def test_a_closed_room_takes_no_booking(world: World) -> None:
     room_id = await world.room()
     await world.member.post(f"/v1/rooms/{room_id}/close")
-    answer = await book(world, world.wish(room_id))
+    answer = await book(world, world.booking_body(room_id))
     assert (answer.status_code, slug(answer)) == (409, "room-closed")
     codes = [reason["code"] for reason in answer.json()["reasons"]]
     assert codes == ["room-closed", "coverage-ended"]
@@ -291,7 +291,7 @@ async def test_a_closed_room_takes_no_booking(world: World) -> None:
 @pytest.mark.rule("BOOK-2")
 async def test_any_offset_names_the_same_instant_and_the_zone_shows_it(world: World) -> None:
     other = START.astimezone(datetime.fromisoformat("2026-01-01T00:00:00+05:30").tzinfo)
-    answer = await book(world, world.wish(await world.room(), other, time_zone="Australia/Sydney"))
+    answer = await book(world, world.booking_body(await world.room(), other, time_zone="Australia/Sydney"))
     session = answer.json()
     assert (session["starts_at"], session["local_start"]) == ("2026-11-27T09:00:00Z", "2026-11-27T20:00")
     seen = (await world.provider.get(f"/v1/sessions/{session['id']}")).json()
@@ -333,7 +333,9 @@ async def test_many_bookings_at_once_stand_each_for_itself(world: World) -> None
     """Good and bad ones share transactions; none spoils another, and each key is used or given back."""
     room_id = await world.room()
     bodies = [
-        world.wish(room_id, START + timedelta(hours=n)) if n % 3 else world.wish(new_id() if n % 2 else room_id, NOW)
+        world.booking_body(room_id, START + timedelta(hours=n))
+        if n % 3
+        else world.booking_body(new_id() if n % 2 else room_id, NOW)
         for n in range(60)
     ]
     answers = await asyncio.gather(*(book(world, body) for body in bodies))

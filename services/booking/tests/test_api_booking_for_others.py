@@ -23,7 +23,7 @@ async def book_as(world: World, role: str, subject: str, body: Any, wait: int = 
 @pytest.mark.rule("BOOK-5")
 async def test_the_rooms_provider_books_and_the_session_is_confirmed_at_once(world: World) -> None:
     room_id = await world.room()
-    asking = asyncio.create_task(book_as(world, "provider", "dr-lee", world.wish(room_id), wait=10))
+    asking = asyncio.create_task(book_as(world, "provider", "dr-lee", world.booking_body(room_id), wait=10))
     asked = await world.until_in_outbox("SessionRequested")
     assert (await world.published("SessionRequested")).booked_by == "provider"
     await world.handle(Answers.slot_held(asked))
@@ -42,7 +42,7 @@ async def test_the_rooms_provider_books_and_the_session_is_confirmed_at_once(wor
 @pytest.mark.rule("BOOK-5")
 async def test_without_a_credit_the_provider_books_nothing(world: World) -> None:
     room_id = await world.room()
-    asking = asyncio.create_task(book_as(world, "provider", "dr-lee", world.wish(room_id), wait=10))
+    asking = asyncio.create_task(book_as(world, "provider", "dr-lee", world.booking_body(room_id), wait=10))
     asked = await world.until_in_outbox("SessionRequested")
     await world.handle(Answers.slot_held(asked))
     await world.handle(Answers.credit_refused(asked))
@@ -54,9 +54,9 @@ async def test_without_a_credit_the_provider_books_nothing(world: World) -> None
 async def test_in_a_room_that_is_not_theirs_nobody_books(world: World) -> None:
     room_id = await world.room()
     for role, subject in (("provider", "dr-may"), ("provider", "anna"), ("member", "dr-lee")):
-        answer = await book_as(world, role, subject, world.wish(room_id))
+        answer = await book_as(world, role, subject, world.booking_body(room_id))
         assert (answer.status_code, slug(answer)) == (404, "not-found")
-    answer = await book_as(world, "ops", "olga", world.wish(room_id))
+    answer = await book_as(world, "ops", "olga", world.booking_body(room_id))
     assert (answer.status_code, slug(answer)) == (403, "forbidden")
 
 
@@ -80,17 +80,17 @@ def enrolled(kind: Any, starts_on: str, ends_on: str | None = None) -> MemberEnr
 @pytest.mark.rule("BOOK-6")
 async def test_support_books_video_for_members_with_health_insurance_alone(world: World) -> None:
     room_id = await world.room()
-    nobody = await book_as(world, "support", "sam", world.wish(room_id))
+    nobody = await book_as(world, "support", "sam", world.booking_body(room_id))
     assert (nobody.status_code, slug(nobody)) == (403, "support-may-not")
     await world.handle(enrolled("health_insurance", "2026-11-01", "2026-11-28"))
-    answer = await book_as(world, "support", "sam", world.wish(room_id))
+    answer = await book_as(world, "support", "sam", world.booking_body(room_id))
     assert (answer.status_code, answer.json()["status"]) == (202, "requested")
     assert (await world.published("SessionRequested")).booked_by == "support"
     after = START + timedelta(days=3)
-    for body in (world.wish(room_id, modality="audio"), world.wish(room_id, after)):
+    for body in (world.booking_body(room_id, modality="audio"), world.booking_body(room_id, after)):
         refused = await book_as(world, "support", "sam", body)
         assert (refused.status_code, slug(refused)) == (403, "support-may-not")
-    elsewhere = await book_as(world, "support", "sam", world.wish(new_id()))
+    elsewhere = await book_as(world, "support", "sam", world.booking_body(new_id()))
     assert (elsewhere.status_code, slug(elsewhere)) == (404, "not-found")
 
 
@@ -98,7 +98,7 @@ async def test_support_books_video_for_members_with_health_insurance_alone(world
 async def test_support_books_for_no_other_plan(world: World) -> None:
     room_id = await world.room()
     await world.handle(enrolled("eap", "2026-11-01"))
-    answer = await book_as(world, "support", "sam", world.wish(room_id))
+    answer = await book_as(world, "support", "sam", world.booking_body(room_id))
     assert (answer.status_code, slug(answer)) == (403, "support-may-not")
 
 
@@ -106,8 +106,8 @@ async def test_support_books_for_no_other_plan(world: World) -> None:
 async def test_what_others_book_for_a_member_is_no_activity_of_the_members(world: World) -> None:
     room_id = await world.room()
     world.clock.moment = NOW + timedelta(hours=5)
-    await book_as(world, "provider", "dr-lee", world.wish(room_id))
+    await book_as(world, "provider", "dr-lee", world.booking_body(room_id))
     seen = [(await world.member.get(f"/v1/rooms/{room_id}")).json()["last_activity_at"]]
-    await book_as(world, "member", "anna", world.wish(room_id))
+    await book_as(world, "member", "anna", world.booking_body(room_id))
     seen.append((await world.member.get(f"/v1/rooms/{room_id}")).json()["last_activity_at"])
     assert seen == ["2026-11-23T09:00:00Z", "2026-11-23T14:00:00Z"]

@@ -216,7 +216,7 @@ async def test_of_two_changes_at_once_one_is_free(world: World) -> None:
     for number, room in enumerate(rooms):
         answer = await world.member.post(
             "/v1/sessions",
-            json=world.wish(room, NOW + (5 + number) * HOUR),
+            json=world.booking_body(room, NOW + (5 + number) * HOUR),
             headers={"Idempotency-Key": room},
         )
         session = answer.json()

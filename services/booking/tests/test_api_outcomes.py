@@ -155,7 +155,7 @@ async def test_time_off_cancels_the_sessions_that_the_provider_gave_up_without_l
     other = await world.room("bea", "dr-may")
     theirs = (
         await world.person("member", "bea").post(
-            "/v1/sessions", json=world.wish(other), headers={"Idempotency-Key": new_id()}
+            "/v1/sessions", json=world.booking_body(other), headers={"Idempotency-Key": new_id()}
         )
     ).json()
     await world.outbox()

@@ -120,7 +120,7 @@ async def test_rebooking_opens_the_room_that_the_provider_closed_once_it_is_rese
 @pytest.mark.rule("MISS-4", "BOOK-9")
 async def test_a_rebooking_with_the_same_key_is_one(world: World) -> None:
     session = await closed(world)
-    wish = world.wish(session["room_id"], world.clock.moment + DAY)
+    wish = world.booking_body(session["room_id"], world.clock.moment + DAY)
     answers = [
         await world.member.post("/v1/sessions", json=wish, headers={"Idempotency-Key": "again"}) for _ in range(2)
     ]

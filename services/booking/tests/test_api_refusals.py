@@ -54,7 +54,7 @@ async def test_a_closed_room_hides_neither_an_overdue_invoice_nor_coverage_that_
     room = await world.room()
     await world.provider.post(f"/v1/rooms/{room}/close")
     for wait in ({}, {"Prefer": "wait=5"}):
-        wish = world.wish(room, START, length_minutes=40)
+        wish = world.booking_body(room, START, length_minutes=40)
         refused = await world.member.post("/v1/sessions", json=wish, headers={"Idempotency-Key": new_id(), **wait})
         asked: Json = {"starts_at": START.isoformat(), "length_minutes": 40, "modality": "video"}
         said = (await world.member.get(f"/v1/rooms/{room}/bookability", params=asked)).json()["reasons"]

@@ -312,7 +312,7 @@ async def test_pages_neither_skip_nor_repeat(world: World) -> None:
     made = [await world.ask(START + timedelta(hours=n // 2)) for n in range(7)]
     other = await world.room("bea")
     await world.person("member", "bea").post(
-        "/v1/sessions", json=world.wish(other), headers={"Idempotency-Key": new_id()}
+        "/v1/sessions", json=world.booking_body(other), headers={"Idempotency-Key": new_id()}
     )
     for person, params, expected in (
         (world.member, {}, 7),

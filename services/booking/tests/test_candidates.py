@@ -103,7 +103,7 @@ async def away(world: World, room: str) -> None:
 async def busy(world: World, room: str) -> None:
     await covered(world)
     other = await world.room(provider="dr-other")
-    wish = world.wish(other, START + 15 * MINUTE)
+    wish = world.booking_body(other, START + 15 * MINUTE)
     await world.member.post("/v1/sessions", json=wish, headers={"Idempotency-Key": new_id()})
 
 
@@ -140,7 +140,7 @@ async def test_what_others_ask_for_meanwhile_is_no_reason_for_the_slot_is_held(w
     await covered(world)
     await working(world)
     room, other = await world.room(), await world.room("ben")
-    wish = world.wish(other, START)
+    wish = world.booking_body(other, START)
     asked = await world.person("member", "ben").post("/v1/sessions", json=wish, headers={"Idempotency-Key": new_id()})
     assert asked.status_code == 202
     (answer,) = await answers(world, proposal(room))

@@ -13,8 +13,8 @@ from makegood_booking.domain import attendance, booking, cancelling, disputes, m
 from makegood_booking.domain.actions import GUARDS, Action, Reader, actions
 from makegood_booking.domain.in_person import say_outcome
 from makegood_booking.domain.money import Costs, Money
-from makegood_booking.domain.rescheduling import MoveWish, extend, reschedule
-from makegood_booking.domain.session import Changed, Refusal, Session
+from makegood_booking.domain.rescheduling import RescheduleCommand, extend, reschedule
+from makegood_booking.domain.session import Refusal, Session, Transition
 
 from .examples import HOUR, MINUTE, NOW, START, requested
 
@@ -42,7 +42,7 @@ def in_person() -> Session:
 
 
 def done(result: Any) -> Session:
-    assert isinstance(result, Changed), result
+    assert isinstance(result, Transition), result
     return result.session
 
 
@@ -66,7 +66,7 @@ def after(session: Session, way: list[tuple[str, Any, int]]) -> tuple[Session, A
             case "decline":
                 result = attendance.decline(session, now)
             case "cancel":
-                result = cancelling.cancel(session, party, True, now) if minutes == 60 else Changed(session)
+                result = cancelling.cancel(session, party, True, now) if minutes == 60 else Transition(session)
             case "join":
                 result = attendance.join(session, party, now)
             case "leave":
@@ -76,11 +76,11 @@ def after(session: Session, way: list[tuple[str, Any, int]]) -> tuple[Session, A
             case "refused":
                 result = booking.slot_refused(session, [], now)
             case "move":
-                wish = MoveWish(session.booked.starts_at + HOUR, accept_forfeit=True)
+                wish = RescheduleCommand(session.booked.starts_at + HOUR, accept_forfeit=True)
                 result = reschedule(session, wish, party, "move", "therapy", now)
             case _:
                 result = disputes.dispute(session, party, "i_was_there", now)
-        if isinstance(result, Changed):
+        if isinstance(result, Transition):
             session = result.session
     return session, now
 
@@ -106,7 +106,9 @@ def command(name: str, reader: Any, session: Session, now: Any, accept: bool) ->
             return cancelling.cancel(session, reader, accept, now)
         case "reschedule":
             starts_at = max(session.booked.starts_at, now) + 7 * MINUTE
-            return reschedule(session, MoveWish(starts_at, accept_forfeit=accept), reader, "id", "therapy", now)
+            return reschedule(
+                session, RescheduleCommand(starts_at, accept_forfeit=accept), reader, "id", "therapy", now
+            )
         case "extend":
             return extend(session, session.booked.ends_at + 5 * MINUTE, None, "id", now)
         case "join":
@@ -139,7 +141,7 @@ def test_what_is_told_allowed_succeeds_and_what_is_told_refused_is_refused_for_t
             assert result.code == "forfeit-not-accepted"
             result = command(action.action, reader, session, now, accept=True)
         if action.allowed:
-            assert isinstance(result, Changed), action
+            assert isinstance(result, Transition), action
             assert action.reason is None
         else:
             assert isinstance(result, Refusal), action
@@ -147,7 +149,7 @@ def test_what_is_told_allowed_succeeds_and_what_is_told_refused_is_refused_for_t
     names = {action.action for action in actions(session, reader, now)}
     for name in GUARDS[reader].keys() - names - {"outcome"}:  # what was done already is no button
         again = command(name, reader, session, now, accept=True)
-        assert isinstance(again, Changed)
+        assert isinstance(again, Transition)
         assert again.session.version == attendance.as_of(session, now)[0].version
 
 

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from makegood_booking.domain.bookability import (
-    Calendar,
     Kind,
-    Known,
+    MemberContext,
+    TakenTime,
     free,
     kind_in_question,
     nothing_free,
@@ -26,7 +26,7 @@ from makegood_booking.domain.bookability import (
 from makegood_booking.domain.bookability import Question as Asked
 from makegood_booking.domain.coverage import Enrolment, Lot, covering, latest
 from makegood_booking.domain.policy import STANDARD
-from makegood_booking.domain.remedies import Circumstances, remedy
+from makegood_booking.domain.remedies import RemedyContext, remedy
 from makegood_booking.domain.rooms import is_available, room_reasons
 from makegood_calendar.hours import Hours
 from makegood_calendar.offers import Schedule
@@ -85,11 +85,11 @@ lots = st.lists(
 
 @st.composite
 def schedules(draw: st.DrawFn) -> Schedule:
-    def stretch() -> Any:
+    def hours_range() -> Any:
         start = draw(st.integers(0, 90)) * 15
         return start, min(1440, start + draw(st.integers(1, 40)) * 15)
 
-    weekly = tuple((stretch(),) if draw(st.booleans()) else () for _ in range(7))
+    weekly = tuple((hours_range(),) if draw(st.booleans()) else () for _ in range(7))
     return Schedule(
         hours=Hours(ZoneInfo(draw(st.sampled_from(ZONES))), weekly),
         step=timedelta(minutes=draw(st.sampled_from([15, 20, 60]))),
@@ -102,13 +102,13 @@ def schedules(draw: st.DrawFn) -> Schedule:
     )
 
 
-def known(**what: Any) -> Known:
-    return Known(ROOM, NOW, STANDARD, **what)
+def context(**what: Any) -> MemberContext:
+    return MemberContext(ROOM, NOW, STANDARD, **what)
 
 
 kinds = st.builds(Kind, st.sampled_from(LENGTHS), st.sampled_from(MODALITIES))
 calendars = st.builds(
-    Calendar,
+    TakenTime,
     *(
         st.lists(
             st.tuples(soon, st.integers(1, 12)).map(lambda span: (span[0], span[0] + span[1] * 15 * MINUTE)), max_size=4
@@ -125,7 +125,7 @@ def test_a_moment_is_paid_for_exactly_where_no_reason_says_otherwise(
 ) -> None:
     if moment < NOW:
         return
-    member = known(enrolments=plans, lots=left, schedule=schedule)
+    member = context(enrolments=plans, lots=left, schedule=schedule)
     spans = list(payable(member, kind, NOW, NOW + 30 * DAY))
     assert any(start <= moment < end for start, end in spans) == (pay_reasons(member, moment, kind, NOW) == ())
     owing = replace(member, owes=True)
@@ -135,9 +135,9 @@ def test_a_moment_is_paid_for_exactly_where_no_reason_says_otherwise(
 @pytest.mark.rule("BOOK-8", "AVAIL-2")
 @given(schedules(), kinds, calendars, soon)
 def test_a_start_is_free_exactly_where_no_reason_says_otherwise(
-    schedule: Schedule, kind: Kind, taken: Calendar, moment: datetime
+    schedule: Schedule, kind: Kind, taken: TakenTime, moment: datetime
 ) -> None:
-    here = known(schedule=schedule)
+    here = context(schedule=schedule)
     span = startable(here, kind, NOW)
     starts = set() if span is None else set(free(here, kind, span, taken, NOW))
     candidates = {moment, *list(starts)[:20], *schedule.hours.grid(moment, moment + DAY, schedule.step)}
@@ -191,7 +191,7 @@ def test_coverage_is_what_one_enrolment_after_the_other_makes_of_it(
 def test_what_is_asked_about_is_kept_and_the_rest_is_of_plan_or_provider(
     plans: list[Enrolment], schedule: Schedule | None, length: int | None, modality: Any
 ) -> None:
-    member = known(enrolments=plans, schedule=schedule)
+    member = context(enrolments=plans, schedule=schedule)
     kind = kind_in_question(member, Asked(None, length, modality), NOW)
     if kind is not None:
         assert length in (None, kind.length_minutes)
@@ -207,7 +207,7 @@ def test_what_is_asked_about_is_kept_and_the_rest_is_of_plan_or_provider(
 def test_every_reason_there_is_has_a_remedy(plan_kind: Any) -> None:
     for code in get_args(ReasonCode):
         for available in (True, False):
-            at = Circumstances("room", "anna", "dr-lee", plan_kind, provider_available=available)
+            at = RemedyContext("room", "anna", "dr-lee", plan_kind, provider_available=available)
             helps = remedy(code, at)
             assert helps.href is None or helps.href.startswith("/v1/")
 

@@ -9,7 +9,7 @@ from itertools import permutations
 import pytest
 from makegood_booking.domain import booking
 from makegood_booking.domain.attendance import next_due, time_passed
-from makegood_booking.domain.booking import NOT_IN_TIME, Unfit, unfit
+from makegood_booking.domain.booking import NOT_IN_TIME, InvalidField, invalid_field
 from makegood_booking.domain.policy import STANDARD
 from makegood_booking.domain.session import CreditState, Session
 from makegood_contracts.events import (
@@ -21,7 +21,20 @@ from makegood_contracts.events import (
 )
 from makegood_contracts.reasons import Reason
 
-from .examples import HOUR, MINUTE, NOW, ROOM, START, confirmed, done, names, only_event, requested, reserved, wish
+from .examples import (
+    HOUR,
+    MINUTE,
+    NOW,
+    ROOM,
+    START,
+    booking_request,
+    confirmed,
+    done,
+    names,
+    only_event,
+    requested,
+    reserved,
+)
 
 TAKEN = Reason(code="slot-taken", detail="Another session takes that time.")
 NO_CREDIT = Reason(code="no-session-credits", detail="No credit is left.")
@@ -30,7 +43,7 @@ NO_LENGTH = Reason(code="length-not-in-plan", detail="The plan does not include 
 
 @pytest.mark.rule("BOOK-1")
 def test_a_request_asks_for_slot_and_credit_until_a_moment() -> None:
-    event = only_event(booking.request("id", wish(), ROOM, "member", STANDARD, NOW))
+    event = only_event(booking.request_session("id", booking_request(), ROOM, "member", STANDARD, NOW))
     assert isinstance(event, SessionRequested)
     assert (event.hold_until, event.policy_version, event.session_version) == (NOW + 15 * MINUTE, 1, 1)
     assert (event.starts_at, event.ends_at) == (START, START + 30 * MINUTE)
@@ -198,20 +211,20 @@ def test_the_deadline_to_confirm(ahead: timedelta, by_start: timedelta | None, b
 @pytest.mark.parametrize(
     ("bad", "field"),
     [
-        (wish(NOW), "starts_at"),
-        (wish(NOW - MINUTE), "starts_at"),
-        (wish(NOW + timedelta(days=366, minutes=1)), "starts_at"),
-        (wish(length_minutes=4), "length_minutes"),
-        (wish(length_minutes=481), "length_minutes"),
-        (wish(time_zone="Mars/Olympus"), "time_zone"),
-        (wish(modality="in_person"), "venue_id"),
-        (wish(modality="video", venue_id="v"), "venue_id"),
+        (booking_request(NOW), "starts_at"),
+        (booking_request(NOW - MINUTE), "starts_at"),
+        (booking_request(NOW + timedelta(days=366, minutes=1)), "starts_at"),
+        (booking_request(length_minutes=4), "length_minutes"),
+        (booking_request(length_minutes=481), "length_minutes"),
+        (booking_request(time_zone="Mars/Olympus"), "time_zone"),
+        (booking_request(modality="in_person"), "venue_id"),
+        (booking_request(modality="video", venue_id="v"), "venue_id"),
     ],
 )
 @pytest.mark.rule("BOOK-1")
-def test_what_nobody_can_book(bad: booking.Wish, field: str) -> None:
-    fault = unfit(bad, STANDARD, NOW)
-    assert isinstance(fault, Unfit)
+def test_what_nobody_can_book(bad: booking.BookingRequest, field: str) -> None:
+    fault = invalid_field(bad, STANDARD, NOW)
+    assert isinstance(fault, InvalidField)
     assert fault.field == field
 
 
@@ -219,16 +232,16 @@ def test_what_nobody_can_book(bad: booking.Wish, field: str) -> None:
 @pytest.mark.parametrize(
     "good",
     [
-        wish(NOW + timedelta(seconds=1)),
-        wish(NOW + timedelta(days=366)),
-        wish(length_minutes=5),
-        wish(length_minutes=480),
-        wish(modality="in_person", venue_id="v"),
-        wish(modality="chat"),
+        booking_request(NOW + timedelta(seconds=1)),
+        booking_request(NOW + timedelta(days=366)),
+        booking_request(length_minutes=5),
+        booking_request(length_minutes=480),
+        booking_request(modality="in_person", venue_id="v"),
+        booking_request(modality="chat"),
     ],
 )
-def test_what_may_be_asked_for(good: booking.Wish) -> None:
-    assert unfit(good, STANDARD, NOW) is None
+def test_what_may_be_asked_for(good: booking.BookingRequest) -> None:
+    assert invalid_field(good, STANDARD, NOW) is None
 
 
 @pytest.mark.rule("BOOK-3")

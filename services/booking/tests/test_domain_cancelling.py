@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from makegood_booking.domain import moves
 from makegood_booking.domain.attendance import as_of, join, leave
 from makegood_booking.domain.cancelling import cancel, forfeits_by_moving, forfeits_now, free_until
-from makegood_booking.domain.rescheduling import MoveWish, extend, reschedule
-from makegood_booking.domain.session import Changed, Refusal, Session, was_present
+from makegood_booking.domain.rescheduling import RescheduleCommand, extend, reschedule
+from makegood_booking.domain.session import Refusal, Session, Transition, was_present
 from makegood_contracts.events import InvoiceWish, Party
 
 from .examples import HOUR, MINUTE, NOW, START, attended, confirmed, done, only_event
@@ -25,7 +25,7 @@ INVOICE = InvoiceWish(amount_minor=2500, currency="USD", due_on=date(2026, 12, 2
 
 
 def moved_by_provider() -> Session:
-    asked = done(reschedule(confirmed(), MoveWish(SOON), "provider", "move", "therapy", NOW))
+    asked = done(reschedule(confirmed(), RescheduleCommand(SOON), "provider", "move", "therapy", NOW))
     return done(moves.carried_out(done(moves.paid_for(asked, "move", None, NOW)), "move", NOW))
 
 
@@ -84,10 +84,10 @@ def test_cooling_off_goes_on_after_the_start_for_a_member_who_has_not_come(minut
 def test_cooling_off_is_not_for_a_move() -> None:
     session = confirmed(SOON)
     assert (forfeits_now(session, NOW), forfeits_by_moving(session, NOW)) == (False, True)
-    refused = reschedule(session, MoveWish(START), "member", "move", "therapy", NOW)
+    refused = reschedule(session, RescheduleCommand(START), "member", "move", "therapy", NOW)
     assert isinstance(refused, Refusal)
     assert (refused.code, refused.free_until) == ("forfeit-not-accepted", SOON - 48 * HOUR)
-    asked = reschedule(session, MoveWish(SOON + HOUR, accept_forfeit=True), "member", "move", "therapy", NOW)
+    asked = reschedule(session, RescheduleCommand(SOON + HOUR, accept_forfeit=True), "member", "move", "therapy", NOW)
     later = done(moves.carried_out(done(moves.paid_for(done(asked), "move", "credit", NOW)), "move", NOW))
     assert not costs(later, NOW + 15 * MINUTE)
     assert costs(later, NOW + 15 * MINUTE + TICK), "the time runs from the booking, not from the move"
@@ -194,7 +194,7 @@ def test_what_is_said_is_what_it_costs(
     for party, step, second in sorted(steps, key=lambda each: each[2]):
         moment = START + timedelta(seconds=second)
         result = step(session, party, moment) if moment <= now else None  # type: ignore[operator]
-        session = result.session if isinstance(result, Changed) else session
+        session = result.session if isinstance(result, Transition) else session
     session = as_of(session, now)[0]
     if session.over or now >= session.booked.ends_at:
         return

@@ -7,7 +7,7 @@ from datetime import date, timedelta
 import pytest
 from makegood_booking.domain import moves
 from makegood_booking.domain.attendance import next_due
-from makegood_booking.domain.booking import Unfit
+from makegood_booking.domain.booking import InvalidField
 from makegood_booking.domain.rescheduling import extend
 from makegood_booking.domain.session import Refusal
 from makegood_contracts.events import InvoiceWish, SessionExtended
@@ -60,7 +60,7 @@ def test_what_cannot_be_extended() -> None:
         (later, past, "invoice/due_on"),
     ):
         fault = extend(confirmed(), ends_at, invoice, "move", NOW)
-        assert isinstance(fault, Unfit)
+        assert isinstance(fault, InvalidField)
         assert fault.field == field
 
 
@@ -88,4 +88,4 @@ def test_an_invoice_is_due_today_at_the_earliest_where_the_session_is(zone: str,
     due = InvoiceWish(amount_minor=1, currency="USD", due_on=date(2026, 11, today))
     assert names(extend(session, START + HOUR, due, "move", now)) == ["SessionExtensionRequested"]
     past = InvoiceWish(amount_minor=1, currency="USD", due_on=date(2026, 11, today - 1))
-    assert isinstance(extend(session, START + HOUR, past, "move", now), Unfit)
+    assert isinstance(extend(session, START + HOUR, past, "move", now), InvalidField)

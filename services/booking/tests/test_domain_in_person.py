@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from makegood_booking.api.parameters import session_policy
 from makegood_booking.domain.actions import Action, Reader, actions
 from makegood_booking.domain.attendance import join, leave, next_due, time_passed
-from makegood_booking.domain.booking import Unfit
+from makegood_booking.domain.booking import InvalidField
 from makegood_booking.domain.cancelling import call_off, cancel, forfeits_now, free_until
 from makegood_booking.domain.in_person import CheckIn, check_in, say_outcome
-from makegood_booking.domain.session import OVER, Changed, Refusal, Session
+from makegood_booking.domain.session import OVER, Refusal, Session, Transition
 from makegood_contracts.check_in import digest, is_code, new_code
 from makegood_contracts.events import MemberNoShow, Outcome, OutcomeAsked, Party, ProviderMissed, SessionCompleted
 
@@ -63,7 +63,7 @@ def test_the_provider_checks_in_for_both_without_a_code(minutes: int) -> None:
 
 
 def done_events(result: object) -> tuple[Any, ...]:
-    assert isinstance(result, Changed), result
+    assert isinstance(result, Transition), result
     return result.events
 
 
@@ -102,10 +102,10 @@ def test_what_says_nothing_is_no_check_in() -> None:
         ("member", BOTH, "both"),
     ):
         result = check_in(in_person(), party, how, KNOWN, START)  # type: ignore[arg-type]
-        assert isinstance(result, Unfit)
+        assert isinstance(result, InvalidField)
         assert result.field == field
     for how in (WITH_CODE, BOTH):
-        assert isinstance(check_in(confirmed(), "provider", how, KNOWN, START), Unfit)
+        assert isinstance(check_in(confirmed(), "provider", how, KNOWN, START), InvalidField)
     assert names(check_in(confirmed(), "provider", CheckIn(), None, START)) == ["SessionJoined"]
 
 
@@ -261,7 +261,7 @@ def test_whatever_is_checked_in_it_ends_once_and_no_member_who_came_pays_for_a_m
 
     def take(result: Any) -> None:
         nonlocal session
-        if isinstance(result, Changed):
+        if isinstance(result, Transition):
             session = result.session
             told.extend(names(result))
 

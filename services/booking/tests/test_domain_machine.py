@@ -12,9 +12,9 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 from makegood_booking.domain import attendance, booking, cancelling, disputes, moves, rescheduling
-from makegood_booking.domain.booking import Unfit
-from makegood_booking.domain.rescheduling import MoveWish
-from makegood_booking.domain.session import OVER, Changed, CreditState, Refusal, Session, was_present
+from makegood_booking.domain.booking import InvalidField
+from makegood_booking.domain.rescheduling import RescheduleCommand
+from makegood_booking.domain.session import OVER, CreditState, Refusal, Session, Transition, was_present
 from makegood_contracts.events import (
     Event,
     OutcomeCorrected,
@@ -79,8 +79,8 @@ class Life(RuleBasedStateMachine):
         self.place = (asked.booked.starts_at, asked.booked.ends_at)
         self.asked = []
 
-    def take(self, result: Changed | Refusal | Unfit) -> None:
-        if not isinstance(result, Changed):
+    def take(self, result: Transition | Refusal | InvalidField) -> None:
+        if not isinstance(result, Transition):
             return
         status: str = self.session.status
         version = self.session.version
@@ -114,7 +114,7 @@ class Life(RuleBasedStateMachine):
 
     @rule(held=st.booleans())
     def slot(self, held: bool) -> None:
-        held_or_not: Callable[[], Changed] = (
+        held_or_not: Callable[[], Transition] = (
             (lambda: booking.slot_held(self.session, self.now))
             if held
             else (lambda: booking.slot_refused(self.session, REASON, self.now))
@@ -159,12 +159,14 @@ class Life(RuleBasedStateMachine):
     @rule(party=PARTIES, minutes=st.integers(-2 * 24 * 60, 4 * 24 * 60), longer=st.booleans(), accept=st.booleans())
     def reschedule(self, party: Party, minutes: int, longer: bool, accept: bool) -> None:
         booked = self.session.booked
-        wish = MoveWish(booked.starts_at + timedelta(minutes=minutes), 90 if longer else None, accept_forfeit=accept)
+        wish = RescheduleCommand(
+            booked.starts_at + timedelta(minutes=minutes), 90 if longer else None, accept_forfeit=accept
+        )
         before, pending = self.session, self.session.move_pending
         result = rescheduling.reschedule(self.session, wish, party, f"move {len(self.asked)}", "therapy", self.now)
         self.take(result)
         self.remember(pending)
-        if isinstance(result, Changed) and self.session.move_pending:
+        if isinstance(result, Transition) and self.session.move_pending:
             assert self.session.move is not None
             assert not (party == "provider" and self.session.move.forfeits)
             assert not (before.moved_by_provider and self.session.move.forfeits), "RESC-3"

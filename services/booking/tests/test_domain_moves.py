@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 from makegood_booking.domain import moves
 from makegood_booking.domain.attendance import confirm, join, next_due, time_passed
-from makegood_booking.domain.booking import Unfit, credit_moved
+from makegood_booking.domain.booking import InvalidField, credit_moved
 from makegood_booking.domain.cancelling import cancel, forfeits_now, free_until
-from makegood_booking.domain.rescheduling import MoveWish, extend, reschedule
-from makegood_booking.domain.session import Changed, Refusal, Session
+from makegood_booking.domain.rescheduling import RescheduleCommand, extend, reschedule
+from makegood_booking.domain.session import Refusal, Session, Transition
 from makegood_contracts.events import (
     InvoiceWish,
     Party,
@@ -46,7 +46,7 @@ NO_CREDIT = Reason(code="no-session-credits", detail="No credit is left.")
 
 
 def asked(session: Session, by: Party = "member", now: Any = NOW, **wish: Any) -> Any:
-    return reschedule(session, MoveWish(**{"starts_at": NEW, **wish}), by, "move", "psychiatry", now)
+    return reschedule(session, RescheduleCommand(**{"starts_at": NEW, **wish}), by, "move", "psychiatry", now)
 
 
 def moved(session: Session, by: Party = "member", now: Any = NOW, **wish: Any) -> Session:
@@ -108,7 +108,7 @@ def test_a_refused_move_leaves_everything_as_it_was(who: str) -> None:
     assert after.move is not None
     assert (after.move.state, after.move.purchasable) == ("refused", True if who == "credits" else None)
     assert without_version(replace(after, move=None)) == without_version(session)
-    assert isinstance(asked(after), Changed), "another one may be asked for"
+    assert isinstance(asked(after), Transition), "another one may be asked for"
 
 
 @pytest.mark.rule("RESC-1")
@@ -148,7 +148,7 @@ def test_one_move_at_a_time_and_none_to_where_the_session_is() -> None:
     assert code(asked(pending, "provider", starts_at=NEW + HOUR)) == "move-pending"
     assert code(extend(pending, START + HOUR, None, "other", NOW)) == "move-pending"
     session = confirmed()
-    assert asked(session, starts_at=START) == Changed(session)
+    assert asked(session, starts_at=START) == Transition(session)
 
 
 @pytest.mark.rule("RESC-1")
@@ -164,7 +164,7 @@ def test_one_move_at_a_time_and_none_to_where_the_session_is() -> None:
 )
 def test_where_nobody_can_move_to(wish: dict[str, Any], field: str) -> None:
     fault = asked(confirmed(), **wish)
-    assert isinstance(fault, Unfit)
+    assert isinstance(fault, InvalidField)
     assert fault.field == field
 
 

@@ -30,13 +30,13 @@ from .examples import (
     ROOM,
     START,
     attended,
+    booking_request,
     confirmed,
     done,
     names,
     only_event,
     requested,
     reserved,
-    wish,
 )
 
 TICK = timedelta(microseconds=1)
@@ -96,7 +96,7 @@ def test_a_confirmed_session_says_when_to_remind_of_it(notice: timedelta, hours:
 
 @pytest.mark.rule("BOOK-5")
 def test_what_the_provider_books_is_confirmed_at_once_when_slot_and_credit_are_held() -> None:
-    asked = booking.request(new_id(), wish(), ROOM, "provider", STANDARD, NOW)
+    asked = booking.request_session(new_id(), booking_request(), ROOM, "provider", STANDARD, NOW)
     held = booking.slot_held(done(asked), NOW)
     assert (names(held), done(held).status) == ([], "requested"), "it costs a credit, too"
     result = booking.credit_held(done(held), False, NOW)
@@ -107,12 +107,12 @@ def test_what_the_provider_books_is_confirmed_at_once_when_slot_and_credit_are_h
 
 @pytest.mark.rule("BOOK-6")
 def test_support_books_video_for_health_insurance_alone() -> None:
-    assert support_may_book(wish(), "health_insurance")
+    assert support_may_book(booking_request(), "health_insurance")
     for plan in ("out_of_pocket", "eap", "sponsored", None):
-        assert not support_may_book(wish(), plan)
+        assert not support_may_book(booking_request(), plan)
     for modality in ("audio", "chat"):
-        assert not support_may_book(wish(modality=modality), "health_insurance")
-    assert not support_may_book(wish(modality="in_person", venue_id="v"), "health_insurance")
+        assert not support_may_book(booking_request(modality=modality), "health_insurance")
+    assert not support_may_book(booking_request(modality="in_person", venue_id="v"), "health_insurance")
 
 
 @pytest.mark.rule("MISS-5")

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from makegood_booking.domain.attendance import join, leave, mark_no_show, time_passed
 from makegood_booking.domain.policy import STANDARD
-from makegood_booking.domain.session import Changed, Refusal, Session
+from makegood_booking.domain.session import Refusal, Session, Transition
 from makegood_contracts.events import Party, ProviderMissed
 
 from .examples import MINUTE, START, confirmed, done, names
@@ -207,8 +207,8 @@ def test_a_no_show_is_marked_from_the_room_and_only_of_a_member_who_was_not_pres
     moment: float | timedelta, walks: tuple[Walk, ...], possible: bool
 ) -> None:
     result = mark_no_show(walked(confirmed(), *walks), START + after_start(moment))
-    assert isinstance(result, Changed) == possible
-    if isinstance(result, Changed):
+    assert isinstance(result, Transition) == possible
+    if isinstance(result, Transition):
         assert result.session.status == "member_no_show"
     else:
         assert isinstance(result, Refusal)
@@ -310,7 +310,7 @@ def test_however_they_come_and_go_the_outcome_is_that_of_the_table(
             result = time_passed(session, START + moment * half)
             session, told = result.session, told + list(result.events)
         stepped: Any = step(session, party, START + moment * half)
-        if isinstance(stepped, Changed):
+        if isinstance(stepped, Transition):
             session, told = stepped.session, told + list(stepped.events)
     last = time_passed(session, START + 200 * half)
     session, told = last.session, told + list(last.events)

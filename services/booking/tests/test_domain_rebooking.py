@@ -12,8 +12,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from makegood_booking.domain.actions import Action, actions
 from makegood_booking.domain.attendance import decline, join, time_passed
-from makegood_booking.domain.bookability import Calendar, Kind, Known, pay_reasons, rebook_refused, slot_reasons
-from makegood_booking.domain.booking import credit_held, request, slot_held, slot_refused
+from makegood_booking.domain.bookability import (
+    Kind,
+    MemberContext,
+    TakenTime,
+    pay_reasons,
+    rebook_refused,
+    slot_reasons,
+)
+from makegood_booking.domain.booking import credit_held, request_session, slot_held, slot_refused
 from makegood_booking.domain.cancelling import call_off, cancel
 from makegood_booking.domain.coverage import Enrolment, Lot, sessions_left
 from makegood_booking.domain.disputes import correct
@@ -22,7 +29,7 @@ from makegood_booking.domain.policy import STANDARD
 from makegood_booking.domain.rebooking import (
     RIGHT,
     PastBooking,
-    Place,
+    RebookingContext,
     rebookable_until,
     reopened,
     reopens,
@@ -35,7 +42,7 @@ from makegood_calendar.hours import Hours
 from makegood_calendar.offers import Schedule
 from makegood_contracts.events import Modality
 
-from .examples import HOUR, MINUTE, NOW, ROOM, START, attended, confirmed, done, requested, reserved, wish
+from .examples import HOUR, MINUTE, NOW, ROOM, START, attended, booking_request, confirmed, done, requested, reserved
 
 DAY = timedelta(days=1)
 TODAY = NOW.date()
@@ -71,9 +78,11 @@ def again(now: datetime = LATER, **other: Any) -> Session:
     return reserved(now + 10 * DAY, now, **other)
 
 
-def place(*sessions: Session, room: Any = CLOSED, **other: Any) -> Place:
+def place(*sessions: Session, room: Any = CLOSED, **other: Any) -> RebookingContext:
     facts: dict[str, Any] = {"provider_available": True, "another_room": False, **other}
-    return Place(room, LATER, STANDARD, rights=rights([row(session) for session in sessions], LATER), **facts)
+    return RebookingContext(
+        room, LATER, STANDARD, rights=rights([row(session) for session in sessions], LATER), **facts
+    )
 
 
 MADE_GOOD = Lot("lot", 1, 30, MISSED_AT + RIGHT, made_for_minutes=30)
@@ -85,10 +94,10 @@ def works(length_minutes: int = 30, hours: tuple[tuple[int, int], ...] = ((0, 14
     return Schedule(Hours(ZoneInfo("UTC"), (hours,) * 7), 15 * MINUTE, none, none, none, 60 * day, lengths, "therapy")
 
 
-def known(*sessions: Session, room: Any = CLOSED, **other: Any) -> Known:
+def context(*sessions: Session, room: Any = CLOSED, **other: Any) -> MemberContext:
     """A room with a provider who works, and a member whose credit was made good."""
     facts: dict[str, Any] = {"schedule": works(), "lots": [MADE_GOOD], **other}
-    return Known(room, LATER, STANDARD, rights=rights([row(session) for session in sessions], LATER), **facts)
+    return MemberContext(room, LATER, STANDARD, rights=rights([row(session) for session in sessions], LATER), **facts)
 
 
 @pytest.mark.rule("MISS-4")
@@ -205,7 +214,7 @@ def test_rights_and_bookings_are_matched_one_to_one(steps: list[tuple[int, str]]
     assert [right.session_id for right in rights(known, now)] == [str(each) for each in open_]
 
 
-def button(session: Session, where: Known | None, now: datetime = LATER) -> Action | None:
+def button(session: Session, where: MemberContext | None, now: datetime = LATER) -> Action | None:
     return next((action for action in actions(session, "member", now, where) if action.action == "rebook"), None)
 
 
@@ -213,8 +222,8 @@ def button(session: Session, where: Known | None, now: datetime = LATER) -> Acti
 def test_the_button_is_what_the_booking_would_be_told() -> None:
     session = missed()
     allowed = Action("rebook", True, until=MISSED_AT + 30 * DAY)
-    assert button(session, known(session)) == allowed
-    assert button(session, known(session, room=ROOM)) == allowed, "open all the time"
+    assert button(session, context(session)) == allowed
+    assert button(session, context(session, room=ROOM)) == allowed, "open all the time"
     by_member = close_room(ROOM, START, "member")[0]
     closed: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
         "closed by the member": ({"room": by_member}, {"room": by_member}),
@@ -222,7 +231,7 @@ def test_the_button_is_what_the_booking_would_be_told() -> None:
         "another room is active": ({"another_room": True}, {"another_room": True}),
     }
     for why, (facts, where) in closed.items():
-        assert button(session, known(session, **facts)) == Action("rebook", False, reason="room-closed"), why
+        assert button(session, context(session, **facts)) == Action("rebook", False, reason="room-closed"), why
         assert not reopens(place(session, **where), 30, "video"), why
     refused: dict[Any, dict[str, Any]] = {
         "slot-not-offered": {"room": ROOM, "schedule": works(hours=())},
@@ -231,18 +240,18 @@ def test_the_button_is_what_the_booking_would_be_told() -> None:
         "length-not-in-plan": {"lots": [], "enrolments": [enrolment()]},
     }
     for reason, facts in refused.items():
-        assert button(session, known(session, **facts)) == Action("rebook", False, reason=reason)
-    other_length = known(session, schedule=works(length_minutes=45))
+        assert button(session, context(session, **facts)) == Action("rebook", False, reason=reason)
+    other_length = context(session, schedule=works(length_minutes=45))
     assert button(session, other_length) == Action("rebook", False, reason="slot-not-offered")
     soon = enrolment(LATER.date() + 5 * DAY, lengths=[30], live_credits=None)
-    assert button(session, known(session, lots=[], enrolments=[soon])) == allowed, "for a later day"
-    assert button(session, known(session, again())) is None, "it was rebooked already"
+    assert button(session, context(session, lots=[], enrolments=[soon])) == allowed, "for a later day"
+    assert button(session, context(session, again())) is None, "it was rebooked already"
     assert not reopens(place(session, again()), 30, "video")
     late = MISSED_AT + 30 * DAY
     assert button(session, None, late) == Action("rebook", False, reason="session-over")
     assert button(session, None, late - MINUTE) is None, "nothing is said without the room"
-    assert button(confirmed(), known(session), NOW) is None
-    assert "rebook" not in {action.action for action in actions(session, "provider", LATER, known(session))}
+    assert button(confirmed(), context(session), NOW) is None
+    assert "rebook" not in {action.action for action in actions(session, "provider", LATER, context(session))}
 
 
 SCHEDULES: dict[str, Schedule | None] = {
@@ -277,7 +286,7 @@ def test_button_and_booking_agree(
     first = LATER.date() + begins * DAY
     plans = [] if plan is None else [enrolment(first, None if ends is None else first + ends * DAY, **plan)]
     rest: dict[str, Any] = {"another_room": another, "owes": owes, "lots": lots, "enrolments": plans}
-    here = known(session, *([again()] if used else []), room=room, schedule=SCHEDULES[schedule], **rest)
+    here = context(session, *([again()] if used else []), room=room, schedule=SCHEDULES[schedule], **rest)
     if away:
         here = replace(here, active_at=LATER - 26 * DAY)
     refusal = rebook_refused(session.id, here, LATER)
@@ -292,7 +301,7 @@ def test_button_and_booking_agree(
         return
     kind = Kind(30, "video")
     told = [
-        [*slot_reasons(here, moment, kind, Calendar(), LATER), *pay_reasons(here, moment, kind, LATER)]
+        [*slot_reasons(here, moment, kind, TakenTime(), LATER), *pay_reasons(here, moment, kind, LATER)]
         for moment in (LATER + HOUR + day * DAY for day in range(60))
     ]
     assert (refusal is None) == any(not reasons for reasons in told)
@@ -301,7 +310,9 @@ def test_button_and_booking_agree(
 
 @pytest.mark.rule("MISS-4")
 def test_a_room_opens_again_with_the_reservation_and_with_nothing_before() -> None:
-    asked = done(request("id", wish(LATER + DAY), CLOSED, "member", STANDARD, LATER, reopens_room=True))
+    asked = done(
+        request_session("id", booking_request(LATER + DAY), CLOSED, "member", STANDARD, LATER, reopens_room=True)
+    )
     half = done(slot_held(asked, LATER))
     both = done(credit_held(half, False, LATER))
     assert [reserved_now(*pair) for pair in ((asked, half), (half, both), (both, both))] == [False, True, False]

@@ -8,8 +8,8 @@ import pytest
 from makegood_booking.domain import moves
 from makegood_booking.domain.attendance import confirm, join, mark_no_show, time_passed
 from makegood_booking.domain.disputes import correct
-from makegood_booking.domain.rescheduling import MoveWish, reschedule
-from makegood_booking.domain.session import Changed, Session
+from makegood_booking.domain.rescheduling import RescheduleCommand, reschedule
+from makegood_booking.domain.session import Session, Transition
 from makegood_contracts.events import MemberNoShow, OutcomeCorrected, Party
 
 from .examples import HOUR, MINUTE, NOW, confirmed, done
@@ -19,21 +19,21 @@ TICK = timedelta(microseconds=1)
 
 def moved(session: Session, by: Party, notice: timedelta, now: datetime = NOW) -> Session:
     """The session, moved at `now` to a start that is so far ahead, and confirmed."""
-    asked = reschedule(session, MoveWish(now + notice, accept_forfeit=True), by, "move", "therapy", now)
+    asked = reschedule(session, RescheduleCommand(now + notice, accept_forfeit=True), by, "move", "therapy", now)
     after = done(moves.carried_out(done(moves.paid_for(done(asked), "move", None, now)), "move", now))
     return done(confirm(after, now))
 
 
-def no_show(session: Session, by_hand: bool = False) -> Changed:
+def no_show(session: Session, by_hand: bool = False) -> Transition:
     start = session.booked.starts_at
     waits = done(join(session, "provider", start))
     found = mark_no_show(waits, start + 10 * MINUTE) if by_hand else time_passed(waits, start + 15 * MINUTE)
-    assert isinstance(found, Changed)
+    assert isinstance(found, Transition)
     assert (found.session.status, found.session.absent_party) == ("member_no_show", "member")
     return found
 
 
-def forfeits(changed: Changed) -> bool:
+def forfeits(changed: Transition) -> bool:
     (told,) = [event for event in changed.events if isinstance(event, MemberNoShow)]
     return told.forfeits
 
@@ -73,7 +73,7 @@ def test_a_corrected_outcome_says_whether_a_no_show_would_cost_the_credit() -> N
     for session, costs in ((moved(confirmed(), "provider", HOUR), False), (confirmed(), True)):
         missed = time_passed(session, session.booked.starts_at + 10 * MINUTE).session
         corrected = correct(missed, "member_no_show", "sam", missed.booked.starts_at + HOUR)
-        assert isinstance(corrected, Changed)
+        assert isinstance(corrected, Transition)
         (told,) = corrected.events
         assert isinstance(told, OutcomeCorrected)
         assert told.no_show_forfeits is costs

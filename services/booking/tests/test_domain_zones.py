@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 from makegood_booking.domain import moves
 from makegood_booking.domain.attendance import join
-from makegood_booking.domain.booking import Unfit
+from makegood_booking.domain.booking import InvalidField
 from makegood_booking.domain.cancelling import cancel, forfeits_by_moving
-from makegood_booking.domain.rescheduling import MoveWish, reschedule
-from makegood_booking.domain.session import Changed, Refusal, Session
+from makegood_booking.domain.rescheduling import RescheduleCommand, reschedule
+from makegood_booking.domain.session import Refusal, Session, Transition
 from makegood_contracts.events import Party, SessionMoved, SessionZoneChanged
 
 from .examples import HOUR, MINUTE, NOW, START, confirmed, done, names, only_event, requested, reserved, without_version
@@ -23,7 +23,7 @@ KOLKATA = "Asia/Kolkata"
 
 def zone(session: Session, by: Party = "member", now: datetime = NOW, **wish: Any) -> Any:
     there = {"starts_at": session.booked.starts_at, "time_zone": KOLKATA, **wish}
-    return reschedule(session, MoveWish(**there), by, "move", "therapy", now)
+    return reschedule(session, RescheduleCommand(**there), by, "move", "therapy", now)
 
 
 def code(result: object) -> str:
@@ -75,11 +75,11 @@ def test_with_anything_else_it_is_a_move() -> None:
 @pytest.mark.rule("RESC-5")
 def test_where_no_zone_can_be_changed() -> None:
     fault = zone(confirmed(), time_zone="Mars/Olympus")
-    assert isinstance(fault, Unfit)
+    assert isinstance(fault, InvalidField)
     assert fault.field == "time_zone"
     assert code(zone(requested())) == "not-confirmed"
     assert code(zone(done(cancel(confirmed(), "provider", False, NOW)))) == "session-over"
-    pending = done(reschedule(confirmed(), MoveWish(START + HOUR), "member", "move", "therapy", NOW))
+    pending = done(reschedule(confirmed(), RescheduleCommand(START + HOUR), "member", "move", "therapy", NOW))
     assert code(zone(pending)) == "move-pending"
 
 
@@ -99,12 +99,12 @@ def test_a_member_is_told_of_a_move_unless_both_starts_are_farther_away_than_the
     old: timedelta, new: timedelta, quiet: bool
 ) -> None:
     session, now = confirmed(), START - old
-    there = MoveWish(now + new, notify_member=False)
+    there = RescheduleCommand(now + new, notify_member=False)
     result = reschedule(session, there, "provider", "move", "therapy", now)
     if not quiet:
         assert code(result) == "member-must-be-told"
         assert isinstance(
-            reschedule(session, replace(there, notify_member=True), "provider", "m", "therapy", now), Changed
+            reschedule(session, replace(there, notify_member=True), "provider", "m", "therapy", now), Transition
         )
         return
     moved = moves.carried_out(done(moves.paid_for(done(result), "move", None, now)), "move", now)
@@ -117,7 +117,12 @@ def test_a_member_is_told_of_a_move_unless_both_starts_are_farther_away_than_the
 def test_a_member_moves_and_a_zone_changes_whatever_is_said_of_telling() -> None:
     late = START - HOUR
     mine = reschedule(
-        confirmed(), MoveWish(START + HOUR, notify_member=False, accept_forfeit=True), "member", "move", "therapy", late
+        confirmed(),
+        RescheduleCommand(START + HOUR, notify_member=False, accept_forfeit=True),
+        "member",
+        "move",
+        "therapy",
+        late,
     )
     assert names(mine) == ["SessionMoveRequested"]
     assert names(zone(confirmed(), "provider", late, notify_member=False)) == ["SessionZoneChanged"]

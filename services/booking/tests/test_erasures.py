@@ -155,7 +155,9 @@ async def test_an_erased_provider_is_neither_booked_nor_recommended(world: World
     helps = reasons(found)
     assert helps["room-closed"] == "match_new_provider"
     assert set(helps.values()) == {"match_new_provider"}, "nobody is sent to write to a provider who is gone"
-    booked = await world.member.post("/v1/sessions", json=world.wish(room), headers={"Idempotency-Key": new_id()})
+    booked = await world.member.post(
+        "/v1/sessions", json=world.booking_body(room), headers={"Idempotency-Key": new_id()}
+    )
     assert (booked.status_code, slug(booked)) == (409, "room-closed")
     again = await world.member.post(f"/v1/rooms/{room}/restart")
     assert (again.status_code, slug(again)) == (409, "restart-not-allowed")

@@ -244,7 +244,7 @@ async def test_between_real_topics_a_booking_waits_for_both_answers(
                 outcomes.append(
                     await people["member"].post(
                         "/v1/sessions",
-                        json=world.wish(room.json()["id"], now + timedelta(days=2), length_minutes=length),
+                        json=world.booking_body(room.json()["id"], now + timedelta(days=2), length_minutes=length),
                         headers={"Idempotency-Key": new_id(), "Prefer": "wait=20"},
                     )
                 )

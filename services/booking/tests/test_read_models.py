@@ -9,7 +9,7 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pytest
-from makegood_booking.domain.coverage import Enrolment, covering, stretches
+from makegood_booking.domain.coverage import Enrolment, coverage_periods, covering
 from makegood_booking.store import calendars, coverage
 from makegood_contracts.events import (
     CreditAdjusted,
@@ -168,10 +168,10 @@ async def test_coverage_ends_where_a_later_enrolment_begins_and_goes_on_where_th
 def test_of_enrolments_at_most_one_covers_an_instant() -> None:
     base = Enrolment("1", "anna", "a", "eap", date(2026, 12, 1), None, "UTC", [45], [], ["video"], 6, False, 1)
     earlier = replace(base, id="2", plan_id="b", starts_on=date(2026, 11, 1), sequence=2)
-    assert [stretch.enrolment.plan_id for stretch in stretches([base, earlier])] == ["b"]
+    assert [period.enrolment.plan_id for period in coverage_periods([base, earlier])] == ["b"]
     later = replace(base, id="3", plan_id="c", starts_on=date(2027, 1, 1), sequence=3)
-    found = stretches([later, base, earlier])
-    assert [(stretch.enrolment.plan_id, stretch.covers_until) for stretch in found] == [
+    found = coverage_periods([later, base, earlier])
+    assert [(period.enrolment.plan_id, period.covers_until) for period in found] == [
         ("b", datetime(2027, 1, 1, tzinfo=UTC)),
         ("c", None),
     ]

@@ -246,7 +246,7 @@ class World:
         assert answer.status_code in (200, 201), answer.text
         return str(answer.json()["id"])
 
-    def wish(self, room_id: str, starts_at: datetime = START, **other: Any) -> Json:
+    def booking_body(self, room_id: str, starts_at: datetime = START, **other: Any) -> Json:
         values = {
             "room_id": room_id,
             "starts_at": starts_at.isoformat(),
@@ -261,7 +261,7 @@ class World:
         """A session that was asked for; nobody has answered."""
         answer = await self.member.post(
             "/v1/sessions",
-            json=self.wish(await self.room(), starts_at, **other),
+            json=self.booking_body(await self.room(), starts_at, **other),
             headers={"Idempotency-Key": new_id()},
         )
         assert answer.status_code == 202, answer.text

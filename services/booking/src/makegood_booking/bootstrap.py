@@ -15,7 +15,7 @@ from makegood_chassis.service import Service, base
 from makegood_booking.api import (
     book,
     bookability,
-    changes,
+    endings,
     fhir,
     join_links,
     moving,
@@ -28,13 +28,13 @@ from makegood_booking.api import (
 from makegood_booking.api.enums import ENUMS
 from makegood_booking.api.rights import EXPENSIVE, RIGHTS
 from makegood_booking.dependencies import Dependencies
-from makegood_booking.desk import Desk
+from makegood_booking.handlers.batching import BookingBatcher
+from makegood_booking.handlers.bookability import BookabilityService
 from makegood_booking.handlers.due import deadline_handlers
 from makegood_booking.handlers.erasures import erasure_deadlines
 from makegood_booking.handlers.events import event_handlers, is_relevant
-from makegood_booking.handlers.left import left_handlers
+from makegood_booking.handlers.room_changes import room_deadlines
 from makegood_booking.join_links import JoinLinks
-from makegood_booking.lookout import Lookout
 from makegood_booking.settings import BookingSettings
 from makegood_booking.store import personal_data
 from makegood_booking.store.grants import GRANTS
@@ -48,20 +48,20 @@ MIGRATIONS = Path(__file__).parents[2] / "migrations"
 def bootstrap(settings: BookingSettings, clock: Clock | None = None) -> Service[Dependencies]:
     """Everything wired, nothing started."""
     clock, database, signals = base(NAME, settings, clock)
-    known = Policies()
-    kept = Sessions(known)
-    lookout = Lookout(kept)
+    policies_store = Policies()
+    sessions_store = Sessions(policies_store)
+    bookability_service = BookabilityService(sessions_store)
     return Service(
         name=NAME,
         settings=settings,
         clock=clock,
         database=database,
         signals=signals,
-        events=event_handlers(kept, signals, lookout),
+        events=event_handlers(sessions_store, signals, bookability_service),
         deadlines={
-            **deadline_handlers(kept, signals),
-            **left_handlers(kept, signals),
-            **erasure_deadlines(kept, signals),
+            **deadline_handlers(sessions_store, signals),
+            **room_deadlines(sessions_store, signals),
+            **erasure_deadlines(sessions_store, signals),
         },
         migrations=MIGRATIONS,
         grants=GRANTS,
@@ -70,10 +70,10 @@ def bootstrap(settings: BookingSettings, clock: Clock | None = None) -> Service[
             database=database,
             clock=clock,
             signals=signals,
-            policies=known,
-            sessions=kept,
-            desk=Desk(database, kept, known, lookout),
-            lookout=lookout,
+            policies=policies_store,
+            sessions=sessions_store,
+            batcher=BookingBatcher(database, sessions_store, policies_store, bookability_service),
+            bookability=bookability_service,
             currencies=settings.currency_codes,
             join_links=JoinLinks(settings.join_key, settings.links_start),
         ),
@@ -96,7 +96,7 @@ def app(service: Service[Dependencies]) -> FastAPI:
             book.router,
             sessions.router,
             fhir.router,
-            changes.router,
+            endings.router,
             join_links.router,
             moving.router,
             outcomes.router,

@@ -8,9 +8,9 @@ from makegood_chassis.clock import Clock
 from makegood_chassis.database import Database
 from makegood_chassis.signals import Signals
 
-from makegood_booking.desk import Desk
+from makegood_booking.handlers.batching import BookingBatcher
+from makegood_booking.handlers.bookability import BookabilityService
 from makegood_booking.join_links import JoinLinks
-from makegood_booking.lookout import Lookout
 from makegood_booking.store.policies import Policies
 from makegood_booking.store.sessions import Sessions
 
@@ -22,9 +22,9 @@ class Dependencies:
     signals: Signals
     policies: Policies
     sessions: Sessions
-    desk: Desk
+    batcher: BookingBatcher
     """Takes booking requests, many in one transaction."""
-    lookout: Lookout
+    bookability: BookabilityService
     """Answers why nothing can be booked."""
     currencies: frozenset[str]
     """Those in which extensions are charged."""

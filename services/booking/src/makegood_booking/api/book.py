@@ -16,13 +16,20 @@ from makegood_contracts.reasons import Reason
 
 from makegood_booking.api.bookability import refusal, refused_at_once
 from makegood_booking.api.models import BookRequest, SessionView, about
-from makegood_booking.api.parameters import DependenciesOf, known_id, session_answer
+from makegood_booking.api.parameters import DependenciesOf, session_answer, valid_id
 from makegood_booking.dependencies import Dependencies
-from makegood_booking.desk import Booking, NoSuchRoom, NotBookable, RoomRefused, SupportMayNot, session_path
-from makegood_booking.domain.booking import Wish
+from makegood_booking.domain.booking import BookingRequest
 from makegood_booking.domain.rooms import Room
 from makegood_booking.domain.session import Session
-from makegood_booking.handlers.outcomes import decided, decided_key
+from makegood_booking.handlers.batching import (
+    BookingCommand,
+    NoSuchRoom,
+    NotBookable,
+    RoomRefused,
+    SupportMayNot,
+    session_path,
+)
+from makegood_booking.handlers.waiters import decided, decided_key
 
 router = APIRouter(tags=["sessions"])
 
@@ -82,8 +89,8 @@ async def book_session(
     A member who books again what the provider missed does so within 30 days even in a room that somebody else closed: it is
     opened again once the session is reserved (MISS-4).
     """
-    wish = Wish(
-        room_id=known_id(body.room_id, "room"),
+    request = BookingRequest(
+        room_id=valid_id(body.room_id, "room"),
         starts_at=body.starts_at,
         length_minutes=body.length_minutes,
         modality=body.modality,
@@ -92,10 +99,10 @@ async def book_session(
     )
     session_id = new_id()
     if not mutation.wait:
-        session, response = await _submit(dependencies, _booking(session_id, wish, access, mutation, waits=False))
+        session, response = await _submit(dependencies, _booking(session_id, request, access, mutation, waits=False))
         return response or session_answer(mutation, 202, session, session_path(session_id))
     async with dependencies.signals.waiting(decided_key(session_id)) as waiter:
-        session, _ = await _submit(dependencies, _booking(session_id, wish, access, mutation, waits=True))
+        session, _ = await _submit(dependencies, _booking(session_id, request, access, mutation, waits=True))
 
         async def look() -> Session | None:
             async with dependencies.database.reading() as queries:
@@ -113,15 +120,17 @@ async def book_session(
     )
 
 
-def _booking(session_id: str, wish: Wish, access: Access, mutation: Mutation, *, waits: bool) -> Booking:
+def _booking(
+    session_id: str, request: BookingRequest, access: Access, mutation: Mutation, *, waits: bool
+) -> BookingCommand:
     def booked_by(room: Room) -> Actor | None:
         about = f"session:{session_id}"
         role = access.noted_role(member_id=room.member_id, provider_id=room.provider_id, entity=about)
         return None if role is None or role == "ops" else role
 
-    return Booking(
+    return BookingCommand(
         session_id,
-        wish,
+        request,
         booked_by,
         mutation.cause,
         mutation.claim,
@@ -130,23 +139,25 @@ def _booking(session_id: str, wish: Wish, access: Access, mutation: Mutation, *,
     )
 
 
-async def _submit(dependencies: Dependencies, booking: Booking) -> tuple[Session, Response | None]:
+async def _submit(dependencies: Dependencies, booking: BookingCommand) -> tuple[Session, Response | None]:
     try:
         try:
-            return await dependencies.desk.submit(booking)
+            return await dependencies.batcher.submit(booking)
         except RoomRefused as error:
             if error.booked_by != "member":
                 raise
-            return await dependencies.desk.rebook(booking)
+            return await dependencies.batcher.rebook(booking)
     except NoSuchRoom:
         raise not_found("room") from None
     except NotBookable as error:
-        raise invalid(f"#/{error.unfit.field}", error.unfit.detail) from None
+        raise invalid(f"#/{error.invalid_field.field}", error.invalid_field.detail) from None
     except RoomRefused as error:
-        raise await refused_at_once(dependencies, error.place, booking.wish, error.booked_by, error.reasons) from None
+        raise await refused_at_once(
+            dependencies, error.place, booking.request, error.booked_by, error.reasons
+        ) from None
     except SupportMayNot as error:
         reason = Reason(code="support-may-not", detail=PROBLEMS["support-may-not"].when)
-        raise await refused_at_once(dependencies, error.place, booking.wish, "support", [reason]) from None
+        raise await refused_at_once(dependencies, error.place, booking.request, "support", [reason]) from None
 
 
 async def refused(dependencies: Dependencies, session: Session) -> Problem:

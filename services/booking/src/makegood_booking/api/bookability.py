@@ -17,17 +17,17 @@ from makegood_contracts.reasons import Reason
 from pydantic import Field
 
 from makegood_booking.api.models import MORE_OF_POLICY, POLICY, POLICY_TEXT, LocalTime, PolicyView
-from makegood_booking.api.parameters import DependenciesOf, RoomId, known_id
+from makegood_booking.api.parameters import DependenciesOf, RoomId, valid_id
 from makegood_booking.api.reason_models import CostsView, ReasonView
 from makegood_booking.dependencies import Dependencies
 from makegood_booking.domain.bookability import Question
-from makegood_booking.domain.booking import Wish
+from makegood_booking.domain.booking import BookingRequest
 from makegood_booking.domain.coverage import Enrolment
 from makegood_booking.domain.policy import Policy
-from makegood_booking.domain.remedies import Circumstances, needs_more
+from makegood_booking.domain.remedies import RemedyContext, needs_more
 from makegood_booking.domain.rooms import Room
 from makegood_booking.domain.time import is_zone, local_text
-from makegood_booking.lookout import Found, circumstances_of
+from makegood_booking.handlers.bookability import BookabilityResult, remedy_context_of
 from makegood_booking.store.rooms import RoomToBook, read_rooms
 
 router = APIRouter(tags=["rooms"])
@@ -126,7 +126,7 @@ async def read_bookability(
 
     For the room's parties and support. What cannot be found out just now is the reason `temporary-interruption`.
     """
-    room_id = known_id(room_id, "room")
+    room_id = valid_id(room_id, "room")
     if time_zone is not None and not is_zone(time_zone):
         raise invalid("#/time_zone", "A time zone of the IANA database, such as `Europe/Berlin`.", where="query")
     now = dependencies.clock.now()
@@ -138,7 +138,7 @@ async def read_bookability(
         policy = await dependencies.policies.current(queries)
         _check_start(starts_at, policy, now)
         question = Question(starts_at, length_minutes, modality, "provider" if role == "provider" else "member")
-        found = await dependencies.lookout.judge(place, policy, question, now, queries)
+        found = await dependencies.bookability.judge(place, policy, question, now, queries)
     return answer(200, _view(found, policy, time_zone or found.time_zone))
 
 
@@ -151,12 +151,12 @@ def _check_start(starts_at: datetime | None, policy: Policy, now: datetime) -> N
         raise invalid("#/starts_at", f"The start must lie within {policy.horizon_days} days.", where="query")
 
 
-def _view(found: Found, policy: Policy, time_zone: str) -> BookabilityView:
+def _view(found: BookabilityResult, policy: Policy, time_zone: str) -> BookabilityView:
     verdict = found.verdict
     length = timedelta(minutes=verdict.kind.length_minutes) if verdict.kind else timedelta()
     return BookabilityView(
         bookable=not verdict.reasons,
-        reasons=[ReasonView.of(reason, found.circumstances) for reason in verdict.reasons],
+        reasons=[ReasonView.of(reason, found.remedy_context) for reason in verdict.reasons],
         can_purchase=verdict.can_purchase,
         next_slots=[
             NextSlotView(starts_at=start, ends_at=start + length, local_start=local_text(start, time_zone))
@@ -178,36 +178,36 @@ def _plan(enrolment: Enrolment | None) -> CoveringPlanView | None:
     )
 
 
-def with_remedies(reasons: Iterable[Reason], at: Circumstances) -> list[dict[str, Any]]:
+def with_remedies(reasons: Iterable[Reason], at: RemedyContext) -> list[dict[str, Any]]:
     """The reasons of a refused booking, each with what helps: the same words as in bookability (BOOK-8)."""
     return [ReasonView.of(reason, at).model_dump(mode="json", exclude_none=True) for reason in reasons]
 
 
-def at_room(room: Room) -> Circumstances:
+def at_room(room: Room) -> RemedyContext:
     """Whom a refusal in this room is about."""
-    return Circumstances(room.id, room.member_id, room.provider_id)
+    return RemedyContext(room.id, room.member_id, room.provider_id)
 
 
-async def refusal(dependencies: Dependencies, at: Circumstances, reasons: Iterable[Reason], **members: Any) -> Problem:
+async def refusal(dependencies: Dependencies, at: RemedyContext, reasons: Iterable[Reason], **members: Any) -> Problem:
     """The problem of a booking or move that these reasons forbid: the first is its type, each has its remedy (BOOK-8)."""
     listed = list(reasons)
     if needs_more(reason.code for reason in listed):
         async with dependencies.database.reading() as queries:
-            at = await circumstances_of(at, dependencies.clock.now(), queries)
+            at = await remedy_context_of(at, dependencies.clock.now(), queries)
     return Problem(listed[0].code, listed[0].detail, reasons=with_remedies(listed, at), **members)
 
 
 async def refused_at_once(
-    dependencies: Dependencies, place: RoomToBook, wish: Wish, by: Actor, reasons: Sequence[Reason]
+    dependencies: Dependencies, place: RoomToBook, request: BookingRequest, by: Actor, reasons: Sequence[Reason]
 ) -> Problem:
     """BOOK-8: the problem of a booking that booking itself refuses: these reasons, and then what else bookability knows."""
     question = Question(
-        wish.starts_at, wish.length_minutes, wish.modality, "provider" if by == "provider" else "support"
+        request.starts_at, request.length_minutes, request.modality, "provider" if by == "provider" else "support"
     )
     now = dependencies.clock.now()
     async with dependencies.database.reading() as queries:
         policy = await dependencies.policies.current(queries)
-        found = await dependencies.lookout.judge(place, policy, question, now, queries)
+        found = await dependencies.bookability.judge(place, policy, question, now, queries)
     named = {reason.code for reason in reasons}
     listed = [*reasons, *(reason for reason in found.verdict.reasons if reason.code not in named)]
-    return Problem(listed[0].code, listed[0].detail, reasons=with_remedies(listed, found.circumstances))
+    return Problem(listed[0].code, listed[0].detail, reasons=with_remedies(listed, found.remedy_context))

@@ -12,7 +12,7 @@ from makegood_booking.api.fhir import ActorType, AppointmentStatus, Participatio
 from makegood_booking.api.moving_models import MoveStanding
 from makegood_booking.domain.actions import ActionName, ActionReason
 from makegood_booking.domain.presence import AbsentParty
-from makegood_booking.domain.remedies import Action
+from makegood_booking.domain.remedies import RemedyAction
 from makegood_booking.domain.rooms import RoomStatus
 from makegood_booking.domain.session import CreditState, Status
 
@@ -31,7 +31,7 @@ ENUMS: Final[Mapping[str, Any]] = {
     "Party": Party,
     "PlanKind": PlanKind,
     "ReasonCode": ReasonCode,
-    "RemedyAction": Action,
+    "RemedyAction": RemedyAction,
     "RoomStatus": RoomStatus,
     "SessionAction": ActionName,
     "SessionStatus": Status,

@@ -12,10 +12,10 @@ from pydantic import Field
 from makegood_booking.api.moving_models import MoveView, VenueId
 from makegood_booking.api.reason_models import ActionView, ReasonView
 from makegood_booking.domain.actions import Reader, actions
-from makegood_booking.domain.bookability import Known
+from makegood_booking.domain.bookability import MemberContext
 from makegood_booking.domain.policy import Policy
 from makegood_booking.domain.presence import AbsentParty
-from makegood_booking.domain.remedies import Circumstances
+from makegood_booking.domain.remedies import RemedyContext
 from makegood_booking.domain.rooms import Room, RoomStatus
 from makegood_booking.domain.session import CreditState, Session, Status
 from makegood_booking.domain.time import local_text
@@ -265,8 +265,8 @@ class SessionView(View):
         session: Session,
         reader: Reader,
         now: datetime,
-        at: Circumstances | None = None,
-        known: Known | None = None,
+        at: RemedyContext | None = None,
+        context: MemberContext | None = None,
     ) -> SessionView:
         """As the reader sees it now. `at`: what the remedies of a rejected session depend on; `known`: whether a missed one can
         be rebooked."""
@@ -292,15 +292,15 @@ class SessionView(View):
             move=MoveView.of(session),
             version=session.version,
             reasons=[ReasonView.of(reason, at or about(session)) for reason in session.reasons],
-            actions=[ActionView.of(action) for action in actions(session, reader, now, known)],
+            actions=[ActionView.of(action) for action in actions(session, reader, now, context)],
         )
 
 
-def about(session: Session, purchasable: bool | None = None) -> Circumstances:
+def about(session: Session, purchasable: bool | None = None) -> RemedyContext:
     """Whom a refusal of this session's time is about; `purchasable`: as credits answered."""
     booked = session.booked
     can = session.purchasable if purchasable is None else purchasable
-    return Circumstances(booked.room_id, booked.member_id, booked.provider_id, purchasable=bool(can))
+    return RemedyContext(booked.room_id, booked.member_id, booked.provider_id, purchasable=bool(can))
 
 
 class JoinView(View):

@@ -15,17 +15,17 @@ from makegood_contracts.events import InvoiceWish
 from makegood_contracts.ids import new_id
 
 from makegood_booking.api.bookability import refusal
-from makegood_booking.api.changes import locked, save
+from makegood_booking.api.endings import locked, save
 from makegood_booking.api.models import SessionView, about
 from makegood_booking.api.moving_models import ExtendRequest, RescheduleRequest
-from makegood_booking.api.parameters import DependenciesOf, SessionId, known_id, session_answer
+from makegood_booking.api.parameters import DependenciesOf, SessionId, session_answer, valid_id
 from makegood_booking.dependencies import Dependencies
-from makegood_booking.desk import session_path
 from makegood_booking.domain.moves import answer_in_words
-from makegood_booking.domain.pending import Move
-from makegood_booking.domain.rescheduling import MoveWish, extend, reschedule
+from makegood_booking.domain.reschedule import Reschedule
+from makegood_booking.domain.rescheduling import RescheduleCommand, extend, reschedule
 from makegood_booking.domain.session import Session
-from makegood_booking.handlers.outcomes import moved_key
+from makegood_booking.handlers.batching import session_path
+from makegood_booking.handlers.waiters import moved_key
 from makegood_booking.store.calendars import specialty_of
 
 router = APIRouter(tags=["sessions"])
@@ -81,13 +81,13 @@ async def reschedule_session(
     With `Prefer: wait=N` the answer is the outcome: 200, or 409 with every reason in `reasons` and, where provider, venue or member
     cannot at that time, `message` in the fixed words of `GET /v1/providers/{id}/availability` (RESC-2). Without it: 202.
     """
-    session_id = known_id(session_id, "session")
-    wish = MoveWish(**dict(body))
+    session_id = valid_id(session_id, "session")
+    request = RescheduleCommand(**dict(body))
 
     async def apply(unit: UnitOfWork) -> Session:
         session, party = await locked(dependencies, session_id, access, mutation, unit)
         specialty = await specialty_of(session.booked.provider_id, unit)
-        result = reschedule(session, wish, party, new_id(), specialty, unit.now)
+        result = reschedule(session, request, party, new_id(), specialty, unit.now)
         return await save(dependencies, result, session, party, mutation, unit)
 
     return await _moving(dependencies, session_id, mutation, apply)
@@ -109,7 +109,7 @@ async def extend_session(
 
     With `Prefer: wait=N` the answer is the outcome: 200, or 409 as with a move. Without it: 202.
     """
-    session_id = known_id(session_id, "session")
+    session_id = valid_id(session_id, "session")
     invoice = InvoiceWish(**body.invoice.model_dump()) if body.invoice else None
     if invoice and invoice.currency not in dependencies.currencies:
         raise invalid("#/invoice/currency", "The platform is set up for no charges in this currency.")
@@ -151,7 +151,7 @@ async def _moving(
     )
 
 
-async def _refused(dependencies: Dependencies, session: Session, asked: Move) -> Problem | None:
+async def _refused(dependencies: Dependencies, session: Session, asked: Reschedule) -> Problem | None:
     """Why the session stays where it was; None where it was moved."""
     move = session.move
     if move is None or move.id != asked.id:

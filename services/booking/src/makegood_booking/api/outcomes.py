@@ -13,15 +13,15 @@ from makegood_chassis.http.rights import Access, operation
 from makegood_contracts.events import Claim, Outcome
 from pydantic import Field
 
-from makegood_booking.api.changes import locked, save
+from makegood_booking.api.endings import locked, save
 from makegood_booking.api.models import SessionView
 from makegood_booking.api.parameters import (
     DependenciesOf,
     SessionId,
     allowed,
-    known_id,
     session_answer,
-    session_answer_with_known,
+    session_answer_with_context,
+    valid_id,
 )
 from makegood_booking.domain.disputes import correct, dispute
 from makegood_booking.domain.in_person import say_outcome
@@ -72,7 +72,7 @@ async def report_outcome(
 ) -> Response:
     """The provider says how a session in person went, to which nobody had checked in (JOIN-3). They are asked at its end, and
     have until `answer_hours` of the policy after it; without an answer it counts as the provider's miss."""
-    session_id = known_id(session_id, "session")
+    session_id = valid_id(session_id, "session")
     async with mutation.unit() as unit:
         session, party = await locked(dependencies, session_id, access, mutation, unit)
         session = await save(dependencies, say_outcome(session, body.outcome, unit.now), session, party, mutation, unit)
@@ -90,14 +90,14 @@ async def dispute_outcome(
     dependencies: DependenciesOf,
 ) -> Response:
     """A party says that the session did not end as recorded (MISS-5). The outcome stays until support corrects it."""
-    session_id = known_id(session_id, "session")
+    session_id = valid_id(session_id, "session")
     async with mutation.unit() as unit:
         session, party = await locked(dependencies, session_id, access, mutation, unit)
         session = await save(
             dependencies, dispute(session, party, body.claim, unit.now), session, party, mutation, unit
         )
         await keep_note(session, "dispute", access.caller.subject, party, body.note, unit)
-        return await session_answer_with_known(dependencies, mutation, session, unit)
+        return await session_answer_with_context(dependencies, mutation, session, unit)
 
 
 @router.post(
@@ -113,7 +113,7 @@ async def correct_outcome(
     dependencies: DependenciesOf,
 ) -> Response:
     """Support says how the session ended (MISS-5). The credit follows by new entries of the ledger, in a moment."""
-    session_id = known_id(session_id, "session")
+    session_id = valid_id(session_id, "session")
     who = access.caller.subject
     async with mutation.unit() as unit:
         session = await dependencies.sessions.lock(session_id, unit)

@@ -18,11 +18,11 @@ from makegood_booking.api.models import SessionPolicyView, SessionView
 from makegood_booking.dependencies import Dependencies
 from makegood_booking.domain.actions import Reader
 from makegood_booking.domain.attendance import as_of
-from makegood_booking.domain.bookability import Known
-from makegood_booking.domain.booking import Unfit
+from makegood_booking.domain.bookability import MemberContext
+from makegood_booking.domain.booking import InvalidField
 from makegood_booking.domain.cancelling import cancellable, forfeits_now, free_until
 from makegood_booking.domain.rebooking import rebookable_until
-from makegood_booking.domain.session import Changed, Refusal, Session
+from makegood_booking.domain.session import Refusal, Session, Transition
 
 SessionId = Annotated[str, Path(description="Id of the session.")]
 RoomId = Annotated[str, Path(description="Id of the room.")]
@@ -36,7 +36,7 @@ async def _dependencies(request: Request) -> Dependencies:
 DependenciesOf = Annotated[Dependencies, Depends(_dependencies)]
 
 
-def known_id(text: str, what: str) -> str:
+def valid_id(text: str, what: str) -> str:
     """The id in its canonical form; 404 for a text that cannot name anything."""
     if len(text) != 36 or not is_id(text):
         raise not_found(what)
@@ -55,11 +55,11 @@ def session_policy(session: Session, now: datetime) -> SessionPolicyView:
     )
 
 
-def allowed(result: Changed | Refusal | Unfit, session: Session, now: datetime) -> Changed:
+def allowed(result: Transition | Refusal | InvalidField, session: Session, now: datetime) -> Transition:
     """The change; a refusal is raised as its problem."""
-    if isinstance(result, Changed):
+    if isinstance(result, Transition):
         return result
-    if isinstance(result, Unfit):
+    if isinstance(result, InvalidField):
         raise invalid(f"#/{result.field}", result.detail)
     detail = result.detail or PROBLEMS[result.code].when
     members: dict[str, Any] = {"reasons": [{"code": result.code, "detail": detail}]}
@@ -72,9 +72,9 @@ def allowed(result: Changed | Refusal | Unfit, session: Session, now: datetime) 
     raise Problem(result.code, detail, headers=headers, **members)
 
 
-async def known_of(
+async def member_contexts(
     dependencies: Dependencies, shown: Iterable[Session], caller: Caller, now: datetime, queries: Queries
-) -> dict[str, Known]:
+) -> dict[str, MemberContext]:
     """MISS-4: what is known of the rooms of those sessions that the caller might rebook, by id; mostly none."""
     rooms = {
         session.booked.room_id
@@ -83,22 +83,22 @@ async def known_of(
         and now < rebookable_until(session)
         and reader_of(session, caller) == "member"
     }
-    return await dependencies.lookout.rebookable(rooms, now, queries) if rooms else {}
+    return await dependencies.bookability.member_contexts(rooms, now, queries) if rooms else {}
 
 
-async def session_answer_with_known(
+async def session_answer_with_context(
     dependencies: Dependencies, mutation: Mutation, session: Session, unit: UnitOfWork
 ) -> Response:
     """As `session_answer`, where the session may be one that was missed before."""
-    known = await known_of(dependencies, [session], mutation.caller, unit.now, unit)
-    return session_answer(mutation, 200, session, known=known.get(session.booked.room_id))
+    contexts = await member_contexts(dependencies, [session], mutation.caller, unit.now, unit)
+    return session_answer(mutation, 200, session, context=contexts.get(session.booked.room_id))
 
 
 def session_answer(
-    mutation: Mutation, status: int, session: Session, location: str | None = None, known: Known | None = None
+    mutation: Mutation, status: int, session: Session, location: str | None = None, context: MemberContext | None = None
 ) -> Response:
     """A session as the answer to a change."""
-    view = SessionView.of(session, reader_of(session, mutation.caller), mutation.now, known=known)
+    view = SessionView.of(session, reader_of(session, mutation.caller), mutation.now, context=context)
     return mutation.answer(status, view, version=session.version, location=location)
 
 

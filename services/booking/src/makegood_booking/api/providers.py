@@ -8,8 +8,8 @@ from makegood_chassis.database import UnitOfWork
 from makegood_chassis.http.problems import Problem
 
 from makegood_booking.dependencies import Dependencies
+from makegood_booking.handlers.bookability import has_schedule
 from makegood_booking.handlers.schedules import schedule_key
-from makegood_booking.lookout import has_schedule
 from makegood_booking.store.calendars import read_schedule
 
 _PATIENCE: Final = 5.0

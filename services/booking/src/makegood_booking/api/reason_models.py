@@ -9,7 +9,7 @@ from makegood_contracts.reasons import Reason, ReasonCode
 from pydantic import ConfigDict, Field
 
 from makegood_booking.domain import actions, remedies
-from makegood_booking.domain.remedies import Circumstances, remedies_of
+from makegood_booking.domain.remedies import RemedyContext, remedies_of
 
 _ROOM_ID = "019ab0c4-3f8e-7d6a-9d6b-0f3b7b1f4a11"
 
@@ -37,7 +37,7 @@ class RemedyView(View):
 
     model_config = example(action="restart_therapy", href=f"/v1/rooms/{_ROOM_ID}/restart")
 
-    action: remedies.Action
+    action: remedies.RemedyAction
     href: Annotated[str | None, Field(description="Where, in this API; null where it is done elsewhere.")] = None
 
 
@@ -66,7 +66,7 @@ class ReasonView(View):
     credits: Annotated[int | None, Field(description="And how many.")] = None
 
     @classmethod
-    def of(cls, reason: Reason, at: Circumstances) -> Self:
+    def of(cls, reason: Reason, at: RemedyContext) -> Self:
         """The reason with what helps, as bookability and a refused booking tell it (BOOK-8)."""
         helps = [RemedyView.model_validate(each) for each in remedies_of(reason, at)]
         return cls(

@@ -18,7 +18,7 @@ from pydantic import Field
 
 from makegood_booking.api.bookability import at_room
 from makegood_booking.api.models import Nothing, PersonId, RoomView
-from makegood_booking.api.parameters import DependenciesOf, RoomId, known_id, session_policy
+from makegood_booking.api.parameters import DependenciesOf, RoomId, session_policy, valid_id
 from makegood_booking.api.providers import require_schedule, wait_for_schedule
 from makegood_booking.api.reason_models import plain_remedy
 from makegood_booking.dependencies import Dependencies
@@ -27,8 +27,8 @@ from makegood_booking.domain.cancelling import forfeits_now
 from makegood_booking.domain.remedies import remedies
 from makegood_booking.domain.rooms import RestartRefusal, Room, close_room, leave_room, open_room, restart_room
 from makegood_booking.domain.session import Session
-from makegood_booking.handlers.left import LEFT, LOOKS_AGAIN_AFTER, call_off_ahead
-from makegood_booking.lookout import circumstances_of
+from makegood_booking.handlers.bookability import remedy_context_of
+from makegood_booking.handlers.room_changes import LOOKS_AGAIN_AFTER, ROOM_LEFT, call_off_ahead
 from makegood_booking.store import rooms
 
 router = APIRouter(tags=["rooms"])
@@ -73,7 +73,7 @@ async def restart(
     A refusal's `reasons[].remedy` says what to do instead: `get_more_sessions` (EAP, and none is left), `match_new_provider` (the provider is
     no longer available), `use_active_room`. In a room that is active, of an active member, nothing changes.
     """
-    room_id = known_id(room_id, "room")
+    room_id = valid_id(room_id, "room")
     async with mutation.unit() as unit:
         room = await rooms.lock_room(room_id, unit)
         if room is None:
@@ -82,7 +82,7 @@ async def restart(
         mutation.expect_version(room.version)
         policy = await dependencies.policies.current(unit)
         place = (await rooms.read_rooms([room_id], unit))[room_id]
-        at = await circumstances_of(at_room(room), unit.now, unit)
+        at = await remedy_context_of(at_room(room), unit.now, unit)
         outcome = restart_room(
             room,
             place.active_at,
@@ -95,7 +95,7 @@ async def restart(
         )
         if not isinstance(outcome, str) and outcome[1] is not None and not await rooms.save_room(outcome[0], unit):
             outcome = "another-room"  # it was a moment faster
-            at = await circumstances_of(at, unit.now, unit)
+            at = await remedy_context_of(at, unit.now, unit)
         if isinstance(outcome, str):
             helps = [plain_remedy(each) for each in remedies("restart-not-allowed", at)]
             reason = {
@@ -138,7 +138,7 @@ async def change_provider(
     asks that is free once within `free_change_days`; after that the member must accept the forfeit, as with cancelling. It is the
     same where support does it for the member. Repeated, the answer is the same room, and nothing else changes.
     """
-    room_id = known_id(room_id, "room")
+    room_id = valid_id(room_id, "room")
     async with dependencies.database.reading() as queries:  # what is refused anyway waits for nobody's schedule
         _judge_change(await rooms.read_room(room_id, queries), body.provider_id, access)
     await wait_for_schedule(body.provider_id, dependencies)
@@ -169,7 +169,7 @@ async def change_provider(
             await rooms.save_room(room, unit)
         by: Actor = "member" if role == "member" else "system"
         await call_off_ahead(ahead, by, dependencies.sessions, dependencies.signals, unit, forfeited)
-        unit.set_deadline(LEFT, room.id, unit.now + LOOKS_AGAIN_AFTER)
+        unit.set_deadline(ROOM_LEFT, room.id, unit.now + LOOKS_AGAIN_AFTER)
         if role == "member":
             await rooms.touch_rooms([new.id], unit)
         if role != "member":

@@ -15,7 +15,7 @@ from makegood_chassis.http.rights import Access, operation
 from makegood_contracts.ids import new_id
 
 from makegood_booking.api.models import Nothing, RoomRequest, RoomView
-from makegood_booking.api.parameters import DependenciesOf, RoomId, known_id
+from makegood_booking.api.parameters import DependenciesOf, RoomId, valid_id
 from makegood_booking.api.providers import require_schedule, wait_for_schedule
 from makegood_booking.domain.rooms import RoomStatus, close_room, open_room
 from makegood_booking.store import rooms
@@ -80,7 +80,7 @@ async def list_rooms(
     """The caller's rooms, for support everybody's, oldest first."""
     after = decode_cursor(cursor, str)
     if after is not None:
-        after = (known_cursor_id(after[0]),)
+        after = (valid_cursor_id(after[0]),)
     who = {grant.role: access.caller.subject for grant in access.grants}
     everybody = "support" in who
     async with dependencies.database.reading() as queries:
@@ -107,10 +107,10 @@ def note_parties(access: Access, shown: Iterable[tuple[str, str]]) -> None:
     access.note(*sorted(members | providers if "support" in roles else members))
 
 
-def known_cursor_id(text: str) -> str:
+def valid_cursor_id(text: str) -> str:
     """The id out of a cursor; 422 where it is none, since the cursor is not ours then."""
     try:
-        return known_id(text, "page")
+        return valid_id(text, "page")
     except Problem as error:
         raise invalid("#/cursor", "Send `next_cursor` as it came, on the same list.", where="query") from error
 
@@ -121,7 +121,7 @@ async def read_room(
 ) -> Response:
     """One room, for its two parties and support."""
     async with dependencies.database.reading() as queries:
-        room = await rooms.read_room(known_id(room_id, "room"), queries)
+        room = await rooms.read_room(valid_id(room_id, "room"), queries)
     if room is None:
         raise not_found("room")
     access.require("room", member_id=room.member_id, provider_id=room.provider_id)
@@ -139,7 +139,7 @@ async def close_a_room(
     body: Nothing | None = None,
 ) -> Response:
     """Closes the room to new bookings. Sessions that stand are kept. Closing it again changes nothing."""
-    room_id = known_id(room_id, "room")
+    room_id = valid_id(room_id, "room")
     async with mutation.unit() as unit:
         room = await rooms.lock_room(room_id, unit)
         if room is None:

@@ -18,13 +18,20 @@ from makegood_chassis.http.rights import Access, Role, operation
 from makegood_contracts.ids import is_id
 
 from makegood_booking.api.models import HistoryItem, SessionPolicyView, SessionView, about
-from makegood_booking.api.parameters import DependenciesOf, SessionId, known_id, known_of, reader_of, session_policy
-from makegood_booking.api.rooms import known_cursor_id, note_parties
+from makegood_booking.api.parameters import (
+    DependenciesOf,
+    SessionId,
+    member_contexts,
+    reader_of,
+    session_policy,
+    valid_id,
+)
+from makegood_booking.api.rooms import note_parties, valid_cursor_id
 from makegood_booking.dependencies import Dependencies
-from makegood_booking.domain.remedies import Circumstances, needs_more
+from makegood_booking.domain.remedies import RemedyContext, needs_more
 from makegood_booking.domain.session import Session, Status
-from makegood_booking.lookout import circumstances_of
-from makegood_booking.store.lists import Filter, Place, is_snapshot, list_sessions, read_history
+from makegood_booking.handlers.bookability import remedy_context_of
+from makegood_booking.store.lists import Filter, ListPosition, is_snapshot, list_sessions, read_history
 from makegood_booking.store.personal_data import Note, read_notes, read_remark
 from makegood_booking.store.rooms import read_room
 
@@ -35,7 +42,7 @@ _WITH_NOTES = ("OutcomeDisputed", "OutcomeCorrected")
 
 async def readable(dependencies: Dependencies, session_id: str, access: Access, queries: Queries) -> Session:
     """The session, if the caller may see it; else the 404 problem."""
-    session = await dependencies.sessions.read(known_id(session_id, "session"), queries)
+    session = await dependencies.sessions.read(valid_id(session_id, "session"), queries)
     if session is None:
         raise not_found("session")
     access.require("session", member_id=session.booked.member_id, provider_id=session.booked.provider_id)
@@ -68,7 +75,7 @@ async def sessions(
         status=status or (),
         starts_from=starts_from,
         starts_before=starts_before,
-        after=_place(*position) if position else None,
+        after=_list_position(*position) if position else None,
     )
     async with dependencies.database.reading() as queries:
         if everybody and room_id is not None:  # by its member, so that the room's sessions are found by an index
@@ -78,24 +85,24 @@ async def sessions(
             wanted = replace(wanted, member_id=room.member_id)
         found = await list_sessions(dependencies.sessions, wanted, limit + 1, queries)
         now, shown = dependencies.clock.now(), [session for session, _ in found[:limit]]
-        at = await _circumstances(dependencies, shown, queries)
-        rooms = await known_of(dependencies, shown, access.caller, now, queries)
+        at = await _remedy_contexts(dependencies, shown, queries)
+        rooms = await member_contexts(dependencies, shown, access.caller, now, queries)
 
     def view(listed: tuple[Session, object]) -> SessionView:
         session = listed[0]
-        reader, known = reader_of(session, access.caller), rooms.get(session.booked.room_id)
-        return SessionView.of(session, reader, now, at.get(session.id), known)
+        reader, context = reader_of(session, access.caller), rooms.get(session.booked.room_id)
+        return SessionView.of(session, reader, now, at.get(session.id), context)
 
     items, following = page(found, limit, view, lambda listed: listed[1])
     note_parties(access, ((session.booked.member_id, session.booked.provider_id) for session, _ in found[:limit]))
     return answer(200, Page[SessionView].model_construct(items=items, next_cursor=following))
 
 
-def _place(starts_at: datetime, session_id: str, snapshot: str) -> Place:
+def _list_position(starts_at: datetime, session_id: str, snapshot: str) -> ListPosition:
     """The place that a cursor tells; 422 where it is none, since the cursor is not ours then."""
     if not is_snapshot(snapshot):
         raise invalid("#/cursor", "Send `next_cursor` as it came, on the same list.", where="query")
-    return Place(starts_at, known_cursor_id(session_id), snapshot)
+    return ListPosition(starts_at, valid_cursor_id(session_id), snapshot)
 
 
 @router.get("/v1/sessions/{session_id}", response_model=SessionView, responses=problems("not-found"))
@@ -106,25 +113,25 @@ async def read_session(
     async with dependencies.database.reading() as queries:
         session = await readable(dependencies, session_id, access, queries)
         now = dependencies.clock.now()
-        at = await _circumstances(dependencies, [session], queries)
-        rooms = await known_of(dependencies, [session], access.caller, now, queries)
-    reader, known = reader_of(session, access.caller), rooms.get(session.booked.room_id)
-    view = SessionView.of(session, reader, now, at.get(session.id), known)
+        at = await _remedy_contexts(dependencies, [session], queries)
+        rooms = await member_contexts(dependencies, [session], access.caller, now, queries)
+    reader, context = reader_of(session, access.caller), rooms.get(session.booked.room_id)
+    view = SessionView.of(session, reader, now, at.get(session.id), context)
     return answer(200, view, version=session.version, varies=True)
 
 
-async def _circumstances(
+async def _remedy_contexts(
     dependencies: Dependencies, shown: Sequence[Session], queries: Queries
-) -> dict[str, Circumstances]:
+) -> dict[str, RemedyContext]:
     """What the remedies of rejected sessions depend on, by session; read once for each room."""
-    rooms: dict[str, Circumstances] = {}
-    found: dict[str, Circumstances] = {}
+    rooms: dict[str, RemedyContext] = {}
+    found: dict[str, RemedyContext] = {}
     for session in shown:
         if not needs_more(reason.code for reason in session.reasons):
             continue
         room, at = session.booked.room_id, about(session)
         if room not in rooms:
-            rooms[room] = await circumstances_of(at, dependencies.clock.now(), queries)
+            rooms[room] = await remedy_context_of(at, dependencies.clock.now(), queries)
         found[session.id] = replace(rooms[room], purchasable=at.purchasable)
     return found
 

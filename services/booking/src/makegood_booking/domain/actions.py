@@ -13,8 +13,8 @@ from typing import Final, Literal
 from makegood_contracts.events import Party
 
 from makegood_booking.domain import attendance, cancelling, disputes
-from makegood_booking.domain.bookability import Known, RebookingRefusal, rebook_refused
-from makegood_booking.domain.booking import Unfit
+from makegood_booking.domain.bookability import MemberContext, RebookingRefusal, rebook_refused
+from makegood_booking.domain.booking import InvalidField
 from makegood_booking.domain.in_person import outcome_refused
 from makegood_booking.domain.money import Costs
 from makegood_booking.domain.rebooking import rebookable_until
@@ -37,7 +37,7 @@ ActionName = Literal[
     "correct",
 ]
 ActionReason = Literal[RefusalCode, RebookingRefusal, "support-may-not", "validation"]
-Guard = Callable[[Session, datetime, bool], Refusal | Unfit | Literal["done"] | None]
+Guard = Callable[[Session, datetime, bool], Refusal | InvalidField | Literal["done"] | None]
 """Why a command that fits is refused for the session as it is by now. The flag: it accepts what the action costs."""
 
 
@@ -53,13 +53,15 @@ class Action:
     reason: ActionReason | None = None
 
 
-def actions(session: Session, reader: Reader, now: datetime, known: Known | None = None) -> tuple[Action, ...]:
+def actions(
+    session: Session, reader: Reader, now: datetime, context: MemberContext | None = None
+) -> tuple[Action, ...]:
     """Everything that the reader's role can do with a session at all: whether now, and else when or why not. `known`: of its room,
     where the session can be rebooked at all (`rebookable_until`); without it nothing is said of that."""
     session = attendance.as_of(session, now)[0]
     judged = [_judge(name, guard, session, reader, now) for name, guard in GUARDS[reader].items()]
     if reader == "member" and session.status == "provider_missed":
-        judged.append(_rebook(session, known, now))
+        judged.append(_rebook(session, context, now))
     return tuple(action for action in judged if action is not None)
 
 
@@ -77,17 +79,17 @@ def _judge(name: ActionName, guard: Guard | None, session: Session, reader: Read
         return Action(name, True, until=_until(name, session, now, free=free), costs=costs)
     if refusal == DONE:
         return None
-    if isinstance(refusal, Unfit):  # no request fits: the session is as long as it can get
+    if isinstance(refusal, InvalidField):  # no request fits: the session is as long as it can get
         return Action(name, False, reason="validation")
     return Action(name, False, opens=_opens(name, session, now), reason=refusal.code)
 
 
-def _rebook(session: Session, known: Known | None, now: datetime) -> Action | None:
+def _rebook(session: Session, context: MemberContext | None, now: datetime) -> Action | None:
     """MISS-4: None for what was rebooked already."""
     until = rebookable_until(session)
     if now >= until:
         return Action("rebook", False, reason="session-over")
-    refusal = DONE if known is None else rebook_refused(session.id, known, now)
+    refusal = DONE if context is None else rebook_refused(session.id, context, now)
     if refusal is None:
         return Action("rebook", True, until=until)
     return None if refusal == DONE else Action("rebook", False, reason=refusal)

@@ -25,13 +25,13 @@ from makegood_contracts.events import (
 from makegood_booking.domain.booking import confirmed_by_provider, not_decided_in_time
 from makegood_booking.domain.moves import not_paid_for_in_time
 from makegood_booking.domain.policy import many
-from makegood_booking.domain.presence import Verdict, verdict
+from makegood_booking.domain.presence import AttendanceVerdict, verdict
 from makegood_booking.domain.session import (
     AGREED,
     DONE,
-    Changed,
     Refusal,
     Session,
+    Transition,
     happened,
     in_room,
     was_present,
@@ -60,12 +60,12 @@ def confirm_refused(session: Session, now: datetime) -> Refusal | Literal["done"
     return None if session.reconfirmation == "asked" and now < session.booked.starts_at else DONE
 
 
-def confirm(session: Session, now: datetime) -> Changed | Refusal:
+def confirm(session: Session, now: datetime) -> Transition | Refusal:
     """CONF-1: the provider confirms."""
     session, before = as_of(session, now)
     refusal = confirm_refused(session, now)
     if refusal is not None:
-        return Changed(session, before) if refusal == DONE else refusal
+        return Transition(session, before) if refusal == DONE else refusal
     if session.status == "reserved":
         return after(before, confirmed_by_provider(session, now))
     return after(before, happened(session, SessionReconfirmed, {"reconfirmation": "given"}))
@@ -82,12 +82,12 @@ def decline_refused(session: Session) -> Refusal | Literal["done"] | None:
     return None if session.status == "reserved" else _CONFIRMED_ALREADY
 
 
-def decline(session: Session, now: datetime) -> Changed | Refusal:
+def decline(session: Session, now: datetime) -> Transition | Refusal:
     """CONF-1: the provider declines, before confirming."""
     session, before = as_of(session, now)
     refusal = decline_refused(session)
     if refusal is not None:
-        return Changed(session, before) if refusal == DONE else refusal
+        return Transition(session, before) if refusal == DONE else refusal
     return after(before, happened(session, SessionDeclined, {"status": "declined"}))
 
 
@@ -103,14 +103,14 @@ def entry_refused(session: Session, now: datetime) -> Refusal | None:
     return OVER_ALREADY if now >= session.booked.ends_at else None
 
 
-def join(session: Session, party: Party, now: datetime, how: JoinedHow = "joined") -> Changed | Refusal:
+def join(session: Session, party: Party, now: datetime, how: JoinedHow = "joined") -> Transition | Refusal:
     """JOIN-1: from 10 minutes before the start until the end, for the two parties of a confirmed session only."""
     session, before = as_of(session, now)
     refusal = entry_refused(session, now)
     if refusal is not None:
         return refusal
     if in_room(session, party):
-        return Changed(session, before)
+        return Transition(session, before)
     attendance = session.attendance.came(party, now, session.booked.starts_at)
     joined = happened(session, SessionJoined, {"attendance": attendance}, party=party, joined_at=now, how=how)
     return after(before + joined.events, time_passed(joined.session, now))
@@ -125,12 +125,12 @@ def leave_refused(session: Session, party: Party) -> Refusal | Literal["done"] |
     return None if in_room(session, party) else DONE
 
 
-def leave(session: Session, party: Party, now: datetime) -> Changed | Refusal:
+def leave(session: Session, party: Party, now: datetime) -> Transition | Refusal:
     """JOIN-1: leaving is recorded too, also just after the end."""
     session, before = as_of(session, now)
     refusal = leave_refused(session, party)
     if refusal is not None:
-        return Changed(session, before) if refusal == DONE else refusal
+        return Transition(session, before) if refusal == DONE else refusal
     attendance = session.attendance.went(party, now, session.booked.ends_at)
     return after(before, happened(session, SessionLeft, {"attendance": attendance}, party=party, left_at=now))
 
@@ -155,12 +155,12 @@ def no_show_refused(session: Session, now: datetime) -> Refusal | Literal["done"
     return None
 
 
-def mark_no_show(session: Session, now: datetime) -> Changed | Refusal:
+def mark_no_show(session: Session, now: datetime) -> Transition | Refusal:
     """NOSH-1: the provider marks that the member did not come."""
     session, before = as_of(session, now)
     refusal = no_show_refused(session, now)
     if refusal is not None:
-        return Changed(session, before) if refusal == DONE else refusal
+        return Transition(session, before) if refusal == DONE else refusal
     return after(before, no_show(session, "provider"))
 
 
@@ -192,13 +192,13 @@ def _due_of_status(session: Session) -> datetime | None:
             return None
 
 
-def verdict_of(session: Session) -> Verdict:
+def verdict_of(session: Session) -> AttendanceVerdict:
     """JOIN-2: how a session that was confirmed ends, and when, if nobody comes or goes until then."""
     booked, in_person = session.booked, session.booked.modality == "in_person"
     return verdict(session.attendance, booked.policy, booked.starts_at, booked.ends_at, in_person=in_person)
 
 
-def time_passed(session: Session, now: datetime) -> Changed:
+def time_passed(session: Session, now: datetime) -> Transition:
     """All that happens by itself up to `now`, one thing after the other, however late it is looked at."""
     if session.reconfirmation == "due" and now >= session.booked.starts_at:
         session = replace(session, reconfirmation=None)  # found too late to ask anybody
@@ -206,10 +206,10 @@ def time_passed(session: Session, now: datetime) -> Changed:
     while (due := next_due(session)) is not None and due <= now:
         step = _when_due(session, due, now)
         session, events = step.session, events + step.events
-    return Changed(session, events)
+    return Transition(session, events)
 
 
-def _when_due(session: Session, moment: datetime, now: datetime) -> Changed:
+def _when_due(session: Session, moment: datetime, now: datetime) -> Transition:
     """What the moment that `next_due` names brings, found at `now`."""
     if session.move is not None and session.move.state == "asked" and session.move.decide_by == moment:
         return not_paid_for_in_time(session)
@@ -229,7 +229,7 @@ def _when_due(session: Session, moment: datetime, now: datetime) -> Changed:
             return _ended(session, verdict_of(session), now)
 
 
-def _ended(session: Session, found: Verdict, now: datetime) -> Changed:
+def _ended(session: Session, found: AttendanceVerdict, now: datetime) -> Transition:
     match found.outcome:
         case "completed":
             return completed(session)
@@ -243,12 +243,12 @@ def _ended(session: Session, found: Verdict, now: datetime) -> Changed:
             return happened(session, OutcomeAsked, {"outcome_asked": True}, answer_by=answer_by)
 
 
-def completed(session: Session, told_by: Actor = "system") -> Changed:
+def completed(session: Session, told_by: Actor = "system") -> Transition:
     """JOIN-2: it took place."""
     return happened(session, SessionCompleted, {"status": "completed"}, told_by=told_by)
 
 
-def no_show(session: Session, marked_by: Actor) -> Changed:
+def no_show(session: Session, marked_by: Actor) -> Transition:
     """NOSH-1; RESC-3: it costs nothing if the provider had moved the session at short notice."""
     changes: dict[str, Any] = {"status": "member_no_show", "absent_party": "member"}
     return happened(session, MemberNoShow, changes, marked_by=marked_by, forfeits=not session.moved_at_short_notice)
@@ -256,7 +256,7 @@ def no_show(session: Session, marked_by: Actor) -> Changed:
 
 def provider_missed(
     session: Session, absent: Absent, missed_at: datetime, told_by: Actor = "system", *, found_at: datetime
-) -> Changed:
+) -> Transition:
     """MISS-1: it is the provider's miss, of which everything else follows (MISS-2)."""
     counts_from = missed_at if found_at - missed_at <= SOON else found_at
     return happened(
@@ -276,5 +276,5 @@ def as_of(session: Session, now: datetime) -> tuple[Session, tuple[Any, ...]]:
     return passed.session, passed.events
 
 
-def after(before: tuple[Any, ...], changed: Changed) -> Changed:
-    return Changed(changed.session, before + changed.events)
+def after(before: tuple[Any, ...], changed: Transition) -> Transition:
+    return Transition(changed.session, before + changed.events)

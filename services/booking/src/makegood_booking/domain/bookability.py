@@ -13,10 +13,10 @@ from makegood_calendar.slots import Busy, free_starts, window
 from makegood_contracts.events import Modality
 from makegood_contracts.reasons import CreditReason, Reason
 
-from makegood_booking.domain.coverage import Enrolment, Lot, Stretch, next_credits, stretches
+from makegood_booking.domain.coverage import CoveragePeriod, Enrolment, Lot, coverage_periods, next_credits
 from makegood_booking.domain.money import Costs
 from makegood_booking.domain.policy import Policy
-from makegood_booking.domain.rebooking import PastBooking, Place, reopens
+from makegood_booking.domain.rebooking import PastBooking, RebookingContext, reopens
 from makegood_booking.domain.rooms import Room, is_available, room_reasons
 
 MOST_SLOTS: Final = 5
@@ -61,7 +61,7 @@ class Question:
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
+class MemberContext:
     """What booking knows of a room's two people."""
 
     room: Room
@@ -86,7 +86,7 @@ class Known:
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class BookabilityVerdict:
     """The answer. `slots`: starts that can be booked now as `kind`; none while anything forbids it."""
 
     reasons: tuple[Reason, ...]
@@ -99,7 +99,7 @@ class Verdict:
 
 
 @dataclass(slots=True)
-class Calendar:
+class TakenTime:
     """What is taken in a window of time."""
 
     provider: Sequence[Span] = field(default_factory=list)
@@ -107,56 +107,56 @@ class Calendar:
     member: Sequence[Span] = field(default_factory=list)
 
 
-def in_the_way(known: Known, kind: Kind, by: str, now: datetime) -> tuple[Reason, ...]:
+def in_the_way(context: MemberContext, kind: Kind, by: str, now: datetime) -> tuple[Reason, ...]:
     """BOOK-7, MISS-4: the reasons of the room, unless the member's booking opens it again."""
-    reasons = room_reasons(known.room, known.active_at, known.policy, now)
+    reasons = room_reasons(context.room, context.active_at, context.policy, now)
     if not reasons or by != "member":
         return reasons
-    place = Place(
-        known.room,
-        known.active_at,
-        known.policy,
-        is_available(known.schedule, now),
-        another_room=known.another_room,
-        rights=known.rights,
+    place = RebookingContext(
+        context.room,
+        context.active_at,
+        context.policy,
+        is_available(context.schedule, now),
+        another_room=context.another_room,
+        rights=context.rights,
     )
     return () if reopens(place, kind.length_minutes, kind.modality) else reasons
 
 
-def rebook_refused(session_id: str, known: Known, now: datetime) -> RebookingRefusal | Literal["done"] | None:
+def rebook_refused(session_id: str, context: MemberContext, now: datetime) -> RebookingRefusal | Literal["done"] | None:
     """BOOK-10, MISS-4: why the member cannot book again what the provider missed: as the booking would be refused. `done`: it
     was rebooked. None: for some time to come nothing forbids it, unless that time is taken."""
-    right = next((each for each in known.rights if each.session_id == session_id), None)
+    right = next((each for each in context.rights if each.session_id == session_id), None)
     if right is None:
         return "done"
     kind = Kind(right.length_minutes, right.modality)
-    room = in_the_way(known, kind, "member", now)
+    room = in_the_way(context, kind, "member", now)
     if room:
         return cast("RebookingRefusal", room[0].code)
-    bounds = startable(known, kind, now)
-    if bounds is None or not is_available(known.schedule, now):
+    bounds = startable(context, kind, now)
+    if bounds is None or not is_available(context.schedule, now):
         return "slot-not-offered"
-    if known.owes:
+    if context.owes:
         return "outstanding-charges"
-    if any(payable(known, kind, *bounds)):
+    if any(payable(context, kind, *bounds)):
         return None
-    return cast("RebookingRefusal", pay_reasons(known, bounds[0], kind, now)[0].code)
+    return cast("RebookingRefusal", pay_reasons(context, bounds[0], kind, now)[0].code)
 
 
-def pay_reasons(known: Known, starts_at: datetime, kind: Kind, now: datetime) -> tuple[Reason, ...]:
+def pay_reasons(context: MemberContext, starts_at: datetime, kind: Kind, now: datetime) -> tuple[Reason, ...]:
     """BOOK-4, BOOK-7: why nothing pays for a session of this kind then; as credits decides it. A credit that was made good
     pays for its length whatever the plan (MISS-4)."""
-    reasons = [OWES] if known.owes else []
-    if any(lot.makes_good(starts_at, kind.length_minutes) for lot in known.lots):
+    reasons = [OWES] if context.owes else []
+    if any(lot.makes_good(starts_at, kind.length_minutes) for lot in context.lots):
         return tuple(reasons)
-    enrolment = plan_at(known, starts_at)
+    enrolment = plan_at(context, starts_at)
     if enrolment is None:
         detail = "The member's coverage does not reach the session's day."
         return (*reasons, Reason(code="coverage-ended", detail=detail))
     if not enrolment.has_live_sessions:
         detail = "The member's plan has no live sessions."
         return (*reasons, Reason(code="plan-excludes-live-sessions", detail=detail))
-    lengths = known.lengths(enrolment)
+    lengths = context.lengths(enrolment)
     fits = kind.length_minutes in lengths
     if not fits:
         listed = f"sessions of {', '.join(map(str, lengths))} minutes" if lengths else "no sessions with this provider"
@@ -165,11 +165,11 @@ def pay_reasons(known: Known, starts_at: datetime, kind: Kind, now: datetime) ->
         listed = ", ".join(enrolment.modalities)
         reasons.append(Reason(code="modality-not-in-plan", detail=f"The plan includes sessions by {listed}."))
     if not enrolment.co_pay and not any(
-        lot.pays(starts_at, kind.length_minutes) if fits else lot.stands(starts_at) for lot in known.lots
+        lot.pays(starts_at, kind.length_minutes) if fits else lot.stands(starts_at) for lot in context.lots
     ):
         more = "; one can be bought" if enrolment.purchasable else ""
         detail = f"No credit is left for a session of this length on that day{more}."
-        coming = next_credits(known.enrolments, starts_at, now)
+        coming = next_credits(context.enrolments, starts_at, now)
         reasons.append(
             Reason(
                 code="no-session-credits",
@@ -181,16 +181,18 @@ def pay_reasons(known: Known, starts_at: datetime, kind: Kind, now: datetime) ->
     return tuple(reasons)
 
 
-def slot_reasons(known: Known, starts_at: datetime, kind: Kind, taken: Calendar, now: datetime) -> tuple[Reason, ...]:
+def slot_reasons(
+    context: MemberContext, starts_at: datetime, kind: Kind, taken: TakenTime, now: datetime
+) -> tuple[Reason, ...]:
     """AVAIL-1, AVAIL-3: why the provider's time cannot be had then; as availability decides it. Venues are not looked at."""
     start, end = starts_at, starts_at + timedelta(minutes=kind.length_minutes)
     reasons: list[Reason] = []
     blocked = start, end
-    if known.schedule is None:
+    if context.schedule is None:
         reasons.append(NOT_PUBLISHED)
     else:
-        reasons.extend(_offer(known.schedule, kind, taken, now).refusals(start))
-        blocked = known.schedule.blocked(start, end)
+        reasons.extend(_offer(context.schedule, kind, taken, now).refusals(start))
+        blocked = context.schedule.blocked(start, end)
     if _meets(blocked, taken.provider):
         reasons.append(SLOT_TAKEN)
     if _meets((start, end), taken.member):
@@ -198,45 +200,45 @@ def slot_reasons(known: Known, starts_at: datetime, kind: Kind, taken: Calendar,
     return tuple(sorted(reasons, key=lambda reason: _ORDER.index(reason.code)))
 
 
-def costs(known: Known, starts_at: datetime, kind: Kind) -> Costs | None:
+def costs(context: MemberContext, starts_at: datetime, kind: Kind) -> Costs | None:
     """BOOK-3: what a session of this kind costs then: a credit, or the co-pay of the plan; None where no plan says."""
-    if any(lot.makes_good(starts_at, kind.length_minutes) for lot in known.lots):
+    if any(lot.makes_good(starts_at, kind.length_minutes) for lot in context.lots):
         return Costs(credit=1)
-    enrolment = plan_at(known, starts_at)
+    enrolment = plan_at(context, starts_at)
     if enrolment is None or not enrolment.has_live_sessions:
         return None
     return Costs(amount=enrolment.co_pay_amount) if enrolment.co_pay else Costs(credit=1)
 
 
-def plan_at(known: Known, moment: datetime) -> Enrolment | None:
+def plan_at(context: MemberContext, moment: datetime) -> Enrolment | None:
     """The enrolment that covers the member then."""
-    return next((each.enrolment for each in stretches(known.enrolments) if each.covers(moment)), None)
+    return next((each.enrolment for each in coverage_periods(context.enrolments) if each.covers(moment)), None)
 
 
-def coming(known: Known, now: datetime) -> list[Stretch]:
-    """The stretches of coverage that are not over, and begin within what can be booked at all."""
-    last = now + timedelta(days=known.policy.horizon_days)
+def coming(context: MemberContext, now: datetime) -> list[CoveragePeriod]:
+    """The periods of coverage that are not over, and begin within what can be booked at all."""
+    last = now + timedelta(days=context.policy.horizon_days)
     return [
         each
-        for each in stretches(known.enrolments)
+        for each in coverage_periods(context.enrolments)
         if each.covers_from <= last and (each.covers_until is None or each.covers_until > now)
     ]
 
 
-def kinds_in_plan(known: Known, asked: Question, now: datetime) -> list[Kind]:
+def kinds_in_plan(context: MemberContext, asked: Question, now: datetime) -> list[Kind]:
     """The lengths and modalities that the member's plan includes, or that a credit made good pays for, of those asked about;
     in person last, for it needs a venue."""
     included = [
         Kind(length, modality)
-        for stretch in coming(known, now)
-        for length in known.lengths(stretch.enrolment)
-        for modality in stretch.enrolment.modalities
+        for period in coming(context, now)
+        for length in context.lengths(period.enrolment)
+        for modality in period.enrolment.modalities
     ]
-    lengths = known.schedule.lengths if known.schedule is not None else {}
+    lengths = context.schedule.lengths if context.schedule is not None else {}
     made_good = [
         Kind(length, modality)
         for length in sorted(lengths)
-        if any(lot.makes_good(now, length) for lot in known.lots)
+        if any(lot.makes_good(now, length) for lot in context.lots)
         for modality in sorted(lengths[length])
     ]
     found = dict.fromkeys(
@@ -247,30 +249,30 @@ def kinds_in_plan(known: Known, asked: Question, now: datetime) -> list[Kind]:
     return sorted(found, key=lambda kind: kind.modality == _IN_PERSON)
 
 
-def offered(known: Known, kind: Kind) -> bool:
+def offered(context: MemberContext, kind: Kind) -> bool:
     """Whether the provider offers sessions of this kind."""
-    return known.schedule is not None and kind.modality in known.schedule.lengths.get(kind.length_minutes, ())
+    return context.schedule is not None and kind.modality in context.schedule.lengths.get(kind.length_minutes, ())
 
 
-def kind_in_question(known: Known, asked: Question, now: datetime) -> Kind | None:
+def kind_in_question(context: MemberContext, asked: Question, now: datetime) -> Kind | None:
     """What the reasons are about: as asked; else the first that the plan includes and the provider offers; else the plan's
     first, or the provider's. None where there is neither."""
-    fitting = kinds_in_plan(known, asked, now)
-    in_plan = kinds_in_plan(known, Question(), now)
-    own = known.schedule.lengths if known.schedule is not None else {}
+    fitting = kinds_in_plan(context, asked, now)
+    in_plan = kinds_in_plan(context, Question(), now)
+    own = context.schedule.lengths if context.schedule is not None else {}
     provided = [Kind(length, modality) for length in sorted(own) for modality in sorted(own[length])]
-    candidates = (*(kind for kind in fitting if offered(known, kind)), *fitting, *in_plan, *provided)
+    candidates = (*(kind for kind in fitting if offered(context, kind)), *fitting, *in_plan, *provided)
     chosen = next(iter(candidates), None)
     length = asked.length_minutes or (chosen.length_minutes if chosen else None)
     modality = asked.modality or (chosen.modality if chosen else None)
     return None if length is None or modality is None else Kind(length, modality)
 
 
-def payable(known: Known, kind: Kind, start: datetime, end: datetime) -> Iterator[Span]:
+def payable(context: MemberContext, kind: Kind, start: datetime, end: datetime) -> Iterator[Span]:
     """The spans within [start, end) in which the member's plan or a credit made good pays for sessions of this kind (BOOK-7,
     MISS-4), in order."""
-    made_good = [lot for lot in known.lots if lot.makes_good(start, kind.length_minutes)]
-    paid = list(_paid_by_plan(known, kind, start, end))
+    made_good = [lot for lot in context.lots if lot.makes_good(start, kind.length_minutes)]
+    paid = list(_paid_by_plan(context, kind, start, end))
     if made_good:
         paid.append((start, min(end, max(lot.expires_at or end for lot in made_good))))
     until = start
@@ -280,51 +282,51 @@ def payable(known: Known, kind: Kind, start: datetime, end: datetime) -> Iterato
             until = span[1]
 
 
-def _paid_by_plan(known: Known, kind: Kind, start: datetime, end: datetime) -> Iterator[Span]:
+def _paid_by_plan(context: MemberContext, kind: Kind, start: datetime, end: datetime) -> Iterator[Span]:
     lasts: datetime | None = None
-    fitting = [lot for lot in known.lots if lot.pays(start, kind.length_minutes)]
+    fitting = [lot for lot in context.lots if lot.pays(start, kind.length_minutes)]
     if fitting and all(lot.expires_at is not None for lot in fitting):
         lasts = max(lot.expires_at for lot in fitting if lot.expires_at is not None)
-    for stretch in stretches(known.enrolments):
-        enrolment = stretch.enrolment
-        if kind.length_minutes not in known.lengths(enrolment) or kind.modality not in enrolment.modalities:
+    for period in coverage_periods(context.enrolments):
+        enrolment = period.enrolment
+        if kind.length_minutes not in context.lengths(enrolment) or kind.modality not in enrolment.modalities:
             continue
         if not enrolment.co_pay and not fitting:
             continue
         ends = [end]
-        if stretch.covers_until is not None:
-            ends.append(stretch.covers_until)
+        if period.covers_until is not None:
+            ends.append(period.covers_until)
         if not enrolment.co_pay and lasts is not None:
             ends.append(lasts)
-        span = max(start, stretch.covers_from), min(ends)
+        span = max(start, period.covers_from), min(ends)
         if span[0] < span[1]:
             yield span
 
 
-def startable(known: Known, kind: Kind, now: datetime) -> Span | None:
+def startable(context: MemberContext, kind: Kind, now: datetime) -> Span | None:
     """Within which the provider's schedule lets a session of this kind start at all."""
-    if known.schedule is None:
+    if context.schedule is None:
         return None
-    soonest, latest = now + now.resolution, now + timedelta(days=known.policy.horizon_days)
-    return window(_offer(known.schedule, kind, Calendar(), now), soonest, latest)
+    soonest, latest = now + now.resolution, now + timedelta(days=context.policy.horizon_days)
+    return window(_offer(context.schedule, kind, TakenTime(), now), soonest, latest)
 
 
-def free(known: Known, kind: Kind, within: Span, taken: Calendar, now: datetime) -> Iterator[datetime]:
+def free(context: MemberContext, kind: Kind, within: Span, taken: TakenTime, now: datetime) -> Iterator[datetime]:
     """The starts within a span at which both are free, in order. `taken` must hold what touches the span."""
-    if known.schedule is not None:
-        yield from free_starts(_offer(known.schedule, kind, taken, now), within, Busy(taken.provider, taken.member))
+    if context.schedule is not None:
+        yield from free_starts(_offer(context.schedule, kind, taken, now), within, Busy(taken.provider, taken.member))
 
 
-def nothing_free(known: Known, kind: Kind | None) -> Reason:
+def nothing_free(context: MemberContext, kind: Kind | None) -> Reason:
     """Why the provider has no slot for this member, whatever the plan pays."""
-    if known.schedule is None or not known.schedule.lengths:
+    if context.schedule is None or not context.schedule.lengths:
         return NO_HOURS
-    if kind is None or not offered(known, kind):
+    if kind is None or not offered(context, kind):
         return NOT_OF_THE_PLAN
     return NO_TIME
 
 
-def _offer(schedule: Schedule, kind: Kind, taken: Calendar, now: datetime) -> Offer:
+def _offer(schedule: Schedule, kind: Kind, taken: TakenTime, now: datetime) -> Offer:
     in_person = kind.modality == _IN_PERSON
     return Offer(
         schedule,

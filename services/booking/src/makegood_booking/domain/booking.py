@@ -23,7 +23,7 @@ from makegood_contracts.reasons import Reason
 from makegood_booking.domain.money import Money
 from makegood_booking.domain.policy import Policy
 from makegood_booking.domain.rooms import Room
-from makegood_booking.domain.session import AGREED, Appointment, Changed, CreditState, Session, fact, happened
+from makegood_booking.domain.session import AGREED, Appointment, CreditState, Session, Transition, fact, happened
 from makegood_booking.domain.time import is_zone
 
 NOT_IN_TIME = Reason(
@@ -32,7 +32,7 @@ NOT_IN_TIME = Reason(
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
+class BookingRequest:
     """What is asked for: room, start, length, modality (with a venue), zone (BOOK-1)."""
 
     room_id: str
@@ -44,41 +44,41 @@ class Wish:
 
 
 @dataclass(frozen=True, slots=True)
-class Unfit:
-    """A value of the wish that cannot be booked at all."""
+class InvalidField:
+    """A value of the request that cannot be booked at all."""
 
     field: str
     detail: str
 
 
-NO_ZONE = Unfit("time_zone", "A time zone of the IANA database, such as `Europe/Berlin`.")
+NO_ZONE = InvalidField("time_zone", "A time zone of the IANA database, such as `Europe/Berlin`.")
 
 
-def unfit(wish: Wish, policy: Policy, now: datetime) -> Unfit | None:
-    """What makes the wish one that nobody could book, whatever room, plan and schedule say."""
-    if wish.starts_at <= now:
-        return Unfit("starts_at", "The start must lie in the future.")
-    if wish.starts_at > now + timedelta(days=policy.horizon_days):
-        return Unfit("starts_at", f"The start must lie within {policy.horizon_days} days.")
-    if not policy.shortest_minutes <= wish.length_minutes <= policy.longest_minutes:
-        return Unfit("length_minutes", f"From {policy.shortest_minutes} to {policy.longest_minutes} minutes.")
-    if not is_zone(wish.time_zone):
+def invalid_field(request: BookingRequest, policy: Policy, now: datetime) -> InvalidField | None:
+    """What makes the request one that nobody could book, whatever room, plan and schedule say."""
+    if request.starts_at <= now:
+        return InvalidField("starts_at", "The start must lie in the future.")
+    if request.starts_at > now + timedelta(days=policy.horizon_days):
+        return InvalidField("starts_at", f"The start must lie within {policy.horizon_days} days.")
+    if not policy.shortest_minutes <= request.length_minutes <= policy.longest_minutes:
+        return InvalidField("length_minutes", f"From {policy.shortest_minutes} to {policy.longest_minutes} minutes.")
+    if not is_zone(request.time_zone):
         return NO_ZONE
-    if wish.modality == "in_person" and wish.venue_id is None:
-        return Unfit("venue_id", "A session in person needs a venue.")
-    if wish.modality != "in_person" and wish.venue_id is not None:
-        return Unfit("venue_id", "Only a session in person has a venue.")
+    if request.modality == "in_person" and request.venue_id is None:
+        return InvalidField("venue_id", "A session in person needs a venue.")
+    if request.modality != "in_person" and request.venue_id is not None:
+        return InvalidField("venue_id", "Only a session in person has a venue.")
     return None
 
 
-def support_may_book(wish: Wish, plan: PlanKind | None) -> bool:
+def support_may_book(request: BookingRequest, plan: PlanKind | None) -> bool:
     """BOOK-6: support books only video, and only for a member whose plan on that day is health insurance."""
-    return wish.modality == "video" and plan == "health_insurance"
+    return request.modality == "video" and plan == "health_insurance"
 
 
-def request(
+def request_session(
     session_id: str,
-    wish: Wish,
+    request: BookingRequest,
     room: Room,
     booked_by: Actor,
     policy: Policy,
@@ -86,7 +86,7 @@ def request(
     specialty: Specialty = "therapy",
     *,
     reopens_room: bool = False,
-) -> Changed:
+) -> Transition:
     """BOOK-1: asks availability for the slot and credits for the credit, whoever books (BOOK-5). The room must be one that
     can be booked in (`room_reasons`), or that the booking opens again once it is reserved (MISS-4)."""
     booked = Appointment(
@@ -94,12 +94,12 @@ def request(
         room_id=room.id,
         member_id=room.member_id,
         provider_id=room.provider_id,
-        starts_at=wish.starts_at,
-        ends_at=wish.starts_at + timedelta(minutes=wish.length_minutes),
-        length_minutes=wish.length_minutes,
-        modality=wish.modality,
-        time_zone=wish.time_zone,
-        venue_id=wish.venue_id,
+        starts_at=request.starts_at,
+        ends_at=request.starts_at + timedelta(minutes=request.length_minutes),
+        length_minutes=request.length_minutes,
+        modality=request.modality,
+        time_zone=request.time_zone,
+        venue_id=request.venue_id,
         booked_by=booked_by,
         requested_at=now,
         policy=policy,
@@ -114,76 +114,76 @@ def request(
         co_pay_due_days=policy.co_pay_due_days,
         specialty=specialty,
     )
-    return Changed(session, (event,))
+    return Transition(session, (event,))
 
 
 def slot_held(
     session: Session, now: datetime, blocked: tuple[datetime | None, datetime | None] = (None, None)
-) -> Changed:
+) -> Transition:
     """BOOK-1: availability set the slot aside; `blocked` is what it takes of the provider's time, with buffers."""
     if session.slot != "asked":
-        return Changed(session)
+        return Transition(session)
     return _decide(replace(session, slot="held", blocked_from=blocked[0], blocked_until=blocked[1]), now)
 
 
-def slot_refused(session: Session, reasons: Sequence[Reason], now: datetime) -> Changed:
+def slot_refused(session: Session, reasons: Sequence[Reason], now: datetime) -> Transition:
     """BOOK-1: availability refused."""
     if session.slot != "asked":
-        return Changed(session)
+        return Transition(session)
     return _decide(replace(session, slot="refused", slot_reasons=tuple(reasons)), now)
 
 
 def credit_held(
     session: Session, co_pay: bool, now: datetime, lot_id: str | None = None, amount: Money | None = None
-) -> Changed:
+) -> Transition:
     """BOOK-1: credits set a credit of the lot aside, or a co-pay of that amount."""
     if session.funding != "asked":
-        return Changed(session)
+        return Transition(session)
     # The ledger's topic has another key, so the credit's end can be heard of before its hold: then the end stands.
     credit: CreditState = "held" if not co_pay and session.credit == "none" else session.credit
     held = replace(session, funding="co_pay" if co_pay else "credit", credit=credit, lot_id=lot_id, co_pay=amount)
     return _decide(held, now)
 
 
-def credit_refused(session: Session, reasons: Sequence[Reason], purchasable: bool, now: datetime) -> Changed:
+def credit_refused(session: Session, reasons: Sequence[Reason], purchasable: bool, now: datetime) -> Transition:
     """BOOK-4: no credit, why, and whether one can be purchased on this plan."""
     if session.funding != "asked":
-        return Changed(session)
+        return Transition(session)
     refused = replace(session, funding="refused", credit_reasons=tuple(reasons), purchasable=purchasable)
     return _decide(refused, now)
 
 
-def slot_lapsed(session: Session, now: datetime) -> Changed:
+def slot_lapsed(session: Session, now: datetime) -> Transition:
     """AVAIL-4: availability let go of a slot that it held for too long, so the session cannot take place."""
     if session.slot == "released":
-        return Changed(session)
+        return Transition(session)
     lost = replace(session, slot="released")
     return _decide(lost, now) if lost.status == "requested" else _lost(lost, now)
 
 
-def credit_moved(session: Session, state: CreditState, cause: SettleCause | None, now: datetime) -> Changed:
+def credit_moved(session: Session, state: CreditState, cause: SettleCause | None, now: datetime) -> Transition:
     """CRED-3: a hold was settled: spent, returned or forfeited, once. Support alone can return what was taken (MISS-5).
 
     What a move did to a hold beside the session's own is not about the session's credit: another hold pays for it.
     """
     if cause == "moved":
-        return Changed(session)
+        return Transition(session)
     open_ = session.credit in ("none", "held")
     by_hand = session.credit in ("spent", "forfeited") and state == "returned" and cause in ("support", "corrected")
     if not open_ and not by_hand:
-        return Changed(session)
+        return Transition(session)
     moved = replace(session, credit=state)
     if cause != "lapsed":
-        return Changed(moved)
+        return Transition(moved)
     return _decide(moved, now) if moved.status == "requested" else _lost(moved, now)
 
 
-def credit_corrected(session: Session, state: CreditState) -> Changed:
+def credit_corrected(session: Session, state: CreditState) -> Transition:
     """MISS-5: what became of the credit follows the outcome that support corrected."""
-    return Changed(session if session.credit == state else replace(session, credit=state))
+    return Transition(session if session.credit == state else replace(session, credit=state))
 
 
-def co_pay_lapsed(session: Session, now: datetime) -> Changed:
+def co_pay_lapsed(session: Session, now: datetime) -> Transition:
     """AVAIL-4: credits let go of a co-pay that was pending for too long: as with a lapsed credit, nothing can take place.
 
     A booking that is still undecided is refused at once: there is no state of a co-pay in which this could be kept until
@@ -192,13 +192,13 @@ def co_pay_lapsed(session: Session, now: datetime) -> Changed:
     return not_decided_in_time(session) if session.status == "requested" else _lost(session, now)
 
 
-def not_decided_in_time(session: Session) -> Changed:
+def not_decided_in_time(session: Session) -> Transition:
     """A booking that is still undecided when its time is up is refused, before any of its holds can lapse. What one of the
     two refused it for until then is told too (BOOK-8)."""
     return _reject(session, (*session.reasons, NOT_IN_TIME))
 
 
-def confirmed_by_provider(session: Session, now: datetime) -> Changed:
+def confirmed_by_provider(session: Session, now: datetime) -> Transition:
     """The session will take place. CONF-3: who confirms early enough is asked again as it comes near."""
     starts_at, policy = session.booked.starts_at, session.policy
     early = now < policy.reconfirm_at(starts_at)
@@ -211,14 +211,14 @@ def confirmed_by_provider(session: Session, now: datetime) -> Changed:
     )
 
 
-def _decide(session: Session, now: datetime) -> Changed:
+def _decide(session: Session, now: datetime) -> Transition:
     """BOOK-1: one slot and one credit, or a refusal with every reason and neither. Waits for both answers.
 
     Answers that come when the booking should have been given up reserve nothing, even where nobody has given it up yet: a
     reservation that late might reach the holds when they have lapsed.
     """
     if session.status != "requested" or session.slot == "asked" or session.funding == "asked":
-        return Changed(session)
+        return Transition(session)
     if session.slot == "refused" or session.funding == "refused":
         return _reject(session, session.reasons)
     credit_lost = session.funding == "credit" and session.credit != "held"
@@ -231,20 +231,20 @@ def _decide(session: Session, now: datetime) -> Changed:
         return reserved
     # BOOK-5: what the provider booked the provider need not confirm.
     confirmed = confirmed_by_provider(reserved.session, now)
-    return Changed(confirmed.session, reserved.events + confirmed.events)
+    return Transition(confirmed.session, reserved.events + confirmed.events)
 
 
-def _reject(session: Session, reasons: tuple[Reason, ...]) -> Changed:
+def _reject(session: Session, reasons: tuple[Reason, ...]) -> Transition:
     changes: dict[str, object] = {"status": "rejected"}
     if reasons != session.reasons:
         changes |= {"slot_reasons": reasons, "credit_reasons": ()}
     return happened(session, SessionRejected, changes, reasons=list(reasons))
 
 
-def _lost(session: Session, now: datetime) -> Changed:
+def _lost(session: Session, now: datetime) -> Transition:
     """AVAIL-4: without its slot or its credit a live session is cancelled by the platform, at nobody's cost."""
     if session.over:
-        return Changed(session)
+        return Transition(session)
     return happened(
         session,
         SessionCancelled,

@@ -10,9 +10,9 @@ from makegood_contracts.events import Actor, CancelCause, Party, SessionCancelle
 from makegood_booking.domain.attendance import OVER_ALREADY, after, as_of, next_due, verdict_of
 from makegood_booking.domain.session import (
     AGREED,
-    Changed,
     Refusal,
     Session,
+    Transition,
     happened,
     in_room,
     was_present,
@@ -96,7 +96,7 @@ def cancel_refused(session: Session, by: Party, accept_forfeit: bool, now: datet
 
 def cancel(
     session: Session, by: Party, accept_forfeit: bool, now: datetime, *, sealed_remark: str | None = None
-) -> Changed | Refusal:
+) -> Transition | Refusal:
     """CANC-1, CANC-2: a party cancels. `sealed_remark` is for the message to the other one."""
     session, before = as_of(session, now)
     refusal = cancel_refused(session, by, accept_forfeit, now)
@@ -122,16 +122,16 @@ def _caused_by_provider(session: Session, now: datetime) -> bool:
     return favoured(session) or (now >= session.booked.starts_at and _waits_for_provider(session))
 
 
-def call_off(session: Session, by: Actor, cause: CancelCause, now: datetime, *, forfeits: bool = False) -> Changed:
+def call_off(session: Session, by: Actor, cause: CancelCause, now: datetime, *, forfeits: bool = False) -> Transition:
     """Cancels because of something else: the provider's time off, a change of provider (ROOM-3). Without loss, unless the
     member accepted it."""
     session, before = as_of(session, now)
     if not cancellable(session, now):
-        return Changed(session, before)
+        return Transition(session, before)
     return after(before, _cancelled(session, by, now, given_up=by == "member", forfeits=forfeits, cause=cause))
 
 
-def _cancelled(session: Session, by: Actor, now: datetime, *, given_up: bool, forfeits: bool, **why: Any) -> Changed:
+def _cancelled(session: Session, by: Actor, now: datetime, *, given_up: bool, forfeits: bool, **why: Any) -> Transition:
     """A booking that was not decided yet is given up by nobody: it came to nothing (MISS-4)."""
     return happened(
         session,

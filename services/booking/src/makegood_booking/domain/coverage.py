@@ -115,7 +115,7 @@ class NextCredits:
 
 
 @dataclass(frozen=True, slots=True)
-class Stretch:
+class CoveragePeriod:
     """An enrolment and when it counts: [covers_from, covers_until), an open end where none is agreed."""
 
     enrolment: Enrolment
@@ -126,7 +126,7 @@ class Stretch:
         return self.covers_from <= moment and (self.covers_until is None or moment < self.covers_until)
 
 
-def stretches(enrolments: Collection[Enrolment]) -> list[Stretch]:
+def coverage_periods(enrolments: Collection[Enrolment]) -> list[CoveragePeriod]:
     """PLAN-1: when each enrolment of a member counts, in their order: until its agreed end, or a later one's beginning."""
     found = []
     for each in enrolments:
@@ -135,19 +135,19 @@ def stretches(enrolments: Collection[Enrolment]) -> list[Stretch]:
             ends.append(each.agreed_until)
         until = min(ends, default=None)
         if until is None or each.covers_from < until:
-            found.append(Stretch(each, each.covers_from, until))
-    return sorted(found, key=lambda stretch: stretch.covers_from)
+            found.append(CoveragePeriod(each, each.covers_from, until))
+    return sorted(found, key=lambda period: period.covers_from)
 
 
 def covering(enrolments: Collection[Enrolment], moment: datetime) -> Enrolment | None:
     """The enrolment of a member that covers an instant; at most one does."""
-    return _covering(stretches(enrolments), moment)
+    return _covering(coverage_periods(enrolments), moment)
 
 
 def latest(enrolments: Collection[Enrolment], now: datetime) -> Enrolment | None:
     """The member's plan as people speak of it: the present one, else the last there was, else the first to come."""
-    found = stretches(enrolments)
-    begun = [stretch for stretch in found if stretch.covers_from <= now]
+    found = coverage_periods(enrolments)
+    begun = [period for period in found if period.covers_from <= now]
     return (begun[-1] if begun else found[0]).enrolment if found else None
 
 
@@ -159,10 +159,10 @@ def sessions_left(
     if any(lot.made_for_minutes is not None and lot.stands(now) for lot in lots):
         return True
     return any(
-        lot.pays(max(now, stretch.covers_from), length)
-        for stretch in stretches(enrolments)
-        if stretch.covers_until is None or stretch.covers_until > now
-        for length in stretch.enrolment.lengths_for(specialty)
+        lot.pays(max(now, period.covers_from), length)
+        for period in coverage_periods(enrolments)
+        if period.covers_until is None or period.covers_until > now
+        for length in period.enrolment.lengths_for(specialty)
         for lot in lots
     )
 
@@ -171,17 +171,17 @@ def next_credits(enrolments: Collection[Enrolment], moment: datetime, now: datet
     """The first credits to come that have not lapsed by that moment; None: none are to come. A session in a later period is
     booked with the credits of its own period (CRED-2)."""
     coming = [
-        NextCredits(grant, stretch.enrolment.live_credits)
-        for stretch in stretches(enrolments)
-        if stretch.enrolment.live_credits
-        and (grant := stretch.enrolment.next_grant(moment, now)) is not None
-        and (stretch.covers_until is None or max(grant, moment) < stretch.covers_until)
+        NextCredits(grant, period.enrolment.live_credits)
+        for period in coverage_periods(enrolments)
+        if period.enrolment.live_credits
+        and (grant := period.enrolment.next_grant(moment, now)) is not None
+        and (period.covers_until is None or max(grant, moment) < period.covers_until)
     ]
     return min(coming, key=lambda each: each.available_from, default=None)
 
 
-def _covering(found: Iterable[Stretch], moment: datetime) -> Enrolment | None:
-    return next((stretch.enrolment for stretch in found if stretch.covers(moment)), None)
+def _covering(found: Iterable[CoveragePeriod], moment: datetime) -> Enrolment | None:
+    return next((period.enrolment for period in found if period.covers(moment)), None)
 
 
 def _start_of_day(day: date, time_zone: str) -> datetime:

@@ -9,7 +9,7 @@ from makegood_contracts.events import Claim, Outcome, OutcomeCorrected, OutcomeD
 
 from makegood_booking.domain.attendance import after, as_of
 from makegood_booking.domain.presence import AbsentParty
-from makegood_booking.domain.session import Changed, Refusal, Session, happened
+from makegood_booking.domain.session import Refusal, Session, Transition, happened
 
 _NONE: Final = Refusal("no-outcome")
 _ABSENT: Final[dict[Outcome, AbsentParty | None]] = {
@@ -30,7 +30,7 @@ def outcome_missing(session: Session) -> Refusal | None:
     return _NONE if outcome(session) is None else None
 
 
-def dispute(session: Session, party: Party, claim: Claim, now: datetime) -> Changed | Refusal:
+def dispute(session: Session, party: Party, claim: Claim, now: datetime) -> Transition | Refusal:
     """MISS-5: a party says that it was there, or that the other one was not. Nothing changes until support decides."""
     session, before = as_of(session, now)
     ended = outcome(session)
@@ -40,7 +40,7 @@ def dispute(session: Session, party: Party, claim: Claim, now: datetime) -> Chan
     return after(before, disputed)
 
 
-def correct(session: Session, right: Outcome, corrected_by: str, now: datetime) -> Changed | Refusal:
+def correct(session: Session, right: Outcome, corrected_by: str, now: datetime) -> Transition | Refusal:
     """MISS-5: support says how the session ended. What was decided before stays in history and ledger. Correcting it to
     what it is changes nothing."""
     session, before = as_of(session, now)
@@ -48,7 +48,7 @@ def correct(session: Session, right: Outcome, corrected_by: str, now: datetime) 
     if ended is None:
         return _NONE
     if ended == right:
-        return Changed(session, before)
+        return Transition(session, before)
     changes: dict[str, Any] = {
         "status": right,
         "absent_party": _ABSENT[right],

@@ -20,8 +20,8 @@ from makegood_booking.domain.attendance import (
     no_show,
     provider_missed,
 )
-from makegood_booking.domain.booking import Unfit
-from makegood_booking.domain.session import DONE, Changed, Refusal, Session, was_present
+from makegood_booking.domain.booking import InvalidField
+from makegood_booking.domain.session import DONE, Refusal, Session, Transition, was_present
 
 _NOT_ASKED: Final = Refusal("outcome-not-asked")
 _CHECKED_IN: Final = Refusal("no-show-not-possible", "The member checked in.")
@@ -38,18 +38,18 @@ class CheckIn:
 
 def check_in(
     session: Session, party: Party, asked: CheckIn, digest: str | None, now: datetime
-) -> Changed | Refusal | Unfit:
+) -> Transition | Refusal | InvalidField:
     """JOIN-3: as joining (JOIN-1), with the code of the venue, of which booking knows the `digest` alone. The provider can check
     in for both without it: whoever is not there can dispute that (MISS-5)."""
     booked = session.booked
     if booked.modality != "in_person":
         if asked.code is not None or asked.both:
-            return Unfit("venue_code" if asked.code is not None else "both", "Only for a session in person.")
+            return InvalidField("venue_code" if asked.code is not None else "both", "Only for a session in person.")
         return join(session, party, now)
     if asked.both and party != "provider":
-        return Unfit("both", "Only the provider checks in for both.")
+        return InvalidField("both", "Only the provider checks in for both.")
     if asked.code is None and not asked.both:
-        return Unfit("venue_code", "A session in person needs the code that its venue shows.")
+        return InvalidField("venue_code", "A session in person needs the code that its venue shows.")
     refusal = entry_refused(as_of(session, now)[0], now)
     if refusal is not None:
         return refusal
@@ -72,12 +72,12 @@ def outcome_refused(session: Session, outcome: Outcome) -> Refusal | Literal["do
     return _CHECKED_IN if outcome == "member_no_show" and was_present(session, "member") else None
 
 
-def say_outcome(session: Session, outcome: Outcome, now: datetime) -> Changed | Refusal:
+def say_outcome(session: Session, outcome: Outcome, now: datetime) -> Transition | Refusal:
     """JOIN-3: the provider says how it went."""
     session, before = as_of(session, now)
     refusal = outcome_refused(session, outcome)
     if refusal is not None:
-        return Changed(session, before) if refusal == DONE else refusal
+        return Transition(session, before) if refusal == DONE else refusal
     match outcome:
         case "completed":
             return after(before, completed(session, "provider"))

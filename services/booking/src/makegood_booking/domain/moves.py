@@ -22,9 +22,9 @@ from makegood_contracts.events import (
 from makegood_contracts.reasons import Reason
 
 from makegood_booking.domain.money import Money
-from makegood_booking.domain.pending import Move
 from makegood_booking.domain.presence import NOBODY
-from makegood_booking.domain.session import AGREED, Changed, Session, happened
+from makegood_booking.domain.reschedule import Reschedule
+from makegood_booking.domain.session import AGREED, Session, Transition, happened
 
 NOT_IN_TIME = Reason(
     code="temporary-interruption", detail="The move could not be finished in time; everything is as it was."
@@ -41,7 +41,7 @@ def answer_in_words(reasons: Sequence[Reason]) -> str | None:
     return "Member is not available" if "member-busy" in codes else None
 
 
-def asked(session: Session, move: Move) -> Changed:
+def asked(session: Session, move: Reschedule) -> Transition:
     """A move needs its credit first, then the slot (RESC-1); an extension needs the slot alone (EXT-1)."""
     if move.kind == "extension":
         return happened(
@@ -61,55 +61,55 @@ def paid_for(
     added: Literal["credit", "co_pay"] | None,
     now: datetime,
     co_pay: Money | None = None,
-) -> Changed:
+) -> Transition:
     """RESC-1: what the session costs at its new time is set aside. `added`: another hold beside the one that stands."""
     move = session.move
     if move is None or move.id != move_id or move.state != "asked":
-        return Changed(session)
+        return Transition(session)
     if now >= move.decide_by:
         return not_paid_for_in_time(session)
     funded = replace(move, state="funded", added=added, co_pay=co_pay)
     return happened(session, SessionMoveFunded, {"move": funded}, **_facts(funded))
 
 
-def not_paid_for(session: Session, move_id: str, reasons: Sequence[Reason], purchasable: bool) -> Changed:
+def not_paid_for(session: Session, move_id: str, reasons: Sequence[Reason], purchasable: bool) -> Transition:
     """RESC-1: without a credit for the new time the session stays where it is."""
     move = session.move
     if move is None or move.id != move_id or move.state != "asked":
-        return Changed(session)
+        return Transition(session)
     return _refused(session, replace(move, purchasable=purchasable), tuple(reasons))
 
 
-def not_paid_for_in_time(session: Session) -> Changed:
+def not_paid_for_in_time(session: Session) -> Transition:
     """A move that credits did not answer in time is off. Once it is paid for, availability alone decides: it may have
     carried the move out already."""
     assert session.move is not None
     return _refused(session, session.move, (NOT_IN_TIME,))
 
 
-def turned_down(session: Session, move_id: str, reasons: Sequence[Reason]) -> Changed:
+def turned_down(session: Session, move_id: str, reasons: Sequence[Reason]) -> Transition:
     """RESC-1, EXT-1: the new time cannot be had; everything stays as it was."""
     move = session.move
     if move is None or move.id != move_id or move.state != "funded":
-        return Changed(session)
+        return Transition(session)
     return _refused(session, move, tuple(reasons))
 
 
 def carried_out(
     session: Session, move_id: str, now: datetime, blocked: tuple[datetime | None, datetime | None] = (None, None)
-) -> Changed:
+) -> Transition:
     """RESC-1, EXT-1: availability swapped the slots, so the session has its new time from now on.
 
     `blocked` is what it takes of the provider's time now, with buffers. Of a session that ended meanwhile nothing changes: its ending gives back whatever is held, wherever it stands.
     """
     move = session.move
     if move is None or move.id != move_id or move.state != "funded":
-        return Changed(session)
+        return Transition(session)
     session = replace(session, blocked_from=blocked[0], blocked_until=blocked[1])
     return _extended(session, move, now) if move.kind == "extension" else _moved(session, move, now)
 
 
-def _moved(session: Session, move: Move, now: datetime) -> Changed:
+def _moved(session: Session, move: Reschedule, now: datetime) -> Transition:
     """A provider's move of a confirmed session stays confirmed; any other needs the provider's word anew (CONF-2)."""
     old, policy = session.booked, session.policy
     confirmed = move.by == "provider" and session.status in AGREED
@@ -154,7 +154,7 @@ def _moved(session: Session, move: Move, now: datetime) -> Changed:
     )
 
 
-def _extended(session: Session, move: Move, now: datetime) -> Changed:
+def _extended(session: Session, move: Reschedule, now: datetime) -> Transition:
     added = move.length_minutes - session.booked.length_minutes
     changes = {
         "booked": _rebooked(session, move),
@@ -174,7 +174,7 @@ def _extended(session: Session, move: Move, now: datetime) -> Changed:
     )
 
 
-def _rebooked(session: Session, move: Move) -> Any:
+def _rebooked(session: Session, move: Reschedule) -> Any:
     return replace(
         session.booked,
         starts_at=move.starts_at,
@@ -185,14 +185,14 @@ def _rebooked(session: Session, move: Move) -> Any:
     )
 
 
-def _refused(session: Session, move: Move, reasons: tuple[Reason, ...]) -> Changed:
+def _refused(session: Session, move: Reschedule, reasons: tuple[Reason, ...]) -> Transition:
     off = replace(move, state="refused", reasons=reasons)
     if move.kind == "extension":
         return happened(session, SessionExtensionRefused, {"move": off}, move_id=move.id, reasons=list(reasons))
     return happened(session, SessionMoveRefused, {"move": off}, **_facts(off), reasons=list(reasons))
 
 
-def _facts(move: Move) -> dict[str, Any]:
+def _facts(move: Reschedule) -> dict[str, Any]:
     return {
         "move_id": move.id,
         "moved_by": move.by,

@@ -78,7 +78,7 @@ NOBODY: Final = Attendance()
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class AttendanceVerdict:
     """How the session ends, and when that is found, if nobody comes or goes until then. `unknown`: the provider is asked."""
 
     at: datetime
@@ -88,7 +88,7 @@ class Verdict:
 
 def verdict(
     seen: Attendance, policy: Policy, starts_at: datetime, ends_at: datetime, *, in_person: bool = False
-) -> Verdict:
+) -> AttendanceVerdict:
     """The table at JOIN-2. `seen` must not hold anybody's coming after the moment of the verdict that stood before it: whoever
     asks late asks for the earlier verdict first.
 
@@ -101,24 +101,24 @@ def verdict(
     if seen.met:
         return _of_a_meeting(seen, policy, grace, ends_at)
     if in_person and not any(_present_by(seen, party, starts_at, grace) for party in _PARTIES):
-        return Verdict(ends_at, "unknown")
+        return AttendanceVerdict(ends_at, "unknown")
     member_came = seen.was_present("member", starts_at)
     if not _present_by(seen, "provider", starts_at, grace):
-        return Verdict(grace, "provider_missed", "provider" if member_came else "both")
+        return AttendanceVerdict(grace, "provider_missed", "provider" if member_came else "both")
     if not _in_room_at(seen, "provider", min(no_show, ends_at)):
-        return Verdict(no_show, "provider_missed", "provider" if member_came else "both")
+        return AttendanceVerdict(no_show, "provider_missed", "provider" if member_came else "both")
     if not _present_by(seen, "member", starts_at, no_show):
-        return Verdict(no_show, "member_no_show", "member")
-    return Verdict(max(ends_at, no_show), "provider_missed", "both")
+        return AttendanceVerdict(no_show, "member_no_show", "member")
+    return AttendanceVerdict(max(ends_at, no_show), "provider_missed", "both")
 
 
-def _of_a_meeting(seen: Attendance, policy: Policy, grace: datetime, ends_at: datetime) -> Verdict:
+def _of_a_meeting(seen: Attendance, policy: Policy, grace: datetime, ends_at: datetime) -> AttendanceVerdict:
     together = seen.together
     if seen.together_since is not None:
         together += ends_at - seen.together_since
     if together < timedelta(minutes=policy.together_minutes) and seen.first_left == "provider":
-        return Verdict(max(ends_at, grace), "provider_missed", "provider")
-    return Verdict(ends_at, "completed")
+        return AttendanceVerdict(max(ends_at, grace), "provider_missed", "provider")
+    return AttendanceVerdict(ends_at, "completed")
 
 
 def _present_by(seen: Attendance, party: Party, starts_at: datetime, moment: datetime) -> bool:

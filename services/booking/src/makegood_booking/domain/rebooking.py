@@ -48,7 +48,7 @@ class PastBooking:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class RebookingContext:
     """A room, and what it takes to go on in it. `active_at`: when its member was last active, in any room; `policy`: of bookings
     made now."""
 
@@ -91,7 +91,7 @@ def rebookable_until(session: Session) -> datetime:
     return (session.missed_at or session.booked.starts_at) + RIGHT
 
 
-def reopens(place: Place, length_minutes: int, modality: Modality) -> bool:
+def reopens(place: RebookingContext, length_minutes: int, modality: Modality) -> bool:
     """Whether a member's booking opens the room again, which is not open: it rebooks something that was missed in it, it was
     not the member who closed the room since, and therapy can go on there."""
     if place.room.closed_by == "member" and place.room.status == "closed":

@@ -9,7 +9,7 @@ from typing import Final, Literal
 from makegood_contracts.events import PlanKind
 from makegood_contracts.reasons import Reason, ReasonCode
 
-Action = Literal[
+RemedyAction = Literal[
     "restart_therapy",
     "match_new_provider",
     "use_active_room",
@@ -39,12 +39,12 @@ Action = Literal[
 class Remedy:
     """What the member can do. `href`: where, in this API; None where it is done elsewhere."""
 
-    action: Action
+    action: RemedyAction
     href: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Circumstances:
+class RemedyContext:
     """What a remedy depends on. `plan_kind`: of the member's present or last plan; None without any."""
 
     room_id: str
@@ -61,22 +61,22 @@ class Circumstances:
     """Whether the plan gives more credits by itself."""
 
 
-def remedies(code: ReasonCode | Literal["restart-not-allowed"], at: Circumstances) -> tuple[Remedy, ...]:
+def remedies(code: ReasonCode | Literal["restart-not-allowed"], at: RemedyContext) -> tuple[Remedy, ...]:
     """What helps against a reason, what helps most first. There is always something."""
     return _TABLE[code](at)
 
 
-def remedies_of(reason: Reason, at: Circumstances) -> tuple[Remedy, ...]:
+def remedies_of(reason: Reason, at: RemedyContext) -> tuple[Remedy, ...]:
     """What helps against this very reason: where it tells of credits to come, waiting for them does too."""
     return remedies(reason.code, replace(at, credits_come=reason.available_from is not None))
 
 
-def remedy(code: ReasonCode | Literal["restart-not-allowed"], at: Circumstances) -> Remedy:
+def remedy(code: ReasonCode | Literal["restart-not-allowed"], at: RemedyContext) -> Remedy:
     """What helps most."""
     return remedies(code, at)[0]
 
 
-def _back_to_therapy(at: Circumstances) -> tuple[Remedy, ...]:
+def _back_to_therapy(at: RemedyContext) -> tuple[Remedy, ...]:
     """ROOM-1, ROOM-2: restart with the provider, or be matched anew; with EAP only while sessions are left."""
     if at.active_room_id is not None:
         return (Remedy("use_active_room", f"/v1/rooms/{at.active_room_id}"),)
@@ -88,7 +88,7 @@ def _back_to_therapy(at: Circumstances) -> tuple[Remedy, ...]:
     return Remedy("restart_therapy", f"/v1/rooms/{at.room_id}/restart"), anew
 
 
-def _renewal(at: Circumstances) -> tuple[Remedy, ...]:
+def _renewal(at: RemedyContext) -> tuple[Remedy, ...]:
     match at.plan_kind:
         case "health_insurance":
             return (Remedy("renew_insurance_coverage"),)
@@ -102,7 +102,7 @@ def _renewal(at: Circumstances) -> tuple[Remedy, ...]:
             return (Remedy("choose_plan", "/v1/plans"),)
 
 
-def _more_credits(at: Circumstances) -> tuple[Remedy, ...]:
+def _more_credits(at: RemedyContext) -> tuple[Remedy, ...]:
     """BOOK-4: buy one, or wait for those that the plan gives next; the waitlist keeps a place until they are there."""
     found = []
     if at.purchasable:
@@ -115,34 +115,34 @@ def _more_credits(at: Circumstances) -> tuple[Remedy, ...]:
     return tuple(found) or (Remedy("check_credits", f"/v1/members/{at.member_id}/credits"),)
 
 
-def _anew(at: Circumstances) -> Remedy:
+def _anew(at: RemedyContext) -> Remedy:
     return Remedy("match_new_provider", f"/v1/rooms/{at.room_id}/change-provider")
 
 
-def _unless_gone(helps: Callable[[Circumstances], tuple[Remedy, ...]]) -> Callable[[Circumstances], tuple[Remedy, ...]]:
+def _unless_gone(helps: Callable[[RemedyContext], tuple[Remedy, ...]]) -> Callable[[RemedyContext], tuple[Remedy, ...]]:
     """Nobody is sent to a provider who is gone: not to their slots, their waitlist or their chat (NOTE-5)."""
     return lambda at: helps(at) if at.provider_available else (_anew(at),)
 
 
-def _waitlist(at: Circumstances) -> Remedy:
+def _waitlist(at: RemedyContext) -> Remedy:
     return Remedy("join_waitlist", f"/v1/rooms/{at.room_id}/waitlist")
 
 
-def _ask(at: Circumstances) -> Remedy:
+def _ask(at: RemedyContext) -> Remedy:
     """AVAIL-5: "I can't find a time that works for me"."""
     return Remedy("message_provider", f"/v1/rooms/{at.room_id}/time-request")
 
 
-def _slots(action: Action) -> Callable[[Circumstances], tuple[Remedy, ...]]:
+def _slots(action: RemedyAction) -> Callable[[RemedyContext], tuple[Remedy, ...]]:
     return lambda at: (Remedy(action, f"/v1/providers/{at.provider_id}/slots"), _waitlist(at), _ask(at))
 
 
-def _one(action: Action, href: str | None = None) -> Callable[[Circumstances], tuple[Remedy, ...]]:
+def _one(action: RemedyAction, href: str | None = None) -> Callable[[RemedyContext], tuple[Remedy, ...]]:
     helps = (Remedy(action, href),)
     return lambda at: helps
 
 
-_TABLE: Final[Mapping[str, Callable[[Circumstances], tuple[Remedy, ...]]]] = {
+_TABLE: Final[Mapping[str, Callable[[RemedyContext], tuple[Remedy, ...]]]] = {
     "room-closed": _back_to_therapy,
     "room-inactive": _back_to_therapy,
     "restart-not-allowed": _back_to_therapy,

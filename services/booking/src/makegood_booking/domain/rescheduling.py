@@ -10,10 +10,10 @@ from makegood_contracts.events import Event, InvoiceWish, Party, SessionZoneChan
 
 from makegood_booking.domain import moves
 from makegood_booking.domain.attendance import OVER_ALREADY, UNDECIDED, after, as_of
-from makegood_booking.domain.booking import NO_ZONE, Unfit, Wish, unfit
+from makegood_booking.domain.booking import NO_ZONE, BookingRequest, InvalidField, invalid_field
 from makegood_booking.domain.cancelling import favoured, forfeits_by_moving, moves_free_until
-from makegood_booking.domain.pending import Move
-from makegood_booking.domain.session import AGREED, Appointment, Changed, Refusal, Session, happened
+from makegood_booking.domain.reschedule import Reschedule
+from makegood_booking.domain.session import AGREED, Appointment, Refusal, Session, Transition, happened
 from makegood_booking.domain.time import is_zone, zone
 
 _BEGUN = Refusal("session-over", "The session has begun, so it cannot be moved any more.")
@@ -22,7 +22,7 @@ _MINUTE: Final = timedelta(minutes=1)
 
 
 @dataclass(frozen=True, slots=True)
-class MoveWish:
+class RescheduleCommand:
     """Where the session is to go. None: as it is."""
 
     starts_at: datetime
@@ -41,8 +41,8 @@ def reschedule_refused(session: Session, by: Party, accept_forfeit: bool, now: d
 
 
 def reschedule(
-    session: Session, wish: MoveWish, by: Party, move_id: str, specialty: Specialty, now: datetime
-) -> Changed | Refusal | Unfit:
+    session: Session, request: RescheduleCommand, by: Party, move_id: str, specialty: Specialty, now: datetime
+) -> Transition | Refusal | InvalidField:
     """RESC-1: asks for another time, length or venue, up to the start. With less notice than the policy asks the member
     must accept that the credit is lost and another one is needed, as with cancelling (CANC-1, RESC-3). RESC-2: at short notice
     a provider moves nothing without the member being told."""
@@ -51,28 +51,28 @@ def reschedule(
     if refusal is not None:
         return refusal
     booked = session.booked
-    if _changes_zone_alone(wish, booked):
-        return _to_another_zone(session, before, wish, by)
-    new = Wish(
+    if _changes_zone_alone(request, booked):
+        return _to_another_zone(session, before, request, by)
+    new = BookingRequest(
         room_id=booked.room_id,
-        starts_at=wish.starts_at,
-        length_minutes=wish.length_minutes or booked.length_minutes,
+        starts_at=request.starts_at,
+        length_minutes=request.length_minutes or booked.length_minutes,
         modality=booked.modality,
-        time_zone=wish.time_zone or booked.time_zone,
-        venue_id=wish.venue_id or booked.venue_id,
+        time_zone=request.time_zone or booked.time_zone,
+        venue_id=request.venue_id or booked.venue_id,
     )
-    fault = _begun(session, now) or unfit(new, session.policy, now) or _pending(session)
+    fault = _begun(session, now) or invalid_field(new, session.policy, now) or _pending(session)
     if fault is not None:
         return fault
     old = (booked.starts_at, booked.length_minutes, booked.time_zone, booked.venue_id)
     if old == (new.starts_at, new.length_minutes, new.time_zone, new.venue_id):
-        return Changed(session, before)
-    if by == "provider" and not wish.notify_member and now >= session.policy.free_until(min(old[0], new.starts_at)):
+        return Transition(session, before)
+    if by == "provider" and not request.notify_member and now >= session.policy.free_until(min(old[0], new.starts_at)):
         return Refusal("member-must-be-told")
-    refusal = _forfeits(session, by, wish.accept_forfeit, now)
+    refusal = _forfeits(session, by, request.accept_forfeit, now)
     if refusal is not None:
         return refusal
-    move = Move(
+    move = Reschedule(
         id=move_id,
         kind="move",
         state="asked",
@@ -86,7 +86,7 @@ def reschedule(
         decide_by=min(session.policy.decide_by(now), booked.starts_at, new.starts_at),
         forfeits=by == "member" and forfeits_by_moving(session, now),
         caused_by_provider=by == "member" and favoured(session),
-        notify_member=wish.notify_member,
+        notify_member=request.notify_member,
         specialty=specialty,
     )
     return after(before, moves.asked(session, move))
@@ -113,21 +113,21 @@ def _forfeits(session: Session, by: Party, accepted: bool, now: datetime) -> Ref
     return Refusal("forfeit-not-accepted", free_until=moves_free_until(session))
 
 
-def _changes_zone_alone(wish: MoveWish, booked: Appointment) -> bool:
+def _changes_zone_alone(request: RescheduleCommand, booked: Appointment) -> bool:
     """RESC-5: whether nothing would change but the zone that the session is shown in."""
     stays = (
-        wish.starts_at == booked.starts_at
-        and wish.length_minutes in (None, booked.length_minutes)
-        and wish.venue_id in (None, booked.venue_id)
+        request.starts_at == booked.starts_at
+        and request.length_minutes in (None, booked.length_minutes)
+        and request.venue_id in (None, booked.venue_id)
     )
-    return stays and wish.time_zone not in (None, booked.time_zone)
+    return stays and request.time_zone not in (None, booked.time_zone)
 
 
 def _to_another_zone(
-    session: Session, before: tuple[Event, ...], wish: MoveWish, by: Party
-) -> Changed | Refusal | Unfit:
+    session: Session, before: tuple[Event, ...], request: RescheduleCommand, by: Party
+) -> Transition | Refusal | InvalidField:
     """RESC-5: it needs no notice and no new confirmation, and costs nothing. Nobody else is asked."""
-    zone_name = wish.time_zone or session.booked.time_zone
+    zone_name = request.time_zone or session.booked.time_zone
     if not is_zone(zone_name):
         return NO_ZONE
     if (refusal := _pending(session)) is not None:
@@ -139,12 +139,12 @@ def _to_another_zone(
         changed_by=by,
         old_time_zone=session.booked.time_zone,
         confirmed=session.status in AGREED,
-        notify_member=wish.notify_member,
+        notify_member=request.notify_member,
     )
     return after(before, changed)
 
 
-def extend_refused(session: Session, now: datetime) -> Refusal | Unfit | None:
+def extend_refused(session: Session, now: datetime) -> Refusal | InvalidField | None:
     """Why the session, as it is by now, cannot be extended at all, not even by a minute."""
     return _not_under_way(session, now) or _too_long(session, session.booked.length_minutes + 1) or _pending(session)
 
@@ -157,14 +157,14 @@ def _not_under_way(session: Session, now: datetime) -> Refusal | None:
     return OVER_ALREADY if now >= session.booked.ends_at else None
 
 
-def _too_long(session: Session, minutes: float) -> Unfit | None:
+def _too_long(session: Session, minutes: float) -> InvalidField | None:
     longest = session.policy.longest_minutes
-    return Unfit("ends_at", f"At most {longest} minutes after the start.") if minutes > longest else None
+    return InvalidField("ends_at", f"At most {longest} minutes after the start.") if minutes > longest else None
 
 
 def extend(
     session: Session, ends_at: datetime, invoice: InvoiceWish | None, move_id: str, now: datetime
-) -> Changed | Refusal | Unfit:
+) -> Transition | Refusal | InvalidField:
     """EXT-1: the provider asks for a later end of a confirmed session, before the end that stands."""
     session, before = as_of(session, now)
     refusal = _not_under_way(session, now)
@@ -173,19 +173,19 @@ def extend(
     booked = session.booked
     length = ends_at - booked.starts_at
     if ends_at <= booked.ends_at:
-        return Unfit("ends_at", "Later than the end that stands.")
+        return InvalidField("ends_at", "Later than the end that stands.")
     if length % _MINUTE:
-        return Unfit("ends_at", "Whole minutes after the start.")
+        return InvalidField("ends_at", "Whole minutes after the start.")
     if (fault := _too_long(session, length / _MINUTE)) is not None:
         return fault
     if invoice is not None and invoice.due_on < now.astimezone(zone(booked.time_zone)).date():
-        return Unfit("invoice/due_on", "Not before today.")
+        return InvalidField("invoice/due_on", "Not before today.")
     if invoice is not None and session.invoiced_minor + invoice.amount_minor > session.policy.invoice_limit_minor:
         limit = session.policy.invoice_limit_minor
-        return Unfit("invoice/amount_minor", f"The session's extensions cost at most {limit} together.")
+        return InvalidField("invoice/amount_minor", f"The session's extensions cost at most {limit} together.")
     if (refusal := _pending(session)) is not None:
         return refusal
-    move = Move(
+    move = Reschedule(
         id=move_id,
         kind="extension",
         state="funded",

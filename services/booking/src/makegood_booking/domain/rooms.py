@@ -80,7 +80,7 @@ def is_available(schedule: Schedule | None, now: datetime) -> bool:
         return False
     hours = schedule.hours
     today = now.astimezone(hours.zone).date()
-    return any(hours.weekly) or any(stretches for day, stretches in hours.exceptions.items() if day >= today)
+    return any(hours.weekly) or any(ranges for day, ranges in hours.exceptions.items() if day >= today)
 
 
 def restart_room(

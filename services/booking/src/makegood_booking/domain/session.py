@@ -10,9 +10,9 @@ from makegood_contracts.events import Actor, Event, Modality, Party
 from makegood_contracts.reasons import Reason
 
 from makegood_booking.domain.money import Money
-from makegood_booking.domain.pending import Move
 from makegood_booking.domain.policy import Policy
 from makegood_booking.domain.presence import NOBODY, AbsentParty, Attendance
+from makegood_booking.domain.reschedule import Reschedule
 
 Status = Literal[
     "requested",
@@ -93,7 +93,7 @@ class Session:
     blocked_from: datetime | None = None
     blocked_until: datetime | None = None
     """The provider's time that it takes, buffers included."""
-    move: Move | None = None
+    move: Reschedule | None = None
     """A change of time that is being decided, or the last one that was refused."""
     moved_by_provider: bool = False
     """RESC-3: the provider moved it, and the member has not moved it since."""
@@ -144,7 +144,7 @@ class Session:
 
 
 @dataclass(frozen=True, slots=True)
-class Changed:
+class Transition:
     """A session after a rule, and what happened, in order. No events: nothing happened that others need to hear of."""
 
     session: Session
@@ -179,7 +179,7 @@ class Refusal:
     """Until when it would have cost nothing."""
 
 
-def happened(session: Session, kind: type[Event], /, changes: dict[str, Any], **facts: Any) -> Changed:
+def happened(session: Session, kind: type[Event], /, changes: dict[str, Any], **facts: Any) -> Transition:
     """The session with `changes` and the next version, and the event of `kind` that tells of it.
 
     Whatever ends a session ends its move, too: the others follow from the ending.
@@ -187,7 +187,7 @@ def happened(session: Session, kind: type[Event], /, changes: dict[str, Any], **
     if changes.get("status") in OVER:
         changes = {"move": None, **changes}
     after = replace(session, version=session.version + 1, **changes)
-    return Changed(after, (fact(after, kind, **facts),))
+    return Transition(after, (fact(after, kind, **facts),))
 
 
 def fact(session: Session, kind: type[Event], /, **facts: Any) -> Event:

@@ -15,7 +15,7 @@ from makegood_contracts.reasons import Obstacle, ReasonCode
 
 from makegood_booking.domain.bookability import Question
 from makegood_booking.domain.remedies import remedies_of
-from makegood_booking.lookout import Found, Lookout
+from makegood_booking.handlers.bookability import BookabilityResult, BookabilityService
 from makegood_booking.store.policies import Policies
 from makegood_booking.store.rooms import read_rooms
 
@@ -25,7 +25,7 @@ DECIDED_ALREADY: Final[frozenset[ReasonCode]] = frozenset({"slot-not-offered", "
 """Availability holds the slot for the candidate, so it can be had; whoever else asked for it just now is refused."""
 
 
-def judges(lookout: Lookout, policies: Policies) -> EventHandler:
+def judges(bookability_service: BookabilityService, policies: Policies) -> EventHandler:
     """The handler of proposals."""
 
     async def handle(batch: Sequence[Received[WaitlistCandidateProposed]], unit: UnitOfWork) -> None:
@@ -40,15 +40,15 @@ def judges(lookout: Lookout, policies: Policies) -> EventHandler:
             if event.decide_by + CLOCK_SKEW <= unit.now:
                 continue  # nobody waits for the answer any more
             question = Question(event.starts_at, event.length_minutes, event.modality)
-            found = await lookout.judge(place, policy, question, unit.now, unit)
+            found = await bookability_service.judge(place, policy, question, unit.now, unit)
             unit.publish(_judged(event, found), sequence=ONE_ANSWER, cause=received.cause)
 
     return handle
 
 
-def _judged(event: WaitlistCandidateProposed, found: Found) -> WaitlistCandidateJudged:
+def _judged(event: WaitlistCandidateProposed, found: BookabilityResult) -> WaitlistCandidateJudged:
     helps = [
-        (reason, remedies_of(reason, found.circumstances)[0])
+        (reason, remedies_of(reason, found.remedy_context)[0])
         for reason in found.verdict.reasons
         if reason.code not in DECIDED_ALREADY
     ]

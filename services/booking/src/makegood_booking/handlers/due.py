@@ -10,8 +10,8 @@ from makegood_chassis.signals import Signals
 from makegood_contracts.envelope import Cause
 
 from makegood_booking.domain.attendance import next_due, time_passed
-from makegood_booking.domain.session import Changed
-from makegood_booking.handlers.outcomes import announce
+from makegood_booking.domain.session import Transition
+from makegood_booking.handlers.waiters import wake_waiters
 from makegood_booking.store.sessions import DEADLINE, Sessions
 
 
@@ -20,7 +20,7 @@ def deadline_handlers(sessions: Sessions, signals: Signals) -> DeadlineHandlers:
 
     async def handle(due: Sequence[Due], unit: UnitOfWork) -> None:
         before = await sessions.lock_many(sorted({deadline.entity_id for deadline in due}), unit)
-        changes: list[tuple[Changed, Cause]] = []
+        changes: list[tuple[Transition, Cause]] = []
         after = []
         for session in before.values():
             changed = time_passed(session, unit.now)
@@ -30,6 +30,6 @@ def deadline_handlers(sessions: Sessions, signals: Signals) -> DeadlineHandlers:
             else:  # somebody was faster, or the clock went back: wait for what is next
                 unit.set_deadline(DEADLINE, session.id, next_due(changed.session))
         await sessions.save(changes, unit)
-        announce(list(before.values()), after, signals, unit)
+        wake_waiters(list(before.values()), after, signals, unit)
 
     return {DEADLINE: handle}

@@ -15,9 +15,9 @@ from makegood_contracts.events import Party, PersonErased
 from makegood_booking.domain.cancelling import call_off
 from makegood_booking.domain.rooms import Room, close_room
 from makegood_booking.domain.session import Session
-from makegood_booking.handlers.left import LOOKS_AGAIN_AFTER
-from makegood_booking.handlers.outcomes import announce
-from makegood_booking.lookout import has_schedule
+from makegood_booking.handlers.bookability import has_schedule
+from makegood_booking.handlers.room_changes import LOOKS_AGAIN_AFTER
+from makegood_booking.handlers.waiters import wake_waiters
 from makegood_booking.store import calendars, personal_data, remark_keys, rooms
 from makegood_booking.store.sessions import Sessions
 
@@ -79,7 +79,7 @@ async def _call_off_ahead(people: dict[str, Cause], sessions: Sessions, signals:
         for session in ahead
     ]
     await sessions.save([(changed, cause) for changed, cause in called_off if changed.events], unit)
-    announce(ahead, [changed.session for changed, _ in called_off], signals, unit)
+    wake_waiters(ahead, [changed.session for changed, _ in called_off], signals, unit)
 
 
 def _provider(session: Session) -> str:

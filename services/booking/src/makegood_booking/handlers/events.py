@@ -50,22 +50,22 @@ from makegood_booking.domain.booking import (
 from makegood_booking.domain.cancelling import call_off
 from makegood_booking.domain.money import Money
 from makegood_booking.domain.moves import carried_out, not_paid_for, paid_for, turned_down
-from makegood_booking.domain.session import Changed, Session
+from makegood_booking.domain.session import Session, Transition
+from makegood_booking.handlers.bookability import BookabilityService
 from makegood_booking.handlers.candidates import judges
 from makegood_booking.handlers.erasures import erases
-from makegood_booking.handlers.outcomes import announce
 from makegood_booking.handlers.read_models import READ_MODELS, together
 from makegood_booking.handlers.reopening import reopen_rooms, reserved_now
 from makegood_booking.handlers.schedules import on_schedule
-from makegood_booking.lookout import Lookout
+from makegood_booking.handlers.waiters import wake_waiters
 from makegood_booking.store import remark_keys
 from makegood_booking.store.sessions import Sessions
 
 E = TypeVar("E", bound=Event)
-Rule = Callable[[Session, Any, datetime], Changed]
+Rule = Callable[[Session, Any, datetime], Transition]
 
 
-def event_handlers(sessions: Sessions, signals: Signals, lookout: Lookout) -> EventHandlers:
+def event_handlers(sessions: Sessions, signals: Signals, bookability_service: BookabilityService) -> EventHandlers:
     """Event type → handler."""
     rules: dict[type[Event], Rule] = {
         SlotHeld: lambda session, event, now: slot_held(session, now, (event.blocked_from, event.blocked_until)),
@@ -99,7 +99,7 @@ def event_handlers(sessions: Sessions, signals: Signals, lookout: Lookout) -> Ev
         SchedulePublished: on_schedule(signals),
         PersonErased: erases(sessions, signals),
         RemarkKeyPublished: remark_keys.on_published,
-        WaitlistCandidateProposed: judges(lookout, sessions.policies),
+        WaitlistCandidateProposed: judges(bookability_service, sessions.policies),
         TokensRevoked: on_tokens_revoked,
     }
     return together(handlers, READ_MODELS)
@@ -118,17 +118,17 @@ def _on_time_off(sessions: Sessions, signals: Signals) -> EventHandler:
         if not whose:
             return
         before = await sessions.lock_many(sorted(whose), unit)
-        changes: list[tuple[Changed, Cause]] = []
+        changes: list[tuple[Transition, Cause]] = []
         after: list[Session] = []
         for session in before.values():
             received = whose[session.id]
             off = _lies_in(session, received.event)
-            changed = call_off(session, "provider", "time_off", unit.now) if off else Changed(session)
+            changed = call_off(session, "provider", "time_off", unit.now) if off else Transition(session)
             after.append(changed.session)
             if changed.session is not session:
                 changes.append((changed, received.cause))
         await sessions.save(changes, unit)
-        announce(list(before.values()), after, signals, unit)
+        wake_waiters(list(before.values()), after, signals, unit)
 
     return handle
 
@@ -146,13 +146,13 @@ def _lies_in(session: Session, off: TimeOffAdded) -> bool:
 
 def _handler(rule: Rule, sessions: Sessions, signals: Signals) -> EventHandler:
     async def handle(batch: Sequence[Received[Any]], unit: UnitOfWork) -> None:
-        wanted = [received for received in batch if _concerns(received.event)]
+        wanted = [received for received in batch if _is_relevant(received.event)]
         if not wanted:
             return
         ids = {received.event.session_id for received in wanted}
         before = await sessions.lock_many(sorted(ids), unit)
         now = dict(before)
-        changes: list[tuple[Changed, Cause]] = []
+        changes: list[tuple[Transition, Cause]] = []
         reserved: list[tuple[Session, Cause]] = []
         for received in wanted:
             session = now.get(received.event.session_id)
@@ -170,7 +170,7 @@ def _handler(rule: Rule, sessions: Sessions, signals: Signals) -> EventHandler:
                     reserved.append((changed.session, received.cause))
         await sessions.save(changes, unit)
         await reopen_rooms(reserved, sessions.policies, unit)
-        announce(list(before.values()), list(now.values()), signals, unit)
+        wake_waiters(list(before.values()), list(now.values()), signals, unit)
 
     return handle
 
@@ -180,7 +180,7 @@ def is_relevant(event: Event) -> bool:
     return not isinstance(event, SlotReleased) or event.cause == "lapsed"
 
 
-def _concerns(event: Event) -> bool:
+def _is_relevant(event: Event) -> bool:
     """Of released slots and void co-pays only those that lapsed: the others follow from what booking itself decided."""
     if isinstance(event, SlotReleased):
         return event.cause == "lapsed"

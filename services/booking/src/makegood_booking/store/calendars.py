@@ -65,7 +65,7 @@ _LIVE = ("requested", "reserved", "confirmed", "in_session")
 
 
 @dataclass(slots=True)
-class Taken:
+class TakenTime:
     """What is taken in a window: of the provider's time with buffers, time off, and of the member's time."""
 
     provider: list[Span] = field(default_factory=list)
@@ -135,9 +135,9 @@ async def keep_offer(received: Received[WaitlistFact], unit: UnitOfWork) -> None
 
 async def read_taken(
     provider_id: str, member_id: str, start: datetime, end: datetime, now: datetime, queries: Queries
-) -> Taken:
+) -> TakenTime:
     """What touches [start, end): sessions as booking itself knows them, offers to others that stand, time off."""
-    found = Taken()
+    found = TakenTime()
     lists: Sequence[list[Span]] = (found.provider, found.time_off, found.member)
     for whose, opens, closes in await queries.fetch(_TAKEN, provider_id, member_id, start, end, now, _LIVE):
         lists[whose].append((opens, closes))

@@ -55,7 +55,7 @@ def is_snapshot(text: str) -> bool:
     return 0 < low <= high < 2**63 and between == sorted(between) and all(low <= number < high for number in between)
 
 
-class Place(NamedTuple):
+class ListPosition(NamedTuple):
     """Where a session stands in a list that is being paged: its start as the first page saw it, its id, and what that page
     saw, as `pg_current_snapshot()` tells it."""
 
@@ -74,10 +74,12 @@ class Filter:
     status: Sequence[str] = ()
     starts_from: datetime | None = None
     starts_before: datetime | None = None
-    after: Place | None = None
+    after: ListPosition | None = None
 
 
-async def list_sessions(store: Sessions, wanted: Filter, most: int, queries: Queries) -> list[tuple[Session, Place]]:
+async def list_sessions(
+    store: Sessions, wanted: Filter, most: int, queries: Queries
+) -> list[tuple[Session, ListPosition]]:
     """At most `most` sessions behind the place `after`, in the order of their start.
 
     A start can change between two pages. So every page sorts a session by the start that the first page saw: each session
@@ -97,7 +99,7 @@ async def list_sessions(store: Sessions, wanted: Filter, most: int, queries: Que
     rows = await queries.fetch(query)
     found = await store.of_rows([row[:-2] for row in rows], queries)
     return [
-        (session, Place(listed_at, session.id, seen))
+        (session, ListPosition(listed_at, session.id, seen))
         for session, (listed_at, seen) in zip(found, (row[-2:] for row in rows), strict=True)
     ]
 

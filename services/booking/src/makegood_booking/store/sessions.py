@@ -16,10 +16,10 @@ from msgspec import convert, to_builtins
 from makegood_booking.domain.attendance import next_due
 from makegood_booking.domain.history import detail, made_by
 from makegood_booking.domain.money import Money
-from makegood_booking.domain.pending import Move
 from makegood_booking.domain.presence import Attendance
 from makegood_booking.domain.rebooking import PastBooking, rights
-from makegood_booking.domain.session import Appointment, Changed, Session
+from makegood_booking.domain.reschedule import Reschedule
+from makegood_booking.domain.session import Appointment, Session, Transition
 from makegood_booking.store.policies import Policies
 
 DEADLINE: Final = "session"
@@ -157,13 +157,13 @@ class Sessions:
         reasons = values[18]
         values[18:19] = ((), ()) if reasons is None else (_reasons(reasons, "slot"), _reasons(reasons, "credit"))
         if values[_MOVE] is not None:
-            values[_MOVE] = convert(values[_MOVE], Move)
+            values[_MOVE] = convert(values[_MOVE], Reschedule)
         if values[_CO_PAY] is not None:
             values[_CO_PAY] = convert(values[_CO_PAY], Money)
         values[_ATTENDANCE] = (Attendance(*values[_ATTENDANCE]),)
         return Session(Appointment(*values[:13]), *values[13:])
 
-    async def add(self, made: Sequence[tuple[Changed, Cause]], unit: UnitOfWork) -> None:
+    async def add(self, made: Sequence[tuple[Transition, Cause]], unit: UnitOfWork) -> None:
         """Inserts new sessions, publishes their events and sets their deadlines."""
         sessions = [changed.session for changed, _ in made]
         booked = [session.booked for session in sessions]
@@ -191,7 +191,7 @@ class Sessions:
             [s.reopens_room for s in sessions],
         )
 
-    async def save(self, changes: Sequence[tuple[Changed, Cause]], unit: UnitOfWork) -> None:
+    async def save(self, changes: Sequence[tuple[Transition, Cause]], unit: UnitOfWork) -> None:
         """Writes sessions that were locked in this unit, publishes their events and sets their deadlines.
 
         A session that changed more than once stands there more than once, in order; its last state is written.
@@ -255,7 +255,7 @@ class Sessions:
         )
 
 
-def _tell(changes: Sequence[tuple[Changed, Cause]], unit: UnitOfWork) -> list[list[Any]]:
+def _tell(changes: Sequence[tuple[Transition, Cause]], unit: UnitOfWork) -> list[list[Any]]:
     """Publishes the changes' events and sets their deadlines; answers the columns of their history."""
     rows: list[tuple[str, int, datetime, str, str, str | None]] = []
     for changed, cause in changes:

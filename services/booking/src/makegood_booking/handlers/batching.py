@@ -14,13 +14,19 @@ from makegood_contracts.envelope import Cause
 from makegood_contracts.events import Actor, PlanKind
 from makegood_contracts.reasons import Reason
 
-from makegood_booking.domain.booking import Unfit, Wish, request, support_may_book, unfit
+from makegood_booking.domain.booking import (
+    BookingRequest,
+    InvalidField,
+    invalid_field,
+    request_session,
+    support_may_book,
+)
 from makegood_booking.domain.coverage import covering
 from makegood_booking.domain.policy import Policy
 from makegood_booking.domain.rebooking import reopens
 from makegood_booking.domain.rooms import Room, room_reasons
-from makegood_booking.domain.session import Changed, Session
-from makegood_booking.lookout import Lookout
+from makegood_booking.domain.session import Session, Transition
+from makegood_booking.handlers.bookability import BookabilityService
 from makegood_booking.store.coverage import read_enrolments
 from makegood_booking.store.policies import Policies
 from makegood_booking.store.rooms import RoomToBook, lock_room, read_rooms, touch_rooms
@@ -32,12 +38,12 @@ def session_path(session_id: str) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Booking:
+class BookingCommand:
     """One request. `booked_by`: as whom the caller books in a room, None where it is not theirs. `accepted`: the answer,
     where the caller does not wait for the outcome."""
 
     session_id: str
-    wish: Wish
+    request: BookingRequest
     booked_by: Callable[[Room], Actor | None]
     cause: Cause
     claim: KeyClaim | None
@@ -69,57 +75,59 @@ class SupportMayNot(Exception):
 
 
 class NotBookable(Exception):
-    """A value of the wish that nobody could book."""
+    """A value of the request that nobody could book."""
 
-    def __init__(self, unfit: Unfit) -> None:
-        super().__init__(unfit.field)
-        self.unfit = unfit
+    def __init__(self, invalid_field: InvalidField) -> None:
+        super().__init__(invalid_field.field)
+        self.invalid_field = invalid_field
 
 
 Result = tuple[Session, Response | None]
 
 
-class Desk:
+class BookingBatcher:
     """`submit` answers the session as requested, with the stored answer for who does not wait; or raises the above."""
 
-    def __init__(self, database: Database, sessions: Sessions, policies: Policies, lookout: Lookout) -> None:
+    def __init__(
+        self, database: Database, sessions: Sessions, policies: Policies, bookability_service: BookabilityService
+    ) -> None:
         self._database = database
         self._sessions = sessions
         self._policies = policies
-        self._lookout = lookout
-        self._group: GroupCommit[Booking, Result] = GroupCommit(database, self.apply)
+        self._bookability = bookability_service
+        self._group: GroupCommit[BookingCommand, Result] = GroupCommit(database, self.apply)
 
-    async def submit(self, booking: Booking) -> Result:
+    async def submit(self, booking: BookingCommand) -> Result:
         return await self._group.submit(booking)
 
-    async def rebook(self, booking: Booking) -> Result:
+    async def rebook(self, booking: BookingCommand) -> Result:
         """MISS-4: as `submit`, for a room that is not open: the member may rebook there what the provider missed. In a
         transaction of its own, with the room locked, so that one right is used once, and other bookings wait for nothing."""
         async with self._database.transaction(booking.cause) as unit:
-            await lock_room(booking.wish.room_id, unit)
+            await lock_room(booking.request.room_id, unit)
             (result,) = await self.apply([booking], unit, rebooks=True)
         if isinstance(result, Exception):
             raise result
         return result
 
     async def apply(
-        self, bookings: Sequence[Booking], unit: UnitOfWork, *, rebooks: bool = False
+        self, bookings: Sequence[BookingCommand], unit: UnitOfWork, *, rebooks: bool = False
     ) -> Sequence[Result | Exception]:
         """One result a request, in order; what is refused leaves nothing and gives its key back."""
         refused = await claim_many(
             [booking.claim for booking in bookings], [session_path(booking.session_id) for booking in bookings], unit
         )
-        rooms = await read_rooms({booking.wish.room_id for booking in bookings}, unit)
+        rooms = await read_rooms({booking.request.room_id for booking in bookings}, unit)
         policy = await self._policies.current(unit)
         results: list[Result | Exception] = []
-        made: list[tuple[Changed, Cause]] = []
+        made: list[tuple[Transition, Cause]] = []
         released: list[KeyClaim | None] = []
         answers: list[tuple[KeyClaim, Response]] = []
         for booking, refusal in zip(bookings, refused, strict=True):
             if refusal is not None:
                 results.append(refusal)
                 continue
-            found = rooms.get(booking.wish.room_id)
+            found = rooms.get(booking.request.room_id)
             changed = await self._judge(booking, found, policy, unit, rebooks=rebooks)
             if isinstance(changed, Exception):
                 results.append(changed)
@@ -143,15 +151,15 @@ class Desk:
         return results
 
     async def _judge(
-        self, booking: Booking, found: RoomToBook | None, policy: Policy, unit: UnitOfWork, *, rebooks: bool
-    ) -> Changed | Exception:
-        wish = booking.wish
+        self, booking: BookingCommand, found: RoomToBook | None, policy: Policy, unit: UnitOfWork, *, rebooks: bool
+    ) -> Transition | Exception:
+        request = booking.request
         booked_by = booking.booked_by(found.room) if found is not None else None
         if found is None or booked_by is None:
             return NoSuchRoom()
-        if fault := unfit(wish, policy, unit.now):
+        if fault := invalid_field(request, policy, unit.now):
             return NotBookable(fault)
-        if booked_by == "support" and not support_may_book(wish, await _plan_kind(found.room, wish, unit)):
+        if booked_by == "support" and not support_may_book(request, await _plan_kind(found.room, request, unit)):
             return SupportMayNot(found)
         reopens_room = False
         if reasons := room_reasons(found.room, found.active_at, policy, unit.now):
@@ -159,14 +167,16 @@ class Desk:
                 rebooks
                 and booked_by == "member"
                 and reopens(
-                    await self._lookout.place(found, policy, unit.now, unit), wish.length_minutes, wish.modality
+                    await self._bookability.place(found, policy, unit.now, unit),
+                    request.length_minutes,
+                    request.modality,
                 )
             )
             if not reopens_room:
                 return RoomRefused(found, booked_by, reasons)
-        return request(
+        return request_session(
             booking.session_id,
-            wish,
+            request,
             found.room,
             booked_by,
             policy,
@@ -182,7 +192,7 @@ def _is_activity(session: Session) -> bool:
     return session.booked.booked_by == "member" and not session.reopens_room
 
 
-async def _plan_kind(room: Room, wish: Wish, unit: UnitOfWork) -> PlanKind | None:
+async def _plan_kind(room: Room, request: BookingRequest, unit: UnitOfWork) -> PlanKind | None:
     """The kind of the plan that covers the room's member when the session starts."""
-    enrolment = covering(await read_enrolments(room.member_id, unit), wish.starts_at)
+    enrolment = covering(await read_enrolments(room.member_id, unit), request.starts_at)
     return enrolment.plan_kind if enrolment is not None else None

@@ -13,11 +13,11 @@ from makegood_contracts.events import Actor
 
 from makegood_booking.domain.cancelling import call_off
 from makegood_booking.domain.session import Session
-from makegood_booking.handlers.outcomes import announce
+from makegood_booking.handlers.waiters import wake_waiters
 from makegood_booking.store.rooms import lock_room
 from makegood_booking.store.sessions import Sessions
 
-LEFT: Final = "room-left"
+ROOM_LEFT: Final = "room-left"
 LOOKS_AGAIN_AFTER: Final = timedelta(minutes=1)
 """A booking that had read the room before it was left commits within its request's deadline; then it is found here."""
 
@@ -39,10 +39,10 @@ async def call_off_ahead(
         for session in ahead
     ]
     await sessions.save([(changed, unit.cause) for changed in called_off if changed.events], unit)
-    announce(ahead, [changed.session for changed in called_off], signals, unit)
+    wake_waiters(ahead, [changed.session for changed in called_off], signals, unit)
 
 
-def left_handlers(sessions: Sessions, signals: Signals) -> DeadlineHandlers:
+def room_deadlines(sessions: Sessions, signals: Signals) -> DeadlineHandlers:
     """Deadline kind → handler."""
 
     async def handle(due: Sequence[Due], unit: UnitOfWork) -> None:
@@ -54,4 +54,4 @@ def left_handlers(sessions: Sessions, signals: Signals) -> DeadlineHandlers:
                 ahead = [session for session in ahead if not (session.reopens_room and session.status == "requested")]
                 await call_off_ahead(ahead, "system", sessions, signals, unit)
 
-    return {LEFT: handle}
+    return {ROOM_LEFT: handle}

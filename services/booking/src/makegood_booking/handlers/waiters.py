@@ -32,7 +32,7 @@ def settled(session: Session) -> bool:
     return session.over and session.credit_settled
 
 
-def announce(before: Sequence[Session], after: Sequence[Session], signals: Signals, unit: UnitOfWork) -> None:
+def wake_waiters(before: Sequence[Session], after: Sequence[Session], signals: Signals, unit: UnitOfWork) -> None:
     """After the commit, wakes those who wait for what has just come about."""
     values: dict[str, Session] = {}
     for was, now in zip(before, after, strict=True):

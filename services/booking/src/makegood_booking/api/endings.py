@@ -19,18 +19,18 @@ from makegood_booking.api.parameters import (
     DependenciesOf,
     SessionId,
     allowed,
-    known_id,
     reader_of,
     session_answer,
-    session_answer_with_known,
+    session_answer_with_context,
+    valid_id,
 )
 from makegood_booking.dependencies import Dependencies
-from makegood_booking.desk import session_path
 from makegood_booking.domain import attendance, cancelling
-from makegood_booking.domain.booking import Unfit
+from makegood_booking.domain.booking import InvalidField
 from makegood_booking.domain.in_person import CheckIn, check_in
-from makegood_booking.domain.session import Changed, Refusal, Session
-from makegood_booking.handlers.outcomes import announce, settled, settled_key
+from makegood_booking.domain.session import Refusal, Session, Transition
+from makegood_booking.handlers.batching import session_path
+from makegood_booking.handlers.waiters import settled, settled_key, wake_waiters
 from makegood_booking.store.personal_data import keep_remark
 from makegood_booking.store.remark_keys import seal_remark
 from makegood_booking.store.rooms import touch_rooms
@@ -59,7 +59,7 @@ async def locked(
 
 async def save(
     dependencies: Dependencies,
-    result: Changed | Refusal | Unfit,
+    result: Transition | Refusal | InvalidField,
     before: Session,
     party: Party,
     mutation: Mutation,
@@ -69,7 +69,7 @@ async def save(
     changed = allowed(result, before, unit.now)
     if changed.events:
         await dependencies.sessions.save([(changed, mutation.cause)], unit)
-        announce([before], [changed.session], dependencies.signals, unit)
+        wake_waiters([before], [changed.session], dependencies.signals, unit)
     if party == "member":
         await touch_rooms([before.booked.room_id], unit)
     return changed.session
@@ -88,7 +88,7 @@ async def confirm_session(
     body: Nothing | None = None,
 ) -> Response:
     """The provider confirms a reserved session (CONF-1). Confirming again changes nothing."""
-    session_id = known_id(session_id, "session")
+    session_id = valid_id(session_id, "session")
     async with mutation.unit() as unit:
         session, party = await locked(dependencies, session_id, access, mutation, unit)
         session = await save(dependencies, attendance.confirm(session, unit.now), session, party, mutation, unit)
@@ -111,7 +111,7 @@ async def decline_session(
 
     With `Prefer: wait=N` the answer is 200 once the credit is settled; else 202.
     """
-    session_id = known_id(session_id, "session")
+    session_id = valid_id(session_id, "session")
 
     async def apply(unit: UnitOfWork) -> Session:
         session, party = await locked(dependencies, session_id, access, mutation, unit)
@@ -142,7 +142,7 @@ async def cancel_session(
 
     With `Prefer: wait=N` the answer is 200 once the credit is settled; else 202.
     """
-    session_id = known_id(session_id, "session")
+    session_id = valid_id(session_id, "session")
     asked, author = body or CancelRequest(), access.caller.subject
     to_share = asked.remark if asked.share_remark else None
     if asked.share_remark and not (to_share or "").strip():
@@ -185,13 +185,13 @@ async def join_session(
 
     The link is good until the session ends. It is kept nowhere: a repeated request gets a new one and joins no second time.
     """
-    session_id = known_id(session_id, "session")
+    session_id = valid_id(session_id, "session")
     asked = body or JoinRequest()
     async with mutation.unit(secret=True) as unit:
         session, party = await locked(dependencies, session_id, access, mutation, unit)
         if mutation.repeated:
             still = attendance.entry_refused(attendance.as_of(session, unit.now)[0], unit.now)
-            allowed(still or Changed(session), session, unit.now)
+            allowed(still or Transition(session), session, unit.now)
         else:
             digest = await code_digest(session.booked.venue_id, unit) if asked.venue_code else None
             result = check_in(session, party, CheckIn(asked.venue_code, asked.both), digest, unit.now)
@@ -214,11 +214,11 @@ async def leave_session(
     body: Nothing | None = None,
 ) -> Response:
     """A party leaves (JOIN-1). Who came has come: leaving takes nothing back."""
-    session_id = known_id(session_id, "session")
+    session_id = valid_id(session_id, "session")
     async with mutation.unit() as unit:
         session, party = await locked(dependencies, session_id, access, mutation, unit)
         session = await save(dependencies, attendance.leave(session, party, unit.now), session, party, mutation, unit)
-        return await session_answer_with_known(dependencies, mutation, session, unit)
+        return await session_answer_with_context(dependencies, mutation, session, unit)
 
 
 @router.post(
@@ -234,7 +234,7 @@ async def report_no_show(
     body: Nothing | None = None,
 ) -> Response:
     """The provider marks that the member did not come (NOSH-1)."""
-    session_id = known_id(session_id, "session")
+    session_id = valid_id(session_id, "session")
     async with mutation.unit() as unit:
         session, party = await locked(dependencies, session_id, access, mutation, unit)
         session = await save(dependencies, attendance.mark_no_show(session, unit.now), session, party, mutation, unit)

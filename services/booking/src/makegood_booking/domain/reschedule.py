@@ -11,17 +11,17 @@ from makegood_contracts.reasons import Reason
 
 from makegood_booking.domain.money import Money
 
-MoveState = Literal["asked", "funded", "refused"]
+RescheduleState = Literal["asked", "funded", "refused"]
 """`asked`: credits is to answer. `funded`: availability is to answer, and alone decides. `refused`: it is off."""
 
 
 @dataclass(frozen=True, slots=True)
-class Move:
+class Reschedule:
     """One change of time. A session has at most one; that it was made is not a state: then the session has the new times."""
 
     id: str
     kind: Literal["move", "extension"]
-    state: MoveState
+    state: RescheduleState
     by: Party
     starts_at: datetime
     ends_at: datetime
