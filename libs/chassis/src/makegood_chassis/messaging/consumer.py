@@ -27,7 +27,7 @@ from makegood_chassis.messaging.progress import Progress
 from makegood_chassis.messaging.reading import Polled, RecordReader
 
 _POLL_MS: Final = 200
-_FETCH_MS: Final = 100
+_FETCH_MS: Final = 500
 """How long a fetch may stay with the broker while there is nothing. Events end it at once, so only idle fetches cost by it."""
 _BUSY: Final = 16
 _COALESCE: Final = 0.005
