@@ -54,17 +54,17 @@ def test_all_services_are_there() -> None:
 
 
 @pytest.mark.parametrize("service", SERVICES)
-def test_a_service_imports_contracts_calendar_and_chassis_only(service: str) -> None:
-    allowed = {f"makegood_{service}", "makegood_contracts", "makegood_calendar", "makegood_chassis"}
+def test_a_service_imports_contracts_calendar_plans_and_chassis_only(service: str) -> None:
+    allowed = {f"makegood_{service}", "makegood_contracts", "makegood_calendar", "makegood_plans", "makegood_chassis"}
     for folder in ("src", "migrations"):
         assert _violations(ROOT / "services" / service / folder, allowed) == []
 
 
 @pytest.mark.parametrize("service", SERVICES)
-def test_a_domain_imports_the_standard_library_contracts_and_calendar_only(service: str) -> None:
+def test_a_domain_imports_the_standard_library_contracts_calendar_and_plans_only(service: str) -> None:
     package = ROOT / "services" / service / "src" / f"makegood_{service}"
     assert (package / "domain").is_dir()
-    allowed = {f"makegood_{service}.domain", "makegood_contracts", "makegood_calendar"}
+    allowed = {f"makegood_{service}.domain", "makegood_contracts", "makegood_calendar", "makegood_plans"}
     assert _violations(package / "domain", allowed, only_ours=False) == []
 
 
@@ -86,9 +86,10 @@ def test_the_chassis_knows_no_service() -> None:
     assert _violations(ROOT / "libs" / "chassis" / "src", {"makegood_chassis", "makegood_contracts"}) == []
 
 
-def test_the_calendar_imports_the_standard_library_and_contracts_only() -> None:
-    allowed = {"makegood_calendar", "makegood_contracts"}
-    assert _violations(ROOT / "libs" / "calendar" / "src", allowed, only_ours=False) == []
+@pytest.mark.parametrize("library", ["calendar", "plans"])
+def test_a_library_of_rules_imports_the_standard_library_and_contracts_only(library: str) -> None:
+    allowed = {f"makegood_{library}", "makegood_contracts"}
+    assert _violations(ROOT / "libs" / library / "src", allowed, only_ours=False) == []
 
 
 def test_contracts_know_nobody() -> None:

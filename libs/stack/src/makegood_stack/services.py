@@ -109,7 +109,10 @@ def service_specs(stack: Stack, service: str) -> list[Spec]:
 
 def _code_version(root: Path, service: str) -> str:
     """The newest change to the code and the texts that a service runs with: after one, `up` starts it again."""
-    folders = [root / "services" / service, *(root / "libs" / name for name in ("chassis", "contracts", "calendar"))]
+    folders = [
+        root / "services" / service,
+        *(root / "libs" / name for name in ("chassis", "contracts", "calendar", "plans")),
+    ]
     kinds = {".py", ".toml", ".j2"}
     files = [p for folder in folders for p in folder.rglob("*") if p.suffix in kinds and "tests" not in p.parts]
     return str(max((p.stat().st_mtime_ns for p in files), default=0))
