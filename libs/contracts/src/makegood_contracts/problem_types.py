@@ -1,4 +1,4 @@
-"""The problem types that any API has, by what they are about; problems.py lists all types, with examples."""
+"""Problem types that any API has, grouped by subject; problems.py lists all types, with examples."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any, Final
 
 @dataclass(frozen=True, slots=True)
 class ProblemType:
-    """One problem type. `when`: what happened; `remedy`: what the caller can do; `example`: of its extension members."""
+    """One problem type. `when`: what happened. `remedy`: what the caller can do. `example`: its extension members."""
 
     slug: str
     status: int
@@ -24,62 +24,62 @@ class ProblemType:
 
     @property
     def body(self) -> dict[str, Any]:
-        """A whole answer of this type, as the page and the API documents show it."""
+        """A complete answer of this type, as its page and the API documents show it."""
         detail = self.example["reasons"][0]["detail"] if "reasons" in self.example else self.when
         return {"type": self.uri, "title": self.title, "status": self.status, "detail": detail, **self.example}
 
 
-# About the request itself.
+# The request itself.
 REQUEST: Final = (
     ProblemType(
         slug="validation",
         status=422,
-        title="The request does not fit",
-        when="A field is missing, unknown, of the wrong type or out of its range; or the body is no JSON (then 400).",
-        remedy="Read `errors`: each names the field and what it takes.",
+        title="Invalid request",
+        when="A field is missing, unknown, of the wrong type or out of range. If the body is not valid JSON, the status is 400.",
+        remedy="Read `errors`. Each entry names a field and says what is allowed.",
     ),
     ProblemType(
         slug="unauthenticated",
         status=401,
-        title="No valid token",
-        when="The access token is missing, expired, for another audience, or not signed by the identity provider.",
-        remedy="Fetch a new token and send it as `Authorization: Bearer`.",
+        title="Not authenticated",
+        when="The access token is missing, expired, issued for another audience, or not signed by the identity provider.",
+        remedy="Get a new token and send it as `Authorization: Bearer`.",
     ),
     ProblemType(
         slug="forbidden",
         status=403,
         title="Not allowed",
-        when="Your role never has this operation.",
-        remedy="Ask somebody whose role has it.",
+        when="Your role may not do this.",
+        remedy="Ask someone whose role allows it.",
     ),
     ProblemType(
         slug="access-reason-required",
         status=400,
-        title="Say why",
-        when="Support and ops say why they look at or change something of a person's, and this request does not.",
-        remedy="Send `X-Access-Reason` with `support_request`, `complaint`, `billing`, `legal`, `incident` or `audit`, and a "
-        "few words behind a `;` if they help.",
+        title="Access reason required",
+        when="Support and ops must give a reason for accessing a person's data. This request gives none.",
+        remedy="Send `X-Access-Reason` with `support_request`, `complaint`, `billing`, `legal`, `incident` or `audit`. Add a "
+        "short note after a `;` if you like.",
     ),
     ProblemType(
         slug="not-found",
         status=404,
         title="Not found",
-        when="There is nothing at this address, or it is not yours.",
+        when="Nothing exists at this address, or you don't have access to it.",
         remedy="Check the id.",
     ),
     ProblemType(
         slug="method-not-allowed",
         status=405,
         title="Method not allowed",
-        when="The address exists, but not with this method.",
-        remedy="Use a method that `Allow` lists.",
+        when="This address does not support this method.",
+        remedy="Use one of the methods listed in `Allow`.",
     ),
     ProblemType(
         slug="payload-too-large",
         status=413,
         title="Body too large",
-        when="The request body is longer than 1 MiB, or that of a web-hook than 64 KiB.",
-        remedy="Send less.",
+        when="The request body is larger than 1 MiB, or 64 KiB for a webhook.",
+        remedy="Send a smaller body.",
     ),
     ProblemType(
         slug="unsupported-media-type",
@@ -92,68 +92,68 @@ REQUEST: Final = (
         slug="rate-limited",
         status=429,
         title="Too many requests",
-        when="More requests than a person may send (50 a second, bursts of 100), or more work than one person may ask for.",
-        remedy="Wait as long as `Retry-After` says.",
+        when="You sent more requests than one person may, or too many expensive ones at the same time.",
+        remedy="Try again after `Retry-After`.",
     ),
 )
 
 
-# About what the platform cannot do at the moment.
+# What the platform cannot do at the moment.
 SERVER: Final = (
     ProblemType(
         slug="unavailable",
         status=503,
         title="Temporarily unavailable",
-        when="Something this answer needs is down or restarting.",
-        remedy="Try again after `Retry-After`; changes are safe to repeat with the same `Idempotency-Key`.",
+        when="We can't handle this request right now, because something it needs is down or restarting.",
+        remedy="Try again after `Retry-After`. Changes are safe to repeat with the same `Idempotency-Key`.",
     ),
     ProblemType(
         slug="deadline-exceeded",
         status=504,
-        title="Took too long",
+        title="Request timed out",
         when="The answer was not ready before the request's deadline.",
-        remedy="Try again; changes are safe to repeat with the same `Idempotency-Key`.",
+        remedy="Try again. Changes are safe to repeat with the same `Idempotency-Key`.",
     ),
 )
 
 
-# About changes that are repeated, or made to something that moved on.
+# Changes that are repeated, or made to something that has changed since.
 CHANGES: Final = (
     ProblemType(
         slug="idempotency-key-required",
         status=400,
         title="Idempotency-Key required",
-        when="This change must not happen twice, so it needs a key.",
+        when="This request needs an idempotency key, so that repeating it has no further effect.",
         remedy=(
-            "Send `Idempotency-Key` with a fresh random value for each new intent, and the same one when you repeat."
+            "Send `Idempotency-Key` with a new random value for each new request, and the same value when you retry it."
         ),
     ),
     ProblemType(
         slug="idempotency-key-reused",
         status=422,
         title="Idempotency-Key reused",
-        when="The key was used before with a different request.",
-        remedy="Use a fresh key for a new intent.",
+        when="The key was already used with a different request.",
+        remedy="Use a new key for each new request.",
     ),
     ProblemType(
         slug="idempotency-in-flight",
         status=409,
-        title="Still in flight",
-        when="The first request with this key is not finished.",
-        remedy="Repeat after `Retry-After`; you will get the first one's answer.",
+        title="Request in progress",
+        when="The first request with this key is still in progress.",
+        remedy="Try again after `Retry-After`. You will get the answer to the first request.",
     ),
     ProblemType(
         slug="version-required",
         status=428,
         title="If-Match required",
-        when="This change needs to know which version it changes.",
-        remedy="Read the entity and send its `ETag` as `If-Match`.",
+        when="This change must name the version that it applies to.",
+        remedy="Read the resource and send its `ETag` as `If-Match`.",
     ),
     ProblemType(
         slug="version-mismatch",
         status=412,
-        title="Changed in the meantime",
-        when="The entity is not at the version in `If-Match`.",
-        remedy="Read it again and decide anew.",
+        title="Version mismatch",
+        when="The resource is not at the version given in `If-Match`.",
+        remedy="Read the resource again, and repeat the change if you still want it.",
     ),
 )

@@ -16,14 +16,14 @@ _BY_SLUG: Final = {problem.slug: problem for problem in (*REQUEST, *SERVER, *CHA
 
 
 def _refused(*slugs: str, remedy: dict[str, str] | None = None, **members: Any) -> dict[str, Any]:
-    """`reasons` as a rule's refusal lists them (the first with its remedy), and what else the first of them carries."""
+    """The `reasons` of a refusal (the first with its remedy), and the other members that the first one carries."""
     reasons: list[dict[str, Any]] = [{"code": slug, "detail": _BY_SLUG[slug].when} for slug in slugs]
     if remedy is not None:
         reasons[0]["remedy"] = remedy
     return {"reasons": reasons, **members}
 
 
-# A refused booking names the session that was rejected; where credits refused it, whether a credit can be bought.
+# A refused booking names the rejected session and, if credits refused it, whether a credit can be bought.
 _EXAMPLES: Final[dict[str, dict[str, Any]]] = {
     "validation": {
         "errors": [
