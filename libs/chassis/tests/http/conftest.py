@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import socket
-import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from functools import partial
@@ -14,13 +12,10 @@ from typing import Any
 
 import asyncpg
 import httpx
-import jwt
 import pytest
 import pytest_asyncio
 import uvicorn
-from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from fastapi import FastAPI
-from jwt.algorithms import ECAlgorithm, RSAAlgorithm
 from makegood_chassis.clock import Clock
 from makegood_chassis.database import Database
 from makegood_chassis.messaging.tables import SCHEMA
@@ -28,73 +23,14 @@ from makegood_chassis.personal_data.key_store import SCHEMA as KEYS_SCHEMA
 from makegood_chassis.revocation import SCHEMA as REVOCATIONS
 from makegood_chassis.service import Service
 from makegood_chassis.settings import ServiceSettings
+from makegood_testkit.identity import Identity
 
 from . import notes
-
-ISSUER = "https://identity.makegood.invalid"
-
-
-class Identity:
-    """An identity provider: signs tokens, and publishes its keys as a JWKS in a file."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self.private: dict[str, Any] = {}
-        self.add("first")
-
-    def add(self, kid: str, *, curve: bool = False) -> None:
-        """Makes a key and publishes it."""
-        self.private[kid] = ec.generate_private_key(ec.SECP256R1()) if curve else rsa.generate_private_key(65537, 2048)
-        self.publish()
-
-    def withdraw(self, kid: str) -> None:
-        del self.private[kid]
-        self.publish()
-
-    def publish(self) -> None:
-        keys = [{**self._jwk(key), "kid": kid, "use": "sig"} for kid, key in self.private.items()]
-        self.path.write_text(json.dumps({"keys": keys}))
-
-    @staticmethod
-    def _jwk(key: Any) -> dict[str, Any]:
-        if isinstance(key, rsa.RSAPrivateKey):
-            return {**RSAAlgorithm.to_jwk(key.public_key(), as_dict=True), "alg": "RS256"}
-        return {**ECAlgorithm.to_jwk(key.public_key(), as_dict=True), "alg": "ES256"}
-
-    def token(
-        self,
-        subject: Any = "anna",
-        *roles: str,
-        kid: str = "first",
-        key: Any = None,
-        headers: Any = None,
-        **claims: Any,
-    ) -> str:
-        """A token that is right, but for the claims given; a claim of None is left out."""
-        private = key or self.private[kid]
-        algorithm = "RS256" if isinstance(private, rsa.RSAPrivateKey) else "ES256"
-        content = {
-            "iss": ISSUER,
-            "aud": "makegood",
-            "sub": subject,
-            "roles": list(roles or ("member",)),
-            "exp": int(time.time()) + 600,
-            "jti": "t",
-        } | claims
-        return jwt.encode(
-            {name: value for name, value in content.items() if value is not None},
-            private,
-            algorithm,
-            headers={"kid": kid, **(headers or {})},
-        )
-
-    def bearer(self, subject: str = "anna", *roles: str) -> dict[str, str]:
-        why = {"X-Access-Reason": "support_request"} if {"support", "ops"} & set(roles) else {}
-        return {"Authorization": f"Bearer {self.token(subject, *roles)}", **why}
 
 
 @pytest.fixture
 def identity(tmp_path: Path) -> Identity:
+    """One of the test's own: tests add and withdraw keys."""
     return Identity(tmp_path / "jwks.json")
 
 

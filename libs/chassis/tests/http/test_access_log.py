@@ -25,8 +25,9 @@ from makegood_chassis.messaging.tables import SCHEMA
 from makegood_chassis.personal_data.key_store import SCHEMA as KEYS_SCHEMA
 from makegood_chassis.revocation import SCHEMA as REVOCATIONS
 from makegood_chassis.service import Service
+from makegood_testkit.identity import Identity
 
-from .conftest import Identity, Make, serving
+from .conftest import Make, serving
 
 RIGHTS = {
     "diary.read": (Grant("member", "self"), Grant("support")),

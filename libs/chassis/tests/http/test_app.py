@@ -12,10 +12,11 @@ from makegood_chassis.http.app import create_app, health_app
 from makegood_chassis.http.components import resolved
 from makegood_chassis.http.rights import Access, Grant, operation
 from makegood_chassis.service import Service
+from makegood_testkit.identity import Identity
 from makegood_testkit.production import production_values
 
 from . import notes
-from .conftest import Identity, Make, serving
+from .conftest import Make, serving
 
 known = Annotated[Access, Depends(operation("known"))]
 other = Annotated[Access, Depends(operation("other"))]

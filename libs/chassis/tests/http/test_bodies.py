@@ -17,9 +17,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from makegood_chassis.http.bodies import LIMIT, MOST_DEPTH, MOST_DIGITS, MOST_ELEMENTS, check_body, parse_body
 from makegood_chassis.http.problems import Problem
+from makegood_testkit.identity import Identity
 
 from . import notes
-from .conftest import Identity, service_of
+from .conftest import service_of
 
 pytestmark = pytest.mark.rule("SEC-6")
 

@@ -11,9 +11,9 @@ from makegood_chassis.http.mutations import KeyClaim, claim_many, release_many
 from makegood_chassis.http.problems import Problem
 from makegood_chassis.service import Service
 from makegood_contracts.envelope import Cause
+from makegood_testkit.identity import Identity
 
 from . import notes
-from .conftest import Identity
 
 pytestmark = pytest.mark.rule("REL-4")
 

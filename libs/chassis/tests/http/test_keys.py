@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -11,9 +10,11 @@ from makegood_chassis import keys
 from makegood_chassis.auth import Authenticator, InvalidToken, KeysUnavailable
 from makegood_chassis.http.revoked import follow_revocations
 from makegood_chassis.keys import MAXIMUM_AGE, Keys
+from makegood_testkit.identity import ISSUER, Identity
+from makegood_testkit.waiting import eventually
 
 from . import notes
-from .conftest import ISSUER, Identity, Make, serving
+from .conftest import Make, serving
 
 pytestmark = pytest.mark.rule("SEC-2")
 
@@ -26,14 +27,6 @@ class Seconds:
 
     def __call__(self) -> float:
         return self.now
-
-
-async def _until(true: Callable[[], bool]) -> None:
-    async with asyncio.timeout(5):
-        while True:
-            if true():
-                return
-            await asyncio.sleep(0.01)
 
 
 @pytest.fixture
@@ -59,7 +52,7 @@ async def test_the_timer_finds_a_withdrawn_key_and_its_tokens_are_forgotten(
     timer = asyncio.create_task(authenticator.keys.run())
     try:
         identity.withdraw("first")
-        await _until(lambda: authenticator.keys.known("first") is None)
+        await eventually(lambda: authenticator.keys.known("first") is None)
     finally:
         timer.cancel()
     assert not authenticator.still_good(caller)
@@ -143,9 +136,9 @@ async def test_the_timer_goes_on_after_failures(identity: Identity, seconds: Sec
         await asyncio.sleep(0.05)
         assert not published.fresh
         identity.publish()
-        await _until(lambda: published.known("first") is not None)
+        await eventually(lambda: published.known("first") is not None)
         seconds.now += MAXIMUM_AGE + 1
-        await _until(lambda: published.fresh)
+        await eventually(lambda: published.fresh)
     finally:
         timer.cancel()
         await asyncio.gather(timer, return_exceptions=True)

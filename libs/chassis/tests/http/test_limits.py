@@ -11,9 +11,10 @@ import httpx
 import pytest
 from makegood_chassis.http.limits import Counted, Limits, Places, Stay, WorkBudget
 from makegood_chassis.http.problems import Problem
+from makegood_testkit.identity import Identity
 
 from . import notes
-from .conftest import Identity, Make, service_of, serving
+from .conftest import Make, service_of, serving
 
 pytestmark = pytest.mark.rule("SEC-8")
 

@@ -12,9 +12,10 @@ import structlog
 from makegood_chassis.http.app import health_app
 from makegood_chassis.http.problems import Problem
 from makegood_chassis.service import Service
+from makegood_testkit.identity import Identity
 
 from . import notes
-from .conftest import Identity, Make, serving
+from .conftest import Make, serving
 
 JSON = {"Content-Type": "application/json", "Idempotency-Key": "k"}
 

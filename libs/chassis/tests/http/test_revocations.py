@@ -18,9 +18,10 @@ from makegood_chassis.service import Service
 from makegood_contracts.envelope import Cause, Received
 from makegood_contracts.events import TokensRevoked
 from makegood_contracts.ids import new_id
+from makegood_testkit.identity import Identity
 
 from . import notes
-from .conftest import Identity, Make, serving
+from .conftest import Make, serving
 
 pytestmark = pytest.mark.rule("SEC-2")
 

@@ -20,8 +20,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from makegood_chassis import keys
 from makegood_chassis.auth import Authenticator, Caller, InvalidToken, KeysUnavailable
 from makegood_chassis.keys import Keys, read_keys
-
-from .conftest import ISSUER, Identity
+from makegood_testkit.identity import ISSUER, Identity
 
 
 def _authenticator(identity: Identity) -> Authenticator:

@@ -1,14 +1,13 @@
-"""What the messaging tests share: a database with the chassis' tables and `effects`, topics, records, and patient waiting."""
+"""What the messaging tests share: a database with the chassis' tables and `effects`, topics, records."""
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from typing import Any
 
-import pytest
 import pytest_asyncio
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.structs import ConsumerRecord, TopicPartition
@@ -19,20 +18,6 @@ from makegood_contracts.events import Event
 from makegood_contracts.ids import new_id
 
 from . import messaging_example as example
-
-
-async def until(condition: Callable[[], Awaitable[Any] | Any], *, seconds: float = 20.0, what: str = "") -> Any:
-    """The first true answer of `condition`; fails once the time is over."""
-    end = time.monotonic() + seconds
-    while True:
-        answer = condition()
-        if asyncio.iscoroutine(answer):
-            answer = await answer
-        if answer:
-            return answer
-        if time.monotonic() > end:
-            pytest.fail(f"waited {seconds:g} s in vain {('for ' + what) if what else ''}")
-        await asyncio.sleep(0.02)
 
 
 def cause() -> Cause:

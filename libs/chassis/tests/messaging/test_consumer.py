@@ -19,9 +19,10 @@ from makegood_chassis.messaging.redrive import list_letters, redrive
 from makegood_chassis.messaging.relay import Relay
 from makegood_contracts.ids import new_id
 from makegood_contracts.topics import SESSIONS
+from makegood_testkit.waiting import eventually
 
 from .messaging_example import POISON, Handlers, session_event
-from .messaging_helpers import effects, opened, produce, record_of, until
+from .messaging_helpers import effects, opened, produce, record_of
 
 
 @asynccontextmanager
@@ -65,7 +66,7 @@ async def handled(database: Database, count: int, seconds: float = 30) -> None:
     async def enough() -> bool:
         return len(await effects(database)) >= count
 
-    await until(enough, seconds=seconds, what=f"{count} effects")
+    await eventually(enough, seconds=seconds, what=f"{count} effects")
 
 
 def in_order(rows: list[tuple[str, str, int]]) -> dict[str, list[int]]:
@@ -83,12 +84,12 @@ async def test_offsets_are_committed_once_the_effects_are(
     health = Health()
     await produce(kafka_servers, topic_prefix, [record_of(session_event(new_id())) for _ in range(100)])
     async with running(database, handlers, kafka_servers, topic_prefix, health=health):
-        await until(lambda: len(handlers.calls) > 3)
+        await eventually(lambda: len(handlers.calls) > 3)
         assert "consumer" in health.problems()
         assert await committed(kafka_servers, topic_prefix) == 0
         handlers.failing = None
         await handled(database, 100)
-        await until(lambda: not health.problems())
+        await eventually(lambda: not health.problems())
     assert await committed(kafka_servers, topic_prefix) == 100
     assert len({row[0] for row in await effects(database)}) == len(await effects(database)) == 100
 
@@ -109,10 +110,10 @@ async def test_a_rebalance_in_mid_batch_loses_nothing_and_repeats_no_effect(
             await go_on.wait()
 
     async with opened(database_url) as other, running(database, Slow(), kafka_servers, topic_prefix) as first:
-        await until(inside.is_set)
+        await eventually(inside.is_set)
         handlers = Handlers()
         async with running(other, handlers, kafka_servers, topic_prefix):
-            await until(lambda: not first._ours, what="the rebalance")
+            await eventually(lambda: not first._ours, what="the rebalance")
             go_on.set()
             await handled(database, len(records))
             assert handlers.calls, "the second member has its share"
@@ -128,9 +129,9 @@ async def test_a_batch_that_waits_for_a_server_is_abandoned_at_a_rebalance(
     stuck = Handlers()
     stuck.failing = ConnectionResetError()
     async with opened(database_url) as other, running(database, stuck, kafka_servers, topic_prefix):
-        await until(lambda: len(stuck.calls) > 2)
+        await eventually(lambda: len(stuck.calls) > 2)
         async with running(other, Handlers(), kafka_servers, topic_prefix):
-            await until(lambda: effects(database), what="the second member's share")
+            await eventually(lambda: effects(database), what="the second member's share")
             stuck.failing = None
             await handled(database, 12)
     assert in_order(await effects(database)) == {key: [1] for key in keys}
@@ -144,12 +145,12 @@ async def test_a_flood_stops_the_consumer_and_loses_nothing(
     records = [record_of(session_event(new_id(), member=POISON)) for _ in range(60)]
     await produce(kafka_servers, topic_prefix, records)
     async with running(database, handlers, kafka_servers, topic_prefix, health=health, limit=20, cool_down=0.5) as one:
-        await until(lambda: "stopped" in health.problems().get("consumer", ""), what="the stop")
+        await eventually(lambda: "stopped" in health.problems().get("consumer", ""), what="the stop")
         assert not health.ready
         assert await committed(kafka_servers, topic_prefix) <= 60 - 40
         handlers.mended = True
         await handled(database, 40)
-        await until(lambda: one._ours and not health.problems(), what="readiness after the cool-down")
+        await eventually(lambda: one._ours and not health.problems(), what="readiness after the cool-down")
     assert len(await effects(database)) == 40
 
 
@@ -171,7 +172,7 @@ async def test_dead_letters_put_back_twice_have_one_effect_each(
         async def ten() -> bool:
             return len(await letters()) == 10
 
-        await until(ten, what="ten dead letters")
+        await eventually(ten, what="ten dead letters")
         assert {letter.topic for letter in await letters()} == {SESSIONS.name}
         handlers.mended = True
         assert not await redrive(kafka_servers, "availability", prefix=topic_prefix, reason="KeyError")
@@ -182,7 +183,7 @@ async def test_dead_letters_put_back_twice_have_one_effect_each(
         for _ in range(2):
             assert len(await redrive(kafka_servers, "availability", prefix=topic_prefix, reason="ValueError")) == 10
         await handled(database, 50)
-        await until(lambda: _all_read(kafka_servers, topic_prefix, 50 + 1 + 20), what="the offsets")
+        await eventually(lambda: _all_read(kafka_servers, topic_prefix, 50 + 1 + 20), what="the offsets")
     relay.stop()
     await relaying
     assert sorted(row[0] for row in await effects(database)) == sorted(record.id for record in records)
@@ -225,5 +226,5 @@ async def test_broker_and_database_go_and_come_back(own_servers: Any) -> None:
             except Exception:
                 return False
 
-        await until(all_there, seconds=60)
+        await eventually(all_there, seconds=60)
         assert in_order(await effects(database)) == {key: [1, 2, 3] for key in keys}

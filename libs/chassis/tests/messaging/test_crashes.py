@@ -21,9 +21,10 @@ from makegood_chassis.messaging.failpoints import Failpoint
 from makegood_contracts.ids import new_id
 from makegood_contracts.topics import RESERVATIONS
 from makegood_stack.ports import free_port
+from makegood_testkit.waiting import eventually
 
 from .messaging_example import session_event
-from .messaging_helpers import effects, first_of_each, produce, publish, read_topic, record_of, until, waiting_rows
+from .messaging_helpers import effects, first_of_each, produce, publish, read_topic, record_of, waiting_rows
 
 EXAMPLE = Path(__file__).parent / "messaging_example.py"
 KEYS = 8
@@ -67,7 +68,7 @@ async def ready(address: str, seconds: float = 40) -> None:
             except httpx.TransportError:
                 return False
 
-        await until(answers, seconds=seconds, what="readiness")
+        await eventually(answers, seconds=seconds, what="readiness")
 
 
 @pytest.mark.slow
@@ -102,7 +103,7 @@ async def settled(database: Database, count: int) -> None:
     async def all_done() -> bool:
         return len(await effects(database)) >= count and await waiting_rows(database) == 0
 
-    await until(all_done, seconds=60, what="all effects and an empty outbox")
+    await eventually(all_done, seconds=60, what="all effects and an empty outbox")
 
 
 @pytest.mark.slow
@@ -131,7 +132,7 @@ async def test_sigterm_sends_what_is_there_hands_over_and_ends_in_time(
         await ready(address)
         records = [record_of(session_event(new_id())) for _ in range(300)]
         await produce(kafka_servers, topic_prefix, records)
-        await until(lambda: effects(database))
+        await eventually(lambda: effects(database))
         one.send_signal(signal.SIGTERM)
         assert await asyncio.wait_for(one.wait(), 15) == 0
     assert await waiting_rows(database) == 0, "what was handled was sent"
@@ -154,7 +155,7 @@ async def test_a_process_starts_without_its_servers_and_says_so(database_url: st
                 return False
             return answer.status_code == 503 and "does not answer" in answer.json()["problems"].get("kafka", "")
 
-        await until(tells, seconds=40)
+        await eventually(tells, seconds=40)
         assert (await client.get(address + "/livez")).status_code == 200
         one.send_signal(signal.SIGTERM)
         assert await asyncio.wait_for(one.wait(), 15) == 0

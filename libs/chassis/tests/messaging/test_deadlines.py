@@ -15,9 +15,10 @@ from makegood_chassis.database import Database, UnitOfWork
 from makegood_chassis.messaging.deadlines import Deadlines
 from makegood_chassis.messaging.handlers import DeadlineHandler, Due
 from makegood_contracts.ids import new_id
+from makegood_testkit.waiting import eventually
 
 from .messaging_example import session_event
-from .messaging_helpers import cause, opened, until
+from .messaging_helpers import cause, opened
 
 
 @asynccontextmanager
@@ -58,7 +59,7 @@ async def test_many_workers_handle_each_deadline_once(database: Database, databa
     ids = [new_id() for _ in range(2000)]
     await set_all(database, ids, datetime.now(UTC))
     async with opened(database_url) as other, running(database, note, 3), running(other, note, 3):
-        await until(lambda: _empty(database))
+        await eventually(lambda: _empty(database))
     assert sorted(await noted(database)) == sorted(ids)
 
 
@@ -73,7 +74,7 @@ async def test_what_a_deadline_leads_to_begins_a_trace(database: Database) -> No
 
     await set_all(database, [new_id()], datetime.now(UTC))
     async with running(database, tell):
-        await until(lambda: _empty(database))
+        await eventually(lambda: _empty(database))
     async with database.reading() as queries:
         headers = dict(json.loads(await queries.fetch_value("SELECT headers FROM outbox")))
     assert re.fullmatch(r"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-01", headers["traceparent"])
@@ -88,16 +89,16 @@ async def test_a_deadline_comes_in_time_and_not_before(database: Database) -> No
     async with running(database, handler):
         await set_all(database, ["a"], datetime.now(UTC) + timedelta(seconds=0.7))
         await set_all(database, ["b"], datetime.now(UTC) + timedelta(seconds=0.2))
-        await until(lambda: len(moments) == 2)
+        await eventually(lambda: len(moments) == 2)
     assert all(timedelta() <= late < timedelta(seconds=0.4) for late in moments)
 
 
 async def test_a_moved_clock_brings_deadlines_at_once(database: Database) -> None:
     await set_all(database, ["a"], datetime.now(UTC) + timedelta(days=3))
     async with running(database, note):
-        await until(lambda: left(database))
+        await eventually(lambda: left(database))
         database.clock.set_offset(timedelta(days=4))
-        await until(lambda: noted(database), seconds=5)
+        await eventually(lambda: noted(database), seconds=5)
 
 
 async def test_a_deadline_taken_away_or_put_later_does_not_come(database: Database) -> None:
@@ -106,7 +107,7 @@ async def test_a_deadline_taken_away_or_put_later_does_not_come(database: Databa
     await set_all(database, ["gone"], None)
     await set_all(database, ["later"], soon + timedelta(days=1))
     async with running(database, note):
-        await until(lambda: noted(database))
+        await eventually(lambda: noted(database))
     assert await noted(database) == ["stays"]
     assert [row[0] for row in await left(database)] == ["later"]
 
@@ -120,7 +121,7 @@ async def test_the_handler_may_set_the_deadline_anew(database: Database) -> None
 
     await set_all(database, ["a"], datetime.now(UTC))
     async with running(database, again):
-        await until(lambda: _empty(database))
+        await eventually(lambda: _empty(database))
     assert await noted(database) == ["a", "a", "a"]
 
 
@@ -138,7 +139,7 @@ async def test_a_poisonous_deadline_alone_is_put_off_more_and_more(database: Dat
         return len(rows) == 1 and rows[0]["attempts"] >= 2
 
     async with running(database, handler):
-        await until(tried_twice)
+        await eventually(tried_twice)
     assert sorted(await noted(database)) == sorted(ids)
     (row,) = await left(database)
     assert row["due_at"] > datetime.now(UTC)
@@ -160,7 +161,7 @@ async def test_a_change_that_meets_its_deadline_is_never_the_one_to_fail(databas
     async with database.transaction(cause()) as unit:
         await unit.fetch("SELECT 1 FROM entities WHERE id = 'a' FOR UPDATE")
         async with running(database, handler):
-            await until(taken.is_set)
+            await eventually(taken.is_set)
             unit.set_deadline("end", "a", datetime.now(UTC) + timedelta(days=1))
             await asyncio.wait_for(unit.flush(), 0.9)
     assert await noted(database) == []
@@ -177,7 +178,7 @@ async def test_what_a_deadline_publishes_wakes_the_relay(database: Database) -> 
 
     async with running(database, handler):
         await set_all(database, [new_id()], datetime.now(UTC))
-        await until(lambda: woken)
+        await eventually(lambda: woken)
 
 
 async def test_servers_away_are_waited_for(database: Database) -> None:
@@ -192,7 +193,7 @@ async def test_servers_away_are_waited_for(database: Database) -> None:
 
     await set_all(database, ["a"], datetime.now(UTC))
     async with running(database, handler):
-        await until(lambda: noted(database))
+        await eventually(lambda: noted(database))
     assert calls == 4
 
 
@@ -205,7 +206,7 @@ async def test_a_batch_costs_one_call(database: Database, count: int) -> None:
 
     await set_all(database, [new_id() for _ in range(count)], datetime.now(UTC))
     async with running(database, handler):
-        await until(lambda: _empty(database))
+        await eventually(lambda: _empty(database))
     assert sizes == [100] * (count // 100)
 
 
@@ -220,7 +221,7 @@ async def test_deadlines_that_follow_each_other_closely_are_handled_together(dat
     for number in range(20):
         await set_all(database, [str(number)], first + number * timedelta(milliseconds=5))
     async with running(database, count):
-        await until(lambda: _empty(database))
+        await eventually(lambda: _empty(database))
     assert sum(batches) == 20
     assert len(batches) <= 6
 
@@ -234,7 +235,7 @@ async def test_a_handler_of_deadlines_never_waits_long_for_a_lock(database: Data
 
     await set_all(database, ["one"], datetime.now(UTC))
     async with running(database, look):
-        await until(lambda: _empty(database))
+        await eventually(lambda: _empty(database))
     assert patience == ["250ms"]
     async with database.reading() as queries:
         assert await queries.fetch_value("SHOW lock_timeout") == "0"

@@ -22,9 +22,10 @@ from makegood_chassis.messaging.verification import Verifier
 from makegood_contracts.envelope import Record
 from makegood_contracts.ids import new_id
 from makegood_contracts.topics import SESSIONS
+from makegood_testkit.waiting import eventually
 
 from .messaging_example import Handlers, session_event
-from .messaging_helpers import effects, read_topic, record_of, until
+from .messaging_helpers import effects, read_topic, record_of
 from .raw_records import in_snappy, renamed, write_batch
 from .test_forgeries import KEYS, sign
 
@@ -120,14 +121,14 @@ class Running:
                     task.result()
             return {row[0] for row in await effects(self.database)} == set(self.good)
 
-        await until(there, seconds=60, what="the events behind")
+        await eventually(there, seconds=60, what="the events behind")
 
     async def dead(self, count: int) -> list[dict[str, bytes]]:
         async def there() -> Any:
             found = await read_topic(self.servers, f"{self.prefix}availability.dead-letters.v1")
             return len(found) >= count and [dict(one.headers) for one in found]
 
-        letters: list[dict[str, bytes]] = await until(there, seconds=60, what=f"{count} letters")
+        letters: list[dict[str, bytes]] = await eventually(there, seconds=60, what=f"{count} letters")
         return letters
 
 
@@ -147,7 +148,7 @@ async def test_no_record_keeps_the_consumer_from_the_event_behind_it(
                     task.result()
             return set(one.good) <= {row[0] for row in await effects(database)}
 
-        await until(there, seconds=60, what="the events behind")
+        await eventually(there, seconds=60, what="the events behind")
         if not verify:
             return
         letters = await one.dead(20)

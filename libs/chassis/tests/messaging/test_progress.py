@@ -13,9 +13,10 @@ from makegood_chassis.messaging.dead_letters import DeadLetterLimit
 from makegood_chassis.messaging.processor import Processor
 from makegood_chassis.messaging.progress import Progress, ReadUntil
 from makegood_contracts.ids import new_id
+from makegood_testkit.waiting import eventually
 
 from .messaging_example import Handlers, session_event
-from .messaging_helpers import effects, produce, record_of, until
+from .messaging_helpers import effects, produce, record_of
 
 
 class Told:
@@ -66,9 +67,9 @@ async def test_a_topic_on_which_nothing_happens_is_read_up_to_now(
     told = Told()
     async with reading(database, Handlers(), kafka_servers, topic_prefix, told.reporter("a", topic_prefix)):
         begun = datetime.now(UTC)
-        await until(lambda: told.is_whole(begun), what="news of every partition")
+        await eventually(lambda: told.is_whole(begun), what="news of every partition")
         again = datetime.now(UTC)
-        await until(lambda: told.is_whole(again), what="news of every partition")
+        await eventually(lambda: told.is_whole(again), what="news of every partition")
 
 
 async def test_while_an_event_cannot_be_handled_its_partition_is_not_read(
@@ -79,11 +80,11 @@ async def test_while_an_event_cannot_be_handled_its_partition_is_not_read(
     before = datetime.now(UTC)
     await produce(kafka_servers, topic_prefix, [record_of(session_event(new_id()))])
     async with reading(database, handlers, kafka_servers, topic_prefix, told.reporter("a", topic_prefix)):
-        await until(lambda: len(handlers.calls) > 3)
+        await eventually(lambda: len(handlers.calls) > 3)
         assert not told.is_whole(before)
         handlers.failing = None
         now = datetime.now(UTC)
-        await until(lambda: told.is_whole(now), what="news of every partition")
+        await eventually(lambda: told.is_whole(now), what="news of every partition")
         assert len(await effects(database)) == 1
 
 
@@ -93,13 +94,13 @@ async def test_two_processes_tell_all_partitions_between_them_and_one_alone_once
     told, handlers = Told(), Handlers()
     async with reading(database, handlers, kafka_servers, topic_prefix, told.reporter("a", topic_prefix)):
         async with reading(database, handlers, kafka_servers, topic_prefix, told.reporter("b", topic_prefix)):
-            await until(lambda: set(told.by.values()) == {"a", "b"}, what="both to read")
+            await eventually(lambda: set(told.by.values()) == {"a", "b"}, what="both to read")
             now = datetime.now(UTC)
-            await until(lambda: told.is_whole(now), what="news of every partition")
+            await eventually(lambda: told.is_whole(now), what="news of every partition")
         gone = datetime.now(UTC)
-        await until(lambda: told.is_whole(gone), what="news of every partition from the one that is left")
+        await eventually(lambda: told.is_whole(gone), what="news of every partition from the one that is left")
         assert set(told.by.values()) == {"a"}
         await produce(kafka_servers, topic_prefix, [record_of(session_event(new_id()))])
         sent = datetime.now(UTC)
-        await until(lambda: told.is_whole(sent), what="news of what came since")
+        await eventually(lambda: told.is_whole(sent), what="news of what came since")
         assert len(await effects(database)) == 1

@@ -22,9 +22,10 @@ from makegood_stack import kafka
 from makegood_stack.embedded import EmbeddedServers, run_apart
 from makegood_stack.ports import free_port
 from makegood_testkit.certificates import Authority
+from makegood_testkit.waiting import eventually
 
 from .messaging_example import session_event
-from .messaging_helpers import effects, publish, until, waiting_rows
+from .messaging_helpers import effects, publish, waiting_rows
 from .test_crashes import EXAMPLE, process, ready
 
 pytestmark = pytest.mark.slow
@@ -91,7 +92,7 @@ async def test_consumer_and_relay_work_through_tls(
         async def done() -> bool:
             return len(await effects(database)) == 20 and await waiting_rows(database) == 0
 
-        await until(done, seconds=40)
+        await eventually(done, seconds=40)
 
 
 @pytest.mark.parametrize("way", ["login", "certificate"])
@@ -200,7 +201,7 @@ async def test_a_wrong_password_shows_in_the_readiness_and_never_in_the_log(
             sys.executable, str(EXAMPLE), "work", env=environment, stdout=output, stderr=output
         )
         try:
-            await until(lambda: b"started" in log.read_bytes(), seconds=40)
+            await eventually(lambda: b"started" in log.read_bytes(), seconds=40)
             await asyncio.sleep(3)
             assert running.returncode is None, "it goes on trying"
         finally:

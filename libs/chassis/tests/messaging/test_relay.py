@@ -17,9 +17,10 @@ from makegood_chassis.messaging.wake import OutboxWake
 from makegood_contracts.envelope import Record
 from makegood_contracts.ids import new_id
 from makegood_contracts.topics import SESSIONS
+from makegood_testkit.waiting import eventually
 
 from .messaging_example import session_event
-from .messaging_helpers import cause, first_of_each, ids, opened, publish, read_topic, record_of, until, waiting_rows
+from .messaging_helpers import cause, first_of_each, ids, opened, publish, read_topic, record_of, waiting_rows
 
 
 @asynccontextmanager
@@ -77,7 +78,7 @@ async def drained(database: Database, seconds: float = 30) -> None:
     async def empty() -> bool:
         return await waiting_rows(database) == 0
 
-    await until(empty, seconds=seconds, what="an empty outbox")
+    await eventually(empty, seconds=seconds, what="an empty outbox")
 
 
 @pytest.mark.rule("REL-6")
@@ -106,7 +107,7 @@ async def test_order_per_key_holds_over_changes_of_leader(
             for one in (database, other):
                 holder = f"leader-{len(leaders)}"
                 async with running(one, kafka_servers, topic_prefix, holder=holder) as relay:
-                    await until(partial(_leads, relay), what="leadership")
+                    await eventually(partial(_leads, relay), what="leadership")
                     leaders.append(holder)
                     if not writing.done():
                         await asyncio.wait({writing}, timeout=0.2)
@@ -148,17 +149,17 @@ async def test_a_leader_that_wakes_up_too_late_inverts_nothing_and_sends_no_furt
     await publish(database, session_event(key, 1), 1)
     zombie = Frozen(kafka_servers, topic_prefix)
     async with opened(database_url) as other, running(database, kafka_servers, topic_prefix, sender=zombie) as first:
-        await until(zombie.holds.is_set)
+        await eventually(zombie.holds.is_set)
         keep, first._lease.renew = first._lease.renew, never_answers  # type: ignore[method-assign]
         async with running(other, kafka_servers, topic_prefix, holder="two") as second:
-            await until(lambda: second.leading, what="the second leader")
+            await eventually(lambda: second.leading, what="the second leader")
             await publish(other, session_event(key, 2), 2)
             await drained(other)
             await publish(other, session_event(key, 3), 3)
             first._lease.renew = keep  # type: ignore[method-assign]
             zombie.goes_on.set()
             await drained(other)
-            await until(lambda: not first.leading)
+            await eventually(lambda: not first.leading)
             assert second.leading
             assert zombie.batches == 1
     records = await read_topic(kafka_servers, topic_prefix + SESSIONS.name)
@@ -174,7 +175,7 @@ async def test_an_event_of_another_process_is_sent_on_its_wake_up(
     database: Database, database_url: str, kafka_servers: str, topic_prefix: str
 ) -> None:
     async with opened(database_url) as other, running(database, kafka_servers, topic_prefix) as relay:
-        await until(lambda: relay.leading)
+        await eventually(lambda: relay.leading)
         wake = OutboxWake(database_url, listen=False)
         other.on_publish.append(wake.published)
         waking = asyncio.create_task(wake.run())
@@ -189,7 +190,7 @@ async def test_without_any_wake_up_the_poll_finds_rows(
     database: Database, kafka_servers: str, topic_prefix: str
 ) -> None:
     async with running(database, kafka_servers, topic_prefix) as relay:
-        await until(lambda: relay.leading)
+        await eventually(lambda: relay.leading)
         async with database.reading() as queries:
             record = record_of(session_event("s"))
             await queries.execute(
@@ -230,7 +231,7 @@ async def test_a_topic_that_does_not_exist_holds_up_no_other(
         async def rest() -> bool:
             return await waiting_rows(database) == 300
 
-        await until(rest, seconds=30)
+        await eventually(rest, seconds=30)
         await make_topics([topic_prefix + "late.topic.v1"])
         await drained(database)
     assert len(await read_topic(kafka_servers, topic_prefix + "late.topic.v1")) == 300
@@ -266,7 +267,7 @@ async def test_a_broker_that_is_killed_and_comes_back_loses_and_inverts_nothing(
     await make_topics(broker.url, [NewTopic(SESSIONS.name, 3, 1)])
     keys = await entities(database, 6)
     async with running(database, broker.url, "") as relay:
-        await until(lambda: relay.leading)
+        await eventually(lambda: relay.leading)
         writing = asyncio.gather(*(write_changes(database, keys, 60) for _ in range(4)))
         await asyncio.wait({writing}, timeout=0.3)
         await asyncio.to_thread(broker.kill)

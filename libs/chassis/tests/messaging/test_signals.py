@@ -10,8 +10,7 @@ from typing import Any
 import pytest
 from makegood_chassis.signals import Signals
 from makegood_stack.ports import free_port
-
-from .messaging_helpers import until
+from makegood_testkit.waiting import eventually
 
 
 @asynccontextmanager
@@ -41,7 +40,7 @@ async def test_another_process_is_woken_to_look(redis_url: str) -> None:
         return looked[0] if looked else None
 
     async with opened(redis_url, "one") as here, opened(redis_url, "one") as there:
-        await until(lambda: here.connected and there.connected)
+        await eventually(lambda: here.connected and there.connected)
         async with here.waiting("a") as waiter:
             waiting = asyncio.create_task(waiter.result(30, look, every=30))
             looked.append("found")
@@ -95,12 +94,12 @@ async def test_a_stream_keeps_the_newest_when_nobody_reads() -> None:
 async def test_redis_goes_and_comes_back(own_servers: Any) -> None:
     redis = own_servers.redis()
     async with opened(redis.url) as here, opened(redis.url) as there:
-        await until(lambda: here.connected and there.connected)
+        await eventually(lambda: here.connected and there.connected)
         await asyncio.to_thread(redis.kill)
         here.send({"a": 1})
-        await until(lambda: not here.connected and not there.connected)
+        await eventually(lambda: not here.connected and not there.connected)
         await asyncio.to_thread(redis.start)
-        await until(lambda: here.connected and there.connected)
+        await eventually(lambda: here.connected and there.connected)
         woken = asyncio.Event()
 
         async def look() -> bool | None:
@@ -114,5 +113,5 @@ async def test_redis_goes_and_comes_back(own_servers: Any) -> None:
                 there.send({"a": 1})
                 return woken.is_set()
 
-            await until(heard)
+            await eventually(heard)
             waiting.cancel()

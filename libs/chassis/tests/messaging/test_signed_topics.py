@@ -19,9 +19,10 @@ from makegood_chassis.messaging.signatures import SIGNATURE, Signer
 from makegood_chassis.messaging.verification import Verifier
 from makegood_contracts.ids import new_id
 from makegood_contracts.topics import SESSIONS
+from makegood_testkit.waiting import eventually
 
 from .messaging_example import POISON, Handlers, session_event
-from .messaging_helpers import cause, effects, produce, read_topic, record_of, until
+from .messaging_helpers import cause, effects, produce, read_topic, record_of
 
 BOOKING = Ed25519PrivateKey.generate()
 SIGNER = Signer(BOOKING)
@@ -50,7 +51,7 @@ async def test_what_the_relay_signs_arrives_and_what_others_write_does_not(
     async def arrived(count: int) -> bool:
         return len(await effects(database)) >= count
 
-    await until(lambda: arrived(149), seconds=40, what="149 effects")
+    await eventually(lambda: arrived(149), seconds=40, what="149 effects")
 
     async def letters() -> list[Any]:
         return [letter async for letter in list_letters(kafka_servers, "availability", prefix=topic_prefix)]
@@ -58,11 +59,11 @@ async def test_what_the_relay_signs_arrives_and_what_others_write_does_not(
     async def all_letters() -> bool:
         return len(await letters()) == 21
 
-    await until(all_letters, seconds=40, what="20 letters of forged records and one of a poisonous event")
+    await eventually(all_letters, seconds=40, what="20 letters of forged records and one of a poisonous event")
     assert {letter.reason for letter in await letters()} == {"unsigned", "ValueError"}
     handlers.mended = True
     assert len(await redrive(kafka_servers, "availability", prefix=topic_prefix, reason="ValueError")) == 1
-    await until(lambda: arrived(150), seconds=40, what="the event that was put back")
+    await eventually(lambda: arrived(150), seconds=40, what="the event that was put back")
     assert len(await redrive(kafka_servers, "availability", prefix=topic_prefix, reason="unsigned")) == 20
     consumer.stop()
     relay.stop()

@@ -1,7 +1,8 @@
 """The pytest plugin: real servers through one family of fixtures, and the report of rules without a test.
 
-Session: `server_mode`, `kafka_servers` (bootstrap address), `postgres_admin` (superuser's address), `redis_url`, `databases`.
-Test: `database_factory`, `topic_prefix`, `make_topics`, `own_servers`.
+Session: `server_mode`, `kafka_servers` (bootstrap address), `postgres_admin` (superuser's address), `redis_url`, `databases`,
+`identity` (signs tokens).
+Test: `database_factory`, `make_harness` (one service, see service.py), `topic_prefix`, `make_topics`, `own_servers`.
 """
 
 from __future__ import annotations
@@ -20,7 +21,9 @@ if TYPE_CHECKING:
     from makegood_stack.embedded import EmbeddedServers
 
     from makegood_testkit.databases import Databases, Prepare
+    from makegood_testkit.identity import Identity
     from makegood_testkit.servers import Mode, Servers
+    from makegood_testkit.service import MakeHarness
 
 DatabaseFactory = Callable[..., Awaitable[str]]
 TopicMaker = Callable[..., Awaitable[None]]
@@ -109,6 +112,24 @@ async def database_factory(databases: Databases) -> AsyncIterator[DatabaseFactor
     yield make
     for url in made:
         await databases.drop(url)
+
+
+@pytest.fixture(scope="session")
+def identity(tmp_path_factory: pytest.TempPathFactory) -> Identity:
+    """Signs the tokens of `make_harness`'s clients."""
+    from makegood_testkit.identity import Identity
+
+    return Identity(tmp_path_factory.mktemp("identity") / "jwks.json")
+
+
+@pytest_asyncio.fixture
+async def make_harness(database_factory: DatabaseFactory, identity: Identity) -> AsyncIterator[MakeHarness]:
+    """`await make_harness("booking", bootstrap, BookingSettings, NOW, BookingHarness)` → one service on a real PostgreSQL."""
+    from makegood_testkit.service import MakeHarness
+
+    made = MakeHarness(database_factory, identity)
+    yield made
+    await made.close()
 
 
 @pytest_asyncio.fixture

@@ -1,4 +1,4 @@
-"""Random schedules for the tests, and a naive model of what they offer: every minute looked at by itself."""
+"""Schedules for the tests: a body to publish, random ones, and a naive model of what they offer: every minute looked at by itself."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import random
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from makegood_calendar.hours import Hours, Span
@@ -42,6 +43,29 @@ CLOCK_CHANGES: tuple[tuple[str, date], ...] = (
 )
 """Dates at which something happens to the clocks, or nothing, in both hemispheres: zones that are whole, half and quarter hours
 from UTC, and changes by half an hour, one and two."""
+
+DAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
+
+
+def schedule_body(**changes: Any) -> dict[str, Any]:
+    """What a provider publishes: every day from 09:00 to 17:00 UTC, 30 and 60 minutes, by video or in person."""
+    return {
+        "time_zone": "UTC",
+        "weekly": every_day("09:00", "17:00"),
+        "exceptions": [],
+        "buffer_before_minutes": 0,
+        "buffer_after_minutes": 0,
+        "minimum_notice_minutes": 0,
+        "horizon_days": 365,
+        "slot_step_minutes": 15,
+        "specialty": "therapy",
+        "session_types": [{"length_minutes": length, "modalities": ["video", "in_person"]} for length in (30, 60)],
+        **changes,
+    }
+
+
+def every_day(opens: str, closes: str) -> list[dict[str, str]]:
+    return [{"day": day, "from": opens, "to": closes} for day in DAYS]
 
 
 class Wall:
