@@ -8,13 +8,13 @@ from zoneinfo import ZoneInfo
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from makegood_calendar.hours import Hours, Stretch, joined, overlaps
+from makegood_calendar.hours import Hours, MinuteRange, joined, overlaps
 from makegood_calendar.zones import instant, local_text
 
 NEW_YORK = ZoneInfo("America/New_York")
 
 
-def weekly(*stretches: Stretch, zone: ZoneInfo = NEW_YORK) -> Hours:
+def weekly(*stretches: MinuteRange, zone: ZoneInfo = NEW_YORK) -> Hours:
     return Hours(zone, (stretches,) * 7)
 
 
@@ -108,6 +108,6 @@ def test_joined_spans_cover_the_same_time() -> None:
     ("stretches", "expected"), [(((60, 120), (120, 180)), False), (((60, 121), (120, 180)), True), ((), False)]
 )
 def test_overlapping_stretches_are_found_and_touching_ones_are_not(
-    stretches: tuple[Stretch, ...], expected: bool
+    stretches: tuple[MinuteRange, ...], expected: bool
 ) -> None:
     assert overlaps(stretches) is expected

@@ -7,8 +7,8 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import pytest
 from makegood_calendar.hours import Hours
-from makegood_calendar.offers import Schedule
 from makegood_calendar.published import schedule_of
+from makegood_calendar.slot_rules import Schedule
 from makegood_contracts import events
 from makegood_contracts.events import DateHours, SchedulePublished, SessionType, WeeklyHours
 

@@ -11,8 +11,8 @@ import httpx
 import pytest
 from makegood_availability.store.bodies import DAYS
 from makegood_calendar.hours import Hours
-from makegood_calendar.offers import Schedule
 from makegood_calendar.published import schedule_of
+from makegood_calendar.slot_rules import Schedule
 from makegood_contracts.events import (
     RoomOpened,
     SchedulePublished,

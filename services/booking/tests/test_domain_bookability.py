@@ -29,7 +29,7 @@ from makegood_booking.domain.policy import STANDARD
 from makegood_booking.domain.remedies import RemedyContext, remedy
 from makegood_booking.domain.rooms import is_available, room_reasons
 from makegood_calendar.hours import Hours
-from makegood_calendar.offers import Schedule
+from makegood_calendar.slot_rules import Schedule
 from makegood_contracts.reasons import ReasonCode
 
 from .examples import MINUTE, NOW, ROOM

@@ -39,7 +39,7 @@ from makegood_booking.domain.rooms import close_room, is_available, room_reasons
 from makegood_booking.domain.session import Session
 from makegood_booking.handlers.reopening import reserved_now
 from makegood_calendar.hours import Hours
-from makegood_calendar.offers import Schedule
+from makegood_calendar.slot_rules import Schedule
 from makegood_contracts.events import Modality
 
 from .examples import HOUR, MINUTE, NOW, ROOM, START, attended, booking_request, confirmed, done, requested, reserved

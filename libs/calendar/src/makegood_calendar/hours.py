@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 
 from makegood_calendar.zones import instant
 
-Stretch = tuple[int, int]
+MinuteRange = tuple[int, int]
 """Minutes of a local day, [from, to): (540, 1020) is 09:00 to 17:00, and 1440 is `24:00`."""
 Span = tuple[datetime, datetime]
 """Instants, [from, to)."""
@@ -34,7 +34,7 @@ def joined(spans: Iterable[Span]) -> tuple[Span, ...]:
     return tuple(whole)
 
 
-def overlaps(stretches: Sequence[Stretch]) -> bool:
+def overlaps(stretches: Sequence[MinuteRange]) -> bool:
     """Whether two stretches of one day share a minute; stretches that only touch do not."""
     ordered = sorted(stretches)
     return any(later[0] < earlier[1] for earlier, later in pairwise(ordered))
@@ -48,8 +48,8 @@ class Hours:
     """
 
     zone: ZoneInfo
-    weekly: tuple[tuple[Stretch, ...], ...]
-    exceptions: Mapping[date, tuple[Stretch, ...]] = field(default_factory=dict)
+    weekly: tuple[tuple[MinuteRange, ...], ...]
+    exceptions: Mapping[date, tuple[MinuteRange, ...]] = field(default_factory=dict)
     _days: dict[date, tuple[Span, ...]] = field(default_factory=dict, compare=False, repr=False)
     _near: dict[date, tuple[tuple[Span, ...], tuple[Span, ...]]] = field(
         default_factory=dict, compare=False, repr=False

@@ -9,8 +9,8 @@ from zoneinfo import ZoneInfo
 
 from makegood_contracts.events import SchedulePublished, WeeklyHours
 
-from makegood_calendar.hours import Hours, Stretch
-from makegood_calendar.offers import Schedule
+from makegood_calendar.hours import Hours, MinuteRange
+from makegood_calendar.slot_rules import Schedule
 
 _WEEKDAYS: Final = range(7)
 
@@ -36,5 +36,5 @@ def schedule_of(event: SchedulePublished) -> Schedule:
     )
 
 
-def _day(weekly: Iterable[WeeklyHours], weekday: int) -> tuple[Stretch, ...]:
+def _day(weekly: Iterable[WeeklyHours], weekday: int) -> tuple[MinuteRange, ...]:
     return tuple(sorted((hours.start, hours.until) for hours in weekly if hours.weekday == weekday))

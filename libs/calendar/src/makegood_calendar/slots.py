@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from makegood_calendar.hours import Span
-from makegood_calendar.offers import Offer
+from makegood_calendar.slot_rules import SlotRules
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +21,7 @@ class Busy:
     others: Sequence[Span] = ()
 
 
-def window(offer: Offer, start: datetime, end: datetime) -> Span | None:
+def window(offer: SlotRules, start: datetime, end: datetime) -> Span | None:
     """The part of [start, end) in which a session can start at all, or None: what a search has to look at."""
     earliest, latest = offer.bounds
     first = max(start, earliest)
@@ -30,7 +30,7 @@ def window(offer: Offer, start: datetime, end: datetime) -> Span | None:
     return (first, last) if first < last and not offer.kind_refusals else None
 
 
-def free_starts(offer: Offer, within: Span, busy: Busy) -> Iterator[datetime]:
+def free_starts(offer: SlotRules, within: Span, busy: Busy) -> Iterator[datetime]:
     """Every start within [from, to) that can be booked, in order. AVAIL-2
 
     Says what `refusals` says of each, without asking anew at every one what is true of all.
@@ -44,12 +44,12 @@ def free_starts(offer: Offer, within: Span, busy: Busy) -> Iterator[datetime]:
     yield from offer.schedule.hours.fitting(*part, offer.schedule.step, offer.length, closed)
 
 
-def is_free(offer: Offer, start: datetime, busy: Busy) -> bool:
+def is_free(offer: SlotRules, start: datetime, busy: Busy) -> bool:
     """Whether a session at `start` would overlap nothing that is taken."""
     return not any(opens < start < closes for opens, closes in _closed_to_starts(offer, busy))
 
 
-def _closed_to_starts(offer: Offer, busy: Busy, more: Iterable[Span] = ()) -> Sequence[Span]:
+def _closed_to_starts(offer: SlotRules, busy: Busy, more: Iterable[Span] = ()) -> Sequence[Span]:
     """The open intervals in which a start would overlap something taken, and `more` such, in order, none overlapping another."""
     before = offer.schedule.buffer_before
     after = offer.length + offer.schedule.buffer_after

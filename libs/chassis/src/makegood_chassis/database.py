@@ -8,14 +8,13 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
-from typing import Any, Final, TypeAlias, cast
+from typing import Any, Final, TypeAlias
 
 import asyncpg
 import msgspec
 from asyncpg.pool import PoolConnectionProxy
 from makegood_contracts.envelope import EXAMPLE_BASE_URL, Cause, Record, encode
 from makegood_contracts.events import Event
-from sqlalchemy.dialects.postgresql.asyncpg import PGDialect_asyncpg
 from sqlalchemy.sql import ClauseElement
 
 from makegood_chassis.clock import Clock
@@ -23,11 +22,10 @@ from makegood_chassis.limited_logins import require_limited
 from makegood_chassis.messaging import failpoints, tables
 from makegood_chassis.messaging.refusals import RefusalReason
 from makegood_chassis.personal_data.sealing import PersonalData
+from makegood_chassis.statements import BoundStatement, compile_statement
 
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record] | PoolConnectionProxy[asyncpg.Record]"
 Row = asyncpg.Record
-
-_DIALECT = PGDialect_asyncpg(paramstyle="numeric_dollar")  # type: ignore[no-untyped-call]
 
 SEARCH_PATH: Final = "public, pg_temp"
 """Named last, a temporary table stands in no other's place."""
@@ -39,15 +37,12 @@ _json_encode = msgspec.json.Encoder().encode
 _json_decode = msgspec.json.Decoder().decode
 
 
-def compile_statement(statement: ClauseElement) -> tuple[str, list[Any]]:
-    """SQL text and positional arguments of a SQLAlchemy Core statement, in asyncpg's own form."""
-    compiled = statement.compile(dialect=_DIALECT, compile_kwargs={"render_postcompile": True})
-    values = compiled.params
-    return str(compiled), [values[name] for name in cast(Any, compiled).positiontup or ()]
+Runnable: TypeAlias = str | BoundStatement | ClauseElement
+"""Plain SQL with `$n` parameters, a `Statement` with its parameters, or a SQLAlchemy Core statement that is made for one call."""
 
 
 class Queries:
-    """Runs statements on one connection: plain SQL with `$n` parameters, or SQLAlchemy Core without arguments."""
+    """Runs statements on one connection."""
 
     def __init__(self, connection: Connection, personal_data: PersonalData | None = None) -> None:
         self.connection = connection
@@ -60,26 +55,28 @@ class Queries:
             raise RuntimeError("this database was opened without keys for personal data")
         return self._personal_data
 
-    async def fetch(self, statement: str | ClauseElement, *args: Any) -> list[Row]:
+    async def fetch(self, statement: Runnable, *args: Any) -> list[Row]:
         sql, values = _prepared(statement, args)
         return await self.connection.fetch(sql, *values)
 
-    async def fetch_one(self, statement: str | ClauseElement, *args: Any) -> Row | None:
+    async def fetch_one(self, statement: Runnable, *args: Any) -> Row | None:
         sql, values = _prepared(statement, args)
         return await self.connection.fetchrow(sql, *values)
 
-    async def fetch_value(self, statement: str | ClauseElement, *args: Any) -> Any:
+    async def fetch_value(self, statement: Runnable, *args: Any) -> Any:
         sql, values = _prepared(statement, args)
         return await self.connection.fetchval(sql, *values)
 
-    async def execute(self, statement: str | ClauseElement, *args: Any) -> str:
+    async def execute(self, statement: Runnable, *args: Any) -> str:
         """Runs the statement; answers PostgreSQL's command tag, such as `UPDATE 3`."""
         sql, values = _prepared(statement, args)
         return await self.connection.execute(sql, *values)
 
 
-def _prepared(statement: str | ClauseElement, args: Sequence[Any]) -> tuple[str, Sequence[Any]]:
-    return (statement, args) if isinstance(statement, str) else compile_statement(statement)
+def _prepared(statement: Runnable, args: Sequence[Any]) -> tuple[str, Sequence[Any]]:
+    if isinstance(statement, str):
+        return statement, args
+    return statement if isinstance(statement, BoundStatement) else compile_statement(statement)
 
 
 class UnitOfWork(Queries):

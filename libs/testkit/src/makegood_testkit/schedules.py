@@ -10,7 +10,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from makegood_calendar.hours import Hours, Span
-from makegood_calendar.offers import Schedule, Venue
+from makegood_calendar.slot_rules import Schedule, Venue
 
 MINUTE = timedelta(minutes=1)
 CLOCK_CHANGES: tuple[tuple[str, date], ...] = (

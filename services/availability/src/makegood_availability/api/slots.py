@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 from fastapi import APIRouter, Depends, Query, Response
-from makegood_calendar.offers import IN_PERSON, Offer, Schedule, Terms, Venue
+from makegood_calendar.slot_rules import IN_PERSON, Schedule, SlotRules, Terms, Venue
 from makegood_calendar.slots import Busy, free_starts, is_free, window
 from makegood_calendar.zones import local_text
 from makegood_chassis.database import Queries
@@ -213,8 +213,8 @@ def _offer(
     venue_id: str | None,
     now: datetime,
     terms: Terms = "member",
-) -> Offer:
-    return Offer(
+) -> SlotRules:
+    return SlotRules(
         schedule,
         found.time_off,
         venue,

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from makegood_calendar.hours import Span
-from makegood_calendar.offers import NOT_PUBLISHED, TOO_LATE, Offer, Schedule, Venue
+from makegood_calendar.slot_rules import NOT_PUBLISHED, TOO_LATE, Schedule, SlotRules, Venue
 from makegood_contracts.events import (
     Event,
     MemberNoShow,
@@ -86,7 +86,7 @@ def withheld(
         return (TOO_LATE,)
     if schedule is None:
         return (NOT_PUBLISHED,)
-    offer = Offer(
+    offer = SlotRules(
         schedule,
         time_off,
         venue,

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Final
 
 from makegood_calendar.hours import Span
-from makegood_calendar.offers import NOT_PUBLISHED, VENUE_CLOSED, Offer, Schedule, Terms, Venue
+from makegood_calendar.slot_rules import NOT_PUBLISHED, VENUE_CLOSED, Schedule, SlotRules, Terms, Venue
 from makegood_contracts.events import Party, SessionExtensionRequested, SessionMoveFunded
 from makegood_contracts.reasons import Reason
 
@@ -72,7 +72,7 @@ def move_withheld(
         return (NOT_PUBLISHED,)
     # What an extension added to a session that keeps its length was agreed to: the kind is that of what was booked.
     kept = move.extended_minutes if move.new_length_minutes == move.length_minutes else 0
-    offer = Offer(
+    offer = SlotRules(
         schedule,
         time_off,
         venue,

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Final, Literal
 
 from makegood_calendar.hours import Span
-from makegood_calendar.offers import IN_PERSON, NOT_THIS_KIND, Offer, Schedule, Venue
+from makegood_calendar.slot_rules import IN_PERSON, NOT_THIS_KIND, Schedule, SlotRules, Venue
 from makegood_calendar.slots import Busy, free_starts, window
 from makegood_contracts.events import Modality
 from makegood_contracts.reasons import Obstacle
@@ -214,9 +214,9 @@ def next_look(entries: Sequence[Entry], schedule: Schedule, now: datetime) -> da
 
 def _judged(
     entry: Entry, schedule: Schedule, time_off: Sequence[Span], now: datetime, venue: Venue | None = None
-) -> Offer:
+) -> SlotRules:
     in_person = entry.modality == IN_PERSON
-    return Offer(
+    return SlotRules(
         schedule,
         time_off,
         (venue or Venue()) if in_person else None,

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from makegood_calendar.hours import Span
-from makegood_calendar.offers import IN_PERSON, Schedule
+from makegood_calendar.slot_rules import IN_PERSON, Schedule
 from makegood_calendar.slots import Busy
 from makegood_chassis.database import UnitOfWork
 from makegood_contracts.events import Event

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import structlog
 from makegood_calendar.hours import Span
-from makegood_calendar.offers import Schedule, Venue
+from makegood_calendar.slot_rules import Schedule, Venue
 from makegood_chassis.database import UnitOfWork
 from makegood_contracts.envelope import Received
 from makegood_contracts.events import SessionRequested, SlotHeld, SlotRefused

@@ -7,8 +7,8 @@ from datetime import date, timedelta
 from typing import Any, Final, cast
 from zoneinfo import ZoneInfo
 
-from makegood_calendar.hours import Hours, Stretch
-from makegood_calendar.offers import Schedule, Venue
+from makegood_calendar.hours import Hours, MinuteRange
+from makegood_calendar.slot_rules import Schedule, Venue
 from makegood_contracts.events import Modality
 
 DAYS: Final = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
@@ -46,13 +46,13 @@ def minutes_of(text: str) -> int:
 
 
 def _hours(
-    time_zone: str, weekly: Iterable[Mapping[str, Any]], exceptions: Mapping[date, tuple[Stretch, ...]]
+    time_zone: str, weekly: Iterable[Mapping[str, Any]], exceptions: Mapping[date, tuple[MinuteRange, ...]]
 ) -> Hours:
-    days: dict[str, list[Stretch]] = {day: [] for day in DAYS}
+    days: dict[str, list[MinuteRange]] = {day: [] for day in DAYS}
     for hours in weekly:
         days[hours["day"]].append(_stretch(hours))
     return Hours(ZoneInfo(time_zone), tuple(tuple(sorted(days[day])) for day in DAYS), exceptions)
 
 
-def _stretch(hours: Mapping[str, Any]) -> Stretch:
+def _stretch(hours: Mapping[str, Any]) -> MinuteRange:
     return minutes_of(hours["from"]), minutes_of(hours["to"])

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from makegood_calendar.hours import Span
-from makegood_calendar.offers import Schedule
+from makegood_calendar.slot_rules import Schedule
 from makegood_chassis.database import Queries, UnitOfWork
 from makegood_chassis.personal_data.sealing import Place
 from makegood_chassis.service import Service

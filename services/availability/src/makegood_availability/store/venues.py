@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from makegood_calendar.offers import Venue
+from makegood_calendar.slot_rules import Venue
 from makegood_chassis.database import Queries, Row, UnitOfWork
 from makegood_contracts.ids import is_id
 from sqlalchemy import select

@@ -9,7 +9,7 @@ from typing import Final
 
 import msgspec
 from makegood_calendar.hours import Span
-from makegood_calendar.offers import IN_PERSON
+from makegood_calendar.slot_rules import IN_PERSON
 from makegood_chassis.database import Queries, Row, UnitOfWork
 from makegood_contracts.reasons import Obstacle
 from sqlalchemy import ColumnElement, case, func, or_, select

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Final, Literal, cast
 
 from makegood_calendar.hours import Span
-from makegood_calendar.offers import NOT_PUBLISHED, Offer, Schedule, Venue
+from makegood_calendar.slot_rules import NOT_PUBLISHED, Schedule, SlotRules, Venue
 from makegood_calendar.slots import Busy, free_starts, window
 from makegood_contracts.events import Modality
 from makegood_contracts.reasons import CreditReason, Reason
@@ -326,9 +326,9 @@ def nothing_free(context: MemberContext, kind: Kind | None) -> Reason:
     return NO_TIME
 
 
-def _offer(schedule: Schedule, kind: Kind, taken: TakenTime, now: datetime) -> Offer:
+def _offer(schedule: Schedule, kind: Kind, taken: TakenTime, now: datetime) -> SlotRules:
     in_person = kind.modality == _IN_PERSON
-    return Offer(
+    return SlotRules(
         schedule,
         taken.time_off,
         Venue() if in_person else None,

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final, Literal
 
-from makegood_calendar.offers import Schedule
+from makegood_calendar.slot_rules import Schedule
 from makegood_contracts.events import Actor, Party, PlanKind, ProviderChanged, RoomClosed, RoomOpened, RoomRestarted
 from makegood_contracts.reasons import Reason
 

@@ -10,8 +10,8 @@ from typing import Final
 
 import structlog
 from makegood_calendar.hours import Span
-from makegood_calendar.offers import Schedule
 from makegood_calendar.published import schedule_of
+from makegood_calendar.slot_rules import Schedule
 from makegood_chassis.database import Queries
 from makegood_contracts.reasons import Reason
 

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from makegood_calendar.hours import Hours, Span
-from makegood_calendar.offers import Offer, Schedule, Terms, Venue
+from makegood_calendar.slot_rules import Schedule, SlotRules, Terms, Venue
 from makegood_calendar.slots import Busy, free_starts, is_free, window
 from makegood_testkit.schedules import CLOCK_CHANGES, Model, make_schedule, make_venue
 
@@ -44,8 +44,8 @@ def offer(
     now: datetime = NOW,
     terms: Terms = "member",
     **changes: Any,
-) -> Offer:
-    return Offer(
+) -> SlotRules:
+    return SlotRules(
         schedule(**changes),
         time_off or [],
         venue,
@@ -57,7 +57,7 @@ def offer(
     )
 
 
-def codes(offered: Offer, start: datetime = NINE) -> list[str]:
+def codes(offered: SlotRules, start: datetime = NINE) -> list[str]:
     return [reason.code for reason in offered.refusals(start)]
 
 
@@ -93,7 +93,7 @@ def test_the_last_moment_of_the_horizon_is_found_and_offered_and_none_after_it()
         (offer(), datetime.min.replace(tzinfo=UTC)),
     ],
 )
-def test_a_session_that_the_schedule_does_not_offer_is_refused(offered: Offer, start: datetime) -> None:
+def test_a_session_that_the_schedule_does_not_offer_is_refused(offered: SlotRules, start: datetime) -> None:
     assert codes(offered, start) == ["slot-not-offered"]
 
 
@@ -111,7 +111,7 @@ def test_a_session_that_the_schedule_does_not_offer_is_refused(offered: Offer, s
         (offer(30, "in_person", venue_id="v", venue=Venue()), NINE),
     ],
 )
-def test_a_session_within_the_schedule_is_offered_up_to_each_limit(offered: Offer, start: datetime) -> None:
+def test_a_session_within_the_schedule_is_offered_up_to_each_limit(offered: SlotRules, start: datetime) -> None:
     assert codes(offered, start) == []
 
 
@@ -189,7 +189,7 @@ def _compare(rng: random.Random, published: Schedule, middle: date) -> None:
     venue = make_venue(rng, middle) if rng.random() < 0.5 else None
     length = 45
     time_off, sessions, others = spans(2, 400), spans(6, 90), spans(3, 90)
-    asked = Offer(
+    asked = SlotRules(
         published,
         time_off,
         venue,

@@ -71,7 +71,7 @@ class Venue:
 _OUT_OF_BOUNDS: Final = (TOO_SOON, TOO_FAR, PASSED)
 
 
-class Offer:
+class SlotRules:
     """What the provider offers of one kind of session at the moment `now`. AVAIL-1, AVAIL-2
 
     `time_off` must hold what touches the sessions asked about; `venue` is None where `venue_id` names nothing.

@@ -1,0 +1,82 @@
+"""SQL that is compiled once, when its module is imported, and whose parameters have names.
+
+    rooms = Table("rooms", metadata, Column("room_id", UUID(as_uuid=False)), Column("active", Boolean))
+
+    _CLOSED = Statement(select(rooms.c.room_id).where(any_of(rooms.c.room_id), ~rooms.c.active))
+    rows = await queries.fetch(_CLOSED(room_id=room_ids))
+
+A batch of rows is one statement too: `batch` is a table made of one array for each column, and `arrays` makes those arrays.
+
+    _NEW = batch("new", rooms.c)
+    _SAVE = Statement(insert(rooms).from_select(_NEW.c.keys(), select(_NEW)).on_conflict_do_nothing())
+    await unit.execute(_SAVE(**arrays(rooms.c, values)))
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, NamedTuple
+
+from sqlalchemy import ColumnElement, TableValuedAlias, any_, bindparam, column, func
+from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.dialects.postgresql.asyncpg import PGDialect_asyncpg
+from sqlalchemy.sql import ClauseElement
+
+_DIALECT = PGDialect_asyncpg(paramstyle="numeric_dollar")  # type: ignore[no-untyped-call]
+
+
+class BoundStatement(NamedTuple):
+    """SQL with `$1` parameters, and their values in order: what asyncpg takes."""
+
+    sql: str
+    values: list[Any]
+
+
+class Statement:
+    """A SQLAlchemy Core statement or `text()` in asyncpg's form. Call it with its parameters to get what `Queries` runs."""
+
+    __slots__ = ("_constants", "_names", "_parameters", "sql")
+
+    def __init__(self, statement: ClauseElement) -> None:
+        compiled: Any = statement.compile(dialect=_DIALECT, compile_kwargs={"render_postcompile": True})
+        self.sql = str(compiled)
+        binds = compiled.binds
+        self._names: tuple[str, ...] = tuple(compiled.positiontup or ())
+        self._parameters = frozenset(name for name in self._names if name in binds and binds[name].required)
+        self._constants = {name: compiled.params[name] for name in self._names if name not in self._parameters}
+
+    def __call__(self, **parameters: Any) -> BoundStatement:
+        """The statement with these values. Raises TypeError for a parameter that is missing or unknown."""
+        if parameters.keys() != self._parameters:
+            raise TypeError(f"the statement takes {sorted(self._parameters)}, not {sorted(parameters)}")
+        values = {**self._constants, **parameters} if self._constants else parameters
+        return BoundStatement(self.sql, [values[name] for name in self._names])
+
+
+def compile_statement(statement: ClauseElement) -> BoundStatement:
+    """A statement that is made for this one call, such as a list with optional filters."""
+    return Statement(statement)()
+
+
+def any_of(of: ColumnElement[Any], name: str | None = None) -> ColumnElement[bool]:
+    """Whether the column is one of the values in the array parameter `name`, by default named like the column."""
+    return of == any_(bindparam(name or _name(of), type_=ARRAY(of.type)))
+
+
+def batch(name: str, columns: Iterable[ColumnElement[Any]]) -> TableValuedAlias:
+    """A table of rows that come as parameters: one array for each column, named like the column."""
+    columns = tuple(columns)
+    rows = func.unnest(*(bindparam(_name(each), type_=ARRAY(each.type)) for each in columns))
+    return rows.table_valued(*(column(_name(each), each.type) for each in columns)).render_derived(name=name)
+
+
+def arrays(columns: Iterable[ColumnElement[Any]], rows: Iterable[Any]) -> dict[str, list[Any]]:
+    """The parameters of a `batch`: for each column its name and the values of the attribute of that name."""
+    rows = tuple(rows)
+    return {_name(each): [getattr(row, _name(each)) for row in rows] for each in columns}
+
+
+def _name(of: ColumnElement[Any]) -> str:
+    name = of.key
+    assert name is not None
+    return name
