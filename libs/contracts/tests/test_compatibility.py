@@ -71,22 +71,22 @@ def _rename(schema: dict[str, Any]) -> None:
         (
             SessionReserved,
             lambda s: (s["properties"].update(note={"type": "string"}), s["required"].append("note")),
-            ["SessionReserved.note: added without a default; events that were written before do not carry it"],
+            ["SessionReserved.note: added without a default; earlier events do not have it"],
         ),
         (
             SessionReserved,
             lambda s: s["required"].append("venue_id"),
-            ["SessionReserved.venue_id: became required; events that were written before do not carry it"],
+            ["SessionReserved.venue_id: became required; earlier events do not have it"],
         ),
         (
             SessionReserved,
             lambda s: s["required"].remove("member_id"),
-            ["SessionReserved.member_id: no longer always there; readers count on it"],
+            ["SessionReserved.member_id: no longer required; readers rely on it"],
         ),
         (
             SessionReserved,
             lambda s: s["properties"]["modality"]["enum"].remove("chat"),
-            ["SessionReserved.modality: no longer takes 'chat'; values are only ever added"],
+            ["SessionReserved.modality: no longer allows 'chat'; values are only ever added"],
         ),
         (
             SessionReserved,
@@ -103,12 +103,12 @@ def _rename(schema: dict[str, Any]) -> None:
         (
             SlotRefused,
             lambda s: s["$defs"]["Reason"]["properties"]["code"]["enum"].remove("slot-taken"),
-            ["SlotRefused.reasons[].code: no longer takes 'slot-taken'; values are only ever added"],
+            ["SlotRefused.reasons[].code: no longer allows 'slot-taken'; values are only ever added"],
         ),
         (
             SchedulePublished,
             lambda s: s["$defs"]["SessionType"]["properties"]["modalities"]["items"]["enum"].remove("video"),
-            ["SchedulePublished.session_types[].modalities[]: no longer takes 'video'; values are only ever added"],
+            ["SchedulePublished.session_types[].modalities[]: no longer allows 'video'; values are only ever added"],
         ),
     ],
 )
@@ -118,4 +118,4 @@ def test_what_readers_would_not_survive_is_named(kind: Any, edit: Edit, messages
 
 def test_an_event_that_is_gone_is_named() -> None:
     today = {name: schema for name, schema in PUBLISHED.items() if name != SessionReserved.type}
-    assert breaks(PUBLISHED, today) == ["SessionReserved: removed; an event that was published is kept"]
+    assert breaks(PUBLISHED, today) == ["SessionReserved: removed; published events must be kept"]

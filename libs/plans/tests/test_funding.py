@@ -25,7 +25,7 @@ SESSION = SessionTerms(starts_at=NOW + DAY, length_minutes=30, modality="video")
 LOT = Lot("lot", 1, None, None)
 LENGTH = "The plan includes sessions of 30, 45 minutes."
 MODALITY = "The plan includes sessions by video, chat."
-CREDIT = "No credit is left for a session of this length on that day; one can be bought."
+CREDIT = "The member has no credit left for a session of this length on that day; one can be bought."
 OWED = "An invoice is overdue."
 
 
@@ -40,7 +40,7 @@ def covered(plan: Plan = PLAN) -> list[CoveragePeriod]:
     [
         (covered(), [LOT], SESSION, False, []),
         (covered(CO_PAY), [], SESSION, False, []),
-        ([], [LOT], SESSION, True, ["The member's coverage does not reach the session's day.", OWED]),
+        ([], [LOT], SESSION, True, ["The member has no coverage on the day of the session.", OWED]),
         (covered(TEXTS_ONLY), [], SESSION, True, ["The member's plan has no live sessions.", OWED]),
         (covered(), [LOT], SESSION, True, [OWED]),
         (
@@ -60,7 +60,7 @@ def covered(plan: Plan = PLAN) -> list[CoveragePeriod]:
             [],
             SESSION,
             False,
-            ["No credit is left for a session of this length on that day."],
+            ["The member has no credit left for a session of this length on that day."],
         ),
         (
             covered(),

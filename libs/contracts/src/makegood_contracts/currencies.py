@@ -1,6 +1,6 @@
-"""Currencies by their ISO 4217 code, and how many digits their minor units have: the same for every service.
+"""ISO 4217 currencies and the number of digits of their minor units, for all services.
 
-CLDR's digits are another thing: they say how prices are usually written (no paras in Serbia), not what a minor unit is.
+CLDR's digits differ: they say how prices are usually written (no paras in Serbia), not what a minor unit is.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import iso4217
 
 @cache
 def _digits() -> Mapping[str, int]:
-    """Digits of the minor unit by code; without what nobody pays with: metals, units of account, testing, no currency."""
+    """Digits of the minor unit by code, without codes that nobody pays with: metals, units of account, test codes, `XXX`."""
     funds = {
         entry.findtext("Ccy")
         for entry in iso4217.raw_xml.findall("CcyTbl/CcyNtry")
@@ -31,22 +31,22 @@ def _digits() -> Mapping[str, int]:
 
 
 def currency_codes() -> frozenset[str]:
-    """Every code in which an amount of money can be owed."""
+    """All currencies that an amount can be charged in."""
     return frozenset(_digits())
 
 
 def checked_currency(code: str) -> str:
-    """The code as it is given. Raises ValueError for one in which nothing can be owed."""
+    """Returns the code unchanged. Raises ValueError if nothing can be charged in it."""
     if code not in _digits():
-        raise ValueError("must be a currency of ISO 4217 that people pay with, such as USD")
+        raise ValueError("must be an ISO 4217 currency that can be paid in, such as USD")
     return code
 
 
 def minor_digits(currency: str) -> int:
-    """How many digits of the currency are its minor unit (ISO 4217): 2 for USD, 0 for JPY, 3 for KWD. Raises ValueError."""
+    """The number of digits of the currency's minor unit (ISO 4217): 2 for USD, 0 for JPY, 3 for KWD. Raises ValueError."""
     return _digits()[checked_currency(currency)]
 
 
 def major_units(amount_minor: int, currency: str) -> Decimal:
-    """The amount in whole units, with all digits: `2500.00` for 250000 of RSD. Raises ValueError."""
+    """The amount in major units, with all digits: `2500.00` for 250000 of RSD. Raises ValueError."""
     return Decimal(amount_minor).scaleb(-minor_digits(currency))

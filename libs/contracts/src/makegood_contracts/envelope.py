@@ -1,4 +1,4 @@
-"""CloudEvents 1.0 in the Kafka binary mode: attributes in `ce_…` record headers, the payload as JSON in the value.
+"""CloudEvents 1.0 in Kafka binary mode: attributes are `ce_…` record headers, the payload is JSON in the record value.
 
 https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/bindings/kafka-protocol-binding.md
 """
@@ -21,20 +21,20 @@ E_co = TypeVar("E_co", bound=Event, covariant=True)
 
 CONTENT_TYPE = "application/json"
 EXAMPLE_BASE_URL: Final = "https://api.example.org"
-"""Stands in the published contracts for the address of the gateway, which every installation has its own."""
+"""Placeholder for the gateway's address in the published contracts; each installation has its own."""
 
 _encoder = msgspec.json.Encoder()
 
 
 class MalformedEvent(ValueError):
-    """A record that is no event of these contracts: headers missing, a type nobody knows, a payload that does not fit."""
+    """The record is not a valid event: a header is missing, the type is unknown, or the payload does not match it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Cause:
-    """What led to an event: passed on from request to event to event.
+    """What led to an event. It is passed on from a request to its events, and from event to event.
 
-    `correlation_id` is the id of the first request or deadline of the story, `causation_id` of the direct cause.
+    `correlation_id` is the id of the request or deadline that started it all, `causation_id` the id of the direct cause.
     """
 
     correlation_id: str
@@ -43,14 +43,14 @@ class Cause:
 
     @classmethod
     def begin(cls) -> Cause:
-        """The beginning of a story that no request led to, with a trace of its own."""
-        story = new_id()
-        return cls(story, story, new_traceparent())
+        """A new cause that no request led to, with a new trace."""
+        started = new_id()
+        return cls(started, started, new_traceparent())
 
 
 @dataclass(frozen=True, slots=True)
 class Received(Generic[E_co]):
-    """An event with its attributes, as a consumer sees it."""
+    """An event with its attributes, as a consumer receives it."""
 
     event: E_co
     id: str
@@ -61,18 +61,18 @@ class Received(Generic[E_co]):
     causation_id: str
     traceparent: str | None = None
     redrive: int = 0
-    """How often it was put back from dead letters."""
+    """How many times it was sent again from the dead letters."""
     headers: Mapping[str, str] = field(default_factory=dict, compare=False, repr=False)
 
     @property
     def cause(self) -> Cause:
-        """The cause of whatever this event leads to."""
+        """The cause to give to events that this event leads to."""
         return Cause(self.correlation_id, self.id, self.traceparent)
 
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """An event ready for its topic."""
+    """An event encoded as a Kafka record."""
 
     topic: str
     key: str
@@ -85,15 +85,14 @@ class Record:
 
 
 def new_traceparent() -> str:
-    """A W3C trace parent that begins a trace: https://www.w3.org/TR/trace-context/#traceparent-header."""
+    """A W3C `traceparent` that starts a new trace: https://www.w3.org/TR/trace-context/#traceparent-header."""
     random = os.urandom(24).hex()
     return f"00-{random[:32]}-{random[32:]}-01"
 
 
 @cache
 def schema_uri(event: type[Event], base_url: str = EXAMPLE_BASE_URL) -> str:
-    """The absolute address of the JSON Schema of the event's payload. `base_url`: the gateway that serves it, without a slash at
-    the end."""
+    """The absolute URL of the payload's JSON Schema. `base_url` is the gateway's address, without a trailing slash."""
     return f"{base_url}/schemas/{event.type}.json"
 
 
@@ -103,8 +102,7 @@ def _schema_path(event: type[Event]) -> str:
 
 
 def names_schema_of(event: type[Event], uri: str) -> bool:
-    """Whether this is the address of the event's schema at any gateway: an installation's own address can change while its events
-    stay."""
+    """Whether `uri` is the event's schema at any gateway: an installation's address can change after events were written."""
     return uri.endswith(_schema_path(event))
 
 
@@ -122,8 +120,8 @@ def encode(
     time: datetime | None = None,
     base_url: str = EXAMPLE_BASE_URL,
 ) -> Record:
-    """The record for `event`. `sequence` is the entity's own count; `time` defaults to the moment of encoding (real time).
-    `base_url`: the gateway that serves the schemas."""
+    """Encodes `event` as a record. `sequence` counts the events of its entity; `time` defaults to now, in real time.
+    `base_url` is the address of the gateway that serves the schemas."""
     kind = type(event)
     moment = (time or datetime.now(UTC)).isoformat(timespec="microseconds").replace("+00:00", "Z")
     headers = [
@@ -146,7 +144,7 @@ def encode(
 
 
 def event_type(headers: Iterable[tuple[str, bytes | None]]) -> str | None:
-    """The CloudEvents type of a record, without decoding the rest. Kafka allows headers without a value."""
+    """The CloudEvents type of a record, or None. Nothing else is decoded; Kafka allows headers without a value."""
     for name, value in headers:
         if name == "ce_type":
             return None if value is None else value.decode(errors="replace")
@@ -154,7 +152,7 @@ def event_type(headers: Iterable[tuple[str, bytes | None]]) -> str | None:
 
 
 def decode(key: bytes | None, headers: Iterable[tuple[str, bytes | None]], value: bytes | None) -> Received[Event]:
-    """The event in a Kafka record. Raises MalformedEvent for anything that these contracts do not know."""
+    """Decodes the event in a Kafka record. Raises MalformedEvent if it is not a valid event."""
     try:
         attributes = {}
         for name, raw in headers:
@@ -178,6 +176,6 @@ def decode(key: bytes | None, headers: Iterable[tuple[str, bytes | None]], value
             headers=attributes,
         )
     except KeyError as missing:
-        raise MalformedEvent(f"not an event of these contracts: {missing} is missing or unknown") from missing
+        raise MalformedEvent(f"not a valid event: {missing} is missing or unknown") from missing
     except (ValueError, msgspec.MsgspecError, RecursionError) as error:
-        raise MalformedEvent(f"not an event of these contracts: {error}") from error
+        raise MalformedEvent(f"not a valid event: {error}") from error

@@ -1,4 +1,4 @@
-"""Identifiers: UUIDv7 strings, so that ids of one kind sort by the moment of their making (RFC 9562 §5.7)."""
+"""Identifiers: UUIDv7 strings, which sort by time of creation (RFC 9562 §5.7)."""
 
 from __future__ import annotations
 
@@ -14,24 +14,24 @@ _CANONICAL: Final = re.compile(r"[0-9A-Fa-f]{8}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0
 
 
 def new_id() -> str:
-    """A fresh UUIDv7 in its canonical text form."""
+    """A new UUIDv7 in canonical form."""
     return str(uuid7())
 
 
 def made_at(made: str) -> datetime:
-    """When `new_id` made it, in real time, to the millisecond (RFC 9562 §5.7)."""
+    """When `new_id` made this id, in real time, to the millisecond (RFC 9562 §5.7)."""
     return datetime.fromtimestamp((UUID(made).int >> 80) / 1000, UTC)
 
 
 def is_id(text: str) -> bool:
-    """Whether `text` is a UUID in its canonical form (RFC 9562 §4, either case); it may name nothing.
+    """Whether `text` is a UUID in canonical form (RFC 9562 §4, either case).
 
-    Stricter than `uuid.UUID`, which also takes braces, `urn:uuid:`, underscores and other scripts' digits: those would be
-    refused by the database only, or be kept as a second spelling of the same id.
+    Stricter than `uuid.UUID`, which also accepts braces, `urn:uuid:`, underscores and non-ASCII digits. The database would
+    refuse some of these, and store others as a second spelling of the same id.
     """
     return _CANONICAL.fullmatch(text) is not None
 
 
 def is_person_id(text: str) -> bool:
-    """Whether `text` can be somebody's id, the `sub` of their tokens; they need not exist."""
+    """Whether `text` is a well-formed person id, the `sub` of an access token."""
     return _PERSON.fullmatch(text) is not None

@@ -1,4 +1,4 @@
-"""Why something was refused: a closed set of codes, the same words as the problem slugs."""
+"""Reasons for a refusal: a closed set of codes, each of which is also a problem slug."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Literal
 import msgspec
 
 SlotReason = Literal["slot-not-offered", "slot-taken", "venue-taken", "member-busy"]
-"""Refusals that availability decides."""
+"""Reasons that availability decides."""
 
 CreditReason = Literal[
     "no-session-credits",
@@ -18,10 +18,10 @@ CreditReason = Literal[
     "modality-not-in-plan",
     "outstanding-charges",
 ]
-"""Refusals that credits decides."""
+"""Reasons that credits decides."""
 
 BookingReason = Literal["room-closed", "room-inactive", "support-may-not", "temporary-interruption"]
-"""Refusals that booking decides by itself."""
+"""Reasons that booking decides without the other services."""
 
 ReasonCode = Literal[
     "slot-not-offered",
@@ -43,7 +43,8 @@ ReasonCode = Literal[
 
 
 class Obstacle(msgspec.Struct, frozen=True, kw_only=True):
-    """A reason with what helps against it, as bookability names it (BOOK-8). `href`: where, in the API; None: elsewhere."""
+    """A reason with its remedy, as `bookability` lists it (BOOK-8). `href`: where the API offers the remedy, or None if it
+    does not."""
 
     code: ReasonCode
     detail: str
@@ -57,6 +58,7 @@ class Reason(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     code: ReasonCode
     detail: str
     available_from: datetime | None = None
-    """With `no-session-credits`: when the next credits come that such a session could use (CRED-2); None: none are to come."""
+    """With `no-session-credits`: when the plan next grants credits that the session could use (CRED-2); None if it grants no
+    more."""
     credits: int | None = None
-    """How many come then."""
+    """How many credits the plan grants then."""

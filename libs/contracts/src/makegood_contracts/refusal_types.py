@@ -19,7 +19,7 @@ COVERAGE: Final = (
         slug="coverage-ended",
         status=409,
         title="Coverage has ended",
-        when="The member's coverage ends before the day of the session.",
+        when="The member has no coverage on the day of the session.",
         remedy="Renew the coverage.",
     ),
     ProblemType(

@@ -1,4 +1,4 @@
-"""The topics: their names, owners and keys. Every topic exists before its first use."""
+"""Kafka topics: their names, owners and keys. All topics are created before their first use."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ Service = Literal["booking", "availability", "credits", "notifications"]
 SERVICES: Final[tuple[Service, ...]] = ("booking", "availability", "credits", "notifications")
 
 PARTITIONS: Final = 12
-"""Partitions of an event topic: enough consumers can share it without ever changing the keys' homes."""
+"""Partitions of an event topic: enough to add consumers without ever repartitioning."""
 
 
 @dataclass(frozen=True, slots=True)
 class Topic:
-    """One topic. `key` names the field of its events whose value is the record's key, and so the unit of order."""
+    """A topic. `key` is the event field that becomes the record key; events with the same key stay in order."""
 
     name: str
     owner: Service
@@ -25,10 +25,10 @@ class Topic:
 
 
 SESSIONS: Final = Topic(
-    "booking.sessions.v1", "booking", "session_id", "What happens to a session, from request to end."
+    "booking.sessions.v1", "booking", "session_id", "The life of a session, from request to outcome."
 )
 ROOMS: Final = Topic(
-    "booking.rooms.v1", "booking", "room_id", "Rooms opened, closed, restarted and left for another provider."
+    "booking.rooms.v1", "booking", "room_id", "Rooms opened, closed, restarted, and changes of provider."
 )
 POLICIES: Final = Topic(
     "booking.policies.v1", "booking", "scope", "The policy's numbers, each time ops changes them.", 1
@@ -37,7 +37,7 @@ WAITLIST: Final = Topic(
     "booking.waitlist.v1",
     "booking",
     "proposal_id",
-    "Whether who is first in line for a slot could book it, and why not.",
+    "Whether the first member on a waitlist could book a slot, and if not, why.",
 )
 RESERVATIONS: Final = Topic(
     "availability.reservations.v1",
@@ -49,39 +49,42 @@ SCHEDULES: Final = Topic(
     "availability.schedules.v1",
     "availability",
     "provider_id",
-    "What providers publish of their working time, and who waits for some of it.",
+    "Providers' schedules and time off, and their waitlists.",
 )
 VENUES: Final = Topic(
     "availability.venues.v1",
     "availability",
     "venue_id",
-    "Venues for sessions in person: what they are called and where.",
+    "Venues for in-person sessions: their names and places.",
 )
 HOLDS: Final = Topic("credits.holds.v1", "credits", "session_id", "Credits or co-pays held or refused for sessions.")
 LEDGER: Final = Topic(
-    "credits.ledger.v1", "credits", "member_id", "Every settled movement of a member's credits and charges."
+    "credits.ledger.v1", "credits", "member_id", "Every settled movement of a member's credits, and charges."
 )
 ENROLMENTS: Final = Topic("credits.enrolments.v1", "credits", "member_id", "Members' plans and coverage.")
 DELIVERIES: Final = Topic(
     "notifications.deliveries.v1",
     "notifications",
     "delivery_id",
-    "Messages handed over to their channel, or given up.",
+    "Messages that were delivered to their channel, or failed.",
 )
 MESSAGES: Final = Topic(
-    "notifications.messages.v1", "notifications", "room_id", "That somebody wrote in a room's chat; never what."
+    "notifications.messages.v1",
+    "notifications",
+    "room_id",
+    "Chat messages in rooms: who wrote and when, never the text.",
 )
 PEOPLE: Final = Topic(
     "notifications.people.v1",
     "notifications",
     "person_id",
-    "Personal data that was erased, sessions of people that were ended, and the public halves of their keys.",
+    "Erasures of personal data, revoked access tokens, and people's public keys.",
 )
 ACCESS: Final[dict[Service, Topic]] = {
-    service: Topic(f"{service}.access.v1", service, "chain", f"Who looked at or changed whose data in {service}.", 1)
+    service: Topic(f"{service}.access.v1", service, "chain", f"Who read or changed whose data in {service}.", 1)
     for service in SERVICES
 }
-"""By service. One partition, for its events are one chain."""
+"""Access log topics by service. They have one partition because their events form one chain."""
 
 EVENT_TOPICS: Final[tuple[Topic, ...]] = (
     SESSIONS,
@@ -102,8 +105,8 @@ EVENT_TOPICS: Final[tuple[Topic, ...]] = (
 
 
 def dead_letters(service: Service) -> Topic:
-    """Where the events go that `service` could not take; a record keeps the key it came with."""
-    return Topic(f"{service}.dead-letters.v1", service, "original key", f"Events that {service} could not take.", 1)
+    """The topic for events that `service` could not process. Records keep their original key."""
+    return Topic(f"{service}.dead-letters.v1", service, "original key", f"Events that {service} could not process.", 1)
 
 
 TOPICS: Final[tuple[Topic, ...]] = (*EVENT_TOPICS, *(dead_letters(service) for service in SERVICES))

@@ -1,4 +1,4 @@
-"""Time zones by name: the same ones for every service."""
+"""IANA time zone names that every service accepts."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import zoneinfo
 from functools import cache
 from typing import Final
 
-_OF_NO_PLACE: Final = {"Factory", "localtime", "posixrules", "Etc/Unknown"}
-"""What a machine shows before anybody has set its zone, what that machine's own clock shows, rules without a zone, and none."""
+_NOT_PLACES: Final = {"Factory", "localtime", "posixrules", "Etc/Unknown"}
+"""Names that `zoneinfo` lists but that are not zones of a place: placeholders, the machine's own zone, and bare rules."""
 
 
 @cache
 def zone_names() -> frozenset[str]:
-    """Every IANA zone name that this installation knows and that names a place or an offset."""
-    return frozenset(zoneinfo.available_timezones() - _OF_NO_PLACE)
+    """All IANA zone names that this installation knows and that stand for a place or an offset."""
+    return frozenset(zoneinfo.available_timezones() - _NOT_PLACES)

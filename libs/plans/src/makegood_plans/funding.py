@@ -12,8 +12,8 @@ from makegood_contracts.reasons import Reason
 
 from makegood_plans.coverage import CoveragePeriod, CoverageT, covering, next_credits
 
-OVERDUE: Final = Reason(code="outstanding-charges", detail="An invoice is overdue.")
-NOT_COVERED: Final = Reason(code="coverage-ended", detail="The member's coverage does not reach the session's day.")
+OVERDUE: Final = Reason(code="outstanding-charges", detail="The member has an overdue invoice.")
+NOT_COVERED: Final = Reason(code="coverage-ended", detail="The member has no coverage on the day of the session.")
 NO_LIVE_SESSIONS: Final = Reason(code="plan-excludes-live-sessions", detail="The member's plan has no live sessions.")
 
 
@@ -144,7 +144,7 @@ def no_credit(
     return [
         Reason(
             code="no-session-credits",
-            detail=f"No credit is left for a session of this length on that day{more}.",
+            detail=f"The member has no credit left for a session of this length on that day{more}.",
             available_from=coming.available_from if coming else None,
             credits=coming.credits if coming else None,
         )

@@ -107,7 +107,7 @@ def check_body(body: bytes, content_type: str | None, encoding: str | None) -> N
         except UnicodeDecodeError as error:
             raise _unreadable("The body is not UTF-8.") from error
     if b"\x00" in body:
-        raise _unreadable("The body is no JSON.")
+        raise _unreadable("The body is not valid JSON.")
     _check_structure(body)
 
 
@@ -117,7 +117,7 @@ def parse_body(body: bytes) -> Any:
     try:
         content = _decode(body.decode().removeprefix("\ufeff"))
     except (ValueError, ArithmeticError) as error:
-        raise _unreadable("The body is no JSON.") from error
+        raise _unreadable("The body is not valid JSON.") from error
     if _ODD_ESCAPE.search(body) and _ODD_ESCAPE.search(_PAIR.sub(b"", body.replace(b"\\\\", b""))):
         _refuse_odd_text(content)
     return content

@@ -74,10 +74,10 @@ def problems(*slugs: str) -> dict[int | str, dict[str, Any]]:
 
 
 def malformed() -> dict[str, Any]:
-    """The answer to a body that is no JSON."""
+    """The answer to a body that is not valid JSON."""
     content = problem_content()
     content[MEDIA_TYPE]["examples"]["malformed"] = _example("validation", status=400)
-    return {"description": "`validation`: the body is no JSON", "content": content}
+    return {"description": "`validation`: the body is not valid JSON", "content": content}
 
 
 def problem_content() -> dict[str, Any]:

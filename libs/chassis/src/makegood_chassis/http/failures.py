@@ -57,7 +57,7 @@ def response_to(error: Exception, request_id: str) -> Response:
 def _of_framework(error: HTTPException) -> Response:
     headers = dict(error.headers or {})
     if error.status_code == 400:
-        return Problem("validation", "The body cannot be read as JSON.", status=400, headers=headers).response()
+        return Problem("validation", "The body is not valid JSON.", status=400, headers=headers).response()
     if error.status_code in _BY_STATUS:
         return Problem(_BY_STATUS[error.status_code], headers=headers).response()
     title = HTTPStatus(error.status_code).phrase
@@ -67,11 +67,11 @@ def _of_framework(error: HTTPException) -> Response:
 def _invalid(error: RequestValidationError) -> Problem:
     found: Sequence[Mapping[str, Any]] = error.errors()
     if any(entry["type"] == "json_invalid" for entry in found):
-        return Problem("validation", "The body is no JSON.", status=400)
+        return Problem("validation", "The body is not valid JSON.", status=400)
     if any(entry["loc"][0] == "path" for entry in found):
         return Problem("not-found")  # an id that cannot be one names nothing
     errors = [_field_error(entry) for entry in found[:MOST_ERRORS]]
-    return Problem("validation", "The request does not fit; see `errors`.", errors=errors)
+    return Problem("validation", "The request is not valid. See `errors`.", errors=errors)
 
 
 def _field_error(entry: Mapping[str, Any]) -> dict[str, str]:

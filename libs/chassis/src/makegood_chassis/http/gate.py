@@ -116,4 +116,4 @@ def _too_faulty() -> Problem:
     errors: Sequence[dict[str, str]] = [
         {"in": "body", "pointer": "#", "detail": f"More than {_MOST_FAULTS} fields do not fit, or are unknown."}
     ]
-    return Problem("validation", "The request does not fit; see `errors`.", errors=errors)
+    return Problem("validation", "The request is not valid. See `errors`.", errors=errors)

@@ -87,7 +87,7 @@ def invalid(pointer: str, detail: str, *, where: str = "body") -> Problem:
     """422 `validation` for one field: a JSON pointer such as `#/starts_at` into the body (or `query`, `path`, `header`)."""
     return Problem(
         "validation",
-        "The request does not fit; see `errors`.",
+        "The request is not valid. See `errors`.",
         errors=[{"in": where, "pointer": pointer, "detail": detail}],
     )
 

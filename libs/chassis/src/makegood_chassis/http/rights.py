@@ -199,7 +199,7 @@ def _denied(entries: tuple[Grant | Denial, ...], roles: frozenset[Role]) -> Prob
     for entry in entries:
         if isinstance(entry, Denial) and entry.role in roles:
             return Problem(entry.slug)
-    return Problem("forbidden", "Your role never has this operation.")
+    return Problem("forbidden", "Your role may not do this.")
 
 
 def _check_parameters(request: Request, known: Mapping[str, bool]) -> None:
@@ -214,7 +214,7 @@ def _check_parameters(request: Request, known: Mapping[str, bool]) -> None:
     if wrong:
         raise Problem(
             "validation",
-            "The request does not fit; see `errors`.",
+            "The request is not valid. See `errors`.",
             errors=[
                 {"in": "query", "pointer": pointer([name]), "detail": wrong[name]}
                 for name in sorted(wrong)[:MOST_ERRORS]

@@ -1,4 +1,4 @@
-"""All events, by topic in the modules beside this one."""
+"""All events. Each module has the events of one topic."""
 
 from makegood_contracts.events.accesses import ACCESS_RECORDED, AccessOutcome, AccessReason, AccessRecordedFact
 from makegood_contracts.events.base import EVENT_TYPES, Classification, Event

@@ -1,6 +1,6 @@
-"""`<service>.access.v1`: who looked at or changed whose data in a service (SEC-5), outside that service's reach.
+"""`<service>.access.v1`: who read or changed whose data in a service (SEC-5), where that service can no longer change it.
 
-Every service tells the same fact on a topic of its own, so each has its own event type of the one name `AccessRecorded`.
+Each service publishes `AccessRecorded` on its own topic, with its own event type.
 """
 
 from __future__ import annotations
@@ -14,21 +14,21 @@ from makegood_contracts.events.base import Event
 from makegood_contracts.topics import ACCESS, SERVICES, Service
 
 AccessReason = Literal["support_request", "complaint", "billing", "legal", "incident", "audit"]
-"""Why support or ops look, by `X-Access-Reason`."""
+"""Why support or ops access data, from `X-Access-Reason`."""
 
 AccessOutcome = Literal["shown", "changed", "refused"]
 
 
 class AccessRecordedFact(Event, frozen=True, kw_only=True):
-    """Somebody was shown, changed or was refused something of a person's; the copy of one row of the service's access log.
+    """Someone read, changed or was refused access to a person's data. A copy of one row of the service's access log.
 
-    Never the free text that came with the reason: `row_hash` proves it where the service still has it.
+    The free text of the reason is left out; `row_hash` proves it as long as the service keeps the row.
     """
 
     chain: Service
-    """The service whose chain of rows this is."""
+    """The service that keeps the access log."""
     number: int
-    """Place in the chain, from 1 without gaps."""
+    """Position in the chain, counted from 1 without gaps."""
     row_id: int
     at: datetime
     """Real time."""
@@ -36,19 +36,19 @@ class AccessRecordedFact(Event, frozen=True, kw_only=True):
     role: str
     operation: str
     person_id: str | None
-    """Whose data; None where it is not known, as with an operation that the caller's role never has."""
+    """Whose data it was. None if that is not known, for example because the caller's role may not use the operation at all."""
     entity: str | None
-    """Which part of it, such as `session:<id>`."""
+    """Which part of the data, such as `session:<id>`."""
     outcome: AccessOutcome
     reason: AccessReason | None
-    """None where a member or provider acts on what is their own."""
+    """None if members or providers access their own data."""
     times: int
-    """How many refusals the row stands for; 1 for everything else."""
+    """How many refusals the row counts; 1 for any other outcome."""
     request_id: str
     row_hash: str
-    """SHA-256 of the whole row, in hexadecimal digits."""
+    """SHA-256 of the whole row, in hex."""
     hash: str
-    """SHA-256 of the hash before, then the row: the chain's end with this row, in hexadecimal digits."""
+    """SHA-256 of the previous `hash` followed by this row, in hex."""
 
 
 def _recorded(service: Service) -> Any:
@@ -64,4 +64,4 @@ def _recorded(service: Service) -> Any:
 
 
 ACCESS_RECORDED: Final[dict[Service, type[AccessRecordedFact]]] = {service: _recorded(service) for service in SERVICES}
-"""By the service that tells it."""
+"""The event type by the service that publishes it."""

@@ -1,4 +1,4 @@
-"""What all events share."""
+"""The base class of all events."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ import msgspec
 from makegood_contracts.topics import Topic
 
 Classification = Literal["public", "internal", "pseudonymous"]
-"""Data classification of an event's payload. `pseudonymous`: ids of people, no names, addresses or texts."""
+"""Data classification of an event's payload. `pseudonymous`: it has ids of people, but no names, addresses or free text."""
 
 EVENT_TYPES: dict[str, type[Event]] = {}
-"""Every event by its CloudEvents type, filled as the classes are defined."""
+"""All events by CloudEvents type. Each class adds itself when it is defined."""
 
 
 class Event(msgspec.Struct, frozen=True, kw_only=True):
-    """A fact, named in the past tense. Fields are only ever added, with a default; readers ignore what they don't know."""
+    """A fact, named in the past tense. Fields are only ever added, with a default. Readers ignore fields they do not know."""
 
     topic: ClassVar[Topic]
     classification: ClassVar[Classification] = "pseudonymous"
@@ -33,5 +33,5 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def key(self) -> str:
-        """The record's key and CloudEvents subject: the id of the entity whose events keep their order."""
+        """The record key and CloudEvents subject: the id of the entity whose events stay in order."""
         return str(getattr(self, self.topic.key))

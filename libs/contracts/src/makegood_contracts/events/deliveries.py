@@ -1,4 +1,5 @@
-"""`notifications.deliveries.v1`: messages handed over to their channel, or given up. No addresses, no texts."""
+"""`notifications.deliveries.v1`, `.messages.v1` and `.people.v1`: deliveries, chat activity, erasures. No addresses, no
+message texts."""
 
 from __future__ import annotations
 
@@ -12,7 +13,7 @@ Channel = Literal["email", "chat", "whatsapp", "in_app"]
 
 
 class DeliveryFact(Event, frozen=True, kw_only=True):
-    """What every event of a delivery says."""
+    """The fields of every delivery event."""
 
     topic: ClassVar[Topic] = DELIVERIES
 
@@ -24,19 +25,19 @@ class DeliveryFact(Event, frozen=True, kw_only=True):
 
 
 class MessageDelivered(DeliveryFact, frozen=True, kw_only=True):
-    """The channel took the message (NOTE-1)."""
+    """The channel accepted the message (NOTE-1)."""
 
     delivered_at: datetime
 
 
 class MessageFailed(DeliveryFact, frozen=True, kw_only=True):
-    """The channel refused the message for good."""
+    """The channel refused the message, or could not be reached, and the platform stopped trying."""
 
     failure: Literal["refused", "unreachable"]
 
 
 class MessagePosted(Event, frozen=True, kw_only=True):
-    """Somebody wrote in a room's chat (ROOM-4): a sign that they are there (ROOM-2). What they wrote stands nowhere here."""
+    """Someone wrote in a room's chat (ROOM-4), which counts as activity (ROOM-2). The text is not included."""
 
     topic: ClassVar[Topic] = MESSAGES
 
@@ -47,7 +48,7 @@ class MessagePosted(Event, frozen=True, kw_only=True):
 
 
 class PersonErased(Event, frozen=True, kw_only=True):
-    """All personal data of a person was erased; whoever keeps a remark or note of theirs erases it too."""
+    """A person's data was erased. Every service that keeps remarks or notes of theirs erases these too."""
 
     topic: ClassVar[Topic] = PEOPLE
 
@@ -56,8 +57,8 @@ class PersonErased(Event, frozen=True, kw_only=True):
 
 
 class RemarkKeyPublished(Event, frozen=True, kw_only=True):
-    """The public half of a person's key: what they want another person to be told is sealed with it, and opened by notifications
-    alone. The newest counts; an erasure ends it."""
+    """A person's new public key. Remarks that they write for another person are encrypted with it; only notifications can
+    decrypt them. It replaces earlier keys. Erasing the person destroys the private key."""
 
     topic: ClassVar[Topic] = PEOPLE
 
@@ -67,12 +68,12 @@ class RemarkKeyPublished(Event, frozen=True, kw_only=True):
 
 
 class TokensRevoked(Event, frozen=True, kw_only=True):
-    """An operator ended a person's sessions, or one of them: their access tokens are refused from now on, before their end."""
+    """Ops revoked one or all of a person's access tokens, which are refused from now on."""
 
     topic: ClassVar[Topic] = PEOPLE
 
     person_id: str
     jti: str | None
-    """The one token that is meant; null: all that were issued before `revoked_at`."""
+    """The revoked token; null revokes all tokens issued before `revoked_at`."""
     revoked_at: datetime
-    """In real time, as tokens count it, whatever the development clock says."""
+    """In real time, as in tokens, even if the development clock was moved."""

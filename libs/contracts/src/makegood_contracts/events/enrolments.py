@@ -22,7 +22,7 @@ class Price(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class MemberEnrolled(Event, frozen=True, kw_only=True):
-    """The member's coverage from `starts_on` to `ends_on`, both inclusive, in days of `time_zone` (PLAN-1)."""
+    """A member is covered by a plan from `starts_on` to `ends_on`, both inclusive, as dates in `time_zone` (PLAN-1)."""
 
     topic: ClassVar[Topic] = ENROLMENTS
 
@@ -37,19 +37,19 @@ class MemberEnrolled(Event, frozen=True, kw_only=True):
     psychiatry_lengths: list[int]
     modalities: list[Modality]
     live_credits: int | None
-    """Credits per period; None where the plan asks for a co-pay instead."""
+    """Credits per billing period; None if the plan takes a co-pay instead."""
     purchasable: bool
     period_months: int | None = None
-    """Months of a billing period: `live_credits` come anew at the start of each, counted from `starts_on`; a day that its month
-    lacks becomes the month's last. None: they come once, at the start."""
+    """Length of a billing period in months, counted from `starts_on`. `live_credits` are granted at the start of each; in a
+    month without that day, on its last day. None: they are granted once, at the start."""
     reminder_channels: tuple[Literal["email", "whatsapp"], ...] = ("email",)
-    """How the provider may remind the member by hand on this plan (REM-1)."""
+    """Channels by which the provider may send the member a reminder on this plan (REM-1)."""
     co_pay: Price | None = None
-    """What a session costs where the plan asks for a co-pay (BOOK-3)."""
+    """What a session costs if the plan takes a co-pay (BOOK-3)."""
 
 
 class EnrolmentEnded(Event, frozen=True, kw_only=True):
-    """A later enrolment took the place of this one, or its member was erased."""
+    """The enrolment was replaced by a later one, or its member was erased."""
 
     topic: ClassVar[Topic] = ENROLMENTS
 

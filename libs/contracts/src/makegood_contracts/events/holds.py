@@ -12,7 +12,7 @@ from makegood_contracts.topics import HOLDS, Topic
 
 
 class HoldFact(Event, frozen=True, kw_only=True):
-    """What every event of a credit hold says."""
+    """The fields of every credit hold event."""
 
     topic: ClassVar[Topic] = HOLDS
 
@@ -21,7 +21,7 @@ class HoldFact(Event, frozen=True, kw_only=True):
 
 
 class CreditHeld(HoldFact, frozen=True, kw_only=True):
-    """What the session costs is set aside: one credit of `lot_id`, or a pending co-pay (CRED-2, PLAN-1)."""
+    """The price of the session is held: one credit of `lot_id`, or a pending co-pay (CRED-2, PLAN-1)."""
 
     hold_id: str
     funding: Literal["credit", "co_pay"]
@@ -31,19 +31,19 @@ class CreditHeld(HoldFact, frozen=True, kw_only=True):
     available_after: int
     hold_until: datetime
     co_pay: Price | None = None
-    """How much it is, where it is a co-pay."""
+    """The amount, if `funding` is `co_pay`."""
 
 
 class CreditRefused(HoldFact, frozen=True, kw_only=True):
-    """Nothing was set aside. `purchasable`: a credit can be bought on this plan (BOOK-4)."""
+    """Nothing was held. `purchasable`: the plan sells single credits (BOOK-4)."""
 
     reasons: list[Reason]
     purchasable: bool
 
 
 class MoveCreditHeld(HoldFact, frozen=True, kw_only=True):
-    """What the session costs at its new time is set aside (RESC-1). `kept`: what is held already will do; `added`: another
-    credit or co-pay is held beside it, and takes its place with `SessionMoved`."""
+    """The price of the session at its new time is held (RESC-1). `kept`: the present hold is enough. `added`: a second
+    credit or co-pay is held, and replaces the first when `SessionMoved` follows."""
 
     move_id: str
     hold_id: str
@@ -51,11 +51,11 @@ class MoveCreditHeld(HoldFact, frozen=True, kw_only=True):
     funding: Literal["credit", "co_pay"]
     lot_id: str | None = None
     co_pay: Price | None = None
-    """How much it is, where it is a co-pay."""
+    """The amount, if `funding` is `co_pay`."""
 
 
 class MoveCreditRefused(HoldFact, frozen=True, kw_only=True):
-    """The session cannot be paid for at its new time; what is held stays. `purchasable`: a credit can be bought."""
+    """The session cannot be paid for at its new time. The present hold stays. `purchasable`: a credit can be bought."""
 
     move_id: str
     reasons: list[Reason]

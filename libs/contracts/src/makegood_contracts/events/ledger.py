@@ -1,4 +1,5 @@
-"""`credits.ledger.v1`: settled movements of a member's credits, and charges. Amounts count credits; money is minor units."""
+"""`credits.ledger.v1`: settled movements of a member's credits, and charges. `amount` counts credits; money is in minor
+units."""
 
 from __future__ import annotations
 
@@ -22,13 +23,12 @@ SettleCause = Literal[
     "moved",
     "corrected",
 ]
-"""Why a hold was settled. `moved`: because of a move alone, of the hold that the session no longer, or never, stood on: the old
-one whose place an added one took, or an added one that goes back, whatever ended the move. It is not the end of the
-session's credit (RESC-1)."""
+"""Why a hold was settled. `moved`: a move made this hold superfluous: the old hold after an added one replaced it, or an added
+hold that was not needed in the end. The session itself keeps its other hold (RESC-1)."""
 
 
 class LedgerFact(Event, frozen=True, kw_only=True):
-    """One movement. `available_after` and `held_after` are the member's balances once it is entered."""
+    """A movement of credits. `available_after` and `held_after` are the member's balances after it."""
 
     topic: ClassVar[Topic] = LEDGER
 
@@ -41,7 +41,7 @@ class LedgerFact(Event, frozen=True, kw_only=True):
 
 
 class CreditGranted(LedgerFact, frozen=True, kw_only=True):
-    """The plan gave credits for a period (PLAN-1)."""
+    """The member was granted credits, by the plan for a period (PLAN-1) or by a purchase (CRED-6)."""
 
     source: LotSource
     length_minutes: int | None
@@ -49,11 +49,11 @@ class CreditGranted(LedgerFact, frozen=True, kw_only=True):
 
 
 class CreditExpired(LedgerFact, frozen=True, kw_only=True):
-    """Credits lapsed unused."""
+    """Unused credits expired."""
 
 
 class CreditReturned(LedgerFact, frozen=True, kw_only=True):
-    """A held credit came back (MISS-2, CANC-1). `lot_id` is where it now lies; `expires_at` when it lapses there."""
+    """A held credit was returned (MISS-2, CANC-1). `lot_id` is the lot it is in now, `expires_at` when that lot expires."""
 
     session_id: str
     hold_id: str
@@ -61,14 +61,14 @@ class CreditReturned(LedgerFact, frozen=True, kw_only=True):
     source: LotSource
     expires_at: datetime | None
     length_minutes: int | None = None
-    """Of the lot, as `CreditGranted` has it."""
+    """The lot's length, as in `CreditGranted`."""
     made_for_minutes: int | None = None
-    """MISS-4: of a credit that was made good: it pays for a session of this length whatever the plan is by then, also after
-    coverage has ended, until `expires_at`; beside what `length_minutes` says."""
+    """MISS-4, for a credit that was made good: until `expires_at` it also pays for a session of this length, whatever the plan
+    is by then and even after coverage has ended. This adds to what `length_minutes` allows."""
 
 
 class CreditForfeited(LedgerFact, frozen=True, kw_only=True):
-    """A held credit is lost (CANC-1, NOSH-1)."""
+    """A held credit was forfeited (CANC-1, NOSH-1)."""
 
     session_id: str
     hold_id: str
@@ -76,17 +76,17 @@ class CreditForfeited(LedgerFact, frozen=True, kw_only=True):
 
 
 class CreditSpent(LedgerFact, frozen=True, kw_only=True):
-    """A held credit was used (JOIN-2)."""
+    """A held credit was spent (JOIN-2)."""
 
     session_id: str
     hold_id: str
 
 
 class CreditAdjusted(LedgerFact, frozen=True, kw_only=True):
-    """Support changed the balance (CRED-5); why stands in the ledger, not here.
+    """Support changed the balance (CRED-5). The reason is in the ledger, not here.
 
-    Made by `system`: what lapsed is back, since its plan goes on (PLAN-1); or a session's credit changed its lot, told as one
-    that leaves and one that arrives (MISS-4).
+    With `made_by: system`, either expired credits are back because the plan was resumed (PLAN-1), or a session's credit
+    changed lots: one event takes it out, another puts it in (MISS-4).
     """
 
     session_id: str | None = None
@@ -95,11 +95,11 @@ class CreditAdjusted(LedgerFact, frozen=True, kw_only=True):
     length_minutes: int | None = None
     expires_at: datetime | None = None
     made_for_minutes: int | None = None
-    """As `CreditReturned` has it."""
+    """As in `CreditReturned`."""
 
 
 class CreditCorrected(LedgerFact, frozen=True, kw_only=True):
-    """A corrected outcome changed what became of a session's credit (MISS-5). `state` is what it is from now on."""
+    """A corrected outcome changed the state of a session's credit (MISS-5). `state` is the new state."""
 
     session_id: str
     hold_id: str
@@ -108,11 +108,11 @@ class CreditCorrected(LedgerFact, frozen=True, kw_only=True):
     expires_at: datetime | None
     length_minutes: int | None = None
     made_for_minutes: int | None = None
-    """As `CreditReturned` has it."""
+    """As in `CreditReturned`."""
 
 
 class LotExpiryChanged(Event, frozen=True, kw_only=True):
-    """A lot lapses at another moment than was told before, since its plan's coverage ends at another one (PLAN-1)."""
+    """A lot's expiry changed because its plan's coverage ends at another time (PLAN-1)."""
 
     topic: ClassVar[Topic] = LEDGER
 
@@ -122,7 +122,7 @@ class LotExpiryChanged(Event, frozen=True, kw_only=True):
 
 
 class InvoiceFact(Event, frozen=True, kw_only=True):
-    """What every event of an invoice says."""
+    """The fields of every invoice event."""
 
     topic: ClassVar[Topic] = LEDGER
 
@@ -134,43 +134,43 @@ class InvoiceFact(Event, frozen=True, kw_only=True):
 
 
 class InvoiceIssued(InvoiceFact, frozen=True, kw_only=True):
-    """A charge is due. `about`: what it is for (PLAN-1, EXT-1)."""
+    """A charge is due on `due_on`. `about`: what it is for (PLAN-1, EXT-1)."""
 
     due_on: date
     about: Literal["co_pay", "extension"] = "co_pay"
 
 
 class InvoicePaid(InvoiceFact, frozen=True, kw_only=True):
-    """The charge is paid (CRED-7)."""
+    """The charge was paid (CRED-7)."""
 
     paid_at: datetime
 
 
 class InvoiceOverdue(InvoiceFact, frozen=True, kw_only=True):
-    """The charge was not paid in time; until it is, nothing can be booked (CRED-7, BOOK-7)."""
+    """The charge was not paid in time. Until it is paid, the member cannot book (CRED-7, BOOK-7)."""
 
     due_on: date
 
 
 class InvoiceVoided(InvoiceFact, frozen=True, kw_only=True):
-    """A charge is void: nothing is owed (MISS-3)."""
+    """The charge was voided: nothing is owed (MISS-3)."""
 
     cause: SettleCause
     was_due: bool = False
-    """It was issued before, and may have been overdue or paid; else it was pending until now."""
+    """It had been issued, and may have been overdue or paid. False: it was still pending."""
     refunds: bool = False
-    """It was paid: the money goes back."""
+    """It had been paid, and the money is refunded."""
 
 
 class PaymentRefunded(Event, frozen=True, kw_only=True):
-    """Money that came is not accepted and goes back: for credits that the plan does not sell any more, or for a charge that is
-    not owed (CRED-6, CRED-7). What was accepted and goes back later is told by `InvoiceVoided`."""
+    """A payment was not accepted and is refunded: the plan no longer sells credits, or the charge is not owed (CRED-6, CRED-7).
+    `InvoiceVoided` announces the refund of a payment that had been accepted."""
 
     topic: ClassVar[Topic] = LEDGER
 
     member_id: str
     purchase_id: str | None = None
     invoice_id: str | None = None
-    """One of the two: what it was paid for."""
+    """What was paid for: exactly one of `purchase_id` and `invoice_id` is set."""
     amount_minor: int
     currency: str

@@ -1,4 +1,4 @@
-"""`booking.policies.v1`: the cancellation and attendance policy, for those who need its numbers."""
+"""`booking.policies.v1`: the numbers of the cancellation and attendance policy."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from makegood_contracts.topics import POLICIES, Topic
 
 
 class PolicyChanged(Event, frozen=True, kw_only=True):
-    """A new version is in force for what begins from now on; sessions that are booked keep theirs (BOOK-3).
+    """A new policy version applies from now on. Sessions that are already booked keep their version.
 
-    The first version is nowhere told: it is the product's defaults, the same in every installation.
+    Version 1 is never published: it consists of the product's defaults, the same in every installation.
     """
 
     topic: ClassVar[Topic] = POLICIES

@@ -1,4 +1,4 @@
-"""From when on an event of a session can be, whoever tells it: each consumer judges by the session as it knows it itself."""
+"""From when on a session's event is possible. Each consumer checks it against its own copy of the session."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from makegood_contracts.events.sessions import (
 )
 
 LEAST_GRACE: Final = timedelta(minutes=1)
-"""The least that a policy lets a late party be waited for."""
+"""The shortest grace period that a policy can set."""
 CLOCK_SKEW: Final = timedelta(seconds=60)
-"""How far the clocks of two services' hosts may differ: what is so much too early is not yet impossible."""
+"""How much the clocks of two hosts may differ. An event that is early by less is accepted."""
 
 
 def possible_after(event: Event) -> tuple[Literal["start", "end"], timedelta] | None:
-    """So long after the session's start, or its end, it can have ended so at the earliest (JOIN-2, MISS-1, NOSH-1); None: at
-    any moment. Nothing that the event itself says of the session's times counts."""
+    """How long after the session's start or end the event is possible at the earliest (JOIN-2, MISS-1, NOSH-1), or None if at
+    any time. The times in the event itself do not count."""
     match event:
         case ProviderMissed():
             return "start", max(timedelta(minutes=event.grace_minutes), LEAST_GRACE)
@@ -37,7 +37,7 @@ def possible_after(event: Event) -> tuple[Literal["start", "end"], timedelta] | 
 
 
 def told_moment(event: Event) -> datetime | None:
-    """When it happened, as the event says: never later than now."""
+    """When the event says that it happened, which cannot be later than now."""
     match event:
         case ProviderMissed():
             return event.missed_at
@@ -52,8 +52,8 @@ def told_moment(event: Event) -> datetime | None:
 
 
 def too_early(event: Event, now: datetime, starts_at: datetime | None, ends_at: datetime | None) -> bool:
-    """Whether the event cannot be by `now`: its outcome is not possible yet, or it tells of the future. Without the session's
-    times (they were not kept in earlier releases) only the latter is known."""
+    """Whether the event is not possible at `now`: its outcome comes too early, or its own time is in the future. Without the
+    session's times, which earlier releases did not store, only the latter is checked."""
     latest = now + CLOCK_SKEW
     after = possible_after(event)
     if after is not None and starts_at is not None and ends_at is not None:
@@ -65,8 +65,8 @@ def too_early(event: Event, now: datetime, starts_at: datetime | None, ends_at: 
 
 
 def loses_without_reason(event: Event) -> bool:
-    """Whether a credit would be forfeited by a cancellation or move that was not the member's (CANC-1, RESC-1), or was made for
-    what the provider did (RESC-3)."""
+    """Whether the event forfeits a credit although the member did not cancel or move (CANC-1, RESC-1), or did so because of the
+    provider (RESC-3)."""
     match event:
         case SessionCancelled():
             return event.forfeits and (event.cancelled_by != "member" or event.caused_by_provider)

@@ -15,7 +15,7 @@ ReleaseCause = Literal[
 
 
 class SlotFact(Event, frozen=True, kw_only=True):
-    """What every event of a slot says. The slot is [starts_at, ends_at) of the provider's time, buffers not included."""
+    """The fields of every slot event. The slot is [starts_at, ends_at), without buffers."""
 
     topic: ClassVar[Topic] = RESERVATIONS
 
@@ -28,12 +28,12 @@ class SlotFact(Event, frozen=True, kw_only=True):
 
 
 class SlotHeld(SlotFact, frozen=True, kw_only=True):
-    """The slot is set aside for the session; nothing that overlaps can be held until it is released (AVAIL-3)."""
+    """The slot is held for the session. Nothing that overlaps it can be held until it is released (AVAIL-3)."""
 
     hold_until: datetime
     blocked_from: datetime | None = None
     blocked_until: datetime | None = None
-    """The provider's time that it takes, buffers included."""
+    """The provider's blocked time ends here; `blocked_from` to `blocked_until` includes buffers."""
 
 
 class SlotRefused(SlotFact, frozen=True, kw_only=True):
@@ -43,14 +43,15 @@ class SlotRefused(SlotFact, frozen=True, kw_only=True):
 
 
 class SlotReleased(SlotFact, frozen=True, kw_only=True):
-    """The hold is over. `reopened`: some of the slot still lies ahead, so others can book it (CANC-3)."""
+    """The hold ended. `reopened`: part of the slot is still ahead, so others can book it (CANC-3)."""
 
     cause: ReleaseCause
     reopened: bool
 
 
 class SlotMoved(SlotFact, frozen=True, kw_only=True):
-    """The hold stands at another time, length or venue, from one step to the next (RESC-1, EXT-1); the facts are the new ones."""
+    """The hold moved in one step to another time, length or venue (RESC-1, EXT-1). Unless prefixed `old_`, fields have the
+    new values."""
 
     move_id: str
     old_starts_at: datetime
@@ -61,7 +62,7 @@ class SlotMoved(SlotFact, frozen=True, kw_only=True):
 
 
 class SlotMoveRefused(SlotFact, frozen=True, kw_only=True):
-    """The hold stays where it was; the facts are those of the hold as it stands (RESC-1, RESC-2)."""
+    """The hold stays as it was; fields have its present values (RESC-1, RESC-2)."""
 
     move_id: str
     reasons: list[Reason]

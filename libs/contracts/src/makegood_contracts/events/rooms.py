@@ -1,4 +1,4 @@
-"""`booking.rooms.v1`: the lasting pair of one member and one provider."""
+"""`booking.rooms.v1`: rooms, each of one member and one provider."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from makegood_contracts.topics import ROOMS, Topic
 
 
 class RoomFact(Event, frozen=True, kw_only=True):
-    """What every event of a room says."""
+    """The fields of every room event."""
 
     topic: ClassVar[Topic] = ROOMS
 
@@ -22,13 +22,13 @@ class RoomFact(Event, frozen=True, kw_only=True):
 
 
 class RoomOpened(RoomFact, frozen=True, kw_only=True):
-    """A member and a provider share a room (ROOM-1)."""
+    """A room was opened for a member and a provider (ROOM-1)."""
 
     opened_at: datetime
 
 
 class RoomClosed(RoomFact, frozen=True, kw_only=True):
-    """No more bookings in this room (ROOM-1). `erased`: the party whose erasure closed it (NOTE-5)."""
+    """The room was closed and takes no more bookings (ROOM-1). `erased`: the party whose erasure closed it (NOTE-5)."""
 
     closed_at: datetime
     erased: Party | None = None
@@ -36,13 +36,13 @@ class RoomClosed(RoomFact, frozen=True, kw_only=True):
 
 
 class RoomRestarted(RoomFact, frozen=True, kw_only=True):
-    """The member took up therapy again with the same provider (ROOM-1, ROOM-2)."""
+    """The member restarted therapy with the same provider (ROOM-1, ROOM-2)."""
 
     restarted_at: datetime
 
 
 class ProviderChanged(RoomFact, frozen=True, kw_only=True):
-    """The member went on with another provider, in a room of its own (ROOM-3). This room is closed."""
+    """The member changed to another provider, in a new room (ROOM-3). This room is closed."""
 
     new_room_id: str
     new_provider_id: str

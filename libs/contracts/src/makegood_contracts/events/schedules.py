@@ -1,4 +1,4 @@
-"""`availability.schedules.v1`: what providers publish of their working time."""
+"""`availability.schedules.v1`: providers' schedules, time off and waitlists."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from makegood_contracts.topics import SCHEDULES, Topic
 
 
 class SessionType(msgspec.Struct, frozen=True, kw_only=True):
-    """A length that the provider offers, and how."""
+    """A session length that the provider offers, with its modalities."""
 
     length_minutes: int
     modalities: list[Modality]
 
 
 class WeeklyHours(msgspec.Struct, frozen=True, kw_only=True):
-    """A stretch of hours of a weekday (0 is Monday), in minutes after local midnight; `until` may be 1440."""
+    """Hours on a weekday (0 is Monday), in minutes after local midnight. `until` may be 1440."""
 
     weekday: int
     start: int
@@ -29,21 +29,21 @@ class WeeklyHours(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Hours(msgspec.Struct, frozen=True, kw_only=True):
-    """A stretch of hours, in minutes after local midnight; `until` may be 1440."""
+    """Hours on a day, in minutes after local midnight. `until` may be 1440."""
 
     start: int
     until: int
 
 
 class DateHours(msgspec.Struct, frozen=True, kw_only=True):
-    """A date's own hours in place of its weekday's; none: closed."""
+    """The hours on a date, instead of those of its weekday. An empty list means closed."""
 
     day: date
     hours: tuple[Hours, ...]
 
 
 class SchedulePublished(Event, frozen=True, kw_only=True):
-    """The provider's schedule as it stands now; it replaces the one before (AVAIL-1)."""
+    """The provider published a schedule, which replaces the previous one (AVAIL-1)."""
 
     topic: ClassVar[Topic] = SCHEDULES
 
@@ -62,7 +62,7 @@ class SchedulePublished(Event, frozen=True, kw_only=True):
 
 
 class ScheduleWithdrawn(Event, frozen=True, kw_only=True):
-    """The provider offers nothing any more: they were erased (NOTE-5). A schedule that is published later counts again."""
+    """The provider was erased and offers no more sessions (NOTE-5). A schedule published later is valid again."""
 
     topic: ClassVar[Topic] = SCHEDULES
 
@@ -71,7 +71,7 @@ class ScheduleWithdrawn(Event, frozen=True, kw_only=True):
 
 
 class TimeOffAdded(Event, frozen=True, kw_only=True):
-    """The provider takes time off. `cancels`: the sessions inside it that the provider chose to give up (AVAIL-1)."""
+    """The provider takes time off. `cancels`: sessions during that time that the provider chose to cancel (AVAIL-1)."""
 
     topic: ClassVar[Topic] = SCHEDULES
 
@@ -84,7 +84,7 @@ class TimeOffAdded(Event, frozen=True, kw_only=True):
 
 
 class TimeOffRemoved(Event, frozen=True, kw_only=True):
-    """Time off was taken back."""
+    """The provider withdrew time off."""
 
     topic: ClassVar[Topic] = SCHEDULES
 
@@ -94,7 +94,7 @@ class TimeOffRemoved(Event, frozen=True, kw_only=True):
 
 
 class WaitlistFact(Event, frozen=True, kw_only=True):
-    """What every event of a waitlist entry says (AVAIL-6)."""
+    """The fields of every waitlist event (AVAIL-6)."""
 
     topic: ClassVar[Topic] = SCHEDULES
 
@@ -107,15 +107,15 @@ class WaitlistFact(Event, frozen=True, kw_only=True):
 
 
 class WaitlistJoined(WaitlistFact, frozen=True, kw_only=True):
-    """A member waits for a time in [waits_from, waits_until)."""
+    """A member waits for a slot in [waits_from, waits_until)."""
 
     waits_from: datetime
     waits_until: datetime
 
 
 class WaitlistCandidateProposed(WaitlistFact, frozen=True, kw_only=True):
-    """A slot opened and is held for the first in line, whom nobody has told yet: booking judges whether they could book it
-    (AVAIL-6). No answer by `decide_by` passes it on to the next."""
+    """A slot opened and is held for the first in line. Booking now checks whether that member could book it (AVAIL-6); the
+    member is not told yet. Without an answer by `decide_by`, the next in line is proposed."""
 
     proposal_id: str
     starts_at: datetime
@@ -127,10 +127,10 @@ class WaitlistCandidateProposed(WaitlistFact, frozen=True, kw_only=True):
 
 
 class WaitlistCandidatePassedOver(WaitlistFact, frozen=True, kw_only=True):
-    """The candidate is not offered the slot and keeps their place in the line.
+    """The candidate is not offered the slot, and keeps their place in line.
 
-    `reasons`: why they could not book it; none where booking did not answer, or the slot went. `tells_member`: they are told,
-    since these reasons are not those that they were told last.
+    `reasons`: why they could not book it; empty if booking did not answer or the slot is gone. `tells_member`: the member is
+    told, because the reasons differ from those they were told last.
     """
 
     proposal_id: str
@@ -142,9 +142,9 @@ class WaitlistCandidatePassedOver(WaitlistFact, frozen=True, kw_only=True):
 
 
 class WaitlistOffered(WaitlistFact, frozen=True, kw_only=True):
-    """A slot opened and is held for the first in line who could book it, until `lapses_at`; accepted by booking it.
+    """A slot opened and is held until `lapses_at` for the first in line who could book it. Booking it accepts the offer.
 
-    `venue_id`: for a session in person, the venue that is held with it. `proposal_id`: that which booking judged.
+    `venue_id`: the venue that is held with an in-person session. `proposal_id`: the proposal that booking checked.
     """
 
     starts_at: datetime
@@ -157,13 +157,13 @@ class WaitlistOffered(WaitlistFact, frozen=True, kw_only=True):
 
 
 class WaitlistEnded(WaitlistFact, frozen=True, kw_only=True):
-    """The member waits no more; an offer that was held for them is over. `starts_at`: of that offer."""
+    """The member no longer waits, and their offer, if any, has ended. `starts_at`: the start of the offered slot."""
 
     cause: Literal["booked", "lapsed", "left", "erased"]
     starts_at: datetime | None = None
 
 
 class WaitlistOfferLapsed(WaitlistFact, frozen=True, kw_only=True):
-    """The offer was not taken in time, and goes to the next in line."""
+    """The offer was not accepted in time. The next in line is considered."""
 
     starts_at: datetime

@@ -1,4 +1,4 @@
-"""`booking.sessions.v1`: what happens to a session. Instants are UTC; `time_zone` is the IANA zone it was booked in."""
+"""`booking.sessions.v1`: the life of a session. Instants are in UTC; `time_zone` is the IANA zone it was booked in."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ Actor = Literal["member", "provider", "support", "system"]
 Specialty = Literal["therapy", "psychiatry"]
 CancelCause = Literal["asked", "time_off", "change_of_provider", "lost_hold", "provider_erased", "member_erased"]
 Outcome = Literal["completed", "provider_missed", "member_no_show"]
-"""How a session that was to take place ended: what can be disputed and corrected (MISS-5)."""
+"""The outcome of a session: it can be disputed and corrected (MISS-5)."""
 Claim = Literal["i_was_there", "they_were_not"]
 LONGEST_SEALED_REMARK: Final = 10800
-"""Characters: 2000 of a remark, as UTF-8 sealed and in base64."""
+"""In characters: a remark of 2000 characters, encrypted as UTF-8 and encoded in base64."""
 
 
 class SessionFact(Event, frozen=True, kw_only=True):
-    """What every event of a session says, so that no reader needs another one to understand it."""
+    """The fields of every session event. Each event can be understood without earlier ones."""
 
     topic: ClassVar[Topic] = SESSIONS
 
@@ -39,32 +39,32 @@ class SessionFact(Event, frozen=True, kw_only=True):
     time_zone: str
     venue_id: str | None = None
     session_version: int
-    """The session's version after this change; rises by one with each."""
+    """The session's version after this change. Each change adds one."""
     extended_minutes: int = 0
-    """EXT-1: what extensions added to the length that was booked, which is what a plan pays for."""
+    """Minutes that extensions added to the booked length (EXT-1). The plan pays for the booked length only."""
 
 
 class SessionRequested(SessionFact, frozen=True, kw_only=True):
-    """A booking was asked for; availability and credits now try their holds."""
+    """A booking was requested. Availability and credits now try to hold a slot and a credit."""
 
     booked_by: Actor
     hold_until: datetime
-    """Product time at which a hold that was never settled lapses (AVAIL-4)."""
+    """When a hold that was never settled lapses, in product time (AVAIL-4)."""
     policy_version: int
     specialty: Specialty = "therapy"
-    """The provider's, as booking knew it: it decides which of a plan's lengths apply (PLAN-1)."""
+    """The provider's specialty, as booking knows it. It decides which of the plan's lengths apply (PLAN-1)."""
     co_pay_due_days: int = 14
-    """CRED-7: how long after the session its co-pay is due, by the policy that it is booked under."""
+    """Days from the session until its co-pay is due, from the policy it was booked under (CRED-7)."""
 
 
 class SessionReserved(SessionFact, frozen=True, kw_only=True):
-    """Slot and credit are held; the provider has until `confirm_by` to confirm (CONF-2)."""
+    """Slot and credit are held. The provider has until `confirm_by` to confirm (CONF-2)."""
 
     confirm_by: datetime
 
 
 class SessionRejected(SessionFact, frozen=True, kw_only=True):
-    """The booking was refused; whoever holds something for it gives it back."""
+    """The booking was refused. Whatever is held for it is released."""
 
     reasons: list[Reason]
 
@@ -74,27 +74,27 @@ class SessionConfirmed(SessionFact, frozen=True, kw_only=True):
 
     confirmed_by: Actor
     remind_at: tuple[datetime, ...] = ()
-    """When both parties are reminded, as long as the session stands as it does now (REM-1)."""
+    """When both parties are reminded, unless the session changes (REM-1)."""
 
 
 class ReconfirmationAsked(SessionFact, frozen=True, kw_only=True):
-    """The session is coming up; the provider is asked whether the time still holds (CONF-3)."""
+    """The session is coming up, and the provider is asked to reconfirm the time (CONF-3)."""
 
 
 class SessionReconfirmed(SessionFact, frozen=True, kw_only=True):
-    """The provider said that the time still holds (CONF-3)."""
+    """The provider reconfirmed the time (CONF-3)."""
 
 
 class SessionDeclined(SessionFact, frozen=True, kw_only=True):
-    """The provider declined (CONF-1)."""
+    """The provider declined the session (CONF-1)."""
 
 
 class SessionExpired(SessionFact, frozen=True, kw_only=True):
-    """Nobody confirmed in time (CONF-2)."""
+    """The session was not confirmed in time (CONF-2)."""
 
 
 class SessionCancelled(SessionFact, frozen=True, kw_only=True):
-    """A party cancelled, or the platform had to. `forfeits`: the credit is lost (CANC-1)."""
+    """A party or the platform cancelled the session. `forfeits`: the credit is forfeited (CANC-1)."""
 
     cancelled_by: Actor
     cancelled_at: datetime
@@ -102,69 +102,72 @@ class SessionCancelled(SessionFact, frozen=True, kw_only=True):
     was_confirmed: bool
     cause: CancelCause = "asked"
     caused_by_provider: bool = False
-    """The member cancelled for what the provider did: moved the session, charged an early extension, or was not there when it
-    began (RESC-3, EXT-1, CANC-1). The credit returns as if the provider had cancelled (MISS-2)."""
+    """The member cancelled because the provider had moved the session, added an invoice before it began, or was not there at
+    the start (RESC-3, EXT-1, CANC-1). The credit returns as if the provider had cancelled (MISS-2)."""
     sealed_remark: Annotated[str, msgspec.Meta(max_length=LONGEST_SEALED_REMARK)] | None = None
-    """What the party wrote and wants the other one to read: ciphertext in base64, which notifications alone opens, with the
-    author's key, and nobody once that is destroyed."""
+    """A remark for the other party, encrypted, in base64. Only notifications can decrypt it, with the author's private key.
+    Once that key is destroyed, nobody can."""
 
 
 class SessionJoined(SessionFact, frozen=True, kw_only=True):
-    """A party came (JOIN-1)."""
+    """A party joined the session (JOIN-1)."""
 
     party: Party
     joined_at: datetime
     how: Literal["joined", "code", "provider"] = "joined"
-    """JOIN-3: `code`: checked in with the venue's code. `provider`: the provider checked them in."""
+    """In person (JOIN-3), `code`: the party checked in with the venue's code; `provider`: the provider checked them in."""
 
 
 class SessionLeft(SessionFact, frozen=True, kw_only=True):
-    """A party left (JOIN-1)."""
+    """A party left the session (JOIN-1)."""
 
     party: Party
     left_at: datetime
 
 
 class SessionStarted(SessionFact, frozen=True, kw_only=True):
-    """Both are in and the start has come."""
+    """The start has come and both parties are in the session."""
 
 
 class OutcomeAsked(SessionFact, frozen=True, kw_only=True):
-    """A session in person has ended and nobody had checked in: the provider is asked how it went (JOIN-3). Without an answer by
+    """An in-person session ended and nobody had checked in. The provider is asked how it went (JOIN-3); without an answer by
     `answer_by` it counts as the provider's miss."""
 
     answer_by: datetime
 
 
 class SessionCompleted(SessionFact, frozen=True, kw_only=True):
-    """The two met and the end has come; the credit is spent (JOIN-2). `told_by`: who said so, if nobody had checked in (JOIN-3)."""
+    """The session ended and the parties had met, so the credit is spent (JOIN-2). `told_by`: who reported it if nobody
+    checked in (JOIN-3)."""
 
     told_by: Actor = "system"
 
 
 class ProviderMissed(SessionFact, frozen=True, kw_only=True):
-    """The session did not take place because of the provider; everything is made good from here (MISS-1, JOIN-2, MISS-2)."""
+    """The provider missed the session. All consequences, such as the returned credit, follow from this event (MISS-1, MISS-2,
+    JOIN-2)."""
 
     absent_party: Literal["provider", "both"]
     missed_at: datetime
     grace_minutes: int
     told_by: Actor = "system"
-    """Who said so, if nobody had checked in (JOIN-3)."""
+    """Who reported it, if nobody had checked in (JOIN-3)."""
 
 
 class MemberNoShow(SessionFact, frozen=True, kw_only=True):
-    """The member did not come (NOSH-1). `forfeits`: the credit is lost; it returns where the provider had moved the session with
-    less notice than the policy asks (RESC-3)."""
+    """The member did not come (NOSH-1). `forfeits`: the credit is forfeited. It is false, and the credit returns, if the
+    provider had moved the session with less notice than the policy requires (RESC-3)."""
 
     marked_by: Actor
     forfeits: bool = True
 
 
 class MoveFact(SessionFact, frozen=True, kw_only=True):
-    """What every event of a move says: the session as it stands, and where it is to go. Until `SessionMoved` it stays."""
+    """The fields of every event about a requested move: the session as it is, and the new values in `new_…`. It changes only
+    with `SessionMoved`."""
 
     move_id: str
-    """Names one move; availability and credits answer with it."""
+    """Identifies the move. Availability and credits repeat it in their answers."""
     moved_by: Party
     new_starts_at: datetime
     new_ends_at: datetime
@@ -172,31 +175,33 @@ class MoveFact(SessionFact, frozen=True, kw_only=True):
     new_time_zone: str
     new_venue_id: str | None = None
     forfeits: bool
-    """Less notice than the policy asks, and accepted: the old credit is lost and a new one needed (RESC-1)."""
+    """The notice is shorter than the policy requires, and the request accepts this: the old credit is forfeited and a new one
+    is needed (RESC-1)."""
     caused_by_provider: bool = False
-    """The member moves it for what the provider did: moved the session, or charged an early extension (RESC-3, EXT-1). What is
-    held pays for the new time where nothing else does."""
+    """The member moves the session because the provider had moved it or added an invoice before it began (RESC-3, EXT-1). The
+    present hold pays for the new time if nothing else does."""
     decide_by: datetime
-    """Product time from which on nobody grants this move any more."""
+    """From when on the move is no longer granted, in product time."""
     specialty: Specialty = "therapy"
 
 
 class SessionMoveRequested(MoveFact, frozen=True, kw_only=True):
-    """A move was asked for (RESC-1); credits sees first whether it is paid for."""
+    """A move was requested (RESC-1). Credits first checks whether it can be paid for."""
 
 
 class SessionMoveFunded(MoveFact, frozen=True, kw_only=True):
-    """What the moved session costs is set aside; availability now swaps the slots, or refuses."""
+    """The price of the moved session is held. Availability now swaps the slots, or refuses."""
 
 
 class SessionMoveRefused(MoveFact, frozen=True, kw_only=True):
-    """The move is off and everything stays as it was (RESC-1); what was set aside for it goes back."""
+    """The move was refused and the session stays as it was (RESC-1). Whatever was held for the move is released."""
 
     reasons: list[Reason]
 
 
 class SessionMoved(SessionFact, frozen=True, kw_only=True):
-    """The session has another time, length or place (RESC-1); the facts are the new ones. RESC-4: SEQUENCE rises."""
+    """The session moved to another time, length or venue (RESC-1). Fields without `old_` have the new values. SEQUENCE rises
+    (RESC-4)."""
 
     move_id: str
     moved_by: Party
@@ -206,17 +211,17 @@ class SessionMoved(SessionFact, frozen=True, kw_only=True):
     old_venue_id: str | None = None
     forfeits: bool
     caused_by_provider: bool = False
-    """The member moved it for what the provider did, as in `SessionMoveRequested`. A credit that another one took the place of
-    returns as if the provider had moved the session (MISS-2)."""
+    """The member moved the session because of the provider, as in `SessionMoveRequested`. If another credit replaced the old one,
+    the old one returns as if the provider had moved the session (MISS-2)."""
     confirmed: bool
-    """False: the provider has to confirm the new time by `confirm_by`."""
+    """False: the provider must confirm the new time by `confirm_by`."""
     confirm_by: datetime | None
     notify_member: bool = True
     remind_at: tuple[datetime, ...] = ()
 
 
 class SessionZoneChanged(SessionFact, frozen=True, kw_only=True):
-    """The session is shown in another time zone (RESC-5). It takes place at the same moment as before; RESC-4: SEQUENCE rises."""
+    """The session is shown in another time zone; its instant is unchanged (RESC-5). SEQUENCE rises (RESC-4)."""
 
     changed_by: Party
     old_time_zone: str
@@ -225,7 +230,7 @@ class SessionZoneChanged(SessionFact, frozen=True, kw_only=True):
 
 
 class InvoiceWish(msgspec.Struct, frozen=True, kw_only=True):
-    """A charge that the provider asks for an extension; money in minor units of an ISO 4217 currency."""
+    """A charge that the provider adds to an extension, in minor units of an ISO 4217 currency."""
 
     amount_minor: int
     currency: str
@@ -233,7 +238,7 @@ class InvoiceWish(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SessionExtensionRequested(SessionFact, frozen=True, kw_only=True):
-    """The provider wants to go on until `new_ends_at` (EXT-1); availability answers with `move_id`."""
+    """The provider asks to extend the session to `new_ends_at` (EXT-1). Availability answers with the same `move_id`."""
 
     move_id: str
     new_ends_at: datetime
@@ -241,14 +246,14 @@ class SessionExtensionRequested(SessionFact, frozen=True, kw_only=True):
 
 
 class SessionExtensionRefused(SessionFact, frozen=True, kw_only=True):
-    """The session ends as planned (EXT-1)."""
+    """The extension was refused; the session ends as planned (EXT-1)."""
 
     move_id: str
     reasons: list[Reason]
 
 
 class SessionExtended(SessionFact, frozen=True, kw_only=True):
-    """The session has a later end (EXT-1); the facts are the new ones."""
+    """The session was extended (EXT-1). Fields without `old_` have the new values."""
 
     move_id: str
     old_ends_at: datetime
@@ -256,7 +261,7 @@ class SessionExtended(SessionFact, frozen=True, kw_only=True):
 
 
 class OutcomeDisputed(SessionFact, frozen=True, kw_only=True):
-    """A party says that the session did not end as recorded (MISS-5). What they wrote stands in booking alone."""
+    """A party disputes the recorded outcome (MISS-5). Only booking keeps what they wrote."""
 
     disputed_by: Party
     claim: Claim
@@ -264,11 +269,11 @@ class OutcomeDisputed(SessionFact, frozen=True, kw_only=True):
 
 
 class OutcomeCorrected(SessionFact, frozen=True, kw_only=True):
-    """Support changed how the session ended (MISS-5); credits follow by new entries."""
+    """Support corrected the outcome (MISS-5). Credits makes new ledger entries to match."""
 
     old_outcome: Outcome
     outcome: Outcome
     corrected_by: str
     corrected_at: datetime
     no_show_forfeits: bool = True
-    """Whether this session costs a member who does not come the credit (RESC-3)."""
+    """Whether a member who does not come to this session forfeits the credit (RESC-3)."""

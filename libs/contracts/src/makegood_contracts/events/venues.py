@@ -1,4 +1,4 @@
-"""`availability.venues.v1`: places for sessions in person."""
+"""`availability.venues.v1`: venues for in-person sessions."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from makegood_contracts.topics import VENUES, Topic
 
 
 class VenuePublished(Event, frozen=True, kw_only=True):
-    """The venue as it stands now; it replaces what was said before. Messages tell people its name and place (NOTE-1)."""
+    """A venue was published or changed; this event replaces earlier ones. Messages show its name and place (NOTE-1)."""
 
     topic: ClassVar[Topic] = VENUES
     classification: ClassVar[Classification] = "internal"
@@ -18,12 +18,12 @@ class VenuePublished(Event, frozen=True, kw_only=True):
     venue_version: int
     name: str
     place: str | None = None
-    """Where it is, in one line, such as a street and a town."""
+    """The address in one line, such as street and town."""
     time_zone: str
 
 
 class VenueCodeChanged(Event, frozen=True, kw_only=True):
-    """The venue shows another code from now on, by which people check in (JOIN-3). The code itself is told to nobody."""
+    """The venue has a new check-in code (JOIN-3). The code itself is not published."""
 
     topic: ClassVar[Topic] = VENUES
     classification: ClassVar[Classification] = "internal"
@@ -31,4 +31,4 @@ class VenueCodeChanged(Event, frozen=True, kw_only=True):
     venue_id: str
     venue_version: int
     code_digest: str
-    """As `makegood_contracts.check_in` makes it."""
+    """The digest, computed by `makegood_contracts.check_in.digest`."""

@@ -1,4 +1,4 @@
-"""`booking.waitlist.v1`: what booking says of members who are first in line for a slot (AVAIL-6)."""
+"""`booking.waitlist.v1`: whether members who are first in line could book a slot (AVAIL-6)."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from makegood_contracts.topics import WAITLIST, Topic
 
 
 class WaitlistCandidateJudged(Event, frozen=True, kw_only=True):
-    """The answer to a proposal: `reasons` why the member could not book the slot; none: they could.
+    """Booking's answer to a proposal. `reasons`: why the member could not book the slot; empty if they could.
 
-    `next_starts_at`: the first later start that they could book, where there is one.
+    `next_starts_at`: the first later start that they could book, if there is one.
     """
 
     topic: ClassVar[Topic] = WAITLIST

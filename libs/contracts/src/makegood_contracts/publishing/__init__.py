@@ -1,1 +1,1 @@
-"""The published form of the contracts: JSON Schemas, golden examples, AsyncAPI. Made from the event types, checked in."""
+"""Generates the published contracts from the event types: JSON Schemas, golden examples and AsyncAPI. They are checked in."""

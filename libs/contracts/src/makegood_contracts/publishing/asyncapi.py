@@ -1,4 +1,4 @@
-"""The AsyncAPI 3 document: every topic with its key, its messages and who sends them."""
+"""The AsyncAPI 3 document: all topics with their keys, messages and senders."""
 
 from __future__ import annotations
 
@@ -10,35 +10,36 @@ from makegood_contracts.publishing.examples import golden_of
 from makegood_contracts.topics import EVENT_TOPICS, TOPICS, Topic
 
 _ABOUT: Final = (
-    "Facts that Makegood's services tell each other and whoever listens. CloudEvents 1.0 in the Kafka binary mode: attributes "
-    "in `ce_` headers, the payload as JSON in the value. Order holds per key. Fields are only ever added; readers ignore what "
-    "they do not know. No topic holds names, addresses or texts."
+    "Events that Makegood's services publish, for each other and for other consumers. They are CloudEvents 1.0 in Kafka binary "
+    "mode: attributes are `ce_` headers, the payload is JSON in the record value. Events with the same key stay in order. "
+    "Fields are only ever added; ignore fields you do not know. No topic has names, addresses or free text."
 )
 _HEADERS: Final[dict[str, str]] = {
     "ce_specversion": "CloudEvents version.",
-    "ce_id": "The event's own id; an event that comes twice has the same one.",
-    "ce_source": "The service that tells it.",
-    "ce_type": "Which fact, and the version of its shape.",
-    "ce_subject": "Id of the entity, the same as the record's key.",
-    "ce_time": "When it was published (real time).",
+    "ce_id": "The event's id. If an event is delivered twice, both have the same id.",
+    "ce_source": "The service that published the event.",
+    "ce_type": "The event's type and version.",
+    "ce_subject": "The entity's id, the same as the record key.",
+    "ce_time": "When the event was published, in real time.",
     "ce_dataschema": "The JSON Schema of the payload.",
-    "ce_correlationid": "Id of the request or deadline with which the story began.",
-    "ce_causationid": "Id of the direct cause.",
-    "ce_sequence": "The entity's own count of its events; rises by one.",
+    "ce_correlationid": "Id of the request or deadline that started the chain of events.",
+    "ce_causationid": "Id of the direct cause: a request, deadline or event.",
+    "ce_sequence": "Counts the events of the entity, in steps of one.",
     "ce_dataclassification": "public, internal or pseudonymous.",
     "content-type": "Media type of the payload.",
 }
 
 _OPTIONAL = {
     "traceparent": "W3C trace context.",
-    "makegood_signature": "Detached signature by the topic's owner (Ed25519 over a Merkle root of SHA-256): key id, sides, path and "
-    "signature with dots between them; the data teams' how-to verifies it.",
-    "makegood_redrive": "How often the event was put back from dead letters; not covered by the signature.",
+    "makegood_signature": "Detached signature by the topic's owner (Ed25519 over a SHA-256 Merkle root): key id, sides, path "
+    "and signature, separated by dots. The guide for data teams explains how to verify it.",
+    "makegood_redrive": "How many times the event was sent again from the dead letters. Not covered by the signature.",
 }
 
 
 def document(base_url: str = EXAMPLE_BASE_URL) -> dict[str, Any]:
-    """The whole document, as plain data. `base_url`: the gateway that serves the schemas, without a slash at the end."""
+    """The document as plain data. `base_url` is the address of the gateway that serves the schemas, without a trailing
+    slash."""
     return {
         "asyncapi": "3.0.0",
         "info": {"title": "Makegood events", "version": "1", "description": _ABOUT},
@@ -61,7 +62,7 @@ def _id(topic: Topic) -> str:
 
 
 def _name(kind: type[Event]) -> str:
-    """The fact's name, with its service where several tell the same fact."""
+    """The event's name, prefixed with its service if several services publish an event of that name."""
     shared = sum(other.__name__ == kind.__name__ for other in EVENT_TYPES.values()) > 1
     return f"{kind.topic.owner}.{kind.__name__}" if shared else kind.__name__
 
@@ -83,7 +84,7 @@ def _operation(topic: Topic) -> dict[str, Any]:
     channel = f"#/channels/{_id(topic)}"
     return {
         "action": "send",
-        "summary": f"{topic.owner} tells: {topic.about}",
+        "summary": f"{topic.owner} publishes: {topic.about}",
         "channel": {"$ref": channel},
         "messages": [{"$ref": f"{channel}/messages/{name}"} for name in _names(topic)],
     }
@@ -110,11 +111,11 @@ def _dead_letter() -> dict[str, Any]:
     return {
         "name": "dead-letter",
         "title": "Dead letter",
-        "summary": "A record as it came, with why it could not be taken and where it came from in further headers.",
+        "summary": "A record that could not be processed, unchanged. Additional headers say why and where it came from.",
         "contentType": CONTENT_TYPE,
         "payload": {},
         "bindings": {
-            "kafka": {"key": {"type": "string", "description": "the key it came with"}, "bindingVersion": "0.5.0"}
+            "kafka": {"key": {"type": "string", "description": "the record's original key"}, "bindingVersion": "0.5.0"}
         },
     }
 

@@ -1,7 +1,7 @@
-"""What a reader of yesterday would no longer understand: the published schema of an event against the one of today.
+"""Finds incompatible changes between the published schemas of events and those generated now.
 
-Events are read long after they were written, and by programs that nobody here knows. So fields and values are only ever
-added, a field that is added has a default, and what is needed otherwise is a new version of the event beside the old one.
+Events are read long after they were written, by programs we do not know. So fields and values are only ever added, and an
+added field has a default. Any other change needs a new version of the event, published alongside the old one.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ Schema = Mapping[str, Any]
 
 
 def breaks(published: Mapping[str, Schema], today: Mapping[str, Schema]) -> list[str]:
-    """Every incompatible change between two sets of schemas by event type, as readable lines; empty when there is none."""
+    """Describes every incompatible change between two sets of schemas by event type, one per line."""
     found: list[str] = []
     for name, before in sorted(published.items()):
         after = today.get(name)
         if after is None:
-            found.append(f"{before.get('title', name)}: removed; an event that was published is kept")
+            found.append(f"{before.get('title', name)}: removed; published events must be kept")
         else:
             found += _event(before, after)
     return found
@@ -33,7 +33,7 @@ def _event(before: Schema, after: Schema) -> Iterator[str]:
 
 
 def _struct(name: str, before: Schema, after: Schema, old: Schema, new: Schema) -> Iterator[str]:
-    """Compares two objects; `old` and `new` are the whole schemas in which references point."""
+    """Compares two object schemas. `old` and `new` are the complete schemas, to resolve references."""
     had, has = before.get("properties", {}), after.get("properties", {})
     needed = set(before.get("required", ()))
     for field, kind in had.items():
@@ -42,10 +42,10 @@ def _struct(name: str, before: Schema, after: Schema, old: Schema, new: Schema) 
             continue
         yield from _field(f"{name}.{field}", kind, has[field], old, new)
         if field in needed and field not in after.get("required", ()):
-            yield f"{name}.{field}: no longer always there; readers count on it"
+            yield f"{name}.{field}: no longer required; readers rely on it"
     for field in sorted(set(after.get("required", ())) - needed):
         why = "became required" if field in had else "added without a default"
-        yield f"{name}.{field}: {why}; events that were written before do not carry it"
+        yield f"{name}.{field}: {why}; earlier events do not have it"
 
 
 def _field(path: str, before: Schema, after: Schema, old: Schema, new: Schema) -> Iterator[str]:
@@ -57,7 +57,7 @@ def _field(path: str, before: Schema, after: Schema, old: Schema, new: Schema) -
         other = becomes[kind]
         gone = [value for value in one.get("enum", ()) if value not in other.get("enum", one["enum"])]
         if gone:
-            yield f"{path}: no longer takes {', '.join(map(repr, gone))}; values are only ever added"
+            yield f"{path}: no longer allows {', '.join(map(repr, gone))}; values are only ever added"
         if "items" in one:
             yield from _field(f"{path}[]", one["items"], other.get("items", {}), old, new)
         if "properties" in one:
@@ -65,7 +65,7 @@ def _field(path: str, before: Schema, after: Schema, old: Schema, new: Schema) -
 
 
 def _alternatives(schema: Schema, whole: Schema) -> dict[str, Schema]:
-    """What a value may be, by a word for its type such as `string (date-time)`."""
+    """The types that a value may have, by name, such as `string (date-time)`."""
     if "$ref" in schema:
         return _alternatives(whole.get("$defs", {}).get(schema["$ref"].rsplit("/", 1)[-1], {}), whole)
     if "anyOf" in schema:

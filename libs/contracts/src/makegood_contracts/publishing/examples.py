@@ -1,4 +1,4 @@
-"""One golden example of each event: a whole record, headers and payload, made of fixed values."""
+"""A golden example of each event: a complete record with headers and payload, from fixed values."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def _at(hour: int, minute: int = 0, day: int = 24) -> datetime:
 
 _OBSTACLE: Final = Obstacle(
     code="outstanding-charges",
-    detail="An invoice is overdue.",
+    detail="The member has an overdue invoice.",
     action="pay_balance",
     href="/v1/members/member-7f3a/invoices",
 )
@@ -146,7 +146,7 @@ _BY_NAME: Final[dict[str, Any]] = {
     "buffer_after_minutes": 15,
     "slot_step_minutes": 15,
     "cancels": (),
-    "reasons": [Reason(code="slot-taken", detail="The slot is taken.")],
+    "reasons": [Reason(code="slot-taken", detail="Another session, or the buffer around it, overlaps that time.")],
 }
 _BY_EVENT: Final[dict[str, dict[str, Any]]] = {
     "AccessRecorded": {
@@ -165,7 +165,12 @@ _BY_EVENT: Final[dict[str, dict[str, Any]]] = {
         "hash": sha256(b"the hash before, then the row").hexdigest(),
     },
     "CreditRefused": {
-        "reasons": [Reason(code="no-session-credits", detail="No credit is left for a session of this length.")]
+        "reasons": [
+            Reason(
+                code="no-session-credits",
+                detail="The member has no credit left for a session of this length on that day.",
+            )
+        ]
     },
     "VenuePublished": {
         "venue_id": "01937b6e-0000-7000-8000-00000000000e",
@@ -193,7 +198,12 @@ _BY_EVENT: Final[dict[str, dict[str, Any]]] = {
     "SessionExtended": {"ends_at": _at(10), "old_ends_at": _at(9, 45)},
     "MoveCreditHeld": {"how": "kept"},
     "MoveCreditRefused": {
-        "reasons": [Reason(code="no-session-credits", detail="No credit is left for a session of this length.")]
+        "reasons": [
+            Reason(
+                code="no-session-credits",
+                detail="The member has no credit left for a session of this length on that day.",
+            )
+        ]
     },
     "CreditCorrected": {"state": "forfeited"},
     "SlotReleased": {"cause": "provider_missed"},
@@ -204,13 +214,13 @@ _BY_EVENT: Final[dict[str, dict[str, Any]]] = {
 
 
 def example_of(kind: type[Event]) -> Event:
-    """An event whose every field has a plausible value; the same at every call."""
+    """An example of the event with a plausible value in each field, always the same."""
     chosen = _BY_NAME | {"chain": kind.topic.owner} | _BY_EVENT.get(kind.__name__, {})
     return kind(**_values(kind, chosen))
 
 
 def record_of(kind: type[Event], base_url: str = EXAMPLE_BASE_URL) -> Record:
-    """The example as the record that would be sent where the gateway has that address."""
+    """The example as a Kafka record."""
     return encode(example_of(kind), sequence=3, cause=_CAUSE, event_id=_EVENT_ID, time=_TIME, base_url=base_url)
 
 
@@ -233,7 +243,7 @@ def _values(kind: type[msgspec.Struct], chosen: dict[str, Any]) -> dict[str, Any
 
 
 def _any(kind: type[msgspec.Struct], field: msgspec.structs.FieldInfo) -> Any:
-    """A value for a field whose type says enough: truth values, closed sets, and lists of these or of structs."""
+    """A value for a boolean, a closed set, or a list of closed sets or structs. Other types need an entry in `_BY_NAME`."""
     if field.type is bool:
         return True
     arguments = get_args(field.type)
@@ -245,4 +255,4 @@ def _any(kind: type[msgspec.Struct], field: msgspec.structs.FieldInfo) -> Any:
         return many(get_args(item)[:2])
     if isinstance(item, type) and issubclass(item, msgspec.Struct) and many is not None:
         return many([item(**_values(item, _BY_NAME))])
-    raise LookupError(f"{kind.__name__}.{field.name}: give it an example value in {__name__}")
+    raise LookupError(f"{kind.__name__}.{field.name}: add an example value in {__name__}")

@@ -1,6 +1,6 @@
-"""Where the published contracts stand in the sources, and under which paths the gateway serves them.
+"""Where the published contracts are in the source tree, and the paths at which the gateway serves them.
 
-The paths are promises: they stand in events (`ce_dataschema`) and in what clients have saved.
+The paths must not change: events (`ce_dataschema`) and clients refer to them.
 """
 
 from __future__ import annotations
@@ -10,9 +10,9 @@ from typing import Final
 
 PUBLISHED: Final = Path(__file__).parents[3] / "published"
 OPENAPI: Final = PUBLISHED / "openapi.json"
-"""Of all services together; made by `python -m makegood_testkit.api_document`, since this library knows no service."""
+"""The API document of all services. `python -m makegood_testkit.api_document` generates it; this library knows no services."""
 
 OPENAPI_PATH: Final = "/v1/openapi.json"
 ASYNCAPI_PATH: Final = "/asyncapi.json"
 SCHEMAS_PATH: Final = "/schemas"
-"""The JSON Schema of an event stands below it: `/schemas/<ce_type>.json`."""
+"""The JSON Schema of an event is at `/schemas/<ce_type>.json`."""

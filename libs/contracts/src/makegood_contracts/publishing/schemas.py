@@ -14,8 +14,8 @@ DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
 
 
 def schema_of(kind: type[Event], base_url: str = EXAMPLE_BASE_URL) -> dict[str, Any]:
-    """The schema, with topic, key and classification as `x-…` members. Members that it does not name are allowed: readers
-    ignore what they do not know. `base_url`: the gateway that serves it, without a slash at the end."""
+    """The payload's schema, with topic, key and classification as `x-…` members. Additional fields are allowed: readers ignore
+    fields they do not know. `base_url` is the gateway's address, without a trailing slash."""
     generated = msgspec.json.schema(kind)
     definitions: dict[str, Any] = dict(generated["$defs"])
     body = definitions.pop(kind.__name__)
@@ -37,7 +37,7 @@ def schema_of(kind: type[Event], base_url: str = EXAMPLE_BASE_URL) -> dict[str, 
 
 
 def _mark_instant(schema: dict[str, Any]) -> None:
-    """Instants are RFC 3339 texts with an offset; the generated schema says only that they are texts."""
+    """Instants are RFC 3339 strings with an offset; msgspec's schema only says that they are strings."""
     for part in schema.get("anyOf", [schema]):
         if part.get("type") == "string":
             part["format"] = "date-time"

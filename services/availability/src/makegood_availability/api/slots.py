@@ -180,9 +180,9 @@ async def check_availability(
 
 def _check_venue(modality: Modality, venue_id: str | None) -> None:
     if modality == IN_PERSON and venue_id is None:
-        raise invalid("#/venue_id", "A session in person needs a venue.", where="query")
+        raise invalid("#/venue_id", "An in-person session needs a venue.", where="query")
     if modality != IN_PERSON and venue_id is not None:
-        raise invalid("#/venue_id", "Only a session in person takes a venue.", where="query")
+        raise invalid("#/venue_id", "Only an in-person session can have a venue.", where="query")
     optional_id("#/venue_id", venue_id)
 
 

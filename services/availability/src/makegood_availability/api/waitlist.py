@@ -63,7 +63,7 @@ async def join_waitlist(
         if not room.active:
             raise Problem("room-closed")
         if body.to <= unit.now:
-            raise invalid("#/to", "That time has passed.")
+            raise invalid("#/to", "That time is in the past.")
         wish = Entry(
             new_id(),
             room.room_id,

@@ -37,8 +37,8 @@ ENDINGS: Final[Mapping[type[Event], ReleaseCause]] = {
 HELD_SEQUENCE: Final = 1
 """The first event about a session: held or refused. Answers to moves come between, its release is the last."""
 
-SLOT_TAKEN = Reason(code="slot-taken", detail="Another session or its buffers take that time.")
-VENUE_TAKEN = Reason(code="venue-taken", detail="Another session takes the venue at that time.")
+SLOT_TAKEN = Reason(code="slot-taken", detail="Another session, or the buffer around it, overlaps that time.")
+VENUE_TAKEN = Reason(code="venue-taken", detail="Another session uses the venue at that time.")
 MEMBER_BUSY = Reason(code="member-busy", detail="The member is not available at that time.")
 _CODES: Final = ("slot-not-offered", "slot-taken", "venue-taken", "member-busy")
 

@@ -12,9 +12,9 @@ from makegood_calendar.slot_rules import NOT_PUBLISHED, VENUE_CLOSED, Schedule, 
 from makegood_contracts.events import Party, SessionExtensionRequested, SessionMoveFunded
 from makegood_contracts.reasons import Reason
 
-NOT_IN_TIME: Final = Reason(code="temporary-interruption", detail="The change came through too late to be granted.")
-NO_HOLD: Final = Reason(code="temporary-interruption", detail="The session holds no slot any more.")
-STALE: Final = Reason(code="temporary-interruption", detail="The session stands at another time by now.")
+NOT_IN_TIME: Final = Reason(code="temporary-interruption", detail="The change took too long and was not made.")
+NO_HOLD: Final = Reason(code="temporary-interruption", detail="The session no longer holds a slot.")
+STALE: Final = Reason(code="temporary-interruption", detail="The session has moved to another time.")
 
 
 @dataclass(frozen=True, slots=True)

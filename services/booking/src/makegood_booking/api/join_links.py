@@ -88,4 +88,4 @@ async def verify_join_link(asked: LinkRequest, request: Request, dependencies: D
 
 
 def _refused(why: str) -> Problem:
-    return Problem("join-link-invalid", f"The join link opens nothing: {why}.")
+    return Problem("join-link-invalid", f"The join link is not valid: {why}.")

@@ -20,15 +20,14 @@ from makegood_booking.domain.rebooking import PastBooking, RebookingContext, reo
 from makegood_booking.domain.rooms import Room, is_available, room_reasons
 
 MOST_SLOTS: Final = 5
-NOTHING_TOLD: Final = Reason(
-    code="temporary-interruption", detail="What is needed to answer cannot be asked just now; try again later."
-)
-OWES: Final = Reason(code="outstanding-charges", detail="An invoice is overdue.")
-SLOT_TAKEN: Final = Reason(code="slot-taken", detail="Another session or its buffers take that time.")
+NOTHING_TOLD: Final = Reason(code="temporary-interruption", detail="We can't check this right now. Try again later.")
+OWES: Final = Reason(code="outstanding-charges", detail="The member has an overdue invoice.")
+SLOT_TAKEN: Final = Reason(code="slot-taken", detail="Another session, or the buffer around it, overlaps that time.")
 MEMBER_BUSY: Final = Reason(code="member-busy", detail="The member is not available at that time.")
 NO_HOURS: Final = Reason(code="provider-unavailable", detail="The provider has published no hours.")
 NOT_OF_THE_PLAN: Final = Reason(
-    code="provider-unavailable", detail="The provider offers no sessions of a length and kind that the plan includes."
+    code="provider-unavailable",
+    detail="The provider offers no sessions of a length and modality that the plan includes.",
 )
 NO_TIME: Final = Reason(code="provider-unavailable", detail="The provider has no free time of that length.")
 _IN_PERSON: Final = "in_person"
@@ -151,7 +150,7 @@ def pay_reasons(context: MemberContext, starts_at: datetime, kind: Kind, now: da
         return tuple(reasons)
     enrolment = plan_at(context, starts_at)
     if enrolment is None:
-        detail = "The member's coverage does not reach the session's day."
+        detail = "The member has no coverage on the day of the session."
         return (*reasons, Reason(code="coverage-ended", detail=detail))
     if not enrolment.has_live_sessions:
         detail = "The member's plan has no live sessions."
@@ -168,7 +167,7 @@ def pay_reasons(context: MemberContext, starts_at: datetime, kind: Kind, now: da
         lot.pays(starts_at, kind.length_minutes) if fits else lot.stands(starts_at) for lot in context.lots
     ):
         more = "; one can be bought" if enrolment.purchasable else ""
-        detail = f"No credit is left for a session of this length on that day{more}."
+        detail = f"The member has no credit left for a session of this length on that day{more}."
         coming = next_credits(context.enrolments, starts_at, now)
         reasons.append(
             Reason(

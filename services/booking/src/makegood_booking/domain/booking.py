@@ -27,7 +27,7 @@ from makegood_booking.domain.session import AGREED, Appointment, CreditState, Se
 from makegood_booking.domain.time import is_zone
 
 NOT_IN_TIME = Reason(
-    code="temporary-interruption", detail="The booking could not be finished in time; nothing was taken."
+    code="temporary-interruption", detail="The booking could not be completed in time. Nothing was charged or reserved."
 )
 
 
@@ -65,9 +65,9 @@ def invalid_field(request: BookingRequest, policy: Policy, now: datetime) -> Inv
     if not is_zone(request.time_zone):
         return NO_ZONE
     if request.modality == "in_person" and request.venue_id is None:
-        return InvalidField("venue_id", "A session in person needs a venue.")
+        return InvalidField("venue_id", "An in-person session needs a venue.")
     if request.modality != "in_person" and request.venue_id is not None:
-        return InvalidField("venue_id", "Only a session in person has a venue.")
+        return InvalidField("venue_id", "Only an in-person session can have a venue.")
     return None
 
 

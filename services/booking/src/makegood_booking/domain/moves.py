@@ -27,7 +27,7 @@ from makegood_booking.domain.reschedule import Reschedule
 from makegood_booking.domain.session import AGREED, Session, Transition, happened
 
 NOT_IN_TIME = Reason(
-    code="temporary-interruption", detail="The move could not be finished in time; everything is as it was."
+    code="temporary-interruption", detail="The move could not be completed in time. Nothing was changed."
 )
 
 

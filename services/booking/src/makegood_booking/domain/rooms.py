@@ -69,7 +69,7 @@ def room_reasons(room: Room, active_at: datetime, policy: Policy, now: datetime)
     if room.status != "active":
         reasons.append(ROOM_CLOSED)
     if is_inactive(active_at, policy, now):
-        detail = f"The member was not active for more than {policy.inactivity_days} days."
+        detail = f"The member has been inactive for more than {policy.inactivity_days} days."
         reasons.append(Reason(code="room-inactive", detail=detail))
     return tuple(reasons)
 

@@ -86,7 +86,7 @@ async def adjust_credits(
         if returned == "still-held":
             raise invalid("#/session_id", "The session's credit is held; it is settled when the session ends.")
         if isinstance(returned, str):
-            raise Problem(returned, "The credit of this session came back already.")
+            raise Problem(returned, "The credit for this session has already been returned.")
         return mutation.answer(201, _adjustment(book, returned, unit.now), personal_of=member_id)
 
 

@@ -152,10 +152,12 @@ def refusals(
 ) -> list[Reason]:
     """BOOK-4, BOOK-7: every reason why this session cannot be booked; empty if it can. `lot`: what pays for it, if any does."""
     if now >= request.hold_until:
-        return [Reason(code="temporary-interruption", detail="The booking took too long; nothing was taken.")]
+        return [
+            Reason(code="temporary-interruption", detail="The booking took too long. Nothing was charged or reserved.")
+        ]
     reasons = not_covered(enrolment, request) if lot is None else []
     if book.overdue:
-        reasons.append(Reason(code="outstanding-charges", detail="An invoice is overdue."))
+        reasons.append(Reason(code="outstanding-charges", detail="The member has an overdue invoice."))
     if lot is None and enrolment is not None and enrolment.plan.has_live_sessions:
         reasons += no_credit(book, enrolment.plan, request)
     return reasons
@@ -164,7 +166,7 @@ def refusals(
 def not_covered(enrolment: Enrolment | None, request: HoldRequest) -> list[Reason]:
     """BOOK-7, PLAN-1: why the plan does not include this session, whatever is left of its credits."""
     if enrolment is None:
-        return [Reason(code="coverage-ended", detail="The member's coverage does not reach the session's day.")]
+        return [Reason(code="coverage-ended", detail="The member has no coverage on the day of the session.")]
     plan = enrolment.plan
     if not plan.has_live_sessions:
         return [Reason(code="plan-excludes-live-sessions", detail="The member's plan has no live sessions.")]
@@ -198,7 +200,7 @@ def no_credit(book: Book, plan: Plan, request: HoldRequest) -> list[Reason]:
     return [
         Reason(
             code="no-session-credits",
-            detail=f"No credit is left for a session of this length on that day{more}.",
+            detail=f"The member has no credit left for a session of this length on that day{more}.",
             available_from=coming.available_from if coming else None,
             credits=coming.credits if coming else None,
         )

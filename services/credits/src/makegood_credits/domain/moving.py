@@ -53,7 +53,7 @@ def fund(book: Book, hold: Hold | None, move: Move, now: datetime) -> Literal["k
     request = move.request
     if hold is None or hold.state != "held" or now >= request.hold_until:
         return HoldRefusal(
-            (Reason(code="temporary-interruption", detail="The move took too long; nothing was changed."),)
+            (Reason(code="temporary-interruption", detail="The move took too long. Nothing was changed."),)
         )
     if book.next_due is not None and book.next_due <= now:
         catch_up(book, now)
