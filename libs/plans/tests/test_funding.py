@@ -26,7 +26,7 @@ LOT = Lot("lot", 1, None, None)
 LENGTH = "The plan includes sessions of 30, 45 minutes."
 MODALITY = "The plan includes sessions by video, chat."
 CREDIT = "The member has no credit left for a session of this length on that day; one can be bought."
-OWED = "An invoice is overdue."
+OWED = "The member has an overdue invoice."
 
 
 def covered(plan: Plan = PLAN) -> list[CoveragePeriod]:
