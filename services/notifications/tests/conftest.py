@@ -270,7 +270,10 @@ class World:
     async def sending(self) -> AsyncIterator[None]:
         """The senders work."""
         dependencies = self.service.dependencies
-        tasks = [asyncio.create_task(sender.run()) for sender in (dependencies.sender, dependencies.whatsapp)]
+        tasks = [
+            asyncio.create_task(email_worker.run())
+            for email_worker in (dependencies.email_worker, dependencies.whatsapp_worker)
+        ]
         try:
             yield
         finally:

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from makegood_contracts import events as facts
 from makegood_notifications.domain.announcements import announcements
-from makegood_notifications.domain.delivering import LONGEST_RETRY, retry_after
+from makegood_notifications.domain.deliveries import LONGEST_RETRY, retry_after
 from makegood_notifications.domain.facts import Facts
 from makegood_notifications.domain.invitations import Invitation, next_invitation, uid
 from makegood_notifications.domain.links import Links

@@ -9,7 +9,7 @@ import pytest
 from makegood_notifications.store import chat
 
 from .conftest import World
-from .test_persons import AT_ONCE, story
+from .test_personal_data import AT_ONCE, story
 
 WAIT = timedelta(days=7)
 ABOUT_TO_BE, KEPT = "Your data is about to be erased.", "Your data is kept after all."

@@ -10,7 +10,7 @@ from typing import Any, get_args
 
 import pytest
 from makegood_notifications.domain.announcements import Template
-from makegood_notifications.domain.delivering import LEADS_TO_TIMES
+from makegood_notifications.domain.deliveries import LEADS_TO_TIMES
 from makegood_notifications.domain.facts import Facts, More
 from makegood_notifications.domain.links import PATHS, Links
 from makegood_notifications.mail.wording import FOLDER, Wording

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from makegood_contracts import events as facts
 from makegood_contracts.ids import new_id
-from makegood_notifications.domain.delivering import Standing, caught_up
+from makegood_notifications.domain.deliveries import CurrentState, caught_up
 from makegood_notifications.domain.facts import Facts, More
 
 from .conftest import START, World
@@ -184,7 +184,7 @@ SAID = Facts(
     "s", "r", "m", "p", START, LATER, 60, "video", "UTC", "v", method="REQUEST", sequence=3,
     more=More(was_at=START - timedelta(hours=2), was_venue_id="v"),
 )  # fmt: skip
-NOW = Standing(
+NOW = CurrentState(
     "confirmed", LATER, LATER + timedelta(minutes=45), "w", time_zone="Asia/Tokyo", length_minutes=45,
     invitation_sequence=5,
 )  # fmt: skip
@@ -192,7 +192,7 @@ NOW = Standing(
 
 @pytest.mark.rule("CONF-1", "RESC-2")
 @pytest.mark.parametrize(
-    ("template", "standing", "expected"),
+    ("template", "state", "expected"),
     [
         ("session-confirmed", NOW, True),
         ("session-extended", NOW, True),
@@ -200,7 +200,7 @@ NOW = Standing(
         ("session-confirmed", replace(NOW, told_later=True), False),
         ("session-confirmed", replace(NOW, status="reserved"), False),
         ("session-confirmed", replace(NOW, status="cancelled"), False),
-        ("session-confirmed", Standing(), False),
+        ("session-confirmed", CurrentState(), False),
         ("session-moved-by-member", NOW, False),
         ("to-provider-moved", NOW, False),
         ("to-provider-scheduled", NOW, False),
@@ -212,14 +212,16 @@ NOW = Standing(
     ],
     ids=str,
 )
-def test_only_what_is_owed_and_not_told_otherwise_catches_up(template: str, standing: Standing, expected: bool) -> None:
-    now = caught_up(template, SAID, standing)
+def test_only_what_is_owed_and_not_told_otherwise_catches_up(
+    template: str, state: CurrentState, expected: bool
+) -> None:
+    now = caught_up(template, SAID, state)
     assert (now != SAID) is expected
     if expected:
         there = now.starts_at, now.ends_at, now.length_minutes, now.venue_id, now.time_zone, now.sequence
-        length, sequence = standing.length_minutes, standing.invitation_sequence
+        length, sequence = state.length_minutes, state.invitation_sequence
         assert there == (
-            standing.starts_at, standing.ends_at, length, standing.venue_id, standing.time_zone, sequence
+            state.starts_at, state.ends_at, length, state.venue_id, state.time_zone, sequence
         )  # fmt: skip
         assert now.more is not None
         assert now.more.elsewhere is (template == "session-moved-by-provider")
@@ -235,12 +237,12 @@ def test_moved_back_means_with_the_length_of_before(minutes: int, expected: bool
 
 
 def test_a_tentative_move_stays_one() -> None:
-    said, standing = replace(SAID, tentative=True), replace(NOW, status="reserved")
-    assert caught_up("session-moved-by-provider", said, standing).tentative
+    said, state = replace(SAID, tentative=True), replace(NOW, status="reserved")
+    assert caught_up("session-moved-by-provider", said, state).tentative
     assert caught_up("session-moved-by-provider", said, NOW) == said, "it was confirmed, which has a message of its own"
 
 
 def test_what_holds_is_said_as_it_was() -> None:
-    stands = Standing("confirmed", START, LATER, "v", time_zone="UTC", length_minutes=60, invitation_sequence=5)
+    stands = CurrentState("confirmed", START, LATER, "v", time_zone="UTC", length_minutes=60, invitation_sequence=5)
     assert caught_up("session-confirmed", SAID, stands) is SAID
     assert caught_up("session-confirmed", SAID, replace(stands, time_zone="Asia/Tokyo")) is SAID

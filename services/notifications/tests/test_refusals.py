@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from makegood_contracts import events as facts
-from makegood_notifications.mail.sender import Sender
+from makegood_notifications.delivery_worker import DeliveryWorker
 
 from .conftest import START, World, eventually
 
@@ -94,7 +94,7 @@ async def test_a_mail_that_is_put_off_is_tried_again(
         assert [tuple(row) for row in await eventually(put_off)] == [("queued", None, 1)]
         answers.clear()
         await world.rows("UPDATE deliveries SET next_attempt_at = clock_timestamp() WHERE status = 'queued'")
-        world.service.dependencies.sender.wake()
+        world.service.dependencies.email_worker.wake()
         await world.inbox.wait(1)
         await world.settled()
     assert [tuple(row) for row in await world.rows(EMAIL)] == [("sent", None, 2)]
@@ -112,16 +112,16 @@ async def test_what_is_about_us_is_waited_for_but_not_for_ever(
     await world.everybody()
     await world.reserved()
     answers[command] = answer
-    sender: Sender = world.service.dependencies.sender
+    email_worker: DeliveryWorker = world.service.dependencies.email_worker
     async with world.sending():
         await world.happen(world.missed())
 
         async def knocked() -> bool:
-            return bool(sender._knocks)
+            return bool(email_worker._knocks)
 
         await eventually(knocked)
         assert [row[0] for row in await world.rows(EMAIL)] == ["queued"]
-    sender._give_up_after = timedelta()
+    email_worker._give_up_after = timedelta()
     await world.rows("UPDATE deliveries SET next_attempt_at = now() WHERE status = 'queued'")
     async with world.sending():
         await world.settled()

@@ -13,7 +13,7 @@ from makegood_chassis.messaging.handlers import Due
 from makegood_contracts import events as facts
 from makegood_contracts.envelope import Cause
 from makegood_contracts.ids import new_id
-from makegood_notifications.domain.reminding import PATIENCE, Reminder, ask_at, reminders, reminds
+from makegood_notifications.domain.reminders import PATIENCE, Reminder, ask_at, reminders, reminds
 
 from .conftest import START, World
 from .test_changes import text, told

@@ -6,7 +6,7 @@ import json
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from makegood_notifications.store import persons
+from makegood_notifications.store import personal_data
 
 from .conftest import World
 
@@ -77,6 +77,6 @@ async def test_an_erased_person_s_orders_keep_no_words(world: World) -> None:
     rows = await world.rows("SELECT reason, sealed IS NOT NULL AS sealed FROM revocations")
     assert [(row["reason"], row["sealed"]) for row in rows] == [("", True)]
     async with world.service.database.transaction(world.received(world.missed()).cause) as unit:
-        await persons.erase(unit, world.member, unit.now, "person_asked", world.member)
+        await personal_data.erase(unit, world.member, unit.now, "person_asked", world.member)
     rows = await world.rows("SELECT reason, sealed FROM revocations")
     assert [tuple(row) for row in rows] == [("", None)]

@@ -18,7 +18,7 @@ from makegood_notifications.store import remarks
 from .conftest import START, World
 from .test_changes import text
 from .test_messages import parts
-from .test_persons import AT_ONCE
+from .test_personal_data import AT_ONCE
 
 pytestmark = pytest.mark.rule("CANC-1", "CANC-2", "NOTE-1", "SEC-3")
 

@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from makegood_notifications.domain.delivering import Standing, no_longer_true
+from makegood_notifications.domain.deliveries import CurrentState, no_longer_true
 from makegood_notifications.domain.facts import Facts, More
 
 from .conftest import START
@@ -25,39 +25,39 @@ ANY: dict[str, Any] = {
 
 @pytest.mark.rule("NOTE-3")
 @pytest.mark.parametrize(
-    ("template", "standing", "expected"),
+    ("template", "state", "expected"),
     [
-        ("session-confirmed", Standing("confirmed", START, LATER), False),
-        ("session-confirmed", Standing("confirmed", LATER, LATER), True),
-        ("session-confirmed", Standing("confirmed", START, LATER, "v"), True),
-        ("session-confirmed", Standing("reserved", START, LATER), False),
-        ("session-confirmed", Standing("completed", START, LATER), True),
-        ("session-confirmed", Standing(), False),
-        ("session-extended", Standing("completed", START, LATER), False),
-        ("session-extended", Standing("confirmed", START, START), True),
-        ("provider-missed", Standing("provider_missed", START, LATER), False),
-        ("provider-missed", Standing("completed", START, LATER), True),
-        ("outcome-corrected", Standing("completed", START, LATER), False),
-        ("outcome-corrected", Standing("cancelled", START, LATER), True),
-        ("reminder", Standing(), True),
-        ("reminder", Standing("confirmed", START, LATER), False),
-        ("to-provider-confirm", Standing("confirmed", START, LATER), True),
-        ("to-provider-outcome", Standing("confirmed", START, LATER), False),
-        ("to-provider-outcome", Standing("completed", START, LATER), True),
-        ("to-provider-outcome", Standing("provider_missed", START, LATER), True),
-        ("waitlist-offered", Standing(offer_open=False), True),
-        ("to-provider-changed", Standing(room_open=True), True),
-        ("to-provider-changed", Standing(room_open=False), False),
-        ("erasure-requested", Standing(erasure_pending=False), True),
-        ("erasure-requested", Standing(erasure_pending=True), False),
-        ("erasure-taken-back", Standing(erasure_pending=True), True),
-        ("invoice-issued", Standing("cancelled", START, LATER), False),
+        ("session-confirmed", CurrentState("confirmed", START, LATER), False),
+        ("session-confirmed", CurrentState("confirmed", LATER, LATER), True),
+        ("session-confirmed", CurrentState("confirmed", START, LATER, "v"), True),
+        ("session-confirmed", CurrentState("reserved", START, LATER), False),
+        ("session-confirmed", CurrentState("completed", START, LATER), True),
+        ("session-confirmed", CurrentState(), False),
+        ("session-extended", CurrentState("completed", START, LATER), False),
+        ("session-extended", CurrentState("confirmed", START, START), True),
+        ("provider-missed", CurrentState("provider_missed", START, LATER), False),
+        ("provider-missed", CurrentState("completed", START, LATER), True),
+        ("outcome-corrected", CurrentState("completed", START, LATER), False),
+        ("outcome-corrected", CurrentState("cancelled", START, LATER), True),
+        ("reminder", CurrentState(), True),
+        ("reminder", CurrentState("confirmed", START, LATER), False),
+        ("to-provider-confirm", CurrentState("confirmed", START, LATER), True),
+        ("to-provider-outcome", CurrentState("confirmed", START, LATER), False),
+        ("to-provider-outcome", CurrentState("completed", START, LATER), True),
+        ("to-provider-outcome", CurrentState("provider_missed", START, LATER), True),
+        ("waitlist-offered", CurrentState(offer_open=False), True),
+        ("to-provider-changed", CurrentState(room_open=True), True),
+        ("to-provider-changed", CurrentState(room_open=False), False),
+        ("erasure-requested", CurrentState(erasure_pending=False), True),
+        ("erasure-requested", CurrentState(erasure_pending=True), False),
+        ("erasure-taken-back", CurrentState(erasure_pending=True), True),
+        ("invoice-issued", CurrentState("cancelled", START, LATER), False),
     ],
     ids=str,
 )
-def test_each_template_has_its_truth(template: str, standing: Standing, expected: bool) -> None:
+def test_each_template_has_its_truth(template: str, state: CurrentState, expected: bool) -> None:
     said = Facts(**ANY, starts_at=START, ends_at=LATER, time_zone="UTC", more=More(outcome="completed"))
-    assert no_longer_true(template, said, standing, now=START - timedelta(days=1)) is expected
+    assert no_longer_true(template, said, state, now=START - timedelta(days=1)) is expected
 
 
 AS_SAID: dict[str, Any] = {"starts_at": START, "ends_at": LATER, "venue_id": "v", "time_zone": "UTC"}
@@ -80,7 +80,7 @@ SAY_WHEN_AND_WHERE = {  # and how the session stands that they tell of
 @pytest.mark.parametrize("changed", [None, *OTHERWISE])
 def test_whatever_is_said_of_time_and_place_must_be_so(template: str, changed: str | None) -> None:
     said = Facts(**{**ANY, "modality": "in_person"}, **AS_SAID)
-    now = Standing(SAY_WHEN_AND_WHERE[template], **AS_SAID)
+    now = CurrentState(SAY_WHEN_AND_WHERE[template], **AS_SAID)
     if changed is not None:
         now = replace(now, **{changed: OTHERWISE[changed]})
     assert no_longer_true(template, said, now, now=START - timedelta(days=1)) is (changed is not None)
@@ -98,7 +98,7 @@ def test_whatever_is_said_of_time_and_place_must_be_so(template: str, changed: s
 )
 def test_news_of_a_zone_that_was_changed_again_is_not_sent(template: str, more: More | None, expected: bool) -> None:
     said = Facts(**ANY, **{**AS_SAID, "time_zone": "Asia/Tokyo"}, more=more)
-    stands = Standing("confirmed", **AS_SAID)
+    stands = CurrentState("confirmed", **AS_SAID)
     assert no_longer_true(template, said, stands, now=START - timedelta(days=1)) is expected
 
 
@@ -107,4 +107,6 @@ def test_news_of_a_zone_that_was_changed_again_is_not_sent(template: str, more: 
 def test_that_the_provider_has_yet_to_confirm_is_not_said_once_they_have(template: str) -> None:
     said = Facts(**ANY, **AS_SAID, tentative=True)
     for status, expected in (("reserved", False), ("confirmed", True)):
-        assert no_longer_true(template, said, Standing(status, **AS_SAID), now=START - timedelta(days=1)) is expected
+        assert (
+            no_longer_true(template, said, CurrentState(status, **AS_SAID), now=START - timedelta(days=1)) is expected
+        )

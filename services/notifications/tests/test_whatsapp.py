@@ -17,7 +17,7 @@ from makegood_notifications.whatsapp.cloud_api import Account, CloudApi, Templat
 from makegood_notifications.whatsapp.registration import templates
 
 from .conftest import WhatsAppSide, World, eventually
-from .test_sending import extended
+from .test_delivery_worker import extended
 
 MESSAGE = TemplateMessage(
     "4930123456", "makegood_reminder", "en", ("Dr. Grace", "Tuesday\n at  ten"), "sessions/s", "d-1"
@@ -162,7 +162,7 @@ async def test_whatsapp_being_away_holds_up_no_mail_and_is_tried_again(world: Wo
         assert len(await world.inbox.wait(2)) == 2
 
         async def knocked() -> bool:
-            return bool(world.service.dependencies.whatsapp._knocks)
+            return bool(world.service.dependencies.whatsapp_worker._knocks)
 
         await eventually(knocked)
         await world.register(world.member, "Ada", world.ada, phone="+49 30 55555", channels={"whatsapp": True})
@@ -178,16 +178,16 @@ async def test_a_message_whose_sender_died_midway_is_not_sent_twice(
     """The API cannot be told that a message comes again."""
     await world.only_member(phone="+49 30 55555", channels={"whatsapp": True})
     await world.confirmed()
-    sender = world.service.dependencies.whatsapp
-    real = sender._finish.submit
+    worker = world.service.dependencies.whatsapp_worker
+    real = worker._finish.submit
 
     async def crash(outcome: Any) -> None:
         raise RuntimeError("the process dies here")
 
-    monkeypatch.setattr(sender._finish, "submit", crash)
+    monkeypatch.setattr(worker._finish, "submit", crash)
     async with world.sending():
         await eventually(world.whatsapp.messages)
-    monkeypatch.setattr(sender._finish, "submit", real)
+    monkeypatch.setattr(worker._finish, "submit", real)
     await world.rows("UPDATE deliveries SET next_attempt_at = clock_timestamp() WHERE status = 'queued'")
     async with world.sending():
         await world.settled()

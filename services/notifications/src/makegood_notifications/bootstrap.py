@@ -13,6 +13,7 @@ from makegood_chassis.personal_data.maintenance import keep_sealed
 from makegood_chassis.service import Service, base
 
 from makegood_notifications.api.app import make_app
+from makegood_notifications.delivery_worker import DeliveryWorker
 from makegood_notifications.dependencies import Dependencies
 from makegood_notifications.domain.links import Links
 from makegood_notifications.handlers.credits import CreditMessages
@@ -22,10 +23,9 @@ from makegood_notifications.handlers.reminders import Reminding
 from makegood_notifications.handlers.rooms import RoomMessages, RoomModel
 from makegood_notifications.handlers.routing import Handlers, event_handlers
 from makegood_notifications.handlers.sessions import SessionMessages
-from makegood_notifications.handlers.telling import Outlets, Teller
+from makegood_notifications.handlers.telling import Channels, Notifier
 from makegood_notifications.mail import unsubscribing
 from makegood_notifications.mail.carrier import EmailCarrier
-from makegood_notifications.mail.sender import Sender
 from makegood_notifications.mail.smtp import Mailer, SmtpMailer, SmtpServer
 from makegood_notifications.mail.wording import Wording
 from makegood_notifications.settings import NotificationsSettings
@@ -60,33 +60,33 @@ def bootstrap(
         unsubscribe_url=settings.public_base_url.rstrip("/") + unsubscribing.PATH,
     )
     news = News(database)
-    sender = Sender(database, email, news, give_up_after=give_up_after)
-    whatsapp_sender = Sender(
+    email_worker = DeliveryWorker(database, email, news, give_up_after=give_up_after)
+    whatsapp_worker = DeliveryWorker(
         database, WhatsAppCarrier(whatsapp or whatsapp_account(settings), wording), news, give_up_after=give_up_after
     )
 
     def wake_streams(people: Iterable[str]) -> None:
         signals.send({f"stream:{person}": True for person in people})
 
-    teller = Teller(wording, Outlets(sender, whatsapp_sender.wake, wake_streams))
-    credits_ = CreditMessages(teller)
+    notifier = Notifier(wording, Channels(email_worker, whatsapp_worker.wake, wake_streams))
+    credits_ = CreditMessages(notifier)
     streams = Streams(signals, each=settings.person_streams, total=settings.streams_at_once)
     rooms, plans = RoomModel(signals), PlanModel(signals)
 
     async def send(service: Service[Dependencies]) -> None:
-        await sender.run()
+        await email_worker.run()
 
     async def send_by_whatsapp(service: Service[Dependencies]) -> None:
-        await whatsapp_sender.run()
+        await whatsapp_worker.run()
 
     events = event_handlers(
         Handlers(
             rooms=rooms,
             plans=plans,
-            sessions=SessionMessages(teller, credits_),
-            room_messages=RoomMessages(rooms, teller),
+            sessions=SessionMessages(notifier, credits_),
+            room_messages=RoomMessages(rooms, notifier),
             credits=credits_,
-            waitlist=WaitlistMessages(plans, teller),
+            waitlist=WaitlistMessages(plans, notifier),
         )
     )
     news.expect({kind.topic.name for kind in events})
@@ -98,13 +98,13 @@ def bootstrap(
         database=database,
         signals=signals,
         events=events,
-        deadlines={**Reminding(teller, news).handlers, ERASURE: on_erasure_due},
+        deadlines={**Reminding(notifier, news).handlers, ERASURE: on_erasure_due},
         migrations=MIGRATIONS,
         grants=GRANTS,
         dependencies=Dependencies(
             wording,
-            sender,
-            whatsapp_sender,
+            email_worker,
+            whatsapp_worker,
             streams,
             settings.public_base_url.rstrip("/"),
             timedelta(hours=settings.contact_confirm_hours),

@@ -10,7 +10,7 @@ from typing import Protocol
 
 from makegood_contracts.events.deliveries import Channel
 
-from makegood_notifications.store.deliveries import Taken
+from makegood_notifications.store.deliveries import LeasedDelivery
 
 
 class Trouble(Exception):
@@ -39,10 +39,10 @@ class Carrier(Protocol):
     @property
     def channel(self) -> Channel: ...
 
-    def hindrance(self, delivery: Taken) -> tuple[str, str] | None:
+    def hindrance(self, delivery: LeasedDelivery) -> tuple[str, str] | None:
         """(`skipped` or `failed`, reason) if the person is not to be told by this channel; None: they are."""
 
-    async def send(self, delivery: Taken) -> None:
+    async def send(self, delivery: LeasedDelivery) -> None:
         """Composes the message and hands it over. Raises Unreachable, PutOff, Late or Refused."""
 
     async def close(self) -> None:

@@ -7,7 +7,7 @@ from datetime import timedelta
 
 from makegood_chassis.personal_data.master_keys import MasterKeys
 
-from makegood_notifications.mail.sender import Sender
+from makegood_notifications.delivery_worker import DeliveryWorker
 from makegood_notifications.mail.wording import Wording
 from makegood_notifications.streams import Streams
 
@@ -17,8 +17,8 @@ class Dependencies:
     """What `bootstrap` made."""
 
     wording: Wording
-    sender: Sender
-    whatsapp: Sender
+    email_worker: DeliveryWorker
+    whatsapp_worker: DeliveryWorker
     streams: Streams
     base_url: str
     """The gateway's address as people's devices see it, without a slash at its end."""

@@ -19,10 +19,10 @@ from makegood_chassis.service import Service
 from makegood_notifications.api.lookup import session_of
 from makegood_notifications.api.models import FeedView, PersonId
 from makegood_notifications.dependencies import Dependencies
-from makegood_notifications.domain.invitations import standing
+from makegood_notifications.domain.invitations import calendar_status
 from makegood_notifications.domain.venues import Venues
 from makegood_notifications.mail.published import Appointment, published
-from makegood_notifications.store import feeds, people, read_models, venues
+from makegood_notifications.store import contacts, feeds, read_models, venues
 from makegood_notifications.store.read_models import Session
 
 router = APIRouter(tags=["calendar"])
@@ -56,10 +56,10 @@ async def read_session_calendar(
     reader = access.caller.subject
     async with service.database.reading() as queries:
         await log.record(queries, access, role, session.member_id, session.provider_id, entity=f"session:{session.id}")
-        names = await people.names(queries, {session.member_id, session.provider_id})
-        known = await people.preferences(queries, {reader})
+        names = await contacts.names(queries, {session.member_id, session.provider_id})
+        known = await contacts.preferences(queries, {reader})
         places = await venues.find(queries, {session.venue_id})
-    locale = known.get(reader, people.NOTHING_SAID).locale
+    locale = known.get(reader, contacts.DEFAULT_PREFERENCES).locale
     content = published(_appointments(service, [session], reader, names, places, locale), made_at=datetime.now(UTC))
     return Response(
         content, media_type=_ICS, headers={"Content-Disposition": f'attachment; filename="session-{session.id}.ics"'}
@@ -124,13 +124,13 @@ async def read_calendar_feed(
             raise not_found("calendar")
         sessions = await read_models.sessions_of(queries, person_id, service.clock.now() - KEPT)
         parties = {party for session in sessions for party in (session.member_id, session.provider_id)}
-        names = await people.names(queries, parties)
-        known = await people.preferences(queries, {person_id})
+        names = await contacts.names(queries, parties)
+        known = await contacts.preferences(queries, {person_id})
         places = await venues.find(queries, {session.venue_id for session in sessions})
         # Whoever has the address sees whom its owner meets, as the owner.
         seen = Accesses(request.scope, context(request).request_id, person_id, BY_ADDRESS, "calendar.feed")
         await seen.write(queries, [(person, None) for person in sorted(parties | {person_id})])
-    locale = known.get(person_id, people.NOTHING_SAID).locale
+    locale = known.get(person_id, contacts.DEFAULT_PREFERENCES).locale
     appointments = _appointments(service, sessions, person_id, names, places, locale)
     content = published(appointments, made_at=datetime.now(UTC), name=NAME)
     return Response(content, media_type=_ICS, headers={"Cache-Control": "private, max-age=300"})
@@ -155,7 +155,7 @@ def _appointments(
             starts_at=session.starts_at,
             ends_at=session.ends_at,
             sequence=session.invitation_sequence or 0,
-            standing=standing(session.status),
+            calendar_status=calendar_status(session.status),
             text=dependencies.wording.appointment(
                 facts, session.status, other=names.get(other, ""), locale=locale, to=to, venues=places
             ),

@@ -19,7 +19,7 @@ from makegood_notifications.dependencies import Dependencies
 from makegood_notifications.domain.allowances import ADDRESS_CHANGE
 from makegood_notifications.domain.contacts import hash_of, same_address
 from makegood_notifications.handlers.account import ask_to_confirm
-from makegood_notifications.store import contact_changes, people, remarks
+from makegood_notifications.store import contact_changes, contacts, remarks
 
 router = APIRouter(tags=["contact"])
 
@@ -47,10 +47,10 @@ async def save_contact(
     role = access.require("person", person_id=person_id)
     dependencies: Dependencies = request.app.state.service.dependencies
     async with mutation.unit() as unit:
-        before = await people.find(unit, person_id, lock=True)
+        before = await contacts.find(unit, person_id, lock=True)
         mutation.expect_version(before.version if before else 0)
         waits = before is not None and not same_address(before.email, body.email)
-        contact = people.Contact(
+        contact = contacts.Contact(
             name=body.name,
             email=before.email if waits and before else body.email,
             phone=body.phone,
@@ -60,7 +60,7 @@ async def save_contact(
             by_whatsapp=body.channels.whatsapp,
             by_chat=body.channels.chat,
         )
-        saved = await people.save(unit, person_id, contact, unit.now)
+        saved = await contacts.save(unit, person_id, contact, unit.now)
         if before is None:
             await remarks.publish_keys(unit, [person_id])
         await log.record(unit, access, role, person_id)
@@ -91,13 +91,13 @@ async def confirm_address(
     """With the secret out of the link, once. Only the person themself: who merely reads the mail cannot."""
     role = access.require("person", person_id=person_id)
     async with mutation.unit() as unit:
-        contact = await people.find(unit, person_id, lock=True)
+        contact = await contacts.find(unit, person_id, lock=True)
         if contact is None:
             raise not_found("contact")
         email = await contact_changes.confirm(unit, person_id, hash_of(body.token))
         if email is None:
             raise Problem("confirmation-invalid")
-        saved = await people.save(unit, person_id, replace(contact, email=email), unit.now)
+        saved = await contacts.save(unit, person_id, replace(contact, email=email), unit.now)
         await log.record(unit, access, role, person_id)
         return mutation.answer(200, _view(saved, None), version=saved.version, personal_of=person_id)
 
@@ -113,7 +113,7 @@ async def read_contact(
     """The person's own contact; nobody else reads it."""
     role = access.require("person", person_id=person_id)
     async with request.app.state.service.database.reading() as queries:
-        contact = await people.find(queries, person_id)
+        contact = await contacts.find(queries, person_id)
         if contact is not None:
             pending = await contact_changes.pending(queries, person_id, request.app.state.service.clock.now())
             await log.record(queries, access, role, person_id)
@@ -123,7 +123,7 @@ async def read_contact(
     return _view(contact, pending)
 
 
-def _view(contact: people.Contact, pending: str | None) -> ContactView:
+def _view(contact: contacts.Contact, pending: str | None) -> ContactView:
     channels = ChannelsView(email=contact.by_email, whatsapp=contact.by_whatsapp, chat=contact.by_chat)
     return ContactView(
         name=contact.name,

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from makegood_notifications.api.models import Channel, DeliveryStatus, ErasureReason, ErasureState, MessageKind
-from makegood_notifications.domain.reminding import HandChannel
+from makegood_notifications.domain.reminders import HandChannel
 
 ENUMS: Final[Mapping[str, Any]] = {
     "DeliveryChannel": Channel,

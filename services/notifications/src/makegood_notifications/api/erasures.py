@@ -17,7 +17,7 @@ from makegood_notifications.dependencies import Dependencies
 from makegood_notifications.domain.facts import More
 from makegood_notifications.handlers.account import ERASURE_REQUESTED, ERASURE_TAKEN_BACK, tell_of_erasure
 from makegood_notifications.handlers.erasures import ERASURE, erase
-from makegood_notifications.store import erasures, people
+from makegood_notifications.store import contacts, erasures
 
 router = APIRouter(tags=["personal data"])
 
@@ -61,7 +61,7 @@ async def request_erasure(
     if now and reason != LAW:
         raise invalid("#/now", f"Without the wait only with `reason={LAW}`.", where="query")
     async with mutation.unit() as unit:
-        contact = await people.find(unit, person_id, lock=True)
+        contact = await contacts.find(unit, person_id, lock=True)
         mutation.expect_version(contact.version if contact else 0)
         await log.record(unit, access, role, person_id)
         if now:
@@ -107,7 +107,7 @@ async def withdraw_erasure(
     role = access.require("person", person_id=person_id)
     dependencies: Dependencies = request.app.state.service.dependencies
     async with mutation.unit() as unit:
-        contact = await people.find(unit, person_id, lock=True)
+        contact = await contacts.find(unit, person_id, lock=True)
         taken_back = await erasures.take_back(unit, person_id, own=role != "support")
         if taken_back:
             unit.set_deadline(ERASURE, person_id, None)

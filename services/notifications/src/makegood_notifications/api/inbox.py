@@ -14,7 +14,7 @@ from makegood_contracts.ids import is_id
 
 from makegood_notifications.api.models import InAppView, PersonId
 from makegood_notifications.dependencies import Dependencies
-from makegood_notifications.store import deliveries, people
+from makegood_notifications.store import contacts, deliveries
 from makegood_notifications.store.deliveries import InApp
 
 router = APIRouter(tags=["in-app messages"])
@@ -39,9 +39,9 @@ async def list_in_app_messages(
     dependencies: Dependencies = service.dependencies
     async with service.database.reading() as queries:
         await log.record(queries, access, role, person_id)
-        known = await people.preferences(queries, {person_id})
+        known = await contacts.preferences(queries, {person_id})
         rows = await deliveries.in_app(queries, person_id, before=before[0] if before else None, limit=limit + 1)
-    locale = known.get(person_id, people.NOTHING_SAID).locale
+    locale = known.get(person_id, contacts.DEFAULT_PREFERENCES).locale
 
     def view(message: InApp) -> InAppView:
         to = "provider" if message.facts.provider_id == person_id else "member"

@@ -22,7 +22,7 @@ from makegood_notifications.api.pace import not_too_often
 from makegood_notifications.dependencies import Dependencies
 from makegood_notifications.domain.allowances import TIME_REQUEST
 from makegood_notifications.domain.plans import ready_lengths
-from makegood_notifications.store import chat, people, plans
+from makegood_notifications.store import chat, contacts, plans
 from makegood_notifications.store.read_models import Room
 
 router = APIRouter(tags=["chat"])
@@ -104,8 +104,8 @@ async def request_time(
         if isinstance(lengths, str):
             raise Problem(lengths)
         await not_too_often(unit, TIME_REQUEST, room.id)
-        preferences = await people.preferences(unit, {room.member_id})
-        locale = preferences.get(room.member_id, people.NOTHING_SAID).locale
+        preferences = await contacts.preferences(unit, {room.member_id})
+        locale = preferences.get(room.member_id, contacts.DEFAULT_PREFERENCES).locale
         text = dependencies.wording.time_request(lengths, locale)
         await log.record(unit, access, role, room.member_id, room.provider_id, entity=f"room:{room.id}")
         view = await write(service, unit, room, access.caller.subject, text, template="time-request")

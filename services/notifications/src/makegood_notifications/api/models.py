@@ -13,7 +13,7 @@ from makegood_chassis.http.names import Name
 from makegood_contracts.zones import zone_names
 from pydantic import AfterValidator, Field, StringConstraints
 
-from makegood_notifications.domain.reminding import HandChannel
+from makegood_notifications.domain.reminders import HandChannel
 from makegood_notifications.phone_numbers import e164
 
 LONGEST_TEXT = 4000

@@ -14,7 +14,7 @@ from makegood_chassis.http.rights import Access, operation
 from makegood_chassis.service import Service
 
 from makegood_notifications.api.models import ExportView, PersonId
-from makegood_notifications.store import persons
+from makegood_notifications.store import personal_data
 
 router = APIRouter(tags=["personal data"])
 
@@ -39,7 +39,7 @@ async def export_personal_data(
     service: Service = request.app.state.service
     async with service.database.reading() as queries:
         await log.record(queries, access, role, person_id)
-        held = await persons.singles(queries, person_id)
+        held = await personal_data.singles(queries, person_id)
     first = {"person_id": person_id, "exported_at": service.clock.now(), **held}
     return StreamingResponse(_export(service.database, person_id, first), media_type="application/json")
 
@@ -47,10 +47,10 @@ async def export_personal_data(
 async def _export(database: Database, person_id: str, first: dict[str, Any]) -> AsyncIterator[bytes]:
     """The JSON of an ExportView, list by list. One that breaks off is no JSON, so nobody takes it for the whole."""
     yield _encode(first)[:-1]
-    for name in persons.LISTS:
+    for name in personal_data.LISTS:
         yield b",%b:[" % _encode(name)
         between = b""
-        async for rows in persons.pages(database, person_id, name):
+        async for rows in personal_data.pages(database, person_id, name):
             yield between + _encode(rows)[1:-1]
             between = b","
         yield b"]"

@@ -21,8 +21,8 @@ from makegood_notifications.dependencies import Dependencies
 from makegood_notifications.domain.allowances import REMINDER
 from makegood_notifications.domain.origin import Origin
 from makegood_notifications.domain.plans import reminder_channels
-from makegood_notifications.domain.reminding import why_no_reminder
-from makegood_notifications.store import people, plans, read_models
+from makegood_notifications.domain.reminders import why_no_reminder
+from makegood_notifications.store import contacts, plans, read_models
 from makegood_notifications.store.outgoing import Outgoing
 from makegood_notifications.whatsapp.cloud_api import number_of
 
@@ -54,7 +54,7 @@ async def send_reminder(
         if session is None:
             raise not_found("session")
         await log.record(unit, access, role, session.member_id, entity=f"session:{session.id}")
-        contact = await people.find(unit, session.member_id)
+        contact = await contacts.find(unit, session.member_id)
         enrolments = await plans.enrolments_of(unit, session.member_id)
         by_email = body.channel == "email"
         reachable = contact is not None and (
@@ -81,7 +81,7 @@ async def send_reminder(
             delivery_id, origin, session.member_id, body.channel, "reminder", session.told(), subject=subject
         )
         await outgoing.write(unit)
-        unit.after_commit((dependencies.sender if by_email else dependencies.whatsapp).wake)
+        unit.after_commit((dependencies.email_worker if by_email else dependencies.whatsapp_worker).wake)
         view = DeliveryView(
             id=delivery_id,
             person_id=session.member_id,

@@ -19,7 +19,7 @@ from makegood_chassis.service import Service
 from makegood_notifications.api.stream_models import StreamEvent
 from makegood_notifications.dependencies import Dependencies
 from makegood_notifications.store import stream
-from makegood_notifications.store.stream import Entry, Position
+from makegood_notifications.store.stream import Position, StreamEntry
 from makegood_notifications.streams import OpenStream
 
 router = APIRouter(tags=["stream"])
@@ -96,7 +96,7 @@ async def _events(
     look = LOOK if not service.signals.connected else SELDOM
     behind = resumed
     async with streams.following(stream):
-        yield b"retry: %d\n" % RETRY + _event(Entry(after, "stream.opened", {"resumed": resumed}))
+        yield b"retry: %d\n" % RETRY + _event(StreamEntry(after, "stream.opened", {"resumed": resumed}))
         spoke, pause = loop.time(), look
         while not stream.over and stream.closed_because is None and time.time() < caller.until:
             try:
@@ -122,7 +122,7 @@ class _Forgotten(Exception):
     """Something was pruned before a client app that had come back could be shown it."""
 
 
-async def _look(service: Service, person_id: str, after: Position, *, behind: bool) -> Sequence[Entry] | None:
+async def _look(service: Service, person_id: str, after: Position, *, behind: bool) -> Sequence[StreamEntry] | None:
     """What there is for the person; None if the database is away. `behind`: the client app has not caught up yet."""
     try:
         async with service.database.reading() as queries:
@@ -136,5 +136,5 @@ async def _look(service: Service, person_id: str, after: Position, *, behind: bo
     return found
 
 
-def _event(entry: Entry) -> bytes:
+def _event(entry: StreamEntry) -> bytes:
     return b"id: %b\nevent: %b\ndata: %b\n\n" % (entry.position.text.encode(), entry.kind.encode(), _encode(entry.data))

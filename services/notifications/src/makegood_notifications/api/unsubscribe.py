@@ -18,8 +18,8 @@ from makegood_chassis.service import Service
 from makegood_notifications.dependencies import Dependencies
 from makegood_notifications.mail.unsubscribing import LONGEST, PATH, UnsubscribeLink
 from makegood_notifications.mail.wording import FOLDER
-from makegood_notifications.store import people
-from makegood_notifications.store.people import Contact
+from makegood_notifications.store import contacts
+from makegood_notifications.store.contacts import Contact
 
 router = APIRouter(tags=["contact"])
 
@@ -71,7 +71,7 @@ async def unsubscribe(token: Token, request: Request) -> Response:
     service: Service[Dependencies] = request.app.state.service
     async with service.database.transaction(context(request).cause) as unit:
         person_id, contact = await _person(request, unit, token)
-        contact = await people.end_mails(unit, person_id, unit.now) or contact
+        contact = await contacts.end_mails(unit, person_id, unit.now) or contact
         seen = Accesses(request.scope, context(request).request_id, person_id, BY_LINK, "contact.unsubscribe")
         await seen.write(unit, [(person_id, None)])
     return _page(request, contact)
@@ -81,7 +81,7 @@ async def _person(request: Request, queries: Queries, token: str) -> tuple[str, 
     """Whose link it is. Raises 404 for one that is forged, or was made for an address that is theirs no longer."""
     dependencies: Dependencies = request.app.state.service.dependencies
     link = UnsubscribeLink.parse(token)
-    contact = await people.find(queries, link.person_id) if link is not None else None
+    contact = await contacts.find(queries, link.person_id) if link is not None else None
     if link is None or contact is None or not link.fits(dependencies.master_keys, contact.email):
         raise not_found("link")
     return link.person_id, contact

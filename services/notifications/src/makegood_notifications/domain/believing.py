@@ -11,7 +11,7 @@ from makegood_contracts.events.sessions import SessionFact
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class KnownAppointment:
     """A session as it is known here: whose it is and when."""
 
     room_id: str
@@ -21,7 +21,7 @@ class Standing:
     ends_at: datetime
 
 
-def disbelieved(event: SessionFact, known: Standing | None, now: datetime) -> FactRefusal | None:
+def disbelieved(event: SessionFact, known: KnownAppointment | None, now: datetime) -> FactRefusal | None:
     """Why nobody is told of the event; None where it can be. Of a session not heard of before the event's own times count."""
     if known is None:
         starts_at, ends_at = event.starts_at, event.ends_at

@@ -25,7 +25,7 @@ ENDINGS: Final = (SessionCancelled, SessionDeclined, SessionExpired, ProviderMis
 CHANGES: Final = (SessionMoved, SessionExtended, SessionZoneChanged)
 """Changes of an appointment that stays in the calendar."""
 
-Standing = Literal["TENTATIVE", "CONFIRMED", "CANCELLED"]
+CalendarStatus = Literal["TENTATIVE", "CONFIRMED", "CANCELLED"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +60,7 @@ def next_invitation(event: SessionFact, sequence: int | None, *, again: bool = F
     return None
 
 
-_STANDINGS: Final[dict[str, Standing]] = {
+_CALENDAR_STATUSES: Final[dict[str, CalendarStatus]] = {
     "reserved": "TENTATIVE",
     "confirmed": "CONFIRMED",
     "completed": "CONFIRMED",
@@ -68,7 +68,7 @@ _STANDINGS: Final[dict[str, Standing]] = {
 }
 
 
-def standing(status: str) -> Standing:
+def calendar_status(status: str) -> CalendarStatus:
     """The STATUS of a session in the calendar that a person follows. A no-show stays there, apart from what was cancelled
     (NOSH-1)."""
-    return _STANDINGS.get(status, "CANCELLED")
+    return _CALENDAR_STATUSES.get(status, "CANCELLED")

@@ -15,8 +15,8 @@ from makegood_notifications.domain.facts import Facts, More
 from makegood_notifications.domain.origin import Origin
 from makegood_notifications.store import allowances, contact_changes
 from makegood_notifications.store.contact_changes import ContactChange
+from makegood_notifications.store.contacts import Contact
 from makegood_notifications.store.outgoing import Outgoing
-from makegood_notifications.store.people import Contact
 
 ERASURE_REQUESTED = "erasure-requested"
 ERASURE_TAKEN_BACK = "erasure-taken-back"
@@ -68,4 +68,4 @@ async def tell(
     subject = dependencies.wording.subject(template, contact.locale)
     outgoing.delivery(new_id(), origin, person_id, "email", template, facts, subject=subject)
     await outgoing.write(unit)
-    unit.after_commit(dependencies.sender.wake)
+    unit.after_commit(dependencies.email_worker.wake)

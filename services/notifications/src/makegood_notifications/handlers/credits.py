@@ -29,10 +29,10 @@ from makegood_notifications.domain.announcements import (
 )
 from makegood_notifications.domain.facts import Facts, More
 from makegood_notifications.domain.origin import origin_of
-from makegood_notifications.handlers.telling import Teller
-from makegood_notifications.store import deliveries, people, read_models, returns, venues
+from makegood_notifications.handlers.telling import Notifier
+from makegood_notifications.store import contacts, deliveries, read_models, returns, venues
+from makegood_notifications.store.contacts import DEFAULT_PREFERENCES
 from makegood_notifications.store.outgoing import Outgoing
-from makegood_notifications.store.people import NOTHING_SAID
 from makegood_notifications.store.returns import ReturnToTell
 
 _CHARGES: Final[Mapping[type[Event], Announcement]] = {
@@ -45,14 +45,14 @@ _CHARGES: Final[Mapping[type[Event], Announcement]] = {
 class CreditMessages:
     """Tells people of credits and invoices."""
 
-    def __init__(self, teller: Teller) -> None:
-        self._teller = teller
+    def __init__(self, notifier: Notifier) -> None:
+        self._notifier = notifier
 
     async def changed(self, batch: Sequence[Received[Any]], unit: UnitOfWork) -> None:
         """A movement of a member's credits, or of an invoice, that only their stream tells of."""
         outgoing = Outgoing()
         _stream(batch, unit, outgoing)
-        await self._teller.write(outgoing, unit)
+        await self._notifier.write(outgoing, unit)
 
     async def returned(self, batch: Sequence[Received[CreditReturned]], unit: UnitOfWork) -> None:
         """The chat tells that the credit came back (ROOM-4); a session not heard of yet is told of once it is."""
@@ -65,13 +65,13 @@ class CreditMessages:
         whose = {received.id: received.event.member_id for received in batch}
         await self._tell_returns(told, unit, outgoing, whose=whose, keep=True)
         _stream(batch, unit, outgoing)
-        await self._teller.write(outgoing, unit)
+        await self._notifier.write(outgoing, unit)
 
     async def corrected(self, batch: Sequence[Received[CreditCorrected]], unit: UnitOfWork) -> None:
         """The chat tells what a correction made of a session's credit (MISS-5)."""
         outgoing = Outgoing()
         sessions = await read_models.find_sessions(unit, [received.event.session_id for received in batch])
-        members = await people.preferences(unit, {received.event.member_id for received in batch})
+        members = await contacts.preferences(unit, {received.event.member_id for received in batch})
         places = await venues.find(unit, {session.venue_id for session in sessions.values()})
         for received in batch:
             session = sessions.get(received.event.session_id)
@@ -81,20 +81,20 @@ class CreditMessages:
                 unit.refuse(received.id, "not-its-parties")
                 continue
             facts = session.told(More(state=received.event.state))
-            member = members.get(session.member_id, NOTHING_SAID)
-            self._teller.system_message(
+            member = members.get(session.member_id, DEFAULT_PREFERENCES)
+            self._notifier.system_message(
                 "credit-corrected", session.member_id, facts, member.locale, origin_of(received), unit, outgoing,
                 member.chat, places,
             )  # fmt: skip
         _stream(batch, unit, outgoing)
-        await self._teller.write(outgoing, unit)
+        await self._notifier.write(outgoing, unit)
 
     async def invoice_due(self, batch: Sequence[Received[InvoiceIssued | InvoiceOverdue]], unit: UnitOfWork) -> None:
         """The member is told what they owe and until when (EXT-1, CRED-7)."""
         outgoing = Outgoing()
         await self._tell_charges(batch, unit, outgoing)
         _stream(batch, unit, outgoing)
-        await self._teller.write(outgoing, unit)
+        await self._notifier.write(outgoing, unit)
 
     async def _tell_charges(
         self,
@@ -104,7 +104,7 @@ class CreditMessages:
     ) -> None:
         wanted = [received.event.session_id for received in batch if received.event.session_id is not None]
         sessions = await read_models.find_sessions(unit, wanted)
-        members = await people.preferences(unit, {received.event.member_id for received in batch})
+        members = await contacts.preferences(unit, {received.event.member_id for received in batch})
         for received in batch:
             event = received.event
             announcement = _CHARGES[type(event)]
@@ -123,8 +123,8 @@ class CreditMessages:
                 unit.refuse(received.id, "not-its-terms")
                 continue
             nothing = Facts(event.session_id, "", event.member_id, "", unit.now, unit.now, 0, "", "UTC", more=more)
-            member = members.get(event.member_id, NOTHING_SAID)
-            self._teller.tell(
+            member = members.get(event.member_id, DEFAULT_PREFERENCES)
+            self._notifier.tell(
                 announcement,
                 session.told(more) if session else nothing,
                 origin_of(received),
@@ -146,12 +146,12 @@ class CreditMessages:
         if refunded:
             await self._tell_charges(refunded, unit, outgoing)  # type: ignore[arg-type]
         _stream(batch, unit, outgoing)
-        await self._teller.write(outgoing, unit)
+        await self._notifier.write(outgoing, unit)
 
     async def refunded(self, batch: Sequence[Received[PaymentRefunded]], unit: UnitOfWork) -> None:
         """CRED-6: the member is told of money that was not accepted and goes back."""
         outgoing = Outgoing()
-        members = await people.preferences(unit, {received.event.member_id for received in batch})
+        members = await contacts.preferences(unit, {received.event.member_id for received in batch})
         for received in batch:
             event = received.event
             if event.amount_minor <= 0 or event.currency not in currency_codes():
@@ -160,10 +160,10 @@ class CreditMessages:
             more = More(amount_minor=event.amount_minor, currency=event.currency)
             facts = Facts(None, "", event.member_id, "", unit.now, unit.now, 0, "", "UTC", more=more)
             announcement = INVOICE_REFUNDED if event.purchase_id is None else PURCHASE_REFUNDED
-            member = members.get(event.member_id, NOTHING_SAID)
-            self._teller.tell(announcement, facts, origin_of(received), member, member.locale, unit, outgoing)
+            member = members.get(event.member_id, DEFAULT_PREFERENCES)
+            self._notifier.tell(announcement, facts, origin_of(received), member, member.locale, unit, outgoing)
         _stream(batch, unit, outgoing)
-        await self._teller.write(outgoing, unit)
+        await self._notifier.write(outgoing, unit)
 
     async def tell_late_returns(self, session_ids: Sequence[str], unit: UnitOfWork, outgoing: Outgoing) -> None:
         """Returns that came before the news of their session."""
@@ -193,7 +193,7 @@ class CreditMessages:
             if whose.get(one.origin.event_id, facts.member_id) != facts.member_id:
                 unit.refuse(one.origin.event_id, "not-its-parties")
                 continue
-            self._teller.system_message(
+            self._notifier.system_message(
                 "credit-returned",
                 facts.member_id,
                 facts,

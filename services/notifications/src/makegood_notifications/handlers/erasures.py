@@ -9,7 +9,7 @@ from makegood_chassis.database import UnitOfWork
 from makegood_chassis.messaging.handlers import Due
 from makegood_contracts.events import PersonErased
 
-from makegood_notifications.store import erasures, persons
+from makegood_notifications.store import erasures, personal_data
 from makegood_notifications.store.revocations import next_sequence
 
 ERASURE: Final = "erasure"
@@ -23,5 +23,5 @@ async def on_erasure_due(batch: Sequence[Due], unit: UnitOfWork) -> None:
 
 async def erase(unit: UnitOfWork, person_id: str, reason: str, requested_by: str) -> None:
     """Erases the person here; the other services hear of it."""
-    await persons.erase(unit, person_id, unit.now, reason, requested_by)
+    await personal_data.erase(unit, person_id, unit.now, reason, requested_by)
     unit.publish(PersonErased(person_id=person_id, erased_at=unit.now), sequence=await next_sequence(unit, person_id))

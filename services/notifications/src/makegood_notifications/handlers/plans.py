@@ -21,10 +21,10 @@ from makegood_contracts.events.schedules import WaitlistFact
 from makegood_notifications.domain.announcements import WAITLIST_OFFERED, WAITLIST_PASSED_OVER
 from makegood_notifications.domain.facts import Facts, More
 from makegood_notifications.domain.origin import origin_of
-from makegood_notifications.handlers.telling import Teller
-from makegood_notifications.store import deliveries, people, plans, venues
+from makegood_notifications.handlers.telling import Notifier
+from makegood_notifications.store import contacts, deliveries, plans, venues
+from makegood_notifications.store.contacts import DEFAULT_PREFERENCES
 from makegood_notifications.store.outgoing import Outgoing
-from makegood_notifications.store.people import NOTHING_SAID
 
 
 class PlanModel:
@@ -54,9 +54,9 @@ class PlanModel:
 class WaitlistMessages:
     """Tells the first in line of a slot that is held for them (AVAIL-6)."""
 
-    def __init__(self, model: PlanModel, teller: Teller) -> None:
+    def __init__(self, model: PlanModel, notifier: Notifier) -> None:
         self._model = model
-        self._teller = teller
+        self._notifier = notifier
 
     async def passed_over(self, batch: Sequence[Received[WaitlistCandidatePassedOver]], unit: UnitOfWork) -> None:
         """A slot opened that the member could not have booked: why, and that they keep their place."""
@@ -67,15 +67,15 @@ class WaitlistMessages:
         await _overtaken([received.event for received in news], unit)
         outgoing = Outgoing()
         members = {received.event.member_id for received in news}
-        known = await people.preferences(unit, members)
-        zones = await people.time_zones(unit, members)
+        known = await contacts.preferences(unit, members)
+        zones = await contacts.time_zones(unit, members)
         for received in news:
             codes = " ".join(reason.code for reason in received.event.reasons)
             more = More(entry_id=received.event.entry_id, obstacles=codes)
             facts = _facts(received.event, zones.get(received.event.member_id, "UTC"), more)
-            member = known.get(received.event.member_id, NOTHING_SAID)
-            self._teller.tell(WAITLIST_PASSED_OVER, facts, origin_of(received), member, member.locale, unit, outgoing)
-        await self._teller.write(outgoing, unit)
+            member = known.get(received.event.member_id, DEFAULT_PREFERENCES)
+            self._notifier.tell(WAITLIST_PASSED_OVER, facts, origin_of(received), member, member.locale, unit, outgoing)
+        await self._notifier.write(outgoing, unit)
 
     async def closed(self, batch: Sequence[Received[WaitlistEnded | WaitlistOfferLapsed]], unit: UnitOfWork) -> None:
         """What the member knew of the entry is over; they are told nothing."""
@@ -88,20 +88,20 @@ class WaitlistMessages:
         await _overtaken([received.event for received in batch], unit)
         outgoing = Outgoing()
         members = {received.event.member_id for received in batch}
-        known = await people.preferences(unit, members)
-        zones = await people.time_zones(unit, members)
+        known = await contacts.preferences(unit, members)
+        zones = await contacts.time_zones(unit, members)
         places = await venues.find(unit, {received.event.venue_id for received in batch})
         for received in batch:
             event = received.event
             more = More(entry_id=event.entry_id, open_until=event.lapses_at)
             facts = _facts(event, zones.get(event.member_id, "UTC"), more, event.venue_id)
-            member = known.get(event.member_id, NOTHING_SAID)
-            self._teller.tell(
+            member = known.get(event.member_id, DEFAULT_PREFERENCES)
+            self._notifier.tell(
                 WAITLIST_OFFERED, facts, origin_of(received), member, member.locale, unit, outgoing, places
             )
             data = {"entry_id": event.entry_id, "room_id": event.room_id}
             outgoing.entry(event.member_id, None, "waitlist.offered", data)
-        await self._teller.write(outgoing, unit)
+        await self._notifier.write(outgoing, unit)
 
 
 async def _overtaken(events: Sequence[WaitlistFact], unit: UnitOfWork) -> None:

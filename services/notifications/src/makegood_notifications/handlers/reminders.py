@@ -15,12 +15,12 @@ from makegood_contracts.ids import new_id
 from makegood_notifications.domain.announcements import REMINDERS, WAITS_FOR_CONFIRMATION, Announcements
 from makegood_notifications.domain.facts import More
 from makegood_notifications.domain.origin import Origin
-from makegood_notifications.domain.reminding import Reminder, ask_at, reminders, reminds
-from makegood_notifications.handlers.telling import Teller
-from makegood_notifications.store import people, read_models
+from makegood_notifications.domain.reminders import Reminder, ask_at, reminders, reminds
+from makegood_notifications.handlers.telling import Notifier
+from makegood_notifications.store import contacts, read_models
+from makegood_notifications.store.contacts import DEFAULT_PREFERENCES
 from makegood_notifications.store.news import News
 from makegood_notifications.store.outgoing import Outgoing
-from makegood_notifications.store.people import NOTHING_SAID
 from makegood_notifications.store.read_models import Session
 
 REMINDER: Final = "reminder"
@@ -42,8 +42,8 @@ def plan(event: SessionFact, unit: UnitOfWork) -> None:
 class Reminding:
     """Handlers of the two kinds of deadlines."""
 
-    def __init__(self, teller: Teller, news: News) -> None:
-        self._teller = teller
+    def __init__(self, notifier: Notifier, news: News) -> None:
+        self._notifier = notifier
         self._news = news
 
     @property
@@ -95,14 +95,14 @@ class Reminding:
     async def _tell(self, told: Sequence[tuple[Session, Announcements, More | None]], unit: UnitOfWork) -> None:
         outgoing = Outgoing()
         parties = {person for session, _, _ in told for person in (session.member_id, session.provider_id)}
-        known = await people.preferences(unit, parties) if parties else {}
+        known = await contacts.preferences(unit, parties) if parties else {}
         for session, news, more in told:
             origin = Origin(new_id(), unit.cause.correlation_id, None, datetime.now(UTC))
             facts = session.told(more)
-            member = known.get(session.member_id, NOTHING_SAID)
+            member = known.get(session.member_id, DEFAULT_PREFERENCES)
             for message in news:
-                person = member if message.to == "member" else known.get(session.provider_id, NOTHING_SAID)
-                self._teller.tell(message, facts, origin, person, member.locale, unit, outgoing)
+                person = member if message.to == "member" else known.get(session.provider_id, DEFAULT_PREFERENCES)
+                self._notifier.tell(message, facts, origin, person, member.locale, unit, outgoing)
             data = {"session_id": session.id, "room_id": session.room_id, "version": session.version}
             outgoing.entry(session.member_id, session.provider_id, "session.changed", data)
-        await self._teller.write(outgoing, unit)
+        await self._notifier.write(outgoing, unit)

@@ -14,10 +14,10 @@ from makegood_notifications.domain.announcements import PROVIDER_CHANGED, ROOM_E
 from makegood_notifications.domain.facts import Facts
 from makegood_notifications.domain.origin import origin_of
 from makegood_notifications.handlers.sessions import rounds
-from makegood_notifications.handlers.telling import Teller
-from makegood_notifications.store import people, read_models
+from makegood_notifications.handlers.telling import Notifier
+from makegood_notifications.store import contacts, read_models
+from makegood_notifications.store.contacts import DEFAULT_PREFERENCES
 from makegood_notifications.store.outgoing import Outgoing
-from makegood_notifications.store.people import NOTHING_SAID
 
 
 class RoomModel:
@@ -54,9 +54,9 @@ class RoomModel:
 class RoomMessages:
     """The room's chat tells that therapy goes on, or that it goes on elsewhere (ROOM-1, ROOM-3)."""
 
-    def __init__(self, rooms: RoomModel, teller: Teller) -> None:
+    def __init__(self, rooms: RoomModel, notifier: Notifier) -> None:
         self._rooms = rooms
-        self._teller = teller
+        self._notifier = notifier
 
     async def restarted(self, batch: Sequence[Received[RoomRestarted]], unit: UnitOfWork) -> None:
         await self._rooms.restarted(batch, unit)
@@ -79,14 +79,14 @@ class RoomMessages:
     async def _tell(self, batch: Sequence[Received[RoomFact]], news: Announcements, unit: UnitOfWork) -> None:
         outgoing = Outgoing()
         parties = {person for one in batch for person in (one.event.member_id, one.event.provider_id)}
-        known = await people.preferences(unit, parties)
+        known = await contacts.preferences(unit, parties)
         for received in batch:
             event = received.event
             facts = Facts(
                 None, event.room_id, event.member_id, event.provider_id, unit.now, unit.now, 0, "", "UTC"
             )  # about no appointment
-            member = known.get(event.member_id, NOTHING_SAID)
+            member = known.get(event.member_id, DEFAULT_PREFERENCES)
             for message in news:
-                person = member if message.to == "member" else known.get(event.provider_id, NOTHING_SAID)
-                self._teller.tell(message, facts, origin_of(received), person, member.locale, unit, outgoing)
-        await self._teller.write(outgoing, unit)
+                person = member if message.to == "member" else known.get(event.provider_id, DEFAULT_PREFERENCES)
+                self._notifier.tell(message, facts, origin_of(received), person, member.locale, unit, outgoing)
+        await self._notifier.write(outgoing, unit)

@@ -36,10 +36,10 @@ from makegood_notifications.domain.origin import origin_of
 from makegood_notifications.domain.venues import Venues
 from makegood_notifications.handlers.credits import CreditMessages
 from makegood_notifications.handlers.reminders import plan
-from makegood_notifications.handlers.telling import Teller, session_entry
+from makegood_notifications.handlers.telling import Notifier, session_entry
 from makegood_notifications.store import chat, read_models, remarks, venues
+from makegood_notifications.store.contacts import Preferences
 from makegood_notifications.store.outgoing import Outgoing
-from makegood_notifications.store.people import Preferences
 from makegood_notifications.store.read_models import FollowedSession
 
 STATUS: Final[dict[type[SessionFact], str]] = {
@@ -105,7 +105,7 @@ async def follow(batch: Sequence[Received[SessionFact]], unit: UnitOfWork) -> li
         for received in part:
             event = received.event
             before = known[event.session_id]
-            if (why := disbelieved(event, before.standing, unit.now)) is not None:
+            if (why := disbelieved(event, before.appointment, unit.now)) is not None:
                 unit.refuse(received.id, why)
                 continue
             # The very version that is known comes again only where a replay was faster: that one still has to be told.
@@ -123,8 +123,8 @@ async def follow(batch: Sequence[Received[SessionFact]], unit: UnitOfWork) -> li
 class SessionMessages:
     """Tells people of sessions."""
 
-    def __init__(self, teller: Teller, credits_: CreditMessages) -> None:
-        self._teller = teller
+    def __init__(self, notifier: Notifier, credits_: CreditMessages) -> None:
+        self._notifier = notifier
         self._credits = credits_
 
     async def followed(self, batch: Sequence[Received[SessionFact]], unit: UnitOfWork) -> None:
@@ -142,14 +142,14 @@ class SessionMessages:
         untold = [one.received.event.session_id for one in followed if one.untold]
         if untold:
             await self._credits.tell_late_returns(untold, unit, outgoing)
-        await self._teller.write(outgoing, unit)
+        await self._notifier.write(outgoing, unit)
 
     async def passing(self, batch: Sequence[Received[SessionFact]], unit: UnitOfWork) -> None:
         """Handler of events that only the stream tells of."""
         outgoing = Outgoing()
         for received in batch:
             session_entry(received.event, outgoing)
-        await self._teller.write(outgoing, unit)
+        await self._notifier.write(outgoing, unit)
 
     def _announce(self, one: Followed, places: Venues, unit: UnitOfWork, outgoing: Outgoing) -> None:
         event = one.received.event
@@ -163,7 +163,7 @@ class SessionMessages:
             )
             person = one.member if message.to == "member" else one.provider
             origin = origin_of(one.received)
-            self._teller.tell(message, facts, origin, person, one.member.locale, unit, outgoing, places)
+            self._notifier.tell(message, facts, origin, person, one.member.locale, unit, outgoing, places)
 
 
 async def _share_remark(received: Received[SessionFact], unit: UnitOfWork, outgoing: Outgoing) -> None:

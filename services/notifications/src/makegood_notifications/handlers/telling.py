@@ -16,37 +16,37 @@ from makegood_notifications.domain.facts import Facts
 from makegood_notifications.domain.origin import Origin
 from makegood_notifications.domain.venues import NO_VENUES, Venues
 from makegood_notifications.mail.wording import Wording
-from makegood_notifications.store.deliveries import Taken
+from makegood_notifications.store.contacts import Preferences
+from makegood_notifications.store.deliveries import LeasedDelivery
 from makegood_notifications.store.outgoing import Outgoing
-from makegood_notifications.store.people import Preferences
 
 
-class Hands(Protocol):
+class Dispatcher(Protocol):
     """Sends e-mails that were taken with the transaction which queued them."""
 
     def room(self) -> int:
         """How many it can take now."""
 
-    def take_with(self, unit: UnitOfWork, taken: Sequence[Taken], queued: int) -> None:
+    def take_with(self, unit: UnitOfWork, taken: Sequence[LeasedDelivery], queued: int) -> None:
         """Sends `taken` once `unit` is committed; `queued` is how many there were to take."""
 
 
 @dataclass(frozen=True, slots=True)
-class Outlets:
+class Channels:
     """Where messages go on: `mails` takes those e-mails that it has room for along with the transaction; `whatsapp` is woken
     after the commit, and so are the `streams` of people."""
 
-    mails: Hands
+    mails: Dispatcher
     whatsapp: Callable[[], None]
     streams: Callable[[Iterable[str]], None]
 
 
-class Teller:
+class Notifier:
     """Tells one person one thing, by the channels that it goes by."""
 
-    def __init__(self, wording: Wording, outlets: Outlets) -> None:
+    def __init__(self, wording: Wording, outlets: Channels) -> None:
         self._wording = wording
-        self._outlets = outlets
+        self._channels = outlets
 
     def tell(
         self,
@@ -67,7 +67,7 @@ class Teller:
             outgoing.delivery(new_id(), origin, person_id, "email", news.template, facts, subject=subject)
             if person.whatsapp and not news.calendar:
                 outgoing.delivery(new_id(), origin, person_id, "whatsapp", news.template, facts, subject=subject)
-                unit.after_commit(self._outlets.whatsapp)
+                unit.after_commit(self._channels.whatsapp)
         if news.chat:
             self.system_message(
                 news.template, person_id, facts, chat_locale, origin, unit, outgoing, person.chat, venues
@@ -123,12 +123,12 @@ class Teller:
 
     async def write(self, outgoing: Outgoing, unit: UnitOfWork) -> None:
         """Writes what was collected, and wakes the streams that it concerns."""
-        hands = self._outlets.mails
+        hands = self._channels.mails
         taken = await outgoing.write(unit, hands.room() if outgoing.mails else 0)
         if outgoing.mails:
             hands.take_with(unit, taken, len(outgoing.mails))
         people = {person for entry in outgoing.entries for person in entry[:2] if person}
-        unit.after_commit(lambda: self._outlets.streams(people))
+        unit.after_commit(lambda: self._channels.streams(people))
 
 
 def session_entry(event: Any, outgoing: Outgoing) -> None:

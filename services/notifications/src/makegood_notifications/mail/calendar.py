@@ -14,7 +14,7 @@ from urllib.parse import quote
 from icalendar.parser import Contentline
 
 from makegood_notifications.domain.facts import Facts
-from makegood_notifications.domain.invitations import Method, Standing, uid
+from makegood_notifications.domain.invitations import CalendarStatus, Method, uid
 from makegood_notifications.mail.composer import mailbox
 from makegood_notifications.mail.texts import AppointmentText
 
@@ -82,7 +82,7 @@ def mailto(address: str) -> str:
     return f"mailto:{quote(local, safe=_IN_LOCAL_PARTS)}@{quote(domain, safe='-.')}"
 
 
-def _status(facts: Facts, method: Method) -> Standing:
+def _status(facts: Facts, method: Method) -> CalendarStatus:
     if method == "CANCEL":
         return "CANCELLED"
     return "TENTATIVE" if facts.tentative else "CONFIRMED"

@@ -13,13 +13,13 @@ from makegood_contracts.events.deliveries import Channel
 
 from makegood_notifications.channels import Late
 from makegood_notifications.domain.contacts import CONFIRM, PURPOSE, secret_of
-from makegood_notifications.domain.delivering import ALWAYS
+from makegood_notifications.domain.deliveries import ALWAYS
 from makegood_notifications.mail import unsubscribing
 from makegood_notifications.mail.calendar import calendar_message
 from makegood_notifications.mail.composer import Mail, Part, compose
 from makegood_notifications.mail.smtp import Mailer
 from makegood_notifications.mail.wording import Wording
-from makegood_notifications.store.deliveries import Taken
+from makegood_notifications.store.deliveries import LeasedDelivery
 
 EMAIL: Final[Channel] = "email"
 
@@ -39,14 +39,14 @@ class EmailCarrier:
         self._unsubscribe_url = unsubscribe_url
         self._domain = parseaddr(mail_from)[1].rpartition("@")[2]
 
-    def hindrance(self, delivery: Taken) -> tuple[str, str] | None:
+    def hindrance(self, delivery: LeasedDelivery) -> tuple[str, str] | None:
         if delivery.template == CONFIRM:
             return None if delivery.pending else ("skipped", "no-longer-true")
         if delivery.email is None:
             return "skipped", "no-contact"
         return None if delivery.by_email or delivery.template in ALWAYS else ("skipped", "not-wanted")
 
-    async def send(self, delivery: Taken) -> None:
+    async def send(self, delivery: LeasedDelivery) -> None:
         # Composed when its turn comes, so that the first mails of many are on their way before the last is written.
         recipient = delivery.recipient or (delivery.pending.email if delivery.pending else delivery.email)
         await self._mailer.send(partial(self._compose, delivery, recipient or ""))
@@ -54,14 +54,14 @@ class EmailCarrier:
     async def close(self) -> None:
         await self._mailer.close()
 
-    def _secret(self, delivery: Taken) -> str | None:
+    def _secret(self, delivery: LeasedDelivery) -> str | None:
         """What the link of a confirmation carries. It is made when the mail is, so that it lies in no queue."""
         if delivery.pending is None:
             return None
         key = self._master_keys.secret(PURPOSE, delivery.pending.master_key)
         return secret_of(key, delivery.person_id, delivery.pending.change_id)
 
-    def _compose(self, delivery: Taken, email: str) -> Mail:
+    def _compose(self, delivery: LeasedDelivery, email: str) -> Mail:
         if time.monotonic() > delivery.turn_by:
             raise Late("waited for a connection")
         facts = delivery.facts
@@ -77,7 +77,7 @@ class EmailCarrier:
             to="provider" if delivery.person_id == facts.provider_id else "member",
             secret=self._secret(delivery),
             venues=delivery.venues,
-            rebookable=delivery.standing.rebookable,
+            rebookable=delivery.state.rebookable,
             remark=None if stranger else delivery.remark,
         )
         calendar = None
@@ -105,7 +105,7 @@ class EmailCarrier:
             fields=self._unsubscribe(delivery, email),
         )
 
-    def _unsubscribe(self, delivery: Taken, email: str) -> tuple[tuple[str, str], ...]:
+    def _unsubscribe(self, delivery: LeasedDelivery, email: str) -> tuple[tuple[str, str], ...]:
         """The button of mail programs, on what the person's preferences can turn off."""
         if delivery.template in ALWAYS:
             return ()

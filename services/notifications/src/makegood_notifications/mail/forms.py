@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from makegood_notifications.domain.delivering import LEADS_TO_TIMES
+from makegood_notifications.domain.deliveries import LEADS_TO_TIMES
 
 
 @dataclass(frozen=True, slots=True)

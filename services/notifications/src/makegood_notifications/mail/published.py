@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
-from makegood_notifications.domain.invitations import Standing, uid
+from makegood_notifications.domain.invitations import CalendarStatus, uid
 from makegood_notifications.mail.calendar import PRODUCT, described, folded, instant_text, text_value
 from makegood_notifications.mail.texts import AppointmentText
 
@@ -22,7 +22,7 @@ class Appointment:
     starts_at: datetime
     ends_at: datetime
     sequence: int
-    standing: Standing
+    calendar_status: CalendarStatus
     text: AppointmentText
 
 
@@ -40,9 +40,9 @@ def published(appointments: Iterable[Appointment], *, made_at: datetime, name: s
             f"DTSTART:{instant_text(one.starts_at)}",
             f"DTEND:{instant_text(one.ends_at)}",
             f"SEQUENCE:{one.sequence}",
-            f"STATUS:{one.standing}",
+            f"STATUS:{one.calendar_status}",
             *described(one.text),
-            f"TRANSP:{'TRANSPARENT' if one.standing == 'CANCELLED' else 'OPAQUE'}",
+            f"TRANSP:{'TRANSPARENT' if one.calendar_status == 'CANCELLED' else 'OPAQUE'}",
             "CLASS:PRIVATE",
             "END:VEVENT",
         ]

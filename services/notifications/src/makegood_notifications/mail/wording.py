@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from makegood_notifications.domain.delivering import LEADS_TO_TIMES
+from makegood_notifications.domain.deliveries import LEADS_TO_TIMES
 from makegood_notifications.domain.facts import Facts, More
 from makegood_notifications.domain.links import PATHS, Links
 from makegood_notifications.domain.venues import NO_VENUES, Venue, Venues, to_be_named

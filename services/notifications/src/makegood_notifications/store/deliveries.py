@@ -14,7 +14,7 @@ from makegood_chassis.database import Queries, Row
 from makegood_contracts.events.deliveries import Channel
 from makegood_contracts.ids import made_at
 
-from makegood_notifications.domain.delivering import CATCHES_UP, LEADS_TO_TIMES, TAKES_ITS_PLACE, Standing
+from makegood_notifications.domain.deliveries import CATCHES_UP, LEADS_TO_TIMES, TAKES_ITS_PLACE, CurrentState
 from makegood_notifications.domain.facts import Facts
 from makegood_notifications.domain.venues import NO_VENUES, Venue, Venues
 from makegood_notifications.store import remarks
@@ -49,7 +49,7 @@ _REBOOKABLE: Final = f"""CASE WHEN taken.template IN {LEADS_TO_TIMES} THEN
 """Whether times can be booked to which the message leads. After a miss that opens a room again which somebody else closed (MISS-4);
 of rooms that an earlier release closed it is not known who did."""
 
-TAKEN: Final = f"""
+LEASED: Final = f"""
 SELECT taken.id, taken.event_id, taken.person_id, taken.channel, taken.template, taken.session_id, taken.facts, taken.correlation_id,
        taken.traceparent, taken.occurred_at, taken.attempts, taken.position, taken.before, taken.withdrawn, taken.recipient,
        sessions.status AS session_status, sessions.starts_at AS session_starts_at, sessions.ends_at AS session_ends_at,
@@ -104,7 +104,7 @@ WITH due AS (
     FROM due WHERE deliveries.id = due.id
     RETURNING deliveries.*, due.reason AS before
 )
-{TAKEN}
+{LEASED}
 """  # noqa: S608 (constants)
 
 _FINISH = """
@@ -139,7 +139,7 @@ class PendingAddress:
 
 
 @dataclass(frozen=True, slots=True)
-class Taken:
+class LeasedDelivery:
     """A delivery that was taken to be sent, with all that it needs. `email` is None where the person has no contact."""
 
     id: str
@@ -159,7 +159,7 @@ class Taken:
     """Why it must not be tried again: so it was decided during an earlier attempt."""
     turn_by: float
     """The moment, as `time.monotonic` tells it, after which its sending must not begin."""
-    standing: Standing
+    state: CurrentState
     name: str
     email: str | None
     phone: str | None
@@ -190,21 +190,21 @@ class Taken:
         return made_at(self.id)
 
 
-async def take(queries: Queries, most: int, channel: Channel, now: datetime) -> list[Taken]:
+async def take(queries: Queries, most: int, channel: Channel, now: datetime) -> list[LeasedDelivery]:
     """Takes due deliveries of a channel for LEASE, oldest first, with how what they tell of stands at that moment. Of one
     person and session only the first: the next waits for its end. `now` is product time."""
-    return await taken_of(queries, await queries.fetch(_TAKE, now, most, LEASE, channel))
+    return await leased_deliveries(queries, await queries.fetch(_TAKE, now, most, LEASE, channel))
 
 
-async def taken_of(queries: Queries, rows: Sequence[Row]) -> list[Taken]:
+async def leased_deliveries(queries: Queries, rows: Sequence[Row]) -> list[LeasedDelivery]:
     """The deliveries in rows of TAKEN."""
     told = [msgspec.convert(row["facts"], Facts) for row in rows]
     said = await remarks.remarks(queries, told)
-    return [_taken(row, facts, remark) for row, facts, remark in zip(rows, told, said, strict=True)]
+    return [_leased_delivery(row, facts, remark) for row, facts, remark in zip(rows, told, said, strict=True)]
 
 
-def _taken(row: Row, facts: Facts, remark: str | None) -> Taken:
-    return Taken(
+def _leased_delivery(row: Row, facts: Facts, remark: str | None) -> LeasedDelivery:
+    return LeasedDelivery(
         id=str(row["id"]),
         event_id=str(row["event_id"]),
         person_id=row["person_id"],
@@ -219,7 +219,7 @@ def _taken(row: Row, facts: Facts, remark: str | None) -> Taken:
         uncertain=row["before"] == "in-hand",
         withdrawn=row["withdrawn"],
         turn_by=time.monotonic() + TURN,
-        standing=Standing(
+        state=CurrentState(
             row["session_status"],
             row["session_starts_at"],
             row["session_ends_at"],

@@ -11,11 +11,11 @@ from makegood_chassis.database import UnitOfWork
 from makegood_contracts.events.deliveries import Channel
 
 from makegood_notifications.domain.allowances import MAILS, UNCOUNTED
-from makegood_notifications.domain.delivering import HELD_UP
+from makegood_notifications.domain.deliveries import HELD_UP
 from makegood_notifications.domain.facts import Facts
 from makegood_notifications.domain.origin import Origin
 from makegood_notifications.store import allowances, withdrawals
-from makegood_notifications.store.deliveries import LEASE, TAKEN, Taken, taken_of
+from makegood_notifications.store.deliveries import LEASE, LEASED, LeasedDelivery, leased_deliveries
 
 _log = structlog.get_logger(__name__)
 
@@ -48,7 +48,7 @@ WITH taken AS (
     INSERT INTO stream (member_id, provider_id, kind, data)
     SELECT * FROM unnest($23::text[], $24::text[], $25::text[], $26::jsonb[])
 )
-{TAKEN.replace("ORDER BY", "WHERE taken.reason = 'in-hand' ORDER BY")}
+{LEASED.replace("ORDER BY", "WHERE taken.reason = 'in-hand' ORDER BY")}
 """  # noqa: S608 (constants)
 
 
@@ -95,7 +95,7 @@ class Outgoing:
         """An entry of the stream of the member, and of the provider if one is named."""
         self.entries.append((member_id, provider_id, kind, data))
 
-    async def write(self, unit: UnitOfWork, room: int = 0) -> list[Taken]:
+    async def write(self, unit: UnitOfWork, room: int = 0) -> list[LeasedDelivery]:
         """Writes everything; repeated deliveries and messages of one event are left out (NOTE-2).
 
         Up to `room` of the e-mails are taken at once, as `deliveries.take` would: these are answered, with all that sending
@@ -116,7 +116,7 @@ class Outgoing:
         )
         if left_out:
             await withdrawals.follow(unit, [(delivery_id, "") for delivery_id in left_out])
-        return await taken_of(unit, rows)
+        return await leased_deliveries(unit, rows)
 
     async def _leave_out_too_many(self, unit: UnitOfWork) -> list[str]:
         """Nobody fills another's mailbox: of what people cause, only so much goes out to one person; a room can be left for a new

@@ -10,9 +10,9 @@ from makegood_chassis.database import Queries, column
 from makegood_contracts.events.rooms import ProviderChanged, RoomClosed, RoomFact
 from makegood_contracts.events.sessions import SessionFact
 
-from makegood_notifications.domain.believing import Standing
+from makegood_notifications.domain.believing import KnownAppointment
 from makegood_notifications.domain.facts import Facts, More
-from makegood_notifications.store.people import Preferences, preferences_of
+from makegood_notifications.store.contacts import Preferences, preferences_of
 
 _KNOWN = """
 SELECT wanted.id, sessions.version, sessions.invitation_sequence, sessions.status,
@@ -70,7 +70,7 @@ class KnownSession:
     member: Preferences
     provider: Preferences
     untold: bool
-    standing: Standing | None = None
+    appointment: KnownAppointment | None = None
     """Whose it is and when; None for one that is new here."""
 
 
@@ -133,7 +133,7 @@ async def known_sessions(unit: Queries, facts: Sequence[SessionFact]) -> dict[st
             preferences_of(row[4:7]),
             preferences_of(row[13:16]),
             row[7] or row[1] is None,
-            None if row[1] is None else Standing(*row[8:13]),
+            None if row[1] is None else KnownAppointment(*row[8:13]),
         )
         for row in rows
     }

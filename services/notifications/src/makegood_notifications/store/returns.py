@@ -9,7 +9,7 @@ from makegood_chassis.database import Queries, column
 
 from makegood_notifications.domain.facts import Facts
 from makegood_notifications.domain.origin import Origin
-from makegood_notifications.store.people import Preferences, preferences_of
+from makegood_notifications.store.contacts import Preferences, preferences_of
 
 _FACTS = """
 SELECT sessions.id, room_id, member_id, provider_id, starts_at, ends_at, length_minutes, modality, sessions.time_zone, venue_id,

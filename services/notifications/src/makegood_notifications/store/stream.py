@@ -78,7 +78,7 @@ class Position:
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class StreamEntry:
     """One entry: its place, its kind (`session.changed` …) and ids."""
 
     position: Position
@@ -91,13 +91,13 @@ async def end(queries: Queries) -> Position:
     return Position(int(await queries.fetch_value(_NOW)) - 1, 2**63 - 1)
 
 
-async def entries(queries: Queries, person_id: str, after: Position, limit: int) -> Sequence[Entry]:
+async def entries(queries: Queries, person_id: str, after: Position, limit: int) -> Sequence[StreamEntry]:
     """What follows `after` for the person, as a member or as a provider, in order; `limit` at most."""
-    found: dict[Position, Entry] = {}
+    found: dict[Position, StreamEntry] = {}
     for statement in _AFTER_OF.values():
         for row in await queries.fetch(statement, person_id, str(after.txid), after.number, limit):
             position = Position(int(row[0]), row[1])
-            found[position] = Entry(position, row[2], row[3])
+            found[position] = StreamEntry(position, row[2], row[3])
     return [found[position] for position in sorted(found)[:limit]]
 
 

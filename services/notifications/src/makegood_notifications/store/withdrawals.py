@@ -8,7 +8,7 @@ from typing import Final
 from makegood_chassis.database import UnitOfWork
 from makegood_contracts.ids import new_id
 
-from makegood_notifications.domain.delivering import WITHDRAWN
+from makegood_notifications.domain.deliveries import WITHDRAWN
 
 _ELSEWHERE: Final = """
 SELECT DISTINCT ON (told.id, lower(earlier.invited)) told.id, earlier.id, earlier.invited

@@ -7,7 +7,7 @@ from typing import Final, Protocol
 from makegood_contracts.events.deliveries import Channel
 
 from makegood_notifications.mail.wording import Wording
-from makegood_notifications.store.deliveries import Taken
+from makegood_notifications.store.deliveries import LeasedDelivery
 from makegood_notifications.whatsapp.cloud_api import TemplateMessage, number_of
 
 WHATSAPP: Final[Channel] = "whatsapp"
@@ -30,7 +30,7 @@ class WhatsAppCarrier:
         self._api = api
         self._wording = wording
 
-    def hindrance(self, delivery: Taken) -> tuple[str, str] | None:
+    def hindrance(self, delivery: LeasedDelivery) -> tuple[str, str] | None:
         """NOTE-2: the API cannot be told that a message comes again. One whose sender died while sending it is not sent
         again: people would read it twice, and the e-mail tells the same."""
         if self._api is None:
@@ -41,7 +41,7 @@ class WhatsAppCarrier:
             return "skipped", "not-wanted"
         return ("failed", "unknown") if delivery.uncertain else None
 
-    async def send(self, delivery: Taken) -> None:
+    async def send(self, delivery: LeasedDelivery) -> None:
         if self._api is None:
             raise RuntimeError("there is no account")
         facts = delivery.facts
@@ -52,7 +52,7 @@ class WhatsAppCarrier:
             locale=delivery.locale,
             to="provider" if delivery.person_id == facts.provider_id else "member",
             venues=delivery.venues,
-            rebookable=delivery.standing.rebookable,
+            rebookable=delivery.state.rebookable,
         )
         await self._api.send(
             TemplateMessage(

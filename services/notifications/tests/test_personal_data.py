@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from makegood_contracts import events as facts
 from makegood_notifications.api.models import ExportView
-from makegood_notifications.store import persons
+from makegood_notifications.store import personal_data
 
 from .conftest import START, World, eventually
 from .test_reminders import enrolled
@@ -61,13 +61,13 @@ async def test_an_export_of_any_length_is_whole(world: World, monkeypatch: pytes
     async with world.client(world.member) as client:
         whole = (await client.get(path)).json()
         for count in (1, 2, 3):
-            monkeypatch.setattr(persons, "_AT_ONCE", count)
+            monkeypatch.setattr(personal_data, "_AT_ONCE", count)
             answer = await client.get(path)
             found = answer.json()
             assert answer.headers["content-type"] == "application/json"
             ExportView.model_validate(found)
             assert len(found["accesses"]) == len(whole["accesses"]) + count
-            for name in persons.LISTS[:-1]:
+            for name in personal_data.LISTS[:-1]:
                 assert found[name] == whole[name]
             assert found["sessions"]
             assert len({row["id"] for row in found["accesses"]}) == len(found["accesses"])
@@ -143,15 +143,15 @@ async def test_a_mail_in_hand_while_its_person_is_erased_is_recorded_as_what_bec
     await world.confirmed()
     if goes == "not out":
         world.inbox.answers = ["451 4.3.0 later"]
-    sender = world.service.dependencies.sender
-    real, attempted, held = sender._finish.submit, asyncio.Event(), asyncio.Event()
+    email_worker = world.service.dependencies.email_worker
+    real, attempted, held = email_worker._finish.submit, asyncio.Event(), asyncio.Event()
 
     async def hold(outcome: Any) -> None:
         attempted.set()
         await held.wait()
         await real(outcome)
 
-    monkeypatch.setattr(sender._finish, "submit", hold)
+    monkeypatch.setattr(email_worker._finish, "submit", hold)
     async with world.sending():
         await attempted.wait()
         async with world.client("support-1", "support") as client:
@@ -161,7 +161,7 @@ async def test_a_mail_in_hand_while_its_person_is_erased_is_recorded_as_what_bec
         if goes == "not out":
             await eventually(lambda: world.rows("SELECT FROM deliveries WHERE reason IS NULL AND status = 'queued'"))
             await world.rows("UPDATE deliveries SET next_attempt_at = now() WHERE status = 'queued'")
-            sender.wake()
+            email_worker.wake()
         await world.settled()
     sent = await world.rows(
         "SELECT status, reason, subject FROM deliveries WHERE channel = 'email' AND person_id = $1", world.member

@@ -30,15 +30,15 @@ async def test_a_crash_between_sending_and_recording_repeats_only_with_the_same_
     await world.only_member()
     await world.reserved()
     await world.happen(world.missed())
-    real = world.service.dependencies.sender._finish.submit
+    real = world.service.dependencies.email_worker._finish.submit
 
     async def crash(outcome: Any) -> None:
         raise asyncio.CancelledError
 
-    monkeypatch.setattr(world.service.dependencies.sender._finish, "submit", crash)
+    monkeypatch.setattr(world.service.dependencies.email_worker._finish, "submit", crash)
     async with world.sending():
         await world.inbox.wait(1)
-    monkeypatch.setattr(world.service.dependencies.sender._finish, "submit", real)
+    monkeypatch.setattr(world.service.dependencies.email_worker._finish, "submit", real)
     assert await world.rows(
         "SELECT status, attempts FROM deliveries WHERE channel = 'email' AND person_id = 'member-ada'"
     ) == [("queued", 1)]
@@ -57,15 +57,15 @@ async def test_a_mail_whose_turn_comes_too_late_waits_for_the_next(
     """Few connections and a slow server: sent now, it might be sent by another process at the same time."""
     await world.only_member()
     await world.confirmed()
-    sender = world.service.dependencies.sender
-    real, put_off = sender._finish.submit, asyncio.Event()
+    email_worker = world.service.dependencies.email_worker
+    real, put_off = email_worker._finish.submit, asyncio.Event()
 
     async def see(outcome: Any) -> None:
         await real(outcome)
         monkeypatch.setattr(deliveries, "TURN", 30.0)
         put_off.set()
 
-    monkeypatch.setattr(sender._finish, "submit", see)
+    monkeypatch.setattr(email_worker._finish, "submit", see)
     monkeypatch.setattr(deliveries, "TURN", -1.0)
     async with world.sending():
         await put_off.wait()
@@ -95,7 +95,7 @@ async def test_the_order_of_one_members_mails_holds_while_another_ones_wait(worl
         await eventually(put_off)
         assert world.inbox.mails == []  # the extension waits for the confirmation
         await world.rows("UPDATE deliveries SET next_attempt_at = clock_timestamp() WHERE status = 'queued'")
-        world.service.dependencies.sender.wake()
+        world.service.dependencies.email_worker.wake()
         mails = await world.inbox.wait(2)
     assert [mail["Subject"] for mail in mails] == [
         "Your session is confirmed! Mark your calendar.",
@@ -144,7 +144,7 @@ async def test_a_mail_server_that_is_away_loses_nothing_and_costs_no_attempts(wo
     async with world.sending():
 
         async def knocked() -> bool:
-            return bool(world.service.dependencies.sender._knocks)
+            return bool(world.service.dependencies.email_worker._knocks)
 
         await eventually(knocked)
         await world.inbox.open()
@@ -189,14 +189,14 @@ async def test_a_mail_is_taken_with_the_transaction_that_writes_it_down_and_sent
         await world.confirmed()
         await world.inbox.wait(1)
         await world.settled()
-        sender = world.service.dependencies.sender
-        real, held = sender._finish.submit, asyncio.Event()
+        email_worker = world.service.dependencies.email_worker
+        real, held = email_worker._finish.submit, asyncio.Event()
 
         async def hold(outcome: Any) -> None:
             await held.wait()
             await real(outcome)
 
-        monkeypatch.setattr(sender._finish, "submit", hold)
+        monkeypatch.setattr(email_worker._finish, "submit", hold)
         await world.happen(world.missed())
         await world.inbox.wait(2)
         taken = "SELECT attempts, reason, next_attempt_at > now() + '60 s' FROM deliveries WHERE status = 'queued' AND person_id = 'member-ada'"
@@ -226,7 +226,7 @@ async def test_of_two_mails_about_a_session_in_one_transaction_the_second_waits_
         attempts = "SELECT attempts FROM deliveries WHERE channel = 'email' AND person_id = 'member-ada' AND status = 'queued' ORDER BY position"
         assert await world.rows(attempts) == [(1,), (0,)]
         await world.rows("UPDATE deliveries SET next_attempt_at = clock_timestamp() WHERE status = 'queued'")
-        world.service.dependencies.sender.wake()
+        world.service.dependencies.email_worker.wake()
         mails = await world.inbox.wait(3)
         await world.settled()
     assert [invitation(mail)[1]["SEQUENCE"] for mail in mails] == [0, 1, 2]
@@ -236,7 +236,7 @@ async def test_a_sender_ends_although_a_wait_swallowed_its_cancellation(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As `asyncio.wait_for` does before Python 3.12, where what it waits for ends in the same moment."""
-    sender, taking = world.service.dependencies.sender, asyncio.Event()
+    email_worker, taking = world.service.dependencies.email_worker, asyncio.Event()
 
     async def take() -> bool:
         taking.set()
@@ -244,8 +244,8 @@ async def test_a_sender_ends_although_a_wait_swallowed_its_cancellation(
             await asyncio.Event().wait()
         return False
 
-    monkeypatch.setattr(sender, "_take", take)
-    task = asyncio.create_task(sender.run())
+    monkeypatch.setattr(email_worker, "_take", take)
+    task = asyncio.create_task(email_worker.run())
     await taking.wait()
     task.cancel()
     async with asyncio.timeout(10):

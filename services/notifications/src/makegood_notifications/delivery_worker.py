@@ -20,7 +20,7 @@ from makegood_contracts.envelope import Cause
 from makegood_contracts.events import MessageDelivered, MessageFailed
 
 from makegood_notifications.channels import Carrier, Late, Refused, Trouble, Unreachable
-from makegood_notifications.domain.delivering import (
+from makegood_notifications.domain.deliveries import (
     ALWAYS,
     HELD_UP,
     ONLY_TAKE_BACK,
@@ -30,7 +30,7 @@ from makegood_notifications.domain.delivering import (
     retry_after,
 )
 from makegood_notifications.store import deliveries, withdrawals
-from makegood_notifications.store.deliveries import Taken
+from makegood_notifications.store.deliveries import LeasedDelivery
 from makegood_notifications.store.news import News
 
 POLL: Final = 1.0
@@ -52,10 +52,10 @@ _log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class AttemptResult:
     """What became of one attempt. `pause` is set where there will be another one; `counts` if it was one of many."""
 
-    delivery: Taken
+    delivery: LeasedDelivery
     status: str = "queued"
     reason: str | None = None
     pause: timedelta | None = None
@@ -80,7 +80,7 @@ class Outcome:
         return delivery.email or "" if self.status in ("sent", "failed") else ""
 
 
-class Sender:
+class DeliveryWorker:
     """Sends what is queued, in order for each person and session, with `AT_ONCE` in hand."""
 
     def __init__(self, database: Database, carrier: Carrier, news: News, *, give_up_after: timedelta) -> None:
@@ -93,7 +93,9 @@ class Sender:
         self._in_hand: set[asyncio.Task[None]] = set()
         self._closed_until = 0.0
         self._knocks = 0
-        self._finish: GroupCommit[Outcome, None] = GroupCommit(database, self._record, at_once=1, gather=self._gather)
+        self._finish: GroupCommit[AttemptResult, None] = GroupCommit(
+            database, self._record, at_once=1, gather=self._gather
+        )
         self._running = False
         self._attempts = 0
         self._all_answered = asyncio.Event()
@@ -109,7 +111,7 @@ class Sender:
         # A channel that was away is tried with one delivery first.
         return max(0, (AT_ONCE if not self._knocks else 1) - len(self._in_hand))
 
-    def take_with(self, unit: UnitOfWork, taken: Sequence[Taken], queued: int) -> None:
+    def take_with(self, unit: UnitOfWork, taken: Sequence[LeasedDelivery], queued: int) -> None:
         """Sends what was taken with the transaction that queued it: another one would take as long as the sending."""
         if taken:
             read_until = datetime.min.replace(tzinfo=UTC)  # in the midst of reading
@@ -153,7 +155,7 @@ class Sender:
         self._start(taken, read_until)
         return len(taken) == room
 
-    def _start(self, taken: Sequence[Taken], read_until: datetime) -> None:
+    def _start(self, taken: Sequence[LeasedDelivery], read_until: datetime) -> None:
         for delivery in taken:
             task = asyncio.create_task(self._deliver(delivery, read_until))
             self._in_hand.add(task)
@@ -174,7 +176,7 @@ class Sender:
         if not task.cancelled() and (error := task.exception()) is not None:
             _log.error("delivery not recorded", error=type(error).__name__)  # its lease ends, then it is taken again
 
-    async def _deliver(self, delivery: Taken, read_until: datetime) -> None:
+    async def _deliver(self, delivery: LeasedDelivery, read_until: datetime) -> None:
         self._attempts += 1
         self._all_answered.clear()
         try:
@@ -191,43 +193,43 @@ class Sender:
                 async with asyncio.timeout(GATHER):
                     await self._all_answered.wait()
 
-    async def _attempt(self, delivery: Taken, read_until: datetime) -> Outcome:
+    async def _attempt(self, delivery: LeasedDelivery, read_until: datetime) -> AttemptResult:
         """`read_until`: how far the news was read before it was looked up how that stands of which the message tells."""
         waited = datetime.now(UTC) - delivery.occurred_at
         if delivery.withdrawn is not None:
-            return Outcome(delivery, "skipped", delivery.withdrawn)
+            return AttemptResult(delivery, "skipped", delivery.withdrawn)
         if hindrance := self._carrier.hindrance(delivery):
-            return Outcome(delivery, *hindrance)
+            return AttemptResult(delivery, *hindrance)
         # What protects the account hangs on no news.
         needs_news = waited > HELD_UP and delivery.template not in ALWAYS
         if needs_news and not self._news.suffices(read_until, delivery.id):
-            return Outcome(delivery, pause=FOR_NEWS, counts=False)
-        if (facts := caught_up(delivery.template, delivery.facts, delivery.standing)) is not delivery.facts:
+            return AttemptResult(delivery, pause=FOR_NEWS, counts=False)
+        if (facts := caught_up(delivery.template, delivery.facts, delivery.state)) is not delivery.facts:
             delivery = replace(delivery, facts=facts)
-        if no_longer_true(delivery.template, delivery.facts, delivery.standing, now=self._database.clock.now()):
-            return Outcome(delivery, "skipped", "no-longer-true")
+        if no_longer_true(delivery.template, delivery.facts, delivery.state, now=self._database.clock.now()):
+            return AttemptResult(delivery, "skipped", "no-longer-true")
         if delivery.template in ONLY_TAKE_BACK and not delivery.invited:
-            return Outcome(delivery, "skipped", "no-longer-true")
+            return AttemptResult(delivery, "skipped", "no-longer-true")
         if delivery.lacks_venue and datetime.now(UTC) - delivery.written_at < VENUE_PATIENCE:
-            return Outcome(delivery, pause=POLL_FOR_VENUE, counts=False)
+            return AttemptResult(delivery, pause=POLL_FOR_VENUE, counts=False)
         try:
             await self._carrier.send(delivery)
         except Unreachable as trouble:
             return self._unreachable(delivery, waited, str(trouble))
         except Late:
-            return Outcome(delivery, pause=timedelta(), counts=False)
+            return AttemptResult(delivery, pause=timedelta(), counts=False)
         except Refused as trouble:
             _log.warning("message refused", channel=self._channel, delivery_id=delivery.id, answer=str(trouble))
-            return Outcome(delivery, "failed", "refused")
+            return AttemptResult(delivery, "failed", "refused")
         except Trouble as trouble:
             return self._put_off(delivery, waited, str(trouble))
         except Exception as error:
             _log.exception("message not composed", channel=self._channel, delivery_id=delivery.id, exc_info=type(error))
             return self._put_off(delivery, waited, type(error).__name__)
         self._knocks = 0
-        return Outcome(delivery, "sent", at=self._database.clock.now())
+        return AttemptResult(delivery, "sent", at=self._database.clock.now())
 
-    def _unreachable(self, delivery: Taken, waited: timedelta, trouble: str) -> Outcome:
+    def _unreachable(self, delivery: LeasedDelivery, waited: timedelta, trouble: str) -> AttemptResult:
         """The channel is away: everything waits, and no message is blamed; but none waits for ever."""
         if time.monotonic() >= self._closed_until:
             self._knocks += 1
@@ -236,9 +238,11 @@ class Sender:
             _log.warning("channel away", channel=self._channel, trouble=trouble, pause_seconds=pause)
         if waited > self._give_up_after:
             return self._given_up(delivery, trouble)
-        return Outcome(delivery, pause=timedelta(seconds=max(self._closed_until - time.monotonic(), 0)), counts=False)
+        return AttemptResult(
+            delivery, pause=timedelta(seconds=max(self._closed_until - time.monotonic(), 0)), counts=False
+        )
 
-    def _put_off(self, delivery: Taken, waited: timedelta, trouble: str) -> Outcome:
+    def _put_off(self, delivery: LeasedDelivery, waited: timedelta, trouble: str) -> AttemptResult:
         if waited > self._give_up_after:
             return self._given_up(delivery, trouble)
         _log.info(
@@ -248,13 +252,13 @@ class Sender:
             trouble=trouble,
             attempts=delivery.attempts,
         )
-        return Outcome(delivery, pause=retry_after(delivery.attempts) * random.uniform(0.9, 1.1))
+        return AttemptResult(delivery, pause=retry_after(delivery.attempts) * random.uniform(0.9, 1.1))
 
-    def _given_up(self, delivery: Taken, trouble: str) -> Outcome:
+    def _given_up(self, delivery: LeasedDelivery, trouble: str) -> AttemptResult:
         _log.warning("message given up", channel=self._channel, delivery_id=delivery.id, trouble=trouble)
-        return Outcome(delivery, "failed", "unreachable")
+        return AttemptResult(delivery, "failed", "unreachable")
 
-    async def _record(self, outcomes: Sequence[Outcome], unit: UnitOfWork) -> Sequence[None]:
+    async def _record(self, outcomes: Sequence[AttemptResult], unit: UnitOfWork) -> Sequence[None]:
         """Many outcomes in one transaction: rows and events."""
         done = [one for one in outcomes if one.status != "queued"]
         later = [one for one in outcomes if one.status == "queued"]
@@ -284,7 +288,7 @@ class Sender:
                     self._publish(one, unit)
         return [None] * len(outcomes)
 
-    def _publish(self, outcome: Outcome, unit: UnitOfWork) -> None:
+    def _publish(self, outcome: AttemptResult, unit: UnitOfWork) -> None:
         """MessageDelivered or MessageFailed; of a message that was left out nobody hears."""
         delivery = outcome.delivery
         cause = Cause(delivery.correlation_id, delivery.event_id, delivery.traceparent)

@@ -7,26 +7,26 @@ from typing import Any
 
 import pytest
 from makegood_contracts.ids import new_id
-from makegood_notifications.domain.delivering import Standing
+from makegood_notifications.delivery_worker import AttemptResult
+from makegood_notifications.domain.deliveries import CurrentState
 from makegood_notifications.domain.facts import Facts, More
 from makegood_notifications.domain.venues import Venue
-from makegood_notifications.mail.sender import Outcome
-from makegood_notifications.store.deliveries import Taken
+from makegood_notifications.store.deliveries import LeasedDelivery
 
 from .conftest import START
 
 ADDRESS = "ada@example.org"
 
 
-def taken(*, about: dict[str, Any] | None = None, **changes: Any) -> Taken:
+def taken(*, about: dict[str, Any] | None = None, **changes: Any) -> LeasedDelivery:
     facts = Facts("s", "r", "m", "p", START, START, 45, "in_person", "UTC", **(about or {}))
     given: dict[str, Any] = {
         "id": new_id(), "event_id": new_id(), "person_id": "m", "channel": "email", "template": "session-moved-by-provider",
         "session_id": "s", "facts": facts, "correlation_id": "c", "traceparent": None, "occurred_at": START, "attempts": 1,
-        "uncertain": False, "withdrawn": None, "turn_by": 0.0, "standing": Standing(), "name": "Ada", "email": ADDRESS,
+        "uncertain": False, "withdrawn": None, "turn_by": 0.0, "state": CurrentState(), "name": "Ada", "email": ADDRESS,
         "phone": None, "locale": "en", "by_email": True, "by_whatsapp": False, "other_name": "Grace",
     }  # fmt: skip
-    return Taken(**{**given, **changes})
+    return LeasedDelivery(**{**given, **changes})
 
 
 @pytest.mark.rule("NOTE-1")
@@ -68,8 +68,8 @@ def test_a_delivery_knows_when_it_was_written_whenever_its_event_was() -> None:
 def test_an_invitation_is_taken_back_however_its_cancel_ends(status: str, reason: str | None, told: str | None) -> None:
     """Told are the other addresses that were invited; where nothing was tried at the person's own, that one as well."""
     cancel = taken(about={"method": "CANCEL", "sequence": 1})
-    assert Outcome(cancel, status, reason).told == told
-    assert Outcome(taken(about={"method": "REQUEST"}), status, reason).told is None
-    assert Outcome(taken(), status, reason).told is None
+    assert AttemptResult(cancel, status, reason).told == told
+    assert AttemptResult(taken(about={"method": "REQUEST"}), status, reason).told is None
+    assert AttemptResult(taken(), status, reason).told is None
     bare = taken(about={"method": "CANCEL", "sequence": 1}, recipient="old@example.org")
-    assert Outcome(bare, status, reason).told is None
+    assert AttemptResult(bare, status, reason).told is None

@@ -84,7 +84,7 @@ ERASURE: Final[Mapping[str, bool]] = {"erasure-requested": True, "erasure-taken-
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class CurrentState:
     """How the thing that a message tells of stands when it is about to be sent. `status` is None for a session that is not
     known; `offer_open` for anything but an offer; `room_open` for a room that is not known."""
 
@@ -110,71 +110,71 @@ def retry_after(attempts: int) -> timedelta:
     return min(FIRST_RETRY * (1 << doublings), LONGEST_RETRY)
 
 
-def caught_up(template: str, facts: Facts, standing: Standing) -> Facts:
+def caught_up(template: str, facts: Facts, state: CurrentState) -> Facts:
     """What the message has to say now: a move that its channel does not tell of (RESC-2) must not cost the member the
     confirmation (CONF-1). Otherwise `facts`, as they are; whether these are true is another question."""
-    as_said = standing.status == ("reserved" if facts.tentative else "confirmed")
-    if template not in CATCHES_UP or not as_said or standing.told_later:
+    as_said = state.status == ("reserved" if facts.tentative else "confirmed")
+    if template not in CATCHES_UP or not as_said or state.told_later:
         return facts
-    there = _then_and_there(facts, standing)
-    overtaken = there and standing.time_zone != facts.time_zone if template == REZONED else not there
+    there = _then_and_there(facts, state)
+    overtaken = there and state.time_zone != facts.time_zone if template == REZONED else not there
     if not overtaken:
         return facts
-    assert standing.starts_at is not None
-    assert standing.ends_at is not None
+    assert state.starts_at is not None
+    assert state.ends_at is not None
     more = facts.more
     if template == "session-moved-by-provider" and more is not None:
-        was_until = more.was_until or standing.ends_at  # an earlier release did not keep it
-        if (more.was_at, was_until, more.was_venue_id) == (standing.starts_at, standing.ends_at, standing.venue_id):
+        was_until = more.was_until or state.ends_at  # an earlier release did not keep it
+        if (more.was_at, was_until, more.was_venue_id) == (state.starts_at, state.ends_at, state.venue_id):
             return facts  # moved back: there is nothing to tell
-        more = replace(more, elsewhere=more.was_venue_id != standing.venue_id)
+        more = replace(more, elsewhere=more.was_venue_id != state.venue_id)
     return replace(
         facts,
-        starts_at=standing.starts_at,
-        ends_at=standing.ends_at,
-        length_minutes=standing.length_minutes or facts.length_minutes,
-        time_zone=standing.time_zone or facts.time_zone,
-        venue_id=standing.venue_id,
-        sequence=facts.sequence if standing.invitation_sequence is None else standing.invitation_sequence,
+        starts_at=state.starts_at,
+        ends_at=state.ends_at,
+        length_minutes=state.length_minutes or facts.length_minutes,
+        time_zone=state.time_zone or facts.time_zone,
+        venue_id=state.venue_id,
+        sequence=facts.sequence if state.invitation_sequence is None else state.invitation_sequence,
         more=more,
     )
 
 
-def no_longer_true(template: str, facts: Facts, standing: Standing, *, now: datetime) -> bool:
+def no_longer_true(template: str, facts: Facts, state: CurrentState, *, now: datetime) -> bool:
     """Whether the message must not go out any more (NOTE-3). `facts` are what it says, `now` is product time.
 
     What it says must be so at this very moment: whatever came after it has a message of its own. A session that is not known
     here contradicts nothing but a reminder or a question.
     """
     if template in REMINDS:
-        return standing.status != "confirmed" or not _then_and_there(facts, standing) or now >= facts.starts_at
+        return state.status != "confirmed" or not _then_and_there(facts, state) or now >= facts.starts_at
     if template in ASKS_TO_CONFIRM:
-        return standing.status != "reserved" or not _then_and_there(facts, standing)
+        return state.status != "reserved" or not _then_and_there(facts, state)
     if template in ASKS_HOW_IT_WENT:
-        return standing.status != "confirmed" or not _then_and_there(facts, standing)
+        return state.status != "confirmed" or not _then_and_there(facts, state)
     if template in OFFERS:
-        return not standing.offer_open
+        return not state.offer_open
     if template in ERASURE:
-        return standing.erasure_pending != ERASURE[template]
+        return state.erasure_pending != ERASURE[template]
     if template == LEFT_FOR_ANOTHER:
-        return standing.room_open is True
-    if standing.status is None:
+        return state.room_open is True
+    if state.status is None:
         return False
     if template in NEWS_OF_WHAT_IS_TO_COME:
-        has_confirmed = facts.tentative and standing.status == "confirmed"
-        zoned = not _tells_of_zone(template, facts) or standing.time_zone == facts.time_zone
-        return standing.status in OVER or has_confirmed or not zoned or not _then_and_there(facts, standing)
+        has_confirmed = facts.tentative and state.status == "confirmed"
+        zoned = not _tells_of_zone(template, facts) or state.time_zone == facts.time_zone
+        return state.status in OVER or has_confirmed or not zoned or not _then_and_there(facts, state)
     if template == EXTENDED:
-        return standing.status in OVER - {"completed"} or not _then_and_there(facts, standing)
+        return state.status in OVER - {"completed"} or not _then_and_there(facts, state)
     if template == CORRECTED:
-        return facts.more is not None and standing.status != facts.more.outcome
-    return template in ENDED and standing.status != ENDED[template]
+        return facts.more is not None and state.status != facts.more.outcome
+    return template in ENDED and state.status != ENDED[template]
 
 
-def _then_and_there(facts: Facts, standing: Standing) -> bool:
+def _then_and_there(facts: Facts, state: CurrentState) -> bool:
     """Whether the session stands at the time and place that a message names."""
     said = facts.starts_at, facts.ends_at, facts.venue_id
-    return (standing.starts_at, standing.ends_at, standing.venue_id) == said
+    return (state.starts_at, state.ends_at, state.venue_id) == said
 
 
 def _tells_of_zone(template: str, facts: Facts) -> bool:

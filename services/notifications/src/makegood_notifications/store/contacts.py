@@ -50,12 +50,12 @@ class Preferences:
     chat: bool = True
 
 
-NOTHING_SAID: Final = Preferences()
+DEFAULT_PREFERENCES: Final = Preferences()
 
 
 def preferences_of(row: Sequence[Any]) -> Preferences:
     """From (locale, by_whatsapp, by_chat); all None for a person who said nothing yet."""
-    return NOTHING_SAID if row[0] is None else Preferences(row[0], row[1], row[2])
+    return DEFAULT_PREFERENCES if row[0] is None else Preferences(row[0], row[1], row[2])
 
 
 async def preferences(queries: Queries, people: Collection[str]) -> dict[str, Preferences]:
