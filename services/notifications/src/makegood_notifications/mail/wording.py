@@ -6,11 +6,11 @@ import re
 import tomllib
 from collections.abc import Callable, Iterator
 from datetime import datetime
-from functools import lru_cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any, Final
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 
 from makegood_notifications.domain.deliveries import LEADS_TO_TIMES
 from makegood_notifications.domain.facts import Facts, More
@@ -80,25 +80,29 @@ def _line(text: str, plain: Environment) -> Line:
     return plain.from_string(text).render
 
 
+@cache
+def _templates() -> tuple[Template, Template, dict[str, Language]]:
+    """The two layouts of e-mails, and the languages by their code. A process compiles them once: that takes half a second."""
+    plain = Environment(undefined=StrictUndefined, autoescape=False)  # noqa: S701 - plain text; HTML has its own  # nosec B701
+    loader = FileSystemLoader(FOLDER)
+    html = Environment(undefined=StrictUndefined, autoescape=True, loader=loader, auto_reload=False)
+    text = Environment(  # plain text - no HTML  # nosec B701
+        undefined=StrictUndefined,
+        autoescape=False,  # noqa: S701 (plain text)
+        loader=loader,
+        auto_reload=False,
+        keep_trailing_newline=True,
+    )
+    languages = {folder.parent.name: Language(folder.parent.name, plain) for folder in FOLDER.glob("*/messages.toml")}
+    return html.get_template("layout.html.j2"), text.get_template("layout.txt.j2"), languages
+
+
 class Wording:
     """Renders messages. A language without a folder of its own is answered in English."""
 
     def __init__(self, links: Links) -> None:
         self._links = links
-        plain = Environment(undefined=StrictUndefined, autoescape=False)  # noqa: S701 - plain text; HTML has its own  # nosec B701
-        loader = FileSystemLoader(FOLDER)
-        html = Environment(undefined=StrictUndefined, autoescape=True, loader=loader, auto_reload=False)
-        text = Environment(  # plain text - no HTML  # nosec B701
-            undefined=StrictUndefined,
-            autoescape=False,  # noqa: S701 (plain text)
-            loader=loader,
-            auto_reload=False,
-            keep_trailing_newline=True,
-        )
-        self._html, self._text = html.get_template("layout.html.j2"), text.get_template("layout.txt.j2")
-        self._languages = {
-            folder.parent.name: Language(folder.parent.name, plain) for folder in FOLDER.glob("*/messages.toml")
-        }
+        self._html, self._text, self._languages = _templates()
 
     @property
     def languages(self) -> list[Language]:
