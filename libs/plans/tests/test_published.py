@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from makegood_plans.coverage import covering, end_of, start_of_day
 from makegood_plans.published import PublishedEnrolment, coverage_periods
 
-from .examples import DAY, NOW, days, enrolments, soon
+from .examples import days, enrolments, soon
 from .test_coverage import MONTHLY
 
 
@@ -70,19 +70,13 @@ def test_periods_of_coverage_are_in_order_and_never_overlap(plans: list[Publishe
 
 
 @pytest.mark.rule("PLAN-1")
-def test_the_later_enrolment_ends_the_earlier_one_where_it_begins_whichever_is_told_first() -> None:
-    made = enrolments_of(2)
-    assert [(each.covers_from, each.covers_until) for each in coverage_periods(made)] == [
-        (datetime(2026, 11, 23, tzinfo=UTC), datetime(2026, 11, 24, tzinfo=UTC)),
-        (datetime(2026, 11, 24, tzinfo=UTC), None),
-    ]
-    assert coverage_periods(made[::-1]) == coverage_periods(made)
-
-
-def enrolments_of(count: int) -> list[PublishedEnrolment]:
-    """One that begins on each day from today on."""
-    first = NOW.date()
-    return [
-        PublishedEnrolment(replace(MONTHLY, id=str(number)), first + number * DAY, None, "UTC", number)
-        for number in range(count)
+def test_of_enrolments_at_most_one_covers_an_instant() -> None:
+    base = PublishedEnrolment(replace(MONTHLY, id="a"), date(2026, 12, 1), None, "UTC", 1)
+    earlier = replace(base, plan=replace(MONTHLY, id="b"), starts_on=date(2026, 11, 1), sequence=2)
+    assert [period.plan.id for period in coverage_periods([base, earlier])] == ["b"]
+    later = replace(base, plan=replace(MONTHLY, id="c"), starts_on=date(2027, 1, 1), sequence=3)
+    found = coverage_periods([later, base, earlier])
+    assert [(period.plan.id, period.covers_until) for period in found] == [
+        ("b", datetime(2027, 1, 1, tzinfo=UTC)),
+        ("c", None),
     ]

@@ -60,7 +60,7 @@ async def test_a_closed_room_hides_neither_an_overdue_invoice_nor_coverage_that_
         said = (await world.member.get(f"/v1/rooms/{room}/bookability", params=asked)).json()["reasons"]
         assert refused.status_code == 409
         assert refused.json()["type"] == "/problems/room-closed"
-        assert codes(refused) == ["room-closed", "slot-not-offered", "outstanding-charges", "coverage-ended"]
+        assert codes(refused) == ["room-closed", "slot-not-offered", "coverage-ended", "outstanding-charges"]
         assert refused.json()["reasons"] == [_plain(reason) for reason in said]
     assert not [event for event in await world.outbox() if isinstance(event, SessionRequested)]
 

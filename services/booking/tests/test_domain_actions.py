@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from makegood_booking.domain import attendance, booking, cancelling, disputes, moves, rescheduling
 from makegood_booking.domain.actions import GUARDS, Action, Reader, actions
 from makegood_booking.domain.in_person import say_outcome
-from makegood_booking.domain.money import Costs, Money
 from makegood_booking.domain.rescheduling import RescheduleCommand, extend, reschedule
 from makegood_booking.domain.session import Refusal, Session, Transition
+from makegood_plans.plans import Costs, Money
 
 from .examples import HOUR, MINUTE, NOW, START, requested
 

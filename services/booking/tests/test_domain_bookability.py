@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, get_args
 from zoneinfo import ZoneInfo
@@ -24,13 +24,17 @@ from makegood_booking.domain.bookability import (
     startable,
 )
 from makegood_booking.domain.bookability import Question as Asked
-from makegood_booking.domain.coverage import Enrolment, Lot, covering, latest
+from makegood_booking.domain.coverage import latest
 from makegood_booking.domain.policy import STANDARD
 from makegood_booking.domain.remedies import RemedyContext, remedy
 from makegood_booking.domain.rooms import is_available, room_reasons
 from makegood_calendar.hours import Hours
 from makegood_calendar.slot_rules import Schedule
 from makegood_contracts.reasons import ReasonCode
+from makegood_plans.coverage import CoveragePeriod, covering
+from makegood_plans.funding import Lot, not_in_plan
+from makegood_plans.plans import Plan
+from makegood_plans.published import PublishedEnrolment, coverage_periods
 
 from .examples import MINUTE, NOW, ROOM
 
@@ -44,30 +48,22 @@ soon = st.integers(-3 * 96, 12 * 96).map(lambda n: NOW.replace(minute=0) + n * 1
 
 
 @st.composite
-def enrolments(draw: st.DrawFn) -> list[Enrolment]:
+def coverage(draw: st.DrawFn) -> list[CoveragePeriod]:
     found = []
     for sequence in range(1, draw(st.integers(0, 3)) + 1):
         starts_on = draw(days)
         lasts = draw(st.none() | st.integers(0, 60))
-        ends_on = None if lasts is None else starts_on + lasts * DAY
-        found.append(
-            Enrolment(
-                str(sequence),
-                "anna",
-                "plan",
-                "eap",
-                starts_on,
-                ends_on,
-                draw(st.sampled_from(ZONES)),
-                draw(st.lists(st.sampled_from(LENGTHS), unique=True)),
-                draw(st.lists(st.sampled_from(LENGTHS), unique=True)),
-                draw(st.lists(st.sampled_from(MODALITIES), unique=True)),
-                draw(st.sampled_from([None, 4])),
-                False,
-                sequence,
-            )
+        plan = Plan(
+            "plan",
+            "eap",
+            lengths=tuple(draw(st.lists(st.sampled_from(LENGTHS), unique=True))),
+            modalities=tuple(draw(st.lists(st.sampled_from(MODALITIES), unique=True))),
+            live_credits=draw(st.sampled_from([None, 4])),
+            psychiatry_lengths=tuple(draw(st.lists(st.sampled_from(LENGTHS), unique=True))),
         )
-    return found
+        ends_on = None if lasts is None else starts_on + lasts * DAY
+        found.append(PublishedEnrolment(plan, starts_on, ends_on, draw(st.sampled_from(ZONES)), sequence))
+    return coverage_periods(found)
 
 
 lots = st.lists(
@@ -119,17 +115,21 @@ calendars = st.builds(
 
 
 @pytest.mark.rule("BOOK-7")
-@given(enrolments(), lots, st.none() | schedules(), kinds, soon)
+@given(coverage(), lots, st.none() | schedules(), kinds, soon)
 def test_a_moment_is_paid_for_exactly_where_no_reason_says_otherwise(
-    plans: list[Enrolment], left: list[Lot], schedule: Schedule | None, kind: Kind, moment: datetime
+    plans: list[CoveragePeriod], left: list[Lot], schedule: Schedule | None, kind: Kind, moment: datetime
 ) -> None:
     if moment < NOW:
         return
-    member = context(enrolments=plans, lots=left, schedule=schedule)
+    member = context(coverage=plans, lots=left, schedule=schedule)
     spans = list(payable(member, kind, NOW, NOW + 30 * DAY))
     assert any(start <= moment < end for start, end in spans) == (pay_reasons(member, moment, kind, NOW) == ())
     owing = replace(member, owes=True)
-    assert [reason.code for reason in pay_reasons(owing, moment, kind, NOW)][:1] == ["outstanding-charges"]
+    told = [reason.code for reason in pay_reasons(owing, moment, kind, NOW)]
+    of_the_plan = [reason.code for reason in not_in_plan(covering(plans, moment), member.session(moment, kind))]
+    others = [reason.code for reason in pay_reasons(member, moment, kind, NOW)]
+    place = len(of_the_plan) if others else 0
+    assert told == [*others[:place], "outstanding-charges", *others[place:]]
 
 
 @pytest.mark.rule("BOOK-8", "AVAIL-2")
@@ -146,52 +146,12 @@ def test_a_start_is_free_exactly_where_no_reason_says_otherwise(
             assert (start in starts) == (slot_reasons(here, start, kind, taken, NOW) == ()), start
 
 
-@dataclass
-class Agreed:
-    """An enrolment in the book of credits: what it is, and until when it counts."""
-
-    enrolment: Enrolment
-    until: datetime | None
-
-
-@pytest.mark.rule("PLAN-1")
-@given(enrolments(), st.lists(st.tuples(st.integers(0, 2), st.none() | days), max_size=3), soon)
-def test_coverage_is_what_one_enrolment_after_the_other_makes_of_it(
-    plans: list[Enrolment], again: list[tuple[int, date | None]], moment: datetime
-) -> None:
-    """As credits does it: each enrolment ends every other where it begins; one taken up again has its agreed end anew."""
-    book: dict[str, Agreed] = {}
-    told: dict[str, Enrolment] = {}
-
-    def enrol(enrolment: Enrolment) -> None:
-        for each in book.values():
-            if each.enrolment.id != enrolment.id and (each.until is None or each.until > enrolment.covers_from):
-                each.until = enrolment.covers_from
-        book[enrolment.id] = Agreed(enrolment, enrolment.agreed_until)
-        told[enrolment.id] = enrolment
-
-    for enrolment in plans:
-        enrol(enrolment)
-    sequence = len(plans)
-    for number, ends_on in again:
-        if number < len(plans) and (ends_on is None or ends_on >= plans[number].starts_on):
-            sequence += 1
-            enrol(replace(plans[number], ends_on=ends_on, sequence=sequence))
-    wanted = [
-        each.enrolment.id
-        for each in book.values()
-        if each.enrolment.covers_from <= moment and (each.until is None or moment < each.until)
-    ]
-    found = covering(list(told.values()), moment)
-    assert ([found.id] if found else []) == wanted
-
-
 @pytest.mark.rule("BOOK-8")
-@given(enrolments(), st.none() | schedules(), st.sampled_from([None, *LENGTHS]), st.sampled_from([None, *MODALITIES]))
+@given(coverage(), st.none() | schedules(), st.sampled_from([None, *LENGTHS]), st.sampled_from([None, *MODALITIES]))
 def test_what_is_asked_about_is_kept_and_the_rest_is_of_plan_or_provider(
-    plans: list[Enrolment], schedule: Schedule | None, length: int | None, modality: Any
+    plans: list[CoveragePeriod], schedule: Schedule | None, length: int | None, modality: Any
 ) -> None:
-    member = context(enrolments=plans, schedule=schedule)
+    member = context(coverage=plans, schedule=schedule)
     kind = kind_in_question(member, Asked(None, length, modality), NOW)
     if kind is not None:
         assert length in (None, kind.length_minutes)
@@ -239,7 +199,9 @@ def test_a_room_must_be_open_and_its_member_active_within_25_days() -> None:
 
 
 def test_the_plan_people_speak_of_is_the_present_the_last_or_the_first_to_come() -> None:
-    base = Enrolment("1", "anna", "a", "eap", date(2026, 10, 1), date(2026, 10, 31), "UTC", [], [], [], 6, False, 1)
-    later = replace(base, id="2", starts_on=date(2026, 12, 1), ends_on=None, sequence=2)
-    assert [latest(plans, NOW) for plans in ([], [later, base], [later])] == [None, base, later]
-    assert latest([base, later], datetime(2026, 12, 1, tzinfo=UTC)) == later
+    plan = Plan("a", "eap", (), (), 6)
+    base = PublishedEnrolment(plan, date(2026, 10, 1), date(2026, 10, 31), "UTC", 1)
+    later = replace(base, starts_on=date(2026, 12, 1), ends_on=None, sequence=2)
+    first, last = coverage_periods([later, base])
+    assert [latest(plans, NOW) for plans in ([], [first, last], [last])] == [None, first, last]
+    assert latest([first, last], datetime(2026, 12, 1, tzinfo=UTC)) == last

@@ -22,7 +22,7 @@ from makegood_booking.domain.bookability import (
 )
 from makegood_booking.domain.booking import credit_held, request_session, slot_held, slot_refused
 from makegood_booking.domain.cancelling import call_off, cancel
-from makegood_booking.domain.coverage import Enrolment, Lot, sessions_left
+from makegood_booking.domain.coverage import sessions_left
 from makegood_booking.domain.disputes import correct
 from makegood_booking.domain.in_person import say_outcome
 from makegood_booking.domain.policy import STANDARD
@@ -41,6 +41,10 @@ from makegood_booking.handlers.reopening import reserved_now
 from makegood_calendar.hours import Hours
 from makegood_calendar.slot_rules import Schedule
 from makegood_contracts.events import Modality
+from makegood_plans.coverage import CoveragePeriod
+from makegood_plans.funding import Lot
+from makegood_plans.plans import Plan
+from makegood_plans.published import PublishedEnrolment, coverage_periods
 
 from .examples import HOUR, MINUTE, NOW, ROOM, START, attended, booking_request, confirmed, done, requested, reserved
 
@@ -237,14 +241,14 @@ def test_the_button_is_what_the_booking_would_be_told() -> None:
         "slot-not-offered": {"room": ROOM, "schedule": works(hours=())},
         "outstanding-charges": {"owes": True},
         "coverage-ended": {"lots": []},
-        "length-not-in-plan": {"lots": [], "enrolments": [enrolment()]},
+        "length-not-in-plan": {"lots": [], "coverage": coverage()},
     }
     for reason, facts in refused.items():
         assert button(session, context(session, **facts)) == Action("rebook", False, reason=reason)
     other_length = context(session, schedule=works(length_minutes=45))
     assert button(session, other_length) == Action("rebook", False, reason="slot-not-offered")
-    soon = enrolment(LATER.date() + 5 * DAY, lengths=[30], live_credits=None)
-    assert button(session, context(session, lots=[], enrolments=[soon])) == allowed, "for a later day"
+    soon = coverage(LATER.date() + 5 * DAY, lengths=(30,), live_credits=None)
+    assert button(session, context(session, lots=[], coverage=soon)) == allowed, "for a later day"
     assert button(session, context(session, again())) is None, "it was rebooked already"
     assert not reopens(place(session, again()), 30, "video")
     late = MISSED_AT + 30 * DAY
@@ -274,7 +278,7 @@ SCHEDULES: dict[str, Schedule | None] = {
     lots=st.sampled_from([[], [MADE_GOOD], [replace(MADE_GOOD, made_for_minutes=45)], [Lot("lot", 1, 30, None)]]),
     begins=st.integers(-40, 55),
     ends=st.none() | st.integers(0, 70),
-    plan=st.sampled_from([None, {}, {"lengths": [30]}, {"lengths": [30], "live_credits": None}]),
+    plan=st.sampled_from([None, {}, {"lengths": (30,)}, {"lengths": (30,), "live_credits": None}]),
 )
 def test_button_and_booking_agree(
     closed_by: Any, away: bool, schedule: Any, another: bool, used: bool, owes: bool, lots: Any, begins: int, ends: Any,
@@ -284,8 +288,8 @@ def test_button_and_booking_agree(
     session = missed()
     room = ROOM if closed_by is None else close_room(ROOM, START, closed_by)[0]
     first = LATER.date() + begins * DAY
-    plans = [] if plan is None else [enrolment(first, None if ends is None else first + ends * DAY, **plan)]
-    rest: dict[str, Any] = {"another_room": another, "owes": owes, "lots": lots, "enrolments": plans}
+    plans = [] if plan is None else coverage(first, None if ends is None else first + ends * DAY, **plan)
+    rest: dict[str, Any] = {"another_room": another, "owes": owes, "lots": lots, "coverage": plans}
     here = context(session, *([again()] if used else []), room=room, schedule=SCHEDULES[schedule], **rest)
     if away:
         here = replace(here, active_at=LATER - 26 * DAY)
@@ -329,22 +333,10 @@ def test_a_room_opens_again_with_the_reservation_and_with_nothing_before() -> No
     assert reopened(close_room(ROOM, LATER, "member")[0], LATER, STANDARD, LATER) is None, "closed meanwhile"
 
 
-def enrolment(starts_on: date = TODAY, ends_on: date | None = None, **other: Any) -> Enrolment:
-    lengths: dict[str, Any] = {"lengths": [45], "psychiatry_lengths": [20], **other}
-    facts: dict[str, Any] = {"live_credits": 6, **lengths}
-    return Enrolment(
-        "1",
-        "anna",
-        "eap-6",
-        "eap",
-        starts_on,
-        ends_on,
-        "UTC",
-        modalities=["video"],
-        purchasable=False,
-        sequence=1,
-        **facts,
-    )
+def coverage(starts_on: date = TODAY, ends_on: date | None = None, **other: Any) -> list[CoveragePeriod]:
+    terms: dict[str, Any] = {"lengths": (45,), "psychiatry_lengths": (20,), "live_credits": 6, **other}
+    plan = Plan("eap-6", "eap", modalities=("video",), **terms)
+    return coverage_periods([PublishedEnrolment(plan, starts_on, ends_on, "UTC", 1)])
 
 
 @pytest.mark.rule("ROOM-1", "MISS-4")
@@ -362,19 +354,19 @@ def enrolment(starts_on: date = TODAY, ends_on: date | None = None, **other: Any
     ],
 )
 def test_sessions_are_left_while_a_credit_fits_the_plan_or_was_made_good(lot: Lot, counts: bool) -> None:
-    assert sessions_left([enrolment()], [lot], "therapy", NOW) is counts
+    assert sessions_left(coverage(), [lot], "therapy", NOW) is counts
 
 
 @pytest.mark.rule("ROOM-1")
 def test_what_no_coverage_takes_any_more_is_no_session_that_is_left() -> None:
     lot = Lot("lot", 1, None, NOW + 30 * DAY)
-    over = enrolment(starts_on=NOW.date() - 9 * DAY, ends_on=NOW.date() - DAY)
-    assert not sessions_left([over], [lot], "therapy", NOW)
+    over = coverage(starts_on=NOW.date() - 9 * DAY, ends_on=NOW.date() - DAY)
+    assert not sessions_left(over, [lot], "therapy", NOW)
     assert not sessions_left([], [lot], "therapy", NOW)
-    assert sessions_left([enrolment(starts_on=NOW.date() + 9 * DAY)], [lot], "therapy", NOW)
-    assert not sessions_left([enrolment(starts_on=NOW.date() + 40 * DAY)], [lot], "therapy", NOW)
-    assert sessions_left([enrolment()], [Lot("lot", 1, 20, None)], "psychiatry", NOW)
-    assert not sessions_left([enrolment(psychiatry_lengths=[])], [lot], "psychiatry", NOW)
+    assert sessions_left(coverage(starts_on=NOW.date() + 9 * DAY), [lot], "therapy", NOW)
+    assert not sessions_left(coverage(starts_on=NOW.date() + 40 * DAY), [lot], "therapy", NOW)
+    assert sessions_left(coverage(), [Lot("lot", 1, 20, None)], "psychiatry", NOW)
+    assert not sessions_left(coverage(psychiatry_lengths=()), [lot], "psychiatry", NOW)
 
 
 @pytest.mark.rule("MISS-4", "CANC-1")

@@ -9,7 +9,6 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pytest
-from makegood_booking.domain.coverage import Enrolment, coverage_periods, covering
 from makegood_booking.store import calendars, coverage
 from makegood_contracts.events import (
     CreditAdjusted,
@@ -34,6 +33,7 @@ from makegood_contracts.events import (
 )
 from makegood_contracts.events.base import EVENT_TYPES
 from makegood_contracts.ids import new_id
+from makegood_plans.coverage import covering
 from makegood_testkit.databases import as_owner
 from msgspec.structs import replace as altered
 
@@ -153,8 +153,8 @@ async def test_coverage_ends_where_a_later_enrolment_begins_and_goes_on_where_th
 
     async def plan(moment: datetime) -> str | None:
         async with world.service.database.reading() as queries:
-            found = covering(await coverage.read_enrolments("anna", queries), moment)
-        return found.plan_id if found else None
+            found = covering(await coverage.read_coverage("anna", queries), moment)
+        return found.plan.id if found else None
 
     for order in orders(news, 4):
         await hear(world, *order)
@@ -163,18 +163,6 @@ async def test_coverage_ends_where_a_later_enrolment_begins_and_goes_on_where_th
     await hear(world, again, *news)
     moments = (NOW, begins, datetime(2027, 1, 31, 22, 59, tzinfo=UTC), datetime(2027, 1, 31, 23, tzinfo=UTC))
     assert [await plan(moment) for moment in moments] == ["a", "a", "a", None]
-
-
-def test_of_enrolments_at_most_one_covers_an_instant() -> None:
-    base = Enrolment("1", "anna", "a", "eap", date(2026, 12, 1), None, "UTC", [45], [], ["video"], 6, False, 1)
-    earlier = replace(base, id="2", plan_id="b", starts_on=date(2026, 11, 1), sequence=2)
-    assert [period.enrolment.plan_id for period in coverage_periods([base, earlier])] == ["b"]
-    later = replace(base, id="3", plan_id="c", starts_on=date(2027, 1, 1), sequence=3)
-    found = coverage_periods([later, base, earlier])
-    assert [(period.enrolment.plan_id, period.covers_until) for period in found] == [
-        ("b", datetime(2027, 1, 1, tzinfo=UTC)),
-        ("c", None),
-    ]
 
 
 @pytest.mark.rule("CRED-7")

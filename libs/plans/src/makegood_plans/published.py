@@ -26,11 +26,10 @@ class PublishedEnrolment:
 
 def coverage_periods(enrolments: Collection[PublishedEnrolment]) -> list[CoveragePeriod]:
     """When each enrolment of a member counts, in the order of time; one that never counts is left out."""
-    begins = {each.sequence: start_of_day(each.starts_on, each.time_zone) for each in enrolments}
+    begins = [(each.sequence, start_of_day(each.starts_on, each.time_zone)) for each in enrolments]
     found = []
-    for each in enrolments:
-        start = begins[each.sequence]
-        ends = [begin for sequence, begin in begins.items() if sequence > each.sequence]
+    for each, (_, start) in zip(enrolments, begins, strict=True):
+        ends = [begin for sequence, begin in begins if sequence > each.sequence]
         agreed = end_of(each.ends_on, each.time_zone)
         until = min(ends if agreed is None else [*ends, agreed], default=None)
         if until is None or start < until:

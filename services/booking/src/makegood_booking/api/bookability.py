@@ -14,6 +14,7 @@ from makegood_chassis.http.problems import Problem, invalid, not_found
 from makegood_chassis.http.rights import Access, operation
 from makegood_contracts.events import Actor, Modality, PlanKind
 from makegood_contracts.reasons import Reason
+from makegood_plans.coverage import CoveragePeriod
 from pydantic import Field
 
 from makegood_booking.api.models import MORE_OF_POLICY, POLICY, POLICY_TEXT, LocalTime, PolicyView
@@ -22,7 +23,6 @@ from makegood_booking.api.reason_models import CostsView, ReasonView
 from makegood_booking.dependencies import Dependencies
 from makegood_booking.domain.bookability import Question
 from makegood_booking.domain.booking import BookingRequest
-from makegood_booking.domain.coverage import Enrolment
 from makegood_booking.domain.policy import Policy
 from makegood_booking.domain.remedies import RemedyContext, needs_more
 from makegood_booking.domain.rooms import Room
@@ -165,16 +165,16 @@ def _view(found: BookabilityResult, policy: Policy, time_zone: str) -> Bookabili
         length_minutes=verdict.kind.length_minutes if verdict.kind else None,
         modality=verdict.kind.modality if verdict.kind else None,
         costs=None if verdict.costs is None else CostsView.model_validate(verdict.costs),
-        plan=_plan(verdict.plan),
+        plan=_plan(verdict.coverage),
         policy=PolicyView.of(policy),
     )
 
 
-def _plan(enrolment: Enrolment | None) -> CoveringPlanView | None:
-    if enrolment is None:
+def _plan(coverage: CoveragePeriod | None) -> CoveringPlanView | None:
+    if coverage is None:
         return None
     return CoveringPlanView(
-        id=enrolment.plan_id, kind=enrolment.plan_kind, starts_on=enrolment.starts_on, ends_on=enrolment.ends_on
+        id=coverage.plan.id, kind=coverage.plan.kind, starts_on=coverage.starts_on, ends_on=coverage.ends_on
     )
 
 

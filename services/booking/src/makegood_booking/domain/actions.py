@@ -11,12 +11,12 @@ from datetime import datetime
 from typing import Final, Literal
 
 from makegood_contracts.events import Party
+from makegood_plans.plans import Costs
 
 from makegood_booking.domain import attendance, cancelling, disputes
 from makegood_booking.domain.bookability import MemberContext, RebookingRefusal, rebook_refused
 from makegood_booking.domain.booking import InvalidField
 from makegood_booking.domain.in_person import outcome_refused
-from makegood_booking.domain.money import Costs
 from makegood_booking.domain.rebooking import rebookable_until
 from makegood_booking.domain.rescheduling import extend_refused, reschedule_refused
 from makegood_booking.domain.session import AGREED, DONE, Refusal, RefusalCode, Session

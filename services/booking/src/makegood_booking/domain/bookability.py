@@ -10,18 +10,18 @@ from typing import Final, Literal, cast
 from makegood_calendar.hours import Span
 from makegood_calendar.slot_rules import NOT_PUBLISHED, Schedule, SlotRules, Venue
 from makegood_calendar.slots import Busy, free_starts, window
-from makegood_contracts.events import Modality
+from makegood_contracts.events import Modality, Specialty
 from makegood_contracts.reasons import CreditReason, Reason
+from makegood_plans.coverage import CoveragePeriod, covering
+from makegood_plans.funding import Lot, SessionTerms, fund, funded_spans, made_good_for
+from makegood_plans.plans import Costs
 
-from makegood_booking.domain.coverage import CoveragePeriod, Enrolment, Lot, coverage_periods, next_credits
-from makegood_booking.domain.money import Costs
 from makegood_booking.domain.policy import Policy
 from makegood_booking.domain.rebooking import PastBooking, RebookingContext, reopens
 from makegood_booking.domain.rooms import Room, is_available, room_reasons
 
 MOST_SLOTS: Final = 5
 NOTHING_TOLD: Final = Reason(code="temporary-interruption", detail="We can't check this right now. Try again later.")
-OWES: Final = Reason(code="outstanding-charges", detail="The member has an overdue invoice.")
 SLOT_TAKEN: Final = Reason(code="slot-taken", detail="Another session, or the buffer around it, overlaps that time.")
 MEMBER_BUSY: Final = Reason(code="member-busy", detail="The member is not available at that time.")
 NO_HOURS: Final = Reason(code="provider-unavailable", detail="The provider has published no hours.")
@@ -66,7 +66,7 @@ class MemberContext:
     room: Room
     active_at: datetime
     policy: Policy
-    enrolments: Sequence[Enrolment] = ()
+    coverage: Sequence[CoveragePeriod] = ()
     lots: Sequence[Lot] = ()
     owes: bool = False
     schedule: Schedule | None = None
@@ -76,12 +76,20 @@ class MemberContext:
     """What the provider missed in the room, and the member can still rebook (MISS-4)."""
 
     @property
-    def psychiatry(self) -> bool:
-        return self.schedule is not None and self.schedule.specialty == "psychiatry"
+    def specialty(self) -> Specialty:
+        """The provider's; as credits takes it where no schedule is known."""
+        return "therapy" if self.schedule is None else self.schedule.specialty
 
-    def lengths(self, enrolment: Enrolment) -> Sequence[int]:
-        """PLAN-1: the plan's lengths with this provider."""
-        return enrolment.psychiatry_lengths if self.psychiatry else enrolment.lengths
+    def session(self, starts_at: datetime, kind: Kind) -> SessionTerms:
+        """A session of these two, as far as paying goes."""
+        return SessionTerms(
+            starts_at=starts_at, length_minutes=kind.length_minutes, modality=kind.modality, specialty=self.specialty
+        )
+
+    def made_good(self, starts_at: datetime, kind: Kind) -> bool:
+        """MISS-4: whether the member has a credit that pays for such a session then whatever the plan is."""
+        session = self.session(starts_at, kind)
+        return any(lot.available and made_good_for(lot, session) for lot in self.lots)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,8 +101,8 @@ class BookabilityVerdict:
     slots: tuple[datetime, ...] = ()
     can_purchase: bool = False
     costs: Costs | None = None
-    plan: Enrolment | None = None
-    """That covers the member then; else the one that people speak of."""
+    coverage: CoveragePeriod | None = None
+    """That covers the member then."""
 
 
 @dataclass(slots=True)
@@ -135,49 +143,15 @@ def rebook_refused(session_id: str, context: MemberContext, now: datetime) -> Re
     bounds = startable(context, kind, now)
     if bounds is None or not is_available(context.schedule, now):
         return "slot-not-offered"
-    if context.owes:
-        return "outstanding-charges"
     if any(payable(context, kind, *bounds)):
-        return None
+        return "outstanding-charges" if context.owes else None
     return cast("RebookingRefusal", pay_reasons(context, bounds[0], kind, now)[0].code)
 
 
 def pay_reasons(context: MemberContext, starts_at: datetime, kind: Kind, now: datetime) -> tuple[Reason, ...]:
-    """BOOK-4, BOOK-7: why nothing pays for a session of this kind then; as credits decides it. A credit that was made good
-    pays for its length whatever the plan (MISS-4)."""
-    reasons = [OWES] if context.owes else []
-    if any(lot.makes_good(starts_at, kind.length_minutes) for lot in context.lots):
-        return tuple(reasons)
-    enrolment = plan_at(context, starts_at)
-    if enrolment is None:
-        detail = "The member has no coverage on the day of the session."
-        return (*reasons, Reason(code="coverage-ended", detail=detail))
-    if not enrolment.has_live_sessions:
-        detail = "The member's plan has no live sessions."
-        return (*reasons, Reason(code="plan-excludes-live-sessions", detail=detail))
-    lengths = context.lengths(enrolment)
-    fits = kind.length_minutes in lengths
-    if not fits:
-        listed = f"sessions of {', '.join(map(str, lengths))} minutes" if lengths else "no sessions with this provider"
-        reasons.append(Reason(code="length-not-in-plan", detail=f"The plan includes {listed}."))
-    if kind.modality not in enrolment.modalities:
-        listed = ", ".join(enrolment.modalities)
-        reasons.append(Reason(code="modality-not-in-plan", detail=f"The plan includes sessions by {listed}."))
-    if not enrolment.co_pay and not any(
-        lot.pays(starts_at, kind.length_minutes) if fits else lot.stands(starts_at) for lot in context.lots
-    ):
-        more = "; one can be bought" if enrolment.purchasable else ""
-        detail = f"The member has no credit left for a session of this length on that day{more}."
-        coming = next_credits(context.enrolments, starts_at, now)
-        reasons.append(
-            Reason(
-                code="no-session-credits",
-                detail=detail,
-                available_from=coming.available_from if coming else None,
-                credits=coming.credits if coming else None,
-            )
-        )
-    return tuple(reasons)
+    """BOOK-4, BOOK-7: why nothing pays for a session of this kind then; as credits decides it."""
+    session = context.session(starts_at, kind)
+    return fund(session, context.coverage, context.lots, now, overdue=context.owes).reasons
 
 
 def slot_reasons(
@@ -201,17 +175,10 @@ def slot_reasons(
 
 def costs(context: MemberContext, starts_at: datetime, kind: Kind) -> Costs | None:
     """BOOK-3: what a session of this kind costs then: a credit, or the co-pay of the plan; None where no plan says."""
-    if any(lot.makes_good(starts_at, kind.length_minutes) for lot in context.lots):
+    if context.made_good(starts_at, kind):
         return Costs(credit=1)
-    enrolment = plan_at(context, starts_at)
-    if enrolment is None or not enrolment.has_live_sessions:
-        return None
-    return Costs(amount=enrolment.co_pay_amount) if enrolment.co_pay else Costs(credit=1)
-
-
-def plan_at(context: MemberContext, moment: datetime) -> Enrolment | None:
-    """The enrolment that covers the member then."""
-    return next((each.enrolment for each in coverage_periods(context.enrolments) if each.covers(moment)), None)
+    covered_by = covering(context.coverage, starts_at)
+    return None if covered_by is None else covered_by.plan.costs
 
 
 def coming(context: MemberContext, now: datetime) -> list[CoveragePeriod]:
@@ -219,7 +186,7 @@ def coming(context: MemberContext, now: datetime) -> list[CoveragePeriod]:
     last = now + timedelta(days=context.policy.horizon_days)
     return [
         each
-        for each in coverage_periods(context.enrolments)
+        for each in context.coverage
         if each.covers_from <= last and (each.covers_until is None or each.covers_until > now)
     ]
 
@@ -230,15 +197,15 @@ def kinds_in_plan(context: MemberContext, asked: Question, now: datetime) -> lis
     included = [
         Kind(length, modality)
         for period in coming(context, now)
-        for length in context.lengths(period.enrolment)
-        for modality in period.enrolment.modalities
+        for length in period.plan.lengths_of(context.specialty)
+        for modality in period.plan.modalities
     ]
     lengths = context.schedule.lengths if context.schedule is not None else {}
     made_good = [
-        Kind(length, modality)
+        kind
         for length in sorted(lengths)
-        if any(lot.makes_good(now, length) for lot in context.lots)
         for modality in sorted(lengths[length])
+        if context.made_good(now, kind := Kind(length, modality))
     ]
     found = dict.fromkeys(
         kind
@@ -270,36 +237,7 @@ def kind_in_question(context: MemberContext, asked: Question, now: datetime) -> 
 def payable(context: MemberContext, kind: Kind, start: datetime, end: datetime) -> Iterator[Span]:
     """The spans within [start, end) in which the member's plan or a credit made good pays for sessions of this kind (BOOK-7,
     MISS-4), in order."""
-    made_good = [lot for lot in context.lots if lot.makes_good(start, kind.length_minutes)]
-    paid = list(_paid_by_plan(context, kind, start, end))
-    if made_good:
-        paid.append((start, min(end, max(lot.expires_at or end for lot in made_good))))
-    until = start
-    for span in sorted(paid):
-        if max(until, span[0]) < span[1]:
-            yield max(until, span[0]), span[1]
-            until = span[1]
-
-
-def _paid_by_plan(context: MemberContext, kind: Kind, start: datetime, end: datetime) -> Iterator[Span]:
-    lasts: datetime | None = None
-    fitting = [lot for lot in context.lots if lot.pays(start, kind.length_minutes)]
-    if fitting and all(lot.expires_at is not None for lot in fitting):
-        lasts = max(lot.expires_at for lot in fitting if lot.expires_at is not None)
-    for period in coverage_periods(context.enrolments):
-        enrolment = period.enrolment
-        if kind.length_minutes not in context.lengths(enrolment) or kind.modality not in enrolment.modalities:
-            continue
-        if not enrolment.co_pay and not fitting:
-            continue
-        ends = [end]
-        if period.covers_until is not None:
-            ends.append(period.covers_until)
-        if not enrolment.co_pay and lasts is not None:
-            ends.append(lasts)
-        span = max(start, period.covers_from), min(ends)
-        if span[0] < span[1]:
-            yield span
+    return funded_spans(context.session(start, kind), end, context.coverage, context.lots)
 
 
 def startable(context: MemberContext, kind: Kind, now: datetime) -> Span | None:

@@ -19,8 +19,8 @@ from makegood_contracts.events import (
     Specialty,
 )
 from makegood_contracts.reasons import Reason
+from makegood_plans.plans import Money
 
-from makegood_booking.domain.money import Money
 from makegood_booking.domain.policy import Policy
 from makegood_booking.domain.rooms import Room
 from makegood_booking.domain.session import AGREED, Appointment, CreditState, Session, Transition, fact, happened

@@ -20,8 +20,8 @@ from makegood_contracts.events import (
     SessionMoveRequested,
 )
 from makegood_contracts.reasons import Reason
+from makegood_plans.plans import Money
 
-from makegood_booking.domain.money import Money
 from makegood_booking.domain.presence import NOBODY
 from makegood_booking.domain.reschedule import Reschedule
 from makegood_booking.domain.session import AGREED, Session, Transition, happened

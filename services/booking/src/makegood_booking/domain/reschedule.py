@@ -8,8 +8,7 @@ from typing import Literal
 
 from makegood_contracts.events import InvoiceWish, Party, Specialty
 from makegood_contracts.reasons import Reason
-
-from makegood_booking.domain.money import Money
+from makegood_plans.plans import Money
 
 RescheduleState = Literal["asked", "funded", "refused"]
 """`asked`: credits is to answer. `funded`: availability is to answer, and alone decides. `refused`: it is off."""

@@ -8,8 +8,8 @@ from typing import Any, Final, Literal
 
 from makegood_contracts.events import Actor, Event, Modality, Party
 from makegood_contracts.reasons import Reason
+from makegood_plans.plans import Money
 
-from makegood_booking.domain.money import Money
 from makegood_booking.domain.policy import Policy
 from makegood_booking.domain.presence import NOBODY, AbsentParty, Attendance
 from makegood_booking.domain.reschedule import Reschedule

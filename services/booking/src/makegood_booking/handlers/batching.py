@@ -13,6 +13,7 @@ from makegood_chassis.http.idempotency import KeyClaim, claim_many, release_many
 from makegood_contracts.envelope import Cause
 from makegood_contracts.events import Actor, PlanKind
 from makegood_contracts.reasons import Reason
+from makegood_plans.coverage import covering
 
 from makegood_booking.domain.booking import (
     BookingRequest,
@@ -21,13 +22,12 @@ from makegood_booking.domain.booking import (
     request_session,
     support_may_book,
 )
-from makegood_booking.domain.coverage import covering
 from makegood_booking.domain.policy import Policy
 from makegood_booking.domain.rebooking import reopens
 from makegood_booking.domain.rooms import Room, room_reasons
 from makegood_booking.domain.session import Session, Transition
 from makegood_booking.handlers.bookability import BookabilityService
-from makegood_booking.store.coverage import read_enrolments
+from makegood_booking.store.coverage import read_coverage
 from makegood_booking.store.policies import Policies
 from makegood_booking.store.rooms import RoomToBook, lock_room, read_rooms, touch_rooms
 from makegood_booking.store.sessions import Sessions
@@ -194,5 +194,5 @@ def _is_activity(session: Session) -> bool:
 
 async def _plan_kind(room: Room, request: BookingRequest, unit: UnitOfWork) -> PlanKind | None:
     """The kind of the plan that covers the room's member when the session starts."""
-    enrolment = covering(await read_enrolments(room.member_id, unit), request.starts_at)
-    return enrolment.plan_kind if enrolment is not None else None
+    covered_by = covering(await read_coverage(room.member_id, unit), request.starts_at)
+    return None if covered_by is None else covered_by.plan.kind

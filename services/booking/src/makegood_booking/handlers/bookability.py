@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from itertools import islice
@@ -14,6 +14,8 @@ from makegood_calendar.published import schedule_of
 from makegood_calendar.slot_rules import Schedule
 from makegood_chassis.database import Queries
 from makegood_contracts.reasons import Reason
+from makegood_plans.coverage import CoveragePeriod, covering
+from makegood_plans.funding import OVERDUE, Lot
 
 from makegood_booking.domain import bookability
 from makegood_booking.domain.bookability import (
@@ -26,7 +28,7 @@ from makegood_booking.domain.bookability import (
     Question,
     TakenTime,
 )
-from makegood_booking.domain.coverage import Enrolment, Lot, latest, sessions_left
+from makegood_booking.domain.coverage import latest, sessions_left
 from makegood_booking.domain.policy import Policy
 from makegood_booking.domain.rebooking import RebookingContext
 from makegood_booking.domain.remedies import RemedyContext
@@ -67,7 +69,7 @@ class BookabilityService:
         try:
             context = await _with_coverage(context, queries)
             remedy_context = await _remedy_context(
-                remedy_context, context.enrolments, context.lots, context.schedule, now, queries
+                remedy_context, context.coverage, context.lots, context.schedule, now, queries
             )
             if room_reasons(room, place.active_at, policy, now):
                 rights = await self._sessions.read_rights(room.id, room.member_id, now, queries)
@@ -115,7 +117,7 @@ async def _with_coverage(context: MemberContext, queries: Queries) -> MemberCont
     member = context.room.member_id
     return replace(
         context,
-        enrolments=await coverage.read_enrolments(member, queries),
+        coverage=await coverage.read_coverage(member, queries),
         lots=await coverage.read_lots(member, queries),
         owes=await coverage.owes(member, queries),
         schedule=await _schedule(context.room.provider_id, queries),
@@ -134,27 +136,27 @@ async def has_schedule(provider_id: str, now: datetime, queries: Queries) -> boo
 
 async def remedy_context_of(at: RemedyContext, now: datetime, queries: Queries) -> RemedyContext:
     """All that remedies depend on, for these people in this room."""
-    enrolments = await coverage.read_enrolments(at.member_id, queries)
+    periods = await coverage.read_coverage(at.member_id, queries)
     lots = await coverage.read_lots(at.member_id, queries)
-    return await _remedy_context(at, enrolments, lots, await _schedule(at.provider_id, queries), now, queries)
+    return await _remedy_context(at, periods, lots, await _schedule(at.provider_id, queries), now, queries)
 
 
 async def _remedy_context(
     at: RemedyContext,
-    enrolments: Collection[Enrolment],
+    periods: Sequence[CoveragePeriod],
     lots: Collection[Lot],
     schedule: Schedule | None,
     now: datetime,
     queries: Queries,
 ) -> RemedyContext:
-    plan = latest(enrolments, now)
+    spoken_of = latest(periods, now)
     other = await active_room(at.member_id, at.provider_id, queries)
     return replace(
         at,
-        plan_kind=plan.plan_kind if plan else None,
+        plan_kind=spoken_of.plan.kind if spoken_of else None,
         provider_available=is_available(schedule, now),
         active_room_id=other.id if other is not None and other.id != at.room_id else None,
-        sessions_left=sessions_left(enrolments, lots, schedule.specialty if schedule else "therapy", now),
+        sessions_left=sessions_left(periods, lots, schedule.specialty if schedule else "therapy", now),
     )
 
 
@@ -171,7 +173,7 @@ async def _judge(context: MemberContext, question: Question, now: datetime, quer
         slots = await search.payable(each, now, MOST_SLOTS)
         if slots:
             room = bookability.in_the_way(context, each, question.by, now)
-            forbids = (*room, bookability.OWES) if context.owes else room
+            forbids = (*room, OVERDUE) if context.owes else room
             return _verdict(context, forbids, each, () if forbids else tuple(slots), slots[0])
     first = await search.any(kind) if kind is not None else None
     at = first or now
@@ -202,14 +204,14 @@ async def _judge_start(
 def _verdict(
     context: MemberContext, reasons: tuple[Reason, ...], kind: Kind | None, slots: tuple[datetime, ...], at: datetime
 ) -> BookabilityVerdict:
-    plan = bookability.plan_at(context, at)
+    covered_by = covering(context.coverage, at)
     return BookabilityVerdict(
         reasons,
         kind,
         slots,
-        can_purchase=plan is not None and plan.purchasable,
+        can_purchase=covered_by is not None and covered_by.plan.purchasable,
         costs=bookability.costs(context, at, kind) if kind is not None else None,
-        plan=plan,
+        coverage=covered_by,
     )
 
 

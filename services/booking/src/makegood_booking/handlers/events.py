@@ -35,6 +35,7 @@ from makegood_contracts.events import (
     TokensRevoked,
     WaitlistCandidateProposed,
 )
+from makegood_plans.plans import Money
 
 from makegood_booking.domain.believing import disbelieved
 from makegood_booking.domain.booking import (
@@ -48,7 +49,6 @@ from makegood_booking.domain.booking import (
     slot_refused,
 )
 from makegood_booking.domain.cancelling import call_off
-from makegood_booking.domain.money import Money
 from makegood_booking.domain.moves import carried_out, not_paid_for, paid_for, turned_down
 from makegood_booking.domain.session import Session, Transition
 from makegood_booking.handlers.bookability import BookabilityService

@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from makegood_chassis.database import Queries, UnitOfWork, column
 from makegood_contracts.envelope import Received
-from makegood_contracts.events import MemberEnrolled
+from makegood_contracts.events import MemberEnrolled, Modality, PlanKind
 from makegood_contracts.events.ledger import InvoiceFact
+from makegood_plans.coverage import CoveragePeriod
+from makegood_plans.funding import Lot
+from makegood_plans.plans import Money, Plan
+from makegood_plans.published import PublishedEnrolment, coverage_periods
 from msgspec import convert, to_builtins
-
-from makegood_booking.domain.coverage import Enrolment, Lot
-from makegood_booking.domain.money import Money
 
 _ENROL = """
 INSERT INTO enrolments AS known (id, member_id, plan_id, plan_kind, starts_on, ends_on, time_zone, lengths,
@@ -26,12 +28,10 @@ ON CONFLICT (id) DO UPDATE SET ends_on = excluded.ends_on, lengths = excluded.le
 WHERE known.sequence < excluded.sequence
 """
 _ENROLMENTS = """
-SELECT id::text, member_id, plan_id, plan_kind, starts_on, ends_on, time_zone, lengths, psychiatry_lengths, modalities,
-    live_credits, purchasable, sequence, months, co_pay
+SELECT plan_id, plan_kind, lengths, modalities, live_credits, months, psychiatry_lengths, purchasable, co_pay, starts_on,
+    ends_on, time_zone, sequence
 FROM enrolments WHERE member_id = $1
 """
-_CO_PAY = -1
-"""Where it stands in a row of them."""
 _MOVE = """
 INSERT INTO credit_movements (id, member_id, lot_id, amount, sequence, tells, length_minutes, expires_at, made_for_minutes)
 SELECT * FROM unnest($1::uuid[], $2::text[], $3::uuid[], $4::int[], $5::bigint[], $6::bool[], $7::int[], $8::timestamptz[],
@@ -96,14 +96,35 @@ async def enrol(received: Received[MemberEnrolled], unit: UnitOfWork) -> None:
     )
 
 
-async def read_enrolments(member_id: str, queries: Queries) -> list[Enrolment]:
-    """All enrolments of the member, also those that are over."""
-    found = []
-    for row in await queries.fetch(_ENROLMENTS, member_id):
-        values = list(row)
-        values[_CO_PAY] = None if values[_CO_PAY] is None else convert(values[_CO_PAY], Money)
-        found.append(Enrolment(*values))
-    return found
+async def read_coverage(member_id: str, queries: Queries) -> list[CoveragePeriod]:
+    """When which plan covers the member, in the order of time; also what is over."""
+    return coverage_periods([_enrolment(*row) for row in await queries.fetch(_ENROLMENTS, member_id)])
+
+
+def _enrolment(
+    plan_id: str,
+    plan_kind: PlanKind,
+    lengths: list[int],
+    modalities: list[Modality],
+    live_credits: int | None,
+    months: int | None,
+    psychiatry_lengths: list[int],
+    purchasable: bool,
+    co_pay: object,
+    *published: Any,
+) -> PublishedEnrolment:
+    plan = Plan(
+        plan_id,
+        plan_kind,
+        tuple(lengths),
+        tuple(modalities),
+        live_credits,
+        months,
+        tuple(psychiatry_lengths),
+        purchasable,
+        None if co_pay is None else convert(co_pay, Money),
+    )
+    return PublishedEnrolment(plan, *published)
 
 
 async def move_credits(movements: Sequence[Movement], unit: UnitOfWork) -> None:

@@ -11,11 +11,11 @@ from makegood_chassis.database import Queries, Row, UnitOfWork
 from makegood_contracts.envelope import Cause
 from makegood_contracts.events import SessionExtended, SessionMoved, SessionZoneChanged
 from makegood_contracts.reasons import Reason
+from makegood_plans.plans import Money
 from msgspec import convert, to_builtins
 
 from makegood_booking.domain.attendance import next_due
 from makegood_booking.domain.history import detail, made_by
-from makegood_booking.domain.money import Money
 from makegood_booking.domain.presence import Attendance
 from makegood_booking.domain.rebooking import PastBooking, rights
 from makegood_booking.domain.reschedule import Reschedule
