@@ -6,6 +6,7 @@ import json
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from fastapi import FastAPI
 from jwt.algorithms import RSAAlgorithm
 from makegood_contracts.ids import new_id
-from makegood_credits.bootstrap import application, bootstrap
+from makegood_credits.bootstrap import bootstrap
 from makegood_credits.payments.port import PaymentProvider
 from makegood_credits.settings import CreditsSettings
 from makegood_devtools.client import access_reason
@@ -92,9 +93,10 @@ async def serving(world: World, tmp_path: Path, payments: PaymentProvider | None
     )
     service = bootstrap(settings, world.clock)
     service.health.started = True
-    service.dependencies = payments or service.dependencies
+    service.dependencies = replace(service.dependencies, payments=payments or service.dependencies.payments)
     await service.database.open()
-    app = application(service)
+    assert service.app is not None
+    app = service.app(service)
     transport = httpx.ASGITransport(app)
     async with httpx.AsyncClient(transport=transport, base_url="http://credits") as client:
         yield Api(client, key, world, app)

@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 from datetime import UTC, date, datetime, timedelta
-from typing import Any
+from typing import Any, Literal
 
 from makegood_contracts.ids import new_id
-from makegood_credits.domain.book import LAPSED, Book
+from makegood_credits.domain.book import ADJUSTED, EXPIRED, PURCHASED, Account, Book, Lot, Note
 from makegood_credits.domain.enrolling import EnrolmentRequest, Lapse, enrol
 from makegood_credits.domain.holding import Hold, HoldRefusal, HoldRequest, hold
 
 NOW = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
+
+
+NOTE = Note(NOW, "somebody", "For a reason")
+
+
+def arrive(book: Book, lot: Lot, amount: int = 1, kind: Literal["adjust", "purchase"] = "adjust") -> None:
+    """Puts credits into a lot."""
+    source = PURCHASED if kind == "purchase" else ADJUSTED
+    book.transfer(kind, source, Account.available(lot), NOTE, amount)
 
 
 def covered(
@@ -66,5 +75,5 @@ def lapses(book: Book) -> list[Lapse]:
     return [
         Lapse(entry.lot_id, entry.amount if entry.kind == "expire" else -entry.amount, entry.made_at)
         for entry in book.entries
-        if LAPSED in (entry.debit_account, entry.credit_account)
+        if EXPIRED.name in (entry.debit_account, entry.credit_account)
     ]

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import msgspec
 from makegood_chassis.clock import FixedClock
 from makegood_chassis.database import Database
-from makegood_chassis.messaging.handlers import Due
+from makegood_chassis.messaging.handlers import Due, bind
 from makegood_chassis.personal_data.master_keys import MasterKeys
 from makegood_chassis.personal_data.sealing import PersonalData
 from makegood_contracts.envelope import Cause, Received, decode
@@ -36,12 +36,13 @@ from makegood_contracts.events import (
 )
 from makegood_contracts.events.possible import possible_after
 from makegood_contracts.ids import new_id
-from makegood_credits.bootstrap import DEADLINES, EVENTS
+from makegood_credits.dependencies import Dependencies
 from makegood_credits.domain.adjusting import adjust
 from makegood_credits.domain.enrolling import EnrolmentRequest
 from makegood_credits.handlers.commands import enrol_member
+from makegood_credits.handlers.routing import DEADLINES, EVENTS
 from makegood_credits.store import reads
-from makegood_credits.store.books import open_and_load, save
+from makegood_credits.store.books import open_whole, save
 from makegood_testkit.moments import possible_at
 
 from .credit_building import NOW
@@ -56,6 +57,7 @@ class World:
     def __init__(self, url: str) -> None:
         self.clock = FixedClock(NOW)
         self.database = Database(url, self.clock, pool_size=8, personal_data=PersonalData.of(MasterKeys.development()))
+        self.dependencies = Dependencies(self.database, self.clock, None)
         self.said: list[Received[Any]] = []
         self.moved_to: dict[str, dict[str, datetime]] = {}
 
@@ -64,12 +66,12 @@ class World:
     ) -> None:
         coverage = EnrolmentRequest(plan_id, starts_on, other.get("ends_on"), other.get("time_zone", "UTC"))
         async with self.database.transaction(CAUSE) as unit:
-            await enrol_member(unit, await open_and_load(unit, member), coverage)
+            await enrol_member(unit, member, coverage)
 
     async def give(self, length: int) -> None:
         """One credit that does not lapse, from support."""
         async with self.database.transaction(CAUSE) as unit:
-            book = await open_and_load(unit, "member-1")
+            (book,) = (await open_whole(unit, ["member-1"])).values()
             adjust(book, 1, length_minutes=length, reason="Goodwill", made_by="support-1", now=unit.now)
             await save(unit, [book])
 
@@ -90,7 +92,7 @@ class World:
         """As `send`, whatever the clock says; answers which events were refused, by id of their session, and why."""
         batch = [received(event) for event in events]
         async with self.database.transaction(CAUSE) as unit:
-            await EVENTS[type(events[0])](batch, unit)
+            await bind(EVENTS, self.dependencies)[type(events[0])](batch, unit)
         return {one.key: unit.refused[one.id] for one in batch if one.id in unit.refused}
 
     async def move_to(self, moment: datetime) -> list[str]:
@@ -105,7 +107,7 @@ class World:
                 if due is None:
                     return taken
                 await unit.execute("DELETE FROM deadlines WHERE kind = $1 AND entity_id = $2", due[0], due[1])
-                await DEADLINES[due[0]]([Due(due[1], due[2])], unit)
+                await bind(DEADLINES, self.dependencies)[due[0]]([Due(due[1], due[2])], unit)
                 taken.append(due[0])
 
     async def heard(self, kind: type[E]) -> list[E]:

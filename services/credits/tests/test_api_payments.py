@@ -329,7 +329,7 @@ async def test_on_the_development_page_a_person_pays_or_declines(api: Api) -> No
 
     app: FastAPI = api.app
     app.router.routes[:] = [route for route in app.router.routes if not getattr(route, "path", "").startswith("/dev")]
-    pages: APIRouter = dev_checkouts(app.state.service, app.state.service.dependencies, deliver)
+    pages: APIRouter = dev_checkouts(app.state.service, app.state.service.dependencies.payments, deliver)
     app.router.routes.extend(pages.routes)
     for choice, shown, status, available in (("decline", "Declined.", "failed", 4), ("pay", "Paid.", "paid", 5)):
         bought = (await api.buy({"quantity": 1})).json()

@@ -16,7 +16,7 @@ from makegood_credits.domain.enrolling import EnrolmentRequest, catch_up, enrol
 from makegood_credits.domain.holding import Hold, HoldRefusal, hold
 from makegood_credits.domain.plans import PLANS
 
-from .credit_building import NOW, covered, held, request
+from .credit_building import NOW, arrive, covered, held, request
 
 DECEMBER = datetime(2026, 12, 1, tzinfo=UTC)
 SPECIALTIES: tuple[Specialty, ...] = get_args(Specialty)
@@ -34,7 +34,7 @@ def why(book: Book, now: datetime = NOW) -> dict[str, str | None]:
 
 def given_to(book: Book, length: int | None = 30, expires_at: datetime | None = None) -> Lot:
     lot = book.open_lot("purchase", length, expires_at)
-    book.post("purchase", 7, credit=lot, at=NOW, made_by="m", reason="r")
+    arrive(book, lot, 7, "purchase")
     return lot
 
 

@@ -8,9 +8,10 @@ from datetime import UTC, date, datetime, timedelta
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from makegood_credits.domain.endings import Ending
 from makegood_credits.domain.enrolling import EnrolmentRequest, catch_up, enrol
 from makegood_credits.domain.plans import PLANS
-from makegood_credits.domain.settling import Ending, settle
+from makegood_credits.domain.settling import settle
 
 from .credit_building import NOW, covered, held, lapses, refused, request, story
 

@@ -9,15 +9,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from makegood_contracts.events import LotSource, SettleCause
 from makegood_credits.domain.adjusting import adjust
-from makegood_credits.domain.book import Book, LedgerEntry, Lot
+from makegood_credits.domain.book import ADJUSTED, Account, Book, LedgerEntry, Lot
 from makegood_credits.domain.correcting import correct
+from makegood_credits.domain.endings import CausedBy, Ending, move_dropped
 from makegood_credits.domain.enrolling import EnrolmentRequest, catch_up, enrol
 from makegood_credits.domain.holding import Hold, HoldRefusal, hold
-from makegood_credits.domain.moving import Move, fund, give_back, take_place
+from makegood_credits.domain.moving import MoveRequest, fund, take_place
 from makegood_credits.domain.plans import PLANS
-from makegood_credits.domain.settling import MAKE_GOOD, CausedBy, Ending, return_by_hand, settle
+from makegood_credits.domain.settling import MAKE_GOOD, return_by_hand, settle
 
-from .credit_building import NOW, covered, held, refused, request
+from .credit_building import NOTE, NOW, arrive, covered, held, refused, request
 
 MISSED = datetime(2026, 11, 28, 9, tzinfo=UTC)
 NEXT_DAY = MISSED + timedelta(days=1)
@@ -57,7 +58,7 @@ def only(book: Book, lot: Lot) -> None:
     """Takes all other credits away."""
     for other in list(book.lots.values()):
         if other is not lot and other.available:
-            book.post("adjust", other.available, debit=other, at=NOW, made_by="s", reason="r")
+            book.transfer("adjust", Account.available(other), ADJUSTED, NOTE, other.available)
 
 
 def balanced(book: Book) -> bool:
@@ -166,14 +167,14 @@ def test_a_move_takes_it_along_and_gives_it_back() -> None:
         book = covered("eap-6")
         first = held(book, request(datetime(2026, 12, 3, tzinfo=UTC), 45))
         returned(book, held(book, request(MISSED, 45)))
-        move = Move("m", request(datetime(2026, 12, 5, tzinfo=UTC), 45, session_id=first.session_id), forfeits=True)
+        move = MoveRequest(request(datetime(2026, 12, 5, tzinfo=UTC), 45, session_id=first.session_id), forfeits=True)
         added = fund(book, first, move, MISSED)
         assert isinstance(added, Hold)
         if happens:
             take_place(book, first, added, Ending("forfeited", "moved", MISSED), MISSED)
             returned(book, first, MISSED, "member")
         else:
-            settle(book, added, give_back(MISSED), MISSED)
+            settle(book, added, move_dropped(MISSED), MISSED)
         replace(book, "sponsored-12")
         assert len(made_good(book)) == 1, happens
         assert balanced(book)
@@ -186,7 +187,7 @@ def test_a_session_that_was_booked_with_it_is_moved_within_its_thirty_days_after
     enrol(book, EnrolmentRequest("eap-6", date(2026, 11, 1), date(2026, 12, 5), "UTC"), NEXT_DAY)
 
     def moved(starts_at: datetime, length: int = 45) -> object:
-        return fund(book, again, Move("m", request(starts_at, length, session_id=again.session_id), False), NEXT_DAY)
+        return fund(book, again, MoveRequest(request(starts_at, length, session_id=again.session_id), False), NEXT_DAY)
 
     last = MISSED + MAKE_GOOD - timedelta(seconds=1)
     assert moved(last) == "kept", "as it could be booked with after cancelling"
@@ -250,7 +251,7 @@ def test_several_lengths_each_keep_their_own(plan_id: str) -> None:
     book = covered("sponsored-12") if plan_id == "sponsored-12" else Book("member-1")
     if plan_id == "insurance-credits":
         lot = book.open_lot("adjustment", None, None)
-        book.post("adjust", 3, credit=lot, at=NOW, made_by="s", reason="r")
+        arrive(book, lot, 3)
         enrol(book, EnrolmentRequest(plan_id, date(2026, 11, 1), None, "UTC"), NOW)
         only(book, lot)
     lengths = (45, 45) if plan_id == "sponsored-12" else (45, 60)
@@ -267,7 +268,7 @@ def of_no_plan(
     """A member on a plan until `ends_on` who booked with the only credit there is, one of no plan."""
     book = covered("out-of-pocket-4", ends_on=ends_on)
     lot = book.open_lot(source, length, expires_at)
-    book.post("adjust", 1, credit=lot, at=NOW, made_by="s", reason="r")
+    arrive(book, lot)
     only(book, lot)
     return book, lot, held(book, request(MISSED, 30))
 
@@ -327,7 +328,7 @@ def test_whatever_happens_to_the_plan_the_credit_pays_until_its_last_day(
     length = PLANS[plan_id].lengths[-1]
     if source != "plan":
         lot = book.open_lot(source, length, None)
-        book.post("adjust", 1, credit=lot, at=NOW, made_by="s", reason="r")
+        arrive(book, lot)
         only(book, lot)
     returned(book, held(book, request(MISSED, length)))
     for after, other, begins in sorted(changes):

@@ -9,7 +9,7 @@ from makegood_credits.domain.book import Book
 from makegood_credits.domain.enrolling import EnrolmentRequest, enrol
 from makegood_credits.domain.holding import HoldRefusal, hold
 
-from .credit_building import NOW, covered, held, refused, request, story
+from .credit_building import NOW, arrive, covered, held, refused, request, story
 
 
 @pytest.mark.rule("BOOK-1", "CRED-1")
@@ -110,7 +110,7 @@ def test_the_lot_that_lapses_first_and_still_stands_at_the_session_is_taken() ->
     later = book.open_lot("make_good", 45, NOW + timedelta(days=20))
     other_length = book.open_lot("purchase", 60, NOW + timedelta(days=4))
     for lot in (later, soon, other_length):
-        book.post("adjust", 1, credit=lot, at=NOW, made_by="test", reason="test")
+        arrive(book, lot)
     (endless,) = [lot for lot in book.lots.values() if lot.expires_at is None]
     assert held(book, request(NOW + timedelta(days=3), length=45)).lot_id == later.id
     assert held(book, request(NOW + timedelta(days=1), length=45)).lot_id == soon.id
@@ -123,7 +123,7 @@ def test_of_the_lots_that_would_do_the_one_that_lapses_first_is_taken_whichever_
         book = covered("eap-6")
         lots = {day: book.open_lot("make_good", 45, NOW + timedelta(days=day)) for day in days}
         for lot in lots.values():
-            book.post("adjust", 1, credit=lot, at=NOW, made_by="test", reason="test")
+            arrive(book, lot)
         taken = [held(book, request(NOW + timedelta(days=1), length=45)).lot_id for _ in days]
         assert taken == [lots[day].id for day in sorted(days)]
 

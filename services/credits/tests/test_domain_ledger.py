@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from datetime import UTC, date, datetime, timedelta
+from itertools import product
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -11,14 +12,15 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 from makegood_credits.domain.adjusting import adjust
-from makegood_credits.domain.book import AVAILABLE, HELD, Book, Overdrawn
+from makegood_credits.domain.book import AVAILABLE, EXPIRED, HELD, SPENT, Account, Book, EntryKind, Overdrawn
 from makegood_credits.domain.coverage import covering
+from makegood_credits.domain.endings import Ending
 from makegood_credits.domain.enrolling import EnrolmentRequest, catch_up, enrol
 from makegood_credits.domain.holding import Hold, best_lot, hold
 from makegood_credits.domain.plans import PLANS
-from makegood_credits.domain.settling import Ending, return_by_hand, settle
+from makegood_credits.domain.settling import return_by_hand, settle
 
-from .credit_building import NOW, lapses, request
+from .credit_building import NOTE, NOW, arrive, lapses, request
 
 CAUSES = ["rejected", "cancelled", "provider_missed", "lapsed"]
 CAUSED_BY = ["member", "others", "nobody"]
@@ -173,10 +175,16 @@ TestLedger.settings = settings(max_examples=200, stateful_step_count=50, deadlin
 def test_a_movement_that_overdraws_changes_nothing() -> None:
     book = Book("m")
     lot = book.open_lot("adjustment", None, None)
-    book.post("adjust", 2, credit=lot, at=NOW, made_by="s", reason="r")
-    for kind, amount in (("hold", 3), ("spend", 1), ("expire", 3), ("expire", 0), ("hold", -1)):
+    arrive(book, lot, 2)
+    available, held = Account.available(lot), Account.held(lot)
+    transfers: list[tuple[EntryKind, Account, Account]] = [
+        ("hold", available, held),
+        ("spend", held, SPENT),
+        ("expire", available, EXPIRED),
+    ]
+    for (kind, source, destination), amount in product(transfers, (3, 0, -1)):
         with pytest.raises(Overdrawn):
-            book.post(kind, amount, debit=lot, credit=lot if kind == "hold" else None, at=NOW, made_by="s", reason="r")  # type: ignore[arg-type]
+            book.transfer(kind, source, destination, NOTE, amount)
     assert (lot.available, lot.held, len(book.entries)) == (2, 0, 1)
 
 
@@ -186,7 +194,7 @@ def test_taking_credits_takes_those_that_lapse_first_and_never_more_than_there_a
     late = book.open_lot("adjustment", None, None)
     soon = book.open_lot("make_good", None, NOW + timedelta(days=3))
     for lot in (late, soon):
-        book.post("adjust", 2, credit=lot, at=NOW, made_by="s", reason="r")
+        arrive(book, lot, 2)
     assert adjust(book, -5, length_minutes=None, reason="r", made_by="s", now=NOW) == "no-session-credits"
     assert book.available == 4
     entries = adjust(book, -3, length_minutes=None, reason="Mistake", made_by="support-1", now=NOW)

@@ -9,17 +9,17 @@ import pytest
 from makegood_credits.domain.book import Book
 from makegood_credits.domain.enrolling import EnrolmentRequest, enrol
 from makegood_credits.domain.holding import Hold, HoldRefusal
-from makegood_credits.domain.moving import Move, fund
+from makegood_credits.domain.moving import MoveRequest, fund
 from makegood_credits.domain.plans import PLANS
 
-from .credit_building import NOW, covered, held, request
+from .credit_building import NOW, arrive, covered, held, request
 
 THE_DAY = NOW + timedelta(days=3)
 
 
 def moved(book: Book, set_aside: Hold, starts_at: datetime, length: int, by: str = "provider", **other: Any) -> Any:
     asked = request(starts_at, length, booked_by=by, session_id=set_aside.session_id)
-    return fund(book, set_aside, Move("move-1", asked, **{"forfeits": False, **other}), NOW)
+    return fund(book, set_aside, MoveRequest(asked, **{"forfeits": False, **other}), NOW)
 
 
 @pytest.mark.rule("RESC-2")
@@ -50,7 +50,7 @@ def test_a_providers_move_into_a_period_without_credits_left_keeps_what_is_held(
     set_aside = held(book, request(THE_DAY))
     assert moved(book, set_aside, datetime(2026, 12, 2, tzinfo=UTC), 30) == "kept"
     lot = book.open_lot("purchase", 30, None)
-    book.post("purchase", 1, credit=lot, at=NOW, made_by="m", reason="r")
+    arrive(book, lot, 1, "purchase")
     added = moved(book, set_aside, datetime(2026, 12, 2, tzinfo=UTC), 30)
     assert isinstance(added, Hold), "where another credit pays for that day, that one does"
     assert added.lot_id == lot.id
@@ -118,6 +118,6 @@ def test_a_members_move_for_what_the_provider_did_keeps_what_is_held_where_nothi
         "the length is the member's own wish"
     )
     lot = book.open_lot("adjustment", 30, None)
-    book.post("adjust", 1, credit=lot, at=NOW, made_by="s", reason="r")
+    arrive(book, lot)
     added = moved(book, set_aside, later, 30, **BY_PROVIDER)
     assert added == "kept" if ends_on else added.lot_id == lot.id

@@ -10,17 +10,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from makegood_contracts.events import LotSource
 from makegood_credits.domain.balance import unusable
-from makegood_credits.domain.book import Book, LedgerEntry, Lot
+from makegood_credits.domain.book import Account, Book, LedgerEntry, Lot, Note
 from makegood_credits.domain.coverage import covering
+from makegood_credits.domain.endings import CausedBy, Ending, ending_of
 from makegood_credits.domain.enrolling import EnrolmentRequest, catch_up, enrol
 from makegood_credits.domain.holding import Hold, HoldRefusal, best_lot, made_good_for
-from makegood_credits.domain.moving import Move, fund
+from makegood_credits.domain.moving import MoveRequest, fund
 from makegood_credits.domain.plans import PLANS
-from makegood_credits.domain.settling import MAKE_GOOD, CausedBy, Ending, settle
-from makegood_credits.handlers.endings import ending_of
+from makegood_credits.domain.settling import MAKE_GOOD, settle
 
 from . import credit_world as events
-from .credit_building import NOW, covered, held, refused, request
+from .credit_building import NOW, arrive, covered, held, refused, request
 
 THE_DAY = NOW + timedelta(days=3)
 OTHERS: list[Any] = [
@@ -46,7 +46,7 @@ def ended(book: Book, set_aside: Hold, ending: Ending, now: datetime) -> Lot:
 
 
 def told(event: Any) -> Ending:
-    return ending_of(event, events.received(event))
+    return ending_of(event, events.received(event).time)
 
 
 @pytest.mark.rule("MISS-2")
@@ -56,7 +56,7 @@ def test_whatever_the_member_did_not_cause_gives_the_credit_back_for_thirty_days
     asked = events.requested(length=30)
     returned = told(ending(asked))
     lot = ended(book, held(book), returned, returned.ended_at)
-    assert (returned.outcome, returned.caused_by) == ("returned", "others")
+    assert (returned.settlement, returned.caused_by) == ("returned", "others")
     assert (lot.source, lot.expires_at) == ("make_good", returned.ended_at + MAKE_GOOD)
     assert book.entries[-1].kind == "return", "and nothing lapses"
 
@@ -87,7 +87,7 @@ def test_a_bought_credit_that_the_plan_takes_no_more_is_made_good() -> None:
     for plan_id, source in (("eap-6", "make_good"), ("out-of-pocket-4", "purchase")):
         book = covered()
         lot = book.open_lot("purchase", 30, NOW + timedelta(days=300))
-        book.post("purchase", 1, credit=lot, at=NOW, made_by="m", reason="r")
+        arrive(book, lot, 1, "purchase")
         book.lots = {lot.id: lot}
         set_aside = held(book)
         enrol(book, EnrolmentRequest(plan_id, date(2026, 11, 2), None, "UTC"), NOW)
@@ -157,9 +157,9 @@ def test_a_session_on_a_made_good_credit_can_be_moved_whatever_the_plan_is() -> 
     book, _ = made_good(length=60)
     enrol(book, EnrolmentRequest("messaging-only", THE_DAY.date(), None, "UTC"), THE_DAY)
     rebooked = held(book, request(THE_DAY + timedelta(days=2), length=60), THE_DAY)
-    later = Move("move-1", request(THE_DAY + timedelta(days=9), length=60), forfeits=False)
+    later = MoveRequest(request(THE_DAY + timedelta(days=9), length=60), forfeits=False)
     assert fund(book, rebooked, later, THE_DAY) == "kept"
-    too_late = fund(book, rebooked, Move("move-2", request(THE_DAY + MAKE_GOOD, length=60), False), THE_DAY)
+    too_late = fund(book, rebooked, MoveRequest(request(THE_DAY + MAKE_GOOD, length=60), False), THE_DAY)
     assert isinstance(too_late, HoldRefusal)
 
 
@@ -181,9 +181,9 @@ def test_a_return_stands_as_long_as_its_rule_says(
     (plans,) = book.lots.values()
     lot = plans if source == "plan" else book.open_lot(source, length, None)
     if source != "plan":
-        book.post("adjust", 1, credit=lot, at=NOW, made_by="m", reason="r")
+        arrive(book, lot)
     set_aside = Hold("s", "h", book.member_id, "insurance-credits", "held", NOW, lot_id=lot.id, length_minutes=60)
-    book.post("hold", 1, debit=lot, credit=lot, at=NOW, made_by="m", reason="r", session_id="s", hold_id="h")
+    book.transfer("hold", Account.available(lot), Account.held(lot), Note(NOW, "m", "r", "s", "h"))
     if then is not None:
         enrol(book, EnrolmentRequest(then, THE_DAY.date(), None, "UTC"), THE_DAY)
     if source != "plan" or then is None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date, timedelta
 
 import pytest
 from makegood_chassis.messaging.handlers import Due
 from makegood_contracts.events import CreditHeld, CreditRefused, CreditReturned, InvoiceVoided
-from makegood_credits.handlers import moments
+from makegood_credits.handlers.endings import on_hold_lapse_due
 
 from .credit_building import NOW
 from .credit_world import CAUSE, World, expired, missed, rejected, requested, reserved
@@ -110,8 +111,8 @@ async def test_a_hold_that_nobody_reserves_lapses_by_itself(world: World) -> Non
 
 
 @pytest.mark.rule("AVAIL-4")
-async def test_many_holds_lapse_over_several_transactions(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("makegood_credits.handlers.moments.MOST_LAPSES", 3)
+async def test_many_holds_lapse_over_several_transactions(world: World) -> None:
+    world.dependencies = replace(world.dependencies, lapses_at_once=3)
     for number in range(7):
         await world.enrol(f"m-{number}")
     await world.send(*(requested(f"m-{number}") for number in range(7)))
@@ -185,10 +186,10 @@ async def test_holds_of_different_minutes_lapse_each_in_its_own(world: World) ->
 
 @pytest.mark.rule("AVAIL-4")
 async def test_a_deadline_that_was_put_off_still_looks_at_its_own_minute(
-    world: World, monkeypatch: pytest.MonkeyPatch
+    world: World,
 ) -> None:
     """A failed try moves the moment of a deadline, never its name; and what is left over keeps that name."""
-    monkeypatch.setattr(moments, "MOST_LAPSES", 2)
+    world.dependencies = replace(world.dependencies, lapses_at_once=2)
     await world.enrol()
     for _ in range(3):
         await world.send(requested())
@@ -197,7 +198,7 @@ async def test_a_deadline_that_was_put_off_still_looks_at_its_own_minute(
     put_off = Due(minute.isoformat(), world.clock.moment)
     async with world.database.transaction(CAUSE) as unit:
         await unit.execute("DELETE FROM deadlines WHERE kind = 'hold-lapse'")
-        await moments.on_lapse([put_off], unit)
+        await on_hold_lapse_due([put_off], unit, world.dependencies)
     assert await world.balance() == (5, 1)
     async with world.database.reading() as queries:
         left = await queries.fetch("SELECT entity_id, due_at FROM deadlines WHERE kind = 'hold-lapse'")

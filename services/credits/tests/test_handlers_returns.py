@@ -16,8 +16,7 @@ from makegood_contracts.events import (
     MemberEnrolled,
 )
 from makegood_credits.domain.settling import MAKE_GOOD
-from makegood_credits.handlers.adjustments import adjust_member
-from makegood_credits.store.books import open_and_load
+from makegood_credits.handlers.commands import Adjustment, adjust_or_propose
 
 from .credit_building import NOW
 from .credit_world import (
@@ -135,10 +134,10 @@ async def test_a_credit_of_no_plan_is_made_good_once_the_plan_takes_it_no_more(w
     await world.enrol(plan_id="out-of-pocket-4")
     for amount, length in ((2, 30), (-4, None)):  # the plan's go first
         async with world.database.transaction(CAUSE) as unit:
-            book = await open_and_load(unit, "member-1")
-            assert isinstance(
-                await adjust_member(unit, book, amount, length_minutes=length, reason="r", made_by="support"), list
+            given = await adjust_or_propose(
+                unit, "member-1", amount, length_minutes=length, reason="r", made_by="support"
             )
+            assert isinstance(given, Adjustment)
     first, second = await booked(world), await booked(world)
     await world.send(missed(first))
     assert (await world.heard(CreditReturned))[-1].source == "adjustment", "the plan takes it"

@@ -19,12 +19,10 @@ from makegood_contracts.events import InvoiceWish, Outcome, SessionMoveRequested
 from makegood_contracts.ids import new_id
 from makegood_credits.domain.plans import PLANS, Money
 from makegood_credits.domain.purchasing import PurchaseRefusal
-from makegood_credits.handlers.adjustments import adjust_member
-from makegood_credits.handlers.commands import return_to_member
-from makegood_credits.handlers.payments import ask_for_credits, on_payment
+from makegood_credits.handlers.commands import adjust_or_propose, buy_credits, return_to_member
+from makegood_credits.handlers.payments import on_payment
 from makegood_credits.payments.development import DevelopmentPayments
 from makegood_credits.payments.port import PaymentEvent
-from makegood_credits.store.books import open_and_load
 from makegood_testkit.databases import as_owner
 
 from . import credit_world as events
@@ -236,8 +234,8 @@ class LedgerMachine(RuleBasedStateMachine):
     def adjust(self, seed: int, amount: int) -> None:
         async def work() -> None:
             async with self.world.database.transaction(CAUSE) as unit:
-                book = await open_and_load(unit, Random(seed).choice(self.members))
-                await adjust_member(unit, book, amount, length_minutes=None, reason="r", made_by="support")
+                member, by = Random(seed).choice(self.members), f"support-{seed}"  # somebody else each time: no limit
+                await adjust_or_propose(unit, member, amount, length_minutes=None, reason="r", made_by=by)
 
         self.run(work())
         self.did(1)
@@ -246,8 +244,7 @@ class LedgerMachine(RuleBasedStateMachine):
     def return_by_hand(self, seed: int) -> None:
         async def work(asked: SessionRequested) -> None:
             async with self.world.database.transaction(CAUSE) as unit:
-                book = await open_and_load(unit, asked.member_id)
-                await return_to_member(unit, book, asked.session_id, reason="r", made_by="support")
+                await return_to_member(unit, asked.member_id, asked.session_id, reason="r", made_by="support")
 
         for asked in self.some(Random(seed), self.sessions, 4):
             self.run(work(asked))
@@ -259,7 +256,7 @@ class LedgerMachine(RuleBasedStateMachine):
 
         async def work() -> None:
             async with self.world.database.transaction(CAUSE) as unit:
-                asked = await ask_for_credits(
+                asked = await buy_credits(
                     unit, chance.choice(self.members), new_id(), chance.randint(1, 3), None, PAYMENTS
                 )
             if not isinstance(asked, PurchaseRefusal):

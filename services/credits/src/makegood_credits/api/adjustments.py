@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Annotated
 from uuid import UUID
 
@@ -15,16 +14,13 @@ from makegood_chassis.http.rights import Access, operation
 from makegood_contracts.ids import is_id
 
 from makegood_credits.api.adjustment_models import AdjustmentBody, AdjustmentView, ProposalView
-from makegood_credits.api.dependencies import Data, Log
 from makegood_credits.api.models import LedgerItem, MemberId
-from makegood_credits.domain.balance import balance_of
-from makegood_credits.domain.book import Book, LedgerEntry
+from makegood_credits.api.parameters import Data, Log
 from makegood_credits.domain.proposing import Decision, Proposal, ProposalStatus
-from makegood_credits.handlers.adjustments import adjust_or_propose, decide_proposal
-from makegood_credits.handlers.commands import return_to_member
-from makegood_credits.handlers.facts import signed_amount
+from makegood_credits.domain.settling import ReturnRefusal
+from makegood_credits.handlers.commands import Adjustment, adjust_or_propose, decide_proposal, return_to_member
+from makegood_credits.handlers.publishing import signed_amount
 from makegood_credits.store import proposals
-from makegood_credits.store.books import open_and_load
 
 router = APIRouter(tags=["adjustments"])
 
@@ -62,39 +58,41 @@ async def adjust_credits(
     access.require_other(member_id)
     about = None if body.session_id is None else f"session:{body.session_id.lower()}"
     async with mutation.unit() as unit:
-        book = await open_and_load(unit, member_id)
-        await log.record(unit, access, None, member_id, entity=about)
         if body.session_id is None:
             adjusted = await adjust_or_propose(
-                unit,
-                book,
-                body.amount,
-                length_minutes=body.length_minutes,
-                reason=body.reason,
-                made_by=made_by,
+                unit, member_id, body.amount, length_minutes=body.length_minutes, reason=body.reason, made_by=made_by
             )
-            if isinstance(adjusted, str):
-                raise Problem(adjusted, "Fewer credits are left than the adjustment takes away.")
-            if isinstance(adjusted, Proposal):
-                return mutation.answer(202, _view(adjusted), location=_path(adjusted), personal_of=member_id)
-            return mutation.answer(201, _adjustment(book, adjusted, unit.now), personal_of=member_id)
-        if not is_id(body.session_id):
-            raise _no_credit()
-        returned = await return_to_member(unit, book, str(UUID(body.session_id)), reason=body.reason, made_by=made_by)
-        if returned is None or returned == "nothing-taken":
-            raise _no_credit()
-        if returned == "still-held":
-            raise invalid("#/session_id", "The session's credit is held; it is settled when the session ends.")
-        if isinstance(returned, str):
-            raise Problem(returned, "The credit for this session has already been returned.")
-        return mutation.answer(201, _adjustment(book, returned, unit.now), personal_of=member_id)
+        else:
+            if not is_id(body.session_id):
+                raise _no_credit()
+            session_id = str(UUID(body.session_id))
+            adjusted = _returned(
+                await return_to_member(unit, member_id, session_id, reason=body.reason, made_by=made_by)
+            )
+        if isinstance(adjusted, str):
+            raise Problem(adjusted, "The member has fewer credits than the adjustment takes away.")
+        await log.record(unit, access, None, member_id, entity=about)
+        if isinstance(adjusted, Proposal):
+            return mutation.answer(202, _view(adjusted), location=_path(adjusted), personal_of=member_id)
+        return mutation.answer(201, _adjustment(adjusted), personal_of=member_id)
 
 
 def _no_credit() -> Problem:
     return invalid("#/session_id", "No credit of this member was taken for such a session.")
 
 
-def _adjustment(book: Book, entries: list[LedgerEntry], now: datetime) -> AdjustmentView:
+def _returned(result: Adjustment | ReturnRefusal | None) -> Adjustment:
+    """What came back; a refusal is raised as its problem."""
+    if isinstance(result, Adjustment):
+        return result
+    if result == "still-held":
+        raise invalid("#/session_id", "The session's credit is still held. It is settled when the session ends.")
+    if result == "credit-already-returned":
+        raise Problem(result, "The credit for this session has already been returned.")
+    raise _no_credit()
+
+
+def _adjustment(adjustment: Adjustment) -> AdjustmentView:
     items = [
         LedgerItem(
             id=entry.id,
@@ -108,10 +106,10 @@ def _adjustment(book: Book, entries: list[LedgerEntry], now: datetime) -> Adjust
             available_after=entry.available_after,
             held_after=entry.held_after,
         )
-        for entry in entries
+        for entry in adjustment.entries
     ]
-    balance = balance_of(book.lots.values(), book.enrolments, now)
-    return AdjustmentView(available=balance.available, held=book.held, entries=items, unusable=balance.unusable)
+    balance = adjustment.balance
+    return AdjustmentView(available=balance.available, held=balance.held, entries=items, unusable=balance.unusable)
 
 
 class ProposalList:
@@ -228,8 +226,7 @@ async def _decide(
     if not is_id(proposal_id):
         raise not_found("proposal")
     async with mutation.unit() as unit:
-        book = await open_and_load(unit, member_id)
-        decided = await decide_proposal(unit, book, proposal_id, decision, access.caller.subject)
+        decided = await decide_proposal(unit, member_id, proposal_id, decision, access.caller.subject)
         if decided is None:
             raise not_found("proposal")
         access.note(member_id, entity=f"adjustment-proposal:{proposal_id.lower()}")

@@ -12,8 +12,8 @@ from makegood_chassis.http.problems import not_found
 from makegood_chassis.http.rights import Access, operation
 from pydantic import Field
 
-from makegood_credits.api.dependencies import Data, Log
 from makegood_credits.api.models import ENROLMENT, EnrolmentView, MemberId, MoneyView, NextCreditsView, PlanView
+from makegood_credits.api.parameters import Data, Log
 from makegood_credits.domain.coverage import next_credits, spoken_of
 from makegood_credits.domain.plans import Plan
 from makegood_credits.store import reads

@@ -14,10 +14,10 @@ from makegood_chassis.http.problems import Problem, not_found
 from makegood_chassis.http.rights import Access, operation
 from makegood_contracts.ids import is_id
 
-from makegood_credits.api.dependencies import Data, Log, Provider, not_payable
 from makegood_credits.api.models import InvoiceView, MemberId, MoneyView, PaymentView, VoidBody, refund_view
-from makegood_credits.handlers.invoices import void_by_support
-from makegood_credits.handlers.payments import address_of, ask_to_pay
+from makegood_credits.api.parameters import Data, Log, Provider, not_payable
+from makegood_credits.handlers import commands
+from makegood_credits.handlers.payments import open_checkout
 from makegood_credits.payments.port import OrderRefused, PaymentsUnavailable
 from makegood_credits.store import reads
 from makegood_credits.store.personal_data import read_reasons
@@ -101,7 +101,7 @@ async def pay_invoice(
         raise not_found("invoice")
     invoice_id = invoice_id.lower()
     async with mutation.unit(resource=f"/v1/members/{member_id}/invoices/{invoice_id}") as unit:
-        asked = await ask_to_pay(unit, member_id, invoice_id, provider)
+        asked = await commands.pay_invoice(unit, member_id, invoice_id, provider)
         if asked is None:
             raise not_found("invoice")
         invoice, checkout = asked
@@ -109,7 +109,7 @@ async def pay_invoice(
             raise Problem("invoice-not-payable", _NOT_PAYABLE[invoice.status])
         await log.record(unit, access, role, member_id, entity=f"invoice:{invoice_id}")
     try:
-        url = await address_of(data, provider, checkout)
+        url = await open_checkout(data, provider, checkout)
     except (PaymentsUnavailable, OrderRefused) as error:
         async with data.transaction(mutation.cause) as unit:
             await release_many([mutation.claim], unit)
@@ -139,7 +139,8 @@ async def void_invoice(
     if not is_id(invoice_id):
         raise not_found("invoice")
     async with mutation.unit() as unit:
-        voided = await void_by_support(unit, member_id, invoice_id, reason=body.reason, made_by=access.caller.subject)
+        made_by = access.caller.subject
+        voided = await commands.void_invoice(unit, member_id, invoice_id, reason=body.reason, made_by=made_by)
         row = await reads.invoice(unit, member_id, invoice_id) if voided else None
         if row is None:
             raise not_found("invoice")

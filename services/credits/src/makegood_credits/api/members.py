@@ -12,7 +12,6 @@ from makegood_chassis.http.pages import Cursor, Limit, Page, decode_cursor, page
 from makegood_chassis.http.problems import Problem
 from makegood_chassis.http.rights import Access, operation
 
-from makegood_credits.api.dependencies import Data, Log
 from makegood_credits.api.models import (
     CreditsView,
     EnrolmentBody,
@@ -23,14 +22,14 @@ from makegood_credits.api.models import (
     NextCreditsView,
     UnusableView,
 )
+from makegood_credits.api.parameters import Data, Log
 from makegood_credits.domain.balance import Unusable
 from makegood_credits.domain.book import Lot
 from makegood_credits.domain.enrolling import EnrolmentRequest
 from makegood_credits.domain.plans import PLANS
 from makegood_credits.handlers.commands import enrol_member
-from makegood_credits.handlers.facts import signed_amount
+from makegood_credits.handlers.publishing import signed_amount
 from makegood_credits.store import reads
-from makegood_credits.store.books import open_and_load
 from makegood_credits.store.personal_data import BY_HAND, read_reasons
 
 router = APIRouter(tags=["credits"])
@@ -110,15 +109,12 @@ async def put_enrolment(
     access.require_other(member_id)
     if body.plan_id not in PLANS:
         raise Problem("plan-unknown")
+    time_zone = body.time_zone if "time_zone" in body.model_fields_set else None
+    request = EnrolmentRequest(body.plan_id, body.starts_on, body.ends_on, time_zone)
     async with mutation.unit() as unit:
-        book = await open_and_load(unit, member_id)
-        mutation.expect_version(book.enrolment_sequence)
-        time_zone = body.time_zone if "time_zone" in body.model_fields_set else None
-        coverage = EnrolmentRequest(body.plan_id, body.starts_on, body.ends_on, time_zone)
-        enrolled = await enrol_member(unit, book, coverage)
+        enrolled, version = await enrol_member(unit, member_id, request, mutation.expect_version)
         await log.record(unit, access, None, member_id, entity=f"enrolment:{enrolled.enrolment.id}")
-        view = EnrolmentView.model_validate(enrolled.enrolment)
-        return mutation.answer(200, view, version=book.enrolment_sequence)
+        return mutation.answer(200, EnrolmentView.model_validate(enrolled.enrolment), version=version)
 
 
 def _lot(lot: Lot, why: Unusable | None) -> LotView:

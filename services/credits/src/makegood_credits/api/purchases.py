@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Path, Query, Response
-from makegood_chassis.database import Database
 from makegood_chassis.http.mutations import Mutation, mutation, release_many
 from makegood_chassis.http.openapi import LOCATION, problems
 from makegood_chassis.http.pages import Cursor, Limit, Page, decode_cursor, page
@@ -13,11 +12,13 @@ from makegood_chassis.http.problems import Problem, not_found
 from makegood_chassis.http.rights import Access, operation
 from makegood_contracts.ids import is_id, new_id
 
-from makegood_credits.api.dependencies import Data, Log, MaybeProvider, Provider, not_payable
 from makegood_credits.api.models import MoneyView, PurchaseBody, PurchaseView, RefundView, refund_view
+from makegood_credits.api.parameters import Data, DependenciesOf, Log, Provider, not_payable
+from makegood_credits.dependencies import Dependencies
 from makegood_credits.domain.purchasing import Purchase, PurchaseRefusal
-from makegood_credits.handlers.payments import address_of, ask_for_credits
-from makegood_credits.payments.port import OrderRefused, PaymentProvider, PaymentsUnavailable
+from makegood_credits.handlers import commands
+from makegood_credits.handlers.payments import open_checkout
+from makegood_credits.payments.port import OrderRefused, PaymentsUnavailable
 from makegood_credits.store import payments as payment_store
 
 router = APIRouter(tags=["purchases"])
@@ -52,16 +53,16 @@ async def buy_credits(
     purchase_id = new_id()
     path = f"/v1/purchases/{purchase_id}"
     async with mutation.unit(resource=path) as unit:
-        asked = await ask_for_credits(unit, member, purchase_id, body.quantity, body.length_minutes, provider)
+        asked = await commands.buy_credits(unit, member, purchase_id, body.quantity, body.length_minutes, provider)
         if isinstance(asked, PurchaseRefusal):
             raise Problem(asked.reason["code"], asked.reason["detail"], reasons=[asked.reason])
         bought, checkout = asked
         await log.record(unit, access, None, member, entity=f"purchase:{bought.id}")
     try:
-        url = await address_of(data, provider, checkout)
+        url = await open_checkout(data, provider, checkout)
     except (PaymentsUnavailable, OrderRefused) as error:
         async with data.transaction(mutation.cause) as unit:
-            await payment_store.withdraw_purchase(unit, bought.id)
+            await commands.withdraw_purchase(unit, bought.id)
             await release_many([mutation.claim], unit)
         raise not_payable(error) from error
     answer = mutation.answer(201, _view(bought, url), location=path)
@@ -104,25 +105,26 @@ async def list_purchases(
 async def read_purchase(
     purchase_id: Annotated[str, Path(max_length=64, examples=["019ab0c9-7a11-7c52-9b1d-3e5f2c4d6a70"])],
     access: Annotated[Access, Depends(operation("purchase.read"))],
-    data: Data,
+    dependencies: DependenciesOf,
     log: Log,
-    provider: MaybeProvider,
 ) -> PurchaseView:
     """CRED-6: `pending` until the payment provider says that it is paid, or failed. A payment for credits that the member's plan
     would not sell any more buys nothing and goes back."""
-    async with data.reading() as queries:
+    async with dependencies.database.reading() as queries:
         row = await payment_store.purchase_row(queries, purchase_id) if is_id(purchase_id) else None
         if row is None:
             raise not_found("purchase")
         role = access.require("purchase", member_id=row["member_id"])
         await log.record(queries, access, role, row["member_id"], entity=f"purchase:{row['id']}")
-    return _item(row, row["url"] or await _address(data, provider, row))
+    return _item(row, row["url"] or await _address(dependencies, row["checkout_id"]))
 
 
-async def _address(data: Database, provider: PaymentProvider | None, row: Any) -> str | None:
+async def _address(dependencies: Dependencies, checkout_id: str) -> str | None:
     """Of a purchase whose process died before it could ask for the address."""
+    if dependencies.payments is None:
+        return None
     try:
-        return await address_of(data, provider, row["checkout_id"]) if provider is not None else None
+        return await open_checkout(dependencies.database, dependencies.payments, checkout_id)
     except (PaymentsUnavailable, OrderRefused):
         return None
 

@@ -10,8 +10,8 @@ from makegood_chassis.http.described import malformed
 from makegood_chassis.http.openapi import problems
 from makegood_chassis.http.problems import Problem
 
-from makegood_credits.api.dependencies import Data, Provider
 from makegood_credits.api.models import HookView
+from makegood_credits.api.parameters import Data, Provider
 from makegood_credits.handlers.payments import on_payment, refuse_payment
 from makegood_credits.payments.port import ImpossibleEvent, NotSigned
 

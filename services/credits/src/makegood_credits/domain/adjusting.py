@@ -5,19 +5,21 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Final, Literal
 
-from makegood_credits.domain.book import Book, LedgerEntry
+from makegood_credits.domain.book import ADJUSTED, Account, Book, LedgerEntry, Note
 from makegood_credits.domain.enrolling import catch_up
 
 AdjustmentRefusal = Literal["no-session-credits"]
 
 LIMIT: Final = 10
-"""Credits that one person adjusts by the first policy without a second one."""
+"""The first policy's limit: credits that one person may adjust alone."""
 DAY: Final = timedelta(days=1)
 
 
 def needs_second_person(amount: int, given: int, limit: int) -> bool:
-    """CRED-5: whether `amount` is more than one person of support gives or takes alone. What they gave the member within the
-    last day (`given`) counts, so that nobody splits a large gift into small ones."""
+    """CRED-5: whether `amount` is more than one person of support may give or take alone.
+
+    What they gave the member within the last day (`given`) counts, so that nobody splits a large gift into small ones.
+    """
     return abs(amount) > limit or (amount > 0 and given + amount > limit)
 
 
@@ -26,12 +28,13 @@ def adjust(
 ) -> list[LedgerEntry] | AdjustmentRefusal:
     """CRED-5: gives credits in a lot of their own that does not lapse, or takes some away, those that lapse first.
 
-    Never takes more than is available (of that length, if one is named): `no-session-credits`, and nothing changes.
+    Never takes more than is available (of that length, if one is named): that is refused as `no-session-credits`.
     """
     catch_up(book, now)
+    note = Note(now, made_by, reason)
     if amount > 0:
         lot = book.open_lot("adjustment", length_minutes, None)
-        return [book.post("adjust", amount, credit=lot, at=now, made_by=made_by, reason=reason)]
+        return [book.transfer("adjust", ADJUSTED, Account.available(lot), note, amount)]
     lots = [
         lot
         for lot in book.lots.values()
@@ -44,6 +47,6 @@ def adjust(
     for lot in lots:
         part = min(left, lot.available)
         if part:
-            entries.append(book.post("adjust", part, debit=lot, at=now, made_by=made_by, reason=reason))
+            entries.append(book.transfer("adjust", Account.available(lot), ADJUSTED, note, part))
             left -= part
     return entries

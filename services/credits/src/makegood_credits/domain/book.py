@@ -1,46 +1,29 @@
-"""CRED-1: a member's book: lots, balances, and the entries that move them. Every movement goes through `Book.post`."""
+"""CRED-1: a member's book: lots, balances, and the entries that move them. Every credit moves through `Book.transfer`."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Final, Literal, NamedTuple
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
-from makegood_contracts.events import LotSource
+from makegood_contracts.events import LotSource, SettleCause
 from makegood_contracts.ids import new_id
 
 from makegood_credits.domain.coverage import Enrolment
 
+if TYPE_CHECKING:
+    from makegood_credits.domain.invoices import Invoice, InvoiceChange
+
 EntryKind = Literal["grant", "purchase", "hold", "spend", "return", "forfeit", "expire", "adjust"]
-
-AVAILABLE: Final = "member:available"
-HELD: Final = "member:held"
-LAPSED: Final = "platform:expired"
-ADJUSTED: Final = "platform:adjusted"
-
-MOVES: Final[dict[EntryKind, tuple[str, str]]] = {
-    "grant": ("platform:granted", AVAILABLE),
-    "purchase": ("platform:purchased", AVAILABLE),
-    "hold": (AVAILABLE, HELD),
-    "spend": (HELD, "platform:spent"),
-    "return": (HELD, AVAILABLE),
-    "forfeit": (HELD, "platform:forfeited"),
-    "expire": (AVAILABLE, LAPSED),
-    "adjust": (ADJUSTED, AVAILABLE),
-}
-"""Kind of entry → the account that is debited (the credit leaves it) and the one that is credited (it arrives there).
-An adjustment that takes credits away goes the other way round; a credit that support returns comes out of what it was
-settled as, and one that a corrected outcome takes back goes there again; one that lapsed when its plan was replaced comes back
-if the plan goes on. A credit that changes its lot leaves the one by an adjustment and arrives in the other by another."""
 
 
 class Overdrawn(Exception):
-    """A movement would make a balance negative."""
+    """A transfer would make a balance negative."""
 
 
 @dataclass(frozen=True, slots=True)
 class Guarantee:
-    """MISS-4: that a credit which came back pays for a session of so many minutes before `until`, whatever the plan is then.
+    """MISS-4: a credit that came back pays for a session of so many minutes before `until`, whatever the plan is then.
 
     `plan_id` is the plan that it came from, `lot_id` the lot that it came back to, after the session whose hold it was.
     """
@@ -57,8 +40,8 @@ class Guarantee:
 class Lot:
     """Credits that came together and lapse together. `length_minutes` None: for each length of the plan.
 
-    `made_for_minutes`, `made_under`: of a credit that was made good, the session's length that it pays for whatever the plan is
-    by then (MISS-4), and the plan that it came from.
+    `made_for_minutes`, `made_under`: for a credit that was made good, the session length that it pays for whatever the plan
+    is by then (MISS-4), and the plan that it came from.
     """
 
     id: str
@@ -74,13 +57,51 @@ class Lot:
     made_for_minutes: int | None = None
     made_under: str | None = None
     guarantees: tuple[Guarantee, ...] = ()
-    """MISS-4: of single credits among those that are available, for as long as the lot itself keeps them good."""
+    """MISS-4: for single credits among the available ones, for as long as the lot itself keeps them good."""
     stored: bool = False
-    """Whether the database knows it already."""
+    """Whether the database has it already."""
+
+
+class Account(NamedTuple):
+    """One side of a transfer. `lot` is the lot that the entry names on this side; a member's account always has one."""
+
+    name: str
+    lot: Lot | None = None
+
+    @classmethod
+    def available(cls, lot: Lot) -> Account:
+        """The credits of the lot that can be booked with."""
+        return cls(AVAILABLE, lot)
+
+    @classmethod
+    def held(cls, lot: Lot) -> Account:
+        """The credits of the lot that are set aside for sessions."""
+        return cls(HELD, lot)
+
+
+AVAILABLE: Final = "member:available"
+HELD: Final = "member:held"
+GRANTED: Final = Account("platform:granted")
+PURCHASED: Final = Account("platform:purchased")
+SPENT: Final = Account("platform:spent")
+FORFEITED: Final = Account("platform:forfeited")
+EXPIRED: Final = Account("platform:expired")
+ADJUSTED: Final = Account("platform:adjusted")
+
+
+class Note(NamedTuple):
+    """What an entry says about itself. `cause`: what settled the session's credit, as events tell it."""
+
+    made_at: datetime
+    made_by: str
+    reason: str
+    session_id: str | None = None
+    hold_id: str | None = None
+    cause: SettleCause = "support"
 
 
 class LedgerEntry(NamedTuple):
-    """One movement: `amount` credits leave `debit_account` and arrive in `credit_account`. Never changed once entered."""
+    """One movement: `amount` credits leave the debit account and arrive in the credit account. Never changed once entered."""
 
     id: str
     member_id: str
@@ -98,10 +119,11 @@ class LedgerEntry(NamedTuple):
     made_at: datetime
     available_after: int
     held_after: int
+    cause: SettleCause = "support"
 
     @property
     def lot_id(self) -> str:
-        """Where the credit lies now, or lay before it left."""
+        """Where the credit is now, or was before it left."""
         return self.credit_lot or self.debit_lot or ""
 
 
@@ -125,8 +147,13 @@ class Book:
     enrolments: list[Enrolment] = field(default_factory=list)
     entries: list[LedgerEntry] = field(default_factory=list)
     """Entered since the book was loaded."""
+    unpublished: list[LedgerEntry | InvoiceChange] = field(default_factory=list)
+    """What others have not been told of yet, in order. They hear of holds from `CreditHeld`."""
+    former_expiries: dict[str, datetime | None] = field(default_factory=dict)
+    """When the lots would have lapsed whose expiry changed, by lot."""
     changed_lots: dict[str, Lot] = field(default_factory=dict)
     changed_enrolments: dict[str, Enrolment] = field(default_factory=dict)
+    changed_invoices: dict[str, Invoice] = field(default_factory=dict)
     loaded: tuple[object, ...] | None = None
     """`counts` as they were loaded; None for a member without an account."""
 
@@ -143,96 +170,18 @@ class Book:
             self.overdue,
         )
 
-    def post(
-        self,
-        kind: EntryKind,
-        amount: int,
-        *,
-        at: datetime,
-        made_by: str,
-        reason: str,
-        debit: Lot | None = None,
-        credit: Lot | None = None,
-        session_id: str | None = None,
-        hold_id: str | None = None,
-        out_of: str | None = None,
-        into: str | None = None,
+    def transfer(
+        self, kind: EntryKind, source: Account, destination: Account, note: Note, amount: int = 1
     ) -> LedgerEntry:
-        """CRED-1: enters one movement and moves the balances with it. Raises Overdrawn, changing nothing.
+        """CRED-1: moves credits from one account to another and enters it. Raises Overdrawn, changing nothing.
 
-        `debit` and `credit` are the lots it leaves and arrives in, where the account on that side is the member's.
-        `out_of` and `into` are the accounts that are debited and credited, where they are not the usual ones of the kind.
+        The balances of the member's accounts move; a platform account may name a lot without moving anything in it.
         """
-        debit_account, credit_account = MOVES[kind]
-        debit_account = out_of or debit_account
-        if kind == "adjust" and credit is None:
-            debit_account, credit_account = credit_account, debit_account
-        credit_account = into or credit_account
-        if amount <= 0 or (
-            debit is not None and amount > (debit.available if debit_account == AVAILABLE else debit.held)
-        ):
-            raise Overdrawn(f"{kind} of {amount} from {debit_account}")
-        if debit is not None:
-            if debit_account == AVAILABLE:
-                debit.available -= amount
-                self.available -= amount
-                if len(debit.guarantees) > debit.available:
-                    lasting = sorted(debit.guarantees, key=lambda each: each.until)
-                    debit.guarantees = tuple(lasting[len(lasting) - debit.available :])
-            else:
-                debit.held -= amount
-                self.held -= amount
-            self.changed_lots[debit.id] = debit
-        if credit is not None:
-            if credit_account == AVAILABLE:
-                credit.available += amount
-                self.available += amount
-                if credit is not debit and (out_of is None or not credit.granted):
-                    credit.granted += amount
-                self.due_by(credit.expires_at)
-            else:
-                credit.held += amount
-                self.held += amount
-            self.changed_lots[credit.id] = credit
-        return self._enter(
-            kind,
-            amount,
-            (debit_account, debit.id if debit else None),
-            (credit_account, credit.id if credit else None),
-            session_id,
-            hold_id,
-            reason,
-            made_by,
-            at,
-        )
-
-    def rename(
-        self,
-        settled: str,
-        becomes: str,
-        *,
-        lot_id: str,
-        session_id: str,
-        hold_id: str,
-        at: datetime,
-        made_by: str,
-        reason: str,
-    ) -> LedgerEntry:
-        """MISS-5: enters that a credit that is gone anyway went another way (spent, not forfeited); no balance moves."""
-        return self._enter("adjust", 1, (settled, None), (becomes, lot_id), session_id, hold_id, reason, made_by, at)
-
-    def _enter(
-        self,
-        kind: EntryKind,
-        amount: int,
-        debit: tuple[str, str | None],
-        credit: tuple[str, str | None],
-        session_id: str | None,
-        hold_id: str | None,
-        reason: str,
-        made_by: str,
-        at: datetime,
-    ) -> LedgerEntry:
+        lot = source.lot
+        if amount <= 0 or (lot is not None and amount > (lot.available if source.name == AVAILABLE else lot.held)):
+            raise Overdrawn(f"{kind} of {amount} from {source.name}")
+        self._move(source, -amount)
+        self._move(destination, amount)
         self.entry_count += 1
         entry = LedgerEntry(
             new_id(),
@@ -240,18 +189,43 @@ class Book:
             self.entry_count,
             kind,
             amount,
-            *debit,
-            *credit,
-            session_id,
-            hold_id,
-            reason,
-            made_by,
-            at,
+            source.name,
+            source.lot.id if source.lot else None,
+            destination.name,
+            destination.lot.id if destination.lot else None,
+            note.session_id,
+            note.hold_id,
+            note.reason,
+            note.made_by,
+            note.made_at,
             self.available,
             self.held,
+            note.cause,
         )
         self.entries.append(entry)
+        if kind != "hold":
+            self.unpublished.append(entry)
         return entry
+
+    def _move(self, account: Account, amount: int) -> None:
+        lot = account.lot
+        if lot is None:
+            return
+        if account.name == HELD:
+            lot.held += amount
+            self.held += amount
+        elif account.name == AVAILABLE:
+            lot.available += amount
+            self.available += amount
+            if amount > 0:
+                lot.granted = lot.granted or amount
+                self.due_by(lot.expires_at)
+            elif len(lot.guarantees) > lot.available:
+                lasting = sorted(lot.guarantees, key=lambda each: each.until)
+                lot.guarantees = tuple(lasting[len(lasting) - lot.available :])
+        else:
+            return
+        self.changed_lots[lot.id] = lot
 
     def open_lot(
         self,
@@ -270,12 +244,19 @@ class Book:
         self.lots[lot.id] = lot
         return lot
 
+    def expire_at(self, lot: Lot, moment: datetime | None) -> None:
+        """Changes when the lot lapses."""
+        if moment != lot.expires_at:
+            self.former_expiries.setdefault(lot.id, lot.expires_at)
+            lot.expires_at = moment
+        self.changed_lots[lot.id] = lot
+
     def due_by(self, moment: datetime | None) -> None:
         """Makes sure that the book is looked at by that moment."""
         if moment is not None and (self.next_due is None or moment < self.next_due):
             self.next_due = moment
 
     def put(self, enrolment: Enrolment) -> None:
-        """Adds the enrolment, or puts it in the place of its earlier state."""
+        """Adds the enrolment, or replaces its earlier state."""
         self.enrolments = [each for each in self.enrolments if each.id != enrolment.id] + [enrolment]
         self.changed_enrolments[enrolment.id] = enrolment

@@ -7,19 +7,18 @@ from typing import Final
 
 from makegood_contracts.events import Outcome as SessionOutcome
 
-from makegood_credits.domain.book import Book, LedgerEntry, Lot
+from makegood_credits.domain.book import Account, Book, EntryKind, LedgerEntry, Lot, Note
+from makegood_credits.domain.endings import REASONS, Ending, Settlement
 from makegood_credits.domain.guarantees import withdraw
 from makegood_credits.domain.holding import Hold
 from makegood_credits.domain.invoices import Invoice, issue_again, void
-from makegood_credits.domain.settling import REASONS, Ending, Settlement, return_lot
+from makegood_credits.domain.settling import SETTLED_IN, return_lot
 
 IMPLIED: Final[dict[SessionOutcome, Settlement]] = {
     "completed": "spent",
     "provider_missed": "returned",
     "member_no_show": "forfeited",
 }
-
-ACCOUNTS: Final[dict[Settlement, str]] = {"spent": "platform:spent", "forfeited": "platform:forfeited"}
 
 
 def implied(outcome: SessionOutcome, no_show_forfeits: bool) -> Settlement:
@@ -50,48 +49,22 @@ def correct(
         return None
     if hold.lot_id is None:
         return _correct_charge(book, hold, target, now)
-    entry: LedgerEntry
+    note = Note(now, made_by, REASONS["corrected"], hold.session_id, hold.id, "corrected")
+    kind: EntryKind = "adjust"
     if target == "returned":
-        lot = return_lot(book, hold, Ending(target, "corrected", now, made_by), now)
-        entry = book.post(
-            "return" if came_back_to is None else "adjust",
-            1,
-            credit=lot,
-            out_of=ACCOUNTS[hold.state],  # type: ignore[index]
-            at=now,
-            made_by=made_by,
-            reason=REASONS["corrected"],
-            session_id=hold.session_id,
-            hold_id=hold.id,
-        )
+        kind = "return" if came_back_to is None else "adjust"
+        source = SETTLED_IN[hold.state]  # type: ignore[index]
+        destination = Account.available(return_lot(book, hold, Ending(target, "corrected", now, made_by), now))
     elif hold.state == "returned":
         if came_back_to is None or not came_back_to.available:
             return None
         withdraw(came_back_to, hold.id)
-        entry = book.post(
-            "adjust",
-            1,
-            debit=came_back_to,
-            into=ACCOUNTS[target],
-            at=now,
-            made_by=made_by,
-            reason=REASONS["corrected"],
-            session_id=hold.session_id,
-            hold_id=hold.id,
-        )
-    else:
-        entry = book.rename(
-            ACCOUNTS[hold.state],  # type: ignore[index]
-            ACCOUNTS[target],
-            lot_id=hold.lot_id,
-            session_id=hold.session_id,
-            hold_id=hold.id,
-            at=now,
-            made_by=made_by,
-            reason=REASONS["corrected"],
-        )
+        source, destination = Account.available(came_back_to), SETTLED_IN[target]
+    else:  # it is gone either way, so no balance moves
+        source = SETTLED_IN[hold.state]  # type: ignore[index]
+        destination = SETTLED_IN[target]._replace(lot=book.lots[hold.lot_id])
     hold.state = target
-    return entry
+    return book.transfer(kind, source, destination, note)
 
 
 def _correct_charge(book: Book, hold: Hold, target: Settlement, now: datetime) -> Invoice | None:
@@ -101,5 +74,5 @@ def _correct_charge(book: Book, hold: Hold, target: Settlement, now: datetime) -
     if invoice is None:
         return None
     if target == "returned":
-        return invoice if void(book, invoice) else None
-    return invoice if before == "returned" and issue_again(invoice, now) else None
+        return invoice if void(book, invoice, "corrected") else None
+    return invoice if before == "returned" and issue_again(book, invoice, now) else None

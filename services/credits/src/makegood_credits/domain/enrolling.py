@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 
 from makegood_contracts.ids import new_id
 
-from makegood_credits.domain.book import LAPSED, Book, Lot
+from makegood_credits.domain.book import EXPIRED, GRANTED, Account, Book, Lot, Note
 from makegood_credits.domain.coverage import Enrolment, end_of, local_day, start_of_day
 from makegood_credits.domain.guarantees import SYSTEM, keep_good
 
@@ -136,13 +136,13 @@ def catch_up(book: Book, now: datetime) -> None:
 def expire(book: Book, lot: Lot, now: datetime) -> None:
     """What is available of a lot lapses; what is held of it stays held (CRED-2)."""
     reason = "Lapsed unused." if lot.source != "plan" else "Lapsed unused with its period."
-    book.post("expire", lot.available, debit=lot, at=now, made_by=SYSTEM, reason=reason)
+    book.transfer("expire", Account.available(lot), EXPIRED, Note(now, SYSTEM, reason), lot.available)
 
 
 def _revive(book: Book, lot: Lot, amount: int, now: datetime) -> None:
     """PLAN-1: undoes that credits lapsed: they come back out of where they went."""
     reason = "The plan goes on: what lapsed when it ended is back."
-    book.post("adjust", amount, credit=lot, out_of=LAPSED, at=now, made_by=SYSTEM, reason=reason)
+    book.transfer("adjust", EXPIRED, Account.available(lot), Note(now, SYSTEM, reason), amount)
 
 
 def _grant(book: Book, enrolment: Enrolment, now: datetime) -> None:
@@ -150,7 +150,7 @@ def _grant(book: Book, enrolment: Enrolment, now: datetime) -> None:
     if period is not None and plan.live_credits:
         lot = book.open_lot("plan", plan.lot_length, period.ends_at, enrolment_id=enrolment.id, period=period.number)
         reason = f"Plan {plan.id}, period from {period.first_day}." if plan.months else f"Plan {plan.id}."
-        book.post("grant", plan.live_credits, credit=lot, at=now, made_by=SYSTEM, reason=reason)
+        book.transfer("grant", GRANTED, Account.available(lot), Note(now, SYSTEM, reason), plan.live_credits)
     book.put(enrolment.awaiting(enrolment.next_period + 1))
 
 
@@ -199,8 +199,7 @@ def _end(book: Book, enrolment: Enrolment, at: datetime, now: datetime) -> Enrol
     book.put(ended)
     for lot in book.lots.values():
         if lot.enrolment_id == enrolment.id and (lot.expires_at is None or lot.expires_at > at):
-            lot.expires_at = at
-            book.changed_lots[lot.id] = lot
+            book.expire_at(lot, at)
     return ended
 
 
@@ -219,8 +218,7 @@ def _extend(
     for lot in book.lots.values():
         if lot.enrolment_id == enrolment.id and lot.period is not None:
             period = moved.period(lot.period)
-            lot.expires_at = period.ends_at if period else moved.covers_until
-            book.changed_lots[lot.id] = lot
+            book.expire_at(lot, period.ends_at if period else moved.covers_until)
             if lapsed_today[lot.id] > 0 and (lot.expires_at is None or lot.expires_at > now):
                 _revive(book, lot, lapsed_today[lot.id], now)
     keep_good(book, now)

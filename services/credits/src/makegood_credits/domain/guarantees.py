@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Final
 
-from makegood_credits.domain.book import ADJUSTED, Book, Guarantee, Lot
+from makegood_credits.domain.book import ADJUSTED, Account, Book, Guarantee, Lot, Note
 from makegood_credits.domain.coverage import Enrolment, covers_throughout
 
 SYSTEM: Final = "system"
@@ -81,16 +81,6 @@ def keep_good(book: Book, now: datetime) -> None:
 
 def _change_lot(book: Book, lot: Lot, target: Lot, guarantee: Guarantee, reason: str, now: datetime) -> None:
     lot.guarantees = tuple(each for each in lot.guarantees if each is not guarantee)
-    for debit, credit in ((lot, None), (None, target)):
-        book.post(
-            "adjust",
-            1,
-            debit=debit,
-            credit=credit,
-            out_of=None if credit is None else ADJUSTED,
-            at=now,
-            made_by=SYSTEM,
-            reason=reason,
-            session_id=guarantee.session_id,
-            hold_id=guarantee.hold_id,
-        )
+    note = Note(now, SYSTEM, reason, guarantee.session_id, guarantee.hold_id)
+    book.transfer("adjust", Account.available(lot), ADJUSTED, note)
+    book.transfer("adjust", ADJUSTED, Account.available(target), note)

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
-from makegood_contracts.events import Actor, Modality, Specialty
+from makegood_contracts.events import Actor, Modality, SessionRequested, Specialty
 from makegood_contracts.ids import new_id
 from makegood_contracts.reasons import Reason
 
-from makegood_credits.domain.book import Book, Guarantee, Lot
+from makegood_credits.domain.book import Account, Book, Guarantee, Lot, Note
 from makegood_credits.domain.coverage import Enrolment, covering, next_credits
 from makegood_credits.domain.enrolling import catch_up
 from makegood_credits.domain.guarantees import take
@@ -36,6 +36,22 @@ class HoldRequest:
     specialty: Specialty = "therapy"
     co_pay_due_days: int = 14
     """CRED-7: by the policy that the session is booked under."""
+
+    @classmethod
+    def of(cls, event: SessionRequested) -> HoldRequest:
+        """What the booking asks for."""
+        return cls(
+            event.session_id,
+            event.provider_id,
+            event.starts_at,
+            event.ends_at,
+            event.length_minutes,
+            event.modality,
+            event.booked_by,
+            event.hold_until,
+            event.specialty,
+            event.co_pay_due_days,
+        )
 
 
 @dataclass(slots=True)
@@ -117,17 +133,8 @@ def set_aside(
         )
         return held
     held.lot_id, held.guarantee = lot.id, take(lot, request.length_minutes, now)
-    book.post(
-        "hold",
-        1,
-        debit=lot,
-        credit=lot,
-        at=now,
-        made_by=_who(request, book.member_id),
-        reason=reason,
-        session_id=request.session_id,
-        hold_id=held.id,
-    )
+    note = Note(now, _who(request, book.member_id), reason, request.session_id, held.id)
+    book.transfer("hold", Account.available(lot), Account.held(lot), note)
     return held
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from typing import Final, Literal
+from typing import Final, Literal, NamedTuple
 
+from makegood_contracts.events import SettleCause
 from makegood_contracts.ids import new_id
 
 from makegood_credits.domain.book import Book
@@ -38,6 +39,20 @@ class Invoice:
     """Who of support voided it, or moved the session to another length: it stays void, whatever becomes of the session."""
 
 
+class InvoiceChange(NamedTuple):
+    """A charge took another status. `was`: the one before; None for a new charge. `cause`: why, as events tell it."""
+
+    invoice: Invoice
+    status: InvoiceStatus
+    was: InvoiceStatus | None
+    cause: SettleCause
+
+    @property
+    def refunds(self) -> bool:
+        """MISS-3, CRED-7: whether it was paid and is not charged after all, so that the money goes back."""
+        return self.status == "void" and self.was == "paid"
+
+
 def due_on(ends_at: datetime, days: int, time_zone: str) -> date:
     """CRED-7: a co-pay is due so many days after the day on which its session ends, in days of the coverage."""
     return local_day(ends_at, time_zone) + timedelta(days=days)
@@ -48,9 +63,10 @@ def pending_co_pay(member_id: str, session_id: str, amount: Money, due: date, ti
     return Invoice(new_id(), member_id, session_id, "pending", amount, due, end_of(due, time_zone))
 
 
-def put_off(invoice: Invoice, due: date, time_zone: str) -> None:
+def put_off(book: Book, invoice: Invoice, due: date, time_zone: str) -> None:
     """Moves the day on which a charge is due, and with it the end of that day, after which it is overdue."""
     invoice.due_on, invoice.overdue_at = due, end_of(due, time_zone)
+    book.changed_invoices[invoice.id] = invoice
 
 
 def extension(invoice_id: str, member_id: str, session_id: str, amount: Money, due_on: date, time_zone: str) -> Invoice:
@@ -59,50 +75,57 @@ def extension(invoice_id: str, member_id: str, session_id: str, amount: Money, d
     return Invoice(invoice_id, member_id, session_id, "issued", amount, due_on, overdue_at, "extension")
 
 
-def issue(invoice: Invoice, now: datetime, days: int) -> bool:
-    """CRED-7: a pending charge becomes due; False where support voided it before. Where the news of the session comes late,
-    its member still has all of the `days`."""
+def charge(book: Book, invoice: Invoice) -> None:
+    """EXT-1: a new charge is due from here."""
+    book.unpublished.append(InvoiceChange(invoice, invoice.status, None, "support"))
+
+
+def issue(book: Book, invoice: Invoice, now: datetime, days: int) -> bool:
+    """CRED-7: a pending charge becomes due; False if support voided it before.
+
+    If the news of the session comes late, its member still has all of the `days`.
+    """
     if invoice.voided_by is not None:
         return False
-    invoice.status = "issued"
     # By a day the coverage's zone may differ from UTC: that is not late.
     _leave_time(invoice, now - timedelta(days=1), timedelta(days=days))
+    _become(book, invoice, "issued")
     return True
 
 
-def issue_again(invoice: Invoice, now: datetime) -> bool:
-    """MISS-5: a charge that was void is due after all, with two weeks to pay it at least; False where nothing changes,
-    also because support voided it."""
+def issue_again(book: Book, invoice: Invoice, now: datetime) -> bool:
+    """MISS-5: a charge that was void is due after all, with two weeks to pay it at least.
+
+    False if nothing changes, also because support voided it.
+    """
     if invoice.status != "void" or invoice.voided_by is not None:
         return False
-    invoice.status = "issued"
     _leave_time(invoice, now, CORRECTION_TERM)
+    _become(book, invoice, "issued", "corrected")
     return True
 
 
-def void(book: Book, invoice: Invoice) -> bool:
-    """MISS-3: nothing is charged; False where the charge is void already. What was paid of it goes back."""
+def void(book: Book, invoice: Invoice, cause: SettleCause) -> bool:
+    """MISS-3: nothing is charged; False if the charge is void already. What was paid of it goes back."""
     if invoice.status == "void":
         return False
-    _no_longer_overdue(book, invoice)
-    invoice.status = "void"
+    _become(book, invoice, "void", cause)
     return True
 
 
-def void_by_hand(book: Book, invoice: Invoice, made_by: str) -> bool:
-    """CRED-7: somebody voids a charge for good, whatever its status; False where it is void already."""
-    if not void(book, invoice):
+def void_for_good(book: Book, invoice: Invoice, made_by: str, cause: SettleCause = "support") -> bool:
+    """CRED-7: somebody voids a charge whatever becomes of the session; False if it is void already."""
+    if not void(book, invoice, cause):
         return False
     invoice.voided_by = made_by
     return True
 
 
 def pay(book: Book, invoice: Invoice) -> bool:
-    """CRED-7: the money is there; False where nothing was owed, so that it has to go back."""
+    """CRED-7: the money is there; False if nothing was owed, so that it has to go back."""
     if invoice.status not in OPEN:
         return False
-    _no_longer_overdue(book, invoice)
-    invoice.status = "paid"
+    _become(book, invoice, "paid")
     return True
 
 
@@ -110,17 +133,18 @@ def fall_overdue(book: Book, invoice: Invoice, now: datetime) -> bool:
     """CRED-7: not paid until the end of the day it was due on. From then on it blocks booking (BOOK-7)."""
     if invoice.status != "issued" or invoice.overdue_at is None or now < invoice.overdue_at:
         return False
-    invoice.status = "overdue"
-    book.overdue += 1
+    _become(book, invoice, "overdue")
     return True
+
+
+def _become(book: Book, invoice: Invoice, status: InvoiceStatus, cause: SettleCause = "support") -> None:
+    book.overdue += (status == "overdue") - (invoice.status == "overdue")
+    book.unpublished.append(InvoiceChange(invoice, status, invoice.status, cause))
+    book.changed_invoices[invoice.id] = invoice
+    invoice.status = status
 
 
 def _leave_time(invoice: Invoice, now: datetime, term: timedelta) -> None:
     day = (now + term).date()
     if day > invoice.due_on:
-        put_off(invoice, day, "UTC")
-
-
-def _no_longer_overdue(book: Book, invoice: Invoice) -> None:
-    if invoice.status == "overdue":
-        book.overdue -= 1
+        invoice.due_on, invoice.overdue_at = day, end_of(day, "UTC")

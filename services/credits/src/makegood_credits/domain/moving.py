@@ -6,10 +6,12 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final, Literal
 
+from makegood_contracts.events import SessionMoved, SessionMoveRequested
 from makegood_contracts.reasons import Reason
 
-from makegood_credits.domain.book import Book, LedgerEntry
+from makegood_credits.domain.book import Book
 from makegood_credits.domain.coverage import Enrolment, covering
+from makegood_credits.domain.endings import Ending, replaced_by_move
 from makegood_credits.domain.enrolling import catch_up
 from makegood_credits.domain.holding import (
     Hold,
@@ -23,25 +25,42 @@ from makegood_credits.domain.holding import (
     set_aside,
     stands,
 )
-from makegood_credits.domain.invoices import Invoice
-from makegood_credits.domain.settling import Ending, settle
+from makegood_credits.domain.invoices import due_on, put_off
+from makegood_credits.domain.settling import guarantee_held, settle
 
 MARGIN: Final = timedelta(minutes=15)
 """AVAIL-4: how long after a move's `decide_by` what was added for it stands, unless booking said before that it goes on."""
 
 
 @dataclass(frozen=True, slots=True)
-class Move:
-    """A move that asks whether it is paid for. `request` is the session as it would be; its `hold_until` is `decide_by`."""
+class MoveRequest:
+    """A move that asks whether it is paid for. `session` is the session as it would be; its `hold_until` is `decide_by`."""
 
-    move_id: str
-    request: HoldRequest
+    session: HoldRequest
     forfeits: bool
     caused_by_provider: bool = False
-    """RESC-3, EXT-1: whether the member moves it for what the provider did."""
+    """RESC-3, EXT-1: whether the member moves it because of something the provider did."""
+
+    @classmethod
+    def of(cls, event: SessionMoveRequested) -> MoveRequest:
+        """What the move asks for."""
+        # What an extension added stays with a session that keeps its length; the plan pays for what was booked (EXT-1).
+        kept = event.extended_minutes if event.new_length_minutes == event.length_minutes else 0
+        session = HoldRequest(
+            event.session_id,
+            event.provider_id,
+            event.new_starts_at,
+            event.new_ends_at,
+            event.new_length_minutes - kept,
+            event.modality,
+            event.moved_by,
+            event.decide_by,
+            event.specialty,
+        )
+        return cls(session, event.forfeits, event.caused_by_provider)
 
 
-def fund(book: Book, hold: Hold | None, move: Move, now: datetime) -> Literal["kept"] | Hold | HoldRefusal:
+def fund(book: Book, hold: Hold | None, move: MoveRequest, now: datetime) -> Literal["kept"] | Hold | HoldRefusal:
     """RESC-1: `kept` where what is held will do; else another credit or co-pay that is held beside it from here.
 
     Another one is needed where the move forfeits what is held (less notice than the policy asks), and where the credit that
@@ -50,7 +69,7 @@ def fund(book: Book, hold: Hold | None, move: Move, now: datetime) -> Literal["k
     credits keep the provider from it: where nothing else pays, what is held does. RESC-3: so it is for the member who moves it
     for what the provider did.
     """
-    request = move.request
+    request = move.session
     if hold is None or hold.state != "held" or now >= request.hold_until:
         return HoldRefusal(
             (Reason(code="temporary-interruption", detail="The move took too long. Nothing was changed."),)
@@ -92,12 +111,12 @@ def _guaranteed_for(hold: Hold, request: HoldRequest) -> bool:
     return good is not None and good.minutes == request.length_minutes and good.until > request.starts_at
 
 
-def _still_pays(book: Book, hold: Hold, enrolment: Enrolment | None, move: Move) -> bool:
+def _still_pays(book: Book, hold: Hold, enrolment: Enrolment | None, move: MoveRequest) -> bool:
     """Whether what is held pays though the plan does not include the session. For a provider's move, always. For a member's,
     if the length stays, and they move it for what the provider did (RESC-3), the session takes place no later, or its plan was
     replaced since: else nothing is carried over into another period, behind the end of coverage, or beyond the days of a
     credit that was made good (PLAN-1, BOOK-7, MISS-4)."""
-    request = move.request
+    request = move.session
     if request.booked_by == "provider":
         return True
     if hold.length_minutes != request.length_minutes:
@@ -111,33 +130,44 @@ def _still_pays(book: Book, hold: Hold, enrolment: Enrolment | None, move: Move)
     return replaced and (lot is None or lot.period is not None or stands(lot, request.starts_at))
 
 
-def take_place(
-    book: Book, hold: Hold, added: Hold, ending: Ending, now: datetime
-) -> tuple[Hold, LedgerEntry | Invoice | None]:
-    """RESC-1: the session has moved: what was held is settled (CRED-3: forfeited or returned), and the added hold is the
-    session's from now on, without an end. Answers the old hold, and how it was settled."""
-    old = Hold(
-        hold.session_id,
-        hold.id,
-        hold.member_id,
-        hold.plan_id,
-        hold.state,
-        hold.hold_until,
-        hold.lot_id,
-        hold.invoice,
-        hold.firm,
-        length_minutes=hold.length_minutes,
-        co_pay_due_days=hold.co_pay_due_days,
-        guarantee=hold.guarantee,
-    )
-    outcome = settle(book, old, ending, now)
+def apply_move(book: Book, hold: Hold, added: Hold | None, event: SessionMoved, now: datetime) -> Hold | None:
+    """RESC-1: the session has moved. What was added for that takes the place of what is held; without it, that goes on.
+
+    Answers the hold that was replaced, settled, if any.
+    """
+    hold.starts_at, hold.ends_at = event.starts_at, event.ends_at
+    if added is None:
+        old = None
+        if event.caused_by_provider:
+            guarantee_held(book, hold, event.moved_at, now)
+        _put_off_co_pay(book, hold, event)
+    else:
+        old = take_place(book, hold, added, replaced_by_move(event), now)
+    hold.length_minutes = event.length_minutes - event.extended_minutes
+    return old
+
+
+def _put_off_co_pay(book: Book, hold: Hold, event: SessionMoved) -> None:
+    """CRED-7: a pending co-pay is due so many days after the session's new day."""
+    if hold.invoice is not None and hold.invoice.status == "pending":
+        enrolment = covering(book.enrolments, event.starts_at)
+        time_zone = enrolment.time_zone if enrolment else event.time_zone
+        put_off(book, hold.invoice, due_on(event.ends_at, hold.co_pay_due_days, time_zone), time_zone)
+
+
+def take_place(book: Book, hold: Hold, added: Hold, ending: Ending, now: datetime) -> Hold:
+    """CRED-3: settles what was held, and makes the added hold the session's from now on, without an end.
+
+    Answers the old hold.
+    """
+    old = replace(hold)
+    settle(book, old, ending, now)
     hold.id, hold.plan_id, hold.state = added.id, added.plan_id, "held"
     hold.lot_id, hold.invoice, hold.firm = added.lot_id, added.invoice, True
     hold.guarantee = added.guarantee
-    return old, outcome
+    return old
 
 
-def give_back(ended_at: datetime) -> Ending:
-    """What was added for a move that does not take place comes back."""
-    reason = "The session was not moved after all."
-    return Ending("returned", "moved", ended_at, reason=reason, caused_by="nobody")
+def another_length(event: SessionMoved) -> bool:
+    """EXT-1: whether the session has another length than before, so that it is not extended any more."""
+    return event.ends_at - event.starts_at != event.old_ends_at - event.old_starts_at

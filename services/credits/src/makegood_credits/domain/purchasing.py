@@ -8,7 +8,7 @@ from typing import Any, Final, Literal
 
 from makegood_contracts.events import PlanKind
 
-from makegood_credits.domain.book import Book, LedgerEntry
+from makegood_credits.domain.book import PURCHASED, Account, Book, LedgerEntry, Note
 from makegood_credits.domain.coverage import Enrolment, covering
 from makegood_credits.domain.plans import Money, Plan
 
@@ -29,6 +29,8 @@ class Purchase:
     length_minutes: int | None
     amount: Money
     status: PurchaseStatus = "pending"
+    lot_id: str | None = None
+    """Where the credits arrived, once they are paid."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,8 +107,9 @@ def paid(book: Book, bought: Purchase, now: datetime) -> LedgerEntry | PurchaseR
         return plan
     bought.status = "paid"
     lot = book.open_lot("purchase", bought.length_minutes, now + STANDS)
-    reason = "Bought by the member."
-    return book.post("purchase", bought.quantity, credit=lot, at=now, made_by=book.member_id, reason=reason)
+    bought.lot_id = lot.id
+    note = Note(now, book.member_id, "Bought by the member.")
+    return book.transfer("purchase", PURCHASED, Account.available(lot), note, bought.quantity)
 
 
 def not_paid(bought: Purchase) -> None:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final, Literal
 
-from makegood_contracts.events import SettleCause
-
-from makegood_credits.domain.book import Book, Guarantee, LedgerEntry, Lot
+from makegood_credits.domain.book import FORFEITED, SPENT, Account, Book, EntryKind, Guarantee, LedgerEntry, Lot, Note
+from makegood_credits.domain.endings import REASONS, Ending, Settlement
 from makegood_credits.domain.enrolling import expire
 from makegood_credits.domain.guarantees import keeps, open_made_good, set_apart
 from makegood_credits.domain.holding import Hold
@@ -17,44 +15,11 @@ from makegood_credits.domain.invoices import Invoice, issue, void
 MAKE_GOOD: Final = timedelta(days=30)
 """MISS-2: how long a credit is valid at least that comes back through no fault of its member."""
 
-Settlement = Literal["spent", "returned", "forfeited"]
+SETTLED_IN: Final[dict[Settlement, Account]] = {"spent": SPENT, "forfeited": FORFEITED}
+"""Where a credit is that did not come back."""
 SOON: Final = timedelta(hours=1)
-"""News of an ending that takes longer comes late, and the thirty days count from it."""
-CausedBy = Literal["member", "others", "nobody"]
-"""Who brought it about that a credit comes back. `nobody`: what it was set aside for never came to be."""
+"""News of an ending that takes longer counts as late, and the thirty days run from when it came."""
 ReturnRefusal = Literal["credit-already-returned", "still-held", "nothing-taken"]
-
-REASONS: Final[dict[SettleCause, str]] = {
-    "rejected": "The booking was refused.",
-    "declined": "The provider declined the session.",
-    "expired": "The provider did not confirm the session in time.",
-    "cancelled": "The session was cancelled.",
-    "completed": "The session took place.",
-    "provider_missed": "The provider missed the session.",
-    "member_no_show": "The member did not come to the session.",
-    "lapsed": "The booking was not finished in time.",
-    "support": "Returned by support.",
-    "moved": "The session was moved.",
-    "corrected": "The session's outcome was corrected.",
-}
-
-
-NOT_TOLD_IN_TIME: Final = "The member did not come, but the provider had moved the session at short notice."
-"""RESC-3: why the credit of a no-show returns."""
-
-
-@dataclass(frozen=True, slots=True)
-class Ending:
-    """How a session ended for its credit, and by whom. `ended_at` counts for MISS-2."""
-
-    outcome: Settlement
-    cause: SettleCause
-    ended_at: datetime
-    made_by: str = "system"
-    reason: str | None = None
-    """Why, where the usual sentence of the cause does not say it."""
-    caused_by: CausedBy = "others"
-    """MISS-2: a return that the member caused goes back as it is."""
 
 
 def settle(book: Book, hold: Hold, ending: Ending, now: datetime) -> LedgerEntry | Invoice | None:
@@ -65,40 +30,29 @@ def settle(book: Book, hold: Hold, ending: Ending, now: datetime) -> LedgerEntry
     """
     if hold.state != "held":
         return None
-    hold.state = ending.outcome
+    hold.state = ending.settlement
     if hold.invoice is not None:
-        changed = (
-            void(book, hold.invoice) if ending.outcome == "returned" else issue(hold.invoice, now, hold.co_pay_due_days)
-        )
+        if ending.settlement == "returned":
+            changed = void(book, hold.invoice, ending.cause)
+        else:
+            changed = issue(book, hold.invoice, now, hold.co_pay_due_days)
         return hold.invoice if changed else None
     lot = book.lots[hold.lot_id or ""]
-    kind: Literal["spend", "return", "forfeit"] = "return"
-    target: Lot | None = None
-    if ending.outcome == "spent":
-        kind = "spend"
-    elif ending.outcome == "forfeited":
-        kind = "forfeit"
-    else:
-        target = return_lot(book, hold, ending, now)
-    entry = book.post(
-        kind,
-        1,
-        debit=lot,
-        credit=target,
-        at=now,
-        made_by=ending.made_by,
-        reason=ending.reason or REASONS[ending.cause],
-        session_id=hold.session_id,
-        hold_id=hold.id,
-    )
-    if target is not None and target.expires_at is not None and target.expires_at <= now:
+    note = Note(now, ending.made_by, ending.reason or REASONS[ending.cause], hold.session_id, hold.id, ending.cause)
+    if ending.settlement != "returned":
+        kind: EntryKind = "spend" if ending.settlement == "spent" else "forfeit"
+        return book.transfer(kind, Account.held(lot), SETTLED_IN[ending.settlement], note)
+    target = return_lot(book, hold, ending, now)
+    entry = book.transfer("return", Account.held(lot), Account.available(target), note)
+    if target.expires_at is not None and target.expires_at <= now:
         expire(book, target, now)
     return entry
 
 
 def return_lot(book: Book, hold: Hold, ending: Ending, now: datetime) -> Lot:
-    """CRED-2: a return goes back to its lot. MISS-2, MISS-4: where the member did not cause it, and the lot does not keep it good
-    for thirty days, it gets a lot of its own, which stands for so long whatever the plan is.
+    """CRED-2: a return goes back to its lot. MISS-2, MISS-4: or to a lot of its own, if that lot does not keep it good.
+
+    That is where the member did not cause it and the lot does not last thirty days; its own lot does, whatever the plan is.
 
     A booking or move that never came to be leaves the credit as it would have been without it, but never lapsed: else a
     refused booking would prolong it. What was guaranteed of the credit before stays so, whoever gives it back. Needs the
@@ -122,8 +76,10 @@ def return_lot(book: Book, hold: Hold, ending: Ending, now: datetime) -> Lot:
 
 
 def guarantee_held(book: Book, hold: Hold, moved_at: datetime, now: datetime) -> None:
-    """RESC-3, MISS-2: for a member's move for what the provider did, what is held and goes on paying is guaranteed as if it
-    had come back for that and been set aside anew."""
+    """RESC-3, MISS-2: guarantees what is held and goes on paying, when a member moves a session because of the provider.
+
+    It is guaranteed as if it had come back for that and been set aside anew.
+    """
     if hold.state == "held" and hold.lot_id is not None:
         hold.guarantee = _guaranteed(hold, book.lots[hold.lot_id], _counts_from(moved_at, now) + MAKE_GOOD)
 
@@ -154,17 +110,9 @@ def return_by_hand(
         return "still-held"
     if hold.lot_id is None:
         return "nothing-taken"
-    out_of = "platform:spent" if hold.state == "spent" else "platform:forfeited"
+    source = SPENT if hold.state == "spent" else FORFEITED
     hold.state, hold.by_hand = "returned", True
     target = return_lot(book, hold, Ending("returned", "support", now, made_by), now)
-    return book.post(
-        "return",
-        1,
-        credit=target,
-        out_of=out_of,
-        at=now,
-        made_by=made_by,
-        reason=reason,
-        session_id=hold.session_id,
-        hold_id=hold.id,
+    return book.transfer(
+        "return", source, Account.available(target), Note(now, made_by, reason, hold.session_id, hold.id)
     )

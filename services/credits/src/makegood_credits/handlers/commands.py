@@ -1,40 +1,64 @@
-"""What people change: enrolments, and credits that come back by hand."""
+"""What the API asks for: enrolments, adjustments, credits that come back by hand, purchases, and charges."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from datetime import date, datetime, timedelta
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import Literal
 
 from makegood_chassis.database import UnitOfWork
 from makegood_contracts.events import EnrolmentEnded, MemberEnrolled
+from makegood_contracts.ids import new_id
 
+from makegood_credits.domain.adjusting import DAY, AdjustmentRefusal, adjust, needs_second_person
+from makegood_credits.domain.balance import Balance, balance_of
 from makegood_credits.domain.book import Book, LedgerEntry
 from makegood_credits.domain.coverage import Enrolment, day_before
 from makegood_credits.domain.enrolling import EnrolmentRequest, EnrolmentResult, enrol
+from makegood_credits.domain.invoices import OPEN, Invoice, void_for_good
+from makegood_credits.domain.proposing import Decision, DecisionRefusal, Proposal, decide
+from makegood_credits.domain.purchasing import Purchase, PurchaseRefusal, purchase
 from makegood_credits.domain.settling import ReturnRefusal, return_by_hand
-from makegood_credits.handlers.due import set_due
-from makegood_credits.handlers.facts import price, publish_entries, publish_expiries
+from makegood_credits.handlers.ledger import ledger
+from makegood_credits.handlers.publishing import price
+from makegood_credits.payments.port import PaymentProvider
 from makegood_credits.store import books as book_store
 from makegood_credits.store import holds as hold_store
-from makegood_credits.store import reads
+from makegood_credits.store import invoices as invoice_store
+from makegood_credits.store import payments as payment_store
+from makegood_credits.store import policy, reads
+from makegood_credits.store import proposals as proposal_store
 from makegood_credits.store.personal_data import BY_HAND, keep_reason
 
 
-async def enrol_member(unit: UnitOfWork, book: Book, coverage: EnrolmentRequest) -> EnrolmentResult:
-    """PLAN-1: covers the member as asked; see `enrol`. The book must be whole."""
-    await book_store.add_lots_of_plans(unit, book)
-    due_before = book.next_due
-    told = {lot.id: lot.expires_at for lot in book.lots.values()}
-    # Today in any zone began less than two days ago.
-    lapses = await reads.lapses_since(unit, book.member_id, unit.now - timedelta(days=2))
-    enrolled = enrol(book, coverage, unit.now, lapses)
-    if enrolled.changed:
-        publish_ended(unit, book, enrolled.ended, day_before(enrolled.enrolment.starts_on))
-        book.enrolment_sequence += 1
-        unit.publish(_enrolled(enrolled.enrolment), sequence=book.enrolment_sequence)
-        publish_expiries(unit, book, told)
-        await save_book(unit, book, due_before)
-    return enrolled
+@dataclass(frozen=True, slots=True)
+class Adjustment:
+    """The entries of an adjustment, with the reason as its author wrote it, and the balance after it."""
+
+    entries: Sequence[LedgerEntry]
+    balance: Balance
+
+
+async def enrol_member(
+    unit: UnitOfWork, member: str, request: EnrolmentRequest, check_version: Callable[[int], None] = lambda _: None
+) -> tuple[EnrolmentResult, int]:
+    """PLAN-1: covers the member as asked; see `enrol`. Answers the version that their enrolments have now, too.
+
+    `check_version` is given the version before, and raises if the caller expected another one.
+    """
+    async with ledger(unit, [member], book_store.open_whole) as books:
+        book = books[member]
+        check_version(book.enrolment_sequence)
+        await book_store.add_lots_of_plans(unit, book)
+        # Today in any zone began less than two days ago.
+        lapses = await reads.lapses_since(unit, member, unit.now - timedelta(days=2))
+        enrolled = enrol(book, request, unit.now, lapses)
+        if enrolled.changed:
+            publish_ended(unit, book, enrolled.ended, day_before(enrolled.enrolment.starts_on))
+            book.enrolment_sequence += 1
+            unit.publish(_enrolled(enrolled.enrolment), sequence=book.enrolment_sequence)
+    return enrolled, book.enrolment_sequence
 
 
 def publish_ended(unit: UnitOfWork, book: Book, enrolments: Iterable[Enrolment], last_day: date) -> None:
@@ -45,37 +69,6 @@ def publish_ended(unit: UnitOfWork, book: Book, enrolments: Iterable[Enrolment],
             EnrolmentEnded(enrolment_id=ended.id, member_id=ended.member_id, plan_id=ended.plan_id, ended_on=last_day),
             sequence=book.enrolment_sequence,
         )
-
-
-async def return_to_member(
-    unit: UnitOfWork, book: Book, session_id: str, *, reason: str, made_by: str
-) -> list[LedgerEntry] | ReturnRefusal | None:
-    """MISS-5: gives back a session's credit once; None where the member had no credit held for such a session."""
-    hold = (await hold_store.by_session(unit, [session_id], {book.member_id: book})).get(session_id)
-    if hold is None or hold.member_id != book.member_id or hold.state in ("refused", "ended"):
-        return None
-    due_before, before = book.next_due, hold.state
-    came_back = await reads.came_back_to(unit, book.member_id, hold.id) is not None
-    outcome = return_by_hand(book, hold, reason=BY_HAND, made_by=made_by, now=unit.now, came_back=came_back)
-    if isinstance(outcome, str):
-        return outcome
-    await save_book(unit, book, due_before)
-    await hold_store.settle(unit, [hold], [before])
-    await hold_store.mark_by_hand(unit, hold)
-    return await with_reason(unit, book, [outcome], reason)
-
-
-async def with_reason(unit: UnitOfWork, book: Book, entries: list[LedgerEntry], reason: str) -> list[LedgerEntry]:
-    """Keeps what was written with the entries; answers them as their reader sees them."""
-    await keep_reason(unit, "entry", book.member_id, [entry.id for entry in entries], reason)
-    return [entry._replace(reason=reason) for entry in entries]
-
-
-async def save_book(unit: UnitOfWork, book: Book, due_before: datetime | None) -> None:
-    """Publishes what was entered, and writes the book and when it is due next."""
-    publish_entries(unit, book, book.entries, unit.cause)
-    await book_store.save(unit, [book])
-    set_due(unit, book.member_id, due_before, book.next_due)
 
 
 def _enrolled(enrolment: Enrolment) -> MemberEnrolled:
@@ -97,3 +90,127 @@ def _enrolled(enrolment: Enrolment) -> MemberEnrolled:
         reminder_channels=plan.reminder_channels,
         co_pay=price(plan.co_pay) if plan.co_pay else None,
     )
+
+
+async def adjust_or_propose(
+    unit: UnitOfWork, member: str, amount: int, *, length_minutes: int | None, reason: str, made_by: str
+) -> Adjustment | Proposal | AdjustmentRefusal:
+    """CRED-5: gives or takes credits. More than one person may is kept as a proposal instead."""
+    async with ledger(unit, [member], book_store.open_whole) as books:
+        given = await proposal_store.given_since(unit, member, made_by, unit.now - DAY) if amount > 0 else 0
+        if needs_second_person(amount, given, await policy.adjustment_limit(unit)):
+            proposal = Proposal(new_id(), member, amount, length_minutes, reason, made_by, unit.now)
+            await proposal_store.insert(unit, proposal)
+            return proposal
+        book = books[member]
+        return await _adjust(unit, book, amount, length_minutes=length_minutes, reason=reason, made_by=made_by)
+
+
+async def decide_proposal(
+    unit: UnitOfWork, member: str, proposal_id: str, decision: Decision, by: str
+) -> Proposal | DecisionRefusal | AdjustmentRefusal | None:
+    """CRED-5: approves or rejects; an approval gives or takes the credits in the same transaction.
+
+    None: the member has no such proposal. The ledger's entries name who proposed it; the proposal names who approved it.
+    """
+    async with ledger(unit, [member], book_store.open_whole) as books:
+        before = await proposal_store.one(unit, member, proposal_id, lock=True)
+        if before is None:
+            return None
+        decided = decide(before, decision, by, unit.now)
+        if isinstance(decided, str) or decided is before:
+            return decided
+        if decision == "approved":
+            adjusted = await _adjust(
+                unit,
+                books[member],
+                before.amount,
+                length_minutes=before.length_minutes,
+                reason=before.reason,
+                made_by=before.proposed_by,
+            )
+            if isinstance(adjusted, str):
+                return adjusted
+        await proposal_store.decide(unit, decided)
+        return decided
+
+
+async def _adjust(
+    unit: UnitOfWork, book: Book, amount: int, *, length_minutes: int | None, reason: str, made_by: str
+) -> Adjustment | AdjustmentRefusal:
+    entries = adjust(book, amount, length_minutes=length_minutes, reason=BY_HAND, made_by=made_by, now=unit.now)
+    return entries if isinstance(entries, str) else await _with_reason(unit, book, entries, reason)
+
+
+async def return_to_member(
+    unit: UnitOfWork, member: str, session_id: str, *, reason: str, made_by: str
+) -> Adjustment | ReturnRefusal | None:
+    """MISS-5: gives back a session's credit once. None: no credit of the member was held for such a session."""
+    async with ledger(unit, [member], book_store.open_whole) as books:
+        hold = (await hold_store.by_session(unit, [session_id], books)).get(session_id)
+        if hold is None or hold.member_id != member or hold.state in ("refused", "ended"):
+            return None
+        book, before = books[member], hold.state
+        came_back = await reads.came_back_to(unit, member, hold.id) is not None
+        entry = return_by_hand(book, hold, reason=BY_HAND, made_by=made_by, now=unit.now, came_back=came_back)
+        if isinstance(entry, str):
+            return entry
+        await hold_store.settle(unit, [hold], [before])
+        await hold_store.mark_by_hand(unit, hold)
+        return await _with_reason(unit, book, [entry], reason)
+
+
+async def _with_reason(unit: UnitOfWork, book: Book, entries: list[LedgerEntry], reason: str) -> Adjustment:
+    """Keeps what was written with the entries, apart from the ledger, which is never changed."""
+    await keep_reason(unit, "entry", book.member_id, [entry.id for entry in entries], reason)
+    balance = balance_of(book.lots.values(), book.enrolments, unit.now)
+    return Adjustment([entry._replace(reason=reason) for entry in entries], balance)
+
+
+async def buy_credits(
+    unit: UnitOfWork,
+    member: str,
+    purchase_id: str,
+    quantity: int,
+    length_minutes: int | None,
+    provider: PaymentProvider,
+) -> tuple[Purchase, str] | PurchaseRefusal:
+    """CRED-6: keeps the wish to buy. Answers it with the id of its checkout, which is not opened yet."""
+    async with ledger(unit, [member], book_store.open_whole) as books:
+        asked = purchase(books[member], purchase_id, quantity, length_minutes, unit.now)
+        if isinstance(asked, PurchaseRefusal):
+            return asked
+        return asked, await payment_store.insert_purchase(unit, asked, provider.name)
+
+
+async def withdraw_purchase(unit: UnitOfWork, purchase_id: str) -> None:
+    """CRED-6: forgets a purchase whose checkout could not be opened."""
+    await payment_store.withdraw_purchase(unit, purchase_id)
+
+
+async def pay_invoice(
+    unit: UnitOfWork, member: str, invoice_id: str, provider: PaymentProvider
+) -> tuple[Invoice, str | None] | None:
+    """CRED-7: the charge and the id of its checkout; no checkout if nothing is to be paid. None: no such charge."""
+    async with ledger(unit, [member], book_store.lock):
+        invoice = (await invoice_store.by_id(unit, [invoice_id])).get(invoice_id)
+        if invoice is None or invoice.member_id != member:
+            return None
+        if invoice.status not in OPEN:
+            return invoice, None
+        checkout = await payment_store.checkout_of_invoice(unit, member, invoice.id, invoice.amount, provider.name)
+        return invoice, checkout
+
+
+async def void_invoice(
+    unit: UnitOfWork, member: str, invoice_id: str, *, reason: str, made_by: str
+) -> Literal["voided", "already-void"] | None:
+    """CRED-7: support voids a charge, with a reason; what was paid of it goes back. None: the member has no such charge."""
+    async with ledger(unit, [member], book_store.lock) as books:
+        invoice = (await invoice_store.by_id(unit, [invoice_id])).get(invoice_id)
+        if invoice is None or invoice.member_id != member:
+            return None
+        if not void_for_good(books[member], invoice, made_by):
+            return "already-void"
+        await invoice_store.keep_void(unit, invoice, reason)
+        return "voided"

@@ -9,77 +9,54 @@ from makegood_contracts.envelope import Received
 from makegood_contracts.events import OutcomeCorrected
 
 from makegood_credits.domain.believing import disbelieved
-from makegood_credits.domain.book import LedgerEntry
 from makegood_credits.domain.correcting import correct, implied
-from makegood_credits.domain.invoices import OPEN, Invoice
-from makegood_credits.domain.settling import Ending
-from makegood_credits.handlers.due import set_due
-from makegood_credits.handlers.endings import EndedSession, settle_all
-from makegood_credits.handlers.facts import publish_charge, publish_entries
+from makegood_credits.domain.endings import Ending
+from makegood_credits.domain.holding import Hold
+from makegood_credits.handlers.endings import EndedSession, settle_sessions
 from makegood_credits.handlers.invoices import issue_extensions_again, void_extensions
+from makegood_credits.handlers.ledger import Books, ledger
 from makegood_credits.store import books as book_store
 from makegood_credits.store import holds as hold_store
 from makegood_credits.store import reads
-from makegood_credits.store import refunds as refund_store
 
 
-async def on_corrected(batch: Sequence[Received[OutcomeCorrected]], unit: UnitOfWork) -> None:
+async def on_outcome_corrected(batch: Sequence[Received[OutcomeCorrected]], unit: UnitOfWork) -> None:
     """MISS-5: each by itself: corrections are rare, and one may follow another."""
     for received in batch:
-        await _correct(received, unit)
+        event = received.event
+        async with ledger(unit, [event.member_id], book_store.lock) as books:
+            holds = await hold_store.by_session(unit, [event.session_id], books)
+            hold = holds.get(event.session_id)
+            if (why := disbelieved(event, hold, unit.now)) is not None:
+                unit.refuse(received.id, why)
+            elif hold is not None and hold.state == "held":
+                # Its outcome never came through, so the corrected one settles it.
+                right = implied(event.outcome, event.no_show_forfeits)
+                ending = Ending(right, "corrected", event.corrected_at, event.corrected_by)
+                ended = EndedSession(event.session_id, event.member_id, ending, received.cause)
+                await settle_sessions(unit, books, holds, [ended])
+            elif hold is not None and hold.id is not None:
+                await _correct(unit, books, hold, received)
 
 
-async def _correct(received: Received[OutcomeCorrected], unit: UnitOfWork) -> None:
-    event, cause = received.event, received.cause
-    books = await book_store.lock(unit, [event.member_id])
-    hold = (await hold_store.by_session(unit, [event.session_id], books)).get(event.session_id)
-    if (why := disbelieved(event, hold, unit.now)) is not None:
-        unit.refuse(received.id, why)
-        return
-    if hold is None or hold.id is None:
-        return
+async def _correct(unit: UnitOfWork, books: Books, hold: Hold, received: Received[OutcomeCorrected]) -> None:
+    event = received.event
     old = implied(event.old_outcome, event.no_show_forfeits)
     right = implied(event.outcome, event.no_show_forfeits)
-    if hold.state == "held":  # its outcome never came through: the corrected one settles it
-        ending = Ending(right, "corrected", event.corrected_at, event.corrected_by)
-        await settle_all(unit, [EndedSession(event.session_id, event.member_id, ending, cause)])
-        return
-    book = books[hold.member_id]
-    due_before, before = book.next_due, hold.state
+    before = hold.state
     lot_id = await reads.came_back_to(unit, hold.member_id, hold.id)
     if lot_id is not None:
         await book_store.add_lots(unit, books, [lot_id])
     await book_store.add_coverage(unit, books, [hold])
-    charged = None if hold.invoice is None else hold.invoice.status
-    outcome = correct(
-        book,
-        hold,
-        old,
-        right,
-        came_back_to=book.lots[lot_id] if lot_id else None,
-        made_by=event.corrected_by,
-        now=unit.now,
-    )
-    if isinstance(outcome, LedgerEntry):
-        publish_entries(unit, book, [outcome], cause, "corrected")
-    elif isinstance(outcome, Invoice):
-        if charged == "paid":
-            await refund_store.owe(unit, [outcome.id])
-        publish_charge(
-            unit,
-            book,
-            outcome,
-            cause,
-            "corrected",
-            was_due=charged in OPEN or charged == "paid",
-            refunds=charged == "paid",
-        )
-    if hold.extended:  # the outcome decides, not the credit, which may have come back by hand or stay for it was used
+    book = books.of(hold.member_id, received.cause)
+    came_back_to = book.lots[lot_id] if lot_id else None
+    correct(book, hold, old, right, came_back_to=came_back_to, made_by=event.corrected_by, now=unit.now)
+    if (
+        hold.extended
+    ):  # the outcome decides, not the credit, which may have come back by hand or stay because it was used
         if right == "returned":
-            await void_extensions(unit, books, {hold.session_id: (cause, "corrected")})
+            await void_extensions(unit, books, {hold.session_id: (received.cause, "corrected")})
         elif old == "returned":
-            await issue_extensions_again(unit, book, hold.session_id, cause)
-    await book_store.save(unit, [book])
+            await issue_extensions_again(unit, books, hold.session_id)
     if hold.state != before:
         await hold_store.settle(unit, [hold], [before])
-    set_due(unit, book.member_id, due_before, book.next_due)

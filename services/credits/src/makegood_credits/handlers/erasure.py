@@ -1,5 +1,7 @@
-"""PersonErased: whoever is erased gets no more credits (NOTE-5), and what support wrote about them goes with them; the ledger keeps
-ids alone."""
+"""PersonErased: whoever is erased gets no more credits (NOTE-5), and what support wrote about them goes with them.
+
+The ledger keeps ids alone.
+"""
 
 from __future__ import annotations
 
@@ -12,8 +14,8 @@ from makegood_contracts.events import PersonErased
 
 from makegood_credits.domain.coverage import local_day
 from makegood_credits.domain.enrolling import end_coverage
-from makegood_credits.handlers.commands import publish_ended, save_book
-from makegood_credits.handlers.facts import publish_expiries
+from makegood_credits.handlers.commands import publish_ended
+from makegood_credits.handlers.ledger import ledger
 from makegood_credits.store import books as book_store
 from makegood_credits.store import personal_data
 
@@ -21,14 +23,10 @@ from makegood_credits.store import personal_data
 async def on_person_erased(batch: Sequence[Received[PersonErased]], unit: UnitOfWork) -> None:
     """The coverage of those who are members ends with the day; unspent credits lapse then."""
     people = [received.event.person_id for received in batch]
-    books = await book_store.load(unit, people)
-    for book in books.values():
-        await book_store.add_lots_of_plans(unit, book)
-        due_before = book.next_due
-        told = {lot.id: lot.expires_at for lot in book.lots.values()}
-        for ended in end_coverage(book, unit.now):
-            publish_ended(unit, book, [ended], local_day(unit.now, ended.time_zone))
-        publish_expiries(unit, book, told)
-        await save_book(unit, book, due_before)
+    async with ledger(unit, people) as books:
+        for book in books.values():
+            await book_store.add_lots_of_plans(unit, book)
+            for ended in end_coverage(book, unit.now):
+                publish_ended(unit, book, [ended], local_day(unit.now, ended.time_zone))
     await personal_data.erase(unit, people)
     await erase_remarks(unit, people)

@@ -3,26 +3,27 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from typing import Final
+from typing import Final, Literal
 
 import structlog
 from makegood_chassis.database import Database
 from makegood_chassis.messaging.failures import is_transient
 from makegood_chassis.service import Service
 
+from makegood_credits.dependencies import Dependencies
 from makegood_credits.payments.port import PaymentProvider, PaymentsUnavailable, RefundRefused
 from makegood_credits.store import refunds
 
 EVERY: Final = 5.0
 """Seconds of real time between two looks."""
 AT_ONCE: Final = 20
+"""Refunds that are asked for between two looks."""
 
 _log = structlog.get_logger(__name__)
 
 
 async def give_back(database: Database, provider: PaymentProvider) -> int:
-    """Asks the provider for what is due now; answers how many refunds there were.
+    """Asks the provider for what is due now. Answers how many refunds there were.
 
     No transaction is open meanwhile. Two processes may ask for the same at once: the refund's id is the provider's
     idempotency key.
@@ -40,27 +41,24 @@ async def give_back(database: Database, provider: PaymentProvider) -> int:
                 await refunds.try_again(queries, each.id)
             continue
         except RefundRefused as error:
-            _log.error("refund is refused", refund_id=each.id, reason=str(error))
-            state = "by_hand"
+            _log.error("refund refused", refund_id=each.id, reason=str(error))
+            state: Literal["done", "by_hand"] = "by_hand"
         else:
             state = "done"
         async with database.reading() as queries:
-            await refunds.close(queries, each.id, state)  # type: ignore[arg-type]
+            await refunds.close(queries, each.id, state)
     return len(found)
 
 
-def keep_giving_back(provider: PaymentProvider) -> Callable[[Service], Awaitable[None]]:
-    """A worker of the service that does so for ever."""
-
-    async def refunding(service: Service) -> None:
-        while True:
-            try:
-                more = await give_back(service.database, provider) == AT_ONCE
-            except Exception as error:
-                if not is_transient(error):
-                    raise
-                more = False
-            if not more:
-                await asyncio.sleep(EVERY)
-
-    return refunding
+async def keep_giving_back(service: Service[Dependencies]) -> None:
+    """Gives back what is due, for ever. A worker of the service; it has nothing to do without a payment provider."""
+    dependencies = service.dependencies
+    while dependencies.payments is not None:
+        try:
+            more = await give_back(dependencies.database, dependencies.payments) == AT_ONCE
+        except Exception as error:
+            if not is_transient(error):
+                raise
+            more = False
+        if not more:
+            await asyncio.sleep(EVERY)

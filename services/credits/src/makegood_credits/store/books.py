@@ -11,7 +11,6 @@ from makegood_credits.domain.book import Book, Guarantee, Lot
 from makegood_credits.domain.coverage import Enrolment
 from makegood_credits.domain.holding import Hold
 
-_OPEN_ACCOUNT = "INSERT INTO accounts (member_id) VALUES ($1) ON CONFLICT DO NOTHING"
 _OPEN_ACCOUNTS = "INSERT INTO accounts (member_id) SELECT * FROM unnest($1::text[]) ON CONFLICT DO NOTHING"
 
 _LOCK_ACCOUNTS = """
@@ -110,13 +109,13 @@ async def load(unit: UnitOfWork, members: Iterable[str]) -> dict[str, Book]:
     return books
 
 
-async def open_and_load(unit: UnitOfWork, member: str) -> Book:
-    """The member's whole book, locked; the account is opened if there is none."""
-    await unit.execute(_OPEN_ACCOUNT, member)
-    books = await lock(unit, [member])
-    _add_lots(books, await unit.fetch(_LOTS_IN_USE, [member]))
-    books[member].enrolments = [Enrolment(*row) for row in await unit.fetch(_ENROLMENTS + " ORDER BY id", [member])]
-    return books[member]
+async def open_whole(unit: UnitOfWork, members: Iterable[str]) -> dict[str, Book]:
+    """As `open_and_lock`, with all lots in use and all enrolments."""
+    books = await open_and_lock(unit, members)
+    _add_lots(books, await unit.fetch(_LOTS_IN_USE, list(books)))
+    for row in await unit.fetch(_ENROLMENTS + " ORDER BY id", list(books)):
+        books[row[1]].enrolments.append(Enrolment(*row))
+    return books
 
 
 async def add_lots_of_plans(unit: UnitOfWork, book: Book) -> None:
@@ -124,7 +123,7 @@ async def add_lots_of_plans(unit: UnitOfWork, book: Book) -> None:
     _add_lots({book.member_id: book}, await unit.fetch(_LOTS_OF_PLANS, book.member_id))
 
 
-async def lock_open(unit: UnitOfWork, members: Iterable[str]) -> dict[str, Book]:
+async def open_and_lock(unit: UnitOfWork, members: Iterable[str]) -> dict[str, Book]:
     """As `lock`; who has no account gets one."""
     wanted = sorted(set(members))
     await unit.execute(_OPEN_ACCOUNTS, wanted)
@@ -183,7 +182,7 @@ async def save(unit: UnitOfWork, books: Iterable[Book]) -> None:
         await _open_lots(unit, new)
     known = [lot for lot in lots if lot.stored]
     entries = [entry for book in changed for entry in book.entries]
-    columns = list(zip(*entries, strict=True)) if entries else [()] * _ENTRY_COLUMNS
+    columns = list(zip(*entries, strict=True))[:_ENTRY_COLUMNS] if entries else [()] * _ENTRY_COLUMNS
     if changed:
         await unit.execute(
             _SAVE,

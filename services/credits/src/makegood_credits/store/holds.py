@@ -171,13 +171,12 @@ async def lapsed(unit: UnitOfWork, minutes: Sequence[datetime], most: int) -> di
 
 
 async def settle(unit: UnitOfWork, holds: Sequence[Hold], before: Sequence[str]) -> None:
-    """CRED-3: writes the holds' states where they are still as before, and their charges. Raises SettledTwice."""
+    """CRED-3: writes the holds' states where they are still as before. Raises SettledTwice."""
     if not holds:
         return
     done = await unit.execute(_SETTLE, column(holds, "session_id"), column(holds, "state"), list(before))
     if done != f"UPDATE {len(holds)}":
         raise SettledTwice(f"{len(holds)} holds to settle, {done}")
-    await invoice_store.save(unit, [hold.invoice for hold in holds if hold.invoice is not None])
 
 
 async def mark_by_hand(unit: UnitOfWork, hold: Hold) -> None:

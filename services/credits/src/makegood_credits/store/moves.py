@@ -110,4 +110,3 @@ async def save(unit: UnitOfWork, holds: Mapping[str, Hold]) -> None:
         column(kept, "lot_id"),
         [hold.invoice.id if hold.invoice else None for hold in kept],
     )
-    await invoice_store.save(unit, [hold.invoice for hold in kept if hold.invoice is not None])

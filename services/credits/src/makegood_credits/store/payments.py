@@ -128,6 +128,13 @@ async def refuse(queries: Queries, checkout_id: str) -> None:
     await queries.execute(_REFUSE, checkout_id)
 
 
+async def purchase(queries: Queries, purchase_id: str) -> Purchase:
+    """The purchase that a checkout names."""
+    row = await purchase_row(queries, purchase_id)
+    assert row is not None, "a checkout names its purchase"
+    return purchase_of(row)
+
+
 async def purchase_row(queries: Queries, purchase_id: str) -> Row | None:
     return await queries.fetch_one(_PURCHASE + "WHERE p.id = $1", purchase_id)
 
@@ -162,12 +169,12 @@ async def set_state(unit: UnitOfWork, checkout_id: str, state: str) -> None:
     await unit.execute("UPDATE checkouts SET state = $2 WHERE id = $1", checkout_id, state)
 
 
-async def save_purchase(unit: UnitOfWork, purchase: Purchase, lot_id: str | None) -> None:
+async def save_purchase(unit: UnitOfWork, purchase: Purchase) -> None:
     await unit.execute(
         "UPDATE purchases SET status = $2, lot_id = coalesce($3, lot_id) WHERE id = $1",
         purchase.id,
         purchase.status,
-        lot_id,
+        purchase.lot_id,
     )
 
 

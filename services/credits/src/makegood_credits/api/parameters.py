@@ -1,4 +1,4 @@
-"""What the routes share."""
+"""What the routes share: dependencies, and refusals as problems."""
 
 from __future__ import annotations
 
@@ -9,33 +9,35 @@ from makegood_chassis.database import Database
 from makegood_chassis.http.access_log import AccessLog, access_log
 from makegood_chassis.http.problems import Problem
 
+from makegood_credits.dependencies import Dependencies
 from makegood_credits.payments.port import OrderRefused, PaymentProvider, PaymentsUnavailable
 
 
-def _database(request: Request) -> Database:
-    database: Database = request.app.state.service.database
-    return database
+async def _dependencies(request: Request) -> Dependencies:
+    dependencies: Dependencies = request.app.state.service.dependencies
+    return dependencies
 
 
-def _maybe_provider(request: Request) -> PaymentProvider | None:
-    provider: PaymentProvider | None = request.app.state.service.dependencies
-    return provider
+DependenciesOf = Annotated[Dependencies, Depends(_dependencies)]
 
 
-def _provider(request: Request) -> PaymentProvider:
-    provider = _maybe_provider(request)
-    if provider is None:
+async def _database(dependencies: DependenciesOf) -> Database:
+    return dependencies.database
+
+
+async def _provider(dependencies: DependenciesOf) -> PaymentProvider:
+    if dependencies.payments is None:
         raise unavailable("No payment provider is set up here.")
-    return provider
+    return dependencies.payments
 
 
-def unavailable(detail: str = "The payment provider cannot be reached.") -> Problem:
+def unavailable(detail: str = "We can't reach the payment provider right now.") -> Problem:
     """503: nothing was bought or paid."""
     return Problem("unavailable", detail, headers={"Retry-After": "30"})
 
 
 def not_payable(error: PaymentsUnavailable | OrderRefused) -> Problem:
-    """503 for what passes, 409 for what does not: only the former is worth a repetition."""
+    """503 for what passes, 409 for what does not: only the former is worth another try."""
     if isinstance(error, PaymentsUnavailable):
         return unavailable()
     return Problem("payment-refused", error.detail, reasons=[{"code": error.code, "detail": error.detail}])
@@ -43,5 +45,4 @@ def not_payable(error: PaymentsUnavailable | OrderRefused) -> Problem:
 
 Data = Annotated[Database, Depends(_database)]
 Log = Annotated[AccessLog, Depends(access_log)]
-MaybeProvider = Annotated[PaymentProvider | None, Depends(_maybe_provider)]
 Provider = Annotated[PaymentProvider, Depends(_provider)]

@@ -7,7 +7,7 @@ from typing import Final
 
 from makegood_chassis.database import UnitOfWork
 
-LAPSE: Final = "hold-lapse"
+HOLD_LAPSE: Final = "hold-lapse"
 """Looks for holds that lapse (AVAIL-4). One deadline a minute serves all holds of that minute, so that a hold needs no row
 of its own; a hold lapses at most a minute after its `hold_until`."""
 
@@ -17,7 +17,7 @@ MEMBER: Final = "member"
 MOVE_LAPSE: Final = "move-lapse"
 """When what was added for a move lapses (AVAIL-4); one deadline a move."""
 
-OVERDUE: Final = "invoice-overdue"
+INVOICE_OVERDUE: Final = "invoice-overdue"
 """When a charge that is not paid falls overdue (CRED-7); one deadline an invoice."""
 
 _MINUTE: Final = 60
@@ -29,8 +29,8 @@ def lapse_bucket(hold_until: datetime) -> datetime:
 
 
 def set_lapse(unit: UnitOfWork, moment: datetime) -> None:
-    """Has the holds looked at that lapse by that full minute."""
-    unit.set_deadline(LAPSE, moment.isoformat(), moment)
+    """Looks at the holds that lapse by that full minute."""
+    unit.set_deadline(HOLD_LAPSE, moment.isoformat(), moment)
 
 
 def lapse_minute(entity_id: str) -> datetime:
@@ -39,7 +39,10 @@ def lapse_minute(entity_id: str) -> datetime:
 
 
 def set_due(unit: UnitOfWork, member: str, before: datetime | None, after: datetime | None) -> None:
-    """Moves the member's deadline to where the book says now. One that is due already moves itself when it is taken up,
-    and is left alone: whoever takes it up has its row and waits for the account that is locked here."""
+    """Moves the member's deadline to where the book says now.
+
+    One that is due already is left alone, because whoever takes it up sets it anew: they have its row, and wait for the
+    account that is locked here.
+    """
     if before != after and (before is None or before > unit.now):
         unit.set_deadline(MEMBER, member, after)

@@ -1,4 +1,4 @@
-"""The policy's numbers that credits needs (CRED-5)."""
+"""PolicyChanged: the policy's numbers that credits needs (CRED-5)."""
 
 from __future__ import annotations
 

@@ -1,0 +1,22 @@
+"""What the handlers and routers of a credits process share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from makegood_chassis.clock import Clock
+from makegood_chassis.database import Database
+
+from makegood_credits.payments.port import PaymentProvider
+
+
+@dataclass(frozen=True, slots=True)
+class Dependencies:
+    """Made by `bootstrap`."""
+
+    database: Database
+    clock: Clock
+    payments: PaymentProvider | None
+    """None: nothing can be bought or paid here."""
+    lapses_at_once: int = 500
+    """Holds that lapse in one transaction; more wait for the next one."""

@@ -1,0 +1,66 @@
+"""Members' books for one unit of work: loaded and locked at its start, published and saved at its end."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from contextlib import asynccontextmanager
+from typing import TypeAlias
+
+from makegood_chassis.database import UnitOfWork
+from makegood_contracts.envelope import Cause
+
+from makegood_credits.domain.book import Book
+from makegood_credits.domain.invoices import InvoiceChange
+from makegood_credits.handlers.deadlines import set_due
+from makegood_credits.handlers.publishing import publish_changes
+from makegood_credits.store import books as book_store
+from makegood_credits.store import invoices as invoice_store
+from makegood_credits.store import refunds as refund_store
+
+Load: TypeAlias = Callable[[UnitOfWork, Iterable[str]], Awaitable[dict[str, Book]]]
+
+
+class Books(dict[str, Book]):
+    """The locked books, by member."""
+
+    def __init__(self, unit: UnitOfWork, books: dict[str, Book]) -> None:
+        super().__init__(books)
+        self._unit = unit
+        self._due_before = {member: book.next_due for member, book in books.items()}
+        self._causes: dict[str, Cause] = {}
+        self._not_charged: list[str] = []
+
+    def of(self, member: str, cause: Cause) -> Book:
+        """The member's book. What is entered in it from here on has this cause."""
+        self._publish(member)
+        self._causes[member] = cause
+        return self[member]
+
+    async def close(self) -> None:
+        """Publishes what is not told yet, writes what changed, and sets the deadlines."""
+        for member in self:
+            self._publish(member)
+        charges = [invoice for book in self.values() for invoice in book.changed_invoices.values()]
+        await book_store.save(self._unit, self.values())
+        await invoice_store.save(self._unit, charges)
+        await refund_store.owe(self._unit, self._not_charged)
+        for member, book in self.items():
+            set_due(self._unit, member, self._due_before[member], book.next_due)
+
+    def _publish(self, member: str) -> None:
+        book = self[member]
+        if book.unpublished or book.former_expiries:
+            changes = (change for change in book.unpublished if isinstance(change, InvoiceChange))
+            self._not_charged += [change.invoice.id for change in changes if change.refunds]
+            publish_changes(self._unit, book, self._causes.get(member, self._unit.cause))
+
+
+@asynccontextmanager
+async def ledger(unit: UnitOfWork, members: Iterable[str], load: Load = book_store.load) -> AsyncIterator[Books]:
+    """The members' books, loaded and locked. At the end of the block, what changed in them is published and saved.
+
+    `load` says how much of the books is needed, see `store/books.py`. A block that raises saves nothing.
+    """
+    books = Books(unit, await load(unit, members))
+    yield books
+    await books.close()
