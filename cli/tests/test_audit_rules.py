@@ -80,8 +80,8 @@ IN_TABLES: list[tuple[Invariant, Fault, str]] = [
         sets("credit_holds", "back/no_show", returned_from="platform:spent"),
         "member_no_show and its credit was returned",
     ),
-    (ended, sets("credit_holds", "back/completed", state="spent"), "the ledger says otherwise"),
-    (ended, sets("credit_holds", "missed", returned_from=None), "says otherwise"),
+    (ended, sets("credit_holds", "back/completed", state="spent"), "but the ledger disagrees"),
+    (ended, sets("credit_holds", "missed", returned_from=None), "the ledger disagrees"),
     (ended, sets("sessions", "missed", credit_state="held"), "booking says"),
     (
         ended,
@@ -95,7 +95,7 @@ IN_TABLES: list[tuple[Invariant, Fault, str]] = [
     (ended, sets("credit_holds", "completed/co-pay", invoice="void"), "co-pay is void"),
     (ended, sets("credit_holds", "expired/co-pay", invoice="pending"), "is pending"),
     (i.nothing_is_settled_twice, adds("settlements", session_id="missed", times=2), "settled 2 times"),
-    (i.nothing_is_settled_twice, adds("returns", session_id="missed", times=2), "came back 2 times"),
+    (i.nothing_is_settled_twice, adds("returns", session_id="missed", times=2), "was returned 2 times"),
     *(
         (i.no_credit_lapses_as_it_comes_back, adds("lapsed_returns", session_id=session), f"session {session} is")
         for session in ("declined", "expired", "rejected", "missed")
@@ -103,38 +103,38 @@ IN_TABLES: list[tuple[Invariant, Fault, str]] = [
     (
         i.what_is_made_good_stands,
         adds("guarantees", id="lot", expires_at=NOW, until=NOW + HOUR, too_many=False),
-        "lot lot lapses at",
+        "lot lot expires at",
     ),
     (
         i.what_is_made_good_stands,
         adds("guarantees", id="lot", expires_at=None, until=NOW + HOUR, too_many=True),
-        "lot lot guarantees more credits than it has",
+        "lot lot guarantees more credits than it holds",
     ),
     (
         i.what_is_paid_buys_or_goes_back,
         adds("unused_payments", id="checkout", member_id="member"),
-        "checkout checkout of member member is paid",
+        "checkout checkout of member member was paid",
     ),
     (
         i.the_ledger_adds_up,
         adds("imbalances", what="lot", id="lot", available=1, held=0, available_entered=2, held_entered=0),
-        "lot lot stands at 1 available",
+        "lot lot has 1 available",
     ),
     (i.no_holds_overlap, adds("overlaps", one="reserved", other="confirmed"), "reserved and confirmed overlap"),
     (
         i.what_is_offered_is_held,
         adds("offers", entry_id="e", offered=True, held=False),
-        "e is offered a slot that nothing",
+        "e is offered a slot that is not held",
     ),
     (
         i.what_is_offered_is_held,
         adds("offers", entry_id="e", offered=False, held=True),
-        "e holds a slot that it is not",
+        "e holds a slot without an offer",
     ),
     (
         i.candidates_are_judged,
         adds("candidates", entry_id="e", decide_by=NOW - 2 * MINUTE),
-        "waitlist entry e is a candidate, to be judged by",
+        "waitlist entry e is still a candidate",
     ),
     (
         i.who_is_erased_has_nothing_ahead,
@@ -176,9 +176,9 @@ IN_TABLES: list[tuple[Invariant, Fault, str]] = [
         lambda case: case.tables["late_deadlines"]["credits"].append(
             {"kind": "hold-lapse", "entity_id": "x", "attempts": 0, "overdue": 61.2}
         ),
-        "credits's deadline hold-lapse of x is overdue for 61 s",
+        "credits's deadline hold-lapse of x has been overdue for 61 s",
     ),
-    (i.a_miss_is_told_once, lacks("missed_emails", "missed"), "no e-mail was made about it"),
+    (i.a_miss_is_told_once, lacks("missed_emails", "missed"), "there is no e-mail about it"),
     (i.a_miss_is_told_once, adds("missed_emails", **EMAIL, session_id="missed"), "2 e-mails about one miss"),
     (i.a_miss_is_told_once, adds("missed_emails", **EMAIL, session_id="completed"), "an e-mail says it was missed"),
     (i.a_miss_is_told_once, sets("missed_emails", "missed", status="failed"), "its miss was failed"),
@@ -221,13 +221,17 @@ IN_TABLES: list[tuple[Invariant, Fault, str]] = [
     ),
     (i.charges_stand_as_they_must, sets("invoices", "missed/co-pay", status="issued"), "invoice nothing is issued"),
     (i.charges_stand_as_they_must, sets("invoices", "missed/co-pay", status="paid"), "invoice nothing is paid"),
-    (i.charges_stand_as_they_must, sets("invoices", "missed/co-pay", kept=True), "nothing is void and what was paid"),
+    (
+        i.charges_stand_as_they_must,
+        sets("invoices", "missed/co-pay", kept=True),
+        "nothing is void, and its payment was not refunded",
+    ),
     (
         i.booking_knows_who_owes,
         lambda case: case.tables["debtors"].clear(),
-        "member owes an overdue charge and booking",
+        "member has an overdue charge, and booking",
     ),
-    (i.booking_knows_who_owes, adds("debtors", member_id="honest"), "booking takes member honest for owing"),
+    (i.booking_knows_who_owes, adds("debtors", member_id="honest"), "booking believes that member honest owes"),
 ]
 
 
@@ -237,12 +241,20 @@ def lapses_as_it_comes_back(case: Case) -> None:
 
 
 BETWEEN: list[tuple[Check, Fault, str]] = [
-    (c.the_access_log_is_as_it_was_told, told(2, None), "row 12 has seal 2, and no event tells it: it was inserted"),
-    (c.the_access_log_is_as_it_was_told, told(2, Told(12, "x", "link 2")), "is another now: it was changed"),
-    (c.the_access_log_is_as_it_was_told, told(2, Told(12, "row 2", "x")), "the chain was made anew since"),
-    (c.the_access_log_is_as_it_was_told, told(4, Told(14, "d", "d")), "row 14 was told with seal 4 and is gone"),
-    (c.the_access_log_is_as_it_was_told, trail(seals={}), "row 11 was told with seal 1 and is gone: it was removed"),
-    (c.events_are_whole, lambda case: setattr(case.witness, "malformed", 1), "1 records are no events"),
+    (c.the_access_log_is_as_it_was_told, told(2, None), "row 12 has seal 2, and no event about it: it was inserted"),
+    (c.the_access_log_is_as_it_was_told, told(2, Told(12, "x", "link 2")), "is different now: it was changed"),
+    (c.the_access_log_is_as_it_was_told, told(2, Told(12, "row 2", "x")), "the chain was rewritten since"),
+    (
+        c.the_access_log_is_as_it_was_told,
+        told(4, Told(14, "d", "d")),
+        "row 14 was published with seal 4 and is missing",
+    ),
+    (
+        c.the_access_log_is_as_it_was_told,
+        trail(seals={}),
+        "row 11 was published with seal 1 and is missing: it was removed",
+    ),
+    (c.events_are_whole, lambda case: setattr(case.witness, "malformed", 1), "1 records are not valid events"),
     (c.events_are_whole, lambda case: case.witness.disorders.append("3 follows 1"), "3 follows 1"),
     (
         c.events_are_whole,
@@ -264,7 +276,7 @@ BETWEEN: list[tuple[Check, Fault, str]] = [
         )
         for sequence, told in ((None, 0), (whole - 1, whole - 1), (whole + 1, whole + 1))
     ),
-    (c.events_reach_as_far_as_the_tables, last("booking.sessions.v1", "strange", 1), "has events and no row"),
+    (c.events_reach_as_far_as_the_tables, last("booking.sessions.v1", "strange", 1), "has events but no row"),
     *(
         (
             c.holds_are_told_as_far_as_they_went,
@@ -283,14 +295,14 @@ BETWEEN: list[tuple[Check, Fault, str]] = [
     (
         c.moves_are_answered_once,
         lambda case: case.witness.moves_answered.update(["x"]),
-        "move x was answered and nobody",
+        "move x was answered but never requested",
     ),
     (
         c.offers_were_judged,
         lambda case: case.witness.could_book.clear(),
-        "waitlist entry entry was offered what its member could not book",
+        "waitlist entry entry was offered a slot that booking did not find bookable",
     ),
-    (c.slots_are_told, lambda case: case.witness.slot_held.discard("missed"), "was held and no event tells it"),
+    (c.slots_are_told, lambda case: case.witness.slot_held.discard("missed"), "was held, and no event says so"),
     (c.slots_are_told, lambda case: case.witness.slot_released.pop("missed"), "is over and was released 0 times"),
     (c.slots_are_told, lambda case: case.witness.slot_released.update(["missed"]), "is over and was released 2 times"),
     (
@@ -299,8 +311,8 @@ BETWEEN: list[tuple[Check, Fault, str]] = [
         "is held and was released 1 times",
     ),
     (c.credits_are_told, lambda case: case.witness.credit_held.discard("missed"), "the credit of session missed"),
-    (c.deliveries_are_told, lambda case: case.witness.delivered.clear(), "delivery sent is sent and no event"),
-    (c.deliveries_are_told, lambda case: case.witness.failed.clear(), "delivery failed is failed and no event"),
+    (c.deliveries_are_told, lambda case: case.witness.delivered.clear(), "delivery sent is sent, and no event"),
+    (c.deliveries_are_told, lambda case: case.witness.failed.clear(), "delivery failed is failed, and no event"),
     (c.misses_are_made_good_once, lambda case: case.witness.came_back.pop("missed"), "made good 0 times"),
     (c.misses_are_made_good_once, lambda case: case.witness.came_back.pop("missed/co-pay"), "made good 0 times"),
     (

@@ -64,21 +64,21 @@ async def test_letters_are_put_back_and_told(cli: Cli, kafka_servers: str, topic
         )  # fmt: skip
         return result.returncode, result.stdout, result.stderr
 
-    assert redrive()[:2] == (0, "0 dead letters of availability put back\n")
+    assert redrive()[:2] == (0, "0 dead letters of availability sent again\n")
     await _bury(kafka_servers, topic_prefix, records)
-    assert redrive("--reason", "TypeError")[:2] == (0, "0 dead letters of availability put back\n")
+    assert redrive("--reason", "TypeError")[:2] == (0, "0 dead letters of availability sent again\n")
     assert await _count(kafka_servers, topic_prefix + ROOMS) == 0
 
     code, shown, _ = redrive("--reason", "KeyError")
     assert code == 0
     line, last = shown.splitlines()
     assert [word for word in (ROOMS, "RoomOpened", "room-2", ids["KeyError"], "KeyError") if word not in line] == []
-    assert last == "1 dead letter of availability put back"
+    assert last == "1 dead letter of availability sent again"
 
     code, shown, errors = redrive("--id", ids["ValueError"], "--id", "nothing")
     assert code == 1
     assert ids["ValueError"] in shown
-    assert "no dead letter of availability fits --id nothing" in errors
+    assert "availability has no dead letter with --id nothing" in errors
 
     consumer: AIOKafkaConsumer[bytes, bytes] = AIOKafkaConsumer(
         topic_prefix + ROOMS, bootstrap_servers=kafka_servers, group_id=None, auto_offset_reset="earliest"

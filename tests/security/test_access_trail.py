@@ -392,7 +392,7 @@ async def test_the_audit_names_the_row_that_was_changed_removed_or_inserted(
         last = await connection.fetchrow("SELECT * FROM cut")
         assert last is not None
         assert (
-            f"{service}'s access log: row {last['row_id']} was told with seal {last['number']} and is gone: it was removed"
+            f"{service}'s access log: row {last['row_id']} was published with seal {last['number']} and is missing: it was removed"
             in (violations(platform))
         )
         await connection.execute("INSERT INTO access_rows OVERRIDING SYSTEM VALUE SELECT * FROM gone")

@@ -1,4 +1,4 @@
-"""Durations on the command line: `90s 15m 48h 25d`."""
+"""Parses and prints durations, such as `90s`, `15m`, `48h` or `25d`."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ def parse_duration(text: str) -> timedelta:
     """A positive duration such as `90s`, `15m`, `48h`, `25d` or `1h30m`. Raises UserError (exit code 2)."""
     pieces = re.findall(r"(\d+(?:\.\d+)?)([smhd])", text)
     if not pieces or "".join(n + u for n, u in pieces) != text:
-        raise UserError(f"{text!r} is no duration: say for example 90s, 15m, 48h or 25d", exit_code=2)
+        raise UserError(f"{text!r} is not a duration. Examples: 90s, 15m, 48h, 25d", exit_code=2)
     try:
         total = sum((timedelta(**{_UNITS[unit]: float(number)}) for number, unit in pieces), timedelta())
     except OverflowError:
         raise UserError(f"{text} is too long", exit_code=2) from None
     if total <= timedelta():
-        raise UserError(f"{text} is no time at all", exit_code=2)
+        raise UserError(f"{text} is not more than zero", exit_code=2)
     return total
 
 
 def human(seconds: float | None) -> str:
-    """Seconds as a person reads them."""
+    """Formats seconds for people."""
     if seconds is None:
         return "-"
     if seconds < 1:

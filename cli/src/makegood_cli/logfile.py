@@ -1,4 +1,4 @@
-"""Reading the end of a log, and going on with what is written to it."""
+"""Prints the end of a log file, and follows it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _BLOCK = 65536
 
 
 def start_of_last_lines(stream: BinaryIO, lines: int) -> int:
-    """Where the last `lines` lines begin; the file's beginning if it has no more. A line that is not ended yet is one too."""
+    """The offset at which the last `lines` lines start, or 0 if the file has fewer. An unfinished line counts."""
     size = position = stream.seek(0, os.SEEK_END)
     found = 0
     while position > 0 and lines > 0:
@@ -23,7 +23,7 @@ def start_of_last_lines(stream: BinaryIO, lines: int) -> int:
         block = stream.read(step)
         at = len(block)
         while (at := block.rfind(b"\n", 0, at)) >= 0:
-            # The newline at the very end only ends the last line.
+            # A newline at the very end of the file does not start another line.
             if position + at + 1 < size:
                 found += 1
                 if found == lines:
@@ -32,7 +32,7 @@ def start_of_last_lines(stream: BinaryIO, lines: int) -> int:
 
 
 def copy_end(path: Path, lines: int, out: BinaryIO, *, goes_on: Callable[[], bool] = lambda: False) -> None:
-    """Writes the last lines of the file to `out`; while `goes_on()`, also what comes, in a new file of the name too."""
+    """Writes the last lines of the file to `out`. While `goes_on()`, follows the file, also after log rotation."""
     while True:
         with path.open("rb") as stream:
             stream.seek(start_of_last_lines(stream, lines))
@@ -42,7 +42,7 @@ def copy_end(path: Path, lines: int, out: BinaryIO, *, goes_on: Callable[[], boo
                 if not goes_on():
                     return
                 if path.exists() and path.stat().st_ino != os.fstat(stream.fileno()).st_ino:
-                    # It grew too long and was put aside: all of the new one is news.
+                    # The log was rotated; copy all of the new file.
                     lines = 1 << 62
                     break
                 time.sleep(0.2)

@@ -1,4 +1,4 @@
-"""The `makegood` command. Each group of commands has a module in `commands`; errors are one clear line, no traceback."""
+"""The `makegood` command line. Commands are in `commands`; errors are printed as one line, without a traceback."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from makegood_cli.terminal import console, quiet_libraries
 
 app = typer.Typer(
     name="makegood",
-    help="The Makegood platform on this machine.",
+    help="Run and inspect the Makegood platform on this machine.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -26,19 +26,19 @@ app = typer.Typer(
 
 @app.callback()
 def main(
-    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback if an error occurs.")] = False,
 ) -> None:
-    """The Makegood platform on this machine."""
+    """Run and inspect the Makegood platform on this machine."""
     if debug:
         os.environ["MAKEGOOD_DEBUG"] = "1"
 
 
-# What typer answers after Ctrl-C, and the shells' custom: 128 + SIGINT.
+# Typer's exit code after Ctrl-C, by shell convention 128 + SIGINT.
 _INTERRUPTED = 130
 
 
 def run() -> None:
-    """The entry point. Exit codes: 0 good, 1 refused or failed, 2 wrong usage, 3 not on this platform, 130 Ctrl-C."""
+    """The entry point. Exit codes: 0 success, 1 failure, 2 wrong usage, 3 unsupported platform, 130 Ctrl-C."""
     errors = console(stderr=True)
     quiet_libraries()
     try:
@@ -52,22 +52,22 @@ def run() -> None:
         errors.print(f"makegood: {error.message}", style="red", markup=False)
         sys.exit(error.exit_code)
     except TyperException as error:
-        # Wrong usage: typer's errors know how to show themselves.
+        # Wrong usage. Typer's errors print themselves.
         show = getattr(error, "show", None)
         show() if show else errors.print(str(error), markup=False)
         sys.exit(getattr(error, "exit_code", 2))
     except (KeyboardInterrupt, typer.Abort):
-        errors.print("makegood: interrupted; the same command goes on from here", markup=False)
+        errors.print("makegood: interrupted. Run the same command again to continue.", markup=False)
         sys.exit(_INTERRUPTED)
     except BrokenPipeError:
-        # The reader of a pipe went away (`| head`): nothing to tell.
+        # The reader of the pipe has exited (`| head`), which is not an error.
         with contextlib.suppress(OSError):
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
     except Exception as error:
         _raise_if_debugging()
         errors.print(
-            f"makegood: unexpected {type(error).__name__}: {error} (more with makegood --debug …)", markup=False
+            f"makegood: unexpected {type(error).__name__}: {error} (for details, run makegood --debug …)", markup=False
         )
         sys.exit(1)
 

@@ -1,4 +1,4 @@
-"""What the commands print on: colours and the window's width for a person, long plain lines for a pipe."""
+"""Consoles for the commands: colours and the terminal's width for people, long plain lines for pipes."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from rich.console import Console
 
 
 def console(*, stderr: bool = False) -> Console:
-    """A console that never breaks a line of a pipe."""
+    """A console that does not wrap lines in a pipe."""
     found = Console(stderr=stderr, highlight=False, soft_wrap=True)
     return found if found.is_terminal else Console(stderr=stderr, highlight=False, soft_wrap=True, width=200)
 
 
 def quiet_libraries() -> None:
-    """A client library's own complaints about a server that is away say nothing that the command does not say better."""
+    """Silences client libraries, whose messages about an unreachable server only repeat the command's own."""
     for name in ("aiokafka", "asyncio", "kafka"):
         logging.getLogger(name).setLevel(logging.CRITICAL)

@@ -1,1 +1,1 @@
-"""`makegood audit`: the invariants across the four databases and the topics, checked from outside the services."""
+"""`makegood audit`: checks invariants across the four databases and the topics, independently of the services."""

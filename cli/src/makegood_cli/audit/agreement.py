@@ -1,4 +1,4 @@
-"""What shows only when topics and databases are laid side by side: nothing that was done goes untold, and the reverse (REL-6)."""
+"""Checks that topics and databases agree: every change was published, and every event matches a change (REL-6)."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ from makegood_cli.audit.topics import Told, TopicWitness
 Check = Callable[[TopicWitness, Snapshot], Iterator[str]]
 
 MADE_GOOD_BY = frozenset({"provider_missed", "support", "lapsed"})
-"""Why the credit of a missed session can have come back: by the miss, by hand, or because its hold lapsed before."""
+"""Causes that may return the credit of a missed session: the miss, support, or an earlier lapse of the hold."""
 
 
 def events_are_whole(witness: TopicWitness, data: Snapshot) -> Iterator[str]:
-    """REL-6: every record is an event, and the events of each key follow each other without a gap, from the first."""
+    """REL-6: every record is a valid event, and the events of each key are complete, from the first and without gaps."""
     if witness.malformed:
-        yield f"{witness.malformed} records are no events of the contracts"
+        yield f"{witness.malformed} records are not valid events"
     yield from witness.disorders
     for topic, key, sequence in witness.headless:
         if topic not in witness.cut:
@@ -40,7 +40,7 @@ def events_are_whole(witness: TopicWitness, data: Snapshot) -> Iterator[str]:
 
 
 def events_reach_as_far_as_the_tables(witness: TopicWitness, data: Snapshot) -> Iterator[str]:
-    """REL-6: the last event of each key is the last change of its row."""
+    """REL-6: the last event of each key has the version of its row."""
     counted: tuple[tuple[str, Iterable[tuple[str, int]]], ...] = (
         (SESSIONS.name, ((row["id"], row["version"]) for row in data.sessions)),
         (ROOMS.name, ((row["id"], row["version"]) for row in data.rooms)),
@@ -57,11 +57,11 @@ def events_reach_as_far_as_the_tables(witness: TopicWitness, data: Snapshot) -> 
             if last != version and not (last == 0 and topic in witness.cut):
                 yield f"{topic}, key {key}: its last event has sequence {last}, its row {version}"
         for key in sorted(told.keys() - known):
-            yield f"{topic}, key {key}: has events and no row"
+            yield f"{topic}, key {key}: has events but no row"
 
 
 def holds_are_told_as_far_as_they_went(witness: TopicWitness, data: Snapshot) -> Iterator[str]:
-    """REL-6, RESC-1: each hold's last event, be it held, moved, refused or released, is its row's last change."""
+    """REL-6, RESC-1: the last event of each hold (held, moved, refused or released) has the version of its row."""
     counted: tuple[tuple[str, Iterable[tuple[str, int]]], ...] = (
         (
             RESERVATIONS.name,
@@ -81,7 +81,7 @@ def holds_are_told_as_far_as_they_went(witness: TopicWitness, data: Snapshot) ->
 
 
 def moves_are_answered_once(witness: TopicWitness, data: Snapshot) -> Iterator[str]:
-    """RESC-1, EXT-1: whoever asked for another time is told one outcome, unless the session ended meanwhile."""
+    """RESC-1, EXT-1: each requested move or extension is answered exactly once, unless the session ended first."""
     if SESSIONS.name in witness.cut:
         return
     sessions = {row["id"]: row for row in data.sessions}
@@ -92,51 +92,51 @@ def moves_are_answered_once(witness: TopicWitness, data: Snapshot) -> Iterator[s
         elif times == 0 and session is not None and session["status"] in LIVE and session["move_id"] != move:
             yield f"move {move} of session {session_id} was never answered"
     for move in sorted(witness.moves_answered.keys() - witness.moves_asked.keys()):
-        yield f"move {move} was answered and nobody asked for it"
+        yield f"move {move} was answered but never requested"
 
 
 def slots_are_told(witness: TopicWitness, data: Snapshot) -> Iterator[str]:
-    """AVAIL-3, CANC-3: each slot that was held is told once as held, and once as released when it is over."""
+    """AVAIL-3, CANC-3: each slot hold is published, and released exactly once when it ends."""
     for row in data.slot_holds:
         if row["hold_until"] is None or row["is_offer"]:
-            continue  # remembered as over; it never held anything
+            continue  # recorded as ended; it never held a slot
         session_id = row["session_id"]
         if session_id not in witness.slot_held and RESERVATIONS.name not in witness.cut:
-            yield f"the slot of session {session_id} was held and no event tells it"
+            yield f"the slot of session {session_id} was held, and no event says so"
         expected, told = 0 if row["live"] else 1, witness.slot_released[session_id]
         if told != expected and not (told == 0 and RESERVATIONS.name in witness.cut):
             yield f"the slot of session {session_id} is {'held' if row['live'] else 'over'} and was released {told} times"
 
 
 def offers_were_judged(witness: TopicWitness, data: Snapshot) -> Iterator[str]:
-    """AVAIL-6: nothing is offered to whom booking did not find able to book it."""
+    """AVAIL-6: a slot is only offered to a member who could book it, according to booking."""
     if WAITLIST.name in witness.cut:
         return
     for proposal in sorted(witness.proposals_offered.keys() - witness.could_book):
         entry = witness.proposals_offered[proposal]
-        yield f"waitlist entry {entry} was offered what its member could not book, or nobody had judged (proposal {proposal})"
+        yield f"waitlist entry {entry} was offered a slot that booking did not find bookable (proposal {proposal})"
 
 
 def credits_are_told(witness: TopicWitness, data: Snapshot) -> Iterator[str]:
-    """CRED-2: each hold of a credit or co-pay is told."""
+    """CRED-2: each hold of a credit or co-pay is published."""
     if HOLDS.name in witness.cut:
         return
     for row in data.credit_holds:
         if row["state"] not in ("refused", "ended") and row["session_id"] not in witness.credit_held:
-            yield f"the credit of session {row['session_id']} was held and no event tells it"
+            yield f"the credit of session {row['session_id']} was held, and no event says so"
 
 
 def deliveries_are_told(witness: TopicWitness, data: Snapshot) -> Iterator[str]:
-    """NOTE-1: each message that was sent, and each that was given up, is told."""
+    """NOTE-1: each message that was sent or failed is published."""
     if DELIVERIES.name in witness.cut:
         return
     for row in data.finished_deliveries:
         if row["id"] not in (witness.delivered if row["status"] == "sent" else witness.failed):
-            yield f"delivery {row['id']} is {row['status']} and no event tells it"
+            yield f"delivery {row['id']} is {row['status']}, and no event says so"
 
 
 def misses_are_made_good_once(witness: TopicWitness, data: Snapshot) -> Iterator[str]:
-    """MISS-2, MISS-3: the credit of a missed session comes back, or its co-pay is voided, exactly once."""
+    """MISS-2, MISS-3: the credit of a missed session is returned, or its co-pay voided, exactly once."""
     for session_id in sorted(witness.missed & witness.credit_held):
         times = sum(cause in MADE_GOOD_BY for cause in witness.came_back.get(session_id, ()))
         if times != 1 and not (times == 0 and LEDGER.name in witness.cut):
@@ -144,12 +144,12 @@ def misses_are_made_good_once(witness: TopicWitness, data: Snapshot) -> Iterator
 
 
 def cancellations_cost_what_they_said(witness: TopicWitness, data: Snapshot) -> Iterator[str]:
-    """CANC-1, CANC-2: a cancellation that forfeits takes the credit or leaves the co-pay due; any other gives it back."""
+    """CANC-1, CANC-2: a cancellation that forfeits costs the credit or leaves the co-pay due; any other returns it."""
     for hold in data.credit_holds:
         forfeits = witness.cancelled.get(hold["session_id"])
         if forfeits is None or hold["state"] in ("held", "refused", "ended"):
             continue
-        # A hold that lapsed was settled before the cancellation came.
+        # The hold lapsed, and so was settled, before the cancellation.
         if forfeits and "lapsed" in witness.came_back.get(hold["session_id"], ()):
             continue
         if _was_forfeited(hold) != forfeits:
@@ -159,21 +159,21 @@ def cancellations_cost_what_they_said(witness: TopicWitness, data: Snapshot) -> 
 
 
 def cancelled_credits_stand_for_a_while(witness: TopicWitness, data: Snapshot) -> Iterator[str]:
-    """MISS-2, CANC-2: a credit lapses as it comes back only if its own member cancelled."""
+    """MISS-2, CANC-2: a returned credit may expire at once only if the member cancelled."""
     for row in data.lapsed_returns:
         if row["session_id"] in witness.cancelled_by_others:
-            yield f"the member did not cancel session {row['session_id']}, and its credit lapsed as it came back"
+            yield f"the member did not cancel session {row['session_id']}, and its credit expired as soon as it was returned"
 
 
 def _was_forfeited(hold: Row) -> bool:
-    """Whether the hold was settled against the member, even if support gave the credit back since (MISS-5)."""
+    """Whether the member lost the credit or owes the co-pay, even if support has returned it since (MISS-5)."""
     if hold["is_credit"]:
         return "forfeited" in (hold["state"], str(hold["returned_from"]).removeprefix("platform:"))
     return hold["invoice"] in ("issued", "paid", "overdue")
 
 
 def the_access_log_is_as_it_was_told(witness: TopicWitness, data: Snapshot) -> Iterator[str]:
-    """SEC-5: what a service's topic says of its access log is what the service has; the first row that differs is named."""
+    """SEC-5: a service's access log matches the copy on its topic. Only the first difference is reported."""
     for service, trail in data.trails.items():
         topic, told = ACCESS_RECORDED[cast("Service", service)].topic.name, witness.accesses[service]
         for number in sorted(told.keys() | trail.seals.keys()):
@@ -189,12 +189,12 @@ def the_access_log_is_as_it_was_told(witness: TopicWitness, data: Snapshot) -> I
 
 def _differs(number: int, copy: Told | None, kept: Told | None) -> str:
     if copy is None:
-        return f"row {kept.row_id if kept else '?'} has seal {number}, and no event tells it: it was inserted"
+        return f"row {kept.row_id if kept else '?'} has seal {number}, and no event about it: it was inserted"
     if kept is None:
-        return f"row {copy.row_id} was told with seal {number} and is gone: it was removed"
+        return f"row {copy.row_id} was published with seal {number} and is missing: it was removed"
     if (copy.row_id, copy.row_hash) != (kept.row_id, kept.row_hash):
-        return f"row {copy.row_id} was told with seal {number} and is another now: it was changed"
-    return f"row {copy.row_id} was told with seal {number}, and the chain was made anew since"
+        return f"row {copy.row_id} was published with seal {number} and is different now: it was changed"
+    return f"row {copy.row_id} was published with seal {number}, and the chain was rewritten since"
 
 
 CHECKS: tuple[Check, ...] = (
@@ -214,6 +214,6 @@ CHECKS: tuple[Check, ...] = (
 
 
 def against(witness: TopicWitness, data: Snapshot) -> Iterator[str]:
-    """All violations that the checks find."""
+    """All violations found by the checks."""
     for check in CHECKS:
         yield from check(witness, data)

@@ -1,4 +1,4 @@
-"""The invariants across services. Each takes a snapshot and names every violation in a sentence with the ids."""
+"""The invariants across services. Each one takes a snapshot and describes every violation in a sentence with the ids."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from datetime import timedelta
 from makegood_cli.audit.snapshot import Row, Snapshot
 
 LIVE = frozenset({"reserved", "confirmed", "in_session"})
-"""Statuses in which a session has its slot and its credit."""
+"""Statuses in which a session holds a slot and a credit."""
 
 WAITING = LIVE | {"requested"}
-"""Statuses in which something happens to a session by itself."""
+"""Statuses that end without a request, at a deadline."""
 
 ONCE_RESERVED = frozenset({"completed", "declined", "expired", "provider_missed", "member_no_show"})
-"""Endings that only a session comes to that was reserved."""
+"""Final statuses that only a reserved session can reach."""
 
 LATE = timedelta(minutes=1)
-"""Product time after which what should have happened by itself is missing."""
+"""How late a deadline may be, in product time, before it counts as a violation."""
 
 SETTLED_AS: dict[str, frozenset[str]] = {
     "completed": frozenset({"spent"}),
@@ -30,7 +30,7 @@ SETTLED_AS: dict[str, frozenset[str]] = {
     "expired": frozenset({"returned"}),
     "rejected": frozenset({"returned"}),
 }
-"""How the hold of an ended session may be settled (CRED-3)."""
+"""How the credit hold of an ended session may be settled (CRED-3)."""
 
 INVOICE_AS: dict[str, frozenset[str]] = {
     "completed": frozenset({"issued", "paid", "overdue"}),
@@ -42,16 +42,17 @@ INVOICE_AS: dict[str, frozenset[str]] = {
     "expired": frozenset({"void"}),
     "rejected": frozenset({"void"}),
 }
-"""What becomes of a co-pay (MISS-3)."""
+"""The status that the co-pay of an ended session may have (MISS-3)."""
 
 NOT_THE_MEMBERS = frozenset({"declined", "expired", "rejected", "provider_missed", "member_no_show"})
-"""Endings that give a credit back through no fault of its member, if they do; of cancellations the topics tell whose it was."""
+"""Final statuses in which a returned credit is not the member's doing. Who cancelled a session is only known from the
+topics."""
 
 Invariant = Callable[[Snapshot], Iterator[str]]
 
 
 def live_sessions_have_one_slot_hold(data: Snapshot) -> Iterator[str]:
-    """BOOK-1: every live session has exactly one live slot hold, for the same people, place and time."""
+    """BOOK-1: every live session has exactly one live slot hold, for the same people, venue and time."""
     holds = {row["session_id"]: row for row in data.slot_holds if row["live"]}
     for session in data.sessions:
         hold = holds.get(session["id"])
@@ -66,7 +67,7 @@ def live_sessions_have_one_slot_hold(data: Snapshot) -> Iterator[str]:
 
 
 def live_sessions_have_their_credit(data: Snapshot) -> Iterator[str]:
-    """BOOK-1: every live session has its member's one credit hold, or the pending co-pay."""
+    """BOOK-1: every live session has exactly one credit hold or pending co-pay of its member."""
     holds = {row["session_id"]: row for row in data.credit_holds}
     for session in data.sessions:
         if session["status"] not in LIVE:
@@ -81,7 +82,7 @@ def live_sessions_have_their_credit(data: Snapshot) -> Iterator[str]:
 
 
 def what_is_reserved_does_not_lapse(data: Snapshot) -> Iterator[str]:
-    """AVAIL-4: behind their `hold_until`, both holds of a live session are firm."""
+    """AVAIL-4: after `hold_until`, both holds of a live session are firm."""
     live = {row["id"]: row["status"] for row in data.sessions if row["status"] in LIVE}
     slots = ((row, "slot") for row in data.slot_holds if row["live"])
     credits = ((row, "credit") for row in data.credit_holds if row["state"] == "held")
@@ -92,7 +93,7 @@ def what_is_reserved_does_not_lapse(data: Snapshot) -> Iterator[str]:
 
 
 def what_was_reserved_had_its_holds(data: Snapshot) -> Iterator[str]:
-    """BOOK-1: every session that is over and was once reserved had a slot, and a credit or co-pay."""
+    """BOOK-1: every ended session that was once reserved had a slot hold and a credit hold."""
     slots = {row["session_id"] for row in data.slot_holds if row["hold_until"] is not None}
     paid = {row["session_id"] for row in data.credit_holds if row["state"] not in ("refused", "ended")}
     for session in data.sessions:
@@ -117,11 +118,12 @@ def no_hold_without_session(data: Snapshot) -> Iterator[str]:
 
 
 _BEFORE = {"platform:spent": "spent", "platform:forfeited": "forfeited"}
-"""How a credit had been settled that support gave back by hand, by the account that it came out of (MISS-5)."""
+"""How a credit had been settled before support returned it by hand, by the account that it was returned from (MISS-5)."""
 
 
 def ended_sessions_are_settled_rightly(data: Snapshot) -> Iterator[str]:
-    """CRED-3, MISS-2, MISS-3, MISS-5: each hold is settled as the session's end demands; booking and credits agree on it."""
+    """CRED-3, MISS-2, MISS-3, MISS-5: each hold is settled as the session's outcome requires, and booking agrees with
+    credits."""
     sessions = {row["id"]: row for row in data.sessions}
     for hold in data.credit_holds:
         session = sessions.get(hold["session_id"])
@@ -134,7 +136,7 @@ def ended_sessions_are_settled_rightly(data: Snapshot) -> Iterator[str]:
 
 
 def _ending(session: Row) -> str:
-    """RESC-3: who does not come to a session that the provider moved at short notice loses nothing."""
+    """RESC-3: a no-show is free if the provider had moved the session at short notice."""
     free = session["status"] == "member_no_show" and session["moved_at_short_notice"]
     return "free_no_show" if free else session["status"]
 
@@ -142,9 +144,9 @@ def _ending(session: Row) -> str:
 def _credit_disagrees(session: Row, hold: Row) -> Iterator[str]:
     state, status = hold["state"], session["status"]
     if (state == "returned") != (hold["returned_from"] is not None):
-        yield f"session {session['id']}: its hold is {state}, and the ledger says otherwise about a return"
+        yield f"session {session['id']}: its hold is {state}, but the ledger disagrees about a return"
     settled = _BEFORE.get(hold["returned_from"], state)
-    # What came back and was used before a correction came stays returned: no balance is ever negative.
+    # A returned credit that was used before the correction stays returned, because no balance may be negative.
     stays = session["corrected"] and state == "returned"
     if not stays and not {state, settled} & SETTLED_AS[_ending(session)]:
         yield f"session {session['id']} is {status} and its credit was {state}"
@@ -153,43 +155,43 @@ def _credit_disagrees(session: Row, hold: Row) -> Iterator[str]:
 
 
 def nothing_is_settled_twice(data: Snapshot) -> Iterator[str]:
-    """CRED-3: one settlement, and at most one return, for a session."""
+    """CRED-3: a session's credit is settled once, and returned at most once."""
     for row in data.settlements:
         yield f"the credit of session {row['session_id']} was settled {row['times']} times"
     for row in data.returns:
-        yield f"the credit of session {row['session_id']} came back {row['times']} times"
+        yield f"the credit of session {row['session_id']} was returned {row['times']} times"
 
 
 def no_credit_lapses_as_it_comes_back(data: Snapshot) -> Iterator[str]:
-    """MISS-2: what comes back through no fault of its member stands for a while."""
+    """MISS-2: a credit that returns through no fault of its member stays valid for a while."""
     statuses = {row["id"]: row["status"] for row in data.sessions}
     for row in data.lapsed_returns:
         status = statuses.get(row["session_id"])
         if status in NOT_THE_MEMBERS:
-            yield f"session {row['session_id']} is {status}, and its credit lapsed as it came back"
+            yield f"session {row['session_id']} is {status}, and its credit expired as soon as it was returned"
 
 
 def what_is_made_good_stands(data: Snapshot) -> Iterator[str]:
-    """MISS-4: no credit that came back lapses before its thirty days are over, whatever becomes of its plan."""
+    """MISS-4: no credit that was made good expires before its thirty days are over, whatever happens to the plan."""
     for row in data.guarantees:
         if row["too_many"]:
-            yield f"lot {row['id']} guarantees more credits than it has"
+            yield f"lot {row['id']} guarantees more credits than it holds"
         else:
-            yield f"lot {row['id']} lapses at {row['expires_at']}, and one of its credits is good until {row['until']}"
+            yield f"lot {row['id']} expires at {row['expires_at']}, but one of its credits is guaranteed until {row['until']}"
 
 
 def what_is_paid_buys_or_goes_back(data: Snapshot) -> Iterator[str]:
-    """CRED-6: money for credits brings credits, or is given back."""
+    """CRED-6: a payment for credits results in credits or in a refund."""
     for row in data.unused_payments:
-        yield f"checkout {row['id']} of member {row['member_id']} is paid, and brought neither credits nor a refund"
+        yield f"checkout {row['id']} of member {row['member_id']} was paid, but led to neither credits nor a refund"
 
 
 def the_ledger_adds_up(data: Snapshot) -> Iterator[str]:
-    """CRED-1: balances equal the sums of their entries and of their holds."""
+    """CRED-1: balances equal the sums of their ledger entries and holds."""
     for row in data.imbalances:
         yield (
-            f"{row['what']} {row['id']} stands at {row['available']} available, {row['held']} held; "
-            f"its entries say {row['available_entered']} and {row['held_entered']}"
+            f"{row['what']} {row['id']} has {row['available']} available, {row['held']} held; "
+            f"its entries add up to {row['available_entered']} and {row['held_entered']}"
         )
 
 
@@ -200,21 +202,21 @@ def no_holds_overlap(data: Snapshot) -> Iterator[str]:
 
 
 def what_is_offered_is_held(data: Snapshot) -> Iterator[str]:
-    """AVAIL-6: every offer of the waitlist holds its slot, and no slot is held for one that is over."""
+    """AVAIL-6: every waitlist offer holds its slot, and no slot is held for an offer that has ended."""
     for row in data.offers:
-        what = "is offered a slot that nothing holds" if row["offered"] else "holds a slot that it is not offered"
+        what = "is offered a slot that is not held" if row["offered"] else "holds a slot without an offer"
         yield f"waitlist entry {row['entry_id']} {what}"
 
 
 def candidates_are_judged(data: Snapshot) -> Iterator[str]:
-    """AVAIL-6: nobody blocks the line: a candidate is judged in time, or the next one is proposed."""
+    """AVAIL-6: a candidate is judged in time, or the next one is proposed, so that nobody blocks the line."""
     for row in data.candidates:
         if row["decide_by"] < data.now - LATE:
-            yield f"waitlist entry {row['entry_id']} is a candidate, to be judged by {row['decide_by']}"
+            yield f"waitlist entry {row['entry_id']} is still a candidate; the decision was due by {row['decide_by']}"
 
 
 def who_is_erased_has_nothing_ahead(data: Snapshot) -> Iterator[str]:
-    """NOTE-5: no schedule, no open room, no session ahead and no place on a waitlist, a moment after the erasure."""
+    """NOTE-5: soon after the erasure, a person has no schedule, open room, session ahead or waitlist entry."""
     gone = {row["person_id"]: row["erased_at"] for row in data.erased if row["erased_at"] < data.now - LATE}
     came_back = {
         row["provider_id"] for row in data.published if row["changed_at"] > gone.get(row["provider_id"], data.now)
@@ -241,21 +243,21 @@ def who_is_erased_has_nothing_ahead(data: Snapshot) -> Iterator[str]:
 
 
 def every_outbox_row_is_sent(data: Snapshot) -> Iterator[str]:
-    """Nothing waits to be published."""
+    """All events in the outboxes are published."""
     for service, row in data.outboxes.items():
         if row["unsent"]:
             yield f"{service} has {row['unsent']} unsent events, the oldest for {row['age']:.0f} s"
 
 
 def requests_are_decided(data: Snapshot) -> Iterator[str]:
-    """No booking hangs between request and decision."""
+    """Every booking is decided."""
     for row in data.sessions:
         if row["status"] == "requested":
             yield f"session {row['id']} is still requested"
 
 
 def sessions_are_awaited(data: Snapshot) -> Iterator[str]:
-    """CONF-2, JOIN-2, MISS-1, NOSH-1: whatever comes next to a session by itself has its deadline, and in time."""
+    """CONF-2, JOIN-2, MISS-1, NOSH-1: every session that is not over has a deadline, at the right time."""
     for row in data.sessions:
         if row["status"] not in WAITING:
             continue
@@ -266,49 +268,49 @@ def sessions_are_awaited(data: Snapshot) -> Iterator[str]:
 
 
 def deadlines_are_met(data: Snapshot) -> Iterator[str]:
-    """MISS-1, AVAIL-4: no deadline failed, and none is overdue."""
+    """MISS-1, AVAIL-4: no deadline has failed, and none is overdue."""
     for service, rows in data.late_deadlines.items():
         for row in rows:
             said = f"{service}'s deadline {row['kind']} of {row['entity_id']}"
             if row["attempts"]:
                 yield f"{said} failed {row['attempts']} times"
             else:
-                yield f"{said} is overdue for {row['overdue']:.0f} s"
+                yield f"{said} has been overdue for {row['overdue']:.0f} s"
 
 
 def a_miss_is_told_once(data: Snapshot) -> Iterator[str]:
-    """MISS-3: one e-mail about each missed session, no more and no less, and it goes out to whoever has an address."""
+    """MISS-3: there is exactly one e-mail about each missed session, and it is sent if the member has an address."""
     told = Counter(row["session_id"] for row in data.missed_emails)
     missed = {row["id"] for row in data.sessions if row["status"] == "provider_missed"}
-    # What support corrected was told as it was recorded first, and then as it is.
+    # A session that support corrected may have one e-mail about its first outcome and one about the corrected one.
     corrected = {row["id"] for row in data.sessions if row["corrected"]}
     for session in sorted(missed - told.keys() - corrected):
-        yield f"session {session} was missed and no e-mail was made about it"
+        yield f"session {session} was missed, and there is no e-mail about it"
     for session, times in told.items():
         if times != 1:
             yield f"session {session}: {times} e-mails about one miss"
         if session not in missed | corrected:
             yield f"session {session}: an e-mail says it was missed, and it was not"
     for row in data.missed_emails:
-        # Who wants no e-mails gets none (NOTE-1).
+        # People can opt out of e-mails (NOTE-1).
         skipped = row["status"] == "skipped" and row["has_address"] and row["reason"] != "not-wanted"
         if row["status"] == "failed" or skipped:
             yield f"session {row['session_id']}: the e-mail about its miss was {row['status']} ({row['reason']})"
 
 
 PENDING = frozenset({"asked", "funded"})
-"""States of a change of time that is being decided."""
+"""States of a move or extension that is not decided yet."""
 
 
 def moves_are_decided(data: Snapshot) -> Iterator[str]:
-    """RESC-1, EXT-1: whoever asked for another time has an answer when it was promised."""
+    """RESC-1, EXT-1: every move and extension is decided by its `decide_by`."""
     for row in data.sessions:
         if row["status"] in LIVE and row["move_state"] in PENDING and row["decide_by"] < data.now - LATE:
             yield f"session {row['id']}: its move was to be decided by {row['decide_by']} and is still {row['move_state']}"
 
 
 def nothing_is_held_for_no_move(data: Snapshot) -> Iterator[str]:
-    """RESC-1: another credit or co-pay is held beside a session's own as long as its move is being decided, and no longer."""
+    """RESC-1: a second credit or co-pay is held for a session only while its move is being decided."""
     sessions = {row["id"]: row for row in data.sessions}
     for row in data.added_holds:
         session = sessions.get(row["session_id"])
@@ -322,8 +324,8 @@ def nothing_is_held_for_no_move(data: Snapshot) -> Iterator[str]:
 
 
 def charges_stand_as_they_must(data: Snapshot) -> Iterator[str]:
-    """CRED-7, MISS-3: overdue are the charges that are past due, and only they; nothing is charged for a missed session
-    but what its member owed before, for a move with too little notice (RESC-1)."""
+    """CRED-7, MISS-3: exactly the charges that are past due are overdue. Nothing is charged for a missed session, except what
+    its member already owed for a move at short notice (RESC-1)."""
     missed = {row["id"] for row in data.sessions if row["status"] == "provider_missed"}
     ends = {row["id"]: row["ends_at"] for row in data.sessions}
     for row in data.invoices:
@@ -338,21 +340,21 @@ def charges_stand_as_they_must(data: Snapshot) -> Iterator[str]:
         if row["session_id"] in missed and row["status"] != "void" and not row["moved_late"]:
             yield f"session {row['session_id']} was missed by its provider and invoice {row['id']} is {row['status']}"
         if row["kept"]:
-            yield f"invoice {row['id']} is void and what was paid of it is not given back"
+            yield f"invoice {row['id']} is void, and its payment was not refunded"
 
 
 def booking_knows_who_owes(data: Snapshot) -> Iterator[str]:
-    """BOOK-7: whom credits counts as owing, booking does too."""
+    """BOOK-7: booking and credits agree on which members have overdue charges."""
     owing = {row["member_id"] for row in data.invoices if row["status"] == "overdue"}
     known = {row["member_id"] for row in data.debtors}
     for member in sorted(owing - known):
-        yield f"member {member} owes an overdue charge and booking has not heard of it"
+        yield f"member {member} has an overdue charge, and booking does not know"
     for member in sorted(known - owing):
-        yield f"booking takes member {member} for owing, and no charge of theirs is overdue"
+        yield f"booking believes that member {member} owes a charge, but none is overdue"
 
 
 def access_logs_are_whole(data: Snapshot) -> Iterator[str]:
-    """SEC-5: the chain over each access log holds, and every row is in it a moment after its commit."""
+    """SEC-5: the hash chain of each access log is valid, and each row is added to it soon after its commit."""
     for service, trail in data.trails.items():
         if trail.broken is not None:
             yield f"{service}'s access log: {trail.broken}"

@@ -1,9 +1,9 @@
-"""What is asked of each database. One transaction a database, so each answer is of one moment of it."""
+"""The queries for each database. All queries of a database run in one transaction, so they see the same moment."""
 
 from __future__ import annotations
 
 NOW = "SELECT clock_timestamp() + make_interval(secs => offset_seconds) AS now FROM clock"
-"""Product time, as the service has it."""
+"""The service's product time."""
 
 SESSIONS = """
 SELECT s.id::text, s.status, s.version, s.member_id, s.provider_id, s.venue_id, s.starts_at, s.ends_at, s.confirm_by, s.requested_at,
@@ -33,11 +33,11 @@ CROSS JOIN LATERAL (SELECT s.starts_at + make_interval(mins => (p.numbers->>'gra
     OR coalesce(s.provider_joined_at < s.starts_at + make_interval(mins => (p.numbers->>'grace_minutes')::int)
         AND s.provider_left_at >= s.starts_at IS NOT false, false) AS somebody_came) AS waits
 """
-"""`moment`: when something happens to the session by itself; `due_at`: when booking will look. `move_…`: of a change of time
-that is being decided, or was refused. `corrected`: support said that it ended otherwise than recorded (MISS-5)."""
+"""`moment`: when the session's next automatic step is due; `due_at`: when booking has its deadline. `move_…`: the move or
+extension that is being decided or was refused. `corrected`: support corrected the outcome (MISS-5)."""
 
 DEBTORS = "SELECT DISTINCT member_id FROM overdue_invoices WHERE owed"
-"""Who owes, as booking has heard."""
+"""Members with overdue charges, as far as booking knows."""
 
 ROOMS = "SELECT id::text, version, status, member_id, provider_id, created_at, last_activity_at FROM rooms"
 
@@ -58,8 +58,8 @@ FROM slot_holds
 WHERE offered_to IS NULL
 """
 
-# If any two of a person's spans overlap, two that follow each other by their start do. So one sort finds whom it concerns,
-# and the pairs are looked for among theirs alone: 10^6 rows take seconds, whatever the planner thinks of ranges.
+# If any two spans of a key overlap, then two neighbours in order of start do. So one sort finds the keys with overlaps, and
+# the pairs are searched only among those: 10^6 rows take seconds, however the planner estimates ranges.
 OVERLAPS = """
 WITH claims AS MATERIALIZED (
     SELECT 1 AS whose, provider_key AS key, blocked AS span, session_id FROM slot_holds WHERE live
@@ -86,17 +86,17 @@ FROM (SELECT id FROM waitlist WHERE (status = 'offered' OR proposal_id IS NOT NU
 FULL JOIN (SELECT entry_id FROM slot_holds WHERE live AND offered_to IS NOT NULL) AS h ON h.entry_id = w.id
 WHERE w.id IS NULL OR h.entry_id IS NULL
 """
-"""Offers of the waitlist, and candidates for one, that one side knows and the other does not."""
+"""Waitlist offers and candidates without a slot hold, and slot holds without an offer or candidate."""
 
 CANDIDATES = "SELECT id::text AS entry_id, lapses_at AS decide_by FROM waitlist WHERE proposal_id IS NOT NULL"
-"""Who is first in line for a slot while booking judges whether they could book it."""
+"""Waitlist entries that wait for booking to judge whether their member could book a slot."""
 
 AWAITED = "SELECT id::text AS entry_id, member_id, provider_id FROM waitlist WHERE status IN ('waiting', 'offered')"
 
 PUBLISHED = "SELECT provider_id, changed_at FROM schedules WHERE published"
 
 ERASED = "SELECT person_id, erased_at FROM erasures WHERE NOT EXISTS (SELECT FROM people WHERE people.id = erasures.person_id)"
-"""Who was erased and has not come back."""
+"""People who were erased and have not registered again."""
 
 CREDIT_HOLDS = """
 SELECT holds.session_id::text, holds.member_id, holds.state, holds.hold_until, holds.firm, holds.answers,
@@ -109,13 +109,13 @@ LEFT JOIN (
     ORDER BY hold_id, number DESC
 ) AS back ON back.hold_id = holds.id AND back.credit_account = 'member:available'
 """
-"""`returned_from`: the account that the returned credit came out of, `member:held` unless support returned it later; NULL
-also where a corrected outcome took it away again (MISS-5)."""
+"""`returned_from`: the account that the credit was returned from, which is `member:held` unless support returned it later. It
+is also NULL if a corrected outcome took the credit away again (MISS-5)."""
 
 ADDED_HOLDS = """
 SELECT move_id::text, session_id::text, member_id, hold_until, firm FROM move_holds WHERE state = 'held'
 """
-"""What is held beside a session's own hold, for a move that is being decided (RESC-1)."""
+"""Second holds of sessions, for moves that are being decided (RESC-1)."""
 
 INVOICES = """
 SELECT id::text, session_id::text, member_id, status, overdue_at,
@@ -124,8 +124,8 @@ SELECT id::text, session_id::text, member_id, status, overdue_at,
     id IN (SELECT invoice_id FROM move_holds WHERE state = 'forfeited' AND invoice_id IS NOT NULL) AS moved_late
 FROM invoices WHERE status IN ('issued', 'overdue') OR session_id IS NOT NULL
 """
-"""`kept`: nothing is charged, and what was paid neither went back nor is about to. `moved_late`: the co-pay that a move with too
-little notice forfeited (RESC-1)."""
+"""`kept`: nothing is owed, but a payment was not refunded and no refund is planned. `moved_late`: the co-pay was forfeited by a
+move at short notice (RESC-1)."""
 
 ACCOUNTS = "SELECT member_id, ledger_sequence, enrolment_sequence FROM accounts"
 
@@ -146,7 +146,8 @@ JOIN holds ON holds.id = back.hold_id
 WHERE back.kind = 'return' AND gone.kind = 'expire' AND gone.debit_lot = back.credit_lot AND gone.made_at = back.made_at
     AND holds.length_minutes IS NOT NULL
 """
-"""Sessions whose credit lapsed in the moment it came back (MISS-2). Releases that did not keep a hold's length did so rightly."""
+"""Sessions whose credit expired as soon as it was returned (MISS-2). Holds of releases that did not store a length are
+exempt."""
 
 GUARANTEES = """
 SELECT lots.id::text, lots.expires_at, promised.until, jsonb_array_length(lots.guarantees) > lots.available AS too_many
@@ -156,14 +157,14 @@ FROM lots, LATERAL (
 ) AS promised
 WHERE lots.guarantees IS NOT NULL AND (lots.expires_at < promised.until OR jsonb_array_length(lots.guarantees) > lots.available)
 """
-"""Lots that lapse before the last of the days that are guaranteed of their credits, or of too few credits (MISS-4)."""
+"""Lots that expire before a guarantee of one of their credits ends, or that have fewer credits than guarantees (MISS-4)."""
 
 UNUSED_PAYMENTS = """
 SELECT checkouts.id::text, checkouts.member_id FROM checkouts JOIN purchases ON purchases.id = checkouts.purchase_id
 WHERE checkouts.state = 'paid' AND purchases.lot_id IS NULL
     AND NOT EXISTS (SELECT FROM refunds WHERE refunds.checkout_id = checkouts.id)
 """
-"""What was paid for credits that did not come, and does not go back either (CRED-6)."""
+"""Payments that led to neither credits nor a refund (CRED-6)."""
 
 IMBALANCES = "SELECT what, id, available, held, available_entered, held_entered FROM ledger_imbalances"
 

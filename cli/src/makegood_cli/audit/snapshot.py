@@ -1,4 +1,4 @@
-"""What the four databases say, read side by side."""
+"""Reads a snapshot of the four databases."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from makegood_cli.audit import queries
 from makegood_cli.audit.trail import Trail, read_trail
 
 Row = Mapping[str, Any]
-"""One row, read by the names of its columns."""
+"""A row, by column name."""
 Rows = Sequence[Row]
 
 
 @dataclass(frozen=True)
 class Snapshot:
-    """Rows by what they are; their columns are those of the queries of the same names."""
+    """The rows of each query. Fields and columns are named as in `queries`."""
 
     now: datetime
     """Booking's product time."""
@@ -89,7 +89,7 @@ _EACH = {"outbox": queries.OUTBOX, "late_deadlines": queries.LATE_DEADLINES}
 
 
 async def take(database_urls: Mapping[str, str]) -> Snapshot:
-    """Reads all of it. Raises UserError for a database that does not answer."""
+    """Takes a snapshot. Raises UserError if a database does not answer."""
     answers = await asyncio.gather(
         *(_read(database_urls[service], service, {**asked, **_EACH}) for service, asked in _ASKED.items())
     )
@@ -104,19 +104,19 @@ async def take(database_urls: Mapping[str, str]) -> Snapshot:
 
 
 async def _read(url: str, service: str, asked: Mapping[str, str]) -> dict[str, Any]:
-    """The answers to the queries by their names, all of one moment."""
+    """The rows of each query by name, all read in one transaction."""
     connection: asyncpg.Connection[Any]
     try:
         connection = await asyncpg.connect(url, timeout=10)
     except (OSError, asyncpg.PostgresError, TimeoutError) as error:
         raise UserError(
-            f"the database of {service} does not answer ({type(error).__name__}); is it up? makegood up"
+            f"the database of {service} does not answer ({type(error).__name__}). Start it with: makegood up"
         ) from error
     try:
         async with connection.transaction(isolation="repeatable_read", readonly=True):
             found: dict[str, Any] = {name: await connection.fetch(query) for name, query in asked.items()}
             return {**found, "trail": await read_trail(connection)}
     except asyncpg.UndefinedTableError as error:
-        raise UserError(f"the database of {service} is not migrated ({error}); makegood up") from error
+        raise UserError(f"the database of {service} is not migrated ({error}). Migrate it with: makegood up") from error
     finally:
         await connection.close()

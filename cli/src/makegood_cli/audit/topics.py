@@ -1,4 +1,4 @@
-"""What the topics say, read from their beginning."""
+"""Reads all event topics from the beginning."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ from makegood_contracts.topics import EVENT_TOPICS
 from makegood_devtools.errors import UserError
 
 _REQUIRED = frozenset({"ce_specversion", "ce_source", "ce_time", "ce_correlationid", "ce_causationid"})
-"""Headers beside type, id and sequence that every event has."""
+"""Headers that every event has in addition to type, id and sequence."""
 
 
 @cache
@@ -52,7 +52,7 @@ def _decoder(kind: type[Event]) -> msgspec.json.Decoder[Any]:
 
 
 class Told(NamedTuple):
-    """What the copy says of one row of an access log: its hashes, in hexadecimal digits."""
+    """The copy of an access log row on its topic, with hashes in hex."""
 
     row_id: int
     row_hash: str
@@ -61,49 +61,49 @@ class Told(NamedTuple):
 
 @dataclass
 class TopicWitness:
-    """What was read of all event topics. Topics are named without the stack's prefix."""
+    """What was read from the event topics. Topic names are without the stack's prefix."""
 
     events: int = 0
     duplicates: int = 0
     malformed: int = 0
     forged: int = 0
-    """Records that their topic's owner did not sign; nothing else was read of them."""
+    """Records without a valid signature of the topic's owner. They are not read further."""
     cut: set[str] = field(default_factory=set)
-    """Topics whose beginning is gone: retention took it."""
+    """Topics that retention has already shortened."""
     last: dict[str, dict[str, int]] = field(default_factory=lambda: {topic.name: {} for topic in EVENT_TOPICS})
     """Highest sequence of each key, by topic."""
     headless: list[tuple[str, str, int]] = field(default_factory=list)
-    """Topic, key and sequence of what came first of a key and was not its first event."""
+    """Topic, key and sequence of first events that do not have sequence 1."""
     disorders: list[str] = field(default_factory=list)
     missed: set[str] = field(default_factory=set)
-    """Sessions that their providers missed."""
+    """Sessions that the provider missed."""
     cancelled: dict[str, bool] = field(default_factory=dict)
-    """Whether the credit is lost, by session that was cancelled."""
+    """Cancelled sessions, and whether the credit was forfeited."""
     cancelled_by_others: set[str] = field(default_factory=set)
-    """Sessions that were not cancelled by their members, or for what the provider did."""
+    """Sessions that were not cancelled by the member's own choice."""
     credit_held: set[str] = field(default_factory=set)
     slot_held: set[str] = field(default_factory=set)
     slot_released: Counter[str] = field(default_factory=Counter)
     came_back: defaultdict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
-    """Why, each time that a session's credit was returned or its co-pay voided."""
+    """The cause of each return of a session's credit or voiding of its co-pay."""
     moves_asked: dict[str, str] = field(default_factory=dict)
-    """Session by move, or extension, that was asked for."""
+    """The session of each requested move or extension."""
     moves_answered: Counter[str] = field(default_factory=Counter)
     could_book: set[str] = field(default_factory=set)
-    """Proposals of the waitlist whose candidates could book, as booking judged."""
+    """Waitlist proposals that the candidate could book, according to booking."""
     proposals_offered: dict[str, str] = field(default_factory=dict)
-    """Entry by proposal that became an offer."""
+    """The waitlist entry of each proposal that became an offer."""
     delivered: set[str] = field(default_factory=set)
     failed: set[str] = field(default_factory=set)
-    """Deliveries by what their events say."""
+    """Deliveries that were published as failed."""
     accesses: dict[str, dict[int, Told]] = field(default_factory=lambda: defaultdict(dict))
-    """The copy of each service's access log, by the number of the seal."""
+    """The copy of each service's access log, by seal number."""
     _extensions: set[str] = field(default_factory=set)
-    """Invoices for a longer session (EXT-1)."""
+    """Invoices of extensions (EXT-1)."""
     _seen: set[str] = field(default_factory=set)
 
     def take(self, topic: str, key: bytes | None, headers: Iterable[tuple[str, bytes]], value: bytes | None) -> None:
-        """One record. Beside its payload only the headers that are needed are decoded: a third of the time."""
+        """Takes in one record. Only the payload and the headers needed are decoded, which takes a third of the time."""
         attributes = dict(headers)
         try:
             kind = EVENT_TYPES[attributes["ce_type"].decode()]
@@ -158,7 +158,7 @@ class TopicWitness:
             case InvoiceIssued(about="extension"):
                 self._extensions.add(event.invoice_id)
             case InvoiceVoided() if event.invoice_id in self._extensions:
-                pass  # beside the session's own price
+                pass  # charged in addition to the session's price
             case CreditReturned(session_id=session, cause=cause) | InvoiceVoided(session_id=str(session), cause=cause):
                 self.came_back[session].append(cause)
             case WaitlistCandidateJudged(reasons=()):
@@ -172,7 +172,7 @@ class TopicWitness:
 
 
 class Reader:
-    """Follows all event topics from their beginning; each look goes on where the one before ended."""
+    """Follows all event topics from the beginning. Each call of `catch_up` continues where the last one ended."""
 
     def __init__(self, consumer: AIOKafkaConsumer, prefix: str, verifier: Verifier | None = None) -> None:
         self._consumer = consumer
@@ -181,14 +181,14 @@ class Reader:
         self.witness = TopicWitness()
 
     async def catch_up(self) -> TopicWitness:
-        """Reads as far as the topics go now. Raises UserError if the broker goes away."""
+        """Reads to the present end of the topics. Raises UserError if the broker stops answering."""
         try:
             partitions = list(self._consumer.assignment())
             beginnings = await self._consumer.beginning_offsets(partitions)
             self.witness.cut |= {self._name(partition) for partition, offset in beginnings.items() if offset > 0}
             await self._read_until(await self._consumer.end_offsets(partitions))
         except KafkaError as error:
-            raise UserError(f"Kafka went away while its topics were read ({type(error).__name__})") from error
+            raise UserError(f"Kafka stopped answering while the topics were read ({type(error).__name__})") from error
         return self.witness
 
     async def _read_until(self, ends: dict[TopicPartition, int]) -> None:
@@ -213,7 +213,7 @@ class Reader:
                     take(topic, record.key, record.headers, record.value)
 
     def _forged(self, verifier: Verifier, topic: str, record: ConsumerRecord) -> bool:
-        """Wherever it stands: no release that publishes keys has left an event unsigned."""
+        """Whether the record lacks a valid signature. Every release that publishes keys also signs all events."""
         return verifier.check(topic, record.key, record.headers, record.value) is not None
 
     def _name(self, partition: TopicPartition) -> str:
@@ -222,7 +222,7 @@ class Reader:
 
 @asynccontextmanager
 async def reading(bootstrap: Brokers, prefix: str, verifier: Verifier | None = None) -> AsyncIterator[Reader]:
-    """A reader of the stack's topics. Forged events are left out where there is a `verifier`, as the services leave them out.
+    """A reader of the stack's topics. With a `verifier`, forged events are skipped, as services do.
 
     Raises UserError if the broker does not answer.
     """
@@ -230,7 +230,7 @@ async def reading(bootstrap: Brokers, prefix: str, verifier: Verifier | None = N
         *(prefix + topic.name for topic in EVENT_TOPICS),
         **kafka_arguments(bootstrap),
         auto_offset_reset="earliest",
-        # A look again, when hardly anything is new, takes 30 ms so, and half a second with the default.
+        # With hardly any new events, this makes `catch_up` take 30 ms instead of half a second.
         fetch_max_wait_ms=10,
         fetch_max_bytes=32 << 20,
         max_partition_fetch_bytes=1 << 20,
@@ -240,7 +240,7 @@ async def reading(bootstrap: Brokers, prefix: str, verifier: Verifier | None = N
     except KafkaError as error:
         await consumer.stop()
         raise UserError(
-            f"Kafka at {bootstrap} does not answer ({type(error).__name__}); is it up? makegood up"
+            f"Kafka at {bootstrap} does not answer ({type(error).__name__}). Start it with: makegood up"
         ) from error
     try:
         yield Reader(consumer, prefix, verifier)

@@ -1,4 +1,4 @@
-"""A service's access log, recomputed: whether its chain holds, and the hashes to be compared with the topic's copy (SEC-5)."""
+"""Recomputes the hash chain of a service's access log, for comparison with the copy on its topic (SEC-5)."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SELECT number, row_id, row_hash, hash, {COLUMNS} FROM access_seals LEFT JOIN acc
 """  # noqa: S608 - constants
 _PRUNED: Final = "SELECT coalesce(max(substr(entity, 6)::bigint), 0) FROM access_rows WHERE operation = $1 AND entity ~ '^seal:[0-9]+$'"
 _LATE: Final = "interval '10 seconds'"
-"""A row is sealed within a second, unless the service has much to do."""
+"""A row is normally sealed within a second."""
 _WORKS: Final = (
     f"SELECT EXISTS (SELECT FROM processes WHERE role IN ('work', 'all') AND seen_at > clock_timestamp() - {_LATE})"  # noqa: S608
 )
@@ -33,19 +33,20 @@ AND NOT EXISTS (SELECT FROM access_rows WHERE id = row_id) ORDER BY row_id LIMIT
 
 @dataclass(frozen=True)
 class Trail:
-    """What is there. `broken`: the first place where the chain does not hold. `pruned`: the last number that was forgotten."""
+    """A service's chain. `broken`: the first error in it, if any. `pruned`: the last number that was deleted after its
+    retention."""
 
     broken: str | None = None
     seals: dict[int, Told] = field(default_factory=dict)
     pruned: int = 0
     unsealed: Sequence[int] = ()
-    """Rows that are not in the chain though somebody is there to seal them."""
+    """Rows that are not in the chain although a process is running that seals rows."""
     vanished: Sequence[int] = ()
-    """Rows that were gone before they were sealed."""
+    """Rows that disappeared before they were sealed."""
 
 
 async def read_trail(connection: asyncpg.Connection[Any]) -> Trail:
-    """Reads and recomputes the whole chain, in the caller's transaction."""
+    """Reads and recomputes the chain, in the caller's transaction."""
     pruned: int = await connection.fetchval(_PRUNED, PRUNE)
     checker, broken, seals = Checker(pruned), None, {}
     async for row in connection.cursor(_LINKS, prefetch=5000):

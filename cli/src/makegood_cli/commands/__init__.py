@@ -1,4 +1,4 @@
-"""The groups of commands. A module here with a function `register(app)` is part of the command line; nothing else to do."""
+"""The commands. Every module in this package with a function `register(app)` is part of the command line."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from collections.abc import Sequence
 import typer
 
 _FIRST = ("demo", "stack", "status")
-# Where a command stands, if not in the module of its name. Only what is asked for is imported: it makes commands quick.
+# Commands in a module of another name. Only the module of the command is imported, which keeps commands fast.
 _HOME_OF = {"up": "stack", "down": "stack", "logs": "stack", "token": "identity", "event-key": "identity"}
 
 
 def register_all(app: typer.Typer, words: Sequence[str]) -> None:
-    """Lets the module of the command that `words` ask for add it; without one (as for --help) every module, the daily first."""
+    """Registers the command in `words`. Without one (as for --help), registers all commands, the most common first."""
     names = [m.name for m in pkgutil.iter_modules(__path__) if not m.name.startswith("_")]
     command = next((w for w in words if not w.startswith("-")), "")
     asked = _HOME_OF.get(command, command)
-    # A single command would be typer's whole application: the group stays a group with the light module beside it.
+    # Typer turns an application with a single command into that command, so always register a few cheap ones.
     chosen = [asked, *(n for n in ("identity", "stack") if n != asked)] if asked in names else names
     for name in sorted(chosen, key=lambda n: (n not in _FIRST, n)):
         importlib.import_module(f"{__name__}.{name}").register(app)

@@ -1,4 +1,5 @@
-"""`makegood audit`: checks the invariants across all services' data and names every violation; exit code 1 if any."""
+"""`makegood audit`: checks invariants across the data of all services. Lists all violations; the exit code is 1 if there
+are any."""
 
 from __future__ import annotations
 
@@ -24,16 +25,19 @@ _PATIENCE = 15.0
 
 
 def audit(
-    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
-    topics: Annotated[bool, typer.Option(help="Read the topics too, from their beginning.")] = True,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    topics: Annotated[bool, typer.Option(help="Also read the topics, from the beginning.")] = True,
     port_offset: Annotated[
-        int | None, typer.Option(metavar="N", help="Of the stack to look at; the remembered one without.")
+        int | None, typer.Option(metavar="N", help="The port offset of the stack to check. Default: the one last used.")
     ] = None,
     patience: Annotated[
-        float, typer.Option(min=0, max=600, help="Seconds that what is under way gets to finish; a violation lasts.")
+        float, typer.Option(min=0, max=600, help="Seconds to wait for work in progress before reporting violations.")
     ] = _PATIENCE,
 ) -> None:
-    """Check the invariants across the four databases and the topics."""
+    """Check invariants across the four databases and the topics.
+
+    Exits with 1 if there are violations.
+    """
     home = Home.find()
     stack = Stack.of(home, Choices.remembered(home).changed(port_offset, None, []))
     violations, facts = asyncio.run(_audit(stack, topics, patience))
@@ -49,7 +53,7 @@ def audit(
 
 
 def _verifier(stack: Stack) -> Verifier | None:
-    """None where the platform that publishes the keys is down: then the topics are read as they are."""
+    """The verifier of event signatures. None if the key set is not available; then signatures are not checked."""
     from makegood_stack.event_verifier import verifier_of
 
     try:
@@ -59,9 +63,9 @@ def _verifier(stack: Stack) -> Verifier | None:
 
 
 async def _audit(stack: Stack, with_topics: bool, patience: float) -> tuple[list[str], dict[str, int]]:
-    """Looks again while there are violations: what is only under way passes, what is wrong stays.
+    """Checks repeatedly as long as there are violations, because work in progress looks like one at first.
 
-    The patience begins when the first look, which reads everything, is over.
+    `patience` counts from the end of the first check, which has to read everything.
     """
     from makegood_cli.audit import topics
     from makegood_cli.audit.agreement import against
@@ -85,7 +89,7 @@ async def _audit(stack: Stack, with_topics: bool, patience: float) -> tuple[list
                 found += against(witness, data)
                 facts |= {"events": witness.events, "duplicates": witness.duplicates}
                 if witness.forged:
-                    facts["forged records, which the services refuse"] = witness.forged
+                    facts["forged records, which services ignore"] = witness.forged
             until = until if until is not None else time.monotonic() + patience
             if not found or time.monotonic() > until:
                 return found, facts

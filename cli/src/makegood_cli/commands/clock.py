@@ -1,4 +1,4 @@
-"""`clock`: the development clock of all four services, moved together."""
+"""`clock`: reads and advances the development clock of all four services."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from makegood_stack.home import Home
 
 from makegood_cli.duration import parse_duration
 
-clock = typer.Typer(help="The development clock; refused outside development.", no_args_is_help=True)
+clock = typer.Typer(help="Read or advance the development clock. Works in development only.", no_args_is_help=True)
 
 
 @clock.command()
 def now() -> None:
-    """Print the product's present moment."""
+    """Print the platform's current time."""
 
     async def ask() -> str:
         async with DevelopmentClock.of(Stack.of(Home.find())) as clocks:
@@ -29,9 +29,9 @@ def now() -> None:
 
 @clock.command()
 def advance(
-    duration: Annotated[str, typer.Argument(metavar="DURATION", help="90s, 15m, 48h, 25d …")],
+    duration: Annotated[str, typer.Argument(metavar="DURATION", help="For example 90s, 15m, 48h or 25d.")],
 ) -> None:
-    """Move the clock on; answers when what was due up to the new time has been taken up."""
+    """Advance the clock and wait until all deadlines are handled."""
     by = parse_duration(duration)
 
     async def move() -> str:

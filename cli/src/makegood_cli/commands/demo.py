@@ -1,4 +1,4 @@
-"""`makegood demo`: starts the platform, walks a story through the gateway, leaves everything running."""
+"""`makegood demo`: starts the platform, plays a story through the gateway, and leaves everything running."""
 
 from __future__ import annotations
 
@@ -15,21 +15,24 @@ from makegood_stack.home import Home
 from rich.console import Console
 
 STORIES = ("provider-missed", "late-cancellation", "why-cant-i-book")
-"""The names in `demo/stories.py`, here so that `--help` need not load them."""
+"""The names in `demo/stories.py`, repeated so that `--help` does not import the stories."""
 
 
 def demo(
-    story: Annotated[
-        str, typer.Argument(metavar="STORY", help=f"Which one: {', '.join(STORIES)}.")
-    ] = "provider-missed",
+    story: Annotated[str, typer.Argument(metavar="STORY", help=f"One of {', '.join(STORIES)}.")] = "provider-missed",
     stack: Annotated[
-        str, typer.Option(metavar="embedded|compose", help="Servers out of packages, or containers.")
+        str, typer.Option(metavar="embedded|compose", help="Run the servers from packages or in containers.")
     ] = "embedded",
-    port_offset: Annotated[int | None, typer.Option(metavar="N", help="Added to every port; remembered.")] = None,
+    port_offset: Annotated[
+        int | None, typer.Option(metavar="N", help="Add N to every port. Kept for later commands.")
+    ] = None,
 ) -> None:
-    """Start the platform and walk a story through the gateway: "the provider missed my session", or another."""
+    """Start the platform and play a story.
+
+    All requests go through the gateway, and you see the events that they cause.
+    """
     if story not in STORIES:
-        raise UserError(f"{story}: the stories are {', '.join(STORIES)}", exit_code=2)
+        raise UserError(f"unknown story {story}. Choose one of {', '.join(STORIES)}", exit_code=2)
     console = Console(highlight=False, soft_wrap=True)
     began = time.monotonic()
     if stack == "embedded":
@@ -37,7 +40,7 @@ def demo(
     elif stack == "compose":
         running = _start_compose(console, port_offset)
     else:
-        raise UserError(f"--stack {stack}: say embedded or compose", exit_code=2)
+        raise UserError(f"--stack {stack}: choose embedded or compose", exit_code=2)
     up_after = time.monotonic() - began
     first_booking: list[float] = []
     asyncio.run(_play(story, running, console, lambda: first_booking.append(time.monotonic() - began)))
@@ -49,11 +52,11 @@ def _start_embedded(console: Console, port_offset: int | None) -> Stack:
     from makegood_stack import up as starting
 
     home = Home.find()
-    # The story needs everything done, whatever was chosen for an earlier `up`; the scale stays as given there.
+    # The story needs processes for all roles, whatever role an earlier `up` chose. The scale is kept.
     choices = Choices.remembered(home).changed(port_offset, "all", [])
     stack = starting.up(home, choices, console)
     if choices.words:
-        console.print(f"  as chosen, and remembered: {choices.words}")
+        console.print(f"  options from earlier commands: {choices.words}")
     return stack
 
 
@@ -103,13 +106,13 @@ def _farewell(console: Console, stack: Stack, form: Literal["embedded", "compose
     console.print("\n[bold]Try next:[/]")
     stop = "docker compose down" if form == "compose" else "makegood down"
     for command, about in (
-        ("makegood demo late-cancellation", "another story; or why-cant-i-book"),
+        ("makegood demo late-cancellation", "another story; a third is why-cant-i-book"),
         ("makegood status", "processes, health, consumer lag, outbox age"),
-        ("makegood topics tail", "the events as they pass"),
-        ("makegood audit", "the invariants across all services' data"),
-        ("makegood token --role member --subject me", "a token for curl"),
-        ("makegood load bookings", "how fast it books"),
-        (stop, "stop everything; the data stays"),
+        ("makegood topics tail", "watch events as they are published"),
+        ("makegood audit", "check invariants across all services"),
+        ("makegood token --role member --subject me", "get a token for curl"),
+        ("makegood load bookings", "measure bookings per second"),
+        (stop, "stop everything and keep the data"),
     ):
         name = command if command.startswith("docker") else f".venv/bin/{command}"
         console.print(f"  {name:<52} [dim]{about}[/]")

@@ -1,4 +1,4 @@
-"""`token`: a development access token. `event-key`: the public half of a key that signs events."""
+"""`token` prints a development access token. `event-key` prints the public key of an event signing key."""
 
 from __future__ import annotations
 
@@ -14,32 +14,34 @@ from makegood_devtools.errors import UserError
 
 from makegood_cli.duration import parse_duration
 
-# What the services take for a `sub`; a token with another one would be refused at every door.
+# What services accept as a `sub`.
 _SUBJECT = re.compile(r"[A-Za-z0-9._:@-]{1,128}")
 
 
 def token(
-    role: Annotated[str, typer.Option(metavar="member|provider|support|ops", help="What the person may do.")],
+    role: Annotated[str, typer.Option(metavar="member|provider|support|ops", help="The person's role.")],
     subject: Annotated[
-        str, typer.Option(metavar="ID", help="Whose token: the `sub` claim; letters, digits and . _ : @ - only.")
+        str, typer.Option(metavar="ID", help="The person's id (`sub` claim): letters, digits and . _ : @ - only.")
     ],
-    expires: Annotated[str, typer.Option(metavar="DURATION", help="How long it is good: 90s, 15m, 1h.")] = "1h",
+    expires: Annotated[
+        str, typer.Option(metavar="DURATION", help="How long the token is valid, for example 90s, 15m or 1h.")
+    ] = "1h",
     new_key: Annotated[
         bool,
         typer.Option(
             "--new-key",
-            help="Make a new key first. It signs once everybody has read it, 20 s later; the old stays good.",
+            help="Make a new signing key first. It is used after 20 s, when all services have read it. The old key stays valid.",
         ),
     ] = False,
 ) -> None:
-    """Print a development access token, and nothing else."""
+    """Print a development access token."""
     from makegood_devtools import keys
     from makegood_stack.home import Home
 
     if role not in keys.ROLES:
-        raise UserError(f"--role {role}: the roles are {', '.join(keys.ROLES)}", exit_code=2)
+        raise UserError(f"--role {role}: choose one of {', '.join(keys.ROLES)}", exit_code=2)
     if not _SUBJECT.fullmatch(subject):
-        raise UserError("--subject takes 1 to 128 letters, digits and . _ : @ -", exit_code=2)
+        raise UserError("--subject must be 1 to 128 letters, digits and . _ : @ -", exit_code=2)
     home = Home.find()
     lifetime, longest = (
         parse_duration(expires),
@@ -47,7 +49,7 @@ def token(
     )
     if lifetime.total_seconds() > longest:
         raise UserError(
-            f"--expires {expires}: the services refuse tokens that live longer than {longest:g} s (TOKEN_MAX_LIFETIME)",
+            f"--expires {expires}: services refuse tokens that are valid for longer than {longest:g} s (TOKEN_MAX_LIFETIME)",
             exit_code=2,
         )
     try:
@@ -61,15 +63,18 @@ def token(
 
 
 def event_key(
-    service: Annotated[str, typer.Argument(metavar="SERVICE", help="Whose events the key signs.")],
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="Its private key: Ed25519, PKCS #8, PEM.")],
+    service: Annotated[str, typer.Argument(metavar="SERVICE", help="The service whose events the key signs.")],
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="The private key file: Ed25519, PKCS #8, PEM.")],
 ) -> None:
-    """Print the public half of a key that signs events, as an entry for the key set at EVENT_KEYS_URL."""
+    """Print the public key of an event signing key.
+
+    The output is an entry for the key set at EVENT_KEYS_URL.
+    """
     from makegood_chassis.messaging.signatures import Signer, jwk
     from makegood_contracts.topics import SERVICES
 
     if service not in SERVICES:
-        raise UserError(f"there is no service {service}: say one of {', '.join(SERVICES)}", exit_code=2)
+        raise UserError(f"unknown service {service}. Choose one of {', '.join(SERVICES)}", exit_code=2)
     try:
         public = Signer.of(file.read_text()).public
     except OSError as error:

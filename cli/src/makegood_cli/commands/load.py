@@ -1,4 +1,4 @@
-"""`makegood load`: load scenarios against the running platform, bounded in time; figures as JSON on standard output."""
+"""`makegood load`: runs load scenarios against the running platform and prints the results as JSON."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from makegood_stack.config import Stack
 from makegood_stack.home import Home
 from rich.console import Console
 
-load = typer.Typer(help="Load scenarios against the running platform.", no_args_is_help=True)
+load = typer.Typer(help="Run load scenarios against the running platform. Results are JSON.", no_args_is_help=True)
 
 
 def _run(work: Coroutine[Any, Any, dict[str, Any]]) -> None:
@@ -29,12 +29,14 @@ def _notes() -> Console:
 
 @load.command()
 def bookings(
-    seconds: Annotated[float, typer.Option(min=1, max=600, metavar="SECONDS", help="How long is measured.")] = 15,
-    concurrency: Annotated[int, typer.Option(min=1, max=1024, metavar="N", help="Clients at once.")] = 128,
-    members: Annotated[int, typer.Option(min=1, max=4096, metavar="N", help="Members who book.")] = 256,
-    providers: Annotated[int, typer.Option(min=1, max=1024, metavar="N", help="Providers who are booked.")] = 64,
+    seconds: Annotated[
+        float, typer.Option(min=1, max=600, metavar="SECONDS", help="Duration of the measurement.")
+    ] = 15,
+    concurrency: Annotated[int, typer.Option(min=1, max=1024, metavar="N", help="Number of concurrent clients.")] = 128,
+    members: Annotated[int, typer.Option(min=1, max=4096, metavar="N", help="Number of members who book.")] = 256,
+    providers: Annotated[int, typer.Option(min=1, max=1024, metavar="N", help="Number of providers with slots.")] = 64,
 ) -> None:
-    """Book as fast as the platform answers; each booking waits for its whole saga (`Prefer: wait`)."""
+    """Book sessions as fast as possible. Each booking waits for its outcome (`Prefer: wait`)."""
     _run(_bookings(seconds, concurrency, max(members, concurrency), providers))
 
 
@@ -50,7 +52,7 @@ async def _bookings(seconds: float, concurrency: int, members: int, providers: i
     stack = Stack.of(Home.find())
     async with Gateway(stack.base_url, stack.home.identity) as gateway, DevelopmentClock.of(stack) as clock:
         now = datetime.fromisoformat(str((await clock.now())["booking"]["now"]))
-        _notes().print(f"making {members} members and {providers} providers")
+        _notes().print(f"creating {members} members and {providers} providers")
         population = await populate(gateway, now, members=members, providers=providers, credits=100_000)
         pids = {name: running.pid for name, running in Supervisor(stack.home).running().items()}
         _notes().print(f"booking with {concurrency} clients for {seconds:g} s")
@@ -66,11 +68,16 @@ async def _bookings(seconds: float, concurrency: int, members: int, providers: i
 
 @load.command()
 def misses(
-    sessions: Annotated[int, typer.Option(min=20, max=20_000, metavar="N", help="Sessions that are missed.")] = 2_000,
-    rate: Annotated[int, typer.Option(min=10, max=1_000, metavar="N", help="Sessions missed a second.")] = 200,
-    burst: Annotated[int, typer.Option(min=1, max=1_000, metavar="N", help="How many of them at one moment.")] = 1,
+    sessions: Annotated[int, typer.Option(min=20, max=20_000, metavar="N", help="Number of missed sessions.")] = 2_000,
+    rate: Annotated[int, typer.Option(min=10, max=1_000, metavar="N", help="Missed sessions per second.")] = 200,
+    burst: Annotated[
+        int, typer.Option(min=1, max=1_000, metavar="N", help="Number of sessions missed at the same moment.")
+    ] = 1,
 ) -> None:
-    """Sessions are missed at a steady rate: how soon are credit and e-mail there? Moves the development clock."""
+    """Have sessions missed at a steady rate, and measure how soon credits return and e-mails go out.
+
+    Moves the development clock.
+    """
     _run(_misses(sessions, rate, burst))
 
 
@@ -86,7 +93,7 @@ async def _misses(sessions: int, rate: int, burst: int) -> dict[str, Any]:
     stack = Stack.of(Home.find())
     async with Gateway(stack.base_url, stack.home.identity) as gateway, DevelopmentClock.of(stack) as clock:
         now = datetime.fromisoformat(str((await clock.now())["booking"]["now"]))
-        _notes().print(f"making {rate} providers, as many members, and {sessions} confirmed sessions")
+        _notes().print(f"creating {rate} providers, {rate} members and {sessions} confirmed sessions")
         population = await populate(gateway, now, members=rate, providers=rate, credits=100_000, mailboxes=True)
         await clock.advance(population.first_day - now - timedelta(minutes=1))
 
@@ -108,7 +115,7 @@ async def _misses(sessions: int, rate: int, burst: int) -> dict[str, Any]:
                 processes=ProcessorTime({**pids, "load": os.getpid()}),
             )
         finally:
-            # The other services' clocks follow, so that all agree again.
+            # Bring the other services' clocks in line again.
             await clock.advance(timedelta(seconds=1))
 
 

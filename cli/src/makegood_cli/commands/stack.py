@@ -19,14 +19,14 @@ _NUMBERED = re.compile(rf"(?:{'|'.join(SERVICES)})-[2-9]")
 
 
 def addresses(stack: Stack) -> list[tuple[str, str]]:
-    """What a person wants to open, with the address."""
+    """The addresses that people want to open."""
     database = stack.database_url("booking")
     return [
         ("gateway", stack.base_url),
         ("API documents", f"{stack.base_url}/docs"),
         ("inbox page", stack.mail_url),
         ("Kafka", stack.bootstrap),
-        # PostgreSQL's password here is no secret: everybody has it in the documentation. Redis' is in .makegood/redis/password.
+        # The development password of PostgreSQL is public; it is in the documentation. Redis's is in .makegood/redis/password.
         (
             "PostgreSQL",
             without_password(database) if stack.logins or "BOOKING_DATABASE_URL" in stack.external else database,
@@ -38,28 +38,32 @@ def addresses(stack: Stack) -> list[tuple[str, str]]:
 def up(
     scale: Annotated[
         list[str] | None,
-        typer.Option(metavar="SERVICE=N", help="Processes of a service, 1 to 9; repeatable; remembered."),
+        typer.Option(
+            metavar="SERVICE=N", help="Run 1 to 9 processes of a service. Repeatable; kept for later commands."
+        ),
     ] = None,
     role: Annotated[
         str | None,
         typer.Option(
             metavar="|".join(ROLES),
-            help="What the services' processes do: serve requests, work on events, or all; remembered.",
+            help="Whether processes serve requests, work on events, or both. Kept for later commands.",
         ),
     ] = None,
-    port_offset: Annotated[int | None, typer.Option(metavar="N", help="Added to every port; remembered.")] = None,
+    port_offset: Annotated[
+        int | None, typer.Option(metavar="N", help="Add N to every port. Kept for later commands.")
+    ] = None,
     only: Annotated[
         list[str] | None,
-        typer.Option(metavar="PART", help=f"Start only this part; repeatable. Parts: {', '.join(PARTS)}."),
+        typer.Option(metavar="PART", help=f"Start only this part. Repeatable. Parts: {', '.join(PARTS)}."),
     ] = None,
 ) -> None:
-    """Start what is not running; data of earlier runs is still there."""
+    """Start everything that is not running. Keeps the data of earlier runs."""
     from makegood_stack import up as starting
 
     output = console()
     unknown = set(only or ()) - set(PARTS)
     if unknown:
-        raise UserError(f"--only {', '.join(sorted(unknown))}: the parts are {', '.join(PARTS)}", exit_code=2)
+        raise UserError(f"--only {', '.join(sorted(unknown))}: choose from {', '.join(PARTS)}", exit_code=2)
     home = Home.find()
     choices = Choices.remembered(home).changed(port_offset, role, scale or [])
     begun = time.monotonic()
@@ -68,25 +72,29 @@ def up(
     for what, where in addresses(stack):
         output.print(f"  {what:<16} {where}")
     if choices.words:
-        output.print(f"as chosen, and remembered for the next `up`: {choices.words}")
+        output.print(f"options, kept for the next `up`: {choices.words}")
     if choices.role != "all":
         undone = "works on events and deadlines" if choices.role == "serve" else "serves requests"
-        output.print(f"[yellow]with --role {choices.role} no process here {undone}; back: makegood up --role all[/]")
+        output.print(
+            f"[yellow]with --role {choices.role}, no process {undone}. To change this: makegood up --role all[/]"
+        )
 
 
 def down() -> None:
-    """Stop everything. Data stays for the next `up`."""
+    """Stop everything. Keeps the data for the next `up`."""
     from makegood_stack import up as starting
 
     starting.down(Home.find(), console())
 
 
 def logs(
-    service: Annotated[str, typer.Argument(metavar="SERVICE", help="A process, as `makegood status` names it.")],
-    follow: Annotated[bool, typer.Option("-f", "--follow", help="Go on with what is written from now.")] = False,
-    lines: Annotated[int, typer.Option("-n", "--lines", min=0, metavar="N", help="How many lines of the end.")] = 100,
+    service: Annotated[str, typer.Argument(metavar="SERVICE", help="A process name from `makegood status`.")],
+    follow: Annotated[bool, typer.Option("-f", "--follow", help="Keep printing new lines.")] = False,
+    lines: Annotated[
+        int, typer.Option("-n", "--lines", min=0, metavar="N", help="Number of lines to show from the end.")
+    ] = 100,
 ) -> None:
-    """Show what a process has written."""
+    """Show the log of a process."""
     from makegood_cli.logfile import copy_end
 
     home = Home.find()
@@ -94,7 +102,7 @@ def logs(
     if service not in written:
         possible = service in PARTS or _NUMBERED.fullmatch(service)
         raise UserError(
-            f"there is no log of {service}; logs: {', '.join(written) or 'none yet'}", exit_code=1 if possible else 2
+            f"{service} has no log. Logs: {', '.join(written) or 'none yet'}", exit_code=1 if possible else 2
         )
     copy_end(home.log(service), lines, sys.stdout.buffer, goes_on=lambda: follow)
 

@@ -1,4 +1,4 @@
-"""`status`: what runs, how it is, and how far behind."""
+"""`status`: shows processes, health, outboxes and consumer lag."""
 
 from __future__ import annotations
 
@@ -53,15 +53,18 @@ def _show(found: Status, output: Console) -> None:
     else:
         output.print("no consumer groups")
     if found.choices:
-        output.print(f"\nas chosen at `up` and remembered: {found.choices}")
+        output.print(f"\noptions from earlier commands: {found.choices}")
     for remark in found.remarks:
         output.print(f"[red]{remark}[/]")
 
 
 def status(
-    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Show each process with its health, outbox age and consumer lag. Exit code 1 if something is not ready."""
+    """Show processes with their health, outbox age and consumer lag.
+
+    Exits with 1 if something is not ready.
+    """
     from makegood_stack.config import Stack
     from makegood_stack.home import Home
     from makegood_stack.inspect import look

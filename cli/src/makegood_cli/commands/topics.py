@@ -1,4 +1,4 @@
-"""`topics`: what they are, what passes on them, and dead letters put back."""
+"""`topics`: lists and describes topics, shows events, and sends dead letters again."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from makegood_stack.tail import Seen
 
 T = TypeVar("T")
-topics = typer.Typer(help="Topics, their contracts, live events, and dead letters put back.", no_args_is_help=True)
+topics = typer.Typer(help="List and describe topics, show events, and send dead letters again.", no_args_is_help=True)
 _COLOURS = {"booking": "cyan", "availability": "green", "credits": "yellow", "notifications": "magenta"}
 
 
@@ -35,21 +35,21 @@ def _stack() -> Stack:
 
 
 def _find(names: list[str]) -> list[Topic]:
-    """The topics of these names, or of names that contain them. Raises UserError for a word that fits none."""
+    """The topics with these names or with names that contain them. Raises UserError if there is none."""
     from makegood_contracts.topics import TOPICS
 
     found = []
     for name in names:
         fitting = [t for t in TOPICS if t.name == name] or [t for t in TOPICS if name in t.name]
         if not fitting:
-            raise UserError(f"there is no topic {name}; makegood topics list names them", exit_code=2)
+            raise UserError(f"unknown topic {name}. List the topics with: makegood topics list", exit_code=2)
         found += [t for t in fitting if t not in found]
     return found
 
 
 @topics.command("list")
-def list_topics(as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False) -> None:
-    """List the topics with owner, key and what they carry."""
+def list_topics(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
+    """List the topics with their owner, key and content."""
     from makegood_contracts.topics import TOPICS
 
     if as_json:
@@ -65,8 +65,8 @@ def list_topics(as_json: Annotated[bool, typer.Option("--json", help="For progra
 
 
 @topics.command()
-def describe(topic: Annotated[str, typer.Argument(metavar="TOPIC", help="The name, or a part of it.")]) -> None:
-    """Show a topic's contract: its events and their fields, and what stands in it now."""
+def describe(topic: Annotated[str, typer.Argument(metavar="TOPIC", help="The topic's name or a part of it.")]) -> None:
+    """Show a topic's event types and number of events."""
     import msgspec
     from makegood_contracts.events import EVENT_TYPES
     from makegood_stack.topic_state import partition_ends
@@ -78,10 +78,12 @@ def describe(topic: Annotated[str, typer.Argument(metavar="TOPIC", help="The nam
         output.print(f"  owner {found.owner}, key {found.key}, {found.partitions} partitions")
         ends = asyncio.run(partition_ends(stack.kafka, stack.topic_prefix() + found.name))
         if ends is None:
-            output.print("  the broker does not answer, or the topic is not made yet: makegood up")
+            output.print(
+                "  The broker does not answer, or the topic does not exist yet. Start the platform with: makegood up"
+            )
         else:
             held = sum(end - start for start, end in ends.values())
-            output.print(f"  {held} events are in it, in {len(ends)} partitions")
+            output.print(f"  {held} events in {len(ends)} partitions")
         for kind in sorted((k for k in EVENT_TYPES.values() if k.topic == found), key=lambda k: k.type):
             output.print(f"  [{_COLOURS[found.owner]}]{kind.type}[/]")
             fields = ", ".join(f.name if f.required else f"{f.name}?" for f in msgspec.structs.fields(kind))
@@ -92,19 +94,19 @@ def describe(topic: Annotated[str, typer.Argument(metavar="TOPIC", help="The nam
 @topics.command()
 def tail(
     names: Annotated[
-        list[str] | None, typer.Argument(metavar="TOPIC", help="Topics, or parts of their names; all if none.")
+        list[str] | None, typer.Argument(metavar="TOPIC", help="Topic names or parts of them. Default: all topics.")
     ] = None,
     key: Annotated[str | None, typer.Option(metavar="KEY", help="Only events with this key.")] = None,
-    correlation: Annotated[str | None, typer.Option(metavar="ID", help="Only events of this story.")] = None,
-    from_beginning: Annotated[bool, typer.Option("--from-beginning", help="All that is there first.")] = False,
-    until_end: Annotated[bool, typer.Option("--until-end", help="Stop where the topics end now.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line, with the payload.")] = False,
-    payload: Annotated[bool, typer.Option("--payload", help="Show the payload too.")] = False,
+    correlation: Annotated[str | None, typer.Option(metavar="ID", help="Only events with this correlation id.")] = None,
+    from_beginning: Annotated[bool, typer.Option("--from-beginning", help="Start with the oldest events.")] = False,
+    until_end: Annotated[bool, typer.Option("--until-end", help="Show the existing events, then stop.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object per line, with the payload.")] = False,
+    payload: Annotated[bool, typer.Option("--payload", help="Also show the payload.")] = False,
     verify: Annotated[
-        bool, typer.Option("--verify", help="Show whether the topic's owner signed it, by the keys at EVENT_KEYS_URL.")
+        bool, typer.Option("--verify", help="Check each event's signature with the keys at EVENT_KEYS_URL.")
     ] = False,
 ) -> None:
-    """Show events as they pass, until Ctrl-C."""
+    """Show events as they are published, until Ctrl-C."""
     from makegood_contracts.topics import TOPICS
     from makegood_stack.event_verifier import verifier_of
     from makegood_stack.tail import Tail
@@ -150,7 +152,7 @@ def _show(event: Seen, output: Console, payload: bool) -> None:
     colour = _COLOURS.get(event.topic.split(".")[0], "white")
     output.print(
         f"{moment}  [{colour}]{event.topic:<30}[/] [bold]{escape(event.fact):<20}[/] key {escape(event.key)}  "
-        f"[dim]{human(event.latency)} · id {escape(event.id)} · story {escape(event.correlation_id)}[/]"
+        f"[dim]{human(event.latency)} · id {escape(event.id)} · correlation {escape(event.correlation_id)}[/]"
     )
     if event.signature is not None:
         colour = "green" if event.signature == "genuine" else "red"
@@ -163,35 +165,39 @@ def _show(event: Seen, output: Console, payload: bool) -> None:
 
 @topics.command()
 def redrive(
-    service: Annotated[str, typer.Argument(metavar="SERVICE", help="Whose dead letters.")],
+    service: Annotated[str, typer.Argument(metavar="SERVICE", help="The service that failed to process the events.")],
     ids: Annotated[
-        list[str] | None, typer.Option("--id", metavar="ID", help="Only the event of this id; repeatable.")
+        list[str] | None, typer.Option("--id", metavar="ID", help="Only the event with this id. Repeatable.")
     ] = None,
     reason: Annotated[
-        str | None, typer.Option(metavar="WORD", help="Only events that died of this, as `ValueError`.")
+        str | None,
+        typer.Option(metavar="WORD", help="Only events that failed for this reason, for example `ValueError`."),
     ] = None,
 ) -> None:
-    """Put dead letters back on the topics they came from, once what they failed at is mended.
+    """Send dead letters to their topics again.
 
-    Without --id and --reason all of the service's. The letters stay; putting one back twice has one effect.
+    Do this after you have fixed the cause.
+
+    Without --id and --reason, sends all dead letters of the service. They stay in the dead letter topic. Sending one twice
+    has no further effect.
     """
     from makegood_chassis.messaging.redrive import DeadLetter
-    from makegood_chassis.messaging.redrive import redrive as put_back
+    from makegood_chassis.messaging.redrive import redrive as send_again
     from makegood_contracts.topics import Service, dead_letters
     from makegood_stack.ports import SERVICES
     from makegood_stack.topic_state import existing_topics
 
     if service not in SERVICES:
-        raise UserError(f"there is no service {service}: say one of {', '.join(SERVICES)}", exit_code=2)
+        raise UserError(f"unknown service {service}. Choose one of {', '.join(SERVICES)}", exit_code=2)
     owner = cast("Service", service)
     stack = _stack()
 
     async def work() -> list[DeadLetter]:
         topic = stack.topic_prefix() + dead_letters(owner).name
         if not await existing_topics(stack.kafka, [topic]):
-            raise UserError(f"there is no topic {topic} yet; makegood up makes it")
+            raise UserError(f"topic {topic} does not exist yet. Create it with: makegood up")
         wanted = set(ids) if ids else None
-        return await put_back(stack.kafka, owner, prefix=stack.topic_prefix(), ids=wanted, reason=reason)
+        return await send_again(stack.kafka, owner, prefix=stack.topic_prefix(), ids=wanted, reason=reason)
 
     letters = _ask_broker(stack, work())
     output = console()
@@ -199,9 +205,9 @@ def redrive(
         key = letter.key.decode(errors="replace")
         _line(output, f"{letter.topic:<30} {letter.event_type} key {key} · id {letter.event_id} · {letter.reason}")
     count = len(letters)
-    output.print(f"{count} dead {'letter' if count == 1 else 'letters'} of {service} put back")
+    output.print(f"{count} dead {'letter' if count == 1 else 'letters'} of {service} sent again")
     if missing := sorted(set(ids or ()) - {letter.event_id for letter in letters}):
-        raise UserError(f"no dead letter of {service} fits --id {', '.join(missing)}")
+        raise UserError(f"{service} has no dead letter with --id {', '.join(missing)}")
 
 
 def _line(output: Console, text: str) -> None:
@@ -209,13 +215,13 @@ def _line(output: Console, text: str) -> None:
 
 
 def _ask_broker(stack: Stack, work: Coroutine[Any, Any, T]) -> T:
-    """The work's result. Raises UserError where the broker does not answer."""
+    """Runs `work`. Raises UserError if the broker does not answer."""
     from aiokafka.errors import KafkaError
 
     try:
         return asyncio.run(work)
     except (KafkaError, OSError, TimeoutError) as error:
-        raise UserError(f"Kafka at {stack.kafka} does not answer ({error}); is it up? makegood up") from error
+        raise UserError(f"Kafka at {stack.kafka} does not answer ({error}). Start it with: makegood up") from error
 
 
 def register(app: typer.Typer) -> None:

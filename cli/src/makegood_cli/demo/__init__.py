@@ -1,1 +1,1 @@
-"""`makegood demo`: a story walked through the gateway, with the events shown as they pass on the topics."""
+"""The stories of `makegood demo`: requests through the gateway, with the events that they cause."""

@@ -1,4 +1,4 @@
-"""The story "I have to cancel late": refused with the policy, accepted, forfeited; and what is different for the provider."""
+"""The story "I have to cancel late": a late cancellation costs the member the credit, but not if the provider cancels."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from makegood_cli.demo.stage import MEMBER_ZONE, Company, Stage, company
 
 TITLE = "I have to cancel late"
 _TOLD = ["MessageDelivered"] * 2
-"""By e-mail and in the room's chat."""
+"""One e-mail and one chat message."""
 
 
 async def play(stage: Stage) -> None:
@@ -26,14 +26,14 @@ async def play(stage: Stage) -> None:
         second = await cast.book(next(slot["starts_at"] for slot in slots if _a_day_later(slot, slots[0])))
         await cast.confirm(second)
 
-        screen.chapter("Until when can they cancel without loss? The session says so itself")
+        screen.chapter("The member checks until when cancelling is free")
         path = f"/v1/sessions/{first['id']}"
         policy = await member.get(f"{path}/policy")
         free_until = local(policy["free_until"], MEMBER_ZONE)
         screen.request("member", "GET", f"{path}/policy", f"free until {free_until}")
         screen.said(policy["text"])
 
-        screen.chapter("A day and a half before the start something comes up. The member wants to cancel")
+        screen.chapter("36 hours before the start, the member wants to cancel. That is too late to cancel for free")
         starts_at = datetime.fromisoformat(first["starts_at"])
         await cast.time_passes(starts_at - timedelta(hours=36))
         try:
@@ -45,19 +45,21 @@ async def play(stage: Stage) -> None:
             applies = refusal.problem["policy"]
             screen.said(f"policy  free until {local(applies['free_until'], MEMBER_ZONE)}, forfeits now: yes")
         else:
-            raise UserError("a late cancellation went through that nobody had accepted the loss of")
+            raise UserError("a late cancellation was accepted without accept_forfeit")
         unchanged = await member.get(path)
         screen.request(
-            "member", "GET", path, f"{unchanged['status']}, credit {unchanged['credit']['state']}: as it was"
+            "member", "GET", path, f"{unchanged['status']}, credit {unchanged['credit']['state']}: unchanged"
         )
 
-        screen.chapter("They read it, and accept: the session is off, the credit is lost, the slot is free for others")
+        screen.chapter(
+            "The member accepts. The session is cancelled, the credit is forfeited, and the slot is free for others"
+        )
         body = {"accept_forfeit": True, "remark": "I have to travel."}
         answer = await member.post(f"{path}/cancel", body, wait=15)
         said = f"{answer.status} {answer['status']}, credit {answer['credit']['state']}"
         screen.request("member", "POST", f"{path}/cancel  accept_forfeit", said)
         screen.events(await ticker.until("SessionCancelled", "SlotReleased", "CreditForfeited", *_TOLD))
-        screen.said("The remark is for the provider to read. It is in none of these events.")
+        screen.said("The remark is for the provider only. None of these events contains it in plain text.")
         open_again = any(slot["starts_at"] == first["starts_at"] for slot in await cast.slots(timedelta(hours=3)))
         screen.said(f"{local(starts_at, MEMBER_ZONE)} is {'offered again' if open_again else 'NOT offered again'}")
         await cast.show_credits()
@@ -67,7 +69,9 @@ async def play(stage: Stage) -> None:
 
 
 async def _the_other_way_round(cast: Company, session_id: str) -> None:
-    cast.screen.chapter("The provider cancels the second session, later still: nobody but the provider loses anything")
+    cast.screen.chapter(
+        "The provider cancels the second session, with even less notice. The member gets the credit back"
+    )
     path = f"/v1/sessions/{session_id}"
     answer = await cast.provider.post(f"{path}/cancel", {}, wait=15)
     said = f"{answer.status} {answer['status']}, credit {answer['credit']['state']}"

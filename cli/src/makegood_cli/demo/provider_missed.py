@@ -1,4 +1,4 @@
-"""The story "the provider missed my session": booked, confirmed, missed, made good, rebooked."""
+"""The story "The provider missed my session": booked, confirmed, missed, made good and rebooked."""
 
 from __future__ import annotations
 
@@ -26,21 +26,21 @@ async def play(stage: Stage) -> None:
         screen.said(policy["text"])
         await cast.show_credits()
 
-        screen.chapter("The member books: one slot and one credit are set aside, or neither")
+        screen.chapter("The member books. One slot and one credit are held, or neither")
         session = await cast.book(slots[0]["starts_at"])
         path = f"/v1/sessions/{session['id']}"
 
-        screen.chapter("The provider confirms; an e-mail with a calendar invitation arrives")
+        screen.chapter("The provider confirms. The member gets an e-mail with a calendar invitation")
         await cast.confirm(session)
 
         # -- the day
-        screen.chapter("The day comes: five minutes before the start the member joins, alone")
+        screen.chapter("Five minutes before the start, the member joins. The provider does not")
         await cast.time_passes(starts_at - timedelta(minutes=5))
         joined = await member.post(f"{path}/join")
         screen.request("member", "POST", f"{path}/join", f"{joined.status}  {joined['join_url'].partition('#')[0]}")
         screen.events(await ticker.until("SessionJoined"))
 
-        screen.chapter("Ten minutes past the start the provider has not come. Nobody asks for anything")
+        screen.chapter("Ten minutes after the start, the provider has not come. The platform makes it good by itself")
         await cast.time_passes(starts_at + timedelta(minutes=10))
         mail = await cast.mailbox.wait_for(MISSED)
         screen.events(await ticker.until("ProviderMissed", "CreditReturned", "SlotReleased", *["MessageDelivered"] * 3))
@@ -51,7 +51,7 @@ async def play(stage: Stage) -> None:
         await cast.show_chat()
 
         # -- rebook
-        screen.chapter("The member rebooks at once: same room, length and modality")
+        screen.chapter("The member rebooks at once, with the same room, length and modality")
         again = await cast.slots(timedelta(days=1))
         await cast.book(again[0]["starts_at"])
         await cast.show_statement()

@@ -1,4 +1,4 @@
-"""How a story looks on the terminal."""
+"""Prints a story on the terminal."""
 
 from __future__ import annotations
 
@@ -42,26 +42,26 @@ class Screen:
         self.console.print(f"   [dim]{escape(who):<9}[/] {method} {escape(path)}  [bold]→ {escape(answer)}[/]")
 
     def refused(self, who: str, method: str, path: str, refusal: Refused) -> None:
-        """A request that was answered with a problem, in its own words."""
+        """Prints a request that was refused, with the problem's own text."""
         said = f"{refusal.status} {refusal.problem.get('type', refusal.slug)}"
         self.console.print(f"   [dim]{escape(who):<9}[/] {method} {escape(path)}  [bold red]→ {escape(said)}[/]")
         self.said(str(refusal.problem.get("detail") or refusal.problem.get("title", "")))
 
     def reason(self, reason: dict[str, Any]) -> None:
-        """Why something cannot be, and what helps."""
+        """Prints a reason for a refusal, with its remedy."""
         remedy = reason["remedy"]
         self.console.print(f"   ✗ [bold]{escape(reason['code'])}[/]  {escape(reason['detail'])}")
         self.console.print(
-            f"     what helps: [bold green]{remedy['action']}[/]  [dim]{escape(remedy.get('href') or '')}[/]"
+            f"     remedy: [bold green]{remedy['action']}[/]  [dim]{escape(remedy.get('href') or '')}[/]"
         )
 
     def mail(self, mail: dict[str, Any]) -> None:
-        """An e-mail that came."""
+        """Prints an e-mail that was received."""
         files = ", ".join(attachment["FileName"] for attachment in mail["Attachments"])
         self.said(f"✉  {mail['Subject']}" + (f"  (attached: {files})" if files else ""))
 
     def events(self, seen: Iterable[Passed]) -> None:
-        """One line an event: topic, name, key, latency. Nothing is cut off, however narrow the terminal."""
+        """Prints one line per event: topic, name, key and latency. Lines are not truncated on a narrow terminal."""
         rows = list(seen)
         topics, names = (max((len(text) for text in texts), default=0) for texts in _columns(rows))
         for item in rows:
@@ -87,7 +87,7 @@ def _short(key: str) -> str:
 
 
 def local(instant: str | datetime, zone: str) -> str:
-    """An instant as a person in `zone` reads it."""
+    """Formats an instant in the time zone `zone`."""
     moment = datetime.fromisoformat(instant) if isinstance(instant, str) else instant
     return f"{moment.astimezone(ZoneInfo(zone)):%a %d %b %Y %H:%M} ({zone})"
 

@@ -1,4 +1,4 @@
-"""What every story of the demo begins with: a member, a provider, a plan, a schedule and a room, and eyes on the topics."""
+"""The start of every demo story: a member with a plan, a provider with a schedule, a room, and a reader of the topics."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ SCHEDULE: dict[str, Any] = {
 
 @dataclass(frozen=True)
 class Stage:
-    """What a story is played on. `clock_now` and `advance_to` are the development clock."""
+    """What a story needs to run. `clock_now` and `advance_to` use the development clock."""
 
     gateway: Gateway
     bootstrap: Brokers
@@ -49,12 +49,12 @@ class Stage:
     clock_now: Callable[[], Awaitable[datetime]]
     advance_to: Callable[[datetime], Awaitable[None]]
     first_booking: Callable[[], None]
-    """Called when the first booking stands, for whoever takes the time."""
+    """Called after the first booking, to measure the time."""
 
 
 @dataclass
 class Company:
-    """Who plays. The methods do what several stories do, and show it."""
+    """The people in a story. The methods are steps that several stories share; they print what they do."""
 
     stage: Stage
     member: Person
@@ -69,14 +69,14 @@ class Company:
         return self.stage.screen
 
     async def enrol(self, plan: str, **more: Any) -> None:
-        """Puts the member on a plan from today."""
+        """Enrols the member in a plan from today."""
         path = f"/v1/members/{self.member.subject}/enrolment"
         body = {"plan_id": plan, "starts_on": f"{await self.stage.clock_now():%Y-%m-%d}", **more}
         answer = await self.support.put(path, body)
         self.screen.request("support", "PUT", path, f"{answer.status}  {plan}")
 
     async def slots(self, notice: timedelta) -> list[dict[str, Any]]:
-        """What the provider offers in the week that begins `notice` from now."""
+        """The provider's slots in the week that starts `notice` from now."""
         path, after = f"/v1/providers/{self.provider.subject}/slots", (await self.stage.clock_now()) + notice
         slots = await self.member.get(
             path,
@@ -91,15 +91,15 @@ class Company:
         return list(slots["items"])
 
     async def book(self, starts_at: str, *, quietly: bool = False) -> Answer:
-        """A booking by the member, with the events that decide it unless `quietly`."""
-        wish = {
+        """Books as the member, and prints the events unless `quietly`."""
+        body = {
             "room_id": self.room_id,
             "starts_at": starts_at,
             "length_minutes": 30,
             "modality": "video",
             "time_zone": MEMBER_ZONE,
         }
-        session = await self.member.post("/v1/sessions", wish, wait=15)
+        session = await self.member.post("/v1/sessions", body, wait=15)
         self.stage.first_booking()
         self.screen.request(
             "member",
@@ -114,7 +114,7 @@ class Company:
         return session
 
     async def confirm(self, session: Answer) -> None:
-        """The provider says yes, and the member has it in their inbox."""
+        """Confirms as the provider, and waits for the member's e-mail."""
         path = f"/v1/sessions/{session['id']}/confirm"
         answer = await self.provider.post(path)
         self.screen.request("provider", "POST", path, f"{answer.status} {answer['status']}")
@@ -123,7 +123,7 @@ class Company:
         self.screen.mail(mail)
 
     async def once(self, look: Callable[[], Awaitable[T]], good: Callable[[T], bool]) -> T:
-        """What `look` answers as soon as it is `good`. Raises UserError with the last answer if it never is."""
+        """Repeats `look` until its result is `good`. Raises UserError with the last result after 20 s."""
         seen: T | None = None
         try:
             async with asyncio.timeout(20):
@@ -133,10 +133,10 @@ class Company:
                         return seen
                     await asyncio.sleep(0.1)
         except TimeoutError:
-            raise UserError(f"not as it should be after 20 s: {seen}") from None
+            raise UserError(f"not the expected state after 20 s: {seen}") from None
 
     async def time_passes(self, moment: datetime) -> None:
-        """Moves the clock."""
+        """Moves the development clock."""
         await self.stage.advance_to(moment)
         self.screen.said(f"clock  {local(moment, MEMBER_ZONE)}")
 
@@ -145,7 +145,7 @@ class Company:
         self.screen.request("member", "GET", path, credit_line((await self.member.get(path)).body))
 
     async def show_chat(self) -> None:
-        """The room's chat, oldest first."""
+        """Prints the room's chat, oldest first."""
         messages = await self.member.get(f"/v1/rooms/{self.room_id}/messages")
         for message in reversed(messages["items"]):
             self.screen.said(f"💬 {message['text']}")
@@ -169,7 +169,7 @@ def _about(ids: set[str]) -> Callable[[Received[Any]], bool]:
 
 @asynccontextmanager
 async def company(stage: Stage) -> AsyncIterator[Company]:
-    """People of their own for each telling, so that a story can be played again and again. Plays the first chapter."""
+    """Sets up new people, so that a story can be played again and again. Plays the first chapter."""
     run = uuid.uuid4().hex[:6]
     member = stage.gateway.person("member", f"member-{run}")
     provider = stage.gateway.person("provider", f"provider-{run}")
@@ -186,7 +186,9 @@ async def company(stage: Stage) -> AsyncIterator[Company]:
 
 async def _open(cast: Company) -> None:
     screen, member, provider = cast.screen, cast.member, cast.provider
-    screen.chapter("A provider publishes a schedule; a member is on a plan with credits; they share a room")
+    screen.chapter(
+        "A provider publishes a schedule, a member is enrolled in a plan with credits, and they share a room"
+    )
     for person, name, zone in ((member, "Robin", MEMBER_ZONE), (provider, "Dr. Lee", PROVIDER_ZONE)):
         contact = {"name": name, "email": f"{person.subject}@example.com", "time_zone": zone}
         await person.put(f"/v1/people/{person.subject}/contact", contact)

@@ -1,4 +1,4 @@
-"""The stories that the demo can tell, by the names that the command line knows them by."""
+"""The demo's stories, by their names on the command line."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ STORIES: dict[str, tuple[str, Story]] = {
     "late-cancellation": (late_cancellation.TITLE, late_cancellation.play),
     "why-cant-i-book": (why_cant_i_book.TITLE, why_cant_i_book.play),
 }
-"""Name → title and story."""
+"""Title and story by name."""
 
-SUBTITLE = "Through the gateway, as a client app would. Below each step: the events, read from Kafka."
+SUBTITLE = "All requests go through the gateway, as from a client app. Below each step are the events, read from Kafka."
 
 
 async def tell(name: str, stage: Stage) -> None:

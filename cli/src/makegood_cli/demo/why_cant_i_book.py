@@ -1,4 +1,4 @@
-"""The story "why can't I book?": one obstacle after the other, what the answer says helps, and that it does."""
+"""The story "Why can't I book?": one obstacle after another, each solved with the remedy that the answer names."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ async def play(stage: Stage) -> None:
     """Plays the story."""
     async with company(stage) as cast:
         screen, member = cast.screen, cast.member
-        screen.chapter("Nothing is in the way: the answer names the next slots, and the first of them can be booked")
+        screen.chapter("The member can book. The answer lists the next slots, and the member books the first")
         found = await _ask(cast)
         await cast.book(found["next_slots"][0]["starts_at"])
 
-        screen.chapter("All credits of the month are set aside")
+        screen.chapter("All credits of the month are held")
         for slot in await _one_a_day(cast, 3):
             await cast.book(slot, quietly=True)
         found = await _ask(cast, "no-session-credits")
         await _refused(cast)
         screen.said(
-            "What helps depends on the plan: this one sells single credits. An EAP would have pointed elsewhere."
+            "The remedy depends on the plan. This plan sells single credits; an EAP plan would name another remedy."
         )
         await _buy(cast)
         await _ask(cast)
@@ -41,27 +41,27 @@ async def play(stage: Stage) -> None:
         await _do(cast, found, "room-closed")
         screen.events(await cast.ticker.until("RoomClosed", "RoomRestarted"))
 
-        screen.chapter("The provider offers sessions of another length than the plan includes")
+        screen.chapter("The provider only offers sessions of a length that the plan does not include")
         path = f"/v1/providers/{cast.provider.subject}/schedule"
         other = SCHEDULE | {"session_types": [{"length_minutes": 50, "modalities": ["video"]}]}
         answer = await cast.provider.put(path, other)
-        screen.request("provider", "PUT", path, f"{answer.status}  sessions of 50 minutes alone")
+        screen.request("provider", "PUT", path, f"{answer.status}  sessions of 50 minutes only")
         found = await _ask(cast, "provider-unavailable")
         await _write(cast, found["reasons"][0]["remedy"]["href"])
         answer = await cast.provider.put(path, SCHEDULE)
         screen.request("provider", "PUT", path, f"{answer.status}  sessions of 30 minutes again")
         await _ask(cast)
 
-        screen.chapter("The coverage ends, and the member stays away for two months")
+        screen.chapter("The member's coverage ends, and they are inactive for two months")
         today = await stage.clock_now()
         await cast.enrol("out-of-pocket-4", ends_on=f"{today + timedelta(days=2):%Y-%m-%d}")
-        # What nobody confirmed ends first: the credits that come back are good for thirty days, coverage or not (MISS-4).
+        # The unconfirmed sessions expire first. Their credits stay valid for thirty days, even without coverage (MISS-4).
         await cast.time_passes(today + timedelta(days=10))
         await cast.time_passes(today + timedelta(days=60))
         found = await _ask(cast, "room-inactive", "coverage-ended")
-        screen.said("Every reason at once, each with what helps: nobody mends one thing only to be told of the next.")
+        screen.said("The answer lists all reasons at once, each with its remedy.")
 
-        screen.chapter("They mend both, and book")
+        screen.chapter("The member solves both problems and books")
         await _do(cast, found, "room-inactive")
         await cast.enrol("out-of-pocket-4")
         found = await _ask(cast)
@@ -70,7 +70,7 @@ async def play(stage: Stage) -> None:
 
 
 async def _ask(cast: Company, *wanted: str) -> dict[str, Any]:
-    """Asks until the answer names just these reasons: it is made of what booking hears of others, a moment later."""
+    """Asks until the answer has exactly these reasons. Booking learns of changes in other services with a short delay."""
     path = f"/v1/rooms/{cast.room_id}/bookability"
 
     async def look() -> dict[str, Any]:
@@ -81,12 +81,12 @@ async def _ask(cast: Company, *wanted: str) -> dict[str, Any]:
     for reason in found["reasons"]:
         cast.screen.reason(reason)
     if found["next_slots"]:
-        cast.screen.said(f"the next slots: {', '.join(slot['local_start'] for slot in found['next_slots'])}")
+        cast.screen.said(f"next slots: {', '.join(slot['local_start'] for slot in found['next_slots'])}")
     return found
 
 
 async def _one_a_day(cast: Company, days: int) -> list[str]:
-    """A start on each of so many days, from tomorrow's tomorrow on."""
+    """One start on each of the next days that have slots."""
     starts: dict[str, str] = {}
     for slot in await cast.slots(timedelta(days=3)):
         starts.setdefault(slot["starts_at"][:10], slot["starts_at"])
@@ -94,7 +94,7 @@ async def _one_a_day(cast: Company, days: int) -> list[str]:
 
 
 async def _refused(cast: Company) -> None:
-    """Booking itself says the same."""
+    """Tries to book, which is refused for the same reason."""
     slots = await cast.slots(timedelta(days=3))
     try:
         await cast.book(slots[-1]["starts_at"])
@@ -102,11 +102,11 @@ async def _refused(cast: Company) -> None:
         cast.screen.refused("member", "POST", "/v1/sessions", refusal)
         await cast.ticker.until("SessionRejected", "SlotReleased")
     else:
-        raise UserError("a session was booked that bookability says cannot be")
+        raise UserError("a session was booked although bookability refused it")
 
 
 async def _buy(cast: Company) -> None:
-    """One credit, paid on the page of the development payment provider, which tells credits by a signed web-hook."""
+    """Buys one credit, paid on the page of the development payment provider, which confirms it with a signed webhook."""
     bought = await cast.member.post("/v1/purchases", {"quantity": 1})
     price = money_text(bought["amount"]["amount_minor"], bought["amount"]["currency"])
     cast.screen.request("member", "POST", "/v1/purchases", f"{bought.status} {bought['status']}, {price}")
@@ -119,7 +119,7 @@ async def _buy(cast: Company) -> None:
 
 
 async def _write(cast: Company, href: str) -> None:
-    """The ready message; the chat opens again a moment after the room, when notifications has heard of it."""
+    """Sends the prepared message. The chat reopens shortly after the room, when notifications has learned of it."""
 
     async def write() -> Answer | None:
         try:
@@ -131,12 +131,12 @@ async def _write(cast: Company, href: str) -> None:
 
     message = await cast.once(write, lambda answer: answer is not None)
     assert message is not None
-    cast.screen.request("member", "POST", href, f"{message.status}, the ready message in the room's chat")
+    cast.screen.request("member", "POST", href, f"{message.status}, the prepared message in the room's chat")
     cast.screen.said(f"💬 {message['text']}")
 
 
 async def _do(cast: Company, found: dict[str, Any], code: str) -> None:
-    """Does what the answer says helps, where it says."""
+    """Applies the remedy that the answer names."""
     href = next(reason["remedy"]["href"] for reason in found["reasons"] if reason["code"] == code)
     answer = await cast.member.post(href)
     cast.screen.request("member", "POST", href, f"{answer.status} {answer['status']}")

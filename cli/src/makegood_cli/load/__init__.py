@@ -1,1 +1,1 @@
-"""Load scenarios: `makegood load`. Bounded in time and number; what they print is what the published figures come from."""
+"""The scenarios of `makegood load`. The published figures come from their output."""

@@ -1,6 +1,7 @@
-"""`makegood load bookings`: members book through the gateway and wait for the outcome of the whole saga.
+"""`makegood load bookings`: members book through the gateway and wait for the outcome.
 
-Request → session row → topic → slot hold and credit hold → topics → reserved → topic-driven wake-up → 201. Only a 201 counts.
+Each booking is a request → session row → topic → slot hold and credit hold → topics → reserved → wake-up → 201. Only a 201
+counts.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ _encode = msgspec.json.Encoder().encode
 
 
 class _Clients:
-    """Clients that book one after another, each for several members in turn."""
+    """Concurrent clients. Each books one session after another, for several members in turn."""
 
     def __init__(self, host: str, port: int, population: Population) -> None:
         self.host, self.port, self.population = host, port, population
@@ -53,7 +54,7 @@ class _Clients:
         number = self.turns[member.subject]
         self.turns[member.subject] += 1
         if number >= member.turns:
-            raise RuntimeError("the run used up its slots; make it shorter")
+            raise RuntimeError("the run has used all slots; make it shorter")
         request = head(
             "POST",
             "/v1/sessions",
@@ -74,7 +75,7 @@ class _Clients:
 
 
 def booking(member: LoadMember, number: int, first_day: datetime) -> bytes:
-    """The body of the member's `number`-th booking."""
+    """The body of a member's booking number `number`."""
     return _encode(
         {
             "room_id": member.room_id,
@@ -96,7 +97,8 @@ async def measure(
     warm_up: float = 3.0,
     processes: ProcessorTime | None = None,
 ) -> dict[str, Any]:
-    """Bookings a second (201 answers only), their latencies, refusals by status (0: connection broken), cores by process."""
+    """Measures bookings per second (201 only), latencies, other answers by status (0: connection lost) and cores per
+    process."""
     clients = _Clients(host, port, population)
     await clients.run(concurrency, warm_up)
     clients.measuring = True

@@ -1,6 +1,6 @@
-"""A lean HTTP/1.1 connection: the load shares the machine with what it measures, so it must cost little.
+"""A cheap HTTP/1.1 connection, because the load shares the machine with the platform it measures.
 
-httptools (the parser that uvicorn uses) reads the answers; one request at a time on a connection, as a client app's pool does.
+It parses answers with httptools, like uvicorn, and has one request in flight at a time, like a client app's pool.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import httptools
 
 
 class Connection(asyncio.Protocol):
-    """One keep-alive connection to the gateway."""
+    """A keep-alive connection to the gateway."""
 
     def __init__(self) -> None:
         self._transport: asyncio.Transport | None = None
@@ -22,7 +22,7 @@ class Connection(asyncio.Protocol):
 
     @classmethod
     async def open(cls, host: str, port: int) -> Connection:
-        """Raises OSError where nobody listens."""
+        """Connects. Raises OSError if nothing listens there."""
         _, connection = await asyncio.get_running_loop().create_connection(cls, host, port)
         return connection
 
@@ -58,9 +58,9 @@ class Connection(asyncio.Protocol):
             self._transport.close()
 
     async def request(self, head: bytes, body: bytes = b"") -> tuple[int, bytes]:
-        """Sends a request whose `head` lacks only the length of the body; answers status and body.
+        """Sends a request and returns status and body. `head` is complete except for Content-Length.
 
-        Raises OSError if the connection breaks first.
+        Raises OSError if the connection breaks.
         """
         if self._transport is None:
             raise ConnectionResetError("the connection is closed")
@@ -72,7 +72,7 @@ class Connection(asyncio.Protocol):
 
 
 def head(method: str, path: str, host: str, token: str, *extra: tuple[str, str]) -> bytes:
-    """A request head up to, and without, its Content-Length."""
+    """A request head without Content-Length and the final empty line."""
     lines = [f"{method} {path} HTTP/1.1", f"Host: {host}", f"Authorization: Bearer {token}"]
     lines += ["Content-Type: application/json", *(f"{name}: {value}" for name, value in extra)]
     return ("\r\n".join(lines) + "\r\n").encode()

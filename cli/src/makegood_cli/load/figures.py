@@ -1,4 +1,4 @@
-"""Figures of a run: rates, percentiles, and where the processor time went."""
+"""Figures of a run: percentiles and processor time."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import psutil
 
 
 def percentile(values: Sequence[float], share: float) -> float:
-    """The value below which `share` (0 to 1) of the values lie; NaN of none."""
+    """The value below which the share (0 to 1) of the values lies; NaN if there are no values."""
     if not values:
         return float("nan")
     ordered = sorted(values)
@@ -18,7 +18,7 @@ def percentile(values: Sequence[float], share: float) -> float:
 
 
 def milliseconds(seconds: Sequence[float]) -> dict[str, float]:
-    """p50, p95, p99 and the greatest, in milliseconds."""
+    """p50, p95, p99 and maximum, in milliseconds."""
     return {
         name: round(percentile(seconds, share) * 1000, 1)
         for name, share in (("p50", 0.5), ("p95", 0.95), ("p99", 0.99), ("max", 1.0))
@@ -27,7 +27,7 @@ def milliseconds(seconds: Sequence[float]) -> dict[str, float]:
 
 @dataclass
 class ProcessorTime:
-    """Processor seconds of each process of the stack, children included, between `start` and `stop`."""
+    """Measures the processor time of processes, including children, between `start` and `stop`."""
 
     pids: Mapping[str, int]
     _before: dict[str, float] = field(default_factory=dict)
@@ -38,14 +38,14 @@ class ProcessorTime:
         self._began = time.monotonic()
 
     def stop(self) -> dict[str, float]:
-        """Cores used on average, by process, the busiest first."""
+        """The average number of cores used by each process, the busiest first."""
         elapsed = time.monotonic() - self._began
         used = {name: (_spent(pid) - self._before.get(name, 0.0)) / elapsed for name, pid in self.pids.items()}
         return {name: round(cores, 2) for name, cores in sorted(used.items(), key=lambda pair: -pair[1])}
 
 
 def _spent(pid: int) -> float:
-    """User and system seconds of a process and its children; 0 for one that has gone."""
+    """User and system seconds of a process and its children; 0 if the process has exited."""
     try:
         process = psutil.Process(pid)
         family = [process, *process.children(recursive=True)]

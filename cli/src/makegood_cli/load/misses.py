@@ -1,12 +1,13 @@
-"""`makegood load misses`: providers miss sessions at a steady rate; how soon is everything made good?
+"""`makegood load misses`: providers miss sessions at a steady rate, to measure how soon everything is made good.
 
-As many providers as sessions are missed a second book a session each hour, each a little later than the one before. Once a
-second booking's development clock moves to the next hour's deadlines, which then come due one after the other as time passes:
-each session is found missed by its own deadline, with no request from anybody. With `burst` so many come due at one moment.
+There are as many providers as misses per second. Each has one session an hour, each a little later than the previous
+provider's. Once a second, booking's development clock moves to the deadlines of the next hour. They come due one after
+another as time passes, so each session is found missed by its own deadline, without a request. With `burst`, that many come
+due at the same moment.
 
-Measured from `ProviderMissed` (its time) to `CreditReturned` read from its topic by a consumer, and to the e-mail handed to
-SMTP (`delivered_at` of its `MessageDelivered`: the server's answer). How late a deadline was handled is told apart: `found_missed_after_ms`. What is
-measured by its own time is read when all is over: reading costs, and the consumer shares the machine with what it measures.
+Times are measured from `ProviderMissed` (its event time) to the `CreditReturned` that a consumer reads, and to the e-mail's
+handover to SMTP (`delivered_at` of its `MessageDelivered`). `found_missed_after_ms` says separately how late the deadlines
+were handled. Events that carry their own time are read at the end, because reading takes processor time from the platform.
 """
 
 from __future__ import annotations
@@ -30,15 +31,15 @@ from makegood_devtools.together import together
 from makegood_cli.load.figures import ProcessorTime, milliseconds
 
 GRACE = timedelta(minutes=10)
-"""After this much of a session its provider has missed it (MISS-1)."""
+"""How long after the start a session counts as missed (MISS-1)."""
 _HOURS = 23
-_TOLD_BY = frozenset(kind.type for kind in (ProviderMissed, CreditReturned, MessageDelivered))
+_MEASURED = frozenset(kind.type for kind in (ProviderMissed, CreditReturned, MessageDelivered))
 _PATIENCE = 60.0
 
 
 @dataclass
 class _Timeline:
-    """What the topics told, in seconds of real time, by session."""
+    """When each session's events happened, in seconds of real time."""
 
     expected: set[str]
     ahead: float
@@ -64,7 +65,7 @@ class _Timeline:
 
 
 async def _book(gateway: Gateway, member: LoadMember, starts: Sequence[datetime]) -> list[str]:
-    """Books as the provider, for whom any instant is a start, and whose bookings are confirmed at once (BOOK-5)."""
+    """Books as the provider, who may choose any start and whose bookings are confirmed at once (BOOK-5)."""
     provider = gateway.person("provider", member.provider_id)
     sessions = []
     for start in starts:
@@ -81,7 +82,7 @@ async def _book(gateway: Gateway, member: LoadMember, starts: Sequence[datetime]
 
 
 async def _at_the_end(bootstrap: Brokers, *topics: str) -> AIOKafkaConsumer:
-    """A consumer that reads what comes from now on."""
+    """A consumer that starts at the end of the topics."""
     consumer = AIOKafkaConsumer(
         *topics, **kafka_arguments(bootstrap), fetch_max_wait_ms=100, auto_offset_reset="latest"
     )
@@ -97,8 +98,8 @@ async def _read(consumer: AIOKafkaConsumer, timeline: _Timeline) -> None:
         arrived = time.time()
         for records in polled.values():
             for record in records:
-                if event_type(record.headers) not in _TOLD_BY:
-                    continue  # decoding costs, and this consumer shares the machine with what it measures
+                if event_type(record.headers) not in _MEASURED:
+                    continue  # skip decoding, which would take processor time from the platform
                 try:
                     received = decode(record.key, record.headers, record.value)
                 except MalformedEvent:
@@ -119,11 +120,13 @@ async def measure(
     prepared: Callable[[], None] = lambda: None,
     processes: ProcessorTime | None = None,
 ) -> dict[str, Any]:
-    """Milliseconds from the miss to credit and e-mail. `move_booking_clock` sets booking's product time; `prepared` is called
-    when all sessions are booked and confirmed and the misses begin. `ahead`: how many seconds notifications' clock is ahead.
+    """Measures milliseconds from the miss to the credit and the e-mail.
 
-    The rate is the number of members, each with a provider of their own. Raises TimeoutError if not all is made good within
-    60 s of the last one.
+    `move_booking_clock` sets booking's product time. `prepared` is called when all sessions are confirmed and the misses
+    start. `ahead` is the number of seconds that notifications' clock is ahead of real time.
+
+    The rate is the number of members, each of whom has their own provider. Raises TimeoutError if not everything is made
+    good within 60 s of the last miss.
     """
     members = population.members
     hours = [

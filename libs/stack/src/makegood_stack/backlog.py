@@ -46,7 +46,7 @@ class Backlog:
         except (KafkaError, OSError) as error:
             await self.close()
             raise UserError(
-                f"Kafka at {self._bootstrap} does not answer ({type(error).__name__}); is it up? makegood up"
+                f"Kafka at {self._bootstrap} does not answer ({type(error).__name__}). Start it with: makegood up"
             ) from error
 
     async def _look(self) -> dict[str, int]:

@@ -80,7 +80,9 @@ class DevelopmentClock:
                     )
                 raise _Down(f"the clock of {service} cannot be reached: {response.status} {text}")
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            raise _Down(f"the gateway at {self._base_url} does not answer ({error}); is it up? makegood up") from error
+            raise _Down(
+                f"the gateway at {self._base_url} does not answer ({error}). Start it with: makegood up"
+            ) from error
 
     async def _at(self, service: str, offset: float | None = None) -> dict[str, Any]:
         """What a service's clock says, moved to `offset` if one is given; of one that is down, what its database says."""

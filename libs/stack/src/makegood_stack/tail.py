@@ -138,7 +138,9 @@ class Tail:
             await self._reader.start()
         except (KafkaError, OSError) as error:
             await self.__aexit__()
-            raise UserError(f"Kafka at {self._bootstrap} does not answer ({error}); is it up? makegood up") from error
+            raise UserError(
+                f"Kafka at {self._bootstrap} does not answer ({error}). Start it with: makegood up"
+            ) from error
         return self
 
     async def __aexit__(self, *_: object) -> None:
