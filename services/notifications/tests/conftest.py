@@ -37,6 +37,7 @@ from makegood_devtools.mailbox import Mailbox
 from makegood_devtools.web import web_app
 from makegood_notifications.bootstrap import bootstrap
 from makegood_notifications.dependencies import Dependencies
+from makegood_notifications.domain.notices import Content, Notice, Source
 from makegood_notifications.settings import NotificationsSettings
 from makegood_testkit.databases import as_login
 from makegood_testkit.moments import possible_at
@@ -52,6 +53,11 @@ async def eventually(look: Callable[[], Awaitable[Any]]) -> Any:
         while not (found := await look()):  # noqa: ASYNC110 (what is looked at is in a database)
             await asyncio.sleep(0.01)
     return found
+
+
+def told(template: str, content: Content, at: datetime = START) -> Notice:
+    """The notice to the member, out of an event of that moment."""
+    return Notice(template, "member", content, Source("e", "c", None, at))
 
 
 class Inbox:

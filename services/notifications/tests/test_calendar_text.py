@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from icalendar import Calendar
 from makegood_notifications.api.models import ContactRequest
-from makegood_notifications.domain.facts import Facts
+from makegood_notifications.domain.notices import Content
 from makegood_notifications.mail.calendar import calendar_message, mailto
 from makegood_notifications.mail.published import Appointment, published
 from makegood_notifications.mail.texts import AppointmentText
@@ -23,7 +23,7 @@ from .conftest import World
 from .test_messages import invitation
 
 START = datetime(2026, 11, 24, 9, 0, tzinfo=UTC)
-FACTS = Facts("s-1", "r-1", "m", "p", START, START.replace(minute=45), 45, "video", "America/New_York")
+FACTS = Content("s-1", "r-1", "m", "p", START, START.replace(minute=45), 45, "video", "America/New_York")
 LINK = "https://app.example.org/sessions/s-1"
 ODD = [
     "ada?subject=hi@example.org",

@@ -14,8 +14,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from icalendar import Calendar
-from makegood_notifications.domain.facts import Facts
 from makegood_notifications.domain.links import Links
+from makegood_notifications.domain.notices import Content
 from makegood_notifications.mail import wording
 from makegood_notifications.mail.calendar import calendar_message
 from makegood_notifications.mail.composer import Part, compose
@@ -23,7 +23,7 @@ from makegood_notifications.mail.texts import AppointmentText
 from makegood_notifications.mail.wording import Wording
 
 START = datetime(2026, 11, 24, 9, 0, tzinfo=UTC)
-FACTS = Facts("s-1", "r-1", "m", "p", START, START.replace(minute=45), 45, "video", "America/New_York")
+FACTS = Content("s-1", "r-1", "m", "p", START, START.replace(minute=45), 45, "video", "America/New_York")
 names = st.text(st.characters(exclude_categories=("Cc", "Cs", "Zl", "Zp")), min_size=1, max_size=200).filter(str.strip)
 
 
@@ -97,7 +97,7 @@ def test_a_mail_reads_back_as_it_was_written(name: str, line: str) -> None:
 )
 def test_times_are_shown_in_the_zone_of_the_booking_and_name_it(zone: str, instant: str, shown: str) -> None:
     start = datetime.fromisoformat(instant)
-    facts = Facts("s", "r", "m", "p", start, start, 30, "video", zone)
+    facts = Content("s", "r", "m", "p", start, start, 30, "video", zone)
     text = Wording(Links("https://app")).chat("session-confirmed", facts, "en")
     assert shown in text
     assert zone in text

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from makegood_contracts import events as facts
 from makegood_notifications.domain.announcements import announcements
 from makegood_notifications.domain.deliveries import LONGEST_RETRY, retry_after
-from makegood_notifications.domain.facts import Facts
 from makegood_notifications.domain.invitations import Invitation, next_invitation, uid
 from makegood_notifications.domain.links import Links
+from makegood_notifications.domain.notices import Content
 
 START = datetime(2026, 11, 24, 9, 0, tzinfo=UTC)
 BASE: dict[str, Any] = {
@@ -94,7 +94,7 @@ def test_retries_slow_down_and_never_stop(attempts: int) -> None:
 
 @pytest.mark.rule("MISS-3", "MISS-4")
 def test_the_link_to_rebook_names_room_length_and_modality() -> None:
-    session = Facts("s", "r", "m", "p", START, START, 45, "in_person", "UTC", venue_id="v")
+    session = Content("s", "r", "m", "p", START, START, 45, "in_person", "UTC", venue_id="v")
     assert Links("https://app").rebook(session) == (
         "https://app/rooms/r/book?length_minutes=45&modality=in_person&rebook=s&venue_id=v"
     )
@@ -102,16 +102,16 @@ def test_the_link_to_rebook_names_room_length_and_modality() -> None:
 
 @pytest.mark.rule("MISS-4", "EXT-1")
 def test_what_was_extended_is_rebooked_with_the_length_that_was_booked() -> None:
-    session = Facts("s", "r", "m", "p", START, START, 45, "video", "UTC", extended_minutes=15)
+    session = Content("s", "r", "m", "p", START, START, 45, "video", "UTC", extended_minutes=15)
     assert "length_minutes=30&" in Links("https://app").rebook(session)
 
 
 @pytest.mark.rule("AVAIL-6")
 def test_the_link_of_an_offer_books_what_is_held() -> None:
     """In person the venue is held with the slot: a booking without it, or at another one, is not what was offered."""
-    held = Facts(None, "r", "m", "p", START, START, 45, "in_person", "UTC", venue_id="v")
+    held = Content(None, "r", "m", "p", START, START, 45, "in_person", "UTC", venue_id="v")
     assert Links("https://app").to("slot", held) == (
         "https://app/rooms/r/book?length_minutes=45&modality=in_person&starts_at=2026-11-24T09%3A00%3A00Z&venue_id=v"
     )
-    by_video = Facts(None, "r", "m", "p", START, START, 45, "video", "UTC")
+    by_video = Content(None, "r", "m", "p", START, START, 45, "video", "UTC")
     assert "venue_id" not in Links("https://app").to("slot", by_video)

@@ -8,17 +8,17 @@ from datetime import UTC, date, datetime, timedelta
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from makegood_notifications.domain.facts import Facts, More
 from makegood_notifications.domain.links import Links
+from makegood_notifications.domain.notices import Content, Details
 from makegood_notifications.mail.formatting import formatter
 from makegood_notifications.mail.wording import Wording
 
 WORDING = Wording(Links("https://app"))
 START = datetime(2027, 1, 25, 15, 0, tzinfo=UTC)
-MORE = More(
+MORE = Details(
     was_at=START - timedelta(days=1), confirm_by=START, due_on=date(2027, 1, 30), amount_minor=123456, currency="EUR"
 )
-FACTS = Facts("s", "r", "m", "p", START, START + timedelta(minutes=45), 45, "video", "Europe/Vienna", more=MORE)
+FACTS = Content("s", "r", "m", "p", START, START + timedelta(minutes=45), 45, "video", "Europe/Vienna", details=MORE)
 
 
 @pytest.mark.rule("NOTE-1")
@@ -63,7 +63,7 @@ def test_a_mail_writes_all_dates_and_amounts_as_its_reader_does(
 )
 def test_a_session_over_a_clock_change_names_both_offsets(locale: str, instant: str, zone: str, times: str) -> None:
     start = datetime.fromisoformat(instant)
-    facts = Facts("s", "r", "m", "p", start, start + timedelta(minutes=45), 45, "video", zone)
+    facts = Content("s", "r", "m", "p", start, start + timedelta(minutes=45), 45, "video", zone)
     mail = WORDING.email("session-confirmed", facts, name="", other="", locale=locale)
     followed = WORDING.appointment(facts, "confirmed", other="", locale=locale, to="member")
     for text in (
@@ -105,8 +105,10 @@ def test_an_instant_beyond_a_clock_change_is_not_read_with_the_sessions_offset(
     start = datetime(2026, 10, 25, 9, 0, tzinfo=UTC)
 
     def mail(at: datetime) -> str:
-        more = More(**{what: at})  # type: ignore[arg-type]
-        facts = Facts("s", "r", "m", "p", start, start + timedelta(minutes=45), 45, "video", "Europe/Berlin", more=more)
+        details = Details(**{what: at})  # type: ignore[arg-type]
+        facts = Content(
+            "s", "r", "m", "p", start, start + timedelta(minutes=45), 45, "video", "Europe/Berlin", details=details
+        )
         return WORDING.email(template, facts, name="", other="Ada", locale=locale, to=to).text.replace("\u00a0", " ")
 
     before = mail(start - timedelta(hours=25))

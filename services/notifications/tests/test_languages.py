@@ -4,24 +4,26 @@ from __future__ import annotations
 
 import re
 import tomllib
-from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, get_args
 
+import msgspec
 import pytest
 from makegood_notifications.domain.announcements import Template
 from makegood_notifications.domain.deliveries import LEADS_TO_TIMES
-from makegood_notifications.domain.facts import Facts, More
 from makegood_notifications.domain.links import PATHS, Links
+from makegood_notifications.domain.notices import Content, Details
 from makegood_notifications.mail.wording import FOLDER, Wording
 
 START = datetime(2026, 11, 24, 15, 0, tzinfo=UTC)
-MORE = More(
+MORE = Details(
     was_at=START - timedelta(days=1), was_until=START, confirm_by=START, answer_by=START, open_until=START, entry_id="e", amount_minor=123456, currency="EUR",
     due_on=date(2026, 12, 1), about="extension", party="member", outcome="completed", old_outcome="provider_missed",
     state="returned", change="moved", erase_at=START, obstacles="coverage-ended outstanding-charges",
 )  # fmt: skip
-FACTS = Facts("s", "r", "m", "p", START, START + timedelta(minutes=45), 45, "in_person", "Europe/Berlin", more=MORE)
+FACTS = Content(
+    "s", "r", "m", "p", START, START + timedelta(minutes=45), 45, "in_person", "Europe/Berlin", details=MORE
+)
 SOURCES: dict[str, dict[str, Any]] = {
     path.parent.name: tomllib.loads(path.read_text()) for path in FOLDER.glob("*/messages.toml")
 }
@@ -39,7 +41,7 @@ def variables(text: Any) -> set[str]:
 def test_a_locale_that_nobody_knows_is_answered_as_its_language_is(locale: str, template: str) -> None:
     """A contact may hold it, so it must neither keep the person from being told nor stop the handler of the event."""
     wording = Wording(Links("https://app.test"))
-    facts = Facts("s", "r", "m", "p", START, START + timedelta(minutes=45), 45, "video", "Europe/Berlin")
+    facts = Content("s", "r", "m", "p", START, START + timedelta(minutes=45), 45, "video", "Europe/Berlin")
     language = wording.language(locale).code
     mail = wording.email(template, facts, name="Ada", other="Grace", locale=locale)
     assert mail == wording.email(template, facts, name="Ada", other="Grace", locale=language)
@@ -123,7 +125,7 @@ def test_nobody_is_told_to_join_a_session_in_person(language: str, template: str
 def test_the_member_is_told_how_to_come_in(template: str, language: str, in_person: str, by_link: str) -> None:
     for facts, how, other in (
         (FACTS, in_person, by_link),
-        (replace(FACTS, modality="video"), by_link, in_person),
+        (msgspec.structs.replace(FACTS, modality="video"), by_link, in_person),
     ):
         text = Wording(Links("https://app")).email(template, facts, name="Ada", other="Grace", locale=language).text
         assert how in text
@@ -139,7 +141,7 @@ def test_the_member_is_told_how_to_come_in(template: str, language: str, in_pers
 )
 def test_a_mail_about_no_session_tells_a_stranger_the_truth(language: str, why: str) -> None:
     """An address that is not confirmed yet may be somebody else's."""
-    facts = Facts(None, "", "m", "", START, START, 0, "", "Europe/Berlin", more=MORE)
+    facts = Content(None, "", "m", "", START, START, 0, "", "Europe/Berlin", details=MORE)
     mail = Wording(Links("https://app")).email("address-confirm", facts, name="Ada", other="", locale=language)
     assert mail.text.rstrip().splitlines()[-1] == why
     assert why in mail.html

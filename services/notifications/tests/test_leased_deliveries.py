@@ -9,20 +9,25 @@ import pytest
 from makegood_contracts.ids import new_id
 from makegood_notifications.delivery_worker import AttemptResult
 from makegood_notifications.domain.deliveries import CurrentState
-from makegood_notifications.domain.facts import Facts, More
+from makegood_notifications.domain.notices import Content, Details
 from makegood_notifications.domain.venues import Venue
 from makegood_notifications.store.deliveries import LeasedDelivery
 
-from .conftest import START
+from .conftest import START, told
 
 ADDRESS = "ada@example.org"
 
 
-def taken(*, about: dict[str, Any] | None = None, **changes: Any) -> LeasedDelivery:
-    facts = Facts("s", "r", "m", "p", START, START, 45, "in_person", "UTC", **(about or {}))
+def leased(
+    *,
+    about: dict[str, Any] | None = None,
+    template: str = "session-moved-by-provider",
+    at: datetime = START,
+    **changes: Any,
+) -> LeasedDelivery:
+    content = Content("s", "r", "m", "p", START, START, 45, "in_person", "UTC", **(about or {}))
     given: dict[str, Any] = {
-        "id": new_id(), "event_id": new_id(), "person_id": "m", "channel": "email", "template": "session-moved-by-provider",
-        "session_id": "s", "facts": facts, "correlation_id": "c", "traceparent": None, "occurred_at": START, "attempts": 1,
+        "id": new_id(), "person_id": "m", "channel": "email", "notice": told(template, content, at), "attempts": 1,
         "uncertain": False, "withdrawn": None, "turn_by": 0.0, "state": CurrentState(), "name": "Ada", "email": ADDRESS,
         "phone": None, "locale": "en", "by_email": True, "by_whatsapp": False, "other_name": "Grace",
     }  # fmt: skip
@@ -40,20 +45,20 @@ def taken(*, about: dict[str, Any] | None = None, **changes: Any) -> LeasedDeliv
 def test_a_message_lacks_any_venue_that_it_names(
     venue_id: str | None, was: str | None, known: str, lacks: bool
 ) -> None:
-    about = {"venue_id": venue_id, "more": More(elsewhere=True, was_venue_id=was) if was else None}
+    about = {"venue_id": venue_id, "details": Details(elsewhere=True, was_venue_id=was) if was else None}
     venues = {one: Venue(one) for one in known}
-    assert taken(about=about, venues=venues).lacks_venue is lacks
-    assert not taken(about=about, recipient="old@example.org").lacks_venue, "that one says nothing of the session"
+    assert leased(about=about, venues=venues).lacks_venue is lacks
+    assert not leased(about=about, recipient="old@example.org").lacks_venue, "that one says nothing of the session"
 
 
 def test_a_delivery_knows_when_it_was_written_whenever_its_event_was() -> None:
     before = datetime.now(UTC) - timedelta(milliseconds=1)
-    assert before <= taken(occurred_at=START - timedelta(days=9)).written_at <= datetime.now(UTC)
+    assert before <= leased(at=START - timedelta(days=9)).written_at <= datetime.now(UTC)
 
 
 @pytest.mark.rule("RESC-4")
 @pytest.mark.parametrize(
-    ("status", "reason", "told"),
+    ("status", "reason", "expected"),
     [
         ("sent", None, ADDRESS),
         ("failed", "refused", ADDRESS),
@@ -65,11 +70,13 @@ def test_a_delivery_knows_when_it_was_written_whenever_its_event_was() -> None:
         ("queued", None, None),
     ],
 )
-def test_an_invitation_is_taken_back_however_its_cancel_ends(status: str, reason: str | None, told: str | None) -> None:
+def test_an_invitation_is_taken_back_however_its_cancel_ends(
+    status: str, reason: str | None, expected: str | None
+) -> None:
     """Told are the other addresses that were invited; where nothing was tried at the person's own, that one as well."""
-    cancel = taken(about={"method": "CANCEL", "sequence": 1})
-    assert AttemptResult(cancel, status, reason).told == told
-    assert AttemptResult(taken(about={"method": "REQUEST"}), status, reason).told is None
-    assert AttemptResult(taken(), status, reason).told is None
-    bare = taken(about={"method": "CANCEL", "sequence": 1}, recipient="old@example.org")
+    cancel = leased(about={"method": "CANCEL", "sequence": 1})
+    assert AttemptResult(cancel, status, reason).told == expected
+    assert AttemptResult(leased(about={"method": "REQUEST"}), status, reason).told is None
+    assert AttemptResult(leased(), status, reason).told is None
+    bare = leased(about={"method": "CANCEL", "sequence": 1}, recipient="old@example.org")
     assert AttemptResult(bare, status, reason).told is None

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from icalendar import Calendar
-from makegood_notifications.domain.facts import Facts
+from makegood_notifications.domain.notices import Content
 from makegood_notifications.mail.calendar import calendar_message
 from makegood_notifications.mail.composer import Part, compose
 from makegood_notifications.mail.published import Appointment, published
@@ -22,7 +22,7 @@ from makegood_testkit.names import real_names
 from .conftest import World
 
 START = datetime(2026, 11, 24, 9, 0, tzinfo=UTC)
-FACTS = Facts("s-1", "r-1", "m", "p", START, START.replace(minute=45), 45, "video", "America/New_York")
+FACTS = Content("s-1", "r-1", "m", "p", START, START.replace(minute=45), 45, "video", "America/New_York")
 FAMILY, ALIREZA = "👩‍👩‍👧‍👦 Ada", "علی‌رضا"
 
 

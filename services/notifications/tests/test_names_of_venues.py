@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from makegood_notifications.domain.facts import Facts, More
 from makegood_notifications.domain.links import Links
+from makegood_notifications.domain.notices import Content, Details
 from makegood_notifications.domain.venues import Venue, named_in, to_be_named, with_names
 from makegood_notifications.mail.wording import Wording
 
@@ -14,9 +14,9 @@ from .conftest import START
 
 WORDING = Wording(Links("https://app"))
 GARDEN, TOWER = Venue("Garden Practice", "12 Park Lane, Leeds"), Venue("Tower Rooms")
-MOVED = Facts(
+MOVED = Content(
     "s", "r", "m", "p", START, START, 45, "in_person", "UTC", venue_id="v",
-    more=More(was_at=START, elsewhere=True, was_venue_id="w"),
+    details=Details(was_at=START, elsewhere=True, was_venue_id="w"),
 )  # fmt: skip
 
 
@@ -35,8 +35,8 @@ def test_until_then_it_leads_to_the_sessions_page() -> None:
     shown = with_names(WORDING.chat("session-moved-by-provider", MOVED, "en"), {"w": TOWER})
     assert "Tower Rooms" in shown
     assert shown.endswith("\nWhere: https://app/sessions/s")
-    offered = Facts(
-        None, "r", "m", "p", START, START, 45, "in_person", "UTC", venue_id="v", more=More(open_until=START)
+    offered = Content(
+        None, "r", "m", "p", START, START, 45, "in_person", "UTC", venue_id="v", details=Details(open_until=START)
     )
     assert with_names(WORDING.chat("waitlist-offered", offered, "en"), {}).endswith("\nWhere: in person")
 

@@ -20,10 +20,7 @@ SESSIONS = "booking.sessions.v1"
 
 async def read(world: World, *, topics: list[str] | None = None) -> datetime:
     """As a process sees it that has just started."""
-    news = News(world.service.database)
-    if topics is not None:
-        news.expect(topics)
-    return await news.read_until()
+    return await News(world.service.database, topics).read_until()
 
 
 @pytest.mark.rule("NOTE-3")

@@ -6,13 +6,14 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
+import msgspec
 import pytest
 from makegood_contracts import events as facts
 from makegood_contracts.ids import new_id
 from makegood_notifications.domain.deliveries import CurrentState, caught_up
-from makegood_notifications.domain.facts import Facts, More
+from makegood_notifications.domain.notices import Content, Details
 
-from .conftest import START, World
+from .conftest import START, World, told
 from .test_changes import text
 from .test_messages import chat, invitation, parts
 from .test_stale_messages import Poll, confirmation, extension
@@ -180,9 +181,9 @@ async def test_whatsapp_tells_it_as_well(world: World) -> None:
     assert "10:00" not in str(message)
 
 
-SAID = Facts(
+SAID = Content(
     "s", "r", "m", "p", START, LATER, 60, "video", "UTC", "v", method="REQUEST", sequence=3,
-    more=More(was_at=START - timedelta(hours=2), was_venue_id="v"),
+    details=Details(was_at=START - timedelta(hours=2), was_venue_id="v"),
 )  # fmt: skip
 NOW = CurrentState(
     "confirmed", LATER, LATER + timedelta(minutes=45), "w", time_zone="Asia/Tokyo", length_minutes=45,
@@ -215,7 +216,7 @@ NOW = CurrentState(
 def test_only_what_is_owed_and_not_told_otherwise_catches_up(
     template: str, state: CurrentState, expected: bool
 ) -> None:
-    now = caught_up(template, SAID, state)
+    now = caught_up(told(template, SAID), state).content
     assert (now != SAID) is expected
     if expected:
         there = now.starts_at, now.ends_at, now.length_minutes, now.venue_id, now.time_zone, now.sequence
@@ -223,26 +224,31 @@ def test_only_what_is_owed_and_not_told_otherwise_catches_up(
         assert there == (
             state.starts_at, state.ends_at, length, state.venue_id, state.time_zone, sequence
         )  # fmt: skip
-        assert now.more is not None
-        assert now.more.elsewhere is (template == "session-moved-by-provider")
+        assert now.details is not None
+        assert now.details.elsewhere is (template == "session-moved-by-provider")
 
 
 @pytest.mark.rule("CONF-1", "RESC-2")
 @pytest.mark.parametrize(("minutes", "expected"), [(60, False), (75, True), (45, True)])
 def test_moved_back_means_with_the_length_of_before(minutes: int, expected: bool) -> None:
     was_at = START - timedelta(hours=2)
-    said = replace(SAID, more=More(was_at=was_at, was_until=was_at + timedelta(minutes=60), was_venue_id="v"))
+    said = msgspec.structs.replace(
+        SAID, details=Details(was_at=was_at, was_until=was_at + timedelta(minutes=60), was_venue_id="v")
+    )
     stands = replace(NOW, starts_at=was_at, ends_at=was_at + timedelta(minutes=minutes), venue_id="v")
-    assert (caught_up("session-moved-by-provider", said, stands) != said) is expected
+    assert (caught_up(told("session-moved-by-provider", said), stands).content != said) is expected
 
 
 def test_a_tentative_move_stays_one() -> None:
-    said, state = replace(SAID, tentative=True), replace(NOW, status="reserved")
-    assert caught_up("session-moved-by-provider", said, state).tentative
-    assert caught_up("session-moved-by-provider", said, NOW) == said, "it was confirmed, which has a message of its own"
+    said, state = msgspec.structs.replace(SAID, tentative=True), replace(NOW, status="reserved")
+    assert caught_up(told("session-moved-by-provider", said), state).content.tentative
+    assert caught_up(told("session-moved-by-provider", said), NOW).content == said, (
+        "it was confirmed, which has a message of its own"
+    )
 
 
 def test_what_holds_is_said_as_it_was() -> None:
     stands = CurrentState("confirmed", START, LATER, "v", time_zone="UTC", length_minutes=60, invitation_sequence=5)
-    assert caught_up("session-confirmed", SAID, stands) is SAID
-    assert caught_up("session-confirmed", SAID, replace(stands, time_zone="Asia/Tokyo")) is SAID
+    notice = told("session-confirmed", SAID)
+    assert caught_up(notice, stands) is notice
+    assert caught_up(notice, replace(stands, time_zone="Asia/Tokyo")) is notice

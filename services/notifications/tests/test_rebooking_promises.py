@@ -8,7 +8,7 @@ import pytest
 from makegood_contracts import events as facts
 from makegood_contracts.envelope import Cause
 from makegood_contracts.ids import new_id
-from makegood_notifications.handlers.erasures import erase
+from makegood_notifications.handlers.account import erase
 from makegood_testkit.databases import as_owner
 
 from .conftest import START, World

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 from makegood_notifications.domain.deliveries import CurrentState, no_longer_true
-from makegood_notifications.domain.facts import Facts, More
+from makegood_notifications.domain.notices import Content, Details
 
-from .conftest import START
+from .conftest import START, told
 
 LATER = START + timedelta(hours=1)
 ANY: dict[str, Any] = {
@@ -56,8 +56,8 @@ ANY: dict[str, Any] = {
     ids=str,
 )
 def test_each_template_has_its_truth(template: str, state: CurrentState, expected: bool) -> None:
-    said = Facts(**ANY, starts_at=START, ends_at=LATER, time_zone="UTC", more=More(outcome="completed"))
-    assert no_longer_true(template, said, state, now=START - timedelta(days=1)) is expected
+    said = Content(**ANY, starts_at=START, ends_at=LATER, time_zone="UTC", details=Details(outcome="completed"))
+    assert no_longer_true(told(template, said), state, START - timedelta(days=1)) is expected
 
 
 AS_SAID: dict[str, Any] = {"starts_at": START, "ends_at": LATER, "venue_id": "v", "time_zone": "UTC"}
@@ -79,34 +79,36 @@ SAY_WHEN_AND_WHERE = {  # and how the session stands that they tell of
 @pytest.mark.parametrize("template", SAY_WHEN_AND_WHERE)
 @pytest.mark.parametrize("changed", [None, *OTHERWISE])
 def test_whatever_is_said_of_time_and_place_must_be_so(template: str, changed: str | None) -> None:
-    said = Facts(**{**ANY, "modality": "in_person"}, **AS_SAID)
+    said = Content(**{**ANY, "modality": "in_person"}, **AS_SAID)
     now = CurrentState(SAY_WHEN_AND_WHERE[template], **AS_SAID)
     if changed is not None:
         now = replace(now, **{changed: OTHERWISE[changed]})
-    assert no_longer_true(template, said, now, now=START - timedelta(days=1)) is (changed is not None)
+    assert no_longer_true(told(template, said), now, START - timedelta(days=1)) is (changed is not None)
 
 
 @pytest.mark.rule("NOTE-3", "RESC-5")
 @pytest.mark.parametrize(
-    ("template", "more", "expected"),
+    ("template", "details", "expected"),
     [
         ("session-zone-changed", None, True),
-        ("to-provider-scheduled", More(change="rezoned"), True),
-        ("to-provider-scheduled", More(change="confirmed"), False),
+        ("to-provider-scheduled", Details(change="rezoned"), True),
+        ("to-provider-scheduled", Details(change="confirmed"), False),
         ("session-confirmed", None, False),  # the times that it says are right, and it names the zone
     ],
 )
-def test_news_of_a_zone_that_was_changed_again_is_not_sent(template: str, more: More | None, expected: bool) -> None:
-    said = Facts(**ANY, **{**AS_SAID, "time_zone": "Asia/Tokyo"}, more=more)
+def test_news_of_a_zone_that_was_changed_again_is_not_sent(
+    template: str, details: Details | None, expected: bool
+) -> None:
+    said = Content(**ANY, **{**AS_SAID, "time_zone": "Asia/Tokyo"}, details=details)
     stands = CurrentState("confirmed", **AS_SAID)
-    assert no_longer_true(template, said, stands, now=START - timedelta(days=1)) is expected
+    assert no_longer_true(told(template, said), stands, START - timedelta(days=1)) is expected
 
 
 @pytest.mark.rule("NOTE-3", "RESC-1")
 @pytest.mark.parametrize("template", ["session-moved-by-member", "to-provider-moved", "session-zone-changed"])
 def test_that_the_provider_has_yet_to_confirm_is_not_said_once_they_have(template: str) -> None:
-    said = Facts(**ANY, **AS_SAID, tentative=True)
+    said = Content(**ANY, **AS_SAID, tentative=True)
     for status, expected in (("reserved", False), ("confirmed", True)):
         assert (
-            no_longer_true(template, said, CurrentState(status, **AS_SAID), now=START - timedelta(days=1)) is expected
+            no_longer_true(told(template, said), CurrentState(status, **AS_SAID), START - timedelta(days=1)) is expected
         )

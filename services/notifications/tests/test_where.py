@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 from datetime import timedelta
 from email.message import EmailMessage
 from typing import Any
 
+import msgspec
 import pytest
 from makegood_contracts import events as facts
 from makegood_contracts.ids import new_id
-from makegood_notifications.domain.facts import Facts, More
 from makegood_notifications.domain.links import Links
+from makegood_notifications.domain.notices import Content, Details
 from makegood_notifications.domain.venues import Venue
 from makegood_notifications.mail.wording import Wording
 from makegood_notifications.whatsapp.registration import templates
@@ -149,9 +149,9 @@ async def test_a_move_of_the_length_alone_names_both_ends(world: World, locale: 
 @pytest.mark.parametrize("locale", ["en", "de"])
 def test_a_time_without_a_session_is_nowhere_unless_it_is_in_person(locale: str, template: str) -> None:
     wording = Wording(Links("https://app"))
-    more = More(entry_id="e", open_until=START, obstacles="coverage-ended")
-    online = Facts(None, "r", "m", "p", START, START + timedelta(minutes=30), 30, "video", "UTC", more=more)
-    there = replace(online, modality="in_person", venue_id=GARDEN)
+    details = Details(entry_id="e", open_until=START, obstacles="coverage-ended")
+    online = Content(None, "r", "m", "p", START, START + timedelta(minutes=30), 30, "video", "UTC", details=details)
+    there = msgspec.structs.replace(online, modality="in_person", venue_id=GARDEN)
     venues = {GARDEN: Venue(IN_GARDEN, None)}
     where = "Wo: " if locale == "de" else "Where: "
     registered = {(one["name"], one["language"]): one["components"][0]["text"] for one in templates("https://app")}

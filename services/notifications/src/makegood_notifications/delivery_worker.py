@@ -16,7 +16,6 @@ import structlog
 from makegood_chassis.database import Database, UnitOfWork
 from makegood_chassis.group_commit import GroupCommit
 from makegood_chassis.messaging.failures import is_transient
-from makegood_contracts.envelope import Cause
 from makegood_contracts.events import MessageDelivered, MessageFailed
 
 from makegood_notifications.channels import Carrier, Late, Refused, Trouble, Unreachable
@@ -67,14 +66,16 @@ class AttemptResult:
     def invited(self) -> str | None:
         """The address at which the person now has the invitation in a calendar."""
         sent_by_mail = self.status == "sent" and self.delivery.channel == "email"
-        return self.delivery.email if sent_by_mail and self.delivery.facts.method == "REQUEST" else None
+        return self.delivery.email if sent_by_mail and self.delivery.notice.content.method == "REQUEST" else None
 
     @property
     def told(self) -> str | None:
         """Of a CANCEL that is over: the address that was told, as far as it could be, that the appointment is off; empty where
         none was, for then it goes to the person's own, too. None for anything else, and once the person is erased."""
         delivery = self.delivery
-        cancels = delivery.channel == "email" and delivery.facts.method == "CANCEL" and delivery.recipient is None
+        cancels = (
+            delivery.channel == "email" and delivery.notice.content.method == "CANCEL" and delivery.recipient is None
+        )
         if not cancels or self.status == "queued" or self.reason == "erased":
             return None
         return delivery.email or "" if self.status in ("sent", "failed") else ""
@@ -104,19 +105,20 @@ class DeliveryWorker:
         """Something was queued."""
         self._woken.set()
 
-    def room(self) -> int:
+    def capacity(self) -> int:
         """How many more deliveries it can take now."""
         if not self._running or time.monotonic() < self._closed_until:
             return 0
         # A channel that was away is tried with one delivery first.
         return max(0, (AT_ONCE if not self._knocks else 1) - len(self._in_hand))
 
-    def take_with(self, unit: UnitOfWork, taken: Sequence[LeasedDelivery], queued: int) -> None:
-        """Sends what was taken with the transaction that queued it: another one would take as long as the sending."""
-        if taken:
+    def send_after_commit(self, unit: UnitOfWork, leased: Sequence[LeasedDelivery], queued: int) -> None:
+        """Sends what was leased with the transaction that queued it: another transaction would take as long as the sending.
+        `queued` is how many messages there were to lease."""
+        if leased:
             read_until = datetime.min.replace(tzinfo=UTC)  # in the midst of reading
-            unit.after_commit(lambda: self._start(taken, read_until))
-        if len(taken) < queued:
+            unit.after_commit(lambda: self._start(leased, read_until))
+        if len(leased) < queued:
             unit.after_commit(self.wake)
 
     async def run(self) -> None:
@@ -146,17 +148,17 @@ class DeliveryWorker:
 
     async def _take(self) -> bool:
         """Takes what there is room for; whether there may be more."""
-        room = self.room()
-        if not room:
+        capacity = self.capacity()
+        if not capacity:
             return time.monotonic() >= self._closed_until
         read_until = await self._news.read_until()  # before it is looked up how things stand
         async with self._database.reading() as queries:
-            taken = await deliveries.take(queries, room, self._channel, self._database.clock.now())
-        self._start(taken, read_until)
-        return len(taken) == room
+            leased = await deliveries.lease(queries, capacity, self._channel, self._database.clock.now())
+        self._start(leased, read_until)
+        return len(leased) == capacity
 
-    def _start(self, taken: Sequence[LeasedDelivery], read_until: datetime) -> None:
-        for delivery in taken:
+    def _start(self, leased: Sequence[LeasedDelivery], read_until: datetime) -> None:
+        for delivery in leased:
             task = asyncio.create_task(self._deliver(delivery, read_until))
             self._in_hand.add(task)
             task.add_done_callback(self._done)
@@ -174,7 +176,7 @@ class DeliveryWorker:
     def _done(self, task: asyncio.Task[None]) -> None:
         self._in_hand.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
-            _log.error("delivery not recorded", error=type(error).__name__)  # its lease ends, then it is taken again
+            _log.error("delivery not recorded", error=type(error).__name__)  # its lease ends, then it is leased again
 
     async def _deliver(self, delivery: LeasedDelivery, read_until: datetime) -> None:
         self._attempts += 1
@@ -195,20 +197,20 @@ class DeliveryWorker:
 
     async def _attempt(self, delivery: LeasedDelivery, read_until: datetime) -> AttemptResult:
         """`read_until`: how far the news was read before it was looked up how that stands of which the message tells."""
-        waited = datetime.now(UTC) - delivery.occurred_at
+        waited = datetime.now(UTC) - delivery.notice.source.occurred_at
         if delivery.withdrawn is not None:
             return AttemptResult(delivery, "skipped", delivery.withdrawn)
         if hindrance := self._carrier.hindrance(delivery):
             return AttemptResult(delivery, *hindrance)
         # What protects the account hangs on no news.
-        needs_news = waited > HELD_UP and delivery.template not in ALWAYS
+        needs_news = waited > HELD_UP and delivery.notice.template not in ALWAYS
         if needs_news and not self._news.suffices(read_until, delivery.id):
             return AttemptResult(delivery, pause=FOR_NEWS, counts=False)
-        if (facts := caught_up(delivery.template, delivery.facts, delivery.state)) is not delivery.facts:
-            delivery = replace(delivery, facts=facts)
-        if no_longer_true(delivery.template, delivery.facts, delivery.state, now=self._database.clock.now()):
+        if (notice := caught_up(delivery.notice, delivery.state)) is not delivery.notice:
+            delivery = replace(delivery, notice=notice)
+        if no_longer_true(notice, delivery.state, self._database.clock.now()):
             return AttemptResult(delivery, "skipped", "no-longer-true")
-        if delivery.template in ONLY_TAKE_BACK and not delivery.invited:
+        if notice.template in ONLY_TAKE_BACK and not delivery.invited:
             return AttemptResult(delivery, "skipped", "no-longer-true")
         if delivery.lacks_venue and datetime.now(UTC) - delivery.written_at < VENUE_PATIENCE:
             return AttemptResult(delivery, pause=POLL_FOR_VENUE, counts=False)
@@ -291,24 +293,24 @@ class DeliveryWorker:
     def _publish(self, outcome: AttemptResult, unit: UnitOfWork) -> None:
         """MessageDelivered or MessageFailed; of a message that was left out nobody hears."""
         delivery = outcome.delivery
-        cause = Cause(delivery.correlation_id, delivery.event_id, delivery.traceparent)
+        notice = delivery.notice
         if outcome.status == "sent":
             delivered = MessageDelivered(
                 delivery_id=delivery.id,
                 person_id=delivery.person_id,
                 channel=self._channel,
-                template=delivery.template,
-                session_id=delivery.session_id,
+                template=notice.template,
+                session_id=notice.content.session_id,
                 delivered_at=outcome.at or unit.now,
             )
-            unit.publish(delivered, sequence=1, cause=cause)
+            unit.publish(delivered, sequence=1, cause=notice.source.cause)
         elif outcome.status == "failed":
             failed = MessageFailed(
                 delivery_id=delivery.id,
                 person_id=delivery.person_id,
                 channel=self._channel,
-                template=delivery.template,
-                session_id=delivery.session_id,
+                template=notice.template,
+                session_id=notice.content.session_id,
                 failure="refused" if outcome.reason == "refused" else "unreachable",
             )
-            unit.publish(failed, sequence=1, cause=cause)
+            unit.publish(failed, sequence=1, cause=notice.source.cause)

@@ -57,9 +57,8 @@ async def read_session_calendar(
     async with service.database.reading() as queries:
         await log.record(queries, access, role, session.member_id, session.provider_id, entity=f"session:{session.id}")
         names = await contacts.names(queries, {session.member_id, session.provider_id})
-        known = await contacts.preferences(queries, {reader})
+        locale = await contacts.locale(queries, reader)
         places = await venues.find(queries, {session.venue_id})
-    locale = known.get(reader, contacts.DEFAULT_PREFERENCES).locale
     content = published(_appointments(service, [session], reader, names, places, locale), made_at=datetime.now(UTC))
     return Response(
         content, media_type=_ICS, headers={"Content-Disposition": f'attachment; filename="session-{session.id}.ics"'}
@@ -125,12 +124,11 @@ async def read_calendar_feed(
         sessions = await read_models.sessions_of(queries, person_id, service.clock.now() - KEPT)
         parties = {party for session in sessions for party in (session.member_id, session.provider_id)}
         names = await contacts.names(queries, parties)
-        known = await contacts.preferences(queries, {person_id})
+        locale = await contacts.locale(queries, person_id)
         places = await venues.find(queries, {session.venue_id for session in sessions})
         # Whoever has the address sees whom its owner meets, as the owner.
         seen = Accesses(request.scope, context(request).request_id, person_id, BY_ADDRESS, "calendar.feed")
         await seen.write(queries, [(person, None) for person in sorted(parties | {person_id})])
-    locale = known.get(person_id, contacts.DEFAULT_PREFERENCES).locale
     appointments = _appointments(service, sessions, person_id, names, places, locale)
     content = published(appointments, made_at=datetime.now(UTC), name=NAME)
     return Response(content, media_type=_ICS, headers={"Cache-Control": "private, max-age=300"})
@@ -146,7 +144,7 @@ def _appointments(
 ) -> Iterable[Appointment]:
     dependencies: Dependencies = service.dependencies
     for session in sessions:
-        facts = session.told()
+        told = session.content()
         to, other = (
             ("provider", session.member_id) if reader == session.provider_id else ("member", session.provider_id)
         )
@@ -157,6 +155,6 @@ def _appointments(
             sequence=session.invitation_sequence or 0,
             calendar_status=calendar_status(session.status),
             text=dependencies.wording.appointment(
-                facts, session.status, other=names.get(other, ""), locale=locale, to=to, venues=places
+                told, session.status, other=names.get(other, ""), locale=locale, to=to, venues=places
             ),
         )

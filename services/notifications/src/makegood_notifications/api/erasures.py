@@ -14,9 +14,14 @@ from makegood_chassis.http.rights import Access, operation
 
 from makegood_notifications.api.models import ErasureReason, ErasureView, PersonId
 from makegood_notifications.dependencies import Dependencies
-from makegood_notifications.domain.facts import More
-from makegood_notifications.handlers.account import ERASURE_REQUESTED, ERASURE_TAKEN_BACK, tell_of_erasure
-from makegood_notifications.handlers.erasures import ERASURE, erase
+from makegood_notifications.domain.notices import Details
+from makegood_notifications.handlers.account import (
+    ERASURE,
+    ERASURE_REQUESTED,
+    ERASURE_TAKEN_BACK,
+    erase,
+    tell_of_erasure,
+)
 from makegood_notifications.store import contacts, erasures
 
 router = APIRouter(tags=["personal data"])
@@ -71,7 +76,7 @@ async def request_erasure(
         due_at = unit.now + dependencies.erasure_waits
         if await erasures.request(unit, person_id, reason, by, due_at):
             unit.set_deadline(ERASURE, person_id, due_at)
-            more = More(erase_at=due_at)
+            more = Details(erase_at=due_at)
             await tell_of_erasure(unit, dependencies, person_id, contact, ERASURE_REQUESTED, more, mutation.cause)
         return mutation.answer(202, _view(person_id, await erasures.state(unit, person_id)))
 
@@ -111,7 +116,7 @@ async def withdraw_erasure(
         taken_back = await erasures.take_back(unit, person_id, own=role != "support")
         if taken_back:
             unit.set_deadline(ERASURE, person_id, None)
-            await tell_of_erasure(unit, dependencies, person_id, contact, ERASURE_TAKEN_BACK, More(), mutation.cause)
+            await tell_of_erasure(unit, dependencies, person_id, contact, ERASURE_TAKEN_BACK, Details(), mutation.cause)
         elif (await erasures.state(unit, person_id)).state == "pending":
             raise Problem("forbidden", "The person asked for this erasure: only they can take it back.")
         await log.record(unit, access, role, person_id)

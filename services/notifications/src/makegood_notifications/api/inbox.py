@@ -39,15 +39,14 @@ async def list_in_app_messages(
     dependencies: Dependencies = service.dependencies
     async with service.database.reading() as queries:
         await log.record(queries, access, role, person_id)
-        known = await contacts.preferences(queries, {person_id})
+        locale = await contacts.locale(queries, person_id)
         rows = await deliveries.in_app(queries, person_id, before=before[0] if before else None, limit=limit + 1)
-    locale = known.get(person_id, contacts.DEFAULT_PREFERENCES).locale
 
     def view(message: InApp) -> InAppView:
-        to = "provider" if message.facts.provider_id == person_id else "member"
+        to = "provider" if message.content.provider_id == person_id else "member"
         text = dependencies.wording.in_app(
             message.template,
-            message.facts,
+            message.content,
             other=message.other_name,
             locale=locale,
             to=to,

@@ -104,8 +104,7 @@ async def request_time(
         if isinstance(lengths, str):
             raise Problem(lengths)
         await not_too_often(unit, TIME_REQUEST, room.id)
-        preferences = await contacts.preferences(unit, {room.member_id})
-        locale = preferences.get(room.member_id, contacts.DEFAULT_PREFERENCES).locale
+        locale = await contacts.locale(unit, room.member_id)
         text = dependencies.wording.time_request(lengths, locale)
         await log.record(unit, access, role, room.member_id, room.provider_id, entity=f"room:{room.id}")
         view = await write(service, unit, room, access.caller.subject, text, template="time-request")

@@ -19,11 +19,11 @@ from makegood_notifications.api.models import DeliveryView, ReminderRequest
 from makegood_notifications.api.pace import not_too_often
 from makegood_notifications.dependencies import Dependencies
 from makegood_notifications.domain.allowances import REMINDER
-from makegood_notifications.domain.origin import Origin
+from makegood_notifications.domain.notices import Notice, Source
 from makegood_notifications.domain.plans import reminder_channels
 from makegood_notifications.domain.reminders import why_no_reminder
+from makegood_notifications.handlers.notifier import Notifier
 from makegood_notifications.store import contacts, plans, read_models
-from makegood_notifications.store.outgoing import Outgoing
 from makegood_notifications.whatsapp.cloud_api import number_of
 
 router = APIRouter(tags=["reminders"])
@@ -72,22 +72,18 @@ async def send_reminder(
             raise Problem(why_not)
         await not_too_often(unit, REMINDER, f"{session.id}/{body.channel}")
         locale = contact.locale if contact else "en"
-        subject = dependencies.wording.subject("reminder", locale)
-        delivery_id = new_id()
         cause = mutation.cause
-        origin = Origin(new_id(), cause.correlation_id, cause.traceparent, datetime.now(UTC))
-        outgoing = Outgoing()
-        outgoing.delivery(
-            delivery_id, origin, session.member_id, body.channel, "reminder", session.told(), subject=subject
-        )
-        await outgoing.write(unit)
-        unit.after_commit((dependencies.email_worker if by_email else dependencies.whatsapp_worker).wake)
+        source = Source(new_id(), cause.correlation_id, cause.traceparent, datetime.now(UTC))
+        notifier = Notifier(unit, dependencies)
+        notice = Notice("reminder", "member", session.content(), source)
+        delivery_id = notifier.queue(notice, body.channel, locale)
+        await notifier.send()
         view = DeliveryView(
             id=delivery_id,
             person_id=session.member_id,
             channel=body.channel,
             template="reminder",
-            subject=subject,
+            subject=dependencies.wording.subject("reminder", locale),
             status="queued",
             session_id=session.id,
             sent_at=None,

@@ -6,9 +6,10 @@ instead. Most go out by e-mail as well, and by WhatsApp to those who chose it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal
 
+import msgspec
 from makegood_contracts.events import (
     CreditReturned,
     MemberNoShow,
@@ -28,8 +29,8 @@ from makegood_contracts.events import (
 )
 from makegood_contracts.events.sessions import Party, SessionFact
 
-from makegood_notifications.domain.facts import More
-from makegood_notifications.domain.invitations import CHANGES
+from makegood_notifications.domain.invitations import CHANGES, Invitation
+from makegood_notifications.domain.notices import Content, Details, Notice, Source, session_content
 
 Template = Literal[
     "session-confirmed",
@@ -81,9 +82,7 @@ Template = Literal[
 
 @dataclass(frozen=True, slots=True)
 class Announcement:
-    """One message to one person. `mail`: by e-mail (and WhatsApp where chosen). `chat`: a system message in the room, which
-    both read; without it the message stands in the person's own list. `calendar`: an e-mail for its invitation alone, of what
-    the person knows already: nothing else tells it."""
+    """A message to one party, and by which channels it goes (see `Notice`)."""
 
     template: Template
     to: Party = "member"
@@ -92,7 +91,11 @@ class Announcement:
     calendar: bool = False
     forfeits: bool = False
     tentative: bool = False
-    more: More | None = None
+    details: Details | None = None
+
+    def notice(self, content: Content, source: Source) -> Notice:
+        """The announcement of `content`."""
+        return Notice(self.template, self.to, content, source, self.mail, self.chat, self.calendar)
 
 
 Announcements = tuple[Announcement, ...]
@@ -117,15 +120,17 @@ INVOICE_ISSUED = Announcement("invoice-issued", chat=False)
 INVOICE_OVERDUE = Announcement("invoice-overdue", chat=False)
 INVOICE_REFUNDED = Announcement("invoice-refunded", chat=False)
 PURCHASE_REFUNDED = Announcement("purchase-refunded", chat=False)
-"""What a member owes and gets back is no business of the room (EXT-1, CRED-7, MISS-3)."""
+"""What a member owes and gets back does not concern the room (EXT-1, CRED-7, MISS-3)."""
+CREDIT_RETURNED = Announcement("credit-returned", mail=False)
+CREDIT_CORRECTED = Announcement("credit-corrected", mail=False)
 WAITLIST_OFFERED = Announcement("waitlist-offered")
 WAITLIST_PASSED_OVER = Announcement("waitlist-passed-over", chat=False)
-"""Why somebody could not book, such as what they owe, is no business of the room."""
+"""Why somebody could not book, such as what they owe, does not concern the room."""
 ROOM_ENDED: dict[Party, Announcements] = {
     "provider": (Announcement("provider-gone"),),
     "member": (Announcement("to-provider-member-gone", to="provider", chat=False),),
 }
-"""By the party that was erased: what the other one is told (NOTE-5)."""
+"""Erased party → what the other party is told (NOTE-5)."""
 ROOM_RESTARTED = Announcement("room-restarted", mail=False)
 PROVIDER_CHANGED: Announcements = (
     Announcement("provider-changed", mail=False),
@@ -133,8 +138,21 @@ PROVIDER_CHANGED: Announcements = (
 )
 
 
+def notices(event: SessionFact, source: Source, invitation: Invitation | None) -> list[Notice]:
+    """What both parties are told of a session's event. `invitation` is the calendar message that goes along."""
+    return [
+        one.notice(
+            session_content(
+                event, forfeits=one.forfeits, invitation=invitation, tentative=one.tentative, details=one.details
+            ),
+            source,
+        )
+        for one in announcements(event, invited=invitation is not None)
+    ]
+
+
 def announcements(event: SessionFact, *, invited: bool = False) -> Announcements:
-    """The messages of a session's event; none where nobody needs one. `invited`: a calendar message goes along, to both.
+    """The messages of a session's event, if anybody needs one. `invited`: a calendar message goes along, to both.
 
     A rejected booking and a refused move are answered where they were asked for, so they make no message.
     """
@@ -169,14 +187,14 @@ def _news(event: SessionFact) -> Announcements:
         case SessionReconfirmed():
             return _RECONFIRMED
         case OutcomeAsked():  # JOIN-3
-            asks = More(answer_by=event.answer_by)
-            return (Announcement("to-provider-outcome", to="provider", chat=False, more=asks),)
+            asks = Details(answer_by=event.answer_by)
+            return (Announcement("to-provider-outcome", to="provider", chat=False, details=asks),)
         case OutcomeDisputed():  # MISS-5
-            more = More(party=event.disputed_by, outcome=event.outcome)
-            return (Announcement("outcome-disputed", mail=False, more=more),)
+            details = Details(party=event.disputed_by, outcome=event.outcome)
+            return (Announcement("outcome-disputed", mail=False, details=details),)
         case OutcomeCorrected():  # MISS-5
-            more = More(outcome=event.outcome, old_outcome=event.old_outcome)
-            return (Announcement("outcome-corrected", more=more),)
+            details = Details(outcome=event.outcome, old_outcome=event.old_outcome)
+            return (Announcement("outcome-corrected", details=details),)
     return ()
 
 
@@ -187,11 +205,11 @@ def _cancelled(event: SessionCancelled) -> Announcements:
     if event.cause == "provider_erased":  # there is nobody to book another time with
         return (Announcement("session-cancelled-provider-gone"),)
     if event.cause == "member_erased":
-        more = More(party=event.cancelled_by)
-        return (Announcement("to-provider-cancelled", to="provider", chat=False, more=more),)
+        details = Details(party=event.cancelled_by)
+        return (Announcement("to-provider-cancelled", to="provider", chat=False, details=details),)
     if event.cancelled_by == "provider":
-        said = More(party="provider", sealed_remark=event.sealed_remark) if event.sealed_remark else None
-        return (Announcement("session-cancelled-by-provider", more=said),)
+        said = Details(party="provider", sealed_remark=event.sealed_remark) if event.sealed_remark else None
+        return (Announcement("session-cancelled-by-provider", details=said),)
     by_member = event.cancelled_by == "member"
     told: Template = "session-cancelled-by-member" if by_member else "session-cancelled-by-system"
     return (
@@ -200,7 +218,7 @@ def _cancelled(event: SessionCancelled) -> Announcements:
             "to-provider-cancelled",
             to="provider",
             chat=False,
-            more=More(party=event.cancelled_by, sealed_remark=event.sealed_remark if by_member else None),
+            details=Details(party=event.cancelled_by, sealed_remark=event.sealed_remark if by_member else None),
         ),
     )
 
@@ -209,13 +227,13 @@ def _moved(event: SessionMoved) -> Announcements:
     """RESC-2: `notify_member` decides about the member's e-mail alone. The provider hears of a member's move at once, for
     they have to confirm it again."""
     tentative = not event.confirmed
-    more = _change_of_place(event)
+    details = _change_of_place(event)
     if event.moved_by == "provider":
         mail = event.notify_member
-        return (Announcement("session-moved-by-provider", mail=mail, tentative=tentative, more=more),)
+        return (Announcement("session-moved-by-provider", mail=mail, tentative=tentative, details=details),)
     return (
-        Announcement("session-moved-by-member", forfeits=event.forfeits, tentative=tentative, more=more),
-        Announcement("to-provider-moved", to="provider", chat=False, tentative=tentative, more=more),
+        Announcement("session-moved-by-member", forfeits=event.forfeits, tentative=tentative, details=details),
+        Announcement("to-provider-moved", to="provider", chat=False, tentative=tentative, details=details),
     )
 
 
@@ -235,19 +253,19 @@ _CHANGES: dict[type[SessionFact], str] = {
 def _calendar(event: SessionFact) -> Announcement:
     """NOTE-1, RESC-4: the provider's calendar follows as the member's does, also where the change was their own doing."""
     stays = isinstance(event, (*CHANGES, SessionConfirmed))
-    more = _change_of_place(event) if isinstance(event, SessionMoved) else More()
+    details = _change_of_place(event) if isinstance(event, SessionMoved) else Details()
     return Announcement(
         "to-provider-scheduled" if stays else "to-provider-unscheduled",
         to="provider",
         chat=False,
         calendar=True,
         tentative=isinstance(event, SessionMoved | SessionZoneChanged) and not event.confirmed,
-        more=replace(more, change=_CHANGES[type(event)]),
+        details=msgspec.structs.replace(details, change=_CHANGES[type(event)]),
     )
 
 
-def _change_of_place(event: SessionMoved) -> More:
-    return More(
+def _change_of_place(event: SessionMoved) -> Details:
+    return Details(
         was_at=event.old_starts_at,
         was_until=event.old_ends_at,
         elsewhere=event.old_venue_id != event.venue_id,

@@ -7,7 +7,9 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
 
-from makegood_notifications.domain.facts import Facts
+import msgspec
+
+from makegood_notifications.domain.notices import Content, Notice
 
 FIRST_RETRY: Final = timedelta(seconds=15)
 LONGEST_RETRY: Final = timedelta(hours=1)
@@ -110,48 +112,54 @@ def retry_after(attempts: int) -> timedelta:
     return min(FIRST_RETRY * (1 << doublings), LONGEST_RETRY)
 
 
-def caught_up(template: str, facts: Facts, state: CurrentState) -> Facts:
-    """What the message has to say now: a move that its channel does not tell of (RESC-2) must not cost the member the
-    confirmation (CONF-1). Otherwise `facts`, as they are; whether these are true is another question."""
-    as_said = state.status == ("reserved" if facts.tentative else "confirmed")
+def caught_up(notice: Notice, state: CurrentState) -> Notice:
+    """What the message has to say now.
+
+    A move that its channel does not report (RESC-2) must not cost the member the confirmation (CONF-1). Otherwise it is
+    `notice`, unchanged; whether that is true is another question.
+    """
+    template, content = notice.template, notice.content
+    as_said = state.status == ("reserved" if content.tentative else "confirmed")
     if template not in CATCHES_UP or not as_said or state.told_later:
-        return facts
-    there = _then_and_there(facts, state)
-    overtaken = there and state.time_zone != facts.time_zone if template == REZONED else not there
+        return notice
+    there = _then_and_there(content, state)
+    overtaken = there and state.time_zone != content.time_zone if template == REZONED else not there
     if not overtaken:
-        return facts
+        return notice
     assert state.starts_at is not None
     assert state.ends_at is not None
-    more = facts.more
-    if template == "session-moved-by-provider" and more is not None:
-        was_until = more.was_until or state.ends_at  # an earlier release did not keep it
-        if (more.was_at, was_until, more.was_venue_id) == (state.starts_at, state.ends_at, state.venue_id):
-            return facts  # moved back: there is nothing to tell
-        more = replace(more, elsewhere=more.was_venue_id != state.venue_id)
-    return replace(
-        facts,
+    details = content.details
+    if template == "session-moved-by-provider" and details is not None:
+        was_until = details.was_until or state.ends_at  # an earlier release did not keep it
+        if (details.was_at, was_until, details.was_venue_id) == (state.starts_at, state.ends_at, state.venue_id):
+            return notice  # moved back: there is nothing to tell
+        details = msgspec.structs.replace(details, elsewhere=details.was_venue_id != state.venue_id)
+    now = msgspec.structs.replace(
+        content,
         starts_at=state.starts_at,
         ends_at=state.ends_at,
-        length_minutes=state.length_minutes or facts.length_minutes,
-        time_zone=state.time_zone or facts.time_zone,
+        length_minutes=state.length_minutes or content.length_minutes,
+        time_zone=state.time_zone or content.time_zone,
         venue_id=state.venue_id,
-        sequence=facts.sequence if state.invitation_sequence is None else state.invitation_sequence,
-        more=more,
+        sequence=content.sequence if state.invitation_sequence is None else state.invitation_sequence,
+        details=details,
     )
+    return replace(notice, content=now)
 
 
-def no_longer_true(template: str, facts: Facts, state: CurrentState, *, now: datetime) -> bool:
-    """Whether the message must not go out any more (NOTE-3). `facts` are what it says, `now` is product time.
+def no_longer_true(notice: Notice, state: CurrentState, now: datetime) -> bool:
+    """Whether the message must not be sent any more (NOTE-3). `now` is product time.
 
-    What it says must be so at this very moment: whatever came after it has a message of its own. A session that is not known
-    here contradicts nothing but a reminder or a question.
+    What it says must be true at this very moment: whatever came after it has a message of its own. A session that is not
+    known here contradicts only a reminder or a question.
     """
+    template, content = notice.template, notice.content
     if template in REMINDS:
-        return state.status != "confirmed" or not _then_and_there(facts, state) or now >= facts.starts_at
+        return state.status != "confirmed" or not _then_and_there(content, state) or now >= content.starts_at
     if template in ASKS_TO_CONFIRM:
-        return state.status != "reserved" or not _then_and_there(facts, state)
+        return state.status != "reserved" or not _then_and_there(content, state)
     if template in ASKS_HOW_IT_WENT:
-        return state.status != "confirmed" or not _then_and_there(facts, state)
+        return state.status != "confirmed" or not _then_and_there(content, state)
     if template in OFFERS:
         return not state.offer_open
     if template in ERASURE:
@@ -161,22 +169,22 @@ def no_longer_true(template: str, facts: Facts, state: CurrentState, *, now: dat
     if state.status is None:
         return False
     if template in NEWS_OF_WHAT_IS_TO_COME:
-        has_confirmed = facts.tentative and state.status == "confirmed"
-        zoned = not _tells_of_zone(template, facts) or state.time_zone == facts.time_zone
-        return state.status in OVER or has_confirmed or not zoned or not _then_and_there(facts, state)
+        has_confirmed = content.tentative and state.status == "confirmed"
+        zoned = not _tells_of_zone(template, content) or state.time_zone == content.time_zone
+        return state.status in OVER or has_confirmed or not zoned or not _then_and_there(content, state)
     if template == EXTENDED:
-        return state.status in OVER - {"completed"} or not _then_and_there(facts, state)
+        return state.status in OVER - {"completed"} or not _then_and_there(content, state)
     if template == CORRECTED:
-        return facts.more is not None and state.status != facts.more.outcome
+        return content.details is not None and state.status != content.details.outcome
     return template in ENDED and state.status != ENDED[template]
 
 
-def _then_and_there(facts: Facts, state: CurrentState) -> bool:
+def _then_and_there(content: Content, state: CurrentState) -> bool:
     """Whether the session stands at the time and place that a message names."""
-    said = facts.starts_at, facts.ends_at, facts.venue_id
+    said = content.starts_at, content.ends_at, content.venue_id
     return (state.starts_at, state.ends_at, state.venue_id) == said
 
 
-def _tells_of_zone(template: str, facts: Facts) -> bool:
+def _tells_of_zone(template: str, content: Content) -> bool:
     """Whether the zone is the news. Other messages name theirs, and what they say is right in any."""
-    return template == REZONED or (facts.more is not None and facts.more.change == "rezoned")
+    return template == REZONED or (content.details is not None and content.details.change == "rezoned")

@@ -8,37 +8,37 @@ from datetime import UTC
 from typing import Any, Final
 from urllib.parse import urlencode
 
-from makegood_notifications.domain.facts import Facts
+from makegood_notifications.domain.notices import Content
 
 
-def _rebook(facts: Facts) -> str:
-    again = {"rebook": facts.session_id} if facts.session_id else {}
+def _rebook(content: Content) -> str:
+    again = {"rebook": content.session_id} if content.session_id else {}
     # The length that was booked: what an extension added is in nobody's plan (EXT-1).
-    return _book(facts, facts.length_minutes - facts.extended_minutes, again)
+    return _book(content, content.length_minutes - content.extended_minutes, again)
 
 
-def _slot(facts: Facts) -> str:
-    start = facts.starts_at.astimezone(UTC).isoformat().replace("+00:00", "Z")
-    return _book(facts, facts.length_minutes, {"starts_at": start})
+def _slot(content: Content) -> str:
+    start = content.starts_at.astimezone(UTC).isoformat().replace("+00:00", "Z")
+    return _book(content, content.length_minutes, {"starts_at": start})
 
 
-def _book(facts: Facts, length_minutes: int, what: dict[str, str]) -> str:
-    """Where a session of the kind that the facts name is booked, in person at the same venue."""
-    query: dict[str, Any] = {"length_minutes": length_minutes, "modality": facts.modality, **what}
-    if facts.venue_id:
-        query["venue_id"] = facts.venue_id
-    return f"rooms/{facts.room_id}/book?{urlencode(query)}"
+def _book(content: Content, length_minutes: int, what: dict[str, str]) -> str:
+    """Where a session of the kind that the notice names is booked, in person at the same venue."""
+    query: dict[str, Any] = {"length_minutes": length_minutes, "modality": content.modality, **what}
+    if content.venue_id:
+        query["venue_id"] = content.venue_id
+    return f"rooms/{content.room_id}/book?{urlencode(query)}"
 
 
-PATHS: Final[dict[str, Callable[[Facts], str]]] = {
-    "session": lambda facts: f"sessions/{facts.session_id}",
+PATHS: Final[dict[str, Callable[[Content], str]]] = {
+    "session": lambda content: f"sessions/{content.session_id}",
     "rebook": _rebook,
     "slot": _slot,
-    "room": lambda facts: f"rooms/{facts.room_id}",
-    "invoices": lambda facts: "invoices",
-    "purchases": lambda facts: "purchases",
-    "contact": lambda facts: "contact",
-    "confirm": lambda facts: "contact/confirm",
+    "room": lambda content: f"rooms/{content.room_id}",
+    "invoices": lambda content: "invoices",
+    "purchases": lambda content: "purchases",
+    "contact": lambda content: "contact",
+    "confirm": lambda content: "contact/confirm",
 }
 """What a template's `link` names, and the path it leads to."""
 
@@ -49,14 +49,14 @@ class Links:
 
     start: str
 
-    def to(self, what: str, facts: Facts) -> str:
+    def to(self, what: str, content: Content) -> str:
         """The whole address of one of PATHS."""
-        return f"{self.start}/{PATHS[what](facts)}"
+        return f"{self.start}/{PATHS[what](content)}"
 
-    def rebook(self, facts: Facts) -> str:
+    def rebook(self, content: Content) -> str:
         """Book again with the same room, length and modality (MISS-3, MISS-4)."""
-        return self.to("rebook", facts)
+        return self.to("rebook", content)
 
-    def session(self, facts: Facts) -> str:
+    def session(self, content: Content) -> str:
         """The session's own page, where it is joined."""
-        return self.to("session", facts)
+        return self.to("session", content)

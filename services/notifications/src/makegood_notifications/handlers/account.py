@@ -1,31 +1,48 @@
-"""Messages that protect a person's account: they go out whatever the person wants to be told."""
+"""Messages that protect a person's account, which are sent whatever the person wants to be told, and the end of their data."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
+from typing import Final
 
 from makegood_chassis.database import UnitOfWork
+from makegood_chassis.messaging.handlers import Due
 from makegood_contracts.envelope import Cause
+from makegood_contracts.events import PersonErased
 from makegood_contracts.ids import new_id
 
 from makegood_notifications.dependencies import Dependencies
 from makegood_notifications.domain.allowances import ERASURE_MAIL
 from makegood_notifications.domain.contacts import CHANGED, CONFIRM, PURPOSE, hash_of, secret_of
-from makegood_notifications.domain.facts import Facts, More
-from makegood_notifications.domain.origin import Origin
-from makegood_notifications.store import allowances, contact_changes
+from makegood_notifications.domain.notices import Details, Notice, Source, timeless_content
+from makegood_notifications.handlers.notifier import Notifier
+from makegood_notifications.store import allowances, contact_changes, erasures, personal_data
 from makegood_notifications.store.contact_changes import ContactChange
 from makegood_notifications.store.contacts import Contact
-from makegood_notifications.store.outgoing import Outgoing
+from makegood_notifications.store.revocations import next_sequence
 
-ERASURE_REQUESTED = "erasure-requested"
-ERASURE_TAKEN_BACK = "erasure-taken-back"
+ERASURE: Final = "erasure"
+ERASURE_REQUESTED: Final = "erasure-requested"
+ERASURE_TAKEN_BACK: Final = "erasure-taken-back"
+
+
+async def on_erasure_due(batch: Sequence[Due], unit: UnitOfWork) -> None:
+    """Erases people whose waiting period is over. An erasure that was taken back is not among them."""
+    for person_id, reason, requested_by in await erasures.due(unit, [one.entity_id for one in batch]):
+        await erase(unit, person_id, reason, requested_by)
+
+
+async def erase(unit: UnitOfWork, person_id: str, reason: str, requested_by: str) -> None:
+    """Erases the person here, and tells the other services."""
+    await personal_data.erase(unit, person_id, unit.now, reason, requested_by)
+    unit.publish(PersonErased(person_id=person_id, erased_at=unit.now), sequence=await next_sequence(unit, person_id))
 
 
 async def ask_to_confirm(
     unit: UnitOfWork, dependencies: Dependencies, person_id: str, contact: Contact, email: str, cause: Cause
 ) -> None:
-    """Keeps the new address until it is confirmed; sends the link there, and a notice to the old one."""
+    """Keeps the new address until it is confirmed. Sends the link there, and a warning to the old address."""
     master_keys = unit.personal_data.master_keys
     change_id = new_id()
     secret = secret_of(master_keys.secret(PURPOSE), person_id, change_id)
@@ -33,9 +50,8 @@ async def ask_to_confirm(
     await contact_changes.save(
         unit, ContactChange(person_id, change_id, email, hash_of(secret), master_keys.current, expires_at)
     )
-    more = More(confirm_by=expires_at, change_id=change_id)
-    for template in (CONFIRM, CHANGED):
-        await tell(unit, dependencies, person_id, contact, template, more, cause)
+    details = Details(confirm_by=expires_at, change_id=change_id)
+    await _mail(unit, dependencies, person_id, contact, (CONFIRM, CHANGED), details, cause)
 
 
 async def tell_of_erasure(
@@ -44,28 +60,27 @@ async def tell_of_erasure(
     person_id: str,
     contact: Contact | None,
     template: str,
-    more: More,
+    details: Details,
     cause: Cause,
 ) -> None:
-    """Once a day of each kind; whoever has no contact is not told."""
+    """Mails the person once a day for each template, if they have a contact."""
     if contact is not None and await allowances.use(unit, ERASURE_MAIL, f"{person_id}/{template}") is None:
-        await tell(unit, dependencies, person_id, contact, template, more, cause)
+        await _mail(unit, dependencies, person_id, contact, (template,), details, cause)
 
 
-async def tell(
+async def _mail(
     unit: UnitOfWork,
     dependencies: Dependencies,
     person_id: str,
     contact: Contact,
-    template: str,
-    more: More,
+    templates: Sequence[str],
+    details: Details,
     cause: Cause,
 ) -> None:
-    """Queues an e-mail that is about no session."""
-    facts = Facts(None, "", person_id, "", unit.now, unit.now, 0, "", contact.time_zone, more=more)
-    origin = Origin(new_id(), cause.correlation_id, cause.traceparent, datetime.now(UTC))
-    outgoing = Outgoing()
-    subject = dependencies.wording.subject(template, contact.locale)
-    outgoing.delivery(new_id(), origin, person_id, "email", template, facts, subject=subject)
-    await outgoing.write(unit)
-    unit.after_commit(dependencies.email_worker.wake)
+    """Queues e-mails that are about no session."""
+    notifier = Notifier(unit, dependencies)
+    content = timeless_content(person_id, unit.now, time_zone=contact.time_zone, details=details)
+    for template in templates:
+        source = Source(new_id(), cause.correlation_id, cause.traceparent, datetime.now(UTC))
+        notifier.queue(Notice(template, "member", content, source), "email", contact.locale)
+    await notifier.send()

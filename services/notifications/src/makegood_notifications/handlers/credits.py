@@ -1,4 +1,4 @@
-"""What follows from a member's ledger: the chat tells of credits that came back, the member of what they owe."""
+"""What follows from a member's ledger: the chat says that credits came back, the member is told what they owe."""
 
 from __future__ import annotations
 
@@ -19,7 +19,10 @@ from makegood_contracts.events import (
     PaymentRefunded,
 )
 
+from makegood_notifications.dependencies import Dependencies
 from makegood_notifications.domain.announcements import (
+    CREDIT_CORRECTED,
+    CREDIT_RETURNED,
     INVOICE_ISSUED,
     INVOICE_OVERDUE,
     INVOICE_REFUNDED,
@@ -27,13 +30,12 @@ from makegood_notifications.domain.announcements import (
     Announcement,
     tells_of_return,
 )
-from makegood_notifications.domain.facts import Facts, More
-from makegood_notifications.domain.origin import origin_of
-from makegood_notifications.handlers.telling import Notifier
-from makegood_notifications.store import contacts, deliveries, read_models, returns, venues
-from makegood_notifications.store.contacts import DEFAULT_PREFERENCES
-from makegood_notifications.store.outgoing import Outgoing
+from makegood_notifications.domain.notices import Details, Parties, source_of, timeless_content
+from makegood_notifications.handlers.notifier import Notifier
+from makegood_notifications.store import contacts, deliveries, read_models, returns
 from makegood_notifications.store.returns import ReturnToTell
+
+Charge = InvoiceIssued | InvoiceOverdue | InvoiceVoided
 
 _CHARGES: Final[Mapping[type[Event], Announcement]] = {
     InvoiceIssued: INVOICE_ISSUED,
@@ -42,173 +44,149 @@ _CHARGES: Final[Mapping[type[Event], Announcement]] = {
 }
 
 
-class CreditMessages:
-    """Tells people of credits and invoices."""
-
-    def __init__(self, notifier: Notifier) -> None:
-        self._notifier = notifier
-
-    async def changed(self, batch: Sequence[Received[Any]], unit: UnitOfWork) -> None:
-        """A movement of a member's credits, or of an invoice, that only their stream tells of."""
-        outgoing = Outgoing()
-        _stream(batch, unit, outgoing)
-        await self._notifier.write(outgoing, unit)
-
-    async def returned(self, batch: Sequence[Received[CreditReturned]], unit: UnitOfWork) -> None:
-        """The chat tells that the credit came back (ROOM-4); a session not heard of yet is told of once it is."""
-        outgoing = Outgoing()
-        told = [
-            ReturnToTell(received.event.session_id, origin_of(received))
-            for received in batch
-            if tells_of_return(received.event)
-        ]
-        whose = {received.id: received.event.member_id for received in batch}
-        await self._tell_returns(told, unit, outgoing, whose=whose, keep=True)
-        _stream(batch, unit, outgoing)
-        await self._notifier.write(outgoing, unit)
-
-    async def corrected(self, batch: Sequence[Received[CreditCorrected]], unit: UnitOfWork) -> None:
-        """The chat tells what a correction made of a session's credit (MISS-5)."""
-        outgoing = Outgoing()
-        sessions = await read_models.find_sessions(unit, [received.event.session_id for received in batch])
-        members = await contacts.preferences(unit, {received.event.member_id for received in batch})
-        places = await venues.find(unit, {session.venue_id for session in sessions.values()})
-        for received in batch:
-            session = sessions.get(received.event.session_id)
-            if session is None:
-                continue
-            if session.member_id != received.event.member_id:
-                unit.refuse(received.id, "not-its-parties")
-                continue
-            facts = session.told(More(state=received.event.state))
-            member = members.get(session.member_id, DEFAULT_PREFERENCES)
-            self._notifier.system_message(
-                "credit-corrected", session.member_id, facts, member.locale, origin_of(received), unit, outgoing,
-                member.chat, places,
-            )  # fmt: skip
-        _stream(batch, unit, outgoing)
-        await self._notifier.write(outgoing, unit)
-
-    async def invoice_due(self, batch: Sequence[Received[InvoiceIssued | InvoiceOverdue]], unit: UnitOfWork) -> None:
-        """The member is told what they owe and until when (EXT-1, CRED-7)."""
-        outgoing = Outgoing()
-        await self._tell_charges(batch, unit, outgoing)
-        _stream(batch, unit, outgoing)
-        await self._notifier.write(outgoing, unit)
-
-    async def _tell_charges(
-        self,
-        batch: Sequence[Received[InvoiceIssued | InvoiceOverdue | InvoiceVoided]],
-        unit: UnitOfWork,
-        outgoing: Outgoing,
-    ) -> None:
-        wanted = [received.event.session_id for received in batch if received.event.session_id is not None]
-        sessions = await read_models.find_sessions(unit, wanted)
-        members = await contacts.preferences(unit, {received.event.member_id for received in batch})
-        for received in batch:
-            event = received.event
-            announcement = _CHARGES[type(event)]
-            more = More(
-                invoice_id=event.invoice_id,
-                amount_minor=event.amount_minor,
-                currency=event.currency,
-                due_on=None if isinstance(event, InvoiceVoided) else event.due_on,
-                about=event.about if isinstance(event, InvoiceIssued) else "",
-            )
-            session = sessions.get(event.session_id or "")
-            if session is not None and session.member_id != event.member_id:
-                unit.refuse(received.id, "not-its-parties")
-                continue
-            if event.amount_minor <= 0 or event.currency not in currency_codes():
-                unit.refuse(received.id, "not-its-terms")
-                continue
-            nothing = Facts(event.session_id, "", event.member_id, "", unit.now, unit.now, 0, "", "UTC", more=more)
-            member = members.get(event.member_id, DEFAULT_PREFERENCES)
-            self._notifier.tell(
-                announcement,
-                session.told(more) if session else nothing,
-                origin_of(received),
-                member,
-                member.locale,
-                unit,
-                outgoing,
-            )
-
-    async def invoice_settled(self, batch: Sequence[Received[InvoicePaid | InvoiceVoided]], unit: UnitOfWork) -> None:
-        """NOTE-3: what is still queued about an invoice that is paid or void by now is not sent. MISS-3: of money that goes back
-        its member is told."""
-        outgoing = Outgoing()
-        events = [received.event for received in batch]
-        await deliveries.leave_out_invoices(unit, [(event.member_id, event.invoice_id) for event in events])
-        refunded = [
-            received for received in batch if isinstance(received.event, InvoiceVoided) and received.event.refunds
-        ]
-        if refunded:
-            await self._tell_charges(refunded, unit, outgoing)  # type: ignore[arg-type]
-        _stream(batch, unit, outgoing)
-        await self._notifier.write(outgoing, unit)
-
-    async def refunded(self, batch: Sequence[Received[PaymentRefunded]], unit: UnitOfWork) -> None:
-        """CRED-6: the member is told of money that was not accepted and goes back."""
-        outgoing = Outgoing()
-        members = await contacts.preferences(unit, {received.event.member_id for received in batch})
-        for received in batch:
-            event = received.event
-            if event.amount_minor <= 0 or event.currency not in currency_codes():
-                unit.refuse(received.id, "not-its-terms")
-                continue
-            more = More(amount_minor=event.amount_minor, currency=event.currency)
-            facts = Facts(None, "", event.member_id, "", unit.now, unit.now, 0, "", "UTC", more=more)
-            announcement = INVOICE_REFUNDED if event.purchase_id is None else PURCHASE_REFUNDED
-            member = members.get(event.member_id, DEFAULT_PREFERENCES)
-            self._notifier.tell(announcement, facts, origin_of(received), member, member.locale, unit, outgoing)
-        _stream(batch, unit, outgoing)
-        await self._notifier.write(outgoing, unit)
-
-    async def tell_late_returns(self, session_ids: Sequence[str], unit: UnitOfWork, outgoing: Outgoing) -> None:
-        """Returns that came before the news of their session."""
-        late = await returns.take(unit, session_ids)
-        await self._tell_returns(late, unit, outgoing, whose={}, keep=False)
-
-    async def _tell_returns(
-        self,
-        told: Sequence[ReturnToTell],
-        unit: UnitOfWork,
-        outgoing: Outgoing,
-        *,
-        whose: Mapping[str, str],
-        keep: bool,
-    ) -> None:
-        """`whose`: event → the member that it names."""
-        if not told:
-            return
-        known = await returns.facts_of_sessions(unit, [one.session_id for one in told])
-        places = await venues.named_by(unit, [facts for facts, _ in known.values()])
-        unknown: list[ReturnToTell] = []
-        for one in told:
-            if one.session_id not in known:
-                unknown.append(one)
-                continue
-            facts, member = known[one.session_id]
-            if whose.get(one.origin.event_id, facts.member_id) != facts.member_id:
-                unit.refuse(one.origin.event_id, "not-its-parties")
-                continue
-            self._notifier.system_message(
-                "credit-returned",
-                facts.member_id,
-                facts,
-                member.locale,
-                one.origin,
-                unit,
-                outgoing,
-                member.chat,
-                places,
-            )
-        if keep and unknown:
-            await returns.keep(unit, unknown)
+async def on_credit_movement(batch: Sequence[Received[Any]], unit: UnitOfWork, dependencies: Dependencies) -> None:
+    """Only the member's live stream tells of this movement."""
+    await _send(batch, unit, Notifier(unit, dependencies))
 
 
-def _stream(batch: Sequence[Received[Any]], unit: UnitOfWork, outgoing: Outgoing) -> None:
+async def on_credit_returned(
+    batch: Sequence[Received[CreditReturned]], unit: UnitOfWork, dependencies: Dependencies
+) -> None:
+    """The chat says that the credit came back (ROOM-4). If the session is not known yet, it does so once it is."""
+    notifier = Notifier(unit, dependencies)
+    told = [
+        ReturnToTell(received.event.session_id, source_of(received))
+        for received in batch
+        if tells_of_return(received.event)
+    ]
+    members = {received.id: received.event.member_id for received in batch}
+    unknown = await _tell_returns(told, members, unit, notifier)
+    if unknown:
+        await returns.keep(unit, unknown)
+    await _send(batch, unit, notifier)
+
+
+async def tell_late_returns(session_ids: Sequence[str], unit: UnitOfWork, notifier: Notifier) -> None:
+    """Tells of returns that came before the news of their session."""
+    await _tell_returns(await returns.take(unit, session_ids), {}, unit, notifier)
+
+
+async def on_credit_corrected(
+    batch: Sequence[Received[CreditCorrected]], unit: UnitOfWork, dependencies: Dependencies
+) -> None:
+    """The chat says what a correction made of a session's credit (MISS-5)."""
+    notifier = Notifier(unit, dependencies)
+    sessions = await read_models.find_sessions(unit, [received.event.session_id for received in batch])
+    preferences = await contacts.preferences(unit, {received.event.member_id for received in batch})
+    await notifier.load_venues({session.venue_id for session in sessions.values()})
+    for received in batch:
+        session = sessions.get(received.event.session_id)
+        if session is None:
+            continue
+        if session.member_id != received.event.member_id:
+            unit.refuse(received.id, "not-its-parties")
+            continue
+        content = session.content(Details(state=received.event.state))
+        notice = CREDIT_CORRECTED.notice(content, source_of(received))
+        notifier.tell(notice, Parties.of(preferences, session.member_id))
+    await _send(batch, unit, notifier)
+
+
+async def on_invoice_due(
+    batch: Sequence[Received[InvoiceIssued | InvoiceOverdue]], unit: UnitOfWork, dependencies: Dependencies
+) -> None:
+    """The member is told what they owe and until when (EXT-1, CRED-7)."""
+    notifier = Notifier(unit, dependencies)
+    await _tell_charges(batch, unit, notifier)
+    await _send(batch, unit, notifier)
+
+
+async def on_invoice_settled(
+    batch: Sequence[Received[InvoicePaid | InvoiceVoided]], unit: UnitOfWork, dependencies: Dependencies
+) -> None:
+    """What is still queued about the invoice is not sent (NOTE-3). The member is told of money that goes back (MISS-3)."""
+    notifier = Notifier(unit, dependencies)
+    settled = [received.event for received in batch]
+    await deliveries.leave_out_invoices(unit, [(event.member_id, event.invoice_id) for event in settled])
+    refunded: list[Received[Any]] = [
+        received for received in batch if isinstance(received.event, InvoiceVoided) and received.event.refunds
+    ]
+    if refunded:
+        await _tell_charges(refunded, unit, notifier)
+    await _send(batch, unit, notifier)
+
+
+async def on_payment_refunded(
+    batch: Sequence[Received[PaymentRefunded]], unit: UnitOfWork, dependencies: Dependencies
+) -> None:
+    """The member is told of money that was not accepted and goes back (CRED-6)."""
+    notifier = Notifier(unit, dependencies)
+    preferences = await contacts.preferences(unit, {received.event.member_id for received in batch})
+    for received in batch:
+        event = received.event
+        if event.amount_minor <= 0 or event.currency not in currency_codes():
+            unit.refuse(received.id, "not-its-terms")
+            continue
+        details = Details(amount_minor=event.amount_minor, currency=event.currency)
+        announcement = INVOICE_REFUNDED if event.purchase_id is None else PURCHASE_REFUNDED
+        content = timeless_content(event.member_id, unit.now, details=details)
+        notifier.tell(announcement.notice(content, source_of(received)), Parties.of(preferences, event.member_id))
+    await _send(batch, unit, notifier)
+
+
+async def _tell_charges(batch: Sequence[Received[Charge]], unit: UnitOfWork, notifier: Notifier) -> None:
+    named = [received.event.session_id for received in batch if received.event.session_id is not None]
+    sessions = await read_models.find_sessions(unit, named)
+    preferences = await contacts.preferences(unit, {received.event.member_id for received in batch})
+    for received in batch:
+        event = received.event
+        details = Details(
+            invoice_id=event.invoice_id,
+            amount_minor=event.amount_minor,
+            currency=event.currency,
+            due_on=None if isinstance(event, InvoiceVoided) else event.due_on,
+            about=event.about if isinstance(event, InvoiceIssued) else "",
+        )
+        session = sessions.get(event.session_id or "")
+        if session is not None and session.member_id != event.member_id:
+            unit.refuse(received.id, "not-its-parties")
+            continue
+        if event.amount_minor <= 0 or event.currency not in currency_codes():
+            unit.refuse(received.id, "not-its-terms")
+            continue
+        if session is not None:
+            content = session.content(details)
+        else:
+            content = timeless_content(event.member_id, unit.now, session_id=event.session_id, details=details)
+        notice = _CHARGES[type(event)].notice(content, source_of(received))
+        notifier.tell(notice, Parties.of(preferences, event.member_id))
+
+
+async def _tell_returns(
+    told: Sequence[ReturnToTell], members: Mapping[str, str], unit: UnitOfWork, notifier: Notifier
+) -> list[ReturnToTell]:
+    """`members`: event → the member that it names. Answers the returns whose session is not known yet."""
+    if not told:
+        return []
+    known = await returns.contents_of_sessions(unit, [one.session_id for one in told])
+    await notifier.load_venues({venue_id for content, _ in known.values() for venue_id in content.venue_ids})
+    unknown: list[ReturnToTell] = []
+    for one in told:
+        if one.session_id not in known:
+            unknown.append(one)
+            continue
+        content, member = known[one.session_id]
+        if members.get(one.source.event_id, content.member_id) != content.member_id:
+            unit.refuse(one.source.event_id, "not-its-parties")
+            continue
+        notifier.tell(CREDIT_RETURNED.notice(content, one.source), Parties(member))
+    return unknown
+
+
+async def _send(batch: Sequence[Received[Any]], unit: UnitOfWork, notifier: Notifier) -> None:
+    """With what the members' live streams tell of the events that were not refused."""
     for received in batch:
         if received.id not in unit.refused:
-            outgoing.entry(received.event.member_id, None, "credits.changed", {"member_id": received.event.member_id})
+            member_id = received.event.member_id
+            notifier.stream(member_id, None, "credits.changed", {"member_id": member_id})
+    await notifier.send()

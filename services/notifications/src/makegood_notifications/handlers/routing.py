@@ -1,14 +1,10 @@
-"""Which handler takes which event. The topics to read follow from these tables."""
+"""Which handler takes which event and which deadline. The topics to read follow from EVENTS."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Final
 
-from makegood_chassis.database import UnitOfWork
-from makegood_chassis.messaging.handlers import EventHandlers
-from makegood_contracts.envelope import Received
+from makegood_chassis.messaging.handlers import DeadlineRoutes, EventRoutes
 from makegood_contracts.events import (
     CreditAdjusted,
     CreditCorrected,
@@ -24,22 +20,38 @@ from makegood_contracts.events import (
     InvoiceVoided,
     LotExpiryChanged,
     MemberEnrolled,
+    MemberNoShow,
+    OutcomeAsked,
+    OutcomeCorrected,
+    OutcomeDisputed,
     PaymentRefunded,
     ProviderChanged,
+    ProviderMissed,
+    ReconfirmationAsked,
     RoomClosed,
     RoomOpened,
     RoomRestarted,
     SchedulePublished,
+    SessionCancelled,
+    SessionCompleted,
+    SessionConfirmed,
+    SessionDeclined,
+    SessionExpired,
+    SessionExtended,
     SessionExtensionRefused,
     SessionExtensionRequested,
     SessionJoined,
     SessionLeft,
+    SessionMoved,
     SessionMoveFunded,
     SessionMoveRefused,
     SessionMoveRequested,
+    SessionReconfirmed,
     SessionRejected,
     SessionRequested,
+    SessionReserved,
     SessionStarted,
+    SessionZoneChanged,
     VenuePublished,
     WaitlistCandidatePassedOver,
     WaitlistEnded,
@@ -47,74 +59,126 @@ from makegood_contracts.events import (
     WaitlistOfferLapsed,
 )
 
-from makegood_notifications.handlers import venues
-from makegood_notifications.handlers.credits import CreditMessages
-from makegood_notifications.handlers.plans import PlanModel, WaitlistMessages
-from makegood_notifications.handlers.rooms import RoomMessages, RoomModel
-from makegood_notifications.handlers.sessions import FOLLOWED, SessionMessages, follow
+from makegood_notifications.dependencies import Dependencies
+from makegood_notifications.handlers.account import ERASURE, on_erasure_due
+from makegood_notifications.handlers.credits import (
+    on_credit_corrected,
+    on_credit_movement,
+    on_credit_returned,
+    on_invoice_due,
+    on_invoice_settled,
+    on_payment_refunded,
+)
+from makegood_notifications.handlers.plans import (
+    on_enrolment_ended,
+    on_member_enrolled,
+    on_schedule_published,
+    on_venue_published,
+)
+from makegood_notifications.handlers.reminders import ASK, REMINDER, on_answer_due, on_reminder_due
+from makegood_notifications.handlers.rooms import (
+    follow_closed_rooms,
+    follow_open_rooms,
+    on_provider_changed,
+    on_room_closed,
+    on_room_restarted,
+)
+from makegood_notifications.handlers.sessions import follow_sessions, on_session_event, on_session_step
+from makegood_notifications.handlers.waitlist import (
+    follow_ended_offers,
+    follow_offers,
+    on_offer_ended,
+    on_waitlist_offered,
+    on_waitlist_passed_over,
+)
 
-ONLY_STREAMED = (
-    SessionRequested, SessionRejected, SessionJoined, SessionLeft, SessionStarted, SessionMoveRequested,
-    SessionMoveFunded, SessionMoveRefused, SessionExtensionRequested, SessionExtensionRefused,
-)  # fmt: skip
-CREDIT_MOVEMENTS = (
-    CreditGranted, CreditExpired, CreditForfeited, CreditSpent, CreditAdjusted, LotExpiryChanged,
-)  # fmt: skip
+EVENTS: Final[EventRoutes[Dependencies]] = {
+    RoomOpened: follow_open_rooms,
+    RoomRestarted: on_room_restarted,
+    RoomClosed: on_room_closed,
+    ProviderChanged: on_provider_changed,
+    SessionReserved: on_session_event,
+    SessionConfirmed: on_session_event,
+    SessionDeclined: on_session_event,
+    SessionExpired: on_session_event,
+    SessionCancelled: on_session_event,
+    SessionCompleted: on_session_event,
+    ProviderMissed: on_session_event,
+    MemberNoShow: on_session_event,
+    SessionMoved: on_session_event,
+    SessionExtended: on_session_event,
+    SessionZoneChanged: on_session_event,
+    ReconfirmationAsked: on_session_event,
+    SessionReconfirmed: on_session_event,
+    OutcomeAsked: on_session_event,
+    OutcomeDisputed: on_session_event,
+    OutcomeCorrected: on_session_event,
+    SessionRequested: on_session_step,
+    SessionRejected: on_session_step,
+    SessionJoined: on_session_step,
+    SessionLeft: on_session_step,
+    SessionStarted: on_session_step,
+    SessionMoveRequested: on_session_step,
+    SessionMoveFunded: on_session_step,
+    SessionMoveRefused: on_session_step,
+    SessionExtensionRequested: on_session_step,
+    SessionExtensionRefused: on_session_step,
+    MemberEnrolled: on_member_enrolled,
+    EnrolmentEnded: on_enrolment_ended,
+    SchedulePublished: on_schedule_published,
+    VenuePublished: on_venue_published,
+    WaitlistOffered: on_waitlist_offered,
+    WaitlistOfferLapsed: on_offer_ended,
+    WaitlistEnded: on_offer_ended,
+    WaitlistCandidatePassedOver: on_waitlist_passed_over,
+    CreditGranted: on_credit_movement,
+    CreditExpired: on_credit_movement,
+    CreditForfeited: on_credit_movement,
+    CreditSpent: on_credit_movement,
+    CreditAdjusted: on_credit_movement,
+    LotExpiryChanged: on_credit_movement,
+    CreditReturned: on_credit_returned,
+    CreditCorrected: on_credit_corrected,
+    InvoiceIssued: on_invoice_due,
+    InvoiceOverdue: on_invoice_due,
+    InvoicePaid: on_invoice_settled,
+    InvoiceVoided: on_invoice_settled,
+    PaymentRefunded: on_payment_refunded,
+}
 
+DEADLINES: Final[DeadlineRoutes[Dependencies]] = {
+    REMINDER: on_reminder_due,
+    ASK: on_answer_due,
+    ERASURE: on_erasure_due,
+}
 
-@dataclass(frozen=True, slots=True)
-class Handlers:
-    """Everything that takes events."""
-
-    rooms: RoomModel
-    plans: PlanModel
-    sessions: SessionMessages
-    room_messages: RoomMessages
-    credits: CreditMessages
-    waitlist: WaitlistMessages
-
-
-def read_model_handlers(rooms: RoomModel, plans: PlanModel) -> EventHandlers:
-    """What rebuilds the read models from the topics and tells nobody."""
-
-    async def followed(batch: Sequence[Received[Any]], unit: UnitOfWork) -> None:
-        await follow(batch, unit)
-
-    return {
-        RoomOpened: rooms.opened,
-        RoomClosed: rooms.closed,
-        RoomRestarted: rooms.restarted,
-        ProviderChanged: rooms.left,
-        MemberEnrolled: plans.enrolled,
-        EnrolmentEnded: plans.ended,
-        SchedulePublished: plans.published,
-        VenuePublished: venues.published,
-        WaitlistOffered: plans.offered,
-        WaitlistOfferLapsed: plans.closed,
-        WaitlistEnded: plans.closed,
-        **dict.fromkeys(FOLLOWED, followed),
-    }
-
-
-def event_handlers(handlers: Handlers) -> EventHandlers:
-    """What the service does with events as they happen."""
-    return {
-        **read_model_handlers(handlers.rooms, handlers.plans),
-        **dict.fromkeys(FOLLOWED, handlers.sessions.followed),
-        **dict.fromkeys(ONLY_STREAMED, handlers.sessions.passing),
-        **dict.fromkeys(CREDIT_MOVEMENTS, handlers.credits.changed),
-        CreditReturned: handlers.credits.returned,
-        CreditCorrected: handlers.credits.corrected,
-        InvoiceIssued: handlers.credits.invoice_due,
-        InvoiceOverdue: handlers.credits.invoice_due,
-        InvoicePaid: handlers.credits.invoice_settled,
-        InvoiceVoided: handlers.credits.invoice_settled,
-        PaymentRefunded: handlers.credits.refunded,
-        RoomClosed: handlers.room_messages.closed,
-        RoomRestarted: handlers.room_messages.restarted,
-        ProviderChanged: handlers.room_messages.left,
-        WaitlistOffered: handlers.waitlist.offered,
-        WaitlistOfferLapsed: handlers.waitlist.closed,
-        WaitlistEnded: handlers.waitlist.closed,
-        WaitlistCandidatePassedOver: handlers.waitlist.passed_over,
-    }
+READ_MODELS: Final[EventRoutes[Dependencies]] = {
+    RoomOpened: follow_open_rooms,
+    RoomRestarted: follow_open_rooms,
+    RoomClosed: follow_closed_rooms,
+    ProviderChanged: follow_closed_rooms,
+    SessionReserved: follow_sessions,
+    SessionConfirmed: follow_sessions,
+    SessionDeclined: follow_sessions,
+    SessionExpired: follow_sessions,
+    SessionCancelled: follow_sessions,
+    SessionCompleted: follow_sessions,
+    ProviderMissed: follow_sessions,
+    MemberNoShow: follow_sessions,
+    SessionMoved: follow_sessions,
+    SessionExtended: follow_sessions,
+    SessionZoneChanged: follow_sessions,
+    ReconfirmationAsked: follow_sessions,
+    SessionReconfirmed: follow_sessions,
+    OutcomeAsked: follow_sessions,
+    OutcomeDisputed: follow_sessions,
+    OutcomeCorrected: follow_sessions,
+    MemberEnrolled: on_member_enrolled,
+    EnrolmentEnded: on_enrolment_ended,
+    SchedulePublished: on_schedule_published,
+    VenuePublished: on_venue_published,
+    WaitlistOffered: follow_offers,
+    WaitlistOfferLapsed: follow_ended_offers,
+    WaitlistEnded: follow_ended_offers,
+}
+"""What rebuilds the read models from the topics and tells nobody. It can run in place of EVENTS."""

@@ -13,8 +13,8 @@ from urllib.parse import quote
 
 from icalendar.parser import Contentline
 
-from makegood_notifications.domain.facts import Facts
 from makegood_notifications.domain.invitations import CalendarStatus, Method, uid
+from makegood_notifications.domain.notices import Content
 from makegood_notifications.mail.composer import mailbox
 from makegood_notifications.mail.texts import AppointmentText
 
@@ -30,7 +30,7 @@ LONGEST_ROW = 75
 
 
 def calendar_message(
-    facts: Facts,
+    content: Content,
     *,
     method: Method,
     sequence: int,
@@ -50,12 +50,12 @@ def calendar_message(
         f"PRODID:{PRODUCT}",
         f"METHOD:{method}",
         "BEGIN:VEVENT",
-        f"UID:{uid(str(facts.session_id))}",
+        f"UID:{uid(str(content.session_id))}",
         f"DTSTAMP:{instant_text(made_at)}",
-        f"DTSTART:{instant_text(facts.starts_at)}",
-        f"DTEND:{instant_text(facts.ends_at)}",
+        f"DTSTART:{instant_text(content.starts_at)}",
+        f"DTEND:{instant_text(content.ends_at)}",
         f"SEQUENCE:{sequence}",
-        f"STATUS:{_status(facts, method)}",
+        f"STATUS:{_status(content, method)}",
         *described(appointment),
         f"ORGANIZER{_name(organiser_name)}:{mailto(organiser_address)}",
         f"ATTENDEE{_name(attendee[0])};PARTSTAT=ACCEPTED;ROLE=REQ-PARTICIPANT:{mailto(attendee[1])}",
@@ -82,10 +82,10 @@ def mailto(address: str) -> str:
     return f"mailto:{quote(local, safe=_IN_LOCAL_PARTS)}@{quote(domain, safe='-.')}"
 
 
-def _status(facts: Facts, method: Method) -> CalendarStatus:
+def _status(content: Content, method: Method) -> CalendarStatus:
     if method == "CANCEL":
         return "CANCELLED"
-    return "TENTATIVE" if facts.tentative else "CONFIRMED"
+    return "TENTATIVE" if content.tentative else "CONFIRMED"
 
 
 def folded(line: str) -> bytes:

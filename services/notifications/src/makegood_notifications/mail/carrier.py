@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import time
-from dataclasses import replace
 from email.utils import parseaddr
 from functools import partial
 from typing import Final
 
+import msgspec
 from makegood_chassis.personal_data.master_keys import MasterKeys
 from makegood_contracts.events.deliveries import Channel
 
@@ -40,11 +40,12 @@ class EmailCarrier:
         self._domain = parseaddr(mail_from)[1].rpartition("@")[2]
 
     def hindrance(self, delivery: LeasedDelivery) -> tuple[str, str] | None:
-        if delivery.template == CONFIRM:
+        template = delivery.notice.template
+        if template == CONFIRM:
             return None if delivery.pending else ("skipped", "no-longer-true")
         if delivery.email is None:
             return "skipped", "no-contact"
-        return None if delivery.by_email or delivery.template in ALWAYS else ("skipped", "not-wanted")
+        return None if delivery.by_email or template in ALWAYS else ("skipped", "not-wanted")
 
     async def send(self, delivery: LeasedDelivery) -> None:
         # Composed when its turn comes, so that the first mails of many are on their way before the last is written.
@@ -64,37 +65,38 @@ class EmailCarrier:
     def _compose(self, delivery: LeasedDelivery, email: str) -> Mail:
         if time.monotonic() > delivery.turn_by:
             raise Late("waited for a connection")
-        facts = delivery.facts
+        notice = delivery.notice
+        content = notice.content
         # Whoever reads mail at an address that is not confirmed, or not any more, may know nothing of it: they get no names.
         stranger = delivery.pending is not None or delivery.recipient is not None
         name = "" if stranger else delivery.name
         text = self._wording.email(
-            delivery.template,
-            replace(facts, length_minutes=0, more=None) if delivery.recipient else facts,
+            notice.template,
+            msgspec.structs.replace(content, length_minutes=0, details=None) if delivery.recipient else content,
             name=name,
             other="" if stranger else delivery.other_name,
             locale=delivery.locale,
-            to="provider" if delivery.person_id == facts.provider_id else "member",
+            to=notice.to,
             secret=self._secret(delivery),
             venues=delivery.venues,
             rebookable=delivery.state.rebookable,
             remark=None if stranger else delivery.remark,
         )
         calendar = None
-        if facts.method is not None and delivery.invited:
-            content = calendar_message(
-                facts,
-                method=facts.method,
-                sequence=facts.sequence,
+        if content.method is not None and delivery.invited:
+            message = calendar_message(
+                content,
+                method=content.method,
+                sequence=content.sequence,
                 appointment=text.appointment,
                 organiser=self._mail_from,
                 attendee=(name, email),
-                made_at=delivery.occurred_at,
+                made_at=notice.source.occurred_at,
             )
-            calendar = Part(facts.method, content)
+            calendar = Part(content.method, message)
         return compose(
             message_id=f"{delivery.id}@{self._domain}",
-            sent_at=delivery.occurred_at,
+            sent_at=notice.source.occurred_at,
             sender=self._mail_from,
             recipient=(name, email),
             subject=text.subject,
@@ -107,7 +109,7 @@ class EmailCarrier:
 
     def _unsubscribe(self, delivery: LeasedDelivery, email: str) -> tuple[tuple[str, str], ...]:
         """The button of mail programs, on what the person's preferences can turn off."""
-        if delivery.template in ALWAYS:
+        if delivery.notice.template in ALWAYS:
             return ()
         link = unsubscribing.link_for(self._master_keys, delivery.person_id, email)
         return unsubscribing.headers(f"{self._unsubscribe_url}/{link.token}")

@@ -14,6 +14,7 @@ from aiosmtplib import errors
 
 from makegood_notifications.channels import PutOff, Refused, Trouble, Unreachable
 from makegood_notifications.mail.composer import Mail
+from makegood_notifications.settings import NotificationsSettings
 
 _ABOUT_THIS_MAIL: Final = frozenset({452, 552, 555})
 """Answers to MAIL FROM that are about this mail: no room for it now, too large, an option that the server lacks."""
@@ -46,7 +47,21 @@ class SmtpServer:
     connections: int = 8
     timeout: float = 20.0
     idle: float = 30.0
-    """A connection that was idle for longer is not trusted any more: servers drop them silently."""
+    """A connection that was idle for longer is not used again: servers drop them silently."""
+
+    @classmethod
+    def of(cls, settings: NotificationsSettings) -> SmtpServer:
+        """The mail server that the settings name."""
+        return cls(
+            host=settings.smtp_host,
+            port=settings.smtp_port,
+            username=settings.smtp_username,
+            password=settings.smtp_password.get_secret_value(),
+            tls=settings.smtp_tls,
+            ca_file=settings.smtp_ca_file,
+            connections=settings.smtp_connections,
+            timeout=settings.smtp_timeout,
+        )
 
 
 class SmtpMailer:

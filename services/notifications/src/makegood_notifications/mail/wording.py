@@ -13,8 +13,8 @@ from typing import Any, Final
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 
 from makegood_notifications.domain.deliveries import LEADS_TO_TIMES
-from makegood_notifications.domain.facts import Facts, More
 from makegood_notifications.domain.links import PATHS, Links
+from makegood_notifications.domain.notices import Content, Details
 from makegood_notifications.domain.venues import NO_VENUES, Venue, Venues, to_be_named
 from makegood_notifications.mail.formatting import Formatter, Spoken, formatter
 from makegood_notifications.mail.forms import OF_NO_SESSION, Form, registered_name
@@ -113,21 +113,21 @@ class Wording:
         """The language for a locale such as `en-GB`."""
         return self._languages.get(locale.replace("_", "-").split("-")[0].lower()) or self._languages[DEFAULT]
 
-    def chat(self, template: str, facts: Facts, locale: str, *, venues: Venues = NO_VENUES) -> str:
+    def chat(self, template: str, content: Content, locale: str, *, venues: Venues = NO_VENUES) -> str:
         """The system message of the room's chat, without names of people. Reading puts in what `venues` lacks: `with_names`."""
         language = self.language(locale)
-        meanwhile = self._elsewhere(language, facts)
-        venues = {**{one: Venue(to_be_named(one, meanwhile)) for one in facts.venue_ids}, **venues}
+        meanwhile = self._elsewhere(language, content)
+        venues = {**{one: Venue(to_be_named(one, meanwhile)) for one in content.venue_ids}, **venues}
         format_ = formatter(locale, language.code)
-        when = _when(language, _spoken(facts, format_))
-        if facts.more is None:
+        when = _when(language, _spoken(content, format_))
+        if content.details is None:
             text = _chat(language, template, when)
         else:
-            variables = {**self._more(language, facts, facts.more, format_, venues), "when": when}
+            variables = {**self._detail_variables(language, content, content.details, format_, venues), "when": when}
             text = language.text(template, "chat", variables)
-        if not facts.length_minutes or not _somewhere(facts):
+        if not content.length_minutes or not _somewhere(content):
             return text
-        return f"{text}\n{language.word('where', {})}: {self._where(language, facts, facts.venue_id, venues)}"
+        return f"{text}\n{language.word('where', {})}: {self._where(language, content, content.venue_id, venues)}"
 
     def subject(self, template: str, locale: str) -> str:
         """The e-mail's subject; subjects hold no personal data, so that they may be listed."""
@@ -136,7 +136,7 @@ class Wording:
     def email(
         self,
         template: str,
-        facts: Facts,
+        content: Content,
         *,
         name: str,
         other: str,
@@ -151,9 +151,9 @@ class Wording:
         unknown (empty). `secret` goes behind the `#` of the link, which no server and no proxy sees. `remark`: what the other wrote.
         `rebookable`: whether a message that leads to other times still can."""
         language = self.language(locale)
-        variables = self._variables(language, facts, locale, name, other, to, venues) | {"rebookable": rebookable}
+        variables = self._variables(language, content, locale, name, other, to, venues) | {"rebookable": rebookable}
         link, button = _button(language, template, rebookable)
-        content: dict[str, Any] = {
+        parts: dict[str, Any] = {
             "language": language.code,
             "subject": self.subject(template, locale),
             "preview": language.text(template, "preview", variables),
@@ -162,24 +162,26 @@ class Wording:
             "paragraphs": [line(variables) for line in language.paragraphs[template]],
             "remark_by": language.word(f"remark_to_{to}", variables) if remark else "",
             "remark": remark.split("\n") if remark else [],
-            "details": _details(language, facts, variables),
+            "details": _detail_rows(language, content, variables),
             "button": button,
-            "link": self._links.to(link, facts) + (f"#{secret}" if secret else ""),
+            "link": self._links.to(link, content) + (f"#{secret}" if secret else ""),
             "sign_off": language.word("sign_off", {}),
-            "footer": language.word("footer" if facts.session_id and facts.length_minutes else "footer_timeless", {}),
+            "footer": language.word(
+                "footer" if content.session_id and content.length_minutes else "footer_timeless", {}
+            ),
         }
         return EmailText(
-            subject=content["subject"],
-            text=self._text.render(content),
-            html=self._html.render(content),
-            appointment=self._appointment(language, facts, variables, "summary", content["link"]),
+            subject=parts["subject"],
+            text=self._text.render(parts),
+            html=self._html.render(parts),
+            appointment=self._appointment(language, content, variables, "summary", parts["link"]),
             language=language.code,
         )
 
     def short(
         self,
         template: str,
-        facts: Facts,
+        content: Content,
         *,
         other: str,
         locale: str,
@@ -190,10 +192,10 @@ class Wording:
         """The message for WhatsApp: the places of the registered template are filled in the order of its text. `rebookable` as
         for an e-mail."""
         language = self.language(locale)
-        variables = self._variables(language, facts, locale, "", other, to, venues)
+        variables = self._variables(language, content, locale, "", other, to, venues)
         form = Form(
             rebookable=rebookable or template not in LEADS_TO_TIMES,
-            somewhere=_somewhere(facts) or template not in OF_NO_SESSION,
+            somewhere=_somewhere(content) or template not in OF_NO_SESSION,
         )
         source = language.short_source(template, somewhere=form.somewhere)
         link, _ = _button(language, template, form.rebookable)
@@ -202,13 +204,13 @@ class Wording:
             language=language.code,
             text=_VARIABLE.sub(lambda found: str(variables[found[1]]), source),
             parameters=tuple(str(variables[name]) for name in _VARIABLE.findall(source)),
-            path=PATHS[link](facts),
+            path=PATHS[link](content),
         )
 
     def in_app(
         self,
         template: str,
-        facts: Facts,
+        content: Content,
         *,
         other: str,
         locale: str,
@@ -218,25 +220,25 @@ class Wording:
     ) -> InAppText:
         """The message as the app lists it: the e-mail's heading and paragraphs, and what the other wrote."""
         language = self.language(locale)
-        variables = self._variables(language, facts, locale, "", other, to, venues)
+        variables = self._variables(language, content, locale, "", other, to, venues)
         lines = [line(variables) for line in language.paragraphs[template]]
         if remark:
             lines += [language.word(f"remark_to_{to}", variables), *(f"> {line}" for line in remark.split("\n"))]
-        lines += [f"{label}: {value}" for label, value in _details(language, facts, variables)]
+        lines += [f"{label}: {value}" for label, value in _detail_rows(language, content, variables)]
         return InAppText(
             title=language.text(template, "heading", variables),
             text="\n".join(lines),
-            link=self._links.to(language.text(template, "link", {}), facts),
+            link=self._links.to(language.text(template, "link", {}), content),
         )
 
     def appointment(
-        self, facts: Facts, status: str, *, other: str, locale: str, to: str, venues: Venues = NO_VENUES
+        self, content: Content, status: str, *, other: str, locale: str, to: str, venues: Venues = NO_VENUES
     ) -> AppointmentText:
         """The session as the calendar shows it that a person follows."""
         language = self.language(locale)
-        variables = self._variables(language, facts, locale, "", other, to, venues)
+        variables = self._variables(language, content, locale, "", other, to, venues)
         word = "summary_no_show" if status == "member_no_show" else "summary"
-        return self._appointment(language, facts, variables, word, self._links.session(facts))
+        return self._appointment(language, content, variables, word, self._links.session(content))
 
     def time_request(self, lengths: list[int], locale: str) -> str:
         """The ready message to the provider (AVAIL-5), with the lengths that the plan includes; without any, none is named."""
@@ -245,10 +247,10 @@ class Wording:
         return language.word("time_request" if lengths else "time_request_any", {"length": how_long})
 
     def _variables(
-        self, language: Language, facts: Facts, locale: str, name: str, other: str, to: str, venues: Venues
+        self, language: Language, content: Content, locale: str, name: str, other: str, to: str, venues: Venues
     ) -> dict[str, Any]:
         format_ = formatter(locale, language.code)
-        spoken = _spoken(facts, format_)
+        spoken = _spoken(content, format_)
         provider, member = (other if to == "member" else ""), (other if to == "provider" else "")
         with_provider = provider or language.word("with_provider", {})
         with_member = member or language.word("with_member", {})
@@ -265,77 +267,86 @@ class Wording:
             "date": spoken.date,
             "times": spoken.times,
             "zone": spoken.zone,
-            "where": self._where(language, facts, facts.venue_id, venues),
-            "length": facts.length_minutes,
-            "modality": language.one_of("modalities", facts.modality),
-            "in_person": facts.modality == "in_person",
-            "forfeits": facts.forfeits,
-            "tentative": facts.tentative,
+            "where": self._where(language, content, content.venue_id, venues),
+            "length": content.length_minutes,
+            "modality": language.one_of("modalities", content.modality),
+            "in_person": content.modality == "in_person",
+            "forfeits": content.forfeits,
+            "tentative": content.tentative,
             "rebookable": True,
-            "invited": facts.method is not None,
+            "invited": content.method is not None,
         }
-        if facts.more is not None:
-            variables |= self._more(language, facts, facts.more, format_, venues)
+        if content.details is not None:
+            variables |= self._detail_variables(language, content, content.details, format_, venues)
         variables["when"] = _when(language, spoken)
         return variables
 
-    def _where(self, language: Language, facts: Facts, venue_id: str | None, venues: Venues) -> str:
+    def _where(self, language: Language, content: Content, venue_id: str | None, venues: Venues) -> str:
         """The venue's name and place, or the page on which the session is joined; that page also says what is not known here."""
         if venue_id is not None and (venue := venues.get(venue_id)) is not None:
             return venue.text
-        return self._elsewhere(language, facts)
+        return self._elsewhere(language, content)
 
-    def _elsewhere(self, language: Language, facts: Facts) -> str:
+    def _elsewhere(self, language: Language, content: Content) -> str:
         """What stands in place of a venue."""
-        return self._links.session(facts) if facts.session_id else language.one_of("modalities", facts.modality)
+        return self._links.session(content) if content.session_id else language.one_of("modalities", content.modality)
 
     def _appointment(
-        self, language: Language, facts: Facts, variables: dict[str, Any], summary: str, link: str
+        self, language: Language, content: Content, variables: dict[str, Any], summary: str, link: str
     ) -> AppointmentText:
-        if not facts.length_minutes:  # of which its reader is to learn nothing
+        if not content.length_minutes:  # of which its reader is to learn nothing
             return AppointmentText(language.word("summary_untold", {}), "", "", link)
         where = variables["where"]
         lines = [variables["when"], language.word("kind_line", variables), f"{language.word('where', {})}: {where}"]
-        page = self._links.session(facts)
+        page = self._links.session(content)
         if where != page:
             lines.append(page)
         return AppointmentText(language.word(summary, variables), where, "\n".join(lines), link)
 
-    def _more(self, language: Language, facts: Facts, more: More, format_: Formatter, venues: Venues) -> dict[str, Any]:
+    def _detail_variables(
+        self, language: Language, content: Content, details: Details, format_: Formatter, venues: Venues
+    ) -> dict[str, Any]:
         """Variables of what only some messages say."""
 
         def moment(at: datetime | None) -> str:
-            return format_.moment(at, facts.time_zone, facts.starts_at) if at else ""
+            return format_.moment(at, content.time_zone, content.starts_at) if at else ""
 
-        obstacles = "; ".join(language.one_of("obstacles", code) for code in more.obstacles.split())
+        obstacles = "; ".join(language.one_of("obstacles", code) for code in details.obstacles.split())
         return {
-            "was": ", ".join(self._was(language, facts, more, format_, venues)),
-            "confirm_by": moment(more.confirm_by),
-            "answer_by": moment(more.answer_by),
-            "open_until": moment(more.open_until),
-            "erase_at": moment(more.erase_at),
-            "amount": format_.money(more.amount_minor, more.currency) if more.currency else "",
-            "due": format_.day(more.due_on) if more.due_on else "",
-            "about": more.about,
-            "party": more.party,
-            "who": language.one_of("parties", more.party),
-            "outcome": language.one_of("outcomes", more.outcome),
-            "old_outcome": language.one_of("outcomes", more.old_outcome),
-            "state": language.one_of("states", more.state),
-            "change": language.one_of("changes", more.change),
+            "was": ", ".join(self._was(language, content, details, format_, venues)),
+            "confirm_by": moment(details.confirm_by),
+            "answer_by": moment(details.answer_by),
+            "open_until": moment(details.open_until),
+            "erase_at": moment(details.erase_at),
+            "amount": format_.money(details.amount_minor, details.currency) if details.currency else "",
+            "due": format_.day(details.due_on) if details.due_on else "",
+            "about": details.about,
+            "party": details.party,
+            "who": language.one_of("parties", details.party),
+            "outcome": language.one_of("outcomes", details.outcome),
+            "old_outcome": language.one_of("outcomes", details.old_outcome),
+            "state": language.one_of("states", details.state),
+            "change": language.one_of("changes", details.change),
             "obstacles": obstacles,
             "Obstacles": _capital(obstacles),  # German goes on with a capital after a colon
         }
 
-    def _was(self, language: Language, facts: Facts, more: More, format_: Formatter, venues: Venues) -> Iterator[str]:
+    def _was(
+        self, language: Language, content: Content, details: Details, format_: Formatter, venues: Venues
+    ) -> Iterator[str]:
         """When and where the session was before a move: what the move has changed."""
-        longer = more.was_until is not None and more.was_until != facts.ends_at
-        if more.was_at is not None and more.was_until is not None and more.was_at == facts.starts_at and longer:
-            yield format_.session(more.was_at, more.was_until, facts.time_zone).times
-        elif more.was_at is not None and not (more.elsewhere and more.was_at == facts.starts_at):
-            yield format_.moment(more.was_at, facts.time_zone, facts.starts_at)
-        if more.elsewhere:
-            yield self._where(language, facts, more.was_venue_id, venues)
+        longer = details.was_until is not None and details.was_until != content.ends_at
+        if (
+            details.was_at is not None
+            and details.was_until is not None
+            and details.was_at == content.starts_at
+            and longer
+        ):
+            yield format_.session(details.was_at, details.was_until, content.time_zone).times
+        elif details.was_at is not None and not (details.elsewhere and details.was_at == content.starts_at):
+            yield format_.moment(details.was_at, content.time_zone, content.starts_at)
+        if details.elsewhere:
+            yield self._where(language, content, details.was_venue_id, venues)
 
 
 def button_of(language: Language, template: str, form: Form) -> str:
@@ -350,33 +361,33 @@ def _button(language: Language, template: str, rebookable: bool) -> tuple[str, s
     return language.text(template, "link", {}), language.text(template, "button", {})
 
 
-def _somewhere(facts: Facts) -> bool:
+def _somewhere(content: Content) -> bool:
     """Whether there is a place or a page to name."""
-    return facts.session_id is not None or facts.venue_id is not None
+    return content.session_id is not None or content.venue_id is not None
 
 
-def _details(language: Language, facts: Facts, variables: dict[str, Any]) -> list[tuple[str, str]]:
+def _detail_rows(language: Language, content: Content, variables: dict[str, Any]) -> list[tuple[str, str]]:
     """The table below the text: the appointment, what is owed, until when something can be done."""
     rows: list[tuple[str, str]] = []
-    more = facts.more
-    if more is not None and more.currency:
+    details = content.details
+    if details is not None and details.currency:
         rows.append((language.word("amount", {}), variables["amount"]))
-        if more.due_on is not None:
+        if details.due_on is not None:
             rows.append((language.word("due", {}), variables["due"]))
-    if facts.length_minutes:
-        if more is not None and variables["was"]:
+    if content.length_minutes:
+        if details is not None and variables["was"]:
             rows.append((language.word("was", {}), variables["was"]))
         rows += [
             (language.word("date", {}), variables["date"]),
             (language.word("times", {}), variables["times"]),
             (language.word("zone", {}), variables["zone"]),
-            *([(language.word("where", {}), variables["where"])] if _somewhere(facts) else []),
+            *([(language.word("where", {}), variables["where"])] if _somewhere(content) else []),
             (language.word("kind", {}), language.word("kind_line", variables)),
             (language.word("with", {}), variables["with_other"]),
         ]
     until = ("confirm_by", "answer_by", "open_until", "erase_at")
     rows += [(language.word(name, {}), variables[name]) for name in until if variables.get(name)]
-    if not facts.length_minutes and more is not None and (more.confirm_by or more.erase_at):
+    if not content.length_minutes and details is not None and (details.confirm_by or details.erase_at):
         rows.append((language.word("zone", {}), variables["zone"]))
     return rows
 
@@ -391,8 +402,8 @@ def _when(language: Language, spoken: Spoken) -> str:
     return language.word("when_line", {"date": spoken.date, "times": spoken.times, "zone": spoken.zone})
 
 
-def _spoken(facts: Facts, format_: Formatter) -> Spoken:
-    return format_.session(facts.starts_at, facts.ends_at, facts.time_zone)
+def _spoken(content: Content, format_: Formatter) -> Spoken:
+    return format_.session(content.starts_at, content.ends_at, content.time_zone)
 
 
 def _capital(text: str) -> str:

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from typing import Any
 
 from makegood_chassis.database import Queries
+
+from makegood_notifications.domain.notices import DEFAULT_PREFERENCES, Preferences
 
 _COLUMNS = "name, email, phone, time_zone, locale, by_email, by_whatsapp, by_chat, version"
 
@@ -40,19 +42,6 @@ class Contact:
     version: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Preferences:
-    """What must be known of a person when a message to them is written down. Whether e-mail is wanted is asked when it is
-    sent."""
-
-    locale: str = "en"
-    whatsapp: bool = False
-    chat: bool = True
-
-
-DEFAULT_PREFERENCES: Final = Preferences()
-
-
 def preferences_of(row: Sequence[Any]) -> Preferences:
     """From (locale, by_whatsapp, by_chat); all None for a person who said nothing yet."""
     return DEFAULT_PREFERENCES if row[0] is None else Preferences(row[0], row[1], row[2])
@@ -64,6 +53,11 @@ async def preferences(queries: Queries, people: Collection[str]) -> dict[str, Pr
         "SELECT id, locale, by_whatsapp, by_chat FROM people WHERE id = ANY($1::text[])", list(people)
     )
     return {row[0]: preferences_of(row[1:4]) for row in rows}
+
+
+async def locale(queries: Queries, person_id: str) -> str:
+    """The language of messages to this person."""
+    return (await preferences(queries, {person_id})).get(person_id, DEFAULT_PREFERENCES).locale
 
 
 async def names(queries: Queries, people: Collection[str]) -> dict[str, str]:

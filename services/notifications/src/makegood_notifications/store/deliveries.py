@@ -15,7 +15,7 @@ from makegood_contracts.events.deliveries import Channel
 from makegood_contracts.ids import made_at
 
 from makegood_notifications.domain.deliveries import CATCHES_UP, LEADS_TO_TIMES, TAKES_ITS_PLACE, CurrentState
-from makegood_notifications.domain.facts import Facts
+from makegood_notifications.domain.notices import Content, Notice, Source
 from makegood_notifications.domain.venues import NO_VENUES, Venue, Venues
 from makegood_notifications.store import remarks
 
@@ -28,7 +28,7 @@ connections."""
 VENUES: Final = """CASE WHEN coalesce({facts}->>'venue_id', {facts}->'more'->>'was_venue_id', {now}) IS NOT NULL THEN (
             SELECT jsonb_object_agg(venues.id, jsonb_build_object('name', venues.name, 'place', venues.place)) FROM venues
             WHERE venues.id IN ({facts}->>'venue_id', {facts}->'more'->>'was_venue_id', {now})) END"""
-"""Those that the facts name and the one `now`, as they are called now; to be read with `venues_of`."""
+"""The venues that a notice names and the one `now`, as they are called now. Read it with `venues_of`."""
 
 _OVERTAKEN: Final = f"""taken.template IN {CATCHES_UP} AND sessions.status IN ('reserved', 'confirmed')
             AND (sessions.starts_at, sessions.ends_at, sessions.venue_id, sessions.time_zone) IS DISTINCT FROM (
@@ -143,15 +143,9 @@ class LeasedDelivery:
     """A delivery that was taken to be sent, with all that it needs. `email` is None where the person has no contact."""
 
     id: str
-    event_id: str
     person_id: str
     channel: Channel
-    template: str
-    session_id: str | None
-    facts: Facts
-    correlation_id: str
-    traceparent: str | None
-    occurred_at: datetime
+    notice: Notice
     attempts: int
     uncertain: bool
     """An earlier attempt died midway, so nobody knows whether the channel took the message."""
@@ -175,14 +169,14 @@ class LeasedDelivery:
     recipient: str | None = None
     """The address to which it goes in place of the person's."""
     venues: Venues = field(default_factory=dict)
-    """Those that the facts name, as far as they are known."""
+    """The venues that the notice names, as far as they are known."""
     remark: str | None = field(default=None, repr=False)
     """What the other party wrote when it cancelled."""
 
     @property
     def lacks_venue(self) -> bool:
         """Whether it names a venue of which nothing is known yet: topics keep no order among each other."""
-        return self.recipient is None and not self.facts.venue_ids <= self.venues.keys()
+        return self.recipient is None and not self.notice.content.venue_ids <= self.venues.keys()
 
     @property
     def written_at(self) -> datetime:
@@ -190,7 +184,7 @@ class LeasedDelivery:
         return made_at(self.id)
 
 
-async def take(queries: Queries, most: int, channel: Channel, now: datetime) -> list[LeasedDelivery]:
+async def lease(queries: Queries, most: int, channel: Channel, now: datetime) -> list[LeasedDelivery]:
     """Takes due deliveries of a channel for LEASE, oldest first, with how what they tell of stands at that moment. Of one
     person and session only the first: the next waits for its end. `now` is product time."""
     return await leased_deliveries(queries, await queries.fetch(_TAKE, now, most, LEASE, channel))
@@ -198,23 +192,22 @@ async def take(queries: Queries, most: int, channel: Channel, now: datetime) -> 
 
 async def leased_deliveries(queries: Queries, rows: Sequence[Row]) -> list[LeasedDelivery]:
     """The deliveries in rows of TAKEN."""
-    told = [msgspec.convert(row["facts"], Facts) for row in rows]
+    told = [msgspec.convert(row["facts"], Content) for row in rows]
     said = await remarks.remarks(queries, told)
-    return [_leased_delivery(row, facts, remark) for row, facts, remark in zip(rows, told, said, strict=True)]
+    return [_leased_delivery(row, content, remark) for row, content, remark in zip(rows, told, said, strict=True)]
 
 
-def _leased_delivery(row: Row, facts: Facts, remark: str | None) -> LeasedDelivery:
+def _leased_delivery(row: Row, content: Content, remark: str | None) -> LeasedDelivery:
     return LeasedDelivery(
         id=str(row["id"]),
-        event_id=str(row["event_id"]),
         person_id=row["person_id"],
         channel=row["channel"],
-        template=row["template"],
-        session_id=str(row["session_id"]) if row["session_id"] else None,
-        facts=facts,
-        correlation_id=row["correlation_id"],
-        traceparent=row["traceparent"],
-        occurred_at=row["occurred_at"],
+        notice=Notice(
+            row["template"],
+            "provider" if row["person_id"] == content.provider_id else "member",
+            content,
+            Source(str(row["event_id"]), row["correlation_id"], row["traceparent"], row["occurred_at"]),
+        ),
         attempts=row["attempts"],
         uncertain=row["before"] == "in-hand",
         withdrawn=row["withdrawn"],
@@ -325,7 +318,7 @@ class InApp:
     id: str
     template: str
     session_id: str | None
-    facts: Facts
+    content: Content
     sent_at: datetime
     other_name: str
     venues: Venues
@@ -335,20 +328,20 @@ class InApp:
 async def in_app(queries: Queries, person_id: str, *, before: str | None, limit: int) -> list[InApp]:
     """The person's own messages in the app, newest first, `limit` at most, older than `before`."""
     rows = await queries.fetch(_IN_APP, person_id, before, limit)
-    told = [msgspec.convert(row[3], Facts) for row in rows]
+    told = [msgspec.convert(row[3], Content) for row in rows]
     said = await remarks.remarks(queries, told)
     return [
         InApp(
             str(row[0]),
             row[1],
             str(row[2]) if row[2] else None,
-            facts,
+            content,
             row[4],
             row[5] or "",
             venues_of(row[6]),
             remark,
         )
-        for row, facts, remark in zip(rows, told, said, strict=True)
+        for row, content, remark in zip(rows, told, said, strict=True)
     ]
 
 

@@ -39,16 +39,13 @@ _EVERYTHING: Final = datetime.max.replace(tzinfo=UTC)
 class News:
     """How far the topics are read, by all processes of this service together; real time."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, topics: Iterable[str] | None = None) -> None:
+        """`topics` are those that this version reads. Nothing waits for others, which an earlier version read."""
         self._database = database
-        self._topics: list[str] | None = None
+        self._topics = sorted(topics) if topics is not None else None
         self._read = _NOTHING
         self._asked = float("-inf")
         self._waiting: dict[str, datetime] = {}
-
-    def expect(self, topics: Iterable[str]) -> None:
-        """Only these topics are read. Others were, by an earlier version, and are read no further: nothing waits for them."""
-        self._topics = sorted(topics)
 
     async def note(self, read: Sequence[ReadUntil]) -> None:
         """This process has read so far."""

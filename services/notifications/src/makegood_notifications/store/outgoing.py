@@ -12,8 +12,7 @@ from makegood_contracts.events.deliveries import Channel
 
 from makegood_notifications.domain.allowances import MAILS, UNCOUNTED
 from makegood_notifications.domain.deliveries import HELD_UP
-from makegood_notifications.domain.facts import Facts
-from makegood_notifications.domain.origin import Origin
+from makegood_notifications.domain.notices import Notice
 from makegood_notifications.store import allowances, withdrawals
 from makegood_notifications.store.deliveries import LEASE, LEASED, LeasedDelivery, leased_deliveries
 
@@ -65,24 +64,22 @@ class Outgoing:
     def delivery(
         self,
         delivery_id: str,
-        origin: Origin,
-        person_id: str,
+        notice: Notice,
         channel: Channel,
-        template: str,
-        facts: Facts,
         *,
         subject: str | None = None,
         sent_at: datetime | None = None,
         wanted: bool = True,
     ) -> None:
-        """A message to a person; `sent_at` if it is delivered with this transaction, else it is queued. Not `wanted`: it is
-        only noted that it was left out."""
+        """A message to a person, delivered with this transaction if `sent_at` is given, else queued. If it is not `wanted`,
+        only that it was left out is written down."""
+        content, source = notice.content, notice.source
         status = "skipped" if not wanted else "queued" if sent_at is None else "sent"
         if channel == "email" and status == "queued":
             self.mails.append(len(self.deliveries))
         self.deliveries.append(
-            (delivery_id, origin.event_id, person_id, channel, template, subject, status, facts.session_id, facts,
-             origin.correlation_id, origin.traceparent, origin.occurred_at, sent_at)
+            (delivery_id, source.event_id, notice.person_id, channel, notice.template, subject, status,
+             content.session_id, content, source.correlation_id, source.traceparent, source.occurred_at, sent_at)
         )  # fmt: skip
 
     def message(
@@ -95,16 +92,16 @@ class Outgoing:
         """An entry of the stream of the member, and of the provider if one is named."""
         self.entries.append((member_id, provider_id, kind, data))
 
-    async def write(self, unit: UnitOfWork, room: int = 0) -> list[LeasedDelivery]:
-        """Writes everything; repeated deliveries and messages of one event are left out (NOTE-2).
+    async def write(self, unit: UnitOfWork, capacity: int = 0) -> list[LeasedDelivery]:
+        """Writes everything. What an event led to before is left out (NOTE-2).
 
-        Up to `room` of the e-mails are taken at once, as `deliveries.take` would: these are answered, with all that sending
-        them needs, and are their taker's once the unit is committed.
+        Leases up to `capacity` of the e-mails at once, as `deliveries.lease` would, and answers them with all that sending
+        them needs. They are the caller's once the unit is committed.
         """
         if not (self.deliveries or self.messages or self.entries):
             return []
         left_out = await self._leave_out_too_many(unit)
-        first = self._first_mails(room)
+        first = self._first_mails(capacity)
         rows = await unit.fetch(
             _WRITE,
             unit.now,
@@ -122,9 +119,9 @@ class Outgoing:
         """Nobody fills another's mailbox: of what people cause, only so much goes out to one person; a room can be left for a new
         one, so it is by their ids. Answers those left out that take an invitation back, which has to be done all the same."""
         caused: dict[str, list[int]] = {}
-        for place, (_, _, person_id, channel, template, _, status, _, facts, *_) in enumerate(self.deliveries):
+        for place, (_, _, person_id, channel, template, _, status, _, content, *_) in enumerate(self.deliveries):
             if status == "queued" and template not in UNCOUNTED:
-                caused.setdefault(f"{person_id}/{facts.member_id}/{channel}", []).append(place)
+                caused.setdefault(f"{person_id}/{content.member_id}/{channel}", []).append(place)
         if not caused:
             return []
         left = await allowances.use_many(unit, MAILS, {entity: len(places) for entity, places in caused.items()})

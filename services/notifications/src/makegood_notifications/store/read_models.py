@@ -5,14 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import TypeVar
 
 from makegood_chassis.database import Queries, column
+from makegood_contracts.envelope import Received
+from makegood_contracts.events import Event
 from makegood_contracts.events.rooms import ProviderChanged, RoomClosed, RoomFact
 from makegood_contracts.events.sessions import SessionFact
 
-from makegood_notifications.domain.believing import KnownAppointment
-from makegood_notifications.domain.facts import Facts, More
-from makegood_notifications.store.contacts import Preferences, preferences_of
+from makegood_notifications.domain.notices import Content, Details, Parties
+from makegood_notifications.domain.sessions import KnownAppointment
+from makegood_notifications.store.contacts import preferences_of
+
+E = TypeVar("E", bound=Event)
 
 _KNOWN = """
 SELECT wanted.id, sessions.version, sessions.invitation_sequence, sessions.status,
@@ -61,14 +66,12 @@ WHERE rooms.version < excluded.version
 
 @dataclass(frozen=True, slots=True)
 class KnownSession:
-    """`invitation_sequence` is that of the last invitation; `member` and `provider` are what they prefer; `untold`: a return of
-    its credit may still have to be told."""
+    """`invitation_sequence` is that of the last invitation. `untold`: a return of its credit may still have to be told."""
 
     version: int
     invitation_sequence: int | None
     status: str | None
-    member: Preferences
-    provider: Preferences
+    parties: Parties
     untold: bool
     appointment: KnownAppointment | None = None
     """Whose it is and when; None for one that is new here."""
@@ -92,11 +95,11 @@ class Session:
     version: int
     invitation_sequence: int | None
 
-    def told(self, more: More | None = None) -> Facts:
-        """What messages say of it."""
-        return Facts(
+    def content(self, details: Details | None = None) -> Content:
+        """What a notice says of it."""
+        return Content(
             self.id, self.room_id, self.member_id, self.provider_id, self.starts_at, self.ends_at, self.length_minutes,
-            self.modality, self.time_zone, self.venue_id, more=more,
+            self.modality, self.time_zone, self.venue_id, details=details,
         )  # fmt: skip
 
 
@@ -119,6 +122,19 @@ class Room:
     status: str
 
 
+def each_key_once(batch: Sequence[Received[E]]) -> list[list[Received[E]]]:
+    """The batch in parts in which no key comes twice, in order: one statement can change a row only once."""
+    parts: list[list[Received[E]]] = []
+    seen: dict[str, int] = {}
+    for received in batch:
+        number = seen.get(received.key, 0)
+        seen[received.key] = number + 1
+        if number == len(parts):
+            parts.append([])
+        parts[number].append(received)
+    return parts
+
+
 async def known_sessions(unit: Queries, facts: Sequence[SessionFact]) -> dict[str, KnownSession]:
     """What is known of the events' sessions. One that is new here has version 0."""
     rows = await unit.fetch(
@@ -130,8 +146,7 @@ async def known_sessions(unit: Queries, facts: Sequence[SessionFact]) -> dict[st
             row[1] or 0,
             row[2],
             row[3],
-            preferences_of(row[4:7]),
-            preferences_of(row[13:16]),
+            Parties(preferences_of(row[4:7]), preferences_of(row[13:16])),
             row[7] or row[1] is None,
             None if row[1] is None else KnownAppointment(*row[8:13]),
         )

@@ -10,7 +10,7 @@ from makegood_chassis.personal_data.letters import Letter
 from makegood_chassis.service import Service
 from makegood_contracts.events import RemarkKeyPublished, SessionCancelled
 
-from makegood_notifications.domain.facts import Facts, readable
+from makegood_notifications.domain.notices import Content, readable
 from makegood_notifications.store.revocations import next_sequence
 
 _UNPUBLISHED: Final = "SELECT id FROM people WHERE NOT key_published ORDER BY id LIMIT $1"
@@ -20,27 +20,27 @@ UPDATE people SET key_published = true WHERE id = ANY($1::text[]) AND NOT key_pu
 _LOST: Final = "UPDATE people SET key_published = false WHERE id = $1"
 
 
-def _sealed(facts: Facts) -> tuple[Letter, str] | None:
+def _sealed(content: Content) -> tuple[Letter, str] | None:
     """The sealed remark that goes along, and whose it is."""
-    if facts.more is None or facts.more.sealed_remark is None or facts.session_id is None:
+    if content.details is None or content.details.sealed_remark is None or content.session_id is None:
         return None
-    author = facts.member_id if facts.more.party == "member" else facts.provider_id
-    return Letter(SessionCancelled.__name__, facts.session_id, author), facts.more.sealed_remark
+    author = content.member_id if content.details.party == "member" else content.provider_id
+    return Letter(SessionCancelled.__name__, content.session_id, author), content.details.sealed_remark
 
 
-async def remarks(queries: Queries, told: Sequence[Facts]) -> list[str | None]:
-    """What goes along with these facts, in order; None where nothing does, or where its author was erased. One statement at
+async def remarks(queries: Queries, told: Sequence[Content]) -> list[str | None]:
+    """What goes along with these notices, in order; None where nothing does, or where its author was erased. One statement at
     most, and none where nothing goes along."""
-    sealed = {place: found for place, facts in enumerate(told) if (found := _sealed(facts)) is not None}
+    sealed = {place: found for place, content in enumerate(told) if (found := _sealed(content)) is not None}
     opened = await queries.personal_data.open_letters(queries, list(sealed.values()))
     texts = dict(zip(sealed, opened, strict=True))
     return [readable(text) if (text := texts.get(place)) else None for place in range(len(told))]
 
 
-async def taken(unit: UnitOfWork, facts: Facts) -> str | None:
+async def taken(unit: UnitOfWork, content: Content) -> str | None:
     """The same for one that `unit` keeps. One that does not open was sealed for a key that its author lost, or destroyed: who is
     known still gets the present one told."""
-    if (found := _sealed(facts)) is None:
+    if (found := _sealed(content)) is None:
         return None
     (text,) = await unit.personal_data.take_letters(unit, [found])
     if text is None:

@@ -7,9 +7,8 @@ from dataclasses import dataclass
 
 from makegood_chassis.database import Queries, column
 
-from makegood_notifications.domain.facts import Facts
-from makegood_notifications.domain.origin import Origin
-from makegood_notifications.store.contacts import Preferences, preferences_of
+from makegood_notifications.domain.notices import Content, Preferences, Source
+from makegood_notifications.store.contacts import preferences_of
 
 _FACTS = """
 SELECT sessions.id, room_id, member_id, provider_id, starts_at, ends_at, length_minutes, modality, sessions.time_zone, venue_id,
@@ -37,32 +36,32 @@ class ReturnToTell:
     """A return of a credit that the room's chat tells of."""
 
     session_id: str
-    origin: Origin
+    source: Source
 
 
-async def facts_of_sessions(queries: Queries, session_ids: Sequence[str]) -> dict[str, tuple[Facts, Preferences]]:
-    """Facts of those sessions that are known, and what the member prefers."""
+async def contents_of_sessions(queries: Queries, session_ids: Sequence[str]) -> dict[str, tuple[Content, Preferences]]:
+    """Of those sessions that are known: what a notice says of them, and what the member prefers."""
     rows = await queries.fetch(_FACTS, list(session_ids))
     return {
-        str(row[0]): (Facts(str(row[0]), str(row[1]), *list(row)[2:10]), preferences_of(row[10:13])) for row in rows
+        str(row[0]): (Content(str(row[0]), str(row[1]), *list(row)[2:10]), preferences_of(row[10:13])) for row in rows
     }
 
 
 async def keep(queries: Queries, returns: Sequence[ReturnToTell]) -> None:
     """Keeps them until their session is known; a session that never is (it was rejected) is forgotten after a week."""
     await queries.execute(_FORGET)
-    origins = [one.origin for one in returns]
+    sources = [one.source for one in returns]
     await queries.execute(
         _KEEP,
-        column(origins, "event_id"),
+        column(sources, "event_id"),
         column(returns, "session_id"),
-        column(origins, "correlation_id"),
-        column(origins, "traceparent"),
-        column(origins, "occurred_at"),
+        column(sources, "correlation_id"),
+        column(sources, "traceparent"),
+        column(sources, "occurred_at"),
     )
 
 
 async def take(queries: Queries, session_ids: Sequence[str]) -> list[ReturnToTell]:
     """Those kept for these sessions; they are gone with the transaction."""
     rows = await queries.fetch(_TAKE, list(session_ids))
-    return [ReturnToTell(str(row[1]), Origin(str(row[0]), row[2], row[3], row[4])) for row in rows]
+    return [ReturnToTell(str(row[1]), Source(str(row[0]), row[2], row[3], row[4])) for row in rows]

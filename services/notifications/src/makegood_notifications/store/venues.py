@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence
 from typing import Final
 
 from makegood_chassis.database import Queries, column
 from makegood_contracts.events import VenuePublished
 
-from makegood_notifications.domain.facts import Facts
 from makegood_notifications.domain.venues import NO_VENUES, Venue, Venues
 
 _FOLLOW: Final = """
@@ -38,8 +37,3 @@ async def find(queries: Queries, ids: Collection[str | None]) -> Venues:
     if not wanted:
         return NO_VENUES
     return {row[0]: Venue(row[1], row[2]) for row in await queries.fetch(_FIND, wanted)}
-
-
-async def named_by(queries: Queries, facts: Iterable[Facts]) -> Venues:
-    """Those that messages with these facts name."""
-    return await find(queries, {venue_id for one in facts for venue_id in one.venue_ids})

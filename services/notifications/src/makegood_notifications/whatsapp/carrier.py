@@ -44,13 +44,12 @@ class WhatsAppCarrier:
     async def send(self, delivery: LeasedDelivery) -> None:
         if self._api is None:
             raise RuntimeError("there is no account")
-        facts = delivery.facts
         short = self._wording.short(
-            delivery.template,
-            facts,
+            delivery.notice.template,
+            delivery.notice.content,
             other=delivery.other_name,
             locale=delivery.locale,
-            to="provider" if delivery.person_id == facts.provider_id else "member",
+            to=delivery.notice.to,
             venues=delivery.venues,
             rebookable=delivery.state.rebookable,
         )

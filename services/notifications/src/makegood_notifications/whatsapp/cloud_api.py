@@ -15,6 +15,7 @@ import msgspec
 
 from makegood_notifications.channels import PutOff, Refused, Trouble, Unreachable
 from makegood_notifications.phone_numbers import e164
+from makegood_notifications.settings import NotificationsSettings
 
 Verdict = Literal["wait", "later", "never"]
 """`wait`: about the account or the service, whatever the message. `later`, `never`: about this message."""
@@ -95,6 +96,20 @@ def _text(value: str) -> dict[str, str]:
 
 class CloudApi:
     """Sends over a few kept connections."""
+
+    @classmethod
+    def of(cls, settings: NotificationsSettings) -> CloudApi | None:
+        """The account that the settings name, if any."""
+        if not settings.whatsapp_url:
+            return None
+        return cls(
+            Account(
+                url=settings.whatsapp_url,
+                version=settings.whatsapp_version,
+                phone_number_id=settings.whatsapp_phone_number_id,
+                token=settings.whatsapp_token.get_secret_value(),
+            )
+        )
 
     def __init__(self, account: Account) -> None:
         self._path = f"/{account.version}/{account.phone_number_id}/messages"
