@@ -8,7 +8,7 @@ from typing import Any, cast
 
 import httpx
 import pytest
-from makegood_booking.api import providers
+from makegood_booking.handlers.commands import rooms as commands
 from makegood_contracts.events import ProviderChanged, RoomClosed, SessionCancelled
 from makegood_contracts.ids import new_id
 
@@ -23,7 +23,7 @@ MISTYPED = "dr-kym"
 
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(providers, "_PATIENCE", 0.05)
+    monkeypatch.setattr(commands, "SCHEDULE_PATIENCE", 0.05)
 
 
 async def change(person: httpx.AsyncClient, room: str, provider: str, **body: Any) -> httpx.Response:
@@ -85,7 +85,7 @@ async def test_a_schedule_that_was_published_a_moment_ago_is_waited_for(world: W
 
 @pytest.mark.rule("ROOM-3")
 async def test_what_is_refused_anyway_waits_for_nobodys_schedule(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(providers, "_PATIENCE", 600.0)
+    monkeypatch.setattr(commands, "SCHEDULE_PATIENCE", 600.0)
     room = await world.room()
     await hear(world, told(schedule(1, provider_id="dr-kim", session_types=[])))
     async with asyncio.timeout(10):

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from makegood_booking.api.parameters import session_policy
+from makegood_booking.api.models import SessionPolicyView
 from makegood_booking.domain.actions import Action, Reader, actions
 from makegood_booking.domain.attendance import join, leave, next_due, time_passed
 from makegood_booking.domain.booking import InvalidField
@@ -236,12 +236,14 @@ def test_a_member_who_checked_in_late_and_waits_for_an_absent_provider_leaves_wi
 def test_nothing_is_free_or_cancellable_once_the_time_is_over() -> None:
     for session in (asked(), time_passed(came("member", 12), END).session):
         for now in (END, END + HOUR):
-            said = session_policy(session, now)
+            said = SessionPolicyView.of(session, now)
             assert (said.cancellable, said.forfeits_now) == (False, False)
             assert said.free_until <= END
-    assert session_policy(in_person(), END - TICK).cancellable
+    assert SessionPolicyView.of(in_person(), END - TICK).cancellable
     short = confirmed(length_minutes=5)
-    assert not session_policy(short, START + 5 * MINUTE).cancellable, "it is over, though its outcome is not found yet"
+    assert not SessionPolicyView.of(short, START + 5 * MINUTE).cancellable, (
+        "it is over, though its outcome is not found yet"
+    )
 
 
 @pytest.mark.rule("JOIN-3")

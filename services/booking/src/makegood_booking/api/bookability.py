@@ -2,33 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from datetime import date, datetime, timedelta
-from typing import Annotated, Any, Final
+from datetime import date, timedelta
+from typing import Annotated, Final
 
 from fastapi import APIRouter, Depends, Query, Response
 from makegood_chassis.http.answers import answer
 from makegood_chassis.http.models import Instant, View, example
 from makegood_chassis.http.openapi import problems
-from makegood_chassis.http.problems import Problem, invalid, not_found
+from makegood_chassis.http.problems import invalid, not_found
 from makegood_chassis.http.rights import Access, operation
-from makegood_contracts.events import Actor, Modality, PlanKind
-from makegood_contracts.reasons import Reason
+from makegood_contracts.events import Modality, PlanKind
 from makegood_plans.coverage import CoveragePeriod
 from pydantic import Field
 
-from makegood_booking.api.models import MORE_OF_POLICY, POLICY, POLICY_TEXT, LocalTime, PolicyView
+from makegood_booking.api.models import STANDARD_POLICY, LocalTime, PolicyView
 from makegood_booking.api.parameters import DependenciesOf, RoomId, valid_id
 from makegood_booking.api.reason_models import CostsView, ReasonView
-from makegood_booking.dependencies import Dependencies
 from makegood_booking.domain.bookability import Question
-from makegood_booking.domain.booking import BookingRequest
+from makegood_booking.domain.booking import NO_ZONE, invalid_start
 from makegood_booking.domain.policy import Policy
-from makegood_booking.domain.remedies import RemedyContext, needs_more
-from makegood_booking.domain.rooms import Room
 from makegood_booking.domain.time import is_zone, local_text
-from makegood_booking.handlers.bookability import BookabilityResult, remedy_context_of
-from makegood_booking.store.rooms import RoomToBook, read_rooms
+from makegood_booking.handlers.bookability import BookabilityResult
+from makegood_booking.store.rooms import read_rooms
 
 router = APIRouter(tags=["rooms"])
 
@@ -41,17 +36,19 @@ _PLAN: Final = {"id": "out-of-pocket-4", "kind": "out_of_pocket", "starts_on": "
 
 
 class NextSlotView(View):
-    """A session that can be booked now."""
+    """A slot that can be booked now."""
 
     model_config = example(**_SLOT)
 
     starts_at: Instant
     ends_at: Instant
-    local_start: Annotated[LocalTime, Field(description="The start in the zone asked for, or the provider's.")]
+    local_start: Annotated[
+        LocalTime, Field(description="The start in the requested time zone. Default: the provider's.")
+    ]
 
 
 class CoveringPlanView(View):
-    """The plan that the member is on then, as far as booking knows it."""
+    """The plan that covers the member at that time."""
 
     model_config = example(**_PLAN)
 
@@ -62,7 +59,7 @@ class CoveringPlanView(View):
 
 
 class BookabilityView(View):
-    """Whether a session can be booked in the room, every reason why not, and the next slots that can."""
+    """Whether a session can be booked in the room, all reasons why not, and the next slots that can be booked."""
 
     model_config = example(
         bookable=True,
@@ -73,29 +70,36 @@ class BookabilityView(View):
         modality="video",
         costs={"credit": 1, "amount": None},
         plan=_PLAN,
-        policy={**POLICY, **MORE_OF_POLICY, "text": POLICY_TEXT},
+        policy=STANDARD_POLICY,
     )
 
     bookable: Annotated[
         bool,
-        Field(description="Something in `next_slots` can be booked now; with `starts_at`: that very session can be."),
+        Field(description="Whether any of `next_slots` can be booked now. With `starts_at`: whether that session can."),
     ]
     reasons: list[ReasonView]
-    can_purchase: Annotated[bool, Field(description="Whether single credits can be bought on the member's plan.")]
+    can_purchase: Annotated[bool, Field(description="Whether the member's plan allows buying single credits.")]
     next_slots: Annotated[
         list[NextSlotView],
         Field(
-            description="At most 5, in order; none while a reason forbids them all. In person they are the times of the two people: "
-            "whether a venue is free then, `GET /v1/providers/{id}/slots` says for each `venue_id`."
+            description="At most 5, in order. Empty if a reason rules out all of them. For in-person sessions, both people are free at "
+            "these times. `GET /v1/providers/{id}/slots` with a `venue_id` says whether that venue is, too."
         ),
     ]
-    length_minutes: Annotated[int | None, Field(description="Of the sessions that this is about; null without any.")]
-    modality: Annotated[Modality | None, Field(description="Of the sessions that this is about; null without any.")]
-    costs: Annotated[
-        CostsView | None, Field(description="What such a session costs (BOOK-3); null while no plan covers the member.")
+    length_minutes: Annotated[
+        int | None, Field(description="The length of the sessions that this answer is about. Null if there are none.")
     ]
-    plan: Annotated[CoveringPlanView | None, Field(description="The plan that would pay for it; null without any.")]
-    policy: Annotated[PolicyView, Field(description="The cancellation policy that a session booked now stays under.")]
+    modality: Annotated[
+        Modality | None,
+        Field(description="The modality of the sessions that this answer is about. Null if there are none."),
+    ]
+    costs: Annotated[
+        CostsView | None, Field(description="What such a session costs. Null if no plan covers the member.")
+    ]
+    plan: Annotated[
+        CoveringPlanView | None, Field(description="The plan that would pay for the session. Null if there is none.")
+    ]
+    policy: Annotated[PolicyView, Field(description="The policy that applies to a session booked now.")]
 
 
 @router.get(
@@ -109,26 +113,28 @@ async def read_bookability(
     access: Annotated[Access, Depends(operation("room.bookability"))],
     dependencies: DependenciesOf,
     starts_at: Annotated[
-        Instant | None, Query(description="Asks about this very start; then `bookable` and `reasons` are about it.")
+        Instant | None,
+        Query(description="Ask about a session with this start. `bookable` and `reasons` are then about it."),
     ] = None,
     length_minutes: Annotated[
-        int | None, Query(ge=5, le=480, description="Asks about sessions of this length; default: the plan's.")
+        int | None, Query(ge=5, le=480, description="Ask about sessions of this length. Default: the plan's.")
     ] = None,
     modality: Annotated[
         Modality | None,
-        Query(description="Asks about sessions of this kind; default: the plan's. Venues are not looked at."),
+        Query(description="Ask about sessions of this modality. Default: the plan's. Venues are not checked."),
     ] = None,
     time_zone: Annotated[
-        str | None, Query(min_length=1, max_length=64, description="Zone of `local_start`; default: the provider's.")
+        str | None,
+        Query(min_length=1, max_length=64, description="The time zone of `local_start`. Default: the provider's."),
     ] = None,
 ) -> Response:
-    """Whether a session can be booked in this room now, and every reason why not, each with what helps.
+    """Tells whether a session can be booked in this room now. If not, it lists all reasons, each with its remedies.
 
-    For the room's parties and support. What cannot be found out just now is the reason `temporary-interruption`.
+    For the room's two parties and support. If something can't be checked right now, the reason is `temporary-interruption`.
     """
     room_id = valid_id(room_id, "room")
     if time_zone is not None and not is_zone(time_zone):
-        raise invalid("#/time_zone", "A time zone of the IANA database, such as `Europe/Berlin`.", where="query")
+        raise invalid("#/time_zone", NO_ZONE.detail, where="query")
     now = dependencies.clock.now()
     async with dependencies.database.reading() as queries:
         place = (await read_rooms([room_id], queries)).get(room_id)
@@ -136,19 +142,11 @@ async def read_bookability(
             raise not_found("room")
         role = access.require("room", member_id=place.room.member_id, provider_id=place.room.provider_id)
         policy = await dependencies.policies.current(queries)
-        _check_start(starts_at, policy, now)
+        if starts_at is not None and (fault := invalid_start(starts_at, policy, now)):
+            raise invalid(f"#/{fault.field}", fault.detail, where="query")
         question = Question(starts_at, length_minutes, modality, "provider" if role == "provider" else "member")
         found = await dependencies.bookability.judge(place, policy, question, now, queries)
     return answer(200, _view(found, policy, time_zone or found.time_zone))
-
-
-def _check_start(starts_at: datetime | None, policy: Policy, now: datetime) -> None:
-    if starts_at is None:
-        return
-    if starts_at <= now:
-        raise invalid("#/starts_at", "The start must lie in the future.", where="query")
-    if starts_at > now + timedelta(days=policy.horizon_days):
-        raise invalid("#/starts_at", f"The start must lie within {policy.horizon_days} days.", where="query")
 
 
 def _view(found: BookabilityResult, policy: Policy, time_zone: str) -> BookabilityView:
@@ -176,38 +174,3 @@ def _plan(coverage: CoveragePeriod | None) -> CoveringPlanView | None:
     return CoveringPlanView(
         id=coverage.plan.id, kind=coverage.plan.kind, starts_on=coverage.starts_on, ends_on=coverage.ends_on
     )
-
-
-def with_remedies(reasons: Iterable[Reason], at: RemedyContext) -> list[dict[str, Any]]:
-    """The reasons of a refused booking, each with what helps: the same words as in bookability (BOOK-8)."""
-    return [ReasonView.of(reason, at).model_dump(mode="json", exclude_none=True) for reason in reasons]
-
-
-def at_room(room: Room) -> RemedyContext:
-    """Whom a refusal in this room is about."""
-    return RemedyContext(room.id, room.member_id, room.provider_id)
-
-
-async def refusal(dependencies: Dependencies, at: RemedyContext, reasons: Iterable[Reason], **members: Any) -> Problem:
-    """The problem of a booking or move that these reasons forbid: the first is its type, each has its remedy (BOOK-8)."""
-    listed = list(reasons)
-    if needs_more(reason.code for reason in listed):
-        async with dependencies.database.reading() as queries:
-            at = await remedy_context_of(at, dependencies.clock.now(), queries)
-    return Problem(listed[0].code, listed[0].detail, reasons=with_remedies(listed, at), **members)
-
-
-async def refused_at_once(
-    dependencies: Dependencies, place: RoomToBook, request: BookingRequest, by: Actor, reasons: Sequence[Reason]
-) -> Problem:
-    """BOOK-8: the problem of a booking that booking itself refuses: these reasons, and then what else bookability knows."""
-    question = Question(
-        request.starts_at, request.length_minutes, request.modality, "provider" if by == "provider" else "support"
-    )
-    now = dependencies.clock.now()
-    async with dependencies.database.reading() as queries:
-        policy = await dependencies.policies.current(queries)
-        found = await dependencies.bookability.judge(place, policy, question, now, queries)
-    named = {reason.code for reason in reasons}
-    listed = [*reasons, *(reason for reason in found.verdict.reasons if reason.code not in named)]
-    return Problem(listed[0].code, listed[0].detail, reasons=with_remedies(listed, found.remedy_context))

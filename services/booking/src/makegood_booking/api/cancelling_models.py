@@ -14,33 +14,36 @@ from makegood_booking.domain.session import Session
 
 
 class CancelRequest(RequestModel):
-    """How to cancel (CANC-1, CANC-2)."""
+    """How to cancel the session."""
 
     model_config = example(remark="I am ill.", share_remark=True, accept_forfeit=True)
 
     remark: Annotated[
         str | None,
-        Field(max_length=2000, description="For the other party, in the session's history; nobody else reads it."),
+        Field(
+            max_length=2000,
+            description="A remark for the other party, in the session's history. No one else can read it.",
+        ),
     ] = None
     share_remark: Annotated[
-        Flag, Field(description="The other party reads the remark in the message, too (e-mail, chat). Needs `remark`.")
+        Flag, Field(description="Also include the remark in the message to the other party. Requires `remark`.")
     ] = False
     accept_forfeit: Annotated[
-        Flag, Field(description="The member accepts that the credit is lost (less notice than asked).")
+        Flag, Field(description="The member accepts that a late cancellation forfeits the credit.")
     ] = False
 
 
 class CancelledView(SessionView):
-    """A session that was cancelled."""
+    """The cancelled session."""
 
     model_config = example(**SESSION, remark_shared=False)
 
     remark_shared: Annotated[
         bool | None,
         Field(
-            description="Whether the message to the other party carries the remark. Also false, although `share_remark` was asked "
-            "for, as long as no key of yours is known, such as before you said how you are reached; the history has it. Missing "
-            "where the first answer was lost and a repeat reads the session anew."
+            description="Whether the message to the other party includes the remark. Also false with `share_remark` if the platform "
+            "has no key of yours yet, for example because you have no contact details. The history has the remark in any case. "
+            "Missing if the first answer was lost and a repeated request reads the session again."
         ),
     ] = None
 

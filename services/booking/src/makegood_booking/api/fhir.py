@@ -1,5 +1,4 @@
-"""A session as a FHIR R4 Appointment, for systems that speak FHIR. How statuses map is explained in
-docs/how-to/client-developers.md."""
+"""A session as a FHIR R4 Appointment. docs/how-to/client-developers.md explains how the statuses map."""
 
 from __future__ import annotations
 
@@ -34,7 +33,7 @@ STATUS: Final[dict[Status, AppointmentStatus]] = {
     "declined": "cancelled",
     "expired": "cancelled",
     "cancelled": "cancelled",
-    # FHIR's `noshow` is read as the patient's. A session that the provider missed is cancelled for the provider's reason.
+    # In FHIR, `noshow` means the patient's. A session that the provider missed is cancelled for the provider's reason.
     "provider_missed": "cancelled",
     "member_no_show": "noshow",
 }
@@ -78,7 +77,7 @@ class CodeableConcept(View):
 
 
 class AppointmentView(View):
-    """An Appointment of FHIR R4. People are named by their `sub`, as logical references."""
+    """A FHIR R4 Appointment. People are logical references to the `sub` of their tokens."""
 
     has_etag = True
     model_config = example(
@@ -109,9 +108,7 @@ class AppointmentView(View):
     id: str
     meta: Meta
     status: AppointmentStatus
-    cancelationReason: Annotated[CodeableConcept | None, Field(description="`text` is the session's own status.")] = (
-        None
-    )
+    cancelationReason: Annotated[CodeableConcept | None, Field(description="`text` is the session's status.")] = None
     appointmentType: Annotated[CodeableConcept, Field(description="The modality.")]
     start: Instant
     end: Instant
@@ -121,7 +118,7 @@ class AppointmentView(View):
 
     @classmethod
     def of(cls, session: Session, answered: Answered) -> AppointmentView:
-        """`answered`: what the parties said to it."""
+        """`answered`: how the parties responded."""
         booked = session.booked
         participants = [
             _participant("Patient", PERSON, booked.member_id, _member_status(answered)),
@@ -144,7 +141,7 @@ class AppointmentView(View):
 
 
 class FhirResponse(JSONResponse):
-    """JSON that is encoded already. FastAPI shows the model in the OpenAPI document for answers that are JSON."""
+    """JSON that is already encoded. FastAPI puts the model into the OpenAPI document only for JSON answers."""
 
     media_type = "application/fhir+json"
 
@@ -161,7 +158,7 @@ class FhirResponse(JSONResponse):
 async def read_appointment(
     session_id: SessionId, access: Annotated[Access, Depends(operation("session.read"))], dependencies: DependenciesOf
 ) -> Response:
-    """The session as a FHIR R4 Appointment, for its two parties and support."""
+    """Reads a session as a FHIR R4 Appointment, as one of its two parties or support."""
     async with dependencies.database.reading() as queries:
         session = await readable(dependencies, session_id, access, queries)
         answered = await read_answered(session.id, queries) if session.over else Answered()
@@ -183,7 +180,7 @@ def _member_status(answered: Answered) -> ParticipationStatus:
 
 
 def _provider_status(session: Session, answered: Answered) -> ParticipationStatus:
-    """Nobody needs to answer what is over: whoever never confirmed stays `tentative`, which promises nothing."""
+    """Nobody needs to respond to a session that is over: a provider who never confirmed stays `tentative`."""
     if session.status == "declined" or answered.canceller == "provider":
         return "declined"
     if session.status in AGREED or answered.confirmed:

@@ -22,17 +22,17 @@ router = APIRouter(tags=["sessions"])
 
 
 class LinkRequest(RequestModel):
-    """A link that somebody came with."""
+    """The link that someone wants to join with."""
 
     model_config = example(token="eyJhbGciOiJIUzI1NiJ9.e30.c2lnbmF0dXJl")  # noqa: S106 - an example
 
     token: Annotated[
-        str, Field(min_length=1, max_length=MAXIMUM_TOKEN, description="What stands after `#` in `join_url`.")
+        str, Field(min_length=1, max_length=MAXIMUM_TOKEN, description="The part of `join_url` after `#`.")
     ]
 
 
 class OpenedView(View):
-    """Whom the link lets into which session, and how long."""
+    """Whom the link lets into which session, and until when."""
 
     model_config = example(
         session_id=SESSION_ID,
@@ -51,14 +51,17 @@ class OpenedView(View):
 
 @router.post(
     "/v1/join-links/verify",
-    summary="Whether a join link opens its session now",
+    summary="Verify join link",
     response_model=OpenedView,
     responses=problems("join-link-invalid", "not-confirmed", "too-early-to-join", "session-over"),
 )
 async def verify_join_link(asked: LinkRequest, request: Request, dependencies: DependenciesOf) -> OpenedView:
-    """For the video room, before it lets somebody in; needs no access token, for the link is the proof. 400 for a link that is
-    forged, expired or revoked; 409 where the session is not joined now, as after it was cancelled. It changes nothing, so ask
-    as often as you like: a link dies at once when its session ends."""
+    """Checks whether a join link opens its session now. Use it in the video room before you let someone in.
+
+    It needs no access token, because the link is the proof. The answer is 400 if the link is forged, expired or revoked, and 409 if
+    the session can't be joined now, for example because it was cancelled. A link stops working as soon as its session ends. You
+    can ask as often as you like: nothing changes.
+    """
     service: Service = request.app.state.service
     now = dependencies.clock.now()
     try:
@@ -68,11 +71,11 @@ async def verify_join_link(asked: LinkRequest, request: Request, dependencies: D
     if not service.revocations.loaded:
         await service.revocations.load(dependencies.database)
     if service.revocations.refuses(link.person_id, link.jti, link.issued_at):
-        raise _refused("the person's sessions were ended; sign in and join again")
+        raise _refused("the person was signed out; sign in and join again")
     async with dependencies.database.reading() as queries:
         session = await dependencies.sessions.read(link.session_id, queries)
     if session is None:
-        raise _refused("its session is not known")
+        raise _refused("its session does not exist")
     session, _ = as_of(session, now)
     refusal = entry_refused(session, now)
     if refusal is not None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Final
 
 from makegood_chassis.http.models import Flag, Instant, RequestModel, View, Whole, example
@@ -10,10 +11,13 @@ from makegood_contracts.events import Actor, Modality
 from pydantic import Field
 
 from makegood_booking.api.moving_models import MoveView, VenueId
-from makegood_booking.api.reason_models import ActionView, ReasonView
+from makegood_booking.api.reason_models import ROOM_ID, ActionView, ReasonView
 from makegood_booking.domain.actions import Reader, actions
+from makegood_booking.domain.attendance import as_of
 from makegood_booking.domain.bookability import MemberContext
-from makegood_booking.domain.policy import Policy
+from makegood_booking.domain.booking import BookingRequest, request_session
+from makegood_booking.domain.cancelling import cancellable, forfeits_now, free_until
+from makegood_booking.domain.policy import STANDARD, Policy
 from makegood_booking.domain.presence import AbsentParty
 from makegood_booking.domain.remedies import RemedyContext
 from makegood_booking.domain.rooms import Room, RoomStatus
@@ -21,93 +25,29 @@ from makegood_booking.domain.session import CreditState, Session, Status
 from makegood_booking.domain.time import local_text
 
 PersonId = Annotated[
-    str, Field(min_length=1, max_length=128, pattern=r"^[A-Za-z0-9._:@-]+$", description="`sub` of the person's token.")
+    str,
+    Field(min_length=1, max_length=128, pattern=r"^[A-Za-z0-9._:@-]+$", description="The `sub` of the person's token."),
 ]
 LocalTime = Annotated[str, Field(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d$", examples=["2026-11-24T10:00"])]
 
 SESSION_ID: Final = "019ab0c7-51f2-7c11-8a3e-52d9a0c6e7b4"
-ROOM_ID: Final = "019ab0c4-3f8e-7d6a-9d6b-0f3b7b1f4a11"
-POLICY: Final[dict[str, Any]] = {
-    "id": "default",
-    "version": 1,
-    "notice_hours": 24,
-    "confirm_hours": 24,
-    "join_minutes": 10,
-    "grace_minutes": 15,
-    "no_show_minutes": 15,
-    "cooling_off_minutes": 15,
-    "together_minutes": 5,
-    "inactivity_days": 25,
-    "offer_minutes": 120,
-}
-MORE_OF_POLICY: Final[dict[str, Any]] = {
-    "confirm_short_hours": 2,
-    "short_notice_hours": 26,
-    "reconfirm_hours": 48,
-    "reminder_hours": [24, 1],
-    "answer_hours": 24,
-    "hold_minutes": 15,
-    "decide_minutes": 5,
-    "horizon_days": 366,
-    "shortest_minutes": 5,
-    "longest_minutes": 480,
-    "adjustment_limit": 10,
-    "co_pay_due_days": 14,
-    "invoice_limit_minor": 100_000,
-    "free_change_days": 30,
-}
-POLICY_TEXT: Final = "Cancel at least 24 hours before the start to keep the credit."
-SESSION: Final[dict[str, Any]] = {
-    "id": SESSION_ID,
-    "room_id": ROOM_ID,
-    "member_id": "anna",
-    "provider_id": "dr-lee",
-    "status": "reserved",
-    "starts_at": "2026-11-24T09:00:00Z",
-    "ends_at": "2026-11-24T09:30:00Z",
-    "length_minutes": 30,
-    "modality": "video",
-    "time_zone": "Europe/Berlin",
-    "local_start": "2026-11-24T10:00",
-    "venue_id": None,
-    "confirm_by": "2026-11-23T18:00:00Z",
-    "policy": POLICY,
-    "credit": {"state": "held"},
-    "reason": None,
-    "absent_party": None,
-    "move": None,
-    "version": 2,
-    "reasons": [],
-    "actions": [
-        {
-            "action": "cancel",
-            "allowed": True,
-            "from": None,
-            "until": "2026-11-23T09:00:00Z",
-            "costs": None,
-            "reason": None,
-        },
-        {
-            "action": "join",
-            "allowed": False,
-            "from": "2026-11-24T08:50:00Z",
-            "until": None,
-            "costs": None,
-            "reason": "not-confirmed",
-        },
-    ],
-}
-"""Examples of the OpenAPI document."""
+
+
+def _show(view: View) -> dict[str, Any]:
+    """Makes a view the example of its model in the OpenAPI document."""
+    values = view.model_dump(mode="json", by_alias=True)
+    type(view).model_config.update(example(**values))
+    return values
 
 
 class Nothing(RequestModel):
-    """A body without fields; it may be left out."""
+    """An empty body. It can be left out."""
 
     model_config = example()
 
 
 class RoomRequest(RequestModel):
-    """Who share the room."""
+    """Who shares the room."""
 
     model_config = example(member_id="anna", provider_id="dr-lee")
 
@@ -116,7 +56,7 @@ class RoomRequest(RequestModel):
 
 
 class BookRequest(RequestModel):
-    """A session that a member wants (BOOK-1)."""
+    """The session to book."""
 
     model_config = example(
         room_id=ROOM_ID,
@@ -131,27 +71,26 @@ class BookRequest(RequestModel):
     length_minutes: Annotated[Whole, Field(ge=5, le=480)]
     modality: Modality
     time_zone: Annotated[
-        str, Field(min_length=1, max_length=64, description="IANA time zone in which the session is always shown.")
+        str, Field(min_length=1, max_length=64, description="The IANA time zone in which the session is always shown.")
     ]
-    venue_id: Annotated[
-        VenueId | None,
-        Field(description="With `in_person`, and only then."),
-    ] = None
+    venue_id: Annotated[VenueId | None, Field(description="Required for `in_person`. Not allowed otherwise.")] = None
 
 
 class JoinRequest(RequestModel):
-    """How a party checks in to a session in person (JOIN-3); empty for any other session."""
+    """How to check in to an in-person session. Leave it empty for other sessions."""
 
     model_config = example(venue_code="7K3M-9QXT")
 
-    venue_code: Annotated[str | None, Field(min_length=1, max_length=32, description="As the venue shows it.")] = None
-    both: Annotated[Flag, Field(description="By the provider: the member is there, too. Needs no code.")] = False
+    venue_code: Annotated[
+        str | None, Field(min_length=1, max_length=32, description="The code shown at the venue.")
+    ] = None
+    both: Annotated[
+        Flag, Field(description="Check in the member as well. Only the provider can. It needs no code.")
+    ] = False
 
 
 class PolicyTerms(View):
-    """The numbers of a policy."""
-
-    model_config = example(**POLICY)
+    """The numbers of a policy that matter to the parties of a session."""
 
     id: str
     version: int
@@ -167,17 +106,16 @@ class PolicyTerms(View):
 
 
 class PolicyView(PolicyTerms):
-    """A policy with its text, which can be read before booking (BOOK-3)."""
+    """A policy and its text, which members can read before they book."""
 
     has_etag = True
-    model_config = example(**POLICY, **MORE_OF_POLICY, text=POLICY_TEXT)
 
     confirm_short_hours: int
     short_notice_hours: int
     reconfirm_hours: int
     reminder_hours: tuple[int, ...]
     answer_hours: Annotated[
-        int, Field(description="So long after its end the provider is waited for to say how a session in person went.")
+        int, Field(description="How long after the end of an in-person session its provider can report how it went.")
     ]
     hold_minutes: int
     decide_minutes: int
@@ -185,15 +123,20 @@ class PolicyView(PolicyTerms):
     shortest_minutes: int
     longest_minutes: int
     adjustment_limit: Annotated[
-        int, Field(description="Credits that one person of support adjusts within a day; more needs a second person.")
+        int, Field(description="How many credits one support agent can adjust in a day without a second person.")
     ]
-    co_pay_due_days: Annotated[int, Field(description="A co-pay is due so many days after its session.")]
+    co_pay_due_days: Annotated[int, Field(description="How many days after its session a co-pay is due.")]
     invoice_limit_minor: Annotated[
         int,
-        Field(description="What the invoices of a session's extensions come to at most, in the currency's minor unit."),
+        Field(
+            description="The most that the invoices for extending one session can add up to, in the currency's minor unit."
+        ),
     ]
     free_change_days: Annotated[
-        int, Field(description="Once within so many days a change of provider frees sessions within the notice, too.")
+        int,
+        Field(
+            description="How often a change of provider is free even for sessions within the notice period: once in this many days."
+        ),
     ]
     text: str
 
@@ -203,21 +146,25 @@ class PolicyView(PolicyTerms):
 
 
 class SessionPolicyView(View):
-    """What cancelling means for this session now, for its member (CANC-1)."""
-
-    model_config = example(
-        cancellable=True,
-        free_until="2026-11-23T09:00:00Z",
-        forfeits_now=False,
-        notice_hours=24,
-        text=POLICY_TEXT,
-    )
+    """What it would mean for the member to cancel this session now."""
 
     cancellable: bool
-    free_until: Annotated[Instant, Field(description="Until then the member cancels without loss.")]
-    forfeits_now: Annotated[bool, Field(description="Whether the member who cancels now loses the credit.")]
+    free_until: Annotated[Instant, Field(description="The member can cancel without loss until this time.")]
+    forfeits_now: Annotated[bool, Field(description="Whether the member would lose the credit by cancelling now.")]
     notice_hours: int
     text: str
+
+    @classmethod
+    def of(cls, session: Session, now: datetime) -> SessionPolicyView:
+        """BOOK-3, CANC-1."""
+        session, policy = as_of(session, now)[0], session.policy
+        return cls(
+            cancellable=cancellable(session, now),
+            free_until=free_until(session, now),
+            forfeits_now=forfeits_now(session, now),
+            notice_hours=policy.notice_hours,
+            text=policy.text,
+        )
 
 
 class CreditView(View):
@@ -228,7 +175,6 @@ class SessionView(View):
     """A session."""
 
     has_etag = True
-    model_config = example(**SESSION)
 
     id: str
     room_id: str
@@ -240,23 +186,25 @@ class SessionView(View):
     length_minutes: int
     modality: Modality
     time_zone: str
-    local_start: Annotated[LocalTime, Field(description="The start in `time_zone`, wherever the reader is (BOOK-2).")]
+    local_start: Annotated[LocalTime, Field(description="The start in `time_zone`, wherever the reader is.")]
     venue_id: str | None
-    confirm_by: Annotated[Instant | None, Field(description="Until when the provider confirms (CONF-2).")]
+    confirm_by: Annotated[Instant | None, Field(description="The provider can confirm until this time.")]
     policy: PolicyTerms
     credit: CreditView
-    reason: Annotated[str | None, Field(description="Of a rejected session: the first reason's code.")]
+    reason: Annotated[str | None, Field(description="If the session was rejected: the code of the first reason.")]
     absent_party: AbsentParty | None
     move: Annotated[
-        MoveView | None, Field(description="Another time that is being decided, or was refused last (RESC-1, EXT-1).")
+        MoveView | None, Field(description="A change of time that is being decided, or the last one that was refused.")
     ]
     version: int
     reasons: Annotated[
-        list[ReasonView], Field(description="Of a rejected session: every reason, as bookability words them (BOOK-8).")
+        list[ReasonView], Field(description="If the session was rejected: all reasons, in the words of bookability.")
     ]
     actions: Annotated[
         list[ActionView],
-        Field(description="What the reader may do now, and when or why not (BOOK-10). It changes as time passes, too."),
+        Field(
+            description="What you may do with the session now and, for the rest, when or why not. It also changes as time passes."
+        ),
     ]
 
     @classmethod
@@ -265,11 +213,11 @@ class SessionView(View):
         session: Session,
         reader: Reader,
         now: datetime,
-        at: RemedyContext | None = None,
+        remedies: RemedyContext | None = None,
         context: MemberContext | None = None,
     ) -> SessionView:
-        """As the reader sees it now. `at`: what the remedies of a rejected session depend on; `known`: whether a missed one can
-        be rebooked."""
+        """As the reader sees it now. `remedies`: what the remedies of a rejected session depend on. `context`: whether a missed
+        session can be rebooked. Not validated: sessions are shown on the booking path."""
         booked = session.booked
         return cls.model_construct(
             id=booked.session_id,
@@ -291,27 +239,24 @@ class SessionView(View):
             absent_party=session.absent_party,
             move=MoveView.of(session),
             version=session.version,
-            reasons=[ReasonView.of(reason, at or about(session)) for reason in session.reasons],
+            reasons=[ReasonView.of(reason, remedies or remedy_context(session)) for reason in session.reasons],
             actions=[ActionView.of(action) for action in actions(session, reader, now, context)],
         )
 
 
-def about(session: Session, purchasable: bool | None = None) -> RemedyContext:
-    """Whom a refusal of this session's time is about; `purchasable`: as credits answered."""
+def remedy_context(session: Session, purchasable: bool | None = None) -> RemedyContext:
+    """Whom a refusal of this session is about. `purchasable`: as credits answered."""
     booked = session.booked
-    can = session.purchasable if purchasable is None else purchasable
-    return RemedyContext(booked.room_id, booked.member_id, booked.provider_id, purchasable=bool(can))
+    can_buy = session.purchasable if purchasable is None else purchasable
+    return RemedyContext(booked.room_id, booked.member_id, booked.provider_id, purchasable=bool(can_buy))
 
 
 class JoinView(View):
-    """Where the party's media client connects. What stands after `#` lets its bearer in as this party: keep it private."""
+    """Where to connect. The part of the link after `#` lets anyone who has it in as this party. Keep it private."""
 
     has_etag = True
-    model_config = example(
-        join_url=f"http://127.0.0.1:8080/join/{SESSION_ID}#eyJhbGciOiJIUzI1NiJ9.e30.c2ln", session=SESSION
-    )
 
-    join_url: Annotated[str | None, Field(description="None for a session in person.")]
+    join_url: Annotated[str | None, Field(description="Null for an in-person session.")]
     session: SessionView
 
 
@@ -330,22 +275,15 @@ class RoomView(View):
     """A room."""
 
     has_etag = True
-    model_config = example(
-        id=ROOM_ID,
-        member_id="anna",
-        provider_id="dr-lee",
-        status="active",
-        created_at="2026-11-20T08:00:00Z",
-        last_activity_at="2026-11-23T09:00:00Z",
-        version=1,
-    )
 
     id: str
     member_id: str
     provider_id: str
     status: RoomStatus
     created_at: Instant
-    last_activity_at: Annotated[Instant, Field(description="When the member was last active here, to the minute.")]
+    last_activity_at: Annotated[
+        Instant, Field(description="When the member was last active in this room, to the minute.")
+    ]
     version: int
 
     @classmethod
@@ -364,3 +302,37 @@ def _terms(policy: Policy) -> PolicyTerms:
     if found is None:
         found = _TERMS[policy.id, policy.version] = PolicyTerms.model_validate(policy)
     return found
+
+
+_NOW: Final = datetime(2026, 11, 20, 8, tzinfo=UTC)
+_ROOM: Final = Room(ROOM_ID, "anna", "dr-lee", "active", _NOW - timedelta(days=3), _NOW - timedelta(minutes=20), 1)
+_START: Final = datetime(2026, 11, 24, 9, tzinfo=UTC)
+_BOOKED: Final = request_session(
+    SESSION_ID,
+    BookingRequest(ROOM_ID, _START, 30, "video", "Europe/Berlin", None),
+    _ROOM,
+    "member",
+    STANDARD,
+    _NOW,
+).session
+_RESERVED: Final = replace(
+    _BOOKED,
+    status="reserved",
+    version=2,
+    slot="held",
+    funding="credit",
+    credit="held",
+    confirm_by=STANDARD.confirm_by(_START, _NOW),
+)
+# Examples of the OpenAPI document: what the code makes of a session under the standard policy.
+STANDARD_POLICY: Final = _show(PolicyView.of(STANDARD))
+SESSION: Final = _show(SessionView.of(_RESERVED, "member", _NOW))
+_show(_terms(STANDARD))
+_show(SessionPolicyView.of(_RESERVED, _NOW))
+_show(RoomView.of(_ROOM))
+_show(
+    JoinView.model_construct(
+        join_url=f"http://127.0.0.1:8080/join/{SESSION_ID}#eyJhbGciOiJIUzI1NiJ9.e30.c2ln",
+        session=SessionView.of(replace(_RESERVED, status="confirmed", version=3), "member", _START),
+    )
+)

@@ -16,65 +16,66 @@ from makegood_booking.domain.session import Session
 def checked_id(text: str) -> str:
     """An id in its canonical form."""
     if not is_id(text):
-        raise ValueError("is no id")
+        raise ValueError("is not a valid id")
     return text.lower()
 
 
 _LAST_DAY: Final = date(2199, 12, 31)
-"""Of coverage, too: the day after it must be one."""
+"""The last day of coverage, too: the day after it must exist."""
 
-
-DueDay = Annotated[Day, within(date.min, _LAST_DAY), Field(description=f"A day up to {_LAST_DAY}.")]
+DueDay = Annotated[Day, within(date.min, _LAST_DAY), Field(description=f"{_LAST_DAY} at the latest.")]
 VenueId = Annotated[str, Field(max_length=128), AfterValidator(checked_id)]
 
 
 class RescheduleRequest(RequestModel):
-    """Where the session is to go (RESC-1). What is left out stays as it is."""
+    """The new time, length or venue. What you leave out stays as it is."""
 
     model_config = example(starts_at="2026-11-25T10:00:00+01:00", accept_forfeit=False)
 
     starts_at: Annotated[Instant, Field(description="An instant in the future, with any offset.")]
-    length_minutes: Annotated[Annotated[Whole, Field(ge=5, le=480)] | None, Field(description="Within the plan.")] = (
-        None
-    )
-    venue_id: Annotated[VenueId | None, Field(description="Another venue; for a session in person alone.")] = None
+    length_minutes: Annotated[
+        Annotated[Whole, Field(ge=5, le=480)] | None, Field(description="A length that the plan includes.")
+    ] = None
+    venue_id: Annotated[VenueId | None, Field(description="Another venue. Only for in-person sessions.")] = None
     time_zone: Annotated[
         Annotated[str, Field(min_length=1, max_length=64)] | None,
-        Field(description="IANA time zone in which the session is shown from now on."),
+        Field(description="The IANA time zone in which the session is shown from now on."),
     ] = None
     accept_forfeit: Annotated[
-        Flag, Field(description="The member accepts that the credit is lost and another one needed (less notice).")
+        Flag, Field(description="The member accepts that a late move forfeits the credit and costs another one.")
     ] = False
     notify_member: Annotated[
         Flag,
         Field(
-            description="Whether the member gets an e-mail about the move. A change of the time zone alone always updates the invitation."
+            description="Whether to e-mail the member about the move. Changing only the time zone always updates the invitation."
         ),
     ] = True
 
 
 class InvoiceRequest(RequestModel):
-    """What the longer session costs the member."""
+    """What the extension costs the member."""
 
     model_config = example(amount_minor=2500, currency="USD", due_on="2026-12-24")
 
-    amount_minor: Annotated[Whole, Field(ge=1, le=100_000_000, description="In the currency's minor unit.")]
+    amount_minor: Annotated[
+        Whole, Field(ge=1, le=100_000_000, description="In the currency's minor unit, such as cents.")
+    ]
     currency: Annotated[
         str,
-        Field(min_length=3, max_length=3, description="ISO 4217, one that the platform is set up for."),
+        Field(min_length=3, max_length=3, description="An ISO 4217 code that the platform accepts."),
         AfterValidator(checked_currency),
     ]
     due_on: DueDay
 
 
 class ExtendRequest(RequestModel):
-    """Until when the session goes on (EXT-1)."""
+    """The new end of the session."""
 
     model_config = example(
         ends_at="2026-11-24T10:45:00+01:00", invoice={"amount_minor": 2500, "currency": "USD", "due_on": "2026-12-24"}
     )
 
-    ends_at: Annotated[Instant, Field(description="Later than the end that stands, whole minutes after the start.")]
+    ends_at: Annotated[Instant, Field(description="Later than the current end, and whole minutes after the start.")]
     invoice: InvoiceRequest | None = None
 
 
@@ -82,7 +83,7 @@ MoveStanding = Literal["pending", "refused"]
 
 
 class MoveView(View):
-    """A move or an extension that is being decided, or the last one that was refused."""
+    """A move or extension that is being decided, or the last one that was refused."""
 
     model_config = example(
         starts_at="2026-11-25T09:00:00Z",
@@ -98,7 +99,7 @@ class MoveView(View):
     length_minutes: int
     venue_id: str | None
     state: MoveStanding
-    reason: Annotated[str | None, Field(description="Where it was refused: the first reason's code.")]
+    reason: Annotated[str | None, Field(description="If it was refused: the code of the first reason.")]
 
     @classmethod
     def of(cls, session: Session) -> MoveView | None:

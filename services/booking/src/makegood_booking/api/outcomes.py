@@ -1,4 +1,4 @@
-"""How a session ended: said by the provider who is asked (JOIN-3), or by somebody who says that it ended otherwise (MISS-5)."""
+"""How a session ended: reported by the provider who is asked (JOIN-3), disputed by a party or corrected by support (MISS-5)."""
 
 from __future__ import annotations
 
@@ -8,50 +8,50 @@ from fastapi import APIRouter, Depends, Response
 from makegood_chassis.http.models import RequestModel, example
 from makegood_chassis.http.mutations import Mutation, mutation
 from makegood_chassis.http.openapi import problems
-from makegood_chassis.http.problems import not_found
 from makegood_chassis.http.rights import Access, operation
 from makegood_contracts.events import Claim, Outcome
 from pydantic import Field
 
-from makegood_booking.api.endings import locked, save
 from makegood_booking.api.models import SessionView
 from makegood_booking.api.parameters import (
     DependenciesOf,
     SessionId,
-    allowed,
+    party_of,
     session_answer,
     session_answer_with_context,
     valid_id,
 )
-from makegood_booking.domain.disputes import correct, dispute
-from makegood_booking.domain.in_person import say_outcome
-from makegood_booking.store.personal_data import keep_note
+from makegood_booking.api.refusals import unit_of
+from makegood_booking.domain.session import Session
+from makegood_booking.handlers.commands import sessions as commands
 
 router = APIRouter(tags=["sessions"])
 
 
 class DisputeRequest(RequestModel):
-    """What the party says against the outcome."""
+    """What you say against the recorded outcome."""
 
-    model_config = example(claim="i_was_there", note="My connection broke after five minutes.")
+    model_config = example(claim="i_was_there", note="My connection dropped after five minutes.")
 
     claim: Claim
-    note: Annotated[str | None, Field(max_length=2000, description="For support; the other party never sees it.")] = (
-        None
-    )
+    note: Annotated[
+        str | None, Field(max_length=2000, description="A note for support. The other party never sees it.")
+    ] = None
 
 
 class CorrectionRequest(RequestModel):
-    """How the session ended, as support found."""
+    """How the session really ended."""
 
     model_config = example(outcome="completed", reason="Both were there: the media server's log shows it.")
 
     outcome: Outcome
-    reason: Annotated[str, Field(min_length=1, max_length=2000, description="For support and the two parties.")]
+    reason: Annotated[
+        str, Field(min_length=1, max_length=2000, description="Why. Support and the two parties can read it.")
+    ]
 
 
 class OutcomeRequest(RequestModel):
-    """How the session in person went."""
+    """How the in-person session went."""
 
     model_config = example(outcome="completed")
 
@@ -70,12 +70,15 @@ async def report_outcome(
     mutation: Annotated[Mutation, Depends(mutation())],
     dependencies: DependenciesOf,
 ) -> Response:
-    """The provider says how a session in person went, to which nobody had checked in (JOIN-3). They are asked at its end, and
-    have until `answer_hours` of the policy after it; without an answer it counts as the provider's miss."""
+    """Reports how an in-person session went, as its provider, if nobody checked in to it.
+
+    Providers are asked when the session ends. They have the policy's `answer_hours` to answer. Without an answer, the session
+    counts as missed by the provider.
+    """
     session_id = valid_id(session_id, "session")
-    async with mutation.unit() as unit:
-        session, party = await locked(dependencies, session_id, access, mutation, unit)
-        session = await save(dependencies, say_outcome(session, body.outcome, unit.now), session, party, mutation, unit)
+    async with unit_of(mutation) as unit:
+        admit = party_of(access, mutation)
+        session = await commands.report_outcome(unit, dependencies, session_id, admit, body.outcome)
         return session_answer(mutation, 200, session)
 
 
@@ -89,14 +92,18 @@ async def dispute_outcome(
     mutation: Annotated[Mutation, Depends(mutation())],
     dependencies: DependenciesOf,
 ) -> Response:
-    """A party says that the session did not end as recorded (MISS-5). The outcome stays until support corrects it."""
+    """Disputes how a session ended, as its member or provider. The outcome stays as recorded until support corrects it."""
     session_id = valid_id(session_id, "session")
-    async with mutation.unit() as unit:
-        session, party = await locked(dependencies, session_id, access, mutation, unit)
-        session = await save(
-            dependencies, dispute(session, party, body.claim, unit.now), session, party, mutation, unit
+    async with unit_of(mutation) as unit:
+        session = await commands.dispute(
+            unit,
+            dependencies,
+            session_id,
+            party_of(access, mutation),
+            author=access.caller.subject,
+            claim=body.claim,
+            note=body.note,
         )
-        await keep_note(session, "dispute", access.caller.subject, party, body.note, unit)
         return await session_answer_with_context(dependencies, mutation, session, unit)
 
 
@@ -112,19 +119,22 @@ async def correct_outcome(
     mutation: Annotated[Mutation, Depends(mutation())],
     dependencies: DependenciesOf,
 ) -> Response:
-    """Support says how the session ended (MISS-5). The credit follows by new entries of the ledger, in a moment."""
+    """Corrects how a session ended, as support. The credit follows shortly, by new entries in the ledger."""
     session_id = valid_id(session_id, "session")
-    who = access.caller.subject
-    async with mutation.unit() as unit:
-        session = await dependencies.sessions.lock(session_id, unit)
-        if session is None:
-            raise not_found("session")
+
+    def admit(session: Session) -> None:
         access.require("session", member_id=session.booked.member_id, provider_id=session.booked.provider_id)
         access.require_other(session.booked.member_id, session.booked.provider_id)
         mutation.expect_version(session.version)
-        changed = allowed(correct(session, body.outcome, who, unit.now), session, unit.now)
-        if changed.session.status != session.status:
-            await keep_note(changed.session, "correction", who, "support", body.reason, unit)
-        if changed.events:
-            await dependencies.sessions.save([(changed, mutation.cause)], unit)
-        return session_answer(mutation, 200, changed.session)
+
+    async with unit_of(mutation) as unit:
+        session = await commands.correct(
+            unit,
+            dependencies,
+            session_id,
+            admit,
+            author=access.caller.subject,
+            outcome=body.outcome,
+            reason=body.reason,
+        )
+        return session_answer(mutation, 200, session)

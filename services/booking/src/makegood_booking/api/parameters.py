@@ -1,31 +1,29 @@
-"""What the routes share: parameters, dependencies, refusals as problems."""
+"""What the routes share: parameters, who the caller is, and sessions as answers."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import datetime
-from typing import Annotated, Any, cast
+from typing import Annotated, cast
 
 from fastapi import Depends, Path, Request, Response
 from makegood_chassis.database import Queries, UnitOfWork
 from makegood_chassis.http.mutations import Mutation
-from makegood_chassis.http.problems import Problem, invalid, not_found
-from makegood_chassis.http.rights import Caller
+from makegood_chassis.http.problems import not_found
+from makegood_chassis.http.rights import Access, Caller
+from makegood_contracts.events import Actor, Party
 from makegood_contracts.ids import is_id
-from makegood_contracts.problems import PROBLEMS
 
-from makegood_booking.api.models import SessionPolicyView, SessionView
+from makegood_booking.api.models import SessionView
 from makegood_booking.dependencies import Dependencies
 from makegood_booking.domain.actions import Reader
-from makegood_booking.domain.attendance import as_of
 from makegood_booking.domain.bookability import MemberContext
-from makegood_booking.domain.booking import InvalidField
-from makegood_booking.domain.cancelling import cancellable, forfeits_now, free_until
 from makegood_booking.domain.rebooking import rebookable_until
-from makegood_booking.domain.session import Refusal, Session, Transition
+from makegood_booking.domain.rooms import Room
+from makegood_booking.domain.session import Session
 
-SessionId = Annotated[str, Path(description="Id of the session.")]
-RoomId = Annotated[str, Path(description="Id of the room.")]
+SessionId = Annotated[str, Path(description="The session's id.")]
+RoomId = Annotated[str, Path(description="The room's id.")]
 
 
 async def _dependencies(request: Request) -> Dependencies:
@@ -43,33 +41,27 @@ def valid_id(text: str, what: str) -> str:
     return text.lower()
 
 
-def session_policy(session: Session, now: datetime) -> SessionPolicyView:
-    """What cancelling means for this session now (BOOK-3, CANC-1)."""
-    session, policy = as_of(session, now)[0], session.policy
-    return SessionPolicyView(
-        cancellable=cancellable(session, now),
-        free_until=free_until(session, now),
-        forfeits_now=forfeits_now(session, now),
-        notice_hours=policy.notice_hours,
-        text=policy.text,
-    )
+def party_of(access: Access, mutation: Mutation) -> Callable[[Session], Party]:
+    """As which party the caller changes a session: 404 if it is not theirs, 412 if it is not at the version they expect."""
+
+    def admit(session: Session) -> Party:
+        role = access.require("session", member_id=session.booked.member_id, provider_id=session.booked.provider_id)
+        mutation.expect_version(session.version)
+        return "member" if role == "member" else "provider"
+
+    return admit
 
 
-def allowed(result: Transition | Refusal | InvalidField, session: Session, now: datetime) -> Transition:
-    """The change; a refusal is raised as its problem."""
-    if isinstance(result, Transition):
-        return result
-    if isinstance(result, InvalidField):
-        raise invalid(f"#/{result.field}", result.detail)
-    detail = result.detail or PROBLEMS[result.code].when
-    members: dict[str, Any] = {"reasons": [{"code": result.code, "detail": detail}]}
-    if result.code == "forfeit-not-accepted":
-        policy = session_policy(session, now)
-        members["policy"] = policy.model_copy(update={"forfeits_now": True, "free_until": result.free_until})
-    if result.opens_at is not None:
-        members["opens_at"] = result.opens_at
-    headers = {"Retry-After": "1"} if result.code == "move-pending" else None
-    raise Problem(result.code, detail, headers=headers, **members)
+def actor_of(access: Access, mutation: Mutation | None = None) -> Callable[[Room], Actor]:
+    """As whom the caller changes a room: 404 if it is not theirs, 412 if it is not at the version they expect."""
+
+    def admit(room: Room) -> Actor:
+        role = access.require("room", member_id=room.member_id, provider_id=room.provider_id)
+        if mutation is not None:
+            mutation.expect_version(room.version)
+        return "support" if role == "ops" else role
+
+    return admit
 
 
 async def member_contexts(
@@ -89,7 +81,7 @@ async def member_contexts(
 async def session_answer_with_context(
     dependencies: Dependencies, mutation: Mutation, session: Session, unit: UnitOfWork
 ) -> Response:
-    """As `session_answer`, where the session may be one that was missed before."""
+    """As `session_answer`, for a session that may have been missed before."""
     contexts = await member_contexts(dependencies, [session], mutation.caller, unit.now, unit)
     return session_answer(mutation, 200, session, context=contexts.get(session.booked.room_id))
 

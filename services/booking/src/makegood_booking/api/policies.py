@@ -1,8 +1,7 @@
-"""Policies (BOOK-3): what stands, what stood, and a new version by ops."""
+"""Policies (BOOK-3): the current one, its earlier versions, and a new version by ops."""
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Response
@@ -11,13 +10,13 @@ from makegood_chassis.http.models import RequestModel, Whole, example
 from makegood_chassis.http.mutations import Mutation, mutation
 from makegood_chassis.http.openapi import LOCATION
 from makegood_chassis.http.pages import Cursor, Limit, Page, decode_cursor, page
-from makegood_chassis.http.problems import invalid
 from makegood_chassis.http.rights import Access, operation
 from pydantic import Field
 
 from makegood_booking.api.models import PolicyView
 from makegood_booking.api.parameters import DependenciesOf
-from makegood_booking.domain.policy import changed, impossible
+from makegood_booking.api.refusals import unit_of
+from makegood_booking.handlers.commands import policies as commands
 
 router = APIRouter(tags=["policies"])
 
@@ -25,13 +24,13 @@ _Number = Annotated[Whole, Field(ge=0, le=10_000)]
 
 
 class PolicyRequest(RequestModel):
-    """The numbers that change; the others stay as they are in the current version."""
+    """The numbers to change. All others stay as they are."""
 
     model_config = example(notice_hours=24, reminder_hours=[48, 2])
 
-    id: Annotated[str | None, Field(min_length=1, max_length=64, pattern=r"^[a-z0-9-]+$", description="Its name.")] = (
-        None
-    )
+    id: Annotated[
+        str | None, Field(min_length=1, max_length=64, pattern=r"^[a-z0-9-]+$", description="The policy's name.")
+    ] = None
     notice_hours: _Number | None = None
     confirm_hours: _Number | None = None
     confirm_short_hours: _Number | None = None
@@ -61,7 +60,7 @@ class PolicyRequest(RequestModel):
 async def read_current_policy(
     access: Annotated[Access, Depends(operation("policy.read"))], dependencies: DependenciesOf
 ) -> Response:
-    """The policy that a session booked now is under, and stays under."""
+    """Reads the current policy. A session booked now keeps it."""
     async with dependencies.database.reading() as queries:
         policy = await dependencies.policies.current(queries)
     return answer(200, PolicyView.of(policy), version=policy.version)
@@ -74,7 +73,7 @@ async def list_policies(
     limit: Limit = 50,
     cursor: Cursor = None,
 ) -> Response:
-    """Every version, newest first."""
+    """Lists all versions of the policy, newest first."""
     before = decode_cursor(cursor, int)
     async with dependencies.database.reading() as queries:
         found = await dependencies.policies.list(min(before[0], 2**31 - 1) if before else None, limit + 1, queries)
@@ -87,8 +86,8 @@ async def list_policies(
     status_code=201,
     response_model=PolicyView,
     responses={
-        200: {"model": PolicyView, "description": "Nothing differs from the current version; this is it"},
-        201: {"description": "The new version, for sessions booked from now on", "headers": LOCATION},
+        200: {"model": PolicyView, "description": "The numbers do not differ from the current version: this one"},
+        201: {"description": "The new version. It applies to sessions booked from now on", "headers": LOCATION},
     },
 )
 async def change_policy(
@@ -97,24 +96,19 @@ async def change_policy(
     mutation: Annotated[Mutation, Depends(mutation())],
     dependencies: DependenciesOf,
 ) -> Response:
-    """Makes a new version out of the current one. Sessions that are booked already keep theirs.
+    """Creates a new version of the policy. Numbers that you leave out stay as they are. Existing sessions keep their version.
 
-    `If-Match` is compared with the current version. Other processes book under the new one within seconds.
+    `If-Match` is compared with the current version. All processes use the new version within seconds.
     """
-    given: dict[str, Any] = body.model_dump(exclude_none=True)
-    if "reminder_hours" in given:
-        given["reminder_hours"] = tuple(given["reminder_hours"])
-    async with mutation.unit() as unit:
-        latest = await dependencies.policies.lock_latest(unit)
-        mutation.expect_version(latest.version)
-        wanted = replace(latest, **given)
-        fault = impossible(wanted)
-        if fault is not None:
-            raise invalid(f"#/{fault[0]}", fault[1])
-        if wanted == latest:
-            return mutation.answer(200, PolicyView.of(latest), version=latest.version)
-        wanted = replace(wanted, version=latest.version + 1)
-        await dependencies.policies.add(wanted, unit)
-        # Version 1 is told by nobody, so the second is the first event of its key.
-        unit.publish(changed(wanted, unit.now), sequence=latest.version, cause=mutation.cause)
-        return mutation.answer(201, PolicyView.of(wanted), version=wanted.version, location="/v1/policies/current")
+    numbers: dict[str, Any] = body.model_dump(exclude_none=True)
+    if "reminder_hours" in numbers:
+        numbers["reminder_hours"] = tuple(numbers["reminder_hours"])
+
+    async with unit_of(mutation) as unit:
+        policy, changed = await commands.change_policy(
+            unit, dependencies, numbers, lambda latest: mutation.expect_version(latest.version)
+        )
+        location = "/v1/policies/current" if changed else None
+        return mutation.answer(
+            201 if changed else 200, PolicyView.of(policy), version=policy.version, location=location
+        )

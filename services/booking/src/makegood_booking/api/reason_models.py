@@ -1,8 +1,8 @@
-"""Why something was refused and what helps, what it costs, and what can be done: parts of other answers."""
+"""Parts of other answers: reasons and their remedies, costs, and actions."""
 
 from __future__ import annotations
 
-from typing import Annotated, Self
+from typing import Annotated, Final, Self
 
 from makegood_chassis.http.models import Instant, View, example
 from makegood_contracts.reasons import Reason, ReasonCode
@@ -11,7 +11,7 @@ from pydantic import ConfigDict, Field
 from makegood_booking.domain import actions, remedies
 from makegood_booking.domain.remedies import RemedyContext, remedies_of
 
-_ROOM_ID = "019ab0c4-3f8e-7d6a-9d6b-0f3b7b1f4a11"
+ROOM_ID: Final = "019ab0c4-3f8e-7d6a-9d6b-0f3b7b1f4a11"
 
 
 class MoneyView(View):
@@ -28,29 +28,31 @@ class CostsView(View):
 
     model_config = example(credit=1, amount=None)
 
-    credit: Annotated[int | None, Field(description="Credits; null where none are asked for.")] = None
-    amount: Annotated[MoneyView | None, Field(description="The co-pay; null where it costs none.")] = None
+    credit: Annotated[int | None, Field(description="How many credits it costs. Null if it does not cost credits.")] = (
+        None
+    )
+    amount: Annotated[MoneyView | None, Field(description="The co-pay. Null if there is none.")] = None
 
 
 class RemedyView(View):
-    """What helps."""
+    """Something that helps."""
 
-    model_config = example(action="restart_therapy", href=f"/v1/rooms/{_ROOM_ID}/restart")
+    model_config = example(action="restart_therapy", href=f"/v1/rooms/{ROOM_ID}/restart")
 
     action: remedies.RemedyAction
-    href: Annotated[str | None, Field(description="Where, in this API; null where it is done elsewhere.")] = None
+    href: Annotated[str | None, Field(description="Where to do it in this API. Null if it is done elsewhere.")] = None
 
 
 class ReasonView(View):
-    """Why nothing can be booked."""
+    """A reason why something can't be booked."""
 
     model_config = example(
         code="room-closed",
         detail="The room is closed.",
-        remedy={"action": "restart_therapy", "href": f"/v1/rooms/{_ROOM_ID}/restart"},
+        remedy={"action": "restart_therapy", "href": f"/v1/rooms/{ROOM_ID}/restart"},
         remedies=[
-            {"action": "restart_therapy", "href": f"/v1/rooms/{_ROOM_ID}/restart"},
-            {"action": "match_new_provider", "href": f"/v1/rooms/{_ROOM_ID}/change-provider"},
+            {"action": "restart_therapy", "href": f"/v1/rooms/{ROOM_ID}/restart"},
+            {"action": "match_new_provider", "href": f"/v1/rooms/{ROOM_ID}/change-provider"},
         ],
         available_from=None,
         credits=None,
@@ -58,16 +60,18 @@ class ReasonView(View):
 
     code: ReasonCode
     detail: str
-    remedy: Annotated[RemedyView, Field(description="What helps most: the first of `remedies`.")]
-    remedies: Annotated[list[RemedyView], Field(description="All that helps.")]
+    remedy: Annotated[RemedyView, Field(description="The most helpful remedy: the first of `remedies`.")]
+    remedies: Annotated[list[RemedyView], Field(description="All remedies, the most helpful first.")]
     available_from: Annotated[
-        Instant | None, Field(description="Of `no-session-credits`: when the plan gives credits next.")
+        Instant | None, Field(description="For `no-session-credits`: when the plan grants credits next.")
     ] = None
-    credits: Annotated[int | None, Field(description="And how many.")] = None
+    credits: Annotated[
+        int | None, Field(description="For `no-session-credits`: how many credits the plan grants then.")
+    ] = None
 
     @classmethod
     def of(cls, reason: Reason, at: RemedyContext) -> Self:
-        """The reason with what helps, as bookability and a refused booking tell it (BOOK-8)."""
+        """The reason with its remedies, as bookability and a refused booking show it (BOOK-8)."""
         helps = [RemedyView.model_validate(each) for each in remedies_of(reason, at)]
         return cls(
             code=reason.code,
@@ -80,33 +84,31 @@ class ReasonView(View):
 
 
 class ActionView(View):
-    """What the reader may do with a session now, and what they may not: when it opens, or why it is refused (BOOK-10)."""
+    """Something you may do with a session now, or may not: then when it opens, or why it is refused."""
 
     model_config = ConfigDict(
-        frozen=True,
         populate_by_name=True,
         serialize_by_alias=True,
-        json_schema_extra={
-            "examples": [
-                {
-                    "action": "cancel",
-                    "allowed": True,
-                    "from": None,
-                    "until": "2026-11-22T09:00:00Z",
-                    "costs": None,
-                    "reason": None,
-                }
-            ]
-        },
+        **example(
+            action="cancel",
+            allowed=True,
+            **{"from": None},
+            until="2026-11-22T09:00:00Z",
+            costs=None,
+            reason=None,
+        ),
     )
 
     action: actions.ActionName
     allowed: bool
-    from_: Annotated[Instant | None, Field(alias="from", description="It is refused before.")] = None
-    until: Annotated[Instant | None, Field(description="After that it is refused, or costs more.")] = None
-    costs: Annotated[CostsView | None, Field(description="What it costs to do it now; null: nothing.")] = None
+    from_: Annotated[Instant | None, Field(alias="from", description="It is refused before this time.")] = None
+    until: Annotated[Instant | None, Field(description="After this time it is refused, or costs more.")] = None
+    costs: Annotated[CostsView | None, Field(description="What it costs to do it now. Null if it costs nothing.")] = (
+        None
+    )
     reason: Annotated[
-        actions.ActionReason | None, Field(description="Why it is refused: the slug of the problem it would get.")
+        actions.ActionReason | None,
+        Field(description="Why it is refused: the slug of the problem that the request would get."),
     ] = None
 
     @classmethod
@@ -123,5 +125,5 @@ class ActionView(View):
 
 
 def plain_remedy(helps: remedies.Remedy) -> dict[str, str]:
-    """`{action, href?}`, as reasons in problems carry it."""
+    """`{action, href?}`, as in the reasons of problems."""
     return {"action": helps.action} if helps.href is None else {"action": helps.action, "href": helps.href}

@@ -14,16 +14,15 @@ from makegood_chassis.http.models import Instant
 from makegood_chassis.http.openapi import problems
 from makegood_chassis.http.pages import Cursor, Limit, Page, decode_cursor, page
 from makegood_chassis.http.problems import invalid, not_found
-from makegood_chassis.http.rights import Access, Role, operation
+from makegood_chassis.http.rights import Access, Caller, Role, operation
 from makegood_contracts.ids import is_id
 
-from makegood_booking.api.models import HistoryItem, SessionPolicyView, SessionView, about
+from makegood_booking.api.models import HistoryItem, SessionPolicyView, SessionView, remedy_context
 from makegood_booking.api.parameters import (
     DependenciesOf,
     SessionId,
     member_contexts,
     reader_of,
-    session_policy,
     valid_id,
 )
 from makegood_booking.api.rooms import note_parties, valid_cursor_id
@@ -53,14 +52,21 @@ async def readable(dependencies: Dependencies, session_id: str, access: Access, 
 async def sessions(
     access: Annotated[Access, Depends(operation("session.list"))],
     dependencies: DependenciesOf,
-    room_id: Annotated[str | None, Query(description="Only sessions of this room.")] = None,
-    status: Annotated[list[Status] | None, Query(max_length=20, description="Only these; can be repeated.")] = None,
-    starts_from: Annotated[Instant | None, Query(alias="from", description="Starts at or after this.")] = None,
-    starts_before: Annotated[Instant | None, Query(alias="to", description="Starts before this.")] = None,
+    room_id: Annotated[str | None, Query(description="Only return sessions in this room.")] = None,
+    status: Annotated[
+        list[Status] | None,
+        Query(max_length=20, description="Only return sessions with this status. Repeat it for several."),
+    ] = None,
+    starts_from: Annotated[
+        Instant | None, Query(alias="from", description="Only return sessions that start at this time or later.")
+    ] = None,
+    starts_before: Annotated[
+        Instant | None, Query(alias="to", description="Only return sessions that start before this time.")
+    ] = None,
     limit: Limit = 50,
     cursor: Cursor = None,
 ) -> Response:
-    """The caller's sessions, for support everybody's, in the order of their start."""
+    """Lists your sessions by their start. Support sees all sessions."""
     position = decode_cursor(cursor, datetime, str, str)
     who = {grant.role: access.caller.subject for grant in access.grants}
     everybody = "support" in who
@@ -84,24 +90,17 @@ async def sessions(
                 return answer(200, Page[SessionView](items=[]))
             wanted = replace(wanted, member_id=room.member_id)
         found = await list_sessions(dependencies.sessions, wanted, limit + 1, queries)
-        now, shown = dependencies.clock.now(), [session for session, _ in found[:limit]]
-        at = await _remedy_contexts(dependencies, shown, queries)
-        rooms = await member_contexts(dependencies, shown, access.caller, now, queries)
-
-    def view(listed: tuple[Session, object]) -> SessionView:
-        session = listed[0]
-        reader, context = reader_of(session, access.caller), rooms.get(session.booked.room_id)
-        return SessionView.of(session, reader, now, at.get(session.id), context)
-
-    items, following = page(found, limit, view, lambda listed: listed[1])
-    note_parties(access, ((session.booked.member_id, session.booked.provider_id) for session, _ in found[:limit]))
+        shown = [session for session, _ in found[:limit]]
+        views = await _views(dependencies, shown, access.caller, queries)
+    items, following = page(found, limit, lambda listed: views[listed[0].id], lambda listed: listed[1])
+    note_parties(access, ((session.booked.member_id, session.booked.provider_id) for session in shown))
     return answer(200, Page[SessionView].model_construct(items=items, next_cursor=following))
 
 
 def _list_position(starts_at: datetime, session_id: str, snapshot: str) -> ListPosition:
-    """The place that a cursor tells; 422 where it is none, since the cursor is not ours then."""
+    """The position in a cursor; 422 if it is none, since the cursor is not ours then."""
     if not is_snapshot(snapshot):
-        raise invalid("#/cursor", "Send `next_cursor` as it came, on the same list.", where="query")
+        raise invalid("#/cursor", "Send `next_cursor` unchanged, to the same list.", where="query")
     return ListPosition(starts_at, valid_cursor_id(session_id), snapshot)
 
 
@@ -109,29 +108,38 @@ def _list_position(starts_at: datetime, session_id: str, snapshot: str) -> ListP
 async def read_session(
     session_id: SessionId, access: Annotated[Access, Depends(operation("session.read"))], dependencies: DependenciesOf
 ) -> Response:
-    """One session, for its two parties and support."""
+    """Reads a session, as one of its two parties or support."""
     async with dependencies.database.reading() as queries:
         session = await readable(dependencies, session_id, access, queries)
-        now = dependencies.clock.now()
-        at = await _remedy_contexts(dependencies, [session], queries)
-        rooms = await member_contexts(dependencies, [session], access.caller, now, queries)
-    reader, context = reader_of(session, access.caller), rooms.get(session.booked.room_id)
-    view = SessionView.of(session, reader, now, at.get(session.id), context)
-    return answer(200, view, version=session.version, varies=True)
+        views = await _views(dependencies, [session], access.caller, queries)
+    return answer(200, views[session.id], version=session.version, varies=True)
 
 
-async def _remedy_contexts(
-    dependencies: Dependencies, shown: Sequence[Session], queries: Queries
-) -> dict[str, RemedyContext]:
-    """What the remedies of rejected sessions depend on, by session; read once for each room."""
+async def _views(
+    dependencies: Dependencies, shown: Sequence[Session], caller: Caller, queries: Queries
+) -> dict[str, SessionView]:
+    """The sessions as the caller sees them now, by id."""
+    now = dependencies.clock.now()
+    remedies = await _remedy_contexts(shown, now, queries)
+    rooms = await member_contexts(dependencies, shown, caller, now, queries)
+    return {
+        session.id: SessionView.of(
+            session, reader_of(session, caller), now, remedies.get(session.id), rooms.get(session.booked.room_id)
+        )
+        for session in shown
+    }
+
+
+async def _remedy_contexts(shown: Sequence[Session], now: datetime, queries: Queries) -> dict[str, RemedyContext]:
+    """What the remedies of rejected sessions depend on, by session. It is read once for each room."""
     rooms: dict[str, RemedyContext] = {}
     found: dict[str, RemedyContext] = {}
     for session in shown:
         if not needs_more(reason.code for reason in session.reasons):
             continue
-        room, at = session.booked.room_id, about(session)
+        room, at = session.booked.room_id, remedy_context(session)
         if room not in rooms:
-            rooms[room] = await remedy_context_of(at, dependencies.clock.now(), queries)
+            rooms[room] = await remedy_context_of(at, now, queries)
         found[session.id] = replace(rooms[room], purchasable=at.purchasable)
     return found
 
@@ -140,10 +148,10 @@ async def _remedy_contexts(
 async def read_session_policy(
     session_id: SessionId, access: Annotated[Access, Depends(operation("session.policy"))], dependencies: DependenciesOf
 ) -> Response:
-    """What cancelling means for this session now, by the policy it was booked under."""
+    """Tells what cancelling this session would mean now, under the policy that it was booked under."""
     async with dependencies.database.reading() as queries:
         session = await readable(dependencies, session_id, access, queries)
-    return answer(200, session_policy(session, dependencies.clock.now()))
+    return answer(200, SessionPolicyView.of(session, dependencies.clock.now()))
 
 
 @router.get("/v1/sessions/{session_id}/history", response_model=Page[HistoryItem], responses=problems("not-found"))
@@ -154,8 +162,11 @@ async def read_session_history(
     limit: Limit = 50,
     cursor: Cursor = None,
 ) -> Response:
-    """What happened to the session, oldest first. The remark of a cancellation is shown to the two parties alone, the note
-    of a dispute to its party and support, the reason of a correction to all three."""
+    """Lists what happened to a session, oldest first.
+
+    Only the two parties see the remark of a cancellation. Only its author and support see the note of a dispute. All three see
+    the reason of a correction.
+    """
     after = decode_cursor(cursor, int)
     async with dependencies.database.reading() as queries:
         session = await readable(dependencies, session_id, access, queries)
@@ -182,8 +193,8 @@ def _item(row: Row, remark: str | None, note: Note | None, reader: Role | None) 
 
 
 def _with_note(detail: str, note: Note, reader: Role | None) -> str:
-    """MISS-5: a dispute's note is for who wrote it and support; a correction's reason for the parties and support, and
-    support sees who of them it was."""
+    """MISS-5: only its author and support see a dispute's note. The parties and support see a correction's reason, and support
+    also who gave it."""
     if note.kind == "dispute" and reader not in ("support", note.role):
         return detail
     if note.kind == "correction" and reader == "support":

@@ -56,10 +56,8 @@ NO_ZONE = InvalidField("time_zone", "A time zone of the IANA database, such as `
 
 def invalid_field(request: BookingRequest, policy: Policy, now: datetime) -> InvalidField | None:
     """What makes the request one that nobody could book, whatever room, plan and schedule say."""
-    if request.starts_at <= now:
-        return InvalidField("starts_at", "The start must lie in the future.")
-    if request.starts_at > now + timedelta(days=policy.horizon_days):
-        return InvalidField("starts_at", f"The start must lie within {policy.horizon_days} days.")
+    if fault := invalid_start(request.starts_at, policy, now):
+        return fault
     if not policy.shortest_minutes <= request.length_minutes <= policy.longest_minutes:
         return InvalidField("length_minutes", f"From {policy.shortest_minutes} to {policy.longest_minutes} minutes.")
     if not is_zone(request.time_zone):
@@ -68,6 +66,15 @@ def invalid_field(request: BookingRequest, policy: Policy, now: datetime) -> Inv
         return InvalidField("venue_id", "An in-person session needs a venue.")
     if request.modality != "in_person" and request.venue_id is not None:
         return InvalidField("venue_id", "Only an in-person session can have a venue.")
+    return None
+
+
+def invalid_start(starts_at: datetime, policy: Policy, now: datetime) -> InvalidField | None:
+    """What makes this a time at which nobody could book."""
+    if starts_at <= now:
+        return InvalidField("starts_at", "The start must be in the future.")
+    if starts_at > now + timedelta(days=policy.horizon_days):
+        return InvalidField("starts_at", f"The start must be within the next {policy.horizon_days} days.")
     return None
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from fastapi import Response
 from makegood_chassis.access.request import Accesses
@@ -12,12 +13,12 @@ from makegood_chassis.group_commit import GroupCommit
 from makegood_chassis.http.idempotency import KeyClaim, claim_many, release_many, store_many
 from makegood_contracts.envelope import Cause
 from makegood_contracts.events import Actor, PlanKind
+from makegood_contracts.problems import PROBLEMS
 from makegood_contracts.reasons import Reason
 from makegood_plans.coverage import covering
 
 from makegood_booking.domain.booking import (
     BookingRequest,
-    InvalidField,
     invalid_field,
     request_session,
     support_may_book,
@@ -27,6 +28,7 @@ from makegood_booking.domain.rebooking import reopens
 from makegood_booking.domain.rooms import Room, room_reasons
 from makegood_booking.domain.session import Session, Transition
 from makegood_booking.handlers.bookability import BookabilityService
+from makegood_booking.handlers.refusals import BookingRefused, FieldRefused, NotFound
 from makegood_booking.store.coverage import read_coverage
 from makegood_booking.store.policies import Policies
 from makegood_booking.store.rooms import RoomToBook, lock_room, read_rooms, touch_rooms
@@ -52,41 +54,12 @@ class BookingCommand:
     """What of it belongs into the access log; nothing where the member books."""
 
 
-class NoSuchRoom(Exception):
-    """The room is not there, or not the caller's."""
-
-
-class RoomRefused(Exception):
-    """Bookings need an active room, and a member who was active lately (BOOK-7)."""
-
-    def __init__(self, place: RoomToBook, booked_by: Actor, reasons: Sequence[Reason]) -> None:
-        super().__init__(place.room.id)
-        self.place = place
-        self.booked_by = booked_by
-        self.reasons = reasons
-
-
-class SupportMayNot(Exception):
-    """Support books only video, and only for members with health insurance (BOOK-6)."""
-
-    def __init__(self, place: RoomToBook) -> None:
-        super().__init__(place.room.id)
-        self.place = place
-
-
-class NotBookable(Exception):
-    """A value of the request that nobody could book."""
-
-    def __init__(self, invalid_field: InvalidField) -> None:
-        super().__init__(invalid_field.field)
-        self.invalid_field = invalid_field
-
-
 Result = tuple[Session, Response | None]
+_SUPPORT_MAY_NOT: Final = Reason(code="support-may-not", detail=PROBLEMS["support-may-not"].when)
 
 
 class BookingBatcher:
-    """`submit` answers the session as requested, with the stored answer for who does not wait; or raises the above."""
+    """`submit` answers the session as requested, with the stored answer for who does not wait; or raises its refusal."""
 
     def __init__(
         self, database: Database, sessions: Sessions, policies: Policies, bookability_service: BookabilityService
@@ -156,11 +129,11 @@ class BookingBatcher:
         request = booking.request
         booked_by = booking.booked_by(found.room) if found is not None else None
         if found is None or booked_by is None:
-            return NoSuchRoom()
+            return NotFound("room")
         if fault := invalid_field(request, policy, unit.now):
-            return NotBookable(fault)
+            return FieldRefused(fault)
         if booked_by == "support" and not support_may_book(request, await _plan_kind(found.room, request, unit)):
-            return SupportMayNot(found)
+            return BookingRefused(found, booked_by, [_SUPPORT_MAY_NOT])
         reopens_room = False
         if reasons := room_reasons(found.room, found.active_at, policy, unit.now):
             reopens_room = (
@@ -173,7 +146,7 @@ class BookingBatcher:
                 )
             )
             if not reopens_room:
-                return RoomRefused(found, booked_by, reasons)
+                return BookingRefused(found, booked_by, reasons)
         return request_session(
             booking.session_id,
             request,

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Final
 
 from makegood_chassis.database import UnitOfWork
 from makegood_chassis.signals import Signals
@@ -10,37 +12,33 @@ from makegood_chassis.signals import Signals
 from makegood_booking.domain.session import Session
 
 
-def decided_key(session_id: str) -> str:
-    return f"decided:{session_id}"
+@dataclass(frozen=True, slots=True)
+class Milestone:
+    """A state of a session that requests wait for."""
+
+    name: str
+    reached: Callable[[Session], bool]
+
+    def key(self, session_id: str) -> str:
+        """The signal that wakes those who wait for it."""
+        return f"{self.name}:{session_id}"
 
 
-def settled_key(session_id: str) -> str:
-    return f"settled:{session_id}"
-
-
-def moved_key(session_id: str) -> str:
-    return f"moved:{session_id}"
-
-
-def decided(session: Session) -> bool:
-    """Whether a booking has its outcome."""
-    return session.status != "requested"
-
-
-def settled(session: Session) -> bool:
-    """Whether a session that ended has all of its consequences that booking hears of."""
-    return session.over and session.credit_settled
+DECIDED: Final = Milestone("decided", lambda session: session.status != "requested")
+"""A booking has its outcome."""
+SETTLED: Final = Milestone("settled", lambda session: session.over and session.credit_settled)
+"""A session has ended, and booking has heard what became of its credit."""
+MOVED: Final = Milestone("moved", lambda session: not session.move_pending)
+"""No change of time is being decided."""
 
 
 def wake_waiters(before: Sequence[Session], after: Sequence[Session], signals: Signals, unit: UnitOfWork) -> None:
-    """After the commit, wakes those who wait for what has just come about."""
-    values: dict[str, Session] = {}
-    for was, now in zip(before, after, strict=True):
-        if decided(now) and not decided(was):
-            values[decided_key(now.id)] = now
-        if settled(now) and not settled(was):
-            values[settled_key(now.id)] = now
-        if was.move_pending and not now.move_pending:
-            values[moved_key(now.id)] = now
+    """After the commit, wakes those who wait for a milestone that has just been reached."""
+    values = {
+        milestone.key(now.id): now
+        for was, now in zip(before, after, strict=True)
+        for milestone in (DECIDED, SETTLED, MOVED)
+        if milestone.reached(now) and not milestone.reached(was)
+    }
     if values:
         unit.after_commit(lambda: signals.send(values))

@@ -1,0 +1,133 @@
+"""Refused commands as problems."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
+from typing import Any, Final, Literal
+
+from makegood_chassis.database import UnitOfWork
+from makegood_chassis.http.mutations import Mutation
+from makegood_chassis.http.problems import Problem, invalid, not_found
+from makegood_contracts.problems import PROBLEMS
+from makegood_contracts.reasons import Reason
+
+from makegood_booking.api.models import SessionPolicyView
+from makegood_booking.api.reason_models import ReasonView, plain_remedy
+from makegood_booking.dependencies import Dependencies
+from makegood_booking.domain.bookability import Question
+from makegood_booking.domain.booking import BookingRequest
+from makegood_booking.domain.remedies import RemedyContext, needs_more, remedies
+from makegood_booking.domain.rooms import RestartRefusal
+from makegood_booking.handlers.bookability import remedy_context_of
+from makegood_booking.handlers.refusals import (
+    BookingRefused,
+    CommandRefused,
+    FieldRefused,
+    ForfeitNotAccepted,
+    NoSchedule,
+    NotFound,
+    RestartRefused,
+    SessionRefused,
+    TryAgain,
+)
+
+_RETRY: Final = {"Retry-After": "1"}
+_NO_SCHEDULE: Final = (
+    "This provider has no schedule. Check the id. Providers publish a schedule before they share a room."
+)
+_NOT_RESTARTED: Final[dict[RestartRefusal, str]] = {
+    "eap": "The member has no sessions left in the employee assistance program. Get more sessions first.",
+    "provider-gone": "The provider is no longer available. Get matched with a new one.",
+    "another-room": "The member and the provider have another active room. Book in that one.",
+}
+_FORFEITS: Final = (
+    "The member already changed providers for free a short while ago, so sessions within the notice period are forfeited "
+    "this time. To go ahead, send `accept_forfeit: true`. Or change later."
+)
+
+
+@asynccontextmanager
+async def unit_of(
+    mutation: Mutation, *, resource: str | None = None, secret: bool = False
+) -> AsyncIterator[UnitOfWork]:
+    """The mutation's transaction. A command that is refused inside rolls it back and is answered with its problem."""
+    try:
+        async with mutation.unit(resource=resource, secret=secret) as unit:
+            yield unit
+    except CommandRefused as refused:
+        raise problem_of(refused) from None
+
+
+def problem_of(refused: CommandRefused) -> Problem:
+    """The problem of a refused command; that of a refused booking takes more (`booking_problem`)."""
+    match refused:
+        case NotFound():
+            return not_found(refused.what)
+        case FieldRefused():
+            return invalid(f"#/{refused.field.field}", refused.field.detail)
+        case SessionRefused():
+            return _session_problem(refused)
+        case NoSchedule():
+            reason = {"code": "provider-unavailable", "detail": _NO_SCHEDULE}
+            return Problem("provider-unavailable", _NO_SCHEDULE, reasons=[reason])
+        case RestartRefused():
+            detail = _NOT_RESTARTED[refused.refusal]
+            helps = [plain_remedy(each) for each in remedies("restart-not-allowed", refused.context)]
+            reasons = [{"code": "restart-not-allowed", "detail": detail, "remedy": helps[0], "remedies": helps}]
+            return Problem("restart-not-allowed", detail, reasons=reasons)
+        case ForfeitNotAccepted():
+            return _forfeit_problem(refused)
+        case TryAgain():
+            return Problem("unavailable", headers=_RETRY)
+    raise AssertionError(f"no problem for {type(refused).__name__}")
+
+
+def _session_problem(refused: SessionRefused) -> Problem:
+    refusal = refused.refusal
+    detail = refusal.detail or PROBLEMS[refusal.code].when
+    members: dict[str, Any] = {"reasons": [{"code": refusal.code, "detail": detail}]}
+    if refusal.code == "forfeit-not-accepted":
+        policy = SessionPolicyView.of(refused.session, refused.now)
+        members["policy"] = policy.model_copy(update={"forfeits_now": True, "free_until": refusal.free_until})
+    if refusal.opens_at is not None:
+        members["opens_at"] = refusal.opens_at
+    return Problem(refusal.code, detail, headers=_RETRY if refusal.code == "move-pending" else None, **members)
+
+
+def _forfeit_problem(refused: ForfeitNotAccepted) -> Problem:
+    named = [
+        {"session_id": session.id, "starts_at": session.booked.starts_at, "ends_at": session.booked.ends_at}
+        for session in refused.sessions
+    ]
+    policy = SessionPolicyView.of(refused.sessions[0], refused.now)
+    return Problem("forfeit-not-accepted", _FORFEITS, policy=policy, sessions=named, session_count=len(named))
+
+
+def with_remedies(reasons: Iterable[Reason], context: RemedyContext) -> list[dict[str, Any]]:
+    """The reasons of a refused booking, each with its remedies, in the words of bookability (BOOK-8)."""
+    return [ReasonView.of(reason, context).model_dump(mode="json", exclude_none=True) for reason in reasons]
+
+
+async def refusal_problem(
+    dependencies: Dependencies, context: RemedyContext, reasons: Iterable[Reason], **members: Any
+) -> Problem:
+    """The problem of a booking or move that these reasons forbid: the first is its type, each has its remedy (BOOK-8)."""
+    listed = list(reasons)
+    if needs_more(reason.code for reason in listed):
+        async with dependencies.database.reading() as queries:
+            context = await remedy_context_of(context, dependencies.clock.now(), queries)
+    return Problem(listed[0].code, listed[0].detail, reasons=with_remedies(listed, context), **members)
+
+
+async def booking_problem(dependencies: Dependencies, refused: BookingRefused, request: BookingRequest) -> Problem:
+    """BOOK-8: the problem of a booking that was refused at once: these reasons, and then all others that bookability knows."""
+    by: Literal["provider", "support"] = "provider" if refused.booked_by == "provider" else "support"
+    question = Question(request.starts_at, request.length_minutes, request.modality, by)
+    now = dependencies.clock.now()
+    async with dependencies.database.reading() as queries:
+        policy = await dependencies.policies.current(queries)
+        found = await dependencies.bookability.judge(refused.place, policy, question, now, queries)
+    named = {reason.code for reason in refused.reasons}
+    listed = [*refused.reasons, *(reason for reason in found.verdict.reasons if reason.code not in named)]
+    return Problem(listed[0].code, listed[0].detail, reasons=with_remedies(listed, found.remedy_context))

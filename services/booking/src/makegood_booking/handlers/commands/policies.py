@@ -1,0 +1,36 @@
+"""What the API asks of policies."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+from makegood_chassis.database import UnitOfWork
+
+from makegood_booking.dependencies import Dependencies
+from makegood_booking.domain.booking import InvalidField
+from makegood_booking.domain.policy import Policy, changed, impossible
+from makegood_booking.handlers.refusals import FieldRefused
+
+
+async def change_policy(
+    unit: UnitOfWork, dependencies: Dependencies, numbers: Mapping[str, Any], admit: Callable[[Policy], None]
+) -> tuple[Policy, bool]:
+    """A new version with these numbers, for sessions booked from now on; and whether anything differs from the latest one.
+
+    `admit` raises if the latest version is not the one that the caller read.
+    """
+    latest = await dependencies.policies.lock_latest(unit)
+    admit(latest)
+    wanted = replace(latest, **numbers)
+    fault = impossible(wanted)
+    if fault is not None:
+        raise FieldRefused(InvalidField(*fault))
+    if wanted == latest:
+        return latest, False
+    wanted = replace(wanted, version=latest.version + 1)
+    await dependencies.policies.add(wanted, unit)
+    # Nobody publishes version 1, so the second version is the first event of its key.
+    unit.publish(changed(wanted, unit.now), sequence=latest.version, cause=unit.cause)
+    return wanted, True

@@ -1,0 +1,90 @@
+"""Why a command was refused. The API answers each with its problem (`api/refusals.py`)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from makegood_contracts.events import Actor
+from makegood_contracts.reasons import Reason
+
+from makegood_booking.domain.booking import InvalidField
+from makegood_booking.domain.remedies import RemedyContext
+from makegood_booking.domain.rooms import RestartRefusal
+from makegood_booking.domain.session import Refusal, Session, Transition
+from makegood_booking.store.rooms import RoomToBook
+
+
+class CommandRefused(Exception):
+    """Raised inside the command's transaction, which then rolls back: nothing changes."""
+
+
+class NotFound(CommandRefused):
+    """The thing does not exist, or is not the caller's."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__(what)
+        self.what = what
+
+
+class FieldRefused(CommandRefused):
+    """No request with this value can succeed."""
+
+    def __init__(self, field: InvalidField) -> None:
+        super().__init__(field.field)
+        self.field = field
+
+
+class SessionRefused(CommandRefused):
+    """A rule forbids this to the session, as it is at `now`."""
+
+    def __init__(self, refusal: Refusal, session: Session, now: datetime) -> None:
+        super().__init__(refusal.code)
+        self.refusal = refusal
+        self.session = session
+        self.now = now
+
+
+class BookingRefused(CommandRefused):
+    """Nothing can be booked in this room now (BOOK-7), or not by support (BOOK-6)."""
+
+    def __init__(self, place: RoomToBook, booked_by: Actor, reasons: Sequence[Reason]) -> None:
+        super().__init__(place.room.id)
+        self.place = place
+        self.booked_by = booked_by
+        self.reasons = reasons
+
+
+class NoSchedule(CommandRefused):
+    """A room needs a provider who has a schedule (ROOM-1, ROOM-3)."""
+
+
+class RestartRefused(CommandRefused):
+    """Therapy cannot be restarted in this room (ROOM-1, ROOM-2)."""
+
+    def __init__(self, refusal: RestartRefusal, context: RemedyContext) -> None:
+        super().__init__(refusal)
+        self.refusal = refusal
+        self.context = context
+
+
+class ForfeitNotAccepted(CommandRefused):
+    """A change of provider would forfeit the credits of these sessions (ROOM-3)."""
+
+    def __init__(self, sessions: Sequence[Session], now: datetime) -> None:
+        super().__init__(len(sessions))
+        self.sessions = sessions
+        self.now = now
+
+
+class TryAgain(CommandRefused):
+    """Another request changed the same thing at the same moment. Repeated, the command succeeds."""
+
+
+def permitted(result: Transition | Refusal | InvalidField, session: Session, now: datetime) -> Transition:
+    """The transition, if the rule permits it; else raises the refusal."""
+    if isinstance(result, InvalidField):
+        raise FieldRefused(result)
+    if isinstance(result, Refusal):
+        raise SessionRefused(result, session, now)
+    return result
