@@ -189,7 +189,7 @@ async def test_the_provider_may_have_no_hours_no_such_sessions_or_no_time(world:
     long = [SessionType(length_minutes=50, modalities=["video"])]
     await hear(world, told(schedule(2, weekly=ALWAYS, session_types=long)))
     ((code, detail),) = await why()
-    assert (code, "length and kind" in detail) == ("provider-unavailable", True)
+    assert (code, "length and modality" in detail) == ("provider-unavailable", True)
     await hear(world, told(schedule(3, weekly=(), exceptions=())))
     assert await why() == [("provider-unavailable", "The provider has no free time of that length.")]
 
