@@ -162,7 +162,7 @@ class Life(RuleBasedStateMachine):
         wish = RescheduleCommand(
             booked.starts_at + timedelta(minutes=minutes), 90 if longer else None, accept_forfeit=accept
         )
-        before, pending = self.session, self.session.move_pending
+        before, pending = self.session, self.move_is_pending()
         result = rescheduling.reschedule(self.session, wish, party, f"move {len(self.asked)}", "therapy", self.now)
         self.take(result)
         self.remember(pending)
@@ -174,10 +174,14 @@ class Life(RuleBasedStateMachine):
 
     @rule(minutes=st.integers(1, 60))
     def extend(self, minutes: int) -> None:
-        pending = self.session.move_pending
+        pending = self.move_is_pending()
         later = self.session.booked.ends_at + timedelta(minutes=minutes)
         self.take(rescheduling.extend(self.session, later, None, f"move {len(self.asked)}", self.now))
         self.remember(pending)
+
+    def move_is_pending(self) -> bool:
+        """By now: a move whose time is up is refused before the next one is asked for, even if nobody has noticed yet."""
+        return attendance.as_of(self.session, self.now)[0].move_pending
 
     def remember(self, pending: bool) -> None:
         if self.session.move is not None and self.session.move.id not in self.asked:
