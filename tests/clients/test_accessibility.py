@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 from makegood_contracts.problems import PROBLEMS
 from makegood_credits.api import dev_checkouts
-from makegood_credits.domain.plans import Money
 from makegood_credits.store.payments import Checkout
 from makegood_devtools.mailbox import Mail, Mailbox
 from makegood_devtools.web import web_app
+from makegood_plans.plans import Money
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import FileResponse, Response

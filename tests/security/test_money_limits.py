@@ -7,10 +7,10 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
-from makegood_credits.domain.plans import Money
 from makegood_credits.payments.choice import DEVELOPMENT_SECRET
 from makegood_credits.payments.development import DevelopmentPayments
 from makegood_devtools.client import Refused
+from makegood_plans.plans import Money
 from makegood_testkit.platform import Cast
 
 

@@ -13,10 +13,10 @@ from urllib.parse import parse_qs
 
 import stripe
 from makegood_contracts.ids import new_id
-from makegood_credits.domain.plans import Money
 from makegood_credits.payments.development import DevelopmentPayments
 from makegood_credits.payments.port import PaymentOutcome, PaymentProvider
 from makegood_credits.payments.stripe_checkout import StripePayments
+from makegood_plans.plans import Money
 
 Hook = tuple[bytes, dict[str, str]]
 

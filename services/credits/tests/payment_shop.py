@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 import pytest_asyncio
 from makegood_contracts.events import InvoiceWish
-from makegood_credits.domain.plans import Money
 from makegood_credits.handlers.refunds import give_back
+from makegood_plans.plans import Money
 from makegood_testkit.databases import as_owner
 
 from .credit_api import MEMBER, Api, serving

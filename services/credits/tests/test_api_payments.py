@@ -14,8 +14,8 @@ from makegood_contracts.events import CreditGranted, InvoicePaid
 from makegood_contracts.ids import new_id
 from makegood_credits.api.dev_checkouts import dev_checkouts
 from makegood_credits.bootstrap import bootstrap
-from makegood_credits.domain.plans import Money
 from makegood_credits.settings import CreditsSettings
+from makegood_plans.plans import Money
 from makegood_testkit.production import production_values
 
 from .credit_api import MEMBER, Api, slug

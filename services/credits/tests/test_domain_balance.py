@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from makegood_contracts.events import Modality, Specialty
 from makegood_credits.domain.balance import Balance, balance_of
 from makegood_credits.domain.book import Book, Lot
-from makegood_credits.domain.coverage import NextCredits
 from makegood_credits.domain.enrolling import EnrolmentRequest, catch_up, enrol
 from makegood_credits.domain.holding import Hold, HoldRefusal, hold
 from makegood_credits.domain.plans import PLANS
+from makegood_plans.coverage import NextCredits
 
 from .credit_building import NOW, arrive, covered, held, request
 

@@ -13,12 +13,13 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 from makegood_credits.domain.adjusting import adjust
 from makegood_credits.domain.book import AVAILABLE, EXPIRED, HELD, SPENT, Account, Book, EntryKind, Overdrawn
-from makegood_credits.domain.coverage import covering
 from makegood_credits.domain.endings import Ending
 from makegood_credits.domain.enrolling import EnrolmentRequest, catch_up, enrol
-from makegood_credits.domain.holding import Hold, best_lot, hold
+from makegood_credits.domain.holding import Hold, hold
 from makegood_credits.domain.plans import PLANS
 from makegood_credits.domain.settling import return_by_hand, settle
+from makegood_plans.coverage import covering
+from makegood_plans.funding import paying_lot
 
 from .credit_building import NOTE, NOW, arrive, lapses, request
 
@@ -164,7 +165,10 @@ class Ledger(RuleBasedStateMachine):
                 if last < self.now:
                     continue
                 asked = request(last, each.minutes)
-                assert best_lot(self.book, covering(self.book.enrolments, last), asked) is not None, (lot, each)
+                assert paying_lot(covering(self.book.enrolments, last), self.book.lots.values(), asked) is not None, (
+                    lot,
+                    each,
+                )
 
 
 TestLedger = pytest.mark.rule("CRED-1", "CRED-3", "REL-3")(Ledger.TestCase)

@@ -11,13 +11,14 @@ from hypothesis import strategies as st
 from makegood_contracts.events import LotSource
 from makegood_credits.domain.balance import unusable
 from makegood_credits.domain.book import Account, Book, LedgerEntry, Lot, Note
-from makegood_credits.domain.coverage import covering
 from makegood_credits.domain.endings import CausedBy, Ending, ending_of
 from makegood_credits.domain.enrolling import EnrolmentRequest, catch_up, enrol
-from makegood_credits.domain.holding import Hold, HoldRefusal, best_lot, made_good_for
+from makegood_credits.domain.holding import Hold, HoldRefusal
 from makegood_credits.domain.moving import MoveRequest, fund
 from makegood_credits.domain.plans import PLANS
 from makegood_credits.domain.settling import MAKE_GOOD, settle
+from makegood_plans.coverage import covering
+from makegood_plans.funding import made_good_for, paying_lot
 
 from . import credit_world as events
 from .credit_building import NOW, arrive, covered, held, refused, request
@@ -208,4 +209,4 @@ def test_a_return_stands_as_long_as_its_rule_says(
         assert target.expires_at == now + MAKE_GOOD
     again = request(now + timedelta(hours=5), length=60)
     if target is not lot:
-        assert best_lot(book, covering(book.enrolments, again.starts_at), again) is not None
+        assert paying_lot(covering(book.enrolments, again.starts_at), book.lots.values(), again) is not None

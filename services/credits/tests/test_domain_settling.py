@@ -9,8 +9,8 @@ from makegood_contracts.events import SettleCause
 from makegood_credits.domain.book import Book, LedgerEntry
 from makegood_credits.domain.endings import Ending, Settlement
 from makegood_credits.domain.invoices import Invoice, fall_overdue
-from makegood_credits.domain.plans import Money
 from makegood_credits.domain.settling import MAKE_GOOD, return_by_hand, settle
+from makegood_plans.plans import Money
 
 from .credit_building import NOW, covered, held, request, story
 

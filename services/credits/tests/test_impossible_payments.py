@@ -10,9 +10,9 @@ import pytest
 import stripe
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from makegood_credits.domain.plans import Money
 from makegood_credits.payments.port import MOST_MINOR, ImpossibleEvent, NotSigned, PaymentEvent
 from makegood_credits.payments.stripe_checkout import StripePayments
+from makegood_plans.plans import Money
 
 from .payment_providers import Hook
 from .payment_shop import PRICE, Shop

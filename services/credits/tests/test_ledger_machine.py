@@ -17,12 +17,13 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 from makegood_contracts.events import InvoiceWish, Outcome, SessionMoveRequested, SessionRequested
 from makegood_contracts.ids import new_id
-from makegood_credits.domain.plans import PLANS, Money
+from makegood_credits.domain.plans import PLANS
 from makegood_credits.domain.purchasing import PurchaseRefusal
 from makegood_credits.handlers.commands import adjust_or_propose, buy_credits, return_to_member
 from makegood_credits.handlers.payments import on_payment
 from makegood_credits.payments.development import DevelopmentPayments
 from makegood_credits.payments.port import PaymentEvent
+from makegood_plans.plans import Money
 from makegood_testkit.databases import as_owner
 
 from . import credit_world as events

@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 from makegood_contracts.currencies import currency_codes, major_units
 from makegood_contracts.events import InvoiceWish
 from makegood_contracts.ids import new_id
-from makegood_credits.domain.plans import PLANS, Money, Plan
+from makegood_credits.domain.plans import PLANS, CataloguePlan
 from makegood_credits.payments.port import ImpossibleEvent, Order, OrderRefused
 from makegood_credits.payments.stripe_amounts import money_of, stripe_amount
+from makegood_plans.plans import Money
 
 from .credit_api import MEMBER, serving
 from .credit_world import World, extended, requested, reserved
@@ -118,9 +119,9 @@ async def test_the_development_checkout_writes_each_currency_with_its_own_digits
 def test_a_plan_costs_money_that_people_pay_with(currency: str) -> None:
     assert {plan.unit_price.currency for plan in PLANS.values() if plan.unit_price} == {"USD"}
     with pytest.raises(ValueError, match="ISO 4217 currency"):
-        Plan("p", "eap", "P", (30,), ("video",), 1, unit_price=Money(1, currency))
+        CataloguePlan("p", "eap", (30,), ("video",), 1, name="P", unit_price=Money(1, currency))
     with pytest.raises(ValueError, match="ISO 4217 currency"):
-        Plan("p", "eap", "P", (30,), ("video",), 1, co_pay=Money(1, currency))
+        CataloguePlan("p", "eap", (30,), ("video",), None, name="P", co_pay=Money(1, currency))
 
 
 @pytest.mark.rule("EXT-1")

@@ -7,10 +7,10 @@ from collections.abc import AsyncIterator
 import pytest
 import pytest_asyncio
 from makegood_contracts.ids import new_id
-from makegood_credits.domain.plans import Money
 from makegood_credits.payments.choice import provider_of
 from makegood_credits.payments.port import NotSigned, Order, PaymentEvent, PaymentsUnavailable, RefundRefused
 from makegood_credits.settings import CreditsSettings
+from makegood_plans.plans import Money
 from makegood_testkit.production import PASSWORD, production_values
 from pydantic import ValidationError
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from makegood_contracts.events import InvoiceVoided, InvoiceWish, Outcome, PaymentRefunded
-from makegood_credits.domain.plans import Money
+from makegood_plans.plans import Money
 
 from .credit_api import MEMBER
 from .credit_world import completed, corrected, extended, missed, requested, reserved

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 from makegood_contracts.events import CreditGranted, PaymentRefunded
-from makegood_credits.domain.plans import Money
+from makegood_plans.plans import Money
 
 from .credit_building import NOW
 from .payment_providers import Stripe

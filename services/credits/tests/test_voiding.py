@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 from makegood_contracts.events import InvoiceIssued, InvoiceVoided
 from makegood_contracts.ids import new_id
-from makegood_credits.domain.plans import Money
+from makegood_plans.plans import Money
 
 from .credit_api import MEMBER, Api, slug
 from .credit_building import NOW

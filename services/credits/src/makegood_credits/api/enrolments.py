@@ -10,12 +10,12 @@ from makegood_chassis.http.models import Instant, View, example
 from makegood_chassis.http.openapi import problems
 from makegood_chassis.http.problems import not_found
 from makegood_chassis.http.rights import Access, operation
+from makegood_plans.coverage import next_credits
 from pydantic import Field
 
 from makegood_credits.api.models import ENROLMENT, EnrolmentView, MemberId, MoneyView, NextCreditsView, PlanView
 from makegood_credits.api.parameters import Data, Log
-from makegood_credits.domain.coverage import next_credits, spoken_of
-from makegood_credits.domain.plans import Plan
+from makegood_credits.domain.coverage import spoken_of
 from makegood_credits.store import reads
 
 router = APIRouter(tags=["credits"])
@@ -87,7 +87,7 @@ async def read_enrolment(
     found = spoken_of(enrolments, now)
     if found is None:
         raise not_found("enrolment")
-    coming = next_credits([each for each in enrolments if each.next_grant is not None], now)
+    coming = next_credits(enrolments, now, now)
     view = CurrentEnrolmentView(
         id=found.id,
         member_id=found.member_id,
@@ -95,19 +95,11 @@ async def read_enrolment(
         starts_on=found.starts_on,
         ends_on=found.ends_on,
         time_zone=found.time_zone,
-        status="ahead" if found.covers_from > now else "current" if found.counts_at(now) else "ended",
+        status="ahead" if found.covers_from > now else "current" if found.covers(now) else "ended",
         covers_from=found.covers_from,
         covers_until=found.covers_until,
         plan=PlanView.model_validate(found.plan),
-        costs=_costs(found.plan),
+        costs=None if found.plan.costs is None else SessionCostsView.model_validate(found.plan.costs),
         next_credits=NextCreditsView.model_validate(coming) if coming else None,
     )
     return answer(200, view, version=sequence, varies=True)
-
-
-def _costs(plan: Plan) -> SessionCostsView | None:
-    if not plan.has_live_sessions:
-        return None
-    if plan.co_pay is not None:
-        return SessionCostsView(amount=MoneyView.model_validate(plan.co_pay))
-    return SessionCostsView(credit=1)

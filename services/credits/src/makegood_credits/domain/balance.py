@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
+from makegood_plans.coverage import NextCredits, next_credits
+
 from makegood_credits.domain.book import Lot
-from makegood_credits.domain.coverage import Enrolment, NextCredits, next_credits
+from makegood_credits.domain.coverage import Enrolment
 
 UnusableCode = Literal[
     "lapsed", "coverage-ended", "plan-excludes-live-sessions", "length-not-in-plan", "plan-asks-co-pay"
@@ -43,7 +45,7 @@ def balance_of(lots: Iterable[Lot], enrolments: Iterable[Enrolment], now: dateti
         sum(lot.available for lot, why in judged if why is not None),
         sum(lot.held for lot, _ in judged),
         judged,
-        next_credits(enrolments, now),
+        next_credits(enrolments, now, now),
     )
 
 

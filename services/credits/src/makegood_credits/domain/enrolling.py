@@ -9,10 +9,12 @@ from datetime import date, datetime, timedelta
 from typing import Final, NamedTuple
 
 from makegood_contracts.ids import new_id
+from makegood_plans.coverage import end_of, local_day, start_of_day
 
 from makegood_credits.domain.book import EXPIRED, GRANTED, Account, Book, Lot, Note
-from makegood_credits.domain.coverage import Enrolment, end_of, local_day, start_of_day
+from makegood_credits.domain.coverage import Enrolment
 from makegood_credits.domain.guarantees import SYSTEM, keep_good
+from makegood_credits.domain.plans import PLANS
 
 DEFAULT_ZONE: Final = "UTC"
 
@@ -67,16 +69,16 @@ def enrol(book: Book, coverage: EnrolmentRequest, now: datetime, lapses: Iterabl
         return EnrolmentResult(_extend(book, same, coverage.ends_on, now, lapses), changed=True, ended=ended)
     time_zone = coverage.time_zone or DEFAULT_ZONE
     enrolment = Enrolment(
-        new_id(),
-        book.member_id,
-        coverage.plan_id,
+        PLANS[coverage.plan_id],
         coverage.starts_on,
         coverage.ends_on,
         time_zone,
         start_of_day(coverage.starts_on, time_zone),
         end_of(coverage.ends_on, time_zone),
+        new_id(),
+        book.member_id,
     )
-    enrolment = enrolment.awaiting(enrolment.current(now))
+    enrolment = enrolment.awaiting(enrolment.number_at(now))
     ended = _make_way(book, enrolment, now)
     book.put(enrolment)
     keep_good(book, now)
@@ -146,7 +148,7 @@ def _revive(book: Book, lot: Lot, amount: int, now: datetime) -> None:
 
 
 def _grant(book: Book, enrolment: Enrolment, now: datetime) -> None:
-    plan, period = enrolment.plan, enrolment.period(enrolment.next_period)
+    plan, period = enrolment.plan, enrolment.billing_period(enrolment.next_period)
     if period is not None and plan.live_credits:
         lot = book.open_lot("plan", plan.lot_length, period.ends_at, enrolment_id=enrolment.id, period=period.number)
         reason = f"Plan {plan.id}, period from {period.first_day}." if plan.months else f"Plan {plan.id}."
@@ -213,11 +215,11 @@ def _extend(
         if local_day(lapse.made_at, enrolment.time_zone) == today:
             lapsed_today[lapse.lot_id] += lapse.amount
     moved = replace(enrolment, ends_on=ends_on, covers_until=end_of(ends_on, enrolment.time_zone), replaced_at=None)
-    moved = moved.awaiting(max(moved.next_period, moved.current(now)))
+    moved = moved.awaiting(max(moved.next_period, moved.number_at(now)))
     book.put(moved)
     for lot in book.lots.values():
         if lot.enrolment_id == enrolment.id and lot.period is not None:
-            period = moved.period(lot.period)
+            period = moved.billing_period(lot.period)
             book.expire_at(lot, period.ends_at if period else moved.covers_until)
             if lapsed_today[lot.id] > 0 and (lot.expires_at is None or lot.expires_at > now):
                 _revive(book, lot, lapsed_today[lot.id], now)

@@ -8,10 +8,10 @@ from typing import Final, Literal, NamedTuple
 
 from makegood_contracts.events import SettleCause
 from makegood_contracts.ids import new_id
+from makegood_plans.coverage import end_of, local_day
+from makegood_plans.plans import Money
 
 from makegood_credits.domain.book import Book
-from makegood_credits.domain.coverage import end_of, local_day
-from makegood_credits.domain.plans import Money
 
 InvoiceStatus = Literal["pending", "issued", "paid", "void", "overdue"]
 InvoiceAbout = Literal["co_pay", "extension"]

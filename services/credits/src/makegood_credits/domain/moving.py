@@ -8,22 +8,18 @@ from typing import Final, Literal
 
 from makegood_contracts.events import SessionMoved, SessionMoveRequested
 from makegood_contracts.reasons import Reason
+from makegood_plans.coverage import covering
+from makegood_plans.funding import fits, is_valid, made_good_for, no_credit, not_in_plan, paying_lot
 
 from makegood_credits.domain.book import Book
-from makegood_credits.domain.coverage import Enrolment, covering
+from makegood_credits.domain.coverage import Enrolment
 from makegood_credits.domain.endings import Ending, replaced_by_move
 from makegood_credits.domain.enrolling import catch_up
 from makegood_credits.domain.holding import (
     Hold,
     HoldRefusal,
     HoldRequest,
-    best_lot,
-    fits,
-    made_good_for,
-    no_credit,
-    not_covered,
     set_aside,
-    stands,
 )
 from makegood_credits.domain.invoices import due_on, put_off
 from makegood_credits.domain.settling import guarantee_held, settle
@@ -47,15 +43,15 @@ class MoveRequest:
         # What an extension added stays with a session that keeps its length; the plan pays for what was booked (EXT-1).
         kept = event.extended_minutes if event.new_length_minutes == event.length_minutes else 0
         session = HoldRequest(
-            event.session_id,
-            event.provider_id,
-            event.new_starts_at,
-            event.new_ends_at,
-            event.new_length_minutes - kept,
-            event.modality,
-            event.moved_by,
-            event.decide_by,
-            event.specialty,
+            session_id=event.session_id,
+            provider_id=event.provider_id,
+            starts_at=event.new_starts_at,
+            ends_at=event.new_ends_at,
+            length_minutes=event.new_length_minutes - kept,
+            modality=event.modality,
+            specialty=event.specialty,
+            booked_by=event.moved_by,
+            hold_until=event.decide_by,
         )
         return cls(session, event.forfeits, event.caused_by_provider)
 
@@ -80,11 +76,11 @@ def fund(book: Book, hold: Hold | None, move: MoveRequest, now: datetime) -> Lit
     if not move.forfeits and _will_do(book, hold, enrolment, request):
         return "kept"
     request = replace(request, co_pay_due_days=hold.co_pay_due_days)
-    lot = best_lot(book, enrolment, request)
+    lot = paying_lot(enrolment, book.lots.values(), request)
     if lot is None:
-        reasons = not_covered(enrolment, request)
+        reasons = not_in_plan(enrolment, request)
         if enrolment is not None and not reasons:
-            reasons = no_credit(book, enrolment.plan, request)
+            reasons = no_credit(enrolment, book.enrolments, book.lots.values(), request, now)
         if reasons and not move.forfeits and _still_pays(book, hold, enrolment, move):
             return "kept"
         if reasons:
@@ -100,7 +96,7 @@ def _will_do(book: Book, hold: Hold, enrolment: Enrolment | None, request: HoldR
     lot = None if hold.lot_id is None else book.lots[hold.lot_id]
     if lot is not None and (made_good_for(lot, request) or _guaranteed_for(hold, request)):
         return True
-    if enrolment is None or not_covered(enrolment, request):
+    if enrolment is None or not_in_plan(enrolment, request):
         return False
     return hold.plan_id == enrolment.plan_id if lot is None else fits(lot, request)
 
@@ -127,7 +123,7 @@ def _still_pays(book: Book, hold: Hold, enrolment: Enrolment | None, move: MoveR
         return True
     lot = None if hold.lot_id is None else book.lots[hold.lot_id]
     replaced = enrolment is not None and enrolment.plan_id != hold.plan_id
-    return replaced and (lot is None or lot.period is not None or stands(lot, request.starts_at))
+    return replaced and (lot is None or lot.period is not None or is_valid(lot, request.starts_at))
 
 
 def apply_move(book: Book, hold: Hold, added: Hold | None, event: SessionMoved, now: datetime) -> Hold | None:

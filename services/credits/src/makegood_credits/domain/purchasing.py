@@ -7,10 +7,12 @@ from datetime import datetime, timedelta
 from typing import Any, Final, Literal
 
 from makegood_contracts.events import PlanKind
+from makegood_plans.coverage import covering
+from makegood_plans.plans import Money
 
 from makegood_credits.domain.book import PURCHASED, Account, Book, LedgerEntry, Note
-from makegood_credits.domain.coverage import Enrolment, covering
-from makegood_credits.domain.plans import Money, Plan
+from makegood_credits.domain.coverage import Enrolment
+from makegood_credits.domain.plans import CataloguePlan
 
 STANDS: Final = timedelta(days=365)
 """How long a credit can be used that was bought: a year from the day it was paid."""
@@ -52,7 +54,7 @@ def purchase(
     return Purchase(purchase_id, book.member_id, plan.id, quantity, length_minutes or plan.lot_length, price)
 
 
-def _selling_plan(book: Book, length_minutes: int | None, now: datetime) -> Plan | PurchaseRefusal:
+def _selling_plan(book: Book, length_minutes: int | None, now: datetime) -> CataloguePlan | PurchaseRefusal:
     """The plan that covers the member now, if it lets credits for that length be bought."""
     enrolment = covering(book.enrolments, now)
     plan = enrolment.plan if enrolment is not None else None

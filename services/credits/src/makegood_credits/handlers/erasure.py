@@ -11,8 +11,8 @@ from makegood_chassis.access.erasure import erase_remarks
 from makegood_chassis.database import UnitOfWork
 from makegood_contracts.envelope import Received
 from makegood_contracts.events import PersonErased
+from makegood_plans.coverage import local_day
 
-from makegood_credits.domain.coverage import local_day
 from makegood_credits.domain.enrolling import end_coverage
 from makegood_credits.handlers.commands import publish_ended
 from makegood_credits.handlers.ledger import ledger

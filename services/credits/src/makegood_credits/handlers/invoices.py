@@ -8,6 +8,7 @@ from makegood_chassis.database import UnitOfWork
 from makegood_chassis.messaging.handlers import Due
 from makegood_contracts.envelope import Cause, Received
 from makegood_contracts.events import SessionExtended, SettleCause
+from makegood_plans.plans import Money
 
 from makegood_credits.domain.believing import disbelieved_charge
 from makegood_credits.domain.invoices import (
@@ -19,7 +20,6 @@ from makegood_credits.domain.invoices import (
     void,
     void_for_good,
 )
-from makegood_credits.domain.plans import Money
 from makegood_credits.handlers.ledger import Books, ledger
 from makegood_credits.store import books as book_store
 from makegood_credits.store import holds as hold_store

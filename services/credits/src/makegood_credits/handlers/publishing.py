@@ -23,11 +23,11 @@ from makegood_contracts.events import (
     PaymentRefunded,
     Price,
 )
+from makegood_plans.plans import Money
 
 from makegood_credits.domain.book import ADJUSTED, AVAILABLE, Book, LedgerEntry
 from makegood_credits.domain.endings import Settlement
 from makegood_credits.domain.invoices import InvoiceChange
-from makegood_credits.domain.plans import Money
 from makegood_credits.domain.settling import SETTLED_IN
 from makegood_credits.handlers.deadlines import INVOICE_OVERDUE
 

@@ -13,8 +13,8 @@ from typing import Final
 
 import msgspec
 from makegood_contracts.ids import new_id
+from makegood_plans.plans import Money
 
-from makegood_credits.domain.plans import Money
 from makegood_credits.payments.port import NotSigned, OpenedCheckout, Order, PaymentEvent, PaymentOutcome, payment_event
 
 HEADER: Final = "makegood-signature"

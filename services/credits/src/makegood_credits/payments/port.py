@@ -10,8 +10,7 @@ from datetime import datetime
 from typing import Final, Literal, Protocol
 
 from makegood_contracts.currencies import currency_codes
-
-from makegood_credits.domain.plans import Money
+from makegood_plans.plans import Money
 
 PaymentOutcome = Literal["paid", "failed"]
 OrderRefusal = Literal[

@@ -9,8 +9,8 @@ from decimal import Decimal
 from typing import Final
 
 from makegood_contracts.currencies import major_units, minor_digits
+from makegood_plans.plans import Money
 
-from makegood_credits.domain.plans import Money
 from makegood_credits.payments.port import OrderRefused
 
 _WHOLE: Final = frozenset(

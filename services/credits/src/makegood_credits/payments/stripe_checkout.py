@@ -13,8 +13,8 @@ from typing import Final
 
 import msgspec
 import stripe
+from makegood_plans.plans import Money
 
-from makegood_credits.domain.plans import Money
 from makegood_credits.payments.port import (
     ImpossibleEvent,
     NotSigned,

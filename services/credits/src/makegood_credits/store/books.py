@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from datetime import date, datetime
+from typing import Any
 
 import msgspec
 from makegood_chassis.database import UnitOfWork, column
@@ -10,6 +12,7 @@ from makegood_chassis.database import UnitOfWork, column
 from makegood_credits.domain.book import Book, Guarantee, Lot
 from makegood_credits.domain.coverage import Enrolment
 from makegood_credits.domain.holding import Hold
+from makegood_credits.domain.plans import PLANS
 
 _OPEN_ACCOUNTS = "INSERT INTO accounts (member_id) SELECT * FROM unnest($1::text[]) ON CONFLICT DO NOTHING"
 
@@ -105,7 +108,7 @@ async def load(unit: UnitOfWork, members: Iterable[str]) -> dict[str, Book]:
     if known:
         _add_lots(books, await unit.fetch(_LOTS_TO_TAKE_FROM, known))
         for row in await unit.fetch(_ENROLMENTS_THAT_COUNT, known, unit.now):
-            books[row[1]].enrolments.append(Enrolment(*row))
+            _add_enrolment(books, row)
     return books
 
 
@@ -114,7 +117,7 @@ async def open_whole(unit: UnitOfWork, members: Iterable[str]) -> dict[str, Book
     books = await open_and_lock(unit, members)
     _add_lots(books, await unit.fetch(_LOTS_IN_USE, list(books)))
     for row in await unit.fetch(_ENROLMENTS + " ORDER BY id", list(books)):
-        books[row[1]].enrolments.append(Enrolment(*row))
+        _add_enrolment(books, row)
     return books
 
 
@@ -148,7 +151,28 @@ async def add_coverage(unit: UnitOfWork, books: Mapping[str, Book], holds: Itera
     wanted = sorted(asked)
     if wanted:
         for row in await unit.fetch(_ENROLMENTS_THAT_COUNT, wanted, unit.now):
-            books[row[1]].enrolments.append(Enrolment(*row))
+            _add_enrolment(books, row)
+
+
+def enrolment_of(
+    enrolment_id: str,
+    member_id: str,
+    plan_id: str,
+    starts_on: date,
+    ends_on: date | None,
+    time_zone: str,
+    covers_from: datetime,
+    covers_until: datetime | None,
+    *grants: Any,
+) -> Enrolment:
+    """The enrolment in the columns of ENROLMENT."""
+    plan = PLANS[plan_id]
+    return Enrolment(plan, starts_on, ends_on, time_zone, covers_from, covers_until, enrolment_id, member_id, *grants)
+
+
+def _add_enrolment(books: Mapping[str, Book], row: Iterable[Any]) -> None:
+    enrolment = enrolment_of(*row)
+    books[enrolment.member_id].enrolments.append(enrolment)
 
 
 def lot_of(row: Iterable[object]) -> Lot:

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from typing import Final
 
 from makegood_chassis.database import Row, UnitOfWork, column
+from makegood_plans.plans import Money
 
 from makegood_credits.domain.invoices import Invoice
-from makegood_credits.domain.plans import Money
 from makegood_credits.store.personal_data import BY_HAND, keep_reason
 
 COLUMNS = """invoices.id::text, invoices.member_id, invoices.session_id::text, invoices.status, invoices.amount_minor,

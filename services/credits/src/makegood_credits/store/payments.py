@@ -7,8 +7,8 @@ from typing import Final
 
 from makegood_chassis.database import Queries, Row, UnitOfWork
 from makegood_contracts.ids import new_id
+from makegood_plans.plans import Money
 
-from makegood_credits.domain.plans import Money
 from makegood_credits.domain.purchasing import Purchase
 from makegood_credits.payments.port import OpenedCheckout, PaymentEvent
 

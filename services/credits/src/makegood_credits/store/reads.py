@@ -10,7 +10,7 @@ from sqlalchemy import select
 from makegood_credits.domain.balance import Balance, balance_of
 from makegood_credits.domain.coverage import Enrolment
 from makegood_credits.domain.enrolling import Lapse
-from makegood_credits.store.books import ENROLMENT, LOT, lot_of
+from makegood_credits.store.books import ENROLMENT, LOT, enrolment_of, lot_of
 from makegood_credits.store.tables import ledger_entries
 
 _LOTS_IN_USE = f"""
@@ -42,13 +42,13 @@ _IMBALANCES = "SELECT what, id FROM ledger_imbalances"
 
 async def balance(queries: Queries, member: str, now: datetime) -> Balance:
     """CRED-4: what the member can book with, what is held, what is of no use now; lots that lapse first come first."""
-    enrolments = [Enrolment(*row) for row in await queries.fetch(_ENROLMENTS, member, now)]
+    enrolments = [enrolment_of(*row) for row in await queries.fetch(_ENROLMENTS, member, now)]
     return balance_of((lot_of(row) for row in await queries.fetch(_LOTS_IN_USE, member)), enrolments, now)
 
 
 async def enrolments_of(queries: Queries, member: str) -> tuple[list[Enrolment], int]:
     """BOOK-3: all enrolments of the member, and the version that they have together."""
-    found = [Enrolment(*row) for row in await queries.fetch(f"{ENROLMENT} WHERE member_id = $1", member)]
+    found = [enrolment_of(*row) for row in await queries.fetch(f"{ENROLMENT} WHERE member_id = $1", member)]
     version = await queries.fetch_value("SELECT enrolment_sequence FROM accounts WHERE member_id = $1", member)
     return found, version or 0
 

@@ -8,8 +8,8 @@ from typing import Literal
 
 from makegood_chassis.database import Queries, UnitOfWork
 from makegood_contracts.ids import new_id
+from makegood_plans.plans import Money
 
-from makegood_credits.domain.plans import Money
 from makegood_credits.payments.port import PaymentEvent
 from makegood_credits.store.payments import Checkout
 
