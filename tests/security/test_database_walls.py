@@ -23,7 +23,8 @@ from makegood_chassis.clock import Clock
 from makegood_chassis.database import Database
 from makegood_chassis.grants import Allowed, Grants
 from makegood_chassis.messaging import inbox
-from makegood_chassis.messaging.maintenance import prune_keys
+from makegood_chassis.messaging.maintenance import PRUNE_KEYS
+from makegood_chassis.pruning import prune
 from makegood_contracts.events import ACCESS_RECORDED
 from makegood_stack.ports import SERVICES
 from makegood_testkit.databases import Databases, as_login, with_parts
@@ -246,13 +247,13 @@ async def test_the_pruner_forgets_what_is_old_and_the_service_itself_cannot(wall
     async with opened(walls.url) as service, opened(as_login(walls.url, "pruner")) as pruner:
         await seal_once(service, {str(name): event for name, event in ACCESS_RECORDED.items()}[walls.service])
         with pytest.raises(asyncpg.InsufficientPrivilegeError):
-            await inbox.prune(service, day)
+            await prune(service, inbox.PRUNE, day)
         with pytest.raises(asyncpg.InsufficientPrivilegeError):
             await access_log.prune(service, day)
-        assert await inbox.prune(pruner, day) == 1
-        assert await prune_keys(pruner, day) == 1
+        assert await prune(pruner, inbox.PRUNE, day) == 1
+        assert await prune(pruner, PRUNE_KEYS, day) == 1
         assert await access_log.prune(pruner, day) == 1
-        await revocation.prune(pruner, day)
+        await prune(pruner, revocation.PRUNE, day)
     assert await walls.owner.fetchval("SELECT count(*) FROM revoked_tokens") == 1
     assert await walls.owner.fetchval("SELECT count(*) FROM inbox") == 2, "what is new, and dead letters"
     assert await walls.owner.fetchval("SELECT count(*) FROM idempotency_keys") == 1

@@ -14,12 +14,13 @@ from typing import Any
 import httpx
 import pytest
 import uvicorn
+from makegood_chassis.pruning import prune
 from makegood_contracts import events as facts
 from makegood_notifications.api import stream as api_stream
 from makegood_notifications.api.stream_models import StreamEvent
 from makegood_testkit.databases import as_owner
 
-from .conftest import World, eventually
+from .conftest import World
 
 
 @asynccontextmanager
@@ -180,13 +181,8 @@ async def test_more_than_a_day_is_replayed_in_order_and_what_is_older_than_two_i
                 version,
             )
     await world.service.pruner.open()
-    pruning = asyncio.create_task(stream.prune(world.service))
-
-    async def pruned() -> bool:
-        return (await world.rows("SELECT count(*) FROM stream WHERE (data->>'version')::int = 2")) == [(0,)]
-
-    await eventually(pruned)
-    pruning.cancel()
+    await prune(world.service.pruner, *stream.RETENTION)
+    assert (await world.rows("SELECT count(*) FROM stream WHERE (data->>'version')::int = 2")) == [(0,)]
     await world.service.pruner.close()
     async with (
         served(world) as base,
@@ -214,13 +210,8 @@ async def test_what_is_forgotten_of_others_breaks_off_nobodys_stream(world: Worl
     async with as_owner(world.service.database.url) as owner:
         await owner.execute("UPDATE stream SET made_at = clock_timestamp() - interval '49 hours'")
     await world.service.pruner.open()
-    pruning = asyncio.create_task(stream.prune(world.service))
-
-    async def pruned() -> bool:
-        return (await world.rows("SELECT count(*) FROM stream")) == [(0,)]
-
-    await eventually(pruned)
-    pruning.cancel()
+    await prune(world.service.pruner, *stream.RETENTION)
+    assert (await world.rows("SELECT count(*) FROM stream")) == [(0,)]
     await world.service.pruner.close()
     async with (
         served(world) as base,

@@ -52,7 +52,8 @@ CHASSIS: Final[Grants] = {
     # Nobody but the service itself reads keys of people, wrapped or not.
     "personal_keys": Allowed("SELECT, INSERT (person_id, wrapped, master_key), UPDATE (wrapped, master_key), DELETE"),
     "revoked_tokens": Allowed(
-        "SELECT, INSERT (person_id, jti, revoked_at), UPDATE (revoked_at, kept_at)", pruner="SELECT (kept_at), DELETE"
+        "SELECT, INSERT (person_id, jti, revoked_at), UPDATE (revoked_at, kept_at)",
+        pruner="SELECT (ctid, kept_at), DELETE",
     ),
     # Rows of the access log and the links of their chain are added; the pruner forgets the oldest, and says so in a row.
     "access_rows": Allowed(
@@ -70,7 +71,7 @@ CHASSIS: Final[Grants] = {
     "clock": Allowed("SELECT", auditor="SELECT", development="UPDATE (offset_seconds, revision)"),
     "processes": Allowed(
         "SELECT, INSERT (id, role, clock_revision), UPDATE (clock_revision, seen_at), DELETE",
-        pruner="SELECT (seen_at), DELETE",
+        pruner="SELECT (ctid, seen_at), DELETE",
         auditor="SELECT",
     ),
 }

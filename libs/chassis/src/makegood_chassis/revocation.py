@@ -17,6 +17,7 @@ from makegood_contracts.envelope import Received
 from makegood_contracts.events import TokensRevoked
 
 from makegood_chassis.database import Database, Queries, UnitOfWork
+from makegood_chassis.pruning import older
 
 SCHEMA: Final = """
 CREATE TABLE revoked_tokens (
@@ -43,8 +44,7 @@ _NEWS = """
 SELECT person_id, jti, extract(epoch FROM revoked_at)::float8 AS revoked_at, extract(epoch FROM kept_at)::float8 AS kept_at
 FROM revoked_tokens WHERE kept_at > to_timestamp($1) AND revoked_at > to_timestamp($2) ORDER BY kept_at
 """
-_PRUNE: Final = "DELETE FROM revoked_tokens WHERE kept_at < clock_timestamp() - $1::interval"
-
+PRUNE: Final = older("revoked_tokens", "kept_at")
 KEPT: Final = timedelta(days=1)
 LIMIT: Final = 100_000
 """Revocations in memory. Beyond it the oldest are widened to everybody: all must sign in again, and none is forgotten."""
@@ -111,9 +111,3 @@ async def on_tokens_revoked(batch: Sequence[Received[Any]], unit: UnitOfWork) ->
     news = [(event.person_id, event.jti or "", event.revoked_at) for event in events if event.revoked_at > since]
     if news:
         await keep(unit, news)
-
-
-async def prune(database: Database, older_than: timedelta = KEPT) -> None:
-    """Forgets what no token can be refused by any more."""
-    async with database.reading() as queries:
-        await queries.execute(_PRUNE, older_than)

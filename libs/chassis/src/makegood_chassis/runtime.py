@@ -23,6 +23,7 @@ from fastapi import FastAPI
 
 from makegood_chassis import metrics, observe
 from makegood_chassis.access import sealer
+from makegood_chassis.access.pruning import keep_pruned
 from makegood_chassis.auth import Authenticator
 from makegood_chassis.database import Database
 from makegood_chassis.ending import end
@@ -203,8 +204,9 @@ class Runtime:
             service.health.set_healthy("consumer")
         if service.deadlines:
             self._component("deadlines", self._run_deadlines)
-        if service.audited:
+        if service.access_retention is not None:
             self._component("sealer", partial(sealer.keep_sealed, service))
+            self._component("access-pruning", partial(keep_pruned, service, service.access_retention))
         for worker in service.workers:
             name = getattr(worker, "__name__", "worker")
             self._component(name, partial(worker, service))

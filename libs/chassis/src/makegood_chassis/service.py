@@ -49,8 +49,8 @@ class Service(Generic[D]):
     app: Callable[[Service[D]], FastAPI] | None = None
     workers: Sequence[Callable[[Service[D]], Awaitable[None]]] = field(default_factory=tuple)
     """Further endless tasks of the `work` role, such as sending queued messages; cancelled at stop."""
-    audited: bool = False
-    """Whether it holds anything about people, and so keeps an access log (SEC-5)."""
+    access_retention: float | None = None
+    """How long its access log keeps who read or changed whose data, seconds (SEC-5); None: it holds nothing about people."""
     health: Health = field(default_factory=Health)
     """Whether the process is started and ready, and why not."""
     on_read: Report | None = None
@@ -67,6 +67,11 @@ class Service(Generic[D]):
     """Writes down what was refused to whom."""
     pruner: Database = field(init=False)
     """The same database with the login that may delete what was kept long enough; `database` where there is none."""
+
+    @property
+    def audited(self) -> bool:
+        """Whether it keeps an access log."""
+        return self.access_retention is not None
 
     def __post_init__(self) -> None:
         self.refusals = Refusals(self.database)

@@ -107,7 +107,7 @@ async def _tables(url: str) -> None:
 @pytest_asyncio.fixture
 async def service(make_service: Make, database_factory: Any) -> AsyncIterator[Service]:
     made = make_service(await database_factory("diaries", _tables))
-    made.audited = True
+    made.access_retention = 86400.0
     await made.database.open()
     yield made
     await made.database.close()

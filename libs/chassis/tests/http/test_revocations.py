@@ -13,7 +13,8 @@ import pytest_asyncio
 from makegood_chassis.auth import Authenticator
 from makegood_chassis.http.revoked import follow_revocations
 from makegood_chassis.metrics import HTTP_ACTIVE
-from makegood_chassis.revocation import KEPT, Revocations, keep, on_tokens_revoked, prune
+from makegood_chassis.pruning import prune
+from makegood_chassis.revocation import KEPT, PRUNE, Revocations, keep, on_tokens_revoked
 from makegood_chassis.service import Service
 from makegood_contracts.envelope import Cause, Received
 from makegood_contracts.events import TokensRevoked
@@ -165,7 +166,7 @@ async def test_only_what_can_still_refuse_is_kept(service: Service) -> None:
         assert [tuple(row) for row in rows] == [("anna", True)]
         await queries.execute("UPDATE revoked_tokens SET kept_at = kept_at - interval '25 hours'")
         await keep(queries, [("bert", "", datetime.now(UTC))])
-    await prune(service.database)
+    await prune(service.database, PRUNE, KEPT)
     async with service.database.reading() as queries:
         assert await queries.fetch_value("SELECT string_agg(person_id, ',') FROM revoked_tokens") == "bert"
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 from fastapi import FastAPI
-from makegood_chassis.access.pruning import keep_pruned
 from makegood_chassis.clock import Clock
 from makegood_chassis.http.access_log import access_rows
 from makegood_chassis.http.app import create_app
@@ -87,8 +86,8 @@ def bootstrap(settings: AvailabilitySettings, clock: Clock | None = None) -> Ser
         grants=GRANTS,
         dependencies=dependencies,
         app=app,
-        audited=True,
-        workers=(keep_pruned(settings.access_retention), keep_sealed(seal_notes), keep_told),
+        access_retention=settings.access_retention,
+        workers=(keep_sealed(seal_notes), keep_told),
     )
 
 

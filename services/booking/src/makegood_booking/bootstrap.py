@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 from fastapi import FastAPI
-from makegood_chassis.access.pruning import keep_pruned
 from makegood_chassis.clock import Clock
 from makegood_chassis.http.access_log import access_rows
 from makegood_chassis.http.app import create_app
@@ -78,11 +77,8 @@ def bootstrap(settings: BookingSettings, clock: Clock | None = None) -> Service[
             join_links=JoinLinks(settings.join_key, settings.links_start),
         ),
         app=app,
-        audited=True,
-        workers=(
-            keep_pruned(settings.access_retention),
-            keep_sealed(personal_data.seal_remarks, personal_data.seal_notes),
-        ),
+        access_retention=settings.access_retention,
+        workers=(keep_sealed(personal_data.seal_remarks, personal_data.seal_notes),),
     )
 
 

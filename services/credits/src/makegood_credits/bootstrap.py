@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 from fastapi import FastAPI
-from makegood_chassis.access.pruning import keep_pruned
 from makegood_chassis.clock import Clock
 from makegood_chassis.http.access_log import access_rows
 from makegood_chassis.http.app import create_app
@@ -46,9 +45,8 @@ def bootstrap(settings: CreditsSettings, clock: Clock | None = None) -> Service[
         grants=GRANTS,
         dependencies=dependencies,
         app=app,
-        audited=True,
+        access_retention=settings.access_retention,
         workers=(
-            keep_pruned(settings.access_retention),
             keep_sealed(seal_reasons),
             *((keep_giving_back,) if dependencies.payments else ()),
         ),

@@ -6,12 +6,12 @@ from datetime import timedelta
 from pathlib import Path
 
 from fastapi import FastAPI
-from makegood_chassis.access.pruning import keep_pruned
 from makegood_chassis.clock import Clock
 from makegood_chassis.http.access_log import access_rows
 from makegood_chassis.http.app import create_app
 from makegood_chassis.messaging.handlers import bind
 from makegood_chassis.personal_data.maintenance import keep_sealed
+from makegood_chassis.pruning import keep_pruned
 from makegood_chassis.service import Service, base
 
 from makegood_notifications.api import (
@@ -40,9 +40,9 @@ from makegood_notifications.mail.wording import Wording
 from makegood_notifications.settings import NotificationsSettings
 from makegood_notifications.store import allowances, chat, remarks
 from makegood_notifications.store import revocations as revocation_store
+from makegood_notifications.store import stream as stream_store
 from makegood_notifications.store.grants import GRANTS
 from makegood_notifications.store.news import News
-from makegood_notifications.store.stream import prune
 from makegood_notifications.streams import Streams
 from makegood_notifications.whatsapp.carrier import Messages, WhatsAppCarrier
 from makegood_notifications.whatsapp.cloud_api import CloudApi
@@ -96,16 +96,14 @@ def bootstrap(
         app=app,
         migrations=MIGRATIONS,
         grants=GRANTS,
-        audited=True,
+        access_retention=settings.access_retention,
         on_read=news.note,
         linger_seconds=0.03,
         workers=(
             send_emails,
             send_whatsapp_messages,
-            prune,
-            allowances.keep_pruned,
+            keep_pruned(stream=stream_store.RETENTION, allowances=allowances.RETENTION),
             keep_sealed(chat.seal_messages, revocation_store.seal_reasons, remarks.publish_missing),
-            keep_pruned(settings.access_retention),
         ),
     )
 

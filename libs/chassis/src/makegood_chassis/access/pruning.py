@@ -6,9 +6,6 @@ says that it was done: sealed and told like any other, it tells the topic's read
 
 from __future__ import annotations
 
-import asyncio
-import random
-from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
@@ -18,7 +15,7 @@ from makegood_contracts.ids import new_id
 
 from makegood_chassis.access.chain import PRUNE
 from makegood_chassis.database import Database
-from makegood_chassis.messaging.failures import is_transient
+from makegood_chassis.repeating import repeat
 
 if TYPE_CHECKING:
     from makegood_chassis.service import Service
@@ -59,19 +56,11 @@ async def prune(database: Database, older_than: timedelta, *, at_once: int = 500
             await unit.execute(_SAY, PRUNE, f"seal:{last}", story)
 
 
-def keep_pruned(retention_seconds: float) -> Callable[[Service], Awaitable[None]]:
-    """A worker of the service that forgets rows after so long, once an hour."""
+async def keep_pruned(service: Service, retention_seconds: float) -> None:
+    """Forgets rows after so long, once an hour."""
 
-    async def work(service: Service) -> None:
-        while True:
-            await asyncio.sleep(_EVERY * (0.5 + random.random()))
-            try:
-                gone = await prune(service.pruner, timedelta(seconds=retention_seconds))
-            except Exception as error:
-                if not is_transient(error):
-                    raise
-            else:
-                if gone:
-                    _log.info("access rows pruned", rows=gone)
+    async def job() -> None:
+        if gone := await prune(service.pruner, timedelta(seconds=retention_seconds)):
+            _log.info("access rows pruned", rows=gone)
 
-    return work
+    await repeat(job, _EVERY, soon=False, spread=True)

@@ -6,18 +6,16 @@ commits late comes later in the chain. A lock of the database lets one process o
 
 from __future__ import annotations
 
-import asyncio
 import re
 from typing import TYPE_CHECKING, Any, Final
 
-import structlog
 from makegood_contracts.envelope import Cause
 from makegood_contracts.events import ACCESS_RECORDED, AccessRecordedFact
 
 from makegood_chassis.access.chain import Seal, seal
 from makegood_chassis.access.tables import COLUMNS
 from makegood_chassis.database import Database, Row, UnitOfWork
-from makegood_chassis.messaging.failures import is_transient
+from makegood_chassis.repeating import repeat
 
 if TYPE_CHECKING:
     from makegood_chassis.service import Service
@@ -38,8 +36,6 @@ _PAUSE: Final = 0.5
 """Seconds between two looks for new rows."""
 _ID: Final = re.compile(r"[A-Za-z0-9._:-]{1,160}")
 """What may go to a topic as an id; anything else that a caller wrote into an address is not told further."""
-
-_log = structlog.get_logger(__name__)
 
 
 async def seal_once(database: Database, recorded: type[AccessRecordedFact], *, at_once: int = 500) -> int:
@@ -104,16 +100,11 @@ async def drain(service: Service) -> None:
 async def keep_sealed(service: Service) -> None:
     """A worker of the service. Rows are sealed within a second, a few at a time while there are many."""
     recorded = ACCESS_RECORDED[_chain(service)]
-    while True:
-        try:
-            busy = await seal_once(service.database, recorded)
-        except Exception as error:
-            if not is_transient(error):
-                raise
-            _log.info("sealing waits for the database", error=type(error).__name__)
-            busy = 0
-        if not busy:
-            await asyncio.sleep(_PAUSE)
+
+    async def job() -> bool:
+        return await seal_once(service.database, recorded) > 0
+
+    await repeat(job, _PAUSE)
 
 
 def _chain(service: Service) -> Any:

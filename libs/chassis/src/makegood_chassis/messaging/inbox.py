@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Sequence
-from datetime import timedelta
 from typing import Any, Final
 
 from makegood_contracts.envelope import Received
 
-from makegood_chassis.database import Database, UnitOfWork
+from makegood_chassis.database import UnitOfWork
+from makegood_chassis.pruning import older
 
 _INSERT: Final = """
 INSERT INTO inbox (event_id) SELECT unnest($1::uuid[]) ON CONFLICT DO NOTHING RETURNING event_id
@@ -28,11 +28,8 @@ WHERE inbox.state = 'dead' AND excluded.redrive > inbox.redrive
 RETURNING event_id
 """
 _MARK_DEAD: Final = "UPDATE inbox SET state = 'dead' WHERE event_id = ANY($1::uuid[])"
-_PRUNE: Final = """
-DELETE FROM inbox WHERE ctid = ANY(ARRAY(
-    SELECT ctid FROM inbox WHERE handled_at < clock_timestamp() - $1::interval AND state = 'done' LIMIT $2
-))
-"""
+PRUNE: Final = older("inbox", "handled_at", "state = 'done'")
+"""Dead letters are kept."""
 
 
 async def claim(received: Sequence[Received[Any]], unit: UnitOfWork) -> Sequence[Received[Any]]:
@@ -74,14 +71,3 @@ async def mark_dead_unless_handled(event_id: str, redrive: int, unit: UnitOfWork
 async def mark_dead(event_ids: Sequence[str], unit: UnitOfWork) -> None:
     """Makes dead letters of events that `unit` has claimed."""
     await unit.execute(_MARK_DEAD, event_ids)
-
-
-async def prune(database: Database, older_than: timedelta, *, at_once: int = 5000) -> int:
-    """Forgets events that were handled longer ago, in small steps; dead letters are kept. How many went."""
-    gone = 0
-    while True:
-        async with database.reading() as queries:
-            step = int((await queries.execute(_PRUNE, older_than, at_once)).rpartition(" ")[2])
-        gone += step
-        if step < at_once:
-            return gone

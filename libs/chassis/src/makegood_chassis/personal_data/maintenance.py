@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import random
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, Final, TypeAlias
 
@@ -11,14 +9,14 @@ import structlog
 from makegood_contracts.envelope import Cause
 
 from makegood_chassis.database import UnitOfWork
-from makegood_chassis.messaging.failures import is_transient
 from makegood_chassis.personal_data.master_keys import UnknownMasterKey
+from makegood_chassis.repeating import repeat
 
 if TYPE_CHECKING:
     from makegood_chassis.service import Service
 
 AT_ONCE: Final = 200
-_PAUSE: Final = 60.0
+_EVERY: Final = 60.0
 _log = structlog.get_logger(__name__)
 
 Step: TypeAlias = "Callable[[Service, UnitOfWork, int], Awaitable[int]]"
@@ -45,16 +43,14 @@ async def seal_all(service: Service, steps: Sequence[Step]) -> int:
 def keep_sealed(*steps: Step) -> Callable[[Service], Awaitable[None]]:
     """A worker that does so at its start and every minute: while versions are changed, an old one may still write."""
 
-    async def work(service: Service) -> None:
-        while True:
+    async def sealing(service: Service) -> None:
+        async def job() -> None:
             try:
                 if done := await seal_all(service, (*steps, rewrap)):
                     _log.info("personal data sealed", rows=done)
             except UnknownMasterKey as error:
                 _log.error("a master key is missing in DATA_KEYS", master_key=str(error))
-            except Exception as error:
-                if not is_transient(error):
-                    raise
-            await asyncio.sleep(_PAUSE * (0.5 + random.random()))
 
-    return work
+        await repeat(job, _EVERY, spread=True)
+
+    return sealing

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Final
 
 from makegood_chassis.database import UnitOfWork
-from makegood_chassis.messaging.failures import is_transient
+from makegood_chassis.repeating import repeat
 from makegood_chassis.service import Service
 from makegood_contracts.envelope import Cause
 from makegood_contracts.events import VenuePublished
@@ -15,7 +14,7 @@ from makegood_availability.store import venues
 from makegood_availability.store.venues import VenueRow
 
 _AT_ONCE: Final = 200
-_PAUSE: Final = 60.0
+_EVERY: Final = 60.0
 
 
 def tell(venue: VenueRow, unit: UnitOfWork) -> None:
@@ -41,12 +40,8 @@ async def tell_untold(service: Service) -> int:
 
 async def keep_told(service: Service) -> None:
     """A worker that does so at its start and every minute: while versions are changed, an old one may still write."""
-    while True:
-        told = 0
-        try:
-            told = await tell_untold(service)
-        except Exception as error:
-            if not is_transient(error):
-                raise
-        if told < _AT_ONCE:
-            await asyncio.sleep(_PAUSE)
+
+    async def job() -> bool:
+        return await tell_untold(service) == _AT_ONCE
+
+    await repeat(job, _EVERY)

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Final, Literal
 
 import structlog
 from makegood_chassis.database import Database
-from makegood_chassis.messaging.failures import is_transient
+from makegood_chassis.repeating import repeat
 from makegood_chassis.service import Service
 
 from makegood_credits.dependencies import Dependencies
@@ -52,13 +51,11 @@ async def give_back(database: Database, provider: PaymentProvider) -> int:
 
 async def keep_giving_back(service: Service[Dependencies]) -> None:
     """Gives back what is due, for ever. A worker of the service; it has nothing to do without a payment provider."""
-    dependencies = service.dependencies
-    while dependencies.payments is not None:
-        try:
-            more = await give_back(dependencies.database, dependencies.payments) == AT_ONCE
-        except Exception as error:
-            if not is_transient(error):
-                raise
-            more = False
-        if not more:
-            await asyncio.sleep(EVERY)
+    payments = service.dependencies.payments
+    if payments is None:
+        return
+
+    async def job() -> bool:
+        return await give_back(service.database, payments) == AT_ONCE
+
+    await repeat(job, EVERY)

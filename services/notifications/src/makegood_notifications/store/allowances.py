@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
-import random
 from collections.abc import Mapping
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from makegood_chassis.database import UnitOfWork
-from makegood_chassis.messaging.failures import is_transient
+from makegood_chassis.pruning import older
 
 from makegood_notifications.domain.allowances import Allowance
-
-if TYPE_CHECKING:
-    from makegood_chassis.service import Service
 
 _USE: Final = """
 INSERT INTO allowances AS a (kind, entity_id, since, used) VALUES ($1, $2, $3, 1)
@@ -33,9 +28,8 @@ ON CONFLICT (kind, entity_id) DO UPDATE SET
 RETURNING entity_id, used
 """
 _SINCE: Final = "SELECT since FROM allowances WHERE kind = $1 AND entity_id = $2"
-_PRUNE: Final = "DELETE FROM allowances WHERE since < $1"
-_PRUNE_EVERY: Final = 3600.0
-_KEPT: Final = timedelta(days=2)
+RETENTION: Final = (older("allowances", "since"), timedelta(days=2))
+"""Longer than any period lasts."""
 
 
 async def use(unit: UnitOfWork, allowance: Allowance, entity_id: str) -> datetime | None:
@@ -51,15 +45,3 @@ async def use_many(unit: UnitOfWork, allowance: Allowance, wanted: Mapping[str, 
     counts = [wanted[entity] for entity in entities]
     rows = await unit.fetch(_USE_MANY, allowance.kind, entities, counts, unit.now, allowance.period)
     return {row[0]: max(0, allowance.most - (row[1] - wanted[row[0]])) for row in rows}
-
-
-async def keep_pruned(service: Service) -> None:
-    """Endless: forgets what began longer ago than any period lasts, once an hour."""
-    while True:
-        await asyncio.sleep(_PRUNE_EVERY * (0.5 + random.random()))
-        try:
-            async with service.pruner.reading() as queries:
-                await queries.execute(_PRUNE, service.clock.now() - _KEPT)
-        except Exception as error:
-            if not is_transient(error):
-                raise

@@ -15,7 +15,7 @@ GRANTS: Final[Grants] = {
         auditor="SELECT (id)",
     ),
     "calendar_feeds": Allowed("SELECT, INSERT, UPDATE (secret_hash, made_at), DELETE"),
-    "allowances": Allowed("SELECT, INSERT, UPDATE (since, used)", pruner="SELECT (since), DELETE"),
+    "allowances": Allowed("SELECT, INSERT, UPDATE (since, used)", pruner="SELECT (ctid, since), DELETE"),
     "revocations": Allowed("SELECT, INSERT, UPDATE (reason, sealed)"),
     "contact_changes": Allowed(
         "SELECT, INSERT, UPDATE (change_id, email, secret_hash, master_key, expires_at), DELETE"

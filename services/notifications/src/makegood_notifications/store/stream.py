@@ -2,23 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from datetime import timedelta
+from typing import Any, Final
 
-import structlog
 from makegood_chassis.database import Queries
-from makegood_chassis.messaging.failures import is_transient
-
-if TYPE_CHECKING:
-    from makegood_chassis.service import Service
-
-KEPT: Final = "48 hours"
-_BETWEEN_PRUNES: Final = 600.0
-_PRUNED_AT_ONCE: Final = 5000
-
-_log = structlog.get_logger(__name__)
 
 # A row is shown once no transaction older than its own is open, so a later commit never falls behind the cursor.
 _AFTER = """
@@ -30,11 +19,11 @@ _AFTER_OF = {party: _AFTER.format(party=f"{party}_id") for party in ("member", "
 
 _NOW = "SELECT pg_snapshot_xmin(pg_current_snapshot())::text"
 
-_PRUNE = f"""
+_PRUNE = """
 WITH gone AS (
     DELETE FROM stream WHERE position IN (
-        SELECT position FROM stream WHERE made_at < clock_timestamp() - interval '{KEPT}'
-        ORDER BY position LIMIT {_PRUNED_AT_ONCE}
+        SELECT position FROM stream WHERE made_at < clock_timestamp() - $1::interval
+        ORDER BY position LIMIT $2
     )
     RETURNING txid, position, member_id, provider_id
 ), highest AS (
@@ -46,8 +35,9 @@ WITH gone AS (
     ON CONFLICT (person_id) DO UPDATE SET txid = excluded.txid, position = excluded.position
     WHERE (stream_forgotten.txid, stream_forgotten.position) < (excluded.txid, excluded.position)
 )
-SELECT count(*) FROM gone
-"""  # noqa: S608 (constants)
+SELECT FROM gone
+"""
+RETENTION: Final = (_PRUNE, timedelta(hours=48))
 
 # What an earlier release forgot may have been anybody's: stream_pruned.
 _IS_PRUNED = """
@@ -104,18 +94,3 @@ async def entries(queries: Queries, person_id: str, after: Position, limit: int)
 async def is_pruned(queries: Queries, person_id: str, after: Position) -> bool:
     """Whether any of what followed `after` for the person has been forgotten."""
     return bool(await queries.fetch_value(_IS_PRUNED, str(after.txid), after.number, person_id))
-
-
-async def prune(service: Service) -> None:
-    """Endless: forgets entries older than KEPT, a few at a time."""
-    while True:
-        try:
-            async with service.pruner.reading() as queries:
-                gone: int = await queries.fetch_value(_PRUNE)
-        except Exception as error:
-            if not is_transient(error):
-                raise
-            _log.warning("stream not pruned", error=type(error).__name__)
-            gone = 0
-        if gone < _PRUNED_AT_ONCE:
-            await asyncio.sleep(_BETWEEN_PRUNES)

@@ -1,0 +1,51 @@
+"""Work that is done again and again beside requests and events."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+
+import structlog
+
+from makegood_chassis.messaging.failures import is_transient
+
+_log = structlog.get_logger(__name__)
+
+
+async def repeat(
+    job: Callable[[], Awaitable[bool | None]],
+    every: float,
+    *,
+    soon: bool = True,
+    spread: bool = False,
+    wake: asyncio.Event | None = None,
+) -> None:
+    """Does `job` every so many seconds until cancelled, and again at once while it answers that more is left.
+
+    A server that is away is waited for; any other error is raised. `soon`: begins at once. `spread`: pauses vary by half, so
+    that processes do not all do it together. `wake` ends a pause.
+    """
+    wake = wake or asyncio.Event()
+    failing, first = False, True
+    while True:
+        if soon or not first:
+            wake.clear()
+            try:
+                more = await job()
+                failing = False
+            except Exception as error:
+                if not is_transient(error):
+                    raise
+                if not failing:
+                    _log.warning(
+                        "work waits for a server", job=getattr(job, "__qualname__", ""), error=type(error).__name__
+                    )
+                failing, more = True, False
+            if more:
+                continue
+        first = False
+        with suppress(TimeoutError):
+            async with asyncio.timeout(every * (0.5 + random.random()) if spread else every):
+                await wake.wait()
