@@ -88,7 +88,7 @@ async def test_the_provider_cancels_at_any_time_and_everything_returns(cast: Cas
 @pytest.mark.rule("CANC-1", "CANC-2", "NOTE-1", "SEC-3")
 @pytest.mark.parametrize(
     ("by", "subject"),
-    [("member", "A session of yours is cancelled."), ("provider", "Your provider cancelled your session.")],
+    [("member", "One of your sessions is cancelled."), ("provider", "Your provider cancelled your session.")],
 )
 async def test_a_shared_remark_reaches_the_other_party_and_stands_in_no_topic(
     cast: Cast, by: str, subject: str

@@ -141,7 +141,7 @@ async def test_a_calendar_program_follows_the_session_without_a_token(cast: Cast
 async def test_a_new_booking_waits_for_its_provider_who_is_asked_after_a_while(cast: Cast) -> None:
     await cast.book()
     await cast.platform.advance(timedelta(minutes=11))
-    mail = await cast.inbox(cast.provider).wait_for("A session waits for your confirmation.")
+    mail = await cast.inbox(cast.provider).wait_for("A session is waiting for your confirmation.")
     assert "booked a session with you" in mail["Text"]
     listed = await cast.provider.get(f"/v1/people/{cast.provider.subject}/messages")
     assert listed["items"][0]["template"] == "to-provider-confirm"

@@ -10,7 +10,7 @@ from makegood_devtools.client import Person, Refused
 from makegood_testkit.platform import Cast
 
 REMINDER = "Your session is coming up."
-CONFIRM_AGAIN = "Please confirm again that your session takes place."
+CONFIRM_AGAIN = "Please reconfirm your session."
 HOUR = timedelta(hours=1)
 
 

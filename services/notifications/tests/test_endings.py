@@ -73,7 +73,7 @@ async def test_the_provider_is_told_that_the_member_is_gone(world: World) -> Non
         await world.settled()
         await world.happen(closed(world, "member"), cancelled(world, "member"))
         mails = await world.inbox.wait_for(world.grace, 3)
-    assert subjects(mails) >= {"A client is no longer on Makegood.", "A session of yours is cancelled."}
+    assert subjects(mails) >= {"A client is no longer on Makegood.", "One of your sessions is cancelled."}
     assert await chat(world) == ["session-confirmed"]
 
 
@@ -112,8 +112,8 @@ async def test_who_could_not_book_is_told_why_alone_and_that_they_keep_their_pla
     async with world.sending():
         await world.happen(passed_over(world, "coverage-ended", "outstanding-charges"))
         (mail,) = await world.inbox.wait_for(world.ada, 1)
-    assert mail["Subject"] == "A time you wait for was free, but you could not have booked it."
-    assert "your coverage does not reach that day; an invoice is overdue." in text(mail)
+    assert mail["Subject"] == "A time you are waiting for was available, but you could not have booked it."
+    assert "you have no coverage on that day; an invoice is overdue." in text(mail)
     assert "You keep your place" in text(mail)
     assert await chat(world) == [], "what a member owes is no business of the room"
     channels = await world.rows("SELECT channel FROM deliveries ORDER BY channel")

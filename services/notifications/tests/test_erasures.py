@@ -12,7 +12,7 @@ from .conftest import World
 from .test_personal_data import AT_ONCE, story
 
 WAIT = timedelta(days=7)
-ABOUT_TO_BE, KEPT = "Your data is about to be erased.", "Your data is kept after all."
+ABOUT_TO_BE, KEPT = "Your data is about to be erased.", "Your data will not be erased."
 
 
 async def erased_events(world: World) -> int:

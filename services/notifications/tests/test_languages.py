@@ -135,7 +135,7 @@ def test_the_member_is_told_how_to_come_in(template: str, language: str, in_pers
 @pytest.mark.parametrize(
     ("language", "why"),
     [
-        ("en", "You receive this e-mail because this address was entered on Makegood."),
+        ("en", "You are receiving this e-mail because this address was entered on Makegood."),
         ("de", "Du bekommst diese E-Mail, weil diese Adresse bei Makegood eingetragen wurde."),
     ],
 )

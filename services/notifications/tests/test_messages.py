@@ -105,8 +105,8 @@ async def test_a_cancellation_by_the_provider_is_mailed_at_once(world: World) ->
 @pytest.mark.parametrize(
     ("kind", "more", "subject", "phrase"),
     [
-        (facts.SessionExpired, {}, "Your session was not confirmed in time.", "Nothing is charged"),
-        (facts.SessionDeclined, {}, "Your session could not be confirmed.", "Nothing is charged"),
+        (facts.SessionExpired, {}, "Your session was not confirmed in time.", "You won’t be charged"),
+        (facts.SessionDeclined, {}, "Your session could not be confirmed.", "You won’t be charged"),
         (facts.MemberNoShow, {"marked_by": "system"}, "You missed your session.", "is used up"),
         (
             facts.SessionCancelled,
@@ -123,7 +123,7 @@ async def test_a_cancellation_by_the_provider_is_mailed_at_once(world: World) ->
                 "was_confirmed": True,
             },
             "Your session is cancelled.",
-            "Nothing is charged",
+            "You won’t be charged",
         ),
     ],
 )

@@ -16,9 +16,9 @@ from .test_changes import text, told
 @pytest.mark.parametrize(
     ("locale", "of", "subject", "amount", "template"),
     [
-        ("en", "purchase_id", "Your payment is refunded.", "Amount: $65.00", "purchase-refunded"),
-        ("de", "purchase_id", "Du bekommst das Geld für deinen Kauf zurück.", "Betrag: 65,00 $", "purchase-refunded"),
-        ("en", "invoice_id", "You get your money back.", "Amount: $65.00", "invoice-refunded"),
+        ("en", "purchase_id", "We are refunding your purchase.", "Amount: $65.00", "purchase-refunded"),
+        ("de", "purchase_id", "Wir erstatten dir deinen Kauf.", "Betrag: 65,00 $", "purchase-refunded"),
+        ("en", "invoice_id", "You are getting a refund.", "Amount: $65.00", "invoice-refunded"),
     ],
 )
 async def test_of_a_payment_that_is_not_accepted_the_member_is_told(

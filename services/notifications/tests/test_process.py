@@ -107,7 +107,7 @@ async def test_a_miss_on_the_topic_becomes_one_mail_across_a_restart(
     assert [str(invitation(mail)[1]["LOCATION"]) for mail in mine[:2]] == ["Garden Practice, Leeds"] * 2
     assert [mail["Subject"] for mail in await world.inbox.wait_for(world.grace, 2)] == [
         "A session for your calendar.",
-        "A session leaves your calendar.",
+        "A session was removed from your calendar.",
     ]
     assert [mail["Subject"] for mail in mine] == [
         "Your session is confirmed! Mark your calendar.",

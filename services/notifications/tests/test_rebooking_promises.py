@@ -15,7 +15,7 @@ from .conftest import START, World
 from .test_changes import text
 from .test_messages import chat
 
-PROMISE = {"en": "leads to new times", "de": "führt zu neuen Terminen"}
+PROMISE = {"en": "book a new time", "de": "führt zu neuen Terminen"}
 OPEN = {"en": "Open the session", "de": "Sitzung öffnen"}
 
 

@@ -170,8 +170,8 @@ async def test_a_provider_who_does_not_answer_a_booking_is_asked_by_mail(world: 
         assert await world.due() == ["ask-to-confirm"]
         if not answered:
             (mail,) = await world.inbox.wait_for(world.grace, 1)
-            assert mail["Subject"] == "A session waits for your confirmation."
-            assert "To be confirmed by: Monday, November 23, 2026, 10:00" in text(mail)
+            assert mail["Subject"] == "A session is waiting for your confirmation."
+            assert "Confirm by: Monday, November 23, 2026, 10:00" in text(mail)
         await world.settled()
     assert await told(world, world.provider) == (
         [("email", "to-provider-scheduled")]

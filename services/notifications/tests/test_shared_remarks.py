@@ -113,7 +113,7 @@ async def test_once_its_author_is_erased_nothing_opens_it(world: World, queued: 
         await world.happen(event)
     async with world.sending():
         await world.settled()
-    told = [mail for mail in world.inbox.mails if mail["Subject"] == "A session of yours is cancelled."]
+    told = [mail for mail in world.inbox.mails if mail["Subject"] == "One of your sessions is cancelled."]
     assert len(told) == 1
     assert "canary says" not in text(told[0])
     assert "wrote:" not in text(told[0])

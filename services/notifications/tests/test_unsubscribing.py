@@ -63,7 +63,7 @@ async def test_one_click_ends_the_persons_mails_and_changes_nothing_else(world: 
         await world.happen(world.missed())
         await world.settled()
     _, last = await world.inbox.wait_for(world.ada, 2)
-    assert last["Subject"] == "Eine Einladung ist zurückgenommen.", "what stands in the calendar, and nothing else"
+    assert last["Subject"] == "Eine Einladung wurde zurückgezogen.", "what stands in the calendar, and nothing else"
     told = "SELECT channel, status, reason FROM deliveries WHERE template = 'provider-missed' ORDER BY channel"
     assert [tuple(row) for row in await world.rows(told)] == [
         ("chat", "sent", None), ("email", "skipped", "not-wanted"), ("whatsapp", "sent", None)

@@ -122,7 +122,7 @@ async def test_a_move_to_another_venue_names_both_places(world: World, later: ti
 @pytest.mark.rule("NOTE-1", "RESC-1")
 @pytest.mark.parametrize(
     ("locale", "says"),
-    [("en-GB", "a new time, length or place"), ("de", "eine neue Zeit, eine neue Länge oder einen neuen Ort")],
+    [("en-GB", "a new time, length or place"), ("de", "Zeit, Länge oder Ort deiner Sitzung geändert")],
 )
 async def test_a_move_of_the_length_alone_names_both_ends(world: World, locale: str, says: str) -> None:
     await world.only_member(locale=locale, phone="+49 30 123456", channels={"email": True, "whatsapp": True})

@@ -53,7 +53,7 @@ async def test_a_cancel_follows_the_invitation_to_the_address_before(world: Worl
         assert (calendar["METHOD"], event["SEQUENCE"]) == ("CANCEL", 2)
         assert event["UID"] == invitation(to[NEWER])[1]["UID"]
         assert event["ATTENDEE"] == f"mailto:{address}"
-        assert mail["Subject"] == "An invitation is taken back."
+        assert mail["Subject"] == "An invitation was withdrawn."
         whole = text(mail) + parts(mail)["text/html"].get_content() + event.to_ical().decode()
         for private in ("Ada", "Grace", "10:00", "session with", "missed", NEWER):
             assert private not in whole, "its reader may be somebody else by now"
@@ -73,7 +73,7 @@ async def test_who_kept_the_address_gets_one_cancel(world: World) -> None:
 
 def withdrawn(world: World, address: str) -> list[tuple[str, int]]:
     """The bare calendar messages to an address: METHOD and SEQUENCE."""
-    bare = [mail for mail in world.inbox.mails if mail["Subject"] == "An invitation is taken back."]
+    bare = [mail for mail in world.inbox.mails if mail["Subject"] == "An invitation was withdrawn."]
     found = [invitation(mail) for mail in bare if mail["To"].addresses[0].addr_spec == address]
     return [(str(calendar["METHOD"]), int(event["SEQUENCE"])) for calendar, event in found]
 
