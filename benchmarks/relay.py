@@ -28,7 +28,7 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from makegood_chassis.clock import Clock
 from makegood_chassis.database import Database
-from makegood_chassis.messaging.batch_producer import BatchProducer, Outcome
+from makegood_chassis.messaging.batch_producer import BatchProducer, SendResult
 from makegood_chassis.messaging.relay import Relay
 from makegood_chassis.messaging.signatures import Signer
 from makegood_chassis.messaging.tables import SCHEMA
@@ -67,7 +67,7 @@ class TimedSender(BatchProducer):
         self.sent = 0
         self.last = 0.0
 
-    async def send(self, rows: Any) -> Outcome:
+    async def send(self, rows: Any) -> SendResult:
         outcome = await super().send(rows)
         now = datetime.now(UTC)
         self.sent += len(outcome.sent)

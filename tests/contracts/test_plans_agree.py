@@ -22,8 +22,7 @@ from makegood_credits.domain.book import Book
 from makegood_credits.domain.enrolling import EnrolmentRequest, catch_up, enrol
 from makegood_credits.domain.holding import HoldRefusal, HoldRequest, hold
 from makegood_credits.domain.plans import PLANS
-from makegood_plans.funding import Lot
-from makegood_plans.published import PublishedEnrolment, coverage_periods
+from makegood_plans.published import PublishedEnrolment, PublishedLot, coverage_periods
 
 NOW = datetime(2026, 11, 23, 9, tzinfo=UTC)
 LENGTHS = (30, 45, 60)
@@ -87,7 +86,7 @@ class Member:
             STANDARD,
             coverage=coverage_periods(list(self.published.values())),
             lots=[
-                Lot(lot.id, lot.available, lot.length_minutes, lot.expires_at, lot.made_for_minutes)
+                PublishedLot(lot.id, lot.available, lot.length_minutes, lot.expires_at, lot.made_for_minutes)
                 for lot in self.book.lots.values()
             ],
             owes=bool(self.book.overdue),

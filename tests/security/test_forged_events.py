@@ -19,7 +19,7 @@ from makegood_contracts.events import (
     SlotReleased,
 )
 from makegood_contracts.ids import new_id
-from makegood_contracts.topics import SERVICES, Service, dead_letters
+from makegood_contracts.topics import SERVICES, ServiceName, dead_letters
 from makegood_testkit.forging import write
 from makegood_testkit.platform import Cast, Platform
 
@@ -62,7 +62,7 @@ async def letters(platform: Platform, *ids: str) -> Counter[tuple[str, str]]:
     return found
 
 
-async def refused(cast: Cast, record: Record, reason: str, *services: Service) -> None:
+async def refused(cast: Cast, record: Record, reason: str, *services: ServiceName) -> None:
     """Once these services have refused the event for this reason, and no other has refused it."""
     wanted = Counter({(service, reason): 1 for service in services})
     await cast.eventually(lambda: letters(cast.platform, record.id), lambda found: found == wanted, seconds=40)
@@ -94,7 +94,7 @@ async def as_it_was(cast: Cast, session: Mapping[str, Any]) -> None:
     assert session["starts_at"] not in [slot["starts_at"] for slot in slots["items"]]
 
 
-CONSUMERS: tuple[Service, ...] = ("availability", "credits", "notifications")
+CONSUMERS: tuple[ServiceName, ...] = ("availability", "credits", "notifications")
 """Who follows what happens to sessions."""
 
 

@@ -6,9 +6,9 @@ from datetime import UTC, datetime, timedelta
 
 from hypothesis import strategies as st
 from makegood_contracts.events import Modality
-from makegood_plans.funding import Lot, SessionTerms
+from makegood_plans.funding import SessionTerms
 from makegood_plans.plans import Plan
-from makegood_plans.published import PublishedEnrolment
+from makegood_plans.published import PublishedEnrolment, PublishedLot
 
 NOW = datetime(2026, 11, 23, 9, tzinfo=UTC)
 DAY = timedelta(days=1)
@@ -45,10 +45,10 @@ def enrolments(draw: st.DrawFn) -> list[PublishedEnrolment]:
 
 
 @st.composite
-def lots(draw: st.DrawFn) -> list[Lot]:
+def lots(draw: st.DrawFn) -> list[PublishedLot]:
     """A member's lots, also used up and lapsed ones."""
     return [
-        Lot(
+        PublishedLot(
             str(number),
             draw(st.integers(0, 2)),
             draw(st.sampled_from([None, *LENGTHS])),

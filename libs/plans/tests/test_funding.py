@@ -12,9 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from makegood_contracts.reasons import CreditReason
 from makegood_plans.coverage import CoveragePeriod
-from makegood_plans.funding import Lot, SessionTerms, fits, fund, funded_spans, made_good_for
+from makegood_plans.funding import SessionTerms, fits, fund, funded_spans, made_good_for
 from makegood_plans.plans import Plan
-from makegood_plans.published import PublishedEnrolment, coverage_periods
+from makegood_plans.published import PublishedEnrolment, PublishedLot, coverage_periods
 
 from .examples import DAY, NOW, enrolments, lots, sessions
 
@@ -22,7 +22,7 @@ PLAN = Plan("plan", "out_of_pocket", (30, 45), ("video", "chat"), 4, 1, psychiat
 CO_PAY = replace(PLAN, live_credits=None, months=None)
 TEXTS_ONLY = Plan("texts", "out_of_pocket", (), (), 0)
 SESSION = SessionTerms(starts_at=NOW + DAY, length_minutes=30, modality="video")
-LOT = Lot("lot", 1, None, None)
+LOT = PublishedLot("lot", 1, None, None)
 LENGTH = "The plan includes sessions of 30, 45 minutes."
 MODALITY = "The plan includes sessions by video, chat."
 CREDIT = "The member has no credit left for a session of this length on that day; one can be bought."
@@ -88,7 +88,7 @@ def covered(plan: Plan = PLAN) -> list[CoveragePeriod]:
     ],
 )
 def test_every_reason_is_told_the_plans_first_then_charges_then_credits(
-    coverage: list[CoveragePeriod], left: list[Lot], session: SessionTerms, overdue: bool, told: list[str]
+    coverage: list[CoveragePeriod], left: list[PublishedLot], session: SessionTerms, overdue: bool, told: list[str]
 ) -> None:
     found = fund(session, coverage, left, NOW, overdue=overdue)
     assert [reason.detail for reason in found.reasons] == told
@@ -127,7 +127,7 @@ def test_a_credit_that_was_made_good_pays_where_the_plan_asks_for_a_co_pay() -> 
 @pytest.mark.rule("BOOK-7", "MISS-4")
 @given(enrolments(), lots(), sessions, st.booleans())
 def test_a_session_is_paid_for_or_refused_with_reasons_of_the_closed_list(
-    plans: list[PublishedEnrolment], left: list[Lot], session: SessionTerms, overdue: bool
+    plans: list[PublishedEnrolment], left: list[PublishedLot], session: SessionTerms, overdue: bool
 ) -> None:
     found = fund(session, coverage_periods(plans), left, NOW, overdue=overdue)
     codes = [reason.code for reason in found.reasons]
@@ -146,7 +146,7 @@ def test_a_session_is_paid_for_or_refused_with_reasons_of_the_closed_list(
 @pytest.mark.rule("BOOK-7", "BOOK-8")
 @given(enrolments(), lots(), sessions, st.integers(0, 30 * 96))
 def test_a_moment_is_in_a_funded_span_exactly_if_no_reason_stands_against_it(
-    plans: list[PublishedEnrolment], left: list[Lot], session: SessionTerms, quarters: int
+    plans: list[PublishedEnrolment], left: list[PublishedLot], session: SessionTerms, quarters: int
 ) -> None:
     moment = session.starts_at + quarters * timedelta(minutes=15)
     coverage = coverage_periods(plans)

@@ -32,9 +32,9 @@ from makegood_calendar.hours import Hours
 from makegood_calendar.slot_rules import Schedule
 from makegood_contracts.reasons import ReasonCode
 from makegood_plans.coverage import CoveragePeriod, covering
-from makegood_plans.funding import Lot, not_in_plan
+from makegood_plans.funding import not_in_plan
 from makegood_plans.plans import Plan
-from makegood_plans.published import PublishedEnrolment, coverage_periods
+from makegood_plans.published import PublishedEnrolment, PublishedLot, coverage_periods
 
 from .examples import MINUTE, NOW, ROOM
 
@@ -68,7 +68,7 @@ def coverage(draw: st.DrawFn) -> list[CoveragePeriod]:
 
 lots = st.lists(
     st.builds(
-        Lot,
+        PublishedLot,
         id=st.just("lot"),
         available=st.integers(0, 2),
         length_minutes=st.sampled_from([None, *LENGTHS]),
@@ -117,7 +117,7 @@ calendars = st.builds(
 @pytest.mark.rule("BOOK-7")
 @given(coverage(), lots, st.none() | schedules(), kinds, soon)
 def test_a_moment_is_paid_for_exactly_where_no_reason_says_otherwise(
-    plans: list[CoveragePeriod], left: list[Lot], schedule: Schedule | None, kind: Kind, moment: datetime
+    plans: list[CoveragePeriod], left: list[PublishedLot], schedule: Schedule | None, kind: Kind, moment: datetime
 ) -> None:
     if moment < NOW:
         return

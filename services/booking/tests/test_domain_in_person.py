@@ -16,7 +16,14 @@ from makegood_booking.domain.cancelling import call_off, cancel, forfeits_now, f
 from makegood_booking.domain.in_person import CheckIn, check_in, say_outcome
 from makegood_booking.domain.session import OVER, Refusal, Session, Transition
 from makegood_contracts.check_in import digest, is_code, new_code
-from makegood_contracts.events import MemberNoShow, Outcome, OutcomeAsked, Party, ProviderMissed, SessionCompleted
+from makegood_contracts.events import (
+    MemberNoShow,
+    OutcomeAsked,
+    Party,
+    ProviderMissed,
+    SessionCompleted,
+    SessionOutcome,
+)
 
 from .examples import HOUR, MINUTE, START, confirmed, done, names, only_event
 
@@ -154,7 +161,7 @@ def test_a_check_in_that_was_taken_back_before_the_start_is_none() -> None:
 @pytest.mark.rule("JOIN-3")
 @pytest.mark.parametrize("outcome", ["completed", "provider_missed", "member_no_show"])
 @pytest.mark.parametrize("later", [timedelta(), 24 * HOUR - TICK])
-def test_the_provider_says_how_it_went(outcome: Outcome, later: timedelta) -> None:
+def test_the_provider_says_how_it_went(outcome: SessionOutcome, later: timedelta) -> None:
     result = say_outcome(asked(), outcome, END + later)
     event: Any = only_event(result)
     assert done(result).status == outcome
@@ -168,7 +175,7 @@ def test_the_provider_says_how_it_went(outcome: Outcome, later: timedelta) -> No
         case _:
             raise AssertionError(event)
     assert names(say_outcome(done(result), outcome, END + later)) == []
-    other: Outcome = "completed" if outcome != "completed" else "member_no_show"
+    other: SessionOutcome = "completed" if outcome != "completed" else "member_no_show"
     assert code(say_outcome(done(result), other, END + later)) == "session-over"
 
 
@@ -256,7 +263,7 @@ def test_nothing_is_free_or_cancellable_once_the_time_is_over() -> None:
     hours=st.integers(0, 30),
 )
 def test_whatever_is_checked_in_it_ends_once_and_no_member_who_came_pays_for_a_meeting_that_was_not(
-    steps: list[tuple[int, str]], answer: Outcome | None, hours: int
+    steps: list[tuple[int, str]], answer: SessionOutcome | None, hours: int
 ) -> None:
     session = in_person()
     told: list[str] = []

@@ -15,11 +15,11 @@ from makegood_booking.domain.disputes import correct, dispute
 from makegood_booking.domain.policy import STANDARD, impossible
 from makegood_booking.domain.session import Refusal, Session
 from makegood_contracts.events import (
-    Outcome,
     OutcomeCorrected,
     OutcomeDisputed,
     SessionCancelled,
     SessionConfirmed,
+    SessionOutcome,
 )
 from makegood_contracts.ids import new_id
 
@@ -41,10 +41,10 @@ from .examples import (
 
 TICK = timedelta(microseconds=1)
 ASKED_AT = START - 48 * HOUR
-OUTCOMES: list[Outcome] = ["completed", "provider_missed", "member_no_show"]
+OUTCOMES: list[SessionOutcome] = ["completed", "provider_missed", "member_no_show"]
 
 
-def ended(outcome: Outcome) -> Session:
+def ended(outcome: SessionOutcome) -> Session:
     there = {"completed": ("member", "provider"), "provider_missed": ("member",), "member_no_show": ("provider",)}
     return done(time_passed(attended(*there[outcome]), START + HOUR))  # type: ignore[arg-type]
 
@@ -118,7 +118,9 @@ def test_support_books_video_for_health_insurance_alone() -> None:
 @pytest.mark.rule("MISS-5")
 @pytest.mark.parametrize("outcome", OUTCOMES)
 @pytest.mark.parametrize("right", OUTCOMES)
-def test_support_corrects_an_outcome_and_nothing_of_what_was_is_lost(outcome: Outcome, right: Outcome) -> None:
+def test_support_corrects_an_outcome_and_nothing_of_what_was_is_lost(
+    outcome: SessionOutcome, right: SessionOutcome
+) -> None:
     session = ended(outcome)
     result = correct(session, right, "sam", START + HOUR)
     if outcome == right:

@@ -42,9 +42,8 @@ from makegood_calendar.hours import Hours
 from makegood_calendar.slot_rules import Schedule
 from makegood_contracts.events import Modality
 from makegood_plans.coverage import CoveragePeriod
-from makegood_plans.funding import Lot
 from makegood_plans.plans import Plan
-from makegood_plans.published import PublishedEnrolment, coverage_periods
+from makegood_plans.published import PublishedEnrolment, PublishedLot, coverage_periods
 
 from .examples import HOUR, MINUTE, NOW, ROOM, START, attended, booking_request, confirmed, done, requested, reserved
 
@@ -89,7 +88,7 @@ def place(*sessions: Session, room: Any = CLOSED, **other: Any) -> RebookingCont
     )
 
 
-MADE_GOOD = Lot("lot", 1, 30, MISSED_AT + RIGHT, made_for_minutes=30)
+MADE_GOOD = PublishedLot("lot", 1, 30, MISSED_AT + RIGHT, made_for_minutes=30)
 
 
 def works(length_minutes: int = 30, hours: tuple[tuple[int, int], ...] = ((0, 1440),)) -> Schedule:
@@ -275,7 +274,9 @@ SCHEDULES: dict[str, Schedule | None] = {
     another=st.booleans(),
     used=st.booleans(),
     owes=st.booleans(),
-    lots=st.sampled_from([[], [MADE_GOOD], [replace(MADE_GOOD, made_for_minutes=45)], [Lot("lot", 1, 30, None)]]),
+    lots=st.sampled_from(
+        [[], [MADE_GOOD], [replace(MADE_GOOD, made_for_minutes=45)], [PublishedLot("lot", 1, 30, None)]]
+    ),
     begins=st.integers(-40, 55),
     ends=st.none() | st.integers(0, 70),
     plan=st.sampled_from([None, {}, {"lengths": (30,)}, {"lengths": (30,), "live_credits": None}]),
@@ -343,29 +344,29 @@ def coverage(starts_on: date = TODAY, ends_on: date | None = None, **other: Any)
 @pytest.mark.parametrize(
     ("lot", "counts"),
     [
-        (Lot("lot", 1, 45, None), True),
-        (Lot("lot", 1, None, None), True),
-        (Lot("lot", 1, 30, None), False),
-        (Lot("lot", 1, 20, None), False),
-        (Lot("lot", 0, 45, None), False),
-        (Lot("lot", 1, 45, NOW), False),
-        (Lot("lot", 1, 30, NOW + DAY, made_for_minutes=30), True),
-        (Lot("lot", 1, 30, NOW, made_for_minutes=30), False),
+        (PublishedLot("lot", 1, 45, None), True),
+        (PublishedLot("lot", 1, None, None), True),
+        (PublishedLot("lot", 1, 30, None), False),
+        (PublishedLot("lot", 1, 20, None), False),
+        (PublishedLot("lot", 0, 45, None), False),
+        (PublishedLot("lot", 1, 45, NOW), False),
+        (PublishedLot("lot", 1, 30, NOW + DAY, made_for_minutes=30), True),
+        (PublishedLot("lot", 1, 30, NOW, made_for_minutes=30), False),
     ],
 )
-def test_sessions_are_left_while_a_credit_fits_the_plan_or_was_made_good(lot: Lot, counts: bool) -> None:
+def test_sessions_are_left_while_a_credit_fits_the_plan_or_was_made_good(lot: PublishedLot, counts: bool) -> None:
     assert sessions_left(coverage(), [lot], "therapy", NOW) is counts
 
 
 @pytest.mark.rule("ROOM-1")
 def test_what_no_coverage_takes_any_more_is_no_session_that_is_left() -> None:
-    lot = Lot("lot", 1, None, NOW + 30 * DAY)
+    lot = PublishedLot("lot", 1, None, NOW + 30 * DAY)
     over = coverage(starts_on=NOW.date() - 9 * DAY, ends_on=NOW.date() - DAY)
     assert not sessions_left(over, [lot], "therapy", NOW)
     assert not sessions_left([], [lot], "therapy", NOW)
     assert sessions_left(coverage(starts_on=NOW.date() + 9 * DAY), [lot], "therapy", NOW)
     assert not sessions_left(coverage(starts_on=NOW.date() + 40 * DAY), [lot], "therapy", NOW)
-    assert sessions_left(coverage(), [Lot("lot", 1, 20, None)], "psychiatry", NOW)
+    assert sessions_left(coverage(), [PublishedLot("lot", 1, 20, None)], "psychiatry", NOW)
     assert not sessions_left(coverage(psychiatry_lengths=()), [lot], "psychiatry", NOW)
 
 

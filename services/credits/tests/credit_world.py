@@ -18,7 +18,6 @@ from makegood_contracts.events import (
     Event,
     InvoiceWish,
     MemberNoShow,
-    Outcome,
     OutcomeCorrected,
     ProviderMissed,
     SessionCancelled,
@@ -30,6 +29,7 @@ from makegood_contracts.events import (
     SessionMoveFunded,
     SessionMoveRefused,
     SessionMoveRequested,
+    SessionOutcome,
     SessionRejected,
     SessionRequested,
     SessionReserved,
@@ -298,7 +298,7 @@ def extended(request: SessionRequested, wish: InvoiceWish | None) -> SessionExte
 
 
 def corrected(
-    request: SessionRequested, old: Outcome, new: Outcome, *, no_show_forfeits: bool = True
+    request: SessionRequested, old: SessionOutcome, new: SessionOutcome, *, no_show_forfeits: bool = True
 ) -> OutcomeCorrected:
     other = {"corrected_by": "support-1", "corrected_at": NOW, "no_show_forfeits": no_show_forfeits}
     return _after(OutcomeCorrected, request, old_outcome=old, outcome=new, **other)

@@ -14,7 +14,7 @@ from makegood_contracts.events import (
     InvoiceIssued,
     InvoiceVoided,
     InvoiceWish,
-    Outcome,
+    SessionOutcome,
     SessionRequested,
 )
 from makegood_credits.domain.correcting import IMPLIED
@@ -23,13 +23,13 @@ from makegood_credits.handlers.commands import Adjustment, return_to_member
 from .credit_building import NOW
 from .credit_world import CAUSE, World, completed, corrected, extended, missed, no_show, requested, reserved
 
-OUTCOMES: tuple[Outcome, ...] = get_args(Outcome)
-EVENTS: dict[Outcome, Any] = {"completed": completed, "provider_missed": missed, "member_no_show": no_show}
+OUTCOMES: tuple[SessionOutcome, ...] = get_args(SessionOutcome)
+EVENTS: dict[SessionOutcome, Any] = {"completed": completed, "provider_missed": missed, "member_no_show": no_show}
 PAIRS = list(permutations(OUTCOMES, 2))
 LEFT = {"spent": 5, "forfeited": 5, "returned": 6}
 
 
-async def ended(world: World, outcome: Outcome, plan_id: str = "eap-6") -> SessionRequested:
+async def ended(world: World, outcome: SessionOutcome, plan_id: str = "eap-6") -> SessionRequested:
     await world.enrol(plan_id=plan_id)
     asked = requested()
     await world.send(asked)
@@ -45,7 +45,7 @@ async def by_hand(world: World, asked: SessionRequested) -> Any:
 
 @pytest.mark.rule("MISS-5", "CRED-1")
 @pytest.mark.parametrize(("old", "new"), PAIRS)
-async def test_a_credit_follows_the_corrected_outcome(world: World, old: Outcome, new: Outcome) -> None:
+async def test_a_credit_follows_the_corrected_outcome(world: World, old: SessionOutcome, new: SessionOutcome) -> None:
     asked = await ended(world, old)
     entries = await world.ledger()
     await world.send(corrected(asked, old, new), corrected(asked, old, new))
@@ -73,10 +73,10 @@ async def test_a_no_show_that_costs_nothing_is_corrected_like_a_miss(world: Worl
     await world.send(reserved(asked))
     await world.send(no_show(asked, forfeits=False))
     assert (await world.state(asked.session_id), await world.balance()) == ("returned", (6, 0))
-    steps: list[tuple[Outcome, str]] = [
+    steps: list[tuple[SessionOutcome, str]] = [
         ("completed", "spent"), ("member_no_show", "returned"), ("provider_missed", "returned"), ("completed", "spent")
     ]  # fmt: skip
-    current: Outcome = "member_no_show"
+    current: SessionOutcome = "member_no_show"
     for outcome, state in steps:
         await world.send(corrected(asked, current, outcome, no_show_forfeits=False))
         current = outcome
@@ -87,7 +87,7 @@ async def test_a_no_show_that_costs_nothing_is_corrected_like_a_miss(world: Worl
 @pytest.mark.rule("MISS-5", "CRED-1")
 async def test_corrections_that_go_to_and_fro_leave_one_return_and_the_right_balance(world: World) -> None:
     asked = await ended(world, "provider_missed")
-    current: Outcome = "provider_missed"
+    current: SessionOutcome = "provider_missed"
     for new in ("completed", "provider_missed", "member_no_show", "provider_missed", "completed", "member_no_show"):
         await world.send(corrected(asked, current, new))
         current = new
@@ -136,7 +136,7 @@ async def test_a_make_good_credit_is_the_one_that_is_taken_back(world: World) ->
 async def test_what_support_gave_back_by_hand_stays_whatever_the_outcome(world: World) -> None:
     asked = await ended(world, "member_no_show")
     assert isinstance(await by_hand(world, asked), Adjustment)
-    outcomes: list[Outcome] = ["member_no_show", "completed", "provider_missed", "completed", "provider_missed"]
+    outcomes: list[SessionOutcome] = ["member_no_show", "completed", "provider_missed", "completed", "provider_missed"]
     for old, new in pairwise([*outcomes, "member_no_show"]):
         await world.send(corrected(asked, old, new))
         assert await world.balance() == (6, 0)
@@ -179,7 +179,7 @@ async def test_what_comes_back_of_a_used_up_lot_whose_coverage_was_prolonged_sta
 
 @pytest.mark.rule("MISS-5", "MISS-3", "NOSH-1")
 @pytest.mark.parametrize(("old", "new"), PAIRS)
-async def test_a_co_pay_follows_the_corrected_outcome(world: World, old: Outcome, new: Outcome) -> None:
+async def test_a_co_pay_follows_the_corrected_outcome(world: World, old: SessionOutcome, new: SessionOutcome) -> None:
     asked = await ended(world, old, "insurance-copay")
     voided, issued = len(await world.heard(InvoiceVoided)), len(await world.heard(InvoiceIssued))
     await world.send(corrected(asked, old, new), corrected(asked, old, new))
@@ -210,7 +210,7 @@ async def test_an_overdue_charge_of_a_session_that_the_provider_missed_after_all
 @pytest.mark.parametrize("plan_id", ["insurance-copay", "eap-6"])
 @pytest.mark.parametrize("outcome", ["completed", "member_no_show"])
 async def test_an_extension_of_a_session_that_was_not_missed_after_all_is_due_again(
-    world: World, plan_id: str, outcome: Outcome
+    world: World, plan_id: str, outcome: SessionOutcome
 ) -> None:
     await world.enrol(plan_id=plan_id)
     asked = requested()
@@ -242,7 +242,7 @@ async def test_a_charge_that_is_due_again_is_never_due_sooner_than_was_said(worl
 @pytest.mark.rule("MISS-5", "EXT-1")
 @pytest.mark.parametrize(("new", "status"), [("member_no_show", "issued"), ("provider_missed", "void")])
 async def test_a_credit_that_came_back_by_hand_does_not_void_an_extension(
-    world: World, new: Outcome, status: str
+    world: World, new: SessionOutcome, status: str
 ) -> None:
     asked = await ended(world, "completed")
     await world.send(extended(asked, InvoiceWish(amount_minor=900, currency="USD", due_on=date(2026, 11, 25))))

@@ -15,7 +15,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
-from makegood_contracts.events import InvoiceWish, Outcome, SessionMoveRequested, SessionRequested
+from makegood_contracts.events import InvoiceWish, SessionMoveRequested, SessionOutcome, SessionRequested
 from makegood_contracts.ids import new_id
 from makegood_credits.domain.plans import PLANS
 from makegood_credits.domain.purchasing import PurchaseRefusal
@@ -39,7 +39,7 @@ ENDINGS = (
     events.rejected, events.declined, events.expired, events.cancelled, events.completed, events.no_show, events.missed,
     lambda asked: events.cancelled(asked, forfeits=True), lambda asked: events.cancelled(asked, by="provider"),
 )  # fmt: skip
-BY_OUTCOME: dict[Outcome, Any] = {
+BY_OUTCOME: dict[SessionOutcome, Any] = {
     "completed": events.completed,
     "provider_missed": events.missed,
     "member_no_show": events.no_show,
@@ -87,7 +87,7 @@ class LedgerMachine(RuleBasedStateMachine):
         self.world.clock.moment = NOW
         self.sessions: list[SessionRequested] = []
         self.moves: list[SessionMoveRequested] = []
-        self.outcomes: dict[str, Outcome] = {}
+        self.outcomes: dict[str, SessionOutcome] = {}
         self.mine: set[str] = set()
         """Sessions that their members may have cancelled or moved themselves."""
         self.checkouts: list[tuple[str, Money]] = []
@@ -186,14 +186,14 @@ class LedgerMachine(RuleBasedStateMachine):
         for _ in range(1 + again):
             self.send(*map(ending, chosen))
 
-    @rule(seed=seeds, outcome=st.sampled_from(get_args(Outcome)))
-    def take_place(self, seed: int, outcome: Outcome) -> None:
+    @rule(seed=seeds, outcome=st.sampled_from(get_args(SessionOutcome)))
+    def take_place(self, seed: int, outcome: SessionOutcome) -> None:
         chosen = self.some(Random(seed), [each for each in self.sessions if each.session_id not in self.outcomes])
         self.send(*map(BY_OUTCOME[outcome], chosen))
         self.outcomes.update((each.session_id, outcome) for each in chosen)
 
-    @rule(seed=seeds, outcome=st.sampled_from(get_args(Outcome)))
-    def correct(self, seed: int, outcome: Outcome) -> None:
+    @rule(seed=seeds, outcome=st.sampled_from(get_args(SessionOutcome)))
+    def correct(self, seed: int, outcome: SessionOutcome) -> None:
         chosen = self.some(Random(seed), [each for each in self.sessions if each.session_id in self.outcomes])
         self.send(*(events.corrected(each, self.outcomes[each.session_id], outcome) for each in chosen))
         self.outcomes.update((each.session_id, outcome) for each in chosen)

@@ -6,7 +6,7 @@ from datetime import date
 from typing import Any
 
 import pytest
-from makegood_contracts.events import InvoiceVoided, InvoiceWish, Outcome, PaymentRefunded
+from makegood_contracts.events import InvoiceVoided, InvoiceWish, PaymentRefunded, SessionOutcome
 from makegood_plans.plans import Money
 
 from .credit_api import MEMBER
@@ -68,7 +68,7 @@ async def test_a_co_pay_that_was_paid_goes_back_when_the_provider_missed_the_ses
 @pytest.mark.rule("MISS-3", "MISS-5")
 async def test_it_is_due_again_when_the_outcome_is_corrected_again_and_each_payment_goes_back_once(shop: Shop) -> None:
     path, asked = await paid_co_pay(shop)
-    current: Outcome = "completed"
+    current: SessionOutcome = "completed"
     for payments in (1, 2):
         await shop.world.send(corrected(asked, current, "provider_missed"))
         assert await shop.give_back() == ["done"]

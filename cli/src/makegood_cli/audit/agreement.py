@@ -16,7 +16,7 @@ from makegood_contracts.topics import (
     SCHEDULES,
     SESSIONS,
     WAITLIST,
-    Service,
+    ServiceName,
 )
 
 from makegood_cli.audit.invariants import LIVE
@@ -175,7 +175,7 @@ def _was_forfeited(hold: Row) -> bool:
 def the_access_log_is_as_it_was_told(witness: TopicWitness, data: Snapshot) -> Iterator[str]:
     """SEC-5: a service's access log matches the copy on its topic. Only the first difference is reported."""
     for service, trail in data.trails.items():
-        topic, told = ACCESS_RECORDED[cast("Service", service)].topic.name, witness.accesses[service]
+        topic, told = ACCESS_RECORDED[cast("ServiceName", service)].topic.name, witness.accesses[service]
         for number in sorted(told.keys() | trail.seals.keys()):
             if number <= trail.pruned:
                 continue

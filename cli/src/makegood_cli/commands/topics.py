@@ -183,13 +183,13 @@ def redrive(
     """
     from makegood_chassis.messaging.redrive import DeadLetter
     from makegood_chassis.messaging.redrive import redrive as send_again
-    from makegood_contracts.topics import Service, dead_letters
+    from makegood_contracts.topics import ServiceName, dead_letters
     from makegood_stack.ports import SERVICES
     from makegood_stack.topic_state import existing_topics
 
     if service not in SERVICES:
         raise UserError(f"unknown service {service}. Choose one of {', '.join(SERVICES)}", exit_code=2)
-    owner = cast("Service", service)
+    owner = cast("ServiceName", service)
     stack = _stack()
 
     async def work() -> list[DeadLetter]:

@@ -14,7 +14,7 @@ from makegood_chassis.kafka_connection import Brokers
 from makegood_contracts.envelope import Received
 from makegood_devtools.client import Answer, Gateway, Person
 from makegood_devtools.errors import UserError
-from makegood_devtools.mail_reader import Mailbox
+from makegood_devtools.mail_reader import MailReader
 from makegood_stack.ticker import Ticker
 
 from makegood_cli.demo.screen import Screen, credit_line, local
@@ -60,7 +60,7 @@ class Company:
     member: Person
     provider: Person
     support: Person
-    mailbox: Mailbox
+    mailbox: MailReader
     ticker: Ticker
     room_id: str = ""
 
@@ -174,7 +174,7 @@ async def company(stage: Stage) -> AsyncIterator[Company]:
     member = stage.gateway.person("member", f"member-{run}")
     provider = stage.gateway.person("provider", f"provider-{run}")
     support = stage.gateway.person("support", "support-demo")
-    mailbox = Mailbox(stage.mail_url, f"{member.subject}@example.com")
+    mailbox = MailReader(stage.mail_url, f"{member.subject}@example.com")
     try:
         async with Ticker(stage.bootstrap, stage.topic_prefix, _about({member.subject, provider.subject})) as ticker:
             cast = Company(stage, member, provider, support, mailbox, ticker)

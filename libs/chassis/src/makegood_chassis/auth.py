@@ -16,10 +16,10 @@ from typing import Any, Final, Literal, get_args
 import jwt
 from makegood_contracts.ids import is_person_id
 
-from makegood_chassis.keys import Keys, KeysUnavailable, UnknownKey
+from makegood_chassis.keys import Keys, TokenKeysUnavailable, UnknownKey
 from makegood_chassis.revocation import Revocations
 
-__all__ = ["Authenticator", "Caller", "InvalidToken", "KeysUnavailable", "Proof", "Role"]
+__all__ = ["Authenticator", "Caller", "InvalidToken", "Proof", "Role", "TokenKeysUnavailable"]
 
 Role = Literal["member", "provider", "support", "ops"]
 
@@ -105,7 +105,7 @@ class Authenticator:
         return not self._revocations.refuses(caller.subject, proof.jti, proof.issued_at)
 
     async def verify(self, token: str) -> Caller:
-        """The token's caller. Raises InvalidToken, or KeysUnavailable where its key cannot be fetched."""
+        """The token's caller. Raises InvalidToken, or TokenKeysUnavailable where its key cannot be fetched."""
         caller = self.remembered(token)
         if caller is not None:
             return caller

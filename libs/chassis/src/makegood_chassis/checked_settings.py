@@ -22,7 +22,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import InitErrorDetails, PydanticCustomError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-from makegood_chassis.secret_files import SecretFiles, Unreadable, is_secret, variable
+from makegood_chassis.secret_files import SecretFiles, UnreadableSecret, is_secret, variable
 
 _DEVELOPMENT: Final = "makegood-development"
 UNSAFE: Final = "unsafe"
@@ -106,7 +106,7 @@ class CheckedSettings(BaseSettings):
     @field_validator("*", mode="before")
     @classmethod
     def _readable(cls, value: Any) -> Any:
-        if isinstance(value, Unreadable):
+        if isinstance(value, UnreadableSecret):
             raise ValueError(value.reason)
         return value
 

@@ -33,7 +33,7 @@ class UnknownKey(Exception):
     """No published key has this `kid`."""
 
 
-class KeysUnavailable(Exception):
+class TokenKeysUnavailable(Exception):
     """The keys that could tell whether the token is valid cannot be fetched."""
 
 
@@ -105,13 +105,13 @@ class Keys:
         return self._keys.get(kid) if self.fresh else None
 
     async def find(self, kid: str) -> jwt.PyJWK:
-        """The key, fetched if need be. Raises UnknownKey where it is not published, KeysUnavailable where nobody can tell."""
+        """The key, fetched if need be. Raises UnknownKey where it is not published, TokenKeysUnavailable where nobody can tell."""
         asked = self._clock()
         while (key := self.known(kid)) is None:
             if self._fetched >= asked:
                 raise UnknownKey
             if not await asyncio.shield(self._start()):
-                raise KeysUnavailable
+                raise TokenKeysUnavailable
         return key
 
     async def run(self) -> None:

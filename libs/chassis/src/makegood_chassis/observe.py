@@ -130,7 +130,7 @@ def tracing() -> bool:
     return _tracer is not None
 
 
-class Span:
+class RequestSpan:
     """A server span around a request, or nothing where no traces leave. `traceparent` is what goes on to events."""
 
     def __init__(self, name: str, traceparent: str | None, attributes: Mapping[str, str | int] | None = None) -> None:

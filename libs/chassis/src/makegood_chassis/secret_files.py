@@ -17,7 +17,7 @@ _LONGEST: Final = 64 << 10
 
 
 @dataclass(frozen=True, slots=True)
-class Unreadable:
+class UnreadableSecret:
     """Stands in a secret's place where its file cannot be used; `reason` is advice."""
 
     reason: str
@@ -33,28 +33,32 @@ def variable(name: str, info: FieldInfo) -> str:
     return str(info.validation_alias or name).upper()
 
 
-def from_file(name: str, environment: Mapping[str, str] | None = None) -> str | Unreadable | None:
+def from_file(name: str, environment: Mapping[str, str] | None = None) -> str | UnreadableSecret | None:
     """The secret in the file that `<name>_FILE` names, without the newline at its end; None where no file is named."""
     given = os.environ if environment is None else environment
     path = given.get(name + SUFFIX, "")
     if not path:
         return None
     if given.get(name, ""):
-        return Unreadable(f"{name} and {name}{SUFFIX} are both set; unset one of them")
+        return UnreadableSecret(f"{name} and {name}{SUFFIX} are both set; unset one of them")
     try:
         with Path(path).open("rb") as file:
             content = file.read(_LONGEST + 1)
         value = content.decode().rstrip("\r\n")
     except OSError as error:
-        return Unreadable(f"{name}{SUFFIX} names a file that cannot be read ({error.strerror}); check path and rights")
+        return UnreadableSecret(
+            f"{name}{SUFFIX} names a file that cannot be read ({error.strerror}); check path and rights"
+        )
     except UnicodeDecodeError:
-        return Unreadable(f"{name}{SUFFIX} names a file that is not text in UTF-8; write the secret into it as text")
+        return UnreadableSecret(
+            f"{name}{SUFFIX} names a file that is not text in UTF-8; write the secret into it as text"
+        )
     if len(content) > _LONGEST:
-        return Unreadable(
+        return UnreadableSecret(
             f"{name}{SUFFIX} names a file of more than {_LONGEST >> 10} kB; it should hold the secret alone"
         )
     if not value:
-        return Unreadable(f"{name}{SUFFIX} names an empty file; write the secret into it")
+        return UnreadableSecret(f"{name}{SUFFIX} names an empty file; write the secret into it")
     return value
 
 

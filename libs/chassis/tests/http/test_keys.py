@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from makegood_chassis import keys
-from makegood_chassis.auth import Authenticator, InvalidToken, KeysUnavailable
+from makegood_chassis.auth import Authenticator, InvalidToken, TokenKeysUnavailable
 from makegood_chassis.http.revoked import follow_revocations
 from makegood_chassis.keys import MAXIMUM_AGE, Keys
 from makegood_testkit.identity import ISSUER, Identity
@@ -95,7 +95,7 @@ async def test_without_an_issuer_the_keys_serve_for_five_minutes_and_no_longer(
     assert authenticator.remembered(token) is None
     assert not authenticator.still_good(caller)
     for each in (token, identity.token("cleo")):
-        with pytest.raises(KeysUnavailable):
+        with pytest.raises(TokenKeysUnavailable):
             await authenticator.verify(each)
     identity.path.write_bytes(document)
     assert (await authenticator.verify(token)).subject == "anna"

@@ -18,7 +18,7 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from makegood_chassis import keys
-from makegood_chassis.auth import Authenticator, Caller, InvalidToken, KeysUnavailable
+from makegood_chassis.auth import Authenticator, Caller, InvalidToken, TokenKeysUnavailable
 from makegood_chassis.keys import Keys, read_keys
 from makegood_testkit.identity import ISSUER, Identity
 
@@ -165,7 +165,7 @@ async def test_known_keys_stay_when_they_cannot_be_read(identity: Identity) -> N
     await authenticator.verify(identity.token())
     identity.path.write_text("no JWKS")
     assert (await authenticator.verify(identity.token("bert"))).subject == "bert"
-    with pytest.raises(KeysUnavailable):
+    with pytest.raises(TokenKeysUnavailable):
         await authenticator.verify(identity.token(headers={"kid": "newer"}))
 
 
@@ -184,7 +184,7 @@ async def test_nobody_can_tell_without_keys(tmp_path: Path, identity: Identity) 
     authenticator = Authenticator(
         Keys("http://127.0.0.1:1/jwks.json"), issuer=ISSUER, audience="makegood", longest=3600
     )
-    with pytest.raises(KeysUnavailable):
+    with pytest.raises(TokenKeysUnavailable):
         await authenticator.verify(identity.token())
 
 

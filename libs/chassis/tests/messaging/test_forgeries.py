@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from makegood_chassis.database import Database, UnitOfWork
 from makegood_chassis.messaging import forgeries
 from makegood_chassis.messaging.dead_letters import DeadLetterLimit, DeadLetterLimitExceeded, restored
-from makegood_chassis.messaging.event_keys import EventKey, EventKeys, KeysUnavailable
+from makegood_chassis.messaging.event_keys import EventKey, EventKeys, EventKeysUnavailable
 from makegood_chassis.messaging.failures import Stopped
 from makegood_chassis.messaging.processor import Processor
 from makegood_chassis.messaging.refusals import REASONS
@@ -146,7 +146,7 @@ async def test_keys_that_cannot_be_had_now_are_waited_for(database: Database) ->
         async def ensure(self) -> None:
             self.tries += 1
             if self.tries < 3:
-                raise KeysUnavailable
+                raise EventKeysUnavailable
             self._keys, self._fetched = KEYS._keys, float("inf")
 
     waits: list[bool] = []

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from makegood_chassis.database import Database
-from makegood_chassis.messaging.batch_producer import BatchProducer, Outcome
+from makegood_chassis.messaging.batch_producer import BatchProducer, SendResult
 from makegood_chassis.messaging.relay import Relay
 from makegood_chassis.messaging.wake import OutboxWake
 from makegood_contracts.envelope import Record
@@ -134,7 +134,7 @@ class Frozen(BatchProducer):
         self.goes_on = asyncio.Event()
         self.batches = 0
 
-    async def send(self, rows: Any) -> Outcome:
+    async def send(self, rows: Any) -> SendResult:
         self.batches += 1
         self.holds.set()
         await self.goes_on.wait()

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final, Literal
 
-Service = Literal["booking", "availability", "credits", "notifications"]
+ServiceName = Literal["booking", "availability", "credits", "notifications"]
 
-SERVICES: Final[tuple[Service, ...]] = ("booking", "availability", "credits", "notifications")
+SERVICES: Final[tuple[ServiceName, ...]] = ("booking", "availability", "credits", "notifications")
 
 PARTITIONS: Final = 12
 """Partitions of an event topic: enough to add consumers without ever repartitioning."""
@@ -18,7 +18,7 @@ class Topic:
     """A topic. `key` is the event field that becomes the record key; events with the same key stay in order."""
 
     name: str
-    owner: Service
+    owner: ServiceName
     key: str
     about: str
     partitions: int = PARTITIONS
@@ -80,7 +80,7 @@ PEOPLE: Final = Topic(
     "person_id",
     "Erasures of personal data, revoked access tokens, and people's public keys.",
 )
-ACCESS: Final[dict[Service, Topic]] = {
+ACCESS: Final[dict[ServiceName, Topic]] = {
     service: Topic(f"{service}.access.v1", service, "chain", f"Who read or changed whose data in {service}.", 1)
     for service in SERVICES
 }
@@ -104,7 +104,7 @@ EVENT_TOPICS: Final[tuple[Topic, ...]] = (
 )
 
 
-def dead_letters(service: Service) -> Topic:
+def dead_letters(service: ServiceName) -> Topic:
     """The topic for events that `service` could not process. Records keep their original key."""
     return Topic(f"{service}.dead-letters.v1", service, "original key", f"Events that {service} could not process.", 1)
 

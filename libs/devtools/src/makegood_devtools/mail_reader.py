@@ -13,7 +13,7 @@ import httpx
 from makegood_devtools.errors import UserError
 
 
-class Mailbox:
+class MailReader:
     """The mails of one address, by the development mail server's API (Mailpit's shapes)."""
 
     def __init__(self, mail_url: str, address: str) -> None:

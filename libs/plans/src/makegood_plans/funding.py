@@ -38,17 +38,6 @@ class CreditLot(Protocol):
 LotT = TypeVar("LotT", bound=CreditLot)
 
 
-@dataclass(frozen=True, slots=True)
-class Lot:
-    """A lot as others than credits know it: see `CreditLot`."""
-
-    id: str
-    available: int
-    length_minutes: int | None
-    expires_at: datetime | None
-    made_for_minutes: int | None = None
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SessionTerms:
     """What decides whether a session is paid for."""
@@ -60,7 +49,7 @@ class SessionTerms:
 
 
 @dataclass(frozen=True, slots=True)
-class Funding(Generic[CoverageT, LotT]):
+class FundingResult(Generic[CoverageT, LotT]):
     """What pays for a session: a credit of `lot`; without one, the co-pay of `coverage`. With `reasons`: nothing does."""
 
     coverage: CoverageT | None
@@ -75,7 +64,7 @@ def fund(
     now: datetime,
     *,
     overdue: bool = False,
-) -> Funding[CoverageT, LotT]:
+) -> FundingResult[CoverageT, LotT]:
     """BOOK-4, BOOK-7: what pays for the session; else every reason against it: the plan's, then charges, then credits."""
     covered_by = covering(coverage, session.starts_at)
     lot = paying_lot(covered_by, lots, session)
@@ -84,7 +73,7 @@ def fund(
         reasons.append(OVERDUE)
     if lot is None and covered_by is not None:
         reasons += no_credit(covered_by, coverage, lots, session, now)
-    return Funding(covered_by, lot, tuple(reasons))
+    return FundingResult(covered_by, lot, tuple(reasons))
 
 
 def paying_lot(covered_by: CoveragePeriod | None, lots: Iterable[LotT], session: SessionTerms) -> LotT | None:

@@ -1,10 +1,10 @@
-"""PLAN-1: what credits publishes about enrolments, read as coverage."""
+"""PLAN-1, CRED-2: what credits publishes about enrolments and lots, as others read it."""
 
 from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 
 from makegood_plans.coverage import CoveragePeriod, end_of, start_of_day
 from makegood_plans.plans import Plan
@@ -22,6 +22,17 @@ class PublishedEnrolment:
     ends_on: date | None
     time_zone: str
     sequence: int
+
+
+@dataclass(frozen=True, slots=True)
+class PublishedLot:
+    """One lot of a member, as the events about it tell it: see `makegood_plans.funding.CreditLot`."""
+
+    id: str
+    available: int
+    length_minutes: int | None
+    expires_at: datetime | None
+    made_for_minutes: int | None = None
 
 
 def coverage_periods(enrolments: Collection[PublishedEnrolment]) -> list[CoveragePeriod]:

@@ -179,10 +179,10 @@ def _given(name: str) -> str:
     if not os.environ.get(f"{name}_FILE"):
         return os.environ.get(name, "")
     # Imported at its use: it takes long, and most commands need none of it.
-    from makegood_chassis.secret_files import Unreadable, from_file
+    from makegood_chassis.secret_files import UnreadableSecret, from_file
 
     value = from_file(name)
-    if isinstance(value, Unreadable):
+    if isinstance(value, UnreadableSecret):
         raise UserError(value.reason, exit_code=2)
     return value or ""
 

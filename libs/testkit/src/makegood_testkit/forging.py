@@ -8,7 +8,7 @@ from pathlib import Path
 from aiokafka import AIOKafkaProducer
 from makegood_chassis.messaging.signatures import SIGNATURE, Signer, leaf
 from makegood_contracts.envelope import Record
-from makegood_contracts.topics import Service
+from makegood_contracts.topics import ServiceName
 from makegood_devtools.event_keys import private_key_file
 
 from makegood_testkit.platform import Platform
@@ -23,13 +23,13 @@ def sign(records: Sequence[Record], signer: Signer) -> list[Headers]:
     return [[*two, (SIGNATURE, signature)] for two, signature in zip(every, signer.sign(leaves), strict=True)]
 
 
-def signer_of(platform: Platform, service: Service) -> Signer:
+def signer_of(platform: Platform, service: ServiceName) -> Signer:
     """What signs the service's events: an attacker who has it has taken the service over."""
     path: Path = private_key_file(platform.home.event_keys, service)
     return Signer.of(path.read_text())
 
 
-async def write(platform: Platform, *records: Record, signed_by: Service | None = None) -> None:
+async def write(platform: Platform, *records: Record, signed_by: ServiceName | None = None) -> None:
     """Writes the records; unsigned, or signed with the key of a service."""
     if signed_by is None:
         headers = [[(name, text.encode()) for name, text in record.headers] for record in records]

@@ -17,7 +17,7 @@ from typing import Any
 
 from makegood_contracts.envelope import Received
 from makegood_devtools.client import Answer, Gateway, Person
-from makegood_devtools.mail_reader import Mailbox
+from makegood_devtools.mail_reader import MailReader
 from makegood_stack import up as starting
 from makegood_stack.config import Choices, Stack
 from makegood_stack.devclock import DevelopmentClock
@@ -125,8 +125,8 @@ class Platform:
     def person(self, role: str, subject: str) -> Person:
         return self.gateway.person(role, subject)
 
-    def mailbox(self, address: str) -> Mailbox:
-        return Mailbox(self.stack.mail_url, address)
+    def mailbox(self, address: str) -> MailReader:
+        return MailReader(self.stack.mail_url, address)
 
     def ticker(self, about: Callable[[Received[Any]], bool]) -> Ticker:
         return Ticker(self.stack.kafka, self.topic_prefix, about)
@@ -236,7 +236,7 @@ class Cast:
     def ticker(self) -> Ticker:
         return self.platform.ticker(self.about)
 
-    def inbox(self, person: Person | None = None) -> Mailbox:
+    def inbox(self, person: Person | None = None) -> MailReader:
         return self.platform.mailbox(address(person or self.member))
 
     async def start_in(self, notice: timedelta) -> datetime:

@@ -32,14 +32,14 @@ PARAMETER: Final[dict[str, Any]] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Reason:
+class StatedReason:
     """Why: one of the codes, and what else was said. The free text stays in the access log: no topic or log has it."""
 
     code: AccessReason
     remark: str | None = None
 
 
-def read_reason(headers: Sequence[tuple[bytes, bytes]]) -> Reason:
+def read_reason(headers: Sequence[tuple[bytes, bytes]]) -> StatedReason:
     """The reason that a request gives. Raises the 400 problem `access-reason-required` without one that fits."""
     sent = [value for name, value in headers if name == _NAME]
     if not sent:
@@ -55,7 +55,7 @@ def read_reason(headers: Sequence[tuple[bytes, bytes]]) -> Reason:
         raise _malformed(f"`X-Access-Reason` begins with one of {', '.join(CODES)}.")
     if len(remark) > MOST or not remark.isprintable():
         raise _malformed(f"The free text of `X-Access-Reason` is longer than {MOST} characters or not printable.")
-    return Reason(code, remark or None)
+    return StatedReason(code, remark or None)
 
 
 def _malformed(detail: str) -> Problem:

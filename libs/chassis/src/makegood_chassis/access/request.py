@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from makegood_chassis.access.chain import remark_digest
-from makegood_chassis.access.reasons import Reason
+from makegood_chassis.access.reasons import StatedReason
 from makegood_chassis.access.tables import RECORD
 from makegood_chassis.database import Queries, UnitOfWork
 
@@ -41,7 +41,7 @@ class Accesses:
     role: str
     operation: str
     elevated: bool = False
-    reason: Reason | None = None
+    reason: StatedReason | None = None
     notes: dict[tuple[str | None, str | None], None] = field(default_factory=dict)
     """Person and entity."""
     refused: bool = False

@@ -11,10 +11,10 @@ from makegood_chassis.http.mutations import MutationDependency
 from makegood_chassis.http.problems import MEDIA_TYPE, Problem
 
 _TEXT: Final = {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]+$"}
-Headers = dict[str, dict[str, Any]]
+HeaderDescriptions = dict[str, dict[str, Any]]
 
 
-def _header(name: str, description: str, example: str) -> Headers:
+def _header(name: str, description: str, example: str) -> HeaderDescriptions:
     return {name: {"description": description, "schema": {"type": "string"}, "example": example}}
 
 
@@ -39,7 +39,7 @@ _LIMITS: Final = {
 _RETRIED: Final = ("429", "503", "504")
 
 
-def answer_headers(status: str, mutation: MutationDependency | None, *, has_etag: bool) -> Headers:
+def answer_headers(status: str, mutation: MutationDependency | None, *, has_etag: bool) -> HeaderDescriptions:
     """The headers of a route's answer with this status. `has_etag`: its content has a version."""
     found = {**_REQUEST_ID, **_LIMITS}
     good = status.startswith("2")

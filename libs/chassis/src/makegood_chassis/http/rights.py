@@ -12,7 +12,7 @@ from fastapi import Request
 
 from makegood_chassis.access.reasons import read_reason
 from makegood_chassis.access.request import Accesses
-from makegood_chassis.auth import Authenticator, Caller, InvalidToken, KeysUnavailable, Role
+from makegood_chassis.auth import Authenticator, Caller, InvalidToken, Role, TokenKeysUnavailable
 from makegood_chassis.http.context import SCOPE_KEY, RequestContext
 from makegood_chassis.http.problems import MOST_ERRORS, Problem, not_found, pointer
 
@@ -255,7 +255,7 @@ async def authenticate(request: Request) -> Caller:
             caller = await authenticator.verify(token.strip())
     except InvalidToken as error:
         raise invalid_token(str(error)) from error
-    except KeysUnavailable as error:
+    except TokenKeysUnavailable as error:
         raise no_keys() from error
     context.caller = caller
     return caller

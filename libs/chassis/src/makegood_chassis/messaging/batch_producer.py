@@ -43,7 +43,7 @@ _decode_headers = msgspec.json.Decoder(list[tuple[str, str]]).decode
 _log = structlog.get_logger(__name__)
 
 
-class Outcome:
+class SendResult:
     """What became of a batch: ids that the broker has, and the error of each topic that has some it does not have."""
 
     def __init__(self) -> None:
@@ -111,12 +111,12 @@ class BatchProducer:
             producer, self._producer = self._producer, None
             await _discard(producer)
 
-    async def send(self, rows: Sequence[asyncpg.Record]) -> Outcome:
+    async def send(self, rows: Sequence[asyncpg.Record]) -> SendResult:
         """Sends rows (id, topic, key, headers, payload, created_at) in their order per partition; returns once each is answered.
 
         Rows that did not fit, or whose topic failed, are not in `sent`; nothing of their partition that comes after them is.
         """
-        outcome = Outcome()
+        outcome = SendResult()
         producer = await self.open()
         parts = await self._parts(producer, rows, outcome)
         failpoints.reached("relay.sending")
@@ -142,7 +142,7 @@ class BatchProducer:
             await self.close()
         return outcome
 
-    async def _parts(self, producer: Any, rows: Sequence[asyncpg.Record], outcome: Outcome) -> list[_Part]:
+    async def _parts(self, producer: Any, rows: Sequence[asyncpg.Record], outcome: SendResult) -> list[_Part]:
         now = int(time.time() * 1000)
         parts: dict[tuple[str, int], _Part] = {}
         counts: dict[str, int] = {}
@@ -186,7 +186,7 @@ class BatchProducer:
                 headers.append((SIGNATURE, signature))
         return every
 
-    async def _partitions(self, producer: Any, name: str, outcome: Outcome) -> int:
+    async def _partitions(self, producer: Any, name: str, outcome: SendResult) -> int:
         """How many partitions the topic has; 0 if the broker does not know it."""
         known = producer.client.cluster.partitions_for_topic(self._prefix + name)
         if not known:

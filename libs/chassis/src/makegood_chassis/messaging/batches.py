@@ -35,7 +35,7 @@ class Arrival:
 
 
 @dataclass(slots=True)
-class Unreadable:
+class UnreadableRecord:
     """A record that is no event of the contracts, or contradicts its envelope. Its id is its own `ce_id` if it has a usable
     one, else made of its place."""
 
@@ -62,7 +62,7 @@ class SortedOut:
     """The records of a poll, by what becomes of them."""
 
     arrivals: list[Arrival]
-    unreadable: list[Unreadable]
+    unreadable: list[UnreadableRecord]
     forged: list[Forged]
     skipped: dict[str, int]
     """Events that the service does not handle, counted by topic."""
@@ -102,12 +102,12 @@ def sort_out(
             received = _read(record, topic)
             skip = not is_relevant(received.event)
         except (MalformedEvent, RefusedEvent) as error:
-            result.unreadable.append(Unreadable(record, topic, *_identify(record), error))
+            result.unreadable.append(UnreadableRecord(record, topic, *_identify(record), error))
         except Exception as fault:
             # Whatever reading one record raises concerns this record alone: it must not stop those behind it.
             unread = MalformedEvent(f"not an event of these contracts: {type(fault).__name__}")
             unread.__cause__ = fault
-            result.unreadable.append(Unreadable(record, topic, *_identify(record), unread))
+            result.unreadable.append(UnreadableRecord(record, topic, *_identify(record), unread))
         else:
             if skip:
                 result.skipped[topic] = result.skipped.get(topic, 0) + 1

@@ -29,7 +29,7 @@ _EACH: Final = 10.0
 _log = structlog.get_logger(__name__)
 
 
-class KeysUnavailable(OSError):
+class EventKeysUnavailable(OSError):
     """Nobody can tell who signed: the keys cannot be fetched. Passes by itself."""
 
 
@@ -111,14 +111,14 @@ class EventKeys:
             await asyncio.sleep(REFRESH if fetched else RETRY)
 
     async def ensure(self) -> None:
-        """Returns once there are keys to rely upon. Raises KeysUnavailable where they cannot be had now."""
+        """Returns once there are keys to rely upon. Raises EventKeysUnavailable where they cannot be had now."""
         if not self.fresh and not await self.refresh():
-            raise KeysUnavailable("the keys that sign events cannot be fetched")
+            raise EventKeysUnavailable("the keys that sign events cannot be fetched")
 
     async def look_again(self) -> bool:
         """Fetches because a record names an unknown key; False where that was done too often just now.
 
-        Raises KeysUnavailable where the keys cannot be fetched.
+        Raises EventKeysUnavailable where the keys cannot be fetched.
         """
         now = time.monotonic()
         self._allowance = min(_BURST, self._allowance + (now - self._refilled) / _EACH)
@@ -127,7 +127,7 @@ class EventKeys:
             return False
         self._allowance -= 1
         if not await self.refresh():
-            raise KeysUnavailable("the keys that sign events cannot be fetched")
+            raise EventKeysUnavailable("the keys that sign events cannot be fetched")
         return True
 
     async def refresh(self) -> bool:

@@ -20,7 +20,13 @@ from tenacity import AsyncRetrying, retry_if_not_exception_type, stop_after_atte
 from makegood_chassis import metrics, observe
 from makegood_chassis.database import Database, UnitOfWork
 from makegood_chassis.messaging import failpoints, inbox
-from makegood_chassis.messaging.batches import Arrival, SortedOut, Unreadable, group_preserving_key_order, sort_out
+from makegood_chassis.messaging.batches import (
+    Arrival,
+    SortedOut,
+    UnreadableRecord,
+    group_preserving_key_order,
+    sort_out,
+)
 from makegood_chassis.messaging.dead_letters import DeadLetterLimit, as_dead_letter, dead_letter, reason_of
 from makegood_chassis.messaging.failures import Stopped, until_it_passes
 from makegood_chassis.messaging.forgeries import Forgeries
@@ -230,7 +236,7 @@ class Processor:
             _log.info("event succeeded alone", event_id=arrival.received.id, error=type(error).__name__)
 
     async def _bury(
-        self, one: Arrival | Unreadable, event_id: str, redrive: int, error: BaseException, attempts: int
+        self, one: Arrival | UnreadableRecord, event_id: str, redrive: int, error: BaseException, attempts: int
     ) -> None:
         reason = reason_of(error)
         if not redrive:
@@ -257,7 +263,7 @@ class Processor:
 
     def _note_dead(
         self,
-        one: Arrival | Unreadable,
+        one: Arrival | UnreadableRecord,
         event_id: str,
         reason: str,
         outcome: str,

@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.structs import ConsumerRecord, TopicPartition
-from makegood_contracts.topics import EVENT_TOPICS, Service, dead_letters
+from makegood_contracts.topics import EVENT_TOPICS, ServiceName, dead_letters
 
 from makegood_chassis import metrics
 from makegood_chassis.kafka_connection import Brokers, kafka_arguments
@@ -94,7 +94,7 @@ def _exact_key(text: str) -> bytes:
         return b""
 
 
-async def list_letters(servers: Brokers, service: Service, *, prefix: str = "") -> AsyncIterator[DeadLetter]:
+async def list_letters(servers: Brokers, service: ServiceName, *, prefix: str = "") -> AsyncIterator[DeadLetter]:
     """All dead letters of a service that the topic still has, oldest first. Raises KafkaError where no broker answers."""
     topic = prefix + dead_letters(service).name
     async with _reader(servers) as consumer:
@@ -114,7 +114,7 @@ async def list_letters(servers: Brokers, service: Service, *, prefix: str = "") 
 
 async def redrive(
     servers: Brokers,
-    service: Service,
+    service: ServiceName,
     *,
     prefix: str = "",
     ids: Collection[str] | None = None,

@@ -18,7 +18,7 @@ from makegood_chassis import metrics
 from makegood_chassis.database import Database
 from makegood_chassis.health import Health
 from makegood_chassis.messaging import failpoints
-from makegood_chassis.messaging.batch_producer import TOPIC_TROUBLE, BatchProducer, Outcome
+from makegood_chassis.messaging.batch_producer import TOPIC_TROUBLE, BatchProducer, SendResult
 from makegood_chassis.messaging.failures import Stopped, until_it_passes
 from makegood_chassis.messaging.lease import Lease
 from makegood_chassis.messaging.wake import CHANNEL, OutboxWake
@@ -203,12 +203,12 @@ class Relay:
             await self._swept()
         self._sweeping, self._acked = None, []
 
-    def _count(self, outcome: Outcome) -> None:
+    def _count(self, outcome: SendResult) -> None:
         metrics.RELAY_BATCH.observe(len(outcome.sent))
         for topic, count in outcome.per_topic.items():
             metrics.PUBLISHED.labels(topic).inc(count)
 
-    def _note_failures(self, outcome: Outcome) -> None:
+    def _note_failures(self, outcome: SendResult) -> None:
         if not outcome.failed:
             self._health.set_healthy("relay")
             return

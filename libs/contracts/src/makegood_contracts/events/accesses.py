@@ -11,7 +11,7 @@ from typing import Any, Final, Literal
 import msgspec
 
 from makegood_contracts.events.base import Event
-from makegood_contracts.topics import ACCESS, SERVICES, Service
+from makegood_contracts.topics import ACCESS, SERVICES, ServiceName
 
 AccessReason = Literal["support_request", "complaint", "billing", "legal", "incident", "audit"]
 """Why support or ops access data, from `X-Access-Reason`."""
@@ -25,7 +25,7 @@ class AccessRecordedFact(Event, frozen=True, kw_only=True):
     The free text of the reason is left out; `row_hash` proves it as long as the service keeps the row.
     """
 
-    chain: Service
+    chain: ServiceName
     """The service that keeps the access log."""
     number: int
     """Position in the chain, counted from 1 without gaps."""
@@ -51,7 +51,7 @@ class AccessRecordedFact(Event, frozen=True, kw_only=True):
     """SHA-256 of the previous `hash` followed by this row, in hex."""
 
 
-def _recorded(service: Service) -> Any:
+def _recorded(service: ServiceName) -> Any:
     return msgspec.defstruct(
         "AccessRecorded",
         [],
@@ -63,5 +63,7 @@ def _recorded(service: Service) -> Any:
     )
 
 
-ACCESS_RECORDED: Final[dict[Service, type[AccessRecordedFact]]] = {service: _recorded(service) for service in SERVICES}
+ACCESS_RECORDED: Final[dict[ServiceName, type[AccessRecordedFact]]] = {
+    service: _recorded(service) for service in SERVICES
+}
 """The event type by the service that publishes it."""

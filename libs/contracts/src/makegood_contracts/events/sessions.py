@@ -16,9 +16,9 @@ Party = Literal["member", "provider"]
 Actor = Literal["member", "provider", "support", "system"]
 Specialty = Literal["therapy", "psychiatry"]
 CancelCause = Literal["asked", "time_off", "change_of_provider", "lost_hold", "provider_erased", "member_erased"]
-Outcome = Literal["completed", "provider_missed", "member_no_show"]
+SessionOutcome = Literal["completed", "provider_missed", "member_no_show"]
 """The outcome of a session: it can be disputed and corrected (MISS-5)."""
-Claim = Literal["i_was_there", "they_were_not"]
+DisputeClaim = Literal["i_was_there", "they_were_not"]
 LONGEST_SEALED_REMARK: Final = 10800
 """In characters: a remark of 2000 characters, encrypted as UTF-8 and encoded in base64."""
 
@@ -264,15 +264,15 @@ class OutcomeDisputed(SessionFact, frozen=True, kw_only=True):
     """A party disputes the recorded outcome (MISS-5). Only booking keeps what they wrote."""
 
     disputed_by: Party
-    claim: Claim
-    outcome: Outcome
+    claim: DisputeClaim
+    outcome: SessionOutcome
 
 
 class OutcomeCorrected(SessionFact, frozen=True, kw_only=True):
     """Support corrected the outcome (MISS-5). Credits makes new ledger entries to match."""
 
-    old_outcome: Outcome
-    outcome: Outcome
+    old_outcome: SessionOutcome
+    outcome: SessionOutcome
     corrected_by: str
     corrected_at: datetime
     no_show_forfeits: bool = True

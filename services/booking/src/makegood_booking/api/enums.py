@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from makegood_contracts.events import Actor, Claim, Modality, Outcome, Party, PlanKind
+from makegood_contracts.events import Actor, DisputeClaim, Modality, Party, PlanKind, SessionOutcome
 from makegood_contracts.reasons import ReasonCode
 
 from makegood_booking.api.fhir import ActorType, AppointmentStatus, ParticipationStatus
@@ -22,11 +22,11 @@ ENUMS: Final[Mapping[str, Any]] = {
     "Actor": Actor,
     "AppointmentStatus": AppointmentStatus,
     "CreditState": CreditState,
-    "DisputeClaim": Claim,
+    "DisputeClaim": DisputeClaim,
     "FhirActorType": ActorType,
     "Modality": Modality,
     "MoveState": MoveStanding,
-    "Outcome": Outcome,
+    "Outcome": SessionOutcome,
     "ParticipationStatus": ParticipationStatus,
     "Party": Party,
     "PlanKind": PlanKind,

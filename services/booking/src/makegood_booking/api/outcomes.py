@@ -9,7 +9,7 @@ from makegood_chassis.http.models import RequestModel, example
 from makegood_chassis.http.mutations import Mutation, mutation
 from makegood_chassis.http.openapi import problems
 from makegood_chassis.http.rights import Access, operation
-from makegood_contracts.events import Claim, Outcome
+from makegood_contracts.events import DisputeClaim, SessionOutcome
 from pydantic import Field
 
 from makegood_booking.api.models import SessionView
@@ -33,7 +33,7 @@ class DisputeRequest(RequestModel):
 
     model_config = example(claim="i_was_there", note="My connection dropped after five minutes.")
 
-    claim: Claim
+    claim: DisputeClaim
     note: Annotated[
         str | None, Field(max_length=2000, description="A note for support. The other party never sees it.")
     ] = None
@@ -44,7 +44,7 @@ class CorrectionRequest(RequestModel):
 
     model_config = example(outcome="completed", reason="Both were there: the media server's log shows it.")
 
-    outcome: Outcome
+    outcome: SessionOutcome
     reason: Annotated[
         str, Field(min_length=1, max_length=2000, description="Why. Support and the two parties can read it.")
     ]
@@ -55,7 +55,7 @@ class OutcomeRequest(RequestModel):
 
     model_config = example(outcome="completed")
 
-    outcome: Outcome
+    outcome: SessionOutcome
 
 
 @router.post(

@@ -13,8 +13,9 @@ from makegood_calendar.slots import Busy, free_starts, window
 from makegood_contracts.events import Modality, Specialty
 from makegood_contracts.reasons import CreditReason, Reason
 from makegood_plans.coverage import CoveragePeriod, covering
-from makegood_plans.funding import Lot, SessionTerms, fund, funded_spans, made_good_for
+from makegood_plans.funding import SessionTerms, fund, funded_spans, made_good_for
 from makegood_plans.plans import Costs
+from makegood_plans.published import PublishedLot
 
 from makegood_booking.domain.policy import Policy
 from makegood_booking.domain.rebooking import PastBooking, RebookingContext, reopens
@@ -67,7 +68,7 @@ class MemberContext:
     active_at: datetime
     policy: Policy
     coverage: Sequence[CoveragePeriod] = ()
-    lots: Sequence[Lot] = ()
+    lots: Sequence[PublishedLot] = ()
     owes: bool = False
     schedule: Schedule | None = None
     another_room: bool = False

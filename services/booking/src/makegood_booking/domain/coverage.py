@@ -7,7 +7,8 @@ from datetime import datetime
 
 from makegood_contracts.events import Specialty
 from makegood_plans.coverage import CoveragePeriod
-from makegood_plans.funding import Lot, is_valid
+from makegood_plans.funding import is_valid
+from makegood_plans.published import PublishedLot
 
 
 def latest(coverage: Sequence[CoveragePeriod], now: datetime) -> CoveragePeriod | None:
@@ -20,7 +21,7 @@ def latest(coverage: Sequence[CoveragePeriod], now: datetime) -> CoveragePeriod 
 
 
 def sessions_left(
-    coverage: Collection[CoveragePeriod], lots: Collection[Lot], specialty: Specialty, now: datetime
+    coverage: Collection[CoveragePeriod], lots: Collection[PublishedLot], specialty: Specialty, now: datetime
 ) -> bool:
     """ROOM-1: whether some session can be booked with the member's credits: on the plan that covers them, or is to come, with a
     provider of this specialty; or with a credit that was made good, whatever the plan (MISS-4)."""

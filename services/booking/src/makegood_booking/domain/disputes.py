@@ -5,21 +5,21 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any, Final
 
-from makegood_contracts.events import Claim, Outcome, OutcomeCorrected, OutcomeDisputed, Party
+from makegood_contracts.events import DisputeClaim, OutcomeCorrected, OutcomeDisputed, Party, SessionOutcome
 
 from makegood_booking.domain.attendance import after, as_of
 from makegood_booking.domain.presence import AbsentParty
 from makegood_booking.domain.session import Refusal, Session, Transition, happened
 
 _NONE: Final = Refusal("no-outcome")
-_ABSENT: Final[dict[Outcome, AbsentParty | None]] = {
+_ABSENT: Final[dict[SessionOutcome, AbsentParty | None]] = {
     "completed": None,
     "provider_missed": "provider",
     "member_no_show": "member",
 }
 
 
-def outcome(session: Session) -> Outcome | None:
+def outcome(session: Session) -> SessionOutcome | None:
     """How a session that was to take place ended; None where it did not come to that."""
     status = session.status
     return status if status in ("completed", "provider_missed", "member_no_show") else None
@@ -30,7 +30,7 @@ def outcome_missing(session: Session) -> Refusal | None:
     return _NONE if outcome(session) is None else None
 
 
-def dispute(session: Session, party: Party, claim: Claim, now: datetime) -> Transition | Refusal:
+def dispute(session: Session, party: Party, claim: DisputeClaim, now: datetime) -> Transition | Refusal:
     """MISS-5: a party says that it was there, or that the other one was not. Nothing changes until support decides."""
     session, before = as_of(session, now)
     ended = outcome(session)
@@ -40,7 +40,7 @@ def dispute(session: Session, party: Party, claim: Claim, now: datetime) -> Tran
     return after(before, disputed)
 
 
-def correct(session: Session, right: Outcome, corrected_by: str, now: datetime) -> Transition | Refusal:
+def correct(session: Session, right: SessionOutcome, corrected_by: str, now: datetime) -> Transition | Refusal:
     """MISS-5: support says how the session ended. What was decided before stays in history and ledger. Correcting it to
     what it is changes nothing."""
     session, before = as_of(session, now)

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Final, Literal
 
 from makegood_contracts.check_in import is_code
-from makegood_contracts.events import Outcome, Party
+from makegood_contracts.events import Party, SessionOutcome
 
 from makegood_booking.domain.attendance import (
     OVER_ALREADY,
@@ -62,7 +62,7 @@ def check_in(
     return other if isinstance(other, Refusal) else after(joined.events, other)
 
 
-def outcome_refused(session: Session, outcome: Outcome) -> Refusal | Literal["done"] | None:
+def outcome_refused(session: Session, outcome: SessionOutcome) -> Refusal | Literal["done"] | None:
     """Why the provider cannot say that the session, as it is by now, went so: only once asked. What the check-ins say stands: a
     member who checked in was there."""
     if session.over:
@@ -72,7 +72,7 @@ def outcome_refused(session: Session, outcome: Outcome) -> Refusal | Literal["do
     return _CHECKED_IN if outcome == "member_no_show" and was_present(session, "member") else None
 
 
-def say_outcome(session: Session, outcome: Outcome, now: datetime) -> Transition | Refusal:
+def say_outcome(session: Session, outcome: SessionOutcome, now: datetime) -> Transition | Refusal:
     """JOIN-3: the provider says how it went."""
     session, before = as_of(session, now)
     refusal = outcome_refused(session, outcome)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Final, Literal
 
-from makegood_contracts.events import Outcome, Party
+from makegood_contracts.events import Party, SessionOutcome
 
 from makegood_booking.domain.policy import Policy
 
@@ -82,7 +82,7 @@ class AttendanceVerdict:
     """How the session ends, and when that is found, if nobody comes or goes until then. `unknown`: the provider is asked."""
 
     at: datetime
-    outcome: Outcome | Literal["unknown"]
+    outcome: SessionOutcome | Literal["unknown"]
     absent: AbsentParty | None = None
 
 

@@ -15,7 +15,8 @@ from makegood_calendar.slot_rules import Schedule
 from makegood_chassis.database import Queries
 from makegood_contracts.reasons import Reason
 from makegood_plans.coverage import CoveragePeriod, covering
-from makegood_plans.funding import OVERDUE, Lot
+from makegood_plans.funding import OVERDUE
+from makegood_plans.published import PublishedLot
 
 from makegood_booking.domain import bookability
 from makegood_booking.domain.bookability import (
@@ -144,7 +145,7 @@ async def remedy_context_of(at: RemedyContext, now: datetime, queries: Queries) 
 async def _remedy_context(
     at: RemedyContext,
     periods: Sequence[CoveragePeriod],
-    lots: Collection[Lot],
+    lots: Collection[PublishedLot],
     schedule: Schedule | None,
     now: datetime,
     queries: Queries,

@@ -12,9 +12,8 @@ from makegood_contracts.envelope import Received
 from makegood_contracts.events import MemberEnrolled, Modality, PlanKind
 from makegood_contracts.events.ledger import InvoiceFact
 from makegood_plans.coverage import CoveragePeriod
-from makegood_plans.funding import Lot
 from makegood_plans.plans import Money, Plan
-from makegood_plans.published import PublishedEnrolment, coverage_periods
+from makegood_plans.published import PublishedEnrolment, PublishedLot, coverage_periods
 from msgspec import convert, to_builtins
 
 _ENROL = """
@@ -141,9 +140,9 @@ async def move_credits(movements: Sequence[Movement], unit: UnitOfWork) -> None:
     )  # fmt: skip
 
 
-async def read_lots(member_id: str, queries: Queries) -> list[Lot]:
+async def read_lots(member_id: str, queries: Queries) -> list[PublishedLot]:
     """The member's lots with credits left, also those that have lapsed without being told so yet."""
-    return [Lot(*row) for row in await queries.fetch(_LOTS, member_id)]
+    return [PublishedLot(*row) for row in await queries.fetch(_LOTS, member_id)]
 
 
 async def mark_invoices(told: Sequence[Received[InvoiceFact]], owed: bool, unit: UnitOfWork) -> None:

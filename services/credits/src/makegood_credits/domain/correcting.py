@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Final
 
-from makegood_contracts.events import Outcome as SessionOutcome
+from makegood_contracts.events import SessionOutcome
 
 from makegood_credits.domain.book import Account, Book, EntryKind, LedgerEntry, Lot, Note
 from makegood_credits.domain.endings import REASONS, Ending, Settlement

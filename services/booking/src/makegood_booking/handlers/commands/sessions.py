@@ -10,7 +10,7 @@ from collections.abc import Callable
 from datetime import datetime
 
 from makegood_chassis.database import UnitOfWork
-from makegood_contracts.events import Claim, InvoiceWish, Outcome, Party
+from makegood_contracts.events import DisputeClaim, InvoiceWish, Party, SessionOutcome
 from makegood_contracts.ids import new_id
 
 from makegood_booking.dependencies import Dependencies
@@ -135,7 +135,7 @@ async def extend(
 
 
 async def report_outcome(
-    unit: UnitOfWork, dependencies: Dependencies, session_id: str, admit: Admit, outcome: Outcome
+    unit: UnitOfWork, dependencies: Dependencies, session_id: str, admit: Admit, outcome: SessionOutcome
 ) -> Session:
     """JOIN-3."""
     session, party = await _lock(unit, dependencies, session_id, admit)
@@ -149,7 +149,7 @@ async def dispute(
     admit: Admit,
     *,
     author: str,
-    claim: Claim,
+    claim: DisputeClaim,
     note: str | None,
 ) -> Session:
     """MISS-5."""
@@ -166,7 +166,7 @@ async def correct(
     admit: Callable[[Session], None],
     *,
     author: str,
-    outcome: Outcome,
+    outcome: SessionOutcome,
     reason: str,
 ) -> Session:
     """MISS-5, by support."""
