@@ -269,11 +269,11 @@ class InvoiceView(View):
 
 
 def refund_view(row: Any) -> RefundView | None:
-    """The refund in a row's `refund`, `refund_minor` and `refund_currency`."""
+    """The refund in a row's `refund`, `refund_amount_minor` and `refund_currency`."""
     if row["refund"] is None:
         return None
     return RefundView(
-        status=row["refund"], amount=MoneyView(amount_minor=row["refund_minor"], currency=row["refund_currency"])
+        status=row["refund"], amount=MoneyView(amount_minor=row["refund_amount_minor"], currency=row["refund_currency"])
     )
 
 

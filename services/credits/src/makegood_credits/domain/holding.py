@@ -66,25 +66,29 @@ class Hold:
     state: HoldState
     hold_until: datetime
     lot_id: str | None = None
-    invoice: Invoice | None = None
     firm: bool = False
+    length_minutes: int | None = None
+    """What the session was booked for, without extensions; None for holds of an earlier release."""
+    guarantee: Guarantee | None = None
+    """MISS-4: what was guaranteed of the credit before it was held; it is so again if the member gives it back in time."""
+    invoice: Invoice | None = None
     answers: int = 1
     """Events about the session in the holds' topic so far."""
     moving: bool = False
     """Whether another hold was ever added beside it, for a move."""
     extended: bool = False
     """Whether an extension of the session was charged for."""
+    by_hand: bool = False
+    """Whether support gave the credit back by hand: no corrected outcome takes it away again (MISS-5)."""
     starts_at: datetime | None = None
     ends_at: datetime | None = None
     """When the session is, as it was asked for or last moved; None for holds of an earlier release."""
-    by_hand: bool = False
-    """Whether support gave the credit back by hand: no corrected outcome takes it away again (MISS-5)."""
-    length_minutes: int | None = None
-    """What the session was booked for, without extensions; None for holds of an earlier release."""
     co_pay_due_days: int = 14
     """CRED-7: of the policy that the session was booked under, for the charges of later moves."""
-    guarantee: Guarantee | None = None
-    """MISS-4: what was guaranteed of the credit before it was held; it is so again if the member gives it back in time."""
+
+    @property
+    def invoice_id(self) -> str | None:
+        return None if self.invoice is None else self.invoice.id
 
 
 @dataclass(frozen=True, slots=True)

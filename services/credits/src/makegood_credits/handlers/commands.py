@@ -100,7 +100,7 @@ async def adjust_or_propose(
         given = await proposal_store.given_since(unit, member, made_by, unit.now - DAY) if amount > 0 else 0
         if needs_second_person(amount, given, await policy.adjustment_limit(unit)):
             proposal = Proposal(new_id(), member, amount, length_minutes, reason, made_by, unit.now)
-            await proposal_store.insert(unit, proposal)
+            await proposal_store.insert_new(unit, proposal)
             return proposal
         book = books[member]
         return await _adjust(unit, book, amount, length_minutes=length_minutes, reason=reason, made_by=made_by)

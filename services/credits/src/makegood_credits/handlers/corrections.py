@@ -46,7 +46,7 @@ async def _correct(unit: UnitOfWork, books: Books, hold: Hold, received: Receive
     before = hold.state
     lot_id = await reads.came_back_to(unit, hold.member_id, hold.id)
     if lot_id is not None:
-        await book_store.add_lots(unit, books, [lot_id])
+        await book_store.add_lot(unit, books[hold.member_id], lot_id)
     await book_store.add_coverage(unit, books, [hold])
     book = books.of(hold.member_id, received.cause)
     came_back_to = book.lots[lot_id] if lot_id else None

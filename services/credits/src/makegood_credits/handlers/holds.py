@@ -34,7 +34,7 @@ async def on_session_requested(batch: Sequence[Received[SessionRequested]], unit
             else:
                 refused[event.session_id] = event.member_id
             unit.publish(_answer(event, book, result), sequence=1, cause=received.cause)
-        await hold_store.insert(unit, held)
+        await hold_store.insert_new(unit, held)
         await hold_store.remember(unit, refused, "refused")
     for moment in {lapse_bucket(each.hold_until) for each in held}:
         set_lapse(unit, moment)

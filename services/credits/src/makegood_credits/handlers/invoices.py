@@ -47,7 +47,7 @@ async def on_session_extended(batch: Sequence[Received[SessionExtended]], unit: 
     invoices = [invoice for invoice, _ in charged.values()]
     async with ledger(unit, (invoice.member_id for invoice in invoices), book_store.open_and_lock) as books:
         holds = await hold_store.by_session(unit, [invoice.session_id for invoice in invoices], books)
-        new = await invoice_store.insert(unit, invoices)
+        new = await invoice_store.insert_new(unit, invoices)
         for invoice, cause in charged.values():
             if invoice.id in new:
                 charge(books.of(invoice.member_id, cause), invoice)

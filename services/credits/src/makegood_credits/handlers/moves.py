@@ -36,7 +36,8 @@ async def on_move_requested(batch: Sequence[Received[SessionMoveRequested]], uni
         holds = await hold_store.by_session(unit, [received.event.session_id for received in batch], books)
         answered = await move_store.known(unit, [received.event.move_id for received in batch])
         added: dict[str, Hold] = {}
-        closed: dict[str, dict[str, tuple[str, str]]] = {"kept": {}, "refused": {}}
+        kept: dict[str, tuple[str, str]] = {}
+        refused: dict[str, tuple[str, str]] = {}
         for received in batch:
             event = received.event
             if event.move_id in answered:
@@ -56,13 +57,13 @@ async def on_move_requested(batch: Sequence[Received[SessionMoveRequested]], uni
                 added[event.move_id] = result
                 unit.set_deadline(MOVE_LAPSE, event.move_id, result.hold_until)
             else:
-                state = "kept" if result == "kept" else "refused"
-                closed[state][event.move_id] = (event.session_id, event.member_id)
+                closed = kept if result == "kept" else refused
+                closed[event.move_id] = (event.session_id, event.member_id)
             sequence = hold.answers if hold else 1
             unit.publish(_answer(event, hold, result), sequence=sequence, cause=received.cause)
         await move_store.add(unit, added)
-        for state, moves in closed.items():
-            await move_store.remember(unit, moves, state)
+        await move_store.remember(unit, kept, "kept")
+        await move_store.remember(unit, refused, "refused")
         await hold_store.mark(unit, list(holds.values()))
 
 

@@ -4,85 +4,99 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
+from typing import Any, Final
 
 import msgspec
-from makegood_chassis.database import Row, UnitOfWork, column
+from makegood_chassis.database import Row, UnitOfWork
+from makegood_chassis.statements import Statement, any_of, arrays, batch
+from sqlalchemy import ColumnElement, Join, Table, Text, bindparam, column, select, true, update
+from sqlalchemy.dialects.postgresql import insert
 
 from makegood_credits.domain.book import Book, Guarantee
-from makegood_credits.domain.holding import Hold
+from makegood_credits.domain.holding import Hold, HoldState
 from makegood_credits.store import invoices as invoice_store
-from makegood_credits.store.books import LOT, lot_of
+from makegood_credits.store.books import LOT, put_lots
+from makegood_credits.store.tables import constant, holds, invoices, lots, move_holds, texts
 
-_KNOWN = "SELECT session_id::text FROM holds WHERE session_id = ANY($1::uuid[])"
-_MEMBERS = "SELECT session_id::text, member_id FROM holds WHERE session_id = ANY($1::uuid[])"
+_H: Final = holds.c
 
-_INSERT = """
-INSERT INTO holds (session_id, id, member_id, plan_id, state, hold_until, lot_id, invoice_id, starts_at, ends_at,
-    length_minutes, co_pay_due_days, guarantee)
-SELECT * FROM unnest(
-    $1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::text[], $6::timestamptz[], $7::uuid[], $8::uuid[],
-    $9::timestamptz[], $10::timestamptz[], $11::int[], $12::int[], $13::jsonb[])
-"""
+_KNOWN = Statement(select(*texts([_H.session_id])).where(any_of(_H.session_id)))
+_MEMBERS = Statement(select(*texts([_H.session_id]), _H.member_id).where(any_of(_H.session_id)))
 
-_CLOSE = """
-INSERT INTO holds (session_id, member_id, state)
-SELECT session_id, member_id, $3 FROM unnest($1::uuid[], $2::text[]) AS new (session_id, member_id)
-ORDER BY session_id
-ON CONFLICT DO NOTHING
-"""
+_INSERTED: Final = [each for each in _H if each.key not in ("firm", "answers", "moving", "extended", "by_hand")]
+_NEW: Final = batch("new", _INSERTED)
+_INSERT = Statement(insert(holds).from_select(_NEW.c.keys(), select(_NEW)))
 
-COLUMNS = f"""holds.session_id::text, holds.id::text, holds.member_id, holds.plan_id, holds.state, holds.hold_until,
-    holds.lot_id::text, holds.firm, holds.length_minutes, holds.guarantee, {invoice_store.COLUMNS}, {LOT}"""
-"""A hold with its charge and its lot, as `hold_of` reads them."""
-_LENGTH, _GUARANTEE, _INVOICE_FROM, _LOT_FROM, _LOT_TO = 8, 9, 10, 20, 33
-
-_BY_SESSION = f"""
-SELECT {COLUMNS}, holds.answers, holds.moving, holds.extended, holds.by_hand, holds.starts_at, holds.ends_at,
-    holds.co_pay_due_days
-FROM holds LEFT JOIN invoices ON invoices.id = holds.invoice_id LEFT JOIN lots ON lots.id = holds.lot_id
-WHERE holds.session_id = ANY($1::uuid[]) ORDER BY holds.session_id FOR UPDATE OF holds
-"""  # noqa: S608
-
-_LAPSED = """
-SELECT session_id::text, member_id FROM holds
-WHERE hold_until > $1 AND hold_until <= $2 AND state = 'held' AND NOT firm LIMIT $3
-"""
-
-_SETTLE = """
-UPDATE holds SET state = new.state
-FROM unnest($1::uuid[], $2::text[], $3::text[]) AS new (session_id, state, before)
-WHERE holds.session_id = new.session_id AND holds.state = new.before
-"""
-
-_CONFIRM = """
-WITH kept AS (
-    SELECT session_id FROM holds WHERE session_id = ANY($1::uuid[]) AND state = 'held' AND NOT firm
-    ORDER BY session_id FOR UPDATE
+_CLOSED: Final = batch("new", (_H.session_id, _H.member_id))
+_CLOSE = Statement(
+    insert(holds)
+    .from_select(
+        ["session_id", "member_id", "state"],
+        select(_CLOSED, bindparam("state", type_=_H.state.type)).order_by(_CLOSED.c.session_id),
+    )
+    .on_conflict_do_nothing()
 )
-UPDATE holds SET firm = true FROM kept WHERE holds.session_id = kept.session_id
-"""
 
-_REPLACE = """
-UPDATE holds SET id = new.id, plan_id = new.plan_id, state = new.state, firm = new.firm, lot_id = new.lot_id,
-    invoice_id = new.invoice_id, guarantee = new.guarantee
-FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::boolean[], $6::uuid[], $7::uuid[], $8::jsonb[])
-    AS new (session_id, id, plan_id, state, firm, lot_id, invoice_id, guarantee)
-WHERE holds.session_id = new.session_id
-"""
+OWN: Final = [key for key, _ in move_holds.c.items() if key not in ("move_id", "invoice_id")]
+"""The fields of every hold: of a session's own, and of one that was added for a move."""
+_MORE: Final = [each for each in _H if each.key not in move_holds.c]
+_INVOICE_FROM: Final = len(OWN)
+_LOT_FROM: Final = _INVOICE_FROM + len(invoice_store.COLUMNS)
+_LOT_TO: Final = _LOT_FROM + len(LOT)
 
-_MARK = """
-UPDATE holds SET answers = new.answers, moving = new.moving, extended = new.extended
-FROM unnest($1::uuid[], $2::int[], $3::boolean[], $4::boolean[]) AS new (session_id, answers, moving, extended)
-WHERE holds.session_id = new.session_id
-"""
 
-_TAKE_TIMES = """
-UPDATE holds SET starts_at = new.starts_at, ends_at = new.ends_at, length_minutes = new.length_minutes,
-   guarantee = new.guarantee
-FROM unnest($1::uuid[], $2::timestamptz[], $3::timestamptz[], $4::int[], $5::jsonb[])
-    AS new (session_id, starts_at, ends_at, length_minutes, guarantee)
-WHERE holds.session_id = new.session_id
-"""
+def hold_columns(table: Table) -> list[ColumnElement[Any]]:
+    """A hold with its charge and its lot, as `hold_of` reads them."""
+    return [*texts(table.c[key] for key in OWN), *invoice_store.COLUMNS, *LOT]
+
+
+def with_charge_and_lot(table: Table) -> Join:
+    """The table of holds, joined with what they hold."""
+    joined = table.outerjoin(invoices, invoices.c.id == table.c.invoice_id)
+    return joined.outerjoin(lots, lots.c.id == table.c.lot_id)
+
+
+_BY_SESSION = Statement(
+    select(*hold_columns(holds), *_MORE)
+    .select_from(with_charge_and_lot(holds))
+    .where(any_of(_H.session_id))
+    .order_by(_H.session_id)
+    .with_for_update(of=holds)
+)
+
+_OPEN: Final = (_H.state == constant("held"), ~_H.firm)
+_LAPSED = Statement(
+    select(*texts([_H.session_id]), _H.member_id)
+    .where(_H.hold_until > bindparam("after"), _H.hold_until <= bindparam("until"), *_OPEN)
+    .limit(bindparam("most"))
+)
+
+_SETTLED: Final = batch("new", (_H.session_id, _H.state, column("before", Text)))
+_SETTLE = Statement(
+    update(holds)
+    .values(state=_SETTLED.c.state)
+    .where(_H.session_id == _SETTLED.c.session_id, _H.state == _SETTLED.c.before)
+)
+
+_LOCKED: Final = (
+    select(_H.session_id).where(any_of(_H.session_id), *_OPEN).order_by(_H.session_id).with_for_update().cte("locked")
+)
+_MAKE_FIRM = Statement(update(holds).values(firm=true()).where(_H.session_id == _LOCKED.c.session_id))
+
+_REPLACED: Final = (_H.session_id, _H.id, _H.plan_id, _H.state, _H.firm, _H.lot_id, _H.invoice_id, _H.guarantee)
+_MARKED: Final = (_H.session_id, _H.answers, _H.moving, _H.extended)
+_TIMES: Final = (_H.session_id, _H.starts_at, _H.ends_at, _H.length_minutes, _H.guarantee)
+
+
+def _update(columns: Sequence[ColumnElement[Any]]) -> Statement:
+    """Writes these columns; the first is the session."""
+    new = batch("new", columns)
+    values = {each.key: each for each in new.c if each.key != "session_id"}
+    return Statement(update(holds).values(values).where(_H.session_id == new.c.session_id))
+
+
+_REPLACE, _MARK, _TAKE_TIMES = _update(_REPLACED), _update(_MARKED), _update(_TIMES)
+_MARK_BY_HAND = Statement(update(holds).values(by_hand=true()).where(_H.session_id == bindparam("session")))
 
 
 class SettledTwice(Exception):
@@ -91,69 +105,46 @@ class SettledTwice(Exception):
 
 async def known(unit: UnitOfWork, sessions: Sequence[str]) -> set[str]:
     """Those of the sessions that were answered before, or are over."""
-    return {row[0] for row in await unit.fetch(_KNOWN, sessions)}
+    return {row[0] for row in await unit.fetch(_KNOWN(session_id=sessions))}
 
 
 async def members_of(unit: UnitOfWork, sessions: Sequence[str]) -> dict[str, str]:
     """Session → the member it is held for, of those that are known; it never changes."""
-    return {row[0]: row[1] for row in await unit.fetch(_MEMBERS, sessions)}
+    return {row[0]: row[1] for row in await unit.fetch(_MEMBERS(session_id=sessions))}
 
 
-async def insert(unit: UnitOfWork, holds: Sequence[Hold]) -> None:
+async def insert_new(unit: UnitOfWork, new: Sequence[Hold]) -> None:
     """New holds, and the pending charges of those that are co-pays."""
-    if not holds:
+    if not new:
         return
-    await invoice_store.insert(unit, [hold.invoice for hold in holds if hold.invoice is not None])
-    await unit.execute(
-        _INSERT,
-        column(holds, "session_id"),
-        column(holds, "id"),
-        column(holds, "member_id"),
-        column(holds, "plan_id"),
-        column(holds, "state"),
-        column(holds, "hold_until"),
-        column(holds, "lot_id"),
-        [hold.invoice.id if hold.invoice else None for hold in holds],
-        column(holds, "starts_at"),
-        column(holds, "ends_at"),
-        column(holds, "length_minutes"),
-        column(holds, "co_pay_due_days"),
-        guarantees_of(holds),
-    )
+    await invoice_store.insert_new(unit, [hold.invoice for hold in new if hold.invoice is not None])
+    await unit.execute(_INSERT(**arrays(_INSERTED, new)))
 
 
-async def remember(unit: UnitOfWork, sessions: Mapping[str, str], state: str) -> None:
+async def remember(unit: UnitOfWork, sessions: Mapping[str, str], state: HoldState) -> None:
     """Keeps session → member as `refused` or `ended`, so that nothing is ever held for it again."""
     if sessions:
-        await unit.execute(_CLOSE, list(sessions), list(sessions.values()), state)
+        await unit.execute(_CLOSE(session_id=list(sessions), member_id=list(sessions.values()), state=state))
 
 
 async def by_session(unit: UnitOfWork, sessions: Sequence[str], books: Mapping[str, Book]) -> dict[str, Hold]:
     """The sessions' holds, locked, and their lots in the books of their members, which must be locked before."""
-    holds = {}
-    for row in await unit.fetch(_BY_SESSION, sessions):
-        hold = holds[row[0]] = hold_of(row, books)
-        hold.answers, hold.moving, hold.extended, hold.by_hand, *times, hold.co_pay_due_days = tuple(row)[_LOT_TO:]
-        hold.starts_at, hold.ends_at = times
-    return holds
+    return {row[0]: hold_of(row, books) for row in await unit.fetch(_BY_SESSION(session_id=sessions))}
 
 
-def hold_of(row: Row, books: Mapping[str, Book]) -> Hold:
-    """The hold in COLUMNS of a row; its lot goes into its member's book."""
-    book, lot_id = books.get(row[2]), row[_LOT_FROM]
-    if book is not None and lot_id is not None and lot_id not in book.lots:
-        lot = book.lots[lot_id] = lot_of(row[_LOT_FROM:_LOT_TO])
-        lot.stored = True
-    invoice = None if row[_INVOICE_FROM] is None else invoice_store.invoice_of(row, _INVOICE_FROM)
-    hold = Hold(row[0], row[1], row[2], row[3], row[4], row[5], row[6], invoice, row[7], length_minutes=row[_LENGTH])
-    if row[_GUARANTEE] is not None:
-        hold.guarantee = msgspec.convert(row[_GUARANTEE], Guarantee)
+def hold_of(row: Row | tuple[Any, ...], books: Mapping[str, Book]) -> Hold:
+    """The hold in `hold_columns`, with its further columns if they follow. Its lot goes into its member's book."""
+    hold = Hold(*row[:_INVOICE_FROM])
+    invoice, lot = row[_INVOICE_FROM:_LOT_FROM], row[_LOT_FROM:_LOT_TO]
+    if hold.guarantee is not None:
+        hold.guarantee = msgspec.convert(hold.guarantee, Guarantee)
+    if invoice[0] is not None:
+        hold.invoice = invoice_store.invoice_of(invoice)
+    for each, value in zip(_MORE, row[_LOT_TO:], strict=False):
+        setattr(hold, each.key, value)
+    if lot[0] is not None and hold.member_id in books:
+        put_lots(books, [lot])
     return hold
-
-
-def guarantees_of(holds: Sequence[Hold]) -> list[object]:
-    """What the holds took along of their credits (MISS-4), as the database keeps it."""
-    return [None if hold.guarantee is None else msgspec.to_builtins(hold.guarantee) for hold in holds]
 
 
 async def lapsed(unit: UnitOfWork, minutes: Sequence[datetime], most: int) -> dict[str, str]:
@@ -165,66 +156,43 @@ async def lapsed(unit: UnitOfWork, minutes: Sequence[datetime], most: int) -> di
     found: dict[str, str] = {}
     for minute in minutes:
         if len(found) < most:
-            rows = await unit.fetch(_LAPSED, minute - timedelta(minutes=1), minute, most - len(found))
-            found.update((row[0], row[1]) for row in rows)
+            asked = _LAPSED(after=minute - timedelta(minutes=1), until=minute, most=most - len(found))
+            found.update((row[0], row[1]) for row in await unit.fetch(asked))
     return found
 
 
-async def settle(unit: UnitOfWork, holds: Sequence[Hold], before: Sequence[str]) -> None:
+async def settle(unit: UnitOfWork, settled: Sequence[Hold], before: Sequence[HoldState]) -> None:
     """CRED-3: writes the holds' states where they are still as before. Raises SettledTwice."""
-    if not holds:
+    if not settled:
         return
-    done = await unit.execute(_SETTLE, column(holds, "session_id"), column(holds, "state"), list(before))
-    if done != f"UPDATE {len(holds)}":
-        raise SettledTwice(f"{len(holds)} holds to settle, {done}")
+    done = await unit.execute(_SETTLE(**arrays((_H.session_id, _H.state), settled), before=list(before)))
+    if done != f"UPDATE {len(settled)}":
+        raise SettledTwice(f"{len(settled)} holds to settle, {done}")
 
 
 async def mark_by_hand(unit: UnitOfWork, hold: Hold) -> None:
     """MISS-5: support gave the credit back, and no corrected outcome takes it away again."""
-    await unit.execute("UPDATE holds SET by_hand = true WHERE session_id = $1", hold.session_id)
+    await unit.execute(_MARK_BY_HAND(session=hold.session_id))
 
 
 async def make_firm(unit: UnitOfWork, sessions: Sequence[str]) -> None:
     """The sessions are reserved: their holds don't lapse any more (AVAIL-4)."""
-    await unit.execute(_CONFIRM, sessions)
+    await unit.execute(_MAKE_FIRM(session_id=sessions))
 
 
-async def replace(unit: UnitOfWork, holds: Sequence[Hold]) -> None:
+async def replace(unit: UnitOfWork, changed: Sequence[Hold]) -> None:
     """RESC-1: other holds took the place of those that the sessions had."""
-    if holds:
-        await unit.execute(
-            _REPLACE,
-            column(holds, "session_id"),
-            column(holds, "id"),
-            column(holds, "plan_id"),
-            column(holds, "state"),
-            column(holds, "firm"),
-            column(holds, "lot_id"),
-            [hold.invoice.id if hold.invoice else None for hold in holds],
-            guarantees_of(holds),
-        )
+    if changed:
+        await unit.execute(_REPLACE(**arrays(_REPLACED, changed)))
 
 
-async def take_times(unit: UnitOfWork, holds: Sequence[Hold]) -> None:
+async def take_times(unit: UnitOfWork, moved: Sequence[Hold]) -> None:
     """Writes when the sessions are now, how long, and what is guaranteed of what is held: they were moved."""
-    if holds:
-        await unit.execute(
-            _TAKE_TIMES,
-            column(holds, "session_id"),
-            column(holds, "starts_at"),
-            column(holds, "ends_at"),
-            column(holds, "length_minutes"),
-            guarantees_of(holds),
-        )
+    if moved:
+        await unit.execute(_TAKE_TIMES(**arrays(_TIMES, moved)))
 
 
-async def mark(unit: UnitOfWork, holds: Sequence[Hold]) -> None:
+async def mark(unit: UnitOfWork, marked: Sequence[Hold]) -> None:
     """Writes how much was said about the sessions, and whether they were to be moved or are extended."""
-    if holds:
-        await unit.execute(
-            _MARK,
-            column(holds, "session_id"),
-            column(holds, "answers"),
-            column(holds, "moving"),
-            column(holds, "extended"),
-        )
+    if marked:
+        await unit.execute(_MARK(**arrays(_MARKED, marked)))

@@ -1,50 +1,59 @@
-"""Holds that were added for moves, beside the sessions' own; and, after a move, those that they took the place of."""
+"""Holds that were added for moves, beside the sessions' own; and, after a move, those that they replaced."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any, Final, Literal
 
-from makegood_chassis.database import UnitOfWork, column
+from makegood_chassis.database import UnitOfWork
+from makegood_chassis.statements import Statement, any_of, arrays, batch
+from sqlalchemy import ColumnElement, Select, bindparam, select, true, update
+from sqlalchemy.dialects.postgresql import insert
 
 from makegood_credits.domain.book import Book
 from makegood_credits.domain.holding import Hold
 from makegood_credits.store import holds as hold_store
 from makegood_credits.store import invoices as invoice_store
+from makegood_credits.store.tables import constant, move_holds, texts
 
-_KNOWN = "SELECT move_id::text FROM move_holds WHERE move_id = ANY($1::uuid[])"
+_M: Final = move_holds.c
+_HELD: Final = _M.state == constant("held")
 
-_ADD = """
-INSERT INTO move_holds (
-    move_id, session_id, id, member_id, plan_id, state, hold_until, lot_id, invoice_id, length_minutes, guarantee)
-SELECT * FROM unnest(
-    $1::uuid[], $2::uuid[], $3::uuid[], $4::text[], $5::text[], $6::text[], $7::timestamptz[], $8::uuid[], $9::uuid[],
-    $10::int[], $11::jsonb[])
-"""
-_CLOSE = """
-INSERT INTO move_holds (move_id, session_id, member_id, state)
-SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[]) ON CONFLICT DO NOTHING
-"""
-_FIRM = "UPDATE move_holds SET firm = true WHERE move_id = ANY($1::uuid[]) AND state = 'held'"
+_KNOWN = Statement(select(*texts([_M.move_id])).where(any_of(_M.move_id)))
+_MEMBERS = Statement(select(_M.member_id).distinct().where(any_of(_M.move_id)))
 
-_SELECT = f"""
-SELECT {hold_store.COLUMNS}, holds.move_id::text
-FROM move_holds AS holds LEFT JOIN invoices ON invoices.id = holds.invoice_id LEFT JOIN lots ON lots.id = holds.lot_id
-WHERE holds.state = 'held' AND """  # noqa: S608
-_BY_MOVE = _SELECT + "holds.move_id = ANY($1::uuid[]) ORDER BY holds.move_id FOR UPDATE OF holds"
-_BY_SESSION = _SELECT + "holds.session_id = ANY($1::uuid[]) ORDER BY holds.move_id FOR UPDATE OF holds"
-_MEMBERS = "SELECT DISTINCT member_id FROM move_holds WHERE move_id = ANY($1::uuid[])"
+_ADDED: Final = [each for each in _M if each.key not in ("move_id", "firm")]
+_NEW: Final = batch("new", (_M.move_id, *_ADDED))
+_ADD = Statement(insert(move_holds).from_select(_NEW.c.keys(), select(_NEW)))
 
-_SAVE = """
-UPDATE move_holds SET id = new.id, plan_id = new.plan_id, state = new.state, lot_id = new.lot_id, invoice_id = new.invoice_id
-FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::uuid[], $6::uuid[])
-    AS new (move_id, id, plan_id, state, lot_id, invoice_id)
-WHERE move_holds.move_id = new.move_id
-"""
+_CLOSED: Final = batch("new", (_M.move_id, _M.session_id, _M.member_id))
+_CLOSE = Statement(
+    insert(move_holds)
+    .from_select([*_CLOSED.c.keys(), "state"], select(_CLOSED, bindparam("state", type_=_M.state.type)))
+    .on_conflict_do_nothing()
+)
+_MAKE_FIRM = Statement(update(move_holds).values(firm=true()).where(any_of(_M.move_id), _HELD))
+
+
+def _held(condition: ColumnElement[bool]) -> Select[Any]:
+    columns = (*hold_store.hold_columns(move_holds), *texts([_M.move_id]))
+    found = select(*columns).select_from(hold_store.with_charge_and_lot(move_holds)).where(_HELD, condition)
+    return found.order_by(_M.move_id).with_for_update(of=move_holds)
+
+
+_BY_MOVE = Statement(_held(any_of(_M.move_id)))
+_BY_SESSION = Statement(_held(any_of(_M.session_id)))
+
+_SAVED: Final = (_M.id, _M.plan_id, _M.state, _M.lot_id, _M.invoice_id)
+_CHANGED: Final = batch("new", (_M.move_id, *_SAVED))
+_SAVE = Statement(
+    update(move_holds).values({each: _CHANGED.c[each.key] for each in _SAVED}).where(_M.move_id == _CHANGED.c.move_id)
+)
 
 
 async def known(unit: UnitOfWork, moves: Sequence[str]) -> set[str]:
     """Those of the moves that were answered before, or are over."""
-    return {row[0] for row in await unit.fetch(_KNOWN, moves)}
+    return {row[0] for row in await unit.fetch(_KNOWN(move_id=moves))}
 
 
 async def add(unit: UnitOfWork, holds: Mapping[str, Hold]) -> None:
@@ -52,61 +61,41 @@ async def add(unit: UnitOfWork, holds: Mapping[str, Hold]) -> None:
     if not holds:
         return
     added = list(holds.values())
-    await invoice_store.insert(unit, [hold.invoice for hold in added if hold.invoice is not None])
-    await unit.execute(
-        _ADD,
-        list(holds),
-        column(added, "session_id"),
-        column(added, "id"),
-        column(added, "member_id"),
-        column(added, "plan_id"),
-        column(added, "state"),
-        column(added, "hold_until"),
-        column(added, "lot_id"),
-        [hold.invoice.id if hold.invoice else None for hold in added],
-        column(added, "length_minutes"),
-        hold_store.guarantees_of(added),
-    )
+    await invoice_store.insert_new(unit, [hold.invoice for hold in added if hold.invoice is not None])
+    await unit.execute(_ADD(move_id=list(holds), **arrays(_ADDED, added)))
 
 
-async def remember(unit: UnitOfWork, moves: Mapping[str, tuple[str, str]], state: str) -> None:
-    """Keeps move → (session, member) as `kept`, `refused` or `ended`, so that nothing is ever added for it again."""
+async def remember(
+    unit: UnitOfWork, moves: Mapping[str, tuple[str, str]], state: Literal["kept", "refused", "ended"]
+) -> None:
+    """Keeps move → (session, member), so that nothing is ever added for it again."""
     if moves:
         sessions, members = zip(*moves.values(), strict=True)
-        await unit.execute(_CLOSE, list(moves), list(sessions), list(members), [state] * len(moves))
+        await unit.execute(_CLOSE(move_id=list(moves), session_id=list(sessions), member_id=list(members), state=state))
 
 
 async def make_firm(unit: UnitOfWork, moves: Sequence[str]) -> None:
     """The moves are funded: what was added for them does not lapse any more (AVAIL-4)."""
-    await unit.execute(_FIRM, moves)
+    await unit.execute(_MAKE_FIRM(move_id=moves))
 
 
 async def members_of(unit: UnitOfWork, moves: Sequence[str]) -> list[str]:
     """Whose moves these are."""
-    return [row[0] for row in await unit.fetch(_MEMBERS, moves)]
+    return [row[0] for row in await unit.fetch(_MEMBERS(move_id=moves))]
 
 
 async def by_move(unit: UnitOfWork, moves: Sequence[str], books: Mapping[str, Book]) -> dict[str, Hold]:
     """Move → what was added for it and is still held, locked; the members' accounts must be locked before."""
-    return {row[-1]: hold_store.hold_of(row, books) for row in await unit.fetch(_BY_MOVE, moves)}
+    return {row[-1]: hold_store.hold_of(row[:-1], books) for row in await unit.fetch(_BY_MOVE(move_id=moves))}
 
 
 async def by_session(unit: UnitOfWork, sessions: Sequence[str], books: Mapping[str, Book]) -> dict[str, Hold]:
     """As `by_move`, for all moves of these sessions."""
-    return {row[-1]: hold_store.hold_of(row, books) for row in await unit.fetch(_BY_SESSION, sessions)}
+    rows = await unit.fetch(_BY_SESSION(session_id=sessions))
+    return {row[-1]: hold_store.hold_of(row[:-1], books) for row in rows}
 
 
 async def save(unit: UnitOfWork, holds: Mapping[str, Hold]) -> None:
-    """Move → the hold that its row keeps from now on: the added one as it was settled, or the one whose place it took."""
-    if not holds:
-        return
-    kept = list(holds.values())
-    await unit.execute(
-        _SAVE,
-        list(holds),
-        column(kept, "id"),
-        column(kept, "plan_id"),
-        column(kept, "state"),
-        column(kept, "lot_id"),
-        [hold.invoice.id if hold.invoice else None for hold in kept],
-    )
+    """Move → the hold that its row keeps from now on: the added one as it was settled, or the one that it replaced."""
+    if holds:
+        await unit.execute(_SAVE(move_id=list(holds), **arrays(_SAVED, holds.values())))

@@ -6,37 +6,111 @@ from dataclasses import dataclass
 from typing import Final
 
 from makegood_chassis.database import Queries, Row, UnitOfWork
+from makegood_chassis.statements import Statement
 from makegood_contracts.ids import new_id
 from makegood_plans.plans import Money
+from sqlalchemy import (
+    ColumnElement,
+    Text,
+    bindparam,
+    cast,
+    delete,
+    exists,
+    func,
+    literal_column,
+    select,
+    true,
+    update,
+)
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.sql.selectable import LateralFromClause
 
 from makegood_credits.domain.purchasing import Purchase
 from makegood_credits.payments.port import OpenedCheckout, PaymentEvent
+from makegood_credits.store.tables import checkouts, constant, payment_events, purchases, refunds, texts
 
-_PURCHASE = """
-SELECT p.id::text, p.member_id, p.plan_id, p.quantity, p.length_minutes, p.amount_minor, p.currency, p.status, p.number,
-    p.asked_at, c.id::text AS checkout_id, c.url, refund.state AS refund, refund.amount_minor AS refund_minor,
-    refund.currency AS refund_currency
-FROM purchases AS p JOIN checkouts AS c ON c.purchase_id = p.id LEFT JOIN LATERAL (
-    SELECT state, amount_minor, currency FROM refunds WHERE checkout_id = c.id ORDER BY owed_at DESC, id DESC LIMIT 1
-) AS refund ON true
-"""
-_CHECKOUT = """
-SELECT c.id::text, c.member_id, c.state, c.amount_minor, c.currency, c.purchase_id::text, c.invoice_id::text, c.url,
-    c.url_until IS NOT NULL AND c.url_until < clock_timestamp() + interval '1 minute' AS url_over, p.quantity
-FROM checkouts AS c LEFT JOIN purchases AS p ON p.id = c.purchase_id
-"""
-_HEARD = """
-INSERT INTO payment_events (provider, event_id, checkout_id, outcome, effect) VALUES ($1, $2, $3, $4, 'none')
-ON CONFLICT DO NOTHING RETURNING true
-"""
-
-_REFUSE = """
-WITH refused AS (UPDATE checkouts SET state = 'failed' WHERE id = $1 AND state = 'open' RETURNING purchase_id)
-UPDATE purchases SET status = 'failed' FROM refused WHERE purchases.id = refused.purchase_id AND status = 'pending'
-"""
-
-_ALL: Final = 2**63 - 1
+_P: Final = purchases.c
+_C: Final = checkouts.c
+_K: Final = payment_events.c
+_MONEY: Final = ("amount_minor", "currency")
+_NEWEST: Final = 2**63 - 1
 """Above every number."""
+
+
+def latest_refund(of: ColumnElement[bool]) -> LateralFromClause:
+    """The latest refund of what `of` says, to join: its state as `refund`, its amount, its currency."""
+    columns = refunds.c.state.label("refund"), *(refunds.c[each].label(f"refund_{each}") for each in _MONEY)
+    found = select(*columns).where(of).order_by(refunds.c.owed_at.desc(), refunds.c.id.desc()).limit(1)
+    return found.lateral("latest_refund")
+
+
+_REFUND: Final = latest_refund(refunds.c.checkout_id == _C.id)
+_PURCHASE: Final = [each for each in _P if each.key not in ("number", "asked_at")]
+_ROWS: Final = select(
+    *texts(_PURCHASE), _P.number, _P.asked_at, cast(_C.id, Text).label("checkout_id"), _C.url, *_REFUND.c
+).select_from(purchases.join(checkouts, _C.purchase_id == _P.id).outerjoin(_REFUND, true()))
+_ONE_PURCHASE = Statement(_ROWS.where(_P.id == bindparam("purchase")))
+_PAGE: Final = (
+    _ROWS.where(_P.number < bindparam("before", type_=_P.number.type))
+    .order_by(_P.number.desc())
+    .limit(bindparam("limit"))
+)
+_PURCHASES = Statement(_PAGE)
+_PURCHASES_OF_MEMBER = Statement(_PAGE.where(_P.member_id == bindparam("member")))
+_INSERT_PURCHASE = Statement(
+    insert(purchases).values({each.key: bindparam(each.key) for each in _P if each.key not in ("number", "lot_id")})
+)
+_SAVE_PURCHASE = Statement(
+    update(purchases)
+    .values(status=bindparam("now"), lot_id=func.coalesce(bindparam("lot", type_=_P.lot_id.type), _P.lot_id))
+    .where(_P.id == bindparam("purchase"))
+)
+_WITHDRAW_CHECKOUT = Statement(delete(checkouts).where(_C.purchase_id == bindparam("purchase"), _C.url.is_(None)))
+_WITHDRAW_PURCHASE = Statement(
+    delete(purchases).where(_P.id == bindparam("purchase"), ~exists().where(_C.purchase_id == _P.id))
+)
+
+_URL_OVER: Final = _C.url_until.is_not(None) & (
+    _C.url_until < func.clock_timestamp() + literal_column("interval '1 minute'")
+)
+_CHECKOUT: Final = [each for each in _C if each.key not in ("url_until", "provider", "reference")]
+_CHECKOUTS: Final = select(*texts(_CHECKOUT), _URL_OVER.label("url_over"), _P.quantity).select_from(
+    checkouts.outerjoin(purchases, _P.id == _C.purchase_id)
+)
+_ONE_CHECKOUT = Statement(_CHECKOUTS.where(_C.id == bindparam("checkout")))
+_LOCK_CHECKOUT = Statement(_CHECKOUTS.where(_C.id == bindparam("checkout")).with_for_update(of=checkouts))
+_OPEN_CHECKOUT = Statement(_CHECKOUTS.where(_C.invoice_id == bindparam("invoice"), _C.state == constant("open")))
+_INSERT_CHECKOUT = Statement(
+    insert(checkouts).values(
+        {each.key: bindparam(each.key) for each in _C if each.key not in ("url", "url_until", "reference")}
+    )
+)
+_KEEP_ADDRESS = Statement(
+    update(checkouts)
+    .values(reference=bindparam("name"), url=bindparam("address"), url_until=bindparam("until"))
+    .where(_C.id == bindparam("checkout"))
+)
+_SET_STATE = Statement(update(checkouts).values(state=bindparam("now")).where(_C.id == bindparam("checkout")))
+_REFUSED: Final = (
+    update(checkouts)
+    .values(state=constant("failed"))
+    .where(_C.id == bindparam("checkout"), _C.state == constant("open"))
+    .returning(_C.purchase_id)
+    .cte("refused")
+)
+_REFUSE = Statement(
+    update(purchases)
+    .values(status=constant("failed"))
+    .where(_P.id == _REFUSED.c.purchase_id, _P.status == constant("pending"))
+)
+
+_NEW_EVENT: Final = insert(payment_events).values({each.key: bindparam(each.key) for each in _K})
+_KEEP_EVENT = Statement(_NEW_EVENT.on_conflict_do_nothing().returning(true()))
+_KEEP_EFFECT = Statement(
+    update(payment_events)
+    .values(effect=bindparam("became"))
+    .where(_K.provider == bindparam("of"), _K.event_id == bindparam("event"))
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,23 +134,24 @@ def _checkout(row: Row) -> Checkout:
 
 def purchase_of(row: Row) -> Purchase:
     """The purchase in a row of `purchases`."""
-    return Purchase(row[0], row[1], row[2], row[3], row[4], Money(row[5], row[6]), row[7])
+    id_, member, plan, quantity, length, amount, currency, status, lot_id = row[: len(_PURCHASE)]
+    return Purchase(id_, member, plan, quantity, length, Money(amount, currency), status, lot_id)
 
 
 async def insert_purchase(unit: UnitOfWork, purchase: Purchase, provider: str) -> str:
     """A new purchase and its checkout, whose id it answers."""
     await unit.execute(
-        "INSERT INTO purchases (id, member_id, plan_id, quantity, length_minutes, status, amount_minor, currency, asked_at) "
-        "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
-        purchase.id,
-        purchase.member_id,
-        purchase.plan_id,
-        purchase.quantity,
-        purchase.length_minutes,
-        purchase.status,
-        purchase.amount.amount_minor,
-        purchase.amount.currency,
-        unit.now,
+        _INSERT_PURCHASE(
+            id=purchase.id,
+            member_id=purchase.member_id,
+            plan_id=purchase.plan_id,
+            quantity=purchase.quantity,
+            length_minutes=purchase.length_minutes,
+            status=purchase.status,
+            amount_minor=purchase.amount.amount_minor,
+            currency=purchase.amount.currency,
+            asked_at=unit.now,
+        )
     )
     return await _insert_checkout(unit, purchase.member_id, purchase.amount, provider, purchase_id=purchase.id)
 
@@ -92,22 +167,23 @@ async def _insert_checkout(
 ) -> str:
     checkout = new_id()
     await unit.execute(
-        "INSERT INTO checkouts (id, member_id, purchase_id, invoice_id, provider, amount_minor, currency, state) "
-        "VALUES ($1, $2, $3, $4, $5, $6, $7, 'open')",
-        checkout,
-        member,
-        purchase_id,
-        invoice_id,
-        provider,
-        amount.amount_minor,
-        amount.currency,
+        _INSERT_CHECKOUT(
+            id=checkout,
+            member_id=member,
+            state="open",
+            amount_minor=amount.amount_minor,
+            currency=amount.currency,
+            purchase_id=purchase_id,
+            invoice_id=invoice_id,
+            provider=provider,
+        )
     )
     return checkout
 
 
 async def checkout_of_invoice(unit: UnitOfWork, member: str, invoice_id: str, amount: Money, provider: str) -> str:
     """The open checkout of a charge; a new one where there is none, or its address stands no longer. The account is locked."""
-    row = await unit.fetch_one(_CHECKOUT + "WHERE c.invoice_id = $1 AND c.state = 'open'", invoice_id)
+    row = await unit.fetch_one(_OPEN_CHECKOUT(invoice=invoice_id))
     if row is not None:
         if not row["url_over"]:
             return str(row[0])
@@ -117,15 +193,13 @@ async def checkout_of_invoice(unit: UnitOfWork, member: str, invoice_id: str, am
 
 async def withdraw_purchase(unit: UnitOfWork, purchase_id: str) -> None:
     """Takes back a purchase that the payment provider never heard of."""
-    await unit.execute("DELETE FROM checkouts WHERE purchase_id = $1 AND url IS NULL", purchase_id)
-    await unit.execute(
-        "DELETE FROM purchases WHERE id = $1 AND NOT EXISTS (SELECT FROM checkouts WHERE purchase_id = $1)", purchase_id
-    )
+    await unit.execute(_WITHDRAW_CHECKOUT(purchase=purchase_id))
+    await unit.execute(_WITHDRAW_PURCHASE(purchase=purchase_id))
 
 
 async def refuse(queries: Queries, checkout_id: str) -> None:
     """The payment provider will never take this checkout: it and its purchase failed. Asked again, there is a new one."""
-    await queries.execute(_REFUSE, checkout_id)
+    await queries.execute(_REFUSE(checkout=checkout_id))
 
 
 async def purchase(queries: Queries, purchase_id: str) -> Purchase:
@@ -136,66 +210,59 @@ async def purchase(queries: Queries, purchase_id: str) -> Purchase:
 
 
 async def purchase_row(queries: Queries, purchase_id: str) -> Row | None:
-    return await queries.fetch_one(_PURCHASE + "WHERE p.id = $1", purchase_id)
+    return await queries.fetch_one(_ONE_PURCHASE(purchase=purchase_id))
 
 
 async def purchase_rows(queries: Queries, member: str | None, before: int | None, limit: int) -> list[Row]:
     """Newest first; of everybody where no member is named."""
-    before = _ALL if before is None else before
+    before = _NEWEST if before is None else before
     if member is None:
-        return await queries.fetch(f"{_PURCHASE}WHERE p.number < $1 ORDER BY p.number DESC LIMIT $2", before, limit)
-    where = "WHERE p.member_id = $1 AND p.number < $2"
-    return await queries.fetch(f"{_PURCHASE}{where} ORDER BY p.number DESC LIMIT $3", member, before, limit)
+        return await queries.fetch(_PURCHASES(before=before, limit=limit))
+    return await queries.fetch(_PURCHASES_OF_MEMBER(member=member, before=before, limit=limit))
 
 
 async def checkout(queries: Queries, checkout_id: str, *, lock: bool = False) -> Checkout | None:
     """The checkout; locked if asked for, and then its member's account must be locked before."""
-    row = await queries.fetch_one(_CHECKOUT + "WHERE c.id = $1" + (" FOR UPDATE OF c" if lock else ""), checkout_id)
+    row = await queries.fetch_one((_LOCK_CHECKOUT if lock else _ONE_CHECKOUT)(checkout=checkout_id))
     return None if row is None else _checkout(row)
 
 
 async def keep_address(queries: Queries, checkout_id: str, opened: OpenedCheckout) -> None:
     """Where the payer pays, as the provider said."""
     await queries.execute(
-        "UPDATE checkouts SET reference = $2, url = $3, url_until = $4 WHERE id = $1",
-        checkout_id,
-        opened.reference,
-        opened.url,
-        opened.until,
+        _KEEP_ADDRESS(checkout=checkout_id, name=opened.reference, address=opened.url, until=opened.until)
     )
 
 
 async def set_state(unit: UnitOfWork, checkout_id: str, state: str) -> None:
-    await unit.execute("UPDATE checkouts SET state = $2 WHERE id = $1", checkout_id, state)
+    await unit.execute(_SET_STATE(checkout=checkout_id, now=state))
 
 
 async def save_purchase(unit: UnitOfWork, purchase: Purchase) -> None:
-    await unit.execute(
-        "UPDATE purchases SET status = $2, lot_id = coalesce($3, lot_id) WHERE id = $1",
-        purchase.id,
-        purchase.status,
-        purchase.lot_id,
-    )
+    await unit.execute(_SAVE_PURCHASE(purchase=purchase.id, now=purchase.status, lot=purchase.lot_id))
 
 
 async def hear(unit: UnitOfWork, provider: str, event: PaymentEvent) -> bool:
     """Keeps the web-hook; False where it was heard before (CRED-6: each is handled once)."""
-    return bool(await unit.fetch_value(_HEARD, provider, event.id, event.checkout_id, event.outcome))
+    kept = _KEEP_EVENT(
+        provider=provider,
+        event_id=event.id,
+        checkout_id=event.checkout_id,
+        outcome=event.outcome,
+        effect="none",
+        fault=None,
+    )
+    return bool(await unit.fetch_value(kept))
 
 
 async def keep_effect(unit: UnitOfWork, provider: str, event_id: str, effect: str) -> None:
     """What came of a web-hook: `granted`, `paid`, `failed`, `none`, `unknown`, or `refund` where money has to go back."""
-    await unit.execute(
-        "UPDATE payment_events SET effect = $3 WHERE provider = $1 AND event_id = $2", provider, event_id, effect
-    )
+    await unit.execute(_KEEP_EFFECT(of=provider, event=event_id, became=effect))
 
 
 async def keep_fault(unit: UnitOfWork, provider: str, event_id: str, fault: str) -> None:
     """Keeps a web-hook that was refused for what it says, once."""
-    await unit.execute(
-        "INSERT INTO payment_events (provider, event_id, outcome, effect, fault) VALUES ($1, $2, 'unknown', 'refused', $3) "
-        "ON CONFLICT DO NOTHING",
-        provider,
-        event_id,
-        fault,
+    refused = _KEEP_EVENT(
+        provider=provider, event_id=event_id, checkout_id=None, outcome="unknown", effect="refused", fault=fault
     )
+    await unit.execute(refused)

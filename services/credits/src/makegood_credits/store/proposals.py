@@ -8,48 +8,62 @@ from datetime import datetime
 from typing import Final
 
 from makegood_chassis.database import Queries, Row, UnitOfWork
+from makegood_chassis.statements import Statement
+from sqlalchemy import Integer, Text, bindparam, cast, func, literal_column, or_, select, update
+from sqlalchemy.dialects.postgresql import insert
 
+from makegood_credits.domain.book import ADJUSTED
 from makegood_credits.domain.proposing import Proposal, ProposalStatus
 from makegood_credits.store.personal_data import BY_HAND, keep_reason, read_reasons
+from makegood_credits.store.tables import adjustment_proposals, constant, ledger_entries, texts
 
-_COLUMNS: Final = """id::text, member_id, amount, length_minutes, reason, proposed_by, proposed_at, status, decided_by,
-    decided_at, number"""
-_INSERT = """
-INSERT INTO adjustment_proposals (id, member_id, amount, length_minutes, reason, proposed_by, proposed_at, status)
-VALUES ($1, $2, $3, $4, $5, $6, $7, 'proposed')
-"""
-_ONE = f"SELECT {_COLUMNS} FROM adjustment_proposals WHERE member_id = $1 AND id = $2"  # noqa: S608
-_LIST = f"""
-SELECT {_COLUMNS} FROM adjustment_proposals
-WHERE ($1::text IS NULL OR member_id = $1) AND ($2::text IS NULL OR status = $2) AND number < $3
-ORDER BY number DESC LIMIT $4
-"""  # noqa: S608
-_GIVEN = """
-SELECT coalesce(sum(amount), 0)::int FROM ledger_entries
-WHERE member_id = $1 AND kind = 'adjust' AND made_by = $2 AND made_at > $3
-    AND debit_account = 'platform:adjusted' AND hold_id IS NULL
-"""
+_P: Final = adjustment_proposals.c
+_J: Final = ledger_entries.c
 _NEWEST: Final = 2**63 - 1
+"""Above every number."""
 
-
-async def insert(unit: UnitOfWork, proposal: Proposal) -> None:
-    """Keeps a new proposal."""
-    await unit.execute(
-        _INSERT,
-        proposal.id,
-        proposal.member_id,
-        proposal.amount,
-        proposal.length_minutes,
-        BY_HAND,
-        proposal.proposed_by,
-        proposal.proposed_at,
+_INSERTED: Final = [each for each in _P if each.key not in ("decided_by", "decided_at", "number")]
+_INSERT = Statement(insert(adjustment_proposals).values({each.key: bindparam(each.key) for each in _INSERTED}))
+_ROWS: Final = select(*texts(_P))
+_ONE: Final = _ROWS.where(_P.member_id == bindparam("member"), _P.id == bindparam("proposal"))
+_FIND, _LOCK = Statement(_ONE), Statement(_ONE.with_for_update())
+_MEMBER, _STATUS = bindparam("member", type_=Text()), bindparam("status", type_=Text())
+_LIST = Statement(
+    _ROWS.where(
+        or_(_MEMBER.is_(None), _P.member_id == _MEMBER),
+        or_(_STATUS.is_(None), _P.status == _STATUS),
+        _P.number < bindparam("before", type_=_P.number.type),
     )
+    .order_by(_P.number.desc())
+    .limit(bindparam("most"))
+)
+_DECIDE = Statement(
+    update(adjustment_proposals)
+    .values(status=bindparam("now"), decided_by=bindparam("by"), decided_at=bindparam("at"))
+    .where(_P.id == bindparam("proposal"))
+)
+_GIVEN = Statement(
+    select(cast(func.coalesce(func.sum(_J.amount), literal_column("0")), Integer)).where(
+        _J.member_id == bindparam("member"),
+        _J.kind == constant("adjust"),
+        _J.made_by == bindparam("by"),
+        _J.made_at > bindparam("since"),
+        _J.debit_account == constant(ADJUSTED.name),
+        _J.hold_id.is_(None),
+    )
+)
+
+
+async def insert_new(unit: UnitOfWork, proposal: Proposal) -> None:
+    """Keeps a new proposal."""
+    fields = {each.key: getattr(proposal, each.key) for each in _INSERTED}
+    await unit.execute(_INSERT(**{**fields, "reason": BY_HAND}))
     await keep_reason(unit, "proposal", proposal.member_id, [proposal.id], proposal.reason)
 
 
 async def one(queries: Queries, member: str, proposal_id: str, *, lock: bool = False) -> Proposal | None:
     """The member's proposal; locked if asked for."""
-    row = await queries.fetch_one(_ONE + (" FOR UPDATE" if lock else ""), member, proposal_id)
+    row = await queries.fetch_one((_LOCK if lock else _FIND)(member=member, proposal=proposal_id))
     return None if row is None else (await _proposals(queries, [row]))[0][1]
 
 
@@ -57,8 +71,8 @@ async def listed(
     queries: Queries, member: str | None, status: ProposalStatus | None, before: int | None, most: int
 ) -> list[tuple[int, Proposal]]:
     """Each with its number, newest first, from below the number `before`; of everybody where no member is named."""
-    rows = await queries.fetch(_LIST, member, status, _NEWEST if before is None else before, most)
-    return await _proposals(queries, rows)
+    before = _NEWEST if before is None else before
+    return await _proposals(queries, await queries.fetch(_LIST(member=member, status=status, before=before, most=most)))
 
 
 async def _proposals(queries: Queries, rows: Sequence[Row]) -> list[tuple[int, Proposal]]:
@@ -73,15 +87,11 @@ async def _proposals(queries: Queries, rows: Sequence[Row]) -> list[tuple[int, P
 async def decide(unit: UnitOfWork, proposal: Proposal) -> None:
     """Writes what became of a proposal that is locked."""
     await unit.execute(
-        "UPDATE adjustment_proposals SET status = $2, decided_by = $3, decided_at = $4 WHERE id = $1",
-        proposal.id,
-        proposal.status,
-        proposal.decided_by,
-        proposal.decided_at,
+        _DECIDE(proposal=proposal.id, now=proposal.status, by=proposal.decided_by, at=proposal.decided_at)
     )
 
 
 async def given_since(queries: Queries, member: str, made_by: str, since: datetime) -> int:
     """Credits that this person has given the member by adjustments since then."""
-    given: int = await queries.fetch_value(_GIVEN, member, made_by, since)
+    given: int = await queries.fetch_value(_GIVEN(member=member, by=made_by, since=since))
     return given

@@ -3,86 +3,117 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Final
 
 from makegood_chassis.database import Queries, Row
-from sqlalchemy import select
+from makegood_chassis.statements import Statement
+from sqlalchemy import BigInteger, Integer, Text, bindparam, case, cast, func, or_, select, true
 
 from makegood_credits.domain.balance import Balance, balance_of
+from makegood_credits.domain.book import AVAILABLE, EXPIRED
 from makegood_credits.domain.coverage import Enrolment
 from makegood_credits.domain.enrolling import Lapse
-from makegood_credits.store.books import ENROLMENT, LOT, enrolment_of, lot_of
-from makegood_credits.store.tables import ledger_entries
+from makegood_credits.store.books import ENROLMENT, IN_USE, LOT, enrolment_of, lot_of
+from makegood_credits.store.payments import latest_refund
+from makegood_credits.store.tables import (
+    accounts,
+    constant,
+    enrolments,
+    invoices,
+    ledger_entries,
+    lots,
+    refunds,
+    texts,
+)
 
-_LOTS_IN_USE = f"""
-SELECT {LOT} FROM lots WHERE member_id = $1 AND (available > 0 OR held > 0) ORDER BY expires_at NULLS LAST, id
-"""  # noqa: S608
-_ENROLMENTS = f"{ENROLMENT} WHERE member_id = $1 AND (covers_until IS NULL OR covers_until > $2)"
+_L: Final = lots.c
+_E: Final = enrolments.c
+_I: Final = invoices.c
+_J: Final = ledger_entries.c
+_MEMBER: Final = bindparam("member", type_=Text())
+_BEFORE: Final = bindparam("before", type_=BigInteger)
+_LIMIT: Final = bindparam("limit", type_=Integer())
+_NEWEST: Final = 2**63 - 1
+"""Above every number."""
 
-_CAME_BACK_TO = """
-SELECT credit_lot::text FROM ledger_entries
-WHERE member_id = $1 AND hold_id = $2 AND credit_account = 'member:available' ORDER BY number DESC LIMIT 1
-"""
+_LOTS = Statement(select(*LOT).where(_L.member_id == _MEMBER, IN_USE).order_by(_L.expires_at.asc().nulls_last(), _L.id))
+_ENROLMENTS = Statement(select(*ENROLMENT).where(_E.member_id == _MEMBER))
+_ENROLMENTS_NOT_OVER = Statement(
+    select(*ENROLMENT).where(
+        _E.member_id == _MEMBER, or_(_E.covers_until.is_(None), _E.covers_until > bindparam("now"))
+    )
+)
+_VERSION = Statement(select(accounts.c.enrolment_sequence).where(accounts.c.member_id == _MEMBER))
 
-_LAPSES = """
-SELECT coalesce(debit_lot, credit_lot)::text, CASE WHEN debit_lot IS NULL THEN -amount ELSE amount END, made_at
-FROM ledger_entries WHERE member_id = $1 AND made_at >= $2 AND 'platform:expired' IN (debit_account, credit_account)
-"""
+_ENTRIES = Statement(
+    select(ledger_entries).where(_J.member_id == _MEMBER, _J.number < _BEFORE).order_by(_J.number.desc()).limit(_LIMIT)
+)
+_CAME_BACK_TO = Statement(
+    select(*texts([_J.credit_lot]))
+    .where(_J.member_id == _MEMBER, _J.hold_id == bindparam("hold"), _J.credit_account == constant(AVAILABLE))
+    .order_by(_J.number.desc())
+    .limit(1)
+)
+_LAPSES = Statement(
+    select(
+        cast(func.coalesce(_J.debit_lot, _J.credit_lot), Text),
+        case((_J.debit_lot.is_(None), -_J.amount), else_=_J.amount),
+        _J.made_at,
+    ).where(
+        _J.member_id == _MEMBER,
+        _J.made_at >= bindparam("since"),
+        or_(_J.debit_account == constant(EXPIRED.name), _J.credit_account == constant(EXPIRED.name)),
+    )
+)
 
-_INVOICES = """
-SELECT invoices.id, number, member_id, session_id, status, invoices.amount_minor, invoices.currency, due_on, about, void_reason,
-    refund.state AS refund, refund.amount_minor AS refund_minor, refund.currency AS refund_currency
-FROM invoices LEFT JOIN LATERAL (
-    SELECT state, amount_minor, currency FROM refunds WHERE invoice_id = invoices.id ORDER BY owed_at DESC, id DESC LIMIT 1
-) AS refund ON true
-WHERE member_id = $1
-"""
+_REFUND: Final = latest_refund(refunds.c.invoice_id == _I.id)
+_CHARGES: Final = (
+    select(*(each for each in _I if each.key not in ("overdue_at", "voided_by")), *_REFUND.c)
+    .select_from(invoices.outerjoin(_REFUND, true()))
+    .where(_I.member_id == _MEMBER)
+)
+_INVOICES = Statement(_CHARGES.where(_I.number < _BEFORE).order_by(_I.number.desc()).limit(_LIMIT))
+_INVOICE = Statement(_CHARGES.where(_I.id == bindparam("invoice")))
 
 _IMBALANCES = "SELECT what, id FROM ledger_imbalances"
 
 
 async def balance(queries: Queries, member: str, now: datetime) -> Balance:
     """CRED-4: what the member can book with, what is held, what is of no use now; lots that lapse first come first."""
-    enrolments = [enrolment_of(*row) for row in await queries.fetch(_ENROLMENTS, member, now)]
-    return balance_of((lot_of(row) for row in await queries.fetch(_LOTS_IN_USE, member)), enrolments, now)
+    covered = [enrolment_of(row) for row in await queries.fetch(_ENROLMENTS_NOT_OVER(member=member, now=now))]
+    return balance_of((lot_of(row) for row in await queries.fetch(_LOTS(member=member))), covered, now)
 
 
 async def enrolments_of(queries: Queries, member: str) -> tuple[list[Enrolment], int]:
     """BOOK-3: all enrolments of the member, and the version that they have together."""
-    found = [enrolment_of(*row) for row in await queries.fetch(f"{ENROLMENT} WHERE member_id = $1", member)]
-    version = await queries.fetch_value("SELECT enrolment_sequence FROM accounts WHERE member_id = $1", member)
-    return found, version or 0
+    found = [enrolment_of(row) for row in await queries.fetch(_ENROLMENTS(member=member))]
+    return found, await queries.fetch_value(_VERSION(member=member)) or 0
 
 
 async def entries_of(queries: Queries, member: str, before: int | None, limit: int) -> list[Row]:
     """The member's entries, newest first, from below the number `before`."""
-    table = ledger_entries
-    statement = select(table).where(table.c.member_id == member).order_by(table.c.number.desc()).limit(limit)
-    if before is not None:
-        statement = statement.where(table.c.number < before)
-    return await queries.fetch(statement)
+    return await queries.fetch(_ENTRIES(member=member, before=_NEWEST if before is None else before, limit=limit))
 
 
 async def invoices_of(queries: Queries, member: str, before: int | None, limit: int) -> list[Row]:
     """The member's invoices, newest first, from below the number `before`, each with its latest refund."""
-    if before is None:
-        return await queries.fetch(f"{_INVOICES} ORDER BY number DESC LIMIT $2", member, limit)
-    return await queries.fetch(f"{_INVOICES} AND number < $3 ORDER BY number DESC LIMIT $2", member, limit, before)
+    return await queries.fetch(_INVOICES(member=member, before=_NEWEST if before is None else before, limit=limit))
 
 
 async def invoice(queries: Queries, member: str, invoice_id: str) -> Row | None:
     """One invoice of the member's."""
-    return await queries.fetch_one(f"{_INVOICES} AND invoices.id = $2", member, invoice_id)
+    return await queries.fetch_one(_INVOICE(member=member, invoice=invoice_id))
 
 
 async def came_back_to(queries: Queries, member: str, hold_id: str) -> str | None:
     """MISS-5: the lot in which a hold's credit arrived when it last came back; None where it never did."""
-    found: str | None = await queries.fetch_value(_CAME_BACK_TO, member, hold_id)
+    found: str | None = await queries.fetch_value(_CAME_BACK_TO(member=member, hold=hold_id))
     return found
 
 
 async def lapses_since(queries: Queries, member: str, moment: datetime) -> list[Lapse]:
     """PLAN-1: what lapsed of the member's lots, and what of that came back."""
-    return [Lapse(*row) for row in await queries.fetch(_LAPSES, member, moment)]
+    return [Lapse(*row) for row in await queries.fetch(_LAPSES(member=member, since=moment))]
 
 
 async def imbalances(queries: Queries) -> list[tuple[str, str]]:

@@ -1,28 +1,254 @@
-"""Tables as SQLAlchemy Core sees them, for the reads of the API. What the database itself guarantees stands in migrations."""
+"""The service's tables: the one list of their columns, from which its statements are compiled. The migrations make them.
+
+Columns stand in the order in which their dataclasses have them.
+"""
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Column, DateTime, Integer, MetaData, Table, Text, Uuid
+from collections.abc import Iterable, Sequence
+from typing import Any, Final
+
+from makegood_chassis.statements import arrays, batch
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    ColumnElement,
+    Date,
+    DateTime,
+    Integer,
+    MetaData,
+    Table,
+    TableValuedAlias,
+    Text,
+    cast,
+    column,
+    literal_column,
+)
+from sqlalchemy.dialects.postgresql import JSONB, UUID
 
 metadata = MetaData()
+
+_ID: Final = UUID(as_uuid=False)
+_MOMENT: Final = DateTime(timezone=True)
+
+accounts = Table(
+    "accounts",
+    metadata,
+    Column("member_id", Text, primary_key=True),
+    Column("available", Integer),
+    Column("held", Integer),
+    Column("entry_count", BigInteger),
+    Column("ledger_sequence", BigInteger),
+    Column("enrolment_sequence", BigInteger),
+    Column("next_due", _MOMENT),
+    Column("overdue", Integer),
+)
+
+enrolments = Table(
+    "enrolments",
+    metadata,
+    Column("id", _ID, primary_key=True),
+    Column("member_id", Text),
+    Column("plan_id", Text),
+    Column("starts_on", Date),
+    Column("ends_on", Date),
+    Column("time_zone", Text),
+    Column("covers_from", _MOMENT),
+    Column("covers_until", _MOMENT),
+    Column("next_period", Integer),
+    Column("next_grant", _MOMENT),
+    Column("replaced_at", _MOMENT),
+    Column("resumed_on", Date),
+)
+
+lots = Table(
+    "lots",
+    metadata,
+    Column("id", _ID, primary_key=True),
+    Column("member_id", Text),
+    Column("source", Text),
+    Column("length_minutes", Integer),
+    Column("expires_at", _MOMENT),
+    Column("enrolment_id", _ID),
+    Column("period", Integer),
+    Column("granted", Integer),
+    Column("available", Integer),
+    Column("held", Integer),
+    Column("made_for_minutes", Integer),
+    Column("made_under", Text),
+    Column("guarantees", JSONB),
+)
+
+invoices = Table(
+    "invoices",
+    metadata,
+    Column("id", _ID, primary_key=True),
+    Column("member_id", Text),
+    Column("session_id", _ID),
+    Column("status", Text),
+    Column("amount_minor", BigInteger),
+    Column("currency", Text),
+    Column("due_on", Date),
+    Column("overdue_at", _MOMENT),
+    Column("about", Text),
+    Column("voided_by", Text),
+    Column("void_reason", Text),
+    Column("number", BigInteger),
+)
+
+holds = Table(
+    "holds",
+    metadata,
+    Column("session_id", _ID, primary_key=True),
+    Column("id", _ID),
+    Column("member_id", Text),
+    Column("plan_id", Text),
+    Column("state", Text),
+    Column("hold_until", _MOMENT),
+    Column("lot_id", _ID),
+    Column("firm", Boolean),
+    Column("length_minutes", Integer),
+    Column("guarantee", JSONB),
+    Column("invoice_id", _ID),
+    Column("answers", Integer),
+    Column("moving", Boolean),
+    Column("extended", Boolean),
+    Column("by_hand", Boolean),
+    Column("starts_at", _MOMENT),
+    Column("ends_at", _MOMENT),
+    Column("co_pay_due_days", Integer),
+)
+
+move_holds = Table(
+    "move_holds",
+    metadata,
+    Column("move_id", _ID, primary_key=True),
+    Column("session_id", _ID),
+    Column("id", _ID),
+    Column("member_id", Text),
+    Column("plan_id", Text),
+    Column("state", Text),
+    Column("hold_until", _MOMENT),
+    Column("lot_id", _ID),
+    Column("firm", Boolean),
+    Column("length_minutes", Integer),
+    Column("guarantee", JSONB),
+    Column("invoice_id", _ID),
+)
 
 ledger_entries = Table(
     "ledger_entries",
     metadata,
+    Column("id", _ID),
     Column("member_id", Text),
     Column("number", BigInteger),
-    Column("id", Uuid),
     Column("kind", Text),
     Column("amount", Integer),
     Column("debit_account", Text),
-    Column("debit_lot", Uuid),
+    Column("debit_lot", _ID),
     Column("credit_account", Text),
-    Column("credit_lot", Uuid),
-    Column("session_id", Uuid),
-    Column("hold_id", Uuid),
+    Column("credit_lot", _ID),
+    Column("session_id", _ID),
+    Column("hold_id", _ID),
     Column("reason", Text),
     Column("made_by", Text),
-    Column("made_at", DateTime(timezone=True)),
+    Column("made_at", _MOMENT),
     Column("available_after", Integer),
     Column("held_after", Integer),
 )
+
+purchases = Table(
+    "purchases",
+    metadata,
+    Column("id", _ID, primary_key=True),
+    Column("member_id", Text),
+    Column("plan_id", Text),
+    Column("quantity", Integer),
+    Column("length_minutes", Integer),
+    Column("amount_minor", BigInteger),
+    Column("currency", Text),
+    Column("status", Text),
+    Column("lot_id", _ID),
+    Column("number", BigInteger),
+    Column("asked_at", _MOMENT),
+)
+
+checkouts = Table(
+    "checkouts",
+    metadata,
+    Column("id", _ID, primary_key=True),
+    Column("member_id", Text),
+    Column("state", Text),
+    Column("amount_minor", BigInteger),
+    Column("currency", Text),
+    Column("purchase_id", _ID),
+    Column("invoice_id", _ID),
+    Column("url", Text),
+    Column("url_until", _MOMENT),
+    Column("provider", Text),
+    Column("reference", Text),
+)
+
+payment_events = Table(
+    "payment_events",
+    metadata,
+    Column("provider", Text, primary_key=True),
+    Column("event_id", Text, primary_key=True),
+    Column("checkout_id", Text),
+    Column("outcome", Text),
+    Column("effect", Text),
+    Column("fault", Text),
+)
+
+refunds = Table(
+    "refunds",
+    metadata,
+    Column("id", _ID, primary_key=True),
+    Column("checkout_id", _ID),
+    Column("invoice_id", _ID),
+    Column("member_id", Text),
+    Column("reason", Text),
+    Column("state", Text),
+    Column("amount_minor", BigInteger),
+    Column("currency", Text),
+    Column("owed_at", _MOMENT),
+    Column("tries", Integer),
+    Column("try_at", _MOMENT),
+)
+
+adjustment_proposals = Table(
+    "adjustment_proposals",
+    metadata,
+    Column("id", _ID, primary_key=True),
+    Column("member_id", Text),
+    Column("amount", Integer),
+    Column("length_minutes", Integer),
+    Column("reason", Text),
+    Column("proposed_by", Text),
+    Column("proposed_at", _MOMENT),
+    Column("status", Text),
+    Column("decided_by", Text),
+    Column("decided_at", _MOMENT),
+    Column("number", BigInteger),
+)
+
+
+def texts(columns: Iterable[ColumnElement[Any]]) -> list[ColumnElement[Any]]:
+    """The columns to select, uuids as text: asyncpg would make objects of them."""
+    return [cast(each, Text).label(each.key) if isinstance(each.type, UUID) else each for each in columns]
+
+
+def constant(value: str) -> ColumnElement[str]:
+    """A text that stands in the statement itself, so that partial indexes match."""
+    return literal_column(f"'{value}'", Text)
+
+
+def named_batch(name: str, columns: Sequence[ColumnElement[Any]]) -> TableValuedAlias:
+    """As `batch`, for a statement with several: parameters and columns begin with the batch's name."""
+    return batch(name, [column(f"{name}_{each.key}", each.type) for each in columns])
+
+
+def named_arrays(name: str, columns: Sequence[ColumnElement[Any]], rows: Iterable[Any]) -> dict[str, list[Any]]:
+    """The parameters of a `named_batch`."""
+    return {f"{name}_{key}": values for key, values in arrays(columns, rows).items()}
