@@ -214,10 +214,12 @@ async def test_why_somebody_could_not_book_is_not_mailed_once_their_entry_has_ch
     async with world.sending():
         await Poll(world).brings(first, other, then[change]())
         await world.settled()
-    told = [text(mail) for mail in world.inbox.mails if mail["Subject"].startswith("A time you are waiting for was available")]
-    assert sum("you have no coverage on that day" in one for one in told) == (
-        change == "passed over again, untold"
-    )
+    told = [
+        text(mail)
+        for mail in world.inbox.mails
+        if mail["Subject"].startswith("A time you are waiting for was available")
+    ]
+    assert sum("you have no coverage on that day" in one for one in told) == (change == "passed over again, untold")
     assert sum("an invoice is overdue" in one for one in told) == (change == "passed over anew")
     assert len(told) == (2 if change.startswith("passed over") else 1), "other entries are told of"
 

@@ -1,4 +1,4 @@
-"""Bodies of adjustments and of their proposals."""
+"""Request and response bodies of adjustments and proposals."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from makegood_credits.domain.proposing import ProposalStatus
 
 
 class AdjustmentBody(RequestModel):
-    """Credits given or taken by support. With `session_id`: the session's credit is given back, once."""
+    """The credits to give (or, if negative, to take). With `session_id`, returns the credit of that session, at most once."""
 
     model_config = example(amount=1, reason="Goodwill after an outage")
 
@@ -31,7 +31,7 @@ class AdjustmentBody(RequestModel):
 
 
 class AdjustmentView(View):
-    """The balances after the adjustment, as `GET …/credits` has them, and its entries."""
+    """The balances after the adjustment, as in `GET …/credits`, and its ledger entries."""
 
     model_config = example(available=4, held=1, entries=[MOVEMENT], unusable=0)
 
@@ -42,7 +42,7 @@ class AdjustmentView(View):
 
 
 class ProposalView(View):
-    """An adjustment over the policy's limit. It changes nothing until a second person of support approves it."""
+    """An adjustment over the policy's limit. It changes nothing until a second person from support approves it."""
 
     model_config = example(
         id="019ab0c9-7a11-7c52-9b1d-3e5f2c4d6a70",

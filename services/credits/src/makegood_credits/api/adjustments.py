@@ -1,4 +1,4 @@
-"""/v1/members/{member_id}/adjustments: credits given or taken by support, and what needs a second person (CRED-5)."""
+"""/v1/members/{member_id}/adjustments: support gives or takes credits, large amounts with a second person (CRED-5)."""
 
 from __future__ import annotations
 
@@ -25,18 +25,18 @@ from makegood_credits.store import proposals
 router = APIRouter(tags=["adjustments"])
 
 ProposalId = Annotated[str, Path(max_length=64, examples=["019ab0c9-7a11-7c52-9b1d-3e5f2c4d6a70"])]
-Status = Annotated[ProposalStatus | None, Query(description="Only those of this status.")]
+Status = Annotated[ProposalStatus | None, Query(description="Only return proposals with this status.")]
 
 
 @router.post(
     "/v1/members/{member_id}/adjustments",
-    summary="Give or take credits",
+    summary="Adjust credits",
     status_code=201,
     response_model=AdjustmentView,
     responses={
         202: {
             "model": ProposalView,
-            "description": "More than one person may: a proposal, for a second person to approve at `Location`",
+            "description": "Over the limit for one person: a proposal, which a second person approves at `Location`",
             "headers": LOCATION,
         },
         **problems("no-session-credits", "credit-already-returned", "conflict-of-interest", "not-found", "validation"),
@@ -49,11 +49,14 @@ async def adjust_credits(
     mutation: Annotated[Mutation, Depends(mutation(key_required=True, if_match="none"))],
     log: Log,
 ) -> Response:
-    """CRED-5: who did it and why is kept. Never takes more than is there. With `session_id` (MISS-5) it gives back what the
-    session cost, once; a credit that is still held comes back, or not, as the session ends.
+    """Gives credits to a member or takes them away, as support. Who did it and why is recorded.
 
-    Nobody adjusts their own credits. More than the policy's `adjustment_limit`, at once or in gifts to one member within a
-    day, becomes a proposal (202) that a second person of support approves."""
+    An adjustment can't take more credits than the member has. With `session_id`, it returns what the session cost, at most
+    once. A credit that is still held can't be returned this way: it is settled when the session ends.
+
+    You can't adjust your own credits. If the amount, or the credits given to the member within a day, exceed the policy's
+    `adjustment_limit`, the adjustment becomes a proposal (202) that a second person from support must approve.
+    """
     made_by = access.caller.subject
     access.require_other(member_id)
     about = None if body.session_id is None else f"session:{body.session_id.lower()}"
@@ -82,7 +85,7 @@ def _no_credit() -> Problem:
 
 
 def _returned(result: Adjustment | ReturnRefusal | None) -> Adjustment:
-    """What came back; a refusal is raised as its problem."""
+    """The adjustment. Raises the problem of a refusal."""
     if isinstance(result, Adjustment):
         return result
     if result == "still-held":
@@ -113,7 +116,7 @@ def _adjustment(adjustment: Adjustment) -> AdjustmentView:
 
 
 class ProposalList:
-    """What a list of proposed adjustments asks for, whosever they are."""
+    """The parameters of a list of proposals, of one member or of all."""
 
     def __init__(
         self,
@@ -128,7 +131,7 @@ class ProposalList:
         self._status, self._limit, self._cursor = status, limit, cursor
 
     async def of(self, member_id: str | None) -> Page[ProposalView]:
-        """One page, newest first; None: everybody's."""
+        """A page of proposals, newest first, of one member or (None) of all."""
         position = decode_cursor(self._cursor, int)
         before = position[0] if position else None
         async with self._data.reading() as queries:
@@ -144,29 +147,29 @@ Listed = Annotated[ProposalList, Depends()]
 
 @router.get(
     "/v1/members/{member_id}/adjustment-proposals",
-    summary="A member's proposed adjustments, newest first",
+    summary="List a member's proposed adjustments",
     response_model=Page[ProposalView],
     responses=problems("validation"),
 )
 async def list_adjustment_proposals(member_id: MemberId, listed: Listed) -> Page[ProposalView]:
-    """CRED-5: what was proposed, by whom, and who decided."""
+    """Lists a member's proposed adjustments, newest first, with who proposed and who decided them."""
     return await listed.of(member_id)
 
 
 @router.get(
     "/v1/credits/adjustment-proposals",
-    summary="Everybody's proposed adjustments, newest first",
+    summary="List all proposed adjustments",
     response_model=Page[ProposalView],
     responses=problems("validation"),
 )
 async def list_all_adjustment_proposals(listed: Listed) -> Page[ProposalView]:
-    """CRED-5: with `status=proposed`, what waits for a second person."""
+    """Lists the proposed adjustments of all members, newest first. With `status=proposed`, lists those that need a decision."""
     return await listed.of(None)
 
 
 @router.get(
     "/v1/members/{member_id}/adjustment-proposals/{proposal_id}",
-    summary="One proposed adjustment",
+    summary="Read a proposed adjustment",
     response_model=ProposalView,
     responses=problems("not-found", "validation"),
 )
@@ -177,7 +180,7 @@ async def read_adjustment_proposal(
     data: Data,
     log: Log,
 ) -> ProposalView:
-    """CRED-5."""
+    """Reads a proposed adjustment."""
     async with data.reading() as queries:
         found = await proposals.one(queries, member_id, proposal_id) if is_id(proposal_id) else None
         if found is None:
@@ -199,7 +202,7 @@ async def approve_adjustment(
     mutation: Annotated[Mutation, Depends(mutation(if_match="none"))],
     log: Log,
 ) -> Response:
-    """CRED-5: gives or takes the credits. Only somebody else than who proposed it, and not the member."""
+    """Approves a proposed adjustment and carries it out. You can't approve your own proposal, or one about your own credits."""
     return await _decide(member_id, proposal_id, "approved", access, mutation, log)
 
 
@@ -216,7 +219,7 @@ async def reject_adjustment(
     mutation: Annotated[Mutation, Depends(mutation(if_match="none"))],
     log: Log,
 ) -> Response:
-    """CRED-5: nothing is given or taken. Whoever proposed it takes it back so."""
+    """Rejects a proposed adjustment. You can reject your own proposal to withdraw it."""
     return await _decide(member_id, proposal_id, "rejected", access, mutation, log)
 
 

@@ -29,12 +29,14 @@ class SessionCostsView(View):
 
     model_config = example(credit=1, amount=None)
 
-    credit: Annotated[int | None, Field(description="Credits; null where a co-pay is asked for instead.")] = None
-    amount: Annotated[MoneyView | None, Field(description="The co-pay; null where a credit is asked for.")] = None
+    credit: Annotated[int | None, Field(description="Number of credits. Null if the plan takes a co-pay instead.")] = (
+        None
+    )
+    amount: Annotated[MoneyView | None, Field(description="The co-pay. Null if the session costs a credit.")] = None
 
 
 class CurrentEnrolmentView(EnrolmentView):
-    """The member's plan, when it counts, and what a session costs on it."""
+    """The member's plan, its dates, and what a session costs."""
 
     has_etag = True
     model_config = example(
@@ -49,35 +51,32 @@ class CurrentEnrolmentView(EnrolmentView):
 
     status: Annotated[
         EnrolmentStatus,
-        Field(
-            description="`ahead`: no plan counts yet, this one will. `ended`: none counts any more, this was the last."
-        ),
+        Field(description="`ahead`: the plan has not started yet. `ended`: it was the member's last plan."),
     ]
     covers_from: Instant
-    covers_until: Annotated[
-        Instant | None, Field(description="The first moment at which it does not count; null where no end is set.")
-    ]
+    covers_until: Annotated[Instant | None, Field(description="When coverage ends. Null if it has no end.")]
     plan: PlanView
     costs: Annotated[
-        SessionCostsView | None, Field(description="Of a live session; null where the plan includes none.")
+        SessionCostsView | None,
+        Field(description="What a live session costs. Null if the plan does not include live sessions."),
     ]
     next_credits: Annotated[
-        NextCreditsView | None, Field(description="What the plan gives next; null where nothing more comes.")
+        NextCreditsView | None, Field(description="The credits that the plan grants next. Null if it grants no more.")
     ]
 
 
 @router.get(
     "/v1/members/{member_id}/enrolment",
-    summary="The plan, and what a session costs",
+    summary="Read the current plan",
     response_model=CurrentEnrolmentView,
     responses=problems("not-found", "validation"),
 )
 async def read_enrolment(
     member_id: MemberId, access: Annotated[Access, Depends(operation("enrolment.read"))], data: Data, log: Log
 ) -> Response:
-    """BOOK-3: the plan that the member is on, its dates, and what a session costs: for the member and support.
+    """Reads the member's current plan, its dates, and what a session costs. Use it to show the price before booking.
 
-    Where no plan counts now, the answer is the next one, else the last; 404 for a member who never had one.
+    Without a current plan, the answer is the next one, or else the last. It is 404 if the member never had a plan.
     """
     role = access.require("member", member_id=member_id)
     now = data.clock.now()

@@ -1,4 +1,4 @@
-"""/v1/members/{member_id}/invoices: charges, and paying them."""
+"""/v1/members/{member_id}/invoices: read, pay and void invoices (CRED-7)."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ InvoiceId = Annotated[str, Path(max_length=64, examples=["019ab0c4-3f8e-7d6a-9d6
 
 @router.get(
     "/v1/members/{member_id}/invoices",
-    summary="Charges, newest first",
+    summary="List invoices",
     response_model=Page[InvoiceView],
     responses=problems("not-found", "validation"),
 )
@@ -41,7 +41,7 @@ async def list_invoices(
     limit: Limit = 50,
     cursor: Cursor = None,
 ) -> Page[InvoiceView]:
-    """CRED-7: co-pays and what extensions cost: pending, issued, paid, void or overdue."""
+    """Lists a member's invoices, newest first. They are for co-pays and for extensions of sessions."""
     role = access.require("member", member_id=member_id)
     position = decode_cursor(cursor, int)
     async with data.reading() as queries:
@@ -54,7 +54,7 @@ async def list_invoices(
 
 @router.get(
     "/v1/members/{member_id}/invoices/{invoice_id}",
-    summary="One charge",
+    summary="Read an invoice",
     response_model=InvoiceView,
     responses=problems("not-found", "validation"),
 )
@@ -65,7 +65,7 @@ async def read_invoice(
     data: Data,
     log: Log,
 ) -> InvoiceView:
-    """CRED-7."""
+    """Reads an invoice."""
     role = access.require("member", member_id=member_id)
     async with data.reading() as queries:
         row = await reads.invoice(queries, member_id, invoice_id) if is_id(invoice_id) else None
@@ -78,7 +78,7 @@ async def read_invoice(
 
 @router.post(
     "/v1/members/{member_id}/invoices/{invoice_id}/pay",
-    summary="Pay a charge",
+    summary="Pay an invoice",
     response_model=PaymentView,
     responses=problems("invoice-not-payable", "payment-refused", "not-found", "validation"),
 )
@@ -91,10 +91,9 @@ async def pay_invoice(
     log: Log,
     provider: Provider,
 ) -> Response:
-    """CRED-7: where the charge can be paid. Asked again, the answer is the same address while it stands.
+    """Returns the page on which the invoice can be paid. A repeated request returns the same page as long as it is valid.
 
-    The payment provider tells us when it is paid; from then on the charge is `paid`, and if it was overdue it blocks booking
-    no longer.
+    When the payment provider confirms the payment, the invoice becomes `paid` and no longer blocks bookings.
     """
     role = access.require("member", member_id=member_id)
     if not is_id(invoice_id):
@@ -121,7 +120,7 @@ async def pay_invoice(
 
 @router.post(
     "/v1/members/{member_id}/invoices/{invoice_id}/void",
-    summary="Void a charge",
+    summary="Void an invoice",
     response_model=InvoiceView,
     responses=problems("conflict-of-interest", "not-found", "validation"),
 )
@@ -133,8 +132,8 @@ async def void_invoice(
     mutation: Annotated[Mutation, Depends(mutation(if_match="none"))],
     log: Log,
 ) -> Response:
-    """CRED-7: nothing is owed any more, whatever becomes of the session; what was paid goes back. A charge that is void
-    already stays as it is, with the reason it has."""
+    """Voids an invoice, as support: nothing is owed any more, and what was paid is refunded. An invoice that is already void
+    keeps its reason."""
     access.require_other(member_id)
     if not is_id(invoice_id):
         raise not_found("invoice")
@@ -149,9 +148,9 @@ async def void_invoice(
 
 
 _NOT_PAYABLE = {
-    "pending": "The charge is not due yet: it becomes due when the session has taken place.",
-    "paid": "The charge is paid.",
-    "void": "The charge is void: nothing is owed.",
+    "pending": "The invoice is not due yet. It becomes due once the session has taken place.",
+    "paid": "The invoice is already paid.",
+    "void": "The invoice is void: nothing is owed.",
 }
 
 

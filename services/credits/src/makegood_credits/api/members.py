@@ -1,4 +1,4 @@
-"""/v1/members/{member_id}/…: credits, ledger, enrolment."""
+"""/v1/members/{member_id}: credits, ledger and enrolment."""
 
 from __future__ import annotations
 
@@ -37,15 +37,15 @@ router = APIRouter(tags=["credits"])
 
 @router.get(
     "/v1/members/{member_id}/credits",
-    summary="What is left and held",
+    summary="Read credits",
     response_model=CreditsView,
     responses=problems("not-found", "validation"),
 )
 async def read_credits(
     member_id: MemberId, access: Annotated[Access, Depends(operation("credits.read"))], data: Data, log: Log
 ) -> CreditsView:
-    """CRED-4, CRED-6: what can be booked with, what is held, when it lapses, what is of no use now and why, and when the next
-    credits come."""
+    """Reads a member's credits: what is available and held, when it expires, what can't be used at the moment and why, and when
+    the plan grants credits next."""
     role = access.require("member", member_id=member_id)
     async with data.reading() as queries:
         balance = await reads.balance(queries, member_id, data.clock.now())
@@ -61,7 +61,7 @@ async def read_credits(
 
 @router.get(
     "/v1/members/{member_id}/ledger",
-    summary="Every movement, newest first",
+    summary="List ledger entries",
     response_model=Page[LedgerItem],
     responses=problems("not-found", "validation"),
 )
@@ -73,7 +73,7 @@ async def list_ledger(
     limit: Limit = 50,
     cursor: Cursor = None,
 ) -> Page[LedgerItem]:
-    """CRED-4: why each entry was made, and by whom."""
+    """Lists the movements of a member's credits, newest first. Each entry says why it was made and by whom."""
     role = access.require("member", member_id=member_id)
     position = decode_cursor(cursor, int)
     async with data.reading() as queries:
@@ -98,13 +98,14 @@ async def put_enrolment(
     mutation: Annotated[Mutation, Depends(mutation())],
     log: Log,
 ) -> Response:
-    """PLAN-1: the member is covered as asked from here, and no longer by an earlier enrolment.
+    """Enrols a member in a plan. The new coverage replaces the member's earlier enrolment.
 
-    Credits of the present period are granted at once, those of later periods at their start; none for periods that were over
-    before. Unspent credits of the earlier plan lapse where the new coverage begins; held ones stay held. Sending the same
-    again changes nothing; the same plan from the same day with another `ends_on` moves the end of the same enrolment. A plan
-    that is resumed on the day it was replaced goes on as it was, with the credits that lapsed when it was replaced: send it
-    with its own `starts_on`, or with that day. Without a `time_zone` it goes on in its own.
+    The credits of the current period are granted at once, those of later periods at their start. Past periods grant none.
+    Unused credits of the earlier plan expire when the new coverage begins; held credits stay held.
+
+    Repeating the request changes nothing. The same plan and `starts_on` with another `ends_on` changes the end of the
+    enrolment. A plan that is resumed on the day it was replaced continues as it was, including the credits that expired then:
+    send its original `starts_on`, or that day. Without `time_zone`, it keeps its own.
     """
     access.require_other(member_id)
     if body.plan_id not in PLANS:

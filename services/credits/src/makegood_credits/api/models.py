@@ -1,4 +1,4 @@
-"""Bodies of requests and answers."""
+"""Request and response bodies."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from makegood_credits.domain.purchasing import PurchaseStatus
 
 MemberId = Annotated[
     str,
-    Path(pattern=r"^[A-Za-z0-9._:@-]{1,128}$", description="`sub` of the member's token.", examples=["member-42"]),
+    Path(pattern=r"^[A-Za-z0-9._:@-]{1,128}$", description="The `sub` of the member's token.", examples=["member-42"]),
 ]
 
 _FIRST_DAY, _LAST_DAY = date(2000, 1, 1), date(2199, 12, 31)
@@ -63,7 +63,7 @@ MOVEMENT: Final[dict[str, Any]] = {
     "available_after": 4,
     "held_after": 1,
 }
-"""Examples of the OpenAPI document."""
+"""Examples for the OpenAPI document."""
 
 
 class MoneyView(View):
@@ -76,7 +76,7 @@ class MoneyView(View):
 
 
 class PlanView(View):
-    """What a plan covers. Lengths are minutes; `live_credits` count per `period`, or in all where it is null."""
+    """What a plan covers. Lengths are in minutes. `live_credits` are granted per `period`, or once if it is null."""
 
     model_config = example(
         id="out-of-pocket-4",
@@ -106,7 +106,7 @@ class PlanView(View):
 
 
 class EnrolmentBody(RequestModel):
-    """The member's coverage: days are inclusive, in `time_zone`."""
+    """The member's coverage. Both dates are inclusive, in `time_zone`."""
 
     model_config = example(plan_id="out-of-pocket-4", starts_on="2026-11-01")
 
@@ -118,7 +118,7 @@ class EnrolmentBody(RequestModel):
     @model_validator(mode="after")
     def _in_order(self) -> Self:
         if self.ends_on is not None and self.ends_on < self.starts_on:
-            raise ValueError("ends_on must not lie before starts_on")
+            raise ValueError("ends_on must not be before starts_on")
         return self
 
 
@@ -130,11 +130,11 @@ ENROLMENT: Final[dict[str, Any]] = {
     "ends_on": None,
     "time_zone": "UTC",
 }
-"""The example of an enrolment."""
+"""An example of an enrolment."""
 
 
 class EnrolmentView(View):
-    """The member's coverage as it holds now."""
+    """The member's current coverage."""
 
     has_etag = True
     model_config = example(**ENROLMENT)
@@ -148,7 +148,7 @@ class EnrolmentView(View):
 
 
 class UnusableView(View):
-    """Credits that nothing can be booked with as things stand, and why. They stay the member's until they lapse."""
+    """Credits that the member can't use at the moment, and why. They stay the member's until they expire."""
 
     model_config = example(
         credits=2,
@@ -162,7 +162,7 @@ class UnusableView(View):
 
 
 class NextCreditsView(View):
-    """Credits that the plan gives by itself, and from when on they can be used."""
+    """The credits that the plan grants next, and from when on they can be used."""
 
     model_config = example(available_from="2026-12-01T00:00:00Z", credits=4)
 
@@ -171,10 +171,11 @@ class NextCreditsView(View):
 
 
 class LotView(View):
-    """Credits that came together and lapse together; `length_minutes` null: for each length of the plan.
+    """Credits that were granted together and expire together.
 
-    `made_for_minutes`: a credit that was made good also pays for a session of this length, whatever the plan is by then.
-    `unusable`: credits of the lot that are not counted as `available`, since nothing can be booked with them now.
+    `length_minutes`: the session length they pay for; null for all lengths of the plan. `made_for_minutes`: a credit that was
+    made good also pays for a session of this length, whatever the plan is by then. `unusable`: credits of this lot that the
+    member can't use at the moment; they are not part of `available`.
     """
 
     model_config = example(**LOT)
@@ -191,10 +192,10 @@ class LotView(View):
 
 
 class CreditsView(View):
-    """What is left and what is held, by lots, those first that lapse first (CRED-4).
+    """The member's available and held credits, by lot. Lots that expire first come first.
 
-    `available` counts the credits that something can be booked with, `unusable` those that nothing can be booked with now.
-    `next_credits`: when the plan gives the next ones, and how many; null: none are to come.
+    `available` counts the credits that the member can use, `unusable` those that can't be used at the moment. `next_credits`:
+    when the plan grants credits next, and how many; null if it grants no more.
     """
 
     model_config = example(
@@ -213,7 +214,7 @@ class CreditsView(View):
 
 
 class LedgerItem(View):
-    """One movement. `amount` counts credits; `kind` tells the direction, save that an `adjust` that takes is negative."""
+    """A movement of credits. `kind` says in which direction; only an `adjust` that takes credits has a negative `amount`."""
 
     model_config = example(**MOVEMENT)
 
@@ -233,7 +234,7 @@ RefundStatus = Literal["due", "done", "by_hand"]
 
 
 class RefundView(View):
-    """Money that goes back to who paid it. `due`: asked of the payment provider; `by_hand`: support sees to it."""
+    """A refund. `due`: requested from the payment provider; `by_hand`: support takes care of it."""
 
     model_config = example(status="done", amount={"amount_minor": 2500, "currency": "USD"})
 
@@ -242,8 +243,8 @@ class RefundView(View):
 
 
 class InvoiceView(View):
-    """A charge. A co-pay is pending from booking, due at completion, void when the provider misses (MISS-3). `refund`: what
-    was paid and goes back, or went; null where nothing does."""
+    """A charge. A co-pay is pending from the booking on, issued when the session is completed, and void if the provider misses
+    it. `refund`: the refund of what was paid; null if there is none."""
 
     model_config = example(
         id="019ab0c4-3f8e-7d6a-9d6b-0f3b7b1f4a11",
@@ -265,11 +266,11 @@ class InvoiceView(View):
     due_on: date
     about: InvoiceAbout
     refund: RefundView | None = None
-    void_reason: Annotated[str | None, Field(description="Why it was voided, where somebody did so.")] = None
+    void_reason: Annotated[str | None, Field(description="Why support voided it.")] = None
 
 
 def refund_view(row: Any) -> RefundView | None:
-    """The refund in a row's `refund`, `refund_amount_minor` and `refund_currency`."""
+    """The refund in the columns `refund`, `refund_amount_minor` and `refund_currency`."""
     if row["refund"] is None:
         return None
     return RefundView(
@@ -302,7 +303,7 @@ class PaymentView(View):
 
 
 class PurchaseBody(RequestModel):
-    """Single credits to buy."""
+    """The credits to buy."""
 
     model_config = example(quantity=1)
 
@@ -311,9 +312,12 @@ class PurchaseBody(RequestModel):
 
 
 class PurchaseView(View):
-    """Credits that a member buys. `length_minutes` null: for each length of the plan. `checkout_url`: where to pay, while it
-    is pending. `refund`: what was paid and goes back, such as for credits that the plan would not sell any more; the purchase
-    is `failed` then."""
+    """A purchase of credits.
+
+    `length_minutes`: the session length they pay for; null for all lengths of the plan. `checkout_url`: where to pay, while
+    the purchase is pending. `refund`: the refund, for example if the plan no longer sold credits when the payment arrived;
+    the purchase is then `failed`.
+    """
 
     model_config = example(
         id="019ab0c9-7a11-7c52-9b1d-3e5f2c4d6a70",
@@ -337,7 +341,7 @@ class PurchaseView(View):
 
 
 class HookView(View):
-    """The web-hook is taken."""
+    """The webhook was received."""
 
     model_config = example(received=True)
 

@@ -1,4 +1,4 @@
-"""What the routes share: dependencies, and refusals as problems."""
+"""Shared parameters of the routes, and problems for refusals."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ async def _provider(dependencies: DependenciesOf) -> PaymentProvider:
 
 
 def unavailable(detail: str = "We can't reach the payment provider right now.") -> Problem:
-    """503: nothing was bought or paid."""
+    """The 503 problem while the payment provider is not available. Nothing was bought or paid."""
     return Problem("unavailable", detail, headers={"Retry-After": "30"})
 
 
 def not_payable(error: PaymentsUnavailable | OrderRefused) -> Problem:
-    """503 for what passes, 409 for what does not: only the former is worth another try."""
+    """503 for a temporary failure, which is worth a retry, or 409 for a permanent one."""
     if isinstance(error, PaymentsUnavailable):
         return unavailable()
     return Problem("payment-refused", error.detail, reasons=[{"code": error.code, "detail": error.detail}])

@@ -14,11 +14,11 @@ from makegood_credits.domain.plans import PLANS
 router = APIRouter(tags=["plans"])
 
 
-@router.get("/v1/plans", summary="Plans", response_model=Page[PlanView])
+@router.get("/v1/plans", summary="List plans", response_model=Page[PlanView])
 async def list_plans(
     access: Annotated[Access, Depends(operation("plan.list"))], limit: Limit = 50, cursor: Cursor = None
 ) -> Page[PlanView]:
-    """The plans of this installation and what each covers (PLAN-1)."""
+    """Lists the plans of this installation and what each one covers."""
     position = decode_cursor(cursor, str)
     plans = sorted(PLANS.values(), key=lambda plan: plan.id)
     if position is not None:

@@ -1,4 +1,4 @@
-"""/v1/purchases: single credits that members buy."""
+"""/v1/purchases: members buy single credits (CRED-6)."""
 
 from __future__ import annotations
 
@@ -25,13 +25,18 @@ router = APIRouter(tags=["purchases"])
 
 Buyer = Annotated[
     str | None,
-    Query(min_length=1, max_length=128, description="For support: this member's alone.", examples=["member-42"]),
+    Query(
+        min_length=1,
+        max_length=128,
+        description="For support: only return this member's purchases.",
+        examples=["member-42"],
+    ),
 ]
 
 
 @router.post(
     "/v1/purchases",
-    summary="Buy session credits",
+    summary="Buy credits",
     status_code=201,
     response_model=PurchaseView,
     responses={
@@ -47,8 +52,11 @@ async def buy_credits(
     log: Log,
     provider: Provider,
 ) -> Response:
-    """CRED-6: where the credits can be paid, on a plan that lets them be bought. They arrive once they are paid, and stand
-    for a year. `length_minutes`: for sessions of this length; without it for each length of the plan."""
+    """Buys single credits, if the member's plan allows it. `checkout_url` is the page on which to pay.
+
+    The credits are granted once they are paid, and expire after a year. With `length_minutes`, they pay for sessions of this
+    length; without it, for all lengths of the plan.
+    """
     member = access.caller.subject
     purchase_id = new_id()
     path = f"/v1/purchases/{purchase_id}"
@@ -71,7 +79,7 @@ async def buy_credits(
 
 @router.get(
     "/v1/purchases",
-    summary="Purchases, newest first",
+    summary="List purchases",
     response_model=Page[PurchaseView],
     responses=problems("not-found", "validation"),
 )
@@ -83,7 +91,7 @@ async def list_purchases(
     limit: Limit = 50,
     cursor: Cursor = None,
 ) -> Page[PurchaseView]:
-    """A member's own; for support everybody's, or one member's."""
+    """Lists your purchases, newest first. Support sees the purchases of all members, or of one."""
     mine = access.caller.subject
     role = access.require("member", member_id=member_id or mine)
     whose = mine if role == "member" else member_id
@@ -98,7 +106,7 @@ async def list_purchases(
 
 @router.get(
     "/v1/purchases/{purchase_id}",
-    summary="One purchase",
+    summary="Read a purchase",
     response_model=PurchaseView,
     responses=problems("not-found"),
 )
@@ -108,8 +116,8 @@ async def read_purchase(
     dependencies: DependenciesOf,
     log: Log,
 ) -> PurchaseView:
-    """CRED-6: `pending` until the payment provider says that it is paid, or failed. A payment for credits that the member's plan
-    would not sell any more buys nothing and goes back."""
+    """Reads a purchase. It is `pending` until the payment provider reports that it was paid or has failed. If the member's
+    plan no longer sells credits when the payment arrives, no credits are granted and the payment is refunded."""
     async with dependencies.database.reading() as queries:
         row = await payment_store.purchase_row(queries, purchase_id) if is_id(purchase_id) else None
         if row is None:
@@ -120,7 +128,7 @@ async def read_purchase(
 
 
 async def _address(dependencies: Dependencies, checkout_id: str) -> str | None:
-    """Of a purchase whose process died before it could ask for the address."""
+    """The checkout page of a purchase whose process died before it had requested one."""
     if dependencies.payments is None:
         return None
     try:

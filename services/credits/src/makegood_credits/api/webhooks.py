@@ -1,4 +1,4 @@
-"""POST /v1/webhooks/payments: what the payment provider tells."""
+"""POST /v1/webhooks/payments: events of the payment provider (CRED-6)."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from makegood_credits.payments.port import ImpossibleEvent, NotSigned
 router = APIRouter(tags=["web-hooks"])
 
 _SIGNATURES = {
-    "Stripe-Signature": "Where Stripe is the payment provider: Stripe's signature of the body, `t=…,v1=…`.",
-    "Makegood-Signature": "Where the development provider is: HMAC-SHA256 over moment and body, `t=…,v1=…`.",
+    "Stripe-Signature": "If Stripe is the payment provider: its signature of the body, `t=…,v1=…`.",
+    "Makegood-Signature": "For the development provider: HMAC-SHA256 of timestamp and body, `t=…,v1=…`.",
 }
 _DESCRIBED: Final[dict[str, Any]] = {
     "parameters": [
@@ -30,36 +30,36 @@ _DESCRIBED: Final[dict[str, Any]] = {
         "required": True,
         "content": {
             "application/json": {
-                "schema": {"type": "object", "additionalProperties": True, "description": "As the provider makes it."},
+                "schema": {"type": "object", "additionalProperties": True, "description": "In the provider's format."},
                 "example": {"id": "evt_1", "type": "checkout.session.completed"},
             }
         },
     },
 }
-"""The signature is read from the raw request, so FastAPI does not know of it. Without one that fits: 400."""
+"""FastAPI does not know these parameters, because the signature is checked on the raw request. A wrong one is answered 400."""
 
 
 @router.post(
     "/v1/webhooks/payments",
-    summary="Web-hooks of the payment provider",
+    summary="Receive a payment event",
     response_model=HookView,
     responses={400: malformed(), **problems("validation", "payload-too-large")},
     openapi_extra=_DESCRIBED,
 )
 async def receive_payment_event(request: Request, data: Data, provider: Provider) -> HookView:
-    """CRED-6: at most 64 KiB, signed by the provider, each handled once; repeats and any order are harmless.
+    """Receives a webhook of the payment provider. It must be signed and at most 64 KiB. Repeats and any order are harmless.
 
-    400 for one that is not signed, or was too long ago, and for one that says what cannot be, which is kept. One that concerns nothing here is taken and does nothing, so that
-    the provider does not send it for ever.
+    The answer is 400 if the signature is missing, wrong or too old, or if the event can't be true; such an event is stored for
+    inspection. An event about something unknown is accepted and ignored, so that the provider does not repeat it forever.
     """
     try:
         event = provider.read(request.headers, await request.body())
     except NotSigned as error:
-        raise Problem("validation", "The signature does not fit, or is too old.", status=400) from error
+        raise Problem("validation", "The signature is wrong or too old.", status=400) from error
     except ImpossibleEvent as error:
         async with data.transaction(context(request).cause) as unit:
             await refuse_payment(unit, provider.name, error)
-        raise Problem("validation", f"The event was kept, and has no effect: {error.fault}.", status=400) from error
+        raise Problem("validation", f"The event was stored but has no effect: {error.fault}.", status=400) from error
     if event is not None:
         async with data.transaction(context(request).cause) as unit:
             await on_payment(unit, provider.name, event)
