@@ -15,6 +15,8 @@ from makegood_booking.domain.session import Session, Transition
 from makegood_contracts.events import Event, Party
 from makegood_contracts.ids import new_id
 
+from . import answers
+
 NOW = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
 ROOM = Room(new_id(), "anna", "dr-lee", "active", NOW, NOW, 1)
 START = NOW + timedelta(days=4)
@@ -58,8 +60,8 @@ def requested(starts_at: datetime = START, now: datetime = NOW, **other: Any) ->
 
 
 def reserved(starts_at: datetime = START, now: datetime = NOW, *, co_pay: bool = False, **other: Any) -> Session:
-    session = done(booking.slot_held(requested(starts_at, now, **other), now))
-    return done(booking.credit_held(session, co_pay, now))
+    session = done(answers.slot_held(requested(starts_at, now, **other), now))
+    return done(answers.credit_held(session, co_pay, now))
 
 
 def confirmed(starts_at: datetime = START, now: datetime = NOW, **other: Any) -> Session:

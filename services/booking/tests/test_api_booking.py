@@ -319,7 +319,7 @@ async def test_a_session_keeps_the_policy_it_was_booked_under(world: World) -> N
             "INSERT INTO policies (version, id, numbers) "
             "SELECT 2, 'strict', numbers || '{\"notice_hours\": 96}' FROM policies WHERE version = 1"
         )
-    world.dependencies.policies._read_at = -1e9  # as if its few seconds of freshness were over
+    world.dependencies.policies.expire()  # as if its few seconds of freshness were over
     current = (await world.member.get("/v1/policies/current")).json()
     assert (current["id"], current["notice_hours"]) == ("strict", 96)
     after = await world.reserved(START + timedelta(days=1))

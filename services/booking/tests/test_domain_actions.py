@@ -16,6 +16,7 @@ from makegood_booking.domain.rescheduling import RescheduleCommand, extend, resc
 from makegood_booking.domain.session import Refusal, Session, Transition
 from makegood_plans.plans import Costs, Money
 
+from . import answers
 from .examples import HOUR, MINUTE, NOW, START, requested
 
 CO_PAY = Money(2500, "USD")
@@ -28,8 +29,8 @@ def told(session: Session, reader: Any, now: Any) -> dict[str, Action]:
 
 
 def reserved(*, co_pay: bool = False) -> Session:
-    session = booking.slot_held(requested(START), NOW).session
-    return booking.credit_held(session, co_pay, NOW, amount=CO_PAY if co_pay else None).session
+    session = answers.slot_held(requested(START), NOW).session
+    return answers.credit_held(session, co_pay, NOW, amount=CO_PAY if co_pay else None).session
 
 
 def confirmed(*, co_pay: bool = False) -> Session:
@@ -74,7 +75,7 @@ def after(session: Session, way: list[tuple[str, Any, int]]) -> tuple[Session, A
             case "no-show":
                 result = attendance.mark_no_show(session, now)
             case "refused":
-                result = booking.slot_refused(session, [], now)
+                result = answers.slot_refused(session, [], now)
             case "move":
                 wish = RescheduleCommand(session.booked.starts_at + HOUR, accept_forfeit=True)
                 result = reschedule(session, wish, party, "move", "therapy", now)

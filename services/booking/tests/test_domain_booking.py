@@ -21,6 +21,7 @@ from makegood_contracts.events import (
 )
 from makegood_contracts.reasons import Reason
 
+from . import answers
 from .examples import (
     HOUR,
     MINUTE,
@@ -51,11 +52,11 @@ def test_a_request_asks_for_slot_and_credit_until_a_moment() -> None:
 
 @pytest.mark.rule("BOOK-1")
 def test_the_session_is_reserved_once_both_are_held_in_either_order() -> None:
-    first = booking.slot_held(requested(), NOW)
+    first = answers.slot_held(requested(), NOW)
     assert names(first) == []
-    one = booking.credit_held(done(first), False, NOW)
+    one = answers.credit_held(done(first), False, NOW)
     assert names(one) == ["SessionReserved"]
-    other = booking.slot_held(done(booking.credit_held(requested(), False, NOW)), NOW)
+    other = answers.slot_held(done(answers.credit_held(requested(), False, NOW)), NOW)
     assert names(other) == ["SessionReserved"]
     for result in (one, other):
         session = done(result)
@@ -73,8 +74,8 @@ def test_a_co_pay_holds_no_credit() -> None:
 def test_a_refusal_waits_for_both_answers_and_names_every_reason_in_one_order(order: tuple[int, ...]) -> None:
     session = requested()
     steps = [
-        lambda s: booking.slot_refused(s, [TAKEN], NOW),
-        lambda s: booking.credit_refused(s, [NO_CREDIT, NO_LENGTH], True, NOW),
+        lambda s: answers.slot_refused(s, [TAKEN], NOW),
+        lambda s: answers.credit_refused(s, [NO_CREDIT, NO_LENGTH], True, NOW),
     ]
     waiting = steps[order[0]](session)
     assert (names(waiting), done(waiting).status) == ([], "requested")
@@ -86,8 +87,8 @@ def test_a_refusal_waits_for_both_answers_and_names_every_reason_in_one_order(or
 @pytest.mark.rule("BOOK-4")
 @pytest.mark.parametrize("purchasable", [True, False])
 def test_without_a_credit_the_session_says_so_and_whether_one_can_be_purchased(purchasable: bool) -> None:
-    held = done(booking.slot_held(requested(), NOW))
-    session = done(booking.credit_refused(held, [NO_CREDIT], purchasable, NOW))
+    held = done(answers.slot_held(requested(), NOW))
+    session = done(answers.credit_refused(held, [NO_CREDIT], purchasable, NOW))
     assert (session.status, session.reasons[0].code, session.purchasable) == (
         "rejected",
         "no-session-credits",
@@ -98,10 +99,10 @@ def test_without_a_credit_the_session_says_so_and_whether_one_can_be_purchased(p
 @pytest.mark.rule("AVAIL-4", "BOOK-1")
 def test_nothing_is_reserved_so_late_that_its_holds_may_have_lapsed_when_they_hear_of_it() -> None:
     assert STANDARD.decide_minutes < STANDARD.hold_minutes / 2
-    held = done(booking.slot_held(requested(), NOW))
-    last = booking.credit_held(held, False, NOW + 5 * MINUTE - timedelta(microseconds=1))
+    held = done(answers.slot_held(requested(), NOW))
+    last = answers.credit_held(held, False, NOW + 5 * MINUTE - timedelta(microseconds=1))
     assert names(last) == ["SessionReserved"]
-    event = only_event(booking.credit_held(held, False, NOW + 5 * MINUTE))
+    event = only_event(answers.credit_held(held, False, NOW + 5 * MINUTE))
     assert isinstance(event, SessionRejected)
     assert event.reasons == [NOT_IN_TIME]
 
@@ -109,9 +110,9 @@ def test_nothing_is_reserved_so_late_that_its_holds_may_have_lapsed_when_they_he
 @pytest.mark.rule("BOOK-1", "CONF-2")
 def test_nothing_is_reserved_at_its_start_only_to_expire_at_once() -> None:
     start = NOW + 2 * MINUTE
-    held = done(booking.slot_held(requested(start), NOW))
-    assert names(booking.credit_held(held, False, start - timedelta(microseconds=1))) == ["SessionReserved"]
-    late = booking.credit_held(held, False, start)
+    held = done(answers.slot_held(requested(start), NOW))
+    assert names(answers.credit_held(held, False, start - timedelta(microseconds=1))) == ["SessionReserved"]
+    late = answers.credit_held(held, False, start)
     event = only_event(late)
     assert isinstance(event, SessionRejected)
     assert [reason.code for reason in event.reasons] == ["temporary-interruption"]
@@ -122,17 +123,17 @@ def test_nothing_is_reserved_at_its_start_only_to_expire_at_once() -> None:
 @pytest.mark.rule("BOOK-9")
 def test_an_answer_that_comes_again_changes_nothing() -> None:
     session = reserved()
-    assert booking.slot_held(session, NOW).session is session
-    assert booking.slot_refused(session, [TAKEN], NOW).session is session
-    assert booking.credit_held(session, False, NOW).session is session
-    assert booking.credit_refused(session, [NO_CREDIT], True, NOW).session is session
+    assert answers.slot_held(session, NOW).session is session
+    assert answers.slot_refused(session, [TAKEN], NOW).session is session
+    assert answers.credit_held(session, False, NOW).session is session
+    assert answers.credit_refused(session, [NO_CREDIT], True, NOW).session is session
 
 
 @pytest.mark.rule("CRED-3")
 def test_a_credit_that_was_settled_before_its_hold_was_heard_of_stays_settled() -> None:
     rejected = done(booking.not_decided_in_time(requested()))
-    returned = done(booking.credit_moved(rejected, "returned", "rejected", NOW))
-    late = done(booking.credit_held(returned, False, NOW))
+    returned = done(answers.credit_settled(rejected, "returned", "rejected", NOW))
+    late = done(answers.credit_held(returned, False, NOW))
     assert (late.credit, late.credit_settled, late.status) == ("returned", True, "rejected")
 
 
@@ -141,43 +142,43 @@ def test_a_credit_that_was_settled_before_its_hold_was_heard_of_stays_settled() 
 def test_a_credit_is_settled_once_but_support_can_return_what_was_taken(
     state: CreditState, cause: SettleCause | None
 ) -> None:
-    taken = done(booking.credit_moved(reserved(), state, cause, NOW))
-    assert booking.credit_moved(taken, "returned", "cancelled", NOW).session is taken
-    returned = done(booking.credit_moved(taken, "returned", "support", NOW))
+    taken = done(answers.credit_settled(reserved(), state, cause, NOW))
+    assert answers.credit_settled(taken, "returned", "cancelled", NOW).session is taken
+    returned = done(answers.credit_settled(taken, "returned", "support", NOW))
     assert returned.credit == "returned"
-    assert booking.credit_moved(returned, state, cause, NOW).session is returned
+    assert answers.credit_settled(returned, state, cause, NOW).session is returned
 
 
 @pytest.mark.rule("AVAIL-4")
 @pytest.mark.parametrize("session", [reserved(), confirmed()], ids=["reserved", "confirmed"])
 def test_a_session_that_loses_its_slot_is_cancelled_by_the_platform_without_loss(session: Session) -> None:
-    event = only_event(booking.slot_lapsed(session, NOW))
+    event = only_event(answers.slot_lapsed(session, NOW))
     assert isinstance(event, SessionCancelled)
     assert (event.cancelled_by, event.forfeits) == ("system", False)
     assert event.was_confirmed is (session.status == "confirmed")
-    assert names(booking.credit_moved(session, "returned", "lapsed", NOW)) == ["SessionCancelled"]
+    assert names(answers.credit_settled(session, "returned", "lapsed", NOW)) == ["SessionCancelled"]
 
 
 @pytest.mark.rule("AVAIL-4")
 def test_a_hold_that_lapsed_before_the_other_answer_came_rejects() -> None:
-    session = done(booking.slot_lapsed(done(booking.slot_held(requested(), NOW)), NOW))
+    session = done(answers.slot_lapsed(done(answers.slot_held(requested(), NOW)), NOW))
     assert session.status == "requested"
-    assert names(booking.credit_held(session, False, NOW)) == ["SessionRejected"]
+    assert names(answers.credit_held(session, False, NOW)) == ["SessionRejected"]
 
 
 @pytest.mark.rule("AVAIL-4")
 def test_a_co_pay_that_lapsed_ends_the_session_without_loss_and_an_undecided_booking_is_refused() -> None:
     for session in (reserved(co_pay=True), confirmed(co_pay=True)):
-        event = only_event(booking.co_pay_lapsed(session, NOW))
+        event = only_event(answers.co_pay_lapsed(session, NOW))
         assert isinstance(event, SessionCancelled)
         assert (event.cancelled_by, event.forfeits) == ("system", False)
-    for undecided in (requested(), done(booking.credit_held(requested(), True, NOW))):
-        refused = only_event(booking.co_pay_lapsed(undecided, NOW))
+    for undecided in (requested(), done(answers.credit_held(requested(), True, NOW))):
+        refused = only_event(answers.co_pay_lapsed(undecided, NOW))
         assert isinstance(refused, SessionRejected)
         assert refused.reasons == [NOT_IN_TIME]
-        rejected = done(booking.co_pay_lapsed(undecided, NOW))
-        assert names(booking.co_pay_lapsed(rejected, NOW)) == []
-        assert names(booking.credit_held(done(booking.slot_held(rejected, NOW)), True, NOW)) == []
+        rejected = done(answers.co_pay_lapsed(undecided, NOW))
+        assert names(answers.co_pay_lapsed(rejected, NOW)) == []
+        assert names(answers.credit_held(done(answers.slot_held(rejected, NOW)), True, NOW)) == []
 
 
 @pytest.mark.rule("CONF-2")
@@ -200,8 +201,8 @@ def test_the_deadline_to_confirm(ahead: timedelta, by_start: timedelta | None, b
         assert session.confirm_by == NOW + ahead + by_start
     if by_request is not None:
         assert session.confirm_by == NOW + by_request
-    decided_late = booking.credit_held(
-        done(booking.slot_held(requested(NOW + ahead), NOW)), False, NOW + timedelta(seconds=30)
+    decided_late = answers.credit_held(
+        done(answers.slot_held(requested(NOW + ahead), NOW)), False, NOW + timedelta(seconds=30)
     )
     event = only_event(decided_late)
     assert isinstance(event, SessionReserved)

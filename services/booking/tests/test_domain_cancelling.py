@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from makegood_booking.domain import moves
 from makegood_booking.domain.attendance import as_of, join, leave
 from makegood_booking.domain.cancelling import cancel, forfeits_by_moving, forfeits_now, free_until
 from makegood_booking.domain.rescheduling import RescheduleCommand, extend, reschedule
 from makegood_booking.domain.session import Refusal, Session, Transition, was_present
 from makegood_contracts.events import InvoiceWish, Party
 
+from . import answers
 from .examples import HOUR, MINUTE, NOW, START, attended, confirmed, done, only_event
 
 TICK = timedelta(microseconds=1)
@@ -26,12 +26,12 @@ INVOICE = InvoiceWish(amount_minor=2500, currency="USD", due_on=date(2026, 12, 2
 
 def moved_by_provider() -> Session:
     asked = done(reschedule(confirmed(), RescheduleCommand(SOON), "provider", "move", "therapy", NOW))
-    return done(moves.carried_out(done(moves.paid_for(asked, "move", None, NOW)), "move", NOW))
+    return done(answers.slot_moved(done(answers.move_paid(asked, "move", None, NOW)), "move", NOW))
 
 
 def invoiced(now: datetime, session: Session | None = None) -> Session:
     asked = done(extend(session or confirmed(), START + HOUR, INVOICE, "longer", now))
-    return done(moves.carried_out(asked, "longer", now))
+    return done(answers.slot_moved(asked, "longer", now))
 
 
 def costs(session: Session, now: datetime) -> bool:
@@ -88,7 +88,7 @@ def test_cooling_off_is_not_for_a_move() -> None:
     assert isinstance(refused, Refusal)
     assert (refused.code, refused.free_until) == ("forfeit-not-accepted", SOON - 48 * HOUR)
     asked = reschedule(session, RescheduleCommand(SOON + HOUR, accept_forfeit=True), "member", "move", "therapy", NOW)
-    later = done(moves.carried_out(done(moves.paid_for(done(asked), "move", "credit", NOW)), "move", NOW))
+    later = done(answers.slot_moved(done(answers.move_paid(done(asked), "move", "credit", NOW)), "move", NOW))
     assert not costs(later, NOW + 15 * MINUTE)
     assert costs(later, NOW + 15 * MINUTE + TICK), "the time runs from the booking, not from the move"
 
@@ -169,12 +169,12 @@ def test_an_invoice_before_the_session_began_lets_the_member_go_without_loss() -
     for now in (late, START - TICK):
         assert not costs(session, now)
     again = done(extend(session, START + 2 * HOUR, None, "again", late))
-    assert not costs(done(moves.carried_out(again, "again", late)), late)
+    assert not costs(done(answers.slot_moved(again, "again", late)), late)
     there = done(join(confirmed(), "provider", BEFORE))
     assert not costs(invoiced(START - TICK, there), START + MINUTE)
     assert costs(invoiced(START, there), START + MINUTE), "it had begun"
     without = done(extend(confirmed(), START + HOUR, None, "longer", late))
-    assert costs(done(moves.carried_out(without, "longer", late)), late), "no invoice, no charge to go from"
+    assert costs(done(answers.slot_moved(without, "longer", late)), late), "no invoice, no charge to go from"
 
 
 STEPS = st.lists(

@@ -5,7 +5,6 @@ from __future__ import annotations
 from datetime import date, timedelta
 
 import pytest
-from makegood_booking.domain import moves
 from makegood_booking.domain.attendance import next_due
 from makegood_booking.domain.booking import InvalidField
 from makegood_booking.domain.rescheduling import extend
@@ -13,6 +12,7 @@ from makegood_booking.domain.session import Refusal
 from makegood_contracts.events import InvoiceWish, SessionExtended
 from makegood_contracts.reasons import Reason
 
+from . import answers
 from .examples import HOUR, MINUTE, NOW, START, attended, confirmed, done, names, only_event, reserved
 
 TICK = timedelta(microseconds=1)
@@ -32,13 +32,13 @@ def test_the_provider_extends_with_an_invoice() -> None:
     assert names(pending) == ["SessionExtensionRequested"]
     waiting = done(pending)
     assert waiting.booked == session.booked
-    event = only_event(moves.carried_out(waiting, "move", START + MINUTE))
+    event = only_event(answers.slot_moved(waiting, "move", START + MINUTE))
     assert isinstance(event, SessionExtended)
     assert (event.ends_at, event.old_ends_at, event.length_minutes) == (START + HOUR, START + 30 * MINUTE, 60)
     assert event.invoice == invoice
-    after = done(moves.carried_out(waiting, "move", START + MINUTE))
+    after = done(answers.slot_moved(waiting, "move", START + MINUTE))
     assert (after.status, next_due(after), after.moved_by_provider) == ("in_session", START + HOUR, False)
-    off = moves.turned_down(waiting, "move", [TAKEN])
+    off = answers.slot_stays(waiting, "move", [TAKEN])
     assert names(off) == ["SessionExtensionRefused"]
     assert done(off).booked == session.booked
 

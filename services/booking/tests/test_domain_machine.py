@@ -11,7 +11,7 @@ import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
-from makegood_booking.domain import attendance, booking, cancelling, disputes, moves, rescheduling
+from makegood_booking.domain import attendance, cancelling, disputes, rescheduling
 from makegood_booking.domain.booking import InvalidField
 from makegood_booking.domain.rescheduling import RescheduleCommand
 from makegood_booking.domain.session import OVER, CreditState, Refusal, Session, Transition, was_present
@@ -26,6 +26,7 @@ from makegood_contracts.events import (
 )
 from makegood_contracts.reasons import Reason
 
+from . import answers
 from .examples import NOW, requested
 
 ENDINGS = {
@@ -115,18 +116,18 @@ class Life(RuleBasedStateMachine):
     @rule(held=st.booleans())
     def slot(self, held: bool) -> None:
         held_or_not: Callable[[], Transition] = (
-            (lambda: booking.slot_held(self.session, self.now))
+            (lambda: answers.slot_held(self.session, self.now))
             if held
-            else (lambda: booking.slot_refused(self.session, REASON, self.now))
+            else (lambda: answers.slot_refused(self.session, REASON, self.now))
         )
         self.take(held_or_not())
 
     @rule(kind=st.sampled_from(["credit", "credit", "co_pay", "refused"]))
     def credit(self, kind: str) -> None:
         if kind == "refused":
-            self.take(booking.credit_refused(self.session, NO_CREDIT, True, self.now))
+            self.take(answers.credit_refused(self.session, NO_CREDIT, True, self.now))
         else:
-            self.take(booking.credit_held(self.session, kind == "co_pay", self.now))
+            self.take(answers.credit_held(self.session, kind == "co_pay", self.now))
 
     @rule()
     def both_hold(self) -> None:
@@ -135,12 +136,12 @@ class Life(RuleBasedStateMachine):
 
     @rule()
     def lapse(self) -> None:
-        self.take(booking.slot_lapsed(self.session, self.now))
+        self.take(answers.slot_lapsed(self.session, self.now))
 
     @rule(state=st.sampled_from(["returned", "forfeited", "spent"]), lapsed=st.booleans())
     def settle(self, state: CreditState, lapsed: bool) -> None:
         before = self.session.credit
-        self.take(booking.credit_moved(self.session, state, "lapsed" if lapsed else "cancelled", self.now))
+        self.take(answers.credit_settled(self.session, state, "lapsed" if lapsed else "cancelled", self.now))
         if before not in ("none", "held"):
             assert self.session.credit == before, "a credit is settled once"
 
@@ -196,18 +197,18 @@ class Life(RuleBasedStateMachine):
     def move_credit(self, which: int, how: str) -> None:
         move_id = self.a_move(which)
         if how == "refused":
-            self.take(moves.not_paid_for(self.session, move_id, NO_CREDIT, True))
+            self.take(answers.move_unpaid(self.session, move_id, NO_CREDIT, True))
         else:
             added = None if how == "kept" else how
-            self.take(moves.paid_for(self.session, move_id, added, self.now))  # type: ignore[arg-type]
+            self.take(answers.move_paid(self.session, move_id, added, self.now))  # type: ignore[arg-type]
 
     @rule(which=st.integers(0, 2), carried_out=st.booleans())
     def move_slot(self, which: int, carried_out: bool) -> None:
         move_id = self.a_move(which)
         if carried_out:
-            self.take(moves.carried_out(self.session, move_id, self.now))
+            self.take(answers.slot_moved(self.session, move_id, self.now))
         else:
-            self.take(moves.turned_down(self.session, move_id, REASON))
+            self.take(answers.slot_stays(self.session, move_id, REASON))
 
     @rule(party=PARTIES, minutes=st.integers(1, 3 * 24 * 60))
     def move(self, party: Party, minutes: int) -> None:

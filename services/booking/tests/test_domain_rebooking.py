@@ -20,7 +20,7 @@ from makegood_booking.domain.bookability import (
     rebook_refused,
     slot_reasons,
 )
-from makegood_booking.domain.booking import credit_held, request_session, slot_held, slot_refused
+from makegood_booking.domain.booking import request_session
 from makegood_booking.domain.cancelling import call_off, cancel
 from makegood_booking.domain.coverage import sessions_left
 from makegood_booking.domain.disputes import correct
@@ -33,11 +33,11 @@ from makegood_booking.domain.rebooking import (
     rebookable_until,
     reopened,
     reopens,
+    reopens_room_now,
     rights,
 )
 from makegood_booking.domain.rooms import close_room, is_available, room_reasons
 from makegood_booking.domain.session import Session
-from makegood_booking.handlers.reopening import reserved_now
 from makegood_calendar.hours import Hours
 from makegood_calendar.slot_rules import Schedule
 from makegood_contracts.events import Modality
@@ -45,6 +45,7 @@ from makegood_plans.coverage import CoveragePeriod
 from makegood_plans.plans import Plan
 from makegood_plans.published import PublishedEnrolment, PublishedLot, coverage_periods
 
+from . import answers
 from .examples import HOUR, MINUTE, NOW, ROOM, START, attended, booking_request, confirmed, done, requested, reserved
 
 DAY = timedelta(days=1)
@@ -109,7 +110,9 @@ def test_a_rebooking_that_came_to_nothing_leaves_the_right_unless_the_member_gav
     assert left(LATER, first) == [first.id]
     start = LATER + 10 * DAY
     failed = {
-        "rejected": done(slot_refused(done(credit_held(requested(start, LATER), False, LATER)), [], LATER)),
+        "rejected": done(
+            answers.slot_refused(done(answers.credit_held(requested(start, LATER), False, LATER)), [], LATER)
+        ),
         "declined": done(decline(again(), LATER)),
         "expired": time_passed(again(), start - 24 * HOUR).session,
         "taken back before it was decided": done(cancel(requested(start, LATER), "member", False, LATER)),
@@ -318,14 +321,14 @@ def test_a_room_opens_again_with_the_reservation_and_with_nothing_before() -> No
     asked = done(
         request_session("id", booking_request(LATER + DAY), CLOSED, "member", STANDARD, LATER, reopens_room=True)
     )
-    half = done(slot_held(asked, LATER))
-    both = done(credit_held(half, False, LATER))
-    assert [reserved_now(*pair) for pair in ((asked, half), (half, both), (both, both))] == [False, True, False]
-    rejected = done(slot_refused(done(credit_held(asked, False, LATER)), [], LATER))
+    half = done(answers.slot_held(asked, LATER))
+    both = done(answers.credit_held(half, False, LATER))
+    assert [reopens_room_now(*pair) for pair in ((asked, half), (half, both), (both, both))] == [False, True, False]
+    rejected = done(answers.slot_refused(done(answers.credit_held(asked, False, LATER)), [], LATER))
     assert rejected.status == "rejected"
-    assert not reserved_now(asked, rejected)
-    plain = done(credit_held(done(slot_held(requested(), NOW)), False, NOW))
-    assert not reserved_now(requested(), plain), "its room was open"
+    assert not reopens_room_now(asked, rejected)
+    plain = done(answers.credit_held(done(answers.slot_held(requested(), NOW)), False, NOW))
+    assert not reopens_room_now(requested(), plain), "its room was open"
     opened = reopened(CLOSED, LATER, STANDARD, LATER)
     assert opened is not None
     assert (opened[0].status, opened[0].last_activity_at, opened[1].restarted_at) == ("active", LATER, LATER)

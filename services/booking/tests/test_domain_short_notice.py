@@ -5,13 +5,13 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 import pytest
-from makegood_booking.domain import moves
 from makegood_booking.domain.attendance import confirm, join, mark_no_show, time_passed
 from makegood_booking.domain.disputes import correct
 from makegood_booking.domain.rescheduling import RescheduleCommand, reschedule
 from makegood_booking.domain.session import Session, Transition
 from makegood_contracts.events import MemberNoShow, OutcomeCorrected, Party
 
+from . import answers
 from .examples import HOUR, MINUTE, NOW, confirmed, done
 
 TICK = timedelta(microseconds=1)
@@ -20,7 +20,7 @@ TICK = timedelta(microseconds=1)
 def moved(session: Session, by: Party, notice: timedelta, now: datetime = NOW) -> Session:
     """The session, moved at `now` to a start that is so far ahead, and confirmed."""
     asked = reschedule(session, RescheduleCommand(now + notice, accept_forfeit=True), by, "move", "therapy", now)
-    after = done(moves.carried_out(done(moves.paid_for(done(asked), "move", None, now)), "move", now))
+    after = done(answers.slot_moved(done(answers.move_paid(done(asked), "move", None, now)), "move", now))
     return done(confirm(after, now))
 
 

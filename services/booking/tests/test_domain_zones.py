@@ -7,7 +7,6 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
-from makegood_booking.domain import moves
 from makegood_booking.domain.attendance import join
 from makegood_booking.domain.booking import InvalidField
 from makegood_booking.domain.cancelling import cancel, forfeits_by_moving
@@ -15,6 +14,7 @@ from makegood_booking.domain.rescheduling import RescheduleCommand, reschedule
 from makegood_booking.domain.session import Refusal, Session, Transition
 from makegood_contracts.events import Party, SessionMoved, SessionZoneChanged
 
+from . import answers
 from .examples import HOUR, MINUTE, NOW, START, confirmed, done, names, only_event, requested, reserved, without_version
 
 TICK = timedelta(microseconds=1)
@@ -107,7 +107,7 @@ def test_a_member_is_told_of_a_move_unless_both_starts_are_farther_away_than_the
             reschedule(session, replace(there, notify_member=True), "provider", "m", "therapy", now), Transition
         )
         return
-    moved = moves.carried_out(done(moves.paid_for(done(result), "move", None, now)), "move", now)
+    moved = answers.slot_moved(done(answers.move_paid(done(result), "move", None, now)), "move", now)
     event = only_event(moved)
     assert isinstance(event, SessionMoved)
     assert event.notify_member is False

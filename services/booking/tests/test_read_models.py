@@ -47,7 +47,7 @@ LATER = NOW + 30 * DAY
 
 async def lots(world: World) -> dict[str, tuple[int, int | None, datetime | None]]:
     async with world.service.database.reading() as queries:
-        found = await coverage.read_lots("anna", queries)
+        found = await coverage.read_lots(queries, "anna")
     return {lot.id: (lot.available, lot.length_minutes, lot.expires_at) for lot in found}
 
 
@@ -153,7 +153,7 @@ async def test_coverage_ends_where_a_later_enrolment_begins_and_goes_on_where_th
 
     async def plan(moment: datetime) -> str | None:
         async with world.service.database.reading() as queries:
-            found = covering(await coverage.read_coverage("anna", queries), moment)
+            found = covering(await coverage.read_coverage(queries, "anna"), moment)
         return found.plan.id if found else None
 
     for order in orders(news, 4):
@@ -178,7 +178,7 @@ async def test_who_owes_is_known_until_it_is_paid_or_void_and_again_when_it_is_i
 
     async def owes() -> bool:
         async with world.service.database.reading() as queries:
-            return await coverage.owes("anna", queries)
+            return await coverage.owes(queries, "anna")
 
     seen = []
     for one in news:
@@ -206,9 +206,9 @@ async def test_the_latest_schedule_and_the_time_off_that_stands_are_known(world:
     for order in orders(news, 6):
         await hear(world, *order)
         async with world.service.database.reading() as queries:
-            assert await calendars.read_schedule("dr-lee", queries) == schedule(5, specialty="psychiatry")
-            assert await calendars.read_schedule("dr-no", queries) is None
-            taken = await calendars.read_taken("dr-lee", "anna", START - HOUR, START + HOUR, NOW, queries)
+            assert await calendars.read_schedule(queries, "dr-lee") == schedule(5, specialty="psychiatry")
+            assert await calendars.read_schedule(queries, "dr-no") is None
+            taken = await calendars.read_taken(queries, "dr-lee", "anna", START - HOUR, START + HOUR, NOW)
         assert taken.time_off == [(START, START + HOUR)]
 
 
@@ -243,7 +243,7 @@ async def test_what_is_held_for_others_on_the_waitlist_is_taken_until_it_lapses(
 
     async def taken(member: str = "anna", now: datetime = NOW) -> list[Any]:
         async with world.service.database.reading() as queries:
-            return (await calendars.read_taken("dr-lee", member, START, START + HOUR, now, queries)).provider
+            return (await calendars.read_taken(queries, "dr-lee", member, START, START + HOUR, now)).provider
 
     await hear(world, told(offer, 7))
     assert (await taken(), await taken("ben"), await taken(now=NOW + 2 * HOUR)) == ([blocked], [], [])
@@ -259,7 +259,7 @@ async def test_sessions_take_their_time_with_buffers_from_the_request_on_until_t
 
     async def taken() -> tuple[list[Any], list[Any]]:
         async with world.service.database.reading() as queries:
-            found = await calendars.read_taken("dr-lee", "anna", START - HOUR, START + HOUR, NOW, queries)
+            found = await calendars.read_taken(queries, "dr-lee", "anna", START - HOUR, START + HOUR, NOW)
         return found.provider, found.member
 
     own = (START, START + HOUR / 2)
@@ -315,6 +315,6 @@ def test_a_made_good_credit_that_changed_its_lot_pays_for_its_length_there() -> 
 
 
 def test_the_topics_that_are_read_exist() -> None:
-    from makegood_booking.handlers.read_models import READ_MODELS
+    from makegood_booking.handlers.routing import EVENTS
 
-    assert all(kind.type in EVENT_TYPES for kind in READ_MODELS)
+    assert all(kind.type in EVENT_TYPES for kind in EVENTS)

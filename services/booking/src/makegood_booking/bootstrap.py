@@ -8,6 +8,7 @@ from fastapi import FastAPI
 from makegood_chassis.clock import Clock
 from makegood_chassis.http.access_log import access_rows
 from makegood_chassis.http.app import create_app
+from makegood_chassis.messaging.handlers import bind
 from makegood_chassis.personal_data.maintenance import keep_sealed
 from makegood_chassis.service import Service, base
 
@@ -28,17 +29,12 @@ from makegood_booking.api.enums import ENUMS
 from makegood_booking.api.rights import EXPENSIVE, RIGHTS
 from makegood_booking.dependencies import Dependencies
 from makegood_booking.handlers.batching import BookingBatcher
-from makegood_booking.handlers.bookability import BookabilityService
-from makegood_booking.handlers.due import deadline_handlers
-from makegood_booking.handlers.erasures import erasure_deadlines
-from makegood_booking.handlers.events import event_handlers, is_relevant
-from makegood_booking.handlers.room_changes import room_deadlines
+from makegood_booking.handlers.routing import DEADLINES, EVENTS, is_relevant
 from makegood_booking.join_links import JoinLinks
 from makegood_booking.settings import BookingSettings
 from makegood_booking.store import personal_data
 from makegood_booking.store.grants import GRANTS
-from makegood_booking.store.policies import Policies
-from makegood_booking.store.sessions import Sessions
+from makegood_booking.store.policies import PolicyCache
 
 NAME = "booking"
 MIGRATIONS = Path(__file__).parents[2] / "migrations"
@@ -47,36 +43,29 @@ MIGRATIONS = Path(__file__).parents[2] / "migrations"
 def bootstrap(settings: BookingSettings, clock: Clock | None = None) -> Service[Dependencies]:
     """Everything wired, nothing started."""
     clock, database, signals = base(NAME, settings, clock)
-    policies_store = Policies()
-    sessions_store = Sessions(policies_store)
-    bookability_service = BookabilityService(sessions_store)
+    cache = PolicyCache()
+    dependencies = Dependencies(
+        database=database,
+        clock=clock,
+        signals=signals,
+        policies=cache,
+        batcher=BookingBatcher(database, cache),
+        join_links=JoinLinks(settings.join_key, settings.links_start),
+        currencies=settings.currency_codes,
+    )
     return Service(
         name=NAME,
         settings=settings,
         clock=clock,
         database=database,
         signals=signals,
-        events=event_handlers(sessions_store, signals, bookability_service),
-        deadlines={
-            **deadline_handlers(sessions_store, signals),
-            **room_deadlines(sessions_store, signals),
-            **erasure_deadlines(sessions_store, signals),
-        },
+        dependencies=dependencies,
+        events=bind(EVENTS, dependencies),
+        deadlines=bind(DEADLINES, dependencies),
+        is_relevant=is_relevant,
+        app=app,
         migrations=MIGRATIONS,
         grants=GRANTS,
-        is_relevant=is_relevant,
-        dependencies=Dependencies(
-            database=database,
-            clock=clock,
-            signals=signals,
-            policies=policies_store,
-            sessions=sessions_store,
-            batcher=BookingBatcher(database, sessions_store, policies_store, bookability_service),
-            bookability=bookability_service,
-            currencies=settings.currency_codes,
-            join_links=JoinLinks(settings.join_key, settings.links_start),
-        ),
-        app=app,
         access_retention=settings.access_retention,
         workers=(keep_sealed(personal_data.seal_remarks, personal_data.seal_notes),),
     )

@@ -1,4 +1,4 @@
-"""What the routers and handlers of a booking process share."""
+"""What the handlers and routers of a booking process get."""
 
 from __future__ import annotations
 
@@ -9,10 +9,8 @@ from makegood_chassis.database import Database
 from makegood_chassis.signals import Signals
 
 from makegood_booking.handlers.batching import BookingBatcher
-from makegood_booking.handlers.bookability import BookabilityService
 from makegood_booking.join_links import JoinLinks
-from makegood_booking.store.policies import Policies
-from makegood_booking.store.sessions import Sessions
+from makegood_booking.store.policies import PolicyCache
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,13 +18,10 @@ class Dependencies:
     database: Database
     clock: Clock
     signals: Signals
-    policies: Policies
-    sessions: Sessions
+    policies: PolicyCache
     batcher: BookingBatcher
     """Takes booking requests, many in one transaction."""
-    bookability: BookabilityService
-    """Answers why nothing can be booked."""
-    currencies: frozenset[str]
-    """Those in which extensions are charged."""
     join_links: JoinLinks
     """Lets parties into their sessions."""
+    currencies: frozenset[str]
+    """Those in which extensions are charged."""

@@ -22,7 +22,7 @@ from makegood_booking.domain.bookability import Question
 from makegood_booking.domain.booking import NO_ZONE, invalid_start
 from makegood_booking.domain.policy import Policy
 from makegood_booking.domain.time import is_zone, local_text
-from makegood_booking.handlers.bookability import BookabilityResult
+from makegood_booking.handlers.bookability import BookabilityResult, judge_bookability
 from makegood_booking.store.rooms import read_rooms
 
 router = APIRouter(tags=["rooms"])
@@ -137,7 +137,7 @@ async def read_bookability(
         raise invalid("#/time_zone", NO_ZONE.detail, where="query")
     now = dependencies.clock.now()
     async with dependencies.database.reading() as queries:
-        place = (await read_rooms([room_id], queries)).get(room_id)
+        place = (await read_rooms(queries, [room_id])).get(room_id)
         if place is None:
             raise not_found("room")
         role = access.require("room", member_id=place.room.member_id, provider_id=place.room.provider_id)
@@ -145,7 +145,7 @@ async def read_bookability(
         if starts_at is not None and (fault := invalid_start(starts_at, policy, now)):
             raise invalid(f"#/{fault.field}", fault.detail, where="query")
         question = Question(starts_at, length_minutes, modality, "provider" if role == "provider" else "member")
-        found = await dependencies.bookability.judge(place, policy, question, now, queries)
+        found = await judge_bookability(queries, place, policy, question, now)
     return answer(200, _view(found, policy, time_zone or found.time_zone))
 
 

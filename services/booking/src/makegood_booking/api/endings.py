@@ -193,7 +193,7 @@ async def leave_session(
     session_id = valid_id(session_id, "session")
     async with unit_of(mutation) as unit:
         session = await commands.leave(unit, dependencies, session_id, party_of(access, mutation))
-        return await session_answer_with_context(dependencies, mutation, session, unit)
+        return await session_answer_with_context(unit, dependencies, mutation, session)
 
 
 @router.post(

@@ -160,8 +160,8 @@ async def read_appointment(
 ) -> Response:
     """Reads a session as a FHIR R4 Appointment, as one of its two parties or support."""
     async with dependencies.database.reading() as queries:
-        session = await readable(dependencies, session_id, access, queries)
-        answered = await read_answered(session.id, queries) if session.over else Answered()
+        session = await readable(queries, dependencies, session_id, access)
+        answered = await read_answered(queries, session.id) if session.over else Answered()
     content = AppointmentView.of(session, answered).model_dump_json(exclude_none=True)
     return FhirResponse(content, headers={"ETag": etag(session.version)})
 

@@ -17,6 +17,7 @@ from makegood_booking.api.models import SESSION_ID
 from makegood_booking.api.parameters import DependenciesOf
 from makegood_booking.domain.attendance import as_of, entry_refused
 from makegood_booking.join_links import MAXIMUM_TOKEN, InvalidLink
+from makegood_booking.store.sessions import read_session
 
 router = APIRouter(tags=["sessions"])
 
@@ -73,7 +74,7 @@ async def verify_join_link(asked: LinkRequest, request: Request, dependencies: D
     if service.revocations.refuses(link.person_id, link.jti, link.issued_at):
         raise _refused("the person was signed out; sign in and join again")
     async with dependencies.database.reading() as queries:
-        session = await dependencies.sessions.read(link.session_id, queries)
+        session = await read_session(queries, dependencies.policies, link.session_id)
     if session is None:
         raise _refused("its session does not exist")
     session, _ = as_of(session, now)

@@ -104,7 +104,7 @@ async def dispute_outcome(
             claim=body.claim,
             note=body.note,
         )
-        return await session_answer_with_context(dependencies, mutation, session, unit)
+        return await session_answer_with_context(unit, dependencies, mutation, session)
 
 
 @router.post(

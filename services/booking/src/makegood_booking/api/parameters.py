@@ -21,6 +21,7 @@ from makegood_booking.domain.bookability import MemberContext
 from makegood_booking.domain.rebooking import rebookable_until
 from makegood_booking.domain.rooms import Room
 from makegood_booking.domain.session import Session
+from makegood_booking.handlers.bookability import read_member_contexts
 
 SessionId = Annotated[str, Path(description="The session's id.")]
 RoomId = Annotated[str, Path(description="The room's id.")]
@@ -65,7 +66,7 @@ def actor_of(access: Access, mutation: Mutation | None = None) -> Callable[[Room
 
 
 async def member_contexts(
-    dependencies: Dependencies, shown: Iterable[Session], caller: Caller, now: datetime, queries: Queries
+    queries: Queries, dependencies: Dependencies, shown: Iterable[Session], caller: Caller, now: datetime
 ) -> dict[str, MemberContext]:
     """MISS-4: what is known of the rooms of those sessions that the caller might rebook, by id; mostly none."""
     rooms = {
@@ -75,14 +76,14 @@ async def member_contexts(
         and now < rebookable_until(session)
         and reader_of(session, caller) == "member"
     }
-    return await dependencies.bookability.member_contexts(rooms, now, queries) if rooms else {}
+    return await read_member_contexts(queries, dependencies.policies, rooms, now) if rooms else {}
 
 
 async def session_answer_with_context(
-    dependencies: Dependencies, mutation: Mutation, session: Session, unit: UnitOfWork
+    unit: UnitOfWork, dependencies: Dependencies, mutation: Mutation, session: Session
 ) -> Response:
     """As `session_answer`, for a session that may have been missed before."""
-    contexts = await member_contexts(dependencies, [session], mutation.caller, unit.now, unit)
+    contexts = await member_contexts(unit, dependencies, [session], mutation.caller, unit.now)
     return session_answer(mutation, 200, session, context=contexts.get(session.booked.room_id))
 
 

@@ -17,6 +17,7 @@ from makegood_booking.api.models import PolicyView
 from makegood_booking.api.parameters import DependenciesOf
 from makegood_booking.api.refusals import unit_of
 from makegood_booking.handlers.commands import policies as commands
+from makegood_booking.store import policies as store
 
 router = APIRouter(tags=["policies"])
 
@@ -76,7 +77,7 @@ async def list_policies(
     """Lists all versions of the policy, newest first."""
     before = decode_cursor(cursor, int)
     async with dependencies.database.reading() as queries:
-        found = await dependencies.policies.list(min(before[0], 2**31 - 1) if before else None, limit + 1, queries)
+        found = await store.list_policies(queries, min(before[0], 2**31 - 1) if before else None, limit + 1)
     items, following = page(found, limit, PolicyView.of, lambda policy: (policy.version,))
     return answer(200, Page[PolicyView](items=items, next_cursor=following))
 

@@ -19,7 +19,7 @@ from makegood_booking.domain.bookability import Question
 from makegood_booking.domain.booking import BookingRequest
 from makegood_booking.domain.remedies import RemedyContext, needs_more, remedies
 from makegood_booking.domain.rooms import RestartRefusal
-from makegood_booking.handlers.bookability import remedy_context_of
+from makegood_booking.handlers.bookability import judge_bookability, remedy_context_of
 from makegood_booking.handlers.refusals import (
     BookingRefused,
     CommandRefused,
@@ -116,7 +116,7 @@ async def refusal_problem(
     listed = list(reasons)
     if needs_more(reason.code for reason in listed):
         async with dependencies.database.reading() as queries:
-            context = await remedy_context_of(context, dependencies.clock.now(), queries)
+            context = await remedy_context_of(queries, context, dependencies.clock.now())
     return Problem(listed[0].code, listed[0].detail, reasons=with_remedies(listed, context), **members)
 
 
@@ -127,7 +127,7 @@ async def booking_problem(dependencies: Dependencies, refused: BookingRefused, r
     now = dependencies.clock.now()
     async with dependencies.database.reading() as queries:
         policy = await dependencies.policies.current(queries)
-        found = await dependencies.bookability.judge(refused.place, policy, question, now, queries)
+        found = await judge_bookability(queries, refused.place, policy, question, now)
     named = {reason.code for reason in refused.reasons}
     listed = [*refused.reasons, *(reason for reason in found.verdict.reasons if reason.code not in named)]
     return Problem(listed[0].code, listed[0].detail, reasons=with_remedies(listed, found.remedy_context))

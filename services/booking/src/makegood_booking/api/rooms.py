@@ -74,12 +74,12 @@ async def list_rooms(
     everybody = "support" in who
     async with dependencies.database.reading() as queries:
         found = await rooms.list_rooms(
+            queries,
             None if everybody else who.get("member"),
             None if everybody else who.get("provider"),
             status,
             after[0] if after else None,
             limit + 1,
-            queries,
         )
     items, following = page(found, limit, RoomView.of, lambda room: (room.id,))
     note_parties(access, ((room.member_id, room.provider_id) for room in found[:limit]))
@@ -110,7 +110,7 @@ async def read_room(
 ) -> Response:
     """Reads a room, as one of its two parties or support."""
     async with dependencies.database.reading() as queries:
-        room = await rooms.read_room(valid_id(room_id, "room"), queries)
+        room = await rooms.read_room(queries, valid_id(room_id, "room"))
     if room is None:
         raise not_found("room")
     access.require("room", member_id=room.member_id, provider_id=room.provider_id)

@@ -30,6 +30,7 @@ from makegood_booking.dependencies import Dependencies
 from makegood_booking.domain.remedies import RemedyContext, needs_more
 from makegood_booking.domain.session import Session, Status
 from makegood_booking.handlers.bookability import remedy_context_of
+from makegood_booking.store import sessions as store
 from makegood_booking.store.lists import Filter, ListPosition, is_snapshot, list_sessions, read_history
 from makegood_booking.store.personal_data import Note, read_notes, read_remark
 from makegood_booking.store.rooms import read_room
@@ -39,9 +40,9 @@ router = APIRouter(tags=["sessions"])
 _WITH_NOTES = ("OutcomeDisputed", "OutcomeCorrected")
 
 
-async def readable(dependencies: Dependencies, session_id: str, access: Access, queries: Queries) -> Session:
+async def readable(queries: Queries, dependencies: Dependencies, session_id: str, access: Access) -> Session:
     """The session, if the caller may see it; else the 404 problem."""
-    session = await dependencies.sessions.read(valid_id(session_id, "session"), queries)
+    session = await store.read_session(queries, dependencies.policies, valid_id(session_id, "session"))
     if session is None:
         raise not_found("session")
     access.require("session", member_id=session.booked.member_id, provider_id=session.booked.provider_id)
@@ -85,11 +86,11 @@ async def sessions(
     )
     async with dependencies.database.reading() as queries:
         if everybody and room_id is not None:  # by its member, so that the room's sessions are found by an index
-            room = await read_room(room_id, queries)
+            room = await read_room(queries, room_id)
             if room is None:
                 return answer(200, Page[SessionView](items=[]))
             wanted = replace(wanted, member_id=room.member_id)
-        found = await list_sessions(dependencies.sessions, wanted, limit + 1, queries)
+        found = await list_sessions(queries, dependencies.policies, wanted, limit + 1)
         shown = [session for session, _ in found[:limit]]
         views = await _views(dependencies, shown, access.caller, queries)
     items, following = page(found, limit, lambda listed: views[listed[0].id], lambda listed: listed[1])
@@ -110,7 +111,7 @@ async def read_session(
 ) -> Response:
     """Reads a session, as one of its two parties or support."""
     async with dependencies.database.reading() as queries:
-        session = await readable(dependencies, session_id, access, queries)
+        session = await readable(queries, dependencies, session_id, access)
         views = await _views(dependencies, [session], access.caller, queries)
     return answer(200, views[session.id], version=session.version, varies=True)
 
@@ -120,8 +121,8 @@ async def _views(
 ) -> dict[str, SessionView]:
     """The sessions as the caller sees them now, by id."""
     now = dependencies.clock.now()
-    remedies = await _remedy_contexts(shown, now, queries)
-    rooms = await member_contexts(dependencies, shown, caller, now, queries)
+    remedies = await _remedy_contexts(queries, shown, now)
+    rooms = await member_contexts(queries, dependencies, shown, caller, now)
     return {
         session.id: SessionView.of(
             session, reader_of(session, caller), now, remedies.get(session.id), rooms.get(session.booked.room_id)
@@ -130,7 +131,7 @@ async def _views(
     }
 
 
-async def _remedy_contexts(shown: Sequence[Session], now: datetime, queries: Queries) -> dict[str, RemedyContext]:
+async def _remedy_contexts(queries: Queries, shown: Sequence[Session], now: datetime) -> dict[str, RemedyContext]:
     """What the remedies of rejected sessions depend on, by session. It is read once for each room."""
     rooms: dict[str, RemedyContext] = {}
     found: dict[str, RemedyContext] = {}
@@ -139,7 +140,7 @@ async def _remedy_contexts(shown: Sequence[Session], now: datetime, queries: Que
             continue
         room, at = session.booked.room_id, remedy_context(session)
         if room not in rooms:
-            rooms[room] = await remedy_context_of(at, now, queries)
+            rooms[room] = await remedy_context_of(queries, at, now)
         found[session.id] = replace(rooms[room], purchasable=at.purchasable)
     return found
 
@@ -150,7 +151,7 @@ async def read_session_policy(
 ) -> Response:
     """Tells what cancelling this session would mean now, under the policy that it was booked under."""
     async with dependencies.database.reading() as queries:
-        session = await readable(dependencies, session_id, access, queries)
+        session = await readable(queries, dependencies, session_id, access)
     return answer(200, SessionPolicyView.of(session, dependencies.clock.now()))
 
 
@@ -169,14 +170,14 @@ async def read_session_history(
     """
     after = decode_cursor(cursor, int)
     async with dependencies.database.reading() as queries:
-        session = await readable(dependencies, session_id, access, queries)
-        rows = await read_history(session.id, min(after[0], 2**31 - 1) if after else 0, limit + 1, queries)
+        session = await readable(queries, dependencies, session_id, access)
+        rows = await read_history(queries, session.id, min(after[0], 2**31 - 1) if after else 0, limit + 1)
         remark = None
         role = access.role_for(member_id=session.booked.member_id, provider_id=session.booked.provider_id)
         if session.status == "cancelled" and role in ("member", "provider"):
-            remark = await read_remark(session.id, queries)
+            remark = await read_remark(queries, session.id)
         written = [row["version"] for row in rows if row["type"] in _WITH_NOTES]
-        notes = await read_notes(session.id, written, queries) if written else {}
+        notes = await read_notes(queries, session.id, written) if written else {}
     items, following = page(
         rows, limit, lambda row: _item(row, remark, notes.get(row["version"]), role), lambda row: (row["version"],)
     )

@@ -14,6 +14,7 @@ from makegood_booking.dependencies import Dependencies
 from makegood_booking.domain.session import Session
 from makegood_booking.handlers.batching import session_path
 from makegood_booking.handlers.waiters import Milestone
+from makegood_booking.store.sessions import read_session
 
 Answer = Callable[[Session, Session | None], Awaitable[Response]]
 """Answers with the session as changed, and as it is at the milestone: None if that is still to come."""
@@ -39,7 +40,7 @@ async def change_and_wait(
 
             async def look() -> Session | None:
                 async with dependencies.database.reading() as queries:
-                    found = await dependencies.sessions.read(session_id, queries)
+                    found = await read_session(queries, dependencies.policies, session_id)
                 return found if found is not None and milestone.reached(found) else None
 
             outcome = await waiter.result(mutation.wait, look)

@@ -2,20 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from typing import Final
 
 from makegood_contracts.events import (
     Actor,
+    CreditCorrected,
+    CreditForfeited,
+    CreditHeld,
+    CreditRefused,
+    CreditReturned,
+    CreditSpent,
+    Event,
+    InvoiceVoided,
     Modality,
     PlanKind,
+    Price,
     SessionCancelled,
     SessionConfirmed,
     SessionRejected,
     SessionRequested,
     SessionReserved,
-    SettleCause,
+    SlotHeld,
+    SlotRefused,
+    SlotReleased,
     Specialty,
 )
 from makegood_contracts.reasons import Reason
@@ -29,6 +41,12 @@ from makegood_booking.domain.time import is_zone
 NOT_IN_TIME = Reason(
     code="temporary-interruption", detail="The booking could not be completed in time. Nothing was charged or reserved."
 )
+
+_SETTLED: Final[Mapping[type[Event], CreditState]] = {
+    CreditSpent: "spent",
+    CreditReturned: "returned",
+    CreditForfeited: "forfeited",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,43 +142,45 @@ def request_session(
     return Transition(session, (event,))
 
 
-def slot_held(
-    session: Session, now: datetime, blocked: tuple[datetime | None, datetime | None] = (None, None)
-) -> Transition:
-    """BOOK-1: availability set the slot aside; `blocked` is what it takes of the provider's time, with buffers."""
+def slot_held(session: Session, event: SlotHeld, now: datetime) -> Transition:
+    """BOOK-1: availability set the slot aside, and with it the provider's time around it."""
     if session.slot != "asked":
         return Transition(session)
-    return _decide(replace(session, slot="held", blocked_from=blocked[0], blocked_until=blocked[1]), now)
-
-
-def slot_refused(session: Session, reasons: Sequence[Reason], now: datetime) -> Transition:
-    """BOOK-1: availability refused."""
-    if session.slot != "asked":
-        return Transition(session)
-    return _decide(replace(session, slot="refused", slot_reasons=tuple(reasons)), now)
-
-
-def credit_held(
-    session: Session, co_pay: bool, now: datetime, lot_id: str | None = None, amount: Money | None = None
-) -> Transition:
-    """BOOK-1: credits set a credit of the lot aside, or a co-pay of that amount."""
-    if session.funding != "asked":
-        return Transition(session)
-    # The ledger's topic has another key, so the credit's end can be heard of before its hold: then the end stands.
-    credit: CreditState = "held" if not co_pay and session.credit == "none" else session.credit
-    held = replace(session, funding="co_pay" if co_pay else "credit", credit=credit, lot_id=lot_id, co_pay=amount)
+    held = replace(session, slot="held", blocked_from=event.blocked_from, blocked_until=event.blocked_until)
     return _decide(held, now)
 
 
-def credit_refused(session: Session, reasons: Sequence[Reason], purchasable: bool, now: datetime) -> Transition:
+def slot_refused(session: Session, event: SlotRefused, now: datetime) -> Transition:
+    """BOOK-1: availability refused."""
+    if session.slot != "asked":
+        return Transition(session)
+    return _decide(replace(session, slot="refused", slot_reasons=tuple(event.reasons)), now)
+
+
+def credit_held(session: Session, event: CreditHeld, now: datetime) -> Transition:
+    """BOOK-1: credits set a credit of the lot aside, or a co-pay."""
+    if session.funding != "asked":
+        return Transition(session)
+    # The ledger's topic has another key, so the credit's end can be heard of before its hold: then the end stands.
+    credit: CreditState = "held" if event.funding == "credit" and session.credit == "none" else session.credit
+    held = replace(session, funding=event.funding, credit=credit, lot_id=event.lot_id, co_pay=amount_of(event.co_pay))
+    return _decide(held, now)
+
+
+def amount_of(price: Price | None) -> Money | None:
+    """An amount as an event tells it."""
+    return None if price is None else Money(price.amount_minor, price.currency)
+
+
+def credit_refused(session: Session, event: CreditRefused, now: datetime) -> Transition:
     """BOOK-4: no credit, why, and whether one can be purchased on this plan."""
     if session.funding != "asked":
         return Transition(session)
-    refused = replace(session, funding="refused", credit_reasons=tuple(reasons), purchasable=purchasable)
+    refused = replace(session, funding="refused", credit_reasons=tuple(event.reasons), purchasable=event.purchasable)
     return _decide(refused, now)
 
 
-def slot_lapsed(session: Session, now: datetime) -> Transition:
+def slot_lapsed(session: Session, event: SlotReleased, now: datetime) -> Transition:
     """AVAIL-4: availability let go of a slot that it held for too long, so the session cannot take place."""
     if session.slot == "released":
         return Transition(session)
@@ -168,11 +188,14 @@ def slot_lapsed(session: Session, now: datetime) -> Transition:
     return _decide(lost, now) if lost.status == "requested" else _lost(lost, now)
 
 
-def credit_moved(session: Session, state: CreditState, cause: SettleCause | None, now: datetime) -> Transition:
+def credit_settled(
+    session: Session, event: CreditSpent | CreditReturned | CreditForfeited, now: datetime
+) -> Transition:
     """CRED-3: a hold was settled: spent, returned or forfeited, once. Support alone can return what was taken (MISS-5).
 
     What a move did to a hold beside the session's own is not about the session's credit: another hold pays for it.
     """
+    state, cause = _SETTLED[type(event)], None if isinstance(event, CreditSpent) else event.cause
     if cause == "moved":
         return Transition(session)
     open_ = session.credit in ("none", "held")
@@ -185,12 +208,12 @@ def credit_moved(session: Session, state: CreditState, cause: SettleCause | None
     return _decide(moved, now) if moved.status == "requested" else _lost(moved, now)
 
 
-def credit_corrected(session: Session, state: CreditState) -> Transition:
+def credit_corrected(session: Session, event: CreditCorrected, now: datetime) -> Transition:
     """MISS-5: what became of the credit follows the outcome that support corrected."""
-    return Transition(session if session.credit == state else replace(session, credit=state))
+    return Transition(session if session.credit == event.state else replace(session, credit=event.state))
 
 
-def co_pay_lapsed(session: Session, now: datetime) -> Transition:
+def co_pay_lapsed(session: Session, event: InvoiceVoided, now: datetime) -> Transition:
     """AVAIL-4: credits let go of a co-pay that was pending for too long: as with a lapsed credit, nothing can take place.
 
     A booking that is still undecided is refused at once: there is no state of a co-pay in which this could be kept until

@@ -8,9 +8,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any
 
 from makegood_contracts.events import (
+    MoveCreditHeld,
+    MoveCreditRefused,
     SessionExtended,
     SessionExtensionRefused,
     SessionExtensionRequested,
@@ -18,10 +20,12 @@ from makegood_contracts.events import (
     SessionMoveFunded,
     SessionMoveRefused,
     SessionMoveRequested,
+    SlotMoved,
+    SlotMoveRefused,
 )
 from makegood_contracts.reasons import Reason
-from makegood_plans.plans import Money
 
+from makegood_booking.domain.booking import amount_of
 from makegood_booking.domain.presence import NOBODY
 from makegood_booking.domain.reschedule import Reschedule
 from makegood_booking.domain.session import AGREED, Session, Transition, happened
@@ -55,29 +59,24 @@ def asked(session: Session, move: Reschedule) -> Transition:
     return happened(session, SessionMoveRequested, {"move": move}, **_facts(move))
 
 
-def paid_for(
-    session: Session,
-    move_id: str,
-    added: Literal["credit", "co_pay"] | None,
-    now: datetime,
-    co_pay: Money | None = None,
-) -> Transition:
-    """RESC-1: what the session costs at its new time is set aside. `added`: another hold beside the one that stands."""
+def move_credit_held(session: Session, event: MoveCreditHeld, now: datetime) -> Transition:
+    """RESC-1: what the session costs at its new time is set aside: by the hold that stands, or by another one beside it."""
     move = session.move
-    if move is None or move.id != move_id or move.state != "asked":
+    if move is None or move.id != event.move_id or move.state != "asked":
         return Transition(session)
     if now >= move.decide_by:
         return not_paid_for_in_time(session)
-    funded = replace(move, state="funded", added=added, co_pay=co_pay)
+    added = event.funding if event.how == "added" else None
+    funded = replace(move, state="funded", added=added, co_pay=amount_of(event.co_pay))
     return happened(session, SessionMoveFunded, {"move": funded}, **_facts(funded))
 
 
-def not_paid_for(session: Session, move_id: str, reasons: Sequence[Reason], purchasable: bool) -> Transition:
+def move_credit_refused(session: Session, event: MoveCreditRefused, now: datetime) -> Transition:
     """RESC-1: without a credit for the new time the session stays where it is."""
     move = session.move
-    if move is None or move.id != move_id or move.state != "asked":
+    if move is None or move.id != event.move_id or move.state != "asked":
         return Transition(session)
-    return _refused(session, replace(move, purchasable=purchasable), tuple(reasons))
+    return _refused(session, replace(move, purchasable=event.purchasable), tuple(event.reasons))
 
 
 def not_paid_for_in_time(session: Session) -> Transition:
@@ -87,25 +86,23 @@ def not_paid_for_in_time(session: Session) -> Transition:
     return _refused(session, session.move, (NOT_IN_TIME,))
 
 
-def turned_down(session: Session, move_id: str, reasons: Sequence[Reason]) -> Transition:
+def slot_move_refused(session: Session, event: SlotMoveRefused, now: datetime) -> Transition:
     """RESC-1, EXT-1: the new time cannot be had; everything stays as it was."""
     move = session.move
-    if move is None or move.id != move_id or move.state != "funded":
+    if move is None or move.id != event.move_id or move.state != "funded":
         return Transition(session)
-    return _refused(session, move, tuple(reasons))
+    return _refused(session, move, tuple(event.reasons))
 
 
-def carried_out(
-    session: Session, move_id: str, now: datetime, blocked: tuple[datetime | None, datetime | None] = (None, None)
-) -> Transition:
+def slot_moved(session: Session, event: SlotMoved, now: datetime) -> Transition:
     """RESC-1, EXT-1: availability swapped the slots, so the session has its new time from now on.
 
-    `blocked` is what it takes of the provider's time now, with buffers. Of a session that ended meanwhile nothing changes: its ending gives back whatever is held, wherever it stands.
+    Of a session that ended meanwhile nothing changes: its ending gives back whatever is held, wherever it stands.
     """
     move = session.move
-    if move is None or move.id != move_id or move.state != "funded":
+    if move is None or move.id != event.move_id or move.state != "funded":
         return Transition(session)
-    session = replace(session, blocked_from=blocked[0], blocked_until=blocked[1])
+    session = replace(session, blocked_from=event.blocked_from, blocked_until=event.blocked_until)
     return _extended(session, move, now) if move.kind == "extension" else _moved(session, move, now)
 
 

@@ -101,6 +101,11 @@ def reopens(place: RebookingContext, length_minutes: int, modality: Modality) ->
     return any(right.is_of(length_minutes, modality) for right in place.rights)
 
 
+def reopens_room_now(before: Session, after: Session) -> bool:
+    """Whether this very change reserved a session that is to open its room."""
+    return after.reopens_room and before.status == "requested" and after.status in ("reserved", "confirmed")
+
+
 def reopened(room: Room, active_at: datetime, policy: Policy, now: datetime) -> tuple[Room, RoomRestarted] | None:
     """The room as a rebooking opens it again once it is reserved. None: it is open already, or the member closed it meanwhile."""
     if room.closed_by == "member" and room.status == "closed":

@@ -27,12 +27,12 @@ from makegood_booking.domain.policy import Policy
 from makegood_booking.domain.rebooking import reopens
 from makegood_booking.domain.rooms import Room, room_reasons
 from makegood_booking.domain.session import Session, Transition
-from makegood_booking.handlers.bookability import BookabilityService
+from makegood_booking.handlers.bookability import rebooking_context
 from makegood_booking.handlers.refusals import BookingRefused, FieldRefused, NotFound
 from makegood_booking.store.coverage import read_coverage
-from makegood_booking.store.policies import Policies
+from makegood_booking.store.policies import PolicyCache
 from makegood_booking.store.rooms import RoomToBook, lock_room, read_rooms, touch_rooms
-from makegood_booking.store.sessions import Sessions
+from makegood_booking.store.sessions import add_sessions
 
 
 def session_path(session_id: str) -> str:
@@ -61,13 +61,9 @@ _SUPPORT_MAY_NOT: Final = Reason(code="support-may-not", detail=PROBLEMS["suppor
 class BookingBatcher:
     """`submit` answers the session as requested, with the stored answer for who does not wait; or raises its refusal."""
 
-    def __init__(
-        self, database: Database, sessions: Sessions, policies: Policies, bookability_service: BookabilityService
-    ) -> None:
+    def __init__(self, database: Database, policies: PolicyCache) -> None:
         self._database = database
-        self._sessions = sessions
         self._policies = policies
-        self._bookability = bookability_service
         self._group: GroupCommit[BookingCommand, Result] = GroupCommit(database, self.apply)
 
     async def submit(self, booking: BookingCommand) -> Result:
@@ -77,7 +73,7 @@ class BookingBatcher:
         """MISS-4: as `submit`, for a room that is not open: the member may rebook there what the provider missed. In a
         transaction of its own, with the room locked, so that one right is used once, and other bookings wait for nothing."""
         async with self._database.transaction(booking.cause) as unit:
-            await lock_room(booking.request.room_id, unit)
+            await lock_room(unit, booking.request.room_id)
             (result,) = await self.apply([booking], unit, rebooks=True)
         if isinstance(result, Exception):
             raise result
@@ -90,7 +86,7 @@ class BookingBatcher:
         refused = await claim_many(
             [booking.claim for booking in bookings], [session_path(booking.session_id) for booking in bookings], unit
         )
-        rooms = await read_rooms({booking.request.room_id for booking in bookings}, unit)
+        rooms = await read_rooms(unit, {booking.request.room_id for booking in bookings})
         policy = await self._policies.current(unit)
         results: list[Result | Exception] = []
         made: list[tuple[Transition, Cause]] = []
@@ -101,7 +97,7 @@ class BookingBatcher:
                 results.append(refusal)
                 continue
             found = rooms.get(booking.request.room_id)
-            changed = await self._judge(booking, found, policy, unit, rebooks=rebooks)
+            changed = await self._judge(unit, booking, found, policy, rebooks=rebooks)
             if isinstance(changed, Exception):
                 results.append(changed)
                 released.append(booking.claim)
@@ -115,16 +111,16 @@ class BookingBatcher:
             results.append((changed.session, response))
         await release_many(released, unit)
         if made:
-            await self._sessions.add(made, unit)
+            await add_sessions(unit, made)
             active = {changed.session.booked.room_id for changed, _ in made if _is_activity(changed.session)}
             if active:
-                await touch_rooms(active, unit)
+                await touch_rooms(unit, active)
         if answers:
             await store_many(answers, unit)
         return results
 
     async def _judge(
-        self, booking: BookingCommand, found: RoomToBook | None, policy: Policy, unit: UnitOfWork, *, rebooks: bool
+        self, unit: UnitOfWork, booking: BookingCommand, found: RoomToBook | None, policy: Policy, *, rebooks: bool
     ) -> Transition | Exception:
         request = booking.request
         booked_by = booking.booked_by(found.room) if found is not None else None
@@ -132,7 +128,7 @@ class BookingBatcher:
             return NotFound("room")
         if fault := invalid_field(request, policy, unit.now):
             return FieldRefused(fault)
-        if booked_by == "support" and not support_may_book(request, await _plan_kind(found.room, request, unit)):
+        if booked_by == "support" and not support_may_book(request, await _plan_kind(unit, found.room, request)):
             return BookingRefused(found, booked_by, [_SUPPORT_MAY_NOT])
         reopens_room = False
         if reasons := room_reasons(found.room, found.active_at, policy, unit.now):
@@ -140,7 +136,7 @@ class BookingBatcher:
                 rebooks
                 and booked_by == "member"
                 and reopens(
-                    await self._bookability.place(found, policy, unit.now, unit),
+                    await rebooking_context(unit, found, policy, unit.now),
                     request.length_minutes,
                     request.modality,
                 )
@@ -165,7 +161,7 @@ def _is_activity(session: Session) -> bool:
     return session.booked.booked_by == "member" and not session.reopens_room
 
 
-async def _plan_kind(room: Room, request: BookingRequest, unit: UnitOfWork) -> PlanKind | None:
+async def _plan_kind(unit: UnitOfWork, room: Room, request: BookingRequest) -> PlanKind | None:
     """The kind of the plan that covers the room's member when the session starts."""
-    covered_by = covering(await read_coverage(room.member_id, unit), request.starts_at)
+    covered_by = covering(await read_coverage(unit, room.member_id), request.starts_at)
     return None if covered_by is None else covered_by.plan.kind

@@ -35,8 +35,9 @@ from makegood_booking.domain.rebooking import RebookingContext
 from makegood_booking.domain.remedies import RemedyContext
 from makegood_booking.domain.rooms import is_available, room_reasons
 from makegood_booking.store import calendars, coverage
+from makegood_booking.store.policies import PolicyCache
 from makegood_booking.store.rooms import RoomToBook, active_room, read_rooms
-from makegood_booking.store.sessions import Sessions
+from makegood_booking.store.sessions import read_rights
 
 FIRST_WINDOW: Final = timedelta(days=4)
 """Nearly every answer is found in the first days; each further window is twice as long, up to the provider's horizon."""
@@ -54,104 +55,100 @@ class BookabilityResult:
     """The provider's, or UTC where none is known."""
 
 
-class BookabilityService:
-    """Reads what is known of a room and judges it."""
-
-    def __init__(self, sessions: Sessions) -> None:
-        self._sessions = sessions
-
-    async def judge(
-        self, place: RoomToBook, policy: Policy, question: Question, now: datetime, queries: Queries
-    ) -> BookabilityResult:
-        """Never fails: what cannot be read or understood is a reason of its own, `temporary-interruption` (BOOK-8)."""
-        room = place.room
-        remedy_context = RemedyContext(room.id, room.member_id, room.provider_id)
-        context = MemberContext(room, place.active_at, policy)
-        try:
-            context = await _with_coverage(context, queries)
-            remedy_context = await _remedy_context(
-                remedy_context, context.coverage, context.lots, context.schedule, now, queries
-            )
-            if room_reasons(room, place.active_at, policy, now):
-                rights = await self._sessions.read_rights(room.id, room.member_id, now, queries)
-                context = replace(context, rights=rights, another_room=remedy_context.active_room_id is not None)
-            verdict = await _judge(context, question, now, queries)
-            remedy_context = replace(remedy_context, purchasable=verdict.can_purchase)
-        except Exception as error:  # whatever it is: the member gets an answer, never a bare 500
-            _log.error("bookability could not be asked", room_id=room.id, error=type(error).__name__)
-            reasons = (*room_reasons(room, place.active_at, policy, now), NOTHING_TOLD)
-            verdict = BookabilityVerdict(reasons)
-        zone = context.schedule.hours.zone.key if context.schedule is not None else "UTC"
-        return BookabilityResult(verdict, remedy_context, zone)
-
-    async def member_contexts(
-        self, room_ids: Collection[str], now: datetime, queries: Queries
-    ) -> dict[str, MemberContext]:
-        """What is known of these rooms by id; where nothing can be rebooked (MISS-4), no more than that is asked."""
-        policy = await self._sessions.policies.current(queries)
-        found = {}
-        for room_id, place in (await read_rooms(room_ids, queries)).items():
-            room, context = place.room, MemberContext(place.room, place.active_at, policy)
-            rights = await self._sessions.read_rights(room_id, room.member_id, now, queries)
-            if rights:
-                other = await active_room(room.member_id, room.provider_id, queries)
-                another_room = other is not None and other.id != room_id
-                context = replace(await _with_coverage(context, queries), rights=rights, another_room=another_room)
-            found[room_id] = context
-        return found
-
-    async def place(self, found: RoomToBook, policy: Policy, now: datetime, queries: Queries) -> RebookingContext:
-        """A room and what can be rebooked in it (MISS-4)."""
-        room = found.room
-        other = await active_room(room.member_id, room.provider_id, queries)
-        return RebookingContext(
-            room,
-            found.active_at,
-            policy,
-            await has_schedule(room.provider_id, now, queries),
-            another_room=other is not None and other.id != room.id,
-            rights=await self._sessions.read_rights(room.id, room.member_id, now, queries),
+async def judge_bookability(
+    queries: Queries, place: RoomToBook, policy: Policy, question: Question, now: datetime
+) -> BookabilityResult:
+    """Never fails: what cannot be read or understood is a reason of its own, `temporary-interruption` (BOOK-8)."""
+    room = place.room
+    remedy_context = RemedyContext(room.id, room.member_id, room.provider_id)
+    context = MemberContext(room, place.active_at, policy)
+    try:
+        context = await _with_coverage(queries, context)
+        remedy_context = await _remedy_context(
+            queries, remedy_context, context.coverage, context.lots, context.schedule, now
         )
+        if room_reasons(room, place.active_at, policy, now):
+            rights = await read_rights(queries, room.id, room.member_id, now)
+            context = replace(context, rights=rights, another_room=remedy_context.active_room_id is not None)
+        verdict = await _judge(queries, context, question, now)
+        remedy_context = replace(remedy_context, purchasable=verdict.can_purchase)
+    except Exception as error:  # whatever it is: the member gets an answer, never a bare 500
+        _log.error("bookability could not be asked", room_id=room.id, error=type(error).__name__)
+        reasons = (*room_reasons(room, place.active_at, policy, now), NOTHING_TOLD)
+        verdict = BookabilityVerdict(reasons)
+    zone = context.schedule.hours.zone.key if context.schedule is not None else "UTC"
+    return BookabilityResult(verdict, remedy_context, zone)
 
 
-async def _with_coverage(context: MemberContext, queries: Queries) -> MemberContext:
-    member = context.room.member_id
-    return replace(
-        context,
-        coverage=await coverage.read_coverage(member, queries),
-        lots=await coverage.read_lots(member, queries),
-        owes=await coverage.owes(member, queries),
-        schedule=await _schedule(context.room.provider_id, queries),
+async def read_member_contexts(
+    queries: Queries, policies: PolicyCache, room_ids: Collection[str], now: datetime
+) -> dict[str, MemberContext]:
+    """What is known of these rooms by id; where nothing can be rebooked (MISS-4), no more than that is asked."""
+    policy = await policies.current(queries)
+    found = {}
+    for room_id, place in (await read_rooms(queries, room_ids)).items():
+        room, context = place.room, MemberContext(place.room, place.active_at, policy)
+        rights = await read_rights(queries, room_id, room.member_id, now)
+        if rights:
+            other = await active_room(queries, room.member_id, room.provider_id)
+            another_room = other is not None and other.id != room_id
+            context = replace(await _with_coverage(queries, context), rights=rights, another_room=another_room)
+        found[room_id] = context
+    return found
+
+
+async def rebooking_context(queries: Queries, found: RoomToBook, policy: Policy, now: datetime) -> RebookingContext:
+    """A room and what can be rebooked in it (MISS-4)."""
+    room = found.room
+    other = await active_room(queries, room.member_id, room.provider_id)
+    return RebookingContext(
+        room,
+        found.active_at,
+        policy,
+        await has_schedule(queries, room.provider_id, now),
+        another_room=other is not None and other.id != room.id,
+        rights=await read_rights(queries, room.id, room.member_id, now),
     )
 
 
-async def _schedule(provider_id: str, queries: Queries) -> Schedule | None:
-    published = await calendars.read_schedule(provider_id, queries)
+async def _with_coverage(queries: Queries, context: MemberContext) -> MemberContext:
+    member = context.room.member_id
+    return replace(
+        context,
+        coverage=await coverage.read_coverage(queries, member),
+        lots=await coverage.read_lots(queries, member),
+        owes=await coverage.owes(queries, member),
+        schedule=await _schedule(queries, context.room.provider_id),
+    )
+
+
+async def _schedule(queries: Queries, provider_id: str) -> Schedule | None:
+    published = await calendars.read_schedule(queries, provider_id)
     return None if published is None else schedule_of(published)
 
 
-async def has_schedule(provider_id: str, now: datetime, queries: Queries) -> bool:
+async def has_schedule(queries: Queries, provider_id: str, now: datetime) -> bool:
     """ROOM-1, ROOM-3: whether the provider can be booked at all, as far as booking has heard."""
-    return is_available(await _schedule(provider_id, queries), now)
+    return is_available(await _schedule(queries, provider_id), now)
 
 
-async def remedy_context_of(at: RemedyContext, now: datetime, queries: Queries) -> RemedyContext:
+async def remedy_context_of(queries: Queries, at: RemedyContext, now: datetime) -> RemedyContext:
     """All that remedies depend on, for these people in this room."""
-    periods = await coverage.read_coverage(at.member_id, queries)
-    lots = await coverage.read_lots(at.member_id, queries)
-    return await _remedy_context(at, periods, lots, await _schedule(at.provider_id, queries), now, queries)
+    periods = await coverage.read_coverage(queries, at.member_id)
+    lots = await coverage.read_lots(queries, at.member_id)
+    return await _remedy_context(queries, at, periods, lots, await _schedule(queries, at.provider_id), now)
 
 
 async def _remedy_context(
+    queries: Queries,
     at: RemedyContext,
     periods: Sequence[CoveragePeriod],
     lots: Collection[PublishedLot],
     schedule: Schedule | None,
     now: datetime,
-    queries: Queries,
 ) -> RemedyContext:
     spoken_of = latest(periods, now)
-    other = await active_room(at.member_id, at.provider_id, queries)
+    other = await active_room(queries, at.member_id, at.provider_id)
     return replace(
         at,
         plan_kind=spoken_of.plan.kind if spoken_of else None,
@@ -161,15 +158,15 @@ async def _remedy_context(
     )
 
 
-async def _judge(context: MemberContext, question: Question, now: datetime, queries: Queries) -> BookabilityVerdict:
+async def _judge(queries: Queries, context: MemberContext, question: Question, now: datetime) -> BookabilityVerdict:
     kind = bookability.kind_in_question(context, question, now)
     if question.starts_at is not None:
-        return await _judge_start(context, question, question.starts_at, kind, now, queries)
+        return await _judge_start(queries, context, question, question.starts_at, kind, now)
     kinds = [each for each in bookability.kinds_in_plan(context, question, now) if bookability.offered(context, each)]
     kinds.sort(
         key=lambda each: bool(bookability.in_the_way(context, each, question.by, now))
     )  # what can be rebooked first
-    search = _Search(context, now, queries)
+    search = _Search(queries, context, now)
     for each in kinds:
         slots = await search.payable(each, now, MOST_SLOTS)
         if slots:
@@ -186,11 +183,11 @@ async def _judge(context: MemberContext, question: Question, now: datetime, quer
 
 
 async def _judge_start(
-    context: MemberContext, question: Question, starts_at: datetime, asked: Kind | None, now: datetime, queries: Queries
+    queries: Queries, context: MemberContext, question: Question, starts_at: datetime, asked: Kind | None, now: datetime
 ) -> BookabilityVerdict:
     """One wish: whether this very session could be booked; `slots` are those that can, from there on."""
     kind = asked or NO_KIND
-    search = _Search(context, now, queries)
+    search = _Search(queries, context, now)
     taken = await search.taken((starts_at, starts_at), kind)
     room = bookability.in_the_way(context, kind, question.by, now)
     reasons = (
@@ -219,7 +216,7 @@ def _verdict(
 class _Search:
     """Looks for slots window by window."""
 
-    def __init__(self, context: MemberContext, now: datetime, queries: Queries) -> None:
+    def __init__(self, queries: Queries, context: MemberContext, now: datetime) -> None:
         self._context = context
         self._now = now
         self._queries = queries
@@ -249,7 +246,7 @@ class _Search:
         before = schedule.buffer_before if schedule else timedelta()
         after = (schedule.buffer_after if schedule else timedelta()) + timedelta(minutes=kind.length_minutes)
         found = await calendars.read_taken(
-            room.provider_id, room.member_id, span[0] - before, span[1] + after, self._now, self._queries
+            self._queries, room.provider_id, room.member_id, span[0] - before, span[1] + after, self._now
         )
         return TakenTime(found.provider, found.time_off, found.member)
 

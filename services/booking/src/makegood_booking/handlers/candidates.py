@@ -6,17 +6,17 @@ from collections.abc import Sequence
 from typing import Final
 
 from makegood_chassis.database import UnitOfWork
-from makegood_chassis.messaging.handlers import EventHandler
 from makegood_contracts.envelope import Received
 from makegood_contracts.events import WaitlistCandidateJudged, WaitlistCandidateProposed
 from makegood_contracts.events.possible import CLOCK_SKEW
 from makegood_contracts.ids import is_id
 from makegood_contracts.reasons import Obstacle, ReasonCode
 
+from makegood_booking.dependencies import Dependencies
 from makegood_booking.domain.bookability import Question
 from makegood_booking.domain.remedies import remedies_of
-from makegood_booking.handlers.bookability import BookabilityResult, BookabilityService
-from makegood_booking.store.policies import Policies
+from makegood_booking.handlers.bookability import BookabilityResult, judge_bookability
+from makegood_booking.handlers.read_models import on_waitlist
 from makegood_booking.store.rooms import read_rooms
 
 ONE_ANSWER: Final = 1
@@ -25,25 +25,24 @@ DECIDED_ALREADY: Final[frozenset[ReasonCode]] = frozenset({"slot-not-offered", "
 """Availability holds the slot for the candidate, so it can be had; whoever else asked for it just now is refused."""
 
 
-def judges(bookability_service: BookabilityService, policies: Policies) -> EventHandler:
-    """The handler of proposals."""
-
-    async def handle(batch: Sequence[Received[WaitlistCandidateProposed]], unit: UnitOfWork) -> None:
-        rooms = await read_rooms({one.event.room_id for one in batch if is_id(one.event.room_id)}, unit)
-        policy = await policies.current(unit)
-        for received in batch:
-            event = received.event
-            place = rooms.get(event.room_id)
-            if place is None or (place.room.member_id, place.room.provider_id) != (event.member_id, event.provider_id):
-                unit.refuse(received.id, "not-its-parties")
-                continue
-            if event.decide_by + CLOCK_SKEW <= unit.now:
-                continue  # nobody waits for the answer any more
-            question = Question(event.starts_at, event.length_minutes, event.modality)
-            found = await bookability_service.judge(place, policy, question, unit.now, unit)
-            unit.publish(_judged(event, found), sequence=ONE_ANSWER, cause=received.cause)
-
-    return handle
+async def on_candidate_proposed(
+    batch: Sequence[Received[WaitlistCandidateProposed]], unit: UnitOfWork, dependencies: Dependencies
+) -> None:
+    """Judges each candidate, and keeps what is held for it."""
+    rooms = await read_rooms(unit, {one.event.room_id for one in batch if is_id(one.event.room_id)})
+    policy = await dependencies.policies.current(unit)
+    for received in batch:
+        event = received.event
+        place = rooms.get(event.room_id)
+        if place is None or (place.room.member_id, place.room.provider_id) != (event.member_id, event.provider_id):
+            unit.refuse(received.id, "not-its-parties")
+            continue
+        if event.decide_by + CLOCK_SKEW <= unit.now:
+            continue  # nobody waits for the answer any more
+        question = Question(event.starts_at, event.length_minutes, event.modality)
+        found = await judge_bookability(unit, place, policy, question, unit.now)
+        unit.publish(_judged(event, found), sequence=ONE_ANSWER, cause=received.cause)
+    await on_waitlist([received for received in batch if received.id not in unit.refused], unit)
 
 
 def _judged(event: WaitlistCandidateProposed, found: BookabilityResult) -> WaitlistCandidateJudged:

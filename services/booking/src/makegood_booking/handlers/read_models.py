@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any, Final
+from collections.abc import Sequence
+from typing import Any
 
 from makegood_chassis.database import UnitOfWork
-from makegood_chassis.messaging.handlers import EventHandler, EventHandlers
+from makegood_chassis.personal_data.letters import seals
 from makegood_contracts.envelope import Received
 from makegood_contracts.events import (
     CreditAdjusted,
@@ -14,7 +14,6 @@ from makegood_contracts.events import (
     CreditExpired,
     CreditGranted,
     CreditReturned,
-    Event,
     InvoiceOverdue,
     InvoicePaid,
     InvoiceVoided,
@@ -22,21 +21,20 @@ from makegood_contracts.events import (
     MemberEnrolled,
     MessagePosted,
     MoveCreditHeld,
+    RemarkKeyPublished,
     SchedulePublished,
     ScheduleWithdrawn,
     TimeOffAdded,
     TimeOffRemoved,
     VenueCodeChanged,
-    WaitlistCandidatePassedOver,
-    WaitlistCandidateProposed,
-    WaitlistEnded,
     WaitlistJoined,
-    WaitlistOffered,
-    WaitlistOfferLapsed,
 )
 from makegood_contracts.events.schedules import WaitlistFact
 
-from makegood_booking.store import calendars, coverage, venues
+from makegood_booking.dependencies import Dependencies
+from makegood_booking.handlers.sessions import call_off_for_time_off
+from makegood_booking.handlers.waiters import schedule_key
+from makegood_booking.store import calendars, coverage, remark_keys, venues
 from makegood_booking.store.coverage import Movement
 from makegood_booking.store.rooms import touch_by_members
 
@@ -44,14 +42,14 @@ from makegood_booking.store.rooms import touch_by_members
 async def on_enrolled(batch: Sequence[Received[MemberEnrolled]], unit: UnitOfWork) -> None:
     """PLAN-1: what each member's plan allows, and when. That an earlier enrolment ended follows from the later one."""
     for received in batch:
-        await coverage.enrol(received, unit)
+        await coverage.enrol(unit, received)
 
 
 async def on_credits_moved(batch: Sequence[Received[Any]], unit: UnitOfWork) -> None:
     """CRED-2: credits that came, went or came back, by lot."""
     movements = [moved for received in batch if (moved := movement(received)) is not None]
     if movements:
-        await coverage.move_credits(movements, unit)
+        await coverage.move_credits(unit, movements)
 
 
 def movement(received: Received[Any]) -> Movement | None:
@@ -92,111 +90,80 @@ def movement(received: Received[Any]) -> Movement | None:
     )
 
 
-async def on_overdue(batch: Sequence[Received[InvoiceOverdue]], unit: UnitOfWork) -> None:
+async def on_invoices_overdue(batch: Sequence[Received[InvoiceOverdue]], unit: UnitOfWork) -> None:
     """CRED-7: who owes."""
-    await coverage.mark_invoices(batch, True, unit)
+    await coverage.mark_invoices(unit, batch, True)
 
 
-async def on_settled(batch: Sequence[Received[InvoicePaid | InvoiceVoided]], unit: UnitOfWork) -> None:
+async def on_invoices_settled(batch: Sequence[Received[InvoicePaid | InvoiceVoided]], unit: UnitOfWork) -> None:
     """CRED-7: and who does so no more. What was void before it was due was never overdue."""
     settled = [each for each in batch if not isinstance(each.event, InvoiceVoided) or each.event.was_due]
     if settled:
-        await coverage.mark_invoices(settled, False, unit)
+        await coverage.mark_invoices(unit, settled, False)
 
 
-async def on_schedule(batch: Sequence[Received[SchedulePublished]], unit: UnitOfWork) -> None:
-    """AVAIL-1: when each provider works, and as what."""
+async def on_schedule_published(
+    batch: Sequence[Received[SchedulePublished]], unit: UnitOfWork, dependencies: Dependencies
+) -> None:
+    """AVAIL-1: when each provider works, and as what. Wakes requests that wait for a provider's first schedule (ROOM-1)."""
+    heard = {schedule_key(received.event.provider_id): True for received in batch}
+    unit.after_commit(lambda: dependencies.signals.send(heard))
     for received in batch:
-        await calendars.publish(received.event, unit)
+        await calendars.publish(unit, received.event)
 
 
-async def on_withdrawn(batch: Sequence[Received[ScheduleWithdrawn]], unit: UnitOfWork) -> None:
+async def on_schedule_withdrawn(batch: Sequence[Received[ScheduleWithdrawn]], unit: UnitOfWork) -> None:
     """NOTE-5: and when they do not work here any more."""
     for received in batch:
-        await calendars.withdraw(received.event, unit)
+        await calendars.withdraw(unit, received.event)
 
 
-async def on_time_off(batch: Sequence[Received[TimeOffAdded]], unit: UnitOfWork) -> None:
-    """AVAIL-1: when they do not. Events of an earlier release have no times."""
+async def on_time_off_added(
+    batch: Sequence[Received[TimeOffAdded]], unit: UnitOfWork, dependencies: Dependencies
+) -> None:
+    """AVAIL-1: when they do not, and which sessions they give up for it. Events of an earlier release have no times."""
+    await call_off_for_time_off(batch, unit, dependencies)
     for received in batch:
         event = received.event
         if event.starts_at is not None and event.ends_at is not None:
-            await calendars.add_time_off(event.time_off_id, event.provider_id, event.starts_at, event.ends_at, unit)
+            await calendars.add_time_off(unit, event.time_off_id, event.provider_id, event.starts_at, event.ends_at)
 
 
 async def on_time_off_removed(batch: Sequence[Received[TimeOffRemoved]], unit: UnitOfWork) -> None:
     for received in batch:
-        await calendars.remove_time_off(received.event.time_off_id, received.event.provider_id, unit)
+        await calendars.remove_time_off(unit, received.event.time_off_id, received.event.provider_id)
 
 
 async def on_waitlist(batch: Sequence[Received[WaitlistFact]], unit: UnitOfWork) -> None:
     """AVAIL-6: what is held for whom."""
     for received in batch:
-        await calendars.keep_offer(received, unit)
+        await calendars.keep_offer(unit, received)
 
 
 async def on_venue_code(batch: Sequence[Received[VenueCodeChanged]], unit: UnitOfWork) -> None:
     """JOIN-3: by which code people check in at each venue."""
     for received in batch:
         event = received.event
-        await venues.keep_code(event.venue_id, event.venue_version, event.code_digest, unit)
+        await venues.keep_code(unit, event.venue_id, event.venue_version, event.code_digest)
 
 
 async def on_member_seen(batch: Sequence[Received[MessagePosted | WaitlistJoined]], unit: UnitOfWork) -> None:
     """ROOM-2: a message or wish of the member's in a room is activity; one of the provider's is not."""
     await touch_by_members(
+        unit,
         [
             (received.event.room_id, received.event.sender_id, received.event.sent_at)
             if isinstance(received.event, MessagePosted)
             else (received.event.room_id, received.event.member_id, received.time)
             for received in batch
         ],
-        unit,
     )
 
 
-READ_MODELS: Final[EventHandlers] = {
-    MemberEnrolled: on_enrolled,
-    CreditGranted: on_credits_moved,
-    CreditReturned: on_credits_moved,
-    CreditExpired: on_credits_moved,
-    CreditAdjusted: on_credits_moved,
-    CreditCorrected: on_credits_moved,
-    LotExpiryChanged: on_credits_moved,
-    MoveCreditHeld: on_credits_moved,
-    InvoiceOverdue: on_overdue,
-    InvoicePaid: on_settled,
-    InvoiceVoided: on_settled,
-    SchedulePublished: on_schedule,
-    ScheduleWithdrawn: on_withdrawn,
-    TimeOffAdded: on_time_off,
-    TimeOffRemoved: on_time_off_removed,
-    WaitlistJoined: on_member_seen,
-    WaitlistCandidateProposed: on_waitlist,
-    WaitlistCandidatePassedOver: on_waitlist,
-    WaitlistOffered: on_waitlist,
-    WaitlistOfferLapsed: on_waitlist,
-    WaitlistEnded: on_waitlist,
-    MessagePosted: on_member_seen,
-    VenueCodeChanged: on_venue_code,
-}
-"""Event type → handler of what is learnt from it."""
-
-
-def together(*tables: EventHandlers) -> EventHandlers:
-    """One routing table: where several have a handler for a type, each is called, in their order."""
-    kinds: dict[type[Event], list[EventHandler]] = {}
-    for table in tables:
-        for kind, handler in table.items():
-            kinds.setdefault(kind, []).append(handler)
-    return {kind: handlers[0] if len(handlers) == 1 else _all(handlers) for kind, handlers in kinds.items()}
-
-
-def _all(handlers: Sequence[Callable[[Sequence[Received[Any]], UnitOfWork], Any]]) -> EventHandler:
-    async def handle(batch: Sequence[Received[Any]], unit: UnitOfWork) -> None:
-        for handler in handlers:
-            believed = [received for received in batch if received.id not in unit.refused]
-            if believed:
-                await handler(believed, unit)
-
-    return handle
+async def on_remark_keys(batch: Sequence[Received[RemarkKeyPublished]], unit: UnitOfWork) -> None:
+    """The newest key of each person counts. One with which nothing can be sealed is not believed (SEC-7): it would break every
+    cancellation of its person."""
+    for received in batch:
+        if not seals(received.event.public_key):
+            unit.refuse(received.id, "not-its-terms")
+    await remark_keys.keep(unit, [received for received in batch if received.id not in unit.refused])

@@ -1,4 +1,4 @@
-"""Wakes requests that wait for what comes over topics: a booking decided, a credit settled, a move."""
+"""Wakes requests that wait for what comes over topics: a booking decided, a credit settled, a move, a schedule."""
 
 from __future__ import annotations
 
@@ -32,7 +32,12 @@ MOVED: Final = Milestone("moved", lambda session: not session.move_pending)
 """No change of time is being decided."""
 
 
-def wake_waiters(before: Sequence[Session], after: Sequence[Session], signals: Signals, unit: UnitOfWork) -> None:
+def schedule_key(provider_id: str) -> str:
+    """The signal that wakes those who wait for the provider's first schedule (ROOM-1)."""
+    return f"schedule:{provider_id}"
+
+
+def wake_waiters(unit: UnitOfWork, signals: Signals, before: Sequence[Session], after: Sequence[Session]) -> None:
     """After the commit, wakes those who wait for a milestone that has just been reached."""
     values = {
         milestone.key(now.id): now

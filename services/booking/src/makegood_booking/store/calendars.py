@@ -73,12 +73,12 @@ class TakenTime:
     member: list[Span] = field(default_factory=list)
 
 
-async def publish(event: SchedulePublished, unit: UnitOfWork) -> None:
+async def publish(unit: UnitOfWork, event: SchedulePublished) -> None:
     """Keeps the schedule, unless a later version was heard of before."""
     await unit.execute(_PUBLISH, event.provider_id, event.schedule_version, event.specialty, msgspec.to_builtins(event))
 
 
-async def withdraw(event: ScheduleWithdrawn, unit: UnitOfWork) -> None:
+async def withdraw(unit: UnitOfWork, event: ScheduleWithdrawn) -> None:
     """The provider offers nothing any more: as with a schedule that has no hours and no kinds of sessions."""
     nothing = SchedulePublished(
         provider_id=event.provider_id,
@@ -89,21 +89,21 @@ async def withdraw(event: ScheduleWithdrawn, unit: UnitOfWork) -> None:
         minimum_notice_minutes=0,
         horizon_days=1,
     )
-    await publish(nothing, unit)
+    await publish(unit, nothing)
 
 
-async def withdraw_known(people: Sequence[str], unit: UnitOfWork) -> None:
+async def withdraw_known(unit: UnitOfWork, people: Sequence[str]) -> None:
     """What these providers last published counts no more; a later version does, once it is heard of."""
     await unit.execute(_WITHDRAW_KNOWN, people)
 
 
-async def read_schedule(provider_id: str, queries: Queries) -> SchedulePublished | None:
+async def read_schedule(queries: Queries, provider_id: str) -> SchedulePublished | None:
     """The provider's schedule as it was last published."""
     body = await queries.fetch_value("SELECT body FROM provider_schedules WHERE provider_id = $1", provider_id)
     return None if body is None else msgspec.convert(body, SchedulePublished)
 
 
-async def specialty_of(provider_id: str, queries: Queries) -> Specialty:
+async def specialty_of(queries: Queries, provider_id: str) -> Specialty:
     """As what the provider works (PLAN-1); therapy where no schedule says otherwise."""
     found: Specialty | None = await queries.fetch_value(
         "SELECT specialty FROM provider_schedules WHERE provider_id = $1", provider_id
@@ -112,17 +112,17 @@ async def specialty_of(provider_id: str, queries: Queries) -> Specialty:
 
 
 async def add_time_off(
-    time_off_id: str, provider_id: str, starts_at: datetime, ends_at: datetime, unit: UnitOfWork
+    unit: UnitOfWork, time_off_id: str, provider_id: str, starts_at: datetime, ends_at: datetime
 ) -> None:
     """Keeps time off; what was taken back before it was heard of stays so."""
     await unit.execute(_TIME_OFF, time_off_id, provider_id, starts_at, ends_at)
 
 
-async def remove_time_off(time_off_id: str, provider_id: str, unit: UnitOfWork) -> None:
+async def remove_time_off(unit: UnitOfWork, time_off_id: str, provider_id: str) -> None:
     await unit.execute(_NO_TIME_OFF, time_off_id, provider_id)
 
 
-async def keep_offer(received: Received[WaitlistFact], unit: UnitOfWork) -> None:
+async def keep_offer(unit: UnitOfWork, received: Received[WaitlistFact]) -> None:
     """Keeps what is held for a waiting member after the event: an offer, or nothing any more."""
     event = received.event
     offer: tuple[datetime | None, ...] = (None,) * 5
@@ -134,7 +134,7 @@ async def keep_offer(received: Received[WaitlistFact], unit: UnitOfWork) -> None
 
 
 async def read_taken(
-    provider_id: str, member_id: str, start: datetime, end: datetime, now: datetime, queries: Queries
+    queries: Queries, provider_id: str, member_id: str, start: datetime, end: datetime, now: datetime
 ) -> TakenTime:
     """What touches [start, end): sessions as booking itself knows them, offers to others that stand, time off."""
     found = TakenTime()

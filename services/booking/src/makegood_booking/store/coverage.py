@@ -72,7 +72,7 @@ class Movement:
     made_for_minutes: int | None = None
 
 
-async def enrol(received: Received[MemberEnrolled], unit: UnitOfWork) -> None:
+async def enrol(unit: UnitOfWork, received: Received[MemberEnrolled]) -> None:
     """Keeps the enrolment as it stands after the event, unless a later one was heard of before."""
     event = received.event
     await unit.execute(
@@ -95,7 +95,7 @@ async def enrol(received: Received[MemberEnrolled], unit: UnitOfWork) -> None:
     )
 
 
-async def read_coverage(member_id: str, queries: Queries) -> list[CoveragePeriod]:
+async def read_coverage(queries: Queries, member_id: str) -> list[CoveragePeriod]:
     """When which plan covers the member, in the order of time; also what is over."""
     return coverage_periods([_enrolment(*row) for row in await queries.fetch(_ENROLMENTS, member_id)])
 
@@ -126,7 +126,7 @@ def _enrolment(
     return PublishedEnrolment(plan, *published)
 
 
-async def move_credits(movements: Sequence[Movement], unit: UnitOfWork) -> None:
+async def move_credits(unit: UnitOfWork, movements: Sequence[Movement]) -> None:
     """Keeps the movements; one that is known already is left as it is."""
     await unit.execute(
         _MOVE,
@@ -140,12 +140,12 @@ async def move_credits(movements: Sequence[Movement], unit: UnitOfWork) -> None:
     )  # fmt: skip
 
 
-async def read_lots(member_id: str, queries: Queries) -> list[PublishedLot]:
+async def read_lots(queries: Queries, member_id: str) -> list[PublishedLot]:
     """The member's lots with credits left, also those that have lapsed without being told so yet."""
     return [PublishedLot(*row) for row in await queries.fetch(_LOTS, member_id)]
 
 
-async def mark_invoices(told: Sequence[Received[InvoiceFact]], owed: bool, unit: UnitOfWork) -> None:
+async def mark_invoices(unit: UnitOfWork, told: Sequence[Received[InvoiceFact]], owed: bool) -> None:
     """These invoices are overdue, or not any more, unless a later word on them was heard before."""
     await unit.execute(
         _OVERDUE,
@@ -156,7 +156,7 @@ async def mark_invoices(told: Sequence[Received[InvoiceFact]], owed: bool, unit:
     )
 
 
-async def owes(member_id: str, queries: Queries) -> bool:
+async def owes(queries: Queries, member_id: str) -> bool:
     """Whether an invoice of the member is overdue (BOOK-7)."""
     return bool(
         await queries.fetch_value(

@@ -27,7 +27,8 @@ from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.types import UserDefinedType
 
 from makegood_booking.domain.session import Session
-from makegood_booking.store.sessions import Sessions
+from makegood_booking.store.policies import PolicyCache
+from makegood_booking.store.sessions import sessions_of
 from makegood_booking.store.tables import sessions, starts_before_moves
 
 
@@ -78,7 +79,7 @@ class Filter:
 
 
 async def list_sessions(
-    store: Sessions, wanted: Filter, most: int, queries: Queries
+    queries: Queries, policies: PolicyCache, wanted: Filter, most: int
 ) -> list[tuple[Session, ListPosition]]:
     """At most `most` sessions behind the place `after`, in the order of their start.
 
@@ -97,7 +98,7 @@ async def list_sessions(
         both = union_all(here.subquery().select(), there.subquery().select()).subquery()
         query = select(both).order_by(both.c.listed_at, both.c.id).limit(most)
     rows = await queries.fetch(query)
-    found = await store.of_rows([row[:-2] for row in rows], queries)
+    found = await sessions_of(queries, policies, [row[:-2] for row in rows])
     return [
         (session, ListPosition(listed_at, session.id, seen))
         for session, (listed_at, seen) in zip(found, (row[-2:] for row in rows), strict=True)
@@ -148,7 +149,7 @@ def _ordered(
     return query.order_by(listed_at, table.id).limit(most)
 
 
-async def read_history(session_id: str, after: int, most: int, queries: Queries) -> list[Row]:
+async def read_history(queries: Queries, session_id: str, after: int, most: int) -> list[Row]:
     """At most `most` entries (version, at, type, by, detail) behind version `after`, oldest first."""
     return await queries.fetch(
         "SELECT version, at, type, by, detail FROM session_history WHERE session_id = $1 AND version > $2 "
@@ -167,7 +168,7 @@ class Answered:
     confirmed: bool = False
 
 
-async def read_answered(session_id: str, queries: Queries) -> Answered:
+async def read_answered(queries: Queries, session_id: str) -> Answered:
     """From the session's history."""
     rows = await queries.fetch(
         "SELECT type, by FROM session_history "

@@ -71,13 +71,13 @@ class Note:
     text: str | None
 
 
-async def keep_remark(session_id: str, author: str, remark: str, unit: UnitOfWork) -> None:
+async def keep_remark(unit: UnitOfWork, session_id: str, author: str, remark: str) -> None:
     """What a party wrote when it cancelled, for the two parties alone."""
     (sealed,) = await unit.personal_data.seal(unit, [(_remark(session_id, author), remark)])
     await unit.execute(_KEEP_REMARK, session_id, author, sealed)
 
 
-async def read_remark(session_id: str, queries: Queries) -> str | None:
+async def read_remark(queries: Queries, session_id: str) -> str | None:
     row = await queries.fetch_one(_READ_REMARK, session_id)
     if row is None:
         return None
@@ -87,7 +87,7 @@ async def read_remark(session_id: str, queries: Queries) -> str | None:
     return remark
 
 
-async def keep_note(session: Session, kind: Kind, author: str, role: str, note: str | None, unit: UnitOfWork) -> None:
+async def keep_note(unit: UnitOfWork, session: Session, kind: Kind, author: str, role: str, note: str | None) -> None:
     """What somebody wrote with the change that led to this version of the session. Support's reason for a correction goes
     with the member whom it is about."""
     person = author if kind == "dispute" else session.booked.member_id
@@ -98,7 +98,7 @@ async def keep_note(session: Session, kind: Kind, author: str, role: str, note: 
     )
 
 
-async def read_notes(session_id: str, versions: Sequence[int], queries: Queries) -> dict[int, Note]:
+async def read_notes(queries: Queries, session_id: str, versions: Sequence[int]) -> dict[int, Note]:
     """The notes by the version that they led to."""
     rows = await queries.fetch(_READ_NOTES, session_id, list(versions))
     places = [(_note(session_id, row["version"], row["person_id"] or ""), row["sealed"]) for row in rows]
@@ -109,7 +109,7 @@ async def read_notes(session_id: str, versions: Sequence[int], queries: Queries)
     }
 
 
-async def erase(people: Sequence[str], unit: UnitOfWork) -> None:
+async def erase(unit: UnitOfWork, people: Sequence[str]) -> None:
     """Erases what these people wrote and what was written about them, with their keys; that it was written stays."""
     await unit.personal_data.erase(unit, people)
     for statement in _ERASE:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from makegood_chassis.database import Queries, UnitOfWork
-from makegood_chassis.personal_data.letters import Letter, seal_letter, seals
+from makegood_chassis.personal_data.letters import Letter, seal_letter
 from makegood_contracts.envelope import Received
 from makegood_contracts.events import RemarkKeyPublished, SessionCancelled
 
@@ -21,19 +21,14 @@ _FIND: Final = "SELECT public_key FROM remark_keys WHERE person_id = $1"
 _ERASE: Final = "DELETE FROM remark_keys WHERE person_id = ANY($1::text[])"
 
 
-async def on_published(batch: Sequence[Received[RemarkKeyPublished]], unit: UnitOfWork) -> None:
-    """Handler: the newest key of each person counts. One with which nothing can be sealed is not believed (SEC-7): it would break
-    every cancellation of its person."""
-    for one in batch:
-        if not seals(one.event.public_key):
-            unit.refuse(one.id, "not-its-terms")
-    usable = [one for one in batch if one.id not in unit.refused]
-    newest = {one.event.person_id: one for one in sorted(usable, key=lambda one: one.sequence)}
+async def keep(unit: UnitOfWork, published: Sequence[Received[RemarkKeyPublished]]) -> None:
+    """Keeps the newest key of each person."""
+    newest = {one.event.person_id: one for one in sorted(published, key=lambda one: one.sequence)}
     keys = [one.event.public_key for one in newest.values()]
     await unit.execute(_KEEP, list(newest), keys, [one.sequence for one in newest.values()])
 
 
-async def seal_remark(session_id: str, author: str, remark: str, queries: Queries) -> str | None:
+async def seal_remark(queries: Queries, session_id: str, author: str, remark: str) -> str | None:
     """The remark, sealed for the message to the other party; None as long as no key of its author is known."""
     public_key = await queries.fetch_value(_FIND, author)
     if public_key is None:
@@ -41,5 +36,5 @@ async def seal_remark(session_id: str, author: str, remark: str, queries: Querie
     return seal_letter(public_key, Letter(SessionCancelled.__name__, session_id, author), remark)
 
 
-async def erase(people: Sequence[str], unit: UnitOfWork) -> None:
+async def erase(unit: UnitOfWork, people: Sequence[str]) -> None:
     await unit.execute(_ERASE, list(people))

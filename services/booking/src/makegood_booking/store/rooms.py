@@ -64,13 +64,13 @@ def _room(row: Row) -> Room:
     return Room(str(row[0]), *row[1:])
 
 
-async def add_room(room: Room, unit: UnitOfWork) -> bool:
+async def add_room(unit: UnitOfWork, room: Room) -> bool:
     """Inserts the room; False where the pair has an active one."""
     values = (room.member_id, room.provider_id, room.status, room.created_at, room.last_activity_at, room.version)
     return await unit.fetch_value(_ADD, room.id, *values) is not None
 
 
-async def active_room(member_id: str, provider_id: str, queries: Queries) -> Room | None:
+async def active_room(queries: Queries, member_id: str, provider_id: str) -> Room | None:
     row = await queries.fetch_one(
         f"SELECT {_COLUMNS} FROM rooms WHERE member_id = $1 AND provider_id = $2 AND status = 'active'",  # noqa: S608
         member_id,
@@ -79,38 +79,38 @@ async def active_room(member_id: str, provider_id: str, queries: Queries) -> Roo
     return _room(row) if row else None
 
 
-async def read_room(room_id: str, queries: Queries) -> Room | None:
+async def read_room(queries: Queries, room_id: str) -> Room | None:
     row = await queries.fetch_one(f"SELECT {_COLUMNS} FROM rooms WHERE id = $1", room_id)  # noqa: S608
     return _room(row) if row else None
 
 
-async def lock_room(room_id: str, unit: UnitOfWork) -> Room | None:
+async def lock_room(unit: UnitOfWork, room_id: str) -> Room | None:
     row = await unit.fetch_one(f"SELECT {_COLUMNS} FROM rooms WHERE id = $1 FOR UPDATE", room_id)  # noqa: S608
     return _room(row) if row else None
 
 
-async def lock_active_of(people: Collection[str], unit: UnitOfWork) -> list[Room]:
+async def lock_active_of(unit: UnitOfWork, people: Collection[str]) -> list[Room]:
     """The active rooms of these people, as members or providers, locked in one order."""
     return [_room(row) for row in await unit.fetch(_LOCK_ACTIVE_OF, list(people))]
 
 
-async def read_rooms(room_ids: Collection[str], queries: Queries) -> dict[str, RoomToBook]:
+async def read_rooms(queries: Queries, room_ids: Collection[str]) -> dict[str, RoomToBook]:
     """The rooms of these ids by id."""
     found = await queries.fetch(_BOOKABLE, list(room_ids))
     return {str(row[0]): RoomToBook(Room(str(row[0]), *row[1:8]), row[8], row[9]) for row in found}
 
 
-async def save_room(room: Room, unit: UnitOfWork) -> bool:
+async def save_room(unit: UnitOfWork, room: Room) -> bool:
     """Writes a room that was locked in this unit; False where it cannot be active, since the pair has another room that is."""
     try:
         async with unit.connection.transaction():
-            await _save_room(room, unit)
+            await _save_room(unit, room)
     except asyncpg.UniqueViolationError:
         return False
     return True
 
 
-async def _save_room(room: Room, unit: UnitOfWork) -> None:
+async def _save_room(unit: UnitOfWork, room: Room) -> None:
     await unit.execute(
         "UPDATE rooms SET status = $2, version = $3, last_activity_at = greatest(last_activity_at, $4), closed_by = $5 "
         "WHERE id = $1",
@@ -122,7 +122,7 @@ async def _save_room(room: Room, unit: UnitOfWork) -> None:
     )
 
 
-async def lock_changes(member_id: str, unit: UnitOfWork) -> datetime | None:
+async def lock_changes(unit: UnitOfWork, member_id: str) -> datetime | None:
     """When the member last changed the provider without loss though sessions lay within the notice; nobody else decides
     about a change of theirs until the unit ends (ROOM-3)."""
     await unit.execute("SELECT pg_advisory_xact_lock($1, hashtext($2))", _CHANGES, member_id)
@@ -132,23 +132,23 @@ async def lock_changes(member_id: str, unit: UnitOfWork) -> datetime | None:
     return found
 
 
-async def mark_left_free(room_id: str, unit: UnitOfWork) -> None:
+async def mark_left_free(unit: UnitOfWork, room_id: str) -> None:
     """The room's member leaves it without loss though sessions lie within the notice (ROOM-3)."""
     await unit.execute("UPDATE rooms SET left_free_at = $2 WHERE id = $1", room_id, unit.now)
 
 
-async def touch_rooms(room_ids: Collection[str], unit: UnitOfWork) -> None:
+async def touch_rooms(unit: UnitOfWork, room_ids: Collection[str]) -> None:
     """The members of these rooms are active now (ROOM-2). Kept to the minute, so that busy rooms are seldom written."""
     await unit.execute(_TOUCH, list(room_ids), unit.now)
 
 
-async def touch_by_members(seen: Sequence[tuple[str, str, datetime]], unit: UnitOfWork) -> None:
+async def touch_by_members(unit: UnitOfWork, seen: Sequence[tuple[str, str, datetime]]) -> None:
     """These people were active in these rooms then (room, person, moment); counts where the person is the room's member."""
     await unit.execute(_SEEN, *(list(values) for values in zip(*seen, strict=True)))
 
 
 async def list_rooms(
-    member_id: str | None, provider_id: str | None, status: str | None, after: str | None, most: int, queries: Queries
+    queries: Queries, member_id: str | None, provider_id: str | None, status: str | None, after: str | None, most: int
 ) -> Sequence[Room]:
     """At most `most` rooms in the order of their making, of the member or the provider; of everybody where both are None."""
     query = select(rooms)

@@ -20,7 +20,7 @@ from makegood_booking.domain.presence import Attendance
 from makegood_booking.domain.rebooking import PastBooking, rights
 from makegood_booking.domain.reschedule import Reschedule
 from makegood_booking.domain.session import Appointment, Session, Transition
-from makegood_booking.store.policies import Policies
+from makegood_booking.store.policies import PolicyCache
 
 DEADLINE: Final = "session"
 
@@ -111,151 +111,155 @@ FROM n WHERE s.id = n.id
 _MOVING = (SessionMoved, SessionExtended, SessionZoneChanged)
 
 
-class Sessions:
-    """The sessions of this service's database."""
-
-    def __init__(self, policies: Policies) -> None:
-        self.policies = policies
-
-    async def read(self, session_id: str, queries: Queries) -> Session | None:
-        """One session as it stands, not locked."""
-        row = await queries.fetch_one(_READ, session_id)
-        return (await self.of_rows([row], queries))[0] if row else None
-
-    async def lock(self, session_id: str, unit: UnitOfWork) -> Session | None:
-        """One session, locked until the unit ends."""
-        row = await unit.fetch_one(_LOCK_ONE, session_id)
-        return (await self.of_rows([row], unit))[0] if row else None
-
-    async def lock_many(self, session_ids: Sequence[str], unit: UnitOfWork) -> dict[str, Session]:
-        """The sessions of these ids by id, locked in one order for all."""
-        rows = await unit.fetch(_LOCK, session_ids)
-        return {session.id: session for session in await self.of_rows(rows, unit)}
-
-    async def lock_ahead(self, room_id: str, member_id: str, unit: UnitOfWork) -> list[Session]:
-        """The sessions of a room (of this member) that lie ahead, locked in the order of all."""
-        return await self.of_rows(await unit.fetch(_LOCK_AHEAD, member_id, room_id, unit.now), unit)
-
-    async def lock_ahead_of(self, people: Sequence[str], unit: UnitOfWork) -> list[Session]:
-        """The sessions of these people that lie ahead in rooms that are closed, locked in the order of all."""
-        return await self.of_rows(await unit.fetch(_LOCK_AHEAD_OF, people, unit.now), unit)
-
-    async def read_rights(self, room_id: str, member_id: str, now: datetime, queries: Queries) -> list[PastBooking]:
-        """What can still be rebooked in a room (MISS-4). Every booking counts, since each used up the right that it found."""
-        rows = await queries.fetch(_READ_BOOKED, member_id, room_id)
-        return rights([PastBooking(*row) for row in rows], now)
-
-    async def of_rows(self, rows: Sequence[Row | tuple[Any, ...]], queries: Queries) -> list[Session]:
-        """Sessions out of rows of COLUMNS."""
-        await self.policies.know({row[12] for row in rows}, queries)
-        return [self._session(row) for row in rows]
-
-    def _session(self, row: Row | tuple[Any, ...]) -> Session:
-        # By position: this runs for each event. The order is that of COLUMNS.
-        values: list[Any] = list(row)
-        values[0], values[1], values[12] = str(values[0]), str(values[1]), self.policies.of(values[12])
-        reasons = values[18]
-        values[18:19] = ((), ()) if reasons is None else (_reasons(reasons, "slot"), _reasons(reasons, "credit"))
-        if values[_MOVE] is not None:
-            values[_MOVE] = convert(values[_MOVE], Reschedule)
-        if values[_CO_PAY] is not None:
-            values[_CO_PAY] = convert(values[_CO_PAY], Money)
-        values[_ATTENDANCE] = (Attendance(*values[_ATTENDANCE]),)
-        return Session(Appointment(*values[:13]), *values[13:])
-
-    async def add(self, made: Sequence[tuple[Transition, Cause]], unit: UnitOfWork) -> None:
-        """Inserts new sessions, publishes their events and sets their deadlines."""
-        sessions = [changed.session for changed, _ in made]
-        booked = [session.booked for session in sessions]
-        await unit.execute(
-            _INSERT,
-            *_tell(made, unit),
-            [b.session_id for b in booked],
-            [b.room_id for b in booked],
-            [b.member_id for b in booked],
-            [b.provider_id for b in booked],
-            [b.starts_at for b in booked],
-            [b.ends_at for b in booked],
-            [b.length_minutes for b in booked],
-            [b.modality for b in booked],
-            [b.time_zone for b in booked],
-            [b.venue_id for b in booked],
-            [b.booked_by for b in booked],
-            [b.requested_at for b in booked],
-            [b.policy.version for b in booked],
-            [s.status for s in sessions],
-            [s.version for s in sessions],
-            [s.slot for s in sessions],
-            [s.funding for s in sessions],
-            [s.credit for s in sessions],
-            [s.reopens_room for s in sessions],
-        )
-
-    async def save(self, changes: Sequence[tuple[Transition, Cause]], unit: UnitOfWork) -> None:
-        """Writes sessions that were locked in this unit, publishes their events and sets their deadlines.
-
-        A session that changed more than once stands there more than once, in order; its last state is written.
-        """
-        last = {changed.session.id: changed.session for changed, _ in changes}
-        sessions = list(last.values())
-        if not sessions:
-            return
-        attendance = [session.attendance for session in sessions]
-        await unit.execute(
-            _UPDATE,
-            *_tell(changes, unit),
-            list(last),
-            [s.status for s in sessions],
-            [s.version for s in sessions],
-            [s.slot for s in sessions],
-            [s.funding for s in sessions],
-            [s.credit for s in sessions],
-            [_plain_reasons(s) for s in sessions],
-            [s.purchasable for s in sessions],
-            [s.confirm_by for s in sessions],
-            [seen.member_joined_at for seen in attendance],
-            [seen.member_left_at for seen in attendance],
-            [seen.provider_joined_at for seen in attendance],
-            [seen.provider_left_at for seen in attendance],
-            [s.absent_party for s in sessions],
-            [s.lot_id for s in sessions],
-            [s.blocked_from for s in sessions],
-            [s.blocked_until for s in sessions],
-            [None if s.move is None else to_builtins(s.move) for s in sessions],
-            [s.moved_by_provider for s in sessions],
-            [s.reconfirmation for s in sessions],
-            [seen.together_since for seen in attendance],
-            [seen.together for seen in attendance],
-            [seen.first_left for seen in attendance],
-            [s.moved_at_short_notice for s in sessions],
-            [None if s.co_pay is None else to_builtins(s.co_pay) for s in sessions],
-            [s.outcome_asked for s in sessions],
-            [s.given_up for s in sessions],
-            [s.missed_at for s in sessions],
-        )
-        moved = {
-            changed.session.id for changed, _ in changes if any(isinstance(event, _MOVING) for event in changed.events)
-        }
-        if moved:
-            await self._rebook([last[session_id] for session_id in moved], unit)
-
-    async def _rebook(self, sessions: Sequence[Session], unit: UnitOfWork) -> None:
-        booked = [session.booked for session in sessions]
-        await unit.execute(
-            _REBOOK,
-            [b.session_id for b in booked],
-            [b.starts_at for b in booked],
-            [b.ends_at for b in booked],
-            [b.length_minutes for b in booked],
-            [b.time_zone for b in booked],
-            [b.venue_id for b in booked],
-            [s.extended_minutes for s in sessions],
-            [s.invoiced_minor for s in sessions],
-            [s.invoiced_early for s in sessions],
-        )
+async def read_session(queries: Queries, policies: PolicyCache, session_id: str) -> Session | None:
+    """One session as it stands, not locked."""
+    row = await queries.fetch_one(_READ, session_id)
+    return (await sessions_of(queries, policies, [row]))[0] if row else None
 
 
-def _tell(changes: Sequence[tuple[Transition, Cause]], unit: UnitOfWork) -> list[list[Any]]:
+async def lock_session(unit: UnitOfWork, policies: PolicyCache, session_id: str) -> Session | None:
+    """One session, locked until the unit ends."""
+    row = await unit.fetch_one(_LOCK_ONE, session_id)
+    return (await sessions_of(unit, policies, [row]))[0] if row else None
+
+
+async def lock_sessions(unit: UnitOfWork, policies: PolicyCache, session_ids: Sequence[str]) -> dict[str, Session]:
+    """The sessions of these ids by id, locked in one order for all."""
+    rows = await unit.fetch(_LOCK, session_ids)
+    return {session.id: session for session in await sessions_of(unit, policies, rows)}
+
+
+async def lock_ahead(unit: UnitOfWork, policies: PolicyCache, room_id: str, member_id: str) -> list[Session]:
+    """The sessions of a room (of this member) that lie ahead, locked in the order of all."""
+    return await sessions_of(unit, policies, await unit.fetch(_LOCK_AHEAD, member_id, room_id, unit.now))
+
+
+async def lock_ahead_of(unit: UnitOfWork, policies: PolicyCache, people: Sequence[str]) -> list[Session]:
+    """The sessions of these people that lie ahead in rooms that are closed, locked in the order of all."""
+    return await sessions_of(unit, policies, await unit.fetch(_LOCK_AHEAD_OF, people, unit.now))
+
+
+async def read_rights(queries: Queries, room_id: str, member_id: str, now: datetime) -> list[PastBooking]:
+    """What can still be rebooked in a room (MISS-4). Every booking counts, since each used up the right that it found."""
+    rows = await queries.fetch(_READ_BOOKED, member_id, room_id)
+    return rights([PastBooking(*row) for row in rows], now)
+
+
+async def sessions_of(queries: Queries, policies: PolicyCache, rows: Sequence[Row | tuple[Any, ...]]) -> list[Session]:
+    """Sessions out of rows of COLUMNS."""
+    await policies.load(queries, {row[12] for row in rows})
+    return [_session(row, policies) for row in rows]
+
+
+def _session(row: Row | tuple[Any, ...], policies: PolicyCache) -> Session:
+    # By position: this runs for each event. The order is that of COLUMNS.
+    values: list[Any] = list(row)
+    values[0], values[1], values[12] = str(values[0]), str(values[1]), policies.of(values[12])
+    reasons = values[18]
+    values[18:19] = ((), ()) if reasons is None else (_reasons(reasons, "slot"), _reasons(reasons, "credit"))
+    if values[_MOVE] is not None:
+        values[_MOVE] = convert(values[_MOVE], Reschedule)
+    if values[_CO_PAY] is not None:
+        values[_CO_PAY] = convert(values[_CO_PAY], Money)
+    values[_ATTENDANCE] = (Attendance(*values[_ATTENDANCE]),)
+    return Session(Appointment(*values[:13]), *values[13:])
+
+
+async def add_sessions(unit: UnitOfWork, made: Sequence[tuple[Transition, Cause]]) -> None:
+    """Inserts new sessions, publishes their events and sets their deadlines."""
+    sessions = [changed.session for changed, _ in made]
+    booked = [session.booked for session in sessions]
+    await unit.execute(
+        _INSERT,
+        *_tell(unit, made),
+        [b.session_id for b in booked],
+        [b.room_id for b in booked],
+        [b.member_id for b in booked],
+        [b.provider_id for b in booked],
+        [b.starts_at for b in booked],
+        [b.ends_at for b in booked],
+        [b.length_minutes for b in booked],
+        [b.modality for b in booked],
+        [b.time_zone for b in booked],
+        [b.venue_id for b in booked],
+        [b.booked_by for b in booked],
+        [b.requested_at for b in booked],
+        [b.policy.version for b in booked],
+        [s.status for s in sessions],
+        [s.version for s in sessions],
+        [s.slot for s in sessions],
+        [s.funding for s in sessions],
+        [s.credit for s in sessions],
+        [s.reopens_room for s in sessions],
+    )
+
+
+async def save_sessions(unit: UnitOfWork, changes: Sequence[tuple[Transition, Cause]]) -> None:
+    """Writes sessions that were locked in this unit, publishes their events and sets their deadlines.
+
+    A session that changed more than once stands there more than once, in order; its last state is written.
+    """
+    last = {changed.session.id: changed.session for changed, _ in changes}
+    sessions = list(last.values())
+    if not sessions:
+        return
+    attendance = [session.attendance for session in sessions]
+    await unit.execute(
+        _UPDATE,
+        *_tell(unit, changes),
+        list(last),
+        [s.status for s in sessions],
+        [s.version for s in sessions],
+        [s.slot for s in sessions],
+        [s.funding for s in sessions],
+        [s.credit for s in sessions],
+        [_plain_reasons(s) for s in sessions],
+        [s.purchasable for s in sessions],
+        [s.confirm_by for s in sessions],
+        [seen.member_joined_at for seen in attendance],
+        [seen.member_left_at for seen in attendance],
+        [seen.provider_joined_at for seen in attendance],
+        [seen.provider_left_at for seen in attendance],
+        [s.absent_party for s in sessions],
+        [s.lot_id for s in sessions],
+        [s.blocked_from for s in sessions],
+        [s.blocked_until for s in sessions],
+        [None if s.move is None else to_builtins(s.move) for s in sessions],
+        [s.moved_by_provider for s in sessions],
+        [s.reconfirmation for s in sessions],
+        [seen.together_since for seen in attendance],
+        [seen.together for seen in attendance],
+        [seen.first_left for seen in attendance],
+        [s.moved_at_short_notice for s in sessions],
+        [None if s.co_pay is None else to_builtins(s.co_pay) for s in sessions],
+        [s.outcome_asked for s in sessions],
+        [s.given_up for s in sessions],
+        [s.missed_at for s in sessions],
+    )
+    moved = {
+        changed.session.id for changed, _ in changes if any(isinstance(event, _MOVING) for event in changed.events)
+    }
+    if moved:
+        await _rebook(unit, [last[session_id] for session_id in moved])
+
+
+async def _rebook(unit: UnitOfWork, sessions: Sequence[Session]) -> None:
+    booked = [session.booked for session in sessions]
+    await unit.execute(
+        _REBOOK,
+        [b.session_id for b in booked],
+        [b.starts_at for b in booked],
+        [b.ends_at for b in booked],
+        [b.length_minutes for b in booked],
+        [b.time_zone for b in booked],
+        [b.venue_id for b in booked],
+        [s.extended_minutes for s in sessions],
+        [s.invoiced_minor for s in sessions],
+        [s.invoiced_early for s in sessions],
+    )
+
+
+def _tell(unit: UnitOfWork, changes: Sequence[tuple[Transition, Cause]]) -> list[list[Any]]:
     """Publishes the changes' events and sets their deadlines; answers the columns of their history."""
     rows: list[tuple[str, int, datetime, str, str, str | None]] = []
     for changed, cause in changes:

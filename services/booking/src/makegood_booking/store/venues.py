@@ -11,12 +11,12 @@ WHERE known.version < excluded.version
 """
 
 
-async def keep_code(venue_id: str, version: int, digest: str | None, unit: UnitOfWork) -> None:
+async def keep_code(unit: UnitOfWork, venue_id: str, version: int, digest: str | None) -> None:
     """Keeps the digest of the venue's code; None: it shows none."""
     await unit.execute(_KEEP, venue_id, version, digest)
 
 
-async def code_digest(venue_id: str | None, queries: Queries) -> str | None:
+async def code_digest(queries: Queries, venue_id: str | None) -> str | None:
     """The digest of the code that the venue shows; None if it shows none, as far as booking has heard."""
     row = await queries.fetch_one("SELECT digest FROM venue_codes WHERE venue_id = $1", venue_id)
     return None if row is None else row[0]

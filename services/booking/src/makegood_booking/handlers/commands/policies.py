@@ -12,6 +12,7 @@ from makegood_booking.dependencies import Dependencies
 from makegood_booking.domain.booking import InvalidField
 from makegood_booking.domain.policy import Policy, changed, impossible
 from makegood_booking.handlers.refusals import FieldRefused
+from makegood_booking.store.policies import add_policy, lock_latest_policy
 
 
 async def change_policy(
@@ -21,7 +22,7 @@ async def change_policy(
 
     `admit` raises if the latest version is not the one that the caller read.
     """
-    latest = await dependencies.policies.lock_latest(unit)
+    latest = await lock_latest_policy(unit)
     admit(latest)
     wanted = replace(latest, **numbers)
     fault = impossible(wanted)
@@ -30,7 +31,7 @@ async def change_policy(
     if wanted == latest:
         return latest, False
     wanted = replace(wanted, version=latest.version + 1)
-    await dependencies.policies.add(wanted, unit)
+    await add_policy(unit, dependencies.policies, wanted)
     # Nobody publishes version 1, so the second version is the first event of its key.
     unit.publish(changed(wanted, unit.now), sequence=latest.version, cause=unit.cause)
     return wanted, True

@@ -30,9 +30,10 @@ from makegood_booking.handlers.refusals import (
     TryAgain,
 )
 from makegood_booking.handlers.room_changes import LOOKS_AGAIN_AFTER, ROOM_LEFT, call_off_ahead
-from makegood_booking.handlers.schedules import schedule_key
+from makegood_booking.handlers.waiters import schedule_key
 from makegood_booking.store import rooms as store
 from makegood_booking.store.calendars import read_schedule
+from makegood_booking.store.sessions import lock_ahead
 
 Admit = Callable[[Room], Actor]
 
@@ -48,7 +49,7 @@ async def wait_for_schedule(dependencies: Dependencies, provider_id: str) -> Non
 
     async def look() -> bool | None:
         async with dependencies.database.reading() as queries:
-            return True if await read_schedule(provider_id, queries) else None
+            return True if await read_schedule(queries, provider_id) else None
 
     if await look() is None:
         async with dependencies.signals.waiting(schedule_key(provider_id)) as waiter:
@@ -63,25 +64,25 @@ async def open_room(unit: UnitOfWork, member_id: str, provider_id: str) -> tuple
 
 async def close_room(unit: UnitOfWork, room_id: str, admit: Admit) -> Room:
     """ROOM-1: sessions that are already booked are kept."""
-    room = _known(await store.lock_room(room_id, unit))
+    room = _known(await store.lock_room(unit, room_id))
     by = admit(room)
     room, closed = rules.close_room(room, unit.now, by)
     if closed is not None:
-        await store.save_room(room, unit)
+        await store.save_room(unit, room)
         unit.publish(closed, sequence=room.version)
     if by == "member":  # ROOM-2: whatever the member changes counts as activity
-        await store.touch_rooms([room.id], unit)
+        await store.touch_rooms(unit, [room.id])
     return room
 
 
 async def restart_room(unit: UnitOfWork, dependencies: Dependencies, room_id: str, admit: Admit) -> Room:
     """ROOM-1, ROOM-2."""
-    room = _known(await store.lock_room(room_id, unit))
+    room = _known(await store.lock_room(unit, room_id))
     admit(room)
     policy = await dependencies.policies.current(unit)
-    place = (await store.read_rooms([room_id], unit))[room_id]
+    place = (await store.read_rooms(unit, [room_id]))[room_id]
     context = RemedyContext(room.id, room.member_id, room.provider_id)
-    context = await remedy_context_of(context, unit.now, unit)
+    context = await remedy_context_of(unit, context, unit.now)
     result = rules.restart_room(
         room,
         place.active_at,
@@ -96,8 +97,8 @@ async def restart_room(unit: UnitOfWork, dependencies: Dependencies, room_id: st
         raise RestartRefused(result, context)
     room, restarted = result
     if restarted is not None:
-        if not await store.save_room(room, unit):  # the pair opened another room at the same moment
-            raise RestartRefused("another-room", await remedy_context_of(context, unit.now, unit))
+        if not await store.save_room(unit, room):  # the pair opened another room at the same moment
+            raise RestartRefused("another-room", await remedy_context_of(unit, context, unit.now))
         unit.publish(restarted, sequence=room.version)
     return room
 
@@ -105,7 +106,7 @@ async def restart_room(unit: UnitOfWork, dependencies: Dependencies, room_id: st
 async def await_new_provider(dependencies: Dependencies, room_id: str, provider_id: str, admit: Admit) -> None:
     """Before `change_provider`: waits for the new provider's first schedule, unless the change is refused anyway."""
     async with dependencies.database.reading() as queries:
-        _admit_change(await store.read_room(room_id, queries), provider_id, admit)
+        _admit_change(await store.read_room(queries, room_id), provider_id, admit)
     await wait_for_schedule(dependencies, provider_id)
 
 
@@ -119,9 +120,9 @@ async def change_provider(
     accepts_forfeit: bool,
 ) -> tuple[Room, bool]:
     """ROOM-3: the room with the new provider, and whether it was opened just now."""
-    room, by = _admit_change(await store.lock_room(room_id, unit), provider_id, admit)
+    room, by = _admit_change(await store.lock_room(unit, room_id), provider_id, admit)
     await _require_schedule(unit, provider_id)
-    ahead = await dependencies.sessions.lock_ahead(room_id, room.member_id, unit)
+    ahead = await lock_ahead(unit, dependencies.policies, room_id, room.member_id)
     # The change counts as the member's, whoever asks for it: support is no way around the notice (CANC-1).
     late = [session for session in ahead if forfeits_now(as_of(session, unit.now)[0], unit.now)]
     forfeited = await _forfeited(unit, dependencies, room, late, accepts_forfeit) if late else frozenset()
@@ -133,12 +134,12 @@ async def change_provider(
     if was_open or opened:
         room, left = rules.leave_room(room, new, unit.now)
         unit.publish(left, sequence=room.version)
-        await store.save_room(room, unit)
+        await store.save_room(unit, room)
     cancelled_by: Actor = "member" if by == "member" else "system"
-    await call_off_ahead(ahead, cancelled_by, dependencies.sessions, dependencies.signals, unit, forfeited)
+    await call_off_ahead(unit, dependencies.signals, ahead, cancelled_by, forfeited)
     unit.set_deadline(ROOM_LEFT, room.id, unit.now + LOOKS_AGAIN_AFTER)
     if by == "member":
-        await store.touch_rooms([new.id], unit)
+        await store.touch_rooms(unit, [new.id])
     return new, opened
 
 
@@ -157,17 +158,17 @@ def _admit_change(found: Room | None, provider_id: str, admit: Admit) -> tuple[R
 
 
 async def _require_schedule(unit: UnitOfWork, provider_id: str) -> None:
-    if not await has_schedule(provider_id, unit.now, unit):
+    if not await has_schedule(unit, provider_id, unit.now):
         raise NoSchedule
 
 
 async def _open(unit: UnitOfWork, member_id: str, provider_id: str) -> tuple[Room, bool]:
     """The pair's active room, and whether it was opened just now."""
     room, opened = rules.open_room(new_id(), member_id, provider_id, unit.now)
-    if await store.add_room(room, unit):
+    if await store.add_room(unit, room):
         unit.publish(opened, sequence=room.version)
         return room, True
-    present = await store.active_room(member_id, provider_id, unit)
+    present = await store.active_room(unit, member_id, provider_id)
     if present is None:  # it was closed between the two statements
         raise TryAgain
     return present, False
@@ -178,8 +179,8 @@ async def _forfeited(
 ) -> frozenset[str]:
     """ROOM-3: which sessions within the notice are forfeited: none once in a while, else all, if the member accepts that."""
     policy = await dependencies.policies.current(unit)
-    if policy.change_is_free(await store.lock_changes(room.member_id, unit), unit.now):
-        await store.mark_left_free(room.id, unit)
+    if policy.change_is_free(await store.lock_changes(unit, room.member_id), unit.now):
+        await store.mark_left_free(unit, room.id)
         return frozenset()
     if not accepted:
         raise ForfeitNotAccepted(late, unit.now)

@@ -24,6 +24,7 @@ from makegood_booking.store.calendars import specialty_of
 from makegood_booking.store.personal_data import keep_note, keep_remark
 from makegood_booking.store.remark_keys import seal_remark
 from makegood_booking.store.rooms import touch_rooms
+from makegood_booking.store.sessions import lock_session, save_sessions
 from makegood_booking.store.venues import code_digest
 
 Admit = Callable[[Session], Party]
@@ -65,11 +66,11 @@ async def cancel(
 ) -> tuple[Session, bool]:
     """CANC-1, CANC-2. Answers also whether the message to the other party carries the remark."""
     session, party = await _lock(unit, dependencies, session_id, admit)
-    sealed = await seal_remark(session_id, author, remark, unit) if remark and shares_remark else None
+    sealed = await seal_remark(unit, session_id, author, remark) if remark and shares_remark else None
     result = cancelling.cancel(session, party, accepts_forfeit, unit.now, sealed_remark=sealed)
     session = await _save(unit, dependencies, session, party, result)
     if remark:
-        await keep_remark(session_id, author, remark, unit)
+        await keep_remark(unit, session_id, author, remark)
     return session, sealed is not None
 
 
@@ -78,7 +79,7 @@ async def join(
 ) -> tuple[Session, Party]:
     """JOIN-1, JOIN-3."""
     session, party = await _lock(unit, dependencies, session_id, admit)
-    digest = await code_digest(session.booked.venue_id, unit) if check_in.code else None
+    digest = await code_digest(unit, session.booked.venue_id) if check_in.code else None
     result = in_person.check_in(session, party, check_in, digest, unit.now)
     return await _save(unit, dependencies, session, party, result), party
 
@@ -114,7 +115,7 @@ async def reschedule(
 ) -> Session:
     """RESC-1, RESC-2, RESC-5."""
     session, party = await _lock(unit, dependencies, session_id, admit)
-    specialty = await specialty_of(session.booked.provider_id, unit)
+    specialty = await specialty_of(unit, session.booked.provider_id)
     result = rescheduling.reschedule(session, command, party, new_id(), specialty, unit.now)
     return await _save(unit, dependencies, session, party, result)
 
@@ -155,7 +156,7 @@ async def dispute(
     """MISS-5."""
     session, party = await _lock(unit, dependencies, session_id, admit)
     session = await _save(unit, dependencies, session, party, disputes.dispute(session, party, claim, unit.now))
-    await keep_note(session, "dispute", author, party, note, unit)
+    await keep_note(unit, session, "dispute", author, party, note)
     return session
 
 
@@ -175,7 +176,7 @@ async def correct(
     result = disputes.correct(before, outcome, author, unit.now)
     session = await _save(unit, dependencies, before, None, result)
     if session.status != before.status:
-        await keep_note(session, "correction", author, "support", reason, unit)
+        await keep_note(unit, session, "correction", author, "support", reason)
     return session
 
 
@@ -185,7 +186,7 @@ async def _lock(unit: UnitOfWork, dependencies: Dependencies, session_id: str, a
 
 
 async def _locked(unit: UnitOfWork, dependencies: Dependencies, session_id: str) -> Session:
-    session = await dependencies.sessions.lock(session_id, unit)
+    session = await lock_session(unit, dependencies.policies, session_id)
     if session is None:
         raise NotFound("session")
     return session
@@ -201,8 +202,8 @@ async def _save(
     """Writes and publishes what the rule permits, and wakes those who wait for it."""
     transition = permitted(result, before, unit.now)
     if transition.events:
-        await dependencies.sessions.save([(transition, unit.cause)], unit)
-        wake_waiters([before], [transition.session], dependencies.signals, unit)
+        await save_sessions(unit, [(transition, unit.cause)])
+        wake_waiters(unit, dependencies.signals, [before], [transition.session])
     if party == "member":  # ROOM-2: whatever the member changes counts as activity
-        await touch_rooms([before.booked.room_id], unit)
+        await touch_rooms(unit, [before.booked.room_id])
     return transition.session
