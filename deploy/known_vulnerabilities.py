@@ -1,8 +1,8 @@
-"""Says which locked packages have known vulnerabilities (pip-audit, data of osv.dev). Exit code 1 if there are any, or if the lock
-could not be examined.
+"""Lists known vulnerabilities of the locked packages (pip-audit with data from osv.dev).
 
-`python deploy/known_vulnerabilities.py [LOCK] [--data URL]`. Where the data cannot be reached it says so and ends with 0: a closed
-network is no reason to stop a build. It never takes more than five minutes.
+`python deploy/known_vulnerabilities.py [LOCK] [--data URL]`. Exits with 1 if there are any, or if the lock could not be
+examined. If the data cannot be reached, it says so and exits with 0, so that builds work without a network. It takes at most
+five minutes.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ _NETWORK: Final = re.compile(
     r"^requests\.exceptions\.(\w*Timeout|ConnectionError|ProxyError|SSLError|ChunkedEncodingError)\b"
     r"|your network may be blocking this service"
 )
-"""How pip-audit's last line tells that the data went away meanwhile."""
+"""Last lines of pip-audit that mean that the connection to the data was lost."""
 
 
 class Unreachable(Exception):
-    """The data cannot be reached, for this reason."""
+    """The data cannot be reached; the message says why."""
 
 
 class NotExamined(Exception):
@@ -37,7 +37,7 @@ class NotExamined(Exception):
 
 
 def unreachable(url: str) -> str:
-    """Why nobody answers at `url`; empty if somebody does, whatever the answer."""
+    """Why `url` does not answer; empty if it answers anything at all."""
     told: list[str] = []
     # In a thread that is left behind: no time-out holds for the look-up of a name.
     asking = threading.Thread(target=lambda: told.append(_try(url)), daemon=True)
@@ -58,7 +58,7 @@ def _try(url: str) -> str:
 
 
 def ask(lock: Path, url: str) -> list[dict[str, Any]]:
-    """What pip-audit found of each package. Raises Unreachable or NotExamined."""
+    """pip-audit's findings for each package. Raises Unreachable or NotExamined."""
     if why := unreachable(url):
         raise Unreachable(why)
     tool = [sys.executable, "-m", "pip_audit", "--requirement", str(lock), "--disable-pip", "--require-hashes"]
@@ -87,7 +87,7 @@ def main() -> int:
         sys.stdout.write(f"known vulnerabilities: FAILED, {given.lock} could not be examined ({why})\n")
         return 1
     if not answers:
-        sys.stdout.write(f"known vulnerabilities: FAILED, {given.lock} names no package\n")
+        sys.stdout.write(f"known vulnerabilities: FAILED, {given.lock} lists no packages\n")
         return 1
     for package in answers:
         if "skip_reason" in package:
@@ -97,7 +97,7 @@ def main() -> int:
     for package in bad:
         for each in package["vulns"]:
             fixed = ", ".join(each.get("fix_versions", [])) or "nothing yet"
-            sys.stdout.write(f"{package['name']} {package['version']}: {each['id']}, mended in {fixed}\n")
+            sys.stdout.write(f"{package['name']} {package['version']}: {each['id']}, fixed in {fixed}\n")
     sys.stdout.write(f"known vulnerabilities: {len(bad)} of {len(found)} packages have some\n")
     return 1 if bad else 0
 

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Makes the environment: setup.sh FOLDER STAMP PACKAGE...
-# Every third-party package comes from requirements.lock with its hash; ours are installed as they stand, editable.
+# Makes the virtual environment: setup.sh FOLDER STAMP PACKAGE...
+# Third-party packages come from requirements.lock and are checked by hash. Our packages are installed in editable mode.
 set -eu
 venv=$1 stamp=$2
 shift 2
@@ -11,7 +11,7 @@ fail() {
     echo "make setup: $*" >&2
     exit 1
 }
-# What a tool prints is shown only if it fails; meanwhile a person sees that it goes on.
+# Shows a tool's output only if it fails, and progress in the meantime.
 quietly() {
     "$@" >"$log" 2>&1 &
     tool=$!
@@ -23,11 +23,11 @@ quietly() {
         done
         printf '\r\033[K'
     fi
-    wait "$tool" || { tail -n 25 "$log" >&2; fail "that failed (all of it: $log); run the same command again"; }
+    wait "$tool" || { tail -n 25 "$log" >&2; fail "that failed (full log: $log). Run the same command again"; }
     trap - INT TERM
 }
 
-# An environment that an interrupted run left half-made has its mark, and is made anew.
+# An interrupted run leaves this mark; then the environment is made from scratch.
 mark=$venv/.half-made
 [ ! -e "$mark" ] || rm -rf "$venv"
 
@@ -40,8 +40,8 @@ if ! { [ -x "$venv/bin/python" ] && "$venv/bin/python" -c "$good" && "$venv/bin/
             break
         fi
     done
-    [ -n "$python" ] || fail "Python 3.11 or newer (with its venv module) is needed and was not found;
-install it, or name it: make PYTHON=/path/to/python3.11 ..."
+    [ -n "$python" ] || fail "Python 3.11 or newer (with its venv module) was not found.
+Install it, or say where it is: make PYTHON=/path/to/python3.11 ..."
     echo "making $venv with $("$python" --version)"
     rm -rf "$venv"
     quietly "$python" -m venv "$venv"
@@ -49,7 +49,7 @@ fi
 rm -f "$stamp"
 : >"$mark"
 
-# The tools of the set-up itself: pip answers at once when they are there.
+# The set-up's own tools. pip is fast if they are already installed.
 quietly "$venv/bin/python" -m pip install --quiet --require-hashes -r deploy/setup-requirements.lock
 uv="$venv/bin/uv"
 
@@ -58,9 +58,9 @@ quietly "$uv" pip install --quiet --compile-bytecode --python "$venv/bin/python"
 set -- $(printf ' -e %s' "$@")
 quietly "$uv" pip install --quiet --python "$venv/bin/python" --no-deps --no-build-isolation "$@"
 if ! "$venv/bin/makegood" --help >"$log" 2>&1; then
-    # A package that is damaged but on the list of installed ones: only a fresh environment helps.
-    [ -z "${MAKEGOOD_SETUP_AGAIN:-}" ] || { tail -n 5 "$log" >&2; fail "the installed command does not run (all of it: $log)"; }
-    echo "the environment is damaged: making it anew"
+    # A package is installed but damaged, so only a new environment helps.
+    [ -z "${MAKEGOOD_SETUP_AGAIN:-}" ] || { tail -n 5 "$log" >&2; fail "the installed command does not run (full log: $log)"; }
+    echo "the environment is damaged, making a new one"
     MAKEGOOD_SETUP_AGAIN=1 exec sh "$0" "$venv" "$stamp" $packages
 fi
 rm -f "$log" "$mark"

@@ -1,4 +1,4 @@
-"""Exit code 0 where this container's HTTP server answers `path` with 200: `python healthy.py PORT PATH`."""
+"""Health check of a container: `python healthy.py PORT PATH` exits with 0 if the path is answered with 200."""
 
 import socket
 import sys

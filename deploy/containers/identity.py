@@ -1,7 +1,7 @@
-"""Makes development's keys where there are none (identity, join links, signed events), and lets the containers read them.
+"""Makes missing development keys (identity, join links, event signing), and lets the containers read them.
 
-`python identity.py STATE_FOLDER FILE_OF_THE_PERSON GROUP`: what stands in the folder afterwards belongs to whom the file
-belongs, so that `makegood token` on the host can sign with the key, and the group can read it. Each service mounts its own folder alone.
+`python identity.py STATE_FOLDER FILE_OF_THE_PERSON GROUP`. The keys get the same owner as the file, so that `makegood token`
+on the host can use them, and the group can read them. Each service mounts only its own folder.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ def main() -> None:
     make_event_keys(event_keys)
     if state.stat().st_uid != person.st_uid:
         os.chown(state, person.st_uid, person.st_gid)
-    # The state folder itself may be closed to others; the containers mount the folders of the keys alone.
+    # The state folder itself may be private, because containers mount only the folders of the keys.
     folders = (identity, join_links, event_keys)
     for path in (*folders, *(inside for folder in folders for inside in folder.rglob("*"))):
         os.chown(path, person.st_uid, group)

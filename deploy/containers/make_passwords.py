@@ -1,8 +1,8 @@
-"""Makes a password of its own for each login of the containers, where there is none, and writes down who needs which.
+"""Makes a password for each login that has none, and writes the secrets that each container reads.
 
-`python make_passwords.py STATE_FOLDER FILE_OF_THE_PERSON GROUP`: the folder `secrets` in the state folder has one folder for each
-container, with just what that one reads. It belongs to whom the file belongs, so that `makegood` on the host can use
-`logins.json`; the group can read, nobody else.
+`python make_passwords.py STATE_FOLDER FILE_OF_THE_PERSON GROUP`. The folder `secrets` in the state folder gets one folder per
+container. It has the same owner as the file, so that `makegood` on the host can use `logins.json`. Only the group can read it
+as well.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ def login(service: str, job: str) -> str:
 
 
 def passwords(file: Path) -> dict[str, str]:
-    """Every login with its password; those that are there stay as they are."""
+    """All logins with their passwords. Existing passwords are kept."""
     names = [postgres.SUPERUSER, redis.LOGIN, *(login(service, job) for service in SERVICES for job in JOBS)]
     known: dict[str, str] = json.loads(file.read_text()) if file.exists() else {}
     return {name: known.get(name) or secrets.token_urlsafe(24) for name in names}
 
 
 def contents(logins: dict[str, str]) -> dict[str, str]:
-    """What stands in which file. Words of `token_urlsafe` need no escaping, in addresses or in a shell."""
+    """The content of each file. Passwords from `token_urlsafe` need no escaping in URLs or in a shell."""
     variables = {f"{name.upper()}_PASSWORD": word for name, word in logins.items()}
     variables["PGPASSWORD"] = logins[postgres.SUPERUSER]
     files = {

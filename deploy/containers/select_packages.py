@@ -1,7 +1,7 @@
-"""Prints the locked packages, with their hashes, that an image needs: all but those of a list.
+"""Prints the locked packages that an image needs, with hashes: all except those in a list.
 
-`python select_packages.py requirements.lock not-in-images.txt`. Exit code 1 where the list names a package that the
-lock has not, so that the list cannot go stale unnoticed.
+`python select_packages.py requirements.lock not-in-images.txt`. Exits with 1 if the list names a package that is not locked,
+so that the list stays up to date.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from pathlib import Path
 
 
 def select(lock: str, left_out: set[str]) -> str:
-    """The entries of `lock` whose name is not in `left_out`. ValueError for a name that it has not."""
+    """The entries of `lock` whose names are not in `left_out`. Raises ValueError for a name that is not locked."""
     entries = re.findall(r"^[A-Za-z0-9].*(?:\n[ \t].*)*", lock, flags=re.MULTILINE)
     by_name = {re.split(r"[=<>! \[;]", entry, maxsplit=1)[0].lower(): entry for entry in entries}
     if unknown := sorted(left_out - by_name.keys()):

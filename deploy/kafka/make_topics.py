@@ -1,6 +1,6 @@
-"""Makes the contracts' topics that do not exist yet; all of them are kept for good, save where somebody set a retention.
+"""Creates the missing topics of the contracts. Their events are kept forever, unless an operator has set a retention.
 
-Settings: KAFKA_BOOTSTRAP_SERVERS and what else a service takes to reach Kafka (docs/settings.md), MAKEGOOD_ENVIRONMENT,
+Settings: KAFKA_BOOTSTRAP_SERVERS and the other Kafka settings of a service (docs/settings.md), MAKEGOOD_ENVIRONMENT,
 KAFKA_TOPIC_PREFIX (optional), KAFKA_REPLICATION (copies of each partition, default 1).
 """
 

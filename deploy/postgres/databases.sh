@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# Makes the four services' databases with their owners and logins, as a superuser (PGHOST, PGUSER, PGPASSWORD as for psql):
+# Creates the four services' databases with their owners and logins. Run it as a superuser (PGHOST, PGUSER, PGPASSWORD):
 #
 #   BOOKING_PASSWORD=… BOOKING_OWNER_PASSWORD=… …  bash deploy/postgres/databases.sh
 #
-# It may run at any time, again and again: it makes what is missing, sets the passwords that are given (<LOGIN>_PASSWORD), and
-# takes over databases of earlier releases, whose tables belonged to the service's own login. The rights come from `migrate`.
+# You can run it again at any time. It creates what is missing, sets the passwords that are given (<LOGIN>_PASSWORD), and takes
+# over databases of earlier releases, whose tables belonged to the service's own login. `migrate` grants the rights.
 set -euo pipefail
 
 run() { # a database, then further arguments for psql; SQL comes from the standard input
@@ -13,7 +13,7 @@ run() { # a database, then further arguments for psql; SQL comes from the standa
     psql --no-psqlrc --quiet --set ON_ERROR_STOP=1 --dbname "$database" "$@"
 }
 
-# A statement with a password in it must not reach the server's log.
+# Keep statements with passwords out of the server's log.
 export PGOPTIONS="${PGOPTIONS:-} -c log_statement=none -c log_min_duration_statement=-1 -c log_min_error_statement=panic"
 
 echo "REVOKE ALL ON DATABASE postgres, template1 FROM PUBLIC" | run postgres
@@ -41,5 +41,5 @@ WHERE datname = current_database() AND pg_get_userbyid(datdba) = :'service' \gex
 SQL
 done
 
-# Making an extension is not for everybody who owns a database.
+# A database owner may not be allowed to create an extension.
 echo "SET client_min_messages = warning; CREATE EXTENSION IF NOT EXISTS btree_gist" | run makegood_availability

@@ -1,4 +1,4 @@
-"""Renders the gateway's Envoy configuration and the pages it serves: one source for every form of running."""
+"""Renders the gateway's Envoy configuration and the pages it serves, for every form of deployment."""
 
 from makegood_gateway.config import Endpoint, GatewaySettings, render
 

@@ -62,7 +62,7 @@ def _parser() -> argparse.ArgumentParser:
         "--cors-origin",
         action="append",
         metavar="REGEX",
-        help="an origin whose pages may call, as a full-match RE2 pattern; repeatable (default: any port of localhost)",
+        help="an origin whose pages may call the API, as a full-match RE2 pattern; repeatable (default: any port of localhost)",
     )
     parser.add_argument("--issuer", default=known.issuer, help="`iss` of access tokens (default %(default)s)")
     parser.add_argument("--audience", default=known.audience, help="`aud` of access tokens (default %(default)s)")
@@ -81,18 +81,21 @@ def _parser() -> argparse.ArgumentParser:
         help="invalid tokens a minute from one address (%(default)s)",
     )
     parser.add_argument(
-        "--most-lasting", type=int, default=known.most_lasting, help="streams at once, as many waiting (%(default)s)"
+        "--most-lasting",
+        type=int,
+        default=known.most_lasting,
+        help="streams at once, and as many waiting requests (%(default)s)",
     )
     parser.add_argument("--route-timeout", type=float, default=known.route_timeout, help="seconds (%(default)s)")
     parser.add_argument(
-        "--trusted-hops", type=int, default=known.trusted_hops, help="proxies before this one (default %(default)s)"
+        "--trusted-hops", type=int, default=known.trusted_hops, help="trusted proxies in front (default %(default)s)"
     )
     parser.add_argument("--otlp", type=_endpoints, metavar="HOST:PORT", help="OpenTelemetry collector (OTLP over HTTP)")
     return parser
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Renders as the arguments say. Exit code 0, or 2 with advice for a value that cannot be."""
+    """Renders as the arguments say. Exits with 0, or with 2 and advice if a value is not possible."""
     given = vars(_parser().parse_args(arguments))
     out: Path = given.pop("out")
     services = {service: given.pop(service) for service in SERVICES}

@@ -1,4 +1,4 @@
-"""The gateway's settings, and the rendering of Envoy's configuration from the one template."""
+"""The gateway's settings, and rendering of Envoy's configuration."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from makegood_gateway.routes import ROUTES, SERVICES, UNLOGGED
 
 ANY_LOCALHOST: Final = r"https?://(?:localhost|127\.0\.0\.1|\[::1\])(?::\d+)?"
 
-# On every answer that does not bring its own; pages of HTML bring another policy.
+# On every answer without its own policy. HTML pages have another one.
 SECURITY_HEADERS: Final = (
     ("x-content-type-options", "nosniff"),
     ("x-frame-options", "DENY"),
@@ -26,13 +26,13 @@ SECURITY_HEADERS: Final = (
     ("cross-origin-resource-policy", "cross-origin"),
 )
 HSTS: Final = ("strict-transport-security", "max-age=31536000")
-"""On every answer over TLS: for a year, browsers come back by TLS alone."""
+"""On every answer over TLS: browsers then use TLS only, for a year."""
 
-# What the administration's address answers to; everything else of it is closed.
+# The only paths that the admin address answers.
 ADMIN_PATHS: Final = (r"/ready", r"/stats(?:\?.*)?", r"/stats/prometheus(?:\?.*)?")
 PROBE_PATHS: Final = ("/ready", "/stats/prometheus")
 
-# What a page of another origin may read of an answer, beside what every page may (content-type and the like).
+# Response headers that pages of other origins may read, in addition to the safelisted ones such as content-type.
 EXPOSED_HEADERS: Final = (
     "allow",
     "etag",
@@ -48,7 +48,7 @@ EXPOSED_HEADERS: Final = (
     "x-ratelimit-reset",
 )
 
-# Addresses of people, and headers that services elsewhere take for a proxy's word.
+# People's addresses, and headers that other software trusts as set by a proxy.
 UNTRUSTED_HEADERS: Final = (
     "forwarded",
     "x-forwarded-for",
@@ -68,9 +68,9 @@ _HERE: Final = Path(__file__).resolve().parent
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """One address that something listens on. The host may be a name; all of its addresses are used.
+    """An address that something listens on. The host may be a name; all of its addresses are used.
 
-    `probe_port`: where the same process answers its probes; None where it has none.
+    `probe_port`: the port for probes of the same process, or None.
     """
 
     host: str
@@ -79,11 +79,11 @@ class Endpoint:
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Reads `host:port` or `host:port/probe port`. ValueError with advice for anything else."""
+        """Parses `host:port` or `host:port/probe port`. Raises ValueError with advice for anything else."""
         address, slash, probe = text.strip().partition("/")
         host, colon, port = address.rpartition(":")
         if not (colon and host and _is_port(port) and (_is_port(probe) or not slash)):
-            raise ValueError(f"{text!r} is no host:port, as in 127.0.0.1:8101")
+            raise ValueError(f"{text!r} is not host:port, as in 127.0.0.1:8101")
         return cls(host, int(port), int(probe) if slash else None)
 
 
@@ -93,7 +93,7 @@ def _is_port(text: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Cluster:
-    """Where requests of one kind go. `most`: how many at once, where they last long; then they are refused with 503."""
+    """The target of one kind of requests. `most`: the limit for long-lasting requests; more are refused with 503."""
 
     name: str
     addresses: tuple[Endpoint, ...]
@@ -103,16 +103,15 @@ class Cluster:
 
 @dataclass(frozen=True)
 class GatewaySettings:
-    """What differs between the forms of running. Durations are seconds.
+    """The gateway's settings. Durations are in seconds.
 
-    `rate_limit`/`rate_burst`: requests a second and at once, per person (by address where no token is asked for).
-    `bad_tokens`: invalid tokens at once from one address, and again in each minute. `most_lasting`: streams at once, and
-    as many requests that wait for their outcome. `probe_port`: a further address for probes and Prometheus alone.
-    `public_url`: the gateway's address as others see it, where the schemas of events are served; empty: this machine's.
-    `tls_certificate`/`tls_key`: files (PEM); with them the gateway speaks TLS and nothing else.
-    `jwks_seconds`: how old the signing keys may get. `trusted_hops`: proxies in front whose X-Forwarded-For counts.
-    `connect_tries`: how often a request that reached no service is tried again; nine last about four seconds, which
-    outlives the restart of a service's only process.
+    `rate_limit`/`rate_burst`: requests a second and at once, per person (or per address on public paths).
+    `bad_tokens`: invalid tokens from one address at once, and again each minute. `most_lasting`: streams at once, and as
+    many requests that wait for their outcome. `probe_port`: an additional port for probes and Prometheus only.
+    `public_url`: the gateway's public address, where event schemas are served; empty for this machine's.
+    `tls_certificate`/`tls_key`: PEM files; with them the gateway only speaks TLS. `jwks_seconds`: how old the signing keys
+    may get. `trusted_hops`: proxies in front whose X-Forwarded-For is trusted. `connect_tries`: how often a request that
+    reached no service is retried; nine tries last about four seconds, longer than the restart of a service's only process.
     """
 
     services: dict[str, tuple[Endpoint, ...]]
@@ -172,13 +171,13 @@ class GatewaySettings:
 
     @property
     def base_url(self) -> str:
-        """Where others find the gateway, without a slash at the end: what stands in events as the start of `ce_dataschema`."""
+        """The gateway's public address without a trailing slash, with which `ce_dataschema` in events starts."""
         scheme = "https" if self.tls_certificate else "http"
         return self.public_url.rstrip("/") or f"{scheme}://127.0.0.1:{self.gateway_port}"
 
     @property
     def clusters(self) -> tuple[Cluster, ...]:
-        """Every place that requests go to."""
+        """All targets of requests."""
         lasting = {route.cluster(route.waits): route for route in ROUTES if route.streaming or route.waits}
         return (
             *(Cluster(service, addresses) for service, addresses in self.services.items()),
@@ -206,9 +205,8 @@ def _is_loopback(host: str) -> bool:
 def render(settings: GatewaySettings, out: Path) -> Path:
     """Writes Envoy's configuration to `out` and the pages it serves to `out`'s neighbour folder `<name>.pages`.
 
-    Envoy reads the pages at its start by their absolute paths, so both must stand where they were written. With TLS a third
-    file says where the certificate is.
-    Answers `out`. OSError where it cannot be written.
+    Envoy reads the pages at its start by their absolute paths, so the files must not be moved. With TLS, a third file says
+    where the certificate is. Returns `out`. Raises OSError if it cannot be written.
     """
     out = out.absolute()
     folder = out.with_name(f"{out.name}.pages")
@@ -254,7 +252,7 @@ def _replace(file: Path, text: str) -> None:
 
 
 def _tls(certificate: Path, key: Path) -> dict[str, object]:
-    """Envoy's secret: where the certificate and its key stand, and the folder whose change means that they are renewed."""
+    """Envoy's secret: the paths of the certificate and key, and the folder to watch for their renewal."""
     return {
         "resources": [
             {
