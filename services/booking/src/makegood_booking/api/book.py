@@ -14,7 +14,7 @@ from makegood_contracts.ids import new_id
 
 from makegood_booking.api.models import BookRequest, SessionView, remedy_context
 from makegood_booking.api.parameters import DependenciesOf, session_answer, valid_id
-from makegood_booking.api.refusals import booking_problem, problem_of, refusal_problem
+from makegood_booking.api.refusals import CREDIT_REFUSALS, SLOT_REFUSALS, booking_problem, problem_of, refusal_problem
 from makegood_booking.api.waiting import change_and_wait
 from makegood_booking.dependencies import Dependencies
 from makegood_booking.domain.booking import BookingRequest
@@ -26,24 +26,6 @@ from makegood_booking.handlers.refusals import BookingRefused, CommandRefused
 from makegood_booking.handlers.waiters import DECIDED
 
 router = APIRouter(tags=["sessions"])
-
-_REFUSALS = (
-    "not-found",
-    "support-may-not",
-    "room-closed",
-    "room-inactive",
-    "slot-not-offered",
-    "slot-taken",
-    "venue-taken",
-    "member-busy",
-    "no-session-credits",
-    "coverage-ended",
-    "plan-excludes-live-sessions",
-    "length-not-in-plan",
-    "modality-not-in-plan",
-    "outstanding-charges",
-    "temporary-interruption",
-)
 
 
 @router.post(
@@ -62,7 +44,15 @@ _REFUSALS = (
             "headers": LOCATION,
         },
         202: {"model": SessionView, "description": "Requested. Read the outcome at `Location`"},
-        **problems(*_REFUSALS),
+        **problems(
+            "not-found",
+            "support-may-not",
+            "room-closed",
+            "room-inactive",
+            *SLOT_REFUSALS,
+            *CREDIT_REFUSALS,
+            "temporary-interruption",
+        ),
     },
 )
 async def book_session(

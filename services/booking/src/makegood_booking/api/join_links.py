@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Request
 from makegood_chassis.http.models import Instant, RequestModel, View, example
@@ -10,12 +10,13 @@ from makegood_chassis.http.openapi import problems
 from makegood_chassis.http.problems import Problem
 from makegood_chassis.service import Service
 from makegood_contracts.events import Modality, Party
-from makegood_contracts.problems import PROBLEMS
 from pydantic import Field
 
 from makegood_booking.api.models import SESSION_ID
 from makegood_booking.api.parameters import DependenciesOf
+from makegood_booking.api.refusals import problem_of
 from makegood_booking.domain.attendance import as_of, entry_refused
+from makegood_booking.handlers.refusals import SessionRefused
 from makegood_booking.join_links import MAXIMUM_TOKEN, InvalidLink
 from makegood_booking.store.sessions import read_session
 
@@ -80,8 +81,7 @@ async def verify_join_link(asked: LinkRequest, request: Request, dependencies: D
     session, _ = as_of(session, now)
     refusal = entry_refused(session, now)
     if refusal is not None:
-        members: dict[str, Any] = {} if refusal.opens_at is None else {"opens_at": refusal.opens_at}
-        raise Problem(refusal.code, PROBLEMS[refusal.code].when, **members)
+        raise problem_of(SessionRefused(refusal, session, now))
     return OpenedView(
         session_id=session.id,
         person_id=link.person_id,

@@ -15,7 +15,7 @@ from makegood_contracts.events import InvoiceWish
 from makegood_booking.api.models import SessionView, remedy_context
 from makegood_booking.api.moving_models import ExtendRequest, RescheduleRequest
 from makegood_booking.api.parameters import DependenciesOf, SessionId, party_of, session_answer, valid_id
-from makegood_booking.api.refusals import refusal_problem
+from makegood_booking.api.refusals import CREDIT_REFUSALS, SLOT_REFUSALS, refusal_problem
 from makegood_booking.api.waiting import Answer, change_session
 from makegood_booking.dependencies import Dependencies
 from makegood_booking.domain.moves import answer_in_words
@@ -29,15 +29,6 @@ from makegood_booking.handlers.waiters import MOVED
 router = APIRouter(tags=["sessions"])
 
 MovingOf = Annotated[Mutation, Depends(mutation(if_match="required", waits=True))]
-_SLOT_REFUSALS = ("slot-not-offered", "slot-taken", "venue-taken", "member-busy", "temporary-interruption")
-_CREDIT_REFUSALS = (
-    "no-session-credits",
-    "coverage-ended",
-    "plan-excludes-live-sessions",
-    "length-not-in-plan",
-    "modality-not-in-plan",
-    "outstanding-charges",
-)
 _LATER: dict[int | str, dict[str, Any]] = {
     202: {"model": SessionView, "description": "Requested: see `move`. Read the outcome at `Location`"}
 }
@@ -55,8 +46,9 @@ _LATER: dict[int | str, dict[str, Any]] = {
             "move-pending",
             "forfeit-not-accepted",
             "member-must-be-told",
-            *_SLOT_REFUSALS,
-            *_CREDIT_REFUSALS,
+            *SLOT_REFUSALS,
+            "temporary-interruption",
+            *CREDIT_REFUSALS,
         ),
     },
 )
@@ -93,7 +85,12 @@ async def reschedule_session(
 @router.post(
     "/v1/sessions/{session_id}/extend",
     response_model=SessionView,
-    responses={**_LATER, **problems("not-found", "session-over", "not-confirmed", "move-pending", *_SLOT_REFUSALS)},
+    responses={
+        **_LATER,
+        **problems(
+            "not-found", "session-over", "not-confirmed", "move-pending", *SLOT_REFUSALS, "temporary-interruption"
+        ),
+    },
 )
 async def extend_session(
     session_id: SessionId,

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, get_args
 
 from makegood_chassis.database import UnitOfWork
 from makegood_chassis.http.mutations import Mutation
 from makegood_chassis.http.problems import Problem, invalid, not_found
 from makegood_contracts.problems import PROBLEMS
-from makegood_contracts.reasons import Reason
+from makegood_contracts.reasons import CreditReason, Reason, SlotReason
 
 from makegood_booking.api.models import SessionPolicyView
 from makegood_booking.api.reason_models import ReasonView, plain_remedy
@@ -31,6 +31,10 @@ from makegood_booking.handlers.refusals import (
     SessionRefused,
     TryAgain,
 )
+
+SLOT_REFUSALS: Final = get_args(SlotReason)
+CREDIT_REFUSALS: Final = get_args(CreditReason)
+"""Problems of bookings and moves that other services refuse."""
 
 _RETRY: Final = {"Retry-After": "1"}
 _NO_SCHEDULE: Final = (
