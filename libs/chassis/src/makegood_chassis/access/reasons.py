@@ -20,8 +20,8 @@ PARAMETER: Final[dict[str, Any]] = {
     "name": HEADER,
     "in": "header",
     "required": False,
-    "description": "Why support or ops look: a code and, behind a `;`, a few words if they help. They must send it; members "
-    "and providers need none.",
+    "description": "Why support or ops need access: a code and, if you like, a short note after a `;`. Required for support and "
+    "ops. Members and providers don't need it.",
     "schema": {
         "type": "string",
         "pattern": rf"^({'|'.join(CODES)})( *; *[!-~]([ -~]{{0,{MOST - 2}}}[!-~])?)?$",

@@ -66,7 +66,7 @@ async def access_log(request: Request) -> AccessLog:
 
 
 class AccessRow(View):
-    """One access: who did what to whose data, when and why."""
+    """An access: who did what to whose data, when and why."""
 
     model_config = example(
         at="2026-11-23T09:00:00Z",
@@ -97,7 +97,7 @@ class AccessRow(View):
 
 Person = Annotated[
     str,
-    Query(min_length=1, max_length=128, description="Whose data was read or changed.", examples=["anna"]),
+    Query(min_length=1, max_length=128, description="The person whose data was read or changed.", examples=["anna"]),
 ]
 
 
@@ -108,7 +108,7 @@ def access_rows(service: Service) -> APIRouter:
     @router.get(
         f"/v1/{service.name}/access",
         operation_id=f"list_{service.name}_accesses",
-        summary="Who read or changed a person's data",
+        summary="List accesses to a person's data",
         response_model=Page[AccessRow],
         responses=problems("validation"),
     )
@@ -119,10 +119,11 @@ def access_rows(service: Service) -> APIRouter:
         limit: Limit = 50,
         cursor: Cursor = None,
     ) -> Page[AccessRow]:
-        """SEC-5: who, what, when and why, refusals included. That somebody looked here is an access of its own.
+        """Lists who read or changed a person's data, when and why, newest first. Refused requests are included. Reading this list
+        is an access, too.
 
-        `reason` is what support or ops gave; null where a member or provider acted on what is their own. `times`: refusals
-        that come too fast are counted in one row. `person_id` is whose data it was.
+        `reason` is the one that support or ops gave. It is null if a member or provider accessed their own data. Refusals that
+        follow each other quickly are counted in one row (`times`). `person_id` is the person whose data it was.
         """
         position = decode_cursor(cursor, int)
         before = position[0] if position and position[0] is not None else _NEWEST

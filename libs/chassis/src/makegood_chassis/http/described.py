@@ -1,4 +1,4 @@
-"""Pieces of the OpenAPI documents that no route says itself: problems, and the headers of requests and answers."""
+"""Parts of the OpenAPI documents that routes do not declare themselves: problems, and headers of requests and answers."""
 
 from __future__ import annotations
 
@@ -19,22 +19,26 @@ def _header(name: str, description: str, example: str) -> HeaderDescriptions:
 
 
 LOCATION: Final = _header(
-    "Location", "Where the thing, or the outcome, can be read.", "/v1/things/019ab0c4-3f8e-7d6a-9d6b-0f3b7b1f4a11"
+    "Location", "Where to read the resource or the outcome.", "/v1/things/019ab0c4-3f8e-7d6a-9d6b-0f3b7b1f4a11"
 )
-"""`headers` of a route's answer that tells where the thing can be read."""
+"""`headers` of a route whose answer says where to read the resource."""
 
-ETAG: Final = _header("ETag", "The version, for `If-Match`.", '"3"')
+ETAG: Final = _header("ETag", "The version of the resource, for `If-Match`.", '"3"')
 PREFERENCE_APPLIED: Final = _header(
-    "Preference-Applied", "The seconds that the outcome was waited for at most.", "wait=10"
+    "Preference-Applied", "How many seconds the request may have waited for the outcome.", "wait=10"
 )
-RETRY_AFTER: Final = _header("Retry-After", "Seconds after which to try again.", "1")
-REPEATED: Final = _header("Idempotent-Replayed", "`true` where this is the first answer to a repeated key.", "true")
-_REQUEST_ID: Final = _header("X-Request-Id", "The request's id in logs.", "019ab0c4-3f8e-7d6a-9d6b-0f3b7b1f4a11")
-_CHALLENGE: Final = _header("WWW-Authenticate", "What is wrong with the token.", 'Bearer error="invalid_token"')
+RETRY_AFTER: Final = _header("Retry-After", "How many seconds to wait before you try again.", "1")
+REPEATED: Final = _header(
+    "Idempotent-Replayed", "`true` if the key was used before. This is the answer to the first request.", "true"
+)
+_REQUEST_ID: Final = _header(
+    "X-Request-Id", "The id of the request, as in the logs.", "019ab0c4-3f8e-7d6a-9d6b-0f3b7b1f4a11"
+)
+_CHALLENGE: Final = _header("WWW-Authenticate", "What is wrong with the access token.", 'Bearer error="invalid_token"')
 _LIMITS: Final = {
-    **_header("X-RateLimit-Limit", "Requests that the caller may send in a burst (from the gateway).", "100"),
-    **_header("X-RateLimit-Remaining", "Requests left (from the gateway).", "99"),
-    **_header("X-RateLimit-Reset", "Seconds until there are more (from the gateway).", "1"),
+    **_header("X-RateLimit-Limit", "How many requests you may send in a burst. Set by the gateway.", "100"),
+    **_header("X-RateLimit-Remaining", "How many requests you have left. Set by the gateway.", "99"),
+    **_header("X-RateLimit-Reset", "How many seconds until you have more. Set by the gateway.", "1"),
 }
 _RETRIED: Final = ("429", "503", "504")
 
@@ -98,7 +102,7 @@ def request_headers(mutation: MutationDependency) -> list[dict[str, Any]]:
             "name": "Idempotency-Key",
             "in": "header",
             "required": mutation.key_required,
-            "description": "A fresh random value for each new intent; the same one when it is repeated.",
+            "description": "A new random value for each new request, and the same value when you retry it.",
             "schema": _TEXT,
         }
     ]
@@ -108,7 +112,7 @@ def request_headers(mutation: MutationDependency) -> list[dict[str, Any]]:
                 "name": "If-Match",
                 "in": "header",
                 "required": mutation.if_match == "required",
-                "description": "The ETag of the version to change.",
+                "description": "The `ETag` of the version to change.",
                 "schema": {"type": "string", "pattern": r'^(\*|"[0-9]+")$', "examples": ['"3"']},
             }
         )
@@ -118,7 +122,7 @@ def request_headers(mutation: MutationDependency) -> list[dict[str, Any]]:
                 "name": "Prefer",
                 "in": "header",
                 "required": False,
-                "description": "`wait=N` waits up to N seconds for the outcome; without it, or when they are over: 202.",
+                "description": "`wait=N` waits up to N seconds for the outcome. Without it, or if time runs out, the answer is 202.",
                 "schema": {"type": "string", "pattern": "^wait=[0-9]{1,4}$", "examples": ["wait=10"]},
             }
         )

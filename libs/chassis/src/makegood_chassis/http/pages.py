@@ -18,9 +18,10 @@ from makegood_chassis.http.problems import invalid
 V = TypeVar("V")
 R = TypeVar("R")
 
-Limit = Annotated[int, Query(ge=1, le=200, description="Most items of one page.")]
+Limit = Annotated[int, Query(ge=1, le=200, description="The most items to return on one page.")]
 Cursor = Annotated[
-    str | None, Query(max_length=4096, description="`next_cursor` of the page before; without it the first page.")
+    str | None,
+    Query(max_length=4096, description="The `next_cursor` of the previous page. Leave it out for the first page."),
 ]
 
 _CHECK = 6

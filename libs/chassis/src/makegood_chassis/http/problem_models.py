@@ -1,4 +1,4 @@
-"""What a problem looks like, for the OpenAPI documents. Every member that some answer carries stands here."""
+"""What a problem looks like in the OpenAPI documents. It lists every member that any answer has."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ FieldPlace = Literal["body", "query", "path", "header", "cookie"]
 
 
 class FieldError(BaseModel):
-    """A field that does not fit."""
+    """An invalid field."""
 
     place: Annotated[FieldPlace, Field(alias="in")]
     pointer: Annotated[str, Field(description="A JSON pointer (RFC 6901).", examples=["#/weekly/0/day"])]
@@ -20,14 +20,16 @@ class FieldError(BaseModel):
 
 
 class ProblemRemedy(BaseModel):
-    """What helps."""
+    """Something that helps."""
 
     action: Annotated[str, Field(examples=["restart_therapy"])]
-    href: Annotated[str | None, Field(description="Where, in this API; missing where it is done elsewhere.")] = None
+    href: Annotated[str | None, Field(description="Where to do it in this API. Missing if it is done elsewhere.")] = (
+        None
+    )
 
 
 class ProblemReason(BaseModel):
-    """One of the reasons why a rule forbids it."""
+    """A reason why a rule refuses the request."""
 
     code: Annotated[str, Field(examples=["slot-taken"])]
     detail: str
@@ -35,7 +37,7 @@ class ProblemReason(BaseModel):
 
 
 class ProblemPolicy(BaseModel):
-    """What cancelling means now, in the shape of `GET /v1/sessions/{id}/policy`."""
+    """What cancelling would mean now, as in `GET /v1/sessions/{id}/policy`."""
 
     cancellable: bool
     free_until: Instant
@@ -45,7 +47,7 @@ class ProblemPolicy(BaseModel):
 
 
 class ProblemSession(BaseModel):
-    """A session that lies in the time off."""
+    """A session that the request would affect."""
 
     session_id: str
     starts_at: Instant
@@ -53,43 +55,42 @@ class ProblemSession(BaseModel):
 
 
 class Problem(BaseModel):
-    """An error in the shape of RFC 9457. Each `type` is a page that says what happened and what to do.
+    """An error, in the format of RFC 9457. Each `type` is the address of a page that says what happened and what to do.
 
-    Members may be added; ignore those that you do not know.
+    Members may be added. Ignore those that you don't know.
     """
 
-    type: Annotated[str, Field(description="Decide by it alone.", examples=["/problems/not-found"])]
+    type: Annotated[
+        str,
+        Field(description="The kind of error. Base decisions on this member only.", examples=["/problems/not-found"]),
+    ]
     title: str
     status: int
     detail: str
-    instance: Annotated[str | None, Field(description="From the gateway: the request's id, `urn:uuid:…`.")] = None
-    errors: Annotated[list[FieldError] | None, Field(description="With `validation`: the fields that do not fit.")] = (
+    instance: Annotated[str | None, Field(description="The id of the request, `urn:uuid:…`. Set by the gateway.")] = (
         None
     )
+    errors: Annotated[list[FieldError] | None, Field(description="With `validation`: the invalid fields.")] = None
     reasons: Annotated[
-        list[ProblemReason] | None, Field(description="Where rules forbid it: every reason that applies, one or more.")
+        list[ProblemReason] | None, Field(description="If a rule refuses the request: all reasons, one or more.")
     ] = None
-    session_id: Annotated[str | None, Field(description="Of a refused booking: the session, which is `rejected`.")] = (
-        None
-    )
-    purchasable: Annotated[bool | None, Field(description="Where credits refused: whether a credit can be bought.")] = (
-        None
-    )
+    session_id: Annotated[str | None, Field(description="For a refused booking: the `rejected` session.")] = None
+    purchasable: Annotated[bool | None, Field(description="If a credit is missing: whether one can be bought.")] = None
     message: Annotated[
-        str | None, Field(description="Of a refused move: why, in the words of `GET /v1/providers/{id}/availability`.")
+        str | None, Field(description="For a refused move: why, in the words of `GET /v1/providers/{id}/availability`.")
     ] = None
     policy: Annotated[
-        ProblemPolicy | None, Field(description="With `forfeit-not-accepted`: what accepting would cost.")
+        ProblemPolicy | None, Field(description="With `forfeit-not-accepted`: the policy that applies.")
     ] = None
-    opens_at: Annotated[Instant | None, Field(description="With `too-early-to-join`: when it can be joined.")] = None
-    next_at: Annotated[Instant | None, Field(description="With `too-soon`: when it is possible again.")] = None
+    opens_at: Annotated[Instant | None, Field(description="With `too-early-to-join`: when joining opens.")] = None
+    next_at: Annotated[Instant | None, Field(description="With `too-soon`: when you can try again.")] = None
     session_count: Annotated[
         int | None,
         Field(
-            description="With `sessions-in-time-off`: how many sessions lie in it. With `forfeit-not-accepted`: how many would be forfeited."
+            description="With `sessions-in-time-off`: how many sessions are in it. With `forfeit-not-accepted`: how many would be forfeited."
         ),
     ] = None
-    sessions: Annotated[list[ProblemSession] | None, Field(description="The first hundred of them.")] = None
+    sessions: Annotated[list[ProblemSession] | None, Field(description="The first 100 of those sessions.")] = None
 
 
 def problem_schemas() -> dict[str, Any]:

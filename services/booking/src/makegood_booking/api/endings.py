@@ -157,10 +157,10 @@ async def join_session(
     dependencies: DependenciesOf,
     body: JoinRequest | None = None,
 ) -> Response:
-    """Joins a session, as its member or provider. The answer says where to connect. Too early, the problem says when joining
-    opens (`opens_at`).
+    """Joins a session, as its member or provider. The answer says where to connect. If it is too early, the problem says when
+    joining opens (`opens_at`).
 
-    For a session in person, check in with the code shown at the venue. The provider can also check in both parties without it.
+    For an in-person session, check in with the code shown at the venue. The provider can also check in both parties without it.
 
     The link works until the session ends. It is not stored: a repeated request returns a new link and does not join again.
     """
@@ -208,7 +208,7 @@ async def report_no_show(
     dependencies: DependenciesOf,
     body: Nothing | None = None,
 ) -> Response:
-    """Reports that the member did not come, as the provider."""
+    """Reports that the member did not come, as the session's provider."""
     session_id = valid_id(session_id, "session")
     async with unit_of(mutation) as unit:
         session = await commands.mark_no_show(unit, dependencies, session_id, party_of(access, mutation))

@@ -94,15 +94,15 @@ class PolicyTerms(View):
 
     id: str
     version: int
-    notice_hours: int
-    confirm_hours: int
-    join_minutes: int
-    grace_minutes: int
-    no_show_minutes: int
-    cooling_off_minutes: int
-    together_minutes: int
-    inactivity_days: int
-    offer_minutes: int
+    notice_hours: int = Field(description="How long before the start members can still cancel or move without loss.")
+    confirm_hours: int = Field(description="How long before the start the provider must have confirmed.")
+    join_minutes: int = Field(description="How long before the start joining opens.")
+    grace_minutes: int = Field(description="How long after the start an absent provider has missed the session.")
+    no_show_minutes: int = Field(description="How long after the start an absent member is a no-show.")
+    cooling_off_minutes: int = Field(description="How long after booking members can cancel without loss in any case.")
+    together_minutes: int = Field(description="How long both must meet if the provider leaves first.")
+    inactivity_days: int = Field(description="How long members can be inactive before they must restart therapy.")
+    offer_minutes: int = Field(description="How long an offer from the waitlist is held.")
 
 
 class PolicyView(PolicyTerms):
@@ -110,34 +110,24 @@ class PolicyView(PolicyTerms):
 
     has_etag = True
 
-    confirm_short_hours: int
-    short_notice_hours: int
-    reconfirm_hours: int
-    reminder_hours: tuple[int, ...]
-    answer_hours: Annotated[
-        int, Field(description="How long after the end of an in-person session its provider can report how it went.")
-    ]
-    hold_minutes: int
-    decide_minutes: int
-    horizon_days: int
-    shortest_minutes: int
-    longest_minutes: int
-    adjustment_limit: Annotated[
-        int, Field(description="How many credits one support agent can adjust in a day without a second person.")
-    ]
-    co_pay_due_days: Annotated[int, Field(description="How many days after its session a co-pay is due.")]
-    invoice_limit_minor: Annotated[
-        int,
-        Field(
-            description="The most that the invoices for extending one session can add up to, in the currency's minor unit."
-        ),
-    ]
-    free_change_days: Annotated[
-        int,
-        Field(
-            description="How often a change of provider is free even for sessions within the notice period: once in this many days."
-        ),
-    ]
+    confirm_short_hours: int = Field(description="How long the provider has to confirm a booking at short notice.")
+    short_notice_hours: int = Field(description="With less notice than this, a booking is at short notice.")
+    reconfirm_hours: int = Field(description="How long before the start the provider is asked to reconfirm.")
+    reminder_hours: tuple[int, ...] = Field(description="How long before the start both parties are reminded.")
+    answer_hours: int = Field(description="How long after an in-person session its provider can report how it went.")
+    hold_minutes: int = Field(description="How long after the request a slot or credit is held without a decision.")
+    decide_minutes: int = Field(description="How long after the request an undecided booking is rejected.")
+    horizon_days: int = Field(description="How far ahead sessions can be booked.")
+    shortest_minutes: int = Field(description="The length of the shortest session.")
+    longest_minutes: int = Field(description="The length of the longest session.")
+    adjustment_limit: int = Field(description="How many credits a support agent can adjust alone in a day.")
+    co_pay_due_days: int = Field(description="How long after its session a co-pay is due.")
+    invoice_limit_minor: int = Field(
+        description="The most that the invoices for extending a session can add up to, in the currency's minor unit."
+    )
+    free_change_days: int = Field(
+        description="How long after a free change of provider another one, with sessions within the notice period, is not free."
+    )
     text: str
 
     @classmethod

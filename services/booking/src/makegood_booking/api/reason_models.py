@@ -84,7 +84,7 @@ class ReasonView(View):
 
 
 class ActionView(View):
-    """Something you may do with a session now, or may not: then when it opens, or why it is refused."""
+    """An action on a session: whether you may take it now and, if not, when or why not."""
 
     model_config = ConfigDict(
         populate_by_name=True,
