@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from makegood_availability.domain.waitlist import Held
+from makegood_availability.domain.waitlist import HeldSlot
 from makegood_contracts.events import (
     Event,
     SessionRejected,
@@ -223,7 +223,7 @@ def test_what_a_session_leaves_of_an_offer_is_what_it_does_not_use(
     def quarter(number: int) -> datetime:
         return NOW + number * HOUR / 4
 
-    offer = Held(quarter(offered_at), quarter(offered_at + offered), NOW, offered_in)
+    offer = HeldSlot(quarter(offered_at), quarter(offered_at + offered), NOW, offered_in)
     session = (quarter(booked_at), quarter(booked_at + booked))
     times = set(range(offered_at, offered_at + offered)), set(range(booked_at, booked_at + booked))
     assert offer.leaves_time(*session) is bool(times[0] - times[1])

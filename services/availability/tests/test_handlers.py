@@ -11,7 +11,6 @@ from typing import Any
 import asyncpg
 import msgspec
 import pytest
-from makegood_availability.handlers.requests import Requests
 from makegood_chassis.messaging.failures import is_transient
 from makegood_contracts.events import (
     Event,
@@ -301,7 +300,6 @@ async def test_200_concurrent_transactions_for_overlapping_slots_never_leave_an_
         await desk.publish(provider, buffer_after_minutes=10, weekly=day)
     rooms = [await venue(desk), await venue(desk)]
     rng = random.Random(7)
-    requests = Requests(desk.dependencies.schedules, desk.dependencies.venues, desk.dependencies.line)
     # Of each even hour any two wishes overlap, whoever's they are; those of two hours never do. Every provider finds a member
     # who is free, since there are more of them, and needs no venue: so exactly one session a provider and hour is held.
     wishes = [
@@ -317,7 +315,7 @@ async def test_200_concurrent_transactions_for_overlapping_slots_never_leave_an_
         while True:
             try:
                 async with desk.database.transaction(CAUSE) as unit:
-                    await requests.requested([received(event) for event in batch], unit)
+                    await desk.service.events[SessionRequested]([received(event) for event in batch], unit)
                 return
             except asyncpg.PostgresError as error:
                 if not is_transient(error):

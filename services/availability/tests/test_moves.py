@@ -12,7 +12,6 @@ import asyncpg
 import httpx
 import msgspec
 import pytest
-from makegood_availability.handlers.moves import Moves
 from makegood_chassis.messaging.failures import is_transient
 from makegood_contracts.events import (
     Event,
@@ -334,7 +333,7 @@ async def test_100_concurrent_moves_into_each_others_slots_leave_no_overlap_and_
         ]
     await booked(desk, *sessions)
     rng = random.Random(3)
-    handler = Moves(desk.dependencies.schedules, desk.dependencies.venues, desk.dependencies.line)
+    handle = desk.service.events[SessionMoveFunded]
     tries = 0
 
     def wish() -> SessionMoveFunded:
@@ -347,7 +346,7 @@ async def test_100_concurrent_moves_into_each_others_slots_leave_no_overlap_and_
             tries += 1
             try:
                 async with desk.database.transaction(CAUSE) as unit:
-                    await handler.funded([received(event) for event in batch], unit)
+                    await handle([received(event) for event in batch], unit)
                 return
             except asyncpg.PostgresError as error:
                 if not is_transient(error):

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import httpx
 import pytest
-from makegood_availability.handlers.venues import tell_untold
+from makegood_availability.handlers.venues import publish_unpublished
 from makegood_contracts.events import VenuePublished
 
 from .desk import CAUSE, Desk
@@ -27,10 +27,10 @@ async def test_a_venue_is_published_as_it_stands_with_its_place(desk: Desk, clie
         (2, "Room 4", None),
     ]
     assert {one.venue_id for one in told} == {made["id"]}
-    assert await tell_untold(desk.service) == 0
+    assert await publish_unpublished(desk.service) == 0
     async with desk.database.transaction(CAUSE) as unit:
         await unit.execute("UPDATE venues SET told = false")  # as an older version left it
-    assert await tell_untold(desk.service) == 1
+    assert await publish_unpublished(desk.service) == 1
     assert [type(event) for event in await desk.outbox()] == [VenuePublished]
     refused = await ops.post("/v1/venues", json={**room, "place": "see https://evil.example"})
     assert refused.status_code == 422

@@ -17,7 +17,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, TableValuedAlias, any_, bindparam, column, func
+from sqlalchemy import ColumnElement, TableValuedAlias, Text, any_, bindparam, cast, column, func, literal_column
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.dialects.postgresql.asyncpg import PGDialect_asyncpg
 from sqlalchemy.sql import ClauseElement
@@ -61,6 +61,19 @@ def compile_statement(statement: ClauseElement) -> BoundStatement:
 def any_of(of: ColumnElement[Any], name: str | None = None) -> ColumnElement[bool]:
     """Whether the column is one of the values in the array parameter `name`, by default named like the column."""
     return of == any_(bindparam(name or _name(of), type_=ARRAY(of.type)))
+
+
+def one_of(of: ColumnElement[Any], constants: Iterable[str]) -> ColumnElement[bool]:
+    """Whether the column is one of these constants, which stand in the text, so that partial indexes match.
+
+    In a `Statement` use this, not `in_` with values.
+    """
+    return of.in_([literal_column(f"'{each}'") for each in constants])
+
+
+def as_text(of: ColumnElement[Any]) -> ColumnElement[str]:
+    """A uuid as text, under its own name: asyncpg would make it an object."""
+    return cast(of, Text).label(_name(of))
 
 
 def batch(name: str, columns: Iterable[ColumnElement[Any]]) -> TableValuedAlias:

@@ -1,28 +1,21 @@
-"""What the routers and handlers of the service share."""
+"""What the service's handlers and routers share."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from functools import cached_property
 
 from makegood_chassis.clock import Clock
 from makegood_chassis.database import Database
 
-from makegood_availability.handlers.waitlist import Line
-from makegood_availability.store.schedules import Schedules
-from makegood_availability.store.venues import Venues
+from makegood_availability.store.schedules import ScheduleCache
+from makegood_availability.store.venues import VenueCache
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Dependencies:
     """Made by `bootstrap`."""
 
     database: Database
     clock: Clock
-    schedules: Schedules = field(default_factory=Schedules)
-    venues: Venues = field(default_factory=Venues)
-
-    @cached_property
-    def line(self) -> Line:
-        """The waitlist."""
-        return Line(self.schedules, self.venues)
+    schedules: ScheduleCache = field(default_factory=ScheduleCache)
+    venues: VenueCache = field(default_factory=VenueCache)

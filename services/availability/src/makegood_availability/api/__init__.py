@@ -1,1 +1,1 @@
-"""HTTP: schedules, time off, slots and venues."""
+"""HTTP: each endpoint parses the request, calls a command or a query, and answers."""

@@ -1,4 +1,4 @@
-"""The literal types of availability's requests and answers, by the names that they have in the OpenAPI document."""
+"""The names of literal types in the OpenAPI document."""
 
 from __future__ import annotations
 

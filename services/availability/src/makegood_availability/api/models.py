@@ -19,12 +19,12 @@ Weekday = Literal["monday", "tuesday", "wednesday", "thursday", "friday", "satur
 From = Annotated[str, Field(alias="from", pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$", examples=["09:00"])]
 To = Annotated[str, Field(pattern=r"^(([01][0-9]|2[0-3]):[0-5][0-9]|24:00)$", examples=["17:00"])]
 
-MOST_STRETCHES: Final = 14
-"""Stretches of hours in one day."""
+MOST_RANGES: Final = 14
+"""Ranges of hours in one day."""
 
 
 def _whole(value: Any) -> Any:
-    """A choice among integers would take `15.0` as well."""
+    """Without this, a choice among integers would take `15.0` as well."""
     if type(value) is not int:
         raise ValueError("Input should be a whole number")
     return value
@@ -36,12 +36,12 @@ Step = Annotated[SlotStep, BeforeValidator(_whole)]
 
 def _once(values: list[Any]) -> list[Any]:
     if len(set(values)) != len(values):
-        raise ValueError("holds something twice")
+        raise ValueError("must not repeat a value")
     return values
 
 
 class HoursRange(RequestModel):
-    """Hours of one day, local time; `to` may be `24:00`, and hours from `00:00` of the next day go on from there."""
+    """Hours of one day, in local time. `to` may be `24:00`; hours from `00:00` of the next day continue them."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True, serialize_by_alias=True)
 
@@ -52,7 +52,7 @@ class HoursRange(RequestModel):
     def _ends_later(self) -> Self:
         if minutes_of(self.from_) >= minutes_of(self.to):
             raise ValueError(
-                "`to` must be later than `from`; hours past midnight are two stretches, the first to 24:00"
+                "`to` must be later than `from`. Split hours past midnight in two: the first range ends at 24:00"
             )
         return self
 
@@ -62,16 +62,16 @@ class HoursRange(RequestModel):
 
 
 class WeekdayHours(HoursRange):
-    """Hours of one day of the week."""
+    """Hours of one weekday."""
 
     day: Weekday
 
 
 class DateHours(RequestModel):
-    """One date's own hours in place of its weekday's; none at all closes it."""
+    """Hours of one date, in place of its weekday's. Without any, the date is closed."""
 
     date: Day
-    hours: Annotated[list[HoursRange], Field(max_length=MOST_STRETCHES)]
+    hours: Annotated[list[HoursRange], Field(max_length=MOST_RANGES)]
 
     @model_validator(mode="after")
     def _apart(self) -> Self:
@@ -80,22 +80,22 @@ class DateHours(RequestModel):
 
 
 class SessionType(RequestModel):
-    """A length that the provider offers, and how."""
+    """A length that the provider offers, and the modalities in which it can take place."""
 
     length_minutes: Annotated[Whole, Field(ge=5, le=480, examples=[45])]
     modalities: Annotated[list[Modality], Field(min_length=1, max_length=4), AfterValidator(_once)]
 
 
-def _check_day(stretches: list[Any], when: str) -> None:
-    if len(stretches) > MOST_STRETCHES:
-        raise ValueError(f"more than {MOST_STRETCHES} stretches {when}")
-    if overlaps([stretch.minutes for stretch in stretches]):
-        raise ValueError(f"stretches overlap {when}")
+def _check_day(ranges: list[Any], when: str) -> None:
+    if len(ranges) > MOST_RANGES:
+        raise ValueError(f"more than {MOST_RANGES} ranges of hours {when}")
+    if overlaps([each.minutes for each in ranges]):
+        raise ValueError(f"hours overlap {when}")
 
 
 def _check_week(weekly: list[WeekdayHours]) -> list[WeekdayHours]:
-    for day in {stretch.day for stretch in weekly}:
-        _check_day([stretch for stretch in weekly if stretch.day == day], f"on {day}")
+    for day in {hours.day for hours in weekly}:
+        _check_day([hours for hours in weekly if hours.day == day], f"on {day}")
     return weekly
 
 
@@ -109,7 +109,7 @@ def _lengths_once(types: list[SessionType]) -> list[SessionType]:
     return types
 
 
-Weekly = Annotated[list[WeekdayHours], Field(max_length=7 * MOST_STRETCHES), AfterValidator(_check_week)]
+Weekly = Annotated[list[WeekdayHours], Field(max_length=7 * MOST_RANGES), AfterValidator(_check_week)]
 
 
 SCHEDULE: Final[dict[str, Any]] = {
@@ -135,7 +135,7 @@ TIME_OFF: Final[dict[str, Any]] = {
     "ends_at": "2026-12-26T23:00:00Z",
     "note": "Holidays",
 }
-WISH: Final[dict[str, Any]] = {
+WAITLIST: Final[dict[str, Any]] = {
     "from": "2026-11-24T08:00:00Z",
     "to": "2026-11-27T18:00:00Z",
     "length_minutes": 45,
@@ -145,7 +145,7 @@ WISH: Final[dict[str, Any]] = {
 
 
 class ScheduleBody(RequestModel):
-    """A provider's schedule (AVAIL-1): replaces the one before; sessions that are booked stay."""
+    """A provider's schedule (AVAIL-1). It replaces the previous one; booked sessions stay as they are."""
 
     model_config = example(**SCHEDULE)
 
@@ -164,7 +164,7 @@ class ScheduleBody(RequestModel):
 
 
 class ScheduleView(ScheduleBody):
-    """The schedule as it stands; `version` rises with each change of it or of time off."""
+    """The current schedule. `version` rises with each change of it or of time off."""
 
     has_etag: ClassVar[bool] = True
     model_config = example(**SCHEDULE, provider_id="dr-lee", version=1)
@@ -177,7 +177,7 @@ SessionsInside = Literal["keep", "cancel"]
 
 
 class TimeOffBody(RequestModel):
-    """Time that the provider takes off; the note is for the provider and support alone."""
+    """Time that the provider takes off. Only the provider and support can read the note."""
 
     model_config = example(**TIME_OFF, sessions="keep")
 
@@ -185,7 +185,7 @@ class TimeOffBody(RequestModel):
     ends_at: Instant
     note: Annotated[str | None, Field(max_length=500)] = None
     sessions: Annotated[
-        SessionsInside | None, Field(description="What becomes of sessions in it that have not begun.")
+        SessionsInside | None, Field(description="What to do with sessions in it that have not begun.")
     ] = None
 
     @model_validator(mode="after")
@@ -196,7 +196,7 @@ class TimeOffBody(RequestModel):
 
 
 class TimeOffView(View):
-    """Time off that was entered."""
+    """Time off of the provider."""
 
     model_config = example(id="019ab0c4-3f8e-7d6a-9d6b-0f3b7b1f4a11", **TIME_OFF)
 
@@ -215,7 +215,7 @@ class InsideView(View):
 
 
 class SlotView(View):
-    """A session that can be booked. `local_start` is in the zone asked for, else in the provider's."""
+    """A slot that can be booked. `local_start` is in the requested time zone, by default the provider's."""
 
     model_config = example(
         starts_at="2026-11-24T09:00:00Z", ends_at="2026-11-24T09:30:00Z", local_start="2026-11-24T10:00"
@@ -241,10 +241,10 @@ class AvailabilityView(View):
 
 
 class WaitlistBody(RequestModel):
-    """A time that a member waits for: a session of this kind that starts from `from` on and before `to` (AVAIL-6)."""
+    """A time that a member waits for: a session of this kind that starts at or after `from` and before `to` (AVAIL-6)."""
 
     model_config = ConfigDict(
-        extra="forbid", frozen=True, populate_by_name=True, serialize_by_alias=True, **example(**WISH)
+        extra="forbid", frozen=True, populate_by_name=True, serialize_by_alias=True, **example(**WAITLIST)
     )
 
     from_: Annotated[Instant, Field(alias="from")]
@@ -257,21 +257,21 @@ class WaitlistBody(RequestModel):
         if self.from_ >= self.to:
             raise ValueError("`to` must be later than `from`")
         if self.to - self.from_ > LONGEST_WAIT:
-            raise ValueError(f"a wish reaches over at most {LONGEST_WAIT.days} days")
+            raise ValueError(f"`to` may be at most {LONGEST_WAIT.days} days after `from`")
         return self
 
 
 class OfferView(View):
-    """A slot that is held for the member until `lapses_at`; booking it accepts the offer."""
+    """A slot that is held for the member until `lapses_at`. To accept the offer, book the slot."""
 
     starts_at: Instant
     ends_at: Instant
     lapses_at: Instant
-    venue_id: Annotated[str | None, Field(description="In person: the venue that is held with it.")] = None
+    venue_id: Annotated[str | None, Field(description="In person: the venue that is held with the slot.")] = None
 
 
 class ObstacleRemedyView(View):
-    """What helps, as bookability names it."""
+    """What helps, in the words of bookability."""
 
     action: str
     href: str | None = None
@@ -286,9 +286,9 @@ class ObstacleView(View):
 
 
 class WaitlistView(View):
-    """An entry of the waitlist. `position`: place in the provider's line, 1 for the first; null once nobody waits any more.
+    """An entry of the waitlist. `position`: its place in the provider's waitlist, 1 for the first; null once it is no longer open.
 
-    `reasons`: something opened, and this is why the member could not book it. They keep their place.
+    `reasons`: why the member could not book a slot that opened. They keep their place.
     """
 
     model_config = ConfigDict(
@@ -299,7 +299,7 @@ class WaitlistView(View):
         **example(
             id="019ab0c4-3f8e-7d6a-9d6b-0f3b7b1f4a11",
             room_id="019ab0c4-3f8e-7d6a-9d6b-0f3b7b1f4a12",
-            **WISH,
+            **WAITLIST,
             status="offered",
             position=1,
             offer={
@@ -323,20 +323,20 @@ class WaitlistView(View):
 
 
 class VenueBody(RequestModel):
-    """A place for sessions in person; without hours it is always open."""
+    """A place for sessions in person. Without hours it is always open."""
 
     model_config = example(**VENUE)
 
     name: Name
     place: Annotated[
-        Name | None, Field(description="Where it is, in one line, such as a street and a town. Messages name it.")
+        Name | None, Field(description="Where it is, in one line, such as a street and a town. It appears in messages.")
     ] = None
     time_zone: Annotated[Zone, Field(examples=["Europe/Berlin"])]
     weekly: Weekly | None = None
 
 
 class VenueView(VenueBody):
-    """A venue as it stands."""
+    """A venue."""
 
     has_etag: ClassVar[bool] = True
     model_config = ConfigDict(
@@ -348,3 +348,13 @@ class VenueView(VenueBody):
     name: str
     place: str | None = None
     version: int
+
+
+class CheckInCodeView(View):
+    """The code that the venue shows."""
+
+    has_etag: ClassVar[bool] = True
+    model_config = example(venue_id="019ab0c4-3f8e-7d6a-9d6b-0f3b7b1f4a11", code="7K3M-9QXT")
+
+    venue_id: str
+    code: Annotated[str, Field(description="Case, spaces and hyphens make no difference.")]

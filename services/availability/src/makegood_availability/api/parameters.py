@@ -1,4 +1,4 @@
-"""What the routes share: ids in paths, moments and lengths in queries."""
+"""Parameters that several routes share."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from makegood_availability.dependencies import Dependencies
 
 
 async def dependencies(request: Request) -> Dependencies:
-    """What the service's routers share. (A plain function would run in a thread.)"""
+    """The service's dependencies. (FastAPI would run a plain function in a thread.)"""
     return cast("Dependencies", request.app.state.service.dependencies)
 
 
 async def provider_id(provider_id: Annotated[str, Path(description="`sub` of the provider's token.")]) -> str:
-    """The provider in the path; one that cannot be any is not there."""
+    """The provider in the path."""
     if not is_person_id(provider_id):
         raise not_found("provider")
     return provider_id
@@ -29,20 +29,20 @@ async def provider_id(provider_id: Annotated[str, Path(description="`sub` of the
 
 def known_zone(name: str) -> str:
     if name not in zone_names():
-        raise ValueError("is no IANA time zone")
+        raise ValueError("must be the name of an IANA time zone")
     return name
 
 
 def check_cursor_id(position: Sequence[Any] | None) -> None:
-    """The last value of a cursor's position is an id; raises the 422 problem where it cannot be one."""
+    """Raises the 422 problem if the last value of a cursor's position cannot be an id."""
     if position is not None and not is_id(str(position[-1])):
-        raise invalid("#/cursor", "Send `next_cursor` as it came, on the same list.", where="query")
+        raise invalid("#/cursor", "Send `next_cursor` unchanged, to the same list.", where="query")
 
 
 def optional_id(pointer: str, text: str | None) -> str | None:
-    """An id in the query; raises the 422 problem for what cannot be one."""
+    """An id in the query. Raises the 422 problem for a text that cannot be one."""
     if text is not None and not is_id(text):
-        raise invalid(pointer, "This is no id.", where="query")
+        raise invalid(pointer, "This is not a valid id.", where="query")
     return text
 
 

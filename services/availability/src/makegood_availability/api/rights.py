@@ -1,4 +1,4 @@
-"""Who may do what here: the table of rights of the interfaces, row by row."""
+"""Who may do what: the rows of the table of rights."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from makegood_chassis.http import access_log
 from makegood_chassis.http.rights import AboutNobody, Grant, Rights
 
 _ANYONE: Final = AboutNobody((Grant("member"), Grant("provider"), Grant("support"), Grant("ops")))
-"""What is offered is for everybody to see."""
+"""Everybody may see what is offered."""
 _PROVIDER_OR_SUPPORT: Final = (Grant("provider", "self"), Grant("support"))
 
 EXPENSIVE: Final = frozenset({"slots.search"})
-"""What is worked on for one person at a time."""
+"""Operations that run one at a time for each person."""
 
 RIGHTS: Final[Rights] = {
     "schedule.publish": _PROVIDER_OR_SUPPORT,

@@ -33,12 +33,12 @@ from makegood_availability.api.parameters import (
 )
 from makegood_availability.dependencies import Dependencies
 from makegood_availability.store import schedules
-from makegood_availability.store.calendar import Taken, member_of, taken
+from makegood_availability.store.busy_times import BusyTimes, busy_times, member_of
 
 router = APIRouter(tags=["slots"])
 
 LONGEST_RANGE: Final = timedelta(days=62)
-FIRST_STRETCH: Final = timedelta(days=4)
+FIRST_SEARCHED: Final = timedelta(days=4)
 AVAILABLE: Final = AvailabilityView(available=True, message="Slot available")
 NO_PROVIDER: Final = AvailabilityView(available=False, message="Provider is not available")
 NO_VENUE: Final = AvailabilityView(available=False, message="Venue is not available")
@@ -46,7 +46,7 @@ NO_MEMBER: Final = AvailabilityView(available=False, message="Member is not avai
 
 
 class _Slot(msgspec.Struct):
-    """As `SlotView`, encoded at a tenth of the cost: searches are the most frequent reads."""
+    """`SlotView`, encoded at a tenth of the cost: searches are the most frequent reads."""
 
     starts_at: datetime
     ends_at: datetime
@@ -62,23 +62,25 @@ async def search_slots(
     provider_id: ProviderId,
     access: Annotated[Access, Depends(operation("slots.search"))],
     dependencies: DependenciesOf,
-    start: Annotated[Instant, Query(alias="from", description="First moment at which a slot may start.")],
+    start: Annotated[Instant, Query(alias="from", description="Slots start at or after this.")],
     end: Annotated[Instant, Query(alias="to", description="Slots start before this; at most 62 days after `from`.")],
     length_minutes: Length,
     modality: How,
     venue_id: VenueOf = None,
-    time_zone: Annotated[Zone | None, Query(description="Zone of `local_start`; default: the provider's.")] = None,
+    time_zone: Annotated[
+        Zone | None, Query(description="Time zone of `local_start`, by default the provider's.")
+    ] = None,
     limit: Limit = 100,
     cursor: Cursor = None,
 ) -> Response:
-    """The slots that can be booked now: what is offered here can be booked, and what can be booked is offered.
+    """The slots that can be booked now.
 
-    For a member the times of the member's own sessions are left out, since they could not be booked.
+    For a member, slots that overlap their own sessions are left out, because they could not be booked.
     """
     if start >= end:
         raise invalid("#/to", "`to` must be later than `from`.", where="query")
     if end - start > LONGEST_RANGE:
-        raise invalid("#/to", "A search reaches over at most 62 days.", where="query")
+        raise invalid("#/to", "`to` may be at most 62 days after `from`.", where="query")
     _check_venue(modality, venue_id)
     last = decode_cursor(cursor, datetime)
     if last is not None:
@@ -90,14 +92,14 @@ async def search_slots(
         venue = await _venue(dependencies, queries, venue_id)
         if schedule is None:
             return answer(200, Page[SlotView](items=[]))
-        bare = _offer(schedule, Taken(), venue, length_minutes, modality, venue_id, now)
+        bare = _rules(schedule, BusyTimes(), venue, length_minutes, modality, venue_id, now)
         within = window(bare, start, end)
         starts: list[datetime] = []
-        stretch = FIRST_STRETCH
-        # Nearly every page is full within the first days: what lies behind them is not even read.
+        searched = FIRST_SEARCHED
+        # Nearly every page is full within the first days, so the days after them are read only if needed.
         while within is not None and len(starts) <= limit:
-            part = within[0], min(within[1], within[0] + stretch)
-            found = await taken(
+            part = within[0], min(within[1], within[0] + searched)
+            found = await busy_times(
                 queries,
                 provider_id,
                 part[0] - schedule.buffer_before,
@@ -105,11 +107,11 @@ async def search_slots(
                 venue_id=venue_id,
                 member_id=_member(access),
             )
-            offer = _offer(schedule, found, venue, length_minutes, modality, venue_id, now)
+            rules = _rules(schedule, found, venue, length_minutes, modality, venue_id, now)
             busy = Busy(found.provider, [*found.venue, *found.member])
-            starts += islice(free_starts(offer, part, busy), limit + 1 - len(starts))
+            starts += islice(free_starts(rules, part, busy), limit + 1 - len(starts))
             within = (part[1], within[1]) if part[1] < within[1] else None
-            stretch *= 2
+            searched *= 2
     zone = schedule.hours.zone if time_zone is None else ZoneInfo(time_zone)
     items, following = page(starts, limit, lambda at: _Slot(at, at + length, local_text(at, zone)), lambda at: (at,))
     return answer(200, {"items": items, "next_cursor": following})
@@ -129,15 +131,16 @@ async def check_availability(
     modality: How,
     venue_id: VenueOf = None,
     session_id: Annotated[
-        str | None, Query(max_length=64, description="A session that would move here: its own slot counts as free.")
+        str | None, Query(max_length=64, description="A session that would move here. Its own slot counts as free.")
     ] = None,
 ) -> Response:
-    """Whether provider, venue and member are free for this session. Of several obstacles the first is told, in this order.
+    """Whether provider, venue and member are free for this session. If several are not, the answer names the first of them.
 
-    The member is the caller, or for a provider who names a session of theirs, that session's. What the member is doing is not told.
+    The member is the caller. For a provider who names a session of theirs, it is that session's member; what the member is
+    doing is not told.
 
-    Judged by the caller's terms: minimum notice, grid and horizon bind everybody but the provider, and a move of theirs keeps
-    the kind of session that was booked.
+    Minimum notice, grid and horizon bind everybody but the provider. If the provider moves a session, it keeps the kind that was
+    booked.
     """
     _check_venue(modality, venue_id)
     optional_id("#/session_id", session_id)
@@ -151,14 +154,14 @@ async def check_availability(
         venue = await _venue(dependencies, queries, venue_id)
         if schedule is None:
             return answer(200, NO_PROVIDER)
-        first, last = _offer(schedule, Taken(), venue, length_minutes, modality, venue_id, now, terms).bounds
+        first, last = _rules(schedule, BusyTimes(), venue, length_minutes, modality, venue_id, now, terms).bounds
         if not first <= starts_at <= last:
             return answer(200, NO_PROVIDER)
         blocked_from, blocked_to = schedule.blocked(starts_at, starts_at + length)
         member = _member(access)
         if terms == "provider_moves" and session_id is not None:
             member = await member_of(queries, session_id, provider_id)
-        found = await taken(
+        found = await busy_times(
             queries,
             provider_id,
             blocked_from,
@@ -167,13 +170,13 @@ async def check_availability(
             member_id=member,
             except_session=session_id,
         )
-    offer = _offer(schedule, found, venue, length_minutes, modality, venue_id, now, terms)
-    refused = {reason.code for reason in offer.refusals(starts_at)}
-    if "slot-not-offered" in refused or not is_free(offer, starts_at, Busy(found.provider)):
+    rules = _rules(schedule, found, venue, length_minutes, modality, venue_id, now, terms)
+    refused = {reason.code for reason in rules.refusals(starts_at)}
+    if "slot-not-offered" in refused or not is_free(rules, starts_at, Busy(found.provider)):
         return answer(200, NO_PROVIDER)
-    if "venue-taken" in refused or not is_free(offer, starts_at, Busy((), found.venue)):
+    if "venue-taken" in refused or not is_free(rules, starts_at, Busy((), found.venue)):
         return answer(200, NO_VENUE)
-    if not is_free(offer, starts_at, Busy((), found.member)):
+    if not is_free(rules, starts_at, Busy((), found.member)):
         return answer(200, NO_MEMBER)
     return answer(200, AVAILABLE)
 
@@ -187,7 +190,7 @@ def _check_venue(modality: Modality, venue_id: str | None) -> None:
 
 
 async def _schedule(dependencies: Dependencies, queries: Queries, provider_id: str) -> Schedule | None:
-    """The provider's schedule; None while nothing but time off is known. Raises the 404 problem for a stranger."""
+    """The provider's schedule; None if they only entered time off. Raises the 404 problem for an unknown provider."""
     found = (await dependencies.schedules.load(queries, [provider_id])).get(provider_id)
     if found is None and await schedules.read(queries, provider_id) is None:
         raise not_found("provider")
@@ -195,7 +198,7 @@ async def _schedule(dependencies: Dependencies, queries: Queries, provider_id: s
 
 
 async def _venue(dependencies: Dependencies, queries: Queries, venue_id: str | None) -> Venue | None:
-    """The venue asked for. Raises the 404 problem for one that is not there."""
+    """The venue asked for. Raises the 404 problem for an unknown one."""
     if venue_id is None:
         return None
     found = (await dependencies.venues.load(queries, [venue_id])).get(venue_id)
@@ -204,9 +207,9 @@ async def _venue(dependencies: Dependencies, queries: Queries, venue_id: str | N
     return found
 
 
-def _offer(
+def _rules(
     schedule: Schedule,
-    found: Taken,
+    found: BusyTimes,
     venue: Venue | None,
     length_minutes: int,
     modality: Modality,

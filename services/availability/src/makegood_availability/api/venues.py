@@ -1,42 +1,26 @@
-"""Venues: physical rooms a session can take place in."""
+"""Venues, where sessions take place in person, and the codes that they show to check people in (JOIN-3)."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Response
-from makegood_chassis.database import UnitOfWork
 from makegood_chassis.http.answers import answer
 from makegood_chassis.http.mutations import Mutation, mutation
 from makegood_chassis.http.openapi import LOCATION, problems
 from makegood_chassis.http.pages import Cursor, Limit, Page, decode_cursor, page
 from makegood_chassis.http.problems import not_found
 from makegood_chassis.http.rights import Access, operation
-from makegood_contracts.ids import is_id, new_id
+from makegood_contracts.ids import new_id
 
-from makegood_availability.api.models import VenueBody, VenueView
+from makegood_availability.api.models import CheckInCodeView, VenueBody, VenueView
 from makegood_availability.api.parameters import DependenciesOf, check_cursor_id
-from makegood_availability.handlers.venues import tell
-from makegood_availability.handlers.waitlist import plan_look_in_person
+from makegood_availability.api.refusals import unit_of
+from makegood_availability.handlers import commands
 from makegood_availability.store import venues
 from makegood_availability.store.venues import VenueRow
 
 router = APIRouter(tags=["venues"])
-
-
-@asynccontextmanager
-async def locked_venue(venue_id: str, mutation: Mutation) -> AsyncIterator[tuple[VenueRow, UnitOfWork]]:
-    """The venue, locked in the change's unit; raises the 404 problem without it, 412 for another version than was asked for."""
-    if not is_id(venue_id):
-        raise not_found("venue")
-    async with mutation.unit() as unit:
-        venue = await venues.lock(unit, venue_id)
-        if venue is None:
-            raise not_found("venue")
-        mutation.expect_version(venue.version)
-        yield venue, unit
 
 
 @router.post(
@@ -50,12 +34,10 @@ async def create_venue(
     access: Annotated[Access, Depends(operation("venues.change"))],
     mutation: Annotated[Mutation, Depends(mutation(if_match="none"))],
 ) -> Response:
-    """A new venue."""
+    """Adds a venue."""
     venue = _row(new_id(), 1, body)
-    async with mutation.unit() as unit:
-        await venues.insert(unit, venue)
-        await plan_look_in_person(unit)
-        tell(venue, unit)
+    async with unit_of(mutation) as unit:
+        await commands.create_venue(unit, venue)
         return mutation.answer(201, _view(venue), version=1, location=f"/v1/venues/{venue.id}")
 
 
@@ -66,12 +48,9 @@ async def change_venue(
     access: Annotated[Access, Depends(operation("venues.change"))],
     mutation: Annotated[Mutation, Depends(mutation())],
 ) -> Response:
-    """Replaces what is known of the venue. Sessions that are booked in it stay."""
-    async with locked_venue(venue_id, mutation) as (before, unit):
-        venue = _row(before.id, before.version + 1, body)
-        await venues.update(unit, venue)
-        await plan_look_in_person(unit)
-        tell(venue, unit)
+    """Replaces the venue's description and hours. Sessions that are booked in it stay."""
+    async with unit_of(mutation) as unit:
+        venue = await commands.change_venue(unit, _row(venue_id, 0, body), mutation.expect_version)
         return mutation.answer(200, _view(venue), version=venue.version)
 
 
@@ -82,7 +61,7 @@ async def list_venues(
     limit: Limit = 100,
     cursor: Cursor = None,
 ) -> Response:
-    """All venues, in the order of their making."""
+    """All venues, oldest first."""
     after = decode_cursor(cursor, str)
     check_cursor_id(after)
     async with dependencies.database.reading() as queries:
@@ -96,16 +75,39 @@ async def read_venue(
     venue_id: str, access: Annotated[Access, Depends(operation("venues.read"))], dependencies: DependenciesOf
 ) -> Response:
     """One venue."""
-    if is_id(venue_id):
-        async with dependencies.database.reading() as queries:
-            venue = await venues.find(queries, venue_id)
-        if venue is not None:
-            return answer(200, _view(venue), version=venue.version)
-    raise not_found("venue")
+    async with dependencies.database.reading() as queries:
+        venue = await venues.find(queries, venue_id)
+    if venue is None:
+        raise not_found("venue")
+    return answer(200, _view(venue), version=venue.version)
+
+
+@router.post("/v1/venues/{venue_id}/check-in-code", response_model=CheckInCodeView, responses=problems("not-found"))
+async def change_check_in_code(
+    venue_id: str,
+    access: Annotated[Access, Depends(operation("venues.change"))],
+    mutation: Annotated[Mutation, Depends(mutation())],
+) -> Response:
+    """Makes a new code. The previous one checks nobody in any more, so replace what the venue shows at once."""
+    async with unit_of(mutation) as unit:
+        venue, code = await commands.change_check_in_code(unit, venue_id, mutation.expect_version)
+        return mutation.answer(200, CheckInCodeView(venue_id=venue.id, code=code), version=venue.version)
+
+
+@router.get("/v1/venues/{venue_id}/check-in-code", response_model=CheckInCodeView, responses=problems("not-found"))
+async def read_check_in_code(
+    venue_id: str, access: Annotated[Access, Depends(operation("venues.code"))], dependencies: DependenciesOf
+) -> Response:
+    """The code that the venue shows now; 404 until one is made."""
+    async with dependencies.database.reading() as queries:
+        found = await venues.read_code(queries, venue_id)
+    if found is None:
+        raise not_found("check-in code")
+    return answer(200, CheckInCodeView(venue_id=venue_id, code=found[1]), version=found[0])
 
 
 def _row(venue_id: str, version: int, body: VenueBody) -> VenueRow:
-    weekly = None if body.weekly is None else [stretch.model_dump(mode="json") for stretch in body.weekly]
+    weekly = None if body.weekly is None else [hours.model_dump(mode="json") for hours in body.weekly]
     return VenueRow(venue_id, version, body.name, body.place, body.time_zone, weekly)
 
 

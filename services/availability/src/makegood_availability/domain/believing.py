@@ -1,4 +1,4 @@
-"""SEC-7: what availability believes of booking's events, however well they are signed: only what can be of its own hold."""
+"""SEC-7: however well an event of booking's is signed, it must agree with what availability holds itself."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from makegood_contracts.events.possible import CLOCK_SKEW, loses_without_reason,
 from makegood_contracts.events.sessions import SessionFact
 from makegood_contracts.events.waitlist import WaitlistCandidateJudged
 
-from makegood_availability.domain.waitlist import Entry
+from makegood_availability.domain.waitlist import WaitlistEntry
 
 MOVED_LATELY: Final = timedelta(hours=1)
-"""So long after a hold was moved booking may still tell how the session ended at its old time."""
+"""How long after a move booking may still report how the session ended at its old time."""
 
 
-class Held(Protocol):
+class Hold(Protocol):
     """A session's hold."""
 
     @property
@@ -31,24 +31,24 @@ class Held(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Claim:
-    """That a session is over, and what its hold must be like for that to be true.
+class EndingClaim:
+    """That a session has ended, and what its hold must be like for that to be true.
 
-    `begun_by`, `ended_by`: latest start and end that the hold may have; None: any.
+    `starts_by` and `ends_by` are the latest start and end that the hold may have; None: any.
     """
 
     session_id: str
     provider_id: str
     member_id: str
-    begun_by: datetime | None
-    ended_by: datetime | None
+    starts_by: datetime | None
+    ends_by: datetime | None
 
 
-def claim_of(event: SessionFact, now: datetime) -> Claim:
-    """What must hold of the session's hold for the event to end it (JOIN-2, MISS-1)."""
+def ending_claim(event: SessionFact, now: datetime) -> EndingClaim:
+    """What the session's hold must be like for the event to end it (JOIN-2, MISS-1)."""
     since, wait = possible_after(event) or (None, timedelta())
     latest = now + CLOCK_SKEW - wait
-    return Claim(
+    return EndingClaim(
         event.session_id,
         event.provider_id,
         event.member_id,
@@ -57,16 +57,16 @@ def claim_of(event: SessionFact, now: datetime) -> Claim:
     )
 
 
-def disbelieved(event: SessionFact, hold: Held, now: datetime, *, moved_lately: bool = False) -> FactRefusal | None:
-    """Why the event cannot be of the session that the hold is for; None where it can."""
+def disbelieved(event: SessionFact, hold: Hold, now: datetime, *, moved_lately: bool = False) -> FactRefusal | None:
+    """Why the event cannot be about the session that has the hold; None if it can."""
     if not of_its_parties(event, hold):
         return "not-its-parties"
     starts_at, ends_at = (event.starts_at, event.ends_at) if moved_lately else (hold.starts_at, hold.ends_at)
     return "before-its-time" if too_early(event, now, starts_at, ends_at) else contradiction(event, now)
 
 
-def misjudged(event: WaitlistCandidateJudged, entry: Entry) -> FactRefusal | None:
-    """Why the judgement cannot be of the candidate and the slot that were proposed; None where it can."""
+def misjudged(event: WaitlistCandidateJudged, entry: WaitlistEntry) -> FactRefusal | None:
+    """Why the judgement cannot be about the proposed candidate and slot; None if it can."""
     if (event.room_id, event.member_id, event.provider_id) != (entry.room_id, entry.member_id, entry.provider_id):
         return "not-its-parties"
     if entry.offer is None or event.starts_at != entry.offer.starts_at:
@@ -74,12 +74,13 @@ def misjudged(event: WaitlistCandidateJudged, entry: Entry) -> FactRefusal | Non
     return None
 
 
-def of_its_parties(event: SessionFact, hold: Held) -> bool:
+def of_its_parties(event: SessionFact, hold: Hold) -> bool:
+    """Whether the event names the hold's own member and provider."""
     return (event.member_id, event.provider_id) == (hold.member_id, hold.provider_id)
 
 
 def contradiction(event: SessionFact, now: datetime) -> FactRefusal | None:
-    """Why the event cannot be, whatever session it is of."""
+    """Why the event cannot be true of any session; None if it can."""
     if too_early(event, now, None, None):
         return "before-its-time"
     return "not-its-terms" if loses_without_reason(event) else None

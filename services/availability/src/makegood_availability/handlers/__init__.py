@@ -1,1 +1,1 @@
-"""What availability does with events and deadlines, a batch at a time."""
+"""What availability does with events, deadlines and commands. `routing.py` is the table of contents."""

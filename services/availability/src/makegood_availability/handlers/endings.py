@@ -1,94 +1,119 @@
-"""Reserved sessions keep their slot until they end; every ending gives it back (CANC-3)."""
+"""A reserved session keeps its slot; every ending gives it back (CANC-3), and a hold that nobody settles lapses (AVAIL-4)."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
-from typing import Any
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any, Final
 
 from makegood_chassis.database import UnitOfWork
+from makegood_chassis.messaging.handlers import Due
 from makegood_contracts.envelope import Cause, Received
 from makegood_contracts.events import ReleaseCause, SessionReserved, SlotReleased
 
-from makegood_availability.domain.believing import MOVED_LATELY, Claim, claim_of, contradiction, disbelieved
-from makegood_availability.domain.holds import reopened
-from makegood_availability.handlers.waitlist import Line
+from makegood_availability.dependencies import Dependencies
+from makegood_availability.domain.believing import (
+    MOVED_LATELY,
+    EndingClaim,
+    contradiction,
+    disbelieved,
+    ending_claim,
+)
+from makegood_availability.domain.holds import SlotRequest, is_reopened, lapses_at, slot_fields
+from makegood_availability.handlers.offers import close_booked
+from makegood_availability.handlers.waitlist import pass_on_released
 from makegood_availability.store import holds
-from makegood_availability.store.holds import Ended, Released
+from makegood_availability.store.holds import ReleasedHold
+
+HOLD_LAPSE: Final = "hold-lapse"
+"""Deadline of the holds that lapse in one second. Firm ones leave it alone: it comes, finds nothing and is gone."""
+
+_SECOND = timedelta(seconds=1)
 
 
-class Endings:
-    """Settles holds, and passes what opens to those who wait."""
+async def on_session_reserved(batch: Sequence[Received[SessionReserved]], unit: UnitOfWork) -> None:
+    """The holds become firm, so they lapse no more. AVAIL-4"""
+    took_offers = await holds.make_firm(unit, [received.event.session_id for received in batch])
+    if took_offers:
+        await close_booked(unit, took_offers, {received.event.session_id: received.cause for received in batch})
 
-    def __init__(self, line: Line) -> None:
-        self._line = line
 
-    async def reserved(self, batch: Sequence[Received[SessionReserved]], unit: UnitOfWork) -> None:
-        """The holds become firm: they lapse no more. AVAIL-4"""
-        took_offers = await holds.make_firm(unit, [received.event.session_id for received in batch])
-        if took_offers:
-            await self._line.booked(took_offers, _causes(batch), unit)
+def releases(
+    cause: ReleaseCause,
+) -> Callable[[Sequence[Received[Any]], UnitOfWork, Dependencies], Awaitable[None]]:
+    """The handler of one kind of ending."""
 
-    def ended(self, cause: ReleaseCause) -> Callable[[Sequence[Received[Any]], UnitOfWork], Awaitable[None]]:
-        """The handler of one kind of ending."""
-
-        async def handle(batch: Sequence[Received[Any]], unit: UnitOfWork) -> None:
-            told: dict[str, Received[Any]] = {}
-            for received in batch:
-                if (why := contradiction(received.event, unit.now)) is not None:
-                    unit.refuse(received.id, why)
-                else:
-                    told[received.event.session_id] = received
-            causes = _causes(list(told.values()))
-            released = await holds.release(unit, [claim_of(r.event, unit.now) for r in told.values()], cause)
-            if len(released) < len(causes):
-                held = {slot.session_id for slot in released}
-                released += await self._others([told[session] for session in told if session not in held], cause, unit)
-            for slot in released:
-                publish_released(slot, cause, causes[slot.session_id], unit)
-            await self._line.opened(released, causes, unit)
-
-        return handle
-
-    async def _others(
-        self, batch: Sequence[Received[Any]], cause: ReleaseCause, unit: UnitOfWork
-    ) -> Sequence[Released]:
-        """Those that ended no hold: most have none, or none any more. Of a hold that stands it cannot be true (SEC-7), unless
-        it was moved before booking heard of it: then the ending gives back what is held, wherever it stands."""
-        events = [received.event for received in batch]
-        without = [Ended(e.session_id, e.provider_id, e.member_id, e.starts_at, e.ends_at) for e in events]
-        new = await holds.remember_ended(unit, without, cause)
-        known = {received.event.session_id: received for received in batch if received.event.session_id not in new}
-        if not known:
-            return []
-        standing = await holds.live(unit, sorted(known), unit.now - MOVED_LATELY)
-        claims: list[Claim] = []
-        for hold in standing:
-            received = known[hold.session_id]
-            why = disbelieved(received.event, hold, unit.now, moved_lately=hold.moved)
-            if why is not None:
-                unit.refuse(received.id, why)
+    async def on_session_ended(batch: Sequence[Received[Any]], unit: UnitOfWork, dependencies: Dependencies) -> None:
+        """The slot is free again, and those who wait for it come next."""
+        ended: dict[str, Received[Any]] = {}
+        for received in batch:
+            if (refusal := contradiction(received.event, unit.now)) is not None:
+                unit.refuse(received.id, refusal)
             else:
-                claims.append(Claim(hold.session_id, hold.provider_id, hold.member_id, None, None))
-        return await holds.release(unit, claims, cause) if claims else []
+                ended[received.event.session_id] = received
+        claims = [ending_claim(received.event, unit.now) for received in ended.values()]
+        released = await holds.release(unit, claims, cause)
+        if len(released) < len(ended):
+            done = {hold.session_id for hold in released}
+            rest = {session_id: received for session_id, received in ended.items() if session_id not in done}
+            released += await _release_unclaimed(unit, rest, cause)
+        causes = {session_id: received.cause for session_id, received in ended.items()}
+        await _publish_released(unit, dependencies, released, cause, causes)
+
+    return on_session_ended
 
 
-def _causes(batch: Sequence[Received[Any]]) -> dict[str, Cause]:
-    return {received.event.session_id: received.cause for received in batch}
+async def _release_unclaimed(
+    unit: UnitOfWork, ended: Mapping[str, Received[Any]], cause: ReleaseCause
+) -> list[ReleasedHold]:
+    """Handles the events that ended no hold. Most sessions have none, or none any more.
+
+    If a hold is live, the event cannot be true of it (SEC-7), unless it was moved before booking heard of that. Then the ending
+    gives back what is held, wherever it is.
+    """
+    new = await holds.remember_ended(unit, [received.event for received in ended.values()], cause)
+    known = sorted(ended.keys() - new)
+    if not known:
+        return []
+    claims: list[EndingClaim] = []
+    for hold in await holds.lock_live(unit, known, unit.now - MOVED_LATELY):
+        received = ended[hold.session_id]
+        refusal = disbelieved(received.event, hold, unit.now, moved_lately=hold.moved)
+        if refusal is not None:
+            unit.refuse(received.id, refusal)
+        else:
+            claims.append(EndingClaim(hold.session_id, hold.provider_id, hold.member_id, None, None))
+    return await holds.release(unit, claims, cause) if claims else []
 
 
-def publish_released(slot: Released, cause: ReleaseCause, event_cause: Cause, unit: UnitOfWork) -> None:
-    """Tells that the slot is free again, if it is still ahead."""
-    unit.publish(
-        SlotReleased(
-            session_id=slot.session_id,
-            provider_id=slot.provider_id,
-            member_id=slot.member_id,
-            venue_id=slot.venue_id,
-            starts_at=slot.starts_at,
-            ends_at=slot.ends_at,
-            cause=cause,
-            reopened=reopened(slot.ends_at, unit.now),
-        ),
-        sequence=slot.sequence,
-        cause=event_cause,
-    )
+def plan_lapses(unit: UnitOfWork, held: Iterable[SlotRequest]) -> None:
+    """Sets one deadline for each second in which holds of the batch lapse: under load a row a batch, not a row a hold.
+
+    It is named after the second, which stays when a failed try moves the deadline, and after a hold of the batch, so that
+    workers do not wait for each other's row.
+    """
+    first: dict[datetime, str] = {}
+    for request in held:
+        first.setdefault(lapses_at(request.hold_until), request.session_id)
+    for moment, session_id in first.items():
+        unit.set_deadline(HOLD_LAPSE, f"{moment.isoformat()}/{session_id}", moment)
+
+
+async def on_holds_due(due: Sequence[Due], unit: UnitOfWork, dependencies: Dependencies) -> None:
+    """Takes back the holds of these seconds that are not firm. AVAIL-4"""
+    moments = {datetime.fromisoformat(deadline.entity_id.partition("/")[0]) for deadline in due}
+    released = await holds.lapse(unit, [(moment - _SECOND, moment) for moment in sorted(moments)])
+    await _publish_released(unit, dependencies, released, "lapsed", {})
+
+
+async def _publish_released(
+    unit: UnitOfWork,
+    dependencies: Dependencies,
+    released: Sequence[ReleasedHold],
+    cause: ReleaseCause,
+    causes: Mapping[str, Cause],
+) -> None:
+    for hold in released:
+        event = SlotReleased(**slot_fields(hold), cause=cause, reopened=is_reopened(hold.ends_at, unit.now))
+        unit.publish(event, sequence=hold.sequence, cause=causes.get(hold.session_id))
+    await pass_on_released(unit, dependencies, released, causes)

@@ -1,8 +1,8 @@
-"""Tells the other services of venues: messages name them (NOTE-1)."""
+"""Publishes venues, because the other services' messages name them (NOTE-1)."""
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 from makegood_chassis.database import UnitOfWork
 from makegood_chassis.repeating import repeat
@@ -17,7 +17,7 @@ _AT_ONCE: Final = 200
 _EVERY: Final = 60.0
 
 
-def tell(venue: VenueRow, unit: UnitOfWork) -> None:
+def publish_venue(unit: UnitOfWork, venue: VenueRow) -> None:
     """Publishes the venue as it stands. Its row is locked, or new."""
     published = VenuePublished(
         venue_id=venue.id,
@@ -29,19 +29,19 @@ def tell(venue: VenueRow, unit: UnitOfWork) -> None:
     unit.publish(published, sequence=venue.version)
 
 
-async def tell_untold(service: Service) -> int:
-    """Publishes venues that an older version made, which told nobody; how many there were."""
+async def publish_unpublished(service: Service[Any]) -> int:
+    """Publishes venues that an older version made without publishing them. Answers how many there were."""
     async with service.database.transaction(Cause.begin()) as unit:
-        untold = await venues.take_untold(unit, _AT_ONCE)
-        for venue in untold:
-            tell(venue, unit)
-    return len(untold)
+        unpublished = await venues.take_unpublished(unit, _AT_ONCE)
+        for venue in unpublished:
+            publish_venue(unit, venue)
+    return len(unpublished)
 
 
-async def keep_told(service: Service) -> None:
-    """A worker that does so at its start and every minute: while versions are changed, an old one may still write."""
+async def keep_published(service: Service[Any]) -> None:
+    """A worker that does so at its start and every minute: during an upgrade an old version may still write."""
 
     async def job() -> bool:
-        return await tell_untold(service) == _AT_ONCE
+        return await publish_unpublished(service) == _AT_ONCE
 
     await repeat(job, _EVERY)

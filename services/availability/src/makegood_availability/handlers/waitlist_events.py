@@ -1,4 +1,4 @@
-"""What is told of the waitlist's entries, each provider's events in their order (AVAIL-6)."""
+"""The events of the waitlist, each provider's in their order (AVAIL-6)."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
-from makegood_calendar.hours import Span
+from makegood_calendar.slot_rules import Schedule
 from makegood_chassis.database import UnitOfWork
 from makegood_contracts.envelope import Cause
 from makegood_contracts.events import (
@@ -20,54 +20,47 @@ from makegood_contracts.events import (
 )
 from makegood_contracts.reasons import Obstacle
 
-from makegood_availability.domain.waitlist import Entry, Held
+from makegood_availability.domain.waitlist import WaitlistEntry
 from makegood_availability.store import waitlist
 
 EndCause = Literal["booked", "lapsed", "left", "erased"]
 
 
-async def tell(events: Sequence[Event], causes: Mapping[str, Cause], unit: UnitOfWork) -> None:
-    """Publishes events of lines that are locked. `causes`: by provider."""
+async def publish(unit: UnitOfWork, events: Sequence[Event], causes: Mapping[str, Cause] | None = None) -> None:
+    """Publishes events of waitlists that are locked. `causes`: by provider."""
     if not events:
         return
     counts = Counter(event.key for event in events)
-    last = await waitlist.sequences(unit, counts)
-    following = {provider_id: last[provider_id] - count for provider_id, count in counts.items()}
+    last = await waitlist.take_sequences(unit, counts)
+    sequences = {provider_id: last[provider_id] - count for provider_id, count in counts.items()}
     for event in events:
-        following[event.key] += 1
-        unit.publish(event, sequence=following[event.key], cause=causes.get(event.key))
+        sequences[event.key] += 1
+        unit.publish(event, sequence=sequences[event.key], cause=(causes or {}).get(event.key))
 
 
-def joined(entry: Entry) -> WaitlistJoined:
-    return WaitlistJoined(**_facts(entry), waits_from=entry.waits_from, waits_until=entry.waits_until)
+def joined(entry: WaitlistEntry) -> WaitlistJoined:
+    return WaitlistJoined(**_fields(entry), waits_from=entry.waits_from, waits_until=entry.waits_until)
 
 
-def proposed(entry: Entry, slot: Held, blocked: Span) -> WaitlistCandidateProposed:
+def proposed(entry: WaitlistEntry, schedule: Schedule) -> WaitlistCandidateProposed:
     assert entry.proposal_id is not None
     return WaitlistCandidateProposed(
-        **_facts(entry),
-        proposal_id=entry.proposal_id,
-        starts_at=slot.starts_at,
-        ends_at=slot.ends_at,
-        blocked_from=blocked[0],
-        blocked_until=blocked[1],
-        decide_by=slot.lapses_at,
-        venue_id=slot.venue_id,
+        **_fields(entry), **_held(entry, schedule), proposal_id=entry.proposal_id, decide_by=entry.due_at
     )
 
 
 def passed_over(
-    entry: Entry,
+    entry: WaitlistEntry,
     cause: Literal["refused", "unanswered", "withdrawn"],
     obstacles: Sequence[Obstacle] = (),
     *,
     tells_member: bool = False,
 ) -> WaitlistCandidatePassedOver:
-    """`entry`: the candidate as it stood."""
+    """`entry` is the candidate as it stood."""
     assert entry.proposal_id is not None
     assert entry.offer is not None
     return WaitlistCandidatePassedOver(
-        **_facts(entry),
+        **_fields(entry),
         proposal_id=entry.proposal_id,
         starts_at=entry.offer.starts_at,
         ends_at=entry.offer.ends_at,
@@ -77,39 +70,29 @@ def passed_over(
     )
 
 
-def offered(entry: Entry, proposal_id: str, blocked: Span) -> WaitlistOffered:
-    assert entry.offer is not None
-    return WaitlistOffered(
-        **_facts(entry),
-        starts_at=entry.offer.starts_at,
-        ends_at=entry.offer.ends_at,
-        blocked_from=blocked[0],
-        blocked_until=blocked[1],
-        lapses_at=entry.offer.lapses_at,
-        venue_id=entry.offer.venue_id,
-        proposal_id=proposal_id,
-    )
+def offered(entry: WaitlistEntry, proposal_id: str, schedule: Schedule) -> WaitlistOffered:
+    return WaitlistOffered(**_fields(entry), **_held(entry, schedule), proposal_id=proposal_id, lapses_at=entry.due_at)
 
 
-def withdrawn(entry: Entry) -> Event:
-    """What was held for the entry, as a candidate or as an offer, is held no more."""
+def withdrawn(entry: WaitlistEntry) -> Event:
+    """The slot that was proposed or offered is not held any more."""
     assert entry.offer is not None
     if entry.proposal_id is not None:
         return passed_over(entry, "withdrawn")
-    return WaitlistOfferLapsed(**_facts(entry), starts_at=entry.offer.starts_at)
+    return WaitlistOfferLapsed(**_fields(entry), starts_at=entry.offer.starts_at)
 
 
-def ended(entry: Entry, cause: EndCause) -> WaitlistEnded:
-    return WaitlistEnded(**_facts(entry), cause=cause, starts_at=entry.offer.starts_at if entry.offer else None)
+def ended(entry: WaitlistEntry, cause: EndCause) -> WaitlistEnded:
+    return WaitlistEnded(**_fields(entry), cause=cause, starts_at=entry.offer.starts_at if entry.offer else None)
 
 
-def lapsed(entry: Entry) -> list[Event]:
-    """The entry waits no more, and has let its time or its offer pass."""
-    over: list[Event] = [ended(entry, "lapsed")]
-    return over if entry.offer is None else [withdrawn(entry), *over]
+def lapsed(entry: WaitlistEntry) -> list[Event]:
+    """The entry waits no more: its time or its offer has passed."""
+    end = ended(entry, "lapsed")
+    return [end] if entry.offer is None else [withdrawn(entry), end]
 
 
-def _facts(entry: Entry) -> dict[str, Any]:
+def _fields(entry: WaitlistEntry) -> dict[str, Any]:
     return {
         "entry_id": entry.id,
         "provider_id": entry.provider_id,
@@ -117,4 +100,16 @@ def _facts(entry: Entry) -> dict[str, Any]:
         "room_id": entry.room_id,
         "length_minutes": entry.length_minutes,
         "modality": entry.modality,
+    }
+
+
+def _held(entry: WaitlistEntry, schedule: Schedule) -> dict[str, Any]:
+    assert entry.offer is not None
+    blocked_from, blocked_until = schedule.blocked(entry.offer.starts_at, entry.offer.ends_at)
+    return {
+        "starts_at": entry.offer.starts_at,
+        "ends_at": entry.offer.ends_at,
+        "venue_id": entry.offer.venue_id,
+        "blocked_from": blocked_from,
+        "blocked_until": blocked_until,
     }

@@ -1,4 +1,4 @@
-"""How schedules and venues' hours are kept as JSON, and made into what the rules work with."""
+"""Schedules and venues' hours: from the JSON that is stored to what the rules work with."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ DAYS: Final = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday
 
 
 def schedule_of(body: Mapping[str, Any]) -> Schedule:
-    """The schedule in a body of `PUT /v1/providers/{id}/schedule`, with every field there."""
+    """The schedule in a complete body of `PUT /v1/providers/{id}/schedule`."""
     exceptions = {
-        date.fromisoformat(exception["date"]): tuple(_stretch(hours) for hours in exception["hours"])
+        date.fromisoformat(exception["date"]): tuple(_minutes(hours) for hours in exception["hours"])
         for exception in body["exceptions"]
     }
     return Schedule(
@@ -50,9 +50,9 @@ def _hours(
 ) -> Hours:
     days: dict[str, list[MinuteRange]] = {day: [] for day in DAYS}
     for hours in weekly:
-        days[hours["day"]].append(_stretch(hours))
+        days[hours["day"]].append(_minutes(hours))
     return Hours(ZoneInfo(time_zone), tuple(tuple(sorted(days[day])) for day in DAYS), exceptions)
 
 
-def _stretch(hours: Mapping[str, Any]) -> MinuteRange:
+def _minutes(hours: Mapping[str, Any]) -> MinuteRange:
     return minutes_of(hours["from"]), minutes_of(hours["to"])

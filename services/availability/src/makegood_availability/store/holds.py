@@ -5,149 +5,64 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any, Final
 
 from makegood_calendar.hours import Span
-from makegood_chassis.database import Row, UnitOfWork
+from makegood_chassis.database import UnitOfWork
+from makegood_chassis.statements import Statement, any_of, arrays, as_text, batch
 from makegood_contracts.events import ReleaseCause
+from makegood_contracts.events.sessions import SessionFact
 from makegood_contracts.reasons import Reason
-
-from makegood_availability.domain.believing import Claim
-from makegood_availability.domain.holds import MEMBER_BUSY, SLOT_TAKEN, VENUE_TAKEN, Wish
-
-# A conflict makes PostgreSQL wait for the other transaction, so workers insert in one order: by provider, then start.
-# With it no two can wait for each other in a circle over one provider's time; over members and venues they could, and
-# then the whole batch is tried again.
-_HOLD = """
-INSERT INTO slot_holds
-    (session_id, provider_id, member_id, venue_id, starts_at, ends_at, blocked, hold_until, live)
-SELECT session_id, provider_id, member_id, venue_id, starts_at, ends_at, tstzrange(blocked_from, blocked_to),
-    hold_until, true
-FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::timestamptz[], $6::timestamptz[],
-    $7::timestamptz[], $8::timestamptz[], $9::timestamptz[])
-    AS wish (session_id, provider_id, member_id, venue_id, starts_at, ends_at, blocked_from, blocked_to, hold_until)
-ON CONFLICT DO NOTHING
-RETURNING session_id::text
-"""
-
-_CONFLICTS = """
-SELECT wish.session_id::text,
-    EXISTS (SELECT FROM slot_holds h WHERE h.session_id = wish.session_id),
-    EXISTS (SELECT FROM slot_holds h WHERE h.live AND h.provider_key = hashtextextended(wish.provider_id, 0)
-        AND h.blocked && tstzrange(wish.blocked_from, wish.blocked_to)
-        AND h.session_id <> wish.session_id AND (h.offered_to = wish.member_id) IS NOT TRUE),
-    wish.venue_id IS NOT NULL AND EXISTS (SELECT FROM slot_holds h WHERE h.live AND h.venue_id = wish.venue_id
-        AND tstzrange(h.starts_at, h.ends_at) && tstzrange(wish.starts_at, wish.ends_at)
-        AND h.session_id <> wish.session_id
-        AND (h.offered_to = wish.member_id AND h.provider_id = wish.provider_id) IS NOT TRUE),
-    EXISTS (SELECT FROM slot_holds h WHERE h.live AND h.member_key = hashtextextended(wish.member_id, 0)
-        AND tstzrange(h.starts_at, h.ends_at) && tstzrange(wish.starts_at, wish.ends_at)
-        AND h.session_id <> wish.session_id),
-    EXISTS (SELECT FROM slot_holds h WHERE h.live AND h.provider_key = hashtextextended(wish.provider_id, 0)
-        AND h.blocked && tstzrange(wish.blocked_from, wish.blocked_to) AND h.offered_to = wish.member_id)
-FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::timestamptz[], $6::timestamptz[],
-    $7::timestamptz[], $8::timestamptz[])
-    AS wish (session_id, provider_id, member_id, venue_id, starts_at, ends_at, blocked_from, blocked_to)
-"""
-
-_FIRM = """
-WITH locked AS (
-    SELECT session_id FROM slot_holds WHERE session_id = ANY($1::uuid[]) AND live AND NOT firm
-    ORDER BY session_id FOR UPDATE
-), firm AS (
-    UPDATE slot_holds SET firm = true FROM locked WHERE slot_holds.session_id = locked.session_id
-    RETURNING slot_holds.session_id, entry_id
+from sqlalchemy import (
+    ColumnElement,
+    DateTime,
+    bindparam,
+    column,
+    exists,
+    false,
+    literal_column,
+    or_,
+    select,
+    true,
+    update,
 )
-SELECT session_id::text FROM firm WHERE entry_id IS NOT NULL
-"""
+from sqlalchemy.dialects.postgresql import insert
 
-# Whether anybody waits for something like the slot is a look into two indexes that hold nothing but those who wait.
-_RELEASE = """
-WITH locked AS (
-    SELECT held.session_id FROM slot_holds AS held
-    JOIN unnest($1::uuid[], $4::text[], $5::text[], $6::timestamptz[], $7::timestamptz[])
-        AS claim (session_id, provider_id, member_id, begun_by, ended_by) ON held.session_id = claim.session_id
-    WHERE held.session_id = ANY($1::uuid[]) AND held.live
-        AND held.provider_id = claim.provider_id AND held.member_id = claim.member_id
-        AND (claim.begun_by IS NULL OR held.starts_at <= claim.begun_by)
-        AND (claim.ended_by IS NULL OR held.ends_at <= claim.ended_by)
-    ORDER BY held.session_id FOR UPDATE OF held
-)
-UPDATE slot_holds SET live = false, cause = $2, ended_at = $3, sequence = sequence + 1 FROM locked
-WHERE slot_holds.session_id = locked.session_id
-RETURNING slot_holds.session_id::text, provider_id, member_id, venue_id, starts_at, ends_at, sequence, entry_id::text,
-    EXISTS (SELECT FROM waitlist w WHERE w.provider_id = slot_holds.provider_id AND w.status IN ('waiting', 'offered'))
-    OR EXISTS (SELECT FROM waitlist w WHERE w.member_id = slot_holds.member_id AND w.status IN ('waiting', 'offered'))
-"""
+from makegood_availability.domain.believing import EndingClaim
+from makegood_availability.domain.holds import MEMBER_BUSY, SLOT_TAKEN, VENUE_TAKEN, SessionSlot, SlotRequest
+from makegood_availability.store.expressions import key, span
+from makegood_availability.store.tables import slot_holds, slot_moves, waitlist
+from makegood_availability.store.waitlist import IS_OPEN
 
-_REMEMBER = """
-INSERT INTO slot_holds (session_id, provider_id, member_id, starts_at, ends_at, blocked, live, cause, ended_at)
-SELECT session_id, provider_id, member_id, starts_at, ends_at, 'empty', false, $6, $7
-FROM unnest($1::uuid[], $2::text[], $3::text[], $4::timestamptz[], $5::timestamptz[])
-    AS ended (session_id, provider_id, member_id, starts_at, ends_at)
-ORDER BY session_id
-ON CONFLICT DO NOTHING
-RETURNING session_id::text
-"""
-
-_LIVE = """
-SELECT session_id::text, provider_id, member_id, starts_at, ends_at,
-    EXISTS (SELECT FROM slot_moves m WHERE m.session_id = slot_holds.session_id AND m.decided_at > $2)
-FROM slot_holds WHERE session_id = ANY($1::uuid[]) AND live ORDER BY session_id FOR UPDATE
-"""
-
-_WITHIN = """
-SELECT session_id::text, starts_at, ends_at FROM slot_holds
-WHERE live AND provider_key = hashtextextended($1, 0) AND blocked && tstzrange($2, $3)
-    AND starts_at < $3 AND ends_at > $2 AND starts_at > $4 AND offered_to IS NULL
-ORDER BY starts_at
-"""
-
-# Each deadline answers for the holds of one second: the window keeps the scan from the firm ones of all days before.
-_LAPSE = """
-WITH locked AS (
-    SELECT session_id FROM slot_holds
-    JOIN unnest($1::timestamptz[], $2::timestamptz[]) AS due (after, until)
-        ON hold_until > due.after AND hold_until <= due.until
-    WHERE live AND NOT firm
-    ORDER BY session_id FOR UPDATE OF slot_holds
-)
-UPDATE slot_holds SET live = false, cause = 'lapsed', ended_at = $3, sequence = sequence + 1 FROM locked
-WHERE slot_holds.session_id = locked.session_id
-RETURNING slot_holds.session_id::text, provider_id, member_id, venue_id, starts_at, ends_at, sequence, entry_id::text,
-    EXISTS (SELECT FROM waitlist w WHERE w.provider_id = slot_holds.provider_id AND w.status IN ('waiting', 'offered'))
-    OR EXISTS (SELECT FROM waitlist w WHERE w.member_id = slot_holds.member_id AND w.status IN ('waiting', 'offered'))
-"""
+_H: Final = slot_holds.c
+_SLOT: Final = (_H.session_id, _H.provider_id, _H.member_id, _H.venue_id, _H.starts_at, _H.ends_at)
+_MOMENT: Final = DateTime(timezone=True)
 
 
-@dataclass(frozen=True, slots=True)
-class Released:
-    """A hold that has just ended."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReleasedHold(SessionSlot):
+    """A hold that has just ended.
 
-    session_id: str
-    provider_id: str
-    member_id: str
-    venue_id: str | None
-    starts_at: datetime
-    ends_at: datetime
+    `sequence` is that of the event that says so, `entry_id` the waitlist entry whose offer the session had taken. `awaited`:
+    somebody waits for the provider, or the member waits for anybody.
+    """
+
     sequence: int
-    """Of the event that tells it."""
     entry_id: str | None
-    """The waitlist entry whose offer the session had taken."""
-    waited: bool
-    """Whether somebody waits for a time of the provider's, or the member for one of anybody's."""
+    awaited: bool
 
 
 @dataclass(frozen=True, slots=True)
-class InTheWay:
-    """What keeps a wish from being held: other sessions and offers, and `own_offer`, which only its member can have."""
+class Conflicts:
+    """What keeps a request from being held: other sessions and offers; and `own_offer`, which only its member can have."""
 
     reasons: list[Reason]
     own_offer: bool
 
 
 @dataclass(frozen=True, slots=True)
-class Inside:
-    """A session that lies in a provider's time off."""
+class UpcomingSession:
+    """A session of a provider that has not begun."""
 
     session_id: str
     starts_at: datetime
@@ -155,8 +70,8 @@ class Inside:
 
 
 @dataclass(frozen=True, slots=True)
-class Live:
-    """A hold that has not ended. `moved`: it was lately, so booking may still speak of its old time."""
+class LiveHold:
+    """A hold that has not ended. If it was `moved` lately, booking may still speak of its old time."""
 
     session_id: str
     provider_id: str
@@ -166,103 +81,232 @@ class Live:
     moved: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Ended:
-    """A session that is over, as its last event says."""
+# Requests
 
-    session_id: str
-    provider_id: str
-    member_id: str
-    starts_at: datetime
-    ends_at: datetime
+_ASKED: Final = (*_SLOT, column("blocked_from", _MOMENT), column("blocked_until", _MOMENT))
+_REQUEST: Final = batch("request", _ASKED)
+_R: Final = _REQUEST.c
+_NEW: Final = batch("request", (*_ASKED, _H.hold_until))
+
+# A conflict makes PostgreSQL wait for the other transaction, so workers insert in one order: by provider, then start.
+# With it no two can wait for each other in a circle over one provider's time. Over members and venues they could, and
+# then the whole batch is tried again.
+_HOLD = Statement(
+    insert(slot_holds)
+    .from_select(
+        [*_SLOT, _H.blocked, _H.hold_until, _H.live],
+        select(
+            *(_NEW.c[each.key] for each in _SLOT),
+            span(_NEW.c.blocked_from, _NEW.c.blocked_until),
+            _NEW.c.hold_until,
+            true(),
+        ),
+    )
+    .on_conflict_do_nothing()
+    .returning(as_text(_H.session_id))
+)
 
 
-async def hold(unit: UnitOfWork, wishes: Sequence[Wish]) -> set[str]:
-    """Inserts the holds in their order, one after the other; answers the sessions whose slot is theirs now."""
-    if not wishes:
+def _other(*conditions: ColumnElement[bool]) -> ColumnElement[bool]:
+    return exists().where(_H.live, *conditions, _H.session_id != _R.session_id)
+
+
+_OFFERED_TO_MEMBER: Final = _H.offered_to == _R.member_id
+_PROVIDER_TIME: Final = (
+    _H.provider_key == key(_R.provider_id),
+    _H.blocked.overlaps(span(_R.blocked_from, _R.blocked_until)),
+)
+_SESSION_TIME: Final = span(_H.starts_at, _H.ends_at).overlaps(span(_R.starts_at, _R.ends_at))
+_CONFLICTS = Statement(
+    select(
+        as_text(_R.session_id),
+        exists().where(_H.session_id == _R.session_id).label("known"),
+        _other(*_PROVIDER_TIME, _OFFERED_TO_MEMBER.is_not(true())).label("slot"),
+        (
+            _R.venue_id.is_not(None)
+            & _other(
+                _H.venue_id == _R.venue_id,
+                _SESSION_TIME,
+                (_OFFERED_TO_MEMBER & (_H.provider_id == _R.provider_id)).is_not(true()),
+            )
+        ).label("venue"),
+        _other(_H.member_key == key(_R.member_id), _SESSION_TIME).label("member"),
+        exists().where(_H.live, *_PROVIDER_TIME, _OFFERED_TO_MEMBER).label("own_offer"),
+    ).select_from(_REQUEST)
+)
+
+
+async def hold(unit: UnitOfWork, requests: Sequence[SlotRequest]) -> set[str]:
+    """Inserts the holds in their order, one after the other. Answers the sessions that have their slot now."""
+    if not requests:
         return set()
-    rows = await unit.fetch(_HOLD, *_columns(wishes), [wish.hold_until for wish in wishes])
-    return {row[0] for row in rows}
+    rows = await unit.fetch(_HOLD(**arrays(_NEW.c, requests)))
+    return {row["session_id"] for row in rows}
 
 
 async def conflicts(
-    unit: UnitOfWork, wishes: Sequence[Wish], *, standing: bool = False
-) -> Mapping[str, InTheWay | None]:
-    """What is in the way of each wish; a session's own hold never is. None for a session that was held, or ended, before,
-    unless its hold is `standing` and about to move."""
-    found: dict[str, InTheWay | None] = {}
-    for session_id, known, slot, venue, member, own_offer in await unit.fetch(_CONFLICTS, *_columns(wishes)):
-        applies = ((slot, SLOT_TAKEN), (venue, VENUE_TAKEN), (member, MEMBER_BUSY))
-        in_the_way = InTheWay([reason for there, reason in applies if there], own_offer)
-        found[session_id] = None if known and not standing else in_the_way
+    unit: UnitOfWork, requests: Sequence[SlotRequest], *, moving: bool = False
+) -> Mapping[str, Conflicts | None]:
+    """What is in the way of each request; a session's own hold never is.
+
+    None for a session that has or had a hold already, unless that hold is `moving`.
+    """
+    found: dict[str, Conflicts | None] = {}
+    for row in await unit.fetch(_CONFLICTS(**arrays(_R, requests))):
+        taken = ((row["slot"], SLOT_TAKEN), (row["venue"], VENUE_TAKEN), (row["member"], MEMBER_BUSY))
+        in_the_way = Conflicts([reason for is_taken, reason in taken if is_taken], row["own_offer"])
+        found[row["session_id"]] = None if row["known"] and not moving else in_the_way
     return found
 
 
-def _columns(wishes: Sequence[Wish]) -> list[list[object]]:
-    return [
-        [wish.session_id for wish in wishes],
-        [wish.provider_id for wish in wishes],
-        [wish.member_id for wish in wishes],
-        [wish.venue_id for wish in wishes],
-        [wish.starts_at for wish in wishes],
-        [wish.ends_at for wish in wishes],
-        [wish.blocked[0] for wish in wishes],
-        [wish.blocked[1] for wish in wishes],
-    ]
+# Endings
+
+_TO_MAKE_FIRM: Final = (
+    select(_H.session_id)
+    .where(any_of(_H.session_id), _H.live, ~_H.firm)
+    .order_by(_H.session_id)
+    .with_for_update()
+    .cte("locked")
+)
+_FIRM: Final = (
+    update(slot_holds)
+    .values(firm=true())
+    .where(_H.session_id == _TO_MAKE_FIRM.c.session_id)
+    .returning(_H.session_id, _H.entry_id)
+    .cte("firm")
+)
+_MAKE_FIRM = Statement(select(as_text(_FIRM.c.session_id)).where(_FIRM.c.entry_id.is_not(None)))
+
+
+def _release(locked: Any, cause: ColumnElement[str]) -> Statement:
+    """Ends the locked holds. Whether anybody waits for such a slot is a look into two indexes of nobody but those who wait."""
+    waits = waitlist.c
+    awaited = or_(
+        exists().where(waits.provider_id == _H.provider_id, IS_OPEN),
+        exists().where(waits.member_id == _H.member_id, IS_OPEN),
+    )
+    return Statement(
+        update(slot_holds)
+        .values(live=false(), cause=cause, ended_at=bindparam("now"), sequence=_H.sequence + literal_column("1"))
+        .where(_H.session_id == locked.c.session_id)
+        .returning(as_text(_H.session_id), *_SLOT[1:], _H.sequence, as_text(_H.entry_id), awaited.label("awaited"))
+    )
+
+
+_CLAIM: Final = batch(
+    "claim",
+    (_H.session_id, _H.provider_id, _H.member_id, column("starts_by", _MOMENT), column("ends_by", _MOMENT)),
+)
+_RELEASE = _release(
+    select(_H.session_id)
+    .join_from(slot_holds, _CLAIM, _H.session_id == _CLAIM.c.session_id)
+    .where(
+        _H.live,
+        any_of(_H.session_id),
+        _H.provider_id == _CLAIM.c.provider_id,
+        _H.member_id == _CLAIM.c.member_id,
+        _CLAIM.c.starts_by.is_(None) | (_H.starts_at <= _CLAIM.c.starts_by),
+        _CLAIM.c.ends_by.is_(None) | (_H.ends_at <= _CLAIM.c.ends_by),
+    )
+    .order_by(_H.session_id)
+    .with_for_update(of=slot_holds)
+    .cte("locked"),
+    bindparam("cause"),
+)
+
+# Each deadline stands for the holds of one second: the window keeps the scan away from the firm ones of all days before.
+_WINDOW: Final = batch("window", (column("after", _MOMENT), column("until", _MOMENT)))
+_LAPSE = _release(
+    select(_H.session_id)
+    .join_from(slot_holds, _WINDOW, (_H.hold_until > _WINDOW.c.after) & (_H.hold_until <= _WINDOW.c.until))
+    .where(_H.live, ~_H.firm)
+    .order_by(_H.session_id)
+    .with_for_update(of=slot_holds)
+    .cte("locked"),
+    literal_column("'lapsed'"),
+)
+
+_ENDED: Final = batch("ended", (_H.session_id, _H.provider_id, _H.member_id, _H.starts_at, _H.ends_at))
+_REMEMBER_ENDED = Statement(
+    insert(slot_holds)
+    .from_select(
+        [*_ENDED.c.keys(), _H.blocked, _H.live, _H.cause, _H.ended_at],
+        select(
+            *_ENDED.c,
+            literal_column("'empty'::tstzrange"),
+            false(),
+            bindparam("cause", type_=_H.cause.type),
+            bindparam("now", type_=_MOMENT),
+        ).order_by(_ENDED.c.session_id),
+    )
+    .on_conflict_do_nothing()
+    .returning(as_text(_H.session_id))
+)
+
+_LOCK_LIVE = Statement(
+    select(
+        as_text(_H.session_id),
+        _H.provider_id,
+        _H.member_id,
+        _H.starts_at,
+        _H.ends_at,
+        exists()
+        .where(slot_moves.c.session_id == _H.session_id, slot_moves.c.decided_at > bindparam("moved_since"))
+        .label("moved"),
+    )
+    .where(any_of(_H.session_id), _H.live)
+    .order_by(_H.session_id)
+    .with_for_update()
+)
 
 
 async def make_firm(unit: UnitOfWork, session_ids: Sequence[str]) -> list[str]:
-    """These sessions are reserved: their holds do not lapse any more. Answers those that took an offer of the waitlist."""
-    return [row[0] for row in await unit.fetch(_FIRM, session_ids)]
+    """These sessions are reserved, so their holds do not lapse. Answers those that took an offer of the waitlist."""
+    return [row["session_id"] for row in await unit.fetch(_MAKE_FIRM(session_id=session_ids))]
 
 
-async def release(unit: UnitOfWork, claims: Sequence[Claim], cause: ReleaseCause) -> list[Released]:
-    """Ends the holds of the sessions of which the claims can be true; answers those that were live until now."""
-    rows = await unit.fetch(
-        _RELEASE,
-        [claim.session_id for claim in claims],
-        cause,
-        unit.now,
-        [claim.provider_id for claim in claims],
-        [claim.member_id for claim in claims],
-        [claim.begun_by for claim in claims],
-        [claim.ended_by for claim in claims],
+async def release(unit: UnitOfWork, claims: Sequence[EndingClaim], cause: ReleaseCause) -> list[ReleasedHold]:
+    """Ends the holds of the sessions for which the claims can be true. Answers those that were live until now."""
+    rows = await unit.fetch(_RELEASE(**arrays(_CLAIM.c, claims), cause=cause, now=unit.now))
+    return [ReleasedHold(**row) for row in rows]
+
+
+async def lapse(unit: UnitOfWork, windows: Sequence[Span]) -> list[ReleasedHold]:
+    """Ends the holds whose `hold_until` lies in one of the windows (after, until] and that are not firm. AVAIL-4"""
+    after, until = [window[0] for window in windows], [window[1] for window in windows]
+    return [ReleasedHold(**row) for row in await unit.fetch(_LAPSE(after=after, until=until, now=unit.now))]
+
+
+async def lock_live(unit: UnitOfWork, session_ids: Sequence[str], moved_since: datetime) -> list[LiveHold]:
+    """The live holds of these sessions, locked."""
+    return [LiveHold(**row) for row in await unit.fetch(_LOCK_LIVE(session_id=session_ids, moved_since=moved_since))]
+
+
+async def remember_ended(unit: UnitOfWork, sessions: Sequence[SessionFact], cause: ReleaseCause) -> set[str]:
+    """Keeps that these sessions are over, so that a request handled later never holds a slot. Answers the unknown ones."""
+    rows = await unit.fetch(_REMEMBER_ENDED(**arrays(_ENDED.c, sessions), cause=cause, now=unit.now))
+    return {row["session_id"] for row in rows}
+
+
+# A provider's sessions
+
+_WITHIN: Final = span(bindparam("start", type_=_MOMENT), bindparam("end", type_=_MOMENT))
+_UPCOMING = Statement(
+    select(as_text(_H.session_id), _H.starts_at, _H.ends_at)
+    .where(
+        _H.live,
+        _H.provider_key == key(bindparam("provider_id")),
+        _H.blocked.overlaps(_WITHIN),
+        _H.starts_at < bindparam("end"),
+        _H.ends_at > bindparam("start"),
+        _H.starts_at > bindparam("now"),
+        _H.offered_to.is_(None),
     )
-    return [_released(row) for row in rows]
+    .order_by(_H.starts_at)
+)
 
 
-async def live(unit: UnitOfWork, session_ids: Sequence[str], moved_since: datetime) -> list[Live]:
-    """Those of the sessions that have a hold, locked."""
-    return [Live(*row) for row in await unit.fetch(_LIVE, session_ids, moved_since)]
-
-
-async def remember_ended(unit: UnitOfWork, sessions: Sequence[Ended], cause: ReleaseCause) -> set[str]:
-    """Keeps that these sessions are over, so that a request that is handled later never holds a slot. Answers those of which
-    nothing was known."""
-    rows = await unit.fetch(
-        _REMEMBER,
-        [session.session_id for session in sessions],
-        [session.provider_id for session in sessions],
-        [session.member_id for session in sessions],
-        [session.starts_at for session in sessions],
-        [session.ends_at for session in sessions],
-        cause,
-        unit.now,
-    )
-    return {row[0] for row in rows}
-
-
-async def sessions_within(unit: UnitOfWork, provider_id: str, start: datetime, end: datetime) -> list[Inside]:
+async def upcoming_within(unit: UnitOfWork, provider_id: str, start: datetime, end: datetime) -> list[UpcomingSession]:
     """The provider's sessions that have not begun and that touch [start, end), by their start."""
-    rows = await unit.fetch(_WITHIN, provider_id, start, end, unit.now)
-    return [Inside(row[0], row[1], row[2]) for row in rows]
-
-
-async def lapse(unit: UnitOfWork, due: Sequence[Span]) -> list[Released]:
-    """Ends the holds whose `hold_until` lies in one of the windows (after, until] and that never became firm. AVAIL-4"""
-    rows = await unit.fetch(_LAPSE, [span[0] for span in due], [span[1] for span in due], unit.now)
-    return [_released(row) for row in rows]
-
-
-def _released(row: Row) -> Released:
-    return Released(row[0], row[1], row[2], row[3], row[4], row[5], row[6], row[7], row[8])
+    rows = await unit.fetch(_UPCOMING(provider_id=provider_id, start=start, end=end, now=unit.now))
+    return [UpcomingSession(**row) for row in rows]

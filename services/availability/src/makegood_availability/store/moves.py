@@ -1,79 +1,116 @@
-"""Moves of slot holds: from one place to the other in a single row's update, which the exclusion constraints judge (AVAIL-3)."""
+"""Moves of slot holds: each is the update of a single row, which the exclusion constraints judge (AVAIL-3)."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from typing import Any, Final
 
 import asyncpg
 from makegood_chassis.database import UnitOfWork
+from makegood_chassis.statements import Statement, any_of, as_text, batch
+from sqlalchemy import DateTime, bindparam, func, literal_column, select, text, update
+from sqlalchemy.dialects.postgresql import insert
 
-from makegood_availability.domain.moves import Standing, Target
+from makegood_availability.domain.moves import SlotHold, Target
+from makegood_availability.store.expressions import span
+from makegood_availability.store.tables import slot_holds, slot_moves
 
-_CLAIM = """
-INSERT INTO slot_moves (move_id, session_id, decided_at)
-SELECT move_id, session_id, $3 FROM unnest($1::uuid[], $2::uuid[]) AS asked (move_id, session_id)
-ORDER BY move_id
-ON CONFLICT DO NOTHING
-RETURNING move_id::text
-"""
-_STANDING = """
-SELECT session_id::text, provider_id, member_id, venue_id, starts_at, ends_at, lower(blocked), upper(blocked), live
-FROM slot_holds WHERE session_id = ANY($1::uuid[]) ORDER BY session_id FOR UPDATE
-"""
-# Two moves into each other's slots would wait for each other in a ring. So all that could meet take turns: the moves of one
-# provider, one member, one venue. New holds take no turn; they never wait for two things at once in the usual case.
-_TURNS = """
-SELECT pg_advisory_xact_lock(key)
-FROM (SELECT DISTINCT hashtextextended(name, 7) AS key FROM unnest($1::text[]) AS name ORDER BY key) AS keys
-"""
-_MOVE = """
-UPDATE slot_holds
-SET starts_at = $2, ends_at = $3, venue_id = $4, blocked = tstzrange($5, $6), sequence = sequence + 1
-WHERE session_id = $1 AND live
-RETURNING sequence
-"""
-_STAY = "UPDATE slot_holds SET sequence = sequence + 1 WHERE session_id = $1 RETURNING sequence"
+_H: Final = slot_holds.c
+_MOMENT: Final = DateTime(timezone=True)
+
+_ASKED: Final = batch("asked", (slot_moves.c.move_id, slot_moves.c.session_id))
+_CLAIM = Statement(
+    insert(slot_moves)
+    .from_select(slot_moves.c.keys(), select(*_ASKED.c, bindparam("now", type_=_MOMENT)).order_by(_ASKED.c.move_id))
+    .on_conflict_do_nothing()
+    .returning(as_text(slot_moves.c.move_id))
+)
+_LOCK = Statement(
+    select(
+        as_text(_H.session_id),
+        _H.provider_id,
+        _H.member_id,
+        _H.venue_id,
+        _H.starts_at,
+        _H.ends_at,
+        _H.live,
+        func.lower(_H.blocked).label("blocked_from"),
+        func.upper(_H.blocked).label("blocked_until"),
+    )
+    .where(any_of(_H.session_id))
+    .order_by(_H.session_id)
+    .with_for_update()
+)
+# Two moves into each other's slots would wait for each other in a circle. So all that could meet take turns: the moves of one
+# provider, one member, one venue. New holds take no turn; they seldom wait for two things at once.
+_TAKE_TURNS = Statement(
+    text(
+        "SELECT pg_advisory_xact_lock(key) FROM ("
+        "SELECT DISTINCT hashtextextended(name, 7) AS key FROM unnest(CAST(:names AS text[])) AS name ORDER BY key) AS keys"
+    )
+)
+_ONE_MORE: Final = _H.sequence + literal_column("1")
+_MOVE = Statement(
+    update(slot_holds)
+    .values(
+        starts_at=bindparam("new_starts_at"),
+        ends_at=bindparam("new_ends_at"),
+        venue_id=bindparam("new_venue_id"),
+        blocked=span(bindparam("blocked_from", type_=_MOMENT), bindparam("blocked_until", type_=_MOMENT)),
+        sequence=_ONE_MORE,
+    )
+    .where(_H.session_id == bindparam("session"), _H.live)
+    .returning(_H.sequence)
+)
+_STAY = Statement(
+    update(slot_holds).values(sequence=_ONE_MORE).where(_H.session_id == bindparam("session")).returning(_H.sequence)
+)
 
 
 async def claim(unit: UnitOfWork, moves: Mapping[str, str]) -> set[str]:
-    """Of these moves (id → session) those that were never answered; they count as answered with the unit. BOOK-9"""
-    rows = await unit.fetch(_CLAIM, list(moves), list(moves.values()), unit.now)
-    return {row[0] for row in rows}
+    """Of these moves (id → session) those that were never answered. They count as answered with the unit. BOOK-9"""
+    rows = await unit.fetch(_CLAIM(move_id=list(moves), session_id=list(moves.values()), now=unit.now))
+    return {row["move_id"] for row in rows}
 
 
-async def load(unit: UnitOfWork, session_ids: Iterable[str]) -> dict[str, Standing]:
-    """The holds of these sessions as they stand, over or not, locked in one order."""
-    rows = await unit.fetch(_STANDING, sorted(session_ids))
-    return {row[0]: Standing(row[0], row[1], row[2], row[3], row[4], row[5], (row[6], row[7]), row[8]) for row in rows}
+async def lock(unit: UnitOfWork, session_ids: Iterable[str]) -> dict[str, SlotHold]:
+    """The holds of these sessions, ended ones too, locked in one order."""
+    rows = await unit.fetch(_LOCK(session_id=sorted(session_ids)))
+    return {row["session_id"]: _hold(**row) for row in rows}
 
 
-async def take_turns(unit: UnitOfWork, holds: Iterable[Standing], venue_ids: Iterable[str]) -> None:
-    """Waits until no other move of these providers, members and venues is under way; to the end of the transaction."""
+def _hold(blocked_from: datetime, blocked_until: datetime, **fields: Any) -> SlotHold:
+    return SlotHold(blocked=(blocked_from, blocked_until), **fields)
+
+
+async def take_turns(unit: UnitOfWork, holds: Iterable[SlotHold], venue_ids: Iterable[str]) -> None:
+    """Waits until no other move of these providers, members and venues is under way, and keeps others waiting."""
     names = {f"venue {venue_id}" for venue_id in venue_ids}
     for hold in holds:
         names |= {f"provider {hold.provider_id}", f"member {hold.member_id}"}
         if hold.venue_id is not None:
             names.add(f"venue {hold.venue_id}")
-    await unit.fetch(_TURNS, sorted(names))
+    await unit.fetch(_TAKE_TURNS(names=sorted(names)))
 
 
 async def move(unit: UnitOfWork, session_id: str, target: Target) -> int | None:
-    """Puts the hold at its target; answers the sequence of the event that tells it, None where something is in the way."""
-    values: Sequence[object] = (
-        session_id,
-        target.starts_at,
-        target.ends_at,
-        target.venue_id,
-        target.blocked[0],
-        target.blocked[1],
+    """Moves the hold to its target. Answers the sequence of the event that says so; None if something is in the way."""
+    statement = _MOVE(
+        session=session_id,
+        new_starts_at=target.starts_at,
+        new_ends_at=target.ends_at,
+        new_venue_id=target.venue_id,
+        blocked_from=target.blocked[0],
+        blocked_until=target.blocked[1],
     )
     try:
         async with unit.connection.transaction():
-            return int(await unit.fetch_value(_MOVE, *values))
+            return int(await unit.fetch_value(statement))
     except asyncpg.ExclusionViolationError:
         return None
 
 
 async def stay(unit: UnitOfWork, session_id: str) -> int:
-    """The hold stays where it is; answers the sequence of the event that tells it (1 for a session without any hold)."""
-    return await unit.fetch_value(_STAY, session_id) or 1
+    """Leaves the hold where it is. Answers the sequence of the event that says so: 1 for a session without a hold."""
+    return await unit.fetch_value(_STAY(session=session_id)) or 1

@@ -1,69 +1,114 @@
-"""Offers of the waitlist, and what is held for candidates, as holds of slots, which the same exclusion constraints guard (AVAIL-3, AVAIL-6)."""
+"""What is held for the waitlist, offers and proposals, as slot holds that the same exclusion constraints guard (AVAIL-3, AVAIL-6)."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any, Final
 
 from makegood_calendar.hours import Span
 from makegood_chassis.database import UnitOfWork
+from makegood_chassis.statements import Statement, as_text, batch
 from makegood_contracts.ids import new_id
+from sqlalchemy import DateTime, bindparam, delete, true, update
+from sqlalchemy.dialects.postgresql import insert
 
-from makegood_availability.domain.waitlist import Entry, Held
+from makegood_availability.domain.waitlist import HeldSlot, WaitlistEntry
+from makegood_availability.store.expressions import key, span
+from makegood_availability.store.tables import slot_holds
 
-# An offer lapses by its entry, not by its hold: so it is firm. Its member is made up, see the table's comment.
-_OFFER = """
-INSERT INTO slot_holds
-    (session_id, provider_id, member_id, venue_id, starts_at, ends_at, blocked, hold_until, live, firm, offered_to, entry_id)
-VALUES ($1, $2, 'waitlist/' || $3::uuid::text, $10, $5, $6, tstzrange($7, $8), $9, true, true, $4, $3)
-ON CONFLICT DO NOTHING
-"""
-_TAKE = """
-DELETE FROM slot_holds WHERE live AND provider_key = hashtextextended($1, 0) AND blocked && tstzrange($3, $4)
-    AND offered_to = $2
-RETURNING entry_id::text
-"""
-_DROP = """
-DELETE FROM slot_holds h
-USING unnest($1::uuid[], $2::text[], $3::timestamptz[], $4::timestamptz[]) AS gone (entry_id, provider_id, starts_at, ends_at)
-WHERE h.live AND h.provider_key = hashtextextended(gone.provider_id, 0) AND h.blocked && tstzrange(gone.starts_at, gone.ends_at)
-    AND h.offered_to IS NOT NULL AND h.entry_id = gone.entry_id
-"""
+_H: Final = slot_holds.c
+_MOMENT: Final = DateTime(timezone=True)
 
 
-async def hold(unit: UnitOfWork, entry: Entry, offer: Held, blocked: Span) -> bool:
-    """Sets the slot aside for the entry's member; False where somebody else was first. AVAIL-3"""
+def _blocked() -> Any:
+    return span(bindparam("blocked_from", type_=_MOMENT), bindparam("blocked_until", type_=_MOMENT))
+
+
+# An offer lapses with its entry, not with its hold, so it is firm. Its member is made up, see the column's comment.
+_INSERT = Statement(
+    insert(slot_holds)
+    .values(
+        session_id=bindparam("session_id"),
+        provider_id=bindparam("provider_id"),
+        member_id=bindparam("held_as"),
+        venue_id=bindparam("venue_id"),
+        starts_at=bindparam("starts_at"),
+        ends_at=bindparam("ends_at"),
+        blocked=_blocked(),
+        hold_until=bindparam("hold_until"),
+        live=true(),
+        firm=true(),
+        offered_to=bindparam("offered_to"),
+        entry_id=bindparam("entry_id"),
+    )
+    .on_conflict_do_nothing()
+)
+_TAKE = Statement(
+    delete(slot_holds)
+    .where(
+        _H.live,
+        _H.provider_key == key(bindparam("provider_id")),
+        _H.blocked.overlaps(_blocked()),
+        _H.offered_to == bindparam("member_id"),
+    )
+    .returning(as_text(_H.entry_id))
+)
+_GONE: Final = batch("gone", (_H.entry_id, _H.provider_id, _H.starts_at, _H.ends_at))
+_DROP = Statement(
+    delete(slot_holds).where(
+        _H.live,
+        _H.provider_key == key(_GONE.c.provider_id),
+        _H.blocked.overlaps(span(_GONE.c.starts_at, _GONE.c.ends_at)),
+        _H.offered_to.is_not(None),
+        _H.entry_id == _GONE.c.entry_id,
+    )
+)
+_MARK_TAKER = Statement(
+    update(slot_holds).values(entry_id=bindparam("taken_entry")).where(_H.session_id == bindparam("session"))
+)
+
+
+async def hold(unit: UnitOfWork, entry: WaitlistEntry, slot: HeldSlot, blocked: Span) -> bool:
+    """Sets the slot aside for the entry's member; False if somebody else was first. AVAIL-3"""
     done = await unit.execute(
-        _OFFER,
-        new_id(),
-        entry.provider_id,
-        entry.id,
-        entry.member_id,
-        offer.starts_at,
-        offer.ends_at,
-        *blocked,
-        offer.lapses_at,
-        offer.venue_id,
+        _INSERT(
+            session_id=new_id(),
+            provider_id=entry.provider_id,
+            held_as=f"waitlist/{entry.id}",
+            venue_id=slot.venue_id,
+            starts_at=slot.starts_at,
+            ends_at=slot.ends_at,
+            blocked_from=blocked[0],
+            blocked_until=blocked[1],
+            hold_until=slot.lapses_at,
+            offered_to=entry.member_id,
+            entry_id=entry.id,
+        )
     )
     return done == "INSERT 0 1"
 
 
-async def drop(unit: UnitOfWork, entries: Sequence[Entry]) -> None:
-    """What these entries were offered is free again."""
-    offered = [(entry, entry.offer) for entry in entries if entry.offer is not None]
+async def drop(unit: UnitOfWork, entries: Sequence[WaitlistEntry]) -> None:
+    """Frees what is held for these entries."""
+    held = [(entry, entry.offer) for entry in entries if entry.offer is not None]
     await unit.execute(
-        _DROP,
-        [entry.id for entry, _ in offered],
-        [entry.provider_id for entry, _ in offered],
-        [offer.starts_at for _, offer in offered],
-        [offer.ends_at for _, offer in offered],
+        _DROP(
+            entry_id=[entry.id for entry, _ in held],
+            provider_id=[entry.provider_id for entry, _ in held],
+            starts_at=[slot.starts_at for _, slot in held],
+            ends_at=[slot.ends_at for _, slot in held],
+        )
     )
 
 
 async def take(unit: UnitOfWork, provider_id: str, member_id: str, blocked: Span) -> list[str]:
-    """Frees what the member was offered of the provider's time in that span; answers the entries."""
-    return [row[0] for row in await unit.fetch(_TAKE, provider_id, member_id, *blocked)]
+    """Frees what is held for the member of the provider's time in that span. Answers the entries."""
+    rows = await unit.fetch(
+        _TAKE(provider_id=provider_id, member_id=member_id, blocked_from=blocked[0], blocked_until=blocked[1])
+    )
+    return [row["entry_id"] for row in rows]
 
 
 async def mark_taker(unit: UnitOfWork, session_id: str, entry_id: str) -> None:
     """The session's hold remembers the entry whose offer it took."""
-    await unit.execute("UPDATE slot_holds SET entry_id = $2 WHERE session_id = $1", session_id, entry_id)
+    await unit.execute(_MARK_TAKER(session=session_id, taken_entry=entry_id))

@@ -1,27 +1,36 @@
-"""What booking's topic told of rooms: whose they are, and whether they are open."""
+"""What booking published about rooms: whose they are, and whether they are open."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from makegood_chassis.database import Queries, UnitOfWork
+from makegood_chassis.statements import Statement, any_of, arrays, as_text, batch
 from makegood_contracts.ids import is_id
+from sqlalchemy import bindparam, select
+from sqlalchemy.dialects.postgresql import insert
 
-# Of what was told twice, or out of a topic read anew, the latest version stands.
-_SAVE = """
-INSERT INTO rooms (room_id, member_id, provider_id, version, active)
-SELECT room_id, member_id, provider_id, version, active
-FROM unnest($1::uuid[], $2::text[], $3::text[], $4::integer[], $5::boolean[])
-    AS told (room_id, member_id, provider_id, version, active)
-ORDER BY room_id
-ON CONFLICT (room_id) DO UPDATE SET version = excluded.version, active = excluded.active
-WHERE rooms.version < excluded.version
-"""
+from makegood_availability.store.tables import rooms
 
-_PARTIES = "SELECT room_id::text, member_id, provider_id FROM rooms WHERE room_id = ANY($1::uuid[])"
-_FIND = "SELECT room_id::text, member_id, provider_id, version, active FROM rooms WHERE room_id = $1"
-_FIND_AND_KEEP = _FIND + " FOR SHARE"
+_C: Final = rooms.c
+_NEW: Final = batch("new", _C)
+_INSERT: Final = insert(rooms).from_select(_C.keys(), select(_NEW).order_by(_NEW.c.room_id))
+# An event may come twice, or out of a topic that is read anew: the latest version stands.
+_SAVE = Statement(
+    _INSERT.on_conflict_do_update(
+        index_elements=[_C.room_id],
+        set_={"version": _INSERT.excluded.version, "active": _INSERT.excluded.active},
+        where=_C.version < _INSERT.excluded.version,
+    )
+)
+_PARTIES = Statement(select(as_text(_C.room_id), _C.member_id, _C.provider_id).where(any_of(_C.room_id)))
+_ROOM: Final = select(as_text(_C.room_id), _C.member_id, _C.provider_id, _C.version, _C.active).where(
+    _C.room_id == bindparam("room_id")
+)
+_FIND = Statement(_ROOM)
+_FIND_AND_SHARE = Statement(_ROOM.with_for_update(read=True))
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,26 +45,19 @@ class Room:
 
 
 async def save(unit: UnitOfWork, rooms: Sequence[Room]) -> None:
-    """Keeps what was told of these rooms, each of them once."""
-    await unit.execute(
-        _SAVE,
-        [room.room_id for room in rooms],
-        [room.member_id for room in rooms],
-        [room.provider_id for room in rooms],
-        [room.version for room in rooms],
-        [room.active for room in rooms],
-    )
+    """Keeps these rooms, each named once."""
+    await unit.execute(_SAVE(**arrays(_C, rooms)))
 
 
 async def parties(queries: Queries, room_ids: Sequence[str]) -> dict[str, tuple[str, str]]:
-    """Room → (member, provider) of those that are known; they never change."""
-    rows = await queries.fetch(_PARTIES, room_ids)
-    return {row[0]: (row[1], row[2]) for row in rows}
+    """Room → (member, provider) of the known ones; they never change."""
+    rows = await queries.fetch(_PARTIES(room_id=room_ids))
+    return {row["room_id"]: (row["member_id"], row["provider_id"]) for row in rows}
 
 
 async def find(queries: Queries, room_id: str, *, keep: bool = False) -> Room | None:
     """The room of this id. `keep`: it stays as it is until the unit ends."""
     if not is_id(room_id):
         return None
-    row = await queries.fetch_one(_FIND_AND_KEEP if keep else _FIND, room_id)
-    return None if row is None else Room(row[0], row[1], row[2], row[3], row[4])
+    row = await queries.fetch_one((_FIND_AND_SHARE if keep else _FIND)(room_id=room_id))
+    return None if row is None else Room(**row)

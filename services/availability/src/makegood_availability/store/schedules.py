@@ -5,57 +5,89 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from makegood_calendar.hours import Span
 from makegood_calendar.slot_rules import Schedule
 from makegood_chassis.database import Queries, UnitOfWork
 from makegood_chassis.personal_data.sealing import Place
 from makegood_chassis.service import Service
-from sqlalchemy import literal, select, tuple_
+from makegood_chassis.statements import Statement, any_of, batch
+from sqlalchemy import ColumnElement, bindparam, delete, literal, literal_column, null, or_, select, tuple_, update
+from sqlalchemy.dialects.postgresql import insert
 
 from makegood_availability.store.bodies import schedule_of
-from makegood_availability.store.cache import Parsed
-from makegood_availability.store.tables import time_off
+from makegood_availability.store.cache import VersionedCache
+from makegood_availability.store.tables import schedules, time_off
 
-_IN_THE_CLEAR = """
-SELECT id, provider_id, note FROM time_off WHERE note IS NOT NULL ORDER BY id LIMIT $1 FOR UPDATE SKIP LOCKED
-"""
-_SEAL = """
-UPDATE time_off SET sealed = new.sealed, note = NULL FROM unnest($1::uuid[], $2::bytea[]) AS new (id, sealed)
-WHERE time_off.id = new.id
-"""
-_VERSIONS = "SELECT provider_id, version FROM schedules WHERE provider_id = ANY($1::text[]) AND body IS NOT NULL"
-# Who enters time off locks the row FOR UPDATE, and so waits for the bookings that go by what is read here, and they for it.
-_VERSIONS_TO_GO_BY = _VERSIONS + " ORDER BY provider_id FOR KEY SHARE"
-_BODIES = "SELECT provider_id, version, body FROM schedules WHERE provider_id = ANY($1::text[]) AND body IS NOT NULL"
-_TIME_OFF = """
-SELECT provider_id, starts_at, ends_at FROM time_off
-WHERE provider_id = ANY($1::text[]) AND ends_at > $2 AND starts_at < $3
-"""
-_LOCK = "SELECT version, body FROM schedules WHERE provider_id = $1 FOR UPDATE"
-_PUBLISH = """
-INSERT INTO schedules (provider_id, version, sequence, body, changed_at) VALUES ($1, 1, 1, $2, $3)
-ON CONFLICT (provider_id) DO UPDATE SET version = schedules.version + 1, sequence = schedules.sequence + 1,
-    body = excluded.body, changed_at = excluded.changed_at
-RETURNING version, sequence
-"""
-_WITHDRAW = """
-UPDATE schedules SET version = version + 1, sequence = sequence + 1, body = NULL, changed_at = $2
-WHERE provider_id = ANY($1::text[]) AND body IS NOT NULL
-RETURNING provider_id, version, sequence
-"""
-_TOUCH = """
-INSERT INTO schedules (provider_id, version, sequence, changed_at) VALUES ($1, 1, 1, $2)
-ON CONFLICT (provider_id) DO UPDATE SET version = schedules.version + 1, sequence = schedules.sequence + 1,
-    changed_at = excluded.changed_at
-RETURNING version, sequence
-"""
+_S: Final = schedules.c
+_T: Final = time_off.c
+_ONE: Final[ColumnElement[int]] = literal_column("1")
+
+_VERSIONS: Final = select(_S.provider_id, _S.version).where(any_of(_S.provider_id), _S.body.is_not(None))
+_READ_VERSIONS = Statement(_VERSIONS)
+# Who enters time off locks the row FOR UPDATE, and so waits for the bookings that rely on what is read here, and they for it.
+_KEEP_VERSIONS = Statement(_VERSIONS.order_by(_S.provider_id).with_for_update(read=True, key_share=True))
+_READ_BODIES = Statement(
+    select(_S.provider_id, _S.version, _S.body).where(any_of(_S.provider_id), _S.body.is_not(None))
+)
+_ROW: Final = select(_S.version, _S.body).where(_S.provider_id == bindparam("provider_id"))
+_READ = Statement(_ROW)
+_LOCK = Statement(_ROW.with_for_update())
+_NEXT: Final = {"version": _S.version + _ONE, "sequence": _S.sequence + _ONE}
+_NEW: Final = insert(schedules).values(
+    provider_id=bindparam("provider_id"),
+    version=_ONE,
+    sequence=_ONE,
+    changed_at=bindparam("changed_at"),
+)
+_WITH_BODY: Final = _NEW.values(body=bindparam("body"))
+_PUBLISH = Statement(
+    _WITH_BODY.on_conflict_do_update(
+        index_elements=[_S.provider_id],
+        set_={**_NEXT, "body": _WITH_BODY.excluded.body, "changed_at": _WITH_BODY.excluded.changed_at},
+    ).returning(_S.version, _S.sequence)
+)
+_TOUCH = Statement(
+    _NEW.on_conflict_do_update(
+        index_elements=[_S.provider_id], set_={**_NEXT, "changed_at": _NEW.excluded.changed_at}
+    ).returning(_S.version, _S.sequence)
+)
+_WITHDRAW = Statement(
+    update(schedules)
+    .values(**_NEXT, body=null(), changed_at=bindparam("now"))
+    .where(any_of(_S.provider_id, "provider_ids"), _S.body.is_not(None))
+    .returning(_S.provider_id, _S.version, _S.sequence)
+)
+
+_TIME_OFF = Statement(
+    select(_T.provider_id, _T.starts_at, _T.ends_at).where(
+        any_of(_T.provider_id), _T.ends_at > bindparam("start"), _T.starts_at < bindparam("end")
+    )
+)
+_ADD_TIME_OFF = Statement(insert(time_off).values({each: bindparam(each.key) for each in _T if each is not _T.note}))
+_REMOVE_TIME_OFF = Statement(
+    delete(time_off).where(_T.id == bindparam("id"), _T.provider_id == bindparam("provider_id"))
+)
+_ERASE_NOTES = Statement(
+    update(time_off)
+    .values(note=null(), sealed=null())
+    .where(any_of(_T.provider_id), or_(_T.note.is_not(None), _T.sealed.is_not(None)))
+)
+_READ_CLEAR_NOTES = Statement(
+    select(_T.id, _T.provider_id, _T.note)
+    .where(_T.note.is_not(None))
+    .order_by(_T.id)
+    .limit(bindparam("most"))
+    .with_for_update(skip_locked=True)
+)
+_SEALED: Final = batch("new", (_T.id, _T.sealed))
+_SEAL_NOTES = Statement(update(time_off).values(sealed=_SEALED.c.sealed, note=null()).where(_T.id == _SEALED.c.id))
 
 
 @dataclass(frozen=True, slots=True)
-class Published:
-    """A provider's schedule row; `body` is None while only time off was entered."""
+class ScheduleRow:
+    """A provider's row; `body` is None until they publish a schedule."""
 
     version: int
     body: Mapping[str, Any] | None
@@ -63,7 +95,7 @@ class Published:
 
 @dataclass(frozen=True, slots=True)
 class TimeOff:
-    """Time that a provider takes off, with a note for nobody else."""
+    """Time that a provider takes off. Nobody else reads the note."""
 
     id: str
     starts_at: datetime
@@ -71,28 +103,26 @@ class TimeOff:
     note: str | None
 
 
-class Schedules:
+class ScheduleCache:
     """The providers' schedules, parsed once a version."""
 
     def __init__(self, most: int = 4096) -> None:
-        self._parsed: Parsed[Schedule] = Parsed(most)
+        self._parsed: VersionedCache[Schedule] = VersionedCache(most)
 
-    async def load(
-        self, queries: Queries, provider_ids: Collection[str], *, to_go_by: bool = False
-    ) -> dict[str, Schedule]:
-        """The published schedules of these providers, as they stand now; a provider without one is left out.
+    async def load(self, queries: Queries, provider_ids: Collection[str], *, keep: bool = False) -> dict[str, Schedule]:
+        """The published schedules of these providers; a provider without one is left out.
 
-        `to_go_by`: until the transaction ends they stay so, and so does the time off that is read next: a session is either
-        held before time off is entered, and named to the provider, or refused for it (AVAIL-1).
+        `keep`: they stay as they are until the transaction ends, and so does the time off that is read next. So a session is
+        either held before time off is entered, and named to the provider, or refused for it (AVAIL-1).
         """
-        statement = _VERSIONS_TO_GO_BY if to_go_by else _VERSIONS
-        versions = {row[0]: row[1] for row in await queries.fetch(statement, list(provider_ids))}
+        statement = _KEEP_VERSIONS if keep else _READ_VERSIONS
+        rows = await queries.fetch(statement(provider_id=list(provider_ids)))
 
         async def read(missing: Collection[str]) -> dict[str, tuple[int, Schedule]]:
-            rows = await queries.fetch(_BODIES, list(missing))
-            return {row[0]: (row[1], schedule_of(row[2])) for row in rows}
+            bodies = await queries.fetch(_READ_BODIES(provider_id=list(missing)))
+            return {row["provider_id"]: (row["version"], schedule_of(row["body"])) for row in bodies}
 
-        return await self._parsed.get(versions, read)
+        return await self._parsed.get({row["provider_id"]: row["version"] for row in rows}, read)
 
 
 async def load_time_off(
@@ -100,39 +130,43 @@ async def load_time_off(
 ) -> dict[str, list[Span]]:
     """The providers' time off that touches [start, end)."""
     found: dict[str, list[Span]] = {}
-    for provider_id, starts_at, ends_at in await queries.fetch(_TIME_OFF, list(provider_ids), start, end):
+    rows = await queries.fetch(_TIME_OFF(provider_id=list(provider_ids), start=start, end=end))
+    for provider_id, starts_at, ends_at in rows:
         found.setdefault(provider_id, []).append((starts_at, ends_at))
     return found
 
 
-async def lock(unit: UnitOfWork, provider_id: str) -> Published | None:
+async def lock(unit: UnitOfWork, provider_id: str) -> ScheduleRow | None:
     """The provider's row, locked, so that changes and their events keep one order."""
-    row = await unit.fetch_one(_LOCK, provider_id)
-    return None if row is None else Published(row[0], row[1])
+    row = await unit.fetch_one(_LOCK(provider_id=provider_id))
+    return None if row is None else ScheduleRow(**row)
 
 
-async def read(queries: Queries, provider_id: str) -> Published | None:
+async def read(queries: Queries, provider_id: str) -> ScheduleRow | None:
     """The provider's row; None for a provider who never published anything."""
-    row = await queries.fetch_one("SELECT version, body FROM schedules WHERE provider_id = $1", provider_id)
-    return None if row is None else Published(row[0], row[1])
+    row = await queries.fetch_one(_READ(provider_id=provider_id))
+    return None if row is None else ScheduleRow(**row)
 
 
 async def publish(unit: UnitOfWork, provider_id: str, body: Mapping[str, Any]) -> tuple[int, int]:
-    """Replaces the schedule; answers its version and the sequence of the event that tells it."""
-    (row,) = await unit.fetch(_PUBLISH, provider_id, body, unit.now)
-    return row[0], row[1]
-
-
-async def withdraw(unit: UnitOfWork, provider_ids: Sequence[str]) -> list[tuple[str, int, int]]:
-    """Takes back what these providers published, whose rows are locked; answers of each who had a schedule its version and the
-    sequence of the event that tells it."""
-    return [(row[0], row[1], row[2]) for row in await unit.fetch(_WITHDRAW, provider_ids, unit.now)]
+    """Replaces the schedule. Answers its version and the sequence of the event that says so."""
+    (row,) = await unit.fetch(_PUBLISH(provider_id=provider_id, body=body, changed_at=unit.now))
+    return row["version"], row["sequence"]
 
 
 async def touch(unit: UnitOfWork, provider_id: str) -> tuple[int, int]:
-    """Raises the version of the schedule for a change of time off; answers it and the sequence of the event that tells it."""
-    (row,) = await unit.fetch(_TOUCH, provider_id, unit.now)
-    return row[0], row[1]
+    """Raises the schedule's version for a change of time off. Answers it and the sequence of the event that says so."""
+    (row,) = await unit.fetch(_TOUCH(provider_id=provider_id, changed_at=unit.now))
+    return row["version"], row["sequence"]
+
+
+async def withdraw(unit: UnitOfWork, provider_ids: Sequence[str]) -> list[tuple[str, int, int]]:
+    """Takes back the schedules of these providers, whose rows are locked.
+
+    Answers, for each who had one, their id, its version and the sequence of the event that says so.
+    """
+    rows = await unit.fetch(_WITHDRAW(provider_ids=provider_ids, now=unit.now))
+    return [(row["provider_id"], row["version"], row["sequence"]) for row in rows]
 
 
 async def add_time_off(unit: UnitOfWork, provider_id: str, entry: TimeOff) -> None:
@@ -140,56 +174,49 @@ async def add_time_off(unit: UnitOfWork, provider_id: str, entry: TimeOff) -> No
     texts = [(Place("time_off", entry.id, provider_id), entry.note)] if entry.note is not None else []
     sealed = await unit.personal_data.seal(unit, texts)
     await unit.execute(
-        "INSERT INTO time_off (id, provider_id, starts_at, ends_at, sealed) VALUES ($1, $2, $3, $4, $5)",
-        entry.id,
-        provider_id,
-        entry.starts_at,
-        entry.ends_at,
-        sealed[0] if sealed else None,
+        _ADD_TIME_OFF(
+            id=entry.id,
+            provider_id=provider_id,
+            starts_at=entry.starts_at,
+            ends_at=entry.ends_at,
+            sealed=sealed[0] if sealed else None,
+        )
     )
 
 
 async def remove_time_off(unit: UnitOfWork, provider_id: str, time_off_id: str) -> bool:
     """Takes time off back; False if there is none of this id."""
-    done = await unit.execute("DELETE FROM time_off WHERE id = $1 AND provider_id = $2", time_off_id, provider_id)
-    return done == "DELETE 1"
-
-
-async def erase_notes(unit: UnitOfWork, provider_ids: Sequence[str]) -> None:
-    """Takes the notes off these providers' time off, with their keys and the answers that are kept for repeated requests."""
-    await unit.personal_data.erase(unit, provider_ids)
-    await unit.execute(
-        "UPDATE time_off SET note = NULL, sealed = NULL "
-        "WHERE provider_id = ANY($1::text[]) AND (note IS NOT NULL OR sealed IS NOT NULL)",
-        provider_ids,
-    )
-
-
-async def seal_notes(service: Service, unit: UnitOfWork, at_once: int) -> int:
-    """Seals notes that an older version left in the clear; how many there were."""
-    rows = await unit.fetch(_IN_THE_CLEAR, at_once)
-    if rows:
-        texts = [(Place("time_off", str(row["id"]), row["provider_id"]), row["note"]) for row in rows]
-        await unit.execute(_SEAL, [row["id"] for row in rows], await unit.personal_data.seal(unit, texts))
-    return len(rows)
+    return await unit.execute(_REMOVE_TIME_OFF(id=time_off_id, provider_id=provider_id)) == "DELETE 1"
 
 
 async def list_time_off(
     queries: Queries, provider_id: str, after: tuple[datetime, str] | None, most: int
 ) -> Sequence[TimeOff]:
     """The provider's time off by start, behind the position `after`."""
-    statement = select(
-        time_off.c.id, time_off.c.starts_at, time_off.c.ends_at, time_off.c.note, time_off.c.sealed
-    ).where(time_off.c.provider_id == provider_id)
+    statement = select(_T.id, _T.starts_at, _T.ends_at, _T.note, _T.sealed).where(_T.provider_id == provider_id)
     if after is not None:
-        statement = statement.where(
-            tuple_(time_off.c.starts_at, time_off.c.id)
-            > tuple_(literal(after[0], time_off.c.starts_at.type), literal(after[1], time_off.c.id.type))
-        )
-    rows = await queries.fetch(statement.order_by(time_off.c.starts_at, time_off.c.id).limit(most))
+        position = tuple_(literal(after[0], _T.starts_at.type), literal(after[1], _T.id.type))
+        statement = statement.where(tuple_(_T.starts_at, _T.id) > position)
+    rows = await queries.fetch(statement.order_by(_T.starts_at, _T.id).limit(most))
     places = [(Place("time_off", str(row["id"]), provider_id), row["sealed"]) for row in rows]
     notes = await queries.personal_data.open(queries, places)
     return [
         TimeOff(str(row["id"]), row["starts_at"], row["ends_at"], row["note"] if note is None else note)
         for row, note in zip(rows, notes, strict=True)
     ]
+
+
+async def erase_notes(unit: UnitOfWork, provider_ids: Sequence[str]) -> None:
+    """Erases the notes of these providers' time off, with their keys and the answers kept for repeated requests."""
+    await unit.personal_data.erase(unit, provider_ids)
+    await unit.execute(_ERASE_NOTES(provider_id=provider_ids))
+
+
+async def seal_notes(service: Service, unit: UnitOfWork, most: int) -> int:
+    """Encrypts notes that an older version left in the clear. Answers how many there were."""
+    rows = await unit.fetch(_READ_CLEAR_NOTES(most=most))
+    if rows:
+        texts = [(Place("time_off", str(row["id"]), row["provider_id"]), row["note"]) for row in rows]
+        sealed = await unit.personal_data.seal(unit, texts)
+        await unit.execute(_SEAL_NOTES(id=[row["id"] for row in rows], sealed=sealed))
+    return len(rows)

@@ -8,28 +8,63 @@ from typing import Any, Final
 
 from makegood_calendar.slot_rules import Venue
 from makegood_chassis.database import Queries, Row, UnitOfWork
+from makegood_chassis.statements import Statement, any_of, as_text
 from makegood_contracts.ids import is_id
-from sqlalchemy import select
+from sqlalchemy import bindparam, select, true, update
+from sqlalchemy.dialects.postgresql import insert
 
 from makegood_availability.store.bodies import venue_of
-from makegood_availability.store.cache import Parsed
+from makegood_availability.store.cache import VersionedCache
 from makegood_availability.store.tables import venues
 
-_VERSIONS = "SELECT id, version FROM venues WHERE id = ANY($1::uuid[])"
-_HOURS = "SELECT id, version, time_zone, weekly FROM venues WHERE id = ANY($1::uuid[])"
-_TAKE_UNTOLD = """
-UPDATE venues SET told = true
-WHERE id IN (SELECT id FROM venues WHERE NOT told ORDER BY id LIMIT $1 FOR UPDATE SKIP LOCKED)
-RETURNING *
-"""
-
 MOST_SEARCHED: Final = 500
-"""Venues among which one is looked for that is free: the oldest ones, where there are more."""
+"""How many venues a search for a free one looks at; if there are more, the oldest."""
+
+_C: Final = venues.c
+_ROW: Final = (as_text(_C.id), _C.version, _C.name, _C.place, _C.time_zone, _C.weekly)
+_BY_ID: Final = _C.id == bindparam("venue_id")
+
+_READ_VERSIONS = Statement(select(as_text(_C.id), _C.version).where(any_of(_C.id)))
+_READ_HOURS = Statement(select(as_text(_C.id), _C.version, _C.time_zone, _C.weekly).where(any_of(_C.id)))
+_READ_IDS = Statement(select(as_text(_C.id)).order_by(_C.id).limit(bindparam("most")))
+_FIND = Statement(select(*_ROW).where(_BY_ID))
+_LOCK = Statement(select(*_ROW).where(_BY_ID).with_for_update())
+_READ_CODE = Statement(select(_C.version, _C.check_in_code).where(_BY_ID))
+_INSERT = Statement(
+    insert(venues).values(
+        id=bindparam("id"),
+        version=bindparam("version"),
+        name=bindparam("name"),
+        place=bindparam("place"),
+        time_zone=bindparam("time_zone"),
+        weekly=bindparam("weekly"),
+        told=true(),
+    )
+)
+_UPDATE = Statement(
+    update(venues)
+    .values(
+        version=bindparam("new_version"),
+        name=bindparam("new_name"),
+        place=bindparam("new_place"),
+        time_zone=bindparam("new_time_zone"),
+        weekly=bindparam("new_weekly"),
+        told=true(),
+    )
+    .where(_BY_ID)
+)
+_SET_CODE = Statement(
+    update(venues).values(version=bindparam("new_version"), check_in_code=bindparam("code")).where(_BY_ID)
+)
+_UNPUBLISHED: Final = (
+    select(_C.id).where(~_C.told).order_by(_C.id).limit(bindparam("most")).with_for_update(skip_locked=True)
+)
+_TAKE_UNPUBLISHED = Statement(update(venues).values(told=true()).where(_C.id.in_(_UNPUBLISHED)).returning(*_ROW))
 
 
 @dataclass(frozen=True, slots=True)
 class VenueRow:
-    """A venue as it is kept; `weekly` is None for one that is always open."""
+    """A venue as it is stored; `weekly` is None for one that is always open."""
 
     id: str
     version: int
@@ -39,92 +74,91 @@ class VenueRow:
     weekly: Sequence[Mapping[str, Any]] | None
 
 
-class Venues:
+class VenueCache:
     """The venues' hours, parsed once a version."""
 
     def __init__(self, most: int = 4096) -> None:
-        self._parsed: Parsed[Venue] = Parsed(most)
+        self._parsed: VersionedCache[Venue] = VersionedCache(most)
 
     async def load(self, queries: Queries, venue_ids: Collection[str]) -> dict[str, Venue]:
-        """These venues as they stand now; an id that names none is left out."""
+        """These venues; an id that names none is left out."""
         wanted = [venue_id for venue_id in venue_ids if is_id(venue_id)]
         if not wanted:
             return {}
-        rows = await queries.fetch(_VERSIONS, wanted)
+        rows = await queries.fetch(_READ_VERSIONS(id=wanted))
 
         async def read(missing: Collection[str]) -> dict[str, tuple[int, Venue]]:
-            found = await queries.fetch(_HOURS, list(missing))
-            return {str(row[0]): (row[1], venue_of(row[2], row[3])) for row in found}
+            found = await queries.fetch(_READ_HOURS(id=list(missing)))
+            return {row["id"]: (row["version"], venue_of(row["time_zone"], row["weekly"])) for row in found}
 
-        return await self._parsed.get({str(row[0]): row[1] for row in rows}, read)
+        return await self._parsed.get({row["id"]: row["version"] for row in rows}, read)
 
 
 async def all_ids(queries: Queries) -> list[str]:
-    """The ids of all venues, in the order of their making."""
-    return [str(row[0]) for row in await queries.fetch("SELECT id FROM venues ORDER BY id LIMIT $1", MOST_SEARCHED)]
+    """The ids of the venues, oldest first."""
+    return [row["id"] for row in await queries.fetch(_READ_IDS(most=MOST_SEARCHED))]
 
 
-async def insert(unit: UnitOfWork, venue: VenueRow) -> None:
+async def insert_venue(unit: UnitOfWork, venue: VenueRow) -> None:
     """A new venue."""
     await unit.execute(
-        "INSERT INTO venues (id, version, name, place, time_zone, weekly, told) VALUES ($1, $2, $3, $4, $5, $6, true)",
-        venue.id,
-        venue.version,
-        venue.name,
-        venue.place,
-        venue.time_zone,
-        venue.weekly,
+        _INSERT(
+            id=venue.id,
+            version=venue.version,
+            name=venue.name,
+            place=venue.place,
+            time_zone=venue.time_zone,
+            weekly=venue.weekly,
+        )
     )
-
-
-async def take_untold(unit: UnitOfWork, most: int) -> list[VenueRow]:
-    """Venues that nobody has heard of yet, `most` at most; from now on they count as told."""
-    rows = await unit.fetch(_TAKE_UNTOLD, most)
-    return [_venue(row) for row in rows]
 
 
 async def lock(unit: UnitOfWork, venue_id: str) -> VenueRow | None:
     """The venue, locked for a change."""
-    row = await unit.fetch_one(select(venues).where(venues.c.id == venue_id).with_for_update())
-    return None if row is None else _venue(row)
+    return _venue(await unit.fetch_one(_LOCK(venue_id=venue_id))) if is_id(venue_id) else None
 
 
-async def update(unit: UnitOfWork, venue: VenueRow) -> None:
-    """Replaces what is known of the venue."""
+async def update_venue(unit: UnitOfWork, venue: VenueRow) -> None:
+    """Replaces the venue's description and hours. Its row is locked."""
     await unit.execute(
-        "UPDATE venues SET version = $2, name = $3, place = $4, time_zone = $5, weekly = $6, told = true WHERE id = $1",
-        venue.id,
-        venue.version,
-        venue.name,
-        venue.place,
-        venue.time_zone,
-        venue.weekly,
+        _UPDATE(
+            venue_id=venue.id,
+            new_version=venue.version,
+            new_name=venue.name,
+            new_place=venue.place,
+            new_time_zone=venue.time_zone,
+            new_weekly=venue.weekly,
+        )
     )
+
+
+async def take_unpublished(unit: UnitOfWork, most: int) -> list[VenueRow]:
+    """At most so many venues that were never published; from now on they count as published."""
+    return [VenueRow(**row) for row in await unit.fetch(_TAKE_UNPUBLISHED(most=most))]
 
 
 async def set_code(unit: UnitOfWork, venue_id: str, version: int, code: str) -> None:
     """The venue shows this code from now on. Its row is locked."""
-    await unit.execute("UPDATE venues SET version = $2, check_in_code = $3 WHERE id = $1", venue_id, version, code)
+    await unit.execute(_SET_CODE(venue_id=venue_id, new_version=version, code=code))
 
 
 async def read_code(queries: Queries, venue_id: str) -> tuple[int, str] | None:
     """The venue's version and the code that it shows; None if it shows none, or does not exist."""
-    row = await queries.fetch_one("SELECT version, check_in_code FROM venues WHERE id = $1", venue_id)
-    return None if row is None or row[1] is None else (row[0], row[1])
+    row = await queries.fetch_one(_READ_CODE(venue_id=venue_id)) if is_id(venue_id) else None
+    return None if row is None or row["check_in_code"] is None else (row["version"], row["check_in_code"])
 
 
 async def find(queries: Queries, venue_id: str) -> VenueRow | None:
     """The venue of this id."""
-    row = await queries.fetch_one(select(venues).where(venues.c.id == venue_id))
-    return None if row is None else _venue(row)
+    return _venue(await queries.fetch_one(_FIND(venue_id=venue_id))) if is_id(venue_id) else None
 
 
 async def list_venues(queries: Queries, after: str | None, most: int) -> Sequence[VenueRow]:
-    """Venues in the order of their making, behind the id `after`."""
-    statement = select(venues).order_by(venues.c.id).limit(most)
-    rows = await queries.fetch(statement if after is None else statement.where(venues.c.id > after))
-    return [_venue(row) for row in rows]
+    """Venues, oldest first, behind the id `after`."""
+    statement = select(*_ROW).order_by(_C.id).limit(most)
+    rows = await queries.fetch(statement if after is None else statement.where(_C.id > after))
+    return [VenueRow(**row) for row in rows]
 
 
-def _venue(row: Row) -> VenueRow:
-    return VenueRow(str(row["id"]), row["version"], row["name"], row["place"], row["time_zone"], row["weekly"])
+def _venue(row: Row | None) -> VenueRow | None:
+    return None if row is None else VenueRow(**row)

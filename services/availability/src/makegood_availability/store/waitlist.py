@@ -1,219 +1,255 @@
-"""The waitlist: a line for each provider. Whoever changes one locks the provider's row of `schedules` first (`lock_lines`)."""
+"""The waitlists. Whoever changes a provider's locks their row of `schedules` first (`lock_waitlists`)."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import timedelta
 from typing import Final
 
 import msgspec
-from makegood_calendar.hours import Span
 from makegood_calendar.slot_rules import IN_PERSON
 from makegood_chassis.database import Queries, Row, UnitOfWork
+from makegood_chassis.statements import Statement, any_of, batch, one_of
 from makegood_contracts.reasons import Obstacle
-from sqlalchemy import ColumnElement, case, func, or_, select
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    bindparam,
+    case,
+    column,
+    delete,
+    func,
+    literal_column,
+    or_,
+    select,
+    update,
+)
+from sqlalchemy.dialects.postgresql import insert
 
-from makegood_availability.domain.waitlist import Entry, Held
-from makegood_availability.store.tables import waitlist as entries
+from makegood_availability.domain.waitlist import DEFAULT_OFFER_TIME, HeldSlot, WaitlistEntry
+from makegood_availability.store.tables import policy, schedules, waitlist
 
 OPEN: Final = ("waiting", "offered")
-_OPEN: Final = entries.c.status.in_(OPEN)
+
+_C: Final = waitlist.c
+_S: Final = schedules.c
+IS_OPEN: Final = one_of(_C.status, OPEN)
+
+_LOCK = Statement(
+    select(_S.provider_id).where(any_of(_S.provider_id)).order_by(_S.provider_id).with_for_update(key_share=True)
+)
+_CREATE = Statement(
+    insert(schedules)
+    .values(provider_id=bindparam("provider_id"), version=literal_column("0"), changed_at=bindparam("changed_at"))
+    .on_conflict_do_nothing(index_elements=[_S.provider_id])
+)
+_PUBLISHED: Final = batch("published", (_S.provider_id, column("count", BigInteger)))
+_TAKE_SEQUENCES = Statement(
+    update(schedules)
+    .values(sequence=_S.sequence + _PUBLISHED.c.count)
+    .where(_S.provider_id == _PUBLISHED.c.provider_id)
+    .returning(_S.provider_id, _S.sequence)
+)
+_CHANGING: Final = (
+    _C.status,
+    _C.offer_starts_at,
+    _C.offer_ends_at,
+    _C.lapses_at,
+    _C.session_id,
+    _C.proposal_id,
+    _C.offer_venue_id,
+    _C.obstacles,
+    _C.search_from,
+    _C.ask_again_at,
+)
+_FIXED: Final = tuple(each for each in _C if each.key not in {changing.key for changing in _CHANGING})
+_INSERT = Statement(insert(waitlist).values({each.key: bindparam(each.key) for each in (*_FIXED, _C.status)}))
+_CHANGED: Final = batch("changed", (_C.id, *_CHANGING))
+_SAVE = Statement(
+    update(waitlist).values({each.key: _CHANGED.c[each.key] for each in _CHANGING}).where(_C.id == _CHANGED.c.id)
+)
+_DELETE = Statement(delete(waitlist).where(any_of(_C.id)))
 
 
-_LOCK = """
-SELECT FROM schedules WHERE provider_id = ANY($1::text[]) ORDER BY provider_id FOR NO KEY UPDATE
-"""
-_MAKE_LINE = """
-INSERT INTO schedules (provider_id, version, changed_at) VALUES ($1, 0, $2) ON CONFLICT (provider_id) DO NOTHING
-"""
-_SEQUENCES = """
-UPDATE schedules SET sequence = sequence + told.count
-FROM unnest($1::text[], $2::bigint[]) AS told (provider_id, count) WHERE schedules.provider_id = told.provider_id
-RETURNING schedules.provider_id, sequence
-"""
-_BUSY = """
-SELECT m.member_id, h.starts_at, h.ends_at FROM unnest($1::text[]) AS m (member_id)
-JOIN slot_holds h ON h.live AND h.member_key = hashtextextended(m.member_id, 0)
-    AND tstzrange(h.starts_at, h.ends_at) && tstzrange($2, $3)
-"""
-_SAVE = """
-UPDATE waitlist SET status = new.status, offer_starts_at = new.starts_at, offer_ends_at = new.ends_at,
-    lapses_at = new.lapses_at, session_id = new.session_id, proposal_id = new.proposal_id, offer_venue_id = new.venue_id,
-    obstacles = new.obstacles::jsonb, search_from = new.search_from, ask_again_at = new.ask_again_at
-FROM unnest($1::uuid[], $2::text[], $3::timestamptz[], $4::timestamptz[], $5::timestamptz[], $6::uuid[], $7::uuid[], $8::text[],
-    $9::text[], $10::timestamptz[], $11::timestamptz[])
-    AS new (id, status, starts_at, ends_at, lapses_at, session_id, proposal_id, venue_id, obstacles, search_from, ask_again_at)
-WHERE waitlist.id = new.id
-"""
-_INSERT = """
-INSERT INTO waitlist (id, room_id, provider_id, member_id, waits_from, waits_until, length_minutes, modality, status)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 'waiting')
-"""
+def _entries(*conditions: ColumnElement[bool]) -> Statement:
+    return Statement(select(waitlist).where(*conditions).order_by(_C.provider_id, _C.id))
+
+
+_BY_IDS = _entries(any_of(_C.id))
+_OPEN_OF_PROVIDERS = _entries(any_of(_C.provider_id), IS_OPEN)
+_OPEN_OF_ROOMS = _entries(any_of(_C.room_id), IS_OPEN)
+_OPEN_OF_PEOPLE = _entries(or_(any_of(_C.member_id, "people"), any_of(_C.provider_id, "people")), IS_OPEN)
+_OPEN_TAKEN_BY = _entries(any_of(_C.session_id), IS_OPEN)
+
+
+def _providers(*conditions: ColumnElement[bool]) -> Statement:
+    return Statement(select(_C.provider_id).where(*conditions, IS_OPEN).distinct())
+
+
+_AWAITED = _providers(any_of(_C.provider_id))
+_AWAITED_BY = _providers(any_of(_C.member_id))
+_AWAITED_IN_PERSON = _providers(_C.modality == literal_column(f"'{IN_PERSON}'"))
+
+_POLICY: Final = insert(policy).values(version=bindparam("version"), offer_minutes=bindparam("offer_minutes"))
+# An event may come twice, or out of a topic that is read anew: the latest version stands.
+_SAVE_POLICY = Statement(
+    _POLICY.on_conflict_do_update(
+        index_elements=[policy.c.single],
+        set_={"version": _POLICY.excluded.version, "offer_minutes": _POLICY.excluded.offer_minutes},
+        where=policy.c.version < _POLICY.excluded.version,
+    )
+)
+_READ_POLICY = Statement(select(policy.c.offer_minutes))
 
 
 @dataclass(frozen=True, slots=True)
-class Listed:
-    """An entry and its place in the provider's line, 1 for the first; None for one that waits no more."""
+class ListedEntry:
+    """An entry and its place in the provider's waitlist, 1 for the first; None for one that is no longer open."""
 
-    entry: Entry
+    entry: WaitlistEntry
     position: int | None
 
 
-async def lock_lines(unit: UnitOfWork, provider_ids: Iterable[str]) -> None:
-    """Locks these providers' lines, in one order, to the end of the transaction."""
-    await unit.fetch(_LOCK, sorted(provider_ids))
+async def lock_waitlists(unit: UnitOfWork, provider_ids: Iterable[str]) -> None:
+    """Locks these providers' waitlists, in one order, to the end of the transaction."""
+    await unit.fetch(_LOCK(provider_id=sorted(provider_ids)))
 
 
-async def make_line(unit: UnitOfWork, provider_id: str) -> None:
-    """Makes and locks the line of a provider who may have published nothing yet."""
-    await unit.execute(_MAKE_LINE, provider_id, unit.now)
-    await lock_lines(unit, [provider_id])
+async def create_waitlist(unit: UnitOfWork, provider_id: str) -> None:
+    """Creates and locks the waitlist of a provider, who may have published nothing yet."""
+    await unit.execute(_CREATE(provider_id=provider_id, changed_at=unit.now))
+    await lock_waitlists(unit, [provider_id])
 
 
-async def sequences(unit: UnitOfWork, counts: Mapping[str, int]) -> dict[str, int]:
-    """Takes so many event sequences of each provider, whose lines are locked; answers the last one of each."""
-    rows = await unit.fetch(_SEQUENCES, list(counts), list(counts.values()))
-    return {row[0]: row[1] for row in rows}
+async def take_sequences(unit: UnitOfWork, counts: Mapping[str, int]) -> dict[str, int]:
+    """Takes so many event sequences of each provider, whose waitlists are locked. Answers the last one of each."""
+    rows = await unit.fetch(_TAKE_SEQUENCES(provider_id=list(counts), count=list(counts.values())))
+    return {row["provider_id"]: row["sequence"] for row in rows}
 
 
-async def insert(unit: UnitOfWork, entry: Entry) -> None:
-    """A new entry, at the end of its line."""
+async def insert_entry(unit: UnitOfWork, entry: WaitlistEntry) -> None:
+    """A new entry, at the end of its waitlist."""
+    await unit.execute(_INSERT(**{each.key: getattr(entry, each.key) for each in (*_FIXED, _C.status)}))
+
+
+async def save(unit: UnitOfWork, changed: Sequence[WaitlistEntry]) -> None:
+    """Keeps what can change of these entries."""
+    offers = [entry.offer for entry in changed]
     await unit.execute(
-        _INSERT,
-        entry.id,
-        entry.room_id,
-        entry.provider_id,
-        entry.member_id,
-        entry.waits_from,
-        entry.waits_until,
-        entry.length_minutes,
-        entry.modality,
+        _SAVE(
+            id=[entry.id for entry in changed],
+            status=[entry.status for entry in changed],
+            offer_starts_at=[offer.starts_at if offer else None for offer in offers],
+            offer_ends_at=[offer.ends_at if offer else None for offer in offers],
+            lapses_at=[offer.lapses_at if offer else None for offer in offers],
+            session_id=[entry.session_id for entry in changed],
+            proposal_id=[entry.proposal_id for entry in changed],
+            offer_venue_id=[offer.venue_id if offer else None for offer in offers],
+            obstacles=[entry.obstacles for entry in changed],
+            search_from=[entry.search_from for entry in changed],
+            ask_again_at=[entry.ask_again_at for entry in changed],
+        )
     )
 
 
-async def open_entries(queries: Queries, provider_ids: Iterable[str]) -> list[Entry]:
-    """Who waits for these providers or has an offer of theirs, in the order of the lines."""
-    return await _read(queries, entries.c.provider_id.in_(list(provider_ids)), _OPEN)
+async def delete_entries(unit: UnitOfWork, entry_ids: Sequence[str]) -> None:
+    """Takes these entries off their waitlists."""
+    await unit.execute(_DELETE(id=entry_ids))
 
 
-async def by_ids(queries: Queries, entry_ids: Collection[str]) -> list[Entry]:
-    """These entries, whatever became of them; one that left is not there."""
-    return await _read(queries, entries.c.id.in_(list(entry_ids)))
+async def by_ids(queries: Queries, entry_ids: Collection[str]) -> list[WaitlistEntry]:
+    """These entries, open or not; one that was deleted is left out."""
+    return _read(await queries.fetch(_BY_IDS(id=list(entry_ids))))
 
 
-async def open_of_rooms(queries: Queries, room_ids: Collection[str]) -> list[Entry]:
+async def open_of_providers(queries: Queries, provider_ids: Iterable[str]) -> list[WaitlistEntry]:
+    """Who waits for these providers or has an offer of theirs, each waitlist in its order."""
+    return _read(await queries.fetch(_OPEN_OF_PROVIDERS(provider_id=list(provider_ids))))
+
+
+async def open_of_rooms(queries: Queries, room_ids: Collection[str]) -> list[WaitlistEntry]:
     """Who waits in these rooms."""
-    return await _read(queries, entries.c.room_id.in_(list(room_ids)), _OPEN)
+    return _read(await queries.fetch(_OPEN_OF_ROOMS(room_id=list(room_ids))))
 
 
-async def taken_by(queries: Queries, session_ids: Collection[str]) -> list[Entry]:
-    """The entries whose offers these sessions took, while it is not decided."""
-    return await _read(queries, entries.c.session_id.in_(list(session_ids)), _OPEN)
+async def open_of_people(queries: Queries, people: Collection[str]) -> list[WaitlistEntry]:
+    """Who of these people waits, and who waits for one of them."""
+    return _read(await queries.fetch(_OPEN_OF_PEOPLE(people=list(people))))
+
+
+async def open_taken_by(queries: Queries, session_ids: Collection[str]) -> list[WaitlistEntry]:
+    """The entries whose offers these sessions took and that are not decided yet."""
+    return _read(await queries.fetch(_OPEN_TAKEN_BY(session_id=list(session_ids))))
 
 
 async def awaited(queries: Queries, provider_ids: Collection[str]) -> set[str]:
-    """Those of these providers that somebody waits for."""
-    statement = select(entries.c.provider_id).where(entries.c.provider_id.in_(list(provider_ids)), _OPEN).distinct()
-    return {row[0] for row in await queries.fetch(statement)}
+    """Those of these providers for whom somebody waits."""
+    return {row["provider_id"] for row in await queries.fetch(_AWAITED(provider_id=list(provider_ids)))}
 
 
 async def awaited_by(queries: Queries, member_ids: Collection[str]) -> set[str]:
-    """The providers that these members wait for."""
-    statement = select(entries.c.provider_id).where(entries.c.member_id.in_(list(member_ids)), _OPEN).distinct()
-    return {row[0] for row in await queries.fetch(statement)}
-
-
-async def open_of_people(queries: Queries, people: Collection[str]) -> list[Entry]:
-    """Who of these people waits, and who waits for one of them."""
-    named = list(people)
-    return await _read(queries, or_(entries.c.member_id.in_(named), entries.c.provider_id.in_(named)), _OPEN)
+    """The providers for whom these members wait."""
+    return {row["provider_id"] for row in await queries.fetch(_AWAITED_BY(member_id=list(member_ids)))}
 
 
 async def awaited_in_person(queries: Queries) -> set[str]:
     """The providers with whom somebody waits for a session in person."""
-    statement = select(entries.c.provider_id).where(entries.c.modality == IN_PERSON, _OPEN).distinct()
-    return {row[0] for row in await queries.fetch(statement)}
+    return {row["provider_id"] for row in await queries.fetch(_AWAITED_IN_PERSON())}
 
 
 async def list_of_room(
     queries: Queries, room_id: str, after: str | None, most: int, *, only: str | None = None
-) -> Sequence[Listed]:
-    """The room's entries in the order of their making, behind the id `after`; `only` asks for one of them."""
-    ahead = entries.alias()
+) -> Sequence[ListedEntry]:
+    """The room's entries, oldest first, behind the id `after`; `only` asks for one of them."""
+    ahead = waitlist.alias()
     position = (
         select(func.count())
-        .where(ahead.c.provider_id == entries.c.provider_id, ahead.c.status.in_(OPEN), ahead.c.id <= entries.c.id)
+        .where(ahead.c.provider_id == _C.provider_id, one_of(ahead.c.status, OPEN), ahead.c.id <= _C.id)
         .scalar_subquery()
     )
-    statement = select(entries, case((_OPEN, position))).where(entries.c.room_id == room_id)
+    statement = select(waitlist, case((IS_OPEN, position)).label("position")).where(_C.room_id == room_id)
     if after is not None:
-        statement = statement.where(entries.c.id > after)
+        statement = statement.where(_C.id > after)
     if only is not None:
-        statement = statement.where(entries.c.id == only)
-    rows = await queries.fetch(statement.order_by(entries.c.id).limit(most))
-    return [Listed(_entry(row), row[-1]) for row in rows]
+        statement = statement.where(_C.id == only)
+    rows = await queries.fetch(statement.order_by(_C.id).limit(most))
+    return [ListedEntry(_entry(row), row["position"]) for row in rows]
 
 
-async def _read(queries: Queries, *conditions: ColumnElement[bool]) -> list[Entry]:
-    rows = await queries.fetch(select(entries).where(*conditions).order_by(entries.c.provider_id, entries.c.id))
+async def save_policy(unit: UnitOfWork, version: int, offer_minutes: int) -> None:
+    """Keeps how long an offer is held by this version of the policy, unless a later one is known."""
+    await unit.execute(_SAVE_POLICY(version=version, offer_minutes=offer_minutes))
+
+
+async def offer_time(queries: Queries) -> timedelta:
+    """How long an offer that is made now is held."""
+    minutes = await queries.fetch_value(_READ_POLICY())
+    return DEFAULT_OFFER_TIME if minutes is None else timedelta(minutes=minutes)
+
+
+def _read(rows: Iterable[Row]) -> list[WaitlistEntry]:
     return [_entry(row) for row in rows]
 
 
-async def save(unit: UnitOfWork, changed: Sequence[Entry]) -> None:
-    """Keeps these entries' status and offer."""
-    offers = [entry.offer for entry in changed]
-    await unit.execute(
-        _SAVE,
-        [entry.id for entry in changed],
-        [entry.status for entry in changed],
-        [offer.starts_at if offer else None for offer in offers],
-        [offer.ends_at if offer else None for offer in offers],
-        [offer.lapses_at if offer else None for offer in offers],
-        [entry.session_id for entry in changed],
-        [entry.proposal_id for entry in changed],
-        [offer.venue_id if offer else None for offer in offers],
-        [msgspec.json.encode(entry.obstacles).decode() for entry in changed],
-        [entry.search_from for entry in changed],
-        [entry.ask_again_at for entry in changed],
+def _entry(row: Row) -> WaitlistEntry:
+    offer = None
+    if row["offer_starts_at"] is not None:
+        offer = HeldSlot(row["offer_starts_at"], row["offer_ends_at"], row["lapses_at"], row["offer_venue_id"])
+    return WaitlistEntry(
+        id=str(row["id"]),
+        room_id=str(row["room_id"]),
+        provider_id=row["provider_id"],
+        member_id=row["member_id"],
+        waits_from=row["waits_from"],
+        waits_until=row["waits_until"],
+        length_minutes=row["length_minutes"],
+        modality=row["modality"],
+        status=row["status"],
+        offer=offer,
+        session_id=None if row["session_id"] is None else str(row["session_id"]),
+        proposal_id=None if row["proposal_id"] is None else str(row["proposal_id"]),
+        obstacles=msgspec.convert(row["obstacles"], tuple[Obstacle, ...]),
+        search_from=row["search_from"],
+        ask_again_at=row["ask_again_at"],
     )
-
-
-async def delete(unit: UnitOfWork, entry_ids: Sequence[str]) -> None:
-    """Takes these entries off the list."""
-    await unit.execute("DELETE FROM waitlist WHERE id = ANY($1::uuid[])", entry_ids)
-
-
-async def busy_times(
-    queries: Queries, member_ids: Collection[str], start: datetime, end: datetime
-) -> dict[str, list[Span]]:
-    """When these members have sessions, within [start, end)."""
-    found: dict[str, list[Span]] = {}
-    for member_id, starts_at, ends_at in await queries.fetch(_BUSY, list(member_ids), start, end):
-        found.setdefault(member_id, []).append((starts_at, ends_at))
-    return found
-
-
-def _entry(row: Row) -> Entry:
-    offer = None if row["offer_starts_at"] is None else _held(row)
-    return Entry(
-        str(row["id"]),
-        str(row["room_id"]),
-        row["provider_id"],
-        row["member_id"],
-        row["waits_from"],
-        row["waits_until"],
-        row["length_minutes"],
-        row["modality"],
-        row["status"],
-        offer,
-        None if row["session_id"] is None else str(row["session_id"]),
-        None if row["proposal_id"] is None else str(row["proposal_id"]),
-        msgspec.convert(row["obstacles"], tuple[Obstacle, ...]),
-        row["search_from"],
-        row["ask_again_at"],
-    )
-
-
-def _held(row: Row) -> Held:
-    return Held(row["offer_starts_at"], row["offer_ends_at"], row["lapses_at"], row["offer_venue_id"])
