@@ -189,7 +189,7 @@ def test_keys_come_only_from_the_server_that_the_authority_vouches_for(
     ):
         with pytest.raises(OSError, match="CERTIFICATE_VERIFY_FAILED"):
             fetch_document(address, trusted)
-    with pytest.raises(ValueError, match="without encryption"):
+    with pytest.raises(ValueError, match="unencrypted address"):
         fetch_document(url.replace("jwks.json", "moved"), str(authority.file))
 
 

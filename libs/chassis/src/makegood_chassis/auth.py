@@ -1,6 +1,6 @@
 """Access tokens: JWTs that the identity provider signed, checked against its published keys (JWKS).
 
-Only RS256 and ES256 signatures by a published key count; nothing else that a request says of its caller is believed.
+Only RS256 and ES256 signatures by a published key count. Nothing else in a request identifies its caller.
 Tokens live in real time, whatever the product's clock says.
 """
 
@@ -36,7 +36,7 @@ _ROLES: Final[frozenset[str]] = frozenset(get_args(Role))
 
 @dataclass(frozen=True, slots=True)
 class Proof:
-    """What makes a caller's token good, for as long as it lasts. `issued_at`: seconds since 1970, where the token says so."""
+    """What the validity of a caller's token rests on. `issued_at`: seconds since 1970, where the token says so."""
 
     kid: str
     key: jwt.PyJWK
@@ -46,7 +46,7 @@ class Proof:
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who calls, as the token says."""
+    """The caller, as the token names them."""
 
     subject: str
     roles: frozenset[Role]
@@ -56,14 +56,14 @@ class Caller:
 
 
 class InvalidToken(Exception):
-    """The token is not to be trusted; the message says why, without quoting it."""
+    """The token must not be trusted. The message says why, without quoting the token."""
 
 
 class Authenticator:
-    """Tells who calls from the access token, and from nothing else.
+    """Identifies the caller by the access token alone.
 
-    `dated`: tokens must say when they were issued. Without `iat` nobody can tell how long a token lives, so one that was made
-    to last could outlive its revocation.
+    `dated`: tokens must say when they were issued. Without `iat` a token's lifetime is unknown, so a long-lived one could
+    outlast its revocation.
     """
 
     def __init__(
@@ -96,7 +96,7 @@ class Authenticator:
         return caller
 
     def still_good(self, caller: Caller) -> bool:
-        """Whether the token's key is still published, as far as anybody could tell lately, and nobody revoked the token."""
+        """Whether the token's key is still published, as of the last fetch, and the token is not revoked."""
         proof = caller.proof
         if proof is None:
             return True
@@ -124,7 +124,7 @@ class Authenticator:
             raise InvalidToken(_advice(error)) from error
         issued_at = _check_lifetime(claims, self._longest)
         if not _JTI.fullmatch(claims["jti"]):
-            raise InvalidToken("its `jti` is no id of 1 to 256 visible ASCII characters")
+            raise InvalidToken("its `jti` is not 1 to 256 visible ASCII characters")
         caller = _caller(claims, Proof(kid, key, claims["jti"], issued_at))
         if self._revocations.refuses(caller.subject, claims["jti"], issued_at):
             raise InvalidToken("it was revoked; sign in again")
@@ -139,11 +139,11 @@ class Authenticator:
         try:
             header = jwt.get_unverified_header(token)
         except (jwt.PyJWTError, ValueError) as error:
-            raise InvalidToken("it is no signed JWT") from error
+            raise InvalidToken("it is not a signed JWT") from error
         if header.get("alg") not in ALGORITHMS:
             raise InvalidToken("its signature is neither RS256 nor ES256")
         if "crit" in header or header.get("b64", True) is not True:
-            raise InvalidToken("it asks for extensions that are not understood")
+            raise InvalidToken("it uses extensions that are not supported")
         kid = header.get("kid")
         if not isinstance(kid, str) or not 1 <= len(kid) <= 256:
             raise InvalidToken("it names no key (`kid`)")
@@ -152,7 +152,7 @@ class Authenticator:
         except UnknownKey as error:
             raise InvalidToken("no published key has the token's `kid`") from error
         if header["alg"] != key.algorithm_name:
-            raise InvalidToken("its algorithm is not its key's")
+            raise InvalidToken("its algorithm does not match its key")
         return kid, key
 
 
@@ -160,26 +160,26 @@ def _check_lifetime(claims: dict[str, Any], longest: float) -> float | None:
     """Refuses what lives too long, or contradicts itself; answers `iat`, where there is one. Numbers by RFC 7519 §2 alone."""
     expires, issued_at = claims["exp"], claims.get("iat")
     if type(expires) not in (int, float):
-        raise InvalidToken("its `exp` is no number")
+        raise InvalidToken("its `exp` is not a number")
     if expires - time.time() > longest + LEEWAY:
-        raise InvalidToken(f"it lives longer than {longest:g} s")
+        raise InvalidToken(f"its lifetime is more than {longest:g} s")
     if issued_at is None:
         return None
     if type(issued_at) not in (int, float):
-        raise InvalidToken("its `iat` is no number")
+        raise InvalidToken("its `iat` is not a number")
     if issued_at >= expires:
         raise InvalidToken("its `iat` is not before its `exp`")
     if expires - issued_at > longest:
-        raise InvalidToken(f"it lives longer than {longest:g} s")
+        raise InvalidToken(f"its lifetime is more than {longest:g} s")
     return float(issued_at)
 
 
 def _caller(claims: dict[str, Any], proof: Proof) -> Caller:
     subject, roles = claims["sub"], claims.get("roles")
     if not isinstance(subject, str) or not is_person_id(subject):
-        raise InvalidToken("its `sub` is no subject of ours")
+        raise InvalidToken("its `sub` is not a valid person id")
     if not isinstance(roles, list):
-        raise InvalidToken("its `roles` is no list")
+        raise InvalidToken("its `roles` is not a list")
     known: Any = frozenset(role for role in roles if isinstance(role, str) and role in _ROLES)
     return Caller(subject, known, float(claims["exp"]) + LEEWAY, proof)
 
@@ -189,14 +189,14 @@ def _advice(error: jwt.PyJWTError) -> str:
         case jwt.ExpiredSignatureError():
             return "it has expired"
         case jwt.InvalidAudienceError():
-            return "it is for another audience"
+            return "it was issued for another audience"
         case jwt.InvalidIssuerError():
-            return "it is by another issuer"
+            return "it was issued by another issuer"
         case jwt.ImmatureSignatureError():
             return "it is not valid yet"
         case jwt.MissingRequiredClaimError():
             return "a claim is missing"
         case jwt.InvalidSignatureError():
-            return "its signature is not right"
+            return "its signature does not match"
         case _:
             return "it cannot be read"

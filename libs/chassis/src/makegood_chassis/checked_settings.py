@@ -1,4 +1,4 @@
-"""Settings that are read and judged together: whoever starts a process sees everything that is wrong in one message."""
+"""Settings that are checked together, so that one message at start names everything that is wrong."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _PASSWORD: Final = re.compile(r"//[^/@:]*:([^@]*)@")
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """Why the process must not start: the variable, and advice that never quotes a value."""
+    """Why the process cannot start: the variable, and advice that never quotes its value."""
 
     variable: str
     advice: str
@@ -59,8 +59,8 @@ class CheckedSettings(BaseSettings):
     environment: Literal["development", "production"] = Field(
         "production",
         validation_alias="MAKEGOOD_ENVIRONMENT",
-        description="`development` lets the product's clock be moved and takes links without protection; never set it "
-        "where people are served.",
+        description="`development` lets the product's clock be moved and accepts unencrypted connections; never use it "
+        "for real people.",
     )
 
     def faults(self) -> Iterator[Fault]:

@@ -21,32 +21,34 @@ class KafkaSettings(CheckedSettings):
         "PLAINTEXT",
         validation_alias="KAFKA_SECURITY_PROTOCOL",
         description="`PLAINTEXT`, `SSL`, `SASL_PLAINTEXT` or `SASL_SSL`. Production: `SASL_SSL`, or `SSL` with "
-        "KAFKA_SSL_CERTFILE, unless the brokers are on the loopback.",
+        "KAFKA_SSL_CERTFILE, unless the brokers are on the loopback interface.",
     )
     kafka_sasl_mechanism: Mechanism = Field(
         "SCRAM-SHA-512",
         validation_alias="KAFKA_SASL_MECHANISM",
         description="`SCRAM-SHA-512`, `SCRAM-SHA-256` or `PLAIN`.",
     )
-    kafka_sasl_username: str = Field("", validation_alias="KAFKA_SASL_USERNAME", description="Login at Kafka.")
+    kafka_sasl_username: str = Field("", validation_alias="KAFKA_SASL_USERNAME", description="User name at Kafka.")
     kafka_sasl_password: SecretStr = Field(
-        SecretStr(""), validation_alias="KAFKA_SASL_PASSWORD", description="Its password."
+        SecretStr(""), validation_alias="KAFKA_SASL_PASSWORD", description="Password at Kafka."
     )
     kafka_ssl_cafile: str = Field(
         "",
         validation_alias="KAFKA_SSL_CAFILE",
-        description="PEM file of the authorities that sign the brokers' certificates; empty: those that the system trusts.",
+        description="PEM file of the certificate authorities for the brokers; empty: the system's own.",
     )
     kafka_ssl_certfile: str = Field(
         "",
         validation_alias="KAFKA_SSL_CERTFILE",
-        description="PEM file of the service's own certificate, for brokers that know their clients by it (mTLS).",
+        description="PEM file of the service's client certificate, for brokers that require one (mTLS).",
     )
     kafka_ssl_keyfile: str = Field(
-        "", validation_alias="KAFKA_SSL_KEYFILE", description="PEM file of that certificate's key."
+        "", validation_alias="KAFKA_SSL_KEYFILE", description="PEM file of the client certificate's key."
     )
     kafka_ssl_key_password: SecretStr = Field(
-        SecretStr(""), validation_alias="KAFKA_SSL_KEY_PASSWORD", description="Password of that key, if it has one."
+        SecretStr(""),
+        validation_alias="KAFKA_SSL_KEY_PASSWORD",
+        description="Password of the client certificate's key, if it has one.",
     )
 
     @property
@@ -67,7 +69,7 @@ class KafkaSettings(CheckedSettings):
         yield from super().faults()
         servers = production.servers(self.kafka_bootstrap_servers)
         if servers is None:
-            yield Fault("KAFKA_BOOTSTRAP_SERVERS", "must be host:port, for several brokers with commas between them")
+            yield Fault("KAFKA_BOOTSTRAP_SERVERS", "must be host:port; separate several brokers with commas")
         yield from _incomplete(self.kafka)
         if not self.development and servers:
             yield from _unsafe(self.kafka, all(map(production.is_loopback, servers)))
@@ -83,20 +85,20 @@ def _incomplete(kafka: KafkaConnection) -> Iterator[Fault]:
     }
     for name, value in login.items():
         if kafka.logs_in and not value:
-            yield Fault(name, f"KAFKA_SECURITY_PROTOCOL={kafka.protocol} needs it")
+            yield Fault(name, f"is required with KAFKA_SECURITY_PROTOCOL={kafka.protocol}")
         if not kafka.logs_in and value:
-            yield Fault(name, f"KAFKA_SECURITY_PROTOCOL={kafka.protocol} sends no login; say SASL_SSL, or unset it")
+            yield Fault(name, f"KAFKA_SECURITY_PROTOCOL={kafka.protocol} sends no login; use SASL_SSL, or unset this")
     for name, value in files.items():
         if not kafka.encrypted and value:
-            yield Fault(name, f"KAFKA_SECURITY_PROTOCOL={kafka.protocol} uses no certificates; say SASL_SSL or SSL")
+            yield Fault(name, f"KAFKA_SECURITY_PROTOCOL={kafka.protocol} uses no certificates; use SASL_SSL or SSL")
     for name, value, other in (
         ("KAFKA_SSL_CERTFILE", kafka.certificate_file, kafka.key_file),
         ("KAFKA_SSL_KEYFILE", kafka.key_file, kafka.certificate_file),
     ):
         if other and not value:
-            yield Fault(name, "a certificate and its key go together; set both or neither")
+            yield Fault(name, "set both the certificate and its key, or neither")
     if kafka.key_password and not kafka.key_file:
-        yield Fault("KAFKA_SSL_KEY_PASSWORD", "there is no KAFKA_SSL_KEYFILE that it could open")
+        yield Fault("KAFKA_SSL_KEY_PASSWORD", "needs KAFKA_SSL_KEYFILE; set that, or unset this")
     if kafka.encrypted and bool(kafka.certificate_file) == bool(kafka.key_file):
         yield from _unusable(kafka, files)
 
@@ -112,7 +114,7 @@ def _unusable(kafka: KafkaConnection, files: dict[str, str]) -> Iterator[Fault]:
             kafka.context()
         except OSError:
             yield Fault(
-                "KAFKA_SSL_KEYFILE", "is no key of KAFKA_SSL_CERTFILE in PEM form, or KAFKA_SSL_KEY_PASSWORD is wrong"
+                "KAFKA_SSL_KEYFILE", "is not the PEM key of KAFKA_SSL_CERTFILE, or KAFKA_SSL_KEY_PASSWORD is wrong"
             )
 
 
@@ -120,14 +122,13 @@ def _unsafe(kafka: KafkaConnection, on_loopback: bool) -> Iterator[Fault]:
     """What must not be in production."""
     if kafka.protocol == "SASL_PLAINTEXT":
         # Even on the loopback: brokers tell clients other addresses to go on with.
-        yield Fault("KAFKA_SECURITY_PROTOCOL", "SASL_PLAINTEXT shows the login to the network; say SASL_SSL")
+        yield Fault("KAFKA_SECURITY_PROTOCOL", "SASL_PLAINTEXT sends the login unencrypted; use SASL_SSL")
     elif kafka.protocol == "PLAINTEXT" and not on_loopback:
         yield Fault(
-            "KAFKA_SECURITY_PROTOCOL", "anybody could read and forge events; say SASL_SSL, or SSL with a certificate"
+            "KAFKA_SECURITY_PROTOCOL",
+            "events could be read and forged on the network; use SASL_SSL, or SSL with a certificate",
         )
     elif kafka.protocol == "SSL" and not kafka.certificate_file and not on_loopback:
-        yield Fault(
-            "KAFKA_SSL_CERTFILE", "without a login the broker knows a service by its certificate alone; or say SASL_SSL"
-        )
+        yield Fault("KAFKA_SSL_CERTFILE", "is required with SSL, which sends no login; or use SASL_SSL")
     if kafka.logs_in and kafka.password and (why := production.weakness(kafka.password, kafka.username)):
         yield Fault("KAFKA_SASL_PASSWORD", why)

@@ -1,4 +1,4 @@
-"""The published keys that sign access tokens (JWKS): refreshed by a timer, and never used when nobody confirmed them lately."""
+"""The published keys that sign access tokens (JWKS): refreshed on a timer, and not used when the last refresh is too old."""
 
 from __future__ import annotations
 
@@ -42,14 +42,14 @@ def read_keys(document: bytes) -> dict[str, jwt.PyJWK]:
     try:
         entries = msgspec.json.decode(document)["keys"]
     except (msgspec.MsgspecError, KeyError, TypeError) as error:
-        raise ValueError("the document is no JWKS") from error
+        raise ValueError("the document is not a JWKS") from error
     keys: dict[str, jwt.PyJWK] = {}
     for entry in entries if isinstance(entries, list) else ():
         key = _usable(entry)
         if key is not None:
             keys[str(entry["kid"])] = key
     if not keys:
-        raise ValueError("the JWKS holds no RS256 or ES256 key with a `kid`")
+        raise ValueError("the JWKS has no RS256 or ES256 key with a `kid`")
     return keys
 
 
@@ -71,8 +71,8 @@ def _usable(entry: Any) -> jwt.PyJWK | None:
 class Keys:
     """The published keys: fetched every `refresh` seconds by `run`, when a token names an unknown one, and when all are too old.
 
-    One fetch at a time and at most one a second. Where a fetch fails, the known keys stay, until the last good fetch began
-    more than `maximum_age` seconds ago. A token signed by a key published a moment ago waits for the next fetch instead of being
+    One fetch at a time and at most one a second. If a fetch fails, the known keys stay valid until the last successful
+    fetch is more than `maximum_age` seconds old. A token signed by a key published a moment ago waits for the next fetch instead of being
     refused, so that a rotation loses no request. `clock` counts seconds and never goes back.
     """
 
@@ -115,7 +115,7 @@ class Keys:
         return key
 
     async def run(self) -> None:
-        """Fetches by the timer until cancelled, whether anybody calls or not; sooner again where a fetch failed."""
+        """Fetches on the timer until cancelled, and sooner after a failed fetch."""
         try:
             while True:
                 fetched = await asyncio.shield(self._start())
@@ -135,7 +135,7 @@ class Keys:
             await asyncio.sleep(pause)
         self._attempted = begun = self._clock()
         try:
-            # An issuer that drips its answer is one that does not answer.
+            # An issuer that answers byte by byte counts as one that does not answer.
             async with asyncio.timeout(2 * FETCH_TIMEOUT):
                 keys = read_keys(await asyncio.to_thread(fetch_document, self._url, self._ca_file))
         except (OSError, ValueError, HTTPException) as error:
@@ -153,13 +153,13 @@ class Keys:
 
 
 class _StaysEncrypted(urllib.request.HTTPRedirectHandler):
-    """Follows no redirect from https to http: whoever sits on that link could give keys of their own."""
+    """Follows no redirect from https to http: an attacker on that link could supply their own keys."""
 
     def redirect_request(
         self, req: urllib.request.Request, fp: Any, code: int, msg: str, headers: Any, newurl: str
     ) -> urllib.request.Request | None:
         if req.type == "https" and not newurl.startswith("https://"):
-            raise ValueError("the JWKS was moved to an address without encryption")
+            raise ValueError("the JWKS redirects to an unencrypted address")
         return super().redirect_request(req, fp, code, msg, headers, newurl)
 
 

@@ -31,6 +31,6 @@ async def require_limited(url: str, variable: str) -> None:
         await connection.close()
     if found is not None and found["power"]:
         raise UnlimitedLogin(
-            f"{variable}: {found['login']} {found['power']}, so it could take the walls down; "
-            "use a login that has no more than `migrate` grants it (deploy/postgres/databases.sh makes them)"
+            f"{variable}: {found['login']} {found['power']}, so it could bypass the grants; "
+            "use a login that has only what `migrate` grants it (deploy/postgres/databases.sh makes them)"
         )

@@ -35,7 +35,7 @@ def run(bootstrap: Callable[[S], Service], settings: type[S], argv: Sequence[str
     """
     words = list(sys.argv[1:] if argv is None else argv)
     if len(words) != 1 or words[0] not in ROLES:
-        _refuse(f"say one of the roles: {', '.join(ROLES)}")
+        _refuse(f"name one of the roles: {', '.join(ROLES)}")
     role = words[0]
     ROLE.set(role)
     try:

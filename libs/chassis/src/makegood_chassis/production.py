@@ -1,6 +1,6 @@
 """What production demands of addresses and secrets.
 
-A link without protection is accepted on the loopback alone, where a proxy beside the process may protect it further on.
+An unencrypted connection is accepted only on the loopback interface, where a proxy beside the process may encrypt it.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _KNOWN: Final = (
     "development", "production", "staging", "test", "temp", "letmein", "welcome", "hunter2", "qwertyuiop", "qwerty", "asdf",
     "1234567890", "123456789", "12345678", "123456", "12345", "1234", "0000",
 )  # fmt: skip
-"""Words that those who guess try first."""
+"""Words that attackers try first."""
 
 
 def is_loopback(host: str) -> bool:
@@ -39,14 +39,12 @@ def is_loopback(host: str) -> bool:
 def weakness(secret: str, *names: str) -> str:
     """Why a secret is easy to guess, as advice; empty if it is not. `names`: the login, the database and so on."""
     if len(secret) < SHORTEST_SECRET:
-        return (
-            f"the secret has fewer than {SHORTEST_SECRET} characters; make one: openssl rand -base64 24 | tr '+/' '-_'"
-        )
+        return f"the secret is shorter than {SHORTEST_SECRET} characters; generate one: openssl rand -base64 24 | tr '+/' '-_'"
     left = secret.casefold()
     for word in (*sorted((name.casefold() for name in names if name), key=len, reverse=True), *_KNOWN):
         left = left.replace(word, "")
     if len(left) < _LEFT_OVER or len(set(left)) < 5:
-        return "the secret is made of words that everybody tries; make one: openssl rand -base64 24 | tr '+/' '-_'"
+        return "the secret is easy to guess; generate one: openssl rand -base64 24 | tr '+/' '-_'"
     return ""
 
 
@@ -56,7 +54,7 @@ def unreadable(path: str) -> str:
         with Path(path).open("rb") as file:
             file.read(1)
     except OSError as error:
-        return f"the file cannot be read ({error.strerror}); check path and rights"
+        return f"the file cannot be read ({error.strerror}); check its path and permissions"
     return ""
 
 
@@ -67,7 +65,7 @@ def not_certificates(path: str) -> str:
     try:
         ssl.create_default_context(cafile=path)
     except OSError:
-        return "the file holds no certificate in PEM form"
+        return "the file has no certificate in PEM form"
     return ""
 
 
@@ -101,7 +99,7 @@ def host(url: str) -> str:
 def web_address(
     variable: str, url: str, *, production: bool, loopback: bool = False, only: str = ""
 ) -> Iterator[Fault]:
-    """Faults of an http(s) address that is no secret; an empty one has none.
+    """Faults of an http(s) address that is not a secret. An empty one has none.
 
     `loopback`: http is accepted there even in production. `only`: the one host that production accepts.
     """
@@ -111,12 +109,13 @@ def web_address(
     if parts is None or parts.scheme not in ("http", "https") or not parts.hostname:
         yield Fault(variable, "must be an address such as https://example.org")
     elif "@" in parts.netloc:
-        yield Fault(variable, "must hold no login: this setting is no secret and may be shown")
+        yield Fault(variable, "must not contain a login: this setting is not a secret and may be displayed")
     elif production and only and (parts.scheme, parts.netloc) != ("https", only):
-        yield Fault(variable, f"production talks to https://{only} alone, or somebody else gets the secret")
+        yield Fault(variable, f"must be https://{only} in production, so that the secret reaches nobody else")
     elif production and parts.scheme != "https" and not (loopback and is_loopback(parts.hostname)):
         yield Fault(
-            variable, "must begin with https:// in production" + (" unless it is on the loopback" if loopback else "")
+            variable,
+            "must begin with https:// in production" + (" unless it is on the loopback interface" if loopback else ""),
         )
 
 
@@ -157,18 +156,18 @@ def postgresql(variable: str, url: str) -> Iterator[Fault]:
     if hosts == [""]:
         hosts = [options.get("host", "")]
     if "service" in options or not all(hosts):
-        yield Fault(variable, "must name the host itself: postgresql://login:secret@host:port/database")
+        yield Fault(variable, "must include the host: postgresql://login:secret@host:port/database")
         return
     on_loopback = all(map(is_loopback, hosts))
     if not on_loopback and options.get("sslmode") != "verify-full":
         yield Fault(variable, "must end with ?sslmode=verify-full&sslrootcert=/path/of/authority.pem")
     elif not on_loopback and (why := not_certificates(options.get("sslrootcert", ""))):
-        yield Fault(variable, f"sslrootcert must name the authority that signs the server's certificate: {why}")
+        yield Fault(variable, f"sslrootcert must be the file of the server's certificate authority: {why}")
     secret = unquote(parts.password or "") or options.get("password", "")
     if secret and (why := weakness(secret, parts.username or "", parts.path.strip("/"))):
         yield Fault(variable, why)
     elif not secret and not {"sslcert", "passfile"} & options.keys() and not on_loopback:
-        yield Fault(variable, "must hold a password, or say sslcert and sslkey of a client's certificate")
+        yield Fault(variable, "must include a password, or sslcert and sslkey of a client certificate")
 
 
 _CHECKED: Final = {"ssl_cert_reqs": "required", "ssl_check_hostname": "true"}
@@ -183,10 +182,10 @@ def redis(variable: str, url: str) -> Iterator[Fault]:
     on_loopback = parts.scheme == "unix" or is_loopback(parts.hostname or "")
     secret = unquote(parts.password or "") or options.get("password", "")
     if not on_loopback and parts.scheme != "rediss":
-        yield Fault(variable, "must begin with rediss:// unless it is on the loopback")
+        yield Fault(variable, "must begin with rediss:// unless it is on the loopback interface")
     elif any(value.lower() != _CHECKED.get(name, value.lower()) for name, value in parse_qsl(parts.query)):
-        yield Fault(variable, "must not switch the check of the server's certificate off")
+        yield Fault(variable, "must not turn off verification of the server's certificate")
     if secret and (why := weakness(secret, parts.username or "")):
         yield Fault(variable, why)
     elif not secret and not on_loopback:
-        yield Fault(variable, "must hold a password: rediss://login:secret@host:port/0")
+        yield Fault(variable, "must include a password: rediss://login:secret@host:port/0")

@@ -40,7 +40,7 @@ async def repeat(
                     raise
                 if not failing:
                     _log.warning(
-                        "work waits for a server", job=getattr(job, "__qualname__", ""), error=type(error).__name__
+                        "job is waiting for a server", job=getattr(job, "__qualname__", ""), error=type(error).__name__
                     )
                 failing, more = True, False
             if more:

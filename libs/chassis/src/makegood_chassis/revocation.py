@@ -84,7 +84,7 @@ class Revocations:
         if len(self._revoked) > self._limit:
             oldest = next(iter(self._revoked))
             self._everybody = max(self._everybody, self._revoked.pop(oldest))
-            _log.error("too many revocations to keep: everybody must sign in again")
+            _log.error("too many revocations to remember: everyone must sign in again")
 
     async def load(self, database: Database) -> None:
         """Learns what is new since the last look; the first look learns all that still counts."""

@@ -103,7 +103,7 @@ class Runtime:
         starting.add_done_callback(self._started)
         await self._stop.wait()
         health.drain()
-        _log.info("stops")
+        _log.info("stopping")
         starting.cancel()
         try:
             async with asyncio.timeout(self._settings.stop_timeout):
@@ -161,7 +161,7 @@ class Runtime:
     async def _start(self) -> None:
         service, settings, health = self._service, self._settings, self._service.health
         port = settings.http_port if self._server else None
-        _log.info("starts", role=self._role, port=port, probe_port=settings.probes_at)
+        _log.info("starting", role=self._role, port=port, probe_port=settings.probes_at)
         await service.signals.open()
         with suppress(Stopped):
             await self._when_reachable(service.database.open)
@@ -230,7 +230,7 @@ class Runtime:
                 await body()
             except Exception as error:
                 metrics.COMPONENT_RESTARTS.labels(name, type(error).__name__).inc()
-                _log.error("part failed", part=name, error=type(error).__name__, frames=observe.frames(error))
+                _log.error("component failed", component=name, error=type(error).__name__, frames=observe.frames(error))
                 self._service.health.set_unhealthy(name, f"failed: {type(error).__name__}")
                 pause = 0.2 if loop.time() - started > 60 else min(pause * 2, 10.0)
                 with suppress(TimeoutError):
@@ -274,9 +274,13 @@ class Runtime:
             return None
         signer = Signer.of(pem)
         while (key := self._event_keys.get(signer.kid)) is None or key.service != self._service.name:
-            told = "cannot be fetched" if not self._event_keys.fresh else f"lack {signer.kid} of {self._service.name}"
+            told = (
+                "cannot be fetched"
+                if not self._event_keys.fresh
+                else f"do not include {signer.kid} of {self._service.name}"
+            )
             self._service.health.set_unhealthy(
-                "event-keys", f"EVENT_KEYS_URL: the keys {told}; no event is sent until then"
+                "event-keys", f"EVENT_KEYS_URL: the keys {told}; no events are sent until this is fixed"
             )
             with suppress(TimeoutError):
                 async with asyncio.timeout(0.5):

@@ -1,6 +1,6 @@
-"""Settings of a service process, from the environment or, for secrets, from files. An impossible value is refused at start.
+"""Settings of a service process, from the environment or, for secrets, from files. An impossible value stops the process at start.
 
-The one table of all settings, `docs/settings.md`, is made from these classes.
+The table of all settings, `docs/settings.md`, is generated from these classes.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ from makegood_chassis.signing_settings import SigningSettings
 MAXIMUM_LIFETIME: Final = 3600.0
 """Seconds that an access token may live."""
 OWNER: Final = (
-    "The same database with the login that owns its tables, which `migrate` alone uses; empty: the service's own login. "
-    "Production: required for `migrate`, refused elsewhere."
+    "The same database with the login that owns its tables, used only by `migrate`; empty: the service's own login. "
+    "Production: required for `migrate`, not allowed elsewhere."
 )
 PRUNER: Final = (
-    "The same database with the login that deletes what was kept long enough (role `work`); empty: the service's own login. "
-    "Production: required for `migrate`, `work` and `all`, with a login of its own."
+    "The same database with the login that deletes expired rows (role `work`); empty: the service's own login. "
+    "Production: required for `migrate`, `work` and `all`, and a separate login."
 )
 
 PROBES_ABOVE: Final = 1000
@@ -43,7 +43,7 @@ DEVELOPMENT_ISSUER: Final = "https://identity.makegood.invalid"
 
 
 class ServiceSettings(SigningSettings, KafkaSettings):
-    """What every service takes. Durations are seconds."""
+    """The settings that every service has. Durations are in seconds."""
 
     database_url: SecretStr = Field(
         description="PostgreSQL of this service, `postgresql://login:secret@host:port/database`."
@@ -51,40 +51,40 @@ class ServiceSettings(SigningSettings, KafkaSettings):
     owner_database_url: SecretStr = Field(SecretStr(""), description=OWNER)
     pruner_database_url: SecretStr = Field(SecretStr(""), description=PRUNER)
     database_pool: PositiveInt = Field(
-        16, validation_alias="DATABASE_POOL", description="Most connections of one process to PostgreSQL."
+        16, validation_alias="DATABASE_POOL", description="Maximum connections of one process to PostgreSQL."
     )
     kafka_topic_prefix: str = Field(
         "",
         validation_alias="KAFKA_TOPIC_PREFIX",
-        description="Put before every topic and group name on a shared cluster.",
+        description="Prefix of every topic and group name, for a shared cluster.",
     )
     data_keys: SecretStr = Field(
         SecretStr(""),
         validation_alias="DATA_KEYS",
-        description="Master keys that wrap the keys of people, `<id>:<32 bytes in base64>[,…]`; the first wraps, the others "
-        "only unwrap. Required in production; in development a key stands in that protects nothing.",
+        description="Master keys that encrypt people's data keys, `<id>:<32 bytes in base64>[,…]`; the first encrypts, the others "
+        "only decrypt. Required in production; development uses a built-in key that protects nothing.",
     )
     redis_url: SecretStr = Field(
         SecretStr(""),
         validation_alias="REDIS_URL",
-        description="Redis for wake-ups across processes, `redis://host:port/0`; empty: work without. Production: "
-        "`rediss://login:secret@host:port/0` unless it is on the loopback.",
+        description="Redis for wake-ups across processes, `redis://host:port/0`; empty: none. Production: "
+        "`rediss://login:secret@host:port/0` unless it is on the loopback interface.",
     )
     redis_ca_file: str = Field(
         "",
         validation_alias="REDIS_CA_FILE",
-        description="PEM file of the authorities that sign Redis' certificate; empty: those that the system trusts.",
+        description="PEM file of the certificate authorities for Redis; empty: the system's own.",
     )
     jwks_url: str = Field(
         validation_alias="JWKS_URL",
         min_length=1,
-        description="Where the keys that sign access tokens stand: http(s) address or file. Production: https unless it is "
-        "on the loopback, or a file.",
+        description="JWKS with the keys that sign access tokens: http(s) address or file. Production: https unless it is "
+        "on the loopback interface, or a file.",
     )
     jwks_ca_file: str = Field(
         "",
         validation_alias="JWKS_CA_FILE",
-        description="PEM file of the authorities that sign that address's certificate; empty: those that the system trusts.",
+        description="PEM file of the certificate authorities for JWKS_URL; empty: the system's own.",
     )
     token_issuer: str = Field(
         "",
@@ -100,21 +100,21 @@ class ServiceSettings(SigningSettings, KafkaSettings):
         validation_alias="TOKEN_MAX_LIFETIME",
         gt=0,
         le=12 * 3600,
-        description="Longest that an access token may live, seconds, 12 h at most; one that lives longer is refused.",
+        description="Maximum lifetime of an access token in seconds, 12 h at most; tokens with a longer one are refused.",
     )
     jwks_refresh: float = Field(
         REFRESH,
         validation_alias="JWKS_REFRESH",
         gt=0,
         le=MAXIMUM_AGE,
-        description="Seconds between two looks at JWKS_URL; a withdrawn key is refused that long after its withdrawal.",
+        description="Seconds between two fetches of JWKS_URL; a withdrawn key is refused after this time at the latest.",
     )
     jwks_max_age: float = Field(
         MAXIMUM_AGE,
         validation_alias="JWKS_MAX_AGE",
         gt=0,
         le=MAXIMUM_AGE,
-        description="Seconds, 300 at most: when JWKS_URL has not answered for so long, no key is used and requests get 503.",
+        description="Seconds, 300 at most: if JWKS_URL has not answered for this long, no key is trusted and requests get 503.",
     )
     http_host: str = Field(
         "127.0.0.1", validation_alias="HTTP_HOST", description="Address that the process listens on."
@@ -131,88 +131,88 @@ class ServiceSettings(SigningSettings, KafkaSettings):
         "",
         json_schema_extra=in_development("http://127.0.0.1:8080"),
         validation_alias="PUBLIC_BASE_URL",
-        description="Address of the gateway as people's devices see it. Production: required, and https.",
+        description="Public address of the gateway, as people's devices reach it. Production: required, and https.",
     )
     client_app_url: str = Field(
         "",
         validation_alias="CLIENT_APP_URL",
-        description="Start of the links that lead people into the client app (`…/sessions/<id>`, `…/rooms/<id>/book`, "
+        description="Start of the links into the client app (`…/sessions/<id>`, `…/rooms/<id>/book`, "
         "`…/join/<id>`); empty: PUBLIC_BASE_URL. Production: https.",
     )
     migrate: bool = Field(
         False,
         validation_alias="MAKEGOOD_MIGRATE",
-        description="Every role brings the database up to date at its start, as the role `migrate` does; for one machine. "
-        "Refused in production, where the owner's login is for the role `migrate` alone.",
+        description="Every role runs the migrations at start, as the role `migrate` does; for a single machine. "
+        "Not allowed in production, where only the role `migrate` has the owner's login.",
     )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         "INFO",
         validation_alias="LOG_LEVEL",
-        description="Least severe log line that is written. Production: not `DEBUG`, at which libraries write what they send.",
+        description="Lowest log level that is written. Production: not `DEBUG`, at which libraries log what they send.",
     )
     request_deadline: PositiveFloat = Field(
-        30.0, validation_alias="REQUEST_DEADLINE", description="Longest that a request may take, seconds."
+        30.0, validation_alias="REQUEST_DEADLINE", description="Maximum duration of a request in seconds."
     )
     stop_timeout: PositiveFloat = Field(
         12.0,
         validation_alias="STOP_TIMEOUT",
-        description="Longest that a process takes to finish its work at SIGTERM, seconds.",
+        description="Maximum time in seconds that a process takes to finish its work after SIGTERM.",
     )
     consumer_batch: PositiveInt = Field(
-        500, validation_alias="CONSUMER_BATCH", description="Most events of one poll, and so of one transaction."
+        500, validation_alias="CONSUMER_BATCH", description="Maximum events of one poll, and so of one transaction."
     )
     relay_batch: PositiveInt = Field(
-        1000, validation_alias="RELAY_BATCH", description="Most rows the relay sends at once."
+        1000, validation_alias="RELAY_BATCH", description="Maximum rows that the relay sends at once."
     )
     poison_limit: PositiveInt = Field(
         200,
         validation_alias="POISON_LIMIT",
-        description="Most dead letters in `poison_window` before the consumer stops instead.",
+        description="Maximum dead letters within POISON_WINDOW; with more, the consumer stops.",
     )
     poison_window: PositiveFloat = Field(
-        60.0, validation_alias="POISON_WINDOW", description="Seconds; see `poison_limit`."
+        60.0, validation_alias="POISON_WINDOW", description="Seconds; see POISON_LIMIT."
     )
     inbox_retention: PositiveFloat = Field(
         14 * 86400.0,
         validation_alias="INBOX_RETENTION",
-        description="How long the ids of handled events are kept, seconds; longer than the topics keep events.",
+        description="How long the ids of handled events are kept, in seconds; must be longer than the topics keep events.",
     )
     person_requests: PositiveInt = Field(
         4,
         validation_alias="PERSON_REQUESTS",
-        description="Most requests of one person that one process works on at the same time; further ones wait in line.",
+        description="Maximum concurrent requests of one person in one process; further ones are queued.",
     )
     requests_at_once: PositiveInt = Field(
         2000,
         validation_alias="REQUESTS_AT_ONCE",
-        description="Most requests that one process works on at the same time.",
+        description="Maximum concurrent requests in one process.",
     )
     person_expensive_requests: PositiveInt = Field(
         1,
         validation_alias="PERSON_EXPENSIVE_REQUESTS",
-        description="Most expensive requests (slot search, bookability, exports, calendars) of one person that one process "
-        "works on at the same time; further ones wait in line.",
+        description="Maximum concurrent expensive requests (slot search, bookability, exports, calendars) of one person in "
+        "one process; further ones are queued.",
     )
     expensive_requests_at_once: PositiveInt = Field(
         8,
         validation_alias="EXPENSIVE_REQUESTS_AT_ONCE",
-        description="Most expensive requests that one process works on at the same time; further ones wait in line.",
+        description="Maximum concurrent expensive requests in one process; further ones are queued.",
     )
     person_waits: PositiveInt = Field(
         10,
         validation_alias="PERSON_WAITS",
-        description="Most requests of one person that wait for their outcome (`Prefer: wait`) in one process; further ones "
-        "are answered 202.",
+        description="Maximum requests of one person that wait for their outcome (`Prefer: wait`) in one process; further ones "
+        "get 202 at once.",
     )
     waits_at_once: PositiveInt = Field(
         2000,
         validation_alias="WAITS_AT_ONCE",
-        description="Most requests that wait for their outcome in one process; further ones are answered 202.",
+        description="Maximum requests that wait for their outcome in one process; further ones get 202 at once.",
     )
     person_work: PositiveFloat = Field(
         0.2,
         validation_alias="PERSON_WORK",
-        description="Share of one process's time that one person may use: seconds of work a second.",
+        description="Share of one process's time that one person may use: seconds of work per second.",
     )
     person_work_burst: PositiveFloat = Field(
         1.0,
@@ -222,8 +222,8 @@ class ServiceSettings(SigningSettings, KafkaSettings):
     otlp_endpoint: str = Field(
         "",
         validation_alias="OTEL_EXPORTER_OTLP_ENDPOINT",
-        description="OpenTelemetry collector; empty: no traces leave. Production: https unless it is on the loopback. "
-        "`OTEL_EXPORTER_OTLP_CERTIFICATE` and the other variables of OpenTelemetry's exporter count too.",
+        description="OpenTelemetry collector; empty: no traces. Production: https unless it is on the loopback interface. "
+        "`OTEL_EXPORTER_OTLP_CERTIFICATE` and the exporter's other variables apply too.",
     )
 
     @field_validator("database_url", "owner_database_url", "pruner_database_url")
@@ -246,23 +246,25 @@ class ServiceSettings(SigningSettings, KafkaSettings):
             except ValueError as error:
                 yield Fault("DATA_KEYS", str(error))
         elif not self.development:
-            yield Fault("DATA_KEYS", f"words of people must be encrypted at rest: {FORM}")
+            yield Fault("DATA_KEYS", f"is required: personal data is encrypted at rest; {FORM}")
         if self.jwks_refresh >= self.jwks_max_age:
-            yield Fault("JWKS_REFRESH", "must be under JWKS_MAX_AGE, or the keys are too old between two looks")
+            yield Fault("JWKS_REFRESH", "must be less than JWKS_MAX_AGE, or the keys expire between two fetches")
         if self.stop_timeout >= 15:
-            yield Fault("STOP_TIMEOUT", "must be under 15 seconds, or orchestrators kill the process while it drains")
+            yield Fault(
+                "STOP_TIMEOUT", "must be less than 15 seconds, or orchestrators kill the process while it drains"
+            )
         if self.probes_at == self.http_port or self.probes_at > 65535:
-            yield Fault("PROBE_PORT", "must be another port than HTTP_PORT, 1 to 65535; 0 stands for HTTP_PORT + 1000")
+            yield Fault("PROBE_PORT", "must differ from HTTP_PORT and be 1 to 65535; 0 means HTTP_PORT + 1000")
         for name, url in self._databases().items():
             if url and production.database_hosts(url) is None:
                 yield Fault(
                     name,
-                    "must be postgresql://login:secret@host:port/database; write / # ? @ : in a secret as %2F %23 %3F %40 %3A",
+                    "must be postgresql://login:secret@host:port/database; percent-encode / # ? @ : in the secret as %2F %23 %3F %40 %3A",
                 )
         if self.redis_url and production.split(self.redis_url.get_secret_value()) is None:
             yield Fault(
                 "REDIS_URL",
-                "must be redis://login:secret@host:port/0; write / # ? @ : in a secret as %2F %23 %3F %40 %3A",
+                "must be redis://login:secret@host:port/0; percent-encode / # ? @ : in the secret as %2F %23 %3F %40 %3A",
             )
         for name, path in (("REDIS_CA_FILE", self.redis_ca_file), ("JWKS_CA_FILE", self.jwks_ca_file)):
             if path and (why := production.not_certificates(path)):
@@ -294,10 +296,10 @@ class ServiceSettings(SigningSettings, KafkaSettings):
             yield Fault("TOKEN_ISSUER", "is required in production: the `iss` of your identity provider's tokens")
         elif (production.host(self.token_issuer) or self.token_issuer).endswith(".invalid"):
             yield Fault(
-                "TOKEN_ISSUER", "is the development identity, whose key anybody can have; name your identity provider's"
+                "TOKEN_ISSUER", "is the development issuer, whose key is not secret; set your identity provider's"
             )
         elif self.token_issuer.strip() != self.token_issuer:
-            yield Fault("TOKEN_ISSUER", "must not begin or end with a blank, for no token's `iss` does")
+            yield Fault("TOKEN_ISSUER", "must not begin or end with a space")
         else:
             yield from production.web_address("TOKEN_ISSUER", self.token_issuer, production=True)
         if not self.public_base_url:
@@ -305,10 +307,12 @@ class ServiceSettings(SigningSettings, KafkaSettings):
         if self.migrate:
             yield Fault(
                 "MAKEGOOD_MIGRATE",
-                "is refused in production; run the role `migrate` once, as a job with the owner's login",
+                "is not allowed in production; run the role `migrate` once, as a job with the owner's login",
             )
         if self.log_level == "DEBUG":
-            yield Fault("LOG_LEVEL", "DEBUG is refused in production: libraries write down what they send; say INFO")
+            yield Fault(
+                "LOG_LEVEL", "DEBUG is not allowed in production, because libraries then log what they send; use INFO"
+            )
 
     def _owner_elsewhere(self, databases: dict[str, str]) -> Iterator[Fault]:
         """The owner may change and drop what the service's own login must not, so it is where `migrate` runs and nowhere else."""
@@ -319,10 +323,10 @@ class ServiceSettings(SigningSettings, KafkaSettings):
             yield Fault(name, "is required for the role `migrate` in production: the login that owns the tables")
         elif role not in ("", "migrate") and owner:
             yield Fault(
-                name, f"is for the role `migrate` alone; unset it for `{role}`, or the process could drop its tables"
+                name, f"is only for the role `migrate`; unset it for `{role}`, which must not be able to drop tables"
             )
         elif owner and production.login(owner) == production.login(own):
-            yield Fault(name, "must name another login than the service's own")
+            yield Fault(name, "must use a different login than the service's own")
 
     def _pruner_apart(self) -> Iterator[Fault]:
         """Where one login does both, `migrate` lets the service's own delete rows of the access log and ids of handled events."""
@@ -333,12 +337,12 @@ class ServiceSettings(SigningSettings, KafkaSettings):
             *(production.login(url.get_secret_value()) for url in (self.database_url, self.owner_database_url)),
         }
         if pruner and production.login(pruner) in others:
-            yield Fault(name, "must name another login than the service's own and the owner's")
+            yield Fault(name, "must use a different login than the service and the owner")
         elif not pruner and ROLE.get() in ("migrate", "work", "all"):
             yield Fault(
                 name,
-                f"is required for the role `{ROLE.get()}` in production: the login that deletes what was kept long enough, "
-                "or the service's own could delete rows of the access log",
+                f"is required for the role `{ROLE.get()}` in production: the login that deletes expired rows. "
+                "Without it, the service's own login could delete rows of the access log",
             )
 
     def limited(self, field: str) -> str:
@@ -372,12 +376,12 @@ class ServiceSettings(SigningSettings, KafkaSettings):
 
 
 class AccessLogSettings(ServiceSettings):
-    """Further ones of a service that keeps personal data or credits, and so an access log (SEC-5)."""
+    """Settings of a service that keeps personal data or credits, and so an access log (SEC-5)."""
 
     access_retention: PositiveFloat = Field(
         6 * 365 * 86400.0,
         validation_alias="ACCESS_RETENTION",
-        description="How long the access log keeps who read or changed whose data (SEC-5), seconds; six years.",
+        description="How long the access log is kept (SEC-5), in seconds; six years.",
     )
 
 

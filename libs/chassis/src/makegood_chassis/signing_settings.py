@@ -11,11 +11,11 @@ from makegood_chassis import production
 from makegood_chassis.checked_settings import CheckedSettings, Fault
 from makegood_chassis.messaging.signatures import Signer
 
-_UNSIGNED: Final = "must be set: without it anybody who reaches Kafka can forge events (see the operators' how-to)"
+_UNSIGNED: Final = "is required: without it anyone who can reach Kafka can forge events (see the operators' guide)"
 
 
 class SigningSettings(CheckedSettings):
-    """A service's own private key, and where everybody's public ones stand."""
+    """A service's private key, and the address of all services' public keys."""
 
     event_signing_key: SecretStr = Field(
         SecretStr(""),
@@ -26,8 +26,8 @@ class SigningSettings(CheckedSettings):
     event_keys_url: str = Field(
         "",
         validation_alias="EVENT_KEYS_URL",
-        description="Where the public keys of all services stand (JWKS): http(s) address or file. Events that they did not sign "
-        "are refused. Required in production. In development both are empty, or neither.",
+        description="JWKS with the public keys of all services: http(s) address or file. Events without a valid signature are "
+        "refused. Required in production. In development set both of these or neither.",
     )
 
     @field_validator("event_signing_key")

@@ -112,7 +112,7 @@ class Refusals:
             async with asyncio.timeout(_PATIENCE), self._database.reading() as queries:
                 await accesses.keep(queries)
         except Exception as error:
-            _log.error("a refusal was not written down", error=type(error).__name__, operation=accesses.operation)
+            _log.error("a refusal was not logged", error=type(error).__name__, operation=accesses.operation)
 
     async def flush(self) -> None:
         """Writes every count, one row each."""
@@ -125,9 +125,7 @@ class Refusals:
                     for people, count in counts:
                         await last.write(queries, [(person, None) for person in people], times=count)
             except Exception as error:
-                _log.error(
-                    "refusals were not written down", error=type(error).__name__, refusals=sum(n for _, n in counts)
-                )
+                _log.error("refusals were not logged", error=type(error).__name__, refusals=sum(n for _, n in counts))
 
     def _counts(self, caller: _Caller) -> list[tuple[People, int]]:
         """Takes what was counted."""

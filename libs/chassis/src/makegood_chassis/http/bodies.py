@@ -91,7 +91,7 @@ async def read_body(receive: Receive, declared: str | None, limit: int = LIMIT) 
 
 
 def _too_large(limit: int) -> Problem:
-    return Problem("payload-too-large", f"The body is longer than {limit >> 10} KiB.", headers={"Connection": "close"})
+    return Problem("payload-too-large", f"The body is larger than {limit >> 10} KiB.", headers={"Connection": "close"})
 
 
 def check_body(body: bytes, content_type: str | None, encoding: str | None) -> None:
@@ -157,7 +157,7 @@ def _without_texts(body: bytes) -> bytes:
 def _check_depth(outside: bytes) -> None:
     steps = memoryview(outside.translate(_STEPS, _NO_BRACKETS)).cast("b")  # one down or up for each bracket
     if max(accumulate(steps)) > MOST_DEPTH:
-        raise _unreadable(f"The body is nested more than {MOST_DEPTH} deep.")
+        raise _unreadable(f"The body is nested more than {MOST_DEPTH} levels deep.")
 
 
 def _too_many_elements() -> Problem:
@@ -182,9 +182,9 @@ def _check_text(text: str, place: Any) -> None:
         try:
             text.encode()
         except UnicodeEncodeError as error:
-            raise invalid(pointer(_path(place)), "A text cannot hold a lone surrogate.") from error
+            raise invalid(pointer(_path(place)), "Text must not contain a lone surrogate.") from error
     if "\x00" in text:
-        raise invalid(pointer(_path(place)), "A text cannot hold the character NUL.")
+        raise invalid(pointer(_path(place)), "Text must not contain the character NUL.")
 
 
 def _path(place: Any) -> tuple[Any, ...]:

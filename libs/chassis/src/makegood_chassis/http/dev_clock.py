@@ -67,7 +67,7 @@ def dev_clock(service: Service) -> APIRouter:
         async with service.database.transaction(context(request).cause) as unit:
             moved = await unit.fetch_one(_MOVE, move.offset_seconds)
             if moved is None and await unit.fetch_value("SELECT offset_seconds FROM clock") != move.offset_seconds:
-                raise invalid("#/offset_seconds", "The clock only moves forward, and it is past that already.")
+                raise invalid("#/offset_seconds", "The clock only moves forward, and it is already past that moment.")
         return await read_clock(access)
 
     return router

@@ -84,7 +84,7 @@ def read_key(sent: Sequence[str], *, required: bool) -> str | None:
             raise Problem("idempotency-key-required")
         return None
     if len(sent) > 1 or not _KEY.fullmatch(sent[0]):
-        raise invalid("#/idempotency-key", "One key of 1 to 255 visible ASCII characters.", where="header")
+        raise invalid("#/idempotency-key", "Send one key of 1 to 255 visible ASCII characters.", where="header")
     return sent[0]
 
 

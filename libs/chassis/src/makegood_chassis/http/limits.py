@@ -300,4 +300,4 @@ def _too_much(what: str, detail: str, seconds: int) -> Problem:
 
 def _too_many(what: str) -> Problem:
     metrics.REQUESTS_REFUSED.labels("total", what).inc()
-    return Problem("unavailable", f"Too many {what} are under way; try again.", headers={"Retry-After": "1"})
+    return Problem("unavailable", f"There are too many {what} at the moment. Try again.", headers={"Retry-After": "1"})

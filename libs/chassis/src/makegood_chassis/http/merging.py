@@ -11,7 +11,7 @@ INFO: Final = {
     "title": "Makegood",
     "version": "1",
     "description": (
-        "Scheduling for care platforms that keeps its word. Every operation of every service, as the gateway takes it. "
+        "Scheduling for care platforms. Every operation of every service, as the gateway accepts it. "
         "Errors are problems (RFC 9457); each `type` is a page. Events and their schemas: `/asyncapi.json`."
     ),
     "contact": {"name": "Makegood"},

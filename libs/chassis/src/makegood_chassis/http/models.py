@@ -46,7 +46,7 @@ def _rfc_3339(value: Any) -> Any:
     if isinstance(value, datetime):
         return value
     if not isinstance(value, str) or not _RFC_3339.fullmatch(value):
-        raise ValueError("Input should be an instant in RFC 3339 with an offset, such as 2026-11-24T10:00:00+01:00")
+        raise ValueError("Input should be an RFC 3339 date and time with an offset, such as 2026-11-24T10:00:00+01:00")
     return value
 
 

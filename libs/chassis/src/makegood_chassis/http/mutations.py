@@ -253,7 +253,8 @@ class MutationDependency:
         key = read_key(keys, required=self.key_required)
         if if_match and self.if_match == "none":
             raise Problem(
-                "version-mismatch", "This makes something new: nothing exists yet that `If-Match` could match."
+                "version-mismatch",
+                "This creates something new, so there is nothing for `If-Match` to match. Send the request without it.",
             )
         return Mutation(
             request,

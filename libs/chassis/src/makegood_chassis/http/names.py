@@ -66,11 +66,11 @@ def _leads_somewhere(scheme: str, address: str) -> bool:
 
 def _readable_name(name: str) -> str:
     if _STEERING.search(name):
-        raise ValueError("must not hold control characters, line breaks or marks that turn the direction of text")
+        raise ValueError("must not contain control characters, line breaks or marks that change the direction of text")
     if not _SEEN.search(_UNSEEN.sub("", name)):
-        raise ValueError("must hold something to read")
+        raise ValueError("must contain at least one visible character")
     if holds_address(name):
-        raise ValueError("must not hold an address, such as `https://…`, `www.…`, a domain or an e-mail address")
+        raise ValueError("must not contain an address, such as `https://…`, `www.…`, a domain or an e-mail address")
     return name
 
 

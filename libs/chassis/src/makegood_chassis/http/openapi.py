@@ -102,7 +102,7 @@ def document(app: FastAPI) -> dict[str, Any]:
             "type": "http",
             "scheme": "bearer",
             "bearerFormat": "JWT",
-            "description": "RS256 or ES256, `aud: makegood`, `roles` out of member, provider, support, ops.",
+            "description": "RS256 or ES256, `aud: makegood`, `roles`: any of member, provider, support, ops.",
         }
     }
     routes = [route for route in app.routes if isinstance(route, APIRoute) and route.include_in_schema]

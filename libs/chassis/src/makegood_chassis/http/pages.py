@@ -10,6 +10,7 @@ from typing import Annotated, Any, Generic, TypeVar
 
 import msgspec
 from fastapi import Query
+from makegood_contracts.ids import is_id
 from pydantic import BaseModel
 
 from makegood_chassis.http.models import to_utc
@@ -26,6 +27,10 @@ Cursor = Annotated[
 
 _CHECK = 6
 _BIGGEST = 2**63
+
+
+class Id(str):
+    """For `decode_cursor`: the position holds an id."""
 
 
 class Page(BaseModel, Generic[V]):
@@ -60,10 +65,10 @@ def encode_cursor(*position: Any) -> str:
 
 
 def decode_cursor(cursor: str | None, *types: type) -> tuple[Any, ...] | None:
-    """The sort values in the cursor, as these types; None without a cursor.
+    """The sort values in the cursor, as these types (`Id`: a text that is an id); None without a cursor.
 
-    Raises the 422 problem for one that is not ours. The checksum finds a damaged cursor; it is no secret, and need not be: a
-    cursor only says where to go on in a list whose items the caller may read.
+    Raises the 422 problem for a cursor that we did not make. The checksum finds damage. It is not a secret, and need not be:
+    a cursor only says where to continue in a list that the caller may read.
     """
     if cursor is None:
         return None
@@ -77,11 +82,13 @@ def decode_cursor(cursor: str | None, *types: type) -> tuple[Any, ...] | None:
             raise ValueError("length")
         return tuple(_value(value, kind) for value, kind in zip(values, types, strict=True))
     except (ValueError, msgspec.MsgspecError) as error:
-        raise invalid("#/cursor", "Send `next_cursor` as it came, on the same list.", where="query") from error
+        raise invalid("#/cursor", "Send `next_cursor` unchanged, to the same list.", where="query") from error
 
 
 def _value(value: Any, kind: type) -> Any:
-    found: Any = msgspec.convert(value, kind, strict=True)
+    found: Any = msgspec.convert(value, str if kind is Id else kind, strict=True)
+    if kind is Id and not is_id(found):
+        raise ValueError("not an id")
     if isinstance(found, str) and "\x00" in found:
         raise ValueError("NUL")
     if isinstance(found, int) and not -_BIGGEST <= found < _BIGGEST:

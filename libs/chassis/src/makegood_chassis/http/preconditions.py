@@ -51,7 +51,7 @@ def check_version(sent: Sequence[str], version: int, *, required: bool = False) 
     if value == "*":
         return
     if not _TAGS.fullmatch(value):
-        raise invalid("#/if-match", 'Send the ETag as it came, in its quotation marks: `"3"`.', where="header")
+        raise invalid("#/if-match", 'Send the ETag unchanged, with its quotation marks: `"3"`.', where="header")
     if not any(not weak and tag.partition("-")[0] == str(version) for weak, tag in _TAG.findall(value)):
         raise Problem("version-mismatch", headers={"ETag": etag(version)})
 

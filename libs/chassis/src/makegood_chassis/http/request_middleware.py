@@ -110,7 +110,7 @@ class RequestMiddleware:
                             await send({"type": "http.response.body", "body": b"", "more_body": False})
                         return
             if status:
-                _log.error("answer broken off", error=type(error).__name__, request_id=context.request_id)
+                _log.error("answer cut off", error=type(error).__name__, request_id=context.request_id)
                 raise
             handling = False
             response = self._response_to(error, deadline, context)
@@ -126,7 +126,7 @@ class RequestMiddleware:
 
     async def _handle(self, scope: Scope, receive: Receive, send: Send) -> None:
         if b"%" in scope["query_string"] and b"%00" in scope["query_string"]:
-            raise invalid("#", "A parameter cannot hold the character NUL.", where="query")
+            raise invalid("#", "A parameter must not contain the character NUL.", where="query")
         if "\x00" in scope["path"]:
             raise Problem("not-found")
         try:
@@ -196,7 +196,9 @@ class RequestMiddleware:
         if isinstance(error, TimeoutError) and deadline.expired():
             return Problem("deadline-exceeded", headers={"Retry-After": "1"}).response()
         if not self._health.started and isinstance(error, RuntimeError):
-            return Problem("unavailable", "The service is starting.", headers={"Retry-After": "1"}).response()
+            return Problem(
+                "unavailable", "The service is starting. Try again.", headers={"Retry-After": "1"}
+            ).response()
         return response_to(error, context.request_id)
 
     def _complete_headers(self, message: Message, context: RequestContext) -> None:

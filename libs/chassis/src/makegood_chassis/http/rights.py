@@ -241,10 +241,10 @@ async def authenticate(request: Request) -> Caller:
         return context.caller
     sent = [value for name, value in request.scope["headers"] if name == b"authorization"]
     if not sent:
-        raise _unauthenticated("There is no access token.", "Bearer")
+        raise _unauthenticated("The request has no access token.", "Bearer")
     scheme, _, token = sent[0].decode("latin-1").partition(" ")
     if len(sent) > 1 or scheme.lower() != "bearer" or not token:
-        raise _unauthenticated("Send one `Authorization: Bearer` header.", 'Bearer error="invalid_request"')
+        raise _unauthenticated("Send exactly one `Authorization: Bearer` header.", 'Bearer error="invalid_request"')
     state = request.scope["app"].state
     authenticator: Authenticator = state.authenticator
     service: Service = state.service
@@ -272,4 +272,4 @@ def invalid_token(why: str) -> Problem:
 
 def no_keys() -> Problem:
     """The 503 problem while nobody can tell whether tokens are good."""
-    return Problem("unavailable", "The keys that sign access tokens cannot be fetched.", headers={"Retry-After": "2"})
+    return Problem("unavailable", "We can't check access tokens right now. Try again.", headers={"Retry-After": "2"})

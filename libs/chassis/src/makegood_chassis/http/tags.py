@@ -1,4 +1,4 @@
-"""The chapters of the API's documentation."""
+"""The sections of the API documentation."""
 
 from __future__ import annotations
 
@@ -7,27 +7,27 @@ from typing import Final
 
 TAGS: Final[Mapping[str, str]] = {
     "sessions": "A session from request to end: book, confirm, move, extend, cancel, join, correct.",
-    "rooms": "Where a member and a provider meet, and whether something can be booked there.",
-    "policies": "The numbers and the text that sessions are booked under.",
+    "rooms": "Where a member and a provider meet, and whether a session can be booked there.",
+    "policies": "The policy that sessions are booked under: its numbers and its text.",
     "schedules": "When a provider works, and when not.",
-    "slots": "What can be booked, and whether a time would do.",
-    "venues": "Places for sessions in person.",
-    "waitlist": "Members who wait for a time, and what they are offered.",
-    "plans": "What members are covered by, and what is sold.",
-    "credits": "What a member may book with, and every movement of it.",
-    "adjustments": "Credits given or taken by support; large ones need a second person.",
-    "invoices": "Charges, and paying them.",
+    "slots": "The times that can be booked, and whether a given time is free.",
+    "venues": "Places for in-person sessions.",
+    "waitlist": "Members who wait for a time, and the offers they get.",
+    "plans": "What covers members, and what is for sale.",
+    "credits": "What members book with, and every movement of it.",
+    "adjustments": "Credits that support gives or takes. Large ones need a second person.",
+    "invoices": "Charges, and how to pay them.",
     "purchases": "Single credits that members buy.",
-    "web-hooks": "What payment providers tell. Signed by them, without an access token.",
-    "contact": "How a person is reached.",
-    "in-app messages": "Messages for one person alone.",
-    "personal data": "What is held about a person, and erasing it.",
-    "sign-in": "Ending a person's access before the tokens do.",
+    "web-hooks": "Events from payment providers, which sign them. No access token is needed.",
+    "contact": "How to reach a person.",
+    "in-app messages": "Messages for one person.",
+    "personal data": "Export or erase what is stored about a person.",
+    "sign-in": "End a person's access before their tokens expire.",
     "chat": "Messages in a room.",
-    "reminders": "Reminding a member now.",
+    "reminders": "Remind a member now.",
     "calendar": "Sessions for calendar programs.",
-    "deliveries": "What became of each message.",
-    "stream": "What happens, live.",
+    "deliveries": "What happened to each message.",
+    "stream": "Live events.",
     "access log": "Who saw or changed whose data, when and why.",
 }
 """Description by name, in the order of `/docs`. A route has exactly one of them."""

@@ -87,7 +87,7 @@ class Consumer:
                 await self._member()
                 pause = 0.1
             except DeadLetterLimitExceeded:
-                _log.error("consumer stopped by a flood of failures", cool_down=self._cool_down)
+                _log.error("consumer stopped: too many dead letters", cool_down=self._cool_down)
                 metrics.CONSUMER_STOPPED.set(1)
                 self._health.set_unhealthy("consumer", "stopped: too many events failed; see the dead letters")
                 await self._rest(self._cool_down)
@@ -156,7 +156,7 @@ class Consumer:
         except Exception as error:
             if not is_transient(error):
                 raise
-            _log.info("progress not told yet", error=type(error).__name__)
+            _log.info("progress not reported yet", error=type(error).__name__)
 
     async def _process(self, polled: Polled) -> None:
         failpoints.reached("consumer.polled")

@@ -197,5 +197,9 @@ class Deadlines:
             await queries.execute(_PUT_OFF, kind, entity_id, self._clock.now())
         metrics.DEADLINES_FAILED.labels(kind, type(error).__name__).inc()
         _log.error(
-            "deadline put off", kind=kind, entity_id=entity_id, error=type(error).__name__, frames=observe.frames(error)
+            "deadline postponed",
+            kind=kind,
+            entity_id=entity_id,
+            error=type(error).__name__,
+            frames=observe.frames(error),
         )

@@ -46,7 +46,7 @@ def read_event_keys(document: bytes) -> dict[str, EventKey]:
     try:
         entries = msgspec.json.decode(document)["keys"]
     except (msgspec.MsgspecError, KeyError, TypeError) as error:
-        raise ValueError("the document is no JWKS") from error
+        raise ValueError("the document is not a JWKS") from error
     found = [_usable(entry) for entry in entries] if isinstance(entries, list) else []
     keys = {thumbprint(key.public): key for key in found if key is not None}
     if not keys:

@@ -78,7 +78,7 @@ class Forgeries:
         if forged:
             first = forged[0]
             _log.error(
-                "records that their topic's owner did not sign",
+                "records without a valid signature of their topic's owner",
                 count=len(forged),
                 reason=first.reason,
                 topic=first.topic,

@@ -148,7 +148,7 @@ class Processor:
             if not waited:
                 waited = True
                 self.waiting(True)
-                _log.warning("events wait for a server", error=type(error).__name__, events=events)
+                _log.warning("events are waiting for a server", error=type(error).__name__, events=events)
 
         try:
             return await until_it_passes(operation, given_up=self.given_up, failed=failed, longest=2.0)
@@ -233,7 +233,7 @@ class Processor:
             received = arrival.received
             await self._bury(arrival, received.id, received.redrive, last, _ATTEMPTS)
         else:
-            _log.info("event succeeded alone", event_id=arrival.received.id, error=type(error).__name__)
+            _log.info("event succeeded when retried alone", event_id=arrival.received.id, error=type(error).__name__)
 
     async def _bury(
         self, one: Arrival | UnreadableRecord, event_id: str, redrive: int, error: BaseException, attempts: int

@@ -109,7 +109,7 @@ class Relay:
 
     async def _lead(self) -> None:
         metrics.RELAY_LEADER.set(1)
-        _log.info("relay leads", fence=self._lease.fence)
+        _log.info("relay became the leader", fence=self._lease.fence)
         keeping = asyncio.create_task(self._lease.keep())
         try:
             while self._lease.held:
@@ -132,7 +132,7 @@ class Relay:
                     async with asyncio.timeout(2):
                         await self._lease.release(CHANNEL)
             self._lease.lost()
-            _log.info("relay no longer leads", fence=self._lease.fence)
+            _log.info("relay is no longer the leader", fence=self._lease.fence)
 
     async def _turn(self) -> int:
         """One batch: fetch, send, delete. How many rows the broker took."""
@@ -218,7 +218,7 @@ class Relay:
         until = asyncio.get_running_loop().time() + _BLOCKED
         for topic, error in outcome.failed.items():
             metrics.RELAY_FAILURES.labels(type(error).__name__).inc()
-            _log.warning("topic not sent", topic=topic, error=type(error).__name__)
+            _log.warning("events of a topic not sent", topic=topic, error=type(error).__name__)
             self._blocked[topic] = until
         self._health.set_unhealthy("relay", f"not sent: {', '.join(sorted(outcome.failed))}")
 
@@ -230,7 +230,7 @@ class Relay:
             metrics.RELAY_FAILURES.labels(type(error).__name__).inc()
             self._health.set_unhealthy("relay", f"waits for a server: {type(error).__name__}")
             if attempts == 1:
-                _log.warning("relay tries again", error=type(error).__name__)
+                _log.warning("relay is retrying", error=type(error).__name__)
 
         return await until_it_passes(
             operation, given_up=lambda: self._stopping or (led and not self._lease.held), failed=failed, longest=1.0

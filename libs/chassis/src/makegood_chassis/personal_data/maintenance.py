@@ -49,7 +49,7 @@ def keep_sealed(*steps: Step) -> Callable[[Service], Awaitable[None]]:
                 if done := await seal_all(service, (*steps, rewrap)):
                     _log.info("personal data sealed", rows=done)
             except UnknownMasterKey as error:
-                _log.error("a master key is missing in DATA_KEYS", master_key=str(error))
+                _log.error("a master key is missing from DATA_KEYS", master_key=str(error))
 
         await repeat(job, _EVERY, spread=True)
 

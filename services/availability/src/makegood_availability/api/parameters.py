@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Annotated, Any, cast
+from typing import Annotated, cast
 
 from fastapi import Depends, Path, Query, Request
 from makegood_chassis.http.problems import invalid, not_found
@@ -31,12 +30,6 @@ def known_zone(name: str) -> str:
     if name not in zone_names():
         raise ValueError("must be the name of an IANA time zone")
     return name
-
-
-def check_cursor_id(position: Sequence[Any] | None) -> None:
-    """Raises the 422 problem if the last value of a cursor's position cannot be an id."""
-    if position is not None and not is_id(str(position[-1])):
-        raise invalid("#/cursor", "Send `next_cursor` unchanged, to the same list.", where="query")
 
 
 def optional_id(pointer: str, text: str | None) -> str | None:

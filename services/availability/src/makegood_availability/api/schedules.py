@@ -9,13 +9,13 @@ from fastapi import APIRouter, Depends, Response
 from makegood_chassis.http.answers import answer
 from makegood_chassis.http.mutations import Mutation, mutation
 from makegood_chassis.http.openapi import problems
-from makegood_chassis.http.pages import Cursor, Limit, Page, decode_cursor, page
+from makegood_chassis.http.pages import Cursor, Id, Limit, Page, decode_cursor, page
 from makegood_chassis.http.problems import not_found
 from makegood_chassis.http.rights import Access, operation
 from makegood_contracts.ids import is_id, new_id
 
 from makegood_availability.api.models import ScheduleBody, ScheduleView, TimeOffBody, TimeOffView
-from makegood_availability.api.parameters import DependenciesOf, ProviderId, check_cursor_id
+from makegood_availability.api.parameters import DependenciesOf, ProviderId
 from makegood_availability.api.refusals import unit_of
 from makegood_availability.handlers import commands
 from makegood_availability.store import schedules
@@ -102,8 +102,7 @@ async def list_time_off(
 ) -> Response:
     """The provider's time off, by its start."""
     access.require("provider", provider_id=provider_id)
-    after: Any = decode_cursor(cursor, datetime, str)
-    check_cursor_id(after)
+    after: Any = decode_cursor(cursor, datetime, Id)
     async with dependencies.database.reading() as queries:
         rows = await schedules.list_time_off(queries, provider_id, after, limit + 1)
     items, following = page(rows, limit, TimeOffView.model_validate, lambda entry: (entry.starts_at, entry.id))

@@ -8,13 +8,13 @@ from fastapi import APIRouter, Depends, Response
 from makegood_chassis.http.answers import answer
 from makegood_chassis.http.mutations import Mutation, mutation
 from makegood_chassis.http.openapi import LOCATION, problems
-from makegood_chassis.http.pages import Cursor, Limit, Page, decode_cursor, page
+from makegood_chassis.http.pages import Cursor, Id, Limit, Page, decode_cursor, page
 from makegood_chassis.http.problems import not_found
 from makegood_chassis.http.rights import Access, operation
 from makegood_contracts.ids import new_id
 
 from makegood_availability.api.models import CheckInCodeView, VenueBody, VenueView
-from makegood_availability.api.parameters import DependenciesOf, check_cursor_id
+from makegood_availability.api.parameters import DependenciesOf
 from makegood_availability.api.refusals import unit_of
 from makegood_availability.handlers import commands
 from makegood_availability.store import venues
@@ -62,8 +62,7 @@ async def list_venues(
     cursor: Cursor = None,
 ) -> Response:
     """All venues, oldest first."""
-    after = decode_cursor(cursor, str)
-    check_cursor_id(after)
+    after = decode_cursor(cursor, Id)
     async with dependencies.database.reading() as queries:
         rows = await venues.list_venues(queries, None if after is None else after[0], limit + 1)
     items, following = page(rows, limit, _view, lambda venue: (venue.id,))

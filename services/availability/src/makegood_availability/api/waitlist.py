@@ -9,13 +9,13 @@ from fastapi import APIRouter, Depends, Response
 from makegood_chassis.http.answers import answer
 from makegood_chassis.http.mutations import Mutation, mutation
 from makegood_chassis.http.openapi import problems
-from makegood_chassis.http.pages import Cursor, Limit, Page, decode_cursor, page
+from makegood_chassis.http.pages import Cursor, Id, Limit, Page, decode_cursor, page
 from makegood_chassis.http.problems import not_found
 from makegood_chassis.http.rights import Access, operation
 from makegood_contracts.reasons import Obstacle
 
 from makegood_availability.api.models import ObstacleRemedyView, ObstacleView, OfferView, WaitlistBody, WaitlistView
-from makegood_availability.api.parameters import DependenciesOf, check_cursor_id
+from makegood_availability.api.parameters import DependenciesOf
 from makegood_availability.api.refusals import unit_of
 from makegood_availability.handlers import commands
 from makegood_availability.store import rooms, waitlist
@@ -73,8 +73,7 @@ async def list_waitlist(
     cursor: Cursor = None,
 ) -> Response:
     """What the room's member waits for, and what came of it, oldest first."""
-    after = decode_cursor(cursor, str)
-    check_cursor_id(after)
+    after = decode_cursor(cursor, Id)
     async with dependencies.database.reading() as queries:
         room = await rooms.find(queries, room_id)
         if room is None:

@@ -7,8 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Query, Request
 from makegood_chassis.database import Row
 from makegood_chassis.http.access_log import AccessLog, access_log
-from makegood_chassis.http.pages import Cursor, Limit, Page, decode_cursor, page
-from makegood_chassis.http.problems import invalid
+from makegood_chassis.http.pages import Cursor, Id, Limit, Page, decode_cursor, page
 from makegood_chassis.http.rights import Access, operation
 from makegood_chassis.service import Service
 from makegood_contracts.ids import is_id
@@ -36,9 +35,7 @@ async def list_deliveries(
         role = access.require("person", person_id=person_id)
     if session_id is not None and not is_id(session_id):
         return Page(items=[])
-    before = decode_cursor(cursor, str)
-    if before is not None and not (isinstance(before[0], str) and is_id(before[0])):
-        raise invalid("#/cursor", "Send `next_cursor` as it came, on the same list.", where="query")
+    before = decode_cursor(cursor, Id)
     service: Service = request.app.state.service
     async with service.database.reading() as queries:
         rows = await deliveries.listed(

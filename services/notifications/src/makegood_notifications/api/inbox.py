@@ -6,11 +6,9 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Request
 from makegood_chassis.http.access_log import AccessLog, access_log
-from makegood_chassis.http.pages import Cursor, Limit, Page, decode_cursor, page
-from makegood_chassis.http.problems import invalid
+from makegood_chassis.http.pages import Cursor, Id, Limit, Page, decode_cursor, page
 from makegood_chassis.http.rights import Access, operation
 from makegood_chassis.service import Service
-from makegood_contracts.ids import is_id
 
 from makegood_notifications.api.models import InAppView, PersonId
 from makegood_notifications.dependencies import Dependencies
@@ -32,9 +30,7 @@ async def list_in_app_messages(
     """What the platform told this person alone, newest first, in their language. What both parties may read stands in the
     room's chat instead."""
     role = access.require("person", person_id=person_id)
-    before = decode_cursor(cursor, str)
-    if before is not None and not (isinstance(before[0], str) and is_id(before[0])):
-        raise invalid("#/cursor", "Send `next_cursor` as it came, on the same list.", where="query")
+    before = decode_cursor(cursor, Id)
     service: Service[Dependencies] = request.app.state.service
     dependencies: Dependencies = service.dependencies
     async with service.database.reading() as queries:

@@ -9,12 +9,12 @@ from makegood_chassis.database import UnitOfWork
 from makegood_chassis.http.access_log import AccessLog, access_log
 from makegood_chassis.http.mutations import Mutation, mutation
 from makegood_chassis.http.openapi import problems
-from makegood_chassis.http.pages import Cursor, Limit, Page, decode_cursor, page
-from makegood_chassis.http.problems import Problem, invalid
+from makegood_chassis.http.pages import Cursor, Id, Limit, Page, decode_cursor, page
+from makegood_chassis.http.problems import Problem
 from makegood_chassis.http.rights import Access, operation
 from makegood_chassis.service import Service
 from makegood_contracts.events import MessagePosted
-from makegood_contracts.ids import is_id, new_id
+from makegood_contracts.ids import new_id
 
 from makegood_notifications.api.lookup import enrolments_of, room_of
 from makegood_notifications.api.models import MessageRequest, MessageView, TimeRequest
@@ -38,9 +38,7 @@ async def list_messages(
     cursor: Cursor = None,
 ) -> Page[MessageView]:
     """What the two parties wrote and what the platform told them, newest first."""
-    before = decode_cursor(cursor, str)
-    if before is not None and not (isinstance(before[0], str) and is_id(before[0])):
-        raise invalid("#/cursor", "Send `next_cursor` as it came, on the same list.", where="query")
+    before = decode_cursor(cursor, Id)
     service: Service[Dependencies] = request.app.state.service
     room, role = await room_of(service, room_id, access)
     async with service.database.reading() as queries:

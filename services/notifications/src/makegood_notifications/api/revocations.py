@@ -10,12 +10,11 @@ from makegood_chassis import revocation
 from makegood_chassis.http.access_log import AccessLog, access_log
 from makegood_chassis.http.models import Instant, RequestModel, View, example
 from makegood_chassis.http.mutations import Mutation, mutation
-from makegood_chassis.http.pages import Cursor, Limit, Page, decode_cursor, page
-from makegood_chassis.http.problems import invalid
+from makegood_chassis.http.pages import Cursor, Id, Limit, Page, decode_cursor, page
 from makegood_chassis.http.rights import Access, operation
 from makegood_chassis.service import Service
 from makegood_contracts.events import TokensRevoked
-from makegood_contracts.ids import is_id, new_id
+from makegood_contracts.ids import new_id
 from pydantic import Field
 
 from makegood_notifications.api.models import PersonId
@@ -105,9 +104,7 @@ async def list_revocations(
     cursor: Cursor = None,
 ) -> Page[RevocationView]:
     """Newest first, with who did it and why."""
-    before = decode_cursor(cursor, str)
-    if before is not None and not (isinstance(before[0], str) and is_id(before[0])):
-        raise invalid("#/cursor", "Send `next_cursor` as it came, on the same list.", where="query")
+    before = decode_cursor(cursor, Id)
     service: Service = request.app.state.service
     async with service.database.reading() as queries:
         rows = await revocations.listed(queries, person_id, before[0] if before else None, limit + 1)
