@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from makegood_booking.domain.bookability import Kind, MemberContext, costs, pay_reasons, payable
+from makegood_booking.domain.bookability import MemberContext, SessionKind, costs, pay_reasons, payable
 from makegood_booking.domain.policy import STANDARD
 from makegood_booking.domain.rooms import Room
 from makegood_calendar.hours import Hours
@@ -63,9 +63,13 @@ class Member:
         self.book.due_by(lot.expires_at)
 
     def book_session(self, hours: int, length: int) -> None:
-        hold(self.book, self.request(self.now + timedelta(hours=hours), Kind(length, "video"), "therapy"), self.now)
+        hold(
+            self.book,
+            self.request(self.now + timedelta(hours=hours), SessionKind(length, "video"), "therapy"),
+            self.now,
+        )
 
-    def request(self, starts_at: datetime, kind: Kind, specialty: Specialty) -> HoldRequest:
+    def request(self, starts_at: datetime, kind: SessionKind, specialty: Specialty) -> HoldRequest:
         return HoldRequest(
             session_id=new_id(),
             provider_id="dr-lee",
@@ -108,7 +112,7 @@ _steps = st.one_of(
     st.tuples(st.just("make_good"), st.sampled_from(LENGTHS), st.integers(1, 40)),
     st.tuples(st.just("book_session"), st.integers(1, 900), st.sampled_from(LENGTHS)),
 )
-_kinds = st.builds(Kind, st.sampled_from(LENGTHS), st.sampled_from(get_args(Modality)))
+_kinds = st.builds(SessionKind, st.sampled_from(LENGTHS), st.sampled_from(get_args(Modality)))
 
 
 @pytest.mark.rule("BOOK-4", "BOOK-7", "BOOK-8")
@@ -116,7 +120,7 @@ _kinds = st.builds(Kind, st.sampled_from(LENGTHS), st.sampled_from(get_args(Moda
     st.lists(_steps, max_size=8), st.integers(0, 2), st.integers(1, 1500), _kinds, st.sampled_from(get_args(Specialty))
 )
 def test_what_booking_foretells_is_what_credits_decides(
-    steps: list[tuple[Any, ...]], overdue: int, hours: int, kind: Kind, specialty: Specialty
+    steps: list[tuple[Any, ...]], overdue: int, hours: int, kind: SessionKind, specialty: Specialty
 ) -> None:
     member = Member()
     for name, *arguments in steps:

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from makegood_booking.domain.bookability import (
-    Kind,
     MemberContext,
+    SessionKind,
     TakenTime,
     free,
     kind_in_question,
@@ -102,7 +102,7 @@ def context(**what: Any) -> MemberContext:
     return MemberContext(ROOM, NOW, STANDARD, **what)
 
 
-kinds = st.builds(Kind, st.sampled_from(LENGTHS), st.sampled_from(MODALITIES))
+kinds = st.builds(SessionKind, st.sampled_from(LENGTHS), st.sampled_from(MODALITIES))
 calendars = st.builds(
     TakenTime,
     *(
@@ -117,7 +117,11 @@ calendars = st.builds(
 @pytest.mark.rule("BOOK-7")
 @given(coverage(), lots, st.none() | schedules(), kinds, soon)
 def test_a_moment_is_paid_for_exactly_where_no_reason_says_otherwise(
-    plans: list[CoveragePeriod], left: list[PublishedLot], schedule: Schedule | None, kind: Kind, moment: datetime
+    plans: list[CoveragePeriod],
+    left: list[PublishedLot],
+    schedule: Schedule | None,
+    kind: SessionKind,
+    moment: datetime,
 ) -> None:
     if moment < NOW:
         return
@@ -135,7 +139,7 @@ def test_a_moment_is_paid_for_exactly_where_no_reason_says_otherwise(
 @pytest.mark.rule("BOOK-8", "AVAIL-2")
 @given(schedules(), kinds, calendars, soon)
 def test_a_start_is_free_exactly_where_no_reason_says_otherwise(
-    schedule: Schedule, kind: Kind, taken: TakenTime, moment: datetime
+    schedule: Schedule, kind: SessionKind, taken: TakenTime, moment: datetime
 ) -> None:
     here = context(schedule=schedule)
     span = startable(here, kind, NOW)

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from makegood_booking.domain.actions import Action, actions
 from makegood_booking.domain.attendance import decline, join, time_passed
 from makegood_booking.domain.bookability import (
-    Kind,
     MemberContext,
+    SessionKind,
     TakenTime,
     pay_reasons,
     rebook_refused,
@@ -307,7 +307,7 @@ def test_button_and_booking_agree(
     if closed and not reopens(where, 30, "video"):
         assert refusal == closed[0].code
         return
-    kind = Kind(30, "video")
+    kind = SessionKind(30, "video")
     told = [
         [*slot_reasons(here, moment, kind, TakenTime(), LATER), *pay_reasons(here, moment, kind, LATER)]
         for moment in (LATER + HOUR + day * DAY for day in range(60))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
@@ -241,7 +241,7 @@ async def test_what_is_held_for_others_on_the_waitlist_is_taken_until_it_lapses(
         lapses_at=NOW + 2 * HOUR,
     )
 
-    async def taken(member: str = "anna", now: datetime = NOW) -> list[Any]:
+    async def taken(member: str = "anna", now: datetime = NOW) -> Sequence[Any]:
         async with world.service.database.reading() as queries:
             return (await calendars.read_taken(queries, "dr-lee", member, START, START + HOUR, now)).provider
 
@@ -257,7 +257,7 @@ async def test_what_is_held_for_others_on_the_waitlist_is_taken_until_it_lapses(
 async def test_sessions_take_their_time_with_buffers_from_the_request_on_until_they_end(world: World) -> None:
     session = await world.ask()
 
-    async def taken() -> tuple[list[Any], list[Any]]:
+    async def taken() -> tuple[Sequence[Any], Sequence[Any]]:
         async with world.service.database.reading() as queries:
             found = await calendars.read_taken(queries, "dr-lee", "anna", START - HOUR, START + HOUR, NOW)
         return found.provider, found.member

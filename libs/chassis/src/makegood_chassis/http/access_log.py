@@ -95,7 +95,7 @@ class AccessRow(View):
     request_id: str
 
 
-Person = Annotated[
+PersonQuery = Annotated[
     str,
     Query(min_length=1, max_length=128, description="The person whose data was read or changed.", examples=["anna"]),
 ]
@@ -113,7 +113,7 @@ def access_rows(service: Service) -> APIRouter:
         responses=problems("validation"),
     )
     async def read_access_rows(
-        person_id: Person,
+        person_id: PersonQuery,
         access: Annotated[Access, Depends(operation(OPERATION))],
         log: Annotated[AccessLog, Depends(access_log)],
         limit: Limit = 50,

@@ -11,7 +11,7 @@ from pydantic import BaseModel
 
 from makegood_chassis.http.preconditions import etag
 
-Content = BaseModel | msgspec.Struct | Sequence[Any] | dict[str, Any] | None
+AnswerBody = BaseModel | msgspec.Struct | Sequence[Any] | dict[str, Any] | None
 """What an answer can hold: a pydantic view, a msgspec struct, or what msgspec encodes. None: no body."""
 
 
@@ -24,7 +24,7 @@ def _plain(value: Any) -> Any:
 _encode = msgspec.json.Encoder(enc_hook=_plain).encode
 
 
-def json_bytes(content: Content) -> bytes:
+def json_bytes(content: AnswerBody) -> bytes:
     """The JSON text of an answer."""
     if content is None:
         return b""
@@ -35,7 +35,7 @@ def json_bytes(content: Content) -> bytes:
 
 def answer(
     status: int = 200,
-    content: Content = None,
+    content: AnswerBody = None,
     *,
     version: int | None = None,
     location: str | None = None,

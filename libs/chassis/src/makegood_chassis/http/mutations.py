@@ -191,7 +191,7 @@ class Mutation:
     def answer(
         self,
         status: int,
-        content: answers.Content = None,
+        content: answers.AnswerBody = None,
         *,
         version: int | None = None,
         location: str | None = None,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from makegood_chassis.http.models import Instant
 
@@ -54,11 +54,13 @@ class ProblemSession(BaseModel):
     ends_at: Instant
 
 
-class Problem(BaseModel):
+class ProblemDocument(BaseModel):
     """An error, in the format of RFC 9457. Each `type` is the address of a page that says what happened and what to do.
 
     Members may be added. Ignore those that you don't know.
     """
+
+    model_config = ConfigDict(title="Problem")
 
     type: Annotated[
         str,
@@ -95,7 +97,9 @@ class Problem(BaseModel):
 
 def problem_schemas() -> dict[str, Any]:
     """The components `Problem` and what it holds. Members that are not always there are simply missing then, never null."""
-    schema = Problem.model_json_schema(mode="validation", ref_template="#/components/schemas/{model}", by_alias=True)
+    schema = ProblemDocument.model_json_schema(
+        mode="validation", ref_template="#/components/schemas/{model}", by_alias=True
+    )
     found: dict[str, Any] = schema.pop("$defs")
     found["Problem"] = schema
     for each in found.values():
@@ -106,5 +110,5 @@ def problem_schemas() -> dict[str, Any]:
     return found
 
 
-MEMBERS: Final = frozenset(Problem.model_fields)
+MEMBERS: Final = frozenset(ProblemDocument.model_fields)
 """Names that a problem's members may have."""

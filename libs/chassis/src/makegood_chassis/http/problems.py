@@ -34,7 +34,7 @@ class Problem(Exception):
     """Raised anywhere below a request, answered as `application/problem+json`. `members` are extension members.
 
     A rule's 409 always has `reasons`; where none are given, its own code is the one reason. Raises TypeError for a member
-    that the OpenAPI documents do not know: it belongs into `problem_models.Problem` first.
+    that the OpenAPI documents do not know: it belongs into `problem_models.ProblemDocument` first.
     """
 
     def __init__(
@@ -47,7 +47,7 @@ class Problem(Exception):
         **members: Any,
     ) -> None:
         if not MEMBERS.issuperset(members):
-            raise TypeError(f"not in problem_models.Problem: {', '.join(sorted(members.keys() - MEMBERS))}")
+            raise TypeError(f"not in problem_models.ProblemDocument: {', '.join(sorted(members.keys() - MEMBERS))}")
         self.problem = PROBLEMS[slug]
         self.status = status or self.problem.status
         self.detail = detail or self.problem.when

@@ -38,14 +38,14 @@ _ORDER: Final = ("slot-not-offered", "slot-taken", "member-busy")
 
 
 @dataclass(frozen=True, slots=True)
-class Kind:
+class SessionKind:
     """What a session is of: its length and how it takes place."""
 
     length_minutes: int
     modality: Modality
 
 
-NO_KIND: Final = Kind(0, "video")
+NO_KIND: Final = SessionKind(0, "video")
 """Stands where neither plan nor provider has any, and nothing was asked."""
 
 
@@ -81,13 +81,13 @@ class MemberContext:
         """The provider's; as credits takes it where no schedule is known."""
         return "therapy" if self.schedule is None else self.schedule.specialty
 
-    def session(self, starts_at: datetime, kind: Kind) -> SessionTerms:
+    def session(self, starts_at: datetime, kind: SessionKind) -> SessionTerms:
         """A session of these two, as far as paying goes."""
         return SessionTerms(
             starts_at=starts_at, length_minutes=kind.length_minutes, modality=kind.modality, specialty=self.specialty
         )
 
-    def made_good(self, starts_at: datetime, kind: Kind) -> bool:
+    def made_good(self, starts_at: datetime, kind: SessionKind) -> bool:
         """MISS-4: whether the member has a credit that pays for such a session then whatever the plan is."""
         session = self.session(starts_at, kind)
         return any(lot.available and made_good_for(lot, session) for lot in self.lots)
@@ -98,7 +98,7 @@ class BookabilityVerdict:
     """The answer. `slots`: starts that can be booked now as `kind`; none while anything forbids it."""
 
     reasons: tuple[Reason, ...]
-    kind: Kind | None = None
+    kind: SessionKind | None = None
     slots: tuple[datetime, ...] = ()
     can_purchase: bool = False
     costs: Costs | None = None
@@ -106,16 +106,16 @@ class BookabilityVerdict:
     """That covers the member then."""
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class TakenTime:
-    """What is taken in a window of time."""
+    """What is taken in a window: of the provider's time with buffers, time off, and of the member's time."""
 
     provider: Sequence[Span] = field(default_factory=list)
     time_off: Sequence[Span] = field(default_factory=list)
     member: Sequence[Span] = field(default_factory=list)
 
 
-def in_the_way(context: MemberContext, kind: Kind, by: str, now: datetime) -> tuple[Reason, ...]:
+def in_the_way(context: MemberContext, kind: SessionKind, by: str, now: datetime) -> tuple[Reason, ...]:
     """BOOK-7, MISS-4: the reasons of the room, unless the member's booking opens it again."""
     reasons = room_reasons(context.room, context.active_at, context.policy, now)
     if not reasons or by != "member":
@@ -137,7 +137,7 @@ def rebook_refused(session_id: str, context: MemberContext, now: datetime) -> Re
     right = next((each for each in context.rights if each.session_id == session_id), None)
     if right is None:
         return "done"
-    kind = Kind(right.length_minutes, right.modality)
+    kind = SessionKind(right.length_minutes, right.modality)
     room = in_the_way(context, kind, "member", now)
     if room:
         return cast("RebookingRefusal", room[0].code)
@@ -149,14 +149,14 @@ def rebook_refused(session_id: str, context: MemberContext, now: datetime) -> Re
     return cast("RebookingRefusal", pay_reasons(context, bounds[0], kind, now)[0].code)
 
 
-def pay_reasons(context: MemberContext, starts_at: datetime, kind: Kind, now: datetime) -> tuple[Reason, ...]:
+def pay_reasons(context: MemberContext, starts_at: datetime, kind: SessionKind, now: datetime) -> tuple[Reason, ...]:
     """BOOK-4, BOOK-7: why nothing pays for a session of this kind then; as credits decides it."""
     session = context.session(starts_at, kind)
     return fund(session, context.coverage, context.lots, now, overdue=context.owes).reasons
 
 
 def slot_reasons(
-    context: MemberContext, starts_at: datetime, kind: Kind, taken: TakenTime, now: datetime
+    context: MemberContext, starts_at: datetime, kind: SessionKind, taken: TakenTime, now: datetime
 ) -> tuple[Reason, ...]:
     """AVAIL-1, AVAIL-3: why the provider's time cannot be had then; as availability decides it. Venues are not looked at."""
     start, end = starts_at, starts_at + timedelta(minutes=kind.length_minutes)
@@ -174,7 +174,7 @@ def slot_reasons(
     return tuple(sorted(reasons, key=lambda reason: _ORDER.index(reason.code)))
 
 
-def costs(context: MemberContext, starts_at: datetime, kind: Kind) -> Costs | None:
+def costs(context: MemberContext, starts_at: datetime, kind: SessionKind) -> Costs | None:
     """BOOK-3: what a session of this kind costs then: a credit, or the co-pay of the plan; None where no plan says."""
     if context.made_good(starts_at, kind):
         return Costs(credit=1)
@@ -192,11 +192,11 @@ def coming(context: MemberContext, now: datetime) -> list[CoveragePeriod]:
     ]
 
 
-def kinds_in_plan(context: MemberContext, asked: Question, now: datetime) -> list[Kind]:
+def kinds_in_plan(context: MemberContext, asked: Question, now: datetime) -> list[SessionKind]:
     """The lengths and modalities that the member's plan includes, or that a credit made good pays for, of those asked about;
     in person last, for it needs a venue."""
     included = [
-        Kind(length, modality)
+        SessionKind(length, modality)
         for period in coming(context, now)
         for length in period.plan.lengths_of(context.specialty)
         for modality in period.plan.modalities
@@ -206,7 +206,7 @@ def kinds_in_plan(context: MemberContext, asked: Question, now: datetime) -> lis
         kind
         for length in sorted(lengths)
         for modality in sorted(lengths[length])
-        if context.made_good(now, kind := Kind(length, modality))
+        if context.made_good(now, kind := SessionKind(length, modality))
     ]
     found = dict.fromkeys(
         kind
@@ -216,32 +216,32 @@ def kinds_in_plan(context: MemberContext, asked: Question, now: datetime) -> lis
     return sorted(found, key=lambda kind: kind.modality == _IN_PERSON)
 
 
-def offered(context: MemberContext, kind: Kind) -> bool:
+def offered(context: MemberContext, kind: SessionKind) -> bool:
     """Whether the provider offers sessions of this kind."""
     return context.schedule is not None and kind.modality in context.schedule.lengths.get(kind.length_minutes, ())
 
 
-def kind_in_question(context: MemberContext, asked: Question, now: datetime) -> Kind | None:
+def kind_in_question(context: MemberContext, asked: Question, now: datetime) -> SessionKind | None:
     """What the reasons are about: as asked; else the first that the plan includes and the provider offers; else the plan's
     first, or the provider's. None where there is neither."""
     fitting = kinds_in_plan(context, asked, now)
     in_plan = kinds_in_plan(context, Question(), now)
     own = context.schedule.lengths if context.schedule is not None else {}
-    provided = [Kind(length, modality) for length in sorted(own) for modality in sorted(own[length])]
+    provided = [SessionKind(length, modality) for length in sorted(own) for modality in sorted(own[length])]
     candidates = (*(kind for kind in fitting if offered(context, kind)), *fitting, *in_plan, *provided)
     chosen = next(iter(candidates), None)
     length = asked.length_minutes or (chosen.length_minutes if chosen else None)
     modality = asked.modality or (chosen.modality if chosen else None)
-    return None if length is None or modality is None else Kind(length, modality)
+    return None if length is None or modality is None else SessionKind(length, modality)
 
 
-def payable(context: MemberContext, kind: Kind, start: datetime, end: datetime) -> Iterator[Span]:
+def payable(context: MemberContext, kind: SessionKind, start: datetime, end: datetime) -> Iterator[Span]:
     """The spans within [start, end) in which the member's plan or a credit made good pays for sessions of this kind (BOOK-7,
     MISS-4), in order."""
     return funded_spans(context.session(start, kind), end, context.coverage, context.lots)
 
 
-def startable(context: MemberContext, kind: Kind, now: datetime) -> Span | None:
+def startable(context: MemberContext, kind: SessionKind, now: datetime) -> Span | None:
     """Within which the provider's schedule lets a session of this kind start at all."""
     if context.schedule is None:
         return None
@@ -249,13 +249,15 @@ def startable(context: MemberContext, kind: Kind, now: datetime) -> Span | None:
     return window(_offer(context.schedule, kind, TakenTime(), now), soonest, latest)
 
 
-def free(context: MemberContext, kind: Kind, within: Span, taken: TakenTime, now: datetime) -> Iterator[datetime]:
+def free(
+    context: MemberContext, kind: SessionKind, within: Span, taken: TakenTime, now: datetime
+) -> Iterator[datetime]:
     """The starts within a span at which both are free, in order. `taken` must hold what touches the span."""
     if context.schedule is not None:
         yield from free_starts(_offer(context.schedule, kind, taken, now), within, Busy(taken.provider, taken.member))
 
 
-def nothing_free(context: MemberContext, kind: Kind | None) -> Reason:
+def nothing_free(context: MemberContext, kind: SessionKind | None) -> Reason:
     """Why the provider has no slot for this member, whatever the plan pays."""
     if context.schedule is None or not context.schedule.lengths:
         return NO_HOURS
@@ -264,7 +266,7 @@ def nothing_free(context: MemberContext, kind: Kind | None) -> Reason:
     return NO_TIME
 
 
-def _offer(schedule: Schedule, kind: Kind, taken: TakenTime, now: datetime) -> SlotRules:
+def _offer(schedule: Schedule, kind: SessionKind, taken: TakenTime, now: datetime) -> SlotRules:
     in_person = kind.modality == _IN_PERSON
     return SlotRules(
         schedule,

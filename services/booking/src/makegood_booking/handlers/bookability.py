@@ -24,9 +24,9 @@ from makegood_booking.domain.bookability import (
     NO_KIND,
     NOTHING_TOLD,
     BookabilityVerdict,
-    Kind,
     MemberContext,
     Question,
+    SessionKind,
     TakenTime,
 )
 from makegood_booking.domain.coverage import latest, sessions_left
@@ -183,7 +183,12 @@ async def _judge(queries: Queries, context: MemberContext, question: Question, n
 
 
 async def _judge_start(
-    queries: Queries, context: MemberContext, question: Question, starts_at: datetime, asked: Kind | None, now: datetime
+    queries: Queries,
+    context: MemberContext,
+    question: Question,
+    starts_at: datetime,
+    asked: SessionKind | None,
+    now: datetime,
 ) -> BookabilityVerdict:
     """One wish: whether this very session could be booked; `slots` are those that can, from there on."""
     kind = asked or NO_KIND
@@ -200,7 +205,11 @@ async def _judge_start(
 
 
 def _verdict(
-    context: MemberContext, reasons: tuple[Reason, ...], kind: Kind | None, slots: tuple[datetime, ...], at: datetime
+    context: MemberContext,
+    reasons: tuple[Reason, ...],
+    kind: SessionKind | None,
+    slots: tuple[datetime, ...],
+    at: datetime,
 ) -> BookabilityVerdict:
     covered_by = covering(context.coverage, at)
     return BookabilityVerdict(
@@ -223,7 +232,7 @@ class _Search:
         self._looked: dict[tuple[int, Span], tuple[int, list[datetime]]] = {}
         """What is free depends on the length alone: kinds that differ in their modality share a search."""
 
-    async def payable(self, kind: Kind, start: datetime, most: int) -> list[datetime]:
+    async def payable(self, kind: SessionKind, start: datetime, most: int) -> list[datetime]:
         """The first starts from `start` on that are free and paid for by the plan."""
         bounds = bookability.startable(self._context, kind, self._now)
         found: list[datetime] = []
@@ -234,23 +243,22 @@ class _Search:
                     break
         return found
 
-    async def any(self, kind: Kind) -> datetime | None:
+    async def any(self, kind: SessionKind) -> datetime | None:
         """The first start that is free, whoever pays."""
         bounds = bookability.startable(self._context, kind, self._now)
         found = await self._within(kind, bounds, 1) if bounds is not None else []
         return found[0] if found else None
 
-    async def taken(self, span: Span, kind: Kind) -> TakenTime:
+    async def taken(self, span: Span, kind: SessionKind) -> TakenTime:
         """What touches sessions of this kind that start within a span, its end included."""
         room, schedule = self._context.room, self._context.schedule
         before = schedule.buffer_before if schedule else timedelta()
         after = (schedule.buffer_after if schedule else timedelta()) + timedelta(minutes=kind.length_minutes)
-        found = await calendars.read_taken(
+        return await calendars.read_taken(
             self._queries, room.provider_id, room.member_id, span[0] - before, span[1] + after, self._now
         )
-        return TakenTime(found.provider, found.time_off, found.member)
 
-    async def _within(self, kind: Kind, span: Span, most: int) -> list[datetime]:
+    async def _within(self, kind: SessionKind, span: Span, most: int) -> list[datetime]:
         before, found = self._looked.get((kind.length_minutes, span), (0, []))
         if len(found) >= most or len(found) < before:  # enough, or all there are
             return found[:most]
@@ -258,7 +266,7 @@ class _Search:
         self._looked[kind.length_minutes, span] = most, found
         return found
 
-    async def _look_within(self, kind: Kind, span: Span, most: int) -> list[datetime]:
+    async def _look_within(self, kind: SessionKind, span: Span, most: int) -> list[datetime]:
         found: list[datetime] = []
         start, width = span[0], FIRST_WINDOW
         while start < span[1] and len(found) < most:

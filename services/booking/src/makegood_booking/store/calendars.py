@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from datetime import datetime
 
 import msgspec
@@ -18,6 +17,8 @@ from makegood_contracts.events import (
     WaitlistOffered,
 )
 from makegood_contracts.events.schedules import WaitlistFact
+
+from makegood_booking.domain.bookability import TakenTime
 
 _PUBLISH = """
 INSERT INTO provider_schedules AS known (provider_id, version, specialty, body) VALUES ($1, $2, $3, $4)
@@ -62,15 +63,6 @@ WHERE member_id = $2 AND starts_at > $3::timestamptz - interval '1 day' AND star
     AND status = ANY($6::text[]) AND slot_state IN ('asked', 'held')
 """
 _LIVE = ("requested", "reserved", "confirmed", "in_session")
-
-
-@dataclass(slots=True)
-class TakenTime:
-    """What is taken in a window: of the provider's time with buffers, time off, and of the member's time."""
-
-    provider: list[Span] = field(default_factory=list)
-    time_off: list[Span] = field(default_factory=list)
-    member: list[Span] = field(default_factory=list)
 
 
 async def publish(unit: UnitOfWork, event: SchedulePublished) -> None:
@@ -137,8 +129,7 @@ async def read_taken(
     queries: Queries, provider_id: str, member_id: str, start: datetime, end: datetime, now: datetime
 ) -> TakenTime:
     """What touches [start, end): sessions as booking itself knows them, offers to others that stand, time off."""
-    found = TakenTime()
-    lists: Sequence[list[Span]] = (found.provider, found.time_off, found.member)
+    lists: tuple[list[Span], list[Span], list[Span]] = ([], [], [])
     for whose, opens, closes in await queries.fetch(_TAKEN, provider_id, member_id, start, end, now, _LIVE):
         lists[whose].append((opens, closes))
-    return found
+    return TakenTime(*lists)
