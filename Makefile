@@ -1,5 +1,5 @@
-# Makegood: `make demo` shows it at work, `make test` proves it. Needs Python 3.11 or newer, and make.
-# Tests of generated clients and of pages need Node.js, a JDK and Chromium too; without them they are skipped, with advice.
+# `make demo` starts the platform, `make test` runs the tests. You need Python 3.11 or newer, and make.
+# Tests of generated clients and of pages also need Node.js, a JDK and Chromium; without them they are skipped.
 SHELL := /bin/sh
 .DELETE_ON_ERROR:
 .SUFFIXES:
@@ -13,39 +13,39 @@ PACKAGES := libs/contracts libs/calendar libs/plans libs/chassis libs/devtools l
 STAMP := $(VENV)/.makegood-ready
 TOOLS := $(VENV)/supply-chain
 MANIFESTS := pyproject.toml $(addsuffix /pyproject.toml,$(PACKAGES))
-# Only this environment counts, whatever else is active in the shell.
+# Ignore other active environments of the shell.
 unexport VIRTUAL_ENV PYTHONPATH PYTHONHOME UV_PROJECT_ENVIRONMENT
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
-# Without its byte code every process would compile all it imports anew, seconds each.
+# Without byte code, every process would compile its imports again, which takes seconds.
 export PYTHONDONTWRITEBYTECODE :=
 
 .PHONY: help setup demo test lint supply-chain-tools sbom known-vulnerabilities format lock up down status clean
 
 help:
-	@echo "make demo               the platform on this machine, and the story of a missed session"
-	@echo "make demo STORY=late-cancellation  another story"
-	@echo "make demo STACK=compose the same story against docker compose"
-	@echo "make test               every test"
-	@echo "make lint               ruff, mypy and bandit"
-	@echo "make sbom               the software bill of materials of the locked packages (CycloneDX)"
-	@echo "make known-vulnerabilities  which locked packages have any, where the network allows it"
-	@echo "make setup              the environment alone (.venv)"
-	@echo "make up, down, status   the platform without the story"
-	@echo "make format             let ruff format the code"
-	@echo "make lock               compile requirements.lock anew"
-	@echo "make clean              stop everything and remove .venv and .makegood"
+	@echo "make demo               start the platform and play the story of a missed session"
+	@echo "make demo STORY=late-cancellation  play another story (or why-cant-i-book)"
+	@echo "make demo STACK=compose run it in containers"
+	@echo "make test               run all tests"
+	@echo "make lint               run ruff, mypy and bandit"
+	@echo "make sbom               write the software bill of materials (CycloneDX)"
+	@echo "make known-vulnerabilities  list known vulnerabilities of the locked packages"
+	@echo "make setup              make the virtual environment (.venv)"
+	@echo "make up, down, status   start, stop and inspect the platform"
+	@echo "make format             format the code"
+	@echo "make lock               update requirements.lock"
+	@echo "make clean              stop everything and delete .venv and .makegood (the data too)"
 
 setup: $(STAMP)
 	@:
 
-# The stamp is written last: a half-made environment has none and is made anew.
+# The stamp is written last, so an unfinished environment is made again.
 $(STAMP): requirements.lock $(MANIFESTS) deploy/setup.sh deploy/setup-requirements.lock
 	@sh deploy/setup.sh "$(VENV)" "$@" $(PACKAGES)
 
 demo: setup
 	@$(BIN)/makegood demo "$(STORY)" --stack "$(STACK)"
 
-# So many processes run the tests, each with servers of its own (about 2 GB of memory each).
+# The number of test processes. Each has its own servers and needs about 2 GB of memory.
 JOBS ?= 2
 test: setup
 	@$(BIN)/pytest --rules-report --numprocesses $(JOBS) --dist loadgroup --no-loadscope-reorder $(ARGS)
@@ -54,9 +54,9 @@ lint: setup supply-chain-tools
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check --quiet . || { echo "some files are not formatted: make format"; exit 1; }
 	@$(BIN)/mypy $(wildcard libs services cli tests benchmarks deploy/gateway)
-	@$(TOOLS)/bin/bandit -q -c pyproject.toml -r $(wildcard libs services cli deploy benchmarks) 2>/dev/null # there: marks of parts of a line that have no finding
+	@$(TOOLS)/bin/bandit -q -c pyproject.toml -r $(wildcard libs services cli deploy benchmarks) 2>/dev/null # it complains about nosec comments without a finding
 
-# Tools that nothing needs to run: an environment of their own, made by whoever asks for one of them.
+# Tools with their own environment, which is made when one of them is first used.
 supply-chain-tools: $(TOOLS)/.ready
 	@:
 $(TOOLS)/.ready: deploy/supply-chain-requirements.lock | setup
@@ -64,13 +64,13 @@ $(TOOLS)/.ready: deploy/supply-chain-requirements.lock | setup
 	@$(BIN)/uv pip install --quiet --python $(TOOLS)/bin/python --require-hashes -r deploy/supply-chain-requirements.lock
 	@touch $@
 
-# What the locked packages are, as CycloneDX: made when somebody asks, so that it cannot be older than the lock.
+# The bill of materials is made on request, so that it is never older than the lock.
 SBOM ?= .makegood/sbom.cdx.json
 sbom: supply-chain-tools
 	@mkdir -p "$(dir $(SBOM))"
 	@$(TOOLS)/bin/python -W ignore -m cyclonedx_py requirements requirements.lock --pyproject pyproject.toml \
 		--output-format JSON --spec-version 1.6 --output-reproducible --output-file "$(SBOM)"
-	@echo "$(SBOM): the software bill of materials"
+	@echo "wrote $(SBOM)"
 
 known-vulnerabilities: supply-chain-tools
 	@$(TOOLS)/bin/python deploy/known_vulnerabilities.py
@@ -86,7 +86,7 @@ lock: setup
 	@$(BIN)/$(COMPILE) deploy/supply-chain-requirements.in --python-version 3.11 -o deploy/supply-chain-requirements.lock
 	@$(BIN)/$(COMPILE) tests/clients/requirements.in --python-version 3.11 -o tests/clients/requirements.lock
 	@if grep -nE '^ *(--(index|extra-index|find-links|trusted)|-i |-f )|://' requirements.lock deploy/supply-chain-requirements.lock tests/clients/requirements.lock; then \
-		echo "a lock must hold no address"; exit 1; fi
+		echo "a lock must not contain addresses"; exit 1; fi
 	@echo "the locks are up to date"
 
 up: setup
