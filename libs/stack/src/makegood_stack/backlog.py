@@ -1,4 +1,4 @@
-"""How many events the services have still to take from their topics: consumer lag, for whoever waits or shows it."""
+"""Consumer lag: how many events the services have not read yet."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from makegood_stack.ports import SERVICES
 
 
 class Backlog:
-    """Looks at the services' consumer groups; the clients stay connected between two looks.
+    """Reads the lag of the services' consumer groups, and stays connected between two reads.
 
-    A partition of a topic that a group reads counts even before its first commit.
+    A partition counts even before the group's first commit.
     """
 
     def __init__(self, bootstrap: Brokers, prefix: str) -> None:
@@ -35,12 +35,12 @@ class Backlog:
         self._admin = self._consumer = None
 
     async def events(self, but: Collection[str] = ()) -> int:
-        """Events over all groups, save those of some services. Raises UserError if the broker does not answer."""
+        """The lag of all groups, except those of some services. Raises UserError if the broker does not answer."""
         left_out = {self._prefix + service for service in but}
         return sum(count for group, count in (await self.groups()).items() if group not in left_out)
 
     async def groups(self) -> dict[str, int]:
-        """Events by group, of those that have taken anything yet. Raises UserError if the broker does not answer."""
+        """The lag by group, for groups that have read anything. Raises UserError if the broker does not answer."""
         try:
             return await self._look()
         except (KafkaError, OSError) as error:

@@ -1,4 +1,4 @@
-"""The same platform in containers: `docker compose`, with the ports and the development keys of this installation."""
+"""Runs the platform in containers (`docker compose`), with this installation's ports and development keys."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ _PORT_VARIABLES = {
 
 
 def up(home: Home, port_offset: int, console: Console) -> Stack:
-    """Builds what is missing, starts the containers, waits until requests reach every service. Raises UserError."""
+    """Builds missing images, starts the containers, and waits until all services answer. Raises UserError."""
     home.make()
-    # The key that signs development tokens must exist before the containers mount its folder.
+    # The development signing key must exist before containers mount its folder.
     keys.signing_key(home.identity)
     make_join_key(home.join_links)
     make_event_keys(home.event_keys)
-    console.print("building images (minutes at the first time, seconds afterwards)")
-    # One after the other: they share their first stage, and parallel builds would each make it.
+    console.print("building images (takes minutes the first time, then seconds)")
+    # One after another, because they share their first stage, which parallel builds would repeat.
     _compose(home, port_offset, "build", "--quiet", COMPOSE_PARALLEL_LIMIT="1")
     console.print("starting containers")
     _compose(home, port_offset, "up", "--detach", "--wait", "--wait-timeout", "240")
@@ -47,7 +47,7 @@ def up(home: Home, port_offset: int, console: Console) -> Stack:
 
 
 def down(home: Home, port_offset: int, *, volumes: bool = False) -> None:
-    """Stops and removes the containers; the data stays unless `volumes`."""
+    """Stops and removes the containers. Keeps the data unless `volumes`."""
     _compose(home, port_offset, "down", *(["--volumes"] if volumes else []))
 
 
@@ -61,14 +61,14 @@ def _compose(home: Home, port_offset: int, *words: str, **more: str) -> None:
             command, cwd=home.root, env=environment, check=False, capture_output=True, text=True
         )
     except FileNotFoundError:
-        raise UserError("docker is not installed; without it: make demo") from None
+        raise UserError("docker is not installed. To run without it: make demo") from None
     if result.returncode:
         end = "\n".join(result.stderr.strip().splitlines()[-15:])
         raise UserError(f"docker compose {words[0]} failed:\n{end}")
 
 
 def _reachable(stack: Stack, seconds: float = 60) -> None:
-    """Until a request passes through the gateway to each service."""
+    """Waits until requests through the gateway reach all services."""
     paths = [f"/v1/{service}/openapi.json" for service in SERVICES]
     until = time.monotonic() + seconds
     while time.monotonic() < until:

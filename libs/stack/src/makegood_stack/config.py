@@ -1,4 +1,4 @@
-"""What a stack consists of: its ports, scale and role, and which servers are ours or somebody else's."""
+"""The configuration of a stack: ports, scale, role, and which servers are external."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ _JOBS = ("", *postgres.JOBS)
 
 
 def _address_of(service: str, job: str = "") -> str:
-    """The setting that names the database with the login of this job."""
+    """The setting with the database address for this job."""
     return f"{service.upper()}_{job.upper() + '_' if job else ''}DATABASE_URL"
 
 
 @dataclass(frozen=True)
 class Choices:
-    """What the user chose at `up`; remembered, so that later commands agree."""
+    """The options of `up`. They are stored, so that later commands use the same ones."""
 
     port_offset: int = 0
     role: str = "all"
@@ -52,27 +52,28 @@ class Choices:
         fresh.replace(path)
 
     def changed(self, port_offset: int | None, role: str | None, scale: list[str]) -> Choices:
-        """These choices with those of a command line; what is not given stays. Raises UserError for a wrong word."""
+        """These choices, changed by command line options. Raises UserError for an invalid option."""
         new = self
         if port_offset is not None:
             new = replace(new, port_offset=port_offset)
         if role is not None:
             if role not in ROLES:
-                raise UserError(f"--role {role}: say one of {', '.join(ROLES)}", exit_code=2)
+                raise UserError(f"--role {role}: choose one of {', '.join(ROLES)}", exit_code=2)
             new = replace(new, role=role)
         counts = dict(new.scale)
         for item in scale:
             service, _, number = item.partition("=")
             if service not in SERVICES or not number.isdecimal() or not 1 <= int(number) <= 9:
                 raise UserError(
-                    f"--scale {item}: say SERVICE=N, a service of {', '.join(SERVICES)} and 1 to 9", exit_code=2
+                    f"--scale {item}: must be SERVICE=N with a service of {', '.join(SERVICES)} and N from 1 to 9",
+                    exit_code=2,
                 )
             counts[service] = int(number)
         return replace(new, scale=counts)
 
     @property
     def words(self) -> str:
-        """What differs from the defaults, as one would say it to `makegood up`; empty if nothing does."""
+        """The options of `makegood up` that differ from the defaults."""
         told = [f"--port-offset {self.port_offset}"] if self.port_offset else []
         told += [f"--role {self.role}"] if self.role != "all" else []
         told += [f"--scale {service}={count}" for service, count in sorted(self.scale.items()) if count != 1]
@@ -81,17 +82,17 @@ class Choices:
 
 @dataclass(frozen=True)
 class Stack:
-    """One stack: everything that can be said about it without looking at its processes."""
+    """A stack: everything known about it without looking at its processes."""
 
     home: Home
     choices: Choices
     external: dict[str, str] = field(default_factory=dict, repr=False)
     logins: dict[str, str] = field(default_factory=dict, repr=False)
-    """Passwords of PostgreSQL's logins in containers; empty where the server is ours."""
+    """Passwords of PostgreSQL's logins in containers; empty if the server runs outside of containers."""
 
     @classmethod
     def of(cls, home: Home, choices: Choices | None = None) -> Stack:
-        """The stack of this home. Servers that the environment names are used instead of ours."""
+        """The stack of this home. Servers that the environment names replace our own."""
         names = ["KAFKA_BOOTSTRAP_SERVERS", "REDIS_URL", *(_address_of(s, job) for s in SERVICES for job in _JOBS)]
         external = {n: value for n in names if (value := _given(n))}
         return cls(home, choices or Choices.remembered(home), external, logins_of_containers(home))
@@ -106,11 +107,11 @@ class Stack:
 
     @property
     def kafka(self) -> Brokers:
-        """How to reach the brokers: with the protection and login of the environment (KAFKA_SECURITY_PROTOCOL …) for brokers
-        that it names. Raises UserError where that cannot work."""
+        """How to connect to the brokers. For external brokers, protocol and login come from the environment
+        (KAFKA_SECURITY_PROTOCOL …). Raises UserError if these settings are not valid."""
         if self.is_embedded(kafka.NAME) or not os.environ.get("KAFKA_SECURITY_PROTOCOL"):
             return self.bootstrap
-        # Imported at its use: it takes long, and most commands need none of it.
+        # Imported late, because it is slow and most commands do not need it.
         from makegood_chassis.checked_settings import advice
         from makegood_chassis.kafka_settings import KafkaSettings
         from pydantic import ValidationError
@@ -128,7 +129,7 @@ class Stack:
     def database_url(self, service: str, job: str = "") -> str:
         """A service's database with the service's login, or that of a job: `owner`, `pruner`, `auditor`.
 
-        Somebody else's server that has no login for the job is used with the service's.
+        An external server without a login for the job is used with the service's login.
         """
         given = self.external.get(_address_of(service, job)) or self.external.get(_address_of(service))
         own = postgres.service_url(self.ports.of("postgresql"), service, job)
@@ -148,7 +149,7 @@ class Stack:
         return self.choices.scale.get(service, 1)
 
     def is_embedded(self, part: str) -> bool:
-        """Whether `part` is started by us on this machine."""
+        """Whether we run `part` on this machine."""
         if part == kafka.NAME:
             return "KAFKA_BOOTSTRAP_SERVERS" not in self.external
         if part == redis.NAME:
@@ -165,7 +166,7 @@ class Stack:
 
 
 def logins_of_containers(home: Home) -> dict[str, str]:
-    """What the job `passwords` of docker-compose.yml made; nothing where PostgreSQL runs as a process of ours instead."""
+    """The passwords made by the job `passwords` of docker-compose.yml; empty if PostgreSQL is our own process."""
     if (home.run / f"{postgres.NAME}.json").exists():
         return {}
     try:
@@ -175,10 +176,10 @@ def logins_of_containers(home: Home) -> dict[str, str]:
 
 
 def _given(name: str) -> str:
-    """What the environment says, or the file that `<name>_FILE` names; empty if nothing. Raises UserError for a bad file."""
+    """A setting from the environment or from the file in `<name>_FILE`; empty if not set. Raises UserError for a bad file."""
     if not os.environ.get(f"{name}_FILE"):
         return os.environ.get(name, "")
-    # Imported at its use: it takes long, and most commands need none of it.
+    # Imported late, because it is slow and most commands do not need it.
     from makegood_chassis.secret_files import UnreadableSecret, from_file
 
     value = from_file(name)
@@ -188,7 +189,7 @@ def _given(name: str) -> str:
 
 
 def without_password(url: str) -> str:
-    """An address as it may be shown."""
+    """The address without its password, to print it."""
     parts = urlsplit(url)
     login, at, host = parts.netloc.rpartition("@")
     if ":" not in login:

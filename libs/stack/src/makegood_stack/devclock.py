@@ -1,4 +1,4 @@
-"""The development clock of all four services, moved together through the gateway."""
+"""The development clock of all four services, which is moved through the gateway."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from makegood_stack.ports import SERVICES
 
 _PATIENCE = 120.0
 LONGEST = timedelta(days=3660)
-"""How far the services let their clock be moved ahead of real time: ten years."""
+"""How far ahead of real time services accept their clock: ten years."""
 
 
 _READ = "SELECT offset_seconds FROM clock"
@@ -33,7 +33,7 @@ class _Down(UserError):
 
 
 class DevelopmentClock:
-    """The clock of a running stack, through its gateway. Use as `async with`."""
+    """The clock of a running stack. Use it with `async with`."""
 
     def __init__(
         self, base_url: str, login: keys.Login, backlog: Backlog, databases: Mapping[str, str] | None = None
@@ -42,12 +42,12 @@ class DevelopmentClock:
         self._login = login
         self._backlog = backlog
         self._databases = databases or {}
-        """Where the clock of a service that is down stands: it takes its time from there when it comes back."""
+        """The database of a service that is down. It takes its time from there when it starts again."""
         self._client = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=10))
 
     @classmethod
     def of(cls, stack: Stack) -> DevelopmentClock:
-        # A person of its own: the gateway's rate limit counts by person, and several clocks may be at work.
+        # Use a separate person, because the gateway limits requests per person and several clocks may be in use.
         login = keys.Login(stack.home.identity, "ops", f"makegood-clock-{uuid4().hex[:8]}")
         databases = {service: stack.database_url(service) for service in SERVICES}
         return cls(stack.base_url, login, Backlog(stack.kafka, stack.topic_prefix()), databases)
@@ -75,7 +75,7 @@ class DevelopmentClock:
                 text = (await response.text())[:300]
                 if response.status in (403, 404, 405):
                     raise UserError(
-                        f"{service} refuses to have its clock moved: that is for development alone "
+                        f"{service} refuses to move its clock, which is possible in development only "
                         f"(MAKEGOOD_ENVIRONMENT=development); it answered {response.status}"
                     )
                 raise _Down(f"the clock of {service} cannot be reached: {response.status} {text}")
@@ -85,7 +85,7 @@ class DevelopmentClock:
             ) from error
 
     async def _at(self, service: str, offset: float | None = None) -> dict[str, Any]:
-        """What a service's clock says, moved to `offset` if one is given; of one that is down, what its database says."""
+        """A service's clock, moved to `offset` if given. For a service that is down, the clock in its database."""
         try:
             if offset is None:
                 return await self._call("GET", service)
@@ -96,16 +96,16 @@ class DevelopmentClock:
             return await _in_database(self._databases[service], offset, down)
 
     async def now(self) -> dict[str, dict[str, Any]]:
-        """What each service's clock says."""
+        """The clocks of all services."""
         answers = await asyncio.gather(*(self._at(s) for s in SERVICES))
         return dict(zip(SERVICES, answers, strict=True))
 
     async def move(self, services: Sequence[str], to: datetime) -> None:
-        """Sets the clocks of these services alone, without waiting until they have settled: for load that meters time."""
+        """Sets the clocks of these services only, without waiting until they have settled, for load tests."""
         await self._put(services, (to - datetime.now(UTC)).total_seconds())
 
     async def _put(self, services: Sequence[str], offset: float) -> None:
-        """Moves the clocks to this many seconds ahead of real time. Raises UserError telling whose have not moved."""
+        """Moves the clocks to this many seconds ahead of real time. Raises UserError with the services that failed."""
         results = await asyncio.gather(*(self._at(s, offset) for s in services), return_exceptions=True)
         failed = {s: r for s, r in zip(services, results, strict=True) if isinstance(r, BaseException)}
         if not failed:
@@ -115,26 +115,26 @@ class DevelopmentClock:
         if not moved or not isinstance(first, UserError):
             raise first
         raise UserError(
-            f"the clock of {', '.join(moved)} is moved, that of {', '.join(failed)} is not: {first.message}\n"
-            "makegood clock advance 1s brings all to the furthest of them"
+            f"the clock of {', '.join(moved)} was moved, but not that of {', '.join(failed)}: {first.message}\n"
+            "To bring all to the latest of them: makegood clock advance 1s"
         )
 
     async def advance(self, by: timedelta) -> str:
-        """Moves all four on by `by` from the furthest of them; answers the new time (RFC 3339) once all have settled.
+        """Advances all four clocks by `by`, from the latest of them. Returns the new time (RFC 3339) once all have settled.
 
-        Settled: every process has the new time, what was due up to it has been taken up, and so has what followed from it.
-        What is under way finishes before the clock moves, or a hold made a moment ago would lapse in the leap (AVAIL-4).
-        Nobody waits for a service that is down: it has the new time when it comes back, and takes up what was due then.
+        Settled means that all processes use the new time, and that all deadlines up to it and their consequences have been
+        handled. Work in progress is finished before the clock moves; otherwise the jump would make new holds lapse (AVAIL-4).
+        A service that is down is not waited for. It gets the new time when it starts, and then handles its deadlines.
         """
         if by > LONGEST:
             raise _too_far()
         self._offset(await self.now(), by)
-        offset = self._offset(await self._settled("the clock is not moved: "), by)
+        offset = self._offset(await self._settled("the clock was not moved: "), by)
         await self._put(SERVICES, offset)
-        return str((await self._settled("the clock is moved, but "))["booking"]["now"])
+        return str((await self._settled("the clock was moved, but "))["booking"]["now"])
 
     async def settle(self) -> None:
-        """Comes back once everything that happened so far has been taken up by whom it concerns; no clock is moved."""
+        """Waits until all events so far have been handled. Does not move the clock."""
         await self._settled("")
 
     @staticmethod
@@ -145,7 +145,7 @@ class DevelopmentClock:
         return offset
 
     async def _settled(self, what: str) -> dict[str, dict[str, Any]]:
-        """The clocks, once each service has settled and no event waits for a reader, twice in a row."""
+        """Waits until all services have settled and no event is unread, twice in a row. Returns the clocks."""
         until = time.monotonic() + _PATIENCE
         quiet = 0
         while True:
@@ -157,14 +157,14 @@ class DevelopmentClock:
                 return clocks
             if time.monotonic() > until:
                 who = ", ".join(waiting) or f"{behind} events"
-                raise UserError(f"{what}{who} not taken up after {_PATIENCE:.0f} s")
+                raise UserError(f"{what}{who} not handled after {_PATIENCE:.0f} s")
             await asyncio.sleep(0.1)
 
 
 async def _in_database(url: str, offset: float | None, down: _Down) -> dict[str, Any]:
-    """The clock of a service that is down. Raises UserError where its database does not answer either, or lets nobody move
-    it: outside development."""
-    # Imported at its use: most commands need no database.
+    """The clock of a service that is down, from its database. Raises UserError if that does not answer either, or outside
+    development."""
+    # Imported late, because most commands need no database.
     import asyncpg
 
     try:
@@ -184,4 +184,4 @@ async def _in_database(url: str, offset: float | None, down: _Down) -> dict[str,
 
 
 def _too_far() -> UserError:
-    return UserError(f"the clock goes {LONGEST.days} days ahead of real time at most", exit_code=2)
+    return UserError(f"the clock can be at most {LONGEST.days} days ahead of real time", exit_code=2)

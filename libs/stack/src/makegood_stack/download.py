@@ -1,7 +1,7 @@
-"""Files out of package repositories: shown, resumed, verified, and put in place in one step.
+"""Downloads files from package repositories, with progress, resumption and verification.
 
-A file under its final name has been verified against the lock. Everything else ends in `.part` and is continued or
-thrown away by the next run.
+A file with its final name has been verified against the lock. Unfinished files end in `.part`; the next run resumes or
+deletes them.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ Advance = Callable[[int], None]
 
 @dataclass(frozen=True)
 class Artifact:
-    """One file of the lock. `size` is in bytes."""
+    """A file in the lock. `size` is in bytes."""
 
     coordinate: str
     size: int
@@ -42,7 +42,7 @@ class Artifact:
         return f"{artifact}-{version}.jar"
 
     def url_paths(self) -> list[str]:
-        """The addresses to try, in the order of jgo's repositories (Maven Central unless configured otherwise)."""
+        """The URLs to try, in the order of jgo's repositories (by default Maven Central)."""
         context = MavenContext()
         found = context.create_dependency(self.coordinate).artifact
         path = f"{found.component.path_prefix.as_posix()}/{found.filename}"
@@ -55,7 +55,7 @@ def digest(path: Path) -> str:
 
 
 def is_good(path: Path, artifact: Artifact) -> bool:
-    """Whether `path` is the very file that the lock names."""
+    """Whether `path` is the file in the lock, by size and hash."""
     try:
         return path.stat().st_size == artifact.size and digest(path) == artifact.sha256
     except FileNotFoundError:
@@ -63,10 +63,10 @@ def is_good(path: Path, artifact: Artifact) -> bool:
 
 
 def fetch_all(artifacts: Iterable[Artifact], folder: Path, shared: Path, advance: Advance) -> list[Path]:
-    """Makes every artifact stand in `folder`, by way of the per-user cache `shared`; answers the paths in order.
+    """Puts all artifacts in `folder`, through the per-user cache `shared`, and returns their paths in order.
 
-    `advance` is told the bytes as they come. Raises UserError for no network, a full disk, or a file that is wrong again
-    after being fetched anew. The shared cache is locked while it is filled, so two checkouts do not fetch at once.
+    `advance` is called with the number of bytes received. Raises UserError if there is no network, the disk is full, or a
+    file is wrong even after a second download. The shared cache is locked, so that two checkouts do not download at once.
     """
     wanted = list(artifacts)
     folder.mkdir(parents=True, exist_ok=True)
@@ -103,7 +103,7 @@ def _fetch(missing: list[Artifact], store: Path, folder: Path, advance: Advance)
             _place(source, folder / artifact.name)
         _trust(folder / artifact.name)
 
-    # The biggest first: with few connections the time is that of the longest.
+    # The largest first: with few connections, it decides how long everything takes.
     ordered = sorted(missing, key=lambda a: -a.size)
     with ThreadPoolExecutor(max_workers=6) as pool:
         try:
@@ -143,12 +143,12 @@ def download(artifact: Artifact, target: Path, advance: Advance, stop: threading
         advance(-counted)
     raise UserError(
         f"cannot download {artifact.coordinate}: {reason}\n"
-        f"check the network and run the command again: what is complete is kept in {target.parent}"
+        f"Check the network and run the command again. Complete files are kept in {target.parent}"
     )
 
 
 def _stream(url: str, part: Path, done: int, advance: Advance, stop: threading.Event) -> int:
-    """Appends what is missing to the `.part` file; answers how many bytes it told `advance` about."""
+    """Downloads the rest of the `.part` file. Returns how many bytes it reported to `advance`."""
     headers = {"Range": f"bytes={done}-"} if done else {}
     counted = 0
     with requests.get(url, headers=headers, stream=True, timeout=(10, 60)) as response:
@@ -168,7 +168,7 @@ def _stream(url: str, part: Path, done: int, advance: Advance, stop: threading.E
 
 
 def _place(source: Path, target: Path) -> None:
-    """Puts the cached file at `target` in one step, sharing its blocks where the file system can."""
+    """Puts the cached file at `target` atomically, as a reflink if the file system supports it."""
     fresh = target.with_name(target.name + ".part")
     fresh.unlink(missing_ok=True)
     try:
@@ -204,7 +204,7 @@ def _trusted(path: Path, artifact: Artifact) -> bool:
 
 
 def disk_error(error: OSError, place: Path) -> UserError:
-    """What to tell when a file cannot be written."""
+    """The message for a file that cannot be written."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return UserError(f"the disk is full at {place}: free some space and run the command again; nothing is broken")
+        return UserError(f"the disk is full at {place}. Free some space and run the command again; nothing is broken")
     return UserError(f"cannot write {error.filename or place}: {error.strerror}")

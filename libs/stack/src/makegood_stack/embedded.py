@@ -1,4 +1,4 @@
-"""Servers of one's own, for tests: the same programs as `makegood up`, on free ports, in a folder that goes away."""
+"""Servers for tests: the programs of `makegood up`, on free ports and in a temporary folder."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ Kind = Literal["kafka", "postgresql", "redis"]
 
 
 def run_apart(work: Coroutine[Any, Any, T]) -> T:
-    """Runs a coroutine to its end in a thread of its own, whether or not a loop runs in this one."""
+    """Runs a coroutine in another thread, because this one may already run an event loop."""
     result: list[T] = []
     errors: list[BaseException] = []
 
@@ -51,7 +51,7 @@ def run_apart(work: Coroutine[Any, Any, T]) -> T:
 
 @dataclass
 class Server:
-    """One server that a test may stop, kill and start again; address and data stay the same."""
+    """A server that a test can stop, kill and start again with the same address and data."""
 
     kind: Kind
     url: str
@@ -76,19 +76,19 @@ class Server:
         run_apart(wait())
 
     def stop(self) -> None:
-        """Ends it in order."""
+        """Stops it gracefully."""
         if self.record is not None:
             self.supervisor.stop([self.record])
             self.record = None
 
     def kill(self) -> None:
-        """SIGKILL, and its children with it."""
+        """Kills it and its children with SIGKILL."""
         if self.record is not None:
             self.supervisor.signal(self.record, signal.SIGKILL)
             self.stop()
 
     def pause(self) -> None:
-        """SIGSTOP: the server hangs; `resume` lets it go on."""
+        """Makes the server hang with SIGSTOP, until `resume`."""
         if self.record is not None:
             self.supervisor.signal(self.record, signal.SIGSTOP)
 
@@ -98,7 +98,7 @@ class Server:
 
 
 class EmbeddedServers:
-    """Makes servers; all of them end, and their data goes, with the `with` block."""
+    """Makes servers. They are stopped and their data is deleted at the end of the `with` block."""
 
     def __init__(self, home: Home | None = None, *, durable: bool = False) -> None:
         self._project = home or Home.find()
@@ -117,12 +117,12 @@ class EmbeddedServers:
         self.close()
 
     def _place(self) -> tuple[Programs, Home]:
-        """The programs, and a folder of the next server's own."""
+        """The programs, and a new folder for the next server."""
         if self._programs is None or self._folder is None:
             self._project.make()
             self._programs = provide(self._project, Console(stderr=True))
             self._folder = Path(tempfile.mkdtemp(prefix="makegood-test-"))
-            # PostgreSQL started by root runs as somebody else, who has to get in.
+            # If root starts PostgreSQL, it runs as another user, who needs access.
             self._folder.chmod(0o755 if os.geteuid() == 0 else 0o700)
         self._count += 1
         home = Home(self._project.root, self._folder / str(self._count))
@@ -135,7 +135,7 @@ class EmbeddedServers:
         return server
 
     def kafka(self, protection: kafka.Protection | None = None, login: KafkaConnection | None = None) -> Server:
-        """A broker; `url` is its bootstrap address. One that is protected is asked whether it answers with `login`."""
+        """A broker; `url` is its bootstrap address. A protected one is checked with `login`."""
         programs, home = self._place()
         port, controller = free_ports(2)
         bootstrap = f"{LISTEN}:{port}"
@@ -152,7 +152,7 @@ class EmbeddedServers:
         )
 
     def postgres(self, settings: Mapping[str, str] | None = None) -> Server:
-        """A PostgreSQL server; `url` is its superuser's. `settings`: those of the server that shall differ."""
+        """A PostgreSQL server; `url` has its superuser's login. `settings` override server settings."""
         programs, home = self._place()
         port = free_port()
         url = postgres.admin_url(port)
@@ -185,7 +185,7 @@ class EmbeddedServers:
         )
 
     def close(self) -> None:
-        """Ends everything and removes the data."""
+        """Stops all servers and deletes their data."""
         for server in self._servers:
             server.resume()
             server.kill()

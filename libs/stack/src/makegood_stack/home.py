@@ -12,7 +12,7 @@ from makegood_devtools.errors import UserError
 
 
 def find_root() -> Path:
-    """The project's code: the checkout that this package is installed from, else the one that one stands in."""
+    """The project's root: the checkout that this package is installed from, or else the current one."""
     for start in (Path(__file__).resolve(), Path.cwd() / "x"):
         for folder in start.parents:
             if (folder / "requirements.lock").is_file() and (folder / "services").is_dir():
@@ -20,7 +20,7 @@ def find_root() -> Path:
     configured = os.environ.get("MAKEGOOD_HOME")
     if configured:
         return Path(configured).resolve()
-    raise UserError("cannot find the project: run inside the checkout, or set MAKEGOOD_HOME to its folder")
+    raise UserError("cannot find the project. Run the command inside the checkout, or set MAKEGOOD_HOME to its folder")
 
 
 def user_cache() -> Path:
@@ -34,14 +34,14 @@ def user_cache() -> Path:
 
 @dataclass(frozen=True)
 class Home:
-    """The folders of one installation. `root` holds the code; `state` (`.makegood/`) everything that is made."""
+    """The folders of an installation: `root` has the code, `state` (`.makegood/`) everything else."""
 
     root: Path
     state: Path
 
     @classmethod
     def find(cls) -> Home:
-        """The installation of this checkout; its files go to MAKEGOOD_HOME instead if that is set."""
+        """The installation of this checkout. Its files are in MAKEGOOD_HOME if that is set."""
         root = find_root()
         place = os.environ.get("MAKEGOOD_HOME")
         return cls(root=root, state=(Path(place).resolve() if place else root) / ".makegood")
@@ -79,20 +79,19 @@ class Home:
         return self.logs / f"{process}.log"
 
     def make(self) -> None:
-        """Makes the folders. Raises UserError when the place cannot be written."""
+        """Creates the folders. Raises UserError if they are not writable."""
         try:
             for folder in (self.state, self.cache, self.run, self.logs):
                 folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise UserError(
-                f"cannot write {self.state}: {error.strerror}; set MAKEGOOD_HOME to a writable folder"
+                f"cannot write {self.state}: {error.strerror}. Set MAKEGOOD_HOME to a writable folder"
             ) from error
 
     def postgres_folder(self) -> Path:
-        """The folder of PostgreSQL. Started by root it runs as another user, who must be able to reach it.
+        """PostgreSQL's folder. If root starts it, it runs as another user, who must have access.
 
-        A checkout below a folder that only root may enter (0700) is no such place: then it is a folder under /var/tmp,
-        named after the checkout so that it is found again.
+        If the checkout is in a folder that only root may enter, the folder is in /var/tmp and named after the checkout.
         """
         inside = self.state / "postgresql"
         if os.geteuid() != 0 or reachable_by_others(self.state):
@@ -102,12 +101,12 @@ class Home:
         folder = base / f"makegood-{digest}"
         folder.mkdir(mode=0o755, exist_ok=True)
         status = folder.lstat()
-        # A folder in a place open to everybody must be a real one and our own.
+        # In a world-writable place, the folder must be real and belong to us.
         if folder.is_symlink() or status.st_uid != os.geteuid():
-            raise UserError(f"{folder} belongs to somebody else: remove it, or set MAKEGOOD_HOME to another folder")
+            raise UserError(f"{folder} belongs to another user. Remove it, or set MAKEGOOD_HOME to another folder")
         return folder / "postgresql"
 
 
 def reachable_by_others(folder: Path) -> bool:
-    """Whether every user may enter `folder` (the execute bit for others, on it and on all above it)."""
+    """Whether all users may enter `folder` (execute permission for others on it and all its parents)."""
     return all(p.stat().st_mode & 0o001 for p in (folder, *folder.parents) if p.exists())

@@ -1,4 +1,4 @@
-"""Looking at a running stack: processes and their health, how far consumers are behind, what waits in the outboxes."""
+"""Inspects a running stack: processes and their health, consumer lag, outboxes."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from makegood_stack.processes import Running, Supervisor
 
 @dataclass(frozen=True)
 class ProcessState:
-    """One process. `health`: ready, not ready, down, or external. Memory in MiB, uptime in seconds."""
+    """A process. `health` is ready, not ready, down or external. Memory is in MiB, uptime in seconds."""
 
     name: str
     health: str
@@ -34,7 +34,7 @@ class ProcessState:
 
 @dataclass(frozen=True)
 class OutboxState:
-    """What waits to be sent: rows, and the age of the oldest in seconds."""
+    """An outbox: the number of unsent rows, and the age of the oldest in seconds."""
 
     service: str
     depth: int | None
@@ -44,7 +44,8 @@ class OutboxState:
 
 @dataclass
 class Status:
-    """All of it. `choices`: what differs from the defaults; `remarks`: what is wrong though each process is well."""
+    """The state of a stack. `choices`: options that are not the defaults. `remarks`: problems that no process shows by
+    itself."""
 
     port_offset: int
     choices: str = ""
@@ -62,11 +63,11 @@ class Status:
 
 
 _ROLES = "SELECT DISTINCT role FROM processes WHERE seen_at > clock_timestamp() - interval '10 seconds'"
-"""Processes tell every second that they are there."""
+"""Processes report every second that they are running."""
 
 
 async def look(stack: Stack) -> Status:
-    """The state of the stack; a part that does not answer is shown as such, never an error."""
+    """Reads the state of the stack. A part that does not answer is reported, not raised."""
     running = Supervisor(stack.home).running()
     names = [p for p in PARTS if p not in running and not any(r.startswith(f"{p}-") for r in running)]
     processes = await asyncio.gather(*(_process(stack, r) for r in running.values()))
@@ -89,13 +90,13 @@ async def look(stack: Stack) -> Status:
 
 
 def missing_roles(service: str, roles: frozenset[str] | None) -> list[str]:
-    """What nobody does for a service whose live processes have these roles; nothing where they are not known."""
+    """Remarks about roles that no running process of the service has."""
     if roles is None or "all" in roles or {"serve", "work"} <= roles:
         return []
     if "serve" in roles:
-        return [f"no process of {service} works on events and deadlines: makegood up --role all"]
+        return [f"no process of {service} works on events and deadlines. Start one with: makegood up --role all"]
     if "work" in roles:
-        return [f"no process of {service} serves requests: makegood up --role all"]
+        return [f"no process of {service} serves requests. Start one with: makegood up --role all"]
     return []
 
 
@@ -112,7 +113,7 @@ async def _process(stack: Stack, record: Running) -> ProcessState:
 
 
 def memory_of(process: psutil.Process) -> int:
-    """Bytes of a process and all its children; what they share counts once, where the system tells (Linux)."""
+    """Bytes used by a process and its children. On Linux, shared memory counts once."""
     total = 0
     for one in (process, *process.children(recursive=True)):
         try:
@@ -144,7 +145,7 @@ async def _health(stack: Stack, name: str, ports: tuple[int, ...]) -> tuple[bool
 
 
 async def consumer_lag(stack: Stack) -> dict[str, int]:
-    """Events that each service has still to take, by its consumer group; empty if the broker is away."""
+    """Consumer lag by group; empty if the broker does not answer."""
     if not await kafka.answers(stack.kafka):
         return {}
     backlog = Backlog(stack.kafka, stack.topic_prefix())
@@ -157,7 +158,7 @@ async def consumer_lag(stack: Stack) -> dict[str, int]:
 
 
 async def _database(stack: Stack, service: str) -> tuple[OutboxState, frozenset[str] | None]:
-    """A service's outbox, and the roles of its processes that were seen a moment ago; None if that is not known."""
+    """A service's outbox, and the roles of its running processes (None if unknown)."""
     try:
         connection = await asyncpg.connect(stack.database_url(service, "auditor"), timeout=3)
     except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError) as error:

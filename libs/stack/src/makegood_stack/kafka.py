@@ -29,7 +29,7 @@ _JVM = (
     "-XX:TieredStopAtLevel=1",
     "-XX:+ExitOnOutOfMemoryError",
     "-Djava.awt.headless=true",
-    # Warnings about internals that newer Java versions deprecate say nothing to a user.
+    # Deprecation warnings about Java internals do not help users.
     "--sun-misc-unsafe-memory-access=allow",
     "--enable-native-access=ALL-UNNAMED",
 )
@@ -48,19 +48,19 @@ Configuration:
 
 @dataclass(frozen=True)
 class Protection:
-    """A broker that takes protected links alone: logins (SCRAM-SHA-512) over TLS at its port, and clients' certificates at
-    another one."""
+    """A broker that only accepts protected connections: SCRAM-SHA-512 logins over TLS, and client certificates on another
+    port."""
 
     keys: Path
     """PEM file of the broker's certificate and key."""
     authority: Path
-    """PEM file of the authority that signs the clients' certificates, and the broker's own."""
+    """PEM file of the authority that signed the certificates of clients and broker."""
     certificates_port: int
     logins: Mapping[str, str]
-    """Login → password."""
+    """Password by login."""
 
     def properties(self, port: int, controller: int) -> dict[str, object]:
-        """What differs from a broker without protection."""
+        """The settings that differ from an unprotected broker."""
         module = "org.apache.kafka.common.security.scram.ScramLoginModule required;"
         listeners = f"SASL_SSL://{LISTEN}:{port},SSL://{LISTEN}:{self.certificates_port}"
         return {
@@ -78,7 +78,7 @@ class Protection:
         }
 
     def format_options(self) -> list[str]:
-        """What makes the logins when the data folder is formatted."""
+        """The arguments that create the logins when the data folder is formatted."""
         users = [f"SCRAM-SHA-512=[name={name},password={password}]" for name, password in self.logins.items()]
         return [word for user in users for word in ("--add-scram", user)]
 
@@ -116,7 +116,7 @@ def _properties(data: Path, port: int, controller: int) -> dict[str, object]:
 
 
 def spec(folder: Path, programs: Programs, port: int, controller: int, protection: Protection | None = None) -> Spec:
-    """Writes the configuration, formats the data folder at its first use, and says how to start the broker."""
+    """Writes the configuration, formats the data folder if it is new, and returns how to start the broker."""
     folder.mkdir(parents=True, exist_ok=True)
     data = folder / "data"
     properties = folder / "server.properties"
@@ -171,9 +171,9 @@ async def answers(bootstrap: Brokers) -> bool:
 
 
 async def make_topics(bootstrap: Brokers, topics: list[NewTopic]) -> list[str]:
-    """Creates the topics that do not exist yet; answers their names once the broker lists them.
+    """Creates missing topics, waits until the broker lists them, and returns their names.
 
-    Raises KafkaError; TimeoutError where the broker lists them not even after half a minute.
+    Raises KafkaError, or TimeoutError if the broker does not list them after half a minute.
     """
     from aiokafka.admin import AIOKafkaAdminClient
     from aiokafka.errors import TopicAlreadyExistsError, for_code
@@ -192,7 +192,7 @@ async def make_topics(bootstrap: Brokers, topics: list[NewTopic]) -> list[str]:
                 made.append(name)
             elif for_code(code) is not TopicAlreadyExistsError:
                 raise for_code(code)(name)
-        # The broker answers before it tells clients of the new topics.
+        # The broker answers before new topics are visible to clients.
         async with asyncio.timeout(30):
             names = {topic.name for topic in missing}
             while not names <= set(await admin.list_topics()):  # noqa: ASYNC110 (the broker offers nothing to wait for)

@@ -13,7 +13,7 @@ from makegood_devtools.errors import UserError
 
 @contextmanager
 def exclusive(path: Path, doing: str, *, wait: bool = False) -> Iterator[None]:
-    """Holds the lock file for the block. When another command has it: waits, or raises UserError naming the holder."""
+    """Holds the lock file for the block. If another command holds it, waits or raises UserError."""
     path.parent.mkdir(parents=True, exist_ok=True)
     handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
     try:
@@ -21,7 +21,7 @@ def exclusive(path: Path, doing: str, *, wait: bool = False) -> Iterator[None]:
             fcntl.flock(handle, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
         except BlockingIOError:
             holder = os.read(handle, 200).decode(errors="replace").strip() or "another command"
-            raise UserError(f"another makegood command is at work here ({holder}); wait for it, or stop it") from None
+            raise UserError(f"another makegood command is running here ({holder}). Wait for it, or stop it") from None
         os.ftruncate(handle, 0)
         os.write(handle, f"makegood {doing}, pid {os.getpid()}\n".encode())
         yield

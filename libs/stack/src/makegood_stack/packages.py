@@ -1,4 +1,4 @@
-"""The servers' programs, out of packages: Kafka and PostgreSQL by Maven coordinates, the others from the Python packages."""
+"""The servers' programs from packages: Kafka and PostgreSQL from Maven, the others from Python packages."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _COMPOSE = "run it from images instead: docker compose up"
 
 @dataclass(frozen=True)
 class Programs:
-    """Paths of what is started."""
+    """Paths of the programs."""
 
     java: Path
     kafka_jars: tuple[Path, ...]
@@ -43,7 +43,7 @@ class Programs:
 
 
 def platform_name() -> str:
-    """This machine in the names of the PostgreSQL artifacts. Raises UserError where there is none."""
+    """This machine's name in the PostgreSQL artifacts. Raises UserError if there is none."""
     name = _PLATFORMS.get((platform.system(), platform.machine()))
     if name is None:
         raise UserError(
@@ -57,7 +57,7 @@ def _artifacts(entries: list[dict[str, Any]]) -> list[Artifact]:
 
 
 def provide(home: Home, console: Console, postgres_folder: Path | None = None) -> Programs:
-    """Fetches and unpacks what is missing, with progress on `console`; quick when everything is there."""
+    """Downloads and unpacks missing programs, with progress on `console`."""
     name = platform_name()
     lock = json.loads(_LOCK.read_text())
     kafka = _artifacts(lock["kafka"]["artifacts"])
@@ -67,7 +67,7 @@ def provide(home: Home, console: Console, postgres_folder: Path | None = None) -
     columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
     if not _all_there(home, kafka + postgres):
         versions = f"Apache Kafka {lock['kafka']['version']} and PostgreSQL {lock['postgresql']['version']}"
-        console.print(f"fetching {versions} ({total >> 20} MiB, once)")
+        console.print(f"fetching {versions} ({total >> 20} MiB, only once)")
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
         task = progress.add_task("downloading", total=total)
 
@@ -94,12 +94,12 @@ def _require_space(folder: Path, download: int) -> None:
     needed = download * 3 + (200 << 20)
     if free < needed:
         raise UserError(
-            f"the disk of {folder} has {free >> 20} MiB left and the stack needs {needed >> 20} MiB: free some space"
+            f"the disk of {folder} has {free >> 20} MiB left, and the stack needs {needed >> 20} MiB. Free some space"
         )
 
 
 def _unpack_postgres(archive: Path, target: Path) -> Path:
-    """Unpacks the jar's inner archive beside `target` and renames: what stands at `target` is whole."""
+    """Unpacks the jar's inner archive next to `target`, then renames it, so that `target` is always complete."""
     if (target / "bin" / "postgres").is_file():
         return target
     fresh = target.with_name(target.name + ".part")
@@ -109,10 +109,10 @@ def _unpack_postgres(archive: Path, target: Path) -> Path:
     with zipfile.ZipFile(archive) as jar:
         inner = next(n for n in jar.namelist() if n.endswith(".txz"))
         with jar.open(inner) as stream, tarfile.open(fileobj=stream, mode="r|xz") as tar:
-            # Python before 3.11.4 (Debian 12's) knows no filter; this archive is the lock's own, by its SHA-256.
+            # Python before 3.11.4 (as in Debian 12) has no filter. The archive is safe: its SHA-256 is in the lock.
             safely: dict[str, Any] = {"filter": "data"} if hasattr(tarfile, "data_filter") else {}
             tar.extractall(fresh, **safely)  # noqa: S202 - its hash is the locked one  # nosec B202
-    # Whoever runs it may be another user than the one who unpacked it.
+    # It may be run by another user than the one who unpacked it.
     for path in (fresh, *fresh.rglob("*")):
         if not path.is_symlink():
             path.chmod(0o755 if path.is_dir() or path.parent.name == "bin" else 0o644)

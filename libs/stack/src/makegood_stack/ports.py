@@ -1,4 +1,4 @@
-"""Which port each part listens on, and a clear word when one is taken."""
+"""The ports of all parts, and a clear message if one is taken."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _BASE = {
 LISTEN = "127.0.0.1"
 PROBES = "probes"
 PROBES_ABOVE = 1000
-"""How far above its HTTP port a service's process answers probes."""
+"""The distance from a service's HTTP port to its probe port."""
 _MOST_PROCESSES = 9
 _BELOW_DEFAULTS, _OUTGOING = 10_000, 32_768
 LARGEST_OFFSET = 65535 - max(_BASE.values()) - 10 * (_MOST_PROCESSES - 1)
@@ -37,23 +37,23 @@ LARGEST_OFFSET = 65535 - max(_BASE.values()) - 10 * (_MOST_PROCESSES - 1)
 
 @dataclass(frozen=True)
 class Ports:
-    """The ports of one stack: the defaults, all moved by `offset`."""
+    """The ports of a stack: the defaults plus `offset`."""
 
     offset: int = 0
 
     def __post_init__(self) -> None:
         if not 0 <= self.offset <= LARGEST_OFFSET:
-            raise UserError(f"--port-offset must lie between 0 and {LARGEST_OFFSET}", exit_code=2)
+            raise UserError(f"--port-offset must be between 0 and {LARGEST_OFFSET}", exit_code=2)
 
     def of(self, name: str) -> int:
         return _BASE[name] + self.offset
 
     def of_service(self, service: str, number: int) -> int:
-        """The HTTP port of the `number`-th process of a service, counted from 1: ten apart."""
+        """The HTTP port of a service's process `number`, counted from 1 in steps of ten."""
         return self.of(service) + 10 * (number - 1)
 
     def of_process(self, service: str, number: int) -> dict[str, int]:
-        """All ports of the `number`-th process of a service; that of its probes comes last."""
+        """All ports of a service's process `number`, the probe port last."""
         name, port = process_name(service, number), self.of_service(service, number)
         return {name: port, f"{name}'s {PROBES}": port + PROBES_ABOVE}
 
@@ -74,12 +74,12 @@ _PARTS = {
 
 
 def process_name(service: str, number: int) -> str:
-    """What the `number`-th process of a service is called, counted from 1."""
+    """The name of a service's process `number`, counted from 1."""
     return service if number == 1 else f"{service}-{number}"
 
 
 def is_free(port: int) -> bool:
-    """Whether a server could listen on the port now."""
+    """Whether the port is free now."""
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -90,7 +90,7 @@ def is_free(port: int) -> bool:
 
 
 def holder(port: int) -> str | None:
-    """Who listens on the port, as `name (pid N)`, if this user may see it."""
+    """The process that listens on the port, as `name (pid N)`, if this user may see it."""
     try:
         connections = psutil.net_connections("tcp")
     except (psutil.Error, OSError):
@@ -107,9 +107,9 @@ def holder(port: int) -> str | None:
 
 
 def require_free(wanted: Mapping[str, int], offset: int, *, running: bool = False) -> None:
-    """Raises UserError naming every port of `wanted` (what for → port) that is taken, who holds it, and what helps.
+    """Raises UserError if ports of `wanted` (purpose → port) are taken, with the processes that hold them and advice.
 
-    `running`: whether parts of this stack run, which keep their ports until they are stopped.
+    `running`: whether parts of this stack are running; they must be stopped before ports can change.
     """
     taken = {what: port for what, port in wanted.items() if not is_free(port)}
     if not taken:
@@ -117,12 +117,12 @@ def require_free(wanted: Mapping[str, int], offset: int, *, running: bool = Fals
     lines = [f"port {port} for {what} is taken by {holder(port) or 'another program'}" for what, port in taken.items()]
     found = free_offset(offset, {port - offset for port in wanted.values()})
     command = f"makegood up --port-offset {found if found is not None else 'N'}"
-    lines.append(f"stop it, or move all ports: {'makegood down && ' if running else ''}{command}")
+    lines.append(f"Stop it, or use other ports: {'makegood down && ' if running else ''}{command}")
     raise UserError("\n".join(lines))
 
 
 def free_offset(present: int, bases: Collection[int] = ()) -> int | None:
-    """Another offset at which all ports are free now, those of the defaults and `bases`; None if there is none."""
+    """An offset with which all default ports and `bases` are free now, or None."""
     wanted = {*_BASE.values(), *(_BASE[service] + PROBES_ABOVE for service in SERVICES), *bases}
     upwards = range(present - present % 1000 + 1000, LARGEST_OFFSET + 1, 1000)
     downwards = range(0, min(present, LARGEST_OFFSET + 1), 1000)
@@ -134,12 +134,12 @@ def free_offset(present: int, bases: Collection[int] = ()) -> int | None:
 
 
 def free_ports(count: int) -> list[int]:
-    """Ports that are free at this moment, for servers of a test: below those that the kernel gives to outgoing connections,
-    any of which could be there first; in an order of this process's own, so that test runs side by side do not meet."""
+    """Free ports for the servers of a test. They are below the range for outgoing connections, which could take them first,
+    and in random order, so that parallel test runs do not collide."""
     candidates = random.sample(range(_BELOW_DEFAULTS, _OUTGOING), k=_OUTGOING - _BELOW_DEFAULTS)
     return list(itertools.islice(filter(is_free, candidates), count))
 
 
 def free_port() -> int:
-    """One such port."""
+    """One free port."""
     return free_ports(1)[0]

@@ -1,4 +1,4 @@
-"""PostgreSQL: the cluster's first preparation, the databases and logins of the services, and how it is started."""
+"""PostgreSQL: initialises the cluster, creates databases and logins, and says how to start it."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ if TYPE_CHECKING:
 
 NAME = "postgresql"
 SUPERUSER = "postgres"
-# Development only: the server listens on the loopback alone, and the documented addresses hold these words.
+# For development only. The server listens on the loopback interface, and the password is documented.
 PASSWORD = "secret"  # noqa: S105 - for development
 JOBS = ("owner", "pruner", "auditor")
-"""What a service has logins for beside the one that runs it: `<service>_<job>`."""
+"""The jobs that have their own login `<service>_<job>`, in addition to the service's own."""
 _SETTINGS = {
     "listen_addresses": LISTEN,
     "unix_socket_directories": "",
@@ -48,7 +48,7 @@ _SETTINGS = {
     "lc_messages": "C",
     "log_checkpoints": "off",
     "password_encryption": "scram-sha-256",
-    # A log holds no values: neither parameters, nor the rows of an error's detail, nor a statement with a password in it.
+    # The log contains no values: no parameters, no rows in error details, no statements with passwords.
     "log_statement": "none",
     "log_min_error_statement": "panic",
     "log_error_verbosity": "terse",
@@ -64,13 +64,13 @@ def admin_url(port: int, database: str = "postgres") -> str:
 
 
 def service_url(port: int, service: str, job: str = "") -> str:
-    """The address of a service's database with the service's login, or that of another of JOBS."""
+    """The address of a service's database, with the login of the service or of one of JOBS."""
     login = f"{service}_{job}" if job else service
     return f"postgresql://{login}:{PASSWORD}@{LISTEN}:{port}/makegood_{service}"
 
 
 def _other_user() -> tuple[int | None, int | None]:
-    """The user to run as: PostgreSQL refuses root. None: the user that we are."""
+    """The user to run as, since PostgreSQL refuses root. None: the current user."""
     if os.geteuid() != 0:
         return None, None
     try:
@@ -83,9 +83,9 @@ def _other_user() -> tuple[int | None, int | None]:
 def spec(
     folder: Path, programs: Programs, port: int, *, durable: bool = True, changes: Mapping[str, str] | None = None
 ) -> Spec:
-    """Prepares the cluster at its first use and says how to start the server.
+    """Initialises the cluster if it is new, and returns how to start the server.
 
-    `durable=False` is for tests whose data nobody misses: it saves waiting for the disk.
+    `durable=False` is for tests: it saves waiting for the disk, and may lose data.
     """
     user, group = _other_user()
     folder.mkdir(parents=True, exist_ok=True)
@@ -105,14 +105,14 @@ def spec(
         folder=folder,
         user=user,
         group=group,
-        # "Fast" shutdown: sessions are ended, work in flight is rolled back, a checkpoint is written.
+        # "Fast" shutdown: ends connections, rolls back their transactions and writes a checkpoint.
         stop_signal=signal.SIGINT,
         stop_seconds=20,
     )
 
 
 def _prepare(folder: Path, data: Path, programs: Programs, user: int | None, group: int | None) -> None:
-    """initdb into a folder of another name, renamed when complete: an interrupted one is never used."""
+    """Runs initdb in a temporary folder that is renamed when complete, so that an interrupted run has no effect."""
     fresh = folder / "data.part"
     shutil.rmtree(fresh, ignore_errors=True)
     shutil.rmtree(data, ignore_errors=True)
@@ -140,7 +140,7 @@ def _prepare(folder: Path, data: Path, programs: Programs, user: int | None, gro
 
 
 def _forget_dead_postmaster(data: Path) -> None:
-    """Removes the pid file of a server that was killed, if its number now belongs to a zombie or some other program."""
+    """Removes the pid file of a killed server if its pid now belongs to a zombie or another program."""
     path = data / "postmaster.pid"
     try:
         pid = int(path.read_text().split()[0])
@@ -159,7 +159,7 @@ def _is_server(pid: int, data: Path) -> bool:
 
 
 def await_end(folder: Path, seconds: float = 10) -> None:
-    """Waits for a server that was killed a moment ago and is not quite gone; the next one would refuse to start."""
+    """Waits until a killed server is completely gone; otherwise the next one would refuse to start."""
     data = folder / "data"
     until = time.monotonic() + seconds
     try:
@@ -181,10 +181,10 @@ async def answers(url: str) -> bool:
 
 
 async def make_databases(port: int) -> None:
-    """A database per service with an owner, and the logins of its jobs; `migrate` says what these may do.
+    """Creates a database per service with its owner and logins. `migrate` grants the rights.
 
-    No login may connect to another service's, nor to those that every server has. A database of an earlier release, whose tables belong to the service's own
-    login, is taken over by its owner.
+    A login can connect to its own service's database only. The tables of a database of an earlier release, which belong to
+    the service's own login, are given to the owner.
     """
     admin = await asyncpg.connect(admin_url(port))
     try:

@@ -1,7 +1,7 @@
-"""Processes that outlive the command: started in sessions of their own, found again, and never mistaken for another.
+"""Background processes that outlive the command and are found again later.
 
-A process is known by its pid *and* its start time, so a recycled pid is never signalled. It also bears a mark (its log,
-its environment): one that was started a moment before its starter was killed is found by that.
+A process is identified by its pid *and* start time, so that a recycled pid is never signalled. Its log and environment
+also mark it, to find a process whose starter was killed before it could record it.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _LOG_LIMIT = 20 << 20
 
 @dataclass(frozen=True)
 class Spec:
-    """How one process is started. `ports`: what for → number. `stop_seconds`: patience before SIGKILL."""
+    """How to start a process. `ports`: number by purpose. `stop_seconds`: how long to wait before SIGKILL."""
 
     name: str
     command: tuple[str, ...]
@@ -45,14 +45,14 @@ class Spec:
 
     @property
     def fingerprint(self) -> str:
-        """Changes with anything that makes a running process differ from what would be started now."""
+        """Differs from a running process's fingerprint if that must be restarted."""
         parts = [self.command, sorted(self.environment.items()), self.version, self.user]
         return hashlib.sha256(json.dumps(parts, default=str).encode()).hexdigest()[:16]
 
 
 @dataclass(frozen=True)
 class Running:
-    """A process that is alive, as its record describes it."""
+    """The record of a running process."""
 
     name: str
     pid: int
@@ -64,7 +64,7 @@ class Running:
 
 
 def identity(pid: int) -> str | None:
-    """The start of a process, the same at every look and unlike any other's; None for one that is gone or a zombie."""
+    """A unique identity of a process, from its start time. None if it has exited or is a zombie."""
     try:
         if sys.platform == "linux":
             stat = Path(f"/proc/{pid}/stat").read_text()
@@ -86,7 +86,7 @@ class Supervisor:
         self._home = home
 
     def running(self) -> dict[str, Running]:
-        """Every process of the stack that is alive. Records of the dead are removed."""
+        """All running processes of the stack. Removes the records of others."""
         found: dict[str, Running] = {}
         for path in sorted(self._home.run.glob("*.json")):
             try:
@@ -101,7 +101,7 @@ class Supervisor:
         return found
 
     def start(self, spec: Spec, *, die_with_parent: bool = False) -> Running:
-        """Starts the process and records it. Raises OSError when the program cannot be run."""
+        """Starts the process and records it. Raises OSError if the program cannot be run."""
         log = self._home.log(spec.name)
         log.parent.mkdir(parents=True, exist_ok=True)
         if log.exists() and log.stat().st_size > _LOG_LIMIT:
@@ -147,13 +147,13 @@ class Supervisor:
         return identity(record.pid) == record.started
 
     def signal(self, record: Running, number: int) -> None:
-        """Sends a signal, only if the process is still the one of the record."""
+        """Sends a signal if the process is still the one in the record."""
         if identity(record.pid) == record.started:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(record.pid, number)
 
     def stop(self, records: Iterable[Running]) -> list[str]:
-        """Stops the processes together: their signal, patience, then SIGKILL. Answers the names that had to be killed."""
+        """Stops the processes in parallel, with SIGKILL after a time-out. Returns the names of those that were killed."""
         waiting = list(records)
         for record in waiting:
             self.signal(record, record.stop_signal)
@@ -174,9 +174,9 @@ class Supervisor:
         return killed
 
     def _name_of(self, process: psutil.Process) -> str | None:
-        """Which process of this stack it is, or a child of which; None for a stranger.
+        """The name of the stack's process that this is, or is a child of, or None.
 
-        Some servers write over their environment; but whatever we start keeps its log as standard output.
+        Some servers overwrite their environment, but standard output is always our log.
         """
         if sys.platform == "linux":
             with contextlib.suppress(OSError):
@@ -190,9 +190,9 @@ class Supervisor:
         return None
 
     def remove_remains(self, name: str | None = None) -> list[str]:
-        """Ends what is ours but in no record: children of a killed server, or what a killed `up` had begun.
+        """Stops our processes that have no record: children of a killed server, or those of a killed `up`.
 
-        With `name` only remains of that process. Answers what was ended.
+        With `name`, only those of that process. Returns their names.
         """
         known = {r.pid for r in self.running().values()} | {os.getpid()}
         remains: dict[int, tuple[str, str]] = {}
@@ -218,7 +218,7 @@ class Supervisor:
         return sorted({found for _, found in remains.values()})
 
     def last_lines(self, name: str, count: int = 12) -> str:
-        """The end of a process's log, for a message about its death."""
+        """The end of a process's log, for an error message."""
         try:
             with self._home.log(name).open("rb") as stream:
                 stream.seek(max(0, stream.seek(0, os.SEEK_END) - 8192))
@@ -229,12 +229,12 @@ class Supervisor:
 
 
 def reap(pid: int) -> None:
-    """Takes the exit status of a child of this very process, so that it does not stay as a zombie."""
+    """Reaps an exited child of this process, so that it does not stay a zombie."""
     with contextlib.suppress(ChildProcessError, OSError):
         os.waitpid(pid, os.WNOHANG)
 
 
 def _die_with_parent() -> None:
-    """Linux: the servers of a test run end with it, even if it is killed."""
+    """On Linux, ends the servers of a test run with it, even if it is killed."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(1, signal.SIGTERM)

@@ -1,4 +1,4 @@
-"""Redis: it holds only what may be lost, so nothing is written to disk. One login, which can do what the platform needs."""
+"""Redis. Its data may be lost, so nothing is written to disk. It has one login with just the needed rights."""
 
 from __future__ import annotations
 
@@ -23,18 +23,18 @@ RIGHTS = (
     "resetkeys ~makegood:* resetchannels &makegood:* "
     "-@all +@connection +@pubsub +@sortedset +@transaction +expire -@blocking -@admin -@dangerous"
 )
-"""What the login may do (Redis' ACL): wake others, and keep lists of open streams, all below `makegood:`."""
+"""The login's ACL: publish wake-ups and keep lists of open streams, all below `makegood:`."""
 
 
 def password(folder: Path) -> str:
-    """The login's password: of this folder alone, made at its first use, readable by its owner alone."""
+    """The login's password, made at its first use. Only the owner of the folder can read it."""
     file = folder / "password"
     if not file.exists():
         folder.mkdir(parents=True, exist_ok=True)
         fresh = folder / f".password.{os.getpid()}.{secrets.token_hex(4)}"
         with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as writing:
             writing.write(secrets.token_urlsafe(24))
-        # Whoever is first wins; the others read what the first one wrote.
+        # The first process writes it; the others read it.
         with contextlib.suppress(FileExistsError):
             os.link(fresh, file)
         fresh.unlink()
@@ -47,7 +47,7 @@ def url(folder: Path, port: int, host: str = LISTEN) -> str:
 
 
 def configuration(secret: str, folder: Path, port: int, listen: str = LISTEN) -> str:
-    """The server's configuration. Without the password nobody gets in."""
+    """The server's configuration. Connections need the password."""
     digest = hashlib.sha256(secret.encode()).hexdigest()
     options = {
         "bind": listen,
@@ -67,7 +67,7 @@ def configuration(secret: str, folder: Path, port: int, listen: str = LISTEN) ->
 
 
 def spec(folder: Path, programs: Programs, port: int) -> Spec:
-    """Writes the configuration and says how to start the server. Not by its command line, which everybody can see."""
+    """Writes the configuration and returns how to start the server. The command line would be visible to all users."""
     text = configuration(password(folder), folder, port)
     file = folder / "redis.conf"
     file.touch(mode=0o600)
@@ -78,7 +78,7 @@ def spec(folder: Path, programs: Programs, port: int) -> Spec:
 
 
 async def answers(address: str) -> bool:
-    """Whether the server at this address takes the login in it, and answers."""
+    """Whether the server at this address accepts the login and answers."""
     parts = urlsplit(address)
     try:
         reader, writer = await asyncio.open_connection(parts.hostname or LISTEN, parts.port or 6379)

@@ -1,7 +1,7 @@
-"""Maintenance: `python -m makegood_stack.relock` resolves the Java artifacts anew and writes `servers.lock.json`.
+"""Maintenance: `python -m makegood_stack.relock` resolves the Java artifacts again and writes `servers.lock.json`.
 
-Run it after changing a version below. The lock holds coordinates, sizes and SHA-256, never an address: where artifacts
-come from is the setting of whoever downloads them.
+Run it after changing a version below. The lock contains coordinates, sizes and SHA-256 hashes, but no addresses: those are
+a setting of the machine that downloads.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ def _entry(coordinate: str, path: Path) -> dict[str, object]:
 
 
 def relock() -> dict[str, object]:
-    """Resolves everything into a temporary folder and answers what the lock holds."""
+    """Resolves all artifacts in a temporary folder and returns the content of the lock."""
     with tempfile.TemporaryDirectory() as folder:
         context = MavenContext(repo_cache=Path(folder), timeout=60)
         inputs, transitive = context.resolver.resolve([context.create_dependency(c) for c in KAFKA])

@@ -1,4 +1,4 @@
-"""How the four services, the development side and the gateway are started."""
+"""How to start the four services, the development tools and the gateway."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from makegood_stack.processes import Spec
 
 
 def environment(stack: Stack, service: str) -> dict[str, str]:
-    """The settings of a service's process, apart from its own port."""
+    """The settings of a service's process, without its port."""
     values = {
         "MAKEGOOD_ENVIRONMENT": os.environ.get("MAKEGOOD_ENVIRONMENT", "development"),
         "KAFKA_BOOTSTRAP_SERVERS": stack.bootstrap,
@@ -33,25 +33,25 @@ def environment(stack: Stack, service: str) -> dict[str, str]:
         f"{service.upper()}_OWNER_DATABASE_URL": stack.database_url(service, "owner"),
         f"{service.upper()}_PRUNER_DATABASE_URL": stack.database_url(service, "pruner"),
         "REDIS_URL": stack.redis_url,
-        # Where these came from files, the files were read already.
+        # Settings that came from files have already been read.
         f"{service.upper()}_DATABASE_URL_FILE": "",
         f"{service.upper()}_OWNER_DATABASE_URL_FILE": "",
         f"{service.upper()}_PRUNER_DATABASE_URL_FILE": "",
         "REDIS_URL_FILE": "",
         **_data_keys(stack),
         "JWKS_URL": os.environ.get("JWKS_URL", f"{stack.mail_url}/.well-known/jwks.json"),
-        # Each service gets its own private key and everybody's public ones.
+        # Each service gets its own private key and all public keys.
         "EVENT_KEYS_URL": os.environ.get("EVENT_KEYS_URL", f"{stack.mail_url}/.well-known/event-keys.json"),
         "EVENT_SIGNING_KEY": "",
         "EVENT_SIGNING_KEY_FILE": str(private_key_file(stack.home.event_keys, service)),
         "HTTP_HOST": LISTEN,
         "PUBLIC_BASE_URL": _public_url(stack),
-        # The development side answers the client app's addresses, so that no link in a message leads nowhere.
+        # The development tools answer the client app's addresses, so that links in messages work.
         "CLIENT_APP_URL": os.environ.get("CLIENT_APP_URL", stack.mail_url),
-        # Its first step, in the same process: a process of its own would import everything once more.
+        # Migrate in the same process; another process would have to import everything again.
         "MAKEGOOD_MIGRATE": "1",
         "PYTHONUNBUFFERED": "1",
-        # Byte code is kept, whatever the shell says: without it a start takes seconds longer.
+        # Keep byte code even if the shell disables it; without it, a start takes seconds longer.
         "PYTHONDONTWRITEBYTECODE": "",
     }
     if service == "booking":
@@ -60,7 +60,7 @@ def environment(stack: Stack, service: str) -> dict[str, str]:
     if service == "notifications":
         values["SMTP_HOST"] = os.environ.get("SMTP_HOST", LISTEN)
         values["SMTP_PORT"] = os.environ.get("SMTP_PORT", str(stack.ports.of("smtp")))
-        # The development side speaks like WhatsApp's API and takes any account.
+        # The development tools imitate WhatsApp's API and accept any account.
         values["WHATSAPP_URL"] = os.environ.get("WHATSAPP_URL", f"{stack.mail_url}/whatsapp")
         values["WHATSAPP_PHONE_NUMBER_ID"] = os.environ.get("WHATSAPP_PHONE_NUMBER_ID", "100000000000000")
         values["WHATSAPP_TOKEN"] = os.environ.get("WHATSAPP_TOKEN", "development")
@@ -68,12 +68,12 @@ def environment(stack: Stack, service: str) -> dict[str, str]:
 
 
 def _public_url(stack: Stack) -> str:
-    """Where people's devices find the gateway: the same for the services, whose events name it, and for the gateway itself."""
+    """The gateway's public address. The gateway and the services, whose events contain it, must agree on it."""
     return os.environ.get("PUBLIC_BASE_URL") or stack.base_url
 
 
 def _data_keys(stack: Stack) -> dict[str, str]:
-    """The master keys that the environment gives, else those of this installation, made at its first start."""
+    """The master keys from the environment, or else those of this installation, made at its first start."""
     given = {name: value for name in ("DATA_KEYS", "DATA_KEYS_FILE") if (value := os.environ.get(name))}
     if given:
         return given
@@ -88,7 +88,7 @@ def _data_keys(stack: Stack) -> dict[str, str]:
 
 
 def service_specs(stack: Stack, service: str) -> list[Spec]:
-    """One process for each of the chosen number, ports ten apart."""
+    """One spec per process of the service, with ports in steps of ten."""
     specs = []
     for number in range(1, stack.count(service) + 1):
         ports = stack.ports.of_process(service, number)
@@ -108,7 +108,7 @@ def service_specs(stack: Stack, service: str) -> list[Spec]:
 
 
 def _code_version(root: Path, service: str) -> str:
-    """The newest change to the code and the texts that a service runs with: after one, `up` starts it again."""
+    """The latest change to the code and texts of a service. After a change, `up` restarts it."""
     folders = [
         root / "services" / service,
         *(root / "libs" / name for name in ("chassis", "contracts", "calendar", "plans")),

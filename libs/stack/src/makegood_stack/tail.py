@@ -1,4 +1,4 @@
-"""Reading topics as they pass, with a consumer that belongs to no group and so disturbs nobody."""
+"""Follows topics with a consumer that has no group, and so does not affect others."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Seen:
-    """One record as it passed. `latency` is the seconds from the event's time to its arrival here."""
+    """A record. `latency` is the time in seconds from the event to its arrival here."""
 
     topic: str
     partition: int
@@ -41,13 +41,13 @@ class Seen:
     payload: Any
     malformed: str | None = None
     signature: str | None = None
-    """`genuine`, or why it is not; None where nobody looked."""
+    """`genuine`, or what is wrong with the signature; None if it was not checked."""
     received: Received[Any] | None = None
-    """The event itself; None where it is none of the contracts."""
+    """The event; None if the record is malformed."""
 
     @property
     def fact(self) -> str:
-        """The short name of the fact: `SessionRequested`."""
+        """The event's short name, such as `SessionRequested`."""
         pieces = self.type.split(".")
         return pieces[2] if len(pieces) >= 4 else self.type or "?"
 
@@ -56,7 +56,7 @@ class Seen:
 
 
 def seen(record: ConsumerRecord[bytes, bytes], prefix: str = "", verifier: Verifier | None = None) -> Seen:
-    """What a record says, decoded by the contracts; one that they do not know is shown with the reason."""
+    """Decodes a record. A malformed one is kept, with the reason."""
     headers = {name: (value or b"").decode(errors="replace") for name, value in record.headers}
     malformed = None
     payload: Any = None
@@ -97,7 +97,7 @@ def seen(record: ConsumerRecord[bytes, bytes], prefix: str = "", verifier: Verif
 class Tail:
     """A consumer at the end (or the beginning) of topics. Use as `async with`, then iterate.
 
-    `wait_ms`: how long the broker may gather before it answers; what is shorter is seen sooner and asks more often.
+    `wait_ms`: how long the broker may wait for more records before it answers.
     """
 
     def __init__(
@@ -122,7 +122,7 @@ class Tail:
         try:
             existing = await existing_topics(self._bootstrap, self._topics)
             if not existing:
-                raise UserError("none of these topics exists yet; makegood up makes them")
+                raise UserError("none of these topics exists yet. Create them with: makegood up")
             consumer: AIOKafkaConsumer[bytes, bytes] = AIOKafkaConsumer(
                 *existing,
                 **kafka_arguments(self._bootstrap),
@@ -133,7 +133,7 @@ class Tail:
             )
             self._consumer = consumer
             await consumer.start()
-            # Positions are taken now, so that nothing that follows is missed.
+            # Fix the positions now, so that no later event is missed.
             self._reader = RecordReader(consumer)
             await self._reader.start()
         except (KafkaError, OSError) as error:
@@ -148,7 +148,7 @@ class Tail:
             await self._consumer.stop()
 
     async def batch(self, timeout_ms: int = 200) -> list[Seen]:
-        """What has arrived, at most a few hundred records, waiting up to `timeout_ms` for the first."""
+        """The next records, at most a few hundred. Waits up to `timeout_ms` for the first."""
         if self._consumer is None:
             raise RuntimeError("use `async with`")
         polled = await self._reader.poll(timeout_ms=timeout_ms, max_records=500)

@@ -1,4 +1,4 @@
-"""What passes on the topics about one story, read by a consumer of its own: no service tells it anything."""
+"""Collects the events about certain people from the topics, for the demo."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from makegood_stack.tail import Tail
 
 @dataclass(frozen=True)
 class Passed:
-    """An event as it came by. `latency`: seconds from the event's making to its arrival here."""
+    """An event that was read. `latency` is the time in seconds from the event to its arrival here."""
 
     topic: str
     received: Received[Any]
@@ -30,7 +30,7 @@ class Passed:
 
 
 class Ticker:
-    """Watches the topics from now on and keeps what is `about` the story; who looked at what (SEC-5) is none of it."""
+    """Follows the topics from now on and keeps events for which `about` is true, except access records (SEC-5)."""
 
     def __init__(self, bootstrap: Brokers, prefix: str, about: Callable[[Received[Any]], bool]) -> None:
         self._about = about
@@ -58,9 +58,9 @@ class Ticker:
             self._arrived.set()
 
     async def until(self, *names: str, seconds: float = 20) -> list[Passed]:
-        """The events since the last call, once each name is among them as often as it is given, in the order of their making.
+        """Waits for events with these names and returns all events since the last call, in order of creation.
 
-        Raises UserError if they don't all come in time.
+        Raises UserError if they do not arrive in time.
         """
         wanted = Counter(names)
         try:

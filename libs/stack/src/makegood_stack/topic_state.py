@@ -1,4 +1,4 @@
-"""What stands in a topic now."""
+"""Reads which topics exist and how many events they have."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from makegood_chassis.kafka_connection import Brokers, kafka_arguments
 
 
 async def existing_topics(bootstrap: Brokers, names: Iterable[str]) -> list[str]:
-    """Those of the names that the broker has. Raises KafkaError."""
+    """The names of topics that exist. Raises KafkaError."""
     admin = AIOKafkaAdminClient(**kafka_arguments(bootstrap), request_timeout_ms=5000)
     try:
         await admin.start()
@@ -23,8 +23,8 @@ async def existing_topics(bootstrap: Brokers, names: Iterable[str]) -> list[str]
 
 
 async def partition_ends(bootstrap: Brokers, topic: str) -> dict[int, tuple[int, int]] | None:
-    """First and next offset of each partition; None if the broker is away or the topic does not exist."""
-    # A consumer without a group is assigned every partition of the topics that it is made with.
+    """First and next offset of each partition. None if the broker does not answer or the topic does not exist."""
+    # A consumer without a group is assigned all partitions of its topics.
     consumer: AIOKafkaConsumer[bytes, bytes] = AIOKafkaConsumer(
         topic, **kafka_arguments(bootstrap), group_id=None, request_timeout_ms=5000
     )

@@ -1,4 +1,4 @@
-"""The topics of the contracts on a broker: made where they are missing, and kept for good."""
+"""Creates the topics of the contracts on a broker, with unlimited retention."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ from makegood_contracts.topics import TOPICS
 from makegood_stack import kafka
 
 KEPT_FOR_GOOD = {"retention.ms": "-1"}
-"""Topics are the story of each entity from its first event, which `makegood audit` reads; Kafka's default is seven days."""
+"""Topics keep each entity's events from the first on, for `makegood audit`. Kafka's default is seven days."""
 
 _OWN = 1
-"""Source of a value that was set for this very topic (DYNAMIC_TOPIC_CONFIG)."""
+"""The source of a value that was set for this topic itself (DYNAMIC_TOPIC_CONFIG)."""
 
 
 def wanted(prefix: str = "", replication: int = 1) -> list[NewTopic]:
-    """All topics of the contracts, dead letters too, under the prefix and with so many copies of each partition."""
+    """All topics of the contracts, including dead letters, with this prefix and replication factor."""
     return [NewTopic(prefix + t.name, t.partitions, replication, topic_configs=KEPT_FOR_GOOD) for t in TOPICS]
 
 
 async def provide(bootstrap: Brokers, topics: list[NewTopic]) -> list[str]:
-    """Makes those that do not exist yet, and has those that do kept for good; answers the names of the new ones.
+    """Creates missing topics, sets unlimited retention on the others, and returns the names of the new ones.
 
-    A retention that somebody set for a topic stays as it is. Raises KafkaError.
+    A retention that an operator has set is kept. Raises KafkaError.
     """
     made = await kafka.make_topics(bootstrap, topics)
     await _keep(bootstrap, [topic.name for topic in topics if topic.name not in made])
@@ -47,7 +47,7 @@ async def _keep(bootstrap: Brokers, names: list[str]) -> None:
                 _raise(code, f"{name}: {message}")
                 own = {key: value for key, value, _, source, *_ in values if source == _OWN}
                 if not own.keys() & KEPT_FOR_GOOD.keys():
-                    # The request replaces all that was set for the topic, so what was set goes with it.
+                    # The request replaces all settings of the topic, so repeat the existing ones.
                     changes.append(ConfigResource(ConfigResourceType.TOPIC, name, own | KEPT_FOR_GOOD))
         if changes:
             for answer in await admin.alter_configs(changes):

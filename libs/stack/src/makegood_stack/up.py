@@ -1,4 +1,4 @@
-"""Bringing the stack up: whatever is not running is started, side by side where nothing stands in the way."""
+"""Starts and stops the stack. Parts that do not depend on each other start in parallel."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ Ready = Callable[[], Awaitable[bool]]
 
 
 async def http_ok(url: str) -> bool:
-    """Whether a GET answers 200 within two seconds."""
+    """Whether a GET is answered with 200 within two seconds."""
     host, _, port = url.split("/")[2].partition(":")
     try:
-        # Cheap while nobody listens yet, which is most of the waiting.
+        # A cheap check first, because most of the time nothing listens yet.
         _, writer = await asyncio.open_connection(host, int(port))
         writer.close()
         async with (
@@ -48,7 +48,7 @@ async def http_ok(url: str) -> bool:
 
 @dataclass
 class Starter:
-    """The work of one `up`."""
+    """Starts the parts of one `up`."""
 
     stack: Stack
     programs: Programs
@@ -63,9 +63,9 @@ class Starter:
         return part in self.parts and self.stack.is_embedded(part)
 
     async def start(self, spec: Spec, ready: Ready) -> None:
-        """Starts the process unless this very one runs, and waits until it is ready.
+        """Starts the process, unless it is already running, and waits until it is ready.
 
-        Raises UserError with the end of its log when it dies or is not ready in time.
+        Raises UserError with the end of its log if it exits or is not ready in time.
         """
         begun = time.monotonic()
         record = self.running.get(spec.name)
@@ -77,11 +77,11 @@ class Starter:
             record = self._launch(spec)
         while not await ready():
             if not self.supervisor.alive(record):
-                if not fresh:  # it was just dying when we looked what runs
+                if not fresh:  # it was exiting when we listed the running processes
                     fresh, record = True, self._launch(spec)
                     continue
                 end = self.supervisor.last_lines(spec.name)
-                raise UserError(f"{spec.name} ended at its start:\n{end}\nall of it: makegood logs {spec.name}")
+                raise UserError(f"{spec.name} exited at its start:\n{end}\nFull log: makegood logs {spec.name}")
             if time.monotonic() - begun > _PATIENCE:
                 end = self.supervisor.last_lines(spec.name, 5)
                 raise UserError(f"{spec.name} is not ready after {_PATIENCE:.0f} s:\n{end}")
@@ -146,7 +146,7 @@ class Starter:
         await self.start(spec, lambda: http_ok(f"http://{LISTEN}:{admin}/ready"))
 
     async def run(self) -> None:
-        """Everything, in the order that things need each other."""
+        """Starts everything in the order of dependencies."""
         expected = {s.name for service in SERVICES for s in service_specs(self.stack, service)} | set(PARTS)
         surplus = [r for name, r in self.running.items() if name not in expected]
         await asyncio.to_thread(self.supervisor.stop, surplus)
@@ -156,7 +156,7 @@ class Starter:
             await asyncio.to_thread(make_event_keys, self.stack.home.event_keys)
         try:
             async with asyncio.TaskGroup() as group:
-                # Only services need its topics; `--only redis` does without a broker.
+                # Only services need topics; `--only redis` needs no broker.
                 needs_broker = bool(self.parts & {kafka.NAME, *SERVICES})
                 broker = [group.create_task(self.kafka())] if needs_broker else []
                 databases = group.create_task(self.postgres())
@@ -172,7 +172,7 @@ class Starter:
 
 
 def first_error(group: BaseExceptionGroup[BaseException]) -> BaseException:
-    """The first error of a group that says something to a person."""
+    """The first UserError of a group, or else its first error."""
     leaves: list[BaseException] = []
 
     def collect(error: BaseException) -> None:
@@ -187,7 +187,7 @@ def first_error(group: BaseExceptionGroup[BaseException]) -> BaseException:
 
 
 def check_ports(stack: Stack, parts: frozenset[str], running: Mapping[str, Running]) -> None:
-    """Looks at the ports of all that is to be started, before anything is. Raises UserError naming every taken one."""
+    """Checks the ports of everything that will be started. Raises UserError with all ports that are taken."""
     wanted: dict[str, int] = {}
     for part in PARTS:
         if part not in parts or not stack.is_embedded(part):
@@ -203,7 +203,7 @@ def check_ports(stack: Stack, parts: frozenset[str], running: Mapping[str, Runni
 
 
 def up(home: Home, choices: Choices, console: Console, only: frozenset[str] | None = None) -> Stack:
-    """Makes the stack run as chosen; does nothing to what already runs so. Answers the stack. Raises UserError."""
+    """Starts the stack with these choices and returns it. Parts that already run this way are left alone. Raises UserError."""
     home.make()
     with exclusive(home.state / "lock", "up"):
         supervisor = Supervisor(home)
@@ -211,7 +211,7 @@ def up(home: Home, choices: Choices, console: Console, only: frozenset[str] | No
         previous = Choices.remembered(home)
         if running and previous.port_offset != choices.port_offset:
             raise UserError(
-                f"the stack runs with port offset {previous.port_offset}; first: makegood down, then up with another"
+                f"the stack is running with port offset {previous.port_offset}. Stop it first: makegood down"
             )
         stack = replace(Stack.of(home, choices), logins={})
         parts = only or frozenset(PARTS)
@@ -221,8 +221,8 @@ def up(home: Home, choices: Choices, console: Console, only: frozenset[str] | No
         choices.remember(home)
         starter = Starter(stack, programs, supervisor, console, parts, running)
         if stack.folder(postgres.NAME).parent != home.state:
-            console.print(f"  PostgreSQL's files stand in {stack.folder(postgres.NAME)}: it may not run as root,")
-            console.print(f"  and other users cannot reach {home.state}")
+            console.print(f"  PostgreSQL's files are in {stack.folder(postgres.NAME)}, because it cannot run as root")
+            console.print(f"  and other users cannot access {home.state}")
         try:
             asyncio.run(starter.run())
         except OSError as error:
@@ -231,7 +231,7 @@ def up(home: Home, choices: Choices, console: Console, only: frozenset[str] | No
 
 
 def down(home: Home, console: Console) -> None:
-    """Stops everything in order: the gateway, the services, then what they stand on. Data stays."""
+    """Stops the gateway, then the services, then the servers. Keeps the data."""
     home.make()
     with exclusive(home.state / "lock", "down"):
         supervisor = Supervisor(home)
@@ -243,9 +243,9 @@ def down(home: Home, console: Console) -> None:
         for records in (first, second, third):
             killed = supervisor.stop(records)
             for record in records:
-                word = "killed (it did not end in time)" if record.name in killed else "stopped"
+                word = "killed (it did not stop in time)" if record.name in killed else "stopped"
                 console.print(f"  {record.name:<16} {word}")
         for name in supervisor.remove_remains():
-            console.print(f"  {name:<16} stopped (a remainder of an interrupted command)")
+            console.print(f"  {name:<16} stopped (left over from an interrupted command)")
         if not running:
             console.print("nothing was running")
