@@ -14,7 +14,7 @@ from makegood_credits.domain.correcting import correct
 from makegood_credits.domain.endings import CausedBy, Ending, move_dropped
 from makegood_credits.domain.enrolling import EnrolmentRequest, catch_up, enrol
 from makegood_credits.domain.holding import Hold, HoldRefusal, hold
-from makegood_credits.domain.moving import MoveRequest, fund, take_place
+from makegood_credits.domain.moving import MoveRequest, fund_move, take_place
 from makegood_credits.domain.plans import PLANS
 from makegood_credits.domain.settling import MAKE_GOOD, return_by_hand, settle
 
@@ -168,7 +168,7 @@ def test_a_move_takes_it_along_and_gives_it_back() -> None:
         first = held(book, request(datetime(2026, 12, 3, tzinfo=UTC), 45))
         returned(book, held(book, request(MISSED, 45)))
         move = MoveRequest(request(datetime(2026, 12, 5, tzinfo=UTC), 45, session_id=first.session_id), forfeits=True)
-        added = fund(book, first, move, MISSED)
+        added = fund_move(book, first, move, MISSED)
         assert isinstance(added, Hold)
         if happens:
             take_place(book, first, added, Ending("forfeited", "moved", MISSED), MISSED)
@@ -187,7 +187,9 @@ def test_a_session_that_was_booked_with_it_is_moved_within_its_thirty_days_after
     enrol(book, EnrolmentRequest("eap-6", date(2026, 11, 1), date(2026, 12, 5), "UTC"), NEXT_DAY)
 
     def moved(starts_at: datetime, length: int = 45) -> object:
-        return fund(book, again, MoveRequest(request(starts_at, length, session_id=again.session_id), False), NEXT_DAY)
+        return fund_move(
+            book, again, MoveRequest(request(starts_at, length, session_id=again.session_id), False), NEXT_DAY
+        )
 
     last = MISSED + MAKE_GOOD - timedelta(seconds=1)
     assert moved(last) == "kept", "as it could be booked with after cancelling"

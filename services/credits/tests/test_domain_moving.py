@@ -9,7 +9,7 @@ import pytest
 from makegood_credits.domain.book import Book
 from makegood_credits.domain.enrolling import EnrolmentRequest, enrol
 from makegood_credits.domain.holding import Hold, HoldRefusal
-from makegood_credits.domain.moving import MoveRequest, fund
+from makegood_credits.domain.moving import MoveRequest, fund_move
 from makegood_credits.domain.plans import PLANS
 
 from .credit_building import NOW, arrive, covered, held, request
@@ -19,7 +19,7 @@ THE_DAY = NOW + timedelta(days=3)
 
 def moved(book: Book, set_aside: Hold, starts_at: datetime, length: int, by: str = "provider", **other: Any) -> Any:
     asked = request(starts_at, length, booked_by=by, session_id=set_aside.session_id)
-    return fund(book, set_aside, MoveRequest(asked, **{"forfeits": False, **other}), NOW)
+    return fund_move(book, set_aside, MoveRequest(asked, **{"forfeits": False, **other}), NOW)
 
 
 @pytest.mark.rule("RESC-2")

@@ -14,7 +14,7 @@ from makegood_credits.domain.book import Account, Book, LedgerEntry, Lot, Note
 from makegood_credits.domain.endings import CausedBy, Ending, ending_of
 from makegood_credits.domain.enrolling import EnrolmentRequest, catch_up, enrol
 from makegood_credits.domain.holding import Hold, HoldRefusal
-from makegood_credits.domain.moving import MoveRequest, fund
+from makegood_credits.domain.moving import MoveRequest, fund_move
 from makegood_credits.domain.plans import PLANS
 from makegood_credits.domain.settling import MAKE_GOOD, settle
 from makegood_plans.coverage import covering
@@ -159,8 +159,8 @@ def test_a_session_on_a_made_good_credit_can_be_moved_whatever_the_plan_is() -> 
     enrol(book, EnrolmentRequest("messaging-only", THE_DAY.date(), None, "UTC"), THE_DAY)
     rebooked = held(book, request(THE_DAY + timedelta(days=2), length=60), THE_DAY)
     later = MoveRequest(request(THE_DAY + timedelta(days=9), length=60), forfeits=False)
-    assert fund(book, rebooked, later, THE_DAY) == "kept"
-    too_late = fund(book, rebooked, MoveRequest(request(THE_DAY + MAKE_GOOD, length=60), False), THE_DAY)
+    assert fund_move(book, rebooked, later, THE_DAY) == "kept"
+    too_late = fund_move(book, rebooked, MoveRequest(request(THE_DAY + MAKE_GOOD, length=60), False), THE_DAY)
     assert isinstance(too_late, HoldRefusal)
 
 

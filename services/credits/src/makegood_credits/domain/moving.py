@@ -56,7 +56,7 @@ class MoveRequest:
         return cls(session, event.forfeits, event.caused_by_provider)
 
 
-def fund(book: Book, hold: Hold | None, move: MoveRequest, now: datetime) -> Literal["kept"] | Hold | HoldRefusal:
+def fund_move(book: Book, hold: Hold | None, move: MoveRequest, now: datetime) -> Literal["kept"] | Hold | HoldRefusal:
     """RESC-1: `kept` where what is held will do; else another credit or co-pay that is held beside it from here.
 
     Another one is needed where the move forfeits what is held (less notice than the policy asks), and where the credit that

@@ -19,7 +19,7 @@ from makegood_contracts.events import (
 from makegood_credits.domain.believing import disbelieved, disbelieved_move
 from makegood_credits.domain.endings import move_dropped, mover
 from makegood_credits.domain.holding import Hold, HoldRefusal
-from makegood_credits.domain.moving import MoveRequest, another_length, apply_move, fund
+from makegood_credits.domain.moving import MoveRequest, another_length, apply_move, fund_move
 from makegood_credits.domain.settling import settle
 from makegood_credits.handlers.deadlines import MOVE_LAPSE
 from makegood_credits.handlers.invoices import drop_extensions
@@ -48,7 +48,7 @@ async def on_move_requested(batch: Sequence[Received[SessionMoveRequested]], uni
                 continue
             answered.add(event.move_id)
             book = books.of(event.member_id, received.cause)
-            result = fund(book, hold, MoveRequest.of(event), unit.now)
+            result = fund_move(book, hold, MoveRequest.of(event), unit.now)
             if hold is not None:
                 hold.answers += 1
             if isinstance(result, Hold):
