@@ -44,7 +44,7 @@ SOON: Final = timedelta(hours=1)
 OVER_ALREADY = Refusal("session-over")
 UNDECIDED = Refusal("not-confirmed", "The booking is still being decided.")
 _CONFIRMED_ALREADY = Refusal(
-    "session-over", "The session was confirmed, so it cannot be declined any more; cancel it instead."
+    "session-over", "The session is already confirmed, so it can't be declined. Cancel it instead."
 )
 
 
@@ -104,7 +104,7 @@ def entry_refused(session: Session, now: datetime) -> Refusal | None:
 
 
 def join(session: Session, party: Party, now: datetime, how: JoinedHow = "joined") -> Transition | Refusal:
-    """JOIN-1: from 10 minutes before the start until the end, for the two parties of a confirmed session only."""
+    """JOIN-1: from `join_minutes` before the start until the end, for the two parties of a confirmed session only."""
     session, before = as_of(session, now)
     refusal = entry_refused(session, now)
     if refusal is not None:
@@ -149,9 +149,11 @@ def no_show_refused(session: Session, now: datetime) -> Refusal | Literal["done"
         minutes = many(policy.grace_minutes, "minute")
         return Refusal("no-show-not-possible", f"A no-show can be marked from {minutes} after the start.")
     if not in_room(session, "provider"):
-        return Refusal("no-show-not-possible", "Join the session first: only who is in the room can mark a no-show.")
+        return Refusal(
+            "no-show-not-possible", "Join the session first. Only a provider who is in the room can mark a no-show."
+        )
     if was_present(session, "member"):
-        return Refusal("no-show-not-possible", "The member was there.")
+        return Refusal("no-show-not-possible", "The member has been present.")
     return None
 
 

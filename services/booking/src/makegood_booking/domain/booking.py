@@ -69,7 +69,7 @@ class InvalidField:
     detail: str
 
 
-NO_ZONE = InvalidField("time_zone", "A time zone of the IANA database, such as `Europe/Berlin`.")
+NO_ZONE = InvalidField("time_zone", "Must be an IANA time zone, such as `Europe/Berlin`.")
 
 
 def invalid_field(request: BookingRequest, policy: Policy, now: datetime) -> InvalidField | None:
@@ -77,7 +77,9 @@ def invalid_field(request: BookingRequest, policy: Policy, now: datetime) -> Inv
     if fault := invalid_start(request.starts_at, policy, now):
         return fault
     if not policy.shortest_minutes <= request.length_minutes <= policy.longest_minutes:
-        return InvalidField("length_minutes", f"From {policy.shortest_minutes} to {policy.longest_minutes} minutes.")
+        return InvalidField(
+            "length_minutes", f"Must be from {policy.shortest_minutes} to {policy.longest_minutes} minutes."
+        )
     if not is_zone(request.time_zone):
         return NO_ZONE
     if request.modality == "in_person" and request.venue_id is None:

@@ -25,7 +25,7 @@ from makegood_booking.domain.session import DONE, Refusal, Session, Transition, 
 
 _NOT_ASKED: Final = Refusal("outcome-not-asked")
 _CHECKED_IN: Final = Refusal("no-show-not-possible", "The member checked in.")
-_NO_CODE: Final = "The venue shows no code yet. The provider can check in for both."
+_NO_CODE: Final = "The venue does not show a code yet. The provider can check in both parties."
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,12 +44,14 @@ def check_in(
     booked = session.booked
     if booked.modality != "in_person":
         if asked.code is not None or asked.both:
-            return InvalidField("venue_code" if asked.code is not None else "both", "Only for a session in person.")
+            return InvalidField(
+                "venue_code" if asked.code is not None else "both", "Only allowed for an in-person session."
+            )
         return join(session, party, now)
     if asked.both and party != "provider":
-        return InvalidField("both", "Only the provider checks in for both.")
+        return InvalidField("both", "Only the provider can check in both parties.")
     if asked.code is None and not asked.both:
-        return InvalidField("venue_code", "A session in person needs the code that its venue shows.")
+        return InvalidField("venue_code", "Required for an in-person session: the code shown at the venue.")
     refusal = entry_refused(as_of(session, now)[0], now)
     if refusal is not None:
         return refusal

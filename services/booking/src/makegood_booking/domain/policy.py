@@ -62,24 +62,25 @@ class Policy:
         return (
             f"Cancel {many(self.notice_hours, 'hour')} or more before the start and your session credit comes back. "
             f"With less notice you can still cancel, but the credit is forfeited. {self._cooling_off}"
-            f"From the start on you can cancel without loss while your provider is not there. "
-            f"Moving a session asks for the same notice; with less, the new time costs another credit. "
-            f"Your provider confirms at least {many(self.confirm_hours, 'hour')} before the start; for a session booked "
-            f"less than {many(self.short_notice_hours, 'hour')} ahead, within {many(self.confirm_short_hours, 'hour')} "
-            f"of the booking and before the start. A session that is not confirmed in time ends, and your credit comes "
-            f"back. You can join from {many(self.join_minutes, 'minute')} before the start. "
+            f"Once the session should have started, you can cancel without loss while your provider is not there. "
+            f"Moving a session requires the same notice. With less notice, the new time costs another credit. "
+            f"Your provider confirms the session at least {many(self.confirm_hours, 'hour')} before the start. If you book less "
+            f"than {many(self.short_notice_hours, 'hour')} ahead, your provider confirms within "
+            f"{many(self.confirm_short_hours, 'hour')} of the booking and before the start. If the session is not confirmed in "
+            f"time, it ends and your credit comes back. "
+            f"You can join from {many(self.join_minutes, 'minute')} before the start. "
             f"If your provider has not joined {many(self.grace_minutes, 'minute')} after the start, the session counts "
-            f"as missed by the provider and your credit comes back by itself. "
+            f"as missed by the provider and your credit comes back automatically. "
             f"If your provider is there and you have not joined {many(self.no_show_minutes, 'minute')} after the start, the "
-            f"session counts as a no-show and the credit is forfeited. If both of you came but never met, or your provider left "
+            f"session counts as a no-show and the credit is forfeited. If you both joined but never met, or if your provider left "
             f"first after less than {many(self.together_minutes, 'minute')} together, the session counts as missed by the "
-            f"provider. For a session in person, check in at the venue, or let your provider check in for both "
-            f"of you; if nobody does, your provider says how it went within {many(self.answer_hours, 'hour')} of the end, or it "
-            f"counts as missed by the provider. If your provider cancels, your credit always comes back. "
-            f"After your provider moved the session, or added an invoice before it began, you can cancel or move it "
-            f"without loss, whatever the notice. "
-            f"If you change your provider, your sessions ahead are cancelled without loss; for sessions with less notice "
-            f"than this policy asks, that is free only once in {many(self.free_change_days, 'day')}."
+            f"provider. For an in-person session, check in at the venue, or let your provider check in for both of you. If "
+            f"nobody checks in, your provider has {many(self.answer_hours, 'hour')} after the end to report how it went. Without "
+            f"a report, the session counts as missed by the provider. If your provider cancels, your credit always comes back. "
+            f"If your provider moves the session, or adds an invoice before it starts, you can cancel or move it without loss, "
+            f"whatever the notice. "
+            f"If you change your provider, your upcoming sessions are cancelled without loss. For sessions with less notice "
+            f"than this policy requires, this is free only once in {many(self.free_change_days, 'day')}."
         )
 
     @property
@@ -87,7 +88,7 @@ class Policy:
         if self.cooling_off_minutes == 0:
             return ""
         within = many(self.cooling_off_minutes, "minute")
-        return f"Within {within} of booking you can cancel without loss, whatever the notice; this does not apply to a move. "
+        return f"Within {within} of booking you can cancel without loss, whatever the notice. This does not apply to moves. "
 
     def hold_until(self, requested_at: datetime) -> datetime:
         """When a hold that nobody settled lapses (AVAIL-4)."""
@@ -148,20 +149,20 @@ def impossible(policy: Policy) -> tuple[str, str] | None:
         value = getattr(policy, field.name)
         largest = _LARGEST_MONEY if field.name.endswith("_minor") else _LARGEST
         if field.name in _SMALLEST and not _SMALLEST[field.name] <= value <= largest:
-            return field.name, f"From {_SMALLEST[field.name]} to {largest}."
+            return field.name, f"Must be from {_SMALLEST[field.name]} to {largest}."
     reminders = policy.reminder_hours
     if len(reminders) > 8 or len(set(reminders)) < len(reminders) or not all(0 < hours <= 720 for hours in reminders):
-        return "reminder_hours", "At most 8 different hours, each from 1 to 720."
+        return "reminder_hours", "Must be at most 8 different hours, each from 1 to 720."
     if policy.short_notice_hours <= policy.confirm_hours:
-        return "short_notice_hours", "More than `confirm_hours`: else the time to confirm is over when it begins."
+        return "short_notice_hours", "Must be more than `confirm_hours`, so that there is time to confirm."
     if policy.no_show_minutes < policy.grace_minutes:
-        return "no_show_minutes", "At least `grace_minutes`: the member is not gone before the provider is waited for."
+        return "no_show_minutes", "Must be at least `grace_minutes`: until then the provider is still expected."
     if policy.hold_minutes <= 2 * policy.decide_minutes:
-        return "hold_minutes", "More than twice `decide_minutes`: a hold must not lapse before its booking is decided."
+        return "hold_minutes", "Must be more than twice `decide_minutes`, so that no hold lapses undecided."
     if policy.together_minutes > policy.shortest_minutes:
-        return "together_minutes", "At most `shortest_minutes`: else the shortest session could not be long enough."
+        return "together_minutes", "Must be at most `shortest_minutes`, so that the shortest session can count."
     if policy.longest_minutes < policy.shortest_minutes:
-        return "longest_minutes", "At least `shortest_minutes`."
+        return "longest_minutes", "Must be at least `shortest_minutes`."
     return None
 
 

@@ -16,7 +16,7 @@ from makegood_booking.domain.reschedule import Reschedule
 from makegood_booking.domain.session import AGREED, Appointment, Refusal, Session, Transition, happened
 from makegood_booking.domain.time import is_zone, zone
 
-_BEGUN = Refusal("session-over", "The session has begun, so it cannot be moved any more.")
+_BEGUN = Refusal("session-over", "The session has started and can no longer be moved.")
 _PENDING = Refusal("move-pending")
 _MINUTE: Final = timedelta(minutes=1)
 
@@ -159,7 +159,7 @@ def _not_under_way(session: Session, now: datetime) -> Refusal | None:
 
 def _too_long(session: Session, minutes: float) -> InvalidField | None:
     longest = session.policy.longest_minutes
-    return InvalidField("ends_at", f"At most {longest} minutes after the start.") if minutes > longest else None
+    return InvalidField("ends_at", f"Must be at most {longest} minutes after the start.") if minutes > longest else None
 
 
 def extend(
@@ -173,16 +173,18 @@ def extend(
     booked = session.booked
     length = ends_at - booked.starts_at
     if ends_at <= booked.ends_at:
-        return InvalidField("ends_at", "Later than the end that stands.")
+        return InvalidField("ends_at", "Must be later than the current end.")
     if length % _MINUTE:
-        return InvalidField("ends_at", "Whole minutes after the start.")
+        return InvalidField("ends_at", "Must be whole minutes after the start.")
     if (fault := _too_long(session, length / _MINUTE)) is not None:
         return fault
     if invoice is not None and invoice.due_on < now.astimezone(zone(booked.time_zone)).date():
-        return InvalidField("invoice/due_on", "Not before today.")
+        return InvalidField("invoice/due_on", "Must not be before today.")
     if invoice is not None and session.invoiced_minor + invoice.amount_minor > session.policy.invoice_limit_minor:
         limit = session.policy.invoice_limit_minor
-        return InvalidField("invoice/amount_minor", f"The session's extensions cost at most {limit} together.")
+        return InvalidField(
+            "invoice/amount_minor", f"The invoices for extending a session can add up to {limit} at most."
+        )
     if (refusal := _pending(session)) is not None:
         return refusal
     move = Reschedule(
