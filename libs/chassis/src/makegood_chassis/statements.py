@@ -76,10 +76,13 @@ def as_text(of: ColumnElement[Any]) -> ColumnElement[str]:
     return cast(of, Text).label(_name(of))
 
 
-def batch(name: str, columns: Iterable[ColumnElement[Any]]) -> TableValuedAlias:
-    """A table of rows that come as parameters: one array for each column, named like the column."""
+def batch(name: str, columns: Iterable[ColumnElement[Any]], prefix: str = "") -> TableValuedAlias:
+    """A table of rows that come as parameters: one array for each column, named like the column.
+
+    `prefix` tells the parameters of two batches in one statement apart.
+    """
     columns = tuple(columns)
-    rows = func.unnest(*(bindparam(_name(each), type_=ARRAY(each.type)) for each in columns))
+    rows = func.unnest(*(bindparam(prefix + _name(each), type_=ARRAY(each.type)) for each in columns))
     return rows.table_valued(*(column(_name(each), each.type) for each in columns)).render_derived(name=name)
 
 

@@ -6,12 +6,9 @@ from typing import Final
 
 from makegood_chassis.grants import CHASSIS, Allowed, Grants
 
-_OF_A_SESSION: Final = (
-    "status, version, slot_state, funding, credit_state, reasons, purchasable, confirm_by, member_joined_at, member_left_at, "
-    "provider_joined_at, provider_left_at, absent_party, lot_id, blocked_from, blocked_until, move, moved_by_provider, "
-    "together_since, together, first_left, moved_at_short_notice, outcome_asked, reconfirmation, starts_at, ends_at, length_minutes, time_zone, venue_id, "
-    "extended_minutes, invoiced_minor, invoiced_early, co_pay, given_up, missed_at"
-)
+from makegood_booking.store.tables import WRITTEN_ONCE, sessions
+
+_OF_A_SESSION: Final = ", ".join(column.name for column in sessions.c if column.name not in WRITTEN_ONCE)
 
 GRANTS: Final[Grants] = {
     **CHASSIS,

@@ -98,10 +98,10 @@ async def list_sessions(
         both = union_all(here.subquery().select(), there.subquery().select()).subquery()
         query = select(both).order_by(both.c.listed_at, both.c.id).limit(most)
     rows = await queries.fetch(query)
-    found = await sessions_of(queries, policies, [row[:-2] for row in rows])
+    found = await sessions_of(queries, policies, rows)
     return [
-        (session, ListPosition(listed_at, session.id, seen))
-        for session, (listed_at, seen) in zip(found, (row[-2:] for row in rows), strict=True)
+        (session, ListPosition(row["listed_at"], session.id, row["snapshot"]))
+        for session, row in zip(found, rows, strict=True)
     ]
 
 

@@ -1,6 +1,8 @@
-"""The tables that lists and single reads are queried from. The migrations make them."""
+"""Booking's tables and their columns, from which the statements are compiled. The migrations make them."""
 
 from __future__ import annotations
+
+from typing import Final
 
 from sqlalchemy import BigInteger, Column, DateTime, Integer, Interval, MetaData, Table, Text
 from sqlalchemy.dialects.postgresql import BOOLEAN, JSONB, UUID
@@ -67,6 +69,44 @@ sessions = Table(
     Column("reopens_room", BOOLEAN),
     Column("given_up", BOOLEAN),
     Column("missed_at", DateTime(timezone=True)),
+)
+WRITTEN_ONCE: Final = frozenset(
+    {
+        "id",
+        "room_id",
+        "member_id",
+        "provider_id",
+        "modality",
+        "booked_by",
+        "requested_at",
+        "policy_version",
+        "reopens_room",
+    }
+)
+"""Columns of a session that stay as they were written: whose it is, who booked it and under which policy."""
+WRITTEN_WHEN_MOVED: Final = frozenset(
+    {
+        "starts_at",
+        "ends_at",
+        "length_minutes",
+        "time_zone",
+        "venue_id",
+        "extended_minutes",
+        "invoiced_minor",
+        "invoiced_early",
+    }
+)
+"""Columns that only a move, an extension or a change of the time zone writes."""
+
+session_history = Table(
+    "session_history",
+    metadata,
+    Column("session_id", UUID(as_uuid=False), primary_key=True),
+    Column("version", Integer, primary_key=True),
+    Column("at", DateTime(timezone=True)),
+    Column("type", Text),
+    Column("by", Text),
+    Column("detail", Text),
 )
 
 starts_before_moves = Table(
