@@ -2,32 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING
 
+import pytest
 import pytest_asyncio
+from makegood_credits.bootstrap import bootstrap
+from makegood_credits.settings import CreditsSettings
 
-from .credit_api import Api, serving
-from .credit_world import World
+from .credit_api import Api
+from .credit_building import NOW
+from .credits_harness import CreditsHarness
 from .payment_shop import shop, stripe_shop  # noqa: F401 - fixtures
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
-    from makegood_testkit.plugin import DatabaseFactory
+    from makegood_testkit.service import MakeHarness
 
 
 @pytest_asyncio.fixture
-async def world(database_factory: DatabaseFactory) -> AsyncIterator[World]:
-    """A fresh database of credits and what the tests do with it."""
-    world = World(await database_factory("credits"))
-    await world.database.open()
-    yield world
-    await world.database.close()
+async def harness(make_harness: MakeHarness) -> CreditsHarness:
+    """The service over a fresh database."""
+    return await make_harness("credits", bootstrap, CreditsSettings, NOW, CreditsHarness)
 
 
-@pytest_asyncio.fixture
-async def api(world: World, tmp_path: Path) -> AsyncIterator[Api]:
-    """The service's API over the world's database."""
-    async with serving(world, tmp_path) as made:
-        yield made
+@pytest.fixture
+def api(harness: CreditsHarness) -> Api:
+    """Its API."""
+    return Api(harness)

@@ -1,56 +1,31 @@
-"""Credits' API as people of each role call it, over the world's database."""
+"""Credits' API as people of each role call it."""
 
 from __future__ import annotations
 
-import json
-import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import httpx
-import jwt
-from cryptography.hazmat.primitives.asymmetric import rsa
-from fastapi import FastAPI
-from jwt.algorithms import RSAAlgorithm
 from makegood_contracts.ids import new_id
-from makegood_credits.bootstrap import bootstrap
 from makegood_credits.payments.port import PaymentProvider
-from makegood_credits.settings import CreditsSettings
-from makegood_devtools.client import access_reason
 
-from .credit_world import World
+from .credits_harness import CreditsHarness
 
-ISSUER = "https://identity.makegood.invalid"
 MEMBER = "/v1/members/member-1"
 
 
 class Api:
     """The service's API as people of each role call it."""
 
-    def __init__(self, client: httpx.AsyncClient, key: rsa.RSAPrivateKey, world: World, app: FastAPI) -> None:
-        self.client = client
-        self.app = app
-        self.key = key
-        self.world = world
+    def __init__(self, harness: CreditsHarness) -> None:
+        self.harness = harness
+        self.app = harness.app
+        self.client = harness.client()
 
     async def call(
         self, method: str, path: str, role: str = "support", subject: str = "support-1", **other: Any
     ) -> Any:
-        claims = {
-            "iss": ISSUER,
-            "aud": "makegood",
-            "sub": subject,
-            "roles": [role],
-            "iat": int(time.time()),
-            "exp": int(time.time()) + 600,
-            "jti": "t",
-        }
-        token = jwt.encode(claims, self.key, "RS256", headers={"kid": "k"})
-        headers = {"Authorization": f"Bearer {token}", **access_reason(role), **other.pop("headers", {})}
-        return await self.client.request(method, path, headers=headers, **other)
+        return await self.harness.client(role, subject).request(method, path, **other)
 
     async def enrol(self, **body: Any) -> httpx.Response:
         answer: httpx.Response = await self.call(
@@ -78,29 +53,10 @@ class Api:
         return answer.json()
 
 
-@asynccontextmanager
-async def serving(world: World, tmp_path: Path, payments: PaymentProvider | None = None) -> AsyncIterator[Api]:
-    """The API over the world's database, with its own development payments or those given."""
-    key = rsa.generate_private_key(65537, 2048)
-    jwks = {**RSAAlgorithm.to_jwk(key.public_key(), as_dict=True), "kid": "k", "alg": "RS256", "use": "sig"}
-    keys = tmp_path / "jwks.json"
-    keys.write_text(json.dumps({"keys": [jwks]}))
-    settings = CreditsSettings(
-        environment="development",
-        database_url=world.database.url,
-        kafka_bootstrap_servers="127.0.0.1:1",
-        jwks_url=str(keys),
-    )
-    service = bootstrap(settings, world.clock)
-    service.health.started = True
-    service.dependencies = replace(service.dependencies, payments=payments or service.dependencies.payments)
-    await service.database.open()
-    assert service.app is not None
-    app = service.app(service)
-    transport = httpx.ASGITransport(app)
-    async with httpx.AsyncClient(transport=transport, base_url="http://credits") as client:
-        yield Api(client, key, world, app)
-    await service.database.close()
+def paying(harness: CreditsHarness, payments: PaymentProvider) -> Api:
+    """The API with these payments instead of development's."""
+    harness.service.dependencies = replace(harness.dependencies, payments=payments)
+    return Api(harness)
 
 
 def slug(answer: httpx.Response) -> tuple[int, str]:

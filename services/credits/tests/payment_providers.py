@@ -21,7 +21,7 @@ from makegood_plans.plans import Money
 Hook = tuple[bytes, dict[str, str]]
 
 
-class Harness(Protocol):
+class PaymentHarness(Protocol):
     """A provider, and what it would send."""
 
     @property

@@ -18,7 +18,7 @@ from makegood_contracts.events import (
 from makegood_contracts.ids import new_id
 
 from .credit_api import MEMBER, Api, slug
-from .credit_world import missed, requested
+from .credits_harness import missed, requested
 
 
 @pytest.mark.rule("PLAN-1")
@@ -65,7 +65,7 @@ async def test_an_enrolment_is_told_and_grants_credits(api: Api) -> None:
     }
     again = await api.enrol(plan_id="out-of-pocket-4", time_zone="Europe/Berlin", ends_on="2027-03-31")
     assert (again.json(), again.headers["etag"]) == (body, answer.headers["etag"])
-    (told,) = await api.world.heard(MemberEnrolled)
+    (told,) = await api.harness.published(MemberEnrolled)
     assert (told.enrolment_id, told.plan_kind, told.live_credits, told.lengths) == (
         body["id"],
         "out_of_pocket",
@@ -73,10 +73,10 @@ async def test_an_enrolment_is_told_and_grants_credits(api: Api) -> None:
         [30],
     )
     await api.enrol()
-    (ended,) = await api.world.heard(EnrolmentEnded)
+    (ended,) = await api.harness.published(EnrolmentEnded)
     assert (ended.enrolment_id, ended.ended_on.isoformat()) == (body["id"], "2026-10-31")
     assert (await api.own("/credits"))["available"] == 6
-    sequences = [each.sequence for each in await api.world.outbox() if "Enrol" in type(each.event).__name__]
+    sequences = [each.sequence for each in await api.harness.records() if "Enrol" in type(each.event).__name__]
     assert sequences == [1, 2, 3]
 
 
@@ -96,13 +96,13 @@ async def test_a_plan_is_resumed_without_its_time_zone_by_its_own_start_or_the_d
 @pytest.mark.rule("CRED-4")
 async def test_lots_that_lapse_sooner_or_later_than_was_told_are_told_again(api: Api) -> None:
     await api.enrol(plan_id="eap-6", starts_on="2026-11-01", ends_on="2026-12-31")
-    (granted,) = await api.world.heard(CreditGranted)
+    (granted,) = await api.harness.published(CreditGranted)
     assert granted.expires_at == datetime(2027, 1, 1, tzinfo=UTC)
     await api.enrol(plan_id="eap-6", starts_on="2026-11-01", ends_on="2026-12-31")
-    assert await api.world.heard(LotExpiryChanged) == []
+    assert await api.harness.published(LotExpiryChanged) == []
     await api.enrol(plan_id="eap-6", starts_on="2026-11-01", ends_on="2027-03-31")
     await api.enrol(plan_id="sponsored-12", starts_on="2026-12-01")
-    told = await api.world.heard(LotExpiryChanged)
+    told = await api.harness.published(LotExpiryChanged)
     assert {each.lot_id for each in told} == {granted.lot_id}
     assert [each.expires_at for each in told] == [datetime(2027, 4, 1, tzinfo=UTC), datetime(2026, 12, 1, tzinfo=UTC)]
 
@@ -114,7 +114,7 @@ async def test_lots_that_lapse_sooner_or_later_than_was_told_are_told_again(api:
 )
 async def test_a_plan_says_how_the_provider_may_remind(api: Api, plan_id: str, channels: tuple[str, ...]) -> None:
     await api.enrol(plan_id=plan_id)
-    (told,) = await api.world.heard(MemberEnrolled)
+    (told,) = await api.harness.published(MemberEnrolled)
     assert told.reminder_channels == channels
 
 
@@ -123,7 +123,7 @@ async def test_the_member_sees_what_is_left_what_is_held_when_it_lapses_and_why(
     assert await api.own("/credits") == {"available": 0, "held": 0, "lots": [], "unusable": 0, "next_credits": None}
     await api.enrol(plan_id="out-of-pocket-4")
     asked = requested(length=30)
-    await api.world.send(asked)
+    await api.harness.handle(asked)
     credits = await api.own("/credits")
     (lot,) = credits["lots"]
     assert (credits["available"], credits["held"]) == (3, 1)
@@ -172,7 +172,7 @@ async def test_pages_of_the_ledger_neither_skip_nor_repeat_while_it_grows(api: A
 async def test_invoices_show_the_co_pay_pending_and_void_after_a_miss(api: Api) -> None:
     await api.enrol(plan_id="insurance-copay")
     asked = requested()
-    await api.world.send(asked)
+    await api.harness.handle(asked)
     (invoice,) = (await api.own("/invoices"))["items"]
     assert invoice == {
         "id": invoice["id"],
@@ -185,7 +185,7 @@ async def test_invoices_show_the_co_pay_pending_and_void_after_a_miss(api: Api) 
         "refund": None,
         "void_reason": None,
     }
-    await api.world.send(missed(asked))
+    await api.harness.handle(missed(asked))
     assert [each["status"] for each in (await api.own("/invoices"))["items"]] == ["void"]
 
 
@@ -214,7 +214,7 @@ async def test_an_enrolment_that_makes_no_sense_is_refused_and_leaves_nothing(
     api: Api, body: dict[str, Any], problem: str
 ) -> None:
     assert slug(await api.enrol(**body)) == (422, problem)
-    assert await api.world.ledger() == []
+    assert await api.harness.ledger() == []
 
 
 @pytest.mark.rule("SEC-1")

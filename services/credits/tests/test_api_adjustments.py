@@ -15,7 +15,7 @@ from makegood_contracts.ids import new_id
 
 from .credit_api import MEMBER, Api, slug
 from .credit_building import NOW
-from .credit_world import cancelled, missed, requested
+from .credits_harness import cancelled, missed, requested
 
 
 @pytest.mark.rule("CRED-5")
@@ -54,17 +54,17 @@ async def test_support_adjusts_and_who_and_why_are_kept(api: Api) -> None:
         ("adjust", -2, "Mistake", "support-1"),
         ("adjust", 3, "Goodwill", "support-1"),
     ]
-    assert [each.amount for each in await api.world.heard(CreditAdjusted)] == [3, -2]
-    assert await api.world.imbalances() == []
+    assert [each.amount for each in await api.harness.published(CreditAdjusted)] == [3, -2]
+    assert await api.harness.imbalances() == []
 
 
 @pytest.mark.rule("MISS-5", "CRED-5")
 async def test_a_session_gives_its_credit_back_once_whoever_returns_it(api: Api) -> None:
     await api.enrol()
     lost, given, open_one = requested(), requested(starts_at=NOW + timedelta(days=4)), requested()
-    await api.world.send(lost, given, open_one)
-    await api.world.send(cancelled(lost, forfeits=True))
-    await api.world.send(missed(given))
+    await api.harness.handle(lost, given, open_one)
+    await api.harness.handle(cancelled(lost, forfeits=True))
+    await api.harness.handle(missed(given))
     body = {"amount": 1, "session_id": lost.session_id, "reason": "Our fault"}
     answers = await asyncio.gather(*(api.adjust(body) for _ in range(4)))
     assert sorted(answer.status_code for answer in answers) == [201, 409, 409, 409]
@@ -72,10 +72,10 @@ async def test_a_session_gives_its_credit_back_once_whoever_returns_it(api: Api)
     assert slug(await api.adjust({**body, "session_id": given.session_id})) == (409, "credit-already-returned")
     assert slug(await api.adjust({**body, "session_id": open_one.session_id})) == (422, "validation")
     assert slug(await api.adjust({**body, "session_id": new_id()})) == (422, "validation")
-    by_hand = [each for each in await api.world.heard(CreditReturned) if each.cause == "support"]
+    by_hand = [each for each in await api.harness.published(CreditReturned) if each.cause == "support"]
     assert [each.session_id for each in by_hand] == [lost.session_id]
-    assert await api.world.balance() == (5, 1)
-    assert await api.world.imbalances() == []
+    assert await api.harness.balance() == (5, 1)
+    assert await api.harness.imbalances() == []
 
 
 @pytest.mark.rule("MISS-5", "CRED-5")
@@ -87,7 +87,7 @@ async def test_an_adjustment_needs_a_key_and_happens_once(api: Api) -> None:
     again = await api.adjust(body, "once")
     assert (again.status_code, again.json()) == (201, first.json())
     assert slug(await api.adjust({**body, "amount": 2}, "once")) == (422, "idempotency-key-reused")
-    assert await api.world.balance() == (1, 0)
+    assert await api.harness.balance() == (1, 0)
 
 
 @pytest.mark.rule("CRED-5")
@@ -114,7 +114,7 @@ async def test_an_adjustment_needs_a_key_and_happens_once(api: Api) -> None:
 )
 async def test_an_adjustment_that_makes_no_sense_is_refused_and_leaves_nothing(api: Api, body: dict[str, Any]) -> None:
     assert slug(await api.adjust(body)) == (422, "validation")
-    assert await api.world.ledger() == []
+    assert await api.harness.ledger() == []
 
 
 @pytest.mark.rule("CRED-5")

@@ -20,7 +20,7 @@ from makegood_testkit.production import production_values
 
 from .credit_api import MEMBER, Api, slug
 from .credit_building import NOW
-from .credit_world import completed, missed, requested
+from .credits_harness import completed, missed, requested
 from .payment_providers import Stripe
 from .payment_shop import PRICE, Shop, invoiced, pay
 
@@ -44,24 +44,24 @@ async def test_a_credit_is_bought_paid_and_arrives_once(shop: Shop) -> None:
         await shop.tell(checkout, "paid", Money(13000, "USD"), "evt_1")
     await shop.tell(checkout, "paid", Money(13000, "USD"), "evt_2")
     assert await shop.status(body["id"]) == "paid"
-    granted = [each for each in await shop.world.heard(CreditGranted) if each.source == "purchase"]
+    granted = [each for each in await shop.harness.published(CreditGranted) if each.source == "purchase"]
     assert [(each.amount, each.length_minutes) for each in granted] == [(2, 30)]
     assert granted[0].expires_at == NOW + timedelta(days=365)
-    assert await shop.world.balance() == (6, 0)
+    assert await shop.harness.balance() == (6, 0)
     items = (await shop.api.own("/ledger"))["items"]
     assert (items[0]["kind"], items[0]["amount"], items[0]["reason"]) == ("purchase", 2, "Bought by the member.")
-    assert await shop.world.imbalances() == []
+    assert await shop.harness.imbalances() == []
 
 
 @pytest.mark.rule("CRED-6")
 async def test_what_is_bought_pays_for_sessions_after_what_lapses_sooner(shop: Shop) -> None:
     _, checkout = await shop.buy()
     await shop.tell(checkout, "paid")
-    await shop.world.send(*(requested(length=30) for _ in range(4)))
+    await shop.harness.handle(*(requested(length=30) for _ in range(4)))
     lots = (await shop.api.own("/credits"))["lots"]
     assert [(lot["source"], lot["available"], lot["held"]) for lot in lots] == [("plan", 0, 4), ("purchase", 1, 0)]
-    await shop.world.send(requested(length=30, starts_at=NOW + timedelta(days=30)))
-    assert await shop.world.balance() == (0, 5)
+    await shop.harness.handle(requested(length=30, starts_at=NOW + timedelta(days=30)))
+    assert await shop.harness.balance() == (0, 5)
 
 
 @pytest.mark.rule("CRED-6")
@@ -74,7 +74,7 @@ async def test_web_hooks_in_any_order_come_to_the_same(shop: Shop, order: tuple[
         await shop.tell(checkout, outcome, event_id=f"evt_{number}")
     paid = "paid" in order
     assert await shop.status(purchase) == ("paid" if paid else "failed")
-    assert await shop.world.balance() == (5 if paid else 4, 0)
+    assert await shop.harness.balance() == (5 if paid else 4, 0)
     assert await shop.to_refund() == []
     assert len(await shop.effects()) == len(order)
 
@@ -86,8 +86,8 @@ async def test_web_hooks_that_come_at_the_same_time_have_one_effect(shop: Shop) 
     hooks += [shop.provider.hook(checkout, "failed", PRICE) for _ in range(2)]
     assert await asyncio.gather(*(shop.api.hook(hook) for hook in hooks)) == [200] * 10
     assert await shop.status(purchase) == "paid"
-    assert await shop.world.balance() == (5, 0)
-    assert await shop.world.imbalances() == []
+    assert await shop.harness.balance() == (5, 0)
+    assert await shop.harness.imbalances() == []
 
 
 @pytest.mark.rule("CRED-6")
@@ -100,7 +100,7 @@ async def test_web_hooks_that_are_not_signed_or_about_nothing_do_nothing(shop: S
         await shop.tell(unknown, "paid")
     assert await shop.effects() == ["unknown", "unknown"]
     assert await shop.status(purchase) == "pending"
-    assert await shop.world.balance() == (4, 0)
+    assert await shop.harness.balance() == (4, 0)
 
 
 @pytest.mark.rule("CRED-6")
@@ -111,7 +111,7 @@ async def test_another_amount_than_was_asked_grants_nothing(shop: Shop) -> None:
     assert await shop.status(purchase) == "pending"
     assert await shop.to_refund() == [1, 6500]
     assert await shop.give_back() == [], "a wrong amount is for a person to look at"
-    assert await shop.world.balance() == (4, 0)
+    assert await shop.harness.balance() == (4, 0)
 
 
 @pytest.mark.rule("CRED-6", "PLAN-1")
@@ -216,13 +216,13 @@ async def test_a_purchase_whose_process_died_before_it_had_an_address_gets_one_w
     stripe_shop: Shop,
 ) -> None:
     purchase, checkout = await stripe_shop.buy()
-    async with stripe_shop.world.database.reading() as queries:
+    async with stripe_shop.harness.database.reading() as queries:
         await queries.execute("UPDATE checkouts SET url = NULL, reference = NULL")
     await stripe_shop.tell(checkout, "failed", event_id="evt_0")
     read = await stripe_shop.api.call("GET", f"/v1/purchases/{purchase}", "member", "member-1")
     assert (read.json()["status"], read.json()["checkout_url"]) == ("failed", None)
     other, _ = await stripe_shop.buy()
-    async with stripe_shop.world.database.reading() as queries:
+    async with stripe_shop.harness.database.reading() as queries:
         await queries.execute("UPDATE checkouts SET url = NULL, reference = NULL WHERE purchase_id = $1", other)
     read = await stripe_shop.api.call("GET", f"/v1/purchases/{other}", "member", "member-1")
     assert read.json()["checkout_url"].startswith("https://checkout.stripe.com/")
@@ -231,7 +231,7 @@ async def test_a_purchase_whose_process_died_before_it_had_an_address_gets_one_w
 @pytest.mark.rule("CRED-7", "BOOK-7")
 async def test_an_overdue_charge_is_paid_and_booking_goes_on(shop: Shop) -> None:
     path, _ = await invoiced(shop)
-    await shop.world.move_to(NOW + timedelta(days=8))
+    await shop.harness.move_to(NOW + timedelta(days=8))
     assert (await shop.api.own(path.removeprefix(MEMBER)))["status"] == "overdue"
     answer = await pay(shop, path)
     assert answer.status_code == 200
@@ -241,17 +241,17 @@ async def test_an_overdue_charge_is_paid_and_booking_goes_on(shop: Shop) -> None
     checkout = await shop.checkout_of("invoice_id", path.rpartition("/")[2])
     await shop.tell(checkout, "paid", Money(1200, "EUR"), "evt_1")
     await shop.tell(checkout, "paid", Money(1200, "EUR"), "evt_1")
-    (told,) = await shop.world.heard(InvoicePaid)
-    assert (told.amount_minor, told.paid_at) == (1200, shop.world.clock.moment)
+    (told,) = await shop.harness.published(InvoicePaid)
+    assert (told.amount_minor, told.paid_at) == (1200, shop.harness.clock.moment)
     assert (await shop.api.own(path.removeprefix(MEMBER)))["status"] == "paid"
     assert slug(await pay(shop, path)) == (409, "invoice-not-payable")
     repeated = await pay(shop, path, key="k")
     assert (repeated.status_code, repeated.json()) == (200, again.json())
-    later = shop.world.clock.moment + timedelta(days=2)
+    later = shop.harness.clock.moment + timedelta(days=2)
     asked = requested(length=30, starts_at=later, hold_until=later)
-    await shop.world.send(asked)
-    assert await shop.world.state(asked.session_id) == "held"
-    assert await shop.world.imbalances() == []
+    await shop.harness.handle(asked)
+    assert await shop.harness.state(asked.session_id) == "held"
+    assert await shop.harness.imbalances() == []
 
 
 @pytest.mark.rule("CRED-7", "CRED-6")
@@ -270,13 +270,13 @@ async def test_a_failure_after_the_payment_changes_nothing_of_a_charge_and_nothi
 async def test_what_is_not_due_cannot_be_paid(shop: Shop) -> None:
     await shop.api.enrol(plan_id="insurance-copay", starts_on="2026-11-02")
     asked = requested()
-    await shop.world.send(asked)
+    await shop.harness.handle(asked)
     (item,) = (await shop.api.own("/invoices"))["items"]
     path = f"{MEMBER}/invoices/{item['id']}"
     refused = await pay(shop, path)
     assert slug(refused) == (409, "invoice-not-payable")
     assert "not due yet" in refused.json()["detail"]
-    await shop.world.send(completed(asked))
+    await shop.harness.handle(completed(asked))
     assert (await pay(shop, path)).status_code == 200
     assert (await pay(shop, path, "member-2")).status_code == 404
     assert (await pay(shop, path.replace("member-1", "member-2"), "member-2")).status_code == 404
@@ -288,12 +288,12 @@ async def test_what_is_not_due_cannot_be_paid(shop: Shop) -> None:
 async def test_money_for_a_charge_that_is_void_by_now_is_to_be_given_back(shop: Shop) -> None:
     path, asked = await invoiced(shop)
     await pay(shop, path)
-    await shop.world.send(missed(asked))
+    await shop.harness.handle(missed(asked))
     checkout = await shop.checkout_of("invoice_id", path.rpartition("/")[2])
     await shop.tell(checkout, "paid", Money(1200, "EUR"))
     assert (await shop.api.own(path.removeprefix(MEMBER)))["status"] == "void"
     assert await shop.to_refund() == [1200]
-    assert await shop.world.heard(InvoicePaid) == []
+    assert await shop.harness.published(InvoicePaid) == []
 
 
 @pytest.mark.rule("CRED-7")
@@ -343,7 +343,7 @@ async def test_on_the_development_page_a_person_pays_or_declines(api: Api) -> No
         assert (answer.status_code, shown in answer.text) == (200, True)
         read = await api.call("GET", f"/v1/purchases/{bought['id']}", "member", "member-1")
         assert read.json()["status"] == status
-        assert await api.world.balance() == (available, 0)
+        assert await api.harness.balance() == (available, 0)
     assert (await api.client.post(f"{page}/steal")).status_code == 404
     assert (await api.client.get(f"/dev/checkouts/{new_id()}")).status_code == 404
 

@@ -11,8 +11,8 @@ from makegood_contracts.events import CreditForfeited, CreditReturned, CreditSpe
 from makegood_contracts.events.possible import CLOCK_SKEW
 
 from .credit_building import NOW
-from .credit_world import (
-    World,
+from .credits_harness import (
+    CreditsHarness,
     cancelled,
     completed,
     corrected,
@@ -35,120 +35,120 @@ def other(event: Any) -> Any:
     return msgspec.structs.replace(event, member_id="member-2")
 
 
-async def nothing_happened(world: World, session: str) -> None:
-    assert await world.state(session) == "held"
-    assert await world.balance() == (5, 1)
-    assert [each.event for each in await world.outbox() if isinstance(each.event, SETTLED)] == []
+async def nothing_happened(harness: CreditsHarness, session: str) -> None:
+    assert await harness.state(session) == "held"
+    assert await harness.balance() == (5, 1)
+    assert [each.event for each in await harness.records() if isinstance(each.event, SETTLED)] == []
 
 
 @pytest.mark.parametrize("tell", [missed, no_show, completed])
-async def test_no_outcome_is_believed_before_it_can_be(world: World, tell: Any) -> None:
-    await world.enrol()
+async def test_no_outcome_is_believed_before_it_can_be(harness: CreditsHarness, tell: Any) -> None:
+    await harness.enrol()
     request = requested()
-    await world.send(request)
-    await world.send(reserved(request))
+    await harness.handle(request)
+    await harness.handle(reserved(request))
     lying = msgspec.structs.replace(tell(request), starts_at=NOW - timedelta(days=1), ends_at=NOW - timedelta(hours=23))
     for event in (tell(request), lying):
-        assert await world.send_now(event) == {request.session_id: "before-its-time"}
-    await nothing_happened(world, request.session_id)
+        assert await harness.handle_now(event) == {request.session_id: "before-its-time"}
+    await nothing_happened(harness, request.session_id)
     possible = {missed: request.starts_at + timedelta(minutes=10), completed: request.ends_at}
     first = possible.get(tell, request.starts_at + timedelta(minutes=1))
-    world.clock.moment = first - CLOCK_SKEW - timedelta(seconds=1)
-    assert await world.send_now(tell(request)) == {request.session_id: "before-its-time"}
-    world.clock.moment = first - CLOCK_SKEW
-    assert await world.send_now(tell(request)) == {}
-    assert await world.state(request.session_id) != "held"
+    harness.clock.moment = first - CLOCK_SKEW - timedelta(seconds=1)
+    assert await harness.handle_now(tell(request)) == {request.session_id: "before-its-time"}
+    harness.clock.moment = first - CLOCK_SKEW
+    assert await harness.handle_now(tell(request)) == {}
+    assert await harness.state(request.session_id) != "held"
 
 
-async def test_a_grace_that_the_event_makes_up_is_at_least_the_least_that_a_policy_has(world: World) -> None:
-    await world.enrol()
+async def test_a_grace_that_the_event_makes_up_is_at_least_the_least_that_a_policy_has(harness: CreditsHarness) -> None:
+    await harness.enrol()
     request = requested()
-    await world.send(request)
-    world.clock.moment = request.starts_at - timedelta(seconds=1)
+    await harness.handle(request)
+    harness.clock.moment = request.starts_at - timedelta(seconds=1)
     made_up = msgspec.structs.replace(missed(request), grace_minutes=-5000, missed_at=NOW)
-    assert await world.send_now(made_up) == {request.session_id: "before-its-time"}
+    assert await harness.handle_now(made_up) == {request.session_id: "before-its-time"}
 
 
-async def test_a_moved_session_is_judged_by_its_new_time(world: World) -> None:
-    await world.enrol()
+async def test_a_moved_session_is_judged_by_its_new_time(harness: CreditsHarness) -> None:
+    await harness.enrol()
     request = requested()
-    await world.send(request)
+    await harness.handle(request)
     asked = move(request)
-    await world.send(asked)
-    await world.send(moved(asked))
-    world.clock.moment = request.ends_at
-    assert await world.send_now(missed(request)) == {request.session_id: "before-its-time"}
-    world.clock.moment = asked.new_ends_at
-    assert await world.send_now(missed(request)) == {}
+    await harness.handle(asked)
+    await harness.handle(moved(asked))
+    harness.clock.moment = request.ends_at
+    assert await harness.handle_now(missed(request)) == {request.session_id: "before-its-time"}
+    harness.clock.moment = asked.new_ends_at
+    assert await harness.handle_now(missed(request)) == {}
 
 
-async def test_nobody_settles_the_hold_of_another_member(world: World) -> None:
-    await world.enrol()
-    await world.enrol("member-2")
+async def test_nobody_settles_the_hold_of_another_member(harness: CreditsHarness) -> None:
+    await harness.enrol()
+    await harness.enrol("member-2")
     request = requested()
-    await world.send(request)
+    await harness.handle(request)
     asked = move(request)
-    world.clock.moment = request.ends_at
+    harness.clock.moment = request.ends_at
     told: list[Event] = [
         missed(request), no_show(request), completed(request), cancelled(request, forfeits=True), asked, moved(asked),
         corrected(request, "completed", "provider_missed"),
         extended(request, InvoiceWish(amount_minor=500, currency="EUR", due_on=date(2026, 12, 24))),
     ]  # fmt: skip
     for event in told:
-        assert await world.send_now(other(event)) == {request.session_id: "not-its-parties"}, event
-    await nothing_happened(world, request.session_id)
-    assert await world.heard(InvoiceIssued) == []
+        assert await harness.handle_now(other(event)) == {request.session_id: "not-its-parties"}, event
+    await nothing_happened(harness, request.session_id)
+    assert await harness.published(InvoiceIssued) == []
 
 
-async def test_what_was_added_for_a_move_is_given_back_by_its_own_session_alone(world: World) -> None:
-    await world.enrol()
+async def test_what_was_added_for_a_move_is_given_back_by_its_own_session_alone(harness: CreditsHarness) -> None:
+    await harness.enrol()
     request, stranger = requested(), requested(starts_at=NOW + timedelta(days=5))
-    await world.send(request)
-    await world.send(stranger)
+    await harness.handle(request)
+    await harness.handle(stranger)
     asked = move(request, forfeits=True)
-    await world.send(asked)
-    assert await world.balance() == (3, 3)
+    await harness.handle(asked)
+    assert await harness.balance() == (3, 3)
     elsewhere = msgspec.structs.replace(move_refused(asked), session_id=stranger.session_id)
-    assert await world.send_now(elsewhere) == {stranger.session_id: "not-its-parties"}
+    assert await harness.handle_now(elsewhere) == {stranger.session_id: "not-its-parties"}
     theirs = msgspec.structs.replace(moved(asked), session_id=stranger.session_id)
-    assert await world.send_now(theirs) == {stranger.session_id: "not-its-parties"}
-    assert await world.balance() == (3, 3)
+    assert await harness.handle_now(theirs) == {stranger.session_id: "not-its-parties"}
+    assert await harness.balance() == (3, 3)
 
 
-async def test_only_the_member_forfeits(world: World) -> None:
-    await world.enrol()
+async def test_only_the_member_forfeits(harness: CreditsHarness) -> None:
+    await harness.enrol()
     request = requested()
-    await world.send(request)
-    assert await world.send_now(cancelled(request, forfeits=True, by="provider")) == {
+    await harness.handle(request)
+    assert await harness.handle_now(cancelled(request, forfeits=True, by="provider")) == {
         request.session_id: "not-its-terms"
     }
-    await nothing_happened(world, request.session_id)
+    await nothing_happened(harness, request.session_id)
 
 
-async def test_nobody_forfeits_for_what_the_provider_did(world: World) -> None:
-    await world.enrol()
+async def test_nobody_forfeits_for_what_the_provider_did(harness: CreditsHarness) -> None:
+    await harness.enrol()
     request = requested()
-    await world.send(request)
+    await harness.handle(request)
     for event in (
         cancelled(request, forfeits=True, caused_by_provider=True),
         moved(move(request, forfeits=True, caused_by_provider=True)),
     ):
-        assert await world.send_now(event) == {request.session_id: "not-its-terms"}
-    await nothing_happened(world, request.session_id)
+        assert await harness.handle_now(event) == {request.session_id: "not-its-terms"}
+    await nothing_happened(harness, request.session_id)
 
 
-async def test_nobody_pays_for_a_session_that_credits_never_heard_of(world: World) -> None:
-    await world.enrol()
+async def test_nobody_pays_for_a_session_that_credits_never_heard_of(harness: CreditsHarness) -> None:
+    await harness.enrol()
     wish = InvoiceWish(amount_minor=50_000, currency="EUR", due_on=date(2026, 12, 24))
     request = requested()
-    assert await world.send_now(extended(request, wish)) == {request.session_id: "unknown-session"}
-    assert await world.heard(InvoiceIssued) == []
+    assert await harness.handle_now(extended(request, wish)) == {request.session_id: "unknown-session"}
+    assert await harness.published(InvoiceIssued) == []
 
 
-async def test_one_that_is_refused_spoils_none_of_its_batch(world: World) -> None:
-    await world.enrol()
+async def test_one_that_is_refused_spoils_none_of_its_batch(harness: CreditsHarness) -> None:
+    await harness.enrol()
     first, second = requested(), requested(starts_at=NOW + timedelta(days=4))
-    await world.send(first, second)
-    refused = await world.send_now(cancelled(first), other(cancelled(second)))
+    await harness.handle(first, second)
+    refused = await harness.handle_now(cancelled(first), other(cancelled(second)))
     assert refused == {second.session_id: "not-its-parties"}
-    assert (await world.state(first.session_id), await world.state(second.session_id)) == ("returned", "held")
+    assert (await harness.state(first.session_id), await harness.state(second.session_id)) == ("returned", "held")

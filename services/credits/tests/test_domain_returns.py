@@ -20,7 +20,7 @@ from makegood_credits.domain.settling import MAKE_GOOD, settle
 from makegood_plans.coverage import covering
 from makegood_plans.funding import made_good_for, paying_lot
 
-from . import credit_world as events
+from . import credits_harness as events
 from .credit_building import NOW, arrive, covered, held, refused, request
 
 THE_DAY = NOW + timedelta(days=3)
@@ -47,7 +47,7 @@ def ended(book: Book, set_aside: Hold, ending: Ending, now: datetime) -> Lot:
 
 
 def told(event: Any) -> Ending:
-    return ending_of(event, events.received(event).time)
+    return ending_of(event, NOW)
 
 
 @pytest.mark.rule("MISS-2")

@@ -21,11 +21,11 @@ from makegood_contracts.events import (
     SessionRequested,
 )
 from makegood_testkit.databases import as_owner
+from makegood_testkit.service import CAUSE
 
 from .credit_building import NOW
-from .credit_world import (
-    CAUSE,
-    World,
+from .credits_harness import (
+    CreditsHarness,
     cancelled,
     completed,
     declined,
@@ -63,99 +63,105 @@ ENDINGS: list[Any] = [
 
 @pytest.mark.rule("CRED-3")
 @pytest.mark.parametrize(("ending", "fact", "state"), ENDINGS)
-async def test_each_ending_settles_the_credit_once(world: World, ending: Ending, fact: type[Event], state: str) -> None:
-    await world.enrol()
+async def test_each_ending_settles_the_credit_once(
+    harness: CreditsHarness, ending: Ending, fact: type[Event], state: str
+) -> None:
+    await harness.enrol()
     asked = requested()
-    await world.send(asked)
-    await world.send(reserved(asked))
-    await world.send(ending(asked), ending(asked))
-    await world.send(ending(asked))
+    await harness.handle(asked)
+    await harness.handle(reserved(asked))
+    await harness.handle(ending(asked), ending(asked))
+    await harness.handle(ending(asked))
     for other in (completed, no_show, missed, cancelled):
-        await world.send(other(asked))
-    (told,) = await world.heard(fact)
+        await harness.handle(other(asked))
+    (told,) = await harness.published(fact)
     assert told.session_id == asked.session_id  # type: ignore[attr-defined]
-    assert await world.state(asked.session_id) == state
-    assert await world.balance() == ((6, 0) if state == "returned" else (5, 0))
-    assert len(await world.ledger()) == 3
-    assert await world.imbalances() == []
+    assert await harness.state(asked.session_id) == state
+    assert await harness.balance() == ((6, 0) if state == "returned" else (5, 0))
+    assert len(await harness.ledger()) == 3
+    assert await harness.imbalances() == []
 
 
 @pytest.mark.rule("MISS-3", "NOSH-1", "CANC-1", "JOIN-2")
 @pytest.mark.parametrize(("ending", "fact", "state"), ENDINGS)
-async def test_each_ending_settles_the_co_pay_once(world: World, ending: Ending, fact: type[Event], state: str) -> None:
-    await world.enrol(plan_id="insurance-copay")
+async def test_each_ending_settles_the_co_pay_once(
+    harness: CreditsHarness, ending: Ending, fact: type[Event], state: str
+) -> None:
+    await harness.enrol(plan_id="insurance-copay")
     asked = requested()
-    await world.send(asked)
-    await world.send(ending(asked))
-    await world.send(completed(asked), missed(requested()))
-    voided, issued = await world.heard(InvoiceVoided), await world.heard(InvoiceIssued)
+    await harness.handle(asked)
+    await harness.handle(ending(asked))
+    await harness.handle(completed(asked), missed(requested()))
+    voided, issued = await harness.published(InvoiceVoided), await harness.published(InvoiceIssued)
     assert (len(voided), len(issued)) == ((1, 0) if state == "returned" else (0, 1))
-    assert await world.invoice(asked.session_id) == ("void" if state == "returned" else "issued")
-    assert await world.heard(fact) == []
-    assert await world.ledger() == []
+    assert await harness.invoice(asked.session_id) == ("void" if state == "returned" else "issued")
+    assert await harness.published(fact) == []
+    assert await harness.ledger() == []
     for due in issued:
         assert due.due_on == asked.ends_at.date() + timedelta(days=14)
 
 
 @pytest.mark.rule("MISS-2")
-async def test_a_missed_session_whose_lot_lapses_soon_gives_a_credit_valid_for_thirty_days(world: World) -> None:
-    await world.enrol(plan_id="out-of-pocket-4")
+async def test_a_missed_session_whose_lot_lapses_soon_gives_a_credit_valid_for_thirty_days(
+    harness: CreditsHarness,
+) -> None:
+    await harness.enrol(plan_id="out-of-pocket-4")
     asked = requested(length=30)
-    await world.send(asked)
-    await world.send(reserved(asked))
+    await harness.handle(asked)
+    await harness.handle(reserved(asked))
     happened = missed(asked)
-    world.clock.moment = happened.missed_at
-    await world.send(happened)
-    (returned,) = await world.heard(CreditReturned)
+    harness.clock.moment = happened.missed_at
+    await harness.handle(happened)
+    (returned,) = await harness.published(CreditReturned)
     assert returned.source == "make_good"
     assert returned.expires_at == happened.missed_at + timedelta(days=30)
-    assert await world.balance() == (4, 0)
-    await world.move_to(happened.missed_at + timedelta(days=29))
-    assert await world.balance() == (5, 0), "the period's credits lapsed and came anew, the made-good one stayed"
-    await world.move_to(happened.missed_at + timedelta(days=30))
-    (*_, lapsed) = await world.heard(CreditExpired)
+    assert await harness.balance() == (4, 0)
+    await harness.move_to(happened.missed_at + timedelta(days=29))
+    assert await harness.balance() == (5, 0), "the period's credits lapsed and came anew, the made-good one stayed"
+    await harness.move_to(happened.missed_at + timedelta(days=30))
+    (*_, lapsed) = await harness.published(CreditExpired)
     assert lapsed.lot_id == returned.lot_id
-    assert await world.imbalances() == []
+    assert await harness.imbalances() == []
 
 
 @pytest.mark.rule("CRED-2")
-async def test_a_credit_that_its_member_brings_back_to_a_lapsed_lot_lapses_with_it(world: World) -> None:
-    await world.enrol(plan_id="out-of-pocket-4")
+async def test_a_credit_that_its_member_brings_back_to_a_lapsed_lot_lapses_with_it(harness: CreditsHarness) -> None:
+    await harness.enrol(plan_id="out-of-pocket-4")
     asked = requested(length=30)
-    await world.send(asked)
-    await world.send(reserved(asked))
-    await world.move_to(NOW + timedelta(days=9))
-    await world.send(cancelled(asked))
-    assert (await world.ledger())[-2:] == [("return", 1), ("expire", 1)]
-    assert await world.imbalances() == []
+    await harness.handle(asked)
+    await harness.handle(reserved(asked))
+    await harness.move_to(NOW + timedelta(days=9))
+    await harness.handle(cancelled(asked))
+    assert (await harness.ledger())[-2:] == [("return", 1), ("expire", 1)]
+    assert await harness.imbalances() == []
 
 
 @pytest.mark.rule("MISS-2", "CRED-3")
-async def test_an_outage_returns_each_credit_once_though_batches_overlap(world: World) -> None:
+async def test_an_outage_returns_each_credit_once_though_batches_overlap(harness: CreditsHarness) -> None:
     asked = []
     for number in range(40):
-        await world.enrol(f"m-{number % 13}", plan_id="sponsored-12")
+        await harness.enrol(f"m-{number % 13}", plan_id="sponsored-12")
         asked.append(requested(f"m-{number % 13}"))
-    await world.send(*asked)
+    await harness.handle(*asked)
     events = [missed(each) for each in asked]
-    await world.together(events, list(reversed(events)), events[10:30], [completed(each) for each in asked[:5]])
-    returned = {each.session_id for each in await world.heard(CreditReturned)}
-    spent = {each.session_id for each in await world.heard(CreditSpent)}
-    assert len(await world.heard(CreditReturned)) + len(await world.heard(CreditSpent)) == 40
+    await harness.together(events, list(reversed(events)), events[10:30], [completed(each) for each in asked[:5]])
+    returned = {each.session_id for each in await harness.published(CreditReturned)}
+    spent = {each.session_id for each in await harness.published(CreditSpent)}
+    assert len(await harness.published(CreditReturned)) + len(await harness.published(CreditSpent)) == 40
     assert returned | spent == {each.session_id for each in asked}
-    assert await world.imbalances() == []
+    assert await harness.imbalances() == []
 
 
 @pytest.mark.rule("CRED-3")
-async def test_an_ending_that_names_another_member_is_not_taken_for_right(world: World) -> None:
-    await world.enrol()
-    await world.enrol("member-2")
+async def test_an_ending_that_names_another_member_is_not_taken_for_right(harness: CreditsHarness) -> None:
+    await harness.enrol()
+    await harness.enrol("member-2")
     asked = requested()
-    await world.send(asked)
-    world.clock.moment = asked.ends_at
+    await harness.handle(asked)
+    harness.clock.moment = asked.ends_at
     told = missed(msgspec.structs.replace(asked, member_id="member-2"))
-    assert await world.send_now(told) == {asked.session_id: "not-its-parties"}
-    assert (await world.balance(), await world.balance("member-2")) == ((5, 1), (6, 0))
+    assert await harness.handle_now(told) == {asked.session_id: "not-its-parties"}
+    assert (await harness.balance(), await harness.balance("member-2")) == ((5, 1), (6, 0))
 
 
 @pytest.mark.rule("CRED-1")
@@ -168,12 +174,12 @@ async def test_an_ending_that_names_another_member_is_not_taken_for_right(world:
         "UPDATE ledger_entries SET reason = 'better' WHERE false",
     ],
 )
-async def test_the_database_refuses_to_change_an_entry(world: World, statement: str) -> None:
-    await world.enrol()
-    async with as_owner(world.database.url) as owner:
+async def test_the_database_refuses_to_change_an_entry(harness: CreditsHarness, statement: str) -> None:
+    await harness.enrol()
+    async with as_owner(harness.database.url) as owner:
         with pytest.raises(asyncpg.RestrictViolationError):
             await owner.execute(statement)
-    assert await world.ledger() == [("grant", 6)]
+    assert await harness.ledger() == [("grant", 6)]
 
 
 @pytest.mark.rule("CRED-1", "CRED-3")
@@ -197,18 +203,18 @@ async def test_the_database_refuses_to_change_an_entry(world: World, statement: 
         "1, 0 FROM lots",
     ],
 )
-async def test_the_database_refuses_what_no_rule_allows(world: World, statement: str) -> None:
-    await world.enrol()
+async def test_the_database_refuses_what_no_rule_allows(harness: CreditsHarness, statement: str) -> None:
+    await harness.enrol()
     asked = requested()
-    await world.send(asked)
-    await world.send(missed(asked))
+    await harness.handle(asked)
+    await harness.handle(missed(asked))
     with pytest.raises(asyncpg.IntegrityConstraintViolationError):
-        async with world.database.transaction(CAUSE) as unit:
+        async with harness.database.transaction(CAUSE) as unit:
             await unit.execute(statement)
 
 
 @pytest.mark.rule("CRED-1", "REL-3")
-async def test_balances_rebuilt_from_the_entries_are_equal_after_a_long_random_story(world: World) -> None:
+async def test_balances_rebuilt_from_the_entries_are_equal_after_a_long_random_story(harness: CreditsHarness) -> None:
     chance = random.Random(20261123)
     plans = ["out-of-pocket-4", "eap-6", "insurance-credits", "insurance-copay", "sponsored-12"]
     members = [f"m-{number}" for number in range(12)]
@@ -216,10 +222,10 @@ async def test_balances_rebuilt_from_the_entries_are_equal_after_a_long_random_s
     settlements: list[Ending] = [rejected, declined, expired, cancelled, late_cancel, no_show, completed, missed]
     operations = 0
     for _ in range(120):
-        now = world.clock.moment
+        now = harness.clock.moment
         if chance.random() < 0.3:
             start = now.date() - timedelta(days=chance.randrange(40))
-            await world.enrol(chance.choice(members), chance.choice(plans), start)
+            await harness.enrol(chance.choice(members), chance.choice(plans), start)
         new = [
             requested(
                 chance.choice(members),
@@ -229,18 +235,18 @@ async def test_balances_rebuilt_from_the_entries_are_equal_after_a_long_random_s
             )
             for _ in range(chance.randrange(1, 40))
         ]
-        await world.send(*new)
+        await harness.handle(*new)
         open_sessions += new
         if chance.random() < 0.7:
-            await world.send(*(reserved(each) for each in chance.sample(new, len(new) // 2 + 1)))
+            await harness.handle(*(reserved(each) for each in chance.sample(new, len(new) // 2 + 1)))
         chosen = chance.sample(open_sessions, min(len(open_sessions), chance.randrange(1, 40)))
-        await world.send(*map(chance.choice(settlements), chosen))
+        await harness.handle(*map(chance.choice(settlements), chosen))
         if chance.random() < 0.4:
-            await world.move_to(now + timedelta(hours=chance.randrange(1, 400)))
+            await harness.move_to(now + timedelta(hours=chance.randrange(1, 400)))
         operations += len(new) + len(chosen)
     assert operations > 3_000
-    assert await world.imbalances() == []
-    async with world.database.reading() as queries:
+    assert await harness.imbalances() == []
+    async with harness.database.reading() as queries:
         kinds = {row[0] for row in await queries.fetch("SELECT DISTINCT kind FROM ledger_entries")}
         granted_sum, changed_lots, member_sum = await queries.connection.fetchrow(  # type: ignore[misc]
             """SELECT sum(CASE WHEN kind = 'grant' OR debit_account = 'platform:expired' THEN amount
@@ -253,9 +259,9 @@ async def test_balances_rebuilt_from_the_entries_are_equal_after_a_long_random_s
     assert granted_sum == member_sum
 
 
-async def test_the_view_of_imbalances_finds_a_balance_that_was_tampered_with(world: World) -> None:
-    await world.enrol()
-    async with world.database.transaction(CAUSE) as unit:
+async def test_the_view_of_imbalances_finds_a_balance_that_was_tampered_with(harness: CreditsHarness) -> None:
+    await harness.enrol()
+    async with harness.database.transaction(CAUSE) as unit:
         await unit.execute("UPDATE accounts SET available = available + 1")
         await unit.execute("UPDATE lots SET held = held + 1")
-    assert {what for what, _ in await world.imbalances()} == {"account", "lot", "holds of lot"}
+    assert {what for what, _ in await harness.imbalances()} == {"account", "lot", "holds of lot"}

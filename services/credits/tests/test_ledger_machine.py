@@ -17,21 +17,25 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 from makegood_contracts.events import InvoiceWish, SessionMoveRequested, SessionOutcome, SessionRequested
 from makegood_contracts.ids import new_id
+from makegood_credits.bootstrap import bootstrap
 from makegood_credits.domain.plans import PLANS
 from makegood_credits.domain.purchasing import PurchaseRefusal
 from makegood_credits.handlers.commands import adjust_or_propose, buy_credits, return_to_member
 from makegood_credits.handlers.payments import on_payment
 from makegood_credits.payments.development import DevelopmentPayments
 from makegood_credits.payments.port import PaymentEvent
+from makegood_credits.settings import CreditsSettings
 from makegood_plans.plans import Money
 from makegood_testkit.databases import as_owner
+from makegood_testkit.service import CAUSE, MakeHarness
 
-from . import credit_world as events
+from . import credits_harness as events
 from .credit_building import NOW
-from .credit_world import CAUSE, World
+from .credits_harness import CreditsHarness
 
 if TYPE_CHECKING:
     from makegood_testkit.databases import Databases
+    from makegood_testkit.identity import Identity
 
 OPERATIONS = 10_000
 PAYMENTS = DevelopmentPayments("secret", "http://127.0.0.1/dev/checkouts")
@@ -78,13 +82,13 @@ seeds = st.integers(0, 2**32 - 1)
 class LedgerMachine(RuleBasedStateMachine):
     """Members who enrol, book, move, miss, buy and complain; whatever happens, the books agree."""
 
-    world: World
+    harness: CreditsHarness
     loop: asyncio.AbstractEventLoop
     operations = 0
 
     def __init__(self) -> None:
         super().__init__()
-        self.world.clock.moment = NOW
+        self.harness.clock.moment = NOW
         self.sessions: list[SessionRequested] = []
         self.moves: list[SessionMoveRequested] = []
         self.outcomes: dict[str, SessionOutcome] = {}
@@ -99,7 +103,7 @@ class LedgerMachine(RuleBasedStateMachine):
 
     def send(self, *batch: Any) -> None:
         if batch:
-            self.run(self.world.send(*batch))
+            self.run(self.harness.handle(*batch))
             self.did(len(batch))
 
     def did(self, some: int) -> None:
@@ -112,36 +116,36 @@ class LedgerMachine(RuleBasedStateMachine):
     def everybody_enrols(self, seed: int) -> None:
         chance = Random(seed)
         for member in self.members:
-            self.run(self.world.enrol(member, chance.choice(["out-of-pocket-4", "eap-6", "sponsored-12"])))
+            self.run(self.harness.enrol(member, chance.choice(["out-of-pocket-4", "eap-6", "sponsored-12"])))
             self.did(1)
 
     @rule(seed=seeds)
     def enrol(self, seed: int) -> None:
         chance = Random(seed)
-        self.world.clock.moment += timedelta.resolution  # what lapses by it does so after what came back before
-        start = self.world.clock.moment.date() - timedelta(days=chance.randrange(40))
-        self.run(self.world.enrol(chance.choice(self.members), chance.choice(sorted(PLANS)), start))
+        self.harness.clock.moment += timedelta.resolution  # what lapses by it does so after what came back before
+        start = self.harness.clock.moment.date() - timedelta(days=chance.randrange(40))
+        self.run(self.harness.enrol(chance.choice(self.members), chance.choice(sorted(PLANS)), start))
         self.did(1)
 
     @rule(seed=seeds)
     def replace_and_resume(self, seed: int) -> None:
         """PLAN-1: within a day nothing is lost by it, and nothing is won."""
-        self.world.clock.moment += timedelta.resolution
-        chance, today = Random(seed), self.world.clock.moment.date()
+        self.harness.clock.moment += timedelta.resolution
+        chance, today = Random(seed), self.harness.clock.moment.date()
         member, plan_id = chance.choice(self.members), chance.choice(["out-of-pocket-4", "eap-6", "insurance-credits"])
         start = today - timedelta(days=chance.randrange(40))
-        self.run(self.world.enrol(member, plan_id, start))
-        before = self.run(self.world.balance(member))
-        self.run(self.world.enrol(member, "sponsored-12", today + timedelta(days=chance.randrange(2))))
-        self.run(self.world.enrol(member, plan_id, start))
-        assert self.run(self.world.balance(member)) == before
+        self.run(self.harness.enrol(member, plan_id, start))
+        before = self.run(self.harness.balance(member))
+        self.run(self.harness.enrol(member, "sponsored-12", today + timedelta(days=chance.randrange(2))))
+        self.run(self.harness.enrol(member, plan_id, start))
+        assert self.run(self.harness.balance(member)) == before
         self.did(3)
 
     @rule(seed=seeds)
     def miss_and_replace(self, seed: int) -> None:
         """MISS-4: the credit of a missed session pays for its length, whatever the plan is by the next moment."""
-        self.world.clock.moment += timedelta.resolution
-        chance, now = Random(seed), self.world.clock.moment
+        self.harness.clock.moment += timedelta.resolution
+        chance, now = Random(seed), self.harness.clock.moment
         member, today = chance.choice(self.members), now.date()
         asked = events.requested(
             member, starts_at=now + timedelta(hours=1), length=45, hold_until=now + timedelta(minutes=15)
@@ -150,20 +154,20 @@ class LedgerMachine(RuleBasedStateMachine):
         self.sessions.append(asked)
         if not self.run(self._fetch(_ON_A_CREDIT, asked.session_id)):
             return
-        self.run(self.world.send_now(events.cancelled(asked, by="provider", at=now)))
-        self.world.clock.moment += timedelta.resolution
-        self.run(self.world.enrol(member, chance.choice(sorted(PLANS)), today - timedelta(days=chance.randrange(9))))
+        self.run(self.harness.handle_now(events.cancelled(asked, by="provider", at=now)))
+        self.harness.clock.moment += timedelta.resolution
+        self.run(self.harness.enrol(member, chance.choice(sorted(PLANS)), today - timedelta(days=chance.randrange(9))))
         again = events.requested(
             member, starts_at=now + timedelta(days=29), length=45, hold_until=now + timedelta(minutes=15)
         )
         self.send(again)
         self.sessions.append(again)
         self.did(2)
-        assert self.run(self.world.state(again.session_id)) == "held"
+        assert self.run(self.harness.state(again.session_id)) == "held"
 
     @rule(seed=seeds, reserved=st.booleans())
     def book(self, seed: int, reserved: bool) -> None:
-        chance, now = Random(seed), self.world.clock.moment
+        chance, now = Random(seed), self.harness.clock.moment
         asked = [
             events.requested(
                 chance.choice(self.members),
@@ -200,7 +204,7 @@ class LedgerMachine(RuleBasedStateMachine):
 
     @rule(seed=seeds, forfeits=st.booleans())
     def ask_to_move(self, seed: int, forfeits: bool) -> None:
-        chance, now = Random(seed), self.world.clock.moment
+        chance, now = Random(seed), self.harness.clock.moment
         moving = {each.session_id for each in self.moves}
         chosen = self.some(chance, [each for each in self.sessions if each.session_id not in moving])
         wishes = [
@@ -227,14 +231,14 @@ class LedgerMachine(RuleBasedStateMachine):
     @rule(seed=seeds)
     def extend(self, seed: int) -> None:
         chance = Random(seed)
-        due_on = self.world.clock.moment.date() + timedelta(days=chance.randrange(20))
+        due_on = self.harness.clock.moment.date() + timedelta(days=chance.randrange(20))
         wish = InvoiceWish(amount_minor=900, currency="USD", due_on=due_on)
         self.send(*(events.extended(each, wish) for each in self.some(chance, self.sessions, 5)))
 
     @rule(seed=seeds, amount=st.integers(-3, 3).filter(bool))
     def adjust(self, seed: int, amount: int) -> None:
         async def work() -> None:
-            async with self.world.database.transaction(CAUSE) as unit:
+            async with self.harness.database.transaction(CAUSE) as unit:
                 member, by = Random(seed).choice(self.members), f"support-{seed}"  # somebody else each time: no limit
                 await adjust_or_propose(unit, member, amount, length_minutes=None, reason="r", made_by=by)
 
@@ -244,7 +248,7 @@ class LedgerMachine(RuleBasedStateMachine):
     @rule(seed=seeds)
     def return_by_hand(self, seed: int) -> None:
         async def work(asked: SessionRequested) -> None:
-            async with self.world.database.transaction(CAUSE) as unit:
+            async with self.harness.database.transaction(CAUSE) as unit:
                 await return_to_member(unit, asked.member_id, asked.session_id, reason="r", made_by="support")
 
         for asked in self.some(Random(seed), self.sessions, 4):
@@ -256,7 +260,7 @@ class LedgerMachine(RuleBasedStateMachine):
         chance = Random(seed)
 
         async def work() -> None:
-            async with self.world.database.transaction(CAUSE) as unit:
+            async with self.harness.database.transaction(CAUSE) as unit:
                 asked = await buy_credits(
                     unit, chance.choice(self.members), new_id(), chance.randint(1, 3), None, PAYMENTS
                 )
@@ -271,7 +275,7 @@ class LedgerMachine(RuleBasedStateMachine):
         chance = Random(seed)
 
         async def work(event: PaymentEvent) -> None:
-            async with self.world.database.transaction(CAUSE) as unit:
+            async with self.harness.database.transaction(CAUSE) as unit:
                 await on_payment(unit, "development", event)
 
         for checkout, amount in self.some(chance, self.checkouts, 6):
@@ -281,12 +285,12 @@ class LedgerMachine(RuleBasedStateMachine):
 
     @rule(hours=st.integers(0, 600))
     def time_passes(self, hours: int) -> None:
-        self.did(len(self.run(self.world.move_to(self.world.clock.moment + timedelta(hours=hours)))))
+        self.did(len(self.run(self.harness.move_to(self.harness.clock.moment + timedelta(hours=hours)))))
 
     @rule(statement=st.sampled_from(TAMPERING))
     def tamper(self, statement: str) -> None:
         async def work() -> None:
-            async with as_owner(self.world.database.url) as owner:
+            async with as_owner(self.harness.database.url) as owner:
                 await owner.execute(statement)
 
         with pytest.raises(asyncpg.IntegrityConstraintViolationError):
@@ -296,10 +300,10 @@ class LedgerMachine(RuleBasedStateMachine):
     @rule(seed=seeds)
     def rebook(self, seed: int) -> None:
         """MISS-4: what was made good and stands pays for its length whatever the plan is by then."""
-        chance, now = Random(seed), self.world.clock.moment
+        chance, now = Random(seed), self.harness.clock.moment
 
         async def work() -> list[Any]:
-            async with self.world.database.reading() as queries:
+            async with self.harness.database.reading() as queries:
                 return await queries.fetch(_MADE_GOOD, self.members, now + timedelta(hours=1))
 
         for member, length in self.some(chance, self.run(work()), 3):
@@ -308,7 +312,7 @@ class LedgerMachine(RuleBasedStateMachine):
             )
             self.send(asked)
             self.sessions.append(asked)
-            assert self.run(self.world.state(asked.session_id)) == "held"
+            assert self.run(self.harness.state(asked.session_id)) == "held"
 
     @invariant()
     def balances_rebuilt_from_the_entries_are_equal(self) -> None:
@@ -346,27 +350,27 @@ class LedgerMachine(RuleBasedStateMachine):
         assert sum(accounts.values()) == 0, "debits equal credits"
 
     async def _fetch(self, statement: str, *others: object) -> list[Any]:
-        async with self.world.database.reading() as queries:
+        async with self.harness.database.reading() as queries:
             return await queries.fetch(statement, *(others or [self.members]))
 
 
 @pytest.fixture
-def ledger(databases: Databases) -> Iterator[World]:
+def ledger(databases: Databases, identity: Identity) -> Iterator[CreditsHarness]:
     """A database for all examples; each has members of its own."""
     loop = asyncio.new_event_loop()
-    url = loop.run_until_complete(databases.make("credits"))
-    world = World(url)
-    loop.run_until_complete(world.database.open())
-    LedgerMachine.world, LedgerMachine.loop, LedgerMachine.operations = world, loop, 0
-    yield world
-    loop.run_until_complete(world.database.close())
-    loop.run_until_complete(databases.drop(url))
+    make = MakeHarness(databases.make, identity)
+    made = make("credits", bootstrap, CreditsSettings, NOW, CreditsHarness)
+    harness = loop.run_until_complete(made)
+    LedgerMachine.harness, LedgerMachine.loop, LedgerMachine.operations = harness, loop, 0
+    yield harness
+    loop.run_until_complete(make.close())
+    loop.run_until_complete(databases.drop(harness.database.url))
     loop.close()
 
 
 @pytest.mark.slow
 @pytest.mark.rule("REL-3", "CRED-1", "CRED-3")
-def test_ten_thousand_operations_leave_books_that_agree(ledger: World) -> None:
+def test_ten_thousand_operations_leave_books_that_agree(ledger: CreditsHarness) -> None:
     chosen = settings(
         max_examples=12,
         stateful_step_count=40,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from datetime import date
-from typing import Any
 
 import pytest
 import pytest_asyncio
@@ -18,8 +17,8 @@ from makegood_credits.payments.port import ImpossibleEvent, Order, OrderRefused
 from makegood_credits.payments.stripe_amounts import money_of, stripe_amount
 from makegood_plans.plans import Money
 
-from .credit_api import MEMBER, serving
-from .credit_world import World, extended, requested, reserved
+from .credit_api import MEMBER, Api
+from .credits_harness import extended, requested, reserved
 from .payment_providers import Stripe, stripe_harness
 from .payment_shop import Shop
 
@@ -98,19 +97,18 @@ def test_what_stripe_takes_comes_back_as_the_same_amount(currency: str, minor: i
     ],
 )
 async def test_the_development_checkout_writes_each_currency_with_its_own_digits(
-    world: World, tmp_path: Any, amount_minor: int, currency: str, shown: str
+    api: Api, amount_minor: int, currency: str, shown: str
 ) -> None:
-    async with serving(world, tmp_path) as api:
-        await api.enrol(plan_id="out-of-pocket-4")
-        asked = requested(length=30)
-        await world.send(asked)
-        await world.send(reserved(asked))
-        due = date(2026, 11, 30)
-        await world.send(extended(asked, InvoiceWish(amount_minor=amount_minor, currency=currency, due_on=due)))
-        (invoice,) = (await api.own("/invoices"))["items"]
-        paying = await api.call("POST", f"{MEMBER}/invoices/{invoice['id']}/pay", "member", "member-1")
-        address = paying.json()["checkout_url"]
-        page = await api.client.get(address[address.index("/dev/") :])
+    await api.enrol(plan_id="out-of-pocket-4")
+    asked = requested(length=30)
+    await api.harness.handle(asked)
+    await api.harness.handle(reserved(asked))
+    due = date(2026, 11, 30)
+    await api.harness.handle(extended(asked, InvoiceWish(amount_minor=amount_minor, currency=currency, due_on=due)))
+    (invoice,) = (await api.own("/invoices"))["items"]
+    paying = await api.call("POST", f"{MEMBER}/invoices/{invoice['id']}/pay", "member", "member-1")
+    address = paying.json()["checkout_url"]
+    page = await api.client.get(address[address.index("/dev/") :])
     assert f"Session charge: {shown}<" in page.text
 
 
@@ -128,9 +126,9 @@ def test_a_plan_costs_money_that_people_pay_with(currency: str) -> None:
 @pytest.mark.parametrize("currency", ["ZZZ", "XXX", "XTS", "XAG"])
 async def test_nobody_is_charged_in_what_is_no_money_whoever_signs_it(shop: Shop, currency: str) -> None:
     asked = requested(length=30)
-    await shop.world.send(asked)
-    await shop.world.send(reserved(asked))
+    await shop.harness.handle(asked)
+    await shop.harness.handle(reserved(asked))
     wish = InvoiceWish(amount_minor=500, currency=currency, due_on=date(2026, 11, 30))
-    refused = await shop.world.send_now(extended(asked, wish))
+    refused = await shop.harness.handle_now(extended(asked, wish))
     assert set(refused.values()) == {"not-its-terms"}
     assert (await shop.api.own("/invoices"))["items"] == []

@@ -14,14 +14,14 @@ from makegood_plans.plans import Money
 from makegood_testkit.production import PASSWORD, production_values
 from pydantic import ValidationError
 
-from .payment_providers import Development, Harness, Stripe, stripe_harness
+from .payment_providers import Development, PaymentHarness, Stripe, stripe_harness
 
 PRICE = Money(6500, "USD")
 STRIPE_KEY = f"sk_live_{PASSWORD}"
 
 
 @pytest_asyncio.fixture(params=["development", "stripe"])
-async def harness(request: pytest.FixtureRequest) -> AsyncIterator[Harness]:
+async def harness(request: pytest.FixtureRequest) -> AsyncIterator[PaymentHarness]:
     if request.param == "development":
         yield Development()
         return
@@ -36,7 +36,7 @@ async def stripe_only() -> AsyncIterator[Stripe]:
 
 
 @pytest.mark.rule("CRED-6")
-async def test_a_checkout_has_an_address_and_is_opened_once(harness: Harness) -> None:
+async def test_a_checkout_has_an_address_and_is_opened_once(harness: PaymentHarness) -> None:
     order = Order(new_id(), PRICE, "1 session credit")
     first, again = await harness.provider.open(order), await harness.provider.open(order)
     other = await harness.provider.open(Order(new_id(), PRICE, "1 session credit"))
@@ -47,7 +47,7 @@ async def test_a_checkout_has_an_address_and_is_opened_once(harness: Harness) ->
 
 @pytest.mark.rule("CRED-6")
 @pytest.mark.parametrize("outcome", ["paid", "failed"])
-async def test_a_signed_web_hook_is_read(harness: Harness, outcome: str) -> None:
+async def test_a_signed_web_hook_is_read(harness: PaymentHarness, outcome: str) -> None:
     checkout = new_id()
     body, headers = harness.hook(checkout, outcome, PRICE, event_id="evt_7")  # type: ignore[arg-type]
     event = harness.provider.read(headers, body)
@@ -57,7 +57,7 @@ async def test_a_signed_web_hook_is_read(harness: Harness, outcome: str) -> None
 
 
 @pytest.mark.rule("CRED-6")
-async def test_what_is_not_signed_rightly_is_refused(harness: Harness) -> None:
+async def test_what_is_not_signed_rightly_is_refused(harness: PaymentHarness) -> None:
     checkout = new_id()
     body, headers = harness.hook(checkout, "failed", PRICE)
     (name,) = [each for each in headers if each.endswith("signature")]
@@ -118,7 +118,7 @@ async def test_stripe_that_does_not_take_the_order_is_unavailable(stripe_only: S
 
 
 @pytest.mark.rule("CRED-6", "MISS-3")
-async def test_what_was_paid_goes_back_once_however_often_it_is_asked(harness: Harness) -> None:
+async def test_what_was_paid_goes_back_once_however_often_it_is_asked(harness: PaymentHarness) -> None:
     checkout = await harness.provider.open(Order(new_id(), PRICE, "Session charge"))
     for _ in range(2):
         await harness.provider.refund("refund-1", checkout.reference, PRICE)

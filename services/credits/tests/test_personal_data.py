@@ -18,7 +18,7 @@ ENTRIES = "SELECT id, kind, amount, reason, made_by, made_at, available_after FR
 
 
 async def fetch(api: Api, sql: str) -> list[tuple[object, ...]]:
-    async with api.world.database.reading() as queries:
+    async with api.harness.database.reading() as queries:
         return [tuple(row) for row in await queries.fetch(sql)]
 
 
@@ -39,7 +39,7 @@ async def test_a_reason_is_read_by_member_and_support_and_kept_sealed_beside_the
 async def test_an_erasure_takes_the_reason_and_leaves_the_ledger(api: Api) -> None:
     await api.adjust({"amount": 2, "reason": "canary of support"})
     before = await fetch(api, ENTRIES)
-    async with api.world.database.transaction(Cause("erasure", "erasure")) as unit:
+    async with api.harness.database.transaction(Cause("erasure", "erasure")) as unit:
         await personal_data.erase(unit, ["member-1"])
     assert (await api.own("/ledger"))["items"][0]["reason"] == "Made by support."
     assert await fetch(api, ENTRIES) == before
@@ -49,26 +49,26 @@ async def test_an_erasure_takes_the_reason_and_leaves_the_ledger(api: Api) -> No
 
 @pytest.mark.rule("NOTE-5", "PLAN-1")
 async def test_an_erased_members_coverage_ends_with_the_day_and_nothing_more_is_granted(api: Api) -> None:
-    world = api.world
-    await world.enrol("member-1", "out-of-pocket-4")
-    await world.send(
+    harness = api.harness
+    await harness.enrol("member-1", "out-of-pocket-4")
+    await harness.handle(
         PersonErased(person_id="member-1", erased_at=NOW), PersonErased(person_id="provider-1", erased_at=NOW)
     )
-    (ended,) = await world.heard(EnrolmentEnded)
+    (ended,) = await harness.published(EnrolmentEnded)
     assert (ended.member_id, ended.ended_on) == ("member-1", NOW.date())
-    (lapses,) = await world.heard(LotExpiryChanged)
+    (lapses,) = await harness.published(LotExpiryChanged)
     assert lapses.expires_at == datetime(2026, 11, 24, tzinfo=UTC)
-    await world.move_to(datetime(2027, 3, 1, tzinfo=UTC))
-    assert await world.ledger() == [("grant", 4), ("expire", 4)]
-    await world.send(PersonErased(person_id="member-1", erased_at=NOW))
-    assert len(await world.heard(EnrolmentEnded)) == 1
-    assert await world.imbalances() == []
+    await harness.move_to(datetime(2027, 3, 1, tzinfo=UTC))
+    assert await harness.ledger() == [("grant", 4), ("expire", 4)]
+    await harness.handle(PersonErased(person_id="member-1", erased_at=NOW))
+    assert len(await harness.published(EnrolmentEnded)) == 1
+    assert await harness.imbalances() == []
 
 
 @pytest.mark.rule("REL-4", "SEC-3")
 async def test_a_request_from_before_an_erasure_does_not_happen_again(api: Api) -> None:
     first = await api.adjust({"amount": 2, "reason": "canary of support"}, key="kept")
-    async with api.world.database.transaction(Cause("erasure", "erasure")) as unit:
+    async with api.harness.database.transaction(Cause("erasure", "erasure")) as unit:
         await personal_data.erase(unit, ["member-1"])
     again = await api.adjust({"amount": 2, "reason": "canary of support"}, key="kept")
     other = await api.adjust({"amount": 3, "reason": "canary of support"}, key="kept")
@@ -82,14 +82,14 @@ async def test_a_request_from_before_an_erasure_does_not_happen_again(api: Api) 
 @pytest.mark.rule("SEC-3")
 async def test_a_reason_of_an_older_version_is_sealed_by_the_worker(api: Api) -> None:
     await api.adjust({"amount": 2, "reason": "Goodwill"})
-    async with api.world.database.transaction(Cause("old", "old")) as unit:
+    async with api.harness.database.transaction(Cause("old", "old")) as unit:
         await unit.execute("UPDATE support_reasons SET sealed = NULL, reason = 'old canary'")
     assert (await api.own("/ledger"))["items"][0]["reason"] == "old canary"
 
     async def seal(unit: UnitOfWork) -> int:
         return await personal_data.seal_reasons(None, unit, 10)  # type: ignore[arg-type]
 
-    async with api.world.database.transaction(Cause("seal", "seal")) as unit:
+    async with api.harness.database.transaction(Cause("seal", "seal")) as unit:
         assert (await seal(unit), await seal(unit)) == (1, 0)
     assert (await api.own("/ledger"))["items"][0]["reason"] == "old canary"
     assert "canary" not in repr(await fetch(api, "SELECT * FROM support_reasons"))

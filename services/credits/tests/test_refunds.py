@@ -10,7 +10,7 @@ from makegood_contracts.events import InvoiceVoided, InvoiceWish, PaymentRefunde
 from makegood_plans.plans import Money
 
 from .credit_api import MEMBER
-from .credit_world import completed, corrected, extended, missed, requested, reserved
+from .credits_harness import completed, corrected, extended, missed, requested, reserved
 from .payment_providers import Stripe
 from .payment_shop import Shop, invoiced, pay
 
@@ -21,9 +21,9 @@ async def paid_co_pay(shop: Shop) -> tuple[str, Any]:
     """(path of a paid co-pay, its completed session)"""
     await shop.api.enrol(plan_id="insurance-copay", starts_on="2026-11-02")
     asked = requested()
-    await shop.world.send(asked)
-    await shop.world.send(reserved(asked))
-    await shop.world.send(completed(asked))
+    await shop.harness.handle(asked)
+    await shop.harness.handle(reserved(asked))
+    await shop.harness.handle(completed(asked))
     (item,) = (await shop.api.own("/invoices"))["items"]
     await settle(shop, path := f"{MEMBER}/invoices/{item['id']}", CO_PAY)
     return path, asked
@@ -31,7 +31,7 @@ async def paid_co_pay(shop: Shop) -> tuple[str, Any]:
 
 async def settle(shop: Shop, path: str, amount: Money) -> None:
     assert (await pay(shop, path)).status_code == 200
-    async with shop.world.database.reading() as queries:
+    async with shop.harness.database.reading() as queries:
         checkout = await queries.fetch_value(
             "SELECT id::text FROM checkouts WHERE invoice_id = $1 AND state = 'open'", path.rpartition("/")[2]
         )
@@ -51,11 +51,11 @@ async def test_a_co_pay_that_was_paid_goes_back_when_the_provider_missed_the_ses
     path, asked = await paid_co_pay(shop)
     assert await seen(shop, path) == ("paid", None)
     correction = corrected(asked, "completed", "provider_missed")
-    await shop.world.send(correction, correction)
+    await shop.harness.handle(correction, correction)
     assert await seen(shop, path) == ("void", "due")
     assert (await shop.api.own("/invoices"))["items"][0]["refund"]["amount"]["amount_minor"] == 2500
     assert await shop.to_refund() == [2500]
-    (told,) = await shop.world.heard(InvoiceVoided)
+    (told,) = await shop.harness.published(InvoiceVoided)
     assert (told.refunds, told.was_due, told.cause) == (True, True, "corrected")
     assert await shop.give_back() == ["done"]
     assert await seen(shop, path) == ("void", "done")
@@ -70,14 +70,14 @@ async def test_it_is_due_again_when_the_outcome_is_corrected_again_and_each_paym
     path, asked = await paid_co_pay(shop)
     current: SessionOutcome = "completed"
     for payments in (1, 2):
-        await shop.world.send(corrected(asked, current, "provider_missed"))
+        await shop.harness.handle(corrected(asked, current, "provider_missed"))
         assert await shop.give_back() == ["done"]
         current = "member_no_show"
-        await shop.world.send(corrected(asked, "provider_missed", current))
+        await shop.harness.handle(corrected(asked, "provider_missed", current))
         assert (await seen(shop, path))[0] == "issued"
         await settle(shop, path, CO_PAY)
         assert (await seen(shop, path))[0] == "paid"
-        async with shop.world.database.reading() as queries:
+        async with shop.harness.database.reading() as queries:
             assert await queries.fetch_value("SELECT count(*) FROM refunds WHERE state = 'done'") == payments
 
 
@@ -87,7 +87,7 @@ async def test_what_was_tried_and_not_paid_does_not_go_back(shop: Shop) -> None:
     await pay(shop, path)
     await shop.tell(await shop.checkout_of("invoice_id", path.rpartition("/")[2]), "failed", Money(1200, "EUR"))
     await settle(shop, path, Money(1200, "EUR"))
-    await shop.world.send(missed(asked))
+    await shop.harness.handle(missed(asked))
     assert await shop.to_refund() == [1200]
     assert await shop.give_back() == ["done"]
 
@@ -96,25 +96,25 @@ async def test_what_was_tried_and_not_paid_does_not_go_back(shop: Shop) -> None:
 async def test_an_extension_that_was_paid_goes_back_when_the_provider_misses_the_session(shop: Shop) -> None:
     path, asked = await invoiced(shop)
     await settle(shop, path, Money(1200, "EUR"))
-    await shop.world.send(extended(asked, InvoiceWish(amount_minor=700, currency="EUR", due_on=date(2026, 11, 30))))
-    await shop.world.send(missed(asked))
+    await shop.harness.handle(extended(asked, InvoiceWish(amount_minor=700, currency="EUR", due_on=date(2026, 11, 30))))
+    await shop.harness.handle(missed(asked))
     assert await seen(shop, path) == ("void", "due")
     assert await shop.to_refund() == [1200]
-    assert {each.refunds for each in await shop.world.heard(InvoiceVoided)} == {True, False}
+    assert {each.refunds for each in await shop.harness.published(InvoiceVoided)} == {True, False}
 
 
 @pytest.mark.rule("CRED-7")
 async def test_money_that_was_not_owed_goes_back_by_itself(shop: Shop) -> None:
     path, asked = await invoiced(shop)
     await pay(shop, path)
-    await shop.world.send(missed(asked))
+    await shop.harness.handle(missed(asked))
     checkout = await shop.checkout_of("invoice_id", path.rpartition("/")[2])
     await shop.tell(checkout, "paid", Money(1200, "EUR"))
     await shop.tell(checkout, "paid", Money(1200, "EUR"))
-    (told,) = await shop.world.heard(PaymentRefunded)
+    (told,) = await shop.harness.published(PaymentRefunded)
     assert (told.purchase_id, told.invoice_id, told.amount_minor) == (None, path.rpartition("/")[2], 1200)
-    await shop.world.send(corrected(asked, "provider_missed", "completed"))
-    await shop.world.send(corrected(asked, "completed", "provider_missed"))
+    await shop.harness.handle(corrected(asked, "provider_missed", "completed"))
+    await shop.harness.handle(corrected(asked, "completed", "provider_missed"))
     assert await shop.give_back() == ["done"]
     assert await seen(shop, path) == ("void", "done")
 
@@ -126,10 +126,10 @@ async def test_a_provider_that_cannot_be_reached_is_asked_again_and_one_that_ref
     assert isinstance(stripe_shop.provider, Stripe)
     server = stripe_shop.provider.server
     path, asked = await paid_co_pay(stripe_shop)
-    await stripe_shop.world.send(corrected(asked, "completed", "provider_missed"))
+    await stripe_shop.harness.handle(corrected(asked, "completed", "provider_missed"))
     server.broken = 503
     assert await stripe_shop.give_back() == ["due"]
-    async with stripe_shop.world.database.reading() as queries:
+    async with stripe_shop.harness.database.reading() as queries:
         assert await queries.fetch_value("SELECT try_at > clock_timestamp() + interval '4 s' FROM refunds")
     server.broken, server.refused = None, "charge_disputed"
     assert await stripe_shop.give_back() == ["by_hand"]

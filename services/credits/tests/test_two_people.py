@@ -30,7 +30,7 @@ async def decide(api: Api, path: str, decision: str, subject: str = "support-2")
 
 async def told(api: Api, answer: Any) -> list[tuple[Any, ...]]:
     """What the access log says of a request."""
-    async with api.world.database.reading() as queries:
+    async with api.harness.database.reading() as queries:
         rows = await queries.fetch(
             "SELECT caller, operation, person_id, outcome FROM access_rows WHERE request_id = $1",
             answer.headers["x-request-id"],
@@ -42,7 +42,7 @@ async def told(api: Api, answer: Any) -> list[tuple[Any, ...]]:
 async def test_more_than_the_limit_waits_for_a_second_person(api: Api) -> None:
     assert (await api.adjust({"amount": 10, "reason": "Goodwill"})).status_code == 201
     path = await propose(api, 11)
-    assert await api.world.balance() == (10, 0)
+    assert await api.harness.balance() == (10, 0)
     body = (await api.call("GET", path)).json()
     assert (body["status"], body["amount"], body["proposed_by"], body["decided_by"]) == (
         "proposed",
@@ -59,7 +59,7 @@ async def test_more_than_the_limit_waits_for_a_second_person(api: Api) -> None:
         "approved",
         "support-2",
     )
-    assert await api.world.balance() == (21, 0)
+    assert await api.harness.balance() == (21, 0)
     items = (await api.own("/ledger"))["items"]
     assert [(item["amount"], item["reason"], item["made_by"]) for item in items] == [
         (11, "Goodwill", "support-1"),
@@ -76,8 +76,8 @@ async def test_neither_who_proposed_it_nor_the_member_approves_it(api: Api, subj
     answer = await decide(api, path, "approve", subject)
     assert slug(answer) == (403, "conflict-of-interest")
     assert await told(api, answer) == [(subject, "adjustment.decide", "member-1", "refused")]
-    assert await api.world.balance() == (0, 0)
-    async with api.world.database.reading() as queries:
+    assert await api.harness.balance() == (0, 0)
+    async with api.harness.database.reading() as queries:
         with pytest.raises(asyncpg.CheckViolationError):
             await queries.execute(
                 "UPDATE adjustment_proposals SET status = 'approved', decided_by = $1, decided_at = now()", subject
@@ -90,13 +90,13 @@ async def test_a_proposal_is_decided_once(api: Api) -> None:
     answers = await asyncio.gather(*(decide(api, path, "approve", f"support-{number}") for number in range(2, 7)))
     assert sorted(answer.status_code for answer in answers) == [200, 409, 409, 409, 409]
     assert {slug(answer)[1] for answer in answers if answer.status_code == 409} == {"already-decided"}
-    assert await api.world.balance() == (25, 0)
+    assert await api.harness.balance() == (25, 0)
     (winner,) = [answer.json()["decided_by"] for answer in answers if answer.status_code == 200]
     assert (await decide(api, path, "approve", winner)).status_code == 200, "the same again changes nothing"
     late = await decide(api, path, "reject", winner)
     assert slug(late) == (409, "already-decided")
     assert await told(api, late) == [(winner, "adjustment.decide", "member-1", "shown")]
-    assert [event.amount for event in await api.world.heard(CreditAdjusted)] == [25]
+    assert [event.amount for event in await api.harness.published(CreditAdjusted)] == [25]
 
 
 @pytest.mark.rule("CRED-5")
@@ -105,7 +105,7 @@ async def test_who_proposed_it_takes_it_back(api: Api) -> None:
     taken_back = await decide(api, path, "reject", "support-1")
     assert (taken_back.status_code, taken_back.json()["status"]) == (200, "rejected")
     assert slug(await decide(api, path, "approve")) == (409, "already-decided")
-    assert await api.world.balance() == (0, 0)
+    assert await api.harness.balance() == (0, 0)
 
 
 @pytest.mark.rule("CRED-5")
@@ -116,7 +116,7 @@ async def test_a_large_gift_in_small_parts_needs_a_second_person_too(api: Api) -
     assert by_another.status_code == 201
     assert (await api.adjust({"amount": -6, "reason": "Mistake"})).status_code == 201
     assert (await api.adjust({"amount": 4, "reason": "Goodwill"})).status_code == 201
-    api.world.clock.moment = NOW + timedelta(days=1, minutes=1)
+    api.harness.clock.moment = NOW + timedelta(days=1, minutes=1)
     assert (await api.adjust({"amount": 10, "reason": "Goodwill"})).status_code == 201
 
 
@@ -139,8 +139,8 @@ async def test_the_limit_is_the_policys(api: Api) -> None:
         "join_minutes": 10,
     }
     told |= {"grace_minutes": 10, "no_show_minutes": 15, "inactivity_days": 25, "offer_minutes": 120}
-    await api.world.send(PolicyChanged(policy_version=3, adjustment_limit=2, **told))
-    await api.world.send(PolicyChanged(policy_version=2, adjustment_limit=50, **told))
+    await api.harness.handle(PolicyChanged(policy_version=3, adjustment_limit=2, **told))
+    await api.harness.handle(PolicyChanged(policy_version=2, adjustment_limit=50, **told))
     await propose(api, 3)
     assert (await api.adjust({"amount": 2, "reason": "Goodwill"})).status_code == 201
 
@@ -157,7 +157,7 @@ async def test_support_decides_nothing_about_themselves(api: Api) -> None:
         assert slug(answer) == (403, "conflict-of-interest")
     void = await api.call("POST", f"{MEMBER}/invoices/{new_id()}/void", subject=own, json={"reason": "r"})
     assert slug(void) == (403, "conflict-of-interest")
-    assert await api.world.balance() == (1, 0)
+    assert await api.harness.balance() == (1, 0)
 
 
 async def test_nobody_else_sees_or_decides_proposals(api: Api) -> None:

@@ -22,11 +22,11 @@ async def test_a_payment_that_comes_after_the_plan_changed_goes_back(shop: Shop,
     for _ in range(2):
         await shop.tell(checkout, "paid")
     assert await shop.api.own("/credits") == before
-    assert [each for each in await shop.world.heard(CreditGranted) if each.source == "purchase"] == []
+    assert [each for each in await shop.harness.published(CreditGranted) if each.source == "purchase"] == []
     seen = (await shop.api.call("GET", f"/v1/purchases/{purchase}", "member", "member-1")).json()
     assert (seen["status"], seen["checkout_url"]) == ("failed", None)
     assert seen["refund"] == {"status": "due", "amount": {"amount_minor": 6500, "currency": "USD"}}
-    (told,) = await shop.world.heard(PaymentRefunded)
+    (told,) = await shop.harness.published(PaymentRefunded)
     assert (told.member_id, told.purchase_id, told.invoice_id) == ("member-1", purchase, None)
     assert (told.amount_minor, told.currency) == (6500, "USD")
     assert await shop.to_refund() == [6500]
@@ -36,14 +36,14 @@ async def test_a_payment_that_comes_after_the_plan_changed_goes_back(shop: Shop,
     assert (await shop.give_back(), await shop.to_refund()) == ([], []), "once"
     if isinstance(shop.provider, Stripe):
         assert [asked["amount"] for asked in shop.provider.server.refunds.values()] == ["6500"]
-    assert await shop.world.imbalances() == []
+    assert await shop.harness.imbalances() == []
 
 
 @pytest.mark.rule("CRED-6")
 async def test_a_payment_that_comes_after_coverage_has_ended_goes_back(shop: Shop) -> None:
     purchase, checkout = await shop.buy(3)
     await shop.api.enrol(plan_id="out-of-pocket-4", ends_on="2026-11-30")
-    await shop.world.move_to(NOW + timedelta(days=20))
+    await shop.harness.move_to(NOW + timedelta(days=20))
     await shop.tell(checkout, "paid", Money(3 * PRICE.amount_minor, "USD"))
     assert await shop.status(purchase) == "failed"
     assert await shop.to_refund() == [3 * PRICE.amount_minor]
@@ -57,7 +57,7 @@ async def test_a_payment_that_the_plan_still_takes_buys_credits(shop: Shop) -> N
     await shop.tell(checkout, "paid")
     assert await shop.status(purchase) == "paid"
     assert await shop.to_refund() == []
-    assert await shop.world.heard(PaymentRefunded) == []
+    assert await shop.harness.published(PaymentRefunded) == []
 
 
 @pytest.mark.rule("CRED-6", "CRED-4")

@@ -11,7 +11,7 @@ from makegood_plans.plans import Money
 
 from .credit_api import MEMBER, Api, slug
 from .credit_building import NOW
-from .credit_world import completed, corrected, missed, requested
+from .credits_harness import completed, corrected, missed, requested
 from .payment_shop import Shop, invoiced, pay
 
 
@@ -23,7 +23,7 @@ async def test_a_voided_invoice_is_owed_no_longer_and_says_why(shop: Shop) -> No
     again = await shop.api.call("POST", f"{path}/void", json={"reason": "Another"})
     assert again.json() == answer.json()
     assert slug(await pay(shop, path)) == (409, "invoice-not-payable")
-    (event,) = await shop.world.heard(InvoiceVoided)
+    (event,) = await shop.harness.published(InvoiceVoided)
     assert (event.cause, event.was_due, event.refunds) == ("support", True, False)
 
 
@@ -42,24 +42,24 @@ async def test_what_was_paid_of_a_voided_invoice_goes_back(shop: Shop) -> None:
 async def test_a_co_pay_that_support_voided_is_not_due_when_the_session_has_taken_place(api: Api) -> None:
     await api.enrol(plan_id="insurance-copay")
     asked = requested()
-    await api.world.send(asked)
+    await api.harness.handle(asked)
     (invoice,) = (await api.own("/invoices"))["items"]
     await api.call("POST", f"{MEMBER}/invoices/{invoice['id']}/void", json={"reason": "Goodwill"})
-    await api.world.send(completed(asked))
+    await api.harness.handle(completed(asked))
     assert [each["status"] for each in (await api.own("/invoices"))["items"]] == ["void"]
-    assert await api.world.heard(InvoiceIssued) == []
+    assert await api.harness.published(InvoiceIssued) == []
 
 
 @pytest.mark.rule("CRED-7", "MISS-5")
 async def test_no_corrected_outcome_makes_it_due_again(api: Api) -> None:
     await api.enrol(plan_id="insurance-copay")
     asked = requested()
-    await api.world.send(asked)
-    await api.world.send(completed(asked))
+    await api.harness.handle(asked)
+    await api.harness.handle(completed(asked))
     (invoice,) = (await api.own("/invoices"))["items"]
     await api.call("POST", f"{MEMBER}/invoices/{invoice['id']}/void", json={"reason": "Goodwill"})
-    await api.world.send(corrected(asked, "completed", "provider_missed"))
-    await api.world.send(corrected(asked, "provider_missed", "completed"))
+    await api.harness.handle(corrected(asked, "completed", "provider_missed"))
+    await api.harness.handle(corrected(asked, "provider_missed", "completed"))
     assert [each["status"] for each in (await api.own("/invoices"))["items"]] == ["void"]
 
 
@@ -67,20 +67,20 @@ async def test_no_corrected_outcome_makes_it_due_again(api: Api) -> None:
 async def test_an_invoice_that_support_voided_blocks_no_booking(api: Api) -> None:
     await api.enrol(plan_id="insurance-copay")
     asked = requested()
-    await api.world.send(asked)
-    await api.world.send(completed(asked))
+    await api.harness.handle(asked)
+    await api.harness.handle(completed(asked))
     (invoice,) = (await api.own("/invoices"))["items"]
-    await api.world.move_to(NOW + timedelta(days=18))
+    await api.harness.move_to(NOW + timedelta(days=18))
     assert [each["status"] for each in (await api.own("/invoices"))["items"]] == ["overdue"]
     await api.call("POST", f"{MEMBER}/invoices/{invoice['id']}/void", json={"reason": "Goodwill"})
-    async with api.world.database.reading() as queries:
+    async with api.harness.database.reading() as queries:
         assert await queries.fetch_value("SELECT overdue FROM accounts WHERE member_id = 'member-1'") == 0
 
 
 async def test_who_voids_what(api: Api) -> None:
     await api.enrol(plan_id="insurance-copay")
     asked = requested()
-    await api.world.send(asked)
+    await api.harness.handle(asked)
     (invoice,) = (await api.own("/invoices"))["items"]
     for role, subject in (("member", "member-1"), ("provider", "p"), ("ops", "o")):
         refused = await api.call("POST", f"{MEMBER}/invoices/{invoice['id']}/void", role, subject, json={"reason": "r"})
@@ -94,4 +94,4 @@ async def test_who_voids_what(api: Api) -> None:
     for body in ({}, {"reason": " "}, {"reason": "x" * 501}):
         answer = await api.call("POST", f"{MEMBER}/invoices/{invoice['id']}/void", json=body)
         assert slug(answer) == (422, "validation")
-    await api.world.send(missed(asked))
+    await api.harness.handle(missed(asked))

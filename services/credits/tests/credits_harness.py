@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any, TypeVar
 
 import msgspec
-from makegood_chassis.clock import FixedClock
-from makegood_chassis.database import Database
-from makegood_chassis.messaging.handlers import Due, bind
-from makegood_chassis.personal_data.master_keys import MasterKeys
-from makegood_chassis.personal_data.sealing import PersonalData
-from makegood_contracts.envelope import Cause, Received, decode
+from makegood_chassis.messaging.refusals import RefusalReason
+from makegood_chassis.service import Service
+from makegood_contracts.envelope import Received
 from makegood_contracts.events import (
     Event,
     InvoiceWish,
@@ -40,25 +37,21 @@ from makegood_credits.dependencies import Dependencies
 from makegood_credits.domain.adjusting import adjust
 from makegood_credits.domain.enrolling import EnrolmentRequest
 from makegood_credits.handlers.commands import enrol_member
-from makegood_credits.handlers.routing import DEADLINES, EVENTS
 from makegood_credits.store import reads
 from makegood_credits.store.books import open_whole, save
-from makegood_testkit.moments import possible_at
+from makegood_testkit.identity import Identity
+from makegood_testkit.service import CAUSE, ServiceHarness
 
 from .credit_building import NOW
 
 E = TypeVar("E", bound=Event)
-CAUSE = Cause("test", "test")
 
 
-class World:
-    """One installation of credits: send it events, move its clock, look at what it says and keeps."""
+class CreditsHarness(ServiceHarness[Dependencies]):
+    """Credits, as `ServiceHarness` drives it, with what its tests do and look at."""
 
-    def __init__(self, url: str) -> None:
-        self.clock = FixedClock(NOW)
-        self.database = Database(url, self.clock, pool_size=8, personal_data=PersonalData.of(MasterKeys.development()))
-        self.dependencies = Dependencies(self.database, self.clock, None)
-        self.said: list[Received[Any]] = []
+    def __init__(self, service: Service[Dependencies], identity: Identity) -> None:
+        super().__init__(service, identity)
         self.moved_to: dict[str, dict[str, datetime]] = {}
 
     async def enrol(
@@ -75,52 +68,26 @@ class World:
             adjust(book, 1, length_minutes=length, reason="Goodwill", made_by="support-1", now=unit.now)
             await save(unit, [book])
 
-    async def send(self, *events: Event) -> None:
-        """Hands events of one type to their handler as one batch, at a moment when they can be."""
-        standing = [
-            msgspec.structs.replace(event, **self.moved_to.get(event.key, {})) if possible_after(event) else event
-            for event in events
-        ]
-        before, self.clock.moment = self.clock.moment, possible_at(standing, self.clock.moment)
-        await self.send_now(*events)
-        self.clock.moment = before
+    async def handle(self, *events: Event | Received[Any]) -> dict[str, RefusalReason]:
+        """As of every service. Remembers where the sessions were moved to, for when their later events can be."""
+        refused = await super().handle(*events)
         for event in events:
             if isinstance(event, SessionMoved):
                 self.moved_to[event.key] = {"starts_at": event.starts_at, "ends_at": event.ends_at}
+        return refused
 
-    async def send_now(self, *events: Event) -> dict[str, str]:
-        """As `send`, whatever the clock says; answers which events were refused, by id of their session, and why."""
-        batch = [received(event) for event in events]
-        async with self.database.transaction(CAUSE) as unit:
-            await bind(EVENTS, self.dependencies)[type(events[0])](batch, unit)
-        return {one.key: unit.refused[one.id] for one in batch if one.id in unit.refused}
+    async def moment_of(self, events: Sequence[Event]) -> datetime:
+        return await super().moment_of(
+            [
+                msgspec.structs.replace(event, **self.moved_to.get(event.key, {})) if possible_after(event) else event
+                for event in events
+            ]
+        )
 
     async def move_to(self, moment: datetime) -> list[str]:
-        """Moves the clock and takes up what is due, as the deadline worker does; answers the kinds, in order."""
+        """Moves the clock and handles what is due. Answers the kinds, in order."""
         self.clock.moment = moment
-        taken: list[str] = []
-        while True:
-            async with self.database.transaction(CAUSE) as unit:
-                due = await unit.fetch_one(
-                    "SELECT kind, entity_id, due_at FROM deadlines WHERE due_at <= $1 ORDER BY due_at LIMIT 1", moment
-                )
-                if due is None:
-                    return taken
-                await unit.execute("DELETE FROM deadlines WHERE kind = $1 AND entity_id = $2", due[0], due[1])
-                await bind(DEADLINES, self.dependencies)[due[0]]([Due(due[1], due[2])], unit)
-                taken.append(due[0])
-
-    async def heard(self, kind: type[E]) -> list[E]:
-        """All events of one type that were published so far, in order."""
-        return [each.event for each in await self.outbox() if type(each.event) is kind]
-
-    async def outbox(self) -> list[Received[Any]]:
-        async with self.database.reading() as queries:
-            rows = await queries.fetch("SELECT key, headers, payload FROM outbox ORDER BY id")
-        return [
-            decode(key.encode(), [(name, value.encode()) for name, value in msgspec.json.decode(headers)], payload)
-            for key, headers, payload in rows
-        ]
+        return await self.handle_due()
 
     async def balance(self, member: str = "member-1") -> tuple[int, int]:
         """(available, held), as the ledger has them."""
@@ -161,11 +128,7 @@ class World:
 
     async def together(self, *batches: Sequence[Event]) -> None:
         """Handles several batches at the same time, as processes beside each other do."""
-        await asyncio.gather(*(self.send(*batch) for batch in batches))
-
-
-def received(event: Event) -> Received[Any]:
-    return Received(event, new_id(), event.key, 1, datetime.now(UTC), "story", "cause")
+        await asyncio.gather(*(self.handle(*batch) for batch in batches))
 
 
 def requested(
