@@ -30,7 +30,7 @@ from makegood_credits.store import holds as hold_store
 from makegood_credits.store import moves as move_store
 
 
-async def on_move_requested(batch: Sequence[Received[SessionMoveRequested]], unit: UnitOfWork) -> None:
+async def on_session_move_requested(batch: Sequence[Received[SessionMoveRequested]], unit: UnitOfWork) -> None:
     """RESC-1: one answer a move, in the topic's order; each sees what those before it took."""
     async with ledger(unit, (received.event.member_id for received in batch)) as books:
         holds = await hold_store.by_session(unit, [received.event.session_id for received in batch], books)
@@ -92,7 +92,7 @@ def _answer(
     )
 
 
-async def on_move_funded(batch: Sequence[Received[SessionMoveFunded]], unit: UnitOfWork) -> None:
+async def on_session_move_funded(batch: Sequence[Received[SessionMoveFunded]], unit: UnitOfWork) -> None:
     """AVAIL-4: from here only what availability answers decides, so what was added for the move does not lapse any more."""
     await move_store.make_firm(unit, [received.event.move_id for received in batch])
 
@@ -134,7 +134,7 @@ async def on_session_moved(batch: Sequence[Received[SessionMoved]], unit: UnitOf
         await hold_store.take_times(unit, list(moved.values()))
 
 
-async def on_move_refused(batch: Sequence[Received[SessionMoveRefused]], unit: UnitOfWork) -> None:
+async def on_session_move_refused(batch: Sequence[Received[SessionMoveRefused]], unit: UnitOfWork) -> None:
     """RESC-1: a refused move leaves everything as it was; what was added comes back."""
     async with ledger(unit, (received.event.member_id for received in batch), book_store.lock) as books:
         added = await move_store.by_move(unit, [received.event.move_id for received in batch], books)

@@ -35,10 +35,10 @@ from makegood_credits.handlers.erasure import on_person_erased
 from makegood_credits.handlers.holds import on_session_requested, on_session_reserved
 from makegood_credits.handlers.invoices import on_invoice_overdue, on_session_extended
 from makegood_credits.handlers.moves import (
-    on_move_funded,
     on_move_lapse_due,
-    on_move_refused,
-    on_move_requested,
+    on_session_move_funded,
+    on_session_move_refused,
+    on_session_move_requested,
     on_session_moved,
 )
 from makegood_credits.handlers.periods import on_member_due
@@ -54,10 +54,10 @@ EVENTS: Final[EventRoutes[Dependencies]] = {
     SessionCompleted: on_session_ended,
     ProviderMissed: on_session_ended,
     MemberNoShow: on_session_ended,
-    SessionMoveRequested: on_move_requested,
-    SessionMoveFunded: on_move_funded,
+    SessionMoveRequested: on_session_move_requested,
+    SessionMoveFunded: on_session_move_funded,
     SessionMoved: on_session_moved,
-    SessionMoveRefused: on_move_refused,
+    SessionMoveRefused: on_session_move_refused,
     SessionExtended: on_session_extended,
     OutcomeCorrected: on_outcome_corrected,
     PersonErased: on_person_erased,

@@ -9,39 +9,51 @@ from typing import Final, Literal
 from makegood_chassis.database import Queries, Row, UnitOfWork
 from makegood_chassis.personal_data.sealing import Place
 from makegood_chassis.service import Service
+from makegood_chassis.statements import Statement, any_of, batch
+from sqlalchemy import bindparam, delete, select, update
+from sqlalchemy.dialects.postgresql import insert
+
+from makegood_credits.store.tables import support_reasons
 
 BY_HAND: Final = "Made by support."
 """What stands in the reason's place, and is all that is left of it once the member is erased."""
 
 Kind = Literal["entry", "proposal", "invoice"]
 
-_KEEP: Final = """
-INSERT INTO support_reasons (kind, entity_id, member_id, sealed)
-SELECT $1, id, $2, sealed FROM unnest($3::uuid[], $4::bytea[]) AS new (id, sealed)
-"""
-_READ: Final = """
-SELECT kind, entity_id, member_id, reason, sealed FROM support_reasons WHERE kind = $1 AND entity_id = ANY($2::uuid[])
-"""
-_ERASE: Final = "DELETE FROM support_reasons WHERE member_id = ANY($1::text[])"
-_IN_THE_CLEAR: Final = """
-SELECT kind, entity_id, member_id, reason FROM support_reasons WHERE reason IS NOT NULL
-ORDER BY kind, entity_id LIMIT $1 FOR UPDATE SKIP LOCKED
-"""
-_SEAL: Final = """
-UPDATE support_reasons AS r SET sealed = new.sealed, reason = NULL
-FROM unnest($1::text[], $2::uuid[], $3::bytea[]) AS new (kind, id, sealed) WHERE r.kind = new.kind AND r.entity_id = new.id
-"""
+_S: Final = support_reasons.c
+_NEW: Final = batch("new", (_S.entity_id, _S.sealed))
+_KEEP = Statement(
+    insert(support_reasons).from_select(
+        ["kind", "member_id", "entity_id", "sealed"],
+        select(bindparam("kind", type_=_S.kind.type), bindparam("member", type_=_S.member_id.type), _NEW),
+    )
+)
+_READ = Statement(select(support_reasons).where(_S.kind == bindparam("kind"), any_of(_S.entity_id)))
+_ERASE = Statement(delete(support_reasons).where(any_of(_S.member_id)))
+_IN_THE_CLEAR = Statement(
+    select(support_reasons)
+    .where(_S.reason.is_not(None))
+    .order_by(_S.kind, _S.entity_id)
+    .limit(bindparam("most"))
+    .with_for_update(skip_locked=True)
+)
+_SEALED: Final = batch("new", (_S.kind, _S.entity_id, _S.sealed))
+_SEAL = Statement(
+    update(support_reasons)
+    .values(sealed=_SEALED.c.sealed, reason=None)
+    .where(_S.kind == _SEALED.c.kind, _S.entity_id == _SEALED.c.entity_id)
+)
 
 
 async def keep_reason(unit: UnitOfWork, kind: Kind, member_id: str, ids: Sequence[str], reason: str) -> None:
     """What somebody wrote with these things of the member."""
     sealed = await unit.personal_data.seal(unit, [(_place(kind, one, member_id), reason) for one in ids])
-    await unit.execute(_KEEP, kind, member_id, list(ids), sealed)
+    await unit.execute(_KEEP(kind=kind, member=member_id, entity_id=list(ids), sealed=sealed))
 
 
 async def read_reasons(queries: Queries, kind: Kind, ids: Sequence[object]) -> dict[str, str]:
     """What was written with those of them that have something, and whose member was not erased."""
-    rows = await queries.fetch(_READ, kind, list(ids)) if ids else []
+    rows = await queries.fetch(_READ(kind=kind, entity_id=list(ids))) if ids else []
     texts = await queries.personal_data.open(queries, [(_place_of(row), row["sealed"]) for row in rows])
     found = {
         str(row["entity_id"]): row["reason"] if text is None else text for row, text in zip(rows, texts, strict=True)
@@ -52,15 +64,16 @@ async def read_reasons(queries: Queries, kind: Kind, ids: Sequence[object]) -> d
 async def erase(unit: UnitOfWork, people: Sequence[str]) -> None:
     """Erases what was written about these people, with their keys; the ledger keeps who, when and how much."""
     await unit.personal_data.erase(unit, people)
-    await unit.execute(_ERASE, list(people))
+    await unit.execute(_ERASE(member_id=list(people)))
 
 
 async def seal_reasons(service: Service, unit: UnitOfWork, at_once: int) -> int:
     """Seals reasons that an older version left in the clear; how many there were."""
-    rows = await unit.fetch(_IN_THE_CLEAR, at_once)
+    rows = await unit.fetch(_IN_THE_CLEAR(most=at_once))
     if rows:
         sealed = await unit.personal_data.seal(unit, [(_place_of(row), row["reason"]) for row in rows])
-        await unit.execute(_SEAL, [row["kind"] for row in rows], [row["entity_id"] for row in rows], sealed)
+        kinds, ids = [row["kind"] for row in rows], [row["entity_id"] for row in rows]
+        await unit.execute(_SEAL(kind=kinds, entity_id=ids, sealed=sealed))
     return len(rows)
 
 

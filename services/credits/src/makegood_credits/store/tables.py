@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
-from makegood_chassis.statements import arrays, batch
+from makegood_chassis.statements import arrays, as_text, batch
 from sqlalchemy import (
     BigInteger,
     Boolean,
@@ -17,13 +17,14 @@ from sqlalchemy import (
     Date,
     DateTime,
     Integer,
+    LargeBinary,
     MetaData,
     Table,
     TableValuedAlias,
     Text,
-    cast,
     column,
     literal_column,
+    true,
 )
 from sqlalchemy.dialects.postgresql import JSONB, UUID
 
@@ -233,10 +234,28 @@ adjustment_proposals = Table(
     Column("number", BigInteger),
 )
 
+support_reasons = Table(
+    "support_reasons",
+    metadata,
+    Column("kind", Text, primary_key=True),
+    Column("entity_id", _ID, primary_key=True),
+    Column("member_id", Text),
+    Column("reason", Text),
+    Column("sealed", LargeBinary),
+)
+
+policy = Table(
+    "policy",
+    metadata,
+    Column("single", Boolean, primary_key=True, server_default=true()),
+    Column("version", Integer),
+    Column("adjustment_limit", Integer),
+)
+
 
 def texts(columns: Iterable[ColumnElement[Any]]) -> list[ColumnElement[Any]]:
     """The columns to select, uuids as text: asyncpg would make objects of them."""
-    return [cast(each, Text).label(each.key) if isinstance(each.type, UUID) else each for each in columns]
+    return [as_text(each) if isinstance(each.type, UUID) else each for each in columns]
 
 
 def constant(value: str) -> ColumnElement[str]:
