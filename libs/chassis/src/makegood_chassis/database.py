@@ -246,7 +246,7 @@ async def _prepare_connection(connection: Connection) -> None:
 
 
 async def _leave_as_it_is(connection: Connection) -> None:
-    """Nothing here changes a session's state outside its transaction, so a round trip to reset it would be for nothing."""
+    """Nothing here changes a session outside its transaction, so a connection needs no round trip to be reset."""
 
 
 def column(rows: Iterable[Any], name: str) -> list[Any]:

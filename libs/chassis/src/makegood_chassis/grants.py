@@ -1,6 +1,6 @@
 """What each login may do in a service's database: stated table by table, put in force at the end of every migration.
 
-A service has a login for each job, so that whoever gets hold of one can do that job and no other:
+A service has a login for each job, so that a stolen one can do only that job:
 
 owner: `migrate` alone; the tables, functions and triggers are its own.
 runtime: the service; reads and writes what its code needs, and can change no table, trigger or right.
@@ -38,7 +38,7 @@ _OF_AN_ACCESS: Final = "caller, role, operation, person_id, entity, outcome, rea
 CHASSIS: Final[Grants] = {
     "alembic_version": Allowed(),
     "outbox": Allowed("SELECT, INSERT (topic, key, headers, payload), DELETE", auditor="SELECT (id, created_at)"),
-    # Whoever may forget an event's id may make it count twice.
+    # A login that can delete an event's id can make it count twice.
     "inbox": Allowed(
         "SELECT, INSERT (event_id, state, redrive), UPDATE (state, redrive, handled_at)",
         pruner="SELECT (ctid, state, handled_at), DELETE",
@@ -49,7 +49,7 @@ CHASSIS: Final[Grants] = {
         "SELECT, INSERT (caller, key, fingerprint, resource), UPDATE (status, headers, body, sealed_for), DELETE",
         pruner="SELECT (ctid, created_at), DELETE",
     ),
-    # Nobody but the service itself reads keys of people, wrapped or not.
+    # Only the service itself reads people's keys, wrapped or not.
     "personal_keys": Allowed("SELECT, INSERT (person_id, wrapped, master_key), UPDATE (wrapped, master_key), DELETE"),
     "revoked_tokens": Allowed(
         "SELECT, INSERT (person_id, jti, revoked_at), UPDATE (revoked_at, kept_at)",

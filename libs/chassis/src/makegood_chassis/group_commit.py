@@ -1,4 +1,4 @@
-"""One transaction for many concurrent commands: while one batch commits, the next gathers. Idle, a command waits for nobody."""
+"""One transaction for many concurrent commands: while one batch commits, the next one collects. An idle service does not delay a command."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class GroupCommit(Generic[C, R]):
         self._waiting.append((command, result))
         if self._free:
             self._start()
-        # A result that nobody waits for any more is dropped by the future itself.
+        # A result that is no longer awaited is dropped by the future itself.
         return await result
 
     def _start(self) -> None:

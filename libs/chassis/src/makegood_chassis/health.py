@@ -4,7 +4,7 @@ from __future__ import annotations
 
 
 class Health:
-    """Conditions by name, each fine or with a reason why not. Alive is whoever answers; ready needs every condition."""
+    """Conditions by name, each healthy or with a reason why not. The process is ready if every condition is healthy."""
 
     def __init__(self) -> None:
         self._problems: dict[str, str | None] = {}
@@ -20,7 +20,7 @@ class Health:
         self._problems[name] = None
 
     def set_unhealthy(self, name: str, reason: str) -> None:
-        """`reason` is read by operators: no personal data, no secrets."""
+        """Operators read `reason`: no personal data, no secrets."""
         self._problems[name] = reason
 
     def drain(self) -> None:

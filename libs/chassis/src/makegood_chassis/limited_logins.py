@@ -1,4 +1,4 @@
-"""Whether a login stands above the walls of its database: one that does can take every right that its grants withhold."""
+"""Whether a login could bypass its grants: a superuser or an owner can take every right that they withhold."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Final
 
 import asyncpg
 
-# Who logged in, not whom they act for just now: from that one can always come back.
+# The login itself, not the role that it has set: a role can always be reset.
 _POWER: Final = """
 SELECT session_user::text AS login, CASE
     WHEN (SELECT rolsuper FROM pg_roles WHERE rolname = session_user) THEN 'is a superuser'

@@ -31,7 +31,7 @@ def run(bootstrap: Callable[[S], Service], settings: type[S], argv: Sequence[str
     """`python -m makegood_<name> serve|work|migrate|all`: reads settings, runs the role until SIGTERM, drains, exits 0.
 
     Settings that cannot work end the process with exit code 2 and a message that names variable and advice. So do, in
-    production, logins that stand above the walls of the database.
+    production, logins that could bypass the grants of the database.
     """
     words = list(sys.argv[1:] if argv is None else argv)
     if len(words) != 1 or words[0] not in ROLES:
@@ -47,7 +47,7 @@ def run(bootstrap: Callable[[S], Service], settings: type[S], argv: Sequence[str
     except UnlimitedLogin as error:
         _refuse(str(error))
     except Exception:
-        # As Python would write it, but for secrets: errors of libraries quote addresses.
+        # As Python would write it, without secrets: errors of libraries quote addresses.
         sys.stderr.write(values.without_secrets(traceback.format_exc()))
         sys.exit(1)
 
@@ -61,7 +61,7 @@ def _run(service: Service, role: str) -> None:
         return
     observe.configure_traces(service.name, values.otlp_endpoint)
     runtime = Runtime(service, role)
-    # What was imported and wired lives as long as the process: the collector need not look through it again and again.
+    # Everything imported and wired so far lives as long as the process, so the garbage collector can skip it.
     gc.collect()
     gc.freeze()
     gc.set_threshold(10_000, 20, 20)
@@ -69,7 +69,7 @@ def _run(service: Service, role: str) -> None:
 
 
 def _migrate(service: Service) -> None:
-    """Brings the database up to date, or ends the process with exit code 1 and the reason as its last words."""
+    """Runs the migrations, or ends the process with exit code 1 and the reason as its last line."""
     settings = service.settings
     try:
         own, owner, pruner = (

@@ -126,10 +126,6 @@ def configure_traces(service: str, endpoint: str) -> None:
     _tracer = provider.get_tracer("makegood")
 
 
-def tracing() -> bool:
-    return _tracer is not None
-
-
 class RequestSpan:
     """A server span around a request, or nothing where no traces leave. `traceparent` is what goes on to events."""
 

@@ -1,7 +1,7 @@
 """The process of a service: HTTP, consumer, relay, deadlines and workers in one event loop, from start to SIGTERM.
 
-It starts without its servers and waits for them; readiness tells what is missing. At SIGTERM it stops taking requests and
-events, finishes what it has, sends what is in the outbox, and hands over.
+It starts without its servers and waits for them; readiness says what is missing. At SIGTERM it stops accepting requests and
+events, finishes what it has, and sends what is in the outbox.
 """
 
 from __future__ import annotations
@@ -46,11 +46,11 @@ from makegood_chassis.messaging.wake import OutboxWake
 from makegood_chassis.service import Service
 
 _LEAVE_TRAFFIC: Final = 0.3
-"""Seconds in which the gateway learns that this process stops, before it takes no more connections."""
+"""Seconds for the gateway to notice that this process is stopping, before it refuses connections."""
 _FINISH_REQUESTS: Final = 2.0
 _WATCH: Final = 2.0
 _CLOCK_PATIENCE: Final = 10.0
-"""Seconds in which development's clocks, moved one after the other, have all been moved."""
+"""Seconds within which all services' development clocks are moved, one after the other."""
 _log = structlog.get_logger(__name__)
 
 
@@ -119,7 +119,7 @@ class Runtime:
             raise SystemExit(1)
 
     async def _stop_probes(self, probing: asyncio.Task[None]) -> None:
-        """Last, so that whoever asks is told to the end that this process drains."""
+        """Stopped last, so that probes can see that this process is draining."""
         self._probes.should_exit = self._probes.force_exit = True
         await asyncio.wait({probing}, timeout=_FINISH_REQUESTS)
         probing.cancel()
@@ -221,7 +221,7 @@ class Runtime:
         self._tasks[name] = asyncio.create_task(self._supervise(name, body), name=name)
 
     async def _supervise(self, name: str, body: Callable[[], Awaitable[None]]) -> None:
-        """Starts a part anew, with back-off, when it ends by an error that nobody expected."""
+        """Restarts a component, with back-off, after an unexpected error."""
         loop = asyncio.get_running_loop()
         pause = 0.2
         while True:
@@ -268,7 +268,7 @@ class Runtime:
             waking.cancel()
 
     async def _published_signer(self) -> Signer | None:
-        """What signs this service's events, once its key is published: until then everybody would refuse them. Raises Stopped."""
+        """Signs this service's events. Waits until its key is published, as consumers would refuse them before. Raises Stopped."""
         pem = self._settings.event_signing_key.get_secret_value()
         if not pem or self._event_keys is None:
             return None
@@ -332,7 +332,7 @@ class Runtime:
         await self._maintenance.run()
 
     async def _watch_servers(self) -> None:
-        """Readiness tells the truth about the servers even while there is nothing to do with them."""
+        """Keeps readiness accurate even while the process is idle."""
         health = self._service.health
         while True:
             await self._look("database", self._ask_database)
@@ -369,7 +369,7 @@ class Runtime:
             raise failure
 
     async def _drain(self, serving: asyncio.Task[None]) -> None:
-        """Requests first, for they may need the consumer; then events and deadlines; the relay last, with what they left."""
+        """Requests first, as they may need the consumer; then events and deadlines; the relay last, with what they published."""
         if self._server is not None:
             await asyncio.sleep(_LEAVE_TRAFFIC)
             self._server.should_exit = True

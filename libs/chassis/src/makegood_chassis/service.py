@@ -29,7 +29,7 @@ D = TypeVar("D", covariant=True, default=object)
 
 @dataclass
 class Service(Generic[D]):
-    """What `bootstrap(settings)` of a service answers: everything wired, nothing started. `D`: its own dependencies."""
+    """What a service's `bootstrap(settings)` returns: everything wired, nothing started. `D`: its own dependencies."""
 
     name: str
     settings: ServiceSettings
@@ -43,30 +43,30 @@ class Service(Generic[D]):
     dependencies: D
     """What its handlers and routers share (a dataclass of its own; None if it has none)."""
     grants: Grants = field(default_factory=lambda: CHASSIS)
-    """What the logins may do with each table; in force after each migration."""
+    """What each login may do with each table. Applied after each migration."""
     is_relevant: IsRelevant = lambda _: True
-    """Of the events that it handles, those with which it has anything to do."""
+    """Which of the events that it handles concern it."""
     app: Callable[[Service[D]], FastAPI] | None = None
     workers: Sequence[Callable[[Service[D]], Awaitable[None]]] = field(default_factory=tuple)
-    """Further endless tasks of the `work` role, such as sending queued messages; cancelled at stop."""
+    """More endless tasks of the `work` role, such as sending queued messages. They are cancelled at stop."""
     access_retention: float | None = None
-    """How long its access log keeps who read or changed whose data, seconds (SEC-5); None: it holds nothing about people."""
+    """Seconds that its access log is kept (SEC-5); None for a service that holds nothing about people."""
     health: Health = field(default_factory=Health)
     """Whether the process is started and ready, and why not."""
     on_read: Report | None = None
-    """Is told twice a second how far this process has read the topics."""
+    """Called twice a second with how far this process has read the topics."""
     linger_seconds: float = 0.0
-    """Seconds that its events wait to go with one request; 0 unless nobody waits for them."""
+    """Seconds that its events wait, so that more go to the broker in one request; 0 if people wait for them."""
     revocations: Revocations = field(init=False)
-    """Whose tokens this process refuses before their end."""
+    """The tokens that this process refuses before they expire."""
     open_requests: set[RequestContext] = field(default_factory=set)
-    """What is being handled or streamed right now."""
+    """The requests that are being handled or streamed."""
     on_start: Sequence[Callable[[Service[D]], Awaitable[None]]] = field(default_factory=tuple)
     """Runs once after the database is open, before anything else (seeding)."""
     refusals: Refusals = field(init=False)
-    """Writes down what was refused to whom."""
+    """Logs what was refused to whom."""
     pruner: Database = field(init=False)
-    """The same database with the login that may delete what was kept long enough; `database` where there is none."""
+    """The same database with the login that may delete expired rows; `database` if there is none."""
 
     @property
     def audited(self) -> bool:
@@ -83,7 +83,7 @@ class Service(Generic[D]):
 
 
 def base(name: str, settings: ServiceSettings, clock: Clock | None = None) -> tuple[Clock, Database, Signals]:
-    """The parts that every bootstrap needs, made from the settings."""
+    """What every bootstrap needs: clock, database and signals, made from the settings."""
     clock = clock or Clock()
     database = Database(
         settings.database_url.get_secret_value(),

@@ -1,6 +1,6 @@
 """Wake-ups of waiting requests and streams, in this process and, through Redis, in the others. They may be lost.
 
-Whoever waits also looks for itself now and then, so that without Redis everything still works, slower.
+Waiting requests also look for themselves now and then, so that without Redis everything still works, slower.
 """
 
 from __future__ import annotations
@@ -251,7 +251,7 @@ class Signals:
                 async with self._redis.pubsub() as subscription:
                     await subscription.subscribe(self._channel)
                     self.connected, pause = True, 0.1
-                    # What was signalled while nobody listened is found by looking.
+                    # Signals that were missed meanwhile are found by looking.
                     self._wake_all()
                     while True:
                         message = await subscription.get_message(ignore_subscribe_messages=True, timeout=10)

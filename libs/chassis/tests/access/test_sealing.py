@@ -11,7 +11,6 @@ import asyncpg
 import msgspec
 import pytest
 import pytest_asyncio
-from makegood_chassis.access import refusals as refusing
 from makegood_chassis.access.chain import PRUNE, Seal, breaks
 from makegood_chassis.access.pruning import prune
 from makegood_chassis.access.refusals import Refusals
@@ -224,12 +223,9 @@ async def test_whoever_was_refused_often_does_not_look_at_others_without_a_trace
     assert (await refused_rows(database))[35:] == [("eve", 1, each) for each in ("pat", *others)]
 
 
-async def test_whoever_names_ever_new_people_does_not_fill_the_log(
-    database: Database, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(refusing, "_A_DAY", 50.0)
+async def test_whoever_names_ever_new_people_does_not_fill_the_log(database: Database) -> None:
     now = 0.0
-    refusals = Refusals(database, clock=lambda: now)
+    refusals = Refusals(database, clock=lambda: now, per_day=50.0)
     for number in range(200):
         await refusals.keep(refused_look(f"x-{number}"))
     assert await refused_rows(database) == [("eve", 1, f"x-{number}") for number in range(30 + 50)]

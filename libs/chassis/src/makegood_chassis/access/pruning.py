@@ -1,4 +1,4 @@
-"""Forgets access rows after the retention, so that the rest of the chain can still be checked.
+"""Deletes access rows after the retention, so that the rest of the chain can still be checked.
 
 Rows go from the chain's beginning alone. The seal of the last one stays as what the chain hangs on, and a row of its own
 says that it was done: sealed and told like any other, it tells the topic's readers which rows are rightly gone.
@@ -44,7 +44,7 @@ _log = structlog.get_logger(__name__)
 
 
 async def prune(database: Database, older_than: timedelta, *, at_once: int = 5000) -> int:
-    """Forgets rows that are older, in small steps. How many went."""
+    """Deletes older rows in small steps. Returns how many."""
     gone = 0
     while True:
         story = new_id()
@@ -57,7 +57,7 @@ async def prune(database: Database, older_than: timedelta, *, at_once: int = 500
 
 
 async def keep_pruned(service: Service, retention_seconds: float) -> None:
-    """Forgets rows after so long, once an hour."""
+    """Deletes expired rows once an hour."""
 
     async def job() -> None:
         if gone := await prune(service.pruner, timedelta(seconds=retention_seconds)):

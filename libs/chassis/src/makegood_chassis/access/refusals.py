@@ -1,9 +1,9 @@
-"""Writes down refused looks, at a pace that one caller cannot fill a disk with.
+"""Logs refused accesses, at a rate at which one caller cannot fill the disk.
 
-A caller has `_BURST` rows at once and two a minute from then on. Beyond that a repeat about the same people is counted, and
-somebody new still gets a row: nobody is looked at without a trace of whom. Each count is written after a minute at the
-latest, about those people: the row's `times`. New people and counts have `_A_DAY` rows in a day. What is beyond that, too,
-is one count a caller, about nobody in particular. Counts live in the process; a kill loses them.
+A caller has `_BURST` rows at once, and two more a minute. Beyond that, repeats about the same people are counted, while new
+people still get a row, so that every person who was looked for is named. Each count is written within a minute, as the
+row's `times`. New people and counts have `PER_DAY` rows a day. What exceeds that is one count per caller, without a person.
+Counts live in the process; a kill loses them.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from makegood_chassis.database import Database
 
 _BURST: Final = 30.0
 _A_SECOND: Final = 2 / 60
-_A_DAY: Final = 3000.0
+PER_DAY: Final = 3000.0
 _DAY: Final = 24 * 3600.0
 _AT_LATEST: Final = 60.0
 _CALLERS: Final = 10_000
@@ -70,16 +70,19 @@ class _Caller:
 
 
 class Refusals:
-    """One a process that serves requests."""
+    """One per process that serves requests."""
 
-    def __init__(self, database: Database, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, database: Database, clock: Callable[[], float] = time.monotonic, *, per_day: float = PER_DAY
+    ) -> None:
         self._database = database
+        self._per_day = per_day
         self._clock = clock
         self._callers: OrderedDict[str, _Caller] = OrderedDict()
         self._flushing: asyncio.Task[None] | None = None
 
     async def keep(self, accesses: Accesses) -> None:
-        """Writes the refusal, or counts it. Never raises: who is refused is told so, whatever becomes of the row."""
+        """Writes the refusal, or counts it. Never raises: the caller gets the refusal even if it cannot be logged."""
         now, caller = self._clock(), self._caller(accesses.caller)
         people: People = tuple(sorted({person for person, _ in accesses.notes if person is not None})) or (None,)
         counted = caller.people.pop(people, None)
@@ -100,7 +103,7 @@ class Refusals:
     def _caller(self, name: str) -> _Caller:
         now = self._clock()
         caller = self._callers.pop(name, None) or _Caller(
-            _Allowance(_BURST, _BURST / _A_SECOND, _BURST, now), _Allowance(_A_DAY, _DAY, _A_DAY, now)
+            _Allowance(_BURST, _BURST / _A_SECOND, _BURST, now), _Allowance(self._per_day, _DAY, self._per_day, now)
         )
         self._callers[name] = caller
         if len(self._callers) > _CALLERS:

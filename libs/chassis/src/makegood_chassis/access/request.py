@@ -1,6 +1,6 @@
 """What one request shows, changes or is refused of people's data: noted while it is handled, written before it is answered.
 
-Nobody's route has to think of it: `Access.require` notes whose thing it was and under which role, `Change.unit` writes the
+Nobody's route has to think of it: `Access.require` notes whose thing it was and under which role, `Mutation.unit` writes the
 note in the effect's transaction, and the outermost layer writes what is left before the answer goes out, also where a rule
 refused and the transaction was rolled back. A member's and a provider's look at what is their own is no note; a service
 that keeps those, too, records them itself (`AccessLog`).

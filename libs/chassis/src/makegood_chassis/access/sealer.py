@@ -1,6 +1,6 @@
 """Seals the rows of an access log after their commit, and tells each to the service's access topic in the same transaction.
 
-Ids are no order of commits, so rows are chained in the order in which they are found, by id within a batch: a row that
+Ids do not follow the order of commits, so rows are chained in the order in which they are found, by id within a batch: a row that
 commits late comes later in the chain. A lock of the database lets one process of a service seal at a time.
 """
 
@@ -26,7 +26,7 @@ _UNSEALED: Final = f"""
 SELECT {COLUMNS}, EXISTS (SELECT FROM access_seals AS s WHERE s.row_id = id) AS is_sealed
 FROM access_unsealed JOIN access_rows ON id = row_id ORDER BY id LIMIT $1
 """  # noqa: S608 - constants of ours
-"""Whoever puts a row here that is sealed already, or none at all, must not stop the others."""
+"""A row that is already sealed, or missing, must not stop the others."""
 _SEAL: Final = """
 WITH sealed AS (DELETE FROM access_unsealed WHERE row_id = ANY($5::bigint[]))
 INSERT INTO access_seals (number, row_id, row_hash, hash)
@@ -39,7 +39,7 @@ _ID: Final = re.compile(r"[A-Za-z0-9._:-]{1,160}")
 
 
 async def seal_once(database: Database, recorded: type[AccessRecordedFact], *, at_once: int = 500) -> int:
-    """Seals what is there, at most so many rows. How many; 0 also while another process is at it."""
+    """Seals the rows that wait, `at_once` at most. Returns how many; 0 also while another process is sealing."""
     async with database.reading() as queries:
         if not await queries.fetch_value("SELECT EXISTS (SELECT FROM access_unsealed)"):
             return 0

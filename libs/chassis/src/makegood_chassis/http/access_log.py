@@ -1,4 +1,4 @@
-"""Who was shown, changed or was refused what of whom, when and why: one row each (SEC-5).
+"""The access log: who was shown, changed or was refused whose data, when and why, one row each (SEC-5).
 
 Rows come by themselves: `Access.require` notes whose thing a request is about, and under which role (see `access.request`).
 A route whose rows need more than that, or that keeps people's looks at what is their own, too, takes
@@ -9,7 +9,7 @@ A route whose rows need more than that, or that keeps people's looks at what is 
         rows = ...
         await log.record(queries, access, role, member_id, entity=f"session:{session_id}")
 
-`access_rows(service)` serves the rows to support. Rows tell of real time: they are about people at work, not the product.
+`access_rows(service)` serves the rows to support. Rows use real time, not the product's clock.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ _NEWEST: Final = 2**63 - 1
 
 
 class AccessLog:
-    """What one request reads or changes is written down through this, instead of by itself."""
+    """Through this a route logs what it reads or changes, instead of automatically."""
 
     def __init__(self, accesses: Accesses) -> None:
         self._accesses = accesses
@@ -50,7 +50,7 @@ class AccessLog:
         """One row a person whose data it was, with one statement. `entity`: which part of it, such as `invoice:<id>`.
 
         `role`: what `access.require` answered; None: the one that has the operation. Before the answer leaves: what could
-        not be written down is not shown. Support's look that shows nobody's data is written down as well.
+        not be logged is not shown. A look by support that shows no data is logged as well.
         """
         if people or self._accesses.elevated:
             about: list[tuple[str | None, str | None]] = [(person, entity) for person in people] or [(None, entity)]

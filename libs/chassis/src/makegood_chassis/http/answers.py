@@ -1,4 +1,4 @@
-"""Answers as plain responses of ready bytes: no second validation, no copying, on the hot path."""
+"""Answers as plain responses of encoded bytes, without a second validation or copy on the hot path."""
 
 from __future__ import annotations
 
@@ -42,8 +42,8 @@ def answer(
     varies: bool = False,
     headers: dict[str, str] | None = None,
 ) -> Response:
-    """A JSON answer; `version` becomes its ETag. `varies`: it can change while the version stays, with the time or with who reads
-    it. For reads; changes answer through `Change.answer`."""
+    """A JSON answer; `version` becomes its ETag. `varies`: it can change with the time or the reader while the version
+    stays. For reads; changes answer through `Mutation.answer`."""
     sent = dict(headers or {})
     if location is not None:
         sent["Location"] = location

@@ -32,7 +32,7 @@ ask about."""
 
 
 _OWN_TELEMETRY: Final[TelemetryConfig] = {"tracing": False, "metrics": False, "logs": False}
-"""The edge measures and traces requests itself; the framework's own would look for its providers at each request."""
+"""The middleware measures and traces requests; the framework's own telemetry would cost time at each request."""
 
 
 def create_app(
@@ -52,7 +52,7 @@ def create_app(
     `enums`: the literal types of its models, by the names that they have in the OpenAPI document.
     `expensive`: operations (or paths of routes that need no token) whose requests are limited more narrowly. Raises ValueError
     for a /v1 route that asks for no operation of the table, or for more than one, for a tag that `TAGS` does not describe, and for
-    something expensive that is no route.
+    an expensive operation that no route requires.
     """
     app = FastAPI(
         title=title,
@@ -131,7 +131,7 @@ def _put_gates(app: FastAPI, limits: Limits, expensive: Collection[str]) -> None
 
 
 async def _reraise(request: Request, error: Exception) -> Response:
-    """Instead of the framework's own answers: the edge knows how to answer."""
+    """In place of the framework's own answers: the middleware answers errors."""
     raise error
 
 
@@ -165,12 +165,12 @@ def _check_operations(app: FastAPI, rights: Rights) -> None:
         if not path.startswith("/v1/") or path == app.openapi_url or path.startswith(_WITHOUT_TOKEN):
             continue
         if not isinstance(route, APIRoute):
-            raise ValueError(f"{path} is no plain route, so its rights cannot be checked")
+            raise ValueError(f"{path} is not a plain route, so its rights cannot be checked")
         operations = openapi.route_operations(route)
         name = f"{'/'.join(sorted(route.methods or ()))} {path}"
         if len(operations) != 1:
             raise ValueError(f"{name} must ask for exactly one operation, and asks for {operations or 'none'}")
         if operations[0] not in rights:
             raise ValueError(f"{name} asks for `{operations[0]}`, which is not in the table of rights")
-        # Who may comes before what is asked: 401 and 403 stand before any complaint about the request.
+        # Rights are checked first: 401 and 403 come before any complaint about the request.
         route.dependant.dependencies.sort(key=lambda inner: not isinstance(inner.call, Operation))

@@ -1,4 +1,4 @@
-"""Request bodies: read whole, bounded in every direction, parsed once.
+"""Request bodies: read in full, bounded in every way, parsed once.
 
 Each step is linear in the bytes, whatever they are, and the costly ones (parsing, validation) meet only what is bounded:
 bytes, depth, elements, digits. What is looked for first is counted by C code over the raw bytes.
@@ -20,7 +20,7 @@ from makegood_chassis.http.problems import Problem, invalid, pointer
 LIMIT: Final = 1 << 20
 """Most bytes of a body."""
 WEBHOOK_LIMIT: Final = 64 << 10
-"""Most bytes of a body that is read before anybody knows who sent it, such as a web-hook's."""
+"""Maximum bytes of a body that is read before its sender is known, such as a web-hook's."""
 MOST_DEPTH: Final = 64
 """Deepest nesting of arrays and objects."""
 MOST_ELEMENTS: Final = 20_000
@@ -44,7 +44,7 @@ class ClientGone(Exception):
 
 
 class BodyRequest(Request):
-    """A request whose body is read by `read`, by whoever has found out that the caller may send one. Until then it is empty."""
+    """A request whose body is empty until `read`, which is called once the caller is known to be allowed to send one."""
 
     content: bytes = b""
     parsed: Any = None
@@ -54,7 +54,7 @@ class BodyRequest(Request):
         self.content = await read_body(self.receive, self.headers.get("content-length"), limit)
 
     def check(self, *, parse: bool) -> None:
-        """Refuses a body that no route takes; with `parse` it is parsed as well. See `check_body` and `parse_body`."""
+        """Refuses a body that no route accepts; with `parse` it is parsed as well. See `check_body` and `parse_body`."""
         if not self.content:
             return
         check_body(self.content, self.headers.get("content-type"), self.headers.get("content-encoding"))
@@ -95,7 +95,7 @@ def _too_large(limit: int) -> Problem:
 
 
 def check_body(body: bytes, content_type: str | None, encoding: str | None) -> None:
-    """Refuses what no route takes, without parsing it: other media types (415), bytes that are not UTF-8, and more depth,
+    """Refuses what no route accepts, without parsing it: other media types (415), bytes that are not UTF-8, and more depth,
     elements or digits than any request needs (400)."""
     if content_type is None or not _JSON_TYPE.fullmatch(content_type.strip().encode("latin-1")):
         raise Problem("unsupported-media-type")
@@ -112,8 +112,8 @@ def check_body(body: bytes, content_type: str | None, encoding: str | None) -> N
 
 
 def parse_body(body: bytes) -> Any:
-    """The content of a body that `check_body` let pass. Raises 400 for what is no JSON, and 422 for characters that no text
-    may hold: NUL and lone surrogates."""
+    """The content of a body that `check_body` let pass. Raises 400 if it is not JSON, and 422 for characters that text must not
+    contain: NUL and lone surrogates."""
     try:
         content = _decode(body.decode().removeprefix("\ufeff"))
     except (ValueError, ArithmeticError) as error:

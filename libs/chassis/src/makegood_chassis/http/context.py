@@ -1,4 +1,4 @@
-"""What the chassis knows of one request while it is handled."""
+"""What the chassis knows about a request while it is handled."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ class RequestContext:
     caller: Caller | None = None
     timeout: asyncio.Timeout | None = None
     refusal: Problem | None = None
-    """Why it was ended while it was handled: its token is no longer good."""
+    """Why it was ended early: its token is no longer valid."""
     stay: Stay | None = None
     accesses: Accesses | None = None
-    """What it shows, changes or is refused of people's data; from the moment that its operation is known."""
+    """The accesses to people's data that it makes or is refused. Set once its operation is known."""
     at_end: Callable[[], None] | None = None
-    """Called when nothing is done for the request any more, an answer that lasts included."""
+    """Called when the request is completely over, including a streamed answer."""
 
     @property
     def cause(self) -> Cause:
@@ -53,7 +53,7 @@ class RequestContext:
             self.timeout.reschedule(asyncio.get_running_loop().time())
 
     def break_off(self) -> None:
-        """Ends an answer that has begun and does not come to its end, such as one that nobody reads."""
+        """Cuts off an answer that has begun and does not finish, such as one that the client does not read."""
         if self.timeout is not None and not self.timeout.expired():
             self.timeout.reschedule(asyncio.get_running_loop().time())
 

@@ -22,7 +22,7 @@ RIGHTS: Final[Rights] = {OPERATION: AboutNobody((Grant("ops"),))}
 Ops = Annotated[Access, Depends(operation(OPERATION))]
 _TEN_YEARS: Final = 3660 * 86400.0
 _ALIVE: Final = 5
-"""Seconds since a process was last seen after which nobody waits for it."""
+"""Seconds after which a silent process is no longer waited for."""
 
 _MOVE = """
 UPDATE clock SET offset_seconds = $1, revision = revision + 1 WHERE offset_seconds < $1 RETURNING pg_notify('clock', '')

@@ -1,4 +1,4 @@
-"""What a request answers when something below it was raised: always a problem, never the text of an error."""
+"""Turns exceptions into answers: always a problem, never the text of an error."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _log = structlog.get_logger(__name__)
 
 
 def response_to(error: Exception, request_id: str) -> Response:
-    """The answer to an error. What nobody foresaw is logged, without values, and answered 500 with the request's id."""
+    """The answer to an error. An unexpected one is logged, without values, and answered 500 with the request's id."""
     if isinstance(error, Problem):
         return error.response()
     if isinstance(error, RequestValidationError):
@@ -49,7 +49,7 @@ def response_to(error: Exception, request_id: str) -> Response:
         "about:blank",
         "Internal Server Error",
         500,
-        "This is a fault of ours; its trace is in the logs under the request's id.",
+        "Something went wrong on our side. The logs have the details under the request's id.",
         members={"request_id": request_id},
     )
 
@@ -80,7 +80,7 @@ def _field_error(entry: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _detail(entry: Mapping[str, Any]) -> str:
-    """What the field takes, without a word of what was sent."""
+    """What the field accepts, without quoting what was sent."""
     kind, message, sent = entry["type"], str(entry["msg"]), entry.get("input")
     context: Mapping[str, Any] = entry.get("ctx") or {}
     if kind == "union_tag_invalid":

@@ -1,6 +1,6 @@
-"""What stands before each route, in this order: who calls and whether they may, how much they ask for, and the body.
+"""What runs before each route, in this order: authentication and rights, limits, and the body.
 
-A body is read only after its sender was admitted. Routes that need no token are the exception: at most 64 KiB are read. Of
+A body is read only after its sender was admitted. The exception are routes without a token, which read at most 64 KiB. Of
 these, web-hooks check the signature before they parse anything.
 """
 
@@ -54,7 +54,7 @@ def put_before(route: APIRoute, limits: Limits, *, expensive: bool) -> None:
         if operation is not None:
             request.scope[ACCESS_KEY] = await operation(request)
         if takes_body and operation is None:
-            await request.read(limit=WEBHOOK_LIMIT)  # nobody's slow body takes a place
+            await request.read(limit=WEBHOOK_LIMIT)  # a slow anonymous body must not hold a place
         await stay.enter(_person(context, request.scope, expensive), expensive=expensive)
         if takes_body and operation is not None:
             await request.read(limit=LIMIT)
@@ -65,7 +65,7 @@ def put_before(route: APIRoute, limits: Limits, *, expensive: bool) -> None:
             if expensive:
                 response.body_iterator = stay.paced(response.body_iterator)
             else:
-                stay.leave()  # it may last for hours, and has limits of its own
+                stay.leave()  # it may last for hours, and has its own limits
         return response
 
     route.app = _Accounted(request_response(admitted), limits)
@@ -79,7 +79,7 @@ def _person(context: RequestContext, scope: Scope, expensive: bool) -> str | Non
 
 
 class _Accounted:
-    """Measures what a request costs, and gives back its place at its end."""
+    """Measures what a request costs, and returns its place at the end."""
 
     def __init__(self, app: ASGIApp, limits: Limits) -> None:
         self._app = app

@@ -1,4 +1,4 @@
-"""How much of a process one person may use, so that everybody else is still served (SEC-8).
+"""Limits how much of a process one person may use, so that everyone else is still served (SEC-8).
 
 Three limits a person, each with one in total:
 
@@ -41,7 +41,7 @@ _PEOPLE: Final = 10_000
 
 
 class _Full(Exception):
-    """There are no places, and too many wait for one."""
+    """There is no free place, and too many requests wait for one."""
 
 
 class _Line:
@@ -130,7 +130,7 @@ class Places:
 
 
 class Counted:
-    """Places that nobody waits for: who finds none does without."""
+    """Places without a queue: a request that finds none goes without."""
 
     def __init__(self, *, each: int, total: int) -> None:
         self._each = each

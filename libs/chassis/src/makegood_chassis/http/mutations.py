@@ -233,7 +233,7 @@ class Mutation:
 
 
 class MutationDependency:
-    """The dependency that `changes` answers."""
+    """The dependency that `mutation()` returns."""
 
     def __init__(self, key_required: bool, if_match: IfMatch, waits: bool) -> None:
         self.key_required = key_required

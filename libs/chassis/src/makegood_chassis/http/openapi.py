@@ -1,4 +1,4 @@
-"""OpenAPI 3.1 of a service: what FastAPI finds, and what the chassis does for every route."""
+"""OpenAPI 3.1 of a service: what FastAPI generates, and what the chassis adds to every route."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def route_change(route: APIRoute) -> MutationDependency | None:
 
 
 def route_operations(route: APIRoute) -> list[str]:
-    """Names of the operations in the table of rights that the route asks for."""
+    """The operations in the table of rights that the route requires."""
     return [call.name for call in dependencies(route.dependant) if isinstance(call, Operation)]
 
 
@@ -122,7 +122,7 @@ def _complete(operation: dict[str, Any], route: APIRoute, rights: Rights) -> Non
     mutation = route_change(route)
     operation["operationId"] = operation_id(route)
     operation["summary"] = route.summary or (route.operation_id or route.name).replace("_", " ").capitalize()
-    operation["security"] = []  # whoever calls proves it in another way; with a token it is changed below
+    operation["security"] = []  # callers authenticate in another way; changed below if a token is needed
     slugs = list(_EVERY)
     for name in route_operations(route):
         operation["security"] = [{"token": []}]
@@ -152,7 +152,7 @@ def _complete(operation: dict[str, Any], route: APIRoute, rights: Rights) -> Non
 
 
 def _describe_stream(response: dict[str, Any]) -> None:
-    """The schema of a stream is that of its text, which says what each event holds: it is no JSON as a whole."""
+    """The schema of a stream is that of its text, which says what each event holds: it is not JSON as a whole."""
     stream = response.get("content", {}).get("text/event-stream", {})
     if "$ref" in stream.get("schema", {}):
         event = {"$ref": stream["schema"]["$ref"]}

@@ -1,4 +1,4 @@
-"""What operators ask every process: alive, ready, started, metrics."""
+"""The probes of every process: alive, ready, started, metrics."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ if TYPE_CHECKING:
 
 
 def probes(service: Service) -> APIRouter:
-    """/livez, /readyz, /startupz, /metrics: without a token, and so on a port of their own that nobody outside reaches."""
+    """/livez, /readyz, /startupz, /metrics: without a token, so on a port of their own that is not reachable from outside."""
     router = APIRouter(include_in_schema=False)
     health = service.health
 
     @router.get("/livez")
     async def livez() -> Response:
-        """Alive is whoever answers: a dependency that is gone is no reason to restart."""
+        """A process that answers is alive: a missing dependency is not a reason to restart it."""
         return answer(200, {"status": "alive"})
 
     @router.get("/readyz")

@@ -1,4 +1,4 @@
-"""Outermost layer of a service's application, plain ASGI: what every request gets, whatever route it is for."""
+"""The outermost layer of a service's application, plain ASGI: what every request gets, on any route."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ _log = structlog.get_logger(__name__)
 
 
 class RequestMiddleware:
-    """Request id and trace, deadline, problems for every error, security headers, the duration's metric."""
+    """Request id and trace, deadline, problems for every error, security headers, and the metric of the duration."""
 
     def __init__(self, app: ASGIApp, *, service: Service) -> None:
         self._app = app
@@ -105,7 +105,7 @@ class RequestMiddleware:
         except Exception as error:
             if status and context.refusal is not None and isinstance(error, TimeoutError):
                 with suppress(TimeoutError):
-                    async with asyncio.timeout(_FAREWELL):  # whoever reads nothing is cut off
+                    async with asyncio.timeout(_FAREWELL):  # a client that reads nothing is cut off
                         if not whole:
                             await send({"type": "http.response.body", "body": b"", "more_body": False})
                         return
@@ -171,7 +171,7 @@ class RequestMiddleware:
         return Response(bytes(body), status, headers=headers)
 
     async def _keep_access(self, status: int, context: RequestContext) -> None:
-        """What could not be written down is not shown (SEC-5). A fault of ours shows nobody's data."""
+        """What could not be logged is not shown (SEC-5). An internal error shows no data."""
         accesses = context.accesses
         if accesses is None or not self._service.audited:
             return
@@ -235,7 +235,7 @@ def _without_body(send: Send) -> Send:
 
 
 def _unless_known(send: Send, known: bytes) -> Send:
-    """Whoever has the answer already, by `If-None-Match`, gets 304 without it (RFC 9110 §13.1.2)."""
+    """A client that already has the answer, by `If-None-Match`, gets 304 without it (RFC 9110 §13.1.2)."""
     known_already = False
 
     async def without_repeating(message: Message) -> None:

@@ -1,4 +1,4 @@
-"""Who may do what: one table a service, operation × role × relation."""
+"""Who may do what: one table per service, operation × role × relation."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class Grant:
 
 @dataclass(frozen=True, slots=True)
 class Denial:
-    """A role that has not the operation and is told so by a problem of its own (`slug`, a 403) instead of `forbidden`."""
+    """A role that may not do this and gets a problem of its own (`slug`, a 403) instead of `forbidden`."""
 
     role: Role
     slug: str
@@ -59,25 +59,25 @@ Every operation is about people, so that support and ops must say why (SEC-5), u
 
 
 class AboutNobody(tuple[Grant | Denial, ...]):
-    """Who may do what concerns nobody in particular, as plans, policies and venues: it needs no reason."""
+    """The rights of an operation that is not about people, such as plans, policies and venues: it needs no reason."""
 
     __slots__ = ()
 
 
 def asks_why(entries: tuple[Grant | Denial, ...]) -> bool:
-    """Whether somebody who has the operation must send `X-Access-Reason`."""
+    """Whether support and ops must send `X-Access-Reason` for the operation."""
     return not isinstance(entries, AboutNobody) and any(
         isinstance(entry, Grant) and entry.role in _ELEVATED for entry in entries
     )
 
 
 _ELEVATED: Final = frozenset({"support", "ops"})
-"""Roles that see other people's things by the role alone, and say why."""
+"""Roles that see other people's data by the role alone, and must say why."""
 
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """A caller whose role has the operation; what remains is the relation to the thing."""
+    """A caller whose role may do this; the relation to the resource remains to be checked."""
 
     caller: Caller
     operation: str
@@ -108,7 +108,7 @@ class Access:
         member_id: str | None = None,
         provider_id: str | None = None,
     ) -> Role:
-        """As `noted_role`; raises the 404 problem where there is none, so that strangers learn nothing."""
+        """As `noted_role`; raises the 404 problem if there is none, so that strangers learn nothing."""
         role = self.noted_role(person_id=person_id, member_id=member_id, provider_id=provider_id)
         if role is None:
             raise not_found(what)
@@ -140,7 +140,7 @@ class Access:
             self.accesses.note(role, others, entity)
 
     def refuse(self, *people: str | None) -> None:
-        """Notes for the access log that the request is refused, for it is not the caller's to make."""
+        """Notes for the access log that the request is refused, as the caller may not make it."""
         if self.accesses is not None:
             self.accesses.refuse(*people)
 
@@ -188,7 +188,7 @@ class Operation:
         return Access(caller, self.name, grants, accesses)
 
 
-@lru_cache(maxsize=4096, typed=True)  # by type, too: what is about nobody equals what is not
+@lru_cache(maxsize=4096, typed=True)  # `typed`: an AboutNobody equals a plain tuple
 def _granted(entries: tuple[Grant | Denial, ...], roles: frozenset[Role]) -> tuple[tuple[Grant, ...], bool]:
     """What the roles have of the operation; and whether one of them is support's or ops', and it is about people."""
     grants = tuple(entry for entry in entries if isinstance(entry, Grant) and entry.role in roles)
@@ -203,7 +203,7 @@ def _denied(entries: tuple[Grant | Denial, ...], roles: frozenset[Role]) -> Prob
 
 
 def _check_parameters(request: Request, known: Mapping[str, bool]) -> None:
-    """Refuses parameters that the route does not know, and those sent twice that it takes once: none must be ignored."""
+    """Refuses unknown parameters, and repeated ones that the route takes once: none may be silently ignored."""
     sent = request.query_params
     wrong = dict.fromkeys(sent.keys() - known.keys(), "There is no such parameter.")
     if len(sent.multi_items()) > len(sent):
@@ -226,8 +226,8 @@ def _check_parameters(request: Request, known: Mapping[str, bool]) -> None:
 def operation(name: str) -> Operation:
     """FastAPI dependency of a route: `access: Annotated[Access, Depends(operation("session.confirm"))]`.
 
-    401 without a valid token, 403 for a role that never has the operation, 400 for support and ops who do not say why they look
-    at a person's things (`access-reason-required`), 422 for a query parameter that the route does not
+    401 without a valid token, 403 for a role that may not do it, 400 for support and ops who do not say why they look
+    at a person's data (`access-reason-required`), 422 for a query parameter that the route does not
     know. The table is the app's (`create_app(rights=…)`);
     an operation that is not in it fails at start, and so does a route without one.
     """
@@ -235,7 +235,7 @@ def operation(name: str) -> Operation:
 
 
 async def authenticate(request: Request) -> Caller:
-    """Who calls, from the access token alone. Raises the 401 problem, or 503 while nobody can tell."""
+    """The caller, by the access token alone. Raises the 401 problem, or 503 while tokens cannot be checked."""
     context: RequestContext = request.scope[SCOPE_KEY]
     if context.caller is not None:
         return context.caller
@@ -250,7 +250,7 @@ async def authenticate(request: Request) -> Caller:
     service: Service = state.service
     try:
         caller = authenticator.remembered(token) or await authenticator.verify(token.strip())
-        if not service.revocations.loaded:  # nobody is let in before it is known who is not
+        if not service.revocations.loaded:  # no request is admitted before the revocations are known
             await service.revocations.load(service.database)
             caller = await authenticator.verify(token.strip())
     except InvalidToken as error:
@@ -266,10 +266,10 @@ def _unauthenticated(detail: str, challenge: str) -> Problem:
 
 
 def invalid_token(why: str) -> Problem:
-    """The 401 problem for a token that is not, or no longer, good."""
+    """The 401 problem for a token that is not valid, or no longer."""
     return _unauthenticated(f"The access token is not valid: {why}.", 'Bearer error="invalid_token"')
 
 
 def no_keys() -> Problem:
-    """The 503 problem while nobody can tell whether tokens are good."""
+    """The 503 problem while tokens cannot be checked."""
     return Problem("unavailable", "We can't check access tokens right now. Try again.", headers={"Retry-After": "2"})

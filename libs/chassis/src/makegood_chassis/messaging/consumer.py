@@ -41,7 +41,7 @@ _log = structlog.get_logger(__name__)
 
 
 class Consumer:
-    """`run()` until `stop()`. Brokers that are away are waited for; a flood of failures pauses it (`cool_down` seconds)."""
+    """`run()` until `stop()`. Brokers that are away are waited for; too many dead letters pause it for `cool_down` seconds."""
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""Events that a service gives up: kept whole on its dead-letter topic, with reason and origin, and counted against floods."""
+"""Dead letters: failed events, kept whole on the service's dead-letter topic with reason and origin, up to a limit."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""Deadlines: moments that nobody triggers. Any worker takes due ones, and each is handled once: deleting the row and its
+"""Deadlines: moments that no request or event triggers. Any worker takes due ones, and each is handled once: deleting the row and its
 handler's effects are one transaction.
 
-Whoever changes an entity locks it first and its deadline last; this worker goes the other way round. So that the two never
-wait for each other in a ring, the worker alone gives way: its waits for locks are short, and it starts anew.
+Code that changes an entity locks it first and its deadline last; this worker does the opposite. To avoid deadlocks the worker
+gives way: its lock time-out is short, and it starts again.
 """
 
 from __future__ import annotations

@@ -30,7 +30,7 @@ _log = structlog.get_logger(__name__)
 
 
 class EventKeysUnavailable(OSError):
-    """Nobody can tell who signed: the keys cannot be fetched. Passes by itself."""
+    """The keys cannot be fetched, so signatures cannot be checked. Passes by itself."""
 
 
 @dataclass(frozen=True, slots=True)

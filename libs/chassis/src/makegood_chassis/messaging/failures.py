@@ -1,4 +1,4 @@
-"""Which errors pass by themselves, and how to try again until they have."""
+"""Which errors pass by themselves, and how to retry until they have."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Stopped(Exception):
 
 
 def is_transient(error: BaseException) -> bool:
-    """Whether the error comes from a server or the network, and so says nothing about the event in hand."""
+    """Whether the error comes from a server or the network, and not from the event that is being handled."""
     if isinstance(error, asyncpg.InterfaceError):
         return not isinstance(error, ValueError | TypeError) and _about_connection(str(error))
     return isinstance(error, _PASSING)

@@ -1,7 +1,7 @@
 """Records that their topic's owner did not sign: each is counted, a few are kept whole, the rest by their place alone.
 
-Whoever writes many of them neither stops the consumer (they do not count towards a flood) nor fills the disk of the
-dead-letter topic: at most `WHOLE` letters and one a partition in `WINDOW` seconds, however many there are.
+An attacker who writes many of them neither stops the consumer (they do not count towards its limit of dead letters) nor
+fills the dead-letter topic: there are at most `WHOLE` letters, and one per partition, in `WINDOW` seconds.
 """
 
 from __future__ import annotations

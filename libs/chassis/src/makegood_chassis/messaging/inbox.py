@@ -21,7 +21,7 @@ SET state = 'done', redrive = greatest(excluded.redrive, inbox.redrive), handled
 WHERE inbox.state = 'dead'
 RETURNING event_id
 """
-_BURY: Final = """
+_MARK_DEAD_UNLESS_HANDLED: Final = """
 INSERT INTO inbox (event_id, state, redrive) VALUES ($1::uuid, 'dead', $2)
 ON CONFLICT (event_id) DO UPDATE SET redrive = excluded.redrive, handled_at = clock_timestamp()
 WHERE inbox.state = 'dead' AND excluded.redrive > inbox.redrive
@@ -64,10 +64,10 @@ def _canonical(event_id: str) -> str:
 
 
 async def mark_dead_unless_handled(event_id: str, redrive: int, unit: UnitOfWork) -> bool:
-    """Marks the event as a dead letter; False if it was handled or given up before."""
-    return bool(await unit.fetch(_BURY, event_id, redrive))
+    """Marks the event as a dead letter; False if it was handled or dead-lettered before."""
+    return bool(await unit.fetch(_MARK_DEAD_UNLESS_HANDLED, event_id, redrive))
 
 
 async def mark_dead(event_ids: Sequence[str], unit: UnitOfWork) -> None:
-    """Makes dead letters of events that `unit` has claimed."""
+    """Marks events that `unit` has claimed as dead letters."""
     await unit.execute(_MARK_DEAD, event_ids)

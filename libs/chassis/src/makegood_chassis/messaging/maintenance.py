@@ -1,4 +1,4 @@
-"""What each process does beside its work: says that it is there, follows the development clock, prunes, and measures."""
+"""What each process does beside its work: reports that it is alive, follows the development clock, prunes, and measures."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ class Maintenance:
                 group.create_task(job)
 
     async def seen(self) -> None:
-        """Follows the clock first and tells then which of its revisions this process has."""
+        """Follows the clock, then reports which revision of it this process has."""
         async with self._database.reading() as queries:
             row = await queries.fetch_one(_CLOCK) if self._development else None
             revision = 0

@@ -67,7 +67,7 @@ class Processor:
         self._service = service
         self._guard = guard
         self._prefix = prefix
-        self._concerns = is_relevant
+        self._is_relevant = is_relevant
         self._verifier = verifier
         self._forgeries = Forgeries(database, service)
         self._sequences = Sequences()
@@ -92,7 +92,7 @@ class Processor:
         if sorted_out.arrivals:
             await self._settle(sorted_out.arrivals)
         for one in sorted_out.unreadable:
-            await self._bury(one, one.event_id, one.redrive, one.error, 1)
+            await self._dead_letter(one, one.event_id, one.redrive, one.error, 1)
         if self._verifier is not None:
             await self._forgeries.keep(sorted_out.forged, self._until_it_passes)
         metrics.CONSUMER_BATCH.observe(len(records))
@@ -104,21 +104,21 @@ class Processor:
         await self._forgeries.keep_place(stretch, topic, self._until_it_passes)
 
     async def _sort_out(self, records: Sequence[ConsumerRecord]) -> SortedOut:
-        """Where a record names a key that nobody knows, the keys are fetched once more before it is refused."""
+        """If a record names an unknown key, the keys are fetched once more before it is refused."""
         verifier = self._verifier
         if verifier is None:
-            return sort_out(records, self._wanted, self._prefix, self._concerns)
+            return sort_out(records, self._wanted, self._prefix, self._is_relevant)
 
         def check(topic: str, record: ConsumerRecord) -> SignatureRefusal | None:
             return verifier.check(topic, record.key, record.headers, record.value)
 
         if not verifier.keys.fresh:
             await self._waiting_for_a_server(verifier.keys.ensure, len(records))
-        found = sort_out(records, self._wanted, self._prefix, self._concerns, check, self.partitions)
+        found = sort_out(records, self._wanted, self._prefix, self._is_relevant, check, self.partitions)
         if any(one.reason == "key-unknown" for one in found.forged) and await self._waiting_for_a_server(
             verifier.keys.look_again, len(records)
         ):
-            found = sort_out(records, self._wanted, self._prefix, self._concerns, check, self.partitions)
+            found = sort_out(records, self._wanted, self._prefix, self._is_relevant, check, self.partitions)
         return found
 
     async def _settle(self, arrivals: list[Arrival]) -> None:
@@ -218,7 +218,7 @@ class Processor:
         metrics.CONSUMER_DELAY.observe(max(0.0, datetime.now(UTC).timestamp() - oldest))
 
     async def _alone(self, arrival: Arrival, error: Exception) -> None:
-        """The culprit: tried again by itself, then given up."""
+        """The failing event: retried alone, then dead-lettered."""
         again = AsyncRetrying(
             stop=stop_after_attempt(_ATTEMPTS - 1),
             wait=wait_exponential(multiplier=0.01, max=0.1),
@@ -231,11 +231,11 @@ class Processor:
             raise
         except Exception as last:
             received = arrival.received
-            await self._bury(arrival, received.id, received.redrive, last, _ATTEMPTS)
+            await self._dead_letter(arrival, received.id, received.redrive, last, _ATTEMPTS)
         else:
             _log.info("event succeeded when retried alone", event_id=arrival.received.id, error=type(error).__name__)
 
-    async def _bury(
+    async def _dead_letter(
         self, one: Arrival | UnreadableRecord, event_id: str, redrive: int, error: BaseException, attempts: int
     ) -> None:
         reason = reason_of(error)

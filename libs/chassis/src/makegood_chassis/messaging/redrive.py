@@ -64,7 +64,7 @@ class DeadLetter:
 
 
 def read_letter(record: ConsumerRecord) -> DeadLetter:
-    """Whoever reaches Kafka can write dead letters too, so nothing in one is relied upon."""
+    """Anyone who reaches Kafka can write dead letters too, so nothing in one is trusted."""
     headers = {name: (value or b"").decode(errors="replace") for name, value in record.headers}
     return DeadLetter(
         position=record.offset,

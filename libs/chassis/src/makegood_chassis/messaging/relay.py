@@ -49,7 +49,7 @@ class Relay:
 
     `database` is best a small pool of its own, so that busy handlers never keep the lease from being renewed; `watch` is then
     the one whose commits wake the relay. `gather`: seconds that events wait for those that come after them, so that they go
-    with one request; for a service whose events nobody waits for.
+    with one request; for a service whose events no person waits for.
     """
 
     def __init__(

@@ -33,7 +33,7 @@ _sha256 = hashlib.sha256
 
 
 class MalformedSignature(ValueError):
-    """The header is no signature of this kind."""
+    """The header is not a signature of this kind."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +130,7 @@ def verify(public: Ed25519PublicKey, root: bytes, signature: bytes) -> None:
 
 
 def thumbprint(public: Ed25519PublicKey) -> str:
-    """The key's id: its JWK thumbprint (RFC 7638, RFC 8037), so that nobody has to name keys."""
+    """The key's id: its JWK thumbprint (RFC 7638, RFC 8037), so that keys need no names."""
     x = _encoded(public.public_bytes(Encoding.Raw, PublicFormat.Raw))
     return _encoded(_sha256(f'{{"crv":"Ed25519","kty":"OKP","x":"{x}"}}'.encode()).digest())
 

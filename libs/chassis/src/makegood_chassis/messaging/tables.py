@@ -2,7 +2,7 @@
 
 outbox: inserting a row is publishing; the relay sends rows in the order of `id` and deletes what the broker took.
 inbox: ids of events that were handled, written in the handler's own transaction.
-deadlines: moments that nobody triggers; one row a kind and entity.
+deadlines: moments that no request or event triggers; one row per kind and entity.
 leases: who is the one relay; `fence` rises with each new holder.
 idempotency_keys: changes that must not happen twice, with their first answer.
 clock: the development clock's offset. processes: who is there and which clock it has seen.

@@ -45,7 +45,7 @@ class Verifier:
         if owned is None or signer.service != owned.owner:
             return "key-of-another-service"
         if None in [content for _, content in headers]:
-            return "signature-wrong"  # nobody signs a header without a value
+            return "signature-wrong"  # a header without a value is never signed
         root = root_of(leaf(topic, key or b"", headers, value or b""), signature.sides, signature.path)
         if self._generation != self.keys.generation:
             self._generation = self.keys.generation

@@ -27,7 +27,7 @@ COMMENT ON COLUMN idempotency_keys.sealed_for IS 'Whose key the kept answer is e
 
 _FIND: Final = "SELECT person_id, wrapped, master_key FROM personal_keys WHERE person_id = ANY($1::text[])"
 _LOCK: Final = f"{_FIND} ORDER BY person_id FOR KEY SHARE"
-"""Until this transaction ends nobody destroys the key that it seals with."""
+"""Until this transaction ends, the key that it seals with cannot be destroyed."""
 _ADD: Final = """
 INSERT INTO personal_keys (person_id, wrapped, master_key)
 SELECT person_id, wrapped, $3 FROM unnest($1::text[], $2::bytea[]) AS new (person_id, wrapped)

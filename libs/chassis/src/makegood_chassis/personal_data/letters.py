@@ -1,4 +1,4 @@
-"""Words that go from one service to another inside an event: anybody can seal them for a person with the public half of a key,
+"""Words that go from one service to another inside an event: any service can seal them for a person with the public half of a key,
 and only who holds that person's key opens them (HPKE, RFC 9180).
 
 The pair is derived from the person's key in `personal_keys`. Once that key is destroyed, what was sealed opens nowhere, however

@@ -1,4 +1,4 @@
-"""Follows a change of the master key, and seals what older versions left in the clear."""
+"""Re-wraps keys after a change of the master key, and seals what older versions left in plain text."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _EVERY: Final = 60.0
 _log = structlog.get_logger(__name__)
 
 Step: TypeAlias = "Callable[[Service, UnitOfWork, int], Awaitable[int]]"
-"""Seals some rows that stand in the clear, so many at most; answers how many there were."""
+"""Seals rows that are in plain text, at most the given number. Returns how many there were."""
 
 
 async def rewrap(service: Service, unit: UnitOfWork, at_once: int) -> int:

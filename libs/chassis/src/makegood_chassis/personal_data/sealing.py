@@ -91,7 +91,7 @@ class PersonalData:
     async def open_letters(self, queries: Queries, letters: Sequence[tuple[Letter, str]]) -> list[str | None]:
         """The texts that came sealed inside events, in order; None where the author's key was destroyed, or never fitted.
 
-        No key is remembered: whoever was erased and came back has another one at once."""
+        Keys are not cached: a person who was erased and came back has a new one at once."""
         keys = await self.keys.find(queries, {letter.author for letter, _ in letters}) if letters else {}
         return _opened(keys, letters)
 
@@ -101,7 +101,7 @@ class PersonalData:
         return _opened(await self.keys.obtain(unit, known) if known else {}, letters)
 
     async def destroy(self, unit: UnitOfWork, people: Collection[str]) -> None:
-        """What these people's keys sealed can be read by nobody any more, here and in every copy without the keys."""
+        """Makes what these people's keys sealed unreadable, here and in every copy without the keys."""
         await self.keys.destroy(unit, people)
 
         def forget() -> None:
