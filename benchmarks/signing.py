@@ -43,7 +43,7 @@ def main() -> None:
     begun = time.process_time()
     for _, key, headers, value in raw:
         decode(key, headers, value)
-    print(f"decoding alone: {(time.process_time() - begun) / count * 1e6:.1f} us an event")
+    print(f"decoding only: {(time.process_time() - begun) / count * 1e6:.1f} us an event")
     print("batch   signing   verifying all   verifying every 4th   header")
     for batch in (1, 4, 12, 64, 500):
         begun = time.process_time()
