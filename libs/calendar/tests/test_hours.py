@@ -14,8 +14,8 @@ from makegood_calendar.zones import instant, local_text
 NEW_YORK = ZoneInfo("America/New_York")
 
 
-def weekly(*stretches: MinuteRange, zone: ZoneInfo = NEW_YORK) -> Hours:
-    return Hours(zone, (stretches,) * 7)
+def weekly(*ranges: MinuteRange, zone: ZoneInfo = NEW_YORK) -> Hours:
+    return Hours(zone, (ranges,) * 7)
 
 
 def utc(*parts: int) -> datetime:
@@ -70,7 +70,7 @@ def test_a_day_of_23_or_25_hours_has_slots_by_elapsed_time() -> None:
 
 
 @pytest.mark.rule("AVAIL-1")
-def test_a_stretch_that_the_clock_change_swallows_is_empty() -> None:
+def test_a_range_that_the_clock_change_swallows_is_empty() -> None:
     assert weekly((150, 180)).on(date(2027, 3, 14)) == ()
 
 
@@ -92,7 +92,7 @@ def test_hours_to_24_00_go_on_at_midnight() -> None:
 
 
 @pytest.mark.rule("AVAIL-2")
-def test_slots_start_step_by_step_from_the_start_of_each_stretch() -> None:
+def test_slots_start_step_by_step_from_the_start_of_each_range() -> None:
     hours = weekly((550, 600), (605, 660))
     day = hours.on(date(2027, 1, 4))
     starts = [local_text(s, NEW_YORK)[-5:] for s in hours.grid(day[0][0], day[1][1], timedelta(minutes=20))]
@@ -105,9 +105,9 @@ def test_joined_spans_cover_the_same_time() -> None:
 
 
 @pytest.mark.parametrize(
-    ("stretches", "expected"), [(((60, 120), (120, 180)), False), (((60, 121), (120, 180)), True), ((), False)]
+    ("ranges", "expected"), [(((60, 120), (120, 180)), False), (((60, 121), (120, 180)), True), ((), False)]
 )
-def test_overlapping_stretches_are_found_and_touching_ones_are_not(
-    stretches: tuple[MinuteRange, ...], expected: bool
+def test_overlapping_ranges_are_found_and_touching_ones_are_not(
+    ranges: tuple[MinuteRange, ...], expected: bool
 ) -> None:
-    assert overlaps(stretches) is expected
+    assert overlaps(ranges) is expected

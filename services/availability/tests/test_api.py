@@ -11,7 +11,7 @@ import pytest
 from makegood_contracts.events import SchedulePublished, TimeOffAdded, TimeOffRemoved
 from makegood_contracts.ids import new_id
 
-from .desk import NOW, Desk, at, body
+from .harness import NOW, AvailabilityHarness, at, body
 
 Client = Callable[[str, str], httpx.AsyncClient]
 SCHEDULE = "/v1/providers/doc/schedule"
@@ -27,7 +27,9 @@ QUERY: dict[str, Any] = {
 
 
 @pytest.mark.rule("AVAIL-1")
-async def test_a_schedule_is_kept_as_sent_and_published_with_its_version(desk: Desk, client: Client) -> None:
+async def test_a_schedule_is_kept_as_sent_and_published_with_its_version(
+    harness: AvailabilityHarness, client: Client
+) -> None:
     doc = client("provider", "doc")
     wanted = {
         "time_zone": "Asia/Kathmandu",
@@ -47,7 +49,7 @@ async def test_a_schedule_is_kept_as_sent_and_published_with_its_version(desk: D
     assert (stale.status_code, stale.json()["type"]) == (412, "/problems/version-mismatch")
     read = await doc.get(SCHEDULE)
     assert read.json() == second.json()
-    events = await desk.outbox()
+    events = await harness.outbox()
     assert [e.schedule_version for e in events if isinstance(e, SchedulePublished)] == [1, 2]
     assert isinstance(events[1], SchedulePublished)
     assert (events[1].time_zone, events[1].specialty) == ("Asia/Kathmandu", "psychiatry")
@@ -98,16 +100,18 @@ async def test_a_schedule_is_kept_as_sent_and_published_with_its_version(desk: D
 )
 @pytest.mark.rule("AVAIL-1")
 async def test_a_schedule_that_cannot_be_is_refused_and_nothing_is_kept(
-    desk: Desk, client: Client, wrong: dict[str, Any]
+    harness: AvailabilityHarness, client: Client, wrong: dict[str, Any]
 ) -> None:
     answer = await client("provider", "doc").put(SCHEDULE, json=body(**wrong))
     assert (answer.status_code, answer.json()["type"]) == (422, "/problems/validation")
-    assert await desk.value("SELECT count(*) FROM schedules") == 0
-    assert await desk.outbox() == []
+    assert await harness.value("SELECT count(*) FROM schedules") == 0
+    assert await harness.outbox() == []
 
 
 @pytest.mark.rule("AVAIL-1")
-async def test_time_off_is_not_offered_and_is_offered_again_when_taken_back(desk: Desk, client: Client) -> None:
+async def test_time_off_is_not_offered_and_is_offered_again_when_taken_back(
+    harness: AvailabilityHarness, client: Client
+) -> None:
     doc, member = client("provider", "doc"), client("member", "anna")
     await doc.put(SCHEDULE, json=body())
     made = await doc.post(TIME_OFF, json=OFF)
@@ -125,18 +129,18 @@ async def test_time_off_is_not_offered_and_is_offered_again_when_taken_back(desk
     assert (gone.status_code, gone.content) == (204, b"")
     assert (await doc.delete(f"{TIME_OFF}/{made.json()['id']}")).status_code == 404
     assert len((await member.get(SLOTS, params=QUERY)).json()["items"]) == 12
-    events = await desk.outbox()
+    events = await harness.outbox()
     assert [type(event) for event in events] == [SchedulePublished, TimeOffAdded, TimeOffRemoved]
     assert "dentist" not in repr(events)
 
 
 @pytest.mark.rule("AVAIL-1")
-async def test_time_off_that_is_over_is_refused(desk: Desk, client: Client) -> None:
+async def test_time_off_that_is_over_is_refused(harness: AvailabilityHarness, client: Client) -> None:
     doc = client("provider", "doc")
     past = {"starts_at": (NOW - timedelta(days=2)).isoformat(), "ends_at": NOW.isoformat()}
     refused = await doc.post(TIME_OFF, json=past)
     assert (refused.status_code, refused.json()["errors"][0]["pointer"]) == (422, "#/ends_at")
-    assert await desk.outbox() == []
+    assert await harness.outbox() == []
     begun = await doc.post(TIME_OFF, json={**past, "ends_at": (NOW + timedelta(minutes=1)).isoformat()})
     assert begun.status_code == 201
     assert "location" not in begun.headers  # no address shows one entry
@@ -163,12 +167,12 @@ async def test_time_off_pages_by_start(client: Client) -> None:
 
 
 @pytest.mark.rule("BOOK-9")
-async def test_a_repeated_change_with_one_key_has_one_effect(desk: Desk, client: Client) -> None:
+async def test_a_repeated_change_with_one_key_has_one_effect(harness: AvailabilityHarness, client: Client) -> None:
     doc = client("provider", "doc")
     answers = [await doc.post(TIME_OFF, json=OFF, headers={"Idempotency-Key": "k1"}) for _ in range(2)]
     assert answers[0].json() == answers[1].json()
-    assert await desk.value("SELECT count(*) FROM time_off") == 1
-    assert len(await desk.outbox()) == 1
+    assert await harness.value("SELECT count(*) FROM time_off") == 1
+    assert len(await harness.outbox()) == 1
 
 
 @pytest.mark.rule("SEC-1")

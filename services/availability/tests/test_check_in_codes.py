@@ -7,12 +7,12 @@ from makegood_contracts.check_in import is_code
 from makegood_contracts.events import VenueCodeChanged
 from makegood_contracts.ids import new_id
 
-from .desk import Desk
+from .harness import AvailabilityHarness
 from .test_api import Client
 
 
 @pytest.mark.rule("JOIN-3")
-async def test_ops_makes_a_code_and_others_hear_its_digest_alone(desk: Desk, client: Client) -> None:
+async def test_ops_makes_a_code_and_others_hear_its_digest_alone(harness: AvailabilityHarness, client: Client) -> None:
     ops = client("ops", "olga")
     made = await ops.post("/v1/venues", json={"name": "Room 4", "time_zone": "Europe/Berlin"})
     venue_id, path = made.json()["id"], f"{made.headers['location']}/check-in-code"
@@ -23,7 +23,7 @@ async def test_ops_makes_a_code_and_others_hear_its_digest_alone(desk: Desk, cli
     codes = [answer.json()["code"] for answer in (first, second)]
     assert codes[0] != codes[1]
     assert (await ops.get(path)).json() == {"venue_id": venue_id, "code": codes[1]}
-    told = [event for event in await desk.outbox() if isinstance(event, VenueCodeChanged)]
+    told = [event for event in await harness.outbox() if isinstance(event, VenueCodeChanged)]
     assert [event.venue_version for event in told] == [2, 3]
     assert [is_code(code, venue_id, event.code_digest) for code, event in zip(codes, told, strict=True)] == [True, True]
     assert not any(code in str(event) for code in codes for event in told)

@@ -23,8 +23,9 @@ from makegood_contracts.events import (
 )
 from makegood_contracts.ids import new_id
 from makegood_testkit.schedules import CLOCK_CHANGES, make_schedule, make_venue
+from makegood_testkit.service import CAUSE
 
-from .desk import CAUSE, MINUTE, NOW, Desk, at, body, codes, later, request
+from .harness import MINUTE, NOW, AvailabilityHarness, at, body, codes, later, request
 
 Client = Callable[[str, str], httpx.AsyncClient]
 LENGTH = 45
@@ -49,8 +50,8 @@ def as_body(schedule: Schedule) -> dict[str, Any]:
         time_zone=schedule.hours.zone.key,
         weekly=_weekly(schedule.hours),
         exceptions=[
-            {"date": day.isoformat(), "hours": [{"from": _text(a), "to": _text(b)} for a, b in stretches]}
-            for day, stretches in schedule.hours.exceptions.items()
+            {"date": day.isoformat(), "hours": [{"from": _text(a), "to": _text(b)} for a, b in ranges]}
+            for day, ranges in schedule.hours.exceptions.items()
         ],
         buffer_before_minutes=schedule.buffer_before // MINUTE,
         buffer_after_minutes=schedule.buffer_after // MINUTE,
@@ -66,12 +67,14 @@ def as_body(schedule: Schedule) -> dict[str, Any]:
 
 @pytest.mark.rule("AVAIL-2", "AVAIL-1", "BOOK-2")
 @pytest.mark.parametrize("seed", range(len(CLOCK_CHANGES)), ids=lambda seed: f"{seed}-{CLOCK_CHANGES[seed][0]}")
-async def test_a_slot_can_be_held_if_and_only_if_it_is_offered(desk: Desk, client: Client, seed: int) -> None:
+async def test_a_slot_can_be_held_if_and_only_if_it_is_offered(
+    harness: AvailabilityHarness, client: Client, seed: int
+) -> None:
     rng = random.Random(seed)
     schedule, middle = make_schedule(rng, CLOCK_CHANGES[seed])
     venue = make_venue(rng, middle) if seed % 3 == 0 else None
     begin = datetime(middle.year, middle.month, middle.day, tzinfo=UTC) - timedelta(hours=14)
-    desk.clock.moment = begin - timedelta(hours=rng.choice([0, 3, 30]), seconds=rng.randrange(3600))
+    harness.clock.moment = begin - timedelta(hours=rng.choice([0, 3, 30]), seconds=rng.randrange(3600))
     provider, member = client("provider", "doc"), client("member", "anna")
     published = await provider.put("/v1/providers/doc/schedule", json=as_body(schedule))
     assert published.status_code == 201, published.text
@@ -89,7 +92,7 @@ async def test_a_slot_can_be_held_if_and_only_if_it_is_offered(desk: Desk, clien
     query = {"length_minutes": LENGTH, "modality": "in_person" if venue else "video", "limit": 200}
     if venue_id:
         query["venue_id"] = venue_id
-    until = desk.clock.moment + 15 * MINUTE
+    until = harness.clock.moment + 15 * MINUTE
 
     async def offered(person: httpx.AsyncClient = member) -> set[datetime]:
         answer = await person.get(
@@ -102,22 +105,22 @@ async def test_a_slot_can_be_held_if_and_only_if_it_is_offered(desk: Desk, clien
 
     # A day of the provider's is half full; one session is another provider's with the member who searches.
     for start in rng.sample(sorted(await offered()), k=min(4, len(await offered()))):
-        await desk.ask(request(start, LENGTH, member="else", venue_id=venue_id, hold_until=until))
-    await desk.publish("other", weekly=[{"day": day, "from": "00:00", "to": "24:00"} for day in DAYS])
-    elsewhere = desk.clock.moment.replace(minute=0, second=0) + timedelta(hours=rng.randrange(20, 40))
-    (busy,) = await desk.ask(request(elsewhere, 60, provider="other", hold_until=until))
+        await harness.ask(request(start, LENGTH, member="else", venue_id=venue_id, hold_until=until))
+    await harness.publish("other", weekly=[{"day": day, "from": "00:00", "to": "24:00"} for day in DAYS])
+    elsewhere = harness.clock.moment.replace(minute=0, second=0) + timedelta(hours=rng.randrange(20, 40))
+    (busy,) = await harness.ask(request(elsewhere, 60, provider="other", hold_until=until))
     assert isinstance(busy, SlotHeld)
 
     # Somebody who waited for a time has an offer.
     waiter, until_when = client("member", "walt"), begin + timedelta(hours=36)
-    await desk.handle(
-        RoomOpened(room_id=ROOM, member_id="walt", provider_id="doc", room_version=1, opened_at=desk.clock.moment)
+    await harness.receive(
+        RoomOpened(room_id=ROOM, member_id="walt", provider_id="doc", room_version=1, opened_at=harness.clock.moment)
     )
     wait = {"from": begin.isoformat(), "to": until_when.isoformat(), "length_minutes": LENGTH}
     joined = await waiter.post(f"/v1/rooms/{ROOM}/waitlist", json={**wait, "modality": query["modality"]})
     assert joined.status_code == 201, joined.text
 
-    await desk.outbox()  # booking has judged
+    await harness.outbox()  # booking has judged
     (entry,) = (await waiter.get(f"/v1/rooms/{ROOM}/waitlist")).json()["items"]
 
     slots = await offered()
@@ -128,25 +131,25 @@ async def test_a_slot_can_be_held_if_and_only_if_it_is_offered(desk: Desk, clien
         assert promised not in slots
         assert promised in to_waiter or len(to_waiter) == 200
     for start in rng.sample(sorted(to_waiter), k=min(12, len(to_waiter))):
-        wish = request(start, LENGTH, member="walt", venue_id=venue_id, hold_until=until)
-        assert codes((await desk.ask(wish))[0]) == [], start
-        await desk.handle(later(SessionRejected, wish, reasons=[]))
+        wanted = request(start, LENGTH, member="walt", venue_id=venue_id, hold_until=until)
+        assert codes((await harness.ask(wanted))[0]) == [], start
+        await harness.receive(later(SessionRejected, wanted, reasons=[]))
     assert await offered(waiter) == to_waiter
     moments = {begin + 5 * MINUTE * step for step in range(36 * 12)}
     tried = sorted(slots) + rng.sample(sorted(moments - slots), 80)
     if len(slots) == 200:
         tried = [moment for moment in tried if moment <= max(slots)]
     for start in tried:
-        wish = request(start, LENGTH, venue_id=venue_id, hold_until=until)
-        (answer,) = await desk.ask(wish)
+        wanted = request(start, LENGTH, venue_id=venue_id, hold_until=until)
+        (answer,) = await harness.ask(wanted)
         assert (codes(answer) == []) is (start in slots), (start, answer)
         if start in slots:
-            await desk.handle(
+            await harness.receive(
                 later(
                     SessionCancelled,
-                    wish,
+                    wanted,
                     cancelled_by="member",
-                    cancelled_at=desk.clock.moment,
+                    cancelled_at=harness.clock.moment,
                     forfeits=False,
                     was_confirmed=False,
                 )
@@ -157,26 +160,28 @@ async def test_a_slot_can_be_held_if_and_only_if_it_is_offered(desk: Desk, clien
 @pytest.mark.rule("AVAIL-1", "BOOK-8")
 @pytest.mark.parametrize("seed", range(12))
 async def test_who_reads_the_events_knows_the_schedule_that_the_service_itself_goes_by(
-    desk: Desk, client: Client, seed: int
+    harness: AvailabilityHarness, client: Client, seed: int
 ) -> None:
     written, _ = make_schedule(random.Random(seed))
     provider = client("provider", "doc")
     await provider.put("/v1/providers/doc/schedule", json=as_body(written))
-    (published,) = await desk.outbox()
+    (published,) = await harness.outbox()
     assert isinstance(published, SchedulePublished)
-    async with desk.database.reading() as queries:
-        own = (await desk.dependencies.schedules.load(queries, ["doc"]))["doc"]
+    async with harness.database.reading() as queries:
+        own = (await harness.dependencies.schedules.load(queries, ["doc"]))["doc"]
     assert schedule_of(published) == own == written
     off = {"starts_at": at(10).isoformat(), "ends_at": at(12).isoformat(), "note": "dentist"}
     assert (await provider.post("/v1/providers/doc/time-off", json=off)).status_code == 201
-    (added,) = await desk.outbox()
+    (added,) = await harness.outbox()
     assert isinstance(added, TimeOffAdded)
     assert (added.starts_at, added.ends_at) == (at(10), at(12))
 
 
 @pytest.mark.rule("AVAIL-2", "CANC-3")
-async def test_a_slot_goes_when_it_is_held_and_comes_back_when_it_is_released(desk: Desk, client: Client) -> None:
-    await desk.publish(buffer_after_minutes=15)
+async def test_a_slot_goes_when_it_is_held_and_comes_back_when_it_is_released(
+    harness: AvailabilityHarness, client: Client
+) -> None:
+    await harness.publish(buffer_after_minutes=15)
     member = client("member", "else")
 
     async def starts() -> list[str]:
@@ -188,17 +193,17 @@ async def test_a_slot_goes_when_it_is_held_and_comes_back_when_it_is_released(de
 
     everything = ["09:00", "09:15", "09:30", "09:45", "10:00", "10:15", "10:30"]
     assert await starts() == everything
-    wish = request(at(9, 45))
-    await desk.ask(wish)
+    wanted = request(at(9, 45))
+    await harness.ask(wanted)
     assert await starts() == ["09:00", "10:30"]
-    await desk.pass_time(NOW + 15 * MINUTE)
+    await harness.pass_time(NOW + 15 * MINUTE)
     assert await starts() == everything
 
 
 @pytest.mark.rule("AVAIL-2")
-async def test_pages_neither_skip_nor_repeat_a_slot(desk: Desk, client: Client) -> None:
-    await desk.publish()
-    await desk.ask(request(at(11), member="else"))
+async def test_pages_neither_skip_nor_repeat_a_slot(harness: AvailabilityHarness, client: Client) -> None:
+    await harness.publish()
+    await harness.ask(request(at(11), member="else"))
     member = client("member", "anna")
     query: dict[str, Any] = {
         "from": at(9).isoformat(),
@@ -222,15 +227,15 @@ async def test_pages_neither_skip_nor_repeat_a_slot(desk: Desk, client: Client) 
 
 @pytest.mark.rule("RESC-2", "AVAIL-2")
 async def test_the_check_names_the_provider_or_the_venue_and_forgets_the_session_that_would_move(
-    desk: Desk, client: Client
+    harness: AvailabilityHarness, client: Client
 ) -> None:
-    await desk.publish()
-    await desk.publish("other")
+    await harness.publish()
+    await harness.publish("other")
     room = new_id()
-    async with desk.database.transaction(CAUSE) as unit:
+    async with harness.database.transaction(CAUSE) as unit:
         await unit.execute("INSERT INTO venues (id, version, name, time_zone) VALUES ($1, 1, 'Room', 'UTC')", room)
     mine, theirs = request(at(10), venue_id=room), request(at(14), provider="other", member="b", venue_id=room)
-    await desk.ask(mine, theirs)
+    await harness.ask(mine, theirs)
     provider = client("provider", "doc")
 
     async def message(start: datetime, **query: Any) -> str:
@@ -254,9 +259,9 @@ async def test_the_check_names_the_provider_or_the_venue_and_forgets_the_session
     assert await message(at(14, 15), session_id=mine.session_id) == "Venue is not available"
     assert await message(at(18)) == "Provider is not available"
     assert await message(NOW - MINUTE) == "Provider is not available"
-    await desk.publish("third")
+    await harness.publish("third")
     other = request(at(16), provider="third", member=mine.member_id)
-    await desk.ask(other)
+    await harness.ask(other)
     assert await message(at(16, 15)) == "Slot available", "nobody's session in particular"
     assert await message(at(16, 15), session_id=mine.session_id) == "Member is not available"
     assert await message(at(16, 30), session_id=mine.session_id) == "Slot available"

@@ -22,12 +22,12 @@ from makegood_contracts.events import (
 )
 from makegood_contracts.ids import new_id
 
-from .desk import DAYS, NOW, Desk, all_codes, at, body, codes, later, move, request
+from .harness import DAYS, NOW, AvailabilityHarness, all_codes, at, body, codes, later, move, request
 from .waiting import (
     ANNA,
     HOUR,
     ROOMS,
-    WISH,
+    WANTED,
     Client,
     cancelled,
     full_morning,
@@ -42,17 +42,17 @@ from .waiting import (
 
 @pytest.mark.rule("AVAIL-6")
 async def test_when_a_slot_opens_the_first_in_line_gets_it_offered_and_it_is_out_of_everybody_elses_search(
-    desk: Desk, client: Client
+    harness: AvailabilityHarness, client: Client
 ) -> None:
-    taken = await full_morning(desk)
+    taken = await full_morning(harness)
     entries = [await join(client, member) for member in ROOMS]
     assert [(entry["status"], entry["position"], entry["offer"]) for entry in entries] == [
         ("waiting", 1, None),
         ("waiting", 2, None),
         ("waiting", 3, None),
     ]
-    assert told(await desk.outbox()) == [("Joined", member) for member in ROOMS]
-    events = await desk.handle(cancelled(taken))
+    assert told(await harness.outbox()) == [("Joined", member) for member in ROOMS]
+    events = await harness.receive(cancelled(taken))
     assert told(events) == [("Offered", "anna")]
     offer = events[-1]
     assert isinstance(offer, WaitlistOffered)
@@ -68,18 +68,20 @@ async def test_when_a_slot_opens_the_first_in_line_gets_it_offered_and_it_is_out
     assert await statuses(client) == [("offered", 1), ("waiting", 2), ("waiting", 3)]
     assert await offered_to(client, "anna") == ["09:00"]
     assert await offered_to(client, "ben") == []
-    assert all_codes(await desk.ask(request(at(9), 60, member="ben"))) == [["slot-taken"]]
+    assert all_codes(await harness.ask(request(at(9), 60, member="ben"))) == [["slot-taken"]]
 
 
 @pytest.mark.rule("AVAIL-6")
-async def test_an_offer_is_held_as_long_as_the_policy_says_when_it_is_made(desk: Desk, client: Client) -> None:
-    taken = await full_morning(desk)
+async def test_an_offer_is_held_as_long_as_the_policy_says_when_it_is_made(
+    harness: AvailabilityHarness, client: Client
+) -> None:
+    taken = await full_morning(harness)
     await join(client, "anna")
     for version, minutes in ((3, 45), (2, 300)):  # the older one comes again, after the newer
-        await desk.handle(policy(version, minutes))
-    (offer,) = (event for event in await desk.handle(cancelled(taken)) if isinstance(event, WaitlistOffered))
+        await harness.receive(policy(version, minutes))
+    (offer,) = (event for event in await harness.receive(cancelled(taken)) if isinstance(event, WaitlistOffered))
     assert offer.lapses_at == NOW + timedelta(minutes=45)
-    await desk.handle(policy(4, 10))
+    await harness.receive(policy(4, 10))
     (entry,) = await mine(client, "anna")
     assert entry["offer"]["lapses_at"] == "2027-01-04T08:45:00Z"
 
@@ -101,72 +103,76 @@ def policy(version: int, offer_minutes: int) -> PolicyChanged:
 
 @pytest.mark.rule("AVAIL-6")
 async def test_an_offer_is_accepted_by_booking_it_and_ends_once_the_session_is_reserved(
-    desk: Desk, client: Client
+    harness: AvailabilityHarness, client: Client
 ) -> None:
-    taken = await full_morning(desk)
+    taken = await full_morning(harness)
     await join(client, "anna")
-    await desk.handle(cancelled(taken))
-    wish = request(at(9), 60, member="anna", hold_until=at(8))
-    (held,) = await desk.handle(wish)
+    await harness.receive(cancelled(taken))
+    wanted = request(at(9), 60, member="anna", hold_until=at(8))
+    (held,) = await harness.receive(wanted)
     assert isinstance(held, SlotHeld)
     assert await statuses(client) == [("offered", 1)]
-    events = await desk.handle(later(SessionReserved, wish, confirm_by=at(8)))
+    events = await harness.receive(later(SessionReserved, wanted, confirm_by=at(8)))
     assert told(events) == [("Ended", "anna")]
     assert isinstance(events[0], WaitlistEnded)
     assert (events[0].cause, events[0].starts_at) == ("booked", at(9))
     assert await statuses(client) == [("booked", None)]
-    assert await desk.run_due(at(23)) == []
-    assert await desk.value("SELECT count(*) FROM slot_holds WHERE live") == 1
+    assert await harness.advance(at(23)) == []
+    assert await harness.value("SELECT count(*) FROM slot_holds WHERE live") == 1
 
 
 @pytest.mark.rule("AVAIL-6", "BOOK-1")
 async def test_a_booking_that_is_refused_gives_the_offer_back_for_the_rest_of_its_time(
-    desk: Desk, client: Client
+    harness: AvailabilityHarness, client: Client
 ) -> None:
-    taken = await full_morning(desk)
+    taken = await full_morning(harness)
     for member in ("anna", "ben"):
         await join(client, member)
-    await desk.handle(cancelled(taken))
-    wish = request(at(9), 60, member="anna", hold_until=NOW + 3 * HOUR)
-    await desk.ask(wish)
-    events = await desk.handle(later(SessionRejected, wish, reasons=[]))
+    await harness.receive(cancelled(taken))
+    wanted = request(at(9), 60, member="anna", hold_until=NOW + 3 * HOUR)
+    await harness.ask(wanted)
+    events = await harness.receive(later(SessionRejected, wanted, reasons=[]))
     assert told(events) == []
     assert await statuses(client) == [("offered", 1), ("waiting", 2)]
     assert await offered_to(client, "ben") == []
     again = request(at(9), 60, member="anna", hold_until=NOW + 3 * HOUR)
-    assert all_codes(await desk.ask(again)) == [[]]
+    assert all_codes(await harness.ask(again)) == [[]]
     # Its time passes while the booking is undecided: whatever comes of that decides.
-    assert told(await desk.run_due(NOW + 2 * HOUR)) == []
-    events = await desk.handle(later(SessionRejected, again, reasons=[]))
+    assert told(await harness.advance(NOW + 2 * HOUR)) == []
+    events = await harness.receive(later(SessionRejected, again, reasons=[]))
     assert told(events) == [("OfferLapsed", "anna"), ("Ended", "anna"), ("Offered", "ben")]
     assert await statuses(client) == [("lapsed", None), ("offered", 1)]
 
 
 @pytest.mark.rule("AVAIL-6")
-async def test_an_offer_that_is_not_taken_in_time_lapses_and_passes_on_to_the_next(desk: Desk, client: Client) -> None:
-    taken = await full_morning(desk)
+async def test_an_offer_that_is_not_taken_in_time_lapses_and_passes_on_to_the_next(
+    harness: AvailabilityHarness, client: Client
+) -> None:
+    taken = await full_morning(harness)
     for member in ROOMS:
         await join(client, member)
-    await desk.handle(cancelled(taken))
-    assert told(await desk.run_due(NOW + 2 * HOUR - timedelta(seconds=1))) == []
-    assert told(await desk.run_due(NOW + 2 * HOUR)) == [
+    await harness.receive(cancelled(taken))
+    assert told(await harness.advance(NOW + 2 * HOUR - timedelta(seconds=1))) == []
+    assert told(await harness.advance(NOW + 2 * HOUR)) == [
         ("OfferLapsed", "anna"),
         ("Ended", "anna"),
         ("Offered", "ben"),
     ]
     assert await statuses(client) == [("lapsed", None), ("offered", 1), ("waiting", 2)]
     assert (await offered_to(client, "anna"), await offered_to(client, "ben")) == ([], ["09:00"])
-    assert told(await desk.run_due(NOW + 4 * HOUR))[2:] == [("Offered", "cleo")]
-    assert told(await desk.run_due(NOW + 6 * HOUR)) == [("OfferLapsed", "cleo"), ("Ended", "cleo")]
+    assert told(await harness.advance(NOW + 4 * HOUR))[2:] == [("Offered", "cleo")]
+    assert told(await harness.advance(NOW + 6 * HOUR)) == [("OfferLapsed", "cleo"), ("Ended", "cleo")]
     assert await offered_to(client, "anna") == ["09:00"]
 
 
 @pytest.mark.rule("AVAIL-6")
-async def test_an_offer_is_held_no_longer_than_its_slot_can_be_booked(desk: Desk, client: Client) -> None:
-    await full_morning(desk)
-    await desk.publish(minimum_notice_minutes=60)
+async def test_an_offer_is_held_no_longer_than_its_slot_can_be_booked(
+    harness: AvailabilityHarness, client: Client
+) -> None:
+    await full_morning(harness)
+    await harness.publish(minimum_notice_minutes=60)
     await join(client, "anna", **{"from": at(9, 30, day=4).isoformat(), "to": at(10, day=4).isoformat()})
-    await desk.outbox()
+    await harness.outbox()
     (entry,) = await mine(client, "anna")
     assert entry["offer"]["starts_at"] == "2027-01-04T09:30:00Z"
     assert entry["offer"]["lapses_at"] == "2027-01-04T08:30:00Z"
@@ -174,88 +180,92 @@ async def test_an_offer_is_held_no_longer_than_its_slot_can_be_booked(desk: Desk
 
 @pytest.mark.rule("AVAIL-6")
 async def test_who_joins_while_something_is_free_gets_it_as_soon_as_booking_has_judged(
-    desk: Desk, client: Client
+    harness: AvailabilityHarness, client: Client
 ) -> None:
-    await full_morning(desk)
-    await desk.publish()
+    await full_morning(harness)
+    await harness.publish()
     for member, start in (("anna", "2027-01-05T10:00:00Z"), ("ben", "2027-01-05T11:00:00Z")):
         joined = await join(client, member, **{"from": at(9, 5).isoformat(), "to": at(12).isoformat()})
         assert (joined["status"], joined["offer"]) == ("waiting", None), "a candidate is told nothing yet"
-        assert told(await desk.outbox()) == [("Joined", member), ("Offered", member)]
+        assert told(await harness.outbox()) == [("Joined", member), ("Offered", member)]
         (entry,) = await mine(client, member)
         assert (entry["status"], entry["offer"]["starts_at"]) == ("offered", start)
 
 
 @pytest.mark.rule("AVAIL-6")
 @pytest.mark.parametrize("how", ["release", "lapse", "move", "time off", "schedule", "other provider"])
-async def test_whatever_opens_a_slot_those_who_wait_get_it(desk: Desk, client: Client, how: str) -> None:
-    taken = await full_morning(desk)
+async def test_whatever_opens_a_slot_those_who_wait_get_it(
+    harness: AvailabilityHarness, client: Client, how: str
+) -> None:
+    taken = await full_morning(harness)
     doc = client("provider", "doc")
     if how == "lapse":
-        await desk.handle(cancelled(taken))
-        await desk.ask(request(at(9), 60, member="zoe", hold_until=NOW + HOUR))
+        await harness.receive(cancelled(taken))
+        await harness.ask(request(at(9), 60, member="zoe", hold_until=NOW + HOUR))
     if how == "time off":
         off = {"starts_at": at(8).isoformat(), "ends_at": at(11).isoformat(), "sessions": "keep"}
         made = (await doc.post("/v1/providers/doc/time-off", json=off)).json()
-        await desk.handle(cancelled(taken))
+        await harness.receive(cancelled(taken))
     if how == "schedule":
         await doc.put("/v1/providers/doc/schedule", json=body(weekly=[]))
-        await desk.handle(cancelled(taken))
+        await harness.receive(cancelled(taken))
     if how == "other provider":
-        await desk.publish("other")
+        await harness.publish("other")
         elsewhere = request(at(9, 30), 60, provider="other", member="anna", hold_until=at(8))
-        await desk.ask(elsewhere)
-        await desk.handle(cancelled(taken))
+        await harness.ask(elsewhere)
+        await harness.receive(cancelled(taken))
     assert (await join(client, "anna"))["status"] == "waiting"
-    await desk.run_due()
+    await harness.advance()
     if how == "release":
-        events = await desk.handle(cancelled(taken))
+        events = await harness.receive(cancelled(taken))
     elif how == "lapse":
-        events = await desk.run_due(NOW + HOUR)
+        events = await harness.advance(NOW + HOUR)
     elif how == "move":
-        await desk.publish(weekly=[{"day": "tuesday", "from": "09:00", "to": "11:00"}])
-        events = await desk.handle(move(taken, at(10), moved_by="provider"))
+        await harness.publish(weekly=[{"day": "tuesday", "from": "09:00", "to": "11:00"}])
+        events = await harness.receive(move(taken, at(10), moved_by="provider"))
         assert isinstance(events[0], SlotMoved)
     elif how == "time off":
         await doc.delete(f"/v1/providers/doc/time-off/{made['id']}")
-        events = await desk.run_due()
+        events = await harness.advance()
     elif how == "schedule":
         wide = body(weekly=[{"day": day, "from": "08:00", "to": "12:00"} for day in DAYS])
         await doc.put("/v1/providers/doc/schedule", json=wide)
-        events = await desk.run_due()
+        events = await harness.advance()
     else:
-        events = await desk.handle(cancelled(elsewhere))
+        events = await harness.receive(cancelled(elsewhere))
     assert told(events) == [("Offered", "anna")]
 
 
 @pytest.mark.rule("AVAIL-6")
-async def test_a_schedule_that_grows_serves_those_who_wait(desk: Desk, client: Client) -> None:
-    await full_morning(desk)
+async def test_a_schedule_that_grows_serves_those_who_wait(harness: AvailabilityHarness, client: Client) -> None:
+    await full_morning(harness)
     later_that_day = {"from": at(13).isoformat(), "to": at(14).isoformat()}
     assert (await join(client, "anna", **later_that_day))["status"] == "waiting"
-    await desk.run_due()
+    await harness.advance()
     await client("provider", "doc").put("/v1/providers/doc/schedule", json=body())
-    assert told(await desk.run_due()) == [("Offered", "anna")]
+    assert told(await harness.advance()) == [("Offered", "anna")]
 
 
 @pytest.mark.rule("AVAIL-6")
-async def test_the_first_whose_wish_fits_is_served_even_from_the_middle_of_the_line(desk: Desk, client: Client) -> None:
-    taken = await full_morning(desk)
+async def test_the_first_whose_time_fits_is_served_even_from_the_middle_of_the_waitlist(
+    harness: AvailabilityHarness, client: Client
+) -> None:
+    taken = await full_morning(harness)
     await join(client, "anna", **{"from": at(9, day=12).isoformat(), "to": at(9, 5, day=12).isoformat()})
     await join(
         client, "ben", length_minutes=30, **{"from": at(9, day=13).isoformat(), "to": at(10, day=13).isoformat()}
     )
     await join(client, "cleo")
-    await desk.outbox()
-    assert told(await desk.handle(cancelled(taken))) == [("Offered", "cleo")]
+    await harness.outbox()
+    assert told(await harness.receive(cancelled(taken))) == [("Offered", "cleo")]
 
 
 @pytest.mark.rule("AVAIL-6")
-async def test_an_entry_whose_time_has_passed_lapses(desk: Desk, client: Client) -> None:
-    await full_morning(desk)
+async def test_an_entry_whose_time_has_passed_lapses(harness: AvailabilityHarness, client: Client) -> None:
+    await full_morning(harness)
     await join(client, "anna")
-    assert told(await desk.run_due(at(9, 59)))[1:] == []
-    events = await desk.run_due(at(10))
+    assert told(await harness.advance(at(9, 59)))[1:] == []
+    events = await harness.advance(at(10))
     assert told(events) == [("Ended", "anna")]
     assert isinstance(events[0], WaitlistEnded)
     assert (events[0].cause, events[0].starts_at) == ("lapsed", None)
@@ -264,11 +274,13 @@ async def test_an_entry_whose_time_has_passed_lapses(desk: Desk, client: Client)
 
 @pytest.mark.rule("AVAIL-6", "ROOM-1")
 @pytest.mark.parametrize("kind", [RoomClosed, ProviderChanged])
-async def test_nobody_waits_in_a_room_that_is_closed(desk: Desk, client: Client, kind: type[Event]) -> None:
-    taken = await full_morning(desk)
+async def test_nobody_waits_in_a_room_that_is_closed(
+    harness: AvailabilityHarness, client: Client, kind: type[Event]
+) -> None:
+    taken = await full_morning(harness)
     await join(client, "anna")
     await join(client, "ben")
-    await desk.handle(cancelled(taken))
+    await harness.receive(cancelled(taken))
     facts: dict[str, Any] = {"room_id": ANNA, "member_id": "anna", "provider_id": "doc", "room_version": 2}
     if kind is RoomClosed:
         closed: Event = RoomClosed(**facts, closed_at=NOW)
@@ -279,112 +291,120 @@ async def test_nobody_waits_in_a_room_that_is_closed(desk: Desk, client: Client,
             new_provider_id="other",
             changed_at=NOW,
         )
-    assert told(await desk.handle(closed)) == [("Ended", "anna"), ("Offered", "ben")]
+    assert told(await harness.receive(closed)) == [("Ended", "anna"), ("Offered", "ben")]
     anna = client("member", "anna")
-    refused = await anna.post(f"/v1/rooms/{ANNA}/waitlist", json=WISH)
+    refused = await anna.post(f"/v1/rooms/{ANNA}/waitlist", json=WANTED)
     assert (refused.status_code, refused.json()["type"]) == (409, "/problems/room-closed")
     # Told again, or read anew from the start: the latest stands.
-    await desk.handle(opened(ANNA, "anna"))
-    assert (await anna.post(f"/v1/rooms/{ANNA}/waitlist", json=WISH)).status_code == 409
-    await desk.handle(
+    await harness.receive(opened(ANNA, "anna"))
+    assert (await anna.post(f"/v1/rooms/{ANNA}/waitlist", json=WANTED)).status_code == 409
+    await harness.receive(
         RoomRestarted(room_id=ANNA, member_id="anna", provider_id="doc", room_version=3, restarted_at=NOW)
     )
-    assert (await anna.post(f"/v1/rooms/{ANNA}/waitlist", json=WISH)).status_code == 201
+    assert (await anna.post(f"/v1/rooms/{ANNA}/waitlist", json=WANTED)).status_code == 201
 
 
 @pytest.mark.rule("AVAIL-6", "AVAIL-1")
 async def test_an_offer_that_cannot_be_booked_any_more_is_taken_back_and_the_place_is_kept(
-    desk: Desk, client: Client
+    harness: AvailabilityHarness, client: Client
 ) -> None:
-    taken = await full_morning(desk)
+    taken = await full_morning(harness)
     await join(client, "anna")
-    await desk.handle(cancelled(taken))
+    await harness.receive(cancelled(taken))
     doc = client("provider", "doc")
     off = {"starts_at": at(8).isoformat(), "ends_at": at(11).isoformat()}
     added = await doc.post("/v1/providers/doc/time-off", json=off)
     assert added.status_code == 201, "an offer is no session"
-    assert told(await desk.run_due()) == [("OfferLapsed", "anna")]
+    assert told(await harness.advance()) == [("OfferLapsed", "anna")]
     assert await statuses(client) == [("waiting", 1)]
     await doc.delete(f"/v1/providers/doc/time-off/{added.json()['id']}")
-    assert told(await desk.run_due()) == [("Offered", "anna")]
+    assert told(await harness.advance()) == [("Offered", "anna")]
 
 
 @pytest.mark.rule("AVAIL-6")
-async def test_a_member_can_move_a_session_to_what_was_offered(desk: Desk, client: Client) -> None:
-    taken = await full_morning(desk)
-    await desk.publish(weekly=[{"day": "tuesday", "from": "09:00", "to": "12:00"}])
+async def test_a_member_can_move_a_session_to_what_was_offered(harness: AvailabilityHarness, client: Client) -> None:
+    taken = await full_morning(harness)
+    await harness.publish(weekly=[{"day": "tuesday", "from": "09:00", "to": "12:00"}])
     own = request(at(11), 60, member="anna", hold_until=at(8))
-    await desk.ask(own)
+    await harness.ask(own)
     await join(client, "anna")
-    await desk.handle(cancelled(taken))
-    events = await desk.handle(move(own, at(9)))
+    await harness.receive(cancelled(taken))
+    events = await harness.receive(move(own, at(9)))
     assert [codes(event) for event in events if isinstance(event, SlotMoved)] == [[]]
     assert told(events) == [("Ended", "anna")]
     assert await statuses(client) == [("booked", None)]
 
 
 @pytest.mark.rule("AVAIL-6")
-async def test_a_member_has_one_offer_of_a_provider_at_a_time(desk: Desk, client: Client) -> None:
-    await full_morning(desk)
-    await desk.publish()
+async def test_a_member_has_one_offer_of_a_provider_at_a_time(harness: AvailabilityHarness, client: Client) -> None:
+    await full_morning(harness)
+    await harness.publish()
     day = {"from": at(9).isoformat(), "to": at(17).isoformat()}
     for length in (60, 30):
         await join(client, "anna", **day, length_minutes=length)
-    assert told(await desk.outbox()) == [("Joined", "anna"), ("Joined", "anna"), ("Offered", "anna")]
+    assert told(await harness.outbox()) == [("Joined", "anna"), ("Joined", "anna"), ("Offered", "anna")]
     assert [entry["status"] for entry in await mine(client, "anna")] == ["offered", "waiting"]
 
 
 @pytest.mark.rule("AVAIL-6")
 async def test_what_a_member_waits_for_beyond_the_horizon_is_offered_once_it_comes_within(
-    desk: Desk, client: Client
+    harness: AvailabilityHarness, client: Client
 ) -> None:
-    await full_morning(desk)
-    await desk.publish(horizon_days=7)
+    await full_morning(harness)
+    await harness.publish(horizon_days=7)
     far = {"from": at(9, day=20).isoformat(), "to": at(10, day=20).isoformat()}
     assert (await join(client, "anna", **far))["status"] == "waiting"
-    assert told(await desk.run_due(at(8, day=13)))[1:] == []
-    assert told(await desk.run_due(at(9, day=13))) == [("Offered", "anna")]
+    assert told(await harness.advance(at(8, day=13)))[1:] == []
+    assert told(await harness.advance(at(9, day=13))) == [("Offered", "anna")]
 
 
 @pytest.mark.rule("AVAIL-6")
-async def test_a_session_in_person_is_offered_with_a_venue_and_booked_with_it(desk: Desk, client: Client) -> None:
-    taken = await full_morning(desk)
+async def test_a_session_in_person_is_offered_with_a_venue_and_booked_with_it(
+    harness: AvailabilityHarness, client: Client
+) -> None:
+    taken = await full_morning(harness)
     room = new_id()
-    async with desk.database.reading() as queries:
+    async with harness.database.reading() as queries:
         await queries.execute("INSERT INTO venues (id, version, name, time_zone) VALUES ($1, 1, 'Room', 'UTC')", room)
     await join(client, "anna", modality="in_person")
-    assert told(await desk.handle(cancelled(taken))) == [("Joined", "anna"), ("Offered", "anna")]
-    assert all_codes(await desk.ask(request(at(9), 60, member="anna", venue_id=room))) == [[]]
+    assert told(await harness.receive(cancelled(taken))) == [("Joined", "anna"), ("Offered", "anna")]
+    assert all_codes(await harness.ask(request(at(9), 60, member="anna", venue_id=room))) == [[]]
 
 
 @pytest.mark.rule("AVAIL-6", "AVAIL-4")
-async def test_an_offer_is_no_session_and_lapses_with_nobodys_hold(desk: Desk, client: Client) -> None:
-    taken = await full_morning(desk)
+async def test_an_offer_is_no_session_and_lapses_with_nobodys_hold(
+    harness: AvailabilityHarness, client: Client
+) -> None:
+    taken = await full_morning(harness)
     await join(client, "anna")
-    await desk.handle(cancelled(taken))
-    await desk.publish("other")
+    await harness.receive(cancelled(taken))
+    await harness.publish("other")
     # A hold that lapses in the same second as the offer.
-    await desk.ask(request(at(9), provider="other", member="b", hold_until=NOW + 2 * HOUR))
-    events = await desk.run_due(NOW + 2 * HOUR)
+    await harness.ask(request(at(9), provider="other", member="b", hold_until=NOW + 2 * HOUR))
+    events = await harness.advance(NOW + 2 * HOUR)
     assert sorted(type(event).__name__ for event in events) == ["SlotReleased", "WaitlistEnded", "WaitlistOfferLapsed"]
 
 
 @pytest.mark.rule("AVAIL-6")
-async def test_what_is_only_offered_keeps_the_member_from_nothing_else(desk: Desk, client: Client) -> None:
-    taken = await full_morning(desk)
+async def test_what_is_only_offered_keeps_the_member_from_nothing_else(
+    harness: AvailabilityHarness, client: Client
+) -> None:
+    taken = await full_morning(harness)
     await join(client, "anna")
-    await desk.handle(cancelled(taken))
-    await desk.publish("other")
-    assert all_codes(await desk.ask(request(at(9), 60, provider="other", member="anna", hold_until=at(8)))) == [[]]
-    assert all_codes(await desk.ask(request(at(9), 60, member="anna", hold_until=at(8)))) == [["member-busy"]]
+    await harness.receive(cancelled(taken))
+    await harness.publish("other")
+    assert all_codes(await harness.ask(request(at(9), 60, provider="other", member="anna", hold_until=at(8)))) == [[]]
+    assert all_codes(await harness.ask(request(at(9), 60, member="anna", hold_until=at(8)))) == [["member-busy"]]
     assert await statuses(client) == [("offered", 1)]
 
 
 @pytest.mark.rule("AVAIL-6")
-async def test_where_nobody_waits_a_release_is_one_statement(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    await desk.publish()
+async def test_where_nobody_waits_a_release_is_one_statement(
+    harness: AvailabilityHarness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await harness.publish()
     sessions = [request(at(9 + n), 60, member=f"m{n}", hold_until=at(8)) for n in range(4)]
-    await desk.ask(*sessions)
+    await harness.ask(*sessions)
     asked: list[str] = []
     fetch = UnitOfWork.fetch
 
@@ -393,7 +413,7 @@ async def test_where_nobody_waits_a_release_is_one_statement(desk: Desk, monkeyp
         return await fetch(self, statement, *args)
 
     monkeypatch.setattr(UnitOfWork, "fetch", counted)
-    await desk.handle(*(later(SessionReserved, session, confirm_by=at(8)) for session in sessions))
+    await harness.receive(*(later(SessionReserved, session, confirm_by=at(8)) for session in sessions))
     assert len(asked) == 1
-    await desk.handle(*(cancelled(session) for session in sessions))
+    await harness.receive(*(cancelled(session) for session in sessions))
     assert len(asked) == 2

@@ -19,13 +19,13 @@ from makegood_contracts.events import (
     WaitlistOfferLapsed,
 )
 
-from .desk import NOW, Desk, all_codes, at, later, request
+from .harness import NOW, AvailabilityHarness, all_codes, at, later, request
 
 Client = Callable[[str, str], httpx.AsyncClient]
 HOUR = timedelta(hours=1)
 ANNA, BEN, CLEO = (f"01a00000-0000-7000-8000-00000000000{n}" for n in range(1, 4))
 ROOMS = {"anna": ANNA, "ben": BEN, "cleo": CLEO}
-WISH: dict[str, Any] = {
+WANTED: dict[str, Any] = {
     "from": at(9).isoformat(),
     "to": at(10).isoformat(),
     "length_minutes": 60,
@@ -42,18 +42,18 @@ def cancelled(of: SessionRequested) -> SessionCancelled:
     return later(SessionCancelled, of, **values)
 
 
-async def full_morning(desk: Desk) -> SessionRequested:
+async def full_morning(harness: AvailabilityHarness) -> SessionRequested:
     """Rooms of three members, and a day of one hour that somebody else has. Answers that booking."""
-    await desk.handle(*(opened(room, member) for member, room in ROOMS.items()))
-    await desk.publish(weekly=[{"day": "tuesday", "from": "09:00", "to": "10:00"}])
+    await harness.receive(*(opened(room, member) for member, room in ROOMS.items()))
+    await harness.publish(weekly=[{"day": "tuesday", "from": "09:00", "to": "10:00"}])
     taken = request(at(9), 60, member="zoe", hold_until=at(8))
-    assert all_codes(await desk.ask(taken)) == [[]]
-    await desk.handle(later(SessionReserved, taken, confirm_by=at(8)))
+    assert all_codes(await harness.ask(taken)) == [[]]
+    await harness.receive(later(SessionReserved, taken, confirm_by=at(8)))
     return taken
 
 
 async def join(client: Client, member: str, **changes: Any) -> dict[str, Any]:
-    answer = await client("member", member).post(f"/v1/rooms/{ROOMS[member]}/waitlist", json={**WISH, **changes})
+    answer = await client("member", member).post(f"/v1/rooms/{ROOMS[member]}/waitlist", json={**WANTED, **changes})
     assert answer.status_code == 201, answer.text
     found: dict[str, Any] = answer.json()
     return found

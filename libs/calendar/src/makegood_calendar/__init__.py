@@ -1,1 +1,1 @@
-"""What a published schedule means: hours, zones, and the slots that they offer. Pure, so that every reader agrees (AVAIL-2)."""
+"""What a published schedule means: its hours, zones and slots. Pure, so that all services read it alike (AVAIL-2)."""

@@ -1,4 +1,4 @@
-"""Working hours: a week that repeats in its own zone, and dates that differ from it (AVAIL-1)."""
+"""Working hours: a week that repeats in its own time zone, and dates with hours of their own (AVAIL-1)."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ Span = tuple[datetime, datetime]
 
 _ONE_DAY = timedelta(days=1)
 _REMEMBERED_DAYS = 80
-"""More than the longest search looks at."""
+"""More days than the longest search looks at."""
 
 
 def joined(spans: Iterable[Span]) -> tuple[Span, ...]:
-    """The same time in as few spans as possible, in order: spans that touch or overlap become one."""
+    """The same time in as few spans as possible, in order. Spans that touch or overlap become one."""
     whole: list[Span] = []
     for start, end in sorted(spans):
         if whole and start <= whole[-1][1]:
@@ -34,17 +34,17 @@ def joined(spans: Iterable[Span]) -> tuple[Span, ...]:
     return tuple(whole)
 
 
-def overlaps(stretches: Sequence[MinuteRange]) -> bool:
-    """Whether two stretches of one day share a minute; stretches that only touch do not."""
-    ordered = sorted(stretches)
+def overlaps(ranges: Sequence[MinuteRange]) -> bool:
+    """Whether two ranges of one day share a minute. Ranges that only touch do not."""
+    ordered = sorted(ranges)
     return any(later[0] < earlier[1] for earlier, later in pairwise(ordered))
 
 
 @dataclass(frozen=True)
 class Hours:
-    """Weekly hours in `zone`; the stretches of an exception replace those of its date, none at all closes it. AVAIL-1
+    """Weekly hours in `zone`. An exception's ranges replace those of its date; without any, the date is closed. AVAIL-1
 
-    `weekly` has seven entries, Monday first. A stretch that a clock change leaves no time for is empty that day.
+    `weekly` has seven entries, Monday first. A range that a clock change skips is empty that day.
     """
 
     zone: ZoneInfo
@@ -56,22 +56,22 @@ class Hours:
     )
 
     def on(self, day: date) -> tuple[Span, ...]:
-        """The stretches of one local date, as they were given: each starts a row of slots of its own."""
+        """The hours of one local date, as published. The slots of each range start anew."""
         found = self._days.get(day)
         if found is None:
-            stretches = self.exceptions.get(day)
-            if stretches is None:
-                stretches = self.weekly[day.weekday()]
-            spans = ((instant(day, start, self.zone), instant(day, end, self.zone)) for start, end in stretches)
+            ranges = self.exceptions.get(day)
+            if ranges is None:
+                ranges = self.weekly[day.weekday()]
+            spans = ((instant(day, start, self.zone), instant(day, end, self.zone)) for start, end in ranges)
             if len(self._days) >= _REMEMBERED_DAYS:
                 self._days.clear()
             found = self._days[day] = tuple(span for span in spans if span[0] < span[1])
         return found
 
     def near(self, moment: datetime) -> tuple[tuple[Span, ...], tuple[Span, ...]]:
-        """The stretches of the local date at `moment` and its two neighbours: as given, and joined.
+        """The hours of the local date at `moment` and its two neighbours: as published, and joined.
 
-        Joined, hours to `24:00` and on from `00:00` are one, so that a session may run over midnight.
+        Joined, hours until `24:00` and from `00:00` on are one span, so that a session may continue past midnight.
         """
         day = moment.astimezone(self.zone).date()
         found = self._near.get(day)
@@ -87,20 +87,20 @@ class Hours:
         return any(opens <= start and end <= closes for opens, closes in self.near(start)[1])
 
     def starts(self, moment: datetime, step: timedelta) -> bool:
-        """Whether `moment` is on the grid: `step` after `step` from the start of a stretch, before its end."""
+        """Whether `moment` is on the grid: a multiple of `step` after the start of a range, and before its end."""
         return any(opens <= moment < closes and not (moment - opens) % step for opens, closes in self.near(moment)[0])
 
     def grid(self, start: datetime, end: datetime, step: timedelta) -> Iterator[datetime]:
-        """The moments within [start, end) for which `starts` is true, in order."""
+        """The moments within [start, end) that are on the grid, in order."""
         return self.fitting(start, end, step, timedelta())
 
     def fitting(
         self, start: datetime, end: datetime, step: timedelta, length: timedelta, closed: Sequence[Span] = ()
     ) -> Iterator[datetime]:
-        """The moments of the grid within [start, end) from which on the hours cover `length`, at most a day, in order.
+        """The grid's moments within [start, end) after which the hours cover `length`, at most a day; in order.
 
-        Leaves out those within the open intervals `closed`, which are in order and do not overlap. What lies within is skipped,
-        not looked at: a month that is full costs no more than an empty one.
+        Moments within the open intervals `closed` are left out; the intervals are in order and do not overlap. They are skipped as
+        a whole, so that a month that is full costs no more than an empty one.
         """
         day = start.astimezone(self.zone).date() - _ONE_DAY
         last = end.astimezone(self.zone).date() + _ONE_DAY
@@ -112,7 +112,7 @@ class Hours:
                     continue
                 moment = opens if opens >= start else opens - (opens - start) // step * step
                 stop = min(closes, end)
-                # Where the hours go on without a gap a session may run over the end of its stretch.
+                # If the hours continue without a gap, a session may run past the end of its range.
                 fits = next(until for since, until in self.near(opens)[1] if since <= opens < until) - length
                 while moment < stop and moment <= fits:
                     before = bisect_left(closed, moment, key=itemgetter(0)) - 1

@@ -1,4 +1,4 @@
-"""A schedule as its event tells it, made into what the rules work with."""
+"""From a schedule's event to what the rules work with."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _WEEKDAYS: Final = range(7)
 def schedule_of(event: SchedulePublished) -> Schedule:
     """The schedule that a provider published. AVAIL-1
 
-    KeyError for a zone that this installation does not know.
+    Raises KeyError for a time zone that this installation does not know.
     """
     return Schedule(
         hours=Hours(

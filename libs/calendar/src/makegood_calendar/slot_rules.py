@@ -1,4 +1,4 @@
-"""Does the schedule offer this session? Slot search, the availability check and the hold all ask here, so they agree."""
+"""Whether the schedule offers a session. Slot search, the availability check and the hold all ask here, so they agree."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from makegood_calendar.hours import Hours, Span
 IN_PERSON: Modality = "in_person"
 
 Terms = Literal["member", "provider", "provider_moves"]
-"""By whose terms a time is judged. Notice, grid and horizon protect the provider from others: by `provider`, only hours, time
-off and the kind of session count. `provider_moves`: a session that was booked already, so its kind was settled then (RESC-2).
+"""By whose terms a time is judged. Notice, grid and horizon protect the provider from others. For the `provider`, only hours,
+time off and the kind of session count. `provider_moves`: the session is already booked, so its kind is settled (RESC-2).
 """
 
 _AS_FAR_AS_ANYBODY: Final = timedelta(days=3650)
@@ -41,7 +41,7 @@ TOO_LATE = Reason(code="slot-not-offered", detail="The request took too long, so
 
 @dataclass(frozen=True)
 class Schedule:
-    """What a provider offers. Buffers are kept free before and after each session, whatever the hours say. AVAIL-1"""
+    """What a provider offers. Buffers before and after each session stay free, even outside the hours. AVAIL-1"""
 
     hours: Hours
     step: timedelta
@@ -50,20 +50,20 @@ class Schedule:
     minimum_notice: timedelta
     horizon: timedelta
     lengths: Mapping[int, frozenset[Modality]]
-    """Length in minutes → how it can take place."""
+    """Length in minutes → the modalities in which it can take place."""
     specialty: Specialty = "therapy"
 
     def blocked(self, start: datetime, end: datetime) -> Span:
-        """The provider's time that a session takes, buffers included.
+        """The provider's time that a session takes, including buffers.
 
-        No two of these overlap, so between two sessions lie the first one's buffer after and the second one's before.
+        No two of these overlap, so two sessions are apart by the buffer after the first and the buffer before the second.
         """
         return start - self.buffer_before, end + self.buffer_after
 
 
 @dataclass(frozen=True)
 class Venue:
-    """A room that sessions take place in; without hours it is always open."""
+    """A place for sessions in person. Without hours it is always open."""
 
     hours: Hours | None = None
 
@@ -72,10 +72,10 @@ _OUT_OF_BOUNDS: Final = (TOO_SOON, TOO_FAR, PASSED)
 
 
 class SlotRules:
-    """What the provider offers of one kind of session at the moment `now`. AVAIL-1, AVAIL-2
+    """When the provider offers one kind of session, at the moment `now`. AVAIL-1, AVAIL-2
 
-    `time_off` must hold what touches the sessions asked about; `venue` is None where `venue_id` names nothing.
-    `extended_minutes`: how much of the length an extension added (EXT-1); the rest is what the provider has to offer.
+    `time_off` must hold what touches the sessions asked about. `venue` is None if `venue_id` names none.
+    `extended_minutes` is the part of the length that an extension added (EXT-1); the provider must offer the rest.
     """
 
     __slots__ = ("_earliest", "_latest", "_terms", "_venue_hours", "kind_refusals", "length", "schedule", "time_off")
@@ -110,17 +110,17 @@ class SlotRules:
         elif venue_id is not None and venue is None:
             refusals.append(NO_VENUE)
         self.kind_refusals: tuple[Reason, ...] = tuple(refusals)
-        """Why no moment at all is offered; empty if some can be."""
+        """Why no moment can be offered at all; empty if some can."""
 
     @property
     def bounds(self) -> Span:
-        """The first moment at which a session may start now, and the last."""
+        """The first and the last moment at which a session may start."""
         return self._earliest, self._latest
 
     def refusals(self, start: datetime) -> tuple[Reason, ...]:
-        """Why a session at `start` is not offered, one reason a code; empty if it is. AVAIL-1
+        """Why a session at `start` is not offered, one reason for each code; empty if it is. AVAIL-1
 
-        Says nothing of other sessions: whether the slot is free is known by the holds alone (AVAIL-3).
+        Other sessions do not count: only the holds know whether the slot is free (AVAIL-3).
         """
         if not self.kind_refusals:
             return self._refusals_at(start)
@@ -130,11 +130,11 @@ class SlotRules:
         return tuple(first.values())
 
     def venue_is_open(self, start: datetime) -> bool:
-        """Whether the venue's own hours, if it has any, cover a session at `start`."""
+        """Whether the venue is open for a session at `start`."""
         return self._venue_hours is None or self._venue_hours.covers(start, start + self.length)
 
     def venue_gaps(self, start: datetime, end: datetime) -> Iterable[Span]:
-        """The open intervals around and within [start, end) in which the venue's hours let no session start."""
+        """The open intervals around and within [start, end) in which no session can start in the venue."""
         return () if self._venue_hours is None else self._venue_hours.gaps(start, end, self.length)
 
     def _refusals_at(self, start: datetime) -> tuple[Reason, ...]:
@@ -144,7 +144,7 @@ class SlotRules:
         return (VENUE_CLOSED,) if own is None else (own, VENUE_CLOSED)
 
     def _refusal(self, start: datetime) -> Reason | None:
-        # Notice and horizon come first: within them, no arithmetic on instants can leave the calendar.
+        # Notice and horizon come first: within them, arithmetic on instants cannot overflow.
         by_member = self._terms == "member"
         if start < self._earliest:
             return TOO_SOON if by_member else PASSED

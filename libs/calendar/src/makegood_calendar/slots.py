@@ -1,4 +1,4 @@
-"""Slot search: the starts that are offered and free (AVAIL-2)."""
+"""Slot search: the moments at which a session is offered and free to start (AVAIL-2)."""
 
 from __future__ import annotations
 
@@ -12,57 +12,57 @@ from makegood_calendar.slot_rules import SlotRules
 
 @dataclass(frozen=True, slots=True)
 class Busy:
-    """What is taken already: the provider's time with the buffers of its sessions, and other time without any.
+    """What is already taken: the provider's time, including their sessions' buffers, and `others`' time without buffers.
 
-    `others` is the venue's, and that of the member who searches.
+    `others` are the venue and the member who searches.
     """
 
     provider: Sequence[Span] = ()
     others: Sequence[Span] = ()
 
 
-def window(offer: SlotRules, start: datetime, end: datetime) -> Span | None:
-    """The part of [start, end) in which a session can start at all, or None: what a search has to look at."""
-    earliest, latest = offer.bounds
+def window(rules: SlotRules, start: datetime, end: datetime) -> Span | None:
+    """The part of [start, end) in which a session can start at all, which a search has to look at; None if there is none."""
+    earliest, latest = rules.bounds
     first = max(start, earliest)
-    # The horizon itself is still offered, and `end` is exclusive.
+    # The last moment within the horizon is still offered, and `end` is exclusive.
     last = min(end, latest + latest.resolution)
-    return (first, last) if first < last and not offer.kind_refusals else None
+    return (first, last) if first < last and not rules.kind_refusals else None
 
 
-def free_starts(offer: SlotRules, within: Span, busy: Busy) -> Iterator[datetime]:
+def free_starts(rules: SlotRules, within: Span, busy: Busy) -> Iterator[datetime]:
     """Every start within [from, to) that can be booked, in order. AVAIL-2
 
-    Says what `refusals` says of each, without asking anew at every one what is true of all.
+    It agrees with `refusals`, but checks what is true of all starts only once.
     """
-    part = window(offer, *within)
+    part = window(rules, *within)
     if part is None:
         return
-    # Time off may reach back to the first of all instants, from which no length can be subtracted.
-    off = ((max(opens, part[0]), closes) for opens, closes in offer.time_off if closes > part[0])
-    closed = _closed_to_starts(offer, Busy(busy.provider, (*busy.others, *off)), offer.venue_gaps(*part))
-    yield from offer.schedule.hours.fitting(*part, offer.schedule.step, offer.length, closed)
+    # Time off may begin at the earliest possible instant, from which no length can be subtracted.
+    off = ((max(opens, part[0]), closes) for opens, closes in rules.time_off if closes > part[0])
+    closed = _closed_to_starts(rules, Busy(busy.provider, (*busy.others, *off)), rules.venue_gaps(*part))
+    yield from rules.schedule.hours.fitting(*part, rules.schedule.step, rules.length, closed)
 
 
-def is_free(offer: SlotRules, start: datetime, busy: Busy) -> bool:
+def is_free(rules: SlotRules, start: datetime, busy: Busy) -> bool:
     """Whether a session at `start` would overlap nothing that is taken."""
-    return not any(opens < start < closes for opens, closes in _closed_to_starts(offer, busy))
+    return not any(opens < start < closes for opens, closes in _closed_to_starts(rules, busy))
 
 
-def _closed_to_starts(offer: SlotRules, busy: Busy, more: Iterable[Span] = ()) -> Sequence[Span]:
-    """The open intervals in which a start would overlap something taken, and `more` such, in order, none overlapping another."""
-    before = offer.schedule.buffer_before
-    after = offer.length + offer.schedule.buffer_after
+def _closed_to_starts(rules: SlotRules, busy: Busy, more: Iterable[Span] = ()) -> Sequence[Span]:
+    """The open intervals in which a start would overlap something taken, and `more` such; in order, without overlaps."""
+    before = rules.schedule.buffer_before
+    after = rules.length + rules.schedule.buffer_after
     spans: Iterable[Span] = (
         *((opens - after, closes + before) for opens, closes in busy.provider),
-        *((opens - offer.length, closes) for opens, closes in busy.others),
+        *((opens - rules.length, closes) for opens, closes in busy.others),
         *more,
     )
     return _joined_open(spans)
 
 
 def _joined_open(spans: Iterable[Span]) -> Sequence[Span]:
-    """Joins what overlaps, but not what only touches: the point between two open intervals belongs to neither."""
+    """Joins intervals that overlap, but not those that touch: the moment between two open intervals belongs to neither."""
     whole: list[Span] = []
     for start, end in sorted(spans):
         if whole and start < whole[-1][1]:

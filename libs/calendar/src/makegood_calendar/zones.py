@@ -1,4 +1,4 @@
-"""Local time and instants. Every instant here is a datetime in UTC."""
+"""Local times and instants. Every instant here is a datetime in UTC."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ _LOCAL = len("2026-11-24T10:00")
 
 @lru_cache(maxsize=16_384)
 def instant(day: date, minute: int, zone: ZoneInfo) -> datetime:
-    """The instant at which `minute` (0 to 1440, from midnight) of the local `day` is shown by clocks in `zone`. BOOK-2
+    """The instant at which clocks in `zone` show `minute` (0 to 1440, from midnight) of the local `day`. BOOK-2
 
-    A wall time that a clock change skips is read with the offset before the change, one that it repeats means the
-    first of the two (RFC 5545 §3.3.5): just what `fold=0` says.
+    A time that a clock change skips is read with the offset before the change. One that occurs twice means the first of the two
+    (RFC 5545 §3.3.5). This is what `fold=0` does.
     """
     wall = datetime(day.year, day.month, day.day) + timedelta(minutes=minute)  # noqa: DTZ001
     return wall.replace(tzinfo=zone, fold=0).astimezone(UTC)

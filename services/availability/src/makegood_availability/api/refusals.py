@@ -6,11 +6,12 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Final
 
-from makegood_chassis.database import UnitOfWork
+from makegood_chassis.database import Queries, UnitOfWork
 from makegood_chassis.http.mutations import Mutation
 from makegood_chassis.http.problems import Problem, invalid, not_found
 
 from makegood_availability.api.models import InsideView
+from makegood_availability.dependencies import Dependencies
 from makegood_availability.handlers.refusals import (
     CommandRefused,
     FieldRefused,
@@ -29,6 +30,16 @@ async def unit_of(mutation: Mutation) -> AsyncIterator[UnitOfWork]:
     try:
         async with mutation.unit() as unit:
             yield unit
+    except CommandRefused as refused:
+        raise problem_of(refused) from None
+
+
+@asynccontextmanager
+async def reading(dependencies: Dependencies) -> AsyncIterator[Queries]:
+    """A connection for single statements that only read. A refusal inside is answered with its problem."""
+    try:
+        async with dependencies.database.reading() as queries:
+            yield queries
     except CommandRefused as refused:
         raise problem_of(refused) from None
 

@@ -2,26 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
-from itertools import islice
 from typing import Annotated, Final
 from zoneinfo import ZoneInfo
 
 import msgspec
 from fastapi import APIRouter, Depends, Query, Response
-from makegood_calendar.slot_rules import IN_PERSON, Schedule, SlotRules, Terms, Venue
-from makegood_calendar.slots import Busy, free_starts, is_free, window
+from makegood_calendar.slot_rules import IN_PERSON
 from makegood_calendar.zones import local_text
-from makegood_chassis.database import Queries
 from makegood_chassis.http.answers import answer
 from makegood_chassis.http.models import Instant
 from makegood_chassis.http.openapi import problems
 from makegood_chassis.http.pages import Cursor, Limit, Page, decode_cursor, page
-from makegood_chassis.http.problems import invalid, not_found
+from makegood_chassis.http.problems import invalid
 from makegood_chassis.http.rights import Access, operation
 from makegood_contracts.events import Modality
 
-from makegood_availability.api.models import AvailabilityView, SlotView
+from makegood_availability.api.models import AvailabilityMessage, AvailabilityView, SlotView
 from makegood_availability.api.parameters import (
     DependenciesOf,
     How,
@@ -31,18 +29,18 @@ from makegood_availability.api.parameters import (
     Zone,
     optional_id,
 )
-from makegood_availability.dependencies import Dependencies
-from makegood_availability.store import schedules
-from makegood_availability.store.busy_times import BusyTimes, busy_times, member_of
+from makegood_availability.api.refusals import reading
+from makegood_availability.handlers.slots import SlotQuestion, find_starts, who_is_not_free
 
 router = APIRouter(tags=["slots"])
 
 LONGEST_RANGE: Final = timedelta(days=62)
-FIRST_SEARCHED: Final = timedelta(days=4)
-AVAILABLE: Final = AvailabilityView(available=True, message="Slot available")
-NO_PROVIDER: Final = AvailabilityView(available=False, message="Provider is not available")
-NO_VENUE: Final = AvailabilityView(available=False, message="Venue is not available")
-NO_MEMBER: Final = AvailabilityView(available=False, message="Member is not available")
+_MESSAGES: Final[Mapping[str | None, AvailabilityMessage]] = {
+    None: "Slot available",
+    "provider": "Provider is not available",
+    "venue": "Venue is not available",
+    "member": "Member is not available",
+}
 
 
 class _Slot(msgspec.Struct):
@@ -85,34 +83,13 @@ async def search_slots(
     last = decode_cursor(cursor, datetime)
     if last is not None:
         start = max(start, last[0] + datetime.resolution)
-    now = dependencies.clock.now()
-    length = timedelta(minutes=length_minutes)
-    async with dependencies.database.reading() as queries:
-        schedule = await _schedule(dependencies, queries, provider_id)
-        venue = await _venue(dependencies, queries, venue_id)
-        if schedule is None:
-            return answer(200, Page[SlotView](items=[]))
-        bare = _rules(schedule, BusyTimes(), venue, length_minutes, modality, venue_id, now)
-        within = window(bare, start, end)
-        starts: list[datetime] = []
-        searched = FIRST_SEARCHED
-        # Nearly every page is full within the first days, so the days after them are read only if needed.
-        while within is not None and len(starts) <= limit:
-            part = within[0], min(within[1], within[0] + searched)
-            found = await busy_times(
-                queries,
-                provider_id,
-                part[0] - schedule.buffer_before,
-                part[1] + length + schedule.buffer_after,
-                venue_id=venue_id,
-                member_id=_member(access),
-            )
-            rules = _rules(schedule, found, venue, length_minutes, modality, venue_id, now)
-            busy = Busy(found.provider, [*found.venue, *found.member])
-            starts += islice(free_starts(rules, part, busy), limit + 1 - len(starts))
-            within = (part[1], within[1]) if part[1] < within[1] else None
-            searched *= 2
+    asked = _question(access, provider_id, length_minutes, modality, venue_id)
+    async with reading(dependencies) as queries:
+        schedule, starts = await find_starts(queries, dependencies, asked, start, end, limit + 1)
+    if schedule is None:
+        return answer(200, Page[SlotView](items=[]))
     zone = schedule.hours.zone if time_zone is None else ZoneInfo(time_zone)
+    length = asked.length
     items, following = page(starts, limit, lambda at: _Slot(at, at + length, local_text(at, zone)), lambda at: (at,))
     return answer(200, {"items": items, "next_cursor": following})
 
@@ -144,41 +121,13 @@ async def check_availability(
     """
     _check_venue(modality, venue_id)
     optional_id("#/session_id", session_id)
-    now = dependencies.clock.now()
-    length = timedelta(minutes=length_minutes)
-    terms: Terms = "member"
-    if "provider" in access.caller.roles and access.caller.subject == provider_id:
-        terms = "provider" if session_id is None else "provider_moves"
-    async with dependencies.database.reading() as queries:
-        schedule = await _schedule(dependencies, queries, provider_id)
-        venue = await _venue(dependencies, queries, venue_id)
-        if schedule is None:
-            return answer(200, NO_PROVIDER)
-        first, last = _rules(schedule, BusyTimes(), venue, length_minutes, modality, venue_id, now, terms).bounds
-        if not first <= starts_at <= last:
-            return answer(200, NO_PROVIDER)
-        blocked_from, blocked_to = schedule.blocked(starts_at, starts_at + length)
-        member = _member(access)
-        if terms == "provider_moves" and session_id is not None:
-            member = await member_of(queries, session_id, provider_id)
-        found = await busy_times(
-            queries,
-            provider_id,
-            blocked_from,
-            blocked_to,
-            venue_id=venue_id,
-            member_id=member,
-            except_session=session_id,
+    asked = _question(access, provider_id, length_minutes, modality, venue_id)
+    by_provider = "provider" in access.caller.roles and access.caller.subject == provider_id
+    async with reading(dependencies) as queries:
+        missing = await who_is_not_free(
+            queries, dependencies, asked, starts_at, by_provider=by_provider, session_id=session_id
         )
-    rules = _rules(schedule, found, venue, length_minutes, modality, venue_id, now, terms)
-    refused = {reason.code for reason in rules.refusals(starts_at)}
-    if "slot-not-offered" in refused or not is_free(rules, starts_at, Busy(found.provider)):
-        return answer(200, NO_PROVIDER)
-    if "venue-taken" in refused or not is_free(rules, starts_at, Busy((), found.venue)):
-        return answer(200, NO_VENUE)
-    if not is_free(rules, starts_at, Busy((), found.member)):
-        return answer(200, NO_MEMBER)
-    return answer(200, AVAILABLE)
+    return answer(200, AvailabilityView(available=missing is None, message=_MESSAGES[missing]))
 
 
 def _check_venue(modality: Modality, venue_id: str | None) -> None:
@@ -189,45 +138,13 @@ def _check_venue(modality: Modality, venue_id: str | None) -> None:
     optional_id("#/venue_id", venue_id)
 
 
-async def _schedule(dependencies: Dependencies, queries: Queries, provider_id: str) -> Schedule | None:
-    """The provider's schedule; None if they only entered time off. Raises the 404 problem for an unknown provider."""
-    found = (await dependencies.schedules.load(queries, [provider_id])).get(provider_id)
-    if found is None and await schedules.read(queries, provider_id) is None:
-        raise not_found("provider")
-    return found
-
-
-async def _venue(dependencies: Dependencies, queries: Queries, venue_id: str | None) -> Venue | None:
-    """The venue asked for. Raises the 404 problem for an unknown one."""
-    if venue_id is None:
-        return None
-    found = (await dependencies.venues.load(queries, [venue_id])).get(venue_id)
-    if found is None:
-        raise not_found("venue")
-    return found
-
-
-def _rules(
-    schedule: Schedule,
-    found: BusyTimes,
-    venue: Venue | None,
-    length_minutes: int,
-    modality: Modality,
-    venue_id: str | None,
-    now: datetime,
-    terms: Terms = "member",
-) -> SlotRules:
-    return SlotRules(
-        schedule,
-        found.time_off,
-        venue,
+def _question(
+    access: Access, provider_id: str, length_minutes: int, modality: Modality, venue_id: str | None
+) -> SlotQuestion:
+    return SlotQuestion(
+        provider_id=provider_id,
         length_minutes=length_minutes,
         modality=modality,
         venue_id=venue_id,
-        now=now,
-        terms=terms,
+        member_id=access.caller.subject if "member" in access.caller.roles else None,
     )
-
-
-def _member(access: Access) -> str | None:
-    return access.caller.subject if "member" in access.caller.roles else None

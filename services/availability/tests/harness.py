@@ -1,19 +1,15 @@
-"""Drives the service's handlers as the chassis does, each batch in one transaction, and reads what they published."""
+"""The availability service under test, and examples of what it receives."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 
 from makegood_availability.dependencies import Dependencies
 from makegood_availability.store import schedules
-from makegood_chassis.clock import FixedClock
-from makegood_chassis.database import Database
-from makegood_chassis.messaging.handlers import Due
 from makegood_chassis.service import Service
-from makegood_contracts.envelope import Cause, Received, decode
+from makegood_contracts.envelope import Received
 from makegood_contracts.events import (
     Event,
     SessionMoveFunded,
@@ -27,11 +23,12 @@ from makegood_contracts.events import (
 )
 from makegood_contracts.ids import new_id
 from makegood_contracts.reasons import Obstacle, ReasonCode
+from makegood_testkit.identity import Identity
+from makegood_testkit.service import CAUSE, ServiceHarness
 
 NOW = datetime(2027, 1, 4, 8, 0, tzinfo=UTC)
 """A Monday."""
 MINUTE = timedelta(minutes=1)
-CAUSE = Cause("story", "test")
 DAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 E = TypeVar("E", bound=Event)
 
@@ -113,10 +110,6 @@ def move(of: SessionRequested, starts_at: datetime, length: int | None = None, *
     )
 
 
-def received(event: E) -> Received[E]:
-    return Received(event, new_id(), event.key, 1, datetime.now(UTC), "story", "test")
-
-
 def judgement(
     proposal: WaitlistCandidateProposed, *codes: ReasonCode, next_starts_at: datetime | None = None
 ) -> WaitlistCandidateJudged:
@@ -132,94 +125,59 @@ def judgement(
     )
 
 
-class Desk:
-    """One service, its database and its clock."""
+class AvailabilityHarness(ServiceHarness[Dependencies]):
+    """The service, and booking, which judges the waitlist's candidates."""
 
-    def __init__(self, service: Service) -> None:
-        self.service = service
-        self.database: Database = service.database
-        self.clock = cast("FixedClock", service.clock)
-        self.dependencies = cast("Dependencies", service.dependencies)
+    def __init__(self, service: Service[Dependencies], identity: Identity) -> None:
+        super().__init__(service, identity)
         self.booking_judges = True
         self.obstacles: dict[str, Sequence[ReasonCode]] = {}
         """By member: why they could not book, as booking judges."""
 
     async def publish(self, provider: str = "doc", **changes: Any) -> None:
-        """The provider's schedule."""
+        """Publishes the provider's schedule."""
         async with self.database.transaction(CAUSE) as unit:
             await schedules.publish(unit, provider, body(**changes))
 
-    async def handle(self, *events: Event) -> list[Event]:
-        """Hands the events, all of one type, to their handler as one batch; answers what that published."""
-        handler = self.service.events[type(events[0])]
-        async with self.database.transaction(CAUSE) as unit:
-            await handler([received(event) for event in events], unit)
+    async def receive(self, *events: Event) -> list[Event]:
+        """Hands the events, all of one type, to their handler as one batch. Answers what that published."""
+        await self.handle_now(*events)
         return await self.outbox()
 
+    async def refusal_of(self, event: Event) -> str:
+        """Why the event is refused; empty if it is not."""
+        return (await self.handle_now(event)).get(event.key, "")
+
     async def ask(self, *wanted: SessionRequested) -> list[SlotHeld | SlotRefused]:
-        """Asks for slots in one batch; the answers in the batch's order."""
-        published = await self.handle(*wanted)
+        """Asks for slots in one batch. The answers come in the batch's order."""
+        published = await self.receive(*wanted)
         answers = {event.session_id: event for event in published if isinstance(event, SlotHeld | SlotRefused)}
         return [answers[request.session_id] for request in wanted]
-
-    async def outbox(self) -> list[Event]:
-        """What was published since the last look, in order."""
-        return [record.event for record in await self.records()]
-
-    async def records(self) -> list[Received[Event]]:
-        """As `outbox`, with the events' attributes. Where booking judges, it has answered, and what followed is there, too."""
-        records = await self._sent()
-        asked = [record for record in records if isinstance(record.event, WaitlistCandidateProposed)]
-        for record in asked if self.booking_judges else ():
-            assert isinstance(record.event, WaitlistCandidateProposed)
-            await self.judge(record.event, *self.obstacles.get(record.event.member_id, ()))
-            records += await self.records()
-        return records
 
     async def judge(
         self, proposal: WaitlistCandidateProposed, *codes: ReasonCode, next_starts_at: datetime | None = None
     ) -> str:
-        """Booking's answer to a proposal; without codes the member could book. Answers why it is not believed, if so."""
-        return await self.say(judgement(proposal, *codes, next_starts_at=next_starts_at))
+        """Booking's answer to a proposal; without codes the member could book. Answers why it is refused, if it is."""
+        return await self.refusal_of(judgement(proposal, *codes, next_starts_at=next_starts_at))
 
-    async def say(self, answer: Event) -> str:
-        """An event that may be disbelieved; why, if so."""
-        told = received(answer)
-        async with self.database.transaction(CAUSE) as unit:
-            await self.service.events[type(answer)]([told], unit)
-        return unit.refused.get(told.id, "")
+    async def records(self) -> list[Received[Any]]:
+        """As a harness has them. If booking judges, it has answered every proposal, and what followed is there too."""
+        records = await super().records()
+        asked = [record.event for record in records if isinstance(record.event, WaitlistCandidateProposed)]
+        for proposal in asked if self.booking_judges else ():
+            await self.judge(proposal, *self.obstacles.get(proposal.member_id, ()))
+            records += await self.records()
+        return records
 
-    async def _sent(self) -> list[Received[Event]]:
-        async with self.database.pool.acquire() as connection:
-            rows = await connection.fetch(
-                "WITH sent AS (DELETE FROM outbox RETURNING *) SELECT key, headers, payload FROM sent ORDER BY id"
-            )
-        return [
-            decode(row[0].encode(), [(name, text.encode()) for name, text in json.loads(row[1])], row[2])
-            for row in rows
-        ]
+    async def advance(self, to: datetime | None = None) -> list[Event]:
+        """Moves the clock and handles what is due, before booking answers anything. Answers the published events."""
+        self.clock.moment = to or self.clock.moment
+        await self.handle_due()
+        return await self.outbox()
 
-    async def pass_time(self, moment: datetime) -> list[SlotReleased]:
-        """Moves the clock and runs what is due by then; answers what was released."""
-        return [event for event in await self.run_due(moment) if isinstance(event, SlotReleased)]
-
-    async def run_due(self, moment: datetime | None = None) -> list[Event]:
-        """Runs what is due, and what that makes due, by now or `moment`; answers what was published."""
-        self.clock.moment = moment or self.clock.moment
-        while True:
-            async with self.database.transaction(CAUSE) as unit:
-                rows = await unit.fetch(
-                    "DELETE FROM deadlines WHERE due_at <= $1 RETURNING kind, entity_id, due_at", self.clock.moment
-                )
-                for kind in sorted({row["kind"] for row in rows}):
-                    due = [Due(row["entity_id"], row["due_at"]) for row in rows if row["kind"] == kind]
-                    await self.service.deadlines[kind](due, unit)
-            if not rows:
-                return await self.outbox()
-
-    async def value(self, sql: str, *args: Any) -> Any:
-        async with self.database.reading() as queries:
-            return await queries.fetch_value(sql, *args)
+    async def pass_time(self, to: datetime) -> list[SlotReleased]:
+        """Moves the clock and handles what is due. Answers what was released."""
+        return [event for event in await self.advance(to) if isinstance(event, SlotReleased)]
 
 
 def codes(answer: Event) -> list[str]:

@@ -1,0 +1,137 @@
+"""What the API asks about slots: which ones are free, and who is not free for one (AVAIL-2, RESC-2)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from itertools import islice
+from typing import Final, Literal
+
+from makegood_calendar.slot_rules import Schedule, SlotRules, Terms, Venue
+from makegood_calendar.slots import Busy, free_starts, is_free, window
+from makegood_chassis.database import Queries
+from makegood_contracts.events import Modality
+
+from makegood_availability.dependencies import Dependencies
+from makegood_availability.handlers.refusals import NotFound
+from makegood_availability.store import schedules
+from makegood_availability.store.busy_times import BusyTimes, busy_times, member_of
+
+_FIRST_SEARCHED: Final = timedelta(days=4)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SlotQuestion:
+    """A kind of session with a provider, and who asks. `member_id`: whose own sessions count, if it is a member."""
+
+    provider_id: str
+    length_minutes: int
+    modality: Modality
+    venue_id: str | None
+    member_id: str | None
+
+    @property
+    def length(self) -> timedelta:
+        return timedelta(minutes=self.length_minutes)
+
+    def rules(
+        self, schedule: Schedule, venue: Venue | None, taken: BusyTimes, now: datetime, terms: Terms = "member"
+    ) -> SlotRules:
+        """What the provider offers of it."""
+        return SlotRules(
+            schedule,
+            taken.time_off,
+            venue,
+            length_minutes=self.length_minutes,
+            modality=self.modality,
+            venue_id=self.venue_id,
+            now=now,
+            terms=terms,
+        )
+
+
+async def find_starts(
+    queries: Queries, dependencies: Dependencies, asked: SlotQuestion, start: datetime, end: datetime, most: int
+) -> tuple[Schedule | None, list[datetime]]:
+    """The provider's schedule, and the first starts within [start, end) that can be booked now. AVAIL-2"""
+    now = dependencies.clock.now()
+    schedule, venue = await _schedule_and_venue(queries, dependencies, asked)
+    starts: list[datetime] = []
+    if schedule is None:
+        return None, starts
+    within = window(asked.rules(schedule, venue, BusyTimes(), now), start, end)
+    searched = _FIRST_SEARCHED
+    # Nearly every page is full within the first days, so the days after them are read only if needed.
+    while within is not None and len(starts) < most:
+        part = within[0], min(within[1], within[0] + searched)
+        taken = await busy_times(
+            queries,
+            asked.provider_id,
+            part[0] - schedule.buffer_before,
+            part[1] + asked.length + schedule.buffer_after,
+            venue_id=asked.venue_id,
+            member_id=asked.member_id,
+        )
+        busy = Busy(taken.provider, [*taken.venue, *taken.member])
+        starts += islice(free_starts(asked.rules(schedule, venue, taken, now), part, busy), most - len(starts))
+        within = (part[1], within[1]) if part[1] < within[1] else None
+        searched *= 2
+    return schedule, starts
+
+
+async def who_is_not_free(
+    queries: Queries,
+    dependencies: Dependencies,
+    asked: SlotQuestion,
+    starts_at: datetime,
+    *,
+    by_provider: bool,
+    session_id: str | None,
+) -> Literal["provider", "venue", "member"] | None:
+    """The first who is not free for a session at `starts_at`; None if all are. RESC-2
+
+    `session_id`: a session that would move here, so that its own slot counts as free.
+    """
+    now = dependencies.clock.now()
+    terms: Terms = "member"
+    if by_provider:
+        terms = "provider" if session_id is None else "provider_moves"
+    schedule, venue = await _schedule_and_venue(queries, dependencies, asked)
+    if schedule is None:
+        return "provider"
+    first, last = asked.rules(schedule, venue, BusyTimes(), now, terms).bounds
+    if not first <= starts_at <= last:
+        return "provider"
+    member_id = asked.member_id
+    if by_provider and session_id is not None:
+        member_id = await member_of(queries, session_id, asked.provider_id)
+    taken = await busy_times(
+        queries,
+        asked.provider_id,
+        *schedule.blocked(starts_at, starts_at + asked.length),
+        venue_id=asked.venue_id,
+        member_id=member_id,
+        except_session=session_id,
+    )
+    rules = asked.rules(schedule, venue, taken, now, terms)
+    refused = {reason.code for reason in rules.refusals(starts_at)}
+    if "slot-not-offered" in refused or not is_free(rules, starts_at, Busy(taken.provider)):
+        return "provider"
+    if "venue-taken" in refused or not is_free(rules, starts_at, Busy((), taken.venue)):
+        return "venue"
+    return None if is_free(rules, starts_at, Busy((), taken.member)) else "member"
+
+
+async def _schedule_and_venue(
+    queries: Queries, dependencies: Dependencies, asked: SlotQuestion
+) -> tuple[Schedule | None, Venue | None]:
+    """The provider's schedule, None if they only entered time off, and the venue. Raises NotFound for an unknown one."""
+    schedule = (await dependencies.schedules.load(queries, [asked.provider_id])).get(asked.provider_id)
+    if schedule is None and await schedules.read(queries, asked.provider_id) is None:
+        raise NotFound("provider")
+    if asked.venue_id is None:
+        return schedule, None
+    venue = (await dependencies.venues.load(queries, [asked.venue_id])).get(asked.venue_id)
+    if venue is None:
+        raise NotFound("venue")
+    return schedule, venue
