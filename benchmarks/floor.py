@@ -1,4 +1,4 @@
-"""The floor "mix": how fast PostgreSQL alone commits the SQL of a booking, with no broker, no HTTP, no rules and no client cost.
+"""The floor "mix": how fast PostgreSQL by itself commits the SQL of a booking, with no broker, no HTTP, no rules and no client cost.
 
 Requests run inside the server, in procedures that commit once a booking (session, idempotency key, outbox). Consumers take
 bookings in batches of 50, one transaction a step and batch: hold slots, hold credits, decide; then they delete the sent
@@ -67,7 +67,7 @@ SENT = "DELETE FROM outbox WHERE id = ANY($1)"
 
 
 async def _consume(connection: asyncpg.Connection[asyncpg.Record]) -> int:
-    """One batch through availability, credits and booking, each in a transaction of its own."""
+    """One batch through availability, credits and booking, each in its own transaction."""
     async with connection.transaction():
         ids: list[uuid.UUID] = [row[0] for row in await connection.fetch(TAKE, BATCH)]
         if not ids:

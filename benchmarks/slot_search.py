@@ -73,7 +73,7 @@ FROM generate_series(0, $1 - 1) AS provider, generate_series(0, $2 - 1) AS turn,
 
 
 async def fill(url: str, sessions: int) -> None:
-    """The schedules and sessions; the constraints are made anew behind them, which is faster and checks as much."""
+    """The schedules and sessions; the constraints are created afterwards, which is faster and checks the same."""
     connection = await asyncpg.connect(as_login(url, "owner"))
     try:
         await connection.executemany(

@@ -53,10 +53,10 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--admin-port", type=int, default=known.admin_port, help="default %(default)s")
     parser.add_argument("--probe-listen", default=known.probe_listen, help="address for probes (default %(default)s)")
+    parser.add_argument("--probe-port", type=int, help="port for /ready and /stats/prometheus only (default: none)")
     parser.add_argument(
-        "--probe-port", type=int, help="its port, for /ready and /stats/prometheus alone (default: none)"
+        "--tls-certificate", type=Path, metavar="FILE", help="certificate chain, PEM; the gateway then speaks TLS only"
     )
-    parser.add_argument("--tls-certificate", type=Path, metavar="FILE", help="certificate chain, PEM: speak TLS alone")
     parser.add_argument("--tls-key", type=Path, metavar="FILE", help="its private key, PEM")
     parser.add_argument(
         "--cors-origin",

@@ -142,7 +142,7 @@ class GatewaySettings:
         if set(self.services) != set(SERVICES) or not all(self.services.values()):
             raise ValueError(f"every service needs an address: {', '.join(SERVICES)}")
         if not self.identity:
-            raise ValueError("--identity needs an address: without the signing keys nobody can be let in")
+            raise ValueError("--identity needs an address: without the signing keys, all requests would be refused")
         for name in ("gateway_port", "admin_port", "probe_port"):
             if not 0 < (getattr(self, name) or 1) < 65536:
                 raise ValueError(f"--{name.replace('_', '-')} must be a port, 1 to 65535")
@@ -159,7 +159,7 @@ class GatewaySettings:
             raise ValueError("--tls-certificate and --tls-key belong together: give both or none")
         for file in (self.tls_certificate, self.tls_key):
             if file is not None and not file.is_file():
-                raise ValueError(f"{file} is no file: give the certificate and its key as PEM")
+                raise ValueError(f"{file} does not exist: give the certificate and its key as PEM files")
         if self.bad_tokens < 1 or self.most_lasting < 1:
             raise ValueError("--bad-tokens and --most-lasting must be at least 1")
         if self.jwks_seconds < 6:

@@ -192,4 +192,4 @@ def test_the_join_page_takes_the_token_out_of_the_address_and_asks(server: tuple
     assert script.headers["content-type"].startswith("text/javascript")
     assert script.text.index("history.replaceState") < script.text.index("fetch(")
     asked = web.post("/join/verify", json={"token": "t"})
-    assert (asked.status_code, asked.json()["detail"]) == (503, "This development side knows no gateway to ask.")
+    assert (asked.status_code, asked.json()["detail"]) == (503, "No gateway is configured to ask.")

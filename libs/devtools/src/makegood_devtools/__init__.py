@@ -1,1 +1,1 @@
-"""What stands in for the outside world in development: a mail server with a page, and the identity provider's keys."""
+"""Development tools in place of external systems: mail server and inbox, identity keys, WhatsApp, client app."""

@@ -30,7 +30,7 @@ class Refused(UserError):
 
 @dataclass(frozen=True)
 class Answer:
-    """A good answer."""
+    """A successful answer."""
 
     status: int
     body: Any
@@ -41,13 +41,13 @@ class Answer:
 
 
 def access_reason(role: str, reason: str = "support_request") -> dict[str, str]:
-    """The header that support and ops send with every request about a person: why they look (SEC-5). Others need none."""
+    """The header with which support and ops say why they access a person's data (SEC-5). Others need none."""
     return {"X-Access-Reason": reason} if role in ("support", "ops") else {}
 
 
 @dataclass
 class Person:
-    """Somebody who is signed in: calls as this person. `reason`: what support and ops give as theirs."""
+    """A person who is signed in. `reason`: the access reason that support and ops send."""
 
     http: httpx.AsyncClient
     login: keys.Login
@@ -63,7 +63,7 @@ class Person:
 
     @property
     def token(self) -> str:
-        """A good access token; a new one when the last has used up half its life."""
+        """A valid access token, renewed after half of its lifetime."""
         return self.login.token
 
     async def send(
@@ -77,7 +77,8 @@ class Person:
         version: int | None = None,
         params: dict[str, Any] | None = None,
     ) -> httpx.Response:
-        """The raw answer, whatever its status. `key`: Idempotency-Key; `wait`: seconds of `Prefer: wait`; `version`: If-Match."""
+        """The raw answer, whatever its status. `key`: Idempotency-Key; `wait`: seconds of `Prefer: wait`; `version`:
+        If-Match."""
         headers = {"Authorization": f"Bearer {self.token}", **access_reason(self.role, self.reason)}
         if key is not None:
             headers["Idempotency-Key"] = key
@@ -100,7 +101,7 @@ class Person:
         return await self._good("PUT", path, body, **options)
 
     async def post(self, path: str, body: Any = None, *, key: str | None = None, **options: Any) -> Answer:
-        """POST with an Idempotency-Key of its own, unless one is given. Raises Refused for anything but success."""
+        """POST with a new Idempotency-Key, unless one is given. Raises Refused if the answer is not a success."""
         return await self._good("POST", path, {} if body is None else body, key=key or str(uuid.uuid4()), **options)
 
     async def delete(self, path: str, **options: Any) -> Answer:

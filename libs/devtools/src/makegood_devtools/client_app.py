@@ -1,7 +1,7 @@
-"""What stands in the client app's place in development: a page at each address that messages lead to.
+"""A placeholder for the client app in development: a page at each address that messages link to.
 
-It tells who answers there in an installation, what that app would do, and with which ids. The token of a join link stands in
-the URL's fragment: the page takes it out of the address and asks booking, as a video room does, whether it opens the session.
+It says what the client app would do at this address, and with which ids. The token of a join link is in the URL's fragment.
+The page removes it from the address and asks booking, like a video room, whether it opens the session.
 """
 
 from __future__ import annotations
@@ -67,13 +67,13 @@ _LONGEST = 200
 
 
 def page_policy(request: Request) -> str:
-    """What the page may load: nothing, but for the script that asks about a join link."""
+    """The page may load nothing except the script that checks a join link."""
     asks = request.scope["route"].name == "join"
     return f"{_POLICY}; script-src 'self'; connect-src 'self'" if asks else _POLICY
 
 
 def visit(request: Request) -> str:
-    """The page for the address that was asked for."""
+    """The page for the requested address."""
     title, does = _VISITS[request.scope["route"].name]
     given = {**request.query_params, **request.path_params}
     rows = "".join(
@@ -85,15 +85,15 @@ def visit(request: Request) -> str:
 
 
 class VideoRoom:
-    """Asks booking about join links, in the place of a video room's server. `api`: the gateway's address; empty: nobody is asked."""
+    """Checks join links with booking, in place of a video room's server. `api`: the gateway's address; empty to not check."""
 
     def __init__(self, api: str) -> None:
         self._api = api.rstrip("/")
 
     async def verify(self, request: Request) -> Response:
-        """What booking says of the token in the body."""
+        """Booking's answer about the token in the body."""
         if not self._api:
-            return JSONResponse({"detail": "This development side knows no gateway to ask."}, 503)
+            return JSONResponse({"detail": "No gateway is configured to ask."}, 503)
         body = await request.body()
         try:
             async with httpx.AsyncClient(timeout=10, trust_env=False) as client:

@@ -1,6 +1,6 @@
-"""Development's keys that sign events: one pair a service, each private half in a folder of its own, and the public halves.
+"""Development keys that sign events, one pair per service.
 
-`<folder>/<service>/key.pem` is for that service's processes alone; `<folder>/public/event-keys.json` is what all may read.
+`<folder>/<service>/key.pem` is only for that service's processes. `<folder>/public/event-keys.json` has all public keys.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ def public_keys_file(folder: Path) -> Path:
 
 
 def make_event_keys(folder: Path) -> None:
-    """Makes the pairs that are missing, readable by their owner alone, and publishes all."""
+    """Makes missing key pairs, readable only by their owner, and writes the key set."""
     entries = []
     for service in SERVICES:
         path = private_key_file(folder, service)

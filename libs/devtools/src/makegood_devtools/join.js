@@ -6,7 +6,7 @@ history.replaceState(null, "", location.pathname);
 async function ask() {
   const answer = document.getElementById("answer");
   if (!token) {
-    answer.textContent = "This address carries no access: press join in the app.";
+    answer.textContent = "This link gives no access. Press Join in the app.";
     return;
   }
   try {
@@ -20,7 +20,7 @@ async function ask() {
       ? `The link is good: ${told.person_id} comes in as the ${told.party}, until ${told.ends_at}.`
       : `The link opens nothing: ${told.detail}`;
   } catch {
-    answer.textContent = "Nobody could say whether the link is good.";
+    answer.textContent = "We could not check the link. Try again.";
   }
 }
 

@@ -1,4 +1,4 @@
-"""The key that signs an installation's join links: made once, in a folder that booking alone is given."""
+"""The key that signs an installation's join links, in a folder that only booking gets."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ def join_key_file(folder: Path) -> Path:
 
 
 def make_join_key(folder: Path) -> None:
-    """Makes the key if there is none, readable by its owner alone."""
+    """Makes the key if it is missing, readable only by its owner."""
     path = join_key_file(folder)
     if path.exists():
         return

@@ -1,7 +1,7 @@
 """The development identity: RSA key pairs in a folder, their public halves as a JWKS, and tokens signed with one of them.
 
-To rotate: make another key (`makegood token --new-key`). It is published at once and signs once everybody has had the time to
-read it; tokens of the old one stay good while its file stays.
+To rotate keys, make another one (`makegood token --new-key`). It is published at once, and used once all services have had the
+time to read it. Tokens of the old key stay valid as long as its file exists.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ PUBLISHED_FOR = 20.0
 
 @dataclass(frozen=True)
 class Key:
-    """One key pair; `kid` is derived from the public half. `made` in seconds since 1970."""
+    """A key pair. `kid` is derived from the public key. `made` is in seconds since 1970."""
 
     kid: str
     private: rsa.RSAPrivateKey
@@ -46,7 +46,7 @@ def _kid(public: rsa.RSAPublicKey) -> str:
 
 
 def make_key(folder: Path) -> Key:
-    """Makes a key pair that is the newest from now on. The file is readable by its owner alone."""
+    """Makes a new key pair. The file is readable only by its owner."""
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     private = rsa.generate_private_key(public_exponent=65537, key_size=2048)
     pem = private.private_bytes(
@@ -71,7 +71,7 @@ def load_keys(folder: Path) -> list[Key]:
 
 @lru_cache(maxsize=64)
 def _load(path: Path, changed: int) -> Key | None:
-    """The key of a file as it was changed last; reading one checks it, which takes tens of milliseconds."""
+    """The key in a file, cached until the file changes, because checking a key takes tens of milliseconds."""
     private = serialization.load_pem_private_key(path.read_bytes(), password=None)
     if not isinstance(private, rsa.RSAPrivateKey):
         return None
@@ -80,7 +80,7 @@ def _load(path: Path, changed: int) -> Key | None:
 
 
 def signing_key(folder: Path) -> Key:
-    """The newest key that everybody can know by now, else the oldest; made at the first use."""
+    """The newest key that all services have had time to read, or else the oldest. Made if there is none."""
     keys = load_keys(folder)
     if not keys:
         return make_key(folder)
@@ -103,7 +103,7 @@ def jwks(folder: Path) -> dict[str, Any]:
 
 
 def write_jwks(folder: Path, target: Path) -> Path:
-    """Writes the key set to a file, for services that are told a path instead of an address."""
+    """Writes the key set to a file, for services that read it from a path."""
     target.write_text(json.dumps(jwks(folder)))
     return target
 
@@ -126,7 +126,7 @@ def token(folder: Path, role: str, subject: str, lifetime: timedelta = LONGEST, 
 
 @dataclass
 class Login:
-    """Somebody who stays signed in: `token` is renewed when half of its life is over, as a client app would do."""
+    """A login: `token` is renewed after half of its lifetime, as a client app would do."""
 
     folder: Path = field(repr=False)
     role: str
@@ -136,7 +136,7 @@ class Login:
 
     @property
     def token(self) -> str:
-        """An access token that is good for half an hour at least."""
+        """An access token that is valid for at least half an hour."""
         if not self._token or time.monotonic() - self._renewed > LONGEST.total_seconds() / 2:
             self._token, self._renewed = token(self.folder, self.role, self.subject), time.monotonic()
         return self._token

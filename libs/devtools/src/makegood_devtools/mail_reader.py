@@ -1,4 +1,4 @@
-"""Looks into the development mail server, as a person would into their inbox."""
+"""Reads e-mails from the development mail server."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from makegood_devtools.errors import UserError
 
 
 class MailReader:
-    """The mails of one address, by the development mail server's API (Mailpit's shapes)."""
+    """The e-mails of an address, from the development mail server's API (Mailpit's format)."""
 
     def __init__(self, mail_url: str, address: str) -> None:
         self._http = httpx.AsyncClient(base_url=mail_url, timeout=10, trust_env=False)
@@ -43,7 +43,7 @@ class MailReader:
         return BytesHeaderParser(policy=default).parsebytes(raw.content)
 
     async def wait_for(self, subject: str, seconds: float = 20) -> dict[str, Any]:
-        """The whole mail with this subject, once it is there. Raises UserError if it doesn't come."""
+        """Waits for the e-mail with this subject. Raises UserError if it does not arrive."""
         try:
             async with asyncio.timeout(seconds):
                 while True:

@@ -1,4 +1,4 @@
-"""The mails that were received: kept as bytes, read only when somebody looks, the oldest dropped at a bound."""
+"""Received e-mails. They are stored as bytes and parsed when read; the oldest are dropped over a limit."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _HEADERS: BytesHeaderParser[EmailMessage] = BytesHeaderParser(policy=email.polic
 
 @dataclass
 class Mail:
-    """One received mail. Nothing is parsed until a property is asked for."""
+    """A received e-mail. It is parsed when a property is read."""
 
     raw: bytes
     sender: str
@@ -44,7 +44,7 @@ class Mail:
             return ""
 
     def addresses(self, name: str) -> list[dict[str, str]]:
-        """The mailboxes of a header as `{Name, Address}`; what cannot be read is left out."""
+        """The mailboxes of a header as `{Name, Address}`, without malformed ones."""
         try:
             found: Iterable[Address] = getattr(self.headers.get(name), "addresses", ())
             return [{"Name": a.display_name, "Address": a.addr_spec} for a in found]
@@ -72,7 +72,7 @@ class Mail:
 
     @cached_property
     def summary(self) -> dict[str, Any]:
-        """As an item of Mailpit's list."""
+        """In the format of an item of Mailpit's list."""
         created = self.created.isoformat(timespec="microseconds").replace("+00:00", "Z")
         return {**self._common(), "Created": created, "Read": False}
 
@@ -89,7 +89,7 @@ class Mail:
         yield from walk(self.parsed(), "")
 
     def full(self) -> dict[str, Any]:
-        """As Mailpit's message: texts, and what is attached or stands beside them with the part to fetch."""
+        """In Mailpit's message format: texts, attachments and inline parts, with their part numbers."""
         text, html = "", ""
         attachments: list[dict[str, Any]] = []
         inline: list[dict[str, Any]] = []
@@ -135,7 +135,7 @@ def _text(part: EmailMessage) -> str:
 
 
 class Mailbox:
-    """All mails, newest first to the reader; bounded in number and in bytes."""
+    """All e-mails, newest first, limited in number and bytes."""
 
     def __init__(self, most: int = MOST_MAILS, most_bytes: int = MOST_BYTES) -> None:
         self._mails: deque[Mail] = deque()
@@ -159,7 +159,7 @@ class Mailbox:
         self._bytes -= len(mail.raw)
 
     def get(self, mail_id: str) -> Mail | None:
-        """The mail of this id, or the newest for `latest`."""
+        """The e-mail with this id, or the newest for `latest`."""
         if mail_id == "latest":
             return self._mails[0] if self._mails else None
         return self._by_id.get(mail_id)
@@ -168,12 +168,12 @@ class Mailbox:
         return [self._mails[i] for i in range(max(0, start), min(len(self._mails), start + limit))]
 
     def search(self, query: str) -> list[Mail]:
-        """Mails that match every word: `to:address`, `from:address`, `subject:word`, or a word of subject or address."""
+        """E-mails that match all words: `to:address`, `from:address`, `subject:word`, or a word of subject or address."""
         words = query.lower().split()
         return [m for m in self._mails if all(_matches(m, w) for w in words)]
 
     def delete(self, ids: set[str] | None = None) -> None:
-        """Deletes the mails of these ids, or all."""
+        """Deletes the e-mails with these ids, or all."""
         if ids is None:
             self._mails.clear()
             self._by_id.clear()

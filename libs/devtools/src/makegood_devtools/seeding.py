@@ -18,7 +18,7 @@ _DAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "su
 
 @dataclass(frozen=True)
 class LoadMember:
-    """A member of the run, with a room of their own and a lane of slots that nobody else uses."""
+    """A member of the run, with their own room and slots."""
 
     login: Login
     room_id: str
@@ -31,12 +31,12 @@ class LoadMember:
         return self.login.subject
 
     def slot(self, turn: int, first_day: datetime) -> datetime:
-        """The start of the member's `turn`-th slot; slots of different lanes never meet."""
+        """The start of the member's slot number `turn`. Slots of different members never overlap."""
         return first_day + (turn * self.lanes + self.lane) * timedelta(minutes=LENGTH_MINUTES)
 
     @property
     def turns(self) -> int:
-        """How many slots the lane has within the schedule's horizon."""
+        """How many slots the member has within the schedule's horizon."""
         return (HORIZON_DAYS - 3) * SLOTS_A_DAY // self.lanes
 
 
@@ -50,9 +50,10 @@ class Population:
 async def populate(
     gateway: Gateway, now: datetime, *, members: int, providers: int, credits: int, mailboxes: bool = False
 ) -> Population:
-    """`members` with `credits` more credits each, `providers` who work around the clock. `now` is product time.
+    """Creates `members` with `credits` additional credits each, and `providers` who work around the clock.
 
-    `mailboxes`: everybody gets contact details, so that messages are sent. Subjects carry the run's id; runs never meet.
+    `now` is product time. `mailboxes`: all get contact details, so that messages are sent. Subjects contain the run's id, so
+    that runs do not collide.
     """
     run = uuid.uuid4().hex[:8]
     # The gateway's rate limit is per person: the office has as many hands as the run has members.

@@ -1,4 +1,4 @@
-"""The SMTP side: takes mails as they come, for anybody, and keeps them."""
+"""The SMTP server: accepts and stores e-mails for any address."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Many calls at once, but not too many."""
+"""Concurrent calls with a limit."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ T = TypeVar("T")
 
 
 async def together(limit: int, call: Callable[[A], Awaitable[T]], arguments: Iterable[A]) -> list[T]:
-    """The results of `call` for each argument, in order, at most `limit` under way at a time."""
+    """The results of `call` for all arguments, in order, with at most `limit` calls at a time."""
     gate = asyncio.Semaphore(limit)
 
     async def one(argument: A) -> T:

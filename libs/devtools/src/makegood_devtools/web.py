@@ -1,4 +1,4 @@
-"""The web side: the inbox page, the API in Mailpit's shapes, WhatsApp's API, the client app's place, and the identity's key set."""
+"""The web server: inbox page, Mailpit-compatible API, WhatsApp API, client app placeholder, and key sets."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ def _number(request: Request, name: str, default: int, most: int) -> int:
 
 
 def web_app(mailbox: Mailbox, keys: Path, api: str = "", event_keys: Path | None = None) -> Starlette:
-    """The application over one mailbox; `keys` is the folder of the identity's key pairs, `api` the gateway's address,
-    `event_keys` the file of the public keys that sign events."""
+    """The application for a mailbox. `keys` is the folder of the identity's key pairs, `api` the gateway's address,
+    `event_keys` the file with the public event keys."""
 
     whatsapp = WhatsApp()
 

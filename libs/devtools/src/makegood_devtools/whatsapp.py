@@ -1,5 +1,5 @@
-"""What speaks like WhatsApp's Business Cloud API in development: takes template messages, keeps them for the page, and refuses
-in the same shapes. A number that ends in one of CODES (such as +49 131026) is answered with that error.
+"""A development stand-in for WhatsApp's Business Cloud API. It accepts template messages, shows them on the inbox page, and
+refuses in the same format. A number that ends in one of CODES (such as +49 131026) gets that error.
 
 https://developers.facebook.com/docs/whatsapp/cloud-api/reference/messages
 """
@@ -30,12 +30,12 @@ CODES: Final[dict[int, tuple[int, str]]] = {
     132001: (404, "Template name does not exist in the translation"),
     132015: (400, "Template is paused"),
 }
-"""Codes of the real API that can be asked for, with their status and title."""
+"""Error codes of the real API that can be triggered, with status and title."""
 
 
 @dataclass
 class Message:
-    """One message as it came."""
+    """A message as it was received."""
 
     to: str
     template: str
@@ -48,7 +48,7 @@ class Message:
 
     @property
     def shown(self) -> dict[str, Any]:
-        """As the list shows it."""
+        """In the format of the list."""
         return {
             "ID": self.id,
             "To": self.to,

@@ -29,7 +29,7 @@ def end_of(ends_on: date | None, time_zone: str) -> datetime | None:
 
 @dataclass(frozen=True, slots=True)
 class BillingPeriod:
-    """A part of coverage with credits of its own: [starts_at, ends_at). `ends_at` None: coverage has no end."""
+    """A part of coverage with its own credits: [starts_at, ends_at). `ends_at` None: coverage has no end."""
 
     number: int
     first_day: date
@@ -109,7 +109,7 @@ def covering(coverage: Iterable[CoverageT], moment: datetime) -> CoverageT | Non
 
 @dataclass(frozen=True, slots=True)
 class NextCredits:
-    """Credits that a plan gives by itself, and from when on they can be used."""
+    """The credits that the plan grants next, and from when on they can be used."""
 
     available_from: datetime
     credits: int

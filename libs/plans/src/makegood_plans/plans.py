@@ -58,5 +58,5 @@ class Plan:
         return Costs(amount=self.co_pay) if self.asks_co_pay else Costs(credit=1)
 
     def lengths_of(self, specialty: Specialty) -> tuple[int, ...]:
-        """The lengths of sessions with a provider of this specialty: psychiatry has lengths of its own."""
+        """The lengths of sessions with a provider of this specialty: psychiatry has its own lengths."""
         return self.psychiatry_lengths if specialty == "psychiatry" else self.lengths

@@ -148,7 +148,7 @@ class Databases:
         return with_parts(self._admin_url, database=database, user=name)
 
     async def drop(self, url: str) -> None:
-        """Drops a database that was made here, whoever is still connected."""
+        """Drops a database that was made here, even if clients are still connected."""
         database = urlsplit(url).path.lstrip("/")
         admin = await self._admin()
         try:

@@ -1,4 +1,4 @@
-"""Writing to a platform's topics past its services, as whoever reaches Kafka could, or who has a service's key."""
+"""Writes to a platform's topics directly, like an attacker with access to Kafka or with a service's key."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Fixtures: a home of its own for each test module that starts something, away from anybody's running stack."""
+"""Fixtures: a separate home for each test module that starts servers, away from a running stack."""
 
 from __future__ import annotations
 

@@ -43,7 +43,7 @@ def free_offset() -> int:
 
 @dataclass
 class Platform:
-    """A running platform. People, rooms and plans are made anew by each story, so that stories never meet."""
+    """A running platform. Each story makes its own people, rooms and plans, so that stories do not affect each other."""
 
     home: Home
     choices: Choices
@@ -147,7 +147,7 @@ class Platform:
         await self.advance(moment - await self.now())
 
     async def cast(self, **options: Any) -> Cast:
-        """A member and a provider with plan, schedule, contact details and a room of their own."""
+        """A member and a provider with plan, schedule, contact details and room."""
         return await Cast.assemble(self, **options)
 
 
@@ -166,7 +166,7 @@ ROUND_THE_CLOCK = [{"day": day, "from": "00:00", "to": "24:00"} for day in _DAYS
 
 
 def address(person: Person) -> str:
-    """The e-mail address of somebody in a story."""
+    """The e-mail address of a person in a story."""
     return f"{person.subject}@{WHO.lower()}.example"
 
 

@@ -37,7 +37,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     config.pluginmanager.register(rules.RulesReport(config), "makegood-rules")
-    # A machine busy with servers is no reason for a property to fail.
+    # A property must not fail because the machine is busy with servers.
     settings.register_profile("busy", deadline=None, suppress_health_check=[HealthCheck.too_slow])
     if not config.getoption("--hypothesis-profile"):
         settings.load_profile("busy")
@@ -169,7 +169,7 @@ async def topic_prefix(make_topics: TopicMaker) -> str:
 
 @pytest.fixture
 def own_servers() -> Iterator[EmbeddedServers]:
-    """Servers that this test alone may stop, kill and start again: `own_servers.kafka()`, `.postgres()`, `.redis()`.
+    """Servers that only this test uses, and may stop, kill and start again: `own_servers.kafka()`, `.postgres()`, `.redis()`.
 
     Each answers a `Server` with `url`, `start()`, `stop()`, `kill()`, `pause()`, `resume()`. Data is durable.
     """

@@ -22,7 +22,7 @@ class Rule:
 
 
 def read_rules(path: Path) -> dict[str, Rule]:
-    """The rules by id. Raises ValueError for a line that is no rule."""
+    """The rules by id. Raises ValueError for a line that is not a rule."""
     rules = {}
     for number, line in enumerate(path.read_text().splitlines(), start=1):
         if not line.strip() or line.startswith("#"):

@@ -1,4 +1,4 @@
-"""Schedules for the tests: a body to publish, random ones, and a naive model of what they offer: every minute looked at by itself."""
+"""Schedules for tests: a body to publish, random ones, and a naive model of their offers that checks every minute."""
 
 from __future__ import annotations
 

@@ -191,7 +191,7 @@ def _engine_host() -> str:
 
 
 def _without_reaper_if_missing() -> None:
-    """testcontainers' own cleaner is an image too; where it cannot be had, containers end with the session alone."""
+    """The cleaner of testcontainers is an image too. Without it, containers are only stopped at the end of the session."""
     import docker
     from docker.errors import DockerException
 
