@@ -13,9 +13,9 @@ from makegood_chassis.personal_data.maintenance import keep_sealed
 from makegood_chassis.service import Service, base
 
 from makegood_booking.api import (
+    attendance,
     book,
     bookability,
-    endings,
     fhir,
     join_links,
     moving,
@@ -81,7 +81,7 @@ def app(service: Service[Dependencies]) -> FastAPI:
             book.router,
             sessions.router,
             fhir.router,
-            endings.router,
+            attendance.router,
             join_links.router,
             moving.router,
             outcomes.router,

@@ -9,7 +9,6 @@ from typing import Any, Final, Literal, get_args
 from makegood_chassis.database import UnitOfWork
 from makegood_chassis.http.mutations import Mutation
 from makegood_chassis.http.problems import Problem, invalid, not_found
-from makegood_contracts.problems import PROBLEMS
 from makegood_contracts.reasons import CreditReason, Reason, SlotReason
 
 from makegood_booking.api.models import SessionPolicyView
@@ -73,8 +72,7 @@ def problem_of(refused: CommandRefused) -> Problem:
         case SessionRefused():
             return _session_problem(refused)
         case NoSchedule():
-            reason = {"code": "provider-unavailable", "detail": _NO_SCHEDULE}
-            return Problem("provider-unavailable", _NO_SCHEDULE, reasons=[reason])
+            return Problem("provider-unavailable", _NO_SCHEDULE)
         case RestartRefused():
             detail = _NOT_RESTARTED[refused.refusal]
             helps = [plain_remedy(each) for each in remedies("restart-not-allowed", refused.context)]
@@ -83,20 +81,21 @@ def problem_of(refused: CommandRefused) -> Problem:
         case ForfeitNotAccepted():
             return _forfeit_problem(refused)
         case TryAgain():
-            return Problem("unavailable", headers=_RETRY)
+            return Problem("unavailable", headers=dict(_RETRY))
     raise AssertionError(f"no problem for {type(refused).__name__}")
 
 
 def _session_problem(refused: SessionRefused) -> Problem:
     refusal = refused.refusal
-    detail = refusal.detail or PROBLEMS[refusal.code].when
-    members: dict[str, Any] = {"reasons": [{"code": refusal.code, "detail": detail}]}
+    members: dict[str, Any] = {}
     if refusal.code == "forfeit-not-accepted":
         policy = SessionPolicyView.of(refused.session, refused.now)
         members["policy"] = policy.model_copy(update={"forfeits_now": True, "free_until": refusal.free_until})
     if refusal.opens_at is not None:
         members["opens_at"] = refusal.opens_at
-    return Problem(refusal.code, detail, headers=_RETRY if refusal.code == "move-pending" else None, **members)
+    return Problem(
+        refusal.code, refusal.detail, headers=dict(_RETRY) if refusal.code == "move-pending" else None, **members
+    )
 
 
 def _forfeit_problem(refused: ForfeitNotAccepted) -> Problem:

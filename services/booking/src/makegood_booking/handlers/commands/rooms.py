@@ -76,7 +76,7 @@ async def close_room(unit: UnitOfWork, room_id: str, admit: Admit) -> Room:
 
 
 async def restart_room(unit: UnitOfWork, dependencies: Dependencies, room_id: str, admit: Admit) -> Room:
-    """ROOM-1, ROOM-2."""
+    """ROOM-1, ROOM-2: therapy goes on in a closed or inactive room."""
     room = _known(await store.lock_room(unit, room_id))
     admit(room)
     policy = await dependencies.policies.current(unit)
