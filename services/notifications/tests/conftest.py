@@ -5,34 +5,28 @@ from __future__ import annotations
 import asyncio
 import email
 import email.policy
-import json
 import socket
-import time
 from collections import defaultdict
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from datetime import UTC, datetime, timedelta
 from email.message import EmailMessage
 from pathlib import Path
 from typing import Any
 
 import httpx
-import jwt
 import msgspec
-import pytest
 import pytest_asyncio
 import uvicorn
 from aiosmtpd.smtp import SMTP
-from cryptography.hazmat.primitives.asymmetric import rsa
-from jwt.algorithms import RSAAlgorithm
-from makegood_chassis.clock import FixedClock
-from makegood_chassis.messaging.handlers import Due
+from makegood_chassis.messaging import failpoints
+from makegood_chassis.messaging.failpoints import Failpoint
 from makegood_chassis.service import Service
 from makegood_contracts import events as facts
-from makegood_contracts.envelope import Cause, Received, decode, encode
+from makegood_contracts.envelope import Received
+from makegood_contracts.events import Event
 from makegood_contracts.events.possible import possible_after
 from makegood_contracts.ids import new_id
-from makegood_devtools.client import access_reason
 from makegood_devtools.mailbox import Mailbox
 from makegood_devtools.web import web_app
 from makegood_notifications.bootstrap import bootstrap
@@ -40,19 +34,28 @@ from makegood_notifications.dependencies import Dependencies
 from makegood_notifications.domain.notices import Content, Notice, Source
 from makegood_notifications.settings import NotificationsSettings
 from makegood_testkit.databases import as_login
+from makegood_testkit.identity import Identity
 from makegood_testkit.moments import possible_at
+from makegood_testkit.service import MakeHarness, ServiceHarness, received
+from makegood_testkit.waiting import eventually
 
-ISSUER = "https://identity.makegood.invalid"
 START = datetime(2026, 11, 24, 9, 0, tzinfo=UTC)
 PATIENCE = 10.0
 
 
-async def eventually(look: Callable[[], Awaitable[Any]]) -> Any:
-    """What `look` finds once it finds something."""
-    async with asyncio.timeout(PATIENCE):
-        while not (found := await look()):  # noqa: ASYNC110 (what is looked at is in a database)
-            await asyncio.sleep(0.01)
-    return found
+@contextmanager
+def crashing(point: Failpoint) -> Iterator[None]:
+    """Whoever reaches this point meanwhile dies there."""
+
+    def crash(reached: Failpoint) -> None:
+        if reached == point:
+            raise RuntimeError("the process dies here")
+
+    remove = failpoints.install(crash)
+    try:
+        yield
+    finally:
+        remove()
 
 
 def told(template: str, content: Content, at: datetime = START) -> Notice:
@@ -67,6 +70,9 @@ class Inbox:
         self.mails: list[EmailMessage] = []
         self.answers: list[str] = []
         self.refused_recipients: set[str] = set()
+        self.answering = asyncio.Event()
+        """While it is clear, the answers to DATA are held back."""
+        self.answering.set()
         self.seen_ids: list[str] = []
         self.connections = 0
         self.port = 0
@@ -87,6 +93,7 @@ class Inbox:
             if answer.startswith("250"):
                 self.mails.append(mail)
             self._arrived.notify_all()
+        await self.answering.wait()
         return answer
 
     async def open(self) -> None:
@@ -110,6 +117,11 @@ class Inbox:
             await self._arrived.wait_for(lambda: len(self.mails) >= count)
         return self.mails
 
+    async def wait_seen(self, count: int) -> None:
+        """Until `count` mails were handed over, whatever the answer."""
+        async with asyncio.timeout(PATIENCE), self._arrived:
+            await self._arrived.wait_for(lambda: len(self.seen_ids) >= count)
+
     async def wait_for(self, address: str, count: int) -> list[EmailMessage]:
         """The mails to this address, once there are `count`."""
 
@@ -121,37 +133,14 @@ class Inbox:
         return found()
 
 
-class Identity:
-    """Signs tokens."""
+class NotificationsHarness(ServiceHarness[Dependencies]):
+    """The service with a mail server and WhatsApp, and a story to tell: Ada's sessions with Grace."""
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self._key = rsa.generate_private_key(65537, 2048)
-        jwk = RSAAlgorithm.to_jwk(self._key.public_key(), as_dict=True)
-        path.write_text(json.dumps({"keys": [{**jwk, "kid": "k", "use": "sig", "alg": "RS256"}]}))
+    inbox: Inbox
+    whatsapp: WhatsAppSide
 
-    def bearer(self, subject: str, role: str) -> dict[str, str]:
-        now = int(time.time())
-        claims = {
-            "iss": ISSUER, "aud": "makegood", "sub": subject, "roles": [role], "iat": now, "exp": now + 600, "jti": new_id(),
-        }  # fmt: skip
-        token = jwt.encode(claims, self._key, "RS256", headers={"kid": "k"})
-        return {"Authorization": f"Bearer {token}", **access_reason(role)}
-
-
-class World:
-    """The service with its surroundings, and a story to tell in it."""
-
-    def __init__(
-        self,
-        service: Service[Dependencies],
-        inbox: Inbox,
-        identity: Identity,
-        clock: FixedClock,
-        whatsapp: WhatsAppSide,
-    ) -> None:
-        self.service, self.inbox, self.identity, self.clock = service, inbox, identity, clock
-        self.whatsapp = whatsapp
+    def __init__(self, service: Service[Dependencies], identity: Identity) -> None:
+        super().__init__(service, identity)
         self.member, self.provider = "member-ada", "provider-grace"
         self.ada, self.grace = "ada.canary@example.org", "grace.canary@example.org"
         self.room_id, self.session_id = new_id(), new_id()
@@ -175,41 +164,26 @@ class World:
         }  # fmt: skip
         return facts.CreditReturned(**{**values, **more})
 
-    def received(self, event: Any, *, time: datetime | None = None) -> Received[Any]:
-        """The event as the consumer decodes it."""
-        record = encode(event, sequence=1, cause=Cause(new_id(), new_id()), time=time)
-        headers = [(name, value.encode()) for name, value in record.headers]
-        return decode(record.key.encode(), headers, record.value)
+    async def rows(self, statement: str, *values: Any) -> list[Any]:
+        """Rows, to be compared with tuples."""
+        return list(await super().rows(statement, *values))
 
     async def happen(self, *events: Any) -> list[Received[Any]]:
         """Events arrive, each in a transaction of its own."""
-        return [one for event in events for one in await self.arrive([self.received(event)])]
+        batch = [received(event) for event in events]
+        for one in batch:
+            await self.handle(one)
+        return batch
 
-    async def arrive(self, batch: Sequence[Received[Any]]) -> list[Received[Any]]:
-        """A batch of one type arrives, at a moment when it can be."""
-        before = self.clock.moment
-        self.clock.moment = possible_at([await self._as_it_stands(one.event) for one in batch], before)
-        async with self.service.database.transaction(batch[0].cause) as unit:
-            await self.service.events[type(batch[0].event)](batch, unit)
-        self.clock.moment = before
-        return list(batch)
+    async def moment_of(self, events: Sequence[Event]) -> datetime:
+        """The times of a session count as they are known: it may have been moved."""
+        return possible_at([await self._as_it_stands(event) for event in events], self.clock.moment)
 
     async def _as_it_stands(self, event: Any) -> Any:
-        """An outcome, with the times of its session as they are known: it may have been moved."""
         if possible_after(event) is None:
             return event
         rows = await self.rows("SELECT starts_at, ends_at FROM sessions WHERE id = $1", event.session_id)
         return msgspec.structs.replace(event, **dict(rows[0])) if rows else event
-
-    async def refused(self, *events: Any) -> dict[str, str]:
-        """Events arrive, whatever the clock says; which of them nobody believes, by key, and why."""
-        why: dict[str, str] = {}
-        for event in events:
-            one = self.received(event)
-            async with self.service.database.transaction(one.cause) as unit:
-                await self.service.events[type(event)]([one], unit)
-            why.update((one.key, reason) for reason in unit.refused.values())
-        return why
 
     async def reserved(self) -> None:
         """The room is open and the session reserved."""
@@ -239,8 +213,8 @@ class World:
         """The person says how they are reached, through the API."""
         role = "member" if person.startswith("member") else "provider"
         body = {"name": name, "email": address, "time_zone": "America/New_York", **more}
-        async with self.client(person, role) as client:
-            answer = await client.put(f"/v1/people/{person}/contact", json=body)
+        client = self.client(role, person)
+        answer = await client.put(f"/v1/people/{person}/contact", json=body)
         assert answer.status_code == 200, answer.text
 
     async def everybody(self, **member: Any) -> None:
@@ -253,16 +227,6 @@ class World:
         await self.everybody(**member)
         await self.register(self.provider, "Dr. Grace Canary", self.grace, channels={"email": False})
 
-    def client(self, subject: str | None, role: str = "member") -> httpx.AsyncClient:
-        assert self.service.app is not None
-        transport = httpx.ASGITransport(self.service.app(self.service))
-        headers = self.identity.bearer(subject, role) if subject else {}
-        return httpx.AsyncClient(transport=transport, base_url="http://service", headers=headers)
-
-    async def rows(self, statement: str, *values: Any) -> list[Any]:
-        async with self.service.database.reading() as queries:
-            return list(await queries.fetch(statement, *values))
-
     async def settled(self) -> None:
         """Nothing is queued any more."""
 
@@ -274,7 +238,7 @@ class World:
 
     @asynccontextmanager
     async def sending(self) -> AsyncIterator[None]:
-        """The senders work."""
+        """The delivery workers run."""
         dependencies = self.service.dependencies
         tasks = [
             asyncio.create_task(email_worker.run())
@@ -286,17 +250,6 @@ class World:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
-
-    async def due(self) -> list[str]:
-        """The deadlines whose moment has come are handled, as the worker does; their kinds."""
-        taken = await self.rows("SELECT kind, entity_id, due_at FROM deadlines WHERE due_at <= $1", self.clock.now())
-        cause = Cause(new_id(), new_id())
-        async with self.service.database.transaction(cause) as unit:
-            for kind in sorted({row["kind"] for row in taken}):
-                batch = [Due(row["entity_id"], row["due_at"]) for row in taken if row["kind"] == kind]
-                await self.service.deadlines[kind](batch, unit)
-            await unit.execute("DELETE FROM deadlines WHERE due_at <= $1", self.clock.now())
-        return [row["kind"] for row in taken]
 
     def moved(self, by: str, *, start: datetime | None = None, **more: Any) -> Any:
         """The session stands an hour later, or at `start`."""
@@ -343,22 +296,19 @@ async def whatsapp(tmp_path: Path) -> AsyncIterator[WhatsAppSide]:
     await serving
 
 
-@pytest.fixture
-def identity(tmp_path: Path) -> Identity:
-    return Identity(tmp_path / "jwks.json")
-
-
 @pytest_asyncio.fixture
-async def world(
-    database_factory: Any, inbox: Inbox, identity: Identity, whatsapp: WhatsAppSide
-) -> AsyncIterator[World]:
+async def harness(
+    make_harness: MakeHarness, database_factory: Any, inbox: Inbox, whatsapp: WhatsAppSide
+) -> NotificationsHarness:
     url = await database_factory("notifications")
-    settings = NotificationsSettings(
-        environment="development",
+    made = await make_harness(
+        "notifications",
+        bootstrap,
+        NotificationsSettings,
+        START - timedelta(days=3),
+        NotificationsHarness,
         database_url=url,
         pruner_database_url=as_login(url, "pruner"),
-        kafka_bootstrap_servers="127.0.0.1:1",
-        jwks_url=str(identity.path),
         smtp_port=inbox.port,
         smtp_timeout=5,
         public_base_url="https://app.example.org",
@@ -366,8 +316,5 @@ async def world(
         whatsapp_phone_number_id="1000",
         whatsapp_token="secret",
     )
-    clock = FixedClock(START - timedelta(days=3))
-    service = bootstrap(settings, clock=clock)
-    await service.database.open()
-    yield World(service, inbox, identity, clock, whatsapp)
-    await service.database.close()
+    made.inbox, made.whatsapp = inbox, whatsapp
+    return made

@@ -12,87 +12,91 @@ from makegood_contracts.ids import new_id
 from makegood_notifications.domain.allowances import UNCOUNTED
 from makegood_notifications.domain.announcements import Template
 
-from .conftest import START, World
+from .conftest import START, NotificationsHarness
 from .test_reminders import confirmed, enrolled
 
 HOUR = timedelta(hours=1)
 
 
 @pytest.mark.rule("REM-1")
-async def test_forty_reminders_at_once_send_one(world: World) -> None:
-    await confirmed(world)
-    path, body = f"/v1/sessions/{world.session_id}/reminders", {"channel": "email"}
-    async with world.client(world.provider, "provider") as client:
-        answers = await asyncio.gather(*(client.post(path, json=body) for _ in range(40)))
+async def test_forty_reminders_at_once_send_one(harness: NotificationsHarness) -> None:
+    await confirmed(harness)
+    path, body = f"/v1/sessions/{harness.session_id}/reminders", {"channel": "email"}
+    client = harness.client("provider", harness.provider)
+    answers = await asyncio.gather(*(client.post(path, json=body) for _ in range(40)))
     refused = [answer for answer in answers if answer.status_code == 409]
     assert sorted(answer.status_code for answer in answers) == [201] + [409] * 39
     assert {answer.json()["type"] for answer in refused} == {"/problems/too-soon"}
     assert {answer.headers["Retry-After"] for answer in refused} == {"3600"}
-    assert {datetime.fromisoformat(answer.json()["next_at"]) for answer in refused} == {world.clock.now() + HOUR}
-    assert await world.rows("SELECT count(*) FROM deliveries WHERE template = 'reminder'") == [(1,)]
+    assert {datetime.fromisoformat(answer.json()["next_at"]) for answer in refused} == {harness.clock.now() + HOUR}
+    assert await harness.rows("SELECT count(*) FROM deliveries WHERE template = 'reminder'") == [(1,)]
 
 
 @pytest.mark.rule("REM-1", "REL-4")
-async def test_a_reminder_is_possible_again_after_an_hour_and_by_another_channel_at_once(world: World) -> None:
-    await world.everybody(phone="+49 30 1234567", channels={"email": True, "whatsapp": True})
-    await world.confirmed()
-    await world.happen(enrolled(world, ["email", "whatsapp"]))
-    path = f"/v1/sessions/{world.session_id}/reminders"
-    async with world.client(world.provider, "provider") as client:
+async def test_a_reminder_is_possible_again_after_an_hour_and_by_another_channel_at_once(
+    harness: NotificationsHarness,
+) -> None:
+    await harness.everybody(phone="+49 30 1234567", channels={"email": True, "whatsapp": True})
+    await harness.confirmed()
+    await harness.happen(enrolled(harness, ["email", "whatsapp"]))
+    path = f"/v1/sessions/{harness.session_id}/reminders"
+    client = harness.client("provider", harness.provider)
 
-        async def remind(channel: str = "email", key: str | None = None) -> int:
-            headers = {"Idempotency-Key": key or new_id()}
-            return (await client.post(path, json={"channel": channel}, headers=headers)).status_code
+    async def remind(channel: str = "email", key: str | None = None) -> int:
+        headers = {"Idempotency-Key": key or new_id()}
+        return (await client.post(path, json={"channel": channel}, headers=headers)).status_code
 
-        assert await remind(key="first") == 201
-        assert await remind() == 409
-        assert await remind("whatsapp") == 201
-        assert await remind(key="first") == 201, "a repeat gets its first answer"
-        world.clock.moment += HOUR - timedelta(seconds=1)
-        refused = await client.post(path, json={"channel": "email"})
-        assert (refused.status_code, refused.headers["Retry-After"]) == (409, "1")
-        world.clock.moment += timedelta(seconds=1)
-        assert await remind() == 201
-        assert await remind() == 409
-    assert await world.rows("SELECT count(*) FROM deliveries WHERE template = 'reminder'") == [(3,)]
+    assert await remind(key="first") == 201
+    assert await remind() == 409
+    assert await remind("whatsapp") == 201
+    assert await remind(key="first") == 201, "a repeat gets its first answer"
+    harness.clock.moment += HOUR - timedelta(seconds=1)
+    refused = await client.post(path, json={"channel": "email"})
+    assert (refused.status_code, refused.headers["Retry-After"]) == (409, "1")
+    harness.clock.moment += timedelta(seconds=1)
+    assert await remind() == 201
+    assert await remind() == 409
+    assert await harness.rows("SELECT count(*) FROM deliveries WHERE template = 'reminder'") == [(3,)]
 
 
 @pytest.mark.rule("RESC-2", "MISS-3")
-async def test_moves_back_and_forth_send_thirty_mails_an_hour_and_a_miss_is_always_told(world: World) -> None:
-    await world.everybody()
-    await world.confirmed()  # the first of them
-    moves = [world.moved("provider", start=START + timedelta(hours=2 + number % 2)) for number in range(40)]
-    await world.arrive([world.received(move) for move in moves[:20]])
-    await world.happen(*moves[20:])
+async def test_moves_back_and_forth_send_thirty_mails_an_hour_and_a_miss_is_always_told(
+    harness: NotificationsHarness,
+) -> None:
+    await harness.everybody()
+    await harness.confirmed()  # the first of them
+    moves = [harness.moved("provider", start=START + timedelta(hours=2 + number % 2)) for number in range(40)]
+    await harness.handle(*moves[:20])
+    await harness.happen(*moves[20:])
     mailed = (
         "SELECT count(*) FROM deliveries WHERE channel = 'email' AND status <> 'skipped' AND template <> 'provider-missed'"
         " AND person_id = 'member-ada'"
     )
-    assert await world.rows(mailed) == [(30,)]
-    assert await world.rows("SELECT count(*) FROM chat_messages WHERE template = 'session-moved-by-provider'") == [
+    assert await harness.rows(mailed) == [(30,)]
+    assert await harness.rows("SELECT count(*) FROM chat_messages WHERE template = 'session-moved-by-provider'") == [
         (40,)
     ]
-    await world.happen(world.missed())
+    await harness.happen(harness.missed())
     missed = "SELECT status FROM deliveries WHERE channel = 'email' AND template = 'provider-missed'"
-    assert await world.rows(missed) == [("queued",)]
-    world.clock.moment += HOUR
-    await world.happen(world.moved("provider"))
-    assert await world.rows(mailed) == [(31,)]
+    assert await harness.rows(missed) == [("queued",)]
+    harness.clock.moment += HOUR
+    await harness.happen(harness.moved("provider"))
+    assert await harness.rows(mailed) == [(31,)]
 
 
-async def changes_provider(world: World) -> None:
+async def changes_provider(harness: NotificationsHarness) -> None:
     """The member has a session in a room that is new, and goes on with another provider."""
-    world.room_id, world.session_id = new_id(), new_id()
-    await world.confirmed()
+    harness.room_id, harness.session_id = new_id(), new_id()
+    await harness.confirmed()
     cancelled: dict[str, Any] = {
         "cancelled_by": "member",
         "cancelled_at": START,
         "forfeits": False,
         "was_confirmed": True,
     }
-    room = {"room_id": world.room_id, "member_id": world.member, "provider_id": world.provider}
-    await world.happen(
-        world.session(facts.SessionCancelled, **cancelled, cause="change_of_provider"),
+    room = {"room_id": harness.room_id, "member_id": harness.member, "provider_id": harness.provider}
+    await harness.happen(
+        harness.session(facts.SessionCancelled, **cancelled, cause="change_of_provider"),
         facts.ProviderChanged(
             **room, room_version=2, new_room_id=new_id(), new_provider_id="provider-other", changed_at=START
         ),
@@ -100,28 +104,28 @@ async def changes_provider(world: World) -> None:
 
 
 @pytest.mark.rule("ROOM-3", "MISS-3")
-async def test_a_new_room_for_each_mail_is_no_way_around(world: World) -> None:
-    await world.everybody()
-    world.clock.moment = START  # nothing here may be later
+async def test_a_new_room_for_each_mail_is_no_way_around(harness: NotificationsHarness) -> None:
+    await harness.everybody()
+    harness.clock.moment = START  # nothing here may be later
     for _ in range(35):
-        await changes_provider(world)
+        await changes_provider(harness)
     mailed = (
         "SELECT count(*) FROM deliveries WHERE channel = 'email' AND status = 'queued' AND person_id = $1"
         " AND template <> 'provider-missed'"
     )
-    assert await world.rows(mailed, world.member) == [(30,)]
-    assert await world.rows(mailed, world.provider) == [(30,)]
+    assert await harness.rows(mailed, harness.member) == [(30,)]
+    assert await harness.rows(mailed, harness.provider) == [(30,)]
     chat = "SELECT count(*) FROM chat_messages WHERE template = 'session-cancelled-with-provider'"
-    assert await world.rows(chat) == [(35,)], "the chat has all of it"
-    ada = world.member
-    world.member = "member-eve"
-    await changes_provider(world)
-    assert await world.rows(mailed, world.provider) == [(33,)], "one member does not keep another's mails back"
-    world.member, world.room_id, world.session_id = ada, new_id(), new_id()
-    await world.confirmed()
-    await world.happen(world.missed())
+    assert await harness.rows(chat) == [(35,)], "the chat has all of it"
+    ada = harness.member
+    harness.member = "member-eve"
+    await changes_provider(harness)
+    assert await harness.rows(mailed, harness.provider) == [(33,)], "one member does not keep another's mails back"
+    harness.member, harness.room_id, harness.session_id = ada, new_id(), new_id()
+    await harness.confirmed()
+    await harness.happen(harness.missed())
     missed = "SELECT status FROM deliveries WHERE channel = 'email' AND template = 'provider-missed'"
-    assert await world.rows(missed) == [("queued",)]
+    assert await harness.rows(missed) == [("queued",)]
 
 
 COUNTED = {
@@ -142,12 +146,12 @@ def test_every_template_is_either_counted_or_has_a_reason_not_to_be() -> None:
 
 
 @pytest.mark.rule("AVAIL-5")
-async def test_the_ready_message_is_written_three_times_an_hour(world: World) -> None:
-    await confirmed(world)
-    await world.happen(enrolled(world, ["email"]))
-    path = f"/v1/rooms/{world.room_id}/time-request"
-    async with world.client(world.member) as client:
-        answers = await asyncio.gather(*(client.post(path, json={}) for _ in range(10)))
-        assert sorted(answer.status_code for answer in answers) == [201] * 3 + [409] * 7
-        world.clock.moment += HOUR
-        assert (await client.post(path, json={})).status_code == 201
+async def test_the_ready_message_is_written_three_times_an_hour(harness: NotificationsHarness) -> None:
+    await confirmed(harness)
+    await harness.happen(enrolled(harness, ["email"]))
+    path = f"/v1/rooms/{harness.room_id}/time-request"
+    client = harness.client("member", harness.member)
+    answers = await asyncio.gather(*(client.post(path, json={}) for _ in range(10)))
+    assert sorted(answer.status_code for answer in answers) == [201] * 3 + [409] * 7
+    harness.clock.moment += HOUR
+    assert (await client.post(path, json={})).status_code == 201

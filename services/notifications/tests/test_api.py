@@ -9,20 +9,20 @@ import pytest
 from makegood_contracts import events as facts
 from makegood_contracts.ids import new_id
 
-from .conftest import START, World
+from .conftest import START, NotificationsHarness
 
 CONTACT = {"name": "Ada", "email": "ada@example.org", "time_zone": "Europe/Berlin"}
 
 
-async def test_a_contact_is_written_and_read_by_its_person(world: World) -> None:
-    async with world.client(world.member) as client:
-        missing = await client.get(f"/v1/people/{world.member}/contact")
-        first = await client.put(
-            f"/v1/people/{world.member}/contact", json={**CONTACT, "phone": "+49 30 123456", "locale": "en-GB"}
-        )
-        stale = await client.put(f"/v1/people/{world.member}/contact", json=CONTACT, headers={"If-Match": '"7"'})
-        second = await client.put(f"/v1/people/{world.member}/contact", json=CONTACT, headers={"If-Match": '"1"'})
-        read = await client.get(f"/v1/people/{world.member}/contact")
+async def test_a_contact_is_written_and_read_by_its_person(harness: NotificationsHarness) -> None:
+    client = harness.client("member", harness.member)
+    missing = await client.get(f"/v1/people/{harness.member}/contact")
+    first = await client.put(
+        f"/v1/people/{harness.member}/contact", json={**CONTACT, "phone": "+49 30 123456", "locale": "en-GB"}
+    )
+    stale = await client.put(f"/v1/people/{harness.member}/contact", json=CONTACT, headers={"If-Match": '"7"'})
+    second = await client.put(f"/v1/people/{harness.member}/contact", json=CONTACT, headers={"If-Match": '"1"'})
+    read = await client.get(f"/v1/people/{harness.member}/contact")
     assert missing.status_code == 404
     assert (first.status_code, first.headers["ETag"]) == (200, '"1"')
     assert first.json()["channels"] == {"email": True, "whatsapp": False, "chat": True}
@@ -68,84 +68,85 @@ async def test_a_contact_is_written_and_read_by_its_person(world: World) -> None
     ],
     ids=str,
 )
-async def test_a_contact_that_cannot_be_right_is_refused_whole(world: World, change: dict[str, Any]) -> None:
-    async with world.client(world.member) as client:
-        answer = await client.put(f"/v1/people/{world.member}/contact", json={**CONTACT, **change})
-        assert answer.status_code == 422
-        assert answer.json()["type"] == "/problems/validation"
-        assert (await client.get(f"/v1/people/{world.member}/contact")).status_code == 404
+async def test_a_contact_that_cannot_be_right_is_refused_whole(
+    harness: NotificationsHarness, change: dict[str, Any]
+) -> None:
+    client = harness.client("member", harness.member)
+    answer = await client.put(f"/v1/people/{harness.member}/contact", json={**CONTACT, **change})
+    assert answer.status_code == 422
+    assert answer.json()["type"] == "/problems/validation"
+    assert (await client.get(f"/v1/people/{harness.member}/contact")).status_code == 404
 
 
 @pytest.mark.parametrize("address", ["a@makegood.test", "a@mail.invalid", "a@localhost", "a.b+c@example.com"])
-async def test_addresses_of_private_installations_are_taken(world: World, address: str) -> None:
-    async with world.client(world.member) as client:
-        answer = await client.put(f"/v1/people/{world.member}/contact", json={**CONTACT, "email": address})
+async def test_addresses_of_private_installations_are_taken(harness: NotificationsHarness, address: str) -> None:
+    client = harness.client("member", harness.member)
+    answer = await client.put(f"/v1/people/{harness.member}/contact", json={**CONTACT, "email": address})
     assert (answer.status_code, answer.json().get("email")) == (200, address)
 
 
 @pytest.mark.rule("SEC-1")
-async def test_nobody_reads_or_writes_what_is_not_theirs(world: World) -> None:
-    await world.everybody()
-    await world.confirmed()
-    contact, chat = f"/v1/people/{world.member}/contact", f"/v1/rooms/{world.room_id}/messages"
-    strangers = [("member-eve", "member"), ("provider-eve", "provider"), (world.member, "provider")]
+async def test_nobody_reads_or_writes_what_is_not_theirs(harness: NotificationsHarness) -> None:
+    await harness.everybody()
+    await harness.confirmed()
+    contact, chat = f"/v1/people/{harness.member}/contact", f"/v1/rooms/{harness.room_id}/messages"
+    strangers = [("member-eve", "member"), ("provider-eve", "provider"), (harness.member, "provider")]
     for subject, role in strangers:
-        async with world.client(subject, role) as client:
-            if subject != world.member:
-                assert (await client.get(contact)).status_code == 404
-                assert (await client.put(contact, json=CONTACT)).status_code == 404
-                assert (await client.get("/v1/deliveries", params={"person_id": world.member})).status_code == 404
-                assert (await client.get("/v1/deliveries")).json()["items"] == []
-            assert (await client.get(chat)).status_code == 404
-            assert (await client.post(chat, json={"text": "hello"})).status_code == 404
+        client = harness.client(role, subject)
+        if subject != harness.member:
+            assert (await client.get(contact)).status_code == 404
+            assert (await client.put(contact, json=CONTACT)).status_code == 404
+            assert (await client.get("/v1/deliveries", params={"person_id": harness.member})).status_code == 404
+            assert (await client.get("/v1/deliveries")).json()["items"] == []
+        assert (await client.get(chat)).status_code == 404
+        assert (await client.post(chat, json={"text": "hello"})).status_code == 404
     for role in ("support", "ops"):
-        async with world.client(f"{role}-1", role) as client:
-            assert (await client.get(contact)).status_code == 403
-            assert (await client.get(chat)).status_code == 403
-            assert (await client.post(chat, json={"text": "hello"})).status_code == 403
-            assert (await client.get("/v1/deliveries")).status_code == (200 if role == "support" else 403)
-            assert (await client.get("/v1/stream")).status_code == 403
-    async with world.client(None) as client:
-        assert {(await client.get(path)).status_code for path in (contact, chat, "/v1/deliveries", "/v1/stream")} == {
-            401
-        }
+        client = harness.client(role, f"{role}-1")
+        assert (await client.get(contact)).status_code == 403
+        assert (await client.get(chat)).status_code == 403
+        assert (await client.post(chat, json={"text": "hello"})).status_code == 403
+        assert (await client.get("/v1/deliveries")).status_code == (200 if role == "support" else 403)
+        assert (await client.get("/v1/stream")).status_code == 403
+    client = harness.client()
+    assert {(await client.get(path)).status_code for path in (contact, chat, "/v1/deliveries", "/v1/stream")} == {401}
 
 
 @pytest.mark.rule("ROOM-4")
-async def test_both_parties_write_and_read_newest_first_page_by_page(world: World) -> None:
-    await world.confirmed()
-    path = f"/v1/rooms/{world.room_id}/messages"
-    async with world.client(world.member) as member, world.client(world.provider, "provider") as provider:
-        for number in range(6):
-            writer = (member, provider)[number % 2]
-            answer = await writer.post(path, json={"text": f"line {number}\nand more ✓"})
-            assert answer.status_code == 201, answer.text
-        seen: list[dict[str, Any]] = []
-        cursor: dict[str, str] = {}
-        while True:
-            page = (await provider.get(path, params={"limit": 2, **cursor})).json()
-            seen += page["items"]
-            if not page["next_cursor"]:
-                break
-            cursor = {"cursor": page["next_cursor"]}
-            await member.post(path, json={"text": "in between"})  # must not shift the older pages
+async def test_both_parties_write_and_read_newest_first_page_by_page(harness: NotificationsHarness) -> None:
+    await harness.confirmed()
+    path = f"/v1/rooms/{harness.room_id}/messages"
+    member = harness.client("member", harness.member)
+    provider = harness.client("provider", harness.provider)
+    for number in range(6):
+        writer = (member, provider)[number % 2]
+        answer = await writer.post(path, json={"text": f"line {number}\nand more ✓"})
+        assert answer.status_code == 201, answer.text
+    seen: list[dict[str, Any]] = []
+    cursor: dict[str, str] = {}
+    while True:
+        page = (await provider.get(path, params={"limit": 2, **cursor})).json()
+        seen += page["items"]
+        if not page["next_cursor"]:
+            break
+        cursor = {"cursor": page["next_cursor"]}
+        await member.post(path, json={"text": "in between"})  # must not shift the older pages
     assert [item["kind"] for item in seen] == ["text"] * 6 + ["system"]
     assert [item["text"][5] for item in seen[:6]] == list("543210")
     assert set(seen[0]) == {"id", "room_id", "kind", "template", "text", "sender_id", "sent_at"}
-    assert (seen[0]["sender_id"], seen[1]["sender_id"]) == (world.provider, world.member)
+    assert (seen[0]["sender_id"], seen[1]["sender_id"]) == (harness.provider, harness.member)
     assert (seen[6]["template"], seen[6]["sender_id"]) == ("session-confirmed", None)
 
 
 @pytest.mark.rule("REL-4")
-async def test_a_repeated_message_is_written_once(world: World) -> None:
-    await world.reserved()
-    path, key = f"/v1/rooms/{world.room_id}/messages", {"Idempotency-Key": "once"}
-    async with world.client(world.member) as client:
-        first = await client.post(path, json={"text": "hello"}, headers=key)
-        again = await client.post(path, json={"text": "hello"}, headers=key)
-        other = await client.post(path, json={"text": "other"}, headers=key)
-        items = (await client.get(path)).json()["items"]
-        matching = await client.post(path, json={"text": "hello"}, headers={"If-Match": '"1"'})
+async def test_a_repeated_message_is_written_once(harness: NotificationsHarness) -> None:
+    await harness.reserved()
+    path, key = f"/v1/rooms/{harness.room_id}/messages", {"Idempotency-Key": "once"}
+    client = harness.client("member", harness.member)
+    first = await client.post(path, json={"text": "hello"}, headers=key)
+    again = await client.post(path, json={"text": "hello"}, headers=key)
+    other = await client.post(path, json={"text": "other"}, headers=key)
+    items = (await client.get(path)).json()["items"]
+    matching = await client.post(path, json={"text": "hello"}, headers={"If-Match": '"1"'})
     assert (first.json(), first.status_code) == (again.json(), again.status_code)
     assert "location" not in first.headers  # no address shows one message
     assert matching.status_code == 412
@@ -154,49 +155,49 @@ async def test_a_repeated_message_is_written_once(world: World) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "   ", "a" * 4001, "nul \x00", "bell \x07", 7, None], ids=repr)
-async def test_a_message_nobody_can_read_is_refused(world: World, text: Any) -> None:
-    await world.reserved()
-    path = f"/v1/rooms/{world.room_id}/messages"
-    async with world.client(world.member) as client:
-        assert (await client.post(path, json={"text": text})).status_code == 422
-        assert (await client.get(path)).json()["items"] == []
+async def test_a_message_nobody_can_read_is_refused(harness: NotificationsHarness, text: Any) -> None:
+    await harness.reserved()
+    path = f"/v1/rooms/{harness.room_id}/messages"
+    client = harness.client("member", harness.member)
+    assert (await client.post(path, json={"text": text})).status_code == 422
+    assert (await client.get(path)).json()["items"] == []
 
 
-async def test_a_closed_room_is_read_only(world: World) -> None:
-    await world.reserved()
+async def test_a_closed_room_is_read_only(harness: NotificationsHarness) -> None:
+    await harness.reserved()
     closed = facts.RoomClosed(
-        room_id=world.room_id, member_id=world.member, provider_id=world.provider, room_version=2, closed_at=START
+        room_id=harness.room_id, member_id=harness.member, provider_id=harness.provider, room_version=2, closed_at=START
     )
-    await world.happen(closed)
-    path = f"/v1/rooms/{world.room_id}/messages"
-    async with world.client(world.member) as client:
-        refused = await client.post(path, json={"text": "hello?"})
-        assert (refused.status_code, refused.json()["type"]) == (409, "/problems/room-closed")
-        assert (await client.get(path)).status_code == 200
+    await harness.happen(closed)
+    path = f"/v1/rooms/{harness.room_id}/messages"
+    client = harness.client("member", harness.member)
+    refused = await client.post(path, json={"text": "hello?"})
+    assert (refused.status_code, refused.json()["type"]) == (409, "/problems/room-closed")
+    assert (await client.get(path)).status_code == 200
 
 
-async def test_a_message_right_after_the_rooms_opening_waits_for_the_news(world: World) -> None:
-    async with world.client(world.member) as client:
-        posting = asyncio.create_task(client.post(f"/v1/rooms/{world.room_id}/messages", json={"text": "first!"}))
-        async with asyncio.timeout(5):
-            while f"room:{world.room_id}" not in world.service.signals._listeners:  # noqa: ASYNC110
-                await asyncio.sleep(0)
-        await world.reserved()
-        assert (await posting).status_code == 201
+async def test_a_message_right_after_the_rooms_opening_waits_for_the_news(harness: NotificationsHarness) -> None:
+    client = harness.client("member", harness.member)
+    posting = asyncio.create_task(client.post(f"/v1/rooms/{harness.room_id}/messages", json={"text": "first!"}))
+    async with asyncio.timeout(5):
+        while f"room:{harness.room_id}" not in harness.service.signals._listeners:  # noqa: ASYNC110
+            await asyncio.sleep(0)
+    await harness.reserved()
+    assert (await posting).status_code == 201
 
 
 @pytest.mark.rule("ROOM-1", "ROOM-4")
-async def test_a_message_right_after_the_restart_waits_for_the_news(world: World) -> None:
-    await world.reserved()
-    room: dict[str, Any] = {"room_id": world.room_id, "member_id": world.member, "provider_id": world.provider}
-    await world.happen(facts.RoomClosed(**room, room_version=2, closed_at=START))
-    async with world.client(world.member) as client:
-        posting = asyncio.create_task(client.post(f"/v1/rooms/{world.room_id}/messages", json={"text": "back!"}))
-        async with asyncio.timeout(5):
-            while f"room:{world.room_id}" not in world.service.signals._listeners:  # noqa: ASYNC110
-                await asyncio.sleep(0)
-        await world.happen(facts.RoomRestarted(**room, room_version=3, restarted_at=START))
-        assert (await posting).status_code == 201
+async def test_a_message_right_after_the_restart_waits_for_the_news(harness: NotificationsHarness) -> None:
+    await harness.reserved()
+    room: dict[str, Any] = {"room_id": harness.room_id, "member_id": harness.member, "provider_id": harness.provider}
+    await harness.happen(facts.RoomClosed(**room, room_version=2, closed_at=START))
+    client = harness.client("member", harness.member)
+    posting = asyncio.create_task(client.post(f"/v1/rooms/{harness.room_id}/messages", json={"text": "back!"}))
+    async with asyncio.timeout(5):
+        while f"room:{harness.room_id}" not in harness.service.signals._listeners:  # noqa: ASYNC110
+            await asyncio.sleep(0)
+    await harness.happen(facts.RoomRestarted(**room, room_version=3, restarted_at=START))
+    assert (await posting).status_code == 201
 
 
 @pytest.mark.parametrize(
@@ -209,34 +210,35 @@ async def test_a_message_right_after_the_restart_waits_for_the_news(world: World
         "6f2b7c1e-0000-4000-8000-\uff10\uff10\uff10000000000",
     ],
 )
-async def test_a_room_that_does_not_exist_is_not_found(world: World, room_id: str) -> None:
-    async with world.client(world.member) as client:
-        assert (await client.get(f"/v1/rooms/{room_id}/messages")).status_code == 404
-        assert (await client.post(f"/v1/rooms/{room_id}/messages", json={"text": "Hello?"})).status_code == 404
-        listed = await client.get("/v1/deliveries", params={"session_id": room_id})
-        assert (listed.status_code, listed.json()["items"]) == (200, [])
-        assert (await client.get("/v1/people/no one/contact")).status_code == 404
-    async with world.client("support-1", "support") as support:
-        listed = await support.get("/v1/deliveries", params={"person_id": f"no one {room_id}" * 9})
-        assert (listed.status_code, listed.json()["items"]) == (200, [])
+async def test_a_room_that_does_not_exist_is_not_found(harness: NotificationsHarness, room_id: str) -> None:
+    client = harness.client("member", harness.member)
+    assert (await client.get(f"/v1/rooms/{room_id}/messages")).status_code == 404
+    assert (await client.post(f"/v1/rooms/{room_id}/messages", json={"text": "Hello?"})).status_code == 404
+    listed = await client.get("/v1/deliveries", params={"session_id": room_id})
+    assert (listed.status_code, listed.json()["items"]) == (200, [])
+    assert (await client.get("/v1/people/no one/contact")).status_code == 404
+    support = harness.client("support", "support-1")
+    listed = await support.get("/v1/deliveries", params={"person_id": f"no one {room_id}" * 9})
+    assert (listed.status_code, listed.json()["items"]) == (200, [])
 
 
-async def test_deliveries_tell_what_was_sent_to_whom(world: World) -> None:
-    await world.everybody()
-    async with world.sending():
-        await world.confirmed()
-        await world.happen(world.missed())
-        await world.settled()
-    async with world.client(world.member) as member, world.client("support-1", "support") as support:
-        mine = (await member.get("/v1/deliveries")).json()["items"]
-        found = (await support.get("/v1/deliveries", params={"session_id": world.session_id})).json()["items"]
-        same = [one for one in found if one["person_id"] == world.member]
-        none = (await support.get("/v1/deliveries", params={"session_id": new_id()})).json()["items"]
-        paged = (await support.get("/v1/deliveries", params={"person_id": world.member, "limit": 3})).json()
-        bad = await support.get("/v1/deliveries", params={"cursor": "tampered"})
-        rest = (
-            await support.get("/v1/deliveries", params={"person_id": world.member, "cursor": paged["next_cursor"]})
-        ).json()
+async def test_deliveries_tell_what_was_sent_to_whom(harness: NotificationsHarness) -> None:
+    await harness.everybody()
+    async with harness.sending():
+        await harness.confirmed()
+        await harness.happen(harness.missed())
+        await harness.settled()
+    member = harness.client("member", harness.member)
+    support = harness.client("support", "support-1")
+    mine = (await member.get("/v1/deliveries")).json()["items"]
+    found = (await support.get("/v1/deliveries", params={"session_id": harness.session_id})).json()["items"]
+    same = [one for one in found if one["person_id"] == harness.member]
+    none = (await support.get("/v1/deliveries", params={"session_id": new_id()})).json()["items"]
+    paged = (await support.get("/v1/deliveries", params={"person_id": harness.member, "limit": 3})).json()
+    bad = await support.get("/v1/deliveries", params={"cursor": "tampered"})
+    rest = (
+        await support.get("/v1/deliveries", params={"person_id": harness.member, "cursor": paged["next_cursor"]})
+    ).json()
     assert mine == same == paged["items"] + rest["items"]
     assert none == []
     assert bad.status_code == 422
@@ -247,6 +249,6 @@ async def test_deliveries_tell_what_was_sent_to_whom(world: World) -> None:
     }
     (missed,) = [one for one in mine if (one["channel"], one["template"]) == ("email", "provider-missed")]
     assert missed["subject"] == "Your provider missed your scheduled session."
-    assert missed["session_id"] == world.session_id
+    assert missed["session_id"] == harness.session_id
     assert missed["sent_at"].endswith("Z")
     assert set(missed) == {"id", "person_id", "channel", "template", "subject", "status", "session_id", "sent_at"}

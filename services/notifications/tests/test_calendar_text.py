@@ -19,7 +19,7 @@ from makegood_notifications.mail.texts import AppointmentText
 from makegood_testkit.names import real_names
 from pydantic import ValidationError
 
-from .conftest import World
+from .conftest import NotificationsHarness
 from .test_messages import invitation
 
 START = datetime(2026, 11, 24, 9, 0, tzinfo=UTC)
@@ -136,12 +136,14 @@ def test_no_text_breaks_out_of_its_line(text: str) -> None:
 
 @pytest.mark.rule("NOTE-1")
 @pytest.mark.parametrize("address", ODD[:3])
-async def test_the_invitation_that_is_mailed_has_exactly_that_address(world: World, address: str) -> None:
-    await world.register(world.member, "Back\\Nash", address)
-    await world.register(world.provider, "Back\\Nash", world.grace)
-    async with world.sending():
-        await world.confirmed()
-        (mail,) = await world.inbox.wait_for(address, 1)
+async def test_the_invitation_that_is_mailed_has_exactly_that_address(
+    harness: NotificationsHarness, address: str
+) -> None:
+    await harness.register(harness.member, "Back\\Nash", address)
+    await harness.register(harness.provider, "Back\\Nash", harness.grace)
+    async with harness.sending():
+        await harness.confirmed()
+        (mail,) = await harness.inbox.wait_for(address, 1)
     _, event = invitation(mail)
     assert unquote(str(event["ATTENDEE"]).removeprefix("mailto:")) == address
     assert str(event["ATTENDEE"]).count("?") == 0

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 import tomllib
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, get_args
 
-import msgspec
 import pytest
 from makegood_notifications.domain.announcements import Template
 from makegood_notifications.domain.deliveries import LEADS_TO_TIMES
@@ -125,7 +125,7 @@ def test_nobody_is_told_to_join_a_session_in_person(language: str, template: str
 def test_the_member_is_told_how_to_come_in(template: str, language: str, in_person: str, by_link: str) -> None:
     for facts, how, other in (
         (FACTS, in_person, by_link),
-        (msgspec.structs.replace(FACTS, modality="video"), by_link, in_person),
+        (replace(FACTS, modality="video"), by_link, in_person),
     ):
         text = Wording(Links("https://app")).email(template, facts, name="Ada", other="Grace", locale=language).text
         assert how in text

@@ -28,7 +28,7 @@ def leased(
     content = Content("s", "r", "m", "p", START, START, 45, "in_person", "UTC", **(about or {}))
     given: dict[str, Any] = {
         "id": new_id(), "person_id": "m", "channel": "email", "notice": told(template, content, at), "attempts": 1,
-        "uncertain": False, "withdrawn": None, "turn_by": 0.0, "state": CurrentState(), "name": "Ada", "email": ADDRESS,
+        "uncertain": False, "withdrawn": None, "leased_at": 0.0, "state": CurrentState(), "name": "Ada", "email": ADDRESS,
         "phone": None, "locale": "en", "by_email": True, "by_whatsapp": False, "other_name": "Grace",
     }  # fmt: skip
     return LeasedDelivery(**{**given, **changes})

@@ -8,7 +8,7 @@ import pytest
 from makegood_contracts import events as facts
 from makegood_contracts.ids import new_id
 
-from .conftest import World
+from .conftest import NotificationsHarness
 from .test_changes import text, told
 
 
@@ -22,18 +22,18 @@ from .test_changes import text, told
     ],
 )
 async def test_of_a_payment_that_is_not_accepted_the_member_is_told(
-    world: World, locale: str, of: str, subject: str, amount: str, template: str
+    harness: NotificationsHarness, locale: str, of: str, subject: str, amount: str, template: str
 ) -> None:
-    await world.everybody(locale=locale)
-    refunded: dict[str, Any] = {of: new_id(), "member_id": world.member, "amount_minor": 6500}
-    async with world.sending():
-        await world.happen(
+    await harness.everybody(locale=locale)
+    refunded: dict[str, Any] = {of: new_id(), "member_id": harness.member, "amount_minor": 6500}
+    async with harness.sending():
+        await harness.happen(
             facts.PaymentRefunded(**refunded, currency="USD"), facts.PaymentRefunded(**refunded, currency="ZZZ")
         )
-        (mail,) = await world.inbox.wait_for(world.ada, 1)
-        await world.settled()
+        (mail,) = await harness.inbox.wait_for(harness.ada, 1)
+        await harness.settled()
     assert mail["Subject"] == subject
     assert amount in text(mail)
-    assert ("in_app", template) in await told(world, world.member)
-    assert len(world.inbox.mails) == 1, "what cannot be is not told"
-    assert await world.rows("SELECT id FROM chat_messages") == [], "what is paid is no business of the room"
+    assert ("in_app", template) in await told(harness, harness.member)
+    assert len(harness.inbox.mails) == 1, "what cannot be is not told"
+    assert await harness.rows("SELECT id FROM chat_messages") == [], "what is paid is no business of the room"

@@ -19,7 +19,7 @@ from makegood_notifications.mail.published import Appointment, published
 from makegood_notifications.mail.texts import AppointmentText
 from makegood_testkit.names import real_names
 
-from .conftest import World
+from .conftest import NotificationsHarness
 
 START = datetime(2026, 11, 24, 9, 0, tzinfo=UTC)
 FACTS = Content("s-1", "r-1", "m", "p", START, START.replace(minute=45), 45, "video", "America/New_York")
@@ -74,13 +74,13 @@ def test_a_followed_calendar_and_a_mail_call_people_by_their_names(name: str) ->
 
 
 @pytest.mark.rule("RESC-4")
-async def test_joiners_reach_mail_and_calendar_whole(world: World) -> None:
-    await world.register(world.member, ALIREZA, world.ada)
-    await world.register(world.provider, FAMILY, world.grace)
-    await world.confirmed()
-    async with world.sending():
-        (mail,) = await world.inbox.wait_for(world.ada, 1)
-        await world.settled()
+async def test_joiners_reach_mail_and_calendar_whole(harness: NotificationsHarness) -> None:
+    await harness.register(harness.member, ALIREZA, harness.ada)
+    await harness.register(harness.provider, FAMILY, harness.grace)
+    await harness.confirmed()
+    async with harness.sending():
+        (mail,) = await harness.inbox.wait_for(harness.ada, 1)
+        await harness.settled()
     assert mail["To"].addresses[0].display_name == ALIREZA
     parts: Any = {part.get_content_type(): part for part in mail.walk()}
     invitation = parts["text/calendar"].get_payload(decode=True)
@@ -93,9 +93,11 @@ async def test_joiners_reach_mail_and_calendar_whole(world: World) -> None:
 @pytest.mark.parametrize(
     "name", ["https://evil.example", "Ada www.evil.example", "x\u202egpj.exe", "\u200d\u200b", "pay at evil.com"]
 )
-async def test_a_name_that_leads_somewhere_steers_or_shows_nothing_is_refused(world: World, name: str) -> None:
-    body = {"name": name, "email": world.ada, "time_zone": "UTC"}
-    async with world.client(world.member) as client:
-        answer = await client.put(f"/v1/people/{world.member}/contact", json=body)
+async def test_a_name_that_leads_somewhere_steers_or_shows_nothing_is_refused(
+    harness: NotificationsHarness, name: str
+) -> None:
+    body = {"name": name, "email": harness.ada, "time_zone": "UTC"}
+    client = harness.client("member", harness.member)
+    answer = await client.put(f"/v1/people/{harness.member}/contact", json=body)
     assert answer.status_code == 422
     assert [error["pointer"] for error in answer.json()["errors"]] == ["#/name"]

@@ -6,14 +6,13 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
-import msgspec
 import pytest
 from makegood_contracts import events as facts
 from makegood_contracts.ids import new_id
 from makegood_notifications.domain.deliveries import CurrentState, caught_up
 from makegood_notifications.domain.notices import Content, Details
 
-from .conftest import START, World, told
+from .conftest import START, NotificationsHarness, told
 from .test_changes import text
 from .test_messages import chat, invitation, parts
 from .test_stale_messages import Poll, confirmation, extension
@@ -24,12 +23,12 @@ CONFIRMED = "Your session is confirmed! Mark your calendar."
 MOVED = "Your provider moved your session."
 
 
-def to_ada(world: World) -> list[Any]:
-    return [mail for mail in world.inbox.mails if mail["To"].addresses[0].addr_spec == world.ada]
+def to_ada(harness: NotificationsHarness) -> list[Any]:
+    return [mail for mail in harness.inbox.mails if mail["To"].addresses[0].addr_spec == harness.ada]
 
 
-def subjects(world: World) -> list[str]:
-    return [str(mail["Subject"]) for mail in to_ada(world)]
+def subjects(harness: NotificationsHarness) -> list[str]:
+    return [str(mail["Subject"]) for mail in to_ada(harness)]
 
 
 def is_now(mail: Any, sequence: int, start: datetime = LATER) -> None:
@@ -43,53 +42,53 @@ def is_now(mail: Any, sequence: int, start: datetime = LATER) -> None:
 
 @pytest.mark.rule("CONF-1", "NOTE-3", "RESC-2")
 async def test_a_confirmation_that_a_quiet_move_overtook_is_mailed_with_the_time_that_holds(
-    world: World,
+    harness: NotificationsHarness,
 ) -> None:
-    await world.everybody()
-    await world.reserved()
-    async with world.sending():
-        await Poll(world).brings(confirmation(world), world.moved("provider", **QUIETLY))
-        await world.settled()
-    (mail,) = to_ada(world)
+    await harness.everybody()
+    await harness.reserved()
+    async with harness.sending():
+        await Poll(harness).brings(confirmation(harness), harness.moved("provider", **QUIETLY))
+        await harness.settled()
+    (mail,) = to_ada(harness)
     assert mail["Subject"] == CONFIRMED
     is_now(mail, sequence=1)
-    assert await chat(world) == ["session-confirmed", "session-moved-by-provider"]
+    assert await chat(harness) == ["session-confirmed", "session-moved-by-provider"]
 
 
 @pytest.mark.rule("CONF-1", "NOTE-3", "RESC-2")
-async def test_so_is_one_that_waited_for_the_mail_server(world: World) -> None:
-    await world.everybody()
-    await world.confirmed()
-    await world.happen(
-        world.moved("provider", **QUIETLY),
-        world.moved("provider", start=LATER + timedelta(hours=1), old_starts_at=LATER, **QUIETLY),
+async def test_so_is_one_that_waited_for_the_mail_server(harness: NotificationsHarness) -> None:
+    await harness.everybody()
+    await harness.confirmed()
+    await harness.happen(
+        harness.moved("provider", **QUIETLY),
+        harness.moved("provider", start=LATER + timedelta(hours=1), old_starts_at=LATER, **QUIETLY),
     )
-    async with world.sending():
-        await world.settled()
-    (mail,) = to_ada(world)
+    async with harness.sending():
+        await harness.settled()
+    (mail,) = to_ada(harness)
     assert mail["Subject"] == CONFIRMED
     is_now(mail, sequence=2, start=LATER + timedelta(hours=1))
 
 
 @pytest.mark.rule("CONF-1", "NOTE-1")
-async def test_it_names_the_venue_to_which_the_session_was_moved(world: World) -> None:
-    await world.everybody()
+async def test_it_names_the_venue_to_which_the_session_was_moved(harness: NotificationsHarness) -> None:
+    await harness.everybody()
     old, new = new_id(), new_id()
     here: dict[str, Any] = {"modality": "in_person", "venue_id": old}
     for venue_id, name in ((old, "Garden Practice"), (new, "Tower Rooms")):
-        await world.happen(
+        await harness.happen(
             facts.VenuePublished(
                 venue_id=venue_id, venue_version=1, name=name, place="Leeds", time_zone="Europe/London"
             )
         )
-    await world.happen(
-        world.session(facts.SessionReserved, confirm_by=START, **here),
-        world.session(facts.SessionConfirmed, confirmed_by="provider", **here),
-        world.moved("provider", start=START, **{**here, "venue_id": new, "old_venue_id": old}, **QUIETLY),
+    await harness.happen(
+        harness.session(facts.SessionReserved, confirm_by=START, **here),
+        harness.session(facts.SessionConfirmed, confirmed_by="provider", **here),
+        harness.moved("provider", start=START, **{**here, "venue_id": new, "old_venue_id": old}, **QUIETLY),
     )
-    async with world.sending():
-        await world.settled()
-    (mail,) = to_ada(world)
+    async with harness.sending():
+        await harness.settled()
+    (mail,) = to_ada(harness)
     assert mail["Subject"] == CONFIRMED
     assert "Tower Rooms, Leeds" in text(mail)
     assert "Garden" not in text(mail)
@@ -97,49 +96,49 @@ async def test_it_names_the_venue_to_which_the_session_was_moved(world: World) -
 
 
 @pytest.mark.rule("CONF-1", "RESC-2")
-async def test_of_a_move_that_is_mailed_the_mail_takes_its_place(world: World) -> None:
-    await world.everybody()
-    await world.reserved()
-    async with world.sending():
-        await Poll(world).brings(confirmation(world), world.moved("provider"))
-        await world.settled()
-    (mail,) = to_ada(world)
+async def test_of_a_move_that_is_mailed_the_mail_takes_its_place(harness: NotificationsHarness) -> None:
+    await harness.everybody()
+    await harness.reserved()
+    async with harness.sending():
+        await Poll(harness).brings(confirmation(harness), harness.moved("provider"))
+        await harness.settled()
+    (mail,) = to_ada(harness)
     assert mail["Subject"] == MOVED
     is_now(mail, sequence=1)
 
 
 @pytest.mark.rule("RESC-2", "NOTE-3")
-async def test_of_two_moves_the_mailed_one_names_where_the_quiet_one_led(world: World) -> None:
-    await world.everybody()
-    async with world.sending():
-        await world.confirmed()
-        await world.settled()
+async def test_of_two_moves_the_mailed_one_names_where_the_quiet_one_led(harness: NotificationsHarness) -> None:
+    await harness.everybody()
+    async with harness.sending():
+        await harness.confirmed()
+        await harness.settled()
         start = LATER + timedelta(hours=1)
-        await Poll(world).brings(
-            world.moved("provider"), world.moved("provider", start=start, old_starts_at=LATER, **QUIETLY)
+        await Poll(harness).brings(
+            harness.moved("provider"), harness.moved("provider", start=start, old_starts_at=LATER, **QUIETLY)
         )
-        await world.settled()
-    assert subjects(world) == [CONFIRMED, MOVED]
-    is_now(to_ada(world)[1], sequence=2, start=start)
-    assert "Before: Tuesday, November 24, 2026, 10:00" in text(to_ada(world)[1])
+        await harness.settled()
+    assert subjects(harness) == [CONFIRMED, MOVED]
+    is_now(to_ada(harness)[1], sequence=2, start=start)
+    assert "Before: Tuesday, November 24, 2026, 10:00" in text(to_ada(harness)[1])
 
 
 @pytest.mark.rule("CONF-1", "RESC-2", "NOTE-3")
-async def test_moved_back_with_another_length_it_is_not_what_the_member_knows(world: World) -> None:
+async def test_moved_back_with_another_length_it_is_not_what_the_member_knows(harness: NotificationsHarness) -> None:
     """The mail of the move takes the place of the confirmation, so it has to go out."""
-    await world.everybody()
-    await world.confirmed()
+    await harness.everybody()
+    await harness.confirmed()
     away, longer = START + timedelta(days=1), timedelta(minutes=45)
-    await world.happen(
-        world.moved("provider", start=away, ends_at=away + longer, length_minutes=45),
-        world.moved(
+    await harness.happen(
+        harness.moved("provider", start=away, ends_at=away + longer, length_minutes=45),
+        harness.moved(
             "provider", start=START, ends_at=START + longer, length_minutes=45, old_starts_at=away, old_ends_at=away + longer,
             **QUIETLY,
         ),
     )  # fmt: skip
-    async with world.sending():
-        await world.settled()
-    (mail,) = to_ada(world)
+    async with harness.sending():
+        await harness.settled()
+    (mail,) = to_ada(harness)
     assert mail["Subject"] == MOVED
     is_now(mail, sequence=2, start=START)
     assert "Before: 10:00 AM – 10:30 AM" in text(mail).replace("\u00a0", " ")
@@ -147,35 +146,37 @@ async def test_moved_back_with_another_length_it_is_not_what_the_member_knows(wo
 
 
 @pytest.mark.rule("CONF-1", "EXT-1")
-async def test_an_extension_does_not_stand_for_the_confirmation(world: World) -> None:
-    await world.everybody()
-    await world.reserved()
-    async with world.sending():
-        await Poll(world).brings(confirmation(world), extension(world))
-        await world.settled()
-    assert subjects(world) == [CONFIRMED, "Your session was extended."]
-    assert {invitation(mail)[1]["DTEND"].dt for mail in to_ada(world)} == {START + timedelta(minutes=45)}
+async def test_an_extension_does_not_stand_for_the_confirmation(harness: NotificationsHarness) -> None:
+    await harness.everybody()
+    await harness.reserved()
+    async with harness.sending():
+        await Poll(harness).brings(confirmation(harness), extension(harness))
+        await harness.settled()
+    assert subjects(harness) == [CONFIRMED, "Your session was extended."]
+    assert {invitation(mail)[1]["DTEND"].dt for mail in to_ada(harness)} == {START + timedelta(minutes=45)}
 
 
 @pytest.mark.rule("CONF-1", "NOTE-3")
-async def test_of_a_session_that_is_over_nothing_is_confirmed(world: World) -> None:
-    await world.everybody()
-    await world.reserved()
-    world.clock.moment = START + timedelta(hours=3)
-    async with world.sending():
-        await Poll(world).brings(confirmation(world), world.moved("provider", **QUIETLY), world.cancelled("provider"))
-        await world.settled()
-    assert subjects(world) == ["Your provider cancelled your session."]
+async def test_of_a_session_that_is_over_nothing_is_confirmed(harness: NotificationsHarness) -> None:
+    await harness.everybody()
+    await harness.reserved()
+    harness.clock.moment = START + timedelta(hours=3)
+    async with harness.sending():
+        await Poll(harness).brings(
+            confirmation(harness), harness.moved("provider", **QUIETLY), harness.cancelled("provider")
+        )
+        await harness.settled()
+    assert subjects(harness) == ["Your provider cancelled your session."]
 
 
 @pytest.mark.rule("CONF-1", "RESC-2", "NOTE-1")
-async def test_whatsapp_tells_it_as_well(world: World) -> None:
-    await world.everybody(phone="+44 161 496 0000", channels={"whatsapp": True})
-    await world.confirmed()
-    await world.happen(world.moved("provider", **QUIETLY))
-    async with world.sending():
-        await world.settled()
-    (message,) = await world.whatsapp.messages()
+async def test_whatsapp_tells_it_as_well(harness: NotificationsHarness) -> None:
+    await harness.everybody(phone="+44 161 496 0000", channels={"whatsapp": True})
+    await harness.confirmed()
+    await harness.happen(harness.moved("provider", **QUIETLY))
+    async with harness.sending():
+        await harness.settled()
+    (message,) = await harness.whatsapp.messages()
     assert "confirmed" in str(message)
     assert "11:00" in str(message)
     assert "10:00" not in str(message)
@@ -232,15 +233,13 @@ def test_only_what_is_owed_and_not_told_otherwise_catches_up(
 @pytest.mark.parametrize(("minutes", "expected"), [(60, False), (75, True), (45, True)])
 def test_moved_back_means_with_the_length_of_before(minutes: int, expected: bool) -> None:
     was_at = START - timedelta(hours=2)
-    said = msgspec.structs.replace(
-        SAID, details=Details(was_at=was_at, was_until=was_at + timedelta(minutes=60), was_venue_id="v")
-    )
+    said = replace(SAID, details=Details(was_at=was_at, was_until=was_at + timedelta(minutes=60), was_venue_id="v"))
     stands = replace(NOW, starts_at=was_at, ends_at=was_at + timedelta(minutes=minutes), venue_id="v")
     assert (caught_up(told("session-moved-by-provider", said), stands).content != said) is expected
 
 
 def test_a_tentative_move_stays_one() -> None:
-    said, state = msgspec.structs.replace(SAID, tentative=True), replace(NOW, status="reserved")
+    said, state = replace(SAID, tentative=True), replace(NOW, status="reserved")
     assert caught_up(told("session-moved-by-provider", said), state).content.tentative
     assert caught_up(told("session-moved-by-provider", said), NOW).content == said, (
         "it was confirmed, which has a message of its own"

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from makegood_notifications.phone_numbers import e164
 from phonenumbers import PhoneNumberFormat
 
-from .conftest import World
+from .conftest import NotificationsHarness
 
 
 @pytest.mark.rule("NOTE-1")
@@ -82,17 +82,19 @@ def test_each_countrys_example_is_the_same_number_however_it_is_written(region: 
 
 
 @pytest.mark.rule("NOTE-1")
-async def test_a_number_is_shown_as_it_was_written_and_dialled_in_international_form(world: World) -> None:
+async def test_a_number_is_shown_as_it_was_written_and_dialled_in_international_form(
+    harness: NotificationsHarness,
+) -> None:
     written = "+44 (0)161 496 0000"
-    await world.everybody(phone=written, channels={"whatsapp": True})
-    async with world.client(world.member) as client:
-        assert (await client.get(f"/v1/people/{world.member}/contact")).json()["phone"] == written
-        held = (await client.get(f"/v1/people/{world.member}/export")).json()
+    await harness.everybody(phone=written, channels={"whatsapp": True})
+    client = harness.client("member", harness.member)
+    assert (await client.get(f"/v1/people/{harness.member}/contact")).json()["phone"] == written
+    held = (await client.get(f"/v1/people/{harness.member}/export")).json()
     assert held["contact"]["phone"] == written
-    async with world.sending():
-        await world.confirmed()
-        await world.settled()
-    (message,) = await world.whatsapp.messages()
+    async with harness.sending():
+        await harness.confirmed()
+        await harness.settled()
+    (message,) = await harness.whatsapp.messages()
     assert message["To"] == "441614960000"
 
 
@@ -100,13 +102,15 @@ async def test_a_number_is_shown_as_it_was_written_and_dialled_in_international_
 @pytest.mark.parametrize(
     ("kept", "told"), [("+44 0161 496 0000", ["441614960000"]), ("0176 1234567", []), ("+49 0000000", [])]
 )
-async def test_a_number_that_an_earlier_version_took_is_read_anew(world: World, kept: str, told: list[str]) -> None:
-    await world.everybody(phone="+49 30 123456", channels={"whatsapp": True})
-    await world.rows("UPDATE people SET phone = $1 WHERE id = $2", kept, world.member)
-    async with world.sending():
-        await world.confirmed()
-        await world.inbox.wait(1)
-        await world.settled()
-    assert [message["To"] for message in await world.whatsapp.messages()] == told
-    rows = await world.rows("SELECT status, reason FROM deliveries WHERE channel = 'whatsapp'")
+async def test_a_number_that_an_earlier_version_took_is_read_anew(
+    harness: NotificationsHarness, kept: str, told: list[str]
+) -> None:
+    await harness.everybody(phone="+49 30 123456", channels={"whatsapp": True})
+    await harness.rows("UPDATE people SET phone = $1 WHERE id = $2", kept, harness.member)
+    async with harness.sending():
+        await harness.confirmed()
+        await harness.inbox.wait(1)
+        await harness.settled()
+    assert [message["To"] for message in await harness.whatsapp.messages()] == told
+    rows = await harness.rows("SELECT status, reason FROM deliveries WHERE channel = 'whatsapp'")
     assert [tuple(row) for row in rows] == [("sent", None) if told else ("skipped", "no-contact")]

@@ -18,20 +18,20 @@ from makegood_contracts.ids import new_id
 from makegood_stack.ports import free_ports
 from makegood_testkit.databases import settings_of
 
-from .conftest import START, World
+from .conftest import START, NotificationsHarness
 from .test_messages import invitation
 
 
 @asynccontextmanager
-async def working(world: World, kafka: str, prefix: str) -> AsyncIterator[asyncio.subprocess.Process]:
+async def working(harness: NotificationsHarness, kafka: str, prefix: str) -> AsyncIterator[asyncio.subprocess.Process]:
     port, probes = free_ports(2)
     environment = os.environ | {
         "MAKEGOOD_ENVIRONMENT": "development",
-        **settings_of("notifications", world.service.database.url),
+        **settings_of("notifications", harness.database.url),
         "KAFKA_BOOTSTRAP_SERVERS": kafka,
         "KAFKA_TOPIC_PREFIX": prefix,
-        "JWKS_URL": world.service.settings.jwks_url,
-        "SMTP_PORT": str(world.inbox.port),
+        "JWKS_URL": harness.service.settings.jwks_url,
+        "SMTP_PORT": str(harness.inbox.port),
         "HTTP_PORT": str(port),
         "PROBE_PORT": str(probes),
     }
@@ -50,11 +50,11 @@ async def working(world: World, kafka: str, prefix: str) -> AsyncIterator[asynci
 
 @pytest.mark.rule("MISS-3", "NOTE-1", "NOTE-2", "SEC-3")
 async def test_a_miss_on_the_topic_becomes_one_mail_across_a_restart(
-    world: World, kafka_servers: str, topic_prefix: str
+    harness: NotificationsHarness, kafka_servers: str, topic_prefix: str
 ) -> None:
-    await world.everybody()
+    await harness.everybody()
     opened = facts.RoomOpened(
-        room_id=world.room_id, member_id=world.member, provider_id=world.provider, room_version=1, opened_at=START
+        room_id=harness.room_id, member_id=harness.member, provider_id=harness.provider, room_version=1, opened_at=START
     )
     garden = new_id()
     here: dict[str, Any] = {"modality": "in_person", "venue_id": garden}
@@ -64,9 +64,9 @@ async def test_a_miss_on_the_topic_becomes_one_mail_across_a_restart(
     events: list[Any] = [
         venue,
         opened,
-        world.session(facts.SessionReserved, confirm_by=START, **here),
-        world.session(facts.SessionConfirmed, confirmed_by="provider", **here),
-        world.missed(**here),
+        harness.session(facts.SessionReserved, confirm_by=START, **here),
+        harness.session(facts.SessionConfirmed, confirmed_by="provider", **here),
+        harness.missed(**here),
     ]
     causes = [Cause(new_id(), new_id()) for _ in events]
     records = [encode(event, sequence=n, cause=causes[n]) for n, event in enumerate(events)]
@@ -81,31 +81,31 @@ async def test_a_miss_on_the_topic_becomes_one_mail_across_a_restart(
             )
 
     try:
-        async with working(world, kafka_servers, topic_prefix):
+        async with working(harness, kafka_servers, topic_prefix):
             await send(records[:-1])
             async with asyncio.timeout(60):
-                while len(world.inbox.mails) < 2:  # noqa: ASYNC110 (another process sends)
+                while len(harness.inbox.mails) < 2:  # noqa: ASYNC110 (another process sends)
                     await asyncio.sleep(0.05)
-            await world.settled()  # what is no longer true by then would not be sent
+            await harness.settled()  # what is no longer true by then would not be sent
             await send(records[-1:])
             async with asyncio.timeout(60):
-                while len(world.inbox.mails) < 4:  # noqa: ASYNC110 (another process sends)
+                while len(harness.inbox.mails) < 4:  # noqa: ASYNC110 (another process sends)
                     await asyncio.sleep(0.05)
-            await world.settled()
+            await harness.settled()
         await send(records)  # the same events again: a producer's retry
-        last = world.missed(session_id=new_id())
+        last = harness.missed(session_id=new_id())
         records = [encode(last, sequence=1, cause=Cause(new_id(), new_id()))]
-        async with working(world, kafka_servers, topic_prefix):
+        async with working(harness, kafka_servers, topic_prefix):
             await send(records)
             async with asyncio.timeout(60):
-                while len(world.inbox.mails) < 5:  # noqa: ASYNC110 (another process sends)
+                while len(harness.inbox.mails) < 5:  # noqa: ASYNC110 (another process sends)
                     await asyncio.sleep(0.05)
-            await world.settled()
+            await harness.settled()
     finally:
         await producer.stop()
-    mine = await world.inbox.wait_for(world.ada, 3)
+    mine = await harness.inbox.wait_for(harness.ada, 3)
     assert [str(invitation(mail)[1]["LOCATION"]) for mail in mine[:2]] == ["Garden Practice, Leeds"] * 2
-    assert [mail["Subject"] for mail in await world.inbox.wait_for(world.grace, 2)] == [
+    assert [mail["Subject"] for mail in await harness.inbox.wait_for(harness.grace, 2)] == [
         "A session for your calendar.",
         "A session was removed from your calendar.",
     ]
@@ -118,18 +118,18 @@ async def test_a_miss_on_the_topic_becomes_one_mail_across_a_restart(
 
 @pytest.mark.rule("NOTE-3", "RESC-4")
 async def test_after_an_outage_a_confirmation_that_was_taken_back_is_not_sent(
-    world: World, kafka_servers: str, topic_prefix: str
+    harness: NotificationsHarness, kafka_servers: str, topic_prefix: str
 ) -> None:
     """Confirmed and cancelled while nobody read the topic; the process finds both when it starts."""
-    await world.everybody()
+    await harness.everybody()
     opened = facts.RoomOpened(
-        room_id=world.room_id, member_id=world.member, provider_id=world.provider, room_version=1, opened_at=START
+        room_id=harness.room_id, member_id=harness.member, provider_id=harness.provider, room_version=1, opened_at=START
     )
     events: list[Any] = [
         opened,
-        world.session(facts.SessionReserved, confirm_by=START),
-        world.session(facts.SessionConfirmed, confirmed_by="provider"),
-        world.cancelled("provider"),
+        harness.session(facts.SessionReserved, confirm_by=START),
+        harness.session(facts.SessionConfirmed, confirmed_by="provider"),
+        harness.cancelled("provider"),
     ]
     earlier = datetime.now(UTC) - timedelta(seconds=70)
     producer = AIOKafkaProducer(bootstrap_servers=kafka_servers)
@@ -141,14 +141,14 @@ async def test_after_an_outage_a_confirmation_that_was_taken_back_is_not_sent(
             await producer.send_and_wait(
                 topic_prefix + record.topic, record.value, record.key.encode(), headers=headers
             )
-        async with working(world, kafka_servers, topic_prefix):
+        async with working(harness, kafka_servers, topic_prefix):
             async with asyncio.timeout(60):
-                await world.inbox.wait_for(world.ada, 1)
-            await world.settled()
+                await harness.inbox.wait_for(harness.ada, 1)
+            await harness.settled()
     finally:
         await producer.stop()
-    (mail,) = world.inbox.mails
+    (mail,) = harness.inbox.mails
     assert mail["Subject"] == "Your provider cancelled your session."
     assert "text/calendar" not in [part.get_content_type() for part in mail.walk()]
-    rows = await world.rows("SELECT count(*) FROM news_read WHERE topic = 'booking.sessions.v1'")
+    rows = await harness.rows("SELECT count(*) FROM news_read WHERE topic = 'booking.sessions.v1'")
     assert rows[0][0] > 0, "the consumer wrote down how far it has read"

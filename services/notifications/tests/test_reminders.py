@@ -15,53 +15,53 @@ from makegood_contracts.envelope import Cause
 from makegood_contracts.ids import new_id
 from makegood_notifications.domain.reminders import PATIENCE, Reminder, ask_at, reminders, reminds
 
-from .conftest import START, World
+from .conftest import START, NotificationsHarness
 from .test_changes import text, told
 
 DAY, HOUR = timedelta(hours=24), timedelta(hours=1)
 
 
-async def confirmed(world: World) -> None:
-    await world.everybody()
-    await world.reserved()
-    await world.happen(
-        world.session(facts.SessionConfirmed, confirmed_by="provider", remind_at=(START - DAY, START - HOUR))
+async def confirmed(harness: NotificationsHarness) -> None:
+    await harness.everybody()
+    await harness.reserved()
+    await harness.happen(
+        harness.session(facts.SessionConfirmed, confirmed_by="provider", remind_at=(START - DAY, START - HOUR))
     )
 
 
 @pytest.mark.rule("REM-1")
-async def test_both_parties_are_reminded_a_day_and_an_hour_before(world: World) -> None:
-    await confirmed(world)
-    async with world.sending():
+async def test_both_parties_are_reminded_a_day_and_an_hour_before(harness: NotificationsHarness) -> None:
+    await confirmed(harness)
+    async with harness.sending():
         for count, moment in enumerate((START - DAY, START - HOUR), start=1):
-            world.clock.moment = moment - timedelta(seconds=1)
-            await world.due()
-            world.clock.moment = moment
-            assert await world.due() == ["reminder"]
-            ada = await world.inbox.wait_for(world.ada, 1 + count)
-            grace = await world.inbox.wait_for(world.grace, 1 + count)
-        await world.settled()
+            harness.clock.moment = moment - timedelta(seconds=1)
+            await harness.handle_due()
+            harness.clock.moment = moment
+            assert await harness.handle_due() == ["reminder"]
+            ada = await harness.inbox.wait_for(harness.ada, 1 + count)
+            grace = await harness.inbox.wait_for(harness.grace, 1 + count)
+        await harness.settled()
     assert [mail["Subject"] for mail in ada[1:]] == ["Your session is coming up."] * 2
     assert [mail["Subject"] for mail in grace[1:]] == ["Your session is coming up."] * 2
     assert "with Dr. Grace Canary" in text(ada[1])
     assert "with Ada Canary" in text(grace[1])
-    assert (await told(world, world.member)).count(("in_app", "reminder")) == 2
+    assert (await told(harness, harness.member)).count(("in_app", "reminder")) == 2
 
 
 @pytest.mark.rule("REM-1", "NOTE-3")
 @pytest.mark.parametrize("change", ["cancelled", "moved", "declined", "nothing"])
-async def test_no_reminder_goes_out_after_a_cancellation_or_a_move(world: World, change: str) -> None:
-    await confirmed(world)
+async def test_no_reminder_goes_out_after_a_cancellation_or_a_move(harness: NotificationsHarness, change: str) -> None:
+    await confirmed(harness)
     if change == "cancelled":
-        await world.happen(world.cancelled("member"))
+        await harness.happen(harness.cancelled("member"))
     elif change == "moved":
-        await world.happen(world.moved("provider", remind_at=(START + HOUR - DAY, START)))
+        await harness.happen(harness.moved("provider", remind_at=(START + HOUR - DAY, START)))
     elif change == "declined":
-        await world.happen(world.session(facts.SessionDeclined))
-    world.clock.moment = START - HOUR
-    await world.due()
+        await harness.happen(harness.session(facts.SessionDeclined))
+    harness.clock.moment = START - HOUR
+    await harness.handle_due()
     expected = {"nothing": 1, "moved": 1}.get(change, 0)
-    rows = await world.rows("SELECT facts FROM deliveries WHERE template = 'reminder' AND channel = 'email'")
+    rows = await harness.rows("SELECT facts FROM deliveries WHERE template = 'reminder' AND channel = 'email'")
     assert len(rows) == expected
     if change == "moved":
         assert datetime.fromisoformat(rows[0][0]["starts_at"]) == START + HOUR
@@ -70,52 +70,54 @@ async def test_no_reminder_goes_out_after_a_cancellation_or_a_move(world: World,
 @pytest.mark.rule("REM-1")
 @pytest.mark.parametrize("order", ["ASC", "DESC"])
 async def test_a_reminder_of_the_start_before_a_move_does_not_hide_that_of_the_new_one(
-    world: World, order: str
+    harness: NotificationsHarness, order: str
 ) -> None:
     """Moved by 23 hours: the new reminder a day before and the old one an hour before are due at the same moment."""
     start = START + DAY - HOUR
-    await confirmed(world)
-    await world.happen(world.moved("provider", start=start, remind_at=(start - DAY, start - HOUR)))
-    world.clock.moment = START - HOUR
-    taken = await world.rows(
+    await confirmed(harness)
+    await harness.happen(harness.moved("provider", start=start, remind_at=(start - DAY, start - HOUR)))
+    harness.clock.moment = START - HOUR
+    taken = await harness.rows(
         "SELECT entity_id, due_at FROM deadlines WHERE kind = 'reminder' AND due_at = $1 "
         f"ORDER BY entity_id {order}", START - HOUR,
     )  # fmt: skip
     assert len(taken) == 2
-    async with world.service.database.transaction(Cause(new_id(), new_id())) as unit:
-        await world.service.deadlines["reminder"]([Due(*row) for row in taken], unit)
-    rows = await world.rows("SELECT facts FROM deliveries WHERE template = 'reminder' AND channel = 'email'")
+    async with harness.database.transaction(Cause(new_id(), new_id())) as unit:
+        await harness.service.deadlines["reminder"]([Due(*row) for row in taken], unit)
+    rows = await harness.rows("SELECT facts FROM deliveries WHERE template = 'reminder' AND channel = 'email'")
     assert [datetime.fromisoformat(row[0]["starts_at"]) for row in rows] == [start]
 
 
 @pytest.mark.rule("REM-1", "NOTE-3")
-async def test_a_reminder_in_the_queue_is_not_sent_once_the_session_is_cancelled(world: World) -> None:
+async def test_a_reminder_in_the_queue_is_not_sent_once_the_session_is_cancelled(harness: NotificationsHarness) -> None:
     """It was true when it was written down; it is looked at again by the statement that takes it to be sent."""
-    await confirmed(world)
-    world.clock.moment = START - HOUR
-    await world.due()
-    await world.happen(world.cancelled("provider"))
-    async with world.sending():
-        await world.settled()
-    assert "Your session is coming up." not in [mail["Subject"] for mail in world.inbox.mails]
-    rows = await world.rows(
+    await confirmed(harness)
+    harness.clock.moment = START - HOUR
+    await harness.handle_due()
+    await harness.happen(harness.cancelled("provider"))
+    async with harness.sending():
+        await harness.settled()
+    assert "Your session is coming up." not in [mail["Subject"] for mail in harness.inbox.mails]
+    rows = await harness.rows(
         "SELECT status, reason FROM deliveries WHERE template LIKE '%reminder' AND channel = 'email'"
     )
     assert [tuple(row) for row in rows] == [("skipped", "no-longer-true")] * 2
 
 
 @pytest.mark.rule("REM-1", "NOTE-3")
-async def test_of_reminders_that_are_due_together_one_goes_out_and_none_after_the_start(world: World) -> None:
-    await confirmed(world)
-    world.clock.moment = START - timedelta(minutes=30)
-    assert await world.due() == ["ask-to-confirm", "reminder", "reminder"]
-    assert (await told(world, world.member)).count(("email", "reminder")) == 1
-    await world.happen(
-        world.session(facts.SessionConfirmed, confirmed_by="provider", remind_at=(START - timedelta(minutes=5),))
+async def test_of_reminders_that_are_due_together_one_goes_out_and_none_after_the_start(
+    harness: NotificationsHarness,
+) -> None:
+    await confirmed(harness)
+    harness.clock.moment = START - timedelta(minutes=30)
+    assert await harness.handle_due() == ["ask-to-confirm", "reminder", "reminder"]
+    assert (await told(harness, harness.member)).count(("email", "reminder")) == 1
+    await harness.happen(
+        harness.session(facts.SessionConfirmed, confirmed_by="provider", remind_at=(START - timedelta(minutes=5),))
     )
-    world.clock.moment = START
-    assert await world.due() == ["reminder"]
-    assert (await told(world, world.member)).count(("email", "reminder")) == 1
+    harness.clock.moment = START
+    assert await harness.handle_due() == ["reminder"]
+    assert (await told(harness, harness.member)).count(("email", "reminder")) == 1
 
 
 @pytest.mark.rule("REM-1")
@@ -134,21 +136,21 @@ def test_reminders_lie_between_now_and_the_start(moments: list[int], now: int, s
 
 @pytest.mark.rule("REM-1")
 async def test_a_session_that_is_confirmed_anew_after_the_first_reminder_would_have_been_due_has_the_other_once(
-    world: World,
+    harness: NotificationsHarness,
 ) -> None:
     """Moved by its member, and confirmed less than a day before: planned twice, each time as what it is."""
-    await confirmed(world)
+    await confirmed(harness)
     start = START + HOUR
     moments = (start - DAY, start - HOUR)
-    await world.happen(world.moved("member", start=start, remind_at=moments, confirm_by=START - 2 * HOUR))
-    world.clock.moment = start - DAY + HOUR
-    await world.due()
-    await world.happen(
-        world.session(
+    await harness.happen(harness.moved("member", start=start, remind_at=moments, confirm_by=START - 2 * HOUR))
+    harness.clock.moment = start - DAY + HOUR
+    await harness.handle_due()
+    await harness.happen(
+        harness.session(
             facts.SessionConfirmed, confirmed_by="provider", starts_at=start, ends_at=start + HOUR, remind_at=moments
         )
     )
-    due = await world.rows("SELECT FROM deadlines WHERE kind = 'reminder' AND due_at = $1", start - HOUR)
+    due = await harness.rows("SELECT FROM deadlines WHERE kind = 'reminder' AND due_at = $1", start - HOUR)
     assert len(due) == 1
 
 
@@ -160,20 +162,22 @@ def test_a_provider_is_asked_while_there_is_time_to_answer(seconds: int) -> None
 
 @pytest.mark.rule("NOTE-3")
 @pytest.mark.parametrize("answered", [False, True])
-async def test_a_provider_who_does_not_answer_a_booking_is_asked_by_mail(world: World, answered: bool) -> None:
-    await world.everybody()
-    await world.happen(world.session(facts.SessionReserved, confirm_by=START - DAY))
+async def test_a_provider_who_does_not_answer_a_booking_is_asked_by_mail(
+    harness: NotificationsHarness, answered: bool
+) -> None:
+    await harness.everybody()
+    await harness.happen(harness.session(facts.SessionReserved, confirm_by=START - DAY))
     if answered:
-        await world.happen(world.session(facts.SessionConfirmed, confirmed_by="provider"))
-    world.clock.moment += PATIENCE
-    async with world.sending():
-        assert await world.due() == ["ask-to-confirm"]
+        await harness.happen(harness.session(facts.SessionConfirmed, confirmed_by="provider"))
+    harness.clock.moment += PATIENCE
+    async with harness.sending():
+        assert await harness.handle_due() == ["ask-to-confirm"]
         if not answered:
-            (mail,) = await world.inbox.wait_for(world.grace, 1)
+            (mail,) = await harness.inbox.wait_for(harness.grace, 1)
             assert mail["Subject"] == "A session is waiting for your confirmation."
             assert "Confirm by: Monday, November 23, 2026, 10:00" in text(mail)
-        await world.settled()
-    assert await told(world, world.provider) == (
+        await harness.settled()
+    assert await told(harness, harness.provider) == (
         [("email", "to-provider-scheduled")]
         if answered
         else [("email", "to-provider-confirm"), ("in_app", "to-provider-confirm")]
@@ -181,18 +185,18 @@ async def test_a_provider_who_does_not_answer_a_booking_is_asked_by_mail(world: 
 
 
 @pytest.mark.rule("NOTE-3")
-async def test_a_provider_is_not_asked_about_a_start_that_was_moved_meanwhile(world: World) -> None:
-    await world.everybody()
-    await world.happen(world.session(facts.SessionReserved, confirm_by=START - DAY))
-    await world.happen(world.moved("member", confirm_by=START - 2 * DAY))
-    world.clock.moment += PATIENCE
-    assert await world.due() == ["ask-to-confirm"]
-    assert [template for _, template in await told(world, world.provider)].count("to-provider-confirm") == 0
+async def test_a_provider_is_not_asked_about_a_start_that_was_moved_meanwhile(harness: NotificationsHarness) -> None:
+    await harness.everybody()
+    await harness.happen(harness.session(facts.SessionReserved, confirm_by=START - DAY))
+    await harness.happen(harness.moved("member", confirm_by=START - 2 * DAY))
+    harness.clock.moment += PATIENCE
+    assert await harness.handle_due() == ["ask-to-confirm"]
+    assert [template for _, template in await told(harness, harness.provider)].count("to-provider-confirm") == 0
 
 
-def enrolled(world: World, channels: Sequence[Any], **more: Any) -> Any:
+def enrolled(harness: NotificationsHarness, channels: Sequence[Any], **more: Any) -> Any:
     values: dict[str, Any] = {
-        "enrolment_id": new_id(), "member_id": world.member, "plan_id": "p", "plan_kind": "sponsored",
+        "enrolment_id": new_id(), "member_id": harness.member, "plan_id": "p", "plan_kind": "sponsored",
         "starts_on": date(2026, 1, 1), "ends_on": None, "time_zone": "UTC", "lengths": [45], "psychiatry_lengths": [15, 60],
         "modalities": ["video"], "live_credits": 12, "purchasable": False, "reminder_channels": tuple(channels),
     }  # fmt: skip
@@ -200,52 +204,53 @@ def enrolled(world: World, channels: Sequence[Any], **more: Any) -> Any:
 
 
 @pytest.mark.rule("REM-1")
-async def test_the_provider_reminds_by_hand_as_the_plan_allows(world: World) -> None:
-    await confirmed(world)
-    await world.register(
-        world.member, "Ada Canary", world.ada, phone="+49 30 1234567", channels={"email": True, "whatsapp": True}
+async def test_the_provider_reminds_by_hand_as_the_plan_allows(harness: NotificationsHarness) -> None:
+    await confirmed(harness)
+    await harness.register(
+        harness.member, "Ada Canary", harness.ada, phone="+49 30 1234567", channels={"email": True, "whatsapp": True}
     )
-    path = f"/v1/sessions/{world.session_id}/reminders"
-    async with world.sending(), world.client(world.provider, "provider") as client:
-        await world.happen(enrolled(world, ["email"]))
+    path = f"/v1/sessions/{harness.session_id}/reminders"
+    client = harness.client("provider", harness.provider)
+    async with harness.sending():
+        await harness.happen(enrolled(harness, ["email"]))
         refused = await client.post(path, json={"channel": "whatsapp"})
         mailed = await client.post(path, json={"channel": "email"})
-        await world.happen(enrolled(world, ["email", "whatsapp"], starts_on=date(2026, 2, 1)))
+        await harness.happen(enrolled(harness, ["email", "whatsapp"], starts_on=date(2026, 2, 1)))
         sent = await client.post(path, json={"channel": "whatsapp"})
-        await world.inbox.wait_for(world.ada, 2)
-        await world.settled()
+        await harness.inbox.wait_for(harness.ada, 2)
+        await harness.settled()
     assert (refused.status_code, refused.json()["type"]) == (409, "/problems/reminder-not-possible")
     assert [answer.status_code for answer in (mailed, sent)] == [201, 201], sent.text
     assert mailed.json()["channel"] == "email"
     assert mailed.json()["status"] == "queued"
-    (message,) = await world.whatsapp.messages()
+    (message,) = await harness.whatsapp.messages()
     assert (message["To"], message["Template"]) == ("49301234567", "makegood_reminder")
 
 
 @pytest.mark.rule("REM-1", "SEC-1")
-async def test_who_may_remind_by_hand_and_when(world: World) -> None:
-    await world.everybody()
-    await world.reserved()
-    path = f"/v1/sessions/{world.session_id}/reminders"
+async def test_who_may_remind_by_hand_and_when(harness: NotificationsHarness) -> None:
+    await harness.everybody()
+    await harness.reserved()
+    path = f"/v1/sessions/{harness.session_id}/reminders"
     body = {"channel": "email"}
-    async with world.client(world.provider, "provider") as client:
-        assert (await client.post(path, json=body)).json()["type"] == "/problems/not-confirmed"
-        await world.happen(world.session(facts.SessionConfirmed, confirmed_by="provider"))
-        first = await client.post(path, json=body, headers={"Idempotency-Key": "one"})
-        again = await client.post(path, json=body, headers={"Idempotency-Key": "one"})
-        assert first.json() == again.json()
-        assert (await client.post(path, json={"channel": "pigeon"})).status_code == 422
-        await world.register(world.member, "Ada", world.ada, channels={"email": False})
-        assert (await client.post(path, json=body)).json()["type"] == "/problems/reminder-not-possible"
-        assert (await client.post(path, json={"channel": "whatsapp"})).status_code == 409
-        await world.happen(world.cancelled("member"))
-        over = await client.post(path, json=body)
-        assert (over.status_code, over.json()["type"]) == (409, "/problems/session-over")
-        assert (await client.post(f"/v1/sessions/{new_id()}/reminders", json=body)).status_code == 404
+    client = harness.client("provider", harness.provider)
+    assert (await client.post(path, json=body)).json()["type"] == "/problems/not-confirmed"
+    await harness.happen(harness.session(facts.SessionConfirmed, confirmed_by="provider"))
+    first = await client.post(path, json=body, headers={"Idempotency-Key": "one"})
+    again = await client.post(path, json=body, headers={"Idempotency-Key": "one"})
+    assert first.json() == again.json()
+    assert (await client.post(path, json={"channel": "pigeon"})).status_code == 422
+    await harness.register(harness.member, "Ada", harness.ada, channels={"email": False})
+    assert (await client.post(path, json=body)).json()["type"] == "/problems/reminder-not-possible"
+    assert (await client.post(path, json={"channel": "whatsapp"})).status_code == 409
+    await harness.happen(harness.cancelled("member"))
+    over = await client.post(path, json=body)
+    assert (over.status_code, over.json()["type"]) == (409, "/problems/session-over")
+    assert (await client.post(f"/v1/sessions/{new_id()}/reminders", json=body)).status_code == 404
     for subject, role, status in (
-        (world.member, "member", 403), ("provider-eve", "provider", 404), ("support-1", "support", 403),
+        (harness.member, "member", 403), ("provider-eve", "provider", 404), ("support-1", "support", 403),
     ):  # fmt: skip
-        async with world.client(subject, role) as client:
-            assert (await client.post(path, json=body)).status_code == status
-    rows = await world.rows("SELECT count(*) FROM deliveries WHERE template = 'reminder'")
+        client = harness.client(role, subject)
+        assert (await client.post(path, json=body)).status_code == status
+    rows = await harness.rows("SELECT count(*) FROM deliveries WHERE template = 'reminder'")
     assert rows == [(1,)]

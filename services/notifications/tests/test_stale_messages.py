@@ -15,9 +15,10 @@ from makegood_contracts import events as facts
 from makegood_contracts.envelope import Cause, encode
 from makegood_contracts.ids import new_id
 from makegood_notifications.store.news import News
+from makegood_testkit.waiting import eventually
 from msgspec import structs
 
-from .conftest import START, World, eventually
+from .conftest import START, NotificationsHarness
 from .test_changes import offer, text
 from .test_endings import passed_over
 from .test_messages import parts
@@ -29,10 +30,10 @@ OUTAGE = timedelta(seconds=70)
 class Poll:
     """The service's own consumer, from the poll on: everything that happened during an outage comes at once."""
 
-    def __init__(self, world: World) -> None:
-        self.world = world
+    def __init__(self, harness: NotificationsHarness) -> None:
+        self.harness = harness
         self._processor = Processor(
-            world.service.database, world.service.events, service="notifications", guard=DeadLetterLimit(100, 60)
+            harness.database, harness.service.events, service="notifications", guard=DeadLetterLimit(100, 60)
         )
         self._sequences: dict[str, int] = {}
 
@@ -66,23 +67,23 @@ class Poll:
         await self._processor.process(records)
 
 
-def reconfirm(world: World) -> Any:
-    return world.session(facts.ReconfirmationAsked)
+def reconfirm(harness: NotificationsHarness) -> Any:
+    return harness.session(facts.ReconfirmationAsked)
 
 
-def corrected(world: World, old: str, new: str) -> Any:
-    return world.session(
+def corrected(harness: NotificationsHarness, old: str, new: str) -> Any:
+    return harness.session(
         facts.OutcomeCorrected, old_outcome=old, outcome=new, corrected_by="support-1", corrected_at=LATER
     )
 
 
-def no_show(world: World) -> Any:
-    return world.session(facts.MemberNoShow, marked_by="system")
+def no_show(harness: NotificationsHarness) -> Any:
+    return harness.session(facts.MemberNoShow, marked_by="system")
 
 
-def extension(world: World) -> Any:
+def extension(harness: NotificationsHarness) -> Any:
     end = START + timedelta(minutes=45)
-    return world.session(
+    return harness.session(
         facts.SessionExtended,
         ends_at=end,
         length_minutes=45,
@@ -91,11 +92,11 @@ def extension(world: World) -> Any:
     )
 
 
-def confirmation(world: World) -> Any:
-    return world.session(facts.SessionConfirmed, confirmed_by="provider")
+def confirmation(harness: NotificationsHarness) -> Any:
+    return harness.session(facts.SessionConfirmed, confirmed_by="provider")
 
 
-Story = Callable[[World], list[Any]]
+Story = Callable[[NotificationsHarness], list[Any]]
 CONFIRMED: dict[str, Story] = {
     # of a session that is confirmed and told of: what happens during the outage → what must not be sent any more
     "session-moved-by-provider": lambda w: [w.moved("provider"), w.cancelled("provider")],
@@ -111,12 +112,12 @@ CONFIRMED: dict[str, Story] = {
 }  # fmt: skip
 
 
-def mailed(world: World) -> list[str]:
-    return [str(mail["Subject"]) for mail in world.inbox.mails]
+def mailed(harness: NotificationsHarness) -> list[str]:
+    return [str(mail["Subject"]) for mail in harness.inbox.mails]
 
 
-async def templates(world: World, status: str) -> list[str]:
-    rows = await world.rows(
+async def templates(harness: NotificationsHarness, status: str) -> list[str]:
+    rows = await harness.rows(
         "SELECT template FROM deliveries WHERE status = $1 AND channel = 'email' ORDER BY position", status
     )
     return [row[0] for row in rows]
@@ -124,18 +125,18 @@ async def templates(world: World, status: str) -> list[str]:
 
 @pytest.mark.rule("NOTE-3")
 @pytest.mark.parametrize("template", CONFIRMED)
-async def test_what_the_same_poll_takes_back_is_not_sent(world: World, template: str) -> None:
-    await world.everybody()
-    async with world.sending():
-        await world.confirmed()
-        await world.settled()
-        assert template not in await templates(world, "sent")
-        world.clock.moment = START + timedelta(hours=3)
-        await Poll(world).brings(*CONFIRMED[template](world))
-        await world.settled()
-    skipped = await templates(world, "skipped")
+async def test_what_the_same_poll_takes_back_is_not_sent(harness: NotificationsHarness, template: str) -> None:
+    await harness.everybody()
+    async with harness.sending():
+        await harness.confirmed()
+        await harness.settled()
+        assert template not in await templates(harness, "sent")
+        harness.clock.moment = START + timedelta(hours=3)
+        await Poll(harness).brings(*CONFIRMED[template](harness))
+        await harness.settled()
+    skipped = await templates(harness, "skipped")
     assert template in skipped
-    sent = await templates(world, "sent")
+    sent = await templates(harness, "sent")
     assert len(sent) > 1, "what is true is sent"
     if template != "outcome-corrected":
         assert template not in sent
@@ -143,37 +144,41 @@ async def test_what_the_same_poll_takes_back_is_not_sent(world: World, template:
 
 @pytest.mark.rule("NOTE-3", "RESC-4")
 @pytest.mark.parametrize("ending", ["cancelled", "declined", "expired", "missed"])
-async def test_a_confirmation_that_was_never_sent_is_taken_back_in_no_calendar(world: World, ending: str) -> None:
+async def test_a_confirmation_that_was_never_sent_is_taken_back_in_no_calendar(
+    harness: NotificationsHarness, ending: str
+) -> None:
     """Notifications is down while the session is confirmed and ended: one mail, and nothing for the calendar."""
-    await world.everybody()
-    await world.reserved()
-    world.clock.moment = START + timedelta(hours=3)
+    await harness.everybody()
+    await harness.reserved()
+    harness.clock.moment = START + timedelta(hours=3)
     last: dict[str, Callable[[], Any]] = {
-        "cancelled": lambda: world.cancelled("provider"),
-        "declined": lambda: world.session(facts.SessionDeclined),
-        "expired": lambda: world.session(facts.SessionExpired),
-        "missed": world.missed,
+        "cancelled": lambda: harness.cancelled("provider"),
+        "declined": lambda: harness.session(facts.SessionDeclined),
+        "expired": lambda: harness.session(facts.SessionExpired),
+        "missed": harness.missed,
     }
-    async with world.sending():
-        await Poll(world).brings(confirmation(world), last[ending]())
-        (mail, *_) = await world.inbox.wait_for(world.ada, 1)
-        await world.settled()
-    to_member = [one for one in world.inbox.mails if one["To"].addresses[0].addr_spec == world.ada]
+    async with harness.sending():
+        await Poll(harness).brings(confirmation(harness), last[ending]())
+        (mail, *_) = await harness.inbox.wait_for(harness.ada, 1)
+        await harness.settled()
+    to_member = [one for one in harness.inbox.mails if one["To"].addresses[0].addr_spec == harness.ada]
     assert len(to_member) == 1
     assert "text/calendar" not in parts(mail)
-    assert "session-confirmed" in await templates(world, "skipped")
+    assert "session-confirmed" in await templates(harness, "skipped")
 
 
 @pytest.mark.rule("NOTE-3", "RESC-4")
-async def test_a_confirmation_that_was_sent_is_taken_back_also_where_a_move_in_between_was_not(world: World) -> None:
-    await world.everybody()
-    async with world.sending():
-        await world.confirmed()
-        await world.settled()
-        world.clock.moment = START + timedelta(hours=3)
-        await Poll(world).brings(world.moved("provider"), world.cancelled("provider"))
-        await world.settled()
-    first, last = [mail for mail in world.inbox.mails if mail["To"].addresses[0].addr_spec == world.ada]
+async def test_a_confirmation_that_was_sent_is_taken_back_also_where_a_move_in_between_was_not(
+    harness: NotificationsHarness,
+) -> None:
+    await harness.everybody()
+    async with harness.sending():
+        await harness.confirmed()
+        await harness.settled()
+        harness.clock.moment = START + timedelta(hours=3)
+        await Poll(harness).brings(harness.moved("provider"), harness.cancelled("provider"))
+        await harness.settled()
+    first, last = [mail for mail in harness.inbox.mails if mail["To"].addresses[0].addr_spec == harness.ada]
     assert "METHOD:REQUEST" in parts(first)["text/calendar"].get_content()
     content = parts(last)["text/calendar"].get_content()
     assert "METHOD:CANCEL" in content
@@ -181,42 +186,44 @@ async def test_a_confirmation_that_was_sent_is_taken_back_also_where_a_move_in_b
 
 
 @pytest.mark.rule("NOTE-3", "AVAIL-6")
-async def test_an_offer_that_lapsed_in_the_same_poll_is_not_sent(world: World) -> None:
-    await world.everybody()
-    await world.reserved()
-    offered = offer(world)
+async def test_an_offer_that_lapsed_in_the_same_poll_is_not_sent(harness: NotificationsHarness) -> None:
+    await harness.everybody()
+    await harness.reserved()
+    offered = offer(harness)
     names = ("entry_id", "provider_id", "member_id", "room_id", "length_minutes", "modality")
     lapsed = facts.WaitlistOfferLapsed(**{name: getattr(offered, name) for name in names}, starts_at=START)
-    async with world.sending():
-        await Poll(world).brings(offered, lapsed)
-        await world.settled()
-    assert mailed(world) == []
+    async with harness.sending():
+        await Poll(harness).brings(offered, lapsed)
+        await harness.settled()
+    assert mailed(harness) == []
 
 
 @pytest.mark.rule("NOTE-3", "AVAIL-6")
 @pytest.mark.parametrize("change", ["left", "booked", "offered", "passed over anew", "passed over again, untold"])
 async def test_why_somebody_could_not_book_is_not_mailed_once_their_entry_has_changed(
-    world: World, change: str
+    harness: NotificationsHarness, change: str
 ) -> None:
-    await world.everybody()
-    await world.reserved()
-    first = passed_over(world, "coverage-ended")
-    other = passed_over(world, "member-busy")
+    await harness.everybody()
+    await harness.reserved()
+    first = passed_over(harness, "coverage-ended")
+    other = passed_over(harness, "member-busy")
     names = ("entry_id", "provider_id", "member_id", "room_id", "length_minutes", "modality")
     same = {name: getattr(first, name) for name in names}
     then: dict[str, Callable[[], Any]] = {
         "left": lambda: facts.WaitlistEnded(**same, cause="left"),
         "booked": lambda: facts.WaitlistEnded(**same, cause="booked"),
-        "offered": lambda: offer(world, **same),
-        "passed over anew": lambda: passed_over(world, "outstanding-charges", entry_id=first.entry_id),
-        "passed over again, untold": lambda: passed_over(world, "coverage-ended", tells=False, entry_id=first.entry_id),
+        "offered": lambda: offer(harness, **same),
+        "passed over anew": lambda: passed_over(harness, "outstanding-charges", entry_id=first.entry_id),
+        "passed over again, untold": lambda: passed_over(
+            harness, "coverage-ended", tells=False, entry_id=first.entry_id
+        ),
     }
-    async with world.sending():
-        await Poll(world).brings(first, other, then[change]())
-        await world.settled()
+    async with harness.sending():
+        await Poll(harness).brings(first, other, then[change]())
+        await harness.settled()
     told = [
         text(mail)
-        for mail in world.inbox.mails
+        for mail in harness.inbox.mails
         if mail["Subject"].startswith("A time you are waiting for was available")
     ]
     assert sum("you have no coverage on that day" in one for one in told) == (change == "passed over again, untold")
@@ -226,10 +233,12 @@ async def test_why_somebody_could_not_book_is_not_mailed_once_their_entry_has_ch
 
 @pytest.mark.rule("NOTE-3", "CRED-7")
 @pytest.mark.parametrize("settled", ["paid", "void"])
-async def test_an_invoice_that_was_settled_in_the_same_poll_is_not_sent(world: World, settled: str) -> None:
-    await world.everybody()
+async def test_an_invoice_that_was_settled_in_the_same_poll_is_not_sent(
+    harness: NotificationsHarness, settled: str
+) -> None:
+    await harness.everybody()
     owed: dict[str, Any] = {
-        "invoice_id": new_id(), "member_id": world.member, "amount_minor": 2500, "currency": "USD",
+        "invoice_id": new_id(), "member_id": harness.member, "amount_minor": 2500, "currency": "USD",
     }  # fmt: skip
     due = START.date()
     last = (
@@ -239,71 +248,73 @@ async def test_an_invoice_that_was_settled_in_the_same_poll_is_not_sent(world: W
     )
     issued = facts.InvoiceIssued(**owed, session_id=None, due_on=due, about="co_pay")
     overdue = facts.InvoiceOverdue(**owed, session_id=None, due_on=due)
-    async with world.sending():
-        await Poll(world).brings(issued, overdue, last)
-        await world.settled()
-    assert mailed(world) == []
-    assert await templates(world, "skipped") == ["invoice-issued", "invoice-overdue"]
+    async with harness.sending():
+        await Poll(harness).brings(issued, overdue, last)
+        await harness.settled()
+    assert mailed(harness) == []
+    assert await templates(harness, "skipped") == ["invoice-issued", "invoice-overdue"]
 
 
-async def read_until(world: World, moment: datetime) -> None:
+async def read_until(harness: NotificationsHarness, moment: datetime) -> None:
     """As far as that, the consumer has read."""
-    await News(world.service.database).note([ReadUntil("booking.sessions.v1", 0, 1, moment)])
+    await News(harness.database).note([ReadUntil("booking.sessions.v1", 0, 1, moment)])
 
 
 @pytest.mark.rule("NOTE-3")
-async def test_what_was_held_up_waits_until_later_news_is_read(world: World) -> None:
+async def test_what_was_held_up_waits_until_later_news_is_read(harness: NotificationsHarness) -> None:
     """The cancellation comes with a later poll: how the session stands is known only once all is read."""
-    await world.everybody()
-    await world.reserved()
-    world.clock.moment = START
-    await read_until(world, datetime.now(UTC) - OUTAGE)
-    poll = Poll(world)
-    async with world.sending():
-        await poll.brings(confirmation(world))
+    await harness.everybody()
+    await harness.reserved()
+    harness.clock.moment = START
+    await read_until(harness, datetime.now(UTC) - OUTAGE)
+    poll = Poll(harness)
+    async with harness.sending():
+        await poll.brings(confirmation(harness))
 
         async def put_off() -> list[Any]:
-            return await world.rows(
+            return await harness.rows(
                 "SELECT id FROM deliveries WHERE status = 'queued' AND reason IS NULL AND attempts = 0"
             )
 
         await eventually(put_off)
-        assert mailed(world) == []
-        await poll.brings(world.cancelled("provider"))
-        await read_until(world, datetime.now(UTC) + timedelta(minutes=1))
-        await world.settled()
-    assert mailed(world) == ["Your provider cancelled your session."]
+        assert mailed(harness) == []
+        await poll.brings(harness.cancelled("provider"))
+        await read_until(harness, datetime.now(UTC) + timedelta(minutes=1))
+        await harness.settled()
+    assert mailed(harness) == ["Your provider cancelled your session."]
 
 
 @pytest.mark.rule("NOTE-3", "REM-1")
 @pytest.mark.parametrize("cancelled", [True, False])
 async def test_a_reminder_that_came_due_during_an_outage_waits_until_later_news_is_read(
-    world: World, cancelled: bool
+    harness: NotificationsHarness, cancelled: bool
 ) -> None:
-    await world.everybody()
-    await world.reserved()
-    world.clock.moment = START - timedelta(hours=30)
-    await read_until(world, datetime.now(UTC) - OUTAGE)
-    await world.happen(
-        world.session(facts.SessionConfirmed, confirmed_by="provider", remind_at=[START - timedelta(hours=24)])
+    await harness.everybody()
+    await harness.reserved()
+    harness.clock.moment = START - timedelta(hours=30)
+    await read_until(harness, datetime.now(UTC) - OUTAGE)
+    await harness.happen(
+        harness.session(facts.SessionConfirmed, confirmed_by="provider", remind_at=[START - timedelta(hours=24)])
     )
-    async with world.sending():
-        await world.settled()
-        before = len(world.inbox.mails)
-        world.clock.moment = START - timedelta(hours=23)
-        assert "reminder" in await world.due()
-        assert await world.rows("SELECT id FROM deliveries WHERE template LIKE '%reminder'") == [], "nor in the app"
+    async with harness.sending():
+        await harness.settled()
+        before = len(harness.inbox.mails)
+        harness.clock.moment = START - timedelta(hours=23)
+        assert "reminder" in await harness.handle_due()
+        assert await harness.rows("SELECT id FROM deliveries WHERE template LIKE '%reminder'") == [], "nor in the app"
         if cancelled:
-            await Poll(world).brings(structs.replace(world.cancelled("provider"), cancelled_at=world.clock.moment))
-        await read_until(world, datetime.now(UTC) + timedelta(minutes=1))
+            await Poll(harness).brings(
+                structs.replace(harness.cancelled("provider"), cancelled_at=harness.clock.moment)
+            )
+        await read_until(harness, datetime.now(UTC) + timedelta(minutes=1))
 
         async def judged() -> bool:
-            world.clock.moment += timedelta(seconds=2)
-            await world.due()
-            left = await world.rows("SELECT 1 FROM deadlines WHERE kind = 'reminder'")
+            harness.clock.moment += timedelta(seconds=2)
+            await harness.handle_due()
+            left = await harness.rows("SELECT 1 FROM deadlines WHERE kind = 'reminder'")
             return not left
 
         await eventually(judged)
-        await world.settled()
-    subjects = mailed(world)[before:]
+        await harness.settled()
+    subjects = mailed(harness)[before:]
     assert subjects.count("Your session is coming up.") == (0 if cancelled else 2)

@@ -12,18 +12,21 @@ import pytest
 from makegood_chassis.signals import Signals
 from makegood_contracts.ids import new_id
 from makegood_notifications.streams import OpenStream, Streams
+from makegood_testkit.waiting import eventually
 
-from .conftest import World, eventually
+from .conftest import NotificationsHarness
 from .test_stream import following, served
 
 pytestmark = pytest.mark.rule("SEC-8")
 
 
 @asynccontextmanager
-async def reading(world: World, base: str, person: str) -> AsyncIterator[tuple[httpx.Response, AsyncIterator[str]]]:
+async def reading(
+    harness: NotificationsHarness, base: str, person: str
+) -> AsyncIterator[tuple[httpx.Response, AsyncIterator[str]]]:
     """A stream that is open: its first lines have been read."""
     async with (
-        httpx.AsyncClient(base_url=base, headers=world.identity.bearer(person, "member"), timeout=10) as client,
+        httpx.AsyncClient(base_url=base, headers=harness.identity.bearer(person, "member"), timeout=10) as client,
         client.stream("GET", "/v1/stream") as answer,
     ):
         lines = answer.aiter_lines()
@@ -39,40 +42,40 @@ async def _rest(lines: AsyncIterator[str]) -> list[str]:
         return [line async for line in lines if line and not line.startswith(":")]
 
 
-async def test_a_sixth_stream_closes_the_oldest_which_is_told_why(world: World) -> None:
-    await world.reserved()
-    async with served(world) as base, AsyncExitStack() as stack:
-        opened = [await stack.enter_async_context(reading(world, base, world.member)) for _ in range(7)]
+async def test_a_sixth_stream_closes_the_oldest_which_is_told_why(harness: NotificationsHarness) -> None:
+    await harness.reserved()
+    async with served(harness) as base, AsyncExitStack() as stack:
+        opened = [await stack.enter_async_context(reading(harness, base, harness.member)) for _ in range(7)]
         for _, lines in opened[:2]:
             assert await _rest(lines) == [
                 "event: stream.closed",
                 "retry: 60000",
                 f"data: {json.dumps({'reason': 'too-many-streams'}, separators=(',', ':'))}",
             ]
-        assert len(world.service.dependencies.streams) == 5
-        async with following(world, base, world.provider, "provider") as other:  # others' are their own
+        assert len(harness.dependencies.streams) == 5
+        async with following(harness, base, harness.provider, "provider") as other:  # others' are their own
             await other.take(0)
-            assert len(world.service.dependencies.streams) == 6
-    await eventually(lambda: _equals(len(world.service.dependencies.streams), 0))
+            assert len(harness.dependencies.streams) == 6
+    await eventually(lambda: _equals(len(harness.dependencies.streams), 0))
 
 
-async def test_a_process_serves_so_many_in_total(world: World) -> None:
-    world.service.dependencies.streams._total = 3
-    async with served(world) as base, AsyncExitStack() as stack:
+async def test_a_process_serves_so_many_in_total(harness: NotificationsHarness) -> None:
+    harness.dependencies.streams._total = 3
+    async with served(harness) as base, AsyncExitStack() as stack:
         for number in range(3):
-            answer, _ = await stack.enter_async_context(reading(world, base, f"member-{number}"))
+            answer, _ = await stack.enter_async_context(reading(harness, base, f"member-{number}"))
             assert answer.status_code == 200
-        refused, _ = await stack.enter_async_context(reading(world, base, "member-9"))
+        refused, _ = await stack.enter_async_context(reading(harness, base, "member-9"))
         assert refused.status_code == 503
         assert int(refused.headers["retry-after"]) >= 1
         assert json.loads(await refused.aread())["type"] == "/problems/unavailable"
 
 
-async def test_asking_for_the_headers_alone_leaves_no_stream_behind(world: World) -> None:
-    async with world.client(world.member) as client:
-        for _ in range(3):
-            assert (await client.head("/v1/stream")).status_code == 200
-    assert len(world.service.dependencies.streams) == 0
+async def test_asking_for_the_headers_alone_leaves_no_stream_behind(harness: NotificationsHarness) -> None:
+    client = harness.client("member", harness.member)
+    for _ in range(3):
+        assert (await client.head("/v1/stream")).status_code == 200
+    assert len(harness.dependencies.streams) == 0
 
 
 async def _equals(found: int, wanted: int) -> bool:

@@ -11,16 +11,16 @@ import pytest
 from makegood_notifications.mail.unsubscribing import UnsubscribeLink
 from makegood_testkit.databases import as_owner
 
-from .conftest import World
+from .conftest import NotificationsHarness
 
 ONE_CLICK = {"List-Unsubscribe": "One-Click"}
 
 
-async def first_mail(world: World) -> EmailMessage:
-    async with world.sending():
-        await world.confirmed()
-        mail = (await world.inbox.wait_for(world.ada, 1))[0]
-        await world.settled()
+async def first_mail(harness: NotificationsHarness) -> EmailMessage:
+    async with harness.sending():
+        await harness.confirmed()
+        mail = (await harness.inbox.wait_for(harness.ada, 1))[0]
+        await harness.settled()
     return mail
 
 
@@ -31,10 +31,10 @@ def path_of(mail: EmailMessage) -> str:
     return found[1]
 
 
-async def contact(world: World, person: str | None = None) -> dict[str, Any]:
-    person = person or world.member
-    async with world.client(person, person.partition("-")[0]) as client:
-        read: dict[str, Any] = (await client.get(f"/v1/people/{person}/contact")).json()
+async def contact(harness: NotificationsHarness, person: str | None = None) -> dict[str, Any]:
+    person = person or harness.member
+    client = harness.client(person.partition("-")[0], person)
+    read: dict[str, Any] = (await client.get(f"/v1/people/{person}/contact")).json()
     return read
 
 
@@ -44,45 +44,47 @@ async def contact(world: World, person: str | None = None) -> dict[str, Any]:
     [{"data": ONE_CLICK}, {"files": {name: (None, value) for name, value in ONE_CLICK.items()}}, {}],
     ids=["form", "multipart", "bare"],
 )
-async def test_one_click_ends_the_persons_mails_and_changes_nothing_else(world: World, sent: dict[str, Any]) -> None:
-    await world.everybody(phone="+49 30 123456", channels={"whatsapp": True}, locale="de")
-    async with world.sending():
-        await world.confirmed()
-        mail = (await world.inbox.wait_for(world.ada, 1))[0]
-        await world.settled()
+async def test_one_click_ends_the_persons_mails_and_changes_nothing_else(
+    harness: NotificationsHarness, sent: dict[str, Any]
+) -> None:
+    await harness.everybody(phone="+49 30 123456", channels={"whatsapp": True}, locale="de")
+    async with harness.sending():
+        await harness.confirmed()
+        mail = (await harness.inbox.wait_for(harness.ada, 1))[0]
+        await harness.settled()
         assert mail["List-Unsubscribe-Post"] == "List-Unsubscribe=One-Click"
-        before, provider = await contact(world), await contact(world, world.provider)
-        async with world.client(None) as anybody:
-            for _ in range(2):
-                answer = await anybody.post(path_of(mail), **sent)
-                assert answer.status_code == 200
-                assert "Du bekommst keine E-Mails mehr" in answer.text
-        after = await contact(world)
+        before, provider = await contact(harness), await contact(harness, harness.provider)
+        anybody = harness.client()
+        for _ in range(2):
+            answer = await anybody.post(path_of(mail), **sent)
+            assert answer.status_code == 200
+            assert "Du bekommst keine E-Mails mehr" in answer.text
+        after = await contact(harness)
         assert after == {**before, "channels": {**before["channels"], "email": False}}
-        assert await contact(world, world.provider) == provider
-        await world.happen(world.missed())
-        await world.settled()
-    _, last = await world.inbox.wait_for(world.ada, 2)
+        assert await contact(harness, harness.provider) == provider
+        await harness.happen(harness.missed())
+        await harness.settled()
+    _, last = await harness.inbox.wait_for(harness.ada, 2)
     assert last["Subject"] == "Eine Einladung wurde zurückgezogen.", "what stands in the calendar, and nothing else"
     told = "SELECT channel, status, reason FROM deliveries WHERE template = 'provider-missed' ORDER BY channel"
-    assert [tuple(row) for row in await world.rows(told)] == [
+    assert [tuple(row) for row in await harness.rows(told)] == [
         ("chat", "sent", None), ("email", "skipped", "not-wanted"), ("whatsapp", "sent", None)
     ]  # fmt: skip
 
 
 @pytest.mark.rule("NOTE-1")
-async def test_following_the_link_only_asks(world: World) -> None:
-    await world.everybody()
-    path = path_of(await first_mail(world))
-    async with world.client(None) as anybody:
-        page = await anybody.get(path)
+async def test_following_the_link_only_asks(harness: NotificationsHarness) -> None:
+    await harness.everybody()
+    path = path_of(await first_mail(harness))
+    anybody = harness.client()
+    page = await anybody.get(path)
     assert page.status_code == 200
     assert page.headers["content-type"].startswith("text/html")
     assert '<form method="post">' in page.text
     assert "<button>" in page.text
     assert "Canary" not in page.text
-    assert world.ada not in page.text
-    assert (await contact(world))["channels"]["email"] is True
+    assert harness.ada not in page.text
+    assert (await contact(harness))["channels"]["email"] is True
 
 
 def token_of(person_id: bytes, master_key: bytes = b"k", signature: bytes = b"s") -> str:
@@ -101,13 +103,15 @@ def test_a_link_of_nobody_is_none(person_id: bytes) -> None:
 
 
 @pytest.mark.rule("NOTE-1")
-async def test_a_link_that_is_forged_altered_or_of_an_earlier_address_opens_nothing(world: World) -> None:
-    await world.everybody()
-    path = path_of(await first_mail(world))
+async def test_a_link_that_is_forged_altered_or_of_an_earlier_address_opens_nothing(
+    harness: NotificationsHarness,
+) -> None:
+    await harness.everybody()
+    path = path_of(await first_mail(harness))
     start, _, token = path.rpartition("/")
     link = UnsubscribeLink.parse(token)
     assert link is not None
-    other = UnsubscribeLink(world.provider, link.master_key, link.signature).token
+    other = UnsubscribeLink(harness.provider, link.master_key, link.signature).token
     unknown_key = UnsubscribeLink(link.person_id, "gone", link.signature).token
     nobody = UnsubscribeLink("member-nobody", link.master_key, link.signature).token
     short = UnsubscribeLink(link.person_id, link.master_key, link.signature[:-1]).token
@@ -124,33 +128,33 @@ async def test_a_link_that_is_forged_altered_or_of_an_earlier_address_opens_noth
         "%F0%9F%98%80.x.y",
         "x" * 512,
     ]
-    async with world.client(None) as anybody:
-        for wrong in forged:
-            for method in ("GET", "POST"):
-                answer = await anybody.request(method, f"{start}/{wrong}")
-                assert (answer.status_code, answer.json()["type"]) == (404, "/problems/not-found"), wrong
-        async with as_owner(world.service.database.url) as owner:
-            await owner.execute("UPDATE people SET email = 'ada@elsewhere.example' WHERE id = $1", world.member)
-        assert (await anybody.post(path)).status_code == 404
-    for person in (world.member, world.provider):
-        assert (await contact(world, person))["channels"]["email"] is True
+    anybody = harness.client()
+    for wrong in forged:
+        for method in ("GET", "POST"):
+            answer = await anybody.request(method, f"{start}/{wrong}")
+            assert (answer.status_code, answer.json()["type"]) == (404, "/problems/not-found"), wrong
+    async with as_owner(harness.database.url) as owner:
+        await owner.execute("UPDATE people SET email = 'ada@elsewhere.example' WHERE id = $1", harness.member)
+    assert (await anybody.post(path)).status_code == 404
+    for person in (harness.member, harness.provider):
+        assert (await contact(harness, person))["channels"]["email"] is True
 
 
 @pytest.mark.rule("NOTE-1")
-async def test_what_protects_the_account_has_no_such_button_and_still_comes(world: World) -> None:
-    await world.everybody(channels={"email": False})
-    async with world.sending():
-        await world.register(world.member, "Ada Canary", "ada@elsewhere.example", channels={"email": False})
-        for mail in await world.inbox.wait(2):
+async def test_what_protects_the_account_has_no_such_button_and_still_comes(harness: NotificationsHarness) -> None:
+    await harness.everybody(channels={"email": False})
+    async with harness.sending():
+        await harness.register(harness.member, "Ada Canary", "ada@elsewhere.example", channels={"email": False})
+        for mail in await harness.inbox.wait(2):
             assert mail["List-Unsubscribe"] is None
             assert mail["List-Unsubscribe-Post"] is None
 
 
 @pytest.mark.rule("NOTE-1", "SEC-5")
-async def test_the_access_log_tells_that_a_link_was_followed(world: World) -> None:
-    await world.everybody()
-    path = path_of(await first_mail(world))
-    async with world.client(None) as anybody:
-        await anybody.post(path, data=ONE_CLICK)
-    rows = await world.rows("SELECT caller, role, person_id FROM access_rows WHERE operation = 'contact.unsubscribe'")
-    assert [tuple(row) for row in rows] == [(world.member, "mail", world.member)]
+async def test_the_access_log_tells_that_a_link_was_followed(harness: NotificationsHarness) -> None:
+    await harness.everybody()
+    path = path_of(await first_mail(harness))
+    anybody = harness.client()
+    await anybody.post(path, data=ONE_CLICK)
+    rows = await harness.rows("SELECT caller, role, person_id FROM access_rows WHERE operation = 'contact.unsubscribe'")
+    assert [tuple(row) for row in rows] == [(harness.member, "mail", harness.member)]

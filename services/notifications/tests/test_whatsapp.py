@@ -15,8 +15,9 @@ import uvicorn
 from makegood_notifications.channels import PutOff, Refused, Unreachable
 from makegood_notifications.whatsapp.cloud_api import Account, CloudApi, TemplateMessage
 from makegood_notifications.whatsapp.registration import templates
+from makegood_testkit.waiting import eventually
 
-from .conftest import WhatsAppSide, World, eventually
+from .conftest import NotificationsHarness, WhatsAppSide, crashing
 from .test_delivery_worker import extended
 
 MESSAGE = TemplateMessage(
@@ -121,78 +122,69 @@ async def test_an_error_without_a_code_is_judged_by_its_status(
 
 
 @pytest.mark.rule("NOTE-1")
-async def test_who_chose_whatsapp_is_told_there_too_in_their_language(world: World) -> None:
-    await world.only_member(locale="de", phone="+49 (30) 987 654", channels={"whatsapp": True})
-    async with world.sending():
-        await world.confirmed()
-        await world.happen(world.missed())
-        await world.inbox.wait(2)
-        await world.settled()
-    missed, confirmed = await world.whatsapp.messages()
+async def test_who_chose_whatsapp_is_told_there_too_in_their_language(harness: NotificationsHarness) -> None:
+    await harness.only_member(locale="de", phone="+49 (30) 987 654", channels={"whatsapp": True})
+    async with harness.sending():
+        await harness.confirmed()
+        await harness.happen(harness.missed())
+        await harness.inbox.wait(2)
+        await harness.settled()
+    missed, confirmed = await harness.whatsapp.messages()
     assert (missed["Template"], missed["Language"]) == ("makegood_provider_missed", "de")
     assert missed["To"] == "4930987654"
-    assert missed["Path"].startswith(f"rooms/{world.room_id}/book?")
+    assert missed["Path"].startswith(f"rooms/{harness.room_id}/book?")
     assert confirmed["Parameters"] == [
         "Dienstag, 24. November 2026, 10:00 – 10:30 (Europe/Berlin, GMT+01:00)",
-        f"https://app.example.org/sessions/{world.session_id}",
+        f"https://app.example.org/sessions/{harness.session_id}",
     ]
-    rows = await world.rows(
+    rows = await harness.rows(
         "SELECT channel, status FROM deliveries WHERE template = 'provider-missed' ORDER BY channel"
     )
     assert [tuple(row) for row in rows] == [("chat", "sent"), ("email", "sent"), ("whatsapp", "sent")]
 
 
 @pytest.mark.rule("NOTE-1")
-async def test_a_number_that_is_not_on_whatsapp_fails_and_the_mail_goes_out(world: World) -> None:
-    await world.only_member(phone="+49 131026", channels={"whatsapp": True})
-    async with world.sending():
-        await world.confirmed()
-        await world.inbox.wait(1)
-        await world.settled()
-    rows = await world.rows("SELECT status, reason FROM deliveries WHERE channel = 'whatsapp'")
+async def test_a_number_that_is_not_on_whatsapp_fails_and_the_mail_goes_out(harness: NotificationsHarness) -> None:
+    await harness.only_member(phone="+49 131026", channels={"whatsapp": True})
+    async with harness.sending():
+        await harness.confirmed()
+        await harness.inbox.wait(1)
+        await harness.settled()
+    rows = await harness.rows("SELECT status, reason FROM deliveries WHERE channel = 'whatsapp'")
     assert [tuple(row) for row in rows] == [("failed", "refused")]
 
 
 @pytest.mark.rule("NOTE-1")
-async def test_whatsapp_being_away_holds_up_no_mail_and_is_tried_again(world: World) -> None:
-    await world.only_member(phone="+49 130429", channels={"whatsapp": True})
-    async with world.sending():
-        await world.confirmed()
-        await world.happen(extended(world))
-        assert len(await world.inbox.wait(2)) == 2
+async def test_whatsapp_being_away_holds_up_no_mail_and_is_tried_again(harness: NotificationsHarness) -> None:
+    await harness.only_member(phone="+49 130429", channels={"whatsapp": True})
+    async with harness.sending():
+        await harness.confirmed()
+        await harness.happen(extended(harness))
+        assert len(await harness.inbox.wait(2)) == 2
 
         async def knocked() -> bool:
-            return bool(world.service.dependencies.whatsapp_worker._knocks)
+            return bool(harness.dependencies.whatsapp_worker._knocks)
 
         await eventually(knocked)
-        await world.register(world.member, "Ada", world.ada, phone="+49 30 55555", channels={"whatsapp": True})
-        await world.rows("UPDATE deliveries SET next_attempt_at = clock_timestamp() WHERE status = 'queued'")
-        await world.settled()
-    assert [one["To"] for one in await world.whatsapp.messages()] == ["493055555"] * 2
+        await harness.register(harness.member, "Ada", harness.ada, phone="+49 30 55555", channels={"whatsapp": True})
+        await harness.rows("UPDATE deliveries SET next_attempt_at = clock_timestamp() WHERE status = 'queued'")
+        await harness.settled()
+    assert [one["To"] for one in await harness.whatsapp.messages()] == ["493055555"] * 2
 
 
 @pytest.mark.rule("NOTE-2")
-async def test_a_message_whose_sender_died_midway_is_not_sent_twice(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_message_whose_sender_died_midway_is_not_sent_twice(harness: NotificationsHarness) -> None:
     """The API cannot be told that a message comes again."""
-    await world.only_member(phone="+49 30 55555", channels={"whatsapp": True})
-    await world.confirmed()
-    worker = world.service.dependencies.whatsapp_worker
-    real = worker._finish.submit
-
-    async def crash(outcome: Any) -> None:
-        raise RuntimeError("the process dies here")
-
-    monkeypatch.setattr(worker._finish, "submit", crash)
-    async with world.sending():
-        await eventually(world.whatsapp.messages)
-    monkeypatch.setattr(worker._finish, "submit", real)
-    await world.rows("UPDATE deliveries SET next_attempt_at = clock_timestamp() WHERE status = 'queued'")
-    async with world.sending():
-        await world.settled()
-    assert len(await world.whatsapp.messages()) == 1
-    rows = await world.rows("SELECT status, reason FROM deliveries WHERE channel = 'whatsapp'")
+    await harness.only_member(phone="+49 30 55555", channels={"whatsapp": True})
+    await harness.confirmed()
+    with crashing("delivery.attempted"):
+        async with harness.sending():
+            await eventually(harness.whatsapp.messages)
+    await harness.rows("UPDATE deliveries SET next_attempt_at = clock_timestamp() WHERE status = 'queued'")
+    async with harness.sending():
+        await harness.settled()
+    assert len(await harness.whatsapp.messages()) == 1
+    rows = await harness.rows("SELECT status, reason FROM deliveries WHERE channel = 'whatsapp'")
     assert [tuple(row) for row in rows] == [("failed", "unknown")]
 
 
@@ -222,12 +214,12 @@ async def test_the_development_side_refuses_what_is_no_template_message(whatsapp
     assert await whatsapp.messages() == []
 
 
-async def test_events_of_the_same_story_stay_in_order(world: World) -> None:
-    await world.only_member(phone="+49 30 55555", channels={"whatsapp": True})
-    await world.confirmed()
-    await world.happen(extended(world))
-    async with world.sending():
-        await world.settled()
-    assert [one["Template"] for one in await world.whatsapp.messages()] == [
+async def test_events_of_the_same_story_stay_in_order(harness: NotificationsHarness) -> None:
+    await harness.only_member(phone="+49 30 55555", channels={"whatsapp": True})
+    await harness.confirmed()
+    await harness.happen(extended(harness))
+    async with harness.sending():
+        await harness.settled()
+    assert [one["Template"] for one in await harness.whatsapp.messages()] == [
         "makegood_session_extended", "makegood_session_confirmed",
     ]  # fmt: skip

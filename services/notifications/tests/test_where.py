@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from datetime import timedelta
 from email.message import EmailMessage
 from typing import Any
 
-import msgspec
 import pytest
 from makegood_contracts import events as facts
 from makegood_contracts.ids import new_id
@@ -16,8 +16,9 @@ from makegood_notifications.domain.notices import Content, Details
 from makegood_notifications.domain.venues import Venue
 from makegood_notifications.mail.wording import Wording
 from makegood_notifications.whatsapp.registration import templates
+from makegood_testkit.waiting import eventually
 
-from .conftest import START, World, eventually
+from .conftest import START, NotificationsHarness
 from .test_changes import text
 from .test_messages import invitation, parts
 from .test_stale_messages import Poll
@@ -33,21 +34,21 @@ def venue(venue_id: str, text: str, version: int = 1) -> facts.VenuePublished:
     )
 
 
-async def in_person(world: World) -> None:
+async def in_person(harness: NotificationsHarness) -> None:
     """The session is confirmed in the garden."""
-    await world.happen(venue(GARDEN, IN_GARDEN), venue(TOWER, IN_TOWER))
+    await harness.happen(venue(GARDEN, IN_GARDEN), venue(TOWER, IN_TOWER))
     opened = facts.RoomOpened(
-        room_id=world.room_id, member_id=world.member, provider_id=world.provider, room_version=1, opened_at=START
+        room_id=harness.room_id, member_id=harness.member, provider_id=harness.provider, room_version=1, opened_at=START
     )
     here: dict[str, Any] = {"modality": "in_person", "venue_id": GARDEN}
-    await world.happen(opened, world.session(facts.SessionReserved, confirm_by=START, **here))
-    await world.happen(world.session(facts.SessionConfirmed, confirmed_by="provider", **here))
+    await harness.happen(opened, harness.session(facts.SessionReserved, confirm_by=START, **here))
+    await harness.happen(harness.session(facts.SessionConfirmed, confirmed_by="provider", **here))
 
 
-async def chat(world: World) -> str:
+async def chat(harness: NotificationsHarness) -> str:
     """The latest message of the room."""
-    async with world.client(world.member) as client:
-        answer = await client.get(f"/v1/rooms/{world.room_id}/messages")
+    client = harness.client("member", harness.member)
+    answer = await client.get(f"/v1/rooms/{harness.room_id}/messages")
     return str(answer.json()["items"][0]["text"])
 
 
@@ -59,11 +60,13 @@ def names_in_both_parts(mail: EmailMessage, *wanted: str) -> None:
 
 
 @pytest.mark.rule("NOTE-1", "RESC-4")
-async def test_a_session_in_person_names_its_venue_to_both_in_mail_chat_and_calendar(world: World) -> None:
-    await world.everybody()
-    async with world.sending():
-        await in_person(world)
-        (mail,), (other,) = await world.inbox.wait_for(world.ada, 1), await world.inbox.wait_for(world.grace, 1)
+async def test_a_session_in_person_names_its_venue_to_both_in_mail_chat_and_calendar(
+    harness: NotificationsHarness,
+) -> None:
+    await harness.everybody()
+    async with harness.sending():
+        await in_person(harness)
+        (mail,), (other,) = await harness.inbox.wait_for(harness.ada, 1), await harness.inbox.wait_for(harness.grace, 1)
     for one in (mail, other):
         names_in_both_parts(one, IN_GARDEN)
         _, event = invitation(one)
@@ -71,38 +74,38 @@ async def test_a_session_in_person_names_its_venue_to_both_in_mail_chat_and_cale
         lines = str(event["DESCRIPTION"]).splitlines()
         assert lines[0].startswith("Tuesday, November 24, 2026, 10:00")
         assert lines[1:] == [
-            "30 minutes, in person", f"Where: {IN_GARDEN}", f"https://app.example.org/sessions/{world.session_id}",
+            "30 minutes, in person", f"Where: {IN_GARDEN}", f"https://app.example.org/sessions/{harness.session_id}",
         ]  # fmt: skip
-    assert (await chat(world)).endswith(f"\nWhere: {IN_GARDEN}")
-    async with world.client(world.member) as client:
-        file = await client.get(f"/v1/sessions/{world.session_id}/calendar.ics")
+    assert (await chat(harness)).endswith(f"\nWhere: {IN_GARDEN}")
+    client = harness.client("member", harness.member)
+    file = await client.get(f"/v1/sessions/{harness.session_id}/calendar.ics")
     assert "LOCATION:Garden Practice\\, 12 Park Lane\\, Leeds" in file.text
 
 
 @pytest.mark.rule("NOTE-1")
-async def test_a_session_by_video_names_the_page_on_which_it_is_joined(world: World) -> None:
-    await world.everybody()
-    page = f"https://app.example.org/sessions/{world.session_id}"
-    async with world.sending():
-        await world.confirmed()
-        (mail,) = await world.inbox.wait_for(world.ada, 1)
+async def test_a_session_by_video_names_the_page_on_which_it_is_joined(harness: NotificationsHarness) -> None:
+    await harness.everybody()
+    page = f"https://app.example.org/sessions/{harness.session_id}"
+    async with harness.sending():
+        await harness.confirmed()
+        (mail,) = await harness.inbox.wait_for(harness.ada, 1)
     assert f"Where: {page}" in text(mail)
     _, event = invitation(mail)
     assert str(event["LOCATION"]) == page
     assert str(event["DESCRIPTION"]).splitlines()[1:] == ["30 minutes, video", f"Where: {page}"]
-    assert (await chat(world)).endswith(f"\nWhere: {page}")
+    assert (await chat(harness)).endswith(f"\nWhere: {page}")
 
 
 @pytest.mark.rule("NOTE-1", "RESC-2")
 @pytest.mark.parametrize("later", [timedelta(), timedelta(hours=1)])
-async def test_a_move_to_another_venue_names_both_places(world: World, later: timedelta) -> None:
-    await world.everybody(phone="+49 30 123456", channels={"email": True, "whatsapp": True})
+async def test_a_move_to_another_venue_names_both_places(harness: NotificationsHarness, later: timedelta) -> None:
+    await harness.everybody(phone="+49 30 123456", channels={"email": True, "whatsapp": True})
     moved = {"modality": "in_person", "venue_id": TOWER, "old_venue_id": GARDEN}
-    async with world.sending():
-        await in_person(world)
-        await world.happen(world.moved("provider", start=START + later, **moved))
-        mails = [await world.inbox.wait_for(address, 2) for address in (world.ada, world.grace)]
-        await world.settled()
+    async with harness.sending():
+        await in_person(harness)
+        await harness.happen(harness.moved("provider", start=START + later, **moved))
+        mails = [await harness.inbox.wait_for(address, 2) for address in (harness.ada, harness.grace)]
+        await harness.settled()
     before = IN_GARDEN if not later else f"Tuesday, November 24, 2026, 10:00 AM, {IN_GARDEN}"
     for _, mail in mails:
         assert f"Before: {before}" in text(mail)
@@ -110,12 +113,12 @@ async def test_a_move_to_another_venue_names_both_places(world: World, later: ti
         names_in_both_parts(mail, IN_GARDEN, IN_TOWER)
         _, event = invitation(mail)
         assert (str(event["LOCATION"]), event["SEQUENCE"]) == (IN_TOWER, 1)
-    line = await chat(world)
+    line = await chat(harness)
     assert f"Before: {before}. Now: Tuesday" in line.replace("\u00a0", " ")
     assert line.endswith(f"\nWhere: {IN_TOWER}")
     if not later:
         assert line.count("10:00") == 1, "the time did not change, so it is said once"
-    short = (await world.whatsapp.messages())[0]["Parameters"]
+    short = (await harness.whatsapp.messages())[0]["Parameters"]
     assert (short[0], short[-1]) == (before, IN_TOWER)
 
 
@@ -124,22 +127,24 @@ async def test_a_move_to_another_venue_names_both_places(world: World, later: ti
     ("locale", "says"),
     [("en-GB", "a new time, length or place"), ("de", "Zeit, Länge oder Ort deiner Sitzung geändert")],
 )
-async def test_a_move_of_the_length_alone_names_both_ends(world: World, locale: str, says: str) -> None:
-    await world.only_member(locale=locale, phone="+49 30 123456", channels={"email": True, "whatsapp": True})
+async def test_a_move_of_the_length_alone_names_both_ends(
+    harness: NotificationsHarness, locale: str, says: str
+) -> None:
+    await harness.only_member(locale=locale, phone="+49 30 123456", channels={"email": True, "whatsapp": True})
     longer = {"ends_at": START + timedelta(minutes=45), "length_minutes": 45}
-    async with world.sending():
-        await world.confirmed()
-        await world.happen(world.moved("provider", start=START, **longer))
-        _, mail = await world.inbox.wait_for(world.ada, 2)
-        await world.settled()
+    async with harness.sending():
+        await harness.confirmed()
+        await harness.happen(harness.moved("provider", start=START, **longer))
+        _, mail = await harness.inbox.wait_for(harness.ada, 2)
+        await harness.settled()
     before, now = "10:00 – 10:30", "10:00 – 10:45"
     assert says in text(mail)
     assert f"{'Bisher' if locale == 'de' else 'Before'}: {before}" in text(mail)
     assert now in text(mail)
-    line = await chat(world)
+    line = await chat(harness)
     assert f"{before}. " in line
     assert now in line
-    parameters = (await world.whatsapp.messages())[0]["Parameters"]
+    parameters = (await harness.whatsapp.messages())[0]["Parameters"]
     assert parameters[0] == before
     assert now in parameters[1]
 
@@ -151,7 +156,7 @@ def test_a_time_without_a_session_is_nowhere_unless_it_is_in_person(locale: str,
     wording = Wording(Links("https://app"))
     details = Details(entry_id="e", open_until=START, obstacles="coverage-ended")
     online = Content(None, "r", "m", "p", START, START + timedelta(minutes=30), 30, "video", "UTC", details=details)
-    there = msgspec.structs.replace(online, modality="in_person", venue_id=GARDEN)
+    there = replace(online, modality="in_person", venue_id=GARDEN)
     venues = {GARDEN: Venue(IN_GARDEN, None)}
     where = "Wo: " if locale == "de" else "Where: "
     registered = {(one["name"], one["language"]): one["components"][0]["text"] for one in templates("https://app")}
@@ -170,110 +175,112 @@ def test_a_time_without_a_session_is_nowhere_unless_it_is_in_person(locale: str,
 
 
 @pytest.mark.rule("NOTE-1")
-async def test_a_message_that_overtakes_the_news_of_its_venue_waits_for_it(world: World) -> None:
-    await world.everybody()
+async def test_a_message_that_overtakes_the_news_of_its_venue_waits_for_it(harness: NotificationsHarness) -> None:
+    await harness.everybody()
     here: dict[str, Any] = {"modality": "in_person", "venue_id": GARDEN}
-    async with world.sending():
-        await world.happen(world.session(facts.SessionReserved, confirm_by=START, **here))
-        await world.happen(world.session(facts.SessionConfirmed, confirmed_by="provider", **here))
-        await world.happen(venue(GARDEN, "Old name, Nowhere"), venue(GARDEN, IN_GARDEN, 2))
-        (mail,) = await world.inbox.wait_for(world.ada, 1)
+    async with harness.sending():
+        await harness.happen(harness.session(facts.SessionReserved, confirm_by=START, **here))
+        await harness.happen(harness.session(facts.SessionConfirmed, confirmed_by="provider", **here))
+        await harness.happen(venue(GARDEN, "Old name, Nowhere"), venue(GARDEN, IN_GARDEN, 2))
+        (mail,) = await harness.inbox.wait_for(harness.ada, 1)
     assert f"Where: {IN_GARDEN}" in text(mail)
 
 
 @pytest.mark.rule("NOTE-1", "NOTE-3")
-async def test_after_an_outage_a_message_still_waits_for_the_news_of_its_venues(world: World) -> None:
+async def test_after_an_outage_a_message_still_waits_for_the_news_of_its_venues(harness: NotificationsHarness) -> None:
     """The event is older than the patience; the message about it is not."""
-    await world.everybody()
-    await world.reserved()
+    await harness.everybody()
+    await harness.reserved()
     here: dict[str, Any] = {"modality": "in_person", "venue_id": GARDEN}
-    confirmed = world.session(facts.SessionConfirmed, confirmed_by="provider", **here)
-    moved = world.moved("provider", modality="in_person", venue_id=TOWER, old_venue_id=GARDEN)
-    async with world.sending():
-        await Poll(world).brings(confirmed, moved, ago=timedelta(hours=1))
-        await world.happen(venue(TOWER, IN_TOWER))
+    confirmed = harness.session(facts.SessionConfirmed, confirmed_by="provider", **here)
+    moved = harness.moved("provider", modality="in_person", venue_id=TOWER, old_venue_id=GARDEN)
+    async with harness.sending():
+        await Poll(harness).brings(confirmed, moved, ago=timedelta(hours=1))
+        await harness.happen(venue(TOWER, IN_TOWER))
 
         async def put_off() -> list[Any]:
-            return await world.rows(
+            return await harness.rows(
                 "SELECT id FROM deliveries WHERE template = 'session-moved-by-provider' AND channel = 'email'"
                 " AND status = 'queued' AND reason IS NULL AND next_attempt_at > clock_timestamp()"
             )
 
         await eventually(put_off)
-        assert world.inbox.mails == [], "nor while the place before the move is unknown"
-        await world.happen(venue(GARDEN, IN_GARDEN))
-        (mail,) = await world.inbox.wait_for(world.ada, 1)
+        assert harness.inbox.mails == [], "nor while the place before the move is unknown"
+        await harness.happen(venue(GARDEN, IN_GARDEN))
+        (mail,) = await harness.inbox.wait_for(harness.ada, 1)
     names_in_both_parts(mail, IN_TOWER, IN_GARDEN)
 
 
 @pytest.mark.rule("NOTE-1", "ROOM-4")
-async def test_the_chat_names_a_venue_of_which_news_comes_later(world: World) -> None:
-    await world.everybody()
+async def test_the_chat_names_a_venue_of_which_news_comes_later(harness: NotificationsHarness) -> None:
+    await harness.everybody()
     opened = facts.RoomOpened(
-        room_id=world.room_id, member_id=world.member, provider_id=world.provider, room_version=1, opened_at=START
+        room_id=harness.room_id, member_id=harness.member, provider_id=harness.provider, room_version=1, opened_at=START
     )
     here: dict[str, Any] = {"modality": "in_person", "venue_id": GARDEN}
-    await world.happen(opened, world.session(facts.SessionReserved, confirm_by=START, **here))
-    await world.happen(world.session(facts.SessionConfirmed, confirmed_by="provider", **here))
-    page = f"https://app.example.org/sessions/{world.session_id}"
-    assert (await chat(world)).endswith(f"\nWhere: {page}")
-    await world.happen(venue(GARDEN, IN_GARDEN))
-    assert (await chat(world)).endswith(f"\nWhere: {IN_GARDEN}")
-    async with world.client(world.member) as client:
-        held = (await client.get(f"/v1/people/{world.member}/export")).json()
+    await harness.happen(opened, harness.session(facts.SessionReserved, confirm_by=START, **here))
+    await harness.happen(harness.session(facts.SessionConfirmed, confirmed_by="provider", **here))
+    page = f"https://app.example.org/sessions/{harness.session_id}"
+    assert (await chat(harness)).endswith(f"\nWhere: {page}")
+    await harness.happen(venue(GARDEN, IN_GARDEN))
+    assert (await chat(harness)).endswith(f"\nWhere: {IN_GARDEN}")
+    client = harness.client("member", harness.member)
+    held = (await client.get(f"/v1/people/{harness.member}/export")).json()
     assert [message["text"].endswith(f"\nWhere: {IN_GARDEN}") for message in held["messages"]] == [True]
 
 
 @pytest.mark.rule("NOTE-1")
-async def test_older_news_of_a_venue_changes_nothing(world: World) -> None:
-    await world.everybody()
-    await world.happen(venue(GARDEN, IN_GARDEN, 2), venue(GARDEN, "Old name, Nowhere", 1))
+async def test_older_news_of_a_venue_changes_nothing(harness: NotificationsHarness) -> None:
+    await harness.everybody()
+    await harness.happen(venue(GARDEN, IN_GARDEN, 2), venue(GARDEN, "Old name, Nowhere", 1))
     here: dict[str, Any] = {"modality": "in_person", "venue_id": GARDEN}
-    await world.happen(world.session(facts.SessionReserved, confirm_by=START, **here))
-    await world.happen(world.session(facts.SessionConfirmed, confirmed_by="provider", **here))
-    rows = await world.rows("SELECT text FROM chat_messages")
+    await harness.happen(harness.session(facts.SessionReserved, confirm_by=START, **here))
+    await harness.happen(harness.session(facts.SessionConfirmed, confirmed_by="provider", **here))
+    rows = await harness.rows("SELECT text FROM chat_messages")
     assert rows[0][0].endswith(f"\nWhere: {IN_GARDEN}")
 
 
 ENDINGS: list[tuple[str, Any]] = [
-    ("cancelled by the member", lambda world: world.cancelled("member")),
-    ("cancelled by the provider", lambda world: world.cancelled("provider")),
-    ("cancelled by the platform", lambda world: world.cancelled("system")),
-    ("missed", lambda world: world.missed()),
-    ("no-show", lambda world: world.session(facts.MemberNoShow, marked_by="system")),
+    ("cancelled by the member", lambda harness: harness.cancelled("member")),
+    ("cancelled by the provider", lambda harness: harness.cancelled("provider")),
+    ("cancelled by the platform", lambda harness: harness.cancelled("system")),
+    ("missed", lambda harness: harness.missed()),
+    ("no-show", lambda harness: harness.session(facts.MemberNoShow, marked_by="system")),
 ]
 
 
 @pytest.mark.rule("NOTE-1", "RESC-4")
 @pytest.mark.parametrize(("how", "ending"), ENDINGS, ids=[how for how, _ in ENDINGS])
-async def test_the_providers_calendar_follows_as_the_members_does(world: World, how: str, ending: Any) -> None:
-    await world.everybody()
-    async with world.sending():
-        await world.confirmed()
-        await world.settled()
-        await world.happen(world.moved("provider"))
-        await world.settled()
-        await world.happen(ending(world))
-        mails = await world.inbox.wait_for(world.ada, 3), await world.inbox.wait_for(world.grace, 3)
-        await world.settled()
-    assert len(world.inbox.mails) == 6
+async def test_the_providers_calendar_follows_as_the_members_does(
+    harness: NotificationsHarness, how: str, ending: Any
+) -> None:
+    await harness.everybody()
+    async with harness.sending():
+        await harness.confirmed()
+        await harness.settled()
+        await harness.happen(harness.moved("provider"))
+        await harness.settled()
+        await harness.happen(ending(harness))
+        mails = await harness.inbox.wait_for(harness.ada, 3), await harness.inbox.wait_for(harness.grace, 3)
+        await harness.settled()
+    assert len(harness.inbox.mails) == 6
     for mail, other in zip(*mails, strict=True):
         (calendar, event), (theirs, same) = invitation(mail), invitation(other)
         assert calendar["METHOD"] == theirs["METHOD"]
         assert [event[name] for name in ("UID", "SEQUENCE", "DTSTART", "DTEND", "STATUS")] == [
             same[name] for name in ("UID", "SEQUENCE", "DTSTART", "DTEND", "STATUS")
         ]
-        assert world.grace in same["ATTENDEE"]
+        assert harness.grace in same["ATTENDEE"]
         assert str(same["SUMMARY"]) == "Session with Ada Canary"
     assert calendar["METHOD"] == "CANCEL"
 
 
 @pytest.mark.rule("NOTE-1")
-async def test_a_session_that_was_never_confirmed_is_in_nobodys_calendar(world: World) -> None:
-    await world.everybody()
-    async with world.sending():
-        await world.reserved()
-        await world.happen(world.session(facts.SessionDeclined))
-        await world.inbox.wait_for(world.ada, 1)
-        await world.settled()
-    assert [mail["To"].addresses[0].addr_spec for mail in world.inbox.mails] == [world.ada]
+async def test_a_session_that_was_never_confirmed_is_in_nobodys_calendar(harness: NotificationsHarness) -> None:
+    await harness.everybody()
+    async with harness.sending():
+        await harness.reserved()
+        await harness.happen(harness.session(facts.SessionDeclined))
+        await harness.inbox.wait_for(harness.ada, 1)
+        await harness.settled()
+    assert [mail["To"].addresses[0].addr_spec for mail in harness.inbox.mails] == [harness.ada]

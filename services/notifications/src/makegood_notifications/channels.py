@@ -1,7 +1,7 @@
-"""The port behind which each channel stands (NOTE-1), and the ways in which one can fail.
+"""The interface of a channel that takes messages out of the service (NOTE-1), and how it can fail.
 
-E-mail and WhatsApp have a queue and a sender each, and carry messages out of the house. The room's chat and the app's list of
-messages are tables of this service: a message is delivered there with the transaction that writes it down.
+E-mail and WhatsApp each have a queue and a delivery worker. The room's chat and the app's list of messages are tables of this
+service: a message is delivered there with the transaction that writes it.
 """
 
 from __future__ import annotations
@@ -14,19 +14,19 @@ from makegood_notifications.store.deliveries import LeasedDelivery
 
 
 class Trouble(Exception):
-    """A message that was not taken. The text never holds addresses: servers repeat them in their answers."""
+    """A message was not taken. The text never holds addresses, which servers repeat in their answers."""
 
 
 class Unreachable(Trouble):
-    """The channel is away or takes nothing from us now: wait, whatever the message."""
+    """The channel is away, or takes nothing from us now. Every message has to wait."""
 
 
 class PutOff(Trouble):
-    """The channel does not take this message now: try again later."""
+    """The channel does not take this message now. Try again later."""
 
 
 class Late(Trouble):
-    """The message's turn came so late that somebody else may soon take it: nothing was sent."""
+    """The message's turn came so late that another worker may soon lease it. Nothing was sent."""
 
 
 class Refused(Trouble):
@@ -34,16 +34,16 @@ class Refused(Trouble):
 
 
 class Carrier(Protocol):
-    """Carries queued messages of one channel to people."""
+    """Takes queued messages to people by one channel."""
 
     @property
     def channel(self) -> Channel: ...
 
     def hindrance(self, delivery: LeasedDelivery) -> tuple[str, str] | None:
-        """(`skipped` or `failed`, reason) if the person is not to be told by this channel; None: they are."""
+        """(`skipped` or `failed`, reason) if the person must not be told by this channel, else None."""
 
     async def send(self, delivery: LeasedDelivery) -> None:
-        """Composes the message and hands it over. Raises Unreachable, PutOff, Late or Refused."""
+        """Composes the message and sends it. Raises Unreachable, PutOff, Late or Refused."""
 
     async def close(self) -> None:
-        """Says goodbye."""
+        """Closes its connections."""

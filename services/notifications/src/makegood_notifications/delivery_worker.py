@@ -1,5 +1,4 @@
-"""Hands over the messages of a channel: takes them with the transaction that queues them, or woken by it, and looks into the
-queue now and then."""
+"""Sends the queued messages of one channel. It leases them with the transaction that queues them, or later from the queue."""
 
 from __future__ import annotations
 
@@ -15,6 +14,7 @@ from typing import Final
 import structlog
 from makegood_chassis.database import Database, UnitOfWork
 from makegood_chassis.group_commit import GroupCommit
+from makegood_chassis.messaging import failpoints
 from makegood_chassis.messaging.failures import is_transient
 from makegood_contracts.events import MessageDelivered, MessageFailed
 
@@ -29,30 +29,30 @@ from makegood_notifications.domain.deliveries import (
     retry_after,
 )
 from makegood_notifications.store import deliveries, withdrawals
-from makegood_notifications.store.deliveries import LeasedDelivery
+from makegood_notifications.store.deliveries import Finished, LeasedDelivery, Postponed
 from makegood_notifications.store.news import News
 
 POLL: Final = 1.0
-"""Seconds between looks into the queue that nothing asked for."""
+"""Seconds between looks into the queue if nothing wakes the worker."""
 LONGEST_PAUSE: Final = 30.0
-"""Longest pause between two knocks at a channel that is away, seconds."""
+"""Longest pause between two attempts to reach a channel that is away, seconds."""
 POLL_FOR_VENUE: Final = timedelta(seconds=2)
-"""Pause of a message that names a venue of which nothing is known yet."""
+"""Pause of a message that names a venue that is not known yet."""
 AT_ONCE: Final = 64
-"""Most deliveries in hand."""
+"""Most deliveries that are being sent at once."""
 FOR_NEWS: Final = timedelta(seconds=0.5)
-"""Pause of a message that was held up, while later news is still being read."""
+"""Pause of a message that was held up while later news is still being read."""
 GATHER: Final = 0.01
-"""Longest that an outcome waits for those of the other e-mails that are with the mail server, seconds: they commit together."""
+"""Longest that a result waits for those of the other messages being sent, seconds. They commit together."""
 DRAIN: Final = 5.0
-"""Seconds that deliveries in hand have at a stop."""
+"""Seconds that deliveries being sent have when the process stops."""
 
 _log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class AttemptResult:
-    """What became of one attempt. `pause` is set where there will be another one; `counts` if it was one of many."""
+    """What became of one attempt. `pause` is set if there will be another. `counts`: whether this one counts as an attempt."""
 
     delivery: LeasedDelivery
     status: str = "queued"
@@ -63,15 +63,25 @@ class AttemptResult:
     """When the channel took the message, in product time."""
 
     @property
+    def finished(self) -> Finished:
+        """The delivery as it ended."""
+        return Finished(self.delivery.id, self.delivery.attempts, self.status, self.reason, self.at, self.invited)
+
+    @property
+    def postponed(self) -> Postponed:
+        """The delivery as it waits again."""
+        return Postponed(self.delivery.id, self.delivery.attempts, self.pause or timedelta(), self.counts)
+
+    @property
     def invited(self) -> str | None:
-        """The address at which the person now has the invitation in a calendar."""
+        """The address at which the person now has the invitation."""
         sent_by_mail = self.status == "sent" and self.delivery.channel == "email"
         return self.delivery.email if sent_by_mail and self.delivery.notice.content.method == "REQUEST" else None
 
     @property
     def told(self) -> str | None:
-        """Of a CANCEL that is over: the address that was told, as far as it could be, that the appointment is off; empty where
-        none was, for then it goes to the person's own, too. None for anything else, and once the person is erased."""
+        """For a CANCEL that is over: the address that was told that the appointment is off. Empty if none was: then the person's own
+        address is told, too. None for anything else, and if the person was erased."""
         delivery = self.delivery
         cancels = (
             delivery.channel == "email" and delivery.notice.content.method == "CANCEL" and delivery.recipient is None
@@ -82,11 +92,11 @@ class AttemptResult:
 
 
 class DeliveryWorker:
-    """Sends what is queued, in order for each person and session, with `AT_ONCE` in hand."""
+    """Sends what is queued, in order for each person and session, `AT_ONCE` at a time."""
 
     def __init__(self, database: Database, carrier: Carrier, news: News, *, give_up_after: timedelta) -> None:
         self._database = database
-        self._carrier = carrier
+        self.carrier = carrier
         self._channel = carrier.channel
         self._news = news
         self._give_up_after = give_up_after
@@ -102,14 +112,14 @@ class DeliveryWorker:
         self._all_answered = asyncio.Event()
 
     def wake(self) -> None:
-        """Something was queued."""
+        """Tells the worker that something was queued."""
         self._woken.set()
 
     def capacity(self) -> int:
-        """How many more deliveries it can take now."""
+        """How many more deliveries it can send now."""
         if not self._running or time.monotonic() < self._closed_until:
             return 0
-        # A channel that was away is tried with one delivery first.
+        # If the channel was away, one delivery tries it first.
         return max(0, (AT_ONCE if not self._knocks else 1) - len(self._in_hand))
 
     def send_after_commit(self, unit: UnitOfWork, leased: Sequence[LeasedDelivery], queued: int) -> None:
@@ -122,12 +132,12 @@ class DeliveryWorker:
             unit.after_commit(self.wake)
 
     async def run(self) -> None:
-        """Sends until cancelled; then what is in hand gets its end."""
+        """Sends until cancelled. Then it finishes what is being sent."""
         self._running = True
         itself = asyncio.current_task()
         assert itself is not None
         try:
-            # A wait that ends in the moment of the cancellation swallows it (asyncio.wait_for before Python 3.12).
+            # asyncio.wait_for before Python 3.12 swallows a cancellation if its wait ends in that moment.
             while not itself.cancelling():
                 self._woken.clear()
                 try:
@@ -144,14 +154,14 @@ class DeliveryWorker:
                 await asyncio.wait(self._in_hand, timeout=DRAIN)
             for task in self._in_hand:
                 task.cancel()
-            await self._carrier.close()
+            await self.carrier.close()
 
     async def _take(self) -> bool:
-        """Takes what there is room for; whether there may be more."""
+        """Leases what there is capacity for. Answers whether there may be more."""
         capacity = self.capacity()
         if not capacity:
             return time.monotonic() >= self._closed_until
-        read_until = await self._news.read_until()  # before it is looked up how things stand
+        read_until = await self._news.read_until()  # before the state of things is read
         async with self._database.reading() as queries:
             leased = await deliveries.lease(queries, capacity, self._channel, self._database.clock.now())
         self._start(leased, read_until)
@@ -187,6 +197,7 @@ class DeliveryWorker:
             self._attempts -= 1
             if not self._attempts:
                 self._all_answered.set()
+        failpoints.reached("delivery.attempted")
         await self._finish.submit(outcome)
 
     async def _gather(self) -> None:
@@ -196,13 +207,13 @@ class DeliveryWorker:
                     await self._all_answered.wait()
 
     async def _attempt(self, delivery: LeasedDelivery, read_until: datetime) -> AttemptResult:
-        """`read_until`: how far the news was read before it was looked up how that stands of which the message tells."""
+        """`read_until`: how far the news was read before the state of what the message is about was."""
         waited = datetime.now(UTC) - delivery.notice.source.occurred_at
         if delivery.withdrawn is not None:
             return AttemptResult(delivery, "skipped", delivery.withdrawn)
-        if hindrance := self._carrier.hindrance(delivery):
+        if hindrance := self.carrier.hindrance(delivery):
             return AttemptResult(delivery, *hindrance)
-        # What protects the account hangs on no news.
+        # What protects the account needs no news.
         needs_news = waited > HELD_UP and delivery.notice.template not in ALWAYS
         if needs_news and not self._news.suffices(read_until, delivery.id):
             return AttemptResult(delivery, pause=FOR_NEWS, counts=False)
@@ -215,7 +226,7 @@ class DeliveryWorker:
         if delivery.lacks_venue and datetime.now(UTC) - delivery.written_at < VENUE_PATIENCE:
             return AttemptResult(delivery, pause=POLL_FOR_VENUE, counts=False)
         try:
-            await self._carrier.send(delivery)
+            await self.carrier.send(delivery)
         except Unreachable as trouble:
             return self._unreachable(delivery, waited, str(trouble))
         except Late:
@@ -232,7 +243,7 @@ class DeliveryWorker:
         return AttemptResult(delivery, "sent", at=self._database.clock.now())
 
     def _unreachable(self, delivery: LeasedDelivery, waited: timedelta, trouble: str) -> AttemptResult:
-        """The channel is away: everything waits, and no message is blamed; but none waits for ever."""
+        """The channel is away. Everything waits, and no attempt counts, but no message waits for ever."""
         if time.monotonic() >= self._closed_until:
             self._knocks += 1
             pause = min(2.0 ** (self._knocks - 1), LONGEST_PAUSE)
@@ -261,27 +272,13 @@ class DeliveryWorker:
         return AttemptResult(delivery, "failed", "unreachable")
 
     async def _record(self, outcomes: Sequence[AttemptResult], unit: UnitOfWork) -> Sequence[None]:
-        """Many outcomes in one transaction: rows and events."""
+        """Records many results in one transaction: rows and events."""
         done = [one for one in outcomes if one.status != "queued"]
         later = [one for one in outcomes if one.status == "queued"]
         if later:
-            await deliveries.put_off(
-                unit,
-                [(one.delivery.id, one.delivery.attempts, one.pause or timedelta(), one.counts) for one in later],
-            )
+            await deliveries.postpone(unit, [one.postponed for one in later])
         if done:
-            rows = [
-                (
-                    one.delivery.id,
-                    one.delivery.attempts,
-                    one.status,
-                    one.reason,
-                    one.at,
-                    one.invited,
-                )
-                for one in done
-            ]
-            ended, more = await deliveries.finish(unit, rows)
+            ended, more = await deliveries.finish(unit, [one.finished for one in done])
             cancels = [(one.delivery.id, one.told) for one in done if one.told is not None and one.delivery.id in ended]
             if (cancels and await withdrawals.follow(unit, cancels)) or more:
                 unit.after_commit(self.wake)
@@ -291,7 +288,7 @@ class DeliveryWorker:
         return [None] * len(outcomes)
 
     def _publish(self, outcome: AttemptResult, unit: UnitOfWork) -> None:
-        """MessageDelivered or MessageFailed; of a message that was left out nobody hears."""
+        """Publishes MessageDelivered or MessageFailed, and nothing for a message that was left out."""
         delivery = outcome.delivery
         notice = delivery.notice
         if outcome.status == "sent":

@@ -18,7 +18,7 @@ Hours = Annotated[float, Field(gt=0, le=24 * 14)]
 
 
 class NotificationsSettings(AccessLogSettings):
-    """Durations are seconds where the name says nothing else."""
+    """Durations are in seconds unless the name says otherwise."""
 
     database_url: SecretStr = Field(
         validation_alias="NOTIFICATIONS_DATABASE_URL",
@@ -33,24 +33,24 @@ class NotificationsSettings(AccessLogSettings):
     person_streams: PositiveInt = Field(
         5,
         validation_alias="PERSON_STREAMS",
-        description="Most streams (`GET /v1/stream`) of one person; one more closes the oldest.",
+        description="Most streams (`GET /v1/stream`) of one person. One more closes the oldest.",
     )
     streams_at_once: PositiveInt = Field(
         1000,
         validation_alias="STREAMS_AT_ONCE",
-        description="Most streams that one process serves; further ones are answered 503.",
+        description="Most streams that one process serves. Any more are answered with 503.",
     )
     smtp_host: str = Field(
         "",
         json_schema_extra=in_development("127.0.0.1"),
         validation_alias="SMTP_HOST",
-        description="Mail server that takes e-mails. Production: required.",
+        description="Mail server for outgoing e-mails. Production: required.",
     )
     smtp_port: Port = Field(DEVELOPMENT_SMTP_PORT, validation_alias="SMTP_PORT", description="Its port.")
     smtp_username: str = Field(
         "",
         validation_alias="SMTP_USERNAME",
-        description="Login there; empty: none. Production: required unless the server is on the loopback.",
+        description="Login there. Empty: none. Production: required unless the server is on the loopback.",
     )
     smtp_password: SecretStr = Field(SecretStr(""), validation_alias="SMTP_PASSWORD", description="Its password.")
     smtp_tls: Literal["none", "starttls", "tls"] = Field(
@@ -62,7 +62,7 @@ class NotificationsSettings(AccessLogSettings):
     smtp_ca_file: str = Field(
         "",
         validation_alias="SMTP_CA_FILE",
-        description="PEM file of the authorities that sign its certificate; empty: those that the system trusts.",
+        description="PEM file of the authorities that sign its certificate. Empty: those that the system trusts.",
     )
     smtp_connections: PositiveInt = Field(
         8, validation_alias="SMTP_CONNECTIONS", description="Most connections of one process to the mail server."
@@ -78,20 +78,20 @@ class NotificationsSettings(AccessLogSettings):
     mail_give_up_hours: Hours = Field(
         72.0,
         validation_alias="MAIL_GIVE_UP_HOURS",
-        description="How long a message is tried again that the mail server or WhatsApp puts off, or takes not now; then it failed.",
+        description="How long to retry a message that the mail server or WhatsApp does not take now. After that it has failed.",
     )
 
     contact_confirm_hours: Hours = Field(
         48.0,
         validation_alias="CONTACT_CONFIRM_HOURS",
-        description="How long the link that confirms a changed e-mail address is good, hours of product time.",
+        description="How long the link that confirms a changed e-mail address is valid, hours of product time.",
     )
     erasure_wait_days: float = Field(
         7.0,
         ge=0,
         le=30,
         validation_alias="ERASURE_WAIT_DAYS",
-        description="How long an erasure waits and can be taken back, days of product time.",
+        description="How long an erasure waits and can be withdrawn, days of product time.",
     )
     whatsapp_url: str = Field(
         "",
@@ -137,12 +137,12 @@ class NotificationsSettings(AccessLogSettings):
             yield from self._unsafe_channels()
 
     def _unsafe_channels(self) -> Iterator[Fault]:
-        """What mail and WhatsApp must not be in production."""
+        """What mail and WhatsApp settings must not be in production."""
         away = not production.is_loopback(self.smtp_host)
         if not self.smtp_host:
-            yield Fault("SMTP_HOST", "is required in production: the mail server that takes e-mails")
+            yield Fault("SMTP_HOST", "is required in production: the mail server for outgoing e-mails")
         elif not away and self.smtp_port == DEVELOPMENT_SMTP_PORT and self.smtp_tls == "none":
-            yield Fault("SMTP_PORT", "is that of development's mail server, which shows every e-mail to anybody")
+            yield Fault("SMTP_PORT", "is the development mail server's, which shows every e-mail to anybody")
         if self.smtp_tls == "none" and self.smtp_host and (away or self.smtp_username):
             yield Fault("SMTP_TLS", "none shows e-mails and login to the network; say starttls or tls")
         if away and self.smtp_host and not self.smtp_username and not self.smtp_password:

@@ -1,6 +1,6 @@
-"""Which streams are open: a few for each person, and no more in total than a process can serve.
+"""Which live streams are open: a few for each person, and no more in total than a process can serve.
 
-Each process counts its own. With Redis those of one person are counted over all processes; it may forget, and then each process
+Each process counts its own. With Redis, a person's streams are counted over all processes. If Redis loses its data, each process
 counts for itself again.
 """
 
@@ -17,16 +17,16 @@ from makegood_chassis.signals import Signals
 from makegood_contracts.ids import new_id
 
 LONGEST: Final = 3600.0
-"""Seconds that a stream can last, for no token lasts longer; what is listed for longer has gone without a word."""
+"""Seconds that a stream can last, because no token lasts longer. Older entries in the list are gone."""
 TOO_MANY: Final = "too-many-streams"
 RETRY_AFTER: Final = 10
-"""Seconds after which a client may ask again when a process has all the streams that it serves."""
+"""Seconds after which a client may try again if the process is full."""
 GRACE: Final = 5.0
-"""Seconds that a client app has to take the last event of its stream."""
+"""Seconds that a client app has to read the last event of its stream."""
 
 
 class OpenStream:
-    """One client app that follows. Rings when something may have happened for its person, or when it has to end."""
+    """One client app's stream. It rings when something may have happened for its person, or when it has to end."""
 
     def __init__(self, person_id: str, break_off: Callable[[], None]) -> None:
         self.id = new_id()
@@ -35,14 +35,14 @@ class OpenStream:
         self._break_off = break_off
         self.closed_because: str | None = None
         self.over = False
-        """Whether the process stops."""
+        """Whether the process is stopping."""
         self._rung = asyncio.Event()
 
     def ring(self) -> None:
         self._rung.set()
 
     def close(self, reason: str) -> None:
-        """Ends it, and lets it tell the client app why. One that is not read is broken off."""
+        """Ends the stream and tells the client app why. If the app does not read that, the connection is broken off."""
         if self.closed_because is None:
             self.closed_because = reason
             self.ring()
@@ -53,7 +53,7 @@ class OpenStream:
             self._break_off()
 
     async def rest(self, seconds: float) -> bool:
-        """Waits until it rings, `seconds` at most; whether it rang."""
+        """Waits at most `seconds` until it rings. Answers whether it rang."""
         try:
             await asyncio.wait_for(self._rung.wait(), seconds)
         except TimeoutError:
@@ -75,8 +75,8 @@ class Streams:
         return len(self._open)
 
     def enter(self, person_id: str, break_off: Callable[[], None]) -> OpenStream:
-        """A new stream of the person; `break_off` ends it for good. Raises 503 `unavailable` when the process has all that it
-        serves. Whoever enters must leave."""
+        """Opens a stream of the person. `break_off` ends its connection. Raises 503 `unavailable` if the process is full. Every
+        `enter` needs a `leave`."""
         own = [
             stream for stream in self._open.values() if stream.person_id == person_id
         ]  # in the order of their opening
@@ -97,7 +97,7 @@ class Streams:
 
     @asynccontextmanager
     async def following(self, stream: OpenStream) -> AsyncIterator[None]:
-        """While the stream is followed: signals ring it, and it counts in all processes."""
+        """While the stream is open, signals ring it, and it counts in all processes."""
         person_id = stream.person_id
         tasks = [
             asyncio.create_task(self._rings(stream, f"stream:{person_id}")),

@@ -1,4 +1,5 @@
-"""Failpoints: named points between two steps of consume → effect → outbox → send → mark → offset commit.
+"""Failpoints: named points between two steps of consume → effect → outbox → send → mark → offset commit,
+or between a message's delivery and its record.
 
 In a running process they do nothing. Tests put a hook there that raises or kills, to prove that no step can be lost.
 """
@@ -21,6 +22,7 @@ Failpoint = Literal[
     "relay.sent",
     "relay.deleted",
     "deadlines.taken",
+    "delivery.attempted",
 ]
 
 Hook = Callable[[Failpoint], None]

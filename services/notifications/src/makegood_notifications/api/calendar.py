@@ -1,8 +1,7 @@
-"""Calendars: one session as a file, and a person's sessions behind a secret address."""
+"""Calendars: one session as a file, and a person's sessions as a feed with a secret address."""
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Final
@@ -17,10 +16,12 @@ from makegood_chassis.http.rights import Access, operation
 from makegood_chassis.service import Service
 
 from makegood_notifications.api.lookup import session_of
-from makegood_notifications.api.models import FeedView, PersonId
+from makegood_notifications.api.models import FeedView
+from makegood_notifications.api.parameters import PersonId
 from makegood_notifications.dependencies import Dependencies
 from makegood_notifications.domain.invitations import calendar_status
 from makegood_notifications.domain.venues import Venues
+from makegood_notifications.handlers import commands
 from makegood_notifications.mail.published import Appointment, published
 from makegood_notifications.store import contacts, feeds, read_models, venues
 from makegood_notifications.store.read_models import Session
@@ -28,19 +29,19 @@ from makegood_notifications.store.read_models import Session
 router = APIRouter(tags=["calendar"])
 
 KEPT: Final = timedelta(days=90)
-"""How long a session stays in the calendar that a person follows, after its end."""
+"""How long a session stays in a calendar feed after its end."""
 NAME: Final = "Makegood"
 _ICS: Final = "text/calendar; charset=utf-8"
 _DESCRIBED: Final = {
     200: {"content": {"text/calendar": {"schema": {"type": "string"}}}, "description": "An iCalendar file (RFC 5545)."}
 }
 BY_ADDRESS: Final = "calendar"
-"""Role in the access log of whoever follows a calendar: its secret address, and no token, says who they are."""
+"""Role in the access log of whoever reads a calendar feed: they have no token, only its secret address."""
 
 
 @router.get(
     "/v1/sessions/{session_id}/calendar.ics",
-    summary="The session for a calendar",
+    summary="Download a session's calendar file",
     response_class=Response,
     responses=_DESCRIBED,  # type: ignore[arg-type]
 )
@@ -50,7 +51,7 @@ async def read_session_calendar(
     log: Annotated[AccessLog, Depends(access_log)],
     request: Request,
 ) -> Response:
-    """As it stands now, with the UID and SEQUENCE of its invitation; of a session from its reservation on."""
+    """The session as it is now, with the UID and SEQUENCE of its invitation. Available from its reservation on."""
     service: Service[Dependencies] = request.app.state.service
     session, role = await session_of(service, session_id, access)
     reader = access.caller.subject
@@ -66,7 +67,7 @@ async def read_session_calendar(
 
 
 @router.post(
-    "/v1/people/{person_id}/calendar-feed", status_code=201, response_model=FeedView, summary="Follow my sessions"
+    "/v1/people/{person_id}/calendar-feed", status_code=201, response_model=FeedView, summary="Create my calendar feed"
 )
 async def create_calendar_feed(
     person_id: PersonId,
@@ -75,30 +76,27 @@ async def create_calendar_feed(
     mutation: Annotated[Mutation, Depends(mutation(if_match="none"))],
     request: Request,
 ) -> Response:
-    """A secret address that any calendar program can follow without a token. It is told once and kept nowhere, not even under
-    an `Idempotency-Key`; asking again makes a new one, and the one before leads nowhere any more."""
+    """A secret address that any calendar program can follow without a token. It is shown once and stored nowhere, not even under
+    an `Idempotency-Key`. Asking again makes a new address, and the one before stops working."""
     role = access.require("person", person_id=person_id)
     service: Service[Dependencies] = request.app.state.service
     dependencies: Dependencies = service.dependencies
-    secret = secrets.token_urlsafe(32)
     async with mutation.unit(resource=f"/v1/people/{person_id}/calendar-feed") as unit:
         await log.record(unit, access, role, person_id)
-        await feeds.save(unit, person_id, secret, unit.now)
-        # A stored answer would be a stored secret: the key is given back, and who repeats gets an address that works.
+        secret = await commands.create_calendar_feed(unit, person_id)
+        # A stored answer would be a stored secret: the key is released, and a repeat gets a new address that works.
         await release_many([mutation.claim], unit)
     return mutation.answer(201, FeedView(url=f"{dependencies.base_url}/v1/calendar/{secret}.ics"))
 
 
-@router.delete(
-    "/v1/people/{person_id}/calendar-feed", status_code=204, summary="Let nobody follow my sessions any more"
-)
+@router.delete("/v1/people/{person_id}/calendar-feed", status_code=204, summary="Stop my calendar feed")
 async def revoke_calendar_feed(
     person_id: PersonId,
     access: Annotated[Access, Depends(operation("calendar.follow"))],
     log: Annotated[AccessLog, Depends(access_log)],
     mutation: Annotated[Mutation, Depends(mutation(if_match="none"))],
 ) -> Response:
-    """The secret address leads nowhere from now on; without one there is nothing to do."""
+    """The secret address stops working. Without one, nothing happens."""
     role = access.require("person", person_id=person_id)
     async with mutation.unit() as unit:
         await log.record(unit, access, role, person_id)
@@ -108,14 +106,14 @@ async def revoke_calendar_feed(
 
 @router.get(
     "/v1/calendar/{secret}.ics",
-    summary="The calendar behind a secret address",
+    summary="Read a calendar feed",
     response_class=Response,
     responses=_DESCRIBED,  # type: ignore[arg-type]
 )
 async def read_calendar_feed(
-    secret: Annotated[str, Path(max_length=128, description="From the address that was told.")], request: Request
+    secret: Annotated[str, Path(max_length=128, description="From the address of the calendar feed.")], request: Request
 ) -> Response:
-    """The person's sessions of the last 90 days and ahead, as they stand. Needs no token: the address is the secret."""
+    """The person's sessions of the last 90 days and in the future, as they are now. Needs no token: the address is the secret."""
     service: Service[Dependencies] = request.app.state.service
     async with service.database.reading() as queries:
         person_id = await feeds.owner(queries, secret)
@@ -126,7 +124,7 @@ async def read_calendar_feed(
         names = await contacts.names(queries, parties)
         locale = await contacts.locale(queries, person_id)
         places = await venues.find(queries, {session.venue_id for session in sessions})
-        # Whoever has the address sees whom its owner meets, as the owner.
+        # Whoever has the address sees what its owner sees.
         seen = Accesses(request.scope, context(request).request_id, person_id, BY_ADDRESS, "calendar.feed")
         await seen.write(queries, [(person, None) for person in sorted(parties | {person_id})])
     appointments = _appointments(service, sessions, person_id, names, places, locale)

@@ -1,4 +1,4 @@
-"""What was sent to whom."""
+"""What was sent to whom, and the app's own list of messages to one person (NOTE-1, channel `in_app`)."""
 
 from __future__ import annotations
 
@@ -7,45 +7,93 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Query, Request
 from makegood_chassis.database import Row
 from makegood_chassis.http.access_log import AccessLog, access_log
-from makegood_chassis.http.pages import Cursor, Id, Limit, Page, decode_cursor, page
+from makegood_chassis.http.pages import Cursor, Limit, Page, page
 from makegood_chassis.http.rights import Access, operation
 from makegood_chassis.service import Service
 from makegood_contracts.ids import is_id
 
-from makegood_notifications.api.models import DeliveryView
-from makegood_notifications.store import deliveries
+from makegood_notifications.api.models import DeliveryView, InAppView
+from makegood_notifications.api.parameters import PersonId, id_before
+from makegood_notifications.dependencies import Dependencies
+from makegood_notifications.store import contacts, delivery_lists
+from makegood_notifications.store.delivery_lists import InApp
 
-router = APIRouter(tags=["deliveries"])
+router = APIRouter()
 
 
-@router.get("/v1/deliveries", summary="What was sent to whom")
+@router.get("/v1/deliveries", summary="What was sent to whom", tags=["deliveries"])
 async def list_deliveries(
     access: Annotated[Access, Depends(operation("delivery.list"))],
     log: Annotated[AccessLog, Depends(access_log)],
     request: Request,
-    person_id: Annotated[str | None, Query(description="Only those to this person.")] = None,
-    session_id: Annotated[str | None, Query(description="Only those about this session.")] = None,
+    person_id: Annotated[str | None, Query(description="Only messages to this person.")] = None,
+    session_id: Annotated[str | None, Query(description="Only messages about this session.")] = None,
     limit: Limit = 50,
     cursor: Cursor = None,
 ) -> Page[DeliveryView]:
-    """Newest first. A member or provider sees their own, support everybody's. Addresses and texts are not shown."""
+    """Newest first. A member or provider sees their own, support sees everybody's. Addresses and texts are not shown."""
     role = access.role_for()
     if role is None:
         person_id = person_id or access.caller.subject
         role = access.require("person", person_id=person_id)
     if session_id is not None and not is_id(session_id):
         return Page(items=[])
-    before = decode_cursor(cursor, Id)
+    before = id_before(cursor)
     service: Service = request.app.state.service
     async with service.database.reading() as queries:
-        rows = await deliveries.listed(
-            queries, person_id=person_id, session_id=session_id, before=before[0] if before else None, limit=limit + 1
+        rows = await delivery_lists.listed(
+            queries, person_id=person_id, session_id=session_id, before=before, limit=limit + 1
         )
         whose = {row["person_id"] for row in rows[:limit]} | ({person_id} if person_id is not None else set())
         await log.record(
             queries, access, role, *sorted(whose), entity=f"session:{session_id}" if session_id is not None else None
         )
     items, following = page(rows, limit, _view, lambda row: (str(row["id"]),))
+    return Page(items=items, next_cursor=following)
+
+
+@router.get("/v1/people/{person_id}/messages", summary="Messages to me", tags=["in-app messages"])
+async def list_in_app_messages(
+    person_id: PersonId,
+    access: Annotated[Access, Depends(operation("inbox.read"))],
+    log: Annotated[AccessLog, Depends(access_log)],
+    request: Request,
+    limit: Limit = 50,
+    cursor: Cursor = None,
+) -> Page[InAppView]:
+    """What the platform told this person alone, newest first, in their language. Messages that both parties may read are in the
+    room's chat instead."""
+    role = access.require("person", person_id=person_id)
+    before = id_before(cursor)
+    service: Service[Dependencies] = request.app.state.service
+    dependencies: Dependencies = service.dependencies
+    async with service.database.reading() as queries:
+        await log.record(queries, access, role, person_id)
+        locale = await contacts.locale(queries, person_id)
+        rows = await delivery_lists.in_app(queries, person_id, before=before, limit=limit + 1)
+
+    def view(message: InApp) -> InAppView:
+        to = "provider" if message.content.provider_id == person_id else "member"
+        text = dependencies.wording.in_app(
+            message.template,
+            message.content,
+            other=message.other_name,
+            locale=locale,
+            to=to,
+            venues=message.venues,
+            remark=message.remark,
+        )
+        return InAppView(
+            id=message.id,
+            template=message.template,
+            title=text.title,
+            text=text.text,
+            link=text.link,
+            session_id=message.session_id,
+            sent_at=message.sent_at,
+        )
+
+    items, following = page(rows, limit, view, lambda message: (message.id,))
     return Page(items=items, next_cursor=following)
 
 

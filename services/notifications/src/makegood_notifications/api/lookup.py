@@ -1,4 +1,4 @@
-"""Things that requests are about. The news of one that was made just now may still be on its way: it is waited for."""
+"""The room or session that a request is about. If it was made just now, its news may still be on the way: the request waits."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from makegood_notifications.store.read_models import Room, Session
 T = TypeVar("T")
 
 NEWS_LAG: Final = 1.0
-"""Seconds that a request waits for the news of a thing that was made just now."""
+"""Seconds that a request waits for the news of something that was made just now."""
 JUST_NOW: Final = 30.0
-"""Seconds for which a thing counts as made just now."""
+"""Seconds for which something counts as made just now."""
 
 
 async def room_of(service: Service, room_id: str, access: Access, *, to_write: bool = False) -> tuple[Room, Role]:
-    """The room, if the caller is one of its parties, and as whom they come. `to_write`: one that is closed is looked at again
-    for a moment, for news that it was restarted may be on its way (ROOM-1)."""
+    """The room, if the caller is one of its parties, and the caller's role. `to_write`: waits a moment if it is closed, because the
+    news that it was restarted may be on the way (ROOM-1)."""
     if not is_id(room_id):
         raise not_found("room")
     room_id = room_id.lower()
@@ -52,8 +52,8 @@ async def room_of(service: Service, room_id: str, access: Access, *, to_write: b
 async def session_of(
     service: Service, session_id: str, access: Access, *, settled: bool = False
 ) -> tuple[Session, Role]:
-    """The session as this service knows it (from its reservation on), if the caller is one of its parties. `settled`: one
-    that waits for its confirmation is looked at again for a moment, for that news may be on its way."""
+    """The session as this service knows it, from its reservation on, if the caller is one of its parties. `settled`: waits a moment
+    if it is not confirmed, because that news may be on the way."""
     if not is_id(session_id):
         raise not_found("session")
     session_id = session_id.lower()
@@ -77,7 +77,7 @@ async def session_of(
 
 
 async def enrolments_of(service: Service, member_id: str) -> list[Enrolment]:
-    """The member's enrolments, latest first; of a member without any, those that come within a moment."""
+    """The member's enrolments, latest first. If there are none, waits a moment for the news of one."""
 
     async def look() -> list[Enrolment] | None:
         async with service.database.reading() as queries:
@@ -96,5 +96,5 @@ async def _news(service: Service, key: str, look: Callable[[], Awaitable[T | Non
 
 
 def _made_just_now(identifier: UUID) -> bool:
-    """Whether the moment in the UUIDv7 is near (real time, and clocks of machines differ a little)."""
+    """Whether the moment in the UUIDv7 is near, in real time. Machines' clocks differ a little."""
     return identifier.version == 7 and abs((identifier.int >> 80) / 1000 - time.time()) < JUST_NOW

@@ -5,25 +5,22 @@ from __future__ import annotations
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Request, Response
-from makegood_chassis.database import UnitOfWork
 from makegood_chassis.http.access_log import AccessLog, access_log
 from makegood_chassis.http.mutations import Mutation, mutation
 from makegood_chassis.http.openapi import problems
-from makegood_chassis.http.pages import Cursor, Id, Limit, Page, decode_cursor, page
+from makegood_chassis.http.pages import Cursor, Limit, Page, page
 from makegood_chassis.http.problems import Problem
 from makegood_chassis.http.rights import Access, operation
 from makegood_chassis.service import Service
-from makegood_contracts.events import MessagePosted
-from makegood_contracts.ids import new_id
 
 from makegood_notifications.api.lookup import enrolments_of, room_of
 from makegood_notifications.api.models import MessageRequest, MessageView, TimeRequest
-from makegood_notifications.api.pace import not_too_often
+from makegood_notifications.api.parameters import id_before
+from makegood_notifications.api.refusals import problem_of
 from makegood_notifications.dependencies import Dependencies
-from makegood_notifications.domain.allowances import TIME_REQUEST
-from makegood_notifications.domain.plans import ready_lengths
-from makegood_notifications.store import chat, contacts, plans
-from makegood_notifications.store.read_models import Room
+from makegood_notifications.handlers import commands
+from makegood_notifications.store import chat
+from makegood_notifications.store.chat import Message
 
 router = APIRouter(tags=["chat"])
 
@@ -38,12 +35,12 @@ async def list_messages(
     cursor: Cursor = None,
 ) -> Page[MessageView]:
     """What the two parties wrote and what the platform told them, newest first."""
-    before = decode_cursor(cursor, Id)
+    before = id_before(cursor)
     service: Service[Dependencies] = request.app.state.service
     room, role = await room_of(service, room_id, access)
     async with service.database.reading() as queries:
         await log.record(queries, access, role, room.member_id, room.provider_id, entity=f"room:{room.id}")
-        rows = await chat.messages(queries, room_id, before=before[0] if before else None, limit=limit + 1)
+        rows = await chat.messages(queries, room_id, before=before, limit=limit + 1)
     items, following = page(rows, limit, MessageView.model_validate, lambda message: (message.id,))
     return Page(items=items, next_cursor=following)
 
@@ -59,13 +56,13 @@ async def post_message(
     mutation: Annotated[Mutation, Depends(mutation(if_match="none"))],
     request: Request,
 ) -> Response:
-    """A message of one party to the other. A closed room can be read, not written."""
+    """A message from one party to the other. A closed room can be read but not written."""
     service: Service[Dependencies] = request.app.state.service
     room, role = await room_of(service, room_id, access, to_write=True)
     async with mutation.unit() as unit:
         await log.record(unit, access, role, room.member_id, room.provider_id, entity=f"room:{room.id}")
-        view = await write(service, unit, room, access.caller.subject, body.text)
-        return mutation.answer(201, view, personal_of=access.caller.subject)
+        posted = await commands.post_message(unit, service.dependencies, room, access.caller.subject, body.text)
+        return mutation.answer(201, _posted(posted), personal_of=access.caller.subject)
 
 
 @router.post(
@@ -90,47 +87,22 @@ async def request_time(
     mutation: Annotated[Mutation, Depends(mutation(if_match="none"))],
     request: Request,
 ) -> Response:
-    """AVAIL-5: the ready message "I can't find a time that works for me" to the provider, in the member's language, with the
-    length that the plan includes. `length_minutes`: one of them. At most three times an hour in a room."""
+    """Sends the provider the ready message "I can't find a time that works for me", in the member's language, with the lengths
+    that the plan includes, or the one in `length_minutes` (AVAIL-5). At most three times an hour in a room."""
     service: Service[Dependencies] = request.app.state.service
-    dependencies: Dependencies = service.dependencies
     room, role = await room_of(service, room_id, access, to_write=True)
     enrolments = await enrolments_of(service, room.member_id)
     async with mutation.unit() as unit:
-        specialty = await plans.specialty_of(unit, room.provider_id)
-        lengths = ready_lengths(body.length_minutes, enrolments, specialty, unit.now)
-        if isinstance(lengths, str):
-            raise Problem(lengths)
-        await not_too_often(unit, TIME_REQUEST, room.id)
-        locale = await contacts.locale(unit, room.member_id)
-        text = dependencies.wording.time_request(lengths, locale)
         await log.record(unit, access, role, room.member_id, room.provider_id, entity=f"room:{room.id}")
-        view = await write(service, unit, room, access.caller.subject, text, template="time-request")
-        return mutation.answer(201, view, personal_of=access.caller.subject)
+        posted = await commands.request_time(
+            unit, service.dependencies, room, enrolments, body.length_minutes, access.caller.subject
+        )
+        return mutation.answer(201, _posted(posted), personal_of=access.caller.subject)
 
 
-async def write(
-    service: Service[Dependencies], unit: UnitOfWork, room: Room, sender: str, text: str, template: str | None = None
-) -> MessageView:
-    """A message of one party in the room; booking hears that they are there (ROOM-2)."""
-    if room.status == "closed":
+def _posted(result: Message | str | commands.TooSoon) -> MessageView:
+    if result == "room-closed":
         raise Problem("room-closed", "The room is closed; its chat can only be read.")
-    message_id = new_id()
-    posted = await chat.post(
-        unit,
-        message_id=message_id,
-        room_id=room.id,
-        text=text,
-        sender_id=sender,
-        sent_at=unit.now,
-        parties=(room.member_id, room.provider_id),
-        entry={"room_id": room.id, "message_id": message_id},
-        template=template,
-    )
-    said = MessagePosted(message_id=message_id, room_id=room.id, sender_id=sender, sent_at=unit.now)
-    unit.publish(said, sequence=posted)
-    woken = {f"stream:{person}": True for person in (room.member_id, room.provider_id)}
-    unit.after_commit(lambda: service.signals.send(woken))
-    return MessageView(
-        id=message_id, room_id=room.id, kind="text", template=template, text=text, sender_id=sender, sent_at=unit.now
-    )
+    if not isinstance(result, Message):
+        raise problem_of(result)
+    return MessageView.model_validate(result)

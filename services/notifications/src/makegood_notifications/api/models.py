@@ -7,7 +7,6 @@ import unicodedata
 from typing import Annotated, Any, Literal
 
 from email_validator import EmailNotValidError, validate_email
-from fastapi import Path
 from makegood_chassis.http.models import Flag, Instant, RequestModel, View, Whole, example
 from makegood_chassis.http.names import Name
 from makegood_contracts.zones import zone_names
@@ -18,19 +17,19 @@ from makegood_notifications.phone_numbers import e164
 
 LONGEST_TEXT = 4000
 LOCAL_NAMES = ("invalid", "localhost", "test", "local", "example", "internal")
-"""Names that only reach mailboxes of one's own; development and private installations use them."""
+"""Domains that only reach local mailboxes. Development and private installations use them."""
 
 
 def _readable(text: str) -> str:
     if any(unicodedata.category(character) in ("Cc", "Cs") and character not in "\n\t" for character in text):
-        raise ValueError("must not hold control characters other than line breaks and tabs")
+        raise ValueError("must not contain control characters other than line breaks and tabs")
     if not text.strip():
-        raise ValueError("must hold something to read")
+        raise ValueError("must not be blank")
     return text
 
 
 def _address(text: str) -> str:
-    """A syntactically right address; one on a private name is taken as it is."""
+    """A syntactically valid address. On a private domain it is accepted as it is."""
     local, _, domain = text.rpartition("@")
     private = domain.lower().rpartition(".")[2] in LOCAL_NAMES
     try:
@@ -46,7 +45,7 @@ def _address(text: str) -> str:
 
 def _dialled(text: str) -> str:
     if e164(text) is None:
-        raise ValueError("must be a telephone number with its country, such as `+49 30 123456`")
+        raise ValueError("must be a telephone number with its country code, such as `+49 30 123456`")
     return text
 
 
@@ -56,7 +55,6 @@ def _zone(name: str) -> str:
     return name
 
 
-PersonId = Annotated[str, Path(pattern=r"^[A-Za-z0-9._:@-]{1,128}$", description="The `sub` of the person's token.")]
 Address = Annotated[str, StringConstraints(max_length=254), AfterValidator(_address)]
 Phone = Annotated[str, StringConstraints(pattern=r"^\+?[0-9 ()./-]{5,32}$"), AfterValidator(_dialled)]
 Zone = Annotated[str, StringConstraints(min_length=1, max_length=64), AfterValidator(_zone)]
@@ -80,14 +78,14 @@ class ContactRequest(RequestModel):
     email: Address
     phone: Phone | None = Field(
         None,
-        description="For WhatsApp, with its country: `+49 …` or `0049 …`. It is kept and shown as it was written, and dialled in "
+        description="For WhatsApp, with the country code: `+49 …` or `0049 …`. It is stored and shown as written, and dialled in "
         "international form (E.164).",
     )
     time_zone: Zone
     locale: Locale = Field("en", description="Language of messages, such as `en` or `en-GB`.")
     channels: ChannelChoice = ChannelChoice()
     pending_email: Address | None = Field(
-        None, description="As it was read: then an address that waits to be confirmed goes on waiting. Never a new one."
+        None, description="Send it as you read it to keep an address waiting for confirmation. Never send a new one."
     )
 
 
@@ -120,12 +118,12 @@ class ContactView(View):
     locale: str
     channels: ChannelsView
     pending_email: str | None = Field(
-        None, description="A new address that waits for its link to be followed. Until then `email` is used."
+        None, description="A new address that waits to be confirmed by its link. Until then `email` is used."
     )
 
 
 class ConfirmationRequest(RequestModel):
-    """The secret of the link, from behind its `#`."""
+    """The secret of the link: the part after `#`."""
 
     model_config = example(token="3vYc0dZb9yJ3hVnq2Q1mW8xk5TgL7uRfEoSaPiBzCjM")  # noqa: S106 (an example)
 
@@ -137,7 +135,7 @@ ErasureState = Literal["none", "pending", "erased"]
 
 
 class ErasureView(View):
-    """How the erasure of a person stands."""
+    """The state of a person's erasure."""
 
     model_config = example(
         person_id="anna",
@@ -152,7 +150,7 @@ class ErasureView(View):
     state: ErasureState
     reason: ErasureReason | None
     requested_by: str | None
-    due_at: Instant | None = Field(description="Of one that waits: until then it can be taken back.")
+    due_at: Instant | None = Field(description="When a pending erasure happens. Until then it can be withdrawn.")
     erased_at: Instant | None
 
 
@@ -165,7 +163,7 @@ class MessageRequest(RequestModel):
 
 
 class TimeRequest(RequestModel):
-    """The ready message to the provider; without a length it names all that the plan includes."""
+    """The ready message to the provider. Without a length, it names all lengths that the plan includes."""
 
     model_config = example(length_minutes=45)
 
@@ -184,8 +182,8 @@ MessageKind = Literal["text", "system"]
 
 
 class MessageView(View):
-    """A message in a room's chat. `sender_id` is missing for system messages, `template` for what people wrote in the chat; what
-    they wrote when they cancelled has `cancellation-remark`. The text of somebody whose data was erased is empty."""
+    """A message in a room's chat. System messages have no `sender_id`. Messages that people wrote in the chat have no `template`;
+    what they wrote when they cancelled has `cancellation-remark`. If the author's data was erased, the text is empty."""
 
     model_config = example(
         id="019ab0c9-0c3d-7f52-b1d7-1e9f4c2a6d80",
@@ -235,7 +233,7 @@ class DeliveryView(View):
 
 
 class InAppView(View):
-    """A message in the app that is for one person alone, in their language."""
+    """A message in the app for one person alone, in their language."""
 
     model_config = example(
         id="019ab0c9-0c3d-7f52-b1d7-1e9f4c2a6d80",
@@ -257,7 +255,7 @@ class InAppView(View):
 
 
 class FeedView(View):
-    """The secret address of a person's calendar; it is shown this once."""
+    """The secret address of a person's calendar feed. It is shown only once."""
 
     model_config = example(url="https://api.example.org/v1/calendar/3vYc0dZb9yJ3hVnq2Q1mW8xk5TgL7uRfEoSaPiBzCjM.ics")
 
@@ -265,7 +263,7 @@ class FeedView(View):
 
 
 class ExportView(View):
-    """Everything that is held about a person. Lists hold rows as they stand, without the other party's words and details."""
+    """Everything that is held about a person. Lists have the rows as they are, without the other party's messages and details."""
 
     model_config = example(
         person_id="anna",
@@ -303,7 +301,7 @@ class ExportView(View):
     enrolments: list[dict[str, Any]]
     offers: list[dict[str, Any]]
     contact_change: dict[str, Any] | None = Field(description="An address that waits to be confirmed.")
-    erasure_request: dict[str, Any] | None = Field(description="An erasure that waits.")
+    erasure_request: dict[str, Any] | None = Field(description="A pending erasure.")
     calendar_feed: dict[str, Any] | None
     accesses: list[dict[str, Any]] = Field(description="Who read or changed the person's data here, when and why.")
     erased_at: Instant | None

@@ -12,7 +12,7 @@ PERSON: Final = (Grant("member", "self"), Grant("provider", "self"))
 PARTIES: Final = (Grant("member", "party"), Grant("provider", "party"))
 
 EXPENSIVE: Final = frozenset({"person.export", ACCESS_OPERATION, "/v1/calendar/{secret}.ics"})
-"""What is worked on for one person at a time; a path where no token is asked for."""
+"""Operations of which each person may run one at a time. A path needs no token."""
 
 RIGHTS: Final[Rights] = {
     "contact.read": PERSON,
@@ -33,4 +33,4 @@ RIGHTS: Final[Rights] = {
     "person.revocations": (Grant("ops"),),
     **ACCESS_RIGHTS,
 }
-"""Support reads deliveries, never chat; contacts, exports and calendars are the person's alone."""
+"""Support may read deliveries but never chat. Contacts, exports and calendars are for the person alone."""

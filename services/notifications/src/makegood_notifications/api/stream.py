@@ -25,15 +25,15 @@ from makegood_notifications.streams import OpenStream
 router = APIRouter(tags=["stream"])
 
 LOOK: Final = 1.0
-"""Seconds between looks that no wake-up asked for; what a stream falls back to without Redis."""
+"""Seconds between looks without a wake-up. Without Redis, streams depend on it."""
 SELDOM: Final = 5.0
-"""The same while other processes can be heard: then a look is for the wake-up that was lost."""
+"""The same with Redis: then a look only catches a wake-up that was lost."""
 RETRY: Final = 1000
-"""Milliseconds after which a client app comes back when its connection breaks."""
+"""Milliseconds after which a client app reconnects if its connection breaks."""
 LATER: Final = 60_000
-"""The same when its stream was closed because the person has too many: coming back at once would close another one."""
+"""The same if the person has too many streams: reconnecting at once would close another one."""
 HEARTBEAT: Final = 15.0
-"""Seconds of silence after which a comment shows that the connection lives."""
+"""Seconds of silence after which a comment shows that the connection is alive."""
 AT_ONCE: Final = 100
 SETTLE: Final = 0.01
 """First pause after a wake-up that brought nothing: an entry is shown once older transactions have ended."""
@@ -49,32 +49,33 @@ class EventStream(StreamingResponse):
 
 @router.get(
     "/v1/stream",
-    summary="Follow what happens, live",
+    summary="Follow the live stream",
     response_class=EventStream,
-    responses={200: {"model": StreamEvent, "description": "Events; data holds ids."}},
+    responses={200: {"model": StreamEvent, "description": "Events. Their data has only ids."}},
 )
 async def follow_stream(
     access: Annotated[Access, Depends(operation("stream.follow"))],
     request: Request,
     last_event_id: Annotated[
-        str | None, Header(alias="Last-Event-ID", description="The `id` of the last event that was seen.")
+        str | None, Header(alias="Last-Event-ID", description="The `id` of the last event that you have seen.")
     ] = None,
 ) -> EventStream:
-    """Events `session.changed`, `room.message`, `credits.changed`, `waitlist.offered` of the caller. With `Last-Event-ID` those
-    since then, up to two days back; without, those from now on. The first event is `stream.opened`: its id is the place to come
-    back to, and `resumed` in its data tells whether the id that was sent is followed. It is false for an id that this stream
-    never gave, and for one that is too old: then what happened before is not shown, so read it anew. The stream ends when its
-    access token does: come back with a new one.
+    """The caller's events `session.changed`, `room.message`, `credits.changed` and `waitlist.offered`. With `Last-Event-ID`, the
+    stream continues after that event, up to two days back. Without it, the stream starts now.
+
+    The first event is `stream.opened`. Its id is a place to resume from, and its data has `resumed`: whether the stream
+    continues after the id that you sent. It is false if the id is unknown or too old. Then read again whatever you show. The
+    stream ends when its access token expires. Reconnect with a new token.
 
     A person can have five streams open. One more closes the oldest, which ends with the event `stream.closed` and
-    `{"reason": "too-many-streams"}`: do not come back at once, for that would close another one."""
+    `{"reason": "too-many-streams"}`. Do not reconnect at once, because that would close another one."""
     service: Service[Dependencies] = request.app.state.service
     person_id = access.caller.subject
-    # A refusal would stop a browser's EventSource for good, and it sends its last id by itself.
+    # Never refused: that would stop a browser's EventSource for good, and it sends its last id by itself.
     after = Position.parse(last_event_id) if last_event_id else None
     async with service.database.reading() as queries:
         end = await stream.end(queries)
-        # An id from beyond the end is of another installation or of data that a restore took back; it would be waited for in vain.
+        # An id beyond the end is from another installation, or from before a restore. It would be waited for in vain.
         resumed = after is not None and after <= end and not await stream.is_pruned(queries, person_id, after)
     streams = service.dependencies.streams
     here = context(request)
@@ -89,8 +90,8 @@ async def follow_stream(
 async def _events(
     service: Service[Dependencies], caller: Caller, stream: OpenStream, after: Position, *, resumed: bool
 ) -> AsyncIterator[bytes]:
-    """Entries as they come; ends when the process stops or the caller's token does, and the client app comes back with its last
-    id. Ends with the reason when the person opened too many others."""
+    """Entries as they come, until the process stops or the caller's token expires. Then the client app reconnects with its last id.
+    If the person opened too many other streams, it ends with that reason."""
     loop = asyncio.get_running_loop()
     streams = service.dependencies.streams
     look = LOOK if not service.signals.connected else SELDOM
@@ -102,7 +103,7 @@ async def _events(
             try:
                 entries = await _look(service, caller.subject, after, behind=behind)
             except _Forgotten:
-                return  # the client app comes back with its last id, and is told that it is not followed
+                return  # the client app reconnects with its last id and hears that it is not resumed
             if entries is not None:
                 behind = behind and bool(entries)
             if entries:
@@ -119,11 +120,11 @@ async def _events(
 
 
 class _Forgotten(Exception):
-    """Something was pruned before a client app that had come back could be shown it."""
+    """Something was pruned before a client app that had reconnected was shown it."""
 
 
 async def _look(service: Service, person_id: str, after: Position, *, behind: bool) -> Sequence[StreamEntry] | None:
-    """What there is for the person; None if the database is away. `behind`: the client app has not caught up yet."""
+    """The next entries of the person. None if the database is away. `behind`: the client app has not caught up yet."""
     try:
         async with service.database.reading() as queries:
             found = await stream.entries(queries, person_id, after, AT_ONCE)

@@ -1,4 +1,4 @@
-"""What the live stream sends. Data holds ids alone: read the rest from its own address."""
+"""What the live stream sends. Events have only ids; read the rest from its own address."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ from pydantic import Field, RootModel
 
 
 class StreamStart(View):
-    """Whether the stream goes on after the id that was sent. If not, read anew what you show."""
+    """Whether the stream continues after the id that you sent. If not, read again what you show."""
 
     resumed: bool
 
 
 class StreamOpened(View):
-    """The first event of a stream; its id is a place to come back to."""
+    """The first event of a stream. Its id is a place to resume from."""
 
     event: Literal["stream.opened"]
     data: StreamStart
 
 
 class SessionChange(View):
-    """Which session, and its version now: one that you have seen already tells nothing new."""
+    """Which session, and its version. A version that you have already seen is nothing new."""
 
     session_id: str
     room_id: str
@@ -30,7 +30,7 @@ class SessionChange(View):
 
 
 class SessionChanged(View):
-    """A session of the person's changed."""
+    """One of the person's sessions changed."""
 
     event: Literal["session.changed"]
     data: SessionChange
@@ -44,7 +44,7 @@ class NewMessage(View):
 
 
 class RoomMessage(View):
-    """A message was written in a room of the person's."""
+    """A message was written in one of the person's rooms."""
 
     event: Literal["room.message"]
     data: NewMessage
@@ -57,14 +57,14 @@ class CreditsChange(View):
 
 
 class CreditsChanged(View):
-    """The member's credits moved."""
+    """The member's credits changed."""
 
     event: Literal["credits.changed"]
     data: CreditsChange
 
 
 class WaitlistOffer(View):
-    """To which entry of the waitlist, in which room."""
+    """Which waitlist entry, in which room."""
 
     entry_id: str
     room_id: str
@@ -84,7 +84,7 @@ class StreamEnd(View):
 
 
 class StreamClosed(View):
-    """The stream ends here; do not come back at once."""
+    """The stream ends here. Do not reconnect at once."""
 
     event: Literal["stream.closed"]
     data: StreamEnd

@@ -1,4 +1,4 @@
-"""How often one person may cause messages to another: whoever asks sooner is told when."""
+"""How often one person may cause messages to another. Whoever asks too soon is told when it is possible again."""
 
 from __future__ import annotations
 
@@ -10,28 +10,28 @@ from typing import Final
 
 @dataclass(frozen=True, slots=True)
 class Allowance:
-    """`most` times in a `period` of product time, which begins with the first of them."""
+    """Allowed `most` times in a `period` of product time, which begins with the first use."""
 
     kind: str
     most: int
     period: timedelta
 
     def next_at(self, since: datetime) -> datetime:
-        """When it is possible again, if the period that began at `since` is used up."""
+        """When it is possible again if the period that began at `since` is used up."""
         return since + self.period
 
 
 REMINDER: Final = Allowance("reminder", 1, timedelta(hours=1))
-"""Reminders by the provider's hand, of one session by one channel (REM-1)."""
+"""Reminders that a provider sends by hand, for one session and channel (REM-1)."""
 ADDRESS_CHANGE: Final = Allowance("address-change", 5, timedelta(hours=24))
-"""Changes of a person's e-mail address: each sends a link to somebody who may know nothing of it."""
+"""Changes of a person's e-mail address. Each sends a link to somebody who may not expect it."""
 ERASURE_MAIL: Final = Allowance("erasure-mail", 1, timedelta(hours=24))
-"""Mails of one kind about a person's erasure: it can be asked for and taken back as often as anybody likes."""
+"""Mails of one kind about a person's erasure, which can be requested and withdrawn any number of times."""
 TIME_REQUEST: Final = Allowance("time-request", 3, timedelta(hours=1))
 """The ready message of one room (AVAIL-5)."""
 MAILS: Final = Allowance("mail", 30, timedelta(hours=1))
-"""Mails (and WhatsApp messages) to one person that people can cause as often as they like: over all rooms; to a provider, of one
-member. Those beyond are left out; chat and list of messages have them all."""
+"""Mails and WhatsApp messages to one person that people can cause as often as they like: over all rooms, and for a provider, of
+one member. Any more are left out; the chat and the list of messages have them all."""
 UNCOUNTED: Final[Set[str]] = frozenset({
     # What only time or an absence causes, once for each session or invoice.
     "provider-missed", "member-no-show", "session-expired", "reconfirm-asked", "to-provider-reminder", "invoice-overdue",
@@ -39,4 +39,4 @@ UNCOUNTED: Final[Set[str]] = frozenset({
     # What has a limit of its own.
     "reminder", "address-confirm", "address-changed", "erasure-requested", "erasure-taken-back", "invitation-withdrawn",
 })  # fmt: skip
-"""The templates that always go out. Every other one is counted."""
+"""The templates that are always sent. Every other one is counted."""

@@ -6,10 +6,9 @@ instead. Most go out by e-mail as well, and by WhatsApp to those who chose it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
-import msgspec
 from makegood_contracts.events import (
     CreditReturned,
     MemberNoShow,
@@ -260,7 +259,7 @@ def _calendar(event: SessionFact) -> Announcement:
         chat=False,
         calendar=True,
         tentative=isinstance(event, SessionMoved | SessionZoneChanged) and not event.confirmed,
-        details=msgspec.structs.replace(details, change=_CHANGES[type(event)]),
+        details=replace(details, change=_CHANGES[type(event)]),
     )
 
 

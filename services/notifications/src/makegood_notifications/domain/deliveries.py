@@ -7,14 +7,12 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
 
-import msgspec
-
 from makegood_notifications.domain.notices import Content, Notice
 
 FIRST_RETRY: Final = timedelta(seconds=15)
 LONGEST_RETRY: Final = timedelta(hours=1)
 HELD_UP: Final = timedelta(seconds=2)
-"""A message that waits longer than this is sent only once everything that came after it is known, too."""
+"""A message that waited longer than this is only sent once everything that happened after it is known."""
 
 OVER: Final[Set[str]] = frozenset(
     {"completed", "declined", "expired", "cancelled", "provider_missed", "member_no_show"}
@@ -32,28 +30,28 @@ NEWS_OF_WHAT_IS_TO_COME: Final[Set[str]] = frozenset(
         "to-provider-scheduled",
     }
 )
-"""Templates that tell of a session which is still to come, as they say."""
+"""Templates about a session in the future."""
 TAKES_ITS_PLACE: Final[tuple[str, ...]] = (
     "session-confirmed",
     "session-moved-by-member",
     "session-moved-by-provider",
 )
-"""Templates that tell the member everything that an earlier message says of time and place."""
+"""Templates that tell the member everything that an earlier message says about time and place."""
 CATCHES_UP: Final[tuple[str, ...]] = ("session-confirmed", "session-moved-by-provider", EXTENDED, REZONED)
-"""Templates that are owed to the member, also where a change overtook them that their channel does not tell of."""
+"""Templates that the member must get even if a change overtook them that their channel does not report."""
 REMINDS: Final[Set[str]] = frozenset({"reminder", "to-provider-reminder", "reconfirm-asked"})
-"""Templates that are only true before a session which stands confirmed at that very time (REM-1, CONF-3)."""
+"""Templates that are only true before a session that is confirmed for that very time (REM-1, CONF-3)."""
 ASKS_TO_CONFIRM: Final[Set[str]] = frozenset({"to-provider-confirm"})
 ASKS_HOW_IT_WENT: Final[Set[str]] = frozenset({"to-provider-outcome"})
 """Templates that are only true until the session has its outcome (JOIN-3)."""
 WITHDRAWN: Final = "invitation-withdrawn"
-"""To an address at which somebody was invited before it changed: the CANCEL, and nothing else."""
+"""A bare CANCEL to an address at which somebody was invited before it changed."""
 ALWAYS: Final[Set[str]] = frozenset(
     {"address-confirm", "address-changed", "erasure-requested", "erasure-taken-back", WITHDRAWN}
 )
-"""Templates that go out whatever the person wants to be told: they protect the account, or take back what went out."""
+"""Templates that are sent whatever the person wants to be told: they protect the account or withdraw what was sent."""
 VENUE_PATIENCE: Final = timedelta(minutes=2)
-"""How long a message waits for news of the venue that it names. After that it points to the session's page."""
+"""How long a message waits for news of a venue that it names. After that it links to the session's page instead."""
 OFFERS: Final[Set[str]] = frozenset({"waitlist-offered"})
 LEADS_TO_TIMES: Final[tuple[str, ...]] = (
     "session-declined",
@@ -65,7 +63,7 @@ LEADS_TO_TIMES: Final[tuple[str, ...]] = (
 )
 """Templates whose button leads to other times with the same provider, as long as there can be any."""
 ONLY_TAKE_BACK: Final[Set[str]] = frozenset({"to-provider-unscheduled"})
-"""Templates that say nothing but that an invitation no longer holds."""
+"""Templates that only say that an invitation no longer holds."""
 CORRECTED: Final = "outcome-corrected"
 ENDED: Final[Mapping[str, str]] = {
     "session-declined": "declined",
@@ -79,16 +77,16 @@ ENDED: Final[Mapping[str, str]] = {
     "provider-missed": "provider_missed",
     "member-no-show": "member_no_show",
 }
-"""Templates that tell how a session ended, and how. After a correction, which has a message of its own, it is no longer so."""
+"""Template → the ending that it tells of. After a correction, which has a message of its own, it is no longer true."""
 LEFT_FOR_ANOTHER: Final = "to-provider-changed"
 ERASURE: Final[Mapping[str, bool]] = {"erasure-requested": True, "erasure-taken-back": False}
-"""Templates that tell of an erasure, and whether one has to be pending for it."""
+"""Templates about an erasure, and whether one must be pending for it to be true."""
 
 
 @dataclass(frozen=True, slots=True)
 class CurrentState:
-    """How the thing that a message tells of stands when it is about to be sent. `status` is None for a session that is not
-    known; `offer_open` for anything but an offer; `room_open` for a room that is not known."""
+    """What a message is about, as it is when the message is about to be sent. `status` is None if the session is not known,
+    `offer_open` if it is not about an offer, `room_open` if the room is not known."""
 
     status: str | None = None
     starts_at: datetime | None = None
@@ -103,11 +101,11 @@ class CurrentState:
     told_later: bool = False
     """Whether a later message of the same channel takes the place of this one."""
     rebookable: bool = True
-    """Of templates in LEADS_TO_TIMES: whether another session can be booked in the room, as far as the room goes (MISS-4)."""
+    """For LEADS_TO_TIMES: whether another session can be booked, as far as the room is concerned (MISS-4)."""
 
 
 def retry_after(attempts: int) -> timedelta:
-    """The pause after the `attempts`-th try that the channel put off: doubling, an hour at most."""
+    """The pause after the `attempts`-th attempt that the channel put off. It doubles up to an hour."""
     doublings = min(max(attempts - 1, 0), 16)
     return min(FIRST_RETRY * (1 << doublings), LONGEST_RETRY)
 
@@ -133,8 +131,8 @@ def caught_up(notice: Notice, state: CurrentState) -> Notice:
         was_until = details.was_until or state.ends_at  # an earlier release did not keep it
         if (details.was_at, was_until, details.was_venue_id) == (state.starts_at, state.ends_at, state.venue_id):
             return notice  # moved back: there is nothing to tell
-        details = msgspec.structs.replace(details, elsewhere=details.was_venue_id != state.venue_id)
-    now = msgspec.structs.replace(
+        details = replace(details, elsewhere=details.was_venue_id != state.venue_id)
+    now = replace(
         content,
         starts_at=state.starts_at,
         ends_at=state.ends_at,
@@ -180,11 +178,11 @@ def no_longer_true(notice: Notice, state: CurrentState, now: datetime) -> bool:
 
 
 def _then_and_there(content: Content, state: CurrentState) -> bool:
-    """Whether the session stands at the time and place that a message names."""
+    """Whether the session is at the time and place that the message names."""
     said = content.starts_at, content.ends_at, content.venue_id
     return (state.starts_at, state.ends_at, state.venue_id) == said
 
 
 def _tells_of_zone(template: str, content: Content) -> bool:
-    """Whether the zone is the news. Other messages name theirs, and what they say is right in any."""
+    """Whether the zone is the news. Other messages name their zone, and what they say is right in any."""
     return template == REZONED or (content.details is not None and content.details.change == "rezoned")

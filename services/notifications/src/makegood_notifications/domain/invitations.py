@@ -1,4 +1,4 @@
-"""Calendar invitations of a session: what is sent, and under which SEQUENCE (RESC-4, RFC 5546)."""
+"""Calendar invitations to a session: which one is sent, with which SEQUENCE (RESC-4, RFC 5546)."""
 
 from __future__ import annotations
 
@@ -21,32 +21,32 @@ from makegood_contracts.events.sessions import SessionFact
 Method = Literal["REQUEST", "CANCEL"]
 
 ENDINGS: Final = (SessionCancelled, SessionDeclined, SessionExpired, ProviderMissed, MemberNoShow)
-"""Endings that take the appointment out of the calendar. One that took place (SessionCompleted) stays there."""
+"""Endings that remove the appointment from the calendar. A session that took place (SessionCompleted) stays there."""
 CHANGES: Final = (SessionMoved, SessionExtended, SessionZoneChanged)
-"""Changes of an appointment that stays in the calendar."""
+"""Changes to an appointment that stays in the calendar."""
 
 CalendarStatus = Literal["TENTATIVE", "CONFIRMED", "CANCELLED"]
 
 
 @dataclass(frozen=True, slots=True)
 class Invitation:
-    """One calendar message; of two with the same UID the higher SEQUENCE holds."""
+    """One calendar message. Of two with the same UID, the higher SEQUENCE holds."""
 
     method: Method
     sequence: int
 
 
 def uid(session_id: str) -> str:
-    """The UID of the session's appointment: the same for its whole life."""
+    """The UID of the session's appointment, which never changes."""
     return f"{session_id}@makegood"
 
 
 def next_invitation(event: SessionFact, sequence: int | None, *, again: bool = False) -> Invitation | None:
     """The calendar message that follows from `event`, if any (RESC-4).
 
-    `sequence` is that of the last invitation, None if the session was never invited to. It starts at 0 and rises by one;
-    not if the last invitation was of this very event (`again`). Whether it is sent is another matter: a move that the
-    member is not to be mailed about raises it all the same (RESC-2).
+    `sequence` is that of the last invitation, None if nobody was invited yet. It starts at 0 and rises by one, except if the
+    last invitation was for this very event (`again`). It also rises if the invitation is not sent, as for a move that the
+    member is not mailed about (RESC-2).
     """
     step = 0 if again else 1
     if isinstance(event, SessionConfirmed):
@@ -69,6 +69,5 @@ _CALENDAR_STATUSES: Final[dict[str, CalendarStatus]] = {
 
 
 def calendar_status(status: str) -> CalendarStatus:
-    """The STATUS of a session in the calendar that a person follows. A no-show stays there, apart from what was cancelled
-    (NOSH-1)."""
+    """The STATUS of a session in a calendar feed. A no-show stays there, unlike what was cancelled (NOSH-1)."""
     return _CALENDAR_STATUSES.get(status, "CANCELLED")

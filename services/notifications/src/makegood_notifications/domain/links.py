@@ -1,4 +1,4 @@
-"""Addresses in the client app that messages lead to. Client apps answer these paths (setting CLIENT_APP_URL)."""
+"""The addresses in the client app that messages link to. Client apps serve these paths (setting CLIENT_APP_URL)."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from makegood_notifications.domain.notices import Content
 
 def _rebook(content: Content) -> str:
     again = {"rebook": content.session_id} if content.session_id else {}
-    # The length that was booked: what an extension added is in nobody's plan (EXT-1).
+    # The booked length: no plan includes what an extension added (EXT-1).
     return _book(content, content.length_minutes - content.extended_minutes, again)
 
 
@@ -40,7 +40,7 @@ PATHS: Final[dict[str, Callable[[Content], str]]] = {
     "contact": lambda content: "contact",
     "confirm": lambda content: "contact/confirm",
 }
-"""What a template's `link` names, and the path it leads to."""
+"""A template's `link` → the path that it leads to."""
 
 
 @dataclass(frozen=True, slots=True)

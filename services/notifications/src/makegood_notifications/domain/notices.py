@@ -12,14 +12,14 @@ from datetime import date, datetime
 from typing import Any
 from unicodedata import category
 
-import msgspec
 from makegood_contracts.envelope import Cause, Received
 from makegood_contracts.events.sessions import Party, SessionFact
 
 from makegood_notifications.domain.invitations import Invitation, Method
 
 
-class Details(msgspec.Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class Details:
     """What only some notices say."""
 
     was_at: datetime | None = None
@@ -58,11 +58,9 @@ class Details(msgspec.Struct, frozen=True):
     """What `party` wrote when it cancelled, sealed as in the event. It is opened when the message is sent or read."""
 
 
-class Content(msgspec.Struct, frozen=True):
-    """What a notice says: the session, room and venue it is about. `length_minutes` is 0 if it is about no appointment.
-
-    Its JSON is the column `deliveries.facts`, which also holds what earlier releases wrote.
-    """
+@dataclass(frozen=True, slots=True)
+class Content:
+    """What a notice says: the session, room and venue it is about. `length_minutes` is 0 if it is about no appointment."""
 
     session_id: str | None
     room_id: str
@@ -79,7 +77,7 @@ class Content(msgspec.Struct, frozen=True):
     sequence: int = 0
     tentative: bool = False
     """Whether the provider has yet to confirm."""
-    details: Details | None = msgspec.field(default=None, name="more")
+    details: Details | None = None
     extended_minutes: int = 0
     """How much of the length was added by extensions."""
 

@@ -1,4 +1,4 @@
-"""What a member's plan says about messages: the lengths of the ready one (AVAIL-5), the channels of reminders (REM-1)."""
+"""What a member's plan says about messages: the lengths in the ready message (AVAIL-5), the channels of reminders (REM-1)."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from datetime import date, datetime
 from typing import Final, Literal
 from zoneinfo import ZoneInfo
 
-WhyNot = Literal["coverage-ended", "plan-excludes-live-sessions", "length-not-in-plan"]
+TimeRequestRefusal = Literal["coverage-ended", "plan-excludes-live-sessions", "length-not-in-plan"]
 
-UNTOLD: Final = ("email",)
-"""Channels of reminders where nothing is known of the member's plan."""
+DEFAULT_CHANNELS: Final = ("email",)
+"""Channels of reminders if the member's plan is not known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,15 +37,17 @@ class Enrolment:
 
 
 def in_force(enrolments: Sequence[Enrolment], moment: datetime) -> Enrolment | None:
-    """Of the enrolments, latest first, the one in force."""
+    """The enrolment that is in force. `enrolments` are sorted, latest first."""
     return next((one for one in enrolments if one.covers(moment)), None)
 
 
 def ready_lengths(
     asked: int | None, enrolments: Sequence[Enrolment], specialty: str, now: datetime
-) -> list[int] | WhyNot:
-    """AVAIL-5: the lengths that the ready message names, or why it is not sent. `enrolments`, latest first; of a member of
-    whom no plan is known yet, the message names what was asked for, or nothing."""
+) -> list[int] | TimeRequestRefusal:
+    """The lengths that the ready message names, or why it is not sent (AVAIL-5). `enrolments` are sorted, latest first.
+
+    If the member's plan is not known yet, the message names what was asked for, or no length.
+    """
     if not enrolments:
         return [] if asked is None else [asked]
     plan = in_force(enrolments, now)
@@ -60,6 +62,6 @@ def ready_lengths(
 
 
 def reminder_channels(enrolments: Sequence[Enrolment], moment: datetime) -> Sequence[str]:
-    """REM-1: how the plan lets the provider remind the member of a session at that moment."""
+    """By which channels the plan lets the provider remind the member of a session at that moment (REM-1)."""
     plan = in_force(enrolments, moment) or (enrolments[0] if enrolments else None)
-    return plan.reminder_channels if plan else UNTOLD
+    return plan.reminder_channels if plan else DEFAULT_CHANNELS

@@ -8,16 +8,16 @@ from datetime import UTC, datetime, timedelta
 from typing import Final, Literal
 
 PATIENCE: Final = timedelta(minutes=10)
-"""How long a new booking waits for its provider before an e-mail asks them. Who works in the app has seen it by then."""
+"""How long a new booking waits before an e-mail asks its provider. Providers at work in the app have seen it by then."""
 
 HandChannel = Literal["email", "whatsapp"]
-WhyNot = Literal["not-confirmed", "session-over", "reminder-not-possible"]
+ReminderRefusal = Literal["not-confirmed", "session-over", "reminder-not-possible"]
 
 
 @dataclass(frozen=True, slots=True)
 class Reminder:
-    """One reminder that is to come, minutes before the start. `text` names it among all deadlines: a session that moves leaves
-    it behind, and one that is confirmed anew has it once."""
+    """One future reminder, so many minutes before the start. `text` is its name as a deadline: a session that moves leaves it
+    behind, and one that is confirmed again has it once."""
 
     session_id: str
     starts_at: datetime
@@ -36,19 +36,18 @@ class Reminder:
 def reminders(
     session_id: str, starts_at: datetime, moments: Iterable[datetime], now: datetime
 ) -> list[tuple[Reminder, datetime]]:
-    """The reminders of a session that are still to come, each with its moment."""
+    """The session's reminders in the future, each with its moment."""
     ahead = sorted(moment for moment in moments if now < moment < starts_at)
     return [(Reminder(session_id, starts_at, (starts_at - moment) // timedelta(minutes=1)), moment) for moment in ahead]
 
 
 def reminds(status: str, starts_at: datetime, told: datetime, now: datetime) -> bool:
-    """REM-1: whether a reminder of a session at `told` goes out: never after it was cancelled or moved, nor from its start
-    on."""
+    """Whether a reminder of a session at `told` is sent (REM-1): never after it was cancelled or moved, nor from its start on."""
     return status == "confirmed" and starts_at == told and now < starts_at
 
 
 def ask_at(now: datetime, confirm_by: datetime) -> datetime:
-    """When a provider who has not answered is asked to confirm: soon, and while there is time to do so."""
+    """When a provider who has not answered is asked to confirm: soon, and while there is still time."""
     return now + min(PATIENCE, max(confirm_by - now, timedelta()) / 4)
 
 
@@ -60,10 +59,10 @@ def why_no_reminder(
     plan_channels: Sequence[str],
     *,
     reachable: bool,
-) -> WhyNot | None:
-    """REM-1: why the provider cannot remind the member by hand now, by this channel; None: they can.
+) -> ReminderRefusal | None:
+    """Why the provider cannot remind the member by this channel now (REM-1). None if they can.
 
-    `plan_channels` are those of the member's plan; `reachable`: the member has an address there and wants messages so.
+    `plan_channels` are those of the member's plan. `reachable`: the member has an address there and wants such messages.
     """
     if status in ("reserved", "requested"):
         return "not-confirmed"

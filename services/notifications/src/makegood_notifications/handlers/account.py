@@ -8,7 +8,6 @@ from typing import Final
 
 from makegood_chassis.database import UnitOfWork
 from makegood_chassis.messaging.handlers import Due
-from makegood_contracts.envelope import Cause
 from makegood_contracts.events import PersonErased
 from makegood_contracts.ids import new_id
 
@@ -40,7 +39,7 @@ async def erase(unit: UnitOfWork, person_id: str, reason: str, requested_by: str
 
 
 async def ask_to_confirm(
-    unit: UnitOfWork, dependencies: Dependencies, person_id: str, contact: Contact, email: str, cause: Cause
+    unit: UnitOfWork, dependencies: Dependencies, person_id: str, contact: Contact, email: str
 ) -> None:
     """Keeps the new address until it is confirmed. Sends the link there, and a warning to the old address."""
     master_keys = unit.personal_data.master_keys
@@ -51,7 +50,7 @@ async def ask_to_confirm(
         unit, ContactChange(person_id, change_id, email, hash_of(secret), master_keys.current, expires_at)
     )
     details = Details(confirm_by=expires_at, change_id=change_id)
-    await _mail(unit, dependencies, person_id, contact, (CONFIRM, CHANGED), details, cause)
+    await _mail(unit, dependencies, person_id, contact, (CONFIRM, CHANGED), details)
 
 
 async def tell_of_erasure(
@@ -61,11 +60,10 @@ async def tell_of_erasure(
     contact: Contact | None,
     template: str,
     details: Details,
-    cause: Cause,
 ) -> None:
     """Mails the person once a day for each template, if they have a contact."""
     if contact is not None and await allowances.use(unit, ERASURE_MAIL, f"{person_id}/{template}") is None:
-        await _mail(unit, dependencies, person_id, contact, (template,), details, cause)
+        await _mail(unit, dependencies, person_id, contact, (template,), details)
 
 
 async def _mail(
@@ -75,12 +73,11 @@ async def _mail(
     contact: Contact,
     templates: Sequence[str],
     details: Details,
-    cause: Cause,
 ) -> None:
     """Queues e-mails that are about no session."""
     notifier = Notifier(unit, dependencies)
     content = timeless_content(person_id, unit.now, time_zone=contact.time_zone, details=details)
     for template in templates:
-        source = Source(new_id(), cause.correlation_id, cause.traceparent, datetime.now(UTC))
+        source = Source(new_id(), unit.cause.correlation_id, unit.cause.traceparent, datetime.now(UTC))
         notifier.queue(Notice(template, "member", content, source), "email", contact.locale)
     await notifier.send()

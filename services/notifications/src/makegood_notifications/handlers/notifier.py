@@ -14,7 +14,7 @@ from makegood_notifications.dependencies import Dependencies
 from makegood_notifications.domain.notices import Notice, Parties
 from makegood_notifications.domain.venues import NO_VENUES, Venues
 from makegood_notifications.store import venues
-from makegood_notifications.store.outgoing import Outgoing
+from makegood_notifications.store.outgoing import NewEntry, NewMessage, Outgoing
 
 
 class Notifier:
@@ -58,11 +58,11 @@ class Notifier:
         """
         message_id, content = new_id(), notice.content
         text = self._dependencies.wording.chat(notice.template, content, locale, venues=self._venues)
-        self._outgoing.message(
-            message_id, content.room_id, notice.template, text, self._unit.now, notice.source.event_id
+        self._outgoing.messages.append(
+            NewMessage(message_id, content.room_id, notice.template, text, self._unit.now, notice.source.event_id)
         )
         entry = {"room_id": content.room_id, "message_id": message_id}
-        self._outgoing.entry(content.member_id, content.provider_id, "room.message", entry)
+        self.stream(content.member_id, content.provider_id, "room.message", entry)
         if wanted:
             self._delivered(notice, "chat")
         else:
@@ -83,7 +83,7 @@ class Notifier:
 
     def stream(self, member_id: str, provider_id: str | None, kind: str, data: dict[str, Any]) -> None:
         """An entry in the live stream of the member, and of the provider if one is named (NOTE-4)."""
-        self._outgoing.entry(member_id, provider_id, kind, data)
+        self._outgoing.entries.append(NewEntry(member_id, provider_id, kind, data))
 
     def session_changed(self, session_id: str, room_id: str, member_id: str, provider_id: str, version: int) -> None:
         """The streams of both parties say that the session changed."""
@@ -99,6 +99,6 @@ class Notifier:
         leased = await outgoing.write(self._unit, worker.capacity() if outgoing.mails else 0)
         if outgoing.mails:
             worker.send_after_commit(self._unit, leased, len(outgoing.mails))
-        people = {person for entry in outgoing.entries for person in entry[:2] if person}
+        people = {person for one in outgoing.entries for person in (one.member_id, one.provider_id) if person}
         signals = self._dependencies.signals
         self._unit.after_commit(lambda: signals.send({f"stream:{person}": True for person in people}))

@@ -13,14 +13,15 @@ from makegood_contracts.events.sessions import SessionFact
 
 from makegood_notifications.dependencies import Dependencies
 from makegood_notifications.domain.announcements import notices
+from makegood_notifications.domain.believing import disbelieved
 from makegood_notifications.domain.invitations import Invitation, next_invitation
 from makegood_notifications.domain.notices import Details, Parties, session_content, source_of
-from makegood_notifications.domain.sessions import disbelieved, status_after
+from makegood_notifications.domain.sessions import status_after
 from makegood_notifications.handlers.credits import tell_late_returns
 from makegood_notifications.handlers.notifier import Notifier
 from makegood_notifications.handlers.reminders import set_deadlines
 from makegood_notifications.store import chat, read_models, remarks
-from makegood_notifications.store.read_models import FollowedSession
+from makegood_notifications.store.read_models import Session
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +75,7 @@ async def follow(batch: Sequence[Received[SessionFact]], unit: UnitOfWork) -> li
     followed: list[Followed] = []
     for part in read_models.each_key_once(batch):
         known = await read_models.known_sessions(unit, [received.event for received in part])
-        rows: list[FollowedSession] = []
+        sessions: list[Session] = []
         for received in part:
             event = received.event
             before = known[event.session_id]
@@ -87,9 +88,9 @@ async def follow(batch: Sequence[Received[SessionFact]], unit: UnitOfWork) -> li
             old = event.session_version < before.version
             followed.append(Followed(received, invitation, before.parties, old, before.untold))
             sequence = invitation.sequence if invitation else before.invitation_sequence
-            rows.append(FollowedSession(event, status_after(event, before.status), sequence))
-        if rows:
-            await read_models.follow_sessions(unit, rows)
+            sessions.append(Session.after(event, status_after(event, before.status), sequence))
+        if sessions:
+            await read_models.follow_sessions(unit, sessions)
     return followed
 
 

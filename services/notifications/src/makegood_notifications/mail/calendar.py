@@ -1,6 +1,6 @@
 """Calendar messages (RFC 5545, RFC 5546) of a session (RESC-4).
 
-The lines are listed here, since building the library's objects takes six times as long; folding is its own.
+The lines are written here, because building the library's objects takes six times as long. Folding is the library's.
 """
 
 from __future__ import annotations
@@ -39,9 +39,10 @@ def calendar_message(
     attendee: tuple[str, str],
     made_at: datetime,
 ) -> bytes:
-    """One `VCALENDAR` as bytes. Times are instants in UTC, so every calendar shows them right wherever it is opened.
+    """One `VCALENDAR` as bytes. Times are in UTC, so every calendar shows them right wherever it is opened.
 
-    A REQUEST is TENTATIVE until the provider has confirmed. `attendee` is (name, address); `made_at` becomes DTSTAMP, the same at each repetition of the same message.
+    A REQUEST is TENTATIVE until the provider has confirmed. `attendee` is (name, address). `made_at` becomes DTSTAMP, the same
+    whenever the message is repeated.
     """
     organiser_name, organiser_address = mailbox(organiser)
     lines = [
@@ -68,7 +69,7 @@ def calendar_message(
 
 
 def described(appointment: AppointmentText) -> Iterator[str]:
-    """The lines that people read; some calendars show no URL, so the description has it as well."""
+    """The lines that people read. Some calendars show no URL, so the description has it as well."""
     yield f"SUMMARY:{text_value(appointment.summary)}"
     if appointment.where:
         yield f"LOCATION:{text_value(appointment.where)}"
@@ -77,7 +78,7 @@ def described(appointment: AppointmentText) -> Iterator[str]:
 
 
 def mailto(address: str) -> str:
-    """The address as a URI (RFC 6068, 2): what has a meaning in one is encoded, or it would be somebody else's address."""
+    """The address as a URI (RFC 6068, 2). Characters with a meaning in URIs are encoded, or it would be another address."""
     local, _, domain = address.rpartition("@")
     return f"mailto:{quote(local, safe=_IN_LOCAL_PARTS)}@{quote(domain, safe='-.')}"
 
@@ -89,12 +90,12 @@ def _status(content: Content, method: Method) -> CalendarStatus:
 
 
 def folded(line: str) -> bytes:
-    """At most 75 octets a row; what is short enough in any encoding stays as it is."""
+    """The line folded into rows of at most 75 octets."""
     if line.isascii():
         content = line.encode()
         if len(content) <= LONGEST_ROW:
             return content
-        # Each further row begins with a blank that counts as well.
+        # Each further row begins with a space, which counts as well.
         return b"\r\n ".join(content[at : at + LONGEST_ROW - 1] for at in range(0, len(content), LONGEST_ROW - 1))
     return bytes(Contentline(line).to_ical())  # type: ignore[no-untyped-call]
 
@@ -104,12 +105,12 @@ def instant_text(moment: datetime) -> str:
 
 
 def text_value(value: str) -> str:
-    """A TEXT (RFC 5545, 3.3.11). The library takes a backslash before an N in somebody's name for a line break."""
+    """A TEXT (RFC 5545, 3.3.11). The library would read a backslash before an N in a name as a line break."""
     return value.translate(_ESCAPED)
 
 
 def _name(name: str) -> str:
-    """The parameter CN. A parameter's value cannot hold quotes or control characters, but whatever joins letters and emoji; a
-    caret is doubled where RFC 6868 would read more into it."""
+    """The parameter CN. Its value must not have quotes or control characters. A caret is doubled where RFC 6868 would read it as
+    an escape."""
     shown = _CARETS.sub("^^", name.translate(_CONTROLS)).replace('"', "'")
     return f';CN="{shown}"' if shown else ""

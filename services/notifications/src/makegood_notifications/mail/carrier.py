@@ -1,13 +1,13 @@
-"""Carries messages by e-mail: text and HTML part, and the invitation where there is one (NOTE-1, NOTE-2, RESC-4)."""
+"""Sends messages by e-mail, with the invitation if there is one (NOTE-1, NOTE-2, RESC-4)."""
 
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from email.utils import parseaddr
 from functools import partial
 from typing import Final
 
-import msgspec
 from makegood_chassis.personal_data.master_keys import MasterKeys
 from makegood_contracts.events.deliveries import Channel
 
@@ -22,10 +22,13 @@ from makegood_notifications.mail.wording import Wording
 from makegood_notifications.store.deliveries import LeasedDelivery
 
 EMAIL: Final[Channel] = "email"
+TURN_SECONDS: Final = 30.0
+"""How long after its lease began a mail may still be sent, so that sending ends within the lease: if the mail server is slow,
+many wait for few connections."""
 
 
 class EmailCarrier:
-    """`mail_from` is the sender, and the organiser of invitations; `unsubscribe_url` the start of links that end e-mails."""
+    """`mail_from` is the sender, and the organiser of invitations. Unsubscribe links start with `unsubscribe_url`."""
 
     channel: Final = EMAIL
 
@@ -37,6 +40,7 @@ class EmailCarrier:
         self._mail_from = mail_from
         self._master_keys = master_keys
         self._unsubscribe_url = unsubscribe_url
+        self.turn_seconds = TURN_SECONDS
         self._domain = parseaddr(mail_from)[1].rpartition("@")[2]
 
     def hindrance(self, delivery: LeasedDelivery) -> tuple[str, str] | None:
@@ -48,7 +52,7 @@ class EmailCarrier:
         return None if delivery.by_email or template in ALWAYS else ("skipped", "not-wanted")
 
     async def send(self, delivery: LeasedDelivery) -> None:
-        # Composed when its turn comes, so that the first mails of many are on their way before the last is written.
+        # Composed when its turn comes, so that the first of many mails are on their way before the last is written.
         recipient = delivery.recipient or (delivery.pending.email if delivery.pending else delivery.email)
         await self._mailer.send(partial(self._compose, delivery, recipient or ""))
 
@@ -56,23 +60,23 @@ class EmailCarrier:
         await self._mailer.close()
 
     def _secret(self, delivery: LeasedDelivery) -> str | None:
-        """What the link of a confirmation carries. It is made when the mail is, so that it lies in no queue."""
+        """The secret in the link of a confirmation. It is made together with the mail, so that no queue holds it."""
         if delivery.pending is None:
             return None
         key = self._master_keys.secret(PURPOSE, delivery.pending.master_key)
         return secret_of(key, delivery.person_id, delivery.pending.change_id)
 
     def _compose(self, delivery: LeasedDelivery, email: str) -> Mail:
-        if time.monotonic() > delivery.turn_by:
+        if time.monotonic() > delivery.leased_at + self.turn_seconds:
             raise Late("waited for a connection")
         notice = delivery.notice
         content = notice.content
-        # Whoever reads mail at an address that is not confirmed, or not any more, may know nothing of it: they get no names.
+        # Whoever reads mail at an address that is not, or no longer, confirmed may be a stranger: they get no names.
         stranger = delivery.pending is not None or delivery.recipient is not None
         name = "" if stranger else delivery.name
         text = self._wording.email(
             notice.template,
-            msgspec.structs.replace(content, length_minutes=0, details=None) if delivery.recipient else content,
+            replace(content, length_minutes=0, details=None) if delivery.recipient else content,
             name=name,
             other="" if stranger else delivery.other_name,
             locale=delivery.locale,
@@ -108,7 +112,7 @@ class EmailCarrier:
         )
 
     def _unsubscribe(self, delivery: LeasedDelivery, email: str) -> tuple[tuple[str, str], ...]:
-        """The button of mail programs, on what the person's preferences can turn off."""
+        """Headers for the unsubscribe button, on what the person's preferences can turn off."""
         if delivery.notice.template in ALWAYS:
             return ()
         link = unsubscribing.link_for(self._master_keys, delivery.person_id, email)

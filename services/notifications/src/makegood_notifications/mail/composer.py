@@ -1,6 +1,6 @@
-"""An e-mail as bytes (RFC 5322, 2045-2047): text and HTML part, and the invitation where there is one.
+"""An e-mail as bytes (RFC 5322, 2045-2047): text and HTML part, and the invitation if there is one.
 
-Written out by hand because `email.message` takes ten times as long, and a thousand people may be waiting to be told.
+It is written by hand because `email.message` takes ten times as long, and a thousand people may be waiting.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ CRLF = b"\r\n"
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A calendar message that goes along."""
+    """A calendar message that is attached."""
 
     method: str
     content: bytes
@@ -46,8 +46,8 @@ def compose(
     calendar: Part | None = None,
     fields: tuple[tuple[str, str], ...] = (),
 ) -> Mail:
-    """The e-mail. `message_id` is without brackets (NOTE-2: the same at each repetition); `recipient` is (name, address);
-    `fields` are further headers."""
+    """The e-mail. `message_id` has no brackets and is the same whenever the message is repeated (NOTE-2). `recipient` is (name,
+    address). `fields` are further headers."""
     sender_name, sender_address = mailbox(sender)
     boundary = message_id.split("@")[0]
     alternatives = [
@@ -86,19 +86,19 @@ def compose(
 
 @lru_cache(maxsize=8)
 def mailbox(text: str) -> tuple[str, str]:
-    """(name, address) of a sender: always the same few."""
+    """(name, address) of a sender. There are only a few."""
     return parseaddr(text)
 
 
 def _address(name: str, address: str) -> str:
     name = " ".join(name.split())
-    if name.isascii() and "=?" not in name:  # one that looks like an encoded word would be read as one
+    if name.isascii() and "=?" not in name:  # a name that looks like an encoded word would be read as one
         return formataddr((name, address))
     return f"{_encoded(name)} <{address}>"
 
 
 def _encoded(text: str) -> str:
-    """Encoded words; one of more than 75 characters, as `formataddr` makes them of long names, would be none (RFC 2047, 2)."""
+    """Encoded words of at most 75 characters (RFC 2047, 2). `formataddr` would make longer ones of long names."""
     return Header(text, "utf-8", maxlinelen=75).encode()
 
 
@@ -107,7 +107,7 @@ def _head(*fields: tuple[str, str]) -> bytes:
 
 
 def _one_line(value: str) -> str:
-    """A header's value; encoded words come folded, anything else must not break out of its line."""
+    """A header's value. Encoded words come folded; nothing else may break out of its line."""
     lines = value.splitlines() or [""]
     return "\r\n ".join(line.strip() for line in lines)
 

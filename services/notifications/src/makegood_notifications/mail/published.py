@@ -1,6 +1,6 @@
-"""Calendars that people follow: sessions as they stand, in one VCALENDAR without a METHOD (RFC 5545, RFC 7986).
+"""Calendar feeds: sessions as they are now, in one VCALENDAR without a METHOD (RFC 5545, RFC 7986).
 
-UID and SEQUENCE are those of the invitations, so that a program which knows both shows one appointment.
+UID and SEQUENCE are those of the invitations, so that a program that knows both shows one appointment.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class Appointment:
 
 
 def published(appointments: Iterable[Appointment], *, made_at: datetime, name: str | None = None) -> bytes:
-    """The calendar. `name`: of one that is followed and looked at again each hour; `made_at` becomes DTSTAMP."""
+    """The calendar. A feed has a `name`, and is read again each hour. `made_at` becomes DTSTAMP."""
     lines = ["BEGIN:VCALENDAR", "VERSION:2.0", f"PRODID:{PRODUCT}", "CALSCALE:GREGORIAN"]
     if name is not None:
         lines += [f"NAME:{text_value(name)}", f"X-WR-CALNAME:{text_value(name)}"]

@@ -1,4 +1,4 @@
-"""Links by which whoever reads an e-mail wants no more of them: signed, so that they need no sign-in (RFC 8058)."""
+"""Links in e-mails that end e-mails. They are signed, so that no sign-in is needed (RFC 8058)."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from makegood_contracts.ids import is_person_id
 
 PATH: Final = "/v1/unsubscribe"
 PURPOSE: Final = "links that end e-mails"
-"""What the key is derived for that signs them."""
+"""The purpose for which the signing key is derived."""
 LONGEST: Final = 512
 
 
 @dataclass(frozen=True, slots=True)
 class UnsubscribeLink:
-    """What a link says: whose e-mails it ends. `signature` binds it to the address that the e-mail went to."""
+    """Whose e-mails a link ends. `signature` binds it to the address that the e-mail went to."""
 
     person_id: str
     master_key: str
     signature: bytes
 
     def fits(self, keys: MasterKeys, email: str) -> bool:
-        """Whether it was made for this address; one for an address from before a change opens nothing."""
+        """Whether it was made for this address. A link for an earlier address does not work."""
         try:
             return hmac.compare_digest(self.signature, _sign(keys, self.master_key, self.person_id, email))
         except UnknownMasterKey:
@@ -35,12 +35,12 @@ class UnsubscribeLink:
 
     @property
     def token(self) -> str:
-        """As it stands in the address."""
+        """The link's part of the address."""
         return ".".join(map(_text, (self.person_id.encode(), self.master_key.encode(), self.signature)))
 
     @classmethod
     def parse(cls, token: str) -> UnsubscribeLink | None:
-        """None for what is no link of ours."""
+        """The link in a token. None if it is not one of ours."""
         try:
             person_id, master_key, signature = map(_bytes, token.split("."))
             link = cls(person_id.decode(), master_key.decode(), signature)
@@ -55,7 +55,7 @@ def link_for(keys: MasterKeys, person_id: str, email: str) -> UnsubscribeLink:
 
 
 def headers(url: str) -> tuple[tuple[str, str], ...]:
-    """The headers by which a mail program shows its button. `url` takes POST, with no more than is in it."""
+    """The headers for a mail program's unsubscribe button. `url` takes a POST and needs nothing else."""
     return ("List-Unsubscribe", f"<{url}>"), ("List-Unsubscribe-Post", "List-Unsubscribe=One-Click")
 
 
@@ -72,4 +72,4 @@ def _bytes(text: str) -> bytes:
     try:
         return base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
     except binascii.Error as error:
-        raise ValueError("is no base64url") from error
+        raise ValueError("is not valid base64url") from error

@@ -1,4 +1,4 @@
-"""Counts what is allowed only so often. The row is locked by the statement that counts, so parallel requests queue up."""
+"""Counts uses of allowances. The statement that counts locks the row, so parallel requests queue up."""
 
 from __future__ import annotations
 
@@ -33,15 +33,15 @@ RETENTION: Final = (older("allowances", "since"), timedelta(days=2))
 
 
 async def use(unit: UnitOfWork, allowance: Allowance, entity_id: str) -> datetime | None:
-    """Uses the allowance of an entity once; None if it was left. Else when it is possible again, in product time."""
+    """Uses the allowance of an entity once. None if there was one left, else when there will be, in product time."""
     if await unit.fetch_value(_USE, allowance.kind, entity_id, unit.now, allowance.period, allowance.most) is not None:
         return None
     return allowance.next_at(await unit.fetch_value(_SINCE, allowance.kind, entity_id))
 
 
 async def use_many(unit: UnitOfWork, allowance: Allowance, wanted: Mapping[str, int]) -> dict[str, int]:
-    """Uses the allowances of many entities so often each; answers how much each had left before, which may be less."""
-    entities = sorted(wanted)  # one order for all, so that no two batches wait for each other
+    """Uses the allowances of many entities. Answers how many uses each had left before."""
+    entities = sorted(wanted)  # in one order, so that no two batches deadlock
     counts = [wanted[entity] for entity in entities]
     rows = await unit.fetch(_USE_MANY, allowance.kind, entities, counts, unit.now, allowance.period)
     return {row[0]: max(0, allowance.most - (row[1] - wanted[row[0]])) for row in rows}

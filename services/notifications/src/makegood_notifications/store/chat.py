@@ -1,11 +1,11 @@
-"""The chat of rooms (ROOM-4). What people wrote is sealed with the key of who wrote it; what the platform says is in the clear."""
+"""The chat of rooms (ROOM-4). People's messages are encrypted with their author's key, the platform's are not."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final, Literal
+from typing import Final, Literal
 
 from makegood_chassis.database import Queries, Row, UnitOfWork
 from makegood_chassis.personal_data.sealing import Place
@@ -13,10 +13,11 @@ from makegood_chassis.service import Service
 
 from makegood_notifications.domain.venues import named_in, with_names
 from makegood_notifications.store import venues
+from makegood_notifications.store.tables import chat_messages, names
 
 _TABLE: Final = "chat_messages"
 REMARK: Final = "cancellation-remark"
-"""The template of what a party wrote when it cancelled."""
+"""The template of a message that a party wrote when it cancelled."""
 _POST: Final = """
 WITH message AS (
     INSERT INTO chat_messages (id, room_id, kind, text, sealed, sender_id, sent_at, template)
@@ -28,7 +29,7 @@ WITH message AS (
 )
 SELECT posted FROM posted
 """
-COLUMNS: Final = "id, room_id, kind, template, text, sealed, sender_id, sent_at"
+COLUMNS: Final = names(each for each in chat_messages.c if each is not chat_messages.c.event_id)
 _PAGE: Final = f"""
 SELECT {COLUMNS} FROM chat_messages
 WHERE room_id = $1 AND ($2::uuid IS NULL OR id < $2)
@@ -52,7 +53,7 @@ VALUES ($1, $2, 'text', '{REMARK}', '', $3, $4, $5) ON CONFLICT (id) DO NOTHING
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """A message of a chat. `text` is empty if its author was erased."""
+    """A chat message. `text` is empty if its author was erased."""
 
     id: str
     room_id: str
@@ -64,34 +65,27 @@ class Message:
 
 
 async def share(unit: UnitOfWork, message_id: str, room_id: str, text: str, sender_id: str, sent_at: datetime) -> None:
-    """What a party wrote when it cancelled, as its own message; once by its id."""
+    """Adds what a party wrote when it cancelled, as its own message. Repeats with the same id do nothing."""
     (sealed,) = await unit.personal_data.seal(unit, [(Place(_TABLE, message_id, sender_id), text)])
     await unit.execute(_SHARE, message_id, room_id, sealed, sender_id, sent_at)
 
 
-async def post(
-    unit: UnitOfWork,
-    *,
-    message_id: str,
-    room_id: str,
-    text: str,
-    sender_id: str,
-    sent_at: datetime,
-    parties: tuple[str, str],
-    entry: dict[str, Any],
-    template: str | None = None,
-) -> int:
-    """A message of one party; both parties' streams tell of it. `parties` are (member, provider); `template` names a ready
-    message. Answers how many people's messages the room has had with it: the room is locked, so that they keep their order."""
-    (sealed,) = await unit.personal_data.seal(unit, [(Place(_TABLE, message_id, sender_id), text)])
+async def post(unit: UnitOfWork, message: Message, sender: str, parties: tuple[str, str]) -> int:
+    """A message from one party. Both parties' live streams tell of it. `parties` are (member, provider).
+
+    Answers how many messages people have written in the room, this one included. The room is locked, so that they keep their
+    order.
+    """
+    (sealed,) = await unit.personal_data.seal(unit, [(Place(_TABLE, message.id, sender), message.text)])
+    entry = {"room_id": message.room_id, "message_id": message.id}
     posted: int = await unit.fetch_value(
-        _POST, message_id, room_id, sealed, sender_id, sent_at, *parties, entry, template
+        _POST, message.id, message.room_id, sealed, sender, message.sent_at, *parties, entry, message.template
     )
     return posted
 
 
 async def messages(queries: Queries, room_id: str, *, before: str | None, limit: int) -> list[Message]:
-    """Newest first, `limit` at most, older than the message `before`."""
+    """The newest `limit` messages older than the message `before`, newest first."""
     return await opened(queries, await queries.fetch(_PAGE, room_id, before, limit))
 
 
@@ -112,7 +106,7 @@ async def opened(queries: Queries, rows: Sequence[Row]) -> list[Message]:
 
 
 async def seal_messages(service: Service, unit: UnitOfWork, at_once: int) -> int:
-    """Seals messages that an older version left in the clear; how many there were."""
+    """Encrypts messages that an older version stored in the clear. Answers how many there were."""
     rows = await unit.fetch(_IN_THE_CLEAR, at_once)
     if rows:
         texts = [(Place(_TABLE, str(row["id"]), row["sender_id"]), row["text"]) for row in rows]

@@ -1,4 +1,4 @@
-"""Addresses that wait to be confirmed by whoever reads the mail there."""
+"""E-mail addresses that wait to be confirmed by whoever reads the mail there."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class ContactChange:
 
 
 async def save(unit: UnitOfWork, change: ContactChange) -> None:
-    """Keeps the change, in place of one that waited."""
+    """Saves the change. It replaces one that was waiting."""
     await unit.execute(
         _SAVE,
         change.person_id,
@@ -45,17 +45,17 @@ async def save(unit: UnitOfWork, change: ContactChange) -> None:
 
 
 async def drop(unit: UnitOfWork, person_id: str) -> None:
-    """Takes the change back that waits, if one does: its link leads nowhere."""
+    """Drops the change that waits, if any. Its link stops working."""
     await unit.execute("DELETE FROM contact_changes WHERE person_id = $1", person_id)
 
 
 async def pending(queries: Queries, person_id: str, now: datetime) -> str | None:
-    """The address that waits."""
+    """The address that waits, if any."""
     found: str | None = await queries.fetch_value(_PENDING, person_id, now)
     return found
 
 
 async def confirm(unit: UnitOfWork, person_id: str, secret_hash: bytes) -> str | None:
-    """The address that the secret confirms, once; None for a secret that is wrong, used or too old."""
+    """The address that the secret confirms, once. None if the secret is wrong, used or expired."""
     found: str | None = await unit.fetch_value(_CONFIRM, person_id, secret_hash, unit.now)
     return found

@@ -2,29 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection
+from dataclasses import asdict, dataclass, fields
 from datetime import datetime
-from typing import Any
+from typing import Final
 
-from makegood_chassis.database import Queries
+from makegood_chassis.database import Queries, Row
+from makegood_chassis.statements import Statement, any_of
+from sqlalchemy import bindparam, false, literal_column, select, update
+from sqlalchemy.dialects.postgresql import insert
 
 from makegood_notifications.domain.notices import DEFAULT_PREFERENCES, Preferences
-
-_COLUMNS = "name, email, phone, time_zone, locale, by_email, by_whatsapp, by_chat, version"
-
-_SAVE = f"""
-INSERT INTO people (id, name, email, phone, time_zone, locale, by_email, by_whatsapp, by_chat, updated_at)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
-ON CONFLICT (id) DO UPDATE SET
-    name = excluded.name, email = excluded.email, phone = excluded.phone, time_zone = excluded.time_zone,
-    locale = excluded.locale, by_email = excluded.by_email, by_whatsapp = excluded.by_whatsapp,
-    by_chat = excluded.by_chat, updated_at = excluded.updated_at, version = people.version + 1
-RETURNING {_COLUMNS}
-"""  # noqa: S608 (constant columns)
-_END_MAILS = f"""
-UPDATE people SET by_email = false, updated_at = $2, version = version + 1 WHERE id = $1 AND by_email RETURNING {_COLUMNS}
-"""  # noqa: S608 (constant columns)
+from makegood_notifications.store.tables import people
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,17 +31,44 @@ class Contact:
     version: int = 0
 
 
-def preferences_of(row: Sequence[Any]) -> Preferences:
-    """From (locale, by_whatsapp, by_chat); all None for a person who said nothing yet."""
-    return DEFAULT_PREFERENCES if row[0] is None else Preferences(row[0], row[1], row[2])
+_CONTACT: Final = [people.c[one.name] for one in fields(Contact)]
+_GIVEN: Final = [people.c.id, *_CONTACT[:-1], people.c.updated_at]
+_INSERT: Final = insert(people).values({each.name: bindparam(each.name, type_=each.type) for each in _GIVEN})
+_SAVE: Final = Statement(
+    _INSERT.on_conflict_do_update(
+        index_elements=[people.c.id],
+        set_={
+            **{each.name: _INSERT.excluded[each.name] for each in _GIVEN[1:]},
+            "version": people.c.version + literal_column("1"),
+        },
+    ).returning(*_CONTACT)
+)
+_FIND: Final = select(*_CONTACT).where(people.c.id == bindparam("person_id"))
+_READ: Final = Statement(_FIND)
+_LOCK: Final = Statement(_FIND.with_for_update())
+_END_MAILS: Final = Statement(
+    update(people)
+    .values(by_email=false(), updated_at=bindparam("now"), version=people.c.version + literal_column("1"))
+    .where(people.c.id == bindparam("person_id"), people.c.by_email)
+    .returning(*_CONTACT)
+)
+PREFERENCES: Final = ("locale", "by_whatsapp", "by_chat")
+"""The columns of `Preferences`."""
+_PREFERENCES: Final = Statement(select(people.c.id, *(people.c[one] for one in PREFERENCES)).where(any_of(people.c.id)))
+_NAMES: Final = Statement(select(people.c.id, people.c.name).where(any_of(people.c.id)))
+_TIME_ZONES: Final = Statement(select(people.c.id, people.c.time_zone).where(any_of(people.c.id)))
 
 
-async def preferences(queries: Queries, people: Collection[str]) -> dict[str, Preferences]:
-    """Of those people who said something; for the others NOTHING_SAID holds."""
-    rows = await queries.fetch(
-        "SELECT id, locale, by_whatsapp, by_chat FROM people WHERE id = ANY($1::text[])", list(people)
-    )
-    return {row[0]: preferences_of(row[1:4]) for row in rows}
+def preferences_of(row: Row, prefix: str = "") -> Preferences:
+    """From the columns PREFERENCES, each behind `prefix`. They are null for a person who has not said how to reach them."""
+    locale, whatsapp, chat = (row[f"{prefix}{one}"] for one in PREFERENCES)
+    return DEFAULT_PREFERENCES if locale is None else Preferences(locale, whatsapp, chat)
+
+
+async def preferences(queries: Queries, person_ids: Collection[str]) -> dict[str, Preferences]:
+    """Of those people who have said any. For the others DEFAULT_PREFERENCES hold."""
+    rows = await queries.fetch(_PREFERENCES(id=list(person_ids)))
+    return {row["id"]: preferences_of(row) for row in rows}
 
 
 async def locale(queries: Queries, person_id: str) -> str:
@@ -60,46 +76,32 @@ async def locale(queries: Queries, person_id: str) -> str:
     return (await preferences(queries, {person_id})).get(person_id, DEFAULT_PREFERENCES).locale
 
 
-async def names(queries: Queries, people: Collection[str]) -> dict[str, str]:
-    """The names of those people who said one."""
-    rows = await queries.fetch("SELECT id, name FROM people WHERE id = ANY($1::text[])", list(people))
-    return {row[0]: row[1] for row in rows}
+async def names(queries: Queries, person_ids: Collection[str]) -> dict[str, str]:
+    """The names of those people who have given one."""
+    return {row[0]: row[1] for row in await queries.fetch(_NAMES(id=list(person_ids)))}
 
 
-async def time_zones(queries: Queries, people: Collection[str]) -> dict[str, str]:
-    """The zones that those people said they live in."""
-    rows = await queries.fetch("SELECT id, time_zone FROM people WHERE id = ANY($1::text[])", list(people))
-    return {row[0]: row[1] for row in rows}
+async def time_zones(queries: Queries, person_ids: Collection[str]) -> dict[str, str]:
+    """The zones of those people who have said where they live."""
+    return {row[0]: row[1] for row in await queries.fetch(_TIME_ZONES(id=list(person_ids)))}
 
 
 async def find(queries: Queries, person_id: str, *, lock: bool = False) -> Contact | None:
-    """The person's contact, locked for a change if asked."""
-    statement = f"SELECT {_COLUMNS} FROM people WHERE id = $1"  # noqa: S608 (constant columns)
-    row = await queries.fetch_one(statement + (" FOR UPDATE" if lock else ""), person_id)
+    """The person's contact, if asked locked for a change."""
+    row = await queries.fetch_one((_LOCK if lock else _READ)(person_id=person_id))
     return Contact(*row) if row else None
 
 
 async def end_mails(queries: Queries, person_id: str, now: datetime) -> Contact | None:
-    """The person wants no e-mails any more; everything else stays. None where they wanted none before."""
-    row = await queries.fetch_one(_END_MAILS, person_id, now)
+    """The person wants no e-mails any more. None if they wanted none before."""
+    row = await queries.fetch_one(_END_MAILS(person_id=person_id, now=now))
     return Contact(*row) if row else None
 
 
 async def save(queries: Queries, person_id: str, contact: Contact, now: datetime) -> Contact:
     """Writes the contact; answers it with its new version."""
-    row = await queries.fetch_one(
-        _SAVE,
-        person_id,
-        contact.name,
-        contact.email,
-        contact.phone,
-        contact.time_zone,
-        contact.locale,
-        contact.by_email,
-        contact.by_whatsapp,
-        contact.by_chat,
-        now,
-    )
-    if row is None:
-        raise RuntimeError("the statement always returns a row")
+    values = asdict(contact)
+    del values["version"]
+    row = await queries.fetch_one(_SAVE(id=person_id, updated_at=now, **values))
+    assert row is not None
     return Contact(*row)

@@ -1,30 +1,28 @@
-"""The queue of deliveries, and the list of them."""
+"""Deliveries: the queue of those to be sent, and the list of all."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import datetime, timedelta
 from typing import Any, Final
 
 import msgspec
-import sqlalchemy as sa
 from makegood_chassis.database import Queries, Row
+from makegood_chassis.statements import Statement
 from makegood_contracts.events.deliveries import Channel
 from makegood_contracts.ids import made_at
+from sqlalchemy import Boolean, Column, Interval, text
 
 from makegood_notifications.domain.deliveries import CATCHES_UP, LEADS_TO_TIMES, TAKES_ITS_PLACE, CurrentState
 from makegood_notifications.domain.notices import Content, Notice, Source
 from makegood_notifications.domain.venues import NO_VENUES, Venue, Venues
 from makegood_notifications.store import remarks
+from makegood_notifications.store.tables import bound, deliveries, unnested
 
 LEASE: Final = timedelta(seconds=90)
-"""How long a taken delivery is its taker's alone."""
-TURN: Final = 30.0
-"""Seconds within which its sending must begin, so that it ends within LEASE: with a slow mail server many wait for few
-connections."""
-
+"""How long a leased delivery belongs to one worker."""
 VENUES: Final = """CASE WHEN coalesce({facts}->>'venue_id', {facts}->'more'->>'was_venue_id', {now}) IS NOT NULL THEN (
             SELECT jsonb_object_agg(venues.id, jsonb_build_object('name', venues.name, 'place', venues.place)) FROM venues
             WHERE venues.id IN ({facts}->>'venue_id', {facts}->'more'->>'was_venue_id', {now})) END"""
@@ -34,7 +32,7 @@ _OVERTAKEN: Final = f"""taken.template IN {CATCHES_UP} AND sessions.status IN ('
             AND (sessions.starts_at, sessions.ends_at, sessions.venue_id, sessions.time_zone) IS DISTINCT FROM (
                 (taken.facts->>'starts_at')::timestamptz, (taken.facts->>'ends_at')::timestamptz, taken.facts->>'venue_id',
                 taken.facts->>'time_zone')"""
-"""Whether the message is owed and says of its session what is not so any more: few do."""
+"""Whether the message must be sent but says something about its session that is no longer true. Few do."""
 
 _REBOOKABLE: Final = f"""CASE WHEN taken.template IN {LEADS_TO_TIMES} THEN
             NOT EXISTS (SELECT FROM erasures WHERE erasures.person_id = taken.facts->>'provider_id')
@@ -46,8 +44,8 @@ _REBOOKABLE: Final = f"""CASE WHEN taken.template IN {LEADS_TO_TIMES} THEN
                           AND another.provider_id = rooms.provider_id AND another.status = 'active'))
                 FROM rooms WHERE rooms.id = (taken.facts->>'room_id')::uuid), true)
        ELSE true END"""  # noqa: S608 (constants)
-"""Whether times can be booked to which the message leads. After a miss that opens a room again which somebody else closed (MISS-4);
-of rooms that an earlier release closed it is not known who did."""
+"""Whether the times that the message leads to can be booked. A miss reopens a room, unless the member closed it (MISS-4); if an
+earlier release closed it, nobody knows who did."""
 
 LEASED: Final = f"""
 SELECT taken.id, taken.event_id, taken.person_id, taken.channel, taken.template, taken.session_id, taken.facts, taken.correlation_id,
@@ -66,7 +64,7 @@ SELECT taken.id, taken.event_id, taken.person_id, taken.channel, taken.template,
             WHEN taken.person_id THEN taken.facts->>'member_id' ELSE taken.facts->>'provider_id' END) AS other_name,
        CASE WHEN taken.template = 'waitlist-offered' THEN EXISTS (
             SELECT FROM offers WHERE offers.entry_id = taken.facts->'more'->>'entry_id'
-              AND offers.starts_at = (taken.facts->>'starts_at')::timestamptz AND offers.lapses_at > $1) END AS offer_open,
+              AND offers.starts_at = (taken.facts->>'starts_at')::timestamptz AND offers.lapses_at > :now) END AS offer_open,
        CASE WHEN taken.template = 'to-provider-changed' THEN (
             SELECT status = 'active' FROM rooms WHERE rooms.id::text = taken.facts->>'room_id') END AS room_open,
        taken.template LIKE 'erasure-%' AND EXISTS (
@@ -77,7 +75,7 @@ SELECT taken.id, taken.event_id, taken.person_id, taken.channel, taken.template,
               AND earlier.status = 'sent' AND earlier.facts->>'method' = 'REQUEST') ELSE true END AS invited,
        CASE WHEN taken.template = 'address-confirm' THEN (
             SELECT jsonb_build_object('email', email, 'change_id', change_id, 'master_key', master_key) FROM contact_changes
-            WHERE contact_changes.person_id = taken.person_id AND expires_at > $1
+            WHERE contact_changes.person_id = taken.person_id AND expires_at > :now
               AND change_id::text = taken.facts->'more'->>'change_id') END AS pending,
        {VENUES.format(facts="taken.facts", now="sessions.venue_id")} AS venues
 FROM taken
@@ -85,53 +83,61 @@ LEFT JOIN people ON people.id = taken.person_id
 LEFT JOIN sessions ON sessions.id = taken.session_id
 ORDER BY taken.position
 """  # noqa: S608 (constants)
-"""Deliveries that were taken, with all that sending them needs; to be read with `taken_of`. `$1` is product time."""
+"""Leased deliveries with all that sending them needs. Read it with `leased_deliveries`. `:now` is product time."""
 
-_TAKE = f"""
+_LEASE_DUE: Final = Statement(
+    text(f"""
 WITH due AS (
     SELECT id, reason FROM deliveries AS candidate
-    WHERE status = 'queued' AND channel = $4 AND next_attempt_at <= clock_timestamp()
+    WHERE status = 'queued' AND channel = :channel AND next_attempt_at <= clock_timestamp()
       AND NOT EXISTS (
           SELECT FROM deliveries AS earlier
           WHERE earlier.status = 'queued' AND earlier.person_id = candidate.person_id
             AND earlier.session_id = candidate.session_id AND earlier.position < candidate.position
             AND earlier.channel = candidate.channel)
     ORDER BY next_attempt_at, position
-    LIMIT $2
+    LIMIT :most
     FOR UPDATE SKIP LOCKED
 ), taken AS (
-    UPDATE deliveries SET next_attempt_at = clock_timestamp() + $3::interval, attempts = attempts + 1, reason = 'in-hand'
+    UPDATE deliveries SET next_attempt_at = clock_timestamp() + CAST(:lease AS interval), attempts = attempts + 1, reason = 'in-hand'
     FROM due WHERE deliveries.id = due.id
     RETURNING deliveries.*, due.reason AS before
 )
 {LEASED}
-"""  # noqa: S608 (constants)
+""")  # noqa: S608 (constants)
+)
 
-_FINISH = """
+_CONTENT: Final = [one.name for one in fields(Content) if one.name != "details"]
+_FINISHED: Final = [deliveries.c[one] for one in ("id", "attempts", "status", "reason", "sent_at", "invited")]
+_FINISH: Final = Statement(
+    text(f"""
 UPDATE deliveries SET status = done.status, reason = done.reason, sent_at = done.sent_at,
     invited = CASE WHEN withdrawn IS NULL THEN done.invited END
-FROM unnest($1::uuid[], $2::int[], $3::text[], $4::text[], $5::timestamptz[], $6::text[])
-    AS done (id, attempts, status, reason, sent_at, invited)
+FROM {unnested("done", _FINISHED)}
 WHERE deliveries.id = done.id AND deliveries.attempts = done.attempts AND deliveries.status = 'queued'
 RETURNING deliveries.id, EXISTS (
     SELECT FROM deliveries AS later
     WHERE later.status = 'queued' AND later.person_id = deliveries.person_id AND later.session_id = deliveries.session_id
       AND later.position > deliveries.position AND later.channel = deliveries.channel)
-"""
+""")  # noqa: S608 (constants)
+)
 
-_PUT_OFF = """
+_POSTPONED: Final = [deliveries.c.id, deliveries.c.attempts, Column("pause", Interval), Column("counts", Boolean)]
+_POSTPONE: Final = Statement(
+    text(f"""
 UPDATE deliveries SET next_attempt_at = clock_timestamp() + later.pause,
     reason = NULL, attempts = deliveries.attempts - CASE WHEN later.counts THEN 0 ELSE 1 END
-FROM unnest($1::uuid[], $2::int[], $3::interval[], $4::boolean[]) AS later (id, attempts, pause, counts)
+FROM {unnested("later", _POSTPONED)}
 WHERE deliveries.id = later.id AND deliveries.attempts = later.attempts AND deliveries.status = 'queued'
-"""
+""")  # noqa: S608 (constants)
+)
 
 _NEXT = "SELECT extract(epoch FROM min(next_attempt_at) - clock_timestamp()) FROM deliveries WHERE status = 'queued'"
 
 
 @dataclass(frozen=True, slots=True)
 class PendingAddress:
-    """A new address, and what the secret is derived from that confirms it."""
+    """A new address, and what its secret is derived from."""
 
     email: str
     change_id: str
@@ -140,7 +146,7 @@ class PendingAddress:
 
 @dataclass(frozen=True, slots=True)
 class LeasedDelivery:
-    """A delivery that was taken to be sent, with all that it needs. `email` is None where the person has no contact."""
+    """A delivery that was leased to be sent, with all that it needs. `email` is None if the person has no contact."""
 
     id: str
     person_id: str
@@ -148,11 +154,11 @@ class LeasedDelivery:
     notice: Notice
     attempts: int
     uncertain: bool
-    """An earlier attempt died midway, so nobody knows whether the channel took the message."""
+    """Whether an earlier attempt died midway, so that nobody knows if the channel took the message."""
     withdrawn: str | None
-    """Why it must not be tried again: so it was decided during an earlier attempt."""
-    turn_by: float
-    """The moment, as `time.monotonic` tells it, after which its sending must not begin."""
+    """Why it must not be tried again, as decided during an earlier attempt."""
+    leased_at: float
+    """When it was leased, by `time.monotonic`."""
     state: CurrentState
     name: str
     email: str | None
@@ -163,11 +169,11 @@ class LeasedDelivery:
     other_name: str
     """The name of the other party of the room."""
     invited: bool = True
-    """Of a message that takes an invitation back: whether one went out."""
+    """For a message that withdraws an invitation: whether one was sent."""
     pending: PendingAddress | None = None
-    """The address that is to be confirmed by this message; None also if it is not any more."""
+    """The address that this message asks to confirm. None if there is none any more."""
     recipient: str | None = None
-    """The address to which it goes in place of the person's."""
+    """The address to which it goes instead of the person's."""
     venues: Venues = field(default_factory=dict)
     """The venues that the notice names, as far as they are known."""
     remark: str | None = field(default=None, repr=False)
@@ -175,24 +181,39 @@ class LeasedDelivery:
 
     @property
     def lacks_venue(self) -> bool:
-        """Whether it names a venue of which nothing is known yet: topics keep no order among each other."""
+        """Whether it names a venue that is not known yet. Topics keep no order among each other."""
         return self.recipient is None and not self.notice.content.venue_ids <= self.venues.keys()
 
     @property
     def written_at(self) -> datetime:
-        """When it was queued, in real time. After an outage that is long after its event."""
+        """When it was queued, in real time. After an outage, that is long after its event."""
         return made_at(self.id)
 
 
 async def lease(queries: Queries, most: int, channel: Channel, now: datetime) -> list[LeasedDelivery]:
-    """Takes due deliveries of a channel for LEASE, oldest first, with how what they tell of stands at that moment. Of one
-    person and session only the first: the next waits for its end. `now` is product time."""
-    return await leased_deliveries(queries, await queries.fetch(_TAKE, now, most, LEASE, channel))
+    """Leases up to `most` due deliveries of a channel, oldest first, and reads the state of what they are about.
+
+    Of one person and session it leases only the first; the next waits until that one is finished. `now` is product time.
+    """
+    rows = await queries.fetch(_LEASE_DUE(now=now, most=most, lease=LEASE, channel=channel))
+    return await leased_deliveries(queries, rows)
+
+
+def stored(content: Content) -> dict[str, Any]:
+    """The JSON of the column `facts`. It has called the details `more` since the first release."""
+    values: dict[str, Any] = {name: getattr(content, name) for name in _CONTENT}
+    values["more"] = content.details
+    return values
+
+
+def content_from(facts: dict[str, Any]) -> Content:
+    """From the column `facts`, whichever release wrote it."""
+    return msgspec.convert({**facts, "details": facts.get("more")}, Content)
 
 
 async def leased_deliveries(queries: Queries, rows: Sequence[Row]) -> list[LeasedDelivery]:
-    """The deliveries in rows of TAKEN."""
-    told = [msgspec.convert(row["facts"], Content) for row in rows]
+    """The deliveries in rows of LEASED."""
+    told = [content_from(row["facts"]) for row in rows]
     said = await remarks.remarks(queries, told)
     return [_leased_delivery(row, content, remark) for row, content, remark in zip(rows, told, said, strict=True)]
 
@@ -211,7 +232,7 @@ def _leased_delivery(row: Row, content: Content, remark: str | None) -> LeasedDe
         attempts=row["attempts"],
         uncertain=row["before"] == "in-hand",
         withdrawn=row["withdrawn"],
-        turn_by=time.monotonic() + TURN,
+        leased_at=time.monotonic(),
         state=CurrentState(
             row["session_status"],
             row["session_starts_at"],
@@ -247,23 +268,42 @@ def venues_of(value: Mapping[str, Any] | None) -> Venues:
 
 
 async def seconds_to_next(queries: Queries) -> float | None:
-    """Seconds until the next delivery is due (negative: it is); None if the queue is empty."""
+    """Seconds until the next delivery is due, negative if it is. None if the queue is empty."""
     value = await queries.fetch_value(_NEXT)
     return None if value is None else float(value)
 
 
-async def finish(
-    queries: Queries, done: Sequence[tuple[str, int, str, str | None, datetime | None, str | None]]
-) -> tuple[set[str], bool]:
-    """Ends deliveries: (id, attempts, status, reason, sent_at, address that is invited by it). Answers those that were still their taker's, and whether any
-    other has waited for their end."""
-    rows = await queries.fetch(_FINISH, *[list(values) for values in zip(*done, strict=True)])
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """A delivery that is over. `invited`: the address that now has the invitation in its calendar."""
+
+    id: str
+    attempts: int
+    status: str
+    reason: str | None
+    sent_at: datetime | None
+    invited: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Postponed:
+    """A delivery that waits for another attempt. `counts`: whether this attempt counts as one of many."""
+
+    id: str
+    attempts: int
+    pause: timedelta
+    counts: bool
+
+
+async def finish(queries: Queries, done: Sequence[Finished]) -> tuple[set[str], bool]:
+    """Ends deliveries. Answers those whose lease still held, and whether another one waited for them."""
+    rows = await queries.fetch(_FINISH(**bound("done", _FINISHED, done)))
     return {str(row[0]) for row in rows}, any(row[1] for row in rows)
 
 
-async def put_off(queries: Queries, later: Sequence[tuple[str, int, timedelta, bool]]) -> None:
-    """Queues deliveries again: (id, attempts, pause, whether the attempt counts)."""
-    await queries.execute(_PUT_OFF, *[list(values) for values in zip(*later, strict=True)])
+async def postpone(queries: Queries, later: Sequence[Postponed]) -> None:
+    """Queues deliveries again."""
+    await queries.execute(_POSTPONE(**bound("later", _POSTPONED, later)))
 
 
 WITHDRAW: Final = """
@@ -271,8 +311,8 @@ status = CASE WHEN deliveries.reason = 'in-hand' THEN 'queued' ELSE 'skipped' EN
 reason = CASE WHEN deliveries.reason = 'in-hand' THEN 'in-hand' ELSE '{why}' END,
 withdrawn = '{why}'
 """
-"""Assignments to a queued delivery that must not be sent. Of one that is just being sent nobody knows yet whether it goes out:
-its sender says so, and it is not tried again."""
+"""Assignments to a queued delivery that must not be sent. If it is being sent right now, its worker records what becomes of it,
+and it is not tried again."""
 
 _LEAVE_OUT = f"""
 UPDATE deliveries SET {WITHDRAW.format(why="no-longer-true")}
@@ -283,7 +323,7 @@ WHERE deliveries.status = 'queued' AND deliveries.person_id = settled.person_id
 
 
 async def leave_out_invoices(queries: Queries, settled: Sequence[tuple[str, str]]) -> None:
-    """Leaves out what is queued about these invoices: (member, invoice). One that is just being sent is not tried again."""
+    """Leaves out what is queued about these invoices: (member, invoice)."""
     await queries.execute(_LEAVE_OUT, *[list(values) for values in zip(*settled, strict=True)])
 
 
@@ -296,80 +336,5 @@ WHERE deliveries.status = 'queued' AND deliveries.person_id = changed.person_id
 
 
 async def leave_out_passed_over(queries: Queries, changed: Sequence[tuple[str, str]]) -> None:
-    """Leaves out why these could not book, as far as it is queued: (member, entry of the waitlist), of which there is later news."""
+    """Leaves out queued messages about why these could not book: (member, entry of the waitlist)."""
     await queries.execute(_LEAVE_OUT_PASSED_OVER, *[list(values) for values in zip(*changed, strict=True)])
-
-
-_IN_APP = f"""
-SELECT deliveries.id, template, session_id, facts, sent_at,
-       (SELECT name FROM people WHERE people.id = CASE facts->>'provider_id'
-            WHEN person_id THEN facts->>'member_id' ELSE facts->>'provider_id' END) AS other_name,
-       {VENUES.format(facts="facts", now="NULL")} AS venues
-FROM deliveries
-WHERE person_id = $1 AND channel = 'in_app' AND status = 'sent' AND ($2::uuid IS NULL OR deliveries.id < $2)
-ORDER BY deliveries.id DESC LIMIT $3
-"""  # noqa: S608 (constants)
-
-
-@dataclass(frozen=True, slots=True)
-class InApp:
-    """An entry of a person's list of messages."""
-
-    id: str
-    template: str
-    session_id: str | None
-    content: Content
-    sent_at: datetime
-    other_name: str
-    venues: Venues
-    remark: str | None = field(default=None, repr=False)
-
-
-async def in_app(queries: Queries, person_id: str, *, before: str | None, limit: int) -> list[InApp]:
-    """The person's own messages in the app, newest first, `limit` at most, older than `before`."""
-    rows = await queries.fetch(_IN_APP, person_id, before, limit)
-    told = [msgspec.convert(row[3], Content) for row in rows]
-    said = await remarks.remarks(queries, told)
-    return [
-        InApp(
-            str(row[0]),
-            row[1],
-            str(row[2]) if row[2] else None,
-            content,
-            row[4],
-            row[5] or "",
-            venues_of(row[6]),
-            remark,
-        )
-        for row, content, remark in zip(rows, told, said, strict=True)
-    ]
-
-
-_deliveries: Final = sa.table(
-    "deliveries",
-    *(sa.column(name) for name in ("person_id", "channel", "template", "subject", "status", "sent_at")),
-    sa.column("id", sa.UUID(as_uuid=False)),
-    sa.column("session_id", sa.UUID(as_uuid=False)),
-)
-
-
-async def listed(
-    queries: Queries, *, person_id: str | None, session_id: str | None, before: str | None, limit: int
-) -> Sequence[Row]:
-    """Newest first, `limit` at most, older than `before`."""
-    table = _deliveries.c
-    statement = (
-        sa.select(
-            table.id, table.person_id, table.channel, table.template, table.subject, table.status, table.session_id,
-            table.sent_at,
-        )
-        .order_by(table.id.desc())
-        .limit(limit)
-    )  # fmt: skip
-    if person_id is not None:
-        statement = statement.where(table.person_id == person_id)
-    if session_id is not None:
-        statement = statement.where(table.session_id == session_id)
-    if before is not None:
-        statement = statement.where(table.id < before)
-    return await queries.fetch(statement)

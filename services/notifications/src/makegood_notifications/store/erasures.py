@@ -1,4 +1,4 @@
-"""Erasures that wait, and those that were done."""
+"""Pending erasures, and those that were done."""
 
 from __future__ import annotations
 
@@ -37,21 +37,21 @@ class Erasure:
 
 
 async def request(unit: UnitOfWork, person_id: str, reason: str, requested_by: str, due_at: datetime) -> bool:
-    """Keeps the wish; False if one waits already."""
+    """Saves the request. False if one is already pending."""
     return await unit.execute(_REQUEST, person_id, reason, requested_by, unit.now, due_at) == "INSERT 0 1"
 
 
 async def take_back(unit: UnitOfWork, person_id: str, *, own: bool) -> bool:
-    """Forgets the erasure that waits; with `own` also one that the person asked for. False if it forgot none."""
+    """Withdraws the pending erasure; one that the person requested only with `own`. False if there was none."""
     return await unit.execute(_TAKE_BACK, person_id, own) == "DELETE 1"
 
 
 async def state(queries: Queries, person_id: str) -> Erasure:
-    """The one that waits, else the last that was done, else `none`."""
+    """The pending erasure, else the last one that was done, else `none`."""
     row = await queries.fetch_one(_STATE, person_id)
     return Erasure("none", None, None, None, None) if row is None else Erasure(*row)
 
 
 async def due(unit: UnitOfWork, people: Sequence[str]) -> list[tuple[str, str, str]]:
-    """Takes those whose day has come: (person, reason, who asked), in one order everywhere."""
+    """Takes the erasures that are due: (person, reason, who asked), always in the same order."""
     return sorted((row[0], row[1], row[2]) for row in await unit.fetch(_DUE, list(people), unit.now))

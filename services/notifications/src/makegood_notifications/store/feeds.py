@@ -1,4 +1,4 @@
-"""Secret addresses of people's calendars. Of a secret only its SHA-256 is kept; it is 256 random bits, so no more is needed."""
+"""Secret addresses of calendar feeds. Only the SHA-256 of a secret is stored; it has 256 random bits, so that is enough."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ def _hash(secret: str) -> bytes:
 
 
 async def save(queries: Queries, person_id: str, secret: str, now: datetime) -> None:
-    """The person's one feed has this secret from now on; an earlier address leads nowhere any more."""
+    """The person's one feed has this secret from now on. An earlier address stops working."""
     await queries.execute(_SAVE, person_id, _hash(secret), now)
 
 
 async def revoke(queries: Queries, person_id: str) -> None:
-    """The person's address leads nowhere any more."""
+    """The person's address stops working."""
     await queries.execute("DELETE FROM calendar_feeds WHERE person_id = $1", person_id)
 
 
 async def owner(queries: Queries, secret: str) -> str | None:
-    """Whose feed the secret opens. The index compares hashes, so how long it takes tells nothing of a secret."""
+    """Whose feed the secret opens. The index compares hashes, so timing reveals nothing about a secret."""
     found: str | None = await queries.fetch_value(
         "SELECT person_id FROM calendar_feeds WHERE secret_hash = $1", _hash(secret)
     )

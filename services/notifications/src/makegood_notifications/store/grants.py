@@ -1,4 +1,4 @@
-"""What the service's logins may do with each table. Nobody but the service itself reads names, addresses and messages."""
+"""What the service's logins may do with each table. Only the service itself reads names, addresses and messages."""
 
 from __future__ import annotations
 

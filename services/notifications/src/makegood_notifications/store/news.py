@@ -1,4 +1,4 @@
-"""Whether all news is known here (NOTE-3): after an outage nothing is told before what came later has been read."""
+"""Whether all news is known here (NOTE-3). After an outage, nothing is told before later events have been read."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from makegood_chassis.database import Database
 from makegood_chassis.messaging.progress import ReadUntil
 
 ON_ITS_WAY: Final = timedelta(seconds=1.5)
-"""News that is younger than this may be unknown here at any time. No process is started anew so quickly."""
+"""News younger than this may be unknown here at any time. No process restarts that quickly."""
 KEPT: Final = 0.25
-"""Seconds for which an answer is good: many messages ask at once."""
+"""Seconds for which an answer is reused, because many messages ask at once."""
 MOST_WAITING: Final = 10_000
 FORGOTTEN: Final = timedelta(minutes=1)
-"""Nobody asks any more about what could have been judged so long ago."""
+"""Nobody asks again about what could have been judged so long ago."""
 
 _NOTE: Final = """
 INSERT INTO news_read (topic, partition, partitions, read_until)
@@ -25,7 +25,7 @@ FROM unnest($1::text[], $2::int[], $3::int[], $4::timestamptz[]) AS new (topic, 
 ON CONFLICT (topic, partition) DO UPDATE SET partitions = excluded.partitions,
     read_until = greatest(excluded.read_until, least(news_read.read_until, clock_timestamp()))
 """
-# What one process has read stays read, whatever another one says that lost the partition and does not know it yet.
+# What one process has read stays read, even if another one has lost the partition and does not know it yet.
 _READ: Final = """
 SELECT bool_and(whole), min(until) FROM (
     SELECT min(read_until) AS until, count(*) >= max(partitions) AS whole FROM news_read
@@ -37,10 +37,21 @@ _EVERYTHING: Final = datetime.max.replace(tzinfo=UTC)
 
 
 class News:
-    """How far the topics are read, by all processes of this service together; real time."""
+    """How far all processes of this service together have read the topics, in real time."""
 
-    def __init__(self, database: Database, topics: Iterable[str] | None = None) -> None:
+    def __init__(
+        self,
+        database: Database,
+        topics: Iterable[str] | None = None,
+        *,
+        on_its_way: timedelta = ON_ITS_WAY,
+        most_waiting: int = MOST_WAITING,
+        forgotten: timedelta = FORGOTTEN,
+    ) -> None:
         """`topics` are those that this version reads. Nothing waits for others, which an earlier version read."""
+        self._on_its_way = on_its_way
+        self._most_waiting = most_waiting
+        self._forgotten = forgotten
         self._database = database
         self._topics = sorted(topics) if topics is not None else None
         self._read = _NOTHING
@@ -48,7 +59,7 @@ class News:
         self._waiting: dict[str, datetime] = {}
 
     async def note(self, read: Sequence[ReadUntil]) -> None:
-        """This process has read so far."""
+        """Notes how far this process has read."""
         async with self._database.reading() as queries:
             await queries.execute(
                 _NOTE,
@@ -59,7 +70,7 @@ class News:
             )
 
     async def read_until(self) -> datetime:
-        """Everything that happened before is known here. Where nobody ever read a topic, nothing is waited for."""
+        """Everything that happened before this moment is known here. If no topic was ever read, nothing is waited for."""
         now = time.monotonic()
         if now - self._asked > KEPT:
             async with self._database.reading() as queries:
@@ -70,15 +81,17 @@ class News:
         return self._read
 
     def suffices(self, read: datetime, name: str) -> bool:
-        """Whether a thing of this name can be judged by what is known: by everything that had happened when it was asked about
-        first. `read` is of before it was looked up how the thing stands. Reading that always lags a little holds nothing up for good."""
+        """Whether enough is known to judge the thing of this name: everything that had happened when it was first asked about.
+
+        `read` is from before the thing's state was looked up. Reading that always lags a little holds nothing up for good.
+        """
         now = datetime.now(UTC)
         since = self._waiting.get(name, now)
-        if read >= min(since, now - ON_ITS_WAY):
+        if read >= min(since, now - self._on_its_way):
             self._waiting.pop(name, None)
             return True
-        if len(self._waiting) >= MOST_WAITING:
-            self._waiting = {one: at for one, at in self._waiting.items() if at + FORGOTTEN > read}
-        if len(self._waiting) < MOST_WAITING:  # else it has its turn after those that wait already
+        if len(self._waiting) >= self._most_waiting:
+            self._waiting = {one: at for one, at in self._waiting.items() if at + self._forgotten > read}
+        if len(self._waiting) < self._most_waiting:  # else it has its turn after those that wait already
             self._waiting[name] = since
         return False

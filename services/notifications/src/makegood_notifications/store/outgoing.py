@@ -1,65 +1,109 @@
-"""Writes what events lead to: deliveries, system messages of the chat, entries of the stream. One statement a batch."""
+"""Writes what events lead to: deliveries, system messages of the chat, entries of the live stream. One statement a batch."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final
 
+import msgspec
 import structlog
 from makegood_chassis.database import UnitOfWork
+from makegood_chassis.statements import Statement
 from makegood_contracts.events.deliveries import Channel
+from sqlalchemy import Boolean, Column, text
 
 from makegood_notifications.domain.allowances import MAILS, UNCOUNTED
 from makegood_notifications.domain.deliveries import HELD_UP
 from makegood_notifications.domain.notices import Notice
 from makegood_notifications.store import allowances, withdrawals
-from makegood_notifications.store.deliveries import LEASE, LEASED, LeasedDelivery, leased_deliveries
+from makegood_notifications.store.deliveries import LEASE, LEASED, LeasedDelivery, leased_deliveries, stored
+from makegood_notifications.store.tables import bound, chat_messages, deliveries, names, stream, unnested
 
 _log = structlog.get_logger(__name__)
 
-_WRITE = f"""
+
+class NewDelivery(msgspec.Struct):
+    """A row of `deliveries`."""
+
+    id: str
+    event_id: str
+    person_id: str
+    channel: Channel
+    template: str
+    subject: str | None
+    status: str
+    session_id: str | None
+    facts: dict[str, Any]
+    correlation_id: str
+    traceparent: str | None
+    occurred_at: datetime
+    sent_at: datetime | None
+    leased: bool = False
+    """Whether its e-mail is leased with the transaction, unless an earlier one is still queued."""
+
+
+class NewMessage(msgspec.Struct):
+    """A system message in `chat_messages`."""
+
+    id: str
+    room_id: str
+    template: str
+    text: str
+    sent_at: datetime
+    event_id: str
+
+
+class NewEntry(msgspec.Struct):
+    """A row of `stream`."""
+
+    member_id: str
+    provider_id: str | None
+    kind: str
+    data: dict[str, Any]
+
+
+_DELIVERY: Final = [deliveries.c[one] for one in NewDelivery.__struct_fields__ if one != "leased"]
+_NEW_DELIVERY: Final = [*_DELIVERY, Column("leased", Boolean)]
+_MESSAGE: Final = [chat_messages.c[one] for one in NewMessage.__struct_fields__]
+_ENTRY: Final = list(stream.c)
+
+_WRITE: Final = Statement(
+    text(f"""
 WITH taken AS (
-    INSERT INTO deliveries (id, event_id, person_id, channel, template, subject, status, session_id, facts,
-                            correlation_id, traceparent, occurred_at, sent_at, attempts, reason, next_attempt_at)
-    SELECT id, event_id, person_id, channel, template, subject, status, session_id, facts, correlation_id, traceparent,
-           occurred_at, sent_at, in_hand::integer, CASE WHEN in_hand THEN 'in-hand' END,
-           clock_timestamp() + CASE WHEN in_hand THEN $2::interval ELSE interval '0' END
+    INSERT INTO deliveries ({names(_DELIVERY)}, attempts, reason, next_attempt_at)
+    SELECT {names(_DELIVERY)}, in_hand::integer, CASE WHEN in_hand THEN 'in-hand' END,
+           clock_timestamp() + CASE WHEN in_hand THEN CAST(:lease AS interval) ELSE interval '0' END
     FROM (
-        SELECT new.*, taken AND NOT EXISTS (
+        SELECT delivery.*, leased AND NOT EXISTS (
             SELECT FROM deliveries AS earlier
-            WHERE earlier.status = 'queued' AND earlier.person_id = new.person_id
-              AND earlier.session_id = new.session_id AND earlier.channel = new.channel) AS in_hand
-        FROM unnest($3::uuid[], $4::uuid[], $5::text[], $6::text[], $7::text[], $8::text[], $9::text[], $10::uuid[],
-                    $11::jsonb[], $12::text[], $13::text[], $14::timestamptz[], $15::timestamptz[], $16::boolean[])
-             AS new (id, event_id, person_id, channel, template, subject, status, session_id, facts, correlation_id,
-                     traceparent, occurred_at, sent_at, taken)
+            WHERE earlier.status = 'queued' AND earlier.person_id = delivery.person_id
+              AND earlier.session_id = delivery.session_id AND earlier.channel = delivery.channel) AS in_hand
+        FROM {unnested("delivery", _NEW_DELIVERY)}
     ) AS new
     ON CONFLICT (event_id, person_id, channel, template) DO NOTHING
     RETURNING deliveries.*, NULL::text AS before
 ), message AS (
-    INSERT INTO chat_messages (id, room_id, kind, template, text, sent_at, event_id)
-    SELECT id, room_id, 'system', template, text, sent_at, event_id
-    FROM unnest($17::uuid[], $18::uuid[], $19::text[], $20::text[], $21::timestamptz[], $22::uuid[])
-         AS new (id, room_id, template, text, sent_at, event_id)
+    INSERT INTO chat_messages ({names(_MESSAGE)}, kind)
+    SELECT {names(_MESSAGE)}, 'system' FROM {unnested("message", _MESSAGE)}
     ON CONFLICT (event_id, room_id, template) DO NOTHING
 ), entry AS (
-    INSERT INTO stream (member_id, provider_id, kind, data)
-    SELECT * FROM unnest($23::text[], $24::text[], $25::text[], $26::jsonb[])
+    INSERT INTO stream ({names(_ENTRY)}) SELECT {names(_ENTRY)} FROM {unnested("entry", _ENTRY)}
 )
 {LEASED.replace("ORDER BY", "WHERE taken.reason = 'in-hand' ORDER BY")}
-"""  # noqa: S608 (constants)
+""")  # noqa: S608 (constants)
+)
 
 
 @dataclass(slots=True)
 class Outgoing:
     """Collects a batch's messages in the order of their events."""
 
-    deliveries: list[tuple[Any, ...]] = field(default_factory=list)
-    messages: list[tuple[Any, ...]] = field(default_factory=list)
-    entries: list[tuple[Any, ...]] = field(default_factory=list)
-    mails: list[int] = field(default_factory=list)
-    """E-mails that wait to be sent: their places among `deliveries`."""
+    deliveries: list[NewDelivery] = field(default_factory=list)
+    messages: list[NewMessage] = field(default_factory=list)
+    entries: list[NewEntry] = field(default_factory=list)
+    mails: list[NewDelivery] = field(default_factory=list)
+    """Those of `deliveries` that are e-mails to be sent."""
 
     def delivery(
         self,
@@ -75,22 +119,13 @@ class Outgoing:
         only that it was left out is written down."""
         content, source = notice.content, notice.source
         status = "skipped" if not wanted else "queued" if sent_at is None else "sent"
-        if channel == "email" and status == "queued":
-            self.mails.append(len(self.deliveries))
-        self.deliveries.append(
-            (delivery_id, source.event_id, notice.person_id, channel, notice.template, subject, status,
-             content.session_id, content, source.correlation_id, source.traceparent, source.occurred_at, sent_at)
+        new = NewDelivery(
+            delivery_id, source.event_id, notice.person_id, channel, notice.template, subject, status,
+            content.session_id, stored(content), source.correlation_id, source.traceparent, source.occurred_at, sent_at,
         )  # fmt: skip
-
-    def message(
-        self, message_id: str, room_id: str, template: str, text: str, sent_at: datetime, event_id: str
-    ) -> None:
-        """A system message in a room's chat."""
-        self.messages.append((message_id, room_id, template, text, sent_at, event_id))
-
-    def entry(self, member_id: str, provider_id: str | None, kind: str, data: dict[str, Any]) -> None:
-        """An entry of the stream of the member, and of the provider if one is named."""
-        self.entries.append((member_id, provider_id, kind, data))
+        self.deliveries.append(new)
+        if channel == "email" and status == "queued":
+            self.mails.append(new)
 
     async def write(self, unit: UnitOfWork, capacity: int = 0) -> list[LeasedDelivery]:
         """Writes everything. What an event led to before is left out (NOTE-2).
@@ -101,53 +136,53 @@ class Outgoing:
         if not (self.deliveries or self.messages or self.entries):
             return []
         left_out = await self._leave_out_too_many(unit)
-        first = self._first_mails(capacity)
+        for mail in self._first_mails(capacity):
+            mail.leased = True
         rows = await unit.fetch(
-            _WRITE,
-            unit.now,
-            LEASE,
-            *_columns(self.deliveries, 13),
-            [place in first for place in range(len(self.deliveries))],
-            *_columns(self.messages, 6),
-            *_columns(self.entries, 4),
+            _WRITE(
+                now=unit.now,
+                lease=LEASE,
+                **bound("delivery", _NEW_DELIVERY, self.deliveries),
+                **bound("message", _MESSAGE, self.messages),
+                **bound("entry", _ENTRY, self.entries),
+            )
         )
         if left_out:
             await withdrawals.follow(unit, [(delivery_id, "") for delivery_id in left_out])
         return await leased_deliveries(unit, rows)
 
     async def _leave_out_too_many(self, unit: UnitOfWork) -> list[str]:
-        """Nobody fills another's mailbox: of what people cause, only so much goes out to one person; a room can be left for a new
-        one, so it is by their ids. Answers those left out that take an invitation back, which has to be done all the same."""
-        caused: dict[str, list[int]] = {}
-        for place, (_, _, person_id, channel, template, _, status, _, content, *_) in enumerate(self.deliveries):
-            if status == "queued" and template not in UNCOUNTED:
-                caused.setdefault(f"{person_id}/{content.member_id}/{channel}", []).append(place)
+        """Leaves out messages beyond what people may cause to one person, so that nobody can fill another's mailbox.
+
+        A room can be left for a new one, so persons are counted, not rooms. Answers the e-mails left out that withdraw an
+        invitation, which has to be done all the same.
+        """
+        caused: dict[str, list[NewDelivery]] = {}
+        for one in self.deliveries:
+            if one.status == "queued" and one.template not in UNCOUNTED:
+                caused.setdefault(f"{one.person_id}/{one.facts['member_id']}/{one.channel}", []).append(one)
         if not caused:
             return []
-        left = await allowances.use_many(unit, MAILS, {entity: len(places) for entity, places in caused.items()})
-        beyond = {place for entity, places in caused.items() for place in places[left[entity] :]}
-        for place in beyond:
-            row = self.deliveries[place]
-            self.deliveries[place] = (*row[:6], "skipped", *row[7:])
-        if beyond:
-            self.mails = [place for place in self.mails if place not in beyond]
-            _log.warning("mails left out: too many", count=len(beyond))
-        mails = [self.deliveries[place] for place in sorted(beyond) if self.deliveries[place][3] == "email"]
-        return [delivery[0] for delivery in mails if delivery[8].method == "CANCEL"]
+        left = await allowances.use_many(unit, MAILS, {entity: len(these) for entity, these in caused.items()})
+        beyond = [one for entity, these in caused.items() for one in these[left[entity] :]]
+        if not beyond:
+            return []
+        for one in beyond:
+            one.status = "skipped"
+        self.mails = [one for one in self.mails if one.status == "queued"]
+        _log.warning("mails left out: too many", count=len(beyond))
+        return [
+            one.id
+            for one in self.deliveries
+            if one.status == "skipped" and one.channel == "email" and one.facts["method"] == "CANCEL"
+        ]
 
-    def _first_mails(self, most: int) -> set[int]:
-        """The places of e-mails that need not wait for another one of this batch, nor know of it: the only ones of a person and
-        session."""
-        places: dict[object, list[int]] = {}
+    def _first_mails(self, most: int) -> list[NewDelivery]:
+        """E-mails that need not wait for another one of this batch: the only ones of a person and session."""
+        together: dict[object, list[NewDelivery]] = {}
         now = datetime.now(UTC)
-        for place in self.mails:
-            delivery = self.deliveries[place]
-            person_id, session_id = delivery[2], delivery[7]
-            places.setdefault((person_id, session_id) if session_id else place, []).append(place)
-        alone = [of_one[0] for of_one in places.values() if len(of_one) == 1]
-        # Of what was held up, later news may stand in this very batch (NOTE-3).
-        return set([place for place in alone if now - self.deliveries[place][11] <= HELD_UP][:most])
-
-
-def _columns(rows: list[tuple[Any, ...]], width: int) -> list[list[Any]]:
-    return [list(values) for values in zip(*rows, strict=True)] if rows else [[] for _ in range(width)]
+        for one in self.mails:
+            together.setdefault((one.person_id, one.session_id) if one.session_id else one.id, []).append(one)
+        alone = [these[0] for these in together.values() if len(these) == 1]
+        # If it was held up, this very batch may hold later news (NOTE-3).
+        return [one for one in alone if now - one.occurred_at <= HELD_UP][:most]

@@ -1,4 +1,4 @@
-"""Everything that is held about a person: read whole, page by page, and erased whole."""
+"""Everything that is held about a person, to be exported page by page, or erased."""
 
 # ruff: noqa: S608 (every part of a statement is a constant)
 
@@ -17,7 +17,8 @@ from makegood_notifications.store.deliveries import WITHDRAW
 
 _ROOMS: Final = "SELECT id FROM rooms WHERE member_id = $1 UNION ALL SELECT id FROM rooms WHERE provider_id = $1"
 
-_AT_ONCE = 500
+AT_ONCE: Final = 500
+"""Rows of one page."""
 
 _PAGES: Final = {
     "rooms": f"""
@@ -27,7 +28,7 @@ _PAGES: Final = {
         SELECT id, room_id, member_id, provider_id, status, starts_at, ends_at, length_minutes, modality, time_zone, venue_id
         FROM sessions WHERE room_id IN ({_ROOMS}) AND ($2::uuid IS NULL OR id > $2) ORDER BY id LIMIT $3""",
     "messages": f"""
-        SELECT id, room_id, kind, template, text, sealed, sender_id, sent_at FROM chat_messages
+        SELECT {chat.COLUMNS} FROM chat_messages
         WHERE room_id IN ({_ROOMS}) AND (sender_id = $1 OR kind = 'system') AND ($2::uuid IS NULL OR id > $2)
         ORDER BY id LIMIT $3""",
     "deliveries": """
@@ -43,7 +44,7 @@ _PAGES: Final = {
         SELECT id, at, caller, role, operation, entity, outcome, reason FROM access_rows
         WHERE person_id = $1 AND ($2::bigint IS NULL OR id > $2) ORDER BY id LIMIT $3""",
 }
-"""Each list by its first column, from the one that was read last on; a person of many years has more of them than fit into memory."""
+"""Each list, sorted by its first column, after the last row that was read. Over years it can outgrow memory."""
 LISTS: Final = tuple(_PAGES)
 _ONES: Final = {
     "contact": """
@@ -74,7 +75,7 @@ RETURNING times
 
 
 async def singles(queries: Queries, person_id: str) -> dict[str, Any]:
-    """What there is one of, by its name; None where there is none."""
+    """What a person has at most one of, by name. None if there is none."""
     held: dict[str, Any] = {}
     for name, statement in _ONES.items():
         row = await queries.fetch_one(statement, person_id)
@@ -83,25 +84,27 @@ async def singles(queries: Queries, person_id: str) -> dict[str, Any]:
     return held
 
 
-async def pages(database: Database, person_id: str, name: str) -> AsyncIterator[list[dict[str, Any]]]:
-    """One of LISTS, whole, a few at a time; no connection is held between them, however slowly they are read."""
+async def pages(
+    database: Database, person_id: str, name: str, *, at_once: int = AT_ONCE
+) -> AsyncIterator[list[dict[str, Any]]]:
+    """One of LISTS, page by page. No connection is held between pages, however slowly they are read."""
     last: Any = None
     while True:
         async with database.reading() as queries:
-            rows = await queries.fetch(_PAGES[name], person_id, last, _AT_ONCE)
+            rows = await queries.fetch(_PAGES[name], person_id, last, at_once)
             items = (
                 [asdict(one) for one in await chat.opened(queries, rows)] if name == "messages" else [*map(dict, rows)]
             )
         if items:
             yield items
-        if len(rows) < _AT_ONCE:
+        if len(rows) < at_once:
             return
         last = rows[-1][0]
 
 
 async def erase(unit: UnitOfWork, person_id: str, now: datetime, reason: str, requested_by: str) -> int:
-    """Erases details, words with their key, subjects, addresses and kept answers; queued messages are not sent. How often it
-    was done."""
+    """Erases contact details, what the person wrote with its key, subjects, addresses and stored answers. Queued messages are not
+    sent. Answers how often it was done."""
     await unit.personal_data.erase(unit, [person_id])
     for statement in _ERASURE:
         await unit.execute(statement, person_id)

@@ -5,63 +5,72 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TypeVar
+from typing import Final, TypeVar
 
-from makegood_chassis.database import Queries, column
+import msgspec
+from makegood_chassis.database import Queries, Row, column
+from makegood_chassis.statements import Statement, any_of, arrays, batch
 from makegood_contracts.envelope import Received
 from makegood_contracts.events import Event
 from makegood_contracts.events.rooms import ProviderChanged, RoomClosed, RoomFact
 from makegood_contracts.events.sessions import SessionFact
+from sqlalchemy import Text, bindparam, cast, exists, or_, select, union_all
 
+from makegood_notifications.domain.believing import KnownAppointment
 from makegood_notifications.domain.notices import Content, Details, Parties
-from makegood_notifications.domain.sessions import KnownAppointment
-from makegood_notifications.store.contacts import preferences_of
+from makegood_notifications.store.contacts import PREFERENCES, preferences_of
+from makegood_notifications.store.tables import newest, people, returns_to_tell, rooms, sessions
 
 E = TypeVar("E", bound=Event)
 
-_KNOWN = """
-SELECT wanted.id, sessions.version, sessions.invitation_sequence, sessions.status,
-       people.locale, people.by_whatsapp, people.by_chat,
-       EXISTS (SELECT FROM returns_to_tell AS kept WHERE kept.session_id = wanted.id),
-       sessions.room_id::text, sessions.member_id, sessions.provider_id, sessions.starts_at, sessions.ends_at,
-       provider.locale, provider.by_whatsapp, provider.by_chat
-FROM unnest($1::uuid[], $2::text[], $3::text[]) AS wanted (id, member_id, provider_id)
-LEFT JOIN sessions ON sessions.id = wanted.id
-LEFT JOIN people ON people.id = wanted.member_id
-LEFT JOIN people AS provider ON provider.id = wanted.provider_id
-"""
+_WANTED: Final = batch("wanted", [sessions.c.id, sessions.c.member_id, sessions.c.provider_id])
+_MEMBER: Final = people.alias("member")
+_PROVIDER: Final = people.alias("provider")
+_KNOWN: Final = Statement(
+    select(
+        _WANTED.c.id,
+        sessions.c.version,
+        sessions.c.invitation_sequence,
+        sessions.c.status,
+        exists().where(returns_to_tell.c.session_id == _WANTED.c.id).label("untold"),
+        cast(sessions.c.room_id, Text).label("room_id"),
+        sessions.c.member_id,
+        sessions.c.provider_id,
+        sessions.c.starts_at,
+        sessions.c.ends_at,
+        *(_MEMBER.c[one].label(f"member_{one}") for one in PREFERENCES),
+        *(_PROVIDER.c[one].label(f"provider_{one}") for one in PREFERENCES),
+    ).select_from(
+        _WANTED.outerjoin(sessions, sessions.c.id == _WANTED.c.id)
+        .outerjoin(_MEMBER, _MEMBER.c.id == _WANTED.c.member_id)
+        .outerjoin(_PROVIDER, _PROVIDER.c.id == _WANTED.c.provider_id)
+    )
+)
 
-_FOLLOW = """
-INSERT INTO sessions (id, room_id, member_id, provider_id, status, starts_at, ends_at, length_minutes, modality,
-                      time_zone, venue_id, version, invitation_sequence)
-SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::text[], $6::timestamptz[], $7::timestamptz[],
-                     $8::int[], $9::text[], $10::text[], $11::text[], $12::int[], $13::int[]) AS new (id)
-ORDER BY new.id
-ON CONFLICT (id) DO UPDATE SET
-    status = excluded.status, starts_at = excluded.starts_at, ends_at = excluded.ends_at,
-    length_minutes = excluded.length_minutes, modality = excluded.modality, time_zone = excluded.time_zone,
-    venue_id = excluded.venue_id, version = excluded.version, invitation_sequence = excluded.invitation_sequence
-WHERE sessions.version < excluded.version
-"""
+_SESSION: Final = Statement(select(sessions).where(sessions.c.id == bindparam("session_id")))
+_SESSIONS: Final = Statement(select(sessions).where(any_of(sessions.c.id)))
+_SESSIONS_OF: Final = Statement(
+    select(sessions)
+    .where(
+        sessions.c.room_id.in_(
+            union_all(
+                select(rooms.c.id).where(rooms.c.member_id == bindparam("person_id")),
+                select(rooms.c.id).where(rooms.c.provider_id == bindparam("person_id")),
+            )
+        ),
+        or_(sessions.c.member_id == bindparam("person_id"), sessions.c.provider_id == bindparam("person_id")),
+        sessions.c.ends_at > bindparam("since"),
+    )
+    .order_by(sessions.c.starts_at, sessions.c.id)
+)
+_SAVE_SESSIONS: Final = newest(sessions, never_changed=("room_id", "member_id", "provider_id"))
 
-_COLUMNS = """id, room_id, member_id, provider_id, status, starts_at, ends_at, length_minutes, modality, time_zone, venue_id,
-       version, invitation_sequence"""
-_SESSION = f"SELECT {_COLUMNS} FROM sessions WHERE id = $1"  # noqa: S608 (constant columns)
-_SESSIONS = f"SELECT {_COLUMNS} FROM sessions WHERE id = ANY($1::uuid[])"  # noqa: S608 (constant columns)
-_SESSIONS_OF = f"""
-SELECT {_COLUMNS} FROM sessions
-WHERE room_id IN (SELECT id FROM rooms WHERE member_id = $1 UNION ALL SELECT id FROM rooms WHERE provider_id = $1)
-  AND (member_id = $1 OR provider_id = $1) AND ends_at > $2
-ORDER BY starts_at, id
-"""  # noqa: S608 (constant columns)
-
-_ROOMS = """
-INSERT INTO rooms (id, member_id, provider_id, status, version, closed_by)
-SELECT * FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::int[], $6::text[]) AS new (id)
-ORDER BY new.id
-ON CONFLICT (id) DO UPDATE SET status = excluded.status, version = excluded.version, closed_by = excluded.closed_by
-WHERE rooms.version < excluded.version
-"""
+_ROOM: Final = [rooms.c[one] for one in ("id", "member_id", "provider_id", "status", "version", "closed_by")]
+_SAVE_ROOMS: Final = newest(rooms, _ROOM, never_changed=("member_id", "provider_id"))
+_PARTIES: Final = Statement(select(rooms.c.id, rooms.c.member_id, rooms.c.provider_id).where(any_of(rooms.c.id)))
+_FIND_ROOM: Final = Statement(
+    select(rooms.c.member_id, rooms.c.provider_id, rooms.c.status).where(rooms.c.id == bindparam("room_id"))
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,9 +86,8 @@ class KnownSession:
     """Whose it is and when; None for one that is new here."""
 
 
-@dataclass(frozen=True, slots=True)
-class Session:
-    """A session as it stands."""
+class Session(msgspec.Struct, frozen=True):
+    """A session as it stands: a row of `sessions`."""
 
     id: str
     room_id: str
@@ -95,21 +103,21 @@ class Session:
     version: int
     invitation_sequence: int | None
 
+    @classmethod
+    def after(cls, event: SessionFact, status: str, invitation_sequence: int | None) -> Session:
+        """The session as it stands after an event."""
+        return cls(
+            event.session_id, event.room_id, event.member_id, event.provider_id, status, event.starts_at, event.ends_at,
+            event.length_minutes, event.modality, event.time_zone, event.venue_id, event.session_version,
+            invitation_sequence,
+        )  # fmt: skip
+
     def content(self, details: Details | None = None) -> Content:
         """What a notice says of it."""
         return Content(
             self.id, self.room_id, self.member_id, self.provider_id, self.starts_at, self.ends_at, self.length_minutes,
             self.modality, self.time_zone, self.venue_id, details=details,
         )  # fmt: skip
-
-
-@dataclass(frozen=True, slots=True)
-class FollowedSession:
-    """A session as it stands after an event."""
-
-    fact: SessionFact
-    status: str
-    invitation_sequence: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,63 +143,55 @@ def each_key_once(batch: Sequence[Received[E]]) -> list[list[Received[E]]]:
     return parts
 
 
-async def known_sessions(unit: Queries, facts: Sequence[SessionFact]) -> dict[str, KnownSession]:
-    """What is known of the events' sessions. One that is new here has version 0."""
-    rows = await unit.fetch(
-        _KNOWN, column(facts, "session_id"), column(facts, "member_id"), column(facts, "provider_id")
-    )
-    return {
-        # While a session is new here, its return may be kept at this very moment.
-        str(row[0]): KnownSession(
-            row[1] or 0,
-            row[2],
-            row[3],
-            Parties(preferences_of(row[4:7]), preferences_of(row[13:16])),
-            row[7] or row[1] is None,
-            None if row[1] is None else KnownAppointment(*row[8:13]),
+async def known_sessions(queries: Queries, facts: Sequence[SessionFact]) -> dict[str, KnownSession]:
+    """What is known of the events' sessions. A session that is new here has version 0."""
+    rows = await queries.fetch(
+        _KNOWN(
+            id=column(facts, "session_id"),
+            member_id=column(facts, "member_id"),
+            provider_id=column(facts, "provider_id"),
         )
-        for row in rows
-    }
-
-
-async def follow_sessions(unit: Queries, sessions: Sequence[FollowedSession]) -> None:
-    """Saves the sessions, each at most once; an older version never replaces a newer one."""
-    facts = [session.fact for session in sessions]
-    await unit.execute(
-        _FOLLOW,
-        column(facts, "session_id"),
-        column(facts, "room_id"),
-        column(facts, "member_id"),
-        column(facts, "provider_id"),
-        column(sessions, "status"),
-        column(facts, "starts_at"),
-        column(facts, "ends_at"),
-        column(facts, "length_minutes"),
-        column(facts, "modality"),
-        column(facts, "time_zone"),
-        column(facts, "venue_id"),
-        column(facts, "session_version"),
-        column(sessions, "invitation_sequence"),
     )
+    return {str(row["id"]): _known(row) for row in rows}
+
+
+def _known(row: Row) -> KnownSession:
+    new = row["version"] is None
+    return KnownSession(
+        version=row["version"] or 0,
+        invitation_sequence=row["invitation_sequence"],
+        status=row["status"],
+        parties=Parties(preferences_of(row, "member_"), preferences_of(row, "provider_")),
+        # While a session is new here, its return may be written down at this very moment.
+        untold=row["untold"] or new,
+        appointment=None
+        if new
+        else KnownAppointment(row["room_id"], row["member_id"], row["provider_id"], row["starts_at"], row["ends_at"]),
+    )
+
+
+async def follow_sessions(queries: Queries, followed: Sequence[Session]) -> None:
+    """Saves the sessions, each at most once. An older version never replaces a newer one."""
+    await queries.execute(_SAVE_SESSIONS(**arrays(sessions.c, followed)))
 
 
 async def parties_of_rooms(queries: Queries, room_ids: Sequence[str]) -> dict[str, tuple[str, str]]:
-    """Room → (member, provider) of those that are known; they never change."""
-    rows = await queries.fetch("SELECT id, member_id, provider_id FROM rooms WHERE id = ANY($1::uuid[])", room_ids)
+    """Room → (member, provider), of the rooms that are known. They never change."""
+    rows = await queries.fetch(_PARTIES(id=room_ids))
     return {str(row[0]): (row[1], row[2]) for row in rows}
 
 
-async def follow_rooms(unit: Queries, rooms: Sequence[RoomFact], status: str) -> None:
-    """Saves the rooms, each at most once."""
-    closed_by = [_closed_by(room) for room in rooms]
-    await unit.execute(
-        _ROOMS,
-        column(rooms, "room_id"),
-        column(rooms, "member_id"),
-        column(rooms, "provider_id"),
-        [status] * len(rooms),
-        column(rooms, "room_version"),
-        closed_by,
+async def follow_rooms(queries: Queries, facts: Sequence[RoomFact], status: str) -> None:
+    """Saves the rooms, each at most once. An older version never replaces a newer one."""
+    await queries.execute(
+        _SAVE_ROOMS(
+            id=column(facts, "room_id"),
+            member_id=column(facts, "member_id"),
+            provider_id=column(facts, "provider_id"),
+            status=[status] * len(facts),
+            version=column(facts, "room_version"),
+            closed_by=[_closed_by(room) for room in facts],
+        )
     )
 
 
@@ -201,25 +201,29 @@ def _closed_by(room: RoomFact) -> str | None:
     return "member" if isinstance(room, ProviderChanged) else None
 
 
+def session_of(row: Row) -> Session:
+    """From a row that begins with the columns of `sessions`."""
+    return Session(str(row[0]), str(row[1]), *row[2 : len(sessions.c)])
+
+
 async def find_session(queries: Queries, session_id: str) -> Session | None:
     """The session as it stands, if this service has heard of it."""
-    row = await queries.fetch_one(_SESSION, session_id)
-    return Session(str(row[0]), str(row[1]), *list(row)[2:]) if row else None
+    row = await queries.fetch_one(_SESSION(session_id=session_id))
+    return session_of(row) if row else None
 
 
 async def find_sessions(queries: Queries, session_ids: Sequence[str]) -> dict[str, Session]:
     """Those of the sessions that are known."""
-    rows = await queries.fetch(_SESSIONS, list(session_ids))
-    return {str(row[0]): Session(str(row[0]), str(row[1]), *list(row)[2:]) for row in rows}
+    rows = await queries.fetch(_SESSIONS(id=list(session_ids)))
+    return {session.id: session for session in map(session_of, rows)}
 
 
 async def sessions_of(queries: Queries, person_id: str, since: datetime) -> list[Session]:
     """The person's sessions, as a member or as a provider, that end after `since`, in the order of their starts."""
-    rows = await queries.fetch(_SESSIONS_OF, person_id, since)
-    return [Session(str(row[0]), str(row[1]), *list(row)[2:]) for row in rows]
+    return [session_of(row) for row in await queries.fetch(_SESSIONS_OF(person_id=person_id, since=since))]
 
 
 async def find_room(queries: Queries, room_id: str) -> Room | None:
     """The room, if this service has heard of it."""
-    row = await queries.fetch_one("SELECT member_id, provider_id, status FROM rooms WHERE id = $1", room_id)
+    row = await queries.fetch_one(_FIND_ROOM(room_id=room_id))
     return Room(room_id, row[0], row[1], row[2]) if row else None

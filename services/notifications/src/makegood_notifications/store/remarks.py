@@ -1,4 +1,4 @@
-"""Remarks of cancellations that go into messages. They come sealed with their author's key, and stay so wherever they wait."""
+"""Remarks of cancellations that go into messages. They are encrypted with their author's key wherever they are stored."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _LOST: Final = "UPDATE people SET key_published = false WHERE id = $1"
 
 
 def _sealed(content: Content) -> tuple[Letter, str] | None:
-    """The sealed remark that goes along, and whose it is."""
+    """The encrypted remark that goes along, and whose it is."""
     if content.details is None or content.details.sealed_remark is None or content.session_id is None:
         return None
     author = content.member_id if content.details.party == "member" else content.provider_id
@@ -29,8 +29,10 @@ def _sealed(content: Content) -> tuple[Letter, str] | None:
 
 
 async def remarks(queries: Queries, told: Sequence[Content]) -> list[str | None]:
-    """What goes along with these notices, in order; None where nothing does, or where its author was erased. One statement at
-    most, and none where nothing goes along."""
+    """The remarks that go along with these notices, in order. None if there is none, or its author was erased.
+
+    Runs one statement at most, and none if no notice has a remark.
+    """
     sealed = {place: found for place, content in enumerate(told) if (found := _sealed(content)) is not None}
     opened = await queries.personal_data.open_letters(queries, list(sealed.values()))
     texts = dict(zip(sealed, opened, strict=True))
@@ -38,8 +40,10 @@ async def remarks(queries: Queries, told: Sequence[Content]) -> list[str | None]
 
 
 async def taken(unit: UnitOfWork, content: Content) -> str | None:
-    """The same for one that `unit` keeps. One that does not open was sealed for a key that its author lost, or destroyed: who is
-    known still gets the present one told."""
+    """The remark of one notice, which `unit` stores elsewhere.
+
+    If it does not open, it was encrypted for a key that its author no longer has. Then the present key is published again.
+    """
     if (found := _sealed(content)) is None:
         return None
     (text,) = await unit.personal_data.take_letters(unit, [found])
@@ -49,7 +53,7 @@ async def taken(unit: UnitOfWork, content: Content) -> str | None:
 
 
 async def publish_keys(unit: UnitOfWork, people: Sequence[str]) -> None:
-    """Tells booking with what to seal the remarks of those people of whom it does not know yet."""
+    """Tells booking with which key to encrypt the remarks of these people, if it does not know yet."""
     halves = await unit.personal_data.public_halves(unit, people)
     for row in await unit.fetch(_PUBLISHED, list(people)):
         told = RemarkKeyPublished(person_id=row[0], public_key=halves[row[0]])
@@ -57,7 +61,7 @@ async def publish_keys(unit: UnitOfWork, people: Sequence[str]) -> None:
 
 
 async def publish_missing(service: Service, unit: UnitOfWork, at_once: int) -> int:
-    """For people who were known before keys were published; how many there were."""
+    """Publishes the keys of people who were known before keys were published. Answers how many there were."""
     people = [row[0] for row in await unit.fetch(_UNPUBLISHED, at_once)]
     if people:
         await publish_keys(unit, people)

@@ -4,31 +4,31 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from makegood_chassis.database import Queries, column
+from makegood_chassis.statements import Statement, any_of, batch
+from sqlalchemy import delete, select
+from sqlalchemy.dialects.postgresql import insert
 
 from makegood_notifications.domain.notices import Content, Preferences, Source
-from makegood_notifications.store.contacts import preferences_of
+from makegood_notifications.store.contacts import PREFERENCES, preferences_of
+from makegood_notifications.store.read_models import session_of
+from makegood_notifications.store.tables import people, returns_to_tell, sessions
 
-_FACTS = """
-SELECT sessions.id, room_id, member_id, provider_id, starts_at, ends_at, length_minutes, modality, sessions.time_zone, venue_id,
-       people.locale, people.by_whatsapp, people.by_chat
-FROM sessions LEFT JOIN people ON people.id = sessions.member_id
-WHERE sessions.id = ANY($1::uuid[])
-"""
-
-_KEEP = """
-INSERT INTO returns_to_tell (event_id, session_id, correlation_id, traceparent, occurred_at)
-SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::timestamptz[])
-ON CONFLICT DO NOTHING
-"""
-
-_TAKE = """
-DELETE FROM returns_to_tell WHERE session_id = ANY($1::uuid[])
-RETURNING event_id, session_id, correlation_id, traceparent, occurred_at
-"""
-
-_FORGET = "DELETE FROM returns_to_tell WHERE occurred_at < clock_timestamp() - interval '7 days'"
+_SESSIONS: Final = Statement(
+    select(sessions, *(people.c[one] for one in PREFERENCES))
+    .outerjoin(people, people.c.id == sessions.c.member_id)
+    .where(any_of(sessions.c.id))
+)
+_NEW: Final = batch("new", returns_to_tell.c)
+_KEEP: Final = Statement(
+    insert(returns_to_tell).from_select(returns_to_tell.c.keys(), select(_NEW)).on_conflict_do_nothing()
+)
+_TAKE: Final = Statement(
+    delete(returns_to_tell).where(any_of(returns_to_tell.c.session_id)).returning(*returns_to_tell.c)
+)
+_FORGET: Final = "DELETE FROM returns_to_tell WHERE occurred_at < clock_timestamp() - interval '7 days'"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,27 +41,32 @@ class ReturnToTell:
 
 async def contents_of_sessions(queries: Queries, session_ids: Sequence[str]) -> dict[str, tuple[Content, Preferences]]:
     """Of those sessions that are known: what a notice says of them, and what the member prefers."""
-    rows = await queries.fetch(_FACTS, list(session_ids))
-    return {
-        str(row[0]): (Content(str(row[0]), str(row[1]), *list(row)[2:10]), preferences_of(row[10:13])) for row in rows
-    }
+    rows = await queries.fetch(_SESSIONS(id=list(session_ids)))
+    return {str(row["id"]): (session_of(row).content(), preferences_of(row)) for row in rows}
 
 
 async def keep(queries: Queries, returns: Sequence[ReturnToTell]) -> None:
-    """Keeps them until their session is known; a session that never is (it was rejected) is forgotten after a week."""
+    """Keeps them until their session is known. If it never is, because it was rejected, they are forgotten after a week."""
     await queries.execute(_FORGET)
     sources = [one.source for one in returns]
     await queries.execute(
-        _KEEP,
-        column(sources, "event_id"),
-        column(returns, "session_id"),
-        column(sources, "correlation_id"),
-        column(sources, "traceparent"),
-        column(sources, "occurred_at"),
+        _KEEP(
+            event_id=column(sources, "event_id"),
+            session_id=column(returns, "session_id"),
+            correlation_id=column(sources, "correlation_id"),
+            traceparent=column(sources, "traceparent"),
+            occurred_at=column(sources, "occurred_at"),
+        )
     )
 
 
 async def take(queries: Queries, session_ids: Sequence[str]) -> list[ReturnToTell]:
-    """Those kept for these sessions; they are gone with the transaction."""
-    rows = await queries.fetch(_TAKE, list(session_ids))
-    return [ReturnToTell(str(row[1]), Source(str(row[0]), row[2], row[3], row[4])) for row in rows]
+    """Those kept for these sessions. They are gone with the transaction."""
+    rows = await queries.fetch(_TAKE(session_id=list(session_ids)))
+    return [
+        ReturnToTell(
+            str(row["session_id"]),
+            Source(str(row["event_id"]), row["correlation_id"], row["traceparent"], row["occurred_at"]),
+        )
+        for row in rows
+    ]

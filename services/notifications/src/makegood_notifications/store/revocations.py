@@ -1,7 +1,8 @@
-"""Orders to end a person's sessions: who gave them, when and why."""
+"""Revocations of a person's tokens: who ordered them, when and why."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
@@ -30,16 +31,26 @@ RETURNING sequence
 """
 
 
-async def add(
-    unit: UnitOfWork, id: str, person_id: str, jti: str | None, reason: str, made_by: str, revoked_at: datetime
-) -> None:
-    """`revoked_at` in real time, as tokens count it."""
-    (sealed,) = await unit.personal_data.seal(unit, [(Place("revocations", id, person_id), reason)])
-    await unit.execute(_ADD, id, person_id, jti, sealed, made_by, revoked_at)
+@dataclass(frozen=True, slots=True)
+class Revocation:
+    """`jti` is the one token that was revoked, None if all were. `revoked_at` is real time, as in tokens."""
+
+    id: str
+    person_id: str
+    jti: str | None
+    reason: str
+    made_by: str
+    revoked_at: datetime
+
+
+async def add(unit: UnitOfWork, revocation: Revocation) -> None:
+    one = revocation
+    (sealed,) = await unit.personal_data.seal(unit, [(Place("revocations", one.id, one.person_id), one.reason)])
+    await unit.execute(_ADD, one.id, one.person_id, one.jti, sealed, one.made_by, one.revoked_at)
 
 
 async def listed(queries: Queries, person_id: str, before: str | None, limit: int) -> list[dict[str, Any]]:
-    """Newest first, from before the id `before` on."""
+    """Revocations older than the one with id `before`, newest first."""
     rows = await queries.fetch(_LIST, person_id, before, limit)
     places = [(Place("revocations", str(row["id"]), person_id), row["sealed"]) for row in rows]
     reasons = await queries.personal_data.open(queries, places)
@@ -50,7 +61,7 @@ async def listed(queries: Queries, person_id: str, before: str | None, limit: in
 
 
 async def seal_reasons(service: Service, unit: UnitOfWork, at_once: int) -> int:
-    """Seals reasons that an older version left in the clear; how many there were."""
+    """Encrypts reasons that an older version stored in the clear. Answers how many there were."""
     rows = await unit.fetch(_IN_THE_CLEAR, at_once)
     if rows:
         texts = [(Place("revocations", str(row["id"]), row["person_id"]), row["reason"]) for row in rows]

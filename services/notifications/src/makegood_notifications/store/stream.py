@@ -1,4 +1,4 @@
-"""The stream that client apps follow (NOTE-4): entries of the last day and more, in an order that skips none."""
+"""The live stream that client apps follow (NOTE-4): entries of the last 48 hours, in an order that skips none."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ SELECT FROM gone
 """
 RETENTION: Final = (_PRUNE, timedelta(hours=48))
 
-# What an earlier release forgot may have been anybody's: stream_pruned.
+# What an earlier release deleted may have been anybody's: stream_pruned.
 _IS_PRUNED = """
 SELECT EXISTS (SELECT FROM stream_forgotten WHERE person_id = $3 AND (txid, position) > ($1::text::xid8, $2))
     OR EXISTS (SELECT FROM stream_pruned WHERE (txid, position) > ($1::text::xid8, $2))
@@ -48,7 +48,7 @@ SELECT EXISTS (SELECT FROM stream_forgotten WHERE person_id = $3 AND (txid, posi
 
 @dataclass(frozen=True, slots=True, order=True)
 class Position:
-    """A place in the stream, behind the entry it names; `text` is the id of a server-sent event."""
+    """A place in the stream, after the entry it names. `text` is the id of a server-sent event."""
 
     txid: int
     number: int
@@ -59,7 +59,7 @@ class Position:
 
     @classmethod
     def parse(cls, text: str) -> Position | None:
-        """The position in the id of an event; None if it is not one of ours."""
+        """The position in the id of an event. None if it is not one of ours."""
         txid, dash, number = text.partition("-")
         if not (dash and txid.isdecimal() and number.isdecimal() and txid.isascii() and number.isascii()):
             return None
@@ -69,7 +69,7 @@ class Position:
 
 @dataclass(frozen=True, slots=True)
 class StreamEntry:
-    """One entry: its place, its kind (`session.changed` …) and ids."""
+    """One entry: its place, its kind such as `session.changed`, and ids."""
 
     position: Position
     kind: str
@@ -77,12 +77,12 @@ class StreamEntry:
 
 
 async def end(queries: Queries) -> Position:
-    """The place behind everything that is shown now."""
+    """The place after everything that is visible now."""
     return Position(int(await queries.fetch_value(_NOW)) - 1, 2**63 - 1)
 
 
 async def entries(queries: Queries, person_id: str, after: Position, limit: int) -> Sequence[StreamEntry]:
-    """What follows `after` for the person, as a member or as a provider, in order; `limit` at most."""
+    """At most `limit` entries after `after` for the person, as a member or as a provider, in order."""
     found: dict[Position, StreamEntry] = {}
     for statement in _AFTER_OF.values():
         for row in await queries.fetch(statement, person_id, str(after.txid), after.number, limit):
@@ -92,5 +92,5 @@ async def entries(queries: Queries, person_id: str, after: Position, limit: int)
 
 
 async def is_pruned(queries: Queries, person_id: str, after: Position) -> bool:
-    """Whether any of what followed `after` for the person has been forgotten."""
+    """Whether any entry after `after` has been deleted for the person."""
     return bool(await queries.fetch_value(_IS_PRUNED, str(after.txid), after.number, person_id))

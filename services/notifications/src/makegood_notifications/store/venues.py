@@ -6,34 +6,35 @@ from collections.abc import Collection, Sequence
 from typing import Final
 
 from makegood_chassis.database import Queries, column
+from makegood_chassis.statements import Statement, any_of
 from makegood_contracts.events import VenuePublished
+from sqlalchemy import select
 
 from makegood_notifications.domain.venues import NO_VENUES, Venue, Venues
+from makegood_notifications.store import tables
+from makegood_notifications.store.tables import newest
 
-_FOLLOW: Final = """
-INSERT INTO venues (id, name, place, version)
-SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::bigint[]) AS new (id)
-ORDER BY new.id
-ON CONFLICT (id) DO UPDATE SET name = excluded.name, place = excluded.place, version = excluded.version
-WHERE venues.version < excluded.version
-"""
-_FIND: Final = "SELECT id, name, place FROM venues WHERE id = ANY($1::text[])"
+_SAVE: Final = newest(tables.venues)
+_FIND: Final = Statement(
+    select(tables.venues.c.id, tables.venues.c.name, tables.venues.c.place).where(any_of(tables.venues.c.id))
+)
 
 
 async def follow(queries: Queries, venues: Sequence[VenuePublished]) -> None:
-    """Saves the venues, each at most once."""
+    """Saves the venues, each at most once. An older version never replaces a newer one."""
     await queries.execute(
-        _FOLLOW,
-        column(venues, "venue_id"),
-        column(venues, "name"),
-        column(venues, "place"),
-        column(venues, "venue_version"),
+        _SAVE(
+            id=column(venues, "venue_id"),
+            name=column(venues, "name"),
+            place=column(venues, "place"),
+            version=column(venues, "venue_version"),
+        )
     )
 
 
 async def find(queries: Queries, ids: Collection[str | None]) -> Venues:
-    """Those of the venues that are known; asks nothing for none."""
+    """Those of the venues that are known. Does not ask the database if there are none."""
     wanted = sorted({venue_id for venue_id in ids if venue_id is not None})
     if not wanted:
         return NO_VENUES
-    return {row[0]: Venue(row[1], row[2]) for row in await queries.fetch(_FIND, wanted)}
+    return {row[0]: Venue(row[1], row[2]) for row in await queries.fetch(_FIND(id=wanted))}

@@ -1,4 +1,4 @@
-"""Addresses at which somebody was invited and that no CANCEL reached: they changed, or the CANCEL was left out (RESC-4)."""
+"""Withdraws invitations at addresses that no CANCEL reached, because they changed or the CANCEL was left out (RESC-4)."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ ON CONFLICT (event_id, person_id, channel, template) DO NOTHING
 
 
 async def follow(unit: UnitOfWork, told: Sequence[tuple[str, str]]) -> bool:
-    """Queues a bare CANCEL for every other address to which its session's invitations went: (delivery of a CANCEL, the address
-    that it reached, empty if none). Whether there was any."""
+    """Queues a bare CANCEL for every other address that was invited to the session. `told`: (delivery of a CANCEL, the address that
+    it reached, empty if none). Answers whether there was any."""
     rows = await unit.fetch(_ELSEWHERE, [one[0] for one in told], [one[1] for one in told])
     if rows:
         ids = [new_id() for _ in rows]

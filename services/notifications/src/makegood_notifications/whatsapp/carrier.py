@@ -14,7 +14,7 @@ WHATSAPP: Final[Channel] = "whatsapp"
 
 
 class Messages(Protocol):
-    """Where template messages go: the Cloud API, or what speaks like it."""
+    """Where template messages go: the Cloud API, or something with the same interface."""
 
     async def send(self, message: TemplateMessage) -> str: ...
 
@@ -22,7 +22,7 @@ class Messages(Protocol):
 
 
 class WhatsAppCarrier:
-    """`api` is None where the installation has no account."""
+    """Sends messages by WhatsApp. `api` is None if the installation has no account."""
 
     channel: Final = WHATSAPP
 
@@ -31,8 +31,8 @@ class WhatsAppCarrier:
         self._wording = wording
 
     def hindrance(self, delivery: LeasedDelivery) -> tuple[str, str] | None:
-        """NOTE-2: the API cannot be told that a message comes again. One whose sender died while sending it is not sent
-        again: people would read it twice, and the e-mail tells the same."""
+        """The API cannot be told that a message is repeated (NOTE-2). If a worker died while sending it, it is not sent again:
+        people would read it twice, and the e-mail says the same."""
         if self._api is None:
             return "skipped", "no-account"
         if delivery.email is None or not number_of(delivery.phone or ""):

@@ -1,7 +1,7 @@
 """WhatsApp through the Business Cloud API, in its own shapes: template messages, error codes, rate limits (NOTE-1).
 
-https://developers.facebook.com/docs/whatsapp/cloud-api/reference/messages and …/support/error-codes. In development the same
-client talks to the development side, which answers in the same shapes and needs no account.
+https://developers.facebook.com/docs/whatsapp/cloud-api/reference/messages and …/support/error-codes. In development, the
+same client talks to the development tools, which answer in the same shapes and need no account.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from makegood_notifications.phone_numbers import e164
 from makegood_notifications.settings import NotificationsSettings
 
 Verdict = Literal["wait", "later", "never"]
-"""`wait`: about the account or the service, whatever the message. `later`, `never`: about this message."""
+"""`wait`: about the account or the service. `later`, `never`: about this message."""
 
 _CODES: Final[dict[int, Verdict]] = {
     0: "wait", 3: "wait", 10: "wait", 190: "wait",  # the token or its permissions: an operator puts them right
@@ -29,8 +29,8 @@ _CODES: Final[dict[int, Verdict]] = {
     131056: "later",  # too many messages to this one person
     132015: "later",  # the template is paused
 }  # fmt: skip
-"""What the documented codes mean for us; any other code says that this message will never be taken (131026: not on
-WhatsApp, 132001: no such template …)."""
+"""What the documented codes mean for us. Any other code says that this message will never be taken, such as 131026 (not on
+WhatsApp) or 132001 (no such template)."""
 
 
 class _Error(msgspec.Struct):
@@ -63,8 +63,8 @@ class Account:
 
 @dataclass(frozen=True, slots=True)
 class TemplateMessage:
-    """A message made of a registered template. `path` fills the address of its one button; `reference` comes back in the
-    API's own reports."""
+    """A message made from a registered template. `path` completes the address of its one button. `reference` comes back in the
+    API's reports."""
 
     to: str
     template: str
@@ -90,7 +90,7 @@ class TemplateMessage:
 
 
 def _text(value: str) -> dict[str, str]:
-    """A parameter; the API refuses line breaks, tabs and more than four spaces in a row."""
+    """A parameter. The API refuses line breaks, tabs and more than four spaces in a row."""
     return {"type": "text", "text": re.sub(r"\s+", " ", value)}
 
 
@@ -139,7 +139,7 @@ class CloudApi:
 
 
 def _trouble(status: int, code: int | None) -> Trouble:
-    """What an answer that is none of success means. The codes decide; without one, the status."""
+    """What an answer means that is not a success. The code decides or, without one, the status."""
     if code is None:
         return (
             PutOff(str(status)) if 400 <= status < 500 and status not in (401, 403, 429) else Unreachable(str(status))
@@ -150,5 +150,5 @@ def _trouble(status: int, code: int | None) -> Trouble:
 
 
 def number_of(phone: str) -> str:
-    """The digits of a number as the API takes them; empty for what is no number with its country, which an earlier version took."""
+    """The digits of a number as the API takes them. Empty if it has no country code, which an earlier version accepted."""
     return (e164(phone) or "").removeprefix("+")

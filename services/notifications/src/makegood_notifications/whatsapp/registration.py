@@ -1,7 +1,7 @@
 """`python -m makegood_notifications.whatsapp.registration ADDRESS`: the templates as WhatsApp registers them, one a line.
 
-Each line is a body for `POST /{version}/{business account id}/message_templates`; ADDRESS is CLIENT_APP_URL. WhatsApp shows
-people nothing but registered templates, so this is done once for an account, and again where texts change.
+Each line is a body for `POST /{version}/{business account id}/message_templates`; ADDRESS is CLIENT_APP_URL. WhatsApp only
+sends registered templates, so do this once for an account, and again if texts change.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _LONGEST_BUTTON: Final = 25
 
 
 def templates(address: str) -> Iterator[dict[str, Any]]:
-    """The registrations, by language and template: those that are also e-mails, for only these have a button."""
+    """The registrations, by language and template. Only templates that are also e-mails are registered, for they have a button."""
     for language in Wording(Links(address)).languages:
         for template, parts in language.texts.items():
             if "button" in parts:
