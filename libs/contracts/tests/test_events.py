@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, date, datetime
+from functools import cache
 from typing import Any
 
 import msgspec
@@ -19,6 +20,7 @@ from makegood_contracts.reasons import Reason
 EVENTS = sorted(EVENT_TYPES.values(), key=lambda kind: kind.type)
 
 
+@cache
 def _struct(kind: type[msgspec.Struct]) -> st.SearchStrategy[Any]:
     return st.builds(kind, **{field.name: st.from_type(field.type) for field in msgspec.structs.fields(kind)})
 
@@ -28,6 +30,11 @@ st.register_type_strategy(date, st.dates())
 st.register_type_strategy(int, st.integers(-(2**53), 2**53))
 st.register_type_strategy(Reason, _struct(Reason))
 st.register_type_strategy(SessionType, _struct(SessionType))
+
+
+@cache
+def _validator(kind: type[Event]) -> Draft202012Validator:
+    return Draft202012Validator(schema_of(kind))
 
 
 def _send(record: Record) -> Any:
@@ -43,9 +50,7 @@ def test_an_event_arrives_as_it_was_sent(kind: type[Event], data: st.DataObject)
     assert received.event == event
     assert (received.key, received.sequence) == (event.key, sequence)
     assert (received.correlation_id, received.causation_id, received.traceparent) == ("story", "cause", None)
-    Draft202012Validator(schema_of(kind)).validate(
-        msgspec.json.decode(encode(event, sequence=1, cause=received.cause).value)
-    )
+    _validator(kind).validate(msgspec.json.decode(encode(event, sequence=1, cause=received.cause).value))
 
 
 @pytest.mark.parametrize("kind", EVENTS, ids=lambda kind: kind.__name__)
