@@ -43,6 +43,9 @@ _SETTINGS = {
     "checkpoint_completion_target": "0.9",
     "random_page_cost": "1.1",
     "jit": "off",
+    # Operators see what the services ask, and the tests count it.
+    "shared_preload_libraries": "pg_stat_statements",
+    "pg_stat_statements.track": "top",
     "timezone": "UTC",
     "log_timezone": "UTC",
     "lc_messages": "C",

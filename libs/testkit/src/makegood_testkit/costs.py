@@ -1,0 +1,172 @@
+"""What a piece of work costs, as counts: statements, transactions, rows and WAL of each service's database, and events.
+
+    async with Meter(platform) as meter:
+        async with meter.counting() as costs:
+            ...  # the work; the platform must have finished it before the block ends
+        print(costs.per(20))  # for each of twenty pieces of work
+
+Counts do not depend on how fast the machine is. An idle platform is looked at first: the statements that it runs too, such as
+looking for deadlines, `BEGIN` and `COMMIT`, and the tables that it changes too, such as leases, are left out.
+PostgreSQL must be an embedded one: it counts with `pg_stat_statements` and `pg_walinspect`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Final, NamedTuple, Self
+
+import asyncpg
+from makegood_contracts.topics import TOPICS
+from makegood_stack import postgres
+from makegood_stack.ports import SERVICES
+from makegood_stack.topic_state import partition_ends
+
+from makegood_testkit.platform import Platform
+
+_IDLE_SECONDS: Final = 5.0
+_STATEMENTS: Final = """
+    SELECT d.datname, s.queryid, s.calls
+    FROM pg_stat_statements AS s JOIN pg_database AS d ON d.oid = s.dbid
+    WHERE d.datname LIKE 'makegood%'
+"""
+_POSITION: Final = "SELECT pg_current_wal_insert_lsn()"
+# A WAL record of a row names the block of its table, and an update to another page names two: each record counts once.
+_ROWS: Final = """
+    SELECT reldatabase, relfilenode, record_type, count(DISTINCT start_lsn) AS rows
+    FROM pg_get_wal_block_info($1, $2, false)
+    WHERE resource_manager = 'Heap' AND relforknumber = 0
+    GROUP BY reldatabase, relfilenode, record_type
+"""
+# Without copies of whole pages: how many there are depends on when the last checkpoint was.
+_TRANSACTIONS: Final = """
+    WITH idle AS (
+        SELECT b.xid FROM pg_get_wal_block_info($1, $2, false) AS b
+        JOIN unnest($3::oid[], $4::oid[]) AS t (database, file) ON (b.reldatabase, b.relfilenode) = (t.database, t.file)
+    )
+    SELECT count(DISTINCT xid::text) AS transactions, sum(record_length - fpi_length) AS bytes
+    FROM pg_get_wal_records_info($1, $2) WHERE xid::text <> '0' AND xid::text NOT IN (SELECT xid::text FROM idle)
+"""
+_TABLES: Final = """
+    SELECT d.oid, c.relfilenode, c.relname
+    FROM pg_class AS c JOIN pg_database AS d ON d.datname = current_database()
+    WHERE c.relkind = 'r' AND c.relnamespace = 'public'::regnamespace
+"""
+_EFFECTS: Final = {
+    "INSERT": "inserted",
+    "INSERT+INIT": "inserted",
+    "UPDATE": "updated",
+    "UPDATE+INIT": "updated",
+    "HOT_UPDATE": "updated_hot",
+    "DELETE": "deleted",
+}
+"""WAL record types, and what they do to a row."""
+
+
+class Query(NamedTuple):
+    """A statement without its values."""
+
+    database: str
+    queryid: int
+
+
+@dataclass
+class Costs:
+    """Counts of one block of work."""
+
+    statements: Counter[str] = field(default_factory=Counter)
+    """Round trips to PostgreSQL, by service."""
+    rows: Counter[str] = field(default_factory=Counter)
+    """`inserted`, `updated`, `updated_hot` (no index was touched) and `deleted`, in all databases."""
+    rows_by_table: Counter[str] = field(default_factory=Counter)
+    """The same by table, such as `booking.inbox inserted`."""
+    events: Counter[str] = field(default_factory=Counter)
+    """Records, by topic."""
+    totals: Counter[str] = field(default_factory=Counter)
+    """`writing_transactions`: those that changed anything; `wal_bytes`: what they wrote."""
+
+    def per(self, pieces: int) -> dict[str, dict[str, float]]:
+        """The counts for each of so many pieces of work, rounded to two digits, without what is zero."""
+        return {
+            name: {key: share for key, value in sorted(counts.items()) if (share := round(value / pieces, 2))}
+            for name, counts in vars(self).items()
+        }
+
+
+@dataclass(frozen=True)
+class _Look:
+    calls: Counter[Query]
+    events: Counter[str]
+    lsn: str
+
+
+class Meter:
+    """Counts on the servers of one platform. An asynchronous context manager."""
+
+    def __init__(self, platform: Platform) -> None:
+        self._stack = platform.stack
+        self._port = self._stack.ports.of(postgres.NAME)
+        self._tables: dict[tuple[int, int], str] = {}
+
+    async def __aenter__(self) -> Self:
+        self._admin = await asyncpg.connect(postgres.admin_url(self._port))
+        for extension in ("pg_stat_statements", "pg_walinspect"):
+            await self._admin.execute(f"CREATE EXTENSION IF NOT EXISTS {extension}")
+        for service in SERVICES:
+            database = await asyncpg.connect(postgres.admin_url(self._port, f"makegood_{service}"))
+            for oid, relfilenode, name in await database.fetch(_TABLES):
+                self._tables[oid, relfilenode] = f"{service}.{name}"
+            await database.close()
+        before = await self._look()
+        await asyncio.sleep(_IDLE_SECONDS)
+        after = await self._look()
+        self._asked_when_idle = set(after.calls - before.calls)
+        self._changed_when_idle = {table for table, _ in await self._rows(before, after)}
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._admin.close()
+
+    @asynccontextmanager
+    async def counting(self) -> AsyncIterator[Costs]:
+        """Fills the costs, at the end of the block, with what happened in it."""
+        costs, before = Costs(), await self._look()
+        yield costs
+        after = await self._look()
+        costs.events = after.events - before.events
+        idle = [key for key, table in self._tables.items() if table in self._changed_when_idle]
+        written = await self._admin.fetchrow(_TRANSACTIONS, before.lsn, after.lsn, *map(list, zip(*idle, strict=True)))
+        assert written is not None
+        costs.totals.update(wal_bytes=int(written["bytes"]), writing_transactions=written["transactions"])
+        for query, calls in (after.calls - before.calls).items():
+            if query not in self._asked_when_idle:
+                costs.statements[query.database.removeprefix("makegood_")] += calls
+        for (table, effect), count in (await self._rows(before, after)).items():
+            if table not in self._changed_when_idle:
+                costs.rows[effect] += count
+                costs.rows_by_table[f"{table} {effect}"] += count
+
+    async def _rows(self, before: _Look, after: _Look) -> Counter[tuple[str, str]]:
+        rows: Counter[tuple[str, str]] = Counter()
+        for oid, relfilenode, record, count in await self._admin.fetch(_ROWS, before.lsn, after.lsn):
+            if (table := self._tables.get((oid, relfilenode))) and (effect := _EFFECTS.get(record)):
+                rows[table, effect] += count
+        return rows
+
+    async def _look(self) -> _Look:
+        calls = Counter({Query(*row[:2]): row["calls"] for row in await self._admin.fetch(_STATEMENTS)})
+        ends = await self._ends(topic.name for topic in TOPICS)
+        return _Look(calls, ends, await self._admin.fetchval(_POSITION))
+
+    async def _ends(self, topics: Iterable[str]) -> Counter[str]:
+        ends: Counter[str] = Counter()
+        for topic in topics:
+            partitions = await partition_ends(self._stack.kafka, topic) or {}
+            ends[topic] = sum(end for _, end in partitions.values())
+        return ends
