@@ -56,9 +56,9 @@ def dev_checkouts(service: Service, payments: DevelopmentPayments, deliver: Deli
         try:
             status = await send(*payments.hook(checkout.id, _CHOICES[choice], checkout.amount))
         except httpx.HTTPError as error:
-            raise Problem("unavailable", "The web-hook could not be delivered.") from error
+            raise Problem("unavailable", "The webhook could not be delivered.") from error
         if status != 200:
-            raise Problem("unavailable", f"The web-hook was answered with {status}.")
+            raise Problem("unavailable", f"The webhook was answered with {status}.")
         return _page(await found(checkout_id))
 
     return router
