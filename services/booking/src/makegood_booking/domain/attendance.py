@@ -1,4 +1,4 @@
-"""Confirming, joining, leaving, no-shows, and what happens by itself when a moment comes."""
+"""Confirming, joining, leaving, no-shows, and what happens automatically at a deadline."""
 
 from __future__ import annotations
 
@@ -40,7 +40,8 @@ from makegood_booking.domain.session import (
 JoinedHow = Literal["joined", "code", "provider"]
 Absent = Literal["provider", "both"]
 SOON: Final = timedelta(hours=1)
-"""What is found later than that comes late, and the member's thirty days count from then, as those of the credit do (MISS-4)."""
+"""What is found later than that comes late, and the member's thirty days count from then, as those of the credit do
+(MISS-4)."""
 OVER_ALREADY = Refusal("session-over")
 UNDECIDED = Refusal("not-confirmed", "The booking is still being decided.")
 _CONFIRMED_ALREADY = Refusal(
@@ -92,7 +93,7 @@ def decline(session: Session, now: datetime) -> Transition | Refusal:
 
 
 def entry_refused(session: Session, now: datetime) -> Refusal | None:
-    """Why nobody enters the session now, if so (JOIN-1)."""
+    """Why nobody can join the session now, or None (JOIN-1)."""
     if session.over:
         return OVER_ALREADY
     if session.status not in AGREED:
@@ -167,7 +168,7 @@ def mark_no_show(session: Session, now: datetime) -> Transition | Refusal:
 
 
 def next_due(session: Session) -> datetime | None:
-    """The next moment at which something happens by itself; None once the session is over."""
+    """The next moment at which something happens automatically; None once the session is over."""
     due = _due_of_status(session)
     move = session.move
     if due is None or move is None or move.state != "asked":
@@ -201,7 +202,7 @@ def verdict_of(session: Session) -> AttendanceVerdict:
 
 
 def time_passed(session: Session, now: datetime) -> Transition:
-    """All that happens by itself up to `now`, one thing after the other, however late it is looked at."""
+    """Applies everything that happens automatically up to `now`, in order, even if it is late."""
     if session.reconfirmation == "due" and now >= session.booked.starts_at:
         session = replace(session, reconfirmation=None)  # found too late to ask anybody
     events: tuple[Any, ...] = ()

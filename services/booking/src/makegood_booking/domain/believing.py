@@ -1,4 +1,4 @@
-"""SEC-7: what booking believes of others' answers, however well they are signed: only what can be of its own session."""
+"""SEC-7: checks other services' answers against booking's own sessions, even if their signatures are valid."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from makegood_booking.domain.session import Session
 _OF_ENDINGS: Final[frozenset[SettleCause]] = frozenset(
     {"rejected", "declined", "expired", "cancelled", "completed", "provider_missed", "member_no_show", "corrected"}
 )
-"""Why a hold is settled once booking has told of the session's end, and not before."""
+"""Causes with which a hold may be settled only after booking has published the session's end."""
 
 
 def disbelieved(event: Any, session: Session, now: datetime) -> FactRefusal | None:

@@ -51,7 +51,7 @@ _SETTLED: Final[Mapping[type[Event], CreditState]] = {
 
 @dataclass(frozen=True, slots=True)
 class BookingRequest:
-    """What is asked for: room, start, length, modality (with a venue), zone (BOOK-1)."""
+    """A request to book: room, start, length, modality (with a venue) and time zone (BOOK-1)."""
 
     room_id: str
     starts_at: datetime
@@ -73,7 +73,7 @@ NO_ZONE = InvalidField("time_zone", "Must be an IANA time zone, such as `Europe/
 
 
 def invalid_field(request: BookingRequest, policy: Policy, now: datetime) -> InvalidField | None:
-    """What makes the request one that nobody could book, whatever room, plan and schedule say."""
+    """The field that makes the request invalid, regardless of room, plan and schedule, or None."""
     if fault := invalid_start(request.starts_at, policy, now):
         return fault
     if not policy.shortest_minutes <= request.length_minutes <= policy.longest_minutes:
@@ -90,7 +90,7 @@ def invalid_field(request: BookingRequest, policy: Policy, now: datetime) -> Inv
 
 
 def invalid_start(starts_at: datetime, policy: Policy, now: datetime) -> InvalidField | None:
-    """What makes this a time at which nobody could book."""
+    """The field that makes this time invalid, or None."""
     if starts_at <= now:
         return InvalidField("starts_at", "The start must be in the future.")
     if starts_at > now + timedelta(days=policy.horizon_days):
@@ -274,7 +274,7 @@ def _reject(session: Session, reasons: tuple[Reason, ...]) -> Transition:
 
 
 def _lost(session: Session, now: datetime) -> Transition:
-    """AVAIL-4: without its slot or its credit a live session is cancelled by the platform, at nobody's cost."""
+    """AVAIL-4: without its slot or its credit the platform cancels a live session, free of charge."""
     if session.over:
         return Transition(session)
     return happened(

@@ -40,7 +40,7 @@ def free_until(session: Session, now: datetime) -> datetime:
 
 
 def moves_free_until(session: Session) -> datetime:
-    """RESC-1, RESC-3: until when the member moves the session without loss. Once it has begun nobody moves it."""
+    """RESC-1, RESC-3: until when the member can move the session without loss. It cannot be moved once it has begun."""
     starts_at = session.booked.starts_at
     return starts_at if favoured(session) else session.policy.free_until(starts_at)
 
@@ -132,7 +132,7 @@ def call_off(session: Session, by: Actor, cause: CancelCause, now: datetime, *, 
 
 
 def _cancelled(session: Session, by: Actor, now: datetime, *, given_up: bool, forfeits: bool, **why: Any) -> Transition:
-    """A booking that was not decided yet is given up by nobody: it came to nothing (MISS-4)."""
+    """Cancelling a booking that is not decided yet gives nothing up (MISS-4)."""
     return happened(
         session,
         SessionCancelled,

@@ -1,4 +1,4 @@
-"""When somebody says that a session did not end as recorded (MISS-5)."""
+"""Disputes and corrections of a session's outcome (MISS-5)."""
 
 from __future__ import annotations
 

@@ -38,7 +38,7 @@ _BECAUSE = {
 
 
 def made_by(event: Event) -> Actor:
-    """Who caused the event; `system` where it happened by itself."""
+    """Who caused the event; `system` if it happened automatically."""
     match event:
         case SessionRequested():
             return event.booked_by

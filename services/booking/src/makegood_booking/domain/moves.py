@@ -1,4 +1,4 @@
-"""What becomes of a change of time that was asked for (RESC-1, EXT-1): it is paid for, carried out, or off.
+"""How a requested move or extension proceeds (RESC-1, EXT-1): it is funded, carried out or refused.
 
 The session keeps its time until the move is carried out. Who asks for one stands in `rescheduling`.
 """
@@ -60,7 +60,7 @@ def asked(session: Session, move: Reschedule) -> Transition:
 
 
 def move_credit_held(session: Session, event: MoveCreditHeld, now: datetime) -> Transition:
-    """RESC-1: what the session costs at its new time is set aside: by the hold that stands, or by another one beside it."""
+    """RESC-1: the price of the session at its new time is held, by the present hold or by a second one."""
     move = session.move
     if move is None or move.id != event.move_id or move.state != "asked":
         return Transition(session)
@@ -107,7 +107,7 @@ def slot_moved(session: Session, event: SlotMoved, now: datetime) -> Transition:
 
 
 def _moved(session: Session, move: Reschedule, now: datetime) -> Transition:
-    """A provider's move of a confirmed session stays confirmed; any other needs the provider's word anew (CONF-2)."""
+    """A provider's move of a confirmed session stays confirmed; any other must be confirmed again (CONF-2)."""
     old, policy = session.booked, session.policy
     confirmed = move.by == "provider" and session.status in AGREED
     confirm_by = session.confirm_by if confirmed else policy.confirm_by(move.starts_at, now)

@@ -138,7 +138,7 @@ class Policy:
         return ends_at + timedelta(hours=self.answer_hours)
 
     def no_show_at(self, starts_at: datetime) -> datetime:
-        """NOSH-1: the moment from which an absent member is a no-show by itself."""
+        """NOSH-1: the moment from which an absent member is automatically a no-show."""
         return starts_at + timedelta(minutes=self.no_show_minutes)
 
 
@@ -203,7 +203,7 @@ STANDARD = Policy("standard", 1)
 
 
 def changed(policy: Policy, now: datetime) -> PolicyChanged:
-    """What others are told of a new version."""
+    """The event that publishes a new version."""
     return PolicyChanged(
         policy_id=policy.id,
         policy_version=policy.version,

@@ -74,7 +74,7 @@ class Attendance:
 
 _PARTIES: Final[tuple[Party, Party]] = ("member", "provider")
 NOBODY: Final = Attendance()
-"""Nobody has come yet."""
+"""Nobody has joined yet."""
 
 
 @dataclass(frozen=True, slots=True)

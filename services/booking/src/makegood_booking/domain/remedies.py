@@ -58,7 +58,7 @@ class RemedyContext:
     sessions_left: bool = False
     """Whether the member has a credit that has not lapsed."""
     credits_come: bool = False
-    """Whether the plan gives more credits by itself."""
+    """Whether the plan will grant more credits."""
 
 
 def remedies(code: ReasonCode | Literal["restart-not-allowed"], at: RemedyContext) -> tuple[Remedy, ...]:
@@ -77,7 +77,7 @@ def remedy(code: ReasonCode | Literal["restart-not-allowed"], at: RemedyContext)
 
 
 def _back_to_therapy(at: RemedyContext) -> tuple[Remedy, ...]:
-    """ROOM-1, ROOM-2: restart with the provider, or be matched anew; with EAP only while sessions are left."""
+    """ROOM-1, ROOM-2: restart with the provider, or be matched with a new one; with EAP only while sessions are left."""
     if at.active_room_id is not None:
         return (Remedy("use_active_room", f"/v1/rooms/{at.active_room_id}"),)
     if at.plan_kind == "eap" and not at.sessions_left:

@@ -126,7 +126,7 @@ def _changes_zone_alone(request: RescheduleCommand, booked: Appointment) -> bool
 def _to_another_zone(
     session: Session, before: tuple[Event, ...], request: RescheduleCommand, by: Party
 ) -> Transition | Refusal | InvalidField:
-    """RESC-5: it needs no notice and no new confirmation, and costs nothing. Nobody else is asked."""
+    """RESC-5: it needs no notice and no new confirmation, and costs nothing. No other service is involved."""
     zone_name = request.time_zone or session.booked.time_zone
     if not is_zone(zone_name):
         return NO_ZONE
@@ -165,7 +165,7 @@ def _too_long(session: Session, minutes: float) -> InvalidField | None:
 def extend(
     session: Session, ends_at: datetime, invoice: InvoiceWish | None, move_id: str, now: datetime
 ) -> Transition | Refusal | InvalidField:
-    """EXT-1: the provider asks for a later end of a confirmed session, before the end that stands."""
+    """EXT-1: the provider asks for a later end of a confirmed session, before the present end."""
     session, before = as_of(session, now)
     refusal = _not_under_way(session, now)
     if refusal is not None:

@@ -1,4 +1,4 @@
-"""What a session is: the appointment, and where it stands. The rules that change it stand in the modules beside this one."""
+"""The state of a session. The rules that change it are in the other modules of this package."""
 
 from __future__ import annotations
 
@@ -111,7 +111,7 @@ class Session:
     reopens_room: bool = False
     """MISS-4: its room is not open: it opens again once this session is reserved, which rebooks a missed one."""
     given_up: bool = False
-    """The member cancelled it of their own wish: not for what the provider did."""
+    """The member cancelled by their own choice, not because of the provider."""
     missed_at: datetime | None = None
     """MISS-4: from when on the right to rebook it counts: from the miss; from when it was found, if that was late; or from when
     support corrected the outcome to one."""
@@ -191,7 +191,7 @@ def happened(session: Session, kind: type[Event], /, changes: dict[str, Any], **
 
 
 def fact(session: Session, kind: type[Event], /, **facts: Any) -> Event:
-    """An event of the session as it stands now."""
+    """An event with the session's present state."""
     booked = session.booked
     return kind(
         session_id=booked.session_id,

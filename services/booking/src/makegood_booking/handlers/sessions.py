@@ -1,4 +1,4 @@
-"""Sessions change by what other services tell and by the moments that nobody triggers: lock → rule → save → wake."""
+"""Changes of sessions by other services' events and by deadlines: lock → rule → save → wake."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ async def _reopen_rooms(unit: UnitOfWork, policies: PolicyCache, reserved: Seque
 
 
 async def on_session_due(due: Sequence[Due], unit: UnitOfWork, dependencies: Dependencies) -> None:
-    """What happens to sessions by itself: MISS-1, CONF-2, JOIN-2, NOSH-1."""
+    """What happens to sessions automatically: MISS-1, CONF-2, JOIN-2, NOSH-1."""
     before = await lock_sessions(unit, dependencies.policies, sorted({deadline.entity_id for deadline in due}))
     changes: list[tuple[Transition, Cause]] = []
     after = []

@@ -1,4 +1,4 @@
-"""What availability told of providers' time: schedules, time off, waitlist offers. The latest by its number counts."""
+"""A copy of availability's schedules, time off and waitlist offers. The highest version counts."""
 
 from __future__ import annotations
 

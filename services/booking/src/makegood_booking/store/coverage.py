@@ -1,4 +1,4 @@
-"""What credits told of members: enrolments, movements of credits, overdue invoices. Each event counts once, in any order."""
+"""A copy of credits' enrolments, movements and overdue invoices. Each event counts once, in any order."""
 
 from __future__ import annotations
 

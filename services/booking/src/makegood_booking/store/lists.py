@@ -1,4 +1,4 @@
-"""Lists and what stands beside a session: pages of sessions, history, remarks."""
+"""Reads lists: pages of sessions, their history and remarks."""
 
 from __future__ import annotations
 
@@ -162,7 +162,8 @@ async def read_history(queries: Queries, session_id: str, after: int, most: int)
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """What the parties said to a session. `canceller`: who cancelled it, a party or the platform; `confirmed`: by the provider."""
+    """What the parties said to a session. `canceller`: who cancelled it, a party or the platform; `confirmed`: by the
+    provider."""
 
     canceller: str | None = None
     confirmed: bool = False

@@ -35,7 +35,7 @@ class PolicyCache:
         return self._current
 
     def expire(self) -> None:
-        """The next one who asks for the current policy reads it anew."""
+        """Makes the next caller read the current policy again."""
         self._fresh_until = 0.0
 
     async def load(self, queries: Queries, versions: Iterable[int]) -> None:

@@ -57,7 +57,7 @@ async def wait_for_schedule(dependencies: Dependencies, provider_id: str) -> Non
 
 
 async def open_room(unit: UnitOfWork, member_id: str, provider_id: str) -> tuple[Room, bool]:
-    """ROOM-1: the pair's active room, and whether it was opened just now."""
+    """ROOM-1: the pair's active room, and whether it was just opened."""
     await _require_schedule(unit, provider_id)
     return await _open(unit, member_id, provider_id)
 
@@ -119,7 +119,7 @@ async def change_provider(
     *,
     accepts_forfeit: bool,
 ) -> tuple[Room, bool]:
-    """ROOM-3: the room with the new provider, and whether it was opened just now."""
+    """ROOM-3: the room with the new provider, and whether it was just opened."""
     room, by = _admit_change(await store.lock_room(unit, room_id), provider_id, admit)
     await _require_schedule(unit, provider_id)
     ahead = await lock_ahead(unit, dependencies.policies, room_id, room.member_id)
@@ -163,7 +163,7 @@ async def _require_schedule(unit: UnitOfWork, provider_id: str) -> None:
 
 
 async def _open(unit: UnitOfWork, member_id: str, provider_id: str) -> tuple[Room, bool]:
-    """The pair's active room, and whether it was opened just now."""
+    """The pair's active room, and whether it was just opened."""
     room, opened = rules.open_room(new_id(), member_id, provider_id, unit.now)
     if await store.add_room(unit, room):
         unit.publish(opened, sequence=room.version)
