@@ -17,15 +17,16 @@ from makegood_booking.handlers.batching import BookingCommand
 from makegood_chassis.messaging.handlers import Due
 from makegood_contracts.events import Event
 from makegood_contracts.ids import new_id
+from makegood_testkit.service import CAUSE, received
 
 from .examples import MINUTE, NOW, START
-from .world import CAUSE, Answers, Json, World, received
+from .harness import Answers, BookingHarness, Json
 
 BATCH = 500
 ROUNDS = 5
 
 
-async def test_measure(world: World) -> None:
+async def test_measure(harness: BookingHarness) -> None:
     took: dict[str, list[tuple[float, float]]] = {}
 
     async def timed(name: str, work: Callable[[], Awaitable[object]]) -> None:
@@ -33,23 +34,23 @@ async def test_measure(world: World) -> None:
         await work()
         took.setdefault(name, []).append((time.perf_counter() - wall, time.process_time() - cpu))
 
-    rooms = [await world.room(f"member-{n}") for n in range(50)]
+    rooms = [await harness.room(f"member-{n}") for n in range(50)]
 
     async def request(bookings: list[BookingCommand]) -> None:
-        async with world.service.database.transaction(CAUSE) as unit:
-            await world.dependencies.batcher.apply(bookings, unit)
+        async with harness.service.database.transaction(CAUSE) as unit:
+            await harness.dependencies.batcher.apply(bookings, unit)
 
     async def handle(events: list[Event]) -> None:
         batch = [received(event) for event in events]
-        async with world.service.database.transaction(CAUSE) as unit:
-            await world.service.events[type(events[0])](batch, unit)
+        async with harness.service.database.transaction(CAUSE) as unit:
+            await harness.service.events[type(events[0])](batch, unit)
 
     async def due(ids: list[str]) -> None:
-        async with world.service.database.transaction(CAUSE) as unit:
-            await world.service.deadlines["session"]([Due(each, NOW) for each in ids], unit)
+        async with harness.service.database.transaction(CAUSE) as unit:
+            await harness.service.deadlines["session"]([Due(each, NOW) for each in ids], unit)
 
     for round_ in range(ROUNDS):
-        world.clock.moment = NOW
+        harness.clock.moment = NOW
         starts = [START + timedelta(minutes=n) for n in range(BATCH)]
         bookings = [
             BookingCommand(
@@ -79,12 +80,12 @@ async def test_measure(world: World) -> None:
         returns: list[Event] = [Answers.credit_returned(session, "provider_missed") for session in sessions]
         await timed("SlotHeld", lambda: handle(slots))  # noqa: B023
         await timed("CreditHeld → SessionReserved", lambda: handle(credits))  # noqa: B023
-        async with world.service.database.pool.acquire() as connection:
+        async with harness.service.database.pool.acquire() as connection:
             await connection.execute("UPDATE sessions SET status = 'confirmed' WHERE status = 'reserved'")
-        world.clock.moment = START + timedelta(days=1)
+        harness.clock.moment = START + timedelta(days=1)
         await timed("due → ProviderMissed", lambda: due([session["id"] for session in sessions]))  # noqa: B023
         await timed("CreditReturned", lambda: handle(returns))  # noqa: B023
-        assert round_ or len(await world.outbox()) == BATCH * 3 + len(rooms)
+        assert round_ or len(await harness.outbox()) == BATCH * 3 + len(rooms)
     print()  # noqa: T201
     for name, runs in took.items():
         size = 100 if "100" in name else BATCH

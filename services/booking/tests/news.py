@@ -16,8 +16,9 @@ from makegood_contracts.events import (
     WeeklyHours,
 )
 from makegood_contracts.ids import new_id
+from makegood_testkit.service import CAUSE
 
-from .world import CAUSE, Json, World
+from .harness import BookingHarness, Json
 
 Told = Received[Any]
 
@@ -26,11 +27,11 @@ def told(event: Event, sequence: int = 1) -> Told:
     return Received(event, new_id(), event.key, sequence, datetime.now(UTC), "story", "test")
 
 
-async def hear(world: World, *news: Told) -> None:
+async def hear(harness: BookingHarness, *news: Told) -> None:
     """Each event in a transaction of its own, as it comes."""
     for one in news:
-        async with world.service.database.transaction(CAUSE) as unit:
-            await world.service.events[type(one.event)]([one], unit)
+        async with harness.service.database.transaction(CAUSE) as unit:
+            await harness.service.events[type(one.event)]([one], unit)
 
 
 def movement(lot: str, amount: int = 1, **other: Any) -> Json:

@@ -11,10 +11,11 @@ import pytest
 from makegood_booking.handlers.commands import rooms as commands
 from makegood_contracts.events import ProviderChanged, RoomClosed, SessionCancelled
 from makegood_contracts.ids import new_id
+from makegood_testkit.service import slug
 
 from .examples import HOUR, MINUTE, NOW
+from .harness import Answers, BookingHarness, first_schedule
 from .news import hear, schedule, told
-from .world import Answers, World, first_schedule, slug
 
 DAY = timedelta(days=1)
 TICK = timedelta(microseconds=1)
@@ -30,178 +31,186 @@ async def change(person: httpx.AsyncClient, room: str, provider: str, **body: An
     return await person.post(f"/v1/rooms/{room}/change-provider", json={"provider_id": provider, **body})
 
 
-async def cancelled(world: World) -> list[tuple[str, bool]]:
-    return [(event.session_id, event.forfeits) for event in await world.outbox() if isinstance(event, SessionCancelled)]
+async def cancelled(harness: BookingHarness) -> list[tuple[str, bool]]:
+    return [
+        (event.session_id, event.forfeits) for event in await harness.outbox() if isinstance(event, SessionCancelled)
+    ]
 
 
-async def cooled_off(world: World, starts_in: timedelta) -> Any:
+async def cooled_off(harness: BookingHarness, starts_in: timedelta) -> Any:
     """A confirmed session, some time after its booking."""
-    session = await world.confirmed(world.clock.moment + starts_in)
-    world.clock.moment += 16 * MINUTE
-    await world.outbox()
+    session = await harness.confirmed(harness.clock.moment + starts_in)
+    harness.clock.moment += 16 * MINUTE
+    await harness.outbox()
     return session
 
 
 @pytest.mark.rule("ROOM-3")
 @pytest.mark.usefixtures("impatient")
-async def test_a_mistyped_provider_closes_no_room_and_cancels_nothing(world: World) -> None:
-    session = await world.confirmed(NOW + 2 * HOUR)
+async def test_a_mistyped_provider_closes_no_room_and_cancels_nothing(harness: BookingHarness) -> None:
+    session = await harness.confirmed(NOW + 2 * HOUR)
     room = session["room_id"]
-    for person in (world.member, world.support):
+    for person in (harness.member, harness.support):
         answer = await change(person, room, MISTYPED)
         assert (answer.status_code, slug(answer)) == (409, "provider-unavailable")
         assert [reason["code"] for reason in answer.json()["reasons"]] == ["provider-unavailable"]
-    assert (await world.member.get(f"/v1/rooms/{room}")).json()["status"] == "active"
-    assert await world.read(session) == session
-    assert await world.outbox() == []
+    assert (await harness.member.get(f"/v1/rooms/{room}")).json()["status"] == "active"
+    assert await harness.read(session) == session
+    assert await harness.outbox() == []
 
 
 @pytest.mark.rule("ROOM-1")
 @pytest.mark.usefixtures("impatient")
-async def test_a_room_needs_a_provider_who_has_a_schedule(world: World) -> None:
+async def test_a_room_needs_a_provider_who_has_a_schedule(harness: BookingHarness) -> None:
     body = {"member_id": "anna", "provider_id": MISTYPED}
-    refused = await world.support.post("/v1/rooms", json=body)
+    refused = await harness.support.post("/v1/rooms", json=body)
     assert (refused.status_code, slug(refused)) == (409, "provider-unavailable")
-    await hear(world, told(schedule(1, provider_id=MISTYPED, session_types=[])))
-    assert (await world.support.post("/v1/rooms", json=body)).status_code == 409, "it offers nothing"
-    await hear(world, told(schedule(2, provider_id=MISTYPED)))
-    assert (await world.support.post("/v1/rooms", json=body)).status_code == 201
+    await hear(harness, told(schedule(1, provider_id=MISTYPED, session_types=[])))
+    assert (await harness.support.post("/v1/rooms", json=body)).status_code == 409, "it offers nothing"
+    await hear(harness, told(schedule(2, provider_id=MISTYPED)))
+    assert (await harness.support.post("/v1/rooms", json=body)).status_code == 201
 
 
 @pytest.mark.rule("ROOM-1", "ROOM-3")
-async def test_a_schedule_that_was_published_a_moment_ago_is_waited_for(world: World) -> None:
-    opening = asyncio.create_task(world.support.post("/v1/rooms", json={"member_id": "anna", "provider_id": "dr-lee"}))
-    while not world.dependencies.signals._listeners:  # noqa: ASYNC110
+async def test_a_schedule_that_was_published_a_moment_ago_is_waited_for(harness: BookingHarness) -> None:
+    opening = asyncio.create_task(
+        harness.support.post("/v1/rooms", json={"member_id": "anna", "provider_id": "dr-lee"})
+    )
+    while not harness.dependencies.signals._listeners:  # noqa: ASYNC110
         await asyncio.sleep(0)
-    await world.handle(first_schedule("dr-lee"))
+    await harness.handle(first_schedule("dr-lee"))
     opened = await opening
     assert opened.status_code == 201, opened.text
-    changing = asyncio.create_task(change(world.member, opened.json()["id"], "dr-kim"))
-    while not world.dependencies.signals._listeners:  # noqa: ASYNC110
+    changing = asyncio.create_task(change(harness.member, opened.json()["id"], "dr-kim"))
+    while not harness.dependencies.signals._listeners:  # noqa: ASYNC110
         await asyncio.sleep(0)
-    await world.handle(first_schedule("dr-kim"))
+    await harness.handle(first_schedule("dr-kim"))
     assert (await changing).status_code == 201
 
 
 @pytest.mark.rule("ROOM-3")
-async def test_what_is_refused_anyway_waits_for_nobodys_schedule(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_what_is_refused_anyway_waits_for_nobodys_schedule(
+    harness: BookingHarness, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(commands, "SCHEDULE_PATIENCE", 600.0)
-    room = await world.room()
-    await hear(world, told(schedule(1, provider_id="dr-kim", session_types=[])))
+    room = await harness.room()
+    await hear(harness, told(schedule(1, provider_id="dr-kim", session_types=[])))
     async with asyncio.timeout(10):
-        assert (await change(world.member, new_id(), MISTYPED)).status_code == 404
-        assert (await change(world.person("member", "bob"), room, MISTYPED)).status_code == 404
-        assert (await change(world.member, room, "dr-lee")).status_code == 422
-        gone = await change(world.member, room, "dr-kim")
+        assert (await change(harness.member, new_id(), MISTYPED)).status_code == 404
+        assert (await change(harness.client("member", "bob"), room, MISTYPED)).status_code == 404
+        assert (await change(harness.member, room, "dr-lee")).status_code == 422
+        gone = await change(harness.member, room, "dr-kim")
     assert (gone.status_code, slug(gone)) == (409, "provider-unavailable"), "heard of, and offers nothing"
 
 
 @pytest.mark.rule("ROOM-3", "CANC-1")
-async def test_changing_there_and_back_does_not_evade_the_notice(world: World) -> None:
-    await world.works("dr-kim")
-    first = await cooled_off(world, 5 * HOUR)
-    other = await change(world.member, first["room_id"], "dr-kim")
+async def test_changing_there_and_back_does_not_evade_the_notice(harness: BookingHarness) -> None:
+    await harness.works("dr-kim")
+    first = await cooled_off(harness, 5 * HOUR)
+    other = await change(harness.member, first["room_id"], "dr-kim")
     assert other.status_code == 201, other.text
-    assert await cancelled(world) == [(first["id"], False)], "free the first time"
-    back = await change(world.member, other.json()["id"], "dr-lee")
-    assert (back.status_code, await cancelled(world)) == (201, []), "nothing ahead, nothing to lose"
-    late, early = await cooled_off(world, 5 * HOUR), await world.confirmed(NOW + 5 * DAY)
+    assert await cancelled(harness) == [(first["id"], False)], "free the first time"
+    back = await change(harness.member, other.json()["id"], "dr-lee")
+    assert (back.status_code, await cancelled(harness)) == (201, []), "nothing ahead, nothing to lose"
+    late, early = await cooled_off(harness, 5 * HOUR), await harness.confirmed(NOW + 5 * DAY)
     assert late["room_id"] == back.json()["id"]
-    world.clock.moment += 16 * MINUTE
-    await world.outbox()
-    refused = await change(world.member, late["room_id"], "dr-kim")
+    harness.clock.moment += 16 * MINUTE
+    await harness.outbox()
+    refused = await change(harness.member, late["room_id"], "dr-kim")
     assert (refused.status_code, slug(refused)) == (409, "forfeit-not-accepted")
     told_of = refused.json()
     assert told_of["policy"]["forfeits_now"] is True
     assert [item["session_id"] for item in told_of["sessions"]] == [late["id"]]
-    assert (await world.read(late))["status"] == "confirmed"
-    assert (await world.member.get(f"/v1/rooms/{late['room_id']}")).json()["status"] == "active"
-    assert await world.outbox() == []
-    accepted = await change(world.member, late["room_id"], "dr-kim", accept_forfeit=True)
+    assert (await harness.read(late))["status"] == "confirmed"
+    assert (await harness.member.get(f"/v1/rooms/{late['room_id']}")).json()["status"] == "active"
+    assert await harness.outbox() == []
+    accepted = await change(harness.member, late["room_id"], "dr-kim", accept_forfeit=True)
     assert accepted.status_code == 201
-    assert sorted(await cancelled(world)) == sorted([(late["id"], True), (early["id"], False)])
-    items = (await world.member.get(f"/v1/sessions/{late['id']}/history")).json()["items"]
+    assert sorted(await cancelled(harness)) == sorted([(late["id"], True), (early["id"], False)])
+    items = (await harness.member.get(f"/v1/sessions/{late['id']}/history")).json()["items"]
     assert items[-1]["detail"] == "credit forfeited (change of provider)"
 
 
 @pytest.mark.rule("ROOM-3")
 @pytest.mark.parametrize(("days", "free"), [(30 * DAY - MINUTE, False), (30 * DAY, True)])
-async def test_it_is_free_again_after_30_days(world: World, days: timedelta, free: bool) -> None:
-    await world.works("dr-kim")
-    first = await cooled_off(world, 5 * HOUR)
-    at = world.clock.moment
-    other = (await change(world.member, first["room_id"], "dr-kim")).json()["id"]
-    await change(world.member, other, "dr-lee")
-    world.clock.moment = at + days - 16 * MINUTE
-    late = await _restarted(world, await world.room())
-    again = await change(world.member, late["room_id"], "dr-kim")
-    assert world.clock.moment == at + days
+async def test_it_is_free_again_after_30_days(harness: BookingHarness, days: timedelta, free: bool) -> None:
+    await harness.works("dr-kim")
+    first = await cooled_off(harness, 5 * HOUR)
+    at = harness.clock.moment
+    other = (await change(harness.member, first["room_id"], "dr-kim")).json()["id"]
+    await change(harness.member, other, "dr-lee")
+    harness.clock.moment = at + days - 16 * MINUTE
+    late = await _restarted(harness, await harness.room())
+    again = await change(harness.member, late["room_id"], "dr-kim")
+    assert harness.clock.moment == at + days
     assert again.status_code == (201 if free else 409), again.text
 
 
-async def _used_up(world: World) -> str:
+async def _used_up(harness: BookingHarness) -> str:
     """A room of a member who has just changed the provider for free, in spite of the notice."""
-    await world.works("dr-kim")
-    first = await cooled_off(world, 5 * HOUR)
-    other = (await change(world.member, first["room_id"], "dr-kim")).json()["id"]
-    return str((await change(world.member, other, "dr-lee")).json()["id"])
+    await harness.works("dr-kim")
+    first = await cooled_off(harness, 5 * HOUR)
+    other = (await change(harness.member, first["room_id"], "dr-kim")).json()["id"]
+    return str((await change(harness.member, other, "dr-lee")).json()["id"])
 
 
 @pytest.mark.rule("ROOM-3", "CANC-1")
 @pytest.mark.parametrize(("notice", "free"), [(48 * HOUR, True), (48 * HOUR - TICK, False)])
-async def test_what_is_within_the_notice_is_said_as_of_cancelling(world: World, notice: timedelta, free: bool) -> None:
-    room = await _used_up(world)
-    session = await world.confirmed(NOW + 5 * DAY)
-    world.clock.moment = NOW + 5 * DAY - notice
-    assert (await change(world.member, room, "dr-kim")).status_code == (201 if free else 409)
-    assert (await world.read(session))["status"] == ("cancelled" if free else "confirmed")
+async def test_what_is_within_the_notice_is_said_as_of_cancelling(
+    harness: BookingHarness, notice: timedelta, free: bool
+) -> None:
+    room = await _used_up(harness)
+    session = await harness.confirmed(NOW + 5 * DAY)
+    harness.clock.moment = NOW + 5 * DAY - notice
+    assert (await change(harness.member, room, "dr-kim")).status_code == (201 if free else 409)
+    assert (await harness.read(session))["status"] == ("cancelled" if free else "confirmed")
 
 
 @pytest.mark.rule("ROOM-3")
-async def test_what_has_expired_costs_nothing_though_nobody_noticed_yet(world: World) -> None:
-    room = await _used_up(world)
-    session = await world.reserved(NOW + 5 * DAY)
-    world.clock.moment = NOW + 4 * DAY  # its time to be confirmed is over
-    answer = await change(world.member, room, "dr-kim")
+async def test_what_has_expired_costs_nothing_though_nobody_noticed_yet(harness: BookingHarness) -> None:
+    room = await _used_up(harness)
+    session = await harness.reserved(NOW + 5 * DAY)
+    harness.clock.moment = NOW + 4 * DAY  # its time to be confirmed is over
+    answer = await change(harness.member, room, "dr-kim")
     assert answer.status_code == 201, answer.text
-    assert (await world.read(session))["status"] == "expired"
+    assert (await harness.read(session))["status"] == "expired"
 
 
 @pytest.mark.rule("ROOM-3")
-async def test_what_costs_nothing_to_cancel_does_not_use_up_the_free_change(world: World) -> None:
+async def test_what_costs_nothing_to_cancel_does_not_use_up_the_free_change(harness: BookingHarness) -> None:
     """A change with sessions that are far enough ahead, or just booked, is no use of it."""
-    await world.works("dr-kim")
-    just_booked = await world.confirmed(NOW + 5 * HOUR)
-    other = (await change(world.member, just_booked["room_id"], "dr-kim")).json()["id"]
-    room = (await change(world.member, other, "dr-lee")).json()["id"]
-    await world.outbox()
-    second = await cooled_off(world, 5 * HOUR)
+    await harness.works("dr-kim")
+    just_booked = await harness.confirmed(NOW + 5 * HOUR)
+    other = (await change(harness.member, just_booked["room_id"], "dr-kim")).json()["id"]
+    room = (await change(harness.member, other, "dr-lee")).json()["id"]
+    await harness.outbox()
+    second = await cooled_off(harness, 5 * HOUR)
     assert second["room_id"] == room
-    assert (await change(world.member, room, "dr-kim")).status_code == 201
-    assert await cancelled(world) == [(second["id"], False)]
+    assert (await change(harness.member, room, "dr-kim")).status_code == 201
+    assert await cancelled(harness) == [(second["id"], False)]
 
 
 @pytest.mark.rule("ROOM-3", "CANC-1", "CANC-4")
-async def test_support_is_no_way_round_the_notice(world: World) -> None:
+async def test_support_is_no_way_round_the_notice(harness: BookingHarness) -> None:
     """What support changes counts as the member's change, and what is forfeited by it the member gives up."""
-    await world.works("dr-kim")
-    first = await cooled_off(world, 5 * HOUR)
-    other = await change(world.support, first["room_id"], "dr-kim")
-    told = {type(event): cast("Any", event) for event in await world.outbox()}
+    await harness.works("dr-kim")
+    first = await cooled_off(harness, 5 * HOUR)
+    other = await change(harness.support, first["room_id"], "dr-kim")
+    told = {type(event): cast("Any", event) for event in await harness.outbox()}
     closed, left, ended = told[RoomClosed], told[ProviderChanged], told[SessionCancelled]
     assert (closed.closed_by, left.new_room_id) == ("support", other.json()["id"])
     assert (ended.forfeits, ended.cancelled_by) == (False, "system"), "free the first time"
-    back = await change(world.member, other.json()["id"], "dr-lee")
-    late, early = await cooled_off(world, 5 * HOUR), await world.confirmed(NOW + 5 * DAY)
-    world.clock.moment += 16 * MINUTE
-    await world.outbox()
-    for person in (world.member, world.support):
+    back = await change(harness.member, other.json()["id"], "dr-lee")
+    late, early = await cooled_off(harness, 5 * HOUR), await harness.confirmed(NOW + 5 * DAY)
+    harness.clock.moment += 16 * MINUTE
+    await harness.outbox()
+    for person in (harness.member, harness.support):
         refused = await change(person, back.json()["id"], "dr-kim")
         assert (refused.status_code, slug(refused)) == (409, "forfeit-not-accepted")
-    assert await world.outbox() == []
-    accepted = await change(world.support, back.json()["id"], "dr-kim", accept_forfeit=True)
+    assert await harness.outbox() == []
+    accepted = await change(harness.support, back.json()["id"], "dr-kim", accept_forfeit=True)
     assert accepted.status_code == 201
-    events = [event for event in await world.outbox() if isinstance(event, SessionCancelled)]
+    events = [event for event in await harness.outbox() if isinstance(event, SessionCancelled)]
     assert {event.session_id: (event.forfeits, event.cancelled_by) for event in events} == {
         late["id"]: (True, "member"),
         early["id"]: (False, "system"),
@@ -209,32 +218,32 @@ async def test_support_is_no_way_round_the_notice(world: World) -> None:
 
 
 @pytest.mark.rule("ROOM-3")
-async def test_of_two_changes_at_once_one_is_free(world: World) -> None:
+async def test_of_two_changes_at_once_one_is_free(harness: BookingHarness) -> None:
     for provider in ("dr-kim", "dr-roe"):
-        await world.works(provider)
-    rooms = [await world.room("anna", provider) for provider in ("dr-lee", "dr-kim")]
+        await harness.works(provider)
+    rooms = [await harness.room("anna", provider) for provider in ("dr-lee", "dr-kim")]
     for number, room in enumerate(rooms):
-        answer = await world.member.post(
+        answer = await harness.member.post(
             "/v1/sessions",
-            json=world.booking_body(room, NOW + (5 + number) * HOUR),
+            json=harness.booking_body(room, NOW + (5 + number) * HOUR),
             headers={"Idempotency-Key": room},
         )
         session = answer.json()
-        await _decide(world, session)
-    world.clock.moment += 16 * MINUTE
-    answers = await asyncio.gather(*(change(world.member, room, "dr-roe") for room in rooms))
+        await _decide(harness, session)
+    harness.clock.moment += 16 * MINUTE
+    answers = await asyncio.gather(*(change(harness.member, room, "dr-roe") for room in rooms))
     assert sorted(answer.status_code for answer in answers)[1] == 409
-    assert sorted(forfeits for _, forfeits in await cancelled(world)) == [False]
+    assert sorted(forfeits for _, forfeits in await cancelled(harness)) == [False]
 
 
-async def _decide(world: World, session: Any) -> None:
-    await world.handle(Answers.slot_held(session))
-    await world.handle(Answers.credit_held(session))
-    provider = world.person("provider", session["provider_id"])
+async def _decide(harness: BookingHarness, session: Any) -> None:
+    await harness.handle(Answers.slot_held(session))
+    await harness.handle(Answers.credit_held(session))
+    provider = harness.client("provider", session["provider_id"])
     assert (await provider.post(f"/v1/sessions/{session['id']}/confirm")).status_code == 200
 
 
-async def _restarted(world: World, room: str) -> Any:
+async def _restarted(harness: BookingHarness, room: str) -> Any:
     """A session in the room of a member who had been away."""
-    assert (await world.member.post(f"/v1/rooms/{room}/restart")).status_code == 200
-    return await cooled_off(world, 5 * HOUR)
+    assert (await harness.member.post(f"/v1/rooms/{room}/restart")).status_code == 200
+    return await cooled_off(harness, 5 * HOUR)

@@ -12,35 +12,35 @@ from makegood_contracts.ids import new_id
 
 from .asking import DAY, codes, eap, rebook, working
 from .examples import HOUR, NOW, START
+from .harness import Answers, BookingHarness, Json
 from .news import enrolled, granted, hear, overdue, told
-from .world import Answers, Json, World
 
 
 @pytest.mark.rule("ROOM-1")
-async def test_an_eap_member_with_sessions_left_comes_back_after_26_days(world: World) -> None:
-    await eap(world, 6)
-    await working(world)
-    room = await world.room()
-    world.clock.moment = NOW + 26 * DAY
-    found = (await world.member.get(f"/v1/rooms/{room}/bookability")).json()
+async def test_an_eap_member_with_sessions_left_comes_back_after_26_days(harness: BookingHarness) -> None:
+    await eap(harness, 6)
+    await working(harness)
+    room = await harness.room()
+    harness.clock.moment = NOW + 26 * DAY
+    found = (await harness.member.get(f"/v1/rooms/{room}/bookability")).json()
     (reason,) = found["reasons"]
     assert reason["code"] == "room-inactive"
     assert [each["action"] for each in reason["remedies"]] == ["restart_therapy", "match_new_provider"]
     assert reason["remedy"] == reason["remedies"][0]
-    assert (await world.member.post(f"/v1/rooms/{room}/restart")).status_code == 200
-    assert (await world.member.get(f"/v1/rooms/{room}/bookability")).json()["bookable"]
+    assert (await harness.member.post(f"/v1/rooms/{room}/restart")).status_code == 200
+    assert (await harness.member.get(f"/v1/rooms/{room}/bookability")).json()["bookable"]
 
 
 @pytest.mark.rule("ROOM-1")
-async def test_an_eap_member_without_sessions_is_pointed_to_more_of_them(world: World) -> None:
-    await eap(world, 0)
-    await working(world)
-    room = await world.room()
-    await world.member.post(f"/v1/rooms/{room}/close")
-    refused = await world.member.post(f"/v1/rooms/{room}/restart")
+async def test_an_eap_member_without_sessions_is_pointed_to_more_of_them(harness: BookingHarness) -> None:
+    await eap(harness, 0)
+    await working(harness)
+    room = await harness.room()
+    await harness.member.post(f"/v1/rooms/{room}/close")
+    refused = await harness.member.post(f"/v1/rooms/{room}/restart")
     (reason,) = refused.json()["reasons"]
     assert (refused.status_code, reason["remedies"]) == (409, [{"action": "get_more_sessions"}])
-    booked = await rebook(world, {"room_id": room}, length_minutes=45)
+    booked = await rebook(harness, {"room_id": room}, length_minutes=45)
     assert [(each["code"], each["remedy"]["action"]) for each in booked.json()["reasons"]] == [
         ("room-closed", "get_more_sessions"),
         ("no-session-credits", "get_more_sessions"),
@@ -48,21 +48,21 @@ async def test_an_eap_member_without_sessions_is_pointed_to_more_of_them(world: 
 
 
 @pytest.mark.rule("BOOK-8")
-async def test_a_closed_room_hides_neither_an_overdue_invoice_nor_coverage_that_ended(world: World) -> None:
-    await hear(world, told(enrolled(new_id(), "plan", date(2026, 10, 1), date(2026, 11, 22))), told(overdue()))
-    await working(world)
-    room = await world.room()
-    await world.provider.post(f"/v1/rooms/{room}/close")
+async def test_a_closed_room_hides_neither_an_overdue_invoice_nor_coverage_that_ended(harness: BookingHarness) -> None:
+    await hear(harness, told(enrolled(new_id(), "plan", date(2026, 10, 1), date(2026, 11, 22))), told(overdue()))
+    await working(harness)
+    room = await harness.room()
+    await harness.provider.post(f"/v1/rooms/{room}/close")
     for wait in ({}, {"Prefer": "wait=5"}):
-        wish = world.booking_body(room, START, length_minutes=40)
-        refused = await world.member.post("/v1/sessions", json=wish, headers={"Idempotency-Key": new_id(), **wait})
+        wish = harness.booking_body(room, START, length_minutes=40)
+        refused = await harness.member.post("/v1/sessions", json=wish, headers={"Idempotency-Key": new_id(), **wait})
         asked: Json = {"starts_at": START.isoformat(), "length_minutes": 40, "modality": "video"}
-        said = (await world.member.get(f"/v1/rooms/{room}/bookability", params=asked)).json()["reasons"]
+        said = (await harness.member.get(f"/v1/rooms/{room}/bookability", params=asked)).json()["reasons"]
         assert refused.status_code == 409
         assert refused.json()["type"] == "/problems/room-closed"
         assert codes(refused) == ["room-closed", "slot-not-offered", "coverage-ended", "outstanding-charges"]
         assert refused.json()["reasons"] == [_plain(reason) for reason in said]
-    assert not [event for event in await world.outbox() if isinstance(event, SessionRequested)]
+    assert not [event for event in await harness.outbox() if isinstance(event, SessionRequested)]
 
 
 def _plain(reason: Json) -> Json:
@@ -79,21 +79,21 @@ def _plain(reason: Json) -> Json:
 
 
 @pytest.mark.rule("BOOK-6", "BOOK-8")
-async def test_what_support_may_not_book_names_the_rest_too(world: World) -> None:
-    room = await world.room()
-    refused = await rebook(world, {"room_id": room}, START, world.support)
+async def test_what_support_may_not_book_names_the_rest_too(harness: BookingHarness) -> None:
+    room = await harness.room()
+    refused = await rebook(harness, {"room_id": room}, START, harness.support)
     assert refused.status_code == 403
     assert codes(refused) == ["support-may-not", "coverage-ended"]
 
 
 @pytest.mark.rule("BOOK-8")
-async def test_a_rejected_session_tells_all_reasons_with_their_remedies(world: World) -> None:
-    await working(world)
-    await eap(world, 0)
-    session = await world.ask(length_minutes=45)
-    await world.handle(Answers.slot_refused(session, "slot-taken", "member-busy"))
-    await world.handle(Answers.credit_refused(session, "outstanding-charges", "no-session-credits"))
-    found = await world.read(session)
+async def test_a_rejected_session_tells_all_reasons_with_their_remedies(harness: BookingHarness) -> None:
+    await working(harness)
+    await eap(harness, 0)
+    session = await harness.ask(length_minutes=45)
+    await harness.handle(Answers.slot_refused(session, "slot-taken", "member-busy"))
+    await harness.handle(Answers.credit_refused(session, "outstanding-charges", "no-session-credits"))
+    found = await harness.read(session)
     assert (found["status"], found["reason"]) == ("rejected", "slot-taken")
     assert [(reason["code"], reason["remedy"]["action"]) for reason in found["reasons"]] == [
         ("slot-taken", "choose_another_slot"),
@@ -101,28 +101,28 @@ async def test_a_rejected_session_tells_all_reasons_with_their_remedies(world: W
         ("outstanding-charges", "pay_balance"),
         ("no-session-credits", "get_more_sessions"),
     ]
-    listed = (await world.member.get("/v1/sessions")).json()["items"]
+    listed = (await harness.member.get("/v1/sessions")).json()["items"]
     assert [each["reasons"] for each in listed] == [found["reasons"]]
 
 
 @pytest.mark.rule("BOOK-8")
-async def test_who_answered_is_named_although_the_other_did_not_in_time(world: World) -> None:
-    session = await world.ask()
-    await world.handle(Answers.credit_refused(session, "outstanding-charges"))
-    await world.pass_time(NOW + HOUR / 4)
-    found = await world.read(session)
+async def test_who_answered_is_named_although_the_other_did_not_in_time(harness: BookingHarness) -> None:
+    session = await harness.ask()
+    await harness.handle(Answers.credit_refused(session, "outstanding-charges"))
+    await harness.advance(NOW + HOUR / 4)
+    found = await harness.read(session)
     assert [reason["code"] for reason in found["reasons"]] == ["outstanding-charges", "temporary-interruption"]
 
 
 @pytest.mark.rule("BOOK-4", "BOOK-8")
-async def test_near_the_end_of_a_period_the_answer_says_when_the_next_credits_come(world: World) -> None:
+async def test_near_the_end_of_a_period_the_answer_says_when_the_next_credits_come(harness: BookingHarness) -> None:
     plan: Json = {"plan_kind": "out_of_pocket", "lengths": [30], "purchasable": True, "time_zone": "UTC"}
     monthly = enrolled(new_id(), "plan", date(2026, 10, 31), live_credits=4, period_months=1, **plan)
-    await working(world)
-    await hear(world, told(monthly), told(granted(4, expires_at=NOW.replace(day=30, hour=0))))
-    room = await world.room()
+    await working(harness)
+    await hear(harness, told(monthly), told(granted(4, expires_at=NOW.replace(day=30, hour=0))))
+    room = await harness.room()
     later: Json = {"starts_at": "2026-12-05T10:00:00Z", "length_minutes": 30, "modality": "video"}
-    found = (await world.member.get(f"/v1/rooms/{room}/bookability", params=later)).json()
+    found = (await harness.member.get(f"/v1/rooms/{room}/bookability", params=later)).json()
     (reason,) = found["reasons"]
     assert (reason["code"], reason["available_from"], reason["credits"]) == (
         "no-session-credits",
@@ -134,10 +134,10 @@ async def test_near_the_end_of_a_period_the_answer_says_when_the_next_credits_co
 
 
 @pytest.mark.rule("BOOK-3")
-async def test_bookability_tells_the_plan_the_price_and_the_policy(world: World) -> None:
+async def test_bookability_tells_the_plan_the_price_and_the_policy(harness: BookingHarness) -> None:
     from makegood_contracts.events import Price
 
-    await working(world)
+    await working(harness)
     co_pay = enrolled(
         new_id(),
         "insurance-copay",
@@ -145,17 +145,17 @@ async def test_bookability_tells_the_plan_the_price_and_the_policy(world: World)
         live_credits=None,
         co_pay=Price(amount_minor=2500, currency="USD"),
     )
-    await hear(world, told(co_pay))
-    found = (await world.member.get(f"/v1/rooms/{await world.room()}/bookability")).json()
+    await hear(harness, told(co_pay))
+    found = (await harness.member.get(f"/v1/rooms/{await harness.room()}/bookability")).json()
     assert found["costs"] == {"credit": None, "amount": {"amount_minor": 2500, "currency": "USD"}}
     assert found["plan"]["id"] == "insurance-copay"
-    assert found["policy"] == (await world.member.get("/v1/policies/current")).json()
+    assert found["policy"] == (await harness.member.get("/v1/policies/current")).json()
 
 
 @pytest.mark.rule("BOOK-10")
-async def test_a_session_lists_the_actions_of_its_reader(world: World) -> None:
-    session = await world.confirmed(NOW + 40 * HOUR)
-    world.clock.moment = NOW + HOUR
+async def test_a_session_lists_the_actions_of_its_reader(harness: BookingHarness) -> None:
+    session = await harness.confirmed(NOW + 40 * HOUR)
+    harness.clock.moment = NOW + HOUR
 
     async def read(person: Any) -> dict[str, Json]:
         body = (await person.get(f"/v1/sessions/{session['id']}")).json()
@@ -163,7 +163,7 @@ async def test_a_session_lists_the_actions_of_its_reader(world: World) -> None:
         assert [each["actions"] for each in listed] == [body["actions"]]
         return {action["action"]: action for action in body["actions"]}
 
-    member, provider, support = await read(world.member), await read(world.provider), await read(world.support)
+    member, provider, support = await read(harness.member), await read(harness.provider), await read(harness.support)
     assert list(member) == ["cancel", "reschedule", "join", "dispute"]
     assert (member["cancel"]["allowed"], member["cancel"]["costs"]) == (True, {"credit": 1, "amount": None})
     assert member["join"] == {
@@ -181,6 +181,6 @@ async def test_a_session_lists_the_actions_of_its_reader(world: World) -> None:
         "reschedule": "support-may-not",
     }
     for name in ("join", "cancel"):
-        asked = await world.member.post(f"/v1/sessions/{session['id']}/{name}")
+        asked = await harness.member.post(f"/v1/sessions/{session['id']}/{name}")
         expected = "forfeit-not-accepted" if name == "cancel" else member[name]["reason"]
         assert asked.json()["type"] == f"/problems/{expected}"

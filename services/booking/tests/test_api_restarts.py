@@ -8,41 +8,42 @@ from datetime import date, timedelta
 import pytest
 from makegood_contracts.events import ProviderChanged, RoomRestarted, SessionCancelled
 from makegood_contracts.ids import new_id
+from makegood_testkit.service import names, slug
 
 from .examples import HOUR, NOW, START
+from .harness import BookingHarness, Json
 from .news import enrolled, hear, schedule, told
-from .world import Json, World, names, slug
 
 DAY = timedelta(days=1)
 
 
-async def plan(world: World, kind: str) -> None:
-    await hear(world, told(enrolled(new_id(), "plan", date(2026, 11, 1), plan_kind=kind)))
+async def plan(harness: BookingHarness, kind: str) -> None:
+    await hear(harness, told(enrolled(new_id(), "plan", date(2026, 11, 1), plan_kind=kind)))
 
 
 @pytest.mark.rule("ROOM-1")
-async def test_a_closed_room_is_restarted_and_once_more_changes_nothing(world: World) -> None:
-    await plan(world, "out_of_pocket")
-    await hear(world, told(schedule()))
-    room = await world.room()
-    await world.member.post(f"/v1/rooms/{room}/close")
-    await world.outbox()
-    world.clock.moment = NOW + HOUR
-    answer = await world.member.post(f"/v1/rooms/{room}/restart")
+async def test_a_closed_room_is_restarted_and_once_more_changes_nothing(harness: BookingHarness) -> None:
+    await plan(harness, "out_of_pocket")
+    await hear(harness, told(schedule()))
+    room = await harness.room()
+    await harness.member.post(f"/v1/rooms/{room}/close")
+    await harness.outbox()
+    harness.clock.moment = NOW + HOUR
+    answer = await harness.member.post(f"/v1/rooms/{room}/restart")
     assert answer.status_code == 200, answer.text
     body = answer.json()
     assert (body["id"], body["status"], body["version"]) == (room, "active", 3)
     assert body["last_activity_at"] == "2026-11-23T10:00:00Z"
-    (event,) = await world.outbox()
+    (event,) = await harness.outbox()
     assert isinstance(event, RoomRestarted)
     assert (event.key, event.room_version, event.restarted_at) == (room, 3, NOW + HOUR)
-    again = await world.support.post(f"/v1/rooms/{room}/restart", headers={"If-Match": '"3"'})
+    again = await harness.support.post(f"/v1/rooms/{room}/restart", headers={"If-Match": '"3"'})
     assert again.json() == body
-    assert await world.outbox() == []
+    assert await harness.outbox() == []
 
 
-async def restart_refused(world: World, room: str) -> Json:
-    answer = await world.member.post(f"/v1/rooms/{room}/restart")
+async def restart_refused(harness: BookingHarness, room: str) -> Json:
+    answer = await harness.member.post(f"/v1/rooms/{room}/restart")
     assert (answer.status_code, slug(answer)) == (409, "restart-not-allowed")
     (reason,) = answer.json()["reasons"]
     assert reason["code"] == "restart-not-allowed"
@@ -51,50 +52,52 @@ async def restart_refused(world: World, room: str) -> Json:
 
 
 @pytest.mark.rule("ROOM-1")
-async def test_with_eap_therapy_is_not_restarted_and_the_answer_points_to_more_sessions(world: World) -> None:
-    await plan(world, "eap")
-    await hear(world, told(schedule()))
-    room = await world.room()
-    await world.member.post(f"/v1/rooms/{room}/close")
-    assert await restart_refused(world, room) == {"action": "get_more_sessions"}
-    assert (await world.member.get(f"/v1/rooms/{room}")).json()["status"] == "closed"
+async def test_with_eap_therapy_is_not_restarted_and_the_answer_points_to_more_sessions(
+    harness: BookingHarness,
+) -> None:
+    await plan(harness, "eap")
+    await hear(harness, told(schedule()))
+    room = await harness.room()
+    await harness.member.post(f"/v1/rooms/{room}/close")
+    assert await restart_refused(harness, room) == {"action": "get_more_sessions"}
+    assert (await harness.member.get(f"/v1/rooms/{room}")).json()["status"] == "closed"
 
 
 @pytest.mark.rule("ROOM-2")
-async def test_with_a_provider_who_is_gone_the_member_is_matched_anew(world: World) -> None:
-    room = await world.room()
-    await hear(world, told(schedule(1, session_types=[])))
-    await world.member.post(f"/v1/rooms/{room}/close")
+async def test_with_a_provider_who_is_gone_the_member_is_matched_anew(harness: BookingHarness) -> None:
+    room = await harness.room()
+    await hear(harness, told(schedule(1, session_types=[])))
+    await harness.member.post(f"/v1/rooms/{room}/close")
     wanted = {"action": "match_new_provider", "href": f"/v1/rooms/{room}/change-provider"}
-    assert await restart_refused(world, room) == wanted
-    await hear(world, told(schedule(2, weekly=())))
-    assert await restart_refused(world, room) == wanted
+    assert await restart_refused(harness, room) == wanted
+    await hear(harness, told(schedule(2, weekly=())))
+    assert await restart_refused(harness, room) == wanted
 
 
 @pytest.mark.rule("ROOM-1")
-async def test_where_the_two_have_another_active_room_that_one_is_used(world: World) -> None:
-    await hear(world, told(schedule()))
-    room = await world.room()
-    await world.member.post(f"/v1/rooms/{room}/close")
-    other = await world.room()
-    assert await restart_refused(world, room) == {"action": "use_active_room", "href": f"/v1/rooms/{other}"}
+async def test_where_the_two_have_another_active_room_that_one_is_used(harness: BookingHarness) -> None:
+    await hear(harness, told(schedule()))
+    room = await harness.room()
+    await harness.member.post(f"/v1/rooms/{room}/close")
+    other = await harness.room()
+    assert await restart_refused(harness, room) == {"action": "use_active_room", "href": f"/v1/rooms/{other}"}
 
 
 @pytest.mark.rule("ROOM-1")
-async def test_of_two_closed_rooms_of_a_pair_that_are_restarted_at_once_one_is(world: World) -> None:
-    await plan(world, "out_of_pocket")
-    await hear(world, told(schedule()))
+async def test_of_two_closed_rooms_of_a_pair_that_are_restarted_at_once_one_is(harness: BookingHarness) -> None:
+    await plan(harness, "out_of_pocket")
+    await hear(harness, told(schedule()))
     rooms = []
     for _ in range(2):
-        rooms.append(await world.room())
-        await world.member.post(f"/v1/rooms/{rooms[-1]}/close")
-    await world.outbox()
-    pool = world.service.database.pool
+        rooms.append(await harness.room())
+        await harness.member.post(f"/v1/rooms/{rooms[-1]}/close")
+    await harness.outbox()
+    pool = harness.service.database.pool
     waits = "SELECT count(*) FROM pg_locks WHERE locktype = 'transactionid' AND NOT granted"
     async with pool.acquire() as first, pool.acquire() as watch:
         async with first.transaction():
             await first.execute("UPDATE rooms SET status = 'active' WHERE id = $1", rooms[0])
-            second = asyncio.create_task(world.member.post(f"/v1/rooms/{rooms[1]}/restart"))
+            second = asyncio.create_task(harness.member.post(f"/v1/rooms/{rooms[1]}/restart"))
             async with asyncio.timeout(10):
                 while not (second.done() or await watch.fetchval(waits)):  # noqa: ASYNC110
                     await asyncio.sleep(0)
@@ -102,60 +105,62 @@ async def test_of_two_closed_rooms_of_a_pair_that_are_restarted_at_once_one_is(w
     assert (answer.status_code, slug(answer)) == (409, "restart-not-allowed"), answer.text
     (reason,) = answer.json()["reasons"]
     assert reason["remedy"] == {"action": "use_active_room", "href": f"/v1/rooms/{rooms[0]}"}
-    assert await world.outbox() == []
+    assert await harness.outbox() == []
 
 
 @pytest.mark.rule("ROOM-2", "BOOK-7")
-async def test_after_25_days_away_the_member_restarts_before_booking_and_is_active_everywhere(world: World) -> None:
-    await hear(world, told(schedule()))
-    room, other = await world.room(), await world.room("anna", "dr-kim")
+async def test_after_25_days_away_the_member_restarts_before_booking_and_is_active_everywhere(
+    harness: BookingHarness,
+) -> None:
+    await hear(harness, told(schedule()))
+    room, other = await harness.room(), await harness.room("anna", "dr-kim")
 
     async def why(room: str) -> list[str]:
-        answer = await world.member.get(f"/v1/rooms/{room}/bookability")
+        answer = await harness.member.get(f"/v1/rooms/{room}/bookability")
         return [reason["code"] for reason in answer.json()["reasons"] if reason["code"].startswith("room")]
 
-    world.clock.moment = NOW + 25 * DAY
+    harness.clock.moment = NOW + 25 * DAY
     assert await why(room) == []
-    world.clock.moment += timedelta(seconds=1)
+    harness.clock.moment += timedelta(seconds=1)
     assert (await why(room), await why(other)) == (["room-inactive"], ["room-inactive"])
-    await world.outbox()
-    answer = await world.member.post(f"/v1/rooms/{room}/restart")
+    await harness.outbox()
+    answer = await harness.member.post(f"/v1/rooms/{room}/restart")
     assert answer.json()["status"] == "active"
-    assert names(await world.outbox()) == ["RoomRestarted"]
+    assert names(await harness.outbox()) == ["RoomRestarted"]
     assert (await why(room), await why(other)) == ([], [])
 
 
 @pytest.mark.rule("ROOM-2")
 @pytest.mark.parametrize(("role", "subject", "seen"), [("member", "anna", True), ("provider", "dr-lee", False)])
 async def test_any_change_by_the_member_is_activity_and_none_by_others(
-    world: World, role: str, subject: str, seen: bool
+    harness: BookingHarness, role: str, subject: str, seen: bool
 ) -> None:
-    session = await world.confirmed(NOW + 2 * HOUR)
+    session = await harness.confirmed(NOW + 2 * HOUR)
     room = session["room_id"]
     for minutes, path in ((110, f"/v1/sessions/{session['id']}/join"), (115, f"/v1/rooms/{room}/close")):
-        before = (await world.support.get(f"/v1/rooms/{room}")).json()["last_activity_at"]
-        world.clock.moment = NOW + minutes * HOUR / 60
-        assert (await world.person(role, subject).post(path)).status_code == 200
-        after = (await world.support.get(f"/v1/rooms/{room}")).json()["last_activity_at"]
+        before = (await harness.support.get(f"/v1/rooms/{room}")).json()["last_activity_at"]
+        harness.clock.moment = NOW + minutes * HOUR / 60
+        assert (await harness.client(role, subject).post(path)).status_code == 200
+        after = (await harness.support.get(f"/v1/rooms/{room}")).json()["last_activity_at"]
         assert (after > before) is seen
 
 
 @pytest.mark.rule("ROOM-3")
 async def test_a_change_of_provider_opens_a_room_closes_the_old_one_and_cancels_what_lies_ahead_without_loss(
-    world: World,
+    harness: BookingHarness,
 ) -> None:
-    soon = await world.confirmed(NOW + 2 * HOUR)
-    reserved = await world.reserved(START)
-    asked = await world.ask(START + HOUR)
+    soon = await harness.confirmed(NOW + 2 * HOUR)
+    reserved = await harness.reserved(START)
+    asked = await harness.ask(START + HOUR)
     room = soon["room_id"]
-    await world.works("dr-kim")
-    await world.outbox()
-    answer = await world.member.post(f"/v1/rooms/{room}/change-provider", json={"provider_id": "dr-kim"})
+    await harness.works("dr-kim")
+    await harness.outbox()
+    answer = await harness.member.post(f"/v1/rooms/{room}/change-provider", json={"provider_id": "dr-kim"})
     assert answer.status_code == 201, answer.text
     new = answer.json()
     assert (new["member_id"], new["provider_id"], new["status"]) == ("anna", "dr-kim", "active")
     assert answer.headers["location"] == f"/v1/rooms/{new['id']}"
-    events = await world.outbox()
+    events = await harness.outbox()
     assert names(events)[:3] == ["RoomOpened", "RoomClosed", "ProviderChanged"]
     left = events[2]
     assert isinstance(left, ProviderChanged)
@@ -165,49 +170,53 @@ async def test_a_change_of_provider_opens_a_room_closes_the_old_one_and_cancels_
     assert {(event.cause, event.forfeits, event.cancelled_by) for event in cancelled} == {
         ("change_of_provider", False, "member")
     }
-    assert (await world.member.get(f"/v1/rooms/{room}")).json()["status"] == "closed"
-    again = await world.member.post(f"/v1/rooms/{room}/change-provider", json={"provider_id": "dr-kim"})
+    assert (await harness.member.get(f"/v1/rooms/{room}")).json()["status"] == "closed"
+    again = await harness.member.post(f"/v1/rooms/{room}/change-provider", json={"provider_id": "dr-kim"})
     assert (again.status_code, again.json()["id"]) == (200, new["id"])
-    assert await world.outbox() == []
+    assert await harness.outbox() == []
 
 
 @pytest.mark.rule("ROOM-3")
-async def test_a_session_under_way_and_those_in_other_rooms_go_on(world: World) -> None:
-    session = await world.confirmed(NOW + HOUR)
-    await world.room("anna", "dr-kim")
-    world.clock.moment = NOW + HOUR
-    answer = await world.support.post(f"/v1/rooms/{session['room_id']}/change-provider", json={"provider_id": "dr-kim"})
+async def test_a_session_under_way_and_those_in_other_rooms_go_on(harness: BookingHarness) -> None:
+    session = await harness.confirmed(NOW + HOUR)
+    await harness.room("anna", "dr-kim")
+    harness.clock.moment = NOW + HOUR
+    answer = await harness.support.post(
+        f"/v1/rooms/{session['room_id']}/change-provider", json={"provider_id": "dr-kim"}
+    )
     assert answer.status_code == 200
-    assert (await world.read(session))["status"] == "confirmed"
+    assert (await harness.read(session))["status"] == "confirmed"
 
 
 @pytest.mark.rule("ROOM-3")
-async def test_a_booking_that_slipped_in_while_the_room_was_left_is_cancelled_a_minute_later(world: World) -> None:
-    room = await world.room()
-    await world.works("dr-kim")
-    await world.member.post(f"/v1/rooms/{room}/change-provider", json={"provider_id": "dr-kim"})
-    async with world.service.database.pool.acquire() as connection:
+async def test_a_booking_that_slipped_in_while_the_room_was_left_is_cancelled_a_minute_later(
+    harness: BookingHarness,
+) -> None:
+    room = await harness.room()
+    await harness.works("dr-kim")
+    await harness.member.post(f"/v1/rooms/{room}/change-provider", json={"provider_id": "dr-kim"})
+    async with harness.service.database.pool.acquire() as connection:
         await connection.execute("UPDATE rooms SET status = 'active' WHERE id = $1", room)
-        session = await world.ask(START)
+        session = await harness.ask(START)
         await connection.execute("UPDATE rooms SET status = 'closed' WHERE id = $1", room)
-    await world.outbox()
-    assert names(await world.pass_time(NOW + HOUR / 60)) == ["SessionCancelled"]
-    assert (await world.read(session))["status"] == "cancelled"
+    await harness.outbox()
+    assert names(await harness.advance(NOW + HOUR / 60)) == ["SessionCancelled"]
+    assert (await harness.read(session))["status"] == "cancelled"
 
 
-async def test_who_may_restart_and_change_the_provider_and_with_whom(world: World) -> None:
-    room = await world.room()
-    await world.works("dr-kim")
+async def test_who_may_restart_and_change_the_provider_and_with_whom(harness: BookingHarness) -> None:
+    room = await harness.room()
+    await harness.works("dr-kim")
     for path, body in (("restart", None), ("change-provider", {"provider_id": "dr-kim"})):
         answers = {
-            role: (await world.person(role, subject).post(f"/v1/rooms/{room}/{path}", json=body)).status_code
+            role: (await harness.client(role, subject).post(f"/v1/rooms/{room}/{path}", json=body)).status_code
             for role, subject in (("provider", "dr-lee"), ("ops", "olga"), ("member", "ben"))
         }
         assert answers == {"provider": 403, "ops": 403, "member": 404}
     for provider in ("dr-lee", "anna"):
-        answer = await world.member.post(f"/v1/rooms/{room}/change-provider", json={"provider_id": provider})
+        answer = await harness.member.post(f"/v1/rooms/{room}/change-provider", json={"provider_id": provider})
         assert (answer.status_code, slug(answer)) == (422, "validation")
-    stale = await world.member.post(
+    stale = await harness.member.post(
         f"/v1/rooms/{room}/change-provider", json={"provider_id": "dr-kim"}, headers={"If-Match": '"9"'}
     )
     assert slug(stale) == "version-mismatch"

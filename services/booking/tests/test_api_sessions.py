@@ -7,164 +7,167 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from makegood_contracts.events import MemberNoShow, ProviderMissed, SessionCancelled
+from makegood_contracts.events import MemberNoShow, ProviderMissed, SessionCancelled, SessionDeclined
 from makegood_contracts.ids import new_id
+from makegood_testkit.service import names, slug
 
 from .examples import HOUR, MINUTE, NOW, START
-from .world import Answers, World, names, slug
+from .harness import Answers, BookingHarness
 
 END = START + 30 * MINUTE
 
 
 @pytest.mark.rule("CONF-1")
-async def test_the_provider_confirms(world: World) -> None:
-    session = await world.reserved()
-    await world.outbox()
+async def test_the_provider_confirms(harness: BookingHarness) -> None:
+    session = await harness.reserved()
+    await harness.outbox()
     path = f"/v1/sessions/{session['id']}/confirm"
-    answer = await world.provider.post(path, headers={"If-Match": '"2"'})
+    answer = await harness.provider.post(path, headers={"If-Match": '"2"'})
     assert (answer.status_code, answer.json()["status"], answer.headers["etag"]) == (200, "confirmed", '"3"')
-    assert names(await world.outbox()) == ["SessionConfirmed"]
-    stale = await world.provider.post(path, headers={"If-Match": '"2"'})
+    assert names(await harness.outbox()) == ["SessionConfirmed"]
+    stale = await harness.provider.post(path, headers={"If-Match": '"2"'})
     assert (stale.status_code, slug(stale)) == (412, "version-mismatch")
-    assert (await world.provider.post(path)).status_code == 200
-    assert await world.outbox() == []
+    assert (await harness.provider.post(path)).status_code == 200
+    assert await harness.outbox() == []
 
 
 @pytest.mark.rule("CONF-1")
-async def test_the_provider_declines_and_can_wait_for_the_credit(world: World) -> None:
-    session = await world.reserved()
-    await world.outbox()
+async def test_the_provider_declines_and_can_wait_for_the_credit(harness: BookingHarness) -> None:
+    session = await harness.reserved()
+    await harness.outbox()
     path = f"/v1/sessions/{session['id']}/decline"
-    asking = asyncio.create_task(world.provider.post(path, headers={"Prefer": "wait=10", "Idempotency-Key": "k"}))
-    await world.until_in_outbox("SessionDeclined")
-    await world.handle(Answers.credit_returned(session, "declined"))
+    asking = asyncio.create_task(harness.provider.post(path, headers={"Prefer": "wait=10", "Idempotency-Key": "k"}))
+    await harness.session_of(SessionDeclined)
+    await harness.handle(Answers.credit_returned(session, "declined"))
     answer = await asking
     assert (answer.status_code, answer.json()["status"], answer.json()["credit"]) == (
         200,
         "declined",
         {"state": "returned"},
     )
-    again = await world.provider.post(path, headers={"Idempotency-Key": "k"})
+    again = await harness.provider.post(path, headers={"Idempotency-Key": "k"})
     assert (again.status_code, again.json()) == (200, answer.json())
 
 
 @pytest.mark.rule("CONF-2")
-async def test_a_session_that_is_not_confirmed_in_time_expires_by_itself(world: World) -> None:
-    session = await world.reserved()
-    assert await world.pass_time(START - 24 * HOUR - MINUTE) == []
-    assert names(await world.pass_time(START - 24 * HOUR)) == ["SessionExpired"]
-    late = await world.provider.post(f"/v1/sessions/{session['id']}/confirm")
+async def test_a_session_that_is_not_confirmed_in_time_expires_by_itself(harness: BookingHarness) -> None:
+    session = await harness.reserved()
+    assert await harness.advance(START - 24 * HOUR - MINUTE) == []
+    assert names(await harness.advance(START - 24 * HOUR)) == ["SessionExpired"]
+    late = await harness.provider.post(f"/v1/sessions/{session['id']}/confirm")
     assert (late.status_code, slug(late)) == (409, "session-over")
 
 
 @pytest.mark.rule("CANC-1")
-async def test_the_member_cancels_with_notice(world: World) -> None:
-    session = await world.confirmed()
-    answer = await world.member.post(f"/v1/sessions/{session['id']}/cancel")
+async def test_the_member_cancels_with_notice(harness: BookingHarness) -> None:
+    session = await harness.confirmed()
+    answer = await harness.member.post(f"/v1/sessions/{session['id']}/cancel")
     assert (answer.status_code, answer.headers["location"]) == (202, f"/v1/sessions/{session['id']}")
     assert answer.json()["status"] == "cancelled"
-    (event,) = await world.outbox()
+    (event,) = await harness.outbox()
     assert isinstance(event, SessionCancelled)
     assert (event.forfeits, event.cancelled_by, event.was_confirmed) == (False, "member", True)
 
 
 @pytest.mark.rule("CANC-1")
-async def test_with_less_notice_the_forfeit_must_be_accepted_and_the_policy_is_in_the_answer(world: World) -> None:
-    session = await world.confirmed()
-    world.clock.moment = START - 48 * HOUR + MINUTE
+async def test_with_less_notice_the_forfeit_must_be_accepted_and_the_policy_is_in_the_answer(
+    harness: BookingHarness,
+) -> None:
+    session = await harness.confirmed()
+    harness.clock.moment = START - 48 * HOUR + MINUTE
     path = f"/v1/sessions/{session['id']}"
-    refused = await world.member.post(f"{path}/cancel", json={})
+    refused = await harness.member.post(f"{path}/cancel", json={})
     assert (refused.status_code, slug(refused)) == (409, "forfeit-not-accepted")
-    assert refused.json()["policy"] == (await world.member.get(f"{path}/policy")).json()
+    assert refused.json()["policy"] == (await harness.member.get(f"{path}/policy")).json()
     assert refused.json()["policy"]["forfeits_now"] is True
     assert [reason["code"] for reason in refused.json()["reasons"]] == ["forfeit-not-accepted"]
-    assert await world.outbox() == []
+    assert await harness.outbox() == []
     asking = asyncio.create_task(
-        world.member.post(f"{path}/cancel", json={"accept_forfeit": True}, headers={"Prefer": "wait=10"})
+        harness.member.post(f"{path}/cancel", json={"accept_forfeit": True}, headers={"Prefer": "wait=10"})
     )
-    await world.until_in_outbox("SessionCancelled")
-    await world.handle(Answers.credit_forfeited(session, "cancelled"))
+    await harness.session_of(SessionCancelled)
+    await harness.handle(Answers.credit_forfeited(session, "cancelled"))
     answer = await asking
     assert (answer.status_code, answer.json()["credit"]) == (200, {"state": "forfeited"})
 
 
 @pytest.mark.rule("CANC-2", "SEC-3")
-async def test_the_remark_of_a_cancellation_is_for_the_two_parties_alone(world: World) -> None:
-    session = await world.confirmed()
+async def test_the_remark_of_a_cancellation_is_for_the_two_parties_alone(harness: BookingHarness) -> None:
+    session = await harness.confirmed()
     path = f"/v1/sessions/{session['id']}"
     canary = "a private remark"
-    await world.provider.post(f"{path}/cancel", json={"remark": canary})
-    events = await world.outbox()
+    await harness.provider.post(f"{path}/cancel", json={"remark": canary})
+    events = await harness.outbox()
     assert names(events) == ["SessionCancelled"]
     assert canary not in repr(events)
-    for person, seen in ((world.member, True), (world.provider, True), (world.support, False)):
+    for person, seen in ((harness.member, True), (harness.provider, True), (harness.support, False)):
         history = (await person.get(f"{path}/history")).text
         assert (canary in history) is seen
-    async with world.service.database.pool.acquire() as connection:
+    async with harness.service.database.pool.acquire() as connection:
         stored = await connection.fetch("SELECT headers, body FROM idempotency_keys")
     assert canary not in repr(stored)
 
 
 @pytest.mark.rule("CANC-1")
-async def test_a_booking_nobody_has_decided_yet_can_be_cancelled_at_no_cost(world: World) -> None:
-    session = await world.ask(NOW + HOUR)
-    answer = await world.member.post(f"/v1/sessions/{session['id']}/cancel")
+async def test_a_booking_nobody_has_decided_yet_can_be_cancelled_at_no_cost(harness: BookingHarness) -> None:
+    session = await harness.ask(NOW + HOUR)
+    answer = await harness.member.post(f"/v1/sessions/{session['id']}/cancel")
     assert answer.json()["status"] == "cancelled"
-    await world.handle(Answers.slot_held(session))
-    await world.handle(Answers.credit_held(session))
-    after = await world.read(session)
+    await harness.handle(Answers.slot_held(session))
+    await harness.handle(Answers.credit_held(session))
+    after = await harness.read(session)
     assert (after["status"], after["credit"]) == ("cancelled", {"state": "held"})
-    await world.handle(Answers.credit_returned(session, "cancelled"))
-    assert (await world.read(session))["credit"] == {"state": "returned"}
+    await harness.handle(Answers.credit_returned(session, "cancelled"))
+    assert (await harness.read(session))["credit"] == {"state": "returned"}
 
 
 @pytest.mark.rule("CANC-4")
-async def test_support_cancels_nothing(world: World) -> None:
-    session = await world.confirmed()
-    answer = await world.support.post(f"/v1/sessions/{session['id']}/cancel")
+async def test_support_cancels_nothing(harness: BookingHarness) -> None:
+    session = await harness.confirmed()
+    answer = await harness.support.post(f"/v1/sessions/{session['id']}/cancel")
     assert (answer.status_code, slug(answer)) == (403, "support-may-not")
-    other = await world.person("ops", "olga").post(f"/v1/sessions/{session['id']}/cancel")
+    other = await harness.client("ops", "olga").post(f"/v1/sessions/{session['id']}/cancel")
     assert (other.status_code, slug(other)) == (403, "forbidden")
-    assert (await world.read(session))["status"] == "confirmed"
+    assert (await harness.read(session))["status"] == "confirmed"
 
 
 @pytest.mark.rule("JOIN-1")
-async def test_joining_opens_ten_minutes_before_the_start(world: World) -> None:
-    session = await world.confirmed()
+async def test_joining_opens_ten_minutes_before_the_start(harness: BookingHarness) -> None:
+    session = await harness.confirmed()
     path = f"/v1/sessions/{session['id']}/join"
-    world.clock.moment = START - 10 * MINUTE - timedelta(seconds=1)
-    early = await world.member.post(path)
+    harness.clock.moment = START - 10 * MINUTE - timedelta(seconds=1)
+    early = await harness.member.post(path)
     assert (early.status_code, slug(early), early.json()["opens_at"]) == (
         409,
         "too-early-to-join",
         "2026-11-27T08:50:00Z",
     )
-    world.clock.moment = START - 10 * MINUTE
-    joined = await world.member.post(path)
+    harness.clock.moment = START - 10 * MINUTE
+    joined = await harness.member.post(path)
     assert joined.status_code == 200
     assert joined.json()["session"]["id"] == session["id"]
     assert joined.json()["join_url"].startswith(f"http://127.0.0.1:8080/join/{session['id']}#")
-    assert (await world.member.post(path)).status_code == 200
-    assert (await world.provider.post(path)).status_code == 200
-    assert names(await world.outbox()) == ["ReconfirmationAsked", "SessionJoined", "SessionJoined"]
-    assert (await world.support.post(path)).status_code == 403
+    assert (await harness.member.post(path)).status_code == 200
+    assert (await harness.provider.post(path)).status_code == 200
+    assert names(await harness.outbox()) == ["ReconfirmationAsked", "SessionJoined", "SessionJoined"]
+    assert (await harness.support.post(path)).status_code == 403
 
 
 @pytest.mark.rule("JOIN-1", "JOIN-2")
-async def test_a_session_both_attended_is_completed_at_its_end(world: World) -> None:
-    session = await world.confirmed()
+async def test_a_session_both_attended_is_completed_at_its_end(harness: BookingHarness) -> None:
+    session = await harness.confirmed()
     path = f"/v1/sessions/{session['id']}"
-    world.clock.moment = START - 5 * MINUTE
-    await world.member.post(f"{path}/join")
-    await world.provider.post(f"{path}/join")
-    assert names(await world.pass_time(START)) == ["SessionStarted"]
-    assert (await world.member.post(f"{path}/leave")).json()["status"] == "in_session"
-    assert names(await world.pass_time(END - MINUTE)) == []
-    assert names(await world.pass_time(END)) == ["SessionCompleted"]
-    await world.handle(Answers.credit_spent(session))
-    after = await world.read(session)
+    harness.clock.moment = START - 5 * MINUTE
+    await harness.member.post(f"{path}/join")
+    await harness.provider.post(f"{path}/join")
+    assert names(await harness.advance(START)) == ["SessionStarted"]
+    assert (await harness.member.post(f"{path}/leave")).json()["status"] == "in_session"
+    assert names(await harness.advance(END - MINUTE)) == []
+    assert names(await harness.advance(END)) == ["SessionCompleted"]
+    await harness.handle(Answers.credit_spent(session))
+    after = await harness.read(session)
     assert (after["status"], after["credit"]) == ("completed", {"state": "spent"})
-    items = (await world.member.get(f"{path}/history")).json()["items"]
+    items = (await harness.member.get(f"{path}/history")).json()["items"]
     assert [(item["type"], item["by"]) for item in items] == [
         ("SessionRequested", "member"),
         ("SessionReserved", "system"),
@@ -183,31 +186,31 @@ async def test_a_session_both_attended_is_completed_at_its_end(world: World) -> 
 @pytest.mark.rule("MISS-1", "MISS-4")
 @pytest.mark.parametrize(("member_came", "absent"), [(True, "provider"), (False, "both")])
 async def test_a_provider_who_does_not_come_misses_the_session_and_the_member_rebooks(
-    world: World, member_came: bool, absent: str
+    harness: BookingHarness, member_came: bool, absent: str
 ) -> None:
-    session = await world.confirmed()
+    session = await harness.confirmed()
     path = f"/v1/sessions/{session['id']}"
-    await world.pass_time(START)
+    await harness.advance(START)
     if member_came:
-        assert (await world.member.post(f"{path}/join")).status_code == 200
-    assert await world.pass_time(START + 10 * MINUTE - timedelta(seconds=1)) == []
-    (event,) = await world.pass_time(START + 10 * MINUTE)
+        assert (await harness.member.post(f"{path}/join")).status_code == 200
+    assert await harness.advance(START + 10 * MINUTE - timedelta(seconds=1)) == []
+    (event,) = await harness.advance(START + 10 * MINUTE)
     assert isinstance(event, ProviderMissed)
     assert (event.absent_party, event.missed_at) == (absent, START + 10 * MINUTE)
-    assert await world.pass_time(START + 72 * HOUR) == []
-    await world.handle(Answers.credit_returned(session, "provider_missed"))
-    missed = await world.read(session)
+    assert await harness.advance(START + 72 * HOUR) == []
+    await harness.handle(Answers.credit_returned(session, "provider_missed"))
+    missed = await harness.read(session)
     assert (missed["status"], missed["absent_party"], missed["credit"]) == (
         "provider_missed",
         absent,
         {"state": "returned"},
     )
-    late = await world.provider.post(f"{path}/join")
+    late = await harness.provider.post(f"{path}/join")
     assert (late.status_code, slug(late)) == (409, "session-over")
-    policy = (await world.member.get(f"{path}/policy")).json()
+    policy = (await harness.member.get(f"{path}/policy")).json()
     assert (policy["cancellable"], policy["forfeits_now"]) == (False, False)
     # MISS-4: at once, with what the missed session says.
-    again = await world.member.post(
+    again = await harness.member.post(
         "/v1/sessions",
         json={
             **{name: missed[name] for name in ("room_id", "length_minutes", "modality", "time_zone")},
@@ -221,48 +224,50 @@ async def test_a_provider_who_does_not_come_misses_the_session_and_the_member_re
 
 
 @pytest.mark.rule("NOSH-1")
-async def test_a_member_who_does_not_come_is_a_no_show_apart_from_cancellations(world: World) -> None:
-    session = await world.confirmed()
-    await world.pass_time(START)
-    await world.provider.post(f"/v1/sessions/{session['id']}/join")
-    assert await world.pass_time(START + 14 * MINUTE) == []
-    (event,) = await world.pass_time(START + 15 * MINUTE)
+async def test_a_member_who_does_not_come_is_a_no_show_apart_from_cancellations(harness: BookingHarness) -> None:
+    session = await harness.confirmed()
+    await harness.advance(START)
+    await harness.provider.post(f"/v1/sessions/{session['id']}/join")
+    assert await harness.advance(START + 14 * MINUTE) == []
+    (event,) = await harness.advance(START + 15 * MINUTE)
     assert isinstance(event, MemberNoShow)
-    await world.handle(Answers.credit_forfeited(session, "member_no_show"))
-    after = await world.read(session)
+    await harness.handle(Answers.credit_forfeited(session, "member_no_show"))
+    after = await harness.read(session)
     assert (after["status"], after["absent_party"], after["credit"]) == (
         "member_no_show",
         "member",
         {"state": "forfeited"},
     )
-    listed = (await world.member.get("/v1/sessions", params={"status": "member_no_show"})).json()["items"]
+    listed = (await harness.member.get("/v1/sessions", params={"status": "member_no_show"})).json()["items"]
     assert [item["id"] for item in listed] == [session["id"]]
-    assert (await world.member.get("/v1/sessions", params={"status": "cancelled"})).json()["items"] == []
+    assert (await harness.member.get("/v1/sessions", params={"status": "cancelled"})).json()["items"] == []
 
 
 @pytest.mark.rule("NOSH-1")
-async def test_the_provider_marks_a_no_show_from_within_the_room_once_the_member_was_waited_for(world: World) -> None:
-    session = await world.confirmed()
+async def test_the_provider_marks_a_no_show_from_within_the_room_once_the_member_was_waited_for(
+    harness: BookingHarness,
+) -> None:
+    session = await harness.confirmed()
     path = f"/v1/sessions/{session['id']}"
     for moment in (START - HOUR, START + MINUTE):  # never there: nothing to mark, however soon
-        await world.pass_time(moment)
-        absent = await world.provider.post(f"{path}/no-show")
+        await harness.advance(moment)
+        absent = await harness.provider.post(f"{path}/no-show")
         assert (absent.status_code, slug(absent)) == (409, "no-show-not-possible")
-    await world.provider.post(f"{path}/join")
-    early = await world.provider.post(f"{path}/no-show")
+    await harness.provider.post(f"{path}/join")
+    early = await harness.provider.post(f"{path}/no-show")
     assert (early.status_code, slug(early)) == (409, "no-show-not-possible")
-    await world.pass_time(START + 10 * MINUTE)
-    marked = await world.provider.post(f"{path}/no-show")
+    await harness.advance(START + 10 * MINUTE)
+    marked = await harness.provider.post(f"{path}/no-show")
     assert (marked.status_code, marked.json()["status"]) == (200, "member_no_show")
-    assert (await world.member.post(f"{path}/no-show")).status_code == 403
+    assert (await harness.member.post(f"{path}/no-show")).status_code == 403
 
 
 @pytest.mark.rule("SEC-1")
-async def test_strangers_find_nothing(world: World) -> None:
-    session = await world.confirmed()
+async def test_strangers_find_nothing(harness: BookingHarness) -> None:
+    session = await harness.confirmed()
     path = f"/v1/sessions/{session['id']}"
     for role in ("member", "provider"):
-        stranger = world.person(role, "stranger")
+        stranger = harness.client(role, "stranger")
         for suffix in ("", "/policy", "/history"):
             answer = await stranger.get(path + suffix)
             assert (answer.status_code, slug(answer)) == (404, "not-found")
@@ -276,51 +281,51 @@ async def test_strangers_find_nothing(world: World) -> None:
         assert (await stranger.get("/v1/sessions")).json()["items"] == []
         assert (await stranger.get(f"/v1/rooms/{session['room_id']}")).status_code == 404
     # The right subject in the wrong role is a stranger, too.
-    assert (await world.person("provider", "anna").get(path)).status_code == 404
+    assert (await harness.client("provider", "anna").get(path)).status_code == 404
     for action in ("confirm", "decline", "no-show"):
-        assert (await world.member.post(f"{path}/{action}")).status_code == 403
-    ops = world.person("ops", "olga")
+        assert (await harness.member.post(f"{path}/{action}")).status_code == 403
+    ops = harness.client("ops", "olga")
     assert (await ops.get(path)).status_code == 403
     for bad in (new_id(), "kitchen", "%00", "0" * 36):
-        assert (await world.member.get(f"/v1/sessions/{bad}")).status_code == 404
-        assert (await world.member.post(f"/v1/sessions/{bad}/cancel")).status_code == 404
-        assert (await world.member.get(f"/v1/rooms/{bad}")).status_code == 404
+        assert (await harness.member.get(f"/v1/sessions/{bad}")).status_code == 404
+        assert (await harness.member.post(f"/v1/sessions/{bad}/cancel")).status_code == 404
+        assert (await harness.member.get(f"/v1/rooms/{bad}")).status_code == 404
 
 
 @pytest.mark.parametrize("body", [{"colour": 1}, {"accept_forfeit": "yes"}, {"remark": 5}, {"remark": "x" * 2001}])
-async def test_a_bad_cancellation_is_refused(world: World, body: Any) -> None:
-    session = await world.confirmed()
-    answer = await world.member.post(f"/v1/sessions/{session['id']}/cancel", json=body)
+async def test_a_bad_cancellation_is_refused(harness: BookingHarness, body: Any) -> None:
+    session = await harness.confirmed()
+    answer = await harness.member.post(f"/v1/sessions/{session['id']}/cancel", json=body)
     assert (answer.status_code, slug(answer)) == (422, "validation")
-    assert (await world.read(session))["status"] == "confirmed"
+    assert (await harness.read(session))["status"] == "confirmed"
 
 
-async def test_a_tag_that_a_read_gave_is_good_for_a_change_and_for_reading_again(world: World) -> None:
-    session = await world.reserved()
+async def test_a_tag_that_a_read_gave_is_good_for_a_change_and_for_reading_again(harness: BookingHarness) -> None:
+    session = await harness.reserved()
     path = f"/v1/sessions/{session['id']}"
-    tag = (await world.member.get(path)).headers["etag"]
-    assert (await world.member.get(path, headers={"If-None-Match": tag})).status_code == 304
-    confirmed = await world.provider.post(f"{path}/confirm", headers={"If-Match": tag})
+    tag = (await harness.member.get(path)).headers["etag"]
+    assert (await harness.member.get(path, headers={"If-None-Match": tag})).status_code == 304
+    confirmed = await harness.provider.post(f"{path}/confirm", headers={"If-Match": tag})
     assert confirmed.status_code == 200, confirmed.text
-    changed = await world.member.get(path, headers={"If-None-Match": tag})
+    changed = await harness.member.get(path, headers={"If-None-Match": tag})
     assert (changed.status_code, changed.json()["status"]) == (200, "confirmed")
-    stale = await world.member.post(f"{path}/cancel", headers={"If-Match": tag})
+    stale = await harness.member.post(f"{path}/cancel", headers={"If-Match": tag})
     assert (stale.status_code, slug(stale)) == (412, "version-mismatch")
 
 
-async def test_pages_neither_skip_nor_repeat(world: World) -> None:
-    made = [await world.ask(START + timedelta(hours=n // 2)) for n in range(7)]
-    other = await world.room("bea")
-    await world.person("member", "bea").post(
-        "/v1/sessions", json=world.booking_body(other), headers={"Idempotency-Key": new_id()}
+async def test_pages_neither_skip_nor_repeat(harness: BookingHarness) -> None:
+    made = [await harness.ask(START + timedelta(hours=n // 2)) for n in range(7)]
+    other = await harness.room("bea")
+    await harness.client("member", "bea").post(
+        "/v1/sessions", json=harness.booking_body(other), headers={"Idempotency-Key": new_id()}
     )
     for person, params, expected in (
-        (world.member, {}, 7),
-        (world.provider, {}, 8),
-        (world.support, {"room_id": made[0]["room_id"]}, 7),
-        (world.member, {"from": (START + HOUR).isoformat(), "to": (START + 2 * HOUR).isoformat()}, 2),
-        (world.member, {"status": ["requested", "reserved"]}, 7),
-        (world.member, {"status": "completed"}, 0),
+        (harness.member, {}, 7),
+        (harness.provider, {}, 8),
+        (harness.support, {"room_id": made[0]["room_id"]}, 7),
+        (harness.member, {"from": (START + HOUR).isoformat(), "to": (START + 2 * HOUR).isoformat()}, 2),
+        (harness.member, {"status": ["requested", "reserved"]}, 7),
+        (harness.member, {"status": "completed"}, 0),
     ):
         seen: list[tuple[str, str]] = []
         cursor: dict[str, str] = {}
@@ -338,35 +343,35 @@ async def test_pages_neither_skip_nor_repeat(world: World) -> None:
 @pytest.mark.parametrize(
     "params", [{"from": "2026-11-27T10:00:00"}, {"status": "lost"}, {"limit": 0}, {"limit": 201}, {"cursor": "xyz"}]
 )
-async def test_a_bad_list_query_is_refused(world: World, params: dict[str, Any]) -> None:
-    answer = await world.member.get("/v1/sessions", params=params)
+async def test_a_bad_list_query_is_refused(harness: BookingHarness, params: dict[str, Any]) -> None:
+    answer = await harness.member.get("/v1/sessions", params=params)
     assert (answer.status_code, slug(answer)) == (422, "validation")
 
 
 @pytest.mark.rule("ROOM-1")
-async def test_a_room_is_opened_once_for_its_pair_and_closed_by_its_parties(world: World) -> None:
+async def test_a_room_is_opened_once_for_its_pair_and_closed_by_its_parties(harness: BookingHarness) -> None:
     body = {"member_id": "anna", "provider_id": "dr-lee"}
-    await world.works("dr-lee")
-    opened = await world.support.post("/v1/rooms", json=body)
+    await harness.works("dr-lee")
+    opened = await harness.support.post("/v1/rooms", json=body)
     room = opened.json()
-    matching = await world.support.post("/v1/rooms", json=body, headers={"If-Match": "*"})
+    matching = await harness.support.post("/v1/rooms", json=body, headers={"If-Match": "*"})
     assert (matching.status_code, slug(matching)) == (412, "version-mismatch")
     assert (opened.status_code, opened.headers["location"]) == (201, f"/v1/rooms/{room['id']}")
     assert (room["status"], room["version"], room["created_at"]) == ("active", 1, "2026-11-23T09:00:00Z")
-    again = await world.person("ops", "olga").post("/v1/rooms", json=body)
+    again = await harness.client("ops", "olga").post("/v1/rooms", json=body)
     assert (again.status_code, again.json()) == (200, room)
-    assert names(await world.outbox()) == ["RoomOpened"]
-    for person in (world.member, world.provider):
+    assert names(await harness.outbox()) == ["RoomOpened"]
+    for person in (harness.member, harness.provider):
         assert (await person.post("/v1/rooms", json=body)).status_code == 403
         assert (await person.get("/v1/rooms")).json() == {"items": [room], "next_cursor": None}
     path = f"/v1/rooms/{room['id']}/close"
-    assert (await world.person("member", "bea").post(path)).status_code == 404
-    assert (await world.person("ops", "olga").post(path)).status_code == 403
-    closed = await world.provider.post(path, headers={"If-Match": '"1"'})
+    assert (await harness.client("member", "bea").post(path)).status_code == 404
+    assert (await harness.client("ops", "olga").post(path)).status_code == 403
+    closed = await harness.provider.post(path, headers={"If-Match": '"1"'})
     assert (closed.status_code, closed.json()["status"], closed.headers["etag"]) == (200, "closed", '"2"')
-    assert (await world.support.post(path)).json()["version"] == 2
-    assert names(await world.outbox()) == ["RoomClosed"]
-    assert (await world.support.post("/v1/rooms", json=body)).status_code == 201
+    assert (await harness.support.post(path)).json()["version"] == 2
+    assert names(await harness.outbox()) == ["RoomClosed"]
+    assert (await harness.support.post("/v1/rooms", json=body)).status_code == 201
 
 
 @pytest.mark.parametrize(
@@ -382,13 +387,13 @@ async def test_a_room_is_opened_once_for_its_pair_and_closed_by_its_parties(worl
     ],
 )
 @pytest.mark.rule("ROOM-1")
-async def test_a_bad_room_is_refused(world: World, body: Any) -> None:
-    answer = await world.support.post("/v1/rooms", json=body)
+async def test_a_bad_room_is_refused(harness: BookingHarness, body: Any) -> None:
+    answer = await harness.support.post("/v1/rooms", json=body)
     assert (answer.status_code, slug(answer)) == (422, "validation")
 
 
-async def test_the_openapi_document_names_every_path(world: World) -> None:
-    document = (await world.member.get("/v1/booking/openapi.json")).json()
+async def test_the_openapi_document_names_every_path(harness: BookingHarness) -> None:
+    document = (await harness.member.get("/v1/booking/openapi.json")).json()
     assert document["openapi"].startswith("3.1")
     actions = {
         f"/v1/sessions/{{session_id}}/{name}" for name in ("confirm", "decline", "cancel", "join", "leave", "no-show")

@@ -14,10 +14,11 @@ from makegood_chassis.personal_data.master_keys import new_key
 from makegood_contracts.events import PersonErased, RemarkKeyPublished, SessionCancelled
 from makegood_contracts.events.sessions import LONGEST_SEALED_REMARK
 from makegood_testkit.databases import as_owner
+from makegood_testkit.service import received
 
 from .examples import HOUR, NOW, START
+from .harness import BookingHarness
 from .test_api_outcomes import details
-from .world import World, received
 
 pytestmark = pytest.mark.rule("CANC-1", "CANC-2", "SEC-3")
 
@@ -25,81 +26,81 @@ CANARY = "a private remark"
 KEY = new_key()
 
 
-async def publish(world: World, person: str, key: bytes, sequence: int = 1) -> None:
+async def publish(harness: BookingHarness, person: str, key: bytes, sequence: int = 1) -> None:
     one = received(RemarkKeyPublished(person_id=person, public_key=public_half(key)))
-    async with world.service.database.transaction(one.cause) as unit:
-        await world.service.events[RemarkKeyPublished]([replace(one, sequence=sequence)], unit)
+    async with harness.service.database.transaction(one.cause) as unit:
+        await harness.service.events[RemarkKeyPublished]([replace(one, sequence=sequence)], unit)
 
 
-async def cancel(world: World, session: Any, person: str, **body: Any) -> tuple[Any, SessionCancelled]:
-    await world.outbox()
-    client = world.member if person == "anna" else world.provider
+async def cancel(harness: BookingHarness, session: Any, person: str, **body: Any) -> tuple[Any, SessionCancelled]:
+    await harness.outbox()
+    client = harness.member if person == "anna" else harness.provider
     answer = await client.post(f"/v1/sessions/{session['id']}/cancel", json=body)
     assert answer.status_code == 202, answer.text
-    return answer.json(), await world.published("SessionCancelled")
+    return answer.json(), await harness.wait_for(SessionCancelled)
 
 
 @pytest.mark.parametrize("person", ["anna", "dr-lee"])
-async def test_the_event_carries_it_sealed_with_its_authors_key(world: World, person: str) -> None:
-    await publish(world, person, KEY)
-    session = await world.confirmed(START)
-    answer, event = await cancel(world, session, person, remark=CANARY, share_remark=True)
+async def test_the_event_carries_it_sealed_with_its_authors_key(harness: BookingHarness, person: str) -> None:
+    await publish(harness, person, KEY)
+    session = await harness.confirmed(START)
+    answer, event = await cancel(harness, session, person, remark=CANARY, share_remark=True)
     assert (answer["status"], answer["remark_shared"]) == ("cancelled", True)
     assert CANARY not in repr(event)
     assert event.sealed_remark is not None
     letter = Letter("SessionCancelled", session["id"], person)
     assert open_letter(KEY, letter, event.sealed_remark) == CANARY
     assert open_letter(new_key(), letter, event.sealed_remark) is None
-    assert CANARY in repr(await details(world, session, "member", "anna")), "the record has it as before"
+    assert CANARY in repr(await details(harness, session, "member", "anna")), "the record has it as before"
 
 
-async def test_without_share_remark_it_stays_for_the_record(world: World) -> None:
-    await publish(world, "anna", KEY)
-    session = await world.confirmed(START)
-    answer, event = await cancel(world, session, "anna", remark=CANARY)
+async def test_without_share_remark_it_stays_for_the_record(harness: BookingHarness) -> None:
+    await publish(harness, "anna", KEY)
+    session = await harness.confirmed(START)
+    answer, event = await cancel(harness, session, "anna", remark=CANARY)
     assert (answer["remark_shared"], event.sealed_remark) == (False, None)
-    assert CANARY in repr(await details(world, session, "provider", "dr-lee"))
+    assert CANARY in repr(await details(harness, session, "provider", "dr-lee"))
 
 
-async def test_before_the_authors_key_is_known_the_answer_says_that_it_is_not_shared(world: World) -> None:
-    await publish(world, "dr-lee", KEY)
-    session = await world.confirmed(START)
-    answer, event = await cancel(world, session, "anna", remark=CANARY, share_remark=True)
+async def test_before_the_authors_key_is_known_the_answer_says_that_it_is_not_shared(harness: BookingHarness) -> None:
+    await publish(harness, "dr-lee", KEY)
+    session = await harness.confirmed(START)
+    answer, event = await cancel(harness, session, "anna", remark=CANARY, share_remark=True)
     assert (answer["status"], answer["remark_shared"]) == ("cancelled", False)
     assert event.sealed_remark is None
 
 
-async def test_a_repeat_of_an_answer_that_was_lost_fits_its_own_description(world: World) -> None:
+async def test_a_repeat_of_an_answer_that_was_lost_fits_its_own_description(harness: BookingHarness) -> None:
     """The process ended while the client waited: the repeat reads the session anew, which knows nothing of the remark."""
-    session = await world.confirmed(START)
+    session = await harness.confirmed(START)
     path = f"/v1/sessions/{session['id']}/cancel"
     waiting = asyncio.create_task(
-        world.member.post(path, json={"remark": CANARY}, headers={"Idempotency-Key": "once", "Prefer": "wait=20"})
+        harness.member.post(path, json={"remark": CANARY}, headers={"Idempotency-Key": "once", "Prefer": "wait=20"})
     )
-    await world.published("SessionCancelled")
+    await harness.wait_for(SessionCancelled)
     waiting.cancel()
     await asyncio.wait({waiting})
-    async with as_owner(world.service.database.url) as owner:
+    async with as_owner(harness.service.database.url) as owner:
         await owner.execute("UPDATE idempotency_keys SET created_at = created_at - interval '1 hour'")
-    again = await world.member.post(path, json={"remark": CANARY}, headers={"Idempotency-Key": "once"})
+    again = await harness.member.post(path, json={"remark": CANARY}, headers={"Idempotency-Key": "once"})
     assert (again.status_code, again.headers["idempotent-replayed"]) == (202, "true")
     assert again.json()["status"] == "cancelled"
     CancelledView.model_validate(again.json())
 
 
 @pytest.mark.parametrize("body", [{}, {"remark": ""}, {"remark": "  \n"}, {"remark": None}])
-async def test_there_must_be_something_to_share(world: World, body: Any) -> None:
-    session = await world.confirmed(START)
-    refused = await world.member.post(f"/v1/sessions/{session['id']}/cancel", json={**body, "share_remark": True})
+async def test_there_must_be_something_to_share(harness: BookingHarness, body: Any) -> None:
+    session = await harness.confirmed(START)
+    refused = await harness.member.post(f"/v1/sessions/{session['id']}/cancel", json={**body, "share_remark": True})
     assert refused.status_code == 422
     assert refused.json()["errors"][0]["pointer"] == "#/remark"
-    assert (await world.read(session))["status"] == "confirmed"
+    assert (await harness.read(session))["status"] == "confirmed"
 
 
-async def test_the_longest_remark_fits_into_the_event(world: World) -> None:
-    await publish(world, "anna", KEY)
-    session = await world.confirmed(START)
-    answer, event = await cancel(world, session, "anna", remark="\U0001f600" * 2000, share_remark=True)
+async def test_the_longest_remark_fits_into_the_event(harness: BookingHarness) -> None:
+    await publish(harness, "anna", KEY)
+    session = await harness.confirmed(START)
+    answer, event = await cancel(harness, session, "anna", remark="\U0001f600" * 2000, share_remark=True)
     assert answer["remark_shared"] is True
     assert event.sealed_remark is not None
     assert len(event.sealed_remark) <= LONGEST_SEALED_REMARK
@@ -109,26 +110,26 @@ async def test_the_longest_remark_fits_into_the_event(world: World) -> None:
 @pytest.mark.parametrize(
     "unusable", ["", "no base64", *(b64encode(octets).decode() for octets in (bytes(31), bytes(33), bytes(32)))]
 )
-async def test_nobody_believes_a_key_that_seals_nothing(world: World, unusable: str) -> None:
+async def test_nobody_believes_a_key_that_seals_nothing(harness: BookingHarness, unusable: str) -> None:
     """Or it would break every later cancellation of its person."""
-    await publish(world, "dr-lee", KEY)
+    await publish(harness, "dr-lee", KEY)
     one = received(RemarkKeyPublished(person_id="anna", public_key=unusable))
-    async with world.service.database.transaction(one.cause) as unit:
-        await world.service.events[RemarkKeyPublished]([one], unit)
+    async with harness.service.database.transaction(one.cause) as unit:
+        await harness.service.events[RemarkKeyPublished]([one], unit)
     assert unit.refused == {one.id: "not-its-terms"}
-    session = await world.confirmed(START)
-    answer, _ = await cancel(world, session, "anna", remark=CANARY, share_remark=True)
+    session = await harness.confirmed(START)
+    answer, _ = await cancel(harness, session, "anna", remark=CANARY, share_remark=True)
     assert (answer["status"], answer["remark_shared"]) == ("cancelled", False)
 
 
-async def test_the_newest_key_counts_and_an_erasure_forgets_it(world: World) -> None:
+async def test_the_newest_key_counts_and_an_erasure_forgets_it(harness: BookingHarness) -> None:
     newer = new_key()
-    await publish(world, "anna", newer, 3)
-    await publish(world, "anna", KEY, 2)
-    first, second = await world.confirmed(START), await world.confirmed(START + 2 * HOUR)
-    _, event = await cancel(world, first, "anna", remark=CANARY, share_remark=True)
+    await publish(harness, "anna", newer, 3)
+    await publish(harness, "anna", KEY, 2)
+    first, second = await harness.confirmed(START), await harness.confirmed(START + 2 * HOUR)
+    _, event = await cancel(harness, first, "anna", remark=CANARY, share_remark=True)
     assert open_letter(newer, Letter("SessionCancelled", first["id"], "anna"), event.sealed_remark or "") == CANARY
-    await world.handle(PersonErased(person_id="anna", erased_at=NOW))
-    async with world.service.database.reading() as queries:
+    await harness.handle(PersonErased(person_id="anna", erased_at=NOW))
+    async with harness.service.database.reading() as queries:
         assert await queries.fetch_value("SELECT count(*) FROM remark_keys") == 0
-    assert (await world.read(second))["status"] == "cancelled"
+    assert (await harness.read(second))["status"] == "cancelled"

@@ -12,72 +12,72 @@ from makegood_contracts.events import Event
 from makegood_contracts.ids import new_id
 
 from .examples import NOW
-from .world import Answers, Json, World
+from .harness import Answers, BookingHarness, Json
 
 pytestmark = pytest.mark.rule("SEC-7")
 
 
-async def refused(world: World, event: Event) -> str | None:
+async def refused(harness: BookingHarness, event: Event) -> str | None:
     """Why the event is not believed; None where it is."""
     received: Received[Any] = Received(event, new_id(), event.key, 900, NOW, "story", "test")
-    async with world.service.database.transaction(Cause("story", "test")) as unit:
-        await world.service.events[type(event)]([received], unit)
+    async with harness.service.database.transaction(Cause("story", "test")) as unit:
+        await harness.service.events[type(event)]([received], unit)
     return unit.refused.get(received.id)
 
 
-async def reserved(world: World) -> Json:
-    session = await world.ask()
-    await world.handle(Answers.slot_held(session))
-    await world.handle(Answers.credit_held(session))
-    await world.outbox()
-    return await world.read(session)
+async def reserved(harness: BookingHarness) -> Json:
+    session = await harness.ask()
+    await harness.handle(Answers.slot_held(session))
+    await harness.handle(Answers.credit_held(session))
+    await harness.outbox()
+    return await harness.read(session)
 
 
-async def test_answers_for_other_parties_are_refused(world: World) -> None:
-    session = await world.ask()
-    await world.outbox()
+async def test_answers_for_other_parties_are_refused(harness: BookingHarness) -> None:
+    session = await harness.ask()
+    await harness.outbox()
     for event in (Answers.slot_held(session), Answers.slot_refused(session), Answers.credit_held(session)):
-        assert await refused(world, msgspec.structs.replace(event, member_id="other")) == "not-its-parties"
+        assert await refused(harness, msgspec.structs.replace(event, member_id="other")) == "not-its-parties"
     assert (
-        await refused(world, msgspec.structs.replace(Answers.slot_held(session), provider_id="other"))
+        await refused(harness, msgspec.structs.replace(Answers.slot_held(session), provider_id="other"))
         == "not-its-parties"
     )
-    assert await world.outbox() == []
+    assert await harness.outbox() == []
 
 
-async def test_a_slot_at_another_time_is_not_the_sessions(world: World) -> None:
-    session = await world.ask()
+async def test_a_slot_at_another_time_is_not_the_sessions(harness: BookingHarness) -> None:
+    session = await harness.ask()
     held = Answers.slot_held(session)
     elsewhere = msgspec.structs.replace(
         held, starts_at=held.starts_at + timedelta(hours=1), ends_at=held.ends_at + timedelta(hours=1)
     )
-    assert await refused(world, elsewhere) == "not-its-terms"
-    assert await refused(world, held) is None
+    assert await refused(harness, elsewhere) == "not-its-terms"
+    assert await refused(harness, held) is None
 
 
-async def test_no_credit_is_settled_before_the_session_is_over(world: World) -> None:
-    session = await reserved(world)
+async def test_no_credit_is_settled_before_the_session_is_over(harness: BookingHarness) -> None:
+    session = await reserved(harness)
     for event in (
         Answers.credit_returned(session, "provider_missed"),
         Answers.credit_forfeited(session, "member_no_show"),
         Answers.credit_returned(session, "cancelled"),
     ):
-        assert await refused(world, event) == "not-its-terms"
-    assert (await world.read(session))["credit"] == {"state": "held"}
-    assert await world.outbox() == []
+        assert await refused(harness, event) == "not-its-terms"
+    assert (await harness.read(session))["credit"] == {"state": "held"}
+    assert await harness.outbox() == []
 
 
-async def test_nothing_lapses_before_it_can(world: World) -> None:
-    session = await reserved(world)
+async def test_nothing_lapses_before_it_can(harness: BookingHarness) -> None:
+    session = await reserved(harness)
     for event in (
         Answers.slot_lapsed(session),
         Answers.credit_returned(session, "lapsed"),
         Answers.co_pay_void(session),
     ):
-        assert await refused(world, event) == "before-its-time"
-    assert await world.outbox() == []
+        assert await refused(harness, event) == "before-its-time"
+    assert await harness.outbox() == []
 
 
-async def test_a_session_that_never_was_is_refused(world: World) -> None:
-    session = await reserved(world)
-    assert await refused(world, Answers.slot_held({**session, "id": new_id()})) == "unknown-session"
+async def test_a_session_that_never_was_is_refused(harness: BookingHarness) -> None:
+    session = await reserved(harness)
+    assert await refused(harness, Answers.slot_held({**session, "id": new_id()})) == "unknown-session"

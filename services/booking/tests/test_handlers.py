@@ -9,7 +9,6 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -24,93 +23,101 @@ from makegood_contracts.ids import new_id
 from makegood_contracts.topics import SESSIONS
 from makegood_stack.ports import free_port
 from makegood_testkit.databases import settings_of
+from makegood_testkit.identity import Identity
+from makegood_testkit.service import CAUSE, names, received, slug
 
 from .examples import HOUR, MINUTE, START
-from .world import CAUSE, Answers, World, first_schedule, names, received, slug
+from .harness import Answers, BookingHarness, first_schedule
 
 
-async def asked(world: World, count: int) -> list[dict[str, Any]]:
-    return [await world.ask(START + n * HOUR) for n in range(count)]
+async def asked(harness: BookingHarness, count: int) -> list[dict[str, Any]]:
+    return [await harness.ask(START + n * HOUR) for n in range(count)]
 
 
 @pytest.mark.rule("BOOK-1")
-async def test_a_batch_is_decided_session_by_session_in_its_order(world: World) -> None:
-    one, two, three = await asked(world, 3)
-    await world.outbox()
-    await world.handle(*[Answers.slot_held(session) for session in (three, one)])
-    await world.handle(Answers.slot_refused(two))
-    await world.handle(*[Answers.credit_held(session) for session in (two, three, one)])
-    events = await world.outbox()
+async def test_a_batch_is_decided_session_by_session_in_its_order(harness: BookingHarness) -> None:
+    one, two, three = await asked(harness, 3)
+    await harness.outbox()
+    await harness.handle(*[Answers.slot_held(session) for session in (three, one)])
+    await harness.handle(Answers.slot_refused(two))
+    await harness.handle(*[Answers.credit_held(session) for session in (two, three, one)])
+    events = await harness.outbox()
     assert names(events) == ["SessionRejected", "SessionReserved", "SessionReserved"]
     assert [event.key for event in events] == [two["id"], three["id"], one["id"]]
-    states = [(await world.read(session))["status"] for session in (one, two, three)]
+    states = [(await harness.read(session))["status"] for session in (one, two, three)]
     assert states == ["reserved", "rejected", "reserved"]
 
 
 @pytest.mark.rule("CRED-3")
-async def test_two_events_of_one_session_in_one_batch_both_count_once(world: World) -> None:
-    session = await world.reserved()
-    await world.outbox()
-    await world.handle(Answers.slot_lapsed(session), Answers.slot_lapsed(session))
-    assert names(await world.outbox()) == ["SessionCancelled"]
-    assert (await world.read(session))["version"] == session["version"] + 1
+async def test_two_events_of_one_session_in_one_batch_both_count_once(harness: BookingHarness) -> None:
+    session = await harness.reserved()
+    await harness.outbox()
+    await harness.handle(Answers.slot_lapsed(session), Answers.slot_lapsed(session))
+    assert names(await harness.outbox()) == ["SessionCancelled"]
+    assert (await harness.read(session))["version"] == session["version"] + 1
 
 
 @pytest.mark.rule("AVAIL-4")
-async def test_a_slot_that_was_released_because_of_booking_itself_changes_nothing(world: World) -> None:
-    session = await world.reserved()
-    await world.outbox()
-    await world.handle(Answers.slot_lapsed(session, "completed"))
-    assert await world.outbox() == []
-    assert await world.read(session) == session
+async def test_a_slot_that_was_released_because_of_booking_itself_changes_nothing(harness: BookingHarness) -> None:
+    session = await harness.reserved()
+    await harness.outbox()
+    await harness.handle(Answers.slot_lapsed(session, "completed"))
+    assert await harness.outbox() == []
+    assert await harness.read(session) == session
 
 
 @pytest.mark.rule("AVAIL-4")
-async def test_a_co_pay_that_lapsed_ends_its_session_and_any_other_void_one_changes_nothing(world: World) -> None:
-    session = await world.ask()
-    await world.handle(Answers.slot_held(session))
-    await world.handle(Answers.credit_held(session, co_pay=True))
-    session = await world.read(session)
+async def test_a_co_pay_that_lapsed_ends_its_session_and_any_other_void_one_changes_nothing(
+    harness: BookingHarness,
+) -> None:
+    session = await harness.ask()
+    await harness.handle(Answers.slot_held(session))
+    await harness.handle(Answers.credit_held(session, co_pay=True))
+    session = await harness.read(session)
     assert (session["status"], session["credit"]) == ("reserved", {"state": "none"})
-    await world.outbox()
+    await harness.outbox()
     without_session = msgspec.structs.replace(Answers.co_pay_void(session), session_id=None)
-    await world.handle(Answers.co_pay_void(session, "provider_missed"), without_session)
-    assert await world.outbox() == []
-    await world.handle(Answers.co_pay_void(session), Answers.co_pay_void(session))
-    assert names(await world.outbox()) == ["SessionCancelled"]
-    assert (await world.read(session))["status"] == "cancelled"
+    await harness.handle(Answers.co_pay_void(session, "provider_missed"), without_session)
+    assert await harness.outbox() == []
+    await harness.handle(Answers.co_pay_void(session), Answers.co_pay_void(session))
+    assert names(await harness.outbox()) == ["SessionCancelled"]
+    assert (await harness.read(session))["status"] == "cancelled"
 
 
-async def test_an_event_of_a_session_that_never_was_is_not_taken_and_spoils_nothing_else(world: World) -> None:
-    (session,) = await asked(world, 1)
+async def test_an_event_of_a_session_that_never_was_is_not_taken_and_spoils_nothing_else(
+    harness: BookingHarness,
+) -> None:
+    (session,) = await asked(harness, 1)
     stranger = {**session, "id": new_id()}
-    await world.handle(Answers.slot_held(session), Answers.slot_held(stranger))
-    await world.handle(Answers.credit_held(session))
-    assert (await world.read(session))["status"] == "reserved"
+    await harness.handle(Answers.slot_held(session), Answers.slot_held(stranger))
+    await harness.handle(Answers.credit_held(session))
+    assert (await harness.read(session))["status"] == "reserved"
 
 
 @pytest.mark.rule("BOOK-1")
-async def test_a_booking_that_nobody_answers_is_given_up_and_late_holds_reserve_nothing(world: World) -> None:
-    session = await world.ask()
-    await world.outbox()
-    assert names(await world.pass_time(world.clock.moment + 5 * MINUTE)) == ["SessionRejected"]
-    await world.handle(Answers.slot_held(session))
-    await world.handle(Answers.credit_held(session))
-    assert await world.outbox() == []
-    after = await world.read(session)
+async def test_a_booking_that_nobody_answers_is_given_up_and_late_holds_reserve_nothing(
+    harness: BookingHarness,
+) -> None:
+    session = await harness.ask()
+    await harness.outbox()
+    assert names(await harness.advance(harness.clock.moment + 5 * MINUTE)) == ["SessionRejected"]
+    await harness.handle(Answers.slot_held(session))
+    await harness.handle(Answers.credit_held(session))
+    assert await harness.outbox() == []
+    after = await harness.read(session)
     assert (after["status"], after["reason"]) == ("rejected", "temporary-interruption")
 
 
 @pytest.mark.rule("BOOK-3")
-async def test_the_policy_that_is_installed_has_the_numbers_of_the_standard_one(world: World) -> None:
-    async with world.service.database.reading() as queries:
-        assert await world.dependencies.policies.current(queries) == STANDARD
+async def test_the_policy_that_is_installed_has_the_numbers_of_the_standard_one(harness: BookingHarness) -> None:
+    async with harness.service.database.reading() as queries:
+        assert await harness.dependencies.policies.current(queries) == STANDARD
 
 
 @pytest.mark.rule("MISS-1")
-async def test_an_outage_is_caught_up_in_one_batch_each_session_once(world: World) -> None:
-    sessions = [await world.confirmed(START + n * HOUR) for n in range(6)]
-    events = await world.pass_time(START + timedelta(days=30))
+async def test_an_outage_is_caught_up_in_one_batch_each_session_once(harness: BookingHarness) -> None:
+    sessions = [await harness.confirmed(START + n * HOUR) for n in range(6)]
+    events = await harness.advance(START + timedelta(days=30))
     assert names(events) == ["ProviderMissed"] * 6
     assert {event.key for event in events} == {session["id"] for session in sessions}
     assert all(
@@ -119,13 +126,13 @@ async def test_an_outage_is_caught_up_in_one_batch_each_session_once(world: Worl
 
 
 @pytest.mark.rule("MISS-1", "JOIN-1")
-async def test_the_deadline_and_the_joining_provider_never_both_win(world: World) -> None:
-    session = await world.confirmed()
-    world.clock.moment = START + 10 * MINUTE - timedelta(milliseconds=1)
+async def test_the_deadline_and_the_joining_provider_never_both_win(harness: BookingHarness) -> None:
+    session = await harness.confirmed()
+    harness.clock.moment = START + 10 * MINUTE - timedelta(milliseconds=1)
     answers = await asyncio.gather(
-        world.provider.post(f"/v1/sessions/{session['id']}/join"), world.pass_time(START + 10 * MINUTE)
+        harness.provider.post(f"/v1/sessions/{session['id']}/join"), harness.advance(START + 10 * MINUTE)
     )
-    after = await world.read(session)
+    after = await harness.read(session)
     came = answers[0].status_code == 200
     assert after["status"] == ("confirmed" if came else "provider_missed")
     if not came:
@@ -133,15 +140,15 @@ async def test_the_deadline_and_the_joining_provider_never_both_win(world: World
 
 
 @pytest.mark.rule("BOOK-1")
-async def test_each_event_carries_its_cause_and_the_next_number_of_its_session(world: World) -> None:
-    session = await world.ask()
-    await world.outbox()
-    handler = world.service.events
+async def test_each_event_carries_its_cause_and_the_next_number_of_its_session(harness: BookingHarness) -> None:
+    session = await harness.ask()
+    await harness.outbox()
+    handler = harness.service.events
     first, second = received(Answers.slot_held(session)), received(Answers.credit_held(session))
-    async with world.service.database.transaction(CAUSE) as unit:
+    async with harness.service.database.transaction(CAUSE) as unit:
         await handler[type(first.event)]([first], unit)
         await handler[type(second.event)]([second], unit)
-    async with world.service.database.pool.acquire() as connection:
+    async with harness.service.database.pool.acquire() as connection:
         row = await connection.fetchrow("SELECT key, headers::json AS headers, payload FROM outbox")
     assert row is not None
     headers = dict(row["headers"])
@@ -149,7 +156,7 @@ async def test_each_event_carries_its_cause_and_the_next_number_of_its_session(w
 
 
 @asynccontextmanager
-async def process(url: str, kafka: str, prefix: str, jwks: Path) -> AsyncIterator[str]:
+async def process(url: str, kafka: str, prefix: str, identity: Identity) -> AsyncIterator[str]:
     """`python -m makegood_booking all`, ready; answers its address."""
     port, probes = free_port(), free_port()
     values = {
@@ -158,7 +165,7 @@ async def process(url: str, kafka: str, prefix: str, jwks: Path) -> AsyncIterato
         **settings_of("booking", url),
         "KAFKA_BOOTSTRAP_SERVERS": kafka,
         "KAFKA_TOPIC_PREFIX": prefix,
-        "JWKS_URL": str(jwks),
+        "JWKS_URL": str(identity.path),
         "HTTP_PORT": str(port),
         "PROBE_PORT": str(probes),
         "LOG_LEVEL": "WARNING",
@@ -185,7 +192,7 @@ async def process(url: str, kafka: str, prefix: str, jwks: Path) -> AsyncIterato
 @pytest.mark.slow
 @pytest.mark.rule("BOOK-1", "BOOK-4")
 async def test_between_real_topics_a_booking_waits_for_both_answers(
-    world: World, database_factory: Any, kafka_servers: str, topic_prefix: str, jwks: Path
+    harness: BookingHarness, database_factory: Any, kafka_servers: str, topic_prefix: str, identity: Identity
 ) -> None:
     """The service is a process of its own; availability and credits are played by a consumer that answers its requests."""
     now = Clock().now()
@@ -223,10 +230,10 @@ async def test_between_real_topics_a_booking_waits_for_both_answers(
     await consumer.start()
     playing = asyncio.create_task(answer_requests())
     try:
-        async with process(await database_factory("booking"), kafka_servers, topic_prefix, jwks) as base:
+        async with process(await database_factory("booking"), kafka_servers, topic_prefix, identity) as base:
             people = {
                 role: httpx.AsyncClient(
-                    base_url=base, trust_env=False, timeout=30, headers=dict(world.person(role, who).headers)
+                    base_url=base, trust_env=False, timeout=30, headers=dict(harness.client(role, who).headers)
                 )
                 for role, who in (("member", "anna"), ("support", "sam"))
             }
@@ -244,7 +251,7 @@ async def test_between_real_topics_a_booking_waits_for_both_answers(
                 outcomes.append(
                     await people["member"].post(
                         "/v1/sessions",
-                        json=world.booking_body(room.json()["id"], now + timedelta(days=2), length_minutes=length),
+                        json=harness.booking_body(room.json()["id"], now + timedelta(days=2), length_minutes=length),
                         headers={"Idempotency-Key": new_id(), "Prefer": "wait=20"},
                     )
                 )

@@ -35,18 +35,19 @@ from makegood_contracts.events.base import EVENT_TYPES
 from makegood_contracts.ids import new_id
 from makegood_plans.coverage import covering
 from makegood_testkit.databases import as_owner
+from makegood_testkit.service import CAUSE
 from msgspec.structs import replace as altered
 
 from .examples import HOUR, NOW, START
+from .harness import Answers, BookingHarness, Json
 from .news import Told, enrolled, hear, movement, schedule, told
-from .world import CAUSE, Answers, Json, World
 
 DAY = timedelta(days=1)
 LATER = NOW + 30 * DAY
 
 
-async def lots(world: World) -> dict[str, tuple[int, int | None, datetime | None]]:
-    async with world.service.database.reading() as queries:
+async def lots(harness: BookingHarness) -> dict[str, tuple[int, int | None, datetime | None]]:
+    async with harness.service.database.reading() as queries:
         found = await coverage.read_lots(queries, "anna")
     return {lot.id: (lot.available, lot.length_minutes, lot.expires_at) for lot in found}
 
@@ -71,10 +72,12 @@ def returned(session: Json, lot: str, **other: Any) -> CreditReturned:
 
 
 @pytest.mark.rule("CRED-2")
-async def test_credits_left_of_each_lot_follow_grants_holds_returns_expiries_and_corrections(world: World) -> None:
+async def test_credits_left_of_each_lot_follow_grants_holds_returns_expiries_and_corrections(
+    harness: BookingHarness,
+) -> None:
     plan, bought, good, given = (new_id() for _ in range(4))
-    one, two, three, four = [await world.ask(START + n * HOUR) for n in range(4)]
-    async with world.service.database.transaction(CAUSE) as unit:
+    one, two, three, four = [await harness.ask(START + n * HOUR) for n in range(4)]
+    async with harness.service.database.transaction(CAUSE) as unit:
         over = [one["id"], two["id"]]
         await unit.execute("UPDATE sessions SET status = 'cancelled' WHERE id = ANY($1::uuid[])", over)
     ledger: list[Event] = [
@@ -125,23 +128,23 @@ async def test_credits_left_of_each_lot_follow_grants_holds_returns_expiries_and
     }
     # 4 granted, 4 held, 1 back, 1 lapsed: nothing is left of the plan's.
     for order in orders(news, 12):
-        await _forget(world)
-        await hear(world, *order)
-        assert await lots(world) == wanted
-    await hear(world, told(returned(four, plan, cause="support")))
-    assert await lots(world) == {**wanted, plan: (1, 30, LATER - DAY)}
+        await _forget(harness)
+        await hear(harness, *order)
+        assert await lots(harness) == wanted
+    await hear(harness, told(returned(four, plan, cause="support")))
+    assert await lots(harness) == {**wanted, plan: (1, 30, LATER - DAY)}
 
 
-async def _forget(world: World) -> None:
+async def _forget(harness: BookingHarness) -> None:
     """As booking was before it heard anything."""
-    async with as_owner(world.service.database.url) as owner:
+    async with as_owner(harness.service.database.url) as owner:
         await owner.execute("DELETE FROM credit_movements")
         await owner.execute("UPDATE sessions SET lot_id = NULL, funding = 'asked', credit_state = 'none'")
 
 
 @pytest.mark.rule("PLAN-1")
 async def test_coverage_ends_where_a_later_enrolment_begins_and_goes_on_where_the_plan_is_taken_up_again(
-    world: World,
+    harness: BookingHarness,
 ) -> None:
     first, second = new_id(), new_id()
     news = [
@@ -152,21 +155,23 @@ async def test_coverage_ends_where_a_later_enrolment_begins_and_goes_on_where_th
     begins = datetime(2026, 12, 1, 5, tzinfo=UTC)
 
     async def plan(moment: datetime) -> str | None:
-        async with world.service.database.reading() as queries:
+        async with harness.service.database.reading() as queries:
             found = covering(await coverage.read_coverage(queries, "anna"), moment)
         return found.plan.id if found else None
 
     for order in orders(news, 4):
-        await hear(world, *order)
+        await hear(harness, *order)
         moments = (datetime(2026, 10, 31, 22, tzinfo=UTC), NOW, begins - timedelta(microseconds=1), begins)
         assert [await plan(moment) for moment in moments] == [None, "a", "a", "b"]
-    await hear(world, again, *news)
+    await hear(harness, again, *news)
     moments = (NOW, begins, datetime(2027, 1, 31, 22, 59, tzinfo=UTC), datetime(2027, 1, 31, 23, tzinfo=UTC))
     assert [await plan(moment) for moment in moments] == ["a", "a", "a", None]
 
 
 @pytest.mark.rule("CRED-7")
-async def test_who_owes_is_known_until_it_is_paid_or_void_and_again_when_it_is_issued_again(world: World) -> None:
+async def test_who_owes_is_known_until_it_is_paid_or_void_and_again_when_it_is_issued_again(
+    harness: BookingHarness,
+) -> None:
     invoice: Json = {"invoice_id": new_id(), "member_id": "anna", "amount_minor": 2500, "currency": "USD"}
     due: Json = {"due_on": date(2026, 11, 1)}
     news = [
@@ -177,23 +182,23 @@ async def test_who_owes_is_known_until_it_is_paid_or_void_and_again_when_it_is_i
     ]
 
     async def owes() -> bool:
-        async with world.service.database.reading() as queries:
+        async with harness.service.database.reading() as queries:
             return await coverage.owes(queries, "anna")
 
     seen = []
     for one in news:
-        await hear(world, one)
+        await hear(harness, one)
         seen.append(await owes())
     assert seen == [True, True, False, True]
     for order in orders(news, 6):
-        await hear(world, *order)
+        await hear(harness, *order)
         assert await owes()
-    await hear(world, told(InvoicePaid(**invoice, paid_at=NOW), 5), *news)
+    await hear(harness, told(InvoicePaid(**invoice, paid_at=NOW), 5), *news)
     assert not await owes()
 
 
 @pytest.mark.rule("AVAIL-1")
-async def test_the_latest_schedule_and_the_time_off_that_stands_are_known(world: World) -> None:
+async def test_the_latest_schedule_and_the_time_off_that_stands_are_known(harness: BookingHarness) -> None:
     off, gone = new_id(), new_id()
     span: Json = {"starts_at": START, "ends_at": START + HOUR}
     news = [
@@ -204,8 +209,8 @@ async def test_the_latest_schedule_and_the_time_off_that_stands_are_known(world:
         told(schedule(5, specialty="psychiatry")),
     ]
     for order in orders(news, 6):
-        await hear(world, *order)
-        async with world.service.database.reading() as queries:
+        await hear(harness, *order)
+        async with harness.service.database.reading() as queries:
             assert await calendars.read_schedule(queries, "dr-lee") == schedule(5, specialty="psychiatry")
             assert await calendars.read_schedule(queries, "dr-no") is None
             taken = await calendars.read_taken(queries, "dr-lee", "anna", START - HOUR, START + HOUR, NOW)
@@ -213,16 +218,16 @@ async def test_the_latest_schedule_and_the_time_off_that_stands_are_known(world:
 
 
 @pytest.mark.rule("PLAN-1")
-async def test_a_request_says_what_kind_of_provider_it_is_for(world: World) -> None:
-    await world.ask()
-    await hear(world, told(schedule(1, specialty="psychiatry")))
-    await world.ask(START + HOUR)
-    asked = [event for event in await world.outbox() if isinstance(event, SessionRequested)]
+async def test_a_request_says_what_kind_of_provider_it_is_for(harness: BookingHarness) -> None:
+    await harness.ask()
+    await hear(harness, told(schedule(1, specialty="psychiatry")))
+    await harness.ask(START + HOUR)
+    asked = [event for event in await harness.outbox() if isinstance(event, SessionRequested)]
     assert [event.specialty for event in asked] == ["therapy", "psychiatry"]
 
 
 @pytest.mark.rule("AVAIL-6")
-async def test_what_is_held_for_others_on_the_waitlist_is_taken_until_it_lapses(world: World) -> None:
+async def test_what_is_held_for_others_on_the_waitlist_is_taken_until_it_lapses(harness: BookingHarness) -> None:
     entry: Json = {
         "entry_id": new_id(),
         "provider_id": "dr-lee",
@@ -242,51 +247,53 @@ async def test_what_is_held_for_others_on_the_waitlist_is_taken_until_it_lapses(
     )
 
     async def taken(member: str = "anna", now: datetime = NOW) -> Sequence[Any]:
-        async with world.service.database.reading() as queries:
+        async with harness.service.database.reading() as queries:
             return (await calendars.read_taken(queries, "dr-lee", member, START, START + HOUR, now)).provider
 
-    await hear(world, told(offer, 7))
+    await hear(harness, told(offer, 7))
     assert (await taken(), await taken("ben"), await taken(now=NOW + 2 * HOUR)) == ([blocked], [], [])
-    await hear(world, told(WaitlistOfferLapsed(**entry, starts_at=START), 8), told(offer, 7))
+    await hear(harness, told(WaitlistOfferLapsed(**entry, starts_at=START), 8), told(offer, 7))
     assert await taken() == []
-    await hear(world, told(WaitlistEnded(**entry, cause="left"), 10), told(offer, 9))
+    await hear(harness, told(WaitlistEnded(**entry, cause="left"), 10), told(offer, 9))
     assert await taken() == []
 
 
 @pytest.mark.rule("AVAIL-3")
-async def test_sessions_take_their_time_with_buffers_from_the_request_on_until_they_end(world: World) -> None:
-    session = await world.ask()
+async def test_sessions_take_their_time_with_buffers_from_the_request_on_until_they_end(
+    harness: BookingHarness,
+) -> None:
+    session = await harness.ask()
 
     async def taken() -> tuple[Sequence[Any], Sequence[Any]]:
-        async with world.service.database.reading() as queries:
+        async with harness.service.database.reading() as queries:
             found = await calendars.read_taken(queries, "dr-lee", "anna", START - HOUR, START + HOUR, NOW)
         return found.provider, found.member
 
     own = (START, START + HOUR / 2)
     assert await taken() == ([own], [own])
     blocked = (START - HOUR / 4, START + HOUR)
-    await hear(world, told(altered(Answers.slot_held(session), blocked_from=blocked[0], blocked_until=blocked[1])))
+    await hear(harness, told(altered(Answers.slot_held(session), blocked_from=blocked[0], blocked_until=blocked[1])))
     assert await taken() == ([blocked], [own])
-    await hear(world, told(Answers.credit_refused(session)))
+    await hear(harness, told(Answers.credit_refused(session)))
     assert await taken() == ([], [])
 
 
 @pytest.mark.rule("ROOM-2")
 async def test_what_the_member_writes_or_waits_for_is_activity_and_what_the_provider_writes_is_none(
-    world: World,
+    harness: BookingHarness,
 ) -> None:
-    room = await world.room()
+    room = await harness.room()
 
     async def seen() -> str:
-        return str((await world.member.get(f"/v1/rooms/{room}")).json()["last_activity_at"])
+        return str((await harness.member.get(f"/v1/rooms/{room}")).json()["last_activity_at"])
 
     def posted(person: str, at: datetime) -> Told:
         return told(MessagePosted(message_id=new_id(), room_id=room, sender_id=person, sent_at=at))
 
     before = await seen()
-    await hear(world, posted("dr-lee", NOW + 2 * DAY), posted("anna", NOW - DAY))
+    await hear(harness, posted("dr-lee", NOW + 2 * DAY), posted("anna", NOW - DAY))
     assert await seen() == before
-    await hear(world, posted("anna", NOW + DAY), posted("anna", NOW + HOUR))
+    await hear(harness, posted("anna", NOW + DAY), posted("anna", NOW + HOUR))
     assert await seen() == "2026-11-24T09:00:00Z"
     waits = WaitlistJoined(
         entry_id=new_id(),
@@ -298,7 +305,7 @@ async def test_what_the_member_writes_or_waits_for_is_activity_and_what_the_prov
         waits_from=START,
         waits_until=START + DAY,
     )
-    await hear(world, replace(told(waits), time=NOW + 2 * DAY))
+    await hear(harness, replace(told(waits), time=NOW + 2 * DAY))
     assert await seen() == "2026-11-25T09:00:00Z"
 
 

@@ -1,24 +1,13 @@
-"""The booking service on a real PostgreSQL, driven as the chassis drives it: each batch in one transaction."""
+"""Booking on a real PostgreSQL, and what availability and credits answer it."""
 
 from __future__ import annotations
 
-import asyncio
-import json
-import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any, cast
 
-import asyncpg
 import httpx
-import jwt
-from cryptography.hazmat.primitives.asymmetric import rsa
 from makegood_booking.dependencies import Dependencies
-from makegood_chassis.clock import FixedClock
-from makegood_chassis.messaging.handlers import Due
-from makegood_chassis.service import Service
-from makegood_contracts.envelope import Cause, Received, decode
 from makegood_contracts.events import (
     CreditCorrected,
     CreditForfeited,
@@ -40,14 +29,13 @@ from makegood_contracts.events import (
     SlotReleased,
     WeeklyHours,
 )
+from makegood_contracts.events.sessions import SessionFact
 from makegood_contracts.ids import new_id
 from makegood_contracts.reasons import Reason
-from makegood_devtools.client import access_reason
+from makegood_testkit.service import ServiceHarness
 
 from .examples import NOW, START
 
-ISSUER = "https://identity.makegood.invalid"
-CAUSE = Cause("story", "test")
 Json = dict[str, Any]
 
 
@@ -192,49 +180,25 @@ def first_schedule(provider: str) -> SchedulePublished:
     )
 
 
-def received(event: Event) -> Received[Any]:
-    return Received(event, new_id(), event.key, 1, datetime.now(UTC), "story", "test")
+class BookingHarness(ServiceHarness[Dependencies]):
+    """Booking, with a member, a provider and somebody of support."""
 
-
-@dataclass
-class World:
-    """One service, its database, its clock, and people with tokens."""
-
-    service: Service
-    key: rsa.RSAPrivateKey
-    transport: httpx.ASGITransport
-    people: dict[tuple[str, str], httpx.AsyncClient] = field(default_factory=dict)
-
-    @property
-    def clock(self) -> FixedClock:
-        return cast("FixedClock", self.service.clock)
-
-    @property
-    def dependencies(self) -> Dependencies:
-        return cast("Dependencies", self.service.dependencies)
-
-    def person(self, role: str, subject: str) -> httpx.AsyncClient:
-        if (role, subject) not in self.people:
-            now = int(time.time())
-            claims = {"iss": ISSUER, "aud": "makegood", "sub": subject, "roles": [role], "jti": "t", "iat": now}
-            token = jwt.encode({**claims, "exp": now + 600}, self.key, "RS256", headers={"kid": "test"})
-            headers = {"Authorization": f"Bearer {token}", **access_reason(role)}
-            self.people[role, subject] = httpx.AsyncClient(
-                transport=self.transport, base_url="http://test", headers=headers
-            )
-        return self.people[role, subject]
+    async def moment_of(self, events: Sequence[Event]) -> datetime:
+        """What lapsed is told once it can have."""
+        lapsed = any(getattr(event, "cause", None) == "lapsed" for event in events)
+        return max(self.clock.moment, NOW + timedelta(minutes=15)) if lapsed else self.clock.moment
 
     @property
     def member(self) -> httpx.AsyncClient:
-        return self.person("member", "anna")
+        return self.client("member", "anna")
 
     @property
     def provider(self) -> httpx.AsyncClient:
-        return self.person("provider", "dr-lee")
+        return self.client("provider", "dr-lee")
 
     @property
     def support(self) -> httpx.AsyncClient:
-        return self.person("support", "sam")
+        return self.client("support", "sam")
 
     async def works(self, provider: str) -> None:
         """The provider has a schedule. What a test publishes itself, from version 1 on, takes its place."""
@@ -287,90 +251,11 @@ class World:
         assert answer.status_code == 200, answer.text
         return plain(answer.json())
 
-    async def handle(self, *events: Event) -> None:
-        """Hands the events, all of one type, to their handler as one batch; what lapsed, once it can have."""
-        handler = self.service.events[type(events[0])]
-        before = self.clock.moment
-        if any(getattr(event, "cause", None) == "lapsed" for event in events):
-            self.clock.moment = max(before, NOW + timedelta(minutes=15))
-        async with self.service.database.transaction(CAUSE) as unit:
-            await handler([received(event) for event in events], unit)
-        self.clock.moment = before
-
-    async def pass_time(self, moment: datetime) -> list[Event]:
-        """Moves the clock and runs what is due by then, until nothing is; answers what that published."""
-        self.clock.moment = moment
-        await self.outbox()
-        while True:
-            # As the worker: whoever changes a session locks it first and its deadline last, so this one gives way.
-            try:
-                if not await self._take_due(moment):
-                    break
-            except asyncpg.LockNotAvailableError:
-                continue
-        return await self.outbox()
-
-    async def _take_due(self, moment: datetime) -> bool:
-        """Runs what is due by then; whether anything was."""
-        async with self.service.database.transaction(CAUSE) as unit:
-            await unit.execute("SET LOCAL lock_timeout = '250ms'")
-            rows = await unit.fetch(
-                "DELETE FROM deadlines WHERE due_at <= $1 RETURNING kind, entity_id, due_at", moment
-            )
-            for kind in sorted({row["kind"] for row in rows}):
-                due = [Due(row["entity_id"], row["due_at"]) for row in rows if row["kind"] == kind]
-                await self.service.deadlines[kind](due, unit)
-            return bool(rows)
-
-    async def outbox(self) -> list[Event]:
-        """What was published since the last look, in order."""
-        async with self.service.database.pool.acquire() as connection:
-            rows = await connection.fetch(
-                "WITH sent AS (DELETE FROM outbox RETURNING *) SELECT key, headers, payload FROM sent ORDER BY id"
-            )
-        return [
-            decode(row[0].encode(), [(name, text.encode()) for name, text in json.loads(row[1])], row[2]).event
-            for row in rows
-        ]
-
-    async def published(self, name: str) -> Any:
-        """The first event of this name, once it is there; it is left in the outbox."""
-        async with asyncio.timeout(10):
-            while True:
-                async with self.service.database.pool.acquire() as connection:
-                    row = await connection.fetchrow(
-                        "SELECT key, headers, payload FROM outbox WHERE headers LIKE $1", f"%.{name}.v1%"
-                    )
-                if row is not None:
-                    headers = [(each, text.encode()) for each, text in json.loads(row[1])]
-                    return decode(row[0].encode(), headers, row[2]).event
-                await asyncio.sleep(0)
-
-    async def until_in_outbox(self, name: str) -> Json:
-        """The session of the first event of this name, once it is there; it is left in the outbox."""
-        async with asyncio.timeout(10):
-            while True:
-                async with self.service.database.pool.acquire() as connection:
-                    key = await connection.fetchval("SELECT key FROM outbox WHERE headers LIKE $1", f"%.{name}.v1%")
-                if key is not None:
-                    return await self.read({"id": key})
-                await asyncio.sleep(0)
-
-    async def close(self) -> None:
-        for client in self.people.values():
-            await client.aclose()
-        await self.service.database.close()
+    async def session_of(self, kind: type[SessionFact]) -> Json:
+        """The session of the first event of this type, once it is in the outbox."""
+        return await self.read({"id": (await self.wait_for(kind)).session_id})
 
 
 def plain(session: Json) -> Json:
     """A session without what depends on its reader (BOOK-10)."""
     return {name: value for name, value in session.items() if name != "actions"}
-
-
-def names(events: Sequence[Event]) -> list[str]:
-    return [type(event).__name__ for event in events]
-
-
-def slug(answer: httpx.Response) -> str:
-    assert answer.headers["content-type"].startswith("application/problem+json"), answer.text
-    return str(answer.json()["type"]).removeprefix("/problems/")
