@@ -42,7 +42,7 @@ def overlaps(ranges: Sequence[MinuteRange]) -> bool:
 
 @dataclass(frozen=True)
 class Hours:
-    """Weekly hours in `zone`. An exception's ranges replace those of its date; without any, the date is closed. AVAIL-1
+    """Weekly hours in `zone`. An exception's ranges replace those of its date; without any, the date is closed (AVAIL-1).
 
     `weekly` has seven entries, Monday first. A range that a clock change skips is empty that day.
     """

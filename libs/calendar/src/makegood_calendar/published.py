@@ -16,7 +16,7 @@ _WEEKDAYS: Final = range(7)
 
 
 def schedule_of(event: SchedulePublished) -> Schedule:
-    """The schedule that a provider published. AVAIL-1
+    """The schedule that a provider published (AVAIL-1).
 
     Raises KeyError for a time zone that this installation does not know.
     """

@@ -41,7 +41,7 @@ TOO_LATE = Reason(code="slot-not-offered", detail="The request took too long, so
 
 @dataclass(frozen=True)
 class Schedule:
-    """What a provider offers. Buffers before and after each session stay free, even outside the hours. AVAIL-1"""
+    """What a provider offers. Buffers before and after each session stay free, even outside the hours (AVAIL-1)."""
 
     hours: Hours
     step: timedelta
@@ -72,7 +72,7 @@ _OUT_OF_BOUNDS: Final = (TOO_SOON, TOO_FAR, PASSED)
 
 
 class SlotRules:
-    """When the provider offers one kind of session, at the moment `now`. AVAIL-1, AVAIL-2
+    """When the provider offers one kind of session, at the moment `now` (AVAIL-1, AVAIL-2).
 
     `time_off` must hold what touches the sessions asked about. `venue` is None if `venue_id` names none.
     `extended_minutes` is the part of the length that an extension added (EXT-1); the provider must offer the rest.
@@ -118,7 +118,7 @@ class SlotRules:
         return self._earliest, self._latest
 
     def refusals(self, start: datetime) -> tuple[Reason, ...]:
-        """Why a session at `start` is not offered, one reason for each code; empty if it is. AVAIL-1
+        """AVAIL-1: why a session at `start` is not offered, one reason for each code; empty if it is.
 
         Other sessions do not count: only the holds know whether the slot is free (AVAIL-3).
         """

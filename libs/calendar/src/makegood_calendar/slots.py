@@ -31,7 +31,7 @@ def window(rules: SlotRules, start: datetime, end: datetime) -> Span | None:
 
 
 def free_starts(rules: SlotRules, within: Span, busy: Busy) -> Iterator[datetime]:
-    """Every start within [from, to) that can be booked, in order. AVAIL-2
+    """Every start within [from, to) that can be booked, in order (AVAIL-2).
 
     It agrees with `refusals`, but checks what is true of all starts only once.
     """

@@ -12,7 +12,7 @@ _LOCAL = len("2026-11-24T10:00")
 
 @lru_cache(maxsize=16_384)
 def instant(day: date, minute: int, zone: ZoneInfo) -> datetime:
-    """The instant at which clocks in `zone` show `minute` (0 to 1440, from midnight) of the local `day`. BOOK-2
+    """BOOK-2: the instant at which clocks in `zone` show `minute` (0 to 1440, from midnight) of the local `day`.
 
     A time that a clock change skips is read with the offset before the change. One that occurs twice means the first of the two
     (RFC 5545 §3.3.5). This is what `fold=0` does.

@@ -1,4 +1,4 @@
-"""PLAN-1: when a plan covers a member, and when its credits come. Days are those of the coverage's time zone."""
+"""When a plan covers a member, and when its credits come (PLAN-1). Days are those of the coverage's time zone."""
 
 from __future__ import annotations
 

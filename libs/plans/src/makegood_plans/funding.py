@@ -1,4 +1,4 @@
-"""BOOK-4, BOOK-7, CRED-2, MISS-4: what pays for a session, or every reason why nothing does."""
+"""What pays for a session, or every reason why nothing does (BOOK-4, BOOK-7, CRED-2, MISS-4)."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class CreditLot(Protocol):
     def expires_at(self) -> datetime | None: ...
     @property
     def made_for_minutes(self) -> int | None:
-        """MISS-4: if the credit was made good, the length that it pays for whatever the plan is by then."""
+        """If the credit was made good, the length that it pays for whatever the plan is by then (MISS-4)."""
 
 
 LotT = TypeVar("LotT", bound=CreditLot)
@@ -65,7 +65,7 @@ def fund(
     *,
     overdue: bool = False,
 ) -> FundingResult[CoverageT, LotT]:
-    """BOOK-4, BOOK-7: what pays for the session; else every reason against it: the plan's, then charges, then credits."""
+    """What pays for the session; else every reason against it (BOOK-4, BOOK-7): the plan's, then charges, then credits."""
     covered_by = covering(coverage, session.starts_at)
     lot = paying_lot(covered_by, lots, session)
     reasons = [] if lot is not None else not_in_plan(covered_by, session)
@@ -79,7 +79,7 @@ def fund(
 def paying_lot(covered_by: CoveragePeriod | None, lots: Iterable[LotT], session: SessionTerms) -> LotT | None:
     """CRED-2: of the lots that pay for the session, the one that lapses first and is still valid when it starts.
 
-    MISS-4: a credit that was made good for this length pays under every plan and under none. Any other credit pays only if
+    A credit that was made good for this length pays under every plan and under none (MISS-4). Any other credit pays only if
     the plan includes the session and asks for credits.
     """
     planned = covered_by is not None and not covered_by.plan.asks_co_pay and not not_in_plan(covered_by, session)
@@ -93,7 +93,7 @@ def paying_lot(covered_by: CoveragePeriod | None, lots: Iterable[LotT], session:
 
 
 def not_in_plan(covered_by: CoveragePeriod | None, session: SessionTerms) -> list[Reason]:
-    """BOOK-7, PLAN-1: why the plan does not include the session, whatever is left of its credits."""
+    """Why the plan does not include the session, whatever is left of its credits (BOOK-7, PLAN-1)."""
     if covered_by is None:
         return [NOT_COVERED]
     plan = covered_by.plan
@@ -166,12 +166,12 @@ def is_valid(lot: CreditLot, moment: datetime) -> bool:
 
 
 def made_good_for(lot: CreditLot, session: SessionTerms) -> bool:
-    """MISS-4: whether credits of this lot were made good for the session's length, and are still valid when it starts."""
+    """Whether credits of this lot were made good for the session's length, and are still valid when it starts (MISS-4)."""
     return lot.made_for_minutes == session.length_minutes and is_valid(lot, session.starts_at)
 
 
 def fits(lot: CreditLot, session: SessionTerms) -> bool:
-    """CRED-2: whether credits of this lot are for the session's length, and are still valid when it starts."""
+    """Whether credits of this lot are for the session's length, and are still valid when it starts (CRED-2)."""
     return is_valid(lot, session.starts_at) and lot.length_minutes in (None, session.length_minutes)
 
 

@@ -52,7 +52,7 @@ class Plan:
 
     @property
     def costs(self) -> Costs | None:
-        """BOOK-3: what one session costs; None if the plan has no live sessions."""
+        """What one session costs; None if the plan has no live sessions (BOOK-3)."""
         if not self.has_live_sessions:
             return None
         return Costs(amount=self.co_pay) if self.asks_co_pay else Costs(credit=1)

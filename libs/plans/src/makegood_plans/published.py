@@ -1,4 +1,4 @@
-"""PLAN-1, CRED-2: what credits publishes about enrolments and lots, as others read it."""
+"""What credits publishes about enrolments and lots, as others read it (PLAN-1, CRED-2)."""
 
 from __future__ import annotations
 

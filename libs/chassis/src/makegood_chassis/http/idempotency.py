@@ -1,4 +1,4 @@
-"""Idempotency keys, kept in the service's own database, in the transaction of the effect (REL-4).
+"""BOOK-9: idempotency keys, kept in the service's own database, in the transaction of the effect (REL-4).
 
 A key belongs to its caller. The first request claims it; the effect and, where it is known, the answer are committed with the
 claim. A request that repeats it gets the first answer; a changed one 422; one that comes while the first is not finished 409.

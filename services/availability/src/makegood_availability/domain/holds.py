@@ -81,7 +81,7 @@ def slot_request(calendar: Calendar, event: SessionRequested) -> SlotRequest:
 
 
 def request_refusals(calendar: Calendar, event: SessionRequested, now: datetime) -> Sequence[Reason]:
-    """Why the slot is not offered, whoever else wants it; empty if it is. AVAIL-1, AVAIL-2"""
+    """AVAIL-2: why the slot is not offered, whoever else wants it; empty if it is (AVAIL-1)."""
     if event.hold_until <= now:
         return (TOO_LATE,)
     if calendar.schedule is None:
@@ -100,7 +100,7 @@ def request_refusals(calendar: Calendar, event: SessionRequested, now: datetime)
 
 
 def lapses_at(hold_until: datetime) -> datetime:
-    """When a hold that is not firm is taken back: `hold_until`, rounded up to a full second. AVAIL-4
+    """AVAIL-4: when a hold that is not firm is taken back: `hold_until`, rounded up to a full second.
 
     Never earlier, because booking may still reserve until then. Whole seconds let the holds of one second share a deadline.
     """
@@ -109,7 +109,7 @@ def lapses_at(hold_until: datetime) -> datetime:
 
 
 def is_reopened(ends_at: datetime, now: datetime) -> bool:
-    """Whether part of a released slot still lies ahead, so that others can book it. CANC-3"""
+    """CANC-3: whether part of a released slot still lies ahead, so that others can book it."""
     return ends_at > now
 
 
@@ -122,7 +122,7 @@ def in_order(reasons: Sequence[Reason]) -> list[Reason]:
 
 
 def first_come(requests: Sequence[SlotRequest]) -> tuple[list[SlotRequest], list[SlotRequest]]:
-    """Splits a batch into the requests that overlap no earlier one of the batch, and the others. AVAIL-3
+    """Splits a batch into the requests that overlap no earlier one of the batch, and the others (AVAIL-3).
 
     The first are inserted together, in an order that keeps workers from waiting for each other in a circle. The others follow,
     each in its turn. Whether any of them gets its hold, the database's constraints decide.

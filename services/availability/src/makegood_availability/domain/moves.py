@@ -45,14 +45,14 @@ def move_target(calendar: Calendar, event: SessionMoveFunded) -> Target:
 
 
 def extension_target(hold: SlotHold, event: SessionExtensionRequested) -> Target:
-    """The longer slot, with the buffers that it was booked with. EXT-1"""
+    """The longer slot, with the buffers that it was booked with (EXT-1)."""
     end = event.new_ends_at
     buffers = (hold.blocked[0], end + (hold.blocked[1] - hold.ends_at))
     return Target(hold.starts_at, end, hold.venue_id, buffers)
 
 
 def terms_of(party: Party) -> Terms:
-    """By whose terms a move is judged. RESC-2
+    """By whose terms a move is judged (RESC-2).
 
     Notice, grid and horizon protect the provider from others, so they bind only the member.
     """
@@ -60,7 +60,7 @@ def terms_of(party: Party) -> Terms:
 
 
 def move_refusals(calendar: Calendar, event: SessionMoveFunded, now: datetime) -> Sequence[Reason]:
-    """Why the new time is not offered, whoever else wants it; empty if it is. RESC-1, RESC-2"""
+    """Why the new time is not offered, whoever else wants it; empty if it is (RESC-1, RESC-2)."""
     if event.decide_by <= now:
         return (NOT_IN_TIME,)
     if calendar.schedule is None:
@@ -84,7 +84,7 @@ def move_refusals(calendar: Calendar, event: SessionMoveFunded, now: datetime) -
 def extension_refusals(
     calendar: Calendar, hold: SlotHold, event: SessionExtensionRequested, now: datetime
 ) -> Sequence[Reason]:
-    """Why the session cannot go on; empty if only other sessions could prevent it. EXT-1
+    """Why the session cannot go on; empty if only other sessions could prevent it (EXT-1).
 
     The provider's hours and time off do not count, because it is the provider who asks. The venue's hours do.
     """

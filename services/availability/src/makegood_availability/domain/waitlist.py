@@ -1,4 +1,4 @@
-"""The waitlist: who is next for a slot that opens, and how long it is held for them (AVAIL-6)."""
+"""AVAIL-6: the waitlist: who is next for a slot that opens, and how long it is held for them."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ class WaitlistEntry:
 
 
 def entry_to_join(new: WaitlistEntry, open_entries: Sequence[WaitlistEntry]) -> WaitlistEntry | Literal["full"]:
-    """The entry with which the member waits: the room's open one for the same time and kind, otherwise the new one. AVAIL-6
+    """The entry with which the member waits: the room's open one for the same time and kind, otherwise the new one (AVAIL-6).
 
     `full`: the room has as many open entries as it may.
     """
@@ -132,7 +132,7 @@ def first_fit(
     venues: Mapping[str, VenueTime],
     now: datetime,
 ) -> HeldSlot | None:
-    """The first free slot that the entry waits for, held until booking must have judged; None if there is none. AVAIL-6
+    """The first free slot that the entry waits for, held until booking must have judged; None if there is none (AVAIL-6).
 
     In person it comes with the first venue that is open and free then.
     """

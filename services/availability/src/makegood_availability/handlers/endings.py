@@ -32,7 +32,7 @@ _SECOND = timedelta(seconds=1)
 
 
 async def on_session_reserved(batch: Sequence[Received[SessionReserved]], unit: UnitOfWork) -> None:
-    """The holds become firm, so they lapse no more. AVAIL-4"""
+    """The holds become firm, so they lapse no more (AVAIL-4)."""
     took_offers = await holds.make_firm(unit, [received.event.session_id for received in batch])
     if took_offers:
         await close_booked(unit, took_offers, {received.event.session_id: received.cause for received in batch})
@@ -100,7 +100,7 @@ def plan_lapses(unit: UnitOfWork, held: Iterable[SlotRequest]) -> None:
 
 
 async def on_holds_due(due: Sequence[Due], unit: UnitOfWork, dependencies: Dependencies) -> None:
-    """Takes back the holds of these seconds that are not firm. AVAIL-4"""
+    """Takes back the holds of these seconds that are not firm (AVAIL-4)."""
     moments = {datetime.fromisoformat(deadline.entity_id.partition("/")[0]) for deadline in due}
     released = await holds.lapse(unit, [(moment - _SECOND, moment) for moment in sorted(moments)])
     await _publish_released(unit, dependencies, released, "lapsed", {})

@@ -37,7 +37,7 @@ Judge = Callable[[MoveEvent, SlotHold], tuple[Target, Sequence[Reason]]]
 async def on_session_move_funded(
     batch: Sequence[Received[SessionMoveFunded]], unit: UnitOfWork, dependencies: Dependencies
 ) -> None:
-    """The old slot and the new one change hands in one step, or everything stays as it was. RESC-1"""
+    """The old slot and the new one change hands in one step, or everything stays as it was (RESC-1)."""
     events = [received.event for received in batch]
     venue_ids = {event.new_venue_id for event in events}
     within = outline([(event.new_starts_at, event.new_ends_at) for event in events])
@@ -53,7 +53,7 @@ async def on_session_move_funded(
 async def on_session_extension_requested(
     batch: Sequence[Received[SessionExtensionRequested]], unit: UnitOfWork, dependencies: Dependencies
 ) -> None:
-    """The session goes on if nobody else has the time after it. EXT-1"""
+    """The session goes on if nobody else has the time after it (EXT-1)."""
     venues = await load_venues(unit, dependencies, {received.event.venue_id for received in batch})
 
     def judge(event: SessionExtensionRequested, hold: SlotHold) -> tuple[Target, Sequence[Reason]]:

@@ -53,7 +53,7 @@ class SlotQuestion:
 async def find_starts(
     queries: Queries, dependencies: Dependencies, asked: SlotQuestion, start: datetime, end: datetime, most: int
 ) -> tuple[Schedule | None, list[datetime]]:
-    """The provider's schedule, and the first starts within [start, end) that can be booked now. AVAIL-2"""
+    """The provider's schedule, and the first starts within [start, end) that can be booked now (AVAIL-2)."""
     now = dependencies.clock.now()
     schedule, venue = await _schedule_and_venue(queries, dependencies, asked)
     starts: list[datetime] = []
@@ -88,7 +88,7 @@ async def who_is_not_free(
     by_provider: bool,
     session_id: str | None,
 ) -> Literal["provider", "venue", "member"] | None:
-    """The first who is not free for a session at `starts_at`; None if all are. RESC-2
+    """The first who is not free for a session at `starts_at`; None if all are (RESC-2).
 
     `session_id`: a session that would move here, so that its own slot counts as free.
     """

@@ -1,4 +1,4 @@
-"""Slot holds: the hot path of bookings, each step one statement a batch. The exclusion constraints decide (AVAIL-3)."""
+"""AVAIL-3: slot holds: the hot path of bookings, each step one statement a batch. The exclusion constraints decide."""
 
 from __future__ import annotations
 
@@ -272,7 +272,7 @@ async def release(unit: UnitOfWork, claims: Sequence[EndingClaim], cause: Releas
 
 
 async def lapse(unit: UnitOfWork, windows: Sequence[Span]) -> list[ReleasedHold]:
-    """Ends the holds whose `hold_until` lies in one of the windows (after, until] and that are not firm. AVAIL-4"""
+    """Ends the holds whose `hold_until` lies in one of the windows (after, until] and that are not firm (AVAIL-4)."""
     after, until = [window[0] for window in windows], [window[1] for window in windows]
     return [ReleasedHold(**row) for row in await unit.fetch(_LAPSE(after=after, until=until, now=unit.now))]
 

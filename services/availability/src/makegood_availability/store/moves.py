@@ -69,7 +69,7 @@ _STAY = Statement(
 
 
 async def claim(unit: UnitOfWork, moves: Mapping[str, str]) -> set[str]:
-    """Of these moves (id → session) those that were never answered. They count as answered with the unit. BOOK-9"""
+    """Of these moves (id → session) those that were never answered. They count as answered with the unit (BOOK-9)."""
     rows = await unit.fetch(_CLAIM(move_id=list(moves), session_id=list(moves.values()), now=unit.now))
     return {row["move_id"] for row in rows}
 

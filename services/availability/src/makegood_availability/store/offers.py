@@ -69,7 +69,7 @@ _MARK_TAKER = Statement(
 
 
 async def hold(unit: UnitOfWork, entry: WaitlistEntry, slot: HeldSlot, blocked: Span) -> bool:
-    """Sets the slot aside for the entry's member; False if somebody else was first. AVAIL-3"""
+    """Sets the slot aside for the entry's member; False if somebody else was first (AVAIL-3)."""
     done = await unit.execute(
         _INSERT(
             session_id=new_id(),

@@ -135,7 +135,7 @@ async def _book(dependencies: Dependencies, command: BookingCommand) -> Result:
 
 
 async def _rejected(dependencies: Dependencies, session: Session) -> Problem:
-    """BOOK-4: every reason why the session was rejected, with its remedy, and whether a credit can be purchased."""
+    """Every reason why the session was rejected, with its remedy, and whether a credit can be purchased (BOOK-4)."""
     members: dict[str, Any] = {"session_id": session.id}
     if session.purchasable is not None:
         members["purchasable"] = session.purchasable

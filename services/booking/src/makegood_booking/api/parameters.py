@@ -68,7 +68,7 @@ def actor_of(access: Access, mutation: Mutation | None = None) -> Callable[[Room
 async def member_contexts(
     queries: Queries, dependencies: Dependencies, shown: Iterable[Session], caller: Caller, now: datetime
 ) -> dict[str, MemberContext]:
-    """MISS-4: what is known of the rooms of those sessions that the caller might rebook, by id; mostly none."""
+    """What is known of the rooms of those sessions that the caller might rebook, by id; mostly none (MISS-4)."""
     rooms = {
         session.booked.room_id
         for session in shown

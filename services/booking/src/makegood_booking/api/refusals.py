@@ -124,7 +124,7 @@ async def refusal_problem(
 
 
 async def booking_problem(dependencies: Dependencies, refused: BookingRefused, request: BookingRequest) -> Problem:
-    """BOOK-8: the problem of a booking that was refused at once: these reasons, and then all others that bookability knows."""
+    """The problem of a booking that was refused at once (BOOK-8): these reasons, and then all others that bookability knows."""
     by: Literal["provider", "support"] = "provider" if refused.booked_by == "provider" else "support"
     question = Question(request.starts_at, request.length_minutes, request.modality, by)
     now = dependencies.clock.now()

@@ -194,7 +194,7 @@ def _item(row: Row, remark: str | None, note: Note | None, reader: Role | None) 
 
 
 def _with_note(detail: str, note: Note, reader: Role | None) -> str:
-    """MISS-5: only its author and support see a dispute's note. The parties and support see a correction's reason, and support
+    """Only its author and support see a dispute's note (MISS-5). The parties and support see a correction's reason, and support
     also who gave it."""
     if note.kind == "dispute" and reader not in ("support", note.role):
         return detail

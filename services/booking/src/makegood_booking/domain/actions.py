@@ -85,7 +85,7 @@ def _judge(name: ActionName, guard: Guard | None, session: Session, reader: Read
 
 
 def _rebook(session: Session, context: MemberContext | None, now: datetime) -> Action | None:
-    """MISS-4: None for what was rebooked already."""
+    """None for what was rebooked already (MISS-4)."""
     until = rebookable_until(session)
     if now >= until:
         return Action("rebook", False, reason="session-over")
@@ -96,7 +96,7 @@ def _rebook(session: Session, context: MemberContext | None, now: datetime) -> A
 
 
 def _forfeited(session: Session) -> Costs:
-    """CANC-1: the credit; or the co-pay, which stays due."""
+    """The credit; or the co-pay, which stays due (CANC-1)."""
     return Costs(amount=session.co_pay) if session.funding == "co_pay" else Costs(credit=1)
 
 
@@ -186,5 +186,6 @@ GUARDS: Final[Mapping[Reader, Mapping[ActionName, Guard | None]]] = {
     },
     "support": {"correct": _outcome_missing, "cancel": None, "reschedule": None},
 }
-"""The actions of each reader, in the order in which they are told; beside them, members rebook (MISS-4). None: support may not
-(CANC-4)."""
+"""The actions of each reader, in the order in which they are told; beside them, members rebook (MISS-4).
+
+CANC-4: support can neither cancel nor reschedule, so both are None."""

@@ -50,7 +50,7 @@ _CONFIRMED_ALREADY = Refusal(
 
 
 def confirm_refused(session: Session, now: datetime) -> Refusal | Literal["done"] | None:
-    """Why the session, as it is by now, cannot be confirmed. CONF-3: asked again, confirming again says that the time still
+    """Why the session, as it is by now, cannot be confirmed. Asked again (CONF-3), confirming again says that the time still
     holds, as long as it lies ahead; else it changes nothing."""
     if session.over:
         return OVER_ALREADY
@@ -84,7 +84,7 @@ def decline_refused(session: Session) -> Refusal | Literal["done"] | None:
 
 
 def decline(session: Session, now: datetime) -> Transition | Refusal:
-    """CONF-1: the provider declines, before confirming."""
+    """The provider declines, before confirming (CONF-1)."""
     session, before = as_of(session, now)
     refusal = decline_refused(session)
     if refusal is not None:
@@ -127,7 +127,7 @@ def leave_refused(session: Session, party: Party) -> Refusal | Literal["done"] |
 
 
 def leave(session: Session, party: Party, now: datetime) -> Transition | Refusal:
-    """JOIN-1: leaving is recorded too, also just after the end."""
+    """Leaving is recorded too, also just after the end (JOIN-1)."""
     session, before = as_of(session, now)
     refusal = leave_refused(session, party)
     if refusal is not None:
@@ -137,7 +137,7 @@ def leave(session: Session, party: Party, now: datetime) -> Transition | Refusal
 
 
 def no_show_refused(session: Session, now: datetime) -> Refusal | Literal["done"] | None:
-    """Why the provider cannot mark a no-show in the session, as it is by now. NOSH-1: it takes a provider who is in the room,
+    """Why the provider cannot mark a no-show in the session, as it is by now (NOSH-1). It takes a provider who is in the room,
     once the grace is over, and a member who has not been present."""
     if session.status == "member_no_show":
         return DONE
@@ -196,7 +196,7 @@ def _due_of_status(session: Session) -> datetime | None:
 
 
 def verdict_of(session: Session) -> AttendanceVerdict:
-    """JOIN-2: how a session that was confirmed ends, and when, if nobody comes or goes until then."""
+    """How a session that was confirmed ends, and when, if nobody comes or goes until then (JOIN-2)."""
     booked, in_person = session.booked, session.booked.modality == "in_person"
     return verdict(session.attendance, booked.policy, booked.starts_at, booked.ends_at, in_person=in_person)
 
@@ -219,13 +219,13 @@ def _when_due(session: Session, moment: datetime, now: datetime) -> Transition:
     match session.status:
         case "requested":
             return not_decided_in_time(session)
-        case "reserved":  # CONF-2: nobody confirmed in time
+        case "reserved":  # nobody confirmed in time (CONF-2)
             return happened(session, SessionExpired, {"status": "expired"})
         case "confirmed" if session.reconfirmation == "due":  # CONF-3
             return happened(session, ReconfirmationAsked, {"reconfirmation": "asked"})
         case "confirmed" if session.attendance.met:
             return happened(session, SessionStarted, {"status": "in_session"})
-        case "confirmed" if session.outcome_asked:  # JOIN-3: no answer
+        case "confirmed" if session.outcome_asked:  # no answer (JOIN-3)
             absent: Absent = "provider" if was_present(session, "member") else "both"
             return provider_missed(session, absent, moment, found_at=now)
         case _:  # JOIN-2, MISS-1, NOSH-1
@@ -247,12 +247,12 @@ def _ended(session: Session, found: AttendanceVerdict, now: datetime) -> Transit
 
 
 def completed(session: Session, told_by: Actor = "system") -> Transition:
-    """JOIN-2: it took place."""
+    """The session took place (JOIN-2)."""
     return happened(session, SessionCompleted, {"status": "completed"}, told_by=told_by)
 
 
 def no_show(session: Session, marked_by: Actor) -> Transition:
-    """NOSH-1; RESC-3: it costs nothing if the provider had moved the session at short notice."""
+    """The member did not come (NOSH-1). It costs nothing if the provider had moved the session at short notice (RESC-3)."""
     changes: dict[str, Any] = {"status": "member_no_show", "absent_party": "member"}
     return happened(session, MemberNoShow, changes, marked_by=marked_by, forfeits=not session.moved_at_short_notice)
 

@@ -1,4 +1,4 @@
-"""BOOK-7, BOOK-8: why can't I book? Every reason that applies, found as the services that decide would find them."""
+"""BOOK-7: why can't I book? Every reason that applies, found as the services that decide would find them (BOOK-8)."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ class MemberContext:
         )
 
     def made_good(self, starts_at: datetime, kind: SessionKind) -> bool:
-        """MISS-4: whether the member has a credit that pays for such a session then whatever the plan is."""
+        """Whether the member has a credit that pays for such a session then whatever the plan is (MISS-4)."""
         session = self.session(starts_at, kind)
         return any(lot.available and made_good_for(lot, session) for lot in self.lots)
 
@@ -116,7 +116,7 @@ class TakenTime:
 
 
 def in_the_way(context: MemberContext, kind: SessionKind, by: str, now: datetime) -> tuple[Reason, ...]:
-    """BOOK-7, MISS-4: the reasons of the room, unless the member's booking opens it again."""
+    """The reasons of the room, unless the member's booking opens it again (BOOK-7, MISS-4)."""
     reasons = room_reasons(context.room, context.active_at, context.policy, now)
     if not reasons or by != "member":
         return reasons
@@ -132,7 +132,7 @@ def in_the_way(context: MemberContext, kind: SessionKind, by: str, now: datetime
 
 
 def rebook_refused(session_id: str, context: MemberContext, now: datetime) -> RebookingRefusal | Literal["done"] | None:
-    """BOOK-10, MISS-4: why the member cannot book again what the provider missed: as the booking would be refused. `done`: it
+    """Why the member cannot book again what the provider missed (BOOK-10, MISS-4): as the booking would be refused. `done`: it
     was rebooked. None: for some time to come nothing forbids it, unless that time is taken."""
     right = next((each for each in context.rights if each.session_id == session_id), None)
     if right is None:
@@ -150,7 +150,7 @@ def rebook_refused(session_id: str, context: MemberContext, now: datetime) -> Re
 
 
 def pay_reasons(context: MemberContext, starts_at: datetime, kind: SessionKind, now: datetime) -> tuple[Reason, ...]:
-    """BOOK-4, BOOK-7: why nothing pays for a session of this kind then; as credits decides it."""
+    """Why nothing pays for a session of this kind then; as credits decides it (BOOK-4, BOOK-7)."""
     session = context.session(starts_at, kind)
     return fund(session, context.coverage, context.lots, now, overdue=context.owes).reasons
 
@@ -158,7 +158,7 @@ def pay_reasons(context: MemberContext, starts_at: datetime, kind: SessionKind, 
 def slot_reasons(
     context: MemberContext, starts_at: datetime, kind: SessionKind, taken: TakenTime, now: datetime
 ) -> tuple[Reason, ...]:
-    """AVAIL-1, AVAIL-3: why the provider's time cannot be had then; as availability decides it. Venues are not looked at."""
+    """Why the provider's time cannot be had then; as availability decides it (AVAIL-1, AVAIL-3). Venues are not looked at."""
     start, end = starts_at, starts_at + timedelta(minutes=kind.length_minutes)
     reasons: list[Reason] = []
     blocked = start, end

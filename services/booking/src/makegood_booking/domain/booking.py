@@ -114,7 +114,7 @@ def request_session(
     *,
     reopens_room: bool = False,
 ) -> Transition:
-    """BOOK-1: asks availability for the slot and credits for the credit, whoever books (BOOK-5). The room must be one that
+    """Asks availability for the slot and credits for the credit, whoever books (BOOK-5, BOOK-1). The room must be one that
     can be booked in (`room_reasons`), or that the booking opens again once it is reserved (MISS-4)."""
     booked = Appointment(
         session_id=session_id,
@@ -145,7 +145,7 @@ def request_session(
 
 
 def slot_held(session: Session, event: SlotHeld, now: datetime) -> Transition:
-    """BOOK-1: availability set the slot aside, and with it the provider's time around it."""
+    """Availability set the slot aside, and with it the provider's time around it (BOOK-1)."""
     if session.slot != "asked":
         return Transition(session)
     held = replace(session, slot="held", blocked_from=event.blocked_from, blocked_until=event.blocked_until)
@@ -153,14 +153,14 @@ def slot_held(session: Session, event: SlotHeld, now: datetime) -> Transition:
 
 
 def slot_refused(session: Session, event: SlotRefused, now: datetime) -> Transition:
-    """BOOK-1: availability refused."""
+    """Availability refused (BOOK-1)."""
     if session.slot != "asked":
         return Transition(session)
     return _decide(replace(session, slot="refused", slot_reasons=tuple(event.reasons)), now)
 
 
 def credit_held(session: Session, event: CreditHeld, now: datetime) -> Transition:
-    """BOOK-1: credits set a credit of the lot aside, or a co-pay."""
+    """Credits set a credit of the lot aside, or a co-pay (BOOK-1)."""
     if session.funding != "asked":
         return Transition(session)
     # The ledger's topic has another key, so the credit's end can be heard of before its hold: then the end stands.
@@ -175,7 +175,7 @@ def amount_of(price: Price | None) -> Money | None:
 
 
 def credit_refused(session: Session, event: CreditRefused, now: datetime) -> Transition:
-    """BOOK-4: no credit, why, and whether one can be purchased on this plan."""
+    """No credit, why, and whether one can be purchased on this plan (BOOK-4)."""
     if session.funding != "asked":
         return Transition(session)
     refused = replace(session, funding="refused", credit_reasons=tuple(event.reasons), purchasable=event.purchasable)
@@ -183,7 +183,7 @@ def credit_refused(session: Session, event: CreditRefused, now: datetime) -> Tra
 
 
 def slot_lapsed(session: Session, event: SlotReleased, now: datetime) -> Transition:
-    """AVAIL-4: availability let go of a slot that it held for too long, so the session cannot take place."""
+    """Availability let go of a slot that it held for too long, so the session cannot take place (AVAIL-4)."""
     if session.slot == "released":
         return Transition(session)
     lost = replace(session, slot="released")
@@ -193,7 +193,7 @@ def slot_lapsed(session: Session, event: SlotReleased, now: datetime) -> Transit
 def credit_settled(
     session: Session, event: CreditSpent | CreditReturned | CreditForfeited, now: datetime
 ) -> Transition:
-    """CRED-3: a hold was settled: spent, returned or forfeited, once. Support alone can return what was taken (MISS-5).
+    """A hold was settled (CRED-3): spent, returned or forfeited, once. Support alone can return what was taken (MISS-5).
 
     What a move did to a hold beside the session's own is not about the session's credit: another hold pays for it.
     """
@@ -211,12 +211,12 @@ def credit_settled(
 
 
 def credit_corrected(session: Session, event: CreditCorrected, now: datetime) -> Transition:
-    """MISS-5: what became of the credit follows the outcome that support corrected."""
+    """What became of the credit follows the outcome that support corrected (MISS-5)."""
     return Transition(session if session.credit == event.state else replace(session, credit=event.state))
 
 
 def co_pay_lapsed(session: Session, event: InvoiceVoided, now: datetime) -> Transition:
-    """AVAIL-4: credits let go of a co-pay that was pending for too long: as with a lapsed credit, nothing can take place.
+    """Credits let go of a co-pay that was pending for too long (AVAIL-4): as with a lapsed credit, nothing can take place.
 
     A booking that is still undecided is refused at once: there is no state of a co-pay in which this could be kept until
     the other answers come.
@@ -231,7 +231,7 @@ def not_decided_in_time(session: Session) -> Transition:
 
 
 def confirmed_by_provider(session: Session, now: datetime) -> Transition:
-    """The session will take place. CONF-3: who confirms early enough is asked again as it comes near."""
+    """The session will take place. Who confirms early enough is asked again as it comes near (CONF-3)."""
     starts_at, policy = session.booked.starts_at, session.policy
     early = now < policy.reconfirm_at(starts_at)
     return happened(
@@ -274,7 +274,7 @@ def _reject(session: Session, reasons: tuple[Reason, ...]) -> Transition:
 
 
 def _lost(session: Session, now: datetime) -> Transition:
-    """AVAIL-4: without its slot or its credit the platform cancels a live session, free of charge."""
+    """Without its slot or its credit the platform cancels a live session, free of charge (AVAIL-4)."""
     if session.over:
         return Transition(session)
     return happened(

@@ -25,12 +25,12 @@ def forfeits_now(session: Session, now: datetime) -> bool:
 
 
 def forfeits_by_moving(session: Session, now: datetime) -> bool:
-    """RESC-1: whether the member who moves now loses the credit: as with cancelling, but a booking does not cool off."""
+    """Whether the member who moves now loses the credit (RESC-1): as with cancelling, but a booking does not cool off."""
     return _forfeits(session, now, moves_free_until(session))
 
 
 def free_until(session: Session, now: datetime) -> datetime:
-    """CANC-1: until when the member cancels without loss, as things stand now. From the start on the next moment at which
+    """Until when the member cancels without loss, as things stand now (CANC-1). From the start on the next moment at which
     something happens by itself ends that, if not somebody's coming does."""
     starts_at, until = session.booked.starts_at, _cancels_free_until(session)
     if now < starts_at or not cancellable(session, now) or forfeits_now(session, now):
@@ -40,25 +40,25 @@ def free_until(session: Session, now: datetime) -> datetime:
 
 
 def moves_free_until(session: Session) -> datetime:
-    """RESC-1, RESC-3: until when the member can move the session without loss. It cannot be moved once it has begun."""
+    """Until when the member can move the session without loss (RESC-1, RESC-3). It cannot be moved once it has begun."""
     starts_at = session.booked.starts_at
     return starts_at if favoured(session) else session.policy.free_until(starts_at)
 
 
 def _cancels_free_until(session: Session) -> datetime:
-    """CANC-1: moves do not count; the time to think it over runs from the booking alone."""
+    """Moves do not count; the time to think it over runs from the booking alone (CANC-1)."""
     return max(moves_free_until(session), session.policy.cooled_off_at(session.booked.requested_at))
 
 
 def favoured(session: Session) -> bool:
-    """RESC-3, EXT-1: whether the provider changed what was agreed on."""
+    """RESC-3: whether the provider changed what was agreed on (EXT-1)."""
     return session.moved_by_provider or session.invoiced_early
 
 
 def _waits_for_provider(session: Session) -> bool:
-    """CANC-1: whether the provider of a session that has begun is not there, whoever dropped out first. Once they were together
-    for long enough that it counts as held (JOIN-2), nobody waits any more. JOIN-3: in person a late check-in decides nothing, but
-    who checked in waits for a provider who did not."""
+    """Whether the provider of a session that has begun is not there, whoever dropped out first (CANC-1). Once they were together
+    for long enough that it counts as held (JOIN-2), nobody waits any more. In person a late check-in decides nothing, but who
+    checked in waits for a provider who did not (JOIN-3)."""
     if in_room(session, "provider"):
         return False
     if session.attendance.met:
@@ -97,7 +97,7 @@ def cancel_refused(session: Session, by: Party, accept_forfeit: bool, now: datet
 def cancel(
     session: Session, by: Party, accept_forfeit: bool, now: datetime, *, sealed_remark: str | None = None
 ) -> Transition | Refusal:
-    """CANC-1, CANC-2: a party cancels. `sealed_remark` is for the message to the other one."""
+    """CANC-2: a party cancels (CANC-1). `sealed_remark` is for the message to the other one."""
     session, before = as_of(session, now)
     refusal = cancel_refused(session, by, accept_forfeit, now)
     if refusal is not None:
@@ -118,7 +118,7 @@ def cancel(
 
 
 def _caused_by_provider(session: Session, now: datetime) -> bool:
-    """MISS-2: whether a member who cancels without loss does so for what the provider did, or did not do."""
+    """Whether a member who cancels without loss does so for what the provider did, or did not do (MISS-2)."""
     return favoured(session) or (now >= session.booked.starts_at and _waits_for_provider(session))
 
 

@@ -23,7 +23,7 @@ def latest(coverage: Sequence[CoveragePeriod], now: datetime) -> CoveragePeriod 
 def sessions_left(
     coverage: Collection[CoveragePeriod], lots: Collection[PublishedLot], specialty: Specialty, now: datetime
 ) -> bool:
-    """ROOM-1: whether some session can be booked with the member's credits: on the plan that covers them, or is to come, with a
+    """Whether some session can be booked with the member's credits (ROOM-1): on the plan that covers them, or is to come, with a
     provider of this specialty; or with a credit that was made good, whatever the plan (MISS-4)."""
     left = [lot for lot in lots if lot.available]
     if any(lot.made_for_minutes is not None and is_valid(lot, now) for lot in left):

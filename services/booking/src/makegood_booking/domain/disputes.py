@@ -31,7 +31,7 @@ def outcome_missing(session: Session) -> Refusal | None:
 
 
 def dispute(session: Session, party: Party, claim: DisputeClaim, now: datetime) -> Transition | Refusal:
-    """MISS-5: a party says that it was there, or that the other one was not. Nothing changes until support decides."""
+    """A party says that it was there, or that the other one was not (MISS-5). Nothing changes until support decides."""
     session, before = as_of(session, now)
     ended = outcome(session)
     if ended is None:

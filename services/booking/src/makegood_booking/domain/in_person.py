@@ -75,7 +75,7 @@ def outcome_refused(session: Session, outcome: SessionOutcome) -> Refusal | Lite
 
 
 def say_outcome(session: Session, outcome: SessionOutcome, now: datetime) -> Transition | Refusal:
-    """JOIN-3: the provider says how it went."""
+    """The provider says how it went (JOIN-3)."""
     session, before = as_of(session, now)
     refusal = outcome_refused(session, outcome)
     if refusal is not None:

@@ -1,6 +1,7 @@
-"""How a requested move or extension proceeds (RESC-1, EXT-1): it is funded, carried out or refused.
+"""RESC-1: how a requested move or extension proceeds (EXT-1): it is funded, carried out or refused.
 
-The session keeps its time until the move is carried out. Who asks for one stands in `rescheduling`.
+The session keeps its time until the move is carried out. `rescheduling` decides who may ask for one, `moving` of credits what
+it costs, and `moves` of availability whether the new slot is free.
 """
 
 from __future__ import annotations
@@ -60,7 +61,7 @@ def asked(session: Session, move: Reschedule) -> Transition:
 
 
 def move_credit_held(session: Session, event: MoveCreditHeld, now: datetime) -> Transition:
-    """RESC-1: the price of the session at its new time is held, by the present hold or by a second one."""
+    """The price of the session at its new time is held, by the present hold or by a second one (RESC-1)."""
     move = session.move
     if move is None or move.id != event.move_id or move.state != "asked":
         return Transition(session)
@@ -72,7 +73,7 @@ def move_credit_held(session: Session, event: MoveCreditHeld, now: datetime) -> 
 
 
 def move_credit_refused(session: Session, event: MoveCreditRefused, now: datetime) -> Transition:
-    """RESC-1: without a credit for the new time the session stays where it is."""
+    """Without a credit for the new time the session stays where it is (RESC-1)."""
     move = session.move
     if move is None or move.id != event.move_id or move.state != "asked":
         return Transition(session)
@@ -87,7 +88,7 @@ def not_paid_for_in_time(session: Session) -> Transition:
 
 
 def slot_move_refused(session: Session, event: SlotMoveRefused, now: datetime) -> Transition:
-    """RESC-1, EXT-1: the new time cannot be had; everything stays as it was."""
+    """The new time cannot be had; everything stays as it was (RESC-1, EXT-1)."""
     move = session.move
     if move is None or move.id != event.move_id or move.state != "funded":
         return Transition(session)
@@ -95,7 +96,7 @@ def slot_move_refused(session: Session, event: SlotMoveRefused, now: datetime) -
 
 
 def slot_moved(session: Session, event: SlotMoved, now: datetime) -> Transition:
-    """RESC-1, EXT-1: availability swapped the slots, so the session has its new time from now on.
+    """Availability swapped the slots, so the session has its new time from now on (RESC-1, EXT-1).
 
     Of a session that ended meanwhile nothing changes: its ending gives back whatever is held, wherever it stands.
     """

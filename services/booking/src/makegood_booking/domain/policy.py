@@ -15,32 +15,32 @@ class Policy:
     id: str
     version: int
     notice_hours: int = 48
-    """CANC-1: with this much notice a member cancels without loss."""
+    """With this much notice a member cancels without loss (CANC-1)."""
     confirm_hours: int = 24
-    """CONF-2: the provider confirms this long before the start."""
+    """The provider confirms this long before the start (CONF-2)."""
     confirm_short_hours: int = 2
-    """CONF-2: and this long after the booking, where it was made with less notice than `short_notice_hours`."""
+    """The provider confirms this long after the booking, where it was made with less notice than `short_notice_hours` (CONF-2)."""
     short_notice_hours: int = 26
     reconfirm_hours: int = 48
-    """CONF-3: the provider is asked again this long before the start."""
+    """The provider is asked again this long before the start (CONF-3)."""
     reminder_hours: tuple[int, ...] = (24, 1)
-    """REM-1: both parties are reminded this long before the start."""
+    """Both parties are reminded this long before the start (REM-1)."""
     join_minutes: int = 10
-    """JOIN-1: joining opens this long before the start."""
+    """Joining opens this long before the start (JOIN-1)."""
     grace_minutes: int = 10
-    """MISS-1: how long after the start the provider is waited for."""
+    """How long after the start the provider is waited for (MISS-1)."""
     no_show_minutes: int = 15
-    """NOSH-1: how long after the start the member is waited for."""
+    """How long after the start the member is waited for (NOSH-1)."""
     cooling_off_minutes: int = 15
-    """CANC-1: how long after booking the member cancels without loss, whatever the notice."""
+    """How long after booking the member cancels without loss, whatever the notice (CANC-1)."""
     together_minutes: int = 5
-    """JOIN-2: with less time together than this, a provider who left first has missed the session."""
+    """With less time together than this, a provider who left first has missed the session (JOIN-2)."""
     answer_hours: int = 24
-    """JOIN-3: how long after the end the provider is waited for who is asked how a session in person went."""
+    """How long after the end the provider is waited for who is asked how a session in person went (JOIN-3)."""
     inactivity_days: int = 25
     offer_minutes: int = 120
     hold_minutes: int = 15
-    """AVAIL-4: a hold that is never settled lapses this long after the request."""
+    """A hold that is never settled lapses this long after the request (AVAIL-4)."""
     decide_minutes: int = 5
     """A booking that is not decided this long after the request is refused. Less than half of `hold_minutes`: a decision
     gets more time to reach the holds than it took."""
@@ -48,13 +48,13 @@ class Policy:
     shortest_minutes: int = 5
     longest_minutes: int = 480
     adjustment_limit: int = 10
-    """CRED-5: credits that one person of support gives or takes within a day; more needs a second person."""
+    """Credits that one person of support gives or takes within a day; more needs a second person (CRED-5)."""
     co_pay_due_days: int = 14
-    """CRED-7: how long after the session its co-pay is due."""
+    """How long after the session its co-pay is due (CRED-7)."""
     invoice_limit_minor: int = 100_000
-    """EXT-1: what the invoices of a session's extensions come to at most, together, in the currency's minor unit."""
+    """What the invoices of a session's extensions come to at most, together, in the currency's minor unit (EXT-1)."""
     free_change_days: int = 30
-    """ROOM-3: once within so many days a change of provider costs nothing, also for sessions within the notice."""
+    """Once within so many days a change of provider costs nothing, also for sessions within the notice (ROOM-3)."""
 
     @property
     def text(self) -> str:
@@ -113,32 +113,32 @@ class Policy:
         return starts_at - timedelta(hours=self.reconfirm_hours)
 
     def remind_at(self, starts_at: datetime, now: datetime) -> tuple[datetime, ...]:
-        """REM-1: when both parties are reminded of a start; moments that have passed are left out."""
+        """When both parties are reminded of a start; moments that have passed are left out (REM-1)."""
         moments = (starts_at - timedelta(hours=hours) for hours in self.reminder_hours)
         return tuple(sorted(moment for moment in moments if moment > now))
 
     def free_until(self, starts_at: datetime) -> datetime:
-        """CANC-1: the last moment at which the member cancels without loss. Instants are subtracted, never wall times."""
+        """The last moment at which the member cancels without loss (CANC-1). Instants are subtracted, never wall times."""
         return starts_at - timedelta(hours=self.notice_hours)
 
     def cooled_off_at(self, requested_at: datetime) -> datetime:
-        """CANC-1: the last moment at which what was booked just now is cancelled without loss."""
+        """The last moment at which what was booked just now is cancelled without loss (CANC-1)."""
         return requested_at + timedelta(minutes=self.cooling_off_minutes)
 
     def join_opens(self, starts_at: datetime) -> datetime:
-        """JOIN-1: the first moment at which the parties can join."""
+        """The first moment at which the parties can join (JOIN-1)."""
         return starts_at - timedelta(minutes=self.join_minutes)
 
     def provider_missed_at(self, starts_at: datetime) -> datetime:
-        """MISS-1: the moment from which an absent provider has missed the session."""
+        """The moment from which an absent provider has missed the session (MISS-1)."""
         return starts_at + timedelta(minutes=self.grace_minutes)
 
     def answer_by(self, ends_at: datetime) -> datetime:
-        """JOIN-3: until when the provider says how a session in person went."""
+        """Until when the provider says how a session in person went (JOIN-3)."""
         return ends_at + timedelta(hours=self.answer_hours)
 
     def no_show_at(self, starts_at: datetime) -> datetime:
-        """NOSH-1: the moment from which an absent member is automatically a no-show."""
+        """The moment from which an absent member is automatically a no-show (NOSH-1)."""
         return starts_at + timedelta(minutes=self.no_show_minutes)
 
 

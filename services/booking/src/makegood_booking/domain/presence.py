@@ -1,4 +1,4 @@
-"""Who was in the room when, and what follows from it: the table at JOIN-2, with MISS-1 and NOSH-1, as one function.
+"""Who was in the room when, and what follows from it (JOIN-2, MISS-1, NOSH-1), as one function.
 
 Times count from the start. Whoever leaves at a moment is still there at that moment. Two who pass each other at the door have
 not met: what counts is the order in which they came and went.
@@ -89,10 +89,12 @@ class AttendanceVerdict:
 def verdict(
     seen: Attendance, policy: Policy, starts_at: datetime, ends_at: datetime, *, in_person: bool = False
 ) -> AttendanceVerdict:
-    """The table at JOIN-2. `seen` must not hold anybody's coming after the moment of the verdict that stood before it: whoever
-    asks late asks for the earlier verdict first.
+    """JOIN-2: how a session ends by who was there.
 
-    JOIN-3: in person two people meet whether or not they check in. If nobody has by the end of the grace, the table says nothing
+    `seen` must not hold anybody's coming after the moment of the verdict that stood before it: whoever asks late asks for the
+    earlier verdict first.
+
+    In person two people meet whether or not they check in (JOIN-3). If nobody has by the end of the grace, the table says nothing
     of those who do so later, or never: then only that both did counts, and else the provider is asked.
 
     A session shorter than the times in which a party is waited for ends without them; what is found then waits for those times.

@@ -77,7 +77,7 @@ def remedy(code: ReasonCode | Literal["restart-not-allowed"], at: RemedyContext)
 
 
 def _back_to_therapy(at: RemedyContext) -> tuple[Remedy, ...]:
-    """ROOM-1, ROOM-2: restart with the provider, or be matched with a new one; with EAP only while sessions are left."""
+    """Restart with the provider, or be matched with a new one; with EAP only while sessions are left (ROOM-1, ROOM-2)."""
     if at.active_room_id is not None:
         return (Remedy("use_active_room", f"/v1/rooms/{at.active_room_id}"),)
     if at.plan_kind == "eap" and not at.sessions_left:
@@ -103,7 +103,7 @@ def _renewal(at: RemedyContext) -> tuple[Remedy, ...]:
 
 
 def _more_credits(at: RemedyContext) -> tuple[Remedy, ...]:
-    """BOOK-4: buy one, or wait for those that the plan gives next; the waitlist keeps a place until they are there."""
+    """Buy one, or wait for those that the plan gives next; the waitlist keeps a place until they are there (BOOK-4)."""
     found = []
     if at.purchasable:
         found.append(Remedy("buy_credit", "/v1/purchases"))
@@ -129,7 +129,7 @@ def _waitlist(at: RemedyContext) -> Remedy:
 
 
 def _ask(at: RemedyContext) -> Remedy:
-    """AVAIL-5: "I can't find a time that works for me"."""
+    """ "I can't find a time that works for me" (AVAIL-5)."""
     return Remedy("message_provider", f"/v1/rooms/{at.room_id}/time-request")
 
 

@@ -30,7 +30,7 @@ class Reschedule:
     decide_by: datetime
     forfeits: bool = False
     caused_by_provider: bool = False
-    """RESC-3, EXT-1: whether the member moves the session for what the provider did."""
+    """Whether the member moves the session for what the provider did (RESC-3, EXT-1)."""
     notify_member: bool = True
     specialty: Specialty = "therapy"
     invoice: InvoiceWish | None = None

@@ -43,9 +43,9 @@ def reschedule_refused(session: Session, by: Party, accept_forfeit: bool, now: d
 def reschedule(
     session: Session, request: RescheduleCommand, by: Party, move_id: str, specialty: Specialty, now: datetime
 ) -> Transition | Refusal | InvalidField:
-    """RESC-1: asks for another time, length or venue, up to the start. With less notice than the policy asks the member
-    must accept that the credit is lost and another one is needed, as with cancelling (CANC-1, RESC-3). RESC-2: at short notice
-    a provider moves nothing without the member being told."""
+    """Asks for another time, length or venue, up to the start (RESC-1). With less notice than the policy asks the member
+    must accept that the credit is lost and another one is needed, as with cancelling (CANC-1, RESC-3). At short notice a
+    provider moves nothing without the member being told (RESC-2)."""
     session, before = as_of(session, now)
     refusal = _undecided(session)
     if refusal is not None:
@@ -107,14 +107,14 @@ def _pending(session: Session) -> Refusal | None:
 
 
 def _forfeits(session: Session, by: Party, accepted: bool, now: datetime) -> Refusal | None:
-    """RESC-1: what a late move costs is lost only with the member's word."""
+    """What a late move costs is lost only with the member's word (RESC-1)."""
     if by == "provider" or accepted or not forfeits_by_moving(session, now):
         return None
     return Refusal("forfeit-not-accepted", free_until=moves_free_until(session))
 
 
 def _changes_zone_alone(request: RescheduleCommand, booked: Appointment) -> bool:
-    """RESC-5: whether nothing would change but the zone that the session is shown in."""
+    """Whether nothing would change but the zone that the session is shown in (RESC-5)."""
     stays = (
         request.starts_at == booked.starts_at
         and request.length_minutes in (None, booked.length_minutes)
@@ -126,7 +126,7 @@ def _changes_zone_alone(request: RescheduleCommand, booked: Appointment) -> bool
 def _to_another_zone(
     session: Session, before: tuple[Event, ...], request: RescheduleCommand, by: Party
 ) -> Transition | Refusal | InvalidField:
-    """RESC-5: it needs no notice and no new confirmation, and costs nothing. No other service is involved."""
+    """RESC-5: another time zone needs no notice and no new confirmation, and costs nothing. No other service is involved."""
     zone_name = request.time_zone or session.booked.time_zone
     if not is_zone(zone_name):
         return NO_ZONE

@@ -30,7 +30,7 @@ class Room:
 
 
 def open_room(room_id: str, member_id: str, provider_id: str, now: datetime) -> tuple[Room, RoomOpened]:
-    """ROOM-1: a member and a provider share a room from now on."""
+    """A member and a provider share a room from now on (ROOM-1)."""
     room = Room(room_id, member_id, provider_id, "active", now, now, 1)
     return room, RoomOpened(
         room_id=room_id, member_id=member_id, provider_id=provider_id, room_version=1, opened_at=now
@@ -40,7 +40,7 @@ def open_room(room_id: str, member_id: str, provider_id: str, now: datetime) -> 
 def close_room(
     room: Room, now: datetime, by: Actor = "system", *, erased: Party | None = None
 ) -> tuple[Room, RoomClosed | None]:
-    """ROOM-1: no more bookings in this room. Closing a closed room changes nothing. `erased`: whose erasure closes it (NOTE-5)."""
+    """No more bookings in this room (ROOM-1). Closing a closed room changes nothing. `erased`: whose erasure closes it (NOTE-5)."""
     if room.status == "closed":
         return room, None
     closed = replace(room, status="closed", version=room.version + 1, closed_by=by)
@@ -64,7 +64,7 @@ def is_inactive(active_at: datetime, policy: Policy, now: datetime) -> bool:
 
 
 def room_reasons(room: Room, active_at: datetime, policy: Policy, now: datetime) -> tuple[Reason, ...]:
-    """BOOK-7: booking needs an active room and a member who was active lately."""
+    """Booking needs an active room and a member who was active lately (BOOK-7)."""
     reasons = []
     if room.status != "active":
         reasons.append(ROOM_CLOSED)
@@ -75,7 +75,7 @@ def room_reasons(room: Room, active_at: datetime, policy: Policy, now: datetime)
 
 
 def is_available(schedule: Schedule | None, now: datetime) -> bool:
-    """ROOM-2: whether a provider still works here: has a published schedule with hours and kinds of sessions."""
+    """Whether a provider still works here (ROOM-2): has a published schedule with hours and kinds of sessions."""
     if schedule is None or not any(schedule.lengths.values()):
         return False
     hours = schedule.hours
@@ -94,7 +94,7 @@ def restart_room(
     provider_available: bool,
     another_room: bool,
 ) -> tuple[Room, RoomRestarted | None] | RestartRefusal:
-    """ROOM-1, ROOM-2: therapy goes on in a closed or inactive room. In one that is neither nothing changes.
+    """ROOM-1: therapy goes on in a closed or inactive room (ROOM-2). In one that is neither nothing changes.
 
     Not for EAP without `sessions_left`, whose members get more sessions first; not with a provider who is no longer
     available; not where the two have `another_room` that is active.
@@ -118,7 +118,7 @@ def restart_room(
 
 
 def leave_room(room: Room, new: Room, now: datetime) -> tuple[Room, ProviderChanged]:
-    """ROOM-3: the member goes on with another provider in the room `new`; this one, closed already, says where."""
+    """The member goes on with another provider in the room `new`; this one, closed already, says where (ROOM-3)."""
     left = replace(room, version=room.version + 1)
     return left, ProviderChanged(
         room_id=room.id,

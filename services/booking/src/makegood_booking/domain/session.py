@@ -32,7 +32,7 @@ Funding = Literal["asked", "credit", "co_pay", "refused"]
 """How the session is paid for, as credits answered."""
 CreditState = Literal["none", "held", "spent", "returned", "forfeited"]
 Reconfirmation = Literal["due", "asked", "given"]
-"""CONF-3: the provider will be asked whether the time still holds, was asked, or said that it does."""
+"""The provider will be asked whether the time still holds, was asked, or said that it does (CONF-3)."""
 
 OVER: Final[frozenset[Status]] = frozenset(
     {"completed", "rejected", "declined", "expired", "cancelled", "provider_missed", "member_no_show"}
@@ -86,7 +86,7 @@ class Session:
     attendance: Attendance = NOBODY
     """Who came to it and went, at the time at which it stands (JOIN-1)."""
     outcome_asked: bool = False
-    """JOIN-3: it ended, nobody had checked in, and the provider is or was asked how it went."""
+    """It ended, nobody had checked in, and the provider is or was asked how it went (JOIN-3)."""
     absent_party: AbsentParty | None = None
     lot_id: str | None = None
     """The lot that its credit was first taken from."""
@@ -96,24 +96,24 @@ class Session:
     move: Reschedule | None = None
     """A change of time that is being decided, or the last one that was refused."""
     moved_by_provider: bool = False
-    """RESC-3: the provider moved it, and the member has not moved it since."""
+    """The provider moved it, and the member has not moved it since (RESC-3)."""
     moved_at_short_notice: bool = False
-    """RESC-3: and did so with less notice than the policy asks."""
+    """The provider moved it with less notice than the policy asks (RESC-3)."""
     reconfirmation: Reconfirmation | None = None
     extended_minutes: int = 0
-    """EXT-1: what extensions added to the length that was booked; no plan pays for it."""
+    """What extensions added to the length that was booked; no plan pays for it (EXT-1)."""
     invoiced_minor: int = 0
-    """EXT-1: what the invoices of its extensions come to, in the currency's minor unit."""
+    """What the invoices of its extensions come to, in the currency's minor unit (EXT-1)."""
     invoiced_early: bool = False
-    """EXT-1: one of them was added before the session began."""
+    """One of them was added before the session began (EXT-1)."""
     co_pay: Money | None = None
     """What it costs where no credit pays for it; None for sessions of an earlier release."""
     reopens_room: bool = False
-    """MISS-4: its room is not open: it opens again once this session is reserved, which rebooks a missed one."""
+    """Its room is not open (MISS-4): it opens again once this session is reserved, which rebooks a missed one."""
     given_up: bool = False
     """The member cancelled by their own choice, not because of the provider."""
     missed_at: datetime | None = None
-    """MISS-4: from when on the right to rebook it counts: from the miss; from when it was found, if that was late; or from when
+    """From when on the right to rebook it counts (MISS-4): from the miss; from when it was found, if that was late; or from when
     support corrected the outcome to one."""
 
     @property

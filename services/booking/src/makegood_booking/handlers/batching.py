@@ -70,7 +70,7 @@ class BookingBatcher:
         return await self._group.submit(booking)
 
     async def rebook(self, booking: BookingCommand) -> Result:
-        """MISS-4: as `submit`, for a room that is not open: the member may rebook there what the provider missed. In a
+        """As `submit`, for a room that is not open (MISS-4): the member may rebook there what the provider missed. In a
         transaction of its own, with the room locked, so that one right is used once, and other bookings wait for nothing."""
         async with self._database.transaction(booking.cause) as unit:
             await lock_room(unit, booking.request.room_id)
@@ -156,8 +156,8 @@ class BookingBatcher:
 
 
 def _is_activity(session: Session) -> bool:
-    """ROOM-2: what the member books is; what others book for them is not, and in a room that is not open yet it is only once it
-    is reserved."""
+    """What the member books is; what others book for them is not, and in a room that is not open yet it is only once it
+    is reserved (ROOM-2)."""
     return session.booked.booked_by == "member" and not session.reopens_room
 
 

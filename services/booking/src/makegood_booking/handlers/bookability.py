@@ -128,7 +128,7 @@ async def _schedule(queries: Queries, provider_id: str) -> Schedule | None:
 
 
 async def has_schedule(queries: Queries, provider_id: str, now: datetime) -> bool:
-    """ROOM-1, ROOM-3: whether the provider can be booked at all, as far as booking has heard."""
+    """Whether the provider can be booked at all, as far as booking has heard (ROOM-1, ROOM-3)."""
     return is_available(await _schedule(queries, provider_id), now)
 
 

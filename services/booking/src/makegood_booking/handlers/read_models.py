@@ -40,13 +40,13 @@ from makegood_booking.store.rooms import touch_by_members
 
 
 async def on_enrolled(batch: Sequence[Received[MemberEnrolled]], unit: UnitOfWork) -> None:
-    """PLAN-1: what each member's plan allows, and when. That an earlier enrolment ended follows from the later one."""
+    """What each member's plan allows, and when (PLAN-1). That an earlier enrolment ended follows from the later one."""
     for received in batch:
         await coverage.enrol(unit, received)
 
 
 async def on_credits_moved(batch: Sequence[Received[Any]], unit: UnitOfWork) -> None:
-    """CRED-2: credits that came, went or came back, by lot."""
+    """Credits that came, went or came back, by lot (CRED-2)."""
     movements = [moved for received in batch if (moved := movement(received)) is not None]
     if movements:
         await coverage.move_credits(unit, movements)
@@ -91,12 +91,12 @@ def movement(received: Received[Any]) -> Movement | None:
 
 
 async def on_invoices_overdue(batch: Sequence[Received[InvoiceOverdue]], unit: UnitOfWork) -> None:
-    """CRED-7: who owes."""
+    """Whose invoices are overdue (CRED-7)."""
     await coverage.mark_invoices(unit, batch, True)
 
 
 async def on_invoices_settled(batch: Sequence[Received[InvoicePaid | InvoiceVoided]], unit: UnitOfWork) -> None:
-    """CRED-7: and who does so no more. What was void before it was due was never overdue."""
+    """Whose invoices are overdue no more (CRED-7). What was void before it was due was never overdue."""
     settled = [each for each in batch if not isinstance(each.event, InvoiceVoided) or each.event.was_due]
     if settled:
         await coverage.mark_invoices(unit, settled, False)
@@ -105,7 +105,7 @@ async def on_invoices_settled(batch: Sequence[Received[InvoicePaid | InvoiceVoid
 async def on_schedule_published(
     batch: Sequence[Received[SchedulePublished]], unit: UnitOfWork, dependencies: Dependencies
 ) -> None:
-    """AVAIL-1: when each provider works, and as what. Wakes requests that wait for a provider's first schedule (ROOM-1)."""
+    """When each provider works, and as what (AVAIL-1). Wakes requests that wait for a provider's first schedule (ROOM-1)."""
     heard = {schedule_key(received.event.provider_id): True for received in batch}
     unit.after_commit(lambda: dependencies.signals.send(heard))
     for received in batch:
@@ -113,7 +113,7 @@ async def on_schedule_published(
 
 
 async def on_schedule_withdrawn(batch: Sequence[Received[ScheduleWithdrawn]], unit: UnitOfWork) -> None:
-    """NOTE-5: and when they do not work here any more."""
+    """Which providers do not work here any more (NOTE-5)."""
     for received in batch:
         await calendars.withdraw(unit, received.event)
 
@@ -121,7 +121,7 @@ async def on_schedule_withdrawn(batch: Sequence[Received[ScheduleWithdrawn]], un
 async def on_time_off_added(
     batch: Sequence[Received[TimeOffAdded]], unit: UnitOfWork, dependencies: Dependencies
 ) -> None:
-    """AVAIL-1: when they do not, and which sessions they give up for it. Events of an earlier release have no times."""
+    """When providers do not work, and which sessions they give up for it (AVAIL-1). Events of an earlier release have no times."""
     await call_off_for_time_off(batch, unit, dependencies)
     for received in batch:
         event = received.event
@@ -135,20 +135,20 @@ async def on_time_off_removed(batch: Sequence[Received[TimeOffRemoved]], unit: U
 
 
 async def on_waitlist(batch: Sequence[Received[WaitlistFact]], unit: UnitOfWork) -> None:
-    """AVAIL-6: what is held for whom."""
+    """What is held for whom (AVAIL-6)."""
     for received in batch:
         await calendars.keep_offer(unit, received)
 
 
 async def on_venue_code(batch: Sequence[Received[VenueCodeChanged]], unit: UnitOfWork) -> None:
-    """JOIN-3: by which code people check in at each venue."""
+    """By which code people check in at each venue (JOIN-3)."""
     for received in batch:
         event = received.event
         await venues.keep_code(unit, event.venue_id, event.venue_version, event.code_digest)
 
 
 async def on_member_seen(batch: Sequence[Received[MessagePosted | WaitlistJoined]], unit: UnitOfWork) -> None:
-    """ROOM-2: a message or wish of the member's in a room is activity; one of the provider's is not."""
+    """A message or wish of the member's in a room is activity; one of the provider's is not (ROOM-2)."""
     await touch_by_members(
         unit,
         [

@@ -1,4 +1,4 @@
-"""ROOM-3: what lies ahead in a room that its member left for another provider is cancelled."""
+"""What lies ahead in a room that its member left for another provider is cancelled (ROOM-3)."""
 
 from __future__ import annotations
 

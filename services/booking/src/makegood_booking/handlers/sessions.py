@@ -108,7 +108,7 @@ async def on_session_due(due: Sequence[Due], unit: UnitOfWork, dependencies: Dep
 async def call_off_for_time_off(
     batch: Sequence[Received[TimeOffAdded]], unit: UnitOfWork, dependencies: Dependencies
 ) -> None:
-    """AVAIL-1: the sessions inside it that the provider chose to give up are cancelled as by the provider (CANC-2)."""
+    """The sessions inside it that the provider chose to give up are cancelled as by the provider (CANC-2, AVAIL-1)."""
     whose = {session_id: received for received in batch for session_id in received.event.cancels}
     if not whose:
         return

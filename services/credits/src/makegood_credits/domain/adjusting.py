@@ -16,7 +16,7 @@ DAY: Final = timedelta(days=1)
 
 
 def needs_second_person(amount: int, given: int, limit: int) -> bool:
-    """CRED-5: whether `amount` is more than one person of support may give or take alone.
+    """Whether `amount` is more than one person of support may give or take alone (CRED-5).
 
     What they gave the member within the last day (`given`) counts, so that nobody splits a large gift into small ones.
     """
@@ -26,7 +26,7 @@ def needs_second_person(amount: int, given: int, limit: int) -> bool:
 def adjust(
     book: Book, amount: int, *, length_minutes: int | None, reason: str, made_by: str, now: datetime
 ) -> list[LedgerEntry] | AdjustmentRefusal:
-    """CRED-5: gives credits in a lot of their own that does not lapse, or takes some away, those that lapse first.
+    """Gives credits in a lot of their own that does not lapse, or takes some away, those that lapse first (CRED-5).
 
     Never takes more than is available (of that length, if one is named): that is refused as `no-session-credits`.
     """

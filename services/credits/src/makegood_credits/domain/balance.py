@@ -1,4 +1,4 @@
-"""CRED-4, CRED-6: what a member can book with, what lies there without being of use, and when more comes."""
+"""CRED-4: what a member can book with, what lies there without being of use, and when more comes (CRED-6)."""
 
 from __future__ import annotations
 

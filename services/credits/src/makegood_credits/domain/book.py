@@ -1,4 +1,4 @@
-"""CRED-1: a member's book: lots, balances, and the entries that move them. Every credit moves through `Book.transfer`."""
+"""A member's book (CRED-1): lots, balances, and the entries that move them. Every credit moves through `Book.transfer`."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Overdrawn(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Guarantee:
-    """MISS-4: a credit that came back pays for a session of so many minutes before `until`, whatever the plan is then.
+    """A credit that came back pays for a session of so many minutes before `until`, whatever the plan is then (MISS-4).
 
     `plan_id` is the plan that it came from, `lot_id` the lot that it came back to, after the session whose hold it was.
     """
@@ -57,7 +57,7 @@ class Lot:
     made_for_minutes: int | None = None
     made_under: str | None = None
     guarantees: tuple[Guarantee, ...] = ()
-    """MISS-4: for single credits among the available ones, for as long as the lot itself keeps them good."""
+    """For single credits among the available ones, for as long as the lot itself keeps them good (MISS-4)."""
     stored: bool = False
     """Whether the database has it already."""
 

@@ -1,4 +1,4 @@
-"""MISS-5: support corrects how a session ended; its credit or co-pay follows by new entries."""
+"""Support corrects how a session ended; its credit or co-pay follows by new entries (MISS-5)."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ IMPLIED: Final[dict[SessionOutcome, Settlement]] = {
 
 
 def implied(outcome: SessionOutcome, no_show_forfeits: bool) -> Settlement:
-    """JOIN-2, MISS-2, NOSH-1, RESC-3: what becomes of a credit where a session ended so."""
+    """What becomes of a credit where a session ended so (JOIN-2, MISS-2, NOSH-1, RESC-3)."""
     return "returned" if outcome == "member_no_show" and not no_show_forfeits else IMPLIED[outcome]
 
 
@@ -36,8 +36,8 @@ def correct(
     made_by: str,
     now: datetime,
 ) -> LedgerEntry | Invoice | None:
-    """MISS-5: the session's credit or co-pay becomes `target`, what the new outcome implies, after `old`, what the old one
-    implied; None where nothing changes.
+    """The session's credit or co-pay becomes `target`, what the new outcome implies, after `old`, what the old one
+    implied; None where nothing changes (MISS-5).
 
     `came_back_to`: the lot in which the session's credit arrived when it came back, if it ever did. The first time it comes
     back it is a `return` (one a hold, as the database guarantees); every later movement is an `adjust` that names the

@@ -1,4 +1,4 @@
-"""PLAN-1: enrolments: which plan covers a member, and which of its credits are granted already."""
+"""Enrolments (PLAN-1): which plan covers a member, and which of its credits are granted already."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def day_before(day: date) -> date:
 
 
 def spoken_of(enrolments: Iterable[Enrolment], now: datetime) -> Enrolment | None:
-    """BOOK-3: the plan that a member is on: the one that counts now, else the next to come, else the last there was."""
+    """The plan that a member is on (BOOK-3): the one that counts now, else the next to come, else the last there was."""
     counting = sorted(
         (each for each in enrolments if each.covers_until is None or each.covers_from < each.covers_until),
         key=lambda each: each.covers_from,

@@ -46,7 +46,7 @@ REASONS: Final[dict[SettleCause, str]] = {
     "corrected": "The session's outcome was corrected.",
 }
 MOVED_AT_SHORT_NOTICE: Final = "The member did not come, but the provider had moved the session at short notice."
-"""RESC-3: why the credit of a no-show returns."""
+"""Why the credit of a no-show returns (RESC-3)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,11 +60,11 @@ class Ending:
     reason: str | None = None
     """Why, where the usual sentence of the cause does not say it."""
     caused_by: CausedBy = "others"
-    """MISS-2: a return that the member caused goes back as it is."""
+    """A return that the member caused goes back as it is (MISS-2)."""
 
 
 def ending_of(event: EndingEvent, published_at: datetime) -> Ending:
-    """JOIN-2, MISS-2, CANC-1, CANC-2, NOSH-1: what becomes of the credit of a session that ended like this."""
+    """MISS-2: what becomes of the credit of a session that ended like this (JOIN-2, CANC-1, CANC-2, NOSH-1)."""
     match event:
         case SessionCompleted():
             return Ending("spent", "completed", published_at)
@@ -93,7 +93,7 @@ def ending_of(event: EndingEvent, published_at: datetime) -> Ending:
 
 
 def member_caused(event: SessionCancelled) -> bool:
-    """MISS-2: whether a cancellation is the member's own doing.
+    """Whether a cancellation is the member's own doing (MISS-2).
 
     It is not where they change the provider (ROOM-3), nor where they cancel because of something the provider did.
     """
@@ -101,7 +101,7 @@ def member_caused(event: SessionCancelled) -> bool:
 
 
 def replaced_by_move(event: SessionMoved) -> Ending:
-    """RESC-1: what becomes of the credit that a moved session had, where another one takes its place."""
+    """What becomes of the credit that a moved session had, where another one takes its place (RESC-1)."""
     members_own = event.moved_by == "member" and not event.caused_by_provider
     return Ending(
         "forfeited" if event.forfeits else "returned",
@@ -118,10 +118,10 @@ def mover(event: SessionMoved) -> str:
 
 
 def hold_lapsed(now: datetime) -> Ending:
-    """AVAIL-4: the session was never reserved."""
+    """The session was never reserved (AVAIL-4)."""
     return Ending("returned", "lapsed", now, caused_by="nobody")
 
 
 def move_dropped(now: datetime) -> Ending:
-    """RESC-1: the move does not take place, so what was added for it comes back."""
+    """The move does not take place, so what was added for it comes back (RESC-1)."""
     return Ending("returned", "moved", now, reason="The session was not moved after all.", caused_by="nobody")

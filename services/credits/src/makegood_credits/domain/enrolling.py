@@ -1,4 +1,4 @@
-"""PLAN-1: enrolling a member, and the credits that come and lapse by themselves."""
+"""Enrolling a member, and the credits that come and lapse by themselves (PLAN-1)."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class Lapse(NamedTuple):
 
 
 def enrol(book: Book, coverage: EnrolmentRequest, now: datetime, lapses: Iterable[Lapse] = ()) -> EnrolmentResult:
-    """PLAN-1: the member is covered as asked, and no longer by any earlier enrolment.
+    """The member is covered as asked, and no longer by any earlier enrolment (PLAN-1).
 
     Credits of the present period are granted at once; a start in the past brings none for the periods before. The earlier
     enrolment's coverage and unspent credits end where the new one begins; credits that are held stay held, and those that
@@ -87,7 +87,7 @@ def enrol(book: Book, coverage: EnrolmentRequest, now: datetime, lapses: Iterabl
 
 
 def end_coverage(book: Book, now: datetime) -> tuple[Enrolment, ...]:
-    """NOTE-5: whoever is erased is covered until the end of the day, and gets no more credits; answers what ended by it."""
+    """Whoever is erased is covered until the end of the day, and gets no more credits; answers what ended by it (NOTE-5)."""
     ended = tuple(
         _end(book, each, max(each.covers_from, end), now)
         for each in list(book.enrolments)
@@ -142,7 +142,7 @@ def expire(book: Book, lot: Lot, now: datetime) -> None:
 
 
 def _revive(book: Book, lot: Lot, amount: int, now: datetime) -> None:
-    """PLAN-1: undoes that credits lapsed: they come back out of where they went."""
+    """Undoes that credits lapsed (PLAN-1): they come back out of where they went."""
     reason = "The plan goes on: what lapsed when it ended is back."
     book.transfer("adjust", EXPIRED, Account.available(lot), Note(now, SYSTEM, reason), amount)
 
@@ -174,7 +174,7 @@ def _same(book: Book, coverage: EnrolmentRequest, now: datetime) -> Enrolment | 
 
 
 def _replaced_on(book: Book, enrolment: Enrolment, now: datetime) -> set[date]:
-    """PLAN-1: the days from which on it would be resumed: the one on which another plan took its place, and today if that was
+    """The days from which on it would be resumed (PLAN-1): the one on which another plan took its place, and today if that was
     agreed to today, for whichever day."""
     if enrolment.covers_until == end_of(enrolment.ends_on, enrolment.time_zone):
         return set()

@@ -1,4 +1,4 @@
-"""MISS-4: a credit that came back pays for its length for thirty days, though its plan be replaced in the meantime.
+"""A credit that came back pays for its length for thirty days, though its plan be replaced in the meantime (MISS-4).
 
 Such a credit lies in the lot that it came from (CRED-2) for as long as that keeps it good, and in a lot of its own from then on.
 """
@@ -29,7 +29,7 @@ def take(lot: Lot, minutes: int, now: datetime) -> Guarantee | None:
 
 
 def withdraw(lot: Lot, hold_id: str) -> None:
-    """MISS-5: what was guaranteed as this hold came back is so no more."""
+    """What was guaranteed as this hold came back is so no more (MISS-5)."""
     lot.guarantees = tuple(each for each in lot.guarantees if each.hold_id != hold_id)
 
 
@@ -64,7 +64,7 @@ def open_made_good(book: Book, lot: Lot, until: datetime, minutes: int | None, p
 
 
 def keep_good(book: Book, now: datetime) -> None:
-    """MISS-4, PLAN-1: after a change of coverage, before anything lapses by it: sets those credits apart that their lots do not
+    """After a change of coverage, before anything lapses by it (MISS-4, PLAN-1): sets those credits apart that their lots do not
     keep good any more, and puts those back whose plan goes on. Needs every lot of the member's plans."""
     for lot in list(book.lots.values()):
         for guarantee in lot.guarantees:

@@ -1,4 +1,4 @@
-"""BOOK-4, BOOK-7, CRED-2: what a booking costs is set aside, or refused with every reason that applies."""
+"""What a booking costs is set aside, or refused with every reason that applies (BOOK-4, BOOK-7, CRED-2)."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class HoldRequest(SessionTerms):
     booked_by: Actor
     hold_until: datetime
     co_pay_due_days: int = 14
-    """CRED-7: by the policy that the session is booked under."""
+    """By the policy that the session is booked under (CRED-7)."""
 
     @classmethod
     def of(cls, event: SessionRequested) -> HoldRequest:
@@ -70,7 +70,7 @@ class Hold:
     length_minutes: int | None = None
     """What the session was booked for, without extensions; None for holds of an earlier release."""
     guarantee: Guarantee | None = None
-    """MISS-4: what was guaranteed of the credit before it was held; it is so again if the member gives it back in time."""
+    """What was guaranteed of the credit before it was held; it is so again if the member gives it back in time (MISS-4)."""
     invoice: Invoice | None = None
     answers: int = 1
     """Events about the session in the holds' topic so far."""
@@ -84,7 +84,7 @@ class Hold:
     ends_at: datetime | None = None
     """When the session is, as it was asked for or last moved; None for holds of an earlier release."""
     co_pay_due_days: int = 14
-    """CRED-7: of the policy that the session was booked under, for the charges of later moves."""
+    """Of the policy that the session was booked under, for the charges of later moves (CRED-7)."""
 
     @property
     def invoice_id(self) -> str | None:

@@ -49,17 +49,17 @@ class InvoiceChange(NamedTuple):
 
     @property
     def refunds(self) -> bool:
-        """MISS-3, CRED-7: whether it was paid and is not charged after all, so that the money goes back."""
+        """Whether it was paid and is not charged after all, so that the money goes back (MISS-3, CRED-7)."""
         return self.status == "void" and self.was == "paid"
 
 
 def due_on(ends_at: datetime, days: int, time_zone: str) -> date:
-    """CRED-7: a co-pay is due so many days after the day on which its session ends, in days of the coverage."""
+    """A co-pay is due so many days after the day on which its session ends, in days of the coverage (CRED-7)."""
     return local_day(ends_at, time_zone) + timedelta(days=days)
 
 
 def pending_co_pay(member_id: str, session_id: str, amount: Money, due: date, time_zone: str) -> Invoice:
-    """PLAN-1: a co-pay is pending from booking."""
+    """A co-pay is pending from booking (PLAN-1)."""
     return Invoice(new_id(), member_id, session_id, "pending", amount, due, end_of(due, time_zone))
 
 
@@ -70,18 +70,18 @@ def put_off(book: Book, invoice: Invoice, due: date, time_zone: str) -> None:
 
 
 def extension(invoice_id: str, member_id: str, session_id: str, amount: Money, due_on: date, time_zone: str) -> Invoice:
-    """EXT-1: what the provider asks for an extension is due at once, until a day of the session's own time zone."""
+    """What the provider asks for an extension is due at once, until a day of the session's own time zone (EXT-1)."""
     overdue_at = end_of(due_on, time_zone)
     return Invoice(invoice_id, member_id, session_id, "issued", amount, due_on, overdue_at, "extension")
 
 
 def charge(book: Book, invoice: Invoice) -> None:
-    """EXT-1: a new charge is due from here."""
+    """A new charge is due from here (EXT-1)."""
     book.unpublished.append(InvoiceChange(invoice, invoice.status, None, "support"))
 
 
 def issue(book: Book, invoice: Invoice, now: datetime, days: int) -> bool:
-    """CRED-7: a pending charge becomes due; False if support voided it before.
+    """A pending charge becomes due; False if support voided it before (CRED-7).
 
     If the news of the session comes late, its member still has all of the `days`.
     """
@@ -94,7 +94,7 @@ def issue(book: Book, invoice: Invoice, now: datetime, days: int) -> bool:
 
 
 def issue_again(book: Book, invoice: Invoice, now: datetime) -> bool:
-    """MISS-5: a charge that was void is due after all, with two weeks to pay it at least.
+    """A charge that was void is due after all, with two weeks to pay it at least (MISS-5).
 
     False if nothing changes, also because support voided it.
     """
@@ -106,7 +106,7 @@ def issue_again(book: Book, invoice: Invoice, now: datetime) -> bool:
 
 
 def void(book: Book, invoice: Invoice, cause: SettleCause) -> bool:
-    """MISS-3: nothing is charged; False if the charge is void already. What was paid of it goes back."""
+    """Nothing is charged; False if the charge is void already (MISS-3). What was paid of it goes back."""
     if invoice.status == "void":
         return False
     _become(book, invoice, "void", cause)
@@ -114,7 +114,7 @@ def void(book: Book, invoice: Invoice, cause: SettleCause) -> bool:
 
 
 def void_for_good(book: Book, invoice: Invoice, made_by: str, cause: SettleCause = "support") -> bool:
-    """CRED-7: somebody voids a charge whatever becomes of the session; False if it is void already."""
+    """Somebody voids a charge whatever becomes of the session; False if it is void already (CRED-7)."""
     if not void(book, invoice, cause):
         return False
     invoice.voided_by = made_by
@@ -122,7 +122,7 @@ def void_for_good(book: Book, invoice: Invoice, made_by: str, cause: SettleCause
 
 
 def pay(book: Book, invoice: Invoice) -> bool:
-    """CRED-7: the money is there; False if nothing was owed, so that it has to go back."""
+    """The money is there; False if nothing was owed, so that it has to go back (CRED-7)."""
     if invoice.status not in OPEN:
         return False
     _become(book, invoice, "paid")
@@ -130,7 +130,7 @@ def pay(book: Book, invoice: Invoice) -> bool:
 
 
 def fall_overdue(book: Book, invoice: Invoice, now: datetime) -> bool:
-    """CRED-7: not paid until the end of the day it was due on. From then on it blocks booking (BOOK-7)."""
+    """Not paid until the end of the day it was due on (CRED-7). From then on it blocks booking (BOOK-7)."""
     if invoice.status != "issued" or invoice.overdue_at is None or now < invoice.overdue_at:
         return False
     _become(book, invoice, "overdue")

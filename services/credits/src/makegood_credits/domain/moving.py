@@ -1,4 +1,4 @@
-"""RESC-1: what a session costs at another time: what is held already, or another credit or co-pay beside it."""
+"""What a session costs at another time (RESC-1): what is held already, or another credit or co-pay beside it."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from makegood_credits.domain.invoices import due_on, put_off
 from makegood_credits.domain.settling import guarantee_held, settle
 
 MARGIN: Final = timedelta(minutes=15)
-"""AVAIL-4: how long after a move's `decide_by` what was added for it stands, unless booking said before that it goes on."""
+"""How long after a move's `decide_by` what was added for it stands, unless booking said before that it goes on (AVAIL-4)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,7 @@ class MoveRequest:
     session: HoldRequest
     forfeits: bool
     caused_by_provider: bool = False
-    """RESC-3, EXT-1: whether the member moves it because of something the provider did."""
+    """Whether the member moves it because of something the provider did (RESC-3, EXT-1)."""
 
     @classmethod
     def of(cls, event: SessionMoveRequested) -> MoveRequest:
@@ -57,13 +57,13 @@ class MoveRequest:
 
 
 def fund_move(book: Book, hold: Hold | None, move: MoveRequest, now: datetime) -> Literal["kept"] | Hold | HoldRefusal:
-    """RESC-1: `kept` where what is held will do; else another credit or co-pay that is held beside it from here.
+    """`kept` where what is held will do; else another credit or co-pay that is held beside it from here (RESC-1).
 
     Another one is needed where the move forfeits what is held (less notice than the policy asks), and where the credit that
     is held has lapsed by the new time or is for another length. What is held already stays as it is, whatever comes.
-    An overdue invoice keeps nobody from moving what they have booked. RESC-2: nor does anything about the member's plan or
-    credits keep the provider from it: where nothing else pays, what is held does. RESC-3: so it is for the member who moves it
-    for what the provider did.
+    An overdue invoice keeps nobody from moving what they have booked. Nor does anything about the member's plan or
+    credits keep the provider from it: where nothing else pays, what is held does (RESC-2). So it is for the member who moves it
+    for what the provider did (RESC-3).
     """
     request = move.session
     if hold is None or hold.state != "held" or now >= request.hold_until:
@@ -102,7 +102,7 @@ def _will_do(book: Book, hold: Hold, enrolment: Enrolment | None, request: HoldR
 
 
 def _guaranteed_for(hold: Hold, request: HoldRequest) -> bool:
-    """MISS-4: whether the credit, if it were given back, would be made good for this length until after the new start."""
+    """Whether the credit, if it were given back, would be made good for this length until after the new start (MISS-4)."""
     good = hold.guarantee
     return good is not None and good.minutes == request.length_minutes and good.until > request.starts_at
 
@@ -127,7 +127,7 @@ def _still_pays(book: Book, hold: Hold, enrolment: Enrolment | None, move: MoveR
 
 
 def apply_move(book: Book, hold: Hold, added: Hold | None, event: SessionMoved, now: datetime) -> Hold | None:
-    """RESC-1: the session has moved. What was added for that takes the place of what is held; without it, that goes on.
+    """The session has moved (RESC-1). What was added for that takes the place of what is held; without it, that goes on.
 
     Answers the hold that was replaced, settled, if any.
     """
@@ -144,7 +144,7 @@ def apply_move(book: Book, hold: Hold, added: Hold | None, event: SessionMoved, 
 
 
 def _put_off_co_pay(book: Book, hold: Hold, event: SessionMoved) -> None:
-    """CRED-7: a pending co-pay is due so many days after the session's new day."""
+    """A pending co-pay is due so many days after the session's new day (CRED-7)."""
     if hold.invoice is not None and hold.invoice.status == "pending":
         enrolment = covering(book.enrolments, event.starts_at)
         time_zone = enrolment.time_zone if enrolment else event.time_zone
@@ -152,7 +152,7 @@ def _put_off_co_pay(book: Book, hold: Hold, event: SessionMoved) -> None:
 
 
 def take_place(book: Book, hold: Hold, added: Hold, ending: Ending, now: datetime) -> Hold:
-    """CRED-3: settles what was held, and makes the added hold the session's from now on, without an end.
+    """Settles what was held, and makes the added hold the session's from now on, without an end (CRED-3).
 
     Answers the old hold.
     """
@@ -165,5 +165,5 @@ def take_place(book: Book, hold: Hold, added: Hold, ending: Ending, now: datetim
 
 
 def another_length(event: SessionMoved) -> bool:
-    """EXT-1: whether the session has another length than before, so that it is not extended any more."""
+    """Whether the session has another length than before, so that it is not extended any more (EXT-1)."""
     return event.ends_at - event.starts_at != event.old_ends_at - event.old_starts_at

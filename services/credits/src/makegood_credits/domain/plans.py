@@ -1,4 +1,4 @@
-"""PLAN-1: the plans that every installation has, and what each covers."""
+"""The plans that every installation has, and what each covers (PLAN-1)."""
 
 from __future__ import annotations
 

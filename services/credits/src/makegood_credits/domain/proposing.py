@@ -1,4 +1,4 @@
-"""CRED-5: an adjustment over the policy's limit is proposed by one person of support and decided by another one."""
+"""An adjustment over the policy's limit is proposed by one person of support and decided by another one (CRED-5)."""
 
 from __future__ import annotations
 

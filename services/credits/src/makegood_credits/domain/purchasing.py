@@ -45,7 +45,7 @@ class PurchaseRefusal:
 def purchase(
     book: Book, purchase_id: str, quantity: int, length_minutes: int | None, now: datetime
 ) -> Purchase | PurchaseRefusal:
-    """CRED-6, PLAN-1: only on a plan that allows it, and while it covers the member; for one of its lengths."""
+    """Only on a plan that allows it, and while it covers the member; for one of its lengths (CRED-6, PLAN-1)."""
     plan = _selling_plan(book, length_minutes, now)
     if isinstance(plan, PurchaseRefusal):
         return plan
@@ -97,7 +97,7 @@ _RENEWALS: Final[dict[PlanKind, dict[str, str]]] = {
 
 
 def paid(book: Book, bought: Purchase, now: datetime) -> LedgerEntry | PurchaseRefusal | None:
-    """CRED-6: the money is there: the credits arrive in a lot of their own, once, whatever was said before.
+    """The money is there (CRED-6): the credits arrive in a lot of their own, once, whatever was said before.
 
     Where the member's plan would not sell them any more, they are refused and the money has to go back.
     """
@@ -115,6 +115,6 @@ def paid(book: Book, bought: Purchase, now: datetime) -> LedgerEntry | PurchaseR
 
 
 def not_paid(bought: Purchase) -> None:
-    """CRED-6: the payment failed or was given up. One that is paid stays paid, whichever word comes last."""
+    """The payment failed or was given up (CRED-6). One that is paid stays paid, whichever word comes last."""
     if bought.status == "pending":
         bought.status = "failed"

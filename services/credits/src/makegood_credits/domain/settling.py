@@ -1,4 +1,4 @@
-"""CRED-3: a hold is settled exactly once: spent, returned or forfeited; a co-pay becomes due or void."""
+"""A hold is settled exactly once (CRED-3): spent, returned or forfeited; a co-pay becomes due or void."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from makegood_credits.domain.holding import Hold
 from makegood_credits.domain.invoices import Invoice, issue, void
 
 MAKE_GOOD: Final = timedelta(days=30)
-"""MISS-2: how long a credit is valid at least that comes back through no fault of its member."""
+"""How long a credit is valid at least that comes back through no fault of its member (MISS-2)."""
 
 SETTLED_IN: Final[dict[Settlement, Account]] = {"spent": SPENT, "forfeited": FORFEITED}
 """Where a credit is that did not come back."""
@@ -25,7 +25,7 @@ ReturnRefusal = Literal["credit-already-returned", "still-held", "nothing-taken"
 def settle(book: Book, hold: Hold, ending: Ending, now: datetime) -> LedgerEntry | Invoice | None:
     """CRED-3: settles the hold; None if it was settled before. The book must have the hold's lot.
 
-    CANC-1, NOSH-1: forfeited. JOIN-2: spent. All else: back, see `return_lot`. MISS-3: a co-pay that was pending is void
+    Forfeited (CANC-1, NOSH-1), spent (JOIN-2), or else back, see `return_lot`. A co-pay that was pending is void (MISS-3)
     where a credit would return, and due otherwise.
     """
     if hold.state != "held":
@@ -50,7 +50,7 @@ def settle(book: Book, hold: Hold, ending: Ending, now: datetime) -> LedgerEntry
 
 
 def return_lot(book: Book, hold: Hold, ending: Ending, now: datetime) -> Lot:
-    """CRED-2: a return goes back to its lot. MISS-2, MISS-4: or to a lot of its own, if that lot does not keep it good.
+    """A return goes back to its lot (CRED-2), or to a lot of its own, if that lot does not keep it good (MISS-2, MISS-4).
 
     That is where the member did not cause it and the lot does not last thirty days; its own lot does, whatever the plan is.
 
@@ -76,7 +76,7 @@ def return_lot(book: Book, hold: Hold, ending: Ending, now: datetime) -> Lot:
 
 
 def guarantee_held(book: Book, hold: Hold, moved_at: datetime, now: datetime) -> None:
-    """RESC-3, MISS-2: guarantees what is held and goes on paying, when a member moves a session because of the provider.
+    """Guarantees what is held and goes on paying, when a member moves a session because of the provider (RESC-3, MISS-2).
 
     It is guaranteed as if it had come back for that and been set aside anew.
     """
@@ -89,7 +89,7 @@ def _counts_from(moment: datetime, now: datetime) -> datetime:
 
 
 def _guaranteed(hold: Hold, lot: Lot, until: datetime) -> Guarantee | None:
-    """MISS-4: what the credit is good for from here; None where nobody knows the length, of a hold of an earlier release."""
+    """What the credit is good for from here; None where nobody knows the length, of a hold of an earlier release (MISS-4)."""
     minutes = hold.length_minutes or lot.length_minutes
     if minutes is None:
         return None
@@ -99,7 +99,7 @@ def _guaranteed(hold: Hold, lot: Lot, until: datetime) -> Guarantee | None:
 def return_by_hand(
     book: Book, hold: Hold, *, reason: str, made_by: str, now: datetime, came_back: bool = False
 ) -> LedgerEntry | ReturnRefusal:
-    """MISS-5: support gives back a credit that was spent or forfeited, once; where to, MISS-2 says as for a miss.
+    """Support gives back a credit that was spent or forfeited, once; where to, MISS-2 says as for a miss (MISS-5).
 
     What came back, by itself or by hand, does not come back again, also where a corrected outcome took it away since
     (`came_back`): then the outcome is to be corrected again. What is still held is settled as the session ends.

@@ -43,7 +43,7 @@ class Adjustment:
 async def enrol_member(
     unit: UnitOfWork, member: str, request: EnrolmentRequest, check_version: Callable[[int], None] = lambda _: None
 ) -> tuple[EnrolmentResult, int]:
-    """PLAN-1: covers the member as asked; see `enrol`. Answers the version that their enrolments have now, too.
+    """Covers the member as asked; see `enrol` (PLAN-1). Answers the version that their enrolments have now, too.
 
     `check_version` is given the version before, and raises if the caller expected another one.
     """
@@ -95,7 +95,7 @@ def _enrolled(enrolment: Enrolment) -> MemberEnrolled:
 async def adjust_or_propose(
     unit: UnitOfWork, member: str, amount: int, *, length_minutes: int | None, reason: str, made_by: str
 ) -> Adjustment | Proposal | AdjustmentRefusal:
-    """CRED-5: gives or takes credits. More than one person may is kept as a proposal instead."""
+    """Gives or takes credits (CRED-5). More than one person may is kept as a proposal instead."""
     async with ledger(unit, [member], book_store.open_whole) as books:
         given = await proposal_store.given_since(unit, member, made_by, unit.now - DAY) if amount > 0 else 0
         if needs_second_person(amount, given, await policy.adjustment_limit(unit)):
@@ -109,7 +109,7 @@ async def adjust_or_propose(
 async def decide_proposal(
     unit: UnitOfWork, member: str, proposal_id: str, decision: Decision, by: str
 ) -> Proposal | DecisionRefusal | AdjustmentRefusal | None:
-    """CRED-5: approves or rejects; an approval gives or takes the credits in the same transaction.
+    """Approves or rejects; an approval gives or takes the credits in the same transaction (CRED-5).
 
     None: the member has no such proposal. The ledger's entries name who proposed it; the proposal names who approved it.
     """
@@ -145,7 +145,7 @@ async def _adjust(
 async def return_to_member(
     unit: UnitOfWork, member: str, session_id: str, *, reason: str, made_by: str
 ) -> Adjustment | ReturnRefusal | None:
-    """MISS-5: gives back a session's credit once. None: no credit of the member was held for such a session."""
+    """Gives back a session's credit once (MISS-5). None: no credit of the member was held for such a session."""
     async with ledger(unit, [member], book_store.open_whole) as books:
         hold = (await hold_store.by_session(unit, [session_id], books)).get(session_id)
         if hold is None or hold.member_id != member or hold.state in ("refused", "ended"):
@@ -175,7 +175,7 @@ async def buy_credits(
     length_minutes: int | None,
     provider: PaymentProvider,
 ) -> tuple[Purchase, str] | PurchaseRefusal:
-    """CRED-6: keeps the wish to buy. Answers it with the id of its checkout, which is not opened yet."""
+    """Keeps the wish to buy (CRED-6). Answers it with the id of its checkout, which is not opened yet."""
     async with ledger(unit, [member], book_store.open_whole) as books:
         asked = purchase(books[member], purchase_id, quantity, length_minutes, unit.now)
         if isinstance(asked, PurchaseRefusal):
@@ -184,14 +184,14 @@ async def buy_credits(
 
 
 async def withdraw_purchase(unit: UnitOfWork, purchase_id: str) -> None:
-    """CRED-6: forgets a purchase whose checkout could not be opened."""
+    """Forgets a purchase whose checkout could not be opened (CRED-6)."""
     await payment_store.withdraw_purchase(unit, purchase_id)
 
 
 async def pay_invoice(
     unit: UnitOfWork, member: str, invoice_id: str, provider: PaymentProvider
 ) -> tuple[Invoice, str | None] | None:
-    """CRED-7: the charge and the id of its checkout; no checkout if nothing is to be paid. None: no such charge."""
+    """The charge and the id of its checkout; no checkout if nothing is to be paid (CRED-7). None: no such charge."""
     async with ledger(unit, [member], book_store.lock):
         invoice = (await invoice_store.by_id(unit, [invoice_id])).get(invoice_id)
         if invoice is None or invoice.member_id != member:
@@ -205,7 +205,7 @@ async def pay_invoice(
 async def void_invoice(
     unit: UnitOfWork, member: str, invoice_id: str, *, reason: str, made_by: str
 ) -> Literal["voided", "already-void"] | None:
-    """CRED-7: support voids a charge, with a reason; what was paid of it goes back. None: the member has no such charge."""
+    """Support voids a charge, with a reason; what was paid of it goes back (CRED-7). None: the member has no such charge."""
     async with ledger(unit, [member], book_store.lock) as books:
         invoice = (await invoice_store.by_id(unit, [invoice_id])).get(invoice_id)
         if invoice is None or invoice.member_id != member:

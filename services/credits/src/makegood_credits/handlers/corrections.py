@@ -21,7 +21,7 @@ from makegood_credits.store import reads
 
 
 async def on_outcome_corrected(batch: Sequence[Received[OutcomeCorrected]], unit: UnitOfWork) -> None:
-    """MISS-5: each by itself: corrections are rare, and one may follow another."""
+    """Each by itself (MISS-5): corrections are rare, and one may follow another."""
     for received in batch:
         event = received.event
         async with ledger(unit, [event.member_id], book_store.lock) as books:

@@ -61,7 +61,7 @@ def _refuse(unit: UnitOfWork, received: Received[Any], hold: Hold | None) -> boo
 
 
 async def on_hold_lapse_due(batch: Sequence[Due], unit: UnitOfWork, dependencies: Dependencies) -> None:
-    """AVAIL-4: gives back what is held for sessions that were never reserved."""
+    """Gives back what is held for sessions that were never reserved (AVAIL-4)."""
     minutes, most = [lapse_minute(due.entity_id) for due in batch], dependencies.lapses_at_once
     lapsed = await hold_store.lapsed(unit, minutes, most)
     async with ledger(unit, lapsed.values(), book_store.lock) as books:
@@ -98,7 +98,7 @@ async def settle_sessions(
 async def _settle_what_depends_on_them(
     unit: UnitOfWork, books: Books, settled: Sequence[Hold], ended: Mapping[str, EndedSession]
 ) -> None:
-    """RESC-1: what was added for a move that is under way comes back. MISS-3: extensions that nobody owes are void."""
+    """What was added for a move that is under way comes back (RESC-1). Extensions that nobody owes are void (MISS-3)."""
     moving = [hold.session_id for hold in settled if hold.moving]
     if moving:
         added = await move_store.by_session(unit, moving, books)

@@ -17,7 +17,7 @@ from makegood_credits.store import holds as hold_store
 
 
 async def on_session_requested(batch: Sequence[Received[SessionRequested]], unit: UnitOfWork) -> None:
-    """BOOK-1, BOOK-4, CRED-2: one answer a session, in the topic's order; each sees what those before it took."""
+    """One answer a session, in the topic's order; each sees what those before it took (BOOK-1, BOOK-4, CRED-2)."""
     async with ledger(unit, (received.event.member_id for received in batch)) as books:
         answered = await hold_store.known(unit, [received.event.session_id for received in batch])
         held: list[Hold] = []

@@ -27,7 +27,7 @@ from makegood_credits.store import invoices as invoice_store
 
 
 async def on_session_extended(batch: Sequence[Received[SessionExtended]], unit: UnitOfWork) -> None:
-    """EXT-1: what the provider asks for the extension is charged.
+    """What the provider asks for the extension is charged (EXT-1).
 
     The invoice has the extension's own id, so that one extension is never charged twice.
     """
@@ -57,7 +57,7 @@ async def on_session_extended(batch: Sequence[Received[SessionExtended]], unit: 
 
 
 async def on_invoice_overdue(batch: Sequence[Due], unit: UnitOfWork) -> None:
-    """CRED-7: what is not paid by the end of the day it was due on is overdue, and blocks booking (BOOK-7)."""
+    """What is not paid by the end of the day it was due on is overdue, and blocks booking (BOOK-7, CRED-7)."""
     ids = [due.entity_id for due in batch]
     async with ledger(unit, await invoice_store.members_of(unit, ids), book_store.lock) as books:
         for invoice in (await invoice_store.by_id(unit, ids)).values():
@@ -65,7 +65,7 @@ async def on_invoice_overdue(batch: Sequence[Due], unit: UnitOfWork) -> None:
 
 
 async def void_extensions(unit: UnitOfWork, books: Books, sessions: Mapping[str, tuple[Cause, SettleCause]]) -> None:
-    """MISS-3: nothing is charged for sessions that gave their credit back: their extensions are void.
+    """Nothing is charged for sessions that gave their credit back (MISS-3): their extensions are void.
 
     What was paid of them goes back.
     """
@@ -75,7 +75,7 @@ async def void_extensions(unit: UnitOfWork, books: Books, sessions: Mapping[str,
 
 
 async def drop_extensions(unit: UnitOfWork, books: Books, sessions: Mapping[str, tuple[Cause, str]]) -> None:
-    """EXT-1: a session that was moved to another length has no extension any more, so what it would have cost is void for good.
+    """A session that was moved to another length has no extension any more, so what it would have cost is void for good (EXT-1).
 
     What was paid of it goes back. `sessions`: the cause, and whose move it was.
     """
@@ -90,6 +90,6 @@ async def drop_extensions(unit: UnitOfWork, books: Books, sessions: Mapping[str,
 
 
 async def issue_extensions_again(unit: UnitOfWork, books: Books, session_id: str) -> None:
-    """MISS-5: the session was not missed after all, so what its extensions cost is due again, as its co-pay is."""
+    """The session was not missed after all, so what its extensions cost is due again, as its co-pay is (MISS-5)."""
     for invoice in await invoice_store.extensions(unit, [session_id]):
         issue_again(books[invoice.member_id], invoice, unit.now)

@@ -31,7 +31,7 @@ from makegood_credits.store import moves as move_store
 
 
 async def on_session_move_requested(batch: Sequence[Received[SessionMoveRequested]], unit: UnitOfWork) -> None:
-    """RESC-1: one answer a move, in the topic's order; each sees what those before it took."""
+    """One answer a move, in the topic's order; each sees what those before it took (RESC-1)."""
     async with ledger(unit, (received.event.member_id for received in batch)) as books:
         holds = await hold_store.by_session(unit, [received.event.session_id for received in batch], books)
         answered = await move_store.known(unit, [received.event.move_id for received in batch])
@@ -93,14 +93,14 @@ def _answer(
 
 
 async def on_session_move_funded(batch: Sequence[Received[SessionMoveFunded]], unit: UnitOfWork) -> None:
-    """AVAIL-4: from here only what availability answers decides, so what was added for the move does not lapse any more."""
+    """From here only what availability answers decides, so what was added for the move does not lapse any more (AVAIL-4)."""
     await move_store.make_firm(unit, [received.event.move_id for received in batch])
 
 
 async def on_session_moved(batch: Sequence[Received[SessionMoved]], unit: UnitOfWork) -> None:
-    """RESC-1: what was added takes the place of what the session had. Where nothing was added, that goes on.
+    """What was added takes the place of what the session had (RESC-1). Where nothing was added, that goes on.
 
-    It goes on even if it lapsed, because nobody is to lose a credit by the platform's delay. EXT-1: a session of another
+    It goes on even if it lapsed, because nobody is to lose a credit by the platform's delay. A session of another
     length is not extended any more, so nothing is charged for that.
     """
     async with ledger(unit, (received.event.member_id for received in batch)) as books:
@@ -135,7 +135,7 @@ async def on_session_moved(batch: Sequence[Received[SessionMoved]], unit: UnitOf
 
 
 async def on_session_move_refused(batch: Sequence[Received[SessionMoveRefused]], unit: UnitOfWork) -> None:
-    """RESC-1: a refused move leaves everything as it was; what was added comes back."""
+    """A refused move leaves everything as it was; what was added comes back (RESC-1)."""
     async with ledger(unit, (received.event.member_id for received in batch), book_store.lock) as books:
         added = await move_store.by_move(unit, [received.event.move_id for received in batch], books)
         back: dict[str, tuple[Hold, Cause]] = {}
@@ -154,7 +154,7 @@ async def on_session_move_refused(batch: Sequence[Received[SessionMoveRefused]],
 
 
 async def on_move_lapse_due(batch: Sequence[Due], unit: UnitOfWork) -> None:
-    """AVAIL-4: what was added for a move of which nothing more was heard comes back by itself."""
+    """What was added for a move of which nothing more was heard comes back by itself (AVAIL-4)."""
     moves = [due.entity_id for due in batch]
     async with ledger(unit, await move_store.members_of(unit, moves), book_store.lock) as books:
         added = await move_store.by_move(unit, moves, books)

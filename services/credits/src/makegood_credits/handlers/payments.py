@@ -56,7 +56,7 @@ def what_is_bought(checkout: Checkout) -> str:
 
 
 async def on_payment(unit: UnitOfWork, provider: str, event: PaymentEvent) -> None:
-    """CRED-6: handles a web-hook once, in whatever order they come.
+    """Handles a web-hook once, in whatever order they come (CRED-6).
 
     A payment that succeeded stays so: it counts after a failure, and a failure after it changes nothing. An event about a
     checkout that nobody asked for is kept and does nothing. Money for what is not owed (any more), or too much or too little

@@ -13,7 +13,7 @@ from makegood_credits.handlers.ledger import ledger
 
 
 async def on_member_due(batch: Sequence[Due], unit: UnitOfWork) -> None:
-    """PLAN-1, CRED-2: the next period's credits arrive by themselves, and what is unspent lapses."""
+    """The next period's credits arrive by themselves, and what is unspent lapses (PLAN-1, CRED-2)."""
     async with ledger(unit, (due.entity_id for due in batch)) as books:
         for book in books.values():
             catch_up(book, unit.now)

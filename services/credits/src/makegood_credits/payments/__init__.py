@@ -1,1 +1,1 @@
-"""CRED-6: the payment provider behind a port: Stripe, and one for development that needs no account."""
+"""The payment provider behind a port (CRED-6): Stripe, and one for development that needs no account."""

@@ -162,7 +162,7 @@ async def lapsed(unit: UnitOfWork, minutes: Sequence[datetime], most: int) -> di
 
 
 async def settle(unit: UnitOfWork, settled: Sequence[Hold], before: Sequence[HoldState]) -> None:
-    """CRED-3: writes the holds' states where they are still as before. Raises SettledTwice."""
+    """Writes the holds' states where they are still as before (CRED-3). Raises SettledTwice."""
     if not settled:
         return
     done = await unit.execute(_SETTLE(**arrays((_H.session_id, _H.state), settled), before=list(before)))
@@ -171,7 +171,7 @@ async def settle(unit: UnitOfWork, settled: Sequence[Hold], before: Sequence[Hol
 
 
 async def mark_by_hand(unit: UnitOfWork, hold: Hold) -> None:
-    """MISS-5: support gave the credit back, and no corrected outcome takes it away again."""
+    """Support gave the credit back, and no corrected outcome takes it away again (MISS-5)."""
     await unit.execute(_MARK_BY_HAND(session=hold.session_id))
 
 
@@ -181,7 +181,7 @@ async def make_firm(unit: UnitOfWork, sessions: Sequence[str]) -> None:
 
 
 async def replace(unit: UnitOfWork, changed: Sequence[Hold]) -> None:
-    """RESC-1: other holds took the place of those that the sessions had."""
+    """Other holds took the place of those that the sessions had (RESC-1)."""
     if changed:
         await unit.execute(_REPLACE(**arrays(_REPLACED, changed)))
 

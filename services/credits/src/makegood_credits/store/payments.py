@@ -243,7 +243,7 @@ async def save_purchase(unit: UnitOfWork, purchase: Purchase) -> None:
 
 
 async def hear(unit: UnitOfWork, provider: str, event: PaymentEvent) -> bool:
-    """Keeps the web-hook; False where it was heard before (CRED-6: each is handled once)."""
+    """Keeps the web-hook; False where it was heard before: each is handled once (CRED-6)."""
     kept = _KEEP_EVENT(
         provider=provider,
         event_id=event.id,

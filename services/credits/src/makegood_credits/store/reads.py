@@ -79,13 +79,13 @@ _IMBALANCES = "SELECT what, id FROM ledger_imbalances"
 
 
 async def balance(queries: Queries, member: str, now: datetime) -> Balance:
-    """CRED-4: what the member can book with, what is held, what is of no use now; lots that lapse first come first."""
+    """What the member can book with, what is held, what is of no use now; lots that lapse first come first (CRED-4)."""
     covered = [enrolment_of(row) for row in await queries.fetch(_ENROLMENTS_NOT_OVER(member=member, now=now))]
     return balance_of((lot_of(row) for row in await queries.fetch(_LOTS(member=member))), covered, now)
 
 
 async def enrolments_of(queries: Queries, member: str) -> tuple[list[Enrolment], int]:
-    """BOOK-3: all enrolments of the member, and the version that they have together."""
+    """All enrolments of the member, and the version that they have together (BOOK-3)."""
     found = [enrolment_of(row) for row in await queries.fetch(_ENROLMENTS(member=member))]
     return found, await queries.fetch_value(_VERSION(member=member)) or 0
 
@@ -106,16 +106,16 @@ async def invoice(queries: Queries, member: str, invoice_id: str) -> Row | None:
 
 
 async def came_back_to(queries: Queries, member: str, hold_id: str) -> str | None:
-    """MISS-5: the lot in which a hold's credit arrived when it last came back; None where it never did."""
+    """The lot in which a hold's credit arrived when it last came back; None where it never did (MISS-5)."""
     found: str | None = await queries.fetch_value(_CAME_BACK_TO(member=member, hold=hold_id))
     return found
 
 
 async def lapses_since(queries: Queries, member: str, moment: datetime) -> list[Lapse]:
-    """PLAN-1: what lapsed of the member's lots, and what of that came back."""
+    """What lapsed of the member's lots, and what of that came back (PLAN-1)."""
     return [Lapse(*row) for row in await queries.fetch(_LAPSES(member=member, since=moment))]
 
 
 async def imbalances(queries: Queries) -> list[tuple[str, str]]:
-    """CRED-1: balances that differ from the sum of their entries, rebuilt from all of them; empty where all is well."""
+    """Balances that differ from the sum of their entries, rebuilt from all of them; empty where all is well (CRED-1)."""
     return [(row[0], row[1]) for row in await queries.fetch(_IMBALANCES)]

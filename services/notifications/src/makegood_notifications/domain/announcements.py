@@ -1,4 +1,4 @@
-"""Who is told what of an event: the template, to whom, and by which channels (NOTE-1, ROOM-4).
+"""NOTE-1: who is told what of an event: the template, to whom, and by which channels (ROOM-4).
 
 A message that both parties may read stands in the room's chat; one for a single person stands in the app's list of messages
 instead. Most go out by e-mail as well, and by WhatsApp to those who chose it.
@@ -163,7 +163,7 @@ def announcements(event: SessionFact, *, invited: bool = False) -> Announcements
 
 def _news(event: SessionFact) -> Announcements:
     match event:
-        case ProviderMissed():  # MISS-3
+        case ProviderMissed():  # MISS-3: one e-mail with a link to rebook, and one chat message
             return _MISSED
         case SessionConfirmed():  # CONF-1
             return _CONFIRMED
@@ -179,7 +179,7 @@ def _news(event: SessionFact) -> Announcements:
             return _NO_SHOW if event.forfeits else _FREE_NO_SHOW
         case SessionExtended():  # EXT-1
             return (Announcement("session-extended"),)
-        case SessionZoneChanged():  # RESC-5: the invitation follows, also where the provider would leave out the e-mail of a move
+        case SessionZoneChanged():  # the invitation follows, though the provider may leave out the e-mail of a move (RESC-5)
             return (Announcement("session-zone-changed", tentative=not event.confirmed),)
         case ReconfirmationAsked():  # CONF-3
             return _RECONFIRM
@@ -223,7 +223,7 @@ def _cancelled(event: SessionCancelled) -> Announcements:
 
 
 def _moved(event: SessionMoved) -> Announcements:
-    """RESC-2: `notify_member` decides about the member's e-mail alone. The provider hears of a member's move at once, for
+    """`notify_member` decides about the member's e-mail alone (RESC-2). The provider hears of a member's move at once, for
     they have to confirm it again."""
     tentative = not event.confirmed
     details = _change_of_place(event)
@@ -250,7 +250,7 @@ _CHANGES: dict[type[SessionFact], str] = {
 
 
 def _calendar(event: SessionFact) -> Announcement:
-    """NOTE-1, RESC-4: the provider's calendar follows as the member's does, also where the change was their own doing."""
+    """The provider's calendar follows as the member's does, also where the change was their own doing (NOTE-1, RESC-4)."""
     stays = isinstance(event, (*CHANGES, SessionConfirmed))
     details = _change_of_place(event) if isinstance(event, SessionMoved) else Details()
     return Announcement(

@@ -146,7 +146,7 @@ def caught_up(notice: Notice, state: CurrentState) -> Notice:
 
 
 def no_longer_true(notice: Notice, state: CurrentState, now: datetime) -> bool:
-    """Whether the message must not be sent any more (NOTE-3). `now` is product time.
+    """NOTE-3: whether the message must not be sent any more. `now` is product time.
 
     What it says must be true at this very moment: whatever came after it has a message of its own. A session that is not
     known here contradicts only a reminder or a question.

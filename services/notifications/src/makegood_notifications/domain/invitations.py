@@ -42,7 +42,7 @@ def uid(session_id: str) -> str:
 
 
 def next_invitation(event: SessionFact, sequence: int | None, *, again: bool = False) -> Invitation | None:
-    """The calendar message that follows from `event`, if any (RESC-4).
+    """RESC-4: the calendar message that follows from `event`, if any.
 
     `sequence` is that of the last invitation, None if nobody was invited yet. It starts at 0 and rises by one, except if the
     last invitation was for this very event (`again`). It also rises if the invitation is not sent, as for a move that the

@@ -44,7 +44,7 @@ def in_force(enrolments: Sequence[Enrolment], moment: datetime) -> Enrolment | N
 def ready_lengths(
     asked: int | None, enrolments: Sequence[Enrolment], specialty: str, now: datetime
 ) -> list[int] | TimeRequestRefusal:
-    """The lengths that the ready message names, or why it is not sent (AVAIL-5). `enrolments` are sorted, latest first.
+    """AVAIL-5: the lengths that the ready message names, or why it is not sent. `enrolments` are sorted, latest first.
 
     If the member's plan is not known yet, the message names what was asked for, or no length.
     """

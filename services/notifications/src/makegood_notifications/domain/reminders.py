@@ -42,7 +42,7 @@ def reminders(
 
 
 def reminds(status: str, starts_at: datetime, told: datetime, now: datetime) -> bool:
-    """Whether a reminder of a session at `told` is sent (REM-1): never after it was cancelled or moved, nor from its start on."""
+    """REM-1: whether a reminder of a session at `told` is sent: never after it was cancelled or moved, nor from its start on."""
     return status == "confirmed" and starts_at == told and now < starts_at
 
 

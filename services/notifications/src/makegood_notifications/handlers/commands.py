@@ -167,7 +167,7 @@ async def withdraw_erasure(
 async def post_message(
     unit: UnitOfWork, dependencies: Dependencies, room: Room, sender: str, text: str, template: str | None = None
 ) -> Message | Literal["room-closed"]:
-    """Writes one party's message into the room. Booking hears that they are there (ROOM-2)."""
+    """ROOM-4: writes one party's message into the room. Booking hears that they are there (ROOM-2)."""
     if room.status == "closed":
         return "room-closed"
     message = Message(new_id(), room.id, "text", template, text, sender, unit.now)

@@ -45,7 +45,7 @@ async def on_session_event(
     await notifier.load_venues(_named_venues(followed))
     for one in followed:
         event = one.received.event
-        if not one.old:  # NOTE-3: an event that was redriven must not tell old news
+        if not one.old:  # an event that was redriven must not tell old news (NOTE-3)
             for notice in notices(event, source_of(one.received), one.invitation):
                 notifier.tell(notice, one.parties)
             await _share_remark(one.received, unit, notifier)

@@ -128,7 +128,7 @@ class Outgoing:
             self.mails.append(new)
 
     async def write(self, unit: UnitOfWork, capacity: int = 0) -> list[LeasedDelivery]:
-        """Writes everything. What an event led to before is left out (NOTE-2).
+        """NOTE-2: writes everything. What an event led to before is left out.
 
         Leases up to `capacity` of the e-mails at once, as `deliveries.lease` would, and answers them with all that sending
         them needs. They are the caller's once the unit is committed.

@@ -1,4 +1,4 @@
-"""The live stream that client apps follow (NOTE-4): entries of the last 48 hours, in an order that skips none."""
+"""NOTE-4: the live stream that client apps follow: entries of the last 48 hours, in an order that skips none."""
 
 from __future__ import annotations
 

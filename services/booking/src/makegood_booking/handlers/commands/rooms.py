@@ -57,26 +57,26 @@ async def wait_for_schedule(dependencies: Dependencies, provider_id: str) -> Non
 
 
 async def open_room(unit: UnitOfWork, member_id: str, provider_id: str) -> tuple[Room, bool]:
-    """ROOM-1: the pair's active room, and whether it was just opened."""
+    """The pair's active room, and whether it was just opened (ROOM-1)."""
     await _require_schedule(unit, provider_id)
     return await _open(unit, member_id, provider_id)
 
 
 async def close_room(unit: UnitOfWork, room_id: str, admit: Admit) -> Room:
-    """ROOM-1: sessions that are already booked are kept."""
+    """Sessions that are already booked are kept (ROOM-1)."""
     room = _known(await store.lock_room(unit, room_id))
     by = admit(room)
     room, closed = rules.close_room(room, unit.now, by)
     if closed is not None:
         await store.save_room(unit, room)
         unit.publish(closed, sequence=room.version)
-    if by == "member":  # ROOM-2: whatever the member changes counts as activity
+    if by == "member":  # whatever the member changes counts as activity (ROOM-2)
         await store.touch_rooms(unit, [room.id])
     return room
 
 
 async def restart_room(unit: UnitOfWork, dependencies: Dependencies, room_id: str, admit: Admit) -> Room:
-    """ROOM-1, ROOM-2: therapy goes on in a closed or inactive room."""
+    """Therapy goes on in a closed or inactive room (ROOM-1, ROOM-2)."""
     room = _known(await store.lock_room(unit, room_id))
     admit(room)
     policy = await dependencies.policies.current(unit)
@@ -119,7 +119,7 @@ async def change_provider(
     *,
     accepts_forfeit: bool,
 ) -> tuple[Room, bool]:
-    """ROOM-3: the room with the new provider, and whether it was just opened."""
+    """The room with the new provider, and whether it was just opened (ROOM-3)."""
     room, by = _admit_change(await store.lock_room(unit, room_id), provider_id, admit)
     await _require_schedule(unit, provider_id)
     ahead = await lock_ahead(unit, dependencies.policies, room_id, room.member_id)
@@ -177,7 +177,7 @@ async def _open(unit: UnitOfWork, member_id: str, provider_id: str) -> tuple[Roo
 async def _forfeited(
     unit: UnitOfWork, dependencies: Dependencies, room: Room, late: Sequence[Session], accepted: bool
 ) -> frozenset[str]:
-    """ROOM-3: which sessions within the notice are forfeited: none once in a while, else all, if the member accepts that."""
+    """Which sessions within the notice are forfeited (ROOM-3): none once in a while, else all, if the member accepts that."""
     policy = await dependencies.policies.current(unit)
     if policy.change_is_free(await store.lock_changes(unit, room.member_id), unit.now):
         await store.mark_left_free(unit, room.id)

@@ -31,8 +31,8 @@ Admit = Callable[[Session], Party]
 
 
 async def book(dependencies: Dependencies, command: BookingCommand) -> Result:
-    """BOOK-1: books a session, in one transaction with other bookings. MISS-4: a member may rebook a missed session even in a
-    room that is not open."""
+    """Books a session, in one transaction with other bookings (BOOK-1). A member may rebook a missed session even in a room
+    that is not open (MISS-4)."""
     try:
         return await dependencies.batcher.submit(command)
     except BookingRefused as refused:
@@ -42,13 +42,13 @@ async def book(dependencies: Dependencies, command: BookingCommand) -> Result:
 
 
 async def confirm(unit: UnitOfWork, dependencies: Dependencies, session_id: str, admit: Admit) -> Session:
-    """CONF-1: the provider confirms a reserved session."""
+    """The provider confirms a reserved session (CONF-1)."""
     session, party = await _lock(unit, dependencies, session_id, admit)
     return await _save(unit, dependencies, session, party, attendance.confirm(session, unit.now))
 
 
 async def decline(unit: UnitOfWork, dependencies: Dependencies, session_id: str, admit: Admit) -> Session:
-    """CONF-1: the provider declines a reserved session."""
+    """The provider declines a reserved session (CONF-1)."""
     session, party = await _lock(unit, dependencies, session_id, admit)
     return await _save(unit, dependencies, session, party, attendance.decline(session, unit.now))
 
@@ -64,7 +64,7 @@ async def cancel(
     shares_remark: bool,
     accepts_forfeit: bool,
 ) -> tuple[Session, bool]:
-    """CANC-1, CANC-2: a party cancels. Answers also whether the message to the other party carries the remark."""
+    """A party cancels (CANC-1, CANC-2). Answers also whether the message to the other party carries the remark."""
     session, party = await _lock(unit, dependencies, session_id, admit)
     sealed = await seal_remark(unit, session_id, author, remark) if remark and shares_remark else None
     result = cancelling.cancel(session, party, accepts_forfeit, unit.now, sealed_remark=sealed)
@@ -77,7 +77,7 @@ async def cancel(
 async def join(
     unit: UnitOfWork, dependencies: Dependencies, session_id: str, admit: Admit, check_in: in_person.CheckIn
 ) -> tuple[Session, Party]:
-    """JOIN-1, JOIN-3: a party joins, or checks in at the venue."""
+    """A party joins, or checks in at the venue (JOIN-1, JOIN-3)."""
     session, party = await _lock(unit, dependencies, session_id, admit)
     digest = await code_digest(unit, session.booked.venue_id) if check_in.code else None
     result = in_person.check_in(session, party, check_in, digest, unit.now)
@@ -95,13 +95,13 @@ async def enter_again(
 
 
 async def leave(unit: UnitOfWork, dependencies: Dependencies, session_id: str, admit: Admit) -> Session:
-    """JOIN-1: a party leaves."""
+    """A party leaves (JOIN-1)."""
     session, party = await _lock(unit, dependencies, session_id, admit)
     return await _save(unit, dependencies, session, party, attendance.leave(session, party, unit.now))
 
 
 async def mark_no_show(unit: UnitOfWork, dependencies: Dependencies, session_id: str, admit: Admit) -> Session:
-    """NOSH-1: the provider reports that the member did not come."""
+    """The provider reports that the member did not come (NOSH-1)."""
     session, party = await _lock(unit, dependencies, session_id, admit)
     return await _save(unit, dependencies, session, party, attendance.mark_no_show(session, unit.now))
 
@@ -113,7 +113,7 @@ async def reschedule(
     admit: Admit,
     command: rescheduling.RescheduleCommand,
 ) -> Session:
-    """RESC-1, RESC-2, RESC-5: a party asks for another time, length, venue or time zone."""
+    """A party asks for another time, length, venue or time zone (RESC-1, RESC-2, RESC-5)."""
     session, party = await _lock(unit, dependencies, session_id, admit)
     specialty = await specialty_of(unit, session.booked.provider_id)
     result = rescheduling.reschedule(session, command, party, new_id(), specialty, unit.now)
@@ -128,7 +128,7 @@ async def extend(
     ends_at: datetime,
     invoice: InvoiceWish | None,
 ) -> Session:
-    """EXT-1: the provider asks for a later end."""
+    """The provider asks for a later end (EXT-1)."""
     session, party = await _lock(unit, dependencies, session_id, admit)
     return await _save(
         unit, dependencies, session, party, rescheduling.extend(session, ends_at, invoice, new_id(), unit.now)
@@ -138,7 +138,7 @@ async def extend(
 async def report_outcome(
     unit: UnitOfWork, dependencies: Dependencies, session_id: str, admit: Admit, outcome: SessionOutcome
 ) -> Session:
-    """JOIN-3: the provider reports how an in-person session went."""
+    """The provider reports how an in-person session went (JOIN-3)."""
     session, party = await _lock(unit, dependencies, session_id, admit)
     return await _save(unit, dependencies, session, party, in_person.say_outcome(session, outcome, unit.now))
 
@@ -153,7 +153,7 @@ async def dispute(
     claim: DisputeClaim,
     note: str | None,
 ) -> Session:
-    """MISS-5: a party says that the session did not end as recorded."""
+    """A party says that the session did not end as recorded (MISS-5)."""
     session, party = await _lock(unit, dependencies, session_id, admit)
     session = await _save(unit, dependencies, session, party, disputes.dispute(session, party, claim, unit.now))
     await keep_note(unit, session, "dispute", author, party, note)
@@ -170,7 +170,7 @@ async def correct(
     outcome: SessionOutcome,
     reason: str,
 ) -> Session:
-    """MISS-5: support corrects how the session ended."""
+    """Support corrects how the session ended (MISS-5)."""
     before = await _locked(unit, dependencies, session_id)
     admit(before)
     result = disputes.correct(before, outcome, author, unit.now)
@@ -204,6 +204,6 @@ async def _save(
     if transition.events:
         await save_sessions(unit, [(transition, unit.cause)])
         wake_waiters(unit, dependencies.signals, [before], [transition.session])
-    if party == "member":  # ROOM-2: whatever the member changes counts as activity
+    if party == "member":  # whatever the member changes counts as activity (ROOM-2)
         await touch_rooms(unit, [before.booked.room_id])
     return transition.session
