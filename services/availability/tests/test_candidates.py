@@ -168,7 +168,7 @@ async def test_an_answer_that_comes_too_late_changes_nothing(harness: Availabili
         ({"starts_at": at(11)}, "not-its-terms"),
     ],
 )
-async def test_a_judgement_of_something_else_is_not_believed(
+async def test_a_judgement_of_something_else_is_refused(
     harness: AvailabilityHarness, client: Client, changed: dict[str, str], why: str
 ) -> None:
     proposal = await one_candidate(harness, client)

@@ -110,7 +110,7 @@ async def test_the_longest_remark_fits_into_the_event(harness: BookingHarness) -
 @pytest.mark.parametrize(
     "unusable", ["", "no base64", *(b64encode(octets).decode() for octets in (bytes(31), bytes(33), bytes(32)))]
 )
-async def test_nobody_believes_a_key_that_seals_nothing(harness: BookingHarness, unusable: str) -> None:
+async def test_a_key_that_seals_nothing_is_refused(harness: BookingHarness, unusable: str) -> None:
     """Or it would break every later cancellation of its person."""
     await publish(harness, "dr-lee", KEY)
     one = received(RemarkKeyPublished(person_id="anna", public_key=unusable))

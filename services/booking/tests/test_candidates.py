@@ -162,7 +162,7 @@ async def test_the_next_start_that_the_member_could_book_is_named(harness: Booki
 @pytest.mark.parametrize(
     "changed", [{"member_id": "ben"}, {"provider_id": "dr-no"}, {"room_id": new_id()}, {"room_id": "x"}]
 )
-async def test_a_proposal_of_other_people_is_not_believed(harness: BookingHarness, changed: dict[str, str]) -> None:
+async def test_a_proposal_of_other_people_is_refused(harness: BookingHarness, changed: dict[str, str]) -> None:
     asked = received(altered(proposal(await harness.room()), **changed))
     async with harness.service.database.transaction(CAUSE) as unit:
         await harness.service.events[WaitlistCandidateProposed]([asked], unit)

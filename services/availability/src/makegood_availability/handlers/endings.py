@@ -12,14 +12,14 @@ from makegood_contracts.envelope import Cause, Received
 from makegood_contracts.events import ReleaseCause, SessionReserved, SlotReleased
 
 from makegood_availability.dependencies import Dependencies
-from makegood_availability.domain.believing import (
+from makegood_availability.domain.holds import SlotRequest, is_reopened, lapses_at, slot_fields
+from makegood_availability.domain.plausibility import (
     MOVED_LATELY,
     EndingClaim,
     contradiction,
-    disbelieved,
     ending_claim,
+    implausibility,
 )
-from makegood_availability.domain.holds import SlotRequest, is_reopened, lapses_at, slot_fields
 from makegood_availability.handlers.offers import close_booked
 from makegood_availability.handlers.waitlist import pass_on_released
 from makegood_availability.store import holds
@@ -78,7 +78,7 @@ async def _release_unclaimed(
     claims: list[EndingClaim] = []
     for hold in await holds.lock_live(unit, known, unit.now - MOVED_LATELY):
         received = ended[hold.session_id]
-        refusal = disbelieved(received.event, hold, unit.now, moved_lately=hold.moved)
+        refusal = implausibility(received.event, hold, unit.now, moved_lately=hold.moved)
         if refusal is not None:
             unit.refuse(received.id, refusal)
         else:

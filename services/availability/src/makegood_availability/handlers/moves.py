@@ -13,7 +13,6 @@ from makegood_contracts.events import SessionExtensionRequested, SessionMoveFund
 from makegood_contracts.reasons import Reason
 
 from makegood_availability.dependencies import Dependencies
-from makegood_availability.domain.believing import of_its_parties
 from makegood_availability.domain.holds import SLOT_TAKEN, Calendar, SlotRequest, in_order, slot_fields
 from makegood_availability.domain.moves import (
     NO_HOLD,
@@ -24,6 +23,7 @@ from makegood_availability.domain.moves import (
     move_refusals,
     move_target,
 )
+from makegood_availability.domain.plausibility import same_parties
 from makegood_availability.handlers.calendars import load_calendars, load_venues, outline
 from makegood_availability.handlers.offers import move_into_offer
 from makegood_availability.handlers.waitlist import pass_on_moved
@@ -84,7 +84,7 @@ async def _decide(
     causes: dict[str, Cause] = {}
     for received in asked:
         event, hold = received.event, current.get(received.event.session_id)
-        if hold is not None and not of_its_parties(event, hold):
+        if hold is not None and not same_parties(event, hold):
             unit.refuse(received.id, "not-its-parties")
             continue
         if hold is None or not hold.live:

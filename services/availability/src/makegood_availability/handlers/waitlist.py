@@ -14,8 +14,8 @@ from makegood_contracts.events import PolicyChanged, WaitlistCandidateJudged
 from makegood_contracts.ids import is_id
 
 from makegood_availability.dependencies import Dependencies
-from makegood_availability.domain.believing import misjudged
 from makegood_availability.domain.moves import SlotHold
+from makegood_availability.domain.plausibility import judgement_implausibility
 from makegood_availability.domain.waitlist import WaitlistEntry, entry_to_join, offered, passed_over, unanswered
 from makegood_availability.handlers import waitlist_events as events
 from makegood_availability.handlers.offers import return_offers
@@ -120,7 +120,7 @@ async def on_candidate_judged(
         event, entry = received.event, entries.pop(received.event.entry_id, None)
         if entry is None or entry.proposal_id != event.proposal_id:
             continue
-        if (refusal := misjudged(event, entry)) is not None:
+        if (refusal := judgement_implausibility(event, entry)) is not None:
             unit.refuse(received.id, refusal)
             continue
         causes[entry.provider_id] = received.cause

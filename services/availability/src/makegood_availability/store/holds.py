@@ -28,8 +28,8 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import insert
 
-from makegood_availability.domain.believing import EndingClaim
 from makegood_availability.domain.holds import MEMBER_BUSY, SLOT_TAKEN, VENUE_TAKEN, SessionSlot, SlotRequest
+from makegood_availability.domain.plausibility import EndingClaim
 from makegood_availability.store.expressions import key, span
 from makegood_availability.store.tables import slot_holds, slot_moves, waitlist
 from makegood_availability.store.waitlist import IS_OPEN

@@ -161,8 +161,8 @@ async def on_member_seen(batch: Sequence[Received[MessagePosted | WaitlistJoined
 
 
 async def on_remark_keys(batch: Sequence[Received[RemarkKeyPublished]], unit: UnitOfWork) -> None:
-    """The newest key of each person counts. One with which nothing can be sealed is not believed (SEC-7): it would break every
-    cancellation of its person."""
+    """Keeps the newest key of each person. A key that cannot seal anything is refused (SEC-7): it would break every cancellation
+    by its person."""
     for received in batch:
         if not seals(received.event.public_key):
             unit.refuse(received.id, "not-its-terms")

@@ -13,8 +13,8 @@ from makegood_contracts.events import CreditReturned, Event, InvoiceVoided, Slot
 
 from makegood_booking.dependencies import Dependencies
 from makegood_booking.domain.attendance import next_due, time_passed
-from makegood_booking.domain.believing import disbelieved
 from makegood_booking.domain.cancelling import call_off
+from makegood_booking.domain.plausibility import implausibility
 from makegood_booking.domain.rebooking import reopened, reopens_room_now
 from makegood_booking.domain.session import Session, Transition
 from makegood_booking.handlers.waiters import wake_waiters
@@ -28,16 +28,16 @@ Rule = Callable[[Session, Any, datetime], Transition]
 def applies(
     rule: Rule, also: EventHandler | None = None
 ) -> Callable[[Sequence[Received[Any]], UnitOfWork, Dependencies], Awaitable[None]]:
-    """The handler of events that change one session each, by `rule`. `also` learns from those that were believed."""
+    """The handler of events that change one session each, by `rule`. `also` gets those that were not refused."""
 
     async def on_event(batch: Sequence[Received[Any]], unit: UnitOfWork, dependencies: Dependencies) -> None:
         wanted = [received for received in batch if _changes_a_session(received.event)]
         if wanted:
             await _apply(rule, wanted, unit, dependencies)
         if also is not None:
-            believed = [received for received in batch if received.id not in unit.refused]
-            if believed:
-                await also(believed, unit)
+            accepted = [received for received in batch if received.id not in unit.refused]
+            if accepted:
+                await also(accepted, unit)
 
     return on_event
 
@@ -53,7 +53,7 @@ async def _apply(rule: Rule, batch: Sequence[Received[Any]], unit: UnitOfWork, d
         if session is None:
             unit.refuse(received.id, "unknown-session")
             continue
-        if (why := disbelieved(received.event, session, unit.now)) is not None:
+        if (why := implausibility(received.event, session, unit.now)) is not None:
             unit.refuse(received.id, why)
             continue
         changed = rule(session, received.event, unit.now)

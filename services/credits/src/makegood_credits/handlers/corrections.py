@@ -8,10 +8,10 @@ from makegood_chassis.database import UnitOfWork
 from makegood_contracts.envelope import Received
 from makegood_contracts.events import OutcomeCorrected
 
-from makegood_credits.domain.believing import disbelieved
 from makegood_credits.domain.correcting import correct, implied
 from makegood_credits.domain.endings import Ending
 from makegood_credits.domain.holding import Hold
+from makegood_credits.domain.plausibility import implausibility
 from makegood_credits.handlers.endings import EndedSession, settle_sessions
 from makegood_credits.handlers.invoices import issue_extensions_again, void_extensions
 from makegood_credits.handlers.ledger import Books, ledger
@@ -27,7 +27,7 @@ async def on_outcome_corrected(batch: Sequence[Received[OutcomeCorrected]], unit
         async with ledger(unit, [event.member_id], book_store.lock) as books:
             holds = await hold_store.by_session(unit, [event.session_id], books)
             hold = holds.get(event.session_id)
-            if (why := disbelieved(event, hold, unit.now)) is not None:
+            if (why := implausibility(event, hold, unit.now)) is not None:
                 unit.refuse(received.id, why)
             elif hold is not None and hold.state == "held":
                 # Its outcome never came through, so the corrected one settles it.

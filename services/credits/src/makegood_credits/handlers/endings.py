@@ -11,9 +11,9 @@ from makegood_chassis.messaging.handlers import Due
 from makegood_contracts.envelope import Cause, Received
 
 from makegood_credits.dependencies import Dependencies
-from makegood_credits.domain.believing import disbelieved
 from makegood_credits.domain.endings import Ending, EndingEvent, ending_of, hold_lapsed
 from makegood_credits.domain.holding import Hold, HoldState
+from makegood_credits.domain.plausibility import implausibility
 from makegood_credits.domain.settling import settle
 from makegood_credits.handlers.deadlines import lapse_minute, set_lapse
 from makegood_credits.handlers.invoices import void_extensions
@@ -54,7 +54,7 @@ async def on_session_ended(batch: Sequence[Received[EndingEvent]], unit: UnitOfW
 
 
 def _refuse(unit: UnitOfWork, received: Received[Any], hold: Hold | None) -> bool:
-    why = disbelieved(received.event, hold, unit.now)
+    why = implausibility(received.event, hold, unit.now)
     if why is not None:
         unit.refuse(received.id, why)
     return why is not None

@@ -10,7 +10,6 @@ from makegood_contracts.envelope import Cause, Received
 from makegood_contracts.events import SessionExtended, SettleCause
 from makegood_plans.plans import Money
 
-from makegood_credits.domain.believing import disbelieved_charge
 from makegood_credits.domain.invoices import (
     Invoice,
     charge,
@@ -20,6 +19,7 @@ from makegood_credits.domain.invoices import (
     void,
     void_for_good,
 )
+from makegood_credits.domain.plausibility import charge_implausibility
 from makegood_credits.handlers.ledger import Books, ledger
 from makegood_credits.store import books as book_store
 from makegood_credits.store import holds as hold_store
@@ -36,7 +36,7 @@ async def on_session_extended(batch: Sequence[Received[SessionExtended]], unit: 
     members = await hold_store.members_of(unit, [received.event.session_id for received in asking]) if asking else {}
     for received in asking:
         event, wish = received.event, received.event.invoice
-        if (why := disbelieved_charge(event, members.get(event.session_id))) is not None:
+        if (why := charge_implausibility(event, members.get(event.session_id))) is not None:
             unit.refuse(received.id, why)
         elif wish is not None:
             amount = Money(wish.amount_minor, wish.currency)

@@ -16,10 +16,10 @@ from makegood_contracts.events import (
     SessionMoveRequested,
 )
 
-from makegood_credits.domain.believing import disbelieved, disbelieved_move
 from makegood_credits.domain.endings import move_dropped, mover
 from makegood_credits.domain.holding import Hold, HoldRefusal
 from makegood_credits.domain.moving import MoveRequest, another_length, apply_move, fund_move
+from makegood_credits.domain.plausibility import implausibility, move_implausibility
 from makegood_credits.domain.settling import settle
 from makegood_credits.handlers.deadlines import MOVE_LAPSE
 from makegood_credits.handlers.invoices import drop_extensions
@@ -43,7 +43,7 @@ async def on_session_move_requested(batch: Sequence[Received[SessionMoveRequeste
             if event.move_id in answered:
                 continue
             hold = holds.get(event.session_id)
-            if (why := disbelieved(event, hold, unit.now)) is not None:
+            if (why := implausibility(event, hold, unit.now)) is not None:
                 unit.refuse(received.id, why)
                 continue
             answered.add(event.move_id)
@@ -113,7 +113,7 @@ async def on_session_moved(batch: Sequence[Received[SessionMoved]], unit: UnitOf
         for received in batch:
             event = received.event
             hold, other = holds.get(event.session_id), added.get(event.move_id)
-            if (why := disbelieved_move(event, hold, other, unit.now)) is not None:
+            if (why := move_implausibility(event, hold, other, unit.now)) is not None:
                 unit.refuse(received.id, why)
                 continue
             added.pop(event.move_id, None)
@@ -143,7 +143,7 @@ async def on_session_move_refused(batch: Sequence[Received[SessionMoveRefused]],
         for received in batch:
             event = received.event
             hold = added.get(event.move_id)
-            if (why := disbelieved_move(event, None, hold, unit.now)) is not None:
+            if (why := move_implausibility(event, None, hold, unit.now)) is not None:
                 unit.refuse(received.id, why)
             elif hold is not None:
                 back[event.move_id] = hold, received.cause

@@ -13,9 +13,9 @@ from makegood_contracts.events.sessions import SessionFact
 
 from makegood_notifications.dependencies import Dependencies
 from makegood_notifications.domain.announcements import notices
-from makegood_notifications.domain.believing import disbelieved
 from makegood_notifications.domain.invitations import Invitation, next_invitation
 from makegood_notifications.domain.notices import Details, Parties, session_content, source_of
+from makegood_notifications.domain.plausibility import implausibility
 from makegood_notifications.domain.sessions import status_after
 from makegood_notifications.handlers.credits import tell_late_returns
 from makegood_notifications.handlers.notifier import Notifier
@@ -79,7 +79,7 @@ async def follow(batch: Sequence[Received[SessionFact]], unit: UnitOfWork) -> li
         for received in part:
             event = received.event
             before = known[event.session_id]
-            if (why := disbelieved(event, before.appointment, unit.now)) is not None:
+            if (why := implausibility(event, before.appointment, unit.now)) is not None:
                 unit.refuse(received.id, why)
                 continue
             # The version that is known comes again only if a replay was faster: then it still has to be told.

@@ -16,8 +16,8 @@ from makegood_contracts.events.rooms import ProviderChanged, RoomClosed, RoomFac
 from makegood_contracts.events.sessions import SessionFact
 from sqlalchemy import Text, bindparam, cast, exists, or_, select, union_all
 
-from makegood_notifications.domain.believing import KnownAppointment
 from makegood_notifications.domain.notices import Content, Details, Parties
+from makegood_notifications.domain.plausibility import KnownAppointment
 from makegood_notifications.store.contacts import PREFERENCES, preferences_of
 from makegood_notifications.store.tables import newest, people, returns_to_tell, rooms, sessions
 

@@ -1,4 +1,4 @@
-"""SEC-7: what credits does not believe of booking's events, however well they are signed."""
+"""SEC-7: credits refuses booking's events that cannot be true, even if their signatures are valid."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ async def nothing_happened(harness: CreditsHarness, session: str) -> None:
 
 
 @pytest.mark.parametrize("tell", [missed, no_show, completed])
-async def test_no_outcome_is_believed_before_it_can_be(harness: CreditsHarness, tell: Any) -> None:
+async def test_an_outcome_before_it_can_be_is_refused(harness: CreditsHarness, tell: Any) -> None:
     await harness.enrol()
     request = requested()
     await harness.handle(request)

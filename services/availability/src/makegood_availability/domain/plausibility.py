@@ -1,4 +1,4 @@
-"""SEC-7: however well an event of booking's is signed, it must agree with what availability holds itself."""
+"""Checks booking's events against availability's own holds, because a valid signature does not make an event true (SEC-7)."""
 
 from __future__ import annotations
 
@@ -57,15 +57,15 @@ def ending_claim(event: SessionFact, now: datetime) -> EndingClaim:
     )
 
 
-def disbelieved(event: SessionFact, hold: Hold, now: datetime, *, moved_lately: bool = False) -> FactRefusal | None:
+def implausibility(event: SessionFact, hold: Hold, now: datetime, *, moved_lately: bool = False) -> FactRefusal | None:
     """Why the event cannot be about the session that has the hold; None if it can."""
-    if not of_its_parties(event, hold):
+    if not same_parties(event, hold):
         return "not-its-parties"
     starts_at, ends_at = (event.starts_at, event.ends_at) if moved_lately else (hold.starts_at, hold.ends_at)
     return "before-its-time" if too_early(event, now, starts_at, ends_at) else contradiction(event, now)
 
 
-def misjudged(event: WaitlistCandidateJudged, entry: WaitlistEntry) -> FactRefusal | None:
+def judgement_implausibility(event: WaitlistCandidateJudged, entry: WaitlistEntry) -> FactRefusal | None:
     """Why the judgement cannot be about the proposed candidate and slot; None if it can."""
     if (event.room_id, event.member_id, event.provider_id) != (entry.room_id, entry.member_id, entry.provider_id):
         return "not-its-parties"
@@ -74,7 +74,7 @@ def misjudged(event: WaitlistCandidateJudged, entry: WaitlistEntry) -> FactRefus
     return None
 
 
-def of_its_parties(event: SessionFact, hold: Hold) -> bool:
+def same_parties(event: SessionFact, hold: Hold) -> bool:
     """Whether the event names the hold's own member and provider."""
     return (event.member_id, event.provider_id) == (hold.member_id, hold.provider_id)
 

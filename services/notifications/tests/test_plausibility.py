@@ -1,4 +1,4 @@
-"""SEC-7: what nobody is told, however well it is signed."""
+"""SEC-7: nobody is told of events that cannot be true, even if their signatures are valid."""
 
 from __future__ import annotations
 

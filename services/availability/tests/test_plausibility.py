@@ -1,4 +1,4 @@
-"""SEC-7: what availability does not believe of booking's events, however well they are signed."""
+"""SEC-7: availability refuses booking's events that cannot be true, even if their signatures are valid."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ CANCELLED: dict[str, Any] = {"cancelled_by": "member", "cancelled_at": NOW, "for
 
 
 async def refused(harness: AvailabilityHarness, *events: Event) -> list[str]:
-    """Why the events are not believed, in their order."""
+    """Why the events are refused, in their order."""
     batch = [received(event) for event in events]
     async with harness.database.transaction(CAUSE) as unit:
         await harness.service.events[type(events[0])](batch, unit)
@@ -56,7 +56,7 @@ async def live(harness: AvailabilityHarness) -> Any:
         (SessionCompleted, {}, 30 * MINUTE),
     ],
 )
-async def test_no_outcome_is_believed_before_it_can_be(
+async def test_an_outcome_before_it_can_be_is_refused(
     harness: AvailabilityHarness, kind: type[Event], values: dict[str, Any], after: timedelta
 ) -> None:
     wanted = await held(harness)

@@ -1,4 +1,4 @@
-"""SEC-7: checks other services' answers against booking's own sessions, even if their signatures are valid."""
+"""Checks other services' events against booking's own sessions, because a valid signature does not make an event true (SEC-7)."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ _OF_ENDINGS: Final[frozenset[SettleCause]] = frozenset(
 """Causes with which a hold may be settled only after booking has published the session's end."""
 
 
-def disbelieved(event: Any, session: Session, now: datetime) -> FactRefusal | None:
-    """Why the event cannot be of this session; None where it can."""
+def implausibility(event: Any, session: Session, now: datetime) -> FactRefusal | None:
+    """Why the event cannot be about this session; None if it can."""
     booked = session.booked
     if event.member_id != booked.member_id or getattr(event, "provider_id", booked.provider_id) != booked.provider_id:
         return "not-its-parties"

@@ -1,4 +1,4 @@
-"""SEC-7: what booking does not believe of others' answers, however well they are signed."""
+"""SEC-7: booking refuses other services' events that cannot be true, even if their signatures are valid."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.rule("SEC-7")
 
 
 async def refused(harness: BookingHarness, event: Event) -> str | None:
-    """Why the event is not believed; None where it is."""
+    """Why the event is refused; None if it is not."""
     received: Received[Any] = Received(event, new_id(), event.key, 900, NOW, "story", "test")
     async with harness.service.database.transaction(Cause("story", "test")) as unit:
         await harness.service.events[type(event)]([received], unit)

@@ -1,4 +1,4 @@
-"""Which events can be, of what this service knows (SEC-7). Nobody is told of the others, however well they are signed."""
+"""Checks booking's events against the sessions that notifications knows, so that nobody is told of an impossible one (SEC-7)."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ class KnownAppointment:
     ends_at: datetime
 
 
-def disbelieved(event: SessionFact, known: KnownAppointment | None, now: datetime) -> FactRefusal | None:
-    """Why the event cannot be, so that nobody is told of it. None if it can.
+def implausibility(event: SessionFact, known: KnownAppointment | None, now: datetime) -> FactRefusal | None:
+    """Why the event cannot be true; None if it can.
 
     If the session is new here, the event's own times count.
     """

@@ -1,4 +1,4 @@
-"""SEC-7: what credits believes of a session's events, however well they are signed: only what can be of its own hold."""
+"""Checks booking's events against credits' own holds, because a valid signature does not make an event true (SEC-7)."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from makegood_contracts.events.sessions import SessionFact
 from makegood_credits.domain.holding import Hold
 
 
-def disbelieved(event: SessionFact, hold: Hold | None, now: datetime) -> FactRefusal | None:
-    """Why the event cannot be of the session that the hold is for; None where it can. Without a hold nothing is at stake."""
+def implausibility(event: SessionFact, hold: Hold | None, now: datetime) -> FactRefusal | None:
+    """Why the event cannot be about the session that the hold is for; None if it can, or if there is no hold."""
     if hold is None:
         return None
     if event.member_id != hold.member_id:
@@ -24,16 +24,15 @@ def disbelieved(event: SessionFact, hold: Hold | None, now: datetime) -> FactRef
     return "before-its-time" if too_early(event, now, hold.starts_at, hold.ends_at) else None
 
 
-def disbelieved_move(event: SessionFact, hold: Hold | None, added: Hold | None, now: datetime) -> FactRefusal | None:
-    """As `disbelieved`; what was added for a move is for this very session, too."""
+def move_implausibility(event: SessionFact, hold: Hold | None, added: Hold | None, now: datetime) -> FactRefusal | None:
+    """As `implausibility`; the hold that was added for a move must be for the same session and member, too."""
     if added is not None and (added.session_id, added.member_id) != (event.session_id, event.member_id):
         return "not-its-parties"
-    return disbelieved(event, hold, now)
+    return implausibility(event, hold, now)
 
 
-def disbelieved_charge(event: SessionExtended, member_id: str | None) -> FactRefusal | None:
-    """Why nothing is charged for the session, which is held for `member_id`: nobody pays for what credits never heard of,
-    nor what is no money."""
+def charge_implausibility(event: SessionExtended, member_id: str | None) -> FactRefusal | None:
+    """Why the extra time cannot be charged to `member_id`, who has the session's hold; None if it can."""
     if member_id is None:
         return "unknown-session"
     if event.member_id != member_id:
