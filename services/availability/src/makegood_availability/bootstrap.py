@@ -14,6 +14,7 @@ from makegood_chassis.service import Service, base
 
 from makegood_availability.api import schedules, slots, venues, waitlist
 from makegood_availability.api.enums import ENUMS
+from makegood_availability.api.refusals import problem_of
 from makegood_availability.api.rights import EXPENSIVE, RIGHTS
 from makegood_availability.dependencies import Dependencies
 from makegood_availability.handlers.routing import DEADLINES, EVENTS
@@ -57,4 +58,5 @@ def app(service: Service[Dependencies]) -> FastAPI:
         rights=RIGHTS,
         enums=ENUMS,
         expensive=EXPENSIVE,
+        problem_of=problem_of,
     )

@@ -26,6 +26,7 @@ from makegood_booking.api import (
     sessions,
 )
 from makegood_booking.api.enums import ENUMS
+from makegood_booking.api.refusals import problem_of
 from makegood_booking.api.rights import EXPENSIVE, RIGHTS
 from makegood_booking.dependencies import Dependencies
 from makegood_booking.handlers.batching import BookingBatcher
@@ -94,4 +95,5 @@ def app(service: Service[Dependencies]) -> FastAPI:
         rights=RIGHTS,
         enums=ENUMS,
         expensive=EXPENSIVE,
+        problem_of=problem_of,
     )

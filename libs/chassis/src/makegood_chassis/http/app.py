@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
@@ -18,10 +18,12 @@ from makegood_chassis.http import dev_clock, gate, openapi
 from makegood_chassis.http.limits import Limits
 from makegood_chassis.http.mutations import completions
 from makegood_chassis.http.probes import probes
+from makegood_chassis.http.problems import Problem, problem_of
 from makegood_chassis.http.request_middleware import RequestMiddleware
 from makegood_chassis.http.rights import Operation, Rights
 from makegood_chassis.http.tags import TAGS
 from makegood_chassis.keys import Keys
+from makegood_chassis.refusals import CommandRefused
 
 if TYPE_CHECKING:
     from makegood_chassis.service import Service
@@ -44,12 +46,14 @@ def create_app(
     rights: Rights,
     enums: Mapping[str, Any] = MappingProxyType({}),
     expensive: Collection[str] = (),
+    problem_of: Callable[[CommandRefused], Problem] = problem_of,
     authenticator: Authenticator | None = None,
 ) -> FastAPI:
     """The app. `request.app.state.service` is the service; routers reach what they share through `service.dependencies`.
 
     Serves also /v1/<service>/openapi.json and, in development, /v1/<service>/dev/clock; probes are `health_app`'s.
     `enums`: the literal types of its models, by the names that they have in the OpenAPI document.
+    `problem_of`: the problem that answers a command that a route's handler refused.
     `expensive`: operations (or paths of routes that need no token) whose requests are limited more narrowly. Raises ValueError
     for a /v1 route that asks for no operation of the table, or for more than one, for a tag that `TAGS` does not describe, and for
     an expensive operation that no route requires.
@@ -93,6 +97,12 @@ def create_app(
         dated=not settings.development,
         revocations=service.revocations,
     )
+
+    async def answer_refused(request: Request, refused: Exception) -> Response:
+        assert isinstance(refused, CommandRefused)
+        raise problem_of(refused) from None
+
+    app.add_exception_handler(CommandRefused, answer_refused)
     _prepare(app, service)
     return app
 

@@ -11,6 +11,7 @@ from makegood_contracts.problems import PROBLEMS
 from pydantic import BaseModel
 
 from makegood_chassis.http.problem_models import MEMBERS
+from makegood_chassis.refusals import CommandRefused, FieldRefused, NotFound, RuleRefused
 
 MEDIA_TYPE: Final = "application/problem+json"
 MOST_ERRORS: Final = 50
@@ -90,6 +91,18 @@ def invalid(pointer: str, detail: str, *, where: str = "body") -> Problem:
         "The request is not valid. See `errors`.",
         errors=[{"in": where, "pointer": pointer, "detail": detail}],
     )
+
+
+def problem_of(refused: CommandRefused) -> Problem:
+    """The problem of a refusal that all services know. Services match their own ones first."""
+    match refused:
+        case NotFound():
+            return not_found(refused.what)
+        case FieldRefused():
+            return invalid(f"#/{refused.field}", refused.detail)
+        case RuleRefused():
+            return Problem(refused.code, refused.detail)
+    raise AssertionError(f"no problem for {type(refused).__name__}")
 
 
 def pointer(path: Sequence[Any]) -> str:

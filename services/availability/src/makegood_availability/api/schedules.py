@@ -16,7 +16,6 @@ from makegood_contracts.ids import is_id, new_id
 
 from makegood_availability.api.models import ScheduleBody, ScheduleView, TimeOffBody, TimeOffView
 from makegood_availability.api.parameters import DependenciesOf, ProviderId
-from makegood_availability.api.refusals import unit_of
 from makegood_availability.handlers import commands
 from makegood_availability.store import schedules
 from makegood_availability.store.schedules import TimeOff
@@ -41,7 +40,7 @@ async def publish_schedule(
     """Replaces the provider's schedule. Booked sessions stay as they are."""
     access.require("provider", provider_id=provider_id)
     published = body.model_dump(mode="json")
-    async with unit_of(mutation) as unit:
+    async with mutation.unit() as unit:
         version, is_first = await commands.publish_schedule(unit, provider_id, published, mutation.expect_version)
         return mutation.answer(201 if is_first else 200, _view(provider_id, version, published), version=version)
 
@@ -83,7 +82,7 @@ async def add_time_off(
     """
     access.require("provider", provider_id=provider_id)
     time_off = TimeOff(new_id(), body.starts_at, body.ends_at, body.note)
-    async with unit_of(mutation) as unit:
+    async with mutation.unit() as unit:
         await commands.add_time_off(unit, provider_id, time_off, body.sessions, mutation.expect_version)
         return mutation.answer(201, TimeOffView.model_validate(time_off), personal_of=provider_id)
 
@@ -120,7 +119,7 @@ async def remove_time_off(
     access.require("provider", provider_id=provider_id)
     if not is_id(time_off_id):
         raise not_found("time off")
-    async with unit_of(mutation) as unit:
+    async with mutation.unit() as unit:
         await commands.remove_time_off(unit, provider_id, time_off_id, mutation.expect_version)
         return mutation.answer(204)
 

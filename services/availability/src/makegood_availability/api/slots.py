@@ -29,7 +29,6 @@ from makegood_availability.api.parameters import (
     Zone,
     optional_id,
 )
-from makegood_availability.api.refusals import reading
 from makegood_availability.handlers.slots import SlotQuestion, find_starts, who_is_not_free
 
 router = APIRouter(tags=["slots"])
@@ -84,7 +83,7 @@ async def search_slots(
     if last is not None:
         start = max(start, last[0] + datetime.resolution)
     asked = _question(access, provider_id, length_minutes, modality, venue_id)
-    async with reading(dependencies) as queries:
+    async with dependencies.database.reading() as queries:
         schedule, starts = await find_starts(queries, dependencies, asked, start, end, limit + 1)
     if schedule is None:
         return answer(200, Page[SlotView](items=[]))
@@ -123,7 +122,7 @@ async def check_availability(
     optional_id("#/session_id", session_id)
     asked = _question(access, provider_id, length_minutes, modality, venue_id)
     by_provider = "provider" in access.caller.roles and access.caller.subject == provider_id
-    async with reading(dependencies) as queries:
+    async with dependencies.database.reading() as queries:
         missing = await who_is_not_free(
             queries, dependencies, asked, starts_at, by_provider=by_provider, session_id=session_id
         )

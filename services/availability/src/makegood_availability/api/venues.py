@@ -15,7 +15,6 @@ from makegood_contracts.ids import new_id
 
 from makegood_availability.api.models import CheckInCodeView, VenueBody, VenueView
 from makegood_availability.api.parameters import DependenciesOf
-from makegood_availability.api.refusals import unit_of
 from makegood_availability.handlers import commands
 from makegood_availability.store import venues
 from makegood_availability.store.venues import VenueRow
@@ -36,7 +35,7 @@ async def create_venue(
 ) -> Response:
     """Adds a venue."""
     venue = _row(new_id(), 1, body)
-    async with unit_of(mutation) as unit:
+    async with mutation.unit() as unit:
         await commands.create_venue(unit, venue)
         return mutation.answer(201, _view(venue), version=1, location=f"/v1/venues/{venue.id}")
 
@@ -49,7 +48,7 @@ async def change_venue(
     mutation: Annotated[Mutation, Depends(mutation())],
 ) -> Response:
     """Replaces the venue's description and hours. Sessions that are booked in it stay."""
-    async with unit_of(mutation) as unit:
+    async with mutation.unit() as unit:
         venue = await commands.change_venue(unit, _row(venue_id, 0, body), mutation.expect_version)
         return mutation.answer(200, _view(venue), version=venue.version)
 
@@ -88,7 +87,7 @@ async def change_check_in_code(
     mutation: Annotated[Mutation, Depends(mutation())],
 ) -> Response:
     """Makes a new code. The previous one checks nobody in any more, so replace what the venue shows at once."""
-    async with unit_of(mutation) as unit:
+    async with mutation.unit() as unit:
         venue, code = await commands.change_check_in_code(unit, venue_id, mutation.expect_version)
         return mutation.answer(200, CheckInCodeView(venue_id=venue.id, code=code), version=venue.version)
 

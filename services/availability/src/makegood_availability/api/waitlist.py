@@ -16,7 +16,6 @@ from makegood_contracts.reasons import Obstacle
 
 from makegood_availability.api.models import ObstacleRemedyView, ObstacleView, OfferView, WaitlistBody, WaitlistView
 from makegood_availability.api.parameters import DependenciesOf
-from makegood_availability.api.refusals import unit_of
 from makegood_availability.handlers import commands
 from makegood_availability.store import rooms, waitlist
 from makegood_availability.store.rooms import Room
@@ -57,7 +56,7 @@ async def join_waitlist(
         "modality": body.modality,
     }
     await commands.wait_for_room(dependencies, room_id)
-    async with unit_of(mutation) as unit:
+    async with mutation.unit() as unit:
         listed, is_new = await commands.join_waitlist(unit, dependencies, room_id, wanted, admits(access))
         return mutation.answer(201 if is_new else 200, _view(listed))
 
@@ -93,7 +92,7 @@ async def leave_waitlist(
     dependencies: DependenciesOf,
 ) -> Response:
     """Stops waiting. An offer passes on to the next in line."""
-    async with unit_of(mutation) as unit:
+    async with mutation.unit() as unit:
         await commands.leave_waitlist(unit, dependencies, room_id, entry_id, admits(access))
         return mutation.answer(204)
 

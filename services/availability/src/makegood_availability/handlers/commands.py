@@ -14,6 +14,7 @@ from typing import Any, Final, Literal
 from uuid import UUID
 
 from makegood_chassis.database import UnitOfWork
+from makegood_chassis.refusals import FieldRefused, NotFound, RuleRefused
 from makegood_contracts.check_in import digest, new_code
 from makegood_contracts.events import (
     DateHours,
@@ -30,7 +31,7 @@ from makegood_contracts.ids import is_id, new_id
 from makegood_availability.dependencies import Dependencies
 from makegood_availability.domain.waitlist import WaitlistEntry, is_kind_offered
 from makegood_availability.handlers.proposals import plan_proposals, plan_proposals_in_person
-from makegood_availability.handlers.refusals import FieldRefused, NotFound, SessionsInTimeOff, WaitlistRefused
+from makegood_availability.handlers.refusals import SessionsInTimeOff
 from makegood_availability.handlers.venues import publish_venue
 from makegood_availability.handlers.waitlist import join, leave
 from makegood_availability.store import rooms, schedules, venues, waitlist
@@ -167,7 +168,7 @@ async def join_waitlist(
     # News that the room is closed waits for the entry, and then ends it.
     room = await _room(unit, room_id, admit, keep=True)
     if not room.active:
-        raise WaitlistRefused("room-closed")
+        raise RuleRefused("room-closed")
     new = WaitlistEntry(
         id=new_id(),
         room_id=room.room_id,
@@ -180,10 +181,10 @@ async def join_waitlist(
         raise FieldRefused("to", "That time is in the past.")
     schedule = (await dependencies.schedules.load(unit, [room.provider_id])).get(room.provider_id)
     if schedule is not None and not is_kind_offered(new, schedule, unit.now):
-        raise WaitlistRefused("slot-not-offered", "The provider does not offer sessions of this length and modality.")
+        raise RuleRefused("slot-not-offered", "The provider does not offer sessions of this length and modality.")
     entry = await join(unit, dependencies, new)
     if entry == "full":
-        raise WaitlistRefused("waitlist-full")
+        raise RuleRefused("waitlist-full")
     (listed,) = await waitlist.list_of_room(unit, room.room_id, None, 1, only=entry.id)
     return listed, entry is new
 

@@ -10,10 +10,10 @@ from typing import Final, Literal
 from makegood_calendar.slot_rules import Schedule, SlotRules, Terms, Venue
 from makegood_calendar.slots import Busy, free_starts, is_free, window
 from makegood_chassis.database import Queries
+from makegood_chassis.refusals import NotFound
 from makegood_contracts.events import Modality
 
 from makegood_availability.dependencies import Dependencies
-from makegood_availability.handlers.refusals import NotFound
 from makegood_availability.store import schedules
 from makegood_availability.store.busy_times import BusyTimes, busy_times, member_of
 

@@ -23,7 +23,6 @@ from makegood_booking.api.parameters import (
     session_answer_with_context,
     valid_id,
 )
-from makegood_booking.api.refusals import unit_of
 from makegood_booking.api.waiting import Answer, change_session
 from makegood_booking.domain.in_person import CheckIn
 from makegood_booking.domain.session import Session
@@ -54,7 +53,7 @@ async def confirm_session(
 ) -> Response:
     """Confirms a reserved session, as its provider. Confirming it again has no effect."""
     session_id = valid_id(session_id, "session")
-    async with unit_of(mutation) as unit:
+    async with mutation.unit() as unit:
         session = await commands.confirm(unit, dependencies, session_id, party_of(access, mutation))
         return session_answer(mutation, 200, session)
 
@@ -166,7 +165,7 @@ async def join_session(
     """
     session_id = valid_id(session_id, "session")
     asked, admit = body or JoinRequest(), party_of(access, mutation)
-    async with unit_of(mutation, secret=True) as unit:
+    async with mutation.unit(secret=True) as unit:
         if mutation.repeated:
             session, party = await commands.enter_again(unit, dependencies, session_id, admit)
         else:
@@ -191,7 +190,7 @@ async def leave_session(
 ) -> Response:
     """Leaves a session, as its member or provider. You still count as having joined it."""
     session_id = valid_id(session_id, "session")
-    async with unit_of(mutation) as unit:
+    async with mutation.unit() as unit:
         session = await commands.leave(unit, dependencies, session_id, party_of(access, mutation))
         return await session_answer_with_context(unit, dependencies, mutation, session)
 
@@ -210,6 +209,6 @@ async def report_no_show(
 ) -> Response:
     """Reports that the member did not come, as the session's provider."""
     session_id = valid_id(session_id, "session")
-    async with unit_of(mutation) as unit:
+    async with mutation.unit() as unit:
         session = await commands.mark_no_show(unit, dependencies, session_id, party_of(access, mutation))
         return session_answer(mutation, 200, session)

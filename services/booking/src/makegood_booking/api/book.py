@@ -14,7 +14,7 @@ from makegood_contracts.ids import new_id
 
 from makegood_booking.api.models import BookRequest, SessionView, remedy_context
 from makegood_booking.api.parameters import DependenciesOf, session_answer, valid_id
-from makegood_booking.api.refusals import CREDIT_REFUSALS, SLOT_REFUSALS, booking_problem, problem_of, refusal_problem
+from makegood_booking.api.refusals import CREDIT_REFUSALS, SLOT_REFUSALS, booking_problem, refusal_problem
 from makegood_booking.api.waiting import change_and_wait
 from makegood_booking.dependencies import Dependencies
 from makegood_booking.domain.booking import BookingRequest
@@ -22,7 +22,7 @@ from makegood_booking.domain.rooms import Room
 from makegood_booking.domain.session import Session
 from makegood_booking.handlers.batching import BookingCommand, Result, session_path
 from makegood_booking.handlers.commands import sessions as commands
-from makegood_booking.handlers.refusals import BookingRefused, CommandRefused
+from makegood_booking.handlers.refusals import BookingRefused
 from makegood_booking.handlers.waiters import DECIDED
 
 router = APIRouter(tags=["sessions"])
@@ -130,8 +130,6 @@ async def _book(dependencies: Dependencies, command: BookingCommand) -> Result:
         return await commands.book(dependencies, command)
     except BookingRefused as refused:
         raise await booking_problem(dependencies, refused, command.request) from None
-    except CommandRefused as refused:
-        raise problem_of(refused) from None
 
 
 async def _rejected(dependencies: Dependencies, session: Session) -> Problem:

@@ -14,7 +14,6 @@ from pydantic import Field
 
 from makegood_booking.api.models import SESSION_ID
 from makegood_booking.api.parameters import DependenciesOf
-from makegood_booking.api.refusals import problem_of
 from makegood_booking.domain.attendance import as_of, entry_refused
 from makegood_booking.handlers.refusals import SessionRefused
 from makegood_booking.join_links import MAXIMUM_TOKEN, InvalidLink
@@ -81,7 +80,7 @@ async def verify_join_link(asked: LinkRequest, request: Request, dependencies: D
     session, _ = as_of(session, now)
     refusal = entry_refused(session, now)
     if refusal is not None:
-        raise problem_of(SessionRefused(refusal, session, now))
+        raise SessionRefused(refusal, session, now)
     return OpenedView(
         session_id=session.id,
         person_id=link.person_id,

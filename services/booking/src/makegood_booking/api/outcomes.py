@@ -21,7 +21,6 @@ from makegood_booking.api.parameters import (
     session_answer_with_context,
     valid_id,
 )
-from makegood_booking.api.refusals import unit_of
 from makegood_booking.domain.session import Session
 from makegood_booking.handlers.commands import sessions as commands
 
@@ -76,7 +75,7 @@ async def report_outcome(
     counts as missed by the provider.
     """
     session_id = valid_id(session_id, "session")
-    async with unit_of(mutation) as unit:
+    async with mutation.unit() as unit:
         admit = party_of(access, mutation)
         session = await commands.report_outcome(unit, dependencies, session_id, admit, body.outcome)
         return session_answer(mutation, 200, session)
@@ -94,7 +93,7 @@ async def dispute_outcome(
 ) -> Response:
     """Disputes how a session ended, as its member or provider. The outcome stays as recorded until support corrects it."""
     session_id = valid_id(session_id, "session")
-    async with unit_of(mutation) as unit:
+    async with mutation.unit() as unit:
         session = await commands.dispute(
             unit,
             dependencies,
@@ -127,7 +126,7 @@ async def correct_outcome(
         access.require_other(session.booked.member_id, session.booked.provider_id)
         mutation.expect_version(session.version)
 
-    async with unit_of(mutation) as unit:
+    async with mutation.unit() as unit:
         session = await commands.correct(
             unit,
             dependencies,

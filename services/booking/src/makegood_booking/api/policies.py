@@ -15,7 +15,6 @@ from pydantic import Field
 
 from makegood_booking.api.models import PolicyView
 from makegood_booking.api.parameters import DependenciesOf
-from makegood_booking.api.refusals import unit_of
 from makegood_booking.handlers.commands import policies as commands
 from makegood_booking.store import policies as store
 
@@ -105,7 +104,7 @@ async def change_policy(
     if "reminder_hours" in numbers:
         numbers["reminder_hours"] = tuple(numbers["reminder_hours"])
 
-    async with unit_of(mutation) as unit:
+    async with mutation.unit() as unit:
         policy, changed = await commands.change_policy(
             unit, dependencies, numbers, lambda latest: mutation.expect_version(latest.version)
         )

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable
-from contextlib import asynccontextmanager
+from collections.abc import Iterable
 from typing import Any, Final, Literal, get_args
 
-from makegood_chassis.database import UnitOfWork
-from makegood_chassis.http.mutations import Mutation
-from makegood_chassis.http.problems import Problem, invalid, not_found
+from makegood_chassis.http import problems
+from makegood_chassis.http.problems import Problem
+from makegood_chassis.refusals import CommandRefused
 from makegood_contracts.reasons import CreditReason, Reason, SlotReason
 
 from makegood_booking.api.models import SessionPolicyView
@@ -21,11 +20,8 @@ from makegood_booking.domain.rooms import RestartRefusal
 from makegood_booking.handlers.bookability import judge_bookability, remedy_context_of
 from makegood_booking.handlers.refusals import (
     BookingRefused,
-    CommandRefused,
-    FieldRefused,
     ForfeitNotAccepted,
     NoSchedule,
-    NotFound,
     RestartRefused,
     SessionRefused,
     TryAgain,
@@ -50,25 +46,9 @@ _FORFEITS: Final = (
 )
 
 
-@asynccontextmanager
-async def unit_of(
-    mutation: Mutation, *, resource: str | None = None, secret: bool = False
-) -> AsyncIterator[UnitOfWork]:
-    """The mutation's transaction. A command that is refused inside rolls it back and is answered with its problem."""
-    try:
-        async with mutation.unit(resource=resource, secret=secret) as unit:
-            yield unit
-    except CommandRefused as refused:
-        raise problem_of(refused) from None
-
-
 def problem_of(refused: CommandRefused) -> Problem:
     """The problem of a refused command; that of a refused booking takes more (`booking_problem`)."""
     match refused:
-        case NotFound():
-            return not_found(refused.what)
-        case FieldRefused():
-            return invalid(f"#/{refused.field.field}", refused.field.detail)
         case SessionRefused():
             return _session_problem(refused)
         case NoSchedule():
@@ -82,7 +62,7 @@ def problem_of(refused: CommandRefused) -> Problem:
             return _forfeit_problem(refused)
         case TryAgain():
             return Problem("unavailable", headers=dict(_RETRY))
-    raise AssertionError(f"no problem for {type(refused).__name__}")
+    return problems.problem_of(refused)
 
 
 def _session_problem(refused: SessionRefused) -> Problem:

@@ -13,9 +13,7 @@ from pydantic import Field
 
 from makegood_booking.api.models import Nothing, PersonId, RoomView
 from makegood_booking.api.parameters import DependenciesOf, RoomId, actor_of, valid_id
-from makegood_booking.api.refusals import problem_of, unit_of
 from makegood_booking.handlers.commands import rooms as commands
-from makegood_booking.handlers.refusals import CommandRefused
 
 router = APIRouter(tags=["rooms"])
 
@@ -55,7 +53,7 @@ async def restart(
     nothing changes.
     """
     room_id = valid_id(room_id, "room")
-    async with unit_of(mutation) as unit:
+    async with mutation.unit() as unit:
         room = await commands.restart_room(unit, dependencies, room_id, actor_of(access, mutation))
         return mutation.answer(200, RoomView.of(room), version=room.version)
 
@@ -88,11 +86,8 @@ async def change_provider(
     same rules apply if support makes the change. A repeated request returns the same room and changes nothing else.
     """
     room_id = valid_id(room_id, "room")
-    try:
-        await commands.await_new_provider(dependencies, room_id, body.provider_id, actor_of(access))
-    except CommandRefused as refused:
-        raise problem_of(refused) from None
-    async with unit_of(mutation) as unit:
+    await commands.await_new_provider(dependencies, room_id, body.provider_id, actor_of(access))
+    async with mutation.unit() as unit:
         room, opened = await commands.change_provider(
             unit,
             dependencies,

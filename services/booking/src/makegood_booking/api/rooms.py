@@ -15,7 +15,6 @@ from makegood_chassis.http.rights import Access, operation
 
 from makegood_booking.api.models import Nothing, RoomRequest, RoomView
 from makegood_booking.api.parameters import DependenciesOf, RoomId, actor_of, valid_id
-from makegood_booking.api.refusals import unit_of
 from makegood_booking.domain.rooms import RoomStatus
 from makegood_booking.handlers.commands import rooms as commands
 from makegood_booking.store import rooms
@@ -51,7 +50,7 @@ async def open_a_room(
     if body.member_id == body.provider_id:
         raise invalid("#/provider_id", "Choose someone other than the member.")
     await commands.wait_for_schedule(dependencies, body.provider_id)
-    async with unit_of(mutation) as unit:
+    async with mutation.unit() as unit:
         room, opened = await commands.open_room(unit, body.member_id, body.provider_id)
         access.note(room.member_id, room.provider_id, entity=f"room:{room.id}")
         location = f"/v1/rooms/{room.id}"
@@ -129,6 +128,6 @@ async def close_a_room(
 ) -> Response:
     """Closes a room to new bookings. Booked sessions are kept. Closing the room again has no effect."""
     room_id = valid_id(room_id, "room")
-    async with unit_of(mutation) as unit:
+    async with mutation.unit() as unit:
         room = await commands.close_room(unit, room_id, actor_of(access, mutation))
         return mutation.answer(200, RoomView.of(room), version=room.version)

@@ -9,7 +9,6 @@ from makegood_chassis.database import UnitOfWork
 from makegood_chassis.http.mutations import Mutation
 from makegood_chassis.http.problems import Problem
 
-from makegood_booking.api.refusals import unit_of
 from makegood_booking.dependencies import Dependencies
 from makegood_booking.domain.session import Session
 from makegood_booking.handlers.batching import session_path
@@ -61,11 +60,11 @@ async def change_session(
 ) -> Response:
     """Runs a command, and waits for its milestone if the caller wants to."""
     if not mutation.wait:
-        async with unit_of(mutation) as unit:
+        async with mutation.unit() as unit:
             return await answer(await command(unit), None)
 
     async def change() -> Session:
-        async with unit_of(mutation, resource=session_path(session_id)) as unit:
+        async with mutation.unit(resource=session_path(session_id)) as unit:
             return await command(unit)
 
     return await change_and_wait(dependencies, mutation, session_id, milestone, change, answer)

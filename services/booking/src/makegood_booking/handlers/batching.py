@@ -11,6 +11,7 @@ from makegood_chassis.access.request import Accesses
 from makegood_chassis.database import Database, UnitOfWork
 from makegood_chassis.group_commit import GroupCommit
 from makegood_chassis.http.idempotency import KeyClaim, claim_many, release_many, store_many
+from makegood_chassis.refusals import FieldRefused, NotFound
 from makegood_contracts.envelope import Cause
 from makegood_contracts.events import Actor, PlanKind
 from makegood_contracts.problems import PROBLEMS
@@ -28,7 +29,7 @@ from makegood_booking.domain.rebooking import reopens
 from makegood_booking.domain.rooms import Room, room_reasons
 from makegood_booking.domain.session import Session, Transition
 from makegood_booking.handlers.bookability import rebooking_context
-from makegood_booking.handlers.refusals import BookingRefused, FieldRefused, NotFound
+from makegood_booking.handlers.refusals import BookingRefused
 from makegood_booking.store.coverage import read_coverage
 from makegood_booking.store.policies import PolicyCache
 from makegood_booking.store.rooms import RoomToBook, lock_room, read_rooms, touch_rooms
@@ -127,7 +128,7 @@ class BookingBatcher:
         if found is None or booked_by is None:
             return NotFound("room")
         if fault := invalid_field(request, policy, unit.now):
-            return FieldRefused(fault)
+            return FieldRefused(fault.field, fault.detail)
         if booked_by == "support" and not support_may_book(request, await _plan_kind(unit, found.room, request)):
             return BookingRefused(found, booked_by, [_SUPPORT_MAY_NOT])
         reopens_room = False

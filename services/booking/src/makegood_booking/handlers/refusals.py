@@ -1,10 +1,11 @@
-"""Why a command was refused. The API answers each with its problem (`api/refusals.py`)."""
+"""Why a command was refused, where the chassis has no such refusal. The API answers each with its problem (`api/refusals.py`)."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
 
+from makegood_chassis.refusals import CommandRefused, FieldRefused
 from makegood_contracts.events import Actor
 from makegood_contracts.reasons import Reason
 
@@ -13,26 +14,6 @@ from makegood_booking.domain.remedies import RemedyContext
 from makegood_booking.domain.rooms import RestartRefusal
 from makegood_booking.domain.session import Refusal, Session, Transition
 from makegood_booking.store.rooms import RoomToBook
-
-
-class CommandRefused(Exception):
-    """Raised inside the command's transaction, which then rolls back: nothing changes."""
-
-
-class NotFound(CommandRefused):
-    """The thing does not exist, or is not the caller's."""
-
-    def __init__(self, what: str) -> None:
-        super().__init__(what)
-        self.what = what
-
-
-class FieldRefused(CommandRefused):
-    """No request with this value can succeed."""
-
-    def __init__(self, field: InvalidField) -> None:
-        super().__init__(field.field)
-        self.field = field
 
 
 class SessionRefused(CommandRefused):
@@ -84,7 +65,7 @@ class TryAgain(CommandRefused):
 def permitted(result: Transition | Refusal | InvalidField, session: Session, now: datetime) -> Transition:
     """The transition, if the rule permits it; else raises the refusal."""
     if isinstance(result, InvalidField):
-        raise FieldRefused(result)
+        raise FieldRefused(result.field, result.detail)
     if isinstance(result, Refusal):
         raise SessionRefused(result, session, now)
     return result

@@ -7,11 +7,10 @@ from dataclasses import replace
 from typing import Any
 
 from makegood_chassis.database import UnitOfWork
+from makegood_chassis.refusals import FieldRefused
 
 from makegood_booking.dependencies import Dependencies
-from makegood_booking.domain.booking import InvalidField
 from makegood_booking.domain.policy import Policy, changed, impossible
-from makegood_booking.handlers.refusals import FieldRefused
 from makegood_booking.store.policies import add_policy, lock_latest_policy
 
 
@@ -27,7 +26,7 @@ async def change_policy(
     wanted = replace(latest, **numbers)
     fault = impossible(wanted)
     if fault is not None:
-        raise FieldRefused(InvalidField(*fault))
+        raise FieldRefused(*fault)
     if wanted == latest:
         return latest, False
     wanted = replace(wanted, version=latest.version + 1)

@@ -9,23 +9,21 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from makegood_chassis.database import UnitOfWork
+from makegood_chassis.refusals import FieldRefused, NotFound
 from makegood_contracts.events import Actor
 from makegood_contracts.ids import new_id
 
 from makegood_booking.dependencies import Dependencies
 from makegood_booking.domain import rooms as rules
 from makegood_booking.domain.attendance import as_of
-from makegood_booking.domain.booking import InvalidField
 from makegood_booking.domain.cancelling import forfeits_now
 from makegood_booking.domain.remedies import RemedyContext
 from makegood_booking.domain.rooms import Room
 from makegood_booking.domain.session import Session
 from makegood_booking.handlers.bookability import has_schedule, remedy_context_of
 from makegood_booking.handlers.refusals import (
-    FieldRefused,
     ForfeitNotAccepted,
     NoSchedule,
-    NotFound,
     RestartRefused,
     TryAgain,
 )
@@ -153,7 +151,7 @@ def _admit_change(found: Room | None, provider_id: str, admit: Admit) -> tuple[R
     room = _known(found)
     by = admit(room)
     if provider_id in (room.provider_id, room.member_id):
-        raise FieldRefused(InvalidField("provider_id", "Choose a provider other than the current one."))
+        raise FieldRefused("provider_id", "Choose a provider other than the current one.")
     return room, by
 
 

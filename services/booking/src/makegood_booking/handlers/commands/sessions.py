@@ -10,6 +10,7 @@ from collections.abc import Callable
 from datetime import datetime
 
 from makegood_chassis.database import UnitOfWork
+from makegood_chassis.refusals import NotFound
 from makegood_contracts.events import DisputeClaim, InvoiceWish, Party, SessionOutcome
 from makegood_contracts.ids import new_id
 
@@ -18,7 +19,7 @@ from makegood_booking.domain import attendance, cancelling, disputes, in_person,
 from makegood_booking.domain.booking import InvalidField
 from makegood_booking.domain.session import Refusal, Session, Transition
 from makegood_booking.handlers.batching import BookingCommand, Result
-from makegood_booking.handlers.refusals import BookingRefused, NotFound, permitted
+from makegood_booking.handlers.refusals import BookingRefused, permitted
 from makegood_booking.handlers.waiters import wake_waiters
 from makegood_booking.store.calendars import specialty_of
 from makegood_booking.store.personal_data import keep_note, keep_remark
