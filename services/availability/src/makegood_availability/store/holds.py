@@ -1,4 +1,4 @@
-"""AVAIL-3: slot holds: the hot path of bookings, each step one statement a batch. The exclusion constraints decide."""
+"""AVAIL-3: the exclusion constraints decide between holds. The hot path of bookings: each step is one statement a batch."""
 
 from __future__ import annotations
 
