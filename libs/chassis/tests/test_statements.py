@@ -9,8 +9,8 @@ from typing import Any
 import asyncpg
 import pytest
 from makegood_chassis.database import Queries
-from makegood_chassis.statements import Statement, any_of, arrays, batch
-from sqlalchemy import Column, DateTime, Integer, MetaData, Table, Text, bindparam, select, text
+from makegood_chassis.statements import Statement, any_of, arrays, batch, compile_statement
+from sqlalchemy import Column, DateTime, Integer, MetaData, Select, Table, Text, bindparam, select, text
 from sqlalchemy.dialects.postgresql import UUID, insert
 
 letters = Table(
@@ -68,3 +68,22 @@ def test_a_constant_of_the_statement_is_no_parameter() -> None:
 def test_a_parameter_that_is_missing_or_unknown_is_named(parameters: dict[str, Any]) -> None:
     with pytest.raises(TypeError, match="the statement takes \\['id'\\]"):
         FIND(**parameters)
+
+
+def test_a_statement_made_for_one_call_is_compiled_once_and_has_its_own_values() -> None:
+    def listed(*words: str) -> Select[Any]:
+        query = select(letters.c.id)
+        for word in words:
+            query = query.where(letters.c.words == word)
+        return query.limit(len(words))
+
+    first, again = compile_statement(listed("Hello")), compile_statement(listed("Goodbye"))
+    assert again.sql is first.sql
+    assert (first.values, again.values) == (["Hello", 1], ["Goodbye", 1])
+    assert compile_statement(listed("Hello", "Goodbye")).values == ["Hello", "Goodbye", 2]
+
+
+@pytest.mark.parametrize("pages", [(1,), (2, 3), ()])
+def test_values_of_an_in_are_all_bound(pages: tuple[int, ...]) -> None:
+    bound = compile_statement(select(letters.c.id).where(letters.c.pages.in_(pages)))
+    assert bound.values == list(pages)

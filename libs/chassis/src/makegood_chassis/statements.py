@@ -21,7 +21,9 @@ from sqlalchemy import ColumnElement, TableValuedAlias, Text, any_, bindparam, c
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.dialects.postgresql.asyncpg import PGDialect_asyncpg
 from sqlalchemy.sql import ClauseElement
+from sqlalchemy.util import LRUCache
 
+_COMPILED: LRUCache[Any, Any] = LRUCache(500)
 _DIALECT = PGDialect_asyncpg(paramstyle="numeric_dollar")  # type: ignore[no-untyped-call]
 
 
@@ -54,8 +56,18 @@ class Statement:
 
 
 def compile_statement(statement: ClauseElement) -> BoundStatement:
-    """A statement that is made for this one call, such as a list with optional filters."""
-    return Statement(statement)()
+    """A statement that is made for this one call, such as a list with optional filters.
+
+    Its text is compiled once for each shape and kept, as an Engine does; only the values are new.
+    """
+    compiled: Any
+    compiled, values, given, _ = statement._compile_w_cache(  # the method that Engines call; there is no public one
+        _DIALECT, compiled_cache=_COMPILED, column_keys=[]
+    )
+    if compiled.post_compile_params:  # an `in_`: its text depends on how many values there are
+        return Statement(statement)()
+    parameters = compiled.construct_params(given, extracted_parameters=values)
+    return BoundStatement(str(compiled), [parameters[name] for name in compiled.positiontup or ()])
 
 
 def any_of(of: ColumnElement[Any], name: str | None = None) -> ColumnElement[bool]:

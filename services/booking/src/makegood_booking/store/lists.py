@@ -15,6 +15,7 @@ from sqlalchemy import (
     Select,
     Subquery,
     Text,
+    any_,
     cast,
     func,
     literal,
@@ -23,7 +24,7 @@ from sqlalchemy import (
     tuple_,
     union_all,
 )
-from sqlalchemy.dialects.postgresql import distinct_on
+from sqlalchemy.dialects.postgresql import ARRAY, distinct_on
 from sqlalchemy.types import UserDefinedType
 
 from makegood_booking.domain.session import Session
@@ -138,7 +139,7 @@ def _ordered(
     if wanted.room_id is not None:
         query = query.where(table.room_id == wanted.room_id)
     if wanted.status:
-        query = query.where(table.status.in_(list(wanted.status)))
+        query = query.where(table.status == any_(literal(list(wanted.status), ARRAY(Text))))
     if wanted.starts_from is not None:
         query = query.where(table.starts_at >= wanted.starts_from)
     if wanted.starts_before is not None:
