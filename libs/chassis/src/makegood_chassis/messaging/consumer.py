@@ -29,6 +29,8 @@ from makegood_chassis.messaging.reading import Polled, RecordReader
 _POLL_MS: Final = 200
 _FETCH_MS: Final = 500
 """How long a fetch may stay with the broker while there is nothing. Events end it at once, so only idle fetches cost by it."""
+_REPORTING_FETCH_MS: Final = 200
+"""The same for a consumer that reports its progress: what it reports is as old as its last fetch."""
 _BUSY: Final = 16
 _COALESCE: Final = 0.005
 _OFFSETS_EVERY: Final = 0.1
@@ -112,7 +114,7 @@ class Consumer:
             client_id=self._client_id,
             enable_auto_commit=False,
             auto_offset_reset="earliest",
-            fetch_max_wait_ms=_FETCH_MS,
+            fetch_max_wait_ms=_FETCH_MS if self._progress is None else _REPORTING_FETCH_MS,
             fetch_max_bytes=4 << 20,
             max_partition_fetch_bytes=1 << 20,
             # A dead member keeps its partitions for this long; what the handlers do never blocks the heart-beat.
