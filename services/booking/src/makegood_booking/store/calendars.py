@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Final
 
 import msgspec
 from makegood_calendar.hours import Span
 from makegood_chassis.database import Queries, UnitOfWork
+from makegood_chassis.statements import Statement
 from makegood_contracts.envelope import Received
 from makegood_contracts.events import (
     SchedulePublished,
@@ -17,57 +19,56 @@ from makegood_contracts.events import (
     WaitlistOffered,
 )
 from makegood_contracts.events.schedules import WaitlistFact
+from sqlalchemy import text
 
 from makegood_booking.domain.bookability import TakenTime
+from makegood_booking.store.tables import provider_schedules, time_off, upsert, waitlist_offers
 
-_PUBLISH = """
-INSERT INTO provider_schedules AS known (provider_id, version, specialty, body) VALUES ($1, $2, $3, $4)
-ON CONFLICT (provider_id) DO UPDATE SET version = excluded.version, specialty = excluded.specialty, body = excluded.body
-WHERE known.version < excluded.version
-"""
-_WITHDRAW_KNOWN = """
+_PUBLISH: Final = upsert(provider_schedules, "version")
+_WITHDRAW_KNOWN: Final = Statement(
+    text("""
 UPDATE provider_schedules SET body = body || '{"session_types": [], "weekly": [], "exceptions": []}'::jsonb
-WHERE provider_id = ANY($1)
-"""
-_TIME_OFF = """
-INSERT INTO time_off AS known (id, provider_id, starts_at, ends_at, removed) VALUES ($1, $2, $3, $4, false)
-ON CONFLICT (id) DO UPDATE SET starts_at = excluded.starts_at, ends_at = excluded.ends_at
-"""
-_NO_TIME_OFF = """
-INSERT INTO time_off (id, provider_id, removed) VALUES ($1, $2, true)
-ON CONFLICT (id) DO UPDATE SET removed = true
-"""
-_OFFER = """
-INSERT INTO waitlist_offers AS known (entry_id, provider_id, member_id, sequence, starts_at, ends_at, blocked_from,
-    blocked_until, lapses_at)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
-ON CONFLICT (entry_id) DO UPDATE SET sequence = excluded.sequence, starts_at = excluded.starts_at,
-    ends_at = excluded.ends_at, blocked_from = excluded.blocked_from, blocked_until = excluded.blocked_until,
-    lapses_at = excluded.lapses_at
-WHERE known.sequence < excluded.sequence
-"""
+WHERE provider_id = ANY(:people)
+""")
+)
+_BODY: Final = Statement(text("SELECT body FROM provider_schedules WHERE provider_id = :provider_id"))
+_SPECIALTY: Final = Statement(text("SELECT specialty FROM provider_schedules WHERE provider_id = :provider_id"))
+_TIME_OFF: Final = upsert(time_off, never_changed=("provider_id", "removed"))
+_NO_TIME_OFF: Final = upsert(time_off, never_changed=("provider_id", "starts_at", "ends_at"))
+_OFFER: Final = upsert(waitlist_offers, "sequence", never_changed=("provider_id", "member_id"))
 # A session takes its time from the request on, whether availability has answered or not, and until it ends. What starts a
 # day before the window cannot reach into it: no session is longer than that, buffers included.
-_TAKEN = """
+_TAKEN: Final = Statement(
+    text("""
 SELECT 0, coalesce(blocked_from, starts_at), coalesce(blocked_until, ends_at) FROM sessions
-WHERE provider_id = $1 AND starts_at > $3::timestamptz - interval '1 day' AND starts_at < $4::timestamptz + interval '1 day'
-    AND status = ANY($6::text[]) AND slot_state IN ('asked', 'held')
+WHERE provider_id = :provider_id AND starts_at > CAST(:start AS timestamptz) - interval '1 day'
+    AND starts_at < CAST(:end AS timestamptz) + interval '1 day'
+    AND status = ANY(CAST(:live AS text[])) AND slot_state IN ('asked', 'held')
 UNION ALL
 SELECT 0, blocked_from, blocked_until FROM waitlist_offers
-WHERE provider_id = $1 AND member_id <> $2 AND lapses_at > $5
+WHERE provider_id = :provider_id AND member_id <> :member_id AND lapses_at > :now
 UNION ALL
-SELECT 1, starts_at, ends_at FROM time_off WHERE provider_id = $1 AND NOT removed AND ends_at > $3 AND starts_at < $4
+SELECT 1, starts_at, ends_at FROM time_off
+WHERE provider_id = :provider_id AND NOT removed AND ends_at > :start AND starts_at < :end
 UNION ALL
 SELECT 2, starts_at, ends_at FROM sessions
-WHERE member_id = $2 AND starts_at > $3::timestamptz - interval '1 day' AND starts_at < $4
-    AND status = ANY($6::text[]) AND slot_state IN ('asked', 'held')
-"""
-_LIVE = ("requested", "reserved", "confirmed", "in_session")
+WHERE member_id = :member_id AND starts_at > CAST(:start AS timestamptz) - interval '1 day' AND starts_at < :end
+    AND status = ANY(CAST(:live AS text[])) AND slot_state IN ('asked', 'held')
+""")
+)
+_LIVE: Final = ("requested", "reserved", "confirmed", "in_session")
 
 
 async def publish(unit: UnitOfWork, event: SchedulePublished) -> None:
     """Keeps the schedule, unless a later version was heard of before."""
-    await unit.execute(_PUBLISH, event.provider_id, event.schedule_version, event.specialty, msgspec.to_builtins(event))
+    await unit.execute(
+        _PUBLISH(
+            provider_id=event.provider_id,
+            version=event.schedule_version,
+            specialty=event.specialty,
+            body=msgspec.to_builtins(event),
+        )
+    )
 
 
 async def withdraw(unit: UnitOfWork, event: ScheduleWithdrawn) -> None:
@@ -86,20 +87,18 @@ async def withdraw(unit: UnitOfWork, event: ScheduleWithdrawn) -> None:
 
 async def withdraw_known(unit: UnitOfWork, people: Sequence[str]) -> None:
     """What these providers last published counts no more; a later version does, once it is heard of."""
-    await unit.execute(_WITHDRAW_KNOWN, people)
+    await unit.execute(_WITHDRAW_KNOWN(people=people))
 
 
 async def read_schedule(queries: Queries, provider_id: str) -> SchedulePublished | None:
     """The provider's schedule as it was last published."""
-    body = await queries.fetch_value("SELECT body FROM provider_schedules WHERE provider_id = $1", provider_id)
+    body = await queries.fetch_value(_BODY(provider_id=provider_id))
     return None if body is None else msgspec.convert(body, SchedulePublished)
 
 
 async def specialty_of(queries: Queries, provider_id: str) -> Specialty:
     """As what the provider works (PLAN-1); therapy where no schedule says otherwise."""
-    found: Specialty | None = await queries.fetch_value(
-        "SELECT specialty FROM provider_schedules WHERE provider_id = $1", provider_id
-    )
+    found: Specialty | None = await queries.fetch_value(_SPECIALTY(provider_id=provider_id))
     return found or "therapy"
 
 
@@ -107,22 +106,36 @@ async def add_time_off(
     unit: UnitOfWork, time_off_id: str, provider_id: str, starts_at: datetime, ends_at: datetime
 ) -> None:
     """Keeps time off; what was taken back before it was heard of stays so."""
-    await unit.execute(_TIME_OFF, time_off_id, provider_id, starts_at, ends_at)
+    await unit.execute(
+        _TIME_OFF(id=time_off_id, provider_id=provider_id, starts_at=starts_at, ends_at=ends_at, removed=False)
+    )
 
 
 async def remove_time_off(unit: UnitOfWork, time_off_id: str, provider_id: str) -> None:
-    await unit.execute(_NO_TIME_OFF, time_off_id, provider_id)
+    await unit.execute(
+        _NO_TIME_OFF(id=time_off_id, provider_id=provider_id, starts_at=None, ends_at=None, removed=True)
+    )
 
 
 async def keep_offer(unit: UnitOfWork, received: Received[WaitlistFact]) -> None:
     """Keeps what is held for a waiting member after the event: an offer, or nothing any more."""
     event = received.event
-    offer: tuple[datetime | None, ...] = (None,) * 5
+    lapses_at = None
     if isinstance(event, WaitlistCandidateProposed):
-        offer = (event.starts_at, event.ends_at, event.blocked_from, event.blocked_until, event.decide_by)
+        lapses_at = event.decide_by
     if isinstance(event, WaitlistOffered):
-        offer = (event.starts_at, event.ends_at, event.blocked_from, event.blocked_until, event.lapses_at)
-    await unit.execute(_OFFER, event.entry_id, event.provider_id, event.member_id, received.sequence, *offer)
+        lapses_at = event.lapses_at
+    times = ("starts_at", "ends_at", "blocked_from", "blocked_until")
+    await unit.execute(
+        _OFFER(
+            entry_id=event.entry_id,
+            provider_id=event.provider_id,
+            member_id=event.member_id,
+            sequence=received.sequence,
+            lapses_at=lapses_at,
+            **{name: getattr(event, name) if lapses_at else None for name in times},
+        )
+    )
 
 
 async def read_taken(
@@ -130,6 +143,7 @@ async def read_taken(
 ) -> TakenTime:
     """What touches [start, end): sessions as booking itself knows them, offers to others that stand, time off."""
     lists: tuple[list[Span], list[Span], list[Span]] = ([], [], [])
-    for whose, opens, closes in await queries.fetch(_TAKEN, provider_id, member_id, start, end, now, _LIVE):
+    taken = _TAKEN(provider_id=provider_id, member_id=member_id, start=start, end=end, now=now, live=_LIVE)
+    for whose, opens, closes in await queries.fetch(taken):
         lists[whose].append((opens, closes))
     return TakenTime(*lists)

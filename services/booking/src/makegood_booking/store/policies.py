@@ -8,13 +8,24 @@ from dataclasses import asdict, fields
 from typing import Any, Final
 
 from makegood_chassis.database import Queries, Row, UnitOfWork
+from makegood_chassis.statements import Statement, any_of
+from sqlalchemy import bindparam, insert, literal_column, select, text
 
 from makegood_booking.domain.policy import Policy
+from makegood_booking.store.tables import policies
 
 _FRESH: Final = 5.0
 """Seconds after which a process looks for a newer policy."""
 _LOCK: Final = 0x706F6C69
-_LATEST = "SELECT version, id, numbers FROM policies ORDER BY version DESC LIMIT 1"
+_P: Final = policies.c
+_POLICY: Final = select(_P.version, _P.id, _P.numbers)
+_NEWEST_FIRST: Final = _POLICY.order_by(_P.version.desc())
+_LATEST: Final = Statement(_NEWEST_FIRST.limit(literal_column("1")))
+_OLDER: Final = Statement(
+    _NEWEST_FIRST.where(text("version < coalesce(CAST(:before AS int), 2147483647)")).limit(bindparam("most"))
+)
+_OF_VERSIONS: Final = Statement(_POLICY.where(any_of(_P.version)))
+_ADD: Final = Statement(insert(policies))
 _NUMBERS = frozenset(field.name for field in fields(Policy)) - {"id", "version"}
 
 
@@ -42,9 +53,7 @@ class PolicyCache:
         """Reads those versions that this process has not met yet."""
         missing = sorted(set(versions) - self._versions.keys())
         if missing:
-            for row in await queries.fetch(
-                "SELECT version, id, numbers FROM policies WHERE version = ANY($1::int[])", missing
-            ):
+            for row in await queries.fetch(_OF_VERSIONS(version=missing)):
                 self._keep(_policy(row))
 
     def of(self, version: int) -> Policy:
@@ -62,32 +71,20 @@ async def lock_latest_policy(unit: UnitOfWork) -> Policy:
     return await _read_latest(unit)
 
 
-async def add_policy(unit: UnitOfWork, policies: PolicyCache, policy: Policy) -> None:
+async def add_policy(unit: UnitOfWork, cache: PolicyCache, policy: Policy) -> None:
     """Adds a version. Those that stand are never changed."""
     numbers = {name: value for name, value in asdict(policy).items() if name in _NUMBERS}
-    await unit.execute(
-        "INSERT INTO policies (version, id, numbers, in_force_from) VALUES ($1, $2, $3, $4)",
-        policy.version,
-        policy.id,
-        numbers,
-        unit.now,
-    )
-    unit.after_commit(policies.expire)
+    await unit.execute(_ADD(version=policy.version, id=policy.id, numbers=numbers, in_force_from=unit.now))
+    unit.after_commit(cache.expire)
 
 
 async def list_policies(queries: Queries, before: int | None, most: int) -> list[Policy]:
     """At most `most` versions older than `before`, newest first."""
-    rows = await queries.fetch(
-        "SELECT version, id, numbers FROM policies WHERE version < coalesce($1::int, 2147483647) "
-        "ORDER BY version DESC LIMIT $2",
-        before,
-        most,
-    )
-    return [_policy(row) for row in rows]
+    return [_policy(row) for row in await queries.fetch(_OLDER(before=before, most=most))]
 
 
 async def _read_latest(queries: Queries) -> Policy:
-    row = await queries.fetch_one(_LATEST)
+    row = await queries.fetch_one(_LATEST())
     if row is None:
         raise LookupError("the database has no policy; run the migrations")
     return _policy(row)

@@ -8,33 +8,37 @@ from typing import Final
 
 from makegood_chassis.database import Queries, UnitOfWork
 from makegood_chassis.personal_data.letters import Letter, seal_letter
+from makegood_chassis.statements import Statement, any_of, batch
 from makegood_contracts.envelope import Received
 from makegood_contracts.events import RemarkKeyPublished, SessionCancelled
+from sqlalchemy import delete, select, text
 
-_KEEP: Final = """
-INSERT INTO remark_keys AS known (person_id, public_key, sequence)
-SELECT * FROM unnest($1::text[], $2::text[], $3::bigint[])
-ON CONFLICT (person_id) DO UPDATE SET public_key = excluded.public_key, sequence = excluded.sequence
-WHERE known.sequence < excluded.sequence
-"""
-_FIND: Final = "SELECT public_key FROM remark_keys WHERE person_id = $1"
-_ERASE: Final = "DELETE FROM remark_keys WHERE person_id = ANY($1::text[])"
+from makegood_booking.store.tables import remark_keys, upsert
+
+_KEEP: Final = upsert(remark_keys, "sequence", rows=select(batch("new", remark_keys.c)))
+_FIND: Final = Statement(text("SELECT public_key FROM remark_keys WHERE person_id = :person_id"))
+_ERASE: Final = Statement(delete(remark_keys).where(any_of(remark_keys.c.person_id)))
 
 
 async def keep(unit: UnitOfWork, published: Sequence[Received[RemarkKeyPublished]]) -> None:
     """Keeps the newest key of each person."""
     newest = {one.event.person_id: one for one in sorted(published, key=lambda one: one.sequence)}
-    keys = [one.event.public_key for one in newest.values()]
-    await unit.execute(_KEEP, list(newest), keys, [one.sequence for one in newest.values()])
+    await unit.execute(
+        _KEEP(
+            person_id=list(newest),
+            public_key=[one.event.public_key for one in newest.values()],
+            sequence=[one.sequence for one in newest.values()],
+        )
+    )
 
 
 async def seal_remark(queries: Queries, session_id: str, author: str, remark: str) -> str | None:
     """The remark, sealed for the message to the other party; None as long as no key of its author is known."""
-    public_key = await queries.fetch_value(_FIND, author)
+    public_key = await queries.fetch_value(_FIND(person_id=author))
     if public_key is None:
         return None
     return seal_letter(public_key, Letter(SessionCancelled.__name__, session_id, author), remark)
 
 
 async def erase(unit: UnitOfWork, people: Sequence[str]) -> None:
-    await unit.execute(_ERASE, list(people))
+    await unit.execute(_ERASE(person_id=list(people)))

@@ -3,33 +3,67 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, fields
 from datetime import datetime
 from typing import Final
 
 import asyncpg
 from makegood_chassis.database import Queries, Row, UnitOfWork
+from makegood_chassis.statements import Statement, any_of
 from makegood_contracts.events import Specialty
-from sqlalchemy import or_, select
+from sqlalchemy import bindparam, or_, select, text
+from sqlalchemy.dialects.postgresql import insert
 
 from makegood_booking.domain.rooms import Room
 from makegood_booking.store.tables import rooms
 
-_COLUMNS: Final = "id, member_id, provider_id, status, created_at, last_activity_at, version, closed_by"
-_ADD = """
-INSERT INTO rooms (id, member_id, provider_id, status, created_at, last_activity_at, version)
-VALUES ($1, $2, $3, $4, $5, $6, $7)
-ON CONFLICT (member_id, provider_id) WHERE status = 'active' DO NOTHING RETURNING id
-"""
-_TOUCH = """
-UPDATE rooms SET last_activity_at = $2
+_C: Final = rooms.c
+_COLUMNS: Final = [_C[field.name] for field in fields(Room)]
+_ROOM: Final = select(*_COLUMNS)
+_BY_ID: Final = _ROOM.where(_C.id == bindparam("id"))
+_READ: Final = Statement(_BY_ID)
+_LOCK: Final = Statement(_BY_ID.with_for_update())
+_ACTIVE: Final = Statement(
+    _ROOM.where(text("member_id = :member_id AND provider_id = :provider_id AND status = 'active'"))
+)
+_LOCK_ACTIVE_OF: Final = Statement(
+    _ROOM.where(text("status = 'active' AND (member_id = ANY(:people) OR provider_id = ANY(:people))"))
+    .order_by(_C.id)
+    .with_for_update()
+)
+_BOOKABLE: Final = Statement(
+    _ROOM.add_columns(
+        text("(SELECT max(other.last_activity_at) FROM rooms AS other WHERE other.member_id = rooms.member_id)"),
+        text(
+            "coalesce((SELECT specialty FROM provider_schedules AS s WHERE s.provider_id = rooms.provider_id), 'therapy')"
+        ),
+    ).where(any_of(_C.id))
+)
+_ADD: Final = Statement(
+    insert(rooms)
+    .values({each.name: bindparam(each.name) for each in _COLUMNS})
+    .on_conflict_do_nothing(index_elements=[_C.member_id, _C.provider_id], index_where=text("status = 'active'"))
+    .returning(_C.id)
+)
+_SAVE: Final = Statement(
+    text(
+        "UPDATE rooms SET status = :status, version = :version, closed_by = :closed_by, "
+        "last_activity_at = greatest(last_activity_at, :last_activity_at) WHERE id = :id"
+    )
+)
+_TOUCH: Final = Statement(
+    text("""
+UPDATE rooms SET last_activity_at = :now
 WHERE id IN (SELECT id FROM rooms
-             WHERE id = ANY($1::uuid[]) AND last_activity_at < $2::timestamptz - interval '1 minute'
+             WHERE id = ANY(CAST(:id AS uuid[])) AND last_activity_at < CAST(:now AS timestamptz) - interval '1 minute'
              ORDER BY id FOR UPDATE SKIP LOCKED)
-"""
-_SEEN = """
+""")
+)
+_SEEN: Final = Statement(
+    text("""
 WITH seen AS (
-    SELECT room_id, person, max(at) AS at FROM unnest($1::uuid[], $2::text[], $3::timestamptz[]) AS told (room_id, person, at)
+    SELECT room_id, person, max(at) AS at
+    FROM unnest(CAST(:room_id AS uuid[]), CAST(:person AS text[]), CAST(:at AS timestamptz[])) AS told (room_id, person, at)
     GROUP BY room_id, person
 ), locked AS (
     SELECT rooms.id, seen.at FROM rooms
@@ -37,18 +71,12 @@ WITH seen AS (
     ORDER BY rooms.id FOR UPDATE OF rooms
 )
 UPDATE rooms SET last_activity_at = greatest(rooms.last_activity_at, locked.at) FROM locked WHERE rooms.id = locked.id
-"""
-_BOOKABLE = f"""
-SELECT {_COLUMNS},
-    (SELECT max(other.last_activity_at) FROM rooms AS other WHERE other.member_id = rooms.member_id),
-    coalesce((SELECT specialty FROM provider_schedules AS s WHERE s.provider_id = rooms.provider_id), 'therapy')
-FROM rooms WHERE id = ANY($1::uuid[])
-"""  # noqa: S608
+""")
+)
 _CHANGES: Final = 0x726F6F6D
-_LOCK_ACTIVE_OF = f"""
-SELECT {_COLUMNS} FROM rooms WHERE status = 'active' AND (member_id = ANY($1::text[]) OR provider_id = ANY($1::text[]))
-ORDER BY id FOR UPDATE
-"""  # noqa: S608
+_LOCK_CHANGES: Final = Statement(text("SELECT pg_advisory_xact_lock(:kind, hashtext(:member_id))"))
+_LAST_LEFT_FREE: Final = Statement(text("SELECT max(left_free_at) FROM rooms WHERE member_id = :member_id"))
+_LEAVE_FREE: Final = Statement(text("UPDATE rooms SET left_free_at = :now WHERE id = :id"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,97 +89,88 @@ class RoomToBook:
 
 
 def _room(row: Row) -> Room:
-    return Room(str(row[0]), *row[1:])
+    # Some rows have more columns behind these.
+    return Room(str(row[0]), *row[1 : len(_COLUMNS)])
 
 
 async def add_room(unit: UnitOfWork, room: Room) -> bool:
     """Inserts the room; False where the pair has an active one."""
-    values = (room.member_id, room.provider_id, room.status, room.created_at, room.last_activity_at, room.version)
-    return await unit.fetch_value(_ADD, room.id, *values) is not None
+    return await unit.fetch_value(_ADD(**asdict(room))) is not None
 
 
 async def active_room(queries: Queries, member_id: str, provider_id: str) -> Room | None:
-    row = await queries.fetch_one(
-        f"SELECT {_COLUMNS} FROM rooms WHERE member_id = $1 AND provider_id = $2 AND status = 'active'",  # noqa: S608
-        member_id,
-        provider_id,
-    )
+    row = await queries.fetch_one(_ACTIVE(member_id=member_id, provider_id=provider_id))
     return _room(row) if row else None
 
 
 async def read_room(queries: Queries, room_id: str) -> Room | None:
-    row = await queries.fetch_one(f"SELECT {_COLUMNS} FROM rooms WHERE id = $1", room_id)  # noqa: S608
+    row = await queries.fetch_one(_READ(id=room_id))
     return _room(row) if row else None
 
 
 async def lock_room(unit: UnitOfWork, room_id: str) -> Room | None:
-    row = await unit.fetch_one(f"SELECT {_COLUMNS} FROM rooms WHERE id = $1 FOR UPDATE", room_id)  # noqa: S608
+    row = await unit.fetch_one(_LOCK(id=room_id))
     return _room(row) if row else None
 
 
 async def lock_active_of(unit: UnitOfWork, people: Collection[str]) -> list[Room]:
     """The active rooms of these people, as members or providers, locked in one order."""
-    return [_room(row) for row in await unit.fetch(_LOCK_ACTIVE_OF, list(people))]
+    return [_room(row) for row in await unit.fetch(_LOCK_ACTIVE_OF(people=list(people)))]
 
 
 async def read_rooms(queries: Queries, room_ids: Collection[str]) -> dict[str, RoomToBook]:
     """The rooms of these ids by id."""
-    found = await queries.fetch(_BOOKABLE, list(room_ids))
-    return {str(row[0]): RoomToBook(Room(str(row[0]), *row[1:8]), row[8], row[9]) for row in found}
+    found = await queries.fetch(_BOOKABLE(id=list(room_ids)))
+    return {str(row["id"]): RoomToBook(_room(row), *row[len(_COLUMNS) :]) for row in found}
 
 
 async def save_room(unit: UnitOfWork, room: Room) -> bool:
     """Writes a room that was locked in this unit; False where it cannot be active, since the pair has another room that is."""
     try:
         async with unit.connection.transaction():
-            await _save_room(unit, room)
+            await unit.execute(
+                _SAVE(
+                    id=room.id,
+                    status=room.status,
+                    version=room.version,
+                    closed_by=room.closed_by,
+                    last_activity_at=room.last_activity_at,
+                )
+            )
     except asyncpg.UniqueViolationError:
         return False
     return True
 
 
-async def _save_room(unit: UnitOfWork, room: Room) -> None:
-    await unit.execute(
-        "UPDATE rooms SET status = $2, version = $3, last_activity_at = greatest(last_activity_at, $4), closed_by = $5 "
-        "WHERE id = $1",
-        room.id,
-        room.status,
-        room.version,
-        room.last_activity_at,
-        room.closed_by,
-    )
-
-
 async def lock_changes(unit: UnitOfWork, member_id: str) -> datetime | None:
     """When the member last changed the provider without loss though sessions lay within the notice; nobody else decides
     about a change of theirs until the unit ends (ROOM-3)."""
-    await unit.execute("SELECT pg_advisory_xact_lock($1, hashtext($2))", _CHANGES, member_id)
-    found: datetime | None = await unit.fetch_value(
-        "SELECT max(left_free_at) FROM rooms WHERE member_id = $1", member_id
-    )
+    await unit.execute(_LOCK_CHANGES(kind=_CHANGES, member_id=member_id))
+    found: datetime | None = await unit.fetch_value(_LAST_LEFT_FREE(member_id=member_id))
     return found
 
 
 async def mark_left_free(unit: UnitOfWork, room_id: str) -> None:
     """The room's member leaves it without loss though sessions lie within the notice (ROOM-3)."""
-    await unit.execute("UPDATE rooms SET left_free_at = $2 WHERE id = $1", room_id, unit.now)
+    await unit.execute(_LEAVE_FREE(id=room_id, now=unit.now))
 
 
 async def touch_rooms(unit: UnitOfWork, room_ids: Collection[str]) -> None:
     """The members of these rooms are active now (ROOM-2). Kept to the minute, so that busy rooms are seldom written."""
-    await unit.execute(_TOUCH, list(room_ids), unit.now)
+    await unit.execute(_TOUCH(id=list(room_ids), now=unit.now))
 
 
 async def touch_by_members(unit: UnitOfWork, seen: Sequence[tuple[str, str, datetime]]) -> None:
     """These people were active in these rooms then (room, person, moment); counts where the person is the room's member."""
-    await unit.execute(_SEEN, *(list(values) for values in zip(*seen, strict=True)))
+    room_id, person, at = zip(*seen, strict=True)
+    await unit.execute(_SEEN(room_id=room_id, person=person, at=at))
 
 
 async def list_rooms(
     queries: Queries, member_id: str | None, provider_id: str | None, status: str | None, after: str | None, most: int
 ) -> Sequence[Room]:
     """At most `most` rooms in the order of their making, of the member or the provider; of everybody where both are None."""
-    query = select(rooms)
+    query = _ROOM
     whose = [
         column == person
         for column, person in ((rooms.c.member_id, member_id), (rooms.c.provider_id, provider_id))

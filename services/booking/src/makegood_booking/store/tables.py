@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Collection
+from typing import Any, Final
 
-from sqlalchemy import BigInteger, Column, DateTime, Integer, Interval, MetaData, Table, Text
-from sqlalchemy.dialects.postgresql import BOOLEAN, JSONB, UUID
+from makegood_chassis.statements import Statement
+from sqlalchemy import BigInteger, Column, Date, DateTime, Integer, Interval, MetaData, Select, Table, Text
+from sqlalchemy.dialects.postgresql import ARRAY, BOOLEAN, JSONB, UUID, insert
 
 metadata = MetaData()
+
+policies = Table(
+    "policies",
+    metadata,
+    Column("version", Integer, primary_key=True),
+    Column("id", Text),
+    Column("numbers", JSONB),
+    Column("in_force_from", DateTime(timezone=True)),
+)
 
 rooms = Table(
     "rooms",
@@ -20,6 +31,7 @@ rooms = Table(
     Column("last_activity_at", DateTime(timezone=True)),
     Column("version", Integer),
     Column("closed_by", Text),
+    Column("left_free_at", DateTime(timezone=True)),
 )
 
 sessions = Table(
@@ -118,3 +130,113 @@ starts_before_moves = Table(
     Column("starts_at", DateTime(timezone=True)),
 )
 """`moved_in` is an xid8, which SQLAlchemy has no type for: it is compared by PostgreSQL's functions alone."""
+
+# What other services told.
+
+enrolments = Table(
+    "enrolments",
+    metadata,
+    Column("id", UUID(as_uuid=False), primary_key=True),
+    Column("member_id", Text),
+    Column("plan_id", Text),
+    Column("plan_kind", Text),
+    Column("starts_on", Date),
+    Column("ends_on", Date),
+    Column("time_zone", Text),
+    Column("lengths", ARRAY(Integer)),
+    Column("psychiatry_lengths", ARRAY(Integer)),
+    Column("modalities", ARRAY(Text)),
+    Column("live_credits", Integer),
+    Column("purchasable", BOOLEAN),
+    Column("sequence", BigInteger),
+    Column("months", Integer),
+    Column("co_pay", JSONB),
+)
+
+credit_movements = Table(
+    "credit_movements",
+    metadata,
+    Column("id", UUID(as_uuid=False), primary_key=True),
+    Column("member_id", Text),
+    Column("lot_id", UUID(as_uuid=False)),
+    Column("amount", Integer),
+    Column("sequence", BigInteger),
+    Column("tells", BOOLEAN),
+    Column("length_minutes", Integer),
+    Column("expires_at", DateTime(timezone=True)),
+    Column("made_for_minutes", Integer),
+)
+
+overdue_invoices = Table(
+    "overdue_invoices",
+    metadata,
+    Column("id", UUID(as_uuid=False), primary_key=True),
+    Column("member_id", Text),
+    Column("owed", BOOLEAN),
+    Column("sequence", BigInteger),
+)
+
+provider_schedules = Table(
+    "provider_schedules",
+    metadata,
+    Column("provider_id", Text, primary_key=True),
+    Column("version", Integer),
+    Column("specialty", Text),
+    Column("body", JSONB),
+)
+
+time_off = Table(
+    "time_off",
+    metadata,
+    Column("id", UUID(as_uuid=False), primary_key=True),
+    Column("provider_id", Text),
+    Column("starts_at", DateTime(timezone=True)),
+    Column("ends_at", DateTime(timezone=True)),
+    Column("removed", BOOLEAN),
+)
+
+waitlist_offers = Table(
+    "waitlist_offers",
+    metadata,
+    Column("entry_id", UUID(as_uuid=False), primary_key=True),
+    Column("provider_id", Text),
+    Column("member_id", Text),
+    Column("sequence", BigInteger),
+    Column("starts_at", DateTime(timezone=True)),
+    Column("ends_at", DateTime(timezone=True)),
+    Column("blocked_from", DateTime(timezone=True)),
+    Column("blocked_until", DateTime(timezone=True)),
+    Column("lapses_at", DateTime(timezone=True)),
+)
+
+venue_codes = Table(
+    "venue_codes",
+    metadata,
+    Column("venue_id", Text, primary_key=True),
+    Column("version", BigInteger),
+    Column("digest", Text),
+)
+
+remark_keys = Table(
+    "remark_keys",
+    metadata,
+    Column("person_id", Text, primary_key=True),
+    Column("public_key", Text),
+    Column("sequence", BigInteger),
+)
+
+
+def upsert(
+    table: Table, newest: str | None = None, *, never_changed: Collection[str] = (), rows: Select[Any] | None = None
+) -> Statement:
+    """Inserts one row, or these `rows`; a row of the same key is changed, except for the columns in `never_changed`.
+
+    `newest`: the column that counts the versions. An older version never replaces a newer one.
+    """
+    new = insert(table)
+    if rows is not None:
+        new = new.from_select(table.c.keys(), rows)
+    key = table.primary_key.columns
+    changes = {each.name: new.excluded[each.name] for each in table.c if each.name not in {*key.keys(), *never_changed}}
+    newer = table.c[newest] < new.excluded[newest] if newest else None
+    return Statement(new.on_conflict_do_update(index_elements=list(key), set_=changes, where=newer))
