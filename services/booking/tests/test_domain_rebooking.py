@@ -84,9 +84,7 @@ def again(now: datetime = LATER, **other: Any) -> Session:
 
 def place(*sessions: Session, room: Any = CLOSED, **other: Any) -> RebookingContext:
     facts: dict[str, Any] = {"provider_available": True, "another_room": False, **other}
-    return RebookingContext(
-        room, LATER, STANDARD, rights=rights([row(session) for session in sessions], LATER), **facts
-    )
+    return RebookingContext(room, rights=rights([row(session) for session in sessions], LATER), **facts)
 
 
 MADE_GOOD = PublishedLot("lot", 1, 30, MISSED_AT + RIGHT, made_for_minutes=30)

@@ -122,8 +122,6 @@ def in_the_way(context: MemberContext, kind: SessionKind, by: str, now: datetime
         return reasons
     place = RebookingContext(
         context.room,
-        context.active_at,
-        context.policy,
         is_available(context.schedule, now),
         another_room=context.another_room,
         rights=context.rights,

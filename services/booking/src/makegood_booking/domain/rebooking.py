@@ -49,12 +49,9 @@ class PastBooking:
 
 @dataclass(frozen=True, slots=True)
 class RebookingContext:
-    """A room, and what it takes to go on in it. `active_at`: when its member was last active, in any room; `policy`: of bookings
-    made now."""
+    """A room, and what decides whether a booking opens it again."""
 
     room: Room
-    active_at: datetime
-    policy: Policy
     provider_available: bool
     another_room: bool
     """Whether the two share another room that is active."""

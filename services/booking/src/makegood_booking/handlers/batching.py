@@ -137,7 +137,7 @@ class BookingBatcher:
                 rebooks
                 and booked_by == "member"
                 and reopens(
-                    await rebooking_context(unit, found, policy, unit.now),
+                    await rebooking_context(unit, found.room, unit.now),
                     request.length_minutes,
                     request.modality,
                 )

@@ -33,7 +33,7 @@ from makegood_booking.domain.coverage import latest, sessions_left
 from makegood_booking.domain.policy import Policy
 from makegood_booking.domain.rebooking import RebookingContext
 from makegood_booking.domain.remedies import RemedyContext
-from makegood_booking.domain.rooms import is_available, room_reasons
+from makegood_booking.domain.rooms import Room, is_available, room_reasons
 from makegood_booking.store import calendars, coverage
 from makegood_booking.store.policies import PolicyCache
 from makegood_booking.store.rooms import RoomToBook, active_room, read_rooms
@@ -97,14 +97,11 @@ async def read_member_contexts(
     return found
 
 
-async def rebooking_context(queries: Queries, found: RoomToBook, policy: Policy, now: datetime) -> RebookingContext:
+async def rebooking_context(queries: Queries, room: Room, now: datetime) -> RebookingContext:
     """A room and what can be rebooked in it (MISS-4)."""
-    room = found.room
     other = await active_room(queries, room.member_id, room.provider_id)
     return RebookingContext(
         room,
-        found.active_at,
-        policy,
         await has_schedule(queries, room.provider_id, now),
         another_room=other is not None and other.id != room.id,
         rights=await read_rights(queries, room.id, room.member_id, now),
