@@ -7,7 +7,10 @@ from datetime import date, timedelta
 from typing import Any
 
 import pytest
-from makegood_booking.store import calendars
+from makegood_booking.domain.bookability import Question
+from makegood_booking.handlers.bookability import judge_bookability
+from makegood_booking.store.rooms import read_rooms
+from makegood_chassis.database import Queries, Row
 from makegood_contracts.events import SessionRequested, SessionType, TimeOffAdded, WeeklyHours
 from makegood_contracts.ids import new_id
 from makegood_testkit.databases import as_owner
@@ -29,6 +32,18 @@ OUT_OF_POCKET: Json = {
     "purchasable": True,
     "time_zone": "UTC",
 }
+
+
+class CountingQueries(Queries):
+    """Keeps the lists that it is asked for."""
+
+    def __init__(self, *connection: Any) -> None:
+        super().__init__(*connection)
+        self.asked: list[str] = []
+
+    async def fetch(self, statement: Any, *args: Any) -> list[Row]:
+        self.asked.append(str(statement))
+        return await super().fetch(statement, *args)
 
 
 async def covered(harness: BookingHarness, credits: int = 4, **plan: Any) -> None:
@@ -335,9 +350,7 @@ async def test_a_refused_booking_names_the_remedies_that_bookability_names(
 
 
 @pytest.mark.rule("BOOK-8")
-async def test_a_year_without_a_free_hour_is_looked_through_once_for_each_length(
-    harness: BookingHarness, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_year_without_a_free_hour_is_looked_through_once_for_each_length(harness: BookingHarness) -> None:
     """However many modalities a plan has: the answer stays quick where there is little to find."""
     modalities: Any = ["video", "audio", "chat", "in_person"]
     await covered(harness, lengths=[30, 45], modalities=modalities, live_credits=None)
@@ -347,14 +360,11 @@ async def test_a_year_without_a_free_hour_is_looked_through_once_for_each_length
         provider_id="dr-lee", schedule_version=2, time_off_id=new_id(), starts_at=NOW, ends_at=NOW + 400 * DAY
     )
     await hear(harness, told(away))
-    looks: list[Any] = []
-    read_taken = calendars.read_taken
-
-    async def look(*args: Any) -> Any:
-        looks.append(args)
-        return await read_taken(*args)
-
-    monkeypatch.setattr(calendars, "read_taken", look)
-    assert reasons(await bookability(harness)) == {"provider-unavailable": "message_provider"}
+    room = await harness.room()
+    assert reasons(await bookability(harness, room)) == {"provider-unavailable": "message_provider"}
+    async with harness.database.reading() as queries:
+        counting = CountingQueries(queries.connection, queries.personal_data)
+        place = (await read_rooms(queries, [room]))[room]
+        await judge_bookability(counting, place, await harness.dependencies.policies.current(queries), Question(), NOW)
     windows = 7  # 4 days, then twice as many each time: 4 + 8 + 16 + 32 + 64 + 128 + the rest
-    assert len(looks) == 2 * windows
+    assert sum("waitlist_offers" in sql for sql in counting.asked) == 2 * windows

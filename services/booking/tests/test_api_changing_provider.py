@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any, cast
 
 import httpx
 import pytest
-from makegood_booking.handlers.commands import rooms as commands
+from makegood_booking.handlers.waiters import schedule_key
 from makegood_contracts.events import ProviderChanged, RoomClosed, SessionCancelled
 from makegood_contracts.ids import new_id
 from makegood_testkit.service import slug
+from makegood_testkit.waiting import eventually
 
 from .examples import HOUR, MINUTE, NOW
 from .harness import Answers, BookingHarness, first_schedule
@@ -22,9 +24,13 @@ TICK = timedelta(microseconds=1)
 MISTYPED = "dr-kym"
 
 
+def waits_for_schedules(harness: BookingHarness, seconds: float) -> None:
+    harness.service.dependencies = replace(harness.dependencies, schedule_patience=seconds)
+
+
 @pytest.fixture
-def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(commands, "SCHEDULE_PATIENCE", 0.05)
+def impatient(harness: BookingHarness) -> None:
+    waits_for_schedules(harness, 0.05)
 
 
 async def change(person: httpx.AsyncClient, room: str, provider: str, **body: Any) -> httpx.Response:
@@ -76,23 +82,19 @@ async def test_a_schedule_that_was_published_a_moment_ago_is_waited_for(harness:
     opening = asyncio.create_task(
         harness.support.post("/v1/rooms", json={"member_id": "anna", "provider_id": "dr-lee"})
     )
-    while not harness.dependencies.signals._listeners:  # noqa: ASYNC110
-        await asyncio.sleep(0)
+    await eventually(lambda: harness.dependencies.signals.is_awaited(schedule_key("dr-lee")))
     await harness.handle(first_schedule("dr-lee"))
     opened = await opening
     assert opened.status_code == 201, opened.text
     changing = asyncio.create_task(change(harness.member, opened.json()["id"], "dr-kim"))
-    while not harness.dependencies.signals._listeners:  # noqa: ASYNC110
-        await asyncio.sleep(0)
+    await eventually(lambda: harness.dependencies.signals.is_awaited(schedule_key("dr-kim")))
     await harness.handle(first_schedule("dr-kim"))
     assert (await changing).status_code == 201
 
 
 @pytest.mark.rule("ROOM-3")
-async def test_what_is_refused_anyway_waits_for_nobodys_schedule(
-    harness: BookingHarness, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(commands, "SCHEDULE_PATIENCE", 600.0)
+async def test_what_is_refused_anyway_waits_for_nobodys_schedule(harness: BookingHarness) -> None:
+    waits_for_schedules(harness, 600.0)
     room = await harness.room()
     await hear(harness, told(schedule(1, provider_id="dr-kim", session_types=[])))
     async with asyncio.timeout(10):

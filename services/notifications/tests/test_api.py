@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from makegood_contracts import events as facts
 from makegood_contracts.ids import new_id
+from makegood_testkit.waiting import eventually
 
 from .conftest import START, NotificationsHarness
 
@@ -179,9 +180,7 @@ async def test_a_closed_room_is_read_only(harness: NotificationsHarness) -> None
 async def test_a_message_right_after_the_rooms_opening_waits_for_the_news(harness: NotificationsHarness) -> None:
     client = harness.client("member", harness.member)
     posting = asyncio.create_task(client.post(f"/v1/rooms/{harness.room_id}/messages", json={"text": "first!"}))
-    async with asyncio.timeout(5):
-        while f"room:{harness.room_id}" not in harness.service.signals._listeners:  # noqa: ASYNC110
-            await asyncio.sleep(0)
+    await eventually(lambda: harness.service.signals.is_awaited(f"room:{harness.room_id}"))
     await harness.reserved()
     assert (await posting).status_code == 201
 
@@ -193,9 +192,7 @@ async def test_a_message_right_after_the_restart_waits_for_the_news(harness: Not
     await harness.happen(facts.RoomClosed(**room, room_version=2, closed_at=START))
     client = harness.client("member", harness.member)
     posting = asyncio.create_task(client.post(f"/v1/rooms/{harness.room_id}/messages", json={"text": "back!"}))
-    async with asyncio.timeout(5):
-        while f"room:{harness.room_id}" not in harness.service.signals._listeners:  # noqa: ASYNC110
-            await asyncio.sleep(0)
+    await eventually(lambda: harness.service.signals.is_awaited(f"room:{harness.room_id}"))
     await harness.happen(facts.RoomRestarted(**room, room_version=3, restarted_at=START))
     assert (await posting).status_code == 201
 

@@ -158,6 +158,10 @@ class Signals:
             found = found or isinstance(listener, Waiter)
         return found
 
+    def is_awaited(self, key: str) -> bool:
+        """Whether anybody in this process listens to the key, for a wait or a stream."""
+        return key in self._listeners
+
     def _add(self, key: str, listener: Waiter[Any] | _Stream) -> None:
         self._listeners.setdefault(key, set()).add(listener)
 

@@ -25,3 +25,5 @@ class Dependencies:
     """Lets parties into their sessions."""
     currencies: frozenset[str]
     """Those in which extensions are charged."""
+    schedule_patience: float = 5.0
+    """Seconds to wait for the event of a schedule that was published a moment ago."""

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Final
 
 from makegood_chassis.database import UnitOfWork
 from makegood_chassis.refusals import FieldRefused, NotFound
@@ -35,9 +34,6 @@ from makegood_booking.store.sessions import lock_ahead
 
 Admit = Callable[[Room], Actor]
 
-SCHEDULE_PATIENCE: Final = 5.0
-"""Seconds to wait for news of a schedule that was published a moment ago."""
-
 
 async def wait_for_schedule(dependencies: Dependencies, provider_id: str) -> None:
     """Returns once booking has heard of a schedule of the provider, or is unlikely to. Holds no transaction while it waits.
@@ -51,7 +47,7 @@ async def wait_for_schedule(dependencies: Dependencies, provider_id: str) -> Non
 
     if await look() is None:
         async with dependencies.signals.waiting(schedule_key(provider_id)) as waiter:
-            await waiter.result(SCHEDULE_PATIENCE, look)
+            await waiter.result(dependencies.schedule_patience, look)
 
 
 async def open_room(unit: UnitOfWork, member_id: str, provider_id: str) -> tuple[Room, bool]:
