@@ -26,6 +26,7 @@ from makegood_notifications.api import (
     unsubscribe,
 )
 from makegood_notifications.api.enums import ENUMS
+from makegood_notifications.api.refusals import problem_of
 from makegood_notifications.api.rights import EXPENSIVE, RIGHTS
 from makegood_notifications.delivery_worker import DeliveryWorker
 from makegood_notifications.dependencies import Dependencies
@@ -71,6 +72,8 @@ def bootstrap(
     whatsapp_carrier = WhatsAppCarrier(whatsapp or CloudApi.of(settings), wording)
     give_up_after = timedelta(hours=settings.mail_give_up_hours)
     dependencies = Dependencies(
+        database=database,
+        clock=clock,
         signals=signals,
         wording=wording,
         email_worker=DeliveryWorker(database, email_carrier, news, give_up_after=give_up_after),
@@ -135,4 +138,5 @@ def app(service: Service[Dependencies]) -> FastAPI:
         rights=RIGHTS,
         enums=ENUMS,
         expensive=EXPENSIVE,
+        problem_of=problem_of,
     )

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import timedelta
 
+from makegood_chassis.clock import Clock
+from makegood_chassis.database import Database
 from makegood_chassis.personal_data.master_keys import MasterKeys
 from makegood_chassis.signals import Signals
 
@@ -16,6 +18,8 @@ from makegood_notifications.streams import Streams
 
 @dataclass(frozen=True, slots=True)
 class Dependencies:
+    database: Database
+    clock: Clock
     signals: Signals
     wording: Wording
     email_worker: DeliveryWorker

@@ -76,3 +76,8 @@ def context(request: Request) -> RequestContext:
     """The request's context, for dependencies and routes."""
     found: Any = request.scope[SCOPE_KEY]
     return found  # type: ignore[no-any-return]
+
+
+async def dependencies_of(request: Request) -> Any:
+    """For `Depends`: the service's own `Dependencies`. (FastAPI would run a plain function in a thread.)"""
+    return request.app.state.service.dependencies

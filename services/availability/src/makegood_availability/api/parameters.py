@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Annotated, cast
+from typing import Annotated
 
-from fastapi import Depends, Path, Query, Request
+from fastapi import Depends, Path, Query
+from makegood_chassis.http.context import dependencies_of
 from makegood_chassis.http.problems import invalid, not_found
 from makegood_contracts.events import Modality
 from makegood_contracts.ids import is_id, is_person_id
@@ -12,11 +13,6 @@ from makegood_contracts.zones import zone_names
 from pydantic import AfterValidator
 
 from makegood_availability.dependencies import Dependencies
-
-
-async def dependencies(request: Request) -> Dependencies:
-    """The service's dependencies. (FastAPI would run a plain function in a thread.)"""
-    return cast("Dependencies", request.app.state.service.dependencies)
 
 
 async def provider_id(provider_id: Annotated[str, Path(description="`sub` of the provider's token.")]) -> str:
@@ -40,7 +36,7 @@ def optional_id(pointer: str, text: str | None) -> str | None:
 
 
 ProviderId = Annotated[str, Depends(provider_id)]
-DependenciesOf = Annotated[Dependencies, Depends(dependencies)]
+DependenciesOf = Annotated[Dependencies, Depends(dependencies_of)]
 Zone = Annotated[str, AfterValidator(known_zone)]
 """The name of an IANA time zone."""
 Length = Annotated[int, Query(ge=5, le=480, description="Length of the session, minutes.", examples=[45])]

@@ -6,8 +6,9 @@ from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import Annotated, cast
 
-from fastapi import Depends, Path, Request, Response
+from fastapi import Depends, Path, Response
 from makegood_chassis.database import Queries, UnitOfWork
+from makegood_chassis.http.context import dependencies_of
 from makegood_chassis.http.mutations import Mutation
 from makegood_chassis.http.problems import not_found
 from makegood_chassis.http.rights import Access, Caller
@@ -27,12 +28,7 @@ SessionId = Annotated[str, Path(description="The session's id.")]
 RoomId = Annotated[str, Path(description="The room's id.")]
 
 
-async def _dependencies(request: Request) -> Dependencies:
-    dependencies: Dependencies = request.app.state.service.dependencies
-    return dependencies
-
-
-DependenciesOf = Annotated[Dependencies, Depends(_dependencies)]
+DependenciesOf = Annotated[Dependencies, Depends(dependencies_of)]
 
 
 def valid_id(text: str, what: str) -> str:

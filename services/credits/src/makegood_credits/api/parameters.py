@@ -4,21 +4,16 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import Depends, Request
+from fastapi import Depends
 from makegood_chassis.database import Database
 from makegood_chassis.http.access_log import AccessLog, access_log
+from makegood_chassis.http.context import dependencies_of
 from makegood_chassis.http.problems import Problem
 
 from makegood_credits.dependencies import Dependencies
 from makegood_credits.payments.port import OrderRefused, PaymentProvider, PaymentsUnavailable
 
-
-async def _dependencies(request: Request) -> Dependencies:
-    dependencies: Dependencies = request.app.state.service.dependencies
-    return dependencies
-
-
-DependenciesOf = Annotated[Dependencies, Depends(_dependencies)]
+DependenciesOf = Annotated[Dependencies, Depends(dependencies_of)]
 
 
 async def _database(dependencies: DependenciesOf) -> Database:

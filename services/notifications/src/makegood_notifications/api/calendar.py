@@ -13,11 +13,10 @@ from makegood_chassis.http.context import context
 from makegood_chassis.http.mutations import Mutation, mutation, release_many
 from makegood_chassis.http.problems import not_found
 from makegood_chassis.http.rights import Access, operation
-from makegood_chassis.service import Service
 
 from makegood_notifications.api.lookup import session_of
 from makegood_notifications.api.models import FeedView
-from makegood_notifications.api.parameters import PersonId
+from makegood_notifications.api.parameters import DependenciesOf, PersonId
 from makegood_notifications.dependencies import Dependencies
 from makegood_notifications.domain.invitations import calendar_status
 from makegood_notifications.domain.venues import Venues
@@ -49,18 +48,19 @@ async def read_session_calendar(
     session_id: str,
     access: Annotated[Access, Depends(operation("calendar.read"))],
     log: Annotated[AccessLog, Depends(access_log)],
-    request: Request,
+    dependencies: DependenciesOf,
 ) -> Response:
     """The session as it is now, with the UID and SEQUENCE of its invitation. Available from its reservation on."""
-    service: Service[Dependencies] = request.app.state.service
-    session, role = await session_of(service, session_id, access)
+    session, role = await session_of(dependencies, session_id, access)
     reader = access.caller.subject
-    async with service.database.reading() as queries:
+    async with dependencies.database.reading() as queries:
         await log.record(queries, access, role, session.member_id, session.provider_id, entity=f"session:{session.id}")
         names = await contacts.names(queries, {session.member_id, session.provider_id})
         locale = await contacts.locale(queries, reader)
         places = await venues.find(queries, {session.venue_id})
-    content = published(_appointments(service, [session], reader, names, places, locale), made_at=datetime.now(UTC))
+    content = published(
+        _appointments(dependencies, [session], reader, names, places, locale), made_at=datetime.now(UTC)
+    )
     return Response(
         content, media_type=_ICS, headers={"Content-Disposition": f'attachment; filename="session-{session.id}.ics"'}
     )
@@ -74,13 +74,11 @@ async def create_calendar_feed(
     access: Annotated[Access, Depends(operation("calendar.follow"))],
     log: Annotated[AccessLog, Depends(access_log)],
     mutation: Annotated[Mutation, Depends(mutation(if_match="none"))],
-    request: Request,
+    dependencies: DependenciesOf,
 ) -> Response:
     """A secret address that any calendar program can follow without a token. It is shown once and stored nowhere, not even under
     an `Idempotency-Key`. Asking again makes a new address, and the one before stops working."""
     role = access.require("person", person_id=person_id)
-    service: Service[Dependencies] = request.app.state.service
-    dependencies: Dependencies = service.dependencies
     async with mutation.unit(resource=f"/v1/people/{person_id}/calendar-feed") as unit:
         await log.record(unit, access, role, person_id)
         secret = await commands.create_calendar_feed(unit, person_id)
@@ -111,15 +109,16 @@ async def revoke_calendar_feed(
     responses=_DESCRIBED,  # type: ignore[arg-type]
 )
 async def read_calendar_feed(
-    secret: Annotated[str, Path(max_length=128, description="From the address of the calendar feed.")], request: Request
+    secret: Annotated[str, Path(max_length=128, description="From the address of the calendar feed.")],
+    request: Request,
+    dependencies: DependenciesOf,
 ) -> Response:
     """The person's sessions of the last 90 days and in the future, as they are now. Needs no token: the address is the secret."""
-    service: Service[Dependencies] = request.app.state.service
-    async with service.database.reading() as queries:
+    async with dependencies.database.reading() as queries:
         person_id = await feeds.owner(queries, secret)
         if person_id is None:
             raise not_found("calendar")
-        sessions = await read_models.sessions_of(queries, person_id, service.clock.now() - KEPT)
+        sessions = await read_models.sessions_of(queries, person_id, dependencies.clock.now() - KEPT)
         parties = {party for session in sessions for party in (session.member_id, session.provider_id)}
         names = await contacts.names(queries, parties)
         locale = await contacts.locale(queries, person_id)
@@ -127,20 +126,19 @@ async def read_calendar_feed(
         # Whoever has the address sees what its owner sees.
         seen = Accesses(request.scope, context(request).request_id, person_id, BY_ADDRESS, "calendar.feed")
         await seen.write(queries, [(person, None) for person in sorted(parties | {person_id})])
-    appointments = _appointments(service, sessions, person_id, names, places, locale)
+    appointments = _appointments(dependencies, sessions, person_id, names, places, locale)
     content = published(appointments, made_at=datetime.now(UTC), name=NAME)
     return Response(content, media_type=_ICS, headers={"Cache-Control": "private, max-age=300"})
 
 
 def _appointments(
-    service: Service[Dependencies],
+    dependencies: Dependencies,
     sessions: Iterable[Session],
     reader: str,
     names: dict[str, str],
     places: Venues,
     locale: str,
 ) -> Iterable[Appointment]:
-    dependencies: Dependencies = service.dependencies
     for session in sessions:
         told = session.content()
         to, other = (

@@ -10,12 +10,9 @@ from makegood_chassis.http.mutations import Mutation, mutation
 from makegood_chassis.http.openapi import problems
 from makegood_chassis.http.problems import not_found
 from makegood_chassis.http.rights import Access, operation
-from starlette.requests import Request
 
 from makegood_notifications.api.models import ChannelsView, ConfirmationRequest, ContactRequest, ContactView
-from makegood_notifications.api.parameters import PersonId
-from makegood_notifications.api.refusals import problem_of
-from makegood_notifications.dependencies import Dependencies
+from makegood_notifications.api.parameters import DependenciesOf, PersonId
 from makegood_notifications.handlers import commands
 from makegood_notifications.store import contact_changes, contacts
 
@@ -34,7 +31,7 @@ async def save_contact(
     access: Annotated[Access, Depends(operation("contact.write"))],
     mutation: Annotated[Mutation, Depends(mutation())],
     log: Annotated[AccessLog, Depends(access_log)],
-    request: Request,
+    dependencies: DependenciesOf,
 ) -> Response:
     """Replaces the whole contact. Messages go to the contact as it is when they are sent.
 
@@ -43,7 +40,6 @@ async def save_contact(
     back to the old address. An address can be changed five times a day.
     """
     role = access.require("person", person_id=person_id)
-    dependencies: Dependencies = request.app.state.service.dependencies
     wanted = contacts.Contact(
         name=body.name,
         email=body.email,
@@ -55,12 +51,9 @@ async def save_contact(
         by_chat=body.channels.chat,
     )
     async with mutation.unit() as unit:
-        saved = await commands.save_contact(
+        contact, pending = await commands.save_contact(
             unit, dependencies, person_id, wanted, body.pending_email, mutation.expect_version
         )
-        if isinstance(saved, commands.TooSoon):
-            raise problem_of(saved)
-        contact, pending = saved
         await log.record(unit, access, role, person_id)
         return mutation.answer(200, _view(contact, pending), version=contact.version, personal_of=person_id)
 
@@ -82,8 +75,6 @@ async def confirm_address(
     role = access.require("person", person_id=person_id)
     async with mutation.unit() as unit:
         confirmed = await commands.confirm_address(unit, person_id, body.token)
-        if isinstance(confirmed, str):
-            raise not_found("contact") if confirmed == "not-found" else problem_of(confirmed)
         await log.record(unit, access, role, person_id)
         return mutation.answer(200, _view(confirmed, None), version=confirmed.version, personal_of=person_id)
 
@@ -93,15 +84,15 @@ async def read_contact(
     person_id: PersonId,
     access: Annotated[Access, Depends(operation("contact.read"))],
     log: Annotated[AccessLog, Depends(access_log)],
-    request: Request,
+    dependencies: DependenciesOf,
     response: Response,
 ) -> ContactView:
     """The person's own contact details. Nobody else can read them."""
     role = access.require("person", person_id=person_id)
-    async with request.app.state.service.database.reading() as queries:
+    async with dependencies.database.reading() as queries:
         contact = await contacts.find(queries, person_id)
         if contact is not None:
-            pending = await contact_changes.pending(queries, person_id, request.app.state.service.clock.now())
+            pending = await contact_changes.pending(queries, person_id, dependencies.clock.now())
             await log.record(queries, access, role, person_id)
     if contact is None:
         raise not_found("contact")

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Query, Request
+from fastapi import APIRouter, Depends, Query
 from makegood_chassis.database import Row
 from makegood_chassis.http.access_log import AccessLog, access_log
 from makegood_chassis.http.pages import Cursor, Limit, Page, page
 from makegood_chassis.http.rights import Access, operation
-from makegood_chassis.service import Service
 from makegood_contracts.ids import is_id
 
 from makegood_notifications.api.models import DeliveryView, InAppView
-from makegood_notifications.api.parameters import PersonId, id_before
-from makegood_notifications.dependencies import Dependencies
+from makegood_notifications.api.parameters import DependenciesOf, PersonId, id_before
 from makegood_notifications.store import contacts, delivery_lists
 from makegood_notifications.store.delivery_lists import InApp
 
@@ -25,7 +23,7 @@ router = APIRouter()
 async def list_deliveries(
     access: Annotated[Access, Depends(operation("delivery.list"))],
     log: Annotated[AccessLog, Depends(access_log)],
-    request: Request,
+    dependencies: DependenciesOf,
     person_id: Annotated[str | None, Query(description="Only messages to this person.")] = None,
     session_id: Annotated[str | None, Query(description="Only messages about this session.")] = None,
     limit: Limit = 50,
@@ -39,8 +37,7 @@ async def list_deliveries(
     if session_id is not None and not is_id(session_id):
         return Page(items=[])
     before = id_before(cursor)
-    service: Service = request.app.state.service
-    async with service.database.reading() as queries:
+    async with dependencies.database.reading() as queries:
         rows = await delivery_lists.listed(
             queries, person_id=person_id, session_id=session_id, before=before, limit=limit + 1
         )
@@ -57,7 +54,7 @@ async def list_in_app_messages(
     person_id: PersonId,
     access: Annotated[Access, Depends(operation("inbox.read"))],
     log: Annotated[AccessLog, Depends(access_log)],
-    request: Request,
+    dependencies: DependenciesOf,
     limit: Limit = 50,
     cursor: Cursor = None,
 ) -> Page[InAppView]:
@@ -65,9 +62,7 @@ async def list_in_app_messages(
     room's chat instead."""
     role = access.require("person", person_id=person_id)
     before = id_before(cursor)
-    service: Service[Dependencies] = request.app.state.service
-    dependencies: Dependencies = service.dependencies
-    async with service.database.reading() as queries:
+    async with dependencies.database.reading() as queries:
         await log.record(queries, access, role, person_id)
         locale = await contacts.locale(queries, person_id)
         rows = await delivery_lists.in_app(queries, person_id, before=before, limit=limit + 1)

@@ -9,9 +9,9 @@ from uuid import UUID
 
 from makegood_chassis.http.problems import not_found
 from makegood_chassis.http.rights import Access, Role
-from makegood_chassis.service import Service
 from makegood_contracts.ids import is_id
 
+from makegood_notifications.dependencies import Dependencies
 from makegood_notifications.domain.plans import Enrolment
 from makegood_notifications.store import plans, read_models
 from makegood_notifications.store.read_models import Room, Session
@@ -24,7 +24,9 @@ JUST_NOW: Final = 30.0
 """Seconds for which something counts as made just now."""
 
 
-async def room_of(service: Service, room_id: str, access: Access, *, to_write: bool = False) -> tuple[Room, Role]:
+async def room_of(
+    dependencies: Dependencies, room_id: str, access: Access, *, to_write: bool = False
+) -> tuple[Room, Role]:
     """The room, if the caller is one of its parties, and the caller's role. `to_write`: waits a moment if it is closed, because the
     news that it was restarted may be on the way (ROOM-1)."""
     if not is_id(room_id):
@@ -32,10 +34,10 @@ async def room_of(service: Service, room_id: str, access: Access, *, to_write: b
     room_id = room_id.lower()
 
     async def look() -> Room | None:
-        async with service.database.reading() as queries:
+        async with dependencies.database.reading() as queries:
             return await read_models.find_room(queries, room_id)
 
-    room = await _news(service, f"room:{room_id}", look, wait=_made_just_now(UUID(room_id)))
+    room = await _news(dependencies, f"room:{room_id}", look, wait=_made_just_now(UUID(room_id)))
     if room is None:
         raise not_found("room")
     role = access.require("room", member_id=room.member_id, provider_id=room.provider_id)
@@ -45,12 +47,12 @@ async def room_of(service: Service, room_id: str, access: Access, *, to_write: b
             found = await look()
             return None if found is None or found.status == "closed" else found
 
-        room = await _news(service, f"room:{room_id}", reopened, wait=True) or room
+        room = await _news(dependencies, f"room:{room_id}", reopened, wait=True) or room
     return room, role
 
 
 async def session_of(
-    service: Service, session_id: str, access: Access, *, settled: bool = False
+    dependencies: Dependencies, session_id: str, access: Access, *, settled: bool = False
 ) -> tuple[Session, Role]:
     """The session as this service knows it, from its reservation on, if the caller is one of its parties. `settled`: waits a moment
     if it is not confirmed, because that news may be on the way."""
@@ -59,10 +61,10 @@ async def session_of(
     session_id = session_id.lower()
 
     async def look() -> Session | None:
-        async with service.database.reading() as queries:
+        async with dependencies.database.reading() as queries:
             return await read_models.find_session(queries, session_id)
 
-    session = await _news(service, f"session:{session_id}", look, wait=_made_just_now(UUID(session_id)))
+    session = await _news(dependencies, f"session:{session_id}", look, wait=_made_just_now(UUID(session_id)))
     if session is None:
         raise not_found("session")
     role = access.require("session", member_id=session.member_id, provider_id=session.provider_id)
@@ -72,25 +74,27 @@ async def session_of(
             found = await look()
             return None if found is None or found.status == "reserved" else found
 
-        session = await _news(service, f"session:{session_id}", answered, wait=True) or session
+        session = await _news(dependencies, f"session:{session_id}", answered, wait=True) or session
     return session, role
 
 
-async def enrolments_of(service: Service, member_id: str) -> list[Enrolment]:
+async def enrolments_of(dependencies: Dependencies, member_id: str) -> list[Enrolment]:
     """The member's enrolments, latest first. If there are none, waits a moment for the news of one."""
 
     async def look() -> list[Enrolment] | None:
-        async with service.database.reading() as queries:
+        async with dependencies.database.reading() as queries:
             return await plans.enrolments_of(queries, member_id) or None
 
-    return await _news(service, f"plan:{member_id}", look, wait=True) or []
+    return await _news(dependencies, f"plan:{member_id}", look, wait=True) or []
 
 
-async def _news(service: Service, key: str, look: Callable[[], Awaitable[T | None]], *, wait: bool) -> T | None:
+async def _news(
+    dependencies: Dependencies, key: str, look: Callable[[], Awaitable[T | None]], *, wait: bool
+) -> T | None:
     found = await look()
     if found is not None or not wait:
         return found
-    async with service.signals.waiting(key) as waiter:
+    async with dependencies.signals.waiting(key) as waiter:
         await waiter.result(NEWS_LAG, look, every=0.05)
     return await look()
 

@@ -4,23 +4,18 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Request, Response
+from fastapi import APIRouter, Depends, Response
 from makegood_chassis.http.access_log import AccessLog, access_log
 from makegood_chassis.http.mutations import Mutation, mutation
 from makegood_chassis.http.openapi import problems
 from makegood_chassis.http.pages import Cursor, Limit, Page, page
-from makegood_chassis.http.problems import Problem
 from makegood_chassis.http.rights import Access, operation
-from makegood_chassis.service import Service
 
 from makegood_notifications.api.lookup import enrolments_of, room_of
 from makegood_notifications.api.models import MessageRequest, MessageView, TimeRequest
-from makegood_notifications.api.parameters import id_before
-from makegood_notifications.api.refusals import problem_of
-from makegood_notifications.dependencies import Dependencies
+from makegood_notifications.api.parameters import DependenciesOf, id_before
 from makegood_notifications.handlers import commands
 from makegood_notifications.store import chat
-from makegood_notifications.store.chat import Message
 
 router = APIRouter(tags=["chat"])
 
@@ -30,15 +25,14 @@ async def list_messages(
     room_id: str,
     access: Annotated[Access, Depends(operation("message.read"))],
     log: Annotated[AccessLog, Depends(access_log)],
-    request: Request,
+    dependencies: DependenciesOf,
     limit: Limit = 50,
     cursor: Cursor = None,
 ) -> Page[MessageView]:
     """What the two parties wrote and what the platform told them, newest first."""
     before = id_before(cursor)
-    service: Service[Dependencies] = request.app.state.service
-    room, role = await room_of(service, room_id, access)
-    async with service.database.reading() as queries:
+    room, role = await room_of(dependencies, room_id, access)
+    async with dependencies.database.reading() as queries:
         await log.record(queries, access, role, room.member_id, room.provider_id, entity=f"room:{room.id}")
         rows = await chat.messages(queries, room_id, before=before, limit=limit + 1)
     items, following = page(rows, limit, MessageView.model_validate, lambda message: (message.id,))
@@ -54,15 +48,14 @@ async def post_message(
     access: Annotated[Access, Depends(operation("message.write"))],
     log: Annotated[AccessLog, Depends(access_log)],
     mutation: Annotated[Mutation, Depends(mutation(if_match="none"))],
-    request: Request,
+    dependencies: DependenciesOf,
 ) -> Response:
     """A message from one party to the other. A closed room can be read but not written."""
-    service: Service[Dependencies] = request.app.state.service
-    room, role = await room_of(service, room_id, access, to_write=True)
+    room, role = await room_of(dependencies, room_id, access, to_write=True)
     async with mutation.unit() as unit:
         await log.record(unit, access, role, room.member_id, room.provider_id, entity=f"room:{room.id}")
-        posted = await commands.post_message(unit, service.dependencies, room, access.caller.subject, body.text)
-        return mutation.answer(201, _posted(posted), personal_of=access.caller.subject)
+        posted = await commands.post_message(unit, dependencies, room, access.caller.subject, body.text)
+        return mutation.answer(201, MessageView.model_validate(posted), personal_of=access.caller.subject)
 
 
 @router.post(
@@ -85,24 +78,15 @@ async def request_time(
     access: Annotated[Access, Depends(operation("time.request"))],
     log: Annotated[AccessLog, Depends(access_log)],
     mutation: Annotated[Mutation, Depends(mutation(if_match="none"))],
-    request: Request,
+    dependencies: DependenciesOf,
 ) -> Response:
     """Sends the provider the ready message "I can't find a time that works for me", in the member's language, with the lengths
     that the plan includes, or the one in `length_minutes` (AVAIL-5). At most three times an hour in a room."""
-    service: Service[Dependencies] = request.app.state.service
-    room, role = await room_of(service, room_id, access, to_write=True)
-    enrolments = await enrolments_of(service, room.member_id)
+    room, role = await room_of(dependencies, room_id, access, to_write=True)
+    enrolments = await enrolments_of(dependencies, room.member_id)
     async with mutation.unit() as unit:
         await log.record(unit, access, role, room.member_id, room.provider_id, entity=f"room:{room.id}")
         posted = await commands.request_time(
-            unit, service.dependencies, room, enrolments, body.length_minutes, access.caller.subject
+            unit, dependencies, room, enrolments, body.length_minutes, access.caller.subject
         )
-        return mutation.answer(201, _posted(posted), personal_of=access.caller.subject)
-
-
-def _posted(result: Message | str | commands.TooSoon) -> MessageView:
-    if result == "room-closed":
-        raise Problem("room-closed", "The room is closed; its chat can only be read.")
-    if not isinstance(result, Message):
-        raise problem_of(result)
-    return MessageView.model_validate(result)
+        return mutation.answer(201, MessageView.model_validate(posted), personal_of=access.caller.subject)

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import Path
+from fastapi import Depends, Path
+from makegood_chassis.http.context import dependencies_of
 from makegood_chassis.http.pages import Id, decode_cursor
 
+from makegood_notifications.dependencies import Dependencies
+
+DependenciesOf = Annotated[Dependencies, Depends(dependencies_of)]
 PersonId = Annotated[str, Path(pattern=r"^[A-Za-z0-9._:@-]{1,128}$", description="The `sub` of the person's token.")]
 
 

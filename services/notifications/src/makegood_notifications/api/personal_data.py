@@ -7,7 +7,7 @@ from dataclasses import asdict
 from typing import Annotated, Any, Final
 
 import msgspec
-from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi import APIRouter, Depends, Query, Response
 from fastapi.responses import StreamingResponse
 from makegood_chassis.database import Database
 from makegood_chassis.http.access_log import AccessLog, access_log
@@ -15,11 +15,9 @@ from makegood_chassis.http.mutations import Mutation, mutation
 from makegood_chassis.http.openapi import problems
 from makegood_chassis.http.problems import Problem, invalid
 from makegood_chassis.http.rights import Access, operation
-from makegood_chassis.service import Service
 
 from makegood_notifications.api.models import ErasureReason, ErasureView, ExportView
-from makegood_notifications.api.parameters import PersonId
-from makegood_notifications.dependencies import Dependencies
+from makegood_notifications.api.parameters import DependenciesOf, PersonId
 from makegood_notifications.handlers import commands
 from makegood_notifications.store import erasures, personal_data
 
@@ -43,7 +41,7 @@ async def request_erasure(
     access: Annotated[Access, Depends(operation("person.erase"))],
     mutation: Annotated[Mutation, Depends(mutation())],
     log: Annotated[AccessLog, Depends(access_log)],
-    request: Request,
+    dependencies: DependenciesOf,
     reason: Annotated[ErasureReason, Query(description="Why. It is kept with the person's id.")],
     now: Annotated[
         bool, Query(description="Erase without the wait. Only support may, and only with `reason=law_requires_it`.")
@@ -60,7 +58,6 @@ async def request_erasure(
     then. Afterwards it cannot be undone. If an erasure is already pending, it stays as it is.
     """
     role = access.require("person", person_id=person_id)
-    dependencies: Dependencies = request.app.state.service.dependencies
     by = access.caller.subject
     if now and role != "support":
         raise Problem("forbidden", "Only support may erase without the wait, and only if the law requires it.")
@@ -80,11 +77,11 @@ async def read_erasure(
     person_id: PersonId,
     access: Annotated[Access, Depends(operation("erasure.read"))],
     log: Annotated[AccessLog, Depends(access_log)],
-    request: Request,
+    dependencies: DependenciesOf,
 ) -> ErasureView:
     """The pending erasure, or else the last one that was done, or none."""
     role = access.require("person", person_id=person_id)
-    async with request.app.state.service.database.reading() as queries:
+    async with dependencies.database.reading() as queries:
         await log.record(queries, access, role, person_id)
         return _view(person_id, await erasures.state(queries, person_id))
 
@@ -99,15 +96,13 @@ async def withdraw_erasure(
     access: Annotated[Access, Depends(operation("person.erase"))],
     mutation: Annotated[Mutation, Depends(mutation(if_match="none"))],
     log: Annotated[AccessLog, Depends(access_log)],
-    request: Request,
+    dependencies: DependenciesOf,
 ) -> Response:
     """Withdraws a pending erasure and tells the person by e-mail. Without one, nothing happens. The person may withdraw any
     erasure, support only one that support requested."""
     role = access.require("person", person_id=person_id)
-    dependencies: Dependencies = request.app.state.service.dependencies
     async with mutation.unit() as unit:
-        if await commands.withdraw_erasure(unit, dependencies, person_id, own=role != "support"):
-            raise Problem("forbidden", "The person requested this erasure. Only they can withdraw it.")
+        await commands.withdraw_erasure(unit, dependencies, person_id, own=role != "support")
         await log.record(unit, access, role, person_id)
         return mutation.answer(204)
 
@@ -122,17 +117,16 @@ async def export_personal_data(
     person_id: PersonId,
     access: Annotated[Access, Depends(operation("person.export"))],
     log: Annotated[AccessLog, Depends(access_log)],
-    request: Request,
+    dependencies: DependenciesOf,
 ) -> StreamingResponse:
     """Contact details, rooms, sessions, what I wrote, what I was sent, and who read it. The other services hold only ids; read
     what they hold from their own lists (sessions, ledger, invoices)."""
     role = access.require("person", person_id=person_id)
-    service: Service = request.app.state.service
-    async with service.database.reading() as queries:
+    async with dependencies.database.reading() as queries:
         await log.record(queries, access, role, person_id)
         held = await personal_data.singles(queries, person_id)
-    first = {"person_id": person_id, "exported_at": service.clock.now(), **held}
-    return StreamingResponse(_export(service.database, person_id, first), media_type="application/json")
+    first = {"person_id": person_id, "exported_at": dependencies.clock.now(), **held}
+    return StreamingResponse(_export(dependencies.database, person_id, first), media_type="application/json")
 
 
 async def _export(database: Database, person_id: str, first: dict[str, Any]) -> AsyncIterator[bytes]:

@@ -4,18 +4,15 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Request, Response
+from fastapi import APIRouter, Depends, Response
 from makegood_chassis.http.access_log import AccessLog, access_log
 from makegood_chassis.http.mutations import Mutation, mutation
 from makegood_chassis.http.openapi import problems
-from makegood_chassis.http.problems import not_found
 from makegood_chassis.http.rights import Access, operation
-from makegood_chassis.service import Service
 
 from makegood_notifications.api.lookup import session_of
 from makegood_notifications.api.models import DeliveryView, ReminderRequest
-from makegood_notifications.api.refusals import problem_of
-from makegood_notifications.dependencies import Dependencies
+from makegood_notifications.api.parameters import DependenciesOf
 from makegood_notifications.handlers import commands
 
 router = APIRouter(tags=["reminders"])
@@ -34,17 +31,14 @@ async def send_reminder(
     access: Annotated[Access, Depends(operation("reminder.send"))],
     log: Annotated[AccessLog, Depends(access_log)],
     mutation: Annotated[Mutation, Depends(mutation(if_match="none"))],
-    request: Request,
+    dependencies: DependenciesOf,
 ) -> Response:
     """Sends the reminder by e-mail or WhatsApp, as the member's plan allows and the member chose (REM-1). At most once an hour for
     each session and channel. The answer is the queued delivery."""
-    service: Service[Dependencies] = request.app.state.service
-    session, role = await session_of(service, session_id, access, settled=True)
+    session, role = await session_of(dependencies, session_id, access, settled=True)
     async with mutation.unit() as unit:
         await log.record(unit, access, role, session.member_id, entity=f"session:{session.id}")
-        queued = await commands.remind(unit, service.dependencies, session.id, body.channel)
-        if not isinstance(queued, commands.QueuedReminder):
-            raise not_found("session") if queued == "not-found" else problem_of(queued)
+        queued = await commands.remind(unit, dependencies, session.id, body.channel)
         view = DeliveryView(
             id=queued.delivery_id,
             person_id=session.member_id,

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Request, Response
+from fastapi import APIRouter, Depends, Response
 from makegood_chassis.http.access_log import AccessLog, access_log
 from makegood_chassis.http.models import Instant, RequestModel, View, example
 from makegood_chassis.http.mutations import Mutation, mutation
 from makegood_chassis.http.pages import Cursor, Limit, Page, page
 from makegood_chassis.http.rights import Access, operation
-from makegood_chassis.service import Service
 from pydantic import Field
 
-from makegood_notifications.api.parameters import PersonId, id_before
+from makegood_notifications.api.parameters import DependenciesOf, PersonId, id_before
 from makegood_notifications.handlers import commands
 from makegood_notifications.store import revocations
 
@@ -81,14 +80,13 @@ async def list_revocations(
     person_id: PersonId,
     access: Annotated[Access, Depends(operation("person.revocations"))],
     log: Annotated[AccessLog, Depends(access_log)],
-    request: Request,
+    dependencies: DependenciesOf,
     limit: Limit = 50,
     cursor: Cursor = None,
 ) -> Page[RevocationView]:
     """Newest first, with who did it and why."""
     before = id_before(cursor)
-    service: Service = request.app.state.service
-    async with service.database.reading() as queries:
+    async with dependencies.database.reading() as queries:
         rows = await revocations.listed(queries, person_id, before, limit + 1)
         await log.record(queries, access, None, person_id)
     items, following = page(rows, limit, RevocationView.model_validate, lambda row: (row["id"],))

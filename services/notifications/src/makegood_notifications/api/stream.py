@@ -14,8 +14,8 @@ from fastapi.responses import StreamingResponse
 from makegood_chassis.http.context import context
 from makegood_chassis.http.rights import Access, Caller, operation
 from makegood_chassis.messaging.failures import is_transient
-from makegood_chassis.service import Service
 
+from makegood_notifications.api.parameters import DependenciesOf
 from makegood_notifications.api.stream_models import StreamEvent
 from makegood_notifications.dependencies import Dependencies
 from makegood_notifications.store import stream
@@ -56,6 +56,7 @@ class EventStream(StreamingResponse):
 async def follow_stream(
     access: Annotated[Access, Depends(operation("stream.follow"))],
     request: Request,
+    dependencies: DependenciesOf,
     last_event_id: Annotated[
         str | None, Header(alias="Last-Event-ID", description="The `id` of the last event that you have seen.")
     ] = None,
@@ -69,39 +70,38 @@ async def follow_stream(
 
     A person can have five streams open. One more closes the oldest, which ends with the event `stream.closed` and
     `{"reason": "too-many-streams"}`. Do not reconnect at once, because that would close another one."""
-    service: Service[Dependencies] = request.app.state.service
     person_id = access.caller.subject
     # Never refused: that would stop a browser's EventSource for good, and it sends its last id by itself.
     after = Position.parse(last_event_id) if last_event_id else None
-    async with service.database.reading() as queries:
+    async with dependencies.database.reading() as queries:
         end = await stream.end(queries)
         # An id beyond the end is from another installation, or from before a restore. It would be waited for in vain.
         resumed = after is not None and after <= end and not await stream.is_pruned(queries, person_id, after)
-    streams = service.dependencies.streams
+    streams = dependencies.streams
     here = context(request)
     opened = streams.enter(person_id, here.break_off)
     here.at_end = partial(streams.leave, opened)
     return EventStream(
-        _events(service, access.caller, opened, after if after is not None and resumed else end, resumed=resumed),
+        _events(dependencies, access.caller, opened, after if after is not None and resumed else end, resumed=resumed),
         headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
     )
 
 
 async def _events(
-    service: Service[Dependencies], caller: Caller, stream: OpenStream, after: Position, *, resumed: bool
+    dependencies: Dependencies, caller: Caller, stream: OpenStream, after: Position, *, resumed: bool
 ) -> AsyncIterator[bytes]:
     """Entries as they come, until the process stops or the caller's token expires. Then the client app reconnects with its last id.
     If the person opened too many other streams, it ends with that reason."""
     loop = asyncio.get_running_loop()
-    streams = service.dependencies.streams
-    look = LOOK if not service.signals.connected else SELDOM
+    streams = dependencies.streams
+    look = LOOK if not dependencies.signals.connected else SELDOM
     behind = resumed
     async with streams.following(stream):
         yield b"retry: %d\n" % RETRY + _event(StreamEntry(after, "stream.opened", {"resumed": resumed}))
         spoke, pause = loop.time(), look
         while not stream.over and stream.closed_because is None and time.time() < caller.until:
             try:
-                entries = await _look(service, caller.subject, after, behind=behind)
+                entries = await _look(dependencies, caller.subject, after, behind=behind)
             except _Forgotten:
                 return  # the client app reconnects with its last id and hears that it is not resumed
             if entries is not None:
@@ -113,7 +113,7 @@ async def _events(
             if loop.time() - spoke > HEARTBEAT:
                 yield b": still here\n\n"
                 spoke = loop.time()
-            look = SELDOM if service.signals.connected else LOOK
+            look = SELDOM if dependencies.signals.connected else LOOK
             pause = SETTLE if await stream.rest(min(pause, look)) else min(pause * 2, look)
         if stream.closed_because is not None:
             yield b"event: stream.closed\nretry: %d\ndata: %b\n\n" % (LATER, _encode({"reason": stream.closed_because}))
@@ -123,10 +123,12 @@ class _Forgotten(Exception):
     """Something was pruned before a client app that had reconnected was shown it."""
 
 
-async def _look(service: Service, person_id: str, after: Position, *, behind: bool) -> Sequence[StreamEntry] | None:
+async def _look(
+    dependencies: Dependencies, person_id: str, after: Position, *, behind: bool
+) -> Sequence[StreamEntry] | None:
     """The next entries of the person. None if the database is away. `behind`: the client app has not caught up yet."""
     try:
-        async with service.database.reading() as queries:
+        async with dependencies.database.reading() as queries:
             found = await stream.entries(queries, person_id, after, AT_ONCE)
             if behind and await stream.is_pruned(queries, person_id, after):
                 raise _Forgotten

@@ -11,9 +11,8 @@ from fastapi import APIRouter, Path, Request, Response
 from makegood_chassis.access.request import Accesses
 from makegood_chassis.http.context import context
 from makegood_chassis.http.openapi import problems
-from makegood_chassis.http.problems import not_found
-from makegood_chassis.service import Service
 
+from makegood_notifications.api.parameters import DependenciesOf
 from makegood_notifications.dependencies import Dependencies
 from makegood_notifications.handlers import commands
 from makegood_notifications.mail.unsubscribing import LONGEST, PATH
@@ -49,13 +48,11 @@ Token = Annotated[str, Path(max_length=LONGEST, description="From the header `Li
     response_class=Response,
     responses={**_PAGE, **problems("not-found")},
 )
-async def ask(token: Token, request: Request) -> Response:
+async def ask(token: Token, dependencies: DependenciesOf) -> Response:
     """A page with a button. Opening it changes nothing, because virus scanners follow links too."""
-    async with request.app.state.service.database.reading() as queries:
-        found = await commands.find_by_link(queries, request.app.state.service.dependencies, token)
-    if found is None:
-        raise not_found("link")
-    return _page(request, found[1])
+    async with dependencies.database.reading() as queries:
+        _, contact = await commands.find_by_link(queries, dependencies, token)
+    return _page(dependencies, contact)
 
 
 @router.post(
@@ -66,18 +63,14 @@ async def ask(token: Token, request: Request) -> Response:
     responses={**_PAGE, **problems("not-found", "payload-too-large")},
     openapi_extra=_FORM,
 )
-async def unsubscribe(token: Token, request: Request) -> Response:
+async def unsubscribe(token: Token, request: Request, dependencies: DependenciesOf) -> Response:
     """Turns off the person's channel `email` and nothing else. Needs no token and no body. Messages that protect the account, such
     as about a changed address, are still mailed. Repeats are harmless."""
-    service: Service[Dependencies] = request.app.state.service
-    async with service.database.transaction(context(request).cause) as unit:
-        ended = await commands.end_emails(unit, service.dependencies, token)
-        if ended is None:
-            raise not_found("link")
-        person_id, contact = ended
+    async with dependencies.database.transaction(context(request).cause) as unit:
+        person_id, contact = await commands.end_emails(unit, dependencies, token)
         seen = Accesses(request.scope, context(request).request_id, person_id, BY_LINK, "contact.unsubscribe")
         await seen.write(unit, [(person_id, None)])
-    return _page(request, contact)
+    return _page(dependencies, contact)
 
 
 @cache
@@ -85,9 +78,8 @@ def _words(language: str) -> dict[str, str]:
     return tomllib.loads((FOLDER / language / "unsubscribe.toml").read_text(encoding="utf-8"))
 
 
-def _page(request: Request, contact: Contact) -> Response:
+def _page(dependencies: Dependencies, contact: Contact) -> Response:
     """Plain HTML in the person's language. It does not say who they are."""
-    dependencies: Dependencies = request.app.state.service.dependencies
     language = dependencies.wording.language(contact.locale).code
     words = {name: escape(text) for name, text in _words(language).items()}
     if contact.by_email:

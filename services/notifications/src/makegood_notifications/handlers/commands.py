@@ -1,18 +1,15 @@
-"""What the API asks for: lock → rule → save → announce, in the transaction of the request.
-
-A command that is refused answers with the reason. Its router then raises the problem, and nothing changes.
-"""
+"""What the API asks for. Each command locks, applies the rule, saves, and publishes what changed."""
 
 from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
-from typing import Literal
+from datetime import UTC, datetime
 
 from makegood_chassis import revocation
 from makegood_chassis.database import Queries, UnitOfWork
+from makegood_chassis.refusals import NotFound, RuleRefused
 from makegood_contracts.events import MessagePosted, TokensRevoked
 from makegood_contracts.ids import new_id
 
@@ -20,8 +17,8 @@ from makegood_notifications.dependencies import Dependencies
 from makegood_notifications.domain.allowances import ADDRESS_CHANGE, REMINDER, TIME_REQUEST, Allowance
 from makegood_notifications.domain.contacts import hash_of, same_address
 from makegood_notifications.domain.notices import Details, Notice, Source
-from makegood_notifications.domain.plans import Enrolment, TimeRequestRefusal, ready_lengths, reminder_channels
-from makegood_notifications.domain.reminders import HandChannel, ReminderRefusal, why_no_reminder
+from makegood_notifications.domain.plans import Enrolment, ready_lengths, reminder_channels
+from makegood_notifications.domain.reminders import HandChannel, why_no_reminder
 from makegood_notifications.handlers.account import (
     ERASURE,
     ERASURE_REQUESTED,
@@ -31,6 +28,7 @@ from makegood_notifications.handlers.account import (
     tell_of_erasure,
 )
 from makegood_notifications.handlers.notifier import Notifier
+from makegood_notifications.handlers.refusals import TooSoon
 from makegood_notifications.mail.unsubscribing import UnsubscribeLink
 from makegood_notifications.store import (
     allowances,
@@ -55,14 +53,6 @@ CheckVersion = Callable[[int], None]
 
 
 @dataclass(frozen=True, slots=True)
-class TooSoon:
-    """An allowance is used up. It is possible again at `next_at`, after `wait`."""
-
-    next_at: datetime
-    wait: timedelta
-
-
-@dataclass(frozen=True, slots=True)
 class QueuedReminder:
     """A reminder that waits to be sent."""
 
@@ -77,7 +67,7 @@ async def save_contact(
     wanted: Contact,
     keep_pending: str | None,
     check_version: CheckVersion,
-) -> tuple[Contact, str | None] | TooSoon:
+) -> tuple[Contact, str | None]:
     """Replaces the contact. A changed address waits until it is confirmed; the old one is used meanwhile.
 
     `keep_pending`: this address goes on waiting if it does. Answers the contact, and the address that waits.
@@ -94,40 +84,34 @@ async def save_contact(
     if address is None:
         await contact_changes.drop(unit, person_id)
     elif address != pending:
-        if too_soon := await _use(unit, ADDRESS_CHANGE, person_id):
-            return too_soon
+        await _use(unit, ADDRESS_CHANGE, person_id)
         await ask_to_confirm(unit, dependencies, person_id, saved, address)
     return saved, address
 
 
-async def confirm_address(
-    unit: UnitOfWork, person_id: str, token: str
-) -> Contact | Literal["not-found", "confirmation-invalid"]:
+async def confirm_address(unit: UnitOfWork, person_id: str, token: str) -> Contact:
     """The address that waits takes the old one's place, if `token` is the secret of its link."""
     contact = await contacts.find(unit, person_id, lock=True)
     if contact is None:
-        return "not-found"
+        raise NotFound("contact")
     email = await contact_changes.confirm(unit, person_id, hash_of(token))
     if email is None:
-        return "confirmation-invalid"
+        raise RuleRefused("confirmation-invalid")
     return await contacts.save(unit, person_id, replace(contact, email=email), unit.now)
 
 
-async def find_by_link(queries: Queries, dependencies: Dependencies, token: str) -> tuple[str, Contact] | None:
-    """Whose link out of an e-mail it is. None if it is forged, or was made for an address that they no longer have."""
+async def find_by_link(queries: Queries, dependencies: Dependencies, token: str) -> tuple[str, Contact]:
+    """Whose link out of an e-mail it is. It is refused if it is forged, or was made for an address that they no longer have."""
     link = UnsubscribeLink.parse(token)
     contact = await contacts.find(queries, link.person_id) if link is not None else None
     if link is None or contact is None or not link.fits(dependencies.master_keys, contact.email):
-        return None
+        raise NotFound("link")
     return link.person_id, contact
 
 
-async def end_emails(unit: UnitOfWork, dependencies: Dependencies, token: str) -> tuple[str, Contact] | None:
+async def end_emails(unit: UnitOfWork, dependencies: Dependencies, token: str) -> tuple[str, Contact]:
     """Turns off the person's e-mails. Repeats are harmless."""
-    found = await find_by_link(unit, dependencies, token)
-    if found is None:
-        return None
-    person_id, contact = found
+    person_id, contact = await find_by_link(unit, dependencies, token)
     return person_id, await contacts.end_mails(unit, person_id, unit.now) or contact
 
 
@@ -151,25 +135,22 @@ async def erase_now(unit: UnitOfWork, person_id: str, reason: str, by: str, chec
     unit.set_deadline(ERASURE, person_id, None)
 
 
-async def withdraw_erasure(
-    unit: UnitOfWork, dependencies: Dependencies, person_id: str, *, own: bool
-) -> Literal["forbidden"] | None:
+async def withdraw_erasure(unit: UnitOfWork, dependencies: Dependencies, person_id: str, *, own: bool) -> None:
     """Takes back an erasure that waits; one that the person asked for only if `own`. Without one there is nothing to do."""
     contact = await contacts.find(unit, person_id, lock=True)
     if await erasures.take_back(unit, person_id, own=own):
         unit.set_deadline(ERASURE, person_id, None)
         await tell_of_erasure(unit, dependencies, person_id, contact, ERASURE_TAKEN_BACK, Details())
     elif (await erasures.state(unit, person_id)).state == "pending":
-        return "forbidden"
-    return None
+        raise RuleRefused("forbidden", "The person requested this erasure. Only they can withdraw it.")
 
 
 async def post_message(
     unit: UnitOfWork, dependencies: Dependencies, room: Room, sender: str, text: str, template: str | None = None
-) -> Message | Literal["room-closed"]:
+) -> Message:
     """ROOM-4: writes one party's message into the room. Booking hears that they are there (ROOM-2)."""
     if room.status == "closed":
-        return "room-closed"
+        raise RuleRefused("room-closed", "The room is closed; its chat can only be read.")
     message = Message(new_id(), room.id, "text", template, text, sender, unit.now)
     posted = await chat.post(unit, message, sender, (room.member_id, room.provider_id))
     unit.publish(
@@ -187,25 +168,22 @@ async def request_time(
     enrolments: Sequence[Enrolment],
     length_minutes: int | None,
     sender: str,
-) -> Message | TimeRequestRefusal | Literal["room-closed"] | TooSoon:
+) -> Message:
     """Posts the ready message that no time fits, with the lengths of the member's plan (AVAIL-5)."""
     specialty = await plans.specialty_of(unit, room.provider_id)
     lengths = ready_lengths(length_minutes, enrolments, specialty, unit.now)
     if isinstance(lengths, str):
-        return lengths
-    if too_soon := await _use(unit, TIME_REQUEST, room.id):
-        return too_soon
+        raise RuleRefused(lengths)
+    await _use(unit, TIME_REQUEST, room.id)
     text = dependencies.wording.time_request(lengths, await contacts.locale(unit, room.member_id))
     return await post_message(unit, dependencies, room, sender, text, template="time-request")
 
 
-async def remind(
-    unit: UnitOfWork, dependencies: Dependencies, session_id: str, channel: HandChannel
-) -> QueuedReminder | ReminderRefusal | Literal["not-found"] | TooSoon:
+async def remind(unit: UnitOfWork, dependencies: Dependencies, session_id: str, channel: HandChannel) -> QueuedReminder:
     """Reminds the member now, as their plan allows and they chose (REM-1)."""
     session = await read_models.find_session(unit, session_id)
     if session is None:
-        return "not-found"
+        raise NotFound("session")
     contact = await contacts.find(unit, session.member_id)
     enrolments = await plans.enrolments_of(unit, session.member_id)
     reachable = contact is not None and (
@@ -214,9 +192,8 @@ async def remind(
     channels = reminder_channels(enrolments, session.starts_at)
     why_not = why_no_reminder(session.status, session.starts_at, unit.now, channel, channels, reachable=reachable)
     if why_not is not None:
-        return why_not
-    if too_soon := await _use(unit, REMINDER, f"{session.id}/{channel}"):
-        return too_soon
+        raise RuleRefused(why_not)
+    await _use(unit, REMINDER, f"{session.id}/{channel}")
     locale = contact.locale if contact else "en"
     source = Source(new_id(), unit.cause.correlation_id, unit.cause.traceparent, datetime.now(UTC))
     notifier = Notifier(unit, dependencies)
@@ -245,7 +222,8 @@ async def revoke_tokens(unit: UnitOfWork, person_id: str, jti: str | None, reaso
     return made
 
 
-async def _use(unit: UnitOfWork, allowance: Allowance, entity_id: str) -> TooSoon | None:
+async def _use(unit: UnitOfWork, allowance: Allowance, entity_id: str) -> None:
     """Uses the allowance once, in the transaction of what it allows."""
     next_at = await allowances.use(unit, allowance, entity_id)
-    return None if next_at is None else TooSoon(next_at, next_at - unit.now)
+    if next_at is not None:
+        raise TooSoon(next_at, next_at - unit.now)
