@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 
 class CommandRefused(Exception):
     """Raised inside the command's transaction, which then rolls back: nothing changes."""
@@ -25,9 +27,11 @@ class FieldRefused(CommandRefused):
 
 
 class RuleRefused(CommandRefused):
-    """A rule forbids it now. `code` is the problem's slug; `detail` defaults to the catalogue's sentence."""
+    """A rule forbids it now. `code` is the problem's slug; `detail` defaults to the catalogue's sentence; `members` are extension
+    members of the problem."""
 
-    def __init__(self, code: str, detail: str | None = None) -> None:
+    def __init__(self, code: str, detail: str | None = None, **members: Any) -> None:
         super().__init__(code)
         self.code = code
         self.detail = detail
+        self.members = members

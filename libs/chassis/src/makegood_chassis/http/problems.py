@@ -101,7 +101,7 @@ def problem_of(refused: CommandRefused) -> Problem:
         case FieldRefused():
             return invalid(f"#/{refused.field}", refused.detail)
         case RuleRefused():
-            return Problem(refused.code, refused.detail)
+            return Problem(refused.code, refused.detail, **refused.members)
     raise AssertionError(f"no problem for {type(refused).__name__}")
 
 

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from typing import Annotated
-from uuid import UUID
 
 from fastapi import APIRouter, Depends, Path, Query, Response
 from makegood_chassis.http.mutations import Mutation, mutation
 from makegood_chassis.http.openapi import LOCATION, problems
 from makegood_chassis.http.pages import Cursor, Limit, Page, decode_cursor, page
-from makegood_chassis.http.problems import Problem, invalid, not_found
+from makegood_chassis.http.problems import not_found
 from makegood_chassis.http.rights import Access, operation
 from makegood_contracts.ids import is_id
 
@@ -17,7 +16,6 @@ from makegood_credits.api.adjustment_models import AdjustmentBody, AdjustmentVie
 from makegood_credits.api.models import LedgerItem, MemberId
 from makegood_credits.api.parameters import Data, Log
 from makegood_credits.domain.proposing import Decision, Proposal, ProposalStatus
-from makegood_credits.domain.settling import ReturnRefusal
 from makegood_credits.handlers.commands import Adjustment, adjust_or_propose, decide_proposal, return_to_member
 from makegood_credits.handlers.publishing import signed_amount
 from makegood_credits.store import proposals
@@ -62,37 +60,15 @@ async def adjust_credits(
     about = None if body.session_id is None else f"session:{body.session_id.lower()}"
     async with mutation.unit() as unit:
         if body.session_id is None:
-            adjusted = await adjust_or_propose(
+            adjusted: Adjustment | Proposal = await adjust_or_propose(
                 unit, member_id, body.amount, length_minutes=body.length_minutes, reason=body.reason, made_by=made_by
             )
         else:
-            if not is_id(body.session_id):
-                raise _no_credit()
-            session_id = str(UUID(body.session_id))
-            adjusted = _returned(
-                await return_to_member(unit, member_id, session_id, reason=body.reason, made_by=made_by)
-            )
-        if isinstance(adjusted, str):
-            raise Problem(adjusted, "The member has fewer credits than the adjustment takes away.")
+            adjusted = await return_to_member(unit, member_id, body.session_id, reason=body.reason, made_by=made_by)
         await log.record(unit, access, None, member_id, entity=about)
         if isinstance(adjusted, Proposal):
             return mutation.answer(202, _view(adjusted), location=_path(adjusted), personal_of=member_id)
         return mutation.answer(201, _adjustment(adjusted), personal_of=member_id)
-
-
-def _no_credit() -> Problem:
-    return invalid("#/session_id", "No credit of this member was taken for such a session.")
-
-
-def _returned(result: Adjustment | ReturnRefusal | None) -> Adjustment:
-    """The adjustment. Raises the problem of a refusal."""
-    if isinstance(result, Adjustment):
-        return result
-    if result == "still-held":
-        raise invalid("#/session_id", "The session's credit is still held. It is settled when the session ends.")
-    if result == "credit-already-returned":
-        raise Problem(result, "The credit for this session has already been returned.")
-    raise _no_credit()
 
 
 def _adjustment(adjustment: Adjustment) -> AdjustmentView:
@@ -228,13 +204,12 @@ async def _decide(
 ) -> Response:
     if not is_id(proposal_id):
         raise not_found("proposal")
+
+    def admit(proposal: Proposal) -> None:
+        access.note(member_id, entity=f"adjustment-proposal:{proposal.id}")
+
     async with mutation.unit() as unit:
-        decided = await decide_proposal(unit, member_id, proposal_id, decision, access.caller.subject)
-        if decided is None:
-            raise not_found("proposal")
-        access.note(member_id, entity=f"adjustment-proposal:{proposal_id.lower()}")
-        if isinstance(decided, str):
-            raise Problem(decided)
+        decided = await decide_proposal(unit, member_id, proposal_id, decision, access.caller.subject, admit)
         await log.record(unit, access, None, member_id, entity=f"adjustment-proposal:{decided.id}")
         return mutation.answer(200, _view(decided), personal_of=member_id)
 

@@ -10,7 +10,7 @@ from makegood_chassis.database import Queries
 from makegood_chassis.http.mutations import Mutation, mutation, release_many
 from makegood_chassis.http.openapi import problems
 from makegood_chassis.http.pages import Cursor, Limit, Page, decode_cursor, page
-from makegood_chassis.http.problems import Problem, not_found
+from makegood_chassis.http.problems import not_found
 from makegood_chassis.http.rights import Access, operation
 from makegood_contracts.ids import is_id
 
@@ -100,12 +100,7 @@ async def pay_invoice(
         raise not_found("invoice")
     invoice_id = invoice_id.lower()
     async with mutation.unit(resource=f"/v1/members/{member_id}/invoices/{invoice_id}") as unit:
-        asked = await commands.pay_invoice(unit, member_id, invoice_id, provider)
-        if asked is None:
-            raise not_found("invoice")
-        invoice, checkout = asked
-        if checkout is None:
-            raise Problem("invoice-not-payable", _NOT_PAYABLE[invoice.status])
+        invoice, checkout = await commands.pay_invoice(unit, member_id, invoice_id, provider)
         await log.record(unit, access, role, member_id, entity=f"invoice:{invoice_id}")
     try:
         url = await open_checkout(data, provider, checkout)
@@ -139,19 +134,11 @@ async def void_invoice(
         raise not_found("invoice")
     async with mutation.unit() as unit:
         made_by = access.caller.subject
-        voided = await commands.void_invoice(unit, member_id, invoice_id, reason=body.reason, made_by=made_by)
-        row = await reads.invoice(unit, member_id, invoice_id) if voided else None
-        if row is None:
-            raise not_found("invoice")
+        await commands.void_invoice(unit, member_id, invoice_id, reason=body.reason, made_by=made_by)
+        row = await reads.invoice(unit, member_id, invoice_id)
+        assert row is not None
         await log.record(unit, access, None, member_id, entity=f"invoice:{row['id']}")
         return mutation.answer(200, _invoice(row, await _reasons(unit, [row])), personal_of=member_id)
-
-
-_NOT_PAYABLE = {
-    "pending": "The invoice is not due yet. It becomes due once the session has taken place.",
-    "paid": "The invoice is already paid.",
-    "void": "The invoice is void: nothing is owed.",
-}
 
 
 async def _reasons(queries: Queries, rows: Sequence[Any]) -> dict[str, str]:

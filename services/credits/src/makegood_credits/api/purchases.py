@@ -8,14 +8,14 @@ from fastapi import APIRouter, Depends, Path, Query, Response
 from makegood_chassis.http.mutations import Mutation, mutation, release_many
 from makegood_chassis.http.openapi import LOCATION, problems
 from makegood_chassis.http.pages import Cursor, Limit, Page, decode_cursor, page
-from makegood_chassis.http.problems import Problem, not_found
+from makegood_chassis.http.problems import not_found
 from makegood_chassis.http.rights import Access, operation
 from makegood_contracts.ids import is_id, new_id
 
 from makegood_credits.api.models import MoneyView, PurchaseBody, PurchaseView, RefundView, refund_view
 from makegood_credits.api.parameters import Data, DependenciesOf, Log, Provider, not_payable
 from makegood_credits.dependencies import Dependencies
-from makegood_credits.domain.purchasing import Purchase, PurchaseRefusal
+from makegood_credits.domain.purchasing import Purchase
 from makegood_credits.handlers import commands
 from makegood_credits.handlers.payments import open_checkout
 from makegood_credits.payments.port import OrderRefused, PaymentsUnavailable
@@ -61,10 +61,9 @@ async def buy_credits(
     purchase_id = new_id()
     path = f"/v1/purchases/{purchase_id}"
     async with mutation.unit(resource=path) as unit:
-        asked = await commands.buy_credits(unit, member, purchase_id, body.quantity, body.length_minutes, provider)
-        if isinstance(asked, PurchaseRefusal):
-            raise Problem(asked.reason["code"], asked.reason["detail"], reasons=[asked.reason])
-        bought, checkout = asked
+        bought, checkout = await commands.buy_credits(
+            unit, member, purchase_id, body.quantity, body.length_minutes, provider
+        )
         await log.record(unit, access, None, member, entity=f"purchase:{bought.id}")
     try:
         url = await open_checkout(data, provider, checkout)

@@ -1,25 +1,27 @@
-"""What the API asks for: enrolments, adjustments, credits that come back by hand, purchases, and charges."""
+"""What the API asks for. Each command locks, applies the rule, saves, and publishes what changed."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
-from typing import Literal
+from typing import Final
+from uuid import UUID
 
 from makegood_chassis.database import UnitOfWork
+from makegood_chassis.refusals import FieldRefused, NotFound, RuleRefused
 from makegood_contracts.events import EnrolmentEnded, MemberEnrolled
-from makegood_contracts.ids import new_id
+from makegood_contracts.ids import is_id, new_id
 
-from makegood_credits.domain.adjusting import DAY, AdjustmentRefusal, adjust, needs_second_person
+from makegood_credits.domain.adjusting import DAY, adjust, needs_second_person
 from makegood_credits.domain.balance import Balance, balance_of
 from makegood_credits.domain.book import Book, LedgerEntry
 from makegood_credits.domain.coverage import Enrolment, day_before
 from makegood_credits.domain.enrolling import EnrolmentRequest, EnrolmentResult, enrol
 from makegood_credits.domain.invoices import OPEN, Invoice, void_for_good
-from makegood_credits.domain.proposing import Decision, DecisionRefusal, Proposal, decide
+from makegood_credits.domain.proposing import Decision, Proposal, decide
 from makegood_credits.domain.purchasing import Purchase, PurchaseRefusal, purchase
-from makegood_credits.domain.settling import ReturnRefusal, return_by_hand
+from makegood_credits.domain.settling import return_by_hand
 from makegood_credits.handlers.ledger import ledger
 from makegood_credits.handlers.publishing import price
 from makegood_credits.payments.port import PaymentProvider
@@ -30,6 +32,14 @@ from makegood_credits.store import payments as payment_store
 from makegood_credits.store import policy, reads
 from makegood_credits.store import proposals as proposal_store
 from makegood_credits.store.personal_data import BY_HAND, keep_reason
+
+_NOTHING_TAKEN: Final = "No credit of this member was taken for such a session."
+_STILL_HELD: Final = "The session's credit is still held. It is settled when the session ends."
+_NOT_PAYABLE: Final = {
+    "pending": "The invoice is not due yet. It becomes due once the session has taken place.",
+    "paid": "The invoice is already paid.",
+    "void": "The invoice is void: nothing is owed.",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +104,7 @@ def _enrolled(enrolment: Enrolment) -> MemberEnrolled:
 
 async def adjust_or_propose(
     unit: UnitOfWork, member: str, amount: int, *, length_minutes: int | None, reason: str, made_by: str
-) -> Adjustment | Proposal | AdjustmentRefusal:
+) -> Adjustment | Proposal:
     """Gives or takes credits (CRED-5). More than one person may is kept as a proposal instead."""
     async with ledger(unit, [member], book_store.open_whole) as books:
         given = await proposal_store.given_since(unit, member, made_by, unit.now - DAY) if amount > 0 else 0
@@ -107,21 +117,24 @@ async def adjust_or_propose(
 
 
 async def decide_proposal(
-    unit: UnitOfWork, member: str, proposal_id: str, decision: Decision, by: str
-) -> Proposal | DecisionRefusal | AdjustmentRefusal | None:
+    unit: UnitOfWork, member: str, proposal_id: str, decision: Decision, by: str, admit: Callable[[Proposal], None]
+) -> Proposal:
     """Approves or rejects; an approval gives or takes the credits in the same transaction (CRED-5).
 
-    None: the member has no such proposal. The ledger's entries name who proposed it; the proposal names who approved it.
+    The ledger's entries name who proposed it; the proposal names who approved it. `admit` is given the locked proposal.
     """
     async with ledger(unit, [member], book_store.open_whole) as books:
         before = await proposal_store.one(unit, member, proposal_id, lock=True)
         if before is None:
-            return None
+            raise NotFound("proposal")
+        admit(before)
         decided = decide(before, decision, by, unit.now)
-        if isinstance(decided, str) or decided is before:
-            return decided
+        if isinstance(decided, str):
+            raise RuleRefused(decided)
+        if decided is before:
+            return before
         if decision == "approved":
-            adjusted = await _adjust(
+            await _adjust(
                 unit,
                 books[member],
                 before.amount,
@@ -129,32 +142,35 @@ async def decide_proposal(
                 reason=before.reason,
                 made_by=before.proposed_by,
             )
-            if isinstance(adjusted, str):
-                return adjusted
         await proposal_store.decide(unit, decided)
         return decided
 
 
 async def _adjust(
     unit: UnitOfWork, book: Book, amount: int, *, length_minutes: int | None, reason: str, made_by: str
-) -> Adjustment | AdjustmentRefusal:
+) -> Adjustment:
     entries = adjust(book, amount, length_minutes=length_minutes, reason=BY_HAND, made_by=made_by, now=unit.now)
-    return entries if isinstance(entries, str) else await _with_reason(unit, book, entries, reason)
+    if isinstance(entries, str):
+        raise RuleRefused(entries, "The member has fewer credits than the adjustment takes away.")
+    return await _with_reason(unit, book, entries, reason)
 
 
-async def return_to_member(
-    unit: UnitOfWork, member: str, session_id: str, *, reason: str, made_by: str
-) -> Adjustment | ReturnRefusal | None:
-    """Gives back a session's credit once (MISS-5). None: no credit of the member was held for such a session."""
+async def return_to_member(unit: UnitOfWork, member: str, session_id: str, *, reason: str, made_by: str) -> Adjustment:
+    """Gives back a session's credit once (MISS-5)."""
+    if not is_id(session_id):
+        raise FieldRefused("session_id", _NOTHING_TAKEN)
+    session_id = str(UUID(session_id))
     async with ledger(unit, [member], book_store.open_whole) as books:
         hold = (await hold_store.by_session(unit, [session_id], books)).get(session_id)
         if hold is None or hold.member_id != member or hold.state in ("refused", "ended"):
-            return None
+            raise FieldRefused("session_id", _NOTHING_TAKEN)
         book, before = books[member], hold.state
         came_back = await reads.came_back_to(unit, member, hold.id) is not None
         entry = return_by_hand(book, hold, reason=BY_HAND, made_by=made_by, now=unit.now, came_back=came_back)
+        if entry == "credit-already-returned":
+            raise RuleRefused(entry, "The credit for this session has already been returned.")
         if isinstance(entry, str):
-            return entry
+            raise FieldRefused("session_id", _STILL_HELD if entry == "still-held" else _NOTHING_TAKEN)
         await hold_store.settle(unit, [hold], [before])
         await hold_store.mark_by_hand(unit, hold)
         return await _with_reason(unit, book, [entry], reason)
@@ -174,12 +190,12 @@ async def buy_credits(
     quantity: int,
     length_minutes: int | None,
     provider: PaymentProvider,
-) -> tuple[Purchase, str] | PurchaseRefusal:
+) -> tuple[Purchase, str]:
     """Keeps the wish to buy (CRED-6). Answers it with the id of its checkout, which is not opened yet."""
     async with ledger(unit, [member], book_store.open_whole) as books:
         asked = purchase(books[member], purchase_id, quantity, length_minutes, unit.now)
         if isinstance(asked, PurchaseRefusal):
-            return asked
+            raise RuleRefused(asked.reason["code"], asked.reason["detail"], reasons=[asked.reason])
         return asked, await payment_store.insert_purchase(unit, asked, provider.name)
 
 
@@ -188,29 +204,23 @@ async def withdraw_purchase(unit: UnitOfWork, purchase_id: str) -> None:
     await payment_store.withdraw_purchase(unit, purchase_id)
 
 
-async def pay_invoice(
-    unit: UnitOfWork, member: str, invoice_id: str, provider: PaymentProvider
-) -> tuple[Invoice, str | None] | None:
-    """The charge and the id of its checkout; no checkout if nothing is to be paid (CRED-7). None: no such charge."""
+async def pay_invoice(unit: UnitOfWork, member: str, invoice_id: str, provider: PaymentProvider) -> tuple[Invoice, str]:
+    """The charge and the id of its checkout (CRED-7)."""
     async with ledger(unit, [member], book_store.lock):
         invoice = (await invoice_store.by_id(unit, [invoice_id])).get(invoice_id)
         if invoice is None or invoice.member_id != member:
-            return None
+            raise NotFound("invoice")
         if invoice.status not in OPEN:
-            return invoice, None
+            raise RuleRefused("invoice-not-payable", _NOT_PAYABLE[invoice.status])
         checkout = await payment_store.checkout_of_invoice(unit, member, invoice.id, invoice.amount, provider.name)
         return invoice, checkout
 
 
-async def void_invoice(
-    unit: UnitOfWork, member: str, invoice_id: str, *, reason: str, made_by: str
-) -> Literal["voided", "already-void"] | None:
-    """Support voids a charge, with a reason; what was paid of it goes back (CRED-7). None: the member has no such charge."""
+async def void_invoice(unit: UnitOfWork, member: str, invoice_id: str, *, reason: str, made_by: str) -> None:
+    """Support voids a charge, with a reason; what was paid of it goes back (CRED-7). One that is void already keeps its reason."""
     async with ledger(unit, [member], book_store.lock) as books:
         invoice = (await invoice_store.by_id(unit, [invoice_id])).get(invoice_id)
         if invoice is None or invoice.member_id != member:
-            return None
-        if not void_for_good(books[member], invoice, made_by):
-            return "already-void"
-        await invoice_store.keep_void(unit, invoice, reason)
-        return "voided"
+            raise NotFound("invoice")
+        if void_for_good(books[member], invoice, made_by):
+            await invoice_store.keep_void(unit, invoice, reason)
