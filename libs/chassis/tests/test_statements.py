@@ -55,7 +55,7 @@ async def test_a_batch_is_one_statement(database_factory: Any) -> None:
 
 
 def test_parameters_are_numbered_in_the_order_of_the_text() -> None:
-    statement = Statement(text("SELECT :there, :here, :there"))
+    statement = Statement("SELECT :there, :here, :there")
     assert statement(here=1, there=2) == ("SELECT $1, $2, $1", [2, 1])
 
 

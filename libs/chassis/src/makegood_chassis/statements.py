@@ -17,7 +17,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, TableValuedAlias, Text, any_, bindparam, cast, column, func, literal_column
+from sqlalchemy import ColumnElement, TableValuedAlias, Text, any_, bindparam, cast, column, func, literal_column, text
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.dialects.postgresql.asyncpg import PGDialect_asyncpg
 from sqlalchemy.sql import ClauseElement
@@ -35,11 +35,16 @@ class BoundStatement(NamedTuple):
 
 
 class Statement:
-    """A SQLAlchemy Core statement or `text()` in asyncpg's form. Call it with its parameters to get what `Queries` runs."""
+    """A SQLAlchemy Core statement, or SQL with `:name` parameters, in asyncpg's form.
+
+    Call it with its parameters to get what `Queries` runs.
+    """
 
     __slots__ = ("_constants", "_names", "_parameters", "sql")
 
-    def __init__(self, statement: ClauseElement) -> None:
+    def __init__(self, statement: ClauseElement | str) -> None:
+        if isinstance(statement, str):
+            statement = text(statement)
         compiled: Any = statement.compile(dialect=_DIALECT, compile_kwargs={"render_postcompile": True})
         self.sql = str(compiled)
         binds = compiled.binds

@@ -9,7 +9,7 @@ from typing import Any, Final
 import asyncpg
 from makegood_chassis.database import UnitOfWork
 from makegood_chassis.statements import Statement, any_of, as_text, batch
-from sqlalchemy import DateTime, bindparam, func, literal_column, select, text, update
+from sqlalchemy import DateTime, bindparam, func, literal_column, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from makegood_availability.domain.moves import SlotHold, Target
@@ -45,10 +45,8 @@ _LOCK = Statement(
 # Two moves into each other's slots would wait for each other in a circle. So all that could meet take turns: the moves of one
 # provider, one member, one venue. New holds take no turn; they seldom wait for two things at once.
 _TAKE_TURNS = Statement(
-    text(
-        "SELECT pg_advisory_xact_lock(key) FROM ("
-        "SELECT DISTINCT hashtextextended(name, 7) AS key FROM unnest(CAST(:names AS text[])) AS name ORDER BY key) AS keys"
-    )
+    "SELECT pg_advisory_xact_lock(key) FROM ("
+    "SELECT DISTINCT hashtextextended(name, 7) AS key FROM unnest(CAST(:names AS text[])) AS name ORDER BY key) AS keys"
 )
 _ONE_MORE: Final = _H.sequence + literal_column("1")
 _MOVE = Statement(

@@ -19,27 +19,23 @@ from makegood_contracts.events import (
     WaitlistOffered,
 )
 from makegood_contracts.events.schedules import WaitlistFact
-from sqlalchemy import text
 
 from makegood_booking.domain.bookability import TakenTime
 from makegood_booking.store.tables import provider_schedules, time_off, upsert, waitlist_offers
 
 _PUBLISH: Final = upsert(provider_schedules, "version")
-_WITHDRAW_KNOWN: Final = Statement(
-    text("""
+_WITHDRAW_KNOWN: Final = Statement("""
 UPDATE provider_schedules SET body = body || '{"session_types": [], "weekly": [], "exceptions": []}'::jsonb
 WHERE provider_id = ANY(:people)
 """)
-)
-_BODY: Final = Statement(text("SELECT body FROM provider_schedules WHERE provider_id = :provider_id"))
-_SPECIALTY: Final = Statement(text("SELECT specialty FROM provider_schedules WHERE provider_id = :provider_id"))
+_BODY: Final = Statement("SELECT body FROM provider_schedules WHERE provider_id = :provider_id")
+_SPECIALTY: Final = Statement("SELECT specialty FROM provider_schedules WHERE provider_id = :provider_id")
 _TIME_OFF: Final = upsert(time_off, never_changed=("provider_id", "removed"))
 _NO_TIME_OFF: Final = upsert(time_off, never_changed=("provider_id", "starts_at", "ends_at"))
 _OFFER: Final = upsert(waitlist_offers, "sequence", never_changed=("provider_id", "member_id"))
 # A session takes its time from the request on, whether availability has answered or not, and until it ends. What starts a
 # day before the window cannot reach into it: no session is longer than that, buffers included.
-_TAKEN: Final = Statement(
-    text("""
+_TAKEN: Final = Statement("""
 SELECT 0, coalesce(blocked_from, starts_at), coalesce(blocked_until, ends_at) FROM sessions
 WHERE provider_id = :provider_id AND starts_at > CAST(:start AS timestamptz) - interval '1 day'
     AND starts_at < CAST(:end AS timestamptz) + interval '1 day'
@@ -55,7 +51,6 @@ SELECT 2, starts_at, ends_at FROM sessions
 WHERE member_id = :member_id AND starts_at > CAST(:start AS timestamptz) - interval '1 day' AND starts_at < :end
     AND status = ANY(CAST(:live AS text[])) AND slot_state IN ('asked', 'held')
 """)
-)
 _LIVE: Final = ("requested", "reserved", "confirmed", "in_session")
 
 

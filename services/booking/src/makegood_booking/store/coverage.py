@@ -16,7 +16,7 @@ from makegood_plans.coverage import CoveragePeriod
 from makegood_plans.plans import Money, Plan
 from makegood_plans.published import PublishedEnrolment, PublishedLot, coverage_periods
 from msgspec import convert, structs, to_builtins
-from sqlalchemy import bindparam, select, text
+from sqlalchemy import bindparam, select
 from sqlalchemy.dialects.postgresql import distinct_on, insert
 
 from makegood_booking.store.tables import credit_movements, enrolments, overdue_invoices, upsert
@@ -35,8 +35,7 @@ _MOVE: Final = Statement(
     .on_conflict_do_nothing(index_elements=[credit_movements.c.id])
 )
 # The hold that each session began with is on its row; whatever happened to a credit since is a movement.
-_LOTS: Final = Statement(
-    text("""
+_LOTS: Final = Statement("""
 SELECT moved.lot_id::text, moved.amount - coalesce(begun.holds, 0) AS available, moved.length_minutes, moved.expires_at,
        moved.made_for_minutes
 FROM (SELECT lot_id, sum(amount)::int AS amount, max(length_minutes) AS length_minutes,
@@ -47,7 +46,6 @@ LEFT JOIN (SELECT lot_id, count(*)::int AS holds FROM sessions
            WHERE member_id = :member_id AND lot_id IS NOT NULL GROUP BY lot_id) AS begun USING (lot_id)
 WHERE moved.amount > coalesce(begun.holds, 0)
 """)
-)
 _I: Final = overdue_invoices.c
 _TOLD: Final = batch("told", (_I.id, _I.member_id, _I.sequence))
 _LATEST: Final = (
@@ -56,7 +54,7 @@ _LATEST: Final = (
     .order_by(_TOLD.c.id, _TOLD.c.sequence.desc())
 )
 _OVERDUE: Final = upsert(overdue_invoices, "sequence", never_changed=("member_id",), rows=_LATEST)
-_OWES: Final = Statement(text("SELECT EXISTS (SELECT FROM overdue_invoices WHERE member_id = :member_id AND owed)"))
+_OWES: Final = Statement("SELECT EXISTS (SELECT FROM overdue_invoices WHERE member_id = :member_id AND owed)")
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,12 +11,12 @@ from makegood_chassis.personal_data.letters import Letter, seal_letter
 from makegood_chassis.statements import Statement, any_of, batch
 from makegood_contracts.envelope import Received
 from makegood_contracts.events import RemarkKeyPublished, SessionCancelled
-from sqlalchemy import delete, select, text
+from sqlalchemy import delete, select
 
 from makegood_booking.store.tables import remark_keys, upsert
 
 _KEEP: Final = upsert(remark_keys, "sequence", rows=select(batch("new", remark_keys.c)))
-_FIND: Final = Statement(text("SELECT public_key FROM remark_keys WHERE person_id = :person_id"))
+_FIND: Final = Statement("SELECT public_key FROM remark_keys WHERE person_id = :person_id")
 _ERASE: Final = Statement(delete(remark_keys).where(any_of(remark_keys.c.person_id)))
 
 

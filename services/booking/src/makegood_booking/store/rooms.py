@@ -46,21 +46,16 @@ _ADD: Final = Statement(
     .returning(_C.id)
 )
 _SAVE: Final = Statement(
-    text(
-        "UPDATE rooms SET status = :status, version = :version, closed_by = :closed_by, "
-        "last_activity_at = greatest(last_activity_at, :last_activity_at) WHERE id = :id"
-    )
+    "UPDATE rooms SET status = :status, version = :version, closed_by = :closed_by, "
+    "last_activity_at = greatest(last_activity_at, :last_activity_at) WHERE id = :id"
 )
-_TOUCH: Final = Statement(
-    text("""
+_TOUCH: Final = Statement("""
 UPDATE rooms SET last_activity_at = :now
 WHERE id IN (SELECT id FROM rooms
              WHERE id = ANY(CAST(:id AS uuid[])) AND last_activity_at < CAST(:now AS timestamptz) - interval '1 minute'
              ORDER BY id FOR UPDATE SKIP LOCKED)
 """)
-)
-_SEEN: Final = Statement(
-    text("""
+_SEEN: Final = Statement("""
 WITH seen AS (
     SELECT room_id, person, max(at) AS at
     FROM unnest(CAST(:room_id AS uuid[]), CAST(:person AS text[]), CAST(:at AS timestamptz[])) AS told (room_id, person, at)
@@ -72,11 +67,10 @@ WITH seen AS (
 )
 UPDATE rooms SET last_activity_at = greatest(rooms.last_activity_at, locked.at) FROM locked WHERE rooms.id = locked.id
 """)
-)
 _CHANGES: Final = 0x726F6F6D
-_LOCK_CHANGES: Final = Statement(text("SELECT pg_advisory_xact_lock(:kind, hashtext(:member_id))"))
-_LAST_LEFT_FREE: Final = Statement(text("SELECT max(left_free_at) FROM rooms WHERE member_id = :member_id"))
-_LEAVE_FREE: Final = Statement(text("UPDATE rooms SET left_free_at = :now WHERE id = :id"))
+_LOCK_CHANGES: Final = Statement("SELECT pg_advisory_xact_lock(:kind, hashtext(:member_id))")
+_LAST_LEFT_FREE: Final = Statement("SELECT max(left_free_at) FROM rooms WHERE member_id = :member_id")
+_LEAVE_FREE: Final = Statement("UPDATE rooms SET left_free_at = :now WHERE id = :id")
 
 
 @dataclass(frozen=True, slots=True)

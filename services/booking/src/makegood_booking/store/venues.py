@@ -6,12 +6,11 @@ from typing import Final
 
 from makegood_chassis.database import Queries, UnitOfWork
 from makegood_chassis.statements import Statement
-from sqlalchemy import text
 
 from makegood_booking.store.tables import upsert, venue_codes
 
 _KEEP: Final = upsert(venue_codes, "version")
-_DIGEST: Final = Statement(text("SELECT digest FROM venue_codes WHERE venue_id = :venue_id"))
+_DIGEST: Final = Statement("SELECT digest FROM venue_codes WHERE venue_id = :venue_id")
 
 
 async def keep_code(unit: UnitOfWork, venue_id: str, version: int, digest: str | None) -> None:

@@ -10,7 +10,7 @@ from makegood_chassis.database import Queries, UnitOfWork
 from makegood_chassis.statements import Statement, any_of
 from makegood_contracts.ids import new_id
 from makegood_plans.plans import Money
-from sqlalchemy import bindparam, func, select, text, update
+from sqlalchemy import bindparam, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from makegood_credits.payments.port import PaymentEvent
@@ -60,11 +60,9 @@ _CLOSE = Statement(
     update(refunds).values(state=bindparam("done")).where(_R.id == bindparam("refund"), _R.state == constant("due"))
 )
 _TRY_AGAIN = Statement(
-    text(
-        "UPDATE refunds SET tries = tries + 1, "
-        "try_at = clock_timestamp() + least(3600, 5 * 2 ^ least(tries, 12)) * interval '1 second' "
-        "WHERE id = :refund AND state = 'due'"
-    )
+    "UPDATE refunds SET tries = tries + 1, "
+    "try_at = clock_timestamp() + least(3600, 5 * 2 ^ least(tries, 12)) * interval '1 second' "
+    "WHERE id = :refund AND state = 'due'"
 )
 
 

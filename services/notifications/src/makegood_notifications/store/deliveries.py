@@ -13,7 +13,7 @@ from makegood_chassis.database import Queries, Row
 from makegood_chassis.statements import Statement
 from makegood_contracts.events.deliveries import Channel
 from makegood_contracts.ids import made_at
-from sqlalchemy import Boolean, Column, Interval, text
+from sqlalchemy import Boolean, Column, Interval
 
 from makegood_notifications.domain.deliveries import CATCHES_UP, LEADS_TO_TIMES, TAKES_ITS_PLACE, CurrentState
 from makegood_notifications.domain.notices import Content, Notice, Source
@@ -85,8 +85,7 @@ ORDER BY taken.position
 """  # noqa: S608 (constants)
 """Leased deliveries with all that sending them needs. Read it with `leased_deliveries`. `:now` is product time."""
 
-_LEASE_DUE: Final = Statement(
-    text(f"""
+_LEASE_DUE: Final = Statement(f"""
 WITH due AS (
     SELECT id, reason FROM deliveries AS candidate
     WHERE status = 'queued' AND channel = :channel AND next_attempt_at <= clock_timestamp()
@@ -105,12 +104,10 @@ WITH due AS (
 )
 {LEASED}
 """)  # noqa: S608 (constants)
-)
 
 _CONTENT: Final = [one.name for one in fields(Content) if one.name != "details"]
 _FINISHED: Final = [deliveries.c[one] for one in ("id", "attempts", "status", "reason", "sent_at", "invited")]
-_FINISH: Final = Statement(
-    text(f"""
+_FINISH: Final = Statement(f"""
 UPDATE deliveries SET status = done.status, reason = done.reason, sent_at = done.sent_at,
     invited = CASE WHEN withdrawn IS NULL THEN done.invited END
 FROM {unnested("done", _FINISHED)}
@@ -120,17 +117,14 @@ RETURNING deliveries.id, EXISTS (
     WHERE later.status = 'queued' AND later.person_id = deliveries.person_id AND later.session_id = deliveries.session_id
       AND later.position > deliveries.position AND later.channel = deliveries.channel)
 """)  # noqa: S608 (constants)
-)
 
 _POSTPONED: Final = [deliveries.c.id, deliveries.c.attempts, Column("pause", Interval), Column("counts", Boolean)]
-_POSTPONE: Final = Statement(
-    text(f"""
+_POSTPONE: Final = Statement(f"""
 UPDATE deliveries SET next_attempt_at = clock_timestamp() + later.pause,
     reason = NULL, attempts = deliveries.attempts - CASE WHEN later.counts THEN 0 ELSE 1 END
 FROM {unnested("later", _POSTPONED)}
 WHERE deliveries.id = later.id AND deliveries.attempts = later.attempts AND deliveries.status = 'queued'
 """)  # noqa: S608 (constants)
-)
 
 _NEXT = "SELECT extract(epoch FROM min(next_attempt_at) - clock_timestamp()) FROM deliveries WHERE status = 'queued'"
 

@@ -11,7 +11,7 @@ import structlog
 from makegood_chassis.database import UnitOfWork
 from makegood_chassis.statements import Statement
 from makegood_contracts.events.deliveries import Channel
-from sqlalchemy import Boolean, Column, text
+from sqlalchemy import Boolean, Column
 
 from makegood_notifications.domain.allowances import MAILS, UNCOUNTED
 from makegood_notifications.domain.deliveries import HELD_UP
@@ -68,8 +68,7 @@ _NEW_DELIVERY: Final = [*_DELIVERY, Column("leased", Boolean)]
 _MESSAGE: Final = [chat_messages.c[one] for one in NewMessage.__struct_fields__]
 _ENTRY: Final = list(stream.c)
 
-_WRITE: Final = Statement(
-    text(f"""
+_WRITE: Final = Statement(f"""
 WITH taken AS (
     INSERT INTO deliveries ({names(_DELIVERY)}, attempts, reason, next_attempt_at)
     SELECT {names(_DELIVERY)}, in_hand::integer, CASE WHEN in_hand THEN 'in-hand' END,
@@ -92,7 +91,6 @@ WITH taken AS (
 )
 {LEASED.replace("ORDER BY", "WHERE taken.reason = 'in-hand' ORDER BY")}
 """)  # noqa: S608 (constants)
-)
 
 
 @dataclass(slots=True)
