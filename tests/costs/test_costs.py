@@ -19,13 +19,13 @@ from makegood_testkit.platform import Platform
 Bounds = dict[str, dict[str, float]]
 
 ONE_BOOKING: Bounds = {
-    "statements": {"booking": 17, "availability": 10, "credits": 13, "notifications": 10},
+    "statements": {"booking": 18, "availability": 11, "credits": 14, "notifications": 11},
     "rows": {"inserted": 25.2, "updated": 3, "updated_hot": 8.5, "deleted": 4},
     "events": {"booking.sessions.v1": 2, "availability.reservations.v1": 1, "credits.holds.v1": 1},
     "totals": {"wal_bytes": 35_000, "writing_transactions": 17},
 }
 ONE_OF_TWENTY_MISSED: Bounds = {
-    "statements": {"booking": 10, "availability": 2, "credits": 2, "notifications": 4},
+    "statements": {"booking": 11, "availability": 2.5, "credits": 2.5, "notifications": 4},
     "rows": {"inserted": 26.2, "updated": 4.5, "updated_hot": 8, "deleted": 12.5},
     "events": {
         "booking.sessions.v1": 1,
