@@ -1,4 +1,4 @@
-"""What the service's handlers and routers share."""
+"""What the handlers and routers of an availability process share."""
 
 from __future__ import annotations
 
@@ -13,8 +13,6 @@ from makegood_availability.store.venues import VenueCache
 
 @dataclass(frozen=True, slots=True)
 class Dependencies:
-    """Made by `bootstrap`."""
-
     database: Database
     clock: Clock
     schedules: ScheduleCache = field(default_factory=ScheduleCache)

@@ -1,4 +1,4 @@
-"""What the handlers and routers of a booking process get."""
+"""What the handlers and routers of a booking process share."""
 
 from __future__ import annotations
 

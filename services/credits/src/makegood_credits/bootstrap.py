@@ -32,19 +32,19 @@ MIGRATIONS = Path(__file__).parents[2] / "migrations"
 def bootstrap(settings: CreditsSettings, clock: Clock | None = None) -> Service[Dependencies]:
     """Everything wired, nothing started."""
     clock, database, signals = base(NAME, settings, clock)
-    dependencies = Dependencies(database, clock, provider_of(settings))
+    dependencies = Dependencies(database=database, clock=clock, payments=provider_of(settings))
     return Service(
         name=NAME,
         settings=settings,
         clock=clock,
         database=database,
         signals=signals,
+        dependencies=dependencies,
         events=bind(EVENTS, dependencies),
         deadlines=bind(DEADLINES, dependencies),
+        app=app,
         migrations=MIGRATIONS,
         grants=GRANTS,
-        dependencies=dependencies,
-        app=app,
         access_retention=settings.access_retention,
         workers=(
             keep_sealed(seal_reasons),

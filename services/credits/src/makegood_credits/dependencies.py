@@ -12,8 +12,6 @@ from makegood_credits.payments.port import PaymentProvider
 
 @dataclass(frozen=True, slots=True)
 class Dependencies:
-    """Made by `bootstrap`."""
-
     database: Database
     clock: Clock
     payments: PaymentProvider | None

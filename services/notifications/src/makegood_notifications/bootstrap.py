@@ -109,14 +109,6 @@ def bootstrap(
     )
 
 
-async def send_emails(service: Service[Dependencies]) -> None:
-    await service.dependencies.email_worker.run()
-
-
-async def send_whatsapp_messages(service: Service[Dependencies]) -> None:
-    await service.dependencies.whatsapp_worker.run()
-
-
 def app(service: Service[Dependencies]) -> FastAPI:
     """The service's HTTP side."""
     return create_app(
@@ -140,3 +132,11 @@ def app(service: Service[Dependencies]) -> FastAPI:
         expensive=EXPENSIVE,
         problem_of=problem_of,
     )
+
+
+async def send_emails(service: Service[Dependencies]) -> None:
+    await service.dependencies.email_worker.run()
+
+
+async def send_whatsapp_messages(service: Service[Dependencies]) -> None:
+    await service.dependencies.whatsapp_worker.run()

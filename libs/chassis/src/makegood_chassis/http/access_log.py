@@ -2,7 +2,7 @@
 
 Rows come by themselves: `Access.require` notes whose thing a request is about, and under which role (see `access.request`).
 A route whose rows need more than that, or that keeps people's looks at what is their own, too, takes
-`log: Annotated[AccessLog, Depends(access_log)]` and says itself what it showed or changed:
+`log: Log` and says itself what it showed or changed:
 
     role = access.require("member", member_id=member_id)
     async with database.reading() as queries:          # a change: in its own unit, so that both happen or neither
@@ -65,6 +65,10 @@ async def access_log(request: Request) -> AccessLog:
     return AccessLog(accesses)
 
 
+Log = Annotated[AccessLog, Depends(access_log)]
+"""The access log, as a parameter of a route."""
+
+
 class AccessRow(View):
     """An access: who did what to whose data, when and why."""
 
@@ -115,7 +119,7 @@ def access_rows(service: Service) -> APIRouter:
     async def read_access_rows(
         person_id: PersonQuery,
         access: Annotated[Access, Depends(operation(OPERATION))],
-        log: Annotated[AccessLog, Depends(access_log)],
+        log: Log,
         limit: Limit = 50,
         cursor: Cursor = None,
     ) -> Page[AccessRow]:

@@ -1,4 +1,4 @@
-"""The names of literal types in the OpenAPI document."""
+"""The literal types of requests and answers, by the names that they have in the OpenAPI document."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from makegood_contracts.events import Modality, Specialty
 from makegood_contracts.reasons import ReasonCode
 
 from makegood_availability.api.models import AvailabilityMessage, SessionsInside, SlotStep, Weekday
-from makegood_availability.domain.waitlist import Status
+from makegood_availability.domain.waitlist import WaitlistStatus
 
 ENUMS: Final[Mapping[str, Any]] = {
     "AvailabilityMessage": AvailabilityMessage,
@@ -18,6 +18,6 @@ ENUMS: Final[Mapping[str, Any]] = {
     "SessionsInside": SessionsInside,
     "SlotStep": SlotStep,
     "Specialty": Specialty,
-    "WaitlistStatus": Status,
+    "WaitlistStatus": WaitlistStatus,
     "Weekday": Weekday,
 }

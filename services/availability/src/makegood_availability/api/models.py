@@ -12,7 +12,7 @@ from makegood_contracts.reasons import ReasonCode
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, model_validator
 
 from makegood_availability.api.parameters import Zone
-from makegood_availability.domain.waitlist import LONGEST_WAIT, Status
+from makegood_availability.domain.waitlist import LONGEST_WAIT, WaitlistStatus
 from makegood_availability.store.bodies import minutes_of
 
 Weekday = Literal["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"]
@@ -316,7 +316,7 @@ class WaitlistView(View):
     to: Instant
     length_minutes: int
     modality: Modality
-    status: Status
+    status: WaitlistStatus
     position: int | None
     offer: OfferView | None = None
     reasons: Annotated[list[ObstacleView], Field(default_factory=list)]

@@ -12,7 +12,7 @@ _ANYONE: Final = AboutNobody((Grant("member"), Grant("provider"), Grant("support
 _PROVIDER_OR_SUPPORT: Final = (Grant("provider", "self"), Grant("support"))
 
 EXPENSIVE: Final = frozenset({"slots.search"})
-"""Operations that run one at a time for each person."""
+"""Operations that each person may run one at a time."""
 
 RIGHTS: Final[Rights] = {
     "schedule.publish": _PROVIDER_OR_SUPPORT,

@@ -27,7 +27,7 @@ MOST_ENTRIES: Final = 5
 LOOK_AGAIN: Final = timedelta(days=1)
 """How often the waitlist is worked through for entries beyond the provider's horizon: each day more comes within it."""
 
-Status = Literal["waiting", "offered", "booked", "lapsed"]
+WaitlistStatus = Literal["waiting", "offered", "booked", "lapsed"]
 
 _ANY_VENUE: Final = "any"
 _UNKNOWN: Final = "temporary-interruption"
@@ -78,7 +78,7 @@ class WaitlistEntry:
     waits_until: datetime
     length_minutes: int
     modality: Modality
-    status: Status
+    status: WaitlistStatus
     offer: HeldSlot | None = None
     session_id: str | None = None
     proposal_id: str | None = None

@@ -99,8 +99,8 @@ async def busy_times(
             no_limit=None,
         )
     )
-    for whose, starts_at, ends_at in rows:
-        lists[whose].append((starts_at, ends_at))
+    for owner, starts_at, ends_at in rows:
+        lists[owner].append((starts_at, ends_at))
     return found
 
 

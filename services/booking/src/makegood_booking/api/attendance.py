@@ -129,7 +129,9 @@ async def cancel_session(
         return session
 
     def show(status: int, session: Session, location: str | None) -> Response:
-        view = CancelledView.told(session, reader_of(session, mutation.caller), mutation.now, remark_shared=shared)
+        view = CancelledView.of_cancelled(
+            session, reader_of(session, mutation.caller), mutation.now, remark_shared=shared
+        )
         return mutation.answer(status, view, version=session.version, location=location)
 
     return await change_session(dependencies, mutation, session_id, SETTLED, command, _ended(show))

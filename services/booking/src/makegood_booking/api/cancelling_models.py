@@ -48,7 +48,7 @@ class CancelledView(SessionView):
     ] = None
 
     @classmethod
-    def told(cls, session: Session, reader: Reader, now: datetime, *, remark_shared: bool) -> CancelledView:
+    def of_cancelled(cls, session: Session, reader: Reader, now: datetime, *, remark_shared: bool) -> CancelledView:
         """As the reader sees it now."""
         shown = SessionView.of(session, reader, now)
         return cls.model_construct(**shown.__dict__, remark_shared=remark_shared)

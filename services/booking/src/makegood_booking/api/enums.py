@@ -1,4 +1,4 @@
-"""The literal types of booking's requests and answers, by the names that they have in the OpenAPI document."""
+"""The literal types of requests and answers, by the names that they have in the OpenAPI document."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from makegood_contracts.events import Actor, DisputeClaim, Modality, Party, Plan
 from makegood_contracts.reasons import ReasonCode
 
 from makegood_booking.api.fhir import ActorType, AppointmentStatus, ParticipationStatus
-from makegood_booking.api.moving_models import MoveStanding
+from makegood_booking.api.moving_models import MoveState
 from makegood_booking.domain.actions import ActionName, ActionReason
 from makegood_booking.domain.presence import AbsentParty
 from makegood_booking.domain.remedies import RemedyAction
 from makegood_booking.domain.rooms import RoomStatus
-from makegood_booking.domain.session import CreditState, Status
+from makegood_booking.domain.session import CreditState, SessionStatus
 
 ENUMS: Final[Mapping[str, Any]] = {
     "AbsentParty": AbsentParty,
@@ -25,7 +25,7 @@ ENUMS: Final[Mapping[str, Any]] = {
     "DisputeClaim": DisputeClaim,
     "FhirActorType": ActorType,
     "Modality": Modality,
-    "MoveState": MoveStanding,
+    "MoveState": MoveState,
     "Outcome": SessionOutcome,
     "ParticipationStatus": ParticipationStatus,
     "Party": Party,
@@ -34,5 +34,5 @@ ENUMS: Final[Mapping[str, Any]] = {
     "RemedyAction": RemedyAction,
     "RoomStatus": RoomStatus,
     "SessionAction": ActionName,
-    "SessionStatus": Status,
+    "SessionStatus": SessionStatus,
 }

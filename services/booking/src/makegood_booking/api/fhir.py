@@ -15,7 +15,7 @@ from pydantic import Field
 from makegood_booking.api.models import SESSION_ID
 from makegood_booking.api.parameters import DependenciesOf, SessionId
 from makegood_booking.api.sessions import readable
-from makegood_booking.domain.session import AGREED, Session, Status
+from makegood_booking.domain.session import AGREED, Session, SessionStatus
 from makegood_booking.store.lists import Answered, read_answered
 
 router = APIRouter(tags=["sessions"])
@@ -23,7 +23,7 @@ router = APIRouter(tags=["sessions"])
 AppointmentStatus = Literal["proposed", "pending", "booked", "arrived", "fulfilled", "cancelled", "noshow"]
 ParticipationStatus = Literal["accepted", "declined", "tentative", "needs-action"]
 ActorType = Literal["Patient", "Practitioner", "Location"]
-STATUS: Final[dict[Status, AppointmentStatus]] = {
+STATUS: Final[dict[SessionStatus, AppointmentStatus]] = {
     "requested": "proposed",
     "reserved": "pending",
     "confirmed": "booked",

@@ -21,7 +21,7 @@ from makegood_booking.domain.policy import STANDARD, Policy
 from makegood_booking.domain.presence import AbsentParty
 from makegood_booking.domain.remedies import RemedyContext
 from makegood_booking.domain.rooms import Room, RoomStatus
-from makegood_booking.domain.session import CreditState, Session, Status
+from makegood_booking.domain.session import CreditState, Session, SessionStatus
 from makegood_booking.domain.time import local_text
 
 PersonId = Annotated[
@@ -170,7 +170,7 @@ class SessionView(View):
     room_id: str
     member_id: str
     provider_id: str
-    status: Status
+    status: SessionStatus
     starts_at: Instant
     ends_at: Instant
     length_minutes: int

@@ -79,7 +79,7 @@ class ExtendRequest(RequestModel):
     invoice: InvoiceRequest | None = None
 
 
-MoveStanding = Literal["pending", "refused"]
+MoveState = Literal["pending", "refused"]
 
 
 class MoveView(View):
@@ -98,7 +98,7 @@ class MoveView(View):
     ends_at: Instant
     length_minutes: int
     venue_id: str | None
-    state: MoveStanding
+    state: MoveState
     reason: Annotated[str | None, Field(description="If it was refused: the code of the first reason.")]
 
     @classmethod

@@ -1,4 +1,4 @@
-"""Who may do what in booking."""
+"""Who may do what: the rows of the table of rights."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _SUPPORT: Final = Grant("support")
 _OPS: Final = Grant("ops")
 
 EXPENSIVE: Final = frozenset({"room.bookability"})
-"""What is worked on for one person at a time."""
+"""Operations that each person may run one at a time."""
 
 RIGHTS: Final[Rights] = {
     "policy.read": AboutNobody((Grant("member"), Grant("provider"), _SUPPORT, _OPS)),

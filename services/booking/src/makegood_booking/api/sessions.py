@@ -28,7 +28,7 @@ from makegood_booking.api.parameters import (
 from makegood_booking.api.rooms import note_parties, valid_cursor_id
 from makegood_booking.dependencies import Dependencies
 from makegood_booking.domain.remedies import RemedyContext, needs_more
-from makegood_booking.domain.session import Session, Status
+from makegood_booking.domain.session import Session, SessionStatus
 from makegood_booking.handlers.bookability import remedy_context_of
 from makegood_booking.store import sessions as store
 from makegood_booking.store.lists import Filter, ListPosition, is_snapshot, list_sessions, read_history
@@ -55,7 +55,7 @@ async def sessions(
     dependencies: DependenciesOf,
     room_id: Annotated[str | None, Query(description="Only return sessions in this room.")] = None,
     status: Annotated[
-        list[Status] | None,
+        list[SessionStatus] | None,
         Query(max_length=20, description="Only return sessions with this status. Repeat it for several."),
     ] = None,
     starts_from: Annotated[

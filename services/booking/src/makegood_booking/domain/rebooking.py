@@ -14,7 +14,7 @@ from makegood_contracts.events import Modality, RoomRestarted
 
 from makegood_booking.domain.policy import Policy
 from makegood_booking.domain.rooms import Room, restart_room
-from makegood_booking.domain.session import Session, Status
+from makegood_booking.domain.session import Session, SessionStatus
 
 RIGHT: Final = timedelta(days=30)
 """So long the member can rebook, from the miss or its correction on: as long as the credit that was made good is valid."""
@@ -29,7 +29,7 @@ class PastBooking:
     length_minutes: int
     modality: Modality
     requested_at: datetime
-    status: Status
+    status: SessionStatus
     given_up: bool
     missed_at: datetime | None
 

@@ -14,7 +14,7 @@ from makegood_booking.domain.policy import Policy
 from makegood_booking.domain.presence import NOBODY, AbsentParty, Attendance
 from makegood_booking.domain.reschedule import Reschedule
 
-Status = Literal[
+SessionStatus = Literal[
     "requested",
     "reserved",
     "confirmed",
@@ -34,11 +34,11 @@ CreditState = Literal["none", "held", "spent", "returned", "forfeited"]
 Reconfirmation = Literal["due", "asked", "given"]
 """The provider will be asked whether the time still holds, was asked, or said that it does (CONF-3)."""
 
-OVER: Final[frozenset[Status]] = frozenset(
+OVER: Final[frozenset[SessionStatus]] = frozenset(
     {"completed", "rejected", "declined", "expired", "cancelled", "provider_missed", "member_no_show"}
 )
 """A session in one of these has ended, for good."""
-AGREED: Final[frozenset[Status]] = frozenset({"confirmed", "in_session"})
+AGREED: Final[frozenset[SessionStatus]] = frozenset({"confirmed", "in_session"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +74,7 @@ class Session:
     """One session. `version` rises by one with each event that is published of it."""
 
     booked: Appointment
-    status: Status
+    status: SessionStatus
     version: int
     slot: SlotState = "asked"
     funding: Funding = "asked"

@@ -59,7 +59,7 @@ from makegood_booking.domain.booking import (
 )
 from makegood_booking.domain.moves import move_credit_held, move_credit_refused, slot_move_refused, slot_moved
 from makegood_booking.handlers.candidates import on_candidate_proposed
-from makegood_booking.handlers.erasures import PERSON_ERASED, on_person_erased, on_person_erased_due
+from makegood_booking.handlers.erasure import PERSON_ERASED, on_person_erased, on_person_erased_due
 from makegood_booking.handlers.read_models import (
     on_credits_moved,
     on_enrolled,

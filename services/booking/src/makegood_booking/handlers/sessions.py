@@ -109,14 +109,14 @@ async def call_off_for_time_off(
     batch: Sequence[Received[TimeOffAdded]], unit: UnitOfWork, dependencies: Dependencies
 ) -> None:
     """The sessions inside it that the provider chose to give up are cancelled as by the provider (CANC-2, AVAIL-1)."""
-    whose = {session_id: received for received in batch for session_id in received.event.cancels}
-    if not whose:
+    by_session = {session_id: received for received in batch for session_id in received.event.cancels}
+    if not by_session:
         return
-    before = await lock_sessions(unit, dependencies.policies, sorted(whose))
+    before = await lock_sessions(unit, dependencies.policies, sorted(by_session))
     changes: list[tuple[Transition, Cause]] = []
     after: list[Session] = []
     for session in before.values():
-        received = whose[session.id]
+        received = by_session[session.id]
         off = _lies_in(session, received.event)
         changed = call_off(session, "provider", "time_off", unit.now) if off else Transition(session)
         after.append(changed.session)

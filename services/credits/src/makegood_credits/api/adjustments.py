@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Path, Query, Response
+from makegood_chassis.http.access_log import Log
 from makegood_chassis.http.mutations import Mutation, mutation
 from makegood_chassis.http.openapi import LOCATION, problems
 from makegood_chassis.http.pages import Cursor, Limit, Page, decode_cursor, page
@@ -14,7 +15,7 @@ from makegood_contracts.ids import is_id
 
 from makegood_credits.api.adjustment_models import AdjustmentBody, AdjustmentView, ProposalView
 from makegood_credits.api.models import LedgerItem, MemberId
-from makegood_credits.api.parameters import Data, Log
+from makegood_credits.api.parameters import DependenciesOf
 from makegood_credits.domain.proposing import Decision, Proposal, ProposalStatus
 from makegood_credits.handlers.commands import Adjustment, adjust_or_propose, decide_proposal, return_to_member
 from makegood_credits.handlers.publishing import signed_amount
@@ -97,20 +98,20 @@ class ProposalList:
     def __init__(
         self,
         access: Annotated[Access, Depends(operation("adjustment.read"))],
-        data: Data,
+        dependencies: DependenciesOf,
         log: Log,
         status: Status = None,
         limit: Limit = 50,
         cursor: Cursor = None,
     ) -> None:
-        self._access, self._data, self._log = access, data, log
+        self._access, self._dependencies, self._log = access, dependencies, log
         self._status, self._limit, self._cursor = status, limit, cursor
 
     async def of(self, member_id: str | None) -> Page[ProposalView]:
         """A page of proposals, newest first, of one member or (None) of all."""
         position = decode_cursor(self._cursor, int)
         before = position[0] if position else None
-        async with self._data.reading() as queries:
+        async with self._dependencies.database.reading() as queries:
             rows = await proposals.listed(queries, member_id, self._status, before, self._limit + 1)
             people = {proposal.member_id for _, proposal in rows[: self._limit]} | ({member_id} if member_id else set())
             await self._log.record(queries, self._access, None, *sorted(people))
@@ -153,11 +154,11 @@ async def read_adjustment_proposal(
     member_id: MemberId,
     proposal_id: ProposalId,
     access: Annotated[Access, Depends(operation("adjustment.read"))],
-    data: Data,
+    dependencies: DependenciesOf,
     log: Log,
 ) -> ProposalView:
     """Reads a proposed adjustment."""
-    async with data.reading() as queries:
+    async with dependencies.database.reading() as queries:
         found = await proposals.one(queries, member_id, proposal_id) if is_id(proposal_id) else None
         if found is None:
             raise not_found("proposal")

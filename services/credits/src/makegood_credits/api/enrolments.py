@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Final, Literal
 
 from fastapi import APIRouter, Depends, Response
+from makegood_chassis.http.access_log import Log
 from makegood_chassis.http.answers import answer
 from makegood_chassis.http.models import Instant, View, example
 from makegood_chassis.http.openapi import problems
@@ -14,7 +15,7 @@ from makegood_plans.coverage import next_credits
 from pydantic import Field
 
 from makegood_credits.api.models import ENROLMENT, EnrolmentView, MemberId, MoneyView, NextCreditsView, PlanView
-from makegood_credits.api.parameters import Data, Log
+from makegood_credits.api.parameters import DependenciesOf
 from makegood_credits.domain.coverage import spoken_of
 from makegood_credits.store import reads
 
@@ -72,15 +73,18 @@ class CurrentEnrolmentView(EnrolmentView):
     responses=problems("not-found", "validation"),
 )
 async def read_enrolment(
-    member_id: MemberId, access: Annotated[Access, Depends(operation("enrolment.read"))], data: Data, log: Log
+    member_id: MemberId,
+    access: Annotated[Access, Depends(operation("enrolment.read"))],
+    dependencies: DependenciesOf,
+    log: Log,
 ) -> Response:
     """Reads the member's current plan, its dates, and what a session costs. Use it to show the price before booking.
 
     Without a current plan, the answer is the next one, or else the last. It is 404 if the member never had a plan.
     """
     role = access.require("member", member_id=member_id)
-    now = data.clock.now()
-    async with data.reading() as queries:
+    now = dependencies.clock.now()
+    async with dependencies.database.reading() as queries:
         enrolments, sequence = await reads.enrolments_of(queries, member_id)
         await log.record(queries, access, role, member_id)
     found = spoken_of(enrolments, now)

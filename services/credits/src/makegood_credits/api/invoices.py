@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Path, Response
 from makegood_chassis.database import Queries
+from makegood_chassis.http.access_log import Log
 from makegood_chassis.http.mutations import Mutation, mutation, release_many
 from makegood_chassis.http.openapi import problems
 from makegood_chassis.http.pages import Cursor, Limit, Page, decode_cursor, page
@@ -15,7 +16,7 @@ from makegood_chassis.http.rights import Access, operation
 from makegood_contracts.ids import is_id
 
 from makegood_credits.api.models import InvoiceView, MemberId, MoneyView, PaymentView, VoidBody, refund_view
-from makegood_credits.api.parameters import Data, Log, Provider, not_payable
+from makegood_credits.api.parameters import DependenciesOf, Provider, not_payable
 from makegood_credits.handlers import commands
 from makegood_credits.handlers.payments import open_checkout
 from makegood_credits.payments.port import OrderRefused, PaymentsUnavailable
@@ -36,7 +37,7 @@ InvoiceId = Annotated[str, Path(max_length=64, examples=["019ab0c4-3f8e-7d6a-9d6
 async def list_invoices(
     member_id: MemberId,
     access: Annotated[Access, Depends(operation("invoices.read"))],
-    data: Data,
+    dependencies: DependenciesOf,
     log: Log,
     limit: Limit = 50,
     cursor: Cursor = None,
@@ -44,7 +45,7 @@ async def list_invoices(
     """Lists a member's invoices, newest first. They are for co-pays and for extensions of sessions."""
     role = access.require("member", member_id=member_id)
     position = decode_cursor(cursor, int)
-    async with data.reading() as queries:
+    async with dependencies.database.reading() as queries:
         rows = await reads.invoices_of(queries, member_id, position[0] if position else None, limit + 1)
         await log.record(queries, access, role, member_id)
         reasons = await _reasons(queries, rows)
@@ -62,12 +63,12 @@ async def read_invoice(
     member_id: MemberId,
     invoice_id: InvoiceId,
     access: Annotated[Access, Depends(operation("invoices.read"))],
-    data: Data,
+    dependencies: DependenciesOf,
     log: Log,
 ) -> InvoiceView:
     """Reads an invoice."""
     role = access.require("member", member_id=member_id)
-    async with data.reading() as queries:
+    async with dependencies.database.reading() as queries:
         row = await reads.invoice(queries, member_id, invoice_id) if is_id(invoice_id) else None
         if row is None:
             raise not_found("invoice")
@@ -87,7 +88,7 @@ async def pay_invoice(
     invoice_id: InvoiceId,
     access: Annotated[Access, Depends(operation("invoice.pay"))],
     mutation: Annotated[Mutation, Depends(mutation(if_match="none"))],
-    data: Data,
+    dependencies: DependenciesOf,
     log: Log,
     provider: Provider,
 ) -> Response:
@@ -103,9 +104,9 @@ async def pay_invoice(
         invoice, checkout = await commands.pay_invoice(unit, member_id, invoice_id, provider)
         await log.record(unit, access, role, member_id, entity=f"invoice:{invoice_id}")
     try:
-        url = await open_checkout(data, provider, checkout)
+        url = await open_checkout(dependencies.database, provider, checkout)
     except (PaymentsUnavailable, OrderRefused) as error:
-        async with data.transaction(mutation.cause) as unit:
+        async with dependencies.database.transaction(mutation.cause) as unit:
             await release_many([mutation.claim], unit)
         raise not_payable(error) from error
     amount = MoneyView(amount_minor=invoice.amount.amount_minor, currency=invoice.amount.currency)

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Response
+from makegood_chassis.http.access_log import Log
 from makegood_chassis.http.mutations import Mutation, mutation
 from makegood_chassis.http.openapi import problems
 from makegood_chassis.http.pages import Cursor, Limit, Page, decode_cursor, page
@@ -22,7 +23,7 @@ from makegood_credits.api.models import (
     NextCreditsView,
     UnusableView,
 )
-from makegood_credits.api.parameters import Data, Log
+from makegood_credits.api.parameters import DependenciesOf
 from makegood_credits.domain.balance import Unusable
 from makegood_credits.domain.book import Lot
 from makegood_credits.domain.enrolling import EnrolmentRequest
@@ -42,13 +43,16 @@ router = APIRouter(tags=["credits"])
     responses=problems("not-found", "validation"),
 )
 async def read_credits(
-    member_id: MemberId, access: Annotated[Access, Depends(operation("credits.read"))], data: Data, log: Log
+    member_id: MemberId,
+    access: Annotated[Access, Depends(operation("credits.read"))],
+    dependencies: DependenciesOf,
+    log: Log,
 ) -> CreditsView:
     """Reads a member's credits: what is available and held, when it expires, what can't be used at the moment and why, and when
     the plan grants credits next."""
     role = access.require("member", member_id=member_id)
-    async with data.reading() as queries:
-        balance = await reads.balance(queries, member_id, data.clock.now())
+    async with dependencies.database.reading() as queries:
+        balance = await reads.balance(queries, member_id, dependencies.clock.now())
         await log.record(queries, access, role, member_id)
     return CreditsView(
         available=balance.available,
@@ -68,7 +72,7 @@ async def read_credits(
 async def list_ledger(
     member_id: MemberId,
     access: Annotated[Access, Depends(operation("ledger.read"))],
-    data: Data,
+    dependencies: DependenciesOf,
     log: Log,
     limit: Limit = 50,
     cursor: Cursor = None,
@@ -76,7 +80,7 @@ async def list_ledger(
     """Lists the movements of a member's credits, newest first. Each entry says why it was made and by whom."""
     role = access.require("member", member_id=member_id)
     position = decode_cursor(cursor, int)
-    async with data.reading() as queries:
+    async with dependencies.database.reading() as queries:
         rows = await reads.entries_of(queries, member_id, position[0] if position else None, limit + 1)
         await log.record(queries, access, role, member_id)
         reasons = await read_reasons(queries, "entry", [row["id"] for row in rows if row["reason"] == BY_HAND])

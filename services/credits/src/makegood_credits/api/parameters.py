@@ -5,8 +5,6 @@ from __future__ import annotations
 from typing import Annotated
 
 from fastapi import Depends
-from makegood_chassis.database import Database
-from makegood_chassis.http.access_log import AccessLog, access_log
 from makegood_chassis.http.context import dependencies_of
 from makegood_chassis.http.problems import Problem
 
@@ -14,10 +12,6 @@ from makegood_credits.dependencies import Dependencies
 from makegood_credits.payments.port import OrderRefused, PaymentProvider, PaymentsUnavailable
 
 DependenciesOf = Annotated[Dependencies, Depends(dependencies_of)]
-
-
-async def _database(dependencies: DependenciesOf) -> Database:
-    return dependencies.database
 
 
 async def _provider(dependencies: DependenciesOf) -> PaymentProvider:
@@ -38,6 +32,4 @@ def not_payable(error: PaymentsUnavailable | OrderRefused) -> Problem:
     return Problem("payment-refused", error.detail, reasons=[{"code": error.code, "detail": error.detail}])
 
 
-Data = Annotated[Database, Depends(_database)]
-Log = Annotated[AccessLog, Depends(access_log)]
 Provider = Annotated[PaymentProvider, Depends(_provider)]

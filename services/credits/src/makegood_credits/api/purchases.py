@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Path, Query, Response
+from makegood_chassis.http.access_log import Log
 from makegood_chassis.http.mutations import Mutation, mutation, release_many
 from makegood_chassis.http.openapi import LOCATION, problems
 from makegood_chassis.http.pages import Cursor, Limit, Page, decode_cursor, page
@@ -13,7 +14,7 @@ from makegood_chassis.http.rights import Access, operation
 from makegood_contracts.ids import is_id, new_id
 
 from makegood_credits.api.models import MoneyView, PurchaseBody, PurchaseView, RefundView, refund_view
-from makegood_credits.api.parameters import Data, DependenciesOf, Log, Provider, not_payable
+from makegood_credits.api.parameters import DependenciesOf, Provider, not_payable
 from makegood_credits.dependencies import Dependencies
 from makegood_credits.domain.purchasing import Purchase
 from makegood_credits.handlers import commands
@@ -48,7 +49,7 @@ async def buy_credits(
     body: PurchaseBody,
     access: Annotated[Access, Depends(operation("purchase.make"))],
     mutation: Annotated[Mutation, Depends(mutation(key_required=True, if_match="none"))],
-    data: Data,
+    dependencies: DependenciesOf,
     log: Log,
     provider: Provider,
 ) -> Response:
@@ -66,9 +67,9 @@ async def buy_credits(
         )
         await log.record(unit, access, None, member, entity=f"purchase:{bought.id}")
     try:
-        url = await open_checkout(data, provider, checkout)
+        url = await open_checkout(dependencies.database, provider, checkout)
     except (PaymentsUnavailable, OrderRefused) as error:
-        async with data.transaction(mutation.cause) as unit:
+        async with dependencies.database.transaction(mutation.cause) as unit:
             await commands.withdraw_purchase(unit, bought.id)
             await release_many([mutation.claim], unit)
         raise not_payable(error) from error
@@ -84,7 +85,7 @@ async def buy_credits(
 )
 async def list_purchases(
     access: Annotated[Access, Depends(operation("purchase.read"))],
-    data: Data,
+    dependencies: DependenciesOf,
     log: Log,
     member_id: Buyer = None,
     limit: Limit = 50,
@@ -93,11 +94,11 @@ async def list_purchases(
     """Lists your purchases, newest first. Support sees the purchases of all members, or of one."""
     mine = access.caller.subject
     role = access.require("member", member_id=member_id or mine)
-    whose = mine if role == "member" else member_id
+    buyer = mine if role == "member" else member_id
     position = decode_cursor(cursor, int)
-    async with data.reading() as queries:
-        rows = await payment_store.purchase_rows(queries, whose, position[0] if position else None, limit + 1)
-        people = {whose} if whose is not None else {row["member_id"] for row in rows[:limit]}
+    async with dependencies.database.reading() as queries:
+        rows = await payment_store.purchase_rows(queries, buyer, position[0] if position else None, limit + 1)
+        people = {buyer} if buyer is not None else {row["member_id"] for row in rows[:limit]}
         await log.record(queries, access, role, *sorted(people))
     items, following = page(rows, limit, lambda row: _item(row, row["url"]), lambda row: (row["number"],))
     return Page(items=items, next_cursor=following)
@@ -127,7 +128,7 @@ async def read_purchase(
 
 
 async def _address(dependencies: Dependencies, checkout_id: str) -> str | None:
-    """The checkout page of a purchase whose process died before it had requested one."""
+    """The checkout page of a purchase buyer process died before it had requested one."""
     if dependencies.payments is None:
         return None
     try:

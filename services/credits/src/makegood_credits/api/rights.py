@@ -1,4 +1,4 @@
-"""Who may do what with plans, enrolments and credits (interfaces.md, "Rights")."""
+"""Who may do what: the rows of the table of rights."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from makegood_chassis.http.rights import AboutNobody, Grant, Rights
 _OWN: Final = (Grant("member", "self"), Grant("support"))
 
 EXPENSIVE: Final = frozenset({access_log.OPERATION})
-"""What is worked on for one person at a time."""
+"""Operations that each person may run one at a time."""
 
 RIGHTS: Final[Rights] = {
     "plan.list": AboutNobody((Grant("member"), Grant("provider"), Grant("support"), Grant("ops"))),

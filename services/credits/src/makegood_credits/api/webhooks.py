@@ -11,7 +11,7 @@ from makegood_chassis.http.openapi import problems
 from makegood_chassis.http.problems import Problem
 
 from makegood_credits.api.models import HookView
-from makegood_credits.api.parameters import Data, Provider
+from makegood_credits.api.parameters import DependenciesOf, Provider
 from makegood_credits.handlers.payments import on_payment, refuse_payment
 from makegood_credits.payments.port import ImpossibleEvent, NotSigned
 
@@ -46,7 +46,7 @@ _DESCRIBED: Final[dict[str, Any]] = {
     responses={400: malformed(), **problems("validation", "payload-too-large")},
     openapi_extra=_DESCRIBED,
 )
-async def receive_payment_event(request: Request, data: Data, provider: Provider) -> HookView:
+async def receive_payment_event(request: Request, dependencies: DependenciesOf, provider: Provider) -> HookView:
     """Receives a webhook of the payment provider. It must be signed and at most 64 KiB. Repeats and any order are harmless.
 
     The answer is 400 if the signature is missing, wrong or too old, or if the event can't be true; such an event is stored for
@@ -57,10 +57,10 @@ async def receive_payment_event(request: Request, data: Data, provider: Provider
     except NotSigned as error:
         raise Problem("validation", "The signature is wrong or too old.", status=400) from error
     except ImpossibleEvent as error:
-        async with data.transaction(context(request).cause) as unit:
+        async with dependencies.database.transaction(context(request).cause) as unit:
             await refuse_payment(unit, provider.name, error)
         raise Problem("validation", f"The event was stored but has no effect: {error.fault}.", status=400) from error
     if event is not None:
-        async with data.transaction(context(request).cause) as unit:
+        async with dependencies.database.transaction(context(request).cause) as unit:
             await on_payment(unit, provider.name, event)
     return HookView()

@@ -29,7 +29,7 @@ from makegood_credits.store import books as book_store
 from makegood_credits.store import holds as hold_store
 from makegood_credits.store import invoices as invoice_store
 from makegood_credits.store import payments as payment_store
-from makegood_credits.store import policy, reads
+from makegood_credits.store import policies, reads
 from makegood_credits.store import proposals as proposal_store
 from makegood_credits.store.personal_data import BY_HAND, keep_reason
 
@@ -108,7 +108,7 @@ async def adjust_or_propose(
     """Gives or takes credits (CRED-5). More than one person may is kept as a proposal instead."""
     async with ledger(unit, [member], book_store.open_whole) as books:
         given = await proposal_store.given_since(unit, member, made_by, unit.now - DAY) if amount > 0 else 0
-        if needs_second_person(amount, given, await policy.adjustment_limit(unit)):
+        if needs_second_person(amount, given, await policies.adjustment_limit(unit)):
             proposal = Proposal(new_id(), member, amount, length_minutes, reason, made_by, unit.now)
             await proposal_store.insert_new(unit, proposal)
             return proposal

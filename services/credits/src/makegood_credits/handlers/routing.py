@@ -1,4 +1,4 @@
-"""What credits does with each event, and with each deadline."""
+"""What credits does with each type of event, and with each kind of deadline."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ from makegood_credits.handlers.moves import (
     on_session_moved,
 )
 from makegood_credits.handlers.periods import on_member_due
-from makegood_credits.handlers.policy import on_policy_changed
+from makegood_credits.handlers.policies import on_policy_changed
 
 EVENTS: Final[EventRoutes[Dependencies]] = {
     SessionRequested: on_session_requested,

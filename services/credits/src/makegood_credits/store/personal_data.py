@@ -18,7 +18,7 @@ from makegood_credits.store.tables import support_reasons
 BY_HAND: Final = "Made by support."
 """What stands in the reason's place, and is all that is left of it once the member is erased."""
 
-Kind = Literal["entry", "proposal", "invoice"]
+ReasonKind = Literal["entry", "proposal", "invoice"]
 
 _S: Final = support_reasons.c
 _NEW: Final = batch("new", (_S.entity_id, _S.sealed))
@@ -45,13 +45,13 @@ _SEAL = Statement(
 )
 
 
-async def keep_reason(unit: UnitOfWork, kind: Kind, member_id: str, ids: Sequence[str], reason: str) -> None:
+async def keep_reason(unit: UnitOfWork, kind: ReasonKind, member_id: str, ids: Sequence[str], reason: str) -> None:
     """What somebody wrote with these things of the member."""
     sealed = await unit.personal_data.seal(unit, [(_place(kind, one, member_id), reason) for one in ids])
     await unit.execute(_KEEP(kind=kind, member=member_id, entity_id=list(ids), sealed=sealed))
 
 
-async def read_reasons(queries: Queries, kind: Kind, ids: Sequence[object]) -> dict[str, str]:
+async def read_reasons(queries: Queries, kind: ReasonKind, ids: Sequence[object]) -> dict[str, str]:
     """What was written with those of them that have something, and whose member was not erased."""
     rows = await queries.fetch(_READ(kind=kind, entity_id=list(ids))) if ids else []
     texts = await queries.personal_data.open(queries, [(_place_of(row), row["sealed"]) for row in rows])
@@ -81,5 +81,5 @@ def _place_of(row: Row) -> Place:
     return _place(row["kind"], str(row["entity_id"]), row["member_id"])
 
 
-def _place(kind: Kind, entity_id: str, member_id: str) -> Place:
+def _place(kind: ReasonKind, entity_id: str, member_id: str) -> Place:
     return Place("support_reasons", f"{kind}/{entity_id}", member_id)

@@ -8,7 +8,7 @@ from typing import Annotated, Final
 
 from fastapi import APIRouter, Depends, Path, Request, Response
 from makegood_chassis.access.request import Accesses
-from makegood_chassis.http.access_log import AccessLog, access_log
+from makegood_chassis.http.access_log import Log
 from makegood_chassis.http.context import context
 from makegood_chassis.http.mutations import Mutation, mutation, release_many
 from makegood_chassis.http.problems import not_found
@@ -47,7 +47,7 @@ BY_ADDRESS: Final = "calendar"
 async def read_session_calendar(
     session_id: str,
     access: Annotated[Access, Depends(operation("calendar.read"))],
-    log: Annotated[AccessLog, Depends(access_log)],
+    log: Log,
     dependencies: DependenciesOf,
 ) -> Response:
     """The session as it is now, with the UID and SEQUENCE of its invitation. Available from its reservation on."""
@@ -72,7 +72,7 @@ async def read_session_calendar(
 async def create_calendar_feed(
     person_id: PersonId,
     access: Annotated[Access, Depends(operation("calendar.follow"))],
-    log: Annotated[AccessLog, Depends(access_log)],
+    log: Log,
     mutation: Annotated[Mutation, Depends(mutation(if_match="none"))],
     dependencies: DependenciesOf,
 ) -> Response:
@@ -91,7 +91,7 @@ async def create_calendar_feed(
 async def revoke_calendar_feed(
     person_id: PersonId,
     access: Annotated[Access, Depends(operation("calendar.follow"))],
-    log: Annotated[AccessLog, Depends(access_log)],
+    log: Log,
     mutation: Annotated[Mutation, Depends(mutation(if_match="none"))],
 ) -> Response:
     """The secret address stops working. Without one, nothing happens."""

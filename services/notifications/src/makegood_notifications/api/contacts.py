@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Response
-from makegood_chassis.http.access_log import AccessLog, access_log
+from makegood_chassis.http.access_log import Log
 from makegood_chassis.http.mutations import Mutation, mutation
 from makegood_chassis.http.openapi import problems
 from makegood_chassis.http.problems import not_found
@@ -30,7 +30,7 @@ async def save_contact(
     body: ContactRequest,
     access: Annotated[Access, Depends(operation("contact.write"))],
     mutation: Annotated[Mutation, Depends(mutation())],
-    log: Annotated[AccessLog, Depends(access_log)],
+    log: Log,
     dependencies: DependenciesOf,
 ) -> Response:
     """Replaces the whole contact. Messages go to the contact as it is when they are sent.
@@ -69,7 +69,7 @@ async def confirm_address(
     body: ConfirmationRequest,
     access: Annotated[Access, Depends(operation("contact.write"))],
     mutation: Annotated[Mutation, Depends(mutation(if_match="none"))],
-    log: Annotated[AccessLog, Depends(access_log)],
+    log: Log,
 ) -> Response:
     """Takes the secret from the link, once. Only the signed-in person can do this: reading the mail is not enough."""
     role = access.require("person", person_id=person_id)
@@ -83,7 +83,7 @@ async def confirm_address(
 async def read_contact(
     person_id: PersonId,
     access: Annotated[Access, Depends(operation("contact.read"))],
-    log: Annotated[AccessLog, Depends(access_log)],
+    log: Log,
     dependencies: DependenciesOf,
     response: Response,
 ) -> ContactView:

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query
 from makegood_chassis.database import Row
-from makegood_chassis.http.access_log import AccessLog, access_log
+from makegood_chassis.http.access_log import Log
 from makegood_chassis.http.pages import Cursor, Limit, Page, page
 from makegood_chassis.http.rights import Access, operation
 from makegood_contracts.ids import is_id
@@ -22,7 +22,7 @@ router = APIRouter()
 @router.get("/v1/deliveries", summary="What was sent to whom", tags=["deliveries"])
 async def list_deliveries(
     access: Annotated[Access, Depends(operation("delivery.list"))],
-    log: Annotated[AccessLog, Depends(access_log)],
+    log: Log,
     dependencies: DependenciesOf,
     person_id: Annotated[str | None, Query(description="Only messages to this person.")] = None,
     session_id: Annotated[str | None, Query(description="Only messages about this session.")] = None,
@@ -41,9 +41,9 @@ async def list_deliveries(
         rows = await delivery_lists.listed(
             queries, person_id=person_id, session_id=session_id, before=before, limit=limit + 1
         )
-        whose = {row["person_id"] for row in rows[:limit]} | ({person_id} if person_id is not None else set())
+        people = {row["person_id"] for row in rows[:limit]} | ({person_id} if person_id is not None else set())
         await log.record(
-            queries, access, role, *sorted(whose), entity=f"session:{session_id}" if session_id is not None else None
+            queries, access, role, *sorted(people), entity=f"session:{session_id}" if session_id is not None else None
         )
     items, following = page(rows, limit, _view, lambda row: (str(row["id"]),))
     return Page(items=items, next_cursor=following)
@@ -53,7 +53,7 @@ async def list_deliveries(
 async def list_in_app_messages(
     person_id: PersonId,
     access: Annotated[Access, Depends(operation("inbox.read"))],
-    log: Annotated[AccessLog, Depends(access_log)],
+    log: Log,
     dependencies: DependenciesOf,
     limit: Limit = 50,
     cursor: Cursor = None,

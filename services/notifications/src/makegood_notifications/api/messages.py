@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Response
-from makegood_chassis.http.access_log import AccessLog, access_log
+from makegood_chassis.http.access_log import Log
 from makegood_chassis.http.mutations import Mutation, mutation
 from makegood_chassis.http.openapi import problems
 from makegood_chassis.http.pages import Cursor, Limit, Page, page
@@ -24,7 +24,7 @@ router = APIRouter(tags=["chat"])
 async def list_messages(
     room_id: str,
     access: Annotated[Access, Depends(operation("message.read"))],
-    log: Annotated[AccessLog, Depends(access_log)],
+    log: Log,
     dependencies: DependenciesOf,
     limit: Limit = 50,
     cursor: Cursor = None,
@@ -46,7 +46,7 @@ async def post_message(
     room_id: str,
     body: MessageRequest,
     access: Annotated[Access, Depends(operation("message.write"))],
-    log: Annotated[AccessLog, Depends(access_log)],
+    log: Log,
     mutation: Annotated[Mutation, Depends(mutation(if_match="none"))],
     dependencies: DependenciesOf,
 ) -> Response:
@@ -76,7 +76,7 @@ async def request_time(
     room_id: str,
     body: TimeRequest,
     access: Annotated[Access, Depends(operation("time.request"))],
-    log: Annotated[AccessLog, Depends(access_log)],
+    log: Log,
     mutation: Annotated[Mutation, Depends(mutation(if_match="none"))],
     dependencies: DependenciesOf,
 ) -> Response:

@@ -1,4 +1,4 @@
-"""Parameters that several routes take."""
+"""What several routes share."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ import msgspec
 from fastapi import APIRouter, Depends, Query, Response
 from fastapi.responses import StreamingResponse
 from makegood_chassis.database import Database
-from makegood_chassis.http.access_log import AccessLog, access_log
+from makegood_chassis.http.access_log import Log
 from makegood_chassis.http.mutations import Mutation, mutation
 from makegood_chassis.http.openapi import problems
 from makegood_chassis.http.problems import Problem, invalid
@@ -40,7 +40,7 @@ async def request_erasure(
     person_id: PersonId,
     access: Annotated[Access, Depends(operation("person.erase"))],
     mutation: Annotated[Mutation, Depends(mutation())],
-    log: Annotated[AccessLog, Depends(access_log)],
+    log: Log,
     dependencies: DependenciesOf,
     reason: Annotated[ErasureReason, Query(description="Why. It is kept with the person's id.")],
     now: Annotated[
@@ -76,7 +76,7 @@ async def request_erasure(
 async def read_erasure(
     person_id: PersonId,
     access: Annotated[Access, Depends(operation("erasure.read"))],
-    log: Annotated[AccessLog, Depends(access_log)],
+    log: Log,
     dependencies: DependenciesOf,
 ) -> ErasureView:
     """The pending erasure, or else the last one that was done, or none."""
@@ -95,7 +95,7 @@ async def withdraw_erasure(
     person_id: PersonId,
     access: Annotated[Access, Depends(operation("person.erase"))],
     mutation: Annotated[Mutation, Depends(mutation(if_match="none"))],
-    log: Annotated[AccessLog, Depends(access_log)],
+    log: Log,
     dependencies: DependenciesOf,
 ) -> Response:
     """Withdraws a pending erasure and tells the person by e-mail. Without one, nothing happens. The person may withdraw any
@@ -116,7 +116,7 @@ async def withdraw_erasure(
 async def export_personal_data(
     person_id: PersonId,
     access: Annotated[Access, Depends(operation("person.export"))],
-    log: Annotated[AccessLog, Depends(access_log)],
+    log: Log,
     dependencies: DependenciesOf,
 ) -> StreamingResponse:
     """Contact details, rooms, sessions, what I wrote, what I was sent, and who read it. The other services hold only ids; read

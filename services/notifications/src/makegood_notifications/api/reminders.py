@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Response
-from makegood_chassis.http.access_log import AccessLog, access_log
+from makegood_chassis.http.access_log import Log
 from makegood_chassis.http.mutations import Mutation, mutation
 from makegood_chassis.http.openapi import problems
 from makegood_chassis.http.rights import Access, operation
@@ -29,7 +29,7 @@ async def send_reminder(
     session_id: str,
     body: ReminderRequest,
     access: Annotated[Access, Depends(operation("reminder.send"))],
-    log: Annotated[AccessLog, Depends(access_log)],
+    log: Log,
     mutation: Annotated[Mutation, Depends(mutation(if_match="none"))],
     dependencies: DependenciesOf,
 ) -> Response:

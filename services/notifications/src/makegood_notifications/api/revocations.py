@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Response
-from makegood_chassis.http.access_log import AccessLog, access_log
+from makegood_chassis.http.access_log import Log
 from makegood_chassis.http.models import Instant, RequestModel, View, example
 from makegood_chassis.http.mutations import Mutation, mutation
 from makegood_chassis.http.pages import Cursor, Limit, Page, page
@@ -63,7 +63,7 @@ async def revoke_tokens(
     body: RevocationRequest,
     access: Annotated[Access, Depends(operation("person.revoke"))],
     mutation: Annotated[Mutation, Depends(mutation(if_match="none"))],
-    log: Annotated[AccessLog, Depends(access_log)],
+    log: Log,
 ) -> Response:
     """Revokes all access tokens of the person that were issued before now, or one of them by its `jti`. Within ten seconds every
     service refuses them and closes the person's open streams. A token without an issue time (`iat`) is refused until no
@@ -79,7 +79,7 @@ async def revoke_tokens(
 async def list_revocations(
     person_id: PersonId,
     access: Annotated[Access, Depends(operation("person.revocations"))],
-    log: Annotated[AccessLog, Depends(access_log)],
+    log: Log,
     dependencies: DependenciesOf,
     limit: Limit = 50,
     cursor: Cursor = None,

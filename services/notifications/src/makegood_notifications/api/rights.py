@@ -1,18 +1,17 @@
-"""Who may do what here (table of rights)."""
+"""Who may do what: the rows of the table of rights."""
 
 from __future__ import annotations
 
 from typing import Final
 
-from makegood_chassis.http.access_log import OPERATION as ACCESS_OPERATION
-from makegood_chassis.http.access_log import RIGHTS as ACCESS_RIGHTS
+from makegood_chassis.http import access_log
 from makegood_chassis.http.rights import Grant, Rights
 
 PERSON: Final = (Grant("member", "self"), Grant("provider", "self"))
 PARTIES: Final = (Grant("member", "party"), Grant("provider", "party"))
 
-EXPENSIVE: Final = frozenset({"person.export", ACCESS_OPERATION, "/v1/calendar/{secret}.ics"})
-"""Operations of which each person may run one at a time. A path needs no token."""
+EXPENSIVE: Final = frozenset({"person.export", access_log.OPERATION, "/v1/calendar/{secret}.ics"})
+"""Operations that each person may run one at a time. A path needs no token."""
 
 RIGHTS: Final[Rights] = {
     "contact.read": PERSON,
@@ -31,6 +30,6 @@ RIGHTS: Final[Rights] = {
     "erasure.read": (Grant("support"), *PERSON),
     "person.revoke": (Grant("ops"),),
     "person.revocations": (Grant("ops"),),
-    **ACCESS_RIGHTS,
+    **access_log.RIGHTS,
 }
 """Support may read deliveries but never chat. Contacts, exports and calendars are for the person alone."""
