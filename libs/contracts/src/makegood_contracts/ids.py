@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from datetime import UTC, datetime
 from typing import Final
 from uuid import UUID
@@ -11,6 +12,7 @@ from uuid_utils.compat import uuid7
 
 _PERSON: Final = re.compile(r"[A-Za-z0-9._:@-]{1,128}")
 _CANONICAL: Final = re.compile(r"[0-9A-Fa-f]{8}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{12}")
+_JUST_NOW: Final = 30.0
 
 
 def new_id() -> str:
@@ -21,6 +23,12 @@ def new_id() -> str:
 def made_at(made: str) -> datetime:
     """When `new_id` made this id, in real time, to the millisecond (RFC 9562 §5.7)."""
     return datetime.fromtimestamp((UUID(made).int >> 80) / 1000, UTC)
+
+
+def is_just_made(text: str) -> bool:
+    """Whether `text` is an id of seconds ago, as `new_id` makes them, in real time. Machines' clocks differ a little."""
+    made = UUID(text) if is_id(text) else None
+    return made is not None and made.version == 7 and abs((made.int >> 80) / 1000 - time.time()) < _JUST_NOW
 
 
 def is_id(text: str) -> bool:

@@ -11,7 +11,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import date
 from typing import Any, Final, Literal
-from uuid import UUID
 
 from makegood_chassis.database import UnitOfWork
 from makegood_chassis.refusals import FieldRefused, NotFound, RuleRefused
@@ -26,7 +25,7 @@ from makegood_contracts.events import (
     VenueCodeChanged,
     WeeklyHours,
 )
-from makegood_contracts.ids import is_id, new_id
+from makegood_contracts.ids import is_id, is_just_made, new_id
 
 from makegood_availability.dependencies import Dependencies
 from makegood_availability.domain.waitlist import WaitlistEntry, is_kind_offered
@@ -48,7 +47,6 @@ AdmitRoom = Callable[[Room], None]
 ROOM_PATIENCE: Final = 1.0
 """Seconds to wait for news of a room that was opened or restarted a moment ago."""
 _LOOKS_EVERY: Final = 0.05
-_JUST_NOW: Final = 30.0
 
 
 # Schedules and time off
@@ -155,7 +153,7 @@ async def wait_for_room(dependencies: Dependencies, room_id: str) -> None:
     while True:
         async with dependencies.database.reading() as queries:
             room = await rooms.find(queries, room_id)
-        expected = _is_just_made(room_id) if room is None else not room.active
+        expected = is_just_made(room_id) if room is None else not room.active
         if not expected or time.monotonic() >= end:
             return
         await asyncio.sleep(_LOOKS_EVERY)
@@ -206,12 +204,6 @@ async def _room(unit: UnitOfWork, room_id: str, admit: AdmitRoom, *, keep: bool 
         raise NotFound("room")
     admit(room)
     return room
-
-
-def _is_just_made(room_id: str) -> bool:
-    """Whether the moment in a UUIDv7 is near, in real time; the clocks of machines differ a little."""
-    made = UUID(room_id) if is_id(room_id) else None
-    return made is not None and made.version == 7 and abs((made.int >> 80) / 1000 - time.time()) < _JUST_NOW
 
 
 def _schedule_published(provider_id: str, version: int, body: Mapping[str, Any]) -> SchedulePublished:

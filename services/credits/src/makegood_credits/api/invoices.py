@@ -16,7 +16,8 @@ from makegood_chassis.http.rights import Access, operation
 from makegood_contracts.ids import is_id
 
 from makegood_credits.api.models import InvoiceView, MemberId, MoneyView, PaymentView, VoidBody, refund_view
-from makegood_credits.api.parameters import DependenciesOf, Provider, not_payable
+from makegood_credits.api.parameters import DependenciesOf, Provider
+from makegood_credits.api.refusals import not_payable
 from makegood_credits.handlers import commands
 from makegood_credits.handlers.payments import open_checkout
 from makegood_credits.payments.port import OrderRefused, PaymentsUnavailable

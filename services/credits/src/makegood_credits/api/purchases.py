@@ -14,7 +14,8 @@ from makegood_chassis.http.rights import Access, operation
 from makegood_contracts.ids import is_id, new_id
 
 from makegood_credits.api.models import MoneyView, PurchaseBody, PurchaseView, RefundView, refund_view
-from makegood_credits.api.parameters import DependenciesOf, Provider, not_payable
+from makegood_credits.api.parameters import DependenciesOf, Provider
+from makegood_credits.api.refusals import not_payable
 from makegood_credits.dependencies import Dependencies
 from makegood_credits.domain.purchasing import Purchase
 from makegood_credits.handlers import commands
@@ -128,7 +129,7 @@ async def read_purchase(
 
 
 async def _address(dependencies: Dependencies, checkout_id: str) -> str | None:
-    """The checkout page of a purchase buyer process died before it had requested one."""
+    """The checkout page of a purchase whose process died before it had requested one."""
     if dependencies.payments is None:
         return None
     try:

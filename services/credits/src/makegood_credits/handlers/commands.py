@@ -51,15 +51,15 @@ class Adjustment:
 
 
 async def enrol_member(
-    unit: UnitOfWork, member: str, request: EnrolmentRequest, check_version: Callable[[int], None] = lambda _: None
+    unit: UnitOfWork, member: str, request: EnrolmentRequest, admit: Callable[[int], None] = lambda _: None
 ) -> tuple[EnrolmentResult, int]:
     """Covers the member as asked; see `enrol` (PLAN-1). Answers the version that their enrolments have now, too.
 
-    `check_version` is given the version before, and raises if the caller expected another one.
+    `admit` is given the version before, and raises if the caller expected another one.
     """
     async with ledger(unit, [member], book_store.open_whole) as books:
         book = books[member]
-        check_version(book.enrolment_sequence)
+        admit(book.enrolment_sequence)
         await book_store.add_lots_of_plans(unit, book)
         # Today in any zone began less than two days ago.
         lapses = await reads.lapses_since(unit, member, unit.now - timedelta(days=2))

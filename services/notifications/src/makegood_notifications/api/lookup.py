@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Awaitable, Callable
 from typing import Final, TypeVar
-from uuid import UUID
 
 from makegood_chassis.http.problems import not_found
 from makegood_chassis.http.rights import Access, Role
-from makegood_contracts.ids import is_id
+from makegood_contracts.ids import is_id, is_just_made
 
 from makegood_notifications.dependencies import Dependencies
 from makegood_notifications.domain.plans import Enrolment
@@ -20,8 +18,6 @@ T = TypeVar("T")
 
 NEWS_LAG: Final = 1.0
 """Seconds that a request waits for the news of something that was made just now."""
-JUST_NOW: Final = 30.0
-"""Seconds for which something counts as made just now."""
 
 
 async def room_of(
@@ -37,7 +33,7 @@ async def room_of(
         async with dependencies.database.reading() as queries:
             return await read_models.find_room(queries, room_id)
 
-    room = await _news(dependencies, f"room:{room_id}", look, wait=_made_just_now(UUID(room_id)))
+    room = await _news(dependencies, f"room:{room_id}", look, wait=is_just_made(room_id))
     if room is None:
         raise not_found("room")
     role = access.require("room", member_id=room.member_id, provider_id=room.provider_id)
@@ -64,7 +60,7 @@ async def session_of(
         async with dependencies.database.reading() as queries:
             return await read_models.find_session(queries, session_id)
 
-    session = await _news(dependencies, f"session:{session_id}", look, wait=_made_just_now(UUID(session_id)))
+    session = await _news(dependencies, f"session:{session_id}", look, wait=is_just_made(session_id))
     if session is None:
         raise not_found("session")
     role = access.require("session", member_id=session.member_id, provider_id=session.provider_id)
@@ -97,8 +93,3 @@ async def _news(
     async with dependencies.signals.waiting(key) as waiter:
         await waiter.result(NEWS_LAG, look, every=0.05)
     return await look()
-
-
-def _made_just_now(identifier: UUID) -> bool:
-    """Whether the moment in the UUIDv7 is near, in real time. Machines' clocks differ a little."""
-    return identifier.version == 7 and abs((identifier.int >> 80) / 1000 - time.time()) < JUST_NOW

@@ -48,7 +48,7 @@ from makegood_notifications.store.read_models import Room
 from makegood_notifications.store.revocations import Revocation
 from makegood_notifications.whatsapp.cloud_api import number_of
 
-CheckVersion = Callable[[int], None]
+AdmitVersion = Callable[[int], None]
 """Is given the entity's version, and raises if the caller expected another one."""
 
 
@@ -66,14 +66,14 @@ async def save_contact(
     person_id: str,
     wanted: Contact,
     keep_pending: str | None,
-    check_version: CheckVersion,
+    admit: AdmitVersion,
 ) -> tuple[Contact, str | None]:
     """Replaces the contact. A changed address waits until it is confirmed; the old one is used meanwhile.
 
     `keep_pending`: this address goes on waiting if it does. Answers the contact, and the address that waits.
     """
     before = await contacts.find(unit, person_id, lock=True)
-    check_version(before.version if before else 0)
+    admit(before.version if before else 0)
     waits = before is not None and not same_address(before.email, wanted.email)
     contact = replace(wanted, email=before.email) if waits and before else wanted
     saved = await contacts.save(unit, person_id, contact, unit.now)
@@ -116,21 +116,21 @@ async def end_emails(unit: UnitOfWork, dependencies: Dependencies, token: str) -
 
 
 async def request_erasure(
-    unit: UnitOfWork, dependencies: Dependencies, person_id: str, reason: str, by: str, check_version: CheckVersion
+    unit: UnitOfWork, dependencies: Dependencies, person_id: str, reason: str, by: str, admit: AdmitVersion
 ) -> None:
     """Erases the person after the waiting period (NOTE-5). If an erasure waits already, it stays as it is."""
     contact = await contacts.find(unit, person_id, lock=True)
-    check_version(contact.version if contact else 0)
+    admit(contact.version if contact else 0)
     due_at = unit.now + dependencies.erasure_waits
     if await erasures.request(unit, person_id, reason, by, due_at):
         unit.set_deadline(ERASURE, person_id, due_at)
         await tell_of_erasure(unit, dependencies, person_id, contact, ERASURE_REQUESTED, Details(erase_at=due_at))
 
 
-async def erase_now(unit: UnitOfWork, person_id: str, reason: str, by: str, check_version: CheckVersion) -> None:
+async def erase_now(unit: UnitOfWork, person_id: str, reason: str, by: str, admit: AdmitVersion) -> None:
     """Erases the person without the wait."""
     contact = await contacts.find(unit, person_id, lock=True)
-    check_version(contact.version if contact else 0)
+    admit(contact.version if contact else 0)
     await erase(unit, person_id, reason, by)
     unit.set_deadline(ERASURE, person_id, None)
 
