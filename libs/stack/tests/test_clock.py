@@ -55,7 +55,7 @@ async def test_a_partial_move_names_who_moved_and_who_did_not(clocks: tuple[Cloc
     there.broken = {"credits"}
     with pytest.raises(UserError) as caught:
         await clock.move(SERVICES, datetime.now(UTC) + timedelta(days=1))
-    assert "the clock of booking, availability, notifications is moved, that of credits is not" in str(caught.value)
+    assert "the clock of booking, availability, notifications was moved, but not that of credits" in str(caught.value)
     assert "503" in str(caught.value)
     assert set(there.moved) == set(SERVICES) - {"credits"}
 

@@ -119,5 +119,5 @@ def test_the_shared_cache_saves_the_second_download_and_a_damaged_file_is_replac
 
 def test_no_network_is_a_clear_word(tmp_path: Path) -> None:
     away = Here("org.example:thing:1.0", 10, "0" * 64, "http://127.0.0.1:1/thing.jar")
-    with pytest.raises(UserError, match="check the network"):
+    with pytest.raises(UserError, match="Check the network"):
         download(away, tmp_path / "thing.jar", nothing, threading.Event())

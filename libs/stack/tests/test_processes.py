@@ -127,7 +127,7 @@ def test_every_taken_port_is_named_and_the_offset_that_is_advised_works() -> Non
         ]
         assert all(f"pid {os.getpid()}" in line for line in lines[:-1])
         before, _, offset = lines[-1].rpartition(" ")
-        assert before == "stop it, or move all ports: makegood down && makegood up --port-offset"
+        assert before == "Stop it, or use other ports: makegood down && makegood up --port-offset"
         assert all(is_free(port) for part in PARTS for port in Ports(int(offset)).of_part(part).values())
 
 

@@ -27,6 +27,8 @@ from .messaging_example import session_event
 from .messaging_helpers import effects, first_of_each, produce, publish, read_topic, record_of, waiting_rows
 
 EXAMPLE = Path(__file__).parent / "messaging_example.py"
+NOT_ON_THE_WAY = ("deadlines.taken", "delivery.attempted")
+"""Failpoints that an event does not pass between its consumption and what it publishes."""
 KEYS = 8
 VERSIONS = 5
 
@@ -73,7 +75,7 @@ async def ready(address: str, seconds: float = 40) -> None:
 
 @pytest.mark.slow
 @pytest.mark.rule("REL-1", "REL-6")
-@pytest.mark.parametrize("point", [point for point in get_args(Failpoint) if point != "deadlines.taken"])
+@pytest.mark.parametrize("point", [point for point in get_args(Failpoint) if point not in NOT_ON_THE_WAY])
 async def test_a_kill_between_two_steps_loses_nothing_and_repeats_no_effect(
     point: str, database: Database, database_url: str, kafka_servers: str, topic_prefix: str
 ) -> None:
