@@ -1,4 +1,5 @@
-"""Sends outbox rows with one idempotent producer, a batch a partition, and says which of them the broker has."""
+"""Sends outbox rows with one idempotent producer, in one batch for each partition. Reports which rows the broker
+has."""
 
 from __future__ import annotations
 
@@ -44,7 +45,8 @@ _log = structlog.get_logger(__name__)
 
 
 class SendResult:
-    """What became of a batch: ids that the broker has, and the error of each topic that has some it does not have."""
+    """What became of a batch: the ids that the broker has, and an error for each topic with rows that it does not
+    have."""
 
     def __init__(self) -> None:
         self.sent: list[int] = []
@@ -64,8 +66,10 @@ class _Part:
 
 
 class BatchProducer:
-    """Not for use by several tasks at once. After any failure the producer is replaced: an idempotent one whose sequence
-    has a gap refuses everything from then on. With a `signer` every event carries a signature."""
+    """Sends batches of rows. Only one task may use it at a time. With a `signer`, every event carries a signature.
+
+    After any failure, the producer is replaced: once its sequence has a gap, an idempotent producer refuses everything.
+    """
 
     def __init__(
         self,
@@ -84,7 +88,7 @@ class BatchProducer:
         self._producer: Any = None
 
     async def open(self) -> Any:
-        """The producer, connected. Raises KafkaError where no broker answers."""
+        """The producer, connected. Raises KafkaError if no broker answers."""
         if self._producer is None:
             producer = AIOKafkaProducer(
                 **kafka_arguments(self._servers),
@@ -112,9 +116,11 @@ class BatchProducer:
             await _discard(producer)
 
     async def send(self, rows: Sequence[asyncpg.Record]) -> SendResult:
-        """Sends rows (id, topic, key, headers, payload, created_at) in their order per partition; returns once each is answered.
+        """Sends rows (id, topic, key, headers, payload, created_at). Keeps their order within a partition. Returns once
+        all are answered.
 
-        Rows that did not fit, or whose topic failed, are not in `sent`; nothing of their partition that comes after them is.
+        Rows that did not fit, or whose topic failed, are not in `sent`. Neither is anything after them in their
+        partition.
         """
         outcome = SendResult()
         producer = await self.open()

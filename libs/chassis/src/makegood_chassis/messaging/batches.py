@@ -1,4 +1,5 @@
-"""From the records of one poll to calls of handlers: decoding, sorting out, and grouping that keeps each key's order."""
+"""Turns the records of one poll into calls of handlers. Decodes them, sorts them out, and groups them so that each
+key keeps its order."""
 
 from __future__ import annotations
 
@@ -27,7 +28,7 @@ _UNNAMED: Final = uuid.UUID("6f0c2a44-52c5-5c37-9f0e-3d2b7f2d6a10")
 
 @dataclass(slots=True)
 class Arrival:
-    """A record and what it says; `topic` is without the cluster's prefix."""
+    """A record and the event that it holds. `topic` is without the cluster's prefix."""
 
     record: ConsumerRecord
     topic: str
@@ -36,8 +37,10 @@ class Arrival:
 
 @dataclass(slots=True)
 class UnreadableRecord:
-    """A record that is no event of the contracts, or contradicts its envelope. Its id is its own `ce_id` if it has a usable
-    one, else made of its place."""
+    """A record that is not an event of the contracts, or that contradicts its envelope.
+
+    Its id is its own `ce_id` if that is usable. Otherwise the id is made from the record's place.
+    """
 
     record: ConsumerRecord
     topic: str
@@ -48,8 +51,11 @@ class UnreadableRecord:
 
 @dataclass(slots=True)
 class Forged:
-    """A record that the owner of its topic did not sign. Its id is made of its place: what it says of itself counts for
-    nothing, or it could take a genuine event's id away."""
+    """A record that the owner of its topic did not sign.
+
+    Its id is made from its place. What the record says of itself counts for nothing; otherwise it could use up the id
+    of a genuine event.
+    """
 
     record: ConsumerRecord
     topic: str
@@ -59,7 +65,7 @@ class Forged:
 
 @dataclass(slots=True)
 class SortedOut:
-    """The records of a poll, by what becomes of them."""
+    """The records of a poll, sorted by what becomes of them."""
 
     arrivals: list[Arrival]
     unreadable: list[UnreadableRecord]
@@ -76,9 +82,10 @@ def sort_out(
     check: CheckSignature | None = None,
     partitions: Callable[[str], int] = lambda _: 0,
 ) -> SortedOut:
-    """Decodes what the service handles (`wanted`: CloudEvents types, and of these what `concerns` it), in order.
+    """Decodes, in order, what the service handles: the CloudEvents types in `wanted` and, of these, what `concerns` it.
 
-    `partitions` says how many a topic (with the prefix) has. Of that the signature is checked before anything is decoded: what its owner did not sign gets no further.
+    `partitions` says how many partitions a topic (with the prefix) has. Signatures are checked before anything is
+    decoded. A record that its topic's owner did not sign gets no further.
     """
     result = SortedOut([], [], [], {})
     for record in records:
@@ -104,7 +111,7 @@ def sort_out(
         except (MalformedEvent, RefusedEvent) as error:
             result.unreadable.append(UnreadableRecord(record, topic, *_identify(record), error))
         except Exception as fault:
-            # Whatever reading one record raises concerns this record alone: it must not stop those behind it.
+            # An error in reading one record concerns only this record. It must not stop the records behind it.
             unread = MalformedEvent(f"not an event of these contracts: {type(fault).__name__}")
             unread.__cause__ = fault
             result.unreadable.append(UnreadableRecord(record, topic, *_identify(record), unread))
@@ -117,8 +124,8 @@ def sort_out(
 
 
 def _read(record: ConsumerRecord, topic: str) -> Received[Event]:
-    """The event. Raises MalformedEvent or RefusedEvent."""
-    # Other headers are not signed: whatever anybody adds to a genuine event must not make it unreadable.
+    """The event in the record. Raises MalformedEvent or RefusedEvent."""
+    # Other headers are not signed. Whatever somebody adds to a genuine event must not make it unreadable.
     known = [one for one in record.headers if one[0].startswith("ce_") or one[0] in _READ]
     received = decode(record.key, known, record.value)
     if not is_id(received.id):
@@ -131,7 +138,7 @@ def _read(record: ConsumerRecord, topic: str) -> Received[Event]:
 
 
 def contradicts(received: Received[Event], topic: str) -> EnvelopeRefusal | None:
-    """What the event's envelope says that its topic or its payload denies."""
+    """Which part of the envelope contradicts the event's topic or payload."""
     event, attributes = received.event, received.headers
     kind = type(event)
     if kind.topic.name != topic:
@@ -148,7 +155,8 @@ def contradicts(received: Received[Event], topic: str) -> EnvelopeRefusal | None
 
 
 def _forged_redrive(record: ConsumerRecord) -> SignatureRefusal | None:
-    """`makegood_redrive` is not signed, so a wrong one says nothing of the event that bears it."""
+    """Why the `makegood_redrive` header cannot be genuine. It is not signed, so a wrong one says nothing about its
+    event."""
     for name, value in record.headers:
         if name == REDRIVE and not (value and len(value) <= 4 and value.isdigit() and int(value) <= MOST_REDRIVES):
             return "redrive-malformed"
@@ -156,7 +164,8 @@ def _forged_redrive(record: ConsumerRecord) -> SignatureRefusal | None:
 
 
 def _misplaced(record: ConsumerRecord, count: int) -> SignatureRefusal | None:
-    """A genuine record that was copied to another partition would overtake those of its key; 0: nobody knows how many there are."""
+    """Whether a genuine record was copied to another partition. There it would overtake others of its key. `count`
+    is 0 if the number of partitions is not known."""
     if count and partition_hash((record.key or b"").decode(errors="replace")) % count != record.partition:
         return "wrong-partition"
     return None
@@ -176,10 +185,11 @@ def _identify(record: ConsumerRecord) -> tuple[str, int]:
 
 
 def group_preserving_key_order(received: Sequence[Received[Any]]) -> list[tuple[type[Event], list[Received[Any]]]]:
-    """Groups of one event type each, to be handled one after the other: as few as a key's order across types allows.
+    """Groups of one event type each, to be handled one after the other. There are as few as the order of each key
+    allows.
 
-    Each event goes into the first group of its type that is not before the group of the event before it with the same
-    topic and key.
+    Each event goes into the first group of its type that does not come before the group of the previous event with the
+    same topic and key.
     """
     groups: list[tuple[type[Event], list[Received[Any]]]] = []
     places: dict[type[Event], list[int]] = {}

@@ -1,7 +1,7 @@
-"""Reads the topics of a service: poll, process in the database, then commit the offsets of just these records.
+"""Reads the topics of a service: polls, processes in the database, then commits the offsets of exactly these records.
 
-Delivery is at least once; the inbox makes it effectively once. Offsets follow the database, never lead it, so they may be
-committed a moment later and together for several polls.
+Delivery is at least once; the inbox makes it effectively once. Offsets follow the database and never lead it. They may
+therefore be committed a moment later, and together for several polls.
 """
 
 from __future__ import annotations
@@ -43,7 +43,8 @@ _log = structlog.get_logger(__name__)
 
 
 class Consumer:
-    """`run()` until `stop()`. Brokers that are away are waited for; too many dead letters pause it for `cool_down` seconds."""
+    """Call `run()`, and `stop()` to end it. Waits for brokers that are away. Too many dead letters pause it for
+    `cool_down` seconds."""
 
     def __init__(
         self,
@@ -79,7 +80,7 @@ class Consumer:
         processor.partitions = self._partitions
 
     def stop(self) -> None:
-        """Ends after the current poll, whose offsets are committed, and leaves the group."""
+        """Ends after the current poll, commits its offsets, and leaves the group."""
         self._stopping.set()
 
     async def run(self) -> None:
@@ -107,7 +108,7 @@ class Consumer:
                 await self._stopping.wait()
 
     async def _member(self) -> None:
-        """One membership of the group, from join to leave."""
+        """One membership of the group, from joining to leaving."""
         self._kafka = kafka = AIOKafkaConsumer(
             **kafka_arguments(self._servers),
             group_id=self._group,
@@ -117,7 +118,7 @@ class Consumer:
             fetch_max_wait_ms=_FETCH_MS if self._progress is None else _REPORTING_FETCH_MS,
             fetch_max_bytes=4 << 20,
             max_partition_fetch_bytes=1 << 20,
-            # A dead member keeps its partitions for this long; what the handlers do never blocks the heart-beat.
+            # A dead member keeps its partitions for this long. Handlers never block the heartbeat.
             session_timeout_ms=6000,
             heartbeat_interval_ms=1500,
             rebalance_timeout_ms=15_000,
@@ -137,7 +138,7 @@ class Consumer:
                 if (polled.records or polled.stretches) and self._ours:
                     await self._process(polled)
                     if _BUSY <= sum(map(len, polled.records.values())) < self._batch:
-                        # Under load a transaction costs by the poll: what arrives meanwhile goes with the next one.
+                        # Under load, each poll costs a transaction. What arrives in the meantime goes with the next one.
                         await self._rest(_COALESCE)
                 if self._progress is not None and self._ours and not self._stopping.is_set():
                     await self._tell_progress(self._progress)
@@ -152,7 +153,7 @@ class Consumer:
                     await kafka.stop()
 
     async def _tell_progress(self, progress: Progress) -> None:
-        """It is told again soon, so a server that is away now is not waited for."""
+        """Reports progress. If a server is away, this does not wait for it: the next report comes soon."""
         try:
             await progress.tell(self._kafka)
         except Exception as error:
@@ -197,7 +198,7 @@ class Consumer:
             seen = dict(self._offsets)
 
     async def _commit(self) -> None:
-        """Commits what was processed; what cannot be committed now is kept, or was taken over by another member."""
+        """Commits what was processed. What cannot be committed now is kept, unless another member has taken it over."""
         async with self._committing:
             offsets = {part: at for part, at in self._offsets.items() if part in self._kafka.assignment()}
             if not offsets:
@@ -220,7 +221,7 @@ class Consumer:
         return len(self._kafka.partitions_for_topic(topic) or ())
 
     def _waits(self, waiting: bool) -> None:
-        """While a poll is tried again nothing more is fetched; the heart-beat goes on."""
+        """While a poll is tried again, nothing more is fetched. The heartbeat goes on."""
         if self._kafka is None:
             return
         if waiting:

@@ -1,4 +1,5 @@
-"""Dead letters: failed events, kept whole on the service's dead-letter topic with reason and origin, up to a limit."""
+"""Dead letters: events that failed. They are kept whole on the service's dead-letter topic, with reason and origin.
+Their number is limited."""
 
 from __future__ import annotations
 
@@ -35,7 +36,8 @@ HEADERS: Final = frozenset({REASON, TOPIC, PARTITION, OFFSET, AT, ATTEMPTS, KEY,
 
 
 class DeadLetterLimitExceeded(Exception):
-    """So many events failed in a while that the fault is not theirs: the consumer stops instead of giving up more."""
+    """So many events failed in a short time that the events are not to blame. The consumer stops instead of giving
+    up on more."""
 
 
 class DeadLetterLimit:
@@ -59,12 +61,12 @@ class DeadLetterLimit:
 
 
 def reason_of(error: BaseException) -> str:
-    """Why an event was refused; else the error's class: its text may hold personal data."""
+    """Why an event was refused; for an error, its class only, because its text may hold personal data."""
     return error.reason if isinstance(error, RefusedEvent) else type(error).__name__
 
 
 def as_dead_letter(record: ConsumerRecord, *, service: str, topic: str, reason: str, attempts: int) -> Record:
-    """The record as it came, with why and whence."""
+    """The record as it came, with the reason and its origin."""
     key, exact = _text(record.key)
     headers = [(name, _text(value)[0]) for name, value in record.headers if name not in HEADERS]
     headers += [
@@ -80,7 +82,7 @@ def as_dead_letter(record: ConsumerRecord, *, service: str, topic: str, reason: 
     value = record.value or b""
     around = len(key.encode()) + sum(len(name.encode()) + len(text.encode()) for name, text in headers)
     if around + len(value) > MAX_RECORD:
-        # Only its place on the topic can be kept of what no broker would take again with more headers.
+        # With more headers, no broker would take this record again. Only its place on the topic can be kept.
         headers.append((CUT, str(len(value))))
         value = b""
     if around > MAX_RECORD:
@@ -89,7 +91,7 @@ def as_dead_letter(record: ConsumerRecord, *, service: str, topic: str, reason: 
 
 
 def _text(raw: bytes | None) -> tuple[str, bool]:
-    """Text that PostgreSQL can hold, and whether it says exactly the same."""
+    """The text in a form that PostgreSQL can hold, and whether it is unchanged."""
     text = (raw or b"").decode(errors="replace").replace("\0", "\ufffd")
     return text, text.encode() == (raw or b"")
 
@@ -98,7 +100,7 @@ async def dead_letter(
     database: Database, record: ConsumerRecord, event_id: str, redrive: int, *, service: str, topic: str,
     reason: str, attempts: int,
 ) -> bool:  # fmt: skip
-    """Marks the event dead and publishes its dead letter in one transaction; False if that was done before."""
+    """Marks the event dead and publishes its dead letter, in one transaction. Returns False if that was done before."""
     async with database.transaction(Cause(event_id, event_id)) as unit:
         if not await inbox.mark_dead_unless_handled(event_id, redrive, unit):
             return False
@@ -107,7 +109,7 @@ async def dead_letter(
 
 
 def restored(headers: Iterable[tuple[str, bytes]]) -> list[tuple[str, bytes]]:
-    """The event's own headers, `makegood_redrive` risen by one."""
+    """The event's own headers, with `makegood_redrive` raised by one."""
     kept = [(name, value) for name, value in headers if name not in HEADERS and name != REDRIVE]
     before = next((value or b"0" for name, value in headers if name == REDRIVE), b"0")
     count = int(before) if before.isdigit() and len(before) <= 4 else 0

@@ -1,8 +1,10 @@
-"""Deadlines: moments that no request or event triggers. Any worker takes due ones, and each is handled once: deleting the row and its
-handler's effects are one transaction.
+"""Deadlines: moments that no request or event triggers.
 
-Code that changes an entity locks it first and its deadline last; this worker does the opposite. To avoid deadlocks the worker
-gives way: its lock time-out is short, and it starts again.
+Any worker takes those that are due. Each is handled once, because one transaction deletes the row and holds the
+handler's effects.
+
+Code that changes an entity locks the entity first and its deadline last. This worker does the opposite. To avoid
+deadlocks, the worker gives way: its lock time-out is short, and it starts again.
 """
 
 from __future__ import annotations
@@ -55,7 +57,7 @@ _Pair = tuple[str, str]
 
 
 class _Failed(Exception):
-    """Handlers failed on these deadlines; the transaction is rolled back."""
+    """Handlers failed on these deadlines, and the transaction was rolled back."""
 
     def __init__(self, pairs: Sequence[_Pair], error: Exception) -> None:
         self.pairs = pairs
@@ -64,8 +66,8 @@ class _Failed(Exception):
 
 
 class Deadlines:
-    """`run()` until `stop()`. Sleeps until the next deadline is due, and looks at least every half second for those that
-    other processes set."""
+    """Call `run()`, and `stop()` to end it. Sleeps until the next deadline is due. Looks at least every half second
+    for deadlines that other processes set."""
 
     def __init__(
         self, database: Database, handlers: DeadlineHandlers, *, batch: int = 500, health: Health | None = None
@@ -86,7 +88,7 @@ class Deadlines:
         self._wake.set()
 
     def wake(self) -> None:
-        """Looks at once: the clock was moved."""
+        """Looks at once, because the clock was moved."""
         self._wake.set()
 
     def _set(self, due_at: datetime) -> None:
@@ -117,7 +119,7 @@ class Deadlines:
         self._health.set_healthy("deadlines")
 
     async def _turn(self) -> None:
-        """One batch of due deadlines, or the wait for the next."""
+        """Handles one batch of due deadlines, or waits for the next one."""
         self._wake.clear()
         taken = await self._take()
         if taken < self._batch and not self._stopping:
@@ -132,7 +134,7 @@ class Deadlines:
         if following is not None:
             pause = min(_POLL, (following - self._clock.now()).total_seconds())
             if pause <= 0:
-                # Due, and either set this moment or in another worker's hands.
+                # It is due, but it was set only this moment, or another worker has it.
                 pause = 0 if taken else _BUSY
         self._planned = self._clock.now() + timedelta(seconds=pause)
         with suppress(TimeoutError):
@@ -140,7 +142,7 @@ class Deadlines:
                 await self._wake.wait()
 
     async def _take(self) -> int:
-        """Handles the first due ones; how many there were."""
+        """Handles the first due deadlines. Returns how many there were."""
         try:
             return await self._handle(None)
         except _Failed as failure:
@@ -148,7 +150,7 @@ class Deadlines:
             return len(failure.pairs)
 
     async def _apart(self, failure: _Failed) -> None:
-        """A batch that failed is split until the culprit stands alone; that one is put off, the others go on."""
+        """Splits a batch that failed until the culprit stands alone. The culprit is put off, and the others go on."""
         parts = [(list(failure.pairs), failure.error)]
         while parts:
             pairs, error = parts.pop()

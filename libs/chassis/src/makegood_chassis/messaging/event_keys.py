@@ -1,4 +1,5 @@
-"""The public keys that sign events, by `kid`, each with the service that owns it: fetched by timer, and when one is missing."""
+"""The public keys that verify events, by `kid`, with the service that owns each. Fetched on a timer, and when one is
+missing."""
 
 from __future__ import annotations
 
@@ -30,19 +31,20 @@ _log = structlog.get_logger(__name__)
 
 
 class EventKeysUnavailable(OSError):
-    """The keys cannot be fetched, so signatures cannot be checked. Passes by itself."""
+    """The keys cannot be fetched, so signatures cannot be checked. This passes by itself."""
 
 
 @dataclass(frozen=True, slots=True)
 class EventKey:
-    """A public key and whose it is."""
+    """A public key and the service that owns it."""
 
     service: str
     public: Ed25519PublicKey
 
 
 def read_event_keys(document: bytes) -> dict[str, EventKey]:
-    """The Ed25519 keys of a JWKS by `kid`, their thumbprint. Raises ValueError where it is none or holds none."""
+    """The Ed25519 keys of a JWKS, by `kid`, which is their thumbprint. Raises ValueError if it is no JWKS or has no
+    such key."""
     try:
         entries = msgspec.json.decode(document)["keys"]
     except (msgspec.MsgspecError, KeyError, TypeError) as error:
@@ -67,8 +69,10 @@ def _usable(entry: Any) -> EventKey | None:
 
 
 def fetch_event_keys(url: str, ca_file: str = "") -> dict[str, EventKey]:
-    """Reads them from an address or a file (`/path`, `file:///path`). `ca_file`: PEM file of the authorities to trust, if not the
-    system's. Blocks; raises OSError or ValueError."""
+    """Reads the keys from an address or a file (`/path`, `file:///path`). Blocks. Raises OSError or ValueError.
+
+    `ca_file`: a PEM file of the authorities to trust, if not the system's.
+    """
     try:
         return read_event_keys(fetch_document(url, ca_file))
     except HTTPException as error:
@@ -76,7 +80,7 @@ def fetch_event_keys(url: str, ca_file: str = "") -> dict[str, EventKey]:
 
 
 class EventKeys:
-    """The keys as they were fetched last. `run()` keeps them fresh."""
+    """The keys as they were last fetched. `run()` keeps them fresh."""
 
     def __init__(self, url: str, ca_file: str = "") -> None:
         self._url = url
@@ -98,27 +102,28 @@ class EventKeys:
 
     @property
     def fresh(self) -> bool:
-        """Whether the keys can be relied upon."""
+        """Whether the keys are recent enough to be relied on."""
         return time.monotonic() - self._fetched < KEPT
 
     def get(self, kid: str) -> EventKey | None:
         return self._keys.get(kid)
 
     async def run(self) -> None:
-        """Fetches by timer, until cancelled."""
+        """Fetches on a timer until cancelled."""
         while True:
             fetched = await self.refresh()
             await asyncio.sleep(REFRESH if fetched else RETRY)
 
     async def ensure(self) -> None:
-        """Returns once there are keys to rely upon. Raises EventKeysUnavailable where they cannot be had now."""
+        """Returns once there are keys that can be relied on. Raises EventKeysUnavailable if they cannot be fetched
+        now."""
         if not self.fresh and not await self.refresh():
             raise EventKeysUnavailable("the keys that sign events cannot be fetched")
 
     async def look_again(self) -> bool:
-        """Fetches because a record names an unknown key; False where that was done too often just now.
+        """Fetches because a record names an unknown key. Returns False if it did so too often lately.
 
-        Raises EventKeysUnavailable where the keys cannot be fetched.
+        Raises EventKeysUnavailable if the keys cannot be fetched.
         """
         now = time.monotonic()
         self._allowance = min(_BURST, self._allowance + (now - self._refilled) / _EACH)
@@ -131,7 +136,7 @@ class EventKeys:
         return True
 
     async def refresh(self) -> bool:
-        """Fetches now, once for all who ask meanwhile; False where it fails, and the known keys stay."""
+        """Fetches now, once for all who ask in the meantime. Returns False, and keeps the known keys, if that fails."""
         if self._attempt is None or self._attempt.done():
             self._attempt = asyncio.create_task(self._refresh(), name="event-keys")
         return await asyncio.shield(self._attempt)
@@ -139,7 +144,7 @@ class EventKeys:
     async def _refresh(self) -> bool:
         begun = time.monotonic()
         try:
-            # An answer that comes in drips is none: all who wait for keys wait for this fetch.
+            # An answer that trickles in counts as no answer, because everybody who needs keys waits for this fetch.
             async with asyncio.timeout(2 * FETCH_TIMEOUT):
                 keys = await asyncio.to_thread(fetch_event_keys, self._url, self._ca_file)
         except (OSError, ValueError) as error:

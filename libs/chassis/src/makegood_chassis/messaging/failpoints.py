@@ -1,7 +1,8 @@
-"""Failpoints: named points between two steps of consume → effect → outbox → send → mark → offset commit,
-or between a message's delivery and its record.
+"""Failpoints: named points between two steps that a process could die between.
 
-In a running process they do nothing. Tests put a hook there that raises or kills, to prove that no step can be lost.
+They lie between the steps of consume → effect → outbox → send → mark → offset commit, and between a message's delivery
+and its record. In a running process they do nothing. Tests install a hook that raises or kills, to prove that no step
+can be lost.
 """
 
 from __future__ import annotations
@@ -36,6 +37,6 @@ def reached(point: Failpoint) -> None:
 
 
 def install(hook: Hook) -> Callable[[], None]:
-    """Calls `hook` at every point from now on; answers the function that takes it away again."""
+    """Calls `hook` at every failpoint from now on. Returns a function that removes it again."""
     _hooks.append(hook)
     return lambda: _hooks.remove(hook)

@@ -1,4 +1,4 @@
-"""Which errors pass by themselves, and how to retry until they have."""
+"""Which errors pass by themselves, and how to retry until they have passed."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _PASSING: Final[tuple[type[BaseException], ...]] = (
 
 
 class Stopped(Exception):
-    """The work was abandoned because the process stops or the partitions went away."""
+    """The work was abandoned because the process is stopping or its partitions were taken away."""
 
 
 def is_transient(error: BaseException) -> bool:
@@ -50,10 +50,10 @@ async def until_it_passes(
     failed: Callable[[BaseException, int], None],
     longest: float = 5.0,
 ) -> T:
-    """The operation's result, tried again with back-off as long as its errors are transient.
+    """The operation's result. It is tried again, with back-off, as long as its errors are transient.
 
-    `failed(error, attempts)` is called after each. Raises Stopped once `given_up()` holds between two attempts. `longest`
-    is the longest pause in seconds.
+    `failed(error, attempts)` is called after each error. Raises Stopped if `given_up()` is true between two attempts.
+    `longest` is the longest pause in seconds.
     """
     try:
         return await operation()
@@ -85,7 +85,7 @@ async def until_it_passes(
 
 
 async def pause_unless(seconds: float, given_up: Callable[[], bool]) -> None:
-    """Sleeps, and raises Stopped as soon as `given_up()` holds (seen within a tenth of a second)."""
+    """Sleeps. Raises Stopped within a tenth of a second after `given_up()` becomes true."""
     loop = asyncio.get_running_loop()
     end = loop.time() + seconds
     while True:

@@ -1,7 +1,8 @@
-"""Records that their topic's owner did not sign: each is counted, a few are kept whole, the rest by their place alone.
+"""Records that their topic's owner did not sign. All are counted; a few are kept whole, and of the rest only the place.
 
-An attacker who writes many of them neither stops the consumer (they do not count towards its limit of dead letters) nor
-fills the dead-letter topic: there are at most `WHOLE` letters, and one per partition, in `WINDOW` seconds.
+An attacker who writes many of them neither stops the consumer nor fills the dead-letter topic. They do not count
+towards the consumer's limit of dead letters. In `WINDOW` seconds there are at most `WHOLE` letters, and one for each
+partition.
 """
 
 from __future__ import annotations
@@ -46,7 +47,7 @@ Patiently = Callable[[Callable[[], Awaitable[bool]]], Awaitable[bool]]
 
 @dataclass(slots=True)
 class _Places:
-    """Records of one partition of which no letter was written yet."""
+    """Records of one partition for which no letter has been written yet."""
 
     reason: str
     first: int
@@ -55,7 +56,7 @@ class _Places:
 
 
 class Forgeries:
-    """Keeps what shows that somebody writes to a topic of others."""
+    """Keeps the evidence that somebody writes to topics of others."""
 
     def __init__(self, database: Database, service: str, *, whole: int = WHOLE, window: float = WINDOW) -> None:
         self._database = database
@@ -67,7 +68,7 @@ class Forgeries:
         self._told = time.monotonic()
 
     async def keep(self, forged: Sequence[Forged], patiently: Patiently) -> None:
-        """Writes letters of these, as far as the allowance goes."""
+        """Writes letters for these records, as far as the allowance goes."""
         for one in forged:
             metrics.DEAD_LETTERS.labels(one.topic, one.reason).inc()
             metrics.CONSUMED.labels(one.topic, "refused").inc()
@@ -89,7 +90,7 @@ class Forgeries:
         await self._tell(patiently)
 
     async def keep_place(self, stretch: Stretch, topic: str, patiently: Patiently) -> None:
-        """Records that cannot be read, so that their place is all there is."""
+        """Keeps the places of records that cannot be read."""
         count = stretch.last - stretch.first + 1
         metrics.DEAD_LETTERS.labels(topic, UNREADABLE).inc(count)
         metrics.CONSUMED.labels(topic, "refused").inc(count)
@@ -111,8 +112,8 @@ class Forgeries:
         await self._tell(patiently)
 
     def allows(self, record: ConsumerRecord, topic: str, reason: str) -> bool:
-        """Whether one more letter may be written of an event that was put back, or copied as if it were: it has one already.
-        If not, its place is told later."""
+        """Whether one more letter may be written for an event that was put back, or copied as if it were. Such an
+        event already has a letter. If the answer is no, its place is reported later."""
         allowed = self._allowed()
         if not allowed:
             self._note(reason, topic, record.partition, record.offset, record.offset)

@@ -34,7 +34,7 @@ IsRelevant = Callable[[Event], bool]
 
 @dataclass(frozen=True, slots=True)
 class Due:
-    """A deadline that has come. It is deleted with the handler's transaction; the handler may set it anew."""
+    """A deadline that has come. The handler's transaction deletes it; the handler may set it again."""
 
     entity_id: str
     due_at: datetime
@@ -57,7 +57,7 @@ DeadlineRoutes: TypeAlias = "Mapping[str, Needing[Sequence[Due], D]]"
 
 
 def bind(routes: Mapping[K, Needing[B, D]], dependencies: D) -> dict[K, Callable[[B, UnitOfWork], Awaitable[None]]]:
-    """The table with `dependencies` given to those handlers that take a third parameter."""
+    """The table, with `dependencies` passed to the handlers that take a third parameter."""
     return {key: _bound(handler, dependencies) for key, handler in routes.items()}
 
 

@@ -1,4 +1,4 @@
-"""The inbox: which events a service has handled, so that none has its effect twice."""
+"""The inbox: which events a service has handled, so that no event takes effect twice."""
 
 from __future__ import annotations
 
@@ -33,10 +33,10 @@ PRUNE: Final = older("inbox", "handled_at", "state = 'done'")
 
 
 async def claim(received: Sequence[Received[Any]], unit: UnitOfWork) -> Sequence[Received[Any]]:
-    """Those that were not handled before, in their order; they count as handled once `unit` commits.
+    """The events that were not handled before, in order. They count as handled once `unit` commits.
 
-    A dead letter that was put back (`redrive` above 0) counts as new for as long as it is dead, whatever its number: numbers are
-    not signed, and a forged high one must not keep the operator's from counting.
+    A dead letter that was put back (`redrive` above 0) counts as new as long as it is dead, whatever its number is.
+    Numbers are not signed, and a forged high one must not keep the operator's from counting.
     """
     first: dict[str, Received[Any]] = {}
     for one in received:
@@ -46,7 +46,7 @@ async def claim(received: Sequence[Received[Any]], unit: UnitOfWork) -> Sequence
     plain = [one.id for one in first.values() if not one.redrive]
     again = [(one.id, one.redrive) for one in first.values() if one.redrive]
     taken: set[str] = set()
-    # In one order everywhere, so that two processes that both see an event never wait for each other in a ring.
+    # Every process uses the same order. Otherwise two that see the same events could wait for each other.
     if plain:
         rows = await unit.fetch(_INSERT, sorted(plain))
         if len(rows) == len(received):
@@ -64,7 +64,7 @@ def _canonical(event_id: str) -> str:
 
 
 async def mark_dead_unless_handled(event_id: str, redrive: int, unit: UnitOfWork) -> bool:
-    """Marks the event as a dead letter; False if it was handled or dead-lettered before."""
+    """Marks the event as a dead letter. Returns False if it was handled or dead-lettered before."""
     return bool(await unit.fetch(_MARK_DEAD_UNLESS_HANDLED, event_id, redrive))
 
 

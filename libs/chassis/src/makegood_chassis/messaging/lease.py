@@ -1,4 +1,5 @@
-"""One holder at a time, over processes and machines: a row with a fencing number, in real time of the database."""
+"""A lease has one holder at a time, across processes and machines. It is a row with a fencing number, in the
+database's real time."""
 
 from __future__ import annotations
 
@@ -30,7 +31,7 @@ SELECT pg_notify($4, '') FROM released
 
 
 class Lease:
-    """`held` is judged by this process' own clock from before the last renewal was sent, so it ends here first."""
+    """`held` uses this process's own clock, from before the last renewal was sent. So the lease ends here first."""
 
     def __init__(self, database: Database, name: str, holder: str, *, seconds: float = 4.0) -> None:
         self._database = database
@@ -45,7 +46,7 @@ class Lease:
         return time.monotonic() < self._until
 
     async def take(self) -> bool:
-        """Tries to become the holder; True if it worked. The fence has then risen by one."""
+        """Tries to become the holder. Returns True if it worked; the fencing number has then risen by one."""
         asked = time.monotonic()
         async with self._database.reading() as queries:
             if not await queries.fetch_value(_FREE, self.name):
@@ -57,7 +58,7 @@ class Lease:
         return True
 
     async def renew(self) -> bool:
-        """Prolongs the lease; False if somebody else took it meanwhile."""
+        """Prolongs the lease. Returns False if somebody else took it in the meantime."""
         asked = time.monotonic()
         async with self._database.reading() as queries:
             done = await queries.execute(_RENEW, self.name, self.holder, self.fence, self.seconds)
@@ -71,13 +72,14 @@ class Lease:
         self._until = 0.0
 
     async def release(self, channel: str) -> None:
-        """Ends the lease at once and wakes those who wait for it on `channel`."""
+        """Ends the lease at once, and wakes those who wait for it on `channel`."""
         self._until = 0.0
         async with self._database.reading() as queries:
             await queries.execute(_RELEASE, self.name, self.holder, self.fence, channel)
 
     async def keep(self) -> None:
-        """Renews well before the end; returns once the lease is lost. A database away is tried again until the end."""
+        """Renews the lease well before its end, and returns once it is lost. While the database is away, it tries
+        again until the end."""
         while self.held:
             await asyncio.sleep(self.seconds / 4)
             try:

@@ -1,4 +1,5 @@
-"""What each process does beside its work: reports that it is alive, follows the development clock, prunes, and measures."""
+"""What each process does besides its work: reports that it is alive, follows the development clock, prunes and
+measures."""
 
 from __future__ import annotations
 
@@ -36,7 +37,8 @@ _PRUNE_EVERY: Final = 60.0
 
 
 class Maintenance:
-    """`run()` until cancelled, then `leave()`. Servers that are away are waited for. Prunes if it is given a `pruner`."""
+    """Call `run()` until cancelled, then `leave()`. Waits for servers that are away. Prunes if it is given a
+    `pruner`."""
 
     def __init__(
         self,
@@ -73,7 +75,7 @@ class Maintenance:
                 group.create_task(job)
 
     async def seen(self) -> None:
-        """Follows the clock, then reports which revision of it this process has."""
+        """Follows the clock, then reports which revision of the clock this process has."""
         async with self._database.reading() as queries:
             row = await queries.fetch_one(_CLOCK) if self._development else None
             revision = 0
@@ -96,7 +98,7 @@ class Maintenance:
         metrics.DB_POOL_IN_USE.set(pool.get_size() - pool.get_idle_size())
 
     async def _listen(self) -> None:
-        """A move of the development clock is followed at once; without this connection, within a second."""
+        """Follows a move of the development clock at once. Without this connection, it takes up to a second."""
         while True:
             try:
                 connection = await asyncpg.connect(

@@ -13,7 +13,7 @@ _words: Final = [Struct(f"<{count}I") for count in range(33)]
 
 @lru_cache(maxsize=1 << 15)
 def partition_hash(key: str) -> int:
-    """`murmur2(key) & 0x7fffffff`. aiokafka's own takes a byte at a time and costs the relay a third of its time."""
+    """`murmur2(key) & 0x7fffffff`. aiokafka's own works byte by byte and costs the relay a third of its time."""
     data = key.encode()
     length = len(data)
     whole = length >> 2

@@ -1,7 +1,9 @@
-"""What happens with the events of one poll: one transaction, and if it fails, fewer events, until the culprit stands alone.
+"""Processes the events of one poll in one transaction. If that fails, it takes fewer events, until the culprit stands
+alone.
 
-consume → signatures → inbox → handlers → outbox → commit. Errors of servers are waited for; an event that fails by itself is
-tried a few times more and then given up, the others go on. What is refused, by its signature or by a rule, is never tried again.
+consume → signatures → inbox → handlers → outbox → commit. It waits if servers fail. An event that fails by itself is
+tried a few times more and then given up; the others go on. What is refused, by its signature or by a rule, is never
+tried again.
 """
 
 from __future__ import annotations
@@ -42,10 +44,11 @@ _log = structlog.get_logger(__name__)
 
 
 class Processor:
-    """`given_up` is asked between two tries of a poll whose servers are away; `waiting(True)` tells that it waits.
+    """Processes polls. `given_up` is asked between two tries of a poll whose servers are away; `waiting(True)` says
+    that it waits.
 
-    `verifier`: records must be signed. `clock_patience`: seconds for which an event that comes before its time is tried again,
-    where clocks can be moved (development).
+    `verifier`: records must be signed. `clock_patience`: for how many seconds an event that comes before its time is
+    tried again, where clocks can be moved (development).
     """
 
     def __init__(
@@ -83,8 +86,10 @@ class Processor:
             raise ValueError(f"handlers for types that no contract has: {sorted(unknown)}")
 
     async def process(self, records: Sequence[ConsumerRecord]) -> None:
-        """Returns once each record is handled, skipped or a dead letter. Raises Stopped or DeadLetterLimitExceeded; then some may be handled,
-        and those will be known as such when they come again."""
+        """Returns once each record is handled, skipped or a dead letter. Raises Stopped or DeadLetterLimitExceeded.
+
+        If it raises, some records may have been handled. The inbox recognises those when they come again.
+        """
         started = time.perf_counter()
         sorted_out = await self._sort_out(records)
         for topic, count in sorted_out.skipped.items():
@@ -99,12 +104,12 @@ class Processor:
         metrics.CONSUMER_DURATION.observe(time.perf_counter() - started)
 
     async def pass_over(self, stretch: Stretch) -> None:
-        """Keeps the place of records that cannot be read. Raises Stopped."""
+        """Keeps the places of records that cannot be read. Raises Stopped."""
         topic = stretch.partition.topic.removeprefix(self._prefix)
         await self._forgeries.keep_place(stretch, topic, self._until_it_passes)
 
     async def _sort_out(self, records: Sequence[ConsumerRecord]) -> SortedOut:
-        """If a record names an unknown key, the keys are fetched once more before it is refused."""
+        """Sorts out the records. If one names an unknown key, the keys are fetched once more before it is refused."""
         verifier = self._verifier
         if verifier is None:
             return sort_out(records, self._wanted, self._prefix, self._is_relevant)
@@ -178,7 +183,7 @@ class Processor:
         self._count(part, len(fresh), refused)
 
     def _be_patient_with_clocks(self, refused: Mapping[str, RefusalReason]) -> None:
-        """Development's clocks move one after the other. Raises TooEarly for as long as that may be why."""
+        """Raises TooEarly as long as moving clocks may be the reason: in development, they move one after the other."""
         now = time.monotonic()
         early = [event_id for event_id, reason in refused.items() if reason == "before-its-time"]
         for event_id in early:
@@ -189,7 +194,7 @@ class Processor:
             del self._early[event_id]
 
     async def _refuse(self, part: list[Arrival], refused: Mapping[str, RefusalReason], unit: UnitOfWork) -> None:
-        """The refused become dead letters with the transaction in which the others have their effect."""
+        """Makes the refused events dead letters, in the transaction in which the others take effect."""
         arrivals = {arrival.received.id: arrival for arrival in part}
         for event_id, reason in refused.items():
             arrival = arrivals[event_id]
@@ -218,7 +223,7 @@ class Processor:
         metrics.CONSUMER_DELAY.observe(max(0.0, datetime.now(UTC).timestamp() - oldest))
 
     async def _alone(self, arrival: Arrival, error: Exception) -> None:
-        """The failing event: retried alone, then dead-lettered."""
+        """Retries the failing event alone, then makes it a dead letter."""
         again = AsyncRetrying(
             stop=stop_after_attempt(_ATTEMPTS - 1),
             wait=wait_exponential(multiplier=0.01, max=0.1),

@@ -18,7 +18,8 @@ _ON_ITS_WAY: Final = 0.25
 
 @dataclass(frozen=True, slots=True)
 class ReadUntil:
-    """Everything that stood in the partition at `until` (real time) has been handled. `partitions`: how many the topic has."""
+    """Everything that was in the partition at `until` (real time) has been handled. `partitions`: how many the topic
+    has."""
 
     topic: str
     partition: int
@@ -30,7 +31,7 @@ Report = Callable[[Sequence[ReadUntil]], Awaitable[None]]
 
 
 class Progress:
-    """Reports how far the partitions of one consumer are read, now and then. To be asked between two polls, when all that was
+    """Reports now and then how far one consumer has read its partitions. Call it between two polls, when everything
     polled is handled."""
 
     def __init__(self, report: Report, prefix: str = "") -> None:
@@ -40,16 +41,16 @@ class Progress:
         self._due = 0.0
 
     def handled(self, records: Mapping[TopicPartition, Sequence[ConsumerRecord]]) -> None:
-        """These are handled, and all before them."""
+        """Notes that these records, and all before them, are handled."""
         for partition, part in records.items():
             self._last[partition] = part[-1].timestamp / 1000
 
     def forget(self) -> None:
-        """The partitions were taken away."""
+        """Forgets the partitions, which were taken away."""
         self._last.clear()
 
     async def tell(self, kafka: Any) -> None:
-        """Reports, if it is time to."""
+        """Reports, if it is time to do so."""
         now = time.monotonic()
         if now < self._due:
             return
@@ -59,7 +60,7 @@ class Progress:
             await self._report(_in_order(found))
 
     async def _of(self, kafka: Any, partition: TopicPartition) -> ReadUntil | None:
-        if partition not in kafka.assignment():  # lost while it was waited for another one's position
+        if partition not in kafka.assignment():  # lost while waiting for another one's position
             return None
         end, polled = kafka.highwater(partition), kafka.last_poll_timestamp(partition)
         if end is None or polled is None:
@@ -76,5 +77,5 @@ class Progress:
 
 
 def _in_order(found: Iterable[ReadUntil]) -> list[ReadUntil]:
-    """Always the same, against deadlocks."""
+    """The reports in one fixed order, to avoid deadlocks."""
     return sorted(found, key=lambda one: (one.topic, one.partition))

@@ -1,7 +1,7 @@
-"""Reading topics on past records that cannot even be taken from their batch.
+"""Reads topics past records that cannot even be taken from their batch.
 
-Kafka stores a header's name that is not UTF-8, and batches in codecs that aiokafka lacks; its `getmany` then raises at the same
-offset for ever, and forgets what it had taken of other partitions in the same call.
+Kafka stores header names that are not UTF-8, and batches in codecs that aiokafka lacks. aiokafka's `getmany` then
+raises at the same offset for ever, and forgets what it had taken from other partitions in the same call.
 """
 
 from __future__ import annotations
@@ -14,8 +14,10 @@ from aiokafka.structs import ConsumerRecord, TopicPartition
 
 @dataclass(frozen=True, slots=True)
 class Stretch:
-    """Offsets of one partition, `first` to `last`, that cannot be read: from the record at fault to the end of its batch,
-    which one producer wrote."""
+    """Offsets of one partition, `first` to `last`, that cannot be read.
+
+    They go from the record at fault to the end of its batch, which one producer wrote.
+    """
 
     partition: TopicPartition
     first: int
@@ -32,18 +34,18 @@ class Polled:
 
 
 class RecordReader:
-    """Polls a consumer. What cannot be read is stepped over and told."""
+    """Polls a consumer. Steps over what cannot be read, and reports it."""
 
     def __init__(self, kafka: Any) -> None:
         self._kafka = kafka
         self._next: dict[TopicPartition, int] = {}
 
     def forget(self) -> None:
-        """The partitions were taken away."""
+        """Forgets the partitions, which were taken away."""
         self._next.clear()
 
     async def start(self) -> None:
-        """Takes the positions now; for consumers without a group, which have no committed offsets to go back to."""
+        """Takes the current positions, for consumers without a group: they have no committed offsets to go back to."""
         for partition in self._kafka.assignment():
             self._next[partition] = await self._kafka.position(partition)
 
@@ -65,7 +67,7 @@ class RecordReader:
             self._next[partition] = records[-1].offset + 1
 
     async def _go_back(self) -> None:
-        """What `getmany` had taken before it raised is lost, its positions moved on."""
+        """Seeks back: when `getmany` raises, what it had taken is lost, but its positions have moved on."""
         for partition in self._kafka.assignment():
             at = self._next.get(partition)
             if at is None and (at := await self._kafka.committed(partition)) is None:
@@ -73,7 +75,7 @@ class RecordReader:
             self._kafka.seek(partition, at)
 
     async def _past(self, stretch: Stretch, max_records: int) -> Polled:
-        """Reads what stands before the stretch; once nothing does, goes on behind it."""
+        """Reads what stands before the stretch. Once nothing does, goes on behind it."""
         partition = stretch.partition
         most = min(max_records, stretch.first - await self._kafka.position(partition))
         while most > 0:
@@ -83,7 +85,7 @@ class RecordReader:
                 nearer = stretch_of(error)
                 if nearer is None or nearer.partition != partition:
                     raise
-                stretch, most = nearer, most // 2  # offsets may have gaps, so that fewer records stand before it
+                stretch, most = nearer, most // 2  # offsets may have gaps: then fewer records stand before it
                 continue
             self._note(polled)
             return Polled(polled)  # if nothing came in time, the next poll comes here again
@@ -93,12 +95,12 @@ class RecordReader:
 
 
 def stretch_of(error: BaseException) -> Stretch | None:
-    """Where the error arose in the reading of a batch; None for any other error.
+    """The offsets that caused the error in reading a batch; None for any other error.
 
-    aiokafka does not tell, so its frame is asked; a test on a real broker fails if that changes.
+    aiokafka does not report them, so its stack frame is inspected. A test on a real broker fails if that changes.
     """
     if "Invalid CRC" in str(error):
-        return None  # no producer can store such a batch: a fault of disks or networks, which is waited for
+        return None  # no producer can store such a batch, so a disk or network is at fault: wait for it
     trace = error.__traceback__
     while trace is not None:
         if trace.tb_frame.f_code.co_name == "_unpack_records":

@@ -1,7 +1,7 @@
-"""Putting dead letters back on the topics they came from, once what they failed at is mended (REL-7).
+"""Puts dead letters back on the topics they came from, once the cause of their failure is fixed (REL-7).
 
-A letter put back has `makegood_redrive` risen by one, which the inbox takes as leave to handle it once more. Letters stay on
-the dead-letter topic; putting the same one back twice has one effect.
+A letter that is put back has `makegood_redrive` raised by one. The inbox then lets it be handled once more. Letters
+stay on the dead-letter topic. Putting the same one back twice has one effect.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ _EVENT_TOPICS: Final = frozenset(topic.name for topic in EVENT_TOPICS)
 
 @dataclass(frozen=True, slots=True)
 class DeadLetter:
-    """A dead letter as it lies on its topic; `topic`, `partition`, `offset` are where it came from."""
+    """A dead letter as it lies on its topic. `topic`, `partition` and `offset` say where it came from."""
 
     position: int
     event_id: str
@@ -59,12 +59,12 @@ class DeadLetter:
 
     @property
     def whole(self) -> bool:
-        """False for one of which the place of origin is all there is: too long to keep, or one of very many."""
+        """False if only the place of origin was kept, because the record was too long or one of very many."""
         return CUT not in {name for name, _ in self.record.headers}
 
 
 def read_letter(record: ConsumerRecord) -> DeadLetter:
-    """Anyone who reaches Kafka can write dead letters too, so nothing in one is trusted."""
+    """The dead letter in a record. Anyone who reaches Kafka can write dead letters, so nothing in one is trusted."""
     headers = {name: (value or b"").decode(errors="replace") for name, value in record.headers}
     return DeadLetter(
         position=record.offset,
@@ -95,7 +95,7 @@ def _exact_key(text: str) -> bytes:
 
 
 async def list_letters(servers: Brokers, service: ServiceName, *, prefix: str = "") -> AsyncIterator[DeadLetter]:
-    """All dead letters of a service that the topic still has, oldest first. Raises KafkaError where no broker answers."""
+    """All dead letters of a service that the topic still has, oldest first. Raises KafkaError if no broker answers."""
     topic = prefix + dead_letters(service).name
     async with _reader(servers) as consumer:
         known = await _partitions(consumer, topic)
@@ -121,10 +121,10 @@ async def redrive(
     reason: str | None = None,
     where: Callable[[DeadLetter], bool] = lambda _: True,
 ) -> list[DeadLetter]:
-    """Puts letters back, those with these event ids, of this reason, and that `where` takes. Answers which.
+    """Puts back the letters that have one of these event ids and this reason, and that `where` accepts. Returns them.
 
-    An event that died several times is put back as it died last. Letters that were cut are left out. Where the reason is named,
-    records of which only the places were kept are put back from there, as long as their topics have them.
+    If an event died several times, its last dead letter is put back. Letters that were cut are left out. If a reason is
+    given, records of which only the places were kept are put back from there, as long as their topics still have them.
     """
     chosen: dict[tuple[str, int, int] | str, DeadLetter] = {}
     async for letter in list_letters(servers, service, prefix=prefix):
@@ -154,7 +154,7 @@ async def redrive(
 
 
 async def _originals(reader: Any, topic: str, letter: DeadLetter) -> list[ConsumerRecord]:
-    """The records for which the letter stands, as far as the topic still has them."""
+    """The records that the letter stands for, as far as the topic still has them."""
     place = TopicPartition(topic, letter.partition)
     if letter.partition not in await _partitions(reader, topic):
         return []

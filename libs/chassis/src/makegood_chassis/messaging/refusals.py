@@ -1,4 +1,4 @@
-"""Why a consumer refuses an event: a closed set, the same words in dead letters, metrics and logs."""
+"""Why a consumer refuses an event: a closed set. Dead letters, metrics and logs use the same words."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ REASONS: Final[tuple[str, ...]] = (*get_args(SignatureRefusal), *get_args(Envelo
 
 
 class RefusedEvent(Exception):
-    """An event that a rule refuses. It is never tried again; its dead letter bears `reason`."""
+    """An event that a rule refuses. It is never tried again; its dead letter has the `reason`."""
 
     def __init__(self, reason: RefusalReason) -> None:
         super().__init__(reason)
@@ -34,4 +34,5 @@ class RefusedEvent(Exception):
 
 
 class TooEarly(TimeoutError):
-    """An event came before its time while the development clocks of the services were being moved: tried again for a while."""
+    """An event came before its time while the services' development clocks were being moved. It is tried again for a
+    while."""

@@ -1,7 +1,9 @@
-"""The relay: sends the outbox to Kafka. One leader a service; rows go out in the order of their ids and are then deleted.
+"""The relay sends the outbox to Kafka. Each service has one leader, which sends rows in the order of their ids, then
+deletes them.
 
-There is no memory of a last id: whatever is in the table is unsent, so a row that commits late is not lost. Events of one
-key get rising ids because the entity is locked before its event is inserted; so reading in id order keeps each key's order.
+No last id is remembered: whatever is in the table is unsent, so a row that commits late is not lost. The entity is
+locked before its event is inserted, so the ids of one key's events rise. Reading in the order of ids therefore keeps
+each key's order.
 """
 
 from __future__ import annotations
@@ -47,9 +49,9 @@ T = TypeVar("T")
 class Relay:
     """Run `run()` in one task and `wake.run()` in another. `stop()` lets it send what it has and hand over the lease.
 
-    `database` is best a small pool of its own, so that busy handlers never keep the lease from being renewed; `watch` is then
-    the one whose commits wake the relay. `gather`: seconds that events wait for those that come after them, so that they go
-    with one request; for a service whose events no person waits for.
+    `database` should be a small pool of its own, so that busy handlers never keep the lease from being renewed. `watch`
+    is then the database whose commits wake the relay. `gather`: for how many seconds events wait for later ones, to go
+    with them in one request. Use it for a service whose events no person waits for.
     """
 
     def __init__(
@@ -92,7 +94,7 @@ class Relay:
         self.wake.event.set()
 
     async def run(self) -> None:
-        """Follows until the lease is free, then leads; returns after `stop()`. Servers away are waited for."""
+        """Waits until the lease is free, then leads. Returns after `stop()`. Waits for servers that are away."""
         self._watch.on_publish.append(self.wake.published)
         try:
             while not self._stopping:
@@ -121,7 +123,7 @@ class Relay:
                     if self._linger_seconds and self.wake.event.is_set() and not self._stopping:
                         await asyncio.sleep(self._linger_seconds)
                 elif _LARGE <= sent < self._batch and not self._stopping:
-                    # Under load a broker's cost is by the request: what gathers meanwhile goes with the next one.
+                    # Under load, each request costs the broker. What gathers in the meantime goes with the next one.
                     await asyncio.sleep(_COALESCE)
         finally:
             keeping.cancel()
@@ -135,7 +137,7 @@ class Relay:
             _log.info("relay is no longer the leader", fence=self._lease.fence)
 
     async def _turn(self) -> int:
-        """One batch: fetch, send, delete. How many rows the broker took."""
+        """Fetches, sends and deletes one batch. Returns how many rows the broker took."""
         if len(self._acked) > _FEW:
             await self._swept()
         if self._sweeping is not None and self._sweeping.done():
@@ -146,7 +148,7 @@ class Relay:
         async with self._database.reading() as queries:
             rows = await queries.fetch(_FETCH, self._batch, list(self._blocked), self._acked)
         if not rows:
-            # The broker is looked for before there is something to send, so that the first event need not wait.
+            # Connect to the broker before there is something to send, so that the first event need not wait.
             await self._sender.open()
             self._health.set_healthy("relay")
             return 0
@@ -184,7 +186,7 @@ class Relay:
         failpoints.reached("relay.deleted")
         del self._acked[: len(acked)]
         if done == "DELETE 0":
-            # Somebody else leads, or a leader before us sent the same rows; the lease itself tells which.
+            # Somebody else leads, or an earlier leader sent the same rows. The lease tells which.
             await self._lease.renew()
 
     async def _swept(self) -> None:
@@ -192,7 +194,7 @@ class Relay:
             await asyncio.wait({self._sweeping})
 
     async def _end_sweeping(self) -> None:
-        """What a lost leader did not delete is sent again by the next one, which the inboxes notice."""
+        """Ends the deletions. The next leader sends again what a lost leader did not delete; the inboxes notice."""
         self._many.set()
         if self._lease.held:
             with suppress(TimeoutError):
@@ -223,7 +225,7 @@ class Relay:
         self._health.set_unhealthy("relay", f"not sent: {', '.join(sorted(outcome.failed))}")
 
     async def _patiently(self, operation: Callable[[], Awaitable[T]]) -> T:
-        """Tries again while servers are away; raises Stopped at stop, or once a lease that was held is lost."""
+        """Tries again while servers are away. Raises Stopped after `stop()`, or if a lease that was held is lost."""
         led = self._lease.held
 
         def failed(error: BaseException, attempts: int) -> None:
@@ -237,7 +239,7 @@ class Relay:
         )
 
     async def _wait(self, seconds: float) -> None:
-        """Until rows may be there, at most so long."""
+        """Waits until there may be rows, but at most this long."""
         if self._stopping:
             return
         with suppress(TimeoutError):

@@ -1,4 +1,4 @@
-"""That an entity's events come in the order of their numbers: which number of each entity was handled last."""
+"""Checks that an entity's events come in the order of their numbers, by the last number handled of each entity."""
 
 from __future__ import annotations
 
@@ -13,15 +13,19 @@ _ENTITIES: Final = 50_000
 
 
 class Sequences:
-    """What this process has handled. Kept in memory alone, for no statement is worth it: the tables know versions of their own."""
+    """What this process has handled. It is kept in memory only: the tables have their own versions, so a statement
+    is not worth its cost."""
 
     def __init__(self, most: int = _ENTITIES) -> None:
         self._most = most
         self._last: OrderedDict[tuple[str, str], int] = OrderedDict()
 
     def repeated(self, fresh: Sequence[Received[Any]]) -> set[str]:
-        """Ids of those whose number another event of the entity had before, or a later one. Gaps are usual, since services
-        skip types. What was put back from the dead letters comes late by its nature and is left alone."""
+        """Ids of events whose number is not above that of an earlier event of the entity.
+
+        Gaps are usual, because services skip types. Events that were put back from the dead letters come late by nature
+        and are not checked.
+        """
         ahead: dict[tuple[str, str], int] = {}
         found: set[str] = set()
         for received in fresh:
@@ -38,7 +42,7 @@ class Sequences:
         return found
 
     def handled(self, received: Sequence[Received[Any]]) -> None:
-        """These are committed."""
+        """Notes these events, which are committed."""
         for one in received:
             entity = (one.event.topic.name, one.key)
             self._last[entity] = max(one.sequence, self._last.pop(entity, -1))

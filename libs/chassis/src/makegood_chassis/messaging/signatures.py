@@ -1,10 +1,11 @@
-"""Detached signatures of events: Ed25519 over the root of a Merkle tree whose leaves are the records that are sent together.
+"""Detached signatures of events: Ed25519 over the root of a Merkle tree. Its leaves are the records sent together.
 
-One signature serves up to `MOST_RECORDS` records, and a consumer verifies it once for all of them. Each record carries the
-header `makegood_signature`: `<kid>.<sides>.<path>.<signature>`. `path` (base64url) holds the hashes beside the way from
-the record's leaf to the root; bit i of `sides` (hexadecimal) is set where hash i stands on the left.
+One signature serves up to `MOST_RECORDS` records, and a consumer verifies it once for all of them. Each record carries
+the header `makegood_signature`: `<kid>.<sides>.<path>.<signature>`. `path` (base64url) holds the hashes beside the way
+from the record's leaf to the root. Bit i of `sides` (hexadecimal) is set if hash i stands on the left.
 
-Hashes are SHA-256; as in RFC 9162 a leaf's input begins with 0x00 and a node's with 0x01, so neither passes for the other.
+Hashes are SHA-256. As in RFC 9162, a leaf's input begins with 0x00 and a node's with 0x01, so neither passes for the
+other.
 """
 
 from __future__ import annotations
@@ -47,10 +48,11 @@ class Signature:
 
 
 def leaf(topic: str, key: bytes, headers: Iterable[tuple[str, bytes]], value: bytes) -> bytes:
-    """The hash of a record: topic (without the cluster's prefix), key, covered headers in their order, value.
+    """The hash of a record: topic (without the cluster's prefix), key, covered headers in order, value.
 
-    The input is 0x00, the number of these fields and the length of each (32 bits, big-endian), then the fields themselves;
-    a header is two fields. `makegood_` headers are not covered, so a record that was put back keeps its signature.
+    The input is 0x00, the number of these fields and the length of each (32 bits, big-endian), then the fields
+    themselves. A header is two fields. `makegood_` headers are not covered, so a record that was put back keeps its
+    signature.
     """
     fields = [topic.encode(), key]
     for name, content in headers:
@@ -64,7 +66,7 @@ def leaf(topic: str, key: bytes, headers: Iterable[tuple[str, bytes]], value: by
 
 @lru_cache(maxsize=256)
 def _covered(name: str) -> bytes | None:
-    """The header's name as it is hashed; None for one that is not."""
+    """The header's name as it is hashed; None for a header that is not covered."""
     return name.encode() if name.startswith("ce_") or name in _ALSO_COVERED else None
 
 
@@ -83,7 +85,7 @@ def root_of(leaf_hash: bytes, sides: int, path: Sequence[bytes]) -> bytes:
 
 
 def tree(leaves: Sequence[bytes]) -> tuple[bytes, list[tuple[int, list[bytes]]]]:
-    """The root, and sides and path of each leaf. A node without a neighbour goes up as it is."""
+    """The root, and the sides and path of each leaf. A node without a neighbour goes up unchanged."""
     ways: list[tuple[int, list[bytes]]] = [(0, []) for _ in leaves]
     level = list(leaves)
     members = [[place] for place in range(len(leaves))]
@@ -107,7 +109,7 @@ def tree(leaves: Sequence[bytes]) -> tuple[bytes, list[tuple[int, list[bytes]]]]
 
 
 def read(header: bytes | None) -> Signature:
-    """Raises MalformedSignature."""
+    """The signature in the header. Raises MalformedSignature."""
     if header is None or len(header) > _LONGEST:
         raise MalformedSignature
     try:
@@ -125,7 +127,7 @@ def read(header: bytes | None) -> Signature:
 
 
 def verify(public: Ed25519PublicKey, root: bytes, signature: bytes) -> None:
-    """Raises cryptography's InvalidSignature."""
+    """Checks the signature. Raises cryptography's InvalidSignature."""
     public.verify(signature, _CONTEXT + root)
 
 
@@ -188,7 +190,7 @@ def _encoded(raw: bytes) -> str:
 
 
 def _decoded(text: str) -> bytes:
-    """Base64url without padding. Raises ValueError for anything that is not written just so."""
+    """Decodes base64url without padding. Raises ValueError for any other spelling."""
     raw = urlsafe_b64decode(text + "=" * (-len(text) % 4))
     if _encoded(raw) != text:
         raise ValueError("not canonical base64url")

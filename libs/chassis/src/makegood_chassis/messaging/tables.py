@@ -101,8 +101,10 @@ _encode_headers = msgspec.json.Encoder().encode
 async def write(
     connection: Connection, records: Sequence[Record], deadlines: Mapping[tuple[str, str], datetime | None]
 ) -> None:
-    """Inserts the records in their order, sets the deadlines that have a moment and deletes those that have none, in a fixed
-    order against deadlocks: one statement, since a round trip costs more than a row."""
+    """Inserts the records in order, sets the deadlines that have a moment, and deletes those that have none.
+
+    It uses a fixed order to avoid deadlocks. It is one statement, because a round trip costs more than a row.
+    """
     if not records and not deadlines:
         return
     outbox = [

@@ -18,7 +18,7 @@ _REMEMBERED: Final = 4096
 
 
 class Verifier:
-    """Verifies records with published keys. The signature of a batch is verified once, its records by their paths."""
+    """Verifies records with published keys. A batch's signature is verified once, its records by their paths."""
 
     def __init__(self, keys: EventKeys) -> None:
         self.keys = keys
@@ -28,7 +28,8 @@ class Verifier:
     def check(
         self, topic: str, key: bytes | None, headers: Sequence[tuple[str, Any]], value: bytes | None
     ) -> SignatureRefusal | None:
-        """Why the record is refused, None if its topic's owner signed just this. `topic` is without the cluster's prefix."""
+        """Why the record is refused; None if its topic's owner signed exactly this. `topic` is without the cluster's
+        prefix."""
         signatures = [content for name, content in headers if name == SIGNATURE]
         if not signatures:
             return "unsigned"

@@ -1,7 +1,7 @@
-"""Telling the relay that the outbox has rows: within the process by a callback, to other processes by NOTIFY.
+"""Tells the relay that the outbox has rows: by a callback within the process, by NOTIFY across processes.
 
-NOTIFY takes a lock over the whole server at commit, so it is never sent inside an effect's transaction, never twice at
-once, and at most every few milliseconds. Losing one costs no more than the relay's fallback poll.
+At commit, NOTIFY takes a lock on the whole server. So it is never sent inside an effect's transaction, never twice at
+once, and at most every few milliseconds. If one is lost, the relay's fallback poll finds the rows.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class OutboxWake:
         self._tell = asyncio.Event()
 
     def published(self) -> None:
-        """For `Database.on_publish`: rows were committed in this process."""
+        """Call it from `Database.on_publish`: rows were committed in this process."""
         if self._leads_here():
             self.event.set()
         else:
@@ -53,11 +53,11 @@ class OutboxWake:
             self._url,
             timeout=5,
             command_timeout=10,
-            # The notification is worth nothing after a crash, so its commit need not wait for the disk.
+            # After a crash, the notification is worth nothing, so its commit need not wait for the disk.
             server_settings={"application_name": "makegood-wake", "synchronous_commit": "off"},
         )
         try:
-            # A connection that ends wakes the loop below like something to tell, which is then told on the next one.
+            # If the connection ends, the loop below wakes as if there were news. It then notifies on the next connection.
             connection.add_termination_listener(lambda _: self._tell.set())
             if self._listen:
                 await connection.add_listener(CHANNEL, lambda *_: self.event.set())
