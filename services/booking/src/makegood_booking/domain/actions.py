@@ -1,6 +1,7 @@
-"""BOOK-10: what a reader may do with a session now, and of the rest when or why not.
+"""BOOK-10: what a reader may do with a session now, and for everything else, when or why not.
 
-Each action asks the guard that its command asks, so the two cannot disagree. Guards build nothing: sessions are shown often.
+Each action asks the same guard as its command, so the two cannot disagree. Guards build nothing, because sessions are
+shown often.
 """
 
 from __future__ import annotations
@@ -43,7 +44,7 @@ Guard = Callable[[Session, datetime, bool], Refusal | InvalidField | Literal["do
 
 @dataclass(frozen=True, slots=True)
 class Action:
-    """`opens`: it is refused until then. `until`: after that moment it is refused, or costs more."""
+    """One action. `opens`: it is refused before that. `until`: after that, it is refused or costs more."""
 
     action: ActionName
     allowed: bool
@@ -56,8 +57,12 @@ class Action:
 def actions(
     session: Session, reader: Reader, now: datetime, context: MemberContext | None = None
 ) -> tuple[Action, ...]:
-    """Everything that the reader's role can do with a session at all: whether now, and else when or why not. `known`: of its room,
-    where the session can be rebooked at all (`rebookable_until`); without it nothing is said of that."""
+    """Everything that the reader's role can ever do with a session. Each action says whether it is possible now; if
+    not, when or why not.
+
+    `known`: what is known of the session's room, if the session can be rebooked at all (`rebookable_until`). Without
+    it, rebooking is left out.
+    """
     session = attendance.as_of(session, now)[0]
     judged = [_judge(name, guard, session, reader, now) for name, guard in GUARDS[reader].items()]
     if reader == "member" and session.status == "provider_missed":
@@ -66,7 +71,7 @@ def actions(
 
 
 def _judge(name: ActionName, guard: Guard | None, session: Session, reader: Reader, now: datetime) -> Action | None:
-    """None for what was done already: no button is drawn for that."""
+    """The action; None if it was done already, so that no button is drawn."""
     if guard is None:
         return Action(name, False, reason="support-may-not")
     if name == "outcome" and session.booked.modality != "in_person":
@@ -79,13 +84,13 @@ def _judge(name: ActionName, guard: Guard | None, session: Session, reader: Read
         return Action(name, True, until=_until(name, session, now, free=free), costs=costs)
     if refusal == DONE:
         return None
-    if isinstance(refusal, InvalidField):  # no request fits: the session is as long as it can get
+    if isinstance(refusal, InvalidField):  # no request would succeed: the session has its greatest length
         return Action(name, False, reason="validation")
     return Action(name, False, opens=_opens(name, session, now), reason=refusal.code)
 
 
 def _rebook(session: Session, context: MemberContext | None, now: datetime) -> Action | None:
-    """None for what was rebooked already (MISS-4)."""
+    """The rebooking; None if it was rebooked already (MISS-4)."""
     until = rebookable_until(session)
     if now >= until:
         return Action("rebook", False, reason="session-over")
@@ -96,12 +101,12 @@ def _rebook(session: Session, context: MemberContext | None, now: datetime) -> A
 
 
 def _forfeited(session: Session) -> Costs:
-    """The credit; or the co-pay, which stays due (CANC-1)."""
+    """What is lost: the credit, or the co-pay, which stays due (CANC-1)."""
     return Costs(amount=session.co_pay) if session.funding == "co_pay" else Costs(credit=1)
 
 
 def _opens(name: ActionName, session: Session, now: datetime) -> datetime | None:
-    """The moment before which this is refused, whatever happens; None where none is ahead."""
+    """The moment before which this is refused, whatever happens. None if there is no such moment ahead."""
     starts_at, policy = session.booked.starts_at, session.policy
     match name:
         case "join" if not session.over:
@@ -116,8 +121,10 @@ def _opens(name: ActionName, session: Session, now: datetime) -> datetime | None
 
 
 def _until(name: ActionName, session: Session, now: datetime, *, free: bool) -> datetime | None:
-    """The last moment at which this is allowed, and costs no more, whatever happens; None where none is known. `free`: the
-    member loses nothing now."""
+    """The last moment at which this is allowed and costs no more, whatever happens. None if none is known.
+
+    `free`: the member loses nothing now.
+    """
     booked = session.booked
     match name:
         case "cancel" if free and session.status != "requested":
@@ -151,7 +158,7 @@ def _reschedule(by: Party) -> Guard:
 
 
 def _join(session: Session, now: datetime, accept: bool) -> Refusal | None:
-    """Also for who is in the room already: joining again gives a new link."""
+    """Joining, also for somebody who is in the room already: joining again gives a new link."""
     return attendance.entry_refused(session, now)
 
 
@@ -160,7 +167,7 @@ def _leave(party: Party) -> Guard:
 
 
 def _outcome_missing(session: Session, now: datetime, accept: bool) -> Refusal | None:
-    """Disputes, and corrections to another outcome than the one that stands."""
+    """Why the outcome cannot be disputed, or corrected to one that differs from the recorded one."""
     return disputes.outcome_missing(session)
 
 

@@ -50,8 +50,11 @@ _CONFIRMED_ALREADY = Refusal(
 
 
 def confirm_refused(session: Session, now: datetime) -> Refusal | Literal["done"] | None:
-    """Why the session, as it is by now, cannot be confirmed. Asked again (CONF-3), confirming again says that the time still
-    holds, as long as it lies ahead; else it changes nothing."""
+    """Why the session, as it is by now, cannot be confirmed.
+
+    A provider who was asked again (CONF-3) confirms that the time still holds, as long as it lies ahead. Any other
+    second confirmation changes nothing.
+    """
     if session.over:
         return OVER_ALREADY
     if session.status == "requested":
@@ -73,7 +76,7 @@ def confirm(session: Session, now: datetime) -> Transition | Refusal:
 
 
 def decline_refused(session: Session) -> Refusal | Literal["done"] | None:
-    """Why the session, as it is by now, cannot be declined; once confirmed it is cancelled instead (CANC-2)."""
+    """Why the session, as it is by now, cannot be declined. Once it is confirmed, it is cancelled instead (CANC-2)."""
     if session.status == "declined":
         return DONE
     if session.over:
@@ -118,7 +121,7 @@ def join(session: Session, party: Party, now: datetime, how: JoinedHow = "joined
 
 
 def leave_refused(session: Session, party: Party) -> Refusal | Literal["done"] | None:
-    """Why the party cannot leave the session, as it is by now. Who never came does not leave."""
+    """Why the party cannot leave the session, as it is by now. Somebody who never came cannot leave."""
     if session.attendance.joined_at(party) is None:
         if session.over:
             return OVER_ALREADY
@@ -127,7 +130,7 @@ def leave_refused(session: Session, party: Party) -> Refusal | Literal["done"] |
 
 
 def leave(session: Session, party: Party, now: datetime) -> Transition | Refusal:
-    """Leaving is recorded too, also just after the end (JOIN-1)."""
+    """A party leaves. This is recorded just after the end, too (JOIN-1)."""
     session, before = as_of(session, now)
     refusal = leave_refused(session, party)
     if refusal is not None:
@@ -137,8 +140,10 @@ def leave(session: Session, party: Party, now: datetime) -> Transition | Refusal
 
 
 def no_show_refused(session: Session, now: datetime) -> Refusal | Literal["done"] | None:
-    """Why the provider cannot mark a no-show in the session, as it is by now (NOSH-1). It takes a provider who is in the room,
-    once the grace is over, and a member who has not been present."""
+    """Why the provider cannot mark a no-show in the session, as it is by now (NOSH-1).
+
+    The provider must be in the room, the grace must be over, and the member must not have been present.
+    """
     if session.status == "member_no_show":
         return DONE
     if session.over:
@@ -196,7 +201,7 @@ def _due_of_status(session: Session) -> datetime | None:
 
 
 def verdict_of(session: Session) -> AttendanceVerdict:
-    """How a session that was confirmed ends, and when, if nobody comes or goes until then (JOIN-2)."""
+    """How a confirmed session ends, and when, if nobody comes or goes until then (JOIN-2)."""
     booked, in_person = session.booked, session.booked.modality == "in_person"
     return verdict(session.attendance, booked.policy, booked.starts_at, booked.ends_at, in_person=in_person)
 
@@ -204,7 +209,7 @@ def verdict_of(session: Session) -> AttendanceVerdict:
 def time_passed(session: Session, now: datetime) -> Transition:
     """Applies everything that happens automatically up to `now`, in order, even if it is late."""
     if session.reconfirmation == "due" and now >= session.booked.starts_at:
-        session = replace(session, reconfirmation=None)  # found too late to ask anybody
+        session = replace(session, reconfirmation=None)  # too late to ask anybody
     events: tuple[Any, ...] = ()
     while (due := next_due(session)) is not None and due <= now:
         step = _when_due(session, due, now)
@@ -213,7 +218,7 @@ def time_passed(session: Session, now: datetime) -> Transition:
 
 
 def _when_due(session: Session, moment: datetime, now: datetime) -> Transition:
-    """What the moment that `next_due` names brings, found at `now`."""
+    """What happens at the moment that `next_due` names, if it is handled at `now`."""
     if session.move is not None and session.move.state == "asked" and session.move.decide_by == moment:
         return not_paid_for_in_time(session)
     match session.status:
@@ -260,7 +265,7 @@ def no_show(session: Session, marked_by: Actor) -> Transition:
 def provider_missed(
     session: Session, absent: Absent, missed_at: datetime, told_by: Actor = "system", *, found_at: datetime
 ) -> Transition:
-    """MISS-1: it is the provider's miss, of which everything else follows (MISS-2)."""
+    """MISS-1: the provider missed the session. Everything else follows from this event (MISS-2)."""
     counts_from = missed_at if found_at - missed_at <= SOON else found_at
     return happened(
         session,

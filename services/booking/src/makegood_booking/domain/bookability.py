@@ -1,4 +1,4 @@
-"""BOOK-7: why can't I book? Every reason that applies, found as the services that decide would find them (BOOK-8)."""
+"""BOOK-7: why can't I book? Lists every reason that applies, judged as the deciding services would judge (BOOK-8)."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ _ORDER: Final = ("slot-not-offered", "slot-taken", "member-busy")
 
 @dataclass(frozen=True, slots=True)
 class SessionKind:
-    """What a session is of: its length and how it takes place."""
+    """The kind of a session: its length and modality."""
 
     length_minutes: int
     modality: Modality
@@ -51,7 +51,7 @@ NO_KIND: Final = SessionKind(0, "video")
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What is asked: whether anything can be booked, or this start, length, modality."""
+    """What is asked: whether anything can be booked, or whether this start, length and modality can."""
 
     starts_at: datetime | None = None
     length_minutes: int | None = None
@@ -62,7 +62,7 @@ class Question:
 
 @dataclass(frozen=True, slots=True)
 class MemberContext:
-    """What booking knows of a room's two people."""
+    """What booking knows about a room's two people."""
 
     room: Room
     active_at: datetime
@@ -78,24 +78,24 @@ class MemberContext:
 
     @property
     def specialty(self) -> Specialty:
-        """The provider's; as credits takes it where no schedule is known."""
+        """The provider's specialty. If no schedule is known, it is the one that credits assumes."""
         return "therapy" if self.schedule is None else self.schedule.specialty
 
     def session(self, starts_at: datetime, kind: SessionKind) -> SessionTerms:
-        """A session of these two, as far as paying goes."""
+        """A session of these two, as far as payment is concerned."""
         return SessionTerms(
             starts_at=starts_at, length_minutes=kind.length_minutes, modality=kind.modality, specialty=self.specialty
         )
 
     def made_good(self, starts_at: datetime, kind: SessionKind) -> bool:
-        """Whether the member has a credit that pays for such a session then whatever the plan is (MISS-4)."""
+        """Whether the member has a credit that pays for such a session at that time, whatever the plan is (MISS-4)."""
         session = self.session(starts_at, kind)
         return any(lot.available and made_good_for(lot, session) for lot in self.lots)
 
 
 @dataclass(frozen=True, slots=True)
 class BookabilityVerdict:
-    """The answer. `slots`: starts that can be booked now as `kind`; none while anything forbids it."""
+    """The answer. `slots`: starts that can be booked now as `kind`; none if anything forbids it."""
 
     reasons: tuple[Reason, ...]
     kind: SessionKind | None = None
@@ -108,7 +108,7 @@ class BookabilityVerdict:
 
 @dataclass(frozen=True, slots=True)
 class TakenTime:
-    """What is taken in a window: of the provider's time with buffers, time off, and of the member's time."""
+    """What is taken within a window: the provider's time with buffers, time off, and the member's time."""
 
     provider: Sequence[Span] = field(default_factory=list)
     time_off: Sequence[Span] = field(default_factory=list)
@@ -116,7 +116,7 @@ class TakenTime:
 
 
 def in_the_way(context: MemberContext, kind: SessionKind, by: str, now: datetime) -> tuple[Reason, ...]:
-    """The reasons of the room, unless the member's booking opens it again (BOOK-7, MISS-4)."""
+    """The room's reasons against a booking, unless the member's booking opens the room again (BOOK-7, MISS-4)."""
     reasons = room_reasons(context.room, context.active_at, context.policy, now)
     if not reasons or by != "member":
         return reasons
@@ -130,8 +130,10 @@ def in_the_way(context: MemberContext, kind: SessionKind, by: str, now: datetime
 
 
 def rebook_refused(session_id: str, context: MemberContext, now: datetime) -> RebookingRefusal | Literal["done"] | None:
-    """Why the member cannot book again what the provider missed (BOOK-10, MISS-4): as the booking would be refused. `done`: it
-    was rebooked. None: for some time to come nothing forbids it, unless that time is taken."""
+    """Why the member cannot rebook what the provider missed (BOOK-10, MISS-4), as the booking would be refused.
+
+    `done`: it was rebooked. None: at some time ahead nothing forbids it, unless that time is taken.
+    """
     right = next((each for each in context.rights if each.session_id == session_id), None)
     if right is None:
         return "done"
@@ -148,7 +150,7 @@ def rebook_refused(session_id: str, context: MemberContext, now: datetime) -> Re
 
 
 def pay_reasons(context: MemberContext, starts_at: datetime, kind: SessionKind, now: datetime) -> tuple[Reason, ...]:
-    """Why nothing pays for a session of this kind then; as credits decides it (BOOK-4, BOOK-7)."""
+    """Why nothing pays for a session of this kind at that time, as credits decides it (BOOK-4, BOOK-7)."""
     session = context.session(starts_at, kind)
     return fund(session, context.coverage, context.lots, now, overdue=context.owes).reasons
 
@@ -156,7 +158,8 @@ def pay_reasons(context: MemberContext, starts_at: datetime, kind: SessionKind, 
 def slot_reasons(
     context: MemberContext, starts_at: datetime, kind: SessionKind, taken: TakenTime, now: datetime
 ) -> tuple[Reason, ...]:
-    """Why the provider's time cannot be had then; as availability decides it (AVAIL-1, AVAIL-3). Venues are not looked at."""
+    """Why the provider's time is not available, as availability decides it (AVAIL-1, AVAIL-3). Venues are not
+    checked."""
     start, end = starts_at, starts_at + timedelta(minutes=kind.length_minutes)
     reasons: list[Reason] = []
     blocked = start, end
@@ -173,7 +176,8 @@ def slot_reasons(
 
 
 def costs(context: MemberContext, starts_at: datetime, kind: SessionKind) -> Costs | None:
-    """BOOK-3: what a session of this kind costs then: a credit, or the co-pay of the plan; None where no plan says."""
+    """BOOK-3: what a session of this kind costs at that time: a credit, or the plan's co-pay. None if no plan says
+    so."""
     if context.made_good(starts_at, kind):
         return Costs(credit=1)
     covered_by = covering(context.coverage, starts_at)
@@ -181,7 +185,7 @@ def costs(context: MemberContext, starts_at: datetime, kind: SessionKind) -> Cos
 
 
 def coming(context: MemberContext, now: datetime) -> list[CoveragePeriod]:
-    """The periods of coverage that are not over, and begin within what can be booked at all."""
+    """The periods of coverage that are not over and begin within the time that can be booked."""
     last = now + timedelta(days=context.policy.horizon_days)
     return [
         each
@@ -191,8 +195,10 @@ def coming(context: MemberContext, now: datetime) -> list[CoveragePeriod]:
 
 
 def kinds_in_plan(context: MemberContext, asked: Question, now: datetime) -> list[SessionKind]:
-    """The lengths and modalities that the member's plan includes, or that a credit made good pays for, of those asked about;
-    in person last, for it needs a venue."""
+    """The kinds asked about that the member's plan includes, or that a made-good credit pays for.
+
+    In-person kinds come last, because they need a venue.
+    """
     included = [
         SessionKind(length, modality)
         for period in coming(context, now)
@@ -220,8 +226,11 @@ def offered(context: MemberContext, kind: SessionKind) -> bool:
 
 
 def kind_in_question(context: MemberContext, asked: Question, now: datetime) -> SessionKind | None:
-    """What the reasons are about: as asked; else the first that the plan includes and the provider offers; else the plan's
-    first, or the provider's. None where there is neither."""
+    """The kind that the reasons are about.
+
+    It is the one asked about; else the first that the plan includes and the provider offers; else the plan's first, or
+    the provider's. None if there is neither.
+    """
     fitting = kinds_in_plan(context, asked, now)
     in_plan = kinds_in_plan(context, Question(), now)
     own = context.schedule.lengths if context.schedule is not None else {}
@@ -234,13 +243,15 @@ def kind_in_question(context: MemberContext, asked: Question, now: datetime) -> 
 
 
 def payable(context: MemberContext, kind: SessionKind, start: datetime, end: datetime) -> Iterator[Span]:
-    """The spans within [start, end) in which the member's plan or a credit made good pays for sessions of this kind (BOOK-7,
-    MISS-4), in order."""
+    """The spans within [start, end) in which the plan, or a made-good credit, pays for this kind (BOOK-7).
+
+    They are in order. A made-good credit pays whatever the plan is (MISS-4).
+    """
     return funded_spans(context.session(start, kind), end, context.coverage, context.lots)
 
 
 def startable(context: MemberContext, kind: SessionKind, now: datetime) -> Span | None:
-    """Within which the provider's schedule lets a session of this kind start at all."""
+    """The spans in which the provider's schedule lets a session of this kind start."""
     if context.schedule is None:
         return None
     soonest, latest = now + now.resolution, now + timedelta(days=context.policy.horizon_days)
@@ -250,13 +261,13 @@ def startable(context: MemberContext, kind: SessionKind, now: datetime) -> Span 
 def free(
     context: MemberContext, kind: SessionKind, within: Span, taken: TakenTime, now: datetime
 ) -> Iterator[datetime]:
-    """The starts within a span at which both are free, in order. `taken` must hold what touches the span."""
+    """The starts within a span at which both are free, in order. `taken` must hold everything that touches the span."""
     if context.schedule is not None:
         yield from free_starts(_offer(context.schedule, kind, taken, now), within, Busy(taken.provider, taken.member))
 
 
 def nothing_free(context: MemberContext, kind: SessionKind | None) -> Reason:
-    """Why the provider has no slot for this member, whatever the plan pays."""
+    """Why the provider has no slot for this member, whatever the plan pays for."""
     if context.schedule is None or not context.schedule.lengths:
         return NO_HOURS
     if kind is None or not offered(context, kind):

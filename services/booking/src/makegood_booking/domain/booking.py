@@ -1,4 +1,4 @@
-"""From a request to a reservation or a refusal (BOOK-1): the only place that decides."""
+"""Takes a booking from its request to a reservation or a refusal (BOOK-1). Nothing else decides this."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ class BookingRequest:
 
 @dataclass(frozen=True, slots=True)
 class InvalidField:
-    """A value of the request that cannot be booked at all."""
+    """A value of the request with which nothing can be booked."""
 
     field: str
     detail: str
@@ -114,8 +114,10 @@ def request_session(
     *,
     reopens_room: bool = False,
 ) -> Transition:
-    """Asks availability for the slot and credits for the credit, whoever books (BOOK-5, BOOK-1). The room must be one that
-    can be booked in (`room_reasons`), or that the booking opens again once it is reserved (MISS-4)."""
+    """Asks availability for the slot and credits for the credit, whoever books (BOOK-5, BOOK-1).
+
+    The room must be bookable (`room_reasons`), or the booking must open it again once it is reserved (MISS-4).
+    """
     booked = Appointment(
         session_id=session_id,
         room_id=room.id,
@@ -145,7 +147,7 @@ def request_session(
 
 
 def slot_held(session: Session, event: SlotHeld, now: datetime) -> Transition:
-    """Availability set the slot aside, and with it the provider's time around it (BOOK-1)."""
+    """Availability holds the slot, and with it the provider's time around it (BOOK-1)."""
     if session.slot != "asked":
         return Transition(session)
     held = replace(session, slot="held", blocked_from=event.blocked_from, blocked_until=event.blocked_until)
@@ -160,10 +162,10 @@ def slot_refused(session: Session, event: SlotRefused, now: datetime) -> Transit
 
 
 def credit_held(session: Session, event: CreditHeld, now: datetime) -> Transition:
-    """Credits set a credit of the lot aside, or a co-pay (BOOK-1)."""
+    """Credits holds a credit of the lot, or a co-pay (BOOK-1)."""
     if session.funding != "asked":
         return Transition(session)
-    # The ledger's topic has another key, so the credit's end can be heard of before its hold: then the end stands.
+    # The ledger's topic has another key, so the credit's end can arrive before its hold. Then the end stands.
     credit: CreditState = "held" if event.funding == "credit" and session.credit == "none" else session.credit
     held = replace(session, funding=event.funding, credit=credit, lot_id=event.lot_id, co_pay=amount_of(event.co_pay))
     return _decide(held, now)
@@ -175,7 +177,7 @@ def amount_of(price: Price | None) -> Money | None:
 
 
 def credit_refused(session: Session, event: CreditRefused, now: datetime) -> Transition:
-    """No credit, why, and whether one can be purchased on this plan (BOOK-4)."""
+    """Credits refused: why, and whether a credit can be purchased on this plan (BOOK-4)."""
     if session.funding != "asked":
         return Transition(session)
     refused = replace(session, funding="refused", credit_reasons=tuple(event.reasons), purchasable=event.purchasable)
@@ -183,7 +185,7 @@ def credit_refused(session: Session, event: CreditRefused, now: datetime) -> Tra
 
 
 def slot_lapsed(session: Session, event: SlotReleased, now: datetime) -> Transition:
-    """Availability let go of a slot that it held for too long, so the session cannot take place (AVAIL-4)."""
+    """Availability released a slot that it held for too long, so the session cannot take place (AVAIL-4)."""
     if session.slot == "released":
         return Transition(session)
     lost = replace(session, slot="released")
@@ -193,9 +195,9 @@ def slot_lapsed(session: Session, event: SlotReleased, now: datetime) -> Transit
 def credit_settled(
     session: Session, event: CreditSpent | CreditReturned | CreditForfeited, now: datetime
 ) -> Transition:
-    """A hold was settled (CRED-3): spent, returned or forfeited, once. Support alone can return what was taken (MISS-5).
+    """A hold was settled (CRED-3): spent, returned or forfeited, once. Only support can return what was taken (MISS-5).
 
-    What a move did to a hold beside the session's own is not about the session's credit: another hold pays for it.
+    A move can add a second hold. What becomes of that one does not concern the session's own credit.
     """
     state, cause = _SETTLED[type(event)], None if isinstance(event, CreditSpent) else event.cause
     if cause == "moved":
@@ -211,27 +213,30 @@ def credit_settled(
 
 
 def credit_corrected(session: Session, event: CreditCorrected, now: datetime) -> Transition:
-    """What became of the credit follows the outcome that support corrected (MISS-5)."""
+    """The credit follows the outcome that support corrected (MISS-5)."""
     return Transition(session if session.credit == event.state else replace(session, credit=event.state))
 
 
 def co_pay_lapsed(session: Session, event: InvoiceVoided, now: datetime) -> Transition:
-    """Credits let go of a co-pay that was pending for too long (AVAIL-4): as with a lapsed credit, nothing can take place.
+    """Credits released a co-pay that was pending for too long (AVAIL-4). As with a lapsed credit, the session cannot
+    take place.
 
-    A booking that is still undecided is refused at once: there is no state of a co-pay in which this could be kept until
-    the other answers come.
+    An undecided booking is refused at once, because no state of a co-pay could record this until the other answer
+    comes.
     """
     return not_decided_in_time(session) if session.status == "requested" else _lost(session, now)
 
 
 def not_decided_in_time(session: Session) -> Transition:
-    """A booking that is still undecided when its time is up is refused, before any of its holds can lapse. What one of the
-    two refused it for until then is told too (BOOK-8)."""
+    """Refuses a booking that is still undecided when its time is up, before any of its holds can lapse.
+
+    If one of the two services refused it by then, its reasons are included (BOOK-8).
+    """
     return _reject(session, (*session.reasons, NOT_IN_TIME))
 
 
 def confirmed_by_provider(session: Session, now: datetime) -> Transition:
-    """The session will take place. Who confirms early enough is asked again as it comes near (CONF-3)."""
+    """The session will take place. A provider who confirms early enough is asked again when it comes near (CONF-3)."""
     starts_at, policy = session.booked.starts_at, session.policy
     early = now < policy.reconfirm_at(starts_at)
     return happened(
@@ -244,10 +249,10 @@ def confirmed_by_provider(session: Session, now: datetime) -> Transition:
 
 
 def _decide(session: Session, now: datetime) -> Transition:
-    """BOOK-1: one slot and one credit, or a refusal with every reason and neither. Waits for both answers.
+    """BOOK-1: one slot and one credit, or neither and a refusal with every reason. Waits for both answers.
 
-    Answers that come when the booking should have been given up reserve nothing, even where nobody has given it up yet: a
-    reservation that late might reach the holds when they have lapsed.
+    Answers that come after the booking should have been given up reserve nothing, even if nobody has given it up yet.
+    By the time of such a late reservation, the holds might have lapsed.
     """
     if session.status != "requested" or session.slot == "asked" or session.funding == "asked":
         return Transition(session)
@@ -261,7 +266,7 @@ def _decide(session: Session, now: datetime) -> Transition:
     reserved = happened(session, SessionReserved, changes, confirm_by=confirm_by)
     if session.booked.booked_by != "provider":
         return reserved
-    # BOOK-5: what the provider booked the provider need not confirm.
+    # BOOK-5: the provider need not confirm what the provider booked.
     confirmed = confirmed_by_provider(reserved.session, now)
     return Transition(confirmed.session, reserved.events + confirmed.events)
 
@@ -274,7 +279,7 @@ def _reject(session: Session, reasons: tuple[Reason, ...]) -> Transition:
 
 
 def _lost(session: Session, now: datetime) -> Transition:
-    """Without its slot or its credit the platform cancels a live session, free of charge (AVAIL-4)."""
+    """The platform cancels a live session that lost its slot or credit, free of charge (AVAIL-4)."""
     if session.over:
         return Transition(session)
     return happened(

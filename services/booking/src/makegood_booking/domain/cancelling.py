@@ -20,18 +20,21 @@ from makegood_booking.domain.session import (
 
 
 def forfeits_now(session: Session, now: datetime) -> bool:
-    """CANC-1: whether the member who cancels now loses the credit. A booking that is not decided yet costs nothing."""
+    """CANC-1: whether a member who cancels now loses the credit. Cancelling an undecided booking costs nothing."""
     return _forfeits(session, now, _cancels_free_until(session))
 
 
 def forfeits_by_moving(session: Session, now: datetime) -> bool:
-    """Whether the member who moves now loses the credit (RESC-1): as with cancelling, but a booking does not cool off."""
+    """Whether a member who moves now loses the credit (RESC-1), as with cancelling. There is no cooling-off time for
+    moves."""
     return _forfeits(session, now, moves_free_until(session))
 
 
 def free_until(session: Session, now: datetime) -> datetime:
-    """Until when the member cancels without loss, as things stand now (CANC-1). From the start on the next moment at which
-    something happens by itself ends that, if not somebody's coming does."""
+    """Until when the member can cancel without loss, as things stand now (CANC-1).
+
+    From the start on, it ends at the next automatic step, or earlier if somebody comes.
+    """
     starts_at, until = session.booked.starts_at, _cancels_free_until(session)
     if now < starts_at or not cancellable(session, now) or forfeits_now(session, now):
         return min(until, starts_at)
@@ -46,19 +49,22 @@ def moves_free_until(session: Session) -> datetime:
 
 
 def _cancels_free_until(session: Session) -> datetime:
-    """Moves do not count; the time to think it over runs from the booking alone (CANC-1)."""
+    """As `moves_free_until`, or the end of the cooling-off time if that is later. It runs from the booking alone
+    (CANC-1)."""
     return max(moves_free_until(session), session.policy.cooled_off_at(session.booked.requested_at))
 
 
 def favoured(session: Session) -> bool:
-    """RESC-3: whether the provider changed what was agreed on (EXT-1)."""
+    """RESC-3: whether the provider changed what was agreed (EXT-1)."""
     return session.moved_by_provider or session.invoiced_early
 
 
 def _waits_for_provider(session: Session) -> bool:
-    """Whether the provider of a session that has begun is not there, whoever dropped out first (CANC-1). Once they were together
-    for long enough that it counts as held (JOIN-2), nobody waits any more. In person a late check-in decides nothing, but who
-    checked in waits for a provider who did not (JOIN-3)."""
+    """Whether a session has begun and its provider is not there, whoever left first (CANC-1).
+
+    Once the two were together for long enough that the session counts as held (JOIN-2), nobody waits any more. In
+    person, a late check-in decides nothing, but a party who checked in waits for a provider who did not (JOIN-3).
+    """
     if in_room(session, "provider"):
         return False
     if session.attendance.met:
@@ -68,7 +74,8 @@ def _waits_for_provider(session: Session) -> bool:
 
 
 def _forfeits(session: Session, now: datetime, until: datetime) -> bool:
-    """Whatever is free at short notice is so for a member who has not come: no session is had for nothing."""
+    """Whether it is lost. After the start, what would be free is lost if the member has come, unless they wait for
+    the provider."""
     if session.status == "requested" or not cancellable(session, now):
         return False
     if now < session.booked.starts_at:
@@ -79,14 +86,15 @@ def _forfeits(session: Session, now: datetime, until: datetime) -> bool:
 
 
 def cancellable(session: Session, now: datetime) -> bool:
-    """Whether there is anything left to cancel. After the end there is not, though the outcome may still be found or asked for
-    (JOIN-3)."""
+    """Whether anything is left to cancel. After the end there is not, even if the outcome is still unknown (JOIN-3)."""
     return not session.over and now < session.booked.ends_at
 
 
 def cancel_refused(session: Session, by: Party, accept_forfeit: bool, now: datetime) -> Refusal | None:
-    """Why the party cannot cancel the session, as it is by now: CANC-1 for the member, who with less notice must accept the
-    forfeit; CANC-2 for the provider, at any time."""
+    """Why the party cannot cancel the session, as it is by now.
+
+    A member with less notice must accept the forfeit (CANC-1). The provider can cancel at any time (CANC-2).
+    """
     if not cancellable(session, now):
         return OVER_ALREADY
     if by == "member" and not accept_forfeit and forfeits_now(session, now):
@@ -97,7 +105,7 @@ def cancel_refused(session: Session, by: Party, accept_forfeit: bool, now: datet
 def cancel(
     session: Session, by: Party, accept_forfeit: bool, now: datetime, *, sealed_remark: str | None = None
 ) -> Transition | Refusal:
-    """CANC-2: a party cancels (CANC-1). `sealed_remark` is for the message to the other one."""
+    """CANC-2: a party cancels (CANC-1). `sealed_remark` is for the message to the other party."""
     session, before = as_of(session, now)
     refusal = cancel_refused(session, by, accept_forfeit, now)
     if refusal is not None:
@@ -118,13 +126,15 @@ def cancel(
 
 
 def _caused_by_provider(session: Session, now: datetime) -> bool:
-    """Whether a member who cancels without loss does so for what the provider did, or did not do (MISS-2)."""
+    """Whether a member cancels without loss because of something that the provider did or did not do (MISS-2)."""
     return favoured(session) or (now >= session.booked.starts_at and _waits_for_provider(session))
 
 
 def call_off(session: Session, by: Actor, cause: CancelCause, now: datetime, *, forfeits: bool = False) -> Transition:
-    """Cancels because of something else: the provider's time off, a change of provider (ROOM-3). Without loss, unless the
-    member accepted it."""
+    """Cancels because of something else: the provider's time off, or a change of provider (ROOM-3).
+
+    The member loses nothing, unless they accepted the loss (`forfeits`).
+    """
     session, before = as_of(session, now)
     if not cancellable(session, now):
         return Transition(session, before)
@@ -132,7 +142,7 @@ def call_off(session: Session, by: Actor, cause: CancelCause, now: datetime, *, 
 
 
 def _cancelled(session: Session, by: Actor, now: datetime, *, given_up: bool, forfeits: bool, **why: Any) -> Transition:
-    """Cancelling a booking that is not decided yet gives nothing up (MISS-4)."""
+    """The cancelled session. Cancelling an undecided booking does not use up a right to rebook (MISS-4)."""
     return happened(
         session,
         SessionCancelled,

@@ -1,4 +1,4 @@
-"""What a member's coverage and credits mean for rooms and remedies. What they pay for is in `makegood_plans`."""
+"""What a member's coverage and credits mean for rooms and remedies. `makegood_plans` knows what they pay for."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from makegood_plans.published import PublishedLot
 
 
 def latest(coverage: Sequence[CoveragePeriod], now: datetime) -> CoveragePeriod | None:
-    """The member's plan as people speak of it: the present one, else the last there was, else the first to come.
+    """The plan that people mean by "the member's plan": the current one, else the last one, else the first to come.
 
     `coverage`: in the order of time.
     """
@@ -23,8 +23,11 @@ def latest(coverage: Sequence[CoveragePeriod], now: datetime) -> CoveragePeriod 
 def sessions_left(
     coverage: Collection[CoveragePeriod], lots: Collection[PublishedLot], specialty: Specialty, now: datetime
 ) -> bool:
-    """Whether some session can be booked with the member's credits (ROOM-1): on the plan that covers them, or is to come, with a
-    provider of this specialty; or with a credit that was made good, whatever the plan (MISS-4)."""
+    """Whether any session can be booked with the member's credits (ROOM-1).
+
+    Either a current or later plan allows it, with a provider of this specialty; or a made-good credit does, whatever
+    the plan (MISS-4).
+    """
     left = [lot for lot in lots if lot.available]
     if any(lot.made_for_minutes is not None and is_valid(lot, now) for lot in left):
         return True

@@ -20,13 +20,13 @@ _ABSENT: Final[dict[SessionOutcome, AbsentParty | None]] = {
 
 
 def outcome(session: Session) -> SessionOutcome | None:
-    """How a session that was to take place ended; None where it did not come to that."""
+    """How a session ended that was to take place. None if it has no such outcome."""
     status = session.status
     return status if status in ("completed", "provider_missed", "member_no_show") else None
 
 
 def outcome_missing(session: Session) -> Refusal | None:
-    """Why there is nothing to dispute or correct about the session, as it is by now."""
+    """Why the session, as it is by now, has no outcome to dispute or correct."""
     return _NONE if outcome(session) is None else None
 
 
@@ -41,8 +41,10 @@ def dispute(session: Session, party: Party, claim: DisputeClaim, now: datetime) 
 
 
 def correct(session: Session, right: SessionOutcome, corrected_by: str, now: datetime) -> Transition | Refusal:
-    """MISS-5: support says how the session ended. What was decided before stays in history and ledger. Correcting it to
-    what it is changes nothing."""
+    """MISS-5: support says how the session ended. Earlier outcomes stay in the history and the ledger.
+
+    A correction to the recorded outcome changes nothing.
+    """
     session, before = as_of(session, now)
     ended = outcome(session)
     if ended is None:

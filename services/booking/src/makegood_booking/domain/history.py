@@ -1,4 +1,4 @@
-"""What the history of a session says of each event: who, and what people want to know of it, without personal data."""
+"""What a session's history says about each event: who caused it, and its details without personal data."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def made_by(event: Event) -> Actor:
 
 
 def detail(event: Event) -> str | None:
-    """A few words on the event."""
+    """A few words about the event."""
     match event:
         case SessionRejected() | SessionMoveRefused() | SessionExtensionRefused():
             return ", ".join(reason.code for reason in event.reasons)

@@ -1,4 +1,4 @@
-"""Sessions in person: checking in at the venue, and saying afterwards how it went (JOIN-3)."""
+"""Sessions in person: checking in at the venue, and reporting afterwards how it went (JOIN-3)."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _NO_CODE: Final = "The venue does not show a code yet. The provider can check in
 
 @dataclass(frozen=True, slots=True)
 class CheckIn:
-    """How a party says that it is there: with the code that its venue shows, or the provider for both."""
+    """How a check-in is proved: by the code that the venue shows, or by the provider for both parties."""
 
     code: str | None = None
     both: bool = False
@@ -39,8 +39,10 @@ class CheckIn:
 def check_in(
     session: Session, party: Party, asked: CheckIn, digest: str | None, now: datetime
 ) -> Transition | Refusal | InvalidField:
-    """JOIN-3: as joining (JOIN-1), with the code of the venue, of which booking knows the `digest` alone. The provider can check
-    in for both without it: whoever is not there can dispute that (MISS-5)."""
+    """JOIN-3: checks in like joining (JOIN-1), with the code of the venue. Booking knows only the code's `digest`.
+
+    The provider can check in both parties without the code. A party who was not there can dispute that (MISS-5).
+    """
     booked = session.booked
     if booked.modality != "in_person":
         if asked.code is not None or asked.both:
@@ -65,8 +67,10 @@ def check_in(
 
 
 def outcome_refused(session: Session, outcome: SessionOutcome) -> Refusal | Literal["done"] | None:
-    """Why the provider cannot say that the session, as it is by now, went so: only once asked. What the check-ins say stands: a
-    member who checked in was there."""
+    """Why the provider cannot report this outcome for the session, as it is by now.
+
+    It is possible only once the provider was asked. Check-ins stand: a member who checked in was there.
+    """
     if session.over:
         return DONE if session.outcome_asked and session.status == outcome else OVER_ALREADY
     if not session.outcome_asked:
@@ -75,7 +79,7 @@ def outcome_refused(session: Session, outcome: SessionOutcome) -> Refusal | Lite
 
 
 def say_outcome(session: Session, outcome: SessionOutcome, now: datetime) -> Transition | Refusal:
-    """The provider says how it went (JOIN-3)."""
+    """The provider reports how it went (JOIN-3)."""
     session, before = as_of(session, now)
     refusal = outcome_refused(session, outcome)
     if refusal is not None:

@@ -1,7 +1,7 @@
-"""RESC-1: how a requested move or extension proceeds (EXT-1): it is funded, carried out or refused.
+"""RESC-1: how a requested move or extension (EXT-1) proceeds: it is funded, then carried out or refused.
 
-The session keeps its time until the move is carried out. `rescheduling` decides who may ask for one, `moving` of credits what
-it costs, and `moves` of availability whether the new slot is free.
+The session keeps its time until the move is carried out. `rescheduling` decides who may ask for a move, `moving` of
+credits what it costs, and `moves` of availability whether the new slot is free.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ NOT_IN_TIME = Reason(
 
 
 def answer_in_words(reasons: Sequence[Reason]) -> str | None:
-    """RESC-2: a refusal in the words that providers know; None where neither provider, venue nor member is the reason."""
+    """RESC-2: a refusal in words that providers know. None if neither provider, venue nor member is the reason."""
     codes = {reason.code for reason in reasons}
     if codes & {"slot-not-offered", "slot-taken", "provider-unavailable"}:
         return "Provider is not available"
@@ -47,7 +47,7 @@ def answer_in_words(reasons: Sequence[Reason]) -> str | None:
 
 
 def asked(session: Session, move: Reschedule) -> Transition:
-    """A move needs its credit first, then the slot (RESC-1); an extension needs the slot alone (EXT-1)."""
+    """A move needs its credit first, then the slot (RESC-1). An extension needs only the slot (EXT-1)."""
     if move.kind == "extension":
         return happened(
             session,
@@ -61,7 +61,7 @@ def asked(session: Session, move: Reschedule) -> Transition:
 
 
 def move_credit_held(session: Session, event: MoveCreditHeld, now: datetime) -> Transition:
-    """The price of the session at its new time is held, by the present hold or by a second one (RESC-1)."""
+    """Credits holds what the session costs at its new time, with the present hold or a second one (RESC-1)."""
     move = session.move
     if move is None or move.id != event.move_id or move.state != "asked":
         return Transition(session)
@@ -73,7 +73,7 @@ def move_credit_held(session: Session, event: MoveCreditHeld, now: datetime) -> 
 
 
 def move_credit_refused(session: Session, event: MoveCreditRefused, now: datetime) -> Transition:
-    """Without a credit for the new time the session stays where it is (RESC-1)."""
+    """There is no credit for the new time, so the session stays where it is (RESC-1)."""
     move = session.move
     if move is None or move.id != event.move_id or move.state != "asked":
         return Transition(session)
@@ -81,14 +81,16 @@ def move_credit_refused(session: Session, event: MoveCreditRefused, now: datetim
 
 
 def not_paid_for_in_time(session: Session) -> Transition:
-    """A move that credits did not answer in time is off. Once it is paid for, availability alone decides: it may have
-    carried the move out already."""
+    """A move that credits did not answer in time is off.
+
+    Once it is paid for, only availability decides: it may have carried the move out already.
+    """
     assert session.move is not None
     return _refused(session, session.move, (NOT_IN_TIME,))
 
 
 def slot_move_refused(session: Session, event: SlotMoveRefused, now: datetime) -> Transition:
-    """The new time cannot be had; everything stays as it was (RESC-1, EXT-1)."""
+    """The new time is not available. Everything stays as it was (RESC-1, EXT-1)."""
     move = session.move
     if move is None or move.id != event.move_id or move.state != "funded":
         return Transition(session)
@@ -108,7 +110,8 @@ def slot_moved(session: Session, event: SlotMoved, now: datetime) -> Transition:
 
 
 def _moved(session: Session, move: Reschedule, now: datetime) -> Transition:
-    """A provider's move of a confirmed session stays confirmed; any other must be confirmed again (CONF-2)."""
+    """The session at its new time. A provider's move of a confirmed session stays confirmed; any other must be
+    confirmed again (CONF-2)."""
     old, policy = session.booked, session.policy
     confirmed = move.by == "provider" and session.status in AGREED
     confirm_by = session.confirm_by if confirmed else policy.confirm_by(move.starts_at, now)
@@ -120,12 +123,12 @@ def _moved(session: Session, move: Reschedule, now: datetime) -> Transition:
         "moved_by_provider": move.by == "provider",
         "moved_at_short_notice": move.by == "provider" and now > policy.free_until(move.starts_at),
         "reconfirmation": "due" if confirmed and now < policy.reconfirm_at(move.starts_at) else None,
-        # Whoever had come came for the old time.
+        # Who joined before came for the old time.
         "attendance": NOBODY,
         "outcome_asked": False,
     }
     if move.length_minutes != old.length_minutes:
-        # As booked anew: no extension is left, and credits voids what it would have cost (EXT-1).
+        # As in a new booking, no extension is left, and credits voids its charge (EXT-1).
         changes |= {"extended_minutes": 0, "invoiced_minor": 0, "invoiced_early": False}
     if move.added is not None:  # its hold takes the place of the old one
         changes |= {

@@ -10,7 +10,7 @@ from makegood_contracts.events import PolicyChanged
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """One version. A session keeps the version it was booked under, so a later one never changes it."""
+    """One version. A session keeps the version that it was booked under, so a later version never changes it."""
 
     id: str
     version: int
@@ -91,21 +91,21 @@ class Policy:
         return f"Within {within} of booking you can cancel without loss, whatever the notice. This does not apply to moves. "
 
     def hold_until(self, requested_at: datetime) -> datetime:
-        """When a hold that nobody settled lapses (AVAIL-4)."""
+        """When a hold lapses that nobody has settled (AVAIL-4)."""
         return requested_at + timedelta(minutes=self.hold_minutes)
 
     def decide_by(self, requested_at: datetime) -> datetime:
-        """From when on a booking that is still undecided is given up, well before its holds lapse."""
+        """When a booking is given up that is still undecided, well before its holds lapse."""
         return requested_at + timedelta(minutes=self.decide_minutes)
 
     def confirm_by(self, starts_at: datetime, requested_at: datetime) -> datetime:
-        """CONF-2: until when the provider confirms."""
+        """CONF-2: the time by which the provider must confirm."""
         if starts_at - requested_at < timedelta(hours=self.short_notice_hours):
             return min(requested_at + timedelta(hours=self.confirm_short_hours), starts_at)
         return starts_at - timedelta(hours=self.confirm_hours)
 
     def change_is_free(self, last_free_at: datetime | None, now: datetime) -> bool:
-        """ROOM-3: whether a change of provider costs nothing though sessions lie within the notice."""
+        """ROOM-3: whether a change of provider costs nothing, even if sessions lie within the notice."""
         return last_free_at is None or now - last_free_at >= timedelta(days=self.free_change_days)
 
     def reconfirm_at(self, starts_at: datetime) -> datetime:
@@ -113,16 +113,17 @@ class Policy:
         return starts_at - timedelta(hours=self.reconfirm_hours)
 
     def remind_at(self, starts_at: datetime, now: datetime) -> tuple[datetime, ...]:
-        """When both parties are reminded of a start; moments that have passed are left out (REM-1)."""
+        """When both parties are reminded of a start. Moments that have passed are left out (REM-1)."""
         moments = (starts_at - timedelta(hours=hours) for hours in self.reminder_hours)
         return tuple(sorted(moment for moment in moments if moment > now))
 
     def free_until(self, starts_at: datetime) -> datetime:
-        """The last moment at which the member cancels without loss (CANC-1). Instants are subtracted, never wall times."""
+        """The last moment at which the member can cancel without loss (CANC-1). It counts elapsed hours, not wall
+        time."""
         return starts_at - timedelta(hours=self.notice_hours)
 
     def cooled_off_at(self, requested_at: datetime) -> datetime:
-        """The last moment at which what was booked just now is cancelled without loss (CANC-1)."""
+        """The last moment at which a booking made at `requested_at` can be cancelled without loss (CANC-1)."""
         return requested_at + timedelta(minutes=self.cooling_off_minutes)
 
     def join_opens(self, starts_at: datetime) -> datetime:
@@ -134,7 +135,7 @@ class Policy:
         return starts_at + timedelta(minutes=self.grace_minutes)
 
     def answer_by(self, ends_at: datetime) -> datetime:
-        """Until when the provider says how a session in person went (JOIN-3)."""
+        """The time by which the provider must report how a session in person went (JOIN-3)."""
         return ends_at + timedelta(hours=self.answer_hours)
 
     def no_show_at(self, starts_at: datetime) -> datetime:
@@ -143,8 +144,10 @@ class Policy:
 
 
 def impossible(policy: Policy) -> tuple[str, str] | None:
-    """The first number that no policy can have, and why: numbers that contradict each other would end sessions at once or
-    leave holds that lapse before anybody decides."""
+    """The first number that no policy can have, and why.
+
+    Numbers that contradict each other would end sessions at once, or leave holds that lapse before anybody decides.
+    """
     for field in fields(policy):
         value = getattr(policy, field.name)
         largest = _LARGEST_MONEY if field.name.endswith("_minor") else _LARGEST

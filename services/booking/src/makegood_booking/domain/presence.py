@@ -1,7 +1,7 @@
 """Who was in the room when, and what follows from it (JOIN-2, MISS-1, NOSH-1), as one function.
 
-Times count from the start. Whoever leaves at a moment is still there at that moment. Two who pass each other at the door have
-not met: what counts is the order in which they came and went.
+Times count from the start. Whoever leaves at a moment is still there at that moment. Two who pass each other at the
+door have not met: the order in which they came and went counts.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ AbsentParty = Literal["provider", "member", "both"]
 
 @dataclass(frozen=True, slots=True)
 class Attendance:
-    """What joining and leaving amounts to, however often somebody comes and goes.
+    """The result of all joining and leaving, however often somebody comes and goes.
 
-    A stay that ended before the start leaves no trace once its party comes back: it was no presence.
+    A stay that ended before the start leaves no trace once its party comes back, because it was no presence.
     """
 
     member_joined_at: datetime | None = None
@@ -51,12 +51,12 @@ class Attendance:
         return self.joined_at(party) is not None and self.left_at(party) is None
 
     def was_present(self, party: Party, starts_at: datetime) -> bool:
-        """Whether the party was in the room at some moment from the start on, or will have been if it stays where it is."""
+        """Whether the party was in the room at the start or later, or will have been if it stays where it is."""
         left = self.left_at(party)
         return self.joined_at(party) is not None and (left is None or left >= starts_at)
 
     def came(self, party: Party, at: datetime, starts_at: datetime) -> Attendance:
-        """The party, who is not in the room, comes in."""
+        """The party, who was not in the room, comes in."""
         first = self.joined_at(party) if self.was_present(party, starts_at) else None
         changes: dict[str, Any] = {f"{party}_joined_at": first or at, f"{party}_left_at": None}
         if self.in_room(_other(party)):
@@ -64,7 +64,7 @@ class Attendance:
         return replace(self, **changes)
 
     def went(self, party: Party, at: datetime, ends_at: datetime) -> Attendance:
-        """The party, who is in the room, leaves it. After the end nobody is together any more."""
+        """The party, who was in the room, leaves it. After the end, nobody is together any more."""
         changes: dict[str, Any] = {f"{party}_left_at": at, "together_since": None}
         if self.together_since is not None and self.together_since <= at:
             changes["together"] = self.together + (min(at, ends_at) - self.together_since)
@@ -79,7 +79,7 @@ NOBODY: Final = Attendance()
 
 @dataclass(frozen=True, slots=True)
 class AttendanceVerdict:
-    """How the session ends, and when that is found, if nobody comes or goes until then. `unknown`: the provider is asked."""
+    """How the session ends, and when, if nobody comes or goes until then. `unknown`: the provider is asked."""
 
     at: datetime
     outcome: SessionOutcome | Literal["unknown"]
@@ -89,15 +89,16 @@ class AttendanceVerdict:
 def verdict(
     seen: Attendance, policy: Policy, starts_at: datetime, ends_at: datetime, *, in_person: bool = False
 ) -> AttendanceVerdict:
-    """JOIN-2: how a session ends by who was there.
+    """JOIN-2: how a session ends, by who was there.
 
-    `seen` must not hold anybody's coming after the moment of the verdict that stood before it: whoever asks late asks for the
-    earlier verdict first.
+    `seen` must not contain anybody who came after the moment of the verdict that held before. A caller who is late must
+    ask for that verdict first.
 
-    In person two people meet whether or not they check in (JOIN-3). If nobody has by the end of the grace, the table says nothing
-    of those who do so later, or never: then only that both did counts, and else the provider is asked.
+    In person, two people meet whether or not they check in (JOIN-3). If nobody has checked in by the end of the grace,
+    the table says nothing about those who do so later or never. Then only a check-in of both counts; otherwise the
+    provider is asked.
 
-    A session shorter than the times in which a party is waited for ends without them; what is found then waits for those times.
+    A session can be over before these waiting times are. Its outcome is then found when the waiting time ends.
     """
     grace, no_show = policy.provider_missed_at(starts_at), policy.no_show_at(starts_at)
     if seen.met:

@@ -1,6 +1,6 @@
-"""MISS-4: after a session that the provider missed, the member books the same again, in the same room.
+"""MISS-4: after a session that the provider missed, the member books the same kind again, in the same room.
 
-A miss gives one right, and one booking uses it up. What came to nothing without the member's doing uses up none.
+A miss gives one right, and one booking uses it up. A booking that failed through no fault of the member uses up none.
 """
 
 from __future__ import annotations
@@ -22,8 +22,10 @@ RIGHT: Final = timedelta(days=30)
 
 @dataclass(frozen=True, slots=True)
 class PastBooking:
-    """One booking of a room, as far as rebooking goes. `length_minutes` leaves extensions out: they were beside what its credit
-    paid for (EXT-1)."""
+    """One booking of a room, as far as rebooking is concerned.
+
+    `length_minutes` leaves out extensions, because the credit did not pay for them (EXT-1).
+    """
 
     session_id: str
     length_minutes: int
@@ -35,12 +37,12 @@ class PastBooking:
 
     @property
     def rebookable_until(self) -> datetime | None:
-        """When the right to rebook it is over; None for what the provider did not miss."""
+        """When the right to rebook it ends. None if the provider did not miss it."""
         return None if self.missed_at is None else self.missed_at + RIGHT
 
     @property
     def failed(self) -> bool:
-        """Whether it came to nothing, and not because the member wished so."""
+        """Whether it came to nothing, and not because the member wanted that."""
         return self.status in ("rejected", "declined", "expired") or (self.status == "cancelled" and not self.given_up)
 
     def is_of(self, length_minutes: int, modality: Modality) -> bool:
@@ -60,8 +62,10 @@ class RebookingContext:
 
 
 def rights(booked: Iterable[PastBooking], now: datetime) -> list[PastBooking]:
-    """What can still be rebooked of all that was ever booked in a room. Each booking used up one right of its kind that it found:
-    the one that was to lapse first."""
+    """What can still be rebooked, of everything that was ever booked in a room.
+
+    Each booking used up one right of its kind that existed then: the one that would have lapsed first.
+    """
     everything = sorted(booked, key=lambda each: each.requested_at)
     missed = sorted((each for each in everything if each.missed_at is not None), key=_until)
     for again in everything:
@@ -84,13 +88,16 @@ def _stood(right: PastBooking, moment: datetime) -> bool:
 
 
 def rebookable_until(session: Session) -> datetime:
-    """When the right to rebook a missed session is over. Of one that an earlier release found missed the start counts."""
+    """When the right to rebook a missed session ends. For a miss that an earlier release found, the start counts."""
     return (session.missed_at or session.booked.starts_at) + RIGHT
 
 
 def reopens(place: RebookingContext, length_minutes: int, modality: Modality) -> bool:
-    """Whether a member's booking opens the room again, which is not open: it rebooks something that was missed in it, it was
-    not the member who closed the room since, and therapy can go on there."""
+    """Whether a member's booking opens again a room that is not open.
+
+    It does if it rebooks something that was missed in the room, if the member has not closed the room since, and if
+    therapy can continue there.
+    """
     if place.room.closed_by == "member" and place.room.status == "closed":
         return False
     if not place.provider_available or place.another_room:
@@ -99,12 +106,15 @@ def reopens(place: RebookingContext, length_minutes: int, modality: Modality) ->
 
 
 def reopens_room_now(before: Session, after: Session) -> bool:
-    """Whether this very change reserved a session that is to open its room."""
+    """Whether exactly this change reserved a session that is to open its room."""
     return after.reopens_room and before.status == "requested" and after.status in ("reserved", "confirmed")
 
 
 def reopened(room: Room, active_at: datetime, policy: Policy, now: datetime) -> tuple[Room, RoomRestarted] | None:
-    """The room as a rebooking opens it again once it is reserved. None: it is open already, or the member closed it meanwhile."""
+    """The room as a rebooking opens it again once it is reserved.
+
+    None if it is open already, or the member has closed it in the meantime.
+    """
     if room.closed_by == "member" and room.status == "closed":
         return None
     outcome = restart_room(

@@ -1,4 +1,5 @@
-"""BOOK-8: what helps against each reason, as the source documents name it. One table for bookability and for refusals."""
+"""BOOK-8: what helps against each reason, in the words of the source documents. Bookability and refusals use the
+same table."""
 
 from __future__ import annotations
 
@@ -37,7 +38,7 @@ RemedyAction = Literal[
 
 @dataclass(frozen=True, slots=True)
 class Remedy:
-    """What the member can do. `href`: where, in this API; None where it is done elsewhere."""
+    """What the member can do. `href`: where, in this API; None if it is done elsewhere."""
 
     action: RemedyAction
     href: str | None = None
@@ -45,7 +46,7 @@ class Remedy:
 
 @dataclass(frozen=True, slots=True)
 class RemedyContext:
-    """What a remedy depends on. `plan_kind`: of the member's present or last plan; None without any."""
+    """What a remedy depends on. `plan_kind`: the kind of the member's current or last plan; None if they have none."""
 
     room_id: str
     member_id: str
@@ -62,12 +63,12 @@ class RemedyContext:
 
 
 def remedies(code: ReasonCode | Literal["restart-not-allowed"], at: RemedyContext) -> tuple[Remedy, ...]:
-    """What helps against a reason, what helps most first. There is always something."""
+    """What helps against a reason, the most helpful first. There is always something."""
     return _TABLE[code](at)
 
 
 def remedies_of(reason: Reason, at: RemedyContext) -> tuple[Remedy, ...]:
-    """What helps against this very reason: where it tells of credits to come, waiting for them does too."""
+    """What helps against this reason. If it says that credits will come, waiting for them is included."""
     return remedies(reason.code, replace(at, credits_come=reason.available_from is not None))
 
 
@@ -77,7 +78,8 @@ def remedy(code: ReasonCode | Literal["restart-not-allowed"], at: RemedyContext)
 
 
 def _back_to_therapy(at: RemedyContext) -> tuple[Remedy, ...]:
-    """Restart with the provider, or be matched with a new one; with EAP only while sessions are left (ROOM-1, ROOM-2)."""
+    """Restart with the provider, or be matched with a new one. With EAP, only while sessions are left (ROOM-1,
+    ROOM-2)."""
     if at.active_room_id is not None:
         return (Remedy("use_active_room", f"/v1/rooms/{at.active_room_id}"),)
     if at.plan_kind == "eap" and not at.sessions_left:
@@ -103,7 +105,7 @@ def _renewal(at: RemedyContext) -> tuple[Remedy, ...]:
 
 
 def _more_credits(at: RemedyContext) -> tuple[Remedy, ...]:
-    """Buy one, or wait for those that the plan gives next; the waitlist keeps a place until they are there (BOOK-4)."""
+    """Buy a credit, or wait for those that the plan gives next. The waitlist keeps a place until then (BOOK-4)."""
     found = []
     if at.purchasable:
         found.append(Remedy("buy_credit", "/v1/purchases"))
@@ -120,7 +122,7 @@ def _anew(at: RemedyContext) -> Remedy:
 
 
 def _unless_gone(helps: Callable[[RemedyContext], tuple[Remedy, ...]]) -> Callable[[RemedyContext], tuple[Remedy, ...]]:
-    """Nobody is sent to a provider who is gone: not to their slots, their waitlist or their chat (NOTE-5)."""
+    """Nobody is sent to a provider who is gone: not to their slots, waitlist or chat (NOTE-5)."""
     return lambda at: helps(at) if at.provider_available else (_anew(at),)
 
 
@@ -174,5 +176,5 @@ _NEED_MORE: Final = frozenset(
 
 
 def needs_more(codes: Iterable[str]) -> bool:
-    """Whether the remedies of one of these depend on more of the circumstances than the ids."""
+    """Whether the remedies for any of these reasons depend on more than the ids."""
     return not _NEED_MORE.isdisjoint(codes)

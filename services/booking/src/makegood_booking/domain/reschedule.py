@@ -16,7 +16,8 @@ RescheduleState = Literal["asked", "funded", "refused"]
 
 @dataclass(frozen=True, slots=True)
 class Reschedule:
-    """One change of time. A session has at most one; that it was made is not a state: then the session has the new times."""
+    """One change of time. A session has at most one, and none once it is carried out: then the session has the new
+    times."""
 
     id: str
     kind: Literal["move", "extension"]

@@ -1,4 +1,4 @@
-"""Asking for another time: a move by a party (RESC-1 to RESC-3, RESC-5), a longer session by the provider (EXT-1)."""
+"""Asking for another time: a party's move (RESC-1 to RESC-3, RESC-5), or the provider's extension (EXT-1)."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _MINUTE: Final = timedelta(minutes=1)
 
 @dataclass(frozen=True, slots=True)
 class RescheduleCommand:
-    """Where the session is to go. None: as it is."""
+    """Where the session is to move to. None: unchanged."""
 
     starts_at: datetime
     length_minutes: int | None = None
@@ -43,9 +43,12 @@ def reschedule_refused(session: Session, by: Party, accept_forfeit: bool, now: d
 def reschedule(
     session: Session, request: RescheduleCommand, by: Party, move_id: str, specialty: Specialty, now: datetime
 ) -> Transition | Refusal | InvalidField:
-    """Asks for another time, length or venue, up to the start (RESC-1). With less notice than the policy asks the member
-    must accept that the credit is lost and another one is needed, as with cancelling (CANC-1, RESC-3). At short notice a
-    provider moves nothing without the member being told (RESC-2)."""
+    """A party asks for another time, length or venue, before the start (RESC-1).
+
+    With less notice than the policy asks, the member must accept that the credit is lost and another one is needed, as
+    with cancelling (CANC-1, RESC-3). At short notice, a provider cannot move anything without the member being told
+    (RESC-2).
+    """
     session, before = as_of(session, now)
     refusal = _undecided(session)
     if refusal is not None:
@@ -82,7 +85,7 @@ def reschedule(
         length_minutes=new.length_minutes,
         time_zone=new.time_zone,
         venue_id=new.venue_id,
-        # Nothing is carried out once one of the two starts has come.
+        # A move is not carried out once the old or the new start has come.
         decide_by=min(session.policy.decide_by(now), booked.starts_at, new.starts_at),
         forfeits=by == "member" and forfeits_by_moving(session, now),
         caused_by_provider=by == "member" and favoured(session),
@@ -107,14 +110,14 @@ def _pending(session: Session) -> Refusal | None:
 
 
 def _forfeits(session: Session, by: Party, accepted: bool, now: datetime) -> Refusal | None:
-    """What a late move costs is lost only with the member's word (RESC-1)."""
+    """Whether the move loses the credit. A late move does so only if the member accepts it (RESC-1)."""
     if by == "provider" or accepted or not forfeits_by_moving(session, now):
         return None
     return Refusal("forfeit-not-accepted", free_until=moves_free_until(session))
 
 
 def _changes_zone_alone(request: RescheduleCommand, booked: Appointment) -> bool:
-    """Whether nothing would change but the zone that the session is shown in (RESC-5)."""
+    """Whether only the time zone would change that the session is shown in (RESC-5)."""
     stays = (
         request.starts_at == booked.starts_at
         and request.length_minutes in (None, booked.length_minutes)
@@ -126,7 +129,8 @@ def _changes_zone_alone(request: RescheduleCommand, booked: Appointment) -> bool
 def _to_another_zone(
     session: Session, before: tuple[Event, ...], request: RescheduleCommand, by: Party
 ) -> Transition | Refusal | InvalidField:
-    """RESC-5: another time zone needs no notice and no new confirmation, and costs nothing. No other service is involved."""
+    """RESC-5: another time zone needs no notice and no new confirmation, and costs nothing. No other service takes
+    part."""
     zone_name = request.time_zone or session.booked.time_zone
     if not is_zone(zone_name):
         return NO_ZONE

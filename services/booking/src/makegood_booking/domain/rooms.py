@@ -1,4 +1,5 @@
-"""Rooms: the lasting pair of one member and one provider; closed, restarted, left for another provider (ROOM-1 to 3)."""
+"""Rooms: the lasting pair of one member and one provider. They are closed, restarted, or left for another provider
+(ROOM-1 to 3)."""
 
 from __future__ import annotations
 
@@ -40,7 +41,8 @@ def open_room(room_id: str, member_id: str, provider_id: str, now: datetime) -> 
 def close_room(
     room: Room, now: datetime, by: Actor = "system", *, erased: Party | None = None
 ) -> tuple[Room, RoomClosed | None]:
-    """No more bookings in this room (ROOM-1). Closing a closed room changes nothing. `erased`: whose erasure closes it (NOTE-5)."""
+    """Closes the room to new bookings (ROOM-1). Closing a closed room changes nothing. `erased`: whose erasure
+    closes it (NOTE-5)."""
     if room.status == "closed":
         return room, None
     closed = replace(room, status="closed", version=room.version + 1, closed_by=by)
@@ -59,7 +61,8 @@ RestartRefusal = Literal["eap", "provider-gone", "another-room"]
 
 
 def is_inactive(active_at: datetime, policy: Policy, now: datetime) -> bool:
-    """ROOM-2: whether the member, last active at `active_at` in any room, has been away for too long to just book on."""
+    """ROOM-2: whether the member has been away for too long to book without a restart. `active_at`: last active, in
+    any room."""
     return now - active_at > timedelta(days=policy.inactivity_days)
 
 
@@ -75,7 +78,7 @@ def room_reasons(room: Room, active_at: datetime, policy: Policy, now: datetime)
 
 
 def is_available(schedule: Schedule | None, now: datetime) -> bool:
-    """Whether a provider still works here (ROOM-2): has a published schedule with hours and kinds of sessions."""
+    """Whether a provider still works here (ROOM-2): their published schedule has hours and kinds of sessions."""
     if schedule is None or not any(schedule.lengths.values()):
         return False
     hours = schedule.hours
@@ -94,10 +97,10 @@ def restart_room(
     provider_available: bool,
     another_room: bool,
 ) -> tuple[Room, RoomRestarted | None] | RestartRefusal:
-    """ROOM-1: therapy goes on in a closed or inactive room (ROOM-2). In one that is neither nothing changes.
+    """ROOM-1: therapy continues in a closed or inactive room (ROOM-2). In any other room, nothing changes.
 
-    Not for EAP without `sessions_left`, whose members get more sessions first; not with a provider who is no longer
-    available; not where the two have `another_room` that is active.
+    It is refused for EAP without `sessions_left`, because such members get more sessions first; for a provider who is
+    no longer available; and if the two have `another_room` that is active.
     """
     if another_room:
         return "another-room"
@@ -118,7 +121,8 @@ def restart_room(
 
 
 def leave_room(room: Room, new: Room, now: datetime) -> tuple[Room, ProviderChanged]:
-    """The member goes on with another provider in the room `new`; this one, closed already, says where (ROOM-3)."""
+    """The member continues with another provider in the room `new`. This room, already closed, points to it
+    (ROOM-3)."""
     left = replace(room, version=room.version + 1)
     return left, ProviderChanged(
         room_id=room.id,

@@ -65,13 +65,13 @@ class Appointment:
 
     @property
     def decide_by(self) -> datetime:
-        """From when on a booking that is still undecided is given up; a start is never waited past."""
+        """When a booking is given up that is still undecided. This is never later than the start."""
         return min(self.policy.decide_by(self.requested_at), self.starts_at)
 
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """One session. `version` rises by one with each event that is published of it."""
+    """One session. `version` rises by one with each event that is published about it."""
 
     booked: Appointment
     status: SessionStatus
@@ -134,7 +134,7 @@ class Session:
 
     @property
     def reasons(self) -> tuple[Reason, ...]:
-        """Why the booking was refused: in one order, whichever answer came first."""
+        """Why the booking was refused, in one fixed order, whichever answer came first."""
         return self.slot_reasons + self.credit_reasons
 
     @property
@@ -145,7 +145,7 @@ class Session:
 
 @dataclass(frozen=True, slots=True)
 class Transition:
-    """A session after a rule, and what happened, in order. No events: nothing happened that others need to hear of."""
+    """A session after a rule, and what happened, in order. No events: nothing happened that others need to know."""
 
     session: Session
     events: tuple[Event, ...] = ()
@@ -170,7 +170,7 @@ RefusalCode = Literal[
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """A command that the rules forbid; nothing changes."""
+    """A command that the rules forbid. Nothing changes."""
 
     code: RefusalCode
     detail: str | None = None
@@ -180,9 +180,9 @@ class Refusal:
 
 
 def happened(session: Session, kind: type[Event], /, changes: dict[str, Any], **facts: Any) -> Transition:
-    """The session with `changes` and the next version, and the event of `kind` that tells of it.
+    """The session with `changes` and the next version, and the event of `kind` that reports it.
 
-    Whatever ends a session ends its move, too: the others follow from the ending.
+    Whatever ends a session ends its move, too: the others conclude that from the ending.
     """
     if changes.get("status") in OVER:
         changes = {"move": None, **changes}
@@ -216,6 +216,8 @@ def in_room(session: Session, party: Party) -> bool:
 
 
 def was_present(session: Session, party: Party) -> bool:
-    """Whether the party was in the room at some moment from the start on, or will have been if it stays where it is. Who
-    joined and left before the start was not."""
+    """Whether the party was in the room at the start or later, or will have been if it stays where it is.
+
+    A party who joined and left before the start was not present.
+    """
     return session.attendance.was_present(party, session.booked.starts_at)

@@ -1,4 +1,4 @@
-"""How instants are shown (BOOK-2). Wall times become instants in schedules alone, so availability has that rule."""
+"""How instants are shown (BOOK-2). Only schedules turn wall times into instants, so availability has that rule."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from makegood_contracts.zones import zone_names
 
 
 def is_zone(name: str) -> bool:
-    """Whether `name` is a time zone of the IANA database, spelt as there."""
+    """Whether `name` is a time zone of the IANA database, in the same spelling."""
     return name in zone_names()
 
 
 @cache
 def zone(name: str) -> ZoneInfo:
-    """The zone of this name. Raises LookupError for a name that is none."""
+    """The zone of this name. Raises LookupError if there is none."""
     if not is_zone(name):
         raise LookupError("no such time zone")
     return ZoneInfo(name)
