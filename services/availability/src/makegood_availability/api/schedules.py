@@ -53,7 +53,7 @@ async def read_schedule(
     access: Annotated[Access, Depends(operation("schedule.read"))],
     dependencies: DependenciesOf,
 ) -> Response:
-    """The provider's current schedule."""
+    """Reads the provider's current schedule."""
     access.require("provider", provider_id=provider_id)
     async with dependencies.database.reading() as queries:
         found = await schedules.read(queries, provider_id)
@@ -74,11 +74,11 @@ async def add_time_off(
     access: Annotated[Access, Depends(operation("time-off.add"))],
     mutation: Annotated[Mutation, Depends(mutation())],
 ) -> Response:
-    """Takes time off. Nothing is offered in it any more.
+    """Takes time off. No slots are offered during it.
 
-    If sessions that have not begun lie in it, say what becomes of them: `sessions: "keep"` keeps them, `"cancel"` cancels
-    them on the provider's behalf. Without `sessions` the request is refused. The answer then names the first hundred of
-    them, and says how many there are.
+    If there are sessions during it that have not begun, say what to do with them: `sessions: "keep"` keeps them, and
+    `"cancel"` cancels them on the provider's behalf. Without `sessions`, the request is refused. The answer then lists
+    the first hundred of them and says how many there are.
     """
     access.require("provider", provider_id=provider_id)
     time_off = TimeOff(new_id(), body.starts_at, body.ends_at, body.note)
@@ -99,7 +99,7 @@ async def list_time_off(
     limit: Limit = 100,
     cursor: Cursor = None,
 ) -> Response:
-    """The provider's time off, by its start."""
+    """Lists the provider's time off by its start."""
     access.require("provider", provider_id=provider_id)
     after: Any = decode_cursor(cursor, datetime, Id)
     async with dependencies.database.reading() as queries:
@@ -115,7 +115,7 @@ async def remove_time_off(
     access: Annotated[Access, Depends(operation("time-off.remove"))],
     mutation: Annotated[Mutation, Depends(mutation())],
 ) -> Response:
-    """Removes time off. The schedule's hours are offered again."""
+    """Removes time off. Slots during it are offered again, as the schedule says."""
     access.require("provider", provider_id=provider_id)
     if not is_id(time_off_id):
         raise not_found("time off")

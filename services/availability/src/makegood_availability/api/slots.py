@@ -70,7 +70,7 @@ async def search_slots(
     limit: Limit = 100,
     cursor: Cursor = None,
 ) -> Response:
-    """The slots that can be booked now.
+    """Lists the slots that can be booked now.
 
     For a member, slots that overlap their own sessions are left out, because they could not be booked.
     """
@@ -110,13 +110,14 @@ async def check_availability(
         str | None, Query(max_length=64, description="A session that would move here. Its own slot counts as free.")
     ] = None,
 ) -> Response:
-    """Whether provider, venue and member are free for this session. If several are not, the answer names the first of them.
+    """Tells whether the provider, the venue and the member are free for this session. If not, the answer names the
+    first that is not.
 
-    The member is the caller. For a provider who names a session of theirs, it is that session's member; what the member is
-    doing is not told.
+    The member is the caller. If a provider names one of their sessions, it is that session's member; the answer never
+    says what the member is doing.
 
-    Minimum notice, grid and horizon bind everybody but the provider. If the provider moves a session, it keeps the kind that was
-    booked.
+    Minimum notice, grid and horizon bind everybody except the provider. A session that its provider moves keeps the
+    kind that was booked.
     """
     _check_venue(modality, venue_id)
     optional_id("#/session_id", session_id)

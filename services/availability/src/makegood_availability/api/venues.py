@@ -47,7 +47,7 @@ async def change_venue(
     access: Annotated[Access, Depends(operation("venues.change"))],
     mutation: Annotated[Mutation, Depends(mutation())],
 ) -> Response:
-    """Replaces the venue's description and hours. Sessions that are booked in it stay."""
+    """Replaces the venue's description and hours. Sessions that are already booked there are kept."""
     async with mutation.unit() as unit:
         venue = await commands.change_venue(unit, _row(venue_id, 0, body), mutation.expect_version)
         return mutation.answer(200, _view(venue), version=venue.version)
@@ -60,7 +60,7 @@ async def list_venues(
     limit: Limit = 100,
     cursor: Cursor = None,
 ) -> Response:
-    """All venues, oldest first."""
+    """Lists all venues, oldest first."""
     after = decode_cursor(cursor, Id)
     async with dependencies.database.reading() as queries:
         rows = await venues.list_venues(queries, None if after is None else after[0], limit + 1)
@@ -72,7 +72,7 @@ async def list_venues(
 async def read_venue(
     venue_id: str, access: Annotated[Access, Depends(operation("venues.read"))], dependencies: DependenciesOf
 ) -> Response:
-    """One venue."""
+    """Reads a venue."""
     async with dependencies.database.reading() as queries:
         venue = await venues.find(queries, venue_id)
     if venue is None:
@@ -86,7 +86,7 @@ async def change_check_in_code(
     access: Annotated[Access, Depends(operation("venues.change"))],
     mutation: Annotated[Mutation, Depends(mutation())],
 ) -> Response:
-    """Makes a new code. The previous one checks nobody in any more, so replace what the venue shows at once."""
+    """Creates a new code. The previous code stops working at once, so replace the one that the venue shows."""
     async with mutation.unit() as unit:
         venue, code = await commands.change_check_in_code(unit, venue_id, mutation.expect_version)
         return mutation.answer(200, CheckInCodeView(venue_id=venue.id, code=code), version=venue.version)
@@ -96,7 +96,7 @@ async def change_check_in_code(
 async def read_check_in_code(
     venue_id: str, access: Annotated[Access, Depends(operation("venues.code"))], dependencies: DependenciesOf
 ) -> Response:
-    """The code that the venue shows now; 404 until one is made."""
+    """Reads the code that is valid at the venue now. The answer is 404 until a code has been created."""
     async with dependencies.database.reading() as queries:
         found = await venues.read_code(queries, venue_id)
     if found is None:

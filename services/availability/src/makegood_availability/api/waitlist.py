@@ -40,14 +40,14 @@ async def join_waitlist(
     mutation: Annotated[Mutation, Depends(mutation(if_match="none"))],
     dependencies: DependenciesOf,
 ) -> Response:
-    """Waits for a time of the provider's. If one is already free, the offer follows in a moment.
+    """Waits for a time with the room's provider. If one is already free, the offer follows in a moment.
 
-    A slot is offered only to somebody who could book it: coverage, credits, room and everything else that bookability looks
-    at are checked first. Who could not book keeps their place, and `reasons` says why.
+    A slot is offered only to a member who could book it: coverage, credits, room and everything else that bookability
+    checks are checked first. A member who could not book keeps their place, and `reasons` says why.
 
-    An offer is held as long as the policy says, or as long as its slot can be booked; in person, a venue is held with it. To
-    accept it, book the slot. Asking again for the same time and kind answers with the open entry. A room can have five open
-    entries.
+    An offer is held as long as the policy says, or as long as its slot can be booked. In person, a venue is held with
+    it. To accept it, book the slot. If you ask again for the same time and kind, the answer is the open entry. A room
+    can have five open entries.
     """
     wanted = {
         "waits_from": body.from_,
@@ -71,7 +71,7 @@ async def list_waitlist(
     limit: Limit = 100,
     cursor: Cursor = None,
 ) -> Response:
-    """What the room's member waits for, and what came of it, oldest first."""
+    """Lists what the room's member is waiting for, and what came of it, oldest first."""
     after = decode_cursor(cursor, Id)
     async with dependencies.database.reading() as queries:
         room = await rooms.find(queries, room_id)
@@ -91,7 +91,7 @@ async def leave_waitlist(
     mutation: Annotated[Mutation, Depends(mutation(if_match="none"))],
     dependencies: DependenciesOf,
 ) -> Response:
-    """Stops waiting. An offer passes on to the next in line."""
+    """Stops waiting. An open offer goes to the next member in line."""
     async with mutation.unit() as unit:
         await commands.leave_waitlist(unit, dependencies, room_id, entry_id, admits(access))
         return mutation.answer(204)

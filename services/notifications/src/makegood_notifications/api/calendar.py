@@ -50,7 +50,8 @@ async def read_session_calendar(
     log: Log,
     dependencies: DependenciesOf,
 ) -> Response:
-    """The session as it is now, with the UID and SEQUENCE of its invitation. Available from its reservation on."""
+    """Downloads the session as it is now, with the UID and SEQUENCE of its invitation. Available once the session is
+    reserved."""
     session, role = await session_of(dependencies, session_id, access)
     reader = access.caller.subject
     async with dependencies.database.reading() as queries:
@@ -76,8 +77,11 @@ async def create_calendar_feed(
     mutation: Annotated[Mutation, Depends(mutation(if_match="none"))],
     dependencies: DependenciesOf,
 ) -> Response:
-    """A secret address that any calendar program can follow without a token. It is shown once and stored nowhere, not even under
-    an `Idempotency-Key`. Asking again makes a new address, and the one before stops working."""
+    """Creates a secret address that any calendar program can follow without a token.
+
+    It is shown once and stored nowhere, not even under an `Idempotency-Key`. Another request creates a new address, and
+    the previous one stops working.
+    """
     role = access.require("person", person_id=person_id)
     async with mutation.unit(resource=f"/v1/people/{person_id}/calendar-feed") as unit:
         await log.record(unit, access, role, person_id)
@@ -94,7 +98,7 @@ async def revoke_calendar_feed(
     log: Log,
     mutation: Annotated[Mutation, Depends(mutation(if_match="none"))],
 ) -> Response:
-    """The secret address stops working. Without one, nothing happens."""
+    """Revokes the secret address, so that it stops working. If there is none, nothing happens."""
     role = access.require("person", person_id=person_id)
     async with mutation.unit() as unit:
         await log.record(unit, access, role, person_id)
@@ -113,7 +117,8 @@ async def read_calendar_feed(
     request: Request,
     dependencies: DependenciesOf,
 ) -> Response:
-    """The person's sessions of the last 90 days and in the future, as they are now. Needs no token: the address is the secret."""
+    """Reads the person's sessions of the last 90 days and in the future, as they are now. It needs no token: the
+    address is the secret."""
     async with dependencies.database.reading() as queries:
         person_id = await feeds.owner(queries, secret)
         if person_id is None:

@@ -71,7 +71,8 @@ async def confirm_address(
     mutation: Annotated[Mutation, Depends(mutation(if_match="none"))],
     log: Log,
 ) -> Response:
-    """Takes the secret from the link, once. Only the signed-in person can do this: reading the mail is not enough."""
+    """Confirms a changed address with the secret from the link, which works once. Only the signed-in person can do
+    this: being able to read the mail is not enough."""
     role = access.require("person", person_id=person_id)
     async with mutation.unit() as unit:
         confirmed = await commands.confirm_address(unit, person_id, body.token)
@@ -87,7 +88,7 @@ async def read_contact(
     dependencies: DependenciesOf,
     response: Response,
 ) -> ContactView:
-    """The person's own contact details. Nobody else can read them."""
+    """Reads the person's own contact details. Nobody else can read them."""
     role = access.require("person", person_id=person_id)
     async with dependencies.database.reading() as queries:
         contact = await contacts.find(queries, person_id)

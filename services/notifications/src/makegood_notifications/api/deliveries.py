@@ -19,7 +19,7 @@ from makegood_notifications.store.delivery_lists import InApp
 router = APIRouter()
 
 
-@router.get("/v1/deliveries", summary="What was sent to whom", tags=["deliveries"])
+@router.get("/v1/deliveries", summary="List deliveries", tags=["deliveries"])
 async def list_deliveries(
     access: Annotated[Access, Depends(operation("delivery.list"))],
     log: Log,
@@ -29,7 +29,8 @@ async def list_deliveries(
     limit: Limit = 50,
     cursor: Cursor = None,
 ) -> Page[DeliveryView]:
-    """Newest first. A member or provider sees their own, support sees everybody's. Addresses and texts are not shown."""
+    """Lists what was sent, newest first. Members and providers see their own; support sees everybody's. Addresses
+    and texts are not shown."""
     role = access.role_for()
     if role is None:
         person_id = person_id or access.caller.subject
@@ -49,7 +50,7 @@ async def list_deliveries(
     return Page(items=items, next_cursor=following)
 
 
-@router.get("/v1/people/{person_id}/messages", summary="Messages to me", tags=["in-app messages"])
+@router.get("/v1/people/{person_id}/messages", summary="List messages to me", tags=["in-app messages"])
 async def list_in_app_messages(
     person_id: PersonId,
     access: Annotated[Access, Depends(operation("inbox.read"))],
@@ -58,8 +59,8 @@ async def list_in_app_messages(
     limit: Limit = 50,
     cursor: Cursor = None,
 ) -> Page[InAppView]:
-    """What the platform told this person alone, newest first, in their language. Messages that both parties may read are in the
-    room's chat instead."""
+    """Lists what the platform told only this person, newest first, in their language. Messages that both parties may
+    read are in the room's chat instead."""
     role = access.require("person", person_id=person_id)
     before = id_before(cursor)
     async with dependencies.database.reading() as queries:

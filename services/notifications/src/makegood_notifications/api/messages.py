@@ -29,7 +29,7 @@ async def list_messages(
     limit: Limit = 50,
     cursor: Cursor = None,
 ) -> Page[MessageView]:
-    """What the two parties wrote and what the platform told them, newest first."""
+    """Lists what the two parties wrote and what the platform told them, newest first."""
     before = id_before(cursor)
     room, role = await room_of(dependencies, room_id, access)
     async with dependencies.database.reading() as queries:
@@ -50,7 +50,7 @@ async def post_message(
     mutation: Annotated[Mutation, Depends(mutation(if_match="none"))],
     dependencies: DependenciesOf,
 ) -> Response:
-    """A message from one party to the other. A closed room can be read but not written."""
+    """Sends a message to the other party. A closed room can be read, but no messages can be sent in it."""
     room, role = await room_of(dependencies, room_id, access, to_write=True)
     async with mutation.unit() as unit:
         await log.record(unit, access, role, room.member_id, room.provider_id, entity=f"room:{room.id}")

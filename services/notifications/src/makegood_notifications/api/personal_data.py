@@ -72,14 +72,14 @@ async def request_erasure(
         return mutation.answer(202, _view(person_id, await erasures.state(unit, person_id)))
 
 
-@router.get("/v1/people/{person_id}/erasure", summary="Whether my data is being erased")
+@router.get("/v1/people/{person_id}/erasure", summary="Read the state of my erasure")
 async def read_erasure(
     person_id: PersonId,
     access: Annotated[Access, Depends(operation("erasure.read"))],
     log: Log,
     dependencies: DependenciesOf,
 ) -> ErasureView:
-    """The pending erasure, or else the last one that was done, or none."""
+    """Reads the pending erasure, or else the last one that was done."""
     role = access.require("person", person_id=person_id)
     async with dependencies.database.reading() as queries:
         await log.record(queries, access, role, person_id)
@@ -119,8 +119,10 @@ async def export_personal_data(
     log: Log,
     dependencies: DependenciesOf,
 ) -> StreamingResponse:
-    """Contact details, rooms, sessions, what I wrote, what I was sent, and who read it. The other services hold only ids; read
-    what they hold from their own lists (sessions, ledger, invoices)."""
+    """Exports contact details, rooms, sessions, what you wrote, what you were sent, and who read it.
+
+    The other services hold only ids. Read what they hold from their own lists (sessions, ledger, invoices).
+    """
     role = access.require("person", person_id=person_id)
     async with dependencies.database.reading() as queries:
         await log.record(queries, access, role, person_id)

@@ -75,7 +75,7 @@ async def revoke_tokens(
         return mutation.answer(201, RevocationView.model_validate(made), personal_of=person_id)
 
 
-@router.get("/v1/people/{person_id}/revocations", summary="When a person's sessions were ended")
+@router.get("/v1/people/{person_id}/revocations", summary="List when a person's sessions were ended")
 async def list_revocations(
     person_id: PersonId,
     access: Annotated[Access, Depends(operation("person.revocations"))],
@@ -84,7 +84,7 @@ async def list_revocations(
     limit: Limit = 50,
     cursor: Cursor = None,
 ) -> Page[RevocationView]:
-    """Newest first, with who did it and why."""
+    """Lists when the person's sessions were ended, newest first, with who did it and why."""
     before = id_before(cursor)
     async with dependencies.database.reading() as queries:
         rows = await revocations.listed(queries, person_id, before, limit + 1)

@@ -61,15 +61,17 @@ async def follow_stream(
         str | None, Header(alias="Last-Event-ID", description="The `id` of the last event that you have seen.")
     ] = None,
 ) -> EventStream:
-    """The caller's events `session.changed`, `room.message`, `credits.changed` and `waitlist.offered`. With `Last-Event-ID`, the
-    stream continues after that event, up to two days back. Without it, the stream starts now.
+    """Streams your events `session.changed`, `room.message`, `credits.changed` and `waitlist.offered`.
 
-    The first event is `stream.opened`. Its id is a place to resume from, and its data has `resumed`: whether the stream
-    continues after the id that you sent. It is false if the id is unknown or too old. Then read again whatever you show. The
-    stream ends when its access token expires. Reconnect with a new token.
+    With `Last-Event-ID`, the stream continues after that event, up to two days back. Without it, the stream starts now.
+
+    The first event is `stream.opened`. You can resume from its id. In its data, `resumed` says whether the stream
+    continues after the id that you sent. It is false if the id is unknown or too old. Then read again whatever you
+    show. The stream ends when its access token expires. Reconnect with a new token.
 
     A person can have five streams open. One more closes the oldest, which ends with the event `stream.closed` and
-    `{"reason": "too-many-streams"}`. Do not reconnect at once, because that would close another one."""
+    `{"reason": "too-many-streams"}`. Do not reconnect at once, because that would close another one.
+    """
     person_id = access.caller.subject
     # Never refused: that would stop a browser's EventSource for good, and it sends its last id by itself.
     after = Position.parse(last_event_id) if last_event_id else None

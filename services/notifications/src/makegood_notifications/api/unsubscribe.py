@@ -49,7 +49,7 @@ Token = Annotated[str, Path(max_length=LONGEST, description="From the header `Li
     responses={**_PAGE, **problems("not-found")},
 )
 async def ask(token: Token, dependencies: DependenciesOf) -> Response:
-    """A page with a button. Opening it changes nothing, because virus scanners follow links too."""
+    """Shows a page with a button. Opening it changes nothing, because virus scanners follow links too."""
     async with dependencies.database.reading() as queries:
         _, contact = await commands.find_by_link(queries, dependencies, token)
     return _page(dependencies, contact)
@@ -64,8 +64,10 @@ async def ask(token: Token, dependencies: DependenciesOf) -> Response:
     openapi_extra=_FORM,
 )
 async def unsubscribe(token: Token, request: Request, dependencies: DependenciesOf) -> Response:
-    """Turns off the person's channel `email` and nothing else. Needs no token and no body. Messages that protect the account, such
-    as about a changed address, are still mailed. Repeats are harmless."""
+    """Turns off the person's channel `email` and nothing else. It needs no token and no body. Repeats are harmless.
+
+    Messages that protect the account, such as those about a changed address, are still e-mailed.
+    """
     async with dependencies.database.transaction(context(request).cause) as unit:
         person_id, contact = await commands.end_emails(unit, dependencies, token)
         seen = Accesses(request.scope, context(request).request_id, person_id, BY_LINK, "contact.unsubscribe")
