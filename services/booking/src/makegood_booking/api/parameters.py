@@ -32,14 +32,15 @@ DependenciesOf = Annotated[Dependencies, Depends(dependencies_of)]
 
 
 def valid_id(text: str, what: str) -> str:
-    """The id in its canonical form; 404 for a text that cannot name anything."""
+    """The id in its canonical form. 404 for a text that cannot be an id."""
     if len(text) != 36 or not is_id(text):
         raise not_found(what)
     return text.lower()
 
 
 def party_of(access: Access, mutation: Mutation) -> Callable[[Session], Party]:
-    """As which party the caller changes a session: 404 if it is not theirs, 412 if it is not at the version they expect."""
+    """As which party the caller changes a session. 404 if it is not theirs; 412 if it is not at the version that
+    they expect."""
 
     def admit(session: Session) -> Party:
         role = access.require("session", member_id=session.booked.member_id, provider_id=session.booked.provider_id)
@@ -50,7 +51,7 @@ def party_of(access: Access, mutation: Mutation) -> Callable[[Session], Party]:
 
 
 def actor_of(access: Access, mutation: Mutation | None = None) -> Callable[[Room], Actor]:
-    """As whom the caller changes a room: 404 if it is not theirs, 412 if it is not at the version they expect."""
+    """As whom the caller changes a room. 404 if it is not theirs; 412 if it is not at the version that they expect."""
 
     def admit(room: Room) -> Actor:
         role = access.require("room", member_id=room.member_id, provider_id=room.provider_id)
@@ -78,7 +79,7 @@ async def member_contexts(
 async def session_answer_with_context(
     unit: UnitOfWork, dependencies: Dependencies, mutation: Mutation, session: Session
 ) -> Response:
-    """As `session_answer`, for a session that may have been missed before."""
+    """As `session_answer`, for a session that the provider may already have missed."""
     contexts = await member_contexts(unit, dependencies, [session], mutation.caller, unit.now)
     return session_answer(mutation, 200, session, context=contexts.get(session.booked.room_id))
 

@@ -47,7 +47,7 @@ _FORFEITS: Final = (
 
 
 def problem_of(refused: CommandRefused) -> Problem:
-    """The problem of a refused command; that of a refused booking takes more (`booking_problem`)."""
+    """The problem of a refused command. For a refused booking, use `booking_problem`."""
     match refused:
         case SessionRefused():
             return _session_problem(refused)
@@ -95,7 +95,8 @@ def with_remedies(reasons: Iterable[Reason], context: RemedyContext) -> list[dic
 async def refusal_problem(
     dependencies: Dependencies, context: RemedyContext, reasons: Iterable[Reason], **members: Any
 ) -> Problem:
-    """The problem of a booking or move that these reasons forbid: the first is its type, each has its remedy (BOOK-8)."""
+    """The problem of a booking or move that these reasons forbid (BOOK-8). The first reason is its type; each has
+    its remedy."""
     listed = list(reasons)
     if needs_more(reason.code for reason in listed):
         async with dependencies.database.reading() as queries:
@@ -104,7 +105,8 @@ async def refusal_problem(
 
 
 async def booking_problem(dependencies: Dependencies, refused: BookingRefused, request: BookingRequest) -> Problem:
-    """The problem of a booking that was refused at once (BOOK-8): these reasons, and then all others that bookability knows."""
+    """The problem of a booking that was refused at once (BOOK-8): these reasons, then all others that bookability
+    sees."""
     by: Literal["provider", "support"] = "provider" if refused.booked_by == "provider" else "support"
     question = Question(request.starts_at, request.length_minutes, request.modality, by)
     now = dependencies.clock.now()

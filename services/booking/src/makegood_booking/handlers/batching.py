@@ -1,4 +1,4 @@
-"""Takes booking requests (BOOK-1, BOOK-9): many concurrent ones in one transaction, a handful of statements for all."""
+"""Takes booking requests (BOOK-1, BOOK-9). Concurrent requests share one transaction and a handful of statements."""
 
 from __future__ import annotations
 
@@ -42,8 +42,10 @@ def session_path(session_id: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class BookingCommand:
-    """One request. `booked_by`: as whom the caller books in a room, None where it is not theirs. `accepted`: the answer,
-    where the caller does not wait for the outcome."""
+    """One request. `booked_by`: as whom the caller books in a room; None if it is not theirs.
+
+    `accepted`: the answer to store, if the caller does not wait for the outcome.
+    """
 
     session_id: str
     request: BookingRequest
@@ -60,7 +62,8 @@ _SUPPORT_MAY_NOT: Final = Reason(code="support-may-not", detail=PROBLEMS["suppor
 
 
 class BookingBatcher:
-    """`submit` answers the session as requested, with the stored answer for who does not wait; or raises its refusal."""
+    """Books in batches. `submit` returns the requested session, with the stored answer for a caller who does not
+    wait, or raises its refusal."""
 
     def __init__(self, database: Database, policies: PolicyCache) -> None:
         self._database = database
@@ -71,8 +74,11 @@ class BookingBatcher:
         return await self._group.submit(booking)
 
     async def rebook(self, booking: BookingCommand) -> Result:
-        """As `submit`, for a room that is not open (MISS-4): the member may rebook there what the provider missed. In a
-        transaction of its own, with the room locked, so that one right is used once, and other bookings wait for nothing."""
+        """As `submit`, for a room that is not open (MISS-4). The member may rebook there what the provider missed.
+
+        It has its own transaction and locks the room, so that one right is used once. Other bookings do not wait for
+        it.
+        """
         async with self._database.transaction(booking.cause) as unit:
             await lock_room(unit, booking.request.room_id)
             (result,) = await self.apply([booking], unit, rebooks=True)
@@ -83,7 +89,7 @@ class BookingBatcher:
     async def apply(
         self, bookings: Sequence[BookingCommand], unit: UnitOfWork, *, rebooks: bool = False
     ) -> Sequence[Result | Exception]:
-        """One result a request, in order; what is refused leaves nothing and gives its key back."""
+        """One result for each request, in order. A refused request leaves nothing behind and gives its key back."""
         refused = await claim_many(
             [booking.claim for booking in bookings], [session_path(booking.session_id) for booking in bookings], unit
         )
@@ -157,8 +163,11 @@ class BookingBatcher:
 
 
 def _is_activity(session: Session) -> bool:
-    """What the member books is; what others book for them is not, and in a room that is not open yet it is only once it
-    is reserved (ROOM-2)."""
+    """Whether the booking counts as the member's activity (ROOM-2).
+
+    What the member books does; what others book for them does not. In a room that is not open, it counts once it is
+    reserved.
+    """
     return session.booked.booked_by == "member" and not session.reopens_room
 
 

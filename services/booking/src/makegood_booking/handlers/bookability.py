@@ -1,4 +1,4 @@
-"""Answers "why can't I book?" (BOOK-8) out of what booking has learnt, without asking any other service."""
+"""Answers "why can't I book?" (BOOK-8) from what booking has heard, without asking any other service."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ class BookabilityResult:
 async def judge_bookability(
     queries: Queries, place: RoomToBook, policy: Policy, question: Question, now: datetime
 ) -> BookabilityResult:
-    """Never fails: what cannot be read or understood is a reason of its own, `temporary-interruption` (BOOK-8)."""
+    """Never fails. What cannot be read or understood is a reason of its own, `temporary-interruption` (BOOK-8)."""
     room = place.room
     remedy_context = RemedyContext(room.id, room.member_id, room.provider_id)
     context = MemberContext(room, place.active_at, policy)
@@ -72,7 +72,7 @@ async def judge_bookability(
             context = replace(context, rights=rights, another_room=remedy_context.active_room_id is not None)
         verdict = await _judge(queries, context, question, now)
         remedy_context = replace(remedy_context, purchasable=verdict.can_purchase)
-    except Exception as error:  # whatever it is: the member gets an answer, never a bare 500
+    except Exception as error:  # whatever the error is, the member gets an answer, never a bare 500
         _log.error("bookability could not be asked", room_id=room.id, error=type(error).__name__)
         reasons = (*room_reasons(room, place.active_at, policy, now), NOTHING_TOLD)
         verdict = BookabilityVerdict(reasons)
@@ -83,7 +83,7 @@ async def judge_bookability(
 async def read_member_contexts(
     queries: Queries, policies: PolicyCache, room_ids: Collection[str], now: datetime
 ) -> dict[str, MemberContext]:
-    """What is known of these rooms by id; where nothing can be rebooked (MISS-4), no more than that is asked."""
+    """What is known about these rooms, by id. If nothing can be rebooked (MISS-4), only that much is read."""
     policy = await policies.current(queries)
     found = {}
     for room_id, place in (await read_rooms(queries, room_ids)).items():
@@ -130,7 +130,7 @@ async def has_schedule(queries: Queries, provider_id: str, now: datetime) -> boo
 
 
 async def remedy_context_of(queries: Queries, at: RemedyContext, now: datetime) -> RemedyContext:
-    """All that remedies depend on, for these people in this room."""
+    """Everything that remedies depend on, for these people in this room."""
     periods = await coverage.read_coverage(queries, at.member_id)
     lots = await coverage.read_lots(queries, at.member_id)
     return await _remedy_context(queries, at, periods, lots, await _schedule(queries, at.provider_id), now)
@@ -187,7 +187,7 @@ async def _judge_start(
     asked: SessionKind | None,
     now: datetime,
 ) -> BookabilityVerdict:
-    """One wish: whether this very session could be booked; `slots` are those that can, from there on."""
+    """Whether exactly this session could be booked. `slots` are those that can, from its start on."""
     kind = asked or NO_KIND
     search = _Search(queries, context, now)
     taken = await search.taken((starts_at, starts_at), kind)
@@ -257,7 +257,7 @@ class _Search:
 
     async def _within(self, kind: SessionKind, span: Span, most: int) -> list[datetime]:
         before, found = self._looked.get((kind.length_minutes, span), (0, []))
-        if len(found) >= most or len(found) < before:  # enough, or all there are
+        if len(found) >= most or len(found) < before:  # that is enough, or there are no more
             return found[:most]
         found = await self._look_within(kind, span, most)
         self._looked[kind.length_minutes, span] = most, found

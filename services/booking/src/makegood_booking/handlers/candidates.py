@@ -1,4 +1,4 @@
-"""Whether who is first in line for a slot could book it: judged by the rules of bookability, and by no others (AVAIL-6)."""
+"""Judges whether the first in line for a slot could book it, by the rules of bookability only (AVAIL-6)."""
 
 from __future__ import annotations
 

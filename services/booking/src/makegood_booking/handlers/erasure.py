@@ -1,4 +1,5 @@
-"""NOTE-5: who is erased has nothing ahead any more: their rooms close, and their sessions are cancelled without loss."""
+"""NOTE-5: an erased person has nothing ahead any more. Their rooms close, and their sessions are cancelled without
+loss."""
 
 from __future__ import annotations
 
@@ -28,12 +29,13 @@ PERSON_ERASED: Final = "person-erased"
 async def on_person_erased(
     batch: Sequence[Received[PersonErased]], unit: UnitOfWork, dependencies: Dependencies
 ) -> None:
-    """Closes rooms and cancels what lies ahead. What a person wrote about sessions, and what was written about them, goes as well."""
+    """Closes rooms and cancels what lies ahead. Erases what the person wrote about sessions, and what was written
+    about them."""
     people = {received.event.person_id: received.cause for received in batch}
     await personal_data.erase(unit, list(people))
     await erase_remarks(unit, list(people))
     await remark_keys.erase(unit, list(people))
-    await calendars.withdraw_known(unit, list(people))  # availability says so later, and may be away for long
+    await calendars.withdraw_known(unit, list(people))  # availability says so later, and may be away for a long time
     await _close_rooms(unit, await rooms.lock_active_of(unit, list(people)), people)
     await _call_off_ahead(unit, dependencies, people)
     for person_id in people:
@@ -41,7 +43,7 @@ async def on_person_erased(
 
 
 async def on_person_erased_due(due: Sequence[Due], unit: UnitOfWork, dependencies: Dependencies) -> None:
-    """Does it again for what slipped in meanwhile."""
+    """Repeats the erasure for whatever came in meanwhile."""
     people = {one.entity_id: unit.cause for one in due}
     gone = {person for person in people if not await has_schedule(unit, person, unit.now)}
     reopened = [room for room in await rooms.lock_active_of(unit, gone) if room.provider_id in gone]

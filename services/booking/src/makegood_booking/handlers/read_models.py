@@ -1,4 +1,5 @@
-"""What booking learns from other services' topics. Redelivered, replayed or out of order, the same is known in the end."""
+"""What booking learns from other services' topics. The result is the same if events are redelivered, replayed or out
+of order."""
 
 from __future__ import annotations
 
@@ -40,20 +41,21 @@ from makegood_booking.store.rooms import touch_by_members
 
 
 async def on_enrolled(batch: Sequence[Received[MemberEnrolled]], unit: UnitOfWork) -> None:
-    """What each member's plan allows, and when (PLAN-1). That an earlier enrolment ended follows from the later one."""
+    """Stores what each member's plan allows, and when (PLAN-1). A later enrolment implies that the earlier one
+    ended."""
     for received in batch:
         await coverage.enrol(unit, received)
 
 
 async def on_credits_moved(batch: Sequence[Received[Any]], unit: UnitOfWork) -> None:
-    """Credits that came, went or came back, by lot (CRED-2)."""
+    """Stores credits that came, went or came back, by lot (CRED-2)."""
     movements = [moved for received in batch if (moved := movement(received)) is not None]
     if movements:
         await coverage.move_credits(unit, movements)
 
 
 def movement(received: Received[Any]) -> Movement | None:
-    """What an event does to a lot; None: nothing. What is held, spent or forfeited has left its lot with the hold.
+    """What an event does to a lot; None if nothing. What is held, spent or forfeited has left its lot with the hold.
 
     The hold that a session begins with (CreditHeld) is no movement: the session's own row keeps its lot.
     """
@@ -91,12 +93,13 @@ def movement(received: Received[Any]) -> Movement | None:
 
 
 async def on_invoices_overdue(batch: Sequence[Received[InvoiceOverdue]], unit: UnitOfWork) -> None:
-    """Whose invoices are overdue (CRED-7)."""
+    """Stores whose invoices are overdue (CRED-7)."""
     await coverage.mark_invoices(unit, batch, True)
 
 
 async def on_invoices_settled(batch: Sequence[Received[InvoicePaid | InvoiceVoided]], unit: UnitOfWork) -> None:
-    """Whose invoices are overdue no more (CRED-7). What was void before it was due was never overdue."""
+    """Stores whose invoices are no longer overdue (CRED-7). An invoice that was void before it was due was never
+    overdue."""
     settled = [each for each in batch if not isinstance(each.event, InvoiceVoided) or each.event.was_due]
     if settled:
         await coverage.mark_invoices(unit, settled, False)
@@ -105,7 +108,8 @@ async def on_invoices_settled(batch: Sequence[Received[InvoicePaid | InvoiceVoid
 async def on_schedule_published(
     batch: Sequence[Received[SchedulePublished]], unit: UnitOfWork, dependencies: Dependencies
 ) -> None:
-    """When each provider works, and as what (AVAIL-1). Wakes requests that wait for a provider's first schedule (ROOM-1)."""
+    """Stores when each provider works, and as what (AVAIL-1). Wakes requests that wait for a provider's first
+    schedule (ROOM-1)."""
     heard = {schedule_key(received.event.provider_id): True for received in batch}
     unit.after_commit(lambda: dependencies.signals.send(heard))
     for received in batch:
@@ -113,7 +117,7 @@ async def on_schedule_published(
 
 
 async def on_schedule_withdrawn(batch: Sequence[Received[ScheduleWithdrawn]], unit: UnitOfWork) -> None:
-    """Which providers do not work here any more (NOTE-5)."""
+    """Stores which providers no longer work here (NOTE-5)."""
     for received in batch:
         await calendars.withdraw(unit, received.event)
 
@@ -135,20 +139,20 @@ async def on_time_off_removed(batch: Sequence[Received[TimeOffRemoved]], unit: U
 
 
 async def on_waitlist(batch: Sequence[Received[WaitlistFact]], unit: UnitOfWork) -> None:
-    """What is held for whom (AVAIL-6)."""
+    """Stores what is held for whom (AVAIL-6)."""
     for received in batch:
         await calendars.keep_offer(unit, received)
 
 
 async def on_venue_code(batch: Sequence[Received[VenueCodeChanged]], unit: UnitOfWork) -> None:
-    """By which code people check in at each venue (JOIN-3)."""
+    """Stores the code with which people check in at each venue (JOIN-3)."""
     for received in batch:
         event = received.event
         await venues.keep_code(unit, event.venue_id, event.venue_version, event.code_digest)
 
 
 async def on_member_seen(batch: Sequence[Received[MessagePosted | WaitlistJoined]], unit: UnitOfWork) -> None:
-    """A message or wish of the member's in a room is activity; one of the provider's is not (ROOM-2)."""
+    """Notes activity (ROOM-2): a message or wish from the member in a room. One from the provider does not count."""
     await touch_by_members(
         unit,
         [
@@ -161,8 +165,10 @@ async def on_member_seen(batch: Sequence[Received[MessagePosted | WaitlistJoined
 
 
 async def on_remark_keys(batch: Sequence[Received[RemarkKeyPublished]], unit: UnitOfWork) -> None:
-    """Keeps the newest key of each person. A key that cannot seal anything is refused (SEC-7): it would break every cancellation
-    by its person."""
+    """Keeps the newest key of each person.
+
+    A key that cannot seal anything is refused (SEC-7), because every cancellation by its person would fail.
+    """
     for received in batch:
         if not seals(received.event.public_key):
             unit.refuse(received.id, "not-its-terms")

@@ -1,4 +1,4 @@
-"""Why a command was refused, where the chassis has no such refusal. The API answers each with its problem (`api/refusals.py`)."""
+"""Refusals of commands that the chassis does not have. The API answers each with its problem (`api/refusals.py`)."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from makegood_booking.store.rooms import RoomToBook
 
 
 class SessionRefused(CommandRefused):
-    """A rule forbids this to the session, as it is at `now`."""
+    """A rule forbids this command on the session, as it is at `now`."""
 
     def __init__(self, refusal: Refusal, session: Session, now: datetime) -> None:
         super().__init__(refusal.code)
@@ -27,7 +27,7 @@ class SessionRefused(CommandRefused):
 
 
 class BookingRefused(CommandRefused):
-    """Nothing can be booked in this room now (BOOK-7), or not by support (BOOK-6)."""
+    """Nothing can be booked in this room now (BOOK-7), or support may not book it (BOOK-6)."""
 
     def __init__(self, place: RoomToBook, booked_by: Actor, reasons: Sequence[Reason]) -> None:
         super().__init__(place.room.id)

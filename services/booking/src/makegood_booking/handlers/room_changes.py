@@ -1,4 +1,4 @@
-"""What lies ahead in a room that its member left for another provider is cancelled (ROOM-3)."""
+"""Cancels what lies ahead in a room whose member has gone to another provider (ROOM-3)."""
 
 from __future__ import annotations
 
@@ -30,8 +30,10 @@ async def call_off_ahead(
     by: Actor,
     forfeited: Collection[str] = (),
 ) -> None:
-    """Cancels the sessions that lie ahead in a room, which are locked in this unit; without loss but those `forfeited`, which the
-    member gives up, whoever asked for it."""
+    """Cancels the sessions that lie ahead in a room, which are locked in this unit.
+
+    The member loses nothing, except for the sessions in `forfeited`, which they give up whoever asked for the change.
+    """
     called_off = [
         call_off(session, "member", "change_of_provider", unit.now, forfeits=True)
         if session.id in forfeited
@@ -48,6 +50,6 @@ async def on_room_left_due(due: Sequence[Due], unit: UnitOfWork, dependencies: D
         room = await lock_room(unit, room_id)
         if room is not None and room.status == "closed":
             ahead = await lock_ahead(unit, dependencies.policies, room.id, room.member_id)
-            # What rebooks a missed session is to open the room again (MISS-4): it did not slip in.
+            # A rebooking of a missed session is meant to open the room again (MISS-4), so it stays.
             ahead = [session for session in ahead if not (session.reopens_room and session.status == "requested")]
             await call_off_ahead(unit, dependencies.signals, ahead, "system")

@@ -130,5 +130,8 @@ DEADLINES: Final[DeadlineRoutes[Dependencies]] = {
 
 
 def is_relevant(event: Event) -> bool:
-    """Of released slots only those that lapsed: every ending of a session releases one, and booking itself decided that."""
+    """Whether booking reacts to the event. Of released slots, only the lapsed ones matter.
+
+    Every ending of a session releases a slot, and booking itself decided those.
+    """
     return not isinstance(event, SlotReleased) or event.cause == "lapsed"

@@ -1,4 +1,4 @@
-"""Changes of sessions by other services' events and by deadlines: lock → rule → save → wake."""
+"""Changes sessions on other services' events and on deadlines: lock → rule → save → wake."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ Rule = Callable[[Session, Any, datetime], Transition]
 def applies(
     rule: Rule, also: EventHandler | None = None
 ) -> Callable[[Sequence[Received[Any]], UnitOfWork, Dependencies], Awaitable[None]]:
-    """The handler of events that change one session each, by `rule`. `also` gets those that were not refused."""
+    """The handler of events that each change one session by `rule`. `also` gets the events that were not refused."""
 
     async def on_event(batch: Sequence[Received[Any]], unit: UnitOfWork, dependencies: Dependencies) -> None:
         wanted = [received for received in batch if _changes_a_session(received.event)]
@@ -99,7 +99,7 @@ async def on_session_due(due: Sequence[Due], unit: UnitOfWork, dependencies: Dep
         after.append(changed.session)
         if changed.events:
             changes.append((changed, Cause.begin()))
-        else:  # somebody was faster, or the clock went back: wait for what is next
+        else:  # another worker was faster, or the clock went back: wait for the next moment
             unit.set_deadline(DEADLINE, session.id, next_due(changed.session))
     await save_sessions(unit, changes)
     wake_waiters(unit, dependencies.signals, list(before.values()), after)
@@ -108,7 +108,7 @@ async def on_session_due(due: Sequence[Due], unit: UnitOfWork, dependencies: Dep
 async def call_off_for_time_off(
     batch: Sequence[Received[TimeOffAdded]], unit: UnitOfWork, dependencies: Dependencies
 ) -> None:
-    """The sessions inside it that the provider chose to give up are cancelled as by the provider (CANC-2, AVAIL-1)."""
+    """Cancels, as if by the provider, the sessions that the provider gives up for time off (CANC-2, AVAIL-1)."""
     by_session = {session_id: received for received in batch for session_id in received.event.cancels}
     if not by_session:
         return

@@ -1,4 +1,4 @@
-"""Wakes requests that wait for what comes over topics: a booking decided, a credit settled, a move, a schedule."""
+"""Wakes requests that wait for news from topics: a booking decided, a credit settled, a move, a schedule."""
 
 from __future__ import annotations
 

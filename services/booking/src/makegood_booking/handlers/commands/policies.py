@@ -1,4 +1,4 @@
-"""What the API asks of policies."""
+"""Commands of the API on policies."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ from makegood_booking.store.policies import add_policy, lock_latest_policy
 async def change_policy(
     unit: UnitOfWork, dependencies: Dependencies, numbers: Mapping[str, Any], admit: Callable[[Policy], None]
 ) -> tuple[Policy, bool]:
-    """A new version with these numbers, for sessions booked from now on; and whether anything differs from the latest one.
+    """Adds a version with these numbers, for sessions booked from now on. Returns also whether it differs from the
+    latest one.
 
     `admit` raises if the latest version is not the one that the caller read.
     """

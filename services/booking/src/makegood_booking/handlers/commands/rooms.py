@@ -1,6 +1,7 @@
-"""What the API asks of rooms: lock → rule → save → wake.
+"""Commands of the API on rooms: lock → rule → save → wake.
 
-`admit` says as whom the caller changes the room. It raises if the room is not theirs, or has changed since they read it.
+`admit` says as whom the caller changes the room. It raises if the room is not theirs, or has changed since they read
+it.
 """
 
 from __future__ import annotations
@@ -171,7 +172,10 @@ async def _open(unit: UnitOfWork, member_id: str, provider_id: str) -> tuple[Roo
 async def _forfeited(
     unit: UnitOfWork, dependencies: Dependencies, room: Room, late: Sequence[Session], accepted: bool
 ) -> frozenset[str]:
-    """Which sessions within the notice are forfeited (ROOM-3): none once in a while, else all, if the member accepts that."""
+    """Which sessions within the notice are forfeited (ROOM-3).
+
+    None if this change is free; otherwise all, if the member accepts that.
+    """
     policy = await dependencies.policies.current(unit)
     if policy.change_is_free(await store.lock_changes(unit, room.member_id), unit.now):
         await store.mark_left_free(unit, room.id)

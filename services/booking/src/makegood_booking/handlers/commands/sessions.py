@@ -1,7 +1,7 @@
-"""What the API asks of sessions: lock → rule → save → wake.
+"""Commands of the API on sessions: lock → rule → save → wake.
 
-`admit` says as which party the caller changes the locked session. It raises if the session is not theirs, or has changed since
-they read it.
+`admit` says as which party the caller changes the locked session. It raises if the session is not theirs, or has
+changed since they read it.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ async def cancel(
     shares_remark: bool,
     accepts_forfeit: bool,
 ) -> tuple[Session, bool]:
-    """A party cancels (CANC-1, CANC-2). Answers also whether the message to the other party carries the remark."""
+    """A party cancels (CANC-1, CANC-2). Returns also whether the message to the other party carries the remark."""
     session, party = await _lock(unit, dependencies, session_id, admit)
     sealed = await seal_remark(unit, session_id, author, remark) if remark and shares_remark else None
     result = cancelling.cancel(session, party, accepts_forfeit, unit.now, sealed_remark=sealed)
