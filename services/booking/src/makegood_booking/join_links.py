@@ -1,7 +1,8 @@
-"""Join links: short-lived proof that its bearer is a party of a session that is joined now (JOIN-1).
+"""Join links: short-lived proof that the bearer is a party of a session that can be joined now (JOIN-1).
 
-A link is made when a party joins and stands nowhere: not in the database, not in a kept answer, not in a log. Its token is in
-the URL's fragment, which no browser sends to a server. The video room shows it to booking, which alone can read it.
+A link is made when a party joins. It is stored nowhere: not in the database, not in a stored answer, not in a log. Its
+token is in the URL's fragment, which no browser sends to a server. The video room shows it to booking, and only booking
+can read it.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ _CLAIMS: Final = ("iss", "aud", "sub", "session_id", "party", "iat", "nbf", "exp
 
 
 class InvalidLink(Exception):
-    """The token opens nothing; the message says why, without quoting it."""
+    """The token opens nothing. The message says why, without quoting it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +51,10 @@ class JoinLinks:
         self._now = now
 
     def make(self, session: Session, party: Party) -> str:
-        """The party's link, good from when joining opens until the session's end. Those two are product time, as `exp` and
-        `nbf`; `iat` is real time, as sign-in counts it."""
+        """The party's link, valid from when joining opens until the session's end.
+
+        `nbf` and `exp` are product time; `iat` is real time, as for access tokens.
+        """
         booked = session.booked
         claims = {
             "iss": ISSUER,
@@ -75,7 +78,7 @@ class JoinLinks:
                 algorithms=[_ALGORITHM],
                 audience=AUDIENCE,
                 issuer=ISSUER,
-                # Its times are the product's, which development moves.
+                # Its times are product time, which development can move.
                 options={"require": list(_CLAIMS), "verify_exp": False, "verify_nbf": False, "verify_iat": False},
             )
         except (jwt.PyJWTError, ValueError) as error:

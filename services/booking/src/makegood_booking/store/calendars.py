@@ -33,7 +33,7 @@ _SPECIALTY: Final = Statement("SELECT specialty FROM provider_schedules WHERE pr
 _TIME_OFF: Final = upsert(time_off, never_changed=("provider_id", "removed"))
 _NO_TIME_OFF: Final = upsert(time_off, never_changed=("provider_id", "starts_at", "ends_at"))
 _OFFER: Final = upsert(waitlist_offers, "sequence", never_changed=("provider_id", "member_id"))
-# A session takes its time from the request on, whether availability has answered or not, and until it ends. What starts a
+# A session takes its time from its request until it ends, whether availability has answered or not. What starts a
 # day before the window cannot reach into it: no session is longer than that, buffers included.
 _TAKEN: Final = Statement("""
 SELECT 0, coalesce(blocked_from, starts_at), coalesce(blocked_until, ends_at) FROM sessions
@@ -55,7 +55,7 @@ _LIVE: Final = ("requested", "reserved", "confirmed", "in_session")
 
 
 async def publish(unit: UnitOfWork, event: SchedulePublished) -> None:
-    """Keeps the schedule, unless a later version was heard of before."""
+    """Keeps the schedule, unless a later version arrived before."""
     await unit.execute(
         _PUBLISH(
             provider_id=event.provider_id,
@@ -67,7 +67,7 @@ async def publish(unit: UnitOfWork, event: SchedulePublished) -> None:
 
 
 async def withdraw(unit: UnitOfWork, event: ScheduleWithdrawn) -> None:
-    """The provider offers nothing any more: as with a schedule that has no hours and no kinds of sessions."""
+    """The provider offers nothing any more, as with a schedule without hours and kinds of sessions."""
     nothing = SchedulePublished(
         provider_id=event.provider_id,
         schedule_version=event.schedule_version,
@@ -81,7 +81,7 @@ async def withdraw(unit: UnitOfWork, event: ScheduleWithdrawn) -> None:
 
 
 async def withdraw_known(unit: UnitOfWork, people: Sequence[str]) -> None:
-    """What these providers last published counts no more; a later version does, once it is heard of."""
+    """What these providers last published no longer counts. A later version counts once it arrives."""
     await unit.execute(_WITHDRAW_KNOWN(people=people))
 
 
@@ -92,7 +92,7 @@ async def read_schedule(queries: Queries, provider_id: str) -> SchedulePublished
 
 
 async def specialty_of(queries: Queries, provider_id: str) -> Specialty:
-    """As what the provider works (PLAN-1); therapy where no schedule says otherwise."""
+    """The provider's specialty (PLAN-1); therapy if no schedule says otherwise."""
     found: Specialty | None = await queries.fetch_value(_SPECIALTY(provider_id=provider_id))
     return found or "therapy"
 
@@ -100,7 +100,7 @@ async def specialty_of(queries: Queries, provider_id: str) -> Specialty:
 async def add_time_off(
     unit: UnitOfWork, time_off_id: str, provider_id: str, starts_at: datetime, ends_at: datetime
 ) -> None:
-    """Keeps time off; what was taken back before it was heard of stays so."""
+    """Keeps time off. If its removal arrived first, it stays removed."""
     await unit.execute(
         _TIME_OFF(id=time_off_id, provider_id=provider_id, starts_at=starts_at, ends_at=ends_at, removed=False)
     )
@@ -136,7 +136,7 @@ async def keep_offer(unit: UnitOfWork, received: Received[WaitlistFact]) -> None
 async def read_taken(
     queries: Queries, provider_id: str, member_id: str, start: datetime, end: datetime, now: datetime
 ) -> TakenTime:
-    """What touches [start, end): sessions as booking itself knows them, offers to others that stand, time off."""
+    """What touches [start, end): sessions as booking itself knows them, open offers to others, and time off."""
     lists: tuple[list[Span], list[Span], list[Span]] = ([], [], [])
     taken = _TAKEN(provider_id=provider_id, member_id=member_id, start=start, end=end, now=now, live=_LIVE)
     for whose, opens, closes in await queries.fetch(taken):

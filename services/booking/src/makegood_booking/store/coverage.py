@@ -34,7 +34,7 @@ _MOVE: Final = Statement(
     .from_select(credit_movements.c.keys(), select(batch("new", credit_movements.c)))
     .on_conflict_do_nothing(index_elements=[credit_movements.c.id])
 )
-# The hold that each session began with is on its row; whatever happened to a credit since is a movement.
+# The hold that a session began with is on its row. Whatever happened to a credit since then is a movement.
 _LOTS: Final = Statement("""
 SELECT moved.lot_id::text, moved.amount - coalesce(begun.holds, 0) AS available, moved.length_minutes, moved.expires_at,
        moved.made_for_minutes
@@ -59,7 +59,7 @@ _OWES: Final = Statement("SELECT EXISTS (SELECT FROM overdue_invoices WHERE memb
 
 @dataclass(frozen=True, slots=True)
 class Movement:
-    """What an event does to a lot: `amount` credits more, or fewer. `tells`: it says when the lot lapses."""
+    """What an event does to a lot: `amount` credits more, or fewer. `tells`: the event says when the lot lapses."""
 
     id: str
     member_id: str
@@ -73,7 +73,7 @@ class Movement:
 
 
 async def enrol(unit: UnitOfWork, received: Received[MemberEnrolled]) -> None:
-    """Keeps the enrolment as it stands after the event, unless a later one was heard of before."""
+    """Keeps the enrolment as it stands after the event, unless a later one arrived before."""
     event = received.event
     values = structs.asdict(event) | {
         "id": event.enrolment_id,
@@ -85,7 +85,7 @@ async def enrol(unit: UnitOfWork, received: Received[MemberEnrolled]) -> None:
 
 
 async def read_coverage(queries: Queries, member_id: str) -> list[CoveragePeriod]:
-    """When which plan covers the member, in the order of time; also what is over."""
+    """Which plan covers the member when, in the order of time. Includes what is over."""
     return coverage_periods([_enrolment(row) for row in await queries.fetch(_ENROLMENTS(member_id=member_id))])
 
 
@@ -105,17 +105,17 @@ def _enrolment(row: Row) -> PublishedEnrolment:
 
 
 async def move_credits(unit: UnitOfWork, movements: Sequence[Movement]) -> None:
-    """Keeps the movements; one that is known already is left as it is."""
+    """Keeps the movements. One that is known already is left unchanged."""
     await unit.execute(_MOVE(**arrays(credit_movements.c, movements)))
 
 
 async def read_lots(queries: Queries, member_id: str) -> list[PublishedLot]:
-    """The member's lots with credits left, also those that have lapsed without being told so yet."""
+    """The member's lots with credits left. Includes lots that have lapsed without an event saying so yet."""
     return [PublishedLot(*row) for row in await queries.fetch(_LOTS(member_id=member_id))]
 
 
 async def mark_invoices(unit: UnitOfWork, told: Sequence[Received[InvoiceFact]], owed: bool) -> None:
-    """These invoices are overdue, or not any more, unless a later word on them was heard before."""
+    """Marks these invoices as overdue, or as no longer overdue, unless later news about them arrived before."""
     await unit.execute(
         _OVERDUE(
             id=[received.event.invoice_id for received in told],

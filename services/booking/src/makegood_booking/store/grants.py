@@ -1,4 +1,5 @@
-"""What the service's logins may do with each table. Policies and what happened to a session are added, never changed."""
+"""What each of the service's logins may do with each table. Policies and the history of sessions can only be added
+to."""
 
 from __future__ import annotations
 
@@ -16,7 +17,7 @@ GRANTS: Final[Grants] = {
     "rooms": Allowed(
         "SELECT, INSERT, UPDATE (status, version, last_activity_at, left_free_at, closed_by)", auditor="SELECT"
     ),
-    # Whose it is, who booked it and under which policy stays as it was written.
+    # Whose session it is, who booked it and under which policy never changes.
     "sessions": Allowed(f"SELECT, INSERT, UPDATE ({_OF_A_SESSION})", auditor="SELECT"),
     "session_history": Allowed("SELECT, INSERT"),
     "starts_before_moves": Allowed("SELECT, INSERT (session_id, starts_at)"),

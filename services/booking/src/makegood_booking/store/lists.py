@@ -48,7 +48,7 @@ _CURSORS_LIVE: Final = timedelta(days=1)
 
 
 def is_snapshot(text: str) -> bool:
-    """Whether PostgreSQL reads it as a pg_snapshot: `oldest running:next to come:those running`."""
+    """Whether PostgreSQL accepts the text as a pg_snapshot: `oldest running:next to come:those running`."""
     if not _SNAPSHOT_FORM.fullmatch(text):
         return False
     oldest, following, running = text.split(":")
@@ -58,8 +58,10 @@ def is_snapshot(text: str) -> bool:
 
 
 class ListPosition(NamedTuple):
-    """Where a session stands in a list that is being paged: its start as the first page saw it, its id, and what that page
-    saw, as `pg_current_snapshot()` tells it."""
+    """Where a session stands in a list that is read page by page.
+
+    It has the start as the first page saw it, the id, and what that page saw, as `pg_current_snapshot()` reports it.
+    """
 
     starts_at: datetime
     id: str
@@ -68,7 +70,8 @@ class ListPosition(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """Which sessions are wanted. `member_id`, `provider_id`: whose the caller may see, either; neither: everybody's."""
+    """Which sessions are wanted. `member_id`, `provider_id`: the caller may see those of either; without both,
+    everybody's."""
 
     member_id: str | None = None
     provider_id: str | None = None
@@ -82,10 +85,10 @@ class Filter:
 async def list_sessions(
     queries: Queries, policies: PolicyCache, wanted: Filter, most: int
 ) -> list[tuple[Session, ListPosition]]:
-    """At most `most` sessions behind the place `after`, in the order of their start.
+    """At most `most` sessions after the place `after`, in the order of their start.
 
-    A start can change between two pages. So every page sorts a session by the start that the first page saw: each session
-    that was there all the time comes exactly once.
+    A start can change between two pages. So every page sorts a session by the start that the first page saw. Each
+    session that existed all the time then comes exactly once.
     """
     snapshot = literal(wanted.after.snapshot, Text) if wanted.after else cast(func.pg_current_snapshot(), Text)
     if wanted.after is None:
@@ -116,7 +119,7 @@ def _moved_since(snapshot: str) -> Subquery:
         .where(
             table.moved_in >= func.pg_snapshot_xmin(cast(literal(snapshot, Text), _SNAPSHOT)),
             ~seen,
-            # Numbers of transactions begin anew in a database that was restored.
+            # In a restored database, transaction numbers start again.
             table.moved_at > func.clock_timestamp() - literal(_CURSORS_LIVE),
         )
         .order_by(table.session_id, table.moved_in)
@@ -151,7 +154,7 @@ def _ordered(
 
 
 async def read_history(queries: Queries, session_id: str, after: int, most: int) -> list[Row]:
-    """At most `most` entries (version, at, type, by, detail) behind version `after`, oldest first."""
+    """At most `most` entries (version, at, type, by, detail) after version `after`, oldest first."""
     return await queries.fetch(
         "SELECT version, at, type, by, detail FROM session_history WHERE session_id = $1 AND version > $2 "
         "ORDER BY version LIMIT $3",
@@ -163,15 +166,15 @@ async def read_history(queries: Queries, session_id: str, after: int, most: int)
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """What the parties said to a session. `canceller`: who cancelled it, a party or the platform; `confirmed`: by the
-    provider."""
+    """How the parties responded to a session. `canceller`: the party, or the platform, that cancelled it;
+    `confirmed`: by the provider."""
 
     canceller: str | None = None
     confirmed: bool = False
 
 
 async def read_answered(queries: Queries, session_id: str) -> Answered:
-    """From the session's history."""
+    """How the parties responded, from the session's history."""
     rows = await queries.fetch(
         "SELECT type, by FROM session_history "
         "WHERE session_id = $1 AND type IN ('SessionCancelled', 'SessionConfirmed')",

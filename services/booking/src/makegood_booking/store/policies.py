@@ -1,4 +1,5 @@
-"""Policies of cancellation. A version never changes once it is written, so a process keeps all that it has met."""
+"""Cancellation policies. A version never changes once it is written, so a process keeps all versions that it has
+read."""
 
 from __future__ import annotations
 
@@ -30,7 +31,7 @@ _NUMBERS = frozenset(field.name for field in fields(Policy)) - {"id", "version"}
 
 
 class PolicyCache:
-    """The versions that this process has met. `monotonic`: seconds of real time."""
+    """The versions that this process has read. `monotonic`: seconds of real time."""
 
     def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._monotonic = monotonic
@@ -39,7 +40,7 @@ class PolicyCache:
         self._fresh_until = 0.0
 
     async def current(self, queries: Queries) -> Policy:
-        """The policy that a booking made now is under; a new one counts within seconds."""
+        """The policy for a booking made now. A new one counts within seconds."""
         if self._current is None or self._monotonic() > self._fresh_until:
             self._current = self._keep(await _read_latest(queries))
             self._fresh_until = self._monotonic() + _FRESH
@@ -50,14 +51,14 @@ class PolicyCache:
         self._fresh_until = 0.0
 
     async def load(self, queries: Queries, versions: Iterable[int]) -> None:
-        """Reads those versions that this process has not met yet."""
+        """Reads those versions that this process has not read yet."""
         missing = sorted(set(versions) - self._versions.keys())
         if missing:
             for row in await queries.fetch(_OF_VERSIONS(version=missing)):
                 self._keep(_policy(row))
 
     def of(self, version: int) -> Policy:
-        """A version that was loaded. Raises KeyError for one that was not, or does not exist."""
+        """A version that was loaded. Raises KeyError if it was not loaded or does not exist."""
         return self._versions[version]
 
     def _keep(self, policy: Policy) -> Policy:
@@ -65,14 +66,14 @@ class PolicyCache:
 
 
 async def lock_latest_policy(unit: UnitOfWork) -> Policy:
-    """The latest policy; nobody else adds one until the unit ends."""
-    # Not a lock of the table: that takes the right to change it.
+    """The latest policy. Nobody else can add one until the unit ends."""
+    # It does not lock the table, because that would need the right to change it.
     await unit.execute("SELECT pg_advisory_xact_lock($1)", _LOCK)
     return await _read_latest(unit)
 
 
 async def add_policy(unit: UnitOfWork, cache: PolicyCache, policy: Policy) -> None:
-    """Adds a version. Those that stand are never changed."""
+    """Adds a version. Existing versions never change."""
     numbers = {name: value for name, value in asdict(policy).items() if name in _NUMBERS}
     await unit.execute(_ADD(version=policy.version, id=policy.id, numbers=numbers, in_force_from=unit.now))
     unit.after_commit(cache.expire)

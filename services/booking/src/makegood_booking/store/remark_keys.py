@@ -33,7 +33,7 @@ async def keep(unit: UnitOfWork, published: Sequence[Received[RemarkKeyPublished
 
 
 async def seal_remark(queries: Queries, session_id: str, author: str, remark: str) -> str | None:
-    """The remark, sealed for the message to the other party; None as long as no key of its author is known."""
+    """The remark, sealed for the message to the other party. None as long as its author's key is unknown."""
     public_key = await queries.fetch_value(_FIND(person_id=author))
     if public_key is None:
         return None

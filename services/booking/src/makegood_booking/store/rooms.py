@@ -75,7 +75,7 @@ _LEAVE_FREE: Final = Statement("UPDATE rooms SET left_free_at = :now WHERE id = 
 
 @dataclass(frozen=True, slots=True)
 class RoomToBook:
-    """A room with what a booking needs to know beside it. `active_at`: when its member was last active, in any room."""
+    """A room, with what a booking needs to know besides. `active_at`: when its member was last active, in any room."""
 
     room: Room
     active_at: datetime
@@ -88,7 +88,7 @@ def _room(row: Row) -> Room:
 
 
 async def add_room(unit: UnitOfWork, room: Room) -> bool:
-    """Inserts the room; False where the pair has an active one."""
+    """Inserts the room. Returns False if the pair already has an active one."""
     return await unit.fetch_value(_ADD(**asdict(room))) is not None
 
 
@@ -113,13 +113,14 @@ async def lock_active_of(unit: UnitOfWork, people: Collection[str]) -> list[Room
 
 
 async def read_rooms(queries: Queries, room_ids: Collection[str]) -> dict[str, RoomToBook]:
-    """The rooms of these ids by id."""
+    """The rooms with these ids, by id."""
     found = await queries.fetch(_BOOKABLE(id=list(room_ids)))
     return {str(row["id"]): RoomToBook(_room(row), *row[len(_COLUMNS) :]) for row in found}
 
 
 async def save_room(unit: UnitOfWork, room: Room) -> bool:
-    """Writes a room that was locked in this unit; False where it cannot be active, since the pair has another room that is."""
+    """Writes a room that was locked in this unit. Returns False if the pair has another active room, so that this
+    one cannot be active."""
     try:
         async with unit.connection.transaction():
             await unit.execute(
@@ -150,7 +151,8 @@ async def mark_left_free(unit: UnitOfWork, room_id: str) -> None:
 
 
 async def touch_rooms(unit: UnitOfWork, room_ids: Collection[str]) -> None:
-    """The members of these rooms are active now (ROOM-2). Kept to the minute, so that busy rooms are seldom written."""
+    """Notes that the members of these rooms are active now (ROOM-2). It is kept to the minute, so that busy rooms
+    are seldom written."""
     await unit.execute(_TOUCH(id=list(room_ids), now=unit.now))
 
 
@@ -163,7 +165,7 @@ async def touch_by_members(unit: UnitOfWork, seen: Sequence[tuple[str, str, date
 async def list_rooms(
     queries: Queries, member_id: str | None, provider_id: str | None, status: str | None, after: str | None, most: int
 ) -> Sequence[Room]:
-    """At most `most` rooms in the order of their making, of the member or the provider; of everybody where both are None."""
+    """At most `most` rooms, oldest first, of the member or the provider; everybody's if both are None."""
     query = _ROOM
     whose = [
         column == person

@@ -1,4 +1,4 @@
-"""Sessions, their history and deadlines: one statement for however many there are."""
+"""Sessions, their history and deadlines. One statement handles any number of them."""
 
 from __future__ import annotations
 
@@ -125,7 +125,7 @@ async def lock_session(unit: UnitOfWork, policies: PolicyCache, session_id: str)
 
 
 async def lock_sessions(unit: UnitOfWork, policies: PolicyCache, session_ids: Sequence[str]) -> dict[str, Session]:
-    """The sessions of these ids by id, locked in one order for all."""
+    """The sessions with these ids, by id, all locked in one order."""
     rows = await unit.fetch(_LOCK(id=session_ids))
     return {session.id: session for session in await sessions_of(unit, policies, rows)}
 
@@ -156,7 +156,7 @@ async def add_sessions(unit: UnitOfWork, made: Sequence[tuple[Transition, Cause]
 async def save_sessions(unit: UnitOfWork, changes: Sequence[tuple[Transition, Cause]]) -> None:
     """Writes sessions that were locked in this unit, publishes their events and sets their deadlines.
 
-    A session that changed more than once stands there more than once, in order; its last state is written.
+    A session that changed more than once is listed more than once, in order. Its last state is written.
     """
     last = {changed.session.id: changed.session for changed, _ in changes}
     if not last:
@@ -173,7 +173,7 @@ async def save_sessions(unit: UnitOfWork, changes: Sequence[tuple[Transition, Ca
 
 
 def _publish(unit: UnitOfWork, changes: Sequence[tuple[Transition, Cause]]) -> dict[str, list[Any]]:
-    """Publishes the changes' events and sets their deadlines; answers the parameters of `_history`."""
+    """Publishes the changes' events and sets their deadlines. Returns the parameters of `_history`."""
     rows: list[tuple[str, int, datetime, str, str, str | None]] = []
     for changed, cause in changes:
         session = changed.session
@@ -190,7 +190,7 @@ def _publish(unit: UnitOfWork, changes: Sequence[tuple[Transition, Cause]]) -> d
 
 
 async def sessions_of(queries: Queries, policies: PolicyCache, rows: Sequence[Row]) -> list[Session]:
-    """Sessions out of rows that have all of their columns."""
+    """Builds sessions from rows that have all of their columns."""
     await policies.load(queries, {row["policy_version"] for row in rows})
     return [_session(row, policies) for row in rows]
 

@@ -229,7 +229,7 @@ remark_keys = Table(
 def upsert(
     table: Table, newest: str | None = None, *, never_changed: Collection[str] = (), rows: Select[Any] | None = None
 ) -> Statement:
-    """Inserts one row, or these `rows`; a row of the same key is changed, except for the columns in `never_changed`.
+    """Inserts one row, or these `rows`. A row with the same key is changed, except for the columns in `never_changed`.
 
     `newest`: the column that counts the versions. An older version never replaces a newer one.
     """

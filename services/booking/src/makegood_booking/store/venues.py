@@ -1,4 +1,5 @@
-"""What availability told of venues: the digest of the code that each shows (JOIN-3). The latest by its version counts."""
+"""What availability published about venues: the digest of the code that each shows (JOIN-3). The latest version
+counts."""
 
 from __future__ import annotations
 
@@ -14,7 +15,7 @@ _DIGEST: Final = Statement("SELECT digest FROM venue_codes WHERE venue_id = :ven
 
 
 async def keep_code(unit: UnitOfWork, venue_id: str, version: int, digest: str | None) -> None:
-    """Keeps the digest of the venue's code; None: it shows none."""
+    """Keeps the digest of the venue's code; None if it shows none."""
     await unit.execute(_KEEP(venue_id=venue_id, version=version, digest=digest))
 
 
