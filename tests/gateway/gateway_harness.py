@@ -135,7 +135,7 @@ def running_gateway(
         settings = replace(settings, **changed)
         config = render(settings, folder / "envoy.yaml")
         log = folder / "envoy.log"
-        command = [str(envoy_binary()), "-c", str(config), "--use-dynamic-base-id", "--concurrency", "1"]
+        command = [str(envoy_binary()), "-c", str(config), "--disable-hot-restart", "--concurrency", "1"]
         command += ["--log-level", "warning", "--file-flush-interval-msec", "50"]
         with log.open("wb") as output:
             process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT)

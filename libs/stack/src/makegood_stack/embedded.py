@@ -15,6 +15,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, Self, TypeVar
 
+import psutil
 from makegood_chassis.kafka_connection import KafkaConnection
 from makegood_devtools.errors import UserError
 from rich.console import Console
@@ -26,6 +27,10 @@ from makegood_stack.ports import LISTEN, free_port, free_ports
 from makegood_stack.processes import Running, Spec, Supervisor
 
 _PATIENCE = 60.0
+_PREFIX = "makegood-test-"
+_MEMORY = Path("/dev/shm")  # noqa: S108 - folders in it get names that nobody can know before  # nosec B108
+_ENOUGH_MEMORY = 2 << 30
+"""Bytes that must be free in memory before a server's data go there."""
 T = TypeVar("T")
 Kind = Literal["kafka", "postgresql", "redis"]
 
@@ -106,6 +111,7 @@ class EmbeddedServers:
         self._programs: Programs | None = None
         self._folder: Path | None = None
         self._servers: list[Server] = []
+        self._in_memory: list[Path] = []
         self._count = 0
 
     def __enter__(self) -> Self:
@@ -121,7 +127,7 @@ class EmbeddedServers:
         if self._programs is None or self._folder is None:
             self._project.make()
             self._programs = provide(self._project, Console(stderr=True))
-            self._folder = Path(tempfile.mkdtemp(prefix="makegood-test-"))
+            self._folder = Path(tempfile.mkdtemp(prefix=_PREFIX))
             # If root starts PostgreSQL, it runs as another user, who needs access.
             self._folder.chmod(0o755 if os.geteuid() == 0 else 0o700)
         self._count += 1
@@ -156,16 +162,29 @@ class EmbeddedServers:
         programs, home = self._place()
         port = free_port()
         url = postgres.admin_url(port)
+        folder = self._postgres_folder(home)
         return self._add(
             Server(
                 "postgresql",
                 url,
                 port,
                 Supervisor(home),
-                lambda: postgres.spec(home.postgres_folder(), programs, port, durable=self._durable, changes=settings),
+                lambda: postgres.spec(folder, programs, port, durable=self._durable, changes=settings),
                 lambda: postgres.answers(url),
             )
         )
+
+    def _postgres_folder(self, home: Home) -> Path:
+        """Where its data go. In memory if they need not last: each new database of a test is hundreds of new files."""
+        if self._durable or not _MEMORY.is_dir() or shutil.disk_usage(_MEMORY).free < _ENOUGH_MEMORY:
+            return home.postgres_folder()
+        for left in _MEMORY.glob(f"{_PREFIX}*"):  # by a test run that was killed
+            if not psutil.pid_exists(int(left.name.removeprefix(_PREFIX).partition("-")[0])):
+                shutil.rmtree(left, ignore_errors=True)
+        place = Path(tempfile.mkdtemp(prefix=f"{_PREFIX}{os.getpid()}-", dir=_MEMORY))
+        place.chmod(0o755 if os.geteuid() == 0 else 0o700)
+        self._in_memory.append(place)
+        return place / "postgresql"
 
     def redis(self) -> Server:
         """A Redis server."""
@@ -190,6 +209,9 @@ class EmbeddedServers:
             server.resume()
             server.kill()
         self._servers.clear()
+        for place in self._in_memory:
+            shutil.rmtree(place, ignore_errors=True)
+        self._in_memory.clear()
         if self._folder is not None:
             for number in range(1, self._count + 1):
                 place = Home(self._project.root, self._folder / str(number)).postgres_folder()

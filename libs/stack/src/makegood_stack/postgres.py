@@ -59,7 +59,13 @@ _SETTINGS = {
     "log_parameter_max_length_on_error": "0",
     "idle_in_transaction_session_timeout": "60s",
 }
-_WITHOUT_DURABILITY = {"fsync": "off", "full_page_writes": "off", "shared_buffers": "128MB"}
+_WITHOUT_DURABILITY = {
+    "fsync": "off",
+    "full_page_writes": "off",
+    "shared_buffers": "128MB",
+    # Beside the data, with which it is deleted even if the server was killed.
+    "dynamic_shared_memory_type": "mmap",
+}
 
 
 def admin_url(port: int, database: str = "postgres") -> str:

@@ -177,7 +177,7 @@ def gateway_spec(stack: Stack, programs: Programs) -> Spec:
         str(programs.envoy),
         "-c",
         str(out),
-        "--use-dynamic-base-id",
+        "--disable-hot-restart",
         "--concurrency",
         "1",
     ]

@@ -122,10 +122,15 @@ class FromContainers:
     def __init__(self, stack: contextlib.ExitStack) -> None:
         self._stack = stack
 
-    def _start(self, image: str, port: int, host_port: int, command: str = "", **environment: str) -> str:
+    def _start(
+        self, image: str, port: int, host_port: int, command: str = "", in_memory: str = "", **environment: str
+    ) -> str:
+        """`in_memory`: a folder of the container that is kept in memory."""
         from testcontainers.core.container import DockerContainer
 
         container: Any = DockerContainer(image).with_bind_ports(port, host_port)
+        if in_memory:
+            container = container.with_kwargs(tmpfs={in_memory: ""})
         for name, value in environment.items():
             container = container.with_env(name, value)
         if command:
@@ -170,7 +175,9 @@ class FromContainers:
     def postgres(self) -> str:
         port = free_port()
         settings = "postgres -c fsync=off -c full_page_writes=off -c max_connections=200 -c jit=off -c timezone=UTC"
-        host = self._start(POSTGRES_IMAGE, 5432, port, settings, POSTGRES_PASSWORD=postgres.PASSWORD)
+        # Each new database of a test is hundreds of new files.
+        data = "/var/lib/postgresql/data"
+        host = self._start(POSTGRES_IMAGE, 5432, port, settings, data, POSTGRES_PASSWORD=postgres.PASSWORD)
         url = f"postgresql://{postgres.SUPERUSER}:{postgres.PASSWORD}@{host}:{port}/postgres"
         self._wait("PostgreSQL", lambda: run_apart(postgres.answers(url)))
         return url
