@@ -10,7 +10,7 @@ from makegood_chassis.messaging.handlers import Due, bind
 from makegood_contracts.events import CreditHeld, CreditRefused, CreditReturned, InvoiceVoided
 from makegood_credits.handlers.deadlines import HOLD_LAPSE
 from makegood_credits.handlers.routing import DEADLINES
-from makegood_testkit.service import CAUSE
+from makegood_testkit.service import CAUSE, names
 
 from .credit_building import NOW
 from .credits_harness import CreditsHarness, expired, missed, rejected, requested, reserved
@@ -33,6 +33,16 @@ async def test_a_request_is_answered_with_a_hold(harness: CreditsHarness) -> Non
     assert await harness.state(asked.session_id) == "held"
     (answer,) = [each for each in await harness.records() if isinstance(each.event, CreditHeld)]
     assert (answer.key, answer.sequence, answer.correlation_id) == (asked.session_id, 1, "story")
+
+
+@pytest.mark.rule("CRED-2")
+async def test_a_lot_is_announced_before_a_hold_names_it(harness: CreditsHarness) -> None:
+    await harness.enrol(plan_id="out-of-pocket-4")
+    harness.clock.moment = NOW + timedelta(days=40)  # nobody has granted the next period's credits yet
+    await harness.handle(requested(starts_at=NOW + timedelta(days=41), length=30))
+    kinds = names(await harness.outbox())
+    assert kinds[-1] == "CreditHeld"
+    assert kinds.count("CreditGranted") == 2
 
 
 @pytest.mark.rule("BOOK-4")

@@ -53,7 +53,7 @@ async def adjust_credits(
     An adjustment can't take more credits than the member has. With `session_id`, it returns what the session cost, at most
     once. A credit that is still held can't be returned this way: it is settled when the session ends.
 
-    You can't adjust your own credits. If the amount, or the credits given to the member within a day, exceed the policy's
+    You can't adjust your own credits. If the amount, or the credits that you gave the member within a day, exceed the policy's
     `adjustment_limit`, the adjustment becomes a proposal (202) that a second person from support must approve.
     """
     made_by = access.caller.subject

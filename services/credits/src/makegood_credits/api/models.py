@@ -266,7 +266,7 @@ class InvoiceView(View):
     due_on: date
     about: InvoiceAbout
     refund: RefundView | None = None
-    void_reason: Annotated[str | None, Field(description="Why support voided it.")] = None
+    void_reason: Annotated[str | None, Field(description="Why it was voided, if somebody voided it.")] = None
 
 
 def refund_view(row: Any) -> RefundView | None:

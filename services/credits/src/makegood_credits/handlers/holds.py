@@ -33,6 +33,7 @@ async def on_session_requested(batch: Sequence[Received[SessionRequested]], unit
                 held.append(result)
             else:
                 refused[event.session_id] = event.member_id
+            books.publish(event.member_id)
             unit.publish(_answer(event, book, result), sequence=1, cause=received.cause)
         await hold_store.insert_new(unit, held)
         await hold_store.remember(unit, refused, "refused")

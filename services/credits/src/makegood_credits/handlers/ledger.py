@@ -32,14 +32,14 @@ class Books(dict[str, Book]):
 
     def of(self, member: str, cause: Cause) -> Book:
         """The member's book. What is entered in it from here on has this cause."""
-        self._publish(member)
+        self.publish(member)
         self._causes[member] = cause
         return self[member]
 
     async def close(self) -> None:
         """Publishes what is not told yet, writes what changed, and sets the deadlines."""
         for member in self:
-            self._publish(member)
+            self.publish(member)
         charges = [invoice for book in self.values() for invoice in book.changed_invoices.values()]
         await book_store.save(self._unit, self.values())
         await invoice_store.save(self._unit, charges)
@@ -47,7 +47,8 @@ class Books(dict[str, Book]):
         for member, book in self.items():
             set_due(self._unit, member, self._due_before[member], book.next_due)
 
-    def _publish(self, member: str) -> None:
+    def publish(self, member: str) -> None:
+        """Publishes what was entered in the member's book so far, before something that follows from it."""
         book = self[member]
         if book.unpublished or book.former_expiries:
             changes = (change for change in book.unpublished if isinstance(change, InvoiceChange))

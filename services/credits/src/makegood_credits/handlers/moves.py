@@ -60,6 +60,7 @@ async def on_session_move_requested(batch: Sequence[Received[SessionMoveRequeste
                 closed = kept if result == "kept" else refused
                 closed[event.move_id] = (event.session_id, event.member_id)
             sequence = hold.answers if hold else 1
+            books.publish(event.member_id)
             unit.publish(_answer(event, hold, result), sequence=sequence, cause=received.cause)
         await move_store.add(unit, added)
         await move_store.remember(unit, kept, "kept")
