@@ -48,7 +48,7 @@ demo: setup
 # The number of test processes. Each has its own servers and needs about 2 GB of memory.
 JOBS ?= 2
 test: setup
-	@$(BIN)/pytest --rules-report --numprocesses $(JOBS) --dist loadgroup --no-loadscope-reorder $(ARGS)
+	@$(BIN)/pytest --rules-report --numprocesses $(JOBS) --dist loadfile --no-loadscope-reorder $(ARGS)
 
 lint: setup supply-chain-tools
 	@$(BIN)/ruff check .

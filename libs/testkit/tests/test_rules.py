@@ -40,7 +40,7 @@ def test_all_built_rules_proved(tmp_path: Path) -> None:
 
 
 def test_several_processes_make_one_report(tmp_path: Path) -> None:
-    two = ("--numprocesses", "2", "--dist", "loadgroup")
+    two = ("--numprocesses", "2", "--dist", "loadfile")
     assert "1 of 2 built rules" in _run(tmp_path, _TEST, *two).stdout
     (tmp_path / "test_other.py").write_text(_TEST.replace("A-1", "A-2"))
     result = _again(tmp_path, *two)

@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 DatabaseFactory = Callable[..., Awaitable[str]]
 TopicMaker = Callable[..., Awaitable[None]]
 _TEST_PARTITIONS = 3
-_PLATFORM = "platform"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -44,14 +43,8 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Which tests stay together if several processes run them: those of a file, and those of the shared platform.
-
-    The latter come first: they take longest, and the other processes share the rest.
-    """
-    for item in items:
-        shared = "platform" in getattr(item, "fixturenames", ())
-        item.add_marker(pytest.mark.xdist_group(_PLATFORM if shared else str(item.path)))
-    items.sort(key=lambda item: item.get_closest_marker("xdist_group").args != (_PLATFORM,))  # type: ignore[union-attr]
+    """The tests of the whole platform come first: they take longest, and if several processes run them, these share the rest."""
+    items.sort(key=lambda item: "platform" not in getattr(item, "fixturenames", ()))
 
 
 @pytest.fixture(scope="session")
