@@ -130,7 +130,7 @@ class FromContainers:
 
         container: Any = DockerContainer(image).with_bind_ports(port, host_port)
         if in_memory:
-            container = container.with_kwargs(tmpfs={in_memory: ""})
+            container = container.with_tmpfs_mount(in_memory)
         for name, value in environment.items():
             container = container.with_env(name, value)
         if command:
