@@ -43,3 +43,14 @@ async def test_nobody_else_reads_it(client: Client) -> None:
     for odd in ("nonsense", new_id()):
         assert (await ops.get(f"/v1/venues/{odd}/check-in-code")).status_code == 404
         assert (await ops.post(f"/v1/venues/{odd}/check-in-code")).status_code == 404
+
+
+async def test_a_venue_that_cannot_be_is_not_found_whatever_the_key(client: Client) -> None:
+    ops, key = client("ops", "olga"), {"Idempotency-Key": "one-key"}
+    made = await ops.post("/v1/venues", json={"name": "Room 4", "time_zone": "Europe/London"}, headers=key)
+    assert made.status_code == 201, made.text
+    for answer in (
+        await ops.post("/v1/venues/none/check-in-code", headers=key),
+        await ops.put("/v1/venues/none", json={"name": "Room 4", "time_zone": "Europe/London"}, headers=key),
+    ):
+        assert answer.status_code == 404, answer.text
