@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import copy
 from typing import Literal
 
 import structlog
@@ -70,8 +71,9 @@ async def on_payment(unit: UnitOfWork, provider: str, event: PaymentEvent) -> No
         async with ledger(unit, [checkout.member_id]) as books:
             checkout = await payment_store.checkout(unit, checkout.id, lock=True) or checkout
             bought = await payment_store.purchase(unit, checkout.purchase_id) if checkout.purchase_id else None
+            before = copy(bought)
             effect = await _apply(unit, books[checkout.member_id], checkout, bought, event)
-        if bought is not None:  # it names its lot, which the ledger has written
+        if bought is not None and bought != before:  # after the ledger, which has written the lot that it names
             await payment_store.save_purchase(unit, bought)
     await payment_store.keep_effect(unit, provider, event.id, effect)
     if effect in ("unknown", "refund"):
