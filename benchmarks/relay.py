@@ -58,7 +58,7 @@ def event(session_id: str) -> SessionConfirmed:
     )
 
 
-class TimedSender(BatchProducer):
+class TimedProducer(BatchProducer):
     """Notes each row's lag when the broker has it."""
 
     def __init__(self, servers: str, prefix: str, signer: Signer | None = None) -> None:
@@ -119,14 +119,14 @@ async def throughput(
     await fill(url, rows)
     database = Database(url, Clock(), pool_size=4)
     await database.open()
-    sender = TimedSender(servers, prefix, signer)
-    await sender.open()
-    relay = Relay(database, sender, holder="bench", batch=batch)
+    producer = TimedProducer(servers, prefix, signer)
+    await producer.open()
+    relay = Relay(database, producer, holder="bench", batch=batch)
     started, worked = time.perf_counter(), time.process_time()
     running = asyncio.create_task(relay.run())
-    while sender.sent < rows:
+    while producer.sent < rows:
         await asyncio.sleep(0.01)
-    seconds, busy = sender.last - started, time.process_time() - worked
+    seconds, busy = producer.last - started, time.process_time() - worked
     relay.stop()
     await running
     left = await database.pool.fetchval("SELECT count(*) FROM outbox")
@@ -166,8 +166,8 @@ async def write_at(url: str, rate: float, seconds: float) -> None:
 async def lag(url: str, servers: str, prefix: str, rate: float, seconds: float) -> list[float]:
     database = Database(url, Clock(), pool_size=4)
     await database.open()
-    sender = TimedSender(servers, prefix, Signer(Ed25519PrivateKey.generate()))
-    relay = Relay(database, sender, holder="bench")
+    producer = TimedProducer(servers, prefix, Signer(Ed25519PrivateKey.generate()))
+    relay = Relay(database, producer, holder="bench")
     running = asyncio.create_task(relay.run())
     waking = asyncio.create_task(relay.wake.run())
     while not relay.leading:
@@ -175,13 +175,13 @@ async def lag(url: str, servers: str, prefix: str, rate: float, seconds: float) 
     writer = await asyncio.create_subprocess_exec(sys.executable, __file__, "--write", json.dumps([url, rate, seconds]))
     if await writer.wait():
         raise SystemExit("the writer could not keep up")
-    while sender.sent < int(rate * seconds):
+    while producer.sent < int(rate * seconds):
         await asyncio.sleep(0.01)
     relay.stop()
     await running
     waking.cancel()
     await database.close()
-    return sender.lags[int(rate) :]
+    return producer.lags[int(rate) :]
 
 
 async def measure(arguments: argparse.Namespace, postgres: str, kafka: str) -> None:

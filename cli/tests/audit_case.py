@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from makegood_cli.audit.snapshot import Snapshot
-from makegood_cli.audit.topics import Told, TopicWitness
+from makegood_cli.audit.topics import RecordedAccess, TopicWitness
 from makegood_cli.audit.trail import Trail
 
 NOW = datetime(2027, 3, 1, 12, tzinfo=UTC)
@@ -34,7 +34,7 @@ BOTH = ("provider_id", "member_id", "venue_id", "starts_at", "ends_at")
 """Columns of a session that its slot hold has too."""
 
 
-TRAIL = {number: Told(number + 10, f"row {number}", f"link {number}") for number in (1, 2, 3)}
+TRAIL = {number: RecordedAccess(number + 10, f"row {number}", f"link {number}") for number in (1, 2, 3)}
 """Seals of an access log, and what was told of them."""
 
 
@@ -89,7 +89,7 @@ class Case:
             "trails": {"booking": Trail(seals=dict(TRAIL)), "credits": Trail(pruned=9)},
         }
         self.witness.accesses["booking"] = dict(TRAIL)
-        self.witness.accesses["credits"] = {9: Told(4, "c", "c")}
+        self.witness.accesses["credits"] = {9: RecordedAccess(4, "c", "c")}
         last = self.witness.last
         last["booking.rooms.v1"]["room"] = 2
         last["availability.schedules.v1"]["provider"] = 3
@@ -248,7 +248,7 @@ def cancels(session: str, forfeits: bool) -> Fault:
     return lambda case: case.witness.cancelled.update({session: forfeits})
 
 
-def told(number: int, copy: Told | None) -> Fault:
+def published(number: int, copy: RecordedAccess | None) -> Fault:
     """The fault that the copy of booking's access log says something else of one row, or nothing."""
 
     def fault(case: Case) -> None:

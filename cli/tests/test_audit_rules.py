@@ -8,7 +8,7 @@ import pytest
 from makegood_cli.audit import agreement, invariants
 from makegood_cli.audit.agreement import CHECKS, Check
 from makegood_cli.audit.invariants import INVARIANTS, Invariant
-from makegood_cli.audit.topics import Told, TopicWitness
+from makegood_cli.audit.topics import RecordedAccess, TopicWitness
 
 from .audit_case import (
     BOTH,
@@ -24,8 +24,8 @@ from .audit_case import (
     lacks,
     last,
     names,
+    published,
     sets,
-    told,
     trail,
     with_fault,
 )
@@ -178,11 +178,11 @@ IN_TABLES: list[tuple[Invariant, Fault, str]] = [
         ),
         "credits's deadline hold-lapse of x has been overdue for 61 s",
     ),
-    (i.a_miss_is_told_once, lacks("missed_emails", "missed"), "there is no e-mail about it"),
-    (i.a_miss_is_told_once, adds("missed_emails", **EMAIL, session_id="missed"), "2 e-mails about one miss"),
-    (i.a_miss_is_told_once, adds("missed_emails", **EMAIL, session_id="completed"), "an e-mail says it was missed"),
-    (i.a_miss_is_told_once, sets("missed_emails", "missed", status="failed"), "its miss was failed"),
-    (i.a_miss_is_told_once, sets("missed_emails", "missed/co-pay", has_address=True), "its miss was skipped"),
+    (i.a_miss_is_emailed_once, lacks("missed_emails", "missed"), "there is no e-mail about it"),
+    (i.a_miss_is_emailed_once, adds("missed_emails", **EMAIL, session_id="missed"), "2 e-mails about one miss"),
+    (i.a_miss_is_emailed_once, adds("missed_emails", **EMAIL, session_id="completed"), "an e-mail says it was missed"),
+    (i.a_miss_is_emailed_once, sets("missed_emails", "missed", status="failed"), "its miss was failed"),
+    (i.a_miss_is_emailed_once, sets("missed_emails", "missed/co-pay", has_address=True), "its miss was skipped"),
     (i.moves_are_decided, sets("sessions", "moving", decide_by=NOW - 2 * MINUTE), "and is still asked"),
     (
         i.moves_are_decided,
@@ -241,16 +241,28 @@ def lapses_as_it_comes_back(case: Case) -> None:
 
 
 BETWEEN: list[tuple[Check, Fault, str]] = [
-    (c.the_access_log_is_as_it_was_told, told(2, None), "row 12 has seal 2, and no event about it: it was inserted"),
-    (c.the_access_log_is_as_it_was_told, told(2, Told(12, "x", "link 2")), "is different now: it was changed"),
-    (c.the_access_log_is_as_it_was_told, told(2, Told(12, "row 2", "x")), "the chain was rewritten since"),
     (
-        c.the_access_log_is_as_it_was_told,
-        told(4, Told(14, "d", "d")),
+        c.the_access_log_is_as_it_was_published,
+        published(2, None),
+        "row 12 has seal 2, and no event about it: it was inserted",
+    ),
+    (
+        c.the_access_log_is_as_it_was_published,
+        published(2, RecordedAccess(12, "x", "link 2")),
+        "is different now: it was changed",
+    ),
+    (
+        c.the_access_log_is_as_it_was_published,
+        published(2, RecordedAccess(12, "row 2", "x")),
+        "the chain was rewritten since",
+    ),
+    (
+        c.the_access_log_is_as_it_was_published,
+        published(4, RecordedAccess(14, "d", "d")),
         "row 14 was published with seal 4 and is missing",
     ),
     (
-        c.the_access_log_is_as_it_was_told,
+        c.the_access_log_is_as_it_was_published,
         trail(seals={}),
         "row 11 was published with seal 1 and is missing: it was removed",
     ),
@@ -265,7 +277,7 @@ BETWEEN: list[tuple[Check, Fault, str]] = [
         (
             c.events_reach_as_far_as_the_tables,
             last(topic, key, sequence),
-            f"key {key}: its last event has sequence {told},",
+            f"key {key}: its last event has sequence {published},",
         )
         for topic, key, whole in (
             ("booking.sessions.v1", "missed", 4),
@@ -274,12 +286,12 @@ BETWEEN: list[tuple[Check, Fault, str]] = [
             ("credits.ledger.v1", "member", 9),
             ("credits.enrolments.v1", "member", 1),
         )
-        for sequence, told in ((None, 0), (whole - 1, whole - 1), (whole + 1, whole + 1))
+        for sequence, published in ((None, 0), (whole - 1, whole - 1), (whole + 1, whole + 1))
     ),
     (c.events_reach_as_far_as_the_tables, last("booking.sessions.v1", "strange", 1), "has events but no row"),
     *(
         (
-            c.holds_are_told_as_far_as_they_went,
+            c.holds_are_published_as_far_as_they_went,
             last(topic, "missed", sequence),
             f"key missed: its last event has {said}",
         )
@@ -302,17 +314,21 @@ BETWEEN: list[tuple[Check, Fault, str]] = [
         lambda case: case.witness.could_book.clear(),
         "waitlist entry entry was offered a slot that booking did not find bookable",
     ),
-    (c.slots_are_told, lambda case: case.witness.slot_held.discard("missed"), "was held, and no event says so"),
-    (c.slots_are_told, lambda case: case.witness.slot_released.pop("missed"), "is over and was released 0 times"),
-    (c.slots_are_told, lambda case: case.witness.slot_released.update(["missed"]), "is over and was released 2 times"),
+    (c.slots_are_published, lambda case: case.witness.slot_held.discard("missed"), "was held, and no event says so"),
+    (c.slots_are_published, lambda case: case.witness.slot_released.pop("missed"), "is over and was released 0 times"),
     (
-        c.slots_are_told,
+        c.slots_are_published,
+        lambda case: case.witness.slot_released.update(["missed"]),
+        "is over and was released 2 times",
+    ),
+    (
+        c.slots_are_published,
         lambda case: case.witness.slot_released.update(["reserved"]),
         "is held and was released 1 times",
     ),
-    (c.credits_are_told, lambda case: case.witness.credit_held.discard("missed"), "the credit of session missed"),
-    (c.deliveries_are_told, lambda case: case.witness.delivered.clear(), "delivery sent is sent, and no event"),
-    (c.deliveries_are_told, lambda case: case.witness.failed.clear(), "delivery failed is failed, and no event"),
+    (c.credits_are_published, lambda case: case.witness.credit_held.discard("missed"), "the credit of session missed"),
+    (c.deliveries_are_published, lambda case: case.witness.delivered.clear(), "delivery sent is sent, and no event"),
+    (c.deliveries_are_published, lambda case: case.witness.failed.clear(), "delivery failed is failed, and no event"),
     (c.misses_are_made_good_once, lambda case: case.witness.came_back.pop("missed"), "made good 0 times"),
     (c.misses_are_made_good_once, lambda case: case.witness.came_back.pop("missed/co-pay"), "made good 0 times"),
     (

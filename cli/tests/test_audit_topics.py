@@ -53,7 +53,7 @@ async def send(producer: AIOKafkaProducer, prefix: str, *records: Record) -> Non
         )
 
 
-def told(event: Event, sequence: int) -> Record:
+def published(event: Event, sequence: int) -> Record:
     return encode(event, sequence=sequence, cause=CAUSE)
 
 
@@ -69,17 +69,17 @@ def closed(room: str) -> Event:
 async def test_what_is_wrong_with_events_is_seen(
     kafka_servers: str, topic_prefix: str, producer: AIOKafkaProducer
 ) -> None:
-    twice = told(closed("whole"), 2)
-    broken = told(opened("broken"), 1)
+    twice = published(closed("whole"), 2)
+    broken = published(opened("broken"), 1)
     await send(
         producer,
         topic_prefix,
-        told(opened("whole"), 1),
+        published(opened("whole"), 1),
         twice,
         twice,
-        told(closed("headless"), 2),
-        told(opened("gap"), 1),
-        told(closed("gap"), 3),
+        published(closed("headless"), 2),
+        published(opened("gap"), 1),
+        published(closed("gap"), 3),
         Record(broken.topic, broken.key, broken.headers, b"{}"),
         Record(broken.topic, "another key", broken.headers, broken.value),
         Record(broken.topic, broken.key, [h for h in broken.headers if h[0] != "ce_time"], broken.value),
@@ -92,7 +92,7 @@ async def test_what_is_wrong_with_events_is_seen(
         assert witness.headless == [("booking.rooms.v1", "headless", 2)]
         assert witness.disorders == ["booking.rooms.v1, key gap: sequence 3 follows 1"]
         # What comes later is read by the next look, and nothing twice.
-        await send(producer, topic_prefix, told(opened("later"), 1))
+        await send(producer, topic_prefix, published(opened("later"), 1))
         again = await reader.catch_up()
         assert (again.events, again.duplicates, again.last["booking.rooms.v1"]["later"]) == (7, 1, 1)
 
@@ -143,7 +143,7 @@ async def test_what_events_say_is_kept(kafka_servers: str, topic_prefix: str, pr
         MessageDelivered(**delivery, delivery_id="sent", delivered_at=NOW),
         MessageFailed(**delivery, delivery_id="failed", failure="refused"),
     ]  # fmt: skip
-    await send(producer, topic_prefix, *(told(event, 1) for event in events))
+    await send(producer, topic_prefix, *(published(event, 1) for event in events))
     async with topics.reading(kafka_servers, topic_prefix) as reader:
         witness = await reader.catch_up()
     assert (witness.events, witness.malformed, witness.missed) == (len(events), 0, {SESSION})
@@ -155,7 +155,7 @@ async def test_what_events_say_is_kept(kafka_servers: str, topic_prefix: str, pr
 async def test_a_topic_whose_beginning_is_gone_is_known_as_cut(
     kafka_servers: str, topic_prefix: str, producer: AIOKafkaProducer
 ) -> None:
-    await send(producer, topic_prefix, told(opened("room"), 1), told(closed("room"), 2))
+    await send(producer, topic_prefix, published(opened("room"), 1), published(closed("room"), 2))
     admin = AIOKafkaAdminClient(bootstrap_servers=kafka_servers)
     await admin.start()
     try:

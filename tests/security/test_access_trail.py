@@ -229,8 +229,8 @@ async def test_the_calendar_feed_names_whose_calendar_shows_whom(cast: Cast) -> 
 
 async def test_a_correction_and_a_booking_by_support_leave_rows(platform: Platform) -> None:
     cast = await platform.cast(plan="insurance-copay", length=45)
-    wish = cast.wish(await cast.start_in(timedelta(hours=2)))
-    booked = (await cast.support.post("/v1/sessions", wish, wait=15)).body
+    body = cast.booking_body(await cast.start_in(timedelta(hours=2)))
+    booked = (await cast.support.post("/v1/sessions", body, wait=15)).body
     await cast.provider.post(f"/v1/sessions/{booked['id']}/confirm")
     await cast.attended(booked)
     judge = platform.person("support", f"judge-{booked['id']}")

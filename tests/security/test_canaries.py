@@ -63,7 +63,12 @@ async def test_personal_words_in_the_wrong_place_are_not_written_down_either(cas
             {"name": WHO, "email": f"{WHO} at home", "phone": WHAT},
             {},
         ),
-        ("POST", "/v1/sessions", cast.wish(await cast.start_in(timedelta(days=4)), time_zone=f"Europe/{WHO}"), {}),
+        (
+            "POST",
+            "/v1/sessions",
+            cast.booking_body(await cast.start_in(timedelta(days=4)), time_zone=f"Europe/{WHO}"),
+            {},
+        ),
         ("POST", f"/v1/members/{cast.member.subject}/adjustments", {"amount": WHAT, "reason": WHO}, {}),
         ("GET", "/v1/deliveries", None, {"person_id": f"{WHO}@example.org"}),
         ("GET", "/v1/sessions", None, {"note": f"{WHO} {WHAT}", "cursor": WHAT}),

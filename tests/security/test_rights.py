@@ -150,9 +150,9 @@ class Scene:
                 return (await self.cast.member.post(f"/v1/rooms/{self.cast.room_id}/waitlist", wait))["id"]
             case "proposal_id":
                 colleague = self.cast.platform.person("support", f"support-{uuid.uuid4().hex[:8]}")
-                wish = {"amount": 100, "reason": "Goodwill"}
+                body = {"amount": 100, "reason": "Goodwill"}
                 path = f"/v1/members/{self.cast.member.subject}/adjustments"
-                return (await colleague.post(path, wish))["id"]
+                return (await colleague.post(path, body))["id"]
             case "token":
                 mail = await self.cast.inbox().wait_for("Your session is confirmed! Mark your calendar.")
                 link = (await self.cast.inbox().headers(mail))["List-Unsubscribe"]

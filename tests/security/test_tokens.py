@@ -138,11 +138,11 @@ async def test_a_token_that_is_no_good_is_refused_at_every_door(
 
 
 async def test_a_bad_token_books_nothing(cast: Cast, elsewhere: httpx.AsyncClient) -> None:
-    wish = cast.wish(await cast.start_in(timedelta(days=4)))
+    body = cast.booking_body(await cast.start_in(timedelta(days=4)))
     for kind in ("expired", "HS256 with the public key", "claims of another token"):
         token = BAD[kind](Forger(cast.platform))
         headers = {"Authorization": f"Bearer {token}", "Idempotency-Key": str(uuid.uuid4()), **FORGED}
-        answer = await elsewhere.post("/v1/sessions", json=wish, headers=headers)
+        answer = await elsewhere.post("/v1/sessions", json=body, headers=headers)
         assert (answer.status_code, _slug(answer)) == (401, "unauthenticated")
     assert (await cast.credits())["held"] == 0
 

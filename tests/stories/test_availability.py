@@ -60,9 +60,9 @@ async def test_the_first_in_line_gets_the_slot_that_opens_and_accepts_it_by_book
     assert datetime.fromisoformat(offer["starts_at"]) == start
     assert (await _entry(second, "waiting"))["position"] == 2
     with pytest.raises(Refused) as refusal:
-        await second.member.post("/v1/sessions", second.wish(start), wait=15)
+        await second.member.post("/v1/sessions", second.booking_body(start), wait=15)
     assert refusal.value.slug == "slot-taken"
-    booked = await first.member.post("/v1/sessions", first.wish(start), wait=15)
+    booked = await first.member.post("/v1/sessions", first.booking_body(start), wait=15)
     assert booked["status"] == "reserved"
     assert (await _entry(first, "booked"))["position"] is None
 
@@ -89,7 +89,9 @@ async def test_a_booking_that_credits_refuse_leaves_the_offer_as_it_was(cast: Ca
     taken = {"amount": -4, "reason": "for the story"}
     await poor.support.post(f"/v1/members/{poor.member.subject}/adjustments", taken)
     with pytest.raises(Refused):
-        await poor.member.post("/v1/sessions", poor.wish(datetime.fromisoformat(entry["offer"]["starts_at"])), wait=15)
+        await poor.member.post(
+            "/v1/sessions", poor.booking_body(datetime.fromisoformat(entry["offer"]["starts_at"])), wait=15
+        )
     assert await _entry(poor, "offered") == entry
 
 
@@ -108,8 +110,8 @@ async def test_the_first_in_line_who_could_book_gets_the_offer_and_who_could_not
     entry = await _entry(ended, "waiting")
     assert entry["position"] == 1
     path = f"/v1/rooms/{ended.room_id}/bookability"
-    wish = {name: value for name, value in ended.wish(start).items() if name in ("starts_at", "length_minutes")}
-    asked = (await ended.member.get(path, **wish))["reasons"]
+    body = {name: value for name, value in ended.booking_body(start).items() if name in ("starts_at", "length_minutes")}
+    asked = (await ended.member.get(path, **body))["reasons"]
     told = {reason["code"]: (reason["detail"], reason["remedy"]) for reason in entry["reasons"]}
     assert told.keys() == {"coverage-ended"}
     assert told["coverage-ended"] in [(reason["detail"], reason["remedy"]) for reason in asked]
@@ -120,7 +122,9 @@ async def test_the_first_in_line_who_could_book_gets_the_offer_and_who_could_not
 
     await cast.eventually(mails, lambda seen: "waitlist-passed-over" in seen)
     assert "waitlist-offered" not in await mails()
-    booked = await able.member.post("/v1/sessions", able.wish(datetime.fromisoformat(offer["starts_at"])), wait=15)
+    booked = await able.member.post(
+        "/v1/sessions", able.booking_body(datetime.fromisoformat(offer["starts_at"])), wait=15
+    )
     assert booked["status"] == "reserved"
 
 
@@ -145,7 +149,7 @@ async def test_a_provider_is_told_of_sessions_in_time_off_and_cancelling_them_co
     await cast.settled(session, "cancelled", "returned")
     assert (await cast.credits())["available"] == 4
     with pytest.raises(Refused) as closed:
-        await cast.member.post("/v1/sessions", cast.wish(start), wait=15)
+        await cast.member.post("/v1/sessions", cast.booking_body(start), wait=15)
     assert closed.value.slug == "slot-not-offered"
 
 

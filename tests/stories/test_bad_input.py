@@ -50,25 +50,25 @@ def slug(response: httpx.Response) -> str:
 async def test_a_bad_booking_is_refused_and_leaves_nothing(
     cast: Cast, change: dict[str, Any], status: int, problem: str
 ) -> None:
-    wish = cast.wish(await cast.start_in(timedelta(days=4)), **change)
-    wish = {name: value for name, value in wish.items() if value is not None}
-    answer = await cast.member.send("POST", "/v1/sessions", wish, key=str(uuid.uuid4()), wait=15)
+    body = cast.booking_body(await cast.start_in(timedelta(days=4)), **change)
+    body = {name: value for name, value in body.items() if value is not None}
+    answer = await cast.member.send("POST", "/v1/sessions", body, key=str(uuid.uuid4()), wait=15)
     assert (answer.status_code, slug(answer)) == (status, problem)
     assert (await cast.member.get("/v1/sessions"))["items"] == []
     assert (await cast.credits())["held"] == 0
 
 
 async def test_a_length_that_is_not_offered_is_refused_with_its_reason(cast: Cast) -> None:
-    wish = cast.wish(await cast.start_in(timedelta(days=4)), length_minutes=60)
-    answer = await cast.member.send("POST", "/v1/sessions", wish, key=str(uuid.uuid4()), wait=15)
+    body = cast.booking_body(await cast.start_in(timedelta(days=4)), length_minutes=60)
+    answer = await cast.member.send("POST", "/v1/sessions", body, key=str(uuid.uuid4()), wait=15)
     assert answer.status_code == 409
     assert {reason["code"] for reason in answer.json()["reasons"]} == {"slot-not-offered", "length-not-in-plan"}
 
 
 async def test_somebody_elses_room_is_not_found(cast: Cast) -> None:
     other = await cast.platform.cast()
-    wish = cast.wish(await cast.start_in(timedelta(days=4)), room_id=other.room_id)
-    answer = await cast.member.send("POST", "/v1/sessions", wish, key=str(uuid.uuid4()), wait=15)
+    body = cast.booking_body(await cast.start_in(timedelta(days=4)), room_id=other.room_id)
+    answer = await cast.member.send("POST", "/v1/sessions", body, key=str(uuid.uuid4()), wait=15)
     assert (answer.status_code, slug(answer)) == (404, "not-found")
 
 

@@ -59,7 +59,7 @@ async def gone(cast: Cast) -> None:
 async def can_book(cast: Cast, found: dict[str, Any]) -> dict[str, Any]:
     """Books the first slot that bookability offers."""
     start = datetime.fromisoformat(found["next_slots"][0]["starts_at"])
-    answer = await cast.member.post("/v1/sessions", cast.wish(start), wait=15)
+    answer = await cast.member.post("/v1/sessions", cast.booking_body(start), wait=15)
     assert answer["status"] == "reserved"
     return dict(answer.body)
 

@@ -195,8 +195,8 @@ class Scene:
     async def wait_in(self, room: str, who: Person) -> str | None:
         """Somebody waits for a time of the provider's. None: that kind is not offered."""
         now = await self.platform.now()
-        wish = {"from": now.isoformat(), "to": (now + 5 * DAY).isoformat(), "length_minutes": self.length}
-        answer = await who.send("POST", f"/v1/rooms/{room}/waitlist", {**wish, "modality": "video"})
+        body = {"from": now.isoformat(), "to": (now + 5 * DAY).isoformat(), "length_minutes": self.length}
+        answer = await who.send("POST", f"/v1/rooms/{room}/waitlist", {**body, "modality": "video"})
         return str(answer.json()["status"]) if answer.status_code == 201 else None
 
     async def find_venue(self) -> None:
@@ -209,8 +209,8 @@ class Scene:
             other = await self.platform.cast(**modality)
             start = await other.start_in(timedelta(hours=1))
             for hour in range(4):
-                wish = other.wish(start + timedelta(hours=hour), venue_id=self.venue)
-                await other.member.post("/v1/sessions", wish, wait=15)
+                body = other.booking_body(start + timedelta(hours=hour), venue_id=self.venue)
+                await other.member.post("/v1/sessions", body, wait=15)
 
     async def fall_behind(self) -> None:
         """An invoice of another session becomes overdue."""
@@ -218,7 +218,9 @@ class Scene:
         await self.schedule(other, 45)
         await self.enrol("insurance-copay")
         start = _quarter(await self.platform.now()) + 60 * DAY
-        answer = await self.member.post("/v1/sessions", self.wish(await self.room(other), start, 45, "video"), wait=15)
+        answer = await self.member.post(
+            "/v1/sessions", self.booking_body(await self.room(other), start, 45, "video"), wait=15
+        )
         await other.post(f"/v1/sessions/{answer['id']}/confirm")
         today = (await self.platform.now()).astimezone(ZoneInfo(ZONE)).date()
         invoice = {"amount_minor": 1500, "currency": "USD", "due_on": today.isoformat()}
@@ -232,8 +234,8 @@ class Scene:
         other = self.person("provider", "other")
         await self.schedule(other, self.length)
         start = _quarter(await self.platform.now()) + timedelta(hours=2)
-        wish = self.wish(await self.room(other), start, self.length, "video")
-        await self.member.send("POST", "/v1/sessions", wish, key=str(uuid.uuid4()), wait=15)
+        body = self.booking_body(await self.room(other), start, self.length, "video")
+        await self.member.send("POST", "/v1/sessions", body, key=str(uuid.uuid4()), wait=15)
 
     async def use_up(self) -> None:
         path = f"/v1/members/{self.member.subject}"
@@ -241,7 +243,7 @@ class Scene:
         if available:
             await self.support.post(f"{path}/adjustments", {"amount": -available, "reason": "for the story"})
 
-    def wish(self, room: str, start: datetime, length: int, modality: str) -> dict[str, Any]:
+    def booking_body(self, room: str, start: datetime, length: int, modality: str) -> dict[str, Any]:
         return {
             "room_id": room,
             "starts_at": start.isoformat(),
@@ -257,9 +259,9 @@ class Scene:
         assert not found["bookable"] or found["next_slots"]
         return found
 
-    async def book(self, wish: Mapping[str, Any]) -> list[dict[str, Any]]:
+    async def book(self, body: Mapping[str, Any]) -> list[dict[str, Any]]:
         """The reasons for which it was refused; none: it is booked."""
-        answer = await self.member.send("POST", "/v1/sessions", dict(wish), key=str(uuid.uuid4()), wait=20)
+        answer = await self.member.send("POST", "/v1/sessions", dict(body), key=str(uuid.uuid4()), wait=20)
         if answer.status_code == 201:
             return []
         assert answer.status_code == 409, answer.text
@@ -321,10 +323,10 @@ async def one_wish(scene: Scene, room: str) -> None:
     start = await scene.first_slot(scene.length, "video") + state.slot * QUARTER
     if state.odd_minutes:
         start += timedelta(minutes=7)
-    wish = scene.wish(room, start, length, modality)
-    asked = {name: wish[name] for name in ("starts_at", "length_minutes", "modality")}
+    body = scene.booking_body(room, start, length, modality)
+    asked = {name: body[name] for name in ("starts_at", "length_minutes", "modality")}
     found = await scene.ask(room, **asked)
-    refused = await scene.book(wish)
+    refused = await scene.book(body)
     said = codes(found["reasons"])
     _tried.append((found["bookable"], frozenset(said)))
     told = [reason for reason in refused if reason["code"] != VENUE]
@@ -345,11 +347,11 @@ async def anything(scene: Scene, room: str) -> None:
     if found["bookable"]:
         slot = found["next_slots"][scene.state.slot % len(found["next_slots"])]
         start = datetime.fromisoformat(slot["starts_at"])
-        assert await scene.book(scene.wish(room, start, length, modality)) == [], found
+        assert await scene.book(scene.booking_body(room, start, length, modality)) == [], found
         return
     assert found["next_slots"] == []
     start = await scene.first_slot(length, modality)
-    refused = codes(await scene.book(scene.wish(room, start, length, modality)))
+    refused = codes(await scene.book(scene.booking_body(room, start, length, modality)))
     assert refused, found
     assert refused - SLOT_CODES == said - {"provider-unavailable"}
     assert bool(refused & SLOT_CODES) == ("provider-unavailable" in said)

@@ -45,7 +45,9 @@ async def test_a_taken_slot_is_refused_and_costs_nothing(cast: Cast) -> None:
     session = await cast.book()
     rival = await cast.platform.cast(provider=cast.provider)
     with pytest.raises(Refused) as refusal:
-        await rival.member.post("/v1/sessions", rival.wish(datetime.fromisoformat(session["starts_at"])), wait=15)
+        await rival.member.post(
+            "/v1/sessions", rival.booking_body(datetime.fromisoformat(session["starts_at"])), wait=15
+        )
     assert (refusal.value.status, refusal.value.slug) == (409, "slot-taken")
     assert [reason["code"] for reason in refusal.value.problem["reasons"]] == ["slot-taken"]
     await rival.balance(available=4, held=0)
@@ -56,7 +58,7 @@ async def test_every_reason_is_named_at_once(platform: Platform) -> None:
     cast = await platform.cast(plan="eap-6", length=50)
     with pytest.raises(Refused) as refusal:
         await cast.member.post(
-            "/v1/sessions", cast.wish(await cast.start_in(timedelta(days=4)), modality="audio"), wait=15
+            "/v1/sessions", cast.booking_body(await cast.start_in(timedelta(days=4)), modality="audio"), wait=15
         )
     codes = {reason["code"] for reason in refusal.value.problem["reasons"]}
     assert codes == {"slot-not-offered", "length-not-in-plan"}
@@ -64,7 +66,7 @@ async def test_every_reason_is_named_at_once(platform: Platform) -> None:
 
 @pytest.mark.rule("BOOK-1")
 async def test_without_prefer_wait_the_answer_is_202_and_the_outcome_is_at_its_location(cast: Cast) -> None:
-    answer = await cast.member.post("/v1/sessions", cast.wish(await cast.start_in(timedelta(days=4))))
+    answer = await cast.member.post("/v1/sessions", cast.booking_body(await cast.start_in(timedelta(days=4))))
     assert answer.status == 202
     assert answer.headers["location"] == f"/v1/sessions/{answer['id']}"
     await cast.settled(answer.body, "reserved", "held")
@@ -73,7 +75,7 @@ async def test_without_prefer_wait_the_answer_is_202_and_the_outcome_is_at_its_l
 @pytest.mark.rule("BOOK-1")
 async def test_without_prefer_wait_a_refused_session_ends_rejected_with_its_reason(platform: Platform) -> None:
     cast = await platform.cast(plan="messaging-only")
-    answer = await cast.member.post("/v1/sessions", cast.wish(await cast.start_in(timedelta(days=4))))
+    answer = await cast.member.post("/v1/sessions", cast.booking_body(await cast.start_in(timedelta(days=4))))
     after = await cast.settled(answer.body, "rejected", "none")
     assert after["reason"] == "plan-excludes-live-sessions"
 
@@ -121,10 +123,10 @@ async def test_with_no_credit_left_the_answer_says_so_and_whether_one_can_be_bou
 
 @pytest.mark.rule("BOOK-9", "REL-4")
 async def test_fifty_parallel_repeats_have_one_effect(cast: Cast) -> None:
-    wish = cast.wish(await cast.start_in(timedelta(days=4)))
+    body = cast.booking_body(await cast.start_in(timedelta(days=4)))
     key = str(uuid.uuid4())
     answers = await asyncio.gather(
-        *(cast.member.send("POST", "/v1/sessions", wish, key=key, wait=15) for _ in range(50))
+        *(cast.member.send("POST", "/v1/sessions", body, key=key, wait=15) for _ in range(50))
     )
     good = [answer for answer in answers if answer.status_code == 201]
     in_flight = [answer for answer in answers if answer.status_code == 409]
@@ -132,7 +134,7 @@ async def test_fifty_parallel_repeats_have_one_effect(cast: Cast) -> None:
     assert len(good) + len(in_flight) == 50
     assert {answer.json()["id"] for answer in good} == {good[0].json()["id"]}
     assert {answer.json()["type"] for answer in in_flight} <= {"/problems/idempotency-in-flight"}
-    repeated = await cast.member.send("POST", "/v1/sessions", wish, key=key, wait=15)
+    repeated = await cast.member.send("POST", "/v1/sessions", body, key=key, wait=15)
     assert (repeated.status_code, repeated.json()) == (201, good[0].json())
     assert (await cast.credits())["held"] == 1
     assert len((await cast.member.get("/v1/sessions", room_id=cast.room_id))["items"]) == 1
@@ -142,13 +144,13 @@ async def test_fifty_parallel_repeats_have_one_effect(cast: Cast) -> None:
 async def test_a_key_is_bound_to_its_request_and_its_caller(cast: Cast) -> None:
     starts_at = await cast.start_in(timedelta(days=4))
     key = str(uuid.uuid4())
-    await cast.member.post("/v1/sessions", cast.wish(starts_at), key=key, wait=15)
-    changed = await cast.member.send("POST", "/v1/sessions", cast.wish(starts_at + timedelta(hours=2)), key=key)
+    await cast.member.post("/v1/sessions", cast.booking_body(starts_at), key=key, wait=15)
+    changed = await cast.member.send("POST", "/v1/sessions", cast.booking_body(starts_at + timedelta(hours=2)), key=key)
     assert (changed.status_code, changed.json()["type"]) == (422, "/problems/idempotency-key-reused")
     other = await cast.platform.cast()
-    answer = await other.member.post("/v1/sessions", other.wish(starts_at), key=key, wait=15)
+    answer = await other.member.post("/v1/sessions", other.booking_body(starts_at), key=key, wait=15)
     assert answer.status == 201
-    without = await cast.member.send("POST", "/v1/sessions", cast.wish(starts_at))
+    without = await cast.member.send("POST", "/v1/sessions", cast.booking_body(starts_at))
     assert (without.status_code, without.json()["type"]) == (400, "/problems/idempotency-key-required")
 
 
@@ -163,7 +165,9 @@ async def test_many_clients_for_overlapping_slots_have_one_winner_each(platform:
     async def ask(number: int) -> tuple[int, str, dict[str, object]]:
         cast = members[number % len(members)]
         starts_at = base + timedelta(minutes=15 * (number * 7 % 100))
-        answer = await cast.member.send("POST", "/v1/sessions", cast.wish(starts_at), key=str(uuid.uuid4()), wait=25)
+        answer = await cast.member.send(
+            "POST", "/v1/sessions", cast.booking_body(starts_at), key=str(uuid.uuid4()), wait=25
+        )
         body = answer.json()
         return answer.status_code, str(body.get("type", "")), body
 

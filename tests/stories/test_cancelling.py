@@ -81,7 +81,9 @@ async def test_the_provider_cancels_at_any_time_and_everything_returns(cast: Cas
     assert mails
     # The slot is open again: another member takes it.
     other = await cast.platform.cast(provider=cast.provider)
-    again = await other.member.post("/v1/sessions", other.wish(datetime.fromisoformat(session["starts_at"])), wait=15)
+    again = await other.member.post(
+        "/v1/sessions", other.booking_body(datetime.fromisoformat(session["starts_at"])), wait=15
+    )
     assert again["status"] == "reserved"
 
 

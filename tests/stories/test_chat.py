@@ -56,13 +56,13 @@ async def test_the_ready_message_knows_what_the_plan_has_not(platform: Platform)
 async def test_everybody_hears_in_their_own_language_by_the_channels_they_chose(cast: Cast) -> None:
     contact = f"/v1/people/{cast.member.subject}/contact"
     known = (await cast.member.get(contact)).body
-    wish = {"name": known["name"], "email": known["email"], "time_zone": known["time_zone"], "locale": "de"}
-    await cast.member.put(contact, wish)
+    body = {"name": known["name"], "email": known["email"], "time_zone": known["time_zone"], "locale": "de"}
+    await cast.member.put(contact, body)
     first = await cast.confirmed(timedelta(days=4))
     await cast.provider.post(f"/v1/sessions/{first['id']}/cancel", wait=15)
     subjects = await cast.eventually(_subjects(cast), lambda seen: len(seen) >= 2)
     assert "Your session is confirmed! Mark your calendar." not in subjects
-    await cast.member.put(contact, wish | {"channels": {"email": False, "whatsapp": False, "chat": True}})
+    await cast.member.put(contact, body | {"channels": {"email": False, "whatsapp": False, "chat": True}})
     second = await cast.confirmed(timedelta(days=5))
 
     async def skipped() -> list[str]:

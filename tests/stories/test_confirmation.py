@@ -50,7 +50,9 @@ async def test_a_declined_session_gives_slot_and_credit_back(cast: Cast) -> None
         await cast.provider.post(f"/v1/sessions/{session['id']}/decline")
         await ticker.until("SessionDeclined", "SlotReleased", "CreditReturned")
     await cast.settled(session, "declined", "returned")
-    again = await cast.member.post("/v1/sessions", cast.wish(datetime.fromisoformat(session["starts_at"])), wait=15)
+    again = await cast.member.post(
+        "/v1/sessions", cast.booking_body(datetime.fromisoformat(session["starts_at"])), wait=15
+    )
     assert again["status"] == "reserved"
 
 

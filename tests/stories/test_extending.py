@@ -57,7 +57,7 @@ async def test_a_session_goes_on_longer_and_the_member_gets_the_invoice(cast: Ca
 async def test_the_next_session_is_in_the_way(cast: Cast) -> None:
     session = await cast.confirmed(timedelta(days=3))
     rival = await cast.platform.cast(provider=cast.provider)
-    next_one = rival.wish(datetime.fromisoformat(session["ends_at"]))
+    next_one = rival.booking_body(datetime.fromisoformat(session["ends_at"]))
     await rival.member.post("/v1/sessions", next_one, wait=15)
     with pytest.raises(Refused) as refusal:
         await extend(cast, session, QUARTER)

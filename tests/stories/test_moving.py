@@ -288,7 +288,7 @@ async def test_a_hundred_moves_at_once_into_each_others_slots(platform: Platform
 
     async def book(number: int) -> tuple[Cast, dict[str, Any]]:
         cast = members[number % 25]
-        answer = await cast.member.post("/v1/sessions", cast.wish(slots[number]), wait=25)
+        answer = await cast.member.post("/v1/sessions", cast.booking_body(slots[number]), wait=25)
         return cast, dict(answer.body)
 
     booked = await asyncio.gather(*(book(number) for number in range(100)))

@@ -99,13 +99,13 @@ class Scene:
 
     async def wait_for_a_time(self) -> None:
         start: datetime = await self.cast.start_in(timedelta(days=self.chance.randint(310, 350)))
-        wish = {
+        body = {
             "from": start.isoformat(),
             "to": (start + timedelta(hours=2)).isoformat(),
             "length_minutes": self.cast.length,
             "modality": self.cast.modality,
         }
-        await self.cast.member.post(f"/v1/rooms/{self.cast.room_id}/waitlist", wish)
+        await self.cast.member.post(f"/v1/rooms/{self.cast.room_id}/waitlist", body)
 
     async def say_something(self) -> None:
         text = f"Number {self.chance.randrange(10**6)}."

@@ -104,13 +104,13 @@ async def test_a_provider_who_is_erased_is_offered_and_booked_no_more_and_the_me
     session = await cast.confirmed(timedelta(days=4))
     start = datetime.fromisoformat(session["starts_at"])
     waiting = await cast.platform.cast(provider=cast.provider)
-    wish = {"from": start.isoformat(), "to": (start + timedelta(minutes=1)).isoformat(), "length_minutes": cast.length}
+    body = {"from": start.isoformat(), "to": (start + timedelta(minutes=1)).isoformat(), "length_minutes": cast.length}
     line = f"/v1/rooms/{waiting.room_id}/waitlist"
     path = f"/v1/providers/{cast.provider.subject}/slots"
     span = {"from": start.isoformat(), "to": (start + timedelta(days=1)).isoformat(), "modality": cast.modality}
 
     async def joined() -> int:
-        return (await waiting.member.send("POST", line, {**wish, "modality": cast.modality})).status_code
+        return (await waiting.member.send("POST", line, {**body, "modality": cast.modality})).status_code
 
     await cast.eventually(joined, lambda status: status in (200, 201))
     assert (await cast.member.get(path, **span, length_minutes=cast.length))["items"] != []
@@ -129,7 +129,7 @@ async def test_a_provider_who_is_erased_is_offered_and_booked_no_more_and_the_me
         room = await one.member.get(f"/v1/rooms/{one.room_id}")
         assert room["status"] == "closed"
         with pytest.raises(Refused) as refusal:
-            await one.member.post("/v1/sessions", one.wish(start), wait=15)
+            await one.member.post("/v1/sessions", one.booking_body(start), wait=15)
         assert refusal.value.slug == "room-closed"
 
     async def told() -> set[str]:

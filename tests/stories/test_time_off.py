@@ -38,9 +38,9 @@ async def test_kept_they_take_place_and_nothing_new_is_offered(cast: Cast) -> No
     session = await cast.confirmed(timedelta(days=4))
     off = await away(cast, session, sessions="keep")
     assert (await cast.session(session))["status"] == "confirmed"
-    wish = cast.wish(datetime.fromisoformat(session["starts_at"]) + timedelta(hours=1))
+    body = cast.booking_body(datetime.fromisoformat(session["starts_at"]) + timedelta(hours=1))
     with pytest.raises(Refused) as refusal:
-        await cast.member.post("/v1/sessions", wish, wait=15)
+        await cast.member.post("/v1/sessions", body, wait=15)
     assert refusal.value.slug == "slot-not-offered"
     await cast.provider.delete(f"/v1/providers/{cast.provider.subject}/time-off/{off['id']}")
-    assert (await cast.member.post("/v1/sessions", wish, wait=15))["status"] == "reserved"
+    assert (await cast.member.post("/v1/sessions", body, wait=15))["status"] == "reserved"

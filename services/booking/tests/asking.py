@@ -28,8 +28,8 @@ async def eap(harness: BookingHarness, credits: int) -> None:
 
 
 async def rebook(harness: BookingHarness, session: Json, starts_at: Any = None, who: Any = None, **other: Any) -> Any:
-    wish = harness.booking_body(session["room_id"], starts_at or harness.clock.moment + DAY, **other)
-    return await (who or harness.member).post("/v1/sessions", json=wish, headers={"Idempotency-Key": new_id()})
+    body = harness.booking_body(session["room_id"], starts_at or harness.clock.moment + DAY, **other)
+    return await (who or harness.member).post("/v1/sessions", json=body, headers={"Idempotency-Key": new_id()})
 
 
 def codes(answer: Any) -> list[str]:

@@ -217,12 +217,12 @@ async def test_a_wish_is_refused_for_what_booking_it_would_be_refused_for(harnes
     session = await harness.ask()
     held = altered(Answers.slot_held(session), blocked_from=START, blocked_until=START + 3 * HOUR / 4)
     await hear(harness, told(held), told(Answers.credit_held(session)))
-    wish: Json = {"starts_at": START.isoformat(), "length_minutes": 30, "modality": "video"}
-    found = await bookability(harness, **wish)
+    body: Json = {"starts_at": START.isoformat(), "length_minutes": 30, "modality": "video"}
+    found = await bookability(harness, **body)
     assert reasons(found) == {"slot-taken": "choose_another_slot", "member-busy": "choose_another_time"}
     assert [slot["starts_at"] for slot in found["next_slots"]][:1] == ["2026-11-27T09:45:00Z"]
     odd: Json = {
-        **wish,
+        **body,
         "starts_at": (START + 5 * HOUR / 12).isoformat(),
         "length_minutes": 50,
         "modality": "in_person",
@@ -235,7 +235,7 @@ async def test_a_wish_is_refused_for_what_booking_it_would_be_refused_for(harnes
         "length-not-in-plan": "choose_plan_length",
         "modality-not-in-plan": "choose_plan_modality",
     }
-    free = await bookability(harness, **{**wish, "starts_at": (START + HOUR).isoformat()})
+    free = await bookability(harness, **{**body, "starts_at": (START + HOUR).isoformat()})
     assert (free["bookable"], free["next_slots"][0]["starts_at"]) == (True, "2026-11-27T10:00:00Z")
 
 
@@ -338,9 +338,9 @@ async def test_a_refused_booking_names_the_remedies_that_bookability_names(
         await hear(harness, told(Answers.slot_refused(session, "slot-taken")))
         await hear(harness, told(Answers.credit_refused(session, "no-session-credits", purchasable=purchasable)))
 
-    wish = harness.booking_body(room, START)
+    body = harness.booking_body(room, START)
     headers = {"Idempotency-Key": new_id(), "Prefer": "wait=10"}
-    refused, _ = await asyncio.gather(harness.member.post("/v1/sessions", json=wish, headers=headers), answer())
+    refused, _ = await asyncio.gather(harness.member.post("/v1/sessions", json=body, headers=headers), answer())
     assert refused.status_code == 409
     taken, no_credit = refused.json()["reasons"]
     assert taken["remedy"] == {"action": "choose_another_slot", "href": "/v1/providers/dr-lee/slots"}

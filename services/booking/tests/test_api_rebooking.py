@@ -123,9 +123,9 @@ async def test_rebooking_opens_the_room_that_the_provider_closed_once_it_is_rese
 @pytest.mark.rule("MISS-4", "BOOK-9")
 async def test_a_rebooking_with_the_same_key_is_one(harness: BookingHarness) -> None:
     session = await closed(harness)
-    wish = harness.booking_body(session["room_id"], harness.clock.moment + DAY)
+    body = harness.booking_body(session["room_id"], harness.clock.moment + DAY)
     answers = [
-        await harness.member.post("/v1/sessions", json=wish, headers={"Idempotency-Key": "again"}) for _ in range(2)
+        await harness.member.post("/v1/sessions", json=body, headers={"Idempotency-Key": "again"}) for _ in range(2)
     ]
     assert answers[0].status_code == 202
     assert answers[0].json() == answers[1].json()
@@ -223,10 +223,10 @@ async def test_a_member_who_was_away_is_active_again_once_the_rebooking_is_reser
     session = await missed(harness)
     harness.clock.moment = MISSED_AT + 29 * DAY
     booked = await rebook(harness, session)
-    wish: Json = {"starts_at": (harness.clock.moment + 3 * DAY).isoformat(), "length_minutes": 45, "modality": "video"}
+    body: Json = {"starts_at": (harness.clock.moment + 3 * DAY).isoformat(), "length_minutes": 45, "modality": "video"}
 
     async def away() -> bool:
-        answer = await harness.member.get(f"/v1/rooms/{session['room_id']}/bookability", params=wish)
+        answer = await harness.member.get(f"/v1/rooms/{session['room_id']}/bookability", params=body)
         return "room-inactive" in codes(answer)
 
     assert await away(), "nothing is reserved yet"

@@ -54,8 +54,8 @@ async def test_a_closed_room_hides_neither_an_overdue_invoice_nor_coverage_that_
     room = await harness.room()
     await harness.provider.post(f"/v1/rooms/{room}/close")
     for wait in ({}, {"Prefer": "wait=5"}):
-        wish = harness.booking_body(room, START, length_minutes=40)
-        refused = await harness.member.post("/v1/sessions", json=wish, headers={"Idempotency-Key": new_id(), **wait})
+        body = harness.booking_body(room, START, length_minutes=40)
+        refused = await harness.member.post("/v1/sessions", json=body, headers={"Idempotency-Key": new_id(), **wait})
         asked: Json = {"starts_at": START.isoformat(), "length_minutes": 40, "modality": "video"}
         said = (await harness.member.get(f"/v1/rooms/{room}/bookability", params=asked)).json()["reasons"]
         assert refused.status_code == 409

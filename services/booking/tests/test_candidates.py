@@ -103,8 +103,8 @@ async def away(harness: BookingHarness, room: str) -> None:
 async def busy(harness: BookingHarness, room: str) -> None:
     await covered(harness)
     other = await harness.room(provider="dr-other")
-    wish = harness.booking_body(other, START + 15 * MINUTE)
-    await harness.member.post("/v1/sessions", json=wish, headers={"Idempotency-Key": new_id()})
+    body = harness.booking_body(other, START + 15 * MINUTE)
+    await harness.member.post("/v1/sessions", json=body, headers={"Idempotency-Key": new_id()})
 
 
 @pytest.mark.rule("BOOK-7")
@@ -140,8 +140,8 @@ async def test_what_others_ask_for_meanwhile_is_no_reason_for_the_slot_is_held(h
     await covered(harness)
     await working(harness)
     room, other = await harness.room(), await harness.room("ben")
-    wish = harness.booking_body(other, START)
-    asked = await harness.client("member", "ben").post("/v1/sessions", json=wish, headers={"Idempotency-Key": new_id()})
+    body = harness.booking_body(other, START)
+    asked = await harness.client("member", "ben").post("/v1/sessions", json=body, headers={"Idempotency-Key": new_id()})
     assert asked.status_code == 202
     (answer,) = await answers(harness, proposal(room))
     assert codes(answer) == []

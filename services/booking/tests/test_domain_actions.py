@@ -77,8 +77,8 @@ def after(session: Session, way: list[tuple[str, Any, int]]) -> tuple[Session, A
             case "refused":
                 result = answers.slot_refused(session, [], now)
             case "move":
-                wish = RescheduleCommand(session.booked.starts_at + HOUR, accept_forfeit=True)
-                result = reschedule(session, wish, party, "move", "therapy", now)
+                command = RescheduleCommand(session.booked.starts_at + HOUR, accept_forfeit=True)
+                result = reschedule(session, command, party, "move", "therapy", now)
             case _:
                 result = disputes.dispute(session, party, "i_was_there", now)
         if isinstance(result, Transition):

@@ -160,11 +160,11 @@ class Life(RuleBasedStateMachine):
     @rule(party=PARTIES, minutes=st.integers(-2 * 24 * 60, 4 * 24 * 60), longer=st.booleans(), accept=st.booleans())
     def reschedule(self, party: Party, minutes: int, longer: bool, accept: bool) -> None:
         booked = self.session.booked
-        wish = RescheduleCommand(
+        command = RescheduleCommand(
             booked.starts_at + timedelta(minutes=minutes), 90 if longer else None, accept_forfeit=accept
         )
         before, pending = self.session, self.move_is_pending()
-        result = rescheduling.reschedule(self.session, wish, party, f"move {len(self.asked)}", "therapy", self.now)
+        result = rescheduling.reschedule(self.session, command, party, f"move {len(self.asked)}", "therapy", self.now)
         self.take(result)
         self.remember(pending)
         if isinstance(result, Transition) and self.session.move_pending:

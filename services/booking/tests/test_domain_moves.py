@@ -46,12 +46,12 @@ BUSY = Reason(code="member-busy", detail="The member is not available at that ti
 NO_CREDIT = Reason(code="no-session-credits", detail="No credit is left.")
 
 
-def asked(session: Session, by: Party = "member", now: Any = NOW, **wish: Any) -> Any:
-    return reschedule(session, RescheduleCommand(**{"starts_at": NEW, **wish}), by, "move", "psychiatry", now)
+def asked(session: Session, by: Party = "member", now: Any = NOW, **changes: Any) -> Any:
+    return reschedule(session, RescheduleCommand(**{"starts_at": NEW, **changes}), by, "move", "psychiatry", now)
 
 
-def moved(session: Session, by: Party = "member", now: Any = NOW, **wish: Any) -> Session:
-    funded = answers.move_paid(done(asked(session, by, now, **wish)), "move", None, now)
+def moved(session: Session, by: Party = "member", now: Any = NOW, **changes: Any) -> Session:
+    funded = answers.move_paid(done(asked(session, by, now, **changes)), "move", None, now)
     return done(answers.slot_moved(done(funded), "move", now))
 
 
@@ -154,7 +154,7 @@ def test_one_move_at_a_time_and_none_to_where_the_session_is() -> None:
 
 @pytest.mark.rule("RESC-1")
 @pytest.mark.parametrize(
-    ("wish", "field"),
+    ("changes", "field"),
     [
         ({"starts_at": NOW}, "starts_at"),
         ({"starts_at": NOW + timedelta(days=367)}, "starts_at"),
@@ -163,8 +163,8 @@ def test_one_move_at_a_time_and_none_to_where_the_session_is() -> None:
         ({"venue_id": "venue"}, "venue_id"),
     ],
 )
-def test_where_nobody_can_move_to(wish: dict[str, Any], field: str) -> None:
-    fault = asked(confirmed(), **wish)
+def test_where_nobody_can_move_to(changes: dict[str, Any], field: str) -> None:
+    fault = asked(confirmed(), **changes)
     assert isinstance(fault, InvalidField)
     assert fault.field == field
 

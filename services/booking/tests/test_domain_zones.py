@@ -21,8 +21,8 @@ TICK = timedelta(microseconds=1)
 KOLKATA = "Asia/Kolkata"
 
 
-def zone(session: Session, by: Party = "member", now: datetime = NOW, **wish: Any) -> Any:
-    there = {"starts_at": session.booked.starts_at, "time_zone": KOLKATA, **wish}
+def zone(session: Session, by: Party = "member", now: datetime = NOW, **changes: Any) -> Any:
+    there = {"starts_at": session.booked.starts_at, "time_zone": KOLKATA, **changes}
     return reschedule(session, RescheduleCommand(**there), by, "move", "therapy", now)
 
 

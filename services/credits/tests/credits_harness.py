@@ -256,8 +256,8 @@ def moved(asked: SessionMoveRequested) -> SessionMoved:
     return SessionMoved(**{**shared, **new})
 
 
-def extended(request: SessionRequested, wish: InvoiceWish | None) -> SessionExtended:
-    return _after(SessionExtended, request, move_id=new_id(), old_ends_at=request.ends_at, invoice=wish)
+def extended(request: SessionRequested, invoice: InvoiceWish | None) -> SessionExtended:
+    return _after(SessionExtended, request, move_id=new_id(), old_ends_at=request.ends_at, invoice=invoice)
 
 
 def corrected(

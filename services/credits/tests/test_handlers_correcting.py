@@ -208,8 +208,8 @@ async def test_an_overdue_charge_of_a_session_that_the_provider_missed_after_all
     harness: CreditsHarness,
 ) -> None:
     asked = await ended(harness, "completed", "insurance-copay")
-    wish = InvoiceWish(amount_minor=900, currency="USD", due_on=date(2026, 11, 25))
-    await harness.handle(extended(asked, wish))
+    invoice = InvoiceWish(amount_minor=900, currency="USD", due_on=date(2026, 11, 25))
+    await harness.handle(extended(asked, invoice))
     await harness.move_to(NOW + timedelta(days=19))
     assert await harness.invoices(asked.session_id) == ["overdue", "overdue"]
     await harness.handle(corrected(asked, "completed", "provider_missed"))
@@ -226,8 +226,8 @@ async def test_an_extension_of_a_session_that_was_not_missed_after_all_is_due_ag
     await harness.enrol(plan_id=plan_id)
     asked = requested()
     await harness.handle(asked, reserved(asked))
-    wish = InvoiceWish(amount_minor=900, currency="USD", due_on=date(2026, 11, 25))
-    await harness.handle(extended(asked, wish))
+    invoice = InvoiceWish(amount_minor=900, currency="USD", due_on=date(2026, 11, 25))
+    await harness.handle(extended(asked, invoice))
     await harness.handle(missed(asked))
     assert set(await harness.invoices(asked.session_id)) == {"void"}
     await harness.handle(corrected(asked, "provider_missed", outcome), corrected(asked, "provider_missed", outcome))

@@ -56,21 +56,21 @@ async def booked(harness: CreditsHarness, plan_id: str = "eap-6", **other: Any) 
 
 async def late_move(harness: CreditsHarness, asked: SessionRequested) -> SessionMoveRequested:
     """With less notice than the policy asks, and accepted."""
-    wish = move(asked, forfeits=True)
-    await harness.handle(wish)
-    return wish
+    request = move(asked, forfeits=True)
+    await harness.handle(request)
+    return request
 
 
 @pytest.mark.rule("RESC-1")
 async def test_with_notice_what_is_held_will_do(harness: CreditsHarness) -> None:
     asked = await booked(harness)
     _, hold_id, _ = await harness.hold_of(asked.session_id)
-    wish = move(asked)
-    await harness.handle(wish, wish)
+    request = move(asked)
+    await harness.handle(request, request)
     (told,) = await harness.published(MoveCreditHeld)
-    assert (told.how, told.move_id, told.hold_id, told.funding) == ("kept", wish.move_id, hold_id, "credit")
-    await harness.handle(funded(wish))
-    await harness.handle(moved(wish))
+    assert (told.how, told.move_id, told.hold_id, told.funding) == ("kept", request.move_id, hold_id, "credit")
+    await harness.handle(funded(request))
+    await harness.handle(moved(request))
     assert await harness.hold_of(asked.session_id) == ("held", hold_id, True)
     assert await harness.ledger() == [("grant", 6), ("hold", 1)]
     await harness.handle(completed(asked))
@@ -96,8 +96,8 @@ async def test_a_move_to_another_length_voids_what_the_extension_would_have_cost
     harness: CreditsHarness,
 ) -> None:
     asked = await booked(harness)
-    wish = InvoiceWish(amount_minor=1200, currency="EUR", due_on=date(2026, 11, 30))
-    await harness.handle(extended(asked, wish))
+    invoice = InvoiceWish(amount_minor=1200, currency="EUR", due_on=date(2026, 11, 30))
+    await harness.handle(extended(asked, invoice))
     end = asked.starts_at + timedelta(minutes=60)
     longer = structs.replace(
         move(asked, new_length_minutes=60), ends_at=end, length_minutes=60, extended_minutes=15, moved_by="provider"
@@ -131,13 +131,13 @@ async def test_a_move_to_another_length_voids_what_the_extension_would_have_cost
 async def test_a_late_move_forfeits_what_is_held_and_needs_another_credit(harness: CreditsHarness) -> None:
     asked = await booked(harness)
     _, first, _ = await harness.hold_of(asked.session_id)
-    wish = await late_move(harness, asked)
+    request = await late_move(harness, asked)
     (told,) = await harness.published(MoveCreditHeld)
     assert (told.how, told.funding) == ("added", "credit")
     assert told.hold_id != first
     assert await harness.balance() == (4, 2)
-    await harness.handle(funded(wish))
-    await harness.handle(moved(wish), moved(wish))
+    await harness.handle(funded(request))
+    await harness.handle(moved(request), moved(request))
     (lost,) = await harness.published(CreditForfeited)
     assert (lost.hold_id, lost.cause, lost.session_id) == (first, "moved", asked.session_id)
     assert await harness.hold_of(asked.session_id) == ("held", told.hold_id, True)
@@ -154,8 +154,8 @@ async def test_a_session_that_was_moved_late_gives_back_the_credit_it_holds_and_
     harness: CreditsHarness,
 ) -> None:
     asked = await booked(harness)
-    wish = await late_move(harness, asked)
-    await harness.handle(moved(wish))
+    request = await late_move(harness, asked)
+    await harness.handle(moved(request))
     await harness.handle(missed(asked))
     assert await harness.balance() == (5, 0)
     assert await harness.imbalances() == []
@@ -165,13 +165,13 @@ async def test_a_session_that_was_moved_late_gives_back_the_credit_it_holds_and_
 async def test_a_refused_move_leaves_everything_as_it_was(harness: CreditsHarness) -> None:
     asked = await booked(harness)
     before = await harness.hold_of(asked.session_id)
-    wish = await late_move(harness, asked)
-    await harness.handle(move_refused(wish), move_refused(wish))
+    request = await late_move(harness, asked)
+    await harness.handle(move_refused(request), move_refused(request))
     (back,) = await harness.published(CreditReturned)
     assert back.cause == "moved"
     assert await harness.hold_of(asked.session_id) == before
     assert await harness.balance() == (5, 1)
-    await harness.handle(wish)
+    await harness.handle(request)
     assert len(await harness.published(MoveCreditHeld)) == 1, "a move that is over asks for nothing any more"
     again = await late_move(harness, asked)
     await harness.handle(moved(again))
@@ -187,16 +187,16 @@ async def test_a_credit_that_has_lapsed_by_the_new_day_is_replaced_and_comes_bac
     assert ([reason.code for reason in refused.reasons], refused.purchasable) == (["no-session-credits"], True)
     await harness.move_to(datetime(2026, 11, 25, tzinfo=UTC))
     await harness.enrol(plan_id="out-of-pocket-4", starts_on=date(2026, 11, 20))  # another agreement: until 20 December
-    wish = move(
+    request = move(
         asked,
         new_starts_at=datetime(2026, 12, 3, 10, tzinfo=UTC),
         moved_by="provider",
         decide_by=harness.clock.moment + timedelta(minutes=5),
     )
-    await harness.handle(wish)
+    await harness.handle(request)
     (told,) = await harness.published(MoveCreditHeld)
     assert told.how == "added"
-    await harness.handle(moved(wish))
+    await harness.handle(moved(request))
     (back,) = await harness.published(CreditReturned)
     assert (back.cause, await harness.published(CreditForfeited)) == ("moved", [])
     state, hold_id, firm = await harness.hold_of(asked.session_id)
@@ -276,11 +276,11 @@ async def test_a_providers_move_is_not_refused_for_the_members_plan(harness: Cre
     asked = await booked(harness, plan_id)
     before = await harness.hold_of(asked.session_id)
     await harness.enrol(plan_id="messaging-only", starts_on=date(2026, 11, 23))
-    wish = move(asked, moved_by="provider")
-    await harness.handle(wish)
+    request = move(asked, moved_by="provider")
+    await harness.handle(request)
     (told,) = await harness.published(MoveCreditHeld)
     assert told.how == "kept"
-    await harness.handle(moved(wish))
+    await harness.handle(moved(request))
     assert await harness.hold_of(asked.session_id) == before
     await harness.handle(completed(asked))
     assert (await harness.hold_of(asked.session_id))[0] == "spent"
@@ -300,10 +300,10 @@ async def test_a_late_move_without_a_credit_left_is_refused_and_what_is_held_sta
 @pytest.mark.rule("RESC-1", "PLAN-1")
 async def test_a_late_move_makes_the_old_co_pay_due_and_a_new_one_pending(harness: CreditsHarness) -> None:
     asked = await booked(harness, "insurance-copay")
-    wish = await late_move(harness, asked)
+    request = await late_move(harness, asked)
     assert await harness.invoices(asked.session_id) == ["pending", "pending"]
-    await harness.handle(funded(wish))
-    await harness.handle(moved(wish))
+    await harness.handle(funded(request))
+    await harness.handle(moved(request))
     assert await harness.invoices(asked.session_id) == ["issued", "pending"]
     await harness.handle(missed(asked))
     assert await harness.invoices(asked.session_id) == ["issued", "void"]
@@ -315,13 +315,13 @@ async def test_a_late_move_makes_the_old_co_pay_due_and_a_new_one_pending(harnes
 @pytest.mark.rule("RESC-1", "PLAN-1")
 async def test_a_co_pay_that_is_kept_is_due_on_the_new_day(harness: CreditsHarness) -> None:
     asked = await booked(harness, "insurance-copay")
-    wish = move(asked, new_length_minutes=60)
-    await harness.handle(wish)
-    await harness.handle(moved(wish))
+    request = move(asked, new_length_minutes=60)
+    await harness.handle(request)
+    await harness.handle(moved(request))
     assert await harness.invoices(asked.session_id) == ["pending"]
     await harness.handle(completed(asked))
     (issued,) = await harness.published(InvoiceIssued)
-    assert issued.due_on == wish.new_ends_at.date() + timedelta(days=14)
+    assert issued.due_on == request.new_ends_at.date() + timedelta(days=14)
     midnight = datetime.combine(issued.due_on + timedelta(days=1), datetime.min.time(), UTC)
     await harness.move_to(midnight - timedelta(seconds=1))
     assert await harness.invoices(asked.session_id) == ["issued"], "the old day's end is over, the new one's is not"
@@ -347,10 +347,10 @@ async def test_an_ending_while_a_move_is_under_way_settles_the_session_and_gives
     harness: CreditsHarness, ending: Callable[[SessionRequested], Event], state: str, plan_id: str
 ) -> None:
     asked = await booked(harness, plan_id)
-    wish = await late_move(harness, asked)
-    await harness.handle(funded(wish))
+    request = await late_move(harness, asked)
+    await harness.handle(funded(request))
     await harness.handle(ending(asked))
-    await harness.handle(move_refused(wish))
+    await harness.handle(move_refused(request))
     assert (await harness.hold_of(asked.session_id))[0] == state
     if plan_id == "eap-6":
         assert await harness.balance() == (6 if state == "returned" else 5, 0)
@@ -399,7 +399,7 @@ async def test_nothing_is_added_for_a_session_that_is_over_or_unknown(harness: C
 async def test_answers_about_a_session_are_numbered_in_their_order(harness: CreditsHarness) -> None:
     asked = await booked(harness)
     for _ in range(3):
-        wish = await late_move(harness, asked)
-        await harness.handle(move_refused(wish))
+        request = await late_move(harness, asked)
+        await harness.handle(move_refused(request))
     numbers = [each.sequence for each in await harness.records() if each.headers["ce_subject"] == asked.session_id]
     assert numbers == [1, 2, 3, 4]

@@ -125,9 +125,9 @@ async def test_a_move_that_did_not_happen_leaves_a_credit_as_good_as_it_was(harn
     await harness.enrol(plan_id="eap-6")
     first, second = await booked(harness, length=45), await booked(harness, length=45)
     await harness.handle_now(cancelled(first, by="provider", at=NOW))
-    wish = move(second, forfeits=True)
-    await harness.handle(wish)
-    await harness.handle(move_refused(wish))
+    request = move(second, forfeits=True)
+    await harness.handle(request)
+    await harness.handle(move_refused(request))
     await harness.enrol(plan_id="messaging-only", starts_on=date(2026, 11, 23))
     assert await harness.balance() == (1, 1)
     assert await harness.imbalances() == []
@@ -164,9 +164,9 @@ async def test_a_made_good_credit_is_held_after_coverage_has_ended_and_can_be_mo
     await harness.handle(reserved(again))
     held = (await harness.published(CreditHeld))[-1]
     assert (held.session_id, held.funding, held.plan_id) == (again.session_id, "credit", "insurance-credits")
-    wish = move(again, decide_by=NOW + timedelta(days=9), moved_by="provider")
-    await harness.handle(wish)
-    await harness.handle(moved(wish))
+    request = move(again, decide_by=NOW + timedelta(days=9), moved_by="provider")
+    await harness.handle(request)
+    await harness.handle(moved(request))
     await harness.handle(missed(again))
     assert (await harness.published(CreditReturned))[-1].made_for_minutes == 60, "as often as it takes"
     other = requested(length=45, starts_at=NOW + timedelta(days=10), hold_until=NOW + timedelta(days=9))
@@ -180,10 +180,10 @@ async def test_a_credit_is_made_good_for_the_length_that_the_session_was_moved_t
     await harness.enrol(plan_id="insurance-credits")
     for new_starts_at, forfeits in ((NOW + timedelta(days=4), False), (NOW + timedelta(days=4), True)):
         asked = await booked(harness, length=45)
-        wish = move(asked, new_length_minutes=60, new_starts_at=new_starts_at, forfeits=forfeits)
-        await harness.handle(wish)
-        await harness.handle(funded(wish))
-        await harness.handle(moved(wish))
+        request = move(asked, new_length_minutes=60, new_starts_at=new_starts_at, forfeits=forfeits)
+        await harness.handle(request)
+        await harness.handle(funded(request))
+        await harness.handle(moved(request))
         await harness.handle(missed(asked))
         assert (await harness.published(CreditReturned))[-1].made_for_minutes == 60
     assert await harness.imbalances() == []
@@ -197,10 +197,10 @@ async def test_a_move_after_a_change_of_plan_gives_the_credit_back_as_whoever_mo
     await harness.enrol(plan_id="out-of-pocket-4")
     asked = await booked(harness)
     await harness.enrol(plan_id="eap-6", starts_on=date(2026, 11, 23))
-    wish = move(asked, new_length_minutes=45, moved_by=by)
-    await harness.handle(wish)
-    await harness.handle(funded(wish))
-    await harness.handle(moved(wish))
+    request = move(asked, new_length_minutes=45, moved_by=by)
+    await harness.handle(request)
+    await harness.handle(funded(request))
+    await harness.handle(moved(request))
     (returned,) = await harness.published(CreditReturned)
     assert (returned.cause, returned.source) == ("moved", source)
     assert await harness.imbalances() == []

@@ -233,8 +233,8 @@ class LedgerMachine(RuleBasedStateMachine):
     def extend(self, seed: int) -> None:
         chance = Random(seed)
         due_on = self.harness.clock.moment.date() + timedelta(days=chance.randrange(20))
-        wish = InvoiceWish(amount_minor=900, currency="USD", due_on=due_on)
-        self.send(*(events.extended(each, wish) for each in self.some(chance, self.sessions, 5)))
+        invoice = InvoiceWish(amount_minor=900, currency="USD", due_on=due_on)
+        self.send(*(events.extended(each, invoice) for each in self.some(chance, self.sessions, 5)))
 
     @rule(seed=seeds, amount=st.integers(-3, 3).filter(bool))
     def adjust(self, seed: int, amount: int) -> None:

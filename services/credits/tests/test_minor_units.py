@@ -128,7 +128,7 @@ async def test_nobody_is_charged_in_what_is_no_money_whoever_signs_it(shop: Shop
     asked = requested(length=30)
     await shop.harness.handle(asked)
     await shop.harness.handle(reserved(asked))
-    wish = InvoiceWish(amount_minor=500, currency=currency, due_on=date(2026, 11, 30))
-    refused = await shop.harness.handle_now(extended(asked, wish))
+    invoice = InvoiceWish(amount_minor=500, currency=currency, due_on=date(2026, 11, 30))
+    refused = await shop.harness.handle_now(extended(asked, invoice))
     assert set(refused.values()) == {"not-its-terms"}
     assert (await shop.api.own("/invoices"))["items"] == []

@@ -139,9 +139,9 @@ async def test_nobody_forfeits_for_what_the_provider_did(harness: CreditsHarness
 
 async def test_nobody_pays_for_a_session_that_credits_never_heard_of(harness: CreditsHarness) -> None:
     await harness.enrol()
-    wish = InvoiceWish(amount_minor=50_000, currency="EUR", due_on=date(2026, 12, 24))
+    invoice = InvoiceWish(amount_minor=50_000, currency="EUR", due_on=date(2026, 12, 24))
     request = requested()
-    assert await harness.handle_now(extended(request, wish)) == {request.session_id: "unknown-session"}
+    assert await harness.handle_now(extended(request, invoice)) == {request.session_id: "unknown-session"}
     assert await harness.published(InvoiceIssued) == []
 
 

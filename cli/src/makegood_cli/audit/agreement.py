@@ -21,7 +21,7 @@ from makegood_contracts.topics import (
 
 from makegood_cli.audit.invariants import LIVE
 from makegood_cli.audit.snapshot import Row, Snapshot
-from makegood_cli.audit.topics import Told, TopicWitness
+from makegood_cli.audit.topics import RecordedAccess, TopicWitness
 
 Check = Callable[[TopicWitness, Snapshot], Iterator[str]]
 
@@ -49,18 +49,18 @@ def events_reach_as_far_as_the_tables(witness: TopicWitness, data: Snapshot) -> 
         (ENROLMENTS.name, ((row["member_id"], row["enrolment_sequence"]) for row in data.accounts)),
     )
     for topic, rows in counted:
-        told = witness.last[topic]
+        published = witness.last[topic]
         known = set()
         for key, version in rows:
             known.add(key)
-            last = told.get(key, 0)
+            last = published.get(key, 0)
             if last != version and not (last == 0 and topic in witness.cut):
                 yield f"{topic}, key {key}: its last event has sequence {last}, its row {version}"
-        for key in sorted(told.keys() - known):
+        for key in sorted(published.keys() - known):
             yield f"{topic}, key {key}: has events but no row"
 
 
-def holds_are_told_as_far_as_they_went(witness: TopicWitness, data: Snapshot) -> Iterator[str]:
+def holds_are_published_as_far_as_they_went(witness: TopicWitness, data: Snapshot) -> Iterator[str]:
     """REL-6, RESC-1: the last event of each hold (held, moved, refused or released) has the version of its row."""
     counted: tuple[tuple[str, Iterable[tuple[str, int]]], ...] = (
         (
@@ -95,7 +95,7 @@ def moves_are_answered_once(witness: TopicWitness, data: Snapshot) -> Iterator[s
         yield f"move {move} was answered but never requested"
 
 
-def slots_are_told(witness: TopicWitness, data: Snapshot) -> Iterator[str]:
+def slots_are_published(witness: TopicWitness, data: Snapshot) -> Iterator[str]:
     """AVAIL-3, CANC-3: each slot hold is published, and released exactly once when it ends."""
     for row in data.slot_holds:
         if row["hold_until"] is None or row["is_offer"]:
@@ -103,9 +103,9 @@ def slots_are_told(witness: TopicWitness, data: Snapshot) -> Iterator[str]:
         session_id = row["session_id"]
         if session_id not in witness.slot_held and RESERVATIONS.name not in witness.cut:
             yield f"the slot of session {session_id} was held, and no event says so"
-        expected, told = 0 if row["live"] else 1, witness.slot_released[session_id]
-        if told != expected and not (told == 0 and RESERVATIONS.name in witness.cut):
-            yield f"the slot of session {session_id} is {'held' if row['live'] else 'over'} and was released {told} times"
+        expected, published = 0 if row["live"] else 1, witness.slot_released[session_id]
+        if published != expected and not (published == 0 and RESERVATIONS.name in witness.cut):
+            yield f"the slot of session {session_id} is {'held' if row['live'] else 'over'} and was released {published} times"
 
 
 def offers_were_judged(witness: TopicWitness, data: Snapshot) -> Iterator[str]:
@@ -117,7 +117,7 @@ def offers_were_judged(witness: TopicWitness, data: Snapshot) -> Iterator[str]:
         yield f"waitlist entry {entry} was offered a slot that booking did not find bookable (proposal {proposal})"
 
 
-def credits_are_told(witness: TopicWitness, data: Snapshot) -> Iterator[str]:
+def credits_are_published(witness: TopicWitness, data: Snapshot) -> Iterator[str]:
     """CRED-2: each hold of a credit or co-pay is published."""
     if HOLDS.name in witness.cut:
         return
@@ -126,7 +126,7 @@ def credits_are_told(witness: TopicWitness, data: Snapshot) -> Iterator[str]:
             yield f"the credit of session {row['session_id']} was held, and no event says so"
 
 
-def deliveries_are_told(witness: TopicWitness, data: Snapshot) -> Iterator[str]:
+def deliveries_are_published(witness: TopicWitness, data: Snapshot) -> Iterator[str]:
     """NOTE-1: each message that was sent or failed is published."""
     if DELIVERIES.name in witness.cut:
         return
@@ -172,14 +172,14 @@ def _was_forfeited(hold: Row) -> bool:
     return hold["invoice"] in ("issued", "paid", "overdue")
 
 
-def the_access_log_is_as_it_was_told(witness: TopicWitness, data: Snapshot) -> Iterator[str]:
+def the_access_log_is_as_it_was_published(witness: TopicWitness, data: Snapshot) -> Iterator[str]:
     """SEC-5: a service's access log matches the copy on its topic. Only the first difference is reported."""
     for service, trail in data.trails.items():
-        topic, told = ACCESS_RECORDED[cast("ServiceName", service)].topic.name, witness.accesses[service]
-        for number in sorted(told.keys() | trail.seals.keys()):
+        topic, published = ACCESS_RECORDED[cast("ServiceName", service)].topic.name, witness.accesses[service]
+        for number in sorted(published.keys() | trail.seals.keys()):
             if number <= trail.pruned:
                 continue
-            copy, kept = told.get(number), trail.seals.get(number)
+            copy, kept = published.get(number), trail.seals.get(number)
             if copy is None and topic in witness.cut:
                 continue
             if copy != kept:
@@ -187,7 +187,7 @@ def the_access_log_is_as_it_was_told(witness: TopicWitness, data: Snapshot) -> I
                 break
 
 
-def _differs(number: int, copy: Told | None, kept: Told | None) -> str:
+def _differs(number: int, copy: RecordedAccess | None, kept: RecordedAccess | None) -> str:
     if copy is None:
         return f"row {kept.row_id if kept else '?'} has seal {number}, and no event about it: it was inserted"
     if kept is None:
@@ -200,16 +200,16 @@ def _differs(number: int, copy: Told | None, kept: Told | None) -> str:
 CHECKS: tuple[Check, ...] = (
     events_are_whole,
     events_reach_as_far_as_the_tables,
-    holds_are_told_as_far_as_they_went,
+    holds_are_published_as_far_as_they_went,
     moves_are_answered_once,
-    slots_are_told,
+    slots_are_published,
     offers_were_judged,
-    credits_are_told,
-    deliveries_are_told,
+    credits_are_published,
+    deliveries_are_published,
     misses_are_made_good_once,
     cancellations_cost_what_they_said,
     cancelled_credits_stand_for_a_while,
-    the_access_log_is_as_it_was_told,
+    the_access_log_is_as_it_was_published,
 )
 
 

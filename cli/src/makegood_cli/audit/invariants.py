@@ -278,15 +278,15 @@ def deadlines_are_met(data: Snapshot) -> Iterator[str]:
                 yield f"{said} has been overdue for {row['overdue']:.0f} s"
 
 
-def a_miss_is_told_once(data: Snapshot) -> Iterator[str]:
+def a_miss_is_emailed_once(data: Snapshot) -> Iterator[str]:
     """MISS-3: there is exactly one e-mail about each missed session, and it is sent if the member has an address."""
-    told = Counter(row["session_id"] for row in data.missed_emails)
+    emailed = Counter(row["session_id"] for row in data.missed_emails)
     missed = {row["id"] for row in data.sessions if row["status"] == "provider_missed"}
     # A session that support corrected may have one e-mail about its first outcome and one about the corrected one.
     corrected = {row["id"] for row in data.sessions if row["corrected"]}
-    for session in sorted(missed - told.keys() - corrected):
+    for session in sorted(missed - emailed.keys() - corrected):
         yield f"session {session} was missed, and there is no e-mail about it"
-    for session, times in told.items():
+    for session, times in emailed.items():
         if times != 1:
             yield f"session {session}: {times} e-mails about one miss"
         if session not in missed | corrected:
@@ -385,7 +385,7 @@ INVARIANTS: tuple[Invariant, ...] = (
     requests_are_decided,
     sessions_are_awaited,
     deadlines_are_met,
-    a_miss_is_told_once,
+    a_miss_is_emailed_once,
     moves_are_decided,
     nothing_is_held_for_no_move,
     charges_stand_as_they_must,

@@ -51,7 +51,7 @@ def _decoder(kind: type[Event]) -> msgspec.json.Decoder[Any]:
     return msgspec.json.Decoder(kind)
 
 
-class Told(NamedTuple):
+class RecordedAccess(NamedTuple):
     """The copy of an access log row on its topic, with hashes in hex."""
 
     row_id: int
@@ -96,7 +96,7 @@ class TopicWitness:
     delivered: set[str] = field(default_factory=set)
     failed: set[str] = field(default_factory=set)
     """Deliveries that were published as failed."""
-    accesses: dict[str, dict[int, Told]] = field(default_factory=lambda: defaultdict(dict))
+    accesses: dict[str, dict[int, RecordedAccess]] = field(default_factory=lambda: defaultdict(dict))
     """The copy of each service's access log, by seal number."""
     _extensions: set[str] = field(default_factory=set)
     """Invoices of extensions (EXT-1)."""
@@ -138,7 +138,7 @@ class TopicWitness:
     def _remember(self, event: Event) -> None:
         match event:
             case AccessRecordedFact():
-                self.accesses[event.chain][event.number] = Told(event.row_id, event.row_hash, event.hash)
+                self.accesses[event.chain][event.number] = RecordedAccess(event.row_id, event.row_hash, event.hash)
             case ProviderMissed():
                 self.missed.add(event.session_id)
             case SessionCancelled():
@@ -203,7 +203,7 @@ class Reader:
             if not unread:
                 break
             polled = await reader.poll(*unread, timeout_ms=200, max_records=5000)
-            self.witness.malformed += sum(one.last - one.first + 1 for one in polled.stretches)
+            self.witness.malformed += sum(one.last - one.first + 1 for one in polled.unreadable)
             for partition, records in polled.records.items():
                 topic = self._name(partition)
                 for record in records:

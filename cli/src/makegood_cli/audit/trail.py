@@ -10,7 +10,7 @@ import asyncpg
 from makegood_chassis.access.chain import PRUNE, Checker, Seal
 from makegood_chassis.access.tables import COLUMNS
 
-from makegood_cli.audit.topics import Told
+from makegood_cli.audit.topics import RecordedAccess
 
 _LINKS: Final = f"""
 SELECT number, row_id, row_hash, hash, {COLUMNS} FROM access_seals LEFT JOIN access_rows ON id = row_id ORDER BY number
@@ -37,7 +37,7 @@ class Trail:
     retention."""
 
     broken: str | None = None
-    seals: dict[int, Told] = field(default_factory=dict)
+    seals: dict[int, RecordedAccess] = field(default_factory=dict)
     pruned: int = 0
     unsealed: Sequence[int] = ()
     """Rows that are not in the chain although a process is running that seals rows."""
@@ -53,7 +53,7 @@ async def read_trail(connection: asyncpg.Connection[Any]) -> Trail:
         link = Seal(row["number"], row["row_id"], row["row_hash"], row["hash"])
         found = checker.take(link, None if row["id"] is None else dict(row))
         broken = broken or found
-        seals[link.number] = Told(link.row_id, link.row_hash.hex(), link.hash.hex())
+        seals[link.number] = RecordedAccess(link.row_id, link.row_hash.hex(), link.hash.hex())
     late = await connection.fetch(_UNSEALED) if await connection.fetchval(_WORKS) else []
     vanished = await connection.fetch(_VANISHED)
     return Trail(broken, seals, pruned, [row["id"] for row in late], [row["row_id"] for row in vanished])

@@ -24,7 +24,7 @@ class GroupCommit(Generic[C, R]):
 
     Where the database is away, all callers of the batch get that error at once: whether the commit came through is then
     unknown, and only the caller's idempotency key can tell. `most` commands make a batch, `at_once` batches run together. Before each
-    `gather` is awaited: a caller that knows that more commands are about to come lets them come along.
+    `linger` is awaited: a caller that knows that more commands are about to come lets them come along.
     """
 
     def __init__(
@@ -34,14 +34,14 @@ class GroupCommit(Generic[C, R]):
         *,
         most: int = 128,
         at_once: int = 2,
-        gather: Callable[[], Awaitable[None]] | None = None,
+        linger: Callable[[], Awaitable[None]] | None = None,
         name: str = "commands",
     ) -> None:
         self._database = database
         self._apply = apply
         self._most = most
         self._free = at_once
-        self._gather = gather
+        self._linger = linger
         self._waiting: deque[tuple[C, asyncio.Future[R]]] = deque()
         self._running: set[asyncio.Task[None]] = set()
         self._size = metrics.GROUP_COMMIT_SIZE.labels(name)
@@ -65,8 +65,8 @@ class GroupCommit(Generic[C, R]):
         """Commits batches until none waits."""
         try:
             while self._waiting:
-                if self._gather is not None:
-                    await self._gather()
+                if self._linger is not None:
+                    await self._linger()
                 batch = [self._waiting.popleft() for _ in range(min(self._most, len(self._waiting)))]
                 await self._settle(batch)
         finally:

@@ -134,8 +134,8 @@ def bootstrap(settings: Settings) -> Service:
     )  # fmt: skip
 
 
-def crash_at(wish: str) -> None:
-    point, _, times = wish.partition(":")
+def crash_at(spec: str) -> None:
+    point, _, times = spec.partition(":")
     left = int(times or 0)
 
     def hook(passed: failpoints.Failpoint) -> None:

@@ -168,14 +168,14 @@ async def test_nobody_else_gets_in_and_no_other_server_is_talked_to(broker: Brok
     """The producer of the relay, with each thing wrong; aiokafka says so in different ways, but it never connects."""
     connected, told = [], []
     for what, connection in _wrong(broker, tmp_path).items():
-        sender = BatchProducer(connection, ack_timeout=4.0)
+        producer = BatchProducer(connection, ack_timeout=4.0)
         try:
-            await sender.open()
+            await producer.open()
             connected.append(what)
         except Exception as error:
             told.append(repr(error))
         finally:
-            await sender.close()
+            await producer.close()
     assert connected == []
     assert PASSWORD not in "".join(told)
 

@@ -30,12 +30,12 @@ async def running(
     prefix: str,
     *,
     holder: str = "one",
-    sender: BatchProducer | None = None,
+    producer: BatchProducer | None = None,
     lease: float = 1.0,
 ) -> AsyncIterator[Relay]:
     relay = Relay(
         database,
-        sender or BatchProducer(servers, prefix=prefix, ack_timeout=5),
+        producer or BatchProducer(servers, prefix=prefix, ack_timeout=5),
         holder=holder,
         lease_seconds=lease,
         batch=200,
@@ -148,7 +148,7 @@ async def test_a_leader_that_wakes_up_too_late_inverts_nothing_and_sends_no_furt
     key = new_id()
     await publish(database, session_event(key, 1), 1)
     zombie = Frozen(kafka_servers, topic_prefix)
-    async with opened(database_url) as other, running(database, kafka_servers, topic_prefix, sender=zombie) as first:
+    async with opened(database_url) as other, running(database, kafka_servers, topic_prefix, producer=zombie) as first:
         await eventually(zombie.holds.is_set)
         keep, first._lease.renew = first._lease.renew, never_answers  # type: ignore[method-assign]
         async with running(other, kafka_servers, topic_prefix, holder="two") as second:
@@ -241,17 +241,17 @@ async def test_a_topic_that_does_not_exist_holds_up_no_other(
 
 async def test_a_wedged_producer_is_replaced(database: Database, kafka_servers: str, topic_prefix: str) -> None:
     """Its sequence is made to have a gap, which the broker refuses from then on."""
-    sender = BatchProducer(kafka_servers, prefix=topic_prefix)
+    producer = BatchProducer(kafka_servers, prefix=topic_prefix)
     key = new_id()
-    async with running(database, kafka_servers, topic_prefix, sender=sender):
+    async with running(database, kafka_servers, topic_prefix, producer=producer):
         await publish(database, session_event(key, 1), 1)
         await drained(database)
-        wedged = sender._producer
+        wedged = producer._producer
         for partition in list(wedged._txn_manager._sequence_numbers):
             wedged._txn_manager.increment_sequence_number(partition, 100)
         await publish(database, session_event(key, 2), 2)
         await drained(database)
-        assert sender._producer is not wedged
+        assert producer._producer is not wedged
     assert first_of_each(await read_topic(kafka_servers, topic_prefix + SESSIONS.name)) == {key: [1, 2]}
 
 

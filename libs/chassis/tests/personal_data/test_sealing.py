@@ -71,7 +71,7 @@ def masters(*names: str) -> MasterKeys:
     return MasterKeys({name: name.encode().ljust(32, b".") for name in names})
 
 
-class World:
+class SealingProcess:
     """One process with its own memory of keys, and a clock for that."""
 
     def __init__(self, database: Database, master_keys: MasterKeys) -> None:
@@ -99,48 +99,48 @@ class World:
 
 
 async def test_a_key_is_made_once_however_many_write_at_once(database: Database) -> None:
-    world = World(database, masters("one"))
+    process = SealingProcess(database, masters("one"))
     places = [Place("chat_messages", str(number), "anna") for number in range(20)]
-    sealed = await asyncio.gather(*(world.seal(place, f"text {place.row}") for place in places))
-    assert [await world.open(place, content) for place, content in zip(places, sealed, strict=True)] == [
+    sealed = await asyncio.gather(*(process.seal(place, f"text {place.row}") for place in places))
+    assert [await process.open(place, content) for place, content in zip(places, sealed, strict=True)] == [
         f"text {number}" for number in range(20)
     ]
-    (row,) = await world.rows()
+    (row,) = await process.rows()
     assert row["master_key"] == "one"
 
 
 async def test_an_erasure_is_final_here_and_within_seconds_in_other_processes(database: Database) -> None:
-    world, other = World(database, masters("one")), World(database, masters("one"))
-    sealed = await world.seal(HERE, "canary")
+    process, other = SealingProcess(database, masters("one")), SealingProcess(database, masters("one"))
+    sealed = await process.seal(HERE, "canary")
     ben = Place("chat_messages", "m-2", "ben")
-    kept = await world.seal(ben, "kept")
+    kept = await process.seal(ben, "kept")
     assert await other.open(HERE, sealed) == "canary"
-    await world.erase("anna")
-    assert await world.open(HERE, sealed) is None
+    await process.erase("anna")
+    assert await process.open(HERE, sealed) is None
     other.now += REMEMBERED
     assert await other.open(HERE, sealed) is None
-    assert await world.open(ben, kept) == "kept"
+    assert await process.open(ben, kept) == "kept"
     # Who comes back begins with a new key: what a backup brings back stays closed.
-    again = await world.seal(HERE, "anew")
-    assert await world.open(HERE, again) == "anew"
-    assert await world.open(HERE, sealed) is None
+    again = await process.seal(HERE, "anew")
+    assert await process.open(HERE, again) == "anew"
+    assert await process.open(HERE, sealed) is None
 
 
 async def test_what_is_written_while_its_author_is_erased_does_not_outlive_them(database: Database) -> None:
     """The writer holds the key until its transaction ends; the erasure comes after, and nothing is left that opens."""
-    world = World(database, masters("one"))
-    await world.seal(HERE, "first")
+    process = SealingProcess(database, masters("one"))
+    await process.seal(HERE, "first")
     async with database.transaction(CAUSE) as unit:
-        (sealed,) = await world.personal_data.seal(unit, [(HERE, "second")])
-        erasing = asyncio.create_task(world.erase("anna"))
+        (sealed,) = await process.personal_data.seal(unit, [(HERE, "second")])
+        erasing = asyncio.create_task(process.erase("anna"))
         done, _ = await asyncio.wait({erasing}, timeout=0.2)
         assert not done
     await erasing
-    assert await world.open(HERE, sealed) is None
+    assert await process.open(HERE, sealed) is None
 
 
 async def test_the_master_key_is_changed_step_by_step(database: Database) -> None:
-    old, both, new = (World(database, masters(*names)) for names in (("a",), ("b", "a"), ("b",)))
+    old, both, new = (SealingProcess(database, masters(*names)) for names in (("a",), ("b", "a"), ("b",)))
     places = [Place("chat_messages", str(number), f"person-{number}") for number in range(5)]
     sealed = [await old.seal(place, place.row) for place in places]
     with pytest.raises(UnknownMasterKey, match="a"):
@@ -156,9 +156,9 @@ async def test_the_master_key_is_changed_step_by_step(database: Database) -> Non
 
 
 async def test_a_page_of_texts_costs_one_look_at_the_keys_and_then_none(database: Database) -> None:
-    world = World(database, masters("one"))
+    process = SealingProcess(database, masters("one"))
     places = [Place("chat_messages", str(number), f"person-{number % 2}") for number in range(50)]
-    sealed = [(place, await world.seal(place, place.row)) for place in places]
+    sealed = [(place, await process.seal(place, place.row)) for place in places]
     looks = 0
 
     async with database.reading() as queries:
@@ -171,22 +171,22 @@ async def test_a_page_of_texts_costs_one_look_at_the_keys_and_then_none(database
 
         queries.fetch = counted  # type: ignore[method-assign, assignment]
         for expected in (1, 1):
-            assert await world.personal_data.open(queries, sealed) == [place.row for place in places]
+            assert await process.personal_data.open(queries, sealed) == [place.row for place in places]
             assert looks == expected
-        world.now += REMEMBERED
-        await world.personal_data.open(queries, sealed)
+        process.now += REMEMBERED
+        await process.personal_data.open(queries, sealed)
     assert looks == 2
 
 
 async def test_a_key_in_the_database_is_of_no_use_without_the_master_key_or_under_another_name(
     database: Database,
 ) -> None:
-    world = World(database, masters("one"))
-    sealed = await world.seal(HERE, "canary")
-    wrong = World(database, MasterKeys({"one": os.urandom(32)}))
+    process = SealingProcess(database, masters("one"))
+    sealed = await process.seal(HERE, "canary")
+    wrong = SealingProcess(database, MasterKeys({"one": os.urandom(32)}))
     with pytest.raises(ValueError, match="master key"):
         await wrong.open(HERE, sealed)
     async with database.reading() as queries:
         await queries.execute("UPDATE personal_keys SET person_id = 'ben'")
     with pytest.raises(ValueError, match="master key"):
-        await world.open(Place("chat_messages", "m-1", "ben"), sealed)
+        await process.open(Place("chat_messages", "m-1", "ben"), sealed)

@@ -109,14 +109,14 @@ class MixedLoad:
                     self.ledger.cancelled.add(session)
 
     async def _book(self, member: Person, load_member: LoadMember, turn: int) -> str | None:
-        wish = {
+        body = {
             "room_id": load_member.room_id,
             "starts_at": load_member.slot(turn, self.population.first_day).isoformat(),
             "length_minutes": LENGTH_MINUTES,
             "modality": "video",
             "time_zone": "UTC",
         }
-        answer = await self.insist(member, "POST", "/v1/sessions", wish, wait=5)
+        answer = await self.insist(member, "POST", "/v1/sessions", body, wait=5)
         if answer.status_code in (201, 202):
             session = str(answer.json()["id"])
             self.ledger.booked[session] = load_member

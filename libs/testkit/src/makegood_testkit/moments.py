@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from makegood_contracts.events import Event
-from makegood_contracts.events.possible import possible_after, told_moment
+from makegood_contracts.events.possible import possible_after, stated_moment
 
 
 def possible_at(events: Iterable[Event], now: datetime) -> datetime:
@@ -15,9 +15,9 @@ def possible_at(events: Iterable[Event], now: datetime) -> datetime:
     moments = [now]
     for event in events:
         times: Any = event
-        told, after = told_moment(event), possible_after(event)
-        if told is not None:
-            moments.append(told)
+        stated, after = stated_moment(event), possible_after(event)
+        if stated is not None:
+            moments.append(stated)
         if after is not None:
             moments.append((times.starts_at if after[0] == "start" else times.ends_at) + after[1])
     return max(moments)

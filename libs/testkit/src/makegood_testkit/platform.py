@@ -246,7 +246,7 @@ class Cast:
         midnight = earliest.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
         return midnight + -(-(earliest - midnight) // quarter) * quarter
 
-    def wish(self, start: datetime, **changes: Any) -> dict[str, Any]:
+    def booking_body(self, start: datetime, **changes: Any) -> dict[str, Any]:
         """The body of a booking."""
         return {
             "room_id": self.room_id,
@@ -259,7 +259,9 @@ class Cast:
 
     async def book(self, notice: timedelta = timedelta(days=4), **changes: Any) -> dict[str, Any]:
         """A reserved session that starts at least `notice` from now."""
-        answer = await self.member.post("/v1/sessions", self.wish(await self.start_in(notice), **changes), wait=15)
+        answer = await self.member.post(
+            "/v1/sessions", self.booking_body(await self.start_in(notice), **changes), wait=15
+        )
         return dict(answer.body)
 
     async def confirmed(self, notice: timedelta = timedelta(days=4), **changes: Any) -> dict[str, Any]:
@@ -270,9 +272,11 @@ class Cast:
     async def session(self, session: Mapping[str, Any]) -> dict[str, Any]:
         return dict((await self.member.get(f"/v1/sessions/{session['id']}")).body)
 
-    async def move(self, session: Mapping[str, Any], start: datetime, who: Person | None = None, **wish: Any) -> Answer:
+    async def move(
+        self, session: Mapping[str, Any], start: datetime, who: Person | None = None, **changes: Any
+    ) -> Answer:
         """Moves a session, the member unless it is `who`, and waits for the outcome. Raises Refused."""
-        body = {"starts_at": start.isoformat(), **wish}
+        body = {"starts_at": start.isoformat(), **changes}
         version = (await self.session(session))["version"]
         path = f"/v1/sessions/{session['id']}/reschedule"
         return await (who or self.member).post(path, body, version=version, wait=15)

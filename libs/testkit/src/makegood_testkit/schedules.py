@@ -159,15 +159,15 @@ def minutes(start: datetime, end: datetime) -> Iterable[datetime]:
 def _hours(rng: random.Random, zone: ZoneInfo, middle: date) -> Hours:
     def day() -> tuple[tuple[int, int], ...]:
         cuts = sorted(rng.sample(range(0, 1441, rng.choice([15, 20, 30, 60])), rng.choice([0, 2, 2, 4, 4, 6])))
-        stretches = [(a, b) for a, b in zip(cuts[::2], cuts[1::2], strict=True)]
-        if stretches and rng.random() < 0.3:
-            stretches = [(0, stretches[0][1]), *stretches[1:]]
-        if stretches and rng.random() < 0.3:
-            stretches = [*stretches[:-1], (stretches[-1][0], 1440)]
-        if len(stretches) == 1 and rng.random() < 0.3 and stretches[0][1] - stretches[0][0] > 60:
-            ((a, b),) = stretches
-            stretches = [(a, a + 50), (a + 50, b)]
-        return tuple(stretches)
+        periods = [(a, b) for a, b in zip(cuts[::2], cuts[1::2], strict=True)]
+        if periods and rng.random() < 0.3:
+            periods = [(0, periods[0][1]), *periods[1:]]
+        if periods and rng.random() < 0.3:
+            periods = [*periods[:-1], (periods[-1][0], 1440)]
+        if len(periods) == 1 and rng.random() < 0.3 and periods[0][1] - periods[0][0] > 60:
+            ((a, b),) = periods
+            periods = [(a, a + 50), (a + 50, b)]
+        return tuple(periods)
 
     exceptions = {middle + timedelta(days=rng.randint(-2, 2)): day() for _ in range(rng.choice([0, 0, 1, 2]))}
     return Hours(zone, tuple(day() for _ in range(7)), exceptions)

@@ -29,15 +29,15 @@ Mode = Literal["containers", "embedded"]
 
 def decide() -> Mode:
     """Containers or embedded. Bounded in time; raises RuntimeError when containers are demanded and cannot be had."""
-    wish = os.environ.get("MAKEGOOD_TEST_SERVERS", "auto")
-    if wish not in ("auto", "containers", "embedded"):
-        raise RuntimeError(f"MAKEGOOD_TEST_SERVERS={wish}: say auto, containers or embedded")
-    if wish == "embedded":
+    mode = os.environ.get("MAKEGOOD_TEST_SERVERS", "auto")
+    if mode not in ("auto", "containers", "embedded"):
+        raise RuntimeError(f"MAKEGOOD_TEST_SERVERS={mode}: say auto, containers or embedded")
+    if mode == "embedded":
         return "embedded"
     obstacle = _obstacle()
     if obstacle is None:
         return "containers"
-    if wish == "containers":
+    if mode == "containers":
         raise RuntimeError(f"MAKEGOOD_TEST_SERVERS=containers, but {obstacle}")
     return "embedded"
 

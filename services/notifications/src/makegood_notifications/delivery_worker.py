@@ -42,7 +42,7 @@ AT_ONCE: Final = 64
 """Most deliveries that are being sent at once."""
 FOR_NEWS: Final = timedelta(seconds=0.5)
 """Pause of a message that was held up while later news is still being read."""
-GATHER: Final = 0.01
+LINGER: Final = 0.01
 """Longest that a result waits for those of the other messages being sent, seconds. They commit together."""
 DRAIN: Final = 5.0
 """Seconds that deliveries being sent have when the process stops."""
@@ -105,7 +105,7 @@ class DeliveryWorker:
         self._closed_until = 0.0
         self._knocks = 0
         self._finish: GroupCommit[AttemptResult, None] = GroupCommit(
-            database, self._record, at_once=1, gather=self._gather
+            database, self._record, at_once=1, linger=self._linger
         )
         self._running = False
         self._attempts = 0
@@ -200,10 +200,10 @@ class DeliveryWorker:
         failpoints.reached("delivery.attempted")
         await self._finish.submit(outcome)
 
-    async def _gather(self) -> None:
+    async def _linger(self) -> None:
         if self._attempts:
             with suppress(TimeoutError):
-                async with asyncio.timeout(GATHER):
+                async with asyncio.timeout(LINGER):
                     await self._all_answered.wait()
 
     async def _attempt(self, delivery: LeasedDelivery, read_until: datetime) -> AttemptResult:

@@ -16,7 +16,7 @@ def complete_examples(schemas: dict[str, Any], routes: Iterable[APIRoute]) -> No
         bodies = [parameter.field_info.annotation for parameter in route.dependant.body_params]
         answers = [response.get("model") for response in route.responses.values()]
         for annotation in (*bodies, route.response_model, *answers):
-            _gather(annotation, models)
+            _collect(annotation, models)
     for name, model in models.items():
         extra = model.model_config.get("json_schema_extra")
         examples = extra.get("examples") if isinstance(extra, dict) else None
@@ -27,12 +27,12 @@ def complete_examples(schemas: dict[str, Any], routes: Iterable[APIRoute]) -> No
         _show_item(schemas, schema)
 
 
-def _gather(annotation: Any, found: dict[str, type[BaseModel]]) -> None:
+def _collect(annotation: Any, found: dict[str, type[BaseModel]]) -> None:
     for model in _models(annotation):
         if model.__name__ not in found:
             found[model.__name__] = model
             for field in model.model_fields.values():
-                _gather(field.annotation, found)
+                _collect(field.annotation, found)
 
 
 def _models(annotation: Any) -> Iterator[type[BaseModel]]:

@@ -82,7 +82,7 @@ def sort_out(
     check: CheckSignature | None = None,
     partitions: Callable[[str], int] = lambda _: 0,
 ) -> SortedOut:
-    """Decodes, in order, what the service handles: the CloudEvents types in `wanted` and, of these, what `concerns` it.
+    """Decodes, in order, what the service handles: the CloudEvents types in `wanted` and, of these, what is relevant to it.
 
     `partitions` says how many partitions a topic (with the prefix) has. Signatures are checked before anything is
     decoded. A record that its topic's owner did not sign gets no further.

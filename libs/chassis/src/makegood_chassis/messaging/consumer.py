@@ -135,7 +135,7 @@ class Consumer:
             offsets = asyncio.create_task(self._keep_offsets())
             while not self._stopping.is_set():
                 polled = await reader.poll(timeout_ms=_POLL_MS, max_records=self._batch)
-                if (polled.records or polled.stretches) and self._ours:
+                if (polled.records or polled.unreadable) and self._ours:
                     await self._process(polled)
                     if _BUSY <= sum(map(len, polled.records.values())) < self._batch:
                         # Under load, each poll costs a transaction. What arrives in the meantime goes with the next one.
@@ -180,9 +180,9 @@ class Consumer:
             await self._processor.process([record for part in polled.records.values() for record in part])
         for partition, part in polled.records.items():
             self._offsets[partition] = part[-1].offset + 1
-        for stretch in polled.stretches:
-            await self._processor.pass_over(stretch)
-            self._offsets[stretch.partition] = stretch.last + 1
+        for unreadable in polled.unreadable:
+            await self._processor.pass_over(unreadable)
+            self._offsets[unreadable.partition] = unreadable.last + 1
         if self._progress is not None:
             self._progress.handled(polled.records)
 

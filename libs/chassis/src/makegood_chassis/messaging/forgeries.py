@@ -33,7 +33,7 @@ from makegood_chassis.messaging.dead_letters import (
     UNTIL,
     dead_letter,
 )
-from makegood_chassis.messaging.reading import Stretch
+from makegood_chassis.messaging.reading import UnreadableRange
 
 WHOLE: Final = 20
 WINDOW: Final = 60.0
@@ -89,26 +89,26 @@ class Forgeries:
             )
         await self._tell(patiently)
 
-    async def keep_place(self, stretch: Stretch, topic: str, patiently: Patiently) -> None:
+    async def keep_place(self, unreadable: UnreadableRange, topic: str, patiently: Patiently) -> None:
         """Keeps the places of records that cannot be read."""
-        count = stretch.last - stretch.first + 1
+        count = unreadable.last - unreadable.first + 1
         metrics.DEAD_LETTERS.labels(topic, UNREADABLE).inc(count)
         metrics.CONSUMED.labels(topic, "refused").inc(count)
-        partition = stretch.partition.partition
+        partition = unreadable.partition.partition
         _log.error(
             "records that cannot be read",
             count=count,
-            reason=stretch.reason,
+            reason=unreadable.reason,
             topic=topic,
             partition=partition,
-            offset=stretch.first,
-            until_offset=stretch.last,
+            offset=unreadable.first,
+            until_offset=unreadable.last,
         )
         if self._allowed():
-            places = {(topic, partition): _Places(UNREADABLE, stretch.first, stretch.last, count)}
+            places = {(topic, partition): _Places(UNREADABLE, unreadable.first, unreadable.last, count)}
             await patiently(lambda: self._by_place(places))
         else:
-            self._note(UNREADABLE, topic, partition, stretch.first, stretch.last)
+            self._note(UNREADABLE, topic, partition, unreadable.first, unreadable.last)
         await self._tell(patiently)
 
     def allows(self, record: ConsumerRecord, topic: str, reason: str) -> bool:

@@ -33,7 +33,7 @@ from makegood_chassis.messaging.dead_letters import DeadLetterLimit, as_dead_let
 from makegood_chassis.messaging.failures import Stopped, until_it_passes
 from makegood_chassis.messaging.forgeries import Forgeries
 from makegood_chassis.messaging.handlers import EventHandlers, IsRelevant
-from makegood_chassis.messaging.reading import Stretch
+from makegood_chassis.messaging.reading import UnreadableRange
 from makegood_chassis.messaging.refusals import RefusalReason, SignatureRefusal, TooEarly
 from makegood_chassis.messaging.sequences import Sequences
 from makegood_chassis.messaging.verification import Verifier
@@ -103,10 +103,10 @@ class Processor:
         metrics.CONSUMER_BATCH.observe(len(records))
         metrics.CONSUMER_DURATION.observe(time.perf_counter() - started)
 
-    async def pass_over(self, stretch: Stretch) -> None:
+    async def pass_over(self, unreadable: UnreadableRange) -> None:
         """Keeps the places of records that cannot be read. Raises Stopped."""
-        topic = stretch.partition.topic.removeprefix(self._prefix)
-        await self._forgeries.keep_place(stretch, topic, self._until_it_passes)
+        topic = unreadable.partition.topic.removeprefix(self._prefix)
+        await self._forgeries.keep_place(unreadable, topic, self._until_it_passes)
 
     async def _sort_out(self, records: Sequence[ConsumerRecord]) -> SortedOut:
         """Sorts out the records. If one names an unknown key, the keys are fetched once more before it is refused."""

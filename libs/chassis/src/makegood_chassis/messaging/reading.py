@@ -13,7 +13,7 @@ from aiokafka.structs import ConsumerRecord, TopicPartition
 
 
 @dataclass(frozen=True, slots=True)
-class Stretch:
+class UnreadableRange:
     """Offsets of one partition, `first` to `last`, that cannot be read.
 
     They go from the record at fault to the end of its batch, which one producer wrote.
@@ -30,7 +30,7 @@ class Polled:
     """What a poll brought: records, and what was stepped over."""
 
     records: dict[TopicPartition, list[ConsumerRecord]]
-    stretches: tuple[Stretch, ...] = ()
+    unreadable: tuple[UnreadableRange, ...] = ()
 
 
 class RecordReader:
@@ -54,11 +54,11 @@ class RecordReader:
         try:
             polled = await self._kafka.getmany(*partitions, timeout_ms=timeout_ms, max_records=max_records)
         except Exception as error:
-            stretch = stretch_of(error)
-            if stretch is None:
+            unreadable = unreadable_range(error)
+            if unreadable is None:
                 raise
             await self._go_back()
-            return await self._past(stretch, max_records)
+            return await self._past(unreadable, max_records)
         self._note(polled)
         return Polled(polled)
 
@@ -74,27 +74,27 @@ class RecordReader:
                 at = (await self._kafka.beginning_offsets([partition]))[partition]
             self._kafka.seek(partition, at)
 
-    async def _past(self, stretch: Stretch, max_records: int) -> Polled:
-        """Reads what stands before the stretch. Once nothing does, goes on behind it."""
-        partition = stretch.partition
-        most = min(max_records, stretch.first - await self._kafka.position(partition))
+    async def _past(self, unreadable: UnreadableRange, max_records: int) -> Polled:
+        """Reads what stands before the range. Once nothing does, goes on behind it."""
+        partition = unreadable.partition
+        most = min(max_records, unreadable.first - await self._kafka.position(partition))
         while most > 0:
             try:
                 polled = await self._kafka.getmany(partition, timeout_ms=1000, max_records=most)
             except Exception as error:
-                nearer = stretch_of(error)
+                nearer = unreadable_range(error)
                 if nearer is None or nearer.partition != partition:
                     raise
-                stretch, most = nearer, most // 2  # offsets may have gaps: then fewer records stand before it
+                unreadable, most = nearer, most // 2  # offsets may have gaps: then fewer records stand before it
                 continue
             self._note(polled)
             return Polled(polled)  # if nothing came in time, the next poll comes here again
-        self._next[partition] = stretch.last + 1
-        self._kafka.seek(partition, stretch.last + 1)
-        return Polled({}, (stretch,))
+        self._next[partition] = unreadable.last + 1
+        self._kafka.seek(partition, unreadable.last + 1)
+        return Polled({}, (unreadable,))
 
 
-def stretch_of(error: BaseException) -> Stretch | None:
+def unreadable_range(error: BaseException) -> UnreadableRange | None:
     """The offsets that caused the error in reading a batch; None for any other error.
 
     aiokafka does not report them, so its stack frame is inspected. A test on a real broker fails if that changes.
@@ -107,6 +107,6 @@ def stretch_of(error: BaseException) -> Stretch | None:
             here = trace.tb_frame.f_locals
             first: int = here["self"].next_fetch_offset
             behind: int = getattr(here.get("next_batch"), "next_offset", None) or 0
-            return Stretch(here["tp"], first, max(first, behind - 1), type(error).__name__)
+            return UnreadableRange(here["tp"], first, max(first, behind - 1), type(error).__name__)
         trace = trace.tb_next
     return None

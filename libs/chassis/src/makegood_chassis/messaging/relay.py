@@ -50,14 +50,14 @@ class Relay:
     """Run `run()` in one task and `wake.run()` in another. `stop()` lets it send what it has and hand over the lease.
 
     `database` should be a small pool of its own, so that busy handlers never keep the lease from being renewed. `watch`
-    is then the database whose commits wake the relay. `gather`: for how many seconds events wait for later ones, to go
+    is then the database whose commits wake the relay. `linger_seconds`: for how many seconds events wait for later ones, to go
     with them in one request. Use it for a service whose events no person waits for.
     """
 
     def __init__(
         self,
         database: Database,
-        sender: BatchProducer,
+        producer: BatchProducer,
         *,
         holder: str,
         watch: Database | None = None,
@@ -68,7 +68,7 @@ class Relay:
     ) -> None:
         self._database = database
         self._watch = watch or database
-        self._sender = sender
+        self._producer = producer
         self._batch = batch
         self._linger_seconds = linger_seconds
         self._lease = Lease(database, "relay", holder, seconds=lease_seconds)
@@ -107,7 +107,7 @@ class Relay:
         finally:
             self._watch.on_publish.remove(self.wake.published)
             metrics.RELAY_LEADER.set(0)
-            await self._sender.close()
+            await self._producer.close()
 
     async def _lead(self) -> None:
         metrics.RELAY_LEADER.set(1)
@@ -149,13 +149,13 @@ class Relay:
             rows = await queries.fetch(_FETCH, self._batch, list(self._blocked), self._acked)
         if not rows:
             # Connect to the broker before there is something to send, so that the first event need not wait.
-            await self._sender.open()
+            await self._producer.open()
             self._health.set_healthy("relay")
             return 0
         failpoints.reached("relay.fetched")
         if not self._lease.held:
             return 0
-        outcome = await self._sender.send(rows)
+        outcome = await self._producer.send(rows)
         failpoints.reached("relay.sent")
         self._more = len(outcome.sent) < len(rows) or len(rows) == self._batch
         if outcome.sent:

@@ -36,7 +36,7 @@ def possible_after(event: Event) -> tuple[Literal["start", "end"], timedelta] | 
             return None
 
 
-def told_moment(event: Event) -> datetime | None:
+def stated_moment(event: Event) -> datetime | None:
     """When the event says that it happened, which cannot be later than now."""
     match event:
         case ProviderMissed():
@@ -60,8 +60,8 @@ def too_early(event: Event, now: datetime, starts_at: datetime | None, ends_at: 
         since, wait = after
         if (starts_at if since == "start" else ends_at) + wait > latest:
             return True
-    told = told_moment(event)
-    return told is not None and told > latest
+    stated = stated_moment(event)
+    return stated is not None and stated > latest
 
 
 def loses_without_reason(event: Event) -> bool:

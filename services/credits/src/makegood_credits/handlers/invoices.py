@@ -35,12 +35,12 @@ async def on_session_extended(batch: Sequence[Received[SessionExtended]], unit: 
     asking = [received for received in batch if received.event.invoice is not None]
     members = await hold_store.members_of(unit, [received.event.session_id for received in asking]) if asking else {}
     for received in asking:
-        event, wish = received.event, received.event.invoice
+        event, terms = received.event, received.event.invoice
         if (why := charge_implausibility(event, members.get(event.session_id))) is not None:
             unit.refuse(received.id, why)
-        elif wish is not None:
-            amount = Money(wish.amount_minor, wish.currency)
-            invoice = extension(event.move_id, event.member_id, event.session_id, amount, wish.due_on, event.time_zone)
+        elif terms is not None:
+            amount = Money(terms.amount_minor, terms.currency)
+            invoice = extension(event.move_id, event.member_id, event.session_id, amount, terms.due_on, event.time_zone)
             charged[invoice.id] = (invoice, received.cause)
     if not charged:
         return
