@@ -43,8 +43,8 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The tests of the whole platform come first: they take longest, and if several processes run them, these share the rest."""
-    items.sort(key=lambda item: "platform" not in getattr(item, "fixturenames", ()))
+    """The tests of the whole platform come first, then the slow ones: if several processes run them, these share the rest."""
+    items.sort(key=lambda item: ("platform" not in getattr(item, "fixturenames", ()), "slow" not in item.keywords))
 
 
 @pytest.fixture(scope="session")
