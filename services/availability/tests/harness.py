@@ -14,6 +14,7 @@ from makegood_contracts.events import (
     Event,
     SessionMoveFunded,
     SessionRequested,
+    SessionReserved,
     SlotHeld,
     SlotMoveRefused,
     SlotRefused,
@@ -187,3 +188,21 @@ def codes(answer: Event) -> list[str]:
 
 def all_codes(answers: Sequence[SlotHeld | SlotRefused]) -> list[list[str]]:
     return [codes(answer) for answer in answers]
+
+
+async def booked(harness: AvailabilityHarness, *wanted: SessionRequested) -> None:
+    """The sessions, held and reserved."""
+    assert all_codes(await harness.ask(*wanted)) == [[]] * len(wanted)
+    await harness.receive(*(later(SessionReserved, wanted, confirm_by=wanted.starts_at) for wanted in wanted))
+
+
+async def place(harness: AvailabilityHarness, session_id: str) -> tuple[Any, ...]:
+    """Where the session's live hold is."""
+    async with harness.database.reading() as queries:
+        row = await queries.fetch_one(
+            "SELECT starts_at, ends_at, venue_id, lower(blocked), upper(blocked) FROM slot_holds"
+            " WHERE live AND session_id = $1",
+            session_id,
+        )
+    assert row is not None
+    return tuple(row)
