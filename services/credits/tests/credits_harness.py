@@ -265,3 +265,13 @@ def corrected(
 ) -> OutcomeCorrected:
     other = {"corrected_by": "support-1", "corrected_at": NOW, "no_show_forfeits": no_show_forfeits}
     return _after(OutcomeCorrected, request, old_outcome=old, outcome=new, **other)
+
+
+async def booked(harness: CreditsHarness, plan_id: str = "eap-6", **other: Any) -> SessionRequested:
+    """A member with a session that is reserved."""
+    await harness.enrol(plan_id=plan_id)
+    length = {"out-of-pocket-4": 30}.get(plan_id, 45)
+    asked = requested(**{"length": length, **other})
+    await harness.handle(asked)
+    await harness.handle(reserved(asked))
+    return asked
