@@ -13,7 +13,8 @@ from makegood_notifications.domain.announcements import Template
 from makegood_notifications.domain.deliveries import LEADS_TO_TIMES
 from makegood_notifications.domain.links import PATHS, Links
 from makegood_notifications.domain.notices import Content, Details
-from makegood_notifications.mail.wording import FOLDER, Wording
+from makegood_notifications.mail.languages import FOLDER
+from makegood_notifications.mail.wording import Wording
 
 START = datetime(2026, 11, 24, 15, 0, tzinfo=UTC)
 MORE = Details(

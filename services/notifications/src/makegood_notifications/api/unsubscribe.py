@@ -15,8 +15,8 @@ from makegood_chassis.http.openapi import problems
 from makegood_notifications.api.parameters import DependenciesOf
 from makegood_notifications.dependencies import Dependencies
 from makegood_notifications.handlers import commands
+from makegood_notifications.mail.languages import FOLDER
 from makegood_notifications.mail.unsubscribing import LONGEST, PATH
-from makegood_notifications.mail.wording import FOLDER
 from makegood_notifications.store.contacts import Contact
 
 router = APIRouter(tags=["contact"])

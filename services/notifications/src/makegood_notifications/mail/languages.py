@@ -1,0 +1,82 @@
+"""Words of messages: one folder of templates per language."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import Any, Final
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
+
+FOLDER: Final = Path(__file__).parent.parent / "templates"
+LISTS: Final = ("modalities", "outcomes", "parties", "states", "changes", "lengths", "obstacles")
+
+Line = Callable[[dict[str, Any]], str]
+"""One text with its variables put in."""
+
+
+class Language:
+    """The templates of one folder, compiled once."""
+
+    def __init__(self, code: str, plain: Environment) -> None:
+        self.code = code
+        source = tomllib.loads((FOLDER / code / "messages.toml").read_text(encoding="utf-8"))
+        words = source.pop("words")
+        self.lists: dict[str, dict[str, str]] = {name: words.pop(name) for name in LISTS}
+        self.words = {name: _line(text, plain) for name, text in words.items()}
+        self.paragraphs = {
+            template: [_line(text, plain) for text in parts.pop("paragraphs", ())] for template, parts in source.items()
+        }
+        self._short: dict[str, str] = {
+            template: parts.get("short") or parts.get("chat", "") for template, parts in source.items()
+        }
+        self._where = f"\n{words['where']}: {{{{ where }}}}"
+        self._sign_off = f"\n{words['sign_off']}"
+        self.texts = {
+            template: {name: _line(text, plain) for name, text in parts.items()} for template, parts in source.items()
+        }
+
+    def short_source(self, template: str, *, somewhere: bool = True) -> str:
+        """The text as it is registered, which may neither begin nor end with a variable. `somewhere`: with the line that says
+        where."""
+        short = self._short[template]
+        if somewhere and "{{ when }}" in short:
+            short += self._where
+        return short + (self._sign_off if re.search(r"}}\W*$", short) else "")
+
+    def word(self, name: str, variables: dict[str, Any]) -> str:
+        return self.words[name](variables)
+
+    def text(self, template: str, name: str, variables: dict[str, Any]) -> str:
+        return self.texts[template][name](variables)
+
+    def one_of(self, name: str, value: str) -> str:
+        """The word for a value of a closed list, such as a modality."""
+        return self.lists[name].get(value, value)
+
+
+def _line(text: str, plain: Environment) -> Line:
+    """Most lines have no variables, and need no engine."""
+    if "{" not in text:
+        return lambda _variables: text
+    return plain.from_string(text).render
+
+
+@cache
+def templates() -> tuple[Template, Template, dict[str, Language]]:
+    """The two layouts of e-mails, and the languages by their code. A process compiles them once: that takes half a second."""
+    plain = Environment(undefined=StrictUndefined, autoescape=False)  # noqa: S701 - plain text; HTML has its own  # nosec B701
+    loader = FileSystemLoader(FOLDER)
+    html = Environment(undefined=StrictUndefined, autoescape=True, loader=loader, auto_reload=False)
+    text = Environment(  # plain text - no HTML  # nosec B701
+        undefined=StrictUndefined,
+        autoescape=False,  # noqa: S701 (plain text)
+        loader=loader,
+        auto_reload=False,
+        keep_trailing_newline=True,
+    )
+    languages = {folder.parent.name: Language(folder.parent.name, plain) for folder in FOLDER.glob("*/messages.toml")}
+    return html.get_template("layout.html.j2"), text.get_template("layout.txt.j2"), languages
