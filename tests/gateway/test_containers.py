@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import re
 from importlib import metadata
 from pathlib import Path
 from types import ModuleType
@@ -13,6 +14,7 @@ from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCKERFILE = (ROOT / "deploy/containers/Dockerfile").read_text()
+IMAGES = set(re.findall(r"^FROM \S+ AS (\w+)$", DOCKERFILE, flags=re.MULTILINE)) - {"packages"}
 
 
 def _selecting() -> ModuleType:
@@ -70,7 +72,12 @@ def test_images_install_what_is_locked_by_hash() -> None:
     assert "--require-hashes" in DOCKERFILE.partition("\n\nFROM ")[0]
 
 
-@pytest.mark.parametrize("image", ["tools", "service"])
+def test_all_images_are_there() -> None:
+    assert IMAGES == set(re.findall(r"target: (\w+)", (ROOT / "docker-compose.yml").read_text()))
+    assert len(IMAGES) + 1 == DOCKERFILE.count("\nFROM "), "each stage has a name"
+
+
+@pytest.mark.parametrize("image", sorted(IMAGES))
 def test_no_image_runs_as_root(image: str) -> None:
     stage = DOCKERFILE.partition(f" AS {image}\n")[2].partition("\nFROM ")[0]
     assert "\nUSER 10001:10001\n" in stage

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Coroutine, Iterator
-from contextlib import suppress
+from contextlib import contextmanager
 from datetime import timedelta
 from itertools import count
 from random import Random
@@ -16,12 +16,12 @@ import pytest
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
-from makegood_chassis.refusals import CommandRefused
+from makegood_chassis.refusals import FieldRefused, RuleRefused
 from makegood_contracts.events import InvoiceWish, SessionMoveRequested, SessionOutcome, SessionRequested
 from makegood_contracts.ids import new_id
 from makegood_credits.bootstrap import bootstrap
 from makegood_credits.domain.plans import PLANS
-from makegood_credits.handlers.commands import adjust_or_propose, buy_credits, return_to_member
+from makegood_credits.handlers.commands import Adjustment, adjust_or_propose, buy_credits, return_to_member
 from makegood_credits.handlers.payments import on_payment
 from makegood_credits.payments.development import DevelopmentPayments
 from makegood_credits.payments.port import PaymentEvent
@@ -86,6 +86,8 @@ class LedgerMachine(RuleBasedStateMachine):
     harness: CreditsHarness
     loop: asyncio.AbstractEventLoop
     operations = 0
+    obeyed: Counter[str] = Counter()
+    """How many commands of each kind were not refused."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -109,6 +111,16 @@ class LedgerMachine(RuleBasedStateMachine):
 
     def did(self, some: int) -> None:
         LedgerMachine.operations += some
+
+    @contextmanager
+    def possibly_refused(self, command: str, *codes: str) -> Iterator[None]:
+        """The command may be refused, but only for one of these reasons (a problem's slug, or the field at fault)."""
+        try:
+            yield
+        except (RuleRefused, FieldRefused) as refused:
+            assert (refused.code if isinstance(refused, RuleRefused) else refused.field) in codes, refused
+        else:
+            LedgerMachine.obeyed[command] += 1
 
     def some(self, chance: Random, among: list[Any], most: int = 12) -> list[Any]:
         return chance.sample(among, min(len(among), chance.randint(1, most)))
@@ -239,10 +251,11 @@ class LedgerMachine(RuleBasedStateMachine):
     @rule(seed=seeds, amount=st.integers(-3, 3).filter(bool))
     def adjust(self, seed: int, amount: int) -> None:
         async def work() -> None:
-            member, by = Random(seed).choice(self.members), f"support-{seed}"  # somebody else each time: no limit
-            with suppress(CommandRefused):
+            member, by = Random(seed).choice(self.members), f"support-{new_id()}"  # somebody else each time: no limit
+            with self.possibly_refused("adjust", "no-session-credits"):
                 async with self.harness.database.transaction(CAUSE) as unit:
-                    await adjust_or_propose(unit, member, amount, length_minutes=None, reason="r", made_by=by)
+                    given = await adjust_or_propose(unit, member, amount, length_minutes=None, reason="r", made_by=by)
+                assert isinstance(given, Adjustment)
 
         self.run(work())
         self.did(1)
@@ -250,7 +263,7 @@ class LedgerMachine(RuleBasedStateMachine):
     @rule(seed=seeds)
     def return_by_hand(self, seed: int) -> None:
         async def work(asked: SessionRequested) -> None:
-            with suppress(CommandRefused):
+            with self.possibly_refused("return", "credit-already-returned", "session_id"):
                 async with self.harness.database.transaction(CAUSE) as unit:
                     await return_to_member(unit, asked.member_id, asked.session_id, reason="r", made_by="support")
 
@@ -263,7 +276,7 @@ class LedgerMachine(RuleBasedStateMachine):
         chance = Random(seed)
 
         async def work() -> None:
-            with suppress(CommandRefused):
+            with self.possibly_refused("buy", "purchase-not-allowed"):
                 async with self.harness.database.transaction(CAUSE) as unit:
                     bought, checkout = await buy_credits(
                         unit, chance.choice(self.members), new_id(), chance.randint(1, 3), None, PAYMENTS
@@ -365,6 +378,7 @@ def ledger(databases: Databases, identity: Identity) -> Iterator[CreditsHarness]
     made = make("credits", bootstrap, CreditsSettings, NOW, CreditsHarness)
     harness = loop.run_until_complete(made)
     LedgerMachine.harness, LedgerMachine.loop, LedgerMachine.operations = harness, loop, 0
+    LedgerMachine.obeyed.clear()
     yield harness
     loop.run_until_complete(make.close())
     loop.run_until_complete(databases.drop(harness.database.url))
@@ -385,3 +399,4 @@ def test_ten_thousand_operations_leave_books_that_agree(ledger: CreditsHarness) 
     while LedgerMachine.operations < OPERATIONS:
         run_state_machine_as_test(LedgerMachine, settings=chosen)
     assert LedgerMachine.loop.run_until_complete(ledger.imbalances()) == []
+    assert set(LedgerMachine.obeyed) == {"adjust", "return", "buy"}

@@ -7,7 +7,7 @@ import email
 import email.policy
 import socket
 from collections import defaultdict
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from datetime import UTC, datetime, timedelta
 from email.message import EmailMessage
@@ -44,6 +44,16 @@ PATIENCE = 10.0
 
 
 @contextmanager
+def calling(hook: Callable[[Failpoint], None]) -> Iterator[None]:
+    """Whoever reaches a failpoint meanwhile calls the hook there."""
+    remove = failpoints.install(hook)
+    try:
+        yield
+    finally:
+        remove()
+
+
+@contextmanager
 def crashing(point: Failpoint) -> Iterator[None]:
     """Whoever reaches this point meanwhile dies there."""
 
@@ -51,11 +61,8 @@ def crashing(point: Failpoint) -> Iterator[None]:
         if reached == point:
             raise RuntimeError("the process dies here")
 
-    remove = failpoints.install(crash)
-    try:
+    with calling(crash):
         yield
-    finally:
-        remove()
 
 
 def told(template: str, content: Content, at: datetime = START) -> Notice:
@@ -111,9 +118,9 @@ class Inbox:
             self._server.close()
             self._server = None
 
-    async def wait(self, count: int) -> list[EmailMessage]:
+    async def wait(self, count: int, *, seconds: float = PATIENCE) -> list[EmailMessage]:
         """The mails, once there are `count`."""
-        async with asyncio.timeout(PATIENCE), self._arrived:
+        async with asyncio.timeout(seconds), self._arrived:
             await self._arrived.wait_for(lambda: len(self.mails) >= count)
         return self.mails
 
@@ -122,13 +129,13 @@ class Inbox:
         async with asyncio.timeout(PATIENCE), self._arrived:
             await self._arrived.wait_for(lambda: len(self.seen_ids) >= count)
 
-    async def wait_for(self, address: str, count: int) -> list[EmailMessage]:
+    async def wait_for(self, address: str, count: int, *, seconds: float = PATIENCE) -> list[EmailMessage]:
         """The mails to this address, once there are `count`."""
 
         def found() -> list[EmailMessage]:
             return [mail for mail in self.mails if mail["To"].addresses[0].addr_spec == address]
 
-        async with asyncio.timeout(PATIENCE), self._arrived:
+        async with asyncio.timeout(seconds), self._arrived:
             await self._arrived.wait_for(lambda: len(found()) >= count)
         return found()
 

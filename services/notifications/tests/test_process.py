@@ -83,23 +83,17 @@ async def test_a_miss_on_the_topic_becomes_one_mail_across_a_restart(
     try:
         async with working(harness, kafka_servers, topic_prefix):
             await send(records[:-1])
-            async with asyncio.timeout(60):
-                while len(harness.inbox.mails) < 2:  # noqa: ASYNC110 (another process sends)
-                    await asyncio.sleep(0.05)
+            await harness.inbox.wait(2, seconds=60)
             await harness.settled()  # what is no longer true by then would not be sent
             await send(records[-1:])
-            async with asyncio.timeout(60):
-                while len(harness.inbox.mails) < 4:  # noqa: ASYNC110 (another process sends)
-                    await asyncio.sleep(0.05)
+            await harness.inbox.wait(4, seconds=60)
             await harness.settled()
         await send(records)  # the same events again: a producer's retry
         last = harness.missed(session_id=new_id())
         records = [encode(last, sequence=1, cause=Cause(new_id(), new_id()))]
         async with working(harness, kafka_servers, topic_prefix):
             await send(records)
-            async with asyncio.timeout(60):
-                while len(harness.inbox.mails) < 5:  # noqa: ASYNC110 (another process sends)
-                    await asyncio.sleep(0.05)
+            await harness.inbox.wait(5, seconds=60)
             await harness.settled()
     finally:
         await producer.stop()
@@ -142,8 +136,7 @@ async def test_after_an_outage_a_confirmation_that_was_taken_back_is_not_sent(
                 topic_prefix + record.topic, record.value, record.key.encode(), headers=headers
             )
         async with working(harness, kafka_servers, topic_prefix):
-            async with asyncio.timeout(60):
-                await harness.inbox.wait_for(harness.ada, 1)
+            await harness.inbox.wait_for(harness.ada, 1, seconds=60)
             await harness.settled()
     finally:
         await producer.stop()
