@@ -9,13 +9,10 @@ from datetime import datetime
 from makegood_calendar.hours import Span
 from makegood_chassis.database import Queries
 from makegood_chassis.statements import BoundStatement, Statement
-from sqlalchemy import text
 
 # A venue or member that is NULL equals nothing, and costs nothing. :no_limit is always NULL. It is there for the planner:
 # it guesses so much for a range that it does not know that, with many sessions a provider, it would plan each search anew.
-_TAKEN = Statement(
-    text(
-        """
+_TAKEN = Statement("""
 (SELECT 0, lower(blocked), upper(blocked) FROM slot_holds
 WHERE live AND provider_key = hashtextextended(:provider_id, 0) AND blocked && tstzrange(:start, :end)
     AND session_id IS DISTINCT FROM CAST(:except_session AS uuid) AND (offered_to = :member_id) IS NOT TRUE
@@ -31,28 +28,18 @@ UNION ALL
 SELECT 3, starts_at, ends_at FROM slot_holds
 WHERE live AND member_key = hashtextextended(:member_id, 0) AND tstzrange(starts_at, ends_at) && tstzrange(:start, :end)
     AND session_id IS DISTINCT FROM CAST(:except_session AS uuid)
-"""
-    )
-)
-_IN_VENUES = Statement(
-    text(
-        """
+""")
+_IN_VENUES = Statement("""
 SELECT venue_id, starts_at, ends_at FROM slot_holds
 WHERE live AND venue_id = ANY(CAST(:venue_ids AS text[])) AND tstzrange(starts_at, ends_at) && tstzrange(:start, :end)
-"""
-    )
-)
-_OF_MEMBERS = Statement(
-    text(
-        """
+""")
+_OF_MEMBERS = Statement("""
 SELECT m.member_id, h.starts_at, h.ends_at FROM unnest(CAST(:member_ids AS text[])) AS m (member_id)
 JOIN slot_holds h ON h.live AND h.member_key = hashtextextended(m.member_id, 0)
     AND tstzrange(h.starts_at, h.ends_at) && tstzrange(:start, :end)
-"""
-    )
-)
+""")
 _MEMBER_OF = Statement(
-    text("SELECT member_id FROM slot_holds WHERE session_id = :session_id AND provider_id = :provider_id AND live")
+    "SELECT member_id FROM slot_holds WHERE session_id = :session_id AND provider_id = :provider_id AND live"
 )
 
 

@@ -8,15 +8,13 @@ from typing import Any, Final
 
 import asyncpg
 from makegood_chassis.database import UnitOfWork
-from makegood_chassis.statements import Statement, any_of, as_text, batch
-from sqlalchemy import DateTime, bindparam, func, literal_column, select, update
+from makegood_chassis.statements import Statement, as_text, batch
+from sqlalchemy import DateTime, bindparam, select
 from sqlalchemy.dialects.postgresql import insert
 
 from makegood_availability.domain.moves import SlotHold, Target
-from makegood_availability.store.expressions import span
-from makegood_availability.store.tables import slot_holds, slot_moves
+from makegood_availability.store.tables import slot_moves
 
-_H: Final = slot_holds.c
 _MOMENT: Final = DateTime(timezone=True)
 
 _ASKED: Final = batch("asked", (slot_moves.c.move_id, slot_moves.c.session_id))
@@ -26,44 +24,23 @@ _CLAIM = Statement(
     .on_conflict_do_nothing()
     .returning(as_text(slot_moves.c.move_id))
 )
-_LOCK = Statement(
-    select(
-        as_text(_H.session_id),
-        _H.provider_id,
-        _H.member_id,
-        _H.venue_id,
-        _H.starts_at,
-        _H.ends_at,
-        _H.live,
-        func.lower(_H.blocked).label("blocked_from"),
-        func.upper(_H.blocked).label("blocked_until"),
-    )
-    .where(any_of(_H.session_id))
-    .order_by(_H.session_id)
-    .with_for_update()
-)
+_LOCK = Statement("""
+SELECT session_id::text, provider_id, member_id, venue_id, starts_at, ends_at, live, lower(blocked) AS blocked_from,
+       upper(blocked) AS blocked_until
+FROM slot_holds WHERE session_id = ANY(CAST(:session_id AS uuid[])) ORDER BY slot_holds.session_id FOR UPDATE
+""")
 # Two moves into each other's slots would wait for each other in a circle. So all that could meet take turns: the moves of one
 # provider, one member, one venue. New holds take no turn; they seldom wait for two things at once.
 _TAKE_TURNS = Statement(
     "SELECT pg_advisory_xact_lock(key) FROM ("
     "SELECT DISTINCT hashtextextended(name, 7) AS key FROM unnest(CAST(:names AS text[])) AS name ORDER BY key) AS keys"
 )
-_ONE_MORE: Final = _H.sequence + literal_column("1")
-_MOVE = Statement(
-    update(slot_holds)
-    .values(
-        starts_at=bindparam("new_starts_at"),
-        ends_at=bindparam("new_ends_at"),
-        venue_id=bindparam("new_venue_id"),
-        blocked=span(bindparam("blocked_from", type_=_MOMENT), bindparam("blocked_until", type_=_MOMENT)),
-        sequence=_ONE_MORE,
-    )
-    .where(_H.session_id == bindparam("session"), _H.live)
-    .returning(_H.sequence)
-)
-_STAY = Statement(
-    update(slot_holds).values(sequence=_ONE_MORE).where(_H.session_id == bindparam("session")).returning(_H.sequence)
-)
+_MOVE = Statement("""
+UPDATE slot_holds SET starts_at = :starts_at, ends_at = :ends_at, venue_id = :venue_id,
+    blocked = tstzrange(:blocked_from, :blocked_until), sequence = sequence + 1
+WHERE session_id = :session_id AND live RETURNING sequence
+""")
+_STAY = Statement("UPDATE slot_holds SET sequence = sequence + 1 WHERE session_id = :session_id RETURNING sequence")
 
 
 async def claim(unit: UnitOfWork, moves: Mapping[str, str]) -> set[str]:
@@ -95,10 +72,10 @@ async def take_turns(unit: UnitOfWork, holds: Iterable[SlotHold], venue_ids: Ite
 async def move(unit: UnitOfWork, session_id: str, target: Target) -> int | None:
     """Moves the hold to its target. Answers the sequence of the event that says so; None if something is in the way."""
     statement = _MOVE(
-        session=session_id,
-        new_starts_at=target.starts_at,
-        new_ends_at=target.ends_at,
-        new_venue_id=target.venue_id,
+        session_id=session_id,
+        starts_at=target.starts_at,
+        ends_at=target.ends_at,
+        venue_id=target.venue_id,
         blocked_from=target.blocked[0],
         blocked_until=target.blocked[1],
     )
@@ -111,4 +88,4 @@ async def move(unit: UnitOfWork, session_id: str, target: Target) -> int | None:
 
 async def stay(unit: UnitOfWork, session_id: str) -> int:
     """Leaves the hold where it is. Answers the sequence of the event that says so: 1 for a session without a hold."""
-    return await unit.fetch_value(_STAY(session=session_id)) or 1
+    return await unit.fetch_value(_STAY(session_id=session_id)) or 1

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Final
 
 from makegood_calendar.hours import Span
 from makegood_chassis.database import UnitOfWork
 from makegood_chassis.statements import Statement, as_text, batch
 from makegood_contracts.ids import new_id
-from sqlalchemy import DateTime, bindparam, delete, true, update
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy import DateTime, bindparam, delete
 
 from makegood_availability.domain.waitlist import HeldSlot, WaitlistEntry
 from makegood_availability.store.expressions import key, span
@@ -18,37 +17,22 @@ from makegood_availability.store.tables import slot_holds
 
 _H: Final = slot_holds.c
 _MOMENT: Final = DateTime(timezone=True)
-
-
-def _blocked() -> Any:
-    return span(bindparam("blocked_from", type_=_MOMENT), bindparam("blocked_until", type_=_MOMENT))
-
+_BLOCKED: Final = span(bindparam("blocked_from", type_=_MOMENT), bindparam("blocked_until", type_=_MOMENT))
 
 # An offer lapses with its entry, not with its hold, so it is firm. Its member is made up, see the column's comment.
-_INSERT = Statement(
-    insert(slot_holds)
-    .values(
-        session_id=bindparam("session_id"),
-        provider_id=bindparam("provider_id"),
-        member_id=bindparam("held_as"),
-        venue_id=bindparam("venue_id"),
-        starts_at=bindparam("starts_at"),
-        ends_at=bindparam("ends_at"),
-        blocked=_blocked(),
-        hold_until=bindparam("hold_until"),
-        live=true(),
-        firm=true(),
-        offered_to=bindparam("offered_to"),
-        entry_id=bindparam("entry_id"),
-    )
-    .on_conflict_do_nothing()
-)
+_INSERT = Statement("""
+INSERT INTO slot_holds (session_id, provider_id, member_id, venue_id, starts_at, ends_at, blocked, hold_until, live, firm,
+                        offered_to, entry_id)
+VALUES (:session_id, :provider_id, :held_as, :venue_id, :starts_at, :ends_at, tstzrange(:blocked_from, :blocked_until),
+        :hold_until, true, true, :offered_to, :entry_id)
+ON CONFLICT DO NOTHING
+""")
 _TAKE = Statement(
     delete(slot_holds)
     .where(
         _H.live,
         _H.provider_key == key(bindparam("provider_id")),
-        _H.blocked.overlaps(_blocked()),
+        _H.blocked.overlaps(_BLOCKED),
         _H.offered_to == bindparam("member_id"),
     )
     .returning(as_text(_H.entry_id))
@@ -63,9 +47,7 @@ _DROP = Statement(
         _H.entry_id == _GONE.c.entry_id,
     )
 )
-_MARK_TAKER = Statement(
-    update(slot_holds).values(entry_id=bindparam("taken_entry")).where(_H.session_id == bindparam("session"))
-)
+_MARK_TAKER = Statement("UPDATE slot_holds SET entry_id = :entry_id WHERE session_id = :session_id")
 
 
 async def hold(unit: UnitOfWork, entry: WaitlistEntry, slot: HeldSlot, blocked: Span) -> bool:
@@ -111,4 +93,4 @@ async def take(unit: UnitOfWork, provider_id: str, member_id: str, blocked: Span
 
 async def mark_taker(unit: UnitOfWork, session_id: str, entry_id: str) -> None:
     """The session's hold remembers the entry whose offer it took."""
-    await unit.execute(_MARK_TAKER(session=session_id, taken_entry=entry_id))
+    await unit.execute(_MARK_TAKER(session_id=session_id, entry_id=entry_id))

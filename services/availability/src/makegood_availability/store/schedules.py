@@ -13,7 +13,7 @@ from makegood_chassis.database import Queries, UnitOfWork
 from makegood_chassis.personal_data.sealing import Place
 from makegood_chassis.service import Service
 from makegood_chassis.statements import Statement, any_of, batch
-from sqlalchemy import ColumnElement, bindparam, delete, literal, literal_column, null, or_, select, tuple_, update
+from sqlalchemy import bindparam, literal, null, select, tuple_, update
 from sqlalchemy.dialects.postgresql import insert
 
 from makegood_availability.store.bodies import schedule_of
@@ -22,7 +22,6 @@ from makegood_availability.store.tables import schedules, time_off
 
 _S: Final = schedules.c
 _T: Final = time_off.c
-_ONE: Final[ColumnElement[int]] = literal_column("1")
 
 _VERSIONS: Final = select(_S.provider_id, _S.version).where(any_of(_S.provider_id), _S.body.is_not(None))
 _READ_VERSIONS = Statement(_VERSIONS)
@@ -34,31 +33,22 @@ _READ_BODIES = Statement(
 _ROW: Final = select(_S.version, _S.body).where(_S.provider_id == bindparam("provider_id"))
 _READ = Statement(_ROW)
 _LOCK = Statement(_ROW.with_for_update())
-_NEXT: Final = {"version": _S.version + _ONE, "sequence": _S.sequence + _ONE}
-_NEW: Final = insert(schedules).values(
-    provider_id=bindparam("provider_id"),
-    version=_ONE,
-    sequence=_ONE,
-    changed_at=bindparam("changed_at"),
-)
-_WITH_BODY: Final = _NEW.values(body=bindparam("body"))
-_PUBLISH = Statement(
-    _WITH_BODY.on_conflict_do_update(
-        index_elements=[_S.provider_id],
-        set_={**_NEXT, "body": _WITH_BODY.excluded.body, "changed_at": _WITH_BODY.excluded.changed_at},
-    ).returning(_S.version, _S.sequence)
-)
-_TOUCH = Statement(
-    _NEW.on_conflict_do_update(
-        index_elements=[_S.provider_id], set_={**_NEXT, "changed_at": _NEW.excluded.changed_at}
-    ).returning(_S.version, _S.sequence)
-)
-_WITHDRAW = Statement(
-    update(schedules)
-    .values(**_NEXT, body=null(), changed_at=bindparam("now"))
-    .where(any_of(_S.provider_id, "provider_ids"), _S.body.is_not(None))
-    .returning(_S.provider_id, _S.version, _S.sequence)
-)
+_PUBLISH = Statement("""
+INSERT INTO schedules (provider_id, version, sequence, body, changed_at) VALUES (:provider_id, 1, 1, :body, :changed_at)
+ON CONFLICT (provider_id) DO UPDATE
+SET version = schedules.version + 1, sequence = schedules.sequence + 1, body = excluded.body, changed_at = excluded.changed_at
+RETURNING version, sequence
+""")
+_TOUCH = Statement("""
+INSERT INTO schedules (provider_id, version, sequence, changed_at) VALUES (:provider_id, 1, 1, :changed_at)
+ON CONFLICT (provider_id) DO UPDATE
+SET version = schedules.version + 1, sequence = schedules.sequence + 1, changed_at = excluded.changed_at
+RETURNING version, sequence
+""")
+_WITHDRAW = Statement("""
+UPDATE schedules SET version = version + 1, sequence = sequence + 1, body = NULL, changed_at = :now
+WHERE provider_id = ANY(:provider_ids) AND body IS NOT NULL RETURNING provider_id, version, sequence
+""")
 
 _TIME_OFF = Statement(
     select(_T.provider_id, _T.starts_at, _T.ends_at).where(
@@ -66,20 +56,13 @@ _TIME_OFF = Statement(
     )
 )
 _ADD_TIME_OFF = Statement(insert(time_off).values({each: bindparam(each.key) for each in _T if each is not _T.note}))
-_REMOVE_TIME_OFF = Statement(
-    delete(time_off).where(_T.id == bindparam("id"), _T.provider_id == bindparam("provider_id"))
-)
+_REMOVE_TIME_OFF = Statement("DELETE FROM time_off WHERE id = :id AND provider_id = :provider_id")
 _ERASE_NOTES = Statement(
-    update(time_off)
-    .values(note=null(), sealed=null())
-    .where(any_of(_T.provider_id), or_(_T.note.is_not(None), _T.sealed.is_not(None)))
+    "UPDATE time_off SET note = NULL, sealed = NULL "
+    "WHERE provider_id = ANY(:provider_id) AND (note IS NOT NULL OR sealed IS NOT NULL)"
 )
 _READ_CLEAR_NOTES = Statement(
-    select(_T.id, _T.provider_id, _T.note)
-    .where(_T.note.is_not(None))
-    .order_by(_T.id)
-    .limit(bindparam("most"))
-    .with_for_update(skip_locked=True)
+    "SELECT id, provider_id, note FROM time_off WHERE note IS NOT NULL ORDER BY id LIMIT :most FOR UPDATE SKIP LOCKED"
 )
 _SEALED: Final = batch("new", (_T.id, _T.sealed))
 _SEAL_NOTES = Statement(update(time_off).values(sealed=_SEALED.c.sealed, note=null()).where(_T.id == _SEALED.c.id))

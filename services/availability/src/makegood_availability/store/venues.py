@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, Final
 
 from makegood_calendar.slot_rules import Venue
@@ -11,7 +11,6 @@ from makegood_chassis.database import Queries, Row, UnitOfWork
 from makegood_chassis.statements import Statement, any_of, as_text
 from makegood_contracts.ids import is_id
 from sqlalchemy import bindparam, select, true, update
-from sqlalchemy.dialects.postgresql import insert
 
 from makegood_availability.store.bodies import venue_of
 from makegood_availability.store.cache import VersionedCache
@@ -31,31 +30,14 @@ _FIND = Statement(select(*_ROW).where(_BY_ID))
 _LOCK = Statement(select(*_ROW).where(_BY_ID).with_for_update())
 _READ_CODE = Statement(select(_C.version, _C.check_in_code).where(_BY_ID))
 _INSERT = Statement(
-    insert(venues).values(
-        id=bindparam("id"),
-        version=bindparam("version"),
-        name=bindparam("name"),
-        place=bindparam("place"),
-        time_zone=bindparam("time_zone"),
-        weekly=bindparam("weekly"),
-        told=true(),
-    )
+    "INSERT INTO venues (id, version, name, place, time_zone, weekly, told) "
+    "VALUES (:id, :version, :name, :place, :time_zone, :weekly, true)"
 )
 _UPDATE = Statement(
-    update(venues)
-    .values(
-        version=bindparam("new_version"),
-        name=bindparam("new_name"),
-        place=bindparam("new_place"),
-        time_zone=bindparam("new_time_zone"),
-        weekly=bindparam("new_weekly"),
-        told=true(),
-    )
-    .where(_BY_ID)
+    "UPDATE venues SET version = :version, name = :name, place = :place, time_zone = :time_zone, weekly = :weekly, told = true "
+    "WHERE id = :id"
 )
-_SET_CODE = Statement(
-    update(venues).values(version=bindparam("new_version"), check_in_code=bindparam("code")).where(_BY_ID)
-)
+_SET_CODE = Statement("UPDATE venues SET version = :version, check_in_code = :code WHERE id = :id")
 _UNPUBLISHED: Final = (
     select(_C.id).where(~_C.told).order_by(_C.id).limit(bindparam("most")).with_for_update(skip_locked=True)
 )
@@ -101,16 +83,7 @@ async def all_ids(queries: Queries) -> list[str]:
 
 async def insert_venue(unit: UnitOfWork, venue: VenueRow) -> None:
     """A new venue."""
-    await unit.execute(
-        _INSERT(
-            id=venue.id,
-            version=venue.version,
-            name=venue.name,
-            place=venue.place,
-            time_zone=venue.time_zone,
-            weekly=venue.weekly,
-        )
-    )
+    await unit.execute(_INSERT(**asdict(venue)))
 
 
 async def lock(unit: UnitOfWork, venue_id: str) -> VenueRow | None:
@@ -120,16 +93,7 @@ async def lock(unit: UnitOfWork, venue_id: str) -> VenueRow | None:
 
 async def update_venue(unit: UnitOfWork, venue: VenueRow) -> None:
     """Replaces the venue's description and hours. Its row is locked."""
-    await unit.execute(
-        _UPDATE(
-            venue_id=venue.id,
-            new_version=venue.version,
-            new_name=venue.name,
-            new_place=venue.place,
-            new_time_zone=venue.time_zone,
-            new_weekly=venue.weekly,
-        )
-    )
+    await unit.execute(_UPDATE(**asdict(venue)))
 
 
 async def take_unpublished(unit: UnitOfWork, most: int) -> list[VenueRow]:
@@ -139,7 +103,7 @@ async def take_unpublished(unit: UnitOfWork, most: int) -> list[VenueRow]:
 
 async def set_code(unit: UnitOfWork, venue_id: str, version: int, code: str) -> None:
     """The venue shows this code from now on. Its row is locked."""
-    await unit.execute(_SET_CODE(venue_id=venue_id, new_version=version, code=code))
+    await unit.execute(_SET_CODE(id=venue_id, version=version, code=code))
 
 
 async def read_code(queries: Queries, venue_id: str) -> tuple[int, str] | None:

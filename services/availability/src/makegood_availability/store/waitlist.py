@@ -91,15 +91,12 @@ _AWAITED = _providers(any_of(_C.provider_id))
 _AWAITED_BY = _providers(any_of(_C.member_id))
 _AWAITED_IN_PERSON = _providers(_C.modality == literal_column(f"'{IN_PERSON}'"))
 
-_POLICY: Final = insert(policy).values(version=bindparam("version"), offer_minutes=bindparam("offer_minutes"))
 # An event may come twice, or out of a topic that is read anew: the latest version stands.
-_SAVE_POLICY = Statement(
-    _POLICY.on_conflict_do_update(
-        index_elements=[policy.c.single],
-        set_={"version": _POLICY.excluded.version, "offer_minutes": _POLICY.excluded.offer_minutes},
-        where=policy.c.version < _POLICY.excluded.version,
-    )
-)
+_SAVE_POLICY = Statement("""
+INSERT INTO policy (version, offer_minutes) VALUES (:version, :offer_minutes)
+ON CONFLICT (single) DO UPDATE SET version = excluded.version, offer_minutes = excluded.offer_minutes
+WHERE policy.version < excluded.version
+""")
 _READ_POLICY = Statement(select(policy.c.offer_minutes))
 
 

@@ -14,13 +14,10 @@ from sqlalchemy import (
     Text,
     bindparam,
     cast,
-    delete,
-    exists,
     func,
     literal_column,
     select,
     true,
-    update,
 )
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.sql.selectable import LateralFromClause
@@ -60,14 +57,10 @@ _PURCHASES_OF_MEMBER = Statement(_PAGE.where(_P.member_id == bindparam("member")
 _INSERT_PURCHASE = Statement(
     insert(purchases).values({each.key: bindparam(each.key) for each in _P if each.key not in ("number", "lot_id")})
 )
-_SAVE_PURCHASE = Statement(
-    update(purchases)
-    .values(status=bindparam("now"), lot_id=func.coalesce(bindparam("lot", type_=_P.lot_id.type), _P.lot_id))
-    .where(_P.id == bindparam("purchase"))
-)
-_WITHDRAW_CHECKOUT = Statement(delete(checkouts).where(_C.purchase_id == bindparam("purchase"), _C.url.is_(None)))
+_SAVE_PURCHASE = Statement("UPDATE purchases SET status = :status, lot_id = coalesce(:lot_id, lot_id) WHERE id = :id")
+_WITHDRAW_CHECKOUT = Statement("DELETE FROM checkouts WHERE purchase_id = :purchase AND url IS NULL")
 _WITHDRAW_PURCHASE = Statement(
-    delete(purchases).where(_P.id == bindparam("purchase"), ~exists().where(_C.purchase_id == _P.id))
+    "DELETE FROM purchases WHERE id = :purchase AND NOT EXISTS (SELECT FROM checkouts WHERE purchase_id = purchases.id)"
 )
 
 _URL_OVER: Final = _C.url_until.is_not(None) & (
@@ -86,30 +79,18 @@ _INSERT_CHECKOUT = Statement(
     )
 )
 _KEEP_ADDRESS = Statement(
-    update(checkouts)
-    .values(reference=bindparam("name"), url=bindparam("address"), url_until=bindparam("until"))
-    .where(_C.id == bindparam("checkout"))
+    "UPDATE checkouts SET reference = :reference, url = :url, url_until = :until WHERE id = :checkout"
 )
-_SET_STATE = Statement(update(checkouts).values(state=bindparam("now")).where(_C.id == bindparam("checkout")))
-_REFUSED: Final = (
-    update(checkouts)
-    .values(state=constant("failed"))
-    .where(_C.id == bindparam("checkout"), _C.state == constant("open"))
-    .returning(_C.purchase_id)
-    .cte("refused")
-)
-_REFUSE = Statement(
-    update(purchases)
-    .values(status=constant("failed"))
-    .where(_P.id == _REFUSED.c.purchase_id, _P.status == constant("pending"))
-)
+_SET_STATE = Statement("UPDATE checkouts SET state = :state WHERE id = :checkout")
+_REFUSE = Statement("""
+WITH refused AS (UPDATE checkouts SET state = 'failed' WHERE id = :checkout AND state = 'open' RETURNING purchase_id)
+UPDATE purchases SET status = 'failed' FROM refused WHERE id = refused.purchase_id AND status = 'pending'
+""")
 
 _NEW_EVENT: Final = insert(payment_events).values({each.key: bindparam(each.key) for each in _K})
 _KEEP_EVENT = Statement(_NEW_EVENT.on_conflict_do_nothing().returning(true()))
 _KEEP_EFFECT = Statement(
-    update(payment_events)
-    .values(effect=bindparam("became"))
-    .where(_K.provider == bindparam("of"), _K.event_id == bindparam("event"))
+    "UPDATE payment_events SET effect = :effect WHERE provider = :provider AND event_id = :event_id"
 )
 
 
@@ -230,16 +211,16 @@ async def checkout(queries: Queries, checkout_id: str, *, lock: bool = False) ->
 async def keep_address(queries: Queries, checkout_id: str, opened: OpenedCheckout) -> None:
     """Where the payer pays, as the provider said."""
     await queries.execute(
-        _KEEP_ADDRESS(checkout=checkout_id, name=opened.reference, address=opened.url, until=opened.until)
+        _KEEP_ADDRESS(checkout=checkout_id, reference=opened.reference, url=opened.url, until=opened.until)
     )
 
 
 async def set_state(unit: UnitOfWork, checkout_id: str, state: str) -> None:
-    await unit.execute(_SET_STATE(checkout=checkout_id, now=state))
+    await unit.execute(_SET_STATE(checkout=checkout_id, state=state))
 
 
 async def save_purchase(unit: UnitOfWork, purchase: Purchase) -> None:
-    await unit.execute(_SAVE_PURCHASE(purchase=purchase.id, now=purchase.status, lot=purchase.lot_id))
+    await unit.execute(_SAVE_PURCHASE(id=purchase.id, status=purchase.status, lot_id=purchase.lot_id))
 
 
 async def hear(unit: UnitOfWork, provider: str, event: PaymentEvent) -> bool:
@@ -257,7 +238,7 @@ async def hear(unit: UnitOfWork, provider: str, event: PaymentEvent) -> bool:
 
 async def keep_effect(unit: UnitOfWork, provider: str, event_id: str, effect: str) -> None:
     """What came of a web-hook: `granted`, `paid`, `failed`, `none`, `unknown`, or `refund` where money has to go back."""
-    await unit.execute(_KEEP_EFFECT(of=provider, event=event_id, became=effect))
+    await unit.execute(_KEEP_EFFECT(provider=provider, event_id=event_id, effect=effect))
 
 
 async def keep_fault(unit: UnitOfWork, provider: str, event_id: str, fault: str) -> None:

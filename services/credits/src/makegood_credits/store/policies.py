@@ -2,26 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Final
-
 from makegood_chassis.database import Queries, UnitOfWork
 from makegood_chassis.statements import Statement
-from sqlalchemy import bindparam, select
-from sqlalchemy.dialects.postgresql import insert
 
 from makegood_credits.domain.adjusting import LIMIT
-from makegood_credits.store.tables import policy
 
-_NEW: Final = insert(policy).values(version=bindparam("version"), adjustment_limit=bindparam("adjustment_limit"))
-_SAVE = Statement(
-    _NEW.on_conflict_do_update(
-        index_elements=[policy.c.single],
-        set_={"version": _NEW.excluded.version, "adjustment_limit": _NEW.excluded.adjustment_limit},
-        # If it was told twice, or out of a topic that is read again, the latest version stands.
-        where=policy.c.version < _NEW.excluded.version,
-    )
-)
-_LIMIT = Statement(select(policy.c.adjustment_limit))
+# If an event comes twice, or out of a topic that is read again, the latest version stands.
+_SAVE = Statement("""
+INSERT INTO policy (version, adjustment_limit) VALUES (:version, :adjustment_limit)
+ON CONFLICT (single) DO UPDATE SET version = excluded.version, adjustment_limit = excluded.adjustment_limit
+WHERE policy.version < excluded.version
+""")
+_LIMIT = "SELECT adjustment_limit FROM policy"
 
 
 async def save(unit: UnitOfWork, version: int, adjustment_limit: int) -> None:
@@ -31,5 +23,5 @@ async def save(unit: UnitOfWork, version: int, adjustment_limit: int) -> None:
 
 async def adjustment_limit(queries: Queries) -> int:
     """Credits that one person of support adjusts without a second one."""
-    limit: int | None = await queries.fetch_value(_LIMIT())
+    limit: int | None = await queries.fetch_value(_LIMIT)
     return LIMIT if limit is None else limit

@@ -9,13 +9,13 @@ from typing import Final
 
 from makegood_chassis.database import Queries, Row, UnitOfWork
 from makegood_chassis.statements import Statement
-from sqlalchemy import Integer, Text, bindparam, cast, func, literal_column, or_, select, update
+from sqlalchemy import bindparam, select, text
 from sqlalchemy.dialects.postgresql import insert
 
 from makegood_credits.domain.book import ADJUSTED
 from makegood_credits.domain.proposing import Proposal, ProposalStatus
 from makegood_credits.store.personal_data import BY_HAND, keep_reason, read_reasons
-from makegood_credits.store.tables import adjustment_proposals, constant, ledger_entries, texts
+from makegood_credits.store.tables import adjustment_proposals, ledger_entries, texts
 
 _P: Final = adjustment_proposals.c
 _J: Final = ledger_entries.c
@@ -27,31 +27,22 @@ _INSERT = Statement(insert(adjustment_proposals).values({each.key: bindparam(eac
 _ROWS: Final = select(*texts(_P))
 _ONE: Final = _ROWS.where(_P.member_id == bindparam("member"), _P.id == bindparam("proposal"))
 _FIND, _LOCK = Statement(_ONE), Statement(_ONE.with_for_update())
-_MEMBER, _STATUS = bindparam("member", type_=Text()), bindparam("status", type_=Text())
 _LIST = Statement(
     _ROWS.where(
-        or_(_MEMBER.is_(None), _P.member_id == _MEMBER),
-        or_(_STATUS.is_(None), _P.status == _STATUS),
-        _P.number < bindparam("before", type_=_P.number.type),
+        text("(CAST(:member AS text) IS NULL OR member_id = :member)"),
+        text("(CAST(:status AS text) IS NULL OR status = :status) AND number < :before"),
     )
     .order_by(_P.number.desc())
     .limit(bindparam("most"))
 )
 _DECIDE = Statement(
-    update(adjustment_proposals)
-    .values(status=bindparam("now"), decided_by=bindparam("by"), decided_at=bindparam("at"))
-    .where(_P.id == bindparam("proposal"))
+    "UPDATE adjustment_proposals SET status = :status, decided_by = :decided_by, decided_at = :decided_at WHERE id = :id"
 )
-_GIVEN = Statement(
-    select(cast(func.coalesce(func.sum(_J.amount), literal_column("0")), Integer)).where(
-        _J.member_id == bindparam("member"),
-        _J.kind == constant("adjust"),
-        _J.made_by == bindparam("by"),
-        _J.made_at > bindparam("since"),
-        _J.debit_account == constant(ADJUSTED.name),
-        _J.hold_id.is_(None),
-    )
-)
+_GIVEN = Statement(f"""
+SELECT CAST(coalesce(sum(amount), 0) AS integer) FROM ledger_entries
+WHERE member_id = :member AND kind = 'adjust' AND made_by = :by AND made_at > :since
+    AND debit_account = '{ADJUSTED.name}' AND hold_id IS NULL
+""")  # noqa: S608 (a constant)
 
 
 async def insert_new(unit: UnitOfWork, proposal: Proposal) -> None:
@@ -86,9 +77,8 @@ async def _proposals(queries: Queries, rows: Sequence[Row]) -> list[tuple[int, P
 
 async def decide(unit: UnitOfWork, proposal: Proposal) -> None:
     """Writes what became of a proposal that is locked."""
-    await unit.execute(
-        _DECIDE(proposal=proposal.id, now=proposal.status, by=proposal.decided_by, at=proposal.decided_at)
-    )
+    fields = {name: getattr(proposal, name) for name in ("id", "status", "decided_by", "decided_at")}
+    await unit.execute(_DECIDE(**fields))
 
 
 async def given_since(queries: Queries, member: str, made_by: str, since: datetime) -> int:

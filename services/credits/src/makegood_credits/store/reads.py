@@ -7,7 +7,7 @@ from typing import Final
 
 from makegood_chassis.database import Queries, Row
 from makegood_chassis.statements import Statement
-from sqlalchemy import BigInteger, Integer, Text, bindparam, case, cast, func, or_, select, true
+from sqlalchemy import BigInteger, Integer, Text, bindparam, or_, select, true
 
 from makegood_credits.domain.balance import Balance, balance_of
 from makegood_credits.domain.book import AVAILABLE, EXPIRED
@@ -17,13 +17,11 @@ from makegood_credits.store.books import ENROLMENT, IN_USE, LOT, enrolment_of, l
 from makegood_credits.store.payments import latest_refund
 from makegood_credits.store.tables import (
     accounts,
-    constant,
     enrolments,
     invoices,
     ledger_entries,
     lots,
     refunds,
-    texts,
 )
 
 _L: Final = lots.c
@@ -48,23 +46,15 @@ _VERSION = Statement(select(accounts.c.enrolment_sequence).where(accounts.c.memb
 _ENTRIES = Statement(
     select(ledger_entries).where(_J.member_id == _MEMBER, _J.number < _BEFORE).order_by(_J.number.desc()).limit(_LIMIT)
 )
-_CAME_BACK_TO = Statement(
-    select(*texts([_J.credit_lot]))
-    .where(_J.member_id == _MEMBER, _J.hold_id == bindparam("hold"), _J.credit_account == constant(AVAILABLE))
-    .order_by(_J.number.desc())
-    .limit(1)
-)
-_LAPSES = Statement(
-    select(
-        cast(func.coalesce(_J.debit_lot, _J.credit_lot), Text),
-        case((_J.debit_lot.is_(None), -_J.amount), else_=_J.amount),
-        _J.made_at,
-    ).where(
-        _J.member_id == _MEMBER,
-        _J.made_at >= bindparam("since"),
-        or_(_J.debit_account == constant(EXPIRED.name), _J.credit_account == constant(EXPIRED.name)),
-    )
-)
+_CAME_BACK_TO = Statement(f"""
+SELECT credit_lot::text FROM ledger_entries
+WHERE member_id = :member AND hold_id = :hold AND credit_account = '{AVAILABLE}' ORDER BY number DESC LIMIT 1
+""")  # noqa: S608 (a constant)
+_LAPSES = Statement(f"""
+SELECT coalesce(debit_lot, credit_lot)::text, CASE WHEN debit_lot IS NULL THEN -amount ELSE amount END, made_at
+FROM ledger_entries
+WHERE member_id = :member AND made_at >= :since AND '{EXPIRED.name}' IN (debit_account, credit_account)
+""")  # noqa: S608 (a constant)
 
 _REFUND: Final = latest_refund(refunds.c.invoice_id == _I.id)
 _CHARGES: Final = (

@@ -4,61 +4,36 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Literal
+from typing import Literal
 
 from makegood_chassis.database import Queries, UnitOfWork
-from makegood_chassis.statements import Statement, any_of
+from makegood_chassis.statements import Statement
 from makegood_contracts.ids import new_id
 from makegood_plans.plans import Money
-from sqlalchemy import bindparam, func, select, update
-from sqlalchemy.dialects.postgresql import insert
 
 from makegood_credits.payments.port import PaymentEvent
 from makegood_credits.store.payments import Checkout
-from makegood_credits.store.tables import checkouts, constant, refunds, texts
 
 RefundReason = Literal["not_charged", "not_owed", "not_accepted", "wrong_amount"]
 
-_R: Final = refunds.c
-_C: Final = checkouts.c
-_OWED: Final = [each for each in _R if each.key not in ("tries", "try_at")]
-_ONCE: Final[dict[str, Any]] = {
-    "index_elements": [_R.checkout_id],
-    "index_where": _R.reason != constant("wrong_amount"),
-}
-"""Each payment goes back once, whatever the reasons are."""
-
-_OWE = Statement(
-    insert(refunds)
-    .from_select(
-        [each.key for each in _OWED],
-        select(
-            func.gen_random_uuid(),
-            _C.id,
-            _C.invoice_id,
-            _C.member_id,
-            constant("not_charged"),
-            constant("due"),
-            _C.amount_minor,
-            _C.currency,
-            bindparam("now", type_=_R.owed_at.type),
-        ).where(any_of(_C.invoice_id), _C.state == constant("paid")),
-    )
-    .on_conflict_do_nothing(**_ONCE)
-)
-_OWE_PAYMENT = Statement(
-    insert(refunds).values({each.key: bindparam(each.key) for each in _OWED}).on_conflict_do_nothing(**_ONCE)
-)
-_DUE = Statement(
-    select(*texts([_R.id]), _C.reference, _R.amount_minor, _R.currency, _R.tries)
-    .join(checkouts, _C.id == _R.checkout_id)
-    .where(_R.state == constant("due"), _R.try_at <= func.clock_timestamp(), _C.provider == bindparam("provider"))
-    .order_by(_R.try_at)
-    .limit(bindparam("most"))
-)
-_CLOSE = Statement(
-    update(refunds).values(state=bindparam("done")).where(_R.id == bindparam("refund"), _R.state == constant("due"))
-)
+# Each payment goes back once, whatever the reasons are.
+_OWE = Statement("""
+INSERT INTO refunds (id, checkout_id, invoice_id, member_id, reason, state, amount_minor, currency, owed_at)
+SELECT gen_random_uuid(), id, invoice_id, member_id, 'not_charged', 'due', amount_minor, currency, :now
+FROM checkouts WHERE invoice_id = ANY(CAST(:invoice_id AS uuid[])) AND state = 'paid'
+ON CONFLICT (checkout_id) WHERE reason <> 'wrong_amount' DO NOTHING
+""")
+_OWE_PAYMENT = Statement("""
+INSERT INTO refunds (id, checkout_id, invoice_id, member_id, reason, state, amount_minor, currency, owed_at)
+VALUES (:id, :checkout_id, :invoice_id, :member_id, :reason, :state, :amount_minor, :currency, :owed_at)
+ON CONFLICT (checkout_id) WHERE reason <> 'wrong_amount' DO NOTHING
+""")
+_DUE = Statement("""
+SELECT refunds.id::text, reference, refunds.amount_minor, refunds.currency, tries
+FROM refunds JOIN checkouts ON checkouts.id = checkout_id
+WHERE refunds.state = 'due' AND try_at <= clock_timestamp() AND provider = :provider ORDER BY try_at LIMIT :most
+""")
+_CLOSE = Statement("UPDATE refunds SET state = :state WHERE id = :refund AND state = 'due'")
 _TRY_AGAIN = Statement(
     "UPDATE refunds SET tries = tries + 1, "
     "try_at = clock_timestamp() + least(3600, 5 * 2 ^ least(tries, 12)) * interval '1 second' "
@@ -108,7 +83,7 @@ async def due(queries: Queries, provider: str, most: int) -> list[DueRefund]:
 
 async def close(queries: Queries, refund_id: str, state: Literal["done", "by_hand"]) -> None:
     """`done`: the provider gave it back. `by_hand`: it does not, so a person has to."""
-    await queries.execute(_CLOSE(refund=refund_id, done=state))
+    await queries.execute(_CLOSE(refund=refund_id, state=state))
 
 
 async def try_again(queries: Queries, refund_id: str) -> None:

@@ -14,12 +14,12 @@ from makegood_contracts.envelope import Received
 from makegood_contracts.events import Event
 from makegood_contracts.events.rooms import ProviderChanged, RoomClosed, RoomFact
 from makegood_contracts.events.sessions import SessionFact
-from sqlalchemy import Text, bindparam, cast, exists, or_, select, union_all
+from sqlalchemy import Text, bindparam, cast, exists, select
 
 from makegood_notifications.domain.notices import Content, Details, Parties
 from makegood_notifications.domain.plausibility import KnownAppointment
 from makegood_notifications.store.contacts import PREFERENCES, preferences_of
-from makegood_notifications.store.tables import newest, people, returns_to_tell, rooms, sessions
+from makegood_notifications.store.tables import names, newest, people, returns_to_tell, rooms, sessions
 
 E = TypeVar("E", bound=Event)
 
@@ -49,20 +49,12 @@ _KNOWN: Final = Statement(
 
 _SESSION: Final = Statement(select(sessions).where(sessions.c.id == bindparam("session_id")))
 _SESSIONS: Final = Statement(select(sessions).where(any_of(sessions.c.id)))
-_SESSIONS_OF: Final = Statement(
-    select(sessions)
-    .where(
-        sessions.c.room_id.in_(
-            union_all(
-                select(rooms.c.id).where(rooms.c.member_id == bindparam("person_id")),
-                select(rooms.c.id).where(rooms.c.provider_id == bindparam("person_id")),
-            )
-        ),
-        or_(sessions.c.member_id == bindparam("person_id"), sessions.c.provider_id == bindparam("person_id")),
-        sessions.c.ends_at > bindparam("since"),
-    )
-    .order_by(sessions.c.starts_at, sessions.c.id)
-)
+_SESSIONS_OF: Final = Statement(f"""
+SELECT {names(sessions.c)} FROM sessions
+WHERE room_id IN (SELECT id FROM rooms WHERE member_id = :person_id UNION ALL SELECT id FROM rooms WHERE provider_id = :person_id)
+    AND (member_id = :person_id OR provider_id = :person_id) AND ends_at > :since
+ORDER BY starts_at, id
+""")  # noqa: S608 (constants)
 _SAVE_SESSIONS: Final = newest(sessions, never_changed=("room_id", "member_id", "provider_id"))
 
 _ROOM: Final = [rooms.c[one] for one in ("id", "member_id", "provider_id", "status", "version", "closed_by")]
