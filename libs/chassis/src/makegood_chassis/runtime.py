@@ -43,12 +43,12 @@ from makegood_chassis.messaging.relay import Relay
 from makegood_chassis.messaging.signatures import Signer
 from makegood_chassis.messaging.verification import Verifier
 from makegood_chassis.messaging.wake import OutboxWake
+from makegood_chassis.readiness import watch_servers
 from makegood_chassis.service import Service
 
 _LEAVE_TRAFFIC: Final = 0.3
 """Seconds for the gateway to notice that this process is stopping, before it refuses connections."""
 _FINISH_REQUESTS: Final = 2.0
-_WATCH: Final = 2.0
 _CLOCK_PATIENCE: Final = 10.0
 """Seconds within which all services' development clocks are moved, one after the other."""
 _log = structlog.get_logger(__name__)
@@ -176,7 +176,7 @@ class Runtime:
             self._component("keys", self._authenticator.keys.run)
             self._component("revocations", partial(follow_revocations, service, self._authenticator))
         self._component("maintenance", self._run_maintenance)
-        self._component("watch", self._watch_servers)
+        self._component("watch", partial(watch_servers, service, works=self._works))
         if self._works:
             health.expect("consumer", "relay", "kafka")
             if self._event_keys is not None:
@@ -330,43 +330,6 @@ class Runtime:
             pruner=self._service.pruner if self._works else None,
         )
         await self._maintenance.run()
-
-    async def _watch_servers(self) -> None:
-        """Keeps readiness accurate even while the process is idle."""
-        health = self._service.health
-        while True:
-            await self._look("database", self._ask_database)
-            if self._works:
-                await self._look("kafka", self._ask_kafka)
-            await asyncio.sleep(_WATCH)
-            health.set_healthy("watch")
-
-    async def _look(self, name: str, ask: Callable[[], Awaitable[object]]) -> None:
-        try:
-            async with asyncio.timeout(_WATCH):
-                await ask()
-        except Exception as error:
-            self._service.health.set_unhealthy(name, f"does not answer: {type(error).__name__}")
-        else:
-            self._service.health.set_healthy(name)
-
-    async def _ask_database(self) -> None:
-        async with self._service.database.reading() as queries:
-            await queries.fetch_value("SELECT 1")
-
-    async def _ask_kafka(self) -> None:
-        failure: OSError | None = None
-        for server in self._settings.kafka_bootstrap_servers.split(","):
-            host, _, port = server.strip().rpartition(":")
-            try:
-                _, writer = await asyncio.open_connection(host.strip("[]"), int(port))
-            except OSError as error:
-                failure = error
-            else:
-                writer.close()
-                return
-        if failure is not None:
-            raise failure
 
     async def _drain(self, serving: asyncio.Task[None]) -> None:
         """Requests first, as they may need the consumer; then events and deadlines; the relay last, with what they published."""
