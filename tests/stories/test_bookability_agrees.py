@@ -93,7 +93,7 @@ class Scene:
         return self.platform.person(role, f"{name}-{self.run}")
 
     async def set_up(self) -> str:
-        """Brings it about; answers the room."""
+        """Brings it about; returns the room."""
         state = self.state
         await self.schedule(self.provider, self.length)  # as a room needs it (ROOM-1); replaced below
         room = await self.room(self.provider)

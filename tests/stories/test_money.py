@@ -13,7 +13,7 @@ from makegood_testkit.platform import Cast, Platform
 
 
 async def choose(cast: Cast, checkout_url: str, choice: str) -> str:
-    """Opens the page in a browser's way, without a token, and presses a button; answers the page that follows."""
+    """Opens the page in a browser's way, without a token, and presses a button; returns the page that follows."""
     http = cast.platform.gateway.http
     path = urlsplit(checkout_url).path
     shown = await http.get(path, headers={"Accept": "text/html"})

@@ -94,7 +94,7 @@ async def test_postgresql_is_talked_to_only_when_its_certificate_and_name_are_ri
 
 @asynccontextmanager
 async def redis_with_tls(plain: str, certificate: Certificate) -> AsyncIterator[int]:
-    """TLS before a real Redis, whose own build here has none; answers the port."""
+    """TLS before a real Redis, whose own build here has none; returns the port."""
     host, _, port = plain.removeprefix("redis://").rpartition("@")[2].partition("/")[0].partition(":")
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.load_cert_chain(certificate.certificate, certificate.key)

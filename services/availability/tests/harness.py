@@ -141,7 +141,7 @@ class AvailabilityHarness(ServiceHarness[Dependencies]):
             await schedules.publish(unit, provider, body(**changes))
 
     async def receive(self, *events: Event) -> list[Event]:
-        """Hands the events, all of one type, to their handler as one batch. Answers what that published."""
+        """Hands the events, all of one type, to their handler as one batch. Returns what that published."""
         await self.handle_now(*events)
         return await self.outbox()
 
@@ -177,7 +177,7 @@ class AvailabilityHarness(ServiceHarness[Dependencies]):
         return await self.outbox()
 
     async def pass_time(self, to: datetime) -> list[SlotReleased]:
-        """Moves the clock and handles what is due. Answers what was released."""
+        """Moves the clock and handles what is due. Returns what was released."""
         return [event for event in await self.advance(to) if isinstance(event, SlotReleased)]
 
 

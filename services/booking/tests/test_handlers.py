@@ -157,7 +157,7 @@ async def test_each_event_carries_its_cause_and_the_next_number_of_its_session(h
 
 @asynccontextmanager
 async def process(url: str, kafka: str, prefix: str, identity: Identity) -> AsyncIterator[str]:
-    """`python -m makegood_booking all`, ready; answers its address."""
+    """`python -m makegood_booking all`, ready; returns its address."""
     port, probes = free_port(), free_port()
     values = {
         **os.environ,

@@ -85,7 +85,7 @@ class CreditsHarness(ServiceHarness[Dependencies]):
         )
 
     async def move_to(self, moment: datetime) -> list[str]:
-        """Moves the clock and handles what is due. Answers the kinds, in order."""
+        """Moves the clock and handles what is due. Returns the kinds, in order."""
         self.clock.moment = moment
         return await self.handle_due()
 

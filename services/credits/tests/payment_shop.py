@@ -56,7 +56,7 @@ class Shop:
         return [row[0] for row in rows]
 
     async def give_back(self) -> list[str]:
-        """Has the provider asked for what is due, as the worker does; answers how each refund stands that was due."""
+        """Has the provider asked for what is due, as the worker does; returns how each refund stands that was due."""
         async with self.harness.database.reading() as queries:
             await queries.execute("UPDATE refunds SET try_at = '-infinity'")
             due = [row[0] for row in await queries.fetch("SELECT id FROM refunds WHERE state = 'due' ORDER BY owed_at")]

@@ -157,7 +157,7 @@ class Authenticator:
 
 
 def _check_lifetime(claims: dict[str, Any], longest: float) -> float | None:
-    """Refuses what lives too long, or contradicts itself; answers `iat`, where there is one. Numbers by RFC 7519 §2 alone."""
+    """Refuses what lives too long, or contradicts itself; returns `iat`, where there is one. Numbers by RFC 7519 §2 alone."""
     expires, issued_at = claims["exp"], claims.get("iat")
     if type(expires) not in (int, float):
         raise InvalidToken("its `exp` is not a number")

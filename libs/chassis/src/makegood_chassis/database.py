@@ -68,7 +68,7 @@ class Queries:
         return await self.connection.fetchval(sql, *values)
 
     async def execute(self, statement: Runnable, *args: Any) -> str:
-        """Runs the statement; answers PostgreSQL's command tag, such as `UPDATE 3`."""
+        """Runs the statement; returns PostgreSQL's command tag, such as `UPDATE 3`."""
         sql, values = _prepared(statement, args)
         return await self.connection.execute(sql, *values)
 

@@ -145,7 +145,7 @@ class MixedLoad:
 
 
 async def kill_in_turn(platform: Platform, processes: Sequence[str], *, pause: float, seed: int = 0) -> Counter[str]:
-    """`kill -9` of each of the processes in a random order, bringing it back after each. Answers how often each died."""
+    """`kill -9` of each of the processes in a random order, bringing it back after each. Returns how often each died."""
     order = list(processes)
     random.Random(seed).shuffle(order)
     killed: Counter[str] = Counter()

@@ -122,7 +122,7 @@ class Databases:
         return template
 
     async def make(self, name: str, prepare: Prepare | None = None) -> str:
-        """A fresh database of the service `name`; answers its address with the service's login, for others see `as_login`.
+        """A fresh database of the service `name`; returns its address with the service's login, for others see `as_login`.
 
         Its template is prepared once by the service's own migrations, or by `prepare(url)`, plain or async: then the login
         `name` owns all. The extension btree_gist is there already.

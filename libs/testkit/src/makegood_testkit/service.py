@@ -60,7 +60,7 @@ class ServiceHarness(Generic[D]):
     async def handle(self, *events: Event | Received[Any]) -> dict[str, RefusalReason]:
         """Hands the events, all of one type, to their handler as one batch, at a moment at which they can be.
 
-        The clock then stands where it stood. Answers which keys were refused, and why.
+        The clock then stands where it stood. Returns which keys were refused, and why.
         """
         batch = [received(event) for event in events]
         before = self.clock.moment
@@ -82,14 +82,14 @@ class ServiceHarness(Generic[D]):
         return possible_at(events, self.clock.moment)
 
     async def advance(self, to: datetime) -> list[Event]:
-        """Moves the clock and handles what is due. Answers the events that this published."""
+        """Moves the clock and handles what is due. Returns the events that this published."""
         self.clock.moment = to
         await self.records()
         await self.handle_due()
         return await self.outbox()
 
     async def handle_due(self) -> list[str]:
-        """Handles what is due, and what this makes due, as the deadline worker does. Answers the kinds in their order."""
+        """Handles what is due, and what this makes due, as the deadline worker does. Returns the kinds in their order."""
         kinds: list[str] = []
         while True:
             # The worker gives way to whoever locked an entity first and its deadline last.

@@ -28,7 +28,7 @@ MIGRATIONS = Path(__file__).parents[2] / "migrations"
 
 
 def bootstrap(settings: AvailabilitySettings, clock: Clock | None = None) -> Service[Dependencies]:
-    """Everything wired, nothing started."""
+    """Wires everything and starts nothing."""
     clock, database, signals = base(NAME, settings, clock)
     dependencies = Dependencies(database=database, clock=clock)
     return Service(

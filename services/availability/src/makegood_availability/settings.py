@@ -7,7 +7,7 @@ from pydantic import Field, SecretStr
 
 
 class AvailabilitySettings(AccessLogSettings):
-    """What every service takes, with this one's database."""
+    """The settings that every service has, with this service's database."""
 
     database_url: SecretStr = Field(
         validation_alias="AVAILABILITY_DATABASE_URL",

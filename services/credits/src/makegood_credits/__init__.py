@@ -1,1 +1,1 @@
-"""Credits: what a member's plan allows, what is left of it, and the ledger that says why."""
+"""Credits: what a member's plan allows, how much of it is left, and the ledger that explains it."""

@@ -30,7 +30,7 @@ MIGRATIONS = Path(__file__).parents[2] / "migrations"
 
 
 def bootstrap(settings: CreditsSettings, clock: Clock | None = None) -> Service[Dependencies]:
-    """Everything wired, nothing started."""
+    """Wires everything and starts nothing."""
     clock, database, signals = base(NAME, settings, clock)
     dependencies = Dependencies(database=database, clock=clock, payments=provider_of(settings))
     return Service(

@@ -14,7 +14,7 @@ STRIPE: Final = "api.stripe.com"
 
 
 class CreditsSettings(AccessLogSettings):
-    """What credits takes from the environment."""
+    """The settings of credits, from the environment."""
 
     database_url: SecretStr = Field(
         validation_alias="CREDITS_DATABASE_URL",

@@ -57,7 +57,7 @@ def bootstrap(
     mailer: Mailer | None = None,
     whatsapp: Messages | None = None,
 ) -> Service[Dependencies]:
-    """Everything wired, nothing started."""
+    """Wires everything and starts nothing."""
     clock, database, signals = base(NAME, settings, clock)
     base_url = settings.public_base_url.rstrip("/")
     wording = Wording(Links(settings.links_start))

@@ -157,7 +157,7 @@ class DeliveryWorker:
             await self.carrier.close()
 
     async def _take(self) -> bool:
-        """Leases what there is capacity for. Answers whether there may be more."""
+        """Leases what there is capacity for. Returns whether there may be more."""
         capacity = self.capacity()
         if not capacity:
             return time.monotonic() >= self._closed_until

@@ -53,7 +53,7 @@ class OpenStream:
             self._break_off()
 
     async def rest(self, seconds: float) -> bool:
-        """Waits at most `seconds` until it rings. Answers whether it rang."""
+        """Waits at most `seconds` until it rings. Returns whether it rang."""
         try:
             await asyncio.wait_for(self._rung.wait(), seconds)
         except TimeoutError:

@@ -24,7 +24,7 @@ MOST_RANGES: Final = 14
 
 
 def _whole(value: Any) -> Any:
-    """Without this, a choice among integers would take `15.0` as well."""
+    """Without this, a choice of integers would also accept `15.0`."""
     if type(value) is not int:
         raise ValueError("Input should be a whole number")
     return value

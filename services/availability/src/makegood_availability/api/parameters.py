@@ -29,7 +29,7 @@ def known_zone(name: str) -> str:
 
 
 def optional_id(pointer: str, text: str | None) -> str | None:
-    """An id in the query. Raises the 422 problem for a text that cannot be one."""
+    """An id in the query. Raises the 422 problem if the text cannot be one."""
     if text is not None and not is_id(text):
         raise invalid(pointer, "This is not a valid id.", where="query")
     return text

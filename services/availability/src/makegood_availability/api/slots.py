@@ -113,11 +113,11 @@ async def check_availability(
     """Tells whether the provider, the venue and the member are free for this session. If not, the answer names the
     first that is not.
 
-    The member is the caller. If a provider names one of their sessions, it is that session's member; the answer never
+    The member is the caller. If a provider gives one of their sessions, the member is that session's. The answer never
     says what the member is doing.
 
-    Minimum notice, grid and horizon bind everybody except the provider. A session that its provider moves keeps the
-    kind that was booked.
+    Minimum notice, grid and horizon apply to everybody except the provider. If the provider moves a session, it keeps
+    the kind that was booked.
     """
     _check_venue(modality, venue_id)
     optional_id("#/session_id", session_id)

@@ -81,7 +81,12 @@ async def read_venue(
     return answer(200, _view(venue), version=venue.version)
 
 
-@router.post("/v1/venues/{venue_id}/check-in-code", response_model=CheckInCodeView, responses=problems("not-found"))
+@router.post(
+    "/v1/venues/{venue_id}/check-in-code",
+    summary="Change the check-in code",
+    response_model=CheckInCodeView,
+    responses=problems("not-found"),
+)
 async def change_check_in_code(
     venue_id: str,
     access: Annotated[Access, Depends(operation("venues.change"))],
@@ -94,7 +99,12 @@ async def change_check_in_code(
         return mutation.answer(200, CheckInCodeView(venue_id=venue.id, code=code), version=venue.version)
 
 
-@router.get("/v1/venues/{venue_id}/check-in-code", response_model=CheckInCodeView, responses=problems("not-found"))
+@router.get(
+    "/v1/venues/{venue_id}/check-in-code",
+    summary="Read the check-in code",
+    response_model=CheckInCodeView,
+    responses=problems("not-found"),
+)
 async def read_check_in_code(
     venue_id: str, access: Annotated[Access, Depends(operation("venues.code"))], dependencies: DependenciesOf
 ) -> Response:

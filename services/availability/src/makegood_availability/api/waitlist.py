@@ -1,4 +1,4 @@
-"""The waitlist of a room: a member waits for a time of the provider's (AVAIL-6)."""
+"""The waitlist of a room: its member waits for a time with the provider (AVAIL-6)."""
 
 from __future__ import annotations
 
@@ -45,9 +45,9 @@ async def join_waitlist(
     A slot is offered only to a member who could book it: coverage, credits, room and everything else that bookability
     checks are checked first. A member who could not book keeps their place, and `reasons` says why.
 
-    An offer is held as long as the policy says, or as long as its slot can be booked. In person, a venue is held with
-    it. To accept it, book the slot. If you ask again for the same time and kind, the answer is the open entry. A room
-    can have five open entries.
+    An offer is held as long as the policy says, but no longer than its slot can be booked. For an in-person session, a
+    venue is held too. To accept it, book the slot. If you ask again for the same time and kind, the answer is the open
+    entry. A room can have five open entries.
     """
     wanted = {
         "waits_from": body.from_,

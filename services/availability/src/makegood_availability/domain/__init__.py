@@ -1,1 +1,1 @@
-"""The rules of availability: pure functions of what is known and the present moment."""
+"""The rules of availability: pure functions of what is known and the current time."""

@@ -26,7 +26,9 @@ _SECOND = timedelta(seconds=1)
 
 @dataclass(frozen=True, slots=True)
 class Calendar:
-    """What a provider and, in person, a venue have published. `time_off` holds at least what touches the session in question."""
+    """What a provider and, in person, a venue have published. `time_off` includes at least what touches the session in
+    question.
+    """
 
     schedule: Schedule | None
     time_off: Sequence[Span]
@@ -35,7 +37,7 @@ class Calendar:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SessionSlot:
-    """Who meets, when, and where."""
+    """Who meets, when and where."""
 
     session_id: str
     provider_id: str
@@ -81,7 +83,7 @@ def slot_request(calendar: Calendar, event: SessionRequested) -> SlotRequest:
 
 
 def request_refusals(calendar: Calendar, event: SessionRequested, now: datetime) -> Sequence[Reason]:
-    """AVAIL-2: why the slot is not offered, whoever else wants it; empty if it is (AVAIL-1)."""
+    """AVAIL-2: why the slot is not offered, regardless of other bookings. Empty if it is (AVAIL-1)."""
     if event.hold_until <= now:
         return (TOO_LATE,)
     if calendar.schedule is None:
@@ -109,7 +111,7 @@ def lapses_at(hold_until: datetime) -> datetime:
 
 
 def is_reopened(ends_at: datetime, now: datetime) -> bool:
-    """CANC-3: whether part of a released slot still lies ahead, so that others can book it."""
+    """CANC-3: whether part of a released slot is still in the future, so that others can book it."""
     return ends_at > now
 
 
@@ -124,8 +126,8 @@ def in_order(reasons: Sequence[Reason]) -> list[Reason]:
 def first_come(requests: Sequence[SlotRequest]) -> tuple[list[SlotRequest], list[SlotRequest]]:
     """Splits a batch into the requests that overlap no earlier one of the batch, and the others (AVAIL-3).
 
-    The first are inserted together, in an order that keeps workers from waiting for each other in a circle. The others follow,
-    each in its turn. Whether any of them gets its hold, the database's constraints decide.
+    The first are inserted together, in an order that keeps workers from waiting for each other in a circle. The others
+    follow one at a time. The database's constraints decide who gets a hold.
     """
     taken: dict[tuple[str, str], list[Span]] = {}
     first: list[SlotRequest] = []

@@ -29,7 +29,7 @@ class SlotHold(SessionSlot):
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Where a hold is to go."""
+    """The place that a hold should move to."""
 
     starts_at: datetime
     ends_at: datetime
@@ -52,20 +52,20 @@ def extension_target(hold: SlotHold, event: SessionExtensionRequested) -> Target
 
 
 def terms_of(party: Party) -> Terms:
-    """By whose terms a move is judged (RESC-2).
+    """Whose rules a move must follow (RESC-2).
 
-    Notice, grid and horizon protect the provider from others, so they bind only the member.
+    Notice, grid and horizon protect the provider from others, so they apply only to the member's moves.
     """
     return "member" if party == "member" else "provider_moves"
 
 
 def move_refusals(calendar: Calendar, event: SessionMoveFunded, now: datetime) -> Sequence[Reason]:
-    """Why the new time is not offered, whoever else wants it; empty if it is (RESC-1, RESC-2)."""
+    """Why the new time is not offered, regardless of other bookings. Empty if it is (RESC-1, RESC-2)."""
     if event.decide_by <= now:
         return (NOT_IN_TIME,)
     if calendar.schedule is None:
         return (NOT_PUBLISHED,)
-    # An extension was agreed to: a session that keeps its length is judged by the length that was booked.
+    # An agreed extension needs no offer, so a session that keeps its length is judged by the length that was booked.
     extended = event.extended_minutes if event.new_length_minutes == event.length_minutes else 0
     rules = SlotRules(
         calendar.schedule,
@@ -84,9 +84,9 @@ def move_refusals(calendar: Calendar, event: SessionMoveFunded, now: datetime) -
 def extension_refusals(
     calendar: Calendar, hold: SlotHold, event: SessionExtensionRequested, now: datetime
 ) -> Sequence[Reason]:
-    """Why the session cannot go on; empty if only other sessions could prevent it (EXT-1).
+    """Why the session cannot be extended. Empty if only other sessions could prevent it (EXT-1).
 
-    The provider's hours and time off do not count, because it is the provider who asks. The venue's hours do.
+    The provider's hours and time off do not count, because the provider asks. The venue's hours do.
     """
     if event.decide_by <= now:
         return (NOT_IN_TIME,)

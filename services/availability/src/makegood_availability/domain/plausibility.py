@@ -32,7 +32,7 @@ class Hold(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class EndingClaim:
-    """That a session has ended, and what its hold must be like for that to be true.
+    """A claim that a session has ended, and what its hold must be like for that to be true.
 
     `starts_by` and `ends_by` are the latest start and end that the hold may have; None: any.
     """

@@ -1,4 +1,4 @@
-"""AVAIL-6: the waitlist: who is next for a slot that opens, and how long it is held for them."""
+"""AVAIL-6: who is next for a slot that opens, and how long it is held for them."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _UNKNOWN: Final = "temporary-interruption"
 
 @dataclass(frozen=True, slots=True)
 class HeldSlot:
-    """A slot, in person with its venue, that is held for an entry until `lapses_at`."""
+    """A slot that is held for an entry until `lapses_at`. For an in-person session, its venue is held too."""
 
     starts_at: datetime
     ends_at: datetime
@@ -43,17 +43,19 @@ class HeldSlot:
     venue_id: str | None = None
 
     def leaves_time(self, starts_at: datetime, ends_at: datetime) -> bool:
-        """Whether a session at that time, for which the slot is given up, leaves part of it to others."""
+        """Whether a session at that time, instead of in the held slot, leaves part of the slot to others."""
         return self.starts_at < starts_at or ends_at < self.ends_at
 
     def leaves_venue(self, venue_id: str | None, starts_at: datetime, ends_at: datetime) -> bool:
-        """Whether a session there and then, for which the slot is given up, leaves its venue free for at least a while."""
+        """Whether a session at that time and place, instead of in the held slot, leaves the slot's venue free for a
+        while.
+        """
         return self.venue_id is not None and (self.venue_id != venue_id or self.leaves_time(starts_at, ends_at))
 
 
 @dataclass(frozen=True, slots=True)
 class VenueTime:
-    """A venue and when it is taken."""
+    """A venue, and when it is taken."""
 
     venue: Venue
     taken: list[Span]
@@ -61,13 +63,13 @@ class VenueTime:
 
 @dataclass(frozen=True, slots=True)
 class WaitlistEntry:
-    """A member waits for a session that starts in [waits_from, waits_until). A provider's waitlist is in the order of the ids.
+    """A member who waits for a session that starts in [waits_from, waits_until). A provider's waitlist is ordered by
+    id.
 
-    `session_id`: the booking that takes the offer and is not decided yet.
-    `proposal_id`: booking is judging whether the member could book what is held. Until then it is not an offer.
-    `obstacles`: why they could not book the slot that was last held for them.
-    `search_from`: they could book nothing that starts earlier.
-    `ask_again_at`: until then they are passed over, unless something opens.
+    `session_id`: the undecided booking that takes the offer. `proposal_id`: booking is judging whether the member could
+    book what is held. Until then it is not an offer. `obstacles`: why they could not book the last slot that was held
+    for them. `search_from`: they could not book anything that starts earlier. `ask_again_at`: until then they are
+    passed over, unless something opens.
     """
 
     id: str
@@ -88,14 +90,14 @@ class WaitlistEntry:
 
     @property
     def due_at(self) -> datetime:
-        """When something happens to the entry by itself: its offer lapses, its proposal is unanswered, or its time has passed."""
+        """When the entry needs attention: its offer lapses, its proposal is unanswered, or its time has passed."""
         return self.waits_until if self.offer is None else self.offer.lapses_at
 
 
 def entry_to_join(new: WaitlistEntry, open_entries: Sequence[WaitlistEntry]) -> WaitlistEntry | Literal["full"]:
-    """The entry with which the member waits: the room's open one for the same time and kind, otherwise the new one (AVAIL-6).
+    """The member's entry: the room's open one for the same time and kind, or otherwise the new one (AVAIL-6).
 
-    `full`: the room has as many open entries as it may.
+    `full`: the room has as many open entries as it may have.
     """
     for entry in open_entries:
         if _wanted(entry) == _wanted(new):
@@ -120,7 +122,9 @@ def is_still_free(
     venue: Venue | None,
     now: datetime,
 ) -> bool:
-    """Whether the entry's slot can still be booked after a change of hours or time off. One that is due lapses by itself."""
+    """Whether the entry's slot can still be booked after a change of hours or time off. An entry that is due lapses
+    anyway.
+    """
     return slot.lapses_at <= now or not _rules(entry, schedule, time_off, now, venue).refusals(slot.starts_at)
 
 
@@ -134,7 +138,7 @@ def first_fit(
 ) -> HeldSlot | None:
     """The first free slot that the entry waits for, held until booking must have judged; None if there is none (AVAIL-6).
 
-    In person it comes with the first venue that is open and free then.
+    For an in-person session, it includes the first venue that is open and free then.
     """
     if entry.modality != IN_PERSON:
         return _first(entry, schedule, time_off, busy, now, None, entry.waits_until)
@@ -169,9 +173,8 @@ def _first(
 
 
 def offered(entry: WaitlistEntry, schedule: Schedule, offer_time: timedelta, now: datetime) -> WaitlistEntry | None:
-    """The candidate could book what is held for them, so it is offered for `offer_time`, or as long as it can be booked.
-
-    None if that time is over already.
+    """Offers the candidate what is held for them, for `offer_time` or as long as it can be booked. None if that time is
+    already over.
     """
     assert entry.offer is not None
     lapses_at = min(now + offer_time, entry.offer.starts_at - schedule.minimum_notice)
@@ -191,10 +194,11 @@ def offered(entry: WaitlistEntry, schedule: Schedule, offer_time: timedelta, now
 def passed_over(
     entry: WaitlistEntry, obstacles: Sequence[Obstacle], next_starts_at: datetime | None, now: datetime
 ) -> tuple[WaitlistEntry, bool]:
-    """The candidate could not book: back to waiting, at their place. The second value says whether they are told why.
+    """The candidate could not book and keeps waiting, in the same place. The second value says whether they are told
+    why.
 
-    If they could book a later start that they wait for, they are proposed for that next, and not told. They are not told the
-    same twice. What booking could not find out is no obstacle of theirs: they are proposed again soon.
+    If they could book a later start that they wait for, they are proposed for that next, and not told. They are not
+    told the same thing twice. If booking could not find out, that is not their obstacle: they are proposed again soon.
     """
     assert entry.offer is not None
     waiting = replace(entry, offer=None, proposal_id=None)
@@ -212,12 +216,12 @@ def unanswered(entry: WaitlistEntry, now: datetime) -> WaitlistEntry:
 
 
 def reconsidered(entries: Iterable[WaitlistEntry]) -> list[WaitlistEntry]:
-    """Something opened, so nobody is passed over any more."""
+    """Proposes everybody again, because something opened."""
     return [replace(entry, search_from=None, ask_again_at=None) for entry in entries]
 
 
 def next_look(entries: Sequence[WaitlistEntry], schedule: Schedule, now: datetime) -> datetime | None:
-    """When more of what these wait for comes within the provider's horizon; None if all of it is within."""
+    """When more of the time that these entries wait for comes within the provider's horizon. None if all of it is."""
     first = [entry.waits_from - schedule.horizon for entry in entries if entry.waits_until > now + schedule.horizon]
     return min((moment if moment > now else now + LOOK_AGAIN for moment in first), default=None)
 

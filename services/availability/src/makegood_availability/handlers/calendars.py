@@ -1,4 +1,4 @@
-"""What the providers and venues of a batch have published, read once for all of it."""
+"""What the providers and venues of a batch have published, read once per batch."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Calendars:
     venues: Mapping[str, Venue]
 
     def of(self, provider_id: str, venue_id: str | None) -> Calendar:
-        """What counts for a session with this provider, in person in this venue."""
+        """The calendars for a session with this provider and, in person, at this venue."""
         return Calendar(
             self.schedules.get(provider_id), self.time_off.get(provider_id, ()), self.venues.get(venue_id or "")
         )
@@ -37,7 +37,7 @@ async def load_calendars(
     venue_ids: Collection[str | None],
     within: Span,
 ) -> Calendars:
-    """These providers' schedules and time off `within` a time, which stay so until the unit ends, and these venues."""
+    """These providers' schedules and time off `within` a time, locked until the unit ends, and these venues."""
     return Calendars(
         await dependencies.schedules.load(unit, provider_ids, keep=True),
         await load_time_off(unit, provider_ids, *within),
@@ -48,7 +48,7 @@ async def load_calendars(
 async def load_venues(
     unit: UnitOfWork, dependencies: Dependencies, venue_ids: Collection[str | None]
 ) -> Mapping[str, Venue]:
-    """These venues; costs nothing without any."""
+    """These venues. Costs nothing if there are none."""
     return await dependencies.venues.load(unit, [venue_id for venue_id in venue_ids if venue_id is not None])
 
 

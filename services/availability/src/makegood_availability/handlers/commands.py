@@ -1,6 +1,7 @@
 """What the API asks for. Each command locks, applies the rule, saves, and publishes what changed.
 
-`admit` says whether the caller may change the thing as it is. It raises if it is not theirs, or has changed since they read it.
+`admit` says whether the caller may change the thing as it is. It raises if the thing is not theirs or has changed since
+they read it.
 """
 
 from __future__ import annotations
@@ -55,7 +56,7 @@ _LOOKS_EVERY: Final = 0.05
 async def publish_schedule(
     unit: UnitOfWork, provider_id: str, body: Mapping[str, Any], admit: AdmitVersion
 ) -> tuple[int, bool]:
-    """Replaces the provider's schedule (AVAIL-1). Answers its version, and whether it is their first one."""
+    """Replaces the provider's schedule (AVAIL-1). Returns its version, and whether it is their first one."""
     before = await schedules.lock(unit, provider_id)
     admit(before.version if before else 0)
     version, sequence = await schedules.publish(unit, provider_id, body)
@@ -71,7 +72,9 @@ async def add_time_off(
     sessions: Literal["keep", "cancel"] | None,
     admit: AdmitVersion,
 ) -> None:
-    """Takes time off (AVAIL-1). `sessions` says what becomes of those in it that have not begun; there may be none without."""
+    """Takes time off (AVAIL-1). `sessions` says what happens to sessions in it that have not begun. Without it, there
+    must be none.
+    """
     if time_off.ends_at <= unit.now:
         raise FieldRefused("ends_at", "This time off is already over.")
     before = await schedules.lock(unit, provider_id)
@@ -94,7 +97,7 @@ async def add_time_off(
 
 
 async def remove_time_off(unit: UnitOfWork, provider_id: str, time_off_id: str, admit: AdmitVersion) -> None:
-    """Takes time off back, so that the schedule's hours are offered again."""
+    """Removes time off, so that the schedule's hours are offered again."""
     # The provider's row first, like every other change, so that no two changes wait for each other in a circle.
     before = await schedules.lock(unit, provider_id)
     if before is None or not await schedules.remove_time_off(unit, provider_id, time_off_id):
@@ -110,14 +113,14 @@ async def remove_time_off(unit: UnitOfWork, provider_id: str, time_off_id: str, 
 
 
 async def create_venue(unit: UnitOfWork, venue: VenueRow) -> None:
-    """Adds a venue, which those who wait for a session in person may have."""
+    """Adds a venue, and proposes it to members who wait for an in-person session."""
     await venues.insert_venue(unit, venue)
     await plan_proposals_in_person(unit)
     publish_venue(unit, venue)
 
 
 async def change_venue(unit: UnitOfWork, changed: VenueRow, admit: AdmitVersion) -> VenueRow:
-    """Replaces the venue's description and hours. Answers it with its new version; sessions that are booked in it stay."""
+    """Replaces the venue's description and hours. Returns the venue with its new version. Sessions booked there stay."""
     before = await _lock_venue(unit, changed.id, admit)
     venue = replace(changed, id=before.id, version=before.version + 1)
     await venues.update_venue(unit, venue)
@@ -127,7 +130,7 @@ async def change_venue(unit: UnitOfWork, changed: VenueRow, admit: AdmitVersion)
 
 
 async def change_check_in_code(unit: UnitOfWork, venue_id: str, admit: AdmitVersion) -> tuple[VenueRow, str]:
-    """Makes a new code for the venue to show (JOIN-3). Answers the venue with its new version, and the code."""
+    """Makes a new code for the venue to show (JOIN-3). Returns the venue with its new version, and the code."""
     before = await _lock_venue(unit, venue_id, admit)
     venue, code = replace(before, version=before.version + 1), new_code()
     await venues.set_code(unit, venue.id, venue.version, code)
@@ -162,7 +165,7 @@ async def wait_for_room(dependencies: Dependencies, room_id: str) -> None:
 async def join_waitlist(
     unit: UnitOfWork, dependencies: Dependencies, room_id: str, wanted: Mapping[str, Any], admit: AdmitRoom
 ) -> tuple[ListedEntry, bool]:
-    """Adds an entry with these fields to the provider's waitlist (AVAIL-6). Answers the open one, and whether it is new."""
+    """Adds an entry with these fields to the provider's waitlist (AVAIL-6). Returns the open one, and whether it is new."""
     # News that the room is closed waits for the entry, and then ends it.
     room = await _room(unit, room_id, admit, keep=True)
     if not room.active:

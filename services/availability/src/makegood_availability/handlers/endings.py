@@ -1,4 +1,6 @@
-"""A reserved session keeps its slot; every ending gives it back (CANC-3), and a hold that nobody settles lapses (AVAIL-4)."""
+"""A reserved session keeps its slot. Every ending releases it (CANC-3), and a hold that nobody settles lapses
+(AVAIL-4).
+"""
 
 from __future__ import annotations
 
@@ -32,7 +34,7 @@ _SECOND = timedelta(seconds=1)
 
 
 async def on_session_reserved(batch: Sequence[Received[SessionReserved]], unit: UnitOfWork) -> None:
-    """The holds become firm, so they lapse no more (AVAIL-4)."""
+    """Makes the holds firm, so that they no longer lapse (AVAIL-4)."""
     took_offers = await holds.make_firm(unit, [received.event.session_id for received in batch])
     if took_offers:
         await close_booked(unit, took_offers, {received.event.session_id: received.cause for received in batch})
@@ -41,10 +43,10 @@ async def on_session_reserved(batch: Sequence[Received[SessionReserved]], unit: 
 def releases(
     cause: ReleaseCause,
 ) -> Callable[[Sequence[Received[Any]], UnitOfWork, Dependencies], Awaitable[None]]:
-    """The handler of one kind of ending."""
+    """The handler for one kind of ending."""
 
     async def on_session_ended(batch: Sequence[Received[Any]], unit: UnitOfWork, dependencies: Dependencies) -> None:
-        """The slot is free again, and those who wait for it come next."""
+        """Frees the slots, and passes them on to members who wait."""
         ended: dict[str, Received[Any]] = {}
         for received in batch:
             if (refusal := contradiction(received.event, unit.now)) is not None:
@@ -66,10 +68,10 @@ def releases(
 async def _release_unclaimed(
     unit: UnitOfWork, ended: Mapping[str, Received[Any]], cause: ReleaseCause
 ) -> list[ReleasedHold]:
-    """Handles the events that ended no hold. Most sessions have none, or none any more.
+    """Handles the events that ended no hold. Most of these sessions have no hold, or no longer have one.
 
-    If a hold is live, the event cannot be true of it (SEC-7), unless it was moved before booking heard of that. Then the ending
-    gives back what is held, wherever it is.
+    If a hold is live, the event cannot be true of it (SEC-7), unless it was moved before booking heard of that. Then
+    the ending releases what is held, wherever it is.
     """
     new = await holds.remember_ended(unit, [received.event for received in ended.values()], cause)
     known = sorted(ended.keys() - new)
@@ -87,10 +89,11 @@ async def _release_unclaimed(
 
 
 def plan_lapses(unit: UnitOfWork, held: Iterable[SlotRequest]) -> None:
-    """Sets one deadline for each second in which holds of the batch lapse: under load a row a batch, not a row a hold.
+    """Sets one deadline for each second in which holds of the batch lapse. Under load, that is one row per batch, not
+    per hold.
 
-    It is named after the second, which stays when a failed try moves the deadline, and after a hold of the batch, so that
-    workers do not wait for each other's row.
+    It is named after the second, which stays the same if a failed attempt postpones the deadline, and after a hold of
+    the batch, so that workers do not wait for each other's row.
     """
     first: dict[datetime, str] = {}
     for request in held:
@@ -100,7 +103,7 @@ def plan_lapses(unit: UnitOfWork, held: Iterable[SlotRequest]) -> None:
 
 
 async def on_holds_due(due: Sequence[Due], unit: UnitOfWork, dependencies: Dependencies) -> None:
-    """Takes back the holds of these seconds that are not firm (AVAIL-4)."""
+    """Ends the holds of these seconds that are not firm (AVAIL-4)."""
     moments = {datetime.fromisoformat(deadline.entity_id.partition("/")[0]) for deadline in due}
     released = await holds.lapse(unit, [(moment - _SECOND, moment) for moment in sorted(moments)])
     await _publish_released(unit, dependencies, released, "lapsed", {})

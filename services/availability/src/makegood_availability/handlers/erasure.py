@@ -1,4 +1,4 @@
-"""PersonErased: an erased person offers nothing and waits for nothing any more, and their words are erased (NOTE-5)."""
+"""PersonErased: an erased person no longer offers or waits for anything, and what they wrote is erased (NOTE-5)."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from makegood_availability.store import schedules, waitlist
 async def on_person_erased(
     batch: Sequence[Received[PersonErased]], unit: UnitOfWork, dependencies: Dependencies
 ) -> None:
-    """Time off, holds and rows of the access log stay, without words. Booking ends the sessions."""
+    """Time off, holds and rows of the access log stay, without texts. Booking ends the sessions."""
     people = {received.event.person_id: received.cause for received in batch}
     await schedules.erase_notes(unit, list(people))
     await erase_remarks(unit, list(people))
     waiting = await waitlist.open_of_people(unit, people)
-    # All waitlists at once, in their order; those of the erased providers change themselves.
+    # All waitlists at once, in a fixed order. Those of the erased providers change too.
     await waitlist.lock_waitlists(unit, people.keys() | {entry.provider_id for entry in waiting})
     for provider_id, version, sequence in await schedules.withdraw(unit, list(people)):
         withdrawn = ScheduleWithdrawn(provider_id=provider_id, schedule_version=version)

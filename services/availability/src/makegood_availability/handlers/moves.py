@@ -37,7 +37,7 @@ Judge = Callable[[MoveEvent, SlotHold], tuple[Target, Sequence[Reason]]]
 async def on_session_move_funded(
     batch: Sequence[Received[SessionMoveFunded]], unit: UnitOfWork, dependencies: Dependencies
 ) -> None:
-    """The old slot and the new one change hands in one step, or everything stays as it was (RESC-1)."""
+    """Swaps the old slot for the new one in one step, or leaves everything as it was (RESC-1)."""
     events = [received.event for received in batch]
     venue_ids = {event.new_venue_id for event in events}
     within = outline([(event.new_starts_at, event.new_ends_at) for event in events])
@@ -53,7 +53,7 @@ async def on_session_move_funded(
 async def on_session_extension_requested(
     batch: Sequence[Received[SessionExtensionRequested]], unit: UnitOfWork, dependencies: Dependencies
 ) -> None:
-    """The session goes on if nobody else has the time after it (EXT-1)."""
+    """Extends the session if nobody else has the time after it (EXT-1)."""
     venues = await load_venues(unit, dependencies, {received.event.venue_id for received in batch})
 
     def judge(event: SessionExtensionRequested, hold: SlotHold) -> tuple[Target, Sequence[Reason]]:
@@ -70,7 +70,7 @@ async def _decide(
     judge: Judge[MoveEvent],
     venue_ids: Collection[str | None],
 ) -> None:
-    """Moves holds one after the other, in the order of their topic."""
+    """Moves holds one after another, in the topic's order."""
     by_move: dict[str, Received[MoveEvent]] = {}
     for received in batch:
         by_move.setdefault(received.event.move_id, received)
@@ -111,7 +111,7 @@ async def _decide(
 async def _move(
     unit: UnitOfWork, move_id: str, hold: SlotHold, target: Target, refusals: Sequence[Reason], cause: Cause
 ) -> Sequence[Reason]:
-    """Moves the hold and publishes that, or answers every reason why not."""
+    """Moves the hold and publishes that. Otherwise returns every reason why not."""
     if any(reason.code == "temporary-interruption" for reason in refusals):
         return refusals
     request = _slot_request(hold, target, unit.now)

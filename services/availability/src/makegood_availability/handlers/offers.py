@@ -1,4 +1,4 @@
-"""Who books or moves a session to what the waitlist offers them takes the offer; a booking that is refused gives it back."""
+"""Members take an offer by booking it or moving a session to it. A refused booking gives the offer back."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ from makegood_availability.store import holds, moves, offers, waitlist
 
 
 class _SlotTaken(Exception):
-    """Rolls back to where the offer still stood."""
+    """Rolls back to before the offer was taken."""
 
 
 async def take_offer(unit: UnitOfWork, request: SlotRequest) -> bool:
-    """The member books what is held for them: the offer's hold becomes the session's in one step. False if that fails."""
+    """Books what is held for the member: the offer's hold becomes the session's in one step. False if that fails."""
     try:
         async with unit.connection.transaction():
             await waitlist.lock_waitlists(unit, [request.provider_id])
@@ -37,7 +37,7 @@ async def take_offer(unit: UnitOfWork, request: SlotRequest) -> bool:
                 raise _SlotTaken
             entries = await waitlist.by_ids(unit, taken)
             for entry in entries:
-                # A candidate who books needs no judgement any more: the booking decides.
+                # A candidate who books needs no judgement, because the booking decides.
                 offer = None if entry.proposal_id is not None else entry.offer
                 taker = replace(entry, session_id=request.session_id, offer=offer, proposal_id=None)
                 await waitlist.save(unit, [taker])
@@ -52,7 +52,7 @@ async def take_offer(unit: UnitOfWork, request: SlotRequest) -> bool:
 
 
 async def move_into_offer(unit: UnitOfWork, request: SlotRequest, target: Target, cause: Cause) -> int | None:
-    """The member moves a session to what is held for them. Answers the sequence of the event that says so; None if it fails."""
+    """Moves a session to what is held for its member. Returns the sequence of the event that says so; None if it fails."""
     try:
         async with unit.connection.transaction():
             await waitlist.lock_waitlists(unit, [request.provider_id])
@@ -73,7 +73,7 @@ async def move_into_offer(unit: UnitOfWork, request: SlotRequest, target: Target
 
 
 async def close_booked(unit: UnitOfWork, session_ids: Collection[str], causes: Mapping[str, Cause]) -> None:
-    """These sessions are reserved, so those whose offers they took wait no more. `causes`: by session."""
+    """Ends the waiting of members whose offers led to these reserved sessions. `causes`: by session."""
     entries = await _lock_taken_by(unit, session_ids)
     await waitlist.save(unit, [replace(entry, status="booked") for entry in entries])
     await _close(unit, entries, _by_provider(unit, entries, causes))
@@ -82,9 +82,9 @@ async def close_booked(unit: UnitOfWork, session_ids: Collection[str], causes: M
 async def return_offers(
     unit: UnitOfWork, dependencies: Dependencies, session_ids: Collection[str], causes: Mapping[str, Cause]
 ) -> None:
-    """These bookings were refused, so the offers that they took stand as before, and as long. `causes`: by session.
+    """Restores the offers that these refused bookings took, for the rest of their time. `causes`: by session.
 
-    Those whose slot or venue is gone, and those who were only candidates, wait on.
+    Members whose slot or venue is gone, or who were only candidates, keep waiting.
     """
     entries = await _lock_taken_by(unit, session_ids)
     schedules = await dependencies.schedules.load(unit, {entry.provider_id for entry in entries})
@@ -111,7 +111,7 @@ async def _close(unit: UnitOfWork, entries: Sequence[WaitlistEntry], causes: Map
 
 
 async def _plan_left_venues(unit: UnitOfWork, entries: Sequence[WaitlistEntry], request: SlotRequest) -> None:
-    """What was held for these was given up for `request`, which may be elsewhere, or shorter."""
+    """Proposes to others what these entries gave up for `request`, which may be elsewhere or shorter."""
     held = [entry.offer for entry in entries if entry.offer is not None]
     if any(offer.leaves_venue(request.venue_id, request.starts_at, request.ends_at) for offer in held):
         await plan_proposals_in_person(unit)

@@ -1,6 +1,6 @@
-"""Works through waitlists: the next in line for a free slot gets it held, and booking judges whether they can book it (AVAIL-6).
+"""Works through waitlists: holds a free slot for the next in line, and asks booking whether they can book it (AVAIL-6).
 
-What is held and cannot be booked any more is taken back first.
+Held slots that can no longer be booked are freed first.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ PASSED_OVER: Final = "waitlist-again"
 
 @dataclass(slots=True)
 class WaitlistChanges:
-    """What becomes of entries, and the events that say so."""
+    """Changes of entries, and the events about them."""
 
     entries: dict[str, WaitlistEntry] = field(default_factory=dict)
     """As they stand afterwards."""
@@ -58,7 +58,7 @@ class WaitlistChanges:
     """As they stood before the slot held for them was taken back."""
 
     def applied_to(self, entries: Sequence[WaitlistEntry]) -> list[WaitlistEntry]:
-        """The entries as they stand with the changes."""
+        """The entries with the changes applied."""
         return [self.entries.get(entry.id, entry) for entry in entries]
 
 
@@ -70,9 +70,8 @@ async def propose_next(
     *,
     opened: bool = True,
 ) -> None:
-    """Proposes free slots to those who wait for these providers, each waitlist in its order.
-
-    `opened`: time may have opened, so whoever was passed over is proposed again. `causes`: by provider.
+    """Proposes free slots to members who wait for these providers, each waitlist in its order. `opened`: time may have
+    opened, so members who were passed over are proposed again. `causes`: by provider.
     """
     awaited = await waitlist.awaited(unit, provider_ids)
     if not awaited:
@@ -104,7 +103,7 @@ async def propose_next(
 async def pass_on(
     unit: UnitOfWork, dependencies: Dependencies, changes: WaitlistChanges, causes: Mapping[str, Cause]
 ) -> None:
-    """What was held for candidates who do not get it is proposed to the next in line."""
+    """Proposes what was held for candidates who do not get it to the next in line."""
     await offers.drop(unit, changes.dropped)
     await save_changes(unit, changes, causes)
     await plan_freed_venues(unit, changes.dropped, VENUE_KEPT_FREE)
@@ -123,12 +122,12 @@ async def save_changes(unit: UnitOfWork, changes: WaitlistChanges, causes: Mappi
 
 
 def plan_proposals(unit: UnitOfWork, provider_id: str) -> None:
-    """More of the provider's time may be free: those who wait for it are proposed once that is committed."""
+    """Proposes members who wait for the provider after the commit, because more of the provider's time may be free."""
     unit.set_deadline(OPENED, provider_id, unit.now)
 
 
 async def plan_proposals_in_person(unit: UnitOfWork, kind: str = VENUE_FREED) -> None:
-    """A venue may be free: those who wait for a session in person are proposed once that is committed."""
+    """Proposes members who wait for an in-person session after the commit, because a venue may be free."""
     for provider_id in await waitlist.awaited_in_person(unit):
         unit.set_deadline(kind, provider_id, unit.now)
 
@@ -146,7 +145,7 @@ async def _take_back(
     schedule: Schedule,
     changes: WaitlistChanges,
 ) -> None:
-    """Frees the held slots that cannot be booked any more. Those who had them keep their place."""
+    """Frees held slots that can no longer be booked. Members who had them keep their place."""
     held = [(entry, entry.offer) for entry in entries if entry.offer is not None and entry.session_id is None]
     if not held:
         return
@@ -175,7 +174,7 @@ async def _propose(
     schedule: Schedule,
     changes: WaitlistChanges,
 ) -> None:
-    """Holds what is free for those who wait, in their order, and asks booking about each."""
+    """Holds free slots for members who wait, in their order, and asks booking about each."""
     # One slot at a time, or one member could have a whole day set aside.
     with_slot = {entry.member_id for entry in entries if entry.offer is not None}
     waiting = [
@@ -217,7 +216,7 @@ async def _venue_times(unit: UnitOfWork, dependencies: Dependencies, within: Spa
 
 
 def _searched(waiting: Sequence[WaitlistEntry], schedule: Schedule, now: datetime) -> Span:
-    """The time in which anything could be in the way of what these wait for."""
+    """The period in which something could conflict with what these entries wait for."""
     start = max(now, min(entry.waits_from for entry in waiting)) - schedule.buffer_before
     end = min(now + schedule.horizon, max(entry.waits_until for entry in waiting)) + schedule.buffer_after
     return start, max(start, end + timedelta(minutes=max(entry.length_minutes for entry in waiting)))

@@ -10,7 +10,7 @@ from makegood_availability.store.holds import UpcomingSession
 
 
 class SessionsInTimeOff(CommandRefused):
-    """The provider must say what becomes of the sessions in their time off (AVAIL-1)."""
+    """The provider must say what happens to the sessions in their time off (AVAIL-1)."""
 
     def __init__(self, sessions: Sequence[UpcomingSession]) -> None:
         super().__init__(len(sessions))

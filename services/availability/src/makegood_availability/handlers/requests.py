@@ -1,4 +1,4 @@
-"""SessionRequested → SlotHeld | SlotRefused: one hold a session, or every reason why not (BOOK-1, AVAIL-2, AVAIL-3)."""
+"""SessionRequested → SlotHeld | SlotRefused: one hold per session, or every reason why not (BOOK-1, AVAIL-2, AVAIL-3)."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _log = structlog.get_logger(__name__)
 async def on_session_requested(
     batch: Sequence[Received[SessionRequested]], unit: UnitOfWork, dependencies: Dependencies
 ) -> None:
-    """Holds what the schedules offer and nobody else has. Of two that overlap, the earlier in the batch wins."""
+    """Holds slots that the schedules offer and nobody else has. If two overlap, the earlier one in the batch wins."""
     asked = {received.event.session_id: received for received in batch}
     events = [received.event for received in asked.values()]
     calendars = await load_calendars(
@@ -53,7 +53,7 @@ async def on_session_requested(
     others = [request for request in requests.values() if request.session_id not in held]
     conflicts = await holds.conflicts(unit, others) if others else {}
     for request in others:
-        # What the member was offered is only in the way of others (AVAIL-6).
+        # An offer to this member conflicts only with others' requests (AVAIL-6).
         found = conflicts[request.session_id]
         is_offered = found is not None and found.own_offer and not found.reasons
         if is_offered and request.session_id not in refusals and await take_offer(unit, request):
@@ -66,7 +66,7 @@ async def on_session_requested(
         if in_the_way is None:
             _log.info("session requested again", session_id=session_id)
             continue
-        # What was in the way when the hold was tried may have gone since.
+        # The conflict may be gone by now.
         why = in_order([*refusals.get(session_id, ()), *in_the_way.reasons]) or [SLOT_TAKEN]
         refused = SlotRefused(**slot_fields(received.event), reasons=why)
         unit.publish(refused, sequence=FIRST_SEQUENCE, cause=received.cause)
@@ -75,7 +75,7 @@ async def on_session_requested(
 
 async def _hold(unit: UnitOfWork, requests: Sequence[SlotRequest]) -> set[str]:
     first, later = first_come(requests)
-    # One order for all workers, see the statement; the later ones keep their turns.
+    # The same order in all workers; see the statement. Later ones keep their turns.
     held = await holds.hold(unit, sorted(first, key=lambda request: (request.provider_id, request.starts_at)))
     return held | await holds.hold(unit, later)
 

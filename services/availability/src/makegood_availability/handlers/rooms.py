@@ -1,4 +1,4 @@
-"""Rooms as booking publishes them: who can wait in them. Nobody waits in a closed one (ROOM-1, AVAIL-6)."""
+"""Rooms, as booking publishes them. Members can wait in open rooms only (ROOM-1, AVAIL-6)."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _CLOSING = (RoomClosed, ProviderChanged)
 
 
 async def on_room_changed(batch: Sequence[Received[Any]], unit: UnitOfWork, dependencies: Dependencies) -> None:
-    """Keeps the latest version of each room, and ends the waiting in those that were closed."""
+    """Saves the latest version of each room, and ends the waiting in closed rooms."""
     latest: dict[str, Received[Any]] = {}
     parties = await rooms.parties(unit, [received.event.room_id for received in batch])
     for received in batch:

@@ -22,7 +22,7 @@ _FIRST_SEARCHED: Final = timedelta(days=4)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SlotQuestion:
-    """A kind of session with a provider, and who asks. `member_id`: whose own sessions count, if it is a member."""
+    """A kind of session with a provider. `member_id`: the member whose own sessions count, if there is one."""
 
     provider_id: str
     length_minutes: int
@@ -37,7 +37,7 @@ class SlotQuestion:
     def rules(
         self, schedule: Schedule, venue: Venue | None, taken: BusyTimes, now: datetime, terms: Terms = "member"
     ) -> SlotRules:
-        """What the provider offers of it."""
+        """The times at which the provider offers it."""
         return SlotRules(
             schedule,
             taken.time_off,
@@ -88,9 +88,8 @@ async def who_is_not_free(
     by_provider: bool,
     session_id: str | None,
 ) -> Literal["provider", "venue", "member"] | None:
-    """The first who is not free for a session at `starts_at`; None if all are (RESC-2).
-
-    `session_id`: a session that would move here, so that its own slot counts as free.
+    """Who is not free for a session at `starts_at`: the first one found. None if all are free (RESC-2). `session_id`: a
+    session that would move here; its own slot counts as free.
     """
     now = dependencies.clock.now()
     terms: Terms = "member"
@@ -125,7 +124,7 @@ async def who_is_not_free(
 async def _schedule_and_venue(
     queries: Queries, dependencies: Dependencies, asked: SlotQuestion
 ) -> tuple[Schedule | None, Venue | None]:
-    """The provider's schedule, None if they only entered time off, and the venue. Raises NotFound for an unknown one."""
+    """The provider's schedule (None if they only entered time off) and the venue. Raises NotFound if either is unknown."""
     schedule = (await dependencies.schedules.load(queries, [asked.provider_id])).get(asked.provider_id)
     if schedule is None and await schedules.read(queries, asked.provider_id) is None:
         raise NotFound("provider")

@@ -18,7 +18,7 @@ _EVERY: Final = 60.0
 
 
 def publish_venue(unit: UnitOfWork, venue: VenueRow) -> None:
-    """Publishes the venue as it stands. Its row is locked, or new."""
+    """Publishes the venue as it is. Its row must be locked or new."""
     published = VenuePublished(
         venue_id=venue.id,
         venue_version=venue.version,
@@ -30,7 +30,7 @@ def publish_venue(unit: UnitOfWork, venue: VenueRow) -> None:
 
 
 async def publish_unpublished(service: Service[Any]) -> int:
-    """Publishes venues that an older version made without publishing them. Answers how many there were."""
+    """Publishes venues that an older version made without publishing them. Returns how many there were."""
     async with service.database.transaction(Cause.begin()) as unit:
         unpublished = await venues.take_unpublished(unit, _AT_ONCE)
         for venue in unpublished:
@@ -39,7 +39,9 @@ async def publish_unpublished(service: Service[Any]) -> int:
 
 
 async def keep_published(service: Service[Any]) -> None:
-    """A worker that does so at its start and every minute: during an upgrade an old version may still write."""
+    """The worker that publishes them, at its start and every minute, because an old version may still write during an
+    upgrade.
+    """
 
     async def job() -> bool:
         return await publish_unpublished(service) == _AT_ONCE

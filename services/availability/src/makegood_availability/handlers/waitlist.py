@@ -1,4 +1,4 @@
-"""The waitlist's entries: who joins and leaves, what booking judges, and what time brings (AVAIL-6)."""
+"""The waitlist's entries: joining, leaving, booking's judgements, and deadlines (AVAIL-6)."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ finds its slot."""
 async def join(unit: UnitOfWork, dependencies: Dependencies, new: WaitlistEntry) -> WaitlistEntry | Literal["full"]:
     """Adds the entry to its waitlist, and proposes it at once if something is free.
 
-    Answers the entry that waits: the one that is there already, if the same time and kind is asked for again.
+    Returns the member's entry: the existing one, if the same time and kind is requested again.
     """
     await waitlist.create_waitlist(unit, new.provider_id)
     entry = entry_to_join(new, await waitlist.open_of_rooms(unit, [new.room_id]))
@@ -61,7 +61,7 @@ async def leave(
     causes: Mapping[str, Cause] | None = None,
     why: events.EndCause = "left",
 ) -> None:
-    """Deletes entries with what is held for them, which passes on to the next in line. `causes`: by provider."""
+    """Deletes entries. What was held for them passes on to the next in line. `causes`: by provider."""
     providers = {entry.provider_id for entry in entries}
     await waitlist.lock_waitlists(unit, providers)
     entries = await waitlist.by_ids(unit, [entry.id for entry in entries])
@@ -78,9 +78,9 @@ async def leave(
 async def pass_on_released(
     unit: UnitOfWork, dependencies: Dependencies, released: Sequence[ReleasedHold], causes: Mapping[str, Cause]
 ) -> None:
-    """Slots are free again: taken offers are given back, then those who wait are proposed. `causes`: by session.
+    """Passes on released slots: first gives back taken offers, then proposes members who wait. `causes`: by session.
 
-    Costs nothing where nobody waits: the release itself has seen that.
+    Costs nothing if nobody waits, because the release has checked that.
     """
     took_offers = {hold.session_id for hold in released if hold.entry_id is not None}
     providers = {hold.provider_id: causes.get(hold.session_id, unit.cause) for hold in released if hold.awaited}
@@ -96,7 +96,7 @@ async def pass_on_released(
 async def pass_on_moved(
     unit: UnitOfWork, dependencies: Dependencies, moved: Sequence[SlotHold], causes: Mapping[str, Cause]
 ) -> None:
-    """These holds went elsewhere, and where they were is free. `causes`: by provider."""
+    """Passes on the slots that moved holds have left. `causes`: by provider."""
     by_members = await waitlist.awaited_by(unit, [hold.member_id for hold in moved])
     await propose_next(unit, dependencies, {hold.provider_id for hold in moved} | by_members, causes)
     if any(hold.venue_id is not None for hold in moved):
@@ -106,9 +106,9 @@ async def pass_on_moved(
 async def on_candidate_judged(
     batch: Sequence[Received[WaitlistCandidateJudged]], unit: UnitOfWork, dependencies: Dependencies
 ) -> None:
-    """A candidate who could book is offered the slot. One who could not keeps their place, and the next is proposed.
+    """Offers the slot to a candidate who could book. One who could not keeps their place, and the next is proposed.
 
-    An answer that is repeated or late is about a proposal that stands no more.
+    A repeated or late answer is about a proposal that no longer exists, and is ignored.
     """
     ids = {received.event.entry_id for received in batch if is_id(received.event.entry_id)}
     await waitlist.lock_waitlists(unit, {entry.provider_id for entry in await waitlist.by_ids(unit, ids)})
@@ -143,13 +143,13 @@ async def on_candidate_judged(
 
 
 async def on_policy_changed(batch: Sequence[Received[PolicyChanged]], unit: UnitOfWork) -> None:
-    """Keeps how long offers are held; it counts for those made from then on."""
+    """Saves how long offers are held, for offers made from now on."""
     latest = max((received.event for received in batch), key=lambda event: event.policy_version)
     await waitlist.save_policy(unit, latest.policy_version, latest.offer_minutes)
 
 
 async def on_entries_due(due: Sequence[Due], unit: UnitOfWork, dependencies: Dependencies) -> None:
-    """Offers that were not taken in time lapse, and so do entries whose time has passed. The next in line are proposed.
+    """Ends offers that were not taken in time, and entries whose time has passed. The next in line are proposed.
 
     Candidates whom booking did not judge in time keep their place.
     """
@@ -180,10 +180,12 @@ async def on_entries_due(due: Sequence[Due], unit: UnitOfWork, dependencies: Dep
 
 
 async def on_waitlists_due(due: Sequence[Due], unit: UnitOfWork, dependencies: Dependencies) -> None:
-    """Time may have opened for these waitlists."""
+    """Works through these waitlists, because time may have opened."""
     await propose_next(unit, dependencies, [deadline.entity_id for deadline in due])
 
 
 async def on_waitlists_due_again(due: Sequence[Due], unit: UnitOfWork, dependencies: Dependencies) -> None:
-    """Nothing opened for these waitlists, but somebody who was passed over may be able to book by now."""
+    """Works through these waitlists although nothing opened, because members who were passed over may be able to book
+    by now.
+    """
     await propose_next(unit, dependencies, [deadline.entity_id for deadline in due], opened=False)

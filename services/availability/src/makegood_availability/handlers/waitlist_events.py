@@ -1,4 +1,4 @@
-"""The events of the waitlist, each provider's in their order (AVAIL-6)."""
+"""The events of the waitlist, in order for each provider (AVAIL-6)."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def passed_over(
     *,
     tells_member: bool = False,
 ) -> WaitlistCandidatePassedOver:
-    """`entry` is the candidate as it stood."""
+    """`entry` is the candidate's entry before the change."""
     assert entry.proposal_id is not None
     assert entry.offer is not None
     return WaitlistCandidatePassedOver(
@@ -75,7 +75,7 @@ def offered(entry: WaitlistEntry, proposal_id: str, schedule: Schedule) -> Waitl
 
 
 def withdrawn(entry: WaitlistEntry) -> Event:
-    """The slot that was proposed or offered is not held any more."""
+    """The slot that was proposed or offered is no longer held."""
     assert entry.offer is not None
     if entry.proposal_id is not None:
         return passed_over(entry, "withdrawn")
@@ -87,7 +87,7 @@ def ended(entry: WaitlistEntry, cause: EndCause) -> WaitlistEnded:
 
 
 def lapsed(entry: WaitlistEntry) -> list[Event]:
-    """The entry waits no more: its time or its offer has passed."""
+    """The entry has ended, because its time or its offer has passed."""
     end = ended(entry, "lapsed")
     return [end] if entry.offer is None else [withdrawn(entry), end]
 

@@ -1,4 +1,4 @@
-"""Schedules and venues' hours: from the JSON that is stored to what the rules work with."""
+"""Schedules and venues' hours: from the stored JSON to what the rules use."""
 
 from __future__ import annotations
 

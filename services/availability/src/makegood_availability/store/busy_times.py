@@ -10,8 +10,8 @@ from makegood_calendar.hours import Span
 from makegood_chassis.database import Queries
 from makegood_chassis.statements import BoundStatement, Statement
 
-# A venue or member that is NULL equals nothing, and costs nothing. :no_limit is always NULL. It is there for the planner:
-# it guesses so much for a range that it does not know that, with many sessions a provider, it would plan each search anew.
+# A NULL venue or member matches nothing, and costs nothing. :no_limit is always NULL. It is for the planner:
+# for an unknown range it estimates so many rows that, with many sessions per provider, it would plan each search anew.
 _TAKEN = Statement("""
 (SELECT 0, lower(blocked), upper(blocked) FROM slot_holds
 WHERE live AND provider_key = hashtextextended(:provider_id, 0) AND blocked && tstzrange(:start, :end)
@@ -45,7 +45,7 @@ _MEMBER_OF = Statement(
 
 @dataclass(slots=True)
 class BusyTimes:
-    """Spans that are taken: the provider's with buffers, the others' without."""
+    """Times that are taken: the provider's with buffers, the others' without."""
 
     provider: list[Span] = field(default_factory=list)
     time_off: list[Span] = field(default_factory=list)
@@ -54,7 +54,7 @@ class BusyTimes:
 
 
 async def member_of(queries: Queries, session_id: str, provider_id: str) -> str | None:
-    """Whose session it is; None for one that is over, or another provider's."""
+    """The session's member. None if it is over, or is another provider's."""
     found: str | None = await queries.fetch_value(_MEMBER_OF(session_id=session_id, provider_id=provider_id))
     return found
 
@@ -69,9 +69,9 @@ async def busy_times(
     member_id: str | None = None,
     except_session: str | None = None,
 ) -> BusyTimes:
-    """What touches [start, end), in one statement; `except_session` leaves out one session's own hold.
+    """Times that touch [start, end), with one statement. `except_session` leaves out one session's hold.
 
-    What the waitlist offers is taken for all but its member (AVAIL-6).
+    An offer of the waitlist counts as taken for everybody except its member (AVAIL-6).
     """
     found = BusyTimes()
     lists = (found.provider, found.time_off, found.venue, found.member)
@@ -94,14 +94,14 @@ async def busy_times(
 async def busy_venues(
     queries: Queries, venue_ids: Collection[str], start: datetime, end: datetime
 ) -> dict[str, list[Span]]:
-    """When these venues are taken within [start, end); one that is free throughout is left out."""
+    """When these venues are taken within [start, end). Venues that are free throughout are left out."""
     return await _by_id(queries, _IN_VENUES(venue_ids=list(venue_ids), start=start, end=end))
 
 
 async def busy_members(
     queries: Queries, member_ids: Collection[str], start: datetime, end: datetime
 ) -> dict[str, list[Span]]:
-    """When these members have sessions within [start, end); one who has none is left out."""
+    """When these members have sessions within [start, end). Members without any are left out."""
     return await _by_id(queries, _OF_MEMBERS(member_ids=list(member_ids), start=start, end=end))
 
 

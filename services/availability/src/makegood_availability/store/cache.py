@@ -24,7 +24,7 @@ class VersionedCache(Generic[T]):
         versions: Mapping[str, int],
         read: Callable[[Collection[str]], Awaitable[Mapping[str, tuple[int, T]]]],
     ) -> dict[str, T]:
-        """The values of these keys at these versions or later; `read` fetches those that are not here."""
+        """The values of these keys at these versions or later. `read` fetches missing ones."""
         found: dict[str, T] = {}
         missing: list[str] = []
         for key, version in versions.items():

@@ -14,7 +14,7 @@ GRANTS: Final[Grants] = {
     ),
     "time_off": Allowed("SELECT, INSERT, UPDATE (note, sealed), DELETE"),
     "venues": Allowed("SELECT, INSERT, UPDATE (version, name, place, time_zone, weekly, told, check_in_code)"),
-    # Whose slot it is stays as it was written; only offers of the waitlist are deleted.
+    # The owner of a slot never changes. Only offers of the waitlist are deleted.
     "slot_holds": Allowed(
         "SELECT, INSERT, DELETE, "
         "UPDATE (venue_id, starts_at, ends_at, blocked, live, firm, cause, ended_at, sequence, entry_id)",

@@ -1,4 +1,6 @@
-"""AVAIL-3: the exclusion constraints decide between holds. The hot path of bookings: each step is one statement a batch."""
+"""AVAIL-3: the exclusion constraints decide between holds. This is the hot path of bookings: one statement per step and
+batch.
+"""
 
 from __future__ import annotations
 
@@ -43,8 +45,8 @@ _MOMENT: Final = DateTime(timezone=True)
 class ReleasedHold(SessionSlot):
     """A hold that has just ended.
 
-    `sequence` is that of the event that says so, `entry_id` the waitlist entry whose offer the session had taken. `awaited`:
-    somebody waits for the provider, or the member waits for anybody.
+    `sequence` is that of the event about it, `entry_id` the waitlist entry whose offer the session had taken.
+    `awaited`: somebody waits for the provider, or the member waits for any provider.
     """
 
     sequence: int
@@ -54,7 +56,7 @@ class ReleasedHold(SessionSlot):
 
 @dataclass(frozen=True, slots=True)
 class Conflicts:
-    """What keeps a request from being held: other sessions and offers; and `own_offer`, which only its member can have."""
+    """What a request conflicts with: other sessions and offers. `own_offer` is an offer to the requesting member."""
 
     reasons: list[Reason]
     own_offer: bool
@@ -71,7 +73,7 @@ class UpcomingSession:
 
 @dataclass(frozen=True, slots=True)
 class LiveHold:
-    """A hold that has not ended. If it was `moved` lately, booking may still speak of its old time."""
+    """A hold that has not ended. If it was `moved` recently, booking's events may still name its old time."""
 
     session_id: str
     provider_id: str
@@ -89,8 +91,8 @@ _R: Final = _REQUEST.c
 _NEW: Final = batch("request", (*_ASKED, _H.hold_until))
 
 # A conflict makes PostgreSQL wait for the other transaction, so workers insert in one order: by provider, then start.
-# With it no two can wait for each other in a circle over one provider's time. Over members and venues they could, and
-# then the whole batch is tried again.
+# So no two can wait for each other in a circle over one provider's time. Over members and venues they could, and
+# then the whole batch is repeated.
 _HOLD = Statement(
     insert(slot_holds)
     .from_select(
@@ -137,7 +139,7 @@ _CONFLICTS = Statement(
 
 
 async def hold(unit: UnitOfWork, requests: Sequence[SlotRequest]) -> set[str]:
-    """Inserts the holds in their order, one after the other. Answers the sessions that have their slot now."""
+    """Inserts the holds one after another, in their order. Returns the sessions that now have their slot."""
     if not requests:
         return set()
     rows = await unit.fetch(_HOLD(**arrays(_NEW.c, requests)))
@@ -147,9 +149,8 @@ async def hold(unit: UnitOfWork, requests: Sequence[SlotRequest]) -> set[str]:
 async def conflicts(
     unit: UnitOfWork, requests: Sequence[SlotRequest], *, moving: bool = False
 ) -> Mapping[str, Conflicts | None]:
-    """What is in the way of each request; a session's own hold never is.
-
-    None for a session that has or had a hold already, unless that hold is `moving`.
+    """What each request conflicts with, apart from the session's own hold. None for a session that already has or had a
+    hold, unless that hold is `moving`.
     """
     found: dict[str, Conflicts | None] = {}
     for row in await unit.fetch(_CONFLICTS(**arrays(_R, requests))):
@@ -179,7 +180,7 @@ _MAKE_FIRM = Statement(select(as_text(_FIRM.c.session_id)).where(_FIRM.c.entry_i
 
 
 def _release(locked: Any, cause: ColumnElement[str]) -> Statement:
-    """Ends the locked holds. Whether anybody waits for such a slot is a look into two indexes of nobody but those who wait."""
+    """Ends the locked holds. Checking whether anybody waits reads two indexes that contain only members who wait."""
     waits = waitlist.c
     awaited = or_(
         exists().where(waits.provider_id == _H.provider_id, IS_OPEN),
@@ -214,7 +215,7 @@ _RELEASE = _release(
     bindparam("cause"),
 )
 
-# Each deadline stands for the holds of one second: the window keeps the scan away from the firm ones of all days before.
+# Each deadline is for the holds of one second. The window keeps the scan away from older, firm holds.
 _WINDOW: Final = batch("window", (column("after", _MOMENT), column("until", _MOMENT)))
 _LAPSE = _release(
     select(_H.session_id)
@@ -261,12 +262,12 @@ _LOCK_LIVE = Statement(
 
 
 async def make_firm(unit: UnitOfWork, session_ids: Sequence[str]) -> list[str]:
-    """These sessions are reserved, so their holds do not lapse. Answers those that took an offer of the waitlist."""
+    """Makes the holds of these reserved sessions firm. Returns those that took an offer of the waitlist."""
     return [row["session_id"] for row in await unit.fetch(_MAKE_FIRM(session_id=session_ids))]
 
 
 async def release(unit: UnitOfWork, claims: Sequence[EndingClaim], cause: ReleaseCause) -> list[ReleasedHold]:
-    """Ends the holds of the sessions for which the claims can be true. Answers those that were live until now."""
+    """Ends the holds of the sessions for which the claims can be true. Returns those that were live until now."""
     rows = await unit.fetch(_RELEASE(**arrays(_CLAIM.c, claims), cause=cause, now=unit.now))
     return [ReleasedHold(**row) for row in rows]
 
@@ -283,7 +284,7 @@ async def lock_live(unit: UnitOfWork, session_ids: Sequence[str], moved_since: d
 
 
 async def remember_ended(unit: UnitOfWork, sessions: Sequence[SessionFact], cause: ReleaseCause) -> set[str]:
-    """Keeps that these sessions are over, so that a request handled later never holds a slot. Answers the unknown ones."""
+    """Saves that these sessions are over, so that a later request never holds a slot. Returns the unknown ones."""
     rows = await unit.fetch(_REMEMBER_ENDED(**arrays(_ENDED.c, sessions), cause=cause, now=unit.now))
     return {row["session_id"] for row in rows}
 

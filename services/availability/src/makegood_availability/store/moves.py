@@ -29,8 +29,8 @@ SELECT session_id::text, provider_id, member_id, venue_id, starts_at, ends_at, l
        upper(blocked) AS blocked_until
 FROM slot_holds WHERE session_id = ANY(CAST(:session_id AS uuid[])) ORDER BY slot_holds.session_id FOR UPDATE
 """)
-# Two moves into each other's slots would wait for each other in a circle. So all that could meet take turns: the moves of one
-# provider, one member, one venue. New holds take no turn; they seldom wait for two things at once.
+# Two moves into each other's slots would wait for each other in a circle. So all moves that could conflict take turns: those of one
+# provider, one member, one venue. New holds do not take turns, because they rarely wait for two things at once.
 _TAKE_TURNS = Statement(
     "SELECT pg_advisory_xact_lock(key) FROM ("
     "SELECT DISTINCT hashtextextended(name, 7) AS key FROM unnest(CAST(:names AS text[])) AS name ORDER BY key) AS keys"
@@ -44,13 +44,13 @@ _STAY = Statement("UPDATE slot_holds SET sequence = sequence + 1 WHERE session_i
 
 
 async def claim(unit: UnitOfWork, moves: Mapping[str, str]) -> set[str]:
-    """Of these moves (id → session) those that were never answered. They count as answered with the unit (BOOK-9)."""
+    """The moves (id → session) that were never answered. They count as answered once the unit commits (BOOK-9)."""
     rows = await unit.fetch(_CLAIM(move_id=list(moves), session_id=list(moves.values()), now=unit.now))
     return {row["move_id"] for row in rows}
 
 
 async def lock(unit: UnitOfWork, session_ids: Iterable[str]) -> dict[str, SlotHold]:
-    """The holds of these sessions, ended ones too, locked in one order."""
+    """The holds of these sessions, including ended ones, locked in a fixed order."""
     rows = await unit.fetch(_LOCK(session_id=sorted(session_ids)))
     return {row["session_id"]: _hold(**row) for row in rows}
 
@@ -60,7 +60,7 @@ def _hold(blocked_from: datetime, blocked_until: datetime, **fields: Any) -> Slo
 
 
 async def take_turns(unit: UnitOfWork, holds: Iterable[SlotHold], venue_ids: Iterable[str]) -> None:
-    """Waits until no other move of these providers, members and venues is under way, and keeps others waiting."""
+    """Waits until no other move of these providers, members and venues is running, and makes later ones wait."""
     names = {f"venue {venue_id}" for venue_id in venue_ids}
     for hold in holds:
         names |= {f"provider {hold.provider_id}", f"member {hold.member_id}"}
@@ -70,7 +70,7 @@ async def take_turns(unit: UnitOfWork, holds: Iterable[SlotHold], venue_ids: Ite
 
 
 async def move(unit: UnitOfWork, session_id: str, target: Target) -> int | None:
-    """Moves the hold to its target. Answers the sequence of the event that says so; None if something is in the way."""
+    """Moves the hold to its target. Returns the sequence of the event about it. None if there is a conflict."""
     statement = _MOVE(
         session_id=session_id,
         starts_at=target.starts_at,
@@ -87,5 +87,5 @@ async def move(unit: UnitOfWork, session_id: str, target: Target) -> int | None:
 
 
 async def stay(unit: UnitOfWork, session_id: str) -> int:
-    """Leaves the hold where it is. Answers the sequence of the event that says so: 1 for a session without a hold."""
+    """Leaves the hold where it is. Returns the sequence of the event that says so: 1 for a session without a hold."""
     return await unit.fetch_value(_STAY(session_id=session_id)) or 1

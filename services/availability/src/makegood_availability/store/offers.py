@@ -1,4 +1,4 @@
-"""What is held for the waitlist, offers and proposals, as slot holds that the same exclusion constraints guard (AVAIL-3, AVAIL-6)."""
+"""Offers and proposals of the waitlist, as slot holds with the same exclusion constraints (AVAIL-3, AVAIL-6)."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _H: Final = slot_holds.c
 _MOMENT: Final = DateTime(timezone=True)
 _BLOCKED: Final = span(bindparam("blocked_from", type_=_MOMENT), bindparam("blocked_until", type_=_MOMENT))
 
-# An offer lapses with its entry, not with its hold, so it is firm. Its member is made up, see the column's comment.
+# An offer lapses with its entry, not with its hold, so it is firm. Its member id is made up; see the column's comment.
 _INSERT = Statement("""
 INSERT INTO slot_holds (session_id, provider_id, member_id, venue_id, starts_at, ends_at, blocked, hold_until, live, firm,
                         offered_to, entry_id)
@@ -51,7 +51,7 @@ _MARK_TAKER = Statement("UPDATE slot_holds SET entry_id = :entry_id WHERE sessio
 
 
 async def hold(unit: UnitOfWork, entry: WaitlistEntry, slot: HeldSlot, blocked: Span) -> bool:
-    """Sets the slot aside for the entry's member; False if somebody else was first (AVAIL-3)."""
+    """Holds the slot for the entry's member. False if somebody else was first (AVAIL-3)."""
     done = await unit.execute(
         _INSERT(
             session_id=new_id(),
@@ -84,7 +84,7 @@ async def drop(unit: UnitOfWork, entries: Sequence[WaitlistEntry]) -> None:
 
 
 async def take(unit: UnitOfWork, provider_id: str, member_id: str, blocked: Span) -> list[str]:
-    """Frees what is held for the member of the provider's time in that span. Answers the entries."""
+    """Frees the provider's time in that span that is held for the member. Returns the entries."""
     rows = await unit.fetch(
         _TAKE(provider_id=provider_id, member_id=member_id, blocked_from=blocked[0], blocked_until=blocked[1])
     )
@@ -92,5 +92,5 @@ async def take(unit: UnitOfWork, provider_id: str, member_id: str, blocked: Span
 
 
 async def mark_taker(unit: UnitOfWork, session_id: str, entry_id: str) -> None:
-    """The session's hold remembers the entry whose offer it took."""
+    """Saves in the session's hold which entry's offer it took."""
     await unit.execute(_MARK_TAKER(session_id=session_id, entry_id=entry_id))

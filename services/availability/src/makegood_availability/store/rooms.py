@@ -1,4 +1,4 @@
-"""What booking published about rooms: whose they are, and whether they are open."""
+"""Rooms as booking published them: their parties, and whether they are open."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from makegood_availability.store.tables import rooms
 _C: Final = rooms.c
 _NEW: Final = batch("new", _C)
 _INSERT: Final = insert(rooms).from_select(_C.keys(), select(_NEW).order_by(_NEW.c.room_id))
-# An event may come twice, or out of a topic that is read anew: the latest version stands.
+# An event may come twice, or from a topic that is read again. The latest version counts.
 _SAVE = Statement(
     _INSERT.on_conflict_do_update(
         index_elements=[_C.room_id],
@@ -45,18 +45,18 @@ class Room:
 
 
 async def save(unit: UnitOfWork, rooms: Sequence[Room]) -> None:
-    """Keeps these rooms, each named once."""
+    """Saves these rooms, each at most once."""
     await unit.execute(_SAVE(**arrays(_C, rooms)))
 
 
 async def parties(queries: Queries, room_ids: Sequence[str]) -> dict[str, tuple[str, str]]:
-    """Room → (member, provider) of the known ones; they never change."""
+    """Known rooms → (member, provider), which never change."""
     rows = await queries.fetch(_PARTIES(room_id=room_ids))
     return {row["room_id"]: (row["member_id"], row["provider_id"]) for row in rows}
 
 
 async def find(queries: Queries, room_id: str, *, keep: bool = False) -> Room | None:
-    """The room of this id. `keep`: it stays as it is until the unit ends."""
+    """The room with this id. `keep`: locks it until the unit ends."""
     if not is_id(room_id):
         return None
     row = await queries.fetch_one((_FIND_AND_SHARE if keep else _FIND)(room_id=room_id))

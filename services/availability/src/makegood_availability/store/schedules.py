@@ -25,7 +25,7 @@ _T: Final = time_off.c
 
 _VERSIONS: Final = select(_S.provider_id, _S.version).where(any_of(_S.provider_id), _S.body.is_not(None))
 _READ_VERSIONS = Statement(_VERSIONS)
-# Who enters time off locks the row FOR UPDATE, and so waits for the bookings that rely on what is read here, and they for it.
+# Entering time off locks the row FOR UPDATE, so it waits for bookings that rely on what is read here, and they wait for it.
 _KEEP_VERSIONS = Statement(_VERSIONS.order_by(_S.provider_id).with_for_update(read=True, key_share=True))
 _READ_BODIES = Statement(
     select(_S.provider_id, _S.version, _S.body).where(any_of(_S.provider_id), _S.body.is_not(None))
@@ -78,7 +78,7 @@ class ScheduleRow:
 
 @dataclass(frozen=True, slots=True)
 class TimeOff:
-    """Time that a provider takes off. Nobody else reads the note."""
+    """Time that a provider takes off. Only the provider and support can read the note."""
 
     id: str
     starts_at: datetime
@@ -87,16 +87,16 @@ class TimeOff:
 
 
 class ScheduleCache:
-    """The providers' schedules, parsed once a version."""
+    """The providers' schedules, parsed once per version."""
 
     def __init__(self, most: int = 4096) -> None:
         self._parsed: VersionedCache[Schedule] = VersionedCache(most)
 
     async def load(self, queries: Queries, provider_ids: Collection[str], *, keep: bool = False) -> dict[str, Schedule]:
-        """The published schedules of these providers; a provider without one is left out.
+        """The published schedules of these providers. Providers without one are left out.
 
-        `keep`: they stay as they are until the transaction ends, and so does the time off that is read next. So a session is
-        either held before time off is entered, and named to the provider, or refused for it (AVAIL-1).
+        `keep`: locks them until the transaction ends, and with them the time off that is read next. So a session is
+        either held before time off is entered, and then named to the provider, or refused because of it (AVAIL-1).
         """
         statement = _KEEP_VERSIONS if keep else _READ_VERSIONS
         rows = await queries.fetch(statement(provider_id=list(provider_ids)))
@@ -126,34 +126,34 @@ async def lock(unit: UnitOfWork, provider_id: str) -> ScheduleRow | None:
 
 
 async def read(queries: Queries, provider_id: str) -> ScheduleRow | None:
-    """The provider's row; None for a provider who never published anything."""
+    """The provider's row. None if the provider never published anything."""
     row = await queries.fetch_one(_READ(provider_id=provider_id))
     return None if row is None else ScheduleRow(**row)
 
 
 async def publish(unit: UnitOfWork, provider_id: str, body: Mapping[str, Any]) -> tuple[int, int]:
-    """Replaces the schedule. Answers its version and the sequence of the event that says so."""
+    """Replaces the schedule. Returns its version and the sequence of the event about it."""
     (row,) = await unit.fetch(_PUBLISH(provider_id=provider_id, body=body, changed_at=unit.now))
     return row["version"], row["sequence"]
 
 
 async def touch(unit: UnitOfWork, provider_id: str) -> tuple[int, int]:
-    """Raises the schedule's version for a change of time off. Answers it and the sequence of the event that says so."""
+    """Increases the schedule's version for a change of time off. Returns it and the sequence of the event about it."""
     (row,) = await unit.fetch(_TOUCH(provider_id=provider_id, changed_at=unit.now))
     return row["version"], row["sequence"]
 
 
 async def withdraw(unit: UnitOfWork, provider_ids: Sequence[str]) -> list[tuple[str, int, int]]:
-    """Takes back the schedules of these providers, whose rows are locked.
+    """Withdraws the schedules of these providers, whose rows must be locked.
 
-    Answers, for each who had one, their id, its version and the sequence of the event that says so.
+    Returns, for each who had one, their id, its version and the sequence of the event that says so.
     """
     rows = await unit.fetch(_WITHDRAW(provider_ids=provider_ids, now=unit.now))
     return [(row["provider_id"], row["version"], row["sequence"]) for row in rows]
 
 
 async def add_time_off(unit: UnitOfWork, provider_id: str, entry: TimeOff) -> None:
-    """Enters time off. The provider's row must be there (`touch`)."""
+    """Inserts time off. The provider's row must exist (`touch`)."""
     texts = [(Place("time_off", entry.id, provider_id), entry.note)] if entry.note is not None else []
     sealed = await unit.personal_data.seal(unit, texts)
     await unit.execute(
@@ -168,14 +168,14 @@ async def add_time_off(unit: UnitOfWork, provider_id: str, entry: TimeOff) -> No
 
 
 async def remove_time_off(unit: UnitOfWork, provider_id: str, time_off_id: str) -> bool:
-    """Takes time off back; False if there is none of this id."""
+    """Deletes time off. False if there is none with this id."""
     return await unit.execute(_REMOVE_TIME_OFF(id=time_off_id, provider_id=provider_id)) == "DELETE 1"
 
 
 async def list_time_off(
     queries: Queries, provider_id: str, after: tuple[datetime, str] | None, most: int
 ) -> Sequence[TimeOff]:
-    """The provider's time off by start, behind the position `after`."""
+    """The provider's time off by start, after the position `after`."""
     statement = select(_T.id, _T.starts_at, _T.ends_at, _T.note, _T.sealed).where(_T.provider_id == provider_id)
     if after is not None:
         position = tuple_(literal(after[0], _T.starts_at.type), literal(after[1], _T.id.type))
@@ -196,7 +196,7 @@ async def erase_notes(unit: UnitOfWork, provider_ids: Sequence[str]) -> None:
 
 
 async def seal_notes(service: Service, unit: UnitOfWork, most: int) -> int:
-    """Encrypts notes that an older version left in the clear. Answers how many there were."""
+    """Encrypts notes that an older version stored in the clear. Returns how many there were."""
     rows = await unit.fetch(_READ_CLEAR_NOTES(most=most))
     if rows:
         texts = [(Place("time_off", str(row["id"]), row["provider_id"]), row["note"]) for row in rows]

@@ -1,4 +1,6 @@
-"""The service's tables: the one list of their columns, from which every statement is compiled. The migrations make them."""
+"""The service's tables: the only list of their columns. Statements are compiled from it; the migrations create the
+tables.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Venues: places for sessions in person."""
+"""Venues: places for in-person sessions."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ _TAKE_UNPUBLISHED = Statement(update(venues).values(told=true()).where(_C.id.in_
 
 @dataclass(frozen=True, slots=True)
 class VenueRow:
-    """A venue as it is stored; `weekly` is None for one that is always open."""
+    """A venue as it is stored. `weekly` is None if it is always open."""
 
     id: str
     version: int
@@ -57,13 +57,13 @@ class VenueRow:
 
 
 class VenueCache:
-    """The venues' hours, parsed once a version."""
+    """The venues' hours, parsed once per version."""
 
     def __init__(self, most: int = 4096) -> None:
         self._parsed: VersionedCache[Venue] = VersionedCache(most)
 
     async def load(self, queries: Queries, venue_ids: Collection[str]) -> dict[str, Venue]:
-        """These venues; an id that names none is left out."""
+        """These venues. Unknown ids are left out."""
         wanted = [venue_id for venue_id in venue_ids if is_id(venue_id)]
         if not wanted:
             return {}
@@ -82,7 +82,7 @@ async def all_ids(queries: Queries) -> list[str]:
 
 
 async def insert_venue(unit: UnitOfWork, venue: VenueRow) -> None:
-    """A new venue."""
+    """Inserts a venue."""
     await unit.execute(_INSERT(**asdict(venue)))
 
 
@@ -97,28 +97,28 @@ async def update_venue(unit: UnitOfWork, venue: VenueRow) -> None:
 
 
 async def take_unpublished(unit: UnitOfWork, most: int) -> list[VenueRow]:
-    """At most so many venues that were never published; from now on they count as published."""
+    """At most so many venues that were never published. From now on they count as published."""
     return [VenueRow(**row) for row in await unit.fetch(_TAKE_UNPUBLISHED(most=most))]
 
 
 async def set_code(unit: UnitOfWork, venue_id: str, version: int, code: str) -> None:
-    """The venue shows this code from now on. Its row is locked."""
+    """Saves the code that the venue shows from now on. Its row must be locked."""
     await unit.execute(_SET_CODE(id=venue_id, version=version, code=code))
 
 
 async def read_code(queries: Queries, venue_id: str) -> tuple[int, str] | None:
-    """The venue's version and the code that it shows; None if it shows none, or does not exist."""
+    """The venue's version and its code. None if it has no code or does not exist."""
     row = await queries.fetch_one(_READ_CODE(venue_id=venue_id)) if is_id(venue_id) else None
     return None if row is None or row["check_in_code"] is None else (row["version"], row["check_in_code"])
 
 
 async def find(queries: Queries, venue_id: str) -> VenueRow | None:
-    """The venue of this id."""
+    """The venue with this id."""
     return _venue(await queries.fetch_one(_FIND(venue_id=venue_id))) if is_id(venue_id) else None
 
 
 async def list_venues(queries: Queries, after: str | None, most: int) -> Sequence[VenueRow]:
-    """Venues, oldest first, behind the id `after`."""
+    """Venues, oldest first, after the id `after`."""
     statement = select(*_ROW).order_by(_C.id).limit(most)
     rows = await queries.fetch(statement if after is None else statement.where(_C.id > after))
     return [VenueRow(**row) for row in rows]

@@ -1,4 +1,4 @@
-"""The waitlists. Whoever changes a provider's locks their row of `schedules` first (`lock_waitlists`)."""
+"""The waitlists. Before you change a provider's waitlist, lock their row of `schedules` (`lock_waitlists`)."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ _AWAITED = _providers(any_of(_C.provider_id))
 _AWAITED_BY = _providers(any_of(_C.member_id))
 _AWAITED_IN_PERSON = _providers(_C.modality == literal_column(f"'{IN_PERSON}'"))
 
-# An event may come twice, or out of a topic that is read anew: the latest version stands.
+# An event may come twice, or from a topic that is read again. The latest version counts.
 _SAVE_POLICY = Statement("""
 INSERT INTO policy (version, offer_minutes) VALUES (:version, :offer_minutes)
 ON CONFLICT (single) DO UPDATE SET version = excluded.version, offer_minutes = excluded.offer_minutes
@@ -102,14 +102,14 @@ _READ_POLICY = Statement(select(policy.c.offer_minutes))
 
 @dataclass(frozen=True, slots=True)
 class ListedEntry:
-    """An entry and its place in the provider's waitlist, 1 for the first; None for one that is no longer open."""
+    """An entry and its place in the provider's waitlist, 1 for the first. None if it is no longer open."""
 
     entry: WaitlistEntry
     position: int | None
 
 
 async def lock_waitlists(unit: UnitOfWork, provider_ids: Iterable[str]) -> None:
-    """Locks these providers' waitlists, in one order, to the end of the transaction."""
+    """Locks these providers' waitlists until the end of the transaction, in a fixed order."""
     await unit.fetch(_LOCK(provider_id=sorted(provider_ids)))
 
 
@@ -120,18 +120,18 @@ async def create_waitlist(unit: UnitOfWork, provider_id: str) -> None:
 
 
 async def take_sequences(unit: UnitOfWork, counts: Mapping[str, int]) -> dict[str, int]:
-    """Takes so many event sequences of each provider, whose waitlists are locked. Answers the last one of each."""
+    """Takes so many event sequences of each provider, whose waitlist must be locked. Returns the last one of each."""
     rows = await unit.fetch(_TAKE_SEQUENCES(provider_id=list(counts), count=list(counts.values())))
     return {row["provider_id"]: row["sequence"] for row in rows}
 
 
 async def insert_entry(unit: UnitOfWork, entry: WaitlistEntry) -> None:
-    """A new entry, at the end of its waitlist."""
+    """Inserts an entry at the end of its waitlist."""
     await unit.execute(_INSERT(**{each.key: getattr(entry, each.key) for each in (*_FIXED, _C.status)}))
 
 
 async def save(unit: UnitOfWork, changed: Sequence[WaitlistEntry]) -> None:
-    """Keeps what can change of these entries."""
+    """Saves the columns of these entries that can change."""
     offers = [entry.offer for entry in changed]
     await unit.execute(
         _SAVE(
@@ -151,37 +151,37 @@ async def save(unit: UnitOfWork, changed: Sequence[WaitlistEntry]) -> None:
 
 
 async def delete_entries(unit: UnitOfWork, entry_ids: Sequence[str]) -> None:
-    """Takes these entries off their waitlists."""
+    """Deletes these entries."""
     await unit.execute(_DELETE(id=entry_ids))
 
 
 async def by_ids(queries: Queries, entry_ids: Collection[str]) -> list[WaitlistEntry]:
-    """These entries, open or not; one that was deleted is left out."""
+    """These entries, open or not. Deleted ones are left out."""
     return _read(await queries.fetch(_BY_IDS(id=list(entry_ids))))
 
 
 async def open_of_providers(queries: Queries, provider_ids: Iterable[str]) -> list[WaitlistEntry]:
-    """Who waits for these providers or has an offer of theirs, each waitlist in its order."""
+    """The entries that wait for these providers or have an offer, each waitlist in its order."""
     return _read(await queries.fetch(_OPEN_OF_PROVIDERS(provider_id=list(provider_ids))))
 
 
 async def open_of_rooms(queries: Queries, room_ids: Collection[str]) -> list[WaitlistEntry]:
-    """Who waits in these rooms."""
+    """The entries that wait in these rooms."""
     return _read(await queries.fetch(_OPEN_OF_ROOMS(room_id=list(room_ids))))
 
 
 async def open_of_people(queries: Queries, people: Collection[str]) -> list[WaitlistEntry]:
-    """Who of these people waits, and who waits for one of them."""
+    """The entries of these people, and the entries that wait for them."""
     return _read(await queries.fetch(_OPEN_OF_PEOPLE(people=list(people))))
 
 
 async def open_taken_by(queries: Queries, session_ids: Collection[str]) -> list[WaitlistEntry]:
-    """The entries whose offers these sessions took and that are not decided yet."""
+    """The undecided entries whose offers these sessions took."""
     return _read(await queries.fetch(_OPEN_TAKEN_BY(session_id=list(session_ids))))
 
 
 async def awaited(queries: Queries, provider_ids: Collection[str]) -> set[str]:
-    """Those of these providers for whom somebody waits."""
+    """The providers for whom somebody waits."""
     return {row["provider_id"] for row in await queries.fetch(_AWAITED(provider_id=list(provider_ids)))}
 
 
@@ -198,7 +198,7 @@ async def awaited_in_person(queries: Queries) -> set[str]:
 async def list_of_room(
     queries: Queries, room_id: str, after: str | None, most: int, *, only: str | None = None
 ) -> Sequence[ListedEntry]:
-    """The room's entries, oldest first, behind the id `after`; `only` asks for one of them."""
+    """The room's entries, oldest first, after the id `after`. `only` selects one of them."""
     ahead = waitlist.alias()
     position = (
         select(func.count())
@@ -215,12 +215,12 @@ async def list_of_room(
 
 
 async def save_policy(unit: UnitOfWork, version: int, offer_minutes: int) -> None:
-    """Keeps how long an offer is held by this version of the policy, unless a later one is known."""
+    """Saves how long an offer is held under this version of the policy, unless a later one is known."""
     await unit.execute(_SAVE_POLICY(version=version, offer_minutes=offer_minutes))
 
 
 async def offer_time(queries: Queries) -> timedelta:
-    """How long an offer that is made now is held."""
+    """How long an offer made now is held."""
     minutes = await queries.fetch_value(_READ_POLICY())
     return DEFAULT_OFFER_TIME if minutes is None else timedelta(minutes=minutes)
 

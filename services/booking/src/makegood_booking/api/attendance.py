@@ -199,6 +199,7 @@ async def leave_session(
 
 @router.post(
     "/v1/sessions/{session_id}/no-show",
+    summary="Report a no-show",
     response_model=SessionView,
     responses=problems("not-found", "not-confirmed", "no-show-not-possible", "session-over"),
 )

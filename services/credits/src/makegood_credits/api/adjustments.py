@@ -108,7 +108,7 @@ class ProposalList:
         self._status, self._limit, self._cursor = status, limit, cursor
 
     async def of(self, member_id: str | None) -> Page[ProposalView]:
-        """A page of proposals, newest first, of one member or (None) of all."""
+        """A page of proposals, newest first: of one member, or of all if `member_id` is None."""
         position = decode_cursor(self._cursor, int)
         before = position[0] if position else None
         async with self._dependencies.database.reading() as queries:

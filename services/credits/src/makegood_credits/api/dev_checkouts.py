@@ -21,7 +21,7 @@ from makegood_credits.store import payments as payment_store
 from makegood_credits.store.payments import Checkout
 
 Deliver = Callable[[bytes, dict[str, str]], Awaitable[int]]
-"""Sends a web-hook; answers the status."""
+"""Sends a web-hook; returns the status."""
 
 _CHOICES: Final[dict[str, PaymentOutcome]] = {"pay": "paid", "decline": "failed"}
 _HOOK: Final = "/v1/webhooks/payments"

@@ -129,7 +129,7 @@ async def read_purchase(
 
 
 async def _address(dependencies: Dependencies, checkout_id: str) -> str | None:
-    """The checkout page of a purchase whose process died before it had requested one."""
+    """The checkout page, requested now if the process died before it could do so."""
     if dependencies.payments is None:
         return None
     try:

@@ -1,4 +1,4 @@
-"""What the payment provider refuses, as problems. Refused commands need no more than the chassis' own."""
+"""The payment provider's refusals as problems. Refused commands use the chassis' problems."""
 
 from __future__ import annotations
 

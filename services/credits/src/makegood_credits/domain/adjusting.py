@@ -16,9 +16,9 @@ DAY: Final = timedelta(days=1)
 
 
 def needs_second_person(amount: int, given: int, limit: int) -> bool:
-    """Whether `amount` is more than one person of support may give or take alone (CRED-5).
+    """Whether `amount` is more than one support agent may give or take alone (CRED-5).
 
-    What they gave the member within the last day (`given`) counts, so that nobody splits a large gift into small ones.
+    What the agent gave the member within the last day (`given`) counts too, so that a large gift cannot be split.
     """
     return abs(amount) > limit or (amount > 0 and given + amount > limit)
 
@@ -26,9 +26,9 @@ def needs_second_person(amount: int, given: int, limit: int) -> bool:
 def adjust(
     book: Book, amount: int, *, length_minutes: int | None, reason: str, made_by: str, now: datetime
 ) -> list[LedgerEntry] | AdjustmentRefusal:
-    """Gives credits in a lot of their own that does not lapse, or takes some away, those that lapse first (CRED-5).
+    """Gives credits in a new lot that does not lapse, or takes away those that lapse first (CRED-5).
 
-    Never takes more than is available (of that length, if one is named): that is refused as `no-session-credits`.
+    Taking more than is available (of that length, if one is given) is refused as `no-session-credits`.
     """
     catch_up(book, now)
     note = Note(now, made_by, reason)

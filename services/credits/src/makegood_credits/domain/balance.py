@@ -1,4 +1,4 @@
-"""CRED-4: what a member can book with, what lies there without being of use, and when more comes (CRED-6)."""
+"""CRED-4: which credits a member can use, which they can't use at the moment, and when more arrive (CRED-6)."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ UnusableCode = Literal[
 
 @dataclass(frozen=True, slots=True)
 class Unusable:
-    """Why nothing can be booked with a lot's credits as things stand. They are not lost: another plan may take them."""
+    """Why a lot's credits can't be used at the moment. They are not lost: another plan may accept them."""
 
     code: UnusableCode
     detail: str
@@ -27,7 +27,7 @@ class Unusable:
 
 @dataclass(frozen=True, slots=True)
 class Balance:
-    """`available` counts what something can be booked with; `unusable` the rest."""
+    """`available` counts the credits that some session can be booked with, `unusable` the rest."""
 
     available: int
     unusable: int
@@ -37,7 +37,7 @@ class Balance:
 
 
 def balance_of(lots: Iterable[Lot], enrolments: Iterable[Enrolment], now: datetime) -> Balance:
-    """The member's credits as they can be used. `lots`: those in use; `enrolments`: those that are not over."""
+    """The member's usable and unusable credits. `lots`: those in use. `enrolments`: those that are not over."""
     enrolments = list(enrolments)
     judged = tuple((lot, unusable(lot, enrolments, now) if lot.available else None) for lot in lots)
     return Balance(
@@ -50,9 +50,9 @@ def balance_of(lots: Iterable[Lot], enrolments: Iterable[Enrolment], now: dateti
 
 
 def unusable(lot: Lot, enrolments: Iterable[Enrolment], now: datetime) -> Unusable | None:
-    """Why no session at all can be booked with this lot; None where one can, on the present plan or on one that is agreed.
+    """Why no session can be booked with this lot. None if one can, on the current plan or on one that is agreed.
 
-    What else may stand against a booking, such as an overdue invoice, says nothing about the credits (BOOK-8).
+    Other obstacles to a booking, such as an overdue invoice, are not about the credits and do not count here (BOOK-8).
     """
     if lot.expires_at is not None and lot.expires_at <= now:
         return Unusable("lapsed", "These credits have lapsed.")

@@ -1,4 +1,4 @@
-"""A member's book (CRED-1): lots, balances, and the entries that move them. Every credit moves through `Book.transfer`."""
+"""A member's book (CRED-1): lots, balances and ledger entries. Every credit moves through `Book.transfer`."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ class Overdrawn(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Guarantee:
-    """A credit that came back pays for a session of so many minutes before `until`, whatever the plan is then (MISS-4).
+    """A returned credit pays for a session of this length before `until`, whatever the plan is then (MISS-4).
 
-    `plan_id` is the plan that it came from, `lot_id` the lot that it came back to, after the session whose hold it was.
+    `plan_id` is the plan that it came from, `lot_id` the lot that it went back to.
     """
 
     minutes: int
@@ -38,7 +38,8 @@ class Guarantee:
 
 @dataclass(slots=True)
 class Lot:
-    """Credits that came together and lapse together. `length_minutes` None: for each length of the plan.
+    """Credits that were granted together and lapse together. `length_minutes` is None if they fit every length of the
+    plan.
 
     `made_for_minutes`, `made_under`: for a credit that was made good, the session length that it pays for whatever the plan
     is by then (MISS-4), and the plan that it came from.
@@ -63,7 +64,7 @@ class Lot:
 
 
 class Account(NamedTuple):
-    """One side of a transfer. `lot` is the lot that the entry names on this side; a member's account always has one."""
+    """One side of a transfer. `lot` is the lot that the entry names on this side; member accounts always have one."""
 
     name: str
     lot: Lot | None = None
@@ -90,7 +91,7 @@ ADJUSTED: Final = Account("platform:adjusted")
 
 
 class Note(NamedTuple):
-    """What an entry says about itself. `cause`: what settled the session's credit, as events tell it."""
+    """What an entry says about itself. `cause` is why the session's credit was settled, as in events."""
 
     made_at: datetime
     made_by: str
@@ -101,7 +102,7 @@ class Note(NamedTuple):
 
 
 class LedgerEntry(NamedTuple):
-    """One movement: `amount` credits leave the debit account and arrive in the credit account. Never changed once entered."""
+    """One movement: `amount` credits leave the debit account and arrive in the credit account. Entries never change."""
 
     id: str
     member_id: str
@@ -129,9 +130,9 @@ class LedgerEntry(NamedTuple):
 
 @dataclass(slots=True)
 class Book:
-    """A member's account with what is loaded of its lots and enrolments, and what a change does to them.
+    """A member's account with its loaded lots and enrolments, and the changes that are not saved yet.
 
-    `next_due` is at or before the moment at which the next credits come or lapse.
+    `next_due` is at or before the moment at which credits next arrive or lapse.
     """
 
     member_id: str
@@ -159,7 +160,7 @@ class Book:
 
     @property
     def counts(self) -> tuple[object, ...]:
-        """What the account's row keeps."""
+        """The values that the account's row stores."""
         return (
             self.available,
             self.held,
@@ -173,9 +174,10 @@ class Book:
     def transfer(
         self, kind: EntryKind, source: Account, destination: Account, note: Note, amount: int = 1
     ) -> LedgerEntry:
-        """CRED-1: moves credits from one account to another and enters it. Raises Overdrawn, changing nothing.
+        """CRED-1: moves credits from one account to another and adds the ledger entry. Raises Overdrawn and changes
+        nothing if the balance is too low.
 
-        The balances of the member's accounts move; a platform account may name a lot without moving anything in it.
+        Only the balances of the member's accounts change. A platform account may name a lot without changing it.
         """
         lot = source.lot
         if amount <= 0 or (lot is not None and amount > (lot.available if source.name == AVAILABLE else lot.held)):
@@ -252,11 +254,11 @@ class Book:
         self.changed_lots[lot.id] = lot
 
     def due_by(self, moment: datetime | None) -> None:
-        """Makes sure that the book is looked at by that moment."""
+        """Makes sure that the book is next processed by that moment."""
         if moment is not None and (self.next_due is None or moment < self.next_due):
             self.next_due = moment
 
     def put(self, enrolment: Enrolment) -> None:
-        """Adds the enrolment, or replaces its earlier state."""
+        """Adds the enrolment or replaces its earlier state."""
         self.enrolments = [each for each in self.enrolments if each.id != enrolment.id] + [enrolment]
         self.changed_enrolments[enrolment.id] = enrolment

@@ -22,7 +22,7 @@ IMPLIED: Final[dict[SessionOutcome, Settlement]] = {
 
 
 def implied(outcome: SessionOutcome, no_show_forfeits: bool) -> Settlement:
-    """What becomes of a credit where a session ended so (JOIN-2, MISS-2, NOSH-1, RESC-3)."""
+    """What happens to the credit of a session with this outcome (JOIN-2, MISS-2, NOSH-1, RESC-3)."""
     return "returned" if outcome == "member_no_show" and not no_show_forfeits else IMPLIED[outcome]
 
 
@@ -36,13 +36,13 @@ def correct(
     made_by: str,
     now: datetime,
 ) -> LedgerEntry | Invoice | None:
-    """The session's credit or co-pay becomes `target`, what the new outcome implies, after `old`, what the old one
-    implied; None where nothing changes (MISS-5).
+    """Changes the session's credit or co-pay from `old`, which the old outcome implied, to `target` (MISS-5). Returns
+    None if nothing changes.
 
-    `came_back_to`: the lot in which the session's credit arrived when it came back, if it ever did. The first time it comes
-    back it is a `return` (one a hold, as the database guarantees); every later movement is an `adjust` that names the
-    session. A credit that came back and was used since stays with the member: no balance becomes negative. So does one
-    that support gave back by hand, however often the outcome is corrected.
+    `came_back_to` is the lot to which the credit last returned, if it ever did. Its first return is a `return` entry;
+    the database allows one for each hold. Every later movement is an `adjust` that names the session. If a returned
+    credit has been used since, it stays used, so that no balance becomes negative. A credit that support gave back by
+    hand also stays with the member, however often the outcome is corrected.
     """
     stays = hold.by_hand or (hold.state == "returned" and old != "returned")
     if hold.state not in IMPLIED.values() or hold.state == target or stays:
@@ -60,7 +60,7 @@ def correct(
             return None
         withdraw(came_back_to, hold.id)
         source, destination = Account.available(came_back_to), SETTLED_IN[target]
-    else:  # it is gone either way, so no balance moves
+    else:  # spent or forfeited: either way no balance changes
         source = SETTLED_IN[hold.state]  # type: ignore[index]
         destination = SETTLED_IN[target]._replace(lot=book.lots[hold.lot_id])
     hold.state = target
@@ -68,7 +68,7 @@ def correct(
 
 
 def _correct_charge(book: Book, hold: Hold, target: Settlement, now: datetime) -> Invoice | None:
-    """A co-pay is void where the provider missed the session, though it be paid (MISS-3), and due otherwise."""
+    """A co-pay is void if the provider missed the session, even if it was paid (MISS-3). Otherwise it is due."""
     invoice, before = hold.invoice, hold.state
     hold.state = target
     if invoice is None:

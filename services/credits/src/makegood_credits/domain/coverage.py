@@ -1,4 +1,4 @@
-"""Enrolments (PLAN-1): which plan covers a member, and which of its credits are granted already."""
+"""Enrolments (PLAN-1): which plan covers a member, and which of its credits have been granted."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from makegood_credits.domain.plans import CataloguePlan
 
 @dataclass(frozen=True, slots=True)
 class Enrolment(CoveragePeriod):
-    """A member's coverage by one plan, and which of its billing periods are granted already.
+    """A member's coverage by one plan, and the billing periods for which credits have been granted.
 
-    `next_period` is the number of the first period not granted yet, `next_grant` when that is due; None: nothing comes.
+    `next_period` is the first period without a grant, `next_grant` is when its grant is due. None: no more grants.
     """
 
     plan: CataloguePlan
@@ -33,11 +33,11 @@ class Enrolment(CoveragePeriod):
         return self.plan.id
 
     def next_number(self, now: datetime) -> int | None:
-        """The number of the first billing period that is not granted yet, whatever the time; None: no more credits come."""
+        """The number of the first billing period without a grant, whatever the time. None: no more grants."""
         return None if self.next_grant is None else self.next_period
 
     def awaiting(self, number: int) -> Enrolment:
-        """The same, with the grant of that period as the next to come, if there is one."""
+        """The same enrolment, with the grant of that period as the next one, if there is one."""
         period = self.billing_period(number) if self.plan.live_credits else None
         return replace(self, next_period=number, next_grant=period.starts_at if period else None)
 
@@ -48,7 +48,7 @@ def day_before(day: date) -> date:
 
 
 def spoken_of(enrolments: Iterable[Enrolment], now: datetime) -> Enrolment | None:
-    """The plan that a member is on (BOOK-3): the one that counts now, else the next to come, else the last there was."""
+    """The member's plan (BOOK-3): the current one, or else the next one, or else the last one."""
     counting = sorted(
         (each for each in enrolments if each.covers_until is None or each.covers_from < each.covers_until),
         key=lambda each: each.covers_from,
@@ -58,7 +58,7 @@ def spoken_of(enrolments: Iterable[Enrolment], now: datetime) -> Enrolment | Non
 
 
 def covers_throughout(enrolments: Iterable[Enrolment], plan_id: str, start: datetime, until: datetime) -> bool:
-    """Whether the plan covers every instant of [start, until), be it by several enrolments."""
+    """Whether the plan covers every instant of [start, until), by one or several enrolments."""
     moment = start
     for each in sorted(enrolments, key=lambda each: each.covers_from):
         if each.plan_id == plan_id and each.covers(moment):

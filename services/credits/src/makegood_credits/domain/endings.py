@@ -1,4 +1,4 @@
-"""How a session ended for its credit: JOIN-2, MISS-2, CANC-1, CANC-2, NOSH-1."""
+"""What the end of a session means for its credit: JOIN-2, MISS-2, CANC-1, CANC-2, NOSH-1."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ MOVED_AT_SHORT_NOTICE: Final = "The member did not come, but the provider had mo
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """How a session ended for its credit, and by whom. `ended_at` counts for MISS-2."""
+    """What the end of a session means for its credit, and who caused it. `ended_at` matters for MISS-2."""
 
     settlement: Settlement
     cause: SettleCause
@@ -64,7 +64,7 @@ class Ending:
 
 
 def ending_of(event: EndingEvent, published_at: datetime) -> Ending:
-    """MISS-2: what becomes of the credit of a session that ended like this (JOIN-2, CANC-1, CANC-2, NOSH-1)."""
+    """MISS-2: what happens to the credit of a session that ended like this (JOIN-2, CANC-1, CANC-2, NOSH-1)."""
     match event:
         case SessionCompleted():
             return Ending("spent", "completed", published_at)
@@ -95,13 +95,13 @@ def ending_of(event: EndingEvent, published_at: datetime) -> Ending:
 def member_caused(event: SessionCancelled) -> bool:
     """Whether a cancellation is the member's own doing (MISS-2).
 
-    It is not where they change the provider (ROOM-3), nor where they cancel because of something the provider did.
+    It is not if they change provider (ROOM-3) or cancel because of something the provider did.
     """
     return event.cancelled_by == "member" and event.cause == "asked" and not event.caused_by_provider
 
 
 def replaced_by_move(event: SessionMoved) -> Ending:
-    """What becomes of the credit that a moved session had, where another one takes its place (RESC-1)."""
+    """What happens to a moved session's credit if another credit replaces it (RESC-1)."""
     members_own = event.moved_by == "member" and not event.caused_by_provider
     return Ending(
         "forfeited" if event.forfeits else "returned",
@@ -123,5 +123,5 @@ def hold_lapsed(now: datetime) -> Ending:
 
 
 def move_dropped(now: datetime) -> Ending:
-    """The move does not take place, so what was added for it comes back (RESC-1)."""
+    """The move does not take place, so what was added for it is returned (RESC-1)."""
     return Ending("returned", "moved", now, reason="The session was not moved after all.", caused_by="nobody")

@@ -1,4 +1,4 @@
-"""Enrolling a member, and the credits that come and lapse by themselves (PLAN-1)."""
+"""Enrolling a member, and the credits that are granted and lapse over time (PLAN-1)."""
 
 from __future__ import annotations
 
@@ -21,7 +21,9 @@ DEFAULT_ZONE: Final = "UTC"
 
 @dataclass(frozen=True, slots=True)
 class EnrolmentRequest:
-    """What an enrolment asks for. Days are those of `time_zone`, inclusive; None: of the enrolment that goes on, or of UTC."""
+    """The requested enrolment. Days are inclusive, in `time_zone`. Without it, in the zone of the resumed enrolment, or
+    UTC.
+    """
 
     plan_id: str
     starts_on: date
@@ -31,7 +33,7 @@ class EnrolmentRequest:
 
 @dataclass(frozen=True, slots=True)
 class EnrolmentResult:
-    """The enrolment that holds now; `changed` is false where it did already. `ended`: those it took the place of."""
+    """The enrolment that counts now. `changed` is false if it counted before. `ended`: the enrolments that it replaces."""
 
     enrolment: Enrolment
     changed: bool
@@ -39,7 +41,7 @@ class EnrolmentResult:
 
 
 class Lapse(NamedTuple):
-    """Credits that lapsed out of a lot; a negative `amount` came back into it."""
+    """Credits of a lot that lapsed. A negative `amount` was restored."""
 
     lot_id: str
     amount: int
@@ -47,14 +49,14 @@ class Lapse(NamedTuple):
 
 
 def enrol(book: Book, coverage: EnrolmentRequest, now: datetime, lapses: Iterable[Lapse] = ()) -> EnrolmentResult:
-    """The member is covered as asked, and no longer by any earlier enrolment (PLAN-1).
+    """Covers the member as requested, in place of any earlier enrolment (PLAN-1).
 
-    Credits of the present period are granted at once; a start in the past brings none for the periods before. The earlier
-    enrolment's coverage and unspent credits end where the new one begins; credits that are held stay held, and those that
-    came back within the last thirty days keep their days (MISS-4). The same plan from the same day is the same enrolment,
-    also after another one took its place, and so is the same plan from the day on which that happened: it goes on with its
-    agreed end, and no period is granted twice. What lapsed when it was replaced is back if that was today (`lapses`: what is
-    known of the last days); what lapsed before stays lapsed.
+    The credits of the current period are granted at once. Past periods get none. The earlier enrolment's coverage and
+    unspent credits end when the new one begins. Held credits stay held, and credits that were returned within the last
+    thirty days stay valid as long as promised (MISS-4). The same plan from the same day is the same enrolment, even if
+    another one replaced it in between. So is the same plan from the day on which it was replaced. It continues with its
+    agreed end, and no period is granted twice. If it was replaced today, the credits that lapsed then are restored
+    (`lapses`: what lapsed in the last days). What lapsed earlier stays lapsed.
     """
     same = _same(book, coverage, now)
     if same is not None:
@@ -87,7 +89,9 @@ def enrol(book: Book, coverage: EnrolmentRequest, now: datetime, lapses: Iterabl
 
 
 def end_coverage(book: Book, now: datetime) -> tuple[Enrolment, ...]:
-    """Whoever is erased is covered until the end of the day, and gets no more credits; answers what ended by it (NOTE-5)."""
+    """Ends an erased person's coverage with the day and grants no more credits (NOTE-5). Returns the enrolments that
+    ended.
+    """
     ended = tuple(
         _end(book, each, max(each.covers_from, end), now)
         for each in list(book.enrolments)
@@ -100,10 +104,10 @@ def end_coverage(book: Book, now: datetime) -> tuple[Enrolment, ...]:
 
 
 def catch_up(book: Book, now: datetime) -> None:
-    """Enters what time has done up to `now`, in its order: credits lapse, and each period's grant arrives (CRED-1, PLAN-1).
+    """Enters what has happened up to `now`, in order: credits lapse, and each period's credits arrive (CRED-1, PLAN-1).
 
-    After a leap over several periods each of them is granted and lapses, so that the ledger tells the whole story. Needs
-    every lot with credits available and every enrolment with a grant to come.
+    If several periods have passed, each is granted and lapses, so that the ledger is complete. Needs every lot with
+    available credits and every enrolment with a future grant.
     """
     while True:
         lapsing = min(
@@ -136,13 +140,13 @@ def catch_up(book: Book, now: datetime) -> None:
 
 
 def expire(book: Book, lot: Lot, now: datetime) -> None:
-    """What is available of a lot lapses; what is held of it stays held (CRED-2)."""
+    """Lets a lot's available credits lapse. Held credits stay held (CRED-2)."""
     reason = "Lapsed unused." if lot.source != "plan" else "Lapsed unused with its period."
     book.transfer("expire", Account.available(lot), EXPIRED, Note(now, SYSTEM, reason), lot.available)
 
 
 def _revive(book: Book, lot: Lot, amount: int, now: datetime) -> None:
-    """Undoes that credits lapsed (PLAN-1): they come back out of where they went."""
+    """Restores credits that lapsed (PLAN-1)."""
     reason = "The plan goes on: what lapsed when it ended is back."
     book.transfer("adjust", EXPIRED, Account.available(lot), Note(now, SYSTEM, reason), amount)
 
@@ -157,7 +161,9 @@ def _grant(book: Book, enrolment: Enrolment, now: datetime) -> None:
 
 
 def _same(book: Book, coverage: EnrolmentRequest, now: datetime) -> Enrolment | None:
-    """The enrolment that is asked for already, or that is resumed by it: the one that counted last; None: a new one is."""
+    """The existing enrolment that the request names or resumes, the latest if there are several. None: it needs a new
+    one.
+    """
     day = coverage.starts_on
     found = [
         each
@@ -174,8 +180,9 @@ def _same(book: Book, coverage: EnrolmentRequest, now: datetime) -> Enrolment | 
 
 
 def _replaced_on(book: Book, enrolment: Enrolment, now: datetime) -> set[date]:
-    """The days from which on it would be resumed (PLAN-1): the one on which another plan took its place, and today if that was
-    agreed to today, for whichever day."""
+    """The start days that would resume the enrolment (PLAN-1): the day on which another plan replaced it, and today if
+    that plan was agreed today.
+    """
     if enrolment.covers_until == end_of(enrolment.ends_on, enrolment.time_zone):
         return set()
     days = {each.starts_on for each in book.enrolments if each.covers_from == enrolment.covers_until}
@@ -186,7 +193,7 @@ def _replaced_on(book: Book, enrolment: Enrolment, now: datetime) -> set[date]:
 
 
 def _make_way(book: Book, enrolment: Enrolment, now: datetime) -> tuple[Enrolment, ...]:
-    """Ends every other coverage where this one begins; answers those that reached beyond."""
+    """Ends every other coverage when this one begins. Returns those that would have lasted longer."""
     return tuple(
         _end(book, each, enrolment.covers_from, now)
         for each in list(book.enrolments)
@@ -195,7 +202,7 @@ def _make_way(book: Book, enrolment: Enrolment, now: datetime) -> tuple[Enrolmen
 
 
 def _end(book: Book, enrolment: Enrolment, at: datetime, now: datetime) -> Enrolment:
-    """Ends coverage at an instant; what is unspent of its credits lapses then."""
+    """Ends coverage at an instant. Its unspent credits lapse then."""
     ended = replace(enrolment, covers_until=at, replaced_at=now)
     ended = ended.awaiting(ended.next_period)
     book.put(ended)
@@ -208,7 +215,9 @@ def _end(book: Book, enrolment: Enrolment, at: datetime, now: datetime) -> Enrol
 def _extend(
     book: Book, enrolment: Enrolment, ends_on: date | None, now: datetime, lapses: Iterable[Lapse]
 ) -> Enrolment:
-    """Moves the agreed end of an enrolment, and with it the end of its lots; what lapsed today of those that stand is back."""
+    """Changes the agreed end of an enrolment and of its lots. If a lot is valid again, what lapsed of it today is
+    restored.
+    """
     today = local_day(now, enrolment.time_zone)
     lapsed_today: Counter[str] = Counter()
     for lapse in lapses:

@@ -1,6 +1,7 @@
-"""A credit that came back pays for its length for thirty days, though its plan be replaced in the meantime (MISS-4).
+"""A returned credit pays for its length for thirty days, even if the plan is replaced in the meantime (MISS-4).
 
-Such a credit lies in the lot that it came from (CRED-2) for as long as that keeps it good, and in a lot of its own from then on.
+It stays in the lot that it came from (CRED-2) as long as that lot keeps it valid, and moves to a separate lot after
+that.
 """
 
 from __future__ import annotations
@@ -18,7 +19,9 @@ _BACK: Final = "Its plan goes on, and the credit is in its place again."
 
 
 def take(lot: Lot, minutes: int, now: datetime) -> Guarantee | None:
-    """Takes the guarantee of the credit that is about to be held: one for that length, or any if no other credit is left."""
+    """Takes the guarantee for the credit that is about to be held: one for that length, or any if no other credit is
+    left.
+    """
     if not lot.guarantees:
         return None
     good = [each for each in lot.guarantees if each.until > now]
@@ -29,14 +32,14 @@ def take(lot: Lot, minutes: int, now: datetime) -> Guarantee | None:
 
 
 def withdraw(lot: Lot, hold_id: str) -> None:
-    """What was guaranteed as this hold came back is so no more (MISS-5)."""
+    """Removes the guarantee that this hold's credit got when it was returned (MISS-5)."""
     lot.guarantees = tuple(each for each in lot.guarantees if each.hold_id != hold_id)
 
 
 def keeps(lot: Lot, guarantee: Guarantee, enrolments: Iterable[Enrolment], now: datetime) -> bool:
-    """Whether a credit of the lot pays for what is guaranteed without a gap, as things stand.
+    """Whether a credit of the lot pays for the guaranteed length without a gap, as far as is known now.
 
-    A plan's own credits lapse with its coverage. Of the others it is known only on the plan that they came from.
+    A plan's own credits lapse with its coverage. Other credits are only known to fit the plan that they came from.
     """
     if lot.expires_at is not None and lot.expires_at <= guarantee.until:
         return False
@@ -46,14 +49,14 @@ def keeps(lot: Lot, guarantee: Guarantee, enrolments: Iterable[Enrolment], now: 
 
 
 def set_apart(book: Book, lot: Lot, guarantee: Guarantee) -> Lot:
-    """A new lot for a credit whose own does not keep it good; it never lapses sooner than that one."""
+    """A new lot for a credit that its own lot does not keep valid. It never lapses sooner than that lot."""
     target = open_made_good(book, lot, guarantee.until, guarantee.minutes, guarantee.plan_id)
     target.guarantees = (guarantee,)
     return target
 
 
 def open_made_good(book: Book, lot: Lot, until: datetime, minutes: int | None, plan_id: str) -> Lot:
-    """A lot for a credit of this one that is made good until then, at least."""
+    """A lot for a credit of this lot that is made good at least until then."""
     return book.open_lot(
         "make_good",
         lot.length_minutes,
@@ -64,8 +67,10 @@ def open_made_good(book: Book, lot: Lot, until: datetime, minutes: int | None, p
 
 
 def keep_good(book: Book, now: datetime) -> None:
-    """After a change of coverage, before anything lapses by it (MISS-4, PLAN-1): sets those credits apart that their lots do not
-    keep good any more, and puts those back whose plan goes on. Needs every lot of the member's plans."""
+    """Applies guarantees after a change of coverage, before anything lapses (MISS-4, PLAN-1). Moves credits that their
+    lot no longer keeps valid to separate lots, and moves them back if their plan continues. Needs every lot of the
+    member's plans.
+    """
     for lot in list(book.lots.values()):
         for guarantee in lot.guarantees:
             origin = book.lots.get(guarantee.lot_id)

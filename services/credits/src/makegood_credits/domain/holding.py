@@ -1,4 +1,4 @@
-"""What a booking costs is set aside, or refused with every reason that applies (BOOK-4, BOOK-7, CRED-2)."""
+"""Holds what a booking costs, or refuses with every reason that applies (BOOK-4, BOOK-7, CRED-2)."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ TOO_LATE: Final = Reason(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HoldRequest(SessionTerms):
-    """A session that asks for its credit."""
+    """A session that needs a credit."""
 
     session_id: str
     provider_id: str
@@ -57,7 +57,7 @@ class HoldRequest(SessionTerms):
 
 @dataclass(slots=True)
 class Hold:
-    """What is set aside for a session: one credit of `lot_id`, or a pending co-pay. It lapses at `hold_until` unless firm."""
+    """What is held for a session: one credit of `lot_id`, or a pending co-pay. It lapses at `hold_until` unless firm."""
 
     session_id: str
     id: str
@@ -93,14 +93,14 @@ class Hold:
 
 @dataclass(frozen=True, slots=True)
 class HoldRefusal:
-    """Nothing was set aside. `purchasable`: on this plan a credit can be bought (BOOK-4)."""
+    """Nothing was held. `purchasable`: the plan allows buying a credit (BOOK-4)."""
 
     reasons: tuple[Reason, ...]
     purchasable: bool = False
 
 
 def hold(book: Book, request: HoldRequest, now: datetime) -> Hold | HoldRefusal:
-    """Sets aside what the session costs: a credit (CRED-2), or a co-pay that is pending from here (PLAN-1)."""
+    """Holds what the session costs: a credit (CRED-2), or a co-pay, which is pending from now on (PLAN-1)."""
     if book.next_due is not None and book.next_due <= now:
         catch_up(book, now)
     funding = fund(request, book.enrolments, book.lots.values(), now, overdue=bool(book.overdue))
@@ -117,7 +117,7 @@ def set_aside(
     now: datetime,
     reason: str = "Set aside for a session.",
 ) -> Hold:
-    """Holds a credit of the lot; without one, the pending co-pay that the plan asks for. Nothing stands against it."""
+    """Holds a credit of the lot or, without a lot, the plan's co-pay. The caller has checked that nothing forbids it."""
     plan_id = lot.made_under if lot is not None else None
     if plan_id is None:
         assert enrolment is not None, "coverage-ended was not among the reasons"

@@ -1,4 +1,4 @@
-"""CRED-7: charges: pending, issued, paid, void, overdue."""
+"""CRED-7: charges, which are pending, issued, paid, void or overdue."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ CORRECTION_TERM: Final = timedelta(days=14)
 
 @dataclass(slots=True)
 class Invoice:
-    """A charge for a session. Due until the end of `due_on`; from `overdue_at` on it is overdue."""
+    """A charge for a session. It can be paid in time until the end of `due_on`, and is overdue from `overdue_at` on."""
 
     id: str
     member_id: str
@@ -40,7 +40,7 @@ class Invoice:
 
 
 class InvoiceChange(NamedTuple):
-    """A charge took another status. `was`: the one before; None for a new charge. `cause`: why, as events tell it."""
+    """A charge changed its status. `was`: the previous status, None for a new charge. `cause`: why, as in events."""
 
     invoice: Invoice
     status: InvoiceStatus
@@ -49,54 +49,54 @@ class InvoiceChange(NamedTuple):
 
     @property
     def refunds(self) -> bool:
-        """Whether it was paid and is not charged after all, so that the money goes back (MISS-3, CRED-7)."""
+        """Whether a paid charge became void, so that the money is refunded (MISS-3, CRED-7)."""
         return self.status == "void" and self.was == "paid"
 
 
 def due_on(ends_at: datetime, days: int, time_zone: str) -> date:
-    """A co-pay is due so many days after the day on which its session ends, in days of the coverage (CRED-7)."""
+    """The day on which a co-pay is due: `days` after the session ends, in the coverage's time zone (CRED-7)."""
     return local_day(ends_at, time_zone) + timedelta(days=days)
 
 
 def pending_co_pay(member_id: str, session_id: str, amount: Money, due: date, time_zone: str) -> Invoice:
-    """A co-pay is pending from booking (PLAN-1)."""
+    """Creates a co-pay, which is pending from the booking on (PLAN-1)."""
     return Invoice(new_id(), member_id, session_id, "pending", amount, due, end_of(due, time_zone))
 
 
 def put_off(book: Book, invoice: Invoice, due: date, time_zone: str) -> None:
-    """Moves the day on which a charge is due, and with it the end of that day, after which it is overdue."""
+    """Changes the day on which a charge is due, and the moment after which it is overdue."""
     invoice.due_on, invoice.overdue_at = due, end_of(due, time_zone)
     book.changed_invoices[invoice.id] = invoice
 
 
 def extension(invoice_id: str, member_id: str, session_id: str, amount: Money, due_on: date, time_zone: str) -> Invoice:
-    """What the provider asks for an extension is due at once, until a day of the session's own time zone (EXT-1)."""
+    """Charges for an extension. It is due at once, until a day in the session's time zone (EXT-1)."""
     overdue_at = end_of(due_on, time_zone)
     return Invoice(invoice_id, member_id, session_id, "issued", amount, due_on, overdue_at, "extension")
 
 
 def charge(book: Book, invoice: Invoice) -> None:
-    """A new charge is due from here (EXT-1)."""
+    """Creates a charge that is due from now on (EXT-1)."""
     book.unpublished.append(InvoiceChange(invoice, invoice.status, None, "support"))
 
 
 def issue(book: Book, invoice: Invoice, now: datetime, days: int) -> bool:
-    """A pending charge becomes due; False if support voided it before (CRED-7).
+    """Issues a pending charge. False if support voided it before (CRED-7).
 
-    If the news of the session comes late, its member still has all of the `days`.
+    If the session's event arrives late, the member still has the full number of `days`.
     """
     if invoice.voided_by is not None:
         return False
-    # By a day the coverage's zone may differ from UTC: that is not late.
+    # The coverage's zone may differ from UTC by a day; that is not late.
     _leave_time(invoice, now - timedelta(days=1), timedelta(days=days))
     _become(book, invoice, "issued")
     return True
 
 
 def issue_again(book: Book, invoice: Invoice, now: datetime) -> bool:
-    """A charge that was void is due after all, with two weeks to pay it at least (MISS-5).
+    """Makes a void charge due again, with at least two weeks to pay it (MISS-5).
 
-    False if nothing changes, also because support voided it.
+    False if nothing changes, for example because support voided it.
     """
     if invoice.status != "void" or invoice.voided_by is not None:
         return False
@@ -106,7 +106,7 @@ def issue_again(book: Book, invoice: Invoice, now: datetime) -> bool:
 
 
 def void(book: Book, invoice: Invoice, cause: SettleCause) -> bool:
-    """Nothing is charged; False if the charge is void already (MISS-3). What was paid of it goes back."""
+    """Voids a charge (MISS-3). False if it is void already. What was paid is refunded."""
     if invoice.status == "void":
         return False
     _become(book, invoice, "void", cause)
@@ -114,7 +114,7 @@ def void(book: Book, invoice: Invoice, cause: SettleCause) -> bool:
 
 
 def void_for_good(book: Book, invoice: Invoice, made_by: str, cause: SettleCause = "support") -> bool:
-    """Somebody voids a charge whatever becomes of the session; False if it is void already (CRED-7)."""
+    """Support voids a charge, whatever happens to the session (CRED-7). False if it is void already."""
     if not void(book, invoice, cause):
         return False
     invoice.voided_by = made_by
@@ -122,7 +122,7 @@ def void_for_good(book: Book, invoice: Invoice, made_by: str, cause: SettleCause
 
 
 def pay(book: Book, invoice: Invoice) -> bool:
-    """The money is there; False if nothing was owed, so that it has to go back (CRED-7)."""
+    """Marks a charge as paid. False if nothing was owed, so that the money must be refunded (CRED-7)."""
     if invoice.status not in OPEN:
         return False
     _become(book, invoice, "paid")
@@ -130,7 +130,9 @@ def pay(book: Book, invoice: Invoice) -> bool:
 
 
 def fall_overdue(book: Book, invoice: Invoice, now: datetime) -> bool:
-    """Not paid until the end of the day it was due on (CRED-7). From then on it blocks booking (BOOK-7)."""
+    """Marks a charge as overdue, because it was not paid by the end of its due day (CRED-7). It blocks booking
+    (BOOK-7).
+    """
     if invoice.status != "issued" or invoice.overdue_at is None or now < invoice.overdue_at:
         return False
     _become(book, invoice, "overdue")

@@ -1,4 +1,4 @@
-"""What a session costs at another time (RESC-1): what is held already, or another credit or co-pay beside it."""
+"""What a session costs at another time (RESC-1): what is held already, or an additional credit or co-pay."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ MARGIN: Final = timedelta(minutes=15)
 
 @dataclass(frozen=True, slots=True)
 class MoveRequest:
-    """A move that asks whether it is paid for. `session` is the session as it would be; its `hold_until` is `decide_by`."""
+    """A move that must be paid for. `session` is the session as it would be; its `hold_until` is `decide_by`."""
 
     session: HoldRequest
     forfeits: bool
@@ -40,7 +40,7 @@ class MoveRequest:
     @classmethod
     def of(cls, event: SessionMoveRequested) -> MoveRequest:
         """What the move asks for."""
-        # What an extension added stays with a session that keeps its length; the plan pays for what was booked (EXT-1).
+        # A session that keeps its length keeps its extension. The plan pays for the booked length (EXT-1).
         kept = event.extended_minutes if event.new_length_minutes == event.length_minutes else 0
         session = HoldRequest(
             session_id=event.session_id,
@@ -57,13 +57,12 @@ class MoveRequest:
 
 
 def fund_move(book: Book, hold: Hold | None, move: MoveRequest, now: datetime) -> Literal["kept"] | Hold | HoldRefusal:
-    """`kept` where what is held will do; else another credit or co-pay that is held beside it from here (RESC-1).
+    """Returns `kept` if what is held is enough. Otherwise holds another credit or co-pay in addition (RESC-1).
 
-    Another one is needed where the move forfeits what is held (less notice than the policy asks), and where the credit that
-    is held has lapsed by the new time or is for another length. What is held already stays as it is, whatever comes.
-    An overdue invoice keeps nobody from moving what they have booked. Nor does anything about the member's plan or
-    credits keep the provider from it: where nothing else pays, what is held does (RESC-2). So it is for the member who moves it
-    for what the provider did (RESC-3).
+    Another one is needed if the move forfeits what is held (because of too little notice), if the held credit will have
+    lapsed by the new time, or if it is for another length. What is held stays as it is in any case. An overdue invoice
+    does not prevent a move. The member's plan and credits never prevent a move by the provider: if nothing else pays,
+    what is held does (RESC-2). The same applies if the member moves because of what the provider did (RESC-3).
     """
     request = move.session
     if hold is None or hold.state != "held" or now >= request.hold_until:
@@ -91,8 +90,9 @@ def fund_move(book: Book, hold: Hold | None, move: MoveRequest, now: datetime) -
 
 
 def _will_do(book: Book, hold: Hold, enrolment: Enrolment | None, request: HoldRequest) -> bool:
-    """Whether what is held pays for the session at its new time too. A co-pay does on its own plan, and a credit that was made
-    good for this length, or is guaranteed to be, on every plan and after coverage has ended (MISS-4)."""
+    """Whether what is held also pays for the session at its new time. A co-pay does so on its own plan. A credit that
+    was made good for this length, or is guaranteed for it, does so on every plan and after coverage has ended (MISS-4).
+    """
     lot = None if hold.lot_id is None else book.lots[hold.lot_id]
     if lot is not None and (made_good_for(lot, request) or _guaranteed_for(hold, request)):
         return True
@@ -102,16 +102,18 @@ def _will_do(book: Book, hold: Hold, enrolment: Enrolment | None, request: HoldR
 
 
 def _guaranteed_for(hold: Hold, request: HoldRequest) -> bool:
-    """Whether the credit, if it were given back, would be made good for this length until after the new start (MISS-4)."""
+    """Whether the credit, if it were returned, would be made good for this length until after the new start (MISS-4)."""
     good = hold.guarantee
     return good is not None and good.minutes == request.length_minutes and good.until > request.starts_at
 
 
 def _still_pays(book: Book, hold: Hold, enrolment: Enrolment | None, move: MoveRequest) -> bool:
-    """Whether what is held pays though the plan does not include the session. For a provider's move, always. For a member's,
-    if the length stays, and they move it for what the provider did (RESC-3), the session takes place no later, or its plan was
-    replaced since: else nothing is carried over into another period, behind the end of coverage, or beyond the days of a
-    credit that was made good (PLAN-1, BOOK-7, MISS-4)."""
+    """Whether what is held pays even though the plan does not include the session. It always does for a provider's
+    move. For a member's move, the length must stay the same, and one of these must be true: the member moves because of
+    what the provider did (RESC-3), the session takes place no later, or its plan was replaced since. Otherwise a credit
+    could be carried into another period, beyond the end of coverage, or beyond the validity of a credit that was made
+    good (PLAN-1, BOOK-7, MISS-4).
+    """
     request = move.session
     if request.booked_by == "provider":
         return True
@@ -127,9 +129,8 @@ def _still_pays(book: Book, hold: Hold, enrolment: Enrolment | None, move: MoveR
 
 
 def apply_move(book: Book, hold: Hold, added: Hold | None, event: SessionMoved, now: datetime) -> Hold | None:
-    """The session has moved (RESC-1). What was added for that takes the place of what is held; without it, that goes on.
-
-    Answers the hold that was replaced, settled, if any.
+    """Completes a move (RESC-1). What was added for it replaces what is held. Without an addition, what is held stays.
+    Returns the settled hold that was replaced, if any.
     """
     hold.starts_at, hold.ends_at = event.starts_at, event.ends_at
     if added is None:
@@ -144,7 +145,7 @@ def apply_move(book: Book, hold: Hold, added: Hold | None, event: SessionMoved, 
 
 
 def _put_off_co_pay(book: Book, hold: Hold, event: SessionMoved) -> None:
-    """A pending co-pay is due so many days after the session's new day (CRED-7)."""
+    """A pending co-pay is due `days` after the session's new day (CRED-7)."""
     if hold.invoice is not None and hold.invoice.status == "pending":
         enrolment = covering(book.enrolments, event.starts_at)
         time_zone = enrolment.time_zone if enrolment else event.time_zone
@@ -152,10 +153,7 @@ def _put_off_co_pay(book: Book, hold: Hold, event: SessionMoved) -> None:
 
 
 def take_place(book: Book, hold: Hold, added: Hold, ending: Ending, now: datetime) -> Hold:
-    """Settles what was held, and makes the added hold the session's from now on, without an end (CRED-3).
-
-    Answers the old hold.
-    """
+    """Settles the old hold and makes the added one the session's, without an end (CRED-3). Returns the old hold."""
     old = replace(hold)
     settle(book, old, ending, now)
     hold.id, hold.plan_id, hold.state = added.id, added.plan_id, "held"
@@ -165,5 +163,5 @@ def take_place(book: Book, hold: Hold, added: Hold, ending: Ending, now: datetim
 
 
 def another_length(event: SessionMoved) -> bool:
-    """Whether the session has another length than before, so that it is not extended any more (EXT-1)."""
+    """Whether the session's length has changed, so that it is no longer extended (EXT-1)."""
     return event.ends_at - event.starts_at != event.old_ends_at - event.old_starts_at

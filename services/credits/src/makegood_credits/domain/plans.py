@@ -33,7 +33,7 @@ class CataloguePlan(Plan):
 
     @property
     def lot_length(self) -> int | None:
-        """The length that a granted credit is for: the only one of the plan, or None where it fits each of them."""
+        """The length that a granted credit is for. None if the plan has several and the credit fits all of them."""
         lengths = {*self.lengths, *self.psychiatry_lengths}
         return lengths.pop() if len(lengths) == 1 else None
 

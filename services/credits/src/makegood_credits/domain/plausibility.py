@@ -14,7 +14,7 @@ from makegood_credits.domain.holding import Hold
 
 
 def implausibility(event: SessionFact, hold: Hold | None, now: datetime) -> FactRefusal | None:
-    """Why the event cannot be about the session that the hold is for; None if it can, or if there is no hold."""
+    """Why the event cannot be about the session that the hold is for. None if it can, or without a hold."""
     if hold is None:
         return None
     if event.member_id != hold.member_id:

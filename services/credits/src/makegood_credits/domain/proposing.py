@@ -1,4 +1,4 @@
-"""An adjustment over the policy's limit is proposed by one person of support and decided by another one (CRED-5)."""
+"""One support agent proposes an adjustment over the policy's limit, and another one decides it (CRED-5)."""
 
 from __future__ import annotations
 
@@ -13,7 +13,9 @@ DecisionRefusal = Literal["conflict-of-interest", "already-decided"]
 
 @dataclass(frozen=True, slots=True)
 class Proposal:
-    """`amount` counts credits, negative where it takes some away. `length_minutes` None: for each length of the plan."""
+    """A proposed adjustment. `amount` is negative if it takes credits away. `length_minutes` None: for every length of
+    the plan.
+    """
 
     id: str
     member_id: str
@@ -28,7 +30,7 @@ class Proposal:
 
 
 def decide(proposal: Proposal, decision: Decision, by: str, now: datetime) -> Proposal | DecisionRefusal:
-    """Whoever proposed it may take it back, which is a rejection, but not approve it; the member may do neither."""
+    """Proposers may reject their own proposal, which withdraws it, but not approve it. The member may do neither."""
     if by == proposal.member_id or (decision == "approved" and by == proposal.proposed_by):
         return "conflict-of-interest"
     if proposal.status != "proposed":

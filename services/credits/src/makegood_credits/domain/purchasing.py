@@ -22,7 +22,7 @@ PurchaseStatus = Literal["pending", "paid", "failed"]
 
 @dataclass(slots=True)
 class Purchase:
-    """Credits that a member wants to buy. `length_minutes` None: for each length of the plan."""
+    """Credits that a member wants to buy. `length_minutes` None: for every length of the plan."""
 
     id: str
     member_id: str
@@ -37,7 +37,7 @@ class Purchase:
 
 @dataclass(frozen=True, slots=True)
 class PurchaseRefusal:
-    """The plan does not let this be bought; `reason` as an answer lists it."""
+    """The plan does not allow this purchase. `reason` is listed in the answer."""
 
     reason: dict[str, Any]
 
@@ -45,7 +45,7 @@ class PurchaseRefusal:
 def purchase(
     book: Book, purchase_id: str, quantity: int, length_minutes: int | None, now: datetime
 ) -> Purchase | PurchaseRefusal:
-    """Only on a plan that allows it, and while it covers the member; for one of its lengths (CRED-6, PLAN-1)."""
+    """Starts a purchase if a plan that allows it covers the member now, for one of its lengths (CRED-6, PLAN-1)."""
     plan = _selling_plan(book, length_minutes, now)
     if isinstance(plan, PurchaseRefusal):
         return plan
@@ -70,9 +70,9 @@ def _selling_plan(book: Book, length_minutes: int | None, now: datetime) -> Cata
 
 
 def _not_allowed(book: Book, enrolment: Enrolment | None) -> dict[str, Any]:
-    """Why nothing can be bought, and what the member can do instead, as the help pages say it for each kind of plan.
+    """Why nothing can be bought, and what the member can do instead, depending on the kind of plan.
 
-    The words for remedies are those of bookability (BOOK-8).
+    Remedies have the same codes as in bookability (BOOK-8).
     """
     latest = enrolment or max(book.enrolments, key=lambda each: (each.covers_from, each.id), default=None)
     detail = "There is no coverage now." if enrolment is None else "Single credits cannot be bought on this plan."
@@ -97,9 +97,9 @@ _RENEWALS: Final[dict[PlanKind, dict[str, str]]] = {
 
 
 def paid(book: Book, bought: Purchase, now: datetime) -> LedgerEntry | PurchaseRefusal | None:
-    """The money is there (CRED-6): the credits arrive in a lot of their own, once, whatever was said before.
+    """Completes a paid purchase (CRED-6). The credits arrive once, in a separate lot, even after a reported failure.
 
-    Where the member's plan would not sell them any more, they are refused and the money has to go back.
+    If the member's plan no longer sells them, they are refused and the money must be refunded.
     """
     if bought.status == "paid":
         return None
@@ -115,6 +115,6 @@ def paid(book: Book, bought: Purchase, now: datetime) -> LedgerEntry | PurchaseR
 
 
 def not_paid(bought: Purchase) -> None:
-    """The payment failed or was given up (CRED-6). One that is paid stays paid, whichever word comes last."""
+    """Marks a purchase as failed or abandoned (CRED-6). A paid one stays paid, even if a failure is reported later."""
     if bought.status == "pending":
         bought.status = "failed"

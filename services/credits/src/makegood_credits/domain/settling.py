@@ -23,10 +23,10 @@ ReturnRefusal = Literal["credit-already-returned", "still-held", "nothing-taken"
 
 
 def settle(book: Book, hold: Hold, ending: Ending, now: datetime) -> LedgerEntry | Invoice | None:
-    """CRED-3: settles the hold; None if it was settled before. The book must have the hold's lot.
+    """CRED-3: settles the hold. None if it was settled before. The hold's lot must be in the book.
 
-    Forfeited (CANC-1, NOSH-1), spent (JOIN-2), or else back, see `return_lot`. A co-pay that was pending is void (MISS-3)
-    where a credit would return, and due otherwise.
+    A credit is forfeited (CANC-1, NOSH-1), spent (JOIN-2) or returned (see `return_lot`). A pending co-pay becomes void
+    (MISS-3) when a credit would be returned, and due otherwise.
     """
     if hold.state != "held":
         return None
@@ -50,13 +50,15 @@ def settle(book: Book, hold: Hold, ending: Ending, now: datetime) -> LedgerEntry
 
 
 def return_lot(book: Book, hold: Hold, ending: Ending, now: datetime) -> Lot:
-    """A return goes back to its lot (CRED-2), or to a lot of its own, if that lot does not keep it good (MISS-2, MISS-4).
+    """The lot that a returned credit goes to: its own (CRED-2), or a new one if its own does not keep it valid (MISS-2,
+    MISS-4).
 
-    That is where the member did not cause it and the lot does not last thirty days; its own lot does, whatever the plan is.
+    The new lot is for returns that the member did not cause, if the own lot does not last thirty days. The new lot
+    does, whatever the plan is.
 
-    A booking or move that never came to be leaves the credit as it would have been without it, but never lapsed: else a
-    refused booking would prolong it. What was guaranteed of the credit before stays so, whoever gives it back. Needs the
-    member's enrolments where the lot is of no plan.
+    After a booking or move that never took place, the credit is as it would have been without it, but never lapsed.
+    Otherwise a refused booking could prolong it. An earlier guarantee stays, whoever caused the return. Needs the
+    member's enrolments if the lot belongs to no plan.
     """
     since = _counts_from(ending.ended_at, now)
     lot = book.lots[hold.lot_id or ""]
@@ -76,9 +78,9 @@ def return_lot(book: Book, hold: Hold, ending: Ending, now: datetime) -> Lot:
 
 
 def guarantee_held(book: Book, hold: Hold, moved_at: datetime, now: datetime) -> None:
-    """Guarantees what is held and goes on paying, when a member moves a session because of the provider (RESC-3, MISS-2).
+    """Guarantees the held credit when a member moves a session because of the provider (RESC-3, MISS-2).
 
-    It is guaranteed as if it had come back for that and been set aside anew.
+    It is guaranteed as if it had been returned and held again.
     """
     if hold.state == "held" and hold.lot_id is not None:
         hold.guarantee = _guaranteed(hold, book.lots[hold.lot_id], _counts_from(moved_at, now) + MAKE_GOOD)
@@ -89,7 +91,7 @@ def _counts_from(moment: datetime, now: datetime) -> datetime:
 
 
 def _guaranteed(hold: Hold, lot: Lot, until: datetime) -> Guarantee | None:
-    """What the credit is good for from here; None where nobody knows the length, of a hold of an earlier release (MISS-4)."""
+    """What the credit is guaranteed for. None if the length is unknown, as in a hold of an earlier release (MISS-4)."""
     minutes = hold.length_minutes or lot.length_minutes
     if minutes is None:
         return None
@@ -99,10 +101,11 @@ def _guaranteed(hold: Hold, lot: Lot, until: datetime) -> Guarantee | None:
 def return_by_hand(
     book: Book, hold: Hold, *, reason: str, made_by: str, now: datetime, came_back: bool = False
 ) -> LedgerEntry | ReturnRefusal:
-    """Support gives back a credit that was spent or forfeited, once; where to, MISS-2 says as for a miss (MISS-5).
+    """Support returns a spent or forfeited credit, once, to the same lot as after a missed session (MISS-2, MISS-5).
 
-    What came back, by itself or by hand, does not come back again, also where a corrected outcome took it away since
-    (`came_back`): then the outcome is to be corrected again. What is still held is settled as the session ends.
+    A credit that was returned before is not returned again, even if a corrected outcome has taken it away since
+    (`came_back`). In that case, correct the outcome again. A credit that is still held is settled when the session
+    ends.
     """
     if hold.state == "returned" or came_back:
         return "credit-already-returned"

@@ -53,9 +53,9 @@ class Adjustment:
 async def enrol_member(
     unit: UnitOfWork, member: str, request: EnrolmentRequest, admit: Callable[[int], None] = lambda _: None
 ) -> tuple[EnrolmentResult, int]:
-    """Covers the member as asked; see `enrol` (PLAN-1). Answers the version that their enrolments have now, too.
+    """Enrols the member; see `enrol` (PLAN-1). Also returns the new version of their enrolments.
 
-    `admit` is given the version before, and raises if the caller expected another one.
+    `admit` gets the previous version, and raises if the caller expected another one.
     """
     async with ledger(unit, [member], book_store.open_whole) as books:
         book = books[member]
@@ -72,7 +72,7 @@ async def enrol_member(
 
 
 def publish_ended(unit: UnitOfWork, book: Book, enrolments: Iterable[Enrolment], last_day: date) -> None:
-    """Publishes that these enrolments count until that day, if they began by then."""
+    """Publishes the new end of these enrolments, if they began before it."""
     for ended in enrolments:
         book.enrolment_sequence += 1
         unit.publish(
@@ -105,7 +105,7 @@ def _enrolled(enrolment: Enrolment) -> MemberEnrolled:
 async def adjust_or_propose(
     unit: UnitOfWork, member: str, amount: int, *, length_minutes: int | None, reason: str, made_by: str
 ) -> Adjustment | Proposal:
-    """Gives or takes credits (CRED-5). More than one person may is kept as a proposal instead."""
+    """Gives or takes credits (CRED-5). An amount that needs a second person becomes a proposal instead."""
     async with ledger(unit, [member], book_store.open_whole) as books:
         given = await proposal_store.given_since(unit, member, made_by, unit.now - DAY) if amount > 0 else 0
         if needs_second_person(amount, given, await policies.adjustment_limit(unit)):
@@ -121,7 +121,7 @@ async def decide_proposal(
 ) -> Proposal:
     """Approves or rejects; an approval gives or takes the credits in the same transaction (CRED-5).
 
-    The ledger's entries name who proposed it; the proposal names who approved it. `admit` is given the locked proposal.
+    The ledger's entries name the proposer; the proposal names the approver. `admit` gets the locked proposal.
     """
     async with ledger(unit, [member], book_store.open_whole) as books:
         before = await proposal_store.one(unit, member, proposal_id, lock=True)
@@ -156,7 +156,7 @@ async def _adjust(
 
 
 async def return_to_member(unit: UnitOfWork, member: str, session_id: str, *, reason: str, made_by: str) -> Adjustment:
-    """Gives back a session's credit once (MISS-5)."""
+    """Returns a session's credit, once (MISS-5)."""
     if not is_id(session_id):
         raise FieldRefused("session_id", _NOTHING_TAKEN)
     session_id = str(UUID(session_id))
@@ -177,7 +177,7 @@ async def return_to_member(unit: UnitOfWork, member: str, session_id: str, *, re
 
 
 async def _with_reason(unit: UnitOfWork, book: Book, entries: list[LedgerEntry], reason: str) -> Adjustment:
-    """Keeps what was written with the entries, apart from the ledger, which is never changed."""
+    """Stores what support wrote, outside the ledger, which never changes."""
     await keep_reason(unit, "entry", book.member_id, [entry.id for entry in entries], reason)
     balance = balance_of(book.lots.values(), book.enrolments, unit.now)
     return Adjustment([entry._replace(reason=reason) for entry in entries], balance)
@@ -191,7 +191,7 @@ async def buy_credits(
     length_minutes: int | None,
     provider: PaymentProvider,
 ) -> tuple[Purchase, str]:
-    """Keeps the wish to buy (CRED-6). Answers it with the id of its checkout, which is not opened yet."""
+    """Saves a purchase (CRED-6). Returns it with the id of its checkout, which is not open yet."""
     async with ledger(unit, [member], book_store.open_whole) as books:
         asked = purchase(books[member], purchase_id, quantity, length_minutes, unit.now)
         if isinstance(asked, PurchaseRefusal):
@@ -200,7 +200,7 @@ async def buy_credits(
 
 
 async def withdraw_purchase(unit: UnitOfWork, purchase_id: str) -> None:
-    """Forgets a purchase whose checkout could not be opened (CRED-6)."""
+    """Deletes a purchase if its checkout could not be opened (CRED-6)."""
     await payment_store.withdraw_purchase(unit, purchase_id)
 
 
@@ -217,7 +217,9 @@ async def pay_invoice(unit: UnitOfWork, member: str, invoice_id: str, provider: 
 
 
 async def void_invoice(unit: UnitOfWork, member: str, invoice_id: str, *, reason: str, made_by: str) -> None:
-    """Support voids a charge, with a reason; what was paid of it goes back (CRED-7). One that is void already keeps its reason."""
+    """Support voids a charge, with a reason (CRED-7). What was paid is refunded. If it is already void, it keeps its
+    reason.
+    """
     async with ledger(unit, [member], book_store.lock) as books:
         invoice = (await invoice_store.by_id(unit, [invoice_id])).get(invoice_id)
         if invoice is None or invoice.member_id != member:

@@ -1,4 +1,4 @@
-"""OutcomeCorrected: credits and charges follow by new entries (MISS-5)."""
+"""OutcomeCorrected: credits and charges follow, by new entries (MISS-5)."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from makegood_credits.store import reads
 
 
 async def on_outcome_corrected(batch: Sequence[Received[OutcomeCorrected]], unit: UnitOfWork) -> None:
-    """Each by itself (MISS-5): corrections are rare, and one may follow another."""
+    """Corrects sessions one at a time, because corrections are rare and one may follow another (MISS-5)."""
     for received in batch:
         event = received.event
         async with ledger(unit, [event.member_id], book_store.lock) as books:
@@ -30,7 +30,7 @@ async def on_outcome_corrected(batch: Sequence[Received[OutcomeCorrected]], unit
             if (why := implausibility(event, hold, unit.now)) is not None:
                 unit.refuse(received.id, why)
             elif hold is not None and hold.state == "held":
-                # Its outcome never came through, so the corrected one settles it.
+                # The original outcome never arrived, so the corrected one settles the hold.
                 right = implied(event.outcome, event.no_show_forfeits)
                 ending = Ending(right, "corrected", event.corrected_at, event.corrected_by)
                 ended = EndedSession(event.session_id, event.member_id, ending, received.cause)
@@ -53,7 +53,7 @@ async def _correct(unit: UnitOfWork, books: Books, hold: Hold, received: Receive
     correct(book, hold, old, right, came_back_to=came_back_to, made_by=event.corrected_by, now=unit.now)
     if (
         hold.extended
-    ):  # the outcome decides, not the credit, which may have come back by hand or stay because it was used
+    ):  # decided by the outcome, not by the credit: that may have been returned by hand, or stay because it was used
         if right == "returned":
             await void_extensions(unit, books, {hold.session_id: (received.cause, "corrected")})
         elif old == "returned":

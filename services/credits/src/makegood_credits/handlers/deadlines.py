@@ -1,4 +1,4 @@
-"""The kinds of deadline that credits keeps, and when they are set."""
+"""The kinds of deadline in credits, and when they are set."""
 
 from __future__ import annotations
 
@@ -29,20 +29,22 @@ def lapse_bucket(hold_until: datetime) -> datetime:
 
 
 def set_lapse(unit: UnitOfWork, moment: datetime) -> None:
-    """Looks at the holds that lapse by that full minute."""
+    """Sets the deadline for the holds that lapse by that full minute."""
     unit.set_deadline(HOLD_LAPSE, moment.isoformat(), moment)
 
 
 def lapse_minute(entity_id: str) -> datetime:
-    """The minute that a deadline of `set_lapse` is about. Its `due_at` may be later: a failed try puts that off."""
+    """The minute that a deadline of `set_lapse` is about. Its `due_at` may be later, because a failed attempt postpones
+    it.
+    """
     return datetime.fromisoformat(entity_id)
 
 
 def set_due(unit: UnitOfWork, member: str, before: datetime | None, after: datetime | None) -> None:
-    """Moves the member's deadline to where the book says now.
+    """Moves the member's deadline to the moment that the book now names.
 
-    One that is due already is left alone, because whoever takes it up sets it anew: they have its row, and wait for the
-    account that is locked here.
+    A deadline that is already due is left alone. The worker that handles it holds its row, waits for the account that
+    is locked here, and then sets it again.
     """
     if before != after and (before is None or before > unit.now):
         unit.set_deadline(MEMBER, member, after)

@@ -1,4 +1,4 @@
-"""A session ends: what is held for it is settled (CRED-3)."""
+"""Settles what is held for a session when it ends (CRED-3)."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from makegood_credits.store import moves as move_store
 
 @dataclass(frozen=True, slots=True)
 class EndedSession:
-    """A session that ended, for its credit. `cause`: of what follows from it."""
+    """What the end of a session means for its credit. `cause`: the cause of what follows."""
 
     session_id: str
     member_id: str
@@ -35,7 +35,9 @@ class EndedSession:
 
 
 async def on_session_ended(batch: Sequence[Received[EndingEvent]], unit: UnitOfWork) -> None:
-    """Settles what is held for the sessions of the batch. A session that nothing was asked for is remembered as over."""
+    """Settles what is held for the sessions of the batch. If there was no request for a session, records that it is
+    over.
+    """
     async with ledger(unit, (received.event.member_id for received in batch), book_store.lock) as books:
         holds = await hold_store.by_session(unit, [received.event.session_id for received in batch], books)
         ended = [
@@ -61,7 +63,7 @@ def _refuse(unit: UnitOfWork, received: Received[Any], hold: Hold | None) -> boo
 
 
 async def on_hold_lapse_due(batch: Sequence[Due], unit: UnitOfWork, dependencies: Dependencies) -> None:
-    """Gives back what is held for sessions that were never reserved (AVAIL-4)."""
+    """Returns what is held for sessions that were never reserved (AVAIL-4)."""
     minutes, most = [lapse_minute(due.entity_id) for due in batch], dependencies.lapses_at_once
     lapsed = await hold_store.lapsed(unit, minutes, most)
     async with ledger(unit, lapsed.values(), book_store.lock) as books:
@@ -69,7 +71,7 @@ async def on_hold_lapse_due(batch: Sequence[Due], unit: UnitOfWork, dependencies
         ended = [
             EndedSession(session, member, hold_lapsed(unit.now), unit.cause)
             for session, member in lapsed.items()
-            if session in holds and not holds[session].firm  # looked at again under the lock
+            if session in holds and not holds[session].firm  # checked again under the lock
         ]
         await settle_sessions(unit, books, holds, ended)
     if len(lapsed) == most:
@@ -80,7 +82,7 @@ async def on_hold_lapse_due(batch: Sequence[Due], unit: UnitOfWork, dependencies
 async def settle_sessions(
     unit: UnitOfWork, books: Books, holds: Mapping[str, Hold], ended: Sequence[EndedSession]
 ) -> None:
-    """Settles those of the sessions' holds that are open. The holds are locked, their lots are in the books."""
+    """Settles the sessions' open holds. The holds must be locked and their lots must be in the books."""
     await book_store.add_coverage(unit, books, holds.values())
     settled: list[Hold] = []
     before: list[HoldState] = []
@@ -98,7 +100,7 @@ async def settle_sessions(
 async def _settle_what_depends_on_them(
     unit: UnitOfWork, books: Books, settled: Sequence[Hold], ended: Mapping[str, EndedSession]
 ) -> None:
-    """What was added for a move that is under way comes back (RESC-1). Extensions that nobody owes are void (MISS-3)."""
+    """Returns what was added for pending moves (RESC-1), and voids extensions that are not owed (MISS-3)."""
     moving = [hold.session_id for hold in settled if hold.moving]
     if moving:
         added = await move_store.by_session(unit, moving, books)

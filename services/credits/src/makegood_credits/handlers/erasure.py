@@ -1,6 +1,6 @@
-"""PersonErased: whoever is erased gets no more credits (NOTE-5), and what support wrote about them goes with them.
+"""PersonErased: an erased member gets no more credits (NOTE-5), and what support wrote about them is erased.
 
-The ledger keeps ids alone.
+The ledger keeps only ids.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from makegood_credits.store import personal_data
 
 
 async def on_person_erased(batch: Sequence[Received[PersonErased]], unit: UnitOfWork) -> None:
-    """The coverage of those who are members ends with the day; unspent credits lapse then."""
+    """Ends the coverage of erased members with the day. Unspent credits lapse then."""
     people = [received.event.person_id for received in batch]
     async with ledger(unit, people) as books:
         for book in books.values():

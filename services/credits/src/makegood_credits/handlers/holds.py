@@ -1,4 +1,4 @@
-"""SessionRequested: a credit or co-pay is set aside, or refused. SessionReserved: it stays set aside."""
+"""SessionRequested: holds a credit or co-pay, or refuses it. SessionReserved: the hold stays."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from makegood_credits.store import holds as hold_store
 
 
 async def on_session_requested(batch: Sequence[Received[SessionRequested]], unit: UnitOfWork) -> None:
-    """One answer a session, in the topic's order; each sees what those before it took (BOOK-1, BOOK-4, CRED-2)."""
+    """Answers each session once, in the topic's order. Each sees what earlier ones took (BOOK-1, BOOK-4, CRED-2)."""
     async with ledger(unit, (received.event.member_id for received in batch)) as books:
         answered = await hold_store.known(unit, [received.event.session_id for received in batch])
         held: list[Hold] = []
@@ -64,5 +64,5 @@ def _answer(event: SessionRequested, book: Book, result: Hold | HoldRefusal) -> 
 
 
 async def on_session_reserved(batch: Sequence[Received[SessionReserved]], unit: UnitOfWork) -> None:
-    """The session is reserved: what is held for it does not lapse any more (AVAIL-4)."""
+    """Makes the holds of reserved sessions firm, so that they no longer lapse (AVAIL-4)."""
     await hold_store.make_firm(unit, [received.event.session_id for received in batch])

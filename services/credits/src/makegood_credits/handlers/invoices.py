@@ -1,4 +1,4 @@
-"""Charges: those of extensions, those that are void again, those that fall overdue (EXT-1, MISS-3, CRED-7)."""
+"""Charges: for extensions, voided ones, and overdue ones (EXT-1, MISS-3, CRED-7)."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ from makegood_credits.store import invoices as invoice_store
 
 
 async def on_session_extended(batch: Sequence[Received[SessionExtended]], unit: UnitOfWork) -> None:
-    """What the provider asks for the extension is charged (EXT-1).
+    """Charges what the provider asks for the extension (EXT-1).
 
-    The invoice has the extension's own id, so that one extension is never charged twice.
+    The invoice has the extension's id, so that no extension is charged twice.
     """
     charged: dict[str, tuple[Invoice, Cause]] = {}
     asking = [received for received in batch if received.event.invoice is not None]
@@ -57,7 +57,7 @@ async def on_session_extended(batch: Sequence[Received[SessionExtended]], unit: 
 
 
 async def on_invoice_overdue(batch: Sequence[Due], unit: UnitOfWork) -> None:
-    """What is not paid by the end of the day it was due on is overdue, and blocks booking (BOOK-7, CRED-7)."""
+    """Marks charges as overdue if they were not paid by the end of their due day. They block booking (BOOK-7, CRED-7)."""
     ids = [due.entity_id for due in batch]
     async with ledger(unit, await invoice_store.members_of(unit, ids), book_store.lock) as books:
         for invoice in (await invoice_store.by_id(unit, ids)).values():
@@ -65,19 +65,15 @@ async def on_invoice_overdue(batch: Sequence[Due], unit: UnitOfWork) -> None:
 
 
 async def void_extensions(unit: UnitOfWork, books: Books, sessions: Mapping[str, tuple[Cause, SettleCause]]) -> None:
-    """Nothing is charged for sessions that gave their credit back (MISS-3): their extensions are void.
-
-    What was paid of them goes back.
-    """
+    """Voids the extensions of sessions whose credit was returned (MISS-3). What was paid is refunded."""
     for invoice in await invoice_store.extensions(unit, list(sessions)):
         cause, settled_by = sessions[invoice.session_id]
         void(books.of(invoice.member_id, cause), invoice, settled_by)
 
 
 async def drop_extensions(unit: UnitOfWork, books: Books, sessions: Mapping[str, tuple[Cause, str]]) -> None:
-    """A session that was moved to another length has no extension any more, so what it would have cost is void for good (EXT-1).
-
-    What was paid of it goes back. `sessions`: the cause, and whose move it was.
+    """Voids the extensions of sessions that were moved to another length, permanently (EXT-1). What was paid is
+    refunded. `sessions`: the cause, and who moved the session.
     """
     if not sessions:
         return
@@ -90,6 +86,6 @@ async def drop_extensions(unit: UnitOfWork, books: Books, sessions: Mapping[str,
 
 
 async def issue_extensions_again(unit: UnitOfWork, books: Books, session_id: str) -> None:
-    """The session was not missed after all, so what its extensions cost is due again, as its co-pay is (MISS-5)."""
+    """Charges a session's extensions again, like its co-pay, because it was not missed after all (MISS-5)."""
     for invoice in await invoice_store.extensions(unit, [session_id]):
         issue_again(books[invoice.member_id], invoice, unit.now)

@@ -1,4 +1,4 @@
-"""Members' books for one unit of work: loaded and locked at its start, published and saved at its end."""
+"""Members' books in one unit of work: locked and loaded at its start, published and saved at its end."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ class Books(dict[str, Book]):
         self._not_charged: list[str] = []
 
     def of(self, member: str, cause: Cause) -> Book:
-        """The member's book. What is entered in it from here on has this cause."""
+        """The member's book. Entries made from now on have this cause."""
         self.publish(member)
         self._causes[member] = cause
         return self[member]
 
     async def close(self) -> None:
-        """Publishes what is not told yet, writes what changed, and sets the deadlines."""
+        """Publishes what has not been published yet, saves what changed, and sets the deadlines."""
         for member in self:
             self.publish(member)
         charges = [invoice for book in self.values() for invoice in book.changed_invoices.values()]
@@ -48,7 +48,7 @@ class Books(dict[str, Book]):
             set_due(self._unit, member, self._due_before[member], book.next_due)
 
     def publish(self, member: str) -> None:
-        """Publishes what was entered in the member's book so far, before something that follows from it."""
+        """Publishes the entries in the member's book so far, before an event that follows from them."""
         book = self[member]
         if book.unpublished or book.former_expiries:
             changes = (change for change in book.unpublished if isinstance(change, InvoiceChange))
@@ -58,9 +58,9 @@ class Books(dict[str, Book]):
 
 @asynccontextmanager
 async def ledger(unit: UnitOfWork, members: Iterable[str], load: Load = book_store.load) -> AsyncIterator[Books]:
-    """The members' books, loaded and locked. At the end of the block, what changed in them is published and saved.
+    """The members' books, locked and loaded. At the end of the block, changes are published and saved.
 
-    `load` says how much of the books is needed, see `store/books.py`. A block that raises saves nothing.
+    `load` says how much of the books is needed; see `store/books.py`. A block that raises saves nothing.
     """
     books = Books(unit, await load(unit, members))
     yield books

@@ -1,4 +1,4 @@
-"""Moves of sessions: what they cost is held or refused, and settled once it is known what came of them (RESC-1)."""
+"""Moves of sessions: holds or refuses what they cost, and settles it once their outcome is known (RESC-1)."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from makegood_credits.store import moves as move_store
 
 
 async def on_session_move_requested(batch: Sequence[Received[SessionMoveRequested]], unit: UnitOfWork) -> None:
-    """One answer a move, in the topic's order; each sees what those before it took (RESC-1)."""
+    """Answers each move once, in the topic's order. Each sees what earlier ones took (RESC-1)."""
     async with ledger(unit, (received.event.member_id for received in batch)) as books:
         holds = await hold_store.by_session(unit, [received.event.session_id for received in batch], books)
         answered = await move_store.known(unit, [received.event.move_id for received in batch])
@@ -94,15 +94,15 @@ def _answer(
 
 
 async def on_session_move_funded(batch: Sequence[Received[SessionMoveFunded]], unit: UnitOfWork) -> None:
-    """From here only what availability answers decides, so what was added for the move does not lapse any more (AVAIL-4)."""
+    """Keeps what was added for the move from lapsing, because from now on only availability decides (AVAIL-4)."""
     await move_store.make_firm(unit, [received.event.move_id for received in batch])
 
 
 async def on_session_moved(batch: Sequence[Received[SessionMoved]], unit: UnitOfWork) -> None:
-    """What was added takes the place of what the session had (RESC-1). Where nothing was added, that goes on.
+    """Replaces the session's old hold with the added one, if there is one (RESC-1).
 
-    It goes on even if it lapsed, because nobody is to lose a credit by the platform's delay. A session of another
-    length is not extended any more, so nothing is charged for that.
+    If the added hold lapsed, the old one stays, because nobody should lose a credit through the platform's delay. A
+    session with a new length is no longer extended, so the extension is not charged.
     """
     async with ledger(unit, (received.event.member_id for received in batch)) as books:
         holds = await hold_store.by_session(unit, [received.event.session_id for received in batch], books)
@@ -136,7 +136,7 @@ async def on_session_moved(batch: Sequence[Received[SessionMoved]], unit: UnitOf
 
 
 async def on_session_move_refused(batch: Sequence[Received[SessionMoveRefused]], unit: UnitOfWork) -> None:
-    """A refused move leaves everything as it was; what was added comes back (RESC-1)."""
+    """Returns what was added for a refused move. Everything else stays as it was (RESC-1)."""
     async with ledger(unit, (received.event.member_id for received in batch), book_store.lock) as books:
         added = await move_store.by_move(unit, [received.event.move_id for received in batch], books)
         back: dict[str, tuple[Hold, Cause]] = {}
@@ -155,7 +155,7 @@ async def on_session_move_refused(batch: Sequence[Received[SessionMoveRefused]],
 
 
 async def on_move_lapse_due(batch: Sequence[Due], unit: UnitOfWork) -> None:
-    """What was added for a move of which nothing more was heard comes back by itself (AVAIL-4)."""
+    """Returns what was added for a move if nothing more was heard of it in time (AVAIL-4)."""
     moves = [due.entity_id for due in batch]
     async with ledger(unit, await move_store.members_of(unit, moves), book_store.lock) as books:
         added = await move_store.by_move(unit, moves, books)
@@ -163,7 +163,7 @@ async def on_move_lapse_due(batch: Sequence[Due], unit: UnitOfWork) -> None:
 
 
 async def give_back(unit: UnitOfWork, books: Books, added: Mapping[str, tuple[Hold, Cause]]) -> None:
-    """Returns what was added for these moves. Their lots are in the books."""
+    """Returns what was added for these moves. Their lots must be in the books."""
     holds = {move: hold for move, (hold, _) in added.items()}
     await book_store.add_coverage(unit, books, holds.values())
     for hold, cause in added.values():

@@ -26,10 +26,10 @@ _log = structlog.get_logger(__name__)
 
 
 async def open_checkout(database: Database, provider: PaymentProvider, checkout_id: str) -> str | None:
-    """Where the payer pays. Opens the checkout at the provider if it is not open yet.
+    """The address where the payer pays. Opens the checkout at the provider if it is not open yet.
 
-    Raises PaymentsUnavailable, or OrderRefused after which the checkout failed. Runs outside any transaction: the provider
-    may be slow, and nobody should wait for it with locks in hand.
+    Raises PaymentsUnavailable, or OrderRefused after which the checkout failed. Runs outside any transaction, because
+    the provider may be slow, and nothing should hold locks while it waits.
     """
     async with database.reading() as queries:
         checkout = await payment_store.checkout(queries, checkout_id)
@@ -50,18 +50,18 @@ async def open_checkout(database: Database, provider: PaymentProvider, checkout_
 
 
 def what_is_bought(checkout: Checkout) -> str:
-    """As the payer reads it."""
+    """The order's description as the payer reads it."""
     if checkout.quantity is None:
         return "Session charge"
     return "1 session credit" if checkout.quantity == 1 else f"{checkout.quantity} session credits"
 
 
 async def on_payment(unit: UnitOfWork, provider: str, event: PaymentEvent) -> None:
-    """Handles a web-hook once, in whatever order they come (CRED-6).
+    """Handles a web-hook once, whatever their order (CRED-6).
 
-    A payment that succeeded stays so: it counts after a failure, and a failure after it changes nothing. An event about a
-    checkout that nobody asked for is kept and does nothing. Money for what is not owed (any more), or too much or too little
-    of it, does nothing and goes back; so does money for credits that the member's plan would not sell any more.
+    Success is final: it counts after a failure, and a later failure changes nothing. An event about an unknown checkout
+    is stored and has no effect. Money that is not owed (any more), or in a wrong amount, has no effect and is refunded.
+    So is money for credits that the member's plan no longer sells.
     """
     if not await payment_store.hear(unit, provider, event):
         return
@@ -81,7 +81,7 @@ async def on_payment(unit: UnitOfWork, provider: str, event: PaymentEvent) -> No
 
 
 async def refuse_payment(unit: UnitOfWork, provider: str, impossible: ImpossibleEvent) -> None:
-    """Keeps a signed web-hook that says something impossible. It has no effect, however often it comes."""
+    """Stores a signed web-hook that says something impossible. It has no effect, however often it comes."""
     await payment_store.keep_fault(unit, provider, impossible.event_id, impossible.fault)
     _log.error("impossible payment event", provider=provider, event_id=impossible.event_id, fault=impossible.fault)
 

@@ -1,4 +1,4 @@
-"""The passing of time: the credits of the next period arrive, and what is unspent lapses."""
+"""What happens as time passes: the next period's credits arrive, and unspent credits lapse."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from makegood_credits.handlers.ledger import ledger
 
 
 async def on_member_due(batch: Sequence[Due], unit: UnitOfWork) -> None:
-    """The next period's credits arrive by themselves, and what is unspent lapses (PLAN-1, CRED-2)."""
+    """Grants the next period's credits and lets unspent ones lapse (PLAN-1, CRED-2)."""
     async with ledger(unit, (due.entity_id for due in batch)) as books:
         for book in books.values():
             catch_up(book, unit.now)

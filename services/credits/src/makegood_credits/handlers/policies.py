@@ -12,6 +12,6 @@ from makegood_credits.store import policies
 
 
 async def on_policy_changed(batch: Sequence[Received[PolicyChanged]], unit: UnitOfWork) -> None:
-    """Keeps the latest version."""
+    """Saves the latest version."""
     latest = max((received.event for received in batch), key=lambda event: event.policy_version)
     await policies.save(unit, latest.policy_version, latest.adjustment_limit)

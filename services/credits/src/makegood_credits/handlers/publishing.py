@@ -1,4 +1,4 @@
-"""Entries and charges as the events that others hear. Each takes the next number of the member's ledger."""
+"""Publishes entries and charges as events. Each takes the next number of the member's ledger."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ from makegood_credits.handlers.deadlines import INVOICE_OVERDUE
 
 
 def price(amount: Money) -> Price:
-    """The amount as events tell it."""
+    """The amount as it is in events."""
     return Price(amount_minor=amount.amount_minor, currency=amount.currency)
 
 
 def publish_changes(unit: UnitOfWork, book: Book, cause: Cause) -> None:
-    """Publishes what others have not been told of yet: other expiries of lots, then entries and charges in their order."""
+    """Publishes what has not been published yet: changed expiries of lots, then entries and charges in their order."""
     for lot_id, told in book.former_expiries.items():
         lot = book.lots[lot_id]
         if lot.stored and lot.expires_at != told:
@@ -55,7 +55,7 @@ def publish_changes(unit: UnitOfWork, book: Book, cause: Cause) -> None:
 def publish_refund(
     unit: UnitOfWork, book: Book, amount: Money, *, purchase_id: str | None, invoice_id: str | None
 ) -> None:
-    """Publishes that a payment is not accepted and goes back (CRED-6)."""
+    """Publishes that a payment was not accepted and is refunded (CRED-6)."""
     event = PaymentRefunded(
         member_id=book.member_id,
         purchase_id=purchase_id,
@@ -72,10 +72,8 @@ def _publish(unit: UnitOfWork, book: Book, event: Event, cause: Cause) -> None:
 
 
 def signed_amount(kind: str, amount: int, debit_account: str, credit_account: str) -> int:
-    """Credits of a movement as people read them.
-
-    An adjustment that takes some away is negative, and one that only says that a credit went another way (spent, not
-    forfeited) is 0.
+    """The number of credits as people read it. An adjustment that takes credits away is negative. One that only changes
+    how a credit was settled (spent instead of forfeited) is 0.
     """
     if kind != "adjust" or credit_account == AVAILABLE:
         return amount
@@ -114,13 +112,13 @@ def _entry_event(book: Book, entry: LedgerEntry) -> Event:
 
 
 def _state_of(entry: LedgerEntry) -> Settlement:
-    """What a session's credit is after the entry."""
+    """The state of a session's credit after the entry."""
     settled = (state for state, account in SETTLED_IN.items() if account.name == entry.credit_account)
     return next(settled, "returned")
 
 
 def _invoice_event(unit: UnitOfWork, change: InvoiceChange) -> Event:
-    """What became of a charge (CRED-7, MISS-3). One that is due now falls overdue by itself."""
+    """The event of a charge's new status (CRED-7, MISS-3). Sets the deadline at which a due charge becomes overdue."""
     invoice = change.invoice
     shared: dict[str, Any] = {
         "invoice_id": invoice.id,

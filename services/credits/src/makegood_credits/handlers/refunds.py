@@ -1,4 +1,4 @@
-"""Gives money back through the payment provider, until it is done or a person has to see to it (MISS-3, CRED-7)."""
+"""Refunds money through the payment provider, until it is done or a person must take over (MISS-3, CRED-7)."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ _log = structlog.get_logger(__name__)
 
 
 async def give_back(database: Database, provider: PaymentProvider) -> int:
-    """Asks the provider for what is due now. Answers how many refunds there were.
+    """Requests the refunds that are due now. Returns how many there were.
 
-    No transaction is open meanwhile. Two processes may ask for the same at once: the refund's id is the provider's
+    No transaction is open meanwhile. Two processes may request the same refund, because its id is the provider's
     idempotency key.
     """
     async with database.reading() as queries:
@@ -50,7 +50,7 @@ async def give_back(database: Database, provider: PaymentProvider) -> int:
 
 
 async def keep_giving_back(service: Service[Dependencies]) -> None:
-    """Gives back what is due, for ever. A worker of the service; it has nothing to do without a payment provider."""
+    """The worker that requests due refunds, until cancelled. Without a payment provider it has nothing to do."""
     payments = service.dependencies.payments
     if payments is None:
         return

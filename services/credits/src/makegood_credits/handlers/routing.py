@@ -1,4 +1,4 @@
-"""What credits does with each type of event, and with each kind of deadline."""
+"""Which handler takes which event and which deadline."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which payment provider an installation has."""
+"""Chooses the payment provider of an installation."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ PAGE: Final = "/dev/checkouts"
 
 
 def provider_of(settings: CreditsSettings) -> PaymentProvider | None:
-    """The provider of the settings; None: nothing can be paid here."""
+    """The provider that the settings name. None: nothing can be paid here."""
     chosen = settings.payment_provider or ("development" if settings.development else "none")
     if chosen == "development":
         return DevelopmentPayments(DEVELOPMENT_SECRET, settings.public_base_url.rstrip("/") + PAGE)
     if chosen == "stripe":
-        from makegood_credits.payments.stripe_checkout import StripePayments  # only who uses it loads it
+        from makegood_credits.payments.stripe_checkout import StripePayments  # imported only if it is used
 
         return StripePayments(
             settings.stripe_secret_key.get_secret_value(),

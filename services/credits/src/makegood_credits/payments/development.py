@@ -1,4 +1,4 @@
-"""A payment provider that needs no account: whoever opens its page decides whether the payment goes through.
+"""A payment provider without an account: whoever opens its page decides whether the payment goes through.
 
 It signs its web-hooks as real ones do: HMAC-SHA256 over moment and body, in `Makegood-Signature: t=…,v1=…`.
 """
@@ -31,7 +31,7 @@ class _Hook(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class DevelopmentPayments:
-    """`page`: start of the address of its page, `{page}/{checkout_id}`."""
+    """`page`: the start of its page's address, `{page}/{checkout_id}`."""
 
     name = "development"
 
@@ -58,7 +58,7 @@ class DevelopmentPayments:
     def hook(
         self, checkout_id: str, outcome: PaymentOutcome, amount: Money, *, event_id: str | None = None
     ) -> tuple[bytes, dict[str, str]]:
-        """Body and headers of the web-hook that tells this."""
+        """Body and headers of the web-hook that reports this."""
         body = msgspec.json.encode(
             _Hook(event_id or new_id(), checkout_id, outcome, amount.amount_minor, amount.currency)
         )

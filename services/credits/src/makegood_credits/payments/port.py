@@ -1,4 +1,4 @@
-"""What credits asks of a payment provider, and hears from it."""
+"""The interface of a payment provider."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ OrderRefusal = Literal[
 
 
 class PaymentsUnavailable(Exception):
-    """The provider cannot be reached, or does not take orders now."""
+    """The provider cannot be reached, or takes no orders now."""
 
 
 class OrderRefused(Exception):
-    """The provider will never take this order as it is. `code` is one of ours, `detail` a sentence for the payer."""
+    """The provider will never accept this order as it is. `code` is one of ours, `detail` a sentence for the payer."""
 
     def __init__(self, code: OrderRefusal, detail: str) -> None:
         super().__init__(code)
@@ -33,17 +33,16 @@ class OrderRefused(Exception):
 
 
 class RefundRefused(Exception):
-    """The provider does not give this payment back; a person has to look at it."""
+    """The provider will not refund this payment. A person must look at it."""
 
 
 class NotSigned(Exception):
-    """A web-hook that the provider did not send, or sent too long ago."""
+    """The web-hook was not sent by the provider, or was sent too long ago."""
 
 
 class ImpossibleEvent(Exception):
-    """A web-hook that the provider signed and that says what cannot be, such as an amount of no money.
-
-    `event_id` is the provider's, or made of the body's digest where that is none; `fault` says what is wrong.
+    """A web-hook is signed by the provider but says something impossible, such as an amount of zero. `event_id` is the
+    provider's, or derived from the body's digest if there is none. `fault` says what is wrong.
     """
 
     def __init__(self, event_id: str, fault: str) -> None:
@@ -54,7 +53,7 @@ class ImpossibleEvent(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What is to be paid. `checkout_id` is ours; asked for twice, the provider opens one checkout."""
+    """What is to be paid. `checkout_id` is ours. If it is sent twice, the provider opens one checkout."""
 
     checkout_id: str
     amount: Money
@@ -64,7 +63,7 @@ class Order:
 
 @dataclass(frozen=True, slots=True)
 class OpenedCheckout:
-    """Where the payer pays. `until` is real time; None: the address stands."""
+    """Where the payer pays. `until` is real time. None: the address does not expire."""
 
     reference: str
     url: str
@@ -73,7 +72,7 @@ class OpenedCheckout:
 
 @dataclass(frozen=True, slots=True)
 class PaymentEvent:
-    """A web-hook that was checked: what became of one checkout. Each has an id of its own, and may come again."""
+    """A checked web-hook: what happened to one checkout. Each has its own id, and may come again."""
 
     id: str
     checkout_id: str
@@ -90,9 +89,11 @@ _ID = re.compile(r"[\x21-\x7e]{1,255}")
 def payment_event(
     body: bytes, event_id: object, checkout_id: object, outcome: PaymentOutcome, amount: object, currency: object
 ) -> PaymentEvent:
-    """The event in a web-hook whose signature fits. `amount` None: the provider does not say. Raises ImpossibleEvent.
+    """The event in a web-hook with a valid signature. `amount` is None if the provider does not give it. Raises
+    ImpossibleEvent.
 
-    A signature tells who wrote it, not that it makes sense: whatever does not is refused here, before it meets the database.
+    A signature says who wrote the event, not that it makes sense. Events that do not are refused here, before they
+    reach the database.
     """
     if not isinstance(event_id, str) or not _ID.fullmatch(event_id):
         raise ImpossibleEvent(f"sha256:{hashlib.sha256(body).hexdigest()}", "the event has no usable id")
@@ -113,14 +114,15 @@ class PaymentProvider(Protocol):
     name: str
 
     async def open(self, order: Order) -> OpenedCheckout:
-        """Opens a checkout. Raises PaymentsUnavailable, which passes, or OrderRefused, which does not."""
+        """Opens a checkout. Raises PaymentsUnavailable (temporary) or OrderRefused (permanent)."""
 
     async def refund(self, refund_id: str, reference: str, amount: Money) -> None:
-        """Gives back what was paid in the checkout of that reference. `refund_id` is ours; asked for twice, the provider gives
-        it back once. Raises PaymentsUnavailable, or RefundRefused where it never will."""
+        """Refunds what was paid in the checkout with that reference. `refund_id` is ours. If it is sent twice, the
+        provider refunds once. Raises PaymentsUnavailable (temporary) or RefundRefused (permanent).
+        """
 
     def read(self, headers: Mapping[str, str], body: bytes) -> PaymentEvent | None:
-        """The event in a web-hook; None for one that is about something else. Raises NotSigned, ImpossibleEvent.
+        """The event in a web-hook. None if it is about something else. Raises NotSigned or ImpossibleEvent.
 
-        The signature is checked over the bytes as they came, and is good for five minutes of real time.
+        The signature is checked over the received bytes, and is valid for five minutes of real time.
         """

@@ -24,7 +24,7 @@ _AS_HUNDREDTHS: Final = frozenset({"ISK", "UGX"})
 
 
 def stripe_amount(money: Money) -> int:
-    """The amount as the API takes it. Raises OrderRefused where Stripe cannot charge it exactly, or not in this currency."""
+    """The amount as the API takes it. Raises OrderRefused if Stripe cannot charge exactly this amount or this currency."""
     amount = major_units(money.amount_minor, money.currency).scaleb(_digits(money.currency))
     step = 10 if money.currency in _THREE else 1
     if amount % step:
@@ -35,7 +35,7 @@ def stripe_amount(money: Money) -> int:
 
 
 def money_of(amount: int, currency: str) -> Money:
-    """What an amount of the API is in minor units of ISO 4217. Raises OrderRefused for one that is none of this currency."""
+    """An amount of the API in minor units of ISO 4217. Raises OrderRefused if it is not an amount of this currency."""
     minor = Decimal(amount).scaleb(minor_digits(currency) - _digits(currency))
     if minor % 1:
         raise OrderRefused("amount-not-divisible", "The amount is no whole number of the currency's minor units.")
@@ -43,7 +43,7 @@ def money_of(amount: int, currency: str) -> Money:
 
 
 def _digits(currency: str) -> int:
-    """How many digits of the currency the API counts."""
+    """The number of decimal digits that the API uses for the currency."""
     if currency in _WHOLE:
         return 0
     if currency in _THREE:

@@ -48,7 +48,7 @@ _REFUSALS: Final[dict[str, tuple[OrderRefusal, str]]] = {
 
 
 class StripePayments:
-    """`return_url`: start of the client app's addresses to which the payer comes back."""
+    """`return_url`: the start of the client app's addresses to which the payer returns."""
 
     name = "stripe"
 
@@ -129,7 +129,7 @@ class StripePayments:
 
 
 def _trouble(error: stripe.StripeError) -> PaymentsUnavailable | OrderRefused:
-    """Only what is wrong with the order itself is final: keys, limits and outages are put right without the payer."""
+    """Only errors in the order itself are permanent. Keys, limits and outages are fixed without the payer."""
     if not isinstance(error, stripe.InvalidRequestError | stripe.CardError):
         return PaymentsUnavailable(type(error).__name__)
     other: tuple[OrderRefusal, str] = ("payment-refused", "The payment provider does not take this payment.")
@@ -139,7 +139,7 @@ def _trouble(error: stripe.StripeError) -> PaymentsUnavailable | OrderRefused:
 
 
 def _event(body: bytes) -> PaymentEvent | None:
-    """Read as plain JSON: the library's own objects raise for a member that is missing."""
+    """Reads plain JSON, because the library's own objects raise if a member is missing."""
     try:
         event = msgspec.json.decode(body)
     except msgspec.MsgspecError:
@@ -155,7 +155,7 @@ def _event(body: bytes) -> PaymentEvent | None:
     if not isinstance(session, dict):
         session = {"client_reference_id": ""}
     if kind == "checkout.session.completed" and session.get("payment_status", "paid") != "paid":
-        return None  # a slow payment: another event tells how it went
+        return None  # a slow payment: another event reports the result
     checkout_id = session.get("client_reference_id")
     if checkout_id is None:
         return None  # not a checkout of ours: the account may serve others too

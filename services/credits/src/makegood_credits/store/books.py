@@ -1,4 +1,4 @@
-"""Members' books: locked, loaded and saved with one statement a table, however many members."""
+"""Members' books: locked, loaded and saved with one statement per table, for any number of members."""
 
 from __future__ import annotations
 
@@ -102,7 +102,9 @@ _SAVE_ENROLMENTS = Statement(
 
 
 async def lock(unit: UnitOfWork, members: Iterable[str]) -> dict[str, Book]:
-    """The members' accounts, locked in one order everywhere; a member without one has an empty book that isn't saved."""
+    """The members' accounts, locked in one order everywhere; a member without an account gets an empty book, which is
+    not saved.
+    """
     wanted = set(members)
     books = {member: Book(member) for member in wanted}
     for member, *counts in await unit.fetch(_LOCK_ACCOUNTS(member_id=list(wanted))):
@@ -112,7 +114,7 @@ async def lock(unit: UnitOfWork, members: Iterable[str]) -> dict[str, Book]:
 
 
 async def load(unit: UnitOfWork, members: Iterable[str]) -> dict[str, Book]:
-    """The locked books with what a hold and the passing of time need: lots with credits left, enrolments that count."""
+    """The locked books with what holds and the passing of time need: lots with credits left, and current enrolments."""
     books = await lock(unit, members)
     known = [member for member, book in books.items() if book.loaded is not None]
     if known:
@@ -122,14 +124,14 @@ async def load(unit: UnitOfWork, members: Iterable[str]) -> dict[str, Book]:
 
 
 async def open_and_lock(unit: UnitOfWork, members: Iterable[str]) -> dict[str, Book]:
-    """As `lock`; who has no account gets one."""
+    """As `lock`, but creates missing accounts."""
     wanted = sorted(set(members))
     await unit.execute(_OPEN_ACCOUNTS(member_id=wanted))
     return await lock(unit, wanted)
 
 
 async def open_whole(unit: UnitOfWork, members: Iterable[str]) -> dict[str, Book]:
-    """As `open_and_lock`, with all lots in use and all enrolments."""
+    """As `open_and_lock`, and loads all lots in use and all enrolments."""
     books = await open_and_lock(unit, members)
     put_lots(books, await unit.fetch(_LOTS_IN_USE(member_id=list(books))))
     _put_enrolments(books, await unit.fetch(_ENROLMENTS(member_id=list(books))))
@@ -137,7 +139,7 @@ async def open_whole(unit: UnitOfWork, members: Iterable[str]) -> dict[str, Book
 
 
 async def add_lots_of_plans(unit: UnitOfWork, book: Book) -> None:
-    """Loads all that the member's plans ever granted into the locked book: what is used up may come back (MISS-5)."""
+    """Loads all lots that the member's plans ever granted, because credits may return to used-up lots (MISS-5)."""
     put_lots({book.member_id: book}, await unit.fetch(_LOTS_OF_PLANS(member_id=[book.member_id])))
 
 
@@ -147,7 +149,9 @@ async def add_lot(unit: UnitOfWork, book: Book, lot_id: str) -> None:
 
 
 async def add_coverage(unit: UnitOfWork, books: Mapping[str, Book], holds: Iterable[Hold]) -> None:
-    """Loads the enrolments that say where these holds' credits return to: those of members whose credit is of no plan."""
+    """Loads the enrolments that decide where these holds' credits return to: those of members whose credit belongs to
+    no plan.
+    """
     asked = {
         hold.member_id
         for hold in holds

@@ -1,4 +1,6 @@
-"""What the service's logins may do with each table. The ledger grows; nobody but its owner could change it, and nobody does."""
+"""What the service's logins may do with each table. Ledger entries are only added; only the owner's login could change
+them, and it does not.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +12,7 @@ GRANTS: Final[Grants] = {
     **CHASSIS,
     "ledger_entries": Allowed(
         "SELECT, INSERT",
-        # Everything but the words of a reason.
+        # Everything except the text of reasons.
         auditor="SELECT (member_id, number, id, kind, amount, debit_account, debit_lot, credit_account, credit_lot, "
         "session_id, hold_id, made_by, made_at, available_after, held_after)",
     ),
@@ -27,14 +29,14 @@ GRANTS: Final[Grants] = {
         "SELECT, INSERT, UPDATE (available, held, expires_at, guarantees)",
         auditor="SELECT (id, available, expires_at, guarantees)",
     ),
-    # What a session took, and where it went to.
+    # What a session cost, and where the credit went.
     "holds": Allowed(
         "SELECT, INSERT, UPDATE (id, plan_id, state, firm, lot_id, invoice_id, answers, moving, extended, by_hand, "
         "starts_at, ends_at, length_minutes, guarantee)",
         auditor="SELECT",
     ),
     "move_holds": Allowed("SELECT, INSERT, UPDATE (id, plan_id, state, firm, lot_id, invoice_id)", auditor="SELECT"),
-    # Whom a charge, a purchase or a payment is of, and how much: never changed.
+    # Never changed: whose a charge, purchase or payment is, and its amount.
     "invoices": Allowed(
         "SELECT, INSERT, UPDATE (status, due_on, overdue_at, voided_by, void_reason)",
         auditor="SELECT (id, number, member_id, session_id, status, amount_minor, currency, due_on, overdue_at)",
@@ -45,7 +47,7 @@ GRANTS: Final[Grants] = {
         "SELECT, INSERT (provider, event_id, checkout_id, outcome, effect, fault), UPDATE (effect)", auditor="SELECT"
     ),
     "adjustment_proposals": Allowed("SELECT, INSERT, UPDATE (status, decided_by, decided_at)"),
-    # What support wrote, which goes with its member.
+    # What support wrote, which is erased with the member.
     "support_reasons": Allowed("SELECT, INSERT, UPDATE (reason, sealed), DELETE"),
     "policy": Allowed("SELECT, INSERT (version, adjustment_limit), UPDATE (version, adjustment_limit)"),
     "refunds": Allowed("SELECT, INSERT, UPDATE (state, tries, try_at)", auditor="SELECT"),

@@ -1,4 +1,4 @@
-"""Holds and their pending charges, set by set."""
+"""Holds and their pending charges, in batches."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ _TIMES: Final = (_H.session_id, _H.starts_at, _H.ends_at, _H.length_minutes, _H.
 
 
 def _update(columns: Sequence[ColumnElement[Any]]) -> Statement:
-    """Writes these columns; the first is the session."""
+    """Updates these columns. The first one is the session."""
     new = batch("new", columns)
     values = {each.key: each for each in new.c if each.key != "session_id"}
     return Statement(update(holds).values(values).where(_H.session_id == new.c.session_id))
@@ -100,21 +100,21 @@ _MARK_BY_HAND = Statement(update(holds).values(by_hand=true()).where(_H.session_
 
 
 class SettledTwice(Exception):
-    """A hold was settled by somebody else although its account was locked: a bug, never a state of the data."""
+    """A hold was settled by another transaction although its account was locked. This is a bug."""
 
 
 async def known(unit: UnitOfWork, sessions: Sequence[str]) -> set[str]:
-    """Those of the sessions that were answered before, or are over."""
+    """The sessions that were answered before, or are over."""
     return {row[0] for row in await unit.fetch(_KNOWN(session_id=sessions))}
 
 
 async def members_of(unit: UnitOfWork, sessions: Sequence[str]) -> dict[str, str]:
-    """Session → the member it is held for, of those that are known; it never changes."""
+    """Known sessions → the member whom each is held for, who never changes."""
     return {row[0]: row[1] for row in await unit.fetch(_MEMBERS(session_id=sessions))}
 
 
 async def insert_new(unit: UnitOfWork, new: Sequence[Hold]) -> None:
-    """New holds, and the pending charges of those that are co-pays."""
+    """Inserts holds, and the pending charges of co-pays."""
     if not new:
         return
     await invoice_store.insert_new(unit, [hold.invoice for hold in new if hold.invoice is not None])
@@ -122,18 +122,18 @@ async def insert_new(unit: UnitOfWork, new: Sequence[Hold]) -> None:
 
 
 async def remember(unit: UnitOfWork, sessions: Mapping[str, str], state: HoldState) -> None:
-    """Keeps session → member as `refused` or `ended`, so that nothing is ever held for it again."""
+    """Saves session → member as `refused` or `ended`, so that nothing is ever held for it again."""
     if sessions:
         await unit.execute(_CLOSE(session_id=list(sessions), member_id=list(sessions.values()), state=state))
 
 
 async def by_session(unit: UnitOfWork, sessions: Sequence[str], books: Mapping[str, Book]) -> dict[str, Hold]:
-    """The sessions' holds, locked, and their lots in the books of their members, which must be locked before."""
+    """Locks the sessions' holds and loads their lots into their members' books, which must already be locked."""
     return {row[0]: hold_of(row, books) for row in await unit.fetch(_BY_SESSION(session_id=sessions))}
 
 
 def hold_of(row: Row | tuple[Any, ...], books: Mapping[str, Book]) -> Hold:
-    """The hold in `hold_columns`, with its further columns if they follow. Its lot goes into its member's book."""
+    """The hold in `hold_columns`, with its further columns if they follow. Adds its lot to its member's book."""
     hold = Hold(*row[:_INVOICE_FROM])
     invoice, lot = row[_INVOICE_FROM:_LOT_FROM], row[_LOT_FROM:_LOT_TO]
     if hold.guarantee is not None:
@@ -148,10 +148,9 @@ def hold_of(row: Row | tuple[Any, ...], books: Mapping[str, Book]) -> Hold:
 
 
 async def lapsed(unit: UnitOfWork, minutes: Sequence[datetime], most: int) -> dict[str, str]:
-    """Session → member of holds that lapse in the minutes that end then and aren't firm, at most so many.
-
-    They are not locked, so look again under the lock. Each minute is asked for by itself, with both its bounds, so that the
-    block range index is of use however many holds there ever were.
+    """Session → member, for at most `most` holds that are not firm and lapse in the minutes that end then. They are
+    not locked, so check them again under the lock. Each minute is queried separately, with both bounds, so that the
+    block range index helps however many holds there are.
     """
     found: dict[str, str] = {}
     for minute in minutes:
@@ -162,7 +161,7 @@ async def lapsed(unit: UnitOfWork, minutes: Sequence[datetime], most: int) -> di
 
 
 async def settle(unit: UnitOfWork, settled: Sequence[Hold], before: Sequence[HoldState]) -> None:
-    """Writes the holds' states where they are still as before (CRED-3). Raises SettledTwice."""
+    """Saves the holds' states if they are still as before (CRED-3). Otherwise raises SettledTwice."""
     if not settled:
         return
     done = await unit.execute(_SETTLE(**arrays((_H.session_id, _H.state), settled), before=list(before)))
@@ -171,28 +170,28 @@ async def settle(unit: UnitOfWork, settled: Sequence[Hold], before: Sequence[Hol
 
 
 async def mark_by_hand(unit: UnitOfWork, hold: Hold) -> None:
-    """Support gave the credit back, and no corrected outcome takes it away again (MISS-5)."""
+    """Records that support returned the credit, so that no corrected outcome takes it away again (MISS-5)."""
     await unit.execute(_MARK_BY_HAND(session=hold.session_id))
 
 
 async def make_firm(unit: UnitOfWork, sessions: Sequence[str]) -> None:
-    """The sessions are reserved: their holds don't lapse any more (AVAIL-4)."""
+    """Makes the holds of reserved sessions firm, so that they no longer lapse (AVAIL-4)."""
     await unit.execute(_MAKE_FIRM(session_id=sessions))
 
 
 async def replace(unit: UnitOfWork, changed: Sequence[Hold]) -> None:
-    """Other holds took the place of those that the sessions had (RESC-1)."""
+    """Replaces the holds of moved sessions (RESC-1)."""
     if changed:
         await unit.execute(_REPLACE(**arrays(_REPLACED, changed)))
 
 
 async def take_times(unit: UnitOfWork, moved: Sequence[Hold]) -> None:
-    """Writes when the sessions are now, how long, and what is guaranteed of what is held: they were moved."""
+    """Saves the new times, lengths and guarantees of moved sessions."""
     if moved:
         await unit.execute(_TAKE_TIMES(**arrays(_TIMES, moved)))
 
 
 async def mark(unit: UnitOfWork, marked: Sequence[Hold]) -> None:
-    """Writes how much was said about the sessions, and whether they were to be moved or are extended."""
+    """Saves the sequence numbers of the sessions, and whether they are being moved or were extended."""
     if marked:
         await unit.execute(_MARK(**arrays(_MARKED, marked)))

@@ -1,4 +1,4 @@
-"""Charges: opened with what they are for, moved from status to status."""
+"""Charges: their creation and their changes of status."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ _KEEP_DROPPED = Statement(
 
 
 async def insert_new(unit: UnitOfWork, charges: Sequence[Invoice]) -> set[str]:
-    """New charges; answers the ids of those that were not there before."""
+    """Inserts charges. Returns the ids of those that did not exist before."""
     if not charges:
         return set()
     plain = [each for each in _OPENED if each.key not in ("amount_minor", "currency")]
@@ -64,25 +64,25 @@ async def insert_new(unit: UnitOfWork, charges: Sequence[Invoice]) -> set[str]:
 
 
 async def save(unit: UnitOfWork, charges: Sequence[Invoice]) -> None:
-    """Writes what changed of charges whose members' accounts are locked: whoever changes one locks the account first."""
+    """Saves changed charges. Whoever changes a charge must lock the member's account first."""
     if charges:
         await unit.execute(_SAVE(**arrays((_I.id, _I.status, _I.due_on, _I.overdue_at), charges)))
 
 
 async def keep_void(unit: UnitOfWork, invoice: Invoice, reason: str) -> None:
-    """Who of support voided the charge, and why."""
+    """Saves which support agent voided the charge, and why."""
     await unit.execute(_KEEP_VOID(by=invoice.voided_by, reason=BY_HAND, invoice_id=invoice.id))
     await keep_reason(unit, "invoice", invoice.member_id, [invoice.id], reason)
 
 
 async def keep_dropped(unit: UnitOfWork, charges: Sequence[Invoice]) -> None:
-    """Whose move of the session made the charges void, and that it did."""
+    """Records that a move of the session made the charges void, and whose move it was."""
     if charges:
         await unit.execute(_KEEP_DROPPED(**arrays((_I.id, _I.voided_by), charges)))
 
 
 async def members_of(unit: UnitOfWork, ids: Sequence[str]) -> list[str]:
-    """Whose charges these are."""
+    """The members whose charges these are."""
     return [row[0] for row in await unit.fetch(_MEMBERS(id=ids))]
 
 
@@ -92,7 +92,7 @@ async def by_id(unit: UnitOfWork, ids: Sequence[str]) -> dict[str, Invoice]:
 
 
 async def extensions(unit: UnitOfWork, sessions: Sequence[str]) -> list[Invoice]:
-    """What the sessions' extensions cost, locked."""
+    """The charges for the sessions' extensions, locked."""
     return [invoice_of(row) for row in await unit.fetch(_EXTENSIONS(session_id=sessions))]
 
 

@@ -1,4 +1,4 @@
-"""Holds that were added for moves, beside the sessions' own; and, after a move, those that they replaced."""
+"""Holds that were added for moves, in addition to the sessions' own, and after a move those that they replaced."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ _SAVE = Statement(
 
 
 async def known(unit: UnitOfWork, moves: Sequence[str]) -> set[str]:
-    """Those of the moves that were answered before, or are over."""
+    """The moves that were answered before, or are over."""
     return {row[0] for row in await unit.fetch(_KNOWN(move_id=moves))}
 
 
@@ -68,24 +68,24 @@ async def add(unit: UnitOfWork, holds: Mapping[str, Hold]) -> None:
 async def remember(
     unit: UnitOfWork, moves: Mapping[str, tuple[str, str]], state: Literal["kept", "refused", "ended"]
 ) -> None:
-    """Keeps move → (session, member), so that nothing is ever added for it again."""
+    """Saves move → (session, member), so that nothing is ever added for it again."""
     if moves:
         sessions, members = zip(*moves.values(), strict=True)
         await unit.execute(_CLOSE(move_id=list(moves), session_id=list(sessions), member_id=list(members), state=state))
 
 
 async def make_firm(unit: UnitOfWork, moves: Sequence[str]) -> None:
-    """The moves are funded: what was added for them does not lapse any more (AVAIL-4)."""
+    """Marks the moves as funded, so that what was added for them no longer lapses (AVAIL-4)."""
     await unit.execute(_MAKE_FIRM(move_id=moves))
 
 
 async def members_of(unit: UnitOfWork, moves: Sequence[str]) -> list[str]:
-    """Whose moves these are."""
+    """The members whose sessions these moves are about."""
     return [row[0] for row in await unit.fetch(_MEMBERS(move_id=moves))]
 
 
 async def by_move(unit: UnitOfWork, moves: Sequence[str], books: Mapping[str, Book]) -> dict[str, Hold]:
-    """Move → what was added for it and is still held, locked; the members' accounts must be locked before."""
+    """Move → what was added for it and is still held, locked. The members' accounts must already be locked."""
     return {row[-1]: hold_store.hold_of(row[:-1], books) for row in await unit.fetch(_BY_MOVE(move_id=moves))}
 
 
@@ -96,6 +96,6 @@ async def by_session(unit: UnitOfWork, sessions: Sequence[str], books: Mapping[s
 
 
 async def save(unit: UnitOfWork, holds: Mapping[str, Hold]) -> None:
-    """Move → the hold that its row keeps from now on: the added one as it was settled, or the one that it replaced."""
+    """Saves move → its hold: the added one after it was settled, or the one that it replaced."""
     if holds:
         await unit.execute(_SAVE(move_id=list(holds), **arrays(_SAVED, holds.values())))

@@ -1,4 +1,4 @@
-"""Purchases, checkouts at the payment provider, and its web-hooks, each handled once."""
+"""Purchases, checkouts at the payment provider, and its web-hooks. Each web-hook is handled once."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _NEWEST: Final = 2**63 - 1
 
 
 def latest_refund(of: ColumnElement[bool]) -> LateralFromClause:
-    """The latest refund of what `of` says, to join: its state as `refund`, its amount, its currency."""
+    """A join with the latest refund of `of`: its state as `refund`, its amount and its currency."""
     columns = refunds.c.state.label("refund"), *(refunds.c[each].label(f"refund_{each}") for each in _MONEY)
     found = select(*columns).where(of).order_by(refunds.c.owed_at.desc(), refunds.c.id.desc()).limit(1)
     return found.lateral("latest_refund")
@@ -96,7 +96,7 @@ _KEEP_EFFECT = Statement(
 
 @dataclass(frozen=True, slots=True)
 class Checkout:
-    """A payment asked of the provider. `url_over`: its address stands no longer."""
+    """A payment requested from the provider. `url_over`: its address has expired."""
 
     id: str
     member_id: str
@@ -120,7 +120,7 @@ def purchase_of(row: Row) -> Purchase:
 
 
 async def insert_purchase(unit: UnitOfWork, purchase: Purchase, provider: str) -> str:
-    """A new purchase and its checkout, whose id it answers."""
+    """Inserts a purchase and its checkout. Returns the checkout's id."""
     await unit.execute(
         _INSERT_PURCHASE(
             id=purchase.id,
@@ -163,7 +163,9 @@ async def _insert_checkout(
 
 
 async def checkout_of_invoice(unit: UnitOfWork, member: str, invoice_id: str, amount: Money, provider: str) -> str:
-    """The open checkout of a charge; a new one where there is none, or its address stands no longer. The account is locked."""
+    """The open checkout of a charge, or a new one if there is none or its address has expired. The account must be
+    locked.
+    """
     row = await unit.fetch_one(_OPEN_CHECKOUT(invoice=invoice_id))
     if row is not None:
         if not row["url_over"]:
@@ -173,18 +175,20 @@ async def checkout_of_invoice(unit: UnitOfWork, member: str, invoice_id: str, am
 
 
 async def withdraw_purchase(unit: UnitOfWork, purchase_id: str) -> None:
-    """Takes back a purchase that the payment provider never heard of."""
+    """Deletes a purchase that the payment provider never heard of."""
     await unit.execute(_WITHDRAW_CHECKOUT(purchase=purchase_id))
     await unit.execute(_WITHDRAW_PURCHASE(purchase=purchase_id))
 
 
 async def refuse(queries: Queries, checkout_id: str) -> None:
-    """The payment provider will never take this checkout: it and its purchase failed. Asked again, there is a new one."""
+    """Marks a checkout and its purchase as failed, because the provider will never accept it. Another request opens a
+    new one.
+    """
     await queries.execute(_REFUSE(checkout=checkout_id))
 
 
 async def purchase(queries: Queries, purchase_id: str) -> Purchase:
-    """The purchase that a checkout names."""
+    """The purchase of a checkout."""
     row = await purchase_row(queries, purchase_id)
     assert row is not None, "a checkout names its purchase"
     return purchase_of(row)
@@ -195,7 +199,7 @@ async def purchase_row(queries: Queries, purchase_id: str) -> Row | None:
 
 
 async def purchase_rows(queries: Queries, member: str | None, before: int | None, limit: int) -> list[Row]:
-    """Newest first; of everybody where no member is named."""
+    """Purchases, newest first: of one member, or of all."""
     before = _NEWEST if before is None else before
     if member is None:
         return await queries.fetch(_PURCHASES(before=before, limit=limit))
@@ -203,7 +207,7 @@ async def purchase_rows(queries: Queries, member: str | None, before: int | None
 
 
 async def checkout(queries: Queries, checkout_id: str, *, lock: bool = False) -> Checkout | None:
-    """The checkout; locked if asked for, and then its member's account must be locked before."""
+    """The checkout. If it should be locked, its member's account must already be locked."""
     row = await queries.fetch_one((_LOCK_CHECKOUT if lock else _ONE_CHECKOUT)(checkout=checkout_id))
     return None if row is None else _checkout(row)
 
@@ -224,7 +228,7 @@ async def save_purchase(unit: UnitOfWork, purchase: Purchase) -> None:
 
 
 async def hear(unit: UnitOfWork, provider: str, event: PaymentEvent) -> bool:
-    """Keeps the web-hook; False where it was heard before: each is handled once (CRED-6)."""
+    """Saves the web-hook. False if it is a repeat, because each is handled once (CRED-6)."""
     kept = _KEEP_EVENT(
         provider=provider,
         event_id=event.id,
@@ -237,12 +241,14 @@ async def hear(unit: UnitOfWork, provider: str, event: PaymentEvent) -> bool:
 
 
 async def keep_effect(unit: UnitOfWork, provider: str, event_id: str, effect: str) -> None:
-    """What came of a web-hook: `granted`, `paid`, `failed`, `none`, `unknown`, or `refund` where money has to go back."""
+    """Saves the effect of a web-hook: `granted`, `paid`, `failed`, `none`, `unknown`, or `refund` if money must be
+    refunded.
+    """
     await unit.execute(_KEEP_EFFECT(provider=provider, event_id=event_id, effect=effect))
 
 
 async def keep_fault(unit: UnitOfWork, provider: str, event_id: str, fault: str) -> None:
-    """Keeps a web-hook that was refused for what it says, once."""
+    """Saves a web-hook that was refused because of its content, once."""
     refused = _KEEP_EVENT(
         provider=provider, event_id=event_id, checkout_id=None, outcome="unknown", effect="refused", fault=fault
     )

@@ -1,5 +1,6 @@
-"""What support writes with an entry of the ledger, a proposal or a voided invoice: beside them, sealed with the member's key, and
-erased with the member."""
+"""What support writes about a ledger entry, a proposal or a voided invoice. It is stored separately, encrypted with the
+member's key, and erased with the member.
+"""
 
 from __future__ import annotations
 
@@ -46,13 +47,13 @@ _SEAL = Statement(
 
 
 async def keep_reason(unit: UnitOfWork, kind: ReasonKind, member_id: str, ids: Sequence[str], reason: str) -> None:
-    """What somebody wrote with these things of the member."""
+    """Saves what somebody wrote about these things of the member."""
     sealed = await unit.personal_data.seal(unit, [(_place(kind, one, member_id), reason) for one in ids])
     await unit.execute(_KEEP(kind=kind, member=member_id, entity_id=list(ids), sealed=sealed))
 
 
 async def read_reasons(queries: Queries, kind: ReasonKind, ids: Sequence[object]) -> dict[str, str]:
-    """What was written with those of them that have something, and whose member was not erased."""
+    """What was written about them, if there is anything and the member was not erased."""
     rows = await queries.fetch(_READ(kind=kind, entity_id=list(ids))) if ids else []
     texts = await queries.personal_data.open(queries, [(_place_of(row), row["sealed"]) for row in rows])
     found = {
@@ -62,13 +63,13 @@ async def read_reasons(queries: Queries, kind: ReasonKind, ids: Sequence[object]
 
 
 async def erase(unit: UnitOfWork, people: Sequence[str]) -> None:
-    """Erases what was written about these people, with their keys; the ledger keeps who, when and how much."""
+    """Erases what was written about these people, with their keys. The ledger keeps who, when and how much."""
     await unit.personal_data.erase(unit, people)
     await unit.execute(_ERASE(member_id=list(people)))
 
 
 async def seal_reasons(service: Service, unit: UnitOfWork, at_once: int) -> int:
-    """Seals reasons that an older version left in the clear; how many there were."""
+    """Encrypts reasons that an older version stored in the clear. Returns how many there were."""
     rows = await unit.fetch(_IN_THE_CLEAR(most=at_once))
     if rows:
         sealed = await unit.personal_data.seal(unit, [(_place_of(row), row["reason"]) for row in rows])

@@ -1,4 +1,4 @@
-"""What booking's topic told of the policy: how many credits one person of support adjusts alone."""
+"""The policy from booking's topic: how many credits one support agent may adjust alone."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from makegood_chassis.statements import Statement
 
 from makegood_credits.domain.adjusting import LIMIT
 
-# If an event comes twice, or out of a topic that is read again, the latest version stands.
+        # An event may come twice, or from a topic that is read again. The latest version counts.
 _SAVE = Statement("""
 INSERT INTO policy (version, adjustment_limit) VALUES (:version, :adjustment_limit)
 ON CONFLICT (single) DO UPDATE SET version = excluded.version, adjustment_limit = excluded.adjustment_limit
@@ -17,11 +17,11 @@ _LIMIT = "SELECT adjustment_limit FROM policy"
 
 
 async def save(unit: UnitOfWork, version: int, adjustment_limit: int) -> None:
-    """Keeps the policy, unless a later one is known."""
+    """Saves the policy, unless a later one is known."""
     await unit.execute(_SAVE(version=version, adjustment_limit=adjustment_limit))
 
 
 async def adjustment_limit(queries: Queries) -> int:
-    """Credits that one person of support adjusts without a second one."""
+    """The number of credits that one support agent may adjust alone."""
     limit: int | None = await queries.fetch_value(_LIMIT)
     return LIMIT if limit is None else limit

@@ -1,4 +1,4 @@
-"""Adjustments that wait for a second person, and what became of them."""
+"""Adjustments that wait for a second person, and their decisions."""
 
 from __future__ import annotations
 
@@ -46,14 +46,14 @@ WHERE member_id = :member AND kind = 'adjust' AND made_by = :by AND made_at > :s
 
 
 async def insert_new(unit: UnitOfWork, proposal: Proposal) -> None:
-    """Keeps a new proposal."""
+    """Inserts a proposal."""
     fields = {each.key: getattr(proposal, each.key) for each in _INSERTED}
     await unit.execute(_INSERT(**{**fields, "reason": BY_HAND}))
     await keep_reason(unit, "proposal", proposal.member_id, [proposal.id], proposal.reason)
 
 
 async def one(queries: Queries, member: str, proposal_id: str, *, lock: bool = False) -> Proposal | None:
-    """The member's proposal; locked if asked for."""
+    """The member's proposal, locked if requested."""
     row = await queries.fetch_one((_LOCK if lock else _FIND)(member=member, proposal=proposal_id))
     return None if row is None else (await _proposals(queries, [row]))[0][1]
 
@@ -61,7 +61,7 @@ async def one(queries: Queries, member: str, proposal_id: str, *, lock: bool = F
 async def listed(
     queries: Queries, member: str | None, status: ProposalStatus | None, before: int | None, most: int
 ) -> list[tuple[int, Proposal]]:
-    """Each with its number, newest first, from below the number `before`; of everybody where no member is named."""
+    """Proposals with their numbers, newest first, below the number `before`: of one member, or of all."""
     before = _NEWEST if before is None else before
     return await _proposals(queries, await queries.fetch(_LIST(member=member, status=status, before=before, most=most)))
 
@@ -76,12 +76,12 @@ async def _proposals(queries: Queries, rows: Sequence[Row]) -> list[tuple[int, P
 
 
 async def decide(unit: UnitOfWork, proposal: Proposal) -> None:
-    """Writes what became of a proposal that is locked."""
+    """Saves the decision on a locked proposal."""
     fields = {name: getattr(proposal, name) for name in ("id", "status", "decided_by", "decided_at")}
     await unit.execute(_DECIDE(**fields))
 
 
 async def given_since(queries: Queries, member: str, made_by: str, since: datetime) -> int:
-    """Credits that this person has given the member by adjustments since then."""
+    """The number of credits that this person has given the member by adjustments since then."""
     given: int = await queries.fetch_value(_GIVEN(member=member, by=made_by, since=since))
     return given

@@ -69,43 +69,43 @@ _IMBALANCES = "SELECT what, id FROM ledger_imbalances"
 
 
 async def balance(queries: Queries, member: str, now: datetime) -> Balance:
-    """What the member can book with, what is held, what is of no use now; lots that lapse first come first (CRED-4)."""
+    """Available, held and unusable credits of the member. Lots that lapse first come first (CRED-4)."""
     covered = [enrolment_of(row) for row in await queries.fetch(_ENROLMENTS_NOT_OVER(member=member, now=now))]
     return balance_of((lot_of(row) for row in await queries.fetch(_LOTS(member=member))), covered, now)
 
 
 async def enrolments_of(queries: Queries, member: str) -> tuple[list[Enrolment], int]:
-    """All enrolments of the member, and the version that they have together (BOOK-3)."""
+    """All enrolments of the member, and their common version (BOOK-3)."""
     found = [enrolment_of(row) for row in await queries.fetch(_ENROLMENTS(member=member))]
     return found, await queries.fetch_value(_VERSION(member=member)) or 0
 
 
 async def entries_of(queries: Queries, member: str, before: int | None, limit: int) -> list[Row]:
-    """The member's entries, newest first, from below the number `before`."""
+    """The member's entries, newest first, below the number `before`."""
     return await queries.fetch(_ENTRIES(member=member, before=_NEWEST if before is None else before, limit=limit))
 
 
 async def invoices_of(queries: Queries, member: str, before: int | None, limit: int) -> list[Row]:
-    """The member's invoices, newest first, from below the number `before`, each with its latest refund."""
+    """The member's invoices, newest first, below the number `before`, each with its latest refund."""
     return await queries.fetch(_INVOICES(member=member, before=_NEWEST if before is None else before, limit=limit))
 
 
 async def invoice(queries: Queries, member: str, invoice_id: str) -> Row | None:
-    """One invoice of the member's."""
+    """One of the member's invoices."""
     return await queries.fetch_one(_INVOICE(member=member, invoice=invoice_id))
 
 
 async def came_back_to(queries: Queries, member: str, hold_id: str) -> str | None:
-    """The lot in which a hold's credit arrived when it last came back; None where it never did (MISS-5)."""
+    """The lot to which a hold's credit last returned. None if it never did (MISS-5)."""
     found: str | None = await queries.fetch_value(_CAME_BACK_TO(member=member, hold=hold_id))
     return found
 
 
 async def lapses_since(queries: Queries, member: str, moment: datetime) -> list[Lapse]:
-    """What lapsed of the member's lots, and what of that came back (PLAN-1)."""
+    """What lapsed of the member's lots, and what was restored of that (PLAN-1)."""
     return [Lapse(*row) for row in await queries.fetch(_LAPSES(member=member, since=moment))]
 
 
 async def imbalances(queries: Queries) -> list[tuple[str, str]]:
-    """Balances that differ from the sum of their entries, rebuilt from all of them; empty where all is well (CRED-1)."""
+    """Balances that differ from the sum of all their entries. Empty if all are right (CRED-1)."""
     return [(row[0], row[1]) for row in await queries.fetch(_IMBALANCES)]

@@ -1,4 +1,4 @@
-"""Money that goes back: for what is not charged after all, or came without being owed (MISS-3, CRED-7)."""
+"""Refunds of voided charges, and of money that was not owed (MISS-3, CRED-7)."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ _TRY_AGAIN = Statement(
 
 @dataclass(frozen=True, slots=True)
 class DueRefund:
-    """Money to be given back. `reference`: the payment provider's name of the checkout that it was paid in."""
+    """A refund. `reference`: the payment provider's name for the checkout in which it was paid."""
 
     id: str
     reference: str | None
@@ -52,13 +52,13 @@ class DueRefund:
 
 
 async def owe(unit: UnitOfWork, charges: Sequence[str]) -> None:
-    """What was paid of these charges goes back: they are not charged after all."""
+    """Refunds what was paid of these charges, because they are void."""
     if charges:
         await unit.execute(_OWE(invoice_id=list(charges), now=unit.now))
 
 
 async def owe_payment(unit: UnitOfWork, checkout: Checkout, event: PaymentEvent, reason: RefundReason) -> None:
-    """This payment goes back. One in a wrong amount is for a person to look at."""
+    """Refunds this payment. If the amount is wrong, a person must look at it."""
     amount = event.amount or checkout.amount
     await unit.execute(
         _OWE_PAYMENT(
@@ -76,16 +76,16 @@ async def owe_payment(unit: UnitOfWork, checkout: Checkout, event: PaymentEvent,
 
 
 async def due(queries: Queries, provider: str, most: int) -> list[DueRefund]:
-    """What this provider is to give back now."""
+    """The refunds that this provider should make now."""
     rows = await queries.fetch(_DUE(provider=provider, most=most))
     return [DueRefund(row[0], row[1], Money(row[2], row[3]), row[4]) for row in rows]
 
 
 async def close(queries: Queries, refund_id: str, state: Literal["done", "by_hand"]) -> None:
-    """`done`: the provider gave it back. `by_hand`: it does not, so a person has to."""
+    """`done`: the provider has refunded it. `by_hand`: the provider refuses, so a person must."""
     await queries.execute(_CLOSE(refund=refund_id, state=state))
 
 
 async def try_again(queries: Queries, refund_id: str) -> None:
-    """The provider cannot be reached: later, and later each time, up to an hour."""
+    """Postpones a refund because the provider cannot be reached, longer each time, up to an hour."""
     await queries.execute(_TRY_AGAIN(refund=refund_id))

@@ -1,6 +1,7 @@
-"""The service's tables: the one list of their columns, from which its statements are compiled. The migrations make them.
+"""The service's tables: the only list of their columns. Statements are compiled from it; the migrations create the
+tables.
 
-Columns stand in the order in which their dataclasses have them.
+Columns are in the order of their dataclasses' fields.
 """
 
 from __future__ import annotations
@@ -259,12 +260,12 @@ def texts(columns: Iterable[ColumnElement[Any]]) -> list[ColumnElement[Any]]:
 
 
 def constant(value: str) -> ColumnElement[str]:
-    """A text that stands in the statement itself, so that partial indexes match."""
+    """A text as a literal in the statement, so that partial indexes match."""
     return literal_column(f"'{value}'", Text)
 
 
 def named_batch(name: str, columns: Sequence[ColumnElement[Any]]) -> TableValuedAlias:
-    """As `batch`, for a statement with several: parameters and columns begin with the batch's name."""
+    """As `batch`, for a statement with several batches: parameters and columns begin with the batch's name."""
     return batch(name, [column(f"{name}_{each.key}", each.type) for each in columns])
 
 

@@ -70,7 +70,7 @@ async def save_contact(
 ) -> tuple[Contact, str | None]:
     """Replaces the contact. A changed address waits until it is confirmed; the old one is used meanwhile.
 
-    `keep_pending`: this address goes on waiting if it does. Answers the contact, and the address that waits.
+    `keep_pending`: this address goes on waiting if it does. Returns the contact, and the address that waits.
     """
     before = await contacts.find(unit, person_id, lock=True)
     admit(before.version if before else 0)

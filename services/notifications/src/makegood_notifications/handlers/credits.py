@@ -165,7 +165,7 @@ async def _tell_charges(batch: Sequence[Received[Charge]], unit: UnitOfWork, not
 async def _tell_returns(
     told: Sequence[ReturnToTell], members: Mapping[str, str], unit: UnitOfWork, notifier: Notifier
 ) -> list[ReturnToTell]:
-    """`members`: event → the member that it names. Answers the returns whose session is not known yet."""
+    """`members`: event → the member that it names. Returns the events whose session is not known yet."""
     if not told:
         return []
     known = await returns.contents_of_sessions(unit, [one.session_id for one in told])

@@ -43,7 +43,7 @@ class Notifier:
             self._delivered(notice, "in_app")
 
     def queue(self, notice: Notice, channel: Channel, locale: str) -> str:
-        """Queues the notice for a channel that takes it out of the service. Answers the delivery's id."""
+        """Queues the notice for a channel that takes it out of the service. Returns the delivery's id."""
         delivery_id = new_id()
         subject = self._dependencies.wording.subject(notice.template, locale)
         self._outgoing.delivery(delivery_id, notice, channel, subject=subject)

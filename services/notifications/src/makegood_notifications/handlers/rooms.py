@@ -58,7 +58,7 @@ async def on_provider_changed(
 async def _follow(
     batch: Sequence[Received[R]], unit: UnitOfWork, dependencies: Dependencies, status: str
 ) -> list[Received[R]]:
-    """Saves the rooms, and wakes requests that came before the news of their room. Answers the events that were not refused."""
+    """Saves the rooms, and wakes requests that came before the news of their room. Returns the events that were not refused."""
     parties = await read_models.parties_of_rooms(unit, [received.key for received in batch])
     for received in batch:
         named = (received.event.member_id, received.event.provider_id)

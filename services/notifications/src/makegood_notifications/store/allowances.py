@@ -40,7 +40,7 @@ async def use(unit: UnitOfWork, allowance: Allowance, entity_id: str) -> datetim
 
 
 async def use_many(unit: UnitOfWork, allowance: Allowance, wanted: Mapping[str, int]) -> dict[str, int]:
-    """Uses the allowances of many entities. Answers how many uses each had left before."""
+    """Uses the allowances of many entities. Returns how many uses each had left before."""
     entities = sorted(wanted)  # in one order, so that no two batches deadlock
     counts = [wanted[entity] for entity in entities]
     rows = await unit.fetch(_USE_MANY, allowance.kind, entities, counts, unit.now, allowance.period)

@@ -73,7 +73,7 @@ async def share(unit: UnitOfWork, message_id: str, room_id: str, text: str, send
 async def post(unit: UnitOfWork, message: Message, sender: str, parties: tuple[str, str]) -> int:
     """A message from one party. Both parties' live streams tell of it. `parties` are (member, provider).
 
-    Answers how many messages people have written in the room, this one included. The room is locked, so that they keep their
+    Returns how many messages people have written in the room, this one included. The room is locked, so that they keep their
     order.
     """
     (sealed,) = await unit.personal_data.seal(unit, [(Place(_TABLE, message.id, sender), message.text)])
@@ -106,7 +106,7 @@ async def opened(queries: Queries, rows: Sequence[Row]) -> list[Message]:
 
 
 async def seal_messages(service: Service, unit: UnitOfWork, at_once: int) -> int:
-    """Encrypts messages that an older version stored in the clear. Answers how many there were."""
+    """Encrypts messages that an older version stored in the clear. Returns how many there were."""
     rows = await unit.fetch(_IN_THE_CLEAR, at_once)
     if rows:
         texts = [(Place(_TABLE, str(row["id"]), row["sender_id"]), row["text"]) for row in rows]

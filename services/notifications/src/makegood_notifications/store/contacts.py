@@ -99,7 +99,7 @@ async def end_mails(queries: Queries, person_id: str, now: datetime) -> Contact 
 
 
 async def save(queries: Queries, person_id: str, contact: Contact, now: datetime) -> Contact:
-    """Writes the contact; answers it with its new version."""
+    """Writes the contact; returns it with its new version."""
     values = asdict(contact)
     del values["version"]
     row = await queries.fetch_one(_SAVE(id=person_id, updated_at=now, **values))

@@ -290,7 +290,7 @@ class Postponed:
 
 
 async def finish(queries: Queries, done: Sequence[Finished]) -> tuple[set[str], bool]:
-    """Ends deliveries. Answers those whose lease still held, and whether another one waited for them."""
+    """Ends deliveries. Returns those whose lease still held, and whether another one waited for them."""
     rows = await queries.fetch(_FINISH(**bound("done", _FINISHED, done)))
     return {str(row[0]) for row in rows}, any(row[1] for row in rows)
 

@@ -128,7 +128,7 @@ class Outgoing:
     async def write(self, unit: UnitOfWork, capacity: int = 0) -> list[LeasedDelivery]:
         """NOTE-2: writes everything. What an event led to before is left out.
 
-        Leases up to `capacity` of the e-mails at once, as `deliveries.lease` would, and answers them with all that sending
+        Leases up to `capacity` of the e-mails at once, as `deliveries.lease` would, and returns them with all that sending
         them needs. They are the caller's once the unit is committed.
         """
         if not (self.deliveries or self.messages or self.entries):
@@ -152,7 +152,7 @@ class Outgoing:
     async def _leave_out_too_many(self, unit: UnitOfWork) -> list[str]:
         """Leaves out messages beyond what people may cause to one person, so that nobody can fill another's mailbox.
 
-        A room can be left for a new one, so persons are counted, not rooms. Answers the e-mails left out that withdraw an
+        A room can be left for a new one, so persons are counted, not rooms. Returns the e-mails left out that withdraw an
         invitation, which has to be done all the same.
         """
         caused: dict[str, list[NewDelivery]] = {}

@@ -104,7 +104,7 @@ async def pages(
 
 async def erase(unit: UnitOfWork, person_id: str, now: datetime, reason: str, requested_by: str) -> int:
     """Erases contact details, what the person wrote with its key, subjects, addresses and stored answers. Queued messages are not
-    sent. Answers how often it was done."""
+    sent. Returns how often it was done."""
     await unit.personal_data.erase(unit, [person_id])
     for statement in _ERASURE:
         await unit.execute(statement, person_id)

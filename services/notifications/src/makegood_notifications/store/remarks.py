@@ -61,7 +61,7 @@ async def publish_keys(unit: UnitOfWork, people: Sequence[str]) -> None:
 
 
 async def publish_missing(service: Service, unit: UnitOfWork, at_once: int) -> int:
-    """Publishes the keys of people who were known before keys were published. Answers how many there were."""
+    """Publishes the keys of people who were known before keys were published. Returns how many there were."""
     people = [row[0] for row in await unit.fetch(_UNPUBLISHED, at_once)]
     if people:
         await publish_keys(unit, people)

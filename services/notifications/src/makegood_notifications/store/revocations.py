@@ -61,7 +61,7 @@ async def listed(queries: Queries, person_id: str, before: str | None, limit: in
 
 
 async def seal_reasons(service: Service, unit: UnitOfWork, at_once: int) -> int:
-    """Encrypts reasons that an older version stored in the clear. Answers how many there were."""
+    """Encrypts reasons that an older version stored in the clear. Returns how many there were."""
     rows = await unit.fetch(_IN_THE_CLEAR, at_once)
     if rows:
         texts = [(Place("revocations", str(row["id"]), row["person_id"]), row["reason"]) for row in rows]

@@ -32,7 +32,7 @@ ON CONFLICT (event_id, person_id, channel, template) DO NOTHING
 
 async def follow(unit: UnitOfWork, told: Sequence[tuple[str, str]]) -> bool:
     """Queues a bare CANCEL for every other address that was invited to the session. `told`: (delivery of a CANCEL, the address that
-    it reached, empty if none). Answers whether there was any."""
+    it reached, empty if none). Returns whether there was any."""
     rows = await unit.fetch(_ELSEWHERE, [one[0] for one in told], [one[1] for one in told])
     if rows:
         ids = [new_id() for _ in rows]
