@@ -20,9 +20,21 @@ def lapses_as_it_comes_back(case: Case) -> None:
 
 
 BETWEEN: list[tuple[Check, Fault, str]] = [
-    (c.the_access_log_is_as_it_was_published, published(2, None), "row 12 has seal 2, and no event about it: it was inserted"),
-    (c.the_access_log_is_as_it_was_published, published(2, RecordedAccess(12, "x", "link 2")), "is different now: it was changed"),
-    (c.the_access_log_is_as_it_was_published, published(2, RecordedAccess(12, "row 2", "x")), "the chain was rewritten since"),
+    (
+        c.the_access_log_is_as_it_was_published,
+        published(2, None),
+        "row 12 has seal 2, and no event about it: it was inserted",
+    ),
+    (
+        c.the_access_log_is_as_it_was_published,
+        published(2, RecordedAccess(12, "x", "link 2")),
+        "is different now: it was changed",
+    ),
+    (
+        c.the_access_log_is_as_it_was_published,
+        published(2, RecordedAccess(12, "row 2", "x")),
+        "the chain was rewritten since",
+    ),
     (
         c.the_access_log_is_as_it_was_published,
         published(4, RecordedAccess(14, "d", "d")),
@@ -83,7 +95,11 @@ BETWEEN: list[tuple[Check, Fault, str]] = [
     ),
     (c.slots_are_published, lambda case: case.witness.slot_held.discard("missed"), "was held, and no event says so"),
     (c.slots_are_published, lambda case: case.witness.slot_released.pop("missed"), "is over and was released 0 times"),
-    (c.slots_are_published, lambda case: case.witness.slot_released.update(["missed"]), "is over and was released 2 times"),
+    (
+        c.slots_are_published,
+        lambda case: case.witness.slot_released.update(["missed"]),
+        "is over and was released 2 times",
+    ),
     (
         c.slots_are_published,
         lambda case: case.witness.slot_released.update(["reserved"]),

@@ -73,7 +73,7 @@ def test_images_install_what_is_locked_by_hash() -> None:
 
 
 def test_all_images_are_there() -> None:
-    assert IMAGES == set(re.findall(r"target: (\w+)", (ROOT / "docker-compose.yml").read_text()))
+    assert set(re.findall(r"target: (\w+)", (ROOT / "docker-compose.yml").read_text())) == IMAGES
     assert len(IMAGES) + 1 == DOCKERFILE.count("\nFROM "), "each stage has a name"
 
 

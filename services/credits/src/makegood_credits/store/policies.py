@@ -7,7 +7,7 @@ from makegood_chassis.statements import Statement
 
 from makegood_credits.domain.adjusting import LIMIT
 
-        # An event may come twice, or from a topic that is read again. The latest version counts.
+# An event may come twice, or from a topic that is read again. The latest version counts.
 _SAVE = Statement("""
 INSERT INTO policy (version, adjustment_limit) VALUES (:version, :adjustment_limit)
 ON CONFLICT (single) DO UPDATE SET version = excluded.version, adjustment_limit = excluded.adjustment_limit
