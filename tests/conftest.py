@@ -39,7 +39,7 @@ def platform_servers(kafka_servers: str, redis_url: str, traces: Collector) -> d
     }
 
 
-@pytest_asyncio.fixture(scope="session")
+@pytest_asyncio.fixture(scope="package", loop_scope="session")
 async def platform(
     platform_servers: dict[str, str], databases: Databases, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[Platform]:
