@@ -13,7 +13,7 @@ from makegood_testkit.platform import Cast, Platform
 
 
 async def at_the_page(cast: Cast, url: str, choice: str) -> httpx.Response:
-    """What a person does on the page of the payment provider: `pay` or `decline`. It tells us by a signed web-hook."""
+    """What a person does on the page of the payment provider: `pay` or `decline`. It tells us by a signed webhook."""
     answer = await cast.platform.gateway.http.post(f"{urlsplit(url).path}/{choice}")
     assert answer.status_code == 200
     return answer

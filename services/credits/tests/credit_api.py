@@ -44,7 +44,7 @@ class Api:
         return answer
 
     async def hook(self, sent: tuple[bytes, dict[str, str]]) -> int:
-        """What a web-hook of the payment provider is answered with."""
+        """What a webhook of the payment provider is answered with."""
         return (await self.client.post("/v1/webhooks/payments", content=sent[0], headers=sent[1])).status_code
 
     async def own(self, path: str) -> Any:

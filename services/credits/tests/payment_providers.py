@@ -30,7 +30,7 @@ class PaymentHarness(Protocol):
     def hook(
         self, checkout_id: str, outcome: PaymentOutcome, amount: Money, *, event_id: str | None = None, age: int = 0
     ) -> Hook:
-        """A web-hook as the provider sends it, signed so many seconds ago."""
+        """A webhook as the provider sends it, signed so many seconds ago."""
 
     def forged(self, checkout_id: str, amount: Money) -> Hook:
         """The same signed with another secret."""

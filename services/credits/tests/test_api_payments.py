@@ -1,4 +1,4 @@
-"""CRED-6, CRED-7: buying credits and paying charges, with both payment providers; web-hooks in every order."""
+"""CRED-6, CRED-7: buying credits and paying charges, with both payment providers; webhooks in every order."""
 
 from __future__ import annotations
 

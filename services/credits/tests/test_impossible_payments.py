@@ -1,4 +1,4 @@
-"""CRED-6: web-hooks that are signed and say what cannot be: 400, kept, without an effect."""
+"""CRED-6: webhooks that are signed and say what cannot be: 400, kept, without an effect."""
 
 from __future__ import annotations
 

@@ -79,7 +79,7 @@ _EXAMPLES: Final[dict[str, dict[str, Any]]] = {
         "reasons": [
             {
                 "code": "amount-too-small",
-                "detail": "The amount is smaller than the payment provider takes in this currency.",
+                "detail": "The amount is smaller than the payment provider accepts in this currency.",
             }
         ]
     },

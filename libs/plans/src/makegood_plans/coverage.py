@@ -109,7 +109,7 @@ def covering(coverage: Iterable[CoverageT], moment: datetime) -> CoverageT | Non
 
 @dataclass(frozen=True, slots=True)
 class NextCredits:
-    """The credits that the plan grants next, and from when on they can be used."""
+    """The credits that the plan grants next, and from when they can be used."""
 
     available_from: datetime
     credits: int

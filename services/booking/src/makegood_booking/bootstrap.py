@@ -42,7 +42,7 @@ MIGRATIONS = Path(__file__).parents[2] / "migrations"
 
 
 def bootstrap(settings: BookingSettings, clock: Clock | None = None) -> Service[Dependencies]:
-    """Everything wired, nothing started."""
+    """Wires everything and starts nothing."""
     clock, database, signals = base(NAME, settings, clock)
     cache = PolicyCache()
     dependencies = Dependencies(

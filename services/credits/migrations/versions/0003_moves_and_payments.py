@@ -160,7 +160,7 @@ CREATE TABLE payment_events (
     received_at timestamptz NOT NULL DEFAULT clock_timestamp(),
     PRIMARY KEY (provider, event_id)
 );
-COMMENT ON TABLE payment_events IS 'Web-hooks of the payment provider, each handled once, and what came of it.';
+COMMENT ON TABLE payment_events IS 'Webhooks of the payment provider, each handled once, and what came of it.';
 
 CREATE VIEW payments_to_refund AS
 SELECT checkouts.id, checkouts.member_id, checkouts.provider, checkouts.reference, checkouts.amount_minor, checkouts.currency

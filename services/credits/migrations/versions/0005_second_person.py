@@ -1,4 +1,4 @@
-"""Adjustments that need a second person, invoices that support voided, web-hooks that make no sense."""
+"""Adjustments that need a second person, invoices that support voided, webhooks that make no sense."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ ALTER TABLE invoices ADD COLUMN voided_by text, ADD COLUMN void_reason text;
 COMMENT ON COLUMN invoices.voided_by IS 'Who of support voided it: no corrected outcome makes it due again.';
 
 ALTER TABLE payment_events ADD COLUMN fault text;
-COMMENT ON COLUMN payment_events.fault IS 'Why a signed web-hook was refused: it says what cannot be.';
+COMMENT ON COLUMN payment_events.fault IS 'Why a signed webhook was refused: it says what cannot be.';
 """
 
 

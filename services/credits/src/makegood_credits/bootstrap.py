@@ -69,8 +69,8 @@ def app(service: Service[Dependencies]) -> FastAPI:
         routers.append(dev_checkouts(service, service.dependencies.payments))
     return create_app(
         service,
-        title="Makegood credits",
-        description="Plans, enrolments, credit lots, the ledger, invoices, purchases.",
+        title="Credits",
+        description="Plans, enrolments, credits, the ledger, invoices and purchases.",
         routers=routers,
         rights=RIGHTS,
         enums=ENUMS,

@@ -15,6 +15,6 @@ class Dependencies:
     database: Database
     clock: Clock
     payments: PaymentProvider | None
-    """None: nothing can be bought or paid here."""
+    """None if nothing can be bought or paid in this installation."""
     lapses_at_once: int = 500
-    """Holds that lapse in one transaction; more wait for the next one."""
+    """The number of holds that may lapse in one transaction. The others wait for the next one."""

@@ -29,8 +29,8 @@ class CreditsSettings(AccessLogSettings):
     payment_provider: Literal["", "development", "stripe", "none"] = Field(
         "",
         validation_alias="PAYMENT_PROVIDER",
-        description="`stripe`, `none`, or `development`, whose page lets anybody decide whether a payment goes through "
-        "(refused in production); empty: `development` in development, else `none`.",
+        description="`stripe`, `none`, or `development`, whose page lets anybody decide whether a payment succeeds "
+        "(refused in production). Empty: `development` in development, else `none`.",
     )
     stripe_secret_key: SecretStr = Field(
         SecretStr(""), validation_alias="STRIPE_SECRET_KEY", description="Stripe's secret API key, `sk_…`."
@@ -38,7 +38,7 @@ class CreditsSettings(AccessLogSettings):
     stripe_webhook_secret: SecretStr = Field(
         SecretStr(""),
         validation_alias="STRIPE_WEBHOOK_SECRET",
-        description="Signing secret of the web-hook endpoint `/v1/webhooks/payments` at Stripe, `whsec_…`.",
+        description="Signing secret of the webhook endpoint `/v1/webhooks/payments` at Stripe, `whsec_…`.",
     )
     stripe_api_base: str = Field(
         "https://api.stripe.com",
@@ -52,7 +52,7 @@ class CreditsSettings(AccessLogSettings):
         strict = not self.development
         if self.payment_provider == "development" and strict:
             yield Fault(
-                "PAYMENT_PROVIDER", "development lets anybody pay with nothing: in production say stripe or none"
+                "PAYMENT_PROVIDER", "development lets anybody pay without money; in production set stripe or none"
             )
         if self.payment_provider == "stripe" and not self.stripe_secret_key:
             yield Fault("STRIPE_SECRET_KEY", "PAYMENT_PROVIDER=stripe needs it")

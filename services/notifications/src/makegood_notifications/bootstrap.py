@@ -113,7 +113,7 @@ def app(service: Service[Dependencies]) -> FastAPI:
     """The service's HTTP side."""
     return create_app(
         service,
-        title="Makegood notifications",
+        title="Notifications",
         description="Contact details, room chat, reminders, calendars, what was sent to whom, and the live stream of client apps.",
         routers=[
             contacts.router,

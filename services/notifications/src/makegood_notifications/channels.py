@@ -14,33 +14,33 @@ from makegood_notifications.store.deliveries import LeasedDelivery
 
 
 class Trouble(Exception):
-    """A message was not taken. The text never holds addresses, which servers repeat in their answers."""
+    """A message was not accepted. The text never contains addresses, although servers repeat them in their answers."""
 
 
 class Unreachable(Trouble):
-    """The channel is away, or takes nothing from us now. Every message has to wait."""
+    """The channel cannot be reached, or accepts nothing from us now. Every message has to wait."""
 
 
 class PutOff(Trouble):
-    """The channel does not take this message now. Try again later."""
+    """The channel does not accept this message now. Try again later."""
 
 
 class Late(Trouble):
-    """The message's turn came so late that another worker may soon lease it. Nothing was sent."""
+    """The message's turn came so late that another worker may lease it soon. Nothing was sent."""
 
 
 class Refused(Trouble):
-    """The channel will never take this message."""
+    """The channel will never accept this message."""
 
 
 class Carrier(Protocol):
-    """Takes queued messages to people by one channel."""
+    """Delivers queued messages by one channel."""
 
     @property
     def channel(self) -> Channel: ...
 
     def hindrance(self, delivery: LeasedDelivery) -> tuple[str, str] | None:
-        """(`skipped` or `failed`, reason) if the person must not be told by this channel, else None."""
+        """(`skipped` or `failed`, reason) if the person must not be told by this channel. Otherwise None."""
 
     async def send(self, delivery: LeasedDelivery) -> None:
         """Composes the message and sends it. Raises Unreachable, PutOff, Late or Refused."""

@@ -33,19 +33,19 @@ from makegood_notifications.store.deliveries import Finished, LeasedDelivery, Po
 from makegood_notifications.store.news import News
 
 POLL: Final = 1.0
-"""Seconds between looks into the queue if nothing wakes the worker."""
+"""Seconds after which the queue is read even if nothing wakes the worker."""
 LONGEST_PAUSE: Final = 30.0
-"""Longest pause between two attempts to reach a channel that is away, seconds."""
+"""Longest pause between two attempts to reach an unreachable channel, seconds."""
 POLL_FOR_VENUE: Final = timedelta(seconds=2)
-"""Pause of a message that names a venue that is not known yet."""
+"""Pause before a message is retried that names a venue that is not known yet."""
 AT_ONCE: Final = 64
 """Most deliveries that are being sent at once."""
 FOR_NEWS: Final = timedelta(seconds=0.5)
-"""Pause of a message that was held up while later news is still being read."""
+"""Pause before a delayed message is retried while later events are still being read."""
 LINGER: Final = 0.01
-"""Longest that a result waits for those of the other messages being sent, seconds. They commit together."""
+"""How long a result waits at most for those of the other messages being sent, in seconds. They commit together."""
 DRAIN: Final = 5.0
-"""Seconds that deliveries being sent have when the process stops."""
+"""Seconds that running deliveries have to finish when the process stops."""
 
 _log = structlog.get_logger(__name__)
 
@@ -60,7 +60,7 @@ class AttemptResult:
     pause: timedelta | None = None
     counts: bool = True
     at: datetime | None = None
-    """When the channel took the message, in product time."""
+    """When the channel accepted the message, in product time."""
 
     @property
     def finished(self) -> Finished:
@@ -69,7 +69,7 @@ class AttemptResult:
 
     @property
     def postponed(self) -> Postponed:
-        """The delivery as it waits again."""
+        """The delivery as it is queued again."""
         return Postponed(self.delivery.id, self.delivery.attempts, self.pause or timedelta(), self.counts)
 
     @property
@@ -126,7 +126,7 @@ class DeliveryWorker:
         """Sends what was leased with the transaction that queued it: another transaction would take as long as the sending.
         `queued` is how many messages there were to lease."""
         if leased:
-            read_until = datetime.min.replace(tzinfo=UTC)  # in the midst of reading
+            read_until = datetime.min.replace(tzinfo=UTC)  # in the middle of reading
             unit.after_commit(lambda: self._start(leased, read_until))
         if len(leased) < queued:
             unit.after_commit(self.wake)
@@ -161,7 +161,7 @@ class DeliveryWorker:
         capacity = self.capacity()
         if not capacity:
             return time.monotonic() >= self._closed_until
-        read_until = await self._news.read_until()  # before the state of things is read
+        read_until = await self._news.read_until()  # before the current state is read
         async with self._database.reading() as queries:
             leased = await deliveries.lease(queries, capacity, self._channel, self._database.clock.now())
         self._start(leased, read_until)
@@ -207,13 +207,15 @@ class DeliveryWorker:
                     await self._all_answered.wait()
 
     async def _attempt(self, delivery: LeasedDelivery, read_until: datetime) -> AttemptResult:
-        """`read_until`: how far the news was read before the state of what the message is about was."""
+        """`read_until`: how far the topics had been read before the current state of what the message is about was
+        read.
+        """
         waited = datetime.now(UTC) - delivery.notice.source.occurred_at
         if delivery.withdrawn is not None:
             return AttemptResult(delivery, "skipped", delivery.withdrawn)
         if hindrance := self.carrier.hindrance(delivery):
             return AttemptResult(delivery, *hindrance)
-        # What protects the account needs no news.
+        # Messages that protect the account depend on no later events.
         needs_news = waited > HELD_UP and delivery.notice.template not in ALWAYS
         if needs_news and not self._news.suffices(read_until, delivery.id):
             return AttemptResult(delivery, pause=FOR_NEWS, counts=False)
@@ -243,7 +245,7 @@ class DeliveryWorker:
         return AttemptResult(delivery, "sent", at=self._database.clock.now())
 
     def _unreachable(self, delivery: LeasedDelivery, waited: timedelta, trouble: str) -> AttemptResult:
-        """The channel is away. Everything waits, and no attempt counts, but no message waits for ever."""
+        """The channel cannot be reached. Everything waits, and no attempt counts, but no message waits forever."""
         if time.monotonic() >= self._closed_until:
             self._knocks += 1
             pause = min(2.0 ** (self._knocks - 1), LONGEST_PAUSE)

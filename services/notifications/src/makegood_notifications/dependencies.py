@@ -33,6 +33,6 @@ class Dependencies:
     confirm_within: timedelta
     """How long the link that confirms an address is valid."""
     erasure_waits: timedelta
-    """How long an erasure can be taken back."""
+    """How long an erasure can be withdrawn."""
     master_keys: MasterKeys
-    """What the links in e-mails are signed with."""
+    """The keys that sign the links in e-mails."""

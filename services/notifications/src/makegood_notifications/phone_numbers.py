@@ -26,7 +26,7 @@ def e164(written: str) -> str | None:
     if written.startswith("00"):
         written = f"+{written[2:]}"
     if not written.startswith("+"):
-        return None  # dialled from elsewhere, it would reach a stranger
+        return None  # if dialled from elsewhere, it would reach a stranger
     try:
         number = phonenumbers.parse(written)
     except NumberParseException:

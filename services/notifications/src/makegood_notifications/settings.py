@@ -1,4 +1,4 @@
-"""Settings of the notifications service, beside those that every service takes."""
+"""Settings of the notifications service, in addition to those of every service."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ class NotificationsSettings(AccessLogSettings):
     person_streams: PositiveInt = Field(
         5,
         validation_alias="PERSON_STREAMS",
-        description="Most streams (`GET /v1/stream`) of one person. One more closes the oldest.",
+        description="Maximum number of streams (`GET /v1/stream`) of one person. One more closes the oldest.",
     )
     streams_at_once: PositiveInt = Field(
         1000,
         validation_alias="STREAMS_AT_ONCE",
-        description="Most streams that one process serves. Any more are answered with 503.",
+        description="Maximum number of streams that one process serves. Further ones are answered with 503.",
     )
     smtp_host: str = Field(
         "",
@@ -65,10 +65,12 @@ class NotificationsSettings(AccessLogSettings):
         description="PEM file of the authorities that sign its certificate. Empty: those that the system trusts.",
     )
     smtp_connections: PositiveInt = Field(
-        8, validation_alias="SMTP_CONNECTIONS", description="Most connections of one process to the mail server."
+        8,
+        validation_alias="SMTP_CONNECTIONS",
+        description="Maximum number of connections of one process to the mail server.",
     )
     smtp_timeout: PositiveFloat = Field(
-        20.0, validation_alias="SMTP_TIMEOUT", description="Longest wait for one answer of the mail server, seconds."
+        20.0, validation_alias="SMTP_TIMEOUT", description="Longest wait for one reply of the mail server, seconds."
     )
     mail_from: str = Field(
         "Makegood <no-reply@makegood.invalid>",
@@ -78,7 +80,7 @@ class NotificationsSettings(AccessLogSettings):
     mail_give_up_hours: Hours = Field(
         72.0,
         validation_alias="MAIL_GIVE_UP_HOURS",
-        description="How long to retry a message that the mail server or WhatsApp does not take now. After that it has failed.",
+        description="How long to retry a message that the mail server or WhatsApp does not accept. After that it has failed.",
     )
 
     contact_confirm_hours: Hours = Field(
@@ -137,16 +139,16 @@ class NotificationsSettings(AccessLogSettings):
             yield from self._unsafe_channels()
 
     def _unsafe_channels(self) -> Iterator[Fault]:
-        """What mail and WhatsApp settings must not be in production."""
+        """The values that mail and WhatsApp settings must not have in production."""
         away = not production.is_loopback(self.smtp_host)
         if not self.smtp_host:
             yield Fault("SMTP_HOST", "is required in production: the mail server for outgoing e-mails")
         elif not away and self.smtp_port == DEVELOPMENT_SMTP_PORT and self.smtp_tls == "none":
-            yield Fault("SMTP_PORT", "is the development mail server's, which shows every e-mail to anybody")
+            yield Fault("SMTP_PORT", "is the development mail server, which shows every e-mail to anybody")
         if self.smtp_tls == "none" and self.smtp_host and (away or self.smtp_username):
-            yield Fault("SMTP_TLS", "none shows e-mails and login to the network; say starttls or tls")
+            yield Fault("SMTP_TLS", "none exposes e-mails and login to the network; set starttls or tls")
         if away and self.smtp_host and not self.smtp_username and not self.smtp_password:
-            yield Fault("SMTP_USERNAME", "a mail server elsewhere needs a login (SMTP_USERNAME, SMTP_PASSWORD)")
+            yield Fault("SMTP_USERNAME", "a remote mail server needs a login (SMTP_USERNAME, SMTP_PASSWORD)")
         for name, secret, login in (
             ("SMTP_PASSWORD", self.smtp_password.get_secret_value(), self.smtp_username),
             ("WHATSAPP_TOKEN", self.whatsapp_token.get_secret_value(), self.whatsapp_phone_number_id),
@@ -155,5 +157,6 @@ class NotificationsSettings(AccessLogSettings):
                 yield Fault(name, why)
         if parseaddr(self.mail_from)[1].endswith(".invalid"):
             yield Fault(
-                "MAIL_FROM", "is required in production: an address that people may see and your mail server may use"
+                "MAIL_FROM",
+                "is required in production: an address that people may see and that your mail server may send from",
             )

@@ -26,7 +26,7 @@ GRACE: Final = 5.0
 
 
 class OpenStream:
-    """One client app's stream. It rings when something may have happened for its person, or when it has to end."""
+    """One client app's stream. It is signalled when something may have happened for its person, or when it has to end."""
 
     def __init__(self, person_id: str, break_off: Callable[[], None]) -> None:
         self.id = new_id()
@@ -42,7 +42,7 @@ class OpenStream:
         self._rung.set()
 
     def close(self, reason: str) -> None:
-        """Ends the stream and tells the client app why. If the app does not read that, the connection is broken off."""
+        """Ends the stream and tells the client app why. If the app does not read that, the connection is closed."""
         if self.closed_because is None:
             self.closed_because = reason
             self.ring()
@@ -53,7 +53,7 @@ class OpenStream:
             self._break_off()
 
     async def rest(self, seconds: float) -> bool:
-        """Waits at most `seconds` until it rings. Returns whether it rang."""
+        """Waits at most `seconds` for a signal. Returns whether there was one."""
         try:
             await asyncio.wait_for(self._rung.wait(), seconds)
         except TimeoutError:
@@ -63,7 +63,7 @@ class OpenStream:
 
 
 class Streams:
-    """`each`: most streams of one person; one more closes the oldest. `total`: most streams of this process."""
+    """`each`: the most streams of one person; one more closes the oldest. `total`: the most streams of this process."""
 
     def __init__(self, signals: Signals, *, each: int, total: int) -> None:
         self._signals = signals
@@ -79,7 +79,7 @@ class Streams:
         `enter` needs a `leave`."""
         own = [
             stream for stream in self._open.values() if stream.person_id == person_id
-        ]  # in the order of their opening
+        ]  # in the order in which they were opened
         for oldest in own[: max(0, len(own) + 1 - self._each)]:
             self._close(oldest.id)
         if len(self._open) >= self._total:
@@ -97,7 +97,7 @@ class Streams:
 
     @asynccontextmanager
     async def following(self, stream: OpenStream) -> AsyncIterator[None]:
-        """While the stream is open, signals ring it, and it counts in all processes."""
+        """While the stream is open, signals reach it, and it counts in all processes."""
         person_id = stream.person_id
         tasks = [
             asyncio.create_task(self._rings(stream, f"stream:{person_id}")),

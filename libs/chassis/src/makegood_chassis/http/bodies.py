@@ -20,7 +20,7 @@ from makegood_chassis.http.problems import Problem, invalid, pointer
 LIMIT: Final = 1 << 20
 """Most bytes of a body."""
 WEBHOOK_LIMIT: Final = 64 << 10
-"""Maximum bytes of a body that is read before its sender is known, such as a web-hook's."""
+"""Maximum bytes of a body that is read before its sender is known, such as a webhook's."""
 MOST_DEPTH: Final = 64
 """Deepest nesting of arrays and objects."""
 MOST_ELEMENTS: Final = 20_000

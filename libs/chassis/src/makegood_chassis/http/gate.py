@@ -1,7 +1,7 @@
 """What runs before each route, in this order: authentication and rights, limits, and the body.
 
 A body is read only after its sender was admitted. The exception are routes without a token, which read at most 64 KiB. Of
-these, web-hooks check the signature before they parse anything.
+these, webhooks check the signature before they parse anything.
 """
 
 from __future__ import annotations

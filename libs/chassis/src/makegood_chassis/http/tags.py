@@ -18,7 +18,7 @@ TAGS: Final[Mapping[str, str]] = {
     "adjustments": "Credits that support gives or takes. Large ones need a second person.",
     "invoices": "Charges, and how to pay them.",
     "purchases": "Single credits that members buy.",
-    "web-hooks": "Events from payment providers, which sign them. No access token is needed.",
+    "webhooks": "Events from payment providers, which sign them. No access token is needed.",
     "contact": "How to reach a person.",
     "in-app messages": "Messages for one person.",
     "personal data": "Export or erase what is stored about a person.",

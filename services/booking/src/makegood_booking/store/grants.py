@@ -25,7 +25,7 @@ GRANTS: Final[Grants] = {
     "session_notes": Allowed(
         "SELECT, INSERT, UPDATE (note, person_id, sealed)", auditor="SELECT (session_id, version, kind)"
     ),
-    # What other services told.
+    # What other services published.
     "enrolments": Allowed(
         "SELECT, INSERT, UPDATE (ends_on, lengths, psychiatry_lengths, modalities, live_credits, purchasable, months, co_pay, "
         "sequence)"

@@ -131,7 +131,7 @@ starts_before_moves = Table(
 )
 """`moved_in` is an xid8, which SQLAlchemy has no type for: it is compared by PostgreSQL's functions alone."""
 
-# What other services told.
+# What other services published.
 
 enrolments = Table(
     "enrolments",

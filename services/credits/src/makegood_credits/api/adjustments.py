@@ -24,7 +24,7 @@ from makegood_credits.store import proposals
 router = APIRouter(tags=["adjustments"])
 
 ProposalId = Annotated[str, Path(max_length=64, examples=["019ab0c9-7a11-7c52-9b1d-3e5f2c4d6a70"])]
-Status = Annotated[ProposalStatus | None, Query(description="Only return proposals with this status.")]
+Status = Annotated[ProposalStatus | None, Query(description="Return only proposals with this status.")]
 
 
 @router.post(
@@ -35,7 +35,7 @@ Status = Annotated[ProposalStatus | None, Query(description="Only return proposa
     responses={
         202: {
             "model": ProposalView,
-            "description": "Over the limit for one person: a proposal, which a second person approves at `Location`",
+            "description": "Over the limit for one person: a proposal that a second person must approve at `Location`",
             "headers": LOCATION,
         },
         **problems("no-session-credits", "credit-already-returned", "conflict-of-interest", "not-found", "validation"),
@@ -157,7 +157,7 @@ async def read_adjustment_proposal(
     dependencies: DependenciesOf,
     log: Log,
 ) -> ProposalView:
-    """Reads a proposed adjustment."""
+    """Reads a proposed adjustment and who decided it."""
     async with dependencies.database.reading() as queries:
         found = await proposals.one(queries, member_id, proposal_id) if is_id(proposal_id) else None
         if found is None:

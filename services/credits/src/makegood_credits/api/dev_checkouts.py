@@ -1,4 +1,4 @@
-"""The page of the development payment provider, on which anybody pays or declines. In production it does not exist."""
+"""The page of the development payment provider, where anybody can pay or decline. It does not exist in production."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from makegood_credits.store import payments as payment_store
 from makegood_credits.store.payments import Checkout
 
 Deliver = Callable[[bytes, dict[str, str]], Awaitable[int]]
-"""Sends a web-hook; returns the status."""
+"""Sends a webhook and returns the status."""
 
 _CHOICES: Final[dict[str, PaymentOutcome]] = {"pay": "paid", "decline": "failed"}
 _HOOK: Final = "/v1/webhooks/payments"
@@ -31,7 +31,7 @@ _POLICY: Final = (
 
 
 def dev_checkouts(service: Service, payments: DevelopmentPayments, deliver: Deliver | None = None) -> APIRouter:
-    """GET /dev/checkouts/{id} shows it, POST /dev/checkouts/{id}/pay and …/decline send the signed web-hook."""
+    """GET /dev/checkouts/{id} shows the page. POST /dev/checkouts/{id}/pay and …/decline send the signed webhook."""
     router = APIRouter(prefix=PAGE, include_in_schema=False)
     send = deliver or _to_ourselves(service)
 
@@ -76,7 +76,7 @@ def _to_ourselves(service: Service) -> Deliver:
 
 
 def _page(checkout: Checkout) -> Response:
-    """Plain HTML in the style that the gateway serves, and allows."""
+    """Plain HTML with the gateway's style sheet, because the gateway's security headers allow no other."""
     what = what_is_bought(checkout)
     state = {"open": "Not paid yet.", "paid": "Paid.", "failed": "Declined."}[checkout.state]
     price = money_text(checkout.amount.amount_minor, checkout.amount.currency)

@@ -80,7 +80,8 @@ async def read_enrolment(
 ) -> Response:
     """Reads the member's current plan, its dates, and what a session costs. Use it to show the price before booking.
 
-    Without a current plan, the answer is the next one, or else the last. It is 404 if the member never had a plan.
+    If there is no current plan, the answer is the next plan, or else the last one. It is 404 if the member never had a
+    plan.
     """
     role = access.require("member", member_id=member_id)
     now = dependencies.clock.now()

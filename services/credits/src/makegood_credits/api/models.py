@@ -162,7 +162,7 @@ class UnusableView(View):
 
 
 class NextCreditsView(View):
-    """The credits that the plan grants next, and from when on they can be used."""
+    """The credits that the plan grants next, and from when they can be used."""
 
     model_config = example(available_from="2026-12-01T00:00:00Z", credits=4)
 
@@ -173,9 +173,9 @@ class NextCreditsView(View):
 class LotView(View):
     """Credits that were granted together and expire together.
 
-    `length_minutes`: the session length they pay for; null for all lengths of the plan. `made_for_minutes`: a credit that was
-    made good also pays for a session of this length, whatever the plan is by then. `unusable`: credits of this lot that the
-    member can't use at the moment; they are not part of `available`.
+    `length_minutes`: the session length they pay for; null for all lengths of the plan. `made_for_minutes`: a credit
+    that was made good also pays for a session of this length, whatever the plan is by then. `unusable`: credits of this
+    lot that the member can't use at the moment; `available` does not include them.
     """
 
     model_config = example(**LOT)
@@ -214,7 +214,9 @@ class CreditsView(View):
 
 
 class LedgerItem(View):
-    """A movement of credits. `kind` says in which direction; only an `adjust` that takes credits has a negative `amount`."""
+    """A movement of credits. `kind` gives its direction. Only an `adjust` that takes credits away has a negative
+    `amount`.
+    """
 
     model_config = example(**MOVEMENT)
 
@@ -243,8 +245,9 @@ class RefundView(View):
 
 
 class InvoiceView(View):
-    """A charge. A co-pay is pending from the booking on, issued when the session is completed, and void if the provider misses
-    it. `refund`: the refund of what was paid; null if there is none."""
+    """A charge. A co-pay is pending from the booking on, issued when the session is completed, and void if the provider
+    misses the session. `refund`: the refund of what was paid; null if there is none.
+    """
 
     model_config = example(
         id="019ab0c4-3f8e-7d6a-9d6b-0f3b7b1f4a11",
@@ -266,7 +269,7 @@ class InvoiceView(View):
     due_on: date
     about: InvoiceAbout
     refund: RefundView | None = None
-    void_reason: Annotated[str | None, Field(description="Why it was voided, if somebody voided it.")] = None
+    void_reason: Annotated[str | None, Field(description="Why somebody voided it. Null if nobody did.")] = None
 
 
 def refund_view(row: Any) -> RefundView | None:

@@ -8,7 +8,7 @@ from makegood_credits.payments.port import OrderRefused, PaymentsUnavailable
 
 
 def unavailable(detail: str = "We can't reach the payment provider right now.") -> Problem:
-    """The 503 problem while the payment provider is not available. Nothing was bought or paid."""
+    """The 503 problem while the payment provider is unavailable. Nothing was bought or paid."""
     return Problem("unavailable", detail, headers={"Retry-After": "30"})
 
 

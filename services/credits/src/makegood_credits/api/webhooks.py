@@ -15,7 +15,7 @@ from makegood_credits.api.parameters import DependenciesOf, Provider
 from makegood_credits.handlers.payments import on_payment, refuse_payment
 from makegood_credits.payments.port import ImpossibleEvent, NotSigned
 
-router = APIRouter(tags=["web-hooks"])
+router = APIRouter(tags=["webhooks"])
 
 _SIGNATURES = {
     "Stripe-Signature": "If Stripe is the payment provider: its signature of the body, `t=…,v1=…`.",

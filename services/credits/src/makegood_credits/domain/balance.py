@@ -50,12 +50,12 @@ def balance_of(lots: Iterable[Lot], enrolments: Iterable[Enrolment], now: dateti
 
 
 def unusable(lot: Lot, enrolments: Iterable[Enrolment], now: datetime) -> Unusable | None:
-    """Why no session can be booked with this lot. None if one can, on the current plan or on one that is agreed.
+    """Why no session can be booked with this lot. None if one can, on the current plan or on an agreed one.
 
     Other obstacles to a booking, such as an overdue invoice, are not about the credits and do not count here (BOOK-8).
     """
     if lot.expires_at is not None and lot.expires_at <= now:
-        return Unusable("lapsed", "These credits have lapsed.")
+        return Unusable("lapsed", "These credits have expired.")
     if lot.made_for_minutes is not None:
         return None
     found = None
@@ -67,7 +67,7 @@ def unusable(lot: Lot, enrolments: Iterable[Enrolment], now: datetime) -> Unusab
         if why is None:
             return None
         found = found or why
-    return found or Unusable("coverage-ended", "No coverage reaches a day on which these credits stand.")
+    return found or Unusable("coverage-ended", "The member has no coverage while these credits are valid.")
 
 
 def _excluded(lot: Lot, enrolment: Enrolment) -> Unusable | None:
@@ -75,7 +75,7 @@ def _excluded(lot: Lot, enrolment: Enrolment) -> Unusable | None:
     if not plan.has_live_sessions:
         return Unusable("plan-excludes-live-sessions", "The member's plan has no live sessions.")
     if plan.co_pay is not None:
-        return Unusable("plan-asks-co-pay", "The member's plan asks for a co-pay instead of credits.")
+        return Unusable("plan-asks-co-pay", "The member's plan takes a co-pay instead of credits.")
     lengths = sorted({*plan.lengths, *plan.psychiatry_lengths})
     if lot.length_minutes is not None and lot.length_minutes not in lengths:
         listed = ", ".join(map(str, lengths))

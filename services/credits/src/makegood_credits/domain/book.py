@@ -58,9 +58,9 @@ class Lot:
     made_for_minutes: int | None = None
     made_under: str | None = None
     guarantees: tuple[Guarantee, ...] = ()
-    """For single credits among the available ones, for as long as the lot itself keeps them good (MISS-4)."""
+    """Guarantees for single available credits that stay in this lot, as long as it keeps them valid (MISS-4)."""
     stored: bool = False
-    """Whether the database has it already."""
+    """Whether the database already has it."""
 
 
 class Account(NamedTuple):
@@ -71,12 +71,12 @@ class Account(NamedTuple):
 
     @classmethod
     def available(cls, lot: Lot) -> Account:
-        """The credits of the lot that can be booked with."""
+        """The lot's credits that a booking can use."""
         return cls(AVAILABLE, lot)
 
     @classmethod
     def held(cls, lot: Lot) -> Account:
-        """The credits of the lot that are set aside for sessions."""
+        """The lot's credits that are set aside for sessions."""
         return cls(HELD, lot)
 
 
@@ -143,20 +143,20 @@ class Book:
     enrolment_sequence: int = 0
     next_due: datetime | None = None
     overdue: int = 0
-    """Invoices that are overdue: while there are any, nothing can be booked (BOOK-7)."""
+    """The number of overdue invoices. While there are any, nothing can be booked (BOOK-7)."""
     lots: dict[str, Lot] = field(default_factory=dict)
     enrolments: list[Enrolment] = field(default_factory=list)
     entries: list[LedgerEntry] = field(default_factory=list)
-    """Entered since the book was loaded."""
+    """Entries made since the book was loaded."""
     unpublished: list[LedgerEntry | InvoiceChange] = field(default_factory=list)
-    """What others have not been told of yet, in order. They hear of holds from `CreditHeld`."""
+    """What has not been published yet, in order. Holds are not included: `CreditHeld` publishes them."""
     former_expiries: dict[str, datetime | None] = field(default_factory=dict)
-    """When the lots would have lapsed whose expiry changed, by lot."""
+    """The earlier expiry of each lot whose expiry changed."""
     changed_lots: dict[str, Lot] = field(default_factory=dict)
     changed_enrolments: dict[str, Enrolment] = field(default_factory=dict)
     changed_invoices: dict[str, Invoice] = field(default_factory=dict)
     loaded: tuple[object, ...] | None = None
-    """`counts` as they were loaded; None for a member without an account."""
+    """`counts` when the book was loaded. None for a member without an account."""
 
     @property
     def counts(self) -> tuple[object, ...]:

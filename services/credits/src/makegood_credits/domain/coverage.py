@@ -24,16 +24,16 @@ class Enrolment(CoveragePeriod):
     next_period: int = 0
     next_grant: datetime | None = None
     replaced_at: datetime | None = None
-    """When another one took its place last, or was agreed to; None where it goes on as agreed."""
+    """When another enrolment last replaced it, or the replacement was agreed. None if it continues as agreed."""
     resumed_on: date | None = None
-    """The day from which on it was resumed last, where the request named that and not `starts_on`."""
+    """The day from which it was last resumed, if the request named that day instead of `starts_on`."""
 
     @property
     def plan_id(self) -> str:
         return self.plan.id
 
     def next_number(self, now: datetime) -> int | None:
-        """The number of the first billing period without a grant, whatever the time. None: no more grants."""
+        """The number of the first billing period without a grant. None: no more grants."""
         return None if self.next_grant is None else self.next_period
 
     def awaiting(self, number: int) -> Enrolment:

@@ -21,7 +21,7 @@ from makegood_contracts.events import (
 Settlement = Literal["spent", "returned", "forfeited"]
 """What becomes of a credit that was held."""
 CausedBy = Literal["member", "others", "nobody"]
-"""Who brought it about that a credit comes back. `nobody`: what it was set aside for never came to be."""
+"""Who caused the return of a credit. `nobody`: what it was set aside for never took place."""
 EndingEvent: TypeAlias = (
     SessionCompleted
     | ProviderMissed
@@ -58,9 +58,9 @@ class Ending:
     ended_at: datetime
     made_by: str = "system"
     reason: str | None = None
-    """Why, where the usual sentence of the cause does not say it."""
+    """The reason to show, if it is not the usual sentence for the cause."""
     caused_by: CausedBy = "others"
-    """A return that the member caused goes back as it is (MISS-2)."""
+    """If the member caused the return, the credit's validity stays as it was (MISS-2)."""
 
 
 def ending_of(event: EndingEvent, published_at: datetime) -> Ending:

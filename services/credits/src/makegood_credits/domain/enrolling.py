@@ -147,7 +147,7 @@ def expire(book: Book, lot: Lot, now: datetime) -> None:
 
 def _revive(book: Book, lot: Lot, amount: int, now: datetime) -> None:
     """Restores credits that lapsed (PLAN-1)."""
-    reason = "The plan goes on: what lapsed when it ended is back."
+    reason = "The plan continues: what lapsed when it ended is restored."
     book.transfer("adjust", EXPIRED, Account.available(lot), Note(now, SYSTEM, reason), amount)
 
 

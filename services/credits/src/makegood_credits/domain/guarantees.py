@@ -14,12 +14,12 @@ from makegood_credits.domain.book import ADJUSTED, Account, Book, Guarantee, Lot
 from makegood_credits.domain.coverage import Enrolment, covers_throughout
 
 SYSTEM: Final = "system"
-_SET_APART: Final = "It came back for a session that did not take place, and stands whatever the plan is."
-_BACK: Final = "Its plan goes on, and the credit is in its place again."
+_SET_APART: Final = "It was returned for a session that did not take place, and is valid whatever the plan is."
+_BACK: Final = "Its plan continues, so the credit is back in its lot."
 
 
 def take(lot: Lot, minutes: int, now: datetime) -> Guarantee | None:
-    """Takes the guarantee for the credit that is about to be held: one for that length, or any if no other credit is
+    """Takes the guarantee of the credit that is about to be held: one for that length, or any if no other credit is
     left.
     """
     if not lot.guarantees:

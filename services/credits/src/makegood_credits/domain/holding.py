@@ -18,7 +18,7 @@ from makegood_credits.domain.guarantees import take
 from makegood_credits.domain.invoices import Invoice, due_on, pending_co_pay
 
 HoldState = Literal["held", "spent", "returned", "forfeited", "refused", "ended"]
-"""`refused`: nothing was set aside. `ended`: the session was over before it asked for anything."""
+"""`refused`: nothing was set aside. `ended`: the session ended before it asked for a hold."""
 
 
 TOO_LATE: Final = Reason(
@@ -36,7 +36,7 @@ class HoldRequest(SessionTerms):
     booked_by: Actor
     hold_until: datetime
     co_pay_due_days: int = 14
-    """By the policy that the session is booked under (CRED-7)."""
+    """Under the policy with which the session is booked (CRED-7)."""
 
     @classmethod
     def of(cls, event: SessionRequested) -> HoldRequest:
@@ -68,23 +68,23 @@ class Hold:
     lot_id: str | None = None
     firm: bool = False
     length_minutes: int | None = None
-    """What the session was booked for, without extensions; None for holds of an earlier release."""
+    """The booked length, without extensions. None for holds of an earlier release."""
     guarantee: Guarantee | None = None
-    """What was guaranteed of the credit before it was held; it is so again if the member gives it back in time (MISS-4)."""
+    """The credit's guarantee before it was held. It applies again if the member cancels in time (MISS-4)."""
     invoice: Invoice | None = None
     answers: int = 1
-    """Events about the session in the holds' topic so far."""
+    """The number of events about the session in the holds' topic so far."""
     moving: bool = False
-    """Whether another hold was ever added beside it, for a move."""
+    """Whether another hold was ever added for a move."""
     extended: bool = False
     """Whether an extension of the session was charged for."""
     by_hand: bool = False
-    """Whether support gave the credit back by hand: no corrected outcome takes it away again (MISS-5)."""
+    """Whether support returned the credit by hand. No corrected outcome takes it away again (MISS-5)."""
     starts_at: datetime | None = None
     ends_at: datetime | None = None
-    """When the session is, as it was asked for or last moved; None for holds of an earlier release."""
+    """When the session takes place, as requested or last moved. None for holds of an earlier release."""
     co_pay_due_days: int = 14
-    """Of the policy that the session was booked under, for the charges of later moves (CRED-7)."""
+    """From the policy with which the session was booked, for the charges of later moves (CRED-7)."""
 
     @property
     def invoice_id(self) -> str | None:

@@ -17,10 +17,10 @@ InvoiceStatus = Literal["pending", "issued", "paid", "void", "overdue"]
 InvoiceAbout = Literal["co_pay", "extension"]
 
 OPEN: Final[frozenset[InvoiceStatus]] = frozenset({"issued", "overdue"})
-"""What can be paid."""
+"""The statuses in which a charge can be paid."""
 
 CORRECTION_TERM: Final = timedelta(days=14)
-"""How long there is to pay a charge that became due by a corrected outcome."""
+"""How long the member has to pay a charge that a corrected outcome made due."""
 
 
 @dataclass(slots=True)
@@ -36,7 +36,7 @@ class Invoice:
     overdue_at: datetime | None = None
     about: InvoiceAbout = "co_pay"
     voided_by: str | None = None
-    """Who of support voided it, or moved the session to another length: it stays void, whatever becomes of the session."""
+    """Who voided it, or moved the session to another length. It then stays void, whatever becomes of the session."""
 
 
 class InvoiceChange(NamedTuple):

@@ -25,7 +25,9 @@ from makegood_credits.domain.invoices import due_on, put_off
 from makegood_credits.domain.settling import guarantee_held, settle
 
 MARGIN: Final = timedelta(minutes=15)
-"""How long after a move's `decide_by` what was added for it stands, unless booking said before that it goes on (AVAIL-4)."""
+"""How long what was added for a move is held after its `decide_by`, unless booking says earlier that it continues
+(AVAIL-4).
+"""
 
 
 @dataclass(frozen=True, slots=True)

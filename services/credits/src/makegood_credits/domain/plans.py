@@ -16,9 +16,9 @@ class CataloguePlan(Plan):
 
     name: str
     unit_price: Money | None = None
-    """Of a single credit; None where none can be bought."""
+    """The price of a single credit. None if none can be bought."""
     reminder_channels: tuple[Literal["email", "whatsapp"], ...] = ("email",)
-    """How a provider may remind the member by hand (REM-1)."""
+    """The channels by which a provider may remind the member by hand (REM-1)."""
 
     def __post_init__(self) -> None:
         assert (self.co_pay is None) != self.asks_co_pay, f"{self.id} asks for a credit or for a co-pay"

@@ -25,14 +25,14 @@ def implausibility(event: SessionFact, hold: Hold | None, now: datetime) -> Fact
 
 
 def move_implausibility(event: SessionFact, hold: Hold | None, added: Hold | None, now: datetime) -> FactRefusal | None:
-    """As `implausibility`; the hold that was added for a move must be for the same session and member, too."""
+    """As `implausibility`. The hold that was added for a move must also be for the same session and member."""
     if added is not None and (added.session_id, added.member_id) != (event.session_id, event.member_id):
         return "not-its-parties"
     return implausibility(event, hold, now)
 
 
 def charge_implausibility(event: SessionExtended, member_id: str | None) -> FactRefusal | None:
-    """Why the extra time cannot be charged to `member_id`, who has the session's hold; None if it can."""
+    """Why the extra time cannot be charged to `member_id`. None if it can, because the session's hold is theirs."""
     if member_id is None:
         return "unknown-session"
     if event.member_id != member_id:

@@ -15,7 +15,7 @@ from makegood_credits.domain.coverage import Enrolment
 from makegood_credits.domain.plans import CataloguePlan
 
 STANDS: Final = timedelta(days=365)
-"""How long a credit can be used that was bought: a year from the day it was paid."""
+"""How long a purchased credit can be used: a year from the day it was paid."""
 
 PurchaseStatus = Literal["pending", "paid", "failed"]
 
@@ -32,7 +32,7 @@ class Purchase:
     amount: Money
     status: PurchaseStatus = "pending"
     lot_id: str | None = None
-    """Where the credits arrived, once they are paid."""
+    """The lot of the credits, once they are paid."""
 
 
 @dataclass(frozen=True, slots=True)

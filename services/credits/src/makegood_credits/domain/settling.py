@@ -13,12 +13,12 @@ from makegood_credits.domain.holding import Hold
 from makegood_credits.domain.invoices import Invoice, issue, void
 
 MAKE_GOOD: Final = timedelta(days=30)
-"""How long a credit is valid at least that comes back through no fault of its member (MISS-2)."""
+"""The least time for which a credit is valid if it is returned through no fault of the member (MISS-2)."""
 
 SETTLED_IN: Final[dict[Settlement, Account]] = {"spent": SPENT, "forfeited": FORFEITED}
-"""Where a credit is that did not come back."""
+"""The account of a credit that was not returned."""
 SOON: Final = timedelta(hours=1)
-"""News of an ending that takes longer counts as late, and the thirty days run from when it came."""
+"""If the event about an ending takes longer, the thirty days run from its arrival."""
 ReturnRefusal = Literal["credit-already-returned", "still-held", "nothing-taken"]
 
 

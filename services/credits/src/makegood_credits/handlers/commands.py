@@ -61,7 +61,7 @@ async def enrol_member(
         book = books[member]
         admit(book.enrolment_sequence)
         await book_store.add_lots_of_plans(unit, book)
-        # Today in any zone began less than two days ago.
+        # In every time zone, today began less than two days ago.
         lapses = await reads.lapses_since(unit, member, unit.now - timedelta(days=2))
         enrolled = enrol(book, request, unit.now, lapses)
         if enrolled.changed:

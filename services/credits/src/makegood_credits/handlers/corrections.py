@@ -53,7 +53,7 @@ async def _correct(unit: UnitOfWork, books: Books, hold: Hold, received: Receive
     correct(book, hold, old, right, came_back_to=came_back_to, made_by=event.corrected_by, now=unit.now)
     if (
         hold.extended
-    ):  # decided by the outcome, not by the credit: that may have been returned by hand, or stay because it was used
+    ):  # The outcome decides, not the credit, which may have been returned by hand, or stay because it was used.
         if right == "returned":
             await void_extensions(unit, books, {hold.session_id: (received.cause, "corrected")})
         elif old == "returned":

@@ -8,17 +8,18 @@ from typing import Final
 from makegood_chassis.database import UnitOfWork
 
 HOLD_LAPSE: Final = "hold-lapse"
-"""Looks for holds that lapse (AVAIL-4). One deadline a minute serves all holds of that minute, so that a hold needs no row
-of its own; a hold lapses at most a minute after its `hold_until`."""
+"""When holds lapse (AVAIL-4). One deadline serves all holds of a minute, so that a hold needs no row of its own. A hold
+lapses at most a minute after its `hold_until`.
+"""
 
 MEMBER: Final = "member"
-"""When a member's next credits come or lapse (PLAN-1, CRED-2); one deadline a member."""
+"""When a member's next credits arrive or lapse (PLAN-1, CRED-2). One deadline per member."""
 
 MOVE_LAPSE: Final = "move-lapse"
-"""When what was added for a move lapses (AVAIL-4); one deadline a move."""
+"""When what was added for a move lapses (AVAIL-4). One deadline per move."""
 
 INVOICE_OVERDUE: Final = "invoice-overdue"
-"""When a charge that is not paid falls overdue (CRED-7); one deadline an invoice."""
+"""When an unpaid charge becomes overdue (CRED-7). One deadline per invoice."""
 
 _MINUTE: Final = 60
 

@@ -1,4 +1,4 @@
-"""Checkouts at the payment provider, and what its web-hooks do (CRED-6, CRED-7)."""
+"""Checkouts at the payment provider, and what its webhooks do (CRED-6, CRED-7)."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ async def open_checkout(database: Database, provider: PaymentProvider, checkout_
     try:
         opened = await provider.open(Order(checkout.id, checkout.amount, what_is_bought(checkout)))
     except OrderRefused as error:
-        _log.warning("payment refused for good", provider=provider.name, checkout_id=checkout.id, code=error.code)
+        _log.warning("payment refused permanently", provider=provider.name, checkout_id=checkout.id, code=error.code)
         async with database.reading() as queries:
             await payment_store.refuse(queries, checkout_id)
         raise
@@ -57,7 +57,7 @@ def what_is_bought(checkout: Checkout) -> str:
 
 
 async def on_payment(unit: UnitOfWork, provider: str, event: PaymentEvent) -> None:
-    """Handles a web-hook once, whatever their order (CRED-6).
+    """Handles a webhook once, whatever their order (CRED-6).
 
     Success is final: it counts after a failure, and a later failure changes nothing. An event about an unknown checkout
     is stored and has no effect. Money that is not owed (any more), or in a wrong amount, has no effect and is refunded.
@@ -77,11 +77,11 @@ async def on_payment(unit: UnitOfWork, provider: str, event: PaymentEvent) -> No
             await payment_store.save_purchase(unit, bought)
     await payment_store.keep_effect(unit, provider, event.id, effect)
     if effect in ("unknown", "refund"):
-        _log.warning("payment without a use", provider=provider, event_id=event.id, effect=effect)
+        _log.warning("payment has no use", provider=provider, event_id=event.id, effect=effect)
 
 
 async def refuse_payment(unit: UnitOfWork, provider: str, impossible: ImpossibleEvent) -> None:
-    """Stores a signed web-hook that says something impossible. It has no effect, however often it comes."""
+    """Stores a signed webhook that says something impossible. It has no effect, however often it comes."""
     await payment_store.keep_fault(unit, provider, impossible.event_id, impossible.fault)
     _log.error("impossible payment event", provider=provider, event_id=impossible.event_id, fault=impossible.fault)
 

@@ -33,7 +33,7 @@ from makegood_credits.handlers.deadlines import INVOICE_OVERDUE
 
 
 def price(amount: Money) -> Price:
-    """The amount as it is in events."""
+    """The amount as events have it."""
     return Price(amount_minor=amount.amount_minor, currency=amount.currency)
 
 

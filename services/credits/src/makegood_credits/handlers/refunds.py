@@ -14,9 +14,9 @@ from makegood_credits.payments.port import PaymentProvider, PaymentsUnavailable,
 from makegood_credits.store import refunds
 
 EVERY: Final = 5.0
-"""Seconds of real time between two looks."""
+"""Seconds of real time between two checks."""
 AT_ONCE: Final = 20
-"""Refunds that are asked for between two looks."""
+"""The number of refunds that one check requests."""
 
 _log = structlog.get_logger(__name__)
 

@@ -1,4 +1,4 @@
-"""Which handler takes which event and which deadline."""
+"""What credits does with each type of event, and with each kind of deadline."""
 
 from __future__ import annotations
 

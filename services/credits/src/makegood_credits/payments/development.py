@@ -1,6 +1,6 @@
-"""A payment provider without an account: whoever opens its page decides whether the payment goes through.
+"""A payment provider that needs no account: whoever opens its page decides whether the payment succeeds.
 
-It signs its web-hooks as real ones do: HMAC-SHA256 over moment and body, in `Makegood-Signature: t=…,v1=…`.
+It signs its webhooks as real ones do: HMAC-SHA256 over timestamp and body, in `Makegood-Signature: t=…,v1=…`.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from makegood_credits.payments.port import NotSigned, OpenedCheckout, Order, Pay
 
 HEADER: Final = "makegood-signature"
 TOLERANCE: Final = 300
-"""Seconds for which a signature is good."""
+"""Seconds for which a signature is valid."""
 
 
 class _Hook(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -52,13 +52,13 @@ class DevelopmentPayments:
         try:
             hook = msgspec.json.decode(body, type=_Hook)
         except msgspec.MsgspecError as error:
-            raise NotSigned("the body is no event of this provider") from error
+            raise NotSigned("the body is not an event of this provider") from error
         return payment_event(body, hook.id, hook.checkout_id, hook.outcome, hook.amount_minor, hook.currency)
 
     def hook(
         self, checkout_id: str, outcome: PaymentOutcome, amount: Money, *, event_id: str | None = None
     ) -> tuple[bytes, dict[str, str]]:
-        """Body and headers of the web-hook that reports this."""
+        """Body and headers of the webhook that reports this."""
         body = msgspec.json.encode(
             _Hook(event_id or new_id(), checkout_id, outcome, amount.amount_minor, amount.currency)
         )
@@ -72,8 +72,8 @@ class DevelopmentPayments:
         parts = dict(part.split("=", 1) for part in header.split(",") if "=" in part)
         moment = parts.get("t", "")
         if not (moment.isascii() and moment.isdigit()) or len(moment) > 12:
-            raise NotSigned("there is no signature")
+            raise NotSigned("the signature is missing")
         expected = self.sign(int(moment), body).encode()
         if not hmac.compare_digest(expected, parts.get("v1", "").encode(errors="replace")):
-            raise NotSigned("the signature does not fit")
+            raise NotSigned("the signature is wrong")
         return int(moment)

@@ -20,7 +20,7 @@ OrderRefusal = Literal[
 
 
 class PaymentsUnavailable(Exception):
-    """The provider cannot be reached, or takes no orders now."""
+    """The provider cannot be reached, or accepts no orders now."""
 
 
 class OrderRefused(Exception):
@@ -37,11 +37,11 @@ class RefundRefused(Exception):
 
 
 class NotSigned(Exception):
-    """The web-hook was not sent by the provider, or was sent too long ago."""
+    """The webhook was not sent by the provider, or was sent too long ago."""
 
 
 class ImpossibleEvent(Exception):
-    """A web-hook is signed by the provider but says something impossible, such as an amount of zero. `event_id` is the
+    """A webhook is signed by the provider but says something impossible, such as an amount of zero. `event_id` is the
     provider's, or derived from the body's digest if there is none. `fault` says what is wrong.
     """
 
@@ -72,24 +72,24 @@ class OpenedCheckout:
 
 @dataclass(frozen=True, slots=True)
 class PaymentEvent:
-    """A checked web-hook: what happened to one checkout. Each has its own id, and may come again."""
+    """A verified webhook: what happened to one checkout. Each has its own id, and may be sent again."""
 
     id: str
     checkout_id: str
     outcome: PaymentOutcome
     amount: Money | None = None
-    """What was paid, where the provider says it."""
+    """What was paid, if the provider says it."""
 
 
 MOST_MINOR: Final = 10**11
-"""More than anybody is charged, in any currency's minor unit."""
+"""More than anybody is ever charged, in any currency's minor unit."""
 _ID = re.compile(r"[\x21-\x7e]{1,255}")
 
 
 def payment_event(
     body: bytes, event_id: object, checkout_id: object, outcome: PaymentOutcome, amount: object, currency: object
 ) -> PaymentEvent:
-    """The event in a web-hook with a valid signature. `amount` is None if the provider does not give it. Raises
+    """The event in a webhook with a valid signature. `amount` is None if the provider does not give it. Raises
     ImpossibleEvent.
 
     A signature says who wrote the event, not that it makes sense. Events that do not are refused here, before they
@@ -104,7 +104,7 @@ def payment_event(
     if not isinstance(amount, int) or not 0 < amount <= MOST_MINOR:
         raise ImpossibleEvent(event_id, f"the amount is not from 1 to {MOST_MINOR}")
     if not isinstance(currency, str) or currency.upper() not in currency_codes():
-        raise ImpossibleEvent(event_id, "the currency is none of ISO 4217")
+        raise ImpossibleEvent(event_id, "the currency is not in ISO 4217")
     return PaymentEvent(event_id, checkout_id, outcome, Money(amount, currency.upper()))
 
 
@@ -122,7 +122,7 @@ class PaymentProvider(Protocol):
         """
 
     def read(self, headers: Mapping[str, str], body: bytes) -> PaymentEvent | None:
-        """The event in a web-hook. None if it is about something else. Raises NotSigned or ImpossibleEvent.
+        """The event in a webhook. None if it is about something else. Raises NotSigned or ImpossibleEvent.
 
         The signature is checked over the received bytes, and is valid for five minutes of real time.
         """

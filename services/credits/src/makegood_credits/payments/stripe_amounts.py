@@ -16,20 +16,22 @@ from makegood_credits.payments.port import OrderRefused
 _WHOLE: Final = frozenset(
     ["BIF", "CLP", "DJF", "GNF", "JPY", "KMF", "KRW", "MGA", "PYG", "RWF", "VND", "VUV", "XAF", "XOF", "XPF"]
 )
-"""Counted in whole units. MGA is so only at Stripe: ISO 4217 gives it two digits."""
+"""Counted in whole units. ISO 4217 gives MGA two digits, but Stripe gives it none."""
 _THREE: Final = frozenset(["BHD", "JOD", "KWD", "OMR", "TND"])
-"""Counted in thousandths, of which the last digit must be 0."""
+"""Counted in thousandths. The last digit must be 0."""
 _AS_HUNDREDTHS: Final = frozenset({"ISK", "UGX"})
-"""Without a minor unit in ISO 4217, yet counted in hundredths, which must be 00."""
+"""Counted in hundredths, which must be 00, although ISO 4217 gives them no minor unit."""
 
 
 def stripe_amount(money: Money) -> int:
-    """The amount as the API takes it. Raises OrderRefused if Stripe cannot charge exactly this amount or this currency."""
+    """The amount as the API expects it. Raises OrderRefused if Stripe cannot charge exactly this amount or this
+    currency.
+    """
     amount = major_units(money.amount_minor, money.currency).scaleb(_digits(money.currency))
     step = 10 if money.currency in _THREE else 1
     if amount % step:
         raise OrderRefused(
-            "amount-not-divisible", "The payment provider cannot charge so small a part of the currency."
+            "amount-not-divisible", "The payment provider cannot charge such a small fraction of the currency."
         )
     return int(amount)
 
@@ -38,7 +40,7 @@ def money_of(amount: int, currency: str) -> Money:
     """An amount of the API in minor units of ISO 4217. Raises OrderRefused if it is not an amount of this currency."""
     minor = Decimal(amount).scaleb(minor_digits(currency) - _digits(currency))
     if minor % 1:
-        raise OrderRefused("amount-not-divisible", "The amount is no whole number of the currency's minor units.")
+        raise OrderRefused("amount-not-divisible", "The amount is not a whole number of the currency's minor units.")
     return Money(int(minor), currency)
 
 
@@ -50,4 +52,4 @@ def _digits(currency: str) -> int:
         return 3
     if minor_digits(currency) == 2 or currency in _AS_HUNDREDTHS:
         return 2
-    raise OrderRefused("currency-not-supported", "The payment provider takes no payments in this currency.")
+    raise OrderRefused("currency-not-supported", "The payment provider does not accept this currency.")

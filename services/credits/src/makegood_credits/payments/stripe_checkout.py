@@ -1,4 +1,4 @@
-"""Stripe, through its own library: Checkout Sessions, and web-hooks checked by the library.
+"""Stripe, through its own library: Checkout Sessions, and webhooks checked by the library.
 
 https://docs.stripe.com/payments/checkout and https://docs.stripe.com/webhooks; the endpoint listens to
 `checkout.session.completed`, `.async_payment_succeeded`, `.async_payment_failed` and `.expired`.
@@ -33,7 +33,7 @@ from makegood_credits.payments.stripe_amounts import money_of, stripe_amount
 _TIMEOUT: Final = 8.0
 _RETRIES: Final = 1
 TOLERANCE: Final = 300
-"""Seconds for which a signature is good."""
+"""Seconds for which a signature is valid."""
 _OUTCOMES: Final[dict[str, PaymentOutcome]] = {
     "checkout.session.completed": "paid",
     "checkout.session.async_payment_succeeded": "paid",
@@ -41,10 +41,16 @@ _OUTCOMES: Final[dict[str, PaymentOutcome]] = {
     "checkout.session.expired": "failed",
 }
 _REFUSALS: Final[dict[str, tuple[OrderRefusal, str]]] = {
-    "amount_too_small": ("amount-too-small", "The amount is smaller than the payment provider takes in this currency."),
-    "amount_too_large": ("amount-too-large", "The amount is larger than the payment provider takes in this currency."),
+    "amount_too_small": (
+        "amount-too-small",
+        "The amount is smaller than the payment provider accepts in this currency.",
+    ),
+    "amount_too_large": (
+        "amount-too-large",
+        "The amount is larger than the payment provider accepts in this currency.",
+    ),
 }
-"""Stripe's codes (https://docs.stripe.com/error-codes) that the payer can make something of."""
+"""Stripe's codes (https://docs.stripe.com/error-codes) that tell the payer something useful."""
 
 
 class StripePayments:
@@ -109,15 +115,17 @@ class StripePayments:
         except OrderRefused as error:
             raise RefundRefused(error.code) from error
         except stripe.InvalidRequestError as error:
-            if error.code != "charge_already_refunded":  # by somebody in the dashboard, or by a key that Stripe forgot
+            if (
+                error.code != "charge_already_refunded"
+            ):  # refunded in the dashboard, or with a key that Stripe has forgotten
                 raise RefundRefused(str(error.code)) from error
         except stripe.StripeError as error:
             raise PaymentsUnavailable(type(error).__name__) from error
 
     def read(self, headers: Mapping[str, str], body: bytes) -> PaymentEvent | None:
         signature = headers.get("stripe-signature", "")
-        if not signature.isascii():  # the library compares ASCII alone
-            raise NotSigned("the signature is no text of Stripe's")
+        if not signature.isascii():  # the library can compare only ASCII
+            raise NotSigned("the signature is not one of Stripe's")
         try:
             stripe.WebhookSignature.verify_header(body.decode(), signature, self._webhook_secret, TOLERANCE)
         except (ValueError, stripe.SignatureVerificationError) as error:
@@ -132,9 +140,9 @@ def _trouble(error: stripe.StripeError) -> PaymentsUnavailable | OrderRefused:
     """Only errors in the order itself are permanent. Keys, limits and outages are fixed without the payer."""
     if not isinstance(error, stripe.InvalidRequestError | stripe.CardError):
         return PaymentsUnavailable(type(error).__name__)
-    other: tuple[OrderRefusal, str] = ("payment-refused", "The payment provider does not take this payment.")
+    other: tuple[OrderRefusal, str] = ("payment-refused", "The payment provider does not accept this payment.")
     if error.param is not None and error.param.endswith("[currency]"):
-        other = ("currency-not-supported", "The payment provider takes no payments in this currency.")
+        other = ("currency-not-supported", "The payment provider does not accept this currency.")
     return OrderRefused(*_REFUSALS.get(error.code or "", other))
 
 
@@ -145,7 +153,7 @@ def _event(body: bytes) -> PaymentEvent | None:
     except msgspec.MsgspecError:
         event = None
     if not isinstance(event, dict):
-        return payment_event(body, None, None, "failed", None, None)  # raises: it has no id
+        return payment_event(body, None, None, "failed", None, None)  # raises if it has no id
     kind = event.get("type")
     outcome = _OUTCOMES.get(kind) if isinstance(kind, str) else None
     if outcome is None:
@@ -167,4 +175,4 @@ def _event(body: bytes) -> PaymentEvent | None:
     try:
         return replace(heard, amount=money_of(heard.amount.amount_minor, heard.amount.currency))
     except OrderRefused as error:
-        raise ImpossibleEvent(heard.id, f"the amount cannot be: {error.code}") from error
+        raise ImpossibleEvent(heard.id, f"the amount is not possible: {error.code}") from error

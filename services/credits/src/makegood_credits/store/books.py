@@ -56,7 +56,7 @@ _ENROLMENTS_THAT_COUNT = Statement(
 )
 
 _JSON: Final = column("guarantees", Text)
-"""Lists come as texts: in an array of `jsonb`, a list would be one more dimension."""
+"""Lists are passed as texts, because in an array of `jsonb` a list would be another dimension."""
 _LOT_WITHOUT_JSON: Final = [each for each in _L if each.key != "guarantees"]
 _NEW_LOTS: Final = batch("new", (*_LOT_WITHOUT_JSON, _JSON))
 _OPEN_LOTS = Statement(
@@ -102,8 +102,8 @@ _SAVE_ENROLMENTS = Statement(
 
 
 async def lock(unit: UnitOfWork, members: Iterable[str]) -> dict[str, Book]:
-    """The members' accounts, locked in one order everywhere; a member without an account gets an empty book, which is
-    not saved.
+    """The members' accounts, locked in the order that every caller uses. A member without an account gets an empty
+    book, which is not saved.
     """
     wanted = set(members)
     books = {member: Book(member) for member in wanted}

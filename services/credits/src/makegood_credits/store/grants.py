@@ -1,5 +1,5 @@
-"""What the service's logins may do with each table. Ledger entries are only added; only the owner's login could change
-them, and it does not.
+"""What the service's logins may do with each table. Ledger entries are only added: only the owner's login could change
+them, and it never does.
 """
 
 from __future__ import annotations

@@ -38,7 +38,7 @@ _CLOSE = Statement(
 )
 
 OWN: Final = [key for key, _ in move_holds.c.items() if key not in ("move_id", "invoice_id")]
-"""The fields of every hold: of a session's own, and of one that was added for a move."""
+"""The fields of every hold, whether it is the session's own or was added for a move."""
 _MORE: Final = [each for each in _H if each.key not in move_holds.c]
 _INVOICE_FROM: Final = len(OWN)
 _LOT_FROM: Final = _INVOICE_FROM + len(invoice_store.COLUMNS)
@@ -109,7 +109,7 @@ async def known(unit: UnitOfWork, sessions: Sequence[str]) -> set[str]:
 
 
 async def members_of(unit: UnitOfWork, sessions: Sequence[str]) -> dict[str, str]:
-    """Known sessions → the member whom each is held for, who never changes."""
+    """Known sessions → the member for whom each is held, who never changes."""
     return {row[0]: row[1] for row in await unit.fetch(_MEMBERS(session_id=sessions))}
 
 

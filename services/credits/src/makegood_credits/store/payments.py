@@ -1,4 +1,4 @@
-"""Purchases, checkouts at the payment provider, and its web-hooks. Each web-hook is handled once."""
+"""Purchases, checkouts at the payment provider, and its webhooks. Each webhook is handled once."""
 
 from __future__ import annotations
 
@@ -207,13 +207,13 @@ async def purchase_rows(queries: Queries, member: str | None, before: int | None
 
 
 async def checkout(queries: Queries, checkout_id: str, *, lock: bool = False) -> Checkout | None:
-    """The checkout. If it should be locked, its member's account must already be locked."""
+    """The checkout, locked if requested. Its member's account must then already be locked."""
     row = await queries.fetch_one((_LOCK_CHECKOUT if lock else _ONE_CHECKOUT)(checkout=checkout_id))
     return None if row is None else _checkout(row)
 
 
 async def keep_address(queries: Queries, checkout_id: str, opened: OpenedCheckout) -> None:
-    """Where the payer pays, as the provider said."""
+    """Saves the address that the provider gave for the payer."""
     await queries.execute(
         _KEEP_ADDRESS(checkout=checkout_id, reference=opened.reference, url=opened.url, until=opened.until)
     )
@@ -228,7 +228,7 @@ async def save_purchase(unit: UnitOfWork, purchase: Purchase) -> None:
 
 
 async def hear(unit: UnitOfWork, provider: str, event: PaymentEvent) -> bool:
-    """Saves the web-hook. False if it is a repeat, because each is handled once (CRED-6)."""
+    """Saves the webhook. False if it is a repeat, because each is handled once (CRED-6)."""
     kept = _KEEP_EVENT(
         provider=provider,
         event_id=event.id,
@@ -241,14 +241,14 @@ async def hear(unit: UnitOfWork, provider: str, event: PaymentEvent) -> bool:
 
 
 async def keep_effect(unit: UnitOfWork, provider: str, event_id: str, effect: str) -> None:
-    """Saves the effect of a web-hook: `granted`, `paid`, `failed`, `none`, `unknown`, or `refund` if money must be
+    """Saves the effect of a webhook: `granted`, `paid`, `failed`, `none`, `unknown`, or `refund` if money must be
     refunded.
     """
     await unit.execute(_KEEP_EFFECT(provider=provider, event_id=event_id, effect=effect))
 
 
 async def keep_fault(unit: UnitOfWork, provider: str, event_id: str, fault: str) -> None:
-    """Saves a web-hook that was refused because of its content, once."""
+    """Saves a webhook that was refused because of its content, once."""
     refused = _KEEP_EVENT(
         provider=provider, event_id=event_id, checkout_id=None, outcome="unknown", effect="refused", fault=fault
     )

@@ -17,7 +17,7 @@ from sqlalchemy.dialects.postgresql import insert
 from makegood_credits.store.tables import support_reasons
 
 BY_HAND: Final = "Made by support."
-"""What stands in the reason's place, and is all that is left of it once the member is erased."""
+"""What replaces the reason, and is all that is left of it once the member is erased."""
 
 ReasonKind = Literal["entry", "proposal", "invoice"]
 

@@ -255,7 +255,7 @@ policy = Table(
 
 
 def texts(columns: Iterable[ColumnElement[Any]]) -> list[ColumnElement[Any]]:
-    """The columns to select, uuids as text: asyncpg would make objects of them."""
+    """The columns to select, with uuids as text, because asyncpg would make objects of them."""
     return [as_text(each) if isinstance(each.type, UUID) else each for each in columns]
 
 

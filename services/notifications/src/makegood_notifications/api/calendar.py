@@ -35,7 +35,7 @@ _DESCRIBED: Final = {
     200: {"content": {"text/calendar": {"schema": {"type": "string"}}}, "description": "An iCalendar file (RFC 5545)."}
 }
 BY_ADDRESS: Final = "calendar"
-"""Role in the access log of whoever reads a calendar feed: they have no token, only its secret address."""
+"""Role in the access log for readers of a calendar feed, who have no token, only its secret address."""
 
 
 @router.get(
@@ -50,8 +50,9 @@ async def read_session_calendar(
     log: Log,
     dependencies: DependenciesOf,
 ) -> Response:
-    """Downloads the session as it is now, with the UID and SEQUENCE of its invitation. Available once the session is
-    reserved."""
+    """Downloads the session as it is now, with the UID and SEQUENCE of its invitation. It is available once the session
+    is reserved.
+    """
     session, role = await session_of(dependencies, session_id, access)
     reader = access.caller.subject
     async with dependencies.database.reading() as queries:
@@ -128,7 +129,7 @@ async def read_calendar_feed(
         names = await contacts.names(queries, parties)
         locale = await contacts.locale(queries, person_id)
         places = await venues.find(queries, {session.venue_id for session in sessions})
-        # Whoever has the address sees what its owner sees.
+        # Anybody who has the address sees what its owner sees.
         seen = Accesses(request.scope, context(request).request_id, person_id, BY_ADDRESS, "calendar.feed")
         await seen.write(queries, [(person, None) for person in sorted(parties | {person_id})])
     appointments = _appointments(dependencies, sessions, person_id, names, places, locale)

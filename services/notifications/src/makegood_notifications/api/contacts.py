@@ -33,11 +33,11 @@ async def save_contact(
     log: Log,
     dependencies: DependenciesOf,
 ) -> Response:
-    """Replaces the whole contact. Messages go to the contact as it is when they are sent.
+    """Replaces the whole contact. Messages use the contact details at the moment they are sent.
 
-    A person's first address is used at once. A changed address is `pending_email` until its owner follows the link that we
-    send there. Until then the old address is used, and a warning goes to it. Another change replaces this one, even a change
-    back to the old address. An address can be changed five times a day.
+    A person's first address is used at once. A changed address is `pending_email` until its owner follows the link that
+    we send there. Until then the old address is used, and a warning goes to it. Another change replaces this one, even
+    a change back to the old address. An address can be changed five times a day.
     """
     role = access.require("person", person_id=person_id)
     wanted = contacts.Contact(

@@ -24,8 +24,8 @@ async def list_deliveries(
     access: Annotated[Access, Depends(operation("delivery.list"))],
     log: Log,
     dependencies: DependenciesOf,
-    person_id: Annotated[str | None, Query(description="Only messages to this person.")] = None,
-    session_id: Annotated[str | None, Query(description="Only messages about this session.")] = None,
+    person_id: Annotated[str | None, Query(description="Return only messages to this person.")] = None,
+    session_id: Annotated[str | None, Query(description="Return only messages about this session.")] = None,
     limit: Limit = 50,
     cursor: Cursor = None,
 ) -> Page[DeliveryView]:

@@ -1,4 +1,6 @@
-"""The room or session that a request is about. If it was made just now, its news may still be on the way: the request waits."""
+"""The room or session that a request is about. If it is new, its event may not have arrived yet, so the request waits a
+moment.
+"""
 
 from __future__ import annotations
 
@@ -17,14 +19,15 @@ from makegood_notifications.store.read_models import Room, Session
 T = TypeVar("T")
 
 NEWS_LAG: Final = 1.0
-"""Seconds that a request waits for the news of something that was made just now."""
+"""Seconds that a request waits for the event of something that was created a moment ago."""
 
 
 async def room_of(
     dependencies: Dependencies, room_id: str, access: Access, *, to_write: bool = False
 ) -> tuple[Room, Role]:
-    """The room, if the caller is one of its parties, and the caller's role. `to_write`: waits a moment if it is closed, because the
-    news that it was restarted may be on the way (ROOM-1)."""
+    """The room and the caller's role in it, if the caller is one of its parties. `to_write`: waits a moment if the room
+    is closed, because the event that restarts it may not have arrived yet (ROOM-1).
+    """
     if not is_id(room_id):
         raise not_found("room")
     room_id = room_id.lower()
@@ -50,8 +53,9 @@ async def room_of(
 async def session_of(
     dependencies: Dependencies, session_id: str, access: Access, *, settled: bool = False
 ) -> tuple[Session, Role]:
-    """The session as this service knows it, from its reservation on, if the caller is one of its parties. `settled`: waits a moment
-    if it is not confirmed, because that news may be on the way."""
+    """The session as this service knows it from its reservation on, if the caller is one of its parties. `settled`:
+    waits a moment if it is not confirmed, because that event may not have arrived yet.
+    """
     if not is_id(session_id):
         raise not_found("session")
     session_id = session_id.lower()
@@ -75,7 +79,7 @@ async def session_of(
 
 
 async def enrolments_of(dependencies: Dependencies, member_id: str) -> list[Enrolment]:
-    """The member's enrolments, latest first. If there are none, waits a moment for the news of one."""
+    """The member's enrolments, latest first. If there are none, waits a moment for the event of one."""
 
     async def look() -> list[Enrolment] | None:
         async with dependencies.database.reading() as queries:

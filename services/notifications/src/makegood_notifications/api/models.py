@@ -1,4 +1,4 @@
-"""Requests and answers."""
+"""Request and response bodies."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def _readable(text: str) -> str:
 
 
 def _address(text: str) -> str:
-    """A syntactically valid address. On a private domain it is accepted as it is."""
+    """A syntactically valid address. An address of a private domain is accepted as it is."""
     local, _, domain = text.rpartition("@")
     private = domain.lower().rpartition(".")[2] in LOCAL_NAMES
     try:
@@ -85,7 +85,8 @@ class ContactRequest(RequestModel):
     locale: Locale = Field("en", description="Language of messages, such as `en` or `en-GB`.")
     channels: ChannelChoice = ChannelChoice()
     pending_email: Address | None = Field(
-        None, description="Send it as you read it to keep an address waiting for confirmation. Never send a new one."
+        None,
+        description="To keep an address waiting for confirmation, send it as you read it. A new address belongs in `email`.",
     )
 
 
@@ -118,7 +119,7 @@ class ContactView(View):
     locale: str
     channels: ChannelsView
     pending_email: str | None = Field(
-        None, description="A new address that waits to be confirmed by its link. Until then `email` is used."
+        None, description="A new address that waits to be confirmed by its link. Until then, `email` is used."
     )
 
 
@@ -171,7 +172,7 @@ class TimeRequest(RequestModel):
 
 
 class ReminderRequest(RequestModel):
-    """How the member is to be reminded."""
+    """How to remind the member."""
 
     model_config = example(channel="email")
 
@@ -209,7 +210,7 @@ DeliveryStatus = Literal["queued", "sent", "failed", "skipped"]
 
 
 class DeliveryView(View):
-    """A message to a person: by which channel, and what became of it."""
+    """A message to a person, with its channel and what became of it."""
 
     model_config = example(
         id="019ab0c9-0c3d-7f52-b1d7-1e9f4c2a6d80",
@@ -233,7 +234,7 @@ class DeliveryView(View):
 
 
 class InAppView(View):
-    """A message in the app for one person alone, in their language."""
+    """A message in the app that only one person sees, in their language."""
 
     model_config = example(
         id="019ab0c9-0c3d-7f52-b1d7-1e9f4c2a6d80",
@@ -263,7 +264,9 @@ class FeedView(View):
 
 
 class ExportView(View):
-    """Everything that is held about a person. Lists have the rows as they are, without the other party's messages and details."""
+    """Everything that this service stores about a person. Lists contain the stored rows, without the other party's
+    messages and details.
+    """
 
     model_config = example(
         person_id="anna",

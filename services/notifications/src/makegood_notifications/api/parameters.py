@@ -1,4 +1,4 @@
-"""What several routes share."""
+"""Parameters that several routes share."""
 
 from __future__ import annotations
 

@@ -42,16 +42,17 @@ async def request_erasure(
     mutation: Annotated[Mutation, Depends(mutation())],
     log: Log,
     dependencies: DependenciesOf,
-    reason: Annotated[ErasureReason, Query(description="Why. It is kept with the person's id.")],
+    reason: Annotated[ErasureReason, Query(description="Why the data is erased. It is kept with the person's id.")],
     now: Annotated[
-        bool, Query(description="Erase without the wait. Only support may, and only with `reason=law_requires_it`.")
+        bool,
+        Query(description="Erase without the wait. Only support may do this, and only with `reason=law_requires_it`."),
     ] = False,
 ) -> Response:
-    """Erases, in every service, the person's contact details, what they wrote, the subjects of what they were sent, and their
-    calendar's address. Their key is destroyed, so that nobody can read copies and backups of what they wrote. Messages queued
-    for them are not sent. Sessions, ledger and access log stay, with ids only.
+    """Erases, in every service, the person's contact details, what they wrote, the subjects of what they were sent, and
+    their calendar's address. Their key is destroyed, so that copies and backups of what they wrote cannot be read.
+    Messages queued for them are not sent. Sessions, ledger and access log stay, with ids only.
 
-    Everything ahead of them ends: a provider's schedule is withdrawn, rooms close, future sessions are cancelled without loss
+    Everything in the future ends: a provider's schedule is withdrawn, rooms close, sessions are cancelled without loss
     of a credit, places on waitlists end, and the other party is told.
 
     The erasure happens after seven days (setting `ERASURE_WAIT_DAYS`). The person is told, and it can be withdrawn until
@@ -64,7 +65,9 @@ async def request_erasure(
     if now and reason != LAW:
         raise invalid("#/now", f"`now=true` is only allowed with `reason={LAW}`.", where="query")
     async with mutation.unit() as unit:
-        await log.record(unit, access, role, person_id)  # before an erasure, which also takes away the reason's remark
+        await log.record(
+            unit, access, role, person_id
+        )  # before the erasure, which also removes the remark of the reason
         if now:
             await commands.erase_now(unit, person_id, reason, by, mutation.expect_version)
             return mutation.answer(204)
@@ -79,7 +82,7 @@ async def read_erasure(
     log: Log,
     dependencies: DependenciesOf,
 ) -> ErasureView:
-    """Reads the pending erasure, or else the last one that was done."""
+    """Reads the pending erasure, or else the last one that was carried out."""
     role = access.require("person", person_id=person_id)
     async with dependencies.database.reading() as queries:
         await log.record(queries, access, role, person_id)
@@ -110,7 +113,7 @@ async def withdraw_erasure(
 @router.get(
     "/v1/people/{person_id}/export",
     response_class=StreamingResponse,
-    responses={200: {"model": ExportView, "description": "All data, sent as it is read."}},
+    responses={200: {"model": ExportView, "description": "All data. It is sent while it is read."}},
     summary="Export my data",
 )
 async def export_personal_data(
@@ -119,9 +122,8 @@ async def export_personal_data(
     log: Log,
     dependencies: DependenciesOf,
 ) -> StreamingResponse:
-    """Exports contact details, rooms, sessions, what you wrote, what you were sent, and who read it.
-
-    The other services hold only ids. Read what they hold from their own lists (sessions, ledger, invoices).
+    """Exports your contact details, rooms and sessions, what you wrote, what you were sent, and who read it. The other
+    services store only ids. Read what they store from their own lists (sessions, ledger, invoices).
     """
     role = access.require("person", person_id=person_id)
     async with dependencies.database.reading() as queries:
@@ -132,7 +134,9 @@ async def export_personal_data(
 
 
 async def _export(database: Database, person_id: str, first: dict[str, Any]) -> AsyncIterator[bytes]:
-    """The JSON of an ExportView, list by list. If it breaks off it is not valid JSON, so nobody takes it for the whole."""
+    """The JSON of an ExportView, list by list. If it breaks off, it is not valid JSON, so nobody mistakes it for the
+    whole.
+    """
     yield _encode(first)[:-1]
     for name in personal_data.LISTS:
         yield b",%b:[" % _encode(name)

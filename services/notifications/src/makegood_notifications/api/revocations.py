@@ -1,4 +1,4 @@
-"""Ops end a person's sessions: tokens that were issued are refused everywhere, within seconds (SEC-2)."""
+"""Ops end a person's sign-ins: tokens that were issued are refused everywhere within seconds (SEC-2)."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ router = APIRouter(tags=["sign-in"])
 
 
 class RevocationRequest(RequestModel):
-    """What is refused from now on."""
+    """The tokens to refuse from now on."""
 
     model_config = example(jti=None, reason="lost telephone, ticket 4711")
 
@@ -29,7 +29,7 @@ class RevocationRequest(RequestModel):
         pattern=r"^[\x21-\x7e]{1,256}$",
         description="The `jti` of the one token to revoke. Without it, all of the person's tokens are revoked.",
     )
-    reason: str = Field(min_length=1, max_length=200, description="Why. Only ops can read it.")
+    reason: str = Field(min_length=1, max_length=200, description="Why the tokens are revoked. Only ops can read it.")
 
 
 class RevocationView(View):

@@ -11,7 +11,7 @@ PERSON: Final = (Grant("member", "self"), Grant("provider", "self"))
 PARTIES: Final = (Grant("member", "party"), Grant("provider", "party"))
 
 EXPENSIVE: Final = frozenset({"person.export", access_log.OPERATION, "/v1/calendar/{secret}.ics"})
-"""Operations that each person may run one at a time. A path needs no token."""
+"""Operations that each person may run one at a time. One given by its path needs no token."""
 
 RIGHTS: Final[Rights] = {
     "contact.read": PERSON,
@@ -32,4 +32,4 @@ RIGHTS: Final[Rights] = {
     "person.revocations": (Grant("ops"),),
     **access_log.RIGHTS,
 }
-"""Support may read deliveries but never chat. Contacts, exports and calendars are for the person alone."""
+"""Support may read deliveries but never chat. Only the person may read their contact details, export and calendar."""

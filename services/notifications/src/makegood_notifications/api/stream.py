@@ -1,4 +1,4 @@
-"""Server-sent events: client apps follow their sessions, chat and credits live, and resume after a drop."""
+"""Server-sent events: client apps follow sessions, chat and credits live, and resume after a lost connection."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ from makegood_notifications.streams import OpenStream
 router = APIRouter(tags=["stream"])
 
 LOOK: Final = 1.0
-"""Seconds between looks without a wake-up. Without Redis, streams depend on it."""
+"""Seconds after which the stream is read even without a wake-up. Without Redis, nothing else triggers a read."""
 SELDOM: Final = 5.0
-"""The same with Redis: then a look only catches a wake-up that was lost."""
+"""The same with Redis, where it only makes up for a lost wake-up."""
 RETRY: Final = 1000
 """Milliseconds after which a client app reconnects if its connection breaks."""
 LATER: Final = 60_000
@@ -36,7 +36,7 @@ HEARTBEAT: Final = 15.0
 """Seconds of silence after which a comment shows that the connection is alive."""
 AT_ONCE: Final = 100
 SETTLE: Final = 0.01
-"""First pause after a wake-up that brought nothing: an entry is shown once older transactions have ended."""
+"""First pause after a wake-up that found nothing, because an entry is shown only once older transactions have ended."""
 
 _encode = msgspec.json.Encoder().encode
 
@@ -77,7 +77,7 @@ async def follow_stream(
     after = Position.parse(last_event_id) if last_event_id else None
     async with dependencies.database.reading() as queries:
         end = await stream.end(queries)
-        # An id beyond the end is from another installation, or from before a restore. It would be waited for in vain.
+        # An id beyond the end is from another installation, or from before a restore. Nothing would ever follow it.
         resumed = after is not None and after <= end and not await stream.is_pruned(queries, person_id, after)
     streams = dependencies.streams
     here = context(request)
@@ -92,8 +92,9 @@ async def follow_stream(
 async def _events(
     dependencies: Dependencies, caller: Caller, stream: OpenStream, after: Position, *, resumed: bool
 ) -> AsyncIterator[bytes]:
-    """Entries as they come, until the process stops or the caller's token expires. Then the client app reconnects with its last id.
-    If the person opened too many other streams, it ends with that reason."""
+    """Entries as they arrive, until the process stops or the caller's token expires. Then the client app reconnects
+    with its last id. If the person opened too many other streams, the stream ends with that reason.
+    """
     loop = asyncio.get_running_loop()
     streams = dependencies.streams
     look = LOOK if not dependencies.signals.connected else SELDOM
@@ -105,7 +106,7 @@ async def _events(
             try:
                 entries = await _look(dependencies, caller.subject, after, behind=behind)
             except _Forgotten:
-                return  # the client app reconnects with its last id and hears that it is not resumed
+                return  # the client app reconnects with its last id and is told that the stream does not resume
             if entries is not None:
                 behind = behind and bool(entries)
             if entries:
@@ -122,13 +123,15 @@ async def _events(
 
 
 class _Forgotten(Exception):
-    """Something was pruned before a client app that had reconnected was shown it."""
+    """Something was pruned before a reconnected client app could read it."""
 
 
 async def _look(
     dependencies: Dependencies, person_id: str, after: Position, *, behind: bool
 ) -> Sequence[StreamEntry] | None:
-    """The next entries of the person. None if the database is away. `behind`: the client app has not caught up yet."""
+    """The person's next entries. None if the database cannot be reached. `behind`: the client app has not caught up
+    yet.
+    """
     try:
         async with dependencies.database.reading() as queries:
             found = await stream.entries(queries, person_id, after, AT_ONCE)

@@ -1,4 +1,4 @@
-"""What the live stream sends. Events have only ids; read the rest from its own address."""
+"""The events of the live stream. They have only ids: read the rest from its own address."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class StreamOpened(View):
 
 
 class SessionChange(View):
-    """Which session, and its version. A version that you have already seen is nothing new."""
+    """Which session, and its version. Ignore a version that you have already seen."""
 
     session_id: str
     room_id: str

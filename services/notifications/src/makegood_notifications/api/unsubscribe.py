@@ -1,4 +1,4 @@
-"""/v1/unsubscribe/{token}: ends e-mails for whoever has the link from one (RFC 8058)."""
+"""/v1/unsubscribe/{token}: stops e-mails with the link from one of them, without a sign-in (RFC 8058)."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from makegood_notifications.store.contacts import Contact
 router = APIRouter(tags=["contact"])
 
 BY_LINK: Final = "mail"
-"""Role in the access log of whoever follows a link from an e-mail: they have no token, only the link."""
+"""Role in the access log for people who follow a link from an e-mail: they have no token, only the link."""
 _PAGE: Final[dict[int | str, dict[str, Any]]] = {
     200: {"content": {"text/html": {"schema": {"type": "string"}}}, "description": "An HTML page."}
 }
@@ -81,7 +81,7 @@ def _words(language: str) -> dict[str, str]:
 
 
 def _page(dependencies: Dependencies, contact: Contact) -> Response:
-    """Plain HTML in the person's language. It does not say who they are."""
+    """Plain HTML in the person's language. It does not reveal who they are."""
     language = dependencies.wording.language(contact.locale).code
     words = {name: escape(text) for name, text in _words(language).items()}
     if contact.by_email:

@@ -1,4 +1,4 @@
-"""How often one person may cause messages to another. Whoever asks too soon is told when it is possible again."""
+"""How often one person may cause messages to another. A request that comes too soon is told when it is possible again."""
 
 from __future__ import annotations
 
@@ -30,13 +30,14 @@ ERASURE_MAIL: Final = Allowance("erasure-mail", 1, timedelta(hours=24))
 TIME_REQUEST: Final = Allowance("time-request", 3, timedelta(hours=1))
 """The ready message of one room (AVAIL-5)."""
 MAILS: Final = Allowance("mail", 30, timedelta(hours=1))
-"""Mails and WhatsApp messages to one person that people can cause as often as they like: over all rooms, and for a provider, of
-one member. Any more are left out; the chat and the list of messages have them all."""
+"""E-mails and WhatsApp messages to one person that other people can cause at will: over all rooms, and for a provider,
+by one member. Further ones are left out. The chat and the list of messages have them all.
+"""
 UNCOUNTED: Final[Set[str]] = frozenset({
-    # What only time or an absence causes, once for each session or invoice.
+    # What only time or an absence causes, once per session or invoice.
     "provider-missed", "member-no-show", "session-expired", "reconfirm-asked", "to-provider-reminder", "invoice-overdue",
     "to-provider-outcome",
-    # What has a limit of its own.
+    # What has its own limit.
     "reminder", "address-confirm", "address-changed", "erasure-requested", "erasure-taken-back", "invitation-withdrawn",
 })  # fmt: skip
 """The templates that are always sent. Every other one is counted."""

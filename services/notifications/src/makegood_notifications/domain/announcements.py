@@ -1,7 +1,7 @@
-"""NOTE-1: who is told what of an event: the template, to whom, and by which channels (ROOM-4).
+"""NOTE-1: who is told what about an event: the template, to whom, and by which channels (ROOM-4).
 
-A message that both parties may read stands in the room's chat; one for a single person stands in the app's list of messages
-instead. Most go out by e-mail as well, and by WhatsApp to those who chose it.
+A message that both parties may read is in the room's chat. One for a single person is in the app's list of messages
+instead. Most are also sent by e-mail, and by WhatsApp to those who chose it.
 """
 
 from __future__ import annotations
@@ -81,7 +81,7 @@ Template = Literal[
 
 @dataclass(frozen=True, slots=True)
 class Announcement:
-    """A message to one party, and by which channels it goes (see `Notice`)."""
+    """A message to one party, and the channels by which it is sent (see `Notice`)."""
 
     template: Template
     to: Party = "member"
@@ -93,7 +93,7 @@ class Announcement:
     details: Details | None = None
 
     def notice(self, content: Content, source: Source) -> Notice:
-        """The announcement of `content`."""
+        """The announcement as a notice about `content`."""
         return Notice(self.template, self.to, content, source, self.mail, self.chat, self.calendar)
 
 
@@ -119,12 +119,12 @@ INVOICE_ISSUED = Announcement("invoice-issued", chat=False)
 INVOICE_OVERDUE = Announcement("invoice-overdue", chat=False)
 INVOICE_REFUNDED = Announcement("invoice-refunded", chat=False)
 PURCHASE_REFUNDED = Announcement("purchase-refunded", chat=False)
-"""What a member owes and gets back does not concern the room (EXT-1, CRED-7, MISS-3)."""
+"""For the member only: what they owe and get back does not concern the room (EXT-1, CRED-7, MISS-3)."""
 CREDIT_RETURNED = Announcement("credit-returned", mail=False)
 CREDIT_CORRECTED = Announcement("credit-corrected", mail=False)
 WAITLIST_OFFERED = Announcement("waitlist-offered")
 WAITLIST_PASSED_OVER = Announcement("waitlist-passed-over", chat=False)
-"""Why somebody could not book, such as what they owe, does not concern the room."""
+"""For the member only: why they could not book, such as what they owe, does not concern the room."""
 ROOM_ENDED: dict[Party, Announcements] = {
     "provider": (Announcement("provider-gone"),),
     "member": (Announcement("to-provider-member-gone", to="provider", chat=False),),
@@ -138,7 +138,7 @@ PROVIDER_CHANGED: Announcements = (
 
 
 def notices(event: SessionFact, source: Source, invitation: Invitation | None) -> list[Notice]:
-    """What both parties are told of a session's event. `invitation` is the calendar message that goes along."""
+    """What both parties are told about a session's event. `invitation` is the calendar message to attach."""
     return [
         one.notice(
             session_content(
@@ -151,9 +151,8 @@ def notices(event: SessionFact, source: Source, invitation: Invitation | None) -
 
 
 def announcements(event: SessionFact, *, invited: bool = False) -> Announcements:
-    """The messages of a session's event, if anybody needs one. `invited`: a calendar message goes along, to both.
-
-    A rejected booking and a refused move are answered where they were asked for, so they make no message.
+    """The messages about a session's event, if anybody needs one. `invited`: both also get a calendar message. A
+    rejected booking or a refused move makes no message, because the API answers it.
     """
     news = _news(event)
     if invited and not any(one.to == "provider" and one.mail for one in news):
@@ -179,7 +178,7 @@ def _news(event: SessionFact) -> Announcements:
             return _NO_SHOW if event.forfeits else _FREE_NO_SHOW
         case SessionExtended():  # EXT-1
             return (Announcement("session-extended"),)
-        case SessionZoneChanged():  # the invitation follows, though the provider may leave out the e-mail of a move (RESC-5)
+        case SessionZoneChanged():  # the invitation follows, although the provider may leave out the e-mail about a move (RESC-5)
             return (Announcement("session-zone-changed", tentative=not event.confirmed),)
         case ReconfirmationAsked():  # CONF-3
             return _RECONFIRM
@@ -198,10 +197,10 @@ def _news(event: SessionFact) -> Announcements:
 
 
 def _cancelled(event: SessionCancelled) -> Announcements:
-    """The member is told by e-mail, whoever cancelled; the provider where it was not their own doing."""
-    if event.cause == "change_of_provider":  # the provider is told once, of the change itself
+    """The member is told by e-mail, whoever cancelled. The provider is told if they did not cancel themselves."""
+    if event.cause == "change_of_provider":  # the provider is told once, about the change itself
         return (Announcement("session-cancelled-with-provider", forfeits=event.forfeits),)
-    if event.cause == "provider_erased":  # there is nobody to book another time with
+    if event.cause == "provider_erased":  # the other party is gone, so no other time can be booked
         return (Announcement("session-cancelled-provider-gone"),)
     if event.cause == "member_erased":
         details = Details(party=event.cancelled_by)
@@ -223,8 +222,9 @@ def _cancelled(event: SessionCancelled) -> Announcements:
 
 
 def _moved(event: SessionMoved) -> Announcements:
-    """`notify_member` decides about the member's e-mail alone (RESC-2). The provider hears of a member's move at once, for
-    they have to confirm it again."""
+    """`notify_member` decides only about the member's e-mail (RESC-2). The provider is told at once about a member's
+    move, because they must confirm it again.
+    """
     tentative = not event.confirmed
     details = _change_of_place(event)
     if event.moved_by == "provider":
@@ -250,7 +250,7 @@ _CHANGES: dict[type[SessionFact], str] = {
 
 
 def _calendar(event: SessionFact) -> Announcement:
-    """The provider's calendar follows as the member's does, also where the change was their own doing (NOTE-1, RESC-4)."""
+    """The provider's calendar is updated like the member's, even if they made the change themselves (NOTE-1, RESC-4)."""
     stays = isinstance(event, (*CHANGES, SessionConfirmed))
     details = _change_of_place(event) if isinstance(event, SessionMoved) else Details()
     return Announcement(
@@ -274,6 +274,7 @@ def _change_of_place(event: SessionMoved) -> Details:
 
 
 def tells_of_return(event: CreditReturned) -> bool:
-    """Whether the room's chat tells of this return (ROOM-4): not of a booking that never came about, nor of a credit that
-    another one took the place of in a move."""
+    """Whether the room's chat mentions this return (ROOM-4). It does not if the booking never took effect, or if
+    another credit replaced this one in a move.
+    """
     return event.cause not in ("rejected", "moved")

@@ -27,7 +27,7 @@ def hash_of(secret: str) -> bytes:
 
 
 def same_address(one: str, other: str) -> bool:
-    """Whether both are the same mailbox. Domains are compared without regard to case."""
+    """Whether both are the same mailbox. Case does not matter in the domain."""
     local, _, domain = one.rpartition("@")
     other_local, _, other_domain = other.rpartition("@")
     return local == other_local and domain.casefold() == other_domain.casefold()

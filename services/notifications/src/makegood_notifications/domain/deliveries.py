@@ -12,7 +12,7 @@ from makegood_notifications.domain.notices import Content, Notice
 FIRST_RETRY: Final = timedelta(seconds=15)
 LONGEST_RETRY: Final = timedelta(hours=1)
 HELD_UP: Final = timedelta(seconds=2)
-"""A message that waited longer than this is only sent once everything that happened after it is known."""
+"""A message that waited longer than this is sent only once everything that happened after it is known."""
 
 OVER: Final[Set[str]] = frozenset(
     {"completed", "declined", "expired", "cancelled", "provider_missed", "member_no_show"}
@@ -38,7 +38,8 @@ TAKES_ITS_PLACE: Final[tuple[str, ...]] = (
 )
 """Templates that tell the member everything that an earlier message says about time and place."""
 CATCHES_UP: Final[tuple[str, ...]] = ("session-confirmed", "session-moved-by-provider", EXTENDED, REZONED)
-"""Templates that the member must get even if a change overtook them that their channel does not report."""
+"""Templates that the member must get even if a later change, which their channel does not report, made them outdated.
+"""
 REMINDS: Final[Set[str]] = frozenset({"reminder", "to-provider-reminder", "reconfirm-asked"})
 """Templates that are only true before a session that is confirmed for that very time (REM-1, CONF-3)."""
 ASKS_TO_CONFIRM: Final[Set[str]] = frozenset({"to-provider-confirm"})
@@ -51,7 +52,9 @@ ALWAYS: Final[Set[str]] = frozenset(
 )
 """Templates that are sent whatever the person wants to be told: they protect the account or withdraw what was sent."""
 VENUE_PATIENCE: Final = timedelta(minutes=2)
-"""How long a message waits for news of a venue that it names. After that it links to the session's page instead."""
+"""How long a message waits for the event about a venue that it names. After that it links to the session's page
+instead.
+"""
 OFFERS: Final[Set[str]] = frozenset({"waitlist-offered"})
 LEADS_TO_TIMES: Final[tuple[str, ...]] = (
     "session-declined",
@@ -61,7 +64,7 @@ LEADS_TO_TIMES: Final[tuple[str, ...]] = (
     "session-cancelled-by-system",
     "provider-missed",
 )
-"""Templates whose button leads to other times with the same provider, as long as there can be any."""
+"""Templates whose button leads to other times with the same provider, as long as those can be booked."""
 ONLY_TAKE_BACK: Final[Set[str]] = frozenset({"to-provider-unscheduled"})
 """Templates that only say that an invitation no longer holds."""
 CORRECTED: Final = "outcome-corrected"
@@ -77,7 +80,7 @@ ENDED: Final[Mapping[str, str]] = {
     "provider-missed": "provider_missed",
     "member-no-show": "member_no_show",
 }
-"""Template → the ending that it tells of. After a correction, which has a message of its own, it is no longer true."""
+"""Template → the ending that it reports. After a correction, which has its own message, it is no longer true."""
 LEFT_FOR_ANOTHER: Final = "to-provider-changed"
 ERASURE: Final[Mapping[str, bool]] = {"erasure-requested": True, "erasure-taken-back": False}
 """Templates about an erasure, and whether one must be pending for it to be true."""
@@ -99,7 +102,7 @@ class CurrentState:
     length_minutes: int | None = None
     invitation_sequence: int | None = None
     told_later: bool = False
-    """Whether a later message of the same channel takes the place of this one."""
+    """Whether a later message by the same channel replaces this one."""
     rebookable: bool = True
     """For LEADS_TO_TIMES: whether another session can be booked, as far as the room is concerned (MISS-4)."""
 
@@ -111,10 +114,9 @@ def retry_after(attempts: int) -> timedelta:
 
 
 def caught_up(notice: Notice, state: CurrentState) -> Notice:
-    """What the message has to say now.
-
-    A move that its channel does not report (RESC-2) must not cost the member the confirmation (CONF-1). Otherwise it is
-    `notice`, unchanged; whether that is true is another question.
+    """What the message has to say now. A move that its channel does not report (RESC-2) must not cost the member the
+    confirmation (CONF-1). In every other case it is `notice`, unchanged: `no_longer_true` decides whether that is still
+    true.
     """
     template, content = notice.template, notice.content
     as_said = state.status == ("reserved" if content.tentative else "confirmed")
@@ -130,7 +132,7 @@ def caught_up(notice: Notice, state: CurrentState) -> Notice:
     if template == "session-moved-by-provider" and details is not None:
         was_until = details.was_until or state.ends_at  # an earlier release did not keep it
         if (details.was_at, was_until, details.was_venue_id) == (state.starts_at, state.ends_at, state.venue_id):
-            return notice  # moved back: there is nothing to tell
+            return notice  # moved back, so there is nothing to report
         details = replace(details, elsewhere=details.was_venue_id != state.venue_id)
     now = replace(
         content,
@@ -148,8 +150,8 @@ def caught_up(notice: Notice, state: CurrentState) -> Notice:
 def no_longer_true(notice: Notice, state: CurrentState, now: datetime) -> bool:
     """NOTE-3: whether the message must not be sent any more. `now` is product time.
 
-    What it says must be true at this very moment: whatever came after it has a message of its own. A session that is not
-    known here contradicts only a reminder or a question.
+    What it says must be true at this moment: every later change has its own message. A session that is not known here
+    contradicts only a reminder or a question.
     """
     template, content = notice.template, notice.content
     if template in REMINDS:
@@ -184,5 +186,5 @@ def _then_and_there(content: Content, state: CurrentState) -> bool:
 
 
 def _tells_of_zone(template: str, content: Content) -> bool:
-    """Whether the zone is the news. Other messages name their zone, and what they say is right in any."""
+    """Whether the message is about the zone. Other messages name their zone, so what they say is right in any zone."""
     return template == REZONED or (content.details is not None and content.details.change == "rezoned")

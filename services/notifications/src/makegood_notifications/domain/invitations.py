@@ -44,9 +44,9 @@ def uid(session_id: str) -> str:
 def next_invitation(event: SessionFact, sequence: int | None, *, again: bool = False) -> Invitation | None:
     """RESC-4: the calendar message that follows from `event`, if any.
 
-    `sequence` is that of the last invitation, None if nobody was invited yet. It starts at 0 and rises by one, except if the
-    last invitation was for this very event (`again`). It also rises if the invitation is not sent, as for a move that the
-    member is not mailed about (RESC-2).
+    `sequence` is that of the last invitation, None if nobody was invited yet. It starts at 0 and rises by one, except
+    if the last invitation was for this very event (`again`). It also rises if the invitation is not sent, as for a move
+    about which the member gets no e-mail (RESC-2).
     """
     step = 0 if again else 1
     if isinstance(event, SessionConfirmed):

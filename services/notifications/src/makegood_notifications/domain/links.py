@@ -23,7 +23,7 @@ def _slot(content: Content) -> str:
 
 
 def _book(content: Content, length_minutes: int, what: dict[str, str]) -> str:
-    """Where a session of the kind that the notice names is booked, in person at the same venue."""
+    """The page where a session of the notice's kind is booked. If it is in person, at the same venue."""
     query: dict[str, Any] = {"length_minutes": length_minutes, "modality": content.modality, **what}
     if content.venue_id:
         query["venue_id"] = content.venue_id

@@ -1,7 +1,6 @@
-"""Notices: who is told what, about which session, room or venue, and out of which event.
-
-A notice is made once, from its event, and stored with the delivery, so that later changes do not alter it. It holds ids,
-times, amounts and words from closed lists; names and texts are added when it is sent.
+"""Notices: who is told what, about which session, room or venue, because of which event. A notice is made once, from
+its event, and stored with the delivery, so that later changes do not alter it. It has ids, times, amounts and words
+from closed lists. Names and texts are added when it is sent.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ from makegood_notifications.domain.invitations import Invitation, Method
 
 @dataclass(frozen=True, slots=True)
 class Details:
-    """What only some notices say."""
+    """Details that only some notices have."""
 
     was_at: datetime | None = None
     """The start before a move."""
@@ -45,15 +44,15 @@ class Details:
     outcome: str = ""
     old_outcome: str = ""
     obstacles: str = ""
-    """Codes of why somebody could not book, separated by spaces."""
+    """The codes of the reasons why somebody could not book, separated by spaces."""
     change: str = ""
-    """What changed a session in the calendar."""
+    """The kind of change to a session in the calendar."""
     state: str = ""
     """What became of a credit."""
     erase_at: datetime | None = None
     """When a person's data is erased."""
     change_id: str | None = None
-    """The change of an address."""
+    """The id of a change of address."""
     sealed_remark: str | None = None
     """What `party` wrote when it cancelled, sealed as in the event. It is opened when the message is sent or read."""
 
@@ -76,7 +75,7 @@ class Content:
     method: Method | None = None
     sequence: int = 0
     tentative: bool = False
-    """Whether the provider has yet to confirm."""
+    """Whether the provider still has to confirm."""
     details: Details | None = None
     extended_minutes: int = 0
     """How much of the length was added by extensions."""
@@ -99,14 +98,16 @@ class Source:
 
     @property
     def cause(self) -> Cause:
-        """The cause of what follows from the notice."""
+        """The cause for everything that follows from the notice."""
         return Cause(self.correlation_id, self.event_id, self.traceparent)
 
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """What one party is told. `mail`: by e-mail, and by WhatsApp if they chose it. `chat`: by a system message in the room, which
-    both parties read; otherwise in the person's own list. `calendar`: an e-mail only for its invitation."""
+    """What one party is told. `mail`: by e-mail, and by WhatsApp if they chose it. `chat`: by a system message in the
+    room, which both parties read, and otherwise in the person's own list. `calendar`: by an e-mail that is sent only
+    for its invitation.
+    """
 
     template: str
     to: Party
@@ -123,7 +124,7 @@ class Notice:
 
 @dataclass(frozen=True, slots=True)
 class Preferences:
-    """What must be known of a person to write a notice down. Whether they want e-mail is only asked when it is sent."""
+    """What must be known about a person to store a notice. Whether they want e-mail is checked only when it is sent."""
 
     locale: str = "en"
     whatsapp: bool = False
@@ -131,7 +132,7 @@ class Preferences:
 
 
 DEFAULT_PREFERENCES = Preferences()
-"""Of somebody who has not said how to reach them."""
+"""The preferences of somebody who has not said how to reach them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +144,7 @@ class Parties:
 
     @classmethod
     def of(cls, preferences: Mapping[str, Preferences], member_id: str, provider_id: str = "") -> Parties:
-        """From the preferences of those who have said any."""
+        """The parties' preferences. Somebody who has stated none has the default ones."""
         member = preferences.get(member_id, DEFAULT_PREFERENCES)
         return cls(member, preferences.get(provider_id, DEFAULT_PREFERENCES))
 
@@ -160,7 +161,7 @@ def session_content(
     tentative: bool = False,
     details: Details | None = None,
 ) -> Content:
-    """What a notice of `event` says, with the calendar message that goes along."""
+    """What a notice about `event` says, with the calendar message to attach."""
     return Content(
         session_id=event.session_id,
         room_id=event.room_id,
@@ -191,7 +192,7 @@ def timeless_content(
     time_zone: str = "UTC",
     details: Details | None = None,
 ) -> Content:
-    """What a notice says that is about no appointment."""
+    """What a notice says if it is not about an appointment."""
     return Content(session_id, room_id, member_id, provider_id, now, now, 0, "", time_zone, details=details)
 
 

@@ -1,4 +1,6 @@
-"""What a member's plan says about messages: the lengths in the ready message (AVAIL-5), the channels of reminders (REM-1)."""
+"""What a member's plan says about messages: the lengths in the ready message (AVAIL-5) and the channels of reminders
+(REM-1).
+"""
 
 from __future__ import annotations
 
@@ -32,7 +34,7 @@ class Enrolment:
         return self.starts_on <= day and (self.ends_on is None or day <= self.ends_on)
 
     def lengths_with(self, specialty: str) -> list[int]:
-        """Minutes of the sessions that it includes with a provider of that specialty (PLAN-1)."""
+        """The session lengths, in minutes, that it includes with a provider of that specialty (PLAN-1)."""
         return sorted(self.psychiatry_lengths if specialty == "psychiatry" else self.lengths)
 
 

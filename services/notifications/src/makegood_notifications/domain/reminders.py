@@ -8,7 +8,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Final, Literal
 
 PATIENCE: Final = timedelta(minutes=10)
-"""How long a new booking waits before an e-mail asks its provider. Providers at work in the app have seen it by then."""
+"""How long a new booking waits before an e-mail asks its provider. Providers who work in the app have seen it by then.
+"""
 
 HandChannel = Literal["email", "whatsapp"]
 ReminderRefusal = Literal["not-confirmed", "session-over", "reminder-not-possible"]
@@ -16,8 +17,9 @@ ReminderRefusal = Literal["not-confirmed", "session-over", "reminder-not-possibl
 
 @dataclass(frozen=True, slots=True)
 class Reminder:
-    """One future reminder, so many minutes before the start. `text` is its name as a deadline: a session that moves leaves it
-    behind, and one that is confirmed again has it once."""
+    """One future reminder, a number of minutes before the start. `text` is its name as a deadline. It contains the
+    start, so that a moved session has other reminders, and a session that is confirmed again has each only once.
+    """
 
     session_id: str
     starts_at: datetime
@@ -36,13 +38,15 @@ class Reminder:
 def reminders(
     session_id: str, starts_at: datetime, moments: Iterable[datetime], now: datetime
 ) -> list[tuple[Reminder, datetime]]:
-    """The session's reminders in the future, each with its moment."""
+    """The session's future reminders, each with its moment."""
     ahead = sorted(moment for moment in moments if now < moment < starts_at)
     return [(Reminder(session_id, starts_at, (starts_at - moment) // timedelta(minutes=1)), moment) for moment in ahead]
 
 
 def reminds(status: str, starts_at: datetime, told: datetime, now: datetime) -> bool:
-    """REM-1: whether a reminder of a session at `told` is sent: never after it was cancelled or moved, nor from its start on."""
+    """REM-1: whether a reminder of a session at `told` is sent. It is not if the session was cancelled or moved, or has
+    begun.
+    """
     return status == "confirmed" and starts_at == told and now < starts_at
 
 

@@ -21,10 +21,10 @@ class Venue:
 
 
 Venues = Mapping[str, Venue]
-"""By their ids."""
+"""Venues by id."""
 NO_VENUES: Final[Venues] = {}
 
-# Control characters, which occur in no name and no text.
+# Control characters do not occur in names or texts.
 _BEGIN, _BETWEEN, _END = "\x02", "\x1f", "\x03"
 _TO_BE_NAMED: Final = re.compile(f"{_BEGIN}([^{_BETWEEN}]*){_BETWEEN}([^{_END}]*){_END}")
 

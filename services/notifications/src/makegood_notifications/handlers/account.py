@@ -1,4 +1,4 @@
-"""Messages that protect a person's account, which are sent whatever the person wants to be told, and the end of their data."""
+"""Messages that protect a person's account, which are sent whatever the person's preferences are, and erasures."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ ERASURE_TAKEN_BACK: Final = "erasure-taken-back"
 
 
 async def on_erasure_due(batch: Sequence[Due], unit: UnitOfWork) -> None:
-    """Erases people whose waiting period is over. An erasure that was taken back is not among them."""
+    """Erases people whose waiting period is over. An erasure that was withdrawn is not among them."""
     for person_id, reason, requested_by in await erasures.due(unit, [one.entity_id for one in batch]):
         await erase(unit, person_id, reason, requested_by)
 
 
 async def erase(unit: UnitOfWork, person_id: str, reason: str, requested_by: str) -> None:
-    """Erases the person here, and tells the other services."""
+    """Erases the person in this service, and tells the others."""
     await personal_data.erase(unit, person_id, unit.now, reason, requested_by)
     unit.publish(PersonErased(person_id=person_id, erased_at=unit.now), sequence=await next_sequence(unit, person_id))
 
@@ -74,7 +74,7 @@ async def _mail(
     templates: Sequence[str],
     details: Details,
 ) -> None:
-    """Queues e-mails that are about no session."""
+    """Queues e-mails that are not about a session."""
     notifier = Notifier(unit, dependencies)
     content = timeless_content(person_id, unit.now, time_zone=contact.time_zone, details=details)
     for template in templates:

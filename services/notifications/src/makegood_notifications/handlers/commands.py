@@ -49,7 +49,7 @@ from makegood_notifications.store.revocations import Revocation
 from makegood_notifications.whatsapp.cloud_api import number_of
 
 AdmitVersion = Callable[[int], None]
-"""Is given the entity's version, and raises if the caller expected another one."""
+"""Gets the entity's version, and raises if the caller expected another one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,9 +68,8 @@ async def save_contact(
     keep_pending: str | None,
     admit: AdmitVersion,
 ) -> tuple[Contact, str | None]:
-    """Replaces the contact. A changed address waits until it is confirmed; the old one is used meanwhile.
-
-    `keep_pending`: this address goes on waiting if it does. Returns the contact, and the address that waits.
+    """Replaces the contact. A changed address waits until it is confirmed, and the old one is used meanwhile.
+    `keep_pending`: if this address is waiting, it continues to wait. Returns the contact and the waiting address.
     """
     before = await contacts.find(unit, person_id, lock=True)
     admit(before.version if before else 0)
@@ -90,7 +89,7 @@ async def save_contact(
 
 
 async def confirm_address(unit: UnitOfWork, person_id: str, token: str) -> Contact:
-    """The address that waits takes the old one's place, if `token` is the secret of its link."""
+    """Replaces the address by the waiting one, if `token` is the secret of its link."""
     contact = await contacts.find(unit, person_id, lock=True)
     if contact is None:
         raise NotFound("contact")
@@ -101,7 +100,9 @@ async def confirm_address(unit: UnitOfWork, person_id: str, token: str) -> Conta
 
 
 async def find_by_link(queries: Queries, dependencies: Dependencies, token: str) -> tuple[str, Contact]:
-    """Whose link out of an e-mail it is. It is refused if it is forged, or was made for an address that they no longer have."""
+    """The person whose e-mail contained the link. It is refused if it is forged, or was made for an address that they
+    no longer have.
+    """
     link = UnsubscribeLink.parse(token)
     contact = await contacts.find(queries, link.person_id) if link is not None else None
     if link is None or contact is None or not link.fits(dependencies.master_keys, contact.email):
@@ -118,7 +119,7 @@ async def end_emails(unit: UnitOfWork, dependencies: Dependencies, token: str) -
 async def request_erasure(
     unit: UnitOfWork, dependencies: Dependencies, person_id: str, reason: str, by: str, admit: AdmitVersion
 ) -> None:
-    """Erases the person after the waiting period (NOTE-5). If an erasure waits already, it stays as it is."""
+    """Erases the person after the waiting period (NOTE-5). If an erasure is already pending, it stays as it is."""
     contact = await contacts.find(unit, person_id, lock=True)
     admit(contact.version if contact else 0)
     due_at = unit.now + dependencies.erasure_waits
@@ -136,7 +137,9 @@ async def erase_now(unit: UnitOfWork, person_id: str, reason: str, by: str, admi
 
 
 async def withdraw_erasure(unit: UnitOfWork, dependencies: Dependencies, person_id: str, *, own: bool) -> None:
-    """Takes back an erasure that waits; one that the person asked for only if `own`. Without one there is nothing to do."""
+    """Withdraws a pending erasure. One that the person requested is withdrawn only if `own`. Without one, nothing
+    happens.
+    """
     contact = await contacts.find(unit, person_id, lock=True)
     if await erasures.take_back(unit, person_id, own=own):
         unit.set_deadline(ERASURE, person_id, None)
@@ -148,9 +151,9 @@ async def withdraw_erasure(unit: UnitOfWork, dependencies: Dependencies, person_
 async def post_message(
     unit: UnitOfWork, dependencies: Dependencies, room: Room, sender: str, text: str, template: str | None = None
 ) -> Message:
-    """ROOM-4: writes one party's message into the room. Booking hears that they are there (ROOM-2)."""
+    """ROOM-4: writes one party's message into the room. Booking is told that they are active (ROOM-2)."""
     if room.status == "closed":
-        raise RuleRefused("room-closed", "The room is closed; its chat can only be read.")
+        raise RuleRefused("room-closed", "The room is closed. Its chat can only be read.")
     message = Message(new_id(), room.id, "text", template, text, sender, unit.now)
     posted = await chat.post(unit, message, sender, (room.member_id, room.provider_id))
     unit.publish(
@@ -210,10 +213,10 @@ async def create_calendar_feed(unit: UnitOfWork, person_id: str) -> str:
 
 
 async def revoke_tokens(unit: UnitOfWork, person_id: str, jti: str | None, reason: str, made_by: str) -> Revocation:
-    """Ends the person's sessions, or the one of token `jti`."""
+    """Revokes the person's tokens, or the one token `jti`."""
     made = Revocation(new_id(), person_id, jti, reason, made_by, datetime.now(UTC))
     await revocations.add(unit, made)
-    # It counts here with this commit; the event tells the other services.
+    # In this service it takes effect with this commit. The event tells the others.
     await revocation.keep(unit, [(person_id, jti or "", made.revoked_at)])
     unit.publish(
         TokensRevoked(person_id=person_id, jti=jti, revoked_at=made.revoked_at),

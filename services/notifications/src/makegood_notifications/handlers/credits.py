@@ -1,4 +1,4 @@
-"""What follows from a member's ledger: the chat says that credits came back, the member is told what they owe."""
+"""What follows from a member's ledger: the chat says that credits were returned, and the member is told what they owe."""
 
 from __future__ import annotations
 
@@ -45,14 +45,16 @@ _CHARGES: Final[Mapping[type[Event], Announcement]] = {
 
 
 async def on_credit_movement(batch: Sequence[Received[Any]], unit: UnitOfWork, dependencies: Dependencies) -> None:
-    """Only the member's live stream tells of this movement."""
+    """Reports the movement only in the member's live stream."""
     await _send(batch, unit, Notifier(unit, dependencies))
 
 
 async def on_credit_returned(
     batch: Sequence[Received[CreditReturned]], unit: UnitOfWork, dependencies: Dependencies
 ) -> None:
-    """The chat says that the credit came back (ROOM-4). If the session is not known yet, it does so once it is."""
+    """Says in the chat that the credit was returned (ROOM-4). If the session is not known yet, it does so as soon as it
+    is.
+    """
     notifier = Notifier(unit, dependencies)
     told = [
         ReturnToTell(received.event.session_id, source_of(received))
@@ -67,14 +69,14 @@ async def on_credit_returned(
 
 
 async def tell_late_returns(session_ids: Sequence[str], unit: UnitOfWork, notifier: Notifier) -> None:
-    """Tells of returns that came before the news of their session."""
+    """Reports returns whose events arrived before those of their sessions."""
     await _tell_returns(await returns.take(unit, session_ids), {}, unit, notifier)
 
 
 async def on_credit_corrected(
     batch: Sequence[Received[CreditCorrected]], unit: UnitOfWork, dependencies: Dependencies
 ) -> None:
-    """The chat says what a correction made of a session's credit (MISS-5)."""
+    """Says in the chat what a correction did to a session's credit (MISS-5)."""
     notifier = Notifier(unit, dependencies)
     sessions = await read_models.find_sessions(unit, [received.event.session_id for received in batch])
     preferences = await contacts.preferences(unit, {received.event.member_id for received in batch})
@@ -95,7 +97,7 @@ async def on_credit_corrected(
 async def on_invoice_due(
     batch: Sequence[Received[InvoiceIssued | InvoiceOverdue]], unit: UnitOfWork, dependencies: Dependencies
 ) -> None:
-    """The member is told what they owe and until when (EXT-1, CRED-7)."""
+    """Tells the member what they owe and when it is due (EXT-1, CRED-7)."""
     notifier = Notifier(unit, dependencies)
     await _tell_charges(batch, unit, notifier)
     await _send(batch, unit, notifier)
@@ -104,7 +106,7 @@ async def on_invoice_due(
 async def on_invoice_settled(
     batch: Sequence[Received[InvoicePaid | InvoiceVoided]], unit: UnitOfWork, dependencies: Dependencies
 ) -> None:
-    """What is still queued about the invoice is not sent (NOTE-3). The member is told of money that goes back (MISS-3)."""
+    """Leaves out what is still queued about the invoice (NOTE-3). Tells the member about a refund (MISS-3)."""
     notifier = Notifier(unit, dependencies)
     settled = [received.event for received in batch]
     await deliveries.leave_out_invoices(unit, [(event.member_id, event.invoice_id) for event in settled])
@@ -119,7 +121,7 @@ async def on_invoice_settled(
 async def on_payment_refunded(
     batch: Sequence[Received[PaymentRefunded]], unit: UnitOfWork, dependencies: Dependencies
 ) -> None:
-    """The member is told of money that was not accepted and goes back (CRED-6)."""
+    """Tells the member about a payment that was not accepted and is refunded (CRED-6)."""
     notifier = Notifier(unit, dependencies)
     preferences = await contacts.preferences(unit, {received.event.member_id for received in batch})
     for received in batch:
@@ -165,7 +167,7 @@ async def _tell_charges(batch: Sequence[Received[Charge]], unit: UnitOfWork, not
 async def _tell_returns(
     told: Sequence[ReturnToTell], members: Mapping[str, str], unit: UnitOfWork, notifier: Notifier
 ) -> list[ReturnToTell]:
-    """`members`: event → the member that it names. Returns the events whose session is not known yet."""
+    """`members`: event → the member whom it names. Returns the events whose session is not known yet."""
     if not told:
         return []
     known = await returns.contents_of_sessions(unit, [one.session_id for one in told])
@@ -184,7 +186,7 @@ async def _tell_returns(
 
 
 async def _send(batch: Sequence[Received[Any]], unit: UnitOfWork, notifier: Notifier) -> None:
-    """With what the members' live streams tell of the events that were not refused."""
+    """Sends the notices, and reports the events that were not refused in the members' live streams."""
     for received in batch:
         if received.id not in unit.refused:
             member_id = received.event.member_id

@@ -27,11 +27,11 @@ class Notifier:
         self._venues: Venues = NO_VENUES
 
     async def load_venues(self, ids: Collection[str | None]) -> None:
-        """Chat messages name these venues. Does not ask the database if there are none."""
+        """Loads the venues that chat messages name. Does not ask the database if there are none."""
         self._venues = {**self._venues, **await venues.find(self._unit, ids)}
 
     def tell(self, notice: Notice, parties: Parties) -> None:
-        """Tells one party by every channel that the notice goes by. `parties` says what both prefer."""
+        """Tells one party by every channel of the notice. `parties` has the preferences of both."""
         person = parties.member if notice.to == "member" else parties.provider
         if notice.mail:
             self.queue(notice, "email", person.locale)
@@ -43,7 +43,7 @@ class Notifier:
             self._delivered(notice, "in_app")
 
     def queue(self, notice: Notice, channel: Channel, locale: str) -> str:
-        """Queues the notice for a channel that takes it out of the service. Returns the delivery's id."""
+        """Queues the notice for e-mail or WhatsApp. Returns the delivery's id."""
         delivery_id = new_id()
         subject = self._dependencies.wording.subject(notice.template, locale)
         self._outgoing.delivery(delivery_id, notice, channel, subject=subject)
@@ -52,9 +52,8 @@ class Notifier:
         return delivery_id
 
     def _system_message(self, notice: Notice, locale: str, *, wanted: bool) -> None:
-        """A system message in the chat, delivered to the person it is for.
-
-        The room keeps it even if that person wants no messages by chat: the other party reads it too.
+        """A system message in the chat, delivered to the person it is for. The room keeps it even if that person wants
+        no messages by chat, because the other party reads it too.
         """
         message_id, content = new_id(), notice.content
         text = self._dependencies.wording.chat(notice.template, content, locale, venues=self._venues)
@@ -86,14 +85,13 @@ class Notifier:
         self._outgoing.entries.append(NewEntry(member_id, provider_id, kind, data))
 
     def session_changed(self, session_id: str, room_id: str, member_id: str, provider_id: str, version: int) -> None:
-        """The streams of both parties say that the session changed."""
+        """Says in both parties' streams that the session changed."""
         data = {"session_id": session_id, "room_id": room_id, "version": version}
         self.stream(member_id, provider_id, "session.changed", data)
 
     async def send(self) -> None:
-        """Writes what was collected, and wakes whoever passes it on once the unit is committed.
-
-        The e-mail worker leases those e-mails that it has capacity for with this very transaction.
+        """Writes what was collected, and wakes the workers and streams once the unit is committed. The e-mail worker
+        leases as many e-mails as it has capacity for in the same transaction.
         """
         outgoing, worker = self._outgoing, self._dependencies.email_worker
         leased = await outgoing.write(self._unit, worker.capacity() if outgoing.mails else 0)

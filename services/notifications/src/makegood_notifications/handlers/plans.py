@@ -1,6 +1,5 @@
-"""What this service must know of plans and schedules: lengths for the ready message, channels of reminders, names of venues.
-
-These handlers tell nobody.
+"""What this service must know about plans, schedules and venues: lengths for the ready message, channels of reminders,
+names. These handlers send no messages.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ from makegood_notifications.store.read_models import each_key_once
 async def on_member_enrolled(
     batch: Sequence[Received[MemberEnrolled]], unit: UnitOfWork, dependencies: Dependencies
 ) -> None:
-    """Wakes requests that came before the news of the member's plan."""
+    """Saves enrolments, and wakes requests that came before the event about the member's plan."""
     await plans.follow_enrolments(unit, [received.event for received in batch])
     keys = {f"plan:{received.event.member_id}": True for received in batch}
     unit.after_commit(lambda: dependencies.signals.send(keys))
@@ -30,11 +29,11 @@ async def on_enrolment_ended(batch: Sequence[Received[EnrolmentEnded]], unit: Un
 
 
 async def on_schedule_published(batch: Sequence[Received[SchedulePublished]], unit: UnitOfWork) -> None:
-    """Keeps the provider's specialty."""
+    """Saves the provider's specialty."""
     await plans.follow_specialties(unit, [received.event for received in batch])
 
 
 async def on_venue_published(batch: Sequence[Received[VenuePublished]], unit: UnitOfWork) -> None:
-    """Keeps the latest version of each venue, whose name and place messages tell (NOTE-1)."""
+    """Saves the latest version of each venue, because messages contain its name and place (NOTE-1)."""
     for part in each_key_once(batch):
         await venues.follow(unit, [received.event for received in part])

@@ -1,4 +1,6 @@
-"""Why a command was refused, where the chassis has no such refusal. The API answers each with its problem (`api/refusals.py`)."""
+"""Why a command was refused, if the chassis has no such refusal. The API answers each with its problem
+(`api/refusals.py`).
+"""
 
 from __future__ import annotations
 

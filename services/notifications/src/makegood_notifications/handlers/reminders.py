@@ -23,11 +23,11 @@ from makegood_notifications.store.read_models import Session
 REMINDER: Final = "reminder"
 ASK: Final = "ask-to-confirm"
 NEWS_PAUSE: Final = timedelta(seconds=1)
-"""How long a due message is put off while later news is still being read."""
+"""How long a due message is put off while later events are still being read."""
 
 
 def set_deadlines(event: SessionFact, unit: UnitOfWork) -> None:
-    """Sets the deadlines that follow from `event`. If the session changes, they stay, and find that out when they are due."""
+    """Sets the deadlines that follow from `event`. If the session changes, they stay, and check it when they are due."""
     if isinstance(event, SessionReserved):
         name = f"{event.session_id}/{event.confirm_by.timestamp():.6f}/{event.starts_at.timestamp():.6f}"
         unit.set_deadline(ASK, name, ask_at(unit.now, event.confirm_by))
@@ -37,9 +37,8 @@ def set_deadlines(event: SessionFact, unit: UnitOfWork) -> None:
 
 
 async def on_reminder_due(batch: Sequence[Due], unit: UnitOfWork, dependencies: Dependencies) -> None:
-    """Reminds both parties if the session stands as it did (REM-1).
-
-    If several reminders of a session have come due together, because no worker ran, one goes out.
+    """Reminds both parties if the session is unchanged (REM-1). If several reminders of a session are due together,
+    because no worker ran, one is sent.
     """
     batch = await _judged(REMINDER, batch, unit, dependencies)
     due: dict[str, set[datetime]] = {}  # a session that moved may have one for each of its starts
@@ -75,7 +74,9 @@ async def on_answer_due(batch: Sequence[Due], unit: UnitOfWork, dependencies: De
 
 
 async def _judged(kind: str, batch: Sequence[Due], unit: UnitOfWork, dependencies: Dependencies) -> list[Due]:
-    """Those of which it is known whether they are still true (NOTE-3). The others wait for news that is still being read."""
+    """Those of which it is known whether they are still true (NOTE-3). The others wait for events that are still being
+    read.
+    """
     news = dependencies.news
     read, judged = await news.read_until(), []
     for one in batch:

@@ -22,26 +22,26 @@ R = TypeVar("R", bound=RoomFact)
 async def follow_open_rooms(
     batch: Sequence[Received[RoomOpened | RoomRestarted]], unit: UnitOfWork, dependencies: Dependencies
 ) -> None:
-    """Keeps who is in these rooms, which are open now. Tells nobody."""
+    """Saves who is in these rooms, which are open now. Tells nobody."""
     await _follow(batch, unit, dependencies, "active")
 
 
 async def follow_closed_rooms(
     batch: Sequence[Received[RoomClosed | ProviderChanged]], unit: UnitOfWork, dependencies: Dependencies
 ) -> None:
-    """Keeps that these rooms are closed. Tells nobody."""
+    """Saves that these rooms are closed. Tells nobody."""
     await _follow(batch, unit, dependencies, "closed")
 
 
 async def on_room_restarted(
     batch: Sequence[Received[RoomRestarted]], unit: UnitOfWork, dependencies: Dependencies
 ) -> None:
-    """The chat says that therapy goes on (ROOM-1)."""
+    """Says in the chat that therapy continues (ROOM-1)."""
     await _tell(await _follow(batch, unit, dependencies, "active"), (ROOM_RESTARTED,), unit, dependencies)
 
 
 async def on_room_closed(batch: Sequence[Received[RoomClosed]], unit: UnitOfWork, dependencies: Dependencies) -> None:
-    """If one party was erased, the other is told that they are gone (NOTE-5)."""
+    """Tells the other party if one was erased (NOTE-5)."""
     followed = await _follow(batch, unit, dependencies, "closed")
     for party, announcements in ROOM_ENDED.items():
         if ended := [one for one in followed if one.event.erased == party]:
@@ -51,14 +51,16 @@ async def on_room_closed(batch: Sequence[Received[RoomClosed]], unit: UnitOfWork
 async def on_provider_changed(
     batch: Sequence[Received[ProviderChanged]], unit: UnitOfWork, dependencies: Dependencies
 ) -> None:
-    """The chat says that therapy goes on elsewhere; the provider is told (ROOM-3)."""
+    """Says in the chat that therapy continues in another room, and tells the provider (ROOM-3)."""
     await _tell(await _follow(batch, unit, dependencies, "closed"), PROVIDER_CHANGED, unit, dependencies)
 
 
 async def _follow(
     batch: Sequence[Received[R]], unit: UnitOfWork, dependencies: Dependencies, status: str
 ) -> list[Received[R]]:
-    """Saves the rooms, and wakes requests that came before the news of their room. Returns the events that were not refused."""
+    """Saves the rooms, and wakes requests that came before the event of their room. Returns the events that were not
+    refused.
+    """
     parties = await read_models.parties_of_rooms(unit, [received.key for received in batch])
     for received in batch:
         named = (received.event.member_id, received.event.provider_id)

@@ -1,4 +1,4 @@
-"""Which handler takes which event and which deadline. The topics to read follow from EVENTS."""
+"""What notifications does with each type of event, and with each kind of deadline."""
 
 from __future__ import annotations
 
@@ -181,4 +181,4 @@ READ_MODELS: Final[EventRoutes[Dependencies]] = {
     WaitlistOfferLapsed: follow_ended_offers,
     WaitlistEnded: follow_ended_offers,
 }
-"""What rebuilds the read models from the topics and tells nobody. It can run in place of EVENTS."""
+"""The handlers that rebuild the read models from the topics and tell nobody. They can run in place of EVENTS."""

@@ -26,8 +26,9 @@ from makegood_notifications.store.read_models import Session
 
 @dataclass(frozen=True, slots=True)
 class Followed:
-    """An event with what its messages need. `old`: a later version of the session is known. `untold`: a return of its credit may
-    have come before."""
+    """An event with what its messages need. `old`: a later version of the session is known. `untold`: a return of its
+    credit may have arrived before.
+    """
 
     received: Received[SessionFact]
     invitation: Invitation | None
@@ -45,7 +46,7 @@ async def on_session_event(
     await notifier.load_venues(_named_venues(followed))
     for one in followed:
         event = one.received.event
-        if not one.old:  # an event that was redriven must not tell old news (NOTE-3)
+        if not one.old:  # a redriven event must not announce what is out of date (NOTE-3)
             for notice in notices(event, source_of(one.received), one.invitation):
                 notifier.tell(notice, one.parties)
             await _share_remark(one.received, unit, notifier)
@@ -58,7 +59,7 @@ async def on_session_event(
 
 
 async def on_session_step(batch: Sequence[Received[SessionFact]], unit: UnitOfWork, dependencies: Dependencies) -> None:
-    """Only the live stream tells of this event."""
+    """Reports the event only in the live stream."""
     notifier = Notifier(unit, dependencies)
     for received in batch:
         _stream(received.event, notifier)
@@ -71,7 +72,7 @@ async def follow_sessions(batch: Sequence[Received[SessionFact]], unit: UnitOfWo
 
 
 async def follow(batch: Sequence[Received[SessionFact]], unit: UnitOfWork) -> list[Followed]:
-    """Brings the read model up to date. Events that cannot be are refused and left out."""
+    """Brings the read model up to date. Events that cannot be true are refused and left out."""
     followed: list[Followed] = []
     for part in read_models.each_key_once(batch):
         known = await read_models.known_sessions(unit, [received.event for received in part])
@@ -82,7 +83,7 @@ async def follow(batch: Sequence[Received[SessionFact]], unit: UnitOfWork) -> li
             if (why := implausibility(event, before.appointment, unit.now)) is not None:
                 unit.refuse(received.id, why)
                 continue
-            # The version that is known comes again only if a replay was faster: then it still has to be told.
+            # A known version comes again only if a replay was faster. Then people still have to be told.
             again = event.session_version == before.version
             invitation = next_invitation(event, before.invitation_sequence, again=again)
             old = event.session_version < before.version
@@ -95,7 +96,9 @@ async def follow(batch: Sequence[Received[SessionFact]], unit: UnitOfWork) -> li
 
 
 async def _share_remark(received: Received[SessionFact], unit: UnitOfWork, notifier: Notifier) -> None:
-    """Puts into the chat what a party wrote when it cancelled, as its own words, if it wanted the other party to read them."""
+    """Posts in the chat what a party wrote when it cancelled, as its own message, if it wanted the other party to read
+    it.
+    """
     event = received.event
     if not isinstance(event, SessionCancelled) or event.cancelled_by not in ("member", "provider"):
         return
@@ -104,7 +107,7 @@ async def _share_remark(received: Received[SessionFact], unit: UnitOfWork, notif
     if not text:
         return
     author = event.member_id if event.cancelled_by == "member" else event.provider_id
-    # The message has the event's id, so that it is shared once.
+    # The message has the event's id, so that it is shared only once.
     await chat.share(unit, received.id, event.room_id, text, author, event.cancelled_at)
     entry = {"room_id": event.room_id, "message_id": received.id}
     notifier.stream(event.member_id, event.provider_id, "room.message", entry)

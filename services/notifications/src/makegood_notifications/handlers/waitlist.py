@@ -1,4 +1,4 @@
-"""Tells the first in line of a slot that is held for them, or why they could not book one (AVAIL-6)."""
+"""Tells the next member on the waitlist that a slot is held for them, or why they could not book one (AVAIL-6)."""
 
 from __future__ import annotations
 
@@ -22,19 +22,21 @@ from makegood_notifications.store import contacts, deliveries, plans
 
 
 async def follow_offers(batch: Sequence[Received[WaitlistOffered]], unit: UnitOfWork) -> None:
-    """Keeps which offers are open. Tells nobody."""
+    """Saves which offers are open. Tells nobody."""
     await plans.open_offers(unit, [received.event for received in batch])
 
 
 async def follow_ended_offers(batch: Sequence[Received[WaitlistEnded | WaitlistOfferLapsed]], unit: UnitOfWork) -> None:
-    """Forgets these offers. Tells nobody."""
+    """Deletes these offers. Tells nobody."""
     await plans.close_offers(unit, [received.event.entry_id for received in batch])
 
 
 async def on_waitlist_offered(
     batch: Sequence[Received[WaitlistOffered]], unit: UnitOfWork, dependencies: Dependencies
 ) -> None:
-    """Tells the member by chat, e-mail and live stream. The time is in the member's own zone: nothing was booked in another."""
+    """Tells the member by chat, e-mail and live stream. The time is in the member's own zone, because nothing was
+    booked in another.
+    """
     await follow_offers(batch, unit)
     await _leave_out_overtaken(batch, unit)
     notifier = Notifier(unit, dependencies)
@@ -58,7 +60,7 @@ async def on_waitlist_passed_over(
     batch: Sequence[Received[WaitlistCandidatePassedOver]], unit: UnitOfWork, dependencies: Dependencies
 ) -> None:
     """Tells the member why they could not have booked a slot that opened, and that they keep their place."""
-    # If an entry comes several times, the last event is how it stands now.
+    # If an entry has several events, the last one counts.
     latest = {received.event.entry_id: received for received in batch if received.event.tells_member}
     if not latest:
         return
@@ -77,13 +79,13 @@ async def on_waitlist_passed_over(
 
 
 async def on_offer_ended(batch: Sequence[Received[WaitlistEnded | WaitlistOfferLapsed]], unit: UnitOfWork) -> None:
-    """Tells the member nothing: what is still queued about the entry is not sent."""
+    """Tells the member nothing, and leaves out what is still queued about the entry."""
     await follow_ended_offers(batch, unit)
     await _leave_out_overtaken(batch, unit)
 
 
 async def _leave_out_overtaken(batch: Sequence[Received[WaitlistFact]], unit: UnitOfWork) -> None:
-    """After later news of an entry, nobody is told any more why its member could not book (NOTE-3)."""
+    """After a later event of an entry, its member is no longer told why they could not book (NOTE-3)."""
     await deliveries.leave_out_passed_over(unit, [(one.event.member_id, one.event.entry_id) for one in batch])
 
 

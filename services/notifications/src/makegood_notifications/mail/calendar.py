@@ -1,6 +1,6 @@
 """Calendar messages (RFC 5545, RFC 5546) of a session (RESC-4).
 
-The lines are written here, because building the library's objects takes six times as long. Folding is the library's.
+The lines are written here, because building the library's objects takes six times as long. The library folds them.
 """
 
 from __future__ import annotations
@@ -39,10 +39,10 @@ def calendar_message(
     attendee: tuple[str, str],
     made_at: datetime,
 ) -> bytes:
-    """One `VCALENDAR` as bytes. Times are in UTC, so every calendar shows them right wherever it is opened.
+    """One `VCALENDAR` as bytes. Times are in UTC, so that every calendar shows them correctly.
 
-    A REQUEST is TENTATIVE until the provider has confirmed. `attendee` is (name, address). `made_at` becomes DTSTAMP, the same
-    whenever the message is repeated.
+    A REQUEST is TENTATIVE until the provider has confirmed. `attendee` is (name, address). `made_at` becomes DTSTAMP,
+    which stays the same if the message is repeated.
     """
     organiser_name, organiser_address = mailbox(organiser)
     lines = [
@@ -78,7 +78,9 @@ def described(appointment: AppointmentText) -> Iterator[str]:
 
 
 def mailto(address: str) -> str:
-    """The address as a URI (RFC 6068, 2). Characters with a meaning in URIs are encoded, or it would be another address."""
+    """The address as a URI (RFC 6068, 2). Characters with a meaning in URIs are encoded; otherwise it would be another
+    address.
+    """
     local, _, domain = address.rpartition("@")
     return f"mailto:{quote(local, safe=_IN_LOCAL_PARTS)}@{quote(domain, safe='-.')}"
 
@@ -95,7 +97,7 @@ def folded(line: str) -> bytes:
         content = line.encode()
         if len(content) <= LONGEST_ROW:
             return content
-        # Each further row begins with a space, which counts as well.
+        # Each further row begins with a space, which counts too.
         return b"\r\n ".join(content[at : at + LONGEST_ROW - 1] for at in range(0, len(content), LONGEST_ROW - 1))
     return bytes(Contentline(line).to_ical())  # type: ignore[no-untyped-call]
 

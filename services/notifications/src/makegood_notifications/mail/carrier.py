@@ -23,8 +23,9 @@ from makegood_notifications.store.deliveries import LeasedDelivery
 
 EMAIL: Final[Channel] = "email"
 TURN_SECONDS: Final = 30.0
-"""How long after its lease began a mail may still be sent, so that sending ends within the lease: if the mail server is slow,
-many wait for few connections."""
+"""How long after the start of its lease a mail may still be sent, so that sending ends within the lease. If the mail
+server is slow, many mails wait for few connections.
+"""
 
 
 class EmailCarrier:
@@ -71,7 +72,7 @@ class EmailCarrier:
             raise Late("waited for a connection")
         notice = delivery.notice
         content = notice.content
-        # Whoever reads mail at an address that is not, or no longer, confirmed may be a stranger: they get no names.
+        # An address that is not confirmed, or no longer, may be read by a stranger, so its mail contains no names.
         stranger = delivery.pending is not None or delivery.recipient is not None
         name = "" if stranger else delivery.name
         text = self._wording.email(
@@ -112,7 +113,7 @@ class EmailCarrier:
         )
 
     def _unsubscribe(self, delivery: LeasedDelivery, email: str) -> tuple[tuple[str, str], ...]:
-        """Headers for the unsubscribe button, on what the person's preferences can turn off."""
+        """Headers for the unsubscribe button, if the person's preferences can turn the message off."""
         if delivery.notice.template in ALWAYS:
             return ()
         link = unsubscribing.link_for(self._master_keys, delivery.person_id, email)

@@ -46,8 +46,9 @@ def compose(
     calendar: Part | None = None,
     fields: tuple[tuple[str, str], ...] = (),
 ) -> Mail:
-    """The e-mail. `message_id` has no brackets and is the same whenever the message is repeated (NOTE-2). `recipient` is (name,
-    address). `fields` are further headers."""
+    """The e-mail. `message_id` has no brackets and stays the same if the message is repeated (NOTE-2). `recipient` is
+    (name, address). `fields` are further headers.
+    """
     sender_name, sender_address = mailbox(sender)
     boundary = message_id.split("@")[0]
     alternatives = [
@@ -92,7 +93,7 @@ def mailbox(text: str) -> tuple[str, str]:
 
 def _address(name: str, address: str) -> str:
     name = " ".join(name.split())
-    if name.isascii() and "=?" not in name:  # a name that looks like an encoded word would be read as one
+    if name.isascii() and "=?" not in name:  # otherwise a name that looks like an encoded word would be read as one
         return formataddr((name, address))
     return f"{_encoded(name)} <{address}>"
 
@@ -107,7 +108,7 @@ def _head(*fields: tuple[str, str]) -> bytes:
 
 
 def _one_line(value: str) -> str:
-    """A header's value. Encoded words come folded; nothing else may break out of its line."""
+    """A header's value. Encoded words are folded already; nothing else may contain a line break."""
     lines = value.splitlines() or [""]
     return "\r\n ".join(line.strip() for line in lines)
 

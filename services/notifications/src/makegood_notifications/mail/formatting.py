@@ -1,4 +1,4 @@
-"""Dates, times, offsets and money as people of a locale write them: no other place formats any (NOTE-1)."""
+"""Dates, times, offsets and money as people of a locale write them. No other module formats any (NOTE-1)."""
 
 from __future__ import annotations
 
@@ -29,15 +29,15 @@ class Formatter:
 
     def session(self, starts_at: datetime, ends_at: datetime, time_zone: str) -> Spoken:
         """`Tuesday, November 24, 2026`, `10:00 – 10:30 AM`, `Europe/Berlin, GMT+01:00`; the zone is always named.
-
-        Over a clock change each of the two times has its offset, for the later one may look like the earlier.
+        Across a clock change each of the two times has its offset, because the later one may look like the earlier.
         """
         return _session(self.text, starts_at, ends_at, time_zone)
 
     def moment(self, at: datetime, time_zone: str, beside: datetime | None = None) -> str:
-        """A single instant, date and time, in a zone that the rest of the message names, with the offset of `beside`.
-
-        It has its own offset where a clock change lies between the two, and in the hour that one repeats."""
+        """The date and time of a single instant, in a zone that the rest of the message names, at the offset of
+        `beside`. It shows its own offset if a clock change lies between the two, or in an hour that a clock change
+        repeats.
+        """
         zone = ZoneInfo(time_zone)
         local = _local(at, zone)
         twice = local.replace(fold=0).utcoffset() != local.replace(fold=1).utcoffset()
@@ -51,18 +51,18 @@ class Formatter:
         return format_date(day, "long", locale=self.text)
 
     def money(self, amount_minor: int, currency: str) -> str:
-        """An amount of minor units."""
+        """An amount given in minor units."""
         return money_text(amount_minor, currency, self.text)
 
 
 @lru_cache(maxsize=1024)
 def formatter(locale: str, language: str) -> Formatter:
-    """For the reader's locale, if it is known and of the language that the message is in; else for that language."""
+    """For the reader's locale, if it is known and matches the message's language. Otherwise for that language."""
     own = locale.replace("-", "_")
     try:
         if own.partition("_")[0].lower() == language:
             return Formatter(str(Locale.parse(own)))
-    except (UnknownLocaleError, ValueError):  # such as `en-12`, in which Babel finds no locale at all
+    except (UnknownLocaleError, ValueError):  # such as `en-12`, for which Babel finds no locale at all
         pass
     return Formatter(language)
 
@@ -88,5 +88,5 @@ def _clock(moment: datetime, locale: str) -> str:
 
 
 def _offset(moment: datetime, locale: str) -> str:
-    # A hyphen would break in two lines on a narrow screen; a minus stays with its number.
+    # A hyphen could be broken across two lines on a narrow screen. A minus stays with its number.
     return get_timezone_gmt(moment, locale=locale).replace("-", "−")

@@ -1,4 +1,6 @@
-"""The forms of short messages: WhatsApp registers texts and buttons as they stand, so what can differ has a template of its own."""
+"""The forms of short messages. WhatsApp registers texts and buttons unchanged, so every variant is a template of its
+own.
+"""
 
 from __future__ import annotations
 
@@ -10,19 +12,20 @@ from makegood_notifications.domain.deliveries import LEADS_TO_TIMES
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """Which form of a short message it is, for these lines are registered as they stand. `rebookable`: it leads to other times,
-    if its template does; `somewhere`: it says where."""
+    """Which form of a short message it is. `rebookable`: it leads to other times, if its template does. `somewhere`: it
+    says where the session takes place.
+    """
 
     rebookable: bool = True
     somewhere: bool = True
 
 
 OF_NO_SESSION: Final = ("waitlist-offered", "waitlist-passed-over")
-"""Templates that tell of a time with no session yet, which is nowhere unless it is in person."""
+"""Templates about a time without a session yet, which has no place unless it is in person."""
 
 
 def forms(template: str) -> list[Form]:
-    """The forms in which it is registered."""
+    """The forms in which the template is registered."""
     if template in LEADS_TO_TIMES:
         return [Form(), Form(rebookable=False)]
     return [Form(), Form(somewhere=False)] if template in OF_NO_SESSION else [Form()]

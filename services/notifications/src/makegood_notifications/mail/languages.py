@@ -15,7 +15,7 @@ FOLDER: Final = Path(__file__).parent.parent / "templates"
 LISTS: Final = ("modalities", "outcomes", "parties", "states", "changes", "lengths", "obstacles")
 
 Line = Callable[[dict[str, Any]], str]
-"""One text with its variables put in."""
+"""Fills in the variables of one text."""
 
 
 class Language:
@@ -40,8 +40,9 @@ class Language:
         }
 
     def short_source(self, template: str, *, somewhere: bool = True) -> str:
-        """The text as it is registered, which may neither begin nor end with a variable. `somewhere`: with the line that says
-        where."""
+        """The text to register, which must not begin or end with a variable. `somewhere`: with the line that says where
+        the session takes place.
+        """
         short = self._short[template]
         if somewhere and "{{ when }}" in short:
             short += self._where
@@ -59,7 +60,7 @@ class Language:
 
 
 def _line(text: str, plain: Environment) -> Line:
-    """Most lines have no variables, and need no engine."""
+    """Compiles a line. Most have no variables and need no template engine."""
     if "{" not in text:
         return lambda _variables: text
     return plain.from_string(text).render
@@ -67,7 +68,7 @@ def _line(text: str, plain: Environment) -> Line:
 
 @cache
 def templates() -> tuple[Template, Template, dict[str, Language]]:
-    """The two layouts of e-mails, and the languages by their code. A process compiles them once: that takes half a second."""
+    """The two layouts of e-mails, and the languages by code. A process compiles them once, which takes half a second."""
     plain = Environment(undefined=StrictUndefined, autoescape=False)  # noqa: S701 - plain text; HTML has its own  # nosec B701
     loader = FileSystemLoader(FOLDER)
     html = Environment(undefined=StrictUndefined, autoescape=True, loader=loader, auto_reload=False)

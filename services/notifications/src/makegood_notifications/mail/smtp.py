@@ -1,4 +1,4 @@
-"""E-mail over SMTP: the port `Mailer`, and its adapter with a few connections that are kept (NOTE-1)."""
+"""E-mail over SMTP: the interface `Mailer`, and its implementation with a few connections that stay open (NOTE-1)."""
 
 from __future__ import annotations
 
@@ -17,25 +17,26 @@ from makegood_notifications.mail.composer import Mail
 from makegood_notifications.settings import NotificationsSettings
 
 _ABOUT_THIS_MAIL: Final = frozenset({452, 552, 555})
-"""Answers to MAIL FROM that are about this mail: no room for it now, too large, an option that the server lacks."""
+"""Replies to MAIL FROM that are about this mail: no room for it now, too large, an unsupported option."""
 _ABOUT_US: Final = frozenset({421, 454, 530, 534, 535, 538})
-"""The server goes away, or wants a login (RFC 4954 §6): true for every mail until an operator puts it right."""
+"""The server is closing, or requires a login (RFC 4954 §6). This affects every mail until an operator fixes it."""
 
 
 class Mailer(Protocol):
-    """Hands e-mails over."""
+    """Hands e-mails to a mail server."""
 
     async def send(self, compose: Callable[[], Mail]) -> None:
-        """Composes the message when its turn comes; returns once the server answers for it. Raises Unreachable, PutOff,
-        Refused, or what `compose` raises."""
+        """Composes the message when its turn comes, and returns once the server has accepted it. Raises Unreachable,
+        PutOff, Refused, or what `compose` raises.
+        """
 
     async def close(self) -> None:
-        """Says goodbye to the server."""
+        """Closes the connections."""
 
 
 @dataclass(frozen=True, slots=True)
 class SmtpServer:
-    """Where e-mails go; durations are seconds."""
+    """The server to which e-mails go. Durations are in seconds."""
 
     host: str
     port: int
@@ -47,7 +48,7 @@ class SmtpServer:
     connections: int = 8
     timeout: float = 20.0
     idle: float = 30.0
-    """A connection that was idle for longer is not used again: servers drop them silently."""
+    """A connection that was idle for longer is not used again, because servers drop such connections silently."""
 
     @classmethod
     def of(cls, settings: NotificationsSettings) -> SmtpServer:
@@ -65,7 +66,9 @@ class SmtpServer:
 
 
 class SmtpMailer:
-    """Sends over at most `connections` connections, the one used last first, so that a quiet service keeps one."""
+    """Sends over at most `connections` connections. The one used last is used first, so that a quiet service keeps only
+    one.
+    """
 
     def __init__(self, server: SmtpServer) -> None:
         self._server = server
@@ -82,7 +85,8 @@ class SmtpMailer:
                 except errors.SMTPServerDisconnected:
                     if fresh:
                         raise
-                    # It went away while it was idle. The message may have been taken: then it repeats with its Message-ID.
+                    # The connection was lost while it was idle. If the server took the message, it gets it again with
+                    # the same Message-ID.
                     client = await self._connect()
                     await self._hand_over(client, mail)
             except Trouble:
@@ -140,8 +144,8 @@ class SmtpMailer:
 
     @staticmethod
     async def _hand_over(client: aiosmtplib.SMTP, mail: Mail) -> None:
-        """One SMTP transaction; an answer about this message or recipient is told apart from one about the server."""
-        # Not `sendmail`, which goes over the whole mail once more to tell its size in RFC 1870's way.
+        """One SMTP transaction. Distinguishes replies about this message or recipient from those about the server."""
+        # Not `sendmail`, which would process the whole mail once more to compute its size (RFC 1870).
         options = [f"SIZE={len(mail.content)}"] if client.supports_extension("size") else []
         try:
             try:
@@ -149,7 +153,7 @@ class SmtpMailer:
             except errors.SMTPSenderRefused as refusal:
                 if refusal.code in _ABOUT_THIS_MAIL:
                     raise
-                # Nothing that is wrong with this mail (login needed, sender not allowed): an operator will put it right.
+                # Nothing is wrong with this mail (login needed, sender not allowed). An operator must fix it.
                 raise Unreachable(f"sender refused with {refusal.code}") from None
             await client.rcpt(mail.recipient)
             await client.data(mail.content)
@@ -162,13 +166,13 @@ class SmtpMailer:
 
 
 async def _start_anew(client: aiosmtplib.SMTP) -> None:
-    """The next mail must not meet what is left of this one."""
+    """Resets the session, so that nothing of this mail affects the next one."""
     with suppress(OSError, errors.SMTPException):
         await client.rset()
 
 
 def _verdict(code: int) -> Trouble:
-    """RFC 5321 §4.2.1: 4yz passes, 5yz does not; but some are about us, whatever the mail."""
+    """RFC 5321 §4.2.1: 4yz is temporary, 5yz is permanent. But some replies are about us, whatever the mail."""
     if code in _ABOUT_US:
         return Unreachable(str(code))
     return Refused(str(code)) if code >= 500 else PutOff(str(code))

@@ -1,4 +1,4 @@
-"""Messages in words, as `wording` answers them, each in the form that its channel takes."""
+"""Messages in words, as `wording` returns them, each in the form of its channel."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ class AppointmentText:
 
     summary: str
     where: str
-    """The venue's name and place, or the address at which it is joined."""
+    """The venue's name and place, or the address where the session is joined."""
     description: str
     link: str
-    """Where it leads, in the client app."""
+    """The page in the client app to which it leads."""
 
 
 @dataclass(frozen=True, slots=True)
 class EmailText:
-    """One e-mail's two readings of the same lines."""
+    """One e-mail as plain text and as HTML."""
 
     subject: str
     text: str
@@ -30,7 +30,7 @@ class EmailText:
 
 @dataclass(frozen=True, slots=True)
 class ShortText:
-    """A message for a channel of short ones: a template registered there, and what fills its places."""
+    """A message for a channel of short messages: a template that is registered there, and the values for its variables."""
 
     template: str
     language: str
@@ -38,7 +38,7 @@ class ShortText:
     parameters: tuple[str, ...]
     """The values, in the order in which the registered text names them."""
     path: str
-    """Where the button leads, below the client app's address."""
+    """The path to which the button leads, below the client app's address."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Links in e-mails that end e-mails. They are signed, so that no sign-in is needed (RFC 8058)."""
+"""Unsubscribe links. They are signed, so that no sign-in is needed (RFC 8058)."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ LONGEST: Final = 512
 
 @dataclass(frozen=True, slots=True)
 class UnsubscribeLink:
-    """Whose e-mails a link ends. `signature` binds it to the address that the e-mail went to."""
+    """A link that ends a person's e-mails. `signature` binds it to the address to which the e-mail was sent."""
 
     person_id: str
     master_key: str
@@ -35,7 +35,7 @@ class UnsubscribeLink:
 
     @property
     def token(self) -> str:
-        """The link's part of the address."""
+        """The link as the last part of its address."""
         return ".".join(map(_text, (self.person_id.encode(), self.master_key.encode(), self.signature)))
 
     @classmethod

@@ -22,7 +22,7 @@ _VARIABLE: Final = re.compile(r"{{ (\w+) }}")
 
 
 class Wording:
-    """Renders messages. A language without a folder of its own is answered in English."""
+    """Renders messages. A language without its own folder of templates falls back to English."""
 
     def __init__(self, links: Links) -> None:
         self._links = links
@@ -30,7 +30,7 @@ class Wording:
 
     @property
     def languages(self) -> list[Language]:
-        """All that there are."""
+        """All languages."""
         return [self._languages[code] for code in sorted(self._languages)]
 
     def language(self, locale: str) -> Language:
@@ -38,7 +38,9 @@ class Wording:
         return self._languages.get(locale.replace("_", "-").split("-")[0].lower()) or self._languages[DEFAULT]
 
     def chat(self, template: str, content: Content, locale: str, *, venues: Venues = NO_VENUES) -> str:
-        """The system message of the room's chat, without names of people. Reading puts in what `venues` lacks: `with_names`."""
+        """The system message in the room's chat, without names of people. Venues missing from `venues` are filled in
+        when it is read (`with_names`).
+        """
         language = self.language(locale)
         meanwhile = self._elsewhere(language, content)
         venues = {**{one: Venue(to_be_named(one, meanwhile)) for one in content.venue_ids}, **venues}
@@ -54,7 +56,7 @@ class Wording:
         return f"{text}\n{language.word('where', {})}: {self._where(language, content, content.venue_id, venues)}"
 
     def subject(self, template: str, locale: str) -> str:
-        """The e-mail's subject; subjects hold no personal data, so that they may be listed."""
+        """The e-mail's subject. Subjects contain no personal data, so that they may be listed."""
         return self.language(locale).text(template, "subject", {})
 
     def email(
@@ -71,9 +73,10 @@ class Wording:
         remark: str | None = None,
         rebookable: bool = True,
     ) -> EmailText:
-        """The e-mail to the person `name`, who is `to` in the room, about their session with `other`; either name may be
-        unknown (empty). `secret` goes behind the `#` of the link, which no server and no proxy sees. `remark`: what the other wrote.
-        `rebookable`: whether a message that leads to other times still can."""
+        """The e-mail to the person `name`, who is `to` in the room, about their session with `other`. Either name may
+        be unknown (empty). `secret` goes after the `#` of the link, which no server or proxy sees. `remark`: what the
+        other party wrote. `rebookable`: whether a message that leads to other times may still do so.
+        """
         language = self.language(locale)
         variables = self._variables(language, content, locale, name, other, to, venues) | {"rebookable": rebookable}
         link, button = _button(language, template, rebookable)
@@ -113,8 +116,9 @@ class Wording:
         venues: Venues = NO_VENUES,
         rebookable: bool = True,
     ) -> ShortText:
-        """The message for WhatsApp: the places of the registered template are filled in the order of its text. `rebookable` as
-        for an e-mail."""
+        """The message for WhatsApp. The variables of the registered template are filled in the order of its text.
+        `rebookable` as for an e-mail.
+        """
         language = self.language(locale)
         variables = self._variables(language, content, locale, "", other, to, venues)
         form = Form(
@@ -142,7 +146,7 @@ class Wording:
         venues: Venues = NO_VENUES,
         remark: str | None = None,
     ) -> InAppText:
-        """The message as the app lists it: the e-mail's heading and paragraphs, and what the other wrote."""
+        """The message as the app lists it: the e-mail's heading and paragraphs, and what the other party wrote."""
         language = self.language(locale)
         variables = self._variables(language, content, locale, "", other, to, venues)
         lines = [line(variables) for line in language.paragraphs[template]]
@@ -158,14 +162,14 @@ class Wording:
     def appointment(
         self, content: Content, status: str, *, other: str, locale: str, to: str, venues: Venues = NO_VENUES
     ) -> AppointmentText:
-        """The session as the calendar shows it that a person follows."""
+        """The session as a person's calendar shows it."""
         language = self.language(locale)
         variables = self._variables(language, content, locale, "", other, to, venues)
         word = "summary_no_show" if status == "member_no_show" else "summary"
         return self._appointment(language, content, variables, word, self._links.session(content))
 
     def time_request(self, lengths: list[int], locale: str) -> str:
-        """The ready message to the provider (AVAIL-5), with the lengths that the plan includes; without any, none is named."""
+        """The ready message to the provider (AVAIL-5). It names the lengths that the plan includes, if they are known."""
         language = self.language(locale)
         how_long = f" {language.one_of('lengths', 'or')} ".join(str(length) for length in lengths)
         return language.word("time_request" if lengths else "time_request_any", {"length": how_long})
@@ -182,7 +186,7 @@ class Wording:
             "name": name,
             "provider": provider or language.word("provider", {}),
             "member": member or language.word("member", {}),
-            # Our own words begin a sentence with a capital; people write their names as they do.
+            # Our own words begin a sentence with a capital letter. People's names stay as they write them.
             "Provider": provider or _capital(language.word("provider", {})),
             "Member": member or _capital(language.word("member", {})),
             "with_provider": with_provider,
@@ -206,19 +210,21 @@ class Wording:
         return variables
 
     def _where(self, language: Language, content: Content, venue_id: str | None, venues: Venues) -> str:
-        """The venue's name and place, or the page on which the session is joined; that page also says what is not known here."""
+        """The venue's name and place, or the page on which the session is joined. That page also shows what is not
+        known here.
+        """
         if venue_id is not None and (venue := venues.get(venue_id)) is not None:
             return venue.text
         return self._elsewhere(language, content)
 
     def _elsewhere(self, language: Language, content: Content) -> str:
-        """What stands in place of a venue."""
+        """What replaces a venue's name."""
         return self._links.session(content) if content.session_id else language.one_of("modalities", content.modality)
 
     def _appointment(
         self, language: Language, content: Content, variables: dict[str, Any], summary: str, link: str
     ) -> AppointmentText:
-        if not content.length_minutes:  # of which its reader is to learn nothing
+        if not content.length_minutes:  # about which its reader must learn nothing
             return AppointmentText(language.word("summary_untold", {}), "", "", link)
         where = variables["where"]
         lines = [variables["when"], language.word("kind_line", variables), f"{language.word('where', {})}: {where}"]
@@ -252,13 +258,13 @@ class Wording:
             "state": language.one_of("states", details.state),
             "change": language.one_of("changes", details.change),
             "obstacles": obstacles,
-            "Obstacles": _capital(obstacles),  # German goes on with a capital after a colon
+            "Obstacles": _capital(obstacles),  # German continues with a capital letter after a colon
         }
 
     def _was(
         self, language: Language, content: Content, details: Details, format_: Formatter, venues: Venues
     ) -> Iterator[str]:
-        """When and where the session was before a move: what the move has changed."""
+        """When and where the session was before a move, as far as the move changed it."""
         longer = details.was_until is not None and details.was_until != content.ends_at
         if (
             details.was_at is not None
@@ -274,12 +280,12 @@ class Wording:
 
 
 def button_of(language: Language, template: str, form: Form) -> str:
-    """What stands on the button."""
+    """The text of the button."""
     return _button(language, template, form.rebookable)[1]
 
 
 def _button(language: Language, template: str, rebookable: bool) -> tuple[str, str]:
-    """Where the button leads and what stands on it: to the session where other times cannot be booked any more."""
+    """Where the button leads, and its text. It leads to the session if no other times can be booked any more."""
     if template in LEADS_TO_TIMES and not rebookable:
         return "session", language.word("open_session", {})
     return language.text(template, "link", {}), language.text(template, "button", {})
@@ -291,7 +297,7 @@ def _somewhere(content: Content) -> bool:
 
 
 def _detail_rows(language: Language, content: Content, variables: dict[str, Any]) -> list[tuple[str, str]]:
-    """The table below the text: the appointment, what is owed, until when something can be done."""
+    """The table below the text: the appointment, what is owed, and until when something can be done."""
     rows: list[tuple[str, str]] = []
     details = content.details
     if details is not None and details.currency:
@@ -318,7 +324,7 @@ def _detail_rows(language: Language, content: Content, variables: dict[str, Any]
 
 @lru_cache(maxsize=4096)
 def _chat(language: Language, template: str, when: str) -> str:
-    """Many sessions start at the same moment, and their messages read the same."""
+    """The rendered line. Many sessions start at the same moment, so it is cached."""
     return language.text(template, "chat", {"when": when})
 
 

@@ -29,7 +29,7 @@ RETURNING entity_id, used
 """
 _SINCE: Final = "SELECT since FROM allowances WHERE kind = $1 AND entity_id = $2"
 RETENTION: Final = (older("allowances", "since"), timedelta(days=2))
-"""Longer than any period lasts."""
+"""Longer than any period."""
 
 
 async def use(unit: UnitOfWork, allowance: Allowance, entity_id: str) -> datetime | None:
@@ -41,7 +41,7 @@ async def use(unit: UnitOfWork, allowance: Allowance, entity_id: str) -> datetim
 
 async def use_many(unit: UnitOfWork, allowance: Allowance, wanted: Mapping[str, int]) -> dict[str, int]:
     """Uses the allowances of many entities. Returns how many uses each had left before."""
-    entities = sorted(wanted)  # in one order, so that no two batches deadlock
+    entities = sorted(wanted)  # in a fixed order, so that no two batches deadlock
     counts = [wanted[entity] for entity in entities]
     rows = await unit.fetch(_USE_MANY, allowance.kind, entities, counts, unit.now, allowance.period)
     return {row[0]: max(0, allowance.most - (row[1] - wanted[row[0]])) for row in rows}

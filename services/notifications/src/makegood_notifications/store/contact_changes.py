@@ -1,4 +1,4 @@
-"""E-mail addresses that wait to be confirmed by whoever reads the mail there."""
+"""E-mail addresses that wait to be confirmed by the link that was sent there."""
 
 from __future__ import annotations
 
@@ -21,7 +21,9 @@ DELETE FROM contact_changes WHERE person_id = $1 AND secret_hash = $2 AND expire
 
 @dataclass(frozen=True, slots=True)
 class ContactChange:
-    """A new address of a person, until `expires_at` (product time). `master_key` is the id of the one that the secret comes from."""
+    """A new address of a person. It can be confirmed until `expires_at` (product time). `master_key` is the id of the
+    key from which the secret was derived.
+    """
 
     person_id: str
     change_id: str
@@ -32,7 +34,7 @@ class ContactChange:
 
 
 async def save(unit: UnitOfWork, change: ContactChange) -> None:
-    """Saves the change. It replaces one that was waiting."""
+    """Saves the change. It replaces any that was waiting."""
     await unit.execute(
         _SAVE,
         change.person_id,
@@ -45,17 +47,17 @@ async def save(unit: UnitOfWork, change: ContactChange) -> None:
 
 
 async def drop(unit: UnitOfWork, person_id: str) -> None:
-    """Drops the change that waits, if any. Its link stops working."""
+    """Deletes the waiting change, if any. Its link stops working."""
     await unit.execute("DELETE FROM contact_changes WHERE person_id = $1", person_id)
 
 
 async def pending(queries: Queries, person_id: str, now: datetime) -> str | None:
-    """The address that waits, if any."""
+    """The waiting address, if any."""
     found: str | None = await queries.fetch_value(_PENDING, person_id, now)
     return found
 
 
 async def confirm(unit: UnitOfWork, person_id: str, secret_hash: bytes) -> str | None:
-    """The address that the secret confirms, once. None if the secret is wrong, used or expired."""
+    """The address that the secret confirms. It works once. None if the secret is wrong, used or expired."""
     found: str | None = await unit.fetch_value(_CONFIRM, person_id, secret_hash, unit.now)
     return found

@@ -1,4 +1,4 @@
-"""People's contact details: personal data, read only to reach them and by themselves."""
+"""People's contact details: personal data, which is read only to reach them, and by themselves."""
 
 from __future__ import annotations
 
@@ -60,13 +60,15 @@ _TIME_ZONES: Final = Statement(select(people.c.id, people.c.time_zone).where(any
 
 
 def preferences_of(row: Row, prefix: str = "") -> Preferences:
-    """From the columns PREFERENCES, each behind `prefix`. They are null for a person who has not said how to reach them."""
+    """The preferences in the columns PREFERENCES, prefixed with `prefix`. They are null for a person who has not said
+    how to reach them.
+    """
     locale, whatsapp, chat = (row[f"{prefix}{one}"] for one in PREFERENCES)
     return DEFAULT_PREFERENCES if locale is None else Preferences(locale, whatsapp, chat)
 
 
 async def preferences(queries: Queries, person_ids: Collection[str]) -> dict[str, Preferences]:
-    """Of those people who have said any. For the others DEFAULT_PREFERENCES hold."""
+    """The preferences of those people who have stated any. DEFAULT_PREFERENCES apply to the others."""
     rows = await queries.fetch(_PREFERENCES(id=list(person_ids)))
     return {row["id"]: preferences_of(row) for row in rows}
 
@@ -82,24 +84,24 @@ async def names(queries: Queries, person_ids: Collection[str]) -> dict[str, str]
 
 
 async def time_zones(queries: Queries, person_ids: Collection[str]) -> dict[str, str]:
-    """The zones of those people who have said where they live."""
+    """The time zones of those people who have given one."""
     return {row[0]: row[1] for row in await queries.fetch(_TIME_ZONES(id=list(person_ids)))}
 
 
 async def find(queries: Queries, person_id: str, *, lock: bool = False) -> Contact | None:
-    """The person's contact, if asked locked for a change."""
+    """The person's contact, locked if requested."""
     row = await queries.fetch_one((_LOCK if lock else _READ)(person_id=person_id))
     return Contact(*row) if row else None
 
 
 async def end_mails(queries: Queries, person_id: str, now: datetime) -> Contact | None:
-    """The person wants no e-mails any more. None if they wanted none before."""
+    """Turns off the person's e-mails. Returns None if they were off before."""
     row = await queries.fetch_one(_END_MAILS(person_id=person_id, now=now))
     return Contact(*row) if row else None
 
 
 async def save(queries: Queries, person_id: str, contact: Contact, now: datetime) -> Contact:
-    """Writes the contact; returns it with its new version."""
+    """Saves the contact. Returns it with its new version."""
     values = asdict(contact)
     del values["version"]
     row = await queries.fetch_one(_SAVE(id=person_id, updated_at=now, **values))

@@ -26,13 +26,14 @@ LEASE: Final = timedelta(seconds=90)
 VENUES: Final = """CASE WHEN coalesce({facts}->>'venue_id', {facts}->'more'->>'was_venue_id', {now}) IS NOT NULL THEN (
             SELECT jsonb_object_agg(venues.id, jsonb_build_object('name', venues.name, 'place', venues.place)) FROM venues
             WHERE venues.id IN ({facts}->>'venue_id', {facts}->'more'->>'was_venue_id', {now})) END"""
-"""The venues that a notice names and the one `now`, as they are called now. Read it with `venues_of`."""
+"""The current names of the venues in a notice, and of the venue `now`. Read it with `venues_of`."""
 
 _OVERTAKEN: Final = f"""taken.template IN {CATCHES_UP} AND sessions.status IN ('reserved', 'confirmed')
             AND (sessions.starts_at, sessions.ends_at, sessions.venue_id, sessions.time_zone) IS DISTINCT FROM (
                 (taken.facts->>'starts_at')::timestamptz, (taken.facts->>'ends_at')::timestamptz, taken.facts->>'venue_id',
                 taken.facts->>'time_zone')"""
-"""Whether the message must be sent but says something about its session that is no longer true. Few do."""
+"""Whether the message must be sent although it says something about its session that is no longer true. This is rare.
+"""
 
 _REBOOKABLE: Final = f"""CASE WHEN taken.template IN {LEADS_TO_TIMES} THEN
             NOT EXISTS (SELECT FROM erasures WHERE erasures.person_id = taken.facts->>'provider_id')
@@ -44,8 +45,9 @@ _REBOOKABLE: Final = f"""CASE WHEN taken.template IN {LEADS_TO_TIMES} THEN
                           AND another.provider_id = rooms.provider_id AND another.status = 'active'))
                 FROM rooms WHERE rooms.id = (taken.facts->>'room_id')::uuid), true)
        ELSE true END"""  # noqa: S608 (constants)
-"""Whether the times that the message leads to can be booked. A miss reopens a room, unless the member closed it (MISS-4); if an
-earlier release closed it, nobody knows who did."""
+"""Whether the times to which the message leads can be booked. A miss reopens a room, unless the member closed it
+(MISS-4). If an earlier release closed it, it is not known who did.
+"""
 
 LEASED: Final = f"""
 SELECT taken.id, taken.event_id, taken.person_id, taken.channel, taken.template, taken.session_id, taken.facts, taken.correlation_id,
@@ -152,7 +154,7 @@ class LeasedDelivery:
     withdrawn: str | None
     """Why it must not be tried again, as decided during an earlier attempt."""
     leased_at: float
-    """When it was leased, by `time.monotonic`."""
+    """When it was leased (`time.monotonic`)."""
     state: CurrentState
     name: str
     email: str | None
@@ -167,7 +169,7 @@ class LeasedDelivery:
     pending: PendingAddress | None = None
     """The address that this message asks to confirm. None if there is none any more."""
     recipient: str | None = None
-    """The address to which it goes instead of the person's."""
+    """The address to which it is sent instead of the person's."""
     venues: Venues = field(default_factory=dict)
     """The venues that the notice names, as far as they are known."""
     remark: str | None = field(default=None, repr=False)
@@ -175,7 +177,7 @@ class LeasedDelivery:
 
     @property
     def lacks_venue(self) -> bool:
-        """Whether it names a venue that is not known yet. Topics keep no order among each other."""
+        """Whether it names a venue that is not known yet. This happens because topics have no order among each other."""
         return self.recipient is None and not self.notice.content.venue_ids <= self.venues.keys()
 
     @property
@@ -194,14 +196,14 @@ async def lease(queries: Queries, most: int, channel: Channel, now: datetime) ->
 
 
 def stored(content: Content) -> dict[str, Any]:
-    """The JSON of the column `facts`. It has called the details `more` since the first release."""
+    """The JSON of the column `facts`. The details have been called `more` in it since the first release."""
     values: dict[str, Any] = {name: getattr(content, name) for name in _CONTENT}
     values["more"] = content.details
     return values
 
 
 def content_from(facts: dict[str, Any]) -> Content:
-    """From the column `facts`, whichever release wrote it."""
+    """The content in the column `facts`, whichever release wrote it."""
     return msgspec.convert({**facts, "details": facts.get("more")}, Content)
 
 
@@ -257,12 +259,12 @@ def _leased_delivery(row: Row, content: Content, remark: str | None) -> LeasedDe
 
 
 def venues_of(value: Mapping[str, Any] | None) -> Venues:
-    """From the value of VENUES."""
+    """The venues in the value of VENUES."""
     return {venue_id: Venue(**venue) for venue_id, venue in value.items()} if value else NO_VENUES
 
 
 async def seconds_to_next(queries: Queries) -> float | None:
-    """Seconds until the next delivery is due, negative if it is. None if the queue is empty."""
+    """Seconds until the next delivery is due, negative if it is overdue. None if the queue is empty."""
     value = await queries.fetch_value(_NEXT)
     return None if value is None else float(value)
 
@@ -281,7 +283,7 @@ class Finished:
 
 @dataclass(frozen=True, slots=True)
 class Postponed:
-    """A delivery that waits for another attempt. `counts`: whether this attempt counts as one of many."""
+    """A delivery that waits for another attempt. `counts`: whether this attempt counts."""
 
     id: str
     attempts: int
@@ -290,7 +292,7 @@ class Postponed:
 
 
 async def finish(queries: Queries, done: Sequence[Finished]) -> tuple[set[str], bool]:
-    """Ends deliveries. Returns those whose lease still held, and whether another one waited for them."""
+    """Ends deliveries. Returns those whose lease was still valid, and whether another delivery waited for them."""
     rows = await queries.fetch(_FINISH(**bound("done", _FINISHED, done)))
     return {str(row[0]) for row in rows}, any(row[1] for row in rows)
 
@@ -317,7 +319,7 @@ WHERE deliveries.status = 'queued' AND deliveries.person_id = settled.person_id
 
 
 async def leave_out_invoices(queries: Queries, settled: Sequence[tuple[str, str]]) -> None:
-    """Leaves out what is queued about these invoices: (member, invoice)."""
+    """Leaves out what is queued about these invoices, given as (member, invoice)."""
     await queries.execute(_LEAVE_OUT, *[list(values) for values in zip(*settled, strict=True)])
 
 
@@ -330,5 +332,5 @@ WHERE deliveries.status = 'queued' AND deliveries.person_id = changed.person_id
 
 
 async def leave_out_passed_over(queries: Queries, changed: Sequence[tuple[str, str]]) -> None:
-    """Leaves out queued messages about why these could not book: (member, entry of the waitlist)."""
+    """Leaves out queued messages that say why members could not book, given as (member, entry of the waitlist)."""
     await queries.execute(_LEAVE_OUT_PASSED_OVER, *[list(values) for values in zip(*changed, strict=True)])

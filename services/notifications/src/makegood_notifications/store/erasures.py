@@ -1,4 +1,4 @@
-"""Pending erasures, and those that were done."""
+"""Pending erasures, and those that were carried out."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _TAKE_BACK: Final = "DELETE FROM erasure_requests WHERE person_id = $1 AND ($2 O
 
 @dataclass(frozen=True, slots=True)
 class Erasure:
-    """How the erasure of a person stands: `pending` until `due_at`, then `erased`. `requested_by` is a subject."""
+    """The state of a person's erasure: `pending` until `due_at`, then `erased`. `requested_by` is a subject."""
 
     state: str
     reason: str | None
@@ -42,16 +42,18 @@ async def request(unit: UnitOfWork, person_id: str, reason: str, requested_by: s
 
 
 async def take_back(unit: UnitOfWork, person_id: str, *, own: bool) -> bool:
-    """Withdraws the pending erasure; one that the person requested only with `own`. False if there was none."""
+    """Withdraws the pending erasure. One that the person requested is withdrawn only with `own`. False if there was
+    none.
+    """
     return await unit.execute(_TAKE_BACK, person_id, own) == "DELETE 1"
 
 
 async def state(queries: Queries, person_id: str) -> Erasure:
-    """The pending erasure, else the last one that was done, else `none`."""
+    """The pending erasure, or else the last one that was carried out, or else `none`."""
     row = await queries.fetch_one(_STATE, person_id)
     return Erasure("none", None, None, None, None) if row is None else Erasure(*row)
 
 
 async def due(unit: UnitOfWork, people: Sequence[str]) -> list[tuple[str, str, str]]:
-    """Takes the erasures that are due: (person, reason, who asked), always in the same order."""
+    """Takes the due erasures as (person, reason, who requested it), always in the same order."""
     return sorted((row[0], row[1], row[2]) for row in await unit.fetch(_DUE, list(people), unit.now))

@@ -19,17 +19,17 @@ def _hash(secret: str) -> bytes:
 
 
 async def save(queries: Queries, person_id: str, secret: str, now: datetime) -> None:
-    """The person's one feed has this secret from now on. An earlier address stops working."""
+    """Saves the secret of the person's feed. An earlier address stops working."""
     await queries.execute(_SAVE, person_id, _hash(secret), now)
 
 
 async def revoke(queries: Queries, person_id: str) -> None:
-    """The person's address stops working."""
+    """Deletes the person's feed. Its address stops working."""
     await queries.execute("DELETE FROM calendar_feeds WHERE person_id = $1", person_id)
 
 
 async def owner(queries: Queries, secret: str) -> str | None:
-    """Whose feed the secret opens. The index compares hashes, so timing reveals nothing about a secret."""
+    """The person whose feed the secret opens. The index compares hashes, so timing reveals nothing about a secret."""
     found: str | None = await queries.fetch_value(
         "SELECT person_id FROM calendar_feeds WHERE secret_hash = $1", _hash(secret)
     )

@@ -38,7 +38,7 @@ GRANTS: Final[Grants] = {
     "stream_pruned": Allowed("SELECT"),
     "stream_forgotten": Allowed("SELECT", pruner="SELECT, INSERT, UPDATE (txid, position)"),
     "returns_to_tell": Allowed("SELECT, INSERT, DELETE"),
-    # What other services told.
+    # What other services published.
     "news_read": Allowed("SELECT, INSERT, UPDATE (partitions, read_until)"),
     "rooms": Allowed("SELECT, INSERT, UPDATE (status, version, closed_by, posted)"),
     "sessions": Allowed(

@@ -1,4 +1,6 @@
-"""Whether all news is known here (NOTE-3). After an outage, nothing is told before later events have been read."""
+"""How far this service has read the topics (NOTE-3). After an outage, nobody is told anything before later events have
+been read.
+"""
 
 from __future__ import annotations
 
@@ -11,12 +13,12 @@ from makegood_chassis.database import Database
 from makegood_chassis.messaging.progress import ReadUntil
 
 ON_ITS_WAY: Final = timedelta(seconds=1.5)
-"""News younger than this may be unknown here at any time. No process restarts that quickly."""
+"""An event younger than this may be unread at any time. No process restarts that quickly."""
 KEPT: Final = 0.25
 """Seconds for which an answer is reused, because many messages ask at once."""
 MOST_WAITING: Final = 10_000
 FORGOTTEN: Final = timedelta(minutes=1)
-"""Nobody asks again about what could have been judged so long ago."""
+"""Nobody asks again about something that could have been judged so long ago."""
 
 _NOTE: Final = """
 INSERT INTO news_read (topic, partition, partitions, read_until)
@@ -48,7 +50,7 @@ class News:
         most_waiting: int = MOST_WAITING,
         forgotten: timedelta = FORGOTTEN,
     ) -> None:
-        """`topics` are those that this version reads. Nothing waits for others, which an earlier version read."""
+        """`topics` are those that this version reads. Topics that only an earlier version read are not waited for."""
         self._on_its_way = on_its_way
         self._most_waiting = most_waiting
         self._forgotten = forgotten
@@ -70,7 +72,9 @@ class News:
             )
 
     async def read_until(self) -> datetime:
-        """Everything that happened before this moment is known here. If no topic was ever read, nothing is waited for."""
+        """Everything that happened before the returned moment is known here. If no topic was ever read, nothing is
+        waited for.
+        """
         now = time.monotonic()
         if now - self._asked > KEPT:
             async with self._database.reading() as queries:
@@ -81,9 +85,9 @@ class News:
         return self._read
 
     def suffices(self, read: datetime, name: str) -> bool:
-        """Whether enough is known to judge the thing of this name: everything that had happened when it was first asked about.
-
-        `read` is from before the thing's state was looked up. Reading that always lags a little holds nothing up for good.
+        """Whether enough is known to judge the thing of this name: everything that had happened when it was first asked
+        about. `read` is from before the thing's state was read. Reading that always lags a little delays nothing
+        forever.
         """
         now = datetime.now(UTC)
         since = self._waiting.get(name, now)
@@ -92,6 +96,6 @@ class News:
             return True
         if len(self._waiting) >= self._most_waiting:
             self._waiting = {one: at for one, at in self._waiting.items() if at + self._forgotten > read}
-        if len(self._waiting) < self._most_waiting:  # else it has its turn after those that wait already
+        if len(self._waiting) < self._most_waiting:  # otherwise it would have to queue behind those that already wait
             self._waiting[name] = since
         return False

@@ -1,4 +1,6 @@
-"""Writes what events lead to: deliveries, system messages of the chat, entries of the live stream. One statement a batch."""
+"""Writes what events lead to: deliveries, system messages in chats, and entries of the live stream, with one statement
+per batch.
+"""
 
 from __future__ import annotations
 
@@ -40,7 +42,7 @@ class NewDelivery(msgspec.Struct):
     occurred_at: datetime
     sent_at: datetime | None
     leased: bool = False
-    """Whether its e-mail is leased with the transaction, unless an earlier one is still queued."""
+    """Whether the e-mail is leased in the same transaction, unless an earlier one is still queued."""
 
 
 class NewMessage(msgspec.Struct):
@@ -101,7 +103,7 @@ class Outgoing:
     messages: list[NewMessage] = field(default_factory=list)
     entries: list[NewEntry] = field(default_factory=list)
     mails: list[NewDelivery] = field(default_factory=list)
-    """Those of `deliveries` that are e-mails to be sent."""
+    """The number of `deliveries` that are e-mails to send."""
 
     def delivery(
         self,
@@ -113,8 +115,9 @@ class Outgoing:
         sent_at: datetime | None = None,
         wanted: bool = True,
     ) -> None:
-        """A message to a person, delivered with this transaction if `sent_at` is given, else queued. If it is not `wanted`,
-        only that it was left out is written down."""
+        """A message to a person, delivered with this transaction if `sent_at` is given, else queued. If it is not
+        `wanted`, it is recorded as left out.
+        """
         content, source = notice.content, notice.source
         status = "skipped" if not wanted else "queued" if sent_at is None else "sent"
         new = NewDelivery(
@@ -126,10 +129,10 @@ class Outgoing:
             self.mails.append(new)
 
     async def write(self, unit: UnitOfWork, capacity: int = 0) -> list[LeasedDelivery]:
-        """NOTE-2: writes everything. What an event led to before is left out.
+        """NOTE-2: writes everything. What an event has already led to is left out.
 
-        Leases up to `capacity` of the e-mails at once, as `deliveries.lease` would, and returns them with all that sending
-        them needs. They are the caller's once the unit is committed.
+        Leases up to `capacity` of the e-mails at once, as `deliveries.lease` would, and returns them with all that
+        sending them needs. The caller may send them once the unit is committed.
         """
         if not (self.deliveries or self.messages or self.entries):
             return []
@@ -152,8 +155,8 @@ class Outgoing:
     async def _leave_out_too_many(self, unit: UnitOfWork) -> list[str]:
         """Leaves out messages beyond what people may cause to one person, so that nobody can fill another's mailbox.
 
-        A room can be left for a new one, so persons are counted, not rooms. Returns the e-mails left out that withdraw an
-        invitation, which has to be done all the same.
+        A room can be left for a new one, so people are counted, not rooms. Returns the e-mails left out that withdraw
+        an invitation, which must be done all the same.
         """
         caused: dict[str, list[NewDelivery]] = {}
         for one in self.deliveries:
@@ -176,11 +179,11 @@ class Outgoing:
         ]
 
     def _first_mails(self, most: int) -> list[NewDelivery]:
-        """E-mails that need not wait for another one of this batch: the only ones of a person and session."""
+        """E-mails that need not wait for another one of this batch: the only ones about a session to a person."""
         together: dict[object, list[NewDelivery]] = {}
         now = datetime.now(UTC)
         for one in self.mails:
             together.setdefault((one.person_id, one.session_id) if one.session_id else one.id, []).append(one)
         alone = [these[0] for these in together.values() if len(these) == 1]
-        # If it was held up, this very batch may hold later news (NOTE-3).
+        # If it was delayed, the same batch may contain later events (NOTE-3).
         return [one for one in alone if now - one.occurred_at <= HELD_UP][:most]

@@ -1,4 +1,4 @@
-"""Everything that is held about a person, to be exported page by page, or erased."""
+"""Everything that is stored about a person, to export page by page, or to erase."""
 
 # ruff: noqa: S608 (every part of a statement is a constant)
 
@@ -103,8 +103,9 @@ async def pages(
 
 
 async def erase(unit: UnitOfWork, person_id: str, now: datetime, reason: str, requested_by: str) -> int:
-    """Erases contact details, what the person wrote with its key, subjects, addresses and stored answers. Queued messages are not
-    sent. Returns how often it was done."""
+    """Erases contact details, what the person wrote with its key, subjects, addresses and stored answers. Queued
+    messages are not sent. Returns how often the person has been erased.
+    """
     await unit.personal_data.erase(unit, [person_id])
     for statement in _ERASURE:
         await unit.execute(statement, person_id)

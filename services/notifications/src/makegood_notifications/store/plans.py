@@ -1,4 +1,6 @@
-"""What this service learns about plans, specialties and the waitlist's offers, from the topics of credits and availability."""
+"""What this service learns about plans, specialties and offers of the waitlist from the topics of credits and
+availability.
+"""
 
 from __future__ import annotations
 
@@ -41,11 +43,11 @@ _PLANS: Final = Statement(
 _SPECIALTY_OF: Final = "SELECT specialty FROM specialties WHERE provider_id = $1"
 
 
-# These events are rare, so each has a statement of its own. Enrolments and schedules of one key come in order.
+# These events are rare, so each has its own statement. Events of one enrolment or schedule arrive in order.
 
 
 async def follow_enrolments(queries: Queries, events: Sequence[MemberEnrolled]) -> None:
-    """Saves the enrolments. The latest event of an enrolment holds."""
+    """Saves the enrolments. The latest event of an enrolment counts."""
     for event in events:
         await queries.execute(
             _ENROL(
@@ -63,7 +65,7 @@ async def follow_enrolments(queries: Queries, events: Sequence[MemberEnrolled]) 
 
 
 async def end_enrolments(queries: Queries, events: Sequence[EnrolmentEnded]) -> None:
-    """Ends the enrolments, which later ones replace."""
+    """Ends the enrolments, because later ones replace them."""
     for event in events:
         await queries.execute(_END, event.enrolment_id, event.ended_on)
 

@@ -67,7 +67,9 @@ _FIND_ROOM: Final = Statement(
 
 @dataclass(frozen=True, slots=True)
 class KnownSession:
-    """`invitation_sequence` is that of the last invitation. `untold`: a return of its credit may still have to be told."""
+    """`invitation_sequence` is that of the last invitation. `untold`: a return of its credit may still have to be
+    reported.
+    """
 
     version: int
     invitation_sequence: int | None
@@ -75,11 +77,11 @@ class KnownSession:
     parties: Parties
     untold: bool
     appointment: KnownAppointment | None = None
-    """Whose it is and when; None for one that is new here."""
+    """Whose it is, and when. None if it is new here."""
 
 
 class Session(msgspec.Struct, frozen=True):
-    """A session as it stands: a row of `sessions`."""
+    """A session in its current state: a row of `sessions`."""
 
     id: str
     room_id: str
@@ -97,7 +99,7 @@ class Session(msgspec.Struct, frozen=True):
 
     @classmethod
     def after(cls, event: SessionFact, status: str, invitation_sequence: int | None) -> Session:
-        """The session as it stands after an event."""
+        """The session after an event."""
         return cls(
             event.session_id, event.room_id, event.member_id, event.provider_id, status, event.starts_at, event.ends_at,
             event.length_minutes, event.modality, event.time_zone, event.venue_id, event.session_version,
@@ -105,7 +107,7 @@ class Session(msgspec.Struct, frozen=True):
         )  # fmt: skip
 
     def content(self, details: Details | None = None) -> Content:
-        """What a notice says of it."""
+        """What a notice says about it."""
         return Content(
             self.id, self.room_id, self.member_id, self.provider_id, self.starts_at, self.ends_at, self.length_minutes,
             self.modality, self.time_zone, self.venue_id, details=details,
@@ -154,7 +156,7 @@ def _known(row: Row) -> KnownSession:
         invitation_sequence=row["invitation_sequence"],
         status=row["status"],
         parties=Parties(preferences_of(row, "member_"), preferences_of(row, "provider_")),
-        # While a session is new here, its return may be written down at this very moment.
+        # While a session is new here, its return may be being stored at this moment.
         untold=row["untold"] or new,
         appointment=None
         if new
@@ -194,28 +196,28 @@ def _closed_by(room: RoomFact) -> str | None:
 
 
 def session_of(row: Row) -> Session:
-    """From a row that begins with the columns of `sessions`."""
+    """The session in a row that begins with the columns of `sessions`."""
     return Session(str(row[0]), str(row[1]), *row[2 : len(sessions.c)])
 
 
 async def find_session(queries: Queries, session_id: str) -> Session | None:
-    """The session as it stands, if this service has heard of it."""
+    """The session in its current state, if this service knows it."""
     row = await queries.fetch_one(_SESSION(session_id=session_id))
     return session_of(row) if row else None
 
 
 async def find_sessions(queries: Queries, session_ids: Sequence[str]) -> dict[str, Session]:
-    """Those of the sessions that are known."""
+    """Those of the sessions that this service knows."""
     rows = await queries.fetch(_SESSIONS(id=list(session_ids)))
     return {session.id: session for session in map(session_of, rows)}
 
 
 async def sessions_of(queries: Queries, person_id: str, since: datetime) -> list[Session]:
-    """The person's sessions, as a member or as a provider, that end after `since`, in the order of their starts."""
+    """The person's sessions, as member or provider, that end after `since`, ordered by start."""
     return [session_of(row) for row in await queries.fetch(_SESSIONS_OF(person_id=person_id, since=since))]
 
 
 async def find_room(queries: Queries, room_id: str) -> Room | None:
-    """The room, if this service has heard of it."""
+    """The room, if this service knows it."""
     row = await queries.fetch_one(_FIND_ROOM(room_id=room_id))
     return Room(room_id, row[0], row[1], row[2]) if row else None

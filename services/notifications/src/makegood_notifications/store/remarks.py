@@ -1,4 +1,6 @@
-"""Remarks of cancellations that go into messages. They are encrypted with their author's key wherever they are stored."""
+"""Remarks about cancellations that become part of messages. They are encrypted with their author's key wherever they
+are stored.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +23,7 @@ _LOST: Final = "UPDATE people SET key_published = false WHERE id = $1"
 
 
 def _sealed(content: Content) -> tuple[Letter, str] | None:
-    """The encrypted remark that goes along, and whose it is."""
+    """The encrypted remark of a notice, and its author."""
     if content.details is None or content.details.sealed_remark is None or content.session_id is None:
         return None
     author = content.member_id if content.details.party == "member" else content.provider_id
@@ -29,9 +31,8 @@ def _sealed(content: Content) -> tuple[Letter, str] | None:
 
 
 async def remarks(queries: Queries, told: Sequence[Content]) -> list[str | None]:
-    """The remarks that go along with these notices, in order. None if there is none, or its author was erased.
-
-    Runs one statement at most, and none if no notice has a remark.
+    """The remarks of these notices, in order. None if a notice has none, or its author was erased. Runs at most one
+    statement, and none if no notice has a remark.
     """
     sealed = {place: found for place, content in enumerate(told) if (found := _sealed(content)) is not None}
     opened = await queries.personal_data.open_letters(queries, list(sealed.values()))

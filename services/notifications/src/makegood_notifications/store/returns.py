@@ -1,4 +1,4 @@
-"""Credits that came back for sessions of which this service has not heard yet."""
+"""Returned credits of sessions that this service does not know yet."""
 
 from __future__ import annotations
 
@@ -33,20 +33,22 @@ _FORGET: Final = "DELETE FROM returns_to_tell WHERE occurred_at < clock_timestam
 
 @dataclass(frozen=True, slots=True)
 class ReturnToTell:
-    """A return of a credit that the room's chat tells of."""
+    """A returned credit that the room's chat mentions."""
 
     session_id: str
     source: Source
 
 
 async def contents_of_sessions(queries: Queries, session_ids: Sequence[str]) -> dict[str, tuple[Content, Preferences]]:
-    """Of those sessions that are known: what a notice says of them, and what the member prefers."""
+    """For each session that is known: what a notice says about it, and what the member prefers."""
     rows = await queries.fetch(_SESSIONS(id=list(session_ids)))
     return {str(row["id"]): (session_of(row).content(), preferences_of(row)) for row in rows}
 
 
 async def keep(queries: Queries, returns: Sequence[ReturnToTell]) -> None:
-    """Keeps them until their session is known. If it never is, because it was rejected, they are forgotten after a week."""
+    """Stores the returns until their session is known. If it never is, because it was rejected, they are deleted after
+    a week.
+    """
     await queries.execute(_FORGET)
     sources = [one.source for one in returns]
     await queries.execute(
@@ -61,7 +63,7 @@ async def keep(queries: Queries, returns: Sequence[ReturnToTell]) -> None:
 
 
 async def take(queries: Queries, session_ids: Sequence[str]) -> list[ReturnToTell]:
-    """Those kept for these sessions. They are gone with the transaction."""
+    """Takes the stored returns of these sessions, and deletes them."""
     rows = await queries.fetch(_TAKE(session_id=list(session_ids)))
     return [
         ReturnToTell(

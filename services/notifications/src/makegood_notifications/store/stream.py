@@ -1,4 +1,6 @@
-"""NOTE-4: the live stream that client apps follow: entries of the last 48 hours, in an order that skips none."""
+"""NOTE-4: the live stream that client apps follow: the entries of the last 48 hours, in an order in which none is
+missed.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +11,7 @@ from typing import Any, Final
 
 from makegood_chassis.database import Queries
 
-# A row is shown once no transaction older than its own is open, so a later commit never falls behind the cursor.
+# A row is shown once no older transaction is open, so that no later commit can add rows behind the cursor.
 _AFTER = """
 SELECT txid::text AS txid, position, kind, data FROM stream
 WHERE {party} = $1 AND (txid, position) > ($2::text::xid8, $3) AND txid < pg_snapshot_xmin(pg_current_snapshot())

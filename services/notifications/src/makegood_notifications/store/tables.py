@@ -1,6 +1,5 @@
-"""The service's tables, as its statements name them. The migrations make them.
-
-Statements with many columns are made from these: `names` and `unnested` write SQL text, `bound` its parameters.
+"""The service's tables: the only list of their columns. The migrations create the tables. Statements with many columns
+are made from these: `names` and `unnested` write SQL text, `bound` its parameters.
 """
 
 from __future__ import annotations
@@ -163,7 +162,7 @@ def newest(
 
 
 def names(columns: Iterable[ColumnElement[Any]], table: str = "") -> str:
-    """The columns' names, separated by commas, each behind `table`."""
+    """The columns' names, separated by commas, each prefixed with `table`."""
     return ", ".join(f"{table}.{each.key}" if table else str(each.key) for each in columns)
 
 

@@ -1,4 +1,4 @@
-"""What availability told of venues: their names and places."""
+"""What availability published about venues: their names and places."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ async def follow(queries: Queries, venues: Sequence[VenuePublished]) -> None:
 
 
 async def find(queries: Queries, ids: Collection[str | None]) -> Venues:
-    """Those of the venues that are known. Does not ask the database if there are none."""
+    """Those of the venues that are known. Does not ask the database if `ids` is empty."""
     wanted = sorted({venue_id for venue_id in ids if venue_id is not None})
     if not wanted:
         return NO_VENUES

@@ -18,7 +18,8 @@ JOIN deliveries AS earlier ON earlier.session_id = cancel.session_id AND earlier
     AND earlier.invited IS NOT NULL AND lower(earlier.invited) <> lower(told.address)
 ORDER BY told.id, lower(earlier.invited), earlier.id
 """
-# The invitation that is taken back is the cause, so that each address has one: an event has one message of a kind and person.
+# The withdrawn invitation is the event, so that each address gets a message: an event has one message per kind and
+# person.
 _QUEUE: Final = """
 INSERT INTO deliveries (id, event_id, person_id, channel, template, status, session_id, facts, correlation_id, traceparent,
                         occurred_at, recipient)

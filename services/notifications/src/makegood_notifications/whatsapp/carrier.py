@@ -1,4 +1,4 @@
-"""Carries messages by WhatsApp."""
+"""Sends messages by WhatsApp."""
 
 from __future__ import annotations
 
@@ -31,8 +31,9 @@ class WhatsAppCarrier:
         self._wording = wording
 
     def hindrance(self, delivery: LeasedDelivery) -> tuple[str, str] | None:
-        """The API cannot be told that a message is repeated (NOTE-2). If a worker died while sending it, it is not sent again:
-        people would read it twice, and the e-mail says the same."""
+        """The API has no way to mark a message as a repeat (NOTE-2). If a worker died while sending it, it is not sent
+        again: people would read it twice, and the e-mail says the same.
+        """
         if self._api is None:
             return "skipped", "no-account"
         if delivery.email is None or not number_of(delivery.phone or ""):

@@ -1,7 +1,7 @@
-"""WhatsApp through the Business Cloud API, in its own shapes: template messages, error codes, rate limits (NOTE-1).
+"""WhatsApp through the Business Cloud API: template messages, error codes, rate limits (NOTE-1).
 
-https://developers.facebook.com/docs/whatsapp/cloud-api/reference/messages and …/support/error-codes. In development, the
-same client talks to the development tools, which answer in the same shapes and need no account.
+https://developers.facebook.com/docs/whatsapp/cloud-api/reference/messages and …/support/error-codes. In development,
+the same client talks to the development tools, which answer in the same format and need no account.
 """
 
 from __future__ import annotations
@@ -21,16 +21,17 @@ Verdict = Literal["wait", "later", "never"]
 """`wait`: about the account or the service. `later`, `never`: about this message."""
 
 _CODES: Final[dict[int, Verdict]] = {
-    0: "wait", 3: "wait", 10: "wait", 190: "wait",  # the token or its permissions: an operator puts them right
-    33: "wait", 131005: "wait", 131037: "wait",  # our own number: deleted, without access, its name not approved yet
-    368: "wait", 131031: "wait", 131042: "wait", 131045: "wait", 133010: "wait",  # the account: locked, unpaid, unregistered
+    0: "wait", 3: "wait", 10: "wait", 190: "wait",  # the token or its permissions: an operator must fix them
+    33: "wait", 131005: "wait", 131037: "wait",  # our own number: deleted, without access, or its name not approved yet
+    368: "wait", 131031: "wait", 131042: "wait", 131045: "wait", 133010: "wait",  # the account: locked, unpaid or unregistered
     4: "wait", 80007: "wait", 130429: "wait", 131048: "wait",  # too many calls or messages
-    1: "later", 2: "later", 131000: "later", 131016: "later", 131057: "later", 133004: "later",  # passing failures over there
+    1: "later", 2: "later", 131000: "later", 131016: "later", 131057: "later", 133004: "later",  # temporary failures on their side
     131056: "later",  # too many messages to this one person
     132015: "later",  # the template is paused
 }  # fmt: skip
-"""What the documented codes mean for us. Any other code says that this message will never be taken, such as 131026 (not on
-WhatsApp) or 132001 (no such template)."""
+"""What the documented codes mean for us. Any other code means that this message will never be accepted, such as 131026
+(not on WhatsApp) or 132001 (no such template).
+"""
 
 
 class _Error(msgspec.Struct):
@@ -51,7 +52,9 @@ _decode = msgspec.json.Decoder(_Answer).decode
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """Where messages go and under whose name. `url` is the API's start, `version` such as `v23.0`; seconds."""
+    """The account that sends messages. `url` is the start of the API's address, `version` is such as `v23.0`. Durations
+    are in seconds.
+    """
 
     url: str
     version: str
@@ -63,8 +66,9 @@ class Account:
 
 @dataclass(frozen=True, slots=True)
 class TemplateMessage:
-    """A message made from a registered template. `path` completes the address of its one button. `reference` comes back in the
-    API's reports."""
+    """A message made from a registered template. `path` completes the address of its one button. The API's reports
+    repeat `reference`.
+    """
 
     to: str
     template: str
@@ -74,7 +78,7 @@ class TemplateMessage:
     reference: str
 
     def body(self) -> dict[str, Any]:
-        """As the API takes it."""
+        """The request body."""
         components: list[dict[str, Any]] = []
         if self.parameters:
             components.append({"type": "body", "parameters": [_text(value) for value in self.parameters]})
@@ -95,7 +99,7 @@ def _text(value: str) -> dict[str, str]:
 
 
 class CloudApi:
-    """Sends over a few kept connections."""
+    """Sends over a few connections that stay open."""
 
     @classmethod
     def of(cls, settings: NotificationsSettings) -> CloudApi | None:
@@ -139,7 +143,7 @@ class CloudApi:
 
 
 def _trouble(status: int, code: int | None) -> Trouble:
-    """What an answer means that is not a success. The code decides or, without one, the status."""
+    """What a failed request means. The error code decides or, if there is none, the status."""
     if code is None:
         return (
             PutOff(str(status)) if 400 <= status < 500 and status not in (401, 403, 429) else Unreachable(str(status))
@@ -150,5 +154,7 @@ def _trouble(status: int, code: int | None) -> Trouble:
 
 
 def number_of(phone: str) -> str:
-    """The digits of a number as the API takes them. Empty if it has no country code, which an earlier version accepted."""
+    """The digits of a number, as the API expects them. Empty if it has no country code, which an earlier version
+    accepted.
+    """
     return (e164(phone) or "").removeprefix("+")

@@ -1,4 +1,5 @@
-"""`python -m makegood_notifications.whatsapp.registration ADDRESS`: the templates as WhatsApp registers them, one a line.
+"""`python -m makegood_notifications.whatsapp.registration ADDRESS`: the templates for WhatsApp to register, one per
+line.
 
 Each line is a body for `POST /{version}/{business account id}/message_templates`; ADDRESS is CLIENT_APP_URL. WhatsApp only
 sends registered templates, so do this once for an account, and again if texts change.
@@ -21,7 +22,9 @@ _LONGEST_BUTTON: Final = 25
 
 
 def templates(address: str) -> Iterator[dict[str, Any]]:
-    """The registrations, by language and template. Only templates that are also e-mails are registered, for they have a button."""
+    """The registrations, by language and template. Only templates that are also e-mails are registered, because those
+    have a button.
+    """
     for language in Wording(Links(address)).languages:
         for template, parts in language.texts.items():
             if "button" in parts:
